@@ -1,0 +1,3 @@
+"""CROTS: source-free adaptation of semantic segmentation models to unlabelled images."""
+
+__version__ = "0.1.0"

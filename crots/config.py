@@ -1,0 +1,305 @@
+"""Options described once: a frozen dataclass per group, from which TOML, flags, forms, help and tables all come.
+
+Each field is made by `option` and so carries its help, range, unit, fault number and published value. This module and
+`crots.options` import no torch, so that help, forms and status are instant.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeVar
+
+from crots.errors import InputError
+
+Profile = Literal["corrected", "published"]
+PROFILES: tuple[Profile, ...] = ("corrected", "published")
+
+_UNSET: Any = object()
+Options = TypeVar("Options")
+
+
+class Size(NamedTuple):
+    """Width and height in pixels, written ``512x256``."""
+
+    width: int
+    height: int
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+
+class Grid(NamedTuple):
+    """Rows and columns of a grid, written ``4x4``."""
+
+    rows: int
+    columns: int
+
+    def __str__(self) -> str:
+        return f"{self.rows}x{self.columns}"
+
+
+@dataclass(frozen=True)
+class OptionInfo:
+    """All that is known of one option; ``kind`` is its Python type, ``optional`` when ``None`` is allowed."""
+
+    name: str
+    kind: Any
+    optional: bool
+    default: Any
+    published: Any
+    help: str
+    low: float | None
+    high: float | None
+    choices: tuple[str, ...]
+    unit: str
+    fault: str
+    affects_result: bool
+
+    @property
+    def flag(self) -> str:
+        """The command-line flag, ``--learning-rate``."""
+        return "--" + self.name.replace("_", "-")
+
+    def default_for(self, profile: Profile) -> Any:
+        """The value when the user gives none."""
+        return self.published if profile == "published" else self.default
+
+
+def option(
+    default: Any,
+    help: str,  # noqa: A002 - the word every option library uses
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+    unit: str = "",
+    fault: str = "",
+    published: Any = _UNSET,
+    affects_result: bool = True,
+) -> Any:
+    """Declares a dataclass field with everything forms, flags and tables need.
+
+    Args:
+        default: value of the ``corrected`` profile, already of the field's type.
+        help: one sentence.
+        low: smallest allowed number, inclusive.
+        high: largest allowed number, inclusive.
+        choices: the allowed strings, where not every string will do; a ``Literal`` type gives them by itself.
+        unit: ``px``, ``steps`` ...
+        fault: the fault of the published code that it mends, ``F2``.
+        published: value of the ``published`` profile, where it differs.
+        affects_result: False for what changes only speed or display, so that a change makes no stage stale.
+    """
+    metadata = {
+        "help": help,
+        "low": low,
+        "high": high,
+        "choices": choices,
+        "unit": unit,
+        "fault": fault,
+        "published": default if published is _UNSET else published,
+        "affects_result": affects_result,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def describe(options_class: type[Any]) -> tuple[OptionInfo, ...]:
+    """Returns the description of every option of a class, in the order of its fields."""
+    hints = typing.get_type_hints(options_class)
+    return tuple(_describe(field, hints[field.name]) for field in dataclasses.fields(options_class))
+
+
+def _describe(field: dataclasses.Field[Any], hint: Any) -> OptionInfo:
+    kind, optional = _strip_optional(hint)
+    metadata = dict(field.metadata)
+    if typing.get_origin(kind) is Literal:
+        metadata["choices"], kind = typing.get_args(kind), str
+    return OptionInfo(name=field.name, kind=kind, optional=optional, default=field.default, **metadata)
+
+
+def _strip_optional(hint: Any) -> tuple[Any, bool]:
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        rest = [part for part in typing.get_args(hint) if part is not type(None)]
+        return rest[0], True
+    return hint, False
+
+
+def defaults(options_class: type[Options], profile: Profile) -> Options:
+    """Returns the options of a profile."""
+    return options_class(**{info.name: info.default_for(profile) for info in describe(options_class)})
+
+
+def from_mapping(
+    options_class: type[Options], values: Mapping[str, Any], *, where: str, profile: Profile = "corrected"
+) -> Options:
+    """Builds options from TOML values, flags or form entries, on top of the profile's defaults.
+
+    Args:
+        options_class: the dataclass to fill.
+        values: by field name (dashes count as underscores); strings are parsed, so ``"512x256"`` is a `Size`.
+        where: the path that errors name, ``adapt``.
+        profile: whose defaults fill the rest.
+
+    Raises:
+        InputError: unknown name, wrong type or out of range; ``field`` says which.
+    """
+    known = {info.name: info for info in describe(options_class)}
+    given: dict[str, Any] = {}
+    for key, value in values.items():
+        name = key.replace("-", "_")
+        if name not in known:
+            raise unknown_name(f"{where}.{key}", key, list(known), what="option")
+        given[name] = check(known[name], value, where=f"{where}.{name}")
+    return dataclasses.replace(defaults(options_class, profile), **given)  # type: ignore[type-var]
+
+
+def unknown_name(field: str, found: str, allowed: list[str], *, what: str) -> InputError:
+    """Returns the error for a name that is not in a list, with the nearest ones."""
+    near = difflib.get_close_matches(found, allowed, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"the choices are {', '.join(allowed)}"
+    return InputError(f"{field}: unknown {what} {found!r}; {hint}", field=field)
+
+
+def check(info: OptionInfo, value: Any, *, where: str) -> Any:
+    """Parses and checks one value.
+
+    Raises:
+        InputError: it does not fit; the message names ``where``, what was found and what is allowed.
+    """
+    if info.optional and (value is None or value == "none" or value == ""):
+        return None
+    try:
+        parsed = parse(info.kind, value)
+    except (ValueError, TypeError):
+        raise InputError(f"{where}: found {value!r}, expected {expectation(info)}", field=where) from None
+    if not _allowed(info, parsed):
+        raise InputError(f"{where}: found {value!r}, expected {expectation(info)}", field=where)
+    return parsed
+
+
+def _allowed(info: OptionInfo, value: Any) -> bool:
+    parts = value if isinstance(value, tuple) else (value,)
+    if info.choices and not all(part in info.choices for part in parts):
+        return False
+    for number in parts:
+        if isinstance(number, bool) or not isinstance(number, (int, float)):
+            continue
+        # "not (a <= b)" rather than "a > b", so that NaN is refused too.
+        if info.low is not None and not number >= info.low:
+            return False
+        if info.high is not None and not number <= info.high:
+            return False
+        if number != number:
+            return False
+    return True
+
+
+def expectation(info: OptionInfo) -> str:
+    """Says in words what an option takes: ``a number from 0 to 1``."""
+    if info.choices:
+        several = typing.get_origin(info.kind) is tuple
+        return ("some of " if several else "one of ") + ", ".join(info.choices)
+    words = {
+        bool: "true or false",
+        int: "a whole number",
+        float: "a number",
+        str: "text",
+        Path: "a path",
+        Size: "a size like 512x256",
+        Grid: "a grid like 4x4",
+    }
+    text = words.get(info.kind, "a list separated by commas")
+    if info.low is not None and info.high is not None:
+        text += f" from {info.low:g} to {info.high:g}"
+    elif info.low is not None:
+        text += f", at least {info.low:g}"
+    elif info.high is not None:
+        text += f", at most {info.high:g}"
+    return text + (f" ({info.unit})" if info.unit else "") + (" or none" if info.optional else "")
+
+
+def parse(kind: Any, value: Any) -> Any:
+    """Converts a TOML value, a string or a value of the right type to ``kind``.
+
+    Raises:
+        ValueError: it is no such thing.
+    """
+    if kind is bool:
+        return _parse_bool(value)
+    if kind in (int, float):
+        return _parse_number(kind, value)
+    if kind in (Size, Grid):
+        return kind(*_parse_pair(value))
+    if kind is Path:
+        return Path(value).expanduser()
+    if kind is str:
+        if not isinstance(value, str):
+            raise ValueError("not text")
+        return value
+    if typing.get_origin(kind) is tuple:
+        return _parse_list(typing.get_args(kind)[0], value)
+    raise TypeError(f"options of type {kind} are not supported")
+
+
+def _parse_bool(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+    if str(value).lower() not in words:
+        raise ValueError("not a truth value")
+    return words[str(value).lower()]
+
+
+def _parse_number(kind: type[int] | type[float], value: Any) -> int | float:
+    if isinstance(value, bool):
+        raise ValueError("not a number")
+    number = float(value)
+    if kind is float:
+        return number
+    if number != int(number):
+        raise ValueError("not whole")
+    return int(number)
+
+
+def _parse_pair(value: Any) -> tuple[int, int]:
+    parts = str(value).lower().split("x") if isinstance(value, str) else list(value)
+    if len(parts) != 2:
+        raise ValueError("not a pair")
+    return int(parts[0]), int(parts[1])
+
+
+def _parse_list(kind: Any, value: Any) -> tuple[Any, ...]:
+    parts = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else list(value)
+    return tuple(parse(kind, part) for part in parts)
+
+
+def to_plain(value: Any) -> Any:
+    """Turns an option's value into what TOML and JSON can hold."""
+    if isinstance(value, (Size, Grid)):
+        return str(value)
+    if isinstance(value, Path):
+        return value.as_posix()
+    if isinstance(value, tuple):
+        return [to_plain(part) for part in value]
+    return value
+
+
+def to_mapping(options: Any, *, only_result: bool = False) -> dict[str, Any]:
+    """Returns options as plain values by name; with ``only_result`` without those that change no result."""
+    return {
+        info.name: to_plain(getattr(options, info.name))
+        for info in describe(type(options))
+        if info.affects_result or not only_result
+    }
+
+
+def changed(options: Any, profile: Profile) -> dict[str, Any]:
+    """Returns, as plain values, the options that differ from the profile's defaults."""
+    base = defaults(type(options), profile)
+    return {name: value for name, value in to_mapping(options).items() if value != to_plain(getattr(base, name))}

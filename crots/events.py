@@ -1,0 +1,148 @@
+"""What a running stage tells the world: plain frozen events, the same live, on disk and in the studio.
+
+Events carry numbers and strings; pictures are files they name. A stage's first event is `StageStarted`, its last
+`StageFinished`; a stage without its end was interrupted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from crots.errors import InputError
+
+Outcome = Literal["completed", "cancelled", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Base of all events.
+
+    Attributes:
+        stage: key of the stage it belongs to (``baseline``, ``adapt-2``).
+        time: seconds since the epoch.
+    """
+
+    stage: str
+    time: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageStarted(Event):
+    """A stage begins, or goes on from step ``resumed_at`` of ``total`` (images or optimiser steps, see ``unit``)."""
+
+    total: int
+    unit: Literal["images", "steps", "files"] = "steps"
+    resumed_at: int = 0
+    device: str = "cpu"
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress(Event):
+    """``done`` of ``total`` units are finished; ``rate`` is images per second lately, 0 while unknown."""
+
+    done: int
+    total: int
+    rate: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metrics(Event):
+    """Training figures at optimiser step ``step`` (1-based): losses, confidence weight, learning rate ..."""
+
+    step: int
+    values: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated(Event):
+    """Scores against labels, 0..1. They inform the user; nothing is chosen by them unless marked ``oracle``.
+
+    Attributes:
+        subject: what was scored: ``source``, ``baseline``, ``adapt-1`` ...
+        step: optimiser step, 0 for a finished model.
+        miou: mean over classes that occur.
+        per_class_iou: by class name, None for a class that occurs nowhere.
+        confusion: rows are true classes, columns predicted ones; pixels.
+        oracle: the labels were also used to choose a checkpoint.
+    """
+
+    subject: str
+    miou: float
+    per_class_iou: dict[str, float | None]
+    step: int = 0
+    images: int = 0
+    confusion: list[list[int]] | None = None
+    oracle: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored(Event):
+    """Label-free scores of a checkpoint at ``step``; higher is better for every value."""
+
+    step: int
+    values: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview(Event):
+    """A picture file worth showing; ``kind`` is ``mix``, ``pseudo-label`` or ``patch``."""
+
+    kind: str
+    path: str
+    step: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArtifactWritten(Event):
+    """A result is on disk: ``kind`` names it (``pseudo-labels``, ``patches``, ``checkpoint``, ``model``, ``export``)."""
+
+    kind: str
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note(Event):
+    """Something the user should read; ``level`` is ``info`` or ``warning``."""
+
+    text: str
+    level: Literal["info", "warning"] = "info"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageFinished(Event):
+    """The end of a stage, whatever happened; ``message`` says why it failed or stopped, ``detail`` is for a bug report."""
+
+    outcome: Outcome
+    seconds: float
+    message: str = ""
+    detail: str = ""
+
+
+KINDS: dict[str, type[Event]] = {
+    kind.__name__: kind
+    for kind in (StageStarted, Progress, Metrics, Evaluated, Scored, Preview, ArtifactWritten, Note, StageFinished)
+}
+
+
+def to_json(event: Event) -> str:
+    """Returns the event as one line of JSON; its class name stands under ``event``."""
+    return json.dumps({"event": type(event).__name__, **dataclasses.asdict(event)}, ensure_ascii=False)
+
+
+def from_json(line: str) -> Event:
+    """Reads one line written by `to_json`.
+
+    Raises:
+        InputError: the line is not an event of this version.
+    """
+    try:
+        fields = json.loads(line)
+        kind = KINDS[fields.pop("event")]
+        return kind(**fields)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"not an event of this version of CROTS: {line[:80]!r} ({error})") from error

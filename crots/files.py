@@ -1,0 +1,116 @@
+"""Writing files so that a kill, a full disk or a power cut leaves either the old file or the new one."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from crots.errors import StageError
+
+_PARTIAL = ".partial"
+_CAUSES = {
+    errno.ENOSPC: "the disk is full; free some space and run again",
+    errno.EDQUOT: "the disk quota is used up; free some space and run again",
+    errno.EROFS: "the folder is read-only; choose another one",
+    errno.EACCES: "no permission to write there; choose another folder or change its permissions",
+    errno.EPERM: "no permission to write there; choose another folder or change its permissions",
+    errno.ENOTDIR: "a part of this path is a file, not a folder; choose another folder",
+    errno.EEXIST: "a part of this path is a file, not a folder; choose another folder",
+}
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turns an ``OSError`` of a write to ``path`` into a `StageError` with cause and remedy.
+
+    Raises:
+        StageError: the write failed for a reason the user can mend (full disk, read-only folder ...).
+    """
+    try:
+        yield
+    except OSError as error:
+        cause = _CAUSES.get(error.errno or 0)
+        if cause is None:
+            raise
+        raise StageError(f"cannot write {path}: {cause}") from error
+
+
+def make_folder(path: Path) -> Path:
+    """Creates ``path`` and its parents where missing, and returns it.
+
+    Raises:
+        StageError: it cannot be created.
+    """
+    with explained(path):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
+    """Yields a temporary path beside ``path`` and moves it there when the block ends without error.
+
+    The temporary name keeps the suffix, since many writers choose their format by it.
+
+    Args:
+        path: the final place; its folder is created.
+        durable: flush to the disk before the move, for what must survive a power cut (checkpoints, records).
+
+    Raises:
+        StageError: the disk is full or the folder cannot be written.
+    """
+    make_folder(path.parent)
+    partial = path.with_name(f"{path.stem}.{secrets.token_hex(4)}{_PARTIAL}{path.suffix}")
+    try:
+        with explained(path):
+            yield partial
+            if durable:
+                with open(partial, "rb+") as file:
+                    os.fsync(file.fileno())
+            os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str, *, durable: bool = False) -> None:
+    """Writes ``text`` as UTF-8, atomically."""
+    with atomic_path(path, durable=durable) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, value: Any, *, durable: bool = False) -> None:
+    """Writes ``value`` as indented JSON, atomically."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n", durable=durable)
+
+
+def remove_partials(folder: Path) -> None:
+    """Deletes what a killed writer left below ``folder``; call it only while nothing else writes there."""
+    for path in folder.rglob(f"*{_PARTIAL}*"):
+        if path.is_file():
+            path.unlink(missing_ok=True)
+
+
+def digest(value: Any) -> str:
+    """Returns a short hexadecimal digest of a JSON-able value, equal for equal values on every machine."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def file_stamp(path: Path) -> list[Any]:
+    """Returns size and modification time in nanoseconds: cheap evidence that a file is the one seen before."""
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
+
+
+def listing_digest(paths: Iterable[Path]) -> str:
+    """Returns a digest of names and stamps of ``paths``; missing files count as such."""
+    rows = [[str(path), *(file_stamp(path) if path.exists() else [])] for path in sorted(paths)]
+    return digest(rows)

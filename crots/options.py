@@ -1,0 +1,258 @@
+"""Every option of every stage and of a project, with default, range, help and the fault it mends.
+
+``corrected`` values are the defaults; ``published=`` gives the published code's where it differs. Fault numbers (F1 to
+F18) are explained in the README. No torch here: see `crots.config`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from crots.config import Grid, Size, option
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Where the images of a project are."""
+
+    target: Path | None = option(None, "Folder, list file or dataset root with the unlabelled target images.")
+    layout: str = option("auto", "Dataset layout of the target folder; auto detects it.")
+    split: str = option("train", "Split of the target dataset, where its layout has splits.")
+    val_images: Path | None = option(None, "Validation images, for scoring only.", affects_result=False)
+    val_labels: Path | None = option(None, "Labels of the validation images, for scoring only.", affects_result=False)
+    val_layout: str = option("auto", "Dataset layout of the validation folder.", affects_result=False)
+    val_encoding: Literal["auto", "train", "raw", "colour"] = option(
+        "auto", "How label files store classes: train ids, the dataset's raw ids, or colours.", affects_result=False
+    )
+    size: Size | None = option(None, "Working size of all images; none proposes one from the data.", low=8, unit="px")
+    skip_bad: bool = option(False, "Leave out unreadable images instead of refusing to start.")
+
+
+@dataclass(frozen=True)
+class TaskOptions:
+    """Which classes there are."""
+
+    classes: str = option("cityscapes", "Class set of the target: a shipped name or a TOML file.")
+    source_classes: str = option("", "Class set of the source where it differs from the target's.")
+    class_map: Path | None = option(None, "TOML file that joins source classes to target classes.")
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """The source model, or what it said."""
+
+    file: Path | None = option(None, "Checkpoint, ONNX file or exported program of the source model.")
+    net: str = option("deeplabv2_resnet101", "Network of a source checkpoint.")
+    prefix: str = option("", "Prefix of the keys in the checkpoint; empty finds it.")
+    predictions: Path | None = option(None, "Folder of predictions (label PNGs or soft .npz) in place of a model.")
+    confidence: Path | None = option(None, "Folder of 8-bit confidence PNGs that belong to the label PNGs.")
+    trust: bool = option(False, "Allow files that run code: TorchScript, exported programs and user factories.")
+    size: Size | None = option(None, "Input size of the source; none takes the file's word or the working size.", low=8)
+    channels: Literal["auto", "rgb", "bgr"] = option("auto", "Channel order of the source's input.")
+    mean: str = option("", "Mean a channel in 0..255 units, three numbers with commas; empty takes the net's.")
+    scale: str = option("", "Divisor a channel in 0..255 units, one or three numbers; empty takes the net's.")
+    output: Literal["auto", "logits", "probabilities", "labels"] = option("auto", "What the source gives.")
+
+
+@dataclass(frozen=True)
+class StudentOptions:
+    """The network to adapt."""
+
+    net: str = option("", "Network of the student; empty takes the source's.")
+    weights: str = option(
+        "", "Start: a weights file, 'source', or 'random'; empty takes the source's where the nets are the same."
+    )
+    trust: bool = option(False, "Allow a student net that is a user's own package.module:factory.")
+
+
+@dataclass(frozen=True)
+class RuntimeOptions:
+    """How the arithmetic is done."""
+
+    device: str = option("auto", "auto, cpu, cuda or cuda:N.", affects_result=False)
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = option(
+        "auto", "Arithmetic of the networks; auto is bf16 or fp16 on CUDA, fp32 elsewhere.", affects_result=False
+    )
+    channels_last: bool = option(True, "Keep images channels-last in memory, which is faster.", affects_result=False)
+    threads: int = option(0, "CPU threads; 0 takes all.", low=0, high=1024, affects_result=False)
+    seed: int = option(0, "Seed of every random draw.", low=0, high=2**31 - 1)
+
+
+@dataclass(frozen=True)
+class PseudoLabelOptions:
+    """Labels, confidence and statistics of the target images from the source."""
+
+    flip: bool = option(True, "Add the prediction of the mirrored image.")
+    flip_merge: Literal["mean", "sum"] = option(
+        "mean", "Mean or sum of the two predictions' logits; the sum sharpens entropy and confidence.", published="sum"
+    )
+    easy: float = option(0.5, "Share of images, lowest entropy first, that goes to easy.txt.", low=0, high=1)
+    batch: int = option(0, "Images a forward pass; 0 is 1 on the CPU and 4 on CUDA.", low=0, high=256, affects_result=False)
+    published_layout: bool = option(
+        False, "Write label_ids/train/... with gtFine_labelIds names as the published code does.", affects_result=False
+    )
+
+
+@dataclass(frozen=True)
+class MineOptions:
+    """Hard (rare-class) patches, cut from the pseudo-labels."""
+
+    grid: Grid = option(Grid(4, 4), "Rows and columns an image is cut into.", low=1, high=64)
+    rare: str = option(
+        "auto",
+        "Rare classes: auto finds them from the predictions, published takes the published set, or train ids or names with commas.",
+        fault="F11",
+        published="published",
+    )
+    rare_count: int = option(
+        0, "How many classes each rule of auto (least confident, least frequent) gives; 0 is 5 for each 19.", low=0, high=1000
+    )
+    min_confidence: float = option(
+        0.5, "Pixels below this confidence become ignore in patches; 0 keeps all.", low=0, high=1, fault="F10", published=0.0
+    )
+    min_pixels: int = option(1, "Rare pixels a cell needs to be kept.", low=1, high=10**9, unit="px")
+    keep_folders: bool = option(False, "Keep subfolders in patch names, where base names repeat.")
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What all training stages share."""
+
+    steps: int = option(4000, "Optimiser steps; the schedule spans them.", low=1, high=10**8, unit="steps")
+    batch: int = option(4, "Images an optimiser step.", low=1, high=4096)
+    accumulate: int = option(1, "Forward and backward passes that a step's images are split into.", low=1, high=4096)
+    learning_rate: float = option(1e-4, "Initial learning rate of Adam.", low=0, high=10)
+    weight_decay: float = option(0.0, "L2 penalty.", low=0, high=1)
+    schedule: Literal["cosine", "poly", "constant", "restarts"] = option(
+        "cosine",
+        "Learning-rate curve; restarts is the published cosine of 10 epochs that rises again.",
+        fault="F14",
+        published="restarts",
+    )
+    log_every: int = option(10, "Steps between two recorded figures.", low=1, high=10**6, unit="steps", affects_result=False)
+    checkpoint_every: int = option(
+        200, "Steps between two checkpoints.", low=1, high=10**7, unit="steps", affects_result=False
+    )
+    validate_every: int = option(
+        0, "Steps between two validations where labels were given; 0 is ten a run.", low=0, high=10**7, unit="steps",
+        affects_result=False,
+    )
+
+
+@dataclass(frozen=True)
+class BaselineOptions(TrainingOptions):
+    """Distillation of the pseudo-labels into the student."""
+
+    min_confidence: float = option(
+        0.0, "Pixels below this confidence are ignored; 0 keeps all.", low=0, high=1, fault="F10", published=0.0
+    )
+    flip: bool = option(True, "Mirror half of the images.", published=False)
+
+
+@dataclass(frozen=True)
+class TrainOptions(TrainingOptions):
+    """Supervised training with labels, for a source model or an upper bound."""
+
+    learning_rate: float = option(5e-4, "Initial learning rate of Adam.", low=0, high=10)
+    flip: bool = option(True, "Mirror half of the images.")
+    jitter: float = option(0.0, "Probability of colour jitter.", low=0, high=1)
+
+
+@dataclass(frozen=True)
+class AdaptOptions(TrainingOptions):
+    """Self-distillation on mixed images and hard patches, one round."""
+
+    rounds: int = option(2, "Rounds, each starting from the last.", low=1, high=100, affects_result=False)
+    learning_rate: float = option(1e-5, "Initial learning rate of Adam.", low=0, high=10)
+    mix: Literal["spatialmix", "cutmix", "classmix"] = option("spatialmix", "How images are mixed.")
+    beta: float = option(0.25, "Beta(b, b) of the split point; 0 splits in the middle.", low=0, high=100)
+    partners: Literal["distinct", "repeated"] = option(
+        "distinct", "Draw the other images of a mix without or with replacement.", fault="F6", published="repeated"
+    )
+    confidence: float = option(0.968, "Teacher confidence from which a pixel counts.", low=0, high=1)
+    confidence_from: Literal["softmax", "logit"] = option(
+        "softmax", "Confidence is the greatest probability, or the greatest raw logit.", fault="F2", published="logit"
+    )
+    weighting: Literal["batch", "image", "pixel"] = option(
+        "image", "Share of confident pixels as one weight for the batch or for each image, or confident pixels only.",
+        fault="F3", published="batch",
+    )
+    teacher_buffers: bool = option(
+        True, "The teacher runs in eval mode and its batch-norm statistics follow the student.", fault="F4", published=False
+    )
+    ema_when: Literal["after", "before"] = option(
+        "after", "The teacher follows after or before the optimiser step.", fault="F5", published="before"
+    )
+    ema_decay: float = option(0.99, "Limit of the teacher's decay.", low=0, high=1)
+    coins: Literal["image", "batch"] = option(
+        "image", "Flip, jitter and blur are drawn for each image or once for the batch.", fault="F7", published="batch"
+    )
+    jitter_channels: Literal["rgb", "bgr"] = option(
+        "rgb", "Channel order in which colour jitter works.", fault="F8", published="bgr"
+    )
+    flip: float = option(0.5, "Probability of a mirrored mix.", low=0, high=1)
+    jitter: float = option(0.8, "Probability of colour jitter.", low=0, high=1)
+    jitter_strength: float = option(0.25, "Strength of brightness, contrast, saturation and hue jitter.", low=0, high=0.5)
+    blur: float = option(0.5, "Probability of Gaussian blur, sigma 0.15 to 1.15.", low=0, high=1)
+    patches: bool = option(True, "Train on hard patches too.")
+    patch_weight: float = option(0.1, "Weight of the loss on hard patches.", low=0, high=100)
+    batch_norm: Literal["separate", "mixes", "frozen"] = option(
+        "mixes",
+        "Statistics come from mixes and patches separately, from mixes only, or stay as they are.",
+        fault="F9",
+        published="separate",
+    )
+    select: Literal["last", "label-free", "oracle"] = option(
+        "last", "Which checkpoint a round keeps; oracle reads validation labels and is marked so.", fault="F13",
+        published="oracle",
+    )
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """Scoring against labels."""
+
+    flip: bool = option(False, "Add the prediction of the mirrored image.")
+    weights: Literal["student", "teacher"] = option("student", "Which of the two is scored.")
+    batch: int = option(0, "Images a forward pass; 0 is 1 on the CPU and 4 on CUDA.", low=0, high=256, affects_result=False)
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """The adapted model as a file for other programs."""
+
+    formats: tuple[str, ...] = option(
+        ("safetensors", "onnx"), "Formats to write.", choices=("pth", "safetensors", "onnx", "torchscript")
+    )
+    weights: Literal["student", "teacher"] = option("student", "Which of the two is exported.")
+    images: int = option(4, "Target images on which each file is compared with the network.", low=1, high=1000)
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """Running a model on images or a video."""
+
+    flip: bool = option(False, "Add the prediction of the mirrored image.")
+    ids: bool = option(True, "Write label ids.")
+    colour: bool = option(True, "Write colours.")
+    overlay: bool = option(True, "Write the colours over the image.")
+    opacity: float = option(0.5, "Opacity of the overlay.", low=0, high=1)
+    batch: int = option(0, "Images a forward pass; 0 is 1 on the CPU and 4 on CUDA.", low=0, high=256, affects_result=False)
+
+
+# Sections of crots.toml in the order a reader wants them; a project's configuration has one attribute for each.
+SECTIONS: dict[str, type] = {
+    "data": DataOptions,
+    "task": TaskOptions,
+    "source": SourceOptions,
+    "student": StudentOptions,
+    "runtime": RuntimeOptions,
+    "pseudo_label": PseudoLabelOptions,
+    "mine": MineOptions,
+    "baseline": BaselineOptions,
+    "adapt": AdaptOptions,
+    "evaluate": EvaluateOptions,
+    "export": ExportOptions,
+}
