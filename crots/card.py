@@ -36,7 +36,8 @@ class ModelCard:
         normalisation: what the network does to RGB 0..255 input.
         size: working size it was made for.
         output: what the file gives; the nets of this package give logits.
-        note: where it came from, for people; marked "oracle" where labels chose it.
+        note: where it came from, for people.
+        oracle: target labels chose this checkpoint or one that it grew from.
     """
 
     net: str
@@ -45,6 +46,7 @@ class ModelCard:
     size: Size
     output: Literal["logits", "probabilities", "labels"] = "logits"
     note: str = ""
+    oracle: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain JSON data."""

@@ -60,6 +60,7 @@ class OptionInfo:
     unit: str
     fault: str
     affects_result: bool
+    stored: bool
 
     @property
     def flag(self) -> str:
@@ -73,7 +74,7 @@ class OptionInfo:
 
 def option(
     default: Any,
-    help: str,  # noqa: A002 - the word every option library uses
+    help: str,
     *,
     low: float | None = None,
     high: float | None = None,
@@ -82,6 +83,7 @@ def option(
     fault: str = "",
     published: Any = _UNSET,
     affects_result: bool = True,
+    stored: bool = True,
 ) -> Any:
     """Declares a dataclass field with everything forms, flags and tables need.
 
@@ -95,6 +97,7 @@ def option(
         fault: the fault of the published code that it mends, ``F2``.
         published: value of the ``published`` profile, where it differs.
         affects_result: False for what changes only speed or display, so that a change makes no stage stale.
+        stored: False for what belongs to one run and must not travel in a project file.
     """
     metadata = {
         "help": help,
@@ -105,6 +108,7 @@ def option(
         "fault": fault,
         "published": default if published is _UNSET else published,
         "affects_result": affects_result,
+        "stored": stored,
     }
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -155,6 +159,8 @@ def from_mapping(
         name = key.replace("-", "_")
         if name not in known:
             raise unknown_name(f"{where}.{key}", key, list(known), what="option")
+        if name in given:
+            raise InputError(f"{where}.{name}: given twice, once with dashes; leave one out", field=f"{where}.{name}")
         given[name] = check(known[name], value, where=f"{where}.{name}")
     return dataclasses.replace(defaults(options_class, profile), **given)  # type: ignore[type-var]
 
@@ -176,7 +182,7 @@ def check(info: OptionInfo, value: Any, *, where: str) -> Any:
         return None
     try:
         parsed = parse(info.kind, value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise InputError(f"{where}: found {value!r}, expected {expectation(info)}", field=where) from None
     if not _allowed(info, parsed):
         raise InputError(f"{where}: found {value!r}, expected {expectation(info)}", field=where)
@@ -271,7 +277,7 @@ def _parse_pair(value: Any) -> tuple[int, int]:
     parts = str(value).lower().split("x") if isinstance(value, str) else list(value)
     if len(parts) != 2:
         raise ValueError("not a pair")
-    return int(parts[0]), int(parts[1])
+    return int(_parse_number(int, parts[0])), int(_parse_number(int, parts[1]))
 
 
 def _parse_list(kind: Any, value: Any) -> tuple[Any, ...]:
@@ -300,6 +306,10 @@ def to_mapping(options: Any, *, only_result: bool = False) -> dict[str, Any]:
 
 
 def changed(options: Any, profile: Profile) -> dict[str, Any]:
-    """Returns, as plain values, the options that differ from the profile's defaults."""
-    base = defaults(type(options), profile)
-    return {name: value for name, value in to_mapping(options).items() if value != to_plain(getattr(base, name))}
+    """Returns, as plain values, the stored options that differ from the profile's defaults."""
+    base, now = to_mapping(defaults(type(options), profile)), to_mapping(options)
+    return {
+        info.name: now[info.name]
+        for info in describe(type(options))
+        if info.stored and now[info.name] != base[info.name]
+    }

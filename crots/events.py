@@ -99,7 +99,7 @@ class Preview(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ArtifactWritten(Event):
-    """A result is on disk: ``kind`` names it (``pseudo-labels``, ``patches``, ``checkpoint``, ``model``, ``export``)."""
+    """A result is on disk; ``kind`` is ``pseudo-labels``, ``patches``, ``checkpoint``, ``model`` or ``export``."""
 
     kind: str
     path: str
@@ -115,10 +115,17 @@ class Note(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class StageFinished(Event):
-    """The end of a stage, whatever happened; ``message`` says why it failed or stopped, ``detail`` is for a bug report."""
+    """The end of a stage, whatever happened.
+
+    Attributes:
+        message: why it failed or stopped.
+        detail: the traceback, for a bug report.
+        exit_code: what a command line ends with: 0 done, 1 failed, 2 wrong input, 130 stopped.
+    """
 
     outcome: Outcome
     seconds: float
+    exit_code: int = 0
     message: str = ""
     detail: str = ""
 

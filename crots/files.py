@@ -7,14 +7,16 @@ import errno
 import hashlib
 import json
 import os
+import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from crots.errors import StageError
 
-_PARTIAL = ".partial"
+# A hidden name, which no listing takes for data, and short, so that it fits wherever the final name does.
+_PARTIAL = re.compile(r"\.[0-9a-f]{8}\.partial(\.\w+)?")
 _CAUSES = {
     errno.ENOSPC: "the disk is full; free some space and run again",
     errno.EDQUOT: "the disk quota is used up; free some space and run again",
@@ -22,6 +24,8 @@ _CAUSES = {
     errno.EACCES: "no permission to write there; choose another folder or change its permissions",
     errno.EPERM: "no permission to write there; choose another folder or change its permissions",
     errno.ENOTDIR: "a part of this path is a file, not a folder; choose another folder",
+    errno.ENAMETOOLONG: "the name is too long for this file system; shorten it or choose a folder with a shorter path",
+    errno.EFBIG: "the file is too large for this file system; choose another disk",
     errno.EEXIST: "a part of this path is a file, not a folder; choose another folder",
 }
 
@@ -67,14 +71,14 @@ def atomic_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
         StageError: the disk is full or the folder cannot be written.
     """
     make_folder(path.parent)
-    partial = path.with_name(f"{path.stem}.{secrets.token_hex(4)}{_PARTIAL}{path.suffix}")
+    partial = path.with_name(f".{secrets.token_hex(4)}.partial{path.suffix}")
     try:
         with explained(path):
             yield partial
             if durable:
-                with open(partial, "rb+") as file:
+                with partial.open("rb+") as file:
                     os.fsync(file.fileno())
-            os.replace(partial, path)
+            partial.replace(path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
@@ -93,8 +97,8 @@ def write_json(path: Path, value: Any, *, durable: bool = False) -> None:
 
 def remove_partials(folder: Path) -> None:
     """Deletes what a killed writer left below ``folder``; call it only while nothing else writes there."""
-    for path in folder.rglob(f"*{_PARTIAL}*"):
-        if path.is_file():
+    for path in folder.rglob(".*.partial*"):
+        if _PARTIAL.fullmatch(path.name):
             path.unlink(missing_ok=True)
 
 
@@ -110,7 +114,19 @@ def file_stamp(path: Path) -> list[Any]:
     return [status.st_size, status.st_mtime_ns]
 
 
-def listing_digest(paths: Iterable[Path]) -> str:
-    """Returns a digest of names and stamps of ``paths``; missing files count as such."""
-    rows = [[str(path), *(file_stamp(path) if path.exists() else [])] for path in sorted(paths)]
-    return digest(rows)
+def listing_digest(folder: Path, *, without: Path | None = None) -> str:
+    """Returns a digest of names, sizes and times of all files below ``folder``, but for those below ``without``.
+
+    Names are relative, so that a dataset that moves as a whole stays the same.
+    """
+    rows: list[list[Any]] = []
+    pending = [str(folder)]
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    pending += [] if without and Path(entry.path) == without else [entry.path]
+                else:
+                    status = entry.stat()
+                    rows.append([os.path.relpath(entry.path, folder), status.st_size, status.st_mtime_ns])
+    return digest(sorted(rows))

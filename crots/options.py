@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from crots.config import Grid, Size, option
+
+
+def _inference_batch() -> Any:
+    return option(0, "Images a forward pass; 0 is 1 on the CPU and 4 on CUDA.", low=0, high=256, affects_result=False)
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class DataOptions:
     val_images: Path | None = option(None, "Validation images, for scoring only.", affects_result=False)
     val_labels: Path | None = option(None, "Labels of the validation images, for scoring only.", affects_result=False)
     val_layout: str = option("auto", "Dataset layout of the validation folder.", affects_result=False)
-    val_encoding: Literal["auto", "train", "raw", "colour"] = option(
+    val_encoding: Literal["auto", "train", "raw", "colour", "synthia"] = option(
         "auto", "How label files store classes: train ids, the dataset's raw ids, or colours.", affects_result=False
     )
     size: Size | None = option(None, "Working size of all images; none proposes one from the data.", low=8, unit="px")
@@ -48,7 +52,6 @@ class SourceOptions:
     prefix: str = option("", "Prefix of the keys in the checkpoint; empty finds it.")
     predictions: Path | None = option(None, "Folder of predictions (label PNGs or soft .npz) in place of a model.")
     confidence: Path | None = option(None, "Folder of 8-bit confidence PNGs that belong to the label PNGs.")
-    trust: bool = option(False, "Allow files that run code: TorchScript, exported programs and user factories.")
     size: Size | None = option(None, "Input size of the source; none takes the file's word or the working size.", low=8)
     channels: Literal["auto", "rgb", "bgr"] = option("auto", "Channel order of the source's input.")
     mean: str = option("", "Mean a channel in 0..255 units, three numbers with commas; empty takes the net's.")
@@ -60,11 +63,10 @@ class SourceOptions:
 class StudentOptions:
     """The network to adapt."""
 
-    net: str = option("", "Network of the student; empty takes the source's.")
+    net: str = option("", "Network of the student; empty takes the source's.", fault="F1")
     weights: str = option(
         "", "Start: a weights file, 'source', or 'random'; empty takes the source's where the nets are the same."
     )
-    trust: bool = option(False, "Allow a student net that is a user's own package.module:factory.")
 
 
 @dataclass(frozen=True)
@@ -73,10 +75,19 @@ class RuntimeOptions:
 
     device: str = option("auto", "auto, cpu, cuda or cuda:N.", affects_result=False)
     precision: Literal["auto", "fp32", "bf16", "fp16"] = option(
-        "auto", "Arithmetic of the networks; auto is bf16 or fp16 on CUDA, fp32 elsewhere.", affects_result=False
+        "auto", "Arithmetic of the networks; auto is bf16 or fp16 on CUDA, fp32 elsewhere."
     )
     channels_last: bool = option(True, "Keep images channels-last in memory, which is faster.", affects_result=False)
     threads: int = option(0, "CPU threads; 0 takes all.", low=0, high=1024, affects_result=False)
+    cache_gb: float = option(
+        50.0, "Greatest size of the cache of resized images.", low=0, high=10**6, unit="GB", affects_result=False
+    )
+    trust: bool = option(
+        False,
+        "Allow what runs code of others: TorchScript, exported programs, factories. Not kept in projects.",
+        affects_result=False,
+        stored=False,
+    )
     seed: int = option(0, "Seed of every random draw.", low=0, high=2**31 - 1)
 
 
@@ -89,7 +100,7 @@ class PseudoLabelOptions:
         "mean", "Mean or sum of the two predictions' logits; the sum sharpens entropy and confidence.", published="sum"
     )
     easy: float = option(0.5, "Share of images, lowest entropy first, that goes to easy.txt.", low=0, high=1)
-    batch: int = option(0, "Images a forward pass; 0 is 1 on the CPU and 4 on CUDA.", low=0, high=256, affects_result=False)
+    batch: int = _inference_batch()
     published_layout: bool = option(
         False, "Write label_ids/train/... with gtFine_labelIds names as the published code does.", affects_result=False
     )
@@ -102,15 +113,20 @@ class MineOptions:
     grid: Grid = option(Grid(4, 4), "Rows and columns an image is cut into.", low=1, high=64)
     rare: str = option(
         "auto",
-        "Rare classes: auto finds them from the predictions, published takes the published set, or train ids or names with commas.",
+        "auto finds rare classes from predictions, published takes the published set; or ids or names with commas.",
         fault="F11",
         published="published",
     )
     rare_count: int = option(
-        0, "How many classes each rule of auto (least confident, least frequent) gives; 0 is 5 for each 19.", low=0, high=1000
+        0, "Classes that each rule of auto (least confident, least frequent) gives; 0 is 5 of 19.", low=0, high=1000
     )
     min_confidence: float = option(
-        0.5, "Pixels below this confidence become ignore in patches; 0 keeps all.", low=0, high=1, fault="F10", published=0.0
+        0.5,
+        "Pixels below this confidence become ignore in patches; 0 keeps all.",
+        low=0,
+        high=1,
+        fault="F10",
+        published=0.0,
     )
     min_pixels: int = option(1, "Rare pixels a cell needs to be kept.", low=1, high=10**9, unit="px")
     keep_folders: bool = option(False, "Keep subfolders in patch names, where base names repeat.")
@@ -131,12 +147,18 @@ class TrainingOptions:
         fault="F14",
         published="restarts",
     )
-    log_every: int = option(10, "Steps between two recorded figures.", low=1, high=10**6, unit="steps", affects_result=False)
+    log_every: int = option(
+        10, "Steps between two recorded figures.", low=1, high=10**6, unit="steps", affects_result=False
+    )
     checkpoint_every: int = option(
         200, "Steps between two checkpoints.", low=1, high=10**7, unit="steps", affects_result=False
     )
     validate_every: int = option(
-        0, "Steps between two validations where labels were given; 0 is ten a run.", low=0, high=10**7, unit="steps",
+        0,
+        "Steps between two validations where labels were given; 0 is ten a run.",
+        low=0,
+        high=10**7,
+        unit="steps",
         affects_result=False,
     )
 
@@ -167,7 +189,12 @@ class AdaptOptions(TrainingOptions):
     rounds: int = option(2, "Rounds, each starting from the last.", low=1, high=100, affects_result=False)
     learning_rate: float = option(1e-5, "Initial learning rate of Adam.", low=0, high=10)
     mix: Literal["spatialmix", "cutmix", "classmix"] = option("spatialmix", "How images are mixed.")
-    beta: float = option(0.25, "Beta(b, b) of the split point; 0 splits in the middle.", low=0, high=100)
+    beta: float | None = option(
+        None,
+        "Beta(b, b) of the split point, 0 for the middle; none is 0.25 with patches and 0.5 without.",
+        low=0,
+        high=100,
+    )
     partners: Literal["distinct", "repeated"] = option(
         "distinct", "Draw the other images of a mix without or with replacement.", fault="F6", published="repeated"
     )
@@ -176,11 +203,16 @@ class AdaptOptions(TrainingOptions):
         "softmax", "Confidence is the greatest probability, or the greatest raw logit.", fault="F2", published="logit"
     )
     weighting: Literal["batch", "image", "pixel"] = option(
-        "image", "Share of confident pixels as one weight for the batch or for each image, or confident pixels only.",
-        fault="F3", published="batch",
+        "image",
+        "Share of confident pixels as one weight for the batch or for each image, or confident pixels only.",
+        fault="F3",
+        published="batch",
     )
     teacher_buffers: bool = option(
-        True, "The teacher runs in eval mode and its batch-norm statistics follow the student.", fault="F4", published=False
+        True,
+        "The teacher runs in eval mode and its batch-norm statistics follow the student.",
+        fault="F4",
+        published=False,
     )
     ema_when: Literal["after", "before"] = option(
         "after", "The teacher follows after or before the optimiser step.", fault="F5", published="before"
@@ -194,7 +226,9 @@ class AdaptOptions(TrainingOptions):
     )
     flip: float = option(0.5, "Probability of a mirrored mix.", low=0, high=1)
     jitter: float = option(0.8, "Probability of colour jitter.", low=0, high=1)
-    jitter_strength: float = option(0.25, "Strength of brightness, contrast, saturation and hue jitter.", low=0, high=0.5)
+    jitter_strength: float = option(
+        0.25, "Strength of brightness, contrast, saturation and hue jitter.", low=0, high=0.5
+    )
     blur: float = option(0.5, "Probability of Gaussian blur, sigma 0.15 to 1.15.", low=0, high=1)
     patches: bool = option(True, "Train on hard patches too.")
     patch_weight: float = option(0.1, "Weight of the loss on hard patches.", low=0, high=100)
@@ -205,7 +239,9 @@ class AdaptOptions(TrainingOptions):
         published="separate",
     )
     select: Literal["last", "label-free", "oracle"] = option(
-        "last", "Which checkpoint a round keeps; oracle reads validation labels and is marked so.", fault="F13",
+        "last",
+        "Which checkpoint a round keeps; oracle reads validation labels and is marked so.",
+        fault="F13",
         published="oracle",
     )
 
@@ -216,7 +252,7 @@ class EvaluateOptions:
 
     flip: bool = option(False, "Add the prediction of the mirrored image.")
     weights: Literal["student", "teacher"] = option("student", "Which of the two is scored.")
-    batch: int = option(0, "Images a forward pass; 0 is 1 on the CPU and 4 on CUDA.", low=0, high=256, affects_result=False)
+    batch: int = _inference_batch()
 
 
 @dataclass(frozen=True)
@@ -239,7 +275,7 @@ class PredictOptions:
     colour: bool = option(True, "Write colours.")
     overlay: bool = option(True, "Write the colours over the image.")
     opacity: float = option(0.5, "Opacity of the overlay.", low=0, high=1)
-    batch: int = option(0, "Images a forward pass; 0 is 1 on the CPU and 4 on CUDA.", low=0, high=256, affects_result=False)
+    batch: int = _inference_batch()
 
 
 # Sections of crots.toml in the order a reader wants them; a project's configuration has one attribute for each.

@@ -1,0 +1,104 @@
+"""The event stream of a project on disk: appending, reading back, and taking back what a resumed stage will repeat."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from crots.errors import InputError
+from crots.events import Event, Outcome, Progress, StageFinished, StageStarted, from_json, to_json
+from crots.files import atomic_path, explained, make_folder
+
+
+class EventLog:
+    """Appends events to a file; a line is on disk before the next event is made."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        make_folder(path.parent)
+        self._drop_torn_line()
+
+    @property
+    def position(self) -> int:
+        """Bytes written so far; a checkpoint remembers it."""
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def append(self, event: Event) -> None:
+        """Writes one event."""
+        with explained(self.path), self.path.open("a", encoding="utf-8", newline="\n") as file:
+            file.write(to_json(event) + "\n")
+
+    def drop(self, stage: str, *, after: int) -> None:
+        """Removes the events of ``stage`` that were written after byte ``after``: a resumed run repeats them."""
+        if self.position <= after:
+            return
+        content = self.path.read_bytes()
+        kept = [line for line in content[after:].splitlines(keepends=True) if _stage_of(line) != stage]
+        with atomic_path(self.path) as partial:
+            partial.write_bytes(content[:after] + b"".join(kept))
+
+    def _drop_torn_line(self) -> None:
+        """A kill in the middle of a write leaves a line without its end."""
+        if not self.path.exists():
+            return
+        content = self.path.read_bytes()
+        if content and not content.endswith(b"\n"):
+            with atomic_path(self.path) as partial:
+                partial.write_bytes(content[: content.rfind(b"\n") + 1])
+
+
+def _stage_of(line: bytes) -> Any:
+    return json.loads(line).get("stage")
+
+
+def read_events(path: Path) -> Iterator[Event]:
+    """Yields the events of a stream; a torn last line and events of later versions are passed over."""
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            try:
+                yield from_json(line)
+            except InputError:
+                continue
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How far a stage came in its latest run; ``outcome`` is None while it has no end."""
+
+    outcome: Outcome | None = None
+    message: str = ""
+    done: int = 0
+    total: int = 0
+
+
+def last_endings(path: Path) -> dict[str, Ending]:
+    """Returns the latest run's ending for each stage in a stream."""
+    endings: dict[str, Ending] = {}
+    for event in read_events(path):
+        old = endings.get(event.stage, Ending())
+        if isinstance(event, StageStarted):
+            endings[event.stage] = Ending(done=event.resumed_at, total=event.total)
+        elif isinstance(event, Progress):
+            endings[event.stage] = dataclasses.replace(old, done=event.done, total=event.total)
+        elif isinstance(event, StageFinished):
+            endings[event.stage] = dataclasses.replace(old, outcome=event.outcome, message=event.message)
+    return endings
+
+
+def running(lock_path: Path) -> bool:
+    """Says whether some process holds the lock of a project."""
+    if not lock_path.exists():
+        return False
+    try:
+        with filelock.FileLock(lock_path, timeout=0):
+            return False
+    except (filelock.Timeout, OSError):
+        return True

@@ -1,0 +1,264 @@
+"""Reading and writing images, label maps and confidences as files.
+
+In memory an image is (H, W, 3) uint8 RGB, a label map (H, W) of integers, a confidence (H, W) float32 in 0..1.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from crots.config import Size
+from crots.errors import CrotsError, InputError
+from crots.files import atomic_path
+
+_FORMATS = {
+    ".png": ("PNG",),
+    # Phones write pictures of several frames (MPO) under the name of plain JPEG.
+    ".jpg": ("JPEG", "MPO"),
+    ".jpeg": ("JPEG", "MPO"),
+    ".tif": ("TIFF",),
+    ".tiff": ("TIFF",),
+    ".webp": ("WEBP",),
+    ".bmp": ("BMP", "DIB"),
+}
+IMAGE_SUFFIXES: frozenset[str] = frozenset(_FORMATS)
+LABEL_SUFFIXES: frozenset[str] = frozenset({".png", ".tif", ".tiff", ".bmp"})
+
+_ORIENTATION_TAG = 0x0112
+_TRANSPOSITIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Opens a file whose content must be what its suffix says; whatever a decoder raises becomes an `InputError`."""
+    formats = _FORMATS.get(path.suffix.lower())
+    if formats is None:
+        raise InputError(f"{path}: found the suffix {path.suffix!r}, expected one of {', '.join(sorted(_FORMATS))}")
+    try:
+        with Image.open(path) as image:
+            if image.format not in formats:
+                raise InputError(f"{path}: holds a {image.format} image under the suffix {path.suffix}; rename it")
+            yield image
+    except (CrotsError, MemoryError):
+        raise
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (PermissionError, IsADirectoryError) as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except Exception as error:  # decoders raise nearly every type on broken files
+        raise InputError(f"{path}: {_why_unreadable(path, error)}; replace the file or leave it out") from error
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    if path.stat().st_size == 0:
+        return "the file is empty"
+    if isinstance(error, Image.UnidentifiedImageError):
+        return f"not an image, though its suffix is {path.suffix}"
+    if isinstance(error, Image.DecompressionBombError):
+        return "more than 179 million pixels"
+    return f"broken or truncated image ({str(error) or type(error).__name__})"
+
+
+def _orientation(image: Image.Image) -> int:
+    """Returns the EXIF orientation; to be asked before the pixels are loaded, so that size and image agree."""
+    if image.format == "TIFF":
+        return 1  # Pillow applies it while loading
+    # PngImageFile.getexif would decode the pixels first; the base class reads the header's EXIF only.
+    return int(Image.Image.getexif(image).get(_ORIENTATION_TAG, 1) or 1)
+
+
+def image_size(path: Path) -> Size:
+    """Returns the size an image has upright, from its header alone.
+
+    Raises:
+        InputError: it is missing or no image.
+    """
+    with _opened(path) as image:
+        orientation = _orientation(image)
+        width, height = image.size
+        if image.format == "TIFF":
+            orientation = int(Image.Image.getexif(image).get(_ORIENTATION_TAG, 1) or 1)
+        return Size(height, width) if orientation in (5, 6, 7, 8) else Size(width, height)
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Reads an image upright: grey, palette and 16-bit become RGB of 8 bits, transparency is dropped.
+
+    Returns:
+        (H, W, 3) uint8.
+
+    Raises:
+        InputError: it is missing, truncated, no image, or of another format than its suffix says.
+    """
+    with _opened(path) as image:
+        transposition = _TRANSPOSITIONS.get(_orientation(image))
+        image.load()
+        rgb = _to_rgb(image, path)
+        if transposition is not None:
+            rgb = rgb.transpose(transposition)
+        return np.array(rgb)
+
+
+def _to_rgb(image: Image.Image, path: Path) -> Image.Image:
+    if image.mode == "F":
+        raise InputError(f"{path}: holds floating-point pixels, expected 8 or 16 bits; convert it")
+    if image.mode.startswith("I"):
+        grey = np.asarray(image).astype(np.int64)
+        if grey.min() < 0 or grey.max() > 65535:
+            raise InputError(
+                f"{path}: holds values from {grey.min()} to {grey.max()}, expected 8 or 16 bits; convert it"
+            )
+        image = Image.fromarray(((grey + 128) // 257).astype(np.uint8))
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")  # Pillow warns when it drops a palette's transparency in one step
+    return image.convert("RGB")
+
+
+def read_labels(path: Path, *, colour: bool = False) -> NDArray[Any]:
+    """Reads a label map as it is stored.
+
+    Args:
+        path: PNG, TIFF or BMP.
+        colour: give the colours of a palette image, not its indices.
+
+    Returns:
+        (H, W) uint8, uint16 or int32 ids, or (H, W, 3) uint8 where the file is coloured.
+
+    Raises:
+        InputError: it is missing, broken, or stored with loss.
+    """
+    if path.suffix.lower() in IMAGE_SUFFIXES - LABEL_SUFFIXES:
+        raise InputError(
+            f"{path}: labels are stored with loss; expected PNG, TIFF or BMP; convert them anew from the source"
+        )
+    with _opened(path) as image:
+        image.load()
+        if image.mode == "P" and not colour:
+            return np.array(image)
+        if image.mode in ("LA", "La"):
+            image = image.convert("L")  # type: ignore[assignment]
+        if image.mode in ("1", "L") or image.mode.startswith("I"):
+            return _integers(np.array(image))
+        return np.array(_to_rgb(image, path))
+
+
+def _integers(labels: NDArray[Any]) -> NDArray[Any]:
+    if labels.dtype == np.bool_:
+        return labels.astype(np.uint8)
+    return labels.astype(labels.dtype.newbyteorder("="))
+
+
+def read_confidence(path: Path) -> NDArray[np.float32]:
+    """Reads a confidence map, 8- or 16-bit grey.
+
+    Returns:
+        (H, W) float32, 0..1.
+
+    Raises:
+        InputError: it is missing, broken or coloured.
+    """
+    with _opened(path) as image:
+        image.load()
+        if image.mode not in ("L", "P") and not image.mode.startswith("I;16"):
+            raise InputError(f"{path}: found {image.mode} pixels, expected a grey confidence map of 8 or 16 bits")
+        values = np.array(image)
+    return (values / np.float32(255 if values.dtype == np.uint8 else 65535)).astype(np.float32)
+
+
+def _png(path: Path, image: Image.Image) -> None:
+    with atomic_path(path) as partial:
+        image.save(partial, format="PNG")
+
+
+def write_labels(path: Path, labels: NDArray[Any], palette: NDArray[np.uint8] | None = None) -> None:
+    """Writes labels (H, W) as an index PNG: 8 bits, or 16 where an id is above 255.
+
+    Args:
+        path: ends in ``.png``.
+        labels: integers from 0 to 65535.
+        palette: (256, 3) colours that viewers show for the ids; 8-bit files only.
+
+    Raises:
+        StageError: the folder cannot be written.
+    """
+    if labels.size and int(labels.max()) > 255:
+        _png(path, Image.fromarray(np.ascontiguousarray(labels.astype(np.uint16))))
+        return
+    image = Image.fromarray(np.ascontiguousarray(labels.astype(np.uint8)))
+    if palette is not None:
+        image.putpalette(palette[:256].astype(np.uint8).tobytes())
+    _png(path, image)
+
+
+def write_colours(path: Path, labels: NDArray[Any], palette: NDArray[np.uint8]) -> None:
+    """Writes labels (H, W) as a picture in the palette's colours (`ClassSet.palette_array`).
+
+    With up to 256 colours the PNG holds ids and palette, which is small and loses nothing.
+
+    Raises:
+        StageError: the folder cannot be written.
+    """
+    if len(palette) <= 256:
+        write_labels(path, labels, palette)
+    else:
+        write_image(path, palette[labels])
+
+
+def write_image(path: Path, image: NDArray[np.uint8]) -> None:
+    """Writes an image (H, W, 3) or grey (H, W); the suffix decides the format, JPEG at quality 95.
+
+    Raises:
+        StageError: the folder cannot be written.
+    """
+    options: dict[str, Any] = {"quality": 95} if path.suffix.lower() in (".jpg", ".jpeg") else {}
+    with atomic_path(path) as partial:
+        Image.fromarray(np.ascontiguousarray(image)).save(partial, **options)
+
+
+def write_confidence(path: Path, confidence: NDArray[Any]) -> None:
+    """Writes a confidence (H, W) in 0..1 as an 8-bit grey PNG.
+
+    Raises:
+        StageError: the folder cannot be written.
+    """
+    write_image(path, np.rint(np.clip(confidence, 0, 1) * 255).astype(np.uint8))
+
+
+def resize_image(image: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
+    """Resizes an image (H, W, 3) with Pillow's bicubic filter, as published."""
+    if (image.shape[1], image.shape[0]) == tuple(size):
+        return image
+    return np.array(Image.fromarray(image).resize(tuple(size), Image.Resampling.BICUBIC))
+
+
+def resize_labels(labels: NDArray[Any], size: Size) -> NDArray[Any]:
+    """Resizes labels (H, W) of any integer type to the nearest pixel, at the places where Pillow takes it."""
+    height, width = labels.shape
+    if (width, height) == tuple(size):
+        return labels
+    rows = ((np.arange(size.height) + 0.5) * height / size.height).astype(np.intp)
+    columns = ((np.arange(size.width) + 0.5) * width / size.width).astype(np.intp)
+    return labels[rows[:, None], columns]
+
+
+def resize_confidence(confidence: NDArray[np.float32], size: Size) -> NDArray[np.float32]:
+    """Resizes a float map (H, W) bilinearly, with smoothing where it shrinks."""
+    if (confidence.shape[1], confidence.shape[0]) == tuple(size):
+        return confidence
+    source = Image.fromarray(np.ascontiguousarray(confidence, np.float32))
+    return np.array(source.resize(tuple(size), Image.Resampling.BILINEAR))

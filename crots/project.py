@@ -1,0 +1,374 @@
+"""A project: a folder with ``crots.toml``, artefacts, checkpoints and the event stream; what is done and what is stale.
+
+Reading a project imports no torch, so ``crots status`` and the studio's stage rail are instant.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import tomli_w
+
+from crots import options as opt
+from crots.config import PROFILES, Profile, changed, from_mapping, to_mapping, unknown_name
+from crots.errors import InputError
+from crots.eventlog import Ending, last_endings, running
+from crots.files import digest, file_stamp, listing_digest, make_folder, write_json, write_text
+from crots.resources import resources
+
+CONFIG_NAME = "crots.toml"
+FORMAT = 1
+State = Literal["ready", "waiting", "running", "done", "stale", "interrupted", "failed"]
+
+_HEADER = (
+    "# A CROTS project. Options that are not listed have the profile's defaults; `crots status` shows what is done.\n"
+)
+
+
+@dataclass(frozen=True)
+class ProjectConfig:
+    """All options of a project; the sections are those of `crots.options.SECTIONS`."""
+
+    profile: Profile = "corrected"
+    preset: str = ""
+    data: opt.DataOptions = field(default_factory=opt.DataOptions)
+    task: opt.TaskOptions = field(default_factory=opt.TaskOptions)
+    source: opt.SourceOptions = field(default_factory=opt.SourceOptions)
+    student: opt.StudentOptions = field(default_factory=opt.StudentOptions)
+    runtime: opt.RuntimeOptions = field(default_factory=opt.RuntimeOptions)
+    pseudo_label: opt.PseudoLabelOptions = field(default_factory=opt.PseudoLabelOptions)
+    mine: opt.MineOptions = field(default_factory=opt.MineOptions)
+    baseline: opt.BaselineOptions = field(default_factory=opt.BaselineOptions)
+    adapt: opt.AdaptOptions = field(default_factory=opt.AdaptOptions)
+    evaluate: opt.EvaluateOptions = field(default_factory=opt.EvaluateOptions)
+    export: opt.ExportOptions = field(default_factory=opt.ExportOptions)
+
+
+def build_config(
+    values: Mapping[str, Mapping[str, Any]], *, profile: Profile = "corrected", preset: str = ""
+) -> ProjectConfig:
+    """Builds a configuration from sections of plain values, on top of a profile.
+
+    Raises:
+        InputError: an unknown section or option, or a value that does not fit.
+    """
+    sections: dict[str, Any] = {}
+    given = {name.replace("-", "_"): section for name, section in values.items()}
+    for name in given:
+        if name not in opt.SECTIONS:
+            raise unknown_name(name, name, list(opt.SECTIONS), what="section")
+    for name, options_class in opt.SECTIONS.items():
+        section = given.get(name, {})
+        if not isinstance(section, Mapping):
+            raise InputError(f"{name}: found {section!r}, expected a table of options", field=name)
+        sections[name] = from_mapping(options_class, section, where=name, profile=profile)
+    return ProjectConfig(profile=profile, preset=preset, **sections)
+
+
+def config_values(config: ProjectConfig) -> dict[str, dict[str, Any]]:
+    """Returns, by section, the options that differ from the profile's defaults, as plain values without ``None``."""
+    values = {name: changed(getattr(config, name), config.profile) for name in opt.SECTIONS}
+    return {
+        name: {key: value if value is not None else "none" for key, value in section.items()}
+        for name, section in values.items()
+        if section
+    }
+
+
+def preset_names() -> tuple[str, ...]:
+    """Names of the shipped presets."""
+    return tuple(sorted(path.stem for path in (resources() / "presets").glob("*.toml")))
+
+
+def load_preset(name: str) -> tuple[Profile, dict[str, dict[str, Any]]]:
+    """Returns a preset's profile and sections; ``name`` is a shipped one or a TOML file.
+
+    Raises:
+        InputError: there is no such preset, or it is not TOML.
+    """
+    path = Path(name) if name.endswith(".toml") else resources() / "presets" / f"{name}.toml"
+    if not path.is_file():
+        raise unknown_name("preset", name, list(preset_names()), what="preset")
+    values = read_toml(path)
+    values.pop("description", None)
+    return _profile(values.pop("profile", "corrected"), path), values
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Reads a TOML file.
+
+    Raises:
+        InputError: it is missing or not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; give the path of a TOML file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise InputError(f"{path}: cannot be read as TOML ({error}); mend that line") from None
+
+
+def _profile(value: Any, path: Path) -> Profile:
+    if value not in PROFILES:
+        raise InputError(f"{path}: profile {value!r}, expected one of {', '.join(PROFILES)}", field="profile")
+    return cast(Profile, value)
+
+
+def override(config: ProjectConfig, settings: Mapping[str, Any]) -> ProjectConfig:
+    """Returns the configuration with ``{"adapt.steps": "100"}`` applied.
+
+    Raises:
+        InputError: an unknown ``section.option``, or a value that does not fit.
+    """
+    for path, value in settings.items():
+        section, _, name = path.replace("-", "_").partition(".")
+        if section not in opt.SECTIONS or not name:
+            raise unknown_name(path, section, list(opt.SECTIONS), what="section (expected section.option=value)")
+        old = getattr(config, section)
+        new = from_mapping(type(old), {**to_mapping(old), name: value}, where=section, profile=config.profile)
+        config = dataclasses.replace(config, **{section: new})
+    return config
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """What the rail and ``crots status`` show of one stage.
+
+    Attributes:
+        key: ``adapt-2``.
+        state: see `State`.
+        reason: why it is stale, waiting or failed.
+        seconds: how long it took, None while not done.
+        miou: score of its model where one was measured, 0..1.
+        done: units finished, of ``total``, of an interrupted stage.
+    """
+
+    key: str
+    state: State
+    reason: str = ""
+    seconds: float | None = None
+    miou: float | None = None
+    done: int = 0
+    total: int = 0
+
+
+class Project:
+    """A project folder. Every path of its layout is given here and nowhere else."""
+
+    def __init__(self, folder: Path, config: ProjectConfig) -> None:
+        self.folder = folder
+        self.config = config
+
+    @staticmethod
+    def create(folder: Path, config: ProjectConfig) -> Project:
+        """Makes a new project.
+
+        Raises:
+            InputError: the folder already holds one.
+        """
+        if (folder / CONFIG_NAME).exists():
+            raise InputError(f"{folder} already holds a project; open it, or choose an empty folder", field="project")
+        make_folder(folder)
+        project = Project(folder.resolve(), config)
+        project.save()
+        return project
+
+    @staticmethod
+    def open(folder: Path) -> Project:
+        """Opens a project.
+
+        Raises:
+            InputError: there is none, or its file does not fit this version.
+        """
+        path = folder / CONFIG_NAME
+        if not path.is_file():
+            raise InputError(f"{folder}: no {CONFIG_NAME} there; make a project with `crots init`", field="project")
+        values = read_toml(path)
+        if values.pop("format", None) != FORMAT:
+            raise InputError(f"{path}: not a project of format {FORMAT}; it was made by another version of CROTS")
+        profile, preset = _profile(values.pop("profile", "corrected"), path), str(values.pop("preset", ""))
+        return Project(folder.resolve(), build_config(values, profile=profile, preset=preset))
+
+    def save(self) -> None:
+        """Writes ``crots.toml`` atomically; paths inside the project are written relative to it."""
+        head = {"format": FORMAT, "profile": self.config.profile}
+        if self.config.preset:
+            head["preset"] = self.config.preset
+        body = {**head, **config_values(self.config)}
+        write_text(self.folder / CONFIG_NAME, _HEADER + tomli_w.dumps(body), durable=True)
+
+    def path(self, value: Path | str) -> Path:
+        """Resolves a path of the configuration: relative ones are relative to the project."""
+        return self.folder / Path(value).expanduser()
+
+    @property
+    def events_path(self) -> Path:
+        """The event stream."""
+        return self.folder / "events.jsonl"
+
+    @property
+    def cache_folder(self) -> Path:
+        """Resized images; can be deleted at any time."""
+        return self.folder / "cache"
+
+    @property
+    def lock_path(self) -> Path:
+        """Held while a run goes on."""
+        return self.folder / ".lock"
+
+    def stage_folder(self, key: str) -> Path:
+        """Where a stage writes: ``pseudo-label`` has ``label_ids/`` there, ``adapt-1`` its checkpoint ..."""
+        names = {"pseudo-label": "pseudo-labels", "mine": "patches", "evaluate": "evaluation"}
+        return self.folder / names.get(key, key)
+
+    @property
+    def corrections_path(self) -> Path:
+        """What the user corrected: patches rejected or relabelled, pseudo-labels repainted."""
+        return self.folder / "corrections.json"
+
+    def record_path(self, key: str) -> Path:
+        """The proof that a stage is done, and with what."""
+        return self.folder / "records" / f"{key}.json"
+
+    def started_path(self, key: str) -> Path:
+        """With what a stage that is not done was begun."""
+        return self.folder / "records" / f"{key}.started.json"
+
+    def round_keys(self) -> tuple[str, ...]:
+        """``adapt-1`` ... of the configured rounds."""
+        return tuple(f"adapt-{number}" for number in range(1, self.config.adapt.rounds + 1))
+
+    def stage_keys(self) -> tuple[str, ...]:
+        """All stages in running order; ``evaluate`` only where validation labels are given."""
+        scoring = ("evaluate",) if self.config.data.val_labels else ()
+        return ("pseudo-label", "baseline", "mine", *self.round_keys(), *scoring, "export")
+
+    def upstream(self, key: str) -> tuple[str, ...]:
+        """The stages whose results a stage reads."""
+        last = self.round_keys()[-1]
+        if key in ("baseline", "mine"):
+            return ("pseudo-label",)
+        if key.startswith("adapt-"):
+            number = int(key.removeprefix("adapt-"))
+            before = "baseline" if number == 1 else f"adapt-{number - 1}"
+            return (before, "mine") if self.config.adapt.patches else (before,)
+        return {"evaluate": ("baseline", *self.round_keys()), "export": (last,)}.get(key, ())
+
+    def inputs(self) -> dict[str, dict[str, Any]]:
+        """Everything each stage's result depends on, as plain data by stage; its digest is the stage's fingerprint."""
+        values: dict[str, dict[str, Any]] = {}
+        for key in self.stage_keys():
+            after = {f"after {name}": digest(values[name]) for name in self.upstream(key)}
+            values[key] = {**self._own_inputs(key), **after}
+        return values
+
+    def _own_inputs(self, key: str) -> dict[str, Any]:
+        section = "adapt" if key.startswith("adapt-") else key.replace("-", "_")
+        values: dict[str, Any] = {section: to_mapping(getattr(self.config, section), only_result=True)}
+        values["runtime"] = to_mapping(self.config.runtime, only_result=True)
+        if key == "pseudo-label":
+            values |= self._source_inputs()
+        if key == "baseline":
+            values["student"] = to_mapping(self.config.student) | self._stamps(self.config.student.weights)
+        if key.startswith("adapt-") or key in ("baseline", "mine"):
+            values["corrections"] = self._stamps(self.corrections_path)
+        if key == "evaluate" or (key.startswith("adapt-") and self.config.adapt.select == "oracle"):
+            data = to_mapping(self.config.data)
+            values["data"] = {name: value for name, value in data.items() if name.startswith("val_")}
+            values["data"] |= self._stamps(self.config.data.val_images) | self._stamps(self.config.data.val_labels)
+        return values
+
+    def _source_inputs(self) -> dict[str, Any]:
+        config = self.config
+        files = (config.source.file, config.source.predictions, config.source.confidence)
+        stamps = [self._stamps(file) for file in files if file]
+        return {
+            "data": to_mapping(config.data, only_result=True) | self._stamps(config.data.target),
+            "task": to_mapping(config.task) | self._stamps(config.task.class_map) | self._stamps(config.task.classes),
+            "source": to_mapping(config.source, only_result=True) | {"files": stamps},
+        }
+
+    def _stamps(self, value: Path | str | None) -> dict[str, Any]:
+        """Evidence of the present content of a file or of all files of a folder."""
+        if not value:
+            return {}
+        path = self.path(value)
+        if path.is_dir():
+            return {f"files of {value}": listing_digest(path, without=self.folder)}
+        return {f"file {value}": file_stamp(path)} if path.is_file() else {}
+
+    def record(self, key: str) -> dict[str, Any] | None:
+        """Returns what `write_record` wrote, None while the stage is not done."""
+        return _read_json(self.record_path(key))
+
+    def begin(self, key: str) -> bool:
+        """Notes that a stage begins; True when an interrupted run with the same inputs can be continued."""
+        inputs = self.inputs()[key]
+        started = _read_json(self.started_path(key))
+        self.record_path(key).unlink(missing_ok=True)
+        write_json(self.started_path(key), {"inputs": inputs}, durable=True)
+        return started is not None and digest(started.get("inputs")) == digest(inputs)
+
+    def finish(self, key: str, *, seconds: float, miou: float | None) -> None:
+        """Notes that a stage is done."""
+        started = _read_json(self.started_path(key)) or {}
+        write_json(self.record_path(key), {**started, "seconds": seconds, "miou": miou}, durable=True)
+        self.started_path(key).unlink(missing_ok=True)
+
+    def status(self) -> list[StageStatus]:
+        """Returns the state of every stage, in running order."""
+        endings, busy, inputs = last_endings(self.events_path), running(self.lock_path), self.inputs()
+        result: list[StageStatus] = []
+        for key in self.stage_keys():
+            before = {status.key: status.state for status in result}
+            result.append(self._status(key, inputs[key], before, endings.get(key), busy))
+        return result
+
+    def _status(
+        self, key: str, inputs: Mapping[str, Any], before: Mapping[str, State], ending: Ending | None, busy: bool
+    ) -> StageStatus:
+        record = self.record(key)
+        progress = {"done": ending.done, "total": ending.total} if ending else {}
+        if record:
+            reason = ", ".join(_differences(record.get("inputs", {}), inputs))
+            state: State = "stale" if reason else "done"
+            return StageStatus(key, state, reason, record.get("seconds"), record.get("miou"), **progress)
+        if self.started_path(key).exists():
+            if busy and ending and ending.outcome is None:
+                return StageStatus(key, "running", **progress)
+            if ending and ending.outcome == "failed":
+                return StageStatus(key, "failed", ending.message, **progress)
+            return StageStatus(key, "interrupted", "run again to go on from the last checkpoint", **progress)
+        reason = _not_done(
+            before, self.upstream(key), ("waiting", "ready", "stale", "interrupted", "failed", "running")
+        )
+        return StageStatus(key, "waiting" if reason else "ready", reason)
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        return cast(dict[str, Any], json.loads(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _not_done(before: Mapping[str, State], upstream: tuple[str, ...], states: tuple[State, ...]) -> str:
+    waiting = [f"{name} is {before[name]}" for name in upstream if before.get(name) in states]
+    return "; ".join(waiting)
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """Says what changed between two `Project.inputs` of a stage, one phrase an option or input."""
+    for section in sorted({*old, *new}):
+        before, after = old.get(section), new.get(section)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            names = sorted({*before, *after})
+            yield from (f"{section}.{name} changed" for name in names if before.get(name) != after.get(name))
+        elif before != after:
+            yield f"{section.removeprefix('after ')} changed"

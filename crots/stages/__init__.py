@@ -1,0 +1,1 @@
+"""The stages of CROTS: each a generator of events that reads files and writes files."""

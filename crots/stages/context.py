@@ -1,0 +1,114 @@
+"""What every stage is handed: its key, the user's stop and pause, and where the event stream stands."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from crots.errors import Stopped
+from crots.eventlog import EventLog
+from crots.events import Progress
+
+T = TypeVar("T")
+
+
+class Control:
+    """Stop and pause, set from any thread; a running stage asks between two steps."""
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+        self._go = threading.Event()
+        self._go.set()
+
+    def stop(self) -> None:
+        """Ends the run after the current step; the work so far is kept."""
+        self._stop.set()
+        self._go.set()
+
+    def pause(self) -> None:
+        """Halts the run after the current step."""
+        if not self._stop.is_set():
+            self._go.clear()
+
+    def resume(self) -> None:
+        """Lets a halted run go on."""
+        self._go.set()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a stop was asked for."""
+        return self._stop.is_set()
+
+    @property
+    def paused(self) -> bool:
+        """Whether the run is, or will soon be, halted."""
+        return not self._go.is_set()
+
+    def check(self) -> None:
+        """Waits while paused.
+
+        Raises:
+            Stopped: the user asked to stop.
+        """
+        self._go.wait()
+        if self._stop.is_set():
+            raise Stopped("stopped by the user; run again to go on")
+
+
+@dataclass(frozen=True)
+class Context:
+    """Surroundings of one run of a stage.
+
+    Attributes:
+        stage: its key, ``adapt-2``.
+        control: the user's stop and pause.
+        resume: continue from what an interrupted run left; otherwise it is cleared.
+        log: the project's event stream, None for a stage that is run alone.
+    """
+
+    stage: str
+    control: Control = field(default_factory=Control)
+    resume: bool = False
+    log: EventLog | None = None
+
+    @property
+    def position(self) -> int:
+        """Bytes of the event stream so far."""
+        return self.log.position if self.log else 0
+
+    def rewind(self, position: int) -> None:
+        """Takes back this stage's events after ``position``."""
+        if self.log:
+            self.log.drop(self.stage, after=position)
+
+
+class Meter:
+    """Progress with a rate, at most a few times a second."""
+
+    def __init__(self, stage: str, total: int, *, images: int = 1, done: int = 0, every: float = 0.5) -> None:
+        self._stage, self._total, self._images, self._every = stage, total, images, every
+        self._shown = self._since = time.monotonic()
+        self._shown_done = done
+        self._rate = 0.0
+
+    def tick(self, done: int) -> Iterator[Progress]:
+        """Yields a `Progress` when the last one is old enough, or the end is reached."""
+        now = time.monotonic()
+        if now - self._shown < self._every and done < self._total:
+            return
+        fresh = (done - self._shown_done) * self._images / max(now - self._shown, 1e-6)
+        self._rate = fresh if not self._rate else 0.7 * self._rate + 0.3 * fresh
+        self._shown, self._shown_done = now, done
+        yield Progress(stage=self._stage, done=done, total=self._total, rate=round(self._rate, 3))
+
+
+def metered(items: Iterable[T], total: int, context: Context, act: Callable[[T], None]) -> Iterator[Progress]:
+    """Acts on each item, checking for a stop before each, and yields progress."""
+    meter = Meter(context.stage, total)
+    for done, item in enumerate(items, 1):
+        context.control.check()
+        act(item)
+        yield from meter.tick(done)

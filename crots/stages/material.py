@@ -1,0 +1,90 @@
+"""Target images with their pseudo-labels, as the training stages read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crots.data.cache import ImageCache
+from crots.data.layouts import Sample
+from crots.errors import InputError
+from crots.images import read_confidence, read_labels
+from crots.methods.patches import drop_unsure
+from crots.taxonomy import ClassSet
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class PseudoLabels:
+    """Pseudo-labels on disk, by image key; ``confidence`` is None where the source gave none."""
+
+    labels: Path
+    confidence: Path | None
+    classes: ClassSet
+
+    @staticmethod
+    def below(folder: Path, classes: ClassSet) -> PseudoLabels:
+        """The result of the ``pseudo-label`` stage in ``folder``."""
+        confidence = folder / "confidence"
+        return PseudoLabels(folder / "label_ids", confidence if confidence.is_dir() else None, classes)
+
+    def read(self, key: str, *, min_confidence: float = 0.0) -> Array:
+        """Returns the (H, W) labels of an image, with ``ignore`` where confidence is below ``min_confidence``.
+
+        Raises:
+            InputError: ids that are no class of the set.
+        """
+        path = self.labels / f"{key}.png"
+        labels = read_labels(path)
+        self._check(path, labels)
+        if min_confidence <= 0 or self.confidence is None:
+            return labels
+        return drop_unsure(labels, self.read_confidence(key), min_confidence, self.classes.ignore)
+
+    def read_confidence(self, key: str) -> Array:
+        """Returns the (H, W) confidence of an image, float32 0..1; 1 where the source gave none."""
+        if self.confidence is None:
+            return np.ones(read_labels(self.labels / f"{key}.png").shape, np.float32)
+        return read_confidence(self.confidence / f"{key}.png")
+
+    def _check(self, path: Path, labels: Array) -> None:
+        if labels.ndim != 2:
+            raise InputError(f"{path}: found a colour picture, expected 8- or 16-bit label ids; give the ids folder")
+        wrong = labels[(labels >= len(self.classes)) & (labels != self.classes.ignore)]
+        if wrong.size:
+            raise InputError(
+                f"{path}: found label id {int(wrong[0])}, expected 0 to {len(self.classes) - 1} or "
+                f"{self.classes.ignore} (ignore); choose the class set these labels were made with"
+            )
+
+
+@dataclass(frozen=True)
+class Material:
+    """Images of the target at working size, with their pseudo-labels."""
+
+    samples: Sequence[Sample]
+    cache: ImageCache
+    pseudo_labels: PseudoLabels
+
+    def images(self, indices: Sequence[int]) -> Array:
+        """Returns (N, H, W, 3) uint8."""
+        return np.stack([self.cache.get(self.samples[index].image) for index in indices])
+
+    def labels(self, indices: Sequence[int], *, min_confidence: float = 0.0) -> Array:
+        """Returns (N, H, W) train ids."""
+        size = self.cache.size
+        maps = [self.pseudo_labels.read(self.samples[index].key, min_confidence=min_confidence) for index in indices]
+        for index, labels in zip(indices, maps, strict=True):
+            if labels.shape != (size.height, size.width):
+                raise InputError(
+                    f"pseudo-labels of {self.samples[index].key} are {labels.shape[1]}x{labels.shape[0]} pixels, "
+                    f"expected the working size {size}; give --size {labels.shape[1]}x{labels.shape[0]} or make "
+                    "them again"
+                )
+        return np.stack(maps)

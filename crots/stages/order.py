@@ -1,0 +1,35 @@
+"""In which order images are visited: permutations that any step can compute, so that nothing has to be saved."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from crots.stages.engine import random_numpy
+
+
+class Order:
+    """An endless stream of image indices, a fresh permutation every epoch.
+
+    Where there are fewer images than a batch, a batch runs over several epochs, so no step is empty.
+    """
+
+    def __init__(self, images: int, batch: int, *, seed: int, stage: str, purpose: str = "order") -> None:
+        self._images, self._batch = images, batch
+        self._key = (seed, stage, purpose)
+
+    def batch(self, step: int) -> list[int]:
+        """Returns the indices of the images of a step (0-based)."""
+        first = step * self._batch
+        return [self._index(position) for position in range(first, first + self._batch)]
+
+    def _index(self, position: int) -> int:
+        epoch, place = divmod(position, self._images)
+        return int(_permutation(*self._key, epoch, self._images)[place])
+
+
+@functools.lru_cache(maxsize=8)
+def _permutation(seed: int, stage: str, purpose: str, epoch: int, images: int) -> np.ndarray[Any, Any]:
+    return random_numpy(seed, stage, epoch, purpose).permutation(images)

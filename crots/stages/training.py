@@ -1,0 +1,279 @@
+"""The loop that all training stages share: resume, step, record, validate, checkpoint, choose, finish."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from crots.config import to_mapping
+from crots.data.feed import prefetch
+from crots.errors import StageError, Stopped
+from crots.events import ArtifactWritten, Event, Metrics, Note, StageStarted
+from crots.files import atomic_path
+from crots.methods.ema import Teacher
+from crots.methods.schedule import learning_rate
+from crots.nets.model import Model
+from crots.nets.weights import save_safetensors
+from crots.options import TrainingOptions
+from crots.stages.context import Context, Meter
+from crots.stages.engine import Engine, seed_step
+
+CHECKPOINT = "checkpoint.pt"
+STUDENT = "student.safetensors"
+TEACHER = "teacher.safetensors"
+_BEST = "best.pt"
+Figures = Mapping[str, Tensor]
+State = dict[str, Any]
+
+
+class Optimiser:
+    """Adam with loss scaling where fp16 needs it."""
+
+    def __init__(self, net: nn.Module, options: TrainingOptions, engine: Engine) -> None:
+        parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
+        self._adam = torch.optim.Adam(
+            parameters, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
+        )
+        self._scaler = torch.amp.GradScaler(engine.device.type, enabled=engine.precision == "fp16")
+
+    def backward(self, loss: Tensor) -> None:
+        """Adds the gradient of ``loss``."""
+        self._scaler.scale(loss).backward()
+
+    def apply(self, rate: float) -> None:
+        """Takes one step at this learning rate and clears the gradients."""
+        for group in self._adam.param_groups:
+            group["lr"] = rate
+        self._scaler.step(self._adam)
+        self._scaler.update()
+        self._adam.zero_grad(set_to_none=True)
+
+    def state_dict(self) -> State:
+        """Adam's moments and the loss scale."""
+        return {"adam": self._adam.state_dict(), "scaler": self._scaler.state_dict()}
+
+    def load_state_dict(self, state: State) -> None:
+        """Restores what `state_dict` gave."""
+        self._adam.load_state_dict(state["adam"])
+        self._scaler.load_state_dict(state["scaler"])
+
+
+class Learner(ABC):
+    """What a training stage teaches: a student, perhaps with a teacher, and one optimiser step.
+
+    Attributes:
+        student: the model that is scored and exported.
+        teacher: follows the student's weights, where there is one.
+        optimiser: of the student.
+        engine: device and precision.
+        images: how many images the data has; an epoch's length.
+        options: of the stage.
+    """
+
+    teacher: Teacher[Model] | None = None
+
+    def __init__(self, student: Model, engine: Engine, options: TrainingOptions, images: int) -> None:
+        self.student, self.engine, self.options, self.images = student, engine, options, images
+        engine.place(student)
+        self.optimiser = Optimiser(student.net, options, engine)
+
+    @abstractmethod
+    def load(self, step: int) -> Any:
+        """Reads the data of a step; runs in other threads, touches no device, draws from the step's own generator."""
+
+    @abstractmethod
+    def step(self, step: int, data: Any, rate: float) -> Figures:
+        """Takes one optimiser step (0-based) and returns its figures as scalar tensors on the device."""
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step."""
+        epoch = max(1, self.images // self.options.batch)
+        return learning_rate(step, self.options.steps, self.options.learning_rate, self.options.schedule, epoch)
+
+    def state_dict(self) -> State:
+        """Everything a resumed run needs; randomness needs none, since each step seeds its own."""
+        return {**self.weights(), "optimiser": self.optimiser.state_dict()}
+
+    def load_state_dict(self, state: State) -> None:
+        """Restores what `state_dict` gave."""
+        self.load_weights(state)
+        self.optimiser.load_state_dict(state["optimiser"])
+
+    def weights(self) -> State:
+        """Weights of student and teacher, under the network's own keys."""
+        teacher = self.teacher.model.net.state_dict() if self.teacher else None
+        return {"student": self.student.net.state_dict(), "teacher": teacher}
+
+    def load_weights(self, state: State) -> None:
+        """Restores what `weights` gave."""
+        self.student.net.load_state_dict(state["student"])
+        if self.teacher:
+            self.teacher.model.net.load_state_dict(state["teacher"])
+
+
+@dataclass(frozen=True)
+class Training:
+    """One run of a training stage.
+
+    Attributes:
+        folder: gets ``checkpoint.pt``, ``student.safetensors`` and ``teacher.safetensors``.
+        watch: scores the student now and then, for the user to see.
+        prefer: makes of `watch`'s events the figure whose greatest checkpoint is kept; None keeps the last.
+        notes: what the user should read at the start.
+    """
+
+    folder: Path
+    seed: int
+    watch: Callable[[int], Sequence[Event]] | None = None
+    prefer: Callable[[Sequence[Event]], float] | None = None
+    notes: tuple[Note, ...] = field(default=())
+
+
+def train(learner: Learner, run: Training, context: Context) -> Iterator[Event]:
+    """Trains to the last step and writes the student.
+
+    Raises:
+        StageError: the loss or the weights are not finite; the last good checkpoint is kept.
+        Stopped: the user asked to; a checkpoint was written.
+    """
+    total = learner.options.steps
+    trainer = _Trainer(learner, run, context)
+    start = trainer.restore() if context.resume else trainer.clear()
+    yield StageStarted(
+        stage=context.stage,
+        total=total,
+        resumed_at=start,
+        device=learner.engine.name,
+        options=to_mapping(learner.options),
+    )
+    yield from run.notes
+    yield from trainer.loop(start, total)
+    yield from trainer.finish()
+
+
+class _Trainer:
+    def __init__(self, learner: Learner, run: Training, context: Context) -> None:
+        self.learner, self.run, self.context = learner, run, context
+        self.best = float("-inf")
+        self.saved_at = 0
+        # Added up on the device and read only where a figure is shown or kept: no synchronisation inside a step.
+        self._broken = torch.zeros((), dtype=torch.bool, device=learner.engine.device)
+
+    def loop(self, start: int, total: int) -> Iterator[Event]:
+        options = self.learner.options
+        meter = Meter(self.context.stage, total, images=options.batch, done=start)
+        validate_every = options.validate_every or max(1, total // 10)
+        batches = prefetch(range(start, total), self.learner.load, workers=2, depth=3)
+        try:
+            for step, data in zip(range(start, total), batches, strict=True):
+                self._check_stop(step)
+                figures, rate = self._step(step, data)
+                done = step + 1
+                if done % options.log_every == 0 or done == total:
+                    yield self._metrics(done, figures, rate)
+                yield from meter.tick(done)
+                if self.run.watch and (done % validate_every == 0 or done == total):
+                    yield from self._watch(done)
+                if done % options.checkpoint_every == 0 or done == total:
+                    self.save(done)
+        finally:
+            batches.close()
+
+    def _step(self, step: int, data: Any) -> tuple[Figures, float]:
+        seed_step(self.run.seed, self.context.stage, step)
+        rate = self.learner.rate(step)
+        figures = self.learner.step(step, data, rate)
+        for value in figures.values():
+            self._broken |= ~torch.isfinite(value)
+        return figures, rate
+
+    def _check_stop(self, step: int) -> None:
+        try:
+            self.context.control.check()
+        except Stopped:
+            if step > self.saved_at:
+                self.save(step)
+            raise
+
+    def _metrics(self, done: int, figures: Figures, rate: float) -> Metrics:
+        self._check_finite(done)
+        values = {name: float(value) for name, value in figures.items()}
+        return Metrics(stage=self.context.stage, step=done, values={**values, "learning rate": rate})
+
+    def _check_finite(self, done: int) -> None:
+        if not bool(self._broken):
+            return
+        kept = f"the checkpoint of step {self.saved_at} is kept" if self.saved_at else "no checkpoint was written yet"
+        raise StageError(
+            f"the loss became infinite or NaN at or shortly before step {done}; {kept}; lower the learning rate "
+            f"(now {self.learner.options.learning_rate:g}) or set runtime.precision to fp32, and run again"
+        )
+
+    def _watch(self, done: int) -> Iterator[Event]:
+        assert self.run.watch is not None
+        events = self.run.watch(done)
+        yield from events
+        if self.run.prefer and (score := self.run.prefer(events)) > self.best:
+            self.best = score
+            self._write(self.run.folder / _BEST, {"step": done, **self.learner.weights()})
+
+    def save(self, done: int) -> None:
+        """Writes the checkpoint of ``done`` steps."""
+        self._check_finite(done)
+        for name, tensor in self.learner.student.net.state_dict().items():
+            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+                self._broken |= True
+                raise StageError(
+                    f"the weights became infinite or NaN before step {done} ({name}); the checkpoint of step "
+                    f"{self.saved_at} is kept; lower the learning rate and run again"
+                )
+        state = {
+            "step": done,
+            "seed": self.run.seed,
+            "best": self.best,
+            "events": self.context.position,
+            "card": self.learner.student.card.to_dict(),
+            **self.learner.state_dict(),
+        }
+        self._write(self.run.folder / CHECKPOINT, state)
+        self.saved_at = done
+
+    def _write(self, path: Path, state: State) -> None:
+        with atomic_path(path, durable=True) as partial:
+            torch.save(state, partial)
+
+    def clear(self) -> int:
+        """Removes what an earlier run left, and starts at step 0."""
+        for name in (CHECKPOINT, STUDENT, TEACHER, _BEST):
+            (self.run.folder / name).unlink(missing_ok=True)
+        return 0
+
+    def restore(self) -> int:
+        """Goes back to the last checkpoint, where there is one; returns its step."""
+        path = self.run.folder / CHECKPOINT
+        if not path.exists():
+            return self.clear()
+        state = torch.load(path, map_location=self.learner.engine.device, weights_only=True)
+        self.learner.load_state_dict(state)
+        self.best, self.saved_at = state["best"], state["step"]
+        self.context.rewind(state["events"])
+        return self.saved_at
+
+    def finish(self) -> Iterator[Event]:
+        """Writes the student (the chosen one, where there is a choice) and the teacher."""
+        folder, learner, best = self.run.folder, self.learner, self.run.folder / _BEST
+        if self.run.prefer and best.exists():
+            chosen = torch.load(best, map_location=learner.engine.device, weights_only=True)
+            learner.load_weights(chosen)
+            yield Note(stage=self.context.stage, text=f"kept the checkpoint of step {chosen['step']}")
+        if learner.teacher:
+            save_safetensors(folder / TEACHER, learner.teacher.model.net, learner.student.card)
+        save_safetensors(folder / STUDENT, learner.student.net, learner.student.card)
+        yield ArtifactWritten(stage=self.context.stage, kind="checkpoint", path=str(folder / CHECKPOINT))
+        yield ArtifactWritten(stage=self.context.stage, kind="model", path=str(folder / STUDENT))

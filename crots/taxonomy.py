@@ -1,0 +1,396 @@
+"""Class sets and class maps: which classes there are, and how a source's become a target's.
+
+Train ids run from 0 to K-1; a pixel that counts for nothing holds ``ignore``. The TOML forms are described at the head of
+the shipped files, ``resources/classes/*.toml`` and ``resources/class-maps/*.toml``.
+"""
+
+from __future__ import annotations
+
+import colorsys
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crots.config import unknown_name
+from crots.errors import InputError
+from crots.resources import shipped
+
+Colour = tuple[int, int, int]
+IGNORE_WORD = "ignore"
+_SET_KEYS = ("name", "classes", "ignored_ids", "ignored_colours", "published_rare", "subsets")
+_CLASS_KEYS = ("name", "colour", "ids")
+
+
+@dataclass(frozen=True)
+class ClassSet:
+    """The classes of a data set or model, in train-id order.
+
+    Attributes:
+        name: what it is called.
+        names: one a class.
+        palette: colours for display and colour-coded labels, RGB.
+        raw_ids: the data set's own id -> train id or `ignore`; empty where its files hold train ids.
+        subsets: further means to report, ``miou16`` -> class names.
+        published_rare: train ids that the published code mines patches of (F11).
+        ignored_colours: colours of colour-coded labels that mean no class, besides black.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    palette: tuple[Colour, ...]
+    raw_ids: Mapping[int, int] = field(default_factory=dict)
+    subsets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    published_rare: tuple[int, ...] = ()
+    ignored_colours: tuple[Colour, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def ignore(self) -> int:
+        """The label of pixels that count for nothing: 255, or 65535 in sets of more than 255 classes."""
+        return ignore_label(len(self.names))
+
+    @property
+    def lists_all_raw_ids(self) -> bool:
+        """Whether the set names its void ids too, so that any other id in a label file is an error."""
+        return self.ignore in self.raw_ids.values()
+
+    def index(self, name: str) -> int:
+        """Returns the train id of a class.
+
+        Raises:
+            InputError: there is no such class; the nearest are named.
+        """
+        if name not in self.names:
+            raise unknown_name(f"class set {self.name}", name, list(self.names), what="class")
+        return self.names.index(name)
+
+    def palette_array(self) -> NDArray[np.uint8]:
+        """Returns the colours by label, (ignore + 1, 3) uint8: 256 rows, or 65536 in large sets; the rest is black."""
+        colours = np.zeros((self.ignore + 1, 3), np.uint8)
+        colours[: len(self)] = self.palette
+        return colours
+
+    def colours(self, labels: NDArray[Any]) -> NDArray[np.uint8]:
+        """Returns the picture (H, W, 3) of train ids (H, W); ignored pixels are black."""
+        return self.palette_array()[labels]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns plain JSON data."""
+        return {
+            "name": self.name,
+            "names": list(self.names),
+            "palette": [list(colour) for colour in self.palette],
+            "raw_ids": {str(raw): train for raw, train in self.raw_ids.items()},
+            "subsets": {key: list(names) for key, names in self.subsets.items()},
+            "published_rare": list(self.published_rare),
+            "ignored_colours": [list(colour) for colour in self.ignored_colours],
+        }
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> ClassSet:
+        """Reads what `to_dict` gave; all but ``name`` and ``names`` may be missing."""
+        names = tuple(values["names"])
+        return ClassSet(
+            name=values["name"],
+            names=names,
+            palette=_colours(values.get("palette") or make_palette(len(names))),
+            raw_ids={int(raw): int(train) for raw, train in values.get("raw_ids", {}).items()},
+            subsets={key: tuple(members) for key, members in values.get("subsets", {}).items()},
+            published_rare=tuple(values.get("published_rare", ())),
+            ignored_colours=_colours(values.get("ignored_colours", ())),
+        )
+
+
+def ignore_label(classes: int) -> int:
+    """Returns the ignore label of a set of ``classes`` classes."""
+    return 255 if classes <= 255 else 65535
+
+
+def _colours(rows: Iterable[Iterable[int]]) -> tuple[Colour, ...]:
+    return tuple((int(r), int(g), int(b)) for r, g, b in rows)
+
+
+def make_palette(count: int, taken: Iterable[Colour] = ()) -> tuple[Colour, ...]:
+    """Makes up ``count`` distinct colours, none of them black or in ``taken``; always the same ones."""
+    used, made, step = {(0, 0, 0), *taken}, [], 0
+    while len(made) < count:
+        # Steps of the golden angle keep neighbours in the list far apart in hue.
+        rgb = colorsys.hsv_to_rgb(step * 0.618034 % 1, (0.85, 0.55, 0.7)[step % 3], (0.95, 0.75, 0.55)[step // 3 % 3])
+        colour = (round(rgb[0] * 255), round(rgb[1] * 255), round(rgb[2] * 255))
+        step += 1
+        if colour in used:
+            colour = (step % 256, step // 256 % 256, 128)
+        if colour not in used:
+            used.add(colour)
+            made.append(colour)
+    return tuple(made)
+
+
+def shipped_class_sets() -> tuple[str, ...]:
+    """Returns the names of the class sets that come with the program."""
+    return tuple(shipped("classes"))
+
+
+def load_class_set(name_or_path: str | Path) -> ClassSet:
+    """Reads a shipped class set by name, or the user's own from a TOML file.
+
+    Raises:
+        InputError: there is none of that name or path, or the file is not a class set.
+    """
+    path = _find(name_or_path, "classes", "class set")
+    return _class_set(_read_toml(path, "class set"), path)
+
+
+def _find(name_or_path: str | Path, kind: str, what: str) -> Path:
+    text = str(name_or_path)
+    if text in shipped(kind):
+        return shipped(kind)[text]
+    path = Path(text).expanduser()
+    if path.is_file():
+        return path
+    if path.suffix == ".toml" or path.exists() or len(path.parts) > 1:
+        raise InputError(f"{what} {text}: no such file; give a TOML file or one of {', '.join(shipped(kind))}")
+    raise unknown_name(what, text, list(shipped(kind)), what=what)
+
+
+def _read_toml(path: Path, what: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{what} {path}: not valid TOML ({error}); compare it with the shipped ones") from error
+    except OSError as error:
+        raise InputError(f"{what} {path}: cannot be read ({error.strerror})") from error
+
+
+def _class_set(values: dict[str, Any], path: Path) -> ClassSet:
+    for key in values:
+        if key not in _SET_KEYS:
+            raise unknown_name(f"class set {path}: {key}", key, list(_SET_KEYS), what="key")
+    rows = [_class_row(row, path) for row in _list(values, "classes", path)]
+    names = tuple(str(row["name"]) for row in rows)
+    if not 1 <= len(names) <= 65535:
+        raise InputError(f"class set {path}: found {len(names)} classes, expected 1 to 65535 under `classes`")
+    _refuse_repeats(names, "class", path)
+    ignored = _colour_list(_list(values, "ignored_colours", path), path)
+    rare = _members(_list(values, "published_rare", path), names, "published_rare", path)
+    return ClassSet(
+        name=str(values.get("name", path.stem)),
+        names=names,
+        palette=_palette(rows, ignored, path),
+        raw_ids=_raw_ids(rows, _list(values, "ignored_ids", path), path),
+        subsets=_subsets(values.get("subsets", {}), names, path),
+        published_rare=tuple(names.index(name) for name in rare),
+        ignored_colours=ignored,
+    )
+
+
+def _list(values: Mapping[str, Any], key: str, path: Path) -> list[Any]:
+    found = values.get(key, [])
+    if not isinstance(found, list):
+        raise InputError(f"class set {path}: {key} is {found!r}, expected a list")
+    return found
+
+
+def _class_row(row: Any, path: Path) -> dict[str, Any]:
+    row = {"name": row} if isinstance(row, str) else row
+    if not isinstance(row, dict) or not isinstance(row.get("name"), str) or not row["name"]:
+        raise InputError(f"class set {path}: found the class {row!r}, expected a name or {{ name = ... }}")
+    for key in row:
+        if key not in _CLASS_KEYS:
+            raise unknown_name(f"class set {path}: class {row['name']}", key, list(_CLASS_KEYS), what="key")
+    if row["name"] == IGNORE_WORD:
+        raise InputError(f"class set {path}: `ignore` is no class name; list its ids under ignored_ids")
+    return row
+
+
+def _refuse_repeats(items: Iterable[Any], what: str, path: Path) -> None:
+    seen: set[Any] = set()
+    for item in items:
+        if item in seen:
+            raise InputError(f"class set {path}: the {what} {item!r} stands twice; each may stand once")
+        seen.add(item)
+
+
+def _colour_list(rows: list[Any], path: Path) -> tuple[Colour, ...]:
+    for row in rows:
+        numbers = (
+            isinstance(row, list) and len(row) == 3 and all(type(part) is int and 0 <= part <= 255 for part in row)
+        )
+        if not numbers:
+            raise InputError(f"class set {path}: found the colour {row!r}, expected [red, green, blue] from 0 to 255")
+    return _colours(rows)
+
+
+def _palette(rows: list[dict[str, Any]], ignored: tuple[Colour, ...], path: Path) -> tuple[Colour, ...]:
+    given = _colour_list([row["colour"] for row in rows if "colour" in row], path)
+    _refuse_repeats([*given, *ignored], "colour", path)
+    made = iter(make_palette(len(rows) - len(given), (*given, *ignored)))
+    given_one = iter(given)
+    return tuple(next(given_one) if "colour" in row else next(made) for row in rows)
+
+
+def _raw_ids(rows: list[dict[str, Any]], ignored: list[Any], path: Path) -> dict[int, int]:
+    pairs = [(raw, train) for train, row in enumerate(rows) for raw in _list(row, "ids", path)]
+    if ignored and not pairs:
+        # Only the void ids are named: the files hold train ids apart from those.
+        pairs = [(train, train) for train in range(len(rows))]
+    pairs += [(raw, ignore_label(len(rows))) for raw in ignored]
+    for raw, _ in pairs:
+        if type(raw) is not int or not 0 <= raw <= 65535:
+            raise InputError(f"class set {path}: found the id {raw!r}, expected a whole number from 0 to 65535")
+    _refuse_repeats([raw for raw, _ in pairs], "id", path)
+    return dict(pairs)
+
+
+def _members(found: Any, names: tuple[str, ...], key: str, path: Path) -> tuple[str, ...]:
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+        raise InputError(f"class set {path}: {key} is {found!r}, expected a list of class names")
+    for name in found:
+        if name not in names:
+            raise unknown_name(f"class set {path}: {key}", name, list(names), what="class")
+    return tuple(found)
+
+
+def _subsets(values: Any, names: tuple[str, ...], path: Path) -> dict[str, tuple[str, ...]]:
+    if not isinstance(values, dict):
+        raise InputError(f"class set {path}: subsets is {values!r}, expected a table [subsets]")
+    return {key: _members(found, names, f"subsets.{key}", path) for key, found in values.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class ClassMap:
+    """How the classes of a source become those of a target.
+
+    Attributes:
+        source: classes of the source's predictions.
+        target: classes of the result.
+        table: (len(source),) integers, target id or the target's ignore label by source id.
+    """
+
+    source: ClassSet
+    target: ClassSet
+    table: NDArray[np.int64]
+
+    def remap(self, labels: NDArray[Any]) -> NDArray[Any]:
+        """Renames hard labels.
+
+        Args:
+            labels: (H, W) source ids, or the source's ignore label.
+
+        Returns:
+            (H, W) target ids, uint8, or uint16 for large sets.
+
+        Raises:
+            InputError: an id is no source class; the ids are listed.
+        """
+        found = np.unique(labels)
+        wrong = found[((found < 0) | (found >= len(self.source))) & (found != self.source.ignore)]
+        if wrong.size:
+            raise InputError(
+                f"found the class ids {_some(wrong)}, expected 0 to {len(self.source) - 1} or {self.source.ignore} "
+                f"(class set {self.source.name}); give the class set of the source"
+            )
+        lookup = np.full(self.source.ignore + 1, self.target.ignore, label_dtype(self.target))
+        lookup[: len(self.source)] = self.table
+        return lookup[labels]
+
+    def matrix(self) -> NDArray[np.float32]:
+        """Returns (S, T + 1) float32 zeros and ones; the last column is what becomes ignored."""
+        matrix = np.zeros((len(self.source), len(self.target) + 1), np.float32)
+        columns = np.where(self.table == self.target.ignore, len(self.target), self.table)
+        matrix[np.arange(len(self.source)), columns] = 1
+        return matrix
+
+    def names(self) -> dict[str, str]:
+        """Returns source name -> target name or ``ignore``, as in the TOML file."""
+        targets = {self.target.ignore: IGNORE_WORD, **dict(enumerate(self.target.names))}
+        return {name: targets[int(self.table[index])] for index, name in enumerate(self.source.names)}
+
+
+def label_dtype(classes: ClassSet) -> type[np.uint8] | type[np.uint16]:
+    """Returns the smallest type that holds the labels of a class set."""
+    return np.uint8 if classes.ignore == 255 else np.uint16
+
+
+def _some(values: Iterable[Any], most: int = 8) -> str:
+    items = [str(value) for value in values]
+    return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
+
+
+def identity_map(classes: ClassSet) -> ClassMap:
+    """Returns the map of a class set onto itself."""
+    return ClassMap(classes, classes, np.arange(len(classes)))
+
+
+def build_class_map(names: Mapping[str, str], source: ClassSet, target: ClassSet, *, where: str) -> ClassMap:
+    """Makes a class map of source name -> target name or ``ignore``.
+
+    Args:
+        names: one entry a source class.
+        source: classes of the source.
+        target: classes of the result.
+        where: what errors name, the file.
+
+    Raises:
+        InputError: a name is unknown or a source class is missing.
+    """
+    for name, value in names.items():
+        if name not in source.names:
+            raise unknown_name(where, name, list(source.names), what=f"class of the source set {source.name}")
+        if value != IGNORE_WORD and value not in target.names:
+            choices = [*target.names, IGNORE_WORD]
+            raise unknown_name(f"{where}: {name}", str(value), choices, what=f"class of the target set {target.name}")
+    missing = [name for name in source.names if name not in names]
+    if missing:
+        raise InputError(
+            f'{where}: no line for {_some(missing)}; map every class of {source.name}, or write = "ignore"'
+        )
+    targets = [target.ignore if names[name] == IGNORE_WORD else target.index(names[name]) for name in source.names]
+    return ClassMap(source, target, np.array(targets, np.int64))
+
+
+def load_class_map(path: str | Path, source: ClassSet | None, target: ClassSet) -> ClassMap:
+    """Reads a class map from a TOML file, or a shipped one by name.
+
+    Args:
+        path: the file, or ``cityscapes-to-camvid``.
+        source: classes of the source; None takes the set that the file names under ``source``.
+        target: classes of the result.
+
+    Raises:
+        InputError: it is missing, malformed, for other class sets, or leaves a source class out.
+    """
+    file = _find(path, "class-maps", "class map")
+    values = _read_toml(file, "class map")
+    if source is None:
+        if not isinstance(values.get("source"), str):
+            raise InputError(f'class map {file}: says no source class set; add a line source = "NAME" or give it')
+        source = load_class_set(values["source"])
+    names = {key: value for key, value in values.items() if not _is_header(key, source)}
+    return build_class_map(names, source, target, where=f"class map {file}")
+
+
+def _is_header(key: str, source: ClassSet) -> bool:
+    return key in ("source", "target") and key not in source.names
+
+
+def propose_class_map(source: ClassSet, target: ClassSet) -> dict[str, str]:
+    """Guesses a class map by equal, then by near names; a class like none of the target's becomes ``ignore``."""
+    plain = {_plain(name): name for name in target.names}
+    proposal = {}
+    for name in source.names:
+        near = difflib.get_close_matches(_plain(name), list(plain), n=1, cutoff=0.8)
+        proposal[name] = plain[near[0]] if near else IGNORE_WORD
+    return proposal
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())
