@@ -1,0 +1,77 @@
+"""The teacher: a moving average of the student."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+Net = TypeVar("Net", bound=nn.Module)
+
+
+def ema_decay(step: int, limit: float) -> float:
+    """Returns the share of itself that the teacher keeps: ``min(1 - 1 / (step + 1), limit)``.
+
+    Args:
+        step: how often the teacher has followed before; at 0 it becomes the student.
+        limit: greatest share.
+    """
+    return min(1.0 - 1.0 / (step + 1), limit)
+
+
+class Teacher(Generic[Net]):
+    """Exponential moving average of a student of the same architecture; gives no gradients.
+
+    Attributes:
+        model: the averaged network, to be called under ``torch.no_grad()``.
+        buffers: the teacher runs in eval mode and its buffers follow the student's. False keeps fault F4: only
+            parameters follow, and the teacher runs in train mode, so that its batch norm drifts by itself.
+        decay: limit of the decay.
+    """
+
+    def __init__(self, student: Net, *, buffers: bool = True, decay: float = 0.99) -> None:
+        self.model: Net = copy.deepcopy(student)
+        self.model.requires_grad_(False)
+        self.model.train(not buffers)
+        self.buffers = buffers
+        self.decay = decay
+
+    @torch.no_grad()
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Runs the teacher on the same arguments as the student."""
+        return self.model(*args, **kwargs)
+
+    @torch.no_grad()
+    def follow(self, student: nn.Module, step: int) -> None:
+        """Moves the teacher towards the student.
+
+        Args:
+            student: of the teacher's architecture.
+            step: how often the teacher has followed before, 0 for the first time.
+        """
+        weight = 1.0 - ema_decay(step, self.decay)
+        _move(self.model.parameters(), student.parameters(), weight)
+        if self.buffers:
+            _move(self.model.buffers(), student.buffers(), weight)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns parameters and buffers of the averaged network."""
+        return self.model.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores what `state_dict` gave; every key must match."""
+        self.model.load_state_dict(state)
+
+
+def _move(own: Iterable[Tensor], other: Iterable[Tensor], weight: float) -> None:
+    """Moves floating tensors by ``weight`` of the way in one batched operation; counters are copied."""
+    pairs = list(zip(own, other, strict=True))
+    averaged = [pair for pair in pairs if pair[0].is_floating_point()]
+    for mine, theirs in pairs:
+        if not mine.is_floating_point():
+            mine.copy_(theirs)
+    if averaged:
+        torch._foreach_lerp_([mine for mine, _ in averaged], [theirs.detach() for _, theirs in averaged], weight)

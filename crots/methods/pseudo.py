@@ -1,0 +1,87 @@
+"""From a network's output to labels, confidence and entropy."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+ConfidenceFrom = Literal["softmax", "logit"]
+
+
+class Confident(NamedTuple):
+    """Labels (N, H, W) int64 and their confidence (N, H, W) float32."""
+
+    labels: Tensor
+    confidence: Tensor
+
+
+class Merged(NamedTuple):
+    """What a source says in the target's classes.
+
+    Attributes:
+        labels: (N, H, W) int64, ``ignore`` where no target class is as likely as the ignored ones together.
+        confidence: (N, H, W) float32, 0 where the label is ``ignore``.
+        probabilities: (N, T, H, W) float32; they sum to 1 minus the ignored mass.
+    """
+
+    labels: Tensor
+    confidence: Tensor
+    probabilities: Tensor
+
+
+def confident(logits: Tensor, confidence_from: ConfidenceFrom = "softmax") -> Confident:
+    """Takes the likeliest class of each pixel and how sure the network is of it.
+
+    Args:
+        logits: (N, K, H, W).
+        confidence_from: ``softmax`` gives the probability, 0..1; ``logit`` the raw logit, unbounded (fault F2).
+    """
+    logits = logits.float()
+    greatest, labels = logits.max(dim=1)
+    if confidence_from == "logit":
+        return Confident(labels, greatest)
+    # exp(max - logsumexp) is the greatest probability without a whole softmax in memory.
+    return Confident(labels, torch.exp(greatest - torch.logsumexp(logits, dim=1)))
+
+
+def entropy(logits: Tensor) -> Tensor:
+    """Returns the mean entropy a pixel of ``softmax(logits)``, in nats, for each image.
+
+    Args:
+        logits: (N, K, H, W); for the published ranking the sum of both mirror images' logits.
+
+    Returns:
+        (N,) float32, 0 to ln K.
+    """
+    log_probabilities = torch.log_softmax(logits.float(), dim=1)
+    return -(log_probabilities.exp() * log_probabilities).sum(dim=1).mean(dim=(1, 2))
+
+
+def entropy_of_probabilities(probabilities: Tensor) -> Tensor:
+    """Returns the mean entropy a pixel, in nats, for each image.
+
+    Args:
+        probabilities: (N, K, H, W), 0..1; zeros add nothing.
+
+    Returns:
+        (N,) float32.
+    """
+    terms: Tensor = torch.special.entr(probabilities.float())
+    return terms.sum(dim=1).mean(dim=(1, 2))
+
+
+def merge_classes(probabilities: Tensor, matrix: Tensor, ignore: int) -> Merged:
+    """Sums the probabilities of source classes that are one target class.
+
+    Args:
+        probabilities: (N, S, H, W), over the source's classes.
+        matrix: (S, T + 1), 1 where a source class belongs to a target class; the last column is "ignore".
+        ignore: label of pixels for which the ignored classes are together the likeliest.
+    """
+    summed = torch.einsum("nshw,st->nthw", probabilities.float(), matrix.to(probabilities.device).float())
+    classes = summed.shape[1] - 1
+    confidence, labels = summed.max(dim=1)
+    ignored = labels == classes
+    return Merged(labels.masked_fill(ignored, ignore), confidence.masked_fill(ignored, 0.0), summed[:, :classes])
