@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from crots.config import Size
 from crots.errors import CrotsError, InputError
@@ -67,7 +68,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 def _why_unreadable(path: Path, error: Exception) -> str:
     if path.stat().st_size == 0:
         return "the file is empty"
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         return f"not an image, though its suffix is {path.suffix}"
     if isinstance(error, Image.DecompressionBombError):
         return "more than 179 million pixels"
@@ -89,10 +90,12 @@ def image_size(path: Path) -> Size:
         InputError: it is missing or no image.
     """
     with _opened(path) as image:
-        orientation = _orientation(image)
         width, height = image.size
-        if image.format == "TIFF":
-            orientation = int(Image.Image.getexif(image).get(_ORIENTATION_TAG, 1) or 1)
+        orientation = _orientation(image)
+        if isinstance(image, TiffImageFile):
+            # Releases of Pillow differ in whether the size is turned before the pixels are loaded; the tags are not.
+            width, height = int(image.tag_v2[256]), int(image.tag_v2[257])
+            orientation = int(image.tag_v2.get(_ORIENTATION_TAG, 1))
         return Size(height, width) if orientation in (5, 6, 7, 8) else Size(width, height)
 
 
@@ -151,7 +154,7 @@ def read_labels(path: Path, *, colour: bool = False) -> NDArray[Any]:
         if image.mode == "P" and not colour:
             return np.array(image)
         if image.mode in ("LA", "La"):
-            image = image.convert("L")  # type: ignore[assignment]
+            image = image.convert("L")
         if image.mode in ("1", "L") or image.mode.startswith("I"):
             return _integers(np.array(image))
         return np.array(_to_rgb(image, path))
@@ -239,26 +242,29 @@ def write_confidence(path: Path, confidence: NDArray[Any]) -> None:
     write_image(path, np.rint(np.clip(confidence, 0, 1) * 255).astype(np.uint8))
 
 
+def _pair(size: Size) -> tuple[int, int]:
+    return size.width, size.height
+
+
 def resize_image(image: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
     """Resizes an image (H, W, 3) with Pillow's bicubic filter, as published."""
-    if (image.shape[1], image.shape[0]) == tuple(size):
+    if (image.shape[1], image.shape[0]) == size:
         return image
-    return np.array(Image.fromarray(image).resize(tuple(size), Image.Resampling.BICUBIC))
+    return np.array(Image.fromarray(image).resize(_pair(size), Image.Resampling.BICUBIC))
 
 
 def resize_labels(labels: NDArray[Any], size: Size) -> NDArray[Any]:
-    """Resizes labels (H, W) of any integer type to the nearest pixel, at the places where Pillow takes it."""
-    height, width = labels.shape
-    if (width, height) == tuple(size):
+    """Resizes labels (H, W) of any integer type to Pillow's nearest pixel."""
+    if (labels.shape[1], labels.shape[0]) == size:
         return labels
-    rows = ((np.arange(size.height) + 0.5) * height / size.height).astype(np.intp)
-    columns = ((np.arange(size.width) + 0.5) * width / size.width).astype(np.intp)
-    return labels[rows[:, None], columns]
+    plain = labels if labels.dtype == np.uint8 else labels.astype(np.int32)
+    resized = Image.fromarray(np.ascontiguousarray(plain)).resize(_pair(size), Image.Resampling.NEAREST)
+    return np.array(resized).astype(labels.dtype, copy=False)
 
 
 def resize_confidence(confidence: NDArray[np.float32], size: Size) -> NDArray[np.float32]:
     """Resizes a float map (H, W) bilinearly, with smoothing where it shrinks."""
-    if (confidence.shape[1], confidence.shape[0]) == tuple(size):
+    if (confidence.shape[1], confidence.shape[0]) == size:
         return confidence
     source = Image.fromarray(np.ascontiguousarray(confidence, np.float32))
-    return np.array(source.resize(tuple(size), Image.Resampling.BILINEAR))
+    return np.array(source.resize(_pair(size), Image.Resampling.BILINEAR))

@@ -1,7 +1,7 @@
 """Class sets and class maps: which classes there are, and how a source's become a target's.
 
-Train ids run from 0 to K-1; a pixel that counts for nothing holds ``ignore``. The TOML forms are described at the head of
-the shipped files, ``resources/classes/*.toml`` and ``resources/class-maps/*.toml``.
+Train ids run from 0 to K-1; a pixel that counts for nothing holds ``ignore``. The TOML forms are described at the head
+of the shipped files, ``resources/classes/*.toml`` and ``resources/class-maps/*.toml``.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class ClassSet:
 
     def colours(self, labels: NDArray[Any]) -> NDArray[np.uint8]:
         """Returns the picture (H, W, 3) of train ids (H, W); ignored pixels are black."""
-        return self.palette_array()[labels]
+        return np.take(self.palette_array(), labels, axis=0)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain JSON data."""
@@ -120,7 +120,9 @@ def _colours(rows: Iterable[Iterable[int]]) -> tuple[Colour, ...]:
 
 def make_palette(count: int, taken: Iterable[Colour] = ()) -> tuple[Colour, ...]:
     """Makes up ``count`` distinct colours, none of them black or in ``taken``; always the same ones."""
-    used, made, step = {(0, 0, 0), *taken}, [], 0
+    used: set[Colour] = {(0, 0, 0), *taken}
+    made: list[Colour] = []
+    step = 0
     while len(made) < count:
         # Steps of the golden angle keep neighbours in the list far apart in hue.
         rgb = colorsys.hsv_to_rgb(step * 0.618034 % 1, (0.85, 0.55, 0.7)[step % 3], (0.95, 0.75, 0.55)[step // 3 % 3])
@@ -199,7 +201,7 @@ def _list(values: Mapping[str, Any], key: str, path: Path) -> list[Any]:
     return found
 
 
-def _class_row(row: Any, path: Path) -> dict[str, Any]:
+def _class_row(row: object, path: Path) -> dict[str, Any]:
     row = {"name": row} if isinstance(row, str) else row
     if not isinstance(row, dict) or not isinstance(row.get("name"), str) or not row["name"]:
         raise InputError(f"class set {path}: found the class {row!r}, expected a name or {{ name = ... }}")
@@ -250,7 +252,7 @@ def _raw_ids(rows: list[dict[str, Any]], ignored: list[Any], path: Path) -> dict
     return dict(pairs)
 
 
-def _members(found: Any, names: tuple[str, ...], key: str, path: Path) -> tuple[str, ...]:
+def _members(found: object, names: tuple[str, ...], key: str, path: Path) -> tuple[str, ...]:
     if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
         raise InputError(f"class set {path}: {key} is {found!r}, expected a list of class names")
     for name in found:
@@ -259,7 +261,7 @@ def _members(found: Any, names: tuple[str, ...], key: str, path: Path) -> tuple[
     return tuple(found)
 
 
-def _subsets(values: Any, names: tuple[str, ...], path: Path) -> dict[str, tuple[str, ...]]:
+def _subsets(values: object, names: tuple[str, ...], path: Path) -> dict[str, tuple[str, ...]]:
     if not isinstance(values, dict):
         raise InputError(f"class set {path}: subsets is {values!r}, expected a table [subsets]")
     return {key: _members(found, names, f"subsets.{key}", path) for key, found in values.items()}
@@ -300,7 +302,7 @@ class ClassMap:
             )
         lookup = np.full(self.source.ignore + 1, self.target.ignore, label_dtype(self.target))
         lookup[: len(self.source)] = self.table
-        return lookup[labels]
+        return np.take(lookup, labels)
 
     def matrix(self) -> NDArray[np.float32]:
         """Returns (S, T + 1) float32 zeros and ones; the last column is what becomes ignored."""
