@@ -1,0 +1,44 @@
+"""What the rest of the package knows of a network without looking inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from crots.card import IMAGENET, Normalisation
+
+
+@dataclass(frozen=True)
+class NetInfo:
+    """How a network wants to be fed.
+
+    Attributes:
+        name: registry name.
+        family: ``deeplabv2``, ``torchvision``, ``smp`` or ``user``.
+        normalisation: what its usual pretrained weights expect; a model may override it.
+        multiple: both sides of its input must be multiples of this; 1 takes any size.
+        align_corners: how its logits are up-sampled to the input's size.
+    """
+
+    name: str
+    family: str
+    normalisation: Normalisation = IMAGENET
+    multiple: int = 1
+    align_corners: bool = False
+
+
+@dataclass(frozen=True)
+class Family:
+    """One kind of networks; the registry holds one of these for each file beside it.
+
+    Attributes:
+        names: names to show in lists; patterns in angle brackets where there are too many.
+        build: ``(name, classes) -> network`` with random weights, downloading nothing.
+        info: ``name -> NetInfo``.
+    """
+
+    names: tuple[str, ...]
+    build: Callable[[str, int], nn.Module]
+    info: Callable[[str], NetInfo]

@@ -1,0 +1,72 @@
+"""The table of networks: a name gives a network with random weights, or the facts about it.
+
+A network is any ``nn.Module`` that maps normalised images (N, 3, H, W) to logits (N, classes, h, w) of any stride.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from crots.config import unknown_name
+from crots.errors import InputError
+from crots.nets import deeplabv2, smp_nets, torchvision_nets, user
+from crots.nets.info import Family, NetInfo
+
+# By the part of a name before its colon; a name without one is a DeepLabV2.
+FAMILIES: dict[str, Family] = {
+    "": deeplabv2.FAMILY,
+    "torchvision": torchvision_nets.FAMILY,
+    "smp": smp_nets.FAMILY,
+}
+
+
+def net_names() -> tuple[str, ...]:
+    """Returns the names `build_net` takes, patterns (``smp:<architecture>/<encoder>``) among them."""
+    return (*(name for family in FAMILIES.values() for name in family.names), user.PATTERN)
+
+
+def build_net(name: str, classes: int, *, trust: bool = False, seed: int = 0) -> nn.Module:
+    """Builds a network with random weights; nothing is downloaded.
+
+    Args:
+        name: one of `net_names`, with patterns filled in.
+        classes: channels of the logits.
+        trust: allow ``package.module:factory``, which runs the user's code.
+        seed: of the random weights; the global generator is left as it was.
+
+    Raises:
+        InputError: the name is unknown, a package is missing, or a factory is not trusted.
+    """
+    if classes < 1:
+        raise InputError(f"a network of {classes} classes was asked for; at least 1 is needed")
+    family = _family(name, trust=trust)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return family.build(name, classes)
+
+
+def net_info(name: str, *, trust: bool = False) -> NetInfo:
+    """Returns what is known of a network.
+
+    Raises:
+        InputError: as `build_net`.
+    """
+    return _family(name, trust=trust).info(name)
+
+
+def _family(name: str, *, trust: bool) -> Family:
+    head, colon, _ = name.partition(":")
+    if not colon and name not in FAMILIES[""].names:
+        raise unknown_name("net", name, list(net_names()), what="network")
+    if not colon:
+        return FAMILIES[""]
+    if head in FAMILIES:
+        return FAMILIES[head]
+    if not trust:
+        raise InputError(
+            f"net {name!r} would run code of the Python module {head!r}; add --trust if you trust it, "
+            f"or choose one of {', '.join(net_names()[:-1])}",
+            field="net",
+        )
+    return user.FAMILY

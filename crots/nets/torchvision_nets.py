@@ -1,0 +1,57 @@
+"""torchvision's segmentation networks, with torchvision's key names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from crots.config import unknown_name
+from crots.nets.info import Family, NetInfo
+
+_PREFIX = "torchvision:"
+NAMES = (
+    "torchvision:deeplabv3_resnet50",
+    "torchvision:deeplabv3_resnet101",
+    "torchvision:deeplabv3_mobilenet_v3_large",
+    "torchvision:fcn_resnet50",
+    "torchvision:fcn_resnet101",
+    "torchvision:lraspp_mobilenet_v3_large",
+)
+
+
+def _logits(_module: nn.Module, _inputs: tuple[Any, ...], output: dict[str, Tensor]) -> Tensor:
+    return output["out"]
+
+
+def build(name: str, classes: int) -> nn.Module:
+    """Builds a network without the auxiliary head; a hook turns its dict of outputs into the logits.
+
+    Raises:
+        InputError: the name is unknown.
+    """
+    _check(name)
+    from torchvision.models import get_model
+
+    net: nn.Module = get_model(name.removeprefix(_PREFIX), weights=None, weights_backbone=None, num_classes=classes)
+    # A hook and not a wrapper, which would put its own prefix before every key.
+    net.register_forward_hook(_logits)
+    return net
+
+
+def info(name: str) -> NetInfo:
+    """Returns the facts: ImageNet normalisation, any size.
+
+    Raises:
+        InputError: the name is unknown.
+    """
+    _check(name)
+    return NetInfo(name, "torchvision")
+
+
+def _check(name: str) -> None:
+    if name not in NAMES:
+        raise unknown_name("net", name, list(NAMES), what="network")
+
+
+FAMILY = Family(NAMES, build, info)

@@ -1,0 +1,81 @@
+"""Networks of the user's own: ``package.module:factory``, called as ``factory(classes=K)``.
+
+The factory may carry attributes ``normalisation`` (`crots.card.Normalisation`), ``multiple`` (int) and
+``align_corners`` (bool) where its network differs from ImageNet's normalisation, any size, and False.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from crots.card import IMAGENET
+from crots.errors import InputError
+from crots.nets.info import Family, NetInfo
+
+PATTERN = "<package.module>:<factory>"
+
+
+def factory(name: str) -> Callable[..., Any]:
+    """Imports a factory; the current folder is searched like ``python -m`` does.
+
+    Raises:
+        InputError: module or factory cannot be had.
+    """
+    module_name, _, attribute = name.partition(":")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found = getattr(importlib.import_module(module_name), attribute)
+    except Exception as error:
+        raise InputError(
+            f"net {name!r} cannot be imported ({type(error).__name__}: {error}); expected package.module:factory, "
+            "importable from the current folder or PYTHONPATH",
+            field="net",
+        ) from error
+    if not callable(found):
+        raise InputError(f"net {name!r} is no function; expected factory(classes=K) -> nn.Module", field="net")
+    made: Callable[..., Any] = found
+    return made
+
+
+def build(name: str, classes: int) -> nn.Module:
+    """Calls the factory.
+
+    Raises:
+        InputError: it fails or gives no ``nn.Module``.
+    """
+    try:
+        net = factory(name)(classes=classes)
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"net {name!r} failed when called with classes={classes} ({type(error).__name__}: {error}); "
+            "expected factory(classes=K) -> nn.Module",
+            field="net",
+        ) from error
+    if not isinstance(net, nn.Module):
+        raise InputError(f"net {name!r} gave a {type(net).__name__}; expected an nn.Module", field="net")
+    return net
+
+
+def info(name: str) -> NetInfo:
+    """Returns what the factory's attributes say."""
+    made = factory(name)
+    return NetInfo(
+        name,
+        "user",
+        getattr(made, "normalisation", IMAGENET),
+        multiple=int(getattr(made, "multiple", 1)),
+        align_corners=bool(getattr(made, "align_corners", False)),
+    )
+
+
+FAMILY = Family((PATTERN,), build, info)

@@ -1,0 +1,150 @@
+"""One contract for every network of the registry."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from crots.card import CAFFE, IMAGENET, Normalisation
+from crots.errors import InputError
+from crots.nets.registry import build_net, net_info, net_names
+
+torch.set_num_threads(1)
+
+SMALL = [
+    "deeplabv2_resnet18",
+    "deeplabv2_resnet18_aspp4",
+    "deeplabv2_resnet50",
+    "torchvision:lraspp_mobilenet_v3_large",
+    "torchvision:deeplabv3_mobilenet_v3_large",
+    "torchvision:fcn_resnet50",
+    "smp:deeplabv3plus/tu-tf_efficientnet_lite0",
+    "smp:unet/resnet18",
+]
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_every_net_keeps_the_contract(name):
+    before = torch.random.get_rng_state()
+    net = build_net(name, 5)
+    assert torch.equal(before, torch.random.get_rng_state()), "the global generator was touched"
+    info = net_info(name)
+    assert info.name == name and info.family in ("deeplabv2", "torchvision", "smp")
+
+    side = 32 if info.multiple == 1 else info.multiple * max(1, 32 // info.multiple)
+    images = torch.randn(2, 3, side, 2 * side, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        logits = net.train()(images)
+        assert logits.shape[:2] == (2, 5) and logits.ndim == 4 and logits.dtype == torch.float32
+        assert torch.isfinite(net.eval()(images)).all()
+
+    twin = copy.deepcopy(net)
+    assert list(twin.state_dict()) == list(net.state_dict())
+    with torch.no_grad():
+        assert torch.equal(twin(images), net(images))
+
+
+@pytest.mark.parametrize("name", ["deeplabv2_resnet18", "torchvision:lraspp_mobilenet_v3_large", "smp:unet/resnet18"])
+def test_weights_follow_the_seed(name):
+    first, same, other = (build_net(name, 3, seed=seed).state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(first[key], same[key]) for key in first)
+    assert any(not torch.equal(first[key], other[key]) for key in first)
+
+
+def test_torchvision_keeps_its_key_names():
+    keys = set(build_net("torchvision:lraspp_mobilenet_v3_large", 4).state_dict())
+    assert {"backbone.0.0.weight", "classifier.low_classifier.weight"} <= keys
+
+
+def test_normalisations():
+    assert net_info("deeplabv2_resnet101").normalisation == CAFFE
+    assert net_info("torchvision:fcn_resnet50").normalisation == IMAGENET
+    assert net_info("smp:unet/resnet34").normalisation == IMAGENET
+    assert net_info("smp:unet/tu-resnet18").normalisation == IMAGENET
+    half = Normalisation("rgb", (127.5,) * 3, (127.5,) * 3)
+    assert net_info("smp:deeplabv3plus/tu-tf_efficientnet_lite0").normalisation == half
+
+
+def test_multiples():
+    assert net_info("deeplabv2_resnet101").multiple == 1
+    assert net_info("smp:unet/resnet18").multiple == 32
+    assert net_info("smp:deeplabv3plus/tu-tf_efficientnet_lite0").multiple == 16
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("deeplabv2_resnet102", "did you mean deeplabv2_resnet101"),
+        ("torchvision:fcn_resnet51", "torchvision:fcn_resnet50"),
+        ("smp:unet", "smp:<architecture>/<encoder>"),
+        ("smp:unett/resnet18", "did you mean unet"),
+        ("smp:unet/resnet19", "did you mean"),
+        ("smp:unet/tu-resnet_18", "did you mean tu-resnet"),
+        ("", "the choices are"),
+        ("my.module:make", "--trust"),
+    ],
+)
+def test_unknown_names_are_refused_with_the_nearest(name, says):
+    for ask in (lambda: build_net(name, 3), lambda: net_info(name)):
+        with pytest.raises(InputError) as caught:
+            ask()
+        assert says in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_no_classes_is_refused():
+    with pytest.raises(InputError, match="0 classes"):
+        build_net("deeplabv2_resnet18", 0)
+
+
+def test_names_are_listed():
+    assert {"deeplabv2_resnet101", "deeplabv2_resnet101_aspp4", "smp:<architecture>/<encoder>"} <= set(net_names())
+
+
+def test_missing_zoo_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "segmentation_models_pytorch", None)
+    with pytest.raises(InputError, match=r"pip install 'crots-studio\[zoo\]'"):
+        build_net("smp:unet/resnet18", 2)
+
+
+FACTORY = """
+from torch import nn
+def make(classes):
+    return nn.Conv2d(3, classes, 1)
+make.multiple = 4
+def wrong(classes):
+    return [classes]
+def broken(classes):
+    raise ZeroDivisionError("by zero")
+number = 3
+"""
+
+
+@pytest.fixture
+def user_module(tmp_path, monkeypatch):
+    (tmp_path / "crots_user_net.py").write_text(FACTORY)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", list(__import__("sys").path))
+
+
+def test_user_factory(user_module):
+    net = build_net("crots_user_net:make", 7, trust=True)
+    assert isinstance(net, nn.Conv2d) and net.out_channels == 7
+    info = net_info("crots_user_net:make", trust=True)
+    assert (info.family, info.multiple, info.normalisation) == ("user", 4, IMAGENET)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("crots_user_net:missing", "cannot be imported"),
+        ("crots_no_such_module:make", "cannot be imported"),
+        ("crots_user_net:number", "no function"),
+        ("crots_user_net:wrong", "gave a list"),
+        ("crots_user_net:broken", "by zero"),
+    ],
+)
+def test_user_factory_faults(user_module, name, says):
+    with pytest.raises(InputError, match=says):
+        build_net(name, 2, trust=True)
