@@ -160,6 +160,6 @@ def test_no_score_is_no_mean():
 
 
 def test_torch_free_modules_import_no_torch():
-    modules = "metrics, patches"
+    modules = "metrics, patches, rare, schedule"
     code = f"import sys; from crots.methods import {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,121 @@
+"""Which classes are rare, found from the predictions alone (mends fault F11). NumPy only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Rule = Literal["confidence", "frequency"]
+
+
+class ClassStatistics:
+    """How often and how surely each class was predicted.
+
+    Attributes:
+        pixels: (K,) int64, predicted pixels.
+        confidence: (K,) float64, sum of their confidences.
+        images: (K,) int64, images that show the class.
+    """
+
+    def __init__(self, classes: int) -> None:
+        self.pixels: npt.NDArray[np.int64] = np.zeros(classes, np.int64)
+        self.confidence: npt.NDArray[np.float64] = np.zeros(classes, np.float64)
+        self.images: npt.NDArray[np.int64] = np.zeros(classes, np.int64)
+
+    def add(self, labels: npt.NDArray[np.integer[Any]], confidence: npt.NDArray[np.floating[Any]]) -> None:
+        """Adds one image.
+
+        Args:
+            labels: (H, W) predicted train ids; others, such as ignore, are left out.
+            confidence: (H, W), 0..1.
+        """
+        classes = len(self.pixels)
+        # Everything that is no class shares the bin behind the last one.
+        bins = np.where((labels >= 0) & (labels < classes), labels, classes).ravel()
+        pixels = np.bincount(bins, minlength=classes + 1)[:classes]
+        self.pixels += pixels
+        self.confidence += np.bincount(bins, confidence.ravel(), minlength=classes + 1)[:classes]
+        self.images += pixels > 0
+
+    def merge(self, other: ClassStatistics) -> None:
+        """Adds the statistics of other images."""
+        self.pixels += other.pixels
+        self.confidence += other.confidence
+        self.images += other.images
+
+    def to_dict(self) -> dict[str, list[Any]]:
+        """Returns plain JSON data."""
+        return {name: getattr(self, name).tolist() for name in ("pixels", "confidence", "images")}
+
+    @staticmethod
+    def from_dict(values: dict[str, list[Any]]) -> ClassStatistics:
+        """Reads what `to_dict` gave."""
+        statistics = ClassStatistics(len(values["pixels"]))
+        for name in ("pixels", "confidence", "images"):
+            getattr(statistics, name)[:] = values[name]
+        return statistics
+
+
+@dataclass(frozen=True)
+class RareClass:
+    """A class to mine, and why.
+
+    Attributes:
+        id: train id.
+        rules: which of the two rules chose it.
+        mean_confidence: of the pixels predicted as this class, 0..1.
+        share: of all predicted pixels, 0..1.
+    """
+
+    id: int
+    rules: tuple[Rule, ...]
+    mean_confidence: float
+    share: float
+
+    @property
+    def reason(self) -> str:
+        """The rules in words."""
+        words = {
+            "confidence": f"among the least confident (mean {self.mean_confidence:.2f})",
+            "frequency": f"among the least frequent ({100 * self.share:.2g} % of pixels)",
+        }
+        return " and ".join(words[rule] for rule in self.rules)
+
+
+def rule_count(classes: int) -> int:
+    """Returns how many classes each rule gives by default: 5 for each 19, at least 1."""
+    return max(1, round(5 * classes / 19))
+
+
+def rare_classes(statistics: ClassStatistics, count: int = 0) -> list[RareClass]:
+    """Finds the classes of least mean confidence together with those of fewest predicted pixels.
+
+    Classes that were never predicted are left out, since no patch can show them. Where all mean confidences are equal
+    (predictions without confidence), that rule says nothing and is left out.
+
+    Args:
+        statistics: of the predictions of all target images.
+        count: classes that each rule gives; 0 takes `rule_count`.
+
+    Returns:
+        The rare classes by id; at most ``2 * count``.
+    """
+    count = count or rule_count(len(statistics.pixels))
+    seen = np.flatnonzero(statistics.pixels)
+    if not len(seen):
+        return []
+    means = statistics.confidence[seen] / statistics.pixels[seen]
+    shares = statistics.pixels[seen] / statistics.pixels.sum()
+    # Stable sorting: of equal classes the lower id comes first, on every machine.
+    frequency = set(np.argsort(shares, kind="stable")[:count].tolist())
+    differ = np.ptp(means) > 1e-6
+    confidence = set(np.argsort(means, kind="stable")[:count].tolist()) if differ else set()
+    found: list[RareClass] = []
+    for place in sorted(frequency | confidence):
+        rules: list[Rule] = ["confidence"] if place in confidence else []
+        rules += ["frequency"] if place in frequency else []
+        found.append(RareClass(int(seen[place]), tuple(rules), float(means[place]), float(shares[place])))
+    return found
