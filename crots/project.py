@@ -229,8 +229,8 @@ class Project:
 
     @property
     def corrections_path(self) -> Path:
-        """What the user corrected: patches rejected or relabelled, pseudo-labels repainted."""
-        return self.folder / "corrections.json"
+        """What the user corrected: ``patches.json`` (rejected, relabelled) and ``label_ids/`` (repainted)."""
+        return self.folder / "corrections"
 
     def record_path(self, key: str) -> Path:
         """The proof that a stage is done, and with what."""
@@ -305,19 +305,19 @@ class Project:
 
     def record(self, key: str) -> dict[str, Any] | None:
         """Returns what `write_record` wrote, None while the stage is not done."""
-        return _read_json(self.record_path(key))
+        return read_json(self.record_path(key))
 
     def begin(self, key: str) -> bool:
         """Notes that a stage begins; True when an interrupted run with the same inputs can be continued."""
         inputs = self.inputs()[key]
-        started = _read_json(self.started_path(key))
+        started = read_json(self.started_path(key))
         self.record_path(key).unlink(missing_ok=True)
         write_json(self.started_path(key), {"inputs": inputs}, durable=True)
         return started is not None and digest(started.get("inputs")) == digest(inputs)
 
-    def finish(self, key: str, *, seconds: float, miou: float | None) -> None:
+    def finish(self, key: str, seconds: float, miou: float | None) -> None:
         """Notes that a stage is done."""
-        started = _read_json(self.started_path(key)) or {}
+        started = read_json(self.started_path(key)) or {}
         write_json(self.record_path(key), {**started, "seconds": seconds, "miou": miou}, durable=True)
         self.started_path(key).unlink(missing_ok=True)
 
@@ -351,7 +351,8 @@ class Project:
         return StageStatus(key, "waiting" if reason else "ready", reason)
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Reads a JSON object; None where the file is missing or torn."""
     try:
         return cast(dict[str, Any], json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError):

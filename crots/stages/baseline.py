@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from crots.events import Event
-from crots.methods.losses import pad_to_multiple, weighted_cross_entropy
+from crots.methods.losses import weighted_cross_entropy
 from crots.nets.model import Model
-from crots.nets.registry import net_info
 from crots.options import BaselineOptions
 from crots.stages.context import Context
 from crots.stages.engine import Engine, random_numpy
@@ -37,17 +36,13 @@ class SupervisedLearner(Learner):
 
     def descend(self, images: Tensor, labels: Tensor, rate: float) -> Tensor:
         """Takes the optimiser step; returns the mean loss."""
-        multiple = net_info(self.student.card.net).multiple
-        ignore = self.student.ignore
-        parts = self.options.accumulate
+        parts, ignore = self.options.accumulate, self.classes.ignore
         total = torch.zeros((), device=images.device)
         self.student.train()
         for part, truth in zip(images.chunk(parts), labels.chunk(parts), strict=True):
-            part, padded = pad_to_multiple(part, truth, multiple, ignore)
-            assert padded is not None
             with self.engine.autocast():
                 logits = self.student.logits(part)
-            loss = weighted_cross_entropy(logits, padded, None, ignore) * len(part) / len(images)
+            loss = weighted_cross_entropy(logits, truth, None, ignore) * len(part) / len(images)
             self.optimiser.backward(loss)
             total += loss.detach()
         self.optimiser.apply(rate)

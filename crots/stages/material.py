@@ -22,17 +22,30 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class PseudoLabels:
-    """Pseudo-labels on disk, by image key; ``confidence`` is None where the source gave none."""
+    """Pseudo-labels on disk, by image key.
+
+    Attributes:
+        labels: folder of label PNGs.
+        confidence: folder of confidence PNGs, None where the source gave none.
+        classes: what the labels mean.
+        corrections: folder of label PNGs that a user repainted; they count in place of the others.
+    """
 
     labels: Path
     confidence: Path | None
     classes: ClassSet
+    corrections: Path | None = None
 
     @staticmethod
-    def below(folder: Path, classes: ClassSet) -> PseudoLabels:
+    def below(folder: Path, classes: ClassSet, corrections: Path | None = None) -> PseudoLabels:
         """The result of the ``pseudo-label`` stage in ``folder``."""
         confidence = folder / "confidence"
-        return PseudoLabels(folder / "label_ids", confidence if confidence.is_dir() else None, classes)
+        return PseudoLabels(folder / "label_ids", confidence if confidence.is_dir() else None, classes, corrections)
+
+    @property
+    def corrected(self) -> bool:
+        """Whether a user repainted any of them."""
+        return bool(self.corrections and any(self.corrections.rglob("*.png")))
 
     def read(self, key: str, *, min_confidence: float = 0.0) -> Array:
         """Returns the (H, W) labels of an image, with ``ignore`` where confidence is below ``min_confidence``.
@@ -40,7 +53,7 @@ class PseudoLabels:
         Raises:
             InputError: ids that are no class of the set.
         """
-        path = self.labels / f"{key}.png"
+        path = self._corrected_path(key) or self.labels / f"{key}.png"
         labels = read_labels(path)
         self._check(path, labels)
         if min_confidence <= 0 or self.confidence is None:
@@ -49,9 +62,18 @@ class PseudoLabels:
 
     def read_confidence(self, key: str) -> Array:
         """Returns the (H, W) confidence of an image, float32 0..1; 1 where the source gave none."""
+        original = self.labels / f"{key}.png"
         if self.confidence is None:
-            return np.ones(read_labels(self.labels / f"{key}.png").shape, np.float32)
-        return read_confidence(self.confidence / f"{key}.png")
+            return np.ones(read_labels(original).shape, np.float32)
+        confidence = read_confidence(self.confidence / f"{key}.png")
+        if repainted := self._corrected_path(key):
+            # What a person painted is certain.
+            confidence = np.where(read_labels(repainted) != read_labels(original), np.float32(1), confidence)
+        return confidence
+
+    def _corrected_path(self, key: str) -> Path | None:
+        path = self.corrections / f"{key}.png" if self.corrections else None
+        return path if path and path.exists() else None
 
     def _check(self, path: Path, labels: Array) -> None:
         if labels.ndim != 2:

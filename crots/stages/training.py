@@ -73,6 +73,7 @@ class Learner(ABC):
         optimiser: of the student.
         engine: device and precision.
         images: how many images the data has; an epoch's length.
+        classes: of the student's logits.
         options: of the stage.
     """
 
@@ -80,6 +81,7 @@ class Learner(ABC):
 
     def __init__(self, student: Model, engine: Engine, options: TrainingOptions, images: int) -> None:
         self.student, self.engine, self.options, self.images = student, engine, options, images
+        self.classes = student.classes
         engine.place(student)
         self.optimiser = Optimiser(student.net, options, engine)
 

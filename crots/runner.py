@@ -1,0 +1,152 @@
+"""Runs the stages of a project in order; every stage ends with exactly one `StageFinished`, whatever happens."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import filelock
+
+from crots.errors import CrotsError, InputError, Stopped
+from crots.eventlog import EventLog
+from crots.events import Evaluated, Event, StageFinished
+from crots.files import explained, remove_partials
+from crots.project import Project
+from crots.stages.context import Context, Control
+
+StageBody = Callable[[Context], Iterator[Event]]
+
+
+def run_project(
+    project: Project, *, control: Control | None = None, until: str | None = None, only: str | None = None
+) -> Iterator[Event]:
+    """Runs every stage that is not done, in order, and yields the events that it also writes to ``events.jsonl``.
+
+    Args:
+        project: the folder.
+        control: for stopping and pausing.
+        until: the last stage to run; ``adapt`` means its last round.
+        only: run this stage alone, even where it is done.
+
+    Raises:
+        InputError: no such stage, or another run goes on in this project.
+    """
+    # torch is loaded only now: everything before a run does without it.
+    from crots.stages.pipeline import stage_events
+
+    control = control or Control()
+    keys = planned(project, until=until, only=only)
+    with locked(project):
+        log = EventLog(project.events_path)
+        tidy(project)
+        for key in keys:
+            state = next(status.state for status in project.status() if status.key == key)
+            if state == "done" and only is None:
+                continue
+            context = Context(key, control, resume=project.begin(key), log=log)
+            yield from run_stage(partial(stage_events, project), context, record=partial(project.finish, key))
+            if project.record(key) is None:
+                return
+
+
+def planned(project: Project, *, until: str | None, only: str | None) -> tuple[str, ...]:
+    """Returns the stages to consider, in running order.
+
+    Raises:
+        InputError: no such stage.
+    """
+    keys = project.stage_keys()
+    for name in filter(None, (until, only)):
+        if not _matching(keys, name):
+            raise InputError(f"stage: found {name!r}, expected one of {', '.join(keys)}", field="until")
+    if only:
+        return _matching(keys, only)
+    return keys if until is None else keys[: keys.index(_matching(keys, until)[-1]) + 1]
+
+
+def _matching(keys: tuple[str, ...], name: str) -> tuple[str, ...]:
+    return tuple(key for key in keys if key == name or key.startswith(f"{name}-"))
+
+
+@contextlib.contextmanager
+def locked(project: Project) -> Iterator[None]:
+    """Holds the project for one run.
+
+    Raises:
+        InputError: another process runs it.
+    """
+    lock = filelock.FileLock(project.lock_path)
+    try:
+        with explained(project.lock_path):
+            lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise InputError(f"{project.folder}: another run goes on in this project; wait for it or stop it") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def tidy(project: Project) -> None:
+    """Removes the half-written files that a kill left."""
+    for folder in (project.cache_folder, project.folder / "records", *map(project.stage_folder, project.stage_keys())):
+        remove_partials(folder)
+
+
+def run_stage(
+    body: StageBody, context: Context, *, record: Callable[[float, float | None], None] | None = None
+) -> Iterator[Event]:
+    """Runs one stage, writes its events to the stream and ends it with a `StageFinished`.
+
+    Args:
+        body: makes the stage's generator.
+        context: its surroundings.
+        record: called with seconds and mIoU when the stage is complete, before its end is yielded.
+    """
+    start, miou = time.monotonic(), None
+    end: StageFinished | None = None
+    try:
+        for event in body(context):
+            if isinstance(event, Evaluated):
+                miou = event.miou
+            if context.log:
+                context.log.append(event)
+            yield event
+    except Exception as error:  # every failure of a stage becomes its last event
+        end = failure(error, context.stage, time.monotonic() - start)
+    end = end or StageFinished(stage=context.stage, outcome="completed", seconds=time.monotonic() - start)
+    if context.log:
+        context.log.append(end)
+    if end.outcome == "completed" and record:
+        # After the event: a kill in between leaves a stage to be resumed at its last step, not one that seems undone.
+        record(end.seconds, miou)
+    yield end
+
+
+def failure(error: Exception, stage: str, seconds: float) -> StageFinished:
+    """Says in words what went wrong."""
+    if isinstance(error, Stopped):
+        return StageFinished(stage=stage, outcome="cancelled", seconds=seconds, exit_code=130, message=str(error))
+    if isinstance(error, CrotsError):
+        return StageFinished(
+            stage=stage, outcome="failed", seconds=seconds, exit_code=error.exit_code, message=str(error)
+        )
+    detail = "".join(traceback.format_exception(error))
+    if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
+        message = (
+            "out of memory; use a smaller batch (--set STAGE.batch=N), split it with accumulate, or a smaller "
+            "data.size, and run again: it goes on from the last checkpoint"
+        )
+    else:
+        message = f"unexpected {type(error).__name__}: {error}"
+    return StageFinished(stage=stage, outcome="failed", seconds=seconds, exit_code=1, message=message, detail=detail)
+
+
+def discard(project: Project, key: str) -> None:
+    """Throws away what a stage that is not done has written."""
+    shutil.rmtree(project.stage_folder(key), ignore_errors=True)
+    project.started_path(key).unlink(missing_ok=True)

@@ -1,0 +1,203 @@
+"""Self-distillation on mixed images and hard patches: the method's last stage, one round of it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from crots.config import Size
+from crots.events import Event
+from crots.methods.augment import apply_blur, apply_flip, apply_jitter, plan_augment
+from crots.methods.ema import Teacher
+from crots.methods.losses import confidence_weight, pad_to_multiple, weighted_cross_entropy
+from crots.methods.mixing import apply_mix, plan_mix
+from crots.methods.pseudo import confident
+from crots.nets.model import Model
+from crots.options import AdaptOptions
+from crots.stages.context import Context
+from crots.stages.engine import Engine, random_numpy
+from crots.stages.material import Array, Material
+from crots.stages.order import Order
+from crots.stages.patch_set import PatchSet
+from crots.stages.training import Figures, Learner, Training, train
+
+
+class AdaptBatch(NamedTuple):
+    """Images (N, H, W, 3), and patches (N, h, w, 3) with labels (N, h, w), or None."""
+
+    images: Array
+    patches: Array | None
+    patch_labels: Array | None
+
+
+class Mixed(NamedTuple):
+    """Mixed images (N, 3, H, W) float 0..255 with the teacher's labels (N, H, W) and confidence (N, H, W)."""
+
+    images: Tensor
+    labels: Tensor
+    confidence: Tensor
+
+
+class AdaptLearner(Learner):
+    """Student and teacher of one round."""
+
+    options: AdaptOptions
+    teacher: Teacher[Model]
+
+    def __init__(
+        self,
+        student: Model,
+        material: Material,
+        patches: PatchSet | None,
+        engine: Engine,
+        options: AdaptOptions,
+        *,
+        seed: int,
+        stage: str,
+    ) -> None:
+        super().__init__(student, engine, options, len(material.samples))
+        self.teacher = Teacher(student, buffers=options.teacher_buffers, decay=options.ema_decay)
+        self._material, self._seed, self._stage = material, seed, stage
+        self._patches = patches if patches is not None and len(patches) else None
+        self._order = Order(self.images, options.batch, seed=seed, stage=stage)
+        if self._patches:
+            self._patch_order = Order(
+                len(self._patches), options.batch, seed=seed, stage=stage, purpose="patch order"
+            )
+
+    def load(self, step: int) -> AdaptBatch:
+        """Reads the images and patches of a step."""
+        images = self._material.images(self._order.batch(step))
+        if not self._patches:
+            return AdaptBatch(images, None, None)
+        indices = self._patch_order.batch(step)
+        return AdaptBatch(images, self._patches.images(indices), self._patches.labels(indices))
+
+    def step(self, step: int, data: AdaptBatch, rate: float) -> Figures:
+        """One optimiser step of the method: teacher, mix, augment, student, hard patches, moving average."""
+        mixed = self.augment(self.mix(self.engine.images(data.images), step), step)
+        weights = confidence_weight(mixed.confidence, self.options.confidence, self.options.weighting)
+
+        self._set_modes()
+        consistency = self._learn(mixed.images, mixed.labels, weights, 1.0)
+        figures = {"consistency": consistency, "confidence weight": weights.mean()}
+        if data.patches is not None and data.patch_labels is not None:
+            patches, labels = self.engine.images(data.patches), self.engine.labels(data.patch_labels)
+            with self._patch_statistics():
+                hard_patch = self._learn(patches, labels, None, self.options.patch_weight)
+            figures |= {"hard patch": hard_patch, "loss": consistency + self.options.patch_weight * hard_patch}
+
+        if self.options.ema_when == "before":  # F5
+            self.teacher.follow(self.student, step)
+        self.optimiser.apply(rate)
+        if self.options.ema_when == "after":
+            self.teacher.follow(self.student, step)
+        return figures
+
+    def mix(self, images: Tensor, step: int) -> Mixed:
+        """Mixes images (N, 3, H, W) with the teacher's labels and confidence of the clean ones."""
+        options, rng = self.options, random_numpy(self._seed, self._stage, step, "mix")
+        parts = [confident(self._teach(part), options.confidence_from) for part in images.chunk(options.accumulate)]
+        labels = torch.cat([part.labels for part in parts])
+        confidence = torch.cat([part.confidence for part in parts])
+        plan = plan_mix(
+            options.mix,
+            len(images),
+            Size(images.shape[-1], images.shape[-2]),
+            rng,
+            beta=mixing_beta(options),
+            partners=options.partners,
+            labels=labels if options.mix == "classmix" else None,
+            classes=len(self.classes),
+        )
+        return Mixed(apply_mix(plan, images), apply_mix(plan, labels), apply_mix(plan, confidence))
+
+    @torch.no_grad()
+    def _teach(self, images: Tensor) -> Tensor:
+        with self.engine.autocast():
+            logits: Tensor = self.teacher.model.logits(images)
+        return logits
+
+    def augment(self, mixed: Mixed, step: int) -> Mixed:
+        """Mirrors mixes with their labels; jitters and blurs the images alone."""
+        options = self.options
+        plan = plan_augment(
+            len(mixed.images),
+            random_numpy(self._seed, self._stage, step, "augment"),
+            flip=options.flip,
+            jitter=options.jitter,
+            jitter_strength=options.jitter_strength,
+            blur=options.blur,
+            coins=options.coins,
+        )
+        images = apply_jitter(plan, apply_flip(plan, mixed.images), channels=options.jitter_channels)
+        labels, confidence = apply_flip(plan, mixed.labels), apply_flip(plan, mixed.confidence)
+        return Mixed(apply_blur(plan, images), labels, confidence)
+
+    def _learn(self, images: Tensor, labels: Tensor, weights: Tensor | None, factor: float) -> Tensor:
+        """Adds the gradient of ``factor`` times the loss, in parts; returns the loss without the factor."""
+        parts, ignore = self.options.accumulate, self.classes.ignore
+        total = torch.zeros((), device=images.device)
+        for index, (part, truth) in enumerate(zip(images.chunk(parts), labels.chunk(parts), strict=True)):
+            share = len(part) / len(images)
+            weight = weights if weights is None or weights.dim() == 0 else weights.chunk(parts)[index]
+            padded, _ = pad_to_multiple(part, None, self.student.info.multiple, ignore)
+            with self.engine.autocast():
+                logits = self.student.logits(padded)
+            logits = logits[..., : part.shape[-2], : part.shape[-1]]
+            loss = weighted_cross_entropy(logits, truth, weight, ignore) * share
+            self.optimiser.backward(factor * loss)
+            total += loss.detach()
+        return total
+
+    def _set_modes(self) -> None:
+        self.student.train()
+        if self.options.batch_norm == "frozen":
+            for layer in _batch_norms(self.student):
+                layer.eval()
+
+    @contextlib.contextmanager
+    def _patch_statistics(self) -> Iterator[None]:
+        """F9: patches pass batch norm with their own statistics; only as published do these enter the running ones."""
+        if self.options.batch_norm != "mixes":
+            yield
+            return
+        layers = _batch_norms(self.student)
+        momenta = [layer.momentum for layer in layers]
+        for layer in layers:
+            layer.momentum = 0.0
+        try:
+            yield
+        finally:
+            for layer, momentum in zip(layers, momenta, strict=True):
+                layer.momentum = momentum
+
+
+def _batch_norms(net: nn.Module) -> list[_BatchNorm]:
+    return [layer for layer in net.modules() if isinstance(layer, _BatchNorm)]
+
+
+def mixing_beta(options: AdaptOptions) -> float:
+    """Returns beta of the split point: the published stage has 0.25 with patches and 0.5 without."""
+    if options.beta is not None:
+        return options.beta
+    return 0.25 if options.patches else 0.5
+
+
+def adapt(
+    student: Model,
+    material: Material,
+    patches: PatchSet | None,
+    engine: Engine,
+    options: AdaptOptions,
+    run: Training,
+    context: Context,
+) -> Iterator[Event]:
+    """Adapts the student for one round; see `crots.stages.training.train` for what it writes."""
+    learner = AdaptLearner(student, material, patches, engine, options, seed=run.seed, stage=context.stage)
+    return train(learner, run, context)

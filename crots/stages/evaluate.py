@@ -1,0 +1,179 @@
+"""Scoring against labels: per-class IoU of a model, or of predictions that somebody made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from crots.config import Size
+from crots.data.cache import ImageCache
+from crots.data.feed import prefetch
+from crots.data.labels import read_truth
+from crots.data.layouts import Dataset, Sample
+from crots.data.predictions import PredictionSet
+from crots.errors import InputError
+from crots.events import Evaluated, Event, StageStarted
+from crots.files import write_json
+from crots.methods.metrics import Confusion
+from crots.nets.model import Model
+from crots.stages.context import Context, Meter
+from crots.stages.engine import Engine, evaluating
+from crots.stages.material import Array
+from crots.taxonomy import ClassSet
+
+# Gives the predicted train ids (H, W) of each sample at the size of its labels.
+Predict = Callable[[Sequence[Sample], Sequence[Size]], list[Array]]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Something to score: ``source``, ``baseline``, ``adapt-1`` ...; ``load`` is called when its turn comes."""
+
+    name: str
+    load: Callable[[], Predict]
+    oracle: bool = False
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One run of the stage.
+
+    Attributes:
+        dataset: images with labels.
+        classes: what the labels mean.
+        out: folder that gets ``<subject>.json``; None writes nothing.
+        batch: images a forward pass.
+    """
+
+    dataset: Dataset
+    classes: ClassSet
+    subjects: Sequence[Subject]
+    out: Path | None = None
+    batch: int = 1
+    device: str = "cpu"
+
+
+def evaluate(job: Evaluation, context: Context) -> Iterator[Event]:
+    """Scores every subject on every labelled image.
+
+    Raises:
+        InputError: labels are missing, or do not fit the class set or the images.
+    """
+    samples = labelled(job.dataset)
+    total = len(samples) * len(job.subjects)
+    yield StageStarted(stage=context.stage, total=total, unit="images", device=job.device)
+    meter = Meter(context.stage, total)
+    for number, subject in enumerate(job.subjects):
+        confusion = Confusion(len(job.classes), job.classes.ignore)
+        predict = subject.load()
+        for done in score(predict, samples, job.dataset, job.classes, confusion, batch=job.batch):
+            context.control.check()
+            yield from meter.tick(number * len(samples) + done)
+        report = confusion.report(job.classes.names, job.classes.subsets)
+        if subject.oracle:
+            report["oracle"] = True
+        if job.out:
+            write_json(job.out / f"{subject.name}.json", report)
+        yield evaluated(report, context.stage, subject.name, oracle=subject.oracle)
+
+
+def labelled(dataset: Dataset) -> list[Sample]:
+    """Returns the samples that have labels.
+
+    Raises:
+        InputError: none has.
+    """
+    samples = [sample for sample in dataset.samples if sample.label]
+    if not samples:
+        raise InputError(f"{dataset.root}: no labels found for its {len(dataset.samples)} images; give --labels DIR")
+    return samples
+
+
+def score(
+    predict: Predict,
+    samples: Sequence[Sample],
+    dataset: Dataset,
+    classes: ClassSet,
+    confusion: Confusion,
+    *,
+    batch: int = 1,
+) -> Iterator[int]:
+    """Adds the predictions of samples to a confusion; yields how many are done."""
+
+    def load(part: Sequence[Sample]) -> tuple[Sequence[Sample], list[Array]]:
+        return part, [read_truth(sample, dataset, classes) for sample in part]
+
+    parts = [samples[first : first + batch] for first in range(0, len(samples), batch)]
+    loading = prefetch(parts, load, workers=1, depth=2)
+    done = 0
+    try:
+        for part, truths in loading:
+            sizes = [Size(truth.shape[1], truth.shape[0]) for truth in truths]
+            for truth, prediction in zip(truths, predict(part, sizes), strict=True):
+                confusion.add(truth, prediction)
+            done += len(part)
+            yield done
+    finally:
+        loading.close()
+
+
+def evaluated(report: dict[str, Any], stage: str, subject: str, *, step: int = 0, oracle: bool = False) -> Evaluated:
+    """Makes an event of a report."""
+    return Evaluated(
+        stage=stage,
+        subject=subject,
+        step=step,
+        miou=report["miou"] or 0.0,
+        per_class_iou=report["per_class_iou"],
+        confusion=report["confusion"],
+        images=report["images"],
+        oracle=oracle,
+    )
+
+
+def predict_with_model(model: Model, engine: Engine, read: Callable[[Sample], Array], *, flip: bool) -> Predict:
+    """Predicts with a network: logits up-sampled to the size of the labels, then the greatest.
+
+    Args:
+        model: on the engine's device.
+        read: gives an image at the model's working size, (H, W, 3) uint8.
+        flip: add the prediction of the mirror image.
+    """
+
+    def predict(samples: Sequence[Sample], sizes: Sequence[Size]) -> list[Array]:
+        batch = engine.images(np.stack([read(sample) for sample in samples]))
+        with evaluating(model), torch.inference_mode(), engine.autocast():
+            # At the network's resolution, so that logits are up-sampled once, to the labels.
+            logits = model(batch).float()
+            logits = (logits + model(batch.flip(3)).float().flip(3)) / 2 if flip else logits
+            return [
+                model.upsample(logits[index : index + 1], (size.height, size.width)).argmax(1)[0].cpu().numpy()
+                for index, size in enumerate(sizes)
+            ]
+
+    return predict
+
+
+def predict_from_files(predictions: PredictionSet) -> Predict:
+    """Reads predictions that were matched to the samples before."""
+
+    def predict(samples: Sequence[Sample], sizes: Sequence[Size]) -> list[Array]:
+        return [predictions.read(sample.key, size).labels for sample, size in zip(samples, sizes, strict=True)]
+
+    return predict
+
+
+def score_model(
+    model: Model, dataset: Dataset, classes: ClassSet, engine: Engine, cache: ImageCache, *, flip: bool, batch: int
+) -> dict[str, Any]:
+    """Scores a model in one go, as validation during training does; returns the report."""
+    confusion = Confusion(len(classes), classes.ignore)
+    predict = predict_with_model(model, engine, lambda sample: cache.get(sample.image), flip=flip)
+    for _ in score(predict, labelled(dataset), dataset, classes, confusion, batch=batch):
+        pass
+    return confusion.report(classes.names, classes.subsets)

@@ -1,0 +1,246 @@
+"""Hard patches: cells of target images in which the pseudo-labels show a rare class. Runs no network."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from crots.config import Size, to_mapping
+from crots.data.cache import ImageCache
+from crots.data.feed import prefetch
+from crots.data.layouts import Sample
+from crots.errors import InputError
+from crots.events import ArtifactWritten, Event, Note, StageStarted
+from crots.files import make_folder, write_json
+from crots.images import read_image, resize_image, write_colours, write_image, write_labels
+from crots.methods.patches import drop_unsure, grid_cells, select_cells
+from crots.methods.rare import ClassStatistics, RareClass, rare_classes
+from crots.options import MineOptions
+from crots.stages.context import Context, Meter
+from crots.stages.material import Array, PseudoLabels
+from crots.stages.pseudo_label import IMAGES, read_rows, total_statistics
+from crots.taxonomy import ClassSet
+
+INDEX = "patches.json"
+
+
+@dataclass(frozen=True)
+class Mining:
+    """One run of the stage.
+
+    Attributes:
+        samples: the target's images that have pseudo-labels.
+        cache: gives them at working size; images of pseudo-labels of another size are resized to those.
+        pseudo_labels: where the labels and their confidence are.
+        published_rare: F11's hard-coded set, for ``rare = "published"``.
+        out: gets ``patches/``, ``labels/``, ``color_labels/`` and ``patches.json``.
+    """
+
+    samples: Sequence[Sample]
+    cache: ImageCache
+    pseudo_labels: PseudoLabels
+    options: MineOptions
+    out: Path
+    published_rare: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Patch:
+    """One patch as ``patches.json`` lists it.
+
+    Attributes:
+        name: ``<base name>_<k>``.
+        image: key of the image it is from.
+        cell: 1..rows*columns, row-major.
+        pixels: pixels of each class in it, by train id.
+        confidence: mean over its rare pixels, 0..1.
+        classes: the rare classes in it, train ids.
+    """
+
+    name: str
+    image: str
+    cell: int
+    pixels: dict[int, int]
+    confidence: float
+    classes: list[int]
+
+
+def mine(job: Mining, context: Context) -> Iterator[Event]:
+    """Cuts out every cell that shows a rare class.
+
+    Raises:
+        InputError: base names repeat and ``keep_folders`` is off, or the rare classes are not of the set.
+    """
+    names = patch_names(job.samples, keep_folders=job.options.keep_folders)
+    yield StageStarted(stage=context.stage, total=len(names), unit="images", options=to_mapping(job.options))
+    rare = find_rare(job)
+    for row in rare:
+        yield Note(stage=context.stage, text=f"rare class {row.name}: {row.reason}")
+    for folder in ("patches", "labels", "color_labels"):
+        shutil.rmtree(job.out / folder, ignore_errors=True)
+        make_folder(job.out / folder)
+    patches: list[Patch] = []
+    meter = Meter(context.stage, len(names))
+    cutting = prefetch(job.samples, lambda sample: _cut(job, sample, names[sample.key], rare), workers=2, depth=4)
+    try:
+        for done, found in enumerate(cutting, 1):
+            context.control.check()
+            patches += found
+            yield from meter.tick(done)
+    finally:
+        cutting.close()
+    write_json(
+        job.out / INDEX,
+        {"grid": str(job.options.grid), "rare": [asdict(row) for row in rare], "patches": [asdict(p) for p in patches]},
+    )
+    yield ArtifactWritten(stage=context.stage, kind="patches", path=str(job.out))
+    yield _summary(patches, rare, job, context)
+
+
+def patch_names(samples: Sequence[Sample], *, keep_folders: bool) -> dict[str, str]:
+    """Returns, by image key, the name that its patches begin with.
+
+    Raises:
+        InputError: equal base names in two folders, and the folders are not to be kept.
+    """
+    if keep_folders:
+        return {sample.key: sample.key for sample in samples}
+    names = {sample.key: PurePosixPath(sample.key).name for sample in samples}
+    repeated = [name for name, count in Counter(names.values()).items() if count > 1]
+    if repeated:
+        where = [key for key, name in names.items() if name == repeated[0]]
+        raise InputError(
+            f"{len(repeated)} base names occur in several folders ({' and '.join(where[:3])}), so their patches would "
+            "overwrite each other; rename them, or keep the folders with --keep-folders",
+            field="mine.keep_folders",
+        )
+    return names
+
+
+@dataclass(frozen=True)
+class Rare:
+    """A class that patches are cut for, and why."""
+
+    id: int
+    name: str
+    reason: str
+
+
+def find_rare(job: Mining) -> list[Rare]:
+    """Returns the rare classes that the options ask for (F11).
+
+    Raises:
+        InputError: a class that the set does not have.
+    """
+    classes, asked = job.pseudo_labels.classes, job.options.rare.strip()
+    if asked == "auto":
+        return [Rare(row.id, classes.names[row.id], row.reason) for row in _found(job)]
+    if asked == "published":
+        if not job.published_rare:
+            raise InputError(
+                f"mine.rare: class set {classes.name} has no published rare classes; use auto or name them",
+                field="mine.rare",
+            )
+        return [Rare(number, classes.names[number], "in the published set") for number in job.published_rare]
+    numbers = [parse_class(word.strip(), classes) for word in asked.split(",") if word.strip()]
+    return [Rare(number, classes.names[number], "chosen by the user") for number in dict.fromkeys(numbers)]
+
+
+def parse_class(word: str, classes: ClassSet) -> int:
+    """Reads a train id or a class name.
+
+    Raises:
+        InputError: the class set has no such class.
+    """
+    if not word.isdigit():
+        return classes.index(word)
+    if int(word) >= len(classes):
+        raise InputError(
+            f"mine.rare: found train id {word}, expected 0 to {len(classes) - 1} of class set {classes.name}",
+            field="mine.rare",
+        )
+    return int(word)
+
+
+def _found(job: Mining) -> list[RareClass]:
+    classes = job.pseudo_labels.classes
+    count = job.options.rare_count or max(1, round(len(classes) * 5 / 19))
+    return rare_classes(statistics_of(job), count)
+
+
+def statistics_of(job: Mining) -> ClassStatistics:
+    """Class statistics of the pseudo-labels: those written with them, or counted anew from the pictures."""
+    labels = job.pseudo_labels
+    rows = {row["key"]: row for row in read_rows(labels.labels.parent / IMAGES)}
+    if rows and not labels.corrected and all(sample.key in rows for sample in job.samples):
+        return total_statistics((rows[sample.key] for sample in job.samples), len(labels.classes))
+    total = ClassStatistics(len(labels.classes))
+    for sample in job.samples:
+        total.add(labels.read(sample.key), labels.read_confidence(sample.key) if labels.confidence else None)
+    return total
+
+
+def _cut(job: Mining, sample: Sample, name: str, rare: Sequence[Rare]) -> list[Patch]:
+    """Writes the patches of one image and returns their descriptions."""
+    labels = job.pseudo_labels.read(sample.key)
+    confidence = job.pseudo_labels.read_confidence(sample.key)
+    kept = drop_unsure(labels, confidence, job.options.min_confidence, job.pseudo_labels.classes.ignore)
+    wanted = [row.id for row in rare]
+    cells = select_cells(kept, wanted, job.options.grid, job.options.min_pixels)
+    if not cells:
+        return []
+    image = _image_for(job.cache, sample, Size(labels.shape[1], labels.shape[0]))
+    places = grid_cells(*labels.shape, job.options.grid)
+    patches: list[Patch] = []
+    for cell in cells:
+        rows, columns = places[cell - 1]
+        part = kept[rows, columns]
+        _write(job, f"{name}_{cell}.png", image[rows, columns], part)
+        patches.append(_patch(f"{name}_{cell}", sample.key, cell, part, confidence[rows, columns], wanted))
+    return patches
+
+
+def _image_for(cache: ImageCache, sample: Sample, size: Size) -> Array:
+    if cache.size == size:
+        return cache.get(sample.image)
+    return resize_image(read_image(sample.image), size)
+
+
+def _write(job: Mining, name: str, image: Array, labels: Array) -> None:
+    write_image(job.out / "patches" / name, np.ascontiguousarray(image))
+    write_labels(job.out / "labels" / name, labels)
+    write_colours(job.out / "color_labels" / name, labels, job.pseudo_labels.classes.palette_array())
+
+
+def _patch(name: str, image: str, cell: int, labels: Array, confidence: Array, rare: Sequence[int]) -> Patch:
+    ids, counts = np.unique(labels, return_counts=True)
+    pixels = {int(number): int(count) for number, count in zip(ids, counts, strict=True)}
+    is_rare = np.isin(labels, rare)
+    mean = float(confidence[is_rare].mean())
+    return Patch(name, image, cell, pixels, round(mean, 4), [number for number in rare if number in pixels])
+
+
+def _summary(patches: Sequence[Patch], rare: Sequence[Rare], job: Mining, context: Context) -> Note:
+    if not patches:
+        return Note(
+            stage=context.stage,
+            level="warning",
+            text=f"no pixel of {', '.join(row.name for row in rare) or 'a rare class'} was found, so there are no "
+            "patches; the next rounds train on mixes alone",
+        )
+    counts = Counter(number for patch in patches for number in patch.classes)
+    listed = ", ".join(f"{row.name} {counts[row.id]}" for row in rare)
+    return Note(stage=context.stage, text=f"cut {len(patches)} patches from {len(job.samples)} images ({listed})")
+
+
+def load_index(folder: Path) -> Mapping[str, Any] | None:
+    """Reads ``patches.json``; None where the patches came from elsewhere."""
+    from crots.project import read_json
+
+    return read_json(folder / INDEX)

@@ -1,0 +1,120 @@
+"""Hard patches as the adaptation reads them, after the user's corrections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crots.errors import InputError
+from crots.files import write_json
+from crots.images import image_size, read_image, read_labels
+from crots.project import read_json
+from crots.stages.material import Array
+from crots.taxonomy import ClassSet
+
+CORRECTIONS = "patches.json"
+
+
+@dataclass(frozen=True)
+class PatchCorrections:
+    """What the user said of patches, by patch name.
+
+    Attributes:
+        rejected: never trained on.
+        relabelled: class ids to replace in a patch's labels, ``{name: {old id: new id}}``.
+    """
+
+    rejected: frozenset[str] = frozenset()
+    relabelled: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
+
+    @staticmethod
+    def read(folder: Path) -> PatchCorrections:
+        """Reads a project's corrections; none where there is no file."""
+        values: dict[str, Any] = read_json(folder / CORRECTIONS) or {}
+        relabelled = {
+            name: {int(old): int(new) for old, new in ids.items()}
+            for name, ids in values.get("relabelled", {}).items()
+        }
+        return PatchCorrections(frozenset(values.get("rejected", ())), relabelled)
+
+    def write(self, folder: Path) -> None:
+        """Writes them, atomically."""
+        relabelled = {name: {str(old): new for old, new in ids.items()} for name, ids in self.relabelled.items()}
+        write_json(folder / CORRECTIONS, {"rejected": sorted(self.rejected), "relabelled": relabelled})
+
+
+@dataclass(frozen=True)
+class PatchSet:
+    """Pictures in ``patches/`` with label PNGs of the same names in ``labels/``."""
+
+    folder: Path
+    names: tuple[str, ...]
+    classes: ClassSet
+    corrections: PatchCorrections = PatchCorrections()
+
+    @staticmethod
+    def open(folder: Path, classes: ClassSet, corrections: PatchCorrections | None = None) -> PatchSet:
+        """Lists the patches of a folder without the rejected ones.
+
+        Raises:
+            InputError: there is no such folder, or a patch has no labels.
+        """
+        corrections = corrections or PatchCorrections()
+        if not (folder / "patches").is_dir():
+            raise InputError(f"{folder}: no folder patches/ in it; give the output folder of `crots mine`")
+        names = _names(folder / "patches")
+        missing = sorted(set(names) - set(_names(folder / "labels")))
+        if missing:
+            raise InputError(
+                f"{folder}: {len(missing)} patches have no labels ({missing[0]}.png in patches/, not in labels/); "
+                "mine them again"
+            )
+        kept = tuple(name for name in names if name not in corrections.rejected)
+        return PatchSet(folder, kept, classes, corrections)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def image_size(self) -> tuple[int, int]:
+        """Width and height of the patches; all have one size."""
+        return tuple(image_size(self.folder / "patches" / f"{self.names[0]}.png"))
+
+    def images(self, indices: Sequence[int]) -> Array:
+        """Returns (M, h, w, 3) uint8."""
+        maps = [read_image(self.folder / "patches" / f"{self.names[index]}.png") for index in indices]
+        return self._stack(maps, indices)
+
+    def labels(self, indices: Sequence[int]) -> Array:
+        """Returns (M, h, w) train ids, relabelled where the user said so."""
+        return self._stack([self._labels(self.names[index]) for index in indices], indices)
+
+    def _labels(self, name: str) -> Array:
+        labels = read_labels(self.folder / "labels" / f"{name}.png")
+        wrong = labels[(labels >= len(self.classes)) & (labels != self.classes.ignore)]
+        if wrong.size:
+            raise InputError(
+                f"{self.folder / 'labels' / name}.png: found label id {int(wrong[0])}, expected 0 to "
+                f"{len(self.classes) - 1}; mine the patches with this class set"
+            )
+        corrected = labels.copy()
+        for old, new in self.corrections.relabelled.get(name, {}).items():
+            corrected[labels == old] = new
+        return corrected
+
+    def _stack(self, maps: Sequence[Array], indices: Sequence[int]) -> Array:
+        for index, part in zip(indices, maps, strict=True):
+            if part.shape[:2] != maps[0].shape[:2]:
+                raise InputError(
+                    f"{self.folder}: patches of different sizes ({self.names[indices[0]]} and {self.names[index]}), "
+                    "expected one size; mine them in one go with one grid"
+                )
+        return np.stack(maps)
+
+
+def _names(folder: Path) -> list[str]:
+    files = (path for path in folder.rglob("*.png") if not path.name.startswith("."))
+    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in files)

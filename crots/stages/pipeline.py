@@ -1,0 +1,251 @@
+"""The stages of a project: which generator runs for which key, on which files."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from crots.config import Size
+from crots.errors import InputError
+from crots.events import Evaluated, Event
+from crots.nets.model import Model
+from crots.options import TrainingOptions
+from crots.project import Project
+from crots.stages.adapt import adapt
+from crots.stages.baseline import baseline
+from crots.stages.context import Context
+from crots.stages.evaluate import (
+    Evaluation,
+    Predict,
+    Subject,
+    evaluate,
+    evaluated,
+    predict_from_files,
+    predict_with_model,
+    score_model,
+)
+from crots.stages.export import Exporting, export_model
+from crots.stages.labelling import NetworkLabels
+from crots.stages.material import Material, PseudoLabels
+from crots.stages.mine import Mining, mine
+from crots.stages.patch_set import PatchCorrections, PatchSet
+from crots.stages.pseudo_label import Labelling, pseudo_label
+from crots.stages.training import STUDENT, TEACHER, Training
+from crots.stages.workbench import Workbench
+
+
+def stage_events(project: Project, context: Context) -> Iterator[Event]:
+    """Runs the stage ``context.stage`` of a project.
+
+    Raises:
+        InputError: its inputs do not fit.
+    """
+    bench = Workbench(project.config, project.folder, project.cache_folder, context.stage)
+    name = "adapt" if context.stage.startswith("adapt-") else context.stage
+    return STAGES[name](project, bench, context)
+
+
+def run_pseudo_label(project: Project, bench: Workbench, context: Context) -> Iterator[Event]:
+    """Labels the target's images."""
+    job = labelling(bench, project.stage_folder("pseudo-label"))
+    return pseudo_label(job, context)
+
+
+def labelling(bench: Workbench, out: Path) -> Labelling:
+    """The pseudo-label stage of a configuration."""
+    options = bench.config.pseudo_label
+    return Labelling(
+        dataset=bench.dataset,
+        cache=bench.cache,
+        labeller=bench.labeller(),
+        classes=bench.classes,
+        options=options,
+        out=out,
+        batch=bench.engine.batch(options.batch),
+        device=bench.engine.name,
+        skip_bad=bench.config.data.skip_bad,
+        notes=tuple(bench.notes),
+    )
+
+
+def pseudo_labels(project: Project, bench: Workbench) -> PseudoLabels:
+    """The pseudo-labels of a project with the user's corrections."""
+    corrections = project.corrections_path / "label_ids"
+    return PseudoLabels.below(project.stage_folder("pseudo-label"), bench.classes, corrections)
+
+
+def material(project: Project, bench: Workbench) -> Material:
+    """The images of a project that have pseudo-labels."""
+    labels = pseudo_labels(project, bench)
+    samples = [sample for sample in bench.dataset.samples if (labels.labels / f"{sample.key}.png").exists()]
+    if not samples:
+        raise InputError(f"{labels.labels}: no pseudo-labels there; run the pseudo-label stage first")
+    return Material(samples, bench.cache, labels)
+
+
+def run_mine(project: Project, bench: Workbench, context: Context) -> Iterator[Event]:
+    """Cuts the hard patches."""
+    data = material(project, bench)
+    # In a project patches are named by the whole key: base names repeat in ordinary video folders.
+    options = dataclasses.replace(bench.config.mine, keep_folders=True)
+    published = bench.source_classes.published_rare or bench.classes.published_rare
+    job = Mining(data.samples, bench.cache, data.pseudo_labels, options, project.stage_folder("mine"), published)
+    return mine(job, context)
+
+
+def run_baseline(project: Project, bench: Workbench, context: Context) -> Iterator[Event]:
+    """Distils the pseudo-labels."""
+    options = bench.config.baseline
+    student = bench.new_student()
+    bench.check_training(student, options, [bench.size])
+    run = training(project, bench, options, context, student)
+    return baseline(student, material(project, bench), bench.engine, options, run, context)
+
+
+def run_adapt(project: Project, bench: Workbench, context: Context) -> Iterator[Event]:
+    """One round of self-distillation, from the round before or the baseline."""
+    options = bench.config.adapt
+    before = project.upstream(context.stage)[0]
+    student = bench.load_student(project.stage_folder(before) / STUDENT)
+    patches = open_patches(project, bench) if options.patches else None
+    sizes = [bench.size]
+    if patches is not None and len(patches):
+        sizes.append(Size(*patches.image_size()))
+    elif options.patches:
+        bench.note("there are no hard patches; this round trains on mixes alone", warning=True)
+    bench.check_training(student, options, sizes)
+    run = training(project, bench, options, context, student)
+    if run.prefer and options.select == "oracle":
+        student.card = dataclasses.replace(student.card, oracle=True)
+    return adapt(student, material(project, bench), patches, bench.engine, options, run, context)
+
+
+def open_patches(project: Project, bench: Workbench) -> PatchSet:
+    """The hard patches of a project with the user's corrections."""
+    corrections = PatchCorrections.read(project.corrections_path)
+    return PatchSet.open(project.stage_folder("mine"), bench.classes, corrections)
+
+
+def training(
+    project: Project, bench: Workbench, options: TrainingOptions, context: Context, student: Model
+) -> Training:
+    """How a training stage of a project is watched and what it keeps."""
+    select = getattr(options, "select", "last")
+    watch = validator(bench, context, student, oracle=select == "oracle") if bench.validation else None
+    if select == "oracle" and watch is None:
+        bench.note("no validation labels are given, so the last checkpoint is kept", warning=True)
+    elif select == "oracle":
+        bench.note("the checkpoint is chosen by validation labels (oracle)", warning=True)
+    return Training(
+        folder=project.stage_folder(context.stage),
+        seed=bench.config.runtime.seed,
+        watch=watch,
+        prefer=_oracle_score if select == "oracle" and watch else None,
+        notes=tuple(bench.notes),
+    )
+
+
+def _oracle_score(events: Sequence[Event]) -> float:
+    return max(event.miou for event in events if isinstance(event, Evaluated))
+
+
+def validator(bench: Workbench, context: Context, student: Model, *, oracle: bool) -> Callable[[int], list[Event]]:
+    """Scores the student against the validation labels during a run, for the user to see."""
+    dataset = bench.validation
+    assert dataset is not None
+    batch = bench.engine.batch(0)
+
+    def validate(step: int) -> list[Event]:
+        report = score_model(student, dataset, bench.classes, bench.engine, bench.cache, flip=False, batch=batch)
+        return [evaluated(report, context.stage, context.stage, step=step, oracle=oracle)]
+
+    return validate
+
+
+def run_evaluate(project: Project, bench: Workbench, context: Context) -> Iterator[Event]:
+    """Scores the source, the baseline and every round on the validation images."""
+    dataset = bench.validation
+    if dataset is None:
+        raise InputError("no validation images are named; give --val-images and --val-labels", field="data.val_images")
+    options = bench.config.evaluate
+    file = STUDENT if options.weights == "student" else TEACHER
+    subjects = [Subject("source", partial(source_predict, bench))] if source_can_be_scored(bench) else []
+    for key in ("baseline", *project.round_keys()):
+        # The baseline has no teacher.
+        name = STUDENT if key == "baseline" else file
+        path = project.stage_folder(key) / name
+        subjects.append(Subject(key, partial(model_predict, bench, path, flip=options.flip)))
+    job = Evaluation(
+        dataset=dataset,
+        classes=bench.classes,
+        subjects=subjects,
+        out=project.stage_folder("evaluate"),
+        batch=bench.engine.batch(options.batch),
+        device=bench.engine.name,
+    )
+    return with_notes(evaluate(job, context), bench)
+
+
+def with_notes(events: Iterator[Event], bench: Workbench) -> Iterator[Event]:
+    """Puts the workbench's notes behind the first event."""
+    for number, event in enumerate(events):
+        yield event
+        if number == 0:
+            yield from bench.notes
+
+
+def source_can_be_scored(bench: Workbench) -> bool:
+    """Whether the source says something of the validation images."""
+    if not bench.config.source.predictions:
+        return bench.config.source.file is not None
+    assert bench.validation is not None
+    try:
+        bench.predictions.lookup([sample.key for sample in bench.validation.samples])
+    except InputError as error:
+        bench.note(f"the source is not scored: {error}", warning=True)
+        return False
+    return True
+
+
+def source_predict(bench: Workbench) -> Predict:
+    """Predicts as the source does, in the target's classes."""
+    assert bench.validation is not None
+    if bench.config.source.predictions:
+        return predict_from_files(bench.predictions.lookup([sample.key for sample in bench.validation.samples]))
+    labels = NetworkLabels(bench.source, bench.class_map, bench.engine, _scoring_options(bench))
+    return labels.predict_with(lambda sample: bench.cache.get(sample.image))
+
+
+def _scoring_options(bench: Workbench) -> object:
+    return dataclasses.replace(bench.config.pseudo_label, flip=bench.config.evaluate.flip)
+
+
+def model_predict(bench: Workbench, path: Path, *, flip: bool) -> Predict:
+    """Predicts with a model that a stage wrote."""
+    model = bench.load_student(path)
+    bench.engine.place(model)
+    return predict_with_model(model, bench.engine, lambda sample: bench.cache.get(sample.image), flip=flip)
+
+
+def run_export(project: Project, bench: Workbench, context: Context) -> Iterator[Event]:
+    """Writes the last round's model for other programs."""
+    options = bench.config.export
+    file = STUDENT if options.weights == "student" else TEACHER
+    model = bench.load_student(project.stage_folder(project.round_keys()[-1]) / file)
+    images = [bench.cache.get(sample.image) for sample in bench.dataset.samples[: options.images]]
+    out = project.stage_folder("export")
+    targets = {name: out / f"adapted.{SUFFIXES[name]}" for name in options.formats}
+    return export_model(Exporting(model, targets, images, bench.engine.device), context)
+
+
+SUFFIXES = {"pth": "pth", "safetensors": "safetensors", "onnx": "onnx", "torchscript": "pt"}
+STAGES: dict[str, Callable[[Project, Workbench, Context], Iterator[Event]]] = {
+    "pseudo-label": run_pseudo_label,
+    "baseline": run_baseline,
+    "mine": run_mine,
+    "adapt": run_adapt,
+    "evaluate": run_evaluate,
+    "export": run_export,
+}

@@ -1,0 +1,231 @@
+"""Pseudo-labels: what the source says of every target image, with confidence, entropy and class statistics."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crots.config import to_mapping
+from crots.data.cache import ImageCache
+from crots.data.feed import prefetch
+from crots.data.layouts import Dataset, Sample
+from crots.errors import InputError
+from crots.events import ArtifactWritten, Event, Note, StageStarted
+from crots.files import explained, write_json, write_text
+from crots.images import write_colours, write_confidence, write_labels
+from crots.methods.rare import ClassStatistics
+from crots.options import PseudoLabelOptions
+from crots.stages.context import Context, Meter
+from crots.stages.labelling import Labelled, Labeller
+from crots.taxonomy import ClassSet
+
+# One line an image: its key, entropy and class statistics. It also tells a resumed run what is done.
+IMAGES = "images.jsonl"
+STATISTICS = "statistics.json"
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """One run of the stage.
+
+    Attributes:
+        dataset: the target's images.
+        cache: gives them at working size.
+        labeller: the source.
+        classes: the target's class set.
+        out: gets ``label_ids/``, ``label_color/``, ``confidence/``, ``easy.txt``, ``hard.txt``, ``statistics.json``.
+        batch: images a forward pass.
+        device: in words.
+        skip_bad: leave out unreadable images.
+        notes: what the user should read at the start.
+    """
+
+    dataset: Dataset
+    cache: ImageCache
+    labeller: Labeller
+    classes: ClassSet
+    options: PseudoLabelOptions
+    out: Path
+    batch: int = 1
+    device: str = "cpu"
+    skip_bad: bool = False
+    notes: tuple[Note, ...] = field(default=())
+
+
+def pseudo_label(job: Labelling, context: Context) -> Iterator[Event]:
+    """Labels every image of the target.
+
+    Raises:
+        InputError: images cannot be read and ``skip_bad`` is off; nothing was labelled yet.
+    """
+    samples = list(job.dataset.samples)
+    yield StageStarted(
+        stage=context.stage,
+        total=2 * len(samples),
+        unit="images",
+        device=job.device,
+        options=to_mapping(job.options),
+    )
+    yield from job.notes
+    bad: dict[str, str] = {}
+    yield from read_all(samples, job.cache, bad, context, total=2 * len(samples))
+    if bad:
+        yield _report_bad(bad, job, context)
+    writer = LabelWriter(job)
+    samples = [sample for sample in samples if sample.key not in bad]
+    done = writer.done() if context.resume else writer.clear()
+    # Only whole batches count as done, so that a resumed run forms the very same ones.
+    batches = [samples[first : first + job.batch] for first in range(0, len(samples), job.batch)]
+    batches = [batch for batch in batches if not all(sample.key in done for sample in batch)]
+    left = sum(len(batch) for batch in batches)
+    yield from _label(batches, job, writer, context, first=2 * len(job.dataset.samples) - left)
+    rows = writer.finish(samples)
+    yield ArtifactWritten(stage=context.stage, kind="pseudo-labels", path=str(job.out))
+    yield Note(stage=context.stage, text=summary(rows, job.classes))
+
+
+def read_all(
+    samples: Sequence[Sample], cache: ImageCache, bad: dict[str, str], context: Context, *, total: int
+) -> Iterator[Event]:
+    """Decodes every image once, into the cache, and collects in ``bad`` those that cannot be read, by key."""
+
+    def read(sample: Sample) -> tuple[str, str]:
+        try:
+            cache.get(sample.image)
+        except InputError as error:
+            return sample.key, str(error)
+        return sample.key, ""
+
+    meter = Meter(context.stage, total)
+    reading = prefetch(samples, read, workers=2, depth=8)
+    try:
+        for done, (key, error) in enumerate(reading, 1):
+            context.control.check()
+            if error:
+                bad[key] = error
+            yield from meter.tick(done)
+    finally:
+        reading.close()
+
+
+def _report_bad(bad: dict[str, str], job: Labelling, context: Context) -> Note:
+    first = next(iter(bad.values()))
+    if not job.skip_bad:
+        more = f" (and {len(bad) - 1} more; `crots inspect {job.dataset.root}` lists them)" if len(bad) > 1 else ""
+        raise InputError(f"{first}{more}; mend or remove them, or leave them out with --skip-bad")
+    if len(bad) == len(job.dataset.samples):
+        raise InputError(f"none of the {len(bad)} images can be read; the first: {first}")
+    write_json(job.out / "skipped.json", bad)
+    return Note(stage=context.stage, level="warning", text=f"{len(bad)} unreadable images are left out; {first}")
+
+
+def _label(
+    batches: Sequence[Sequence[Sample]], job: Labelling, writer: LabelWriter, context: Context, *, first: int
+) -> Iterator[Event]:
+    def load(batch: Sequence[Sample]) -> tuple[Sequence[Sample], Any]:
+        images = [job.cache.get(sample.image) for sample in batch] if job.labeller.needs_images else None
+        return batch, None if images is None else np.stack(images)
+
+    done = first
+    meter = Meter(context.stage, 2 * len(job.dataset.samples), done=done)
+    loading = prefetch(batches, load, workers=1, depth=2)
+    try:
+        for batch, images in loading:
+            context.control.check()
+            for sample, said in zip(batch, job.labeller.label(batch, images), strict=True):
+                writer.write(sample, said)
+            done += len(batch)
+            yield from meter.tick(done)
+    finally:
+        loading.close()
+
+
+class LabelWriter:
+    """Writes the files of one image, and in the end those of the whole set."""
+
+    def __init__(self, job: Labelling) -> None:
+        self._job = job
+        self._palette = job.classes.palette_array()
+        self._progress = job.out / IMAGES
+
+    def clear(self) -> set[str]:
+        """Forgets what an earlier run wrote; its pictures are overwritten, and those of lost images deleted."""
+        self._progress.unlink(missing_ok=True)
+        for folder in ("label_ids", "label_color", "confidence"):
+            for path in (self._job.out / folder).rglob("*.png"):
+                path.unlink()
+        return set()
+
+    def done(self) -> set[str]:
+        """Keys of the images that an interrupted run finished; a line that a kill tore is taken back."""
+        rows = read_rows(self._progress)
+        write_text(self._progress, "".join(json.dumps(row) + "\n" for row in rows))
+        return {row["key"] for row in rows}
+
+    def write(self, sample: Sample, said: Labelled) -> None:
+        """Writes labels, colours and confidence, then the line that says so."""
+        out, name = self._job.out, self._name(sample.key)
+        write_labels(out / "label_ids" / name, said.labels)
+        write_colours(out / "label_color" / name, said.labels, self._palette)
+        if said.confidence is not None:
+            write_confidence(out / "confidence" / name, said.confidence)
+        statistics = ClassStatistics(len(self._job.classes))
+        statistics.add(said.labels, said.confidence)
+        relative = sample.image.relative_to(self._job.dataset.root).as_posix()
+        row = {"key": sample.key, "image": relative, "entropy": said.entropy, **statistics.to_dict()}
+        with explained(self._progress), self._progress.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def _name(self, key: str) -> str:
+        if not self._job.options.published_layout:
+            return f"{key}.png"
+        name = key.replace("leftImg8bit", "gtFine_labelIds")
+        # A picked dataset root has the split in its keys already.
+        return f"train/{name.removeprefix('gtFine_labelIds/train/')}.png"
+
+    def finish(self, samples: Iterable[Sample]) -> list[dict[str, Any]]:
+        """Writes the easy and hard lists and the class statistics; returns the rows of all images."""
+        by_key = {row["key"]: row for row in read_rows(self._progress)}
+        rows = [by_key[sample.key] for sample in samples]
+        ranked = sorted(rows, key=lambda row: (row["entropy"], row["key"]))
+        easy = round(len(ranked) * self._job.options.easy)
+        for name, part in (("easy.txt", ranked[:easy]), ("hard.txt", ranked[easy:])):
+            write_text(self._job.out / name, "".join(f"{row['image']} {row['entropy']:.6f}\n" for row in part))
+        write_json(self._job.out / STATISTICS, total_statistics(rows, len(self._job.classes)).to_dict())
+        return rows
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Reads the lines of ``images.jsonl``; a torn last one is passed over."""
+    if not path.exists():
+        return []
+    rows: list[dict[str, Any]] = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            continue
+    return rows
+
+
+def total_statistics(rows: Iterable[dict[str, Any]], classes: int) -> ClassStatistics:
+    """Adds up the class statistics of images, in their order, so that the sums are the same every time."""
+    total = ClassStatistics(classes)
+    for row in rows:
+        total.merge(ClassStatistics.from_dict(row))
+    return total
+
+
+def summary(rows: Sequence[dict[str, Any]], classes: ClassSet) -> str:
+    """Says in one line what the labels show."""
+    statistics = total_statistics(rows, len(classes))
+    missing = [name for name, pixels in zip(classes.names, statistics.pixels, strict=True) if not pixels]
+    text = f"labelled {len(rows)} images, mean entropy {np.mean([row['entropy'] for row in rows]):.3f} nats"
+    return text + (f"; never predicted: {', '.join(missing)}" if missing else "")
+
+

@@ -1,0 +1,259 @@
+"""From a configuration to what stages need: data, classes, source, student. Each is made when first asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import tempfile
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+from crots.config import Size
+from crots.data.cache import ImageCache
+from crots.data.layouts import Dataset, open_dataset
+from crots.data.predictions import PredictionSet, open_predictions
+from crots.data.sizes import propose_size
+from crots.errors import InputError
+from crots.events import Note
+from crots.nets.model import Model, check_batch, create_model
+from crots.nets.source import Source, open_source
+from crots.nets.weights import load_model, load_weights, read_weights
+from crots.options import TrainingOptions
+from crots.project import ProjectConfig
+from crots.stages.engine import Engine
+from crots.stages.labelling import Labeller, NetworkLabels, PredictedLabels
+from crots.taxonomy import ClassMap, ClassSet, identity_map, load_class_map, load_class_set
+
+
+class Workbench:
+    """Everything a configuration names, opened and checked.
+
+    Attributes:
+        config: the options.
+        root: what relative paths are relative to.
+        stage: key for notes.
+        notes: what was decided on the way and the user should read.
+    """
+
+    def __init__(self, config: ProjectConfig, root: Path, cache_folder: Path | None, stage: str) -> None:
+        self.config, self.root, self.stage = config, root, stage
+        self.notes: list[Note] = []
+        self._cache_folder = cache_folder
+
+    def path(self, value: Path | str) -> Path:
+        """Resolves a path of the configuration."""
+        return self.root / Path(value).expanduser()
+
+    def note(self, text: str, *, warning: bool = False) -> None:
+        """Keeps something to tell the user when the stage starts; the same thing once."""
+        note = Note(stage=self.stage, text=text, level="warning" if warning else "info")
+        if all(old.text != text for old in self.notes):
+            self.notes.append(note)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """Device and precision."""
+        return Engine(self.config.runtime)
+
+    @cached_property
+    def classes(self) -> ClassSet:
+        """The target's classes."""
+        return load_class_set(_file_or_name(self.config.task.classes, self.root))
+
+    @cached_property
+    def source_classes(self) -> ClassSet:
+        """The source's classes: the target's unless others are named."""
+        name = self.config.task.source_classes
+        return load_class_set(_file_or_name(name, self.root)) if name else self.classes
+
+    @cached_property
+    def class_map(self) -> ClassMap:
+        """Joins the source's classes to the target's.
+
+        Raises:
+            InputError: the classes differ and no map was given.
+        """
+        if self.config.task.class_map:
+            named = self.source_classes if self.config.task.source_classes else None
+            return load_class_map(_file_or_name(str(self.config.task.class_map), self.root), named, self.classes)
+        if self.source_classes.names != self.classes.names:
+            raise InputError(
+                f"the source has the classes of {self.source_classes.name}, the target those of {self.classes.name}; "
+                "give a class map (--class-map FILE) that joins them",
+                field="task.class_map",
+            )
+        return identity_map(self.classes)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The target's images; their labels, should there be any, are not even listed.
+
+        Raises:
+            InputError: no folder is named, or it holds no images.
+        """
+        data = self.config.data
+        if data.target is None:
+            raise InputError("no target images are named; give --target DIR", field="data.target")
+        dataset = open_dataset(self.path(data.target), layout=data.layout, split=data.split)
+        samples = tuple(dataclasses.replace(sample, label=None) for sample in dataset.samples)
+        return dataclasses.replace(dataset, samples=samples)
+
+    @cached_property
+    def validation(self) -> Dataset | None:
+        """Labelled images for scoring, None where none are named."""
+        data = self.config.data
+        if data.val_images is None and data.val_labels is None:
+            return None
+        if data.val_images is None:
+            raise InputError("validation labels are named without their images", field="data.val_images")
+        return open_dataset(
+            self.path(data.val_images),
+            layout=data.val_layout,
+            split="val",
+            labels=self.path(data.val_labels) if data.val_labels else None,
+            encoding=data.val_encoding,
+            classes=self.classes,
+        )
+
+    @cached_property
+    def size(self) -> Size:
+        """The working size: what was asked for, or proposed from the images."""
+        if self.config.data.size:
+            return self.config.data.size
+        size, reason = propose_size(self.dataset)
+        self.note(f"working size {size}: {reason}")
+        return size
+
+    @cached_property
+    def cache(self) -> ImageCache:
+        """Images at working size."""
+        limit = int(self.config.runtime.cache_gb * 1e9)
+        return ImageCache(self._cache_folder, self.size, limit)
+
+    def labeller(self) -> Labeller:
+        """The source, running or as predictions, speaking in the target's classes.
+
+        Raises:
+            InputError: no source is named, or it does not fit.
+        """
+        if self.config.source.predictions:
+            predictions = self.predictions.lookup([sample.key for sample in self.dataset.samples])
+            if not predictions.soft and not self.config.source.confidence:
+                self.note("the predictions have no confidence: every pixel counts as certain", warning=True)
+            return PredictedLabels(predictions, self.size)
+        return NetworkLabels(self.source, self.class_map, self.engine, self.config.pseudo_label)
+
+    @cached_property
+    def predictions(self) -> PredictionSet:
+        """The source's predictions, not yet matched to images."""
+        source = self.config.source
+        assert source.predictions is not None
+        confidence = self.path(source.confidence) if source.confidence else None
+        return open_predictions(self.path(source.predictions), confidence, self.source_classes, self.class_map)
+
+    @cached_property
+    def source(self) -> Source:
+        """The source model.
+
+        Raises:
+            InputError: none is named, or its file does not fit.
+        """
+        options = self.config.source
+        if options.file is None:
+            raise InputError("no source is named; give --source FILE or --predictions DIR", field="source.file")
+        return open_source(
+            self.path(options.file),
+            options=options,
+            classes=self.source_classes,
+            size=self.size,
+            device=self.engine.device,
+            trust=self.config.runtime.trust,
+        )
+
+    @property
+    def student_net(self) -> str:
+        """The student's network: the named one, or the source's."""
+        return self.config.student.net or self.config.source.net
+
+    def new_student(self) -> Model:
+        """The student with the weights it starts from.
+
+        Raises:
+            InputError: there are none and random ones were not asked for, or they do not fit.
+        """
+        weights = self._starting_weights()
+        model = create_model(
+            self.student_net,
+            self.classes,
+            self.size,
+            trust=self.config.runtime.trust,
+            seed=self.config.runtime.seed,
+        )
+        if weights is None:
+            self.note(f"the student {self.student_net} starts from random weights", warning=True)
+            return model
+        report = load_weights(model.net, read_weights(weights).tensors, name=weights.name, purpose="start")
+        self.note(f"the student {self.student_net} starts from {weights.name}: {report}")
+        return model
+
+    def _starting_weights(self) -> Path | None:
+        source, student = self.config.source, self.config.student
+        if student.weights == "random":
+            return None
+        if student.weights not in ("", "source"):
+            return self.path(student.weights)
+        if source.file and self.student_net == source.net and self.class_map.source.names == self.classes.names:
+            return self.path(source.file)
+        raise InputError(
+            f"the student {self.student_net} has no weights to start from (the source's do not fit it); give "
+            "--student-weights FILE, or 'random' to train it from nothing",
+            field="student.weights",
+        )
+
+    def load_student(self, path: Path) -> Model:
+        """A model that an earlier stage wrote.
+
+        Raises:
+            InputError: the file is missing or for other classes.
+        """
+        model, _ = load_model(path, trust=self.config.runtime.trust)
+        if model.classes.names != self.classes.names:
+            raise InputError(
+                f"{path}: made for the classes of {model.classes.name} ({len(model.classes)}), expected those of "
+                f"{self.classes.name} ({len(self.classes)}); choose the class set it was made for"
+            )
+        return model
+
+    def check_training(self, model: Model, options: TrainingOptions, sizes: list[Size]) -> None:
+        """Refuses, before the run, batches that the net cannot train on.
+
+        Raises:
+            InputError: with the reason.
+        """
+        if options.batch % options.accumulate:
+            raise InputError(
+                f"batch {options.batch} cannot be split into {options.accumulate} equal parts; choose accumulate so "
+                "that it divides the batch",
+                field="accumulate",
+            )
+        for size in sizes:
+            multiple = model.info.multiple
+            padded = Size(*(-(-side // multiple) * multiple for side in size))
+            check_batch(model, options.batch // options.accumulate, padded)
+
+
+def _file_or_name(value: str, root: Path) -> str:
+    """A path is relative to the project; a shipped name stays one."""
+    path = root / Path(value).expanduser()
+    return str(path) if path.is_file() else value
+
+
+@contextlib.contextmanager
+def temporary_cache(folder: Path | None = None) -> Iterator[Path]:
+    """Yields ``folder``, or a temporary one that is deleted afterwards, for stages that are run alone."""
+    if folder is not None:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="crots-cache-") as name:
+        yield Path(name)
