@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import colorsys
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -385,14 +386,18 @@ def _is_header(key: str, source: ClassSet) -> bool:
 
 
 def propose_class_map(source: ClassSet, target: ClassSet) -> dict[str, str]:
-    """Guesses a class map by equal, then by near names; a class like none of the target's becomes ``ignore``."""
-    plain = {_plain(name): name for name in target.names}
-    proposal = {}
-    for name in source.names:
-        near = difflib.get_close_matches(_plain(name), list(plain), n=1, cutoff=0.8)
-        proposal[name] = plain[near[0]] if near else IGNORE_WORD
-    return proposal
+    """Guesses a class map by equal, near, then contained names; what is like no target class becomes ``ignore``."""
+    return {name: _nearest(name, target.names) or IGNORE_WORD for name in source.names}
 
 
-def _plain(name: str) -> str:
-    return "".join(letter for letter in name.lower() if letter.isalnum())
+def _nearest(name: str, choices: tuple[str, ...]) -> str | None:
+    plain = {"".join(_words(choice)): choice for choice in choices}
+    near = difflib.get_close_matches("".join(_words(name)), list(plain), n=1, cutoff=0.8)
+    if near:
+        return plain[near[0]]
+    words = set(_words(name))
+    return next((choice for choice in choices if words <= set(_words(choice)) or words >= set(_words(choice))), None)
+
+
+def _words(name: str) -> list[str]:
+    return re.findall(r"[^\W_]+", name.lower())

@@ -1,0 +1,1 @@
+"""From folders to arrays: data-set layouts, label encodings, prediction folders, caching and prefetching."""

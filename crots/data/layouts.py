@@ -1,0 +1,334 @@
+"""Data-set layouts: which files are the images of a folder, and which labels belong to them.
+
+Files are listed here, never opened. A layout is one function in `LAYOUTS`: it looks at a folder and says where images
+and labels lie, or None where it is no such layout. No torch: picking a folder must be answered at once.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from crots.config import unknown_name
+from crots.data.lists import read_list
+from crots.data.matching import key_of, keyed, label_ending, list_files, match, some
+from crots.errors import InputError
+from crots.images import IMAGE_SUFFIXES, LABEL_SUFFIXES
+from crots.taxonomy import ClassSet
+
+Encoding = Literal["auto", "train", "raw", "colour", "synthia"]
+ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
+_SPLITS = ("train", "val", "test", "train_extra", "trainval", "training", "validation", "testing")
+_LABEL_FOLDERS = ("labels", "label_ids", "annotations", "masks")
+_ENCODING_OF = {"_labelTrainIds": "train", "_labelIds": "raw", "_color": "colour"}
+_CAMVID_NAME = re.compile(r"(0001TP|0006R0|0016E5|Seq05VD)_f?\d+")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An image and, where there is one, its label file.
+
+    Attributes:
+        key: path below the data set's root, ``/`` between folders, without suffix.
+        image: the image file.
+        label: the label file.
+    """
+
+    key: str
+    image: Path
+    label: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """The images of a folder in the order of their keys.
+
+    Attributes:
+        root: the folder that keys are relative to.
+        layout: name in `LAYOUTS`, or ``list`` or ``image``.
+        split: ``train``, ``val`` ..., or empty where the layout has none.
+        samples: at least one.
+        encoding: how label files store classes; ``auto`` until `crots.data.labels.resolve_encoding` has looked.
+        notes: what the user should know about how the folder was understood.
+    """
+
+    root: Path
+    layout: str
+    split: str
+    samples: tuple[Sample, ...]
+    encoding: Encoding = "auto"
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The images' keys."""
+        return tuple(sample.key for sample in self.samples)
+
+    @property
+    def labelled(self) -> int:
+        """How many images have a label file."""
+        return sum(sample.label is not None for sample in self.samples)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a layout's images and labels lie."""
+
+    images: Path
+    labels: Path | None = None
+    split: str = ""
+    encoding: Encoding = "auto"
+    notes: tuple[str, ...] = ()
+
+
+def _cityscapes(path: Path, split: str) -> Place | None:
+    """``leftImg8bit/<split>/<city>/*.png``, ``gtFine`` beside; any folder from the root to the city may be picked."""
+    parts = path.parts
+    if (path / "leftImg8bit").is_dir():
+        root, below = path, Path(split)
+    elif "leftImg8bit" in parts:
+        index = len(parts) - 1 - parts[::-1].index("leftImg8bit")
+        root, below = Path(*parts[:index]), Path(*parts[index + 1 :])
+        below = below if below.parts else Path(split)
+    else:
+        return None
+    images = root / "leftImg8bit" / below
+    if not images.is_dir():
+        raise _no_split(root / "leftImg8bit", str(below))
+    labels = next((root / kind / below for kind in ("gtFine", "gtCoarse") if (root / kind / below).is_dir()), None)
+    return Place(images, labels, split=below.parts[0])
+
+
+def _synthia(path: Path, split: str) -> Place | None:
+    """``RGB/*.png`` and ``GT/LABELS/*.png`` of SYNTHIA-RAND-CITYSCAPES, whose first channel of 16 bits is the class."""
+    root = next((base for base in (path, path / "RAND_CITYSCAPES") if (base / "RGB").is_dir()), None)
+    if root is None or not (root / "GT" / "LABELS").is_dir():
+        return None
+    return Place(root / "RGB", root / "GT" / "LABELS", encoding="synthia")
+
+
+def _gta5(path: Path, split: str) -> Place | None:
+    """``images/00001.png`` and ``labels/00001.png``."""
+    if not (path / "images").is_dir() or not (path / "labels").is_dir():
+        return None
+    return _images_and_labels(path, split, "raw") if _any_name(path / "images", re.compile(r"\d{5}\.")) else None
+
+
+def _camvid(path: Path, split: str) -> Place | None:
+    """``train`` and ``trainannot`` (SegNet), ``train`` and ``train_labels``, or ``images`` with CamVid's file names."""
+    for suffix in ("annot", "_labels"):
+        pairs = [name for name in _SPLITS if (path / name).is_dir() and (path / (name + suffix)).is_dir()]
+        if pairs and split not in pairs:
+            raise InputError(f"{path}: found the splits {', '.join(pairs)}, expected {split}; give one of them")
+        if pairs:
+            return Place(path / split, path / (split + suffix), split)
+    if (path / "images").is_dir() and _any_name(path / "images", _CAMVID_NAME):
+        return _images_and_labels(path, split, "auto")
+    return None
+
+
+def _pairs(path: Path, split: str) -> Place | None:
+    """``images`` and ``labels`` (or ``masks``, ``annotations``) side by side, with or without splits below."""
+    if not (path / "images").is_dir() or not any((path / name).is_dir() for name in _LABEL_FOLDERS):
+        return None
+    return _images_and_labels(path, split, "auto")
+
+
+def _folder(path: Path, split: str) -> Place | None:
+    """Any folder of images, at any depth."""
+    return Place(path)
+
+
+LAYOUTS: dict[str, Callable[[Path, str], Place | None]] = {
+    "cityscapes": _cityscapes,
+    "synthia": _synthia,
+    "gta5": _gta5,
+    "camvid": _camvid,
+    "pairs": _pairs,
+    "folder": _folder,
+}
+
+
+def _images_and_labels(path: Path, split: str, encoding: Encoding) -> Place:
+    images = path / "images"
+    label_root = next((path / name for name in _LABEL_FOLDERS if (path / name).is_dir()), None)
+    splits = [name for name in _SPLITS if (images / name).is_dir()]
+    if not splits:
+        return Place(images, label_root, encoding=encoding)
+    if split not in splits:
+        raise _no_split(images, split)
+    labels = label_root / split if label_root is not None and (label_root / split).is_dir() else None
+    return Place(images / split, labels, split, encoding)
+
+
+def _no_split(folder: Path, split: str) -> InputError:
+    found = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
+    names = some(found, 8) or "no subfolders"
+    return InputError(f"{folder}: found {names}, expected the split {split}; give another one")
+
+
+def _any_name(folder: Path, pattern: re.Pattern[str]) -> bool:
+    """Whether a file up to one level below the folder has such a name; few are looked at."""
+    with os.scandir(folder) as entries:
+        for index, entry in enumerate(entries):
+            if pattern.match(entry.name) and entry.is_file():
+                return True
+            if entry.is_dir() and _any_file(entry.path, pattern):
+                return True
+            if index > 100:
+                break
+    return False
+
+
+def _any_file(folder: str, pattern: re.Pattern[str]) -> bool:
+    with os.scandir(folder) as entries:
+        return any(pattern.match(entry.name) for entry, _ in zip(entries, range(100), strict=False))
+
+
+def open_dataset(
+    path: Path | str,
+    *,
+    layout: str = "auto",
+    split: str = "train",
+    labels: Path | str | None = None,
+    encoding: Encoding = "auto",
+    classes: ClassSet | None = None,
+    root: Path | str | None = None,
+) -> Dataset:
+    """Lists the images of a folder, data-set root, list file or single image.
+
+    Args:
+        path: what the user picked.
+        layout: name in `LAYOUTS`; ``auto`` detects it.
+        split: where the layout has splits.
+        labels: a folder of label files for the images; None takes what the layout has, if anything.
+        encoding: how label files store classes, where the user knows better.
+        classes: helps to choose between label files of several encodings.
+        root: where a list file's entries are relative to; None looks around the list file.
+
+    Raises:
+        InputError: nothing there, no image, two images of one key, unknown layout, or labels (where given) that do
+            not belong to the images one to one.
+    """
+    if encoding not in ENCODINGS:
+        raise unknown_name("encoding", encoding, list(ENCODINGS), what="encoding")
+    path = Path(path).expanduser().absolute()
+    label_root = None if labels is None else Path(labels).expanduser().absolute()
+    if path.is_file():
+        dataset = _open_file(path, split, root)
+    elif path.is_dir():
+        dataset = _open_folder(path, layout, split, encoding, classes)
+    else:
+        raise InputError(f"{path}: no such file or folder; expected images, a data-set root or a list file")
+    if label_root is not None:
+        return _with_labels(dataset, label_root, encoding, classes)
+    return dataset
+
+
+def _open_file(path: Path, split: str, root: Path | str | None) -> Dataset:
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return Dataset(path.parent, "image", "", (Sample(path.stem, path),))
+    listed = read_list(path, split, None if root is None else Path(root).expanduser().absolute())
+    samples = [Sample(key, image, label) for key, (image, label) in sorted(listed.entries.items())]
+    endings = {label_ending(key_of(sample.label.name)) for sample in samples if sample.label is not None}
+    encoding = _encoding(endings.pop()) if len(endings) == 1 else "auto"
+    return Dataset(listed.root, "list", split, tuple(samples), encoding, listed.notes)
+
+
+def _encoding(ending: str) -> Encoding:
+    found = _ENCODING_OF.get(ending, "auto")
+    return next(name for name in ENCODINGS if name == found)
+
+
+def _open_folder(path: Path, layout: str, split: str, encoding: Encoding, classes: ClassSet | None) -> Dataset:
+    name, place = _detect(path, layout, split)
+    images, notes = _images(place.images)
+    chosen = place.encoding if encoding == "auto" else encoding
+    samples = tuple(Sample(key, image) for key, image in images.items())
+    dataset = Dataset(place.images, name, place.split, samples, chosen, (*place.notes, *notes))
+    return dataset if place.labels is None else _with_own_labels(dataset, place.labels, classes)
+
+
+def _detect(path: Path, layout: str, split: str) -> tuple[str, Place]:
+    if layout != "auto" and layout not in LAYOUTS:
+        raise unknown_name("layout", layout, ["auto", *LAYOUTS], what="layout")
+    for name, detector in LAYOUTS.items():
+        place = detector(path, split) if layout in ("auto", name) else None
+        if place is not None:
+            return name, place
+    about = (LAYOUTS[layout].__doc__ or "").strip()
+    raise InputError(f"{path}: not of the layout {layout}, expected {about[:-1]}; pick its root, or let auto decide")
+
+
+def _images(folder: Path) -> tuple[dict[str, Path], list[str]]:
+    names = list_files(folder, IMAGE_SUFFIXES)
+    images = [name for name in names if not label_ending(key_of(name))]
+    if not images:
+        suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
+        raise InputError(f"{folder}: found no images, expected files ending in {suffixes}; pick another folder")
+    left_out = len(names) - len(images)
+    notes = [f"{left_out} label files among the images were left out"] if left_out else []
+    return dict(sorted(keyed(folder, images).items())), notes
+
+
+def _label_files(folder: Path, encoding: Encoding, classes: ClassSet | None) -> tuple[dict[str, Path], Encoding]:
+    """Lists label files; where an image has several (ids, train ids, colours) the fitting kind is taken."""
+    names = list_files(folder, LABEL_SUFFIXES)
+    kinds = {name: label_ending(key_of(name)) for name in names}
+    chosen = next((kind for kind in _preference(encoding, classes) if kind in kinds.values()), "")
+    if chosen:
+        names = [name for name in names if kinds[name] == chosen]
+        encoding = _encoding(chosen) if encoding == "auto" else encoding
+    return keyed(folder, names), encoding
+
+
+def _preference(encoding: Encoding, classes: ClassSet | None) -> Sequence[str]:
+    exact = [ending for ending, stored in _ENCODING_OF.items() if stored == encoding]
+    if exact:
+        return exact
+    # Raw ids fit every class set that knows them, train ids only the set they were made for.
+    knows_raw_ids = classes is None or bool(classes.raw_ids)
+    return ("_labelIds", "_labelTrainIds", "_color") if knows_raw_ids else ("_labelTrainIds", "_color", "_labelIds")
+
+
+def _with_own_labels(dataset: Dataset, folder: Path, classes: ClassSet | None) -> Dataset:
+    """Adds the labels that the layout has. None of this may stop a run that needs no labels, so faults become notes."""
+    try:
+        files, encoding = _label_files(folder, dataset.encoding, classes)
+        found = match(dataset.keys, files, what="label", folder=folder, partial=True)
+    except InputError as error:
+        return _replaced(dataset, {}, dataset.encoding, f"labels are not used: {error}")
+    lacking = len(dataset) - len(found)
+    note = f"{folder}: {lacking} of {len(dataset)} images have no label" if lacking else ""
+    return _replaced(dataset, found, encoding, note)
+
+
+def _with_labels(dataset: Dataset, folder: Path, encoding: Encoding, classes: ClassSet | None) -> Dataset:
+    """Adds the labels that the user gave, one for each image."""
+    files, encoding = _label_files(folder, encoding, classes)
+    if not files:
+        raise InputError(f"{folder}: found no label files, expected PNG, TIFF or BMP; pick another folder")
+    found = match(dataset.keys, files, what="label", folder=folder)
+    used = set(found.values())
+    folders = {path.parent for path in used}
+    # Other splits may lie beside; but a label without image next to one that has its image means images are missing.
+    extra = [key for key, path in files.items() if path not in used and path.parent in folders]
+    if extra and dataset.layout not in ("list", "image"):
+        raise InputError(
+            f"{folder}: found {len(used) + len(extra)} labels for {len(used)} images, expected as many; "
+            f"no image for {some(extra)}; add the images or move these labels away"
+        )
+    return _replaced(dataset, found, encoding, "")
+
+
+def _replaced(dataset: Dataset, labels: dict[str, Path], encoding: Encoding, note: str) -> Dataset:
+    samples = tuple(Sample(sample.key, sample.image, labels.get(sample.key)) for sample in dataset.samples)
+    notes = (*dataset.notes, note) if note else dataset.notes
+    return Dataset(dataset.root, dataset.layout, dataset.split, samples, encoding, notes)

@@ -1,0 +1,159 @@
+"""List files: one image a line, relative to the data set's folder; a label or a number may follow.
+
+The published form is ``aachen/aachen_000000_000019_leftImg8bit.png``, one a line, with the folder told apart. Here the
+folder is looked for around the list file, or stands in the file's first line as ``# root: FOLDER``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from crots.data.matching import key_of, keyed, label_ending, list_files, match, some
+from crots.errors import InputError
+from crots.images import IMAGE_SUFFIXES, LABEL_SUFFIXES
+
+_SUFFIX = "|".join(re.escape(suffix) for suffix in sorted(IMAGE_SUFFIXES, reverse=True))
+_LINE = re.compile(rf"(?P<image>.+?(?:{_SUFFIX}))(?:[\s,;]+(?P<rest>.*))?$", re.IGNORECASE)
+_ROOT = re.compile(r"#\s*root\s*[:=]\s*(?P<root>.+)", re.IGNORECASE)
+_LEVELS_UP = 5
+
+
+@dataclass(frozen=True)
+class ListedFiles:
+    """What a list file names.
+
+    Attributes:
+        root: the folder that its entries are relative to.
+        entries: key -> image and, where named or found, label.
+        notes: what the user should know.
+    """
+
+    root: Path
+    entries: dict[str, tuple[Path, Path | None]]
+    notes: tuple[str, ...] = ()
+
+
+def read_list(path: Path, split: str, root: Path | None = None) -> ListedFiles:
+    """Reads a list file.
+
+    Args:
+        path: the text file.
+        split: ``train`` ..., for entries below ``leftImg8bit/<split>``; the list's own name counts too.
+        root: the folder its entries are relative to; None looks for it.
+
+    Raises:
+        InputError: it is no list of images, or files that it names do not exist.
+    """
+    lines = _lines(path)
+    declared = next((found["root"].strip() for line in lines[:5] if (found := _ROOT.match(line))), None)
+    if root is None and declared:
+        root = (path.parent / Path(declared).expanduser()).absolute()
+    rows = [_row(line, path, number) for number, line in enumerate(lines, 1) if line and not line.startswith("#")]
+    if not rows:
+        raise InputError(f"{path}: the list is empty, expected one image path a line")
+    base = _find_root(path, split, root, rows[0][0])
+    return _resolve(path, base, rows)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: neither an image nor a text file; expected images or a list of them") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _row(line: str, path: Path, number: int) -> tuple[str, str | None]:
+    found = _LINE.match(line)
+    if not found:
+        raise InputError(f"{path}, line {number}: found {line[:80]!r}, expected an image path such as aachen/x.png")
+    rest = (found["rest"] or "").strip()
+    # Easy and hard lists carry an entropy where others carry a label.
+    is_label = Path(rest).suffix.lower() in LABEL_SUFFIXES
+    return found["image"].replace("\\", "/"), rest.replace("\\", "/") if is_label else None
+
+
+def _find_root(path: Path, split: str, root: Path | None, first: str) -> Path:
+    bases = [root] if root is not None else _around(path)
+    tried = [place for base in bases for place in _places(base, split, path.stem)]
+    for place in tried:
+        if (place / first).is_file():
+            return place
+    where = root if root is not None else f"{path.parent} and the folders around it"
+    raise InputError(
+        f"{path}: found no file {first} in {where}, expected it below the data set's folder; "
+        "begin the list with the line `# root: FOLDER`"
+    )
+
+
+def _around(path: Path) -> list[Path]:
+    """The list's folder and those above it; on each level also the folder named like the list's (``cityscapes``)."""
+    ancestors = list(path.absolute().parents)[:_LEVELS_UP]
+    name = path.absolute().parent.name
+    return [base for ancestor in ancestors for base in (ancestor, ancestor / name, ancestor / "data" / name)]
+
+
+def _places(base: Path, split: str, stem: str) -> Iterator[Path]:
+    yield base
+    for name in dict.fromkeys((split, stem)):
+        yield base / "leftImg8bit" / name
+        yield base / "images" / name
+        yield base / name
+    yield from (base / name for name in ("leftImg8bit", "images", "RGB"))
+
+
+def _resolve(path: Path, base: Path, rows: list[tuple[str, str | None]]) -> ListedFiles:
+    images = dict(rows)
+    missing = [name for name in images if not os.path.isfile(base / name)]  # noqa: PTH113 - for 100,000 names
+    if missing:
+        raise InputError(
+            f"{path}: {len(missing)} of {len(images)} files are not in {base} ({some(missing)}); "
+            "correct the list or add the files"
+        )
+    root, names = _relative(base, list(images))
+    labels = {key_of(name): label for name, label in zip(names, images.values(), strict=True)}
+    files = keyed(root, names)
+    notes = [f"{len(rows) - len(images)} lines stand twice and count once"] if len(rows) > len(images) else []
+    found = _named_labels(path, base, labels) or _cityscapes_labels(base, list(files))
+    return ListedFiles(root, {key: (image, found.get(key)) for key, image in files.items()}, tuple(notes))
+
+
+def _relative(base: Path, names: list[str]) -> tuple[Path, list[str]]:
+    """Makes names relative to a folder that holds them all, where some are absolute or point upwards."""
+    if not any(Path(name).is_absolute() or ".." in Path(name).parts for name in names):
+        return base, names
+    full = [os.path.normpath(base / name) for name in names]
+    root = os.path.commonpath([os.path.dirname(name) for name in full])  # noqa: PTH120
+    return Path(root), [os.path.relpath(name, root) for name in full]
+
+
+def _named_labels(path: Path, base: Path, labels: dict[str, str | None]) -> dict[str, Path]:
+    named = {key: label for key, label in labels.items() if label is not None}
+    if not named:
+        return {}
+    roots = [base, *list(base.parents)[:3]]
+    first = next(iter(named.values()))
+    root = next((place for place in roots if (place / first).is_file()), None)
+    # Labels may be absent where only images are needed; whoever needs them says so.
+    return {} if root is None else {key: root / label for key, label in named.items() if (root / label).is_file()}
+
+
+def _cityscapes_labels(base: Path, keys: list[str]) -> dict[str, Path]:
+    """Labels in ``gtFine`` beside the ``leftImg8bit`` that the list points into."""
+    parts = base.parts
+    if "leftImg8bit" not in parts:
+        return {}
+    index = parts.index("leftImg8bit")
+    folder = Path(*parts[:index], "gtFine", *parts[index + 1 :])
+    if not folder.is_dir():
+        return {}
+    names = [name for name in list_files(folder, {".png"}) if label_ending(key_of(name)) == "_labelIds"]
+    try:
+        return match(keys, keyed(folder, names), what="label", folder=folder, partial=True)
+    except InputError:
+        return {}

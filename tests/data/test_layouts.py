@@ -1,0 +1,282 @@
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from crots.data.layouts import LAYOUTS, open_dataset
+from crots.errors import InputError
+from crots.taxonomy import ClassSet, load_class_set
+
+CAMVID = Path(__file__).parents[2] / ".." / "shared" / "data" / "camvid"
+
+
+def touch(root, *names):
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+def label_names(dataset):
+    return [sample.label and sample.label.name for sample in dataset.samples]
+
+
+@pytest.fixture
+def cityscapes(tmp_path):
+    names = []
+    for split, city in (("train", "aachen"), ("train", "ulm"), ("val", "bonn")):
+        base = f"{split}/{city}/{city}_000000_000019"
+        names += [f"leftImg8bit/{base}_leftImg8bit.png"]
+        names += [f"gtFine/{base}_gtFine_{kind}.png" for kind in ("color", "instanceIds", "labelIds")]
+        names += [f"gtFine/{base}_gtFine_polygons.json"]
+    return touch(tmp_path, *names)
+
+
+def test_cityscapes(cityscapes):
+    dataset = open_dataset(cityscapes)
+    assert (dataset.layout, dataset.split, dataset.encoding) == ("cityscapes", "train", "raw")
+    assert dataset.root == cityscapes / "leftImg8bit" / "train"
+    assert dataset.keys == ("aachen/aachen_000000_000019_leftImg8bit", "ulm/ulm_000000_000019_leftImg8bit")
+    assert label_names(dataset) == ["aachen_000000_000019_gtFine_labelIds.png", "ulm_000000_000019_gtFine_labelIds.png"]
+    assert dataset.labelled == len(dataset) == 2
+
+
+@pytest.mark.parametrize("picked", ["", "leftImg8bit", "leftImg8bit/val", "leftImg8bit/val/bonn"])
+def test_cityscapes_from_any_folder(cityscapes, picked):
+    dataset = open_dataset(cityscapes / picked, split="val")
+    assert (dataset.layout, dataset.split, dataset.labelled) == ("cityscapes", "val", 1)
+    assert dataset.keys[0].endswith("bonn_000000_000019_leftImg8bit")
+
+
+def test_cityscapes_encodings(cityscapes):
+    touch(cityscapes, "gtFine/val/bonn/bonn_000000_000019_gtFine_labelTrainIds.png")
+    plain = ClassSet.from_dict({"name": "no raw ids", "names": ["a"]})
+    options = {"split": "val"}
+    assert open_dataset(cityscapes, **options).encoding == "raw"
+    assert open_dataset(cityscapes, **options, classes=plain).encoding == "train"
+    chosen = open_dataset(cityscapes, **options, encoding="colour")
+    assert (chosen.encoding, label_names(chosen)) == ("colour", ["bonn_000000_000019_gtFine_color.png"])
+    only_train = open_dataset(cityscapes, **options, encoding="train")
+    assert label_names(only_train) == ["bonn_000000_000019_gtFine_labelTrainIds.png"]
+
+
+def test_cityscapes_needs_no_labels(cityscapes):
+    for path in (cityscapes / "gtFine").rglob("*aachen*.png"):
+        path.unlink()
+    dataset = open_dataset(cityscapes)
+    assert label_names(dataset) == [None, "ulm_000000_000019_gtFine_labelIds.png"]
+    assert "1 of 2 images have no label" in dataset.notes[0]
+
+
+def test_cityscapes_of_an_absent_split_lists_the_others(cityscapes):
+    with pytest.raises(InputError, match=r"found train, val, expected the split test"):
+        open_dataset(cityscapes, split="test")
+
+
+def test_gta5(tmp_path):
+    touch(tmp_path, "images/00001.png", "images/00002.png", "labels/00001.png", "labels/00002.png")
+    dataset = open_dataset(tmp_path)
+    assert (dataset.layout, dataset.encoding, dataset.keys) == ("gta5", "raw", ("00001", "00002"))
+    assert dataset.labelled == 2
+
+
+def test_synthia(tmp_path):
+    touch(tmp_path, "RAND_CITYSCAPES/RGB/0000000.png", "RAND_CITYSCAPES/GT/LABELS/0000000.png")
+    for picked in (tmp_path, tmp_path / "RAND_CITYSCAPES"):
+        dataset = open_dataset(picked)
+        assert (dataset.layout, dataset.encoding, dataset.keys) == ("synthia", "synthia", ("0000000",))
+        assert dataset.labelled == 1
+
+
+def test_camvid_of_segnet(tmp_path):
+    touch(tmp_path, "train/a.png", "trainannot/a.png", "test/b.png", "testannot/b.png")
+    dataset = open_dataset(tmp_path, split="test")
+    assert (dataset.layout, dataset.keys, dataset.labelled) == ("camvid", ("b",), 1)
+    with pytest.raises(InputError, match="found the splits train, test, expected val"):
+        open_dataset(tmp_path, split="val")
+
+
+def test_camvid_with_coloured_labels(tmp_path):
+    touch(tmp_path, "train/0001TP_006690.png", "train_labels/0001TP_006690_L.png")
+    assert label_names(open_dataset(tmp_path)) == ["0001TP_006690_L.png"]
+
+
+def test_pairs_with_and_without_splits(tmp_path):
+    touch(tmp_path / "flat", "images/x/a.jpg", "masks/x/a.png")
+    flat = open_dataset(tmp_path / "flat")
+    assert (flat.layout, flat.keys, flat.labelled) == ("pairs", ("x/a",), 1)
+    touch(tmp_path / "split", "images/train/a.jpg", "images/val/b.jpg", "labels/val/b.png")
+    assert open_dataset(tmp_path / "split").labelled == 0
+    assert open_dataset(tmp_path / "split", split="val").labelled == 1
+
+
+def test_plain_folder(tmp_path):
+    touch(tmp_path, "b.jpg", "deep/er/a.webp", "deep/c.TIFF", "deep/notes.txt", "x_gtFine_labelIds.png")
+    dataset = open_dataset(tmp_path)
+    assert (dataset.layout, dataset.split) == ("folder", "")
+    assert dataset.keys == ("b", "deep/c", "deep/er/a"), "sorted by key"
+    assert "1 label files" in dataset.notes[0]
+
+
+def test_layout_can_be_forced(cityscapes):
+    dataset = open_dataset(cityscapes / "leftImg8bit", layout="folder")
+    assert len(dataset) == 3 and dataset.labelled == 0
+    with pytest.raises(InputError, match="not of the layout gta5"):
+        open_dataset(cityscapes, layout="gta5")
+    with pytest.raises(InputError, match="did you mean cityscapes"):
+        open_dataset(cityscapes, layout="cityscape")
+    with pytest.raises(InputError, match="unknown encoding"):
+        open_dataset(cityscapes, encoding="rgb")
+
+
+def test_every_layout_says_what_it_looks_for():
+    assert all(detector.__doc__ and detector.__doc__.endswith(".") for detector in LAYOUTS.values())
+
+
+def test_given_labels(tmp_path):
+    touch(tmp_path, "images/a/1.jpg", "images/b/1.jpg", "truth/a/1.png", "truth/b/1.png")
+    dataset = open_dataset(tmp_path / "images", labels=tmp_path / "truth")
+    assert [sample.label for sample in dataset.samples] == [tmp_path / "truth/a/1.png", tmp_path / "truth/b/1.png"]
+    assert dataset.encoding == "auto"
+
+
+def test_given_labels_must_fit(tmp_path):
+    images = touch(tmp_path / "images", "a.jpg", "b.jpg")
+    with pytest.raises(InputError, match="no such folder"):
+        open_dataset(images, labels=tmp_path / "truth")
+    truth = touch(tmp_path / "truth", "a.png")
+    with pytest.raises(InputError, match=r"no label for 1 of 2 images \(b\)"):
+        open_dataset(images, labels=truth)
+    touch(truth, "b.png", "c.png")
+    with pytest.raises(InputError, match=r"found 3 labels for 2 images, expected as many; no image for c"):
+        open_dataset(images, labels=truth)
+    (truth / "c.png").rename(truth / "a.bmp")
+    with pytest.raises(InputError, match=r"a\.bmp and a\.png"):
+        open_dataset(images, labels=truth)
+    (tmp_path / "none").mkdir()
+    with pytest.raises(InputError, match="no label files"):
+        open_dataset(images, labels=tmp_path / "none")
+
+
+def test_labels_of_other_splits_may_lie_beside(cityscapes):
+    dataset = open_dataset(cityscapes / "leftImg8bit/val", layout="folder", labels=cityscapes / "gtFine")
+    assert label_names(dataset) == ["bonn_000000_000019_gtFine_labelIds.png"]
+    assert dataset.encoding == "raw"
+
+
+def test_own_labels_never_stop_a_run(tmp_path):
+    touch(tmp_path, "images/a.jpg", "labels/a.png", "labels/a.bmp")
+    dataset = open_dataset(tmp_path)
+    assert dataset.labelled == 0
+    assert "labels are not used" in dataset.notes[0]
+
+
+def test_bad_folders(tmp_path):
+    with pytest.raises(InputError, match="no such file or folder"):
+        open_dataset(tmp_path / "absent")
+    with pytest.raises(InputError, match="found no images"):
+        open_dataset(tmp_path)
+    touch(tmp_path, "a.png", "a.jpg")
+    with pytest.raises(InputError, match=r"a\.jpg and a\.png"):
+        open_dataset(tmp_path)
+
+
+def test_one_image(tmp_path):
+    dataset = open_dataset(touch(tmp_path, "a.png", "b.png") / "a.png")
+    assert (dataset.layout, dataset.keys) == ("image", ("a",))
+
+
+@pytest.mark.parametrize("place", [".", "leftImg8bit/train", "datasets/list/cityscapes", "lists"])
+def test_list_files_find_their_images(cityscapes, place):
+    (cityscapes / place).mkdir(parents=True, exist_ok=True)
+    path = cityscapes / place / "train.txt"
+    path.write_text("ulm/ulm_000000_000019_leftImg8bit.png\n\naachen/aachen_000000_000019_leftImg8bit.png\n")
+    dataset = open_dataset(path)
+    assert dataset.layout == "list"
+    assert dataset.keys == ("aachen/aachen_000000_000019_leftImg8bit", "ulm/ulm_000000_000019_leftImg8bit")
+    assert (dataset.labelled, dataset.encoding) == (2, "raw")
+
+
+def test_list_of_val_named_so(cityscapes):
+    (cityscapes / "val.txt").write_text("bonn/bonn_000000_000019_leftImg8bit.png")
+    assert len(open_dataset(cityscapes / "val.txt")) == 1
+
+
+def test_list_with_labels_numbers_and_spaces(tmp_path):
+    touch(tmp_path, "my images/a b.jpg", "my images/c.jpg", "l/a.png")
+    path = tmp_path / "list.txt"
+    path.write_text("my images/a b.jpg l/a.png\r\nmy images/c.jpg 0.31\nmy images/c.jpg\n")
+    dataset = open_dataset(path)
+    assert dataset.keys == ("my images/a b", "my images/c")
+    assert label_names(dataset) == ["a.png", None]
+    assert dataset.notes == ("1 lines stand twice and count once",)
+
+
+def test_list_with_root(cityscapes, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    path = elsewhere / "train.txt"
+    entry = "ulm/ulm_000000_000019_leftImg8bit.png\n"
+    path.write_text(entry)
+    with pytest.raises(InputError, match="# root: FOLDER"):
+        open_dataset(path)
+    assert len(open_dataset(path, root=cityscapes)) == 1
+    path.write_text(f"# root: {cityscapes}\n{entry}")
+    assert len(open_dataset(path)) == 1
+
+
+def test_list_of_absolute_paths(cityscapes, tmp_path_factory):
+    path = tmp_path_factory.mktemp("lists") / "x.txt"
+    images = sorted((cityscapes / "leftImg8bit" / "train").rglob("*.png"))
+    path.write_text("\n".join(map(str, images)))
+    assert open_dataset(path).keys == (
+        "aachen/aachen_000000_000019_leftImg8bit",
+        "ulm/ulm_000000_000019_leftImg8bit",
+    )
+
+
+def test_faulty_lists(tmp_path):
+    path = tmp_path / "list.txt"
+    path.touch()
+    with pytest.raises(InputError, match="the list is empty"):
+        open_dataset(path)
+    path.write_text("a.jpg\nnonsense\n")
+    with pytest.raises(InputError, match="line 2: found 'nonsense'"):
+        open_dataset(path)
+    touch(tmp_path, "a.jpg")
+    path.write_text("a.jpg\nb.jpg\n")
+    with pytest.raises(InputError, match=r"1 of 2 files are not in .* \(b.jpg\)"):
+        open_dataset(path)
+    path.write_bytes(b"\xff\xfe\x00\x80")
+    with pytest.raises(InputError, match="neither an image nor a text file"):
+        open_dataset(path)
+
+
+def test_many_files_are_listed_fast(tmp_path):
+    for folder in range(10):
+        touch(tmp_path, *(f"{folder}/{index:05}.jpg" for index in range(500)))
+    start = time.perf_counter()
+    assert len(open_dataset(tmp_path)) == 5000
+    assert time.perf_counter() - start < 2, "a second or two for 100,000"
+
+
+def test_label_files_are_listed_but_not_opened(tmp_path, monkeypatch):
+    touch(tmp_path, "images/a.jpg", "labels/a.png")
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("opened an image")
+
+    monkeypatch.setattr(Image, "open", refuse)
+    assert open_dataset(tmp_path).labelled == 1
+
+
+@pytest.mark.skipif(not CAMVID.is_dir(), reason="shared data is not here")
+def test_shared_camvid():
+    train, val = open_dataset(CAMVID), open_dataset(CAMVID, split="val")
+    assert (train.layout, len(train), train.labelled) == ("camvid", 367, 0)
+    assert (val.layout, len(val), val.labelled) == ("camvid", 101, 101)
+    given = open_dataset(CAMVID / "images/val", labels=CAMVID / "labels/val", classes=load_class_set("camvid"))
+    assert [sample.label for sample in given.samples] == [
+        (CAMVID / "labels/val" / f"{key}.png").absolute() for key in given.keys
+    ]
+    assert list(given.keys) == sorted(given.keys)

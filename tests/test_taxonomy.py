@@ -1,0 +1,211 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crots.errors import InputError
+from crots.resources import resources, shipped
+from crots.taxonomy import (
+    ClassSet,
+    build_class_map,
+    identity_map,
+    load_class_map,
+    load_class_set,
+    make_palette,
+    propose_class_map,
+    shipped_class_sets,
+)
+
+
+def written(tmp_path, text, name="mine.toml"):
+    path = tmp_path / name
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("name", shipped_class_sets())
+def test_shipped_class_sets_load_and_survive_json(name):
+    classes = load_class_set(name)
+    assert classes.name == name
+    assert len(set(classes.palette)) == len(classes) == len(classes.names)
+    assert ClassSet.from_dict(json.loads(json.dumps(classes.to_dict()))) == classes
+
+
+def test_resources_are_found():
+    assert (resources() / "classes" / "cityscapes.toml").is_file()
+    assert "cityscapes-to-camvid" in shipped("class-maps")
+
+
+def test_cityscapes_equals_the_official_table():
+    labels = pytest.importorskip("cityscapesscripts.helpers.labels").labels
+    classes = load_class_set("cityscapes")
+    for label in labels:
+        if label.id < 0:
+            continue
+        assert classes.raw_ids[label.id] == label.trainId
+        if label.trainId != 255:
+            assert classes.names[label.trainId] == label.name
+            assert classes.palette[label.trainId] == label.color
+
+
+def test_gta5_has_the_ids_of_cityscapes_and_a_licence_plate():
+    city, gta5 = load_class_set("cityscapes"), load_class_set("gta5")
+    assert gta5.raw_ids == {**city.raw_ids, 34: 255}
+    assert gta5.names == city.names
+
+
+def test_synthia_ids():
+    classes = load_class_set("synthia")
+    named = {raw: classes.names[train] for raw, train in classes.raw_ids.items() if train != 255}
+    assert named == {
+        1: "sky", 2: "building", 3: "road", 4: "sidewalk", 5: "fence", 6: "vegetation", 7: "pole", 8: "car",
+        9: "traffic sign", 10: "person", 11: "bicycle", 12: "motorcycle", 15: "traffic light", 16: "terrain",
+        17: "rider", 18: "truck", 19: "bus", 20: "train", 21: "wall",
+    }  # fmt: skip
+    assert [raw for raw, train in classes.raw_ids.items() if train == 255] == [0, 13, 14, 22]
+
+
+def test_published_rare_classes_and_subsets():
+    city = load_class_set("cityscapes")
+    assert city.published_rare == load_class_set("gta5").published_rare == (6, 7, 12, 16, 17, 18)
+    assert load_class_set("synthia").published_rare == (6, 7, 12, 17, 18)
+    assert set(city.names) - set(city.subsets["miou16"]) == {"terrain", "truck", "train"}
+    assert set(city.subsets["miou16"]) - set(city.subsets["miou13"]) == {"wall", "fence", "pole"}
+    assert load_class_set("cityscapes16").names == city.subsets["miou16"]
+    assert load_class_set("cityscapes13").names == city.subsets["miou13"]
+    assert load_class_set("cityscapes16").raw_ids[9 + 13] == 255, "terrain is ignored there"
+
+
+def test_colours_of_labels():
+    classes = load_class_set("camvid")
+    picture = classes.colours(np.array([[0, 10], [255, 3]], np.uint8))
+    assert picture.tolist() == [[[128, 128, 128], [0, 128, 192]], [[0, 0, 0], [128, 64, 128]]]
+    assert classes.palette_array().shape == (256, 3)
+
+
+def test_large_sets_ignore_65535():
+    names = tuple(f"c{i}" for i in range(300))
+    classes = ClassSet.from_dict({"name": "large", "names": names})
+    assert classes.ignore == 65535
+    assert classes.colours(np.array([[299, 65535]], np.uint16)).tolist()[0][1] == [0, 0, 0]
+    assert identity_map(classes).remap(np.array([[299, 65535]], np.uint16)).tolist() == [[299, 65535]]
+    assert ClassSet.from_dict({"name": "255", "names": names[:255]}).ignore == 255
+
+
+def test_users_own_set(tmp_path):
+    path = written(
+        tmp_path,
+        'classes = ["water", { name = "land", colour = [1, 2, 3], ids = [7, 9] }]\nignored_ids = [4]\n'
+        "ignored_colours = [[9, 9, 9]]\n[subsets]\ndry = ['land']\n",
+    )
+    classes = load_class_set(path)
+    assert (classes.name, classes.names, classes.palette[1]) == ("mine", ("water", "land"), (1, 2, 3))
+    assert classes.raw_ids == {7: 1, 9: 1, 4: 255}
+    assert classes.lists_all_raw_ids
+    assert classes.subsets == {"dry": ("land",)}
+    assert classes.ignored_colours == ((9, 9, 9),)
+
+
+def test_void_ids_alone_keep_the_train_ids(tmp_path):
+    assert load_class_set(written(tmp_path, "classes = ['a', 'b']\nignored_ids = [2]")).raw_ids == {0: 0, 1: 1, 2: 255}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("classes = [", "not valid TOML"),
+        ("", "found 0 classes"),
+        ("klasses = ['a']", "did you mean classes"),
+        ("classes = ['a', 'a']", "stands twice"),
+        ("classes = ['ignore']", "no class name"),
+        ("classes = [3]", "expected a name"),
+        ("classes = 'a'", "expected a list"),
+        ("classes = [{ name = 'a', color = [1, 2, 3] }]", "did you mean colour"),
+        ("classes = [{ name = 'a', colour = [1, 2] }]", "expected [red, green, blue]"),
+        ("classes = [{ name = 'a', colour = [1, 2, 300] }]", "expected [red, green, blue]"),
+        ("classes = [{ name = 'a', colour = [1, 1, 1] }, { name = 'b', colour = [1, 1, 1] }]", "stands twice"),
+        ("classes = [{ name = 'a', ids = [1] }, { name = 'b', ids = [1] }]", "stands twice"),
+        ("classes = [{ name = 'a', ids = [-1] }]", "whole number"),
+        ("classes = ['road']\npublished_rare = ['raod']", "did you mean road"),
+        ("classes = ['a']\n[subsets]\nx = ['b']", "unknown class"),
+        ("classes = ['a']\nsubsets = 3", "expected a table"),
+        ("classes = ['a']\n[subsets]\nx = 3", "expected a list of class names"),
+    ],
+)
+def test_faulty_sets_are_explained(tmp_path, text, says):
+    with pytest.raises(InputError) as error:
+        load_class_set(written(tmp_path, text))
+    assert says in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_unknown_names_get_suggestions(tmp_path):
+    with pytest.raises(InputError, match="did you mean cityscapes"):
+        load_class_set("cityscape")
+    with pytest.raises(InputError, match="no such file"):
+        load_class_set(tmp_path / "absent.toml")
+    with pytest.raises(InputError, match="did you mean road"):
+        load_class_set("camvid").index("roads")
+
+
+@given(st.integers(1, 2000))
+def test_made_up_colours_are_distinct_and_not_black(count):
+    palette = make_palette(count, [(242, 36, 36)])
+    assert len(set(palette)) == count
+    assert not {(0, 0, 0), (242, 36, 36)} & set(palette)
+
+
+def test_cityscapes_to_camvid_is_the_documented_table():
+    mapping = load_class_map("cityscapes-to-camvid", None, load_class_set("camvid"))
+    assert mapping.source.name == "cityscapes"
+    assert mapping.table.tolist() == [3, 4, 1, 1, 7, 2, 6, 6, 5, 5, 0, 9, 10, 8, 8, 8, 8, 10, 10]
+
+
+def test_remap_and_matrix_agree(tmp_path):
+    source = ClassSet.from_dict({"name": "s", "names": ["a", "b b", "c"]})
+    target = ClassSet.from_dict({"name": "t", "names": ["x", "y"]})
+    path = written(tmp_path, 'a = "y"\n"b b" = "ignore"\nc = "y"\n')
+    mapping = load_class_map(path, source, target)
+    assert mapping.remap(np.array([[0, 1, 2, 255]], np.uint8)).tolist() == [[1, 255, 1, 255]]
+    assert mapping.matrix().tolist() == [[0, 1, 0], [0, 0, 1], [0, 1, 0]]
+    assert mapping.names() == {"a": "y", "b b": "ignore", "c": "y"}
+    assert build_class_map(mapping.names(), source, target, where="x").table.tolist() == mapping.table.tolist()
+
+
+def test_remap_refuses_foreign_ids():
+    with pytest.raises(InputError, match=r"class ids 11, 40, expected 0 to 10 or 255"):
+        identity_map(load_class_set("camvid")).remap(np.array([[11, 0, 40]], np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('a = "x"', "no line for b"),
+        ('a = "x"\nb = "z"', "unknown class of the target set t 'z'"),
+        ('a = "x"\nb = "y"\nd = "x"', "unknown class of the source set s 'd'"),
+        ('a = "x"\nb = 3', "unknown class of the target set"),
+    ],
+)
+def test_faulty_maps_are_explained(tmp_path, text, says):
+    source = ClassSet.from_dict({"name": "s", "names": ["a", "b"]})
+    target = ClassSet.from_dict({"name": "t", "names": ["x", "y"]})
+    with pytest.raises(InputError, match=says):
+        load_class_map(written(tmp_path, text), source, target)
+
+
+def test_a_map_without_source_set_needs_one(tmp_path):
+    with pytest.raises(InputError, match="says no source class set"):
+        load_class_map(written(tmp_path, 'a = "x"'), None, load_class_set("camvid"))
+
+
+def test_proposals():
+    proposal = propose_class_map(load_class_set("cityscapes"), load_class_set("camvid"))
+    assert proposal["road"] == "road"
+    assert proposal["traffic sign"] == "sign"
+    assert proposal["train"] == "ignore"
+    city = load_class_set("cityscapes")
+    assert propose_class_map(city, city) == {name: name for name in city.names}
+    made = ClassSet.from_dict({"name": "m", "names": ["Traffic_Light", "side-walk"]})
+    assert propose_class_map(made, city) == {"Traffic_Light": "traffic light", "side-walk": "sidewalk"}
