@@ -1,0 +1,235 @@
+"""Reading weights files without running code from them: tensors, and the card where the file holds one.
+
+PyTorch files are read with ``weights_only=True`` and an allow-list of plain containers, or with safetensors; nothing
+else. Which file belongs to which network is the business of `crots.nets.weights`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+import pickle
+import re
+import warnings
+import zipfile
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from crots.card import ModelCard
+from crots.errors import InputError
+
+FileKind = Literal["weights", "safetensors", "onnx", "torchscript", "exported"]
+WeightsKind = Literal["plain", "nested", "lightning", "safetensors"]
+
+CARD_KEY = "crots"
+# Where training programs put the state dict, the likelier first.
+_ENTRIES = (
+    "state_dict", "model_state_dict", "model_state", "student", "model", "net", "network", "module", "weights",
+)  # fmt: skip
+_NOT_WEIGHTS = {
+    "torchscript": "a TorchScript program, which holds code",
+    "exported": "an exported program, which holds code",
+    "onnx": "an ONNX file",
+}
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """What a weights file holds.
+
+    Attributes:
+        path: the file.
+        tensors: by key, on the CPU, as the file spells them.
+        card: what the file says of itself; None for the files of other programs.
+        kind: ``plain`` state dict, ``nested`` in a training checkpoint, ``lightning`` or ``safetensors``.
+    """
+
+    path: Path
+    tensors: dict[str, Tensor]
+    card: ModelCard | None
+    kind: WeightsKind
+
+
+def file_kind(path: Path) -> FileKind:
+    """Tells by content, and for ONNX by its suffix, what a model file is; pickles of all sorts count as weights.
+
+    Raises:
+        InputError: there is no such file.
+    """
+    check_file(path)
+    if path.suffix.lower() == ".onnx":
+        return "onnx"
+    with path.open("rb") as file:
+        head = file.read(9)
+    if path.suffix.lower() == ".safetensors" or head[8:] == b"{":
+        return "safetensors"
+    if head[:2] == b"PK" and zipfile.is_zipfile(path):
+        return _archive_kind(path)
+    return "weights"
+
+
+def _archive_kind(path: Path) -> FileKind:
+    with zipfile.ZipFile(path) as archive:
+        # torch puts everything under one folder of any name.
+        names = {name.partition("/")[2] for name in archive.namelist()} | set(archive.namelist())
+    if "archive_format" in names or "serialized_exported_program.json" in names:
+        return "exported"
+    return "torchscript" if "constants.pkl" in names else "weights"
+
+
+def check_file(path: Path) -> None:
+    """Raises an error that names the file where it is missing or a folder (fault F15: never silently random).
+
+    Raises:
+        InputError: there is no such file.
+    """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; expected a model file (.pth, .ckpt, .safetensors, .onnx ...)")
+    if not path.is_file():
+        raise InputError(f"found no file {path}; check the path of the model file")
+
+
+def read_weights(path: Path, *, part: str = "") -> WeightsFile:
+    """Reads all tensors of a weights file.
+
+    Args:
+        path: ``.pth``, ``.pt``, ``.ckpt``, ``.safetensors`` ...; its content decides, not its suffix.
+        part: entry of a training checkpoint that holds several networks (``student``, ``teacher``); empty finds it.
+
+    Raises:
+        InputError: it is missing, damaged, holds code, no tensors, or NaN.
+    """
+    kind = file_kind(path)
+    if kind in _NOT_WEIGHTS:
+        raise InputError(f"{path} is {_NOT_WEIGHTS[kind]}, and not a weights file; it can be used as a source model")
+    found = _read_safetensors(path) if kind == "safetensors" else _read_torch(path, part)
+    for key, tensor in found.tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise InputError(f"{path}: the weights hold NaN or infinity in {key}; use an earlier checkpoint")
+    return found
+
+
+def _read_safetensors(path: Path) -> WeightsFile:
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
+    except (SafetensorError, OSError, ValueError) as error:
+        raise _damaged(path, error) from error
+    if not tensors:
+        raise InputError(f"{path} holds no tensors; expected the weights of a network")
+    card = read_card(metadata[CARD_KEY], path) if CARD_KEY in metadata else None
+    return WeightsFile(path, tensors, card, "safetensors")
+
+
+def read_card(text: str, path: Path) -> ModelCard:
+    """Reads the JSON of a card found in ``path``.
+
+    Raises:
+        InputError: it is not a card of this version.
+    """
+    try:
+        return ModelCard.from_dict(json.loads(text))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path}: its description is not of this version of CROTS ({error!r}); export it again"
+        ) from error
+
+
+def _read_torch(path: Path, part: str) -> WeightsFile:
+    content = _unpickle(path)
+    if not isinstance(content, Mapping):
+        raise InputError(f"{path} holds a {type(content).__name__}; expected a state dict (names and tensors)")
+    tensors, entry = _find_tensors(path, content, part)
+    card = content.get("card")
+    kind: WeightsKind = "nested" if entry else "plain"
+    if "pytorch-lightning_version" in content:
+        kind = "lightning"
+    return WeightsFile(path, tensors, read_card(json.dumps(card), path) if isinstance(card, dict) else None, kind)
+
+
+def _find_tensors(path: Path, content: Mapping[Any, Any], part: str) -> tuple[dict[str, Tensor], str]:
+    if part:
+        tensors = _tensors(content.get(part))
+        if not tensors:
+            raise InputError(f"{path} holds no network under {part!r}; found {', '.join(map(str, content))}")
+        return tensors, part
+    for entry in _ENTRIES:
+        if tensors := _tensors(content.get(entry)):
+            return tensors, entry
+    tensors = _tensors(content)
+    if not tensors:
+        keys = ", ".join(str(key) for key in list(content)[:8]) or "nothing"
+        raise InputError(f"{path} holds no tensors, found {keys}; expected a state dict, alone or under 'state_dict'")
+    return tensors, ""
+
+
+def _tensors(value: object) -> dict[str, Tensor]:
+    if not isinstance(value, Mapping):
+        return {}
+    return {key: item.detach() for key, item in value.items() if isinstance(key, str) and isinstance(item, Tensor)}
+
+
+def _unpickle(path: Path) -> Any:
+    try:
+        with torch.serialization.safe_globals(_plain_containers()), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Detected pickle protocol", category=UserWarning)
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
+    except pickle.UnpicklingError as error:
+        raise _refused(path, error) from error
+    except Exception as error:  # a damaged pickle fails in any way at all
+        raise _damaged(path, error) from error
+
+
+def _plain_containers() -> list[Any]:
+    """Harmless things found in checkpoints, by the names they are pickled under; stand-ins where that is enough."""
+    lightning = (
+        "lightning.fabric.utilities.data.AttributeDict",
+        "lightning_fabric.utilities.data.AttributeDict",
+        "pytorch_lightning.utilities.parsing.AttributeDict",
+    )
+    paths = ("pathlib.PosixPath", "pathlib.WindowsPath", "pathlib._local.PosixPath", "pathlib._local.WindowsPath")
+    scalar = np.float64(0).__reduce__()[0]
+    return [
+        argparse.Namespace,
+        *((OrderedDict, name) for name in lightning),
+        *((pathlib.PurePosixPath, name) for name in paths),
+        *((scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+        np.dtype,
+        *(type(np.dtype(name)) for name in ("bool", "int32", "int64", "float32", "float64")),
+    ]
+
+
+def _refused(path: Path, error: Exception) -> InputError:
+    found = re.search(r"GLOBAL (\S+)", str(error))
+    if not found:
+        return _damaged(path, error)
+    return InputError(
+        f"{path} was refused: it is a pickle with code in it ({found[1]}), and only tensors in plain containers are "
+        "read; save model.state_dict() instead of the object, or convert it to safetensors where it was made"
+    )
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    size = path.stat().st_size if path.exists() else 0
+    reason = type(error).__name__
+    # The part of torch's message that tells something; the rest advises to switch the safety off.
+    for words in ("failed finding central directory", "unexpected EOF", "HeaderTooLarge", "not a ZIP archive",
+                  "InvalidHeader", "MetadataIncompleteBuffer", "incomplete metadata", "Permission denied"):  # fmt: skip
+        if words in str(error):
+            reason = words
+    return InputError(
+        f"{path} ({size} bytes) is truncated, damaged or no weights file ({reason}); "
+        "expected a state dict (.pth, .ckpt) or safetensors; copy or download it again"
+    )

@@ -1,0 +1,329 @@
+"""Weights in and out of networks, with a report of what matched; nothing is ever silently random.
+
+Reading files is `crots.nets.reading`, the forms checkpoints come in are `crots.nets.forms`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from crots.card import ModelCard, Normalisation
+from crots.config import Size
+from crots.errors import InputError
+from crots.files import atomic_path
+from crots.nets.forms import Fitted, fit, grouped
+from crots.nets.model import Model, create_model
+from crots.nets.reading import CARD_KEY, WeightsFile, read_weights
+
+if TYPE_CHECKING:
+    from crots.taxonomy import ClassSet
+
+__all__ = [
+    "LoadReport", "Purpose", "WeightsFile", "load_into", "load_model", "load_weights", "read_weights", "save_pth",
+    "save_safetensors",
+]  # fmt: skip
+
+Purpose = Literal["source", "start"]
+
+PUBLISHED_SIZE = Size(1024, 512)
+# A counter of training steps that changes no output; files from before PyTorch 0.4.1 lack it.
+_COUNTER = "num_batches_tracked"
+# Share of the encoder's tensors that a start must bring, and of all tensors where we cannot tell which the encoder is.
+_ENOUGH_ENCODER = 0.9
+_ENOUGH_WHOLE = 0.5
+# Weights that a start may have in the network's own parts beyond the network's; timm leaves out a few unused ones.
+_FOREIGN_START = 0.1
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What became of a file's tensors.
+
+    Attributes:
+        matched: keys of the network that were filled.
+        missing: keys of the network that kept their random values.
+        unexpected: keys of the file that the network does not know.
+        dropped: keys of the file left out on purpose.
+        notes: what the user should read, a sentence each.
+        normalisation: what the weights were trained with, where their form tells.
+    """
+
+    matched: tuple[str, ...]
+    missing: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    normalisation: Normalisation | None = None
+
+    def lines(self) -> tuple[str, ...]:
+        """Returns the report for people, a fact a line."""
+        rows = [f"{len(self.matched)} of {len(self.matched) + len(self.missing)} tensors matched"]
+        if self.missing:
+            rows.append(f"starting from random values: {grouped(self.missing)}")
+        if self.unexpected:
+            rows.append(f"in the file, unknown to the network: {grouped(self.unexpected)}")
+        if self.dropped:
+            rows.append(f"left out: {grouped(self.dropped)}")
+        return (*rows, *self.notes)
+
+
+def load_weights(
+    net: nn.Module,
+    tensors: Mapping[str, Tensor],
+    *,
+    name: str = "weights",
+    purpose: Purpose = "source",
+    prefix: str = "",
+) -> LoadReport:
+    """Fills a network; on an error it is left as it was.
+
+    Args:
+        net: the bare network.
+        tensors: by the file's keys.
+        name: the file, for messages.
+        purpose: a ``source`` must bring every tensor; a ``start`` may lack the head, not the encoder.
+        prefix: of the file's keys; empty finds it.
+
+    Raises:
+        InputError: the weights are for other classes or another network.
+    """
+    state = {key: value for key, value in net.state_dict().items() if isinstance(value, Tensor)}
+    fitted = fit(tensors, state, prefix=prefix, name=name)
+    _settle_shapes(fitted, state, name, purpose)
+    chosen = {key: tensor for key, tensor in fitted.tensors.items() if key in state}
+    report = _report(fitted, state, chosen)
+    _check(report, fitted, state, name, purpose)
+    # Through the original method: smp's own filters and warns.
+    nn.Module.load_state_dict(net, chosen, strict=False)
+    return report
+
+
+def _settle_shapes(fitted: Fitted, state: Mapping[str, Tensor], name: str, purpose: Purpose) -> None:
+    wrong = [key for key, tensor in fitted.tensors.items() if key in state and tensor.shape != state[key].shape]
+    if not wrong:
+        return
+    counts = {_class_counts(fitted.tensors[key], state[key]) for key in wrong}
+    pair = counts.pop()
+    if counts or pair is None:
+        key = wrong[0]
+        raise InputError(
+            f"{name} is for another network: {key} is {_shape(fitted.tensors[key])} in the file and "
+            f"{_shape(state[key])} in the network ({len(wrong)} tensors differ); give the network it was trained with",
+            field="net",
+        )
+    if purpose == "source":
+        raise InputError(
+            f"{name} gives {pair[0]} classes ({wrong[0]}), the class set has {pair[1]}; "
+            "give the class set it was trained with",
+            field="classes",
+        )
+    fitted.leave_out(wrong)
+    fitted.headless = f"a network of {pair[0]} classes, not {pair[1]}"
+    fitted.notes.append(f"{fitted.headless}: its last layer left out")
+
+
+def _class_counts(found: Tensor, expected: Tensor) -> tuple[int, int] | None:
+    """The two numbers of classes, where that is all that differs between two tensors."""
+    if found.ndim != expected.ndim or found.ndim == 0 or found.shape[1:] != expected.shape[1:]:
+        return None
+    return found.shape[0], expected.shape[0]
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "a number"
+
+
+def _report(fitted: Fitted, state: Mapping[str, Tensor], chosen: Mapping[str, Tensor]) -> LoadReport:
+    missing = [key for key in state if key not in chosen]
+    notes = list(fitted.notes)
+    if any(key.endswith(_COUNTER) for key in missing) and not any(key.endswith(_COUNTER) for key in chosen):
+        notes.append(f"an old file without {_COUNTER}, which changes no output")
+    return LoadReport(
+        matched=tuple(key for key in state if key in chosen),
+        missing=tuple(key for key in missing if not key.endswith(_COUNTER)),
+        unexpected=tuple(key for key in fitted.tensors if key not in state),
+        dropped=tuple(fitted.dropped),
+        notes=tuple(notes),
+        normalisation=fitted.normalisation,
+    )
+
+
+def _check(report: LoadReport, fitted: Fitted, state: Mapping[str, Tensor], name: str, purpose: Purpose) -> None:
+    encoder, enough = _encoder_keys(state)
+    lacking = set(report.missing)
+    share = 1 - sum(key in lacking for key in encoder) / max(1, len(encoder))
+    if share < enough:
+        raise InputError(
+            f"{name} is for another network: it brings {share:.0%} of the encoder's tensors; missing "
+            f"{grouped(report.missing)}; unknown {grouped(report.unexpected) or 'none'}; "
+            "give the network it was trained with, or the prefix of its keys",
+            field="net",
+        )
+    if len(fitted.foreign) > (_FOREIGN_START * len(report.matched) if purpose == "start" else 0):
+        raise InputError(
+            f"{name} is for a larger network: it has {len(fitted.foreign)} weights that this one lacks "
+            f"({grouped(sorted(fitted.foreign))}); give the network it was trained with",
+            field="net",
+        )
+    if purpose == "start" or not report.missing:
+        return
+    if fitted.headless:
+        raise InputError(
+            f"{name} is {fitted.headless}: it can start a network that is to be trained, but it cannot be a source "
+            f"(missing {grouped(report.missing)})",
+            field="source.file",
+        )
+    raise InputError(
+        f"{name} does not fill the network: missing {grouped(report.missing)}, first {report.missing[0]}; unknown "
+        f"{grouped(report.unexpected) or 'none'}; give the network it was trained with",
+        field="net",
+    )
+
+
+def _encoder_keys(state: Mapping[str, Tensor]) -> tuple[list[str], float]:
+    keys = [key for key in state if not key.endswith(_COUNTER)]
+    for prefix in ("encoder.", "backbone."):
+        if inside := [key for key in keys if key.startswith(prefix)]:
+            return inside, _ENOUGH_ENCODER
+    if "layer5.conv2d_list.0.weight" in state:
+        return [key for key in keys if not key.startswith("layer5.")], _ENOUGH_ENCODER
+    return keys, _ENOUGH_WHOLE
+
+
+def load_into(model: Model, path: Path, *, purpose: Purpose = "start", prefix: str = "", part: str = "") -> LoadReport:
+    """Fills a model from a file and takes over the normalisation its weights need, where a start's form tells it.
+
+    Args:
+        model: the model to fill.
+        path: a weights file.
+        purpose: as for `load_weights`.
+        prefix: of the file's keys; empty finds it.
+        part: entry of a training checkpoint (``student``, ``teacher``); empty finds it.
+
+    Raises:
+        InputError: the file cannot be read or does not fit.
+    """
+    found = read_weights(path, part=part)
+    if found.card and purpose == "source":
+        agreed_card(found.card, path, net=None, classes=model.classes)
+    report = load_weights(model.net, found.tensors, name=str(path), purpose=purpose, prefix=prefix)
+    wanted = found.card.normalisation if found.card else report.normalisation
+    if not wanted or wanted == model.card.normalisation:
+        return report
+    model.set_normalisation(wanted)
+    note = f"images are normalised as these weights expect: {wanted.channels}, mean {wanted.mean}, scale {wanted.scale}"
+    return dataclasses.replace(report, notes=(*report.notes, note))
+
+
+def load_model(
+    path: Path,
+    *,
+    net: str | None = None,
+    classes: ClassSet | None = None,
+    size: Size | None = None,
+    normalisation: Normalisation | None = None,
+    trust: bool = False,
+    prefix: str = "",
+    part: str = "",
+) -> tuple[Model, LoadReport]:
+    """Makes the model that a file holds.
+
+    Args:
+        path: a self-describing file, or a plain one together with ``net`` and ``classes``.
+        net: registry name; where the file says its own, the two must agree.
+        classes: likewise.
+        size: working size; None takes the file's, or the published 1024x512.
+        normalisation: None takes the file's, or the network's usual one.
+        trust: allow a user's own factory.
+        prefix: of the file's keys; empty finds it.
+        part: entry of a training checkpoint; empty finds it.
+
+    Raises:
+        InputError: the file cannot be read, does not say enough, contradicts the arguments, or does not fit.
+    """
+    found = read_weights(path, part=part)
+    if found.card:
+        card = agreed_card(found.card, path, net=net, classes=classes)
+        net, classes = card.net, _class_set(card)
+        size, normalisation = size or card.size, normalisation or card.normalisation
+    if not net or classes is None:
+        lacking = " and ".join(word for word, given in (("its network", net), ("its classes", classes)) if not given)
+        raise InputError(
+            f"{path} holds plain weights and does not say {lacking}; give --net and --classes, "
+            "or a safetensors file written by crots export",
+            field="net",
+        )
+    model = create_model(net, classes, size or PUBLISHED_SIZE, normalisation=normalisation, trust=trust)
+    if found.card:
+        model.card = dataclasses.replace(model.card, note=found.card.note)
+    report = load_weights(model.net, found.tensors, name=str(path), prefix=prefix)
+    return model.eval(), report
+
+
+def agreed_card(card: ModelCard, path: Path, *, net: str | None, classes: ClassSet | None) -> ModelCard:
+    """Returns a file's card after comparing it with what the user said.
+
+    Raises:
+        InputError: the two contradict each other.
+    """
+    if net and net != card.net:
+        raise InputError(f"{path} holds a {card.net}, asked for was {net}; leave the network out", field="net")
+    names = _class_set(card).names
+    if classes is not None and classes.names != names:
+        raise InputError(
+            f"{path} is for {len(names)} classes ({', '.join(names[:4])} ...), the class set {classes.name} has "
+            f"{len(classes)} ({', '.join(classes.names[:4])} ...); give the class set it was trained with",
+            field="classes",
+        )
+    return card
+
+
+def _class_set(card: ModelCard) -> ClassSet:
+    from crots.taxonomy import ClassSet
+
+    return ClassSet.from_dict(card.classes)
+
+
+def save_safetensors(path: Path, net: nn.Module, card: ModelCard) -> None:
+    """Writes weights with their card, and its parts again as entries of their own for other programs.
+
+    Raises:
+        StageError: it cannot be written.
+    """
+    plain = card.to_dict()
+    classes = _class_set(card)
+    metadata = {
+        "format": "pt",
+        CARD_KEY: json.dumps(plain),
+        "net": card.net,
+        "classes": json.dumps(classes.names),
+        "palette": json.dumps(classes.palette),
+        "normalisation": json.dumps(plain["normalisation"]),
+        "size": str(card.size),
+    }
+    # Cloned, since safetensors refuses tensors that share memory.
+    tensors = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in net.state_dict().items()}
+    with atomic_path(path, durable=True) as partial:
+        save_file(tensors, partial, metadata)
+
+
+def save_pth(path: Path, net: nn.Module) -> None:
+    """Writes a plain state dict; a DeepLabV2's keys are AdaptSegNet's.
+
+    Raises:
+        StageError: it cannot be written.
+    """
+    state = OrderedDict((key, tensor.detach().cpu().contiguous()) for key, tensor in net.state_dict().items())
+    # Through a file object: given a path, torch writes its random temporary name into the archive.
+    with atomic_path(path, durable=True) as partial, partial.open("wb") as file:
+        torch.save(state, file)

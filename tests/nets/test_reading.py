@@ -1,0 +1,173 @@
+"""Files that hold weights, files that hold code, and files that hold neither."""
+
+import argparse
+import os
+import pathlib
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+from torch import nn
+
+from crots.errors import InputError
+from crots.nets.reading import file_kind, read_weights
+
+torch.set_num_threads(1)
+
+STATE = {"a.weight": torch.arange(6.0).view(2, 3), "a.bias": torch.ones(2), "n": torch.tensor(4)}
+
+
+class Evil:
+    """Runs a command when unpickled by a careless program."""
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.marker),)
+
+
+def same(tensors):
+    return list(tensors) == list(STATE) and all(torch.equal(tensors[key], STATE[key]) for key in STATE)
+
+
+@pytest.mark.parametrize("entry", ["", "state_dict", "model_state_dict", "model", "net", "student", "network"])
+@pytest.mark.parametrize("new", [True, False])
+def test_plain_and_nested(tmp_path, entry, new):
+    content = {"epoch": 3, entry: STATE, "optimizer": {"lr": 0.1}} if entry else STATE
+    torch.save(content, tmp_path / "w.pth", _use_new_zipfile_serialization=new)
+    found = read_weights(tmp_path / "w.pth")
+    assert same(found.tensors) and found.card is None
+    assert found.kind == ("nested" if entry else "plain")
+
+
+def test_part_of_a_checkpoint(tmp_path):
+    teacher = {key: value + 1 for key, value in STATE.items()}
+    torch.save({"student": STATE, "teacher": teacher}, tmp_path / "c.pt")
+    assert same(read_weights(tmp_path / "c.pt").tensors)
+    assert torch.equal(read_weights(tmp_path / "c.pt", part="teacher").tensors["a.bias"], teacher["a.bias"])
+    with pytest.raises(InputError, match="no network under 'emma'; found student, teacher"):
+        read_weights(tmp_path / "c.pt", part="emma")
+
+
+def test_parameters_lose_their_gradient(tmp_path):
+    torch.save({"w": nn.Parameter(torch.ones(2))}, tmp_path / "p.pth")
+    assert not read_weights(tmp_path / "p.pth").tensors["w"].requires_grad
+
+
+def test_lightning_with_its_containers(tmp_path):
+    data = pytest.importorskip("lightning.fabric.utilities.data")
+    content = {
+        "pytorch-lightning_version": "2.4.0",
+        "state_dict": STATE,
+        "hyper_parameters": data.AttributeDict(lr=1e-4, args=argparse.Namespace(a=[1], path=pathlib.Path("x/y"))),
+        "callbacks": {"ModelCheckpoint": {"best_model_score": torch.tensor(0.5), "best": np.float64(0.5)}},
+    }
+    torch.save(content, tmp_path / "l.ckpt")
+    found = read_weights(tmp_path / "l.ckpt")
+    assert found.kind == "lightning" and same(found.tensors)
+
+
+def test_safetensors(tmp_path):
+    save_file(STATE, tmp_path / "w.safetensors")
+    found = read_weights(tmp_path / "w.safetensors")
+    assert found.kind == "safetensors" and found.card is None
+    assert all(torch.equal(found.tensors[key], STATE[key]) for key in STATE)
+    # Content decides, not the name.
+    (tmp_path / "w.safetensors").rename(tmp_path / "w.pth")
+    assert read_weights(tmp_path / "w.pth").kind == "safetensors"
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_code_is_refused_and_not_run(tmp_path, new):
+    content = {"state_dict": STATE, "e": Evil(tmp_path / "ran")}
+    torch.save(content, tmp_path / "e.pth", _use_new_zipfile_serialization=new)
+    with pytest.raises(InputError, match=r"refused: it is a pickle with code in it \((posix|nt)\.mkdir\)"):
+        read_weights(tmp_path / "e.pth")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_plain_pickle_with_code_is_refused_and_not_run(tmp_path):
+    (tmp_path / "e.pkl").write_bytes(pickle.dumps(Evil(tmp_path / "ran"), protocol=2))
+    with pytest.raises(InputError, match=r"e.pkl"):
+        read_weights(tmp_path / "e.pkl")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_whole_module_is_refused(tmp_path):
+    torch.save(nn.Conv2d(1, 1, 1), tmp_path / "m.pth")
+    with pytest.raises(InputError, match=r"Conv2d.*save model.state_dict"):
+        read_weights(tmp_path / "m.pth")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_nan_is_refused_by_name(tmp_path, value):
+    bad = {**STATE, "a.bias": torch.tensor([1.0, value])}
+    torch.save(bad, tmp_path / "n.pth")
+    with pytest.raises(InputError, match=r"NaN or infinity in a.bias"):
+        read_weights(tmp_path / "n.pth")
+
+
+@pytest.mark.parametrize("form", ["zip", "legacy", "safetensors"])
+def test_truncated_anywhere_is_refused(tmp_path, form):
+    path = tmp_path / ("w.safetensors" if form == "safetensors" else "w.pth")
+    if form == "safetensors":
+        save_file(STATE, path)
+    else:
+        torch.save(STATE, path, _use_new_zipfile_serialization=form == "zip")
+    whole = path.read_bytes()
+    for length in [*range(0, len(whole) - 1, max(1, len(whole) // 40)), len(whole) - 1]:
+        path.write_bytes(whole[:length])
+        with pytest.raises(InputError) as caught:
+            read_weights(path)
+        assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=200))
+def test_any_bytes_are_refused_in_one_line(tmp_path, content):
+    (tmp_path / "w.pth").write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read_weights(tmp_path / "w.pth")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [([1, 2], "holds a list"), ({"epoch": 1}, "no tensors, found epoch"), ({}, "found nothing")],
+)
+def test_other_contents(tmp_path, content, says):
+    torch.save(content, tmp_path / "o.pth")
+    with pytest.raises(InputError, match=says):
+        read_weights(tmp_path / "o.pth")
+
+
+def test_missing_file_and_folder(tmp_path):
+    """Fault F15: a missing checkpoint is an error that names the file."""
+    with pytest.raises(InputError, match=r"found no file .*gone.pth"):
+        read_weights(tmp_path / "gone.pth")
+    with pytest.raises(InputError, match="is a folder"):
+        read_weights(tmp_path)
+
+
+def test_card_that_is_none(tmp_path):
+    save_file(STATE, tmp_path / "w.safetensors", {"crots": "[1]"})
+    with pytest.raises(InputError, match="description is not of this version"):
+        read_weights(tmp_path / "w.safetensors")
+
+
+def test_programs_are_told_from_weights(tmp_path):
+    with zipfile.ZipFile(tmp_path / "s.pt", "w") as archive:
+        archive.writestr("s/constants.pkl", b"")
+        archive.writestr("s/data.pkl", b"")
+    with zipfile.ZipFile(tmp_path / "e.pt2", "w") as archive:
+        archive.writestr("e/archive_format", b"pt2")
+    (tmp_path / "n.onnx").write_bytes(b"x")
+    assert [file_kind(tmp_path / name) for name in ("s.pt", "e.pt2", "n.onnx")] == ["torchscript", "exported", "onnx"]
+    with pytest.raises(InputError, match=r"TorchScript program.*source model"):
+        read_weights(tmp_path / "s.pt")
