@@ -42,8 +42,8 @@ def confident(logits: Tensor, confidence_from: ConfidenceFrom = "softmax") -> Co
     greatest, labels = logits.max(dim=1)
     if confidence_from == "logit":
         return Confident(labels, greatest)
-    # exp(max - logsumexp) is the greatest probability without a whole softmax in memory.
-    return Confident(labels, torch.exp(greatest - torch.logsumexp(logits, dim=1)))
+    # The greatest probability is 1 / sum(exp(logit - greatest)): less work than a softmax and a search in it.
+    return Confident(labels, (logits - greatest.unsqueeze(1)).exp_().sum(dim=1).reciprocal_())
 
 
 def entropy(logits: Tensor) -> Tensor:

@@ -70,6 +70,7 @@ def test_equal_seeds_give_equal_mixes_and_others_do_not(strategy):
 
 
 def test_spatialmix_keeps_the_own_top_left_and_takes_three_quadrants_of_others():
+    rows, columns = set(), set()
     for seed in range(20):
         source = sources(draw("spatialmix", 4, Size(100, 50), seed, beta=0.25)[0])
         for i in range(4):
@@ -80,8 +81,12 @@ def test_spatialmix_keeps_the_own_top_left_and_takes_three_quadrants_of_others()
             column = int((source[i, 0] == i).sum())
             assert 10 <= row <= 40
             assert 20 <= column <= 80
+            rows.add(row)
+            columns.add(column)
             expected = torch.tensor(corners).view(2, 2).repeat_interleave(torch.tensor([row, 50 - row]), 0)
             assert torch.equal(source[i], expected.repeat_interleave(torch.tensor([column, 100 - column]), 1))
+    assert len(rows) > 10
+    assert len(columns) > 10
 
 
 def test_beta_of_zero_splits_in_the_middle():
