@@ -1,0 +1,106 @@
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crots import options as opt
+from crots.config import Grid, Size, changed, check, defaults, describe, from_mapping, to_mapping, to_plain
+from crots.errors import InputError
+
+ALL_OPTIONS = [*opt.SECTIONS.values(), opt.TrainOptions, opt.PredictOptions]
+
+
+@pytest.mark.parametrize("options_class", ALL_OPTIONS)
+@pytest.mark.parametrize("profile", ["corrected", "published"])
+def test_every_default_passes_its_own_check_and_survives_toml(options_class, profile):
+    base = defaults(options_class, profile)
+    for info in describe(options_class):
+        value = getattr(base, info.name)
+        assert check(info, to_plain(value), where=info.name) == value
+        assert info.help.endswith(".") and info.flag.startswith("--")
+    assert from_mapping(options_class, to_mapping(base), where="x", profile=profile) == base
+
+
+def test_every_fault_that_is_a_switch_differs_between_the_profiles_or_names_a_net():
+    found = {}
+    for options_class in ALL_OPTIONS:
+        for info in describe(options_class):
+            if info.fault:
+                found.setdefault(info.fault, []).append(info.default != info.published)
+    assert set(found) == {"F1", "F2", "F3", "F4", "F5", "F6", "F7", "F8", "F9", "F10", "F11", "F13", "F14"}
+    # F1 is a property of the net's name, the same in both profiles.
+    assert all(any(differ) for fault, differ in found.items() if fault != "F1")
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "part"),
+    [
+        ("adapt", {"confidence": 1.5}, "adapt.confidence: found 1.5, expected a number from 0 to 1"),
+        ("adapt", {"confidence": float("nan")}, "adapt.confidence"),
+        ("adapt", {"steps": "inf"}, "a whole number"),
+        ("adapt", {"steps": 2.5}, "a whole number"),
+        ("adapt", {"steps": True}, "a whole number"),
+        ("adapt", {"mix": "cutmixx"}, "one of spatialmix, cutmix, classmix"),
+        ("adapt", {"patches": "perhaps"}, "true or false"),
+        ("adapt", {"learning-rate": 1, "learning_rate": 2}, "given twice"),
+        ("adapt", {"learnign_rate": 1}, "did you mean learning_rate"),
+        ("mine", {"grid": "4"}, "a grid like 4x4"),
+        ("mine", {"grid": "0x4"}, "at least"),
+        ("data", {"size": "512.7x256"}, "a size like 512x256"),
+        ("data", {"size": "4x4"}, "at least 8"),
+        ("export", {"formats": "onnx,tflite"}, "some of pth"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_path_and_what_is_allowed(section, values, part):
+    if section == "mine" and values["grid"] == "0x4":
+        part = "from 1 to 64"
+    with pytest.raises(InputError, match="(?s).*") as caught:
+        from_mapping(opt.SECTIONS[section], values, where=section)
+    assert part in str(caught.value)
+    assert caught.value.field.startswith(section)
+    assert "\n" not in str(caught.value)
+
+
+def test_strings_of_the_command_line_become_values():
+    options = from_mapping(opt.MineOptions, {"grid": "2x3", "min-confidence": "0.25"}, where="mine")
+    assert options.grid == Grid(2, 3) and options.min_confidence == 0.25
+    assert from_mapping(opt.DataOptions, {"size": "none"}, where="data").size is None
+    assert from_mapping(opt.ExportOptions, {"formats": "pth, onnx"}, where="export").formats == ("pth", "onnx")
+
+
+def test_changed_lists_what_differs_from_the_profile_and_never_trust():
+    options = dataclasses.replace(defaults(opt.RuntimeOptions, "corrected"), trust=True, seed=3)
+    assert changed(options, "corrected") == {"seed": 3}
+    published = defaults(opt.AdaptOptions, "published")
+    assert changed(published, "published") == {}
+    assert changed(published, "corrected")["confidence_from"] == "logit"
+
+
+@given(st.integers(8, 5000), st.integers(8, 5000))
+def test_sizes_survive_their_text(width, height):
+    size = Size(width, height)
+    assert from_mapping(opt.DataOptions, {"size": str(size)}, where="data").size == size
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([i.name for i in describe(opt.AdaptOptions)]),
+        st.one_of(
+            st.none(),
+            st.booleans(),
+            st.integers(),
+            st.floats(),
+            st.text(max_size=8),
+            st.lists(st.integers(), max_size=3),
+        ),
+    )
+)
+def test_wild_values_are_taken_or_refused_never_worse(values):
+    try:
+        options = from_mapping(opt.AdaptOptions, values, where="adapt")
+    except InputError as error:
+        assert "adapt." in str(error)
+    else:
+        for info in describe(opt.AdaptOptions):
+            check(info, to_plain(getattr(options, info.name)), where="adapt")

@@ -1,0 +1,74 @@
+import pytest
+
+from crots.errors import InputError
+from crots.eventlog import EventLog, last_endings, read_events, running
+from crots.events import KINDS, Metrics, Note, Progress, StageFinished, StageStarted, from_json, to_json
+
+EXAMPLES = [
+    StageStarted(stage="baseline", total=10, options={"steps": 10}),
+    Progress(stage="baseline", done=3, total=10, rate=1.5),
+    Metrics(stage="baseline", step=3, values={"cross-entropy": 0.5}),
+    Note(stage="baseline", text="näïve", level="warning"),
+    StageFinished(stage="baseline", outcome="failed", seconds=2.0, message="no", exit_code=1),
+]
+
+
+@pytest.mark.parametrize("event", EXAMPLES)
+def test_events_survive_json(event):
+    line = to_json(event)
+    assert "\n" not in line and from_json(line) == event
+
+
+@pytest.mark.parametrize("line", ["", "{", "[]", "null", '{"event": "Nonsense"}', '{"event": "Note", "oops": 1}'])
+def test_a_foreign_line_is_no_event(line):
+    with pytest.raises(InputError):
+        from_json(line)
+
+
+def test_all_kinds_are_frozen_and_carry_stage_and_time():
+    assert all({"stage", "time"} <= set(kind.__dataclass_fields__) for kind in KINDS.values())
+
+
+def test_a_torn_last_line_is_taken_back_and_read_over(tmp_path):
+    path = tmp_path / "events.jsonl"
+    EventLog(path).append(EXAMPLES[0])
+    with path.open("a") as file:
+        file.write('{"event": "Prog')
+    assert list(read_events(path)) == [EXAMPLES[0]]
+    log = EventLog(path)
+    log.append(EXAMPLES[1])
+    assert list(read_events(path)) == EXAMPLES[:2]
+
+
+def test_dropping_takes_back_one_stage_after_a_position_and_nothing_else(tmp_path):
+    log = EventLog(tmp_path / "events.jsonl")
+    log.append(EXAMPLES[0])
+    kept = log.position
+    log.append(EXAMPLES[1])
+    other = Note(stage="mine", text="of another stage")
+    log.append(other)
+    log.append(EXAMPLES[2])
+    log.drop("baseline", after=kept)
+    assert list(read_events(log.path)) == [EXAMPLES[0], other]
+    log.drop("baseline", after=10**9)
+    assert len(list(read_events(log.path))) == 2
+
+
+def test_a_stage_without_its_end_has_no_outcome(tmp_path):
+    log = EventLog(tmp_path / "events.jsonl")
+    for event in EXAMPLES[:2]:
+        log.append(event)
+    ending = last_endings(log.path)["baseline"]
+    assert (ending.outcome, ending.done, ending.total) == (None, 3, 10)
+    log.append(EXAMPLES[4])
+    assert last_endings(log.path)["baseline"].outcome == "failed"
+
+
+def test_running_is_told_by_the_lock(tmp_path):
+    import filelock
+
+    lock = tmp_path / ".lock"
+    assert not running(lock)
+    with filelock.FileLock(lock):
+        assert running(lock)
+    assert not running(lock)

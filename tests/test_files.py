@@ -1,0 +1,61 @@
+import errno
+import os
+
+import pytest
+
+from crots.errors import StageError
+from crots.files import atomic_path, digest, listing_digest, make_folder, remove_partials, write_json, write_text
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_debris(tmp_path):
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+    with pytest.raises(ZeroDivisionError), atomic_path(path) as partial:
+        partial.write_text("half")
+        1 / 0  # noqa: B018
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize(
+    ("number", "part"), [(errno.ENOSPC, "disk is full"), (errno.EROFS, "read-only"), (errno.EACCES, "no permission")]
+)
+def test_the_reason_of_a_failed_write_is_said(tmp_path, number, part):
+    with pytest.raises(StageError, match=part), atomic_path(tmp_path / "a.png"):
+        raise OSError(number, os.strerror(number))
+
+
+def test_a_folder_in_the_way_of_a_file_is_said(tmp_path):
+    (tmp_path / "a").write_text("")
+    with pytest.raises(StageError, match="a file, not a folder"):
+        make_folder(tmp_path / "a" / "b")
+
+
+def test_partials_are_hidden_keep_their_suffix_and_are_swept(tmp_path):
+    with atomic_path(tmp_path / "x.png") as partial:
+        partial.write_bytes(b"1")
+        assert partial.name.startswith(".") and partial.suffix == ".png"
+        (tmp_path / "sub").mkdir()
+        left = tmp_path / "sub" / partial.name
+        left.write_bytes(b"half")
+    mine = tmp_path / "mine.partial.png"
+    mine.write_bytes(b"a user's own")
+    remove_partials(tmp_path)
+    assert not left.exists() and mine.exists() and (tmp_path / "x.png").exists()
+
+
+def test_a_name_as_long_as_the_file_system_allows_can_be_written(tmp_path):
+    path = tmp_path / ("n" * 250 + ".txt")
+    write_text(path, "x", durable=True)
+    assert path.read_text() == "x"
+
+
+def test_listing_digest_sees_a_changed_file_and_not_a_moved_folder(tmp_path):
+    folder = tmp_path / "a"
+    write_json(folder / "x" / "1.json", 1)
+    before = listing_digest(folder)
+    folder.rename(tmp_path / "b")
+    assert listing_digest(tmp_path / "b") == before
+    write_json(tmp_path / "b" / "x" / "1.json", 12)
+    assert listing_digest(tmp_path / "b") != before
+    assert listing_digest(tmp_path / "b", without=tmp_path / "b" / "x") == digest([])

@@ -1,0 +1,161 @@
+import os
+
+import pytest
+
+from crots.errors import InputError
+from crots.eventlog import EventLog
+from crots.events import Progress, StageStarted
+from crots.project import Project, build_config, load_preset, override, preset_names
+
+
+@pytest.fixture
+def target(tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(b"1")
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path, target):
+    config = build_config({"data": {"target": str(target)}, "adapt": {"rounds": 2}})
+    return Project.create(tmp_path / "project", config)
+
+
+def states(project):
+    return {status.key: status.state for status in project.status()}
+
+
+def complete(project, *keys):
+    for key in keys:
+        project.begin(key)
+        project.finish(key, 1.5, None)
+
+
+def test_a_saved_project_opens_the_same(project):
+    again = Project.open(project.folder)
+    assert again.config == project.config
+
+
+def test_presets_are_valid_and_the_published_ones_state_their_length():
+    assert {"gta5-to-cityscapes", "synthia-to-cityscapes", "quick"} <= set(preset_names())
+    for name in preset_names():
+        profile, values = load_preset(name)
+        config = build_config(values, profile=profile, preset=name)
+        assert "steps" in values["adapt"] and "steps" in values["baseline"], name
+        if name != "quick":
+            assert (config.adapt.learning_rate, config.baseline.learning_rate, config.adapt.batch) == (1e-5, 1e-4, 4)
+            assert config.adapt.confidence_from == "logit"
+    assert load_preset("gta5-to-cityscapes")[1]["mine"]["rare"] == "6,7,12,16,17,18"
+    assert load_preset("synthia-to-cityscapes")[1]["mine"]["rare"] == "6,7,12,17,18"
+
+
+def test_stages_wait_for_those_they_need(project):
+    assert states(project) == {
+        "pseudo-label": "ready", "baseline": "waiting", "mine": "waiting",
+        "adapt-1": "waiting", "adapt-2": "waiting", "export": "waiting",
+    }  # fmt: skip
+    complete(project, "pseudo-label")
+    assert states(project)["baseline"] == states(project)["mine"] == "ready"
+
+
+def test_a_changed_option_makes_its_stage_and_all_after_it_stale_and_says_why(project):
+    complete(project, *project.stage_keys())
+    assert set(states(project).values()) == {"done"}
+    project.config = override(project.config, {"mine.min_pixels": 5})
+    found = {status.key: status for status in project.status()}
+    assert [key for key, status in found.items() if status.state == "stale"] == ["mine", "adapt-1", "adapt-2", "export"]
+    assert "mine.min_pixels changed" in found["mine"].reason
+    assert "mine" in found["adapt-1"].reason
+    assert found["baseline"].state == "done"
+
+
+def test_options_that_change_no_result_leave_everything_done(project):
+    complete(project, *project.stage_keys())
+    project.config = override(project.config, {"runtime.device": "cuda", "adapt.log_every": 1})
+    assert set(states(project).values()) == {"done"}
+
+
+def test_a_new_round_leaves_the_earlier_ones_done(project):
+    complete(project, *project.stage_keys())
+    project.config = override(project.config, {"adapt.rounds": 3})
+    found = states(project)
+    assert found["adapt-2"] == "done" and found["adapt-3"] == "ready" and found["export"] == "stale"
+
+
+def test_a_changed_image_makes_everything_stale(project, target):
+    complete(project, *project.stage_keys())
+    (target / "a.png").write_bytes(b"22")
+    found = {status.key: status for status in project.status()}
+    assert {status.state for status in found.values()} == {"stale"}
+    assert "files of" in found["pseudo-label"].reason
+
+
+def test_corrections_make_the_rounds_stale(project):
+    complete(project, *project.stage_keys())
+    project.corrections_path.mkdir()
+    (project.corrections_path / "patches.json").write_text("{}")
+    assert states(project)["adapt-1"] == "stale"
+
+
+def test_an_interrupted_stage_resumes_with_the_same_options_only(project):
+    complete(project, "pseudo-label")
+    assert project.begin("baseline") is False
+    log = EventLog(project.events_path)
+    log.append(StageStarted(stage="baseline", total=10))
+    log.append(Progress(stage="baseline", done=4, total=10))
+    status = next(status for status in project.status() if status.key == "baseline")
+    assert (status.state, status.done, status.total) == ("interrupted", 4, 10)
+    assert project.begin("baseline") is True
+    project.config = override(project.config, {"baseline.learning_rate": 0.5})
+    assert project.begin("baseline") is False
+
+
+def test_the_record_keeps_the_inputs_of_the_start(project):
+    complete(project, "pseudo-label")
+    project.begin("baseline")
+    project.config = override(project.config, {"baseline.learning_rate": 0.5})
+    project.finish("baseline", 1.0, 0.4)
+    status = next(status for status in project.status() if status.key == "baseline")
+    assert status.state == "stale" and "learning_rate" in status.reason and status.miou == 0.4
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("format = 7", "another version"),
+        ("format = ", "cannot be read as TOML"),
+        ("format = 1\nprofile = 'best'", "profile 'best'"),
+        ("format = 1\n[adapt]\nstps = 3", "did you mean steps"),
+        ("format = 1\n[adpt]\nsteps = 3", "did you mean adapt"),
+        ("format = 1\nadapt = 3", "expected a table"),
+    ],
+)
+def test_a_broken_project_file_is_named(tmp_path, text, part):
+    (tmp_path / "crots.toml").write_text(text)
+    with pytest.raises(InputError, match=part):
+        Project.open(tmp_path)
+
+
+def test_no_project_and_a_second_one_are_refused(project, tmp_path):
+    with pytest.raises(InputError, match="crots init"):
+        Project.open(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="already holds"):
+        Project.create(project.folder, project.config)
+
+
+def test_trust_is_never_stored(project):
+    project.config = override(project.config, {"runtime.trust": "yes"})
+    project.save()
+    assert Project.open(project.folder).config.runtime.trust is False
+
+
+def test_status_needs_no_torch(project):
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from pathlib import Path; from crots.project import Project\n"
+        f"Project.open(Path({str(project.folder)!r})).status(); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], env={**os.environ}).returncode == 0
