@@ -1,0 +1,251 @@
+"""A black-box source: a folder of what some model said of the images.
+
+Hard predictions are index PNGs, with confidence PNGs beside them where known; soft ones are ``.npz`` files of
+probabilities or logits (C, H, W). Both come out in the target's classes, at the working size.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crots.config import Size
+from crots.data.matching import key_of, keyed, label_ending, list_files, match, some
+from crots.errors import InputError
+from crots.images import LABEL_SUFFIXES, read_confidence, read_labels, resize_confidence, resize_labels
+from crots.taxonomy import ClassMap, ClassSet, identity_map, label_dtype
+
+_SOFT = ".npz"
+_ARRAYS = ("probabilities", "logits")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a source says of one image, in target classes.
+
+    Attributes:
+        labels: (H, W) target ids or the target's ignore label.
+        confidence: (H, W) float32, probability of that label; 0 where ignored.
+        entropy: mean over the pixels, in nats.
+        probabilities: (T, H, W) float32, for soft predictions; what the class map ignores is missing from the sum.
+    """
+
+    labels: NDArray[Any]
+    confidence: NDArray[np.float32]
+    entropy: float
+    probabilities: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class PredictionSet:
+    """A folder of predictions; `lookup` binds it to images, then `read` gives them one by one.
+
+    Attributes:
+        folder: where the predictions lie.
+        soft: whether they are ``.npz`` arrays.
+        class_map: from the source's classes to the target's.
+        files: key -> prediction file.
+        confidences: key -> confidence file; empty where there are none.
+        confidence_folder: where these lie.
+    """
+
+    folder: Path
+    soft: bool
+    class_map: ClassMap
+    files: Mapping[str, Path]
+    confidences: Mapping[str, Path] = field(default_factory=dict)
+    confidence_folder: Path | None = None
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def lookup(self, keys: Iterable[str]) -> PredictionSet:
+        """Returns the set with the files of these images only, under the images' keys.
+
+        Raises:
+            InputError: an image has no prediction or no confidence, or its name does not decide which.
+        """
+        keys = list(keys)
+        files = match(keys, self.files, what="prediction", folder=self.folder)
+        confidences: dict[str, Path] = {}
+        if self.confidence_folder is not None:
+            confidences = match(keys, self.confidences, what="confidence map", folder=self.confidence_folder)
+        return dataclasses.replace(self, files=files, confidences=confidences)
+
+    def read(self, key: str, size: Size) -> Prediction:
+        """Reads the prediction of an image.
+
+        Args:
+            key: one of those given to `lookup`, or the file's own.
+            size: working size of the result.
+
+        Raises:
+            InputError: a broken file, ids or channels that are not the source's classes, or a confidence map of
+                another size than its labels.
+        """
+        if self.soft:
+            return _soft(_read_probabilities(self.files[key], self.class_map), self.class_map.target, size)
+        labels = _hard_labels(self.files[key], self.class_map)
+        confidence = self._confidence(key, labels)
+        return _hard(resize_labels(labels, size), resize_confidence(confidence, size), self.class_map.target)
+
+    def _confidence(self, key: str, labels: NDArray[Any]) -> NDArray[np.float32]:
+        if key not in self.confidences:
+            return np.ones(labels.shape, np.float32)
+        path = self.confidences[key]
+        confidence = read_confidence(path)
+        if confidence.shape != labels.shape:
+            raise InputError(
+                f"{path}: is {confidence.shape[1]}x{confidence.shape[0]}, but the labels it belongs to are "
+                f"{labels.shape[1]}x{labels.shape[0]}; both must have one size"
+            )
+        return confidence
+
+
+def open_predictions(
+    folder: Path | str, confidence: Path | str | None, source: ClassSet, class_map: ClassMap | None = None
+) -> PredictionSet:
+    """Lists a folder of predictions; opens none of them.
+
+    Args:
+        folder: label PNGs or ``.npz`` files, at any depth; or a folder with ``label_ids`` (and ``confidence``) in it.
+        confidence: the folder of confidence PNGs; None takes the one beside ``label_ids``, or counts every label as
+            certain.
+        source: classes of the predictions.
+        class_map: to the target's classes; None keeps the source's.
+
+    Raises:
+        InputError: a folder is missing or holds nothing of the kind, or both kinds.
+    """
+    folder = Path(folder).expanduser().absolute()
+    confidence = None if confidence is None else Path(confidence).expanduser().absolute()
+    if (folder / "label_ids").is_dir():
+        beside = folder / "confidence"
+        confidence = beside if confidence is None and beside.is_dir() else confidence
+        folder = folder / "label_ids"
+    class_map = class_map if class_map is not None else identity_map(source)
+    if class_map.source.names != source.names:
+        raise InputError(
+            f"class map from {class_map.source.name}: the predictions are in {source.name}; give the map of that set"
+        )
+    files, soft = _prediction_files(folder)
+    if confidence is None or soft:
+        return PredictionSet(folder, soft, class_map, files)
+    maps = keyed(confidence, list_files(confidence, LABEL_SUFFIXES))
+    return PredictionSet(folder, soft, class_map, files, maps, confidence)
+
+
+def _prediction_files(folder: Path) -> tuple[dict[str, Path], bool]:
+    names = list_files(folder, {*LABEL_SUFFIXES, _SOFT})
+    soft = [name for name in names if name.lower().endswith(_SOFT)]
+    # Pictures for people lie beside the ids in some tools' output.
+    hard = [name for name in names if not name.lower().endswith(_SOFT) and label_ending(key_of(name)) != "_color"]
+    if soft and hard:
+        raise InputError(
+            f"{folder}: found {len(hard)} label images and {len(soft)} .npz files, expected one kind; "
+            "pick the folder of one"
+        )
+    if not soft and not hard:
+        raise InputError(f"{folder}: found no predictions, expected label PNGs or .npz files; pick another folder")
+    return keyed(folder, soft or hard), bool(soft)
+
+
+def _hard_labels(path: Path, class_map: ClassMap) -> NDArray[Any]:
+    labels = read_labels(path)
+    if labels.ndim == 3:
+        if (labels != labels[..., :1]).any():
+            raise InputError(f"{path}: found a coloured picture, expected label ids as an index PNG")
+        labels = labels[..., 0]
+    try:
+        return class_map.remap(labels)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _hard(labels: NDArray[Any], confidence: NDArray[np.float32], target: ClassSet) -> Prediction:
+    valid = labels != target.ignore
+    entropy = widest_entropy(confidence[valid], len(target))
+    mean = float(entropy.mean(dtype=np.float64)) if entropy.size else 0.0
+    return Prediction(labels, np.where(valid, confidence, np.float32(0)), mean)
+
+
+def widest_entropy(confidence: NDArray[np.float32], classes: int) -> NDArray[np.float32]:
+    """Returns the largest entropy, in nats, that a distribution over ``classes`` can have with such top probability.
+
+    It is reached where the rest is spread evenly; below 1/classes no distribution has such a top, and the uniform one
+    counts.
+    """
+    if classes < 2:
+        return np.zeros_like(confidence)
+    top = np.clip(confidence, 1 / classes, 1).astype(np.float64)
+    rest = 1 - top
+    spread = np.where(rest > 0, rest * np.log(np.maximum(rest, 1e-300) / (classes - 1)), 0)
+    return np.asarray(-(top * np.log(top) + spread), np.float32)
+
+
+def _soft(probabilities: NDArray[np.float32], target: ClassSet, size: Size) -> Prediction:
+    """Args: probabilities (T + 1, H, W), the last one of what is ignored."""
+    resized = np.stack([resize_confidence(plane, size) for plane in probabilities])
+    labels = resized.argmax(0)
+    ignored = labels == len(target)
+    confidence = np.where(ignored, np.float32(0), resized.max(0))
+    entropy = -(resized * np.log(np.maximum(resized, 1e-30))).sum(0)
+    ids = np.where(ignored, target.ignore, labels).astype(label_dtype(target))
+    return Prediction(ids, confidence, float(entropy.mean(dtype=np.float64)), resized[:-1])
+
+
+def _read_probabilities(path: Path, class_map: ClassMap) -> NDArray[np.float32]:
+    """Reads (S, H, W) and sums what shares a target: (T + 1, H, W)."""
+    array, kind = _read_array(path)
+    source = class_map.source
+    if array.ndim != 3 or array.shape[0] != len(source) or array.size == 0:
+        raise InputError(
+            f"{path}: found an array of shape {array.shape}, expected ({len(source)}, height, width), a channel for "
+            f"each class of {source.name}"
+        )
+    if not np.issubdtype(array.dtype, np.floating):
+        raise InputError(f"{path}: found {array.dtype} values, expected float16 or float32 probabilities or logits")
+    values = array.astype(np.float32)
+    if not np.isfinite(values).all():
+        raise InputError(f"{path}: holds NaN or infinite values; make the prediction anew")
+    values = _softmax(values) if _is_logits(values, kind, path) else values / values.sum(0, keepdims=True)
+    return np.asarray(np.einsum("shw,st->thw", values, class_map.matrix(), optimize=True), np.float32)
+
+
+def _read_array(path: Path) -> tuple[NDArray[Any], str]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            names = list(file)
+            name = next((name for name in _ARRAYS if name in names), names[0] if len(names) == 1 else "")
+            if not name:
+                raise InputError(
+                    f"{path}: found the arrays {some(names, 8) or 'none'}, expected one named probabilities or logits"
+                )
+            return np.asarray(file[name]), name
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except Exception as error:  # zip and array readers raise nearly every type on broken files
+        raise InputError(f"{path}: broken or no .npz file ({error}); make the prediction anew") from error
+
+
+def _is_logits(values: NDArray[np.float32], kind: str, path: Path) -> bool:
+    if kind == "logits":
+        return True
+    # Half precision sums to 1 within a few thousandths.
+    is_distribution = bool(values.min() >= 0) and bool(np.abs(values.sum(0) - 1).max() < 0.02)
+    if kind == "probabilities" and not is_distribution:
+        raise InputError(f"{path}: found probabilities that do not sum to 1 over the classes; name logits so")
+    return not is_distribution
+
+
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    powers = np.exp(logits - logits.max(0, keepdims=True))
+    return np.asarray(powers / powers.sum(0, keepdims=True), np.float32)

@@ -1,0 +1,84 @@
+"""Proposing a working size from the images themselves."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from crots.config import Size
+from crots.data.layouts import Dataset
+from crots.errors import InputError
+from crots.images import image_size
+
+MOST_PIXELS = 1024 * 512  # the published working size
+_LOOKED_AT = 50
+
+
+def propose_size(images: Dataset | Sequence[Size], multiple: int = 32) -> tuple[Size, str]:
+    """Proposes a working size: the commonest shape, no larger than the images and than 1024x512 pixels in all.
+
+    Args:
+        images: a data set, of which up to 50 headers are read, or sizes.
+        multiple: both sides are multiples of it; rounding goes to the nearest that the limits allow.
+
+    Returns:
+        The size, and the reason in words.
+
+    Raises:
+        InputError: no image can be read.
+    """
+    sizes = _sizes(images) if isinstance(images, Dataset) else list(images)
+    if not sizes:
+        raise InputError("found no image to propose a working size from; give images, or a size like 512x256")
+    shape, count = Counter(_aspect(size) for size in sizes).most_common(1)[0]
+    common = Counter(size for size in sizes if _aspect(size) == shape).most_common(1)[0][0]
+    proposal = _fitted(common, multiple)
+    return proposal, _reason(proposal, common, count, len(sizes), multiple)
+
+
+def _sizes(dataset: Dataset) -> list[Size]:
+    last = len(dataset) - 1
+    places = sorted({round(index * last / max(1, _LOOKED_AT - 1)) for index in range(_LOOKED_AT)})
+    sizes, fault = [], None
+    for place in places:
+        try:
+            sizes.append(image_size(dataset.samples[place].image))
+        except InputError as error:  # a broken image among thousands is reported by those who need its pixels
+            fault = error
+    if not sizes and fault is not None:
+        raise fault
+    return sizes
+
+
+def _aspect(size: Size) -> float:
+    return round(math.log(size.width / size.height), 1)
+
+
+def _fitted(size: Size, multiple: int) -> Size:
+    """Scales down to the limit, then takes the multiples that are nearest in proportion and do not exceed it."""
+    scale = min(1.0, math.sqrt(MOST_PIXELS / (size.width * size.height)))
+    width, height = size.width * scale, size.height * scale
+    candidates = [
+        Size(w, h)
+        for w in _multiples(width, multiple)
+        for h in _multiples(height, multiple)
+        if w * h <= MOST_PIXELS or (w == multiple and h == multiple)
+    ]
+    candidates = candidates or [Size(_multiples(width, multiple)[0], _multiples(height, multiple)[0])]
+    return min(candidates, key=lambda c: (abs(math.log(c.width / width)) + abs(math.log(c.height / height)), c))
+
+
+def _multiples(side: float, multiple: int) -> tuple[int, int]:
+    below = max(1, math.floor(side / multiple + 1e-9)) * multiple
+    return below, max(multiple, math.ceil(side / multiple - 1e-9) * multiple)
+
+
+def _reason(proposal: Size, common: Size, count: int, looked_at: int, multiple: int) -> str:
+    shape = f"the {looked_at} images" if count == looked_at else f"{count} of {looked_at} images"
+    text = f"working size {proposal}: {shape} looked at are shaped like {common}"
+    if common.width * common.height > MOST_PIXELS:
+        text += ", scaled down to at most 1024x512 pixels in all"
+    if common.width % multiple or common.height % multiple or proposal != common:
+        text += f", sides rounded to multiples of {multiple}"
+    return text if proposal != common else f"working size {proposal}: {shape} looked at have it"

@@ -1,0 +1,194 @@
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crots.config import Size
+from crots.data.layouts import open_dataset
+from crots.data.predictions import open_predictions, widest_entropy
+from crots.errors import InputError
+from crots.images import write_confidence, write_image, write_labels
+from crots.taxonomy import ClassSet, build_class_map, load_class_map, load_class_set
+
+CAMVID = Path(__file__).parents[2] / ".." / "shared" / "data" / "camvid"
+SOURCE = ClassSet.from_dict({"name": "source", "names": ["a", "b", "c", "d"]})
+TARGET = ClassSet.from_dict({"name": "target", "names": ["x", "y"]})
+MAP = build_class_map({"a": "x", "b": "y", "c": "y", "d": "ignore"}, SOURCE, TARGET, where="map")
+SIZE = Size(4, 1)
+
+
+def soft(folder, array, name="probabilities", key="k", dtype=np.float32):
+    folder.mkdir(exist_ok=True, parents=True)
+    np.savez(folder / f"{key}.npz", **{name: np.asarray(array, dtype)})
+    return open_predictions(folder, None, SOURCE, MAP).lookup([key])
+
+
+def pixels(*columns):
+    """An array (C, 1, W) of per-pixel distributions."""
+    return np.array(columns).T[:, None, :]
+
+
+def test_hard_labels_are_remapped(tmp_path):
+    write_labels(tmp_path / "p" / "k.png", np.array([[0, 1, 2, 3]]))
+    found = open_predictions(tmp_path / "p", None, SOURCE, MAP).lookup(["k"]).read("k", SIZE)
+    assert found.labels.tolist() == [[0, 1, 1, 255]]
+    assert found.confidence.tolist() == [[1, 1, 1, 0]]
+    assert (found.entropy, found.probabilities) == (0.0, None)
+
+
+def test_confidence_and_entropy_of_hard_labels(tmp_path):
+    write_labels(tmp_path / "p" / "k.png", np.array([[0, 1, 2, 3]]))
+    write_confidence(tmp_path / "c" / "k.png", np.array([[1.0, 0.8, 0.2, 0.6]]))
+    found = open_predictions(tmp_path / "p", tmp_path / "c", SOURCE, MAP).lookup(["k"]).read("k", SIZE)
+    assert found.confidence == pytest.approx(np.array([[1, 0.8, 0.2, 0]]))
+    # 0.8 leaves 0.2 for the other class; below 1/2 the uniform distribution is the widest; ignored pixels do not count.
+    wanted = (0 - 0.8 * math.log(0.8) - 0.2 * math.log(0.2) + math.log(2)) / 3
+    assert found.entropy == pytest.approx(wanted, abs=1e-6)
+
+
+def test_hard_predictions_take_the_working_size(tmp_path):
+    labels = np.zeros((20, 40), np.uint8)
+    labels[:, 20:] = 1
+    write_labels(tmp_path / "p" / "k.png", labels)
+    write_confidence(tmp_path / "c" / "k.png", labels.astype(float))
+    found = open_predictions(tmp_path / "p", tmp_path / "c", SOURCE, MAP).lookup(["k"]).read("k", Size(8, 6))
+    assert found.labels.shape == found.confidence.shape == (6, 8)
+    assert set(np.unique(found.labels)) == {0, 1}, "labels are never blended"
+    assert found.confidence.dtype == np.float32
+
+
+def test_soft_predictions_are_summed(tmp_path):
+    array = pixels([0.4, 0.3, 0.3, 0], [0.5, 0.2, 0.2, 0.1], [0.1, 0.1, 0.1, 0.7], [1, 0, 0, 0])
+    found = soft(tmp_path, array).read("k", SIZE)
+    assert found.labels.tolist() == [[1, 0, 255, 0]], "b and c together beat a"
+    assert found.confidence == pytest.approx(np.array([[0.6, 0.5, 0, 1]]))
+    assert found.probabilities == pytest.approx(pixels([0.4, 0.6], [0.5, 0.4], [0.1, 0.2], [1, 0]))
+    terms = [0.4, 0.6, 0.5, 0.4, 0.1, 0.1, 0.2, 0.7]
+    assert found.entropy == pytest.approx(-sum(p * math.log(p) for p in terms) / 4, abs=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("name", ["probabilities", "logits", "arr_0"])
+def test_soft_arrays_by_name_type_and_kind(tmp_path, dtype, name):
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(4), 12).T.reshape(4, 3, 4)
+    stored = np.log(probabilities) + 3 if name == "logits" else probabilities
+    found = soft(tmp_path, stored, name, dtype=dtype).read("k", Size(4, 3))
+    expected = np.stack([probabilities[0], probabilities[1] + probabilities[2]])
+    assert found.probabilities == pytest.approx(expected, abs=3e-3)
+
+
+def test_the_only_array_may_hold_logits(tmp_path):
+    found = soft(tmp_path, np.array([5.0, -1, -1, -1]).reshape(4, 1, 1), "whatever").read("k", Size(1, 1))
+    assert found.confidence[0, 0] == pytest.approx(1 / (1 + 3 * math.exp(-6)), abs=1e-6)
+
+
+def test_soft_predictions_take_the_working_size(tmp_path):
+    array = np.zeros((4, 2, 2))
+    array[0, :, 0] = array[1, :, 1] = 1
+    found = soft(tmp_path, array).read("k", Size(8, 4))
+    assert found.probabilities.shape == (2, 4, 8)
+    assert found.probabilities.sum(0) == pytest.approx(np.ones((4, 8)))
+    assert 0.5 < found.confidence.min() < 1, "blended between the two"
+
+
+@pytest.mark.parametrize(
+    ("array", "name", "says"),
+    [
+        (np.ones((3, 1, 1)) / 3, "probabilities", r"shape \(3, 1, 1\), expected \(4, height, width\)"),
+        (np.ones((4, 4)), "probabilities", "shape"),
+        (np.ones((4, 0, 1)), "probabilities", "shape"),
+        (np.ones((4, 1, 1)), "probabilities", "do not sum to 1"),
+        (np.full((4, 1, 1), np.nan), "logits", "NaN"),
+    ],
+)
+def test_faulty_soft_predictions(tmp_path, array, name, says):
+    with pytest.raises(InputError, match=says):
+        soft(tmp_path, array, name).read("k", SIZE)
+
+
+def test_other_faulty_soft_files(tmp_path):
+    with pytest.raises(InputError, match="int64 values"):
+        soft(tmp_path, np.ones((4, 1, 1)), dtype=np.int64).read("k", SIZE)
+    np.savez(tmp_path / "k.npz", a=np.ones(1), b=np.ones(1))
+    found = open_predictions(tmp_path, None, SOURCE, MAP)
+    with pytest.raises(InputError, match="found the arrays a, b, expected one named"):
+        found.read("k", SIZE)
+    np.savez(tmp_path / "k.npz", probabilities=np.array([{}], object))
+    with pytest.raises(InputError, match="broken"):
+        found.read("k", SIZE)
+    (tmp_path / "k.npz").write_bytes(b"PK nonsense")
+    with pytest.raises(InputError, match="broken"):
+        found.read("k", SIZE)
+    (tmp_path / "k.npz").unlink()
+    with pytest.raises(InputError, match="no such file"):
+        found.read("k", SIZE)
+
+
+def test_faulty_hard_predictions(tmp_path):
+    write_labels(tmp_path / "p" / "k.png", np.array([[0, 4, 99]]))
+    found = open_predictions(tmp_path / "p", None, SOURCE, MAP)
+    with pytest.raises(InputError, match=r"k\.png: found the class ids 4, 99, expected 0 to 3 or 255"):
+        found.read("k", SIZE)
+    write_image(tmp_path / "p" / "k.png", np.array([[[1, 2, 3]]], np.uint8))
+    with pytest.raises(InputError, match="coloured picture"):
+        found.read("k", SIZE)
+    write_labels(tmp_path / "p" / "k.png", np.array([[0, 1]]))
+    write_confidence(tmp_path / "c" / "k.png", np.ones((2, 2)))
+    with pytest.raises(InputError, match="2x2, but the labels it belongs to are 2x1"):
+        open_predictions(tmp_path / "p", tmp_path / "c", SOURCE, MAP).read("k", SIZE)
+
+
+def test_lookup_reports_before_anything_is_read(tmp_path):
+    write_labels(tmp_path / "p" / "a.png", np.array([[0]]))
+    found = open_predictions(tmp_path / "p", None, SOURCE, MAP)
+    with pytest.raises(InputError, match=r"no prediction for 1 of 2 images \(b\)"):
+        found.lookup(["a", "b"])
+    write_confidence(tmp_path / "c" / "z.png", np.ones((1, 1)))
+    with pytest.raises(InputError, match="no confidence map"):
+        open_predictions(tmp_path / "p", tmp_path / "c", SOURCE, MAP).lookup(["a"])
+
+
+def test_our_own_output_folder_is_understood(tmp_path):
+    write_labels(tmp_path / "label_ids" / "train" / "ulm" / "ulm_1_gtFine_labelIds.png", np.array([[0]]))
+    write_labels(tmp_path / "label_color" / "train" / "ulm" / "ulm_1_gtFine_labelIds.png", np.array([[0]]))
+    write_confidence(tmp_path / "confidence" / "ulm" / "ulm_1_leftImg8bit.png", np.array([[0.5]]))
+    key = "ulm/ulm_1_leftImg8bit"
+    found = open_predictions(tmp_path, None, SOURCE, MAP).lookup([key])
+    assert found.read(key, Size(1, 1)).confidence[0, 0] == pytest.approx(0.5, abs=0.01)
+
+
+def test_what_is_no_prediction_folder(tmp_path):
+    with pytest.raises(InputError, match="no such folder"):
+        open_predictions(tmp_path / "absent", None, SOURCE, MAP)
+    with pytest.raises(InputError, match="found no predictions"):
+        open_predictions(tmp_path, None, SOURCE, MAP)
+    np.savez(tmp_path / "k.npz", np.ones(1))
+    write_labels(tmp_path / "k.png", np.array([[0]]))
+    with pytest.raises(InputError, match="expected one kind"):
+        open_predictions(tmp_path, None, SOURCE, MAP)
+    with pytest.raises(InputError, match="give the map of that set"):
+        open_predictions(tmp_path, None, TARGET, MAP)
+
+
+@given(st.floats(0, 1, width=32), st.integers(1, 200))
+def test_widest_entropy_is_within_bounds(confidence, classes):
+    entropy = float(widest_entropy(np.array([confidence], np.float32), classes)[0])
+    assert -1e-6 <= entropy <= math.log(classes) + 1e-5
+    certain = float(widest_entropy(np.array([1], np.float32), classes)[0])
+    assert certain == 0
+
+
+@pytest.mark.skipif(not CAMVID.is_dir(), reason="shared data is not here")
+def test_shared_black_box():
+    city, camvid = load_class_set("cityscapes"), load_class_set("camvid")
+    mapping = load_class_map("cityscapes-to-camvid", city, camvid)
+    for split in ("train", "val"):
+        dataset = open_dataset(CAMVID / "images" / split)
+        found = open_predictions(CAMVID / "black_box", None, city, mapping).lookup(dataset.keys)
+        prediction = found.read(dataset.keys[0], Size(480, 352))
+        assert len(found) == len(found.confidences) == len(dataset)
+        assert prediction.labels.shape == (352, 480) and set(np.unique(prediction.labels)) <= set(range(11))
+        assert 0.3 < prediction.confidence.mean() < 1 and prediction.entropy > 0

@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crots.config import Size
+from crots.data.layouts import Dataset, Sample, open_dataset
+from crots.data.sizes import MOST_PIXELS, propose_size
+from crots.errors import InputError
+from crots.images import write_image
+
+CAMVID = Path(__file__).parents[2] / ".." / "shared" / "data" / "camvid"
+
+
+@pytest.mark.parametrize(
+    ("size", "multiple", "wanted"),
+    [
+        ((480, 360), 32, (480, 352)),
+        ((2048, 1024), 32, (1024, 512)),
+        ((1914, 1052), 32, (960, 544)),
+        ((1920, 1080), 32, (960, 544)),
+        ((512, 256), 32, (512, 256)),
+        ((480, 360), 1, (480, 360)),
+        ((360, 640), 32, (352, 640)),
+        ((20, 20), 32, (32, 32)),
+        ((10000, 100), 32, (7232, 64)),
+    ],
+)
+def test_proposals(size, multiple, wanted):
+    proposal, reason = propose_size([Size(*size)], multiple)
+    assert proposal == wanted
+    assert str(proposal) in reason
+
+
+@given(st.integers(1, 20000), st.integers(1, 20000), st.sampled_from([1, 8, 16, 32]))
+def test_limits(width, height, multiple):
+    proposal, _ = propose_size([Size(width, height)], multiple)
+    assert proposal.width % multiple == 0 and proposal.height % multiple == 0 and min(proposal) >= multiple
+    assert proposal.width < width + multiple and proposal.height < height + multiple, "no larger than by rounding"
+    if width <= 50 * height and height <= 50 * width:
+        assert proposal.width * proposal.height <= MOST_PIXELS
+
+
+def test_the_commonest_shape_wins_and_is_said():
+    sizes = [Size(640, 480)] * 3 + [Size(320, 240)] * 2 + [Size(1000, 200)] * 4
+    proposal, reason = propose_size(sizes)
+    assert proposal == (640, 480)
+    assert reason.startswith("working size 640x480: 5 of 9 images looked at")
+
+
+def test_only_fifty_headers_are_read_and_broken_ones_skipped(tmp_path):
+    write_image(tmp_path / "good.png", np.zeros((64, 96, 3), np.uint8))
+    (tmp_path / "bad.png").write_bytes(b"nothing")
+    samples = tuple(Sample(str(i), tmp_path / ("bad.png" if i == 0 else "good.png")) for i in range(1000))
+    proposal, reason = propose_size(Dataset(tmp_path, "folder", "", samples))
+    assert proposal == (96, 64)
+    assert "49 images" in reason
+
+
+def test_no_readable_image(tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"nothing")
+    with pytest.raises(InputError, match=r"bad\.png"):
+        propose_size(open_dataset(tmp_path))
+    with pytest.raises(InputError, match="no image"):
+        propose_size([])
+
+
+@pytest.mark.skipif(not CAMVID.is_dir(), reason="shared data is not here")
+def test_shared_camvid():
+    assert propose_size(open_dataset(CAMVID))[0] == (480, 352)
