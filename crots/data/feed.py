@@ -6,7 +6,7 @@ Decoding and resizing release Python's lock, so threads suffice; no processes to
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ Loaded = TypeVar("Loaded")
 
 def prefetch(
     items: Iterable[Item], load: Callable[[Item], Loaded], *, workers: int = 2, depth: int = 4
-) -> Iterator[Loaded]:
+) -> Generator[Loaded, None, None]:
     """Yields ``load(item)`` for each item, in order, while threads load the following ones.
 
     Close the iterator (or let it go) to stop early: what has not begun is dropped, what has begun is waited for.

@@ -15,7 +15,7 @@ from crots.data.layouts import Dataset, Encoding, Sample
 from crots.data.matching import some
 from crots.errors import InputError
 from crots.images import image_size, read_labels
-from crots.taxonomy import ClassSet, label_dtype
+from crots.taxonomy import ClassSet, label_dtype, unique_labels
 
 _LOOKED_AT = 16
 _WORDS = {"train": "train ids", "raw": "the data set's own ids", "colour": "colours", "synthia": "SYNTHIA's 16-bit ids"}
@@ -90,30 +90,47 @@ def detect_encoding(labels: Sequence[Path], classes: ClassSet) -> tuple[Encoding
         InputError: they fit the class set in no way, or a file is broken.
     """
     chosen = [labels[index] for index in np.unique(np.linspace(0, len(labels) - 1, _LOOKED_AT).astype(int))]
-    raws = [(path, read_labels(path)) for path in chosen]
-    if any(raw.ndim == 3 and not _is_grey(raw) for _, raw in raws):
-        for path in chosen:
+    raws = _readable(chosen)
+    if any(raw.ndim == 3 and not _is_grey(raw) for raw in raws.values()):
+        for path in raws:
             decode(path, "colour", classes)
-        return "colour", f"labels are {_WORDS['colour']}: {len(chosen)} files looked at"
-    ids = sorted(set().union(*(_ids(_plane(raw, path)) for path, raw in raws)))
-    encoding = _encoding_of_ids(ids, classes, chosen)
-    return encoding, f"labels are {_WORDS[encoding]}: {len(chosen)} files looked at hold {_ranges(ids)}"
+        return "colour", f"labels are {_WORDS['colour']}: {len(raws)} files looked at"
+    ids = {path: sorted(_ids(_plane(raw, path))) for path, raw in raws.items()}
+    encoding = _encoding_of_ids(ids, classes)
+    every = sorted(set().union(*ids.values()))
+    return encoding, f"labels are {_WORDS[encoding]}: {len(raws)} files looked at hold {_ranges(every)}"
 
 
-def _encoding_of_ids(ids: list[int], classes: ClassSet, chosen: list[Path]) -> Encoding:
-    fits_train = not _unknown(ids, _train_table(classes))
-    fits_raw = bool(classes.raw_ids) and not _unknown(ids, classes.raw_ids)
+def _readable(paths: Sequence[Path]) -> dict[Path, NDArray[Any]]:
+    """Reads what can be read; a broken file is reported when its own turn comes."""
+    raws, fault = {}, None
+    for path in paths:
+        try:
+            raws[path] = read_labels(path)
+        except InputError as error:
+            fault = error
+    if not raws and fault is not None:
+        raise fault
+    return raws
+
+
+def _encoding_of_ids(ids: dict[Path, list[int]], classes: ClassSet) -> Encoding:
+    train_table = _train_table(classes)
+    fits_train = not any(_unknown(found, train_table) for found in ids.values())
+    fits_raw = bool(classes.raw_ids) and not any(_unknown(found, classes.raw_ids) for found in ids.values())
     # Where both say the same of every class, the raw table knows the void ids besides.
     agree = all(classes.raw_ids.get(train) == train for train in range(len(classes)))
     if classes.raw_ids and (agree or (fits_raw and not fits_train)):
         return "raw"
-    if not fits_train and _palette_fits(chosen, classes):
+    if fits_train:
+        return "train"
+    if _palette_fits(list(ids), classes):
         return "colour"
-    if not fits_train and classes.raw_ids and not classes.lists_all_raw_ids:
+    if classes.raw_ids and not classes.lists_all_raw_ids:
         return "raw"
-    if not fits_train:
-        raise _unknown_ids(str(chosen[0].parent), _unknown(ids, _train_table(classes)), classes)
-    return "train"
+    table = {**train_table, **classes.raw_ids}
+    path, found = max(ids.items(), key=lambda item: len(_unknown(item[1], table)))
+    raise _unknown_ids(str(path), _unknown(found, table) or _unknown(found, train_table), classes)
 
 
 def _palette_fits(chosen: list[Path], classes: ClassSet) -> bool:
@@ -192,9 +209,7 @@ def _from_table(labels: NDArray[Any], table: dict[int, int], classes: ClassSet, 
 
 
 def _ids(labels: NDArray[Any]) -> set[int]:
-    if labels.dtype in (np.uint8, np.uint16):
-        return set(np.flatnonzero(np.bincount(labels.ravel())).tolist())
-    return set(np.unique(labels).tolist())
+    return set(unique_labels(labels).tolist())
 
 
 def _is_grey(labels: NDArray[Any]) -> bool:

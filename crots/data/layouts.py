@@ -22,7 +22,7 @@ from crots.taxonomy import ClassSet
 
 Encoding = Literal["auto", "train", "raw", "colour", "synthia"]
 ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
-_SPLITS = ("train", "val", "test", "train_extra", "trainval", "training", "validation", "testing")
+SPLITS = ("train", "val", "test", "train_extra", "trainval", "training", "validation", "testing")
 _LABEL_FOLDERS = ("labels", "label_ids", "annotations", "masks")
 _ENCODING_OF = {"_labelTrainIds": "train", "_labelIds": "raw", "_color": "colour"}
 _CAMVID_NAME = re.compile(r"(0001TP|0006R0|0016E5|Seq05VD)_f?\d+")
@@ -124,7 +124,7 @@ def _gta5(path: Path, split: str) -> Place | None:
 def _camvid(path: Path, split: str) -> Place | None:
     """``train`` and ``trainannot`` (SegNet), ``train`` and ``train_labels``, or ``images`` with CamVid's file names."""
     for suffix in ("annot", "_labels"):
-        pairs = [name for name in _SPLITS if (path / name).is_dir() and (path / (name + suffix)).is_dir()]
+        pairs = [name for name in SPLITS if (path / name).is_dir() and (path / (name + suffix)).is_dir()]
         if pairs and split not in pairs:
             raise InputError(f"{path}: found the splits {', '.join(pairs)}, expected {split}; give one of them")
         if pairs:
@@ -159,7 +159,7 @@ LAYOUTS: dict[str, Callable[[Path, str], Place | None]] = {
 def _images_and_labels(path: Path, split: str, encoding: Encoding) -> Place:
     images = path / "images"
     label_root = next((path / name for name in _LABEL_FOLDERS if (path / name).is_dir()), None)
-    splits = [name for name in _SPLITS if (images / name).is_dir()]
+    splits = [name for name in SPLITS if (images / name).is_dir()]
     if not splits:
         return Place(images, label_root, encoding=encoding)
     if split not in splits:

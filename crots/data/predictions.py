@@ -78,21 +78,23 @@ class PredictionSet:
             confidences = match(keys, self.confidences, what="confidence map", folder=self.confidence_folder)
         return dataclasses.replace(self, files=files, confidences=confidences)
 
-    def read(self, key: str, size: Size) -> Prediction:
+    def read(self, key: str, size: Size | None) -> Prediction:
         """Reads the prediction of an image.
 
         Args:
             key: one of those given to `lookup`, or the file's own.
-            size: working size of the result.
+            size: working size of the result; None keeps the file's.
 
         Raises:
             InputError: a broken file, ids or channels that are not the source's classes, or a confidence map of
                 another size than its labels.
         """
         if self.soft:
-            return _soft(_read_probabilities(self.files[key], self.class_map), self.class_map.target, size)
+            probabilities = _read_probabilities(self.files[key], self.class_map)
+            return _soft(probabilities, self.class_map.target, size or _size_of(probabilities))
         labels = _hard_labels(self.files[key], self.class_map)
         confidence = self._confidence(key, labels)
+        size = size or _size_of(labels)
         return _hard(resize_labels(labels, size), resize_confidence(confidence, size), self.class_map.target)
 
     def _confidence(self, key: str, labels: NDArray[Any]) -> NDArray[np.float32]:
@@ -141,6 +143,10 @@ def open_predictions(
     return PredictionSet(folder, soft, class_map, files, maps, confidence)
 
 
+def _size_of(array: NDArray[Any]) -> Size:
+    return Size(array.shape[-1], array.shape[-2])
+
+
 def _prediction_files(folder: Path) -> tuple[dict[str, Path], bool]:
     names = list_files(folder, {*LABEL_SUFFIXES, _SOFT})
     soft = [name for name in names if name.lower().endswith(_SOFT)]
@@ -183,9 +189,9 @@ def widest_entropy(confidence: NDArray[np.float32], classes: int) -> NDArray[np.
     """
     if classes < 2:
         return np.zeros_like(confidence)
-    top = np.clip(confidence, 1 / classes, 1).astype(np.float64)
+    top = np.clip(confidence, np.float32(1 / classes), np.float32(1))
     rest = 1 - top
-    spread = np.where(rest > 0, rest * np.log(np.maximum(rest, 1e-300) / (classes - 1)), 0)
+    spread = rest * np.log(np.maximum(rest, np.float32(1e-30)) / np.float32(classes - 1))
     return np.asarray(-(top * np.log(top) + spread), np.float32)
 
 
@@ -202,7 +208,7 @@ def _soft(probabilities: NDArray[np.float32], target: ClassSet, size: Size) -> P
 
 def _read_probabilities(path: Path, class_map: ClassMap) -> NDArray[np.float32]:
     """Reads (S, H, W) and sums what shares a target: (T + 1, H, W)."""
-    array, kind = _read_array(path)
+    array, kind = read_array(path)
     source = class_map.source
     if array.ndim != 3 or array.shape[0] != len(source) or array.size == 0:
         raise InputError(
@@ -218,7 +224,12 @@ def _read_probabilities(path: Path, class_map: ClassMap) -> NDArray[np.float32]:
     return np.asarray(np.einsum("shw,st->thw", values, class_map.matrix(), optimize=True), np.float32)
 
 
-def _read_array(path: Path) -> tuple[NDArray[Any], str]:
+def read_array(path: Path) -> tuple[NDArray[Any], str]:
+    """Reads the array of a soft prediction as it is stored, and its name.
+
+    Raises:
+        InputError: the file is missing, broken, or holds several arrays of other names.
+    """
     try:
         with np.load(path, allow_pickle=False) as file:
             names = list(file)

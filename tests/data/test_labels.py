@@ -111,6 +111,21 @@ def test_detection_looks_at_several_files(tmp_path):
     assert detect_encoding(paths, CITY)[0] == "raw"
 
 
+def test_detection_passes_over_broken_files(tmp_path):
+    broken = tmp_path / "a.png"
+    broken.write_bytes(b"nothing")
+    good = label(tmp_path / "b.png", [[33, 26]])
+    assert detect_encoding([broken, good], CITY)[0] == "raw"
+    with pytest.raises(InputError, match=r"a\.png: not an image"):
+        detect_encoding([broken], CITY)
+
+
+def test_detection_names_the_file_at_fault(tmp_path):
+    paths = [label(tmp_path / "a.png", [[33, 26]]), label(tmp_path / "b.png", [[33, 99]])]
+    with pytest.raises(InputError, match=r"b\.png: found the label ids 99,"):
+        detect_encoding(paths, CITY)
+
+
 def test_colours(tmp_path):
     labels = np.array([[0, 18, 255]], np.uint8)
     write_image(tmp_path / "c.png", CITY.colours(labels))

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crots.config import Size
+from crots.data.labels import read_truth
 from crots.data.layouts import open_dataset
 from crots.data.predictions import open_predictions, widest_entropy
 from crots.errors import InputError
@@ -192,3 +193,18 @@ def test_shared_black_box():
         assert len(found) == len(found.confidences) == len(dataset)
         assert prediction.labels.shape == (352, 480) and set(np.unique(prediction.labels)) <= set(range(11))
         assert 0.3 < prediction.confidence.mean() < 1 and prediction.entropy > 0
+
+
+@pytest.mark.skipif(not CAMVID.is_dir(), reason="shared data is not here")
+def test_shared_black_box_scores_what_is_known_of_it():
+    city, camvid = load_class_set("cityscapes"), load_class_set("camvid")
+    dataset = open_dataset(CAMVID, split="val", classes=camvid)
+    mapping = load_class_map("cityscapes-to-camvid", city, camvid)
+    found = open_predictions(CAMVID / "black_box", None, city, mapping).lookup(dataset.keys)
+    confusion = np.zeros((11, 11), np.int64)
+    for sample in dataset.samples:
+        truth, labels = read_truth(sample, dataset, camvid), found.read(sample.key, None).labels
+        valid = truth != camvid.ignore
+        confusion += np.bincount(truth[valid].astype(int) * 11 + labels[valid], minlength=121).reshape(11, 11)
+    right = np.diag(confusion)
+    assert (right / (confusion.sum(0) + confusion.sum(1) - right)).mean() == pytest.approx(0.593, abs=0.0005)

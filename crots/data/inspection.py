@@ -1,0 +1,335 @@
+"""What a folder, list file or prediction set is, how much there is of it, and everything that is wrong with it.
+
+This opens every file, label files too: it informs and changes nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crots.config import Size
+from crots.data.feed import prefetch
+from crots.data.labels import decode, resolve_encoding
+from crots.data.layouts import SPLITS, Dataset, Encoding, Sample, open_dataset
+from crots.data.matching import list_files, some
+from crots.data.predictions import PredictionSet, open_predictions, read_array
+from crots.data.sizes import propose_size
+from crots.errors import InputError
+from crots.images import LABEL_SUFFIXES, read_image, read_labels
+from crots.taxonomy import ClassSet, unique_labels
+
+Watch = Callable[[int, int], None]
+_LOOKED_AT = 8
+# Photographs, even grey ones, have more distinct values than this; label maps and masks have fewer.
+_MOST_IDS = 64
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """The result of `inspect`.
+
+    Attributes:
+        path: what was looked at.
+        kind: ``data set``, ``label maps``, ``predictions`` or ``image``.
+        summary: what it is, line by line.
+        counts: how many of what: ``images``, ``labels``, ``predictions``, ``unreadable`` ...
+        sizes: how many files of each size, ``480x360`` -> 101, commonest first.
+        pixels: share of the labelled pixels by class name (or id), 0..1.
+        problems: one line each, with the file's name; empty where all is well.
+    """
+
+    path: str
+    kind: str
+    summary: tuple[str, ...]
+    counts: Mapping[str, int]
+    sizes: Mapping[str, int]
+    pixels: Mapping[str, float] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns plain JSON data."""
+        return dataclasses.asdict(self)
+
+
+@dataclass
+class _Findings:
+    """What adds up while files are looked at."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    sizes: Counter[Size] = field(default_factory=Counter)
+    pixels: Counter[int] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+
+    def add_labels(self, labels: NDArray[Any]) -> None:
+        ids = unique_labels(labels)
+        counts = np.bincount(labels.ravel()) if ids.min() >= 0 else np.array([])
+        self.pixels.update({int(label): int(counts[label]) for label in ids if counts.size})
+
+    def shares(self, classes: ClassSet | None) -> dict[str, float]:
+        """Share by name; with a class set also of the classes that were never seen."""
+        if classes is None:
+            total = sum(self.pixels.values()) or 1
+            return {str(label): self.pixels[label] / total for label in sorted(self.pixels)}
+        total = sum(self.pixels[train] for train in range(len(classes))) or 1
+        return {name: self.pixels[train] / total for train, name in enumerate(classes.names)}
+
+    def result(self, path: Path, kind: str, summary: Sequence[str], classes: ClassSet | None) -> Inspection:
+        sizes = {str(size): count for size, count in self.sizes.most_common()}
+        shares = self.shares(classes) if self.pixels else {}
+        lines = [*summary]
+        if sizes:
+            lines.append("sizes: " + some([f"{size} ({count})" for size, count in sizes.items()], 5))
+        lines += _share_lines(shares, classes)
+        return Inspection(str(path), kind, tuple(lines), dict(self.counts), sizes, shares, tuple(self.problems))
+
+
+def _share_lines(shares: Mapping[str, float], classes: ClassSet | None) -> list[str]:
+    if not shares:
+        return []
+    ranked = sorted(shares, key=lambda name: -shares[name])
+    title = f"classes of {classes.name}" if classes is not None else "label ids"
+    seen = [f"{name} {shares[name]:.1%}" for name in ranked if shares[name] > 0]
+    unseen = [name for name in ranked if shares[name] == 0]
+    return [f"{title}: " + some(seen, 40)] + ([f"never seen: {some(unseen, 40)}"] if unseen else [])
+
+
+def inspect(
+    path: Path | str,
+    classes: ClassSet | None = None,
+    *,
+    labels: Path | str | None = None,
+    confidence: Path | str | None = None,
+    layout: str = "auto",
+    split: str | None = None,
+    encoding: Encoding = "auto",
+    workers: int = 2,
+    watch: Watch | None = None,
+) -> Inspection:
+    """Looks at everything in a folder, list file, image or prediction set.
+
+    Checkpoints are not for here: see `crots.nets.weights`.
+
+    Args:
+        path: what the user picked.
+        classes: the class set of its labels or predictions; without it ids are counted but not judged.
+        labels: label files of the images, where they lie elsewhere.
+        confidence: confidence maps of predictions.
+        layout: as for `open_dataset`.
+        split: one split; None looks at all that are there.
+        encoding: how label files store classes.
+        workers: threads that read files.
+        watch: told how many files of how many are done.
+
+    Raises:
+        InputError: there is nothing to look at.
+    """
+    path = Path(path).expanduser().absolute()
+    if path.is_dir() and labels is None and layout == "auto":
+        if (path / "label_ids").is_dir() or confidence is not None or list_files(path, {".npz"}):
+            return _predictions(path, confidence, classes, workers, watch)
+        if _holds_label_maps(path):
+            return _label_maps(path, classes, encoding, workers, watch)
+    datasets = _datasets(path, labels, layout, split, encoding, classes)
+    return _dataset(path, datasets, classes, workers, watch)
+
+
+def _holds_label_maps(path: Path) -> bool:
+    """Whether all files looked at hold few distinct values in one channel."""
+    names = list_files(path, LABEL_SUFFIXES)
+    if not names:
+        return False
+    readable = 0
+    for place in sorted({round(index * (len(names) - 1) / (_LOOKED_AT - 1)) for index in range(_LOOKED_AT)}):
+        try:
+            labels = read_labels(path / names[place])
+        except InputError:
+            continue
+        readable += 1
+        if labels.ndim != 2 or len(unique_labels(labels)) > _MOST_IDS:
+            return False
+    return readable > 0
+
+
+def _datasets(
+    path: Path, labels: Path | str | None, layout: str, split: str | None, encoding: Encoding, classes: ClassSet | None
+) -> list[Dataset]:
+    """Opens the data set's splits, each once."""
+    found: dict[Path, Dataset] = {}
+    fault: InputError | None = None
+    for name in SPLITS if split is None else (split,):
+        try:
+            dataset = open_dataset(path, layout=layout, split=name, labels=labels, encoding=encoding, classes=classes)
+        except InputError as error:
+            fault = fault or error
+            continue
+        found.setdefault(dataset.root, dataset)
+    if not found and fault is not None:
+        raise fault
+    return list(found.values())
+
+
+def _dataset(
+    path: Path, datasets: list[Dataset], classes: ClassSet | None, workers: int, watch: Watch | None
+) -> Inspection:
+    findings, summary = _Findings(), []
+    total = sum(len(dataset) for dataset in datasets)
+    for dataset in datasets:
+        dataset, faults = _resolved(dataset, classes)
+        findings.problems += faults
+        where = f", split {dataset.split}" if dataset.split else ""
+        summary.append(f"{dataset.layout} layout{where}: {len(dataset)} images, {dataset.labelled} with labels")
+        summary += dataset.notes
+        if 0 < dataset.labelled < len(dataset):
+            lacking = [sample.key for sample in dataset.samples if sample.label is None]
+            findings.problems.append(f"{dataset.root}: {len(lacking)} images have no label ({some(lacking)})")
+        _look_at_samples(dataset, classes, findings, workers, lambda: _tell(watch, findings.counts["images"], total))
+    if findings.sizes:
+        summary.append(propose_size(list(findings.sizes.elements()))[1])
+    kind = "image" if datasets[0].layout == "image" else "data set"
+    return findings.result(path, kind, summary, classes)
+
+
+def _resolved(dataset: Dataset, classes: ClassSet | None) -> tuple[Dataset, list[str]]:
+    if classes is None:
+        return dataset, []
+    try:
+        return resolve_encoding(dataset, classes), []
+    except InputError as error:
+        # Judge them by what fits most files, so that the others are named one by one.
+        return dataclasses.replace(dataset, encoding=_likeliest(dataset, classes)), [str(error)]
+
+
+def _likeliest(dataset: Dataset, classes: ClassSet) -> Encoding:
+    samples = [sample for sample in dataset.samples if sample.label is not None][:_LOOKED_AT]
+    encodings: tuple[Encoding, ...] = ("train", "raw", "colour")
+    trials = [dataclasses.replace(dataset, encoding=encoding) for encoding in encodings]
+    best = max(trials, key=lambda trial: sum(not _labels(sample, trial, classes)[1] for sample in samples))
+    return best.encoding
+
+
+def _tell(watch: Watch | None, done: int, total: int) -> None:
+    if watch is not None:
+        watch(done, total)
+
+
+def _look_at_samples(
+    dataset: Dataset, classes: ClassSet | None, findings: _Findings, workers: int, told: Callable[[], None]
+) -> None:
+    def load(sample: Sample) -> tuple[Size | None, NDArray[Any] | None, list[str]]:
+        size, size_faults = _size(sample.image)
+        labels, label_faults = _labels(sample, dataset, classes)
+        if size is not None and labels is not None and labels.shape[:2] != (size.height, size.width):
+            label_faults.append(f"{sample.label}: is {labels.shape[1]}x{labels.shape[0]}, but its image is {size}")
+        return size, labels, size_faults + label_faults
+
+    for size, labels, faults in prefetch(dataset.samples, load, workers=workers):
+        findings.counts["images"] += 1
+        findings.problems += faults
+        if size is None:
+            findings.counts["unreadable"] += 1
+        else:
+            findings.sizes[size] += 1
+        if labels is not None:
+            findings.counts["labels"] += 1
+            if labels.ndim == 2:
+                findings.add_labels(labels)
+        told()
+
+
+def _size(image: Path) -> tuple[Size | None, list[str]]:
+    try:
+        height, width, _ = read_image(image).shape
+    except InputError as error:
+        return None, [str(error)]
+    return Size(width, height), []
+
+
+def _labels(sample: Sample, dataset: Dataset, classes: ClassSet | None) -> tuple[NDArray[Any] | None, list[str]]:
+    if sample.label is None:
+        return None, []
+    try:
+        if classes is None:
+            return read_labels(sample.label), []
+        return decode(sample.label, dataset.encoding, classes), []
+    except InputError as error:
+        return None, [str(error)]
+
+
+def _label_maps(
+    path: Path, classes: ClassSet | None, encoding: Encoding, workers: int, watch: Watch | None
+) -> Inspection:
+    files = [path / name for name in list_files(path, LABEL_SUFFIXES)]
+    samples = tuple(Sample(str(file.relative_to(path)), file, file) for file in files)
+    dataset, faults = _resolved(Dataset(path, "folder", "", samples, encoding), classes)
+    findings = _Findings(problems=faults)
+    for labels, more in prefetch(samples, lambda sample: _labels(sample, dataset, classes), workers=workers):
+        findings.counts["files"] += 1
+        findings.problems += more
+        if labels is None:
+            findings.counts["unreadable"] += 1
+        else:
+            findings.sizes[Size(labels.shape[1], labels.shape[0])] += 1
+            findings.add_labels(labels)
+        _tell(watch, findings.counts["files"], len(files))
+    summary = [f"label maps or hard predictions: {len(files)} index images", *dataset.notes]
+    return findings.result(path, "label maps", summary, classes)
+
+
+def _predictions(
+    path: Path, confidence: Path | str | None, classes: ClassSet | None, workers: int, watch: Watch | None
+) -> Inspection:
+    named = classes if classes is not None else _unnamed(path)
+    found = open_predictions(path, confidence, named)
+    findings, keys = _Findings(), sorted(found.files)
+    if found.confidence_folder is not None:
+        found, keys = _with_confidence(found, keys, findings)
+    trust = 0.0
+    for labels, mean, fault in prefetch(keys, lambda key: _prediction(found, key), workers=workers):
+        findings.counts["predictions"] += 1
+        if labels is None:
+            findings.counts["unreadable"] += 1
+            findings.problems.append(fault)
+        else:
+            trust += mean
+            findings.sizes[Size(labels.shape[1], labels.shape[0])] += 1
+            findings.add_labels(labels)
+        _tell(watch, findings.counts["predictions"], len(keys))
+    sort = "soft .npz" if found.soft else "hard labels" + (" with confidence" if found.confidences else "")
+    summary = [f"predictions: {len(keys)} images, {sort}"]
+    if findings.sizes and (found.soft or found.confidences):
+        summary.append(f"mean confidence {trust / findings.sizes.total():.1%}")
+    return findings.result(path, "predictions", summary, classes)
+
+
+def _unnamed(path: Path) -> ClassSet:
+    """A set of numbered classes for predictions of which nobody said what they are."""
+    soft = list_files(path, {".npz"})
+    count = 255
+    if soft:
+        shape = read_array(path / soft[0])[0].shape
+        count = shape[0] if len(shape) == 3 else 1
+    return ClassSet.from_dict({"name": "unnamed", "names": [str(index) for index in range(count)]})
+
+
+def _with_confidence(found: PredictionSet, keys: list[str], findings: _Findings) -> tuple[PredictionSet, list[str]]:
+    try:
+        return found.lookup(keys), keys
+    except InputError as error:
+        findings.problems.append(str(error))
+        return dataclasses.replace(found, confidences={}), keys
+
+
+def _prediction(found: PredictionSet, key: str) -> tuple[NDArray[Any] | None, float, str]:
+    try:
+        prediction = found.read(key, None)
+    except InputError as error:
+        return None, 0.0, str(error)
+    return prediction.labels, float(prediction.confidence.mean()), ""

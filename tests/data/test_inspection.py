@@ -1,0 +1,133 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crots.data.inspection import inspect
+from crots.errors import InputError
+from crots.images import write_confidence, write_image, write_labels
+from crots.taxonomy import ClassSet, load_class_set
+
+CAMVID = Path(__file__).parents[2] / ".." / "shared" / "data" / "camvid"
+CLASSES = ClassSet.from_dict({"name": "three", "names": ["a", "b", "c"]})
+PHOTO = np.random.default_rng(0).integers(0, 256, (32, 64, 3), np.uint8)
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """Two splits of three images, labels for one of them."""
+    for split in ("train", "val"):
+        for name in "abc":
+            write_image(tmp_path / "images" / split / f"{name}.png", PHOTO)
+    for name in "abc":
+        labels = np.zeros((32, 64), np.uint8)
+        labels[:, 32:] = 1
+        labels[:16] = 255
+        write_labels(tmp_path / "labels" / "val" / f"{name}.png", labels)
+    return tmp_path
+
+
+def test_a_sound_data_set(dataset):
+    seen = []
+    found = inspect(dataset, CLASSES, watch=lambda done, total: seen.append((done, total)))
+    assert found.kind == "data set"
+    assert found.counts == {"images": 6, "labels": 3}
+    assert found.sizes == {"64x32": 6}
+    assert found.pixels == {"a": 0.5, "b": 0.5, "c": 0}
+    assert found.problems == ()
+    assert seen == [(done, 6) for done in range(1, 7)]
+    text = "\n".join(found.summary)
+    for words in ("split train: 3 images, 0 with labels", "split val: 3 images, 3 with labels", "never seen: c"):
+        assert words in text
+    assert json.loads(json.dumps(found.to_dict()))["counts"] == {"images": 6, "labels": 3}
+    assert inspect(dataset, CLASSES, split="val").counts["images"] == 3
+
+
+def test_every_problem_is_named(dataset):
+    broken = dataset / "images" / "train" / "b.png"
+    broken.write_bytes(broken.read_bytes()[:200])
+    write_labels(dataset / "labels" / "val" / "a.png", np.zeros((2, 2), np.uint8))
+    write_labels(dataset / "labels" / "val" / "b.png", np.full((32, 64), 9, np.uint8))
+    (dataset / "labels" / "val" / "c.png").unlink()
+    found = inspect(dataset, CLASSES)
+    assert found.counts["unreadable"] == 1
+    for words in (
+        f"{broken}: broken or truncated",
+        "a.png: is 2x2, but its image is 64x32",
+        "b.png: found the label ids 9, which class set three does not know",
+        "1 images have no label (c)",
+    ):
+        assert any(words in problem for problem in found.problems), (words, found.problems)
+
+
+def test_one_faulty_label_does_not_put_the_others_in_doubt(dataset):
+    for name, value in {"a": 7, "b": 33, "c": 26}.items():
+        write_labels(dataset / "labels" / "val" / f"{name}.png", np.full((32, 64), value, np.uint8))
+    assert inspect(dataset, load_class_set("cityscapes")).problems == ()
+    write_labels(dataset / "labels" / "val" / "b.png", np.full((32, 64), 77, np.uint8))
+    problems = inspect(dataset, load_class_set("cityscapes")).problems
+    assert problems and all("b.png: found the label ids 77" in problem for problem in problems)
+
+
+def test_without_a_class_set_ids_are_counted(dataset):
+    assert inspect(dataset).pixels == {"0": 0.25, "1": 0.25, "255": 0.5}
+
+
+def test_label_maps(dataset):
+    found = inspect(dataset / "labels", CLASSES)
+    assert (found.kind, found.counts) == ("label maps", {"files": 3})
+    write_labels(dataset / "labels" / "val" / "b.png", np.full((32, 64), 9, np.uint8))
+    assert any("b.png" in problem for problem in inspect(dataset / "labels", CLASSES).problems)
+
+
+def test_grey_photographs_are_no_label_maps(tmp_path):
+    write_image(tmp_path / "a.png", PHOTO[..., 0])
+    assert inspect(tmp_path).kind == "data set"
+
+
+@pytest.mark.parametrize("classes", [CLASSES, None])
+def test_hard_predictions(tmp_path, classes):
+    write_labels(tmp_path / "label_ids" / "a.png", np.array([[0, 1]]))
+    write_labels(tmp_path / "label_ids" / "b.png", np.array([[0, 2]]))
+    write_confidence(tmp_path / "confidence" / "a.png", np.ones((1, 2)))
+    write_confidence(tmp_path / "confidence" / "b.png", np.zeros((1, 2)))
+    found = inspect(tmp_path, classes)
+    assert (found.kind, found.counts, found.problems) == ("predictions", {"predictions": 2}, ())
+    assert "mean confidence 50.0%" in found.summary
+    (tmp_path / "confidence" / "b.png").unlink()
+    assert "no confidence map for 1 of 2" in inspect(tmp_path, classes).problems[0]
+
+
+@pytest.mark.parametrize("classes", [CLASSES, None])
+def test_soft_predictions(tmp_path, classes):
+    np.savez(tmp_path / "a.npz", probabilities=np.full((3, 2, 2), 1 / 3, np.float32))
+    np.savez(tmp_path / "b.npz", probabilities=np.full((4, 2, 2), 1 / 4, np.float32))
+    found = inspect(tmp_path, classes)
+    assert found.counts == {"predictions": 2, "unreadable": 1}
+    assert "shape (4, 2, 2), expected (3, height, width)" in found.problems[0]
+
+
+def test_foreign_ids_in_predictions(tmp_path):
+    write_labels(tmp_path / "label_ids" / "a.png", np.array([[0, 7]]))
+    assert "class ids 7, expected 0 to 2" in inspect(tmp_path, CLASSES).problems[0]
+
+
+def test_one_image_and_a_list(tmp_path):
+    write_image(tmp_path / "a.png", PHOTO)
+    assert inspect(tmp_path / "a.png").kind == "image"
+    (tmp_path / "list.txt").write_text("a.png\n")
+    assert inspect(tmp_path / "list.txt").counts == {"images": 1}
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(InputError, match="found no images"):
+        inspect(tmp_path)
+    with pytest.raises(InputError, match="no such file or folder"):
+        inspect(tmp_path / "absent")
+
+
+@pytest.mark.skipif(not CAMVID.is_dir(), reason="shared data is not here")
+def test_shared_camvid():
+    found = inspect(CAMVID, load_class_set("camvid"), split="val")
+    assert (found.counts, found.sizes, found.problems) == ({"images": 101, "labels": 101}, {"480x360": 101}, ())
