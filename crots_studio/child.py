@@ -1,0 +1,214 @@
+"""A run in a process of its own: the same command line, which outlives the window and a fault of the graphics driver.
+
+The child writes its events to the project's stream, and the window follows that file; so a run that was started in a
+terminal, or by a window that is gone, is shown in the same way.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from crots.errors import InputError
+from crots.eventlog import running
+from crots.events import Event, StageFinished, from_json
+from crots.files import make_folder, write_json
+from crots.project import Project, read_json
+from crots_studio.background import RunEnd, RunRequest, log_tail, process_memory
+
+_POLL = 0.1
+# A process group of its own hears no Ctrl-C on Windows.
+_STOP_SIGNAL: int = getattr(signal, "CTRL_BREAK_EVENT", signal.SIGINT)
+
+
+def command_line(project: Project, request: RunRequest) -> list[str]:
+    """Returns the command that does the same in a terminal."""
+    command = ["crots", "run", str(project.folder)]
+    if request.only:
+        command += ["--only", request.only]
+    if request.until:
+        command += ["--until", request.until]
+    return command
+
+
+class EventTail:
+    """Reads what is appended to a stream of events; where the file was rewritten, what is newer than the last event."""
+
+    def __init__(self, path: Path, *, after: float) -> None:
+        self._path, self._latest = path, after
+        self._file_id: tuple[int, int] | None = None
+        self._offset = 0
+
+    def read(self) -> list[Event]:
+        """Returns the events since the last call."""
+        try:
+            status = self._path.stat()
+            if (status.st_dev, status.st_ino) != self._file_id or status.st_size < self._offset:
+                self._file_id, self._offset = (status.st_dev, status.st_ino), 0
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                content = file.read()
+        except OSError:
+            return []
+        # The last line may be half written.
+        whole = content[: content.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        return self._fresh(whole)
+
+    def _fresh(self, content: bytes) -> list[Event]:
+        found: list[Event] = []
+        for line in content.decode("utf-8", "replace").splitlines():
+            try:
+                event = from_json(line)
+            except InputError:
+                continue
+            if event.time > self._latest:
+                found.append(event)
+        if found:
+            self._latest = found[-1].time
+        return found
+
+
+class ChildRun:
+    """A run in another process, started here or found going on.
+
+    Args:
+        project: its folder's ``events.jsonl`` is followed.
+        request: what to run; None attaches to the run that goes on.
+        after: time of the last event that the window knows.
+    """
+
+    detached = True
+
+    def __init__(self, project: Project, request: RunRequest | None, *, after: float = 0.0) -> None:
+        self._project, self._request = project, request
+        self._tail = EventTail(project.events_path, after=after)
+        self._buffer: deque[Event] = deque()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pid: int | None = None
+        self._last: StageFinished | None = None
+        self._end: RunEnd | None = None
+
+    @property
+    def log_path(self) -> Path:
+        """What the child prints."""
+        return self._project.folder / "studio" / "run.log"
+
+    def start(self) -> None:
+        """Starts the process, or attaches to the one that goes on."""
+        if self._request is None:
+            self._pid = remembered_pid(self._project)
+        else:
+            self._pid = self._spawn(self._request)
+        threading.Thread(target=self._follow, name="crots-child", daemon=True).start()
+
+    def _spawn(self, request: RunRequest) -> int:
+        make_folder(self.log_path.parent)
+        command = [sys.executable, "-m", *command_line(self._project, request), "--events", os.devnull]
+        with self.log_path.open("wb") as log:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, **_detachment()
+            )
+        remember_pid(self._project, self._process.pid)
+        return self._process.pid
+
+    def _follow(self) -> None:
+        while self._alive():
+            self._take(self._tail.read())
+            time.sleep(_POLL)
+        self._take(self._tail.read())
+        self._end = self._ending()
+
+    def _take(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, StageFinished):
+                self._last = event
+        self._buffer.extend(events)
+
+    def _alive(self) -> bool:
+        if self._process is not None:
+            return self._process.poll() is None
+        return running(self._project.lock_path)
+
+    def _ending(self) -> RunEnd:
+        code = self._process.returncode if self._process is not None else 0
+        if self._last is not None and (code in (0, 130) or self._last.outcome != "completed"):
+            return RunEnd(self._last.outcome, self._last.stage, self._last.message, self._last.detail)
+        if code == 0:
+            return RunEnd("completed", message="there was nothing left to do")
+        tail = log_tail(self.log_path)
+        # The last line of what it printed says why, be it our own message or a traceback's end.
+        words = tail.strip().splitlines()[-1] if tail.strip() else "it printed nothing"
+        return RunEnd("failed", message=f"the run's process ended with code {code}: {words}", detail=tail)
+
+    def stop(self) -> None:
+        """Ends the run after the current step."""
+        self.resume()
+        if (process := self._psutil()) is not None:
+            process.send_signal(_STOP_SIGNAL)
+
+    def pause(self) -> None:
+        """Halts the process where it is."""
+        if (process := self._psutil()) is not None:
+            process.suspend()
+
+    def resume(self) -> None:
+        """Lets the process go on."""
+        if (process := self._psutil()) is not None:
+            process.resume()
+
+    def _psutil(self) -> psutil.Process | None:
+        try:
+            return psutil.Process(self._pid) if self._pid and self._end is None else None
+        except psutil.Error:
+            return None
+
+    @property
+    def controllable(self) -> bool:
+        """Whether its process is known, so that it can be stopped from here."""
+        return self._psutil() is not None
+
+    def drain(self) -> list[Event]:
+        """Takes the events so far."""
+        return [self._buffer.popleft() for _ in range(len(self._buffer))]
+
+    def memory(self) -> int:
+        """Resident memory of the other process."""
+        return process_memory(self._pid) if self._pid else 0
+
+    @property
+    def end(self) -> RunEnd | None:
+        """How it ended, None while it goes on."""
+        return self._end
+
+
+def _detachment() -> dict[str, Any]:
+    """What lets a child outlive the window and keeps a terminal's Ctrl-C from it."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+    return {"start_new_session": True}
+
+
+def remember_pid(project: Project, pid: int) -> None:
+    """Notes the process of a run, for a later window."""
+    write_json(project.folder / "studio" / "run.json", {"pid": pid, "started": psutil.Process(pid).create_time()})
+
+
+def remembered_pid(project: Project) -> int | None:
+    """Returns the process of the run that goes on, None where it was not started by a studio."""
+    noted = read_json(project.folder / "studio" / "run.json")
+    try:
+        if noted and abs(psutil.Process(noted["pid"]).create_time() - noted["started"]) < 1:
+            return int(noted["pid"])
+    except (psutil.Error, KeyError, TypeError, ValueError):
+        pass
+    return None

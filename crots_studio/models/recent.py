@@ -1,0 +1,41 @@
+"""The list of projects opened lately."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+MOST = 12
+
+
+@dataclass(frozen=True)
+class RecentProject:
+    """A row of the list; ``present`` is False where the folder is gone."""
+
+    path: Path
+    present: bool
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.path.name or str(self.path)
+
+
+class Recent:
+    """Folders, the latest first."""
+
+    def __init__(self, paths: Iterable[str] = ()) -> None:
+        self.paths: list[str] = list(dict.fromkeys(paths))[:MOST]
+
+    def opened(self, folder: Path) -> Recent:
+        """Returns the list with a folder at its head."""
+        return Recent([str(folder), *(path for path in self.paths if path != str(folder))])
+
+    def without(self, folder: Path) -> Recent:
+        """Returns the list without a folder."""
+        return Recent(path for path in self.paths if path != str(folder))
+
+    def rows(self, config_name: str = "crots.toml") -> list[RecentProject]:
+        """Looks on the disk which projects are still there."""
+        return [RecentProject(Path(path), (Path(path) / config_name).is_file()) for path in self.paths]

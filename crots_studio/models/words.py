@@ -1,0 +1,73 @@
+"""Names and numbers as people read them."""
+
+from __future__ import annotations
+
+_TITLES = {
+    "target": "Target images",
+    "source": "Source",
+    "pseudo-label": "Pseudo-labels",
+    "baseline": "Baseline",
+    "mine": "Hard patches",
+    "evaluate": "Evaluation",
+    "export": "Export",
+}
+_SECTIONS = {
+    "data": "Images",
+    "task": "Classes",
+    "source": "Source",
+    "student": "Student",
+    "runtime": "Device and speed",
+    "pseudo_label": "Pseudo-labels",
+    "mine": "Hard patches",
+    "baseline": "Baseline",
+    "adapt": "Adaptation",
+    "evaluate": "Evaluation",
+    "export": "Export",
+}
+
+
+def stage_title(key: str) -> str:
+    """Returns what a stage is called: ``adapt-2`` is ``Adapt round 2``."""
+    if key.startswith("adapt-"):
+        return f"Adapt round {key.removeprefix('adapt-')}"
+    return _TITLES.get(key, key.replace("-", " ").capitalize())
+
+
+def section_title(name: str) -> str:
+    """Returns what a section of the options is called."""
+    return _SECTIONS.get(name, name.replace("_", " ").capitalize())
+
+
+def section_of(key: str) -> str:
+    """Returns the section of the options that a stage has: ``adapt-2`` has ``adapt``."""
+    if key.startswith("adapt-"):
+        return "adapt"
+    return {"target": "data", "pseudo-label": "pseudo_label"}.get(key, key.replace("-", "_"))
+
+
+def option_title(name: str) -> str:
+    """``learning_rate`` is ``Learning rate``."""
+    return name.replace("_", " ").capitalize()
+
+
+def duration(seconds: float) -> str:
+    """``42 s``, ``3 min 20 s``, ``28 min``, ``2 h 05 min``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def byte_count(count: float) -> str:
+    """``640 MB``, ``3.1 GB``."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 image``, ``2975 images``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,1 @@
+"""One widget, one file, one purpose; none knows training."""

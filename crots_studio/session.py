@@ -1,0 +1,345 @@
+"""The open project, its events and its run: what all panels share.
+
+Panels connect to its signals and never to each other.
+
+Slow work goes through `Session.in_background`; whatever it brings is handed over on the window's thread.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
+from shiboken6 import isValid
+
+from crots.eventlog import running
+from crots.events import Event, StageFinished, StageStarted
+from crots.project import Project, ProjectConfig, StageStatus
+from crots.runner import discard
+from crots_studio import theme
+from crots_studio.background import EventSource, Run, RunEnd, RunRequest, project_events
+from crots_studio.child import ChildRun
+from crots_studio.models.history import History
+from crots_studio.models.run_state import RunState
+from crots_studio.pool import Pool
+from crots_studio.settings import Settings
+from crots_studio.worker import ThreadRun
+
+T = TypeVar("T")
+SourceMaker = Callable[[Project, RunRequest], EventSource]
+
+# Redrawing on every event would cost the training a third of its speed; eight times a second costs nothing.
+DRAIN_MS = 125
+_LOOK_FOR_RUNS_MS = 2000
+
+
+class Session(QObject):
+    """What the window is about.
+
+    Signals (all on the window's thread):
+        project_changed(): another project, or the same one read anew; `project` and `history` are both ready.
+        config_changed(): an option of the project changed.
+        events_arrived(list[Event]): new events, already in `history`; at most eight times a second.
+        status_changed(list[StageStatus]): the stages' states, after a change of options, files or the run.
+        busy_changed(bool): a run began or ended.
+        run_changed(): `run_state` changed.
+        run_ended(RunEnd): how it ended.
+        theme_changed(bool): dark or not.
+        problem(str): something that the user should read and that has no better place.
+    """
+
+    project_changed = Signal()
+    config_changed = Signal()
+    events_arrived = Signal(list)
+    status_changed = Signal(list)
+    busy_changed = Signal(bool)
+    run_changed = Signal()
+    run_ended = Signal(object)
+    theme_changed = Signal(bool)
+    problem = Signal(str)
+    _delivered = Signal(object)
+
+    def __init__(self, settings: Settings | None = None, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.settings = settings or Settings()
+        self.project: Project | None = None
+        self.history = History()
+        self.status: list[StageStatus] = []
+        self.run_state = RunState()
+        self.make_source: SourceMaker = project_events
+        self._run: Run | None = None
+        self._pool = Pool()
+        self._saver = Pool(threads=1)
+        self._closed = False
+        self._delivered.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
+        self._drain_timer = self._timer(DRAIN_MS, self._drain)
+        self._look_timer = self._timer(_LOOK_FOR_RUNS_MS, self._look_for_run)
+
+    def _timer(self, interval: int, slot: Callable[[], None]) -> QTimer:
+        timer = QTimer(self)
+        timer.setInterval(interval)
+        timer.timeout.connect(slot)
+        return timer
+
+    # Work beside the window.
+
+    def in_background(
+        self,
+        work: Callable[[], T],
+        done: Callable[[T], None],
+        failed: Callable[[Exception], None] | None = None,
+        *,
+        token: str | None = None,
+    ) -> None:
+        """Works on another thread and hands the result over on the window's.
+
+        Args:
+            work: must not touch widgets; torch is imported here or nowhere.
+            done: gets the result; not called when its widget is gone.
+            failed: gets the exception; None reports it as a `problem`.
+            token: of requests with the same token only the latest is answered.
+        """
+        number = self._pool.number(token)
+
+        def hand_over(target: Callable[[Any], None]) -> Callable[[Any], None]:
+            def emit(result: Any) -> None:
+                if not self._closed and isValid(self):
+                    self._delivered.emit((target, result, token, number))
+
+            return emit
+
+        self._pool.submit(work, hand_over(done), hand_over(failed or self._report), token, number)
+
+    @Slot(object)
+    def _deliver(self, delivery: tuple[Callable[[Any], None], Any, str | None, int]) -> None:
+        target, result, token, number = delivery
+        owner = getattr(target, "__self__", None)
+        gone = isinstance(owner, QObject) and not isValid(owner)
+        if not (self._closed or gone or self._pool.superseded(token, number)):
+            target(result)
+
+    def _report(self, error: Exception) -> None:
+        self.problem.emit(str(error) or type(error).__name__)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is being worked on in the background."""
+        return self._pool.idle and self._saver.idle
+
+    # The project.
+
+    def open_project(self, folder: Path | str, failed: Callable[[Exception], None] | None = None) -> None:
+        """Opens a project and reads its events; `project_changed` says when it is there."""
+        path = Path(folder)
+
+        def read() -> tuple[Project, History, list[StageStatus], bool]:
+            project = Project.open(path)
+            going_on = running(project.lock_path)
+            return project, History.read(project.events_path), project.status(), going_on
+
+        self.in_background(read, self._opened, failed, token="open project")
+
+    def _opened(self, found: tuple[Project, History, list[StageStatus], bool]) -> None:
+        self.project, self.history, self.status, going_on = found
+        self.settings.recent = self.settings.recent.opened(self.project.folder)
+        self.project_changed.emit()
+        self.status_changed.emit(self.status)
+        self._look_timer.start()
+        if going_on:
+            self._attach()
+
+    def close_project(self) -> None:
+        """Goes back to no project; only while nothing runs here."""
+        self.project, self.history, self.status = None, History(), []
+        self._look_timer.stop()
+        self.project_changed.emit()
+        self.status_changed.emit([])
+
+    def save_config(self, config: ProjectConfig) -> None:
+        """Takes over new options, writes them to disk and asks anew what is stale."""
+        if self.project is None or config == self.project.config:
+            return
+        self.project.config = config
+        snapshot = Project(self.project.folder, config)
+        self._saver.submit(snapshot.save, lambda _: None, self._save_failed)
+        self.config_changed.emit()
+        self.refresh_status()
+
+    def _save_failed(self, error: Exception) -> None:
+        self._delivered.emit((self._report, error, None, 0))
+
+    def refresh_status(self) -> None:
+        """Asks anew for the stages' states; `status_changed` brings them."""
+        if self.project is None:
+            return
+        snapshot = Project(self.project.folder, self.project.config)
+        self.in_background(snapshot.status, self._status_found, token="status")
+
+    def _status_found(self, found: list[StageStatus]) -> None:
+        self.status = found
+        self.status_changed.emit(found)
+
+    # The run.
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run goes on in this window, or is followed by it."""
+        return self._run is not None
+
+    @property
+    def detached(self) -> bool:
+        """Whether the run goes on in another process."""
+        return self._run is not None and self._run.detached
+
+    def start_run(self, request: RunRequest | None = None, *, in_child: bool | None = None) -> None:
+        """Runs one stage, or all that remain, in a thread or (by the settings) in a child process."""
+        if self.project is None or self.busy:
+            return
+        request = request or RunRequest()
+        child = self.settings.in_child if in_child is None else in_child
+        if child:
+            self._when_saved(lambda: self._begin(self._child(request)))
+        else:
+            self._begin(ThreadRun(self.make_source(self.project, request)))
+
+    def _child(self, request: RunRequest | None) -> ChildRun:
+        assert self.project is not None
+        return ChildRun(self.project, request, after=self.history.latest)
+
+    def _when_saved(self, act: Callable[[], None]) -> None:
+        """Acts after the options are on disk, where a child process reads them."""
+        self._saver.submit(lambda: None, lambda _: self._delivered.emit((lambda _: act(), None, None, 0)), print)
+
+    def _begin(self, run: Run) -> None:
+        if self.busy:
+            return
+        self._run = run
+        self.run_state.begin(detached=run.detached)
+        try:
+            run.start()
+        except OSError as error:
+            self._run = None
+            self.run_state.running = False
+            self.problem.emit(f"the run's process could not be started: {error}")
+            return
+        self._drain_timer.start()
+        self.busy_changed.emit(True)
+        self.run_changed.emit()
+
+    def _attach(self) -> None:
+        if not self.busy and self.project is not None:
+            self._begin(self._child(None))
+            self.run_state.add(self.history.opening(self.history.current))
+            self.run_changed.emit()
+
+    def _look_for_run(self) -> None:
+        """Notices a run that was started in a terminal."""
+        if self.project is None or self.busy:
+            return
+        path, lock = self.project.events_path, self.project.lock_path
+        latest = self.history.latest
+
+        def look() -> bool:
+            return path.exists() and path.stat().st_mtime > latest and running(lock)
+
+        self.in_background(look, lambda found: self._attach() if found else None, token="look for run")
+
+    def pause(self) -> None:
+        """Halts the run after the current step."""
+        if self._run is not None:
+            self._run.pause()
+            self.run_state.paused = True
+            self.run_changed.emit()
+
+    def resume(self) -> None:
+        """Lets a halted run go on."""
+        if self._run is not None:
+            self._run.resume()
+            self.run_state.paused = False
+            self.run_state.interrupt_clock()
+            self.run_changed.emit()
+
+    def stop(self, *, discard: bool = False) -> None:
+        """Ends the run after the current step; keeps what it did, or throws the unfinished stage away."""
+        if self._run is not None:
+            self._run.stop()
+            self.run_state.paused, self.run_state.stopping = False, True
+            self.run_state.discarding = discard
+            self.run_changed.emit()
+
+    def run_memory(self) -> int:
+        """Host memory of the run's process in bytes, 0 where there is none."""
+        return self._run.memory() if self._run is not None else 0
+
+    def _drain(self) -> None:
+        if self._run is None:
+            self._drain_timer.stop()
+            return
+        # Asked before draining, so that nothing can come after the last drain.
+        end = self._run.end
+        events = self._run.drain()
+        if events:
+            self._take(events)
+        if end is not None:
+            self._finish(end)
+
+    def _take(self, events: list[Event]) -> None:
+        self.history.add(events)
+        self.run_state.add(events)
+        self.events_arrived.emit(events)
+        self.run_changed.emit()
+        if any(isinstance(event, (StageStarted, StageFinished)) for event in events):
+            self.refresh_status()
+
+    def _finish(self, end: RunEnd) -> None:
+        self._run = None
+        self._drain_timer.stop()
+        state = self.run_state
+        state.running = state.paused = state.stopping = False
+        if state.discarding and end.outcome == "cancelled" and end.stage:
+            self._discard(end.stage)
+        else:
+            self.refresh_status()
+        self.busy_changed.emit(False)
+        self.run_changed.emit()
+        self.run_ended.emit(end)
+
+    def _discard(self, key: str) -> None:
+        if self.project is not None:
+            project = self.project
+            self.in_background(lambda: discard(project, key), lambda _: self.refresh_status())
+
+    def run_discarded(self, key: str) -> None:
+        """Throws away what a stage that is not done has written."""
+        if not self.busy:
+            self._discard(key)
+
+    # Theme and end.
+
+    def set_theme(self, mode: str) -> None:
+        """Takes and remembers a mode of `crots_studio.theme.MODES`."""
+        self.settings.theme = mode
+        self.refresh_theme()
+
+    def refresh_theme(self) -> None:
+        """Applies the remembered mode, which may follow the system."""
+        dark = theme.wants_dark(self.settings.theme)
+        theme.apply(dark)
+        self.theme_changed.emit(dark)
+
+    def close(self) -> None:
+        """Lets go of threads and timers; a run in this process must have ended before."""
+        self._drain_timer.stop()
+        self._look_timer.stop()
+        self._closed = True
+        self._pool.close()
+        self._saver.close()
+        self.settings.sync()
+
+
+def torch_is_loaded() -> bool:
+    """Whether torch was imported already; nothing on the window's thread may be the first to do so."""
+    return "torch" in sys.modules

@@ -1,0 +1,88 @@
+"""What the studio remembers between sessions, in one INI file of the user."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from PySide6.QtCore import QByteArray, QSettings
+
+from crots_studio.models.recent import Recent
+from crots_studio.theme import MODES
+
+# Set by tests and by people who want several independent studios.
+PLACE = "CROTS_STUDIO_SETTINGS"
+
+
+def settings_path() -> Path:
+    """Where the settings are kept."""
+    given = os.environ.get(PLACE)
+    return Path(given) if given else Path(platformdirs.user_config_dir("crots-studio", appauthor=False)) / "studio.ini"
+
+
+class Settings:
+    """Typed access to the settings file; a value that makes no sense counts as not set."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._store = QSettings(str(path or settings_path()), QSettings.Format.IniFormat)
+
+    @property
+    def theme(self) -> str:
+        """One of `crots_studio.theme.MODES`."""
+        value = str(self._store.value("theme", "system"))
+        return value if value in MODES else "system"
+
+    @theme.setter
+    def theme(self, mode: str) -> None:
+        self._store.setValue("theme", mode)
+
+    @property
+    def recent(self) -> Recent:
+        """Projects opened lately."""
+        value: Any = self._store.value("recent", [])
+        paths = [value] if isinstance(value, str) else value or []
+        return Recent([str(path) for path in paths])
+
+    @recent.setter
+    def recent(self, recent: Recent) -> None:
+        self._store.setValue("recent", recent.paths)
+
+    @property
+    def in_child(self) -> bool:
+        """Whether runs go on in a process of their own."""
+        return str(self._store.value("in_child", "false")).lower() == "true"
+
+    @in_child.setter
+    def in_child(self, value: bool) -> None:
+        self._store.setValue("in_child", value)
+
+    def folder(self, purpose: str) -> str:
+        """The folder a file dialog of this purpose was in last, the home folder at first."""
+        return str(self._store.value(f"folders/{purpose}", str(Path.home())))
+
+    def set_folder(self, purpose: str, folder: str) -> None:
+        """Remembers the folder of a file dialog."""
+        self._store.setValue(f"folders/{purpose}", folder)
+
+    def layout(self, name: str) -> QByteArray:
+        """Geometry or splitter state of a part of the window; empty at first."""
+        value = self._store.value(f"layout/{name}")
+        return value if isinstance(value, QByteArray) else QByteArray()
+
+    def set_layout(self, name: str, state: QByteArray) -> None:
+        """Remembers a geometry."""
+        self._store.setValue(f"layout/{name}", state)
+
+    def value(self, name: str, default: str = "") -> str:
+        """Any other text a panel wants to remember."""
+        return str(self._store.value(f"panels/{name}", default))
+
+    def set_value(self, name: str, value: str) -> None:
+        """Remembers a panel's text."""
+        self._store.setValue(f"panels/{name}", value)
+
+    def sync(self) -> None:
+        """Writes to disk now."""
+        self._store.sync()

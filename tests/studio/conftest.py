@@ -1,0 +1,61 @@
+"""Fixtures of the studio's tests: no display, settings in a temporary file, Qt's warnings are failures."""
+
+import os
+
+import pytest
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+from PySide6.QtCore import QSettings
+
+from crots_studio.session import Session
+from crots_studio.settings import PLACE, Settings
+
+# What the offscreen platform lacks, said by Qt at every show().
+HARMLESS = ("This plugin does not support", "propagateSizeHints", "XDG_RUNTIME_DIR")
+
+
+@pytest.fixture(autouse=True)
+def settings_file(tmp_path, monkeypatch):
+    """The user's own settings are never read or written."""
+    path = tmp_path / "settings" / "studio.ini"
+    monkeypatch.setenv(PLACE, str(path))
+    QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(tmp_path / "settings"))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def no_qt_warnings(qtlog):
+    """A warning of Qt fails the test; pytest-qt already fails it for an exception in a slot."""
+    yield
+    bad = [record.message for record in qtlog.records if record.log_type_name not in ("QtDebugMsg", "QtInfoMsg")]
+    assert not [text for text in bad if not any(word in text for word in HARMLESS)]
+
+
+@pytest.fixture
+def settings(settings_file):
+    """Settings in a temporary file."""
+    return Settings(settings_file)
+
+
+@pytest.fixture
+def session(qtbot, settings):
+    """A session without a project; a run that still goes on is stopped at the end."""
+    session = Session(settings)
+    yield session
+    if session.busy:
+        session.stop()
+        qtbot.waitUntil(lambda: not session.busy, timeout=30_000)
+    session.close()
+
+
+@pytest.fixture
+def open_project(qtbot, session):
+    """Opens a project folder in the session and waits until it is there."""
+
+    def open_it(folder):
+        with qtbot.waitSignal(session.project_changed, timeout=10_000):
+            session.open_project(folder)
+        return session.project
+
+    return open_it

@@ -1,0 +1,162 @@
+"""The session: background work, tokens, opening, saving, runs by a scripted runner."""
+
+import threading
+import time
+
+import pytest
+
+from crots.errors import InputError
+from crots.events import Metrics, Progress, StageFinished, StageStarted
+from crots.project import Project, ProjectConfig, override
+from crots_studio.background import RunRequest
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return Project.create(tmp_path / "project", ProjectConfig()).folder
+
+
+def test_background_work_is_delivered_on_the_window_s_thread(qtbot, session):
+    got = []
+    session.in_background(lambda: threading.current_thread().name, lambda name: got.append((name, threading.current_thread())))
+    qtbot.waitUntil(lambda: bool(got))
+    assert got[0][0].startswith("crots-pool")
+    assert got[0][1] is threading.main_thread()
+
+
+def test_only_the_latest_request_of_a_token_is_answered(qtbot, session):
+    got = []
+    gate = threading.Event()
+
+    def slow():
+        gate.wait(5)
+        return "old"
+
+    session.in_background(slow, got.append, token="check")
+    session.in_background(lambda: "new", got.append, token="check")
+    session.in_background(lambda: "other", got.append)
+    gate.set()
+    qtbot.waitUntil(lambda: len(got) == 2)
+    qtbot.wait(50)
+    assert sorted(got) == ["new", "other"]
+
+
+def test_a_failure_goes_to_its_handler_or_becomes_a_problem(qtbot, session):
+    failures = []
+
+    def fail():
+        raise InputError("found this, expected that")
+
+    session.in_background(fail, lambda _: None, failures.append)
+    with qtbot.waitSignal(session.problem) as problem:
+        session.in_background(fail, lambda _: None)
+    assert problem.args == ["found this, expected that"]
+    qtbot.waitUntil(lambda: bool(failures))
+    assert isinstance(failures[0], InputError)
+
+
+def test_opening_reads_project_history_and_status(qtbot, session, open_project, folder):
+    (folder / "events.jsonl").write_text('{"event": "StageStarted", "stage": "baseline", "time": 5, "total": 9}\n')
+    project = open_project(folder)
+    assert project.folder == folder
+    assert session.history.stage("baseline").total == 9
+    assert [status.key for status in session.status] == list(project.stage_keys())
+    assert session.settings.recent.paths == [str(folder)]
+
+
+def test_a_folder_without_a_project_is_reported(qtbot, session, tmp_path):
+    with qtbot.waitSignal(session.problem) as problem:
+        session.open_project(tmp_path)
+    assert "no crots.toml" in problem.args[0]
+    assert session.project is None
+
+
+def test_saved_options_are_on_disk_and_ask_for_the_status(qtbot, session, open_project, folder):
+    project = open_project(folder)
+    with qtbot.waitSignal(session.status_changed):
+        session.save_config(override(project.config, {"adapt.rounds": 3}))
+    qtbot.waitUntil(lambda: Project.open(folder).config.adapt.rounds == 3)
+    assert "adapt-3" in [status.key for status in session.status]
+
+
+def scripted(*steps):
+    """A source of events; a callable among them is called with the control."""
+
+    def make(project, request):
+        def source(control):
+            for step in steps:
+                control.check()
+                if callable(step):
+                    step(control)
+                else:
+                    yield step
+
+        return source
+
+    return make
+
+
+def test_a_run_s_events_arrive_in_batches_and_in_order(qtbot, session, open_project, folder):
+    open_project(folder)
+    metrics = [Metrics(stage="baseline", step=step, values={"loss": 1 / step}) for step in range(1, 501)]
+    session.make_source = scripted(
+        StageStarted(stage="baseline", total=500), *metrics, StageFinished(stage="baseline", outcome="completed", seconds=1)
+    )
+    batches = []
+    session.events_arrived.connect(batches.append)
+    with qtbot.waitSignal(session.run_ended) as ended:
+        session.start_run()
+        assert session.busy
+    assert ended.args[0].outcome == "completed"
+    assert not session.busy
+    assert len(batches) < 10
+    assert sum(len(batch) for batch in batches) == 502
+    assert session.history.stage("baseline").metrics["loss"].steps == list(range(1, 501))
+
+
+def test_stop_answers_at_once_and_ends_after_the_step(qtbot, session, open_project, folder):
+    open_project(folder)
+    in_step = threading.Event()
+
+    def step(control):
+        in_step.set()
+        time.sleep(0.3)
+
+    session.make_source = scripted(StageStarted(stage="baseline", total=2), step, Progress(stage="baseline", done=1, total=2))
+    session.start_run()
+    assert in_step.wait(5)
+    start = time.monotonic()
+    session.stop()
+    assert time.monotonic() - start < 0.1
+    assert session.run_state.stopping and "stopping" in session.run_state.text
+    with qtbot.waitSignal(session.run_ended) as ended:
+        pass
+    assert ended.args[0].outcome == "cancelled"
+
+
+def test_an_exception_outside_of_stages_ends_the_run_in_words(qtbot, session, open_project, folder):
+    open_project(folder)
+
+    def fail(control):
+        raise InputError("another run goes on in this project")
+
+    session.make_source = scripted(fail)
+    with qtbot.waitSignal(session.run_ended) as ended:
+        session.start_run(RunRequest(only="baseline"))
+    assert ended.args[0].outcome == "failed"
+    assert ended.args[0].message == "another run goes on in this project"
+
+
+def test_two_hundred_runs_leave_no_thread_behind(qtbot, session, open_project, folder):
+    open_project(folder)
+    session._drain_timer.setInterval(1)
+    session.make_source = scripted(StageStarted(stage="baseline", total=1), lambda control: time.sleep(0.001))
+    before = threading.active_count()
+    for number in range(200):
+        with qtbot.waitSignal(session.run_ended):
+            session.start_run()
+            if number % 2:
+                session.pause()
+                session.resume()
+            session.stop()
+    assert threading.active_count() <= before + 1
