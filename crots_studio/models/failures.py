@@ -1,0 +1,106 @@
+"""What to tell a user whose run failed, and what he can do about it with one click."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from crots.config import Size
+from crots.events import StageFinished
+from crots.options import TrainingOptions
+from crots.project import ProjectConfig
+from crots_studio.models.names import title
+
+LOG_TAIL = 60
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """A change of options that may help; ``settings`` are for `crots.project.override`."""
+
+    label: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What the failure dialog says.
+
+    Attributes:
+        heading: "Round 1 ran out of memory".
+        words: what happened.
+        todo: what to do.
+        remedies: offers, the gentlest first; empty where only the user can mend it.
+        detail: the traceback for a bug report; empty for a mistake of the user's.
+    """
+
+    heading: str
+    words: str
+    todo: str
+    remedies: tuple[Remedy, ...] = ()
+    detail: str = ""
+
+
+def advise(failure: StageFinished, config: ProjectConfig) -> Advice:
+    """Says what went wrong with a stage and what can be done."""
+    name = title(failure.stage)
+    if "out of memory" in failure.message.lower():
+        remedies = memory_remedies(failure.stage, config)
+        todo = (
+            "Choose a remedy below and run again: it goes on from the last checkpoint where the options allow."
+            if remedies
+            else "Close other programs, choose another device, or set a smaller data.size, and run again."
+        )
+        return Advice(f"{name} ran out of memory", _sentence(failure.message), todo, remedies, failure.detail)
+    if failure.exit_code == 2:
+        return Advice(f"{name} cannot start like this", _sentence(failure.message), "Mend that setting and run again.")
+    if failure.detail:
+        todo = "This is a fault of CROTS: copy the report and send it in. Running again may well go on."
+        return Advice(f"{name} stopped unexpectedly", _sentence(failure.message), todo, (), failure.detail)
+    todo = "What was finished is kept. Mend the cause and run again: it goes on from the last checkpoint."
+    return Advice(f"{name} failed", _sentence(failure.message), todo)
+
+
+def memory_remedies(stage: str, config: ProjectConfig) -> tuple[Remedy, ...]:
+    """Offers a step in more parts, then a smaller batch, then smaller images."""
+    section = "adapt" if stage.startswith("adapt-") else stage.replace("-", "_")
+    options = getattr(config, section, None)
+    found: list[Remedy] = []
+    if isinstance(options, TrainingOptions):
+        found += _batch_remedies(section, options)
+    elif (batch := getattr(options, "batch", 0)) > 1:
+        label = f"{batch // 2} images at a time instead of {batch}"
+        found.append(Remedy(label, {f"{section}.batch": str(batch // 2)}))
+    if config.data.size and min(config.data.size) >= 128:
+        size = Size(*(max(64, side * 3 // 4 // 32 * 32) for side in config.data.size))
+        label = f"smaller images: {size} instead of {config.data.size} (all stages begin anew)"
+        found.append(Remedy(label, {"data.size": str(size)}))
+    return tuple(found)
+
+
+def _batch_remedies(section: str, options: TrainingOptions) -> list[Remedy]:
+    """`accumulate` must divide the batch, so the next divisor is the next thing to try."""
+    batch, parts = options.batch, options.accumulate
+    found: list[Remedy] = []
+    more = next((number for number in range(parts + 1, batch + 1) if batch % number == 0), None)
+    if more:
+        label = f"the same batch of {batch}, {batch // more} at a time (accumulate {more})"
+        found.append(Remedy(label, {f"{section}.accumulate": str(more)}))
+    if batch > 1:
+        half = batch // 2
+        label = f"a smaller batch: {half} instead of {batch}, one at a time" if half > 1 else "one image a step"
+        found.append(Remedy(label, {f"{section}.batch": str(half), f"{section}.accumulate": str(half)}))
+    return found
+
+
+def _sentence(text: str) -> str:
+    text = text.strip() or "no reason was given"
+    return text[0].upper() + text[1:] + ("" if re.search(r"[.!?]$", text) else ".")
+
+
+def report_text(advice: Advice, log: list[str], versions: str) -> str:
+    """Returns all that a bug report needs, for the clipboard."""
+    tail = "\n".join(log[-LOG_TAIL:])
+    parts = [advice.heading, advice.words, versions, advice.detail, f"Log:\n{tail}" if tail else ""]
+    return "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"

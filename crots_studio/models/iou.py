@@ -1,0 +1,296 @@
+"""Scores against labels: per class, over validations, the change since earlier models, what is mistaken for what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crots.errors import InputError
+from crots.events import Evaluated, Event, StageStarted
+from crots.project import Project, read_json
+from crots.taxonomy import ClassSet, Colour, load_class_set, make_palette
+from crots_studio.models.names import running_order, title
+from crots_studio.models.series import csv_text
+
+Normalisation = Literal["truth", "prediction", "pixels"]
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well a model does; IoU 0..1.
+
+    Attributes:
+        subject: ``source``, ``baseline``, ``adapt-1`` ...
+        miou: mean over the classes that occur; None where none does.
+        per_class: by name, None for a class that occurs nowhere.
+        step: optimiser step of a validation during training, 0 for a finished model.
+        images: how many were scored.
+        confusion: (K, K) pixels, rows are true classes; None where it was not kept.
+        oracle: labels chose this model.
+    """
+
+    subject: str
+    miou: float | None
+    per_class: Mapping[str, float | None]
+    step: int = 0
+    images: int = 0
+    confusion: tuple[tuple[int, ...], ...] | None = None
+    oracle: bool = False
+
+    @staticmethod
+    def of_event(event: Evaluated) -> Score:
+        """Takes what an event says."""
+        return Score(
+            subject=event.subject,
+            miou=event.miou,
+            per_class=event.per_class_iou,
+            step=event.step,
+            images=event.images,
+            confusion=_rows(event.confusion),
+            oracle=event.oracle,
+        )
+
+    @staticmethod
+    def of_report(subject: str, report: Mapping[str, Any]) -> Score:
+        """Takes what ``evaluation/<subject>.json`` says.
+
+        Raises:
+            InputError: it is no such report.
+        """
+        try:
+            return Score(
+                subject=subject,
+                miou=report["miou"],
+                per_class=dict(report["per_class_iou"]),
+                images=int(report.get("images", 0)),
+                confusion=_rows(report.get("confusion")),
+                oracle=bool(report.get("oracle", False)),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{subject}: not an evaluation report of CROTS ({error}); evaluate it again") from error
+
+
+def _rows(matrix: Sequence[Sequence[int]] | None) -> tuple[tuple[int, ...], ...] | None:
+    return tuple(map(tuple, matrix)) if matrix else None
+
+
+class Scores:
+    """The scores that count now: the latest of every model, and the validations of every stage."""
+
+    def __init__(self, events: Iterable[Event] = (), reports: Iterable[Score] = ()) -> None:
+        self._latest: dict[str, Score] = {score.subject: score for score in reports}
+        self._validations: dict[str, list[Score]] = {}
+        self.add(events)
+
+    def add(self, events: Iterable[Event]) -> bool:
+        """Takes in new events; says whether any score changed."""
+        changed = False
+        for event in events:
+            if isinstance(event, StageStarted):
+                changed |= self._restart(event)
+            elif isinstance(event, Evaluated):
+                self._take(Score.of_event(event), event.stage)
+                changed = True
+        return changed
+
+    def _restart(self, event: StageStarted) -> bool:
+        """A model that is being made anew loses its old scores."""
+        old = self._validations.get(event.stage, [])
+        kept = [score for score in old if score.step <= event.resumed_at]
+        if len(kept) == len(old) and event.stage not in self._latest:
+            return False
+        self._validations[event.stage] = kept
+        self._latest.pop(event.stage, None)
+        if kept:
+            self._latest[event.stage] = kept[-1]
+        return True
+
+    def _take(self, score: Score, stage: str) -> None:
+        self._latest[score.subject] = score
+        if score.step > 0:
+            validations = self._validations.setdefault(stage, [])
+            validations[:] = [old for old in validations if old.step < score.step]
+            validations.append(score)
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Models that have a score, in running order."""
+        return tuple(sorted(self._latest, key=running_order))
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Stages that were validated while they ran, in running order."""
+        return tuple(sorted((stage for stage, found in self._validations.items() if found), key=running_order))
+
+    def latest(self, subject: str) -> Score | None:
+        """Returns a model's score; None while it has none."""
+        return self._latest.get(subject)
+
+    def validations(self, stage: str) -> tuple[Score, ...]:
+        """Returns the validations of a stage, by step."""
+        return tuple(self._validations.get(stage, ()))
+
+    def earlier(self, subject: str) -> tuple[str, ...]:
+        """Returns what a model is compared with: the one before it, and the stage before its rounds.
+
+        Round 3 has round 2 and the baseline, round 1 the baseline and the source; whatever has no score is passed over.
+        """
+        before = [name for name in self.subjects if running_order(name) < running_order(subject)]
+        stages = [name for name in before if not name.startswith("adapt-")]
+        return tuple(dict.fromkeys([*before[-1:], *(name for name in stages[::-1] if name not in before[-1:])]))[:2]
+
+
+def read_reports(folder: Path) -> list[Score]:
+    """Reads the reports of a project's ``evaluation`` folder; files that are none are passed over."""
+    scores: list[Score] = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            scores.append(Score.of_report(path.stem, read_json(path) or {}))
+        except (InputError, OSError):
+            continue
+    return scores
+
+
+class ClassLook:
+    """Order and colours of classes: those of the project's class set, made-up ones for names that it lacks."""
+
+    def __init__(self, classes: ClassSet | None = None) -> None:
+        self.names: tuple[str, ...] = classes.names if classes else ()
+        self._colours: dict[str, Colour] = dict(zip(classes.names, classes.palette, strict=True)) if classes else {}
+
+    @staticmethod
+    def of(project: Project | None) -> ClassLook:
+        """Returns the look of a project's classes; a class set that cannot be read is somebody else's error."""
+        if project is None:
+            return ClassLook()
+        name = project.config.task.classes
+        try:
+            return ClassLook(load_class_set(project.path(name) if project.path(name).is_file() else name))
+        except (InputError, OSError):
+            return ClassLook()
+
+    def colour(self, name: str) -> Colour:
+        """Returns the RGB colour of a class."""
+        if name not in self._colours:
+            self._colours[name] = make_palette(1, self._colours.values())[0]
+        return self._colours[name]
+
+    def order(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Returns names in the order of the class set; unknown ones last, as they came."""
+        places = {name: place for place, name in enumerate(self.names)}
+        return tuple(sorted(names, key=lambda name: places.get(name, len(places))))
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """One line of the table; ``changes`` belong to `ClassTable.compared`."""
+
+    name: str
+    colour: Colour
+    iou: float | None
+    changes: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """IoU of every class of one model, with the change since earlier models."""
+
+    subject: str
+    compared: tuple[str, ...]
+    rows: tuple[ClassRow, ...]
+    mean: ClassRow
+    score: Score
+
+
+def class_table(scores: Scores, subject: str, look: ClassLook) -> ClassTable | None:
+    """Returns the table of a model; None while it has no score."""
+    score = scores.latest(subject)
+    if score is None:
+        return None
+    compared = scores.earlier(subject)
+    others = [found for found in map(scores.latest, compared) if found]
+    rows = tuple(
+        ClassRow(
+            name,
+            look.colour(name),
+            score.per_class[name],
+            tuple(_change(score.per_class[name], other.per_class.get(name)) for other in others),
+        )
+        for name in look.order(score.per_class)
+    )
+    mean = ClassRow("mean", (128, 128, 128), score.miou, tuple(_change(score.miou, other.miou) for other in others))
+    return ClassTable(subject, compared, rows, mean, score)
+
+
+def _change(new: float | None, old: float | None) -> float | None:
+    return None if new is None or old is None else new - old
+
+
+def table_csv(table: ClassTable) -> str:
+    """Returns the table as CSV; IoU 0..1, empty for a class that occurs nowhere."""
+    header = ["class", f"{title(table.subject)} IoU", *(f"change since {title(name)}" for name in table.compared)]
+    rows = [
+        [row.name, *("" if value is None else value for value in (row.iou, *row.changes))]
+        for row in (*table.rows, table.mean)
+    ]
+    return csv_text(header, rows)
+
+
+def validations_csv(scores: Scores, look: ClassLook) -> str:
+    """Returns every validation as CSV: a row a stage and step, a column a class."""
+    found = [(stage, score) for stage in scores.stages for score in scores.validations(stage)]
+    names = look.order(dict.fromkeys(name for _, score in found for name in score.per_class))
+    rows = [[stage, score.step, *score_cells(score, names)] for stage, score in found]
+    return csv_text(["stage", "step", "mIoU", *names], rows)
+
+
+def score_cells(score: Score | None, names: Sequence[str]) -> list[float | str]:
+    """Returns mIoU and IoU of the named classes for a row of CSV, empty where unknown."""
+    values = [score.miou, *map(score.per_class.get, names)] if score else [None] * (1 + len(names))
+    return ["" if value is None else value for value in values]
+
+
+def normalised(confusion: Sequence[Sequence[int]], how: Normalisation) -> Matrix:
+    """Returns a confusion matrix (K, K) as shares of true pixels (rows sum to 1), of predicted ones, or as pixels."""
+    matrix = np.asarray(confusion, np.float64)
+    if how == "pixels":
+        return matrix
+    sums = matrix.sum(axis=1, keepdims=True) if how == "truth" else matrix.sum(axis=0, keepdims=True)
+    shares = np.zeros_like(matrix)
+    np.divide(matrix, sums, out=shares, where=sums > 0)
+    return shares
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """``share`` of the pixels of class ``truth`` are taken for ``prediction``."""
+
+    truth: str
+    prediction: str
+    share: float
+    pixels: int
+
+
+def mistakes(confusion: Sequence[Sequence[int]], names: Sequence[str], count: int = 8) -> list[Mistake]:
+    """Returns the commonest mistakes by share of the true class, greatest first."""
+    shares, pixels = normalised(confusion, "truth"), np.asarray(confusion)
+    np.fill_diagonal(shares, 0)
+    order = np.argsort(-shares, axis=None, kind="stable")[:count]
+    cells = [divmod(int(index), len(names)) for index in order]
+    return [
+        Mistake(names[row], names[column], float(shares[row, column]), int(pixels[row, column]))
+        for row, column in cells
+        if shares[row, column] > 0
+    ]
+
+
+def confusion_csv(confusion: Sequence[Sequence[int]], names: Sequence[str]) -> str:
+    """Returns the pixel counts as CSV, rows are true classes."""
+    rows = [[name, *row] for name, row in zip(names, confusion, strict=True)]
+    return csv_text(["true \\ predicted", *names], rows)

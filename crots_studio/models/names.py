@@ -1,0 +1,33 @@
+"""What stages and scored models are called in the window, and in which order they stand."""
+
+from __future__ import annotations
+
+_TITLES = {
+    "source": "Source",
+    "pseudo-label": "Pseudo-labels",
+    "baseline": "Baseline",
+    "mine": "Hard patches",
+    "evaluate": "Evaluation",
+    "export": "Export",
+}
+_ORDER = ("source", "pseudo-label", "baseline", "mine")
+_LAST = ("evaluate", "export")
+
+
+def title(key: str) -> str:
+    """Returns the name of a stage or of a scored model: ``adapt-2`` is "Round 2"."""
+    if key.startswith("adapt-"):
+        return f"Round {key.removeprefix('adapt-')}"
+    return _TITLES.get(key, key.replace("-", " ").capitalize())
+
+
+def running_order(key: str) -> tuple[int, int, str]:
+    """Sorts stages and models as they follow each other in a project; unknown ones come last."""
+    if key in _ORDER:
+        return _ORDER.index(key), 0, ""
+    number = key.removeprefix("adapt-")
+    if key.startswith("adapt-") and number.isdigit():
+        return len(_ORDER), int(number), ""
+    if key in _LAST:
+        return len(_ORDER) + 1 + _LAST.index(key), 0, ""
+    return len(_ORDER) + 1 + len(_LAST), 0, key

@@ -1,0 +1,262 @@
+"""Past runs of projects, for comparison: what was trained when and how, its curves and scores, who chose by labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from crots.errors import InputError
+from crots.eventlog import read_events
+from crots.events import Evaluated, Event, Metrics, Outcome, Scored, StageFinished, StageStarted
+from crots.project import CONFIG_NAME, Project
+from crots_studio.models.iou import ClassLook, Score, read_reports, score_cells
+from crots_studio.models.names import running_order, title
+from crots_studio.models.series import Curves, Figure, csv_text
+
+_NO_OPTION_WORTH_NAMING = ("log_every", "checkpoint_every", "validate_every", "rounds")
+
+
+@dataclass
+class Run:
+    """One training run of a stage, or the source, which ran nowhere.
+
+    Attributes:
+        project: name of its folder.
+        folder: of the project.
+        stage: ``baseline``, ``adapt-1`` or ``source``.
+        number: 1 for the first run of this stage in the project.
+        started: seconds since the epoch, 0 for the source.
+        total: optimiser steps.
+        options: of the stage.
+        curves: its figures.
+        seconds: how long it took, over all its parts; None while it has no end.
+        outcome: how it ended; None while it goes on or was interrupted.
+        final: its score as a finished model.
+        validation: its latest score during training.
+        oracle: labels chose its checkpoint, or that of a model it grew from.
+    """
+
+    project: str
+    folder: Path
+    stage: str
+    number: int = 1
+    started: float = 0.0
+    total: int = 0
+    device: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+    curves: Curves = field(default_factory=Curves)
+    seconds: float | None = None
+    outcome: Outcome | None = None
+    final: Score | None = None
+    validation: Score | None = None
+    oracle: bool = False
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """What tells it from all others."""
+        return str(self.folder), self.stage, self.number
+
+    @property
+    def score(self) -> Score | None:
+        """The score of the finished model, or of the latest validation."""
+        return self.final or self.validation
+
+    @property
+    def title(self) -> str:
+        """What it is called within its project: "Round 1, run 2"."""
+        return title(self.stage) + (f", run {self.number}" if self.number > 1 else "")
+
+    @property
+    def state(self) -> str:
+        """In a word how it stands."""
+        if self.stage == "source":
+            return "given"
+        return {"completed": "done", "cancelled": "stopped", "failed": "failed", None: "not ended"}[self.outcome]
+
+
+@dataclass(frozen=True)
+class PastRuns:
+    """The runs of one project."""
+
+    project: str
+    folder: Path
+    runs: tuple[Run, ...]
+    look: ClassLook
+
+
+def read_runs(folder: Path) -> PastRuns:
+    """Reads a project's runs; takes a second for a million events, so not on the window's thread.
+
+    Raises:
+        InputError: there is no project.
+    """
+    if not (folder / CONFIG_NAME).is_file():
+        raise InputError(f"{folder}: no {CONFIG_NAME} there; choose the folder of a project", field="project")
+    folder = folder.resolve()
+    runs = _Reader(folder).read(read_events(folder / "events.jsonl"), read_reports(folder / "evaluation"))
+    return PastRuns(folder.name, folder, tuple(runs), _look(folder))
+
+
+def _look(folder: Path) -> ClassLook:
+    try:
+        return ClassLook.of(Project.open(folder))
+    except InputError:  # of another version: its events can be shown all the same
+        return ClassLook()
+
+
+class _Reader:
+    """Walks through a stream and opens a run wherever a training stage begins anew."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.runs: list[Run] = []
+        self.now: dict[str, Run] = {}
+
+    def read(self, events: Iterable[Event], reports: Sequence[Score]) -> list[Run]:
+        for event in events:
+            self._take(event)
+        for report in reports:
+            run = self._subject(report.subject)
+            run.final = run.final or report
+        for run in self.runs:
+            run.oracle |= any(score.oracle for score in (run.final, run.validation) if score)
+        return sorted(self.runs, key=lambda run: (running_order(run.stage), run.number))
+
+    def _take(self, event: Event) -> None:
+        if isinstance(event, StageStarted) and event.unit == "steps":
+            self._start(event)
+        elif isinstance(event, Evaluated) and event.step == 0:
+            self._subject(event.subject).final = Score.of_event(event)
+        elif run := self.now.get(event.stage):
+            self._follow(run, event)
+
+    def _start(self, event: StageStarted) -> None:
+        run = self.now.get(event.stage)
+        if run is None or not event.resumed_at:
+            run = self._open(event)
+        run.outcome = None
+        run.curves.add([event])
+        run.oracle = event.options.get("select") == "oracle" or self._grew_from_oracle(event.stage)
+
+    def _open(self, event: StageStarted) -> Run:
+        number = sum(run.stage == event.stage for run in self.runs) + 1
+        run = Run(
+            project=self.folder.name,
+            folder=self.folder,
+            stage=event.stage,
+            number=number,
+            started=event.time,
+            total=event.total,
+            device=event.device,
+            options=dict(event.options),
+        )
+        self.runs.append(run)
+        self.now[event.stage] = run
+        return run
+
+    def _grew_from_oracle(self, stage: str) -> bool:
+        before = [run for run in self.now.values() if running_order(run.stage) < running_order(stage)]
+        return bool(before) and max(before, key=lambda run: running_order(run.stage)).oracle
+
+    @staticmethod
+    def _follow(run: Run, event: Event) -> None:
+        if isinstance(event, StageFinished):
+            run.outcome = event.outcome
+            run.seconds = (run.seconds or 0.0) + event.seconds
+        elif isinstance(event, (Metrics, Scored, Evaluated)):
+            run.curves.add([event])
+            if isinstance(event, Evaluated):
+                run.validation = Score.of_event(event)
+
+    def _subject(self, subject: str) -> Run:
+        """The run whose model is meant; one is made up for models that no event tells of, such as the source."""
+        if subject not in self.now:
+            self.now[subject] = Run(self.folder.name, self.folder, subject, outcome="completed")
+            self.runs.append(self.now[subject])
+        return self.now[subject]
+
+
+def differing_options(runs: Sequence[Run]) -> dict[tuple[str, str, int], str]:
+    """Says for each run, by its key, in which options it differs from others of its kind: "steps 400, mix cutmix".
+
+    Baselines are held against baselines and rounds against rounds.
+    """
+    found: dict[tuple[str, str, int], str] = {}
+    for run in runs:
+        others = [other.options for other in runs if _kind(other) == _kind(run) and other is not run and other.options]
+        names = [
+            name
+            for name, value in run.options.items()
+            if name not in _NO_OPTION_WORTH_NAMING and any(other.get(name) != value for other in others)
+        ]
+        found[run.key] = ", ".join(f"{name.replace('_', ' ')} {_short(run.options[name])}" for name in names)
+    return found
+
+
+def _kind(run: Run) -> str:
+    return run.stage.split("-")[0]
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def labels(runs: Sequence[Run]) -> list[str]:
+    """Returns a name for each run that tells it from the others, with the project before it where there are several."""
+    folders = {run.folder for run in runs}
+    names = {run.project for run in runs}
+    if len(folders) == 1:
+        return [run.title for run in runs]
+    # Two projects of one name are told apart by the folder they lie in.
+    alike = len(names) < len(folders)
+    return [f"{f'{run.folder.parent.name}/' if alike else ''}{run.project}: {run.title}" for run in runs]
+
+
+def common_figures(runs: Sequence[Run]) -> tuple[Figure, ...]:
+    """Returns the figures that at least one run has, for choosing what to draw."""
+    found: dict[Figure, None] = {}
+    for run in runs:
+        found |= dict.fromkeys(run.curves.figures())
+    return tuple(sorted(found, key=lambda figure: figure.group != "score"))
+
+
+def class_names(runs: Sequence[Run], look: ClassLook) -> tuple[str, ...]:
+    """Returns the classes that any run was scored on."""
+    return look.order(dict.fromkeys(name for run in runs if run.score for name in run.score.per_class))
+
+
+def runs_csv(runs: Sequence[Run], look: ClassLook) -> str:
+    """Returns a table of runs as CSV: scores 0..1, empty where unknown."""
+    names, differs = class_names(runs, look), differing_options(runs)
+    header = ["project", "folder", "model", "run", "state", "steps", "seconds", "oracle", "mIoU", *names, "options"]
+    rows = [
+        [
+            run.project,
+            str(run.folder),
+            run.stage,
+            run.number,
+            run.state,
+            run.total or "",
+            "" if run.seconds is None else run.seconds,
+            "yes" if run.oracle else "no",
+            *score_cells(run.score, names),
+            differs[run.key],
+        ]
+        for run in runs
+    ]
+    return csv_text(header, rows)
+
+
+def run_curves_csv(runs: Sequence[Run], figure: Figure) -> str:
+    """Returns one figure of several runs as CSV: a row a run and step."""
+    rows = [
+        [run.project, run.stage, run.number, int(step), value]
+        for run in runs
+        for series in [run.curves.series(run.stage, figure)]
+        for step, value in zip(series.steps.tolist(), series.values.tolist(), strict=True)
+    ]
+    return csv_text(["project", "model", "run", "step", figure.name], rows)

@@ -1,0 +1,67 @@
+"""The export form refuses what cannot work, and its log keeps the measured parity beside each file."""
+
+from pathlib import Path
+
+import pytest
+
+from crots.errors import CrotsError
+from crots.events import ArtifactWritten, Note, StageFinished
+from crots.options import ExportOptions
+from crots.project import Project, build_config
+from crots_studio.models.exporting import FORMATS, SUFFIXES, Checkpoint, ExportForm, ExportLog, checkpoints
+
+MODEL = Checkpoint("adapt-2", "student", Path("p/adapt-2/student.safetensors"))
+
+
+def form(folder, **changes):
+    return ExportForm(**{"checkpoint": MODEL, "formats": ("onnx", "safetensors"), "folder": folder, **changes})
+
+
+def test_latest_models_come_first(tmp_path):
+    project = Project.create(tmp_path / "p", build_config({}))
+    assert checkpoints(project) == []
+    for name in ("baseline/student", "adapt-1/student", "adapt-1/teacher", "adapt-2/student"):
+        path = project.folder / f"{name}.safetensors"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"")
+    assert [checkpoint.title for checkpoint in checkpoints(project)] == [
+        "Round 2, student", "Round 1, student", "Round 1, teacher", "Baseline, student",
+    ]  # fmt: skip
+
+
+def test_every_format_of_the_core_has_a_description_and_a_suffix():
+    assert set(FORMATS) == set(SUFFIXES)
+    assert set(ExportOptions().formats) <= set(FORMATS)
+
+
+def test_problems_are_named_in_words(tmp_path):
+    (tmp_path / "file").write_text("x")
+    assert form(tmp_path).problem() == ""
+    assert "baseline first" in form(tmp_path, checkpoint=None).problem()
+    assert "format" in form(tmp_path, formats=()).problem()
+    assert "folder" in form(None).problem()
+    assert "is a file" in form(tmp_path / "file").problem()
+    assert "name" in form(tmp_path, name="a/b").problem()
+    assert "name" in form(tmp_path, name=" ").problem()
+
+
+def test_files_that_would_be_replaced_are_listed(tmp_path):
+    assert form(tmp_path).existing() == []
+    (tmp_path / "adapted.onnx").write_text("x")
+    assert form(tmp_path).existing() == [tmp_path / "adapted.onnx"]
+
+
+def test_the_log_keeps_parity_with_its_file(tmp_path):
+    (tmp_path / "adapted.onnx").write_bytes(b"12345")
+    log = ExportLog(form(tmp_path))
+    assert log.take(ArtifactWritten(stage="export", kind="export", path=str(tmp_path / "adapted.onnx")))
+    assert log.take(Note(stage="export", text="adapted.onnx: largest difference to the network 2e-06 (logits)"))
+    assert not log.take(Note(stage="export", text="something else"))
+    (file,) = log.files
+    assert (file.format, file.bytes, file.parity) == ("onnx", 5, "largest difference to the network 2e-06 (logits)")
+
+
+def test_a_failed_export_raises(tmp_path):
+    failed = StageFinished(stage="export", outcome="failed", seconds=1, message="the disk is full")
+    with pytest.raises(CrotsError, match="disk is full"):
+        ExportLog(form(tmp_path)).take(failed)

@@ -1,0 +1,48 @@
+"""Advice after a failure: every remedy is a valid configuration that needs less memory."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crots.events import StageFinished
+from crots.project import build_config, override
+from crots_studio.models.failures import advise, memory_remedies, report_text
+
+
+def failed(message, **more):
+    return StageFinished(stage="adapt-1", outcome="failed", seconds=1, message=message, **more)
+
+
+@given(st.integers(1, 24), st.integers(1, 24))
+def test_remedies_for_memory_can_be_applied_and_help(batch, parts):
+    accumulate = next(number for number in range(min(parts, batch), 0, -1) if batch % number == 0)
+    config = build_config({"adapt": {"batch": batch, "accumulate": accumulate}})
+    for remedy in memory_remedies("adapt-1", config):
+        new = override(config, remedy.settings).adapt
+        assert new.batch % new.accumulate == 0
+        assert new.batch // new.accumulate < batch // accumulate or new.batch < batch
+
+
+def test_out_of_memory_offers_accumulation_first():
+    config = build_config({"adapt": {"batch": 4}, "data": {"size": "1024x512"}})
+    advice = advise(failed("out of memory; use a smaller batch", exit_code=1, detail="Traceback"), config)
+    assert advice.heading == "Round 1 ran out of memory"
+    assert [remedy.settings for remedy in advice.remedies] == [
+        {"adapt.accumulate": "2"},
+        {"adapt.batch": "2", "adapt.accumulate": "2"},
+        {"data.size": "768x384"},
+    ]
+
+
+def test_stages_without_steps_offer_a_smaller_batch():
+    config = build_config({"pseudo_label": {"batch": 8}})
+    (remedy,) = memory_remedies("pseudo-label", config)
+    assert remedy.settings == {"pseudo_label.batch": "4"}
+
+
+def test_a_mistake_of_the_user_has_no_traceback_and_a_fault_of_ours_has():
+    config = build_config({})
+    assert advise(failed("the folder is empty", exit_code=2), config).words == "The folder is empty."
+    fault = advise(failed("unexpected KeyError: 'x'", exit_code=1, detail="Traceback ..."), config)
+    assert "fault of CROTS" in fault.todo and fault.detail
+    text = report_text(fault, [f"line {number}" for number in range(100)], "CROTS 0.1")
+    assert "Traceback" in text and "line 99" in text and "line 3\n" not in text and "CROTS 0.1" in text
