@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 _TITLES = {
+    "target": "Target images",
     "source": "Source",
     "pseudo-label": "Pseudo-labels",
     "baseline": "Baseline",
@@ -10,7 +11,7 @@ _TITLES = {
     "evaluate": "Evaluation",
     "export": "Export",
 }
-_ORDER = ("source", "pseudo-label", "baseline", "mine")
+_ORDER = ("target", "source", "pseudo-label", "baseline", "mine")
 _LAST = ("evaluate", "export")
 
 
