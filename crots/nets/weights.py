@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from crots.taxonomy import ClassSet
 
 __all__ = [
-    "LoadReport", "Purpose", "WeightsFile", "load_into", "load_model", "load_weights", "read_weights", "save_pth",
-    "save_safetensors",
+    "LoadReport", "Purpose", "WeightsFile", "agreed_card", "load_into", "load_model", "load_weights", "model_of",
+    "read_weights", "save_pth", "save_safetensors",
 ]  # fmt: skip
 
 Purpose = Literal["source", "start"]
@@ -252,6 +252,27 @@ def load_model(
         InputError: the file cannot be read, does not say enough, contradicts the arguments, or does not fit.
     """
     found = read_weights(path, part=part)
+    return model_of(
+        found, net=net, classes=classes, size=size, normalisation=normalisation, trust=trust, prefix=prefix
+    )
+
+
+def model_of(
+    found: WeightsFile,
+    *,
+    net: str | None = None,
+    classes: ClassSet | None = None,
+    size: Size | None = None,
+    normalisation: Normalisation | None = None,
+    trust: bool = False,
+    prefix: str = "",
+) -> tuple[Model, LoadReport]:
+    """Makes the model of a file that was read already; see `load_model`.
+
+    Raises:
+        InputError: as `load_model`.
+    """
+    path = found.path
     if found.card:
         card = agreed_card(found.card, path, net=net, classes=classes)
         net, classes = card.net, _class_set(card)

@@ -1,0 +1,274 @@
+"""What runs a source model: a network of ours, a program, or an ONNX file, behind one interface.
+
+A source takes images at the working size and answers at that size in its own classes, whatever happens inside.
+"""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from crots.card import ModelCard
+from crots.config import Size
+from crots.errors import InputError
+from crots.nets.model import Merge, Model, Normalise
+
+if TYPE_CHECKING:
+    from crots.nets.weights import LoadReport
+    from crots.taxonomy import ClassSet
+
+Output = Literal["logits", "probabilities", "labels"]
+
+ONNX_TYPES = {
+    "tensor(float)": torch.float32,
+    "tensor(float16)": torch.float16,
+    "tensor(double)": torch.float64,
+    "tensor(uint8)": torch.uint8,
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What must be known of a source before it can be used.
+
+    Attributes:
+        path: its file.
+        card: net, classes, normalisation and output; what the file did not say was told by the options.
+        fixed: input size that the source insists on; None takes any.
+        batch: number of images that the source insists on; 0 takes any.
+        multiple: both sides of its input must be multiples of this.
+    """
+
+    path: Path
+    card: ModelCard
+    fixed: Size | None = None
+    batch: int = 0
+    multiple: int = 1
+
+
+class Source(abc.ABC):
+    """A model that answers for the source.
+
+    Attributes:
+        facts: what is known of it.
+        report: what became of a checkpoint's tensors; None for programs.
+        align_corners: how its logits are resized.
+    """
+
+    def __init__(self, facts: Facts, report: LoadReport | None = None, *, align_corners: bool = False) -> None:
+        self.facts = facts
+        self.report = report
+        self.align_corners = align_corners
+
+    @property
+    def output(self) -> Output:
+        """What the source gives; from ``labels`` no `logits` can be had."""
+        return self.facts.card.output
+
+    @property
+    def classes(self) -> ClassSet:
+        """The classes it predicts."""
+        from crots.taxonomy import ClassSet
+
+        return ClassSet.from_dict(self.facts.card.classes)
+
+    @abc.abstractmethod
+    def run(self, images: Tensor) -> Tensor:
+        """Runs the model on RGB in 0..255 (N, 3, H, W) of a size it takes; returns what it gives, channels first."""
+
+    @torch.no_grad()
+    def logits(self, images: Tensor) -> Tensor:
+        """Returns float32 logits (N, classes, H, W) for images (N, 3, H, W), uint8 or float RGB in 0..255.
+
+        A source of probabilities gives their logarithms, whose softmax they are again.
+
+        Raises:
+            InputError: it gives labels only, other classes than said, or fails.
+        """
+        if self.output == "labels":
+            raise InputError(f"{self.facts.path} gives labels only, no logits or probabilities")
+        answer = self._answer(images).float()
+        self._check_classes(answer)
+        if answer.shape[-2:] != images.shape[-2:]:
+            answer = interpolate(answer, images.shape[-2:], mode="bilinear", align_corners=self.align_corners)
+        if self.output == "probabilities":
+            answer = answer.clamp_min(torch.finfo(torch.float32).tiny).log()
+        return answer
+
+    def flip_logits(self, images: Tensor, merge: Merge = "mean") -> Tensor:
+        """Returns `logits` joined with those of the mirror images, mirrored back; see `Model.flip_logits`.
+
+        Raises:
+            InputError: as `logits`.
+        """
+        both = self.logits(images) + self.logits(images.flip(3)).flip(3)
+        return both if merge == "sum" else both / 2
+
+    @torch.no_grad()
+    def labels(self, images: Tensor) -> Tensor:
+        """Returns the most likely classes (N, H, W), int64.
+
+        Raises:
+            InputError: it gives labels outside its classes, or fails.
+        """
+        if self.output != "labels":
+            return self.logits(images).argmax(1)
+        answer = self._answer(images)
+        if answer.ndim == 3:
+            answer = answer[:, None]
+        if answer.ndim != 4 or answer.shape[1] != 1:
+            found = tuple(answer.shape)
+            raise InputError(f"{self.facts.path} gave {found}, expected labels (N, h, w); check source.output")
+        labels = interpolate(answer.float(), images.shape[-2:], mode="nearest-exact")[:, 0].long()
+        self._check_labels(labels)
+        return labels
+
+    def _answer(self, images: Tensor) -> Tensor:
+        size = self._input_size(images.shape[-1], images.shape[-2])
+        x = images
+        if (size.height, size.width) != tuple(images.shape[-2:]):
+            x = interpolate(x.float(), (size.height, size.width), mode="bicubic", antialias=True).clamp(0, 255)
+        try:
+            return self._in_batches(x).to(images.device)
+        except InputError:
+            raise
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except Exception as error:  # a foreign program fails in any way at all
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise InputError(
+                f"{self.facts.path} failed on {x.shape[0]} images of {size}: {reason[:200]}; "
+                "check source.size and that it takes RGB images (N, 3, H, W)",
+                field="source.size",
+            ) from error
+
+    def _in_batches(self, x: Tensor) -> Tensor:
+        batch = self.facts.batch
+        if not batch or x.shape[0] == batch:
+            return self.run(x)
+        answers = []
+        for part in torch.split(x, batch):
+            # Filled up with copies of the last image, whose answers are thrown away.
+            full = torch.cat([part, part[-1:].expand(batch - part.shape[0], -1, -1, -1)])
+            answers.append(self.run(full)[: part.shape[0]])
+        return torch.cat(answers)
+
+    def _input_size(self, width: int, height: int) -> Size:
+        if self.facts.fixed:
+            return self.facts.fixed
+        multiple = self.facts.multiple
+        return Size(*(max(multiple, round(side / multiple) * multiple) for side in (width, height)))
+
+    def _check_classes(self, answer: Tensor) -> None:
+        expected = len(self.facts.card.classes["names"])
+        if answer.ndim == 4 and answer.shape[1] == expected:
+            return
+        raise InputError(
+            f"{self.facts.path} gave {tuple(answer.shape)}, expected (N, {expected}, h, w) for the "
+            f"{expected} classes of {self.facts.card.classes['name']}; check the source's class set and output",
+            field="task.source_classes",
+        )
+
+    def _check_labels(self, labels: Tensor) -> None:
+        count = len(self.facts.card.classes["names"])
+        wrong = labels[((labels < 0) | (labels >= count)) & (labels != self.classes.ignore)]
+        if wrong.numel():
+            raise InputError(
+                f"{self.facts.path} gave the label {int(wrong[0])}, expected 0 to {count - 1} or "
+                f"{self.classes.ignore}; check the source's class set",
+                field="task.source_classes",
+            )
+
+
+class NetworkSource(Source):
+    """A network of ours, with the source's weights."""
+
+    def __init__(self, model: Model, facts: Facts, report: LoadReport) -> None:
+        super().__init__(facts, report, align_corners=model.info.align_corners)
+        self.model = model.eval()
+
+    def run(self, images: Tensor) -> Tensor:
+        """Runs the network; see `Source.run`."""
+        logits: Tensor = self.model(images.to(self.model.device))
+        return logits
+
+
+class ProgramSource(Source):
+    """A TorchScript or exported program, which has passed ``--trust``."""
+
+    def __init__(self, program: Any, facts: Facts, device: torch.device) -> None:
+        super().__init__(facts)
+        self.program = program
+        self.device = device
+        self.normalise = Normalise(facts.card.normalisation).to(device)
+
+    def run(self, images: Tensor) -> Tensor:
+        """Runs the program; see `Source.run`."""
+        return _first_tensor(self.program(self.normalise(images.to(self.device))))
+
+
+class OnnxSource(Source):
+    """An ONNX file in onnxruntime, which runs no code of the file's own."""
+
+    def __init__(self, session: Any, facts: Facts) -> None:
+        super().__init__(facts)
+        self.session = session
+        self.normalise = Normalise(facts.card.normalisation)
+        self.input = image_input(session, facts.path)
+        self.answer = answer_name(session)
+        self.channels_last = is_channels_last(self.input.shape)
+
+    def run(self, images: Tensor) -> Tensor:
+        """Runs the file on the session's device; see `Source.run`."""
+        x = self.normalise(images.cpu()).to(ONNX_TYPES[self.input.type])
+        if self.channels_last:
+            x = x.permute(0, 2, 3, 1)
+        (answer,) = self.session.run([self.answer], {self.input.name: x.contiguous().numpy()})
+        found = torch.from_numpy(answer)
+        count = len(self.facts.card.classes["names"])
+        if found.ndim == 4 and found.shape[3] == count != found.shape[1]:
+            return found.permute(0, 3, 1, 2)
+        return found
+
+
+def image_input(session: Any, path: Path) -> Any:
+    """Returns the description of an ONNX session's only input.
+
+    Raises:
+        InputError: it takes something else than one batch of images.
+    """
+    inputs = session.get_inputs()
+    found = inputs[0] if len(inputs) == 1 else None
+    if found is None or found.type not in ONNX_TYPES or len(found.shape) != 4:
+        listed = ", ".join(f"{item.name} {item.type} {item.shape}" for item in inputs) or "none"
+        raise InputError(f"{path} has the inputs {listed}; expected one batch of images (N, 3, H, W)")
+    return found
+
+
+def is_channels_last(shape: list[Any]) -> bool:
+    """Says whether an input's shape is (N, H, W, 3)."""
+    return bool(shape[3] == 3 and shape[1] != 3)
+
+
+def answer_name(session: Any) -> str:
+    """Returns the name of the output to read: ``logits``, or the first."""
+    names = [item.name for item in session.get_outputs()]
+    return str("logits" if "logits" in names else names[0])
+
+
+def _first_tensor(answer: Any) -> Tensor:
+    while not isinstance(answer, Tensor):
+        if isinstance(answer, dict) and answer:
+            answer = answer.get("logits", answer.get("out", next(iter(answer.values()))))
+        elif isinstance(answer, (list, tuple)) and answer:
+            answer = answer[0]
+        else:
+            found = type(answer).__name__
+            raise InputError(f"the source gave a {found}; expected a tensor, or a dict or tuple of them")
+    return answer

@@ -1,0 +1,267 @@
+"""Models as files for other programs, each loaded back and compared with the network on real images.
+
+ONNX and TorchScript files are self-contained: ``image``, float32 RGB in 0..255 (N, 3, H, W), gives ``logits``
+(N, classes, H, W) at the images' size; normalisation and up-sampling are inside.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import logging
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.jit._trace import TracerWarning
+from torch.nn.functional import conv2d, pad
+
+from crots.card import ModelCard, Normalisation
+from crots.errors import InputError, StageError
+from crots.files import atomic_path
+from crots.nets.model import Model
+from crots.nets.quiet import torch_jit
+from crots.nets.reading import CARD_KEY
+from crots.nets.source import CARD_FILE, MULTIPLE_KEY, load_exported
+from crots.nets.weights import load_model, save_pth, save_safetensors
+
+# The program normalises by itself, so its input is RGB as it comes.
+AS_IT_COMES = Normalisation("rgb", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+# TorchScript has no types in some versions of torch.
+_jit: Any = torch.jit
+# Share of pixels whose class must be the same in the file and in the network.
+_AGREEMENT = 0.99
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """How a file compares with the network it was made from.
+
+    Attributes:
+        path: the file.
+        format: its format.
+        max_difference: largest absolute difference of a logit on the images.
+        agreement: share of pixels given the same class, 0..1.
+        images: how many images were compared.
+        notes: what the user should read.
+    """
+
+    path: Path
+    format: str
+    max_difference: float
+    agreement: float
+    images: int
+    notes: tuple[str, ...] = ()
+
+
+def export(
+    model: Model,
+    path: Path,
+    format: str,
+    *,
+    sample_images: Sequence[npt.NDArray[Any]] | Tensor,
+    device: torch.device | str = "cpu",
+    trust: bool = False,
+) -> ExportReport:
+    """Writes a model, loads the file back and compares the two in float32.
+
+    Args:
+        model: stays as it is, on its device.
+        path: the file to write; it replaces an older one only after it was written whole.
+        format: ``pth``, ``safetensors``, ``onnx`` or ``torchscript``.
+        sample_images: uint8 RGB, (H, W, 3) arrays or a tensor (N, 3, H, W), of a size that the network takes.
+        device: where the two are compared.
+        trust: the model was built by a user's own factory, which is run again to load a ``pth`` or ``safetensors``.
+
+    Raises:
+        InputError: unknown format.
+        StageError: the file cannot be written, or differs from the network.
+    """
+    if format not in _WRITERS:
+        raise InputError(f"found the format {format!r}, expected one of {', '.join(_WRITERS)}", field="export.formats")
+    own = copy.deepcopy(model).cpu().float().eval()
+    notes = _WRITERS[format](own, path)
+    reload = _as_model if format in ("pth", "safetensors") else _as_program
+    loaded = reload(own, path, torch.device(device), trust)
+    difference, agreement = _compare(own.to(device), loaded, _batches(sample_images), torch.device(device))
+    if not agreement >= _AGREEMENT:
+        raise StageError(
+            f"{path} was written but differs from the network: {agreement:.1%} of the pixels get the same class; "
+            "export another format, and please report this"
+        )
+    return ExportReport(path, format, difference, agreement, len(sample_images), notes)
+
+
+def _batches(images: Sequence[npt.NDArray[Any]] | Tensor) -> list[Tensor]:
+    if isinstance(images, Tensor):
+        return list(torch.split(images, 1))
+    return [torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None] for image in images]
+
+
+@torch.no_grad()
+def _compare(
+    model: Model, loaded: Callable[[Tensor], Tensor], batches: list[Tensor], device: torch.device
+) -> tuple[float, float]:
+    differences, same = [0.0], [1.0] if not batches else []
+    for images in batches:
+        images = images.to(device)
+        expected, found = model.logits(images), loaded(images)
+        differences.append(float((expected - found).abs().max()))
+        # Greater-or-equal is false for NaN, which so counts as a difference.
+        same.append(float((expected.argmax(1) == found.argmax(1)).float().mean()) if differences[-1] >= 0 else 0.0)
+    return max(differences), sum(same) / len(same)
+
+
+def _as_model(model: Model, path: Path, device: torch.device, trust: bool) -> Callable[[Tensor], Tensor]:
+    card = model.card
+    loaded, _ = load_model(
+        path, net=card.net, classes=model.classes, size=card.size, normalisation=card.normalisation, trust=trust
+    )
+    return loaded.to(device).logits
+
+
+def _as_program(model: Model, path: Path, device: torch.device, trust: bool) -> Callable[[Tensor], Tensor]:
+    # Trusted, since it is the file written a moment ago.
+    return load_exported(path, trust=True, device=device).logits
+
+
+class Program(nn.Module):
+    """What ONNX and TorchScript files hold: a model from RGB in 0..255 to logits of the same size."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Maps float32 (N, 3, H, W) to (N, classes, H, W)."""
+        return self.model.upsample(self.model.bare(image), (image.shape[2], image.shape[3]))
+
+
+def _write_pth(model: Model, path: Path) -> tuple[str, ...]:
+    save_pth(path, model.net)
+    return ("plain weights: net, classes and normalisation must be told to whoever loads them",)
+
+
+def _write_safetensors(model: Model, path: Path) -> tuple[str, ...]:
+    save_safetensors(path, model.net, model.card)
+    return ()
+
+
+def _write_torchscript(model: Model, path: Path) -> tuple[str, ...]:
+    program = Program(with_fixed_padding(model)).eval()
+    with torch_jit(), torch.no_grad(), warnings.catch_warnings():
+        # Sizes are read from the images' shape, which tracing records; what it warns of are Python numbers among them.
+        warnings.filterwarnings("ignore", category=TracerWarning)
+        traced = _jit.trace(program, (_example(model),), check_trace=False)
+        with atomic_path(path) as partial:
+            _jit.save(traced, str(partial), _extra_files={CARD_FILE: json.dumps(_metadata(model))})
+    return ()
+
+
+def _write_onnx(model: Model, path: Path) -> tuple[str, ...]:
+    program = Program(with_fixed_padding(model)).eval()
+    notes: tuple[str, ...] = ()
+    try:
+        made = _to_onnx(program, _example(model), _dynamic_shape(model.info.multiple))
+    except Exception as error:  # the exporter fails in any way at all
+        reason, (width, height) = type(error).__name__, model.card.size
+        notes = (f"takes one image of {width}x{height} only: the exporter cannot do otherwise here ({reason})",)
+        made = _to_onnx(program, torch.zeros(1, 3, height, width), None)
+    made.model.metadata_props[CARD_KEY] = json.dumps(_metadata(model)[CARD_KEY])
+    made.model.metadata_props[MULTIPLE_KEY] = str(model.info.multiple)
+    with atomic_path(path) as partial:
+        made.save(str(partial), external_data=False)
+    return notes
+
+
+def _to_onnx(program: Program, example: Tensor, dynamic: dict[int, Any] | None) -> Any:
+    loud = logging.getLogger("torch.onnx").level
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            # Inside the exporter, about its own dependencies.
+            warnings.filterwarnings("ignore", category=DeprecationWarning)
+            warnings.filterwarnings("ignore", category=FutureWarning)
+            warnings.filterwarnings("ignore", category=UserWarning, module=r"torch(\.|$)|onnx")
+            return torch.onnx.export(
+                program,
+                (example,),
+                dynamo=True,
+                dynamic_shapes=None if dynamic is None else (dynamic,),
+                input_names=["image"],
+                output_names=["logits"],
+                external_data=False,
+                verbose=False,
+            )
+    finally:
+        logging.getLogger("torch.onnx").setLevel(loud)
+
+
+def _dynamic_shape(multiple: int) -> dict[int, Any]:
+    def side(name: str) -> Any:
+        if multiple == 1:
+            return torch.export.Dim(name, min=16, max=16384)
+        return torch.export.Dim(name, min=1, max=1024) * multiple
+
+    return {0: torch.export.Dim("batch", min=1, max=1024), 2: side("height"), 3: side("width")}
+
+
+def _example(model: Model) -> Tensor:
+    # Two images, and sides unlike in both directions: ones and equal numbers would be taken for constants.
+    multiple = model.info.multiple
+    height, width = (-(-side // multiple) * multiple for side in (64, 96))
+    return torch.zeros(2, 3, height, width if width != height else width + multiple)
+
+
+def _metadata(model: Model) -> dict[str, Any]:
+    card: ModelCard = dataclasses.replace(model.card, normalisation=AS_IT_COMES)
+    return {CARD_KEY: card.to_dict(), MULTIPLE_KEY: model.info.multiple}
+
+
+class FixedPadding(nn.Module):
+    """A convolution with TensorFlow's "same" padding where the input's sides are multiples of its stride.
+
+    timm computes that padding from each image's size, which makes an exporter write and solve formulas for minutes;
+    for such sides it is always the same.
+    """
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.conv = conv
+        self.sides: list[int] = []
+        # torch pads the last axis first.
+        for kernel, stride, dilation in reversed(list(zip(conv.kernel_size, conv.stride, conv.dilation, strict=True))):
+            total = max((kernel - 1) * dilation + 1 - stride, 0)
+            self.sides += [total // 2, total - total // 2]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (N, C, H, W) to (N, D, H / stride, W / stride)."""
+        conv = self.conv
+        return conv2d(pad(x, self.sides), conv.weight, conv.bias, conv.stride, 0, conv.dilation, conv.groups)
+
+
+def with_fixed_padding(model: Model) -> Model:
+    """Returns the model with timm's size-dependent padding made constant, where the sizes it takes allow that."""
+    if model.info.multiple == 1:
+        return model
+    model = copy.deepcopy(model)
+    for module in list(model.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, nn.Conv2d) and type(child).__name__ == "Conv2dSame":
+                setattr(module, name, FixedPadding(child))
+    return model
+
+
+_WRITERS: dict[str, Callable[[Model, Path], tuple[str, ...]]] = {
+    "pth": _write_pth,
+    "safetensors": _write_safetensors,
+    "onnx": _write_onnx,
+    "torchscript": _write_torchscript,
+}

@@ -1,0 +1,263 @@
+"""Opening a source model of any kind: what its file says is joined with what the user said, and both are checked."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from crots.card import ModelCard, Normalisation
+from crots.config import Size
+from crots.errors import InputError
+from crots.nets.engines import (
+    Facts,
+    NetworkSource,
+    OnnxSource,
+    Output,
+    ProgramSource,
+    Source,
+    answer_name,
+    image_input,
+    is_channels_last,
+)
+from crots.nets.quiet import torch_jit
+from crots.nets.reading import CARD_KEY, file_kind, read_card, read_weights
+from crots.nets.weights import PUBLISHED_SIZE, agreed_card, model_of
+from crots.options import SourceOptions
+
+if TYPE_CHECKING:
+    from crots.taxonomy import ClassSet
+
+__all__ = ["Facts", "NetworkSource", "OnnxSource", "Output", "ProgramSource", "Source", "load_exported", "open_source"]
+
+# Where our own programs keep their card, and what their sides must be multiples of.
+CARD_FILE = "crots.json"
+MULTIPLE_KEY = "crots_multiple"
+
+# TorchScript has no types in some versions of torch.
+_jit: Any = torch.jit
+
+
+@dataclass(frozen=True)
+class _Request:
+    """The arguments of `open_source`."""
+
+    path: Path
+    options: SourceOptions
+    classes: ClassSet | None
+    size: Size | None
+    device: torch.device
+
+
+def open_source(
+    path: Path,
+    *,
+    options: SourceOptions | None = None,
+    classes: ClassSet | None = None,
+    size: Size | None = None,
+    device: torch.device | str = "cpu",
+    trust: bool = False,
+) -> Source:
+    """Opens a source model of any kind; the file's content decides which.
+
+    Args:
+        path: a checkpoint, safetensors, ONNX file, TorchScript or exported program.
+        options: what the user told of it; None is nothing.
+        classes: the source's classes; None takes the file's.
+        size: working size, for the card of a file that has none.
+        device: where it runs.
+        trust: allow programs and user factories, which run code.
+
+    Raises:
+        InputError: the file cannot be used, is not trusted, contradicts the options, or too little is known of it.
+    """
+    request = _Request(Path(path), options or SourceOptions(), classes, size, torch.device(device))
+    kind = file_kind(request.path)
+    if kind == "onnx":
+        return _open_onnx(request)
+    if kind in ("weights", "safetensors"):
+        return _open_network(request, trust=trust)
+    if not trust:
+        word = "a TorchScript program" if kind == "torchscript" else "an exported program"
+        raise InputError(
+            f"{path} is {word}, which can run code; add --trust if you trust it, or give an ONNX file, which cannot",
+            field="runtime.trust",
+        )
+    return _open_torchscript(request) if kind == "torchscript" else _open_exported(request)
+
+
+def load_exported(path: Path, *, trust: bool = False, device: torch.device | str = "cpu") -> Source:
+    """Opens a self-describing file written by `crots.nets.export`.
+
+    Raises:
+        InputError: as `open_source`.
+    """
+    return open_source(path, device=device, trust=trust)
+
+
+def _open_network(request: _Request, *, trust: bool) -> Source:
+    options = request.options
+    found = read_weights(request.path)
+    model, report = model_of(
+        found,
+        # The option has a default, so a file that knows its own network is not held against it.
+        net=None if found.card else options.net,
+        classes=request.classes,
+        size=request.size,
+        trust=trust,
+        prefix=options.prefix,
+    )
+    wanted, _ = _normalisation(options, model.card.normalisation)
+    if wanted and wanted != model.card.normalisation:
+        model.set_normalisation(wanted)
+    if options.size:
+        model.check_size(*options.size)
+    facts = Facts(request.path, model.card, fixed=options.size, multiple=model.info.multiple)
+    return NetworkSource(model.to(request.device), facts, report)
+
+
+def _open_onnx(request: _Request) -> Source:
+    session = _session(request.path, request.device)
+    metadata = session.get_modelmeta().custom_metadata_map
+    card = read_card(metadata[CARD_KEY], request.path) if CARD_KEY in metadata else None
+    shape = list(image_input(session, request.path).shape)
+    if is_channels_last(shape):
+        shape = [shape[0], shape[3], shape[1], shape[2]]
+    answer = next(item for item in session.get_outputs() if item.name == answer_name(session))
+    # Whole numbers can only be labels.
+    guess: Output | None = "labels" if answer.type.startswith(("tensor(int", "tensor(uint")) else None
+    facts = _facts(request, card, shape, multiple=_whole(metadata.get(MULTIPLE_KEY)), guess=guess)
+    return OnnxSource(session, facts)
+
+
+def _open_torchscript(request: _Request) -> Source:
+    extra = {CARD_FILE: ""}
+    try:
+        with torch_jit():
+            program = _jit.load(str(request.path), map_location=request.device, _extra_files=extra)
+    except Exception as error:
+        raise _unreadable(request.path, "a TorchScript program", error) from error
+    card, multiple = _described(extra[CARD_FILE], request.path)
+    return ProgramSource(program.eval(), _facts(request, card, [], multiple=multiple), request.device)
+
+
+def _open_exported(request: _Request) -> Source:
+    extra = {CARD_FILE: ""}
+    try:
+        exported = torch.export.load(request.path, extra_files=extra)
+        if request.device.type != "cpu":
+            from torch.export.passes import move_to_device_pass
+
+            exported = move_to_device_pass(exported, request.device)
+        shape = _exported_shape(exported)
+        program = exported.module()
+    except Exception as error:
+        raise _unreadable(request.path, "an exported program of this version of torch", error) from error
+    card, multiple = _described(extra[CARD_FILE], request.path)
+    return ProgramSource(program, _facts(request, card, shape, multiple=multiple), request.device)
+
+
+def _exported_shape(exported: Any) -> list[Any]:
+    name = exported.graph_signature.user_inputs[0]
+    node = next(node for node in exported.graph.nodes if node.name == name)
+    return [side if isinstance(side, int) else str(side) for side in node.meta["val"].shape]
+
+
+def _described(text: str | bytes, path: Path) -> tuple[ModelCard | None, int]:
+    if not text:
+        return None, 1
+    content = json.loads(text)
+    return read_card(json.dumps(content[CARD_KEY]), path), _whole(content.get(MULTIPLE_KEY))
+
+
+def _whole(value: object) -> int:
+    text = str(value)
+    return int(text) if text.isdigit() else 1
+
+
+def _session(path: Path, device: torch.device) -> Any:
+    import onnxruntime
+
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = torch.get_num_threads()
+    settings.log_severity_level = 3
+    providers: list[Any] = ["CPUExecutionProvider"]
+    if device.type == "cuda" and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        providers.insert(0, ("CUDAExecutionProvider", {"device_id": device.index or 0}))
+    try:
+        return onnxruntime.InferenceSession(str(path), settings, providers=providers)
+    except Exception as error:  # onnxruntime's errors have no common base
+        raise _unreadable(path, "an ONNX file", error) from error
+
+
+def _unreadable(path: Path, what: str, error: Exception) -> InputError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return InputError(f"{path} cannot be read as {what} ({reason[:160]}); copy or export it again")
+
+
+def _facts(
+    request: _Request, card: ModelCard | None, shape: list[Any], *, multiple: int, guess: Output | None = None
+) -> Facts:
+    """Joins what a program's file says with what the user said; ``shape`` is its input's, empty where unknown."""
+    path, options = request.path, request.options
+    if card:
+        agreed_card(card, path, net=None, classes=request.classes)
+    normalisation, untold = _normalisation(options, card.normalisation if card else None)
+    output = options.output if options.output != "auto" else (card.output if card else guess)
+    if output is None:
+        untold.append("source.output (logits, probabilities or labels)")
+    classes = request.classes.to_dict() if request.classes is not None else card.classes if card else None
+    if classes is None:
+        untold.append("its classes")
+    if normalisation is None or output is None or classes is None:
+        raise InputError(f"{path} does not say how it is used; tell {'; '.join(untold)}", field="source.output")
+    fixed, batch = _fixed(path, options, shape)
+    size = (card.size if card else request.size) or PUBLISHED_SIZE
+    described = ModelCard(card.net if card else path.name, classes, normalisation, size, output)
+    return Facts(path, described, fixed, batch, multiple)
+
+
+def _fixed(path: Path, options: SourceOptions, shape: list[Any]) -> tuple[Size | None, int]:
+    if not shape:
+        return options.size, 0
+    batch, height, width = (side if isinstance(side, int) and side > 0 else 0 for side in (shape[0], *shape[2:]))
+    if not (height and width):
+        return options.size, batch
+    fixed = Size(width, height)
+    if options.size and options.size != fixed:
+        raise InputError(f"{path} takes images of {fixed} only, asked for was {options.size}", field="source.size")
+    return fixed, batch
+
+
+def _normalisation(options: SourceOptions, base: Normalisation | None) -> tuple[Normalisation | None, list[str]]:
+    """Returns the normalisation, and what must still be told where that is None."""
+    channels = options.channels if options.channels != "auto" else (base.channels if base else None)
+    mean = _three(options.mean, "source.mean") or (base.mean if base else None)
+    scale = _three(options.scale, "source.scale") or (base.scale if base else None)
+    if channels and mean and scale:
+        return Normalisation(channels, mean, scale), []
+    told = {
+        "source.channels (rgb or bgr)": channels,
+        "source.mean (three numbers in 0..255 units)": mean,
+        "source.scale (one or three numbers in 0..255 units)": scale,
+    }
+    return None, [words for words, value in told.items() if not value]
+
+
+def _three(text: str, field: str) -> tuple[float, float, float] | None:
+    if not text.strip():
+        return None
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) == 1:
+        values *= 3
+    if len(values) != 3 or (field == "source.scale" and 0 in values):
+        raise InputError(
+            f"{field}: found {text!r}, expected one number or three with commas, like 124,116,104", field=field
+        )
+    return values[0], values[1], values[2]

@@ -1,0 +1,299 @@
+"""Sources of every kind answer the same question in the same way."""
+
+import dataclasses
+import json
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from crots.card import CAFFE, ModelCard, Normalisation
+from crots.config import Size
+from crots.errors import InputError
+from crots.nets.model import create_model
+from crots.nets.quiet import torch_jit
+from crots.nets.source import NetworkSource, OnnxSource, ProgramSource, load_exported, open_source
+from crots.nets.weights import save_pth, save_safetensors
+from crots.options import SourceOptions
+from crots.taxonomy import ClassSet
+
+torch.set_num_threads(1)
+
+ABC = ClassSet.from_dict({"name": "abc", "names": ["a", "b", "c"]})
+AB = ClassSet.from_dict({"name": "ab", "names": ["a", "b"]})
+TOLD = SourceOptions(channels="rgb", mean="0", scale="1", output="logits")
+WEIGHT = np.random.default_rng(0).normal(size=(3, 3, 1, 1)).astype(np.float32)
+
+
+def some_images(n=2, height=8, width=16):
+    return torch.randint(
+        0, 256, (n, 3, height, width), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
+
+
+def expected_logits(images):
+    return torch.nn.functional.conv2d(images.float(), torch.from_numpy(WEIGHT))
+
+
+def write_onnx(path, *, shape=("n", 3, "h", "w"), output="logits", kind=TensorProto.FLOAT, metadata=None, twice=False):
+    """A 1x1 convolution; with NHWC input, softmax or argmax around it as asked."""
+    nodes, name = [], "image"
+    if shape[3] == 3:
+        nodes.append(helper.make_node("Transpose", ["image"], ["nchw"], perm=[0, 3, 1, 2]))
+        name = "nchw"
+    if kind != TensorProto.FLOAT:
+        nodes.append(helper.make_node("Cast", [name], ["cast"], to=TensorProto.FLOAT))
+        name = "cast"
+    nodes.append(helper.make_node("Conv", [name, "weight"], ["raw"]))
+    out, out_kind = "raw", TensorProto.FLOAT
+    if output == "probabilities":
+        nodes.append(helper.make_node("Softmax", ["raw"], ["out"], axis=1))
+        out = "out"
+    elif output == "labels":
+        nodes.append(helper.make_node("ArgMax", ["raw"], ["out"], axis=1, keepdims=0))
+        out, out_kind = "out", TensorProto.INT64
+    elif output == "last":
+        nodes.append(helper.make_node("Transpose", ["raw"], ["out"], perm=[0, 2, 3, 1]))
+        out = "out"
+    inputs = [helper.make_tensor_value_info("image", kind, shape)]
+    if twice:
+        inputs.append(helper.make_tensor_value_info("other", TensorProto.FLOAT, [1]))
+    graph = helper.make_graph(
+        nodes, "g", inputs, [helper.make_tensor_value_info(out, out_kind, None)],
+        [numpy_helper.from_array(WEIGHT, "weight")],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    if metadata:
+        helper.set_model_props(model, metadata)
+    onnx.save(model, path)
+    return path
+
+
+class Toy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 1, bias=False)
+        with torch.no_grad():
+            self.conv.weight.copy_(torch.from_numpy(WEIGHT))
+
+    def forward(self, x):
+        return self.conv(x)
+
+
+class ToyDict(Toy):
+    def forward(self, x):
+        return {"aux": x, "out": self.conv(x)}
+
+
+def write_torchscript(path, module=None, extra=None):
+    with torch_jit():
+        traced = torch.jit.trace(module or Toy(), torch.zeros(2, 3, 8, 16), strict=False)
+        torch.jit.save(traced, str(path), _extra_files=extra or {})
+    return path
+
+
+def write_exported(path, *, dynamic=False):
+    n, h, w = (torch.export.Dim(name, min=1, max=4096) for name in "nhw")
+    shapes = ({0: n, 2: h, 3: w},) if dynamic else None
+    program = torch.export.export(Toy().eval(), (torch.zeros(2, 3, 8, 16),), dynamic_shapes=shapes)
+    torch.export.save(program, path)
+    return path
+
+
+# Each way of writing the same model.
+KINDS = {
+    "onnx": lambda folder: write_onnx(folder / "m.onnx"),
+    "onnx-nhwc": lambda folder: write_onnx(folder / "m.onnx", shape=("n", "h", "w", 3)),
+    "onnx-fixed": lambda folder: write_onnx(folder / "m.onnx", shape=(1, 3, 8, 16)),
+    "onnx-batch": lambda folder: write_onnx(folder / "m.onnx", shape=(4, 3, "h", "w")),
+    "onnx-uint8": lambda folder: write_onnx(folder / "m.onnx", kind=TensorProto.UINT8),
+    "onnx-channels-last-out": lambda folder: write_onnx(folder / "m.onnx", output="last"),
+    "torchscript": lambda folder: write_torchscript(folder / "m.pt"),
+    "torchscript-dict": lambda folder: write_torchscript(folder / "m.pt", ToyDict()),
+    "exported": lambda folder: write_exported(folder / "m.pt2", dynamic=True),
+    "exported-fixed": lambda folder: write_exported(folder / "m.pt2"),
+}
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_programs_agree(tmp_path, kind):
+    source = open_source(KINDS[kind](tmp_path), options=TOLD, classes=ABC, size=Size(16, 8), trust=True)
+    assert isinstance(source, OnnxSource if kind.startswith("onnx") else ProgramSource)
+    for n in (1, 2, 3):
+        images = some_images(n)
+        logits = source.logits(images)
+        assert logits.dtype == torch.float32
+        assert torch.allclose(logits, expected_logits(images), atol=1e-3)
+        assert torch.equal(source.labels(images), logits.argmax(1))
+    assert source.classes == ABC and source.output == "logits" and source.report is None
+
+
+def test_flip_logits(tmp_path):
+    source = open_source(write_onnx(tmp_path / "m.onnx"), options=TOLD, classes=ABC)
+    images = some_images()
+    # A 1x1 convolution sees no difference between an image and its mirror image.
+    assert torch.allclose(source.flip_logits(images), expected_logits(images), atol=1e-3)
+    assert torch.allclose(source.flip_logits(images, "sum"), 2 * expected_logits(images), atol=1e-3)
+
+
+@pytest.mark.parametrize("writer", [write_onnx, write_torchscript])
+def test_normalisation_as_told(tmp_path, writer):
+    options = dataclasses.replace(TOLD, channels="bgr", mean="104,116,123", scale="57")
+    source = open_source(writer(tmp_path / "m.onnx" if writer is write_onnx else tmp_path / "m.pt"), options=options,
+                         classes=ABC, trust=True)  # fmt: skip
+    images = some_images()
+    seen = (images.float().flip(1) - torch.tensor([104.0, 116.0, 123.0]).view(1, 3, 1, 1)) / 57
+    assert torch.allclose(source.logits(images), expected_logits(seen), atol=1e-3)
+
+
+def test_probabilities_become_logits_with_the_same_softmax(tmp_path):
+    options = dataclasses.replace(TOLD, output="probabilities", scale="255")
+    source = open_source(write_onnx(tmp_path / "m.onnx", output="probabilities"), options=options, classes=ABC)
+    images = some_images()
+    expected = expected_logits(images.float() / 255).softmax(1)
+    assert torch.allclose(source.logits(images).softmax(1), expected, atol=1e-4)
+    assert torch.isfinite(source.logits(images)).all()
+
+
+def test_labels_are_guessed_from_whole_numbers_and_give_no_logits(tmp_path):
+    options = dataclasses.replace(TOLD, output="auto")
+    source = open_source(write_onnx(tmp_path / "m.onnx", output="labels"), options=options, classes=ABC)
+    images = some_images()
+    assert source.output == "labels"
+    assert torch.equal(source.labels(images), expected_logits(images).argmax(1))
+    with pytest.raises(InputError, match="labels only"):
+        source.logits(images)
+
+
+def test_labels_outside_the_classes(tmp_path):
+    options = dataclasses.replace(TOLD, output="labels")
+    source = open_source(write_onnx(tmp_path / "m.onnx", output="labels"), options=options, classes=AB)
+    with pytest.raises(InputError, match="gave the label 2, expected 0 to 1 or 255"):
+        source.labels(some_images())
+
+
+def test_input_size_of_the_file_and_of_the_options(tmp_path):
+    fixed = write_onnx(tmp_path / "f.onnx", shape=("n", 3, 4, 8))
+    for source in (
+        open_source(fixed, options=TOLD, classes=ABC),
+        open_source(write_onnx(tmp_path / "d.onnx"), options=dataclasses.replace(TOLD, size=Size(8, 4)), classes=ABC),
+    ):
+        images = some_images()
+        assert source.logits(images).shape == (2, 3, 8, 16)
+        assert source.labels(images).shape == (2, 8, 16)
+        assert source.facts.fixed == Size(8, 4)
+    with pytest.raises(InputError, match="takes images of 8x4 only, asked for was 16x8"):
+        open_source(fixed, options=dataclasses.replace(TOLD, size=Size(16, 8)), classes=ABC)
+
+
+def test_labels_of_another_size_are_resized_without_mixing(tmp_path):
+    options = dataclasses.replace(TOLD, output="labels")
+    path = write_onnx(tmp_path / "f.onnx", shape=("n", 3, 4, 8), output="labels")
+    labels = open_source(path, options=options, classes=ABC).labels(some_images())
+    assert torch.equal(labels, labels[:, ::2, ::2].repeat_interleave(2, 1).repeat_interleave(2, 2))
+
+
+@pytest.mark.parametrize("writer", [write_onnx, write_torchscript, write_exported])
+def test_what_is_not_told_is_listed(tmp_path, writer):
+    path = writer(tmp_path / {"write_onnx": "m.onnx", "write_torchscript": "m.pt"}.get(writer.__name__, "m.pt2"))
+    with pytest.raises(InputError) as caught:
+        open_source(path, options=SourceOptions(mean="1,2,3"), trust=True)
+    text = str(caught.value)
+    assert all(word in text for word in ("source.channels", "source.scale", "source.output", "its classes"))
+    assert "source.mean" not in text and "\n" not in text
+
+
+@pytest.mark.parametrize("value", ["1,2", "a,b,c", "1,2,3,4"])
+def test_malformed_numbers(tmp_path, value):
+    with pytest.raises(InputError, match=r"source.mean: found '.*', expected one number or three"):
+        open_source(write_onnx(tmp_path / "m.onnx"), options=dataclasses.replace(TOLD, mean=value), classes=ABC)
+    with pytest.raises(InputError, match=r"source.scale: found '0'"):
+        open_source(write_onnx(tmp_path / "m.onnx"), options=dataclasses.replace(TOLD, scale="0"), classes=ABC)
+
+
+def test_other_number_of_classes(tmp_path):
+    source = open_source(write_onnx(tmp_path / "m.onnx"), options=TOLD, classes=AB)
+    with pytest.raises(InputError, match=r"gave \(2, 3, 8, 16\), expected \(N, 2, h, w\)"):
+        source.logits(some_images())
+
+
+def test_metadata_of_our_own_programs(tmp_path):
+    card = ModelCard("deeplabv2_resnet18", ABC.to_dict(), Normalisation("rgb", (0, 0, 0), (1, 1, 1)), Size(16, 8))
+    metadata = {"crots": json.dumps(card.to_dict()), "crots_multiple": "4"}
+    described = write_onnx(tmp_path / "m.onnx", metadata=metadata)
+    extra = json.dumps({"crots": card.to_dict(), "crots_multiple": 4})
+    for source in (
+        load_exported(described),
+        load_exported(write_torchscript(tmp_path / "m.pt", extra={"crots.json": extra}), trust=True),
+    ):
+        assert source.facts.card == card and source.facts.multiple == 4
+        images = some_images(1, 9, 15)
+        assert source.logits(images).shape == (1, 3, 9, 15)
+    with pytest.raises(InputError, match="is for 3 classes"):
+        open_source(described, classes=AB)
+    told = open_source(described, options=SourceOptions(channels="bgr", mean="1,2,3"))
+    assert told.facts.card.normalisation == Normalisation("bgr", (1, 2, 3), (1, 1, 1))
+
+
+@pytest.mark.parametrize("writer", [write_torchscript, write_exported])
+def test_programs_need_trust(tmp_path, writer):
+    # The suffix does not matter: a program named like weights is still one.
+    path = writer(tmp_path / ("m.pth" if writer is write_torchscript else "m.pt2"))
+    with pytest.raises(InputError, match=r"can run code; add --trust"):
+        open_source(path, options=TOLD, classes=ABC)
+
+
+def test_damaged_files(tmp_path):
+    (tmp_path / "m.onnx").write_bytes(write_onnx(tmp_path / "m.onnx").read_bytes()[:50])
+    with pytest.raises(InputError, match="cannot be read as an ONNX file"):
+        open_source(tmp_path / "m.onnx", options=TOLD, classes=ABC)
+    with pytest.raises(InputError, match="found no file"):
+        open_source(tmp_path / "gone.onnx", options=TOLD, classes=ABC)
+    with pytest.raises(InputError, match="expected one batch of images"):
+        open_source(write_onnx(tmp_path / "two.onnx", twice=True), options=TOLD, classes=ABC)
+
+
+def test_a_program_that_fails_is_named(tmp_path):
+    class Picky(nn.Module):
+        def forward(self, x):
+            return x.view(-1, 3, 4, 4)
+
+    path = write_torchscript(tmp_path / "m.pt", Picky())
+    source = open_source(path, options=TOLD, classes=ABC, trust=True)
+    with pytest.raises(InputError, match=r"m.pt failed on 1 images of 5x5") as caught:
+        source.logits(some_images(1, 5, 5))
+    assert "\n" not in str(caught.value)
+
+
+def test_checkpoints(tmp_path):
+    model = create_model("deeplabv2_resnet18", ABC, Size(64, 32)).eval()
+    save_pth(tmp_path / "m.pth", model.net)
+    save_safetensors(tmp_path / "m.safetensors", model.net, model.card)
+    images = some_images(2, 32, 64)
+    with torch.no_grad():
+        expected, flipped = model.logits(images), model.flip_logits(images)
+    plain = open_source(tmp_path / "m.pth", options=SourceOptions(net="deeplabv2_resnet18"), classes=ABC)
+    # A file that names its network is not held against the option's default.
+    described = open_source(tmp_path / "m.safetensors")
+    for source in (plain, described):
+        assert isinstance(source, NetworkSource) and source.report is not None and not source.report.missing
+        assert torch.allclose(source.logits(images), expected, atol=1e-5)
+        assert torch.allclose(source.flip_logits(images), flipped, atol=1e-4)
+        assert not source.logits(images).requires_grad
+    assert described.classes == ABC and plain.facts.card.normalisation == CAFFE
+    other = open_source(tmp_path / "m.safetensors", options=SourceOptions(channels="rgb", mean="0", scale="255"))
+    assert other.facts.card.normalisation == Normalisation("rgb", (0, 0, 0), (255, 255, 255))
+    assert not torch.allclose(other.logits(images), expected, atol=1e-3)
+    with pytest.raises(InputError, match="other"):
+        open_source(tmp_path / "m.pth", options=SourceOptions(net="deeplabv2_resnet50"), classes=ABC)
+
+
+def test_checkpoint_sizes_are_brought_to_what_the_net_takes(tmp_path):
+    model = create_model("smp:unet/resnet18", ABC, Size(64, 32)).eval()
+    save_safetensors(tmp_path / "m.safetensors", model.net, model.card)
+    assert open_source(tmp_path / "m.safetensors").logits(some_images(1, 30, 70)).shape == (1, 3, 30, 70)
+    with pytest.raises(InputError, match="multiples of 32"):
+        open_source(tmp_path / "m.safetensors", options=SourceOptions(size=Size(30, 30)))
