@@ -14,6 +14,7 @@ from crots.errors import InputError
 from crots.events import Evaluated, Event, StageStarted
 from crots.project import Project, read_json
 from crots.taxonomy import ClassSet, Colour, load_class_set, make_palette
+from crots_studio.models.history import History
 from crots_studio.models.names import running_order, title
 from crots_studio.models.series import csv_text
 
@@ -87,6 +88,16 @@ class Scores:
         self._latest: dict[str, Score] = {score.subject: score for score in reports}
         self._validations: dict[str, list[Score]] = {}
         self.add(events)
+
+    @staticmethod
+    def of_history(history: History, reports: Iterable[Score] = ()) -> Scores:
+        """Takes over what a project said before it was opened; ``reports`` stand in for models it said nothing of."""
+        said: list[Event] = []
+        for stage in history.stages.values():
+            said += [stage.started] if stage.started else []
+            said += stage.evaluations
+        # In the order of time: a score of a model that was made anew since then counts no longer.
+        return Scores(sorted(said, key=lambda event: event.time), reports)
 
     def add(self, events: Iterable[Event]) -> bool:
         """Takes in new events; says whether any score changed."""

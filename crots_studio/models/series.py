@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crots.events import Evaluated, Event, Metrics, Scored, StageStarted
+from crots_studio.models.history import History
 from crots_studio.models.names import running_order
 
 Numbers = NDArray[np.float64]
@@ -30,9 +31,9 @@ class Figure(NamedTuple):
 class Series:
     """Values by optimiser step, in rising order of steps. Appending is cheap: the arrays double when they are full."""
 
-    def __init__(self) -> None:
-        self._data = np.empty((2, 64))
-        self._length = 0
+    def __init__(self, steps: Sequence[float] = (), values: Sequence[float] = ()) -> None:
+        self._data = np.array([steps, values], np.float64) if steps else np.empty((2, 64))
+        self._length = len(steps)
 
     def __len__(self) -> int:
         return self._length
@@ -74,6 +75,21 @@ class Curves:
         self._series: dict[str, dict[Figure, Series]] = {}
         self._totals: dict[str, int] = {}
         self.add(events)
+
+    @staticmethod
+    def of_history(history: History) -> Curves:
+        """Takes over what a project said before it was opened."""
+        curves = Curves()
+        for key, stage in history.stages.items():
+            if stage.started:
+                curves.add([stage.started])
+            kept = curves._series.setdefault(key, {})
+            for name, figure in stage.metrics.items():
+                kept[Figure(_NO_LOSS.get(name, "loss"), name)] = Series(figure.steps, figure.values)
+            for name, figure in stage.scores.items():
+                kept[Figure("score", name)] = Series(figure.steps, figure.values)
+            curves.add(stage.evaluations)
+        return curves
 
     def add(self, events: Iterable[Event]) -> bool:
         """Takes in new events; says whether any curve changed."""

@@ -9,6 +9,7 @@ import pytest
 from crots.events import Evaluated, StageStarted
 from crots.files import write_json, write_text
 from crots.taxonomy import load_class_set
+from crots_studio.models.history import History
 from crots_studio.models.iou import (
     ClassLook,
     Score,
@@ -142,3 +143,18 @@ def test_confusion_as_csv_equals_the_matrix():
     rows = list(csv.reader(io.StringIO(confusion_csv(CONFUSION, NAMES))))
     assert rows[0][1:] == list(NAMES)
     assert [[int(cell) for cell in row[1:]] for row in rows[1:]] == [list(row) for row in CONFUSION]
+
+
+def test_a_history_gives_the_same_scores_as_its_events():
+    events = [
+        StageStarted(stage="adapt-1", total=20, time=1),
+        evaluated("adapt-1", [0.3, 0.3, 0.3], 10, time=2),
+        evaluated("adapt-1", [0.5, 0.5, 0.5], time=3),
+        evaluated("source", [0.2, 0.2, 0.2], time=4),
+        StageStarted(stage="adapt-1", total=20, time=5),
+    ]
+    for count in range(1, len(events) + 1):
+        live, past = Scores(events[:count]), Scores.of_history(History(events[:count]))
+        assert live.subjects == past.subjects
+        assert [live.latest(name) for name in live.subjects] == [past.latest(name) for name in past.subjects]
+        assert live.validations("adapt-1") == past.validations("adapt-1")
