@@ -1,0 +1,121 @@
+"""What a user says of hard patches: rejected, relabelled; with undo and redo, and kept in the project at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from crots.stages.patch_set import PatchCorrections
+
+_MOST_STEPS = 1000
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change: what it is called, and the state after it."""
+
+    text: str
+    state: PatchCorrections
+
+
+class Corrections:
+    """The corrections of a project. Every change is on disk before the call returns, so a crash loses none.
+
+    Attributes:
+        state: as of now.
+        changed: called after every change.
+    """
+
+    def __init__(self, folder: Path, changed: Callable[[], None] | None = None) -> None:
+        self._folder = folder
+        self.changed = changed
+        self.state = PatchCorrections.read(folder)
+        self._first = self.state
+        self._done: list[Step] = []
+        self._undone: list[Step] = []
+
+    @property
+    def undo_text(self) -> str:
+        """What `undo` takes back, empty where there is nothing."""
+        return self._done[-1].text if self._done else ""
+
+    @property
+    def redo_text(self) -> str:
+        """What `redo` does again, empty where there is nothing."""
+        return self._undone[-1].text if self._undone else ""
+
+    def reject(self, names: Iterable[str]) -> None:
+        """Takes patches out of training."""
+        fresh = frozenset(names) - self.state.rejected
+        if fresh:
+            self._do(f"reject {_patches(len(fresh))}", rejected=self.state.rejected | fresh)
+
+    def restore(self, names: Iterable[str]) -> None:
+        """Takes rejected patches back, and forgets how these were relabelled."""
+        chosen = frozenset(names)
+        relabelled = {name: ids for name, ids in self.state.relabelled.items() if name not in chosen}
+        touched = (chosen & self.state.rejected) | (chosen & set(self.state.relabelled))
+        if touched:
+            self._do(f"restore {_patches(len(touched))}", rejected=self.state.rejected - chosen, relabelled=relabelled)
+
+    def relabel(self, names: Iterable[str], old: int, new: int, words: str = "") -> None:
+        """Replaces a class by another, or by ignore, in patches.
+
+        Args:
+            names: of the patches.
+            old: class id in the labels as mined.
+            new: what counts in its place; ``old`` itself takes an earlier replacement back.
+            words: how the step is called, ``car to road``.
+        """
+        relabelled = {name: dict(ids) for name, ids in self.state.relabelled.items()}
+        count = 0
+        for name in dict.fromkeys(names):
+            ids = relabelled.setdefault(name, {})
+            count += ids.get(old, old) != new
+            ids[old] = new
+            if new == old:
+                del ids[old]
+            if not ids:
+                del relabelled[name]
+        if count:
+            self._do(f"relabel {words or f'{old} to {new}'} in {_patches(count)}", relabelled=relabelled)
+
+    def undo(self) -> None:
+        """Takes the last change back."""
+        if self._done:
+            self._undone.append(self._done.pop())
+            self._become(self._done[-1].state if self._done else self._first)
+
+    def redo(self) -> None:
+        """Does the change again that was taken back last."""
+        if self._undone:
+            self._done.append(self._undone.pop())
+            self._become(self._done[-1].state)
+
+    def _do(
+        self,
+        text: str,
+        *,
+        rejected: frozenset[str] | None = None,
+        relabelled: Mapping[str, Mapping[int, int]] | None = None,
+    ) -> None:
+        state = PatchCorrections(
+            self.state.rejected if rejected is None else rejected,
+            self.state.relabelled if relabelled is None else relabelled,
+        )
+        self._become(state)
+        self._done.append(Step(text, state))
+        self._undone.clear()
+        if len(self._done) > _MOST_STEPS:
+            self._first = self._done.pop(0).state
+
+    def _become(self, state: PatchCorrections) -> None:
+        state.write(self._folder)
+        self.state = state
+        if self.changed:
+            self.changed()
+
+
+def _patches(count: int) -> str:
+    return f"{count} patch" if count == 1 else f"{count} patches"

@@ -1,0 +1,252 @@
+"""Pictures and maps of a project's images: read in other threads, on demand, within a bound of memory."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from crots.config import Size
+from crots.errors import InputError
+from crots.images import read_image, resize_image
+from crots.project import Project
+from crots.stages.material import PseudoLabels
+from crots.taxonomy import ClassSet
+
+Array = npt.NDArray[Any]
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+# A side of more pixels than this is not seen on any screen beside another picture.
+MOST_SIDE = 2048
+MEMORY = 96 * 2**20
+
+
+def read_small(path: Path, side: int) -> Array:
+    """Reads an image upright, with no side longer than ``side`` pixels; JPEG is decoded at reduced size.
+
+    Returns:
+        (h, w, 3) uint8.
+
+    Raises:
+        InputError: it is missing or broken.
+    """
+    try:
+        with Image.open(path) as image:
+            if not image.mode.startswith(("I", "F")):
+                image.draft("RGB", (side, side))
+                image.thumbnail((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
+                upright = ImageOps.exif_transpose(image)
+                return np.array((upright.convert("RGBA") if "transparency" in upright.info else upright).convert("RGB"))
+    except Exception as error:  # decoders raise nearly every type; the careful reader below says what is wrong
+        if not path.is_file():
+            raise InputError(f"{path}: no such file") from error
+    whole = read_image(path)
+    factor = min(1.0, side / max(whole.shape[:2]))
+    height, width = (max(1, round(length * factor)) for length in whole.shape[:2])
+    return resize_image(whole, Size(width, height))
+
+
+def entropy_map(confidence: Array, classes: int) -> Array:
+    """Returns the greatest entropy that pixels of this confidence can have, in nats.
+
+    Files keep the greatest probability alone; the rest is taken as shared evenly by the other classes.
+
+    Args:
+        confidence: (H, W), 0..1.
+        classes: number of classes, K; with one class there is no doubt.
+    """
+    if classes < 2:
+        return np.zeros(confidence.shape, np.float32)
+    sure = np.clip(confidence.astype(np.float32), 1.0 / classes, 1.0)
+    rest = np.clip(1.0 - sure, 0.0, 1.0)
+    share = np.maximum(rest / (classes - 1), np.float32(1e-12))
+    entropy: Array = -(sure * np.log(sure) + rest * np.log(share))
+    return entropy.astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageMaps:
+    """All there is to see of one image; the maps have one size, the picture may have more pixels.
+
+    Attributes:
+        image: (h, w, 3) uint8.
+        labels: (H, W) train ids, None where there are no pseudo-labels.
+        confidence: (H, W) float32, None where the source gave none.
+    """
+
+    image: Array
+    labels: Array | None = None
+    confidence: Array | None = None
+
+    @property
+    def size(self) -> Size:
+        """Size of the maps; without them that of the picture."""
+        shape = self.image.shape if self.labels is None else self.labels.shape
+        return Size(shape[1], shape[0])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes it takes in memory."""
+        return sum(part.nbytes for part in (self.image, self.labels, self.confidence) if part is not None)
+
+
+class Bounded(Generic[K, V]):
+    """Keeps what was used last within a number of bytes; safe for several threads."""
+
+    def __init__(self, limit: int, weigh: Callable[[V], int]) -> None:
+        self._limit, self._weigh = limit, weigh
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[K, V] = OrderedDict()
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes kept."""
+        return self._bytes
+
+    def get(self, key: K) -> V | None:
+        """Returns what is kept, and notes that it was used."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def put(self, key: K, value: V) -> None:
+        """Keeps a value and forgets those unused for longest."""
+        with self._lock:
+            self._forget(key)
+            self._kept[key] = value
+            self._bytes += self._weigh(value)
+            while self._bytes > self._limit and len(self._kept) > 1:
+                self._forget(next(iter(self._kept)))
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        with self._lock:
+            self._kept.clear()
+            self._bytes = 0
+
+    def _forget(self, key: K) -> None:
+        if key in self._kept:
+            self._bytes -= self._weigh(self._kept.pop(key))
+
+
+class ImageStore:
+    """Reads images of a project with their pseudo-labels; call it from other threads than the window's."""
+
+    def __init__(self, project: Project, classes: ClassSet, *, limit: int = MEMORY) -> None:
+        self.classes = classes
+        folder = project.stage_folder("pseudo-label")
+        self._labels = PseudoLabels.below(folder, classes, project.corrections_path / "label_ids")
+        self._kept: Bounded[str, ImageMaps] = Bounded(limit, lambda maps: maps.nbytes)
+
+    def maps(self, key: str, path: Path) -> ImageMaps:
+        """Returns picture and maps of an image.
+
+        Args:
+            key: of the image, which names its label files.
+            path: of the picture.
+
+        Raises:
+            InputError: a file is broken, or its labels are for other classes.
+        """
+        kept = self._kept.get(key)
+        if kept is None:
+            kept = self._read(key, path)
+            self._kept.put(key, kept)
+        return kept
+
+    def forget(self) -> None:
+        """Reads everything anew from now on: the files have changed."""
+        folder = self._labels.labels.parent
+        self._labels = PseudoLabels.below(folder, self.classes, self._labels.corrections)
+        self._kept.clear()
+
+    def _read(self, key: str, path: Path) -> ImageMaps:
+        image = read_small(path, MOST_SIDE)
+        if not (self._labels.labels / f"{key}.png").exists():
+            return ImageMaps(image)
+        confidence = self._labels.read_confidence(key) if self._labels.confidence else None
+        return ImageMaps(image, self._labels.read(key), confidence)
+
+
+class PictureQueue:
+    """Loads pictures in a few threads: the newest wish first, old wishes forgotten when there are too many.
+
+    Args:
+        ready: called in a loading thread with the key and the picture, or the error.
+        workers: threads.
+        most: wishes that are kept waiting; scrolling past a thousand pictures must not load them all.
+    """
+
+    def __init__(
+        self, ready: Callable[[Hashable, Array | Exception], None], *, workers: int = 2, most: int = 160
+    ) -> None:
+        self._ready, self._most, self._workers = ready, most, workers
+        self._wishes: OrderedDict[Hashable, Callable[[], Array]] = OrderedDict()
+        self._wake = threading.Condition()
+        self._threads: list[threading.Thread] = []
+        self._stopped = False
+
+    @property
+    def waiting(self) -> int:
+        """How many wishes wait."""
+        return len(self._wishes)
+
+    def want(self, key: Hashable, load: Callable[[], Array]) -> None:
+        """Asks for a picture; asking again moves it to the front."""
+        with self._wake:
+            self._wishes.pop(key, None)
+            self._wishes[key] = load
+            while len(self._wishes) > self._most:
+                self._wishes.popitem(last=False)
+            self._start()
+            self._wake.notify()
+
+    def clear(self) -> None:
+        """Forgets all wishes."""
+        with self._wake:
+            self._wishes.clear()
+
+    def stop(self) -> None:
+        """Lets the threads end; what they load at this moment is not delivered. Does not wait for them."""
+        with self._wake:
+            self._stopped = True
+            self._wishes.clear()
+            self._wake.notify_all()
+
+    def _start(self) -> None:
+        if not self._threads and not self._stopped:
+            self._threads = [
+                threading.Thread(target=self._work, name=f"pictures-{number}", daemon=True)
+                for number in range(self._workers)
+            ]
+            for thread in self._threads:
+                thread.start()
+
+    def _work(self) -> None:
+        while (wish := self._next()) is not None:
+            key, load = wish
+            try:
+                result: Array | Exception = load()
+            except Exception as error:  # shown in place of the picture
+                result = error
+            if not self._stopped:
+                self._ready(key, result)
+
+    def _next(self) -> tuple[Hashable, Callable[[], Array]] | None:
+        with self._wake:
+            while not self._wishes and not self._stopped:
+                self._wake.wait()
+            return None if self._stopped else self._wishes.popitem(last=True)

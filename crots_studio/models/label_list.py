@@ -1,0 +1,237 @@
+"""The images of a project with what is known of their pseudo-labels: sorted and filtered without touching a file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from crots.data.layouts import open_dataset
+from crots.data.matching import key_of, label_ending
+from crots.errors import InputError
+from crots.images import IMAGE_SUFFIXES
+from crots.project import Project
+from crots.stages.pseudo_label import IMAGES
+from crots.taxonomy import ClassSet
+
+Array = npt.NDArray[Any]
+Part = Literal["all", "easy", "hard"]
+Order = Literal["hardest", "easiest", "name", "class", "unsure"]
+ORDERS: dict[Order, str] = {
+    "hardest": "Hardest first",
+    "easiest": "Easiest first",
+    "name": "Name",
+    "class": "Most of a class",
+    "unsure": "Least sure of a class",
+}
+# Where data sets keep labels beside images; a first glance should not show those.
+_LABEL_FOLDERS = {"gt", "gtfine", "gtcoarse", "labels", "label_ids", "masks", "annotations"}
+PARTS: dict[Part, str] = {"all": "All images", "easy": "Easy half", "hard": "Hard half"}
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """One image for display.
+
+    Attributes:
+        entropy: mean of its pixels in nats, None without labels.
+        hard: whether it stands in ``hard.txt``.
+    """
+
+    key: str
+    path: Path
+    entropy: float | None
+    hard: bool
+
+
+@dataclass(frozen=True, eq=False)
+class LabelList:
+    """All images, as columns: a hundred thousand of them take a few megabytes.
+
+    Attributes:
+        root: folder that ``files`` are relative to.
+        keys: of the images.
+        files: their paths below the root, ``/`` between folders.
+        entropy: (N,) float32, nan without labels.
+        hard: (N,) bool.
+        pixels: (N, K) predicted pixels by class.
+        confidence: (N, K) sums of their confidences.
+        complete: False for a first glance at a long listing.
+        problem: why there are no images.
+    """
+
+    root: Path = Path()
+    keys: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    entropy: Array = field(default_factory=lambda: np.zeros(0, np.float32))
+    hard: Array = field(default_factory=lambda: np.zeros(0, bool))
+    pixels: Array = field(default_factory=lambda: np.zeros((0, 0), np.int32))
+    confidence: Array = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    complete: bool = True
+    problem: str = ""
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether there are pseudo-labels."""
+        return bool(len(self) and not np.isnan(self.entropy).all())
+
+    @property
+    def easy_count(self) -> int:
+        """Images in the easy half."""
+        return int(len(self) - self.hard.sum()) if self.labelled else 0
+
+    def row(self, index: int) -> LabelRow:
+        """Returns one image."""
+        entropy = float(self.entropy[index])
+        hard = bool(self.hard[index])
+        return LabelRow(self.keys[index], self.path(index), None if np.isnan(entropy) else entropy, hard)
+
+    def path(self, index: int) -> Path:
+        """Returns the picture of an image."""
+        return self.root / self.files[index]
+
+    def shares(self, index: int | None = None) -> Array:
+        """Returns the share of each class, (K,) 0..1, in one image or in all."""
+        pixels = self.pixels.sum(axis=0, dtype=np.float64) if index is None else self.pixels[index].astype(np.float64)
+        shares: Array = pixels / max(1.0, float(pixels.sum()))
+        return shares
+
+    def arrange(self, order: Order, *, part: Part = "all", shows: int | None = None, text: str = "") -> list[int]:
+        """Returns the images to list, in order.
+
+        Args:
+            order: see `ORDERS`; ``class`` and ``unsure`` are about the class ``shows``.
+            part: see `PARTS`.
+            shows: leave out images without this class.
+            text: leave out images whose key does not contain it; case does not matter.
+        """
+        chosen = np.arange(len(self))
+        if self.labelled and part != "all":
+            chosen = chosen[self.hard[chosen] == (part == "hard")]
+        if self.labelled and shows is not None:
+            chosen = chosen[self.pixels[chosen, shows] > 0]
+        if wanted := text.strip().lower():
+            chosen = np.array([i for i in chosen if wanted in self.keys[i].lower()], dtype=np.intp)
+        if not self.labelled:
+            return [int(index) for index in chosen]
+        return [int(index) for index in chosen[self._ranks(order, chosen, shows)]]
+
+    def _ranks(self, order: Order, chosen: Array, shows: int | None) -> Array:
+        # Keys are sorted already, so a stable sort breaks ties by name.
+        if order in ("class", "unsure") and shows is not None:
+            pixels = self.pixels[chosen, shows]
+            values = -pixels if order == "class" else self.confidence[chosen, shows] / np.maximum(pixels, 1)
+        elif order == "name":
+            values = np.zeros(len(chosen))
+        else:
+            values = np.nan_to_num(self.entropy[chosen]) * (-1 if order == "hardest" else 1)
+        return np.argsort(values, kind="stable")
+
+
+def glance(project: Project, most: int = 200) -> LabelList:
+    """Returns the first images of the target folder within milliseconds, however many there are."""
+    folder = project.config.data.target
+    if folder is None or not project.path(folder).is_dir():
+        return LabelList(complete=False)
+    root = project.path(folder)
+    files = [name for name, _ in zip(_walk(root, ""), range(most), strict=False)]
+    return _without_labels(root, files, complete=False)
+
+
+def _walk(root: Path, prefix: str) -> Iterator[str]:
+    try:
+        with os.scandir(root / prefix) as entries:
+            listed = sorted((entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith("."))
+    except OSError:
+        return
+    for name, is_folder in listed:
+        if is_folder and name.lower() not in _LABEL_FOLDERS:
+            yield from _walk(root, f"{prefix}{name}/")
+        elif name.lower().endswith(tuple(IMAGE_SUFFIXES)) and not label_ending(key_of(name)):
+            yield prefix + name
+
+
+def read_list(project: Project, classes: ClassSet) -> LabelList:
+    """Lists the images of a project with what its pseudo-label stage found; for another thread than the window's."""
+    data = project.config.data
+    if data.target is None:
+        return LabelList(problem="No target folder is chosen yet.")
+    try:
+        dataset = open_dataset(project.path(data.target), layout=data.layout, split=data.split)
+    except InputError as error:
+        return LabelList(problem=str(error))
+    folder = project.stage_folder("pseudo-label")
+    if (folder / IMAGES).exists():
+        return read_labelled(folder, dataset.root, classes)
+    root = os.fspath(dataset.root)
+    files = [os.path.relpath(sample.image, root).replace(os.sep, "/") for sample in dataset.samples]
+    return _without_labels(dataset.root, files, complete=True)
+
+
+def _without_labels(root: Path, files: list[str], *, complete: bool) -> LabelList:
+    return LabelList(
+        root=root,
+        keys=tuple(key_of(name) for name in files),
+        files=tuple(files),
+        entropy=np.full(len(files), np.nan, np.float32),
+        hard=np.zeros(len(files), bool),
+        pixels=np.zeros((len(files), 0), np.int32),
+        confidence=np.zeros((len(files), 0), np.float32),
+        complete=complete,
+    )
+
+
+def read_labelled(folder: Path, root: Path, classes: ClassSet) -> LabelList:
+    """Reads ``images.jsonl`` and ``hard.txt`` of a pseudo-label folder; torn lines are passed over."""
+    hard = {line.rpartition(" ")[0] for line in _lines(folder / "hard.txt")}
+    keys: list[str] = []
+    files: list[str] = []
+    entropy: list[float] = []
+    pixels: list[Array] = []
+    sums: list[Array] = []
+    for row in _rows(folder / IMAGES, len(classes)):
+        keys.append(row["key"])
+        files.append(row["image"])
+        entropy.append(row["entropy"])
+        pixels.append(np.array(row["pixels"], np.int32))
+        sums.append(np.array(row["confidence"], np.float32))
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    return LabelList(
+        root=root,
+        keys=tuple(keys[i] for i in order),
+        files=tuple(files[i] for i in order),
+        entropy=np.array([entropy[i] for i in order], np.float32),
+        hard=np.array([files[i] in hard for i in order], bool),
+        pixels=_stacked([pixels[i] for i in order], len(classes), np.int32),
+        confidence=_stacked([sums[i] for i in order], len(classes), np.float32),
+    )
+
+
+def _stacked(rows: list[Array], classes: int, dtype: Any) -> Array:
+    return np.stack(rows) if rows else np.zeros((0, classes), dtype)
+
+
+def _rows(path: Path, classes: int) -> Iterator[dict[str, Any]]:
+    for line in _lines(path):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        # A line of another class set, before the stage runs again.
+        if len(row.get("pixels", ())) == classes:
+            yield row
+
+
+def _lines(path: Path) -> Iterator[str]:
+    if path.exists():
+        with path.open(encoding="utf-8") as file:
+            yield from (line.rstrip("\n") for line in file)

@@ -1,0 +1,259 @@
+"""Hard patches as a gallery: which there are, of which class, how sure; and which classes are rare, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from crots.images import read_image, read_labels
+from crots.methods.rare import ClassStatistics, rare_classes
+from crots.options import MineOptions
+from crots.project import read_json
+from crots.stages.mine import INDEX, parse_class
+from crots.stages.patch_set import PatchCorrections
+from crots.taxonomy import ClassSet
+
+Array = npt.NDArray[Any]
+State = Literal["all", "kept", "rejected", "relabelled"]
+Order = Literal["least sure", "surest", "name", "most pixels"]
+STATES: dict[State, str] = {
+    "all": "All patches",
+    "kept": "Trained on",
+    "rejected": "Rejected",
+    "relabelled": "Relabelled",
+}
+ORDERS: dict[Order, str] = {
+    "least sure": "Least sure first",
+    "surest": "Surest first",
+    "most pixels": "Most rare pixels first",
+    "name": "Name",
+}
+
+
+@dataclass(frozen=True)
+class PatchRow:
+    """One patch as the stage listed it; see `crots.stages.mine.Patch`."""
+
+    name: str
+    image: str
+    cell: int
+    pixels: Mapping[int, int]
+    confidence: float
+    classes: tuple[int, ...]
+
+    def rare_pixels(self) -> int:
+        """Pixels of its rare classes."""
+        return sum(self.pixels.get(number, 0) for number in self.classes)
+
+
+@dataclass(frozen=True)
+class PatchFilter:
+    """Which patches to show, and in which order.
+
+    Attributes:
+        shows: a class id, None for any.
+        least: of the confidence, 0..1.
+        most: likewise.
+        state: see `STATES`.
+        order: see `ORDERS`.
+    """
+
+    shows: int | None = None
+    least: float = 0.0
+    most: float = 1.0
+    state: State = "all"
+    order: Order = "least sure"
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """One class in the table of rare classes.
+
+    Attributes:
+        share: of all predicted pixels, 0..1.
+        confidence: mean of its pixels, None where it was never predicted.
+        rare: whether patches are cut for it.
+        reason: why, or why not.
+        patches: that show it.
+        kept: of those, how many are trained on.
+    """
+
+    id: int
+    name: str
+    share: float
+    confidence: float | None
+    images: int
+    rare: bool
+    reason: str
+    patches: int = 0
+    kept: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class PatchGallery:
+    """The patches of a project. ``rare`` maps class ids to reasons, ``grid`` is as written, ``4x4``."""
+
+    folder: Path = Path()
+    rows: tuple[PatchRow, ...] = ()
+    rare: Mapping[int, str] = field(default_factory=dict)
+    grid: str = ""
+    mined: bool = False
+
+    @staticmethod
+    def open(folder: Path) -> PatchGallery:
+        """Reads ``patches.json``; empty where nothing was mined."""
+        index = read_json(folder / INDEX)
+        if not index:
+            return PatchGallery(folder)
+        rows = tuple(
+            PatchRow(
+                name=row["name"],
+                image=row["image"],
+                cell=row["cell"],
+                pixels={int(number): count for number, count in row["pixels"].items()},
+                confidence=row["confidence"],
+                classes=tuple(row["classes"]),
+            )
+            for row in index["patches"]
+        )
+        rare = {row["id"]: row["reason"] for row in index["rare"]}
+        return PatchGallery(folder, rows, rare, index["grid"], mined=True)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def picture(self, row: PatchRow) -> Path:
+        """Returns the file of a patch."""
+        return self.folder / "patches" / f"{row.name}.png"
+
+    def read(self, row: PatchRow, corrections: PatchCorrections) -> tuple[Array, Array]:
+        """Returns image (h, w, 3) and labels (h, w) of a patch, relabelled as training reads them."""
+        labels = read_labels(self.folder / "labels" / f"{row.name}.png")
+        corrected = labels.copy()
+        for old, new in corrections.relabelled.get(row.name, {}).items():
+            corrected[labels == old] = new
+        return read_image(self.picture(row)), corrected
+
+    def arrange(self, wanted: PatchFilter, corrections: PatchCorrections) -> list[int]:
+        """Returns the patches that a filter lets through, in its order."""
+        chosen = [index for index, row in enumerate(self.rows) if _passes(row, wanted, corrections)]
+        return sorted(chosen, key=lambda index: (_rank(self.rows[index], wanted.order), self.rows[index].name))
+
+    def counts(self, corrections: PatchCorrections) -> dict[int, tuple[int, int]]:
+        """Returns, by rare class, how many patches show it and how many of those are trained on."""
+        found = dict.fromkeys(self.rare, (0, 0))
+        for row in self.rows:
+            kept = row.name not in corrections.rejected
+            for number in row.classes:
+                total, trained = found.get(number, (0, 0))
+                found[number] = (total + 1, trained + kept)
+        return found
+
+
+def _rank(row: PatchRow, order: Order) -> float:
+    if order == "name":
+        return 0.0
+    if order == "most pixels":
+        return -row.rare_pixels()
+    return row.confidence if order == "least sure" else -row.confidence
+
+
+def _passes(row: PatchRow, wanted: PatchFilter, corrections: PatchCorrections) -> bool:
+    if wanted.shows is not None and wanted.shows not in row.pixels:
+        return False
+    if not wanted.least <= row.confidence <= wanted.most:
+        return False
+    states: dict[State, bool] = {
+        "all": True,
+        "kept": row.name not in corrections.rejected,
+        "rejected": row.name in corrections.rejected,
+        "relabelled": row.name in corrections.relabelled,
+    }
+    return states[wanted.state]
+
+
+def read_statistics(folder: Path, classes: ClassSet) -> ClassStatistics | None:
+    """Reads ``statistics.json`` of the pseudo-labels; None before that stage, or for another class set."""
+    values = read_json(folder / "statistics.json")
+    if not values or len(values["pixels"]) != len(classes):
+        return None
+    return ClassStatistics.from_dict(values)
+
+
+def class_rows(
+    classes: ClassSet,
+    statistics: ClassStatistics | None,
+    rare: Mapping[int, str],
+    gallery: PatchGallery,
+    corrections: PatchCorrections,
+) -> list[ClassRow]:
+    """Returns a row for each class: how common, how sure, rare or not and why, and its patches.
+
+    Args:
+        classes: of the target.
+        statistics: of the pseudo-labels, None before they are there.
+        rare: the rare set as it is now chosen, id -> reason.
+        gallery: the patches as they were cut last, perhaps for another rare set.
+        corrections: of the patches.
+    """
+    counts = gallery.counts(corrections)
+    statistics = statistics or ClassStatistics(len(classes))
+    every = max(1, int(statistics.pixels.sum()))
+    rows = []
+    for number, name in enumerate(classes.names):
+        pixels = int(statistics.pixels[number])
+        total, kept = counts.get(number, (0, 0))
+        rows.append(
+            ClassRow(
+                id=number,
+                name=name,
+                share=pixels / every,
+                confidence=float(statistics.confidence[number]) / pixels if pixels else None,
+                images=int(statistics.images[number]),
+                rare=number in rare,
+                reason=rare.get(number) or ("never predicted, so no patch can show it" if not pixels else ""),
+                patches=total,
+                kept=kept,
+            )
+        )
+    return rows
+
+
+def rare_now(
+    options: MineOptions, classes: ClassSet, statistics: ClassStatistics | None, published: Sequence[int]
+) -> dict[int, str]:
+    """Returns what the project's options call rare, id -> reason, as the stage will find it.
+
+    Raises:
+        InputError: a class that the set does not have.
+    """
+    asked = options.rare.strip()
+    if asked == "auto":
+        found = rare_classes(statistics, options.rare_count) if statistics else []
+        return {row.id: row.reason for row in found}
+    if asked == "published":
+        return dict.fromkeys(published, "in the published set")
+    words = [word.strip() for word in asked.split(",") if word.strip()]
+    return {parse_class(word, classes): "chosen by you" for word in words}
+
+
+def rare_option(chosen: Collection[int], classes: ClassSet) -> str:
+    """Writes a choice of classes as ``mine.rare`` takes it: names, or ids where names would be misread."""
+    names = [classes.names[number] for number in sorted(chosen)]
+    clear = all(name == name.strip() and "," not in name and not name.isdigit() for name in names)
+    if clear and names not in (["auto"], ["published"]):
+        return ", ".join(names)
+    return ", ".join(str(number) for number in sorted(chosen))
+
+
+def outline(labels: Array) -> Array:
+    """Returns (h, w) bool: pixels whose right or lower neighbour has another label."""
+    edges = np.zeros(labels.shape, bool)
+    edges[:, :-1] |= labels[:, :-1] != labels[:, 1:]
+    edges[:-1] |= labels[:-1] != labels[1:]
+    return edges
