@@ -8,7 +8,7 @@ Slow work goes through `Session.in_background`; whatever it brings is handed ove
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +17,7 @@ from shiboken6 import isValid
 
 from crots.eventlog import running
 from crots.events import Event, StageFinished, StageStarted
-from crots.project import Project, ProjectConfig, StageStatus
+from crots.project import Project, ProjectConfig, StageStatus, override
 from crots.runner import discard
 from crots_studio import theme
 from crots_studio.background import EventSource, Run, RunEnd, RunRequest, project_events
@@ -48,6 +48,7 @@ class Session(QObject):
         run_changed(): `run_state` changed.
         run_ended(RunEnd): how it ended.
         theme_changed(bool): dark or not.
+        blocker_changed(str): why Run has to wait, empty where it need not.
         problem(str): something that the user should read and that has no better place.
     """
 
@@ -60,6 +61,7 @@ class Session(QObject):
     run_ended = Signal(object)
     theme_changed = Signal(bool)
     problem = Signal(str)
+    blocker_changed = Signal(str)
     _delivered = Signal(object)
 
     def __init__(self, settings: Settings | None = None, parent: QObject | None = None) -> None:
@@ -69,6 +71,7 @@ class Session(QObject):
         self.history = History()
         self.status: list[StageStatus] = []
         self.run_state = RunState()
+        self.blocker = ""
         self.make_source: SourceMaker = project_events
         self._run: Run | None = None
         self._pool = Pool()
@@ -168,6 +171,21 @@ class Session(QObject):
         self.config_changed.emit()
         self.refresh_status()
 
+    def set_options(self, settings: Mapping[str, Any]) -> None:
+        """Takes over ``{"adapt.steps": "100"}``.
+
+        Raises:
+            InputError: an option is unknown or a value does not fit; nothing was changed.
+        """
+        if self.project is not None:
+            self.save_config(override(self.project.config, settings))
+
+    def set_blocker(self, reason: str) -> None:
+        """Says why Run has to wait; empty where it need not."""
+        if reason != self.blocker:
+            self.blocker = reason
+            self.blocker_changed.emit(reason)
+
     def _save_failed(self, error: Exception) -> None:
         self._delivered.emit((self._report, error, None, 0))
 
@@ -193,6 +211,11 @@ class Session(QObject):
     def detached(self) -> bool:
         """Whether the run goes on in another process."""
         return self._run is not None and self._run.detached
+
+    @property
+    def controllable(self) -> bool:
+        """Whether the run can be stopped from here; one that was started in a terminal cannot."""
+        return not isinstance(self._run, ChildRun) or self._run.controllable
 
     def start_run(self, request: RunRequest | None = None, *, in_child: bool | None = None) -> None:
         """Runs one stage, or all that remain, in a thread or (by the settings) in a child process."""
@@ -312,7 +335,7 @@ class Session(QObject):
             project = self.project
             self.in_background(lambda: discard(project, key), lambda _: self.refresh_status())
 
-    def run_discarded(self, key: str) -> None:
+    def discard_stage(self, key: str) -> None:
         """Throws away what a stage that is not done has written."""
         if not self.busy:
             self._discard(key)

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from crots.events import Event, Progress, StageFinished, StageStarted
-from crots_studio.models.words import duration, stage_title
+from crots_studio.models.names import title
+from crots_studio.models.words import duration
 
 
 @dataclass
@@ -85,7 +86,7 @@ class RunState:
             words = "Starting ..."
         else:
             unit = {"steps": "step", "images": "image", "files": "file"}.get(self.unit, self.unit)
-            words = f"{stage_title(self.stage)}: {unit} {self.done} of {self.total}"
+            words = f"{title(self.stage)}: {unit} {self.done} of {self.total}"
         if self.discarding:
             return f"{words}: discarding after this step ..."
         if self.stopping:

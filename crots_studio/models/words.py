@@ -2,15 +2,6 @@
 
 from __future__ import annotations
 
-_TITLES = {
-    "target": "Target images",
-    "source": "Source",
-    "pseudo-label": "Pseudo-labels",
-    "baseline": "Baseline",
-    "mine": "Hard patches",
-    "evaluate": "Evaluation",
-    "export": "Export",
-}
 _SECTIONS = {
     "data": "Images",
     "task": "Classes",
@@ -24,13 +15,6 @@ _SECTIONS = {
     "evaluate": "Evaluation",
     "export": "Export",
 }
-
-
-def stage_title(key: str) -> str:
-    """Returns what a stage is called: ``adapt-2`` is ``Adapt round 2``."""
-    if key.startswith("adapt-"):
-        return f"Adapt round {key.removeprefix('adapt-')}"
-    return _TITLES.get(key, key.replace("-", " ").capitalize())
 
 
 def section_title(name: str) -> str:

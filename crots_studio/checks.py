@@ -1,0 +1,328 @@
+"""What the fields of a project are worth, said in words. Runs off the window's thread; torch is loaded where needed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from crots.config import Size
+from crots.data.labels import read_truth, resolve_encoding
+from crots.data.layouts import Dataset, Sample, open_dataset
+from crots.data.predictions import PredictionSet, open_predictions
+from crots.data.sizes import propose_size
+from crots.errors import CrotsError, InputError
+from crots.images import image_size, read_image
+from crots.project import ProjectConfig
+from crots.taxonomy import ClassMap, ClassSet, identity_map, load_class_map, load_class_set
+from crots_studio.models.class_map import ClassMapForm
+from crots_studio.models.project_form import Finding, Offer
+from crots_studio.models.words import plural
+
+# Files opened of a folder: enough to notice a wrong kind, few enough for a network drive.
+_HEADERS = 50
+_OPENED = 6
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    """What is checked: a configuration and what its relative paths are relative to."""
+
+    config: ProjectConfig
+    root: Path
+
+    def path(self, value: Path | str) -> Path:
+        """Resolves a path as a run does."""
+        return self.root / Path(value).expanduser()
+
+    def classes(self) -> ClassSet:
+        """The target's classes."""
+        return load_class_set(self._file_or_name(self.config.task.classes))
+
+    def source_classes(self) -> ClassSet:
+        """The source's classes."""
+        name = self.config.task.source_classes
+        return load_class_set(self._file_or_name(name)) if name else self.classes()
+
+    def class_map(self) -> ClassMap:
+        """Joins the two; of different sets without a map it is an error."""
+        source, target = self.source_classes(), self.classes()
+        if self.config.task.class_map is not None:
+            return load_class_map(self._file_or_name(str(self.config.task.class_map)), source, target)
+        if source.names != target.names:
+            raise InputError(f"the source speaks {source.name}, the target {target.name}: a class map must join them")
+        return identity_map(target)
+
+    def target(self) -> Dataset:
+        """The target's images."""
+        data = self.config.data
+        assert data.target is not None
+        return open_dataset(self.path(data.target), layout=data.layout, split=data.split)
+
+    def _file_or_name(self, value: str) -> str:
+        path = self.path(value)
+        return str(path) if path.is_file() else value
+
+
+def check(name: str, config: ProjectConfig, root: Path) -> Finding:
+    """Looks at one field; every error becomes a finding."""
+    try:
+        return CHECKS[name](Setup(config, root))
+    except CrotsError as error:
+        return Finding("bad", _without(str(error)))
+    except OSError as error:
+        return Finding("bad", f"cannot be read: {error.strerror or error}")
+    except Exception as error:  # a broken file may raise anything; the window must go on
+        return Finding("bad", f"{type(error).__name__}: {error}")
+
+
+def _without(message: str) -> str:
+    """The advice of messages that speak of flags, in the window's own words."""
+    return message.replace("; give --target DIR", "").replace(" (--class-map FILE)", "")
+
+
+def check_target(setup: Setup) -> Finding:
+    """Counts, layout and sizes of the target's images."""
+    if setup.config.data.target is None:
+        return Finding("empty", "Choose a folder, a list file or the root of a data set; or drop one here.")
+    dataset = setup.target()
+    sizes, faults = _sizes(dataset.samples)
+    faults += [fault for fault in _opened(dataset.samples) if fault not in faults]
+    text = f"{plural(len(dataset), 'image')}, {_layout(dataset)}, {_size_words(sizes)}"
+    details = [*faults, *dataset.notes]
+    if faults:
+        text += f"; {len(faults)} of the {len(sizes) + len(faults)} looked at cannot be read"
+    return Finding("warning" if faults else "good", text, tuple(details), plural(len(dataset), "image"))
+
+
+def _layout(dataset: Dataset) -> str:
+    words = "a list" if dataset.layout == "list" else f"{dataset.layout} layout"
+    return f"{words}, split {dataset.split}" if dataset.split else words
+
+
+def _spread(samples: Sequence[Sample], most: int) -> list[Sample]:
+    """Picks samples from all over the list."""
+    places = sorted({round(index * (len(samples) - 1) / max(1, most - 1)) for index in range(most)})
+    return [samples[place] for place in places]
+
+
+def _sizes(samples: Sequence[Sample]) -> tuple[list[Size], list[str]]:
+    sizes, faults = [], []
+    for sample in _spread(samples, _HEADERS):
+        try:
+            sizes.append(image_size(sample.image))
+        except InputError as error:
+            faults.append(str(error))
+    return sizes, faults
+
+
+def _opened(samples: Sequence[Sample]) -> list[str]:
+    """Decodes a few: a file cut short has a sound header."""
+    faults = []
+    for sample in _spread(samples, _OPENED):
+        try:
+            read_image(sample.image)
+        except InputError as error:
+            faults.append(str(error))
+    return faults
+
+
+def _size_words(sizes: Sequence[Size]) -> str:
+    counts = {size: sizes.count(size) for size in sizes}
+    if not counts:
+        return "no size could be read"
+    ranked = sorted(counts, key=lambda size: -counts[size])
+    return str(ranked[0]) if len(ranked) == 1 else f"{len(ranked)} sizes, most often {ranked[0]}"
+
+
+def check_size(setup: Setup) -> Finding:
+    """The working size, or the one that will be proposed."""
+    data = setup.config.data
+    if data.target is None:
+        return Finding("empty", "Proposed from the images once they are chosen.")
+    proposal, reason = propose_size(setup.target())
+    if data.size is None:
+        return Finding("good", reason[0].upper() + reason[1:])
+    if data.size == proposal:
+        return Finding("good", f"As proposed: {reason}")
+    offer = Offer(f"Use the proposal {proposal}", {"data.size": "none"})
+    return Finding("good", f"Images are resized to {data.size}; proposed from the images: {proposal}", offers=(offer,))
+
+
+def check_classes(setup: Setup) -> Finding:
+    """The target's class set."""
+    return _class_words(setup.classes())
+
+
+def _class_words(classes: ClassSet) -> Finding:
+    return Finding("good", f"{plural(len(classes), 'class').replace('classs', 'classes')}: {', '.join(classes.names)}")
+
+
+def check_source_classes(setup: Setup) -> Finding:
+    """The source's class set, where it is another."""
+    if not setup.config.task.source_classes:
+        return Finding("good", "The same as the target's.")
+    return _class_words(setup.source_classes())
+
+
+def check_class_map(setup: Setup) -> Finding:
+    """Whether the two class sets are joined."""
+    source, target = setup.source_classes(), setup.classes()
+    if setup.config.task.class_map is None and source.names == target.names:
+        return Finding("good", "Not needed: source and target have the same classes.")
+    joined = setup.class_map()
+    form = ClassMapForm(source, target, joined.names())
+    return Finding("warning" if form.unreached else "good", form.summary[0].upper() + form.summary[1:])
+
+
+def check_source(setup: Setup) -> Finding:
+    """The source model's file, or its predictions."""
+    source = setup.config.source
+    if source.predictions is not None:
+        return _check_predictions(setup)
+    if source.file is None:
+        return Finding("empty", "Choose the source model's file, or the folder of its predictions; or drop one here.")
+    return _check_model(setup, setup.path(source.file))
+
+
+def _check_predictions(setup: Setup) -> Finding:
+    source = setup.config.source
+    assert source.predictions is not None
+    confidence = setup.path(source.confidence) if source.confidence else None
+    classes, joined = setup.source_classes(), _map_or_none(setup)
+    found = open_predictions(setup.path(source.predictions), confidence, classes, joined or identity_map(classes))
+    keys = list(found.files)
+    matched = ""
+    if setup.config.data.target is not None:
+        keys = list(setup.target().keys)
+        found = found.lookup(keys)
+        matched = "every target image has one, "
+    kind = "soft predictions" if found.soft else "label maps"
+    text = f"{len(found)} {kind}, {matched}{_in_range(found, keys, classes)}"
+    if not found.soft and not found.confidences:
+        return Finding("warning", f"{text}; no confidence, so every pixel counts as certain", brief=kind)
+    return Finding("good", text, brief=f"{len(found)} {kind}")
+
+
+def _map_or_none(setup: Setup) -> ClassMap | None:
+    try:
+        return setup.class_map()
+    except InputError:  # said beside the class map
+        return None
+
+
+def _in_range(found: PredictionSet, keys: Sequence[str], classes: ClassSet) -> str:
+    """Reads a few, which refuses ids and channels that are no classes of the source."""
+    looked_at = [keys[round(index * (len(keys) - 1) / max(1, _OPENED - 1))] for index in range(_OPENED)]
+    means = [float(np.mean(found.read(key, None).confidence)) for key in dict.fromkeys(looked_at)]
+    words = f"classes within 0 to {len(classes) - 1} in {plural(len(means), 'file')} looked at"
+    return f"{words}, mean confidence {sum(means) / len(means):.0%}" if found.soft or found.confidences else words
+
+
+def _check_model(setup: Setup, path: Path) -> Finding:
+    # torch is loaded only here, on a thread beside the window.
+    from crots.nets.reading import file_kind
+
+    kind = file_kind(path)
+    if kind not in ("weights", "safetensors"):
+        return _check_program(setup, path, kind)
+    from crots.nets.weights import load_model, read_weights
+
+    config = setup.config
+    card = read_weights(path).card
+    if card is not None and config.source.net != card.net:
+        offer = Offer(f"Use {card.net}", {"source.net": card.net})
+        text = f"The file holds a {card.net}, but {config.source.net} is chosen."
+        return Finding("bad", text, offers=(offer,), brief="another network")
+    model, report = load_model(
+        path, net=config.source.net, classes=setup.source_classes(), trust=config.runtime.trust,
+        prefix=config.source.prefix,
+    )  # fmt: skip
+    lines = report.lines()
+    text = f"{config.source.net}, {len(model.classes)} classes: {lines[0]}"
+    return Finding("warning" if report.missing else "good", text, tuple(lines[1:]), config.source.net)
+
+
+def _check_program(setup: Setup, path: Path, kind: str) -> Finding:
+    from crots.nets.source import open_source
+
+    config = setup.config
+    words = {"onnx": "ONNX model", "torchscript": "TorchScript program", "exported": "exported program"}[kind]
+    size = config.data.size or (propose_size(setup.target())[0] if config.data.target else Size(512, 256))
+    import torch
+
+    source = open_source(
+        path, options=config.source, classes=setup.source_classes(), size=size, device=torch.device("cpu"),
+        trust=config.runtime.trust,
+    )  # fmt: skip
+    return Finding("good", f"{words}, gives {getattr(source, 'output', 'logits')}", brief=words)
+
+
+def check_student(setup: Setup) -> Finding:
+    """The network to adapt and what it starts from."""
+    config = setup.config
+    net, weights = config.student.net or config.source.net, config.student.weights
+    from crots.nets.model import create_model
+    from crots.nets.registry import net_info
+
+    net_info(net, trust=config.runtime.trust)
+    if weights == "random":
+        return Finding("warning", f"{net} from random weights: train it long, or give it a start")
+    if weights in ("", "source"):
+        return _start_from_source(setup, net)
+    from crots.nets.weights import load_into
+
+    size = config.data.size or Size(512, 256)
+    model = create_model(net, setup.classes(), size, trust=config.runtime.trust)
+    report = load_into(model, setup.path(weights), purpose="start")
+    lines = report.lines()
+    return Finding("good", f"{net}: {lines[0]}", tuple(lines[1:]))
+
+
+def _start_from_source(setup: Setup, net: str) -> Finding:
+    config = setup.config
+    same = setup.source_classes().names == setup.classes().names
+    if config.source.file is not None and net == config.source.net and same and config.source.predictions is None:
+        return Finding("good", f"{net}, starting from the source's weights")
+    text = f"{net} has no weights to start from: the source's do not fit. Choose a weights file, or random weights."
+    return Finding("bad", text, offers=(Offer("Start from random weights", {"student.weights": "random"}),))
+
+
+def check_validation(setup: Setup) -> Finding:
+    """Images with labels for scoring; may be left empty."""
+    data = setup.config.data
+    if data.val_images is None and data.val_labels is None:
+        return Finding("empty", "Optional: labelled images, only to see how good the results are.")
+    if data.val_images is None:
+        return Finding("bad", "Labels are chosen without their images; choose the folder of images too.")
+    classes = setup.classes()
+    dataset = open_dataset(
+        setup.path(data.val_images),
+        layout=data.val_layout,
+        split="val",
+        labels=setup.path(data.val_labels) if data.val_labels else None,
+        encoding=data.val_encoding,
+        classes=classes,
+    )
+    if dataset.labelled == 0:
+        return Finding("warning", f"{plural(len(dataset), 'image')} without labels; choose the folder of labels too.")
+    dataset = resolve_encoding(dataset, classes)
+    labelled = [sample for sample in dataset.samples if sample.label is not None]
+    for sample in _spread(labelled, _OPENED):
+        read_truth(sample, dataset, classes)
+    text = f"{plural(len(dataset), 'image')}, {len(labelled)} with labels; ids fit the {len(classes)} classes"
+    return Finding("good", text, dataset.notes, plural(len(labelled), "labelled image"))
+
+
+CHECKS: dict[str, Callable[[Setup], Finding]] = {
+    "data.target": check_target,
+    "data.size": check_size,
+    "task.classes": check_classes,
+    "task.source_classes": check_source_classes,
+    "task.class_map": check_class_map,
+    "source": check_source,
+    "student": check_student,
+    "validation": check_validation,
+}

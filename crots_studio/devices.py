@@ -1,0 +1,34 @@
+"""Which devices there are and how much of their memory is taken. Loads torch only off the window's thread."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Device:
+    """A value of ``runtime.device`` and what people read."""
+
+    name: str
+    title: str
+
+
+def find_devices() -> tuple[Device, ...]:
+    """Returns the devices that torch sees; takes seconds, since it loads torch."""
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    cards = [Device(f"cuda:{index}", f"cuda:{index} {torch.cuda.get_device_name(index)}") for index in range(count)]
+    return (Device("auto", "auto (cuda)" if cards else "auto (CPU)"), Device("cpu", "CPU"), *cards)
+
+
+def gpu_memory() -> tuple[int, int] | None:
+    """Returns bytes taken and bytes in all of the graphics card in use, None where this process uses none."""
+    torch = sys.modules.get("torch")
+    # During the import of torch the module is there and its parts are not.
+    cuda = getattr(torch, "cuda", None)
+    if cuda is None or not hasattr(cuda, "is_initialized") or not cuda.is_initialized():
+        return None
+    free, total = cuda.mem_get_info()
+    return total - free, total

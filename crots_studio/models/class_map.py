@@ -1,0 +1,87 @@
+"""The class map as a table to edit: one row a source class, a target class or nothing beside it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import tomli_w
+
+from crots.errors import InputError
+from crots.files import write_text
+from crots.taxonomy import IGNORE_WORD, ClassSet, load_class_map, propose_class_map
+
+FILE = "class-map.toml"
+
+
+class ClassMapForm:
+    """An editable class map.
+
+    Attributes:
+        rows: source class -> target class or ``ignore``; every source class stands there.
+    """
+
+    def __init__(self, source: ClassSet, target: ClassSet, rows: Mapping[str, str] | None = None) -> None:
+        self.source, self.target = source, target
+        self.rows: dict[str, str] = dict.fromkeys(source.names, IGNORE_WORD)
+        self.rows |= {name: value for name, value in (rows or {}).items() if self._fits(name, value)}
+
+    def _fits(self, name: str, value: str) -> bool:
+        return name in self.source.names and value in self.choices
+
+    @staticmethod
+    def read(path: Path | str, source: ClassSet, target: ClassSet) -> ClassMapForm:
+        """Reads a file, or a shipped map by name.
+
+        Raises:
+            InputError: it does not fit the two class sets.
+        """
+        return ClassMapForm(source, target, load_class_map(path, source, target).names())
+
+    @staticmethod
+    def proposed(source: ClassSet, target: ClassSet) -> ClassMapForm:
+        """Starts from a shipped map of the two sets, or from the names alone."""
+        try:
+            return ClassMapForm.read(f"{source.name}-to-{target.name}", source, target)
+        except InputError:
+            return ClassMapForm(source, target, propose_class_map(source, target))
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """What a source class can become."""
+        return (*self.target.names, IGNORE_WORD)
+
+    def set(self, name: str, value: str) -> None:
+        """Maps one source class.
+
+        Raises:
+            InputError: an unknown class.
+        """
+        if not self._fits(name, value):
+            raise InputError(f"class map: cannot map {name!r} to {value!r}; choose classes of the two sets")
+        self.rows[name] = value
+
+    @property
+    def unreached(self) -> tuple[str, ...]:
+        """Target classes that no source class becomes; they can never be predicted."""
+        used = Counter(self.rows.values())
+        return tuple(name for name in self.target.names if not used[name])
+
+    @property
+    def summary(self) -> str:
+        """One line: how many are joined, ignored and out of reach."""
+        ignored = sum(value == IGNORE_WORD for value in self.rows.values())
+        text = f"{len(self.rows) - ignored} of {len(self.rows)} source classes are mapped"
+        if ignored:
+            text += f", {ignored} ignored"
+        if self.unreached:
+            text += f"; no source class becomes {', '.join(self.unreached)}"
+        return text
+
+    def write(self, path: Path) -> None:
+        """Writes the TOML file that a project names."""
+        heads = {"source": self.source.name, "target": self.target.name}
+        head = {key: value for key, value in heads.items() if key not in self.source.names}
+        text = f"# A class map from {self.source.name} to {self.target.name}: source class = target class or ignore.\n"
+        write_text(path, text + tomli_w.dumps({**head, **self.rows}))

@@ -1,0 +1,65 @@
+"""The log: events as lines of text, and those that the user should not miss as problems."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from crots.events import ArtifactWritten, Evaluated, Event, Metrics, Note, Scored, StageFinished, StageStarted
+from crots_studio.models.names import title
+from crots_studio.models.words import duration
+
+Level = Literal["info", "warning", "error"]
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line."""
+
+    time: float
+    level: Level
+    text: str
+
+    def __str__(self) -> str:
+        mark = {"info": "", "warning": "warning: ", "error": "error: "}[self.level]
+        return f"{time.strftime('%H:%M:%S', time.localtime(self.time))}  {mark}{self.text}"
+
+
+def log_lines(events: Iterable[Event]) -> list[LogLine]:
+    """Returns the lines of events; progress and pictures have none."""
+    return [line for event in events if (line := _line(event)) is not None]
+
+
+def _line(event: Event) -> LogLine | None:
+    name = title(event.stage) if event.stage else "Run"
+    match event:
+        case StageStarted():
+            resumed = f", goes on from {event.resumed_at}" if event.resumed_at else ""
+            text = f"{name} starts: {event.total} {event.unit} on {event.device}{resumed}"
+        case Metrics():
+            values = ", ".join(f"{key} {value:.4g}" for key, value in event.values.items())
+            text = f"{name} step {event.step}: {values}"
+        case Evaluated():
+            where = f" at step {event.step}" if event.step else ""
+            text = f"{name}: mIoU of {title(event.subject)}{where} {event.miou:.1%} on {event.images} images"
+        case Scored():
+            values = ", ".join(f"{key} {value:.4g}" for key, value in event.values.items())
+            text = f"{name} step {event.step}: {values}"
+        case ArtifactWritten():
+            text = f"{name} wrote {event.path}"
+        case Note():
+            return LogLine(event.time, "warning" if event.level == "warning" else "info", f"{name}: {event.text}")
+        case StageFinished():
+            return _ending(event, name)
+        case _:
+            return None
+    return LogLine(event.time, "info", text)
+
+
+def _ending(event: StageFinished, name: str) -> LogLine:
+    if event.outcome == "failed":
+        return LogLine(event.time, "error", f"{name} failed after {duration(event.seconds)}: {event.message}")
+    words = "is done" if event.outcome == "completed" else "was stopped"
+    return LogLine(event.time, "info", f"{name} {words} after {duration(event.seconds)}")

@@ -1,0 +1,213 @@
+"""The options form: every option of a section with value, range, help and error, and the equivalent command line."""
+
+from __future__ import annotations
+
+import shlex
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from crots.config import OptionInfo, Profile, check, describe, expectation, to_plain
+from crots.errors import InputError
+from crots.options import SECTIONS
+from crots.project import ProjectConfig, config_values, override
+from crots_studio.models.words import option_title
+
+Kind = Literal["switch", "choice", "choices", "whole", "text", "path"]
+_PATH_NAMES = ("target", "val_images", "val_labels", "file", "predictions", "confidence", "class_map")
+# A spin box cannot hold more.
+_MOST_WHOLE = 2**31 - 1
+
+
+def shown(value: Any) -> str:
+    """Writes a value as the user would type it; nothing for none."""
+    plain = to_plain(value)
+    if plain is None:
+        return ""
+    if isinstance(plain, bool):
+        return "on" if plain else "off"
+    if isinstance(plain, list):
+        return ", ".join(map(str, plain))
+    return f"{plain:g}" if isinstance(plain, float) else str(plain)
+
+
+@dataclass(frozen=True)
+class OptionField:
+    """One line of the form.
+
+    Attributes:
+        section: as in ``crots.toml``.
+        info: the option's description.
+        value: what the project has.
+        profile: whose defaults count.
+        error: what is wrong with what was typed, empty where it was taken over.
+        typed: what was typed and not taken over.
+    """
+
+    section: str
+    info: OptionInfo
+    value: Any
+    profile: Profile
+    error: str = ""
+    typed: str = ""
+
+    @property
+    def path(self) -> str:
+        """``adapt.learning_rate``."""
+        return f"{self.section}.{self.info.name}"
+
+    @property
+    def title(self) -> str:
+        """``Learning rate``."""
+        return option_title(self.info.name)
+
+    @property
+    def kind(self) -> Kind:
+        """Which widget fits."""
+        info = self.info
+        if info.kind is bool:
+            return "switch"
+        if info.choices:
+            return "choices" if typing.get_origin(info.kind) is tuple else "choice"
+        if info.kind is int and not info.optional:
+            return "whole"
+        return "path" if info.kind is Path else "text"
+
+    @property
+    def default(self) -> Any:
+        """The profile's value."""
+        return self.info.default_for(self.profile)
+
+    @property
+    def changed(self) -> bool:
+        """Whether the project differs from the profile."""
+        return bool(to_plain(self.value) != to_plain(self.default))
+
+    @property
+    def text(self) -> str:
+        """What an entry field holds."""
+        return self.typed if self.error else shown(self.value)
+
+    @property
+    def placeholder(self) -> str:
+        """What an empty entry field says."""
+        return "none" if self.info.optional else ""
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """Range of a spin box."""
+        low = -_MOST_WHOLE if self.info.low is None else int(self.info.low)
+        return low, min(_MOST_WHOLE, _MOST_WHOLE if self.info.high is None else int(self.info.high))
+
+    @property
+    def tooltip(self) -> str:
+        """Help, range, defaults and the fault of the published code that it mends."""
+        info = self.info
+        lines = [info.help, f"Takes {expectation(info)}."]
+        default, published = shown(info.default) or "none", shown(info.published) or "none"
+        lines.append(f"Default {default}" + (f", published {published}." if published != default else "."))
+        if info.fault:
+            lines.append(f"Mends {info.fault} of the published code.")
+        if not info.affects_result:
+            lines.append("Changes no result: no stage becomes stale.")
+        return "\n".join(lines)
+
+
+class OptionForm:
+    """What was typed into the form, on top of a configuration."""
+
+    def __init__(self, config: ProjectConfig) -> None:
+        self.config = config
+        self._typed: dict[str, tuple[str, str]] = {}
+
+    def take(self, config: ProjectConfig) -> None:
+        """Follows the project; what was mistyped stays until it is mended or reset."""
+        self.config = config
+
+    def fields(self, section: str) -> list[OptionField]:
+        """Returns the lines of a section."""
+        options = getattr(self.config, section)
+        return [self._field(section, info, getattr(options, info.name)) for info in describe(SECTIONS[section])]
+
+    def field(self, path: str) -> OptionField:
+        """Returns one line."""
+        section, _, name = path.partition(".")
+        return next(field for field in self.fields(section) if field.info.name == name)
+
+    def _field(self, section: str, info: OptionInfo, value: Any) -> OptionField:
+        typed, error = self._typed.get(f"{section}.{info.name}", ("", ""))
+        return OptionField(section, info, value, self.config.profile, error, typed)
+
+    def edit(self, path: str, value: Any) -> bool:
+        """Takes what was typed into ``config``; False where it does not fit, and the field then has an error."""
+        field = self.field(path)
+        try:
+            check(field.info, value, where=field.title)
+            self.config = override(self.config, {path: value})
+        except InputError as error:
+            self._typed[path] = (str(value), str(error))
+            return False
+        self._typed.pop(path, None)
+        return True
+
+    def reset(self, path: str) -> None:
+        """Goes back to the profile's value."""
+        field = self.field(path)
+        self._typed.pop(path, None)
+        self.config = override(self.config, {path: to_plain(field.default)})
+
+    def reset_section(self, section: str) -> None:
+        """Goes back to the profile's values of a whole section."""
+        for field in self.fields(section):
+            if field.changed or field.error:
+                self.reset(field.path)
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """What is wrong, by field."""
+        return {path: error for path, (_, error) in self._typed.items()}
+
+
+def init_command(config: ProjectConfig, folder: Path) -> str:
+    """Returns the command that makes the same project in a terminal."""
+    words = ["crots", "init", str(folder), "--profile", config.profile]
+    for section, values in config_values(config).items():
+        for name, value in values.items():
+            words += ["--set", f"{section}.{name}={_typed(value)}"]
+    return shlex.join(words)
+
+
+def run_command(folder: Path, only: str | None = None) -> str:
+    """Returns the command that runs a project, or one stage of it, in a terminal."""
+    return shlex.join(["crots", "run", str(folder), *(["--only", only] if only else [])])
+
+
+def _typed(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def apply_preset(config: ProjectConfig, name: str) -> ProjectConfig:
+    """Returns the configuration with a preset's options; what says where the user's own files are is kept.
+
+    Raises:
+        InputError: there is no such preset.
+    """
+    from crots.project import build_config, load_preset
+
+    profile, preset = load_preset(name)
+    kept: dict[str, dict[str, Any]] = {
+        section: dict(values)
+        for section, values in config_values(config).items()
+        if section in ("data", "task", "source", "student", "runtime")
+    }
+    for section, values in preset.items():
+        section = section.replace("-", "_")
+        mine = kept.setdefault(section, {})
+        for key, value in values.items():
+            # A preset proposes names and sizes; it must not replace the user's own choice of files.
+            if key not in _PATH_NAMES:
+                mine[key] = value
+    return build_config(kept, profile=profile, preset=name)

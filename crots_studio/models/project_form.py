@@ -1,0 +1,142 @@
+"""The set-up page: its fields, which of them must be looked at anew after a change, and why Run has to wait.
+
+What a field's content is worth is found out by `crots_studio.checks`, off the window's thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from crots.config import to_plain
+from crots.project import ProjectConfig
+
+Level = Literal["empty", "checking", "good", "warning", "bad"]
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A change of options that mends a finding; ``settings`` are for `crots.project.override`."""
+
+    label: str
+    settings: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found of a field.
+
+    Attributes:
+        level: ``bad`` keeps Run from starting.
+        text: one or two sentences.
+        details: more lines, for those who look closer.
+        brief: a few words for the rail; empty takes the first words of the text.
+        offers: what one click would change.
+    """
+
+    level: Level
+    text: str
+    details: tuple[str, ...] = ()
+    brief: str = ""
+    offers: tuple[Offer, ...] = ()
+
+    @property
+    def short(self) -> str:
+        """A few words."""
+        return self.brief or (self.text if len(self.text) <= 40 else self.text[:37].rstrip() + "...")
+
+
+CHECKING = Finding("checking", "looking ...")
+
+# By check: the options whose change calls for it. A whole section stands for all its options.
+DEPENDS: dict[str, tuple[str, ...]] = {
+    "data.target": ("data.target", "data.layout", "data.split"),
+    "data.size": ("data.size", "data.target", "data.layout", "data.split"),
+    "task.classes": ("task.classes",),
+    "task.source_classes": ("task.source_classes",),
+    "task.class_map": ("task",),
+    "source": ("source", "task", "data.target", "data.layout", "data.split", "data.size", "runtime.trust"),
+    "student": ("student", "source.file", "source.net", "task", "data.size", "runtime.trust"),
+    "validation": ("data.val_images", "data.val_labels", "data.val_layout", "data.val_encoding", "task.classes"),
+}
+# In the order in which a user should mend them.
+ORDER = tuple(DEPENDS)
+TITLES = {
+    "data.target": "Target images",
+    "data.size": "Working size",
+    "task.classes": "Class set",
+    "task.source_classes": "Source classes",
+    "task.class_map": "Class map",
+    "source": "Source",
+    "student": "Student",
+    "validation": "Validation",
+}
+# Without these nothing can begin.
+_NEEDED = {"data.target": "choose the target images", "source": "choose a source"}
+
+
+class ProjectForm:
+    """Findings by check, and the option values that they are about."""
+
+    def __init__(self) -> None:
+        self.findings: dict[str, Finding] = {}
+        self._seen: dict[str, Any] = {}
+
+    def clear(self) -> None:
+        """Forgets everything, for another project or to look again."""
+        self.findings.clear()
+        self._seen.clear()
+
+    def forget(self, *names: str) -> None:
+        """Asks for some checks again, since their files changed."""
+        for name in names:
+            self._seen.pop(name, None)
+
+    def due(self, config: ProjectConfig) -> list[str]:
+        """Returns the checks whose options changed since they were last asked for, and marks them as under way."""
+        names = []
+        for name, paths in DEPENDS.items():
+            values = tuple(_value(config, path) for path in paths)
+            if self._seen.get(name) != values:
+                self._seen[name] = values
+                self.findings[name] = CHECKING
+                names.append(name)
+        return names
+
+    def found(self, name: str, finding: Finding) -> None:
+        """Takes the result of a check."""
+        self.findings[name] = finding
+
+    @property
+    def blocker(self) -> str:
+        """Why Run cannot start, in words; empty where it can."""
+        for name in ORDER:
+            finding = self.findings.get(name)
+            if finding is None or finding.level == "checking":
+                continue
+            if finding.level == "bad":
+                return f"{TITLES[name]}: {finding.text}"
+            if finding.level == "empty" and name in _NEEDED:
+                return f"{TITLES[name]}: {_NEEDED[name]}"
+        if not self.findings or any(finding.level == "checking" for finding in self.findings.values()):
+            return "checking the project ..."
+        return ""
+
+
+def _value(config: ProjectConfig, path: str) -> Any:
+    section, _, name = path.partition(".")
+    options = getattr(config, section)
+    return to_plain(getattr(options, name)) if name else repr(options)
+
+
+def level_word(level: str) -> str:
+    """What a screen reader says before a finding."""
+    return {"good": "in order", "warning": "warning", "bad": "error", "checking": "checking", "empty": "empty"}[level]
+
+
+def worst(findings: Mapping[str, Finding]) -> Level:
+    """Returns the level that matters most."""
+    levels: tuple[Level, ...] = ("bad", "warning", "checking", "empty", "good")
+    present = {finding.level for finding in findings.values()}
+    return next((level for level in levels if level in present), "empty")

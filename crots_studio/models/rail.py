@@ -1,0 +1,130 @@
+"""The stage rail: what has to be there, the stages in running order, and how each of them stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from crots.project import StageStatus
+from crots_studio.models.names import title
+from crots_studio.models.project_form import Finding
+from crots_studio.models.run_state import RunState
+from crots_studio.models.words import duration
+
+# Rows that are inputs and not stages.
+INPUTS = {"target": "Target images", "source": "Source"}
+_INPUT_STATES = {"good": "done", "warning": "done", "bad": "failed", "checking": "checking", "empty": "missing"}
+# Stages that a click on Run may start; the others have nothing to start from, or are at it.
+_STARTABLE = ("ready", "stale", "interrupted", "failed", "done")
+
+
+@dataclass(frozen=True)
+class RailRow:
+    """One line of the rail.
+
+    Attributes:
+        key: stage key, or ``target`` and ``source``.
+        title: what people read.
+        state: one of `crots.project.State`, or ``checking`` and ``missing`` for inputs.
+        words: the state in words, with percent or reason.
+        reason: the whole reason, for a tooltip.
+        fraction: progress while running, else None.
+        time: how long it took, empty where it did not end.
+        miou: ``41.3 %`` or empty.
+        startable: whether this stage can be run now.
+    """
+
+    key: str
+    title: str
+    state: str
+    words: str
+    reason: str = ""
+    fraction: float | None = None
+    time: str = ""
+    miou: str = ""
+    startable: bool = False
+
+    @property
+    def is_stage(self) -> bool:
+        """Whether it is a stage, and no input."""
+        return self.key not in INPUTS
+
+    @property
+    def spoken(self) -> str:
+        """The whole row for a screen reader."""
+        facts = [self.title, self.words, self.time, f"mIoU {self.miou}" if self.miou else "", self.reason]
+        return ", ".join(fact for fact in facts if fact)
+
+
+def rail_rows(status: Sequence[StageStatus], run: RunState, findings: Mapping[str, Finding]) -> list[RailRow]:
+    """Returns all rows from top to bottom.
+
+    Args:
+        status: of `Project.status`.
+        run: the run that goes on.
+        findings: what was found of the fields ``data.target`` and ``source``.
+    """
+    inputs = [_input_row(key, findings.get(name)) for key, name in (("target", "data.target"), ("source", "source"))]
+    return [*inputs, *(_stage_row(stage, run) for stage in status)]
+
+
+def _input_row(key: str, finding: Finding | None) -> RailRow:
+    finding = finding or Finding("empty", "not chosen yet")
+    return RailRow(key, INPUTS[key], _INPUT_STATES[finding.level], finding.short, finding.text)
+
+
+def _stage_row(stage: StageStatus, run: RunState) -> RailRow:
+    running_here = run.running and run.stage == stage.key
+    state = "running" if running_here and stage.state != "done" else stage.state
+    fraction = None
+    if state == "running":
+        done, total = (run.done, run.total) if running_here else (stage.done, stage.total)
+        fraction = done / total if total else 0.0
+    return RailRow(
+        key=stage.key,
+        title=title(stage.key),
+        state=state,
+        words=_words(stage, state, fraction, run),
+        reason=stage.reason,
+        fraction=fraction,
+        time=duration(stage.seconds) if stage.seconds is not None and state in ("done", "stale") else "",
+        miou=f"{stage.miou:.1%}" if stage.miou is not None and state in ("done", "stale") else "",
+        startable=not run.running and stage.state in _STARTABLE,
+    )
+
+
+def _words(stage: StageStatus, state: str, fraction: float | None, run: RunState) -> str:
+    if state == "running":
+        word = "stopping" if run.stopping else "paused" if run.paused else "running"
+        return f"{word} {fraction or 0:.0%}"
+    if state == "interrupted":
+        return f"interrupted at {stage.done / stage.total:.0%}" if stage.total else "interrupted"
+    if state == "stale":
+        return f"stale: {stage.reason}" if stage.reason else "stale"
+    if state == "waiting":
+        return "waits for the stages before"
+    return state
+
+
+def summary(rows: Sequence[RailRow]) -> str:
+    """Says in one line how far the project is."""
+    stages = [row for row in rows if row.is_stage]
+    if not stages:
+        return "No project"
+    done = sum(row.state == "done" for row in stages)
+    text = f"{done} of {len(stages)} stages done"
+    stale = sum(row.state == "stale" for row in stages)
+    return f"{text}, {stale} stale" if stale else text
+
+
+def next_stage(rows: Sequence[RailRow]) -> RailRow | None:
+    """Returns the first stage that is not done."""
+    return next((row for row in rows if row.is_stage and row.state != "done"), None)
+
+
+def run_all_words(rows: Sequence[RailRow]) -> str:
+    """What the button for all remaining stages says: ``Resume`` where a stage was interrupted."""
+    following = next_stage(rows)
+    if following is None:
+        return "All done"
+    return "Resume" if following.state in ("interrupted", "failed") else "Run"

@@ -1,0 +1,125 @@
+"""The log and the problems of a project, to read, copy and save."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QListWidget,
+    QListWidgetItem,
+    QPlainTextEdit,
+    QPushButton,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from crots.events import Event
+from crots_studio.models.log_lines import LogLine, log_lines
+from crots_studio.session import Session
+
+_MOST_LINES = 5000
+_SIGNS = {"info": "·", "warning": "!", "error": "✗"}
+
+
+class LogPanel(QWidget):
+    """Two tabs: every line, and what the user should not miss."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self.lines = QPlainTextEdit()
+        self.lines.setReadOnly(True)
+        self.lines.setMaximumBlockCount(_MOST_LINES)
+        self.lines.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        self.lines.setAccessibleName("Log")
+        self.lines.setTabChangesFocus(True)
+        self.lines.setPlaceholderText("What a run says appears here.")
+        self.problems = QListWidget()
+        self.problems.setAccessibleName("Problems")
+        self.problems.setWordWrap(True)
+        self.tabs = QTabWidget()
+        self.tabs.setDocumentMode(True)
+        self.tabs.addTab(self.lines, "Log")
+        self.tabs.addTab(self.problems, "Problems")
+        self.tabs.setCornerWidget(self._buttons())
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.tabs)
+        session.project_changed.connect(self._another_project)
+        session.events_arrived.connect(self.add_events)
+        session.problem.connect(self.add_problem)
+
+    def _buttons(self) -> QWidget:
+        holder = QWidget()
+        row = QHBoxLayout(holder)
+        row.setContentsMargins(0, 0, 4, 0)
+        for words, act in (("Copy", self.copy), ("Save ...", self._save), ("Clear", self.clear)):
+            button = QPushButton(words)
+            button.setAccessibleName(f"{words.removesuffix(' ...')} the log")
+            button.setFlat(True)
+            button.clicked.connect(act)
+            row.addWidget(button)
+        return holder
+
+    @property
+    def text(self) -> str:
+        """The whole log."""
+        return self.lines.toPlainText()
+
+    def copy(self) -> None:
+        """Puts what is marked, or all, of the visible tab on the clipboard."""
+        if self.tabs.currentWidget() is self.problems:
+            words = [self.problems.item(number).text() for number in range(self.problems.count())]
+            QGuiApplication.clipboard().setText("\n".join(words))
+        else:
+            marked = self.lines.textCursor().selection().toPlainText()
+            QGuiApplication.clipboard().setText(marked or self.text)
+
+    def clear(self) -> None:
+        """Empties both lists; nothing on disk is touched."""
+        self.lines.clear()
+        self.problems.clear()
+        self._count()
+
+    def _save(self) -> None:
+        start = str(Path(self._session.settings.folder("log")) / "crots.log")
+        chosen, _ = QFileDialog.getSaveFileName(self, "Save the log", start)
+        if not chosen:
+            return
+        try:
+            Path(chosen).write_text(self.text + "\n", encoding="utf-8")
+        except OSError as error:
+            self.add_problem(f"the log could not be saved: {error}")
+
+    def _another_project(self) -> None:
+        self.clear()
+        history = self._session.history
+        for stage in history.stages.values():
+            ends = (stage.started, *stage.notes, *stage.evaluations, stage.finished)
+            self.add_events([event for event in ends if event is not None])
+
+    def add_events(self, events: list[Event]) -> None:
+        """Appends the lines of events."""
+        self.add_lines(log_lines(events))
+
+    def add_lines(self, lines: list[LogLine]) -> None:
+        """Appends lines; the view follows the end unless the user has scrolled away from it."""
+        if lines:
+            self.lines.appendPlainText("\n".join(map(str, lines)))
+        for line in lines:
+            if line.level != "info":
+                self.problems.addItem(QListWidgetItem(f"{_SIGNS[line.level]} {line}"))
+        self._count()
+
+    def add_problem(self, text: str) -> None:
+        """Appends something that no event says."""
+        self.add_lines([LogLine(time.time(), "error", text)])
+
+    def _count(self) -> None:
+        count = self.problems.count()
+        self.tabs.setTabText(1, f"Problems ({count})" if count else "Problems")

@@ -1,0 +1,161 @@
+"""The run bar: what is being done, how fast and until when, how much memory; pause, stop, cancel, device."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from crots_studio.devices import Device, find_devices, gpu_memory
+from crots_studio.models.words import byte_count
+from crots_studio.session import Session
+
+_MEMORY_MS = 1500
+
+
+class RunBar(QWidget):
+    """Controls the run of a session."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self.text, self.pace, self.memory = QLabel(), QLabel(), QLabel()
+        self.bar = QProgressBar()
+        self.bar.setRange(0, 1000)
+        self.bar.setAccessibleName("Progress of the stage")
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(8)
+        self.run = self._button("Run", "Runs all stages that are not done (Ctrl+R)", session.start_run)
+        self.pause = self._button("Pause", "Halts after the current step", self.toggle_pause)
+        self.stop = self._button("Stop && keep", "Ends after the current step; the work so far is kept", session.stop)
+        self.cancel = self._button(
+            "Cancel", "Ends after the current step and throws away what this stage has done", self._cancel
+        )
+        self.device = QComboBox()
+        self.device.setAccessibleName("Device")
+        self.device.setToolTip("Where networks run (runtime.device)")
+        self.device.activated.connect(self._device_chosen)
+        self.apart = QCheckBox("own process")
+        self.apart.setToolTip(
+            "Runs in a process of its own, which outlives this window and a fault of the graphics driver"
+        )
+        self.apart.setChecked(session.settings.in_child)
+        self.apart.toggled.connect(lambda on: setattr(session.settings, "in_child", on))
+        self._lay_out()
+        self._timer = QTimer(self, interval=_MEMORY_MS)
+        self._timer.timeout.connect(self._measure)
+        for signal in (session.run_changed, session.project_changed, session.config_changed):
+            signal.connect(self.refresh)
+        session.blocker_changed.connect(lambda _: self.refresh())
+        session.status_changed.connect(lambda _: self.refresh())
+        session.busy_changed.connect(self._busy)
+        session.project_changed.connect(self._find_devices)
+        self._devices_found((Device("auto", "auto"), Device("cpu", "CPU")))
+        self.refresh()
+
+    def _button(self, words: str, tip: str, act: object) -> QPushButton:
+        button = QPushButton(words)
+        button.setToolTip(tip)
+        button.setAccessibleName(words.replace("&&", "and"))
+        button.setAccessibleDescription(tip)
+        button.clicked.connect(lambda: act())  # type: ignore[operator]
+        return button
+
+    def _lay_out(self) -> None:
+        self.pace.setProperty("role", "muted")
+        self.memory.setProperty("role", "muted")
+        words = QHBoxLayout()
+        words.addWidget(self.text, 1)
+        words.addWidget(self.pace)
+        words.addSpacing(12)
+        words.addWidget(self.memory)
+        left = QVBoxLayout()
+        left.setSpacing(3)
+        left.addLayout(words)
+        left.addWidget(self.bar)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(8, 4, 8, 6)
+        row.addLayout(left, 1)
+        row.addSpacing(8)
+        for widget in (self.device, self.apart, self.run, self.pause, self.stop, self.cancel):
+            row.addWidget(widget)
+
+    def refresh(self) -> None:
+        """Shows the run as it is now."""
+        session, state = self._session, self._session.run_state
+        busy, project = session.busy, session.project is not None
+        self.bar.setValue(round(1000 * state.fraction) if busy else 0)
+        self.text.setText(state.text if busy else self._idle_words())
+        self.text.setToolTip(session.blocker if not busy else "")
+        self.pace.setText(state.pace if busy else "")
+        self.run.setVisible(not busy)
+        self.run.setText(self._run_words())
+        self.run.setEnabled(project and not session.blocker and self._open_stages())
+        for button in (self.pause, self.stop, self.cancel):
+            button.setVisible(busy)
+            button.setEnabled(not state.stopping and session.controllable)
+        self.pause.setText("Resume" if state.paused else "Pause")
+        self.pause.setAccessibleName(self.pause.text())
+        self.device.setEnabled(project and not busy)
+        self.apart.setEnabled(not busy)
+        if project and session.project is not None:
+            index = self.device.findData(session.project.config.runtime.device)
+            self.device.setCurrentIndex(index if index >= 0 else 0)
+
+    def _open_stages(self) -> bool:
+        return any(stage.state != "done" for stage in self._session.status)
+
+    def _run_words(self) -> str:
+        states = [stage.state for stage in self._session.status]
+        following = next((state for state in states if state != "done"), "")
+        return "Resume" if following in ("interrupted", "failed") else "Run"
+
+    def _idle_words(self) -> str:
+        session = self._session
+        if session.project is None:
+            return "No project"
+        if session.blocker:
+            return f"Not ready: {session.blocker}"
+        if session.status and not self._open_stages():
+            return "All stages are done"
+        states = [stage.state for stage in session.status]
+        if "interrupted" in states:
+            return "Interrupted: Resume goes on from the last checkpoint"
+        return "Ready to run"
+
+    def toggle_pause(self) -> None:
+        """Pauses, or lets go on."""
+        if self._session.run_state.paused:
+            self._session.resume()
+        else:
+            self._session.pause()
+
+    def _cancel(self) -> None:
+        self._session.stop(discard=True)
+
+    def _busy(self, busy: bool) -> None:
+        if busy:
+            self._timer.start()
+            self._measure()
+        else:
+            self._timer.stop()
+            self.memory.clear()
+        self.refresh()
+
+    def _measure(self) -> None:
+        words = [f"RAM {byte_count(self._session.run_memory())}"]
+        if not self._session.detached and (graphics := gpu_memory()):
+            words.append(f"GPU {byte_count(graphics[0])} of {byte_count(graphics[1])}")
+        self.memory.setText(", ".join(words))
+
+    def _find_devices(self) -> None:
+        if self._session.project is not None:
+            self._session.in_background(find_devices, self._devices_found, token="devices")
+
+    def _devices_found(self, devices: tuple[Device, ...]) -> None:
+        self.device.clear()
+        for device in devices:
+            self.device.addItem(device.title, device.name)
+        self.refresh()
+
+    def _device_chosen(self, index: int) -> None:
+        self._session.set_options({"runtime.device": self.device.itemData(index)})

@@ -1,0 +1,64 @@
+"""The class map as a table: a source class a row, the target class to choose beside it, both with their colours."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QColor, QIcon, QPixmap
+from PySide6.QtWidgets import QComboBox, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
+
+from crots.taxonomy import IGNORE_WORD, ClassSet
+from crots_studio.models.class_map import ClassMapForm
+
+
+def swatch(classes: ClassSet, name: str) -> QIcon:
+    """Returns a square in a class's colour; none for what is ignored."""
+    picture = QPixmap(14, 14)
+    colour = QColor(*classes.palette[classes.names.index(name)]) if name in classes.names else QColor(0, 0, 0, 0)
+    picture.fill(colour)
+    return QIcon(picture)
+
+
+class ClassMapTable(QTableWidget):
+    """Shows and edits a `ClassMapForm`; ``edited`` says that a row was changed by the user."""
+
+    edited = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(0, 2, parent)
+        self.form: ClassMapForm | None = None
+        self.setAccessibleName("Class map")
+        self.verticalHeader().hide()
+        self.setSelectionMode(QTableWidget.SelectionMode.NoSelection)
+        self.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        self.setTabKeyNavigation(False)
+        header = self.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+
+    def show_form(self, form: ClassMapForm | None) -> None:
+        """Shows a class map; None empties the table."""
+        self.form = form
+        self.setRowCount(0)
+        if form is None:
+            return
+        self.setHorizontalHeaderLabels([f"source: {form.source.name}", f"target: {form.target.name}"])
+        self.setRowCount(len(form.rows))
+        for row, (name, value) in enumerate(form.rows.items()):
+            item = QTableWidgetItem(swatch(form.source, name), name)
+            item.setFlags(Qt.ItemFlag.ItemIsEnabled)
+            self.setItem(row, 0, item)
+            self.setCellWidget(row, 1, self._chooser(form, name, value))
+
+    def _chooser(self, form: ClassMapForm, name: str, value: str) -> QComboBox:
+        box = QComboBox()
+        box.setAccessibleName(f"{name} becomes")
+        for choice in form.choices:
+            box.addItem(swatch(form.target, choice), choice)
+        box.setCurrentText(value if value in form.choices else IGNORE_WORD)
+        box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+        def chosen(text: str) -> None:
+            form.set(name, text)
+            self.edited.emit()
+
+        box.textActivated.connect(chosen)
+        return box

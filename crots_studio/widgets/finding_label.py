@@ -1,0 +1,54 @@
+"""What was found of a field, said beside it: a sign, words in the fitting colour, details as tooltip, offers."""
+
+from __future__ import annotations
+
+import html
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
+
+from crots_studio.models.project_form import Finding, level_word
+
+# Signs besides colours: not everybody tells red from green.
+SIGNS = {"good": "✓", "warning": "!", "bad": "✗", "checking": "…", "empty": "○"}
+_ROLES = {"good": "good", "warning": "warning", "bad": "bad", "checking": "muted", "empty": "muted"}
+
+
+class FindingLabel(QLabel):
+    """Shows a `Finding`; ``offered`` brings the settings of the offer that was clicked."""
+
+    offered = Signal(object)
+
+    def __init__(self, name: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._name = name
+        self.finding = Finding("empty", "")
+        self.setWordWrap(True)
+        self.setTextFormat(Qt.TextFormat.RichText)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.setTextInteractionFlags(
+            Qt.TextInteractionFlag.LinksAccessibleByKeyboard
+            | Qt.TextInteractionFlag.LinksAccessibleByMouse
+            | Qt.TextInteractionFlag.TextSelectableByMouse
+        )
+        self.linkActivated.connect(self._clicked)
+        self.show_finding(self.finding)
+
+    def show_finding(self, finding: Finding) -> None:
+        """Shows what was found."""
+        self.finding = finding
+        words = html.escape(finding.text) if finding.text else ""
+        links = [f'<a href="{number}">{html.escape(offer.label)}</a>' for number, offer in enumerate(finding.offers)]
+        self.setText(" &nbsp; ".join([f"{SIGNS[finding.level]} {words}", *links]) if words else "")
+        self.setVisible(bool(words))
+        # A link must be reachable by Tab; plain words must not stop there.
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus if links else Qt.FocusPolicy.NoFocus)
+        self.setToolTip("\n".join(finding.details))
+        self.setAccessibleName(f"{self._name}: {level_word(finding.level)}")
+        self.setAccessibleDescription(" ".join([finding.text, *finding.details]))
+        self.setProperty("role", _ROLES[finding.level])
+        self.style().unpolish(self)
+        self.style().polish(self)
+
+    def _clicked(self, link: str) -> None:
+        self.offered.emit(dict(self.finding.offers[int(link)].settings))

@@ -1,0 +1,197 @@
+"""One option of the form: label, the widget that fits its type, unit, reset, and its error beneath."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QSpinBox,
+    QToolButton,
+    QWidget,
+)
+
+from crots.config import to_plain
+from crots_studio.models.option_form import OptionField
+from crots_studio.settings import Settings
+from crots_studio.widgets.path_field import PathField
+
+_TYPED_MS = 600
+_FOLDERS = ("target", "val_images", "val_labels", "predictions", "confidence")
+
+
+class OptionRow(QWidget):
+    """Shows an `OptionField`; ``edited`` brings what the user made of it, ``reset`` asks for the default."""
+
+    edited = Signal(str, object)
+    reset = Signal(str)
+
+    def __init__(self, field: OptionField, settings: Settings, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.path, self._settings = field.path, settings
+        self.label = QLabel(field.title)
+        self.error = QLabel()
+        self.error.setWordWrap(True)
+        self.error.setProperty("role", "bad")
+        self.reset_button = QToolButton()
+        self.reset_button.setText("↺")
+        self.reset_button.setAutoRaise(True)
+        self.reset_button.setAccessibleName(f"Reset {field.title}")
+        self.reset_button.clicked.connect(lambda: self.reset.emit(self.path))
+        self.editor, self._show = self._make_editor(field)
+        self.editor.setAccessibleName(field.title)
+        self.label.setBuddy(self.editor)
+        self._lay_out(field)
+        self.show_field(field)
+
+    def _lay_out(self, field: OptionField) -> None:
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 2, 0, 2)
+        grid.setHorizontalSpacing(4)
+        grid.setVerticalSpacing(1)
+        wide = field.kind in ("path", "choices")
+        grid.addWidget(self.label, 0, 0)
+        if wide:
+            grid.addWidget(self.editor, 1, 0, 1, 3)
+            grid.addWidget(self.reset_button, 0, 2)
+            grid.addWidget(self.error, 2, 0, 1, 3)
+        else:
+            grid.addWidget(self.editor, 0, 1)
+            grid.addWidget(self.reset_button, 0, 2)
+            grid.addWidget(self.error, 1, 0, 1, 3)
+        grid.setColumnStretch(0, 1)
+        grid.setColumnMinimumWidth(1, 110)
+        # Room for the button whether it is there or not, so that nothing jumps.
+        policy = self.reset_button.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self.reset_button.setSizePolicy(policy)
+
+    def show_field(self, field: OptionField) -> None:
+        """Shows another value, default or error of the same option."""
+        self._show(field)
+        self.label.setText(f"<b>{field.title}</b>" if field.changed else field.title)
+        self.reset_button.setVisible(field.changed or bool(field.error))
+        self.error.setText(f"✗ {field.error}" if field.error else "")
+        self.error.setVisible(bool(field.error))
+        for widget in (self.label, self.editor):
+            widget.setToolTip(field.tooltip)
+        self.reset_button.setToolTip(f"Back to {to_plain(field.default)}")
+        state = "changed. " if field.changed else ""
+        self.editor.setAccessibleDescription(f"{state}{field.error or field.tooltip}")
+
+    def _make_editor(self, field: OptionField) -> tuple[QWidget, Callable[[OptionField], None]]:
+        makers = {
+            "switch": self._switch,
+            "choice": self._choice,
+            "choices": self._choices,
+            "whole": self._whole,
+            "path": self._path,
+            "text": self._text,
+        }
+        return makers[field.kind](field)
+
+    def _edit(self, value: Any) -> None:
+        self.edited.emit(self.path, value)
+
+    def _switch(self, field: OptionField) -> tuple[QWidget, Callable[[OptionField], None]]:
+        box = QCheckBox()
+        box.clicked.connect(self._edit)
+        return box, lambda field: box.setChecked(bool(field.value))
+
+    def _choice(self, field: OptionField) -> tuple[QWidget, Callable[[OptionField], None]]:
+        box = QComboBox()
+        box.addItems(list(field.info.choices))
+        box.textActivated.connect(self._edit)
+        _leave_wheel(box)
+        return box, lambda field: box.setCurrentText(str(field.value))
+
+    def _choices(self, field: OptionField) -> tuple[QWidget, Callable[[OptionField], None]]:
+        holder = QWidget()
+        row = QHBoxLayout(holder)
+        row.setContentsMargins(0, 0, 0, 0)
+        boxes = {name: QCheckBox(name) for name in field.info.choices}
+
+        def told() -> None:
+            self._edit([name for name, box in boxes.items() if box.isChecked()])
+
+        for name, box in boxes.items():
+            box.setAccessibleName(f"{field.title}: {name}")
+            box.clicked.connect(told)
+            row.addWidget(box)
+        row.addStretch(1)
+        holder.setFocusProxy(next(iter(boxes.values())))
+
+        def show(field: OptionField) -> None:
+            for name, box in boxes.items():
+                box.setChecked(name in field.value)
+
+        return holder, show
+
+    def _whole(self, field: OptionField) -> tuple[QWidget, Callable[[OptionField], None]]:
+        box = QSpinBox()
+        box.setRange(*field.limits)
+        box.setGroupSeparatorShown(False)
+        box.setKeyboardTracking(False)
+        if field.info.unit:
+            box.setSuffix(f" {field.info.unit}")
+        box.valueChanged.connect(self._edit)
+        _leave_wheel(box)
+
+        def show(field: OptionField) -> None:
+            if not box.hasFocus() or box.value() != field.value:
+                box.blockSignals(True)
+                box.setValue(int(field.value))
+                box.blockSignals(False)
+
+        return box, show
+
+    def _path(self, field: OptionField) -> tuple[QWidget, Callable[[OptionField], None]]:
+        wanted = "folder" if field.info.name in _FOLDERS else "file"
+        box = PathField(field.title, "folder" if wanted == "folder" else "file", self._settings, placeholder="none")
+        box.changed.connect(self._edit)
+        return box, lambda field: box.show_path(field.text)
+
+    def _text(self, field: OptionField) -> tuple[QWidget, Callable[[OptionField], None]]:
+        box = QLineEdit()
+        box.setPlaceholderText(field.placeholder)
+        timer = QTimer(box, singleShot=True, interval=_TYPED_MS)
+
+        def told() -> None:
+            timer.stop()
+            if box.isModified():
+                box.setModified(False)
+                self._edit(box.text().strip())
+
+        timer.timeout.connect(told)
+        box.textEdited.connect(lambda _: timer.start())
+        box.editingFinished.connect(told)
+
+        def show(field: OptionField) -> None:
+            # One who is typing "1e-" must not be interrupted.
+            if not box.isModified() and not (box.hasFocus() and field.error):
+                box.setText(field.text)
+                box.setModified(False)
+
+        return box, show
+
+
+class _WheelFilter(QObject):
+    """Scrolling through the form must not change the values that pass under the pointer."""
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 (Qt's name)
+        if event.type() == QEvent.Type.Wheel and isinstance(watched, QWidget) and not watched.hasFocus():
+            event.ignore()
+            return True
+        return False
+
+
+def _leave_wheel(widget: QWidget) -> None:
+    widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    widget.installEventFilter(_WheelFilter(widget))

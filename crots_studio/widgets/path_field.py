@@ -1,0 +1,111 @@
+"""A path to type, to drop or to choose; says so when it has settled, not at every key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QWidget
+
+from crots_studio.settings import Settings
+
+Wanted = Literal["folder", "file"]
+_SETTLED_MS = 500
+
+
+class PathField(QWidget):
+    """A line for a path with a button that opens a dialog.
+
+    Args:
+        name: accessible name, and the title of the dialog.
+        wanted: what the dialog looks for; typed and dropped paths may be either.
+        settings: remembers the folder of the dialog.
+        filters: of a file dialog, as Qt wants them.
+    """
+
+    changed = Signal(str)
+
+    def __init__(
+        self,
+        name: str,
+        wanted: Wanted,
+        settings: Settings,
+        *,
+        filters: str = "",
+        placeholder: str = "",
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._name, self._wanted, self._settings, self._filters = name, wanted, settings, filters
+        self._last = ""
+        self.edit = QLineEdit()
+        self.edit.setClearButtonEnabled(True)
+        self.edit.setPlaceholderText(placeholder)
+        self.edit.setAccessibleName(name)
+        # The line leaves drops to this widget, which takes the path rather than a file:// address.
+        self.edit.setAcceptDrops(False)
+        self.button = QPushButton("Browse ...")
+        self.button.setAutoDefault(False)
+        self.button.setAccessibleName(f"Browse for {name}")
+        self.setFocusProxy(self.edit)
+        self.setAcceptDrops(True)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.edit, 1)
+        row.addWidget(self.button)
+        self._settled = QTimer(self, singleShot=True, interval=_SETTLED_MS)
+        self._settled.timeout.connect(self._tell)
+        self.edit.textEdited.connect(lambda _: self._settled.start())
+        self.edit.editingFinished.connect(self._tell)
+        self.button.clicked.connect(self._browse)
+
+    @property
+    def text(self) -> str:
+        """The path as it stands there."""
+        return self.edit.text().strip()
+
+    def show_path(self, path: str) -> None:
+        """Shows a path without telling of a change; does not disturb one who types."""
+        self._last = path
+        if self.text != path and not (self.edit.hasFocus() and self._settled.isActive()):
+            self.edit.setText(path)
+
+    def take(self, path: str) -> None:
+        """Takes a path as if it had been chosen."""
+        self.edit.setText(path)
+        self._tell()
+
+    def _tell(self) -> None:
+        self._settled.stop()
+        if self.text != self._last:
+            self._last = self.text
+            self.changed.emit(self.text)
+
+    def _browse(self) -> None:
+        start = self.text if self.text and Path(self.text).expanduser().exists() else self._settings.folder(self._name)
+        if self._wanted == "folder":
+            chosen = QFileDialog.getExistingDirectory(self, self._name, start)
+        else:
+            chosen, _ = QFileDialog.getOpenFileName(self, self._name, start, self._filters)
+        if chosen:
+            self._settings.set_folder(self._name, str(Path(chosen).parent))
+            self.take(chosen)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 (Qt's name)
+        """Takes one local file or folder."""
+        if dropped_path(event):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802 (Qt's name)
+        """Takes the path that was dropped."""
+        if path := dropped_path(event):
+            event.acceptProposedAction()
+            self.take(path)
+
+
+def dropped_path(event: QDropEvent) -> str:
+    """Returns the first local path of what is dragged, empty where there is none."""
+    urls = event.mimeData().urls() if event.mimeData().hasUrls() else []
+    return next((url.toLocalFile() for url in urls if url.isLocalFile()), "")
