@@ -10,6 +10,7 @@ import json
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -197,7 +198,7 @@ class Project:
 
     def save(self) -> None:
         """Writes ``crots.toml`` atomically; paths inside the project are written relative to it."""
-        head = {"format": FORMAT, "profile": self.config.profile}
+        head: dict[str, Any] = {"format": FORMAT, "profile": self.config.profile}
         if self.config.preset:
             head["preset"] = self.config.preset
         body = {**head, **config_values(self.config)}
@@ -334,21 +335,21 @@ class Project:
         self, key: str, inputs: Mapping[str, Any], before: Mapping[str, State], ending: Ending | None, busy: bool
     ) -> StageStatus:
         record = self.record(key)
-        progress = {"done": ending.done, "total": ending.total} if ending else {}
+        status = partial(StageStatus, key, done=ending.done if ending else 0, total=ending.total if ending else 0)
         if record:
             reason = ", ".join(_differences(record.get("inputs", {}), inputs))
             state: State = "stale" if reason else "done"
-            return StageStatus(key, state, reason, record.get("seconds"), record.get("miou"), **progress)
+            return status(state, reason, seconds=record.get("seconds"), miou=record.get("miou"))
         if self.started_path(key).exists():
             if busy and ending and ending.outcome is None:
-                return StageStatus(key, "running", **progress)
+                return status("running")
             if ending and ending.outcome == "failed":
-                return StageStatus(key, "failed", ending.message, **progress)
-            return StageStatus(key, "interrupted", "run again to go on from the last checkpoint", **progress)
+                return status("failed", ending.message)
+            return status("interrupted", "run again to go on from the last checkpoint")
         reason = _not_done(
             before, self.upstream(key), ("waiting", "ready", "stale", "interrupted", "failed", "running")
         )
-        return StageStatus(key, "waiting" if reason else "ready", reason)
+        return status("waiting" if reason else "ready", reason)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

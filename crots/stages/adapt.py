@@ -66,9 +66,7 @@ class AdaptLearner(Learner):
         self._patches = patches if patches is not None and len(patches) else None
         self._order = Order(self.images, options.batch, seed=seed, stage=stage)
         if self._patches:
-            self._patch_order = Order(
-                len(self._patches), options.batch, seed=seed, stage=stage, purpose="patch order"
-            )
+            self._patch_order = Order(len(self._patches), options.batch, seed=seed, stage=stage, purpose="patch order")
 
     def load(self, step: int) -> AdaptBatch:
         """Reads the images and patches of a step."""

@@ -49,7 +49,7 @@ class Engine:
     def place(self, module: nn.Module) -> nn.Module:
         """Moves a network to the device in the chosen memory layout."""
         layout = torch.channels_last if self.options.channels_last else torch.contiguous_format
-        return module.to(self.device).to(memory_format=layout)  # type: ignore[call-overload, no-any-return]
+        return module.to(self.device).to(memory_format=layout)
 
     def images(self, batch: np.ndarray[Any, Any]) -> Tensor:
         """Moves uint8 images (N, H, W, 3) to the device as (N, 3, H, W)."""

@@ -23,11 +23,9 @@ from crots.methods.metrics import Confusion
 from crots.nets.model import Model
 from crots.stages.context import Context, Meter
 from crots.stages.engine import Engine, evaluating
+from crots.stages.labelling import Predict
 from crots.stages.material import Array
 from crots.taxonomy import ClassSet
-
-# Gives the predicted train ids (H, W) of each sample at the size of its labels.
-Predict = Callable[[Sequence[Sample], Sequence[Size]], list[Array]]
 
 
 @dataclass(frozen=True)
@@ -141,6 +139,7 @@ def predict_with_model(model: Model, engine: Engine, read: Callable[[Sample], Ar
 
     Args:
         model: on the engine's device.
+        engine: device and precision.
         read: gives an image at the model's working size, (H, W, 3) uint8.
         flip: add the prediction of the mirror image.
     """

@@ -13,14 +13,16 @@ from torch import Tensor
 from crots.config import Size
 from crots.data.layouts import Sample
 from crots.data.predictions import PredictionSet
-from crots.methods.pseudo import confident, entropy, entropy_of_probabilities, merge_classes
 from crots.images import resize_labels
+from crots.methods.pseudo import confident, entropy, entropy_of_probabilities, merge_classes
 from crots.nets.source import Source
 from crots.options import PseudoLabelOptions
 from crots.stages.engine import Engine
 from crots.taxonomy import ClassMap
 
 Array = npt.NDArray[Any]
+# Gives the predicted train ids (H, W) of each sample at the size of its labels.
+Predict = Callable[[Sequence[Sample], Sequence[Size]], list[Array]]
 
 
 class Labelled(NamedTuple):
@@ -57,11 +59,12 @@ class PredictedLabels:
 
     def __init__(self, predictions: PredictionSet, size: Size) -> None:
         self._predictions, self._size = predictions, size
+        self._sure = predictions.soft or bool(predictions.confidences)
 
     def label(self, samples: Sequence[Sample], images: Array | None) -> list[Labelled]:
         """Reads the predictions of the samples at working size."""
         read = (self._predictions.read(sample.key, self._size) for sample in samples)
-        return [Labelled(said.labels, said.confidence, said.entropy) for said in read]
+        return [Labelled(said.labels, said.confidence if self._sure else None, said.entropy) for said in read]
 
 
 class NetworkLabels:
@@ -80,15 +83,13 @@ class NetworkLabels:
         assert images is not None
         batch = self._engine.images(images)
         if self._source.output == "labels":
-            return self._hard(batch)
+            return [Labelled(labels, None, 0.0) for labels in self._hard(batch)]
         with torch.inference_mode():
-            labels, confidence, entropies = self._soft(batch)
-        return [
-            Labelled(ids.astype(self._dtype), sure, float(value))
-            for ids, sure, value in zip(labels.cpu().numpy(), confidence.cpu().numpy(), entropies.cpu(), strict=True)
-        ]
+            said = self._merged(self._logits(batch))
+        columns = zip(said.labels.cpu().numpy(), said.confidence.cpu().numpy(), said.entropy.tolist(), strict=True)
+        return [Labelled(labels.astype(self._dtype), confidence, entropy) for labels, confidence, entropy in columns]
 
-    def predict_with(self, read: Callable[[Sample], Array]) -> Callable[[Sequence[Sample], Sequence[Size]], list[Array]]:
+    def predict_with(self, read: Callable[[Sample], Array]) -> Predict:
         """Returns a function that labels samples at given sizes, for scoring the source.
 
         Args:
@@ -96,8 +97,15 @@ class NetworkLabels:
         """
 
         def predict(samples: Sequence[Sample], sizes: Sequence[Size]) -> list[Array]:
-            said = self.label(samples, np.stack([read(sample) for sample in samples]))
-            return [resize_labels(row.labels, size) for row, size in zip(said, sizes, strict=True)]
+            batch = self._engine.images(np.stack([read(sample) for sample in samples]))
+            if self._source.output == "labels":
+                return [resize_labels(ids, size) for ids, size in zip(self._hard(batch), sizes, strict=True)]
+            with torch.inference_mode():
+                logits = self._logits(batch)
+                return [
+                    self._merged(_resized(logits[index : index + 1], size)).labels[0].cpu().numpy()
+                    for index, size in enumerate(sizes)
+                ]
 
         return predict
 
@@ -105,16 +113,31 @@ class NetworkLabels:
     def _dtype(self) -> type[np.generic]:
         return np.uint8 if self._map.target.ignore == 255 else np.uint16
 
-    def _soft(self, batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _logits(self, batch: Tensor) -> Tensor:
         with self._engine.autocast():
-            logits = self._source.flip_logits(batch, self._options.flip_merge) if self._options.flip else None
-            logits = self._source.logits(batch) if logits is None else logits
-        if self._same:
-            labels, confidence = confident(logits)
-            return labels, confidence, entropy(logits)
-        merged = merge_classes(torch.softmax(logits.float(), dim=1), self._matrix, self._map.target.ignore)
-        return merged.labels, merged.confidence, entropy_of_probabilities(merged.probabilities)
+            if self._options.flip:
+                return self._source.flip_logits(batch, self._options.flip_merge)
+            return self._source.logits(batch)
 
-    def _hard(self, batch: Tensor) -> list[Labelled]:
-        maps = self._source.labels(batch)
-        return [Labelled(self._map.remap(ids).astype(self._dtype), None, 0.0) for ids in np.asarray(maps)]
+    def _merged(self, logits: Tensor) -> _Said:
+        """Labels, confidence and entropy in the target's classes."""
+        if self._same:
+            return _Said(*confident(logits), entropy(logits))
+        merged = merge_classes(torch.softmax(logits.float(), dim=1), self._matrix, self._map.target.ignore)
+        return _Said(merged.labels, merged.confidence, entropy_of_probabilities(merged.probabilities))
+
+    def _hard(self, batch: Tensor) -> list[Array]:
+        maps = self._source.labels(batch).cpu().numpy()
+        return [self._map.remap(ids).astype(self._dtype) for ids in maps]
+
+
+class _Said(NamedTuple):
+    """Labels (N, H, W), confidence (N, H, W) and mean entropy (N,) in target classes."""
+
+    labels: Tensor
+    confidence: Tensor
+    entropy: Tensor
+
+
+def _resized(logits: Tensor, size: Size) -> Tensor:
+    return torch.nn.functional.interpolate(logits.float(), (size.height, size.width), mode="bilinear")

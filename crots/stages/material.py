@@ -88,11 +88,11 @@ class PseudoLabels:
 
 @dataclass(frozen=True)
 class Material:
-    """Images of the target at working size, with their pseudo-labels."""
+    """Images of the target at working size, with their pseudo-labels where a stage needs them."""
 
     samples: Sequence[Sample]
     cache: ImageCache
-    pseudo_labels: PseudoLabels
+    pseudo_labels: PseudoLabels | None = None
 
     def images(self, indices: Sequence[int]) -> Array:
         """Returns (N, H, W, 3) uint8."""
@@ -100,6 +100,7 @@ class Material:
 
     def labels(self, indices: Sequence[int], *, min_confidence: float = 0.0) -> Array:
         """Returns (N, H, W) train ids."""
+        assert self.pseudo_labels is not None, "this stage was given no pseudo-labels"
         size = self.cache.size
         maps = [self.pseudo_labels.read(self.samples[index].key, min_confidence=min_confidence) for index in indices]
         for index, labels in zip(indices, maps, strict=True):

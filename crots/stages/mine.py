@@ -169,9 +169,7 @@ def parse_class(word: str, classes: ClassSet) -> int:
 
 
 def _found(job: Mining) -> list[RareClass]:
-    classes = job.pseudo_labels.classes
-    count = job.options.rare_count or max(1, round(len(classes) * 5 / 19))
-    return rare_classes(statistics_of(job), count)
+    return rare_classes(statistics_of(job), job.options.rare_count)
 
 
 def statistics_of(job: Mining) -> ClassStatistics:
@@ -182,7 +180,7 @@ def statistics_of(job: Mining) -> ClassStatistics:
         return total_statistics((rows[sample.key] for sample in job.samples), len(labels.classes))
     total = ClassStatistics(len(labels.classes))
     for sample in job.samples:
-        total.add(labels.read(sample.key), labels.read_confidence(sample.key) if labels.confidence else None)
+        total.add(labels.read(sample.key), labels.read_confidence(sample.key))
     return total
 
 
@@ -196,7 +194,7 @@ def _cut(job: Mining, sample: Sample, name: str, rare: Sequence[Rare]) -> list[P
     if not cells:
         return []
     image = _image_for(job.cache, sample, Size(labels.shape[1], labels.shape[0]))
-    places = grid_cells(*labels.shape, job.options.grid)
+    places = grid_cells(labels.shape[0], labels.shape[1], job.options.grid)
     patches: list[Patch] = []
     for cell in cells:
         rows, columns = places[cell - 1]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from crots.config import Size
 from crots.errors import InputError
 from crots.files import write_json
 from crots.images import image_size, read_image, read_labels
@@ -36,8 +37,7 @@ class PatchCorrections:
         """Reads a project's corrections; none where there is no file."""
         values: dict[str, Any] = read_json(folder / CORRECTIONS) or {}
         relabelled = {
-            name: {int(old): int(new) for old, new in ids.items()}
-            for name, ids in values.get("relabelled", {}).items()
+            name: {int(old): int(new) for old, new in ids.items()} for name, ids in values.get("relabelled", {}).items()
         }
         return PatchCorrections(frozenset(values.get("rejected", ())), relabelled)
 
@@ -79,9 +79,9 @@ class PatchSet:
     def __len__(self) -> int:
         return len(self.names)
 
-    def image_size(self) -> tuple[int, int]:
-        """Width and height of the patches; all have one size."""
-        return tuple(image_size(self.folder / "patches" / f"{self.names[0]}.png"))
+    def image_size(self) -> Size:
+        """Size of the patches; all have one."""
+        return image_size(self.folder / "patches" / f"{self.names[0]}.png")
 
     def images(self, indices: Sequence[int]) -> Array:
         """Returns (M, h, w, 3) uint8."""

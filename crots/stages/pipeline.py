@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from crots.config import Size
 from crots.errors import InputError
 from crots.events import Evaluated, Event
 from crots.nets.model import Model
@@ -18,7 +17,6 @@ from crots.stages.baseline import baseline
 from crots.stages.context import Context
 from crots.stages.evaluate import (
     Evaluation,
-    Predict,
     Subject,
     evaluate,
     evaluated,
@@ -27,7 +25,7 @@ from crots.stages.evaluate import (
     score_model,
 )
 from crots.stages.export import Exporting, export_model
-from crots.stages.labelling import NetworkLabels
+from crots.stages.labelling import NetworkLabels, Predict
 from crots.stages.material import Material, PseudoLabels
 from crots.stages.mine import Mining, mine
 from crots.stages.patch_set import PatchCorrections, PatchSet
@@ -91,7 +89,8 @@ def run_mine(project: Project, bench: Workbench, context: Context) -> Iterator[E
     # In a project patches are named by the whole key: base names repeat in ordinary video folders.
     options = dataclasses.replace(bench.config.mine, keep_folders=True)
     published = bench.source_classes.published_rare or bench.classes.published_rare
-    job = Mining(data.samples, bench.cache, data.pseudo_labels, options, project.stage_folder("mine"), published)
+    labels = pseudo_labels(project, bench)
+    job = Mining(data.samples, bench.cache, labels, options, project.stage_folder("mine"), published)
     return mine(job, context)
 
 
@@ -112,7 +111,7 @@ def run_adapt(project: Project, bench: Workbench, context: Context) -> Iterator[
     patches = open_patches(project, bench) if options.patches else None
     sizes = [bench.size]
     if patches is not None and len(patches):
-        sizes.append(Size(*patches.image_size()))
+        sizes.append(patches.image_size())
     elif options.patches:
         bench.note("there are no hard patches; this round trains on mixes alone", warning=True)
     bench.check_training(student, options, sizes)
@@ -214,12 +213,9 @@ def source_predict(bench: Workbench) -> Predict:
     assert bench.validation is not None
     if bench.config.source.predictions:
         return predict_from_files(bench.predictions.lookup([sample.key for sample in bench.validation.samples]))
-    labels = NetworkLabels(bench.source, bench.class_map, bench.engine, _scoring_options(bench))
+    options = dataclasses.replace(bench.config.pseudo_label, flip=bench.config.evaluate.flip)
+    labels = NetworkLabels(bench.source, bench.class_map, bench.engine, options)
     return labels.predict_with(lambda sample: bench.cache.get(sample.image))
-
-
-def _scoring_options(bench: Workbench) -> object:
-    return dataclasses.replace(bench.config.pseudo_label, flip=bench.config.evaluate.flip)
 
 
 def model_predict(bench: Workbench, path: Path, *, flip: bool) -> Predict:

@@ -175,7 +175,8 @@ class LabelWriter:
         if said.confidence is not None:
             write_confidence(out / "confidence" / name, said.confidence)
         statistics = ClassStatistics(len(self._job.classes))
-        statistics.add(said.labels, said.confidence)
+        certain = np.ones(said.labels.shape, np.float32)
+        statistics.add(said.labels, certain if said.confidence is None else said.confidence)
         relative = sample.image.relative_to(self._job.dataset.root).as_posix()
         row = {"key": sample.key, "image": relative, "entropy": said.entropy, **statistics.to_dict()}
         with explained(self._progress), self._progress.open("a", encoding="utf-8") as file:
@@ -227,5 +228,3 @@ def summary(rows: Sequence[dict[str, Any]], classes: ClassSet) -> str:
     missing = [name for name, pixels in zip(classes.names, statistics.pixels, strict=True) if not pixels]
     text = f"labelled {len(rows)} images, mean entropy {np.mean([row['entropy'] for row in rows]):.3f} nats"
     return text + (f"; never predicted: {', '.join(missing)}" if missing else "")
-
-

@@ -44,7 +44,7 @@ class Optimiser:
 
     def backward(self, loss: Tensor) -> None:
         """Adds the gradient of ``loss``."""
-        self._scaler.scale(loss).backward()
+        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
 
     def apply(self, rate: float) -> None:
         """Takes one step at this learning rate and clears the gradients."""

@@ -18,7 +18,7 @@ from crots.errors import InputError
 from crots.events import Note
 from crots.nets.model import Model, check_batch, create_model
 from crots.nets.source import Source, open_source
-from crots.nets.weights import load_model, load_weights, read_weights
+from crots.nets.weights import load_into, load_model
 from crots.options import TrainingOptions
 from crots.project import ProjectConfig
 from crots.stages.engine import Engine
@@ -139,7 +139,7 @@ class Workbench:
         """
         if self.config.source.predictions:
             predictions = self.predictions.lookup([sample.key for sample in self.dataset.samples])
-            if not predictions.soft and not self.config.source.confidence:
+            if not predictions.soft and not predictions.confidences:
                 self.note("the predictions have no confidence: every pixel counts as certain", warning=True)
             return PredictedLabels(predictions, self.size)
         return NetworkLabels(self.source, self.class_map, self.engine, self.config.pseudo_label)
@@ -193,8 +193,8 @@ class Workbench:
         if weights is None:
             self.note(f"the student {self.student_net} starts from random weights", warning=True)
             return model
-        report = load_weights(model.net, read_weights(weights).tensors, name=weights.name, purpose="start")
-        self.note(f"the student {self.student_net} starts from {weights.name}: {report}")
+        report = load_into(model, weights, purpose="start")
+        self.note(f"the student {self.student_net} starts from {weights.name}: {'; '.join(report.lines())}")
         return model
 
     def _starting_weights(self) -> Path | None:

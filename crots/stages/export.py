@@ -1,0 +1,54 @@
+"""The adapted model as files for other programs, each loaded back and compared on real images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from crots.events import ArtifactWritten, Event, Note, StageStarted
+from crots.nets.export import export
+from crots.nets.model import Model
+from crots.stages.context import Context
+from crots.stages.material import Array
+
+
+@dataclass(frozen=True)
+class Exporting:
+    """One run of the stage.
+
+    Attributes:
+        model: what is exported.
+        targets: the file to write for each format.
+        images: (H, W, 3) uint8 at working size, on which files and network are compared.
+        device: where the comparison runs.
+    """
+
+    model: Model
+    targets: Mapping[str, Path]
+    images: Sequence[Array]
+    device: torch.device
+
+
+def export_model(job: Exporting, context: Context) -> Iterator[Event]:
+    """Writes and checks every format.
+
+    Raises:
+        InputError: a format that the network does not allow.
+        StageError: a file says something else than the network.
+    """
+    yield StageStarted(stage=context.stage, total=len(job.targets), unit="files", device=str(job.device))
+    model = job.model.to(job.device).eval()
+    for name, path in job.targets.items():
+        context.control.check()
+        # Trusted: the model in hand was built by the same factory.
+        report = export(model, path, name, sample_images=job.images, device=job.device, trust=True)
+        yield ArtifactWritten(stage=context.stage, kind="export", path=str(path))
+        yield Note(
+            stage=context.stage,
+            text=f"{path.name}: on {report.images} images the largest difference to the network's logits is "
+            f"{report.max_difference:.2g}, {report.agreement:.2%} of the pixels have the same class",
+        )
+        yield from (Note(stage=context.stage, text=f"{path.name}: {text}") for text in report.notes)

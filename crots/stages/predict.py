@@ -1,0 +1,211 @@
+"""Running a model on a folder, an image or a video: label ids, colours and overlays."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import cv2
+import numpy as np
+
+from crots.config import Size, to_mapping
+from crots.data.feed import prefetch
+from crots.data.layouts import Sample
+from crots.errors import InputError, StageError
+from crots.events import ArtifactWritten, Event, Note, StageStarted
+from crots.files import atomic_path, make_folder
+from crots.images import read_image, resize_image, write_colours, write_image, write_labels
+from crots.options import PredictOptions
+from crots.stages.context import Context, Meter
+from crots.stages.material import Array
+from crots.taxonomy import ClassSet
+
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
+
+
+class Frame(NamedTuple):
+    """A picture (H, W, 3) uint8 RGB at its own size, and the name of what is written for it."""
+
+    name: str
+    image: Array
+
+
+class Frames(Protocol):
+    """Pictures in order, with their number (0 where unknown)."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+
+class Predictor(Protocol):
+    """Gives label maps (H, W) of pictures at their own sizes."""
+
+    def __call__(self, images: Sequence[Array]) -> list[Array]:
+        """Predicts pictures (H, W, 3) of one size."""
+        ...
+
+
+@dataclass(frozen=True)
+class Predicting:
+    """One run of the stage; ``out`` gets ``label_ids/``, ``label_color/`` and ``overlay/``.
+
+    Attributes:
+        frames: what is looked at.
+        predict: the model.
+        classes: of the model.
+        video: frames a second of the overlay video to write, 0 for none.
+        skip_bad: leave out unreadable images.
+    """
+
+    frames: Frames
+    predict: Predictor
+    classes: ClassSet
+    options: PredictOptions
+    out: Path
+    batch: int = 1
+    device: str = "cpu"
+    video: float = 0.0
+
+
+class ImageFrames:
+    """The images of a folder or list."""
+
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        self._samples = samples
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __iter__(self) -> Iterator[Frame]:
+        reading = prefetch(
+            self._samples, lambda sample: Frame(sample.key, read_image(sample.image)), workers=2, depth=4
+        )
+        with contextlib.closing(reading):
+            yield from reading
+
+
+class VideoFrames:
+    """The frames of a video file.
+
+    Raises:
+        InputError: it cannot be read as a video.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        capture = cv2.VideoCapture(str(path))
+        self._count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else -1
+        self.rate = float(capture.get(cv2.CAP_PROP_FPS)) or 25.0
+        capture.release()
+        if self._count < 0:
+            raise InputError(f"{path}: cannot be read as a video; convert it to MP4 (H.264) or extract its frames")
+
+    def __len__(self) -> int:
+        return max(0, self._count)
+
+    def __iter__(self) -> Iterator[Frame]:
+        capture = cv2.VideoCapture(str(self._path))
+        try:
+            number = 0
+            while True:
+                found, frame = capture.read()
+                if not found:
+                    break
+                number += 1
+                yield Frame(f"{self._path.stem}_{number:06d}", cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
+        finally:
+            capture.release()
+        if not number:
+            raise InputError(f"{self._path}: holds no frames; expected a video")
+
+
+def predict(job: Predicting, context: Context) -> Iterator[Event]:
+    """Predicts every frame and writes what the options ask for.
+
+    Raises:
+        InputError: a picture cannot be read.
+    """
+    total = len(job.frames)
+    options = to_mapping(job.options)
+    yield StageStarted(stage=context.stage, total=total, unit="images", device=job.device, options=options)
+    meter = Meter(context.stage, total)
+    done = 0
+    with contextlib.ExitStack() as stack:
+        film = stack.enter_context(_film(job)) if job.video else None
+        for batch in _batched(job.frames, job.batch):
+            context.control.check()
+            for frame, labels in zip(batch, job.predict([frame.image for frame in batch]), strict=True):
+                _write(job, frame, labels, film)
+            done += len(batch)
+            yield from meter.tick(done)
+    yield ArtifactWritten(stage=context.stage, kind="predictions", path=str(job.out))
+    yield Note(stage=context.stage, text=f"predicted {done} images")
+
+
+def _batched(frames: Frames, size: int) -> Iterator[list[Frame]]:
+    batch: list[Frame] = []
+    for frame in frames:
+        # A batch holds pictures of one size.
+        if batch and (len(batch) == size or frame.image.shape != batch[0].image.shape):
+            yield batch
+            batch = []
+        batch.append(frame)
+    if batch:
+        yield batch
+
+
+def _write(job: Predicting, frame: Frame, labels: Array, film: _Film | None) -> None:
+    name, options = f"{frame.name}.png", job.options
+    if options.ids:
+        write_labels(job.out / "label_ids" / name, labels.astype(np.uint8 if job.classes.ignore == 255 else np.uint16))
+    if options.colour:
+        write_colours(job.out / "label_color" / name, labels, job.classes.palette_array())
+    if options.overlay:
+        picture = overlay(frame.image, job.classes.colours(labels), options.opacity)
+        if film:
+            film.write(picture)
+        else:
+            write_image(job.out / "overlay" / name, picture)
+
+
+def overlay(image: Array, colours: Array, opacity: float) -> Array:
+    """Lays colours (H, W, 3) over an image (H, W, 3), both uint8."""
+    return cv2.addWeighted(image, 1 - opacity, colours, opacity, 0)
+
+
+class _Film:
+    """Writes an MP4 whose size is that of the first picture."""
+
+    def __init__(self, path: Path, rate: float) -> None:
+        self._path, self._rate = path, rate
+        self._writer: Any = None
+
+    def write(self, picture: Array) -> None:
+        height, width = picture.shape[:2]
+        if self._writer is None:
+            code = cv2.VideoWriter.fourcc(*"mp4v")
+            self._writer = cv2.VideoWriter(str(self._path), code, self._rate, (width, height))
+            if not self._writer.isOpened():
+                raise StageError(f"{self._path}: this OpenCV cannot write MP4; use --no-overlay, or predict frames")
+        self._writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.release()
+
+
+@contextlib.contextmanager
+def _film(job: Predicting) -> Iterator[_Film]:
+    make_folder(job.out)
+    with atomic_path(job.out / "overlay.mp4") as partial, contextlib.closing(_Film(partial, job.video)) as film:
+        yield film
+        film.close()
+
+
+def at_working_size(images: Sequence[Array], size: Size) -> Array:
+    """Resizes pictures (H, W, 3) of any size to (N, height, width, 3)."""
+    return np.stack([resize_image(image, size) for image in images])
