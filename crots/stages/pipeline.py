@@ -10,7 +10,7 @@ from pathlib import Path
 from crots.errors import InputError
 from crots.events import Evaluated, Event
 from crots.nets.model import Model
-from crots.options import TrainingOptions
+from crots.options import AdaptOptions, TrainingOptions
 from crots.project import Project
 from crots.stages.adapt import adapt
 from crots.stages.baseline import baseline
@@ -30,6 +30,7 @@ from crots.stages.material import Material, PseudoLabels
 from crots.stages.mine import Mining, mine
 from crots.stages.patch_set import PatchCorrections, PatchSet
 from crots.stages.pseudo_label import Labelling, pseudo_label
+from crots.stages.scoring import LabelFreeScores, label_free_score
 from crots.stages.training import STUDENT, TEACHER, Training
 from crots.stages.workbench import Workbench
 
@@ -132,21 +133,28 @@ def training(
 ) -> Training:
     """How a training stage of a project is watched and what it keeps."""
     select = getattr(options, "select", "last")
-    watch = validator(bench, context, student, oracle=select == "oracle") if bench.validation else None
-    if select == "oracle" and watch is None:
+    watchers: list[Callable[[int], Sequence[Event]]] = []
+    if isinstance(options, AdaptOptions):
+        watchers.append(LabelFreeScores(student, bench.dataset.samples, bench.cache, bench.engine, context.stage))
+    if bench.validation:
+        watchers.append(validator(bench, context, student, oracle=select == "oracle"))
+    prefer = {"label-free": label_free_score, "oracle": oracle_score}.get(select)
+    if select == "oracle" and not bench.validation:
+        prefer = None
         bench.note("no validation labels are given, so the last checkpoint is kept", warning=True)
     elif select == "oracle":
         bench.note("the checkpoint is chosen by validation labels (oracle)", warning=True)
     return Training(
         folder=project.stage_folder(context.stage),
         seed=bench.config.runtime.seed,
-        watch=watch,
-        prefer=_oracle_score if select == "oracle" and watch else None,
+        watch=(lambda step: [event for watch in watchers for event in watch(step)]) if watchers else None,
+        prefer=prefer,
         notes=tuple(bench.notes),
     )
 
 
-def _oracle_score(events: Sequence[Event]) -> float:
+def oracle_score(events: Sequence[Event]) -> float:
+    """Returns the validation mIoU: a choice by target labels, F13."""
     return max(event.miou for event in events if isinstance(event, Evaluated))
 
 

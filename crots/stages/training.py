@@ -171,6 +171,9 @@ class _Trainer:
         options = self.learner.options
         meter = Meter(self.context.stage, total, images=options.batch, done=start)
         validate_every = options.validate_every or max(1, total // 10)
+        if self.run.watch and self.run.prefer and start == 0:
+            # The start is a candidate too: a run that only makes things worse then changes nothing.
+            yield from self._watch(0)
         batches = prefetch(range(start, total), self.learner.load, workers=2, depth=3)
         try:
             for step, data in zip(range(start, total), batches, strict=True):
