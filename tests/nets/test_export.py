@@ -1,0 +1,150 @@
+"""Every format is written, loaded back and compared with the network."""
+
+import json
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+
+from crots.card import CAFFE, ModelCard, Normalisation
+from crots.config import Size
+from crots.errors import InputError, StageError
+from crots.nets import export as export_module
+from crots.nets.export import FixedPadding, export, with_fixed_padding
+from crots.nets.info import NetInfo
+from crots.nets.model import Model, create_model
+from crots.nets.source import load_exported
+from crots.taxonomy import ClassSet
+
+torch.set_num_threads(1)
+
+ABC = ClassSet.from_dict({"name": "abc", "names": ["a", "b", "c"]})
+FORMATS = {"pth": "m.pth", "safetensors": "m.safetensors", "onnx": "m.onnx", "torchscript": "m.pt"}
+
+
+def pictures(n=2, size=Size(80, 48)):
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 256, (size.height, size.width, 3), dtype=np.uint8) for _ in range(n)]
+
+
+@pytest.fixture(scope="module")
+def small():
+    return create_model("deeplabv2_resnet18", ABC, Size(80, 48))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format(tmp_path, small, name):
+    small.train()
+    before = {key: value.clone() for key, value in small.net.state_dict().items()}
+    report = export(small, tmp_path / FORMATS[name], name, sample_images=pictures())
+    assert report.images == 2 and report.agreement >= 0.99
+    assert report.max_difference == 0 if name in ("pth", "safetensors") else report.max_difference < 1e-2
+    assert small.training and all(torch.equal(before[key], value) for key, value in small.net.state_dict().items())
+    assert [path.name for path in tmp_path.iterdir()] == [FORMATS[name]]
+
+
+@pytest.fixture(scope="module")
+def onnx_file(tmp_path_factory, small):
+    path = tmp_path_factory.mktemp("onnx") / "m.onnx"
+    export(small, path, "onnx", sample_images=pictures(1))
+    return path
+
+
+@pytest.mark.parametrize("name", ["onnx", "torchscript"])
+def test_programs_stand_alone_at_any_size(tmp_path, small, onnx_file, name):
+    path = onnx_file
+    if name == "torchscript":
+        path = tmp_path / "m.pt"
+        export(small, path, name, sample_images=pictures(1))
+    source = load_exported(path, trust=True)
+    small.eval()
+    assert source.classes == ABC and source.facts.fixed is None and source.facts.card.size == Size(80, 48)
+    for n, height, width in ((1, 33, 65), (3, 64, 40)):
+        images = torch.randint(0, 256, (n, 3, height, width), generator=torch.Generator().manual_seed(n)).byte()
+        with torch.no_grad():
+            assert torch.allclose(source.logits(images), small.logits(images), atol=1e-2)
+
+
+def test_onnx_says_what_it_takes(small, onnx_file):
+    """Other programs need no more than the file: RGB in 0..255 goes in, logits of the same size come out."""
+    session = onnxruntime.InferenceSession(str(onnx_file), providers=["CPUExecutionProvider"])
+    (taken,), (given,) = session.get_inputs(), session.get_outputs()
+    assert (taken.name, taken.type, given.name) == ("image", "tensor(float)", "logits")
+    assert taken.shape == ["batch", 3, "height", "width"]
+    card = ModelCard.from_dict(json.loads(session.get_modelmeta().custom_metadata_map["crots"]))
+    assert card.normalisation == Normalisation("rgb", (0, 0, 0), (1, 1, 1))
+    assert small.card.normalisation == CAFFE
+    image = pictures(1)[0]
+    (logits,) = session.run(None, {"image": image.transpose(2, 0, 1)[None].astype(np.float32)})
+    with torch.no_grad():
+        expected = small.eval().logits(torch.from_numpy(image).permute(2, 0, 1)[None])
+    assert np.allclose(logits, expected.numpy(), atol=1e-2)
+
+
+def test_nets_with_padding_by_size(tmp_path):
+    """timm's TensorFlow-style padding is made constant, which holds at every size the network takes."""
+    model = create_model("smp:deeplabv3plus/tu-tf_efficientnet_lite0", ABC, Size(96, 64)).eval()
+    fixed = with_fixed_padding(model)
+    assert any(isinstance(module, FixedPadding) for module in fixed.modules())
+    assert not any(isinstance(module, FixedPadding) for module in model.modules())
+    for height, width in ((32, 48), (64, 96), (80, 16)):
+        images = torch.randint(0, 256, (2, 3, height, width), generator=torch.Generator().manual_seed(1)).byte()
+        with torch.no_grad():
+            assert torch.equal(fixed.logits(images), model.logits(images))
+    report = export(model, tmp_path / "m.pt", "torchscript", sample_images=pictures(1, Size(48, 32)))
+    assert report.agreement == 1
+    assert load_exported(tmp_path / "m.pt", trust=True).facts.multiple == 16
+
+
+@pytest.mark.slow
+def test_onnx_of_a_net_with_padding_by_size(tmp_path):
+    model = create_model("smp:deeplabv3plus/tu-tf_efficientnet_lite0", ABC, Size(96, 64)).eval()
+    report = export(model, tmp_path / "m.onnx", "onnx", sample_images=pictures(2, Size(112, 48)))
+    assert report.agreement >= 0.99 and not report.notes
+    source = load_exported(tmp_path / "m.onnx")
+    assert source.facts.fixed is None and source.facts.multiple == 16
+
+
+class Stubborn(nn.Module):
+    """Takes one size and one image, as its weights depend on both."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 1)
+        self.place = nn.Parameter(torch.arange(8.0 * 16).view(1, 1, 8, 16))
+
+    def forward(self, x):
+        return self.conv(x) + self.place
+
+
+def stubborn():
+    return Model(Stubborn(), ModelCard("toy", ABC.to_dict(), CAFFE, Size(16, 8)), NetInfo("toy", "user"))
+
+
+def test_onnx_of_fixed_size_where_it_cannot_be_otherwise(tmp_path):
+    report = export(stubborn(), tmp_path / "m.onnx", "onnx", sample_images=pictures(2, Size(16, 8)))
+    assert any("16x8 only" in note for note in report.notes)
+    source = load_exported(tmp_path / "m.onnx")
+    assert source.facts.fixed == Size(16, 8) and source.facts.batch == 1
+    assert source.logits(torch.zeros(3, 3, 16, 32, dtype=torch.uint8)).shape == (3, 3, 16, 32)
+
+
+@pytest.mark.parametrize("fault", ["wrong", "nan"])
+def test_a_file_that_differs_is_reported(tmp_path, small, monkeypatch, fault):
+    def broken(model, path, device, trust):
+        small.eval()
+        return lambda images: small.logits(images) * (float("nan") if fault == "nan" else -1)
+
+    monkeypatch.setattr(export_module, "_as_model", broken)
+    with pytest.raises(StageError, match="differs from the network"):
+        export(small, tmp_path / "m.pth", "pth", sample_images=pictures(1))
+
+
+def test_tensor_images_and_unknown_format(tmp_path, small):
+    images = torch.from_numpy(np.stack(pictures(3))).permute(0, 3, 1, 2)
+    assert export(small, tmp_path / "m.pth", "pth", sample_images=images).images == 3
+    with pytest.raises(InputError, match="found the format 'tflite', expected one of pth, safetensors, onnx"):
+        export(small, tmp_path / "m.tflite", "tflite", sample_images=images)
+    assert not (tmp_path / "m.tflite").exists()
