@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from crots.config import Size
 from crots.data.cache import ImageCache
@@ -20,12 +19,14 @@ from crots.errors import InputError
 from crots.events import Evaluated, Event, StageStarted
 from crots.files import write_json
 from crots.methods.metrics import Confusion
-from crots.nets.model import Model
 from crots.stages.context import Context, Meter
-from crots.stages.engine import Engine, evaluating
-from crots.stages.labelling import Predict
 from crots.stages.material import Array
 from crots.taxonomy import ClassSet
+
+if TYPE_CHECKING:
+    from crots.nets.model import Model
+    from crots.stages.engine import Engine
+    from crots.stages.labelling import Predict
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,10 @@ def predict_with_model(model: Model, engine: Engine, read: Callable[[Sample], Ar
         read: gives an image at the model's working size, (H, W, 3) uint8.
         flip: add the prediction of the mirror image.
     """
+    # Only here, so that scoring predictions on disk needs no torch.
+    import torch
+
+    from crots.stages.engine import evaluating
 
     def predict(samples: Sequence[Sample], sizes: Sequence[Size]) -> list[Array]:
         batch = engine.images(np.stack([read(sample) for sample in samples]))

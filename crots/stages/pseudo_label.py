@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,8 +21,11 @@ from crots.images import write_colours, write_confidence, write_labels
 from crots.methods.rare import ClassStatistics
 from crots.options import PseudoLabelOptions
 from crots.stages.context import Context, Meter
-from crots.stages.labelling import Labelled, Labeller
 from crots.taxonomy import ClassSet
+
+if TYPE_CHECKING:
+    # Only for types, so that `crots mine`, which reads what this stage wrote, needs no torch.
+    from crots.stages.labelling import Labelled, Labeller
 
 # One line an image: its key, entropy and class statistics. It also tells a resumed run what is done.
 IMAGES = "images.jsonl"
