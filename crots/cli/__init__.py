@@ -1,0 +1,1 @@
+"""The command line: parsers made from option classes, and events drawn for people and programs."""

@@ -1,0 +1,239 @@
+"""A stage run by itself: its options as flags, its files where the user says, a workbench made in memory."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import tempfile
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crots import __version__
+from crots import options as opt
+from crots.cli.command import Parser
+from crots.cli.flags import SOURCE_FLAGS, add_options, add_profile, add_run_flags, given
+from crots.cli.follow import follow
+from crots.config import Profile, Size, to_mapping
+from crots.errors import InputError
+from crots.events import Event, StageFinished
+from crots.files import remove_partials, write_json
+from crots.project import Project, ProjectConfig, build_config, read_json
+from crots.runner import run_stage
+from crots.stages.context import Context, Control
+
+if TYPE_CHECKING:
+    from crots.stages.workbench import Workbench
+
+RECORD = "run.json"
+# What a training stage leaves behind.
+TRAINED = ("checkpoint.pt", "student.safetensors", "teacher.safetensors")
+IMAGE_FLAGS = {"target": "--images"}
+STUDENT_FLAGS = {"net": "--net", "weights": "--weights"}
+
+
+def add_data(
+    parser: Parser, profile: Profile, *, validation: bool = False, classes: bool = True, images: bool = True
+) -> argparse._ArgumentGroup:
+    """Adds the flags of images and classes, under "inputs", and returns that group."""
+    group = parser.add_argument_group("inputs")
+    without = () if validation else ("val_images", "val_labels", "val_layout", "val_encoding")
+    required = ("target",) if images else ()
+    add_options(group, "data", opt.DataOptions, profile, flags=IMAGE_FLAGS, without=without, required=required)
+    if classes:
+        add_options(group, "task", opt.TaskOptions, profile, only=("classes",), required=("classes",))
+    return group
+
+
+def add_source(group: argparse._ArgumentGroup, profile: Profile) -> None:
+    """Adds the flags of a source model or its predictions, and of their classes."""
+    add_options(group, "source", opt.SourceOptions, profile, flags=SOURCE_FLAGS)
+    add_options(group, "task", opt.TaskOptions, profile, only=("source_classes", "class_map"))
+
+
+def add_stage(parser: Parser, section: str, options_class: type[Any], profile: Profile, **kwargs: Any) -> None:
+    """Adds the options of the stage and those of every run."""
+    add_options(parser.add_argument_group("options of the stage"), section, options_class, profile, **kwargs)
+
+
+def add_run(parser: Parser, profile: Profile, *, json_file: bool = False, runtime: bool = True) -> None:
+    """Adds the flags of the arithmetic, and how the run shows itself."""
+    group = parser.add_argument_group("run")
+    add_profile(group)
+    if runtime:
+        add_options(group, "runtime", opt.RuntimeOptions, profile)
+    add_run_flags(group, json_file=json_file)
+
+
+def add_out(group: argparse._ArgumentGroup, help: str, *, resume: bool = False) -> None:
+    """Adds ``--out`` and, for what can go on, ``--resume`` and ``--overwrite``."""
+    group.add_argument("--out", type=Path, required=True, metavar="DIR", help=f"{help} [required]")
+    if resume:
+        group.add_argument("--resume", action="store_true", help="go on from what a stopped run left in --out")
+        group.add_argument("--overwrite", action="store_true", help="throw away what an earlier run left in --out")
+
+
+def config_of(args: argparse.Namespace, **more: dict[str, Any]) -> ProjectConfig:
+    """Builds the configuration that the flags describe.
+
+    Args:
+        args: with the option values under ``section.name``.
+        more: further values by section.
+    """
+    values = {name: section for name, section in given(args).items() if name in opt.SECTIONS}
+    for name, section in more.items():
+        values[name] = {**values.get(name, {}), **section}
+    return build_config(values, profile=args.profile)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What the body of a stage run alone works with.
+
+    Attributes:
+        config: its options.
+        cache: folder of resized images.
+        stage: its key.
+        out: where it writes.
+    """
+
+    config: ProjectConfig
+    cache: Path
+    stage: str
+    out: Path
+
+    def bench(self, size: Size | None = None) -> Workbench:
+        """Returns a workbench; ``size`` is the working size where the user gave none."""
+        from crots.stages.workbench import Workbench
+
+        config = self.config
+        if size and not config.data.size:
+            config = dataclasses.replace(config, data=dataclasses.replace(config.data, size=size))
+        return Workbench(config, Path.cwd(), self.cache, self.stage)
+
+
+class Loose(Project):
+    """No project: the stages write where the user says."""
+
+    def stage_folder(self, key: str) -> Path:
+        """The output folder."""
+        return self.folder
+
+
+Body = Callable[[Desk, Context], Iterator[Event]]
+
+
+def run_alone(args: argparse.Namespace, command: str, jobs: Mapping[str, Job], config: ProjectConfig) -> int:
+    """Runs one stage, or several after each other, and returns the exit code.
+
+    Args:
+        args: of the command.
+        command: its name.
+        jobs: what to do, by stage key.
+        config: the options.
+    """
+    return follow(partial(_events, args, jobs, config), args, command=command)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What makes the events of a stage, and the folder it writes to."""
+
+    body: Body
+    out: Path
+
+
+def _events(
+    args: argparse.Namespace, jobs: Mapping[str, Job], config: ProjectConfig, control: Control
+) -> Generator[Event, None, None]:
+    with tempfile.TemporaryDirectory(prefix="crots-cache-") as cache:
+        for stage, job in jobs.items():
+            desk = Desk(config, Path(cache), stage, job.out)
+            context = Context(stage, control, resume=getattr(args, "resume", False))
+            for event in run_stage(partial(job.body, desk), context):
+                yield event
+                if isinstance(event, StageFinished) and event.outcome != "completed":
+                    return
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to write to an output folder, and what will be noted there."""
+
+    out: Path
+    record: dict[str, Any]
+
+    def take(self) -> None:
+        """Notes what is made here; called when all inputs have proved good."""
+        if self.out.is_dir():
+            remove_partials(self.out)
+        write_json(self.out / RECORD, self.record)
+
+
+def claim(
+    args: argparse.Namespace,
+    command: str,
+    config: ProjectConfig,
+    sections: Collection[str],
+    *,
+    results: Collection[str],
+    precious: bool,
+    out: Path | None = None,
+    **facts: Any,
+) -> Claim:
+    """Makes sure that nothing of value would be overwritten in ``--out``.
+
+    Args:
+        args: with ``out``, and ``resume`` and ``overwrite`` where the command has them.
+        command: that writes there.
+        config: of the run.
+        sections: whose options decide the result; a resumed run must have the same.
+        results: files and folders that the command replaces.
+        precious: they took long to make, so they are replaced on request only.
+        out: the folder, where it is not ``--out`` itself.
+        facts: what else a resumed run must share.
+
+    Raises:
+        InputError: the folder holds results of something else, or of another run.
+    """
+    out = out or args.out
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is a file, expected a folder to write to; choose another --out")
+    old: dict[str, Any] = read_json(out / RECORD) or {}
+    there = [name for name in results if _has_files(out / name)]
+    if there and old.get("command") != command:
+        raise InputError(
+            f"{out / there[0]}: already holds files that crots {command} did not write and would replace; "
+            "choose another folder for --out"
+        )
+    resume, overwrite = getattr(args, "resume", False), getattr(args, "overwrite", False)
+    if there and precious and not (resume or overwrite):
+        raise InputError(
+            f"{out / there[0]}: is there from an earlier run; go on from it with --resume, start over with "
+            "--overwrite, or choose another folder for --out"
+        )
+    options: dict[str, Any] = {name: to_mapping(getattr(config, name), only_result=True) for name in sections}
+    options |= {name: str(value) for name, value in facts.items()}
+    if there and resume:
+        _refuse_other_options(out, old.get("options", {}), options)
+    return Claim(out, {"command": command, "version": __version__, "options": options})
+
+
+def _has_files(path: Path) -> bool:
+    return path.is_file() or (path.is_dir() and any(path.iterdir()))
+
+
+def _refuse_other_options(out: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+    for section in sorted({*old, *new}):
+        before, after = old.get(section), new.get(section)
+        if before == after:
+            continue
+        old_ones, new_ones = (value if isinstance(value, dict) else {} for value in (before, after))
+        names = sorted({*old_ones, *new_ones})
+        differing = [f"{section}.{name}" for name in names if old_ones.get(name) != new_ones.get(name)] or [section]
+        raise InputError(
+            f"{out}: the stopped run had other values of {', '.join(differing)}; repeat them to --resume, or start "
+            "over with --overwrite"
+        )

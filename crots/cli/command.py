@@ -1,0 +1,108 @@
+"""What a command is, and the parser that turns wrong use into one line."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import shutil
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from crots.config import PROFILES, Profile
+from crots.errors import InputError
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command.
+
+    Attributes:
+        name: what the user types.
+        about: what it is for, a few sentences.
+        example: a line or lines that work as they stand, but for the paths.
+        configure: adds the arguments; the profile decides which defaults the help shows.
+        run: does it and returns the exit code.
+    """
+
+    name: str
+    about: str
+    example: str
+    configure: Callable[[Parser, Profile], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are `InputError`: one line, with the nearest flag."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises argparse's complaint as our own."""
+        raise InputError(f"{message}; `{self.prog} --help` explains all arguments")
+
+    def parse_strictly(self, words: Sequence[str]) -> argparse.Namespace:
+        """Parses arguments.
+
+        Raises:
+            InputError: unknown or missing arguments, or a value that does not fit.
+        """
+        # Before argparse complains of what is missing: a flag that was mistyped explains that.
+        for word in words:
+            if word.startswith("--") and len(word) > 2 and word.partition("=")[0] not in self._option_string_actions:
+                raise InputError(self._unknown(word))
+        args, extra = self.parse_known_args(list(words))
+        if extra:
+            raise InputError(self._unknown(extra[0]))
+        return args
+
+    def _unknown(self, word: str) -> str:
+        flag = word.partition("=")[0]
+        if not flag.startswith("-"):
+            return f"unexpected argument {word!r}; `{self.prog} --help` explains all arguments"
+        near = difflib.get_close_matches(flag, list(self._option_string_actions), n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"`{self.prog} --help` lists all"
+        return f"unknown option {flag}; {hint}"
+
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30, width=_width())
+
+
+def make_parser(command: Command, profile: Profile) -> Parser:
+    """Builds the parser of one command."""
+    parser = Parser(
+        prog=f"crots {command.name}",
+        description="\n".join(textwrap.fill(line, _width()) for line in command.about.splitlines()),
+        epilog="example:\n" + "\n".join(f"  {line}" for line in command.example.splitlines()),
+        formatter_class=_HelpFormatter,
+        allow_abbrev=False,
+    )
+    command.configure(parser, profile)
+    parser.usage = " ".join([f"crots {command.name}", *_needed(parser), "[options]"])
+    return parser
+
+
+def _needed(parser: Parser) -> list[str]:
+    """What the command cannot do without, for the line of usage."""
+    positionals = [str(action.metavar) for action in parser._actions if not action.option_strings]
+    flags = [
+        f"{action.option_strings[0]} {action.metavar}"
+        for action in parser._actions
+        if action.required and action.option_strings
+    ]
+    return [*positionals, *flags]
+
+
+def _width() -> int:
+    return min(100, shutil.get_terminal_size().columns) - 2
+
+
+def profile_in(words: Sequence[str]) -> Profile:
+    """Finds ``--profile NAME`` before anything is parsed, since the help shows that profile's defaults."""
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        name = following if word == "--profile" else word.removeprefix("--profile=")
+        for profile in PROFILES:
+            if name == profile and word.startswith("--profile"):
+                return profile
+    return "corrected"

@@ -1,0 +1,118 @@
+"""``crots adapt``."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from crots import options as opt
+from crots.cli.alone import (
+    TRAINED,
+    Claim,
+    Desk,
+    Job,
+    Loose,
+    add_data,
+    add_out,
+    add_run,
+    add_stage,
+    claim,
+    config_of,
+    run_alone,
+)
+from crots.cli.command import Command, Parser
+from crots.config import Profile, Size, check, describe
+from crots.errors import InputError
+from crots.events import Event
+from crots.stages.context import Context
+
+STUDENT_FILE = "student.safetensors"
+
+
+def configure(parser: Parser, profile: Profile) -> None:
+    """Adds the arguments."""
+    group = add_data(parser, profile, validation=True)
+    group.add_argument(
+        "--student", type=Path, required=True, metavar="FILE",
+        help="the model to adapt: student.safetensors of crots baseline, or plain weights with --net [required]",
+    )  # fmt: skip
+    group.add_argument("--net", metavar="NET", default=None, help="network of plain weights; other files say their own")
+    group.add_argument(
+        "--patches", type=Path, metavar="DIR", help="output of crots mine; without it, training is on mixes alone"
+    )
+    add_out(group, "gets checkpoint.pt, student.safetensors and teacher.safetensors", resume=True)
+    group.add_argument(
+        "--rounds", metavar="N", default=1, type=_rounds,
+        help="rounds, each starting from the last; with more than one, each has its folder adapt-1, adapt-2 ... in "
+        "--out [at least 1; default 1]",
+    )  # fmt: skip
+    add_stage(parser, "adapt", opt.AdaptOptions, profile, without=("rounds", "patches"))
+    add_run(parser, profile)
+
+
+def _rounds(text: str) -> int:
+    info = next(info for info in describe(opt.AdaptOptions) if info.name == "rounds")
+    return int(check(info, text, where="--rounds"))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Adapts the student."""
+    config = config_of(args, adapt={"patches": args.patches is not None, "rounds": args.rounds})
+    for path in filter(None, (args.student, args.patches)):
+        if not path.exists():
+            raise InputError(f"{path}: no such file or folder; check the path")
+    keys = [f"adapt-{number}" for number in range(1, args.rounds + 1)]
+    jobs, student = {}, args.student
+    for key in keys:
+        out = args.out if len(keys) == 1 else args.out / key
+        claimed = claim(
+            args, "adapt", config, ("data", "task", "adapt", "runtime"), results=TRAINED, precious=True, out=out,
+            student=student.absolute(), patches=args.patches and args.patches.absolute(),
+        )  # fmt: skip
+        jobs[key] = Job(partial(_events, args=args, student=student, claimed=claimed), out)
+        student = out / STUDENT_FILE
+    return run_alone(args, "adapt", jobs, config)
+
+
+def _events(
+    desk: Desk, context: Context, *, args: argparse.Namespace, student: Path, claimed: Claim
+) -> Iterator[Event]:
+    from crots.cli.models import open_model
+    from crots.stages.adapt import adapt
+    from crots.stages.material import Material
+    from crots.stages.patch_set import PatchSet
+    from crots.stages.pipeline import training
+
+    model, bench = open_model(
+        desk, student, net=args.net if student == args.student else None, classes=desk.config.task.classes
+    )
+    options = bench.config.adapt
+    patches = PatchSet.open(args.patches, bench.classes) if args.patches else None
+    sizes = [bench.size]
+    if patches is not None and len(patches):
+        sizes.append(Size(*patches.image_size()))
+    elif patches is not None:
+        bench.note("there are no hard patches; this round trains on mixes alone", warning=True)
+    bench.check_training(model, options, sizes)
+    claimed.take()
+    run = training(Loose(desk.out, bench.config), bench, options, context, model)
+    if run.prefer and options.select == "oracle":
+        model.card = dataclasses.replace(model.card, oracle=True)
+    samples = bench.dataset.samples
+    return adapt(model, Material(samples, bench.cache), patches, bench.engine, options, run, context)
+
+
+COMMAND = Command(
+    name="adapt",
+    about="Adapts a model to unlabelled images: it learns from its own moving average on mixed images (SpatialMix, "
+    "CutMix or ClassMix) and, with --patches, from hard patches of rare classes.",
+    example="crots adapt --images street/ --student baseline/student.safetensors --patches patches/ "
+    "--classes cityscapes --out adapted/\n"
+    "crots adapt --images street/ --student gta5.pth --net deeplabv2_resnet101 --classes cityscapes --mix classmix "
+    "--out adapted/",
+    configure=configure,
+    run=run,
+)

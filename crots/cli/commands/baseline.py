@@ -1,0 +1,89 @@
+"""``crots baseline``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+
+from crots import options as opt
+from crots.cli.alone import (
+    STUDENT_FLAGS,
+    TRAINED,
+    Claim,
+    Desk,
+    Job,
+    Loose,
+    add_data,
+    add_out,
+    add_run,
+    add_stage,
+    claim,
+    config_of,
+    run_alone,
+)
+from crots.cli.command import Command, Parser
+from crots.cli.commands.mine import add_pseudo_labels
+from crots.cli.flags import add_options
+from crots.config import Profile
+from crots.events import Event
+from crots.stages.context import Context
+
+
+def configure(parser: Parser, profile: Profile) -> None:
+    """Adds the arguments."""
+    group = add_data(parser, profile, validation=True)
+    add_pseudo_labels(group)
+    add_student(group, profile)
+    add_out(group, "gets checkpoint.pt and student.safetensors", resume=True)
+    add_stage(parser, "baseline", opt.BaselineOptions, profile)
+    add_run(parser, profile)
+
+
+def add_student(group: argparse._ArgumentGroup, profile: Profile) -> None:
+    """Adds ``--net`` and ``--weights`` of the network to train."""
+    add_options(group, "student", opt.StudentOptions, profile, flags=STUDENT_FLAGS, required=("net", "weights"))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains the student."""
+    config = config_of(args)
+    claimed = claim(
+        args, "baseline", config, ("data", "task", "student", "baseline", "runtime"), results=TRAINED, precious=True,
+        pseudo_labels=args.pseudo_labels.absolute(),
+    )  # fmt: skip
+
+    def body(desk: Desk, context: Context) -> Iterator[Event]:
+        return _events(desk, context, claimed, args)
+
+    return run_alone(args, "baseline", {"baseline": Job(body, args.out)}, config)
+
+
+def _events(desk: Desk, context: Context, claimed: Claim, args: argparse.Namespace) -> Iterator[Event]:
+    from crots.cli.inputs import find_pseudo_labels
+    from crots.stages.baseline import baseline
+    from crots.stages.material import Material
+    from crots.stages.pipeline import training
+
+    bench = desk.bench()
+    samples, labels = find_pseudo_labels(args.pseudo_labels, args.confidence_folder, bench.dataset, bench.classes)
+    # Pseudo-labels have the working size.
+    bench = desk.bench(labels.size)
+    options = bench.config.baseline
+    student = bench.new_student()
+    bench.check_training(student, options, [bench.size])
+    claimed.take()
+    run = training(Loose(desk.out, bench.config), bench, options, context, student)
+    return baseline(student, Material(samples, bench.cache, labels), bench.engine, options, run, context)
+
+
+COMMAND = Command(
+    name="baseline",
+    about="Trains a student on pseudo-labels (cross-domain distillation): the first model of your own images.\n"
+    "Writes checkpoint.pt, from which --resume goes on, and student.safetensors, which says its own classes.",
+    example="crots baseline --images street/ --pseudo-labels labels/label_ids --net deeplabv2_resnet101 "
+    "--weights gta5.pth --classes cityscapes --out baseline/\n"
+    "crots baseline --images street/ --pseudo-labels labels/label_ids --net torchvision:lraspp_mobilenet_v3_large "
+    "--weights random --classes cityscapes --steps 400 --out baseline/",
+    configure=configure,
+    run=run,
+)

@@ -1,0 +1,67 @@
+"""``crots convert-labels``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crots import options as opt
+from crots.cli.alone import Desk, Job, add_run, config_of, run_alone
+from crots.cli.command import Command, Parser
+from crots.cli.commands.train import add_labels
+from crots.cli.flags import add_options
+from crots.config import Profile
+from crots.events import Event
+from crots.stages.context import Context
+
+if TYPE_CHECKING:
+    from crots.data.layouts import Encoding
+
+
+def configure(parser: Parser, profile: Profile) -> None:
+    """Adds the arguments."""
+    group = parser.add_argument_group("inputs")
+    add_options(
+        group, "data", opt.DataOptions, profile, flags={"target": "--images"}, only=("target", "layout", "split")
+    )
+    add_labels(group, profile)
+    add_options(group, "task", opt.TaskOptions, profile, required=("classes",))
+    group.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="gets label_ids/<path of the image>.png [required]"
+    )
+    stage = parser.add_argument_group("options of the stage")
+    stage.add_argument("--colour", action="store_true", help="write label_color/ too, for people to look at")
+    add_run(parser, profile, runtime=False)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the labels."""
+    config = config_of(args)
+    job = Job(lambda desk, context: _events(desk, context, args), args.out)
+    return run_alone(args, "convert-labels", {"convert-labels": job}, config)
+
+
+def _events(desk: Desk, context: Context, args: argparse.Namespace) -> Iterator[Event]:
+    from crots.cli.inputs import open_class_map, open_labels
+    from crots.data.labels import resolve_encoding
+    from crots.stages.convert_labels import Conversion, convert_labels
+
+    class_map = open_class_map(desk.config.task)
+    encoding: Encoding = getattr(args, "encoding", "auto")
+    data = desk.config.data
+    dataset = open_labels(data.target, args.labels, encoding, class_map.source, layout=data.layout, split=data.split)
+    dataset = resolve_encoding(dataset, class_map.source)
+    return convert_labels(Conversion(dataset, class_map, desk.out, args.colour), context)
+
+
+COMMAND = Command(
+    name="convert-labels",
+    about="Writes 8-bit PNGs of train ids from labels of any form: a data set's own ids, colours, palette, SYNTHIA's "
+    "16 bits.\nWith --source-classes and --class-map the labels change their class set, too.",
+    example="crots convert-labels --images cityscapes/leftImg8bit/val --classes cityscapes --out val-labels/\n"
+    "crots convert-labels --labels camvid/labels --classes camvid --out camvid-ids/",
+    configure=configure,
+    run=run,
+)

@@ -1,0 +1,210 @@
+"""``crots evaluate``. Scoring predictions imports no torch."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crots import options as opt
+from crots.cli.alone import Desk, add_run, config_of
+from crots.cli.command import Command, Parser
+from crots.cli.flags import add_options, given
+from crots.cli.follow import follow
+from crots.config import Profile
+from crots.errors import InputError
+from crots.events import Evaluated, Event, Note
+from crots.files import write_text
+from crots.project import ProjectConfig
+from crots.stages.context import Context, Control
+
+if TYPE_CHECKING:
+    from crots.data.layouts import Dataset
+    from crots.stages.workbench import Workbench
+    from crots.taxonomy import ClassSet
+
+_IMAGE_FLAGS = {
+    "val_images": "--images", "val_labels": "--labels", "val_layout": "--layout", "val_encoding": "--encoding",
+}  # fmt: skip
+_MODEL_FLAGS = {
+    "file": "--checkpoint", "prefix": "--prefix", "predictions": "--predictions",
+    "channels": "--channels", "mean": "--mean", "scale": "--scale", "output": "--output",
+}  # fmt: skip
+
+
+def configure(parser: Parser, profile: Profile) -> None:
+    """Adds the arguments."""
+    group = parser.add_argument_group("inputs")
+    add_options(group, "source", opt.SourceOptions, profile, flags=_MODEL_FLAGS, only=("file", "predictions"))
+    group.add_argument("--net", metavar="NET", help="network of a plain .pth; other files say their own")
+    add_options(group, "data", opt.DataOptions, profile, flags=_IMAGE_FLAGS, only=(*_IMAGE_FLAGS, "size"))
+    add_options(group, "task", opt.TaskOptions, profile, required=("classes",))
+    more = parser.add_argument_group("models of other programs")
+    only = ("prefix", "channels", "mean", "scale", "output")
+    add_options(more, "source", opt.SourceOptions, profile, flags=_MODEL_FLAGS, only=only)
+    stage = parser.add_argument_group("options of the stage")
+    add_options(stage, "evaluate", opt.EvaluateOptions, profile)
+    add_run(parser, profile, json_file=True)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Scores and reports."""
+    config = config_of(args, **({"source": {"net": args.net}} if args.net else {}))
+    _check(config)
+    if args.json == "-" and args.events == "-":
+        raise InputError("--json and --events - both want standard output; give one of them a file")
+    scores: list[Evaluated] = []
+
+    def events(control: Control) -> Generator[Event, None, None]:
+        import tempfile
+
+        from crots.runner import run_stage
+
+        with tempfile.TemporaryDirectory(prefix="crots-cache-") as cache:
+            desk = Desk(config, Path(cache), "evaluate", Path())
+            for event in run_stage(lambda context: _events(desk, context, args), Context("evaluate", control)):
+                scores.extend([event] if isinstance(event, Evaluated) else [])
+                yield event
+
+    code = follow(events, args, command="evaluate")
+    if code == 0 and args.json:
+        from crots.taxonomy import load_class_set
+
+        text = json.dumps(report(scores[-1], load_class_set(config.task.classes)), indent=1, ensure_ascii=False) + "\n"
+        if args.json == "-":
+            print(text, end="", flush=True)
+        else:
+            write_text(Path(args.json), text)
+    return code
+
+
+def _check(config: ProjectConfig) -> None:
+    source, data = config.source, config.data
+    if bool(source.file) == bool(source.predictions):
+        raise InputError("expected either --predictions DIR or --checkpoint FILE, and one of them only")
+    if source.file and data.val_images is None:
+        raise InputError("--checkpoint needs the images to run on; give --images DIR")
+    if data.val_labels is None and data.val_images is None:
+        raise InputError("no labels are named; give --labels DIR")
+    for path in filter(None, (source.file, source.predictions)):
+        if not path.exists():
+            raise InputError(f"{path}: no such file or folder; check the path of what is to be scored")
+
+
+def report(score: Evaluated, classes: ClassSet) -> dict[str, Any]:
+    """Returns the scores under the names that other people's scripts read; 0..1, None where no class occurs."""
+    from crots.methods.metrics import mean_iou
+
+    by_name = score.per_class_iou
+    subsets = {key: mean_iou([by_name[name] for name in names]) for key, names in classes.subsets.items()}
+    return {
+        "miou": mean_iou(list(by_name.values())),
+        "per_class_iou": by_name,
+        **subsets,
+        "confusion": score.confusion,
+        "images": score.images,
+    }
+
+
+def _events(desk: Desk, context: Context, args: argparse.Namespace) -> Iterator[Event]:
+    if desk.config.source.predictions:
+        return _score_predictions(desk, context)
+    return _score_model(desk, context, args)
+
+
+def _labels(desk: Desk) -> tuple[Dataset, ClassSet]:
+    from crots.cli.inputs import open_labels
+    from crots.data.labels import resolve_encoding
+    from crots.taxonomy import load_class_set
+
+    data, classes = desk.config.data, load_class_set(desk.config.task.classes)
+    dataset = open_labels(
+        data.val_images, data.val_labels, data.val_encoding, classes, layout=data.val_layout, split="val"
+    )
+    return resolve_encoding(dataset, classes), classes
+
+
+def _score_predictions(desk: Desk, context: Context) -> Iterator[Event]:
+    from crots.cli.inputs import open_class_map
+    from crots.data.predictions import open_predictions
+    from crots.stages.evaluate import Evaluation, Subject, evaluate, labelled, predict_from_files
+
+    class_map = open_class_map(desk.config.task)
+    dataset, classes = _labels(desk)
+    folder = desk.config.source.predictions
+    assert folder is not None
+    # Confidence decides nothing here.
+    found = open_predictions(folder, None, class_map.source, class_map)
+    found = found.lookup([sample.key for sample in labelled(dataset)])
+    subject = Subject(folder.name or "predictions", lambda: predict_from_files(found))
+    return _with_notes(evaluate(Evaluation(dataset, classes, [subject]), context), dataset.notes, context.stage)
+
+
+def _score_model(desk: Desk, context: Context, args: argparse.Namespace) -> Iterator[Event]:
+    from crots.nets.reading import file_kind
+    from crots.stages.pipeline import with_notes
+
+    source, task = desk.config.source, desk.config.task
+    assert source.file is not None
+    is_weights = file_kind(source.file) in ("weights", "safetensors")
+    if is_weights and not task.class_map and not task.source_classes:
+        events, bench = _own_model(desk, context, args)
+    else:
+        events, bench = _foreign_model(desk, context)
+    return with_notes(events, bench)
+
+
+def _own_model(desk: Desk, context: Context, args: argparse.Namespace) -> tuple[Iterator[Event], Workbench]:
+    """A model in the classes of the labels: its logits are up-sampled to the labels' size."""
+    from crots.cli.models import open_model
+    from crots.stages.evaluate import Evaluation, Subject, evaluate, predict_with_model
+
+    dataset, classes = _labels(desk)
+    file, options = desk.config.source.file, desk.config.evaluate
+    assert file is not None
+    flags = given(args)
+    part = options.weights if "weights" in flags.get("evaluate", {}) and file.suffix != ".safetensors" else ""
+    model, bench = open_model(desk, file, net=args.net, classes=desk.config.task.classes, part=part, images=dataset)
+    engine = bench.engine
+    engine.place(model)
+    predict = predict_with_model(model, engine, lambda sample: bench.cache.get(sample.image), flip=options.flip)
+    subject = Subject(file.stem, lambda: predict, oracle=model.card.oracle)
+    job = Evaluation(dataset, classes, [subject], batch=engine.batch(options.batch), device=engine.name)
+    return evaluate(job, context), bench
+
+
+def _foreign_model(desk: Desk, context: Context) -> tuple[Iterator[Event], Workbench]:
+    """An ONNX file, a program, or a model of other classes: scored as the source it would be in a project."""
+    from crots.data.sizes import propose_size
+    from crots.stages.evaluate import Evaluation, Subject, evaluate
+    from crots.stages.pipeline import source_predict
+
+    dataset, classes = _labels(desk)
+    bench = desk.bench(desk.config.data.size or propose_size(dataset)[0])
+    engine, file = bench.engine, desk.config.source.file
+    assert file is not None
+    subject = Subject(file.stem, lambda: source_predict(bench))
+    batch = engine.batch(desk.config.evaluate.batch)
+    return evaluate(Evaluation(dataset, classes, [subject], batch=batch, device=engine.name), context), bench
+
+
+def _with_notes(events: Iterator[Event], notes: tuple[str, ...], stage: str) -> Iterator[Event]:
+    for number, event in enumerate(events):
+        yield event
+        if number == 0:
+            yield from (Note(stage=stage, text=text) for text in notes)
+
+
+COMMAND = Command(
+    name="evaluate",
+    about="Scores predictions or a model against labels: IoU of each class as the official Cityscapes evaluation "
+    "counts it, and the mean.\n--json FILE writes miou, per_class_iou, the means over subsets (miou16, miou13), "
+    "confusion and images; scores there are 0..1.",
+    example="crots evaluate --predictions out/label_ids --labels val/labels --classes cityscapes --json scores.json\n"
+    "crots evaluate --checkpoint adapted/student.safetensors --images val/images --labels val/labels "
+    "--classes camvid --flip",
+    configure=configure,
+    run=run,
+)

@@ -1,0 +1,96 @@
+"""``crots export``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crots import options as opt
+from crots.cli.alone import Desk, Job, config_of, run_alone
+from crots.cli.command import Command, Parser
+from crots.cli.flags import add_options, add_run_flags, given
+from crots.config import Profile
+from crots.errors import InputError
+from crots.events import Event
+from crots.stages.context import Context
+
+if TYPE_CHECKING:
+    from crots.stages.material import Array
+    from crots.stages.workbench import Workbench
+
+FORMATS = ("pth", "safetensors", "onnx", "torchscript")
+
+
+def configure(parser: Parser, profile: Profile) -> None:
+    """Adds the arguments."""
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a model file or training checkpoint")
+    group = parser.add_argument_group("inputs")
+    group.add_argument("--net", metavar="NET", help="network of a plain .pth; other files say their own")
+    group.add_argument("--classes", metavar="NAME|FILE", help="class set of a plain .pth")
+    add_options(
+        group,
+        "data",
+        opt.DataOptions,
+        profile,
+        flags={"target": "--images"},
+        only=("target", "layout", "split", "size"),
+    )
+    stage = parser.add_argument_group("options of the stage")
+    stage.add_argument("--format", required=True, choices=FORMATS, metavar="|".join(FORMATS), help="[required]")
+    stage.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write [required]")
+    add_options(stage, "export", opt.ExportOptions, profile, only=("weights", "images"),
+                flags={"images": "--compare"})  # fmt: skip
+    run_group = parser.add_argument_group("run")
+    add_options(run_group, "runtime", opt.RuntimeOptions, profile, only=("device", "threads", "trust"))
+    add_run_flags(run_group)
+    parser.set_defaults(profile="corrected")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes and compares."""
+    if not args.checkpoint.is_file():
+        raise InputError(f"{args.checkpoint}: no such file, expected a model file or training checkpoint")
+    if args.out.is_dir():
+        raise InputError(f"{args.out}: is a folder, expected the name of the file to write")
+    more: dict[str, dict[str, Any]] = {"task": {"classes": args.classes}} if args.classes else {}
+    config = config_of(args, **more)
+    job = Job(lambda desk, context: _events(desk, context, args), args.out)
+    return run_alone(args, "export", {"export": job}, config)
+
+
+def _events(desk: Desk, context: Context, args: argparse.Namespace) -> Iterator[Event]:
+    from crots.cli.models import open_model
+    from crots.stages.export import Exporting, export_model
+    from crots.stages.pipeline import with_notes
+
+    weights = given(args).get("export", {}).get("weights", "")
+    part = weights if args.checkpoint.suffix != ".safetensors" else ""
+    model, bench = open_model(desk, args.checkpoint, net=args.net, classes=args.classes, part=part)
+    images = _images(bench)
+    job = Exporting(model, {args.format: args.out}, images, bench.engine.device)
+    return with_notes(export_model(job, context), bench)
+
+
+def _images(bench: Workbench) -> list[Array]:
+    """The images to compare on: the user's, or noise."""
+    from crots.cli.models import noise
+
+    count = bench.config.export.images
+    if bench.config.data.target is None:
+        bench.note("compared on noise; --images DIR compares on real images", warning=True)
+        return noise(count, bench.size)
+    return [bench.cache.get(sample.image) for sample in bench.dataset.samples[:count]]
+
+
+COMMAND = Command(
+    name="export",
+    about="Writes a model for other programs, loads the file back and compares what both say of some images; the "
+    "largest difference is printed.\npth: weights under AdaptSegNet's key names. safetensors: weights that say net, "
+    "classes, palette, normalisation and size.\nonnx, torchscript: self-contained; input RGB 0..255, output logits.",
+    example="crots export adapted/student.safetensors --format onnx --images street/ --out adapted.onnx\n"
+    "crots export gta5.pth --net deeplabv2_resnet101 --classes cityscapes --format torchscript --out gta5.pt",
+    configure=configure,
+    run=run,
+)

@@ -1,0 +1,54 @@
+"""``crots extract``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from crots import options as opt
+from crots.cli.alone import Desk, Job, config_of, run_alone
+from crots.cli.command import Command, Parser
+from crots.cli.flags import add_options, add_run_flags
+from crots.config import Profile
+from crots.errors import InputError
+from crots.events import Event
+from crots.stages.context import Context
+
+
+def configure(parser: Parser, profile: Profile) -> None:
+    """Adds the arguments."""
+    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="checkpoint.pt of a training stage")
+    group = parser.add_argument_group("options of the stage")
+    group.add_argument("--out", type=Path, required=True, metavar="FILE", help=".pth or .safetensors file [required]")
+    group.add_argument("--teacher", action="store_true", help="take the teacher's weights, not the student's")
+    run_group = parser.add_argument_group("run")
+    add_options(run_group, "runtime", opt.RuntimeOptions, profile, only=("trust",))
+    add_run_flags(run_group)
+    parser.set_defaults(profile="corrected")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the weights."""
+    if not args.checkpoint.is_file():
+        raise InputError(f"{args.checkpoint}: no such file, expected the checkpoint.pt of a training stage")
+    return run_alone(args, "extract", {"extract": Job(lambda desk, context: _events(desk, context, args), args.out)},
+                     config_of(args))  # fmt: skip
+
+
+def _events(desk: Desk, context: Context, args: argparse.Namespace) -> Iterator[Event]:
+    from crots.stages.extract import Extraction, extract
+
+    part: Literal["student", "teacher"] = "teacher" if args.teacher else "student"
+    return extract(Extraction(args.checkpoint, args.out, part, desk.config.runtime.trust), context)
+
+
+COMMAND = Command(
+    name="extract",
+    about="Takes the plain weights of the student (or the teacher) out of a training checkpoint.\n"
+    "A .pth of a DeepLabV2 has AdaptSegNet's key names; a .safetensors also says net, classes and normalisation.",
+    example="crots extract adapted/checkpoint.pt --out adapted.pth",
+    configure=configure,
+    run=run,
+)

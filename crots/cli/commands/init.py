@@ -1,0 +1,123 @@
+"""``crots init``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from crots import options as opt
+from crots.cli.command import Command, Parser
+from crots.cli.flags import SOURCE_FLAGS, add_debug, add_json, add_options, given, settings
+from crots.config import PROFILES, Profile
+from crots.errors import InputError
+from crots.project import CONFIG_NAME, Project, ProjectConfig, build_config, load_preset, override, preset_names
+
+# Options that hold paths; a name of something shipped is left as it is.
+_PATHS = {
+    "data": ("target", "val_images", "val_labels"),
+    "task": ("classes", "source_classes", "class_map"),
+    "source": ("file", "predictions", "confidence"),
+    "student": ("weights",),
+}
+_NAMES = ("classes", "source_classes", "class_map", "weights")
+
+
+def configure(parser: Parser, profile: Profile) -> None:
+    """Adds the arguments."""
+    parser.add_argument("project", type=Path, metavar="PROJECT", help="folder to make")
+    data = parser.add_argument_group("inputs")
+    add_options(data, "data", opt.DataOptions, profile, flags={"target": "--target"})
+    add_options(data, "task", opt.TaskOptions, profile)
+    source = parser.add_argument_group("the source: a model, or what it said")
+    add_options(source, "source", opt.SourceOptions, profile, flags=SOURCE_FLAGS)
+    student = parser.add_argument_group("the student")
+    add_options(
+        student, "student", opt.StudentOptions, profile, flags={"net": "--student", "weights": "--student-weights"}
+    )
+    group = parser.add_argument_group("options of the stages")
+    group.add_argument(
+        "--preset", metavar="NAME|FILE", default="", help=f"options to start from: {', '.join(preset_names())}"
+    )
+    group.add_argument(
+        "--profile", choices=PROFILES, default=None, metavar="|".join(PROFILES),
+        help="faults of the published code mended, or as published [default: the preset's, else corrected]",
+    )  # fmt: skip
+    add_set(group)
+    show = parser.add_argument_group("run")
+    add_json(show)
+    add_debug(show)
+
+
+def add_set(group: argparse._ArgumentGroup) -> None:
+    """Adds ``--set``."""
+    group.add_argument(
+        "--set", action="append", default=[], metavar="STAGE.OPTION=VALUE", dest="set",
+        help="set any option of a stage; may be repeated; crots options lists them",
+    )  # fmt: skip
+
+
+def run(args: argparse.Namespace) -> int:
+    """Checks everything that can be checked without torch, then makes the project."""
+    if (args.project / CONFIG_NAME).exists():
+        raise InputError(f"{args.project} already holds a project; choose another folder, or delete it first")
+    config = settled(configuration(args), args.project)
+    from crots.cli.survey import survey
+
+    found = survey(config, Path.cwd())
+    project = Project.create(args.project, relative(config, args.project.resolve()))
+    if args.json:
+        print(json.dumps({"project": str(project.folder), **found.to_dict()}, ensure_ascii=False))
+        return 0
+    print(f"made {project.folder / CONFIG_NAME} (profile {config.profile})")
+    for line in found.lines:
+        print(f"  {line}")
+    for line in found.warnings:
+        print(f"  warning: {line}", file=sys.stdout)
+    print(f"next: crots run {args.project}")
+    return 0
+
+
+def configuration(args: argparse.Namespace) -> ProjectConfig:
+    """Joins preset, flags and ``--set``, the later ones winning."""
+    profile, values = load_preset(args.preset) if args.preset else ("corrected", {})
+    for section, options in given(args).items():
+        values[section] = {**values.get(section, {}), **options}
+    config = build_config(values, profile=args.profile or profile, preset=args.preset)
+    return override(config, settings(args.set))
+
+
+def settled(config: ProjectConfig, folder: Path) -> ProjectConfig:
+    """Makes every path of the configuration absolute, as seen from the current folder."""
+    return _with_paths(config, lambda path: path.expanduser().absolute())
+
+
+def relative(config: ProjectConfig, folder: Path) -> ProjectConfig:
+    """Writes paths inside the project relative to it, so that the folder can be moved as a whole."""
+    return _with_paths(config, lambda path: path.relative_to(folder) if path.is_relative_to(folder) else path)
+
+
+def _with_paths(config: ProjectConfig, change: Any) -> ProjectConfig:
+    changes: dict[str, Any] = {}
+    for section, names in _PATHS.items():
+        for name in names:
+            value = getattr(getattr(config, section), name)
+            if value and not (name in _NAMES and not Path(value).expanduser().exists()):
+                changes[f"{section}.{name}"] = str(change(Path(value)))
+    return override(config, changes)
+
+
+COMMAND = Command(
+    name="init",
+    about="Makes a project folder from your unlabelled images and a source: a model file, or its predictions.\n"
+    "Everything is checked at once, and what was found is said. Then: crots run PROJECT.",
+    example="crots init city --target photos/ --classes cityscapes --source gta5.pth --net deeplabv2_resnet101 "
+    "--preset gta5-to-cityscapes\n"
+    "crots init city --target photos/ --classes camvid --predictions vendor/label_ids --confidence vendor/confidence "
+    "--source-classes cityscapes --class-map cityscapes-to-camvid --student deeplabv2_resnet18 "
+    "--student-weights random",
+    configure=configure,
+    run=run,
+)

@@ -1,0 +1,78 @@
+"""``crots inspect``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from crots import options as opt
+from crots.cli.command import Command, Parser
+from crots.cli.flags import add_debug, add_json, add_options
+from crots.config import Profile
+from crots.errors import InputError
+
+MODEL_SUFFIXES = (".pth", ".pt", ".pt2", ".ckpt", ".bin", ".pkl", ".safetensors", ".onnx")
+
+
+def configure(parser: Parser, profile: Profile) -> None:
+    """Adds the arguments."""
+    parser.add_argument("path", type=Path, metavar="PATH", help="folder, list file, image or model file")
+    group = parser.add_argument_group("inputs")
+    group.add_argument("--classes", metavar="NAME|FILE", help="class set to judge labels, predictions or a model by")
+    group.add_argument("--labels", type=Path, metavar="DIR", help="labels of the images, where they lie elsewhere")
+    group.add_argument("--confidence", type=Path, metavar="DIR", help="confidence maps of predictions")
+    group.add_argument("--net", metavar="NET", help="network to compare a model file with")
+    add_options(group, "data", opt.DataOptions, profile, only=("layout",))
+    run_group = parser.add_argument_group("run")
+    add_json(run_group)
+    add_debug(run_group)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Looks, tells, and returns 1 where there are problems."""
+    if not args.path.exists():
+        raise InputError(f"{args.path}: no such file or folder; expected images, predictions or a model file")
+    found = _inspect_model(args) if _is_model(args.path) else _inspect_files(args)
+    if args.json:
+        print(json.dumps(found, ensure_ascii=False))
+    else:
+        print(f"{found['path']}: {found['kind']}")
+        for line in found["summary"]:
+            print(f"  {line}")
+        for line in found["problems"]:
+            print(f"  problem: {line}")
+        print(f"  {len(found['problems']) or 'no'} problems")
+    return 1 if found["problems"] else 0
+
+
+def _is_model(path: Path) -> bool:
+    return path.is_file() and path.suffix.lower() in MODEL_SUFFIXES
+
+
+def _inspect_files(args: argparse.Namespace) -> dict[str, Any]:
+    from crots.data.inspection import inspect
+    from crots.taxonomy import load_class_set
+
+    classes = load_class_set(args.classes) if args.classes else None
+    layout = getattr(args, "data.layout", "auto")
+    return inspect(args.path, classes, labels=args.labels, confidence=args.confidence, layout=layout).to_dict()
+
+
+def _inspect_model(args: argparse.Namespace) -> dict[str, Any]:
+    from crots.cli.models import inspect_model
+
+    return inspect_model(args.path, classes=args.classes, net=args.net)
+
+
+COMMAND = Command(
+    name="inspect",
+    about="Says what a folder, list file, prediction set or model file is, counts what is in it, and names every "
+    "problem: broken images, labels of other sizes, ids out of range, missing labels, NaN weights.\n"
+    "Exits with 1 where there are problems.",
+    example="crots inspect photos/\ncrots inspect vendor/label_ids --classes cityscapes\n"
+    "crots inspect gta5.pth --net deeplabv2_resnet101 --classes cityscapes",
+    configure=configure,
+    run=run,
+)

@@ -1,0 +1,82 @@
+"""``crots mine``. Runs no network, so it imports no torch of its own."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+from crots import options as opt
+from crots.cli.alone import Claim, Desk, Job, add_data, add_out, add_run, add_stage, claim, config_of, run_alone
+from crots.cli.command import Command, Parser
+from crots.cli.flags import add_options
+from crots.config import Profile
+from crots.events import Event
+from crots.stages.context import Context
+
+RESULTS = ("patches", "labels", "color_labels", "patches.json")
+
+
+def configure(parser: Parser, profile: Profile) -> None:
+    """Adds the arguments."""
+    group = add_data(parser, profile)
+    add_pseudo_labels(group)
+    add_options(group, "task", opt.TaskOptions, profile, only=("source_classes",))
+    add_out(group, "gets patches/, labels/, color_labels/ and patches.json")
+    add_stage(parser, "mine", opt.MineOptions, profile)
+    add_run(parser, profile, runtime=False)
+
+
+def add_pseudo_labels(group: argparse._ArgumentGroup) -> None:
+    """Adds ``--pseudo-labels`` and ``--confidence``."""
+    group.add_argument(
+        "--pseudo-labels", type=Path, required=True, metavar="DIR",
+        help="label files of the images: label_ids of crots pseudo-label, or your own train-id PNGs [required]",
+    )  # fmt: skip
+    group.add_argument(
+        "--confidence", dest="confidence_folder", type=Path, metavar="DIR",
+        help="8-bit confidence PNGs of the pseudo-labels [default: confidence/ beside label_ids/]",
+    )  # fmt: skip
+
+
+def run(args: argparse.Namespace) -> int:
+    """Cuts the patches."""
+    config = config_of(args)
+    claimed = claim(args, "mine", config, ("data", "task", "mine"), results=RESULTS, precious=False)
+
+    def body(desk: Desk, context: Context) -> Iterator[Event]:
+        return _events(desk, context, claimed, args)
+
+    return run_alone(args, "mine", {"mine": Job(body, args.out)}, config)
+
+
+def _events(desk: Desk, context: Context, claimed: Claim, args: argparse.Namespace) -> Iterator[Event]:
+    from crots.cli.inputs import find_pseudo_labels
+    from crots.data.cache import ImageCache
+    from crots.data.layouts import open_dataset
+    from crots.stages.mine import Mining, mine
+    from crots.taxonomy import load_class_set
+
+    config = desk.config
+    classes = load_class_set(config.task.classes)
+    source = load_class_set(config.task.source_classes) if config.task.source_classes else classes
+    assert config.data.target is not None
+    dataset = open_dataset(config.data.target, layout=config.data.layout, split=config.data.split)
+    samples, labels = find_pseudo_labels(args.pseudo_labels, args.confidence_folder, dataset, classes)
+    # Every image is read once, so nothing is kept of it.
+    cache = ImageCache(None, labels.size, 0)
+    rare = source.published_rare or classes.published_rare
+    claimed.take()
+    return mine(Mining(samples, cache, labels, config.mine, desk.out, rare), context)
+
+
+COMMAND = Command(
+    name="mine",
+    about="Cuts each image in a grid and keeps the cells whose pseudo-labels show a rare class, for the hard-patch "
+    "loss of crots adapt.\nRuns no network: labels, and confidence where there is any, are read from files.",
+    example="crots mine --images street/ --pseudo-labels labels/label_ids --classes cityscapes --out patches/\n"
+    "crots mine --images street/ --pseudo-labels labels/label_ids --classes cityscapes --rare 6,7,12 --grid 4x4 "
+    "--profile published --out patches/",
+    configure=configure,
+    run=run,
+)

@@ -1,0 +1,77 @@
+"""``crots options``: the options of every section, from the same classes that the flags come from."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from crots.cli.command import Command, Parser
+from crots.cli.draw import show_table
+from crots.cli.flags import add_debug, add_json, shown
+from crots.cli.tables import Table
+from crots.config import OptionInfo, Profile, describe, expectation, to_plain, unknown_name
+from crots.options import SECTIONS, PredictOptions, TrainOptions
+
+# Those of the stages that are no part of a project, too.
+CLASSES: dict[str, type] = {**SECTIONS, "train": TrainOptions, "predict": PredictOptions}
+_HEADERS = ("option", "value", "default", "published", "fault", "what it does")
+
+
+def configure(parser: Parser, profile: Profile) -> None:
+    """Adds the arguments."""
+    parser.add_argument("section", nargs="?", metavar="[SECTION]", help=f"one of {', '.join(CLASSES)} [default: all]")
+    group = parser.add_argument_group("run")
+    group.add_argument("--markdown", action="store_true", help="print tables in Markdown")
+    add_json(group)
+    add_debug(group)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Lists the options."""
+    section = args.section.replace("-", "_") if args.section else None
+    if section and section not in CLASSES:
+        raise unknown_name("options", args.section, list(CLASSES), what="section")
+    chosen = {name: CLASSES[name] for name in ([section] if section else CLASSES)}
+    if args.json:
+        print(json.dumps({name: [_plain(info) for info in describe(cls)] for name, cls in chosen.items()}))
+        return 0
+    for name, cls in chosen.items():
+        rows = tuple(_row(info) for info in describe(cls))
+        if args.markdown:
+            print(markdown(name, (cls.__doc__ or "").strip(), rows))
+        else:
+            print(f"\n[{name}] {(cls.__doc__ or '').strip()}")
+            show_table(Table(_HEADERS, rows, left=tuple(range(len(_HEADERS)))), sys.stdout)
+    return 0
+
+
+def _row(info: OptionInfo) -> tuple[str, ...]:
+    published = "" if info.published == info.default else shown(info.published)
+    return info.name, expectation(info), shown(info.default) or "-", published, info.fault, info.help
+
+
+def _plain(info: OptionInfo) -> dict[str, Any]:
+    return {
+        "name": info.name, "flag": info.flag, "expects": expectation(info), "default": to_plain(info.default),
+        "published": to_plain(info.published), "fault": info.fault, "help": info.help, "choices": list(info.choices),
+    }  # fmt: skip
+
+
+def markdown(name: str, about: str, rows: tuple[tuple[str, ...], ...]) -> str:
+    """Returns a section as a Markdown table, as it stands in the README."""
+    lines = [f"### `{name}`", "", about, "", f"| {' | '.join(_HEADERS)} |", "|" + "---|" * len(_HEADERS)]
+    for option, *cells in rows:
+        lines.append(f"| `{option}` | " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join([*lines, ""])
+
+
+COMMAND = Command(
+    name="options",
+    about="Lists every option of a project's sections: what it takes, its default, the published code's value and the "
+    "fault that it mends.",
+    example="crots options adapt\ncrots options --markdown",
+    configure=configure,
+    run=run,
+)

@@ -1,0 +1,98 @@
+"""``crots predict``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from crots import options as opt
+from crots.cli.alone import Desk, Job, add_out, add_run, config_of, run_alone
+from crots.cli.command import Command, Parser
+from crots.cli.flags import add_options, options_of
+from crots.config import Profile
+from crots.errors import InputError
+from crots.events import Event
+from crots.stages.context import Context
+
+if TYPE_CHECKING:
+    from crots.stages.predict import Frames
+    from crots.stages.workbench import Workbench
+
+_MODEL_FLAGS = {"file": "--checkpoint"}
+
+
+def configure(parser: Parser, profile: Profile) -> None:
+    """Adds the arguments."""
+    group = parser.add_argument_group("inputs")
+    add_options(group, "source", opt.SourceOptions, profile, flags=_MODEL_FLAGS, only=("file",), required=("file",))
+    group.add_argument("--net", metavar="NET", help="network of a plain .pth; other files say their own")
+    group.add_argument("--classes", metavar="NAME|FILE", help="class set of files that do not say their own")
+    add_options(
+        group, "data", opt.DataOptions, profile, flags={"target": "--images"}, required=("target",),
+        only=("target", "layout", "split", "size"),
+    )  # fmt: skip
+    add_out(group, "gets label_ids/, label_color/ and overlay/")
+    more = parser.add_argument_group("models of other programs")
+    only = ("prefix", "channels", "mean", "scale", "output")
+    add_options(more, "source", opt.SourceOptions, profile, only=only)
+    stage = parser.add_argument_group("options of the stage")
+    add_options(stage, "predict", opt.PredictOptions, profile)
+    add_run(parser, profile)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Predicts."""
+    more: dict[str, dict[str, Any]] = {"task": {"classes": args.classes}} if args.classes else {}
+    if args.net:
+        more["source"] = {"net": args.net}
+    config = config_of(args, **more)
+    assert config.source.file is not None
+    if not config.source.file.is_file():
+        raise InputError(f"{config.source.file}: no such file, expected a model file or training checkpoint")
+    options = options_of(args, "predict", opt.PredictOptions)
+    job = Job(lambda desk, context: _events(desk, context, args, options), args.out)
+    return run_alone(args, "predict", {"predict": job}, config)
+
+
+def _events(desk: Desk, context: Context, args: argparse.Namespace, options: opt.PredictOptions) -> Iterator[Event]:
+    from crots.cli.models import open_predictor
+    from crots.stages.pipeline import with_notes
+    from crots.stages.predict import Predicting, predict
+
+    predictor, classes, bench = open_predictor(desk, net=args.net, classes=args.classes, flip=options.flip)
+    frames, rate = _frames(bench)
+    job = Predicting(
+        frames=frames,
+        predict=predictor,
+        classes=classes,
+        options=options,
+        out=desk.out,
+        batch=bench.engine.batch(options.batch),
+        device=bench.engine.name,
+        video=rate,
+    )
+    return with_notes(predict(job, context), bench)
+
+
+def _frames(bench: Workbench) -> tuple[Frames, float]:
+    """What is looked at, and its frames a second where it is a video."""
+    from crots.stages.predict import VIDEO_SUFFIXES, ImageFrames, VideoFrames
+
+    path = bench.config.data.target
+    assert path is not None
+    if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
+        video = VideoFrames(path)
+        return video, video.rate
+    return ImageFrames(bench.dataset.samples), 0.0
+
+
+COMMAND = Command(
+    name="predict",
+    about="Runs a model on a folder of images, one image or a video, and writes label ids, colours, and the colours "
+    "over the image.\nTakes every file that crots export writes, and training checkpoints.",
+    example="crots predict --checkpoint adapted/student.safetensors --images new/ --out predictions/\n"
+    "crots predict --checkpoint adapted.onnx --images drive.mp4 --out predictions/",
+    configure=configure,
+    run=run,
+)

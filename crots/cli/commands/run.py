@@ -1,0 +1,84 @@
+"""``crots run``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Generator
+from pathlib import Path
+
+from crots import options as opt
+from crots.cli.command import Command, Parser
+from crots.cli.commands.init import add_set
+from crots.cli.flags import add_options, add_run_flags, given, settings
+from crots.cli.follow import follow
+from crots.config import Profile
+from crots.errors import InputError
+from crots.eventlog import running
+from crots.events import Event
+from crots.project import Project, override
+from crots.runner import planned, run_project
+from crots.stages.context import Control
+
+
+def configure(parser: Parser, profile: Profile) -> None:
+    """Adds the arguments."""
+    parser.add_argument("project", type=Path, metavar="PROJECT", help="folder made by crots init")
+    group = parser.add_argument_group("what to run")
+    group.add_argument("--until", metavar="STAGE", help="stop after this stage; adapt means its last round")
+    group.add_argument("--only", metavar="STAGE", help="run this stage alone, even where it is done")
+    add_options(group, "adapt", opt.AdaptOptions, profile, only=("rounds",))
+    add_set(group)
+    run_group = parser.add_argument_group("run")
+    add_options(run_group, "runtime", opt.RuntimeOptions, profile, only=("device", "threads", "trust"))
+    add_run_flags(run_group)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs what is not done."""
+    if args.until and args.only:
+        raise InputError("both --until and --only are given, expected one of them; leave the other out")
+    project = prepared(args)
+    planned(project, until=args.until, only=args.only)
+
+    def events(control: Control) -> Generator[Event, None, None]:
+        yield from run_project(project, control=control, until=args.until, only=args.only)
+
+    code = follow(events, args, command="run")
+    if code == 0 and not args.json and not args.quiet:
+        stream = sys.stderr if args.events == "-" else sys.stdout
+        print(f"done; crots status {args.project} shows the stages", file=stream)
+    return code
+
+
+def prepared(args: argparse.Namespace) -> Project:
+    """Opens the project and applies the flags.
+
+    ``--rounds`` and ``--set`` belong to the project and are kept in it, or ``crots status`` would speak of another run;
+    ``--device``, ``--threads`` and ``--trust`` belong to this run and computer.
+    """
+    project = Project.open(args.project)
+    flags = given(args)
+    lasting = {f"adapt.{name}": value for name, value in flags.get("adapt", {}).items()} | settings(args.set)
+    if lasting:
+        if running(project.lock_path):
+            raise InputError(
+                f"{args.project}: another run goes on in this project; wait for it before changing options"
+            )
+        changed = override(project.config, lasting)
+        if changed != project.config:
+            project.config = changed
+            project.save()
+    passing = {f"runtime.{name}": value for name, value in flags.get("runtime", {}).items()}
+    return Project(project.folder, override(project.config, passing))
+
+
+COMMAND = Command(
+    name="run",
+    about="Runs the stages of a project that are not done, in order. It can be stopped (Ctrl-C) or killed at any time "
+    "and goes on where it was.\nOptions given here with --rounds and --set are kept in the project.",
+    example="crots run city\ncrots run city --until baseline --device cuda:1\ncrots run city --rounds 3 "
+    "--set adapt.steps=2000\ncrots run city --events - > events.jsonl",
+    configure=configure,
+    run=run,
+)

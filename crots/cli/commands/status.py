@@ -1,0 +1,87 @@
+"""``crots status``; imports neither torch nor numpy."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from crots.cli.command import Command, Parser
+from crots.cli.draw import show_table
+from crots.cli.flags import add_debug, add_json
+from crots.cli.tables import Table, duration, percent
+from crots.config import Profile
+from crots.project import Project, StageStatus, read_json
+
+
+def configure(parser: Parser, profile: Profile) -> None:
+    """Adds the arguments."""
+    parser.add_argument("project", type=Path, metavar="PROJECT", help="folder made by crots init")
+    group = parser.add_argument_group("run")
+    add_json(group)
+    add_debug(group)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Shows the stages."""
+    project = Project.open(args.project)
+    rows = [row(project, status) for status in project.status()]
+    if args.json:
+        config = project.config
+        head = {"project": str(project.folder), "profile": config.profile, "preset": config.preset}
+        print(json.dumps({**head, "stages": rows}, ensure_ascii=False))
+        return 0
+    print(f"{project.folder} (profile {project.config.profile})")
+    show_table(Table(("stage", "state", "time", "mIoU (%)", "reason"), tuple(map(_cells, rows)), (0, 1, 4)), sys.stdout)
+    return 0
+
+
+def row(project: Project, status: StageStatus) -> dict[str, Any]:
+    """Returns what is known of a stage, as plain data."""
+    report = _report(project, status.key)
+    return {
+        "stage": status.key,
+        "state": status.state,
+        "reason": status.reason,
+        "seconds": status.seconds,
+        "miou": report.get("miou", status.miou),
+        "oracle": bool(report.get("oracle")) or _chosen_by_labels(project, status.key),
+        "done": status.done,
+        "total": status.total,
+    }
+
+
+def _report(project: Project, key: str) -> dict[str, Any]:
+    """The score of a stage's model in the project's evaluation, which counts more than a validation on the way."""
+    subject = "source" if key == "pseudo-label" else key
+    if project.record("evaluate") is None:
+        return {}
+    return read_json(project.stage_folder("evaluate") / f"{subject}.json") or {}
+
+
+def _chosen_by_labels(project: Project, key: str) -> bool:
+    """Whether target labels choose the checkpoint of a round; later rounds and the export grow from it."""
+    config = project.config
+    chosen = config.adapt.select == "oracle" and config.data.val_images is not None
+    return chosen and (key.startswith("adapt-") or key == "export")
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    reason = row["reason"]
+    if row["total"] and row["state"] in ("interrupted", "failed", "running"):
+        reason = f"{row['done']} of {row['total']} done" + (f"; {reason}" if reason else "")
+    oracle = " oracle" if row["oracle"] else ""
+    score = "" if row["miou"] is None else percent(row["miou"])
+    return row["stage"], row["state"], duration(row["seconds"]), (score + oracle).strip(), reason
+
+
+COMMAND = Command(
+    name="status",
+    about="Shows which stages of a project are done, stale (with what changed), interrupted, failed, ready or waiting, "
+    "how long they took and what they score.\n'oracle' marks models whose checkpoint labels of the target chose.",
+    example="crots status city\ncrots status city --json",
+    configure=configure,
+    run=run,
+)

@@ -1,0 +1,102 @@
+"""``crots train``."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crots import options as opt
+from crots.cli.alone import (
+    TRAINED,
+    Claim,
+    Desk,
+    Job,
+    Loose,
+    add_data,
+    add_out,
+    add_run,
+    add_stage,
+    claim,
+    config_of,
+    run_alone,
+)
+from crots.cli.command import Command, Parser
+from crots.cli.commands.baseline import add_student
+from crots.cli.flags import add_option, options_of
+from crots.config import Profile, describe, to_mapping
+from crots.events import Event
+from crots.stages.context import Context
+
+if TYPE_CHECKING:
+    from crots.data.layouts import Encoding
+
+
+def configure(parser: Parser, profile: Profile) -> None:
+    """Adds the arguments."""
+    group = add_data(parser, profile, validation=True)
+    add_labels(group, profile)
+    add_student(group, profile)
+    add_out(group, "gets checkpoint.pt and student.safetensors", resume=True)
+    add_stage(parser, "train", opt.TrainOptions, profile)
+    add_run(parser, profile)
+
+
+def add_labels(group: argparse._ArgumentGroup, profile: Profile) -> None:
+    """Adds ``--labels`` and ``--encoding`` of the images."""
+    group.add_argument(
+        "--labels", type=Path, metavar="DIR", help="labels of the images [default: those that the layout has]"
+    )
+    encoding = next(info for info in describe(opt.DataOptions) if info.name == "val_encoding")
+    add_option(group, "encoding", encoding, "--encoding", profile, required=False)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains the network."""
+    config = config_of(args)
+    options = options_of(args, "train", opt.TrainOptions)
+    claimed = claim(
+        args, "train", config, ("data", "task", "student", "runtime"), results=TRAINED, precious=True,
+        labels=args.labels and args.labels.absolute(), train=to_mapping(options, only_result=True),
+    )  # fmt: skip
+
+    def body(desk: Desk, context: Context) -> Iterator[Event]:
+        return _events(desk, context, claimed, args, options)
+
+    return run_alone(args, "train", {"train": Job(body, args.out)}, config)
+
+
+def _events(
+    desk: Desk, context: Context, claimed: Claim, args: argparse.Namespace, options: opt.TrainOptions
+) -> Iterator[Event]:
+    from crots.cli.inputs import open_labels
+    from crots.data.labels import resolve_encoding
+    from crots.stages.pipeline import training
+    from crots.stages.train import supervise
+
+    bench = desk.bench()
+    data = bench.config.data
+    encoding: Encoding = getattr(args, "encoding", "auto")
+    dataset = open_labels(data.target, args.labels, encoding, bench.classes, layout=data.layout, split=data.split)
+    dataset = resolve_encoding(dataset, bench.classes)
+    if notes := "; ".join(dataset.notes):
+        bench.note(notes)
+    student = bench.new_student()
+    student.card = dataclasses.replace(student.card, note="trained with labels")
+    bench.check_training(student, options, [bench.size])
+    claimed.take()
+    run = training(Loose(desk.out, bench.config), bench, options, context, student)
+    return supervise(student, dataset, bench.cache, bench.engine, options, run, context)
+
+
+COMMAND = Command(
+    name="train",
+    about="Trains a network on labelled images: a source model to adapt from, or an upper bound to compare with.\n"
+    "Writes checkpoint.pt, from which --resume goes on, and student.safetensors, which says its own classes.",
+    example="crots train --images simulator/images --labels simulator/labels --net deeplabv2_resnet18 "
+    "--weights random --classes cityscapes --steps 2000 --out source/",
+    configure=configure,
+    run=run,
+)

@@ -1,0 +1,239 @@
+"""Draws an event stream for people: bars on a terminal, plain lines elsewhere. A screen never changes a run."""
+
+from __future__ import annotations
+
+from typing import IO, Any, Protocol
+
+from crots.cli.tables import Table, duration, percent, score_table
+from crots.events import (
+    ArtifactWritten,
+    Evaluated,
+    Event,
+    Metrics,
+    Note,
+    Progress,
+    Scored,
+    StageFinished,
+    StageStarted,
+)
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+class Screen(Protocol):
+    """Shows events as they come."""
+
+    def show(self, event: Event) -> None:
+        """Shows one event."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Shows a line that is no event."""
+        ...
+
+    def close(self) -> None:
+        """Leaves the terminal as it was."""
+        ...
+
+
+def open_screen(stream: IO[str], *, quiet: bool = False) -> Screen:
+    """Returns the screen that suits a stream."""
+    if quiet:
+        return QuietScreen(stream)
+    return RichScreen(stream) if stream.isatty() else PlainScreen(stream)
+
+
+def is_result(event: Event) -> bool:
+    """Whether an event is a final score, to stand in the table at the end, and no validation in between."""
+    return isinstance(event, Evaluated) and event.step == 0
+
+
+class PlainScreen:
+    """Lines of text, at most one of progress every ten seconds; for logs and pipes."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self._unit = "steps"
+        self._since = self._shown = 0.0
+        self._first = 0
+        self._figures = ""
+        self._scores: list[Evaluated] = []
+
+    def say(self, text: str) -> None:
+        """Writes a line."""
+        print(text, file=self._stream, flush=True)
+
+    def close(self) -> None:
+        """Nothing is left to tidy."""
+
+    def show(self, event: Event) -> None:
+        """Writes the lines of one event, if it deserves any."""
+        if isinstance(event, StageStarted):
+            self._start(event)
+        elif isinstance(event, Metrics):
+            self._figures = figures(event.values)
+        elif isinstance(event, Progress):
+            self._progress(event)
+        elif isinstance(event, Evaluated) and is_result(event):
+            self._scores.append(event)
+        elif isinstance(event, StageFinished):
+            self._finish(event)
+        elif line := words(event):
+            self.say(f"[{event.stage}] {line}")
+
+    def _start(self, event: StageStarted) -> None:
+        self._unit, self._figures = event.unit, ""
+        self._since = self._shown = event.time
+        self._first = event.resumed_at
+        self.say(f"[{event.stage}] {opening(event)}")
+
+    def _progress(self, event: Progress) -> None:
+        if event.time - self._shown < _SECONDS_BETWEEN_LINES:
+            return
+        self._shown = event.time
+        parts = [f"{event.done}/{event.total} {self._unit}"]
+        parts += [f"{event.rate:.3g} images/s"] if event.rate else []
+        if event.done > self._first:
+            left = (event.time - self._since) * (event.total - event.done) / (event.done - self._first)
+            parts.append(f"{duration(left)} left")
+        self.say(f"[{event.stage}] " + ", ".join([*parts, *filter(None, [self._figures])]))
+
+    def _finish(self, event: StageFinished) -> None:
+        if self._scores:
+            self.say(score_table(self._scores).plain())
+            self._scores = []
+        self.say(f"[{event.stage}] {ending(event)}" + (f"; {self._figures}" if self._figures else ""))
+
+
+class QuietScreen:
+    """Warnings only."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def say(self, text: str) -> None:
+        """Says nothing."""
+
+    def close(self) -> None:
+        """Nothing is left to tidy."""
+
+    def show(self, event: Event) -> None:
+        """Shows warnings."""
+        if isinstance(event, Note) and event.level == "warning":
+            print(f"[{event.stage}] {words(event)}", file=self._stream, flush=True)
+
+
+class RichScreen:
+    """Progress bars with rate, remaining time and latest figures; finished stages stay as lines above."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        # Imported here: a pipe or --json pays nothing for it.
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._console = Console(file=stream, highlight=False, soft_wrap=True)
+        self._bars = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[unit]}"),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(compact=True),
+            TextColumn("[dim]{task.fields[figures]}"),
+            console=self._console,
+            transient=True,
+        )
+        self._task: Any = None
+        self._scores: list[Evaluated] = []
+
+    def say(self, text: str) -> None:
+        """Writes a line above the bars."""
+        self._console.print(text, markup=False)
+
+    def close(self) -> None:
+        """Takes the bars away and shows the cursor again."""
+        self._bars.stop()
+
+    def show(self, event: Event) -> None:
+        """Draws one event."""
+        if isinstance(event, StageStarted):
+            self._start(event)
+        elif isinstance(event, Progress):
+            rate = f"{event.rate:.3g} images/s" if event.rate else ""
+            self._update(completed=event.done, total=event.total, rate=rate)
+        elif isinstance(event, Metrics):
+            self._update(figures=figures(event.values))
+        elif isinstance(event, Evaluated) and is_result(event):
+            self._scores.append(event)
+        elif isinstance(event, StageFinished):
+            self._finish(event)
+        elif line := words(event):
+            style = "yellow" if isinstance(event, Note) and event.level == "warning" else "dim"
+            self._console.print(f"  {line}", style=style, markup=False)
+
+    def _start(self, event: StageStarted) -> None:
+        self._bars.start()
+        self._console.print(f"{event.stage}: {opening(event)}", style="bold", markup=False)
+        self._task = self._bars.add_task(
+            event.stage, total=event.total, completed=event.resumed_at, unit=event.unit, rate="", figures=""
+        )
+
+    def _update(self, **fields: Any) -> None:
+        if self._task is not None:
+            self._bars.update(self._task, **fields)
+
+    def _finish(self, event: StageFinished) -> None:
+        figures_now = ""
+        if self._task is not None:
+            figures_now = str(self._bars.tasks[-1].fields["figures"])
+            self._bars.remove_task(self._task)
+            self._task = None
+        self._bars.stop()
+        if self._scores:
+            self._console.print(score_table(self._scores).rich())
+            self._scores = []
+        style = {"completed": "green", "cancelled": "yellow"}.get(event.outcome, "red")
+        tail = f"; {figures_now}" if figures_now else ""
+        self._console.print(f"{event.stage}: {ending(event)}{tail}", style=style, markup=False)
+
+
+def opening(event: StageStarted) -> str:
+    """Says what a stage is about to do."""
+    text = f"{event.total} {event.unit} on {event.device}"
+    return text + (f", going on from {event.resumed_at}" if event.resumed_at else "")
+
+
+def ending(event: StageFinished) -> str:
+    """Says how a stage ended."""
+    if event.outcome == "completed":
+        return f"done in {duration(event.seconds)}"
+    # The error itself is the last line of the program, on standard error.
+    return f"{'stopped' if event.outcome == 'cancelled' else 'failed'} after {duration(event.seconds)}"
+
+
+def figures(values: dict[str, float]) -> str:
+    """Writes training figures shortly."""
+    return ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+
+
+def words(event: Event) -> str:
+    """Says in one line what an event tells; '' where it tells people nothing."""
+    if isinstance(event, Note):
+        return ("warning: " if event.level == "warning" else "") + event.text
+    if isinstance(event, ArtifactWritten):
+        return f"{event.kind}: {event.path}"
+    if isinstance(event, Evaluated):
+        oracle = " (these labels choose the checkpoint: oracle)" if event.oracle else ""
+        return f"validation at step {event.step}: mIoU {percent(event.miou)}{oracle}"
+    if isinstance(event, Scored):
+        return f"label-free scores at step {event.step}: {figures(event.values)}"
+    return ""
+
+
+def show_table(table: Table, stream: IO[str]) -> None:
+    """Shows a table in the way that suits the stream."""
+    if not stream.isatty():
+        print(table.plain(), file=stream)
+        return
+    from rich.console import Console
+
+    Console(file=stream, highlight=False).print(table.rich())

@@ -1,0 +1,199 @@
+"""Flags made from option classes, and option values made from flags."""
+
+from __future__ import annotations
+
+import argparse
+import typing
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from crots.config import PROFILES, Grid, OptionInfo, Profile, Size, check, describe, expectation, from_mapping, to_plain
+from crots.errors import InputError
+
+Group = argparse._ArgumentGroup
+Options = TypeVar("Options")
+
+# Flags whose plain name would say too little, or means something else in the same command.
+SOURCE_FLAGS = {
+    "file": "--source",
+    "net": "--net",
+    "prefix": "--source-prefix",
+    "predictions": "--predictions",
+    "confidence": "--confidence",
+    "size": "--source-size",
+    "channels": "--source-channels",
+    "mean": "--source-mean",
+    "scale": "--source-scale",
+    "output": "--source-output",
+}
+_METAVARS = {
+    "data.target": "DIR",
+    "data.val_images": "DIR",
+    "data.val_labels": "DIR",
+    "source.file": "FILE",
+    "source.predictions": "DIR",
+    "source.confidence": "DIR",
+    "task.class_map": "FILE",
+    "task.classes": "NAME|FILE",
+    "task.source_classes": "NAME|FILE",
+    "student.weights": "FILE",
+}
+_KIND_METAVARS: dict[Any, str] = {int: "N", float: "X", Size: "WxH", Grid: "RxC", Path: "PATH", str: "TEXT"}
+
+
+def add_options(
+    group: Group,
+    section: str,
+    options_class: type[Any],
+    profile: Profile,
+    *,
+    flags: Mapping[str, str] | None = None,
+    only: tuple[str, ...] = (),
+    without: tuple[str, ...] = (),
+    required: tuple[str, ...] = (),
+) -> None:
+    """Adds one flag for every option of a class; what the user gives lands under ``section.name``.
+
+    Args:
+        group: where the help lists them.
+        section: as in ``crots.toml``.
+        options_class: a class of `crots.options`.
+        profile: whose defaults the help shows.
+        flags: other flags than ``--name`` by option.
+        only: the options to add; empty adds all.
+        without: options to leave out.
+        required: options that must be given.
+    """
+    for info in describe(options_class):
+        if info.name in without or (only and info.name not in only):
+            continue
+        flag = (flags or {}).get(info.name, info.flag)
+        add_option(group, f"{section}.{info.name}", info, flag, profile, required=info.name in required)
+
+
+def add_option(group: Group, dest: str, info: OptionInfo, flag: str, profile: Profile, *, required: bool) -> None:
+    """Adds the flag of one option."""
+    words = option_help(info, profile, required=required).replace("%", "%%")
+    if info.kind is bool:
+        group.add_argument(
+            flag, dest=dest, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=words
+        )
+        return
+    metavar = _METAVARS.get(dest) or _metavar(info)
+    group.add_argument(
+        flag, dest=dest, type=_reader(info, flag), metavar=metavar, default=argparse.SUPPRESS, required=required,
+        help=words,
+    )  # fmt: skip
+
+
+def _reader(info: OptionInfo, flag: str) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        return check(info, text, where=flag)
+
+    return read
+
+
+def _metavar(info: OptionInfo) -> str:
+    if info.choices:
+        several = typing.get_origin(info.kind) is tuple
+        return ",".join(info.choices[:2]) + ",..." if several else "|".join(info.choices)
+    return _KIND_METAVARS.get(info.kind, "A,B,...")
+
+
+def option_help(info: OptionInfo, profile: Profile, *, required: bool = False) -> str:
+    """Returns the sentence of an option with its range, default, other profile's value and fault."""
+    facts = ["required"] if required else []
+    if info.low is not None or info.high is not None:
+        facts.append(expectation(info).removesuffix(" or none"))
+    default = shown(info.default_for(profile))
+    if default and not required:
+        facts.append(f"default {default}")
+    other: Profile = "published" if profile == "corrected" else "corrected"
+    if info.default_for(other) != info.default_for(profile):
+        facts.append(f"{other}: {shown(info.default_for(other))}")
+    if info.fault:
+        facts.append(info.fault)
+    return f"{info.help} [{'; '.join(facts)}]" if facts else info.help
+
+
+def shown(value: Any) -> str:
+    """Writes an option's value as the user would type it; '' for nothing."""
+    plain = to_plain(value)
+    if plain is None or plain == "":
+        return ""
+    if isinstance(plain, bool):
+        return "on" if plain else "off"
+    if isinstance(plain, list):
+        return ",".join(map(str, plain))
+    return f"{plain:g}" if isinstance(plain, float) else str(plain)
+
+
+def given(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Returns what the user gave, by section and option."""
+    sections: dict[str, dict[str, Any]] = {}
+    for dest, value in vars(args).items():
+        section, dot, name = dest.partition(".")
+        if dot:
+            sections.setdefault(section, {})[name] = value
+    return sections
+
+
+def options_of(args: argparse.Namespace, section: str, options_class: type[Options]) -> Options:
+    """Returns one class of options from the flags, for those that no project has."""
+    return from_mapping(options_class, given(args).get(section, {}), where=section, profile=args.profile)
+
+
+def add_profile(group: Group) -> None:
+    """Adds ``--profile``."""
+    group.add_argument(
+        "--profile", choices=PROFILES, default="corrected", metavar="|".join(PROFILES),
+        help="defaults to start from: faults of the published code mended, or as published [default corrected]",
+    )  # fmt: skip
+
+
+def add_run_flags(group: Group, *, json_file: bool = False) -> None:
+    """Adds what all long commands share: how they tell what they do.
+
+    Args:
+        group: where the help lists them.
+        json_file: ``--json`` takes a file name.
+    """
+    add_json(group, file=json_file)
+    group.add_argument(
+        "--events", metavar="FILE", default=None,
+        help="write every event as a line of JSON; - is standard output, and progress then goes to standard error",
+    )  # fmt: skip
+    group.add_argument("--quiet", action="store_true", help="show nothing but warnings and errors")
+    add_debug(group)
+
+
+def add_json(group: Group, *, file: bool = False) -> None:
+    """Adds ``--json`` as a switch, or with an optional file name."""
+    if file:
+        group.add_argument(
+            "--json", nargs="?", const="-", default=None, metavar="FILE", help="write the result as JSON; - or no FILE "
+            "is standard output",
+        )  # fmt: skip
+    else:
+        group.add_argument("--json", action="store_true", help="print one JSON object at the end and nothing else")
+
+
+def add_debug(group: Group) -> None:
+    """Adds ``--debug``."""
+    group.add_argument("--debug", action="store_true", help="show the traceback of a fault of CROTS itself")
+
+
+def settings(pairs: list[str]) -> dict[str, str]:
+    """Reads ``section.option=value`` words.
+
+    Raises:
+        InputError: one has another form.
+    """
+    values: dict[str, str] = {}
+    for pair in pairs:
+        path, equals, value = pair.partition("=")
+        if not equals or "." not in path:
+            raise InputError(f"--set: found {pair!r}, expected section.option=value; `crots options` lists them")
+        values[path.strip()] = value.strip()
+    return values

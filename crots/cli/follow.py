@@ -1,0 +1,159 @@
+"""Runs an event stream to its end: shows it, writes it for programs, and lets Ctrl-C stop it gently."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import IO, Any
+
+from crots.cli.draw import Screen, open_screen
+from crots.errors import InputError
+from crots.events import ArtifactWritten, Evaluated, Event, Note, StageFinished, to_json
+from crots.files import explained, make_folder
+from crots.stages.context import Control
+
+Events = Callable[[Control], Generator[Event, None, None]]
+
+
+class Record:
+    """What ``--json`` prints: how the stages ended, what they wrote, the scores."""
+
+    def __init__(self, command: str) -> None:
+        self._values: dict[str, Any] = {"command": command, "outcome": "completed", "exit_code": 0, "message": ""}
+        self._values |= {"stages": [], "artifacts": [], "scores": [], "notes": []}
+        self.detail = ""
+
+    def add(self, event: Event) -> None:
+        """Takes note of one event."""
+        if isinstance(event, StageFinished):
+            row = {"stage": event.stage, "outcome": event.outcome, "seconds": round(event.seconds, 3)}
+            self._values["stages"].append(row | ({"message": event.message} if event.message else {}))
+            if event.outcome != "completed":
+                self.end(event.outcome, event.exit_code or 1, event.message)
+                self.detail = event.detail
+        elif isinstance(event, ArtifactWritten):
+            self._values["artifacts"].append({"stage": event.stage, "kind": event.kind, "path": event.path})
+        elif isinstance(event, Note):
+            self._values["notes"].append({"stage": event.stage, "level": event.level, "text": event.text})
+        elif isinstance(event, Evaluated) and event.step == 0:
+            self._values["scores"].append({
+                "subject": event.subject, "miou": event.miou, "per_class_iou": event.per_class_iou,
+                "images": event.images, "oracle": event.oracle,
+            })  # fmt: skip
+
+    def end(self, outcome: str, code: int, message: str) -> None:
+        """Says how the whole ended."""
+        self._values |= {"outcome": outcome, "exit_code": code, "message": message}
+
+    @property
+    def exit_code(self) -> int:
+        """What the process ends with."""
+        return int(self._values["exit_code"])
+
+    @property
+    def message(self) -> str:
+        """Why it did not complete."""
+        return str(self._values["message"])
+
+    def to_json(self) -> str:
+        """Returns one line of JSON."""
+        return json.dumps(self._values, ensure_ascii=False)
+
+
+def follow(events: Events, args: argparse.Namespace, *, command: str) -> int:
+    """Draws a stream of events until it ends.
+
+    Args:
+        events: makes the stream; given the control that Ctrl-C uses.
+        args: of the command, with those of `crots.cli.flags.add_run_flags`.
+        command: its name.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        InputError: the run could not begin.
+    """
+    as_json = args.json is True
+    if as_json and args.events == "-":
+        raise InputError("--json and --events - both want standard output; give --events a file")
+    control, record = Control(), Record(command)
+    to_stdout = not as_json and args.events != "-" and args.json != "-"
+    screen = open_screen(sys.stdout if to_stdout else sys.stderr, quiet=args.quiet)
+    try:
+        with (
+            gentle_interrupt(control, screen),
+            event_lines(args.events) as lines,
+            contextlib.closing(events(control)) as stream,
+        ):
+            for event in stream:
+                if lines:
+                    print(to_json(event), file=lines, flush=True)
+                record.add(event)
+                screen.show(event)
+    finally:
+        screen.close()
+    if as_json:
+        print(record.to_json(), flush=True)
+    if record.exit_code:
+        _complain(record, debug=args.debug)
+    return record.exit_code
+
+
+def _complain(record: Record, *, debug: bool) -> None:
+    from crots.cli.main import complain, keep_traceback
+
+    message = record.message
+    if record.detail:
+        message = keep_traceback(message, record.detail, debug=debug)
+    complain(message, record.exit_code)
+
+
+@contextlib.contextmanager
+def event_lines(target: str | None) -> Iterator[IO[str] | None]:
+    """Opens where ``--events`` writes.
+
+    Raises:
+        StageError: the file cannot be written.
+    """
+    if target is None:
+        yield None
+    elif target == "-":
+        yield sys.stdout
+    else:
+        path = Path(target)
+        make_folder(path.parent)
+        with explained(path):
+            file = path.open("w", encoding="utf-8", newline="\n")
+        with file:
+            yield file
+
+
+@contextlib.contextmanager
+def gentle_interrupt(control: Control, screen: Screen) -> Iterator[None]:
+    """Ctrl-C asks the run to stop after its step; a second one stops at once, a third kills."""
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        if control.stopping:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            raise KeyboardInterrupt
+        control.stop()
+        # The signal may have come in the middle of a write, and a stream refuses a second one then.
+        with contextlib.suppress(RuntimeError):
+            screen.say("stopping after this step, the work so far is kept; Ctrl-C again stops at once")
+
+    try:
+        before = signal.signal(signal.SIGINT, interrupted)
+    except ValueError:  # not in the main thread, where no signal arrives anyway
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

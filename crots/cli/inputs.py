@@ -1,0 +1,144 @@
+"""Finding what the user points at: pseudo-labels with their confidence, labels without images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from crots.config import Size
+from crots.data.layouts import Dataset, Encoding, Sample, open_dataset
+from crots.data.layouts import _label_files as label_files
+from crots.data.matching import keyed, list_files, match
+from crots.errors import InputError
+from crots.images import LABEL_SUFFIXES, image_size, read_confidence, read_labels
+from crots.methods.patches import drop_unsure
+from crots.options import TaskOptions
+from crots.project import read_json
+from crots.stages.material import Array, PseudoLabels
+from crots.taxonomy import ClassMap, ClassSet, identity_map, load_class_map, load_class_set
+
+_NAME = "pseudo-label"
+
+
+@dataclass(frozen=True)
+class MatchedLabels(PseudoLabels):
+    """Pseudo-labels whose files may be named otherwise than the images: the published layout's, or somebody else's.
+
+    Attributes:
+        label_files: by image key.
+        confidence_files: by image key.
+    """
+
+    label_files: Mapping[str, Path] = field(default_factory=dict)
+    confidence_files: Mapping[str, Path] = field(default_factory=dict)
+
+    def read(self, key: str, *, min_confidence: float = 0.0) -> Array:
+        """As `PseudoLabels.read`."""
+        path = self.label_files[key]
+        labels = read_labels(path)
+        self._check(path, labels)
+        if min_confidence <= 0 or self.confidence is None:
+            return labels
+        return drop_unsure(labels, self.read_confidence(key), min_confidence, self.classes.ignore)
+
+    def read_confidence(self, key: str) -> Array:
+        """As `PseudoLabels.read_confidence`."""
+        if self.confidence is None:
+            return np.ones(self.read(key).shape, np.float32)
+        return read_confidence(self.confidence_files[key])
+
+    @property
+    def size(self) -> Size:
+        """Of the first label file, which is the working size."""
+        return image_size(next(iter(self.label_files.values())))
+
+
+def find_pseudo_labels(
+    folder: Path, confidence: Path | None, dataset: Dataset, classes: ClassSet
+) -> tuple[list[Sample], MatchedLabels]:
+    """Finds the pseudo-labels of a data set's images.
+
+    Args:
+        folder: ``label_ids`` of `crots pseudo-label`, its parent, or any folder of label files.
+        confidence: folder of their confidence; None takes ``confidence`` beside ``label_ids``, if there is one.
+        dataset: the images.
+        classes: what the labels mean.
+
+    Returns:
+        The images that have labels (those that the labelling left out as unreadable have none), and the labels.
+
+    Raises:
+        InputError: labels or confidence are missing.
+    """
+    labels = folder / "label_ids" if (folder / "label_ids").is_dir() else folder
+    skipped = read_json(_beside(labels) / "skipped.json") or {}
+    samples = [sample for sample in dataset.samples if sample.key not in skipped]
+    keys = [sample.key for sample in samples]
+    confidence = confidence or _confidence_beside(labels)
+    files = _matched(labels, keys, _NAME)
+    sure = _matched(confidence, keys, "confidence") if confidence else {}
+    return samples, MatchedLabels(labels, confidence, classes, label_files=files, confidence_files=sure)
+
+
+def _matched(folder: Path, keys: list[str], what: str) -> dict[str, Path]:
+    files = keyed(folder, list_files(folder, LABEL_SUFFIXES))
+    if not files:
+        raise InputError(f"{folder}: found no {what} files, expected one PNG an image; pick another folder")
+    return match(keys, files, what=what, folder=folder)
+
+
+def _beside(labels: Path) -> Path:
+    """The folder that ``label_ids`` is in, which may be given with its split."""
+    return labels.parent.parent if labels.parent.name == "label_ids" else labels.parent
+
+
+def _confidence_beside(labels: Path) -> Path | None:
+    found = _beside(labels) / "confidence"
+    if labels.name != "label_ids" and labels.parent.name != "label_ids":
+        return None
+    return found if found.is_dir() else None
+
+
+def open_class_map(task: TaskOptions) -> ClassMap:
+    """Returns how the classes of labels or predictions become those of ``--classes``.
+
+    Raises:
+        InputError: a class set or map is missing, or the sets differ and there is no map.
+    """
+    target = load_class_set(task.classes)
+    source = load_class_set(task.source_classes) if task.source_classes else None
+    if task.class_map:
+        return load_class_map(task.class_map, source, target)
+    if source is not None and source.names != target.names:
+        raise InputError(
+            f"the source has the classes of {source.name}, the target those of {target.name}; give a class map "
+            "(--class-map FILE) that joins them",
+            field="task.class_map",
+        )
+    return identity_map(target)
+
+
+def open_labels(
+    images: Path | None, labels: Path | None, encoding: Encoding, classes: ClassSet, *, layout: str, split: str
+) -> Dataset:
+    """Opens images with their labels, or label files alone.
+
+    Raises:
+        InputError: nothing is named, or no labels are found.
+    """
+    if images is not None:
+        dataset = open_dataset(images, layout=layout, split=split, labels=labels, encoding=encoding, classes=classes)
+        if not dataset.labelled:
+            raise InputError(f"{dataset.root}: no labels found for its {len(dataset)} images; give --labels DIR")
+        return dataset
+    if labels is None:
+        raise InputError("no labels are named; give --labels DIR, or --images of a data set that has labels")
+    root = labels.absolute()
+    files, encoding = label_files(root, encoding, classes)
+    if not files:
+        raise InputError(f"{root}: found no label files, expected PNG, TIFF or BMP; pick another folder")
+    samples = tuple(Sample(key, path, path) for key, path in sorted(files.items()))
+    return Dataset(root, "labels", "", samples, encoding)

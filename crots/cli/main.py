@@ -1,0 +1,102 @@
+"""``crots``: finds the command, runs it, and turns every error into one line and an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+
+from crots import __version__
+from crots.cli.command import make_parser, profile_in
+from crots.cli.commands import GROUPS, load_command
+from crots.errors import CrotsError
+
+ABOUT = "Adapts a semantic segmentation model to your own unlabelled images, without the data it was trained on."
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line.
+
+    Args:
+        argv: the arguments; None takes the process's.
+
+    Returns:
+        The exit code: 0 done, 1 failed, 2 wrong use, 130 stopped by the user.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        # Names of files and classes may hold what the terminal cannot show.
+        with contextlib.suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    try:
+        code = dispatch(words)
+        sys.stdout.flush()
+        return code
+    except CrotsError as error:
+        return complain(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return complain("stopped", 130)
+    except BrokenPipeError:
+        # Whoever read our output has gone; the interpreter must not try to flush into it when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:  # a fault of ours
+        return complain(own_fault(error, debug="--debug" in words), 1)
+
+
+def dispatch(words: list[str]) -> int:
+    """Runs the command that the words name.
+
+    Raises:
+        InputError: wrong use.
+    """
+    if words[:1] in (["--version"], ["-V"]):
+        print(f"crots {__version__}")
+        return 0
+    if words[:1] == ["help"]:
+        words = [*words[1:2], "--help"]
+    if not words or words[0] in ("-h", "--help"):
+        print(overview(), file=sys.stdout if words else sys.stderr)
+        return 0 if words else 2
+    command = load_command(words[0])
+    parser = make_parser(command, profile_in(words))
+    try:
+        args = parser.parse_strictly(words[1:])
+    except SystemExit as done:  # --help
+        return int(done.code or 0)
+    return command.run(args)
+
+
+def overview() -> str:
+    """Returns the help of ``crots`` itself."""
+    lines = ["usage: crots COMMAND [options]", "", ABOUT]
+    for title, commands in GROUPS.items():
+        lines += ["", title]
+        lines += [f"  {name:<16}{summary}" for name, summary in commands.items()]
+    return "\n".join([*lines, "", "`crots COMMAND --help` explains a command; `crots demo` shows them all at work."])
+
+
+def complain(message: str, code: int) -> int:
+    """Writes one line to standard error and returns the code."""
+    with contextlib.suppress(BrokenPipeError):
+        print(f"crots: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def own_fault(error: Exception, *, debug: bool) -> str:
+    """Keeps the traceback of an unexpected error and says where."""
+    detail = "".join(traceback.format_exception(error))
+    return keep_traceback(f"unexpected {type(error).__name__}: {error}", detail, debug=debug)
+
+
+def keep_traceback(message: str, detail: str, *, debug: bool) -> str:
+    """Writes a traceback to a file, or with ``debug`` to standard error; returns the message with its place."""
+    if debug:
+        print(detail, file=sys.stderr)
+        return f"{message} (a fault of CROTS itself; please report it with the lines above)"
+    with tempfile.NamedTemporaryFile("w", prefix="crots-fault-", suffix=".txt", delete=False, encoding="utf-8") as file:
+        file.write(detail)
+    return f"{message} (a fault of CROTS itself; the traceback is in {file.name}, please report it)"

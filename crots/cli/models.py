@@ -1,0 +1,215 @@
+"""Opening the model that a user points at, together with a workbench of its size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from crots.cli.alone import Desk
+from crots.config import Size
+from crots.data.sizes import propose_size
+from crots.errors import InputError
+from crots.nets.reading import WeightsFile, file_kind, read_weights
+from crots.nets.source import Source, open_source
+from crots.nets.weights import PUBLISHED_SIZE, LoadReport, model_of
+from crots.stages.material import Array
+from crots.stages.predict import VIDEO_SUFFIXES, Predictor, at_working_size
+from crots.taxonomy import ClassSet, load_class_set
+
+if TYPE_CHECKING:
+    from crots.data.layouts import Dataset
+    from crots.nets.model import Model
+    from crots.stages.engine import Engine
+    from crots.stages.workbench import Workbench
+
+
+def open_model(
+    desk: Desk,
+    path: Path,
+    *,
+    net: str | None,
+    classes: str | None = None,
+    part: str = "",
+    images: Dataset | None = None,
+) -> tuple[Model, Workbench]:
+    """Opens a weights file or training checkpoint.
+
+    The working size is what the user asked for, else the model's own, else one proposed from the images.
+
+    Args:
+        desk: its options.
+        path: the file.
+        net: network of a file of plain weights.
+        classes: class set that the model must have; None takes the file's word.
+        part: ``student`` or ``teacher`` of a training checkpoint; empty finds it.
+        images: what the size is proposed from; None takes the target's, if there are any.
+
+    Raises:
+        InputError: the file cannot be read, does not say enough, or is for other classes.
+    """
+    found = read_weights(path, part=part)
+    size = desk.config.data.size or (found.card.size if found.card else _proposed(desk, images))
+    expected = load_class_set(classes) if classes else None
+    model, report = model_of(found, net=net, classes=expected, size=size, trust=desk.config.runtime.trust)
+    bench = desk.bench(size)
+    bench.note(f"{path.name}: {model.card.net}, {len(model.classes)} classes, {size}; {'; '.join(report.lines())}")
+    return model, bench
+
+
+def _proposed(desk: Desk, images: Dataset | None) -> Size:
+    if images is not None:
+        return propose_size(images)[0]
+    target = desk.config.data.target
+    if target is None or target.suffix.lower() in VIDEO_SUFFIXES:
+        return PUBLISHED_SIZE
+    return desk.bench().size
+
+
+def noise(count: int, size: Size) -> list[Array]:
+    """Returns images (H, W, 3) uint8 of noise, always the same."""
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 256, (size.height, size.width, 3), dtype=np.uint8) for _ in range(count)]
+
+
+def open_predictor(
+    desk: Desk, *, net: str | None, classes: str | None, flip: bool
+) -> tuple[Predictor, ClassSet, Workbench]:
+    """Opens any model file for ``crots predict``.
+
+    Args:
+        desk: with ``source.file`` and what the user told of it.
+        net: network of a file of plain weights.
+        classes: class set of a file that does not say its own.
+        flip: add the prediction of the mirror image.
+
+    Raises:
+        InputError: the file cannot be used, is not trusted, or too little is known of it.
+    """
+    path, config = desk.config.source.file, desk.config
+    assert path is not None
+    if file_kind(path) in ("weights", "safetensors") and not net and read_weights(path).card is None:
+        raise InputError(f"{path} holds plain weights and does not say its network; give --net and --classes")
+    engine = desk.bench().engine
+    source = open_source(
+        path,
+        options=config.source,
+        classes=load_class_set(classes) if classes else None,
+        size=config.data.size or _proposed(desk, None),
+        device=engine.device,
+        trust=config.runtime.trust,
+    )
+    size = config.data.size or source.facts.card.size
+    bench = desk.bench(size)
+    bench.note(f"{path.name}: {source.facts.card.net}, {len(source.classes)} classes, {size}")
+    return _predictor(source, engine, size, flip=flip), source.classes, bench
+
+
+def _predictor(source: Source, engine: Engine, size: Size, *, flip: bool) -> Predictor:
+    @torch.inference_mode()
+    def predict(images: Sequence[Array]) -> list[torch.Tensor]:
+        batch = engine.images(at_working_size(images, size))
+        shapes = [image.shape[:2] for image in images]
+        if source.output == "labels":
+            planes = source.labels(batch)[:, None].float()
+            return [_resized(planes[k : k + 1], shape, "nearest-exact")[0, 0].int() for k, shape in enumerate(shapes)]
+        with engine.autocast():
+            logits = source.flip_logits(batch) if flip else source.logits(batch)
+        return [_resized(logits[k : k + 1], shape, "bilinear")[0].argmax(0) for k, shape in enumerate(shapes)]
+
+    def to_numpy(images: Sequence[Array]) -> list[Array]:
+        return [np.asarray(labels.cpu()) for labels in predict(images)]
+
+    return to_numpy
+
+
+def _resized(planes: torch.Tensor, shape: tuple[int, ...], mode: str) -> torch.Tensor:
+    if tuple(planes.shape[-2:]) == tuple(shape):
+        return planes
+    return torch.nn.functional.interpolate(planes.float(), shape, mode=mode)
+
+
+def inspect_model(path: Path, *, classes: str | None, net: str | None) -> dict[str, Any]:
+    """Says what a model file is, as `crots.data.inspection` does of folders.
+
+    Args:
+        path: the file.
+        classes: class set to compare it with.
+        net: network to compare it with; without it the tensors are only listed.
+    """
+    found: dict[str, Any] = {"path": str(path), "kind": "model", "summary": [], "counts": {}, "problems": []}
+    try:
+        kind = file_kind(path)
+        found["kind"] = _KINDS[kind]
+        if kind in ("weights", "safetensors"):
+            _describe_weights(found, read_weights(path), classes, net)
+        elif kind == "onnx":
+            _describe_onnx(found, path)
+        else:
+            found["summary"].append("holds code, so it is opened only with --trust, as a source or in crots predict")
+    except InputError as error:
+        found["problems"].append(str(error))
+    return found
+
+
+_KINDS = {
+    "weights": "checkpoint",
+    "safetensors": "safetensors model",
+    "onnx": "ONNX model",
+    "torchscript": "TorchScript program",
+    "exported": "exported program",
+}
+
+
+def _describe_weights(found: dict[str, Any], file: WeightsFile, classes: str | None, net: str | None) -> None:
+    numbers = sum(tensor.numel() for tensor in file.tensors.values())
+    found["counts"] = {"tensors": len(file.tensors), "numbers": numbers}
+    words = {"plain": "a plain state dict", "nested": "a training checkpoint", "lightning": "a Lightning checkpoint"}
+    found["summary"].append(
+        f"{words.get(file.kind, file.kind)}: {len(file.tensors)} tensors, {numbers:,} numbers, "
+        f"{next(iter(file.tensors))} to {list(file.tensors)[-1]}"
+    )
+    if file.card:
+        card = file.card
+        found["card"] = card.to_dict()
+        names = ", ".join(card.classes["names"])
+        found["summary"].append(f"{card.net} for {len(card.classes['names'])} classes ({names}), made for {card.size}")
+        found["summary"] += ["oracle: labels of the target chose it"] if card.oracle else []
+    if net and not classes:
+        raise InputError("--net needs --classes to compare the file with; give the class set, too")
+    if net or file.card:
+        found["summary"] += _compared(file, classes, net).lines()
+    elif classes:
+        raise InputError("--classes needs --net to compare the file with; give the network, too")
+
+
+def _compared(file: WeightsFile, classes: str | None, net: str | None) -> LoadReport:
+    """Loads the weights as a source would be loaded."""
+    return model_of(file, net=net, classes=load_class_set(classes) if classes else None)[1]
+
+
+def _describe_onnx(found: dict[str, Any], path: Path) -> None:
+    import onnxruntime
+
+    from crots.nets.reading import CARD_KEY, read_card
+
+    try:
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors have no common base
+        reason = str(error).strip().splitlines()[0][:160]
+        raise InputError(f"{path} cannot be read as an ONNX file ({reason}); copy or export it again") from error
+    for word, items in (("input", session.get_inputs()), ("output", session.get_outputs())):
+        found["summary"] += [f"{word} {item.name}: {item.type} {item.shape}" for item in items]
+    metadata = session.get_modelmeta().custom_metadata_map
+    if CARD_KEY in metadata:
+        card = read_card(metadata[CARD_KEY], path)
+        found["card"] = card.to_dict()
+        found["summary"].append(f"{card.net} for the classes {', '.join(card.classes['names'])}, made for {card.size}")
+    else:
+        found["summary"].append(
+            "does not say its classes, normalisation and output: tell them with --source-classes, --source-channels, "
+            "--source-mean, --source-scale and --source-output"
+        )
