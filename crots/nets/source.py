@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -215,8 +216,8 @@ def _facts(
     if normalisation is None or output is None or classes is None:
         raise InputError(f"{path} does not say how it is used; tell {'; '.join(untold)}", field="source.output")
     fixed, batch = _fixed(path, options, shape)
-    size = (card.size if card else request.size) or PUBLISHED_SIZE
-    described = ModelCard(card.net if card else path.name, classes, normalisation, size, output)
+    base = card or ModelCard(path.name, classes, normalisation, request.size or PUBLISHED_SIZE)
+    described = dataclasses.replace(base, classes=classes, normalisation=normalisation, output=output)
     return Facts(path, described, fixed, batch, multiple)
 
 

@@ -217,6 +217,9 @@ def load_into(model: Model, path: Path, *, purpose: Purpose = "start", prefix: s
     if found.card and purpose == "source":
         agreed_card(found.card, path, net=None, classes=model.classes)
     report = load_weights(model.net, found.tensors, name=str(path), purpose=purpose, prefix=prefix)
+    if found.card and found.card.oracle:
+        # What grows from weights that labels chose stays marked so (fault F13).
+        model.card = dataclasses.replace(model.card, oracle=True)
     wanted = found.card.normalisation if found.card else report.normalisation
     if not wanted or wanted == model.card.normalisation:
         return report
@@ -286,7 +289,7 @@ def model_of(
         )
     model = create_model(net, classes, size or PUBLISHED_SIZE, normalisation=normalisation, trust=trust)
     if found.card:
-        model.card = dataclasses.replace(model.card, note=found.card.note)
+        model.card = dataclasses.replace(model.card, note=found.card.note, oracle=found.card.oracle)
     report = load_weights(model.net, found.tensors, name=str(path), prefix=prefix)
     return model.eval(), report
 

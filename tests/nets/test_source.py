@@ -221,7 +221,8 @@ def test_other_number_of_classes(tmp_path):
 
 
 def test_metadata_of_our_own_programs(tmp_path):
-    card = ModelCard("deeplabv2_resnet18", ABC.to_dict(), Normalisation("rgb", (0, 0, 0), (1, 1, 1)), Size(16, 8))
+    plain = Normalisation("rgb", (0, 0, 0), (1, 1, 1))
+    card = ModelCard("deeplabv2_resnet18", ABC.to_dict(), plain, Size(16, 8), note="n", oracle=True)
     metadata = {"crots": json.dumps(card.to_dict()), "crots_multiple": "4"}
     described = write_onnx(tmp_path / "m.onnx", metadata=metadata)
     extra = json.dumps({"crots": card.to_dict(), "crots_multiple": 4})

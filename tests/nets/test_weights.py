@@ -272,7 +272,7 @@ def test_half_precision_files_fill_float_nets():
 def test_safetensors_describe_themselves(tmp_path):
     own = Normalisation("bgr", (1.0, 2.0, 3.0), (4.0, 5.0, 6.0))
     model = create_model(NET, ABC, Size(64, 32), normalisation=own).eval()
-    card = dataclasses.replace(model.card, note="oracle")
+    card = dataclasses.replace(model.card, note="from a test", oracle=True)
     save_safetensors(tmp_path / "m.safetensors", model.net, card)
     again, report = load_model(tmp_path / "m.safetensors")
     assert again.card == card and again.normalise.reverse and not again.training
@@ -281,6 +281,16 @@ def test_safetensors_describe_themselves(tmp_path):
         metadata = file.metadata()
     assert json.loads(metadata["classes"]) == ["a", "b", "c"] and metadata["size"] == "64x32"
     assert json.loads(metadata["normalisation"])["channels"] == "bgr" and len(json.loads(metadata["palette"])) == 3
+
+
+def test_what_grows_from_weights_that_labels_chose_is_marked(tmp_path):
+    """Fault F13."""
+    model = create_model(NET, ABC, Size(64, 32))
+    for oracle in (False, True):
+        save_safetensors(tmp_path / "m.safetensors", model.net, dataclasses.replace(model.card, oracle=oracle))
+        grown = create_model(NET, ABC, Size(64, 32))
+        load_into(grown, tmp_path / "m.safetensors")
+        assert grown.card.oracle is oracle
 
 
 def test_arguments_that_contradict_a_self_describing_file(tmp_path):
