@@ -39,11 +39,7 @@ class RunEnd:
     stage: str = ""
     message: str = ""
     detail: str = ""
-
-    @property
-    def out_of_memory(self) -> bool:
-        """Whether a smaller batch would help."""
-        return self.outcome == "failed" and "out of memory" in self.message.lower()
+    exit_code: int = 0
 
 
 class Run(Protocol):
@@ -146,7 +142,12 @@ class BackgroundRun:
 def _end_of(last: StageFinished | None) -> RunEnd:
     if last is None:
         return RunEnd("completed", message="there was nothing left to do")
-    return RunEnd(last.outcome, last.stage, last.message, last.detail)
+    return end_of(last)
+
+
+def end_of(last: StageFinished) -> RunEnd:
+    """Returns the end of a run whose last stage ended so."""
+    return RunEnd(last.outcome, last.stage, last.message, last.detail, last.exit_code)
 
 
 def release_memory() -> None:

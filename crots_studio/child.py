@@ -23,7 +23,7 @@ from crots.eventlog import running
 from crots.events import Event, StageFinished, from_json
 from crots.files import make_folder, write_json
 from crots.project import Project, read_json
-from crots_studio.background import RunEnd, RunRequest, log_tail, process_memory
+from crots_studio.background import RunEnd, RunRequest, end_of, log_tail, process_memory
 
 _POLL = 0.1
 # A process group of its own hears no Ctrl-C on Windows.
@@ -37,6 +37,9 @@ def command_line(project: Project, request: RunRequest) -> list[str]:
         command += ["--only", request.only]
     if request.until:
         command += ["--until", request.until]
+    if project.config.runtime.trust:
+        # Never kept in a project file: it is said anew for each run.
+        command += ["--trust"]
     return command
 
 
@@ -142,13 +145,14 @@ class ChildRun:
     def _ending(self) -> RunEnd:
         code = self._process.returncode if self._process is not None else 0
         if self._last is not None and (code in (0, 130) or self._last.outcome != "completed"):
-            return RunEnd(self._last.outcome, self._last.stage, self._last.message, self._last.detail)
+            return end_of(self._last)
         if code == 0:
             return RunEnd("completed", message="there was nothing left to do")
         tail = log_tail(self.log_path)
         # The last line of what it printed says why, be it our own message or a traceback's end.
         words = tail.strip().splitlines()[-1] if tail.strip() else "it printed nothing"
-        return RunEnd("failed", message=f"the run's process ended with code {code}: {words}", detail=tail)
+        message = f"the run's process ended with code {code}: {words}"
+        return RunEnd("failed", message=message, detail=tail, exit_code=code or 1)
 
     def stop(self) -> None:
         """Ends the run after the current step."""

@@ -17,7 +17,7 @@ from shiboken6 import isValid
 
 from crots.eventlog import running
 from crots.events import Event, StageFinished, StageStarted
-from crots.project import Project, ProjectConfig, StageStatus, override
+from crots.project import CONFIG_NAME, Project, ProjectConfig, StageStatus, override
 from crots.runner import discard
 from crots_studio import theme
 from crots_studio.background import EventSource, Run, RunEnd, RunRequest, project_events
@@ -74,6 +74,7 @@ class Session(QObject):
         self.blocker = ""
         self.make_source: SourceMaker = project_events
         self._run: Run | None = None
+        self._awaited: Path | None = None
         self._pool = Pool()
         self._saver = Pool(threads=1)
         self._closed = False
@@ -146,7 +147,10 @@ class Session(QObject):
         self.in_background(read, self._opened, failed, token="open project")
 
     def _opened(self, found: tuple[Project, History, list[StageStatus], bool]) -> None:
-        self.project, self.history, self.status, going_on = found
+        self.project, history, self.status, going_on = found
+        if not self.busy:
+            # A demonstration opens its project in the middle of its run; its history is longer than the file's.
+            self.history = history
         self.settings.recent = self.settings.recent.opened(self.project.folder)
         self.project_changed.emit()
         self.status_changed.emit(self.status)
@@ -227,6 +231,19 @@ class Session(QObject):
             self._when_saved(lambda: self._begin(self._child(request)))
         else:
             self._begin(ThreadRun(self.make_source(self.project, request)))
+
+    def start_demo(self, make_events: EventSource, folder: Path) -> None:
+        """Runs what makes a project of its own, and opens that as soon as it is there."""
+        if self.busy:
+            return
+        self.close_project()
+        self._awaited = folder
+        self._begin(ThreadRun(make_events))
+
+    def _open_awaited(self) -> None:
+        if self._awaited is not None and (self._awaited / CONFIG_NAME).is_file():
+            folder, self._awaited = self._awaited, None
+            self.open_project(folder)
 
     def _child(self, request: RunRequest | None) -> ChildRun:
         assert self.project is not None
@@ -314,12 +331,15 @@ class Session(QObject):
         self.run_state.add(events)
         self.events_arrived.emit(events)
         self.run_changed.emit()
+        self._open_awaited()
         if any(isinstance(event, (StageStarted, StageFinished)) for event in events):
             self.refresh_status()
 
     def _finish(self, end: RunEnd) -> None:
         self._run = None
         self._drain_timer.stop()
+        self._open_awaited()
+        self._awaited = None
         state = self.run_state
         state.running = state.paused = state.stopping = False
         if state.discarding and end.outcome == "cancelled" and end.stage:

@@ -67,8 +67,8 @@ DARK = Colours(
 
 # Window, base, alternate base, button, tooltip; text colours come from `Colours`.
 _SURFACES = {
-    False: ("#f2f4f7", "#ffffff", "#f6f8fa", "#e9edf2", "#fffbe6"),
-    True: ("#1e232b", "#171b21", "#1b2028", "#2a313b", "#333c48"),
+    False: ("#eef1f5", "#ffffff", "#f6f8fa", "#e4e9ef", "#fffbe6"),
+    True: ("#252b33", "#171b21", "#1c2128", "#323a45", "#333c48"),
 }
 _state = {"dark": False}
 
@@ -129,6 +129,11 @@ def palette(dark: bool) -> QPalette:
         role.Link: theme.accent,
         role.LinkVisited: theme.series[4],
         role.Mid: theme.grid,
+        # What Fusion shades edges with; Qt would keep those of the system's own palette.
+        role.Light: "#323a45" if dark else "#ffffff",
+        role.Midlight: "#2b323c" if dark else "#f2f4f7",
+        role.Dark: "#14181d" if dark else "#b8c1cc",
+        role.Shadow: "#0c0f13" if dark else "#8d97a3",
     }
     for key, value in surfaces.items():
         made.setColor(key, QColor(value))
@@ -150,5 +155,17 @@ def _style_sheet() -> str:
     QLabel[role="bad"] {{ color: {theme.bad}; }}
     QLabel[role="heading"] {{ font-weight: 600; font-size: 13pt; }}
     QLabel[role="title"] {{ font-weight: 600; font-size: 20pt; }}
+    QLineEdit, QPlainTextEdit, QListWidget, QTableWidget {{
+        border: 1px solid {theme.grid}; border-radius: 3px; background: palette(base);
+    }}
+    QLineEdit {{ padding: 2px 4px; min-height: 1.3em; }}
+    QLineEdit:focus, QPlainTextEdit:focus, QListWidget:focus {{ border-color: {theme.accent}; }}
+    QAbstractSpinBox QLineEdit, QComboBox QLineEdit {{ border: 0; padding: 0; min-height: 0; }}
+    QGroupBox {{ font-weight: 600; }}
+    QCheckBox::indicator:unchecked {{
+        border: 1px solid {theme.muted}; border-radius: 3px; background: palette(base); width: 12px; height: 12px;
+    }}
+    QCheckBox::indicator:unchecked:disabled {{ border-color: {theme.grid}; }}
+    QListWidget[role="roomy"]::item {{ padding: 6px; }}
     QToolTip {{ border: 1px solid {theme.grid}; padding: 4px; }}
     """

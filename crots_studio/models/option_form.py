@@ -174,6 +174,9 @@ def init_command(config: ProjectConfig, folder: Path) -> str:
     words = ["crots", "init", str(folder), "--profile", config.profile]
     for section, values in config_values(config).items():
         for name, value in values.items():
+            here = folder / str(value)
+            if name in _PATH_NAMES and here.exists():
+                value = here
             words += ["--set", f"{section}.{name}={_typed(value)}"]
     return shlex.join(words)
 

@@ -29,9 +29,24 @@ def section_of(key: str) -> str:
     return {"target": "data", "pseudo-label": "pseudo_label"}.get(key, key.replace("-", "_"))
 
 
+_OPTIONS = {
+    "val_images": "Validation images",
+    "val_labels": "Validation labels",
+    "val_layout": "Validation layout",
+    "val_encoding": "Label encoding",
+    "size": "Working size",
+    "skip_bad": "Leave out bad images",
+    "cache_gb": "Cache",
+    "min_confidence": "Least confidence",
+    "min_pixels": "Least pixels",
+    "ema_when": "Teacher follows",
+    "ema_decay": "Teacher decay",
+}
+
+
 def option_title(name: str) -> str:
     """``learning_rate`` is ``Learning rate``."""
-    return name.replace("_", " ").capitalize()
+    return _OPTIONS.get(name) or name.replace("_", " ").capitalize()
 
 
 def duration(seconds: float) -> str:

@@ -83,6 +83,7 @@ class RunBar(QWidget):
         """Shows the run as it is now."""
         session, state = self._session, self._session.run_state
         busy, project = session.busy, session.project is not None
+        self.bar.setVisible(busy)
         self.bar.setValue(round(1000 * state.fraction) if busy else 0)
         self.text.setText(state.text if busy else self._idle_words())
         self.text.setToolTip(session.blocker if not busy else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from crots_studio.models.project_form import Finding, level_word
@@ -25,7 +25,9 @@ class FindingLabel(QLabel):
         self.finding = Finding("empty", "")
         self.setWordWrap(True)
         self.setTextFormat(Qt.TextFormat.RichText)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
         self.setTextInteractionFlags(
             Qt.TextInteractionFlag.LinksAccessibleByKeyboard
             | Qt.TextInteractionFlag.LinksAccessibleByMouse
@@ -49,6 +51,14 @@ class FindingLabel(QLabel):
         self.setProperty("role", _ROLES[finding.level])
         self.style().unpolish(self)
         self.style().polish(self)
+
+    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """One line; QLabel would guess a shape, and a form keeps that height however wide the label becomes."""
+        return self.minimumSizeHint()
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """One line; more by `heightForWidth`."""
+        return QSize(80, self.fontMetrics().height() + 2)
 
     def _clicked(self, link: str) -> None:
         self.offered.emit(dict(self.finding.offers[int(link)].settings))

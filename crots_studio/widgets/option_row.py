@@ -24,6 +24,7 @@ from crots_studio.settings import Settings
 from crots_studio.widgets.path_field import PathField
 
 _TYPED_MS = 600
+_EDITOR_WIDTH = 130
 _FOLDERS = ("target", "val_images", "val_labels", "predictions", "confidence")
 
 
@@ -67,7 +68,9 @@ class OptionRow(QWidget):
             grid.addWidget(self.reset_button, 0, 2)
             grid.addWidget(self.error, 1, 0, 1, 3)
         grid.setColumnStretch(0, 1)
-        grid.setColumnMinimumWidth(1, 110)
+        if not wide:
+            # One width for all rows, each of which is a grid of its own.
+            self.editor.setFixedWidth(_EDITOR_WIDTH)
         # Room for the button whether it is there or not, so that nothing jumps.
         policy = self.reset_button.sizePolicy()
         policy.setRetainSizeWhenHidden(True)

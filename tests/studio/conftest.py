@@ -8,8 +8,11 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from PySide6.QtCore import QSettings
 
+from crots.errors import Stopped
+from crots.events import StageFinished
 from crots_studio.session import Session
 from crots_studio.settings import PLACE, Settings
+from crots_studio.window import MainWindow
 
 # What the offscreen platform lacks, said by Qt at every show().
 HARMLESS = ("This plugin does not support", "propagateSizeHints", "XDG_RUNTIME_DIR")
@@ -59,3 +62,55 @@ def open_project(qtbot, session):
         return session.project
 
     return open_it
+
+
+@pytest.fixture
+def scripted(session):
+    """Replaces the runner: events are passed on, callables are called with the control, each after asking it."""
+
+    def script(*steps):
+        def make(project, request):
+            script.requests.append(request)
+
+            def source(control):
+                for step in steps:
+                    control.check()
+                    if callable(step):
+                        step(control)
+                    else:
+                        yield step
+
+            return as_a_stage(source)
+
+        session.make_source = make
+
+    script.requests = []
+    return script
+
+
+def as_a_stage(source):
+    """Ends a stop as the real runner does: with an event."""
+
+    def run(control):
+        try:
+            yield from source(control)
+        except Stopped as stop:
+            yield StageFinished(stage="baseline", outcome="cancelled", seconds=1, exit_code=130, message=str(stop))
+
+    return run
+
+
+@pytest.fixture
+def window(qtbot, session):
+    """A shown window with all panels."""
+    window = MainWindow(session)
+
+    def end_run(_):
+        if session.busy:
+            session.stop()
+            qtbot.waitUntil(lambda: not session.busy, timeout=30_000)
+
+    qtbot.addWidget(window, before_close_func=end_run)
+    window.show()
+    window.build_workspace()
+    return window

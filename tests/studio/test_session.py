@@ -18,7 +18,9 @@ def folder(tmp_path):
 
 def test_background_work_is_delivered_on_the_window_s_thread(qtbot, session):
     got = []
-    session.in_background(lambda: threading.current_thread().name, lambda name: got.append((name, threading.current_thread())))
+    session.in_background(
+        lambda: threading.current_thread().name, lambda name: got.append((name, threading.current_thread()))
+    )
     qtbot.waitUntil(lambda: bool(got))
     assert got[0][0].startswith("crots-pool")
     assert got[0][1] is threading.main_thread()
@@ -79,28 +81,13 @@ def test_saved_options_are_on_disk_and_ask_for_the_status(qtbot, session, open_p
     assert "adapt-3" in [status.key for status in session.status]
 
 
-def scripted(*steps):
-    """A source of events; a callable among them is called with the control."""
-
-    def make(project, request):
-        def source(control):
-            for step in steps:
-                control.check()
-                if callable(step):
-                    step(control)
-                else:
-                    yield step
-
-        return source
-
-    return make
-
-
-def test_a_run_s_events_arrive_in_batches_and_in_order(qtbot, session, open_project, folder):
+def test_a_run_s_events_arrive_in_batches_and_in_order(qtbot, session, open_project, folder, scripted):
     open_project(folder)
     metrics = [Metrics(stage="baseline", step=step, values={"loss": 1 / step}) for step in range(1, 501)]
-    session.make_source = scripted(
-        StageStarted(stage="baseline", total=500), *metrics, StageFinished(stage="baseline", outcome="completed", seconds=1)
+    scripted(
+        StageStarted(stage="baseline", total=500),
+        *metrics,
+        StageFinished(stage="baseline", outcome="completed", seconds=1),
     )
     batches = []
     session.events_arrived.connect(batches.append)
@@ -114,7 +101,7 @@ def test_a_run_s_events_arrive_in_batches_and_in_order(qtbot, session, open_proj
     assert session.history.stage("baseline").metrics["loss"].steps == list(range(1, 501))
 
 
-def test_stop_answers_at_once_and_ends_after_the_step(qtbot, session, open_project, folder):
+def test_stop_answers_at_once_and_ends_after_the_step(qtbot, session, open_project, folder, scripted):
     open_project(folder)
     in_step = threading.Event()
 
@@ -122,7 +109,8 @@ def test_stop_answers_at_once_and_ends_after_the_step(qtbot, session, open_proje
         in_step.set()
         time.sleep(0.3)
 
-    session.make_source = scripted(StageStarted(stage="baseline", total=2), step, Progress(stage="baseline", done=1, total=2))
+    start = StageStarted(stage="baseline", total=2)
+    scripted(start, step, Progress(stage="baseline", done=1, total=2))
     session.start_run()
     assert in_step.wait(5)
     start = time.monotonic()
@@ -134,23 +122,23 @@ def test_stop_answers_at_once_and_ends_after_the_step(qtbot, session, open_proje
     assert ended.args[0].outcome == "cancelled"
 
 
-def test_an_exception_outside_of_stages_ends_the_run_in_words(qtbot, session, open_project, folder):
+def test_an_exception_outside_of_stages_ends_the_run_in_words(qtbot, session, open_project, folder, scripted):
     open_project(folder)
 
     def fail(control):
         raise InputError("another run goes on in this project")
 
-    session.make_source = scripted(fail)
+    scripted(fail)
     with qtbot.waitSignal(session.run_ended) as ended:
         session.start_run(RunRequest(only="baseline"))
     assert ended.args[0].outcome == "failed"
     assert ended.args[0].message == "another run goes on in this project"
 
 
-def test_two_hundred_runs_leave_no_thread_behind(qtbot, session, open_project, folder):
+def test_two_hundred_runs_leave_no_thread_behind(qtbot, session, open_project, folder, scripted):
     open_project(folder)
     session._drain_timer.setInterval(1)
-    session.make_source = scripted(StageStarted(stage="baseline", total=1), lambda control: time.sleep(0.001))
+    scripted(StageStarted(stage="baseline", total=1), lambda control: time.sleep(0.001))
     before = threading.active_count()
     for number in range(200):
         with qtbot.waitSignal(session.run_ended):

@@ -1,0 +1,123 @@
+"""The application: arguments, theme, the window, and what keeps Python and Qt out of each other's way."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from PySide6.QtCore import QObject, QSocketNotifier, QTimer
+from PySide6.QtWidgets import QApplication
+
+import crots
+from crots_studio.session import Session
+from crots_studio.window import MainWindow
+
+_GC_MS = 2000
+
+
+class Collector(QObject):
+    """Collects cyclic garbage on the window's thread only.
+
+    Python would do so in whatever thread allocates next, and destroy widgets in the training thread.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        gc.disable()
+        self._turn = 0
+        self._timer = QTimer(self, interval=_GC_MS)
+        self._timer.timeout.connect(self.collect)
+        self._timer.start()
+
+    def collect(self) -> None:
+        """Young objects every time, older ones now and then, all but never the oldest, which take long."""
+        self._turn += 1
+        generation = 1 if self._turn % 5 == 0 else 0
+        if self._turn % 60 == 0:
+            generation = 2
+        gc.collect(generation)
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(prog="crots-studio", description="Adapts segmentation models by point and click.")
+    parser.add_argument("project", nargs="?", type=Path, metavar="PROJECT", help="project folder to open")
+    parser.add_argument("--version", action="version", version=f"crots-studio {crots.__version__}")
+    return parser.parse_args(list(argv))
+
+
+def make_application(argv: Sequence[str]) -> QApplication:
+    """Makes the application object."""
+    # OpenCV's full build points Qt at its own, older plugins.
+    if "cv2" in os.environ.get("QT_QPA_PLATFORM_PLUGIN_PATH", ""):
+        del os.environ["QT_QPA_PLATFORM_PLUGIN_PATH"]
+    application = QApplication(list(argv))
+    application.setApplicationName("crots-studio")
+    application.setDesktopFileName("crots-studio")
+    return application
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Shows the window and returns the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    args = parse(words)
+    application = make_application(["crots-studio", *words])
+    session = Session()
+    session.refresh_theme()
+    window = MainWindow(session)
+    Collector(session)
+    report_exceptions(session)
+    notice_interrupts(window)
+    window.show()
+    QTimer.singleShot(0, lambda: open_first(window, args.project))
+    code = application.exec()
+    return leave(code, session)
+
+
+def open_first(window: MainWindow, project: Path | None) -> None:
+    """Opens the project of the command line; makes the panels as soon as the window has been painted."""
+    if project is not None:
+        window.go_to_project(project)
+    else:
+        window.build_gently()
+
+
+def report_exceptions(session: Session) -> None:
+    """A fault in a slot is shown in the log, and does not end the application."""
+
+    def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        text = "".join(traceback.format_exception(kind, error, trace))
+        print(text, file=sys.stderr)
+        if issubclass(kind, Exception):
+            with contextlib.suppress(RuntimeError):
+                session.problem.emit(f"unexpected {kind.__name__}: {error}\n{text}")
+
+    sys.excepthook = report
+
+
+def notice_interrupts(window: MainWindow) -> None:
+    """Ctrl-C in the terminal closes the window as its button does; Qt's loop would not hear it."""
+    with contextlib.suppress(ValueError, OSError):
+        signal.signal(signal.SIGINT, lambda *_: window.close())
+        reading, writing = os.pipe()
+        os.set_blocking(writing, False)
+        signal.set_wakeup_fd(writing)
+        notifier = QSocketNotifier(reading, QSocketNotifier.Type.Read, window)
+        notifier.activated.connect(lambda: os.read(reading, 64))
+
+
+def leave(code: int, session: Session) -> int:
+    """Returns the exit code, or ends the process where a thread still computes what nobody waits for."""
+    if not session.idle:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code

@@ -1,0 +1,22 @@
+"""The demonstration as a source of events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from crots.events import Event
+from crots.stages.context import Control
+from crots_studio.background import EventSource
+
+
+def demo_source(folder: Path, *, tiny: bool = False) -> EventSource:
+    """Returns what renders two small domains, trains on one and adapts to the other, in a project of its own."""
+
+    def source(control: Control) -> Iterator[Event]:
+        # Loads torch, so not before the run has its own thread.
+        from crots.demo.run import demo_events
+
+        yield from demo_events(folder, tiny=tiny, control=control)
+
+    return source

@@ -1,0 +1,67 @@
+"""What went wrong with a run, in words, with the log's tail and what one click can do about it."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+
+from PySide6.QtGui import QFontDatabase, QGuiApplication
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
+
+import crots
+from crots_studio.models.failures import Advice, report_text
+
+
+class FailureDialog(QDialog):
+    """Shows `Advice`; `settings` is what the user chose to change, `again` whether to run again."""
+
+    def __init__(self, advice: Advice, log: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("The run failed")
+        self._advice, self._log = advice, log
+        self.settings: Mapping[str, str] = {}
+        self.again = False
+        heading = QLabel(advice.heading)
+        heading.setProperty("role", "heading")
+        words, todo = QLabel(advice.words), QLabel(advice.todo)
+        column = QVBoxLayout(self)
+        column.addWidget(heading)
+        for label in (words, todo):
+            label.setWordWrap(True)
+            column.addWidget(label)
+        self.remedies: list[QPushButton] = []
+        for remedy in advice.remedies:
+            button = QPushButton(f"Use {remedy.label}, and run again")
+            button.setAutoDefault(False)
+            button.clicked.connect(lambda _=False, settings=remedy.settings: self._mend(settings))
+            self.remedies.append(button)
+            column.addWidget(button)
+        self.tail = QPlainTextEdit("\n".join(filter(None, (log, advice.detail))))
+        self.tail.setReadOnly(True)
+        self.tail.setAccessibleName("End of the log")
+        self.tail.setTabChangesFocus(True)
+        self.tail.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        self.tail.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        column.addWidget(self.tail, 1)
+        column.addWidget(self._buttons())
+        self.resize(720, 440)
+        scroll = self.tail.verticalScrollBar()
+        scroll.setValue(scroll.maximum())
+
+    def _buttons(self) -> QDialogButtonBox:
+        box = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        copy = box.addButton("Copy report", QDialogButtonBox.ButtonRole.ActionRole)
+        copy.clicked.connect(self.copy_report)
+        again = box.addButton("Run again", QDialogButtonBox.ButtonRole.ActionRole)
+        again.clicked.connect(lambda: self._mend({}))
+        box.rejected.connect(self.reject)
+        return box
+
+    def _mend(self, settings: Mapping[str, str]) -> None:
+        self.settings, self.again = settings, True
+        self.accept()
+
+    def copy_report(self) -> None:
+        """Puts all that a bug report needs on the clipboard."""
+        versions = f"CROTS {crots.__version__}, Python {platform.python_version()}, {platform.platform()}"
+        QGuiApplication.clipboard().setText(report_text(self._advice, self._log.splitlines(), versions))

@@ -1,0 +1,126 @@
+"""The first page: a new project, one that is there, one of the latest, or the demonstration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QKeySequence
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from crots_studio.session import Session
+from crots_studio.widgets.big_button import BigButton
+from crots_studio.widgets.path_field import dropped_path
+
+_PATH = Qt.ItemDataRole.UserRole
+
+
+class WelcomePanel(QWidget):
+    """Says what was chosen; the window does it."""
+
+    new_wanted = Signal()
+    open_wanted = Signal()
+    demo_wanted = Signal()
+    project_chosen = Signal(str)
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self.setAcceptDrops(True)
+        self.new = BigButton("New project", "Choose your images and a source model, then run", self.new_wanted.emit)
+        self.open = BigButton("Open project", "Go on with a project folder", self.open_wanted.emit)
+        words = "Renders a small world and runs the whole method on it, live, in minutes"
+        self.demo = BigButton("Try the demonstration", words, self.demo_wanted.emit)
+        self.recent = QListWidget()
+        self.recent.setAccessibleName("Recent projects")
+        self.recent.setProperty("role", "roomy")
+        self.recent.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.recent.itemActivated.connect(self._chosen)
+        self.recent.itemClicked.connect(self._chosen)
+        self.forget = QAction("Remove from the list", self.recent)
+        self.forget.setShortcut(QKeySequence.StandardKey.Delete)
+        self.forget.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+        self.forget.setToolTip("The project itself stays where it is")
+        self.forget.triggered.connect(self._forget)
+        self.recent.addAction(self.forget)
+        self.recent.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
+        self._empty = QLabel("Projects that you open appear here.")
+        self._empty.setProperty("role", "muted")
+        self._lay_out()
+        session.project_changed.connect(self.refresh)
+        self.refresh()
+
+    def _lay_out(self) -> None:
+        title = QLabel("CROTS Studio")
+        title.setProperty("role", "title")
+        words = QLabel(
+            "Adapts a segmentation model to your own photographs. No labels are needed, nor the data that the model "
+            "was trained on; nothing leaves this computer."
+        )
+        words.setWordWrap(True)
+        words.setProperty("role", "muted")
+        left = QVBoxLayout()
+        left.setSpacing(10)
+        for widget in (title, words, self.new, self.open, self.demo):
+            left.addWidget(widget)
+        hint = QLabel("A project folder can also be dropped here.")
+        hint.setProperty("role", "muted")
+        left.addWidget(hint)
+        left.addStretch(1)
+        right = QVBoxLayout()
+        heading = QLabel("Recent projects")
+        heading.setProperty("role", "heading")
+        right.addWidget(heading)
+        right.addWidget(self._empty)
+        right.addWidget(self.recent, 1)
+        right.addStretch(0)
+        both = QHBoxLayout()
+        both.setSpacing(40)
+        both.addLayout(left, 1)
+        both.addLayout(right, 1)
+        middle = QWidget()
+        middle.setLayout(both)
+        middle.setMaximumSize(980, 520)
+        outer = QHBoxLayout(self)
+        outer.setContentsMargins(40, 40, 40, 40)
+        outer.addWidget(middle)
+
+    def refresh(self) -> None:
+        """Reads the list of recent projects."""
+        self.recent.clear()
+        for row in self._session.settings.recent.rows():
+            item = QListWidgetItem(f"{row.name}\n{row.path if row.present else f'{row.path} (not there)'}")
+            item.setData(_PATH, str(row.path))
+            item.setToolTip(str(row.path))
+            if not row.present:
+                item.setForeground(self.palette().placeholderText())
+            self.recent.addItem(item)
+        self.recent.setVisible(self.recent.count() > 0)
+        self._empty.setVisible(self.recent.count() == 0)
+
+    def _chosen(self, item: QListWidgetItem) -> None:
+        self.project_chosen.emit(item.data(_PATH))
+
+    def _forget(self) -> None:
+        if (item := self.recent.currentItem()) is not None:
+            self._session.settings.recent = self._session.settings.recent.without(Path(item.data(_PATH)))
+            self.refresh()
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 (Qt's name)
+        """Takes a folder."""
+        if dropped_path(event):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802 (Qt's name)
+        """Opens what was dropped."""
+        if path := dropped_path(event):
+            event.acceptProposedAction()
+            place = Path(path)
+            self.project_chosen.emit(str(place.parent if place.is_file() else place))

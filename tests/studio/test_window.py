@@ -1,0 +1,340 @@
+"""The window: without torch at first, pages, menus, a run by its buttons, failures, closing while a run goes on."""
+
+import itertools
+import subprocess
+import sys
+import time
+
+import pytest
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QListWidget, QWidget
+
+from crots.errors import InputError
+from crots.events import Progress, StageFinished, StageStarted
+from crots.project import Project, ProjectConfig
+from crots_studio import theme
+from crots_studio.window import TABS, MainWindow
+
+START = StageStarted(stage="baseline", total=100)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return Project.create(tmp_path / "project", ProjectConfig()).folder
+
+
+@pytest.fixture
+def ready(qtbot, session, window, open_project, folder):
+    """A window with an open project that nothing keeps from running."""
+    open_project(folder)
+    qtbot.waitUntil(lambda: session.idle, timeout=30_000)
+    qtbot.wait(50)
+    session.set_blocker = lambda reason: None
+    session.blocker = ""
+    session.blocker_changed.emit("")
+    return window
+
+
+def step(seconds=0.02):
+    return lambda control: time.sleep(seconds)
+
+
+def long_run(scripted, steps=500):
+    scripted(START, *([step(), Progress(stage="baseline", done=1, total=100, rate=3.0)] * steps))
+
+
+def test_the_window_is_there_before_torch_and_within_a_second_of_work(tmp_path):
+    code = (
+        "import sys, time\n"
+        "from crots_studio.app import *\n"
+        "app = make_application(['x'])\n"
+        "session = Session()\n"
+        "session.refresh_theme()\n"
+        "window = MainWindow(session)\n"
+        "window.show()\n"
+        "app.processEvents()\n"
+        "heavy = {'torch', 'pyqtgraph', 'cv2', 'superqt'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+        "window.build_workspace()\n"
+        "assert 'torch' not in sys.modules, 'building the panels imported torch'\n"
+        "session.close()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_project_turns_the_page_and_closing_it_turns_back(qtbot, session, window, open_project, folder):
+    assert window.pages.currentWidget() is window.welcome
+    open_project(folder)
+    assert window.pages.currentWidget() is window.workspace
+    assert "project" in window.windowTitle()
+    window.close_project()
+    assert window.pages.currentWidget() is window.welcome
+    assert window.welcome.recent.count() == 1
+
+
+def test_a_folder_without_a_project_is_said_in_a_box(qtbot, window, tmp_path):
+    window.go_to_project(tmp_path)
+    qtbot.waitUntil(lambda: hasattr(window, "message"))
+    assert "no crots.toml" in window.message.text()
+    window.message.close()
+
+
+def test_every_tab_has_its_panel(window):
+    assert [window.tabs.tabText(index) for index in range(window.tabs.count())] == [tab.title for tab in TABS]
+
+
+def test_every_control_can_be_reached_and_has_a_name(ready, qtbot):
+    for tab in TABS:
+        ready.show_tab(tab.module)
+        qtbot.wait(10)
+    kinds = (QAbstractButton, QLineEdit, QComboBox, QAbstractSpinBox, QListWidget)
+    lacking = []
+    for widget in ready.findChildren(QWidget):
+        if not isinstance(widget, kinds) or is_part(widget):
+            continue
+        button = isinstance(widget, QAbstractButton)
+        name = widget.accessibleName() or (widget.text() if button else "") or buddy_text(ready, widget)
+        if not name.strip():
+            lacking.append(describe(widget))
+        elif widget.focusPolicy() & Qt.FocusPolicy.TabFocus == Qt.FocusPolicy.NoFocus and not in_tool_bar(widget):
+            lacking.append(f"{describe(widget)} cannot be reached by Tab")
+    assert not lacking, "\n".join(lacking)
+
+
+def is_part(widget):
+    """Parts that Qt itself puts into other controls."""
+    parent = widget.parent()
+    if parent is not None and parent.inherits("QTableView") and type(widget) is QAbstractButton:
+        return True
+    if parent is not None and parent.inherits("QMenuBar"):
+        return True
+    names = ("qt_spinbox_lineedit", "ScrollLeftButton", "ScrollRightButton", "qt_toolbar_ext_button")
+    return widget.objectName() in names or isinstance(parent, (QComboBox, QLineEdit, QAbstractSpinBox))
+
+
+def in_tool_bar(widget):
+    return widget.inherits("QToolButton") and widget.parent() is not None and widget.parent().inherits("QTabBar")
+
+
+def buddy_text(window, widget):
+    labels = [label for label in window.findChildren(QWidget) if label.inherits("QLabel")]
+    return next((label.text() for label in labels if label.buddy() is widget), "")
+
+
+def describe(widget):
+    chain = [widget]
+    while chain[-1].parent() is not None and len(chain) < 5:
+        chain.append(chain[-1].parent())
+    return " < ".join(type(part).__name__ for part in chain)
+
+
+def test_it_fits_1280_by_720(ready):
+    assert ready.minimumSizeHint().width() <= 1280
+    assert ready.minimumSizeHint().height() <= 720
+
+
+def test_both_themes_reach_palette_and_signal(qtbot, session, window):
+    for mode in ("dark", "light"):
+        with qtbot.waitSignal(session.theme_changed) as changed:
+            session.set_theme(mode)
+        assert changed.args == [mode == "dark"]
+        assert theme.is_dark() == (mode == "dark")
+        text, base = window.palette().text().color(), window.palette().base().color()
+        assert abs(text.lightness() - base.lightness()) > 120
+
+
+def test_run_pause_resume_stop_by_buttons(qtbot, session, ready, scripted):
+    long_run(scripted)
+    bar = ready.run_bar
+    qtbot.mouseClick(bar.run, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: session.run_state.done == 1)
+    assert bar.stop.isVisible() and not bar.run.isVisible()
+    assert "step 1 of 100" in bar.text.text()
+    assert "3 images/s" in bar.pace.text()
+    qtbot.mouseClick(bar.pause, Qt.MouseButton.LeftButton)
+    assert bar.pause.text() == "Resume" and "paused" in bar.text.text()
+    qtbot.mouseClick(bar.pause, Qt.MouseButton.LeftButton)
+    assert bar.pause.text() == "Pause"
+    qtbot.mouseClick(bar.stop, Qt.MouseButton.LeftButton)
+    assert "stopping" in bar.text.text() and not bar.stop.isEnabled()
+    qtbot.waitUntil(lambda: not session.busy)
+    assert bar.run.isVisible()
+    assert scripted.requests[0].only is None
+
+
+def test_cancel_throws_the_stage_away(qtbot, session, ready, scripted):
+    long_run(scripted)
+    place = session.project.stage_folder("baseline")
+    place.mkdir()
+    (place / "checkpoint.pt").write_bytes(b"x")
+    session.start_run()
+    qtbot.waitUntil(lambda: session.run_state.done == 1)
+    qtbot.mouseClick(ready.run_bar.cancel, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not session.busy)
+    qtbot.waitUntil(lambda: not place.exists())
+
+
+def test_a_stage_alone_from_the_rail(qtbot, session, ready, scripted):
+    scripted(START, StageFinished(stage="baseline", outcome="completed", seconds=1))
+    keys = [row.key for row in ready.rail.rows]
+    ready.rail.list.setCurrentRow(keys.index("pseudo-label"))
+    assert ready.settings_panel.section.currentData() == "pseudo_label"
+    with qtbot.waitSignal(session.run_ended):
+        qtbot.mouseClick(ready.rail.run_one, Qt.MouseButton.LeftButton)
+    assert scripted.requests[0].only == "pseudo-label"
+
+
+def test_run_is_refused_with_its_reason(qtbot, session, window, open_project, folder):
+    open_project(folder)
+    qtbot.waitUntil(lambda: "choose" in session.blocker, timeout=30_000)
+    assert not window.run_bar.run.isEnabled()
+    assert "choose the target images" in window.run_bar.text.text()
+    assert not window.run_action.isEnabled()
+
+
+def test_out_of_memory_offers_a_smaller_batch_and_runs_again(qtbot, session, ready, scripted):
+    words = "out of memory; use a smaller batch"
+    scripted(START, StageFinished(stage="baseline", outcome="failed", seconds=1, exit_code=1, message=words))
+    with qtbot.waitSignal(session.run_ended):
+        session.start_run()
+    dialog = ready.failure
+    assert "memory" in dialog.windowTitle() or "memory" in dialog._advice.heading
+    assert dialog.remedies
+    scripted(START, StageFinished(stage="baseline", outcome="completed", seconds=1))
+    with qtbot.waitSignal(session.run_ended):
+        qtbot.mouseClick(dialog.remedies[0], Qt.MouseButton.LeftButton)
+    assert session.project.config.baseline.accumulate > 1
+
+
+def test_an_error_of_ours_shows_the_traceback_and_can_be_copied(qtbot, session, ready, scripted):
+    def fail(control):
+        raise ZeroDivisionError("oh")
+
+    scripted(START, fail)
+    with qtbot.waitSignal(session.run_ended):
+        session.start_run()
+    assert "ZeroDivisionError" in ready.failure.tail.toPlainText()
+    ready.failure.copy_report()
+    ready.failure.reject()
+
+
+def test_an_input_error_is_one_line_without_traceback(qtbot, session, ready, scripted):
+    def fail(control):
+        raise InputError("data.size: found 7, expected at least 8")
+
+    scripted(fail)
+    with qtbot.waitSignal(session.run_ended):
+        session.start_run()
+    assert "Traceback" not in ready.failure.tail.toPlainText()
+    ready.failure.reject()
+
+
+def test_closing_while_a_run_goes_on_asks_and_stop_and_keep_ends_it(qtbot, session, ready, scripted):
+    long_run(scripted)
+    session.start_run()
+    qtbot.waitUntil(lambda: session.run_state.done == 1)
+    assert not ready.close()
+    assert ready.question.isVisible()
+    buttons = {button.text(): button for button in ready.question.buttons()}
+    qtbot.mouseClick(buttons["Stop and keep"], Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not session.busy)
+    qtbot.waitUntil(lambda: not ready.isVisible())
+
+
+def test_closing_can_be_thought_better_of(qtbot, session, ready, scripted):
+    long_run(scripted)
+    session.start_run()
+    ready.close()
+    buttons = {button.text(): button for button in ready.question.buttons()}
+    qtbot.mouseClick(buttons["Back to the window"], Qt.MouseButton.LeftButton)
+    assert session.busy and ready.isVisible()
+
+
+def test_going_on_without_the_window_hands_over_to_a_child(qtbot, session, ready, scripted, monkeypatch):
+    long_run(scripted)
+    begun = []
+    monkeypatch.setattr(session, "_child", lambda request: FakeChild(begun))
+    session.start_run()
+    qtbot.waitUntil(lambda: session.run_state.done == 1)
+    ready.close()
+    buttons = {button.text(): button for button in ready.question.buttons()}
+    qtbot.mouseClick(buttons["Go on without the window"], Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not ready.isVisible(), timeout=10_000)
+    assert begun == ["started"]
+    session._run = None
+
+
+class FakeChild:
+    """A run in another process that never ends."""
+
+    detached = True
+    end = None
+
+    def __init__(self, begun):
+        self.begun = begun
+
+    def start(self):
+        self.begun.append("started")
+
+    def drain(self):
+        return []
+
+    def memory(self):
+        return 0
+
+
+def test_another_project_is_refused_while_a_run_goes_on(qtbot, session, ready, scripted, tmp_path):
+    long_run(scripted)
+    session.start_run()
+    other = Project.create(tmp_path / "other", ProjectConfig()).folder
+    ready.go_to_project(other)
+    assert "Stop the run" in ready.message.text()
+    ready.message.close()
+    assert session.project.folder.name == "project"
+
+
+def test_an_interrupted_project_offers_to_resume(qtbot, session, window, folder):
+    project = Project.open(folder)
+    project.begin("pseudo-label")
+    (folder / "events.jsonl").write_text(
+        '{"event": "StageStarted", "stage": "pseudo-label", "time": 5, "total": 100}\n'
+        '{"event": "Progress", "stage": "pseudo-label", "time": 6, "done": 30, "total": 100}\n'
+    )
+    with qtbot.waitSignal(session.project_changed):
+        session.open_project(folder)
+    qtbot.waitUntil(lambda: window.run_bar.run.text() == "Resume")
+    row = next(row for row in window.rail.rows if row.key == "pseudo-label")
+    assert row.words == "interrupted at 30%"
+
+
+def test_the_window_answers_while_a_run_floods_it(qtbot, session, ready, scripted):
+    events = [Progress(stage="baseline", done=number, total=20_000) for number in range(20_000)]
+    scripted(START, *events)
+    gaps = []
+
+    def tick():
+        gaps.append(time.monotonic())
+
+    timer = QTimer(interval=5)
+    timer.timeout.connect(tick)
+    timer.start()
+    with qtbot.waitSignal(session.run_ended, timeout=30_000):
+        session.start_run()
+    assert max((b - a for a, b in itertools.pairwise(gaps)), default=0) < 1.0
+
+
+def test_layout_is_remembered(qtbot, session, window):
+    window.pages.setCurrentWidget(window.workspace)
+    qtbot.wait(20)
+    window.columns.setSizes([260, 380, 340])
+    before = window.columns.sizes()
+    window.close()
+    again = MainWindow(session)
+    qtbot.addWidget(again)
+    again.resize(window.size())
+    again.show()
+    again.build_workspace()
+    again.pages.setCurrentWidget(again.workspace)
+    qtbot.wait(20)
+    assert all(abs(a - b) < 40 for a, b in zip(before, again.columns.sizes(), strict=True))
