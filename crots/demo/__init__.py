@@ -1,0 +1,1 @@
+"""The demonstration: two drawn domains of street scenes."""
