@@ -239,8 +239,32 @@ def class_table(scores: Scores, subject: str, look: ClassLook) -> ClassTable | N
     return ClassTable(subject, compared, rows, mean, score)
 
 
+def fallen(table: ClassTable, by: float = 0.02) -> list[ClassRow]:
+    """Returns the classes that lost at least ``by`` since the model before, the worst first."""
+    lost = [row for row in table.rows if row.changes and row.changes[0] is not None and row.changes[0] <= -by]
+    return sorted(lost, key=lambda row: row.changes[0] or 0.0)
+
+
 def _change(new: float | None, old: float | None) -> float | None:
     return None if new is None or old is None else new - old
+
+
+def over_validations(scores: Scores) -> tuple[list[tuple[float, Score]], list[tuple[float, str]]]:
+    """Returns the validations of all stages behind each other, with their places, and where each stage begins."""
+    points: list[tuple[float, Score]] = []
+    marks: list[tuple[float, str]] = []
+    start = 0.0
+    for stage in scores.stages:
+        marks.append((start, title(stage)))
+        points += [(start + score.step, score) for score in scores.validations(stage)]
+        start = points[-1][0]
+    return points, marks
+
+
+def over_models(scores: Scores) -> list[tuple[float, Score]]:
+    """Returns the latest score of every model, at 0, 1, 2 ... in running order."""
+    found = [score for score in map(scores.latest, scores.subjects) if score]
+    return [(float(place), score) for place, score in enumerate(found)]
 
 
 def table_csv(table: ClassTable) -> str:
@@ -267,7 +291,7 @@ def score_cells(score: Score | None, names: Sequence[str]) -> list[float | str]:
     return ["" if value is None else value for value in values]
 
 
-def normalised(confusion: Sequence[Sequence[int]], how: Normalisation) -> Matrix:
+def normalised(confusion: Sequence[Sequence[int]] | NDArray[np.int64], how: Normalisation) -> Matrix:
     """Returns a confusion matrix (K, K) as shares of true pixels (rows sum to 1), of predicted ones, or as pixels."""
     matrix = np.asarray(confusion, np.float64)
     if how == "pixels":

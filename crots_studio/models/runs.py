@@ -205,6 +205,12 @@ def _short(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def latest_runs(runs: Sequence[Run]) -> list[Run]:
+    """Returns the last run of each stage of each project, in running order over all projects."""
+    latest = {(run.folder, run.stage): run for run in sorted(runs, key=lambda run: run.number)}
+    return sorted(latest.values(), key=lambda run: running_order(run.stage))
+
+
 def labels(runs: Sequence[Run]) -> list[str]:
     """Returns a name for each run that tells it from the others, with the project before it where there are several."""
     folders = {run.folder for run in runs}

@@ -1,0 +1,188 @@
+"""A square matrix as a heat map that keys, mouse and screen readers can walk through."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QRect, QSize, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QResizeEvent
+from PySide6.QtWidgets import QHeaderView, QStyledItemDelegate, QStyleOptionViewItem, QTableView, QWidget
+
+from crots.taxonomy import Colour
+from crots_studio import theme
+from crots_studio.models.iou import Matrix
+from crots_studio.widgets.series_plot import swatch
+
+Index = QModelIndex | QPersistentModelIndex
+SHARE = Qt.ItemDataRole.UserRole
+_SMALLEST, _WIDEST, _HIGHEST = 14, 64, 44
+_WRITTEN_FROM = 22
+_FLAT = "QHeaderView::section { background: transparent; border: none; padding: 0 4px; }"
+
+
+class MatrixModel(QAbstractTableModel):
+    """Cells with a text and a share 0..1 that sets their colour."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.names: tuple[str, ...] = ()
+        self.colours: tuple[Colour, ...] = ()
+        self.shares: Matrix | None = None
+        self.texts: Sequence[Sequence[str]] = ()
+        self.words: Sequence[Sequence[str]] = ()
+
+    def show(
+        self,
+        names: tuple[str, ...],
+        colours: tuple[Colour, ...],
+        shares: Matrix | None,
+        texts: Sequence[Sequence[str]],
+        words: Sequence[Sequence[str]],
+    ) -> None:
+        """Takes over a matrix: ``texts`` stand in the cells, ``words`` say each cell as a sentence."""
+        same = names == self.names and (shares is None) == (self.shares is None)
+        self.names, self.colours, self.shares, self.texts, self.words = names, colours, shares, texts, words
+        if same and names:
+            self.dataChanged.emit(self.index(0, 0), self.index(len(names) - 1, len(names) - 1))
+        else:
+            self.beginResetModel()
+            self.endResetModel()
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: N802, B008
+        """One a true class."""
+        return len(self.names) if self.shares is not None and not parent.isValid() else 0
+
+    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: N802, B008
+        """One a predicted class."""
+        return self.rowCount(parent)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = 0) -> Any:  # noqa: N802
+        """Class names with their colours."""
+        if not 0 <= section < len(self.names):
+            return None
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
+            return self.names[section]
+        if role == Qt.ItemDataRole.DecorationRole and orientation == Qt.Orientation.Vertical:
+            return swatch(QColor(*self.colours[section]).name())
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+        return None
+
+    def data(self, index: Index, role: int = 0) -> Any:
+        """Text, sentence or share of a cell."""
+        if self.shares is None or not index.isValid():
+            return None
+        row, column = index.row(), index.column()
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self.texts[row][column]
+        if role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):
+            return self.words[row][column]
+        return float(self.shares[row, column]) if role == SHARE else None
+
+
+class HeatDelegate(QStyledItemDelegate):
+    """Fills a cell by its share: the diagonal in the colour of what is good, the rest in that of what is bad."""
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        """Draws one cell."""
+        rect: QRect = option.rect
+        share, colours = float(index.data(SHARE) or 0.0), theme.colours()
+        colour = QColor(colours.good if index.row() == index.column() else colours.bad)
+        # Small mistakes matter too: the square root lets one percent be seen.
+        fill = mixed(QColor(colours.background), colour, share**0.5 * 0.9)
+        painter.fillRect(rect.adjusted(0, 0, -1, -1), fill)
+        if rect.width() >= _WRITTEN_FROM:
+            painter.setPen(QColor("#ffffff" if fill.lightnessF() < 0.52 else "#101418"))
+            font = QFont(painter.font())
+            font.setPixelSize(min(12, rect.height() - 3))
+            painter.setFont(font)
+            painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, str(index.data()))
+        view = self.parent()
+        if isinstance(view, QTableView) and view.currentIndex() == index:
+            painter.setPen(QColor(colours.text if view.hasFocus() else colours.muted))
+            painter.drawRect(rect.adjusted(0, 0, -2, -2))
+
+
+def mixed(first: QColor, second: QColor, share: float) -> QColor:
+    """Returns a colour between two."""
+    pairs = ((first.red(), second.red()), (first.green(), second.green()), (first.blue(), second.blue()))
+    return QColor(*(round(a + (b - a) * share) for a, b in pairs))
+
+
+class RotatedHeader(QHeaderView):
+    """Column names written upwards, so that narrow columns can have long names."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(Qt.Orientation.Horizontal, parent)
+        self.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        self.setMinimumSectionSize(_SMALLEST)
+
+    def paintSection(self, painter: QPainter, rect: QRect, section: int) -> None:  # noqa: N802
+        """Draws one name."""
+        painter.save()
+        painter.translate(rect.left(), rect.bottom())
+        painter.rotate(-90)
+        model = self.model()
+        painter.drawPixmap(2, (rect.width() - 10) // 2, self._swatch(section).pixmap(10, 10))
+        painter.setPen(self.palette().windowText().color())
+        text = str(model.headerData(section, Qt.Orientation.Horizontal, Qt.ItemDataRole.DisplayRole))
+        place = QRect(16, 0, rect.height() - 18, rect.width())
+        elided = QFontMetrics(self.font()).elidedText(text, Qt.TextElideMode.ElideRight, place.width())
+        painter.drawText(place, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, elided)
+        painter.restore()
+
+    def _swatch(self, section: int) -> Any:
+        return self.model().headerData(section, Qt.Orientation.Vertical, Qt.ItemDataRole.DecorationRole)
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        """As high as the longest name, up to a limit."""
+        model, metrics = self.model(), QFontMetrics(self.font())
+        names = [
+            str(model.headerData(section, Qt.Orientation.Horizontal, Qt.ItemDataRole.DisplayRole))
+            for section in range(self.count())
+        ]
+        longest = max((metrics.horizontalAdvance(name) for name in names), default=0)
+        return QSize(super().sizeHint().width(), min(longest, 110) + 24)
+
+
+class MatrixView(QTableView):
+    """The heat map; its cells fill the room there is."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.matrix = MatrixModel(self)
+        self.setModel(self.matrix)
+        self.setHorizontalHeader(RotatedHeader(self))
+        self.setItemDelegate(HeatDelegate(self))
+        self.setEditTriggers(QTableView.EditTrigger.NoEditTriggers)
+        self.setSelectionMode(QTableView.SelectionMode.NoSelection)
+        self.setShowGrid(False)
+        self.setTabKeyNavigation(False)
+        self.setMouseTracking(True)
+        self.setCornerButtonEnabled(False)
+        self.verticalHeader().setStyleSheet(_FLAT)
+        self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        self.verticalHeader().setMinimumSectionSize(_SMALLEST)
+        self.setHorizontalScrollMode(QTableView.ScrollMode.ScrollPerPixel)
+        self.setVerticalScrollMode(QTableView.ScrollMode.ScrollPerPixel)
+        self.matrix.modelReset.connect(self._fit)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+        """Fits the cells to the new size."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        count = len(self.matrix.names)
+        if not count:
+            return
+        frame = 2 * self.frameWidth()
+        room = (
+            self.width() - self.verticalHeader().sizeHint().width() - frame,
+            self.height() - self.horizontalHeader().sizeHint().height() - frame,
+        )
+        width = min(max(room[0] // count, _SMALLEST), _WIDEST)
+        height = min(max(room[1] // count, _SMALLEST), _HIGHEST, width)
+        self.horizontalHeader().setDefaultSectionSize(width)
+        self.verticalHeader().setDefaultSectionSize(height)

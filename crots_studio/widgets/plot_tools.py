@@ -1,0 +1,212 @@
+"""What every plot offers beside itself: smoothing, log scale, fit, pictures and tables of it; and when to redraw."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QObject, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QAction, QGuiApplication, QImage
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QPushButton,
+    QWidget,
+)
+
+from crots.errors import CrotsError
+from crots.files import atomic_path, write_text
+from crots_studio.session import Session
+
+SMOOTHING = (1, 3, 5, 10, 25, 50, 100, 250)
+# Redrawing may take this share of the time of the thread that it slows down: training in the same process.
+_SHARE = 0.08
+_SHORTEST_MS, _LONGEST_MS = 120, 1000
+
+
+class Redraw(QObject):
+    """Redraws a widget soon after it was asked to, never while it is hidden, less often the longer a redraw takes."""
+
+    def __init__(self, widget: QWidget, draw: Callable[[], None]) -> None:
+        super().__init__(widget)
+        self._widget, self._draw = widget, draw
+        self._due = False
+        self._rest_ms = 0.0
+        self._last = 0.0
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._fire)
+
+    def ask(self) -> None:
+        """Something changed."""
+        self._due = True
+        if self._widget.isVisible() and not self._timer.isActive():
+            waited = (time.monotonic() - self._last) * 1000
+            self._timer.start(max(0, round(self._rest_ms - waited)))
+
+    def now(self) -> None:
+        """Redraws at once: the user asked for it, or the widget has come into view."""
+        self._timer.stop()
+        self._fire()
+
+    def shown(self) -> None:
+        """The widget has come into view."""
+        if self._due:
+            self.now()
+
+    def _fire(self) -> None:
+        if not self._widget.isVisible():
+            return
+        self._due = False
+        start = time.monotonic()
+        self._draw()
+        self._last = time.monotonic()
+        # Painting follows later and costs about as much as preparing.
+        self._rest_ms = min(max(_SHORTEST_MS, 2000 * (self._last - start) / _SHARE), _LONGEST_MS)
+
+
+class ExportButton(QPushButton):
+    """Saves a picture of a widget, or the numbers it shows.
+
+    The numbers come from ``table`` at the moment of saving, so that the file holds all of them and not what is on
+    screen.
+    """
+
+    def __init__(self, session: Session, widget: QWidget, table: Callable[[], str], name: str) -> None:
+        super().__init__()
+        self._session, self._widget, self._table, self._name = session, widget, table, name
+        self.setText("Save")
+        self.setAccessibleName(f"Save {name} as picture or table")
+        self.setToolTip("Save as PNG or CSV")
+        menu = QMenu(self)
+        self.picture_action = self._action(menu, "Picture (PNG)...", self.save_picture)
+        self.copy_action = self._action(menu, "Copy picture", self.copy_picture)
+        self.table_action = self._action(menu, "Numbers (CSV)...", self.save_table)
+        self.setMenu(menu)
+
+    def _action(self, menu: QMenu, text: str, act: Callable[[], None]) -> QAction:
+        action = QAction(text, self)
+        action.triggered.connect(lambda: act())
+        menu.addAction(action)
+        return action
+
+    def save_picture(self) -> None:
+        """Asks for a name and writes a PNG at twice the screen's resolution."""
+        if path := self._ask("Save picture", "png", "PNG picture (*.png)"):
+            self._attempt(path, lambda: write_picture(self._widget, path))
+
+    def save_table(self) -> None:
+        """Asks for a name and writes a CSV."""
+        if path := self._ask("Save numbers", "csv", "Table (*.csv)"):
+            self._attempt(path, lambda: write_text(path, self._table()))
+
+    def copy_picture(self) -> None:
+        """Puts the picture on the clipboard."""
+        QGuiApplication.clipboard().setImage(picture(self._widget))
+
+    def _ask(self, caption: str, suffix: str, kinds: str) -> Path | None:
+        folder = Path(self._session.settings.folder("figures"))
+        name, _ = QFileDialog.getSaveFileName(self, caption, str(folder / f"{self._name}.{suffix}"), kinds)
+        if not name:
+            return None
+        path = Path(name) if Path(name).suffix else Path(name).with_suffix(f".{suffix}")
+        self._session.settings.set_folder("figures", str(path.parent))
+        return path
+
+    def _attempt(self, path: Path, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except (CrotsError, OSError) as error:
+            self._session.problem.emit(f"{path.name} was not saved: {error}")
+
+
+def picture(widget: QWidget, scale: float = 2.0) -> QImage:
+    """Returns a picture of a widget, drawn anew at a higher resolution."""
+    size = QSize(round(widget.width() * scale), round(widget.height() * scale))
+    image = QImage(size, QImage.Format.Format_RGB32)
+    image.setDevicePixelRatio(scale)
+    image.fill(widget.palette().window().color())
+    widget.render(image)
+    return image
+
+
+def write_picture(widget: QWidget, path: Path) -> None:
+    """Writes a widget's picture.
+
+    Raises:
+        StageError: the disk is full or the folder cannot be written.
+        OSError: Qt could not write the format.
+    """
+    with atomic_path(path) as partial:
+        if not picture(widget).save(str(partial)):
+            raise OSError(f"cannot write {path.suffix or 'this'} pictures; choose .png")
+
+
+class CurveTools(QWidget):
+    """Smoothing, log scale and fit.
+
+    Signals:
+        changed(): smoothing or scale.
+        fit_asked(): show everything again.
+    """
+
+    changed = Signal()
+    fit_asked = Signal()
+
+    def __init__(self, session: Session, name: str, *, log: bool = True) -> None:
+        super().__init__()
+        self._session, self._name = session, name
+        self.smoothing = QComboBox()
+        self.smoothing.setAccessibleName("Smoothing")
+        self.smoothing.setToolTip("Mean over so many recorded points; the unsmoothed curve stays behind it, faint")
+        for window in SMOOTHING:
+            self.smoothing.addItem("no smoothing" if window == 1 else f"mean of {window}", window)
+        self.log = QCheckBox("&Log")
+        self.log.setAccessibleName("Logarithmic scale")
+        self.log.setToolTip("Logarithmic value axis")
+        self.log.setVisible(log)
+        self.fit = QPushButton("&Fit")
+        self.fit.setToolTip("Show everything and follow the data again (F)")
+        self.fit.setAccessibleName("Fit plots to the data")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for widget in (self.smoothing, self.log, self.fit):
+            layout.addWidget(widget)
+        self._restore()
+        self.smoothing.currentIndexChanged.connect(self._remember)
+        self.log.toggled.connect(self._remember)
+        self.fit.clicked.connect(lambda: self.fit_asked.emit())
+
+    @property
+    def points(self) -> int:
+        """Over how many points to take the mean."""
+        return int(self.smoothing.currentData() or 1)
+
+    def _restore(self) -> None:
+        settings = self._session.settings
+        place = self.smoothing.findText(settings.value(f"{self._name}/smoothing", "no smoothing"))
+        self.smoothing.setCurrentIndex(max(place, 0))
+        self.log.setChecked(settings.value(f"{self._name}/log", "off") == "on")
+
+    def _remember(self) -> None:
+        settings = self._session.settings
+        settings.set_value(f"{self._name}/smoothing", self.smoothing.currentText())
+        settings.set_value(f"{self._name}/log", "on" if self.log.isChecked() else "off")
+        self.changed.emit()
+
+
+class EmptyState(QLabel):
+    """What stands in place of a plot that has nothing to show, and what to do about it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.setWordWrap(True)
+        self.setContentsMargins(48, 0, 48, 0)
+        self.setProperty("role", "muted")
+        self.setAccessibleName(text)

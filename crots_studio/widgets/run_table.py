@@ -1,0 +1,182 @@
+"""The table of past runs: what was run, how it scored, in which options it differs; ticked ones are drawn."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSortFilterProxyModel, Qt, Signal
+from PySide6.QtGui import QColor, QFontMetrics
+from PySide6.QtWidgets import QHeaderView, QTableView, QWidget
+
+from crots_studio import theme
+from crots_studio.models.iou import ClassLook
+from crots_studio.models.names import running_order
+from crots_studio.models.runs import Run, class_names, differing_options
+from crots_studio.models.words import duration
+from crots_studio.widgets.class_table import percent
+from crots_studio.widgets.series_plot import swatch
+
+Index = QModelIndex | QPersistentModelIndex
+Key = tuple[str, str, int]
+SORT = Qt.ItemDataRole.UserRole
+_FIXED = ("Model", "Project", "mIoU %", "Steps", "Took", "State", "Differs in")
+_ORACLE = "Oracle: validation labels chose this checkpoint, or one it grew from. It shows what could be reached."
+
+
+class RunTableModel(QAbstractTableModel):
+    """Rows are runs; a column a class follows the fixed ones.
+
+    Signals:
+        ticked(): the choice of what to draw changed.
+    """
+
+    ticked = Signal()
+
+    def __init__(self, colour: Callable[[Run], str], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._colour = colour
+        self.runs: tuple[Run, ...] = ()
+        self.chosen: set[Key] = set()
+        self._classes: tuple[str, ...] = ()
+        self._differs: dict[Key, str] = {}
+
+    def show(self, runs: Sequence[Run], look: ClassLook) -> None:
+        """Takes over runs; those that were ticked stay so."""
+        self.beginResetModel()
+        self.runs = tuple(runs)
+        self._classes = class_names(runs, look)
+        self._differs = differing_options(runs)
+        self.endResetModel()
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: N802, B008
+        """One a run."""
+        return 0 if parent.isValid() else len(self.runs)
+
+    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: N802, B008
+        """The fixed ones and one a class."""
+        return 0 if parent.isValid() else len(_FIXED) + len(self._classes)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = 0) -> Any:  # noqa: N802
+        """Names of columns."""
+        if orientation != Qt.Orientation.Horizontal:
+            return None
+        if role == Qt.ItemDataRole.DisplayRole:
+            return (*_FIXED, *self._classes)[section]
+        if role == Qt.ItemDataRole.ToolTipRole and section >= len(_FIXED):
+            return f"IoU of {self._classes[section - len(_FIXED)]} in percent"
+        return None
+
+    def flags(self, index: Index) -> Qt.ItemFlag:
+        """The first column can be ticked."""
+        flags = super().flags(index)
+        return flags | Qt.ItemFlag.ItemIsUserCheckable if index.column() == 0 else flags
+
+    def data(self, index: Index, role: int = 0) -> Any:
+        """What a cell shows."""
+        if not index.isValid():
+            return None
+        run, column = self.runs[index.row()], index.column()
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self._text(run, column)
+        if role == SORT:
+            return self._rank(run, column)
+        if role == Qt.ItemDataRole.CheckStateRole and column == 0:
+            return Qt.CheckState.Checked if run.key in self.chosen else Qt.CheckState.Unchecked
+        if role == Qt.ItemDataRole.DecorationRole and column == 0:
+            return swatch(self._colour(run), filled=run.key in self.chosen)
+        if role == Qt.ItemDataRole.ForegroundRole and column == 2 and run.oracle:
+            return QColor(theme.colours().warning)
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            right = column in (2, 3, 4) or column >= len(_FIXED)
+            side = Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft
+            return side | Qt.AlignmentFlag.AlignVCenter
+        return self._tip(run, column) if role == Qt.ItemDataRole.ToolTipRole else None
+
+    def _tip(self, run: Run, column: int) -> str | None:
+        if column == 1:
+            return str(run.folder)
+        if column == 2 and run.oracle:
+            return _ORACLE
+        if column == 0 and run.started:
+            return time.strftime("Began %Y-%m-%d %H:%M", time.localtime(run.started)) + f" on {run.device}"
+        return self._differs.get(run.key) or None if column == 6 else None
+
+    def setData(self, index: Index, value: Any, role: int = 0) -> bool:  # noqa: N802
+        """Ticks a run."""
+        if role != Qt.ItemDataRole.CheckStateRole or index.column() != 0:
+            return False
+        key = self.runs[index.row()].key
+        (self.chosen.add if Qt.CheckState(value) == Qt.CheckState.Checked else self.chosen.discard)(key)
+        self.dataChanged.emit(index, index)
+        self.ticked.emit()
+        return True
+
+    def _text(self, run: Run, column: int) -> str:
+        if column >= len(_FIXED):
+            return percent(run.score.per_class.get(self._classes[column - len(_FIXED)])) if run.score else "\u2013"
+        if column == 2:
+            return percent(run.score.miou if run.score else None) + (" oracle" if run.oracle else "")
+        took = "" if run.seconds is None else duration(run.seconds)
+        steps = f"{run.total:,}" if run.total else ""
+        return (run.title, run.project, "", steps, took, run.state, self._differs.get(run.key, ""))[column]
+
+    def _rank(self, run: Run, column: int) -> Any:
+        """Numbers sort as numbers, models in running order."""
+        if column == 0:
+            order = running_order(run.stage)
+            return order[0] * 1e6 + order[1] * 1e3 + run.number
+        if column == 2 or column >= len(_FIXED):
+            name = self._classes[column - len(_FIXED)] if column != 2 else ""
+            value = (run.score.per_class.get(name) if name else run.score.miou) if run.score else None
+            return -1.0 if value is None else value
+        return {3: float(run.total), 4: run.seconds or 0.0}.get(column, self._text(run, column))
+
+
+class RunTableView(QTableView):
+    """The table as a widget; the space bar ticks."""
+
+    def __init__(self, colour: Callable[[Run], str], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.table = RunTableModel(colour, self)
+        sorted_model = QSortFilterProxyModel(self)
+        sorted_model.setSortRole(SORT)
+        sorted_model.setSourceModel(self.table)
+        self.setModel(sorted_model)
+        self.setSelectionBehavior(QTableView.SelectionBehavior.SelectRows)
+        self.setAlternatingRowColors(True)
+        self.setShowGrid(False)
+        self.setTabKeyNavigation(False)
+        self.setWordWrap(False)
+        self.setSortingEnabled(True)
+        self.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+        self.verticalHeader().hide()
+        self.verticalHeader().setDefaultSectionSize(QFontMetrics(self.font()).height() + 8)
+        self.setAccessibleName("Runs; the space bar ticks what is drawn")
+
+    def show_runs(self, runs: Sequence[Run], look: ClassLook) -> None:
+        """Shows runs; a column of projects only where there are several."""
+        self.table.show(runs, look)
+        header = self.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+        self.resizeColumnsToContents()
+        self.setColumnWidth(6, min(self.columnWidth(6), 260))
+        self.setColumnHidden(1, len({run.folder for run in runs}) < 2)
+        self.setColumnHidden(6, not any(self.table._differs.values()))
+
+    def keyPressEvent(self, event: Any) -> None:  # noqa: N802
+        """Space ticks all selected rows alike, whichever column the cursor is in."""
+        rows = self.selectionModel().selectedRows(0)
+        if event.key() != Qt.Key.Key_Space or not rows:
+            super().keyPressEvent(event)
+            return
+        checked = rows[0].data(Qt.ItemDataRole.CheckStateRole) == Qt.CheckState.Checked
+        state = Qt.CheckState.Unchecked if checked else Qt.CheckState.Checked
+        for row in rows:
+            self.model().setData(row, state, Qt.ItemDataRole.CheckStateRole)
+
+    def selected_projects(self) -> set[str]:
+        """Returns the folders of the projects of selected rows."""
+        rows = self.selectionModel().selectedRows(1)
+        return {str(row.data(Qt.ItemDataRole.ToolTipRole)) for row in rows}

@@ -1,0 +1,350 @@
+"""One plot of curves against steps: legend with values, crosshair, log scale, and a zoom that stays while data flow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from superqt import QFlowLayout
+
+from crots_studio import theme
+from crots_studio.models.series import Numbers, value_at
+from crots_studio.widgets.plot_canvas import HINT, Canvas
+
+_AXIS_WIDTH = 50
+_SHOW_POINTS_UP_TO = 40
+# Legend entries look like text until they are pointed at or have the focus.
+_FLAT = """
+QToolButton { border: 1px solid transparent; padding: 0px 2px; background: transparent; }
+QToolButton:hover, QToolButton:focus { border: 1px solid palette(highlight); border-radius: 2px; }
+"""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What to draw: x and y (N,) with NaN where the line breaks; ``faint`` are unsmoothed values to draw behind."""
+
+    name: str
+    x: Numbers
+    y: Numbers
+    colour: str
+    faint: Numbers | None = None
+    dashed: bool = False
+
+
+class SeriesPlot(QWidget):
+    """A titled plot.
+
+    Signals:
+        cursor_moved(float | None): x under the mouse; a panel hands it to the plots that belong together.
+        held(bool): the user has zoomed, so the plot no longer follows the data.
+    """
+
+    cursor_moved = Signal(object)
+    held = Signal(bool)
+
+    def __init__(self, title: str, parent: QWidget | None = None, *, legend: bool = True) -> None:
+        super().__init__(parent)
+        self.title = title
+        self._curves: dict[str, Curve] = {}
+        self._items: dict[str, tuple[pg.PlotDataItem, pg.PlotDataItem]] = {}
+        self._hidden: set[str] = set()
+        self._emphasised: str | None = None
+        self._marks: list[pg.InfiniteLine] = []
+        self._mark_places: tuple[tuple[float, str], ...] = ()
+        self._step_names: tuple[str, ...] = ()
+        self._log = self._linked = False
+        self._cursor_x: float | None = None
+        self._has_legend = legend
+        self._buttons: dict[str, QToolButton] = {}
+        self._build()
+        self.recolour()
+
+    def _build(self) -> None:
+        self._heading = QLabel(self.title)
+        self._heading.setProperty("role", "muted")
+        self._step = QLabel()
+        self._step.setProperty("role", "muted")
+        self.canvas = Canvas()
+        self.canvas.setAccessibleName(f"Plot of {self.title}")
+        self.canvas.setToolTip(HINT)
+        self._legend = QFlowLayout()
+        self._legend.setContentsMargins(0, 0, 0, 0)
+        self._legend.setSpacing(2)
+        head = QHBoxLayout()
+        head.setContentsMargins(4, 0, 4, 0)
+        head.addWidget(self._heading)
+        head.addWidget(self._step)
+        head.addLayout(self._legend, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(1)
+        layout.addLayout(head)
+        layout.addWidget(self.canvas, 1)
+        plot = self.canvas.getPlotItem()
+        plot.getAxis("left").setWidth(_AXIS_WIDTH)
+        plot.getAxis("left").enableAutoSIPrefix(False)
+        plot.getAxis("bottom").enableAutoSIPrefix(False)
+        plot.showGrid(x=True, y=True, alpha=0.25)
+        plot.getViewBox().sigRangeChangedManually.connect(lambda *_: self.held.emit(True))
+        self._line = pg.InfiniteLine(angle=90, movable=False)
+        self._line.setVisible(False)
+        plot.addItem(self._line, ignoreBounds=True)
+        self.canvas.cursor.connect(self._hovered)
+        self.canvas.stepped.connect(self._step_cursor)
+        self.canvas.fit_asked.connect(self.fit)
+
+    # What is shown.
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Curves in the order of the legend."""
+        return tuple(self._curves)
+
+    @property
+    def shown(self) -> dict[str, Curve]:
+        """Curves that the user has not hidden."""
+        return {name: curve for name, curve in self._curves.items() if name not in self._hidden}
+
+    def set_curves(self, curves: Sequence[Curve]) -> None:
+        """Draws these curves in place of the old ones; the user's zoom and hidden curves stay."""
+        self._curves = {curve.name: curve for curve in curves if np.isfinite(curve.y).any()}
+        for name in [name for name in self._items if name not in self._curves]:
+            self._drop(name)
+        for curve in self._curves.values():
+            self._draw(curve)
+        # A single curve that is called like the plot needs no heading beside its legend.
+        alone = self._has_legend and [name.lower() for name in self._curves] == [self.title.lower()]
+        self._heading.setVisible(not alone)
+        self._show_values()
+        self._describe()
+
+    def _draw(self, curve: Curve) -> None:
+        if curve.name not in self._items:
+            self._items[curve.name] = (self._new_item(), self._new_item())
+            self._add_button(curve.name)
+        faint, line = self._items[curve.name]
+        colour = QColor(curve.colour)
+        if self._emphasised not in (None, curve.name):
+            colour.setAlphaF(0.25)
+        # A pen of one pixel: anything wider is many times slower, and so is antialiasing.
+        style = Qt.PenStyle.DashLine if curve.dashed else Qt.PenStyle.SolidLine
+        line.setPen(pg.mkPen(colour, width=2 if self._emphasised == curve.name else 1, style=style))
+        few = int(np.isfinite(curve.y).sum()) <= _SHOW_POINTS_UP_TO
+        line.setSymbol("o" if few else None)
+        if few:
+            line.setSymbolSize(5)
+            line.setSymbolBrush(colour)
+            line.setSymbolPen(None)
+        line.setData(curve.x, self._drawable(curve.y))
+        pale = QColor(curve.colour)
+        pale.setAlphaF(0.3)
+        faint.setPen(pg.mkPen(pale, width=1))
+        faint.setData(curve.x, self._drawable(curve.faint)) if curve.faint is not None else faint.setData([], [])
+        for item in (faint, line):
+            item.setVisible(curve.name not in self._hidden)
+
+    def _new_item(self) -> pg.PlotDataItem:
+        item = pg.PlotDataItem(connect="finite", autoDownsample=True, downsampleMethod="peak", clipToView=True)
+        self.canvas.addItem(item)
+        item.setLogMode(False, self._log)
+        return item
+
+    def _drawable(self, values: Numbers) -> Numbers:
+        """A logarithm has no place for zero and below."""
+        return np.where(values > 0, values, np.nan) if self._log else values
+
+    def _drop(self, name: str) -> None:
+        for item in self._items.pop(name):
+            self.canvas.removeItem(item)
+        if button := self._buttons.pop(name, None):
+            self._legend.removeWidget(button)
+            button.deleteLater()
+
+    def emphasise(self, name: str | None) -> None:
+        """Makes one curve stand out; None treats all alike."""
+        if name != self._emphasised:
+            self._emphasised = name
+            self.set_curves(list(self._curves.values()))
+
+    def set_marks(self, marks: Sequence[tuple[float, str]]) -> None:
+        """Draws vertical lines with names (which may be empty), where a stage begins."""
+        if tuple(marks) == self._mark_places:
+            return
+        self._mark_places = tuple(marks)
+        colours = theme.colours()
+        for line in self._marks:
+            self.canvas.removeItem(line)
+        self._marks = []
+        for x, text in marks:
+            back = QColor(colours.background)
+            back.setAlphaF(0.7)
+            options = {"position": 0.97, "anchors": [(0, 0), (0, 0)], "color": colours.muted, "fill": back}
+            line = pg.InfiniteLine(x, angle=90, movable=False, label=text or None, labelOpts=options)
+            line.setPen(pg.mkPen(colours.grid, width=1))
+            self.canvas.addItem(line, ignoreBounds=True)
+            self._marks.append(line)
+
+    def set_log(self, log: bool) -> None:
+        """Switches the value axis between linear and logarithmic."""
+        if log == self._log:
+            return
+        self._log = log
+        self.canvas.getPlotItem().setLogMode(False, log)
+        self.set_curves(list(self._curves.values()))
+        self.fit()
+
+    def fit(self) -> None:
+        """Shows everything and follows the data again."""
+        box = self.canvas.getViewBox()
+        box.enableAutoRange(y=True) if self._linked else box.enableAutoRange()
+        self.held.emit(False)
+
+    @property
+    def following(self) -> bool:
+        """Whether the view grows with the data, as it does until the user zooms."""
+        x, y = self.canvas.getViewBox().autoRangeEnabled()
+        return bool(y) and (self._linked or bool(x))
+
+    def link_x(self, other: SeriesPlot) -> None:
+        """Shows the same steps as another plot."""
+        self._linked = True
+        self.canvas.setXLink(other.canvas)
+
+    def name_steps(self, names: Sequence[str]) -> None:
+        """Writes names under 0, 1, 2 ... of the step axis in place of numbers; no names bring the numbers back."""
+        self._step_names = tuple(names)
+        ticks = [list(enumerate(names))] if names else None
+        self.canvas.getPlotItem().getAxis("bottom").setTicks(ticks)
+
+    # Legend.
+
+    def _add_button(self, name: str) -> None:
+        if not self._has_legend:
+            return
+        button = QToolButton()
+        button.setCheckable(True)
+        button.setChecked(name not in self._hidden)
+        button.setAutoRaise(True)
+        button.setStyleSheet(_FLAT)
+        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        button.setIconSize(QSize(10, 10))
+        button.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+        button.setToolTip(f"Show or hide {name}")
+        button.setAccessibleName(f"Show {name}")
+        button.toggled.connect(lambda shown: self.set_shown(name, shown))
+        self._buttons[name] = button
+        self._legend.addWidget(button)
+
+    def set_shown(self, name: str, shown: bool) -> None:
+        """Shows or hides a curve."""
+        (self._hidden.discard if shown else self._hidden.add)(name)
+        for item in self._items.get(name, ()):
+            item.setVisible(shown)
+        self._show_values()
+
+    def _show_values(self) -> None:
+        found = self.values_at(self._cursor_x)
+        step = next((x for x, _ in found.values()), None)
+        self._step.setText(self._step_name(step) if step is not None and self._cursor_x is not None else "")
+        for name, button in self._buttons.items():
+            text = f"{name} {number(found[name][1])}" if name in found else name
+            if button.text() != text:
+                button.setText(text)
+            shown = name not in self._hidden
+            key = (self._curves[name].colour, shown)
+            if button.property("swatch") != str(key):
+                button.setProperty("swatch", str(key))
+                button.setIcon(swatch(self._curves[name].colour, filled=shown))
+
+    def _step_name(self, step: float) -> str:
+        known = self._step_names and 0 <= step < len(self._step_names)
+        return self._step_names[int(step)] if known else f"step {step:,.0f}"
+
+    def values_at(self, x: float | None) -> Mapping[str, tuple[float, float]]:
+        """Returns step and value of every shown curve next to ``x``; the latest ones for None."""
+        place = math.inf if x is None else x
+        found = {name: last_value(curve) if x is None else value_at(curve.x, curve.y, place)
+                 for name, curve in self.shown.items()}  # fmt: skip
+        return {name: point for name, point in found.items() if point is not None}
+
+    def _describe(self) -> None:
+        """Tells a screen reader what a sighted user sees at a glance."""
+        latest = ", ".join(f"{name} {number(value)}" for name, (_, value) in self.values_at(None).items())
+        self.canvas.setAccessibleDescription(f"Latest values: {latest}" if latest else "No values yet")
+
+    # Crosshair.
+
+    def _hovered(self, x: float | None) -> None:
+        self.set_cursor(x)
+        self.cursor_moved.emit(x)
+
+    def set_cursor(self, x: float | None) -> None:
+        """Puts the crosshair at the step next to ``x``; None takes it away."""
+        found = next(iter(self.values_at(x).values()), None) if x is not None else None
+        self._cursor_x = x if found else None
+        self._line.setVisible(found is not None)
+        if found:
+            self._line.setPos(found[0])
+        self._show_values()
+
+    @property
+    def cursor_step(self) -> float | None:
+        """Where the crosshair stands; None while there is none."""
+        return float(self._line.value()) if self._line.isVisible() else None
+
+    def _step_cursor(self, direction: int) -> None:
+        curve = max(self.shown.values(), key=lambda curve: len(curve.x), default=None)
+        if curve is None:
+            return
+        steps = np.unique(curve.x[np.isfinite(curve.y)])
+        if not len(steps):
+            return
+        now = self.cursor_step
+        place = len(steps) - 1 if now is None else int(np.searchsorted(steps, now)) + direction
+        self._hovered(float(steps[min(max(place, 0), len(steps) - 1)]))
+
+    # Colours.
+
+    def recolour(self) -> None:
+        """Takes over the theme's colours; the curves' own come with the next `set_curves`."""
+        colours = theme.colours()
+        self.canvas.setBackground(colours.background)
+        plot = self.canvas.getPlotItem()
+        for side in ("left", "bottom"):
+            plot.getAxis(side).setPen(pg.mkPen(colours.grid))
+            plot.getAxis(side).setTextPen(pg.mkPen(colours.muted))
+        self._line.setPen(pg.mkPen(colours.accent, width=1))
+        marks, self._mark_places = self._mark_places, ()
+        self.set_marks(marks)
+
+
+def last_value(curve: Curve) -> tuple[float, float] | None:
+    """Returns the last point of a curve; None where it has none."""
+    known = np.flatnonzero(np.isfinite(curve.y[-64:]))
+    return (float(curve.x[-64:][known[-1]]), float(curve.y[-64:][known[-1]])) if known.size else None
+
+
+def number(value: float) -> str:
+    """Writes a figure as briefly as it can be read: 0.523, 12.4, 1e-05."""
+    if value == 0 or 1e-3 <= abs(value) < 1e4:
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:.2g}"
+
+
+def swatch(colour: str, *, filled: bool = True, size: int = 10) -> QIcon:
+    """A small square in a colour, hollow for what is hidden."""
+    pixmap = QPixmap(size, size)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    painter.setPen(QColor(colour))
+    painter.setBrush(QColor(colour) if filled else Qt.BrushStyle.NoBrush)
+    painter.drawRect(0, 0, size - 1, size - 1)
+    painter.end()
+    return QIcon(pixmap)
