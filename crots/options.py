@@ -171,6 +171,9 @@ class BaselineOptions(TrainingOptions):
         0.0, "Pixels below this confidence are ignored; 0 keeps all.", low=0, high=1, fault="F10", published=0.0
     )
     flip: bool = option(True, "Mirror half of the images.", published=False)
+    balance: float = option(
+        0.0, "Weight classes by their frequency to this power, so that rare ones count more; 0 is off.", low=0, high=1
+    )
 
 
 @dataclass(frozen=True)
@@ -180,6 +183,9 @@ class TrainOptions(TrainingOptions):
     learning_rate: float = option(5e-4, "Initial learning rate of Adam.", low=0, high=10)
     flip: bool = option(True, "Mirror half of the images.")
     jitter: float = option(0.0, "Probability of colour jitter.", low=0, high=1)
+    balance: float = option(
+        0.0, "Weight classes by their frequency to this power, so that rare ones count more; 0 is off.", low=0, high=1
+    )
 
 
 @dataclass(frozen=True)

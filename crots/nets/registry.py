@@ -10,20 +10,21 @@ from torch import nn
 
 from crots.config import unknown_name
 from crots.errors import InputError
-from crots.nets import deeplabv2, smp_nets, torchvision_nets, user
+from crots.nets import compact, deeplabv2, smp_nets, torchvision_nets, user
 from crots.nets.info import Family, NetInfo
 
-# By the part of a name before its colon; a name without one is a DeepLabV2.
+# By the part of a name up to its colon, or by the whole name.
 FAMILIES: dict[str, Family] = {
-    "": deeplabv2.FAMILY,
-    "torchvision": torchvision_nets.FAMILY,
-    "smp": smp_nets.FAMILY,
+    **dict.fromkeys(deeplabv2.FAMILY.names, deeplabv2.FAMILY),
+    compact.NAME: compact.FAMILY,
+    "torchvision:": torchvision_nets.FAMILY,
+    "smp:": smp_nets.FAMILY,
 }
 
 
 def net_names() -> tuple[str, ...]:
     """Returns the names `build_net` takes, patterns (``smp:<architecture>/<encoder>``) among them."""
-    return (*(name for family in FAMILIES.values() for name in family.names), user.PATTERN)
+    return (*(name for family in dict.fromkeys(FAMILIES.values()) for name in family.names), user.PATTERN)
 
 
 def build_net(name: str, classes: int, *, trust: bool = False, seed: int = 0) -> nn.Module:
@@ -57,12 +58,10 @@ def net_info(name: str, *, trust: bool = False) -> NetInfo:
 
 def _family(name: str, *, trust: bool) -> Family:
     head, colon, _ = name.partition(":")
-    if not colon and name not in FAMILIES[""].names:
-        raise unknown_name("net", name, list(net_names()), what="network")
+    if head + colon in FAMILIES:
+        return FAMILIES[head + colon]
     if not colon:
-        return FAMILIES[""]
-    if head in FAMILIES:
-        return FAMILIES[head]
+        raise unknown_name("net", name, list(net_names()), what="network")
     if not trust:
         raise InputError(
             f"net {name!r} would run code of the Python module {head!r}; add --trust if you trust it, "

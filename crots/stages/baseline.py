@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from crots.events import Event
 from crots.methods.losses import weighted_cross_entropy
 from crots.nets.model import Model
-from crots.options import BaselineOptions
+from crots.options import BaselineOptions, TrainOptions
 from crots.stages.context import Context
 from crots.stages.engine import Engine, random_numpy
 from crots.stages.material import Array, Material
 from crots.stages.order import Order
-from crots.stages.training import Figures, Learner, Training, train
+from crots.stages.training import Figures, Learner, Training, shares, train
 
 
 class LabelledBatch(NamedTuple):
@@ -26,8 +28,29 @@ class LabelledBatch(NamedTuple):
     labels: Array
 
 
+# So many label maps tell how frequent classes are.
+_COUNTED = 200
+
+
 class SupervisedLearner(Learner):
-    """Teaches a student fixed labels with plain cross-entropy."""
+    """Teaches a student fixed labels with cross-entropy, weighted by class where ``balance`` asks for it."""
+
+    options: BaselineOptions | TrainOptions
+    _class_weights: Tensor | None = None
+
+    @abstractmethod
+    def read_labels(self, indices: Sequence[int]) -> Array:
+        """Reads the labels (N, H, W) of images."""
+
+    def weigh_classes(self) -> None:
+        """Sets the class weights from how often classes occur in a sample of the labels."""
+        if not self.options.balance:
+            return
+        counts = np.zeros(len(self.classes), np.int64)
+        for index in np.unique(np.linspace(0, self.images - 1, min(_COUNTED, self.images)).astype(int)):
+            labels = self.read_labels([int(index)])
+            counts += np.bincount(labels[labels < len(counts)].ravel(), minlength=len(counts))
+        self._class_weights = self.engine.floats(class_weights(counts, self.options.balance))
 
     def supervise(self, batch: LabelledBatch, rate: float) -> Figures:
         """One optimiser step on a batch, in as many parts as ``accumulate`` says."""
@@ -39,14 +62,35 @@ class SupervisedLearner(Learner):
         parts, ignore = self.options.accumulate, self.classes.ignore
         total = torch.zeros((), device=images.device)
         self.student.train()
-        for part, truth in zip(images.chunk(parts), labels.chunk(parts), strict=True):
+        counted = shares(labels, parts, ignore)
+        for part, truth, share in zip(images.chunk(parts), labels.chunk(parts), counted, strict=True):
             with self.engine.autocast():
                 logits = self.student.logits(part)
-            loss = weighted_cross_entropy(logits, truth, None, ignore) * len(part) / len(images)
+            loss = weighted_cross_entropy(logits, truth, self._pixel_weights(truth), ignore) * share
             self.optimiser.backward(loss)
             total += loss.detach()
         self.optimiser.apply(rate)
         return total
+
+    def _pixel_weights(self, labels: Tensor) -> Tensor | None:
+        if self._class_weights is None:
+            return None
+        return self._class_weights[labels.clamp(max=len(self.classes) - 1)]
+
+
+def class_weights(counts: Array, power: float) -> Array:
+    """Returns a weight a class, rarer ones heavier, whose mean over the counted pixels is 1.
+
+    Args:
+        counts: (K,) pixels of each class; one that does not occur gets the greatest weight of the others.
+        power: 0 gives 1 everywhere, 1 makes every class count the same.
+    """
+    weights = np.ones(len(counts))
+    present = counts > 0
+    weights[present] = (counts[present] / counts.sum()) ** -power
+    weights[~present] = weights[present].max(initial=1.0)
+    normalised: Array = weights * counts.sum() / max((weights * counts).sum(), 1e-12)
+    return normalised
 
 
 class BaselineLearner(SupervisedLearner):
@@ -60,12 +104,16 @@ class BaselineLearner(SupervisedLearner):
         super().__init__(student, engine, options, len(material.samples))
         self._material, self._seed, self._stage = material, seed, stage
         self._order = Order(self.images, options.batch, seed=seed, stage=stage)
+        self.weigh_classes()
+
+    def read_labels(self, indices: Sequence[int]) -> Array:
+        """Reads pseudo-labels, those of low confidence left out where the options say so."""
+        return self._material.labels(indices, min_confidence=self.options.min_confidence)
 
     def load(self, step: int) -> LabelledBatch:
         """Reads the images of a step and their pseudo-labels."""
         indices = self._order.batch(step)
-        images = self._material.images(indices)
-        labels = self._material.labels(indices, min_confidence=self.options.min_confidence)
+        images, labels = self._material.images(indices), self.read_labels(indices)
         if self.options.flip:
             coins = random_numpy(self._seed, self._stage, step, "flip").random(len(indices)) < 0.5
             images, labels = mirrored(images, coins), mirrored(labels, coins)

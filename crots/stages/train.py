@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from crots.stages.baseline import LabelledBatch, SupervisedLearner, mirrored
 from crots.stages.context import Context
 from crots.stages.engine import Engine, random_numpy
 from crots.stages.evaluate import labelled
+from crots.stages.material import Array
 from crots.stages.order import Order
 from crots.stages.training import Figures, Training, train
 
@@ -42,15 +43,20 @@ class TrainLearner(SupervisedLearner):
         super().__init__(student, engine, options, len(self._samples))
         self._dataset, self._cache, self._seed, self._stage = dataset, cache, seed, stage
         self._order = Order(self.images, options.batch, seed=seed, stage=stage)
+        self.weigh_classes()
+
+    def read_labels(self, indices: Sequence[int]) -> Array:
+        """Reads ground truth at working size."""
+        truths = (read_truth(self._samples[index], self._dataset, self.classes) for index in indices)
+        return np.stack([resize_labels(truth, self._cache.size) for truth in truths])
 
     def load(self, step: int) -> LabelledBatch:
         """Reads the images of a step and their labels, at working size."""
-        samples = [self._samples[index] for index in self._order.batch(step)]
-        images = np.stack([self._cache.get(sample.image) for sample in samples])
-        truths = (read_truth(sample, self._dataset, self.classes) for sample in samples)
-        labels = np.stack([resize_labels(truth, self._cache.size) for truth in truths])
+        indices = self._order.batch(step)
+        images = np.stack([self._cache.get(self._samples[index].image) for index in indices])
+        labels = self.read_labels(indices)
         if self.options.flip:
-            coins = random_numpy(self._seed, self._stage, step, "flip").random(len(samples)) < 0.5
+            coins = random_numpy(self._seed, self._stage, step, "flip").random(len(indices)) < 0.5
             images, labels = mirrored(images, coins), mirrored(labels, coins)
         return LabelledBatch(images, labels)
 

@@ -1,0 +1,157 @@
+"""``crots demo``: render two domains, train a source model on one, adapt it to the other, in an ordinary project."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from crots.config import Size
+from crots.demo.looks import Domain
+from crots.demo.scenes import write_domain
+from crots.eventlog import EventLog
+from crots.events import ArtifactWritten, Event, StageFinished, StageStarted
+from crots.files import write_json
+from crots.options import TrainOptions
+from crots.project import CONFIG_NAME, Project, ProjectConfig, build_config
+from crots.runner import run_project, run_stage
+from crots.stages.context import Context, Control, Meter
+
+SIZE = Size(256, 128)
+NET = "compact"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large a demonstration is.
+
+    Attributes:
+        images: rendered for the simulator and as the unlabelled target.
+        validation: labelled images of the target's domain.
+        source: how the source model is trained.
+        baseline_steps: of the distillation.
+        adapt_steps: of each round.
+    """
+
+    images: int
+    validation: int
+    source: TrainOptions
+    baseline_steps: int
+    adapt_steps: int
+    size: Size = SIZE
+
+
+FULL = Scale(
+    images=200,
+    validation=60,
+    source=TrainOptions(steps=500, batch=4, learning_rate=3e-3, balance=0.5, jitter=0.5, checkpoint_every=100),
+    baseline_steps=250,
+    adapt_steps=150,
+)
+TINY = Scale(
+    images=6,
+    validation=2,
+    source=TrainOptions(steps=4, batch=2, learning_rate=3e-3, balance=0.5, checkpoint_every=2, log_every=2),
+    baseline_steps=4,
+    adapt_steps=2,
+    size=Size(64, 32),
+)
+# One seed a set, so that no picture is in two of them.
+SEEDS = {"simulator": 11, "real-train": 12, "real-val": 13}
+
+
+def demo_events(folder: Path, *, tiny: bool = False, control: Control | None = None) -> Iterator[Event]:
+    """Runs the demonstration in ``folder``; what an interrupted one has finished is not done again.
+
+    Raises:
+        InputError: the folder holds another project, or another run goes on in it.
+    """
+    control, scale = control or Control(), TINY if tiny else FULL
+    project = open_project(folder, scale)
+    log = EventLog(project.events_path)
+    for stage, body in (("render", render), ("train", train_source)):
+        done = project.folder / stage_mark(stage)
+        if done.exists():
+            continue
+        context = Context(stage, control, resume=True, log=log)
+        end: Event | None = None
+        for event in run_stage(partial(body, project, scale), context):
+            end = event
+            yield event
+        if not isinstance(end, StageFinished) or end.outcome != "completed":
+            return
+        write_json(done, dataclasses.asdict(end), durable=True)
+    yield from run_project(project, control=control)
+
+
+def stage_mark(stage: str) -> Path:
+    """The file, below the project, that says that a stage of the demonstration's own is done."""
+    return Path("records") / f"{stage}.json"
+
+
+def open_project(folder: Path, scale: Scale) -> Project:
+    """Opens or makes the project of the demonstration."""
+    if (folder / CONFIG_NAME).exists():
+        return Project.open(folder)
+    return Project.create(folder, demo_config(scale))
+
+
+def demo_config(scale: Scale) -> ProjectConfig:
+    """The configuration that any user would write for these images, with steps for two CPU cores."""
+    shared = {"batch": 4, "checkpoint_every": 50}
+    return build_config(
+        {
+            "data": {
+                "target": "data/target/images",
+                "val_images": "data/validation/images",
+                "val_labels": "data/validation/labels",
+                "size": str(scale.size),
+            },
+            "task": {"classes": "demo"},
+            "source": {"file": "source/student.safetensors", "net": NET},
+            "baseline": {**shared, "steps": scale.baseline_steps, "learning_rate": 1e-3},
+            "adapt": {**shared, "steps": scale.adapt_steps, "learning_rate": 3e-4, "rounds": 2},
+        }
+    )
+
+
+def render(project: Project, scale: Scale, context: Context) -> Iterator[Event]:
+    """Draws the simulator, the target without labels, and a labelled validation set of the target's domain."""
+    data = project.folder / "data"
+    sets: list[tuple[str, Domain, int, str, bool]] = [
+        ("simulator", "simulator", scale.images, "simulator", True),
+        ("target", "real", scale.images, "real-train", False),
+        ("validation", "real", scale.validation, "real-val", True),
+    ]
+    total = sum(count for _, _, count, _, _ in sets)
+    yield StageStarted(stage=context.stage, total=total, unit="images")
+    meter, done = Meter(context.stage, total), 0
+    for name, domain, count, seed, labelled in sets:
+        drawn = write_domain(data / name, domain, range(count), SEEDS[seed], scale.size, labelled=labelled)
+        for _ in drawn:
+            context.control.check()
+            done += 1
+            yield from meter.tick(done)
+    yield ArtifactWritten(stage=context.stage, kind="images", path=str(data))
+
+
+def train_source(project: Project, scale: Scale, context: Context) -> Iterator[Event]:
+    """Trains the source model on the simulator's labels, from nothing."""
+    # torch is loaded only now.
+    from crots.data.cache import ImageCache
+    from crots.data.layouts import open_dataset
+    from crots.nets.model import create_model
+    from crots.stages.engine import Engine
+    from crots.stages.train import supervise
+    from crots.stages.training import Training
+    from crots.taxonomy import load_class_set
+
+    classes, runtime = load_class_set("demo"), project.config.runtime
+    root = project.folder / "data" / "simulator"
+    dataset = open_dataset(root / "images", labels=root / "labels", classes=classes)
+    cache = ImageCache(project.cache_folder, scale.size, int(runtime.cache_gb * 1e9))
+    model = create_model(NET, classes, scale.size, seed=runtime.seed)
+    run = Training(folder=project.folder / "source", seed=runtime.seed)
+    return supervise(model, dataset, cache, Engine(runtime), scale.source, run, context)
