@@ -25,6 +25,8 @@ from crots.resources import resources
 
 CONFIG_NAME = "crots.toml"
 FORMAT = 1
+# What a stage that was interrupted goes on from.
+CONTINUED_FROM = ("checkpoint.pt", "best.pt", "images.jsonl")
 State = Literal["ready", "waiting", "running", "done", "stale", "interrupted", "failed"]
 
 _HEADER = (
@@ -277,8 +279,10 @@ class Project:
             values |= self._source_inputs()
         if key == "baseline":
             values["student"] = to_mapping(self.config.student) | self._stamps(self.config.student.weights)
-        if key.startswith("adapt-") or key in ("baseline", "mine"):
-            values["corrections"] = self._stamps(self.corrections_path)
+        if key in ("baseline", "mine"):
+            values["corrections"] = self._stamps(self.corrections_path / "label_ids")
+        if key.startswith("adapt-") and self.config.adapt.patches:
+            values["corrections"] = self._stamps(self.corrections_path / "patches.json")
         if key == "evaluate" or (key.startswith("adapt-") and self.config.adapt.select == "oracle"):
             data = to_mapping(self.config.data)
             values["data"] = {name: value for name, value in data.items() if name.startswith("val_")}
@@ -308,13 +312,26 @@ class Project:
         """Returns what `write_record` wrote, None while the stage is not done."""
         return read_json(self.record_path(key))
 
-    def begin(self, key: str) -> bool:
-        """Notes that a stage begins; True when an interrupted run with the same inputs can be continued."""
-        inputs = self.inputs()[key]
+    def resumable(self, key: str) -> bool:
+        """Says whether an interrupted run of a stage had the same inputs and so can be continued."""
+        return self._continues(key, self.inputs()[key])
+
+    def _continues(self, key: str, inputs: Mapping[str, Any]) -> bool:
         started = read_json(self.started_path(key))
-        self.record_path(key).unlink(missing_ok=True)
-        write_json(self.started_path(key), {"inputs": inputs}, durable=True)
         return started is not None and digest(started.get("inputs")) == digest(inputs)
+
+    def begin(self, key: str) -> bool:
+        """Notes that a stage begins; True when an interrupted run with the same inputs is continued."""
+        inputs = self.inputs()[key]
+        continued = self._continues(key, inputs)
+        self.record_path(key).unlink(missing_ok=True)
+        if not continued:
+            # In this order, so that after a kill in between no run goes on from what other inputs gave.
+            self.started_path(key).unlink(missing_ok=True)
+            for name in CONTINUED_FROM:
+                (self.stage_folder(key) / name).unlink(missing_ok=True)
+        write_json(self.started_path(key), {"inputs": inputs}, durable=True)
+        return continued
 
     def finish(self, key: str, seconds: float, miou: float | None) -> None:
         """Notes that a stage is done."""
@@ -349,7 +366,12 @@ class Project:
         reason = _not_done(
             before, self.upstream(key), ("waiting", "ready", "stale", "interrupted", "failed", "running")
         )
-        return status("waiting" if reason else "ready", reason)
+        if reason:
+            return status("waiting", reason)
+        if ending and ending.outcome == "failed":
+            # Its inputs did not fit, so that it never began.
+            return status("failed", ending.message)
+        return status("ready")
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import filelock
 
@@ -47,10 +48,19 @@ def run_project(
             state = next(status.state for status in project.status() if status.key == key)
             if state == "done" and only is None:
                 continue
-            context = Context(key, control, resume=project.begin(key), log=log)
-            yield from run_stage(partial(stage_events, project), context, record=partial(project.finish, key))
-            if project.record(key) is None:
+            context = Context(key, control, resume=project.resumable(key), log=log)
+            body = partial(_begun, project, stage_events)
+            for event in run_stage(body, context, record=partial(project.finish, key)):
+                yield event
+            if not isinstance(event, StageFinished) or event.outcome != "completed":
                 return
+
+
+def _begun(project: Project, stage_events: Callable[[Project, Context], Iterator[Event]], context: Context) -> Any:
+    """Begins a stage only now that its inputs have proved good: until then an earlier result of it stays valid."""
+    events = stage_events(project, context)
+    project.begin(context.stage)
+    return events
 
 
 def planned(project: Project, *, until: str | None, only: str | None) -> tuple[str, ...]:
@@ -82,7 +92,8 @@ def locked(project: Project) -> Iterator[None]:
     lock = filelock.FileLock(project.lock_path)
     try:
         with explained(project.lock_path):
-            lock.acquire(timeout=0)
+            # Asking whether a run goes on takes the lock for a moment: that is waited for.
+            lock.acquire(timeout=0.3)
     except filelock.Timeout:
         raise InputError(f"{project.folder}: another run goes on in this project; wait for it or stop it") from None
     try:
@@ -95,6 +106,9 @@ def tidy(project: Project) -> None:
     """Removes the half-written files that a kill left."""
     for folder in (project.cache_folder, project.folder / "records", *map(project.stage_folder, project.stage_keys())):
         remove_partials(folder)
+    # Of the stream; others may be writing crots.toml, and deeper there may be the user's own images.
+    for path in project.folder.glob(f".*.partial{project.events_path.suffix}"):
+        path.unlink(missing_ok=True)
 
 
 def run_stage(
@@ -119,11 +133,14 @@ def run_stage(
     except Exception as error:  # every failure of a stage becomes its last event
         end = failure(error, context.stage, time.monotonic() - start)
     end = end or StageFinished(stage=context.stage, outcome="completed", seconds=time.monotonic() - start)
-    if context.log:
-        context.log.append(end)
-    if end.outcome == "completed" and record:
-        # After the event: a kill in between leaves a stage to be resumed at its last step, not one that seems undone.
-        record(end.seconds, miou)
+    try:
+        if context.log:
+            context.log.append(end)
+        if end.outcome == "completed" and record:
+            # After the event: a kill in between leaves a stage to be resumed at its last step, not one without a start.
+            record(end.seconds, miou)
+    except CrotsError as error:  # a full disk: what failed first is the better news
+        end = failure(error, context.stage, end.seconds) if end.outcome == "completed" else end
     yield end
 
 
@@ -136,14 +153,18 @@ def failure(error: Exception, stage: str, seconds: float) -> StageFinished:
             stage=stage, outcome="failed", seconds=seconds, exit_code=error.exit_code, message=str(error)
         )
     detail = "".join(traceback.format_exception(error))
-    if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
-        message = (
-            "out of memory; use a smaller batch (--set STAGE.batch=N), split it with accumulate, or a smaller "
-            "data.size, and run again: it goes on from the last checkpoint"
-        )
-    else:
-        message = f"unexpected {type(error).__name__}: {error}"
+    message = f"unexpected {type(error).__name__}: {error}"
+    if _out_of_memory(error):
+        message = "out of memory; use a smaller batch, split it with accumulate, or a smaller data.size, and run again"
     return StageFinished(stage=stage, outcome="failed", seconds=seconds, exit_code=1, message=message, detail=detail)
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Says whether memory ran out; the allocators of CPU, CUDA, ONNX and OpenCV each have their own words."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    words = ("out of memory", "can't allocate memory", "alloc_failed", "failed to allocate", "insufficient memory")
+    return any(part in str(error).lower() for part in words)
 
 
 def discard(project: Project, key: str) -> None:
