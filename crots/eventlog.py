@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 
 import filelock
 
-from crots.errors import InputError
+from crots.errors import InputError, StageError
 from crots.events import Event, Outcome, Progress, StageFinished, StageStarted, from_json, to_json
 from crots.files import atomic_path, explained, make_folder
 
@@ -30,18 +32,40 @@ class EventLog:
         return self.path.stat().st_size if self.path.exists() else 0
 
     def append(self, event: Event) -> None:
-        """Writes one event."""
-        with explained(self.path), self.path.open("a", encoding="utf-8", newline="\n") as file:
-            file.write(to_json(event) + "\n")
+        """Writes one event.
+
+        Raises:
+            StageError: the disk is full or read-only; the stream is then as it was before.
+        """
+        before = self.position
+        try:
+            with explained(self.path), self.path.open("a", encoding="utf-8", newline="\n") as file:
+                file.write(to_json(event) + "\n")
+        except StageError:
+            # What a full disk took of the line would spoil the next one.
+            with contextlib.suppress(OSError):
+                os.truncate(self.path, before)
+            raise
 
     def drop(self, stage: str, *, after: int) -> None:
         """Removes the events of ``stage`` that were written after byte ``after``: a resumed run repeats them."""
         if self.position <= after:
             return
         content = self.path.read_bytes()
-        kept = [line for line in content[after:].splitlines(keepends=True) if _stage_of(line) != stage]
+        kept = [line for line in content[after:].splitlines(keepends=True) if _fields(line).get("stage") != stage]
         with atomic_path(self.path) as partial:
             partial.write_bytes(content[:after] + b"".join(kept))
+
+    def drop_latest(self, stage: str) -> None:
+        """Removes what the latest run of ``stage`` from its beginning wrote, for a run that begins there again."""
+        place, start = 0, None
+        for line in self.path.read_bytes().splitlines(keepends=True) if self.path.exists() else ():
+            event = _fields(line)
+            if event.get("event") == "StageStarted" and event.get("stage") == stage and not event.get("resumed_at"):
+                start = place
+            place += len(line)
+        if start is not None:
+            self.drop(stage, after=start)
 
     def _drop_torn_line(self) -> None:
         """A kill in the middle of a write leaves a line without its end."""
@@ -53,8 +77,13 @@ class EventLog:
                 partial.write_bytes(content[: content.rfind(b"\n") + 1])
 
 
-def _stage_of(line: bytes) -> Any:
-    return json.loads(line).get("stage")
+def _fields(line: bytes) -> dict[str, Any]:
+    """What a line says; nothing where a power cut spoiled it."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def read_events(path: Path) -> Iterator[Event]:

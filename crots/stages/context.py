@@ -84,6 +84,11 @@ class Context:
         if self.log:
             self.log.drop(self.stage, after=position)
 
+    def rewind_run(self) -> None:
+        """Takes back all events of an interrupted run that left nothing to go on from."""
+        if self.log:
+            self.log.drop_latest(self.stage)
+
 
 class Meter:
     """Progress with a rate, at most a few times a second."""
