@@ -24,7 +24,7 @@ from crots.stages.engine import Engine, random_numpy
 from crots.stages.material import Array, Material
 from crots.stages.order import Order
 from crots.stages.patch_set import PatchSet
-from crots.stages.training import Figures, Learner, Training, train
+from crots.stages.training import Figures, Learner, Training, shares, train
 
 
 class AdaptBatch(NamedTuple):
@@ -141,14 +141,14 @@ class AdaptLearner(Learner):
         """Adds the gradient of ``factor`` times the loss, in parts; returns the loss without the factor."""
         parts, ignore = self.options.accumulate, self.classes.ignore
         total = torch.zeros((), device=images.device)
+        counted = shares(labels, parts, ignore, by_image=weights is not None and weights.dim() == 1)
         for index, (part, truth) in enumerate(zip(images.chunk(parts), labels.chunk(parts), strict=True)):
-            share = len(part) / len(images)
             weight = weights if weights is None or weights.dim() == 0 else weights.chunk(parts)[index]
             padded, _ = pad_to_multiple(part, None, self.student.info.multiple, ignore)
             with self.engine.autocast():
                 logits = self.student.logits(padded)
             logits = logits[..., : part.shape[-2], : part.shape[-1]]
-            loss = weighted_cross_entropy(logits, truth, weight, ignore) * share
+            loss = weighted_cross_entropy(logits, truth, weight, ignore) * counted[index]
             self.optimiser.backward(factor * loss)
             total += loss.detach()
         return total

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from crots.data.layouts import Sample
 from crots.errors import InputError
 from crots.events import Evaluated, Event
 from crots.nets.model import Model
@@ -49,7 +50,9 @@ def stage_events(project: Project, context: Context) -> Iterator[Event]:
 def run_pseudo_label(project: Project, bench: Workbench, context: Context) -> Iterator[Event]:
     """Labels the target's images."""
     job = labelling(bench, project.stage_folder("pseudo-label"))
-    return pseudo_label(job, context)
+    # In a project the stages find labels by the images' keys; the published names are for other programs.
+    options = dataclasses.replace(job.options, published_layout=False)
+    return pseudo_label(dataclasses.replace(job, options=options), context)
 
 
 def labelling(bench: Workbench, out: Path) -> Labelling:
@@ -116,10 +119,11 @@ def run_adapt(project: Project, bench: Workbench, context: Context) -> Iterator[
     elif options.patches:
         bench.note("there are no hard patches; this round trains on mixes alone", warning=True)
     bench.check_training(student, options, sizes)
-    run = training(project, bench, options, context, student)
+    data = material(project, bench)
+    run = training(project, bench, options, context, student, data.samples)
     if run.prefer and options.select == "oracle":
         student.card = dataclasses.replace(student.card, oracle=True)
-    return adapt(student, material(project, bench), patches, bench.engine, options, run, context)
+    return adapt(student, data, patches, bench.engine, options, run, context)
 
 
 def open_patches(project: Project, bench: Workbench) -> PatchSet:
@@ -129,13 +133,19 @@ def open_patches(project: Project, bench: Workbench) -> PatchSet:
 
 
 def training(
-    project: Project, bench: Workbench, options: TrainingOptions, context: Context, student: Model
+    project: Project,
+    bench: Workbench,
+    options: TrainingOptions,
+    context: Context,
+    student: Model,
+    samples: Sequence[Sample] | None = None,
 ) -> Training:
-    """How a training stage of a project is watched and what it keeps."""
+    """How a training stage of a project is watched and what it keeps; ``samples`` are its images, None all."""
     select = getattr(options, "select", "last")
     watchers: list[Callable[[int], Sequence[Event]]] = []
     if isinstance(options, AdaptOptions):
-        watchers.append(LabelFreeScores(student, bench.dataset.samples, bench.cache, bench.engine, context.stage))
+        looked_at = bench.dataset.samples if samples is None else samples
+        watchers.append(LabelFreeScores(student, looked_at, bench.cache, bench.engine, context.stage))
     if bench.validation:
         watchers.append(validator(bench, context, student, oracle=select == "oracle"))
     prefer = {"label-free": label_free_score, "oracle": oracle_score}.get(select)
@@ -183,7 +193,8 @@ def run_evaluate(project: Project, bench: Workbench, context: Context) -> Iterat
         # The baseline has no teacher.
         name = STUDENT if key == "baseline" else file
         path = project.stage_folder(key) / name
-        subjects.append(Subject(key, partial(model_predict, bench, path, flip=options.flip)))
+        load = partial(model_predict, bench, path, flip=options.flip)
+        subjects.append(Subject(key, load, oracle=bench.load_student(path).card.oracle))
     job = Evaluation(
         dataset=dataset,
         classes=bench.classes,
@@ -238,7 +249,7 @@ def run_export(project: Project, bench: Workbench, context: Context) -> Iterator
     options = bench.config.export
     file = STUDENT if options.weights == "student" else TEACHER
     model = bench.load_student(project.stage_folder(project.round_keys()[-1]) / file)
-    images = [bench.cache.get(sample.image) for sample in bench.dataset.samples[: options.images]]
+    images = [bench.cache.get(sample.image) for sample in material(project, bench).samples[: options.images]]
     out = project.stage_folder("export")
     targets = {name: out / f"adapted.{SUFFIXES[name]}" for name in options.formats}
     return export_model(Exporting(model, targets, images, bench.engine.device), context)

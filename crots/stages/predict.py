@@ -135,7 +135,7 @@ def predict(job: Predicting, context: Context) -> Iterator[Event]:
     meter = Meter(context.stage, total)
     done = 0
     with contextlib.ExitStack() as stack:
-        film = stack.enter_context(_film(job)) if job.video else None
+        film = stack.enter_context(_film(job)) if job.video and job.options.overlay else None
         for batch in _batched(job.frames, job.batch):
             context.control.check()
             for frame, labels in zip(batch, job.predict([frame.image for frame in batch]), strict=True):

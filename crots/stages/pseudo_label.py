@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 # One line an image: its key, entropy and class statistics. It also tells a resumed run what is done.
 IMAGES = "images.jsonl"
 STATISTICS = "statistics.json"
+SKIPPED = "skipped.json"
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,8 @@ def pseudo_label(job: Labelling, context: Context) -> Iterator[Event]:
     yield from read_all(samples, job.cache, bad, context, total=2 * len(samples))
     if bad:
         yield _report_bad(bad, job, context)
+    else:
+        (job.out / SKIPPED).unlink(missing_ok=True)
     writer = LabelWriter(job)
     samples = [sample for sample in samples if sample.key not in bad]
     done = writer.done() if context.resume else writer.clear()
@@ -123,7 +126,7 @@ def _report_bad(bad: dict[str, str], job: Labelling, context: Context) -> Note:
         raise InputError(f"{first}{more}; mend or remove them, or leave them out with --skip-bad")
     if len(bad) == len(job.dataset.samples):
         raise InputError(f"none of the {len(bad)} images can be read; the first: {first}")
-    write_json(job.out / "skipped.json", bad)
+    write_json(job.out / SKIPPED, bad)
     return Note(stage=context.stage, level="warning", text=f"{len(bad)} unreadable images are left out; {first}")
 
 

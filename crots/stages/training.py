@@ -119,6 +119,24 @@ class Learner(ABC):
             self.teacher.model.net.load_state_dict(state["teacher"])
 
 
+def shares(labels: Tensor, parts: int, ignore: int, *, by_image: bool = False) -> Tensor:
+    """Returns what the mean loss of each part counts for, so that their sum is the mean loss of the whole batch.
+
+    Args:
+        labels: (N, H, W).
+        parts: of equal size, into which the batch is split.
+        ignore: label of pixels that no mean counts.
+        by_image: the loss is a mean over images, not over pixels.
+
+    Returns:
+        (parts,) float32.
+    """
+    if by_image:
+        return torch.full((parts,), 1.0 / parts, device=labels.device)
+    counts = torch.stack([(part != ignore).sum() for part in labels.chunk(parts)])
+    return counts / counts.sum().clamp(min=1)
+
+
 @dataclass(frozen=True)
 class Training:
     """One run of a training stage.
@@ -263,6 +281,7 @@ class _Trainer:
         """Goes back to the last checkpoint, where there is one; returns its step."""
         path = self.run.folder / CHECKPOINT
         if not path.exists():
+            self.context.rewind_run()
             return self.clear()
         state = torch.load(path, map_location=self.learner.engine.device, weights_only=True)
         self.learner.load_state_dict(state)

@@ -101,13 +101,13 @@ class Workbench:
 
     @cached_property
     def validation(self) -> Dataset | None:
-        """Labelled images for scoring, None where none are named."""
+        """Labelled images for scoring, None where none are named or those named have no labels."""
         data = self.config.data
         if data.val_images is None and data.val_labels is None:
             return None
         if data.val_images is None:
             raise InputError("validation labels are named without their images", field="data.val_images")
-        return open_dataset(
+        dataset = open_dataset(
             self.path(data.val_images),
             layout=data.val_layout,
             split="val",
@@ -115,6 +115,7 @@ class Workbench:
             encoding=data.val_encoding,
             classes=self.classes,
         )
+        return dataset if dataset.labelled else None
 
     @cached_property
     def size(self) -> Size:
@@ -237,6 +238,8 @@ class Workbench:
                 "that it divides the batch",
                 field="accumulate",
             )
+        # Only patches are padded.
+        model.check_size(self.size.width, self.size.height)
         for size in sizes:
             multiple = model.info.multiple
             padded = Size(*(-(-side // multiple) * multiple for side in size))
