@@ -19,7 +19,7 @@ from crots.cli.follow import follow
 from crots.config import Profile, Size, to_mapping
 from crots.errors import InputError
 from crots.events import Event, StageFinished
-from crots.files import remove_partials, write_json
+from crots.files import explained, remove_partials, write_json
 from crots.project import Project, ProjectConfig, build_config, read_json
 from crots.runner import run_stage
 from crots.stages.context import Context, Control
@@ -201,7 +201,8 @@ def claim(
     out = out or args.out
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file, expected a folder to write to; choose another --out")
-    old: dict[str, Any] = read_json(out / RECORD) or {}
+    with explained(out):
+        old: dict[str, Any] = read_json(out / RECORD) or {}
     there = [name for name in results if _has_files(out / name)]
     if there and old.get("command") != command:
         raise InputError(

@@ -198,7 +198,10 @@ class RichScreen:
 
 def opening(event: StageStarted) -> str:
     """Says what a stage is about to do."""
-    text = f"{event.total} {event.unit} on {event.device}"
+    if event.unit == "files":
+        text = "1 file" if event.total == 1 else f"{event.total} files"
+    else:
+        text = f"{event.total} {event.unit} on {event.device}"
     return text + (f", going on from {event.resumed_at}" if event.resumed_at else "")
 
 

@@ -41,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return complain("stopped", 130)
     except BrokenPipeError:
         # Whoever read our output has gone; the interpreter must not try to flush into it when it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:  # a fault of ours
         return complain(own_fault(error, debug="--debug" in words), 1)

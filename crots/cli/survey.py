@@ -111,8 +111,9 @@ class _Surveyor:
             raise InputError("both --source and --predictions are given, expected one of them; leave the other out")
         if source.file:
             self._exists(source.file, "the source model")
-            self.found.facts["source"] = {"file": str(source.file), "net": source.net}
-            self.found.lines.append(f"source: {source.file} ({source.net})")
+            net = "" if source.file.suffix.lower() in _CLOSED else source.net
+            self.found.facts["source"] = {"file": str(source.file), "net": net}
+            self.found.lines.append(f"source: {source.file}" + (f" ({net})" if net else ""))
         elif source.predictions:
             self._predictions(class_map, target, validation)
         else:

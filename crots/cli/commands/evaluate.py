@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     if code == 0 and args.json:
         from crots.taxonomy import load_class_set
 
-        text = json.dumps(report(scores[-1], load_class_set(config.task.classes)), indent=1, ensure_ascii=False) + "\n"
+        text = json.dumps(report(scores[-1], load_class_set(config.task.classes)), ensure_ascii=False) + "\n"
         if args.json == "-":
             print(text, end="", flush=True)
         else:

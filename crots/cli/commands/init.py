@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     """Checks everything that can be checked without torch, then makes the project."""
     if (args.project / CONFIG_NAME).exists():
         raise InputError(f"{args.project} already holds a project; choose another folder, or delete it first")
-    config = settled(configuration(args), args.project)
+    config = settled(configuration(args))
     from crots.cli.survey import survey
 
     found = survey(config, Path.cwd())
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     for line in found.lines:
         print(f"  {line}")
     for line in found.warnings:
-        print(f"  warning: {line}", file=sys.stdout)
+        print(f"  warning: {line}")
     print(f"next: crots run {args.project}")
     return 0
 
@@ -89,7 +89,7 @@ def configuration(args: argparse.Namespace) -> ProjectConfig:
     return override(config, settings(args.set))
 
 
-def settled(config: ProjectConfig, folder: Path) -> ProjectConfig:
+def settled(config: ProjectConfig) -> ProjectConfig:
     """Makes every path of the configuration absolute, as seen from the current folder."""
     return _with_paths(config, lambda path: path.expanduser().absolute())
 
@@ -99,7 +99,7 @@ def relative(config: ProjectConfig, folder: Path) -> ProjectConfig:
     return _with_paths(config, lambda path: path.relative_to(folder) if path.is_relative_to(folder) else path)
 
 
-def _with_paths(config: ProjectConfig, change: Any) -> ProjectConfig:
+def _with_paths(config: ProjectConfig, change: Callable[[Path], Path]) -> ProjectConfig:
     changes: dict[str, Any] = {}
     for section, names in _PATHS.items():
         for name in names:

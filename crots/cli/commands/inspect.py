@@ -12,6 +12,7 @@ from crots.cli.command import Command, Parser
 from crots.cli.flags import add_debug, add_json, add_options
 from crots.config import Profile
 from crots.errors import InputError
+from crots.project import CONFIG_NAME
 
 MODEL_SUFFIXES = (".pth", ".pt", ".pt2", ".ckpt", ".bin", ".pkl", ".safetensors", ".onnx")
 
@@ -34,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     """Looks, tells, and returns 1 where there are problems."""
     if not args.path.exists():
         raise InputError(f"{args.path}: no such file or folder; expected images, predictions or a model file")
-    found = _inspect_model(args) if _is_model(args.path) else _inspect_files(args)
+    found = _look(args)
     if args.json:
         print(json.dumps(found, ensure_ascii=False))
     else:
@@ -43,12 +44,26 @@ def run(args: argparse.Namespace) -> int:
             print(f"  {line}")
         for line in found["problems"]:
             print(f"  problem: {line}")
-        print(f"  {len(found['problems']) or 'no'} problems")
+        count = len(found["problems"])
+        print(f"  {count or 'no'} problem{'' if count == 1 else 's'}")
     return 1 if found["problems"] else 0
 
 
-def _is_model(path: Path) -> bool:
-    return path.is_file() and path.suffix.lower() in MODEL_SUFFIXES
+def _look(args: argparse.Namespace) -> dict[str, Any]:
+    if (args.path / CONFIG_NAME).is_file():
+        return _inspect_project(args.path)
+    if args.path.is_file() and args.path.suffix.lower() in MODEL_SUFFIXES:
+        return _inspect_model(args)
+    return _inspect_files(args)
+
+
+def _inspect_project(path: Path) -> dict[str, Any]:
+    from crots.project import Project
+
+    stages = Project.open(path).status()
+    lines = [f"{status.key}: {status.state}" + (f" ({status.reason})" if status.reason else "") for status in stages]
+    problems = [f"{status.key} failed: {status.reason}" for status in stages if status.state == "failed"]
+    return {"path": str(path), "kind": "project", "summary": lines, "counts": {}, "problems": problems}
 
 
 def _inspect_files(args: argparse.Namespace) -> dict[str, Any]:

@@ -41,13 +41,19 @@ def run(args: argparse.Namespace) -> int:
     project = prepared(args)
     planned(project, until=args.until, only=args.only)
 
+    shown = 0
+
     def events(control: Control) -> Generator[Event, None, None]:
-        yield from run_project(project, control=control, until=args.until, only=args.only)
+        nonlocal shown
+        for event in run_project(project, control=control, until=args.until, only=args.only):
+            shown += 1
+            yield event
 
     code = follow(events, args, command="run")
     if code == 0 and not args.json and not args.quiet:
         stream = sys.stderr if args.events == "-" else sys.stdout
-        print(f"done; crots status {args.project} shows the stages", file=stream)
+        what = "done" if shown else "nothing to do, all of it is done"
+        print(f"{what}; crots status {args.project} shows the stages", file=stream)
     return code
 
 

@@ -1,0 +1,312 @@
+"""Every stage alone, on real files, with a real if small network."""
+
+import json
+import os
+import pickle
+import shutil
+
+import pytest
+import torch
+from PIL import Image
+
+from crots.errors import Stopped
+from crots.images import read_labels
+from crots.stages.context import Control
+
+NET = "deeplabv2_resnet18"
+SHORT = ("--steps", "2", "--batch", "2", "--device", "cpu", "--threads", "1")
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory):
+    """A trained source: its checkpoint, and its plain weights under AdaptSegNet's keys."""
+    return tmp_path_factory.mktemp("shelf")
+
+
+@pytest.fixture
+def source(crots, city, shelf):
+    """Plain weights of a model of the city's classes; trained once."""
+    path = shelf / "source.pth"
+    if not path.exists():
+        words = ["--images", city / "images" / "train", "--labels", city / "labels" / "train", "--size", "64x64"]
+        ran = crots("train", *words, "--net", NET, "--weights", "random", "--classes", "camvid", *SHORT,
+                    "--out", shelf / "source")  # fmt: skip
+        assert ran.code == 0, ran.err
+        assert crots("extract", shelf / "source" / "checkpoint.pt", "--out", path).code == 0
+    return path
+
+
+@pytest.fixture
+def labelled(crots, city, source, tmp_path):
+    out = tmp_path / "labelled"
+    ran = crots(*label_words(city, source), "--out", out)
+    assert ran.code == 0, ran.err
+    return out
+
+
+def label_words(city, source):
+    return [
+        "pseudo-label", "--images", city / "images" / "train", "--source", source, "--net", NET, "--classes", "camvid",
+        "--device", "cpu", "--threads", "1",
+    ]  # fmt: skip
+
+
+def baseline_words(city, labelled, source):
+    return [
+        "baseline", "--images", city / "images" / "train", "--pseudo-labels", labelled / "label_ids", "--net", NET,
+        "--weights", source, "--classes", "camvid", *SHORT,
+    ]  # fmt: skip
+
+
+def adapt_words(city, student, *more):
+    return [
+        "adapt", "--images", city / "images" / "train", "--student", student, "--classes", "camvid", *SHORT, *more,
+    ]  # fmt: skip
+
+
+def tensors(path):
+    state = torch.load(path, weights_only=True)
+    return state.get("student", state)
+
+
+def equal(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+@pytest.mark.slow
+def test_files_in_files_out(crots, city, labelled, source, tmp_path):
+    assert sorted(path.name for path in (labelled / "label_ids").iterdir()) == [f"im{k}.png" for k in range(4)]
+    easy = (labelled / "easy.txt").read_text().split()
+    hard = (labelled / "hard.txt").read_text().split()
+    assert len(easy) == len(hard) == 4
+    assert easy[0].endswith(".png")
+    assert float(easy[1]) <= float(hard[1])
+
+    mined = ["mine", "--images", city / "images" / "train", "--pseudo-labels", labelled, "--classes", "camvid"]
+    assert crots(*mined, "--rare", "0,1,3", "--min-confidence", "0", "--out", tmp_path / "patches").code == 0
+
+    ran = crots(*baseline_words(city, labelled, source), "--out", tmp_path / "base")
+    assert ran.code == 0, ran.err
+    student = tmp_path / "base" / "student.safetensors"
+
+    ran = crots(*adapt_words(city, student, "--patches", tmp_path / "patches", "--rounds", "2"), "--out",
+                tmp_path / "adapted", "--json")  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert [row["stage"] for row in json.loads(ran.out)["stages"]] == ["adapt-1", "adapt-2"]
+    adapted = tmp_path / "adapted" / "adapt-2"
+
+    scoring = [
+        "--images",
+        city / "images" / "val",
+        "--labels",
+        city / "labels" / "val",
+        "--classes",
+        "camvid",
+        "--json",
+    ]
+    scores = json.loads(crots("evaluate", "--checkpoint", adapted / "student.safetensors", *scoring).out)
+    assert scores["images"] == 2
+    assert 0 <= scores["miou"] <= 1
+    again = json.loads(crots("evaluate", "--checkpoint", adapted / "checkpoint.pt", *scoring).out)
+    assert again == scores
+    teacher = crots("evaluate", "--checkpoint", adapted / "checkpoint.pt", "--weights", "teacher", *scoring)
+    assert json.loads(teacher.out)["images"] == 2
+
+    torchscript = tmp_path / "adapted.pt"
+    exported = ["export", adapted / "student.safetensors", "--format", "torchscript", "--out", torchscript]
+    ran = crots(*exported, "--images", city / "images" / "train")
+    assert ran.code == 0, ran.err
+    assert "largest difference" in ran.out
+
+    predicting = ["predict", "--images", city / "images" / "val", "--device", "cpu"]
+    assert crots(*predicting, "--checkpoint", torchscript, "--out", tmp_path / "a", "--trust").code == 0
+    assert crots(*predicting, "--checkpoint", adapted / "student.safetensors", "--out", tmp_path / "b").code == 0
+    for folder in ("label_ids", "label_color", "overlay"):
+        assert sorted(path.name for path in (tmp_path / "a" / folder).iterdir()) == ["im0.png", "im1.png"]
+    both = [read_labels(tmp_path / side / "label_ids" / "im0.png") for side in ("a", "b")]
+    assert (both[0] == both[1]).mean() > 0.99
+    refused = crots(*predicting, "--checkpoint", torchscript, "--out", tmp_path / "c")
+    assert refused.code == 2
+    assert "--trust" in refused.err
+
+
+@pytest.mark.slow
+def test_stopped_and_resumed_ends_as_if_never_stopped(crots, city, source, tmp_path, monkeypatch):
+    words = adapt_words(city, source, "--net", NET, "--size", "64x64")
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    assert crots(*words, "--out", whole).code == 0
+
+    steps = []
+
+    def stop_before_the_second(self):
+        steps.append(1)
+        if len(steps) == 2:
+            raise Stopped("stopped by the user; run again to go on")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Control, "check", stop_before_the_second)
+        stopped = crots(*words, "--out", halves)
+    assert stopped.code == 130
+    assert not (halves / "student.safetensors").exists()
+
+    again = crots(*words, "--out", halves)
+    assert again.code == 2
+    assert "--resume" in again.err
+    other = crots(*words, "--out", halves, "--resume", "--confidence", "0.5")
+    assert other.code == 2
+    assert "adapt.confidence" in other.err
+
+    ran = crots(*words, "--out", halves, "--resume")
+    assert ran.code == 0, ran.err
+    assert "going on from 1" in ran.out
+    assert equal(tensors(halves / "checkpoint.pt"), tensors(whole / "checkpoint.pt"))
+    assert crots(*words, "--out", halves, "--overwrite").code == 0
+
+
+@pytest.mark.slow
+def test_published_layout(crots, city, source, tmp_path):
+    folder = tmp_path / "leftImg8bit" / "train" / "aachen"
+    folder.mkdir(parents=True)
+    for image in (city / "images" / "train").iterdir():
+        shutil.copy(image, folder / f"{image.stem}_leftImg8bit.png")
+    words = label_words(city, source)
+    words[words.index("--images") + 1] = tmp_path / "leftImg8bit" / "train"
+    ran = crots(*words, "--published-layout", "--profile", "published", "--out", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    assert (tmp_path / "out" / "label_ids" / "train" / "aachen" / "im0_gtFine_labelIds.png").is_file()
+    # The next stage finds these names by itself.
+    mined = ["mine", "--images", tmp_path / "leftImg8bit" / "train", "--pseudo-labels", tmp_path / "out" / "label_ids"]
+    ran = crots(*mined, "--classes", "camvid", "--rare", "0,1,3", "--out", tmp_path / "patches")
+    assert ran.code == 0, ran.err
+
+
+def test_no_cuda(refused, city, source, tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    words = label_words(city, source)
+    words[words.index("cpu")] = "cuda"
+    line = refused(*words, "--out", tmp_path / "out")
+    assert "no CUDA device" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_checkpoint_for_other_classes(refused, city, source, tmp_path):
+    words = label_words(city, source)
+    words[words.index("camvid")] = "cityscapes"
+    line = refused(*words, "--out", tmp_path / "out")
+    assert "11" in line
+    assert "19" in line
+
+
+def test_checkpoint_for_another_net(refused, city, source, tmp_path):
+    words = label_words(city, source)
+    words[words.index(NET)] = "deeplabv2_resnet50"
+    assert "another network" in refused(*words, "--out", tmp_path / "out")
+
+
+def test_unknown_net(refused, city, source, tmp_path):
+    words = label_words(city, source)
+    words[words.index(NET)] = "deeplabv2_resnet81"
+    assert NET in refused(*words, "--out", tmp_path / "out")
+
+
+def test_nan_weights(refused, city, source, tmp_path):
+    state = torch.load(source, weights_only=True)
+    state["conv1.weight"][0] = float("nan")
+    torch.save(state, tmp_path / "nan.pth")
+    line = refused(*label_words(city, tmp_path / "nan.pth"), "--out", tmp_path / "out")
+    assert "NaN" in line
+    assert "conv1.weight" in line
+
+
+class Code:
+    """Pickles as a call of a function."""
+
+    def __reduce__(self):
+        return os.getcwd, ()
+
+
+def test_pickle_with_code(refused, city, tmp_path):
+    (tmp_path / "code.pth").write_bytes(pickle.dumps({"state_dict": Code()}, protocol=2))
+    line = refused(*label_words(city, tmp_path / "code.pth"), "--out", tmp_path / "out")
+    assert "pickle with code" in line
+
+
+def test_missing_source(refused, city, tmp_path):
+    assert "no such file" in refused(*label_words(city, tmp_path / "nothing.pth"), "--out", tmp_path / "out")
+
+
+def test_truncated_image_stops_before_the_start(refused, crots, city, source, tmp_path):
+    broken = city / "images" / "train" / "im2.png"
+    broken.write_bytes(broken.read_bytes()[:200])
+    line = refused(*label_words(city, source), "--size", "64x64", "--out", tmp_path / "out")
+    assert "im2.png" in line
+    assert "--skip-bad" in line
+    ran = crots(*label_words(city, source), "--size", "64x64", "--skip-bad", "--out", tmp_path / "out")
+    assert ran.code == 0, ran.err
+    assert not (tmp_path / "out" / "label_ids" / "im2.png").exists()
+
+
+def test_pseudo_labels_of_somebody_else_are_kept(refused, city, source, tmp_path):
+    (tmp_path / "out" / "label_ids").mkdir(parents=True)
+    (tmp_path / "out" / "label_ids" / "mine.png").write_bytes(b"precious")
+    assert "did not write" in refused(*label_words(city, source), "--out", tmp_path / "out")
+    assert (tmp_path / "out" / "label_ids" / "mine.png").exists()
+
+
+def test_batch_that_cannot_be_split(refused, city, source, tmp_path):
+    words = adapt_words(city, source, "--net", NET, "--size", "64x64", "--accumulate", "3")
+    assert "accumulate" in refused(*words, "--out", tmp_path / "out")
+
+
+def test_plain_weights_without_net(refused, city, source, tmp_path):
+    assert "--net" in refused(*adapt_words(city, source), "--out", tmp_path / "out")
+
+
+def test_folder_without_patches(refused, city, source, tmp_path):
+    words = adapt_words(city, source, "--net", NET, "--size", "64x64", "--patches", city)
+    assert "crots mine" in refused(*words, "--out", tmp_path / "out")
+
+
+def test_random_weights_must_be_asked_for(refused, city, tmp_path):
+    words = baseline_words(city, tmp_path, "random")
+    position = words.index("--weights")
+    assert "--weights" in refused(*words[:position], *words[position + 2 :], "--out", tmp_path / "out")
+
+
+def test_train_without_labels(refused, city, tmp_path):
+    line = refused("train", "--images", city / "images" / "train", "--net", NET, "--weights", "random", "--classes",
+                   "camvid", *SHORT, "--out", tmp_path / "out")  # fmt: skip
+    assert "--labels" in line
+
+
+def test_labels_of_another_size(crots, city, tmp_path):
+    labels = city / "labels" / "train"
+    for path in labels.iterdir():
+        Image.fromarray(read_labels(path)[::2]).save(path)
+    ran = crots("train", "--images", city / "images" / "train", "--labels", labels, "--net", NET, "--weights", "random",
+                "--classes", "camvid", *SHORT, "--out", tmp_path / "out")  # fmt: skip
+    assert ran.code != 0
+    assert "image's size" in ran.err
+
+
+def test_extract_refuses_other_suffixes(refused, shelf, source, tmp_path):
+    assert ".pth or .safetensors" in refused("extract", shelf / "source" / "checkpoint.pt", "--out", tmp_path / "x.bin")
+
+
+def test_extract_of_plain_weights(refused, source, tmp_path):
+    assert "student" in refused("extract", source, "--out", tmp_path / "x.pth")
+
+
+def test_export_on_noise_says_so(crots, source, tmp_path):
+    ran = crots("export", source, "--net", NET, "--classes", "camvid", "--size", "64x64", "--format", "safetensors",
+                "--out", tmp_path / "x.safetensors")  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert "noise" in ran.out
+
+
+def test_unwritable_out(crots, city, source, tmp_path):
+    (tmp_path / "file").write_text("")
+    ran = crots(*label_words(city, source), "--out", tmp_path / "file" / "out")
+    assert ran.code == 1
+    assert "cannot write" in ran.err

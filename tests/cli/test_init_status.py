@@ -1,0 +1,232 @@
+import json
+import subprocess
+import sys
+import time
+import tomllib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from crots.files import write_json
+from crots.project import Project
+
+
+@pytest.fixture
+def words(city, weights):
+    """A white-box project of the city."""
+    return [
+        "--target", city / "images" / "train", "--classes", "camvid", "--source", weights,
+        "--net", "deeplabv2_resnet18",
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def predictions(city, tmp_path):
+    """What a Cityscapes model says of the training images: road and sky."""
+    folder = tmp_path / "said" / "label_ids"
+    for image in sorted((city / "images" / "train").iterdir()):
+        labels = np.full((64, 64), 10, np.uint8)
+        labels[32:] = 0
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(labels).save(folder / image.name)
+    return folder
+
+
+def black_box(city, predictions):
+    return [
+        "--target", city / "images" / "train", "--classes", "camvid", "--predictions", predictions,
+        "--source-classes", "cityscapes", "--class-map", "cityscapes-to-camvid",
+        "--student", "deeplabv2_resnet18", "--student-weights", "random",
+    ]  # fmt: skip
+
+
+def test_round_trip(crots, city, words, tmp_path):
+    val = ["--val-images", city / "images" / "val", "--val-labels", city / "labels" / "val"]
+    ran = crots("init", tmp_path / "p", *words, *val, "--set", "adapt.steps=7", "--set", "mine.rare=3,car")
+    assert ran.code == 0, ran.err
+    assert "4 images" in ran.out
+    assert "working size 64x64" in ran.out
+    assert "2 labelled images" in ran.out
+    config = Project.open(tmp_path / "p").config
+    assert (config.adapt.steps, config.mine.rare, config.source.net) == (7, "3,car", "deeplabv2_resnet18")
+    shown = crots("status", tmp_path / "p")
+    assert shown.code == 0
+    assert "evaluate" in shown.out
+    stages = json.loads(crots("status", tmp_path / "p", "--json").out)["stages"]
+    assert [row["state"] for row in stages] == ["ready"] + ["waiting"] * 6
+    assert stages[0] | {"stage": "", "state": ""} == {
+        "stage": "", "state": "", "reason": "", "seconds": None, "miou": None, "oracle": False, "done": 0, "total": 0,
+    }  # fmt: skip
+
+
+def test_paths_become_absolute_and_inside_the_project_relative(crots, city, weights, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "p" / "photos").mkdir(parents=True)
+    for image in (city / "images" / "train").iterdir():
+        image.rename(tmp_path / "p" / "photos" / image.name)
+    ran = crots(
+        "init", "p", "--target", "p/photos", "--classes", "camvid", "--source", "source.pth",
+        "--net", "deeplabv2_resnet18",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    values = tomllib.loads((tmp_path / "p" / "crots.toml").read_text())
+    assert values["data"]["target"] == "photos"
+    assert values["source"]["file"] == (tmp_path / "source.pth").as_posix()
+
+
+def test_shipped_names_stay_names(crots, city, predictions, tmp_path):
+    ran = crots("init", tmp_path / "p", *black_box(city, predictions))
+    assert ran.code == 0, ran.err
+    task = Project.open(tmp_path / "p").config.task
+    assert (task.classes, str(task.class_map)) == ("camvid", "cityscapes-to-camvid")
+    assert "every pixel counts as certain" in ran.out
+
+
+def test_preset_then_flags_then_set(crots, words, tmp_path):
+    ran = crots("init", tmp_path / "p", *words, "--preset", "gta5-to-cityscapes", "--set", "adapt.batch=2")
+    assert ran.code == 0, ran.err
+    config = Project.open(tmp_path / "p").config
+    assert (config.profile, config.preset) == ("published", "gta5-to-cityscapes")
+    assert (config.task.classes, config.adapt.batch, config.adapt.rounds) == ("camvid", 2, 3)
+    assert config.adapt.confidence_from == "logit"
+
+
+def test_profile_wins_over_the_presets(crots, words, tmp_path):
+    crots("init", tmp_path / "p", *words, "--preset", "gta5-to-cityscapes", "--profile", "corrected")
+    assert Project.open(tmp_path / "p").config.adapt.confidence_from == "softmax"
+
+
+def test_json(crots, words, tmp_path):
+    found = json.loads(crots("init", tmp_path / "p", *words, "--json").out)
+    assert found["target"] == {"layout": "folder", "split": "", "images": 4}
+    assert found["size"] == "64x64"
+
+
+def test_labels_are_not_opened(crots, city, words, tmp_path):
+    for label in (city / "labels" / "val").iterdir():
+        label.write_bytes(b"not a picture")
+    val = ["--val-images", city / "images" / "val", "--val-labels", city / "labels" / "val"]
+    assert crots("init", tmp_path / "p", *words, *val).code == 0
+
+
+def replaced(words, flag, value):
+    position = words.index(flag)
+    return [*words[: position + 1], value, *words[position + 2 :]]
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "parts"),
+    [
+        ("--target", "nowhere", ("nowhere", "no such file or folder")),
+        ("--classes", "camvit", ("camvit", "camvid")),
+        ("--source", "nowhere.pth", ("nowhere.pth", "no such file")),
+    ],
+)
+def test_what_is_missing_is_named_and_nothing_is_made(refused, words, tmp_path, flag, value, parts):
+    line = refused("init", tmp_path / "p", *replaced(words, flag, value))
+    assert all(part in line for part in parts), line
+    assert not (tmp_path / "p").exists()
+
+
+def test_all_faults_at_once(refused, words, tmp_path):
+    line = refused("init", tmp_path / "p", *replaced(replaced(words, "--target", "a"), "--source", "b.pth"))
+    assert "2 things to mend" in line
+    assert "b.pth" in line
+
+
+def test_empty_target(refused, words, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert "found no images" in refused("init", tmp_path / "p", *replaced(words, "--target", tmp_path / "empty"))
+
+
+def test_no_source(refused, words, tmp_path):
+    assert "--source FILE or --predictions DIR" in refused("init", tmp_path / "p", *words[:4])
+
+
+def test_two_sources(refused, words, predictions, tmp_path):
+    assert "leave the other out" in refused("init", tmp_path / "p", *words, "--predictions", predictions)
+
+
+def test_unmatched_predictions(refused, city, predictions, tmp_path):
+    (predictions / "im3.png").unlink()
+    line = refused("init", tmp_path / "p", *black_box(city, predictions))
+    assert "1 of 4 images (im3)" in line
+
+
+def test_unequal_validation_counts(refused, city, words, tmp_path):
+    (city / "labels" / "val" / "im1.png").unlink()
+    val = ["--val-images", city / "images" / "val", "--val-labels", city / "labels" / "val"]
+    assert "1 of 2 images" in refused("init", tmp_path / "p", *words, *val)
+
+
+def test_other_classes_without_a_map(refused, words, tmp_path):
+    assert "--class-map" in refused("init", tmp_path / "p", *words, "--source-classes", "cityscapes")
+
+
+def test_black_box_needs_a_start(refused, city, predictions, tmp_path):
+    line = refused("init", tmp_path / "p", *black_box(city, predictions)[:-4])
+    assert "--student-weights" in line
+
+
+def test_unknown_options(refused, words, tmp_path):
+    assert "steps" in refused("init", tmp_path / "p", *words, "--set", "adapt.stepz=4")
+    assert "adapt" in refused("init", tmp_path / "p", *words, "--set", "adpat.steps=4")
+    assert "adapt.steps" in refused("init", tmp_path / "p", *words, "--set", "adapt.steps=-4")
+    assert "quick" in refused("init", tmp_path / "p", *words, "--preset", "quik")
+
+
+def test_second_project_in_one_folder(refused, crots, words, tmp_path):
+    assert crots("init", tmp_path / "p", *words).code == 0
+    assert "already holds a project" in refused("init", tmp_path / "p", *words)
+
+
+def test_status_needs_a_project(refused, tmp_path):
+    assert "crots init" in refused("status", tmp_path)
+
+
+def test_broken_project_file(refused, tmp_path):
+    (tmp_path / "crots.toml").write_text("format = 1\n[adapt\n")
+    assert "TOML" in refused("status", tmp_path)
+    (tmp_path / "crots.toml").write_text("format = 1\n[adapt]\nstepz = 3\n")
+    assert "adapt.stepz" in refused("status", tmp_path)
+
+
+def test_status_of_stages(crots, city, words, tmp_path):
+    val = ["--val-images", city / "images" / "val", "--val-labels", city / "labels" / "val"]
+    crots("init", tmp_path / "p", *words, *val, "--set", "adapt.select=oracle")
+    project = Project.open(tmp_path / "p")
+    for key in ("pseudo-label", "baseline", "mine", "adapt-1"):
+        project.begin(key)
+        project.finish(key, 75.0, None)
+    project.begin("evaluate")
+    write_json(project.stage_folder("evaluate") / "baseline.json", {"miou": 0.25})
+    write_json(project.stage_folder("evaluate") / "source.json", {"miou": 0.5})
+    project.finish("evaluate", 3.0, 0.25)
+    (tmp_path / "source.pth").write_bytes(b"another one")
+    rows = {row["stage"]: row for row in json.loads(crots("status", tmp_path / "p", "--json").out)["stages"]}
+    assert rows["pseudo-label"]["state"] == "stale"
+    assert "source" in rows["pseudo-label"]["reason"]
+    assert rows["pseudo-label"]["miou"] == 0.5
+    assert rows["baseline"]["miou"] == 0.25
+    assert not rows["baseline"]["oracle"]
+    assert rows["adapt-1"]["oracle"]
+    text = crots("status", tmp_path / "p").out
+    assert "1:15" in text
+    assert "oracle" in text
+
+
+def test_status_and_init_need_no_torch(crots, words, tmp_path):
+    code = (
+        "import sys; from crots.cli.main import main; code = main(sys.argv[2:]); "
+        "assert not set(sys.argv[1].split(',')) & set(sys.modules); sys.exit(code)"
+    )
+    init = [sys.executable, "-c", code, "torch", "init", tmp_path / "p", *words]
+    ran = subprocess.run(list(map(str, init)), capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    start = time.monotonic()
+    status = [sys.executable, "-c", code, "torch,numpy,rich", "status", str(tmp_path / "p")]
+    ran = subprocess.run(status, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    # Half a second on an idle computer; test machines are not.
+    assert time.monotonic() - start < 3

@@ -1,0 +1,124 @@
+import subprocess
+import sys
+
+import pytest
+
+from crots.cli import main as main_module
+from crots.cli.commands import SUMMARIES, load_command
+
+
+def python(code, *args, **kwargs):
+    return subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, timeout=60, **kwargs)
+
+
+def test_overview_names_every_command(crots):
+    ran = crots("--help")
+    assert ran.code == 0
+    assert all(f"  {name} " in ran.out for name in SUMMARIES)
+
+
+def test_no_command_is_wrong_use_with_help(crots):
+    ran = crots()
+    assert ran.code == 2
+    assert "crots COMMAND" in ran.err
+
+
+@pytest.mark.parametrize("name", list(SUMMARIES))
+def test_every_command_explains_itself(crots, name):
+    command = load_command(name)
+    assert command.name == name
+    ran = crots(name, "--help")
+    assert ran.code == 0
+    assert ran.out.startswith(f"usage: crots {name}")
+    assert f"crots {name}" in ran.out.split("example:")[1]
+
+
+def test_help_word_is_the_same(crots):
+    assert crots("help", "status").out == crots("status", "--help").out
+
+
+def test_version(crots):
+    assert crots("--version").out.startswith("crots 0.")
+
+
+def test_unknown_command_names_the_nearest(refused):
+    assert "status" in refused("statsu", "x")
+
+
+def test_unknown_flag_names_the_nearest(refused):
+    assert "--steps" in refused("adapt", "--stpes", "4")
+
+
+def test_unexpected_word(refused):
+    assert "unexpected argument 'b'" in refused("status", "a", "b")
+
+
+def test_missing_arguments_are_named(refused):
+    assert "--pseudo-labels" in refused("mine", "--images", "x")
+
+
+def test_flags_are_not_abbreviated(refused):
+    assert "--learning-rate" in refused("adapt", "--learning", "1")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["status", "--help"], ["run", "--help"], ["adapt", "--help"]])
+def test_help_imports_neither_torch_nor_numpy_nor_rich(words):
+    code = (
+        "import sys; from crots.cli.main import main; code = main(sys.argv[1:]); "
+        "assert not {'torch', 'numpy', 'rich'} & set(sys.modules), 'heavy'; sys.exit(code)"
+    )
+    ran = python(code, *words)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_module_can_be_run():
+    ran = subprocess.run([sys.executable, "-m", "crots", "--version"], capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0
+    assert ran.stdout.startswith("crots ")
+
+
+def test_own_fault_is_one_line_and_a_file(capsys, monkeypatch, tmp_path):
+    def broken(words):
+        raise KeyError("ours")
+
+    monkeypatch.setattr(main_module, "dispatch", broken)
+    monkeypatch.setattr(main_module.tempfile, "tempdir", str(tmp_path))
+    assert main_module.main(["status"]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    (kept,) = tmp_path.iterdir()
+    assert str(kept) in error
+    assert "Traceback" in kept.read_text()
+
+
+def test_own_fault_with_debug_shows_the_traceback(capsys, monkeypatch):
+    def broken(words):
+        raise KeyError("ours")
+
+    monkeypatch.setattr(main_module, "dispatch", broken)
+    assert main_module.main(["status", "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_interrupt_outside_of_a_run(capsys, monkeypatch):
+    def interrupted(words):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main_module, "dispatch", interrupted)
+    assert main_module.main(["status"]) == 130
+    assert capsys.readouterr().err == "crots: stopped\n"
+
+
+def test_message_is_one_line(capsys):
+    assert main_module.complain("one\n  two", 2) == 2
+    assert capsys.readouterr().err == "crots: one two\n"
+
+
+def test_closed_pipe_is_no_fault():
+    code = "import sys; from crots.cli.main import main; sys.exit(main(['options']))"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    error = process.stderr.read()
+    process.stderr.close()
+    process.wait(timeout=60)
+    assert error == ""

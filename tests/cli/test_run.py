@@ -1,0 +1,105 @@
+import json
+
+import pytest
+
+from crots import runner
+from crots.cli.commands import run as run_module
+from crots.events import Evaluated, StageFinished, StageStarted
+from crots.project import Project
+
+
+@pytest.fixture
+def project(crots, city, weights, tmp_path):
+    folder = tmp_path / "p"
+    ran = crots(
+        "init", folder, "--target", city / "images" / "train", "--classes", "camvid", "--source", weights,
+        "--net", "deeplabv2_resnet18",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    return folder
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """Replaces the runner by one that notes what it was asked for, and tells of two subjects."""
+    calls = []
+
+    def run_project(project, *, control, until, only):
+        calls.append((project, until, only))
+        yield StageStarted(stage="evaluate", total=1, unit="images")
+        for subject, miou in (("source", 0.5), ("baseline", 0.625)):
+            yield Evaluated(stage="evaluate", subject=subject, miou=miou, per_class_iou={"road": miou})
+        yield StageFinished(stage="evaluate", outcome="completed", seconds=1.0)
+
+    monkeypatch.setattr(run_module, "run_project", run_project)
+    return calls
+
+
+def test_runs_and_prints_the_table(crots, project, seen):
+    ran = crots("run", project, "--until", "baseline")
+    assert ran.code == 0
+    assert "+12.5" in ran.out
+    assert seen[0][1:] == ("baseline", None)
+
+
+def test_rounds_and_set_are_kept_device_and_trust_are_not(crots, project, seen):
+    crots("run", project, "--rounds", "5", "--set", "adapt.steps=9", "--device", "cpu", "--trust")
+    asked = seen[0][0].config
+    assert (asked.adapt.rounds, asked.adapt.steps, asked.runtime.device, asked.runtime.trust) == (5, 9, "cpu", True)
+    kept = Project.open(project).config
+    assert (kept.adapt.rounds, kept.adapt.steps, kept.runtime.device, kept.runtime.trust) == (5, 9, "auto", False)
+
+
+def test_json_tells_scores(crots, project, seen):
+    found = json.loads(crots("run", project, "--json").out)
+    assert [(row["subject"], row["miou"]) for row in found["scores"]] == [("source", 0.5), ("baseline", 0.625)]
+
+
+def test_nothing_to_do(crots, project, monkeypatch):
+    monkeypatch.setattr(run_module, "run_project", lambda *_, **__: iter(()))
+    assert "nothing to do" in crots("run", project).out
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (("--until", "bassline"), "baseline"),
+        (("--only", "evaluate"), "pseudo-label"),
+        (("--until", "mine", "--only", "mine"), "leave the other out"),
+        (("--rounds", "0"), "--rounds"),
+        (("--set", "adapt.mix=catmix"), "cutmix"),
+        (("--set", "adapt"), "section.option=value"),
+        (("--events", "-", "--json"), "standard output"),
+    ],
+)
+def test_wrong_use(refused, project, seen, words, part):
+    before = (project / "crots.toml").read_text()
+    assert part in refused("run", project, *words)
+    assert not seen
+    assert (project / "crots.toml").read_text() == before
+
+
+def test_no_project(refused, tmp_path):
+    assert "crots init" in refused("run", tmp_path)
+
+
+def test_another_run_goes_on(refused, project):
+    with runner.locked(Project.open(project)):
+        assert "another run" in refused("run", project, "--set", "adapt.steps=9")
+        assert "another run" in refused("run", project)
+    assert Project.open(project).config.adapt.steps != 9
+
+
+def test_demo_is_wired(crots, monkeypatch, tmp_path):
+    asked = []
+
+    def demo_events(folder, *, tiny, control):
+        asked.append((folder, tiny))
+        yield StageFinished(stage="train", outcome="completed", seconds=1.0)
+
+    module = type("Module", (), {"demo_events": staticmethod(demo_events)})
+    monkeypatch.setitem(__import__("sys").modules, "crots.demo.run", module)
+    ran = crots("demo", tmp_path / "d", "--tiny")
+    assert ran.code == 0
+    assert asked == [(tmp_path / "d", True)]
+    assert "crots status" in ran.out
