@@ -13,6 +13,7 @@ from crots.nets.registry import build_net, net_info, net_names
 torch.set_num_threads(1)
 
 SMALL = [
+    "compact",
     "deeplabv2_resnet18",
     "deeplabv2_resnet18_aspp4",
     "deeplabv2_resnet50",
@@ -30,7 +31,7 @@ def test_every_net_keeps_the_contract(name):
     net = build_net(name, 5)
     assert torch.equal(before, torch.random.get_rng_state()), "the global generator was touched"
     info = net_info(name)
-    assert info.name == name and info.family in ("deeplabv2", "torchvision", "smp")
+    assert info.name == name and info.family in ("compact", "deeplabv2", "torchvision", "smp")
 
     side = 32 if info.multiple == 1 else info.multiple * max(1, 32 // info.multiple)
     images = torch.randn(2, 3, side, 2 * side, generator=torch.Generator().manual_seed(1))
