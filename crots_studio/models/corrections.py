@@ -22,13 +22,16 @@ class Step:
 class Corrections:
     """The corrections of a project. Every change is on disk before the call returns, so a crash loses none.
 
+    Changes, undo and redo raise `StageError` where the disk is full or the folder cannot be written.
+
     Attributes:
+        folder: where they are kept.
         state: as of now.
         changed: called after every change.
     """
 
     def __init__(self, folder: Path, changed: Callable[[], None] | None = None) -> None:
-        self._folder = folder
+        self.folder = folder
         self.changed = changed
         self.state = PatchCorrections.read(folder)
         self._first = self.state
@@ -84,14 +87,16 @@ class Corrections:
     def undo(self) -> None:
         """Takes the last change back."""
         if self._done:
+            self._write(self._done[-2].state if len(self._done) > 1 else self._first)
             self._undone.append(self._done.pop())
-            self._become(self._done[-1].state if self._done else self._first)
+            self._tell()
 
     def redo(self) -> None:
         """Does the change again that was taken back last."""
         if self._undone:
+            self._write(self._undone[-1].state)
             self._done.append(self._undone.pop())
-            self._become(self._done[-1].state)
+            self._tell()
 
     def _do(
         self,
@@ -104,15 +109,19 @@ class Corrections:
             self.state.rejected if rejected is None else rejected,
             self.state.relabelled if relabelled is None else relabelled,
         )
-        self._become(state)
+        self._write(state)
         self._done.append(Step(text, state))
         self._undone.clear()
         if len(self._done) > _MOST_STEPS:
             self._first = self._done.pop(0).state
+        self._tell()
 
-    def _become(self, state: PatchCorrections) -> None:
-        state.write(self._folder)
+    def _write(self, state: PatchCorrections) -> None:
+        """First to disk: where that fails, nothing has changed."""
+        state.write(self.folder)
         self.state = state
+
+    def _tell(self) -> None:
         if self.changed:
             self.changed()
 

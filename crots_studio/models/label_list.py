@@ -18,7 +18,7 @@ from crots.errors import InputError
 from crots.images import IMAGE_SUFFIXES
 from crots.project import Project
 from crots.stages.pseudo_label import IMAGES
-from crots.taxonomy import ClassSet
+from crots.taxonomy import ClassSet, load_class_set
 
 Array = npt.NDArray[Any]
 Part = Literal["all", "easy", "hard"]
@@ -135,6 +135,17 @@ class LabelList:
         else:
             values = np.nan_to_num(self.entropy[chosen]) * (-1 if order == "hardest" else 1)
         return np.argsort(values, kind="stable")
+
+
+def classes_of(project: Project) -> ClassSet:
+    """Returns the target's class set: a file's path is relative to the project.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    name = project.config.task.classes
+    path = project.path(name)
+    return load_class_set(path if path.is_file() else name)
 
 
 def glance(project: Project, most: int = 200) -> LabelList:

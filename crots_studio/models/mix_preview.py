@@ -93,6 +93,11 @@ class MixPicture:
     share: float
     words: str
 
+    @property
+    def size(self) -> Size:
+        """Of image and maps."""
+        return Size(self.labels.shape[1], self.labels.shape[0])
+
 
 def choose(count: int, seed: int, wanted: int = IMAGES) -> list[int]:
     """Draws the images of a preview; with few images some stand twice, as in a batch larger than the data."""

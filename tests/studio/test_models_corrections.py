@@ -8,6 +8,7 @@ from crots.card import IMAGENET, ModelCard
 from crots.config import Size
 from crots.data.cache import ImageCache
 from crots.data.layouts import open_dataset
+from crots.errors import StageError
 from crots.nets.info import NetInfo
 from crots.nets.model import Model
 from crots.options import AdaptOptions, RuntimeOptions
@@ -87,6 +88,28 @@ def test_relabelling_to_itself_takes_it_back(tmp_path):
     corrections.relabel(["a"], 1, 2)
     corrections.relabel(["a"], 1, 1)
     assert corrections.state.relabelled == {}
+
+
+def test_where_the_disk_says_no_nothing_has_changed(tmp_path, monkeypatch):
+    def full(self, folder):
+        raise StageError("the disk is full")
+
+    heard = []
+    corrections = Corrections(tmp_path, lambda: heard.append(1))
+    monkeypatch.setattr(PatchCorrections, "write", full)
+    with pytest.raises(StageError):
+        corrections.reject(["a"])
+    assert corrections.state == PatchCorrections()
+    assert corrections.undo_text == ""
+    assert heard == []
+
+
+def test_observers_see_what_can_be_undone(tmp_path):
+    heard = []
+    corrections = Corrections(tmp_path, lambda: heard.append((corrections.undo_text, corrections.redo_text)))
+    corrections.reject(["a"])
+    corrections.undo()
+    assert heard == [("reject 1 patch", ""), ("", "reject 1 patch")]
 
 
 def test_observers_hear_of_every_change(tmp_path):

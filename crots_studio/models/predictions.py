@@ -1,0 +1,135 @@
+"""What source, baseline and rounds say of one image, computed when asked for and kept within a bound of memory.
+
+torch is imported with the first prediction of a model, which happens in another thread than the window's.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crots.errors import InputError
+from crots.files import file_stamp
+from crots.project import Project
+from crots_studio.models.image_store import Bounded, ImageStore
+
+if TYPE_CHECKING:
+    from crots.nets.model import Model
+    from crots.stages.workbench import Workbench
+
+Array = npt.NDArray[Any]
+SOURCE = "source"
+STUDENT = "student.safetensors"
+MEMORY = 96 * 2**20
+_MODELS = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Labels (H, W) and, where known, their confidence (H, W) float32."""
+
+    labels: Array
+    confidence: Array | None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes it takes in memory."""
+        return self.labels.nbytes + (0 if self.confidence is None else self.confidence.nbytes)
+
+
+class Predictions:
+    """Predictions of the models of a project on its target images; for other threads than the window's.
+
+    Args:
+        project: whose models.
+        store: gives the source's labels.
+        device: where models run; None takes the project's. During a run on a GPU the CPU leaves that alone.
+    """
+
+    def __init__(self, project: Project, store: ImageStore, *, device: str | None = None) -> None:
+        self._project, self._store, self._device = project, store, device
+        self._kept: Bounded[tuple[Any, ...], Prediction] = Bounded(MEMORY, lambda found: found.nbytes)
+        self._models: OrderedDict[tuple[Any, ...], Model] = OrderedDict()
+        self._bench: Workbench | None = None
+        # One at a time: two networks at once would be slower and take twice the memory.
+        self._lock = threading.Lock()
+
+    def subjects(self) -> list[str]:
+        """Returns what can be compared: the source, and the stages that wrote a model, in running order."""
+        trained = [key for key in ("baseline", *self._project.round_keys()) if self._path(key).is_file()]
+        return [SOURCE, *trained]
+
+    def predict(self, subject: str, key: str, image: Path) -> Prediction:
+        """Returns what a model says of an image.
+
+        Raises:
+            InputError: its file does not hold a model of this project.
+        """
+        if subject == SOURCE:
+            maps = self._store.maps(key, image)
+            if maps.labels is None:
+                raise InputError("not labelled yet; run the stage Pseudo-labels")
+            return Prediction(maps.labels, maps.confidence)
+        name = (subject, *file_stamp(self._path(subject)), key)
+        kept = self._kept.get(name)
+        if kept is None:
+            with self._lock:
+                kept = self._kept.get(name) or self._run(subject, image)
+            self._kept.put(name, kept)
+        return kept
+
+    def _path(self, subject: str) -> Path:
+        return self._project.stage_folder(subject) / STUDENT
+
+    def _run(self, subject: str, image: Path) -> Prediction:
+        import torch
+
+        from crots.methods.losses import pad_to_multiple
+        from crots.methods.pseudo import confident
+
+        model, bench = self._model(subject), self._workbench()
+        with torch.inference_mode(), bench.engine.autocast():
+            batch = bench.engine.images(np.asarray(bench.cache.get(image))[None])
+            height, width = batch.shape[-2:]
+            padded, _ = pad_to_multiple(batch, None, model.info.multiple, bench.classes.ignore)
+            said = confident(model.logits(padded)[..., :height, :width])
+        labels = said.labels[0].cpu().numpy().astype(np.uint8 if bench.classes.ignore == 255 else np.uint16)
+        return Prediction(labels, said.confidence[0].float().cpu().numpy())
+
+    def _model(self, subject: str) -> Model:
+        path = self._path(subject)
+        name = (subject, *file_stamp(path))
+        model = self._models.get(name)
+        if model is None:
+            bench = self._workbench()
+            model = bench.load_student(path)
+            bench.engine.place(model).eval()
+            self._models[name] = model
+            while len(self._models) > _MODELS:
+                self._models.popitem(last=False)
+        self._models.move_to_end(name)
+        return model
+
+    def _workbench(self) -> Workbench:
+        if self._bench is None:
+            import dataclasses
+
+            from crots.stages.workbench import Workbench
+
+            config = self._project.config
+            # Threads belong to the run, should one go on in this process.
+            runtime = dataclasses.replace(config.runtime, device=self._device or config.runtime.device, threads=0)
+            config = dataclasses.replace(config, runtime=runtime)
+            self._bench = Workbench(config, self._project.folder, self._project.cache_folder, "preview")
+        return self._bench
+
+
+def difference(one: Array, other: Array) -> float:
+    """Returns the share of pixels, 0..1, that two label maps disagree on; maps of two sizes are not compared."""
+    return float((one != other).mean()) if one.shape == other.shape and one.size else 0.0

@@ -1,0 +1,325 @@
+"""How training will mix this user's own images, live while the sliders move; CutMix and ClassMix beside SpatialMix."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import (
+    QComboBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSlider,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from crots.events import Event, StageFinished
+from crots.options import AdaptOptions
+from crots.project import Project
+from crots.taxonomy import ClassSet
+from crots_studio.models.image_store import ImageStore
+from crots_studio.models.label_list import LabelList, classes_of, read_list
+from crots_studio.models.mix_preview import (
+    AUGMENTATIONS,
+    STRATEGIES,
+    MixPicture,
+    MixSettings,
+    choose,
+    make_mixes,
+)
+from crots_studio.session import Session
+from crots_studio.widgets.linked_views import LinkedViews
+from crots_studio.widgets.picture_layers import Content, colour_table
+from crots_studio.widgets.slider_row import SliderRow
+
+_DEBOUNCE_MS = 40
+_NO_PROJECT = "Open or make a project to see how its images are mixed."
+_NO_LABELS = (
+    "Training mixes your images with their pseudo-labels.\n\nRun the stage Pseudo-labels, and this page shows how."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What previews are made of."""
+
+    labels: LabelList
+    classes: ClassSet
+    store: ImageStore
+
+
+class PreviewPanel(QWidget):
+    """A column for each strategy: the mixed image, its labels, its confidence; sliders above."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAccessibleName("Mixing preview")
+        self._session = session
+        self._material: Material | None = None
+        self._inputs: object = None
+        self._stale = False
+        self.settings = MixSettings()
+        self.mixes: list[MixPicture] = []
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_DEBOUNCE_MS)
+        self._timer.timeout.connect(self._make)
+        self._build()
+        self._connect()
+        self._reload()
+
+    def _build(self) -> None:
+        self.beta = SliderRow(
+            "Split &beta", 0, 2, 0.01, tip="The split point is drawn by Beta(b, b): 0 is the middle, small values "
+            "lie near the borders of 20 and 80 %, large ones near the middle",
+        )  # fmt: skip
+        self.confidence = SliderRow(
+            "&Confidence", 0, 1, 0.001, decimals=3, tip="Pixels count from this confidence on; the others are veiled "
+            "in red, and their share lowers the weight of the image",
+        )  # fmt: skip
+        self.strength = SliderRow(
+            "Colour &jitter", 0, 0.5, 0.01, tip="Strength of brightness, contrast, saturation, hue"
+        )
+        self.augmentation = QComboBox()
+        self.augmentation.setAccessibleName("Augmentation of the preview")
+        self.augmentation.setToolTip("Mirroring, colour jitter and blur, which training does to the mixes")
+        for key, text in AUGMENTATIONS.items():
+            self.augmentation.addItem(text, key)
+        self.another = QPushButton("&Another one")
+        self.another.setToolTip("Draw other images and another split")
+        self.keep = QPushButton("&Use in project")
+        self.keep.setToolTip("Write what the sliders say into the project's options of the adaptation")
+        self.opacity = QSlider(Qt.Orientation.Horizontal)
+        self.opacity.setRange(0, 100)
+        self.opacity.setValue(70)
+        self.opacity.setAccessibleName("Opacity of the label overlay, percent")
+        self.opacity.setToolTip("Opacity of the labels over the image, in the second row")
+        self.views = LinkedViews(columns=len(STRATEGIES))
+        self.captions = [QLabel() for _ in STRATEGIES]
+        self.hint = QLabel()
+        self.hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.hint.setWordWrap(True)
+        self.hint.setProperty("role", "muted")
+        page = QWidget()
+        pictures = QVBoxLayout(page)
+        pictures.setContentsMargins(0, 0, 0, 0)
+        row = QHBoxLayout()
+        for caption in self.captions:
+            caption.setWordWrap(True)
+            caption.setTextFormat(Qt.TextFormat.RichText)
+            caption.setAlignment(Qt.AlignmentFlag.AlignTop)
+            row.addWidget(caption, 1)
+        pictures.addLayout(row)
+        pictures.addWidget(self.views, 1)
+        self.stack = QStackedWidget()
+        self.stack.addWidget(self.hint)
+        self.stack.addWidget(page)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 6, 6, 6)
+        layout.addLayout(self._controls())
+        layout.addWidget(self.stack, 1)
+
+    def _controls(self) -> QGridLayout:
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(14)
+        augmentation, overlay = QHBoxLayout(), QHBoxLayout()
+        for row in (augmentation, overlay):
+            row.setSpacing(6)
+        for text, widget, row in (
+            ("Au&gmentation", self.augmentation, augmentation),
+            ("&Overlay", self.opacity, overlay),
+        ):
+            label = QLabel(text)
+            label.setBuddy(widget)
+            row.addWidget(label)
+            row.addWidget(widget, 1)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.another)
+        buttons.addWidget(self.keep)
+        grid.addWidget(self.beta, 0, 0)
+        grid.addWidget(self.confidence, 0, 1)
+        grid.addLayout(buttons, 0, 2)
+        grid.addWidget(self.strength, 1, 0)
+        grid.addLayout(augmentation, 1, 1)
+        grid.addLayout(overlay, 1, 2)
+        for column in range(3):
+            grid.setColumnStretch(column, 1)
+        return grid
+
+    def _connect(self) -> None:
+        for row in (self.beta, self.confidence, self.strength):
+            row.changed.connect(lambda _: self._slid())
+        self.augmentation.currentIndexChanged.connect(lambda _: self._slid())
+        self.opacity.valueChanged.connect(lambda value: self.views.set_opacity(value / 100))
+        self.views.set_opacity(self.opacity.value() / 100)
+        self.another.clicked.connect(self._another)
+        self.keep.clicked.connect(self._keep)
+        self._session.project_changed.connect(self._reload)
+        self._session.config_changed.connect(self._config_changed)
+        self._session.events_arrived.connect(self._events)
+        self._session.theme_changed.connect(lambda _: self._show_captions())
+
+    # What the previews are made of.
+
+    def _reload(self) -> None:
+        project = self._session.project
+        self._material, self.mixes = None, []
+        self._inputs = _inputs_of(project)
+        self._take_options()
+        self._say(_NO_PROJECT if project is None else _NO_LABELS)
+        if project is not None:
+            snapshot = Project(project.folder, project.config)
+            self._session.in_background(lambda: _read(snapshot), self._ready, self._failed, token="preview list")
+
+    def _ready(self, material: Material) -> None:
+        if not material.labels.labelled:
+            return
+        self._material = material
+        self._enable(True)
+        self.views.set_table(colour_table(material.classes))
+        self._timer.start()
+
+    def _failed(self, error: Exception) -> None:
+        self._say(str(error))
+
+    def _say(self, text: str) -> None:
+        self.hint.setText(text)
+        self.stack.setCurrentIndex(0)
+        self._enable(False)
+
+    def _enable(self, ready: bool) -> None:
+        for widget in (self.beta, self.confidence, self.strength, self.augmentation, self.opacity, self.another):
+            widget.setEnabled(ready)
+        self._show_keep()
+
+    @property
+    def _options(self) -> AdaptOptions:
+        return self._session.project.config.adapt if self._session.project else AdaptOptions()
+
+    def _take_options(self) -> None:
+        """The sliders start where the project's options are."""
+        fresh = MixSettings.of(self._options, seed=self.settings.seed)
+        self.settings = dataclasses.replace(fresh, augmentation=self.settings.augmentation)
+        self.beta.set_value(self.settings.beta)
+        self.confidence.set_value(self.settings.confidence)
+        self.strength.set_value(self.settings.strength)
+        self._show_keep()
+
+    def _config_changed(self) -> None:
+        if _inputs_of(self._session.project) != self._inputs:
+            self._reload()
+        elif self.settings.changed_options(self._options):
+            self._take_options()
+            self._timer.start()
+        self._show_keep()
+
+    def _events(self, events: list[Event]) -> None:
+        if any(isinstance(event, StageFinished) and event.stage == "pseudo-label" for event in events):
+            self._reload()
+
+    # Sliders.
+
+    def _slid(self) -> None:
+        self.settings = dataclasses.replace(
+            self.settings,
+            beta=self.beta.value,
+            confidence=self.confidence.value,
+            strength=self.strength.value,
+            augmentation=self.augmentation.currentData(),
+        )
+        self._show_keep()
+        # A timer that is running is left alone: the picture follows the slider, it does not wait for its end.
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def _another(self) -> None:
+        self.settings = dataclasses.replace(self.settings, seed=self.settings.seed + 1)
+        self._timer.start()
+
+    def _keep(self) -> None:
+        project = self._session.project
+        if project is not None:
+            adapt = dataclasses.replace(project.config.adapt, **self.settings.changed_options(project.config.adapt))
+            self._session.save_config(dataclasses.replace(project.config, adapt=adapt))
+        self._show_keep()
+
+    def _show_keep(self) -> None:
+        changed = self.settings.changed_options(self._options)
+        self.keep.setEnabled(bool(changed) and self._material is not None)
+
+    # Pictures.
+
+    def _make(self) -> None:
+        if not self.isVisible():
+            self._stale = True
+            return
+        if self._material is None:
+            return
+        material, settings, options = self._material, self.settings, self._options
+        self._session.in_background(
+            lambda: mix(material, settings, options), self._show, self._failed, token="preview mix"
+        )
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        """Makes the preview that was not made while nobody looked."""
+        super().showEvent(event)
+        if self._stale:
+            self._stale = False
+            self._timer.start()
+
+    def _show(self, mixes: list[MixPicture]) -> None:
+        self.mixes = mixes
+        threshold = self.settings.confidence
+        self.views.show_contents(
+            [*map(_image, mixes), *map(_labels, mixes), *(_confidence(m, threshold) for m in mixes)]
+        )
+        self._show_captions()
+        self.stack.setCurrentIndex(1)
+
+    def _show_captions(self) -> None:
+        chosen = self._options.mix
+        for caption, found in zip(self.captions, self.mixes, strict=False):
+            mark = " (this project's)" if found.strategy == chosen else ""
+            caption.setText(
+                f"<b>{STRATEGIES[found.strategy]}</b>{mark}<br>{found.words}; {100 * found.share:.0f} % of pixels count"
+            )
+
+
+def _inputs_of(project: Project | None) -> object:
+    return None if project is None else (project.folder, project.config.data, project.config.task.classes)
+
+
+def _read(project: Project) -> Material:
+    classes = classes_of(project)
+    return Material(read_list(project, classes), classes, ImageStore(project, classes))
+
+
+def mix(material: Material, settings: MixSettings, options: AdaptOptions) -> list[MixPicture]:
+    """Makes the mixes of one setting; in another thread."""
+    labels, store = material.labels, material.store
+    chosen: Sequence[tuple[str, Path]] = [
+        (labels.keys[index], labels.path(index)) for index in choose(len(labels), settings.seed)
+    ]
+    maps = [store.maps(key, path) for key, path in chosen]
+    return make_mixes(settings, options, maps, material.classes.names, material.classes.ignore)
+
+
+def _image(found: MixPicture) -> Content:
+    return Content("Image", found.size, image=found.image, lines=found.lines)
+
+
+def _labels(found: MixPicture) -> Content:
+    return Content("Label", found.size, image=found.image, labels=found.labels, lines=found.lines)
+
+
+def _confidence(found: MixPicture, threshold: float) -> Content:
+    veil = found.confidence < threshold
+    return Content("Confidence", found.size, values=found.confidence, veil=veil, lines=found.lines)

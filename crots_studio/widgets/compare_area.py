@@ -1,0 +1,232 @@
+"""Contents of one image, side by side or one swiped over the other, with a fading overlay and linked zoom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy.typing as npt
+from PySide6.QtCore import QEvent, QObject, Qt, Signal
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSlider,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from crots_studio.widgets.linked_views import LinkedViews
+from crots_studio.widgets.picture_layers import Content
+from crots_studio.widgets.swipe_view import SwipeView
+
+Array = npt.NDArray[Any]
+# How contents can be shown.
+LAST = "last"  # the right picture is whatever comes last, until the user chooses
+MODES = {"all": "All", "pair": "Side by side", "swipe": "Swipe"}
+# Percent of the overlay while a key is down.
+_HELD = {Qt.Key.Key_Z: 0, Qt.Key.Key_X: 100}
+
+
+class CompareArea(QWidget):
+    """Shows named contents of one image.
+
+    Signals:
+        hovered(str, int, int): name of the content under the pointer and the pixel; x and y are -1 outside.
+        clicked(str, int, int): likewise.
+    """
+
+    hovered = Signal(str, int, int)
+    clicked = Signal(str, int, int)
+
+    def __init__(self, parent: QWidget | None = None, *, left: str = "", right: str = "", mode: str = "pair") -> None:
+        super().__init__(parent)
+        self._contents: dict[str, Content] = {}
+        self._wanted = {"left": left, "right": right}
+        self._held: int | None = None
+        self.views = LinkedViews()
+        self.swipe = SwipeView()
+        self.mode = _combo("How pictures are shown", [(text, key) for key, text in MODES.items()])
+        self.mode.setCurrentIndex(list(MODES).index(mode))
+        self.left = _combo("Left picture", [])
+        self.right = _combo("Right picture", [])
+        self.opacity = QSlider(Qt.Orientation.Horizontal)
+        self.opacity.setRange(0, 100)
+        self.opacity.setValue(55)
+        self.opacity.setPageStep(10)
+        self.opacity.setAccessibleName("Opacity of the label overlay, percent")
+        self.opacity.setToolTip("Opacity of the labels. Hold Z to hide them, X to see them alone.")
+        self.opacity.setMinimumWidth(70)
+        self._stack = QStackedWidget()
+        self._stack.addWidget(self.views)
+        self._stack.addWidget(self.swipe)
+        self._build()
+        self._connect()
+        self.views.show_contents([None])
+        self._fade()
+
+    def _build(self) -> None:
+        bar = QHBoxLayout()
+        bar.setSpacing(6)
+        bar.addWidget(self.mode)
+        bar.addWidget(self.left, 1)
+        self._versus = QLabel("|")
+        bar.addWidget(self._versus)
+        bar.addWidget(self.right, 1)
+        bar.addStretch(1)
+        label = QLabel("&Overlay")
+        label.setBuddy(self.opacity)
+        bar.addWidget(label)
+        bar.addWidget(self.opacity, 2)
+        self.percent = QLabel()
+        self.percent.setFixedWidth(self.fontMetrics().horizontalAdvance("100 %") + 4)
+        bar.addWidget(self.percent)
+        self.fit_button = QPushButton("Fit")
+        self.fit_button.setToolTip("Show the whole picture (key 0). Wheel, + and - zoom; drag or arrows move")
+        self.fit_button.setAccessibleName("Show the whole picture")
+        self.fit_button.setMaximumWidth(54)
+        bar.addWidget(self.fit_button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        layout.addLayout(bar)
+        layout.addWidget(self._stack, 1)
+
+    def _connect(self) -> None:
+        self.mode.currentIndexChanged.connect(self._show)
+        self.left.activated.connect(lambda _: self._choose("left"))
+        self.right.activated.connect(lambda _: self._choose("right"))
+        self.opacity.valueChanged.connect(self._fade)
+        self.fit_button.clicked.connect(self.fit)
+        self.views.hovered.connect(lambda view, x, y: self.hovered.emit(self._name(view), x, y))
+        self.views.clicked.connect(lambda view, x, y: self.clicked.emit(self._name(view), x, y))
+        self.swipe.hovered.connect(lambda x, y: self.hovered.emit(self._swiped(x), x, y))
+        self.swipe.clicked.connect(lambda x, y: self.clicked.emit(self._swiped(x), x, y))
+
+    # What is shown.
+
+    def show_contents(self, contents: Mapping[str, Content]) -> None:
+        """Shows contents of one image by name; mode, choice, zoom and place stay where they can."""
+        names_changed = list(contents) != list(self._contents)
+        self._contents = dict(contents)
+        if names_changed:
+            self._fill(self.left, "left", 0)
+            self._fill(self.right, "right", 1)
+        self._show()
+
+    def set_empty_text(self, text: str) -> None:
+        """What is said where there is nothing to show."""
+        self.views.set_empty_text(text)
+        self.swipe.empty_text = text
+        self.swipe.viewport().update()
+
+    def set_table(self, table: Array) -> None:
+        """Sets the colours of labels."""
+        self.views.set_table(table)
+        self.swipe.set_table(table)
+
+    def fit(self) -> None:
+        """Shows the whole picture."""
+        self.views.fit()
+        self.swipe.fit()
+
+    @property
+    def shown(self) -> list[str]:
+        """Names of the contents that are seen now."""
+        if self.mode.currentData() == "all":
+            return list(self._contents)
+        return [name for name in (self.left.currentText(), self.right.currentText()) if name in self._contents]
+
+    def _fill(self, combo: QComboBox, side: str, fallback: int) -> None:
+        combo.blockSignals(True)
+        combo.clear()
+        combo.addItems(list(self._contents))
+        wanted = self._wanted[side]
+        place = combo.count() - 1 if wanted == LAST else combo.findText(wanted)
+        combo.setCurrentIndex(place if place >= 0 else min(fallback, combo.count() - 1))
+        combo.blockSignals(False)
+
+    def _choose(self, side: str) -> None:
+        self._wanted[side] = (self.left if side == "left" else self.right).currentText()
+        self._show()
+
+    def _show(self) -> None:
+        mode = self.mode.currentData()
+        swiping = mode == "swipe" and bool(self._contents)
+        for widget in (self.left, self.right, self._versus):
+            widget.setVisible(mode != "all")
+            widget.setEnabled(bool(self._contents))
+        chosen = [self._contents[name] for name in self.shown]
+        before = self.swipe.place if self._stack.currentWidget() is self.swipe else self.views.place
+        if swiping and len(chosen) == 2:
+            self.swipe.show_pair(chosen[0], chosen[1])
+            self.swipe.look(before)
+            self._stack.setCurrentWidget(self.swipe)
+        else:
+            self.views.show_contents(chosen or [None])
+            self.views.look(before)
+            self._stack.setCurrentWidget(self.views)
+
+    def _name(self, view: int) -> str:
+        return self.shown[view] if view < len(self.shown) else ""
+
+    def _swiped(self, x: int) -> str:
+        return self._name(self.swipe.side(x))
+
+    # The overlay.
+
+    def _fade(self) -> None:
+        value = self.opacity.value() if self._held is None else self._held
+        self.percent.setText(f"{value} %")
+        self.views.set_opacity(value / 100)
+        self.swipe.set_opacity(value / 100)
+
+    def listen_to(self, *widgets: QWidget) -> None:
+        """Takes the keys for hiding the overlay from these widgets too, which would search for those letters."""
+        for widget in widgets:
+            widget.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+        """Keys of the widgets that it listens to."""
+        return isinstance(event, QKeyEvent) and self._hold(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
+        """Holds the overlay at 0 or 100 % while a key is down."""
+        if not self._hold(event):
+            super().keyPressEvent(event)
+
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:  # noqa: N802
+        """Lets the overlay go."""
+        if not self._hold(event):
+            super().keyReleaseEvent(event)
+
+    def event(self, event: QEvent) -> bool:
+        """Lets the overlay go when the window loses the keyboard with a key down."""
+        if event.type() in (QEvent.Type.WindowDeactivate, QEvent.Type.Hide) and self._held is not None:
+            self._held = None
+            self._fade()
+        return super().event(event)
+
+    def _hold(self, event: QKeyEvent) -> bool:
+        if event.type() not in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease) or event.key() not in _HELD:
+            return False
+        if event.modifiers() != Qt.KeyboardModifier.NoModifier:
+            return False
+        if not event.isAutoRepeat():
+            self._held = _HELD[Qt.Key(event.key())] if event.type() == QEvent.Type.KeyPress else None
+            self._fade()
+        return True
+
+
+def _combo(name: str, entries: list[tuple[str, str]]) -> QComboBox:
+    combo = QComboBox()
+    combo.setAccessibleName(name)
+    combo.setToolTip(name)
+    combo.setMinimumContentsLength(8)
+    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    for text, key in entries:
+        combo.addItem(text, key)
+    return combo

@@ -1,0 +1,170 @@
+"""The images of a project as a searchable, sortable list of thumbnails."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from PySide6.QtCore import QSize, QTimer, Signal
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+
+from crots.taxonomy import ClassSet
+from crots_studio.models.image_store import read_small
+from crots_studio.models.label_list import ORDERS, PARTS, LabelList, LabelRow
+from crots_studio.widgets.class_legend import swatch
+from crots_studio.widgets.thumbnails import PICTURE_SIDE, Thumbnail, ThumbnailView
+
+_SEARCH_MS = 150
+
+
+class ImageList(QWidget):
+    """Sorts, filters and shows images.
+
+    Signals:
+        picked(int): an image of the list became the current one; its index in the `LabelList`.
+    """
+
+    picked = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.labels = LabelList()
+        self._order: list[int] = []
+        self.search = QLineEdit()
+        self.search.setPlaceholderText("Search names")
+        self.search.setClearButtonEnabled(True)
+        self.search.setAccessibleName("Search image names")
+        self.order = _combo("Order of the images", ORDERS)
+        self.part = _combo("Easy or hard images", PARTS)
+        self.shows = QComboBox()
+        self.shows.setAccessibleName("Images that show a class")
+        self.shows.setToolTip("List only images in which this class was predicted")
+        self.count = QLabel()
+        self.count.setProperty("role", "muted")
+        self.thumbnails = ThumbnailView(cell=QSize(93, 88))
+        self.thumbnails.setAccessibleName("Images")
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_SEARCH_MS)
+        self._build()
+        self._connect()
+        self.show_labels(self.labels, None)
+
+    def _build(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addWidget(self.search)
+        for combo in (self.order, self.part, self.shows):
+            combo.setMinimumContentsLength(6)
+            combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        layout.addWidget(self.order)
+        row = QHBoxLayout()
+        row.addWidget(self.part)
+        row.addWidget(self.shows)
+        layout.addLayout(row)
+        layout.addWidget(self.thumbnails, 1)
+        layout.addWidget(self.count)
+
+    def _connect(self) -> None:
+        self.search.textChanged.connect(lambda _: self._timer.start())
+        self._timer.timeout.connect(self._arrange)
+        self.order.currentIndexChanged.connect(self._order_chosen)
+        self.part.currentIndexChanged.connect(lambda _: self._arrange())
+        self.shows.currentIndexChanged.connect(lambda _: self._arrange())
+        self.thumbnails.picked.connect(lambda row: self.picked.emit(self._order[row]))
+
+    def show_labels(self, labels: LabelList, classes: ClassSet | None) -> None:
+        """Lists other images; the current one stays where it is still there."""
+        # What a first glance happened to show first is nobody's choice.
+        key = self.current_key if self.labels.complete else ""
+        self.labels = labels
+        self._fill_classes(classes)
+        for widget in (self.order, self.part, self.shows):
+            widget.setEnabled(labels.labelled)
+            widget.setVisible(labels.labelled)
+        self._arrange(keep=key)
+
+    @property
+    def current(self) -> int:
+        """Index of the current image in the `LabelList`, -1 for none."""
+        row = self.thumbnails.current
+        return self._order[row] if 0 <= row < len(self._order) else -1
+
+    @property
+    def current_key(self) -> str:
+        """Key of the current image, empty for none."""
+        return self.labels.keys[self.current] if self.current >= 0 else ""
+
+    def step(self, by: int) -> None:
+        """Goes to the next or the one before."""
+        row = self.thumbnails.current + by
+        if 0 <= row < len(self._order):
+            self.thumbnails.setCurrentIndex(self.thumbnails.thumbnails.index(row))
+
+    def show_class(self, number: int | None) -> None:
+        """Lists only images that show a class."""
+        self.shows.setCurrentIndex(self.shows.findData(number))
+
+    def _fill_classes(self, classes: ClassSet | None) -> None:
+        names = classes.names if classes else ()
+        if [self.shows.itemText(place) for place in range(1, self.shows.count())] == list(names):
+            return
+        self.shows.blockSignals(True)
+        self.shows.clear()
+        self.shows.addItem("Any class", None)
+        for number, name in enumerate(names):
+            self.shows.addItem(swatch(classes.palette[number]), name, number)  # type: ignore[union-attr]
+        self.shows.blockSignals(False)
+
+    def _order_chosen(self) -> None:
+        if self.order.currentData() in ("class", "unsure") and self.shows.currentData() is None:
+            # "Most of a class" says nothing before a class is chosen: take the rarest one that occurs.
+            shares = self.labels.shares()
+            present = [number for number in range(len(shares)) if shares[number] > 0]
+            if present:
+                self.show_class(min(present, key=lambda number: shares[number]))
+                return
+        self._arrange()
+
+    def _arrange(self, *, keep: str | None = None) -> None:
+        keep = self.current_key if keep is None else keep
+        chosen = self.order.currentData(), self.part.currentData(), self.shows.currentData()
+        order, part, shows = chosen
+        self._order = self.labels.arrange(order, part=part, shows=shows, text=self.search.text())
+        current = next((row for row, index in enumerate(self._order) if self.labels.keys[index] == keep), 0)
+        self.thumbnails.show_entries(len(self._order), self._describe, current=current)
+        self.count.setText(self._count_text())
+        if not self._order:
+            self.picked.emit(-1)
+
+    def _count_text(self) -> str:
+        shown, every = len(self._order), len(self.labels)
+        if not self.labels.complete:
+            return "listing the folder …"
+        if not every:
+            return ""
+        return f"{every:,} images" if shown == every else f"{shown:,} of {every:,} images"
+
+    def _describe(self, row: int) -> Thumbnail:
+        shown: LabelRow = self.labels.row(self._order[row])
+        name = shown.key.rpartition("/")[2]
+        words = "" if shown.entropy is None else f"{shown.entropy:.2f} "
+        half = "" if shown.entropy is None else (", hard half" if shown.hard else ", easy half")
+        tip = shown.key if shown.entropy is None else f"{shown.key}, entropy {shown.entropy:.3f} nats{half}"
+        return Thumbnail(
+            key=str(shown.path),
+            load=partial(read_small, shown.path, PICTURE_SIDE),
+            caption=f"{words}{name}",
+            tip=tip,
+        )
+
+
+def _combo(name: str, entries: Mapping[Any, str]) -> QComboBox:
+    combo = QComboBox()
+    combo.setAccessibleName(name)
+    combo.setToolTip(name)
+    for key, text in entries.items():
+        combo.addItem(text, key)
+    return combo

@@ -1,0 +1,134 @@
+"""Several views that zoom and pan as one, laid out so that the pictures are as large as the room allows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy.typing as npt
+from PySide6.QtCore import QRect, QSize, Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QWidget
+
+from crots_studio.widgets.image_view import ImageView, Place
+from crots_studio.widgets.picture_layers import Content
+
+Array = npt.NDArray[Any]
+GAP = 4
+
+
+def best_columns(count: int, width: int, height: int, aspect: float) -> int:
+    """Returns how many columns show ``count`` pictures of an aspect (width / height) largest."""
+
+    def shown(columns: int) -> float:
+        rows = -(-count // columns)
+        cell_width = (width - GAP * (columns - 1)) / columns
+        cell_height = (height - GAP * (rows - 1)) / rows
+        return min(cell_width, cell_height * aspect)
+
+    return max(range(1, count + 1), key=lambda columns: (shown(columns), -abs(columns - count)), default=1)
+
+
+class LinkedViews(QWidget):
+    """A grid of `ImageView`; all look at the same place and mark the pixel under the pointer.
+
+    Signals:
+        hovered(int, int, int): view, x, y; x and y are -1 when the pointer leaves.
+        clicked(int, int, int): likewise.
+    """
+
+    hovered = Signal(int, int, int)
+    clicked = Signal(int, int, int)
+
+    def __init__(self, parent: QWidget | None = None, *, columns: int = 0) -> None:
+        super().__init__(parent)
+        self.views: list[ImageView] = []
+        self._columns = columns
+        self._count = 0
+        self._table: Array | None = None
+        self._opacity = 1.0
+        self._empty_text = ""
+        self.setMinimumSize(200, 140)
+
+    def show_contents(self, contents: Sequence[Content | None]) -> None:
+        """Shows one view for each content; zoom and place stay."""
+        while len(self.views) < max(1, len(contents)):
+            self._add_view()
+        self._count = max(1, len(contents))
+        for number, view in enumerate(self.views):
+            view.show_content(contents[number] if number < len(contents) else None)
+            view.setVisible(number < self._count)
+        self._arrange()
+
+    def set_empty_text(self, text: str) -> None:
+        """What a view without content says."""
+        self._empty_text = text
+        for view in self.views:
+            view.empty_text = text
+            view.viewport().update()
+
+    def set_table(self, table: Array) -> None:
+        """Sets the colours of labels in all views."""
+        self._table = table
+        for view in self.views:
+            view.set_table(table)
+
+    def set_opacity(self, opacity: float) -> None:
+        """Fades the overlay in all views."""
+        self._opacity = opacity
+        for view in self.views:
+            view.set_opacity(opacity)
+
+    def fit(self) -> None:
+        """Shows the whole pictures."""
+        for view in self.views:
+            view.look(Place())
+
+    def look(self, place: Place) -> None:
+        """Looks elsewhere with all views."""
+        for view in self.views:
+            view.look(place)
+
+    @property
+    def place(self) -> Place:
+        """Where all views look."""
+        return self.views[0].place if self.views else Place()
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        """Qt asks."""
+        return QSize(640, 400)
+
+    def _add_view(self) -> None:
+        view, number = ImageView(self), len(self.views)
+        view.empty_text = self._empty_text
+        if self._table is not None:
+            view.set_table(self._table)
+        view.set_opacity(self._opacity)
+        view.look(self.place)
+        view.moved.connect(self.look)
+        view.hovered.connect(lambda x, y: self._hover(number, x, y))
+        view.clicked.connect(lambda x, y: self.clicked.emit(number, x, y))
+        self.views.append(view)
+
+    def _hover(self, number: int, x: int, y: int) -> None:
+        for other, view in enumerate(self.views):
+            view.set_marker((x, y) if x >= 0 and other != number else None)
+        self.hovered.emit(number, x, y)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+        """Lays the views out anew."""
+        super().resizeEvent(event)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        if not self._count:
+            return
+        content = self.views[0].content
+        aspect = content.size.width / content.size.height if content else 1.5
+        columns = self._columns or best_columns(self._count, self.width(), self.height(), aspect)
+        rows = -(-self._count // columns)
+        for number in range(self._count):
+            row, column = divmod(number, columns)
+            left, right = (round(part * (self.width() + GAP) / columns) for part in (column, column + 1))
+            top, bottom = (round(part * (self.height() + GAP) / rows) for part in (row, row + 1))
+            self.views[number].setGeometry(QRect(left, top, right - left - GAP, bottom - top - GAP))
