@@ -59,7 +59,9 @@ class Table:
 
 
 def _style(word: str) -> str:
-    return {"+": "green", "-": "red"}.get(word[:1], "") if len(word) > 1 else ""
+    if word == NOTHING or word in ("+0.0", "-0.0"):
+        return ""
+    return {"+": "green", "-": "red"}.get(word[:1], "")
 
 
 def percent(value: float | None) -> str:
