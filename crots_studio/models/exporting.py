@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from crots.errors import CrotsError, InputError
 from crots.events import ArtifactWritten, Event, Note, StageFinished
 from crots.project import Project
 from crots_studio.models.names import title
 
+if TYPE_CHECKING:
+    from crots.stages.context import Control
+
+# A head holds a line a tensor; what is longer is no model.
+_LONGEST_HEAD = 64 * 2**20
 SUFFIXES = {"safetensors": "safetensors", "onnx": "onnx", "pth": "pth", "torchscript": "pt"}
 FORMATS = {
     "safetensors": "Weights with their description; CROTS opens it without further questions.",
@@ -28,21 +35,45 @@ class Checkpoint:
     stage: str
     weights: str
     path: Path
+    card: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
         """What the list shows."""
-        return f"{title(self.stage)}, {self.weights}"
+        return f"{title(self.stage)}, {self.weights}" + (" (oracle)" if self.card.get("oracle") else "")
+
+    @property
+    def words(self) -> str:
+        """What the file says of itself: net, classes, size."""
+        if not self.card:
+            return ""
+        classes, size = self.card.get("classes", {}), self.card.get("size", [])
+        parts = [str(self.card.get("net", "")), f"{len(classes.get('names', ()))} classes ({classes.get('name', '')})"]
+        parts += ["x".join(map(str, size))] if size else []
+        parts += ["oracle: validation labels chose it"] if self.card.get("oracle") else []
+        return ", ".join(filter(None, parts))
 
 
 def checkpoints(project: Project) -> list[Checkpoint]:
     """Returns the models a project has written, the latest first."""
     found = [
-        Checkpoint(key, weights, project.stage_folder(key) / f"{weights}.safetensors")
+        (key, weights, project.stage_folder(key) / f"{weights}.safetensors")
         for key in (*project.round_keys()[::-1], "baseline")
         for weights in ("student", "teacher")
     ]
-    return [checkpoint for checkpoint in found if checkpoint.path.is_file()]
+    return [Checkpoint(key, weights, path, read_card(path)) for key, weights, path in found if path.is_file()]
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """Returns the description in the head of a safetensors file, without torch; empty where there is none."""
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            head = json.loads(file.read(min(length, _LONGEST_HEAD)))
+        card = json.loads(head["__metadata__"]["crots"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return card if isinstance(card, dict) else {}
 
 
 @dataclass(frozen=True)
@@ -79,21 +110,27 @@ class ExportForm:
         return [path for path in self.targets().values() if path.exists()]
 
     def command(self, project: Project) -> str:
-        """Returns the command line that writes the same files."""
+        """Returns the command lines that write the same files, one a format."""
         if self.checkpoint is None or self.folder is None:
             return ""
-        parts = ["crots", "export", str(self.checkpoint.path), "--out", str(self.folder)]
-        return shlex.join([*parts, "--formats", ",".join(self.targets()), "--name", self.name])
+        data = project.config.data
+        images = ["--images", str(project.path(data.target)), "--layout", data.layout] if data.target else []
+        lines = [
+            ["crots", "export", str(self.checkpoint.path), "--format", name, *images, "--out", str(path)]
+            for name, path in self.targets().items()
+        ]
+        return " && ".join(map(shlex.join, lines))
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A file that was written; ``parity`` says in words how far it is from the network."""
+    """A file that was written; ``parity`` says in words how far it is from the network, ``notes`` what else to know."""
 
     format: str
     path: Path
     bytes: int
     parity: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -116,16 +153,22 @@ class ExportLog:
             self.files.append(Exported(formats.get(path, path.suffix.lstrip(".")), path, size))
             return True
         if isinstance(event, Note) and self.files and event.text.startswith(f"{self.files[-1].path.name}: "):
-            parity = event.text.removeprefix(f"{self.files[-1].path.name}: ")
-            self.files[-1] = replace(self.files[-1], parity=parity)
+            text, file = event.text.removeprefix(f"{self.files[-1].path.name}: "), self.files[-1]
+            said = {"notes": (*file.notes, text)} if file.parity else {"parity": text}
+            self.files[-1] = replace(file, **said)
             return True
         if isinstance(event, StageFinished) and event.outcome == "failed":
             raise CrotsError(event.message)
         return False
 
 
-def export_events(project: Project, form: ExportForm) -> Iterator[Event]:
+def export_events(project: Project, form: ExportForm, control: Control) -> Iterator[Event]:
     """Exports as the form says; loads torch, so not on the window's thread. The project's own stream is left alone.
+
+    Args:
+        project: whose images the files are compared on.
+        form: what the user chose.
+        control: stops between two files.
 
     Raises:
         InputError: the form has a problem.
@@ -146,4 +189,4 @@ def export_events(project: Project, form: ExportForm) -> Iterator[Event]:
         images = [bench.cache.get(sample.image) for sample in samples]
         return export_model(Exporting(model, form.targets(), images, bench.engine.device), context)
 
-    return run_stage(body, Context("export"))
+    return run_stage(body, Context("export", control))

@@ -25,6 +25,7 @@ from crots_studio.models.series import Curves, Figure, Group, curves_csv
 from crots_studio.panels.confusion import ConfusionPanel
 from crots_studio.panels.iou_table import IouPanel
 from crots_studio.session import Session
+from crots_studio.widgets.alarm import Alarm
 from crots_studio.widgets.plot_tools import CurveTools, EmptyState, ExportButton, Redraw
 from crots_studio.widgets.series_plot import Curve, SeriesPlot
 
@@ -33,6 +34,22 @@ _TITLES: dict[Group, str] = {
     "score": "Scores",
     "weight": "Confidence weight",
     "rate": "Learning rate",
+}
+# What the figures mean, for who points at them.
+_WORDS = {
+    "cross-entropy": "Loss on the pseudo-labels: how badly the student says what they say",
+    "consistency": "Loss on mixed images: how badly the student says what the teacher says",
+    "hard patch": "Loss on patches of rare classes",
+    "loss": "The sum that is learnt from",
+    "confidence weight": "Share of the pixels the teacher is sure enough of",
+    "learning rate": "Size of the steps",
+    "mIoU": "Score against the validation labels; trains nothing",
+    "certainty": "How sure the model is; rises with its mistakes too",
+    "information": "Sure of each pixel and varied over all: higher is better",
+    "neighbourhood": "How clearly similar pixels hold together: higher is better",
+    "agreement": "Share of pixels with the same class as when this stage began",
+    "stability": "How little the shares of the classes have moved since this stage began",
+    "classes kept": "Share of the classes that have not vanished; below 1 is an alarm",
 }
 _NOISY = ("loss", "weight")
 _WHOLE_RUN = "whole run"
@@ -54,9 +71,11 @@ class MonitorPanel(QWidget):
         self.tabs.addTab(self.training, "&Training")
         self.tabs.addTab(self.classes, "&Classes")
         self.tabs.addTab(self.confusion, "Con&fusion")
+        self.alarm = Alarm()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.tabs)
+        layout.addWidget(self.alarm)
+        layout.addWidget(self.tabs, 1)
         self._session = session
         self.scores = Scores()
         session.project_changed.connect(self._reload)
@@ -70,9 +89,12 @@ class MonitorPanel(QWidget):
         self.training.show_curves(Curves.of_history(history))
         self.classes.show_scores(self.scores)
         self.confusion.show_scores(self.scores)
+        self.alarm.dismiss()
+        self.alarm.take(history.stage(history.current).notes)
 
     def _take(self, events: list[Event]) -> None:
         self.training.add(events)
+        self.alarm.take(events)
         if self.scores.add(events):
             self.classes.update_scores()
             self.confusion.update_scores()
@@ -181,6 +203,7 @@ class TrainingCurves(QWidget):
             self.plots[group].set_marks(marks if named else [(x, "") for x, _ in marks])
             figures = self._curves.figures(stages, group)
             self.plots[group].set_curves([self._curve(figure, stages) for figure in figures])
+            self.plots[group].explain(_WORDS)
 
     def _curve(self, figure: Figure, stages: Sequence[str]) -> Curve:
         points = self.tools.points if figure.group in _NOISY else 1

@@ -242,6 +242,13 @@ class SeriesPlot(QWidget):
         self._buttons[name] = button
         self._legend.addWidget(button)
 
+    def explain(self, words: Mapping[str, str]) -> None:
+        """Says in the legend's tooltips what the curves mean."""
+        for name, button in self._buttons.items():
+            tip = f"{words[name]}\nClick to show or hide" if name in words else f"Show or hide {name}"
+            if button.toolTip() != tip:
+                button.setToolTip(tip)
+
     def set_shown(self, name: str, shown: bool) -> None:
         """Shows or hides a curve."""
         (self._hidden.discard if shown else self._hidden.add)(name)

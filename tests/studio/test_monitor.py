@@ -12,7 +12,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QAbstractButton, QComboBox, QFileDialog, QTableView
 
-from crots.events import Evaluated, Metrics, Scored, StageStarted
+from crots.events import Evaluated, Metrics, Note, Scored, StageStarted
 from crots_studio.models.series import Figure
 from crots_studio.panels.monitor import MonitorPanel
 from tests.studio.fake_project import make_fake_project
@@ -271,6 +271,15 @@ def test_every_control_has_an_accessible_name(panel):
             if widget.isVisibleTo(panel) and widget.metaObject().className() != "QTableCornerButton":
                 named = widget.accessibleName() or getattr(widget, "text", str)()
                 assert named or isinstance(widget.parent(), QComboBox), widget
+
+
+def test_a_vanishing_class_is_not_overlooked(qtbot, session, panel):
+    vanishing = [Note(stage="adapt-1", level="warning", text=f"class {name} is vanishing") for name in ("pole", "sign")]
+    session.events_arrived.emit([Note(stage="adapt-1", text="nothing to worry about"), *vanishing])
+    assert panel.alarm.isVisible()
+    assert panel.alarm.text.text() == "Round 1: class sign is vanishing  (and 1 more)"
+    session.events_arrived.emit([StageStarted(stage="adapt-2", total=9)])
+    assert not panel.alarm.isVisible()
 
 
 @pytest.mark.timeout(REPAINTS)

@@ -1,14 +1,25 @@
 """The export form refuses what cannot work, and its log keeps the measured parity beside each file."""
 
+import json
+import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from crots.errors import CrotsError
 from crots.events import ArtifactWritten, Note, StageFinished
 from crots.options import ExportOptions
 from crots.project import Project, build_config
-from crots_studio.models.exporting import FORMATS, SUFFIXES, Checkpoint, ExportForm, ExportLog, checkpoints
+from crots_studio.models.exporting import (
+    FORMATS,
+    SUFFIXES,
+    Checkpoint,
+    ExportForm,
+    ExportLog,
+    checkpoints,
+    read_card,
+)
 
 MODEL = Checkpoint("adapt-2", "student", Path("p/adapt-2/student.safetensors"))
 
@@ -57,7 +68,9 @@ def test_the_log_keeps_parity_with_its_file(tmp_path):
     assert log.take(ArtifactWritten(stage="export", kind="export", path=str(tmp_path / "adapted.onnx")))
     assert log.take(Note(stage="export", text="adapted.onnx: largest difference to the network 2e-06 (logits)"))
     assert not log.take(Note(stage="export", text="something else"))
+    assert log.take(Note(stage="export", text="adapted.onnx: only this size"))
     (file,) = log.files
+    assert file.notes == ("only this size",)
     assert (file.format, file.bytes, file.parity) == ("onnx", 5, "largest difference to the network 2e-06 (logits)")
 
 
@@ -65,3 +78,24 @@ def test_a_failed_export_raises(tmp_path):
     failed = StageFinished(stage="export", outcome="failed", seconds=1, message="the disk is full")
     with pytest.raises(CrotsError, match="disk is full"):
         ExportLog(form(tmp_path)).take(failed)
+
+
+def test_the_head_of_a_file_tells_net_classes_and_oracle(tmp_path):
+    from safetensors.numpy import save_file
+
+    card = {"net": "deeplabv2", "classes": {"name": "demo", "names": ["a", "b"]}, "size": [64, 48], "oracle": True}
+    save_file({"w": np.zeros(2, np.float32)}, tmp_path / "m.safetensors", {"crots": json.dumps(card)})
+    checkpoint = Checkpoint("adapt-1", "student", tmp_path / "m.safetensors", read_card(tmp_path / "m.safetensors"))
+    assert checkpoint.title == "Round 1, student (oracle)"
+    assert checkpoint.words == "deeplabv2, 2 classes (demo), 64x48, oracle: validation labels chose it"
+    (tmp_path / "torn.safetensors").write_bytes(b"\xff\xff\xff\xff\xff\xff\xff\x7f{")
+    assert read_card(tmp_path / "torn.safetensors") == {}
+    assert read_card(tmp_path / "missing") == {}
+
+
+def test_the_command_can_be_parsed_by_the_command_line(tmp_path):
+    project = Project.create(tmp_path / "p", build_config({"data": {"target": str(tmp_path / "my images")}}))
+    first, second = form(tmp_path / "out").command(project).split(" && ")
+    assert "--format safetensors" in first and "--format onnx" in second
+    assert shlex.split(second)[-4:-2] == ["--layout", "auto"]
+    assert f"'{tmp_path / 'my images'}'" in first

@@ -1,0 +1,262 @@
+"""Export of a model: which one, in which formats, where to; the measured parity of each file, and its folder."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt, QTimer, QUrl
+from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QFileDialog,
+    QFormLayout,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from crots.errors import CrotsError
+from crots.events import Event
+from crots_studio.models.exporting import FORMATS, Checkpoint, ExportForm, ExportLog, checkpoints, export_events
+from crots_studio.models.words import byte_count
+from crots_studio.session import Session
+
+if TYPE_CHECKING:
+    from crots.stages.context import Control
+
+_POLL_MS = 150
+
+
+class ExportDialog(QDialog):
+    """Form above, results below; closing while files are written stops after the current one."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Export")
+        self._session = session
+        self._project = session.project
+        self._checkpoints = checkpoints(self._project) if self._project else []
+        self._events: deque[Event] = deque()
+        self._control: Control | None = None
+        self._log: ExportLog | None = None
+        self._build()
+        self._timer = QTimer(self)
+        self._timer.setInterval(_POLL_MS)
+        self._timer.timeout.connect(self._drain)
+        self._refresh()
+
+    def _build(self) -> None:
+        self.checkpoint = QComboBox()
+        self.checkpoint.setAccessibleName("Model to export")
+        for checkpoint in self._checkpoints:
+            self.checkpoint.addItem(checkpoint.title)
+        self.words = QLabel()
+        self.words.setProperty("role", "muted")
+        self.folder = QLineEdit(str(self._project.stage_folder("export")) if self._project else "")
+        self.folder.setAccessibleName("Folder to write to")
+        browse = QPushButton("&Browse...")
+        browse.setAccessibleName("Choose the folder to write to")
+        browse.setAutoDefault(False)
+        browse.clicked.connect(self._browse)
+        self.name = QLineEdit("adapted")
+        self.name.setAccessibleName("Name of the files, without ending")
+        row = QHBoxLayout()
+        row.addWidget(self.folder, 1)
+        row.addWidget(browse)
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.addRow("&Model", self.checkpoint)
+        form.addRow("", self.words)
+        label = QLabel("Fo&lder")
+        label.setBuddy(self.folder)
+        form.addRow(label, row)
+        form.addRow("&Name", self.name)
+        self.problem = QLabel()
+        self.problem.setWordWrap(True)
+        self.progress = QProgressBar()
+        self.progress.setAccessibleName("Files written")
+        self.progress.hide()
+        column = QVBoxLayout(self)
+        column.addLayout(form)
+        column.addLayout(self._format_grid())
+        column.addWidget(self.problem)
+        column.addStretch(1)
+        column.addWidget(self.progress)
+        column.addLayout(self._buttons())
+        self.resize(680, 400)
+        self.checkpoint.currentIndexChanged.connect(self._refresh)
+        for edit in (self.folder, self.name):
+            edit.textChanged.connect(self._refresh)
+
+    def _format_grid(self) -> QGridLayout:
+        """A line a format: tick, description, and later what was measured."""
+        wanted = self._project.config.export.formats if self._project else ()
+        grid = QGridLayout()
+        grid.setColumnStretch(1, 1)
+        self.formats: dict[str, QCheckBox] = {}
+        self.results: dict[str, QLabel] = {}
+        for place, (name, words) in enumerate(FORMATS.items()):
+            tick = QCheckBox(name)
+            tick.setChecked(name in wanted)
+            tick.setToolTip(words)
+            tick.setAccessibleDescription(words)
+            tick.toggled.connect(self._refresh)
+            result = QLabel(words)
+            result.setWordWrap(True)
+            result.setProperty("role", "muted")
+            result.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            grid.addWidget(tick, place, 0, Qt.AlignmentFlag.AlignTop)
+            grid.addWidget(result, place, 1)
+            self.formats[name], self.results[name] = tick, result
+        return grid
+
+    def _buttons(self) -> QHBoxLayout:
+        self.copy_button = QPushButton("&Copy command")
+        self.copy_button.setToolTip("The command line that writes the same files")
+        self.copy_button.clicked.connect(self._copy_command)
+        self.open_button = QPushButton("&Open folder")
+        self.open_button.clicked.connect(self._open_folder)
+        for button in (self.copy_button, self.open_button):
+            button.setAutoDefault(False)
+        box = QDialogButtonBox()
+        self.start = box.addButton("&Export", QDialogButtonBox.ButtonRole.AcceptRole)
+        self.close_button = box.addButton(QDialogButtonBox.StandardButton.Close)
+        self.start.setDefault(True)
+        self.start.clicked.connect(self.export)
+        self.close_button.clicked.connect(self.reject)
+        row = QHBoxLayout()
+        row.addWidget(self.copy_button)
+        row.addWidget(self.open_button)
+        row.addWidget(box, 1)
+        return row
+
+    # The form.
+
+    @property
+    def form(self) -> ExportForm:
+        """What is filled in."""
+        place = self.checkpoint.currentIndex()
+        chosen: Checkpoint | None = self._checkpoints[place] if 0 <= place < len(self._checkpoints) else None
+        folder = self.folder.text().strip()
+        formats = tuple(name for name, tick in self.formats.items() if tick.isChecked())
+        return ExportForm(chosen, formats, Path(folder).expanduser() if folder else None, self.name.text().strip())
+
+    @property
+    def running(self) -> bool:
+        """Whether files are being written."""
+        return self._control is not None
+
+    def _refresh(self) -> None:
+        form, running = self.form, self.running
+        problem, existing = form.problem(), form.existing() if not form.problem() else []
+        self.words.setText(form.checkpoint.words if form.checkpoint else "")
+        self.start.setEnabled(not problem and not running)
+        self.copy_button.setEnabled(not problem)
+        self.open_button.setEnabled(form.folder is not None and form.folder.is_dir())
+        for widget in (self.checkpoint, self.folder, self.name, *self.formats.values()):
+            widget.setEnabled(not running)
+        if problem:
+            self._say(problem, "bad")
+        elif existing and not (self._log and self._log.files):
+            self._say(f"Will be replaced: {', '.join(path.name for path in existing)}", "warning")
+        elif not running and not (self._log and self._log.files):
+            self._say("", "muted")
+
+    def _say(self, text: str, role: str) -> None:
+        self.problem.setText(text)
+        self.problem.setProperty("role", role)
+        self.problem.style().polish(self.problem)
+
+    # Work.
+
+    def export(self) -> None:
+        """Writes the files beside the window."""
+        from crots.stages.context import Control
+
+        form, project = self.form, self._project
+        if project is None or form.problem() or self.running:
+            return
+        self._log, self._control = ExportLog(form), Control()
+        events, control = self._events, self._control
+        events.clear()
+
+        def work() -> None:
+            for event in export_events(project, form, control):
+                events.append(event)
+
+        for name, words in FORMATS.items():
+            self.results[name].setText(words)
+        self.progress.setRange(0, 0)
+        self.progress.show()
+        self._say("Writing and comparing ...", "muted")
+        self._session.in_background(work, self._done, self._failed)
+        self._timer.start()
+        self._refresh()
+
+    def _drain(self) -> None:
+        while self._events and self._log is not None:
+            try:
+                changed = self._log.take(self._events.popleft())
+            except CrotsError as error:
+                self._failed(error)
+                return
+            if changed:
+                self._show_files(self._log)
+
+    def _show_files(self, log: ExportLog) -> None:
+        self.progress.setRange(0, len(log.form.formats))
+        self.progress.setValue(sum(bool(file.parity) for file in log.files))
+        for file in log.files:
+            lines = [f"{file.path.name}, {byte_count(file.bytes)}", file.parity, *file.notes]
+            label = self.results[file.format]
+            label.setText("\n".join(filter(None, lines)))
+            label.setProperty("role", "good" if file.parity else "muted")
+            label.style().polish(label)
+
+    def _done(self, _: None) -> None:
+        self._drain()
+        if self._log is not None and self.running:
+            self._end()
+            stopped = len(self._log.files) < len(self._log.form.formats)
+            self._say("Stopped." if stopped else f"Written to {self._log.form.folder}", "muted" if stopped else "good")
+
+    def _failed(self, error: Exception) -> None:
+        self._end()
+        self._say(str(error) or type(error).__name__, "bad")
+
+    def _end(self) -> None:
+        self._control = None
+        self._timer.stop()
+        self.progress.hide()
+        self._refresh()
+
+    def reject(self) -> None:
+        """Closes; what is being written is finished, the rest is not begun."""
+        if self._control is not None:
+            self._control.stop()
+        self._timer.stop()
+        super().reject()
+
+    # What the user does.
+
+    def _browse(self) -> None:
+        if folder := QFileDialog.getExistingDirectory(self, "Folder to write to", self.folder.text()):
+            self.folder.setText(folder)
+
+    def _copy_command(self) -> None:
+        if self._project is not None:
+            QGuiApplication.clipboard().setText(self.form.command(self._project))
+
+    def _open_folder(self) -> None:
+        if (folder := self.form.folder) is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))

@@ -1,0 +1,23 @@
+"""The help in a window of its own."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QVBoxLayout, QWidget
+
+from crots_studio.panels.help import HelpPanel
+from crots_studio.session import Session
+
+
+class HelpDialog(QDialog):
+    """Explains the stages."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("What each stage does")
+        self.panel = HelpPanel(session)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.rejected.connect(self.reject)
+        column = QVBoxLayout(self)
+        column.addWidget(self.panel, 1)
+        column.addWidget(buttons)
+        self.resize(820, 420)

@@ -1,0 +1,124 @@
+"""Tells of the end of a run: by the desktop where it can, and in any case by a line at the top of the window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import (
+    QApplication,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QStyle,
+    QSystemTrayIcon,
+    QToolButton,
+    QWidget,
+)
+
+from crots_studio.background import RunEnd
+from crots_studio.models.iou import Scores
+from crots_studio.models.names import title
+from crots_studio.session import Session
+from crots_studio.widgets.class_table import percent
+
+_SHOWN_MS = 20_000
+
+
+def words_for(end: RunEnd, scores: Scores) -> tuple[str, str]:
+    """Returns heading and sentence for the end of a run."""
+    name = title(end.stage) if end.stage else "The run"
+    if end.outcome == "failed":
+        return "The run failed", f"{name}: {end.message}"
+    if end.outcome == "cancelled":
+        return "The run was stopped", f"{name} can go on from where it stopped."
+    best = [score for score in map(scores.latest, scores.subjects) if score and score.miou is not None]
+    if not best:
+        return "The run is finished", "All stages that were asked for are done."
+    last, first = best[-1], best[0]
+    text = f"{title(last.subject)}: mIoU {percent(last.miou)} %"
+    if first is not last and last.miou is not None and first.miou is not None:
+        text += f", {percent(last.miou - first.miou, signed=True)} against {title(first.subject)}"
+    return "The run is finished", text + (" (oracle)" if last.oracle else "")
+
+
+class Notifier(QFrame):
+    """The line at the top of the window; hidden while there is nothing to say.
+
+    Args:
+        session: whose runs are told of.
+        more: label of a button and what it does, such as opening the export dialog; shown after a completed run.
+    """
+
+    def __init__(
+        self, session: Session, parent: QWidget | None = None, *, more: tuple[str, Callable[[], None]] | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._session = session
+        self.setFrameShape(QFrame.Shape.StyledPanel)
+        self.setAccessibleName("Notification")
+        self.text = QLabel()
+        self.text.setWordWrap(True)
+        self.more = QPushButton(more[0] if more else "")
+        if more:
+            self.more.clicked.connect(lambda: more[1]())
+        self._has_more = more is not None
+        close = QToolButton()
+        close.setText("\u2715")
+        close.setAutoRaise(True)
+        close.setAccessibleName("Dismiss notification")
+        close.setToolTip("Dismiss")
+        close.clicked.connect(self.hide)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(10, 4, 6, 4)
+        row.addWidget(self.text, 1)
+        row.addWidget(self.more)
+        row.addWidget(close)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self.hide)
+        self._tray: QSystemTrayIcon | None = None
+        self.hide()
+        session.run_ended.connect(self._ended)
+        session.busy_changed.connect(self._begun)
+
+    def _begun(self, busy: bool) -> None:
+        if busy:
+            self.hide()
+
+    def _ended(self, end: RunEnd) -> None:
+        heading, text = words_for(end, Scores.of_history(self._session.history))
+        role = {"completed": "good", "failed": "bad"}.get(end.outcome, "muted")
+        self.text.setProperty("role", role)
+        self.text.style().polish(self.text)
+        self.text.setText(f"{heading}. {text}")
+        self.more.setVisible(self._has_more and end.outcome == "completed")
+        self.show()
+        window = self.window()
+        if not window.isActiveWindow():
+            QApplication.alert(window)
+            self._tell_desktop(heading, text, failed=end.outcome == "failed")
+        elif end.outcome == "completed":
+            self._timer.start(_SHOWN_MS)
+
+    def _tell_desktop(self, heading: str, text: str, *, failed: bool) -> None:
+        if not (QSystemTrayIcon.isSystemTrayAvailable() and QSystemTrayIcon.supportsMessages()):
+            return
+        if self._tray is None:
+            icon = self.window().windowIcon()
+            if icon.isNull():
+                icon = self.style().standardIcon(QStyle.StandardPixmap.SP_ComputerIcon)
+            self._tray = QSystemTrayIcon(icon, self)
+            self._tray.messageClicked.connect(self._come_up)
+        self._tray.show()
+        kind = QSystemTrayIcon.MessageIcon.Critical if failed else QSystemTrayIcon.MessageIcon.Information
+        self._tray.showMessage(heading, text, kind, _SHOWN_MS)
+        # An icon that stays behind would only be in the way.
+        QTimer.singleShot(_SHOWN_MS, self._tray, self._tray.hide)
+
+    def _come_up(self) -> None:
+        window = self.window()
+        window.showNormal() if window.isMinimized() else window.show()
+        window.raise_()
+        window.activateWindow()

@@ -1,0 +1,127 @@
+"""Help, shortcuts, about, and the notice at a run's end."""
+
+import re
+import struct
+
+import pytest
+from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
+from PySide6.QtWidgets import QMainWindow, QPushButton, QSystemTrayIcon
+
+from crots.events import Evaluated
+from crots_studio.background import RunEnd
+from crots_studio.dialogs.about import AboutDialog
+from crots_studio.dialogs.help import HelpDialog
+from crots_studio.dialogs.shortcuts import ShortcutsDialog, keys_of
+from crots_studio.models.help_topics import TOPICS, read_topics, topic_of
+from crots_studio.panels.help import HelpPanel
+from crots_studio.widgets.notifier import Notifier
+
+
+@pytest.mark.parametrize("topic", read_topics(), ids=lambda topic: topic.key)
+def test_every_topic_has_four_sentences_and_a_picture(topic):
+    sentences = re.split(r"(?<=[.])\s+(?=[A-Z])", topic.text)
+    assert len(sentences) == 4, sentences
+    assert topic.title and topic.text.endswith(".")
+    head = topic.picture.read_bytes()[:24]
+    width, height = struct.unpack(">II", head[16:24])
+    assert head[1:4] == b"PNG" and width >= 2 * height
+    assert topic.picture.stat().st_size < 100_000
+
+
+def test_every_stage_has_a_topic():
+    assert topic_of("adapt-7") == "adapt"
+    assert {topic_of(key) for key in ("pseudo-label", "baseline", "mine", "evaluate", "export")} <= set(TOPICS)
+
+
+def test_help_shows_text_and_picture(qtbot, session):
+    panel = HelpPanel(session)
+    qtbot.addWidget(panel)
+    panel.resize(800, 400)
+    panel.show()
+    panel.show_stage("adapt-2")
+    assert panel.heading.text() == "Adaptation rounds"
+    assert "teacher" in panel.text.text()
+    assert panel.picture.pixmap().width() > 200
+    for row in range(panel.list.count()):
+        panel.list.setCurrentRow(row)
+        assert not panel.picture.pixmap().isNull()
+
+
+def test_help_opens_as_a_dialog(qtbot, session):
+    dialog = HelpDialog(session)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    assert dialog.panel.list.currentRow() == 0
+
+
+@pytest.fixture
+def window(qtbot):
+    window = QMainWindow()
+    qtbot.addWidget(window)
+    menu = window.menuBar().addMenu("&Run")
+    for text, keys in (("&Start all ...", "Ctrl+R"), ("No key", "")):
+        action = QAction(text, window)
+        if keys:
+            action.setShortcut(QKeySequence(keys))
+        menu.addAction(action)
+    return window
+
+
+def test_every_action_with_a_key_is_listed(window, session, qtbot):
+    rows = keys_of(window)
+    assert (rows[0].place, rows[0].keys, rows[0].what) == ("Run", "Ctrl+R", "Start all")
+    assert not any(row.what == "No key" for row in rows)
+    dialog = ShortcutsDialog(session, window)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    dialog.search.setText("start run")
+    shown = [row for row in range(dialog.table.rowCount()) if not dialog.table.isRowHidden(row)]
+    assert shown == [0]
+
+
+def test_about_names_versions_without_importing_torch(qtbot, session):
+    dialog = AboutDialog(session)
+    qtbot.addWidget(dialog)
+    assert "torch 2" in dialog.versions.text() and "PySide6" in dialog.versions.text()
+    next(button for button in dialog.findChildren(QPushButton) if "Copy" in button.text()).click()
+    assert QGuiApplication.clipboard().text() == dialog.versions.text()
+
+
+def scored(subject, miou):
+    return Evaluated(stage="evaluate", subject=subject, miou=miou, per_class_iou={"road": miou})
+
+
+def test_the_end_of_a_run_is_told_with_its_score(qtbot, session):
+    pressed = []
+    notifier = Notifier(session, more=("Export", lambda: pressed.append(1)))
+    qtbot.addWidget(notifier)
+    session.history.add([scored("source", 0.4), scored("adapt-2", 0.525)])
+    session.run_ended.emit(RunEnd("completed", "export"))
+    assert notifier.isVisible()
+    assert notifier.text.text() == "The run is finished. Round 2: mIoU 52.5 %, +12.5 against Source"
+    notifier.more.click()
+    assert pressed
+    session.busy_changed.emit(True)
+    assert not notifier.isVisible()
+
+
+def test_failures_and_stops_are_told_too(qtbot, session):
+    notifier = Notifier(session)
+    qtbot.addWidget(notifier)
+    session.run_ended.emit(RunEnd("failed", "adapt-1", "out of memory"))
+    assert "Round 1: out of memory" in notifier.text.text()
+    session.run_ended.emit(RunEnd("cancelled", "adapt-1"))
+    assert "can go on" in notifier.text.text() and notifier.more.isHidden()
+
+
+def test_the_desktop_is_told_where_it_can_be(qtbot, session, monkeypatch):
+    told = []
+    monkeypatch.setattr(QSystemTrayIcon, "isSystemTrayAvailable", staticmethod(lambda: True))
+    monkeypatch.setattr(QSystemTrayIcon, "supportsMessages", staticmethod(lambda: True))
+    monkeypatch.setattr(QSystemTrayIcon, "showMessage", lambda *words: told.append(words[1:3]))
+    monkeypatch.setattr(QSystemTrayIcon, "show", lambda _: None)
+    notifier = Notifier(session)
+    qtbot.addWidget(notifier)
+    notifier.window().isActiveWindow = lambda: False
+    session.run_ended.emit(RunEnd("completed", "export"))
+    assert told == [("The run is finished", "All stages that were asked for are done.")]
