@@ -1,4 +1,4 @@
-"""A line that warns: what a stage said that the user should not overlook, until he dismisses it or the stage is over."""
+"""A line that warns of what the user should not overlook, until he dismisses it or the next stage begins."""
 
 from __future__ import annotations
 
