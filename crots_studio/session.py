@@ -75,6 +75,7 @@ class Session(QObject):
         self.make_source: SourceMaker = project_events
         self._run: Run | None = None
         self._awaited: Path | None = None
+        self._starting = False
         self._pool = Pool()
         self._saver = Pool(threads=1)
         self._closed = False
@@ -209,7 +210,7 @@ class Session(QObject):
     @property
     def busy(self) -> bool:
         """Whether a run goes on in this window, or is followed by it."""
-        return self._run is not None
+        return self._run is not None or self._starting
 
     @property
     def detached(self) -> bool:
@@ -228,6 +229,7 @@ class Session(QObject):
         request = request or RunRequest()
         child = self.settings.in_child if in_child is None else in_child
         if child:
+            self._starting = True
             self._when_saved(lambda: self._begin(self._child(request)))
         else:
             self._begin(ThreadRun(self.make_source(self.project, request)))
@@ -254,7 +256,8 @@ class Session(QObject):
         self._saver.submit(lambda: None, lambda _: self._delivered.emit((lambda _: act(), None, None, 0)), print)
 
     def _begin(self, run: Run) -> None:
-        if self.busy:
+        self._starting = False
+        if self._run is not None:
             return
         self._run = run
         self.run_state.begin(detached=run.detached)

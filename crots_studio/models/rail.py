@@ -102,7 +102,7 @@ def _words(stage: StageStatus, state: str, fraction: float | None, run: RunState
     if state == "stale":
         return f"stale: {stage.reason}" if stage.reason else "stale"
     if state == "waiting":
-        return "waits for the stages before"
+        return "waiting"
     return state
 
 

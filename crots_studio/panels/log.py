@@ -110,7 +110,11 @@ class LogPanel(QWidget):
     def add_lines(self, lines: list[LogLine]) -> None:
         """Appends lines; the view follows the end unless the user has scrolled away from it."""
         if lines:
+            bar = self.lines.verticalScrollBar()
+            at_end = bar.value() >= bar.maximum() - 2
             self.lines.appendPlainText("\n".join(map(str, lines)))
+            if at_end:
+                bar.setValue(bar.maximum())
         for line in lines:
             if line.level != "info":
                 self.problems.addItem(QListWidgetItem(f"{_SIGNS[line.level]} {line}"))
