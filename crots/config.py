@@ -221,13 +221,20 @@ def expectation(info: OptionInfo) -> str:
         Grid: "a grid like 4x4",
     }
     text = words.get(info.kind, "a list separated by commas")
-    if info.low is not None and info.high is not None:
-        text += f" from {info.low:g} to {info.high:g}"
-    elif info.low is not None:
-        text += f", at least {info.low:g}"
-    elif info.high is not None:
-        text += f", at most {info.high:g}"
+    low, high = _shown(info.low), _shown(info.high)
+    if low and high:
+        text += f" from {low} to {high}"
+    elif low:
+        text += f", at least {low}"
+    elif high:
+        text += f", at most {high}"
     return text + (f" ({info.unit})" if info.unit else "") + (" or none" if info.optional else "")
+
+
+def _shown(limit: float | None) -> str:
+    if limit is None:
+        return ""
+    return str(limit) if isinstance(limit, int) else f"{limit:g}"
 
 
 def parse(kind: Any, value: Any) -> Any:

@@ -378,7 +378,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """Reads a JSON object; None where the file is missing or torn."""
     try:
         return cast(dict[str, Any], json.loads(path.read_text(encoding="utf-8")))
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return None
 
 

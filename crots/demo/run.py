@@ -46,7 +46,7 @@ class Scale:
 FULL = Scale(
     images=200,
     validation=60,
-    source=TrainOptions(steps=500, batch=4, learning_rate=3e-3, balance=0.5, jitter=0.5, checkpoint_every=100),
+    source=TrainOptions(steps=1100, batch=4, learning_rate=3e-3, balance=0.5, jitter=0.5, checkpoint_every=100),
     baseline_steps=250,
     adapt_steps=150,
 )

@@ -171,4 +171,3 @@ def info(name: str) -> NetInfo:
 
 
 FAMILY = Family(tuple(VARIANTS), build, info)
-

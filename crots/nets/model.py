@@ -109,9 +109,7 @@ class Model(nn.Module):
             return logits
         return interpolate(logits, size, mode="bilinear", align_corners=self.info.align_corners)
 
-    def flip_logits(
-        self, images: Tensor, merge: Merge = "mean", size: Size | tuple[int, int] | None = None
-    ) -> Tensor:
+    def flip_logits(self, images: Tensor, merge: Merge = "mean", size: Size | tuple[int, int] | None = None) -> Tensor:
         """Returns logits of the images joined with those of their mirror images, mirrored back.
 
         Args:

@@ -255,9 +255,7 @@ def load_model(
         InputError: the file cannot be read, does not say enough, contradicts the arguments, or does not fit.
     """
     found = read_weights(path, part=part)
-    return model_of(
-        found, net=net, classes=classes, size=size, normalisation=normalisation, trust=trust, prefix=prefix
-    )
+    return model_of(found, net=net, classes=classes, size=size, normalisation=normalisation, trust=trust, prefix=prefix)
 
 
 def model_of(

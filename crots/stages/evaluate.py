@@ -19,7 +19,7 @@ from crots.errors import InputError
 from crots.events import Evaluated, Event, StageStarted
 from crots.files import write_json
 from crots.methods.metrics import Confusion
-from crots.stages.context import Context, Meter
+from crots.stages.context import Context, Control, Meter
 from crots.stages.material import Array
 from crots.taxonomy import ClassSet
 
@@ -173,11 +173,23 @@ def predict_from_files(predictions: PredictionSet) -> Predict:
 
 
 def score_model(
-    model: Model, dataset: Dataset, classes: ClassSet, engine: Engine, cache: ImageCache, *, flip: bool, batch: int
+    model: Model,
+    dataset: Dataset,
+    classes: ClassSet,
+    engine: Engine,
+    cache: ImageCache,
+    control: Control,
+    *,
+    flip: bool,
+    batch: int,
 ) -> dict[str, Any]:
-    """Scores a model in one go, as validation during training does; returns the report."""
+    """Scores a model in one go, as validation during training does; returns the report.
+
+    Raises:
+        Stopped: the user asked to stop meanwhile.
+    """
     confusion = Confusion(len(classes), classes.ignore)
     predict = predict_with_model(model, engine, lambda sample: cache.get(sample.image), flip=flip)
     for _ in score(predict, labelled(dataset), dataset, classes, confusion, batch=batch):
-        pass
+        control.check()
     return confusion.report(classes.names, classes.subsets)

@@ -44,7 +44,11 @@ def stage_events(project: Project, context: Context) -> Iterator[Event]:
     """
     bench = Workbench(project.config, project.folder, project.cache_folder, context.stage)
     name = "adapt" if context.stage.startswith("adapt-") else context.stage
-    return STAGES[name](project, bench, context)
+    events = STAGES[name](project, bench, context)
+    if context.resume and name not in ("baseline", "adapt"):
+        # Those two go back to their checkpoints; the others tell everything anew.
+        context.rewind_run()
+    return events
 
 
 def run_pseudo_label(project: Project, bench: Workbench, context: Context) -> Iterator[Event]:
@@ -175,7 +179,9 @@ def validator(bench: Workbench, context: Context, student: Model, *, oracle: boo
     batch = bench.engine.batch(0)
 
     def validate(step: int) -> list[Event]:
-        report = score_model(student, dataset, bench.classes, bench.engine, bench.cache, flip=False, batch=batch)
+        report = score_model(
+            student, dataset, bench.classes, bench.engine, bench.cache, context.control, flip=False, batch=batch
+        )
         return [evaluated(report, context.stage, context.stage, step=step, oracle=oracle)]
 
     return validate

@@ -70,14 +70,15 @@ def pseudo_label(job: Labelling, context: Context) -> Iterator[Event]:
     samples = list(job.dataset.samples)
     yield StageStarted(
         stage=context.stage,
-        total=2 * len(samples),
+        total=len(samples),
         unit="images",
         device=job.device,
         options=to_mapping(job.options),
     )
     yield from job.notes
     bad: dict[str, str] = {}
-    yield from read_all(samples, job.cache, bad, context, total=2 * len(samples))
+    meter = Meter(context.stage, len(samples))
+    yield from read_all(samples, job.cache, bad, context, meter)
     if bad:
         yield _report_bad(bad, job, context)
     else:
@@ -88,17 +89,19 @@ def pseudo_label(job: Labelling, context: Context) -> Iterator[Event]:
     # Only whole batches count as done, so that a resumed run forms the very same ones.
     batches = [samples[first : first + job.batch] for first in range(0, len(samples), job.batch)]
     batches = [batch for batch in batches if not all(sample.key in done for sample in batch)]
-    left = sum(len(batch) for batch in batches)
-    yield from _label(batches, job, writer, context, first=2 * len(job.dataset.samples) - left)
+    yield from _label(batches, job, writer, context, meter)
     rows = writer.finish(samples)
     yield ArtifactWritten(stage=context.stage, kind="pseudo-labels", path=str(job.out))
     yield Note(stage=context.stage, text=summary(rows, job.classes))
 
 
 def read_all(
-    samples: Sequence[Sample], cache: ImageCache, bad: dict[str, str], context: Context, *, total: int
+    samples: Sequence[Sample], cache: ImageCache, bad: dict[str, str], context: Context, meter: Meter
 ) -> Iterator[Event]:
-    """Decodes every image once, into the cache, and collects in ``bad`` those that cannot be read, by key."""
+    """Decodes every image once, into the cache, and collects in ``bad`` those that cannot be read, by key.
+
+    It is the first half of the stage: an image counts as half done.
+    """
 
     def read(sample: Sample) -> tuple[str, str]:
         try:
@@ -107,14 +110,13 @@ def read_all(
             return sample.key, str(error)
         return sample.key, ""
 
-    meter = Meter(context.stage, total)
     reading = prefetch(samples, read, workers=2, depth=8)
     try:
         for done, (key, error) in enumerate(reading, 1):
             context.control.check()
             if error:
                 bad[key] = error
-            yield from meter.tick(done)
+            yield from meter.tick(done // 2)
     finally:
         reading.close()
 
@@ -131,22 +133,22 @@ def _report_bad(bad: dict[str, str], job: Labelling, context: Context) -> Note:
 
 
 def _label(
-    batches: Sequence[Sequence[Sample]], job: Labelling, writer: LabelWriter, context: Context, *, first: int
+    batches: Sequence[Sequence[Sample]], job: Labelling, writer: LabelWriter, context: Context, meter: Meter
 ) -> Iterator[Event]:
     def load(batch: Sequence[Sample]) -> tuple[Sequence[Sample], Any]:
         images = [job.cache.get(sample.image) for sample in batch] if job.labeller.needs_images else None
         return batch, None if images is None else np.stack(images)
 
-    done = first
-    meter = Meter(context.stage, 2 * len(job.dataset.samples), done=done)
+    total = len(job.dataset.samples)
+    labelled = total - sum(len(batch) for batch in batches)
     loading = prefetch(batches, load, workers=1, depth=2)
     try:
         for batch, images in loading:
             context.control.check()
             for sample, said in zip(batch, job.labeller.label(batch, images), strict=True):
                 writer.write(sample, said)
-            done += len(batch)
-            yield from meter.tick(done)
+            labelled += len(batch)
+            yield from meter.tick((total + labelled) // 2)
     finally:
         loading.close()
 

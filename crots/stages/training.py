@@ -182,6 +182,7 @@ class _Trainer:
         self.learner, self.run, self.context = learner, run, context
         self.best = float("-inf")
         self.saved_at = 0
+        self.watched_at = -1
         # Added up on the device and read only where a figure is shown or kept: no synchronisation inside a step.
         self._broken = torch.zeros((), dtype=torch.bool, device=learner.engine.device)
 
@@ -189,9 +190,8 @@ class _Trainer:
         options = self.learner.options
         meter = Meter(self.context.stage, total, images=options.batch, done=start)
         validate_every = options.validate_every or max(1, total // 10)
-        if self.run.watch and self.run.prefer and start == 0:
-            # The start is a candidate too: a run that only makes things worse then changes nothing.
-            yield from self._watch(0)
+        if self._left_unwatched(start, validate_every):
+            yield from self._watch(start)
         batches = prefetch(range(start, total), self.learner.load, workers=2, depth=3)
         try:
             for step, data in zip(range(start, total), batches, strict=True):
@@ -202,7 +202,7 @@ class _Trainer:
                     yield self._metrics(done, figures, rate)
                 yield from meter.tick(done)
                 if self.run.watch and (done % validate_every == 0 or done == total):
-                    yield from self._watch(done)
+                    yield from self._watch_or_stop(done)
                 if done % options.checkpoint_every == 0 or done == total:
                     self.save(done)
         finally:
@@ -238,9 +238,26 @@ class _Trainer:
             f"(now {self.learner.options.learning_rate:g}) or set runtime.precision to fp32, and run again"
         )
 
+    def _left_unwatched(self, start: int, every: int) -> bool:
+        """Whether a run that begins at ``start`` owes a look at it."""
+        if not self.run.watch or self.watched_at >= start:
+            return False
+        # The start of the stage is a candidate too: a run that only makes things worse then changes nothing.
+        due = start % every == 0 or start == self.learner.options.steps
+        return due if start else self.run.prefer is not None
+
+    def _watch_or_stop(self, done: int) -> Iterator[Event]:
+        try:
+            yield from self._watch(done)
+        except Stopped:
+            # The step is kept; the resumed run looks at it first.
+            self.save(done)
+            raise
+
     def _watch(self, done: int) -> Iterator[Event]:
         assert self.run.watch is not None
         events = self.run.watch(done)
+        self.watched_at = done
         yield from events
         if self.run.prefer and (score := self.run.prefer(events)) > self.best:
             self.best = score
@@ -260,6 +277,7 @@ class _Trainer:
             "step": done,
             "seed": self.run.seed,
             "best": self.best,
+            "watched": self.watched_at,
             "events": self.context.position,
             "card": self.learner.student.card.to_dict(),
             **self.learner.state_dict(),
@@ -285,7 +303,7 @@ class _Trainer:
             return self.clear()
         state = torch.load(path, map_location=self.learner.engine.device, weights_only=True)
         self.learner.load_state_dict(state)
-        self.best, self.saved_at = state["best"], state["step"]
+        self.best, self.saved_at, self.watched_at = state["best"], state["step"], state["watched"]
         self.context.rewind(state["events"])
         return self.saved_at
 

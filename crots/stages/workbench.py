@@ -123,7 +123,7 @@ class Workbench:
         if self.config.data.size:
             return self.config.data.size
         size, reason = propose_size(self.dataset)
-        self.note(f"working size {size}: {reason}")
+        self.note(reason)
         return size
 
     @cached_property

@@ -17,8 +17,14 @@ torch.set_num_threads(1)
 
 NAMES = ("road", "car", "person")
 CLASSES = ClassSet.from_dict(
-    {"name": "three", "names": list(NAMES), "palette": [[0, 0, 0], [0, 0, 9], [9, 0, 0]], "raw_ids": {}, "subsets": {},
-     "published_rare": []}
+    {
+        "name": "three",
+        "names": list(NAMES),
+        "palette": [[0, 0, 0], [0, 0, 9], [9, 0, 0]],
+        "raw_ids": {},
+        "subsets": {},
+        "published_rare": [],
+    }
 )
 
 

@@ -100,7 +100,7 @@ def test_files_rows_and_lists(tmp_path, images, classes):
     assert statistics["images"] == [6, 6, 6, 2]
     sums = [sum((0.25 + 0.1 * n) * (truth == k).sum() for n, truth in enumerate(truths)) for k in range(4)]
     assert statistics["confidence"] == pytest.approx(sums, rel=1e-5)
-    assert isinstance(events[0], StageStarted) and events[0].total == 12
+    assert isinstance(events[0], StageStarted) and events[0].total == 6
     assert world.of(events, ArtifactWritten)[0].kind == "pseudo-labels"
     assert "labelled 6 images" in world.of(events, Note)[-1].text
 
