@@ -1,0 +1,101 @@
+"""Runs projects in processes that can be killed: torch is loaded once, each run is a fork of this one.
+
+Reads commands from standard input, one JSON object a line: ``{"project": folder, "die": null}``, where ``die`` may be
+``["replace", pattern, n, "before" or "after"]`` (kill yourself when the n-th file whose name fits is moved to its
+place) or ``["write", pattern, n]`` (kill yourself when half of the n-th such file is written). Answers with a line
+``started PID`` and, when that process is gone, ``ended STATUS``.
+"""
+
+import fnmatch
+import json
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import tiny_world as world
+import torch
+
+import crots.stages.pipeline  # noqa: F401 - loaded before the first fork, since it takes seconds
+from crots.nets.model import check_batch, create_model
+from crots.project import Project
+from crots.runner import run_project
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def trap_replace(pattern, number, when):
+    """Dies at the n-th move of a finished file to its place."""
+    original, left = Path.replace, [number]
+
+    def replace(self, target):
+        fits = fnmatch.fnmatch(str(target), pattern)
+        left[0] -= fits
+        if fits and not left[0] and when == "before":
+            die()
+        moved = original(self, target)
+        if fits and not left[0]:
+            die()
+        return moved
+
+    Path.replace = replace
+
+
+def trap_write(pattern, number):
+    """Dies with half of a file written, before it is moved to its place; checkpoints are written by ``torch.save``."""
+    original, left = torch.save, [number]
+
+    def save(state, path):
+        original(state, path)
+        left[0] -= fnmatch.fnmatch(str(path), pattern)
+        if not left[0]:
+            os.truncate(path, Path(path).stat().st_size // 2)
+            die()
+
+    torch.save = save
+
+
+def run(folder, trap):
+    torch.set_num_threads(1)
+    if trap:
+        {"replace": trap_replace, "write": trap_write}[trap[0]](*trap[1:])
+    for event in run_project(world.trusted(Project.open(Path(folder)))):
+        if getattr(event, "outcome", "completed") != "completed":
+            raise RuntimeError(event.message)
+
+
+def warm_up():
+    """Loads what the first dry run of a network loads, seconds of it, once for all runs."""
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        model = create_model("tiny_nets:plain", world.tiny_classes(Path(folder)), world.SIZE, trust=True)
+        check_batch(model, 2, world.SIZE)
+
+
+def main():
+    warm_up()
+    for line in sys.stdin:
+        command = json.loads(line)
+        child = os.fork()
+        if not child:
+            status = 1
+            try:
+                run(command["project"], command["die"])
+                status = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(status)
+        print("started", child, flush=True)
+        _, status = os.waitpid(child, 0)
+        print("ended", os.waitstatus_to_exitcode(status), flush=True)
+
+
+if __name__ == "__main__":
+    main()
