@@ -80,11 +80,13 @@ class ImageMaps:
         image: (h, w, 3) uint8.
         labels: (H, W) train ids, None where there are no pseudo-labels.
         confidence: (H, W) float32, None where the source gave none.
+        entropy: (H, W) float32 nats, see `entropy_map`; likewise.
     """
 
     image: Array
     labels: Array | None = None
     confidence: Array | None = None
+    entropy: Array | None = None
 
     @property
     def size(self) -> Size:
@@ -95,7 +97,8 @@ class ImageMaps:
     @property
     def nbytes(self) -> int:
         """Bytes it takes in memory."""
-        return sum(part.nbytes for part in (self.image, self.labels, self.confidence) if part is not None)
+        parts = (self.image, self.labels, self.confidence, self.entropy)
+        return sum(part.nbytes for part in parts if part is not None)
 
 
 class Bounded(Generic[K, V]):
@@ -177,8 +180,11 @@ class ImageStore:
         image = read_small(path, MOST_SIDE)
         if not (self._labels.labels / f"{key}.png").exists():
             return ImageMaps(image)
-        confidence = self._labels.read_confidence(key) if self._labels.confidence else None
-        return ImageMaps(image, self._labels.read(key), confidence)
+        labels = self._labels.read(key)
+        if self._labels.confidence is None:
+            return ImageMaps(image, labels)
+        confidence = self._labels.read_confidence(key)
+        return ImageMaps(image, labels, confidence, entropy_map(confidence, len(self.classes)))
 
 
 class PictureQueue:

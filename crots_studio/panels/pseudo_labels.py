@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QVBoxLayout, QWidg
 from crots.events import Event, StageFinished
 from crots.project import Project
 from crots.taxonomy import ClassSet
-from crots_studio.models.image_store import ImageMaps, ImageStore, entropy_map
+from crots_studio.models.image_store import ImageMaps, ImageStore
 from crots_studio.models.label_list import LabelList, classes_of, glance, read_list
 from crots_studio.session import Session
 from crots_studio.widgets.class_legend import ClassLegend
@@ -36,7 +36,6 @@ class PseudoLabelPanel(QWidget):
         self._classes: ClassSet | None = None
         self._store: ImageStore | None = None
         self._maps: ImageMaps | None = None
-        self._entropy: np.ndarray | None = None
         self._inputs: object = None
         self.images = ImageList()
         self.legend = ClassLegend()
@@ -70,7 +69,7 @@ class PseudoLabelPanel(QWidget):
         split.addWidget(side)
         split.addWidget(main)
         split.setStretchFactor(1, 1)
-        split.setSizes([190, 700])
+        split.setSizes([215, 700])
         outer = QHBoxLayout(self)
         outer.setContentsMargins(6, 6, 6, 6)
         outer.addWidget(split)
@@ -172,16 +171,14 @@ class PseudoLabelPanel(QWidget):
     def _contents(self, maps: ImageMaps) -> dict[str, Content]:
         size = maps.size
         contents = {IMAGE: Content(IMAGE, size, image=maps.image)}
-        self._entropy = None
         if maps.labels is None or self._classes is None:
             return contents
         contents[LABELS] = Content(LABELS, size, image=maps.image, labels=maps.labels)
-        if maps.confidence is not None:
+        if maps.confidence is not None and maps.entropy is not None:
             most = float(np.log(max(2, len(self._classes))))
-            self._entropy = entropy_map(maps.confidence, len(self._classes))
             contents[CONFIDENCE] = Content(CONFIDENCE, size, values=maps.confidence, scale="confidence")
             ends = ("0", f"{most:.1f} nats")
-            contents[ENTROPY] = Content(ENTROPY, size, values=self._entropy / most, scale="entropy", ends=ends)
+            contents[ENTROPY] = Content(ENTROPY, size, values=maps.entropy / most, scale="entropy", ends=ends)
         return contents
 
     def _about(self, key: str, index: int) -> str:
@@ -203,9 +200,9 @@ class PseudoLabelPanel(QWidget):
             return
         number = int(maps.labels[y, x])
         parts = [f"{x}, {y}", class_words(self._classes, number)]
-        if maps.confidence is not None and self._entropy is not None:
+        if maps.confidence is not None and maps.entropy is not None:
             parts.append(f"confidence {maps.confidence[y, x]:.3f}")
-            parts.append(f"entropy up to {self._entropy[y, x]:.2f} nats")
+            parts.append(f"entropy up to {maps.entropy[y, x]:.2f} nats")
         self.readout.setText(" &nbsp; ".join(parts))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802

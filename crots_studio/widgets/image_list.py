@@ -44,6 +44,7 @@ class ImageList(QWidget):
         self.count.setProperty("role", "muted")
         self.thumbnails = ThumbnailView(cell=QSize(93, 88))
         self.thumbnails.setAccessibleName("Images")
+        self.setMinimumWidth(150)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_SEARCH_MS)

@@ -104,6 +104,8 @@ class PictureItem(QGraphicsItem):
         super().__init__(parent)
         self._image = QImage()
         self._rect = QRectF()
+        # Scaled once a zoom and not once a repaint: moving the pointer or fading labels repaints often.
+        self.setCacheMode(QGraphicsItem.CacheMode.DeviceCoordinateCache)
 
     @property
     def image(self) -> QImage:
