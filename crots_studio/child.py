@@ -24,6 +24,7 @@ from crots.events import Event, StageFinished, from_json
 from crots.files import make_folder, write_json
 from crots.project import Project, read_json
 from crots_studio.background import RunEnd, RunRequest, end_of, log_tail, process_memory
+from crots_studio.demo import is_unfinished
 
 _POLL = 0.1
 # A process group of its own hears no Ctrl-C on Windows.
@@ -32,6 +33,8 @@ _STOP_SIGNAL: int = getattr(signal, "CTRL_BREAK_EVENT", signal.SIGINT)
 
 def command_line(project: Project, request: RunRequest) -> list[str]:
     """Returns the command that does the same in a terminal."""
+    if is_unfinished(project):
+        return ["crots", "demo", str(project.folder)]
     command = ["crots", "run", str(project.folder)]
     if request.only:
         command += ["--only", request.only]

@@ -22,6 +22,7 @@ from crots.runner import discard
 from crots_studio import theme
 from crots_studio.background import EventSource, Run, RunEnd, RunRequest, project_events
 from crots_studio.child import ChildRun
+from crots_studio.demo import demo_source, is_unfinished
 from crots_studio.models.history import History
 from crots_studio.models.run_state import RunState
 from crots_studio.pool import Pool
@@ -232,7 +233,16 @@ class Session(QObject):
             self._starting = True
             self._when_saved(lambda: self._begin(self._child(request)))
         else:
-            self._begin(ThreadRun(self.make_source(self.project, request)))
+            self._begin(ThreadRun(self._source(request)))
+
+    def _source(self, request: RunRequest) -> EventSource:
+        assert self.project is not None
+        return demo_source(self.project.folder) if self.demo_unfinished else self.make_source(self.project, request)
+
+    @property
+    def demo_unfinished(self) -> bool:
+        """Whether the project is a demonstration whose images or source are still to be made; a run makes them."""
+        return self.project is not None and is_unfinished(self.project)
 
     def start_demo(self, make_events: EventSource, folder: Path) -> None:
         """Runs what makes a project of its own, and opens that as soon as it is there."""
@@ -304,6 +314,13 @@ class Session(QObject):
             self.run_state.paused = False
             self.run_state.interrupt_clock()
             self.run_changed.emit()
+
+    def toggle_pause(self) -> None:
+        """Halts the run, or lets it go on."""
+        if self.run_state.paused:
+            self.resume()
+        else:
+            self.pause()
 
     def stop(self, *, discard: bool = False) -> None:
         """Ends the run after the current step; keeps what it did, or throws the unfinished stage away."""

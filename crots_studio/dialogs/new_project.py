@@ -1,4 +1,4 @@
-"""Asks for the name, place and preset of a new project."""
+"""Asks for the name, the place and the preset of a new project, or for the place of the demonstration."""
 
 from __future__ import annotations
 
@@ -12,70 +12,62 @@ from crots_studio.settings import Settings
 from crots_studio.widgets.path_field import PathField
 
 
-class NewProjectDialog(QDialog):
-    """Gives `folder` and `config` once it is accepted."""
+class PlaceDialog(QDialog):
+    """Asks for a folder that is to be made: a name and where it lies."""
 
-    def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
+    accept_words = "Create"
+
+    def __init__(self, settings: Settings, title: str, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle("New project")
+        self.setWindowTitle(title)
         self._settings = settings
-        self.name = QLineEdit("my-adaptation")
+        self.name = QLineEdit(name)
         self.name.setAccessibleName("Name")
         self.name.selectAll()
         self.place = PathField("Place", "folder", settings)
         self.place.show_path(settings.folder("projects"))
-        self.preset = QComboBox()
-        self.preset.setAccessibleName("Preset")
-        self.preset.addItem("defaults", "")
-        for name in preset_names():
-            self.preset.addItem(name, name)
         self.note = QLabel()
         self.note.setWordWrap(True)
         self.note.setMinimumHeight(2 * self.fontMetrics().height())
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
         self.create_button = self.buttons.button(QDialogButtonBox.StandardButton.Ok)
-        self.create_button.setText("Create")
+        self.create_button.setText(self.accept_words)
         self.buttons.accepted.connect(self._accept)
         self.buttons.rejected.connect(self.reject)
-        form = QFormLayout()
-        for label, widget in (("&Name", self.name), ("&Place", self.place), ("P&reset", self.preset)):
-            form.addRow(label, widget)
+        self.form = QFormLayout()
+        self.form.addRow("&Name", self.name)
+        self.form.addRow("&Place", self.place)
         column = QVBoxLayout(self)
-        column.addLayout(form)
+        column.addLayout(self.form)
         column.addWidget(self.note)
         column.addWidget(self.buttons)
-        self.setMinimumWidth(520)
-        self.name.textChanged.connect(lambda _: self._refresh())
-        self.place.edit.textChanged.connect(lambda _: self._refresh())
-        self.preset.currentIndexChanged.connect(lambda _: self._refresh())
-        self._refresh()
+        self.setMinimumWidth(540)
+        self.name.textChanged.connect(lambda _: self.refresh())
+        self.place.edit.textChanged.connect(lambda _: self.refresh())
 
     @property
     def folder(self) -> Path:
-        """The project's folder."""
+        """The folder."""
         return Path(self.place.text or ".").expanduser() / self.name.text().strip()
-
-    @property
-    def config(self) -> ProjectConfig:
-        """The options it starts with."""
-        name = self.preset.currentData()
-        return apply_preset(ProjectConfig(), name) if name else ProjectConfig()
 
     @property
     def fault(self) -> str:
         """Why it cannot be made there; empty where it can."""
         if not self.name.text().strip():
-            return "Give the project a name."
-        if (self.folder / CONFIG_NAME).exists():
-            return f"{self.folder} already holds a project: open it, or choose another name."
+            return "Give it a name."
         if self.folder.is_file():
             return f"{self.folder} is a file: choose another name."
         return ""
 
-    def _refresh(self) -> None:
-        fault, preset = self.fault, self.preset.currentData()
-        about = f"\nPreset: {load_preset(preset)[0]} profile" if preset else ""
-        self.note.setText(f"✗ {fault}" if fault else f"A folder is made: {self.folder}{about}")
+    @property
+    def words(self) -> str:
+        """What will happen."""
+        return f"A folder is made: {self.folder}"
+
+    def refresh(self) -> None:
+        """Says what will happen, or why it cannot."""
+        fault = self.fault
+        self.note.setText(f"✗ {fault}" if fault else self.words)
         self.note.setProperty("role", "bad" if fault else "muted")
         self.note.style().unpolish(self.note)
         self.note.style().polish(self.note)
@@ -85,3 +77,66 @@ class NewProjectDialog(QDialog):
         if not self.fault:
             self._settings.set_folder("projects", str(self.folder.parent))
             self.accept()
+
+
+class NewProjectDialog(PlaceDialog):
+    """Gives `folder` and `config` once it is accepted."""
+
+    def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
+        super().__init__(settings, "New project", "my-adaptation", parent)
+        self.preset = QComboBox()
+        self.preset.setAccessibleName("Preset")
+        self.preset.addItem("defaults", "")
+        for name in preset_names():
+            self.preset.addItem(name, name)
+        self.preset.currentIndexChanged.connect(lambda _: self.refresh())
+        self.form.addRow("P&reset", self.preset)
+        self.refresh()
+
+    @property
+    def config(self) -> ProjectConfig:
+        """The options it starts with."""
+        name = self.preset.currentData()
+        return apply_preset(ProjectConfig(), name) if name else ProjectConfig()
+
+    @property
+    def fault(self) -> str:
+        """A folder that holds a project already cannot hold another."""
+        if (self.folder / CONFIG_NAME).exists():
+            return f"{self.folder} already holds a project: open it, or choose another name."
+        return super().fault
+
+    @property
+    def words(self) -> str:
+        """Where, and what the preset is for."""
+        preset = self.preset.currentData()
+        return f"{super().words}\n{preset_words(preset)}" if preset else super().words
+
+
+class DemoDialog(PlaceDialog):
+    """Asks where the demonstration goes; one that was stopped goes on."""
+
+    accept_words = "Start"
+
+    def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
+        super().__init__(settings, "The demonstration", "crots-demo", parent)
+        self.refresh()
+
+    @property
+    def words(self) -> str:
+        """What is going to happen, and how long it takes."""
+        if (self.folder / CONFIG_NAME).exists():
+            return f"Goes on with the project in {self.folder}."
+        return (
+            f"Draws a simulated and a real-looking town into {self.folder}, trains a model on the first and adapts it "
+            "to the second: a few minutes on two processor cores."
+        )
+
+
+def preset_words(name: str) -> str:
+    """Says what a preset is for."""
+    from crots.project import read_toml
+    from crots.resources import shipped
+
+    about = str(read_toml(shipped("presets")[name]).get("description", name))
+    return f"{about} ({load_preset(name)[0]} profile)."

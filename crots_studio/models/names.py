@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 _TITLES = {
+    "render": "Drawn towns",
+    "train": "Source model",
     "target": "Target images",
     "source": "Source",
     "pseudo-label": "Pseudo-labels",

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from crots.project import StageStatus
+from crots.project import StageStatus, State
+from crots_studio.models.history import History, StageHistory
 from crots_studio.models.names import title
 from crots_studio.models.project_form import Finding
 from crots_studio.models.run_state import RunState
 from crots_studio.models.words import duration
 
+# What a demonstration does before the stages that every project has.
+DEMO_STAGES = ("render", "train")
 # Rows that are inputs and not stages.
 INPUTS = {"target": "Target images", "source": "Source"}
 _INPUT_STATES = {"good": "done", "warning": "done", "bad": "failed", "checking": "checking", "empty": "missing"}
@@ -46,8 +49,8 @@ class RailRow:
 
     @property
     def is_stage(self) -> bool:
-        """Whether it is a stage, and no input."""
-        return self.key not in INPUTS
+        """Whether it is a stage of the project, and no input."""
+        return self.key not in INPUTS and self.key not in DEMO_STAGES
 
     @property
     def spoken(self) -> str:
@@ -56,16 +59,31 @@ class RailRow:
         return ", ".join(fact for fact in facts if fact)
 
 
-def rail_rows(status: Sequence[StageStatus], run: RunState, findings: Mapping[str, Finding]) -> list[RailRow]:
+def rail_rows(
+    status: Sequence[StageStatus], run: RunState, findings: Mapping[str, Finding], history: History
+) -> list[RailRow]:
     """Returns all rows from top to bottom.
 
     Args:
         status: of `Project.status`.
         run: the run that goes on.
         findings: what was found of the fields ``data.target`` and ``source``.
+        history: knows of what a demonstration does before its project's own stages.
     """
     inputs = [_input_row(key, findings.get(name)) for key, name in (("target", "data.target"), ("source", "source"))]
-    return [*inputs, *(_stage_row(stage, run) for stage in status)]
+    keys = {stage.key for stage in status}
+    own = [_own_stage(stage) for key, stage in history.stages.items() if key in DEMO_STAGES and key not in keys]
+    return [*(_stage_row(stage, run) for stage in own), *inputs, *(_stage_row(stage, run) for stage in status)]
+
+
+def _own_stage(stage: StageHistory) -> StageStatus:
+    """The state of a stage that only a demonstration has, from its events."""
+    end, progress = stage.finished, stage.progress
+    state: State = "interrupted" if end is None else "done" if end.outcome == "completed" else "interrupted"
+    if end is not None and end.outcome == "failed":
+        state = "failed"
+    done = progress.done if progress else 0
+    return StageStatus(stage.key, state, seconds=end.seconds if end else None, done=done, total=stage.total)
 
 
 def _input_row(key: str, finding: Finding | None) -> RailRow:
@@ -89,7 +107,7 @@ def _stage_row(stage: StageStatus, run: RunState) -> RailRow:
         fraction=fraction,
         time=duration(stage.seconds) if stage.seconds is not None and state in ("done", "stale") else "",
         miou=f"{stage.miou:.1%}" if stage.miou is not None and state in ("done", "stale") else "",
-        startable=not run.running and stage.state in _STARTABLE,
+        startable=not run.running and stage.state in _STARTABLE and stage.key not in DEMO_STAGES,
     )
 
 

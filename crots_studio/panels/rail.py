@@ -160,7 +160,8 @@ class RailPanel(QWidget):
     def refresh(self) -> None:
         """Shows the rows as they are now; rows that stay keep selection and place."""
         status = self._session.status if self._session.project is not None else []
-        rows = rail_rows(status, self._session.run_state, self._form.findings) if status else []
+        session = self._session
+        rows = rail_rows(status, session.run_state, self._form.findings, session.history) if status else []
         if rows != self.rows:
             self._show(rows)
         self.note.setText(summary(rows))

@@ -25,7 +25,7 @@ class RunBar(QWidget):
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(8)
         self.run = self._button("Run", "Runs all stages that are not done (Ctrl+R)", session.start_run)
-        self.pause = self._button("Pause", "Halts after the current step", self.toggle_pause)
+        self.pause = self._button("Pause", "Halts after the current step", session.toggle_pause)
         self.stop = self._button("Stop && keep", "Ends after the current step; the work so far is kept", session.stop)
         self.cancel = self._button(
             "Cancel", "Ends after the current step and throws away what this stage has done", self._cancel
@@ -122,13 +122,6 @@ class RunBar(QWidget):
         if "interrupted" in states:
             return "Interrupted: Resume goes on from the last checkpoint"
         return "Ready to run"
-
-    def toggle_pause(self) -> None:
-        """Pauses, or lets go on."""
-        if self._session.run_state.paused:
-            self._session.resume()
-        else:
-            self._session.pause()
 
     def _cancel(self) -> None:
         self._session.stop(discard=True)

@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from crots.errors import InputError
+from crots.events import Event, StageFinished
 from crots.images import IMAGE_SUFFIXES
 from crots.project import Project, preset_names
 from crots.taxonomy import shipped_class_sets
@@ -73,6 +74,7 @@ class SetupPanel(QWidget):
         outer.addWidget(scroll)
         session.project_changed.connect(self._another_project)
         session.config_changed.connect(self.refresh)
+        session.events_arrived.connect(self._events)
         self.refresh()
 
     # The parts of the page.
@@ -282,6 +284,11 @@ class SetupPanel(QWidget):
         self.form.forget("task.class_map", "source")
         self.refresh()
 
+    def _events(self, events: list[Event]) -> None:
+        """A demonstration makes its own inputs; look at them once they are there."""
+        if any(isinstance(event, StageFinished) and event.stage in ("render", "train") for event in events):
+            self.check_again()
+
     def check_again(self) -> None:
         """Looks at all files anew."""
         self.form.clear()
@@ -318,7 +325,8 @@ class SetupPanel(QWidget):
         self._session.in_background(lambda: check(name, config, root), found, token=f"check {name}")
 
     def _tell(self) -> None:
-        self._session.set_blocker(self.form.blocker)
+        # A demonstration draws its images and trains its source itself.
+        self._session.set_blocker("" if self._session.demo_unfinished else self.form.blocker)
         self.checked.emit(self.form)
 
     # Drag and drop: the page guesses what was meant.

@@ -13,7 +13,8 @@ from crots.errors import InputError
 from crots.events import Progress, StageFinished, StageStarted
 from crots.project import Project, ProjectConfig
 from crots_studio import theme
-from crots_studio.window import TABS, MainWindow
+from crots_studio.window import MainWindow
+from crots_studio.workspace_tabs import TABS
 
 START = StageStarted(stage="baseline", total=100)
 
@@ -190,7 +191,7 @@ def test_run_is_refused_with_its_reason(qtbot, session, window, open_project, fo
     qtbot.waitUntil(lambda: "choose" in session.blocker, timeout=30_000)
     assert not window.run_bar.run.isEnabled()
     assert "choose the target images" in window.run_bar.text.text()
-    assert not window.run_action.isEnabled()
+    assert not window.menus.actions["Run all that remains"].isEnabled()
 
 
 def test_out_of_memory_offers_a_smaller_batch_and_runs_again(qtbot, session, ready, scripted):
@@ -235,8 +236,8 @@ def test_closing_while_a_run_goes_on_asks_and_stop_and_keep_ends_it(qtbot, sessi
     session.start_run()
     qtbot.waitUntil(lambda: session.run_state.done == 1)
     assert not ready.close()
-    assert ready.question.isVisible()
-    buttons = {button.text(): button for button in ready.question.buttons()}
+    assert ready.leaving.question.isVisible()
+    buttons = {button.text(): button for button in ready.leaving.question.buttons()}
     qtbot.mouseClick(buttons["Stop and keep"], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: not session.busy)
     qtbot.waitUntil(lambda: not ready.isVisible())
@@ -246,7 +247,7 @@ def test_closing_can_be_thought_better_of(qtbot, session, ready, scripted):
     long_run(scripted)
     session.start_run()
     ready.close()
-    buttons = {button.text(): button for button in ready.question.buttons()}
+    buttons = {button.text(): button for button in ready.leaving.question.buttons()}
     qtbot.mouseClick(buttons["Back to the window"], Qt.MouseButton.LeftButton)
     assert session.busy and ready.isVisible()
 
@@ -258,7 +259,7 @@ def test_going_on_without_the_window_hands_over_to_a_child(qtbot, session, ready
     session.start_run()
     qtbot.waitUntil(lambda: session.run_state.done == 1)
     ready.close()
-    buttons = {button.text(): button for button in ready.question.buttons()}
+    buttons = {button.text(): button for button in ready.leaving.question.buttons()}
     qtbot.mouseClick(buttons["Go on without the window"], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: not ready.isVisible(), timeout=10_000)
     assert begun == ["started"]
@@ -327,8 +328,8 @@ def test_the_window_answers_while_a_run_floods_it(qtbot, session, ready, scripte
 def test_layout_is_remembered(qtbot, session, window):
     window.pages.setCurrentWidget(window.workspace)
     qtbot.wait(20)
-    window.columns.setSizes([260, 380, 340])
-    before = window.columns.sizes()
+    window.workspace.columns.setSizes([260, 380, 340])
+    before = window.workspace.columns.sizes()
     window.close()
     again = MainWindow(session)
     qtbot.addWidget(again)
@@ -337,4 +338,4 @@ def test_layout_is_remembered(qtbot, session, window):
     again.build_workspace()
     again.pages.setCurrentWidget(again.workspace)
     qtbot.wait(20)
-    assert all(abs(a - b) < 40 for a, b in zip(before, again.columns.sizes(), strict=True))
+    assert all(abs(a - b) < 40 for a, b in zip(before, again.workspace.columns.sizes(), strict=True))

@@ -1,0 +1,80 @@
+"""Closing the window while a run goes on: stop and keep, go on in a child process, or stay."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, QTimer
+from PySide6.QtWidgets import QMainWindow, QMessageBox
+
+from crots_studio.background import RunEnd
+from crots_studio.session import Session
+
+_LOOK_MS = 50
+
+
+class Leaving(QObject):
+    """Asks, waits for the run to end after its step, and closes the window then.
+
+    Attributes:
+        under_way: the user chose to leave, and the run has not ended yet.
+    """
+
+    def __init__(self, window: QMainWindow, session: Session) -> None:
+        super().__init__(window)
+        self._window, self._session = window, session
+        self.under_way = False
+        self._go_on = False
+        self.question: QMessageBox | None = None
+        session.run_ended.connect(self._ended)
+
+    def may_leave(self) -> bool:
+        """Whether the window can close now; asks where it cannot."""
+        if not self._session.busy or self._session.detached:
+            return True
+        if not self.under_way:
+            self._ask()
+        return False
+
+    def _ask(self) -> None:
+        box = QMessageBox(self._window)
+        box.setIcon(QMessageBox.Icon.Question)
+        box.setWindowTitle("A run goes on")
+        box.setText("What is to become of the run?")
+        box.setInformativeText(
+            "Either way it ends here after the current step, and the work so far is kept. Without the window it goes "
+            "on in a process of its own."
+        )
+        keep = box.addButton("Stop and keep", QMessageBox.ButtonRole.AcceptRole)
+        go_on = box.addButton("Go on without the window", QMessageBox.ButtonRole.AcceptRole)
+        go_on.setEnabled(self._session.project is not None)
+        back = box.addButton("Back to the window", QMessageBox.ButtonRole.RejectRole)
+        box.setDefaultButton(back)
+        box.setEscapeButton(back)
+        keep.clicked.connect(lambda: self.leave(go_on=False))
+        go_on.clicked.connect(lambda: self.leave(go_on=True))
+        box.finished.connect(box.deleteLater)
+        self.question = box
+        box.open()
+
+    def leave(self, *, go_on: bool) -> None:
+        """Stops the run and then closes the window; with ``go_on`` a child process takes over where it stopped."""
+        self.under_way, self._go_on = True, go_on
+        if self._session.busy:
+            self._session.stop()
+        else:
+            # The run ended while the question stood there.
+            self._window.close()
+
+    def _ended(self, end: RunEnd) -> None:
+        if not self.under_way:
+            if self.question is not None:
+                self.question = None
+            return
+        if self._go_on and end.outcome == "cancelled":
+            self._session.start_run(in_child=True)
+        QTimer.singleShot(0, self._close_when_child_runs)
+
+    def _close_when_child_runs(self) -> None:
+        if self._session.busy and not self._session.detached:
+            QTimer.singleShot(_LOOK_MS, self._close_when_child_runs)
+        else:
+            self._window.close()

@@ -1,0 +1,135 @@
+"""The menu bar: every action with its keys, and which of them can be chosen now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from PySide6.QtGui import QAction, QActionGroup, QKeySequence
+from PySide6.QtWidgets import QMenu
+
+from crots_studio.theme import MODES
+from crots_studio.workspace_tabs import TABS
+
+if TYPE_CHECKING:
+    from crots_studio.window import MainWindow
+
+Keys = QKeySequence.StandardKey | str
+
+
+class Menus:
+    """Builds the menus of a window; each action calls a method of the window or its session.
+
+    Attributes:
+        actions: by their words without marks, ``Run all that remains``.
+    """
+
+    def __init__(self, window: MainWindow) -> None:
+        self._window, self._session = window, window.session
+        self.actions: dict[str, QAction] = {}
+        bar = window.menuBar()
+        self._file(bar.addMenu("&File"))
+        self._edit(bar.addMenu("&Edit"))
+        self._run(bar.addMenu("&Run"))
+        self._view_menu = bar.addMenu("&View")
+        self._theme(self._view_menu.addMenu("&Theme"))
+        self._help(bar.addMenu("&Help"))
+        self.refresh()
+
+    def _add(self, menu: QMenu, words: str, act: Callable[[], object], keys: Keys | None = None) -> QAction:
+        action = menu.addAction(words)
+        action.triggered.connect(lambda _=False: act())
+        if keys is not None:
+            action.setShortcut(QKeySequence(keys))
+        self.actions[words.replace("&", "").removesuffix(" ...")] = action
+        return action
+
+    def _file(self, menu: QMenu) -> None:
+        window = self._window
+        self._add(menu, "&New project ...", window.new_project, QKeySequence.StandardKey.New)
+        self._add(menu, "&Open project ...", window.open_project, QKeySequence.StandardKey.Open)
+        recent = menu.addMenu("Open &recent")
+        recent.aboutToShow.connect(lambda: self._fill_recent(recent))
+        self._add(menu, "Try the &demonstration ...", window.try_demo)
+        menu.addSeparator()
+        self._add(menu, "&Export ...", window.export, "Ctrl+E")
+        self._add(menu, "Open project &folder", window.open_folder)
+        self._add(menu, "&Close project", window.close_project, "Ctrl+W")
+        menu.addSeparator()
+        self._add(menu, "&Quit", window.close, "Ctrl+Q")
+
+    def _edit(self, menu: QMenu) -> None:
+        window = self._window
+        self._add(menu, "&Undo", partial(window.act_in_front, "undo"), QKeySequence.StandardKey.Undo)
+        self._add(menu, "&Redo", partial(window.act_in_front, "redo"), QKeySequence.StandardKey.Redo)
+        menu.addSeparator()
+        self._add(menu, "Copy &command that makes this project", window.copy_init_command)
+        self._add(menu, "Copy command that &runs this project", window.copy_run_command)
+        self._add(menu, "&Find an option", window.find_option, QKeySequence.StandardKey.Find)
+
+    def _run(self, menu: QMenu) -> None:
+        window, session = self._window, self._session
+        self._add(menu, "&Run all that remains", session.start_run, "Ctrl+R")
+        self._add(menu, "Run the chosen stage &alone", window.run_chosen, "Ctrl+Shift+R")
+        menu.addSeparator()
+        self._add(menu, "&Pause or resume", session.toggle_pause, "Ctrl+P")
+        self._add(menu, "&Stop and keep", session.stop, "Ctrl+.")
+        self._add(menu, "&Cancel and discard", partial(session.stop, discard=True))
+
+    def _theme(self, menu: QMenu) -> None:
+        group = QActionGroup(menu)
+        for mode in MODES:
+            action = menu.addAction(f"&{mode.capitalize()}")
+            action.setCheckable(True)
+            action.setChecked(self._session.settings.theme == mode)
+            action.triggered.connect(lambda _=False, mode=mode: self._session.set_theme(mode))
+            group.addAction(action)
+
+    def _help(self, menu: QMenu) -> None:
+        window = self._window
+        self._add(menu, "&Help on the stages", partial(window.open_dialog, "help", "HelpDialog"), "F1")
+        self._add(menu, "&Shortcuts", partial(window.open_dialog, "shortcuts", "ShortcutsDialog"), "Ctrl+?")
+        self._add(menu, "&About", partial(window.open_dialog, "about", "AboutDialog"))
+
+    def fill_view(self) -> None:
+        """Adds the tabs and panels of the workspace, once they are there."""
+        menu, window = self._view_menu, self._window
+        menu.addSeparator()
+        for number, tab in enumerate(TABS, 1):
+            self._add(menu, tab.title, partial(window.show_tab, tab.module), f"Alt+{number}")
+        menu.addSeparator()
+        shown = (
+            ("Stage &rail", window.rail, "F2"),
+            ("Se&ttings", window.settings_panel, "F3"),
+            ("&Log", window.log_panel, "F4"),
+        )
+        for words, widget, keys in shown:
+            action = menu.addAction(words)
+            action.setCheckable(True)
+            action.setChecked(True)
+            action.setShortcut(keys)
+            action.toggled.connect(widget.setVisible)
+
+    def _fill_recent(self, menu: QMenu) -> None:
+        menu.clear()
+        for row in self._session.settings.recent.rows():
+            action = menu.addAction(str(row.path))
+            action.setEnabled(row.present)
+            action.triggered.connect(partial(self._window.go_to_project, row.path))
+
+    def refresh(self) -> None:
+        """Enables what can be done now."""
+        session, actions = self._session, self.actions
+        project, busy = session.project is not None, session.busy
+        remains = any(stage.state != "done" for stage in session.status)
+        can_run = project and not busy and not session.blocker
+        actions["Run all that remains"].setEnabled(can_run and remains)
+        actions["Run the chosen stage alone"].setEnabled(can_run)
+        for name in ("Pause or resume", "Stop and keep", "Cancel and discard"):
+            actions[name].setEnabled(busy and not session.run_state.stopping and session.controllable)
+        for name in ("Export", "Open project folder", "Copy command that makes this project", "Find an option"):
+            actions[name].setEnabled(project)
+        actions["Copy command that runs this project"].setEnabled(project)
+        for name in ("Close project", "New project", "Open project", "Try the demonstration"):
+            actions[name].setEnabled(not busy and (project or name != "Close project"))

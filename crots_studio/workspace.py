@@ -1,0 +1,102 @@
+"""The page of an open project: rail left, tabs in the middle, settings right, log and run bar below."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
+
+from crots_studio.panels.log import LogPanel
+from crots_studio.panels.rail import RailPanel
+from crots_studio.panels.run_bar import RunBar
+from crots_studio.panels.settings import SettingsPanel
+from crots_studio.session import Session
+from crots_studio.widgets.notifier import Notifier
+from crots_studio.workspace_tabs import TABS
+
+
+class Workspace(QWidget):
+    """Holds the panels; joins rail, settings and tabs.
+
+    Args:
+        session: what all of it is about.
+        export: what the button of the notice after a run does.
+    """
+
+    def __init__(self, session: Session, export: Callable[[], None], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self.panels: dict[str, QWidget] = {}
+        self.rail = RailPanel(session)
+        self.settings_panel = SettingsPanel(session)
+        self.log_panel = LogPanel(session)
+        self.run_bar = RunBar(session)
+        self.notifier = Notifier(session, more=("Export ...", export))
+        self.tabs = QTabWidget()
+        self.tabs.setDocumentMode(True)
+        self.tabs.setAccessibleName("Views")
+        self._lay_out()
+        self.rail.chosen.connect(self.show_stage)
+
+    def _lay_out(self) -> None:
+        self.rows = QSplitter(Qt.Orientation.Vertical)
+        self.rows.addWidget(self.tabs)
+        self.rows.addWidget(self.log_panel)
+        self.rows.setSizes([470, 110])
+        self.rows.setCollapsible(0, False)
+        self.rows.setStretchFactor(0, 1)
+        self.columns = QSplitter(Qt.Orientation.Horizontal)
+        for widget in (self.rail, self.rows, self.settings_panel):
+            self.columns.addWidget(widget)
+        self.columns.setSizes([205, 750, 325])
+        self.columns.setStretchFactor(1, 1)
+        self.columns.setCollapsible(1, False)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.notifier)
+        column.addWidget(self.columns, 1)
+        column.addWidget(self.run_bar)
+        for name, splitter in self._splitters.items():
+            splitter.restoreState(self._session.settings.layout(name))
+
+    @property
+    def _splitters(self) -> dict[str, QSplitter]:
+        return {"columns": self.columns, "rows": self.rows}
+
+    def remember_layout(self) -> None:
+        """Keeps the splitters' places for the next session."""
+        for name, splitter in self._splitters.items():
+            self._session.settings.set_layout(name, splitter.saveState())
+
+    def build_tabs(self) -> Iterator[None]:
+        """Makes the panels of the tabs, yielding before each."""
+        for tab in TABS:
+            yield
+            module = importlib.import_module(f"crots_studio.panels.{tab.module}")
+            panel: QWidget = getattr(module, tab.panel)(self._session)
+            self.panels[tab.module] = panel
+            self.tabs.setTabToolTip(self.tabs.addTab(panel, tab.title), tab.tip)
+        self.panels["setup"].checked.connect(self.rail.take_findings)  # type: ignore[attr-defined]
+
+    def show_tab(self, module: str) -> None:
+        """Brings a tab to the front by its panel's module name."""
+        if module in self.panels:
+            self.tabs.setCurrentWidget(self.panels[module])
+
+    def show_stage(self, key: str) -> None:
+        """Shows what belongs to a stage or an input."""
+        self.settings_panel.go_to(key)
+        if key in ("target", "source"):
+            self.show_tab("setup")
+        show = getattr(self.tabs.currentWidget(), "show_stage", None)
+        if callable(show):
+            show(key)
+
+    def act_in_front(self, name: str) -> None:
+        """Calls a method of the tab in front, where it has it: ``undo``, ``redo``."""
+        act = getattr(self.tabs.currentWidget(), name, None)
+        if callable(act):
+            act()
