@@ -25,7 +25,7 @@ from crots.options import MineOptions
 from crots.stages.context import Context, Meter
 from crots.stages.material import Array, PseudoLabels
 from crots.stages.pseudo_label import IMAGES, read_rows, total_statistics
-from crots.taxonomy import ClassSet
+from crots.taxonomy import ClassMap, ClassSet
 
 INDEX = "patches.json"
 
@@ -150,6 +150,12 @@ def find_rare(job: Mining) -> list[Rare]:
         return [Rare(number, classes.names[number], "in the published set") for number in job.published_rare]
     numbers = [parse_class(word.strip(), classes) for word in asked.split(",") if word.strip()]
     return [Rare(number, classes.names[number], "chosen by the user") for number in dict.fromkeys(numbers)]
+
+
+def published_rare(class_map: ClassMap) -> tuple[int, ...]:
+    """Returns F11's set for the source's classes, in those of the target; what the map ignores is left out."""
+    ids = (int(class_map.table[number]) for number in class_map.source.published_rare)
+    return tuple(sorted({number for number in ids if number != class_map.target.ignore}))
 
 
 def parse_class(word: str, classes: ClassSet) -> int:

@@ -28,7 +28,7 @@ from crots.stages.evaluate import (
 from crots.stages.export import Exporting, export_model
 from crots.stages.labelling import NetworkLabels, Predict
 from crots.stages.material import Material, PseudoLabels
-from crots.stages.mine import Mining, mine
+from crots.stages.mine import Mining, mine, published_rare
 from crots.stages.patch_set import PatchCorrections, PatchSet
 from crots.stages.pseudo_label import Labelling, pseudo_label
 from crots.stages.scoring import LabelFreeScores, label_free_score
@@ -96,7 +96,7 @@ def run_mine(project: Project, bench: Workbench, context: Context) -> Iterator[E
     data = material(project, bench)
     # In a project patches are named by the whole key: base names repeat in ordinary video folders.
     options = dataclasses.replace(bench.config.mine, keep_folders=True)
-    published = bench.source_classes.published_rare or bench.classes.published_rare
+    published = published_rare(bench.class_map) or bench.classes.published_rare
     labels = pseudo_labels(project, bench)
     job = Mining(data.samples, bench.cache, labels, options, project.stage_folder("mine"), published)
     return mine(job, context)
