@@ -24,8 +24,10 @@ from crots.files import atomic_path, write_text
 from crots_studio.session import Session
 
 SMOOTHING = (1, 3, 5, 10, 25, 50, 100, 250)
-# Redrawing may take this share of the time of the thread that it slows down: training in the same process.
-_SHARE = 0.08
+# Redrawing may take this share of a core, which is lost to a training in the same process.
+_SHARE = 0.05
+# Painting follows drawing and takes this many times as long.
+_PAINTING = 3
 _SHORTEST_MS, _LONGEST_MS = 120, 1000
 
 
@@ -63,11 +65,12 @@ class Redraw(QObject):
         if not self._widget.isVisible():
             return
         self._due = False
-        start = time.monotonic()
+        # Time of this thread: waiting for a training that holds the interpreter costs the training nothing.
+        start = time.thread_time()
         self._draw()
+        cost = (time.thread_time() - start) * (1 + _PAINTING)
         self._last = time.monotonic()
-        # Painting follows later and costs about as much as preparing.
-        self._rest_ms = min(max(_SHORTEST_MS, 2000 * (self._last - start) / _SHARE), _LONGEST_MS)
+        self._rest_ms = min(max(_SHORTEST_MS, 1000 * cost / _SHARE), _LONGEST_MS)
 
 
 class ExportButton(QPushButton):

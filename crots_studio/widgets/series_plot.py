@@ -54,6 +54,7 @@ class SeriesPlot(QWidget):
         self.title = title
         self._curves: dict[str, Curve] = {}
         self._items: dict[str, tuple[pg.PlotDataItem, pg.PlotDataItem]] = {}
+        self._looks: dict[str, tuple[object, ...]] = {}
         self._hidden: set[str] = set()
         self._emphasised: str | None = None
         self._marks: list[pg.InfiniteLine] = []
@@ -91,7 +92,7 @@ class SeriesPlot(QWidget):
         plot.getAxis("left").setWidth(_AXIS_WIDTH)
         plot.getAxis("left").enableAutoSIPrefix(False)
         plot.getAxis("bottom").enableAutoSIPrefix(False)
-        plot.showGrid(x=True, y=True, alpha=0.25)
+        plot.showGrid(y=True, alpha=0.25)  # grid lines are dear: these are worth it
         plot.getViewBox().sigRangeChangedManually.connect(lambda *_: self.held.emit(True))
         self._line = pg.InfiniteLine(angle=90, movable=False)
         self._line.setVisible(False)
@@ -124,31 +125,44 @@ class SeriesPlot(QWidget):
         self._heading.setVisible(not alone)
         self._show_values()
         self._describe()
+        # Now rather than while painting, which would then have to be done twice.
+        self.canvas.getViewBox().updateAutoRange()
 
     def _draw(self, curve: Curve) -> None:
         if curve.name not in self._items:
             self._items[curve.name] = (self._new_item(), self._new_item())
             self._add_button(curve.name)
         faint, line = self._items[curve.name]
-        colour = QColor(curve.colour)
-        if self._emphasised not in (None, curve.name):
-            colour.setAlphaF(0.25)
+        few = int(np.isfinite(curve.y).sum()) <= _SHOW_POINTS_UP_TO
+        self._dress(curve, few)
+        line.setData(curve.x, self._drawable(curve.y))
+        if curve.faint is not None:
+            faint.setData(curve.x, self._drawable(curve.faint))
+        elif faint.xData is not None and len(faint.xData):
+            faint.setData([], [])
+        for item in (faint, line):
+            item.setVisible(curve.name not in self._hidden)
+
+    def _dress(self, curve: Curve, few: bool) -> None:
+        """Sets pens and symbols where they changed: each of these calls makes pyqtgraph draw the whole curve anew."""
+        emphasis = None if self._emphasised is None else self._emphasised == curve.name
+        look = (curve.colour, curve.dashed, few, emphasis)
+        if self._looks.get(curve.name) == look:
+            return
+        self._looks[curve.name] = look
+        faint, line = self._items[curve.name]
+        colour, pale = QColor(curve.colour), QColor(curve.colour)
+        colour.setAlphaF(0.25 if emphasis is False else 1)
+        pale.setAlphaF(0.3)
         # A pen of one pixel: anything wider is many times slower, and so is antialiasing.
         style = Qt.PenStyle.DashLine if curve.dashed else Qt.PenStyle.SolidLine
-        line.setPen(pg.mkPen(colour, width=2 if self._emphasised == curve.name else 1, style=style))
-        few = int(np.isfinite(curve.y).sum()) <= _SHOW_POINTS_UP_TO
+        line.setPen(pg.mkPen(colour, width=2 if emphasis else 1, style=style))
         line.setSymbol("o" if few else None)
         if few:
             line.setSymbolSize(5)
             line.setSymbolBrush(colour)
             line.setSymbolPen(None)
-        line.setData(curve.x, self._drawable(curve.y))
-        pale = QColor(curve.colour)
-        pale.setAlphaF(0.3)
         faint.setPen(pg.mkPen(pale, width=1))
-        faint.setData(curve.x, self._drawable(curve.faint)) if curve.faint is not None else faint.setData([], [])
-        for item in (faint, line):
-            item.setVisible(curve.name not in self._hidden)
 
     def _new_item(self) -> pg.PlotDataItem:
         item = pg.PlotDataItem(connect="finite", autoDownsample=True, downsampleMethod="peak", clipToView=True)
@@ -161,6 +175,7 @@ class SeriesPlot(QWidget):
         return np.where(values > 0, values, np.nan) if self._log else values
 
     def _drop(self, name: str) -> None:
+        self._looks.pop(name, None)
         for item in self._items.pop(name):
             self.canvas.removeItem(item)
         if button := self._buttons.pop(name, None):
