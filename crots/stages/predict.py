@@ -58,7 +58,6 @@ class Predicting:
         predict: the model.
         classes: of the model.
         video: frames a second of the overlay video to write, 0 for none.
-        skip_bad: leave out unreadable images.
     """
 
     frames: Frames
