@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 from crots_studio import theme
 from crots_studio.background import RunRequest
 from crots_studio.models.project_form import ProjectForm
-from crots_studio.models.rail import RailRow, rail_rows, run_all_words, summary
+from crots_studio.models.rail import RailRow, next_stage, rail_rows, run_all_words, summary
 from crots_studio.session import Session
 
 _ROW = Qt.ItemDataRole.UserRole
@@ -179,7 +179,6 @@ class RailPanel(QWidget):
             self.list.clear()
             for _ in rows:
                 self.list.addItem(QListWidgetItem())
-            self.list.setCurrentRow(0 if rows else -1)
             self.list.blockSignals(False)
         for number, row in enumerate(rows):
             item = self.list.item(number)
@@ -188,6 +187,16 @@ class RailPanel(QWidget):
             item.setData(Qt.ItemDataRole.AccessibleTextRole, row.spoken)
             item.setData(Qt.ItemDataRole.DisplayRole, row.title)
             item.setToolTip("\n".join(filter(None, (f"{row.title}: {row.words}", row.reason))))
+        if not same:
+            self._go_to_the_start()
+
+    def _go_to_the_start(self) -> None:
+        """Chooses what the user will want to see first: the stage that is next, or the inputs of a new project."""
+        begun = any(row.is_stage and row.state not in ("ready", "waiting") for row in self.rows)
+        following = next_stage(self.rows)
+        key = following.key if begun and following is not None else "target"
+        numbers = [number for number, row in enumerate(self.rows) if row.key == key]
+        self.list.setCurrentRow(numbers[0] if numbers else -1)
 
     @property
     def current(self) -> RailRow | None:

@@ -1,0 +1,71 @@
+"""The rail: states in words, live progress over the state on disk, a demonstration's own stages, Run or Resume."""
+
+from crots.events import Progress, StageFinished, StageStarted
+from crots.project import StageStatus
+from crots_studio.models.history import History
+from crots_studio.models.project_form import Finding
+from crots_studio.models.rail import next_stage, rail_rows, run_all_words, summary
+from crots_studio.models.run_state import RunState
+
+
+def rows(*status, run=None, findings=None, history=None):
+    return rail_rows(status, run or RunState(), findings or {}, history or History())
+
+
+def by_key(found):
+    return {row.key: row for row in found}
+
+
+def test_states_in_words_with_duration_and_score():
+    found = by_key(
+        rows(
+            StageStatus("pseudo-label", "done", seconds=75.0, miou=0.593),
+            StageStatus("baseline", "stale", reason="baseline.steps changed", seconds=5.0),
+            StageStatus("mine", "interrupted", done=30, total=120),
+            StageStatus("adapt-1", "waiting"),
+            StageStatus("export", "failed", reason="the disk is full"),
+        )
+    )
+    assert (found["pseudo-label"].time, found["pseudo-label"].miou) == ("1 min 15 s", "59.3%")
+    assert found["baseline"].words == "stale: baseline.steps changed"
+    assert found["mine"].words == "interrupted at 25%"
+    assert not found["adapt-1"].startable
+    assert found["export"].startable and found["export"].reason == "the disk is full"
+    assert "Pseudo-labels, done" in found["pseudo-label"].spoken
+
+
+def test_the_live_run_overrules_the_disk():
+    run = RunState()
+    run.begin()
+    run.add([StageStarted(stage="baseline", total=100), Progress(stage="baseline", done=42, total=100)])
+    row = by_key(rows(StageStatus("baseline", "ready"), run=run))["baseline"]
+    assert (row.state, row.words, row.fraction) == ("running", "running 42%", 0.42)
+    assert not row.startable
+    run.paused = True
+    assert by_key(rows(StageStatus("baseline", "ready"), run=run))["baseline"].words == "paused 42%"
+    run.stopping = True
+    assert by_key(rows(StageStatus("baseline", "ready"), run=run))["baseline"].words == "stopping 42%"
+
+
+def test_inputs_show_what_was_found():
+    findings = {"data.target": Finding("good", "2975 images, cityscapes layout", brief="2975 images")}
+    found = by_key(rows(StageStatus("baseline", "ready"), findings=findings))
+    assert (found["target"].state, found["target"].words) == ("done", "2975 images")
+    assert found["source"].state == "missing" and not found["source"].is_stage
+
+
+def test_a_demonstration_s_own_stages_come_first():
+    end = StageFinished(stage="render", outcome="completed", seconds=2)
+    history = History([StageStarted(stage="render", total=4), end])
+    found = rows(StageStatus("baseline", "ready"), history=history)
+    assert found[0].key == "render" and found[0].state == "done"
+    assert summary(found) == "0 of 1 stages done"
+
+
+def test_summary_next_and_the_button_s_words():
+    found = rows(StageStatus("pseudo-label", "done"), StageStatus("baseline", "stale"), StageStatus("mine", "ready"))
+    assert summary(found) == "1 of 3 stages done, 1 stale"
+    assert next_stage(found).key == "baseline"
+    assert run_all_words(found) == "Run"
+    assert run_all_words(rows(StageStatus("baseline", "interrupted"))) == "Resume"
+    assert run_all_words(rows(StageStatus("baseline", "done"))) == "All done"

@@ -1,0 +1,110 @@
+"""Class map, run state, recent projects, log lines, words."""
+
+import pytest
+
+from crots.errors import InputError
+from crots.events import Metrics, Note, Progress, StageFinished, StageStarted
+from crots.taxonomy import load_class_map, load_class_set
+from crots_studio.models.class_map import ClassMapForm
+from crots_studio.models.log_lines import log_lines
+from crots_studio.models.recent import MOST, Recent
+from crots_studio.models.run_state import RunState
+from crots_studio.models.words import byte_count, duration, option_title, plural, section_of
+
+SOURCE, TARGET = load_class_set("cityscapes"), load_class_set("camvid")
+
+
+def test_a_shipped_map_is_proposed_where_there_is_one():
+    form = ClassMapForm.proposed(SOURCE, TARGET)
+    assert form.rows["vegetation"] == "tree"
+    assert form.unreached == ()
+    assert form.summary == "19 of 19 source classes are mapped"
+
+
+def test_without_a_shipped_one_names_decide():
+    form = ClassMapForm.proposed(TARGET, load_class_set("demo"))
+    assert form.rows["sky"] == "sky"
+
+
+def test_what_was_edited_is_read_back_by_the_core(tmp_path):
+    form = ClassMapForm.proposed(SOURCE, TARGET)
+    form.set("truck", "ignore")
+    form.write(tmp_path / "map.toml")
+    assert load_class_map(tmp_path / "map.toml", None, TARGET).names() == form.rows
+    assert ClassMapForm.read(tmp_path / "map.toml", SOURCE, TARGET).rows == form.rows
+
+
+def test_a_class_that_is_none_is_refused():
+    with pytest.raises(InputError, match="cannot map"):
+        ClassMapForm(SOURCE, TARGET).set("road", "lava")
+
+
+def test_an_empty_map_reaches_nothing():
+    form = ClassMapForm(SOURCE, TARGET)
+    assert form.unreached == TARGET.names
+    assert "19 ignored" in form.summary
+
+
+def test_run_state_tells_pace_and_what_was_asked_for():
+    run = RunState()
+    assert run.text == "No run"
+    run.begin()
+    assert run.text == "Starting ..."
+    run.add([
+        StageStarted(stage="adapt-1", total=100, time=0.0),
+        Progress(stage="adapt-1", done=10, total=100, time=5.0, rate=8),
+    ])
+    assert run.text == "Round 1: step 10 of 100"
+    assert run.seconds_left == 45
+    assert run.pace == "8 images/s, 45 s left"
+    run.interrupt_clock()
+    assert run.seconds_left is None
+    run.paused = True
+    assert run.text.endswith("paused")
+    run.stopping, run.paused = True, False
+    assert "stopping after this step" in run.text
+    run.discarding = True
+    assert "discarding" in run.text
+
+
+def test_a_resumed_stage_does_not_count_what_was_done_before():
+    run = RunState()
+    run.begin()
+    run.add([
+        StageStarted(stage="baseline", total=100, resumed_at=90, time=0.0),
+        Progress(stage="baseline", done=91, total=100, time=1.0),
+    ])
+    assert run.seconds_left == 9
+
+
+def test_recent_keeps_the_latest_first_and_once(tmp_path):
+    recent = Recent()
+    for number in range(MOST + 3):
+        recent = recent.opened(tmp_path / str(number))
+    recent = recent.opened(tmp_path / "5")
+    assert len(recent.paths) == MOST
+    assert recent.rows()[0].name == "5" and not recent.rows()[0].present
+    assert str(tmp_path / "5") not in recent.without(tmp_path / "5").paths
+
+
+def test_log_lines_leave_progress_out_and_mark_what_matters():
+    lines = log_lines([
+        StageStarted(stage="baseline", total=3, device="cuda:0", resumed_at=1),
+        Progress(stage="baseline", done=1, total=3),
+        Metrics(stage="baseline", step=2, values={"loss": 0.123456}),
+        Note(stage="baseline", text="no confidence", level="warning"),
+        StageFinished(stage="baseline", outcome="failed", seconds=2, message="the disk is full"),
+    ])
+    assert [line.level for line in lines] == ["info", "info", "warning", "error"]
+    assert "goes on from 1" in lines[0].text and "cuda:0" in lines[0].text
+    assert "loss 0.1235" in lines[1].text
+    assert "the disk is full" in str(lines[3])
+
+
+def test_words():
+    found = [duration(seconds) for seconds in (0.42, 42, 200, 1700, 7500)]
+    assert found == ["0.4 s", "42 s", "3 min 20 s", "28 min", "2 h 05 min"]
+    assert byte_count(640e6) == "640 MB" and byte_count(3.1e9) == "3.1 GB"
+    assert plural(1, "image") == "1 image" and plural(2, "image") == "2 images"
+    assert section_of("adapt-2") == "adapt" and section_of("pseudo-label") == "pseudo_label"
+    assert option_title("learning_rate") == "Learning rate"

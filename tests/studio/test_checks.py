@@ -1,0 +1,187 @@
+"""What the set-up page says of real files: counts, sizes, ids, keys, class maps; every error becomes a finding."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crots.config import Size
+from crots.images import write_confidence, write_image, write_labels
+from crots.nets.model import create_model
+from crots.nets.weights import save_pth, save_safetensors
+from crots.project import ProjectConfig, override
+from crots.taxonomy import load_class_set
+from crots_studio.checks import CHECKS, check
+from crots_studio.models.project_form import DEPENDS
+
+NET = "torchvision:lraspp_mobilenet_v3_large"
+
+
+@pytest.fixture
+def look(tmp_path):
+    """Checks one field of a configuration given by options."""
+
+    def look(name, **settings):
+        config = override(ProjectConfig(), {key.replace("__", "."): value for key, value in settings.items()})
+        return check(name, config, tmp_path)
+
+    return look
+
+
+@pytest.fixture
+def images(tmp_path):
+    folder = tmp_path / "images"
+    for number in range(4):
+        write_image(folder / f"{number}.png", np.full((48, 64, 3), 40 * number, np.uint8))
+    return folder
+
+
+def labels(folder, values, count=4):
+    for number in range(count):
+        write_labels(folder / f"{number}.png", np.resize(np.array(values, np.uint8), (48, 64)))
+    return folder
+
+
+def test_every_check_has_its_options():
+    assert set(CHECKS) == set(DEPENDS)
+
+
+def test_target_counts_layout_and_sizes(look, images):
+    found = look("data.target", data__target=images)
+    assert (found.level, found.text) == ("good", "4 images, folder layout, 64x48")
+    write_image(images / "large.png", np.zeros((96, 96, 3), np.uint8))
+    assert "2 sizes, most often 64x48" in look("data.target", data__target=images).text
+
+
+def test_a_relative_path_is_relative_to_the_project(look, images):
+    assert look("data.target", data__target="images").level == "good"
+
+
+def test_a_broken_image_is_a_warning_that_names_it(look, images):
+    content = (images / "2.png").read_bytes()
+    (images / "2.png").write_bytes(content[: len(content) // 2])
+    found = look("data.target", data__target=images)
+    assert found.level == "warning"
+    assert any("2.png" in line for line in found.details)
+
+
+@pytest.mark.parametrize("name", ["gone", "empty"])
+def test_a_missing_or_empty_folder_is_an_error(look, tmp_path, name):
+    (tmp_path / "empty").mkdir()
+    found = look("data.target", data__target=tmp_path / name)
+    assert found.level == "bad"
+    assert name in found.text
+
+
+def test_nothing_chosen_is_no_error(look):
+    for name in ("data.target", "source", "validation", "data.size"):
+        assert look(name).level == "empty"
+
+
+def test_the_size_is_proposed_and_another_can_go_back_to_it(look, images):
+    assert "working size 64x" in look("data.size", data__target=images).text.lower()
+    found = look("data.size", data__target=images, data__size="32x32")
+    assert found.offers[0].settings == {"data.size": "none"}
+
+
+def test_class_sets_are_listed_and_typing_errors_get_the_nearest(look):
+    assert look("task.classes", task__classes="camvid").text.startswith("11 classes: sky")
+    found = look("task.classes", task__classes="camvit")
+    assert found.level == "bad" and "camvid" in found.text
+
+
+def test_different_classes_need_a_map(look):
+    both = {"task__classes": "camvid", "task__source_classes": "cityscapes"}
+    assert look("task.class_map", task__classes="camvid").text.startswith("Not needed")
+    assert look("task.class_map", **both).level == "bad"
+    assert look("task.class_map", **both, task__class_map="cityscapes-to-camvid").level == "good"
+
+
+def test_predictions_are_matched_and_their_ids_looked_at(look, images, tmp_path):
+    folder = labels(tmp_path / "said", [0, 10])
+    given = {"data__target": images, "task__classes": "camvid", "source__predictions": folder}
+    found = look("source", **given)
+    assert found.level == "warning" and "every pixel counts as certain" in found.text
+    for number in range(4):
+        write_confidence(tmp_path / "sure" / f"{number}.png", np.full((48, 64), 0.8, np.float32))
+    found = look("source", **given, source__confidence=tmp_path / "sure")
+    assert found.level == "good" and "mean confidence 80%" in found.text
+
+
+def test_predictions_out_of_range_or_for_other_images_are_errors(look, images, tmp_path):
+    found = look("source", data__target=images, task__classes="camvid", source__predictions=labels(tmp_path / "x", [0, 11]))
+    assert found.level == "bad" and "11" in found.text
+    found = look(
+        "source", data__target=images, task__classes="camvid", source__predictions=labels(tmp_path / "y", [0], count=3)
+    )
+    assert found.level == "bad" and "3" in found.text
+
+
+def test_validation_labels_are_counted_and_judged(look, images, tmp_path):
+    good = labels(tmp_path / "labels", [0, 10, 255])
+    found = look("validation", task__classes="camvid", data__val_images=images, data__val_labels=good)
+    assert found.level == "good" and "4 with labels" in found.text
+    bad = labels(tmp_path / "bad", [0, 77])
+    found = look("validation", task__classes="camvid", data__val_images=images, data__val_labels=bad)
+    assert found.level == "bad" and "77" in found.text
+    assert look("validation", data__val_labels=good).level == "bad"
+
+
+@pytest.fixture
+def model():
+    return create_model(NET, load_class_set("camvid"), Size(64, 48), seed=1)
+
+
+def test_a_checkpoint_s_keys_are_matched(look, model, tmp_path):
+    save_pth(tmp_path / "source.pth", model.net)
+    found = look("source", source__file="source.pth", source__net=NET, task__classes="camvid")
+    assert found.level == "good" and "11 classes" in found.text and "tensors matched" in found.text
+    found = look("source", source__file="source.pth", source__net=NET, task__classes="cityscapes")
+    assert found.level == "bad" and "11" in found.text and "19" in found.text
+
+
+def test_a_file_that_says_its_network_offers_it(look, model, tmp_path):
+    save_safetensors(tmp_path / "source.safetensors", model.net, model.card)
+    found = look("source", source__file="source.safetensors", task__classes="camvid")
+    assert found.level == "bad"
+    assert found.offers[0].settings == {"source.net": NET}
+    settings = {key.replace(".", "__"): value for key, value in found.offers[0].settings.items()}
+    assert look("source", source__file="source.safetensors", task__classes="camvid", **settings).level == "good"
+
+
+def test_a_missing_or_foreign_file_is_an_error(look, tmp_path):
+    (tmp_path / "notes.pth").write_text("hello")
+    assert look("source", source__file="gone.pth").level == "bad"
+    assert look("source", source__file="notes.pth").level == "bad"
+
+
+def test_the_student_needs_a_start(look, model, tmp_path):
+    found = look("student", source__predictions=tmp_path, student__net=NET, task__classes="camvid")
+    assert found.level == "bad" and found.offers[0].settings == {"student.weights": "random"}
+    save_pth(tmp_path / "start.pth", model.net)
+    given = {"student__net": NET, "task__classes": "camvid"}
+    assert look("student", **given, student__weights="random").level == "warning"
+    assert look("student", **given, student__weights="start.pth").level == "good"
+    assert look("student", source__file="start.pth", source__net=NET, task__classes="camvid").level == "good"
+
+
+def test_a_network_nobody_knows_is_an_error(look):
+    found = look("student", student__net="deeplab", student__weights="random")
+    assert found.level == "bad" and "deeplabv2" in found.text
+
+
+def test_the_shared_real_data(look):
+    data = Path(__file__).parents[2] / ".." / "shared" / "data" / "camvid"
+    if not data.is_dir():
+        pytest.skip("the shared data is not here")
+    data = data.resolve()
+    found = look(
+        "source",
+        data__target=data / "images" / "train",
+        source__predictions=data / "black_box" / "label_ids" / "train",
+        source__confidence=data / "black_box" / "confidence" / "train",
+        task__classes="camvid",
+        task__source_classes="cityscapes",
+        task__class_map="cityscapes-to-camvid",
+    )
+    assert found.level == "good" and "367 label maps, every target image has one" in found.text
