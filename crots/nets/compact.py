@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from crots.nets.info import Family, NetInfo
 
 NAME = "compact"
-# Channels of the encoder at 1/2, 1/4, 1/8 and dilated 1/8 of the input, and of the decoder.
+# Channels of the encoder at 1/2, 1/4, 1/8 and 1/16 of the input, and of the decoder.
 _WIDTHS = (24, 32, 64, 96)
+_STEM = 16
 _DECODER = 48
 
 
@@ -36,7 +37,8 @@ class Compact(nn.Module):
     def __init__(self, classes: int) -> None:
         super().__init__()
         half, quarter, eighth, deep = _WIDTHS
-        self.stem = _convolution(3, half, stride=2)
+        # A second convolution at half resolution finds poles and spokes that a single one misses.
+        self.stem = nn.Sequential(_convolution(3, _STEM, stride=2), nn.ReLU(), _convolution(_STEM, half))
         self.quarter = nn.Sequential(Block(half, quarter, stride=2), Block(quarter, quarter))
         self.eighth = nn.Sequential(Block(quarter, eighth, stride=2), Block(eighth, eighth))
         self.deep = nn.Sequential(Block(eighth, deep, stride=2), Block(deep, deep, dilation=2))
