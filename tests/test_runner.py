@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import sys
 import threading
 import time
@@ -463,6 +464,33 @@ def test_every_stage_ends_once_even_where_the_stream_cannot_be_written(tmp_path,
     assert [event.step for event in world.of(read_events(project.events_path), Metrics, "baseline")] == [1, 2, 3, 4]
 
 
+def test_a_line_that_a_full_disk_cut_off_does_not_spoil_the_next(tmp_path):
+    log = EventLog(tmp_path / "events.jsonl")
+    first, long, last = (Note(stage="mine", text=text) for text in ("a", "b" * 500, "c"))
+    log.append(first)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (log.position + 100, before[1]))
+    try:
+        with pytest.raises(StageError, match="too large"):
+            log.append(long)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    log.append(last)
+    assert list(read_events(log.path)) == [first, last]
+
+
+def test_a_line_that_a_power_cut_spoiled_does_not_stop_a_resumed_run(tmp_path):
+    log = EventLog(tmp_path / "events.jsonl")
+    note = Note(stage="baseline", text="a")
+    log.append(note)
+    with log.path.open("ab") as file:
+        file.write(b"\0\0\0\n[]\n")
+    log.append(Note(stage="mine", text="b"))
+    log.drop("mine", after=0)
+    log.drop_latest("baseline")
+    assert list(read_events(log.path)) == [note]
+
+
 def test_a_record_that_cannot_be_written_is_a_failure(tmp_path):
     def refuse(seconds, miou):
         raise StageError("cannot write records: the disk is full")
@@ -580,3 +608,18 @@ def test_every_path_in_the_stream_exists(tmp_path):
     project = world.black_box(tmp_path, adapt={"rounds": 1})
     for event in world.of(run(project), ArtifactWritten):
         assert Path(event.path).exists()
+
+
+@pytest.mark.slow
+def test_a_real_network_goes_through_every_stage(tmp_path):
+    # 64x64 pictures in a 3x3 grid: patches of 21x21, which such networks must be given as they are.
+    pytest.importorskip("torchvision")
+    net = {"net": "torchvision:lraspp_mobilenet_v3_large", "weights": "random"}
+    few = {"steps": 2, "accumulate": 2, "batch": 4}
+    project = world.black_box(
+        tmp_path, data={"size": "64x64"}, student=net, baseline=few, adapt={**few, "rounds": 1}, mine={"grid": "3x3"}
+    )
+    events = run(project)
+    assert set(ends(events).values()) == {"completed"}
+    figures = world.of(events, Metrics, "adapt-1")[-1].values
+    assert "hard patch" in figures and all(np.isfinite(value) for value in figures.values())

@@ -136,9 +136,13 @@ def test_f5_the_teacher_follows_after_or_before_the_optimiser(make):
         learner = make(ema_when=when, confidence=0.0, **STILL)
         before = parameters(learner.student).clone()
         step(learner)
-        after, teacher = parameters(learner.student), parameters(learner.teacher.model)
+        after, teacher = parameters(learner.student).clone(), parameters(learner.teacher.model).clone()
         assert not torch.equal(before, after)
         assert torch.equal(teacher, after if when == "after" else before)
+        # The second time it goes half of the way, to the student of after or before the second step.
+        step(learner, 1)
+        middle = (teacher + (parameters(learner.student) if when == "after" else after)) / 2
+        assert torch.allclose(parameters(learner.teacher.model), middle, atol=1e-6)
 
 
 def test_the_teacher_is_the_moving_average_of_the_paper(make):
