@@ -39,6 +39,7 @@ WARM_UP = 5
 TICK_MS = 5
 TABS = ("monitor", "preview", "pseudo_labels", "monitor", "before_after")
 TAB_MS = 3000
+LIMIT = 1200.0
 
 
 def make_project(folder: Path, size: Size, steps: int, batch: int) -> Project:
@@ -166,7 +167,8 @@ class Gaps:
 def in_process(mode: str, folder: Path) -> dict[str, Any]:
     """Runs one side in a fresh process."""
     words = [sys.executable, __file__, "--mode", mode, "--project", str(folder)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    print(f"{mode} ...", file=sys.stderr)
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=LIMIT)
     if done.returncode:
         raise SystemExit(f"{mode} failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

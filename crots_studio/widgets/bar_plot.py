@@ -98,7 +98,7 @@ class BarPlot(QWidget):
         self.legend = QLabel()
         self.legend.setWordWrap(True)
         self.legend.setTextFormat(Qt.TextFormat.RichText)
-        self._items: list[pg.BarGraphItem] = []
+        self._items: list[pg.GraphicsObject] = []
         self._shown: tuple[tuple[str, ...], tuple[Bars, ...]] = ((), ())
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -118,9 +118,11 @@ class BarPlot(QWidget):
         for item in self._items:
             self.canvas.removeItem(item)
         self._items = [self._item(place, len(bars), one) for place, one in enumerate(bars)]
+        self._items += [self._value(group, one) for one in bars if one.width for group in range(len(one.values))]
+        self._items = [item for item in self._items if item is not None]
         self._names.set_names(groups)
         top = max((value for one in bars for value in one.values if value is not None), default=1.0)
-        self.canvas.setYRange(0, top * 1.08 or 1.0, padding=0)
+        self.canvas.setYRange(0, top * 1.12 or 1.0, padding=0)
         self.canvas.setXRange(-0.6, max(len(groups), 1) - 0.4, padding=0)
         named = [one for one in bars if not one.width]
         entries = [f"<span style='color:{one.colour}'>■</span>&nbsp;{_unbroken(one.name)}" for one in named]
@@ -140,9 +142,22 @@ class BarPlot(QWidget):
         self.canvas.addItem(item)
         return item
 
+    def _value(self, group: int, bars: Bars) -> pg.TextItem | None:
+        """Writes a value above a bar that stands alone."""
+        value = bars.values[group]
+        if value is None:
+            return None
+        item = pg.TextItem(f"{value:.1f}", color=theme.colours().text, anchor=(0.5, 1))
+        item.setPos(group, value)
+        self.canvas.addItem(item, ignoreBounds=True)
+        return item
+
     def recolour(self) -> None:
         """Takes over the theme's colours; the bars' own come with the next `set_bars`."""
         colours = theme.colours()
+        groups, bars = self._shown
+        self._shown = ((), ())
+        self.set_bars(groups, bars)
         self.canvas.setBackground(colours.background)
         for side in ("left", "bottom"):
             axis = self.canvas.getPlotItem().getAxis(side)
