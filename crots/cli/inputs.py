@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from crots.config import Size
-from crots.data.layouts import Dataset, Encoding, Sample, open_dataset
-from crots.data.layouts import _label_files as label_files
+from crots.data.layouts import Dataset, Encoding, Sample, label_files, open_dataset
 from crots.data.matching import keyed, list_files, match
 from crots.errors import InputError
 from crots.images import LABEL_SUFFIXES, image_size, read_confidence, read_labels

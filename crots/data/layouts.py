@@ -278,7 +278,7 @@ def _images(folder: Path) -> tuple[dict[str, Path], list[str]]:
     return dict(sorted(keyed(folder, images).items())), notes
 
 
-def _label_files(folder: Path, encoding: Encoding, classes: ClassSet | None) -> tuple[dict[str, Path], Encoding]:
+def label_files(folder: Path, encoding: Encoding, classes: ClassSet | None) -> tuple[dict[str, Path], Encoding]:
     """Lists label files; where an image has several (ids, train ids, colours) the fitting kind is taken."""
     names = list_files(folder, LABEL_SUFFIXES)
     kinds = {name: label_ending(key_of(name)) for name in names}
@@ -301,7 +301,7 @@ def _preference(encoding: Encoding, classes: ClassSet | None) -> Sequence[str]:
 def _with_own_labels(dataset: Dataset, folder: Path, classes: ClassSet | None) -> Dataset:
     """Adds the labels that the layout has. None of this may stop a run that needs no labels, so faults become notes."""
     try:
-        files, encoding = _label_files(folder, dataset.encoding, classes)
+        files, encoding = label_files(folder, dataset.encoding, classes)
         found = match(dataset.keys, files, what="label", folder=folder, partial=True)
     except InputError as error:
         return _replaced(dataset, {}, dataset.encoding, f"labels are not used: {error}")
@@ -312,7 +312,7 @@ def _with_own_labels(dataset: Dataset, folder: Path, classes: ClassSet | None) -
 
 def _with_labels(dataset: Dataset, folder: Path, encoding: Encoding, classes: ClassSet | None) -> Dataset:
     """Adds the labels that the user gave, one for each image."""
-    files, encoding = _label_files(folder, encoding, classes)
+    files, encoding = label_files(folder, encoding, classes)
     if not files:
         raise InputError(f"{folder}: found no label files, expected PNG, TIFF or BMP; pick another folder")
     found = match(dataset.keys, files, what="label", folder=folder)
