@@ -66,6 +66,10 @@ class Run(Protocol):
         """Host memory of the run's process in bytes."""
 
     @property
+    def controllable(self) -> bool:
+        """Whether it can be stopped from here."""
+
+    @property
     def end(self) -> RunEnd | None:
         """How it ended, None while it goes on."""
 
@@ -84,6 +88,7 @@ class BackgroundRun:
     """One run: its control, its events since the last drain, its end."""
 
     detached = False
+    controllable = True
 
     def __init__(self, source: EventSource) -> None:
         self.control = Control()

@@ -65,7 +65,7 @@ class Menus:
         self._add(menu, "&Redo", partial(window.act_in_front, "redo"), QKeySequence.StandardKey.Redo)
         menu.addSeparator()
         self._add(menu, "Copy &command that makes this project", window.copy_init_command)
-        self._add(menu, "Copy command that &runs this project", window.copy_run_command)
+        self._add(menu, "Copy command that ru&ns this project", window.copy_run_command)
         self._add(menu, "&Find an option", window.find_option, QKeySequence.StandardKey.Find)
 
     def _run(self, menu: QMenu) -> None:
@@ -101,7 +101,7 @@ class Menus:
         menu.addSeparator()
         shown = (
             ("Stage &rail", window.rail, "F2"),
-            ("Se&ttings", window.settings_panel, "F3"),
+            ("S&ettings", window.settings_panel, "F3"),
             ("&Log", window.log_panel, "F4"),
         )
         for words, widget, keys in shown:

@@ -21,7 +21,6 @@ from crots.project import CONFIG_NAME, Project, ProjectConfig, StageStatus, over
 from crots.runner import discard
 from crots_studio import theme
 from crots_studio.background import EventSource, Run, RunEnd, RunRequest, project_events
-from crots_studio.child import ChildRun
 from crots_studio.demo import demo_source, is_unfinished
 from crots_studio.models.history import History
 from crots_studio.models.run_state import RunState
@@ -221,7 +220,7 @@ class Session(QObject):
     @property
     def controllable(self) -> bool:
         """Whether the run can be stopped from here; one that was started in a terminal cannot."""
-        return not isinstance(self._run, ChildRun) or self._run.controllable
+        return self._run is None or self._run.controllable
 
     def start_run(self, request: RunRequest | None = None, *, in_child: bool | None = None) -> None:
         """Runs one stage, or all that remain, in a thread or (by the settings) in a child process."""
@@ -257,7 +256,10 @@ class Session(QObject):
             folder, self._awaited = self._awaited, None
             self.open_project(folder)
 
-    def _child(self, request: RunRequest | None) -> ChildRun:
+    def _child(self, request: RunRequest | None) -> Run:
+        # Only now: subprocess and psutil would delay the first paint.
+        from crots_studio.child import ChildRun
+
         assert self.project is not None
         return ChildRun(self.project, request, after=self.history.latest)
 

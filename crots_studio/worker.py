@@ -29,6 +29,7 @@ class ThreadRun:
     """
 
     detached = False
+    controllable = True
 
     def __init__(self, source: EventSource) -> None:
         self._run = BackgroundRun(source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from PySide6.QtCore import Qt
@@ -25,6 +26,11 @@ from crots_studio.session import Session
 from crots_studio.widgets.option_row import OptionRow
 
 
+def section_about(section: str) -> str:
+    """Returns the sentence that says what a section is for."""
+    return (SECTIONS[section].__doc__ or "").strip().splitlines()[0]
+
+
 class SettingsPanel(QWidget):
     """Edits any option of the project, a section at a time."""
 
@@ -34,6 +40,7 @@ class SettingsPanel(QWidget):
         self.form: OptionForm | None = None
         self.rows: dict[str, OptionRow] = {}
         self._pages: dict[str, QWidget] = {}
+        self._abouts: dict[str, QLabel] = {}
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 6, 6, 6)
         column.addLayout(self._head())
@@ -42,6 +49,7 @@ class SettingsPanel(QWidget):
         self.search.setAccessibleName("Find an option")
         self.search.setClearButtonEnabled(True)
         self.search.textChanged.connect(lambda _: self._show_section())
+        self.search.returnPressed.connect(self._go_to_match)
         column.addWidget(self.search)
         self._body = QWidget()
         self._stack = QVBoxLayout(self._body)
@@ -86,11 +94,11 @@ class SettingsPanel(QWidget):
         self.command.setReadOnly(True)
         self.command.setAccessibleName("Equivalent command line")
         self.command.setToolTip("The command that makes the same project in a terminal")
-        copy = QPushButton("Copy")
-        copy.setAccessibleName("Copy the command line")
-        copy.clicked.connect(self.copy_command)
+        self.copy_button = QPushButton("Copy")
+        self.copy_button.setAccessibleName("Copy the command line")
+        self.copy_button.clicked.connect(self.copy_command)
         row.addWidget(self.command, 1)
-        row.addWidget(copy)
+        row.addWidget(self.copy_button)
         return foot
 
     def copy_command(self) -> None:
@@ -129,10 +137,12 @@ class SettingsPanel(QWidget):
         wanted, words = self.section.currentData(), self.search.text().strip().lower()
         for section in SECTIONS if words else (wanted,):
             self._page(section)
+        for row in self.rows.values():
+            row.setVisible(not words or words in row.searched)
         for section, page in self._pages.items():
-            page.setVisible(bool(words) or section == wanted)
-        for path, row in self.rows.items():
-            row.setVisible(not words or words in f"{path} {row.label.text()} {row.label.toolTip()}".lower())
+            found = any(words in row.searched for row in page.findChildren(OptionRow))
+            page.setVisible(found if words else section == wanted)
+            self._abouts[section].setText(section_title(section) if words else section_about(section))
         changed = any(field.changed or field.error for field in self.form.fields(wanted))
         self.reset_all.setEnabled(changed and not words)
 
@@ -144,7 +154,8 @@ class SettingsPanel(QWidget):
         column = QVBoxLayout(page)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
-        about = QLabel((SECTIONS[section].__doc__ or "").strip().splitlines()[0])
+        about = QLabel(section_about(section))
+        self._abouts[section] = about
         about.setProperty("role", "muted")
         about.setWordWrap(True)
         column.addWidget(about)
@@ -156,7 +167,24 @@ class SettingsPanel(QWidget):
             column.addWidget(row)
         self._pages[section] = page
         self._stack.insertWidget(self._stack.count() - 1, page)
+        self._order_tabs()
         return page
+
+    def _order_tabs(self) -> None:
+        """Pages are made late; the Tab key shall still go from the search through the rows to the command line."""
+        stops: list[QWidget] = [self.section, self.reset_all, self.search]
+        for section in SECTIONS:
+            if page := self._pages.get(section):
+                stops += [widget for row in page.findChildren(OptionRow) for widget in row.stops]
+        stops += [self.command, self.copy_button]
+        for before, after in itertools.pairwise(stops):
+            QWidget.setTabOrder(before, after)
+
+    def _go_to_match(self) -> None:
+        """Goes from the search to the first option that was found."""
+        row = next((row for row in self.rows.values() if row.isVisible()), None)
+        if row is not None:
+            row.stops[0].setFocus(Qt.FocusReason.TabFocusReason)
 
     def _edited(self, path: str, value: Any) -> None:
         if self.form is None:

@@ -92,7 +92,7 @@ class SetupPanel(QWidget):
         again.setShortcut("F5")
         again.clicked.connect(self.check_again)
         row.addWidget(QLabel("Drop folders and model files anywhere on this page."), 1)
-        label = QLabel("&Preset")
+        label = QLabel("Preset")
         label.setBuddy(self.preset)
         row.addWidget(label)
         row.addWidget(self.preset)
@@ -128,10 +128,10 @@ class SetupPanel(QWidget):
             button.clicked.connect(self._kind_chosen)
         kinds.addStretch(1)
         form.addRow("Source is a", kinds)
-        self.file = self._path(form, "Model &file", "source.file", "file", "checkpoint, ONNX file, exported program")
+        self.file = self._path(form, "Model fi&le", "source.file", "file", "checkpoint, ONNX file, exported program")
         self.net = self._combo(form, "&Network", "source.net")
-        self.predictions = self._path(form, "P&redictions", "source.predictions", "folder", "label PNGs or soft .npz")
-        self.confidence = self._path(form, "Con&fidence", "source.confidence", "folder", "8-bit PNGs, optional")
+        self.predictions = self._path(form, "Pre&dictions", "source.predictions", "folder", "label PNGs or soft .npz")
+        self.confidence = self._path(form, "&Confidence", "source.confidence", "folder", "8-bit PNGs, optional")
         self._rows = {"model": (self.file, self.net), "predictions": (self.predictions, self.confidence)}
         self._source_form = form
         self._finding(form, "source")
@@ -146,8 +146,8 @@ class SetupPanel(QWidget):
 
     def _validation(self) -> QGroupBox:
         group, form = _group("Validation (optional): only for scores, nothing learns from it")
-        self.val_images = self._path(form, "&Validation images", "data.val_images", "folder", "none")
-        self.val_labels = self._path(form, "Validation &labels", "data.val_labels", "folder", "none")
+        self.val_images = self._path(form, "V&alidation images", "data.val_images", "folder", "none")
+        self.val_labels = self._path(form, "Valida&tion labels", "data.val_labels", "folder", "none")
         self._finding(form, "validation")
         return group
 
@@ -162,7 +162,7 @@ class SetupPanel(QWidget):
         nothing = "" if option == "student.weights" else "none"
         field.changed.connect(lambda text: self.set_options({option: text or nothing}))
         self._showing.append(lambda: field.show_path(str(self._value(option) or "")))
-        form.addRow(_label(label, field), field)
+        form.addRow(_label(label, field.edit), field)
         return field
 
     def _line(self, form: QFormLayout, label: str, option: str, hint: str) -> QLineEdit:

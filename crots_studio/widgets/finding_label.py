@@ -39,8 +39,8 @@ class FindingLabel(QLabel):
     def show_finding(self, finding: Finding) -> None:
         """Shows what was found."""
         self.finding = finding
-        words = html.escape(finding.text) if finding.text else ""
-        links = [f'<a href="{number}">{html.escape(offer.label)}</a>' for number, offer in enumerate(finding.offers)]
+        words = html.escape(finding.text, quote=False) if finding.text else ""
+        links = [f'<a href="{number}">{html.escape(offer.label, quote=False)}</a>' for number, offer in enumerate(finding.offers)]
         self.setText(" &nbsp; ".join([f"{SIGNS[finding.level]} {words}", *links]) if words else "")
         self.setVisible(bool(words))
         # A link must be reachable by Tab; plain words must not stop there.

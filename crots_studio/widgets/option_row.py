@@ -7,6 +7,7 @@ from typing import Any
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import (
+    QAbstractSpinBox,
     QCheckBox,
     QComboBox,
     QGridLayout,
@@ -75,6 +76,22 @@ class OptionRow(QWidget):
         policy = self.reset_button.sizePolicy()
         policy.setRetainSizeWhenHidden(True)
         self.reset_button.setSizePolicy(policy)
+
+    @property
+    def searched(self) -> str:
+        """The words in which a search looks, in lower case."""
+        return f"{self.path} {self.label.text()} {self.label.toolTip()}".lower()
+
+    @property
+    def stops(self) -> list[QWidget]:
+        """Where the Tab key stops in this row, in order."""
+        if isinstance(self.editor, PathField):
+            parts: list[QWidget] = [self.editor.edit, self.editor.button]
+        elif isinstance(self.editor, (QAbstractSpinBox, QComboBox, QLineEdit, QCheckBox)):
+            parts = [self.editor]
+        else:
+            parts = list(self.editor.findChildren(QCheckBox))
+        return [*parts, self.reset_button]
 
     def show_field(self, field: OptionField) -> None:
         """Shows another value, default or error of the same option."""

@@ -109,11 +109,10 @@ def test_predictions_are_matched_and_their_ids_looked_at(look, images, tmp_path)
 
 
 def test_predictions_out_of_range_or_for_other_images_are_errors(look, images, tmp_path):
-    found = look("source", data__target=images, task__classes="camvid", source__predictions=labels(tmp_path / "x", [0, 11]))
+    given = {"data__target": images, "task__classes": "camvid"}
+    found = look("source", **given, source__predictions=labels(tmp_path / "x", [0, 11]))
     assert found.level == "bad" and "11" in found.text
-    found = look(
-        "source", data__target=images, task__classes="camvid", source__predictions=labels(tmp_path / "y", [0], count=3)
-    )
+    found = look("source", **given, source__predictions=labels(tmp_path / "y", [0], count=3))
     assert found.level == "bad" and "3" in found.text
 
 

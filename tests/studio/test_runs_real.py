@@ -86,7 +86,7 @@ def test_a_child_can_be_paused_and_stopped_and_resumed_to_the_same_losses(projec
     while run.end is None:
         time.sleep(0.02)
     assert run.end.outcome in ("cancelled", "completed")
-    events, end = finish(ChildRun(project, RunRequest(until="adapt"), after=0.0))
+    _, end = finish(ChildRun(project, RunRequest(until="adapt"), after=0.0))
     assert end.outcome == "completed"
     assert losses(read_events(project.events_path)) == expected
 

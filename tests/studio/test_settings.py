@@ -105,6 +105,18 @@ def test_search_goes_through_all_sections(qtbot, panel):
     assert row(panel, "data.target").isVisible()
 
 
+def test_the_keys_go_from_the_search_through_the_rows(qtbot, panel):
+    panel.go_to("mine")
+    panel.activateWindow()
+    panel.search.setFocus()
+    for _ in range(2):
+        qtbot.keyClick(panel.focusWidget(), Qt.Key.Key_Tab)
+    assert panel.focusWidget() is panel.rows["mine.rare"].editor
+    qtbot.keyClicks(panel.search, "ema_decay")
+    qtbot.keyClick(panel.search, Qt.Key.Key_Return)
+    assert panel.focusWidget() is panel.rows["adapt.ema_decay"].editor
+
+
 def test_the_command_line_follows_and_is_copied(qtbot, session, panel):
     session.set_options({"adapt.steps": "123"})
     assert "--set adapt.steps=123" in panel.command.text()

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QApplication, QMessageBox
+from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QMessageBox
 
 from crots.images import write_image, write_labels
 from crots.project import Project, ProjectConfig, override
 from crots_studio.panels.setup import SetupPanel
+from crots_studio.widgets.finding_label import FindingLabel
 
 
 @pytest.fixture
@@ -37,7 +38,8 @@ def settled(qtbot, session, panel):
     """Waits until every check has said something."""
 
     def wait():
-        qtbot.waitUntil(lambda: all(found.level != "checking" for found in panel.form.findings.values()), timeout=60_000)
+        findings = panel.form.findings
+        qtbot.waitUntil(lambda: all(found.level != "checking" for found in findings.values()), timeout=60_000)
 
     return wait
 
@@ -182,3 +184,20 @@ def test_check_again_looks_at_files_that_changed(qtbot, session, panel, settled,
     panel.check_again()
     settled()
     assert "4 images" in panel.findings["data.target"].text()
+
+
+def test_every_label_s_key_leads_to_a_field_that_takes_it(panel):
+    labels = [label for label in panel.findChildren(QLabel) if "&" in label.text() and label.buddy() is not None]
+    assert len(labels) > 10
+    for label in labels:
+        assert label.buddy().focusPolicy() != Qt.FocusPolicy.NoFocus, label.text()
+
+
+def test_no_key_is_taken_twice(panel):
+    found = [widget for kind in (QLabel, QAbstractButton) for widget in panel.findChildren(kind)]
+    words = [widget.text() for widget in found if not isinstance(widget, FindingLabel)]
+    keys = [text[text.index("&") + 1].lower() for text in words if "&" in text]
+    menus = set("fervh")
+    clashes = {key for key in keys if keys.count(key) > 1}
+    assert not clashes
+    assert not menus & set(keys)

@@ -270,6 +270,7 @@ class FakeChild:
     """A run in another process that never ends."""
 
     detached = True
+    controllable = True
     end = None
 
     def __init__(self, begun):
