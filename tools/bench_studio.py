@@ -168,7 +168,10 @@ def in_process(mode: str, folder: Path) -> dict[str, Any]:
     """Runs one side in a fresh process."""
     words = [sys.executable, __file__, "--mode", mode, "--project", str(folder)]
     print(f"{mode} ...", file=sys.stderr)
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=LIMIT)
+    # OpenMP's threads wait by spinning in a process's first thread and by sleeping in others; where something else
+    # wants the cores too, that alone makes training without the window many times slower.
+    environment = {**os.environ, "OMP_WAIT_POLICY": "PASSIVE"}
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=LIMIT, env=environment)
     if done.returncode:
         raise SystemExit(f"{mode} failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -202,8 +205,9 @@ def main() -> None:
     parser.add_argument("--project", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.mode:
-        print(json.dumps((headless if args.mode == "headless" else windowed)(args.project)))
-        return
+        print(json.dumps((headless if args.mode == "headless" else windowed)(args.project)), flush=True)
+        # Threads that still draw previews would be torn down with the interpreter.
+        os._exit(0)
     width, height = map(int, args.size.split("x"))
     with tempfile.TemporaryDirectory(prefix="crots-bench-") as name:
         project = make_project(Path(name), Size(width, height), args.steps, args.batch)
