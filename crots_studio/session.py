@@ -7,13 +7,11 @@ Slow work goes through `Session.in_background`; whatever it brings is handed ove
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
-from shiboken6 import isValid
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from crots.eventlog import running
 from crots.events import Event, StageFinished, StageStarted
@@ -22,9 +20,9 @@ from crots.runner import discard
 from crots_studio import theme
 from crots_studio.background import EventSource, Run, RunEnd, RunRequest, project_events
 from crots_studio.demo import demo_source, is_unfinished
+from crots_studio.errands import Errands
 from crots_studio.models.history import History
 from crots_studio.models.run_state import RunState
-from crots_studio.pool import Pool
 from crots_studio.settings import Settings
 from crots_studio.worker import ThreadRun
 
@@ -36,7 +34,7 @@ DRAIN_MS = 125
 _LOOK_FOR_RUNS_MS = 2000
 
 
-class Session(QObject):
+class Session(Errands):
     """What the window is about.
 
     Signals (all on the window's thread):
@@ -49,7 +47,6 @@ class Session(QObject):
         run_ended(RunEnd): how it ended.
         theme_changed(bool): dark or not.
         blocker_changed(str): why Run has to wait, empty where it need not.
-        problem(str): something that the user should read and that has no better place.
     """
 
     project_changed = Signal()
@@ -60,9 +57,7 @@ class Session(QObject):
     run_changed = Signal()
     run_ended = Signal(object)
     theme_changed = Signal(bool)
-    problem = Signal(str)
     blocker_changed = Signal(str)
-    _delivered = Signal(object)
 
     def __init__(self, settings: Settings | None = None, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -76,10 +71,6 @@ class Session(QObject):
         self._run: Run | None = None
         self._awaited: Path | None = None
         self._starting = False
-        self._pool = Pool()
-        self._saver = Pool(threads=1)
-        self._closed = False
-        self._delivered.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
         self._drain_timer = self._timer(DRAIN_MS, self._drain)
         self._look_timer = self._timer(_LOOK_FOR_RUNS_MS, self._look_for_run)
 
@@ -88,51 +79,6 @@ class Session(QObject):
         timer.setInterval(interval)
         timer.timeout.connect(slot)
         return timer
-
-    # Work beside the window.
-
-    def in_background(
-        self,
-        work: Callable[[], T],
-        done: Callable[[T], None],
-        failed: Callable[[Exception], None] | None = None,
-        *,
-        token: str | None = None,
-    ) -> None:
-        """Works on another thread and hands the result over on the window's.
-
-        Args:
-            work: must not touch widgets; torch is imported here or nowhere.
-            done: gets the result; not called when its widget is gone.
-            failed: gets the exception; None reports it as a `problem`.
-            token: of requests with the same token only the latest is answered.
-        """
-        number = self._pool.number(token)
-
-        def hand_over(target: Callable[[Any], None]) -> Callable[[Any], None]:
-            def emit(result: Any) -> None:
-                if not self._closed and isValid(self):
-                    self._delivered.emit((target, result, token, number))
-
-            return emit
-
-        self._pool.submit(work, hand_over(done), hand_over(failed or self._report), token, number)
-
-    @Slot(object)
-    def _deliver(self, delivery: tuple[Callable[[Any], None], Any, str | None, int]) -> None:
-        target, result, token, number = delivery
-        owner = getattr(target, "__self__", None)
-        gone = isinstance(owner, QObject) and not isValid(owner)
-        if not (self._closed or gone or self._pool.superseded(token, number)):
-            target(result)
-
-    def _report(self, error: Exception) -> None:
-        self.problem.emit(str(error) or type(error).__name__)
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is being worked on in the background."""
-        return self._pool.idle and self._saver.idle
 
     # The project.
 
@@ -172,7 +118,7 @@ class Session(QObject):
             return
         self.project.config = config
         snapshot = Project(self.project.folder, config)
-        self._saver.submit(snapshot.save, lambda _: None, self._save_failed)
+        self.save_in_background(snapshot.save)
         self.config_changed.emit()
         self.refresh_status()
 
@@ -190,9 +136,6 @@ class Session(QObject):
         if reason != self.blocker:
             self.blocker = reason
             self.blocker_changed.emit(reason)
-
-    def _save_failed(self, error: Exception) -> None:
-        self._delivered.emit((self._report, error, None, 0))
 
     def refresh_status(self) -> None:
         """Asks anew for the stages' states; `status_changed` brings them."""
@@ -230,7 +173,7 @@ class Session(QObject):
         child = self.settings.in_child if in_child is None else in_child
         if child:
             self._starting = True
-            self._when_saved(lambda: self._begin(self._child(request)))
+            self.after_saving(lambda: self._begin(self._child(request)))
         else:
             self._begin(ThreadRun(self._source(request)))
 
@@ -262,10 +205,6 @@ class Session(QObject):
 
         assert self.project is not None
         return ChildRun(self.project, request, after=self.history.latest)
-
-    def _when_saved(self, act: Callable[[], None]) -> None:
-        """Acts after the options are on disk, where a child process reads them."""
-        self._saver.submit(lambda: None, lambda _: self._delivered.emit((lambda _: act(), None, None, 0)), print)
 
     def _begin(self, run: Run) -> None:
         self._starting = False
@@ -399,12 +338,5 @@ class Session(QObject):
         """Lets go of threads and timers; a run in this process must have ended before."""
         self._drain_timer.stop()
         self._look_timer.stop()
-        self._closed = True
-        self._pool.close()
-        self._saver.close()
+        self.end_errands()
         self.settings.sync()
-
-
-def torch_is_loaded() -> bool:
-    """Whether torch was imported already; nothing on the window's thread may be the first to do so."""
-    return "torch" in sys.modules

@@ -57,7 +57,7 @@ DEPENDS: dict[str, tuple[str, ...]] = {
     "task.source_classes": ("task.source_classes",),
     "task.class_map": ("task",),
     "source": ("source", "task", "data.target", "data.layout", "data.split", "data.size", "runtime.trust"),
-    "student": ("student", "source.file", "source.net", "task", "data.size", "runtime.trust"),
+    "student": ("student", "source.file", "source.net", "source.predictions", "task", "data.size", "runtime.trust"),
     "validation": ("data.val_images", "data.val_labels", "data.val_layout", "data.val_encoding", "task.classes"),
 }
 # In the order in which a user should mend them.

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QComboBox,
-    QFormLayout,
     QGroupBox,
     QHBoxLayout,
     QLabel,
-    QLineEdit,
     QMessageBox,
     QPushButton,
     QRadioButton,
@@ -22,22 +19,18 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from crots.errors import InputError
 from crots.events import Event, StageFinished
 from crots.images import IMAGE_SUFFIXES
 from crots.project import Project, preset_names
-from crots.taxonomy import shipped_class_sets
 from crots_studio.checks import check
-from crots_studio.models.option_form import apply_preset, shown
+from crots_studio.models.option_form import apply_preset
 from crots_studio.models.project_form import Finding, ProjectForm
 from crots_studio.panels.class_map import ClassMapEditor
+from crots_studio.panels.setup_fields import SetupFields, setup_group
 from crots_studio.session import Session
-from crots_studio.widgets.finding_label import FindingLabel
-from crots_studio.widgets.path_field import PathField, dropped_path
+from crots_studio.widgets.path_field import dropped_path
 
-_MODELS = "Models (*.pth *.pt *.ckpt *.safetensors *.onnx *.pt2);;All files (*)"
 _MODEL_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".onnx", ".pt2")
-_SETTLED_MS = 500
 
 
 class SetupPanel(QWidget):
@@ -53,8 +46,7 @@ class SetupPanel(QWidget):
         super().__init__(parent)
         self._session = session
         self.form = ProjectForm()
-        self.findings: dict[str, FindingLabel] = {}
-        self._showing: list[Callable[[], None]] = []
+        self.fields = SetupFields(session)
         self.setAcceptDrops(True)
         self.setAccessibleName("Project set-up")
         body = QWidget()
@@ -100,27 +92,27 @@ class SetupPanel(QWidget):
         return row
 
     def _target(self) -> QGroupBox:
-        group, form = _group("Target: your images, without labels")
-        self.target = self._path(form, "&Images", "data.target", "folder", "folder, list file or data-set root")
-        self._finding(form, "data.target")
-        self.size_line = self._line(form, "Working si&ze", "data.size", "proposed from the images")
-        self._finding(form, "data.size")
+        group, form = setup_group("Target: your images, without labels")
+        self.target = self.fields.path(form, "&Images", "data.target", "folder", "folder, list file or data-set root")
+        self.fields.finding(form, "data.target")
+        self.size_line = self.fields.line(form, "Working si&ze", "data.size", "proposed from the images")
+        self.fields.finding(form, "data.size")
         return group
 
     def _classes(self) -> QGroupBox:
-        group, form = _group("Classes")
-        self.classes = self._class_set(form, "Class &set", "task.classes", ())
-        self._finding(form, "task.classes")
-        self.source_classes = self._class_set(form, "S&ource classes", "task.source_classes", ("",))
-        self._finding(form, "task.source_classes")
+        group, form = setup_group("Classes")
+        self.classes = self.fields.class_set(form, "Class &set", "task.classes", ())
+        self.fields.finding(form, "task.classes")
+        self.source_classes = self.fields.class_set(form, "S&ource classes", "task.source_classes", ("",))
+        self.fields.finding(form, "task.source_classes")
         self.class_map = ClassMapEditor(self._session)
         self.class_map.saved.connect(self._map_saved)
         form.addRow("Class map", self.class_map)
-        self._finding(form, "task.class_map")
+        self.fields.finding(form, "task.class_map")
         return group
 
     def _source(self) -> QGroupBox:
-        group, form = _group("Source: a model, or what it said of your images")
+        group, form = setup_group("Source: a model, or what it said of your images")
         kinds = QHBoxLayout()
         self.by_model, self.by_predictions = QRadioButton("&Model file"), QRadioButton("&Predictions")
         for button in (self.by_model, self.by_predictions):
@@ -128,122 +120,35 @@ class SetupPanel(QWidget):
             button.clicked.connect(self._kind_chosen)
         kinds.addStretch(1)
         form.addRow("Source is a", kinds)
-        self.file = self._path(form, "Model fi&le", "source.file", "file", "checkpoint, ONNX file, exported program")
-        self.net = self._combo(form, "&Network", "source.net")
-        self.predictions = self._path(form, "Pre&dictions", "source.predictions", "folder", "label PNGs or soft .npz")
-        self.confidence = self._path(form, "&Confidence", "source.confidence", "folder", "8-bit PNGs, optional")
+        self.file = self.fields.path(form, "Model fi&le", "source.file", "file", "checkpoint, ONNX file or program")
+        self.net = self.fields.combo(form, "&Network", "source.net")
+        self.predictions = self.fields.path(form, "Pre&dictions", "source.predictions", "folder", "label PNGs or .npz")
+        self.confidence = self.fields.path(form, "&Confidence", "source.confidence", "folder", "8-bit PNGs, optional")
         self._rows = {"model": (self.file, self.net), "predictions": (self.predictions, self.confidence)}
         self._source_form = form
-        self._finding(form, "source")
+        self.fields.finding(form, "source")
         return group
 
     def _student(self) -> QGroupBox:
-        group, form = _group("Student: the network to adapt")
-        self.student_net = self._combo(form, "Networ&k", "student.net", ("",))
-        self.weights = self._path(form, "&Weights", "student.weights", "file", "the source's, or a file, or random")
-        self._finding(form, "student")
+        group, form = setup_group("Student: the network to adapt")
+        self.student_net = self.fields.combo(form, "Networ&k", "student.net", ("",))
+        self.weights = self.fields.path(form, "&Weights", "student.weights", "file", "the source's, a file, or random")
+        self.fields.finding(form, "student")
         return group
 
     def _validation(self) -> QGroupBox:
-        group, form = _group("Validation (optional): only for scores, nothing learns from it")
-        self.val_images = self._path(form, "V&alidation images", "data.val_images", "folder", "none")
-        self.val_labels = self._path(form, "Valida&tion labels", "data.val_labels", "folder", "none")
-        self._finding(form, "validation")
+        group, form = setup_group("Validation (optional): only for scores, nothing learns from it")
+        self.val_images = self.fields.path(form, "V&alidation images", "data.val_images", "folder", "none")
+        self.val_labels = self.fields.path(form, "Valida&tion labels", "data.val_labels", "folder", "none")
+        self.fields.finding(form, "validation")
         return group
-
-    # Fields: each writes one option, and shows it again when the project changes.
-
-    def _path(self, form: QFormLayout, label: str, option: str, wanted: str, hint: str) -> PathField:
-        kind = "folder" if wanted == "folder" else "file"
-        field = PathField(
-            _plain(label), "folder" if kind == "folder" else "file", self._session.settings,
-            filters=_MODELS, placeholder=hint,
-        )  # fmt: skip
-        nothing = "" if option == "student.weights" else "none"
-        field.changed.connect(lambda text: self.set_options({option: text or nothing}))
-        self._showing.append(lambda: field.show_path(str(self._value(option) or "")))
-        form.addRow(_label(label, field.edit), field)
-        return field
-
-    def _line(self, form: QFormLayout, label: str, option: str, hint: str) -> QLineEdit:
-        line = QLineEdit()
-        line.setPlaceholderText(hint)
-        line.setAccessibleName(_plain(label))
-        settled = QTimer(line, singleShot=True, interval=_SETTLED_MS)
-
-        def told() -> None:
-            settled.stop()
-            if line.isModified():
-                line.setModified(False)
-                self.set_options({option: line.text().strip() or "none"}, field=option)
-
-        line.textEdited.connect(lambda _: settled.start())
-        settled.timeout.connect(told)
-        line.editingFinished.connect(told)
-
-        def show() -> None:
-            if not line.isModified() and not line.hasFocus():
-                line.setText(shown(self._value(option)))
-
-        self._showing.append(show)
-        form.addRow(_label(label, line), line)
-        return line
-
-    def _combo(self, form: QFormLayout, label: str, option: str, items: tuple[str, ...] = ()) -> QComboBox:
-        box = QComboBox()
-        line = QLineEdit()
-        box.setEditable(True)
-        box.setLineEdit(line)
-        box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
-        box.addItems(list(items))
-        box.setAccessibleName(_plain(label))
-        line.setAccessibleName(_plain(label))
-        if "" in items:
-            line.setPlaceholderText("the same as the source's" if "net" in option else "the target's")
-
-        def told() -> None:
-            if self._value(option) != box.currentText().strip():
-                self.set_options({option: box.currentText().strip()})
-
-        box.textActivated.connect(lambda _: told())
-        line.editingFinished.connect(told)
-        self._showing.append(lambda: box.setEditText(str(self._value(option) or "")))
-        form.addRow(_label(label, box), box)
-        return box
-
-    def _class_set(self, form: QFormLayout, label: str, option: str, first: tuple[str, ...]) -> QComboBox:
-        box = self._combo(form, label, option, (*first, *shipped_class_sets()))
-        box.setToolTip("A class set that comes with CROTS, or the path of your own TOML file")
-        return box
-
-    def _finding(self, form: QFormLayout, name: str) -> None:
-        label = FindingLabel(name)
-        label.offered.connect(self.set_options)
-        self.findings[name] = label
-        form.addRow("", label)
-
-    # Options in and out.
-
-    def _value(self, option: str) -> object:
-        if self._session.project is None:
-            return None
-        section, _, name = option.partition(".")
-        return getattr(getattr(self._session.project.config, section), name)
-
-    def set_options(self, settings: dict[str, str], field: str = "") -> None:
-        """Takes over option values, or says beside the field why not."""
-        try:
-            self._session.set_options(settings)
-        except InputError as error:
-            name = field if field in self.findings else "source"
-            self.findings[name].show_finding(Finding("bad", str(error)))
 
     def _kind_chosen(self) -> None:
         """One source at a time: choosing the other kind lets go of the first."""
-        if self.by_model.isChecked() and self._value("source.predictions") is not None:
-            self.set_options({"source.predictions": "none", "source.confidence": "none"})
-        if self.by_predictions.isChecked() and self._value("source.file") is not None:
-            self.set_options({"source.file": "none"})
+        if self.by_model.isChecked() and self.fields.value("source.predictions") is not None:
+            self.fields.set_options({"source.predictions": "none", "source.confidence": "none"})
+        if self.by_predictions.isChecked() and self.fields.value("source.file") is not None:
+            self.fields.set_options({"source.file": "none"})
         self._show_kind()
 
     def _show_kind(self) -> None:
@@ -266,7 +171,7 @@ class SetupPanel(QWidget):
 
     def _another_project(self) -> None:
         self.form.clear()
-        predictions = self._value("source.predictions") is not None
+        predictions = self.fields.value("source.predictions") is not None
         self.by_predictions.setChecked(predictions)
         self.by_model.setChecked(not predictions)
         self.refresh()
@@ -298,14 +203,13 @@ class SetupPanel(QWidget):
         """Shows the options and looks at what depends on those that changed."""
         project = self._session.project
         self.setEnabled(project is not None)
-        for show in self._showing:
-            show()
+        self.fields.show()
         if project is None:
             return
         self.preset.setCurrentIndex(max(0, self.preset.findData(project.config.preset)))
-        if self._value("source.predictions") is not None:
+        if self.fields.value("source.predictions") is not None:
             self.by_predictions.setChecked(True)
-        elif self._value("source.file") is not None:
+        elif self.fields.value("source.file") is not None:
             self.by_model.setChecked(True)
         self._show_kind()
         for name in self.form.due(project.config):
@@ -315,11 +219,11 @@ class SetupPanel(QWidget):
 
     def _look(self, name: str, project: Project) -> None:
         config, root = project.config, project.folder
-        self.findings[name].show_finding(self.form.findings[name])
+        self.fields.findings[name].show_finding(self.form.findings[name])
 
         def found(finding: Finding) -> None:
             self.form.found(name, finding)
-            self.findings[name].show_finding(finding)
+            self.fields.findings[name].show_finding(finding)
             self._tell()
 
         self._session.in_background(lambda: check(name, config, root), found, token=f"check {name}")
@@ -345,13 +249,13 @@ class SetupPanel(QWidget):
     def take_path(self, path: Path) -> None:
         """Puts a path where it belongs."""
         if path.suffix.lower() in _MODEL_SUFFIXES:
-            self.set_options({"source.file": str(path), "source.predictions": "none"})
+            self.fields.set_options({"source.file": str(path), "source.predictions": "none"})
         elif path.suffix == ".toml":
-            self.set_options({"task.classes": str(path)})
+            self.fields.set_options({"task.classes": str(path)})
         elif path.is_dir() and _looks_like_predictions(path):
-            self.set_options({"source.predictions": str(path), "source.file": "none"})
+            self.fields.set_options({"source.predictions": str(path), "source.file": "none"})
         else:
-            self.set_options({"data.target": str(path)})
+            self.fields.set_options({"data.target": str(path)})
 
 
 def _looks_like_predictions(folder: Path) -> bool:
@@ -366,23 +270,3 @@ def _net_names() -> tuple[str, ...]:
     from crots.nets.registry import net_names
 
     return net_names()
-
-
-def _group(title: str) -> tuple[QGroupBox, QFormLayout]:
-    group = QGroupBox(title)
-    form = QFormLayout(group)
-    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-    form.setLabelAlignment(Qt.AlignmentFlag.AlignRight)
-    return group, form
-
-
-def _label(text: str, buddy: QWidget) -> QLabel:
-    label = QLabel(text)
-    label.setBuddy(buddy)
-    label.setMinimumWidth(110)
-    label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-    return label
-
-
-def _plain(label: str) -> str:
-    return label.replace("&", "")

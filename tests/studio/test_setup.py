@@ -55,7 +55,7 @@ def test_a_typed_folder_is_looked_at_and_said_beside_the_field(qtbot, session, p
     type_path(qtbot, panel.target, images)
     assert session.project.config.data.target == images
     settled()
-    label = panel.findings["data.target"]
+    label = panel.fields.findings["data.target"]
     assert label.finding.level == "good"
     assert "3 images" in label.text()
     assert label.accessibleName().endswith("in order")
@@ -71,7 +71,7 @@ def test_typing_settles_by_itself(qtbot, session, panel, images):
 def test_a_wrong_folder_says_why_and_keeps_run_waiting(qtbot, session, panel, settled, tmp_path):
     type_path(qtbot, panel.target, tmp_path / "nowhere")
     settled()
-    assert panel.findings["data.target"].finding.level == "bad"
+    assert panel.fields.findings["data.target"].finding.level == "bad"
     assert "nowhere" in session.blocker
 
 
@@ -85,7 +85,7 @@ def test_emptying_a_field_takes_the_option_back(qtbot, session, panel, settled, 
 def test_an_offer_is_one_click(qtbot, session, panel, settled):
     session.set_options({"student.weights": ""})
     settled()
-    label = panel.findings["student"]
+    label = panel.fields.findings["student"]
     assert label.finding.level == "bad"
     label.linkActivated.emit("0")
     assert session.project.config.student.weights == "random"
@@ -96,7 +96,7 @@ def test_a_bad_size_is_said_and_not_taken(qtbot, session, panel, settled, images
     qtbot.keyClicks(panel.size_line, "large")
     qtbot.keyClick(panel.size_line, Qt.Key.Key_Return)
     assert session.project.config.data.size is None
-    assert "expected a size like 512x256" in panel.findings["data.size"].text()
+    assert "expected a size like 512x256" in panel.fields.findings["data.size"].text()
     panel.size_line.selectAll()
     qtbot.keyClicks(panel.size_line, "64x32")
     qtbot.keyClick(panel.size_line, Qt.Key.Key_Return)
@@ -115,12 +115,12 @@ def test_one_kind_of_source_at_a_time(qtbot, session, panel, settled, images):
 def test_the_class_map_is_proposed_edited_and_kept_in_the_project(qtbot, session, panel, settled):
     session.set_options({"task.classes": "camvid", "task.source_classes": "cityscapes"})
     settled()
-    assert panel.findings["task.class_map"].finding.level == "bad"
+    assert panel.fields.findings["task.class_map"].finding.level == "bad"
     qtbot.waitUntil(panel.class_map.propose.isVisible)
     qtbot.mouseClick(panel.class_map.propose, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: session.project.config.task.class_map is not None)
     settled()
-    assert panel.findings["task.class_map"].finding.level == "good"
+    assert panel.fields.findings["task.class_map"].finding.level == "good"
     chooser = panel.class_map.table.cellWidget(14, 1)
     assert chooser.accessibleName() == "truck becomes"
     chooser.setCurrentText("ignore")
@@ -128,7 +128,7 @@ def test_the_class_map_is_proposed_edited_and_kept_in_the_project(qtbot, session
     file = session.project.folder / "class-map.toml"
     assert tomllib.loads(file.read_text())["truck"] == "ignore"
     settled()
-    qtbot.waitUntil(lambda: "18 of 19" in panel.findings["task.class_map"].text(), timeout=20_000)
+    qtbot.waitUntil(lambda: "18 of 19" in panel.fields.findings["task.class_map"].text(), timeout=20_000)
 
 
 def test_a_preset_keeps_the_user_s_files(qtbot, session, panel, images, monkeypatch):
@@ -183,7 +183,7 @@ def test_check_again_looks_at_files_that_changed(qtbot, session, panel, settled,
     write_image(images / "new.png", np.zeros((48, 64, 3), np.uint8))
     panel.check_again()
     settled()
-    assert "4 images" in panel.findings["data.target"].text()
+    assert "4 images" in panel.fields.findings["data.target"].text()
 
 
 def test_every_label_s_key_leads_to_a_field_that_takes_it(panel):
