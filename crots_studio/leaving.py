@@ -70,7 +70,7 @@ class Leaving(QObject):
                 self.question = None
             return
         if self._go_on and end.outcome == "cancelled":
-            self._session.start_run(in_child=True)
+            self._session.start_run(self._session.request, in_child=True)
         QTimer.singleShot(0, self._close_when_child_runs)
 
     def _close_when_child_runs(self) -> None:

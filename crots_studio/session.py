@@ -71,6 +71,8 @@ class Session(Errands):
         self._run: Run | None = None
         self._awaited: Path | None = None
         self._starting = False
+        # What was asked for last; a child process that takes over is asked for the same.
+        self.request = RunRequest()
         self._drain_timer = self._timer(DRAIN_MS, self._drain)
         self._look_timer = self._timer(_LOOK_FOR_RUNS_MS, self._look_for_run)
 
@@ -169,7 +171,7 @@ class Session(Errands):
         """Runs one stage, or all that remain, in a thread or (by the settings) in a child process."""
         if self.project is None or self.busy:
             return
-        request = request or RunRequest()
+        self.request = request = request or RunRequest()
         child = self.settings.in_child if in_child is None else in_child
         if child:
             self._starting = True

@@ -4,12 +4,13 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 from crots.eventlog import read_events
 from crots.events import Metrics, StageFinished
 from crots_studio.background import BackgroundRun, RunRequest, project_events
-from crots_studio.child import ChildRun, EventTail
+from crots_studio.child import ChildRun, EventTail, remembered_pid
 from crots_studio.worker import ThreadRun
 from tests.studio.fake_project import make_fake_project
 
@@ -108,6 +109,24 @@ def test_a_window_attaches_to_a_run_that_goes_on(qtbot, session, project):
         assert process.wait(60) == 0
     assert ended.args[0].outcome == "completed"
     assert session.history.stage("baseline").metrics["cross-entropy"].steps == [1, 2, 3]
+
+
+def test_a_run_goes_on_when_the_window_is_gone(qtbot, session, window, project, expected):
+    with qtbot.waitSignal(session.project_changed, timeout=60_000):
+        window.go_to_project(project.folder)
+    session.start_run(RunRequest(until="adapt"), in_child=False)
+    qtbot.waitUntil(lambda: bool(session.history.stage("baseline").metrics), timeout=240_000)
+    window.leaving.leave(go_on=True)
+    qtbot.waitUntil(lambda: not window.isVisible(), timeout=120_000)
+    pid = remembered_pid(project)
+    end = time.monotonic() + 240
+    while pid is not None and psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    assert losses(read_events(project.events_path)) == expected
+    # What was asked for, and no more.
+    assert project.record("adapt-1") and not project.record("export")
+    session._run = None
 
 
 def test_the_tail_survives_a_rewritten_file(tmp_path):
