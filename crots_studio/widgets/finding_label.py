@@ -40,7 +40,8 @@ class FindingLabel(QLabel):
         """Shows what was found."""
         self.finding = finding
         words = html.escape(finding.text, quote=False) if finding.text else ""
-        links = [f'<a href="{number}">{html.escape(offer.label, quote=False)}</a>' for number, offer in enumerate(finding.offers)]
+        labels = [html.escape(offer.label, quote=False) for offer in finding.offers]
+        links = [f'<a href="{number}">{label}</a>' for number, label in enumerate(labels)]
         self.setText(" &nbsp; ".join([f"{SIGNS[finding.level]} {words}", *links]) if words else "")
         self.setVisible(bool(words))
         # A link must be reachable by Tab; plain words must not stop there.
