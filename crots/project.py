@@ -281,6 +281,9 @@ class Project:
             values["student"] = to_mapping(self.config.student) | self._stamps(self.config.student.weights)
         if key in ("baseline", "mine"):
             values["corrections"] = self._stamps(self.corrections_path / "label_ids")
+        if key.startswith("adapt-") and self.config.adapt.select != "last":
+            # Only what was looked at can be kept.
+            values[section]["validate_every"] = self.config.adapt.validate_every
         if key.startswith("adapt-") and self.config.adapt.patches:
             values["corrections"] = self._stamps(self.corrections_path / "patches.json")
         if key == "evaluate" or (key.startswith("adapt-") and self.config.adapt.select == "oracle"):
