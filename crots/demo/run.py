@@ -44,11 +44,11 @@ class Scale:
 
 
 FULL = Scale(
-    images=300,
-    validation=60,
-    source=TrainOptions(steps=1000, batch=4, learning_rate=3e-3, balance=0.5, jitter=0.5, checkpoint_every=100),
-    baseline_steps=250,
-    adapt_steps=150,
+    images=240,
+    validation=50,
+    source=TrainOptions(steps=700, batch=4, learning_rate=3e-3, balance=0.5, jitter=0.5, checkpoint_every=100),
+    baseline_steps=150,
+    adapt_steps=100,
 )
 TINY = Scale(
     images=6,
@@ -101,7 +101,8 @@ def open_project(folder: Path, scale: Scale) -> Project:
 
 def demo_config(scale: Scale) -> ProjectConfig:
     """The configuration that any user would write for these images, with steps for two CPU cores."""
-    shared = {"batch": 4, "checkpoint_every": 50}
+    # Two looks a stage: more would take longer than the training.
+    shared = {"batch": 4, "checkpoint_every": 50, "validate_every": 50}
     return build_config(
         {
             "data": {
