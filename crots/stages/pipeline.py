@@ -149,7 +149,7 @@ def training(
     watchers: list[Callable[[int], Sequence[Event]]] = []
     if isinstance(options, AdaptOptions):
         looked_at = bench.dataset.samples if samples is None else samples
-        watchers.append(LabelFreeScores(student, looked_at, bench.cache, bench.engine, context.stage))
+        watchers.append(LabelFreeScores(student, looked_at, bench.cache, bench.engine, context))
     if bench.validation:
         watchers.append(validator(bench, context, student, oracle=select == "oracle"))
     prefer = {"label-free": label_free_score, "oracle": oracle_score}.get(select)

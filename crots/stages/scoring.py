@@ -12,6 +12,7 @@ from crots.data.layouts import Sample
 from crots.events import Event, Note, Scored
 from crots.methods.scores import Summary, collapsed_classes, join, score, summarise
 from crots.nets.model import Model
+from crots.stages.context import Context
 from crots.stages.engine import Engine, evaluating
 
 IMAGES = 32
@@ -26,15 +27,18 @@ class LabelFreeScores:
         samples: the target's images; up to `IMAGES` of them, evenly spread, are looked at.
         cache: gives them at working size.
         engine: device and precision.
-        stage: key for the events.
+        context: of the stage; a stop is asked for before each batch of images.
+
+    Raises:
+        Stopped: the user asked to stop, here or while the student is scored.
     """
 
     def __init__(
-        self, student: Model, samples: Sequence[Sample], cache: ImageCache, engine: Engine, stage: str
+        self, student: Model, samples: Sequence[Sample], cache: ImageCache, engine: Engine, context: Context
     ) -> None:
         places = np.unique(np.linspace(0, len(samples) - 1, min(IMAGES, len(samples))).round().astype(int))
         self._samples = [samples[place] for place in places]
-        self._student, self._cache, self._engine, self._stage = student, cache, engine, stage
+        self._student, self._cache, self._engine, self._context = student, cache, engine, context
         engine.place(student)
         self._start = self._look()
         self._warned: set[int] = set()
@@ -47,6 +51,7 @@ class LabelFreeScores:
         summaries: list[Summary] = []
         with evaluating(self._student), self._engine.autocast():
             for first in range(0, len(self._samples), batch):
+                self._context.control.check()
                 images = [self._cache.get(sample.image) for sample in self._samples[first : first + batch]]
                 logits = self._student.logits(self._engine.images(np.stack(images)))
                 summaries.append(summarise(logits, _PIXELS, generator))
@@ -58,7 +63,7 @@ class LabelFreeScores:
         lost = collapsed_classes(self._start.shares.mean(dim=0), now.shares.mean(dim=0))
         values = score(now, self._start)
         values["classes kept"] = 1.0 - len(lost) / len(self._student.classes)
-        events: list[Event] = [Scored(stage=self._stage, step=step, values=values)]
+        events: list[Event] = [Scored(stage=self._context.stage, step=step, values=values)]
         fresh = [number for number in lost if number not in self._warned]
         self._warned.update(fresh)
         return events + [self._warning(number, now) for number in fresh]
@@ -70,7 +75,7 @@ class LabelFreeScores:
             f"class {name} is vanishing: predicted on {before:.2%} of the pixels at the start and on {after:.2%} now; "
             "if these were right, stop and lower the learning rate or raise the patches' weight"
         )
-        return Note(stage=self._stage, level="warning", text=text)
+        return Note(stage=self._context.stage, level="warning", text=text)
 
 
 def label_free_score(events: Sequence[Event]) -> float:

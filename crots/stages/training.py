@@ -232,11 +232,12 @@ class _Trainer:
     def _check_finite(self, done: int) -> None:
         if not bool(self._broken):
             return
+        raise StageError(f"the loss became infinite or NaN at or shortly before step {done}; {self._way_out()}")
+
+    def _way_out(self) -> str:
         kept = f"the checkpoint of step {self.saved_at} is kept" if self.saved_at else "no checkpoint was written yet"
-        raise StageError(
-            f"the loss became infinite or NaN at or shortly before step {done}; {kept}; lower the learning rate "
-            f"(now {self.learner.options.learning_rate:g}) or set runtime.precision to fp32, and run again"
-        )
+        rate = f"{self.learner.options.learning_rate:g}"
+        return f"{kept}; lower the learning rate (now {rate}) or set runtime.precision to fp32: either starts it anew"
 
     def _left_unwatched(self, start: int, every: int) -> bool:
         """Whether a run that begins at ``start`` owes a look at it."""
@@ -270,8 +271,7 @@ class _Trainer:
             if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
                 self._broken |= True
                 raise StageError(
-                    f"the weights became infinite or NaN before step {done} ({name}); the checkpoint of step "
-                    f"{self.saved_at} is kept; lower the learning rate and run again"
+                    f"the weights became infinite or NaN before step {done} ({name}); {self._way_out()}"
                 )
         state = {
             "step": done,

@@ -47,6 +47,15 @@ def test_contract(crots, city, labelled, tmp_path):
     assert read_labels(out / "labels" / "im1_9.png")[3, 4] == 10
 
 
+def test_the_published_set_of_the_source_is_mapped(crots, refused, city, labelled, tmp_path):
+    words = mine_words(city, labelled, tmp_path / "out", "--rare", "published", "--source-classes", "cityscapes")
+    assert "--class-map" in refused(*words)
+    ran = crots(*words, "--class-map", "cityscapes-to-camvid", "--json")
+    assert ran.code == 0, ran.err
+    mined = json.loads((tmp_path / "out" / "patches.json").read_text())
+    assert [row["name"] for row in mined["rare"]] == ["sign", "car", "bicyclist"]
+
+
 def test_confidence_beside_is_found(crots, city, labelled, tmp_path):
     assert crots(*mine_words(city, labelled, tmp_path / "sure", "--rare", "1", "--min-confidence", "0.5")).code == 0
     sure = names(tmp_path / "sure" / "labels")

@@ -9,7 +9,7 @@ from tiny_world import CAR, IGNORE, LIGHT, SKY
 from crots.card import ModelCard
 from crots.data.cache import ImageCache
 from crots.data.layouts import open_dataset
-from crots.errors import InputError, StageError
+from crots.errors import InputError, StageError, Stopped
 from crots.eventlog import EventLog
 from crots.events import ArtifactWritten, Metrics, Note, Progress, Scored, StageStarted
 from crots.images import write_confidence, write_labels
@@ -401,9 +401,26 @@ def test_evaluating_restores_the_mode_of_every_layer(classes):
     assert model.net.bn2.training and not model.net.bn1.training
 
 
+def label_free_scores(model, images, context):
+    return LabelFreeScores(model, open_dataset(images).samples, ImageCache(None, world.SIZE, 0), ENGINE, context)
+
+
+def test_a_stop_ends_label_free_scores_within_a_batch(images, classes):
+    model = student(classes, "tiny_nets:colour").train()
+    context = Context("adapt-1")
+    scores = label_free_scores(model, images, context)
+    batches = []
+    model.net.register_forward_hook(lambda *_: (batches.append(1), context.control.stop())[0])
+    with pytest.raises(Stopped):
+        scores(1)
+    assert len(batches) == 1 and model.training
+    with pytest.raises(Stopped):
+        label_free_scores(model, images, context)
+
+
 def test_label_free_scores_warn_of_a_class_that_vanishes(tmp_path, images, classes):
     model = student(classes, "tiny_nets:colour")
-    scores = LabelFreeScores(model, open_dataset(images).samples, ImageCache(None, world.SIZE, 0), ENGINE, "adapt-1")
+    scores = label_free_scores(model, images, Context("adapt-1"))
     before = torch.get_rng_state()
     same = scores(0)
     assert torch.equal(before, torch.get_rng_state())

@@ -21,7 +21,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     """Adds the arguments."""
     group = add_data(parser, profile)
     add_pseudo_labels(group)
-    add_options(group, "task", opt.TaskOptions, profile, only=("source_classes",))
+    add_options(group, "task", opt.TaskOptions, profile, only=("source_classes", "class_map"))
     add_out(group, "gets patches/, labels/, color_labels/ and patches.json")
     add_stage(parser, "mine", opt.MineOptions, profile)
     add_run(parser, profile, runtime=False)
@@ -51,21 +51,20 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _events(desk: Desk, context: Context, claimed: Claim, args: argparse.Namespace) -> Iterator[Event]:
-    from crots.cli.inputs import find_pseudo_labels
+    from crots.cli.inputs import find_pseudo_labels, open_class_map
     from crots.data.cache import ImageCache
     from crots.data.layouts import open_dataset
-    from crots.stages.mine import Mining, mine
+    from crots.stages.mine import Mining, mine, published_rare
     from crots.taxonomy import load_class_set
 
     config = desk.config
     classes = load_class_set(config.task.classes)
-    source = load_class_set(config.task.source_classes) if config.task.source_classes else classes
     assert config.data.target is not None
     dataset = open_dataset(config.data.target, layout=config.data.layout, split=config.data.split)
     samples, labels = find_pseudo_labels(args.pseudo_labels, args.confidence_folder, dataset, classes)
     # Every image is read once, so nothing is kept of it.
     cache = ImageCache(None, labels.size, 0)
-    rare = source.published_rare or classes.published_rare
+    rare = published_rare(open_class_map(config.task)) or classes.published_rare
     claimed.take()
     return mine(Mining(samples, cache, labels, config.mine, desk.out, rare), context)
 
