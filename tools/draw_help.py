@@ -39,9 +39,7 @@ class Page:
         self.image.paste(picture, (round(x * SCALE), round(y * SCALE)))
         self.frame(x, y, width, height, INK)
 
-    def frame(
-        self, x: float, y: float, width: float, height: float, colour: tuple[int, ...], line: float = 1
-    ) -> None:
+    def frame(self, x: float, y: float, width: float, height: float, colour: tuple[int, ...], line: float = 1) -> None:
         """Draws a rectangle."""
         box = [v * SCALE for v in (x, y, x + width, y + height)]
         self.draw.rectangle(box, outline=colour, width=round(line * SCALE))

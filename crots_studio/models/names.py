@@ -13,7 +13,7 @@ _TITLES = {
     "evaluate": "Evaluation",
     "export": "Export",
 }
-_ORDER = ("target", "source", "pseudo-label", "baseline", "mine")
+_ORDER = ("render", "train", "target", "source", "pseudo-label", "baseline", "mine")
 _LAST = ("evaluate", "export")
 
 
