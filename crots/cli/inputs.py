@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,8 +17,13 @@ from crots.images import LABEL_SUFFIXES, image_size, read_confidence, read_label
 from crots.methods.patches import drop_unsure
 from crots.options import TaskOptions
 from crots.project import read_json
+from crots.stages.context import Context, Meter
 from crots.stages.material import Array, PseudoLabels
+from crots.stages.pseudo_label import read_all, unreadable
 from crots.taxonomy import ClassMap, ClassSet, identity_map, load_class_map, load_class_set
+
+if TYPE_CHECKING:
+    from crots.stages.workbench import Workbench
 
 _NAME = "pseudo-label"
 
@@ -141,3 +147,18 @@ def open_labels(
         raise InputError(f"{root}: found no label files, expected PNG, TIFF or BMP; pick another folder")
     samples = tuple(Sample(key, path, path) for key, path in sorted(files.items()))
     return Dataset(root, "labels", "", samples, encoding)
+
+
+def readable(dataset: Dataset, bench: Workbench, context: Context) -> Dataset:
+    """Reads every image once, into the cache, so that no run breaks off at a broken one; notes what is left out.
+
+    Raises:
+        InputError: images cannot be read and ``data.skip_bad`` is off, or none can be read.
+    """
+    bad: dict[str, str] = {}
+    # No event may come before the stage's start, so this shows no progress.
+    for _ in read_all(dataset.samples, bench.cache, bad, context, Meter(context.stage, len(dataset))):
+        pass
+    if bad:
+        bench.note(unreadable(bad, dataset, skip_bad=bench.config.data.skip_bad), warning=True)
+    return replace(dataset, samples=tuple(sample for sample in dataset.samples if sample.key not in bad))

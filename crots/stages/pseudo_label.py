@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,7 +80,9 @@ def pseudo_label(job: Labelling, context: Context) -> Iterator[Event]:
     meter = Meter(context.stage, len(samples))
     yield from read_all(samples, job.cache, bad, context, meter)
     if bad:
-        yield _report_bad(bad, job, context)
+        text = unreadable(bad, job.dataset, skip_bad=job.skip_bad)
+        write_json(job.out / SKIPPED, bad)
+        yield Note(stage=context.stage, level="warning", text=text)
     else:
         (job.out / SKIPPED).unlink(missing_ok=True)
     writer = LabelWriter(job)
@@ -121,15 +123,24 @@ def read_all(
         reading.close()
 
 
-def _report_bad(bad: dict[str, str], job: Labelling, context: Context) -> Note:
+def unreadable(bad: Mapping[str, str], dataset: Dataset, *, skip_bad: bool) -> str:
+    """Says which images are left out.
+
+    Args:
+        bad: what is wrong, by image key; not empty.
+        dataset: the images.
+        skip_bad: leave them out.
+
+    Raises:
+        InputError: they may not be left out, or none is left.
+    """
     first = next(iter(bad.values()))
-    if not job.skip_bad:
-        more = f" (and {len(bad) - 1} more; `crots inspect {job.dataset.root}` lists them)" if len(bad) > 1 else ""
+    if not skip_bad:
+        more = f" (and {len(bad) - 1} more; `crots inspect {dataset.root}` lists them)" if len(bad) > 1 else ""
         raise InputError(f"{first}{more}; mend or remove them, or leave them out with --skip-bad")
-    if len(bad) == len(job.dataset.samples):
+    if len(bad) == len(dataset.samples):
         raise InputError(f"none of the {len(bad)} images can be read; the first: {first}")
-    write_json(job.out / SKIPPED, bad)
-    return Note(stage=context.stage, level="warning", text=f"{len(bad)} unreadable images are left out; {first}")
+    return f"{len(bad)} unreadable images are left out; {first}"
 
 
 def _label(

@@ -252,6 +252,24 @@ def test_truncated_image_stops_before_the_start(refused, crots, city, source, tm
     assert not (tmp_path / "out" / "label_ids" / "im2.png").exists()
 
 
+@pytest.mark.parametrize("command", ["adapt", "train"])
+def test_training_alone_stops_at_a_truncated_image_before_the_start(crots, refused, city, source, tmp_path, command):
+    images, out = city / "images" / "train", tmp_path / "out"
+    for name in ("im1.png", "im2.png"):
+        (images / name).write_bytes((images / name).read_bytes()[:200])
+    words = adapt_words(city, source, "--net", NET, "--size", "64x64", "--out", out)
+    if command == "train":
+        words = ["train", "--images", images, "--labels", city / "labels" / "train", "--size", "64x64", "--net", NET,
+                 "--weights", source, "--classes", "camvid", *SHORT, "--out", out]  # fmt: skip
+    line = refused(*words)
+    assert "im1.png" in line and "1 more" in line and "--skip-bad" in line
+    assert not out.exists()
+    ran = crots(*words, "--skip-bad")
+    assert ran.code == 0, ran.err
+    assert "2 unreadable images are left out" in ran.out
+    assert (out / "student.safetensors").exists()
+
+
 def test_pseudo_labels_of_somebody_else_are_kept(refused, city, source, tmp_path):
     (tmp_path / "out" / "label_ids").mkdir(parents=True)
     (tmp_path / "out" / "label_ids" / "mine.png").write_bytes(b"precious")

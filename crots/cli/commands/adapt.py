@@ -80,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
 def _events(
     desk: Desk, context: Context, *, args: argparse.Namespace, student: Path, claimed: Claim
 ) -> Iterator[Event]:
+    from crots.cli.inputs import readable
     from crots.cli.models import open_model
     from crots.stages.adapt import adapt
     from crots.stages.material import Material
@@ -97,11 +98,11 @@ def _events(
     elif patches is not None:
         bench.note("there are no hard patches; this round trains on mixes alone", warning=True)
     bench.check_training(model, options, sizes)
+    samples = readable(bench.dataset, bench, context).samples
     claimed.take()
-    run = training(Loose(desk.out, bench.config), bench, options, context, model)
+    run = training(Loose(desk.out, bench.config), bench, options, context, model, samples)
     if run.prefer and options.select == "oracle":
         model.card = dataclasses.replace(model.card, oracle=True)
-    samples = bench.dataset.samples
     return adapt(model, Material(samples, bench.cache), patches, bench.engine, options, run, context)
 
 

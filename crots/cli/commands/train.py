@@ -71,8 +71,9 @@ def run(args: argparse.Namespace) -> int:
 def _events(
     desk: Desk, context: Context, claimed: Claim, args: argparse.Namespace, options: opt.TrainOptions
 ) -> Iterator[Event]:
-    from crots.cli.inputs import open_labels
+    from crots.cli.inputs import open_labels, readable
     from crots.data.labels import resolve_encoding
+    from crots.stages.evaluate import labelled
     from crots.stages.pipeline import training
     from crots.stages.train import supervise
 
@@ -86,6 +87,7 @@ def _events(
     student = bench.new_student()
     student.card = dataclasses.replace(student.card, note="trained with labels")
     bench.check_training(student, options, [bench.size])
+    dataset = readable(dataclasses.replace(dataset, samples=tuple(labelled(dataset))), bench, context)
     claimed.take()
     run = training(Loose(desk.out, bench.config), bench, options, context, student)
     return supervise(student, dataset, bench.cache, bench.engine, options, run, context)
