@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -17,12 +17,13 @@ from crots.data.layouts import Sample
 from crots.errors import InputError, StageError
 from crots.events import ArtifactWritten, Event, Note, StageStarted
 from crots.files import atomic_path, make_folder
-from crots.images import read_image, resize_image, write_colours, write_image, write_labels
+from crots.images import image_size, read_image, resize_image, write_colours, write_image, write_labels
 from crots.options import PredictOptions
-from crots.stages.context import Context, Meter
+from crots.stages.context import Context, Control, Meter
 from crots.stages.material import Array
 from crots.taxonomy import ClassSet
 
+T = TypeVar("T")
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
 
 
@@ -34,7 +35,13 @@ class Frame(NamedTuple):
 
 
 class Frames(Protocol):
-    """Pictures in order, with their number (0 where unknown)."""
+    """Pictures in order, with their number (0 where unknown).
+
+    Attributes:
+        bad: what is wrong with those that were left out so far, by name.
+    """
+
+    bad: dict[str, str]
 
     def __len__(self) -> int: ...
 
@@ -71,19 +78,49 @@ class Predicting:
 
 
 class ImageFrames:
-    """The images of a folder or list."""
+    """The images of a folder or list.
 
-    def __init__(self, samples: Sequence[Sample]) -> None:
-        self._samples = samples
+    Args:
+        samples: the images.
+        skip_bad: leave out those that cannot be read.
+    """
+
+    def __init__(self, samples: Sequence[Sample], *, skip_bad: bool = False) -> None:
+        self._samples, self._skip_bad = list(samples), skip_bad
+        self.bad: dict[str, str] = {}
 
     def __len__(self) -> int:
         return len(self._samples)
 
     def __iter__(self) -> Iterator[Frame]:
-        reading = prefetch(
-            self._samples, lambda sample: Frame(sample.key, read_image(sample.image)), workers=2, depth=4
-        )
-        with contextlib.closing(reading):
+        for sample, image in self._all(read_image):
+            if not isinstance(image, InputError):
+                yield Frame(sample.key, image)
+            elif self._skip_bad:
+                self.bad[sample.key] = str(image)
+            else:
+                raise image
+
+    def check_headers(self, control: Control) -> None:
+        """Takes out the images that are not even such by their headers, so that ``bad`` names them.
+
+        Raises:
+            Stopped: the user asked to.
+        """
+        for sample, size in self._all(image_size):
+            control.check()
+            if isinstance(size, InputError):
+                self.bad[sample.key] = str(size)
+        self._samples = [sample for sample in self._samples if sample.key not in self.bad]
+
+    def _all(self, read: Callable[[Path], T]) -> Iterator[tuple[Sample, T | InputError]]:
+        def load(sample: Sample) -> tuple[Sample, T | InputError]:
+            try:
+                return sample, read(sample.image)
+            except InputError as error:
+                return sample, error
+
+        with contextlib.closing(prefetch(self._samples, load, workers=2, depth=4)) as reading:
             yield from reading
 
 
@@ -96,6 +133,7 @@ class VideoFrames:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.bad: dict[str, str] = {}
         capture = cv2.VideoCapture(str(path))
         self._count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else -1
         self.rate = float(capture.get(cv2.CAP_PROP_FPS)) or 25.0
@@ -126,7 +164,7 @@ def predict(job: Predicting, context: Context) -> Iterator[Event]:
     """Predicts every frame and writes what the options ask for.
 
     Raises:
-        InputError: a picture cannot be read.
+        InputError: a picture cannot be read, or none can where unreadable ones are left out.
     """
     total = len(job.frames)
     options = to_mapping(job.options)
@@ -141,6 +179,12 @@ def predict(job: Predicting, context: Context) -> Iterator[Event]:
                 _write(job, frame, labels, film)
             done += len(batch)
             yield from meter.tick(done)
+    if bad := job.frames.bad:
+        first = next(iter(bad.values()))
+        if not done:
+            raise InputError(f"none of the {len(bad)} images can be read; the first: {first}")
+        text = f"{len(bad)} unreadable images are left out; {first}"
+        yield Note(stage=context.stage, level="warning", text=text)
     yield ArtifactWritten(stage=context.stage, kind="predictions", path=str(job.out))
     yield Note(stage=context.stage, text=f"predicted {done} images")
 

@@ -270,6 +270,22 @@ def test_training_alone_stops_at_a_truncated_image_before_the_start(crots, refus
     assert (out / "student.safetensors").exists()
 
 
+def test_predict_stops_at_a_broken_header_or_leaves_broken_images_out(crots, refused, city, shelf, source, tmp_path):
+    images, out = city / "images" / "train", tmp_path / "out"
+    for name in ("im1.png", "im2.png"):
+        (images / name).write_bytes(b"no image")
+    words = ["predict", "--checkpoint", shelf / "source" / "student.safetensors", "--images", images, "--device", "cpu"]
+    line = refused(*words, "--out", out)
+    assert "im1.png" in line and "1 more" in line and "--skip-bad" in line
+    assert not out.exists()
+    # Its header is whole, its pixels are not.
+    (images / "im2.png").write_bytes((images / "im3.png").read_bytes()[:200])
+    ran = crots(*words, "--out", out, "--skip-bad")
+    assert ran.code == 0, ran.err
+    assert "2 unreadable images are left out" in ran.out
+    assert sorted(path.name for path in (out / "label_ids").iterdir()) == ["im0.png", "im3.png"]
+
+
 def test_pseudo_labels_of_somebody_else_are_kept(refused, city, source, tmp_path):
     (tmp_path / "out" / "label_ids").mkdir(parents=True)
     (tmp_path / "out" / "label_ids" / "mine.png").write_bytes(b"precious")

@@ -30,7 +30,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     group.add_argument("--classes", metavar="NAME|FILE", help="class set of files that do not say their own")
     add_options(
         group, "data", opt.DataOptions, profile, flags={"target": "--images"}, required=("target",),
-        only=("target", "layout", "split", "size"),
+        only=("target", "layout", "split", "size", "skip_bad"),
     )  # fmt: skip
     add_out(group, "gets label_ids/, label_color/ and overlay/")
     more = parser.add_argument_group("models of other programs")
@@ -61,7 +61,7 @@ def _events(desk: Desk, context: Context, args: argparse.Namespace, options: opt
     from crots.stages.predict import Predicting, predict
 
     predictor, classes, bench = open_predictor(desk, net=args.net, classes=args.classes, flip=options.flip)
-    frames, rate = _frames(bench)
+    frames, rate = _frames(bench, context)
     job = Predicting(
         frames=frames,
         predict=predictor,
@@ -75,8 +75,13 @@ def _events(desk: Desk, context: Context, args: argparse.Namespace, options: opt
     return with_notes(predict(job, context), bench)
 
 
-def _frames(bench: Workbench) -> tuple[Frames, float]:
-    """What is looked at, and its frames a second where it is a video."""
+def _frames(bench: Workbench, context: Context) -> tuple[Frames, float]:
+    """What is looked at, and its frames a second where it is a video.
+
+    Raises:
+        InputError: files are no images, and ``data.skip_bad`` is off.
+    """
+    from crots.stages.pseudo_label import unreadable
     from crots.stages.predict import VIDEO_SUFFIXES, ImageFrames, VideoFrames
 
     path = bench.config.data.target
@@ -84,7 +89,12 @@ def _frames(bench: Workbench) -> tuple[Frames, float]:
     if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
         video = VideoFrames(path)
         return video, video.rate
-    return ImageFrames(bench.dataset.samples), 0.0
+    images = ImageFrames(bench.dataset.samples, skip_bad=bench.config.data.skip_bad)
+    images.check_headers(context.control)
+    if images.bad:
+        # Said at the end, together with those whose pixels are broken.
+        unreadable(images.bad, bench.dataset, skip_bad=bench.config.data.skip_bad)
+    return images, 0.0
 
 
 COMMAND = Command(
