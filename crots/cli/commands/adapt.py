@@ -65,12 +65,14 @@ def run(args: argparse.Namespace) -> int:
         if not path.exists():
             raise InputError(f"{path}: no such file or folder; check the path")
     keys = [f"adapt-{number}" for number in range(1, args.rounds + 1)]
+    # Only what was looked at can be kept.
+    looks = {"validate_every": config.adapt.validate_every} if config.adapt.select != "last" else {}
     jobs, student = {}, args.student
     for key in keys:
         out = args.out if len(keys) == 1 else args.out / key
         claimed = claim(
             args, "adapt", config, ("data", "task", "adapt", "runtime"), results=TRAINED, precious=True, out=out,
-            student=student.absolute(), patches=args.patches and args.patches.absolute(),
+            student=student.absolute(), patches=args.patches and args.patches.absolute(), **looks,
         )  # fmt: skip
         jobs[key] = Job(partial(_events, args=args, student=student, claimed=claimed), out)
         student = out / STUDENT_FILE
