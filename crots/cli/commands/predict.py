@@ -81,8 +81,8 @@ def _frames(bench: Workbench, context: Context) -> tuple[Frames, float]:
     Raises:
         InputError: files are no images, and ``data.skip_bad`` is off.
     """
-    from crots.stages.pseudo_label import unreadable
     from crots.stages.predict import VIDEO_SUFFIXES, ImageFrames, VideoFrames
+    from crots.stages.pseudo_label import unreadable
 
     path = bench.config.data.target
     assert path is not None
