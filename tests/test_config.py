@@ -55,7 +55,7 @@ def test_every_fault_that_is_a_switch_differs_between_the_profiles_or_names_a_ne
 def test_a_wrong_value_is_refused_with_its_path_and_what_is_allowed(section, values, part):
     if section == "mine" and values["grid"] == "0x4":
         part = "from 1 to 64"
-    with pytest.raises(InputError, match="(?s).*") as caught:
+    with pytest.raises(InputError) as caught:
         from_mapping(opt.SECTIONS[section], values, where=section)
     assert part in str(caught.value)
     assert caught.value.field.startswith(section)

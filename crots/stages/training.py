@@ -270,9 +270,7 @@ class _Trainer:
         for name, tensor in self.learner.student.net.state_dict().items():
             if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
                 self._broken |= True
-                raise StageError(
-                    f"the weights became infinite or NaN before step {done} ({name}); {self._way_out()}"
-                )
+                raise StageError(f"the weights became infinite or NaN before step {done} ({name}); {self._way_out()}")
         state = {
             "step": done,
             "seed": self.run.seed,

@@ -96,7 +96,7 @@ class ExportForm:
         if self.folder.exists() and not self.folder.is_dir():
             return f"{self.folder} is a file; choose a folder."
         if not self.name.strip() or any(sign in self.name for sign in '/\\:*?"<>|'):
-            return "Give the files a name without / \\ : * ? \" < > |"
+            return 'Give the files a name without / \\ : * ? " < > |'
         return ""
 
     def targets(self) -> dict[str, Path]:

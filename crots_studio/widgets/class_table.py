@@ -76,7 +76,7 @@ class ClassTableModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.AccessibleTextRole:
             return row.name if column == 0 else f"{row.name} {percent(value, signed=column > 1)}"
         if role == SORT:
-            return (index.row() if column == 0 else -2.0 if value is None else value)
+            return index.row() if column == 0 else -2.0 if value is None else value
         return (row.iou, QColor(*row.colour)) if role == BAR and column == 1 else None
 
 

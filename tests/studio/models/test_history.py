@@ -38,12 +38,14 @@ def test_finished_models_go_before_validations_during_a_run():
     def score(stage, subject, miou, step=0):
         return Evaluated(stage=stage, subject=subject, miou=miou, per_class_iou={}, step=step)
 
-    history = History([
-        score("baseline", "baseline", 0.2, 5),
-        score("baseline", "baseline", 0.3, 9),
-        score("evaluate", "baseline", 0.4),
-        score("evaluate", "source", 0.1),
-    ])
+    history = History(
+        [
+            score("baseline", "baseline", 0.2, 5),
+            score("baseline", "baseline", 0.3, 9),
+            score("evaluate", "baseline", 0.4),
+            score("evaluate", "source", 0.1),
+        ]
+    )
     assert {name: event.miou for name, event in history.evaluated().items()} == {"baseline": 0.4, "source": 0.1}
 
 

@@ -50,10 +50,12 @@ def test_run_state_tells_pace_and_what_was_asked_for():
     assert run.text == "No run"
     run.begin()
     assert run.text == "Starting ..."
-    run.add([
-        StageStarted(stage="adapt-1", total=100, time=0.0),
-        Progress(stage="adapt-1", done=10, total=100, time=5.0, rate=8),
-    ])
+    run.add(
+        [
+            StageStarted(stage="adapt-1", total=100, time=0.0),
+            Progress(stage="adapt-1", done=10, total=100, time=5.0, rate=8),
+        ]
+    )
     assert run.text == "Round 1: step 10 of 100"
     assert run.seconds_left == 45
     assert run.pace == "8 images/s, 45 s left"
@@ -70,10 +72,12 @@ def test_run_state_tells_pace_and_what_was_asked_for():
 def test_a_resumed_stage_does_not_count_what_was_done_before():
     run = RunState()
     run.begin()
-    run.add([
-        StageStarted(stage="baseline", total=100, resumed_at=90, time=0.0),
-        Progress(stage="baseline", done=91, total=100, time=1.0),
-    ])
+    run.add(
+        [
+            StageStarted(stage="baseline", total=100, resumed_at=90, time=0.0),
+            Progress(stage="baseline", done=91, total=100, time=1.0),
+        ]
+    )
     assert run.seconds_left == 9
 
 
@@ -88,13 +92,15 @@ def test_recent_keeps_the_latest_first_and_once(tmp_path):
 
 
 def test_log_lines_leave_progress_out_and_mark_what_matters():
-    lines = log_lines([
-        StageStarted(stage="baseline", total=3, device="cuda:0", resumed_at=1),
-        Progress(stage="baseline", done=1, total=3),
-        Metrics(stage="baseline", step=2, values={"loss": 0.123456}),
-        Note(stage="baseline", text="no confidence", level="warning"),
-        StageFinished(stage="baseline", outcome="failed", seconds=2, message="the disk is full"),
-    ])
+    lines = log_lines(
+        [
+            StageStarted(stage="baseline", total=3, device="cuda:0", resumed_at=1),
+            Progress(stage="baseline", done=1, total=3),
+            Metrics(stage="baseline", step=2, values={"loss": 0.123456}),
+            Note(stage="baseline", text="no confidence", level="warning"),
+            StageFinished(stage="baseline", outcome="failed", seconds=2, message="the disk is full"),
+        ]
+    )
     assert [line.level for line in lines] == ["info", "info", "warning", "error"]
     assert "goes on from 1" in lines[0].text and "cuda:0" in lines[0].text
     assert "loss 0.1235" in lines[1].text
