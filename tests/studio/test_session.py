@@ -141,7 +141,7 @@ def test_two_hundred_runs_leave_no_thread_behind(qtbot, session, open_project, f
     scripted(StageStarted(stage="baseline", total=1), lambda control: time.sleep(0.001))
     before = threading.active_count()
     for number in range(200):
-        with qtbot.waitSignal(session.run_ended):
+        with qtbot.waitSignal(session.run_ended, timeout=30_000):
             session.start_run()
             if number % 2:
                 session.pause()
