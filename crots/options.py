@@ -141,6 +141,12 @@ class TrainingOptions:
     accumulate: int = option(1, "Forward and backward passes that a step's images are split into.", low=1, high=4096)
     learning_rate: float = option(1e-4, "Initial learning rate of Adam.", low=0, high=10)
     weight_decay: float = option(0.0, "L2 penalty.", low=0, high=1)
+    crop: Size | None = option(
+        None, "Train on random crops of this size; none trains on whole images.", low=8, unit="px"
+    )
+    scale: float = option(
+        1.0, "Greatest factor by which crops are enlarged or shrunk at random; 1 is off.", low=1, high=4
+    )
     schedule: Literal["cosine", "poly", "constant", "restarts"] = option(
         "cosine",
         "Learning-rate curve; restarts is the published cosine of 10 epochs that rises again.",
@@ -171,6 +177,7 @@ class BaselineOptions(TrainingOptions):
         0.0, "Pixels below this confidence are ignored; 0 keeps all.", low=0, high=1, fault="F10", published=0.0
     )
     flip: bool = option(True, "Mirror half of the images.", published=False)
+    jitter: float = option(0.0, "Probability of colour jitter.", low=0, high=1)
     balance: float = option(
         0.0, "Weight classes by their frequency to this power, so that rare ones count more; 0 is off.", low=0, high=1
     )

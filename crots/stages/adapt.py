@@ -71,6 +71,8 @@ class AdaptLearner(Learner):
     def load(self, step: int) -> AdaptBatch:
         """Reads the images and patches of a step."""
         images = self._material.images(self._order.batch(step))
+        if crops := self.draw_crops(images, random_numpy(self._seed, self._stage, step, "crop")):
+            images = crops.images(images)
         if not self._patches:
             return AdaptBatch(images, None, None)
         indices = self._patch_order.batch(step)

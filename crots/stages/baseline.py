@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from crots.events import Event
+from crots.methods.augment import apply_jitter, plan_augment
 from crots.methods.losses import weighted_cross_entropy
 from crots.nets.model import Model
 from crots.options import BaselineOptions, TrainOptions
@@ -38,9 +39,27 @@ class SupervisedLearner(Learner):
     options: BaselineOptions | TrainOptions
     _class_weights: Tensor | None = None
 
+    def __init__(
+        self,
+        student: Model,
+        engine: Engine,
+        options: BaselineOptions | TrainOptions,
+        images: int,
+        *,
+        seed: int,
+        stage: str,
+    ) -> None:
+        super().__init__(student, engine, options, images)
+        self._seed, self._stage = seed, stage
+        self._order = Order(images, options.batch, seed=seed, stage=stage)
+
+    @abstractmethod
+    def read_images(self, indices: Sequence[int]) -> Array:
+        """Reads images (N, H, W, 3) uint8 at working size."""
+
     @abstractmethod
     def read_labels(self, indices: Sequence[int]) -> Array:
-        """Reads the labels (N, H, W) of images."""
+        """Reads the labels (N, H, W) of images, at working size."""
 
     def weigh_classes(self) -> None:
         """Sets the class weights from how often classes occur in a sample of the labels."""
@@ -52,13 +71,25 @@ class SupervisedLearner(Learner):
             counts += np.bincount(labels[labels < len(counts)].ravel(), minlength=len(counts))
         self._class_weights = self.engine.floats(class_weights(counts, self.options.balance))
 
-    def supervise(self, batch: LabelledBatch, rate: float) -> Figures:
-        """One optimiser step on a batch, in as many parts as ``accumulate`` says."""
-        images, labels = self.engine.images(batch.images), self.engine.labels(batch.labels)
-        return {"cross-entropy": self.descend(images, labels, rate)}
+    def load(self, step: int) -> LabelledBatch:
+        """Reads the images of a step and their labels, cropped and mirrored as the options say."""
+        indices, options = self._order.batch(step), self.options
+        images, labels = self.read_images(indices), self.read_labels(indices)
+        if crops := self.draw_crops(images, random_numpy(self._seed, self._stage, step, "crop")):
+            images, labels = crops.images(images), crops.labels(labels)
+        if options.flip:
+            coins = random_numpy(self._seed, self._stage, step, "flip").random(len(indices)) < 0.5
+            images, labels = mirrored(images, coins), mirrored(labels, coins)
+        return LabelledBatch(images, labels)
 
-    def descend(self, images: Tensor, labels: Tensor, rate: float) -> Tensor:
-        """Takes the optimiser step; returns the mean loss."""
+    def step(self, step: int, data: LabelledBatch, rate: float) -> Figures:
+        """One optimiser step of cross-entropy on images whose colours are jittered."""
+        images, labels = self.engine.images(data.images), self.engine.labels(data.labels)
+        rng = random_numpy(self._seed, self._stage, step, "jitter")
+        plan = plan_augment(len(images), rng, jitter=self.options.jitter)
+        return {"cross-entropy": self._descend(apply_jitter(plan, images), labels, rate)}
+
+    def _descend(self, images: Tensor, labels: Tensor, rate: float) -> Tensor:
         parts, ignore = self.options.accumulate, self.classes.ignore
         total = torch.zeros((), device=images.device)
         self.student.train()
@@ -94,34 +125,24 @@ def class_weights(counts: Array, power: float) -> Array:
 
 
 class BaselineLearner(SupervisedLearner):
-    """Teaches the pseudo-labels; whole images, mirrored half of the time in the corrected profile."""
+    """Teaches the pseudo-labels."""
 
     options: BaselineOptions
 
     def __init__(
         self, student: Model, material: Material, engine: Engine, options: BaselineOptions, *, seed: int, stage: str
     ) -> None:
-        super().__init__(student, engine, options, len(material.samples))
-        self._material, self._seed, self._stage = material, seed, stage
-        self._order = Order(self.images, options.batch, seed=seed, stage=stage)
+        super().__init__(student, engine, options, len(material.samples), seed=seed, stage=stage)
+        self._material = material
         self.weigh_classes()
+
+    def read_images(self, indices: Sequence[int]) -> Array:
+        """Reads target images."""
+        return self._material.images(indices)
 
     def read_labels(self, indices: Sequence[int]) -> Array:
         """Reads pseudo-labels, those of low confidence left out where the options say so."""
         return self._material.labels(indices, min_confidence=self.options.min_confidence)
-
-    def load(self, step: int) -> LabelledBatch:
-        """Reads the images of a step and their pseudo-labels."""
-        indices = self._order.batch(step)
-        images, labels = self._material.images(indices), self.read_labels(indices)
-        if self.options.flip:
-            coins = random_numpy(self._seed, self._stage, step, "flip").random(len(indices)) < 0.5
-            images, labels = mirrored(images, coins), mirrored(labels, coins)
-        return LabelledBatch(images, labels)
-
-    def step(self, step: int, data: LabelledBatch, rate: float) -> Figures:
-        """One step of cross-entropy to the pseudo-labels."""
-        return self.supervise(data, rate)
 
 
 def mirrored(batch: Array, coins: Array) -> Array:

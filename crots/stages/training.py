@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from crots.config import to_mapping
+from crots.config import Size, to_mapping
+from crots.data.crops import Crops, draw_windows
 from crots.data.feed import prefetch
 from crots.errors import StageError, Stopped
 from crots.events import ArtifactWritten, Event, Metrics, Note, StageStarted
@@ -97,6 +99,14 @@ class Learner(ABC):
         """Learning rate of a step."""
         epoch = max(1, self.images // self.options.batch)
         return learning_rate(step, self.options.steps, self.options.learning_rate, self.options.schedule, epoch)
+
+    def draw_crops(self, images: np.ndarray[Any, Any], rng: np.random.Generator) -> Crops | None:
+        """Draws where to crop (N, H, W, 3); None where whole images are trained on."""
+        whole = Size(images.shape[2], images.shape[1])
+        if self.options.crop is None and self.options.scale == 1:
+            return None
+        crop = self.options.crop or whole
+        return Crops(draw_windows(len(images), whole, crop, self.options.scale, rng), crop)
 
     def state_dict(self) -> State:
         """Everything a resumed run needs; randomness needs none, since each step seeds its own."""

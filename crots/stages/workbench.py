@@ -240,6 +240,9 @@ class Workbench:
             )
         # Only patches are padded.
         model.check_size(self.size.width, self.size.height)
+        if options.crop:
+            model.check_size(*options.crop)
+            sizes = [options.crop if size == self.size else size for size in sizes]
         for size in sizes:
             multiple = model.info.multiple
             padded = Size(*(-(-side // multiple) * multiple for side in size))

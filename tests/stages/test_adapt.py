@@ -10,7 +10,7 @@ import tiny_world as world
 import torch
 from tiny_world import IGNORE
 
-from crots.config import defaults
+from crots.config import Size, defaults
 from crots.data.cache import ImageCache
 from crots.data.layouts import open_dataset
 from crots.images import write_image, write_labels
@@ -348,6 +348,12 @@ def test_patches_of_any_size_are_padded_for_networks_that_need_it(make):
         logits = fresh.logits(ENGINE.images(grown))[..., :8, :8]
         expected = weighted_cross_entropy(logits, ENGINE.labels(data.patch_labels), None, IGNORE)
     assert found == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_crops_reach_adapt(make):
+    made = make(crop=Size(16, 8))
+    assert made.load(0).images.shape[1:3] == (8, 16)
+    assert np.isfinite(step(made)["consistency"])
 
 
 def test_every_draw_depends_on_seed_stage_and_step_alone(make):

@@ -7,6 +7,7 @@ import torch
 from tiny_world import CAR, IGNORE, LIGHT, SKY
 
 from crots.card import ModelCard
+from crots.config import Size
 from crots.data.cache import ImageCache
 from crots.data.layouts import open_dataset
 from crots.errors import InputError, StageError, Stopped
@@ -344,6 +345,27 @@ def test_train_mirrors_and_jitters(tmp_path, classes):
     assert any(differ)
     losses = [float(trained(tmp_path, classes, jitter=jitter).step(0, trained(tmp_path, classes).load(0), 0.0)
                     ["cross-entropy"]) for jitter in (0.0, 1.0)]  # fmt: skip
+    assert losses[0] != pytest.approx(losses[1])
+
+
+def test_crops_and_their_scale_reach_baseline_and_train(tmp_path, material, classes):
+    def made(**options):
+        return learner(material, classes, **options), trained(tmp_path, classes, **options)
+
+    crop = Size(16, 8)
+    for whole, cut, scaled in zip(made(), made(crop=crop), made(crop=crop, scale=2.0), strict=True):
+        assert whole.load(0).images.shape[1:3] == (32, 32)
+        assert cut.load(0).images.shape[1:3] == cut.load(0).labels.shape[1:] == (8, 16)
+        assert not np.array_equal(cut.load(0).images, scaled.load(0).images)
+        assert not np.array_equal(cut.load(0).images, cut.load(len(material.samples)).images)
+        assert np.isfinite(float(cut.step(0, cut.load(0), 1e-2)["cross-entropy"]))
+    # Scale alone enlarges parts to the working size.
+    assert learner(material, classes, scale=2.0).load(0).images.shape[1:3] == (32, 32)
+
+
+def test_jitter_reaches_the_baseline(material, classes):
+    data = learner(material, classes).load(0)
+    losses = [float(learner(material, classes, jitter=chance).step(0, data, 0.0)["cross-entropy"]) for chance in (0, 1)]
     assert losses[0] != pytest.approx(losses[1])
 
 
