@@ -5,13 +5,44 @@ Decoding and resizing release Python's lock, so threads suffice; no processes to
 
 from __future__ import annotations
 
+import contextlib
+import os
+import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TypeVar
 
 Item = TypeVar("Item")
 Loaded = TypeVar("Loaded")
+
+
+@dataclass
+class Waiting:
+    """How long the consumers of `prefetch` stood idle, in seconds."""
+
+    seconds: float = 0.0
+
+
+_WAITING: ContextVar[Waiting | None] = ContextVar("waiting", default=None)
+
+
+@contextlib.contextmanager
+def count_waiting() -> Iterator[Waiting]:
+    """Adds up, for the length of a block, the time that this thread waits for data."""
+    waiting = Waiting()
+    token = _WAITING.set(waiting)
+    try:
+        yield waiting
+    finally:
+        _WAITING.reset(token)
+
+
+def readers() -> int:
+    """Threads that decode whole data sets: one a core, since a core decodes but ten photographs a second."""
+    return max(2, min(16, os.cpu_count() or 2))
 
 
 def prefetch(
@@ -39,8 +70,19 @@ def prefetch(
         for item in items:
             waiting.append(pool.submit(load, item))
             if len(waiting) >= max(1, depth):
-                yield waiting.popleft().result()
+                yield _wait(waiting.popleft())
         while waiting:
-            yield waiting.popleft().result()
+            yield _wait(waiting.popleft())
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _wait(future: Future[Loaded]) -> Loaded:
+    waiting = _WAITING.get()
+    if waiting is None or future.done():
+        return future.result()
+    began = time.perf_counter()
+    try:
+        return future.result()
+    finally:
+        waiting.seconds += time.perf_counter() - began

@@ -13,7 +13,7 @@ import numpy as np
 
 from crots.config import Size, to_mapping
 from crots.data.cache import ImageCache
-from crots.data.feed import prefetch
+from crots.data.feed import prefetch, readers
 from crots.data.layouts import Sample
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Event, Note, StageStarted
@@ -87,7 +87,9 @@ def mine(job: Mining, context: Context) -> Iterator[Event]:
         make_folder(job.out / folder)
     patches: list[Patch] = []
     meter = Meter(context.stage, len(names))
-    cutting = prefetch(job.samples, lambda sample: _cut(job, sample, names[sample.key], rare), workers=2, depth=4)
+    cutting = prefetch(
+        job.samples, lambda sample: _cut(job, sample, names[sample.key], rare), workers=readers(), depth=2 * readers()
+    )
     try:
         for done, found in enumerate(cutting, 1):
             context.control.check()

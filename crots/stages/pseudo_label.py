@@ -12,7 +12,7 @@ import numpy as np
 
 from crots.config import to_mapping
 from crots.data.cache import ImageCache
-from crots.data.feed import prefetch
+from crots.data.feed import prefetch, readers
 from crots.data.layouts import Dataset, Sample
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Event, Note, StageStarted
@@ -112,7 +112,7 @@ def read_all(
             return sample.key, str(error)
         return sample.key, ""
 
-    reading = prefetch(samples, read, workers=2, depth=8)
+    reading = prefetch(samples, read, workers=readers(), depth=2 * readers())
     try:
         for done, (key, error) in enumerate(reading, 1):
             context.control.check()
@@ -150,22 +150,37 @@ def _label(
         images = [job.cache.get(sample.image) for sample in batch] if job.labeller.needs_images else None
         return batch, None if images is None else np.stack(images)
 
+    ended: list[BaseException] = []
+
+    def answers() -> Iterator[tuple[Sample, Labelled]]:
+        for batch, images in loading:
+            try:
+                context.control.check()
+                answer = job.labeller.label(batch, images)
+            except BaseException as error:
+                ended.append(error)  # raised again when what was labelled before is written
+                return
+            yield from zip(batch, answer, strict=True)
+
     total = len(job.dataset.samples)
     labelled = total - sum(len(batch) for batch in batches)
     loading = prefetch(batches, load, workers=1, depth=2)
+    # Threads compress the pictures of one batch while the next one is labelled.
+    writing = prefetch(answers(), lambda answer: writer.write(*answer), workers=readers(), depth=2 * job.batch)
     try:
-        for batch, images in loading:
-            context.control.check()
-            for sample, said in zip(batch, job.labeller.label(batch, images), strict=True):
-                writer.write(sample, said)
-            labelled += len(batch)
+        for row in writing:
+            writer.record(row)
+            labelled += 1
             yield from meter.tick((total + labelled) // 2)
     finally:
+        writing.close()
         loading.close()
+    if ended:
+        raise ended[0]
 
 
 class LabelWriter:
-    """Writes the files of one image, and in the end those of the whole set."""
+    """Writes the files of one image, and in the end those of the whole set; `write` is safe for several threads."""
 
     def __init__(self, job: Labelling) -> None:
         self._job = job
@@ -186,8 +201,8 @@ class LabelWriter:
         write_text(self._progress, "".join(json.dumps(row) + "\n" for row in rows))
         return {row["key"] for row in rows}
 
-    def write(self, sample: Sample, said: Labelled) -> None:
-        """Writes labels, colours and confidence, then the line that says so."""
+    def write(self, sample: Sample, said: Labelled) -> dict[str, Any]:
+        """Writes labels, colours and confidence; returns the line to be recorded."""
         out, name = self._job.out, self._name(sample.key)
         write_labels(out / "label_ids" / name, said.labels)
         write_colours(out / "label_color" / name, said.labels, self._palette)
@@ -197,7 +212,10 @@ class LabelWriter:
         certain = np.ones(said.labels.shape, np.float32)
         statistics.add(said.labels, certain if said.confidence is None else said.confidence)
         relative = sample.image.relative_to(self._job.dataset.root).as_posix()
-        row = {"key": sample.key, "image": relative, "entropy": said.entropy, **statistics.to_dict()}
+        return {"key": sample.key, "image": relative, "entropy": said.entropy, **statistics.to_dict()}
+
+    def record(self, row: dict[str, Any]) -> None:
+        """Notes that the files of an image are there."""
         with explained(self._progress), self._progress.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 

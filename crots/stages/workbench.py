@@ -17,7 +17,7 @@ from crots.data.sizes import propose_size
 from crots.errors import InputError
 from crots.events import Note
 from crots.nets.model import Model, check_batch, create_model
-from crots.nets.source import Source, open_source
+from crots.nets.source import NetworkSource, Source, open_source
 from crots.nets.weights import load_into, load_model
 from crots.options import TrainingOptions
 from crots.project import ProjectConfig
@@ -163,7 +163,7 @@ class Workbench:
         options = self.config.source
         if options.file is None:
             raise InputError("no source is named; give --source FILE or --predictions DIR", field="source.file")
-        return open_source(
+        source = open_source(
             self.path(options.file),
             options=options,
             classes=self.source_classes,
@@ -171,6 +171,9 @@ class Workbench:
             device=self.engine.device,
             trust=self.config.runtime.trust,
         )
+        if isinstance(source, NetworkSource):
+            self.engine.place(source.model)
+        return source
 
     @property
     def student_net(self) -> str:

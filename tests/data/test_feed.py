@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crots.data.feed import prefetch
+from crots.data.feed import count_waiting, prefetch
 
 
 def workers_alive():
@@ -75,3 +75,16 @@ def test_a_broken_source_of_items_ends_cleanly():
 def test_loads_overlap():
     barrier = threading.Barrier(2, timeout=5)
     assert list(prefetch(range(2), lambda item: (barrier.wait(), item)[1], workers=2)) == [0, 1]
+
+
+def test_waiting_is_counted_where_the_consumer_is_faster_than_the_threads():
+    with count_waiting() as waiting:
+        list(prefetch(range(4), lambda item: time.sleep(0.05), workers=1, depth=1))
+    assert waiting.seconds > 0.1
+
+
+def test_no_waiting_is_counted_where_data_is_ready():
+    with count_waiting() as waiting:
+        for _ in prefetch(range(3), lambda item: item, workers=1, depth=1):
+            time.sleep(0.01)
+    assert waiting.seconds < 0.02
