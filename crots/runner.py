@@ -17,6 +17,7 @@ from crots.eventlog import EventLog
 from crots.events import Evaluated, Event, StageFinished
 from crots.files import explained, remove_partials
 from crots.project import Project
+from crots.stages.comparison import Comparison, needed_stages
 from crots.stages.context import Context, Control
 
 StageBody = Callable[[Context], Iterator[Event]]
@@ -54,6 +55,31 @@ def run_project(
                 yield event
             if not isinstance(event, StageFinished) or event.outcome != "completed":
                 return
+
+
+def run_comparison(job: Comparison, *, control: Control | None = None) -> Iterator[Event]:
+    """Runs a comparison of methods in a project's folder, after those of the project's own stages that it needs.
+
+    Its events go to ``compare/events.jsonl``, those of each method to the method's folder.
+
+    Raises:
+        InputError: the project has no validation labels, or another run goes on in it.
+    """
+    from crots.stages.compare import STAGE, check_comparison, compare
+
+    control, project = control or Control(), job.project
+    check_comparison(job)
+    for key in needed_stages(job):
+        if next(status.state for status in project.status() if status.key == key) == "done":
+            continue
+        for event in run_project(project, control=control, only=key):
+            yield event
+        if not isinstance(event, StageFinished) or event.outcome != "completed":
+            return
+    with locked(project):
+        log = EventLog(job.folder / project.events_path.name)
+        remove_partials(job.folder)
+        yield from run_stage(partial(compare, job), Context(STAGE, control, log=log))
 
 
 def _begun(project: Project, stage_events: Callable[[Project, Context], Iterator[Event]], context: Context) -> Any:

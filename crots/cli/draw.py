@@ -226,7 +226,9 @@ def words(event: Event) -> str:
         return f"{event.kind}: {event.path}"
     if isinstance(event, Evaluated):
         oracle = " (these labels choose the checkpoint: oracle)" if event.oracle else ""
-        return f"validation at step {event.step}: mIoU {percent(event.miou)}{oracle}"
+        # During training the subject is the stage itself.
+        what = f"validation at step {event.step}" if event.subject == event.stage else event.subject
+        return f"{what}: mIoU {percent(event.miou)}{oracle}"
     if isinstance(event, Scored):
         return f"label-free scores at step {event.step}: {figures(event.values)}"
     return ""

@@ -7,7 +7,7 @@ import contextlib
 import json
 import signal
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any
@@ -61,18 +61,25 @@ class Record:
         """Why it did not complete."""
         return str(self._values["message"])
 
-    def to_json(self) -> str:
-        """Returns one line of JSON."""
-        return json.dumps(self._values, ensure_ascii=False)
+    def to_json(self, result: Mapping[str, Any] | None = None) -> str:
+        """Returns one line of JSON, with ``result`` under that name."""
+        return json.dumps(self._values | ({"result": result} if result else {}), ensure_ascii=False)
 
 
-def follow(events: Events, args: argparse.Namespace, *, command: str) -> int:
+def follow(
+    events: Events,
+    args: argparse.Namespace,
+    *,
+    command: str,
+    result: Callable[[], Mapping[str, Any] | None] | None = None,
+) -> int:
     """Draws a stream of events until it ends.
 
     Args:
         events: makes the stream; given the control that Ctrl-C uses.
         args: of the command, with those of `crots.cli.flags.add_run_flags`.
         command: its name.
+        result: what ``--json`` gives beyond the events, asked for at the end.
 
     Returns:
         The exit code.
@@ -100,7 +107,7 @@ def follow(events: Events, args: argparse.Namespace, *, command: str) -> int:
     finally:
         screen.close()
     if as_json:
-        print(record.to_json(), flush=True)
+        print(record.to_json(result() if result else None), flush=True)
     if record.exit_code:
         _complain(record, debug=args.debug)
     return record.exit_code

@@ -180,6 +180,14 @@ class Workbench:
         """The student's network: the named one, or the source's."""
         return self.config.student.net or self.config.source.net
 
+    @property
+    def student_is_source(self) -> bool:
+        """Whether the student starts as the source itself: a white box of the same net and classes."""
+        file = self.config.source.file
+        if file is None or self.student_net != self.config.source.net or self.config.student.weights == "random":
+            return False
+        return self._starting_weights() == self.path(file)
+
     def new_student(self) -> Model:
         """The student with the weights it starts from.
 

@@ -1,0 +1,222 @@
+"""Compares methods on a project's own images: same student, steps, batch and seeds, one baseline for all of a seed.
+
+Everything lies below the project's folder ``compare/``; what is finished there with the present options is not run
+again, and a run that was stopped or killed goes on from its checkpoint. The scoring alone reads labels.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from crots.errors import InputError
+from crots.eventlog import EventLog
+from crots.events import ArtifactWritten, Event, Note, Progress, StageStarted
+from crots.files import write_json
+from crots.methods.metrics import Confusion
+from crots.project import read_json
+from crots.stages.comparison import Branch, Comparison, Run, plan_runs
+from crots.stages.comparison_table import SUFFIXES, results, write_results
+from crots.stages.context import Context
+from crots.stages.evaluate import evaluated, labelled, score
+from crots.stages.labelling import Predict
+from crots.stages.mine import published_rare
+from crots.stages.pipeline import STAGES, model_predict, source_can_be_scored, source_predict
+from crots.stages.rivals import run_rival
+from crots.stages.training import STUDENT, TEACHER
+from crots.stages.workbench import Workbench
+
+STAGE = "compare"
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A stage that has to be run: the branch that owns it, its key, and the first run that needs it."""
+
+    branch: Branch
+    key: str
+    run: Run
+
+    @property
+    def steps(self) -> int:
+        config = self.branch.config
+        return {"baseline": config.baseline.steps, "mine": 0}.get(self.key, config.adapt.steps)
+
+    @property
+    def name(self) -> str:
+        """``tent, seed 1: adapt-1``."""
+        who = {"baseline": "baseline", "mine": "patches"}.get(self.key, self.run.method.name)
+        return f"{who}, seed {self.run.seed}" + (f": {self.key}" if self.key.startswith("adapt-") else "")
+
+
+def check_comparison(job: Comparison) -> Workbench:
+    """Returns the project's workbench.
+
+    Raises:
+        InputError: there are no validation labels.
+    """
+    bench = Workbench(job.options, job.project.folder, job.project.cache_folder, STAGE)
+    if bench.validation is None:
+        raise InputError(
+            "a comparison is scored on validation labels and this project names none; "
+            "set data.val_images and data.val_labels",
+            field="data.val_images",
+        )
+    return bench
+
+
+def compare(job: Comparison, context: Context) -> Iterator[Event]:
+    """Runs every method with every seed, scores it, and writes the table anew after each.
+
+    Raises:
+        InputError: there are no validation labels, or the options do not fit.
+    """
+    return _Comparer(job, check_comparison(job), context).events()
+
+
+class _Comparer:
+    def __init__(self, job: Comparison, bench: Workbench, context: Context) -> None:
+        self.job, self.bench, self.context = job, bench, context
+        rare = bool(published_rare(bench.class_map) or bench.classes.published_rare)
+        self.runs = plan_runs(job, published_rare=rare)
+        if any(run.method.name == "source" for run in self.runs) and not source_can_be_scored(bench):
+            self.runs = [run for run in self.runs if run.method.name != "source"]
+        self.scores: dict[tuple[str, int], dict[str, Any]] = {}
+        self.impossible: dict[str, str] = {}
+        self.done = self.total = 0
+
+    def events(self) -> Iterator[Event]:
+        tasks = {task.branch.stage_folder(task.key): task for run in self.runs for task in _tasks(run)}
+        self.total = sum(task.steps for task in tasks.values() if not task.branch.finished(task.key))
+        names = [method.name for method in self.job.methods]
+        yield StageStarted(
+            stage=self.context.stage,
+            total=self.total,
+            device=self.bench.engine.name,
+            options={"methods": names, "seeds": list(self.job.seeds)},
+        )
+        yield from self.bench.notes
+        for run in self.runs:
+            yield from self._run(run)
+            self._write()
+        for suffix in SUFFIXES:
+            path = self.job.results_path.with_suffix(suffix)
+            yield ArtifactWritten(stage=self.context.stage, kind="comparison", path=str(path))
+
+    def _run(self, run: Run) -> Iterator[Event]:
+        """Runs the stages of one method and seed that are not done, and scores its model."""
+        for task in _tasks(run):
+            if task.branch.finished(task.key):
+                continue
+            self.context.control.check()
+            yield from self._stage(task)
+            if run.method.name in self.impossible:
+                return
+        self.context.control.check()
+        found = self._score(run)
+        self.scores[run.method.name, run.seed] = found
+        name = f"{run.method.name}, seed {run.seed}"
+        # Step 0 would call it the end of the whole stage.
+        yield evaluated(
+            found["report"], self.context.stage, name, step=max(1, found["steps"]), oracle=run.method.oracle
+        )
+
+    def _stage(self, task: _Task) -> Iterator[Event]:
+        """Runs one stage in its branch; tells its warnings and progress as the comparison's own."""
+        branch, run = task.branch, task.run
+        log = EventLog(branch.events_path)
+        inner = Context(task.key, self.context.control, resume=branch.resumable(task.key), log=log)
+        bench = Workbench(branch.config, branch.folder, branch.cache_folder, task.key)
+        try:
+            events = self._body(task, bench, inner)
+        except InputError as error:
+            if not run.method.learner:
+                raise
+            # The network has no batch norm: no reason to go without the other methods.
+            self.impossible[run.method.name] = str(error)
+            yield Note(stage=self.context.stage, level="warning", text=f"{run.method.name} is left out: {error}")
+            return
+        branch.begin(task.key)
+        started, share = time.monotonic(), 1.0
+        for event in events:
+            log.append(event)
+            if isinstance(event, StageStarted):
+                share = (event.total - event.resumed_at) / max(1, event.total)
+            yield from self._told(event, task)
+        # Of a resumed stage only the rest was timed.
+        branch.finish(task.key, (time.monotonic() - started) / (share or 1.0), None)
+        self.done += task.steps
+
+    def _body(self, task: _Task, bench: Workbench, inner: Context) -> Iterator[Event]:
+        method = task.run.method
+        if task.key.startswith("adapt-") and method.learner:
+            source = method.learner == "statistics" and bench.student_is_source
+            return run_rival(method.learner, task.branch, bench, inner, from_source=source)
+        name = "adapt" if task.key.startswith("adapt-") else task.key
+        return STAGES[name](task.branch, bench, inner)
+
+    def _told(self, event: Event, task: _Task) -> Iterator[Event]:
+        stage = self.context.stage
+        if isinstance(event, StageStarted):
+            yield Note(stage=stage, text=task.name)
+        elif isinstance(event, Note) and event.level == "warning":
+            yield Note(stage=stage, level="warning", text=f"{task.name}: {event.text}")
+        elif isinstance(event, Progress) and task.steps:
+            yield Progress(stage=stage, done=self.done + event.done, total=self.total, rate=event.rate)
+
+    def _score(self, run: Run) -> dict[str, Any]:
+        """The score of a run: the one on disk where nothing has changed, else a new one."""
+        inputs = run.branch.scored_with(run.last_key)
+        found = read_json(run.score_path)
+        if found is not None and found.get("inputs") == inputs:
+            return found
+        confusion = Confusion(len(self.bench.classes), self.bench.classes.ignore)
+        dataset = self.bench.validation
+        assert dataset is not None
+        batch = self.bench.engine.batch(self.job.options.evaluate.batch)
+        samples = labelled(dataset)
+        for _ in score(self._predict(run), samples, dataset, self.bench.classes, confusion, batch=batch):
+            self.context.control.check()
+        found = {
+            "inputs": inputs,
+            "method": run.method.name,
+            "seed": run.seed,
+            "steps": run.steps,
+            "passes": run.passes,
+            "seconds": run.seconds(),
+            "report": confusion.report(self.bench.classes.names, self.bench.classes.subsets),
+        }
+        write_json(run.score_path, found, durable=True)
+        return found
+
+    def _predict(self, run: Run) -> Predict:
+        options = self.job.options.evaluate
+        if run.method.name == "source":
+            return source_predict(self.bench)
+        folder = run.branch.stage_folder(run.last_key)
+        teacher = folder / TEACHER
+        path = teacher if options.weights == "teacher" and teacher.exists() else folder / STUDENT
+        return model_predict(self.bench, path, flip=options.flip)
+
+    def _write(self) -> None:
+        missing = sum((run.method.name, run.seed) not in self.scores for run in self.runs)
+        write_results(
+            self.job.results_path,
+            results(self.job, self.runs, self.scores, self.impossible, self.bench.classes.names, complete=not missing),
+        )
+
+
+def _tasks(run: Run) -> Iterator[_Task]:
+    """The stages that a run needs, in order, but for those of the project itself."""
+    if run.last_key == "pseudo-label":
+        return
+    if run.baseline is not None:
+        yield _Task(run.baseline, "baseline", run)
+    if run.last_key == "baseline":
+        return
+    if run.patches is not None:
+        yield _Task(run.patches, "mine", run)
+    for key in run.branch.round_keys():
+        yield _Task(run.branch, key, run)

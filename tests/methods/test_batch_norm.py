@@ -1,0 +1,43 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from crots.errors import InputError
+from crots.methods.batch_norm import forget_statistics, mean_entropy, train_affine_only
+
+
+def test_statistics_become_the_plain_mean_of_the_batches():
+    net = nn.Sequential(nn.BatchNorm2d(2))
+    with torch.no_grad():
+        net(torch.full((2, 2, 4, 4), 100.0))
+        forget_statistics(net)
+        for value in (1.0, 2.0, 6.0):
+            net(torch.full((2, 2, 4, 4), value))
+    assert torch.allclose(net[0].running_mean, torch.full((2,), 3.0))
+
+
+def test_only_scale_and_shift_get_gradients():
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 1))
+    net[1].requires_grad_(False)
+    train_affine_only(net)
+    assert {name for name, parameter in net.named_parameters() if parameter.requires_grad} == {"1.weight", "1.bias"}
+
+
+@pytest.mark.parametrize("act", [forget_statistics, train_affine_only])
+def test_no_batch_norm_is_said(act):
+    with pytest.raises(InputError, match="no batch norm"):
+        act(nn.Conv2d(3, 4, 1))
+
+
+def test_batch_norm_without_scale_is_said():
+    with pytest.raises(InputError, match="no scale"):
+        train_affine_only(nn.Sequential(nn.BatchNorm2d(4, affine=False)))
+
+
+def test_entropy_is_that_of_the_softmax():
+    assert float(mean_entropy(torch.zeros(2, 4, 3, 3))) == pytest.approx(math.log(4))
+    sure = torch.zeros(1, 3, 2, 2)
+    sure[:, 0] = 60
+    assert float(mean_entropy(sure)) == pytest.approx(0, abs=1e-6)
