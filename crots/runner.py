@@ -19,6 +19,7 @@ from crots.files import explained, remove_partials
 from crots.project import Project
 from crots.stages.comparison import Comparison, needed_stages
 from crots.stages.context import Context, Control
+from crots.stages.workers import current, session
 
 StageBody = Callable[[Context], Iterator[Event]]
 
@@ -42,16 +43,16 @@ def run_project(
 
     control = control or Control()
     keys = planned(project, until=until, only=only)
-    with locked(project):
-        log = EventLog(project.events_path)
-        tidy(project)
+    with session(project.config.runtime.device) as workers, contextlib.ExitStack() as stack:
+        log = workers.from_first(lambda: _taken(project, stack))
         for key in keys:
-            state = next(status.state for status in project.status() if status.key == key)
-            if state == "done" and only is None:
+            todo, resume = workers.from_first(partial(_due, project, key, only is not None))
+            if not todo:
                 continue
-            context = Context(key, control, resume=project.resumable(key), log=log)
+            context = Context(key, control, resume=resume, log=log if workers.first else None)
             body = partial(_begun, project, stage_events)
-            for event in run_stage(body, context, record=partial(project.finish, key)):
+            record = partial(project.finish, key) if workers.first else None
+            for event in run_stage(body, context, record=record):
                 yield event
             if not isinstance(event, StageFinished) or event.outcome != "completed":
                 return
@@ -82,10 +83,25 @@ def run_comparison(job: Comparison, *, control: Control | None = None) -> Iterat
         yield from run_stage(partial(compare, job), Context(STAGE, control, log=log))
 
 
+def _taken(project: Project, stack: contextlib.ExitStack) -> EventLog:
+    """Takes the project for a run."""
+    stack.enter_context(locked(project))
+    log = EventLog(project.events_path)
+    tidy(project)
+    return log
+
+
+def _due(project: Project, key: str, asked: bool) -> tuple[bool, bool]:
+    """Says whether a stage is to be run, and whether an interrupted run of it is continued."""
+    state = next(status.state for status in project.status() if status.key == key)
+    return asked or state != "done", project.resumable(key)
+
+
 def _begun(project: Project, stage_events: Callable[[Project, Context], Iterator[Event]], context: Context) -> Any:
     """Begins a stage only now that its inputs have proved good: until then an earlier result of it stays valid."""
-    events = stage_events(project, context)
-    project.begin(context.stage)
+    workers = current()
+    events = workers.together(lambda: stage_events(project, context))
+    workers.from_first(lambda: project.begin(context.stage))
     return events
 
 
@@ -158,6 +174,7 @@ def run_stage(
             yield event
     except Exception as error:  # every failure of a stage becomes its last event
         end = failure(error, context.stage, time.monotonic() - start)
+        current().tell(end.message)
     end = end or StageFinished(stage=context.stage, outcome="completed", seconds=time.monotonic() - start)
     try:
         if context.log:

@@ -23,6 +23,7 @@ from crots.files import explained, remove_partials, write_json
 from crots.project import Project, ProjectConfig, build_config, read_json
 from crots.runner import run_stage
 from crots.stages.context import Context, Control
+from crots.stages.workers import current, session
 
 if TYPE_CHECKING:
     from crots.stages.workbench import Workbench
@@ -148,7 +149,7 @@ class Job:
 def _events(
     args: argparse.Namespace, jobs: Mapping[str, Job], config: ProjectConfig, control: Control
 ) -> Generator[Event, None, None]:
-    with tempfile.TemporaryDirectory(prefix="crots-cache-") as cache:
+    with tempfile.TemporaryDirectory(prefix="crots-cache-") as cache, session(config.runtime.device):
         for stage, job in jobs.items():
             desk = Desk(config, Path(cache), stage, job.out)
             context = Context(stage, control, resume=getattr(args, "resume", False))
@@ -167,6 +168,9 @@ class Claim:
 
     def take(self) -> None:
         """Notes what is made here; called when all inputs have proved good."""
+        current().from_first(self._write)
+
+    def _write(self) -> None:
         if self.out.is_dir():
             remove_partials(self.out)
         write_json(self.out / RECORD, self.record)

@@ -24,6 +24,7 @@ class Command:
         example: a line or lines that work as they stand, but for the paths.
         configure: adds the arguments; the profile decides which defaults the help shows.
         run: does it and returns the exit code.
+        shared: several workers, as ``torchrun`` starts them, can share its work.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Command:
     example: str
     configure: Callable[[Parser, Profile], None]
     run: Callable[[argparse.Namespace], int]
+    shared: bool = False
 
 
 class Parser(argparse.ArgumentParser):

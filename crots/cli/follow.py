@@ -17,6 +17,7 @@ from crots.errors import InputError
 from crots.events import ArtifactWritten, Evaluated, Event, Note, StageFinished, to_json
 from crots.files import explained, make_folder
 from crots.stages.context import Control
+from crots.stages.workers import is_first
 
 Events = Callable[[Control], Generator[Event, None, None]]
 
@@ -73,7 +74,7 @@ def follow(
     command: str,
     result: Callable[[], Mapping[str, Any] | None] | None = None,
 ) -> int:
-    """Draws a stream of events until it ends.
+    """Draws a stream of events until it ends; of several workers, the first one draws.
 
     Args:
         events: makes the stream; given the control that Ctrl-C uses.
@@ -92,22 +93,29 @@ def follow(
         raise InputError("--json and --events - both want standard output; give --events a file")
     control, record = Control(), Record(command)
     to_stdout = not as_json and args.events != "-" and args.json != "-"
-    screen = open_screen(sys.stdout if to_stdout else sys.stderr, quiet=args.quiet)
+    shown = is_first()
+    screen = open_screen(sys.stdout if to_stdout else sys.stderr, quiet=args.quiet or not shown)
     try:
         with (
             gentle_interrupt(control, screen),
-            event_lines(args.events) as lines,
+            event_lines(args.events if shown else None) as lines,
             contextlib.closing(events(control)) as stream,
         ):
             for event in stream:
                 if lines:
                     print(to_json(event), file=lines, flush=True)
                 record.add(event)
-                screen.show(event)
+                if shown:
+                    screen.show(event)
     finally:
         screen.close()
+<<<<<<< HEAD
     if as_json:
         print(record.to_json(result() if result else None), flush=True)
+=======
+    if as_json and shown:
+        print(record.to_json(), flush=True)
+>>>>>>> f665843 (wip)
     if record.exit_code:
         _complain(record, debug=args.debug)
     return record.exit_code

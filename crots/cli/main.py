@@ -6,14 +6,18 @@ import contextlib
 import os
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Sequence
 
 from crots import __version__
 from crots.cli.command import make_parser, profile_in
 from crots.cli.commands import GROUPS, load_command
-from crots.errors import CrotsError
+from crots.errors import CrotsError, InputError, Stopped
+from crots.stages.workers import is_first, launched
 
+# Seconds.
+_FIRST_SPEAKS = 3.0
 ABOUT = "Adapts a semantic segmentation model to your own unlabelled images, without the data it was trained on."
 
 
@@ -63,6 +67,11 @@ def dispatch(words: list[str]) -> int:
         print(overview(), file=sys.stdout if words else sys.stderr)
         return 0 if words else 2
     command = load_command(words[0])
+    if launched() and not command.shared:
+        raise InputError(
+            f"crots {command.name} is no work for several workers; run it by itself, without torchrun (shared are "
+            "crots run and the training, labelling, mining and scoring stages)"
+        )
     parser = make_parser(command, profile_in(words))
     try:
         args = parser.parse_strictly(words[1:])
@@ -82,6 +91,12 @@ def overview() -> str:
 
 def complain(message: str, code: int) -> int:
     """Writes one line to standard error and returns the code."""
+    if not is_first():
+        # Where all workers fail alike, the launcher ends this one when the first has spoken.
+        time.sleep(_FIRST_SPEAKS)
+        if code == Stopped.exit_code:
+            return code
+        message = f"worker {os.environ['RANK']}: {message}"
     with contextlib.suppress(BrokenPipeError):
         print(f"crots: {' '.join(message.split())}", file=sys.stderr)
     return code

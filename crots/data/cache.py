@@ -27,12 +27,14 @@ class ImageCache:
         folder: where entries lie; None keeps nothing.
         size: working size.
         limit_bytes: no entry is added beyond this many bytes in all.
+        writers: processes that fill the folder together, about equally fast.
     """
 
-    def __init__(self, folder: Path | None, size: Size, limit_bytes: int) -> None:
+    def __init__(self, folder: Path | None, size: Size, limit_bytes: int, *, writers: int = 1) -> None:
         self.folder = folder
         self.size = size
         self.limit_bytes = limit_bytes
+        self._writers = writers
         self._lock = threading.Lock()
         self._used: int | None = None
 
@@ -97,7 +99,8 @@ class ImageCache:
                 self._used = _bytes_below(self.folder) if self.folder else 0
             if self._used + size > self.limit_bytes:
                 return False
-            self._used += size
+            # What the others add meanwhile is not seen, so it is reckoned.
+            self._used += size * self._writers
             return True
 
 

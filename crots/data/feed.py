@@ -41,8 +41,11 @@ def count_waiting() -> Iterator[Waiting]:
 
 
 def readers() -> int:
-    """Threads that decode whole data sets: one a core, since a core decodes but ten photographs a second."""
-    return max(2, min(16, os.cpu_count() or 2))
+    """Threads that decode whole data sets: one a core, since a core decodes but ten photographs a second.
+
+    Workers that ``torchrun`` started on one machine share its cores.
+    """
+    return max(2, min(16, (os.cpu_count() or 2) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
 
 
 def prefetch(

@@ -48,6 +48,12 @@ class AugmentPlan:
     blur: Coin
     sigma: Factor
 
+    def part(self, images: slice) -> AugmentPlan:
+        """Returns what happens to some of the images."""
+        factors = {name: values[images] for name, values in self.factors.items()}
+        flip, jitter, blur = (coin[images] for coin in (self.flip, self.jitter, self.blur))
+        return AugmentPlan(flip, jitter, factors, self.order, blur, self.sigma[images])
+
 
 def plan_augment(
     count: int,

@@ -25,6 +25,7 @@ from crots.stages.material import Array, Material
 from crots.stages.order import Order
 from crots.stages.patch_set import PatchSet
 from crots.stages.training import Figures, Learner, Training, shares, train
+from crots.stages.workers import mix_groups, whole_groups
 
 
 class AdaptBatch(NamedTuple):
@@ -69,29 +70,33 @@ class AdaptLearner(Learner):
             self._patch_order = Order(len(self._patches), options.batch, seed=seed, stage=stage, purpose="patch order")
 
     def load(self, step: int) -> AdaptBatch:
-        """Reads the images and patches of a step."""
-        images = self._material.images(self._order.batch(step))
+        """Reads this worker's images and patches of a step."""
+        part = self.workers.part(self.options.batch)
+        images = self._material.images(self._order.batch(step)[part])
         if crops := self.draw_crops(images, random_numpy(self._seed, self._stage, step, "crop")):
             images = crops.images(images)
         if not self._patches:
             return AdaptBatch(images, None, None)
-        indices = self._patch_order.batch(step)
+        indices = self._patch_order.batch(step)[part]
         return AdaptBatch(images, self._patches.images(indices), self._patches.labels(indices))
 
     def step(self, step: int, data: AdaptBatch, rate: float) -> Figures:
         """One optimiser step of the method: teacher, mix, augment, student, hard patches, moving average."""
         mixed = self.augment(self.mix(self.engine.images(data.images), step), step)
         weights = confidence_weight(mixed.confidence, self.options.confidence, self.options.weighting)
+        if weights.dim() == 0:
+            weights = self.workers.sum(weights) / self.workers.world
 
         self._set_modes()
         consistency = self._learn(mixed.images, mixed.labels, weights, 1.0)
-        figures = {"consistency": consistency, "confidence weight": weights.mean()}
+        figures = {"consistency": consistency, "confidence weight": weights.mean() / self.workers.world}
         if data.patches is not None and data.patch_labels is not None:
             patches, labels = self.engine.images(data.patches), self.engine.labels(data.patch_labels)
             with self._patch_statistics():
                 hard_patch = self._learn(patches, labels, None, self.options.patch_weight)
             figures |= {"hard patch": hard_patch, "loss": consistency + self.options.patch_weight * hard_patch}
 
+        self.exchange()
         if self.options.ema_when == "before":  # F5
             self.teacher.follow(self.student, step)
         self.optimiser.apply(rate)
@@ -100,22 +105,40 @@ class AdaptLearner(Learner):
         return figures
 
     def mix(self, images: Tensor, step: int) -> Mixed:
-        """Mixes images (N, 3, H, W) with the teacher's labels and confidence of the clean ones."""
-        options, rng = self.options, random_numpy(self._seed, self._stage, step, "mix")
-        parts = [confident(self._teach(part), options.confidence_from) for part in images.chunk(options.accumulate)]
-        labels = torch.cat([part.labels for part in parts])
-        confidence = torch.cat([part.confidence for part in parts])
+        """Mixes images (N, 3, H, W) with the teacher's labels and confidence of the clean ones, in groups."""
+        parts = [confident(self._teach(part), self.options.confidence_from) for part in images.chunk(self.passes)]
+        clean = Mixed(
+            images, torch.cat([part.labels for part in parts]), torch.cat([part.confidence for part in parts])
+        )
+        workers, count = self.workers, len(images) * self.workers.world
+        groups, own, held = mix_groups(count), workers.part(count), workers.part(count).start
+        if not whole_groups(groups, count, workers.world):
+            # A group lies on several workers, so each takes the whole batch.
+            clean, held = Mixed(*map(workers.joined, clean)), 0
+        touched = [(number, group) for number, group in enumerate(groups) if _overlap(group, own)]
+        mixes = [
+            self._mix_group(Mixed(*(tensor[group.start - held : group.stop - held] for tensor in clean)), step, number)
+            for number, group in touched
+        ]
+        if len(mixes) == 1 and len(mixes[0].images) == len(images):
+            return mixes[0]
+        first = own.start - touched[0][1].start
+        return Mixed(*(torch.cat(tensors)[first : first + len(images)] for tensors in zip(*mixes, strict=True)))
+
+    def _mix_group(self, clean: Mixed, step: int, number: int) -> Mixed:
+        """Mixes the images of one group with each other; the draws are its own, whoever computes it."""
+        options, images = self.options, clean.images
         plan = plan_mix(
             options.mix,
             len(images),
             Size(images.shape[-1], images.shape[-2]),
-            rng,
+            random_numpy(self._seed, self._stage, step, f"mix {number}" if number else "mix"),
             beta=mixing_beta(options),
             partners=options.partners,
-            labels=labels if options.mix == "classmix" else None,
+            labels=clean.labels if options.mix == "classmix" else None,
             classes=len(self.classes),
         )
-        return Mixed(apply_mix(plan, images), apply_mix(plan, labels), apply_mix(plan, confidence))
+        return Mixed(*(apply_mix(plan, tensor) for tensor in clean))
 
     @torch.no_grad()
     def _teach(self, images: Tensor) -> Tensor:
@@ -126,24 +149,30 @@ class AdaptLearner(Learner):
     def augment(self, mixed: Mixed, step: int) -> Mixed:
         """Mirrors mixes with their labels; jitters and blurs the images alone."""
         options = self.options
+        count = len(mixed.images) * self.workers.world
         plan = plan_augment(
-            len(mixed.images),
+            count,
             random_numpy(self._seed, self._stage, step, "augment"),
             flip=options.flip,
             jitter=options.jitter,
             jitter_strength=options.jitter_strength,
             blur=options.blur,
             coins=options.coins,
-        )
+        ).part(self.workers.part(count))
         images = apply_jitter(plan, apply_flip(plan, mixed.images), channels=options.jitter_channels)
         labels, confidence = apply_flip(plan, mixed.labels), apply_flip(plan, mixed.confidence)
         return Mixed(apply_blur(plan, images), labels, confidence)
 
     def _learn(self, images: Tensor, labels: Tensor, weights: Tensor | None, factor: float) -> Tensor:
-        """Adds the gradient of ``factor`` times the loss, in parts; returns the loss without the factor."""
-        parts, ignore = self.options.accumulate, self.classes.ignore
+        """Adds the gradient of ``factor`` times the loss, in parts.
+
+        Returns:
+            The loss without the factor; of several workers, this one's share of it.
+        """
+        parts, ignore = self.passes, self.classes.ignore
         total = torch.zeros((), device=images.device)
-        counted = shares(labels, parts, ignore, by_image=weights is not None and weights.dim() == 1)
+        by_image = weights is not None and weights.dim() == 1
+        counted = shares(labels, parts, ignore, by_image=by_image, workers=self.workers)
         for index, (part, truth) in enumerate(zip(images.chunk(parts), labels.chunk(parts), strict=True)):
             weight = weights if weights is None or weights.dim() == 0 else weights.chunk(parts)[index]
             padded, _ = pad_to_multiple(part, None, self.student.info.multiple, ignore)
@@ -176,6 +205,10 @@ class AdaptLearner(Learner):
         finally:
             for layer, momentum in zip(layers, momenta, strict=True):
                 layer.momentum = momentum
+
+
+def _overlap(one: slice, other: slice) -> bool:
+    return bool(one.start < other.stop and other.start < one.stop)
 
 
 def _batch_norms(net: nn.Module) -> list[_BatchNorm]:

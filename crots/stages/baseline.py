@@ -72,13 +72,14 @@ class SupervisedLearner(Learner):
         self._class_weights = self.engine.floats(class_weights(counts, self.options.balance))
 
     def load(self, step: int) -> LabelledBatch:
-        """Reads the images of a step and their labels, cropped and mirrored as the options say."""
-        indices, options = self._order.batch(step), self.options
+        """Reads this worker's images of a step and their labels, cropped and mirrored as the options say."""
+        part, options = self.workers.part(self.options.batch), self.options
+        indices = self._order.batch(step)[part]
         images, labels = self.read_images(indices), self.read_labels(indices)
         if crops := self.draw_crops(images, random_numpy(self._seed, self._stage, step, "crop")):
             images, labels = crops.images(images), crops.labels(labels)
         if options.flip:
-            coins = random_numpy(self._seed, self._stage, step, "flip").random(len(indices)) < 0.5
+            coins = random_numpy(self._seed, self._stage, step, "flip").random(options.batch)[part] < 0.5
             images, labels = mirrored(images, coins), mirrored(labels, coins)
         return LabelledBatch(images, labels)
 
@@ -86,20 +87,22 @@ class SupervisedLearner(Learner):
         """One optimiser step of cross-entropy on images whose colours are jittered."""
         images, labels = self.engine.images(data.images), self.engine.labels(data.labels)
         rng = random_numpy(self._seed, self._stage, step, "jitter")
-        plan = plan_augment(len(images), rng, jitter=self.options.jitter)
+        count = len(images) * self.workers.world
+        plan = plan_augment(count, rng, jitter=self.options.jitter).part(self.workers.part(count))
         return {"cross-entropy": self._descend(apply_jitter(plan, images), labels, rate)}
 
     def _descend(self, images: Tensor, labels: Tensor, rate: float) -> Tensor:
-        parts, ignore = self.options.accumulate, self.classes.ignore
+        parts, ignore = self.passes, self.classes.ignore
         total = torch.zeros((), device=images.device)
         self.student.train()
-        counted = shares(labels, parts, ignore)
+        counted = shares(labels, parts, ignore, workers=self.workers)
         for part, truth, share in zip(images.chunk(parts), labels.chunk(parts), counted, strict=True):
             with self.engine.autocast():
                 logits = self.student.logits(part)
             loss = weighted_cross_entropy(logits, truth, self._pixel_weights(truth), ignore) * share
             self.optimiser.backward(loss)
             total += loss.detach()
+        self.exchange()
         self.optimiser.apply(rate)
         return total
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 from crots.errors import Stopped
 from crots.eventlog import EventLog
 from crots.events import Progress
+from crots.stages.workers import current
 
 T = TypeVar("T")
 
@@ -79,6 +80,14 @@ class Context:
         """Bytes of the event stream so far."""
         return self.log.position if self.log else 0
 
+    def check(self) -> None:
+        """Asks, between two steps that all workers take together, whether the run is paused or to be stopped.
+
+        Raises:
+            Stopped: on all workers, where the user asked any of them to stop.
+        """
+        current().check(self.control)
+
     def rewind(self, position: int) -> None:
         """Takes back this stage's events after ``position``."""
         if self.log:
@@ -114,6 +123,6 @@ def metered(items: Iterable[T], total: int, context: Context, act: Callable[[T],
     """Acts on each item, checking for a stop before each, and yields progress."""
     meter = Meter(context.stage, total)
     for done, item in enumerate(items, 1):
-        context.control.check()
+        context.check()
         act(item)
         yield from meter.tick(done)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from crots.errors import InputError
 from crots.options import RuntimeOptions
+from crots.stages.workers import current
 
 
 def random_numpy(seed: int, stage: str, step: int, purpose: str = "") -> np.random.Generator:
@@ -24,17 +25,25 @@ def random_numpy(seed: int, stage: str, step: int, purpose: str = "") -> np.rand
     return np.random.default_rng([seed, zlib.crc32(f"{stage}/{purpose}".encode()), step])
 
 
-def seed_step(seed: int, stage: str, step: int) -> None:
-    """Seeds torch's global generators, which dropout inside nets draws from, for one step."""
-    torch.manual_seed(int(random_numpy(seed, stage, step, "torch").integers(2**63)))
+def seed_step(seed: int, stage: str, step: int, rank: int = 0) -> None:
+    """Seeds torch's global generators, which dropout inside nets draws from, for one step of one worker."""
+    purpose = f"torch {rank}" if rank else "torch"
+    torch.manual_seed(int(random_numpy(seed, stage, step, purpose).integers(2**63)))
 
 
 class Engine:
-    """A device with a precision. ``device`` is a `torch.device`, ``precision`` the resolved one."""
+    """A device with a precision, and the workers who share the work.
+
+    Attributes:
+        device: where the networks run.
+        precision: the resolved one.
+        workers: who take each step together.
+    """
 
     def __init__(self, options: RuntimeOptions) -> None:
         self.options = options
-        self.device = resolve_device(options.device)
+        self.workers = current()
+        self.device = self.workers.device or resolve_device(options.device)
         self.precision = _resolve_precision(options.precision, self.device)
         if options.threads:
             torch.set_num_threads(options.threads)
@@ -42,9 +51,10 @@ class Engine:
     @property
     def name(self) -> str:
         """The device in words, ``cuda:0 (NVIDIA H100)``."""
+        several = f", one of {self.workers.world} workers" if self.workers.world > 1 else ""
         if self.device.type != "cuda":
-            return str(self.device)
-        return f"{self.device} ({torch.cuda.get_device_name(self.device)})"
+            return f"{self.device}{several}"
+        return f"{self.device} ({torch.cuda.get_device_name(self.device)}){several}"
 
     def place(self, module: nn.Module) -> nn.Module:
         """Moves a network to the device in the chosen memory layout."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,9 @@ from crots.errors import InputError
 from crots.events import Evaluated, Event, StageStarted
 from crots.files import write_json
 from crots.methods.metrics import Confusion
-from crots.stages.context import Context, Control, Meter
+from crots.stages.context import Context, Meter
 from crots.stages.material import Array
+from crots.stages.workers import current
 from crots.taxonomy import ClassSet
 
 if TYPE_CHECKING:
@@ -71,13 +73,13 @@ def evaluate(job: Evaluation, context: Context) -> Iterator[Event]:
         confusion = Confusion(len(job.classes), job.classes.ignore)
         predict = subject.load()
         for done in score(predict, samples, job.dataset, job.classes, confusion, batch=job.batch):
-            context.control.check()
+            context.check()
             yield from meter.tick(number * len(samples) + done)
         report = confusion.report(job.classes.names, job.classes.subsets)
         if subject.oracle:
             report["oracle"] = True
         if job.out:
-            write_json(job.out / f"{subject.name}.json", report)
+            current().from_first(partial(write_json, job.out / f"{subject.name}.json", report))
         yield evaluated(report, context.stage, subject.name, oracle=subject.oracle)
 
 
@@ -102,23 +104,27 @@ def score(
     *,
     batch: int = 1,
 ) -> Iterator[int]:
-    """Adds the predictions of samples to a confusion; yields how many are done."""
+    """Adds the predictions of samples to a confusion; yields how many are done.
 
-    def load(part: Sequence[Sample]) -> tuple[Sequence[Sample], list[Array]]:
-        return part, [read_truth(sample, dataset, classes) for sample in part]
+    Several workers share the batches, take as many turns each, and all have the whole confusion in the end.
+    """
 
+    def load(part: Sequence[Sample] | None) -> tuple[Sequence[Sample], list[Array]]:
+        return part or [], [read_truth(sample, dataset, classes) for sample in part or []]
+
+    workers, added = current(), Confusion(confusion.classes, confusion.ignore)
     parts = [samples[first : first + batch] for first in range(0, len(samples), batch)]
-    loading = prefetch(parts, load, workers=1, depth=2)
-    done = 0
+    loading = prefetch(workers.dealt(parts), load, workers=1, depth=2)
     try:
-        for part, truths in loading:
+        for turn, (part, truths) in enumerate(loading, 1):
             sizes = [Size(truth.shape[1], truth.shape[0]) for truth in truths]
-            for truth, prediction in zip(truths, predict(part, sizes), strict=True):
-                confusion.add(truth, prediction)
-            done += len(part)
-            yield done
+            for truth, prediction in zip(truths, predict(part, sizes) if part else [], strict=True):
+                added.add(truth, prediction)
+            yield min(len(samples), turn * workers.world * batch)
     finally:
         loading.close()
+    for counted in workers.gathered(added):
+        confusion.merge(counted)
 
 
 def evaluated(report: dict[str, Any], stage: str, subject: str, *, step: int = 0, oracle: bool = False) -> Evaluated:
@@ -178,7 +184,7 @@ def score_model(
     classes: ClassSet,
     engine: Engine,
     cache: ImageCache,
-    control: Control,
+    context: Context,
     *,
     flip: bool,
     batch: int,
@@ -191,5 +197,5 @@ def score_model(
     confusion = Confusion(len(classes), classes.ignore)
     predict = predict_with_model(model, engine, lambda sample: cache.get(sample.image), flip=flip)
     for _ in score(predict, labelled(dataset), dataset, classes, confusion, batch=batch):
-        control.check()
+        context.check()
     return confusion.report(classes.names, classes.subsets)

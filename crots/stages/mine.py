@@ -25,6 +25,7 @@ from crots.options import MineOptions
 from crots.stages.context import Context, Meter
 from crots.stages.material import Array, PseudoLabels
 from crots.stages.pseudo_label import IMAGES, read_rows, total_statistics
+from crots.stages.workers import current
 from crots.taxonomy import ClassMap, ClassSet
 
 INDEX = "patches.json"
@@ -79,30 +80,37 @@ def mine(job: Mining, context: Context) -> Iterator[Event]:
     """
     names = patch_names(job.samples, keep_folders=job.options.keep_folders)
     yield StageStarted(stage=context.stage, total=len(names), unit="images", options=to_mapping(job.options))
-    rare = find_rare(job)
+    workers = current()
+    rare = workers.from_first(lambda: find_rare(job))
     for row in rare:
         yield Note(stage=context.stage, text=f"rare class {row.name}: {row.reason}")
-    for folder in ("patches", "labels", "color_labels"):
-        shutil.rmtree(job.out / folder, ignore_errors=True)
-        make_folder(job.out / folder)
-    patches: list[Patch] = []
-    meter = Meter(context.stage, len(names))
+    workers.from_first(lambda: _clear(job.out))
+    meter, cut = Meter(context.stage, len(names)), []
     cutting = prefetch(
-        job.samples, lambda sample: _cut(job, sample, names[sample.key], rare), workers=readers(), depth=2 * readers()
+        workers.dealt(job.samples),
+        lambda sample: _cut(job, sample, names[sample.key], rare) if sample else [],
+        workers=readers(),
+        depth=2 * readers(),
     )
     try:
         for done, found in enumerate(cutting, 1):
-            context.control.check()
-            patches += found
-            yield from meter.tick(done)
+            context.check()
+            cut.append(found)
+            yield from meter.tick(min(len(names), done * workers.world))
     finally:
         cutting.close()
-    write_json(
-        job.out / INDEX,
-        {"grid": str(job.options.grid), "rare": [asdict(row) for row in rare], "patches": [asdict(p) for p in patches]},
-    )
+    # In the order of the images, whoever cut them.
+    patches = [patch for turn in zip(*workers.gathered(cut), strict=True) for found in turn for patch in found]
+    index = {"grid": str(job.options.grid), "rare": list(map(asdict, rare)), "patches": list(map(asdict, patches))}
+    workers.from_first(lambda: write_json(job.out / INDEX, index))
     yield ArtifactWritten(stage=context.stage, kind="patches", path=str(job.out))
     yield _summary(patches, rare, job, context)
+
+
+def _clear(out: Path) -> None:
+    for folder in ("patches", "labels", "color_labels"):
+        shutil.rmtree(out / folder, ignore_errors=True)
+        make_folder(out / folder)
 
 
 def patch_names(samples: Sequence[Sample], *, keep_folders: bool) -> dict[str, str]:

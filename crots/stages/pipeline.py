@@ -34,6 +34,7 @@ from crots.stages.pseudo_label import Labelling, pseudo_label
 from crots.stages.scoring import LabelFreeScores, label_free_score
 from crots.stages.training import STUDENT, TEACHER, Training
 from crots.stages.workbench import Workbench
+from crots.stages.workers import by_first, current
 
 
 def stage_events(project: Project, context: Context) -> Iterator[Event]:
@@ -149,7 +150,9 @@ def training(
     watchers: list[Callable[[int], Sequence[Event]]] = []
     if isinstance(options, AdaptOptions):
         looked_at = bench.dataset.samples if samples is None else samples
-        watchers.append(LabelFreeScores(student, looked_at, bench.cache, bench.engine, context))
+        watchers.append(
+            watched_by_first(lambda: LabelFreeScores(student, looked_at, bench.cache, bench.engine, context))
+        )
     if bench.validation:
         watchers.append(validator(bench, context, student, oracle=select == "oracle"))
     prefer = {"label-free": label_free_score, "oracle": oracle_score}.get(select)
@@ -167,6 +170,14 @@ def training(
     )
 
 
+def watched_by_first(make: Callable[[], Callable[[int], list[Event]]]) -> Callable[[int], list[Event]]:
+    """Lets the first worker watch; all are told what it saw, and so decide alike."""
+    workers = current()
+    # Made by the first alone, since it looks at the student already; it exchanges nothing with the others.
+    watch = make() if workers.first else None
+    return lambda step: workers.from_first(lambda: watch(step) if watch else [])
+
+
 def oracle_score(events: Sequence[Event]) -> float:
     """Returns the validation mIoU: a choice by target labels, F13."""
     return max(event.miou for event in events if isinstance(event, Evaluated))
@@ -180,7 +191,7 @@ def validator(bench: Workbench, context: Context, student: Model, *, oracle: boo
 
     def validate(step: int) -> list[Event]:
         report = score_model(
-            student, dataset, bench.classes, bench.engine, bench.cache, context.control, flip=False, batch=batch
+            student, dataset, bench.classes, bench.engine, bench.cache, context, flip=False, batch=batch
         )
         return [evaluated(report, context.stage, context.stage, step=step, oracle=oracle)]
 
@@ -258,7 +269,8 @@ def run_export(project: Project, bench: Workbench, context: Context) -> Iterator
     images = [bench.cache.get(sample.image) for sample in material(project, bench).samples[: options.images]]
     out = project.stage_folder("export")
     targets = {name: out / f"adapted.{SUFFIXES[name]}" for name in options.formats}
-    return export_model(Exporting(model, targets, images, bench.engine.device), context)
+    job = Exporting(model, targets, images, bench.engine.device)
+    return by_first(lambda: export_model(job, context))
 
 
 SUFFIXES = {"pth": "pth", "safetensors": "safetensors", "onnx": "onnx", "torchscript": "pt"}

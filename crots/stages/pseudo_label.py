@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from crots.images import write_colours, write_confidence, write_labels
 from crots.methods.rare import ClassStatistics
 from crots.options import PseudoLabelOptions
 from crots.stages.context import Context, Meter
+from crots.stages.workers import current
 from crots.taxonomy import ClassSet
 
 if TYPE_CHECKING:
@@ -79,22 +81,23 @@ def pseudo_label(job: Labelling, context: Context) -> Iterator[Event]:
     bad: dict[str, str] = {}
     meter = Meter(context.stage, len(samples))
     yield from read_all(samples, job.cache, bad, context, meter)
+    workers = current()
     if bad:
         text = unreadable(bad, job.dataset, skip_bad=job.skip_bad)
-        write_json(job.out / SKIPPED, bad)
+        workers.from_first(lambda: write_json(job.out / SKIPPED, bad))
         yield Note(stage=context.stage, level="warning", text=text)
     else:
-        (job.out / SKIPPED).unlink(missing_ok=True)
+        workers.from_first(lambda: (job.out / SKIPPED).unlink(missing_ok=True))
     writer = LabelWriter(job)
     samples = [sample for sample in samples if sample.key not in bad]
-    done = writer.done() if context.resume else writer.clear()
+    done = workers.from_first(writer.done if context.resume else writer.clear)
     # Only whole batches count as done, so that a resumed run forms the very same ones.
     batches = [samples[first : first + job.batch] for first in range(0, len(samples), job.batch)]
     batches = [batch for batch in batches if not all(sample.key in done for sample in batch)]
     yield from _label(batches, job, writer, context, meter)
-    rows = writer.finish(samples)
+    text = workers.from_first(lambda: summary(writer.finish(samples), job.classes))
     yield ArtifactWritten(stage=context.stage, kind="pseudo-labels", path=str(job.out))
-    yield Note(stage=context.stage, text=summary(rows, job.classes))
+    yield Note(stage=context.stage, text=text)
 
 
 def read_all(
@@ -104,23 +107,30 @@ def read_all(
 
     It is the first half of the stage: an image counts as half done.
     """
+    workers = current()
+    found: dict[str, str] = {}
 
-    def read(sample: Sample) -> tuple[str, str]:
+    def read(sample: Sample | None) -> tuple[str, str]:
+        if sample is None:
+            return "", ""
         try:
             cache.get(sample.image)
         except InputError as error:
             return sample.key, str(error)
         return sample.key, ""
 
-    reading = prefetch(samples, read, workers=readers(), depth=2 * readers())
+    reading = prefetch(workers.dealt(samples), read, workers=readers(), depth=2 * readers())
     try:
         for done, (key, error) in enumerate(reading, 1):
-            context.control.check()
+            context.check()
             if error:
-                bad[key] = error
-            yield from meter.tick(done // 2)
+                found[key] = error
+            yield from meter.tick(min(len(samples), done * workers.world) // 2)
     finally:
         reading.close()
+    for part in workers.gathered(found):
+        found |= part
+    bad |= {sample.key: found[sample.key] for sample in samples if sample.key in found}
 
 
 def unreadable(bad: Mapping[str, str], dataset: Dataset, *, skip_bad: bool) -> str:
@@ -146,6 +156,8 @@ def unreadable(bad: Mapping[str, str], dataset: Dataset, *, skip_bad: bool) -> s
 def _label(
     batches: Sequence[Sequence[Sample]], job: Labelling, writer: LabelWriter, context: Context, meter: Meter
 ) -> Iterator[Event]:
+    """Labels the batches: each worker its own, in turns, after each of which the first records what was labelled."""
+
     def load(batch: Sequence[Sample]) -> tuple[Sequence[Sample], Any]:
         images = [job.cache.get(sample.image) for sample in batch] if job.labeller.needs_images else None
         return batch, None if images is None else np.stack(images)
@@ -162,21 +174,32 @@ def _label(
                 return
             yield from zip(batch, answer, strict=True)
 
-    total = len(job.dataset.samples)
+    workers, total = current(), len(job.dataset.samples)
     labelled = total - sum(len(batch) for batch in batches)
-    loading = prefetch(batches, load, workers=1, depth=2)
+    own = [batch or () for batch in workers.dealt(batches)]
+    loading = prefetch([batch for batch in own if batch], load, workers=1, depth=2)
     # Threads compress the pictures of one batch while the next one is labelled.
     writing = prefetch(answers(), lambda answer: writer.write(*answer), workers=readers(), depth=2 * job.batch)
     try:
-        for row in writing:
-            writer.record(row)
-            labelled += 1
+        for batch in own:
+            rows = list(itertools.islice(writing, len(batch)))
+            turn = workers.gathered(rows if len(rows) == len(batch) else None)
+            for row in itertools.chain(*filter(None, turn)):
+                labelled += 1
+                if workers.first:
+                    writer.record(row)
+            if None in turn:
+                break
             yield from meter.tick((total + labelled) // 2)
     finally:
         writing.close()
         loading.close()
-    if ended:
-        raise ended[0]
+    workers.together(lambda: _raise(ended))
+
+
+def _raise(errors: Sequence[BaseException]) -> None:
+    if errors:
+        raise errors[0]
 
 
 class LabelWriter:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from crots.config import Size, to_mapping
 from crots.data.crops import Crops, draw_windows
@@ -25,6 +26,7 @@ from crots.nets.weights import save_safetensors
 from crots.options import TrainingOptions
 from crots.stages.context import Context, Meter
 from crots.stages.engine import Engine, seed_step
+from crots.stages.workers import Workers, passes
 
 CHECKPOINT = "checkpoint.pt"
 STUDENT = "student.safetensors"
@@ -75,6 +77,8 @@ class Learner(ABC):
         optimiser: of the student.
         engine: device and precision.
         images: how many images the data has; an epoch's length.
+        workers: who take each step together; each loads and learns its part of the batch.
+        passes: forward and backward passes that this worker's part is split into.
         classes: of the student's logits.
         options: of the stage.
     """
@@ -84,6 +88,8 @@ class Learner(ABC):
     def __init__(self, student: Model, engine: Engine, options: TrainingOptions, images: int) -> None:
         self.student, self.engine, self.options, self.images = student, engine, options, images
         self.classes = student.classes
+        self.workers = engine.workers
+        self.passes = passes(options.batch, options.accumulate, self.workers.world)
         engine.place(student)
         self.optimiser = Optimiser(student.net, options, engine)
 
@@ -93,7 +99,24 @@ class Learner(ABC):
 
     @abstractmethod
     def step(self, step: int, data: Any, rate: float) -> Figures:
-        """Takes one optimiser step (0-based) and returns its figures as scalar tensors on the device."""
+        """Takes one optimiser step (0-based).
+
+        Returns:
+            Its figures as scalar tensors on the device; where there are several workers, each one's share of them.
+        """
+
+    def align(self) -> None:
+        """Gives all workers the same weights, and batch norm over all of their images where the device can."""
+        self.student.net = self.workers.align(self.student.net)
+        if self.teacher:
+            self.teacher.model.net = self.workers.align(self.teacher.model.net)
+
+    def exchange(self) -> None:
+        """Adds up the gradients of all workers, before the optimiser takes its step."""
+        self.workers.sum_gradients(self.student.net)
+        self.workers.share_statistics(self.student.net)
+        if self.teacher:
+            self.workers.share_statistics(self.teacher.model.net)
 
     def rate(self, step: int) -> float:
         """Learning rate of a step."""
@@ -101,12 +124,13 @@ class Learner(ABC):
         return learning_rate(step, self.options.steps, self.options.learning_rate, self.options.schedule, epoch)
 
     def draw_crops(self, images: np.ndarray[Any, Any], rng: np.random.Generator) -> Crops | None:
-        """Draws where to crop (N, H, W, 3); None where whole images are trained on."""
+        """Draws where to crop this worker's (N, H, W, 3); None where whole images are trained on."""
         whole = Size(images.shape[2], images.shape[1])
         if self.options.crop is None and self.options.scale == 1:
             return None
         crop = self.options.crop or whole
-        return Crops(draw_windows(len(images), whole, crop, self.options.scale, rng), crop)
+        count = len(images) * self.workers.world
+        return Crops(draw_windows(count, whole, crop, self.options.scale, rng)[self.workers.part(count)], crop)
 
     def state_dict(self) -> State:
         """Everything a resumed run needs; randomness needs none, since each step seeds its own."""
@@ -129,22 +153,26 @@ class Learner(ABC):
             self.teacher.model.net.load_state_dict(state["teacher"])
 
 
-def shares(labels: Tensor, parts: int, ignore: int, *, by_image: bool = False) -> Tensor:
+def shares(
+    labels: Tensor, parts: int, ignore: int, *, by_image: bool = False, workers: Workers | None = None
+) -> Tensor:
     """Returns what the mean loss of each part counts for, so that their sum is the mean loss of the whole batch.
 
     Args:
-        labels: (N, H, W).
-        parts: of equal size, into which the batch is split.
+        labels: (N, H, W), this worker's.
+        parts: of equal size, into which they are split.
         ignore: label of pixels that no mean counts.
         by_image: the loss is a mean over images, not over pixels.
+        workers: whose labels make up the whole batch.
 
     Returns:
         (parts,) float32.
     """
+    workers = workers or Workers()
     if by_image:
-        return torch.full((parts,), 1.0 / parts, device=labels.device)
+        return torch.full((parts,), 1.0 / (parts * workers.world), device=labels.device)
     counts = torch.stack([(part != ignore).sum() for part in labels.chunk(parts)])
-    return counts / counts.sum().clamp(min=1)
+    return counts / workers.sum(counts.sum()).clamp(min=1)
 
 
 @dataclass(frozen=True)
@@ -175,6 +203,7 @@ def train(learner: Learner, run: Training, context: Context) -> Iterator[Event]:
     total = learner.options.steps
     trainer = _Trainer(learner, run, context)
     start = trainer.restore() if context.resume else trainer.clear()
+    learner.align()
     yield StageStarted(
         stage=context.stage,
         total=total,
@@ -183,13 +212,31 @@ def train(learner: Learner, run: Training, context: Context) -> Iterator[Event]:
         options=to_mapping(learner.options),
     )
     yield from run.notes
+    if note := _statistics_note(learner):
+        yield Note(stage=context.stage, text=note, level="warning")
     yield from trainer.loop(start, total)
     yield from trainer.finish()
+
+
+def _statistics_note(learner: Learner) -> str:
+    if learner.workers.world == 1 or learner.engine.device.type == "cuda":
+        return ""
+    if getattr(learner.options, "batch_norm", "") == "frozen" or not _has_batch_norm(learner.student.net):
+        return ""
+    return (
+        "several workers on the CPU: batch norm normalises each worker's part of the batch by itself and averages the "
+        "running statistics; only where these are frozen does a run equal that of one process"
+    )
+
+
+def _has_batch_norm(net: nn.Module) -> bool:
+    return any(isinstance(layer, _BatchNorm) for layer in net.modules())
 
 
 class _Trainer:
     def __init__(self, learner: Learner, run: Training, context: Context) -> None:
         self.learner, self.run, self.context = learner, run, context
+        self.workers = learner.workers
         self.best = float("-inf")
         self.saved_at = 0
         self.watched_at = -1
@@ -219,7 +266,7 @@ class _Trainer:
             batches.close()
 
     def _step(self, step: int, data: Any) -> tuple[Figures, float]:
-        seed_step(self.run.seed, self.context.stage, step)
+        seed_step(self.run.seed, self.context.stage, step, self.workers.rank)
         rate = self.learner.rate(step)
         figures = self.learner.step(step, data, rate)
         for value in figures.values():
@@ -228,7 +275,7 @@ class _Trainer:
 
     def _check_stop(self, step: int) -> None:
         try:
-            self.context.control.check()
+            self.context.check()
         except Stopped:
             if step > self.saved_at:
                 self.save(step)
@@ -236,11 +283,12 @@ class _Trainer:
 
     def _metrics(self, done: int, figures: Figures, rate: float) -> Metrics:
         self._check_finite(done)
-        values = {name: float(value) for name, value in figures.items()}
+        shown = self.workers.sum(torch.stack([value.float() for value in figures.values()])).tolist()
+        values = dict(zip(figures, shown, strict=True))
         return Metrics(stage=self.context.stage, step=done, values={**values, "learning rate": rate})
 
     def _check_finite(self, done: int) -> None:
-        if not bool(self._broken):
+        if not self.workers.any(bool(self._broken)):
             return
         raise StageError(f"the loss became infinite or NaN at or shortly before step {done}; {self._way_out()}")
 
@@ -294,19 +342,26 @@ class _Trainer:
         self.saved_at = done
 
     def _write(self, path: Path, state: State) -> None:
-        with atomic_path(path, durable=True) as partial:
-            torch.save(state, partial)
+        def write() -> None:
+            with atomic_path(path, durable=True) as partial:
+                torch.save(state, partial)
+
+        self.workers.from_first(write)
 
     def clear(self) -> int:
         """Removes what an earlier run left, and starts at step 0."""
-        for name in (CHECKPOINT, STUDENT, TEACHER, _BEST):
-            (self.run.folder / name).unlink(missing_ok=True)
+
+        def remove() -> None:
+            for name in (CHECKPOINT, STUDENT, TEACHER, _BEST):
+                (self.run.folder / name).unlink(missing_ok=True)
+
+        self.workers.from_first(remove)
         return 0
 
     def restore(self) -> int:
         """Goes back to the last checkpoint, where there is one; returns its step."""
         path = self.run.folder / CHECKPOINT
-        if not path.exists():
+        if not self.workers.from_first(path.exists):
             self.context.rewind_run()
             return self.clear()
         state = torch.load(path, map_location=self.learner.engine.device, weights_only=True)
@@ -318,12 +373,16 @@ class _Trainer:
     def finish(self) -> Iterator[Event]:
         """Writes the student (the chosen one, where there is a choice) and the teacher."""
         folder, learner, best = self.run.folder, self.learner, self.run.folder / _BEST
-        if self.run.prefer and best.exists():
+        if self.run.prefer and self.workers.from_first(best.exists):
             chosen = torch.load(best, map_location=learner.engine.device, weights_only=True)
             learner.load_weights(chosen)
             yield Note(stage=self.context.stage, text=f"kept the checkpoint of step {chosen['step']}")
+        self.workers.from_first(self._write_models)
+        yield ArtifactWritten(stage=self.context.stage, kind="checkpoint", path=str(folder / CHECKPOINT))
+        yield ArtifactWritten(stage=self.context.stage, kind="model", path=str(folder / STUDENT))
+
+    def _write_models(self) -> None:
+        folder, learner = self.run.folder, self.learner
         if learner.teacher:
             save_safetensors(folder / TEACHER, learner.teacher.model.net, learner.student.card)
         save_safetensors(folder / STUDENT, learner.student.net, learner.student.card)
-        yield ArtifactWritten(stage=self.context.stage, kind="checkpoint", path=str(folder / CHECKPOINT))
-        yield ArtifactWritten(stage=self.context.stage, kind="model", path=str(folder / STUDENT))

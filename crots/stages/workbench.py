@@ -23,6 +23,7 @@ from crots.options import TrainingOptions
 from crots.project import ProjectConfig
 from crots.stages.engine import Engine
 from crots.stages.labelling import Labeller, NetworkLabels, PredictedLabels
+from crots.stages.workers import check_batch_size, passes
 from crots.taxonomy import ClassMap, ClassSet, identity_map, load_class_map, load_class_set
 
 
@@ -130,7 +131,7 @@ class Workbench:
     def cache(self) -> ImageCache:
         """Images at working size."""
         limit = int(self.config.runtime.cache_gb * 1e9)
-        return ImageCache(self._cache_folder, self.size, limit)
+        return ImageCache(self._cache_folder, self.size, limit, writers=self.engine.workers.world)
 
     def labeller(self) -> Labeller:
         """The source, running or as predictions, speaking in the target's classes.
@@ -249,6 +250,8 @@ class Workbench:
                 "that it divides the batch",
                 field="accumulate",
             )
+        world = self.engine.workers.world
+        check_batch_size(options.batch, world)
         # Only patches are padded.
         model.check_size(self.size.width, self.size.height)
         if options.crop:
@@ -257,7 +260,8 @@ class Workbench:
         for size in sizes:
             multiple = model.info.multiple
             padded = Size(*(-(-side // multiple) * multiple for side in size))
-            check_batch(model, options.batch // options.accumulate, padded)
+            at_once = options.batch // world // passes(options.batch, options.accumulate, world)
+            check_batch(model, at_once, padded)
 
 
 def _file_or_name(value: str, root: Path) -> str:

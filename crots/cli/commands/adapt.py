@@ -118,4 +118,5 @@ COMMAND = Command(
     "--out adapted/",
     configure=configure,
     run=run,
+    shared=True,
 )

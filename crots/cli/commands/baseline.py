@@ -86,4 +86,5 @@ COMMAND = Command(
     "--weights random --classes cityscapes --steps 400 --out baseline/",
     configure=configure,
     run=run,
+    shared=True,
 )

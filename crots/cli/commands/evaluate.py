@@ -19,6 +19,7 @@ from crots.events import Evaluated, Event, Note
 from crots.files import write_text
 from crots.project import ProjectConfig
 from crots.stages.context import Context, Control
+from crots.stages.workers import is_first, session
 
 if TYPE_CHECKING:
     from crots.data.layouts import Dataset
@@ -64,12 +65,13 @@ def run(args: argparse.Namespace) -> int:
 
         with tempfile.TemporaryDirectory(prefix="crots-cache-") as cache:
             desk = Desk(config, Path(cache), "evaluate", Path())
-            for event in run_stage(lambda context: _events(desk, context, args), Context("evaluate", control)):
-                scores.extend([event] if isinstance(event, Evaluated) else [])
-                yield event
+            with session(config.runtime.device):
+                for event in run_stage(lambda context: _events(desk, context, args), Context("evaluate", control)):
+                    scores.extend([event] if isinstance(event, Evaluated) else [])
+                    yield event
 
     code = follow(events, args, command="evaluate")
-    if code == 0 and args.json:
+    if code == 0 and args.json and is_first():
         from crots.taxonomy import load_class_set
 
         text = json.dumps(report(scores[-1], load_class_set(config.task.classes)), ensure_ascii=False) + "\n"
@@ -207,4 +209,5 @@ COMMAND = Command(
     "--classes camvid --flip",
     configure=configure,
     run=run,
+    shared=True,
 )

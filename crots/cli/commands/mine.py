@@ -78,4 +78,5 @@ COMMAND = Command(
     "--profile published --out patches/",
     configure=configure,
     run=run,
+    shared=True,
 )

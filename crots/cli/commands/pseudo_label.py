@@ -86,4 +86,5 @@ COMMAND = Command(
     "--source-classes cityscapes --class-map cityscapes-to-camvid --classes camvid --out labels/",
     configure=configure,
     run=run,
+    shared=True,
 )

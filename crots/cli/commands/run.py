@@ -19,6 +19,7 @@ from crots.events import Event
 from crots.project import Project, override
 from crots.runner import planned, run_project
 from crots.stages.context import Control
+from crots.stages.workers import is_first
 
 
 def configure(parser: Parser, profile: Profile) -> None:
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
             yield event
 
     code = follow(events, args, command="run")
-    if code == 0 and not args.json and not args.quiet:
+    if code == 0 and not args.json and not args.quiet and is_first():
         stream = sys.stderr if args.events == "-" else sys.stdout
         what = "done" if shown else "nothing to do, all of it is done"
         print(f"{what}; crots status {args.project} shows the stages", file=stream)
@@ -66,7 +67,10 @@ def prepared(args: argparse.Namespace) -> Project:
     project = Project.open(args.project)
     flags = given(args)
     lasting = {f"adapt.{name}": value for name, value in flags.get("adapt", {}).items()} | settings(args.set)
-    if lasting:
+    if lasting and not is_first():
+        # The first worker keeps them in the project.
+        project.config = override(project.config, lasting)
+    elif lasting:
         if running(project.lock_path):
             raise InputError(
                 f"{args.project}: another run goes on in this project; wait for it before changing options"
@@ -87,4 +91,5 @@ COMMAND = Command(
     "--set adapt.steps=2000\ncrots run city --events - > events.jsonl",
     configure=configure,
     run=run,
+    shared=True,
 )

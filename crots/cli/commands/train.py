@@ -101,4 +101,5 @@ COMMAND = Command(
     "--weights random --classes cityscapes --steps 2000 --out source/",
     configure=configure,
     run=run,
+    shared=True,
 )

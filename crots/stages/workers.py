@@ -1,0 +1,222 @@
+"""Several processes that run one project together, as ``torchrun`` starts them: who they are and how work is dealt.
+
+Every worker runs the same stages in step. The first one alone writes what there is one of (checkpoints, the event
+stream, records, the lock) and decides what only it can see; the others are told. Pictures, labels and patches are
+written by the worker that made them, so all must see the same file system.
+
+No torch here, so that ``crots status`` needs none: what talks to the others is in `crots.stages.distributed`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from crots.errors import CrotsError, InputError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from crots.stages.context import Control
+
+T = TypeVar("T")
+# Images that are mixed with each other, see `mix_groups`.
+MIX_GROUP = 4
+_GIVEN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+
+
+class Workers:
+    """The workers of a run as one of them sees them; this one is a process on its own, for which nothing is exchanged.
+
+    Attributes:
+        rank: of this worker, 0 for the first.
+        world: how many there are.
+        device: of this worker, where there are several; None leaves the choice to the options.
+    """
+
+    rank = 0
+    world = 1
+    device: torch.device | None = None
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that writes."""
+        return self.rank == 0
+
+    def part(self, batch: int) -> slice:
+        """This worker's part of a batch of images."""
+        return slice(self.rank * batch // self.world, (self.rank + 1) * batch // self.world)
+
+    def dealt(self, items: Sequence[T]) -> list[T | None]:
+        """This worker's items of a whole set, dealt in turn; filled up with None, so that all have equally many."""
+        padded = [*items, *[None] * (-len(items) % self.world)]
+        return padded[self.rank :: self.world]
+
+    def tell(self, failure: str) -> None:
+        """Leaves word for the others of why this worker ends."""
+
+    # Decisions and files, by way of the processors' memory. All workers must call these in the same order.
+
+    def check(self, control: Control) -> None:
+        """Waits while any worker is paused.
+
+        Raises:
+            Stopped: the user asked any of them to stop.
+        """
+        control.check()
+
+    def from_first(self, make: Callable[[], T]) -> T:
+        """Lets the first worker make something, and gives it to all.
+
+        Raises:
+            CrotsError: on all workers, where it was raised on the first.
+        """
+        return make()
+
+    def together(self, make: Callable[[], T]) -> T:
+        """Lets every worker make something for itself; `make` exchanges nothing with the others.
+
+        Raises:
+            CrotsError: on all workers, where it was raised on any.
+        """
+        return make()
+
+    def gathered(self, value: T) -> list[T]:
+        """Returns the values of all workers, in their order."""
+        return [value]
+
+    def any(self, flag: bool) -> bool:
+        """Says whether the flag of any worker is set."""
+        return flag
+
+    # Tensors, by way of the devices. All workers must call these in the same order, too.
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """Returns the sum of the workers' tensors of one shape."""
+        return tensor
+
+    def joined(self, tensor: Tensor) -> Tensor:
+        """Returns the workers' tensors (N, ...) of one shape behind each other."""
+        return tensor
+
+    def sum_gradients(self, net: nn.Module) -> None:
+        """Replaces the gradients by the sums over all workers."""
+
+    def share_statistics(self, net: nn.Module) -> None:
+        """Averages the running statistics where batch norm does not share them by itself: on the CPU."""
+
+    def align(self, net: nn.Module) -> nn.Module:
+        """Gives a network the weights of the first worker's, and on CUDA batch norm over all workers' images."""
+        return net
+
+
+_current = Workers()
+
+
+def current() -> Workers:
+    """Returns the workers of the run that goes on in this process."""
+    return _current
+
+
+def launched() -> bool:
+    """Says whether ``torchrun`` or its like started this process as one of several."""
+    return all(name in os.environ for name in _GIVEN) and int(os.environ["WORLD_SIZE"]) > 1
+
+
+def is_first() -> bool:
+    """Says whether this process speaks to the user; known before the workers have met."""
+    return not launched() or os.environ["RANK"] == "0"
+
+
+@contextlib.contextmanager
+def session(device: str) -> Iterator[Workers]:
+    """Meets the other workers, for a block.
+
+    Args:
+        device: as `crots.options.RuntimeOptions` names it.
+
+    Raises:
+        InputError: the device cannot be used by several.
+        StageError: the others cannot be reached.
+    """
+    global _current
+    if not launched():
+        yield _current
+        return
+    from crots.stages.distributed import Group
+
+    _current = group = Group.meet(device)
+    try:
+        yield group
+    finally:
+        _current = Workers()
+        group.leave()
+
+
+def by_first(make: Callable[[], Iterator[T]]) -> Iterator[T]:
+    """Yields what an iterator yields that only the first worker runs; the others wait for its end.
+
+    Raises:
+        CrotsError: on all workers, where it was raised on the first.
+    """
+    workers = current()
+    failure: CrotsError | None = None
+    if workers.first:
+        try:
+            yield from make()
+        except CrotsError as error:
+            failure = error
+    workers.from_first(lambda: _raise(failure))
+
+
+def _raise(failure: CrotsError | None) -> None:
+    if failure is not None:
+        raise failure
+
+
+def check_batch_size(batch: int, world: int) -> None:
+    """Refuses batches that cannot be dealt evenly.
+
+    Raises:
+        InputError: with the nearest batch that can.
+    """
+    if batch % world:
+        raise InputError(
+            f"batch {batch} cannot be dealt evenly to {world} workers; choose a batch that {world} divides, such as "
+            f"{-(-batch // world) * world}, or another number of workers",
+            field="batch",
+        )
+
+
+def passes(batch: int, accumulate: int, world: int = 1) -> int:
+    """Returns the forward and backward passes that a worker splits its part of a batch into.
+
+    Several workers share the passes that one process would take: none sees more images at once than that would.
+
+    Args:
+        batch: of all workers; ``world`` and ``accumulate`` divide it.
+        accumulate: passes of one process.
+        world: workers.
+    """
+    part = batch // world
+    return next(count for count in range(-(-accumulate // world), part + 1) if part % count == 0)
+
+
+def mix_groups(batch: int) -> list[slice]:
+    """Returns the images of a batch that are mixed with each other: groups of four, the first ones up to seven.
+
+    The groups depend on the batch alone, not on who computes them, so any number of workers draws the same mixes.
+    """
+    count = max(1, batch // MIX_GROUP)
+    sizes = [batch // count + (number < batch % count) for number in range(count)]
+    ends = [sum(sizes[: number + 1]) for number in range(count)]
+    return [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
+
+
+def whole_groups(groups: Iterable[slice], batch: int, world: int) -> bool:
+    """Says whether every group lies on one worker."""
+    starts = {group.start for group in groups}
+    return all(rank * batch // world in starts for rank in range(world))
