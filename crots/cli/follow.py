@@ -109,13 +109,8 @@ def follow(
                     screen.show(event)
     finally:
         screen.close()
-<<<<<<< HEAD
-    if as_json:
-        print(record.to_json(result() if result else None), flush=True)
-=======
     if as_json and shown:
-        print(record.to_json(), flush=True)
->>>>>>> f665843 (wip)
+        print(record.to_json(result() if result else None), flush=True)
     if record.exit_code:
         _complain(record, debug=args.debug)
     return record.exit_code
