@@ -291,6 +291,41 @@ class PredictOptions:
     batch: int = _inference_batch()
 
 
+MEASURES = (
+    "cache", "one-pass", "flip-batch", "channels-last", "bf16", "fused-adam", "foreach-ema", "inference-mode",
+    "folded-norm", "compile", "passive-threads", "threads",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """What `crots bench` measures."""
+
+    net: str = option("deeplabv2_resnet101", "Network; its weights are random unless a checkpoint is given.")
+    checkpoint: Path | None = option(None, "Model file of CROTS (.safetensors) in place of random weights.")
+    images: Path | None = option(None, "Folder of images in place of generated ones.")
+    classes: str = option("cityscapes", "Class set: a shipped name or a TOML file.")
+    size: Size = option(Size(512, 256), "Working size.", low=8, unit="px")
+    photo: Size = option(Size(2048, 1024), "Size of the generated images.", low=8, unit="px")
+    batch: int = option(2, "Images an optimiser step.", low=1, high=4096)
+    label_batch: int = _inference_batch()
+    count: int = option(2, "Images that a repeat labels.", low=1, high=10**4)
+    steps: int = option(1, "Optimiser steps a repeat.", low=1, high=10**4, unit="steps")
+    repeats: int = option(3, "Repeats, in which the things compared take turns; medians are shown.", low=1, high=1000)
+    parts: tuple[str, ...] = option(
+        ("stages",),
+        "stages against the bare network, and against the plain procedure; each measure on its own; reduced precision "
+        "against fp32; libraries that decode.",
+        choices=("stages", "plain", "measures", "precision", "decoding"),
+    )
+    stages: tuple[str, ...] = option(
+        ("labels", "baseline", "adapt"), "Stages to measure.", choices=("labels", "baseline", "adapt")
+    )
+    measures: tuple[str, ...] = option(
+        tuple(name for name in MEASURES if name != "compile"), "Measures to switch on and off.", choices=MEASURES
+    )
+
+
 # Sections of crots.toml in the order a reader wants them; a project's configuration has one attribute for each.
 SECTIONS: dict[str, type] = {
     "data": DataOptions,

@@ -131,6 +131,11 @@ def _resolve_precision(name: str, device: torch.device) -> str:
     return name
 
 
+def has_amx() -> bool:
+    """Whether the processor multiplies bf16 matrices in tiles (AMX), as Intel's do since 2023."""
+    return bool(torch.cpu._is_amx_tile_supported())
+
+
 @contextlib.contextmanager
 def evaluating(*modules: nn.Module) -> Iterator[None]:
     """Puts networks in eval mode for a block and restores each submodule's own mode after it."""

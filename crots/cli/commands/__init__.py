@@ -33,6 +33,7 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "Tools": {
         "inspect": "say what a folder, checkpoint or prediction set is, and what is wrong with it",
+        "bench": "measure how fast the stages are here, and what each measure gains",
         "convert-labels": "write train-id labels from a dataset's own",
         "options": "list the options of the sections of a project, for --set and crots.toml",
     },

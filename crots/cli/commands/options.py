@@ -12,10 +12,10 @@ from crots.cli.draw import show_table
 from crots.cli.flags import add_debug, add_json, shown
 from crots.cli.tables import Table
 from crots.config import OptionInfo, Profile, describe, expectation, to_plain, unknown_name
-from crots.options import SECTIONS, PredictOptions, TrainOptions
+from crots.options import SECTIONS, BenchOptions, PredictOptions, TrainOptions
 
 # Those of the stages that are no part of a project, too.
-CLASSES: dict[str, type] = {**SECTIONS, "train": TrainOptions, "predict": PredictOptions}
+CLASSES: dict[str, type] = {**SECTIONS, "train": TrainOptions, "predict": PredictOptions, "bench": BenchOptions}
 _HEADERS = ("option", "value", "default", "published", "fault", "what it does")
 
 
