@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,9 @@ def _libraries(path: Path, size: Size) -> dict[str, Callable[[], Any]]:
         return cv2.resize(image, tuple(size), interpolation=cv2.INTER_AREA)
 
     def torchvision() -> Any:
-        image = decode_image(str(path), ImageReadMode.RGB)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its decoders are to move to torchcodec
+            image = decode_image(str(path), ImageReadMode.RGB)
         return resize(image, [size.height, size.width], InterpolationMode.BICUBIC, antialias=True)
 
     def used() -> Any:

@@ -60,7 +60,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
     options = options_of(args, "bench", opt.BenchOptions)
     runtime = options_of(args, "runtime", opt.RuntimeOptions)
-    check(options)
+    check(options, trust=runtime.trust)
     stream = sys.stderr if args.json == "-" else sys.stdout
     report = new_report(options, runtime)
     print(heading(report.to_dict()), file=stream, flush=True)
@@ -71,15 +71,19 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     return report.to_dict()
 
 
-def check(options: opt.BenchOptions) -> None:
-    """Refuses files that are not there.
+def check(options: opt.BenchOptions, *, trust: bool) -> None:
+    """Refuses files that are not there, and networks that nobody knows.
 
     Raises:
-        InputError: naming the file.
+        InputError: naming the file or network.
     """
+    from crots.nets.registry import net_info
+
     for path in (options.checkpoint, options.images):
         if path and not path.exists():
             raise InputError(f"{path}: no such file or folder; give one, or leave it out for random ones")
+    if not options.checkpoint:
+        net_info(options.net, trust=trust)
 
 
 def _parts(world: Any, report: Any) -> Iterator[Table]:
