@@ -244,6 +244,9 @@ class AdaptOptions(TrainingOptions):
     )
     blur: float = option(0.5, "Probability of Gaussian blur, sigma 0.15 to 1.15.", low=0, high=1)
     patches: bool = option(True, "Train on hard patches too.")
+    patch_sampling: Literal["rarity", "uniform"] = option(
+        "rarity", "Draw patches more often the rarer their rarest class is, or all alike.", published="uniform"
+    )
     patch_weight: float = option(0.1, "Weight of the loss on hard patches.", low=0, high=100)
     batch_norm: Literal["separate", "mixes", "frozen"] = option(
         "mixes",

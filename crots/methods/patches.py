@@ -76,3 +76,21 @@ def drop_unsure(labels: Labels, confidence: npt.NDArray[np.floating[Any]], minim
     if minimum <= 0:
         return labels
     return np.where(confidence < minimum, np.array(ignore, labels.dtype), labels)
+
+
+def rarity_weights(pixels: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float64]:
+    """Returns how much more often each patch is to be drawn: one over the root of its rarest class's share.
+
+    The root keeps a class of a handful of patches, which may be one mistake repeated, from filling every batch.
+
+    Args:
+        pixels: (M, K) pixels of each class in each patch; the shares are over all patches.
+
+    Returns:
+        (M,) weights with a mean of 1; a patch without any class has the least.
+    """
+    shares = pixels.sum(axis=0) / max(1, pixels.sum())
+    rarest = np.where(pixels > 0, shares, 1.0).min(axis=1, initial=1.0)
+    weights: npt.NDArray[np.float64] = rarest**-0.5
+    weights /= weights.mean()
+    return weights

@@ -22,7 +22,7 @@ from crots.options import AdaptOptions
 from crots.stages.context import Context
 from crots.stages.engine import Engine, random_numpy
 from crots.stages.material import Array, Material
-from crots.stages.order import Order
+from crots.stages.order import Order, WeightedOrder
 from crots.stages.patch_set import PatchSet
 from crots.stages.training import Figures, Learner, Training, shares, train
 from crots.stages.workers import mix_groups, whole_groups
@@ -67,7 +67,7 @@ class AdaptLearner(Learner):
         self._patches = patches if patches is not None and len(patches) else None
         self._order = Order(self.images, options.batch, seed=seed, stage=stage)
         if self._patches:
-            self._patch_order = Order(len(self._patches), options.batch, seed=seed, stage=stage, purpose="patch order")
+            self._patch_order = _patch_order(self._patches, options, seed, stage)
 
     def load(self, step: int) -> AdaptBatch:
         """Reads this worker's images and patches of a step."""
@@ -209,6 +209,12 @@ class AdaptLearner(Learner):
 
 def _overlap(one: slice, other: slice) -> bool:
     return bool(one.start < other.stop and other.start < one.stop)
+
+
+def _patch_order(patches: PatchSet, options: AdaptOptions, seed: int, stage: str) -> Order | WeightedOrder:
+    if options.patch_sampling == "uniform":
+        return Order(len(patches), options.batch, seed=seed, stage=stage, purpose="patch order")
+    return WeightedOrder(patches.rarity(), options.batch, seed=seed, stage=stage, purpose="patch order")
 
 
 def _batch_norms(net: nn.Module) -> list[_BatchNorm]:

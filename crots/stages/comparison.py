@@ -141,6 +141,9 @@ def _fault_rows(config: ProjectConfig) -> Iterator[Method]:
 def _other_rows(config: ProjectConfig) -> Iterator[Method]:
     if config.adapt.patches:
         yield Method("no-patches", "no patches", "As corrected, without hard patches.", {"adapt.patches": False})
+        if config.adapt.patch_sampling != "uniform":
+            settings = {"adapt.patch_sampling": "uniform"}
+            yield Method("uniform-patches", "patches drawn alike", "As corrected, patches drawn alike.", settings)
     mixes = next(info for info in describe(opt.AdaptOptions) if info.name == "mix").choices
     for mix in mixes:
         if mix != config.adapt.mix:

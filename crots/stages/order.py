@@ -30,6 +30,24 @@ class Order:
         return int(_permutation(*self._key, epoch, self._images)[place])
 
 
+class WeightedOrder:
+    """Draws of unequal chance, each step from its own generator; no index twice in a batch where there are enough."""
+
+    def __init__(
+        self, weights: np.ndarray[Any, Any], batch: int, *, seed: int, stage: str, purpose: str = "order"
+    ) -> None:
+        self._chances = weights / weights.sum()
+        self._batch = batch
+        self._key = (seed, stage, purpose)
+
+    def batch(self, step: int) -> list[int]:
+        """Returns the indices of a step (0-based)."""
+        seed, stage, purpose = self._key
+        count = len(self._chances)
+        rng = random_numpy(seed, stage, step, purpose)
+        return [int(index) for index in rng.choice(count, self._batch, replace=count < self._batch, p=self._chances)]
+
+
 @functools.lru_cache(maxsize=8)
 def _permutation(seed: int, stage: str, purpose: str, epoch: int, images: int) -> np.ndarray[Any, Any]:
     return random_numpy(seed, stage, epoch, purpose).permutation(images)

@@ -13,8 +13,10 @@ from crots.config import Size
 from crots.errors import InputError
 from crots.files import write_json
 from crots.images import image_size, read_image, read_labels
+from crots.methods.patches import rarity_weights
 from crots.project import read_json
 from crots.stages.material import Array
+from crots.stages.mine import load_index
 from crots.taxonomy import ClassSet
 
 CORRECTIONS = "patches.json"
@@ -91,6 +93,25 @@ class PatchSet:
     def labels(self, indices: Sequence[int]) -> Array:
         """Returns (M, h, w) train ids, relabelled where the user said so."""
         return self._stack([self._labels(self.names[index]) for index in indices], indices)
+
+    def rarity(self) -> Array:
+        """Returns a weight (M,) for each patch, greater the rarer its rarest class is; see `rarity_weights`."""
+        # Patches from elsewhere have no index.
+        index = load_index(self.folder) or {}
+        known = {row["name"]: row["pixels"] for row in index.get("patches", ())}
+        return rarity_weights(np.stack([self._pixels(name, known.get(name)) for name in self.names]))
+
+    def _pixels(self, name: str, known: Mapping[str, int] | None) -> Array:
+        """Pixels of each class (K,) in a patch, relabelled where the user said so."""
+        counts = np.zeros(len(self.classes), np.int64)
+        if known is None or name in self.corrections.relabelled:
+            labels = self._labels(name)
+            counts += np.bincount(labels[labels < len(counts)], minlength=len(counts))
+            return counts
+        for number, pixels in known.items():
+            if int(number) < len(counts):
+                counts[int(number)] += pixels
+        return counts
 
     def _labels(self, name: str) -> Array:
         labels = read_labels(self.folder / "labels" / f"{name}.png")

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from crots.config import Grid
 from crots.errors import InputError
-from crots.methods.patches import drop_unsure, grid_cells, select_cells
+from crots.methods.patches import drop_unsure, grid_cells, rarity_weights, select_cells
 
 
 def test_cells_are_numbered_row_by_row():
@@ -68,3 +68,15 @@ def test_unsure_labels_become_ignore_f10():
     assert labels.tolist() == [[1, 2], [3, 4]]
     assert drop_unsure(labels, confidence, 0.0, 255) is labels
     assert drop_unsure(labels.astype(np.uint16), confidence, 0.5, 65535)[0, 0] == 65535
+
+
+def test_rarity_is_one_over_the_root_of_the_rarest_classs_share():
+    # Shares 0.9, 0.09 and 0.01 of 1000 pixels.
+    pixels = np.array([[450, 0, 0], [360, 90, 0], [90, 0, 10], [0, 0, 0]])
+    weights = rarity_weights(pixels)
+    assert weights / weights[3] == pytest.approx([0.9**-0.5, 0.09**-0.5, 0.01**-0.5, 1.0])
+    assert weights.mean() == pytest.approx(1.0)
+
+
+def test_rarity_of_patches_without_a_single_class():
+    assert rarity_weights(np.zeros((2, 3), np.int64)).tolist() == [1.0, 1.0]

@@ -350,6 +350,39 @@ def test_patches_of_any_size_are_padded_for_networks_that_need_it(make):
     assert found == pytest.approx(float(expected), rel=1e-4)
 
 
+def drawn_patches(learner, steps=400):
+    """How often each patch is drawn, in shares."""
+    drawn = np.bincount([index for number in range(steps) for index in learner._patch_order.batch(number)], minlength=4)
+    return drawn / drawn.sum()
+
+
+def test_patches_are_drawn_by_rarity_or_alike(make, tmp_path):
+    # One patch of the road alone, two with the sky, one with a single pixel of the car.
+    for number, (other, pixels) in enumerate(((0, 0), (world.SKY, 16), (world.SKY, 16), (world.CAR, 1))):
+        make()
+        labels = np.full((8, 8), world.ROAD, np.uint8)
+        labels.flat[:pixels] = other
+        write_labels(tmp_path / "mined" / "labels" / f"p{number}.png", labels)
+    assert drawn_patches(make(patches=True, batch=1, patch_sampling="uniform")) == pytest.approx([0.25] * 4, abs=1e-6)
+    shares = np.array([223, 32, 1]) / 256
+    chances = shares[[0, 1, 1, 2]] ** -0.5
+    chances /= chances.sum()
+    assert drawn_patches(make(patches=True, batch=1), steps=3000) == pytest.approx(chances, abs=0.03)
+    # A batch repeats no patch while there are enough.
+    whole = make(patches=True, batch=4)._patch_order
+    assert all(sorted(whole.batch(number)) == [0, 1, 2, 3] for number in range(5))
+    assert len(make(patches=True, batch=6)._patch_order.batch(0)) == 6
+
+
+def test_draws_by_rarity_come_from_seed_stage_and_step(make):
+    def drawn(number=7, **more):
+        return [make(patches=True, batch=2, **more)._patch_order.batch(step) for step in range(number, number + 6)]
+
+    assert drawn() == drawn()
+    for other in (drawn(8), drawn(seed=4), drawn(stage="adapt-2")):
+        assert drawn() != other
+
+
 def test_crops_reach_adapt(make):
     made = make(crop=Size(16, 8))
     assert made.load(0).images.shape[1:3] == (8, 16)
@@ -381,7 +414,7 @@ def test_profiles_set_every_switch_of_adapt():
         "confidence_from": ("logit", "softmax"), "weighting": ("batch", "image"),
         "teacher_buffers": (False, True), "ema_when": ("before", "after"), "partners": ("repeated", "distinct"),
         "coins": ("batch", "image"), "jitter_channels": ("bgr", "rgb"), "batch_norm": ("separate", "mixes"),
-        "select": ("oracle", "last"), "schedule": ("restarts", "cosine"),
+        "select": ("oracle", "last"), "patch_sampling": ("uniform", "rarity"), "schedule": ("restarts", "cosine"),
     }  # fmt: skip
     for name, (theirs, ours) in expected.items():
         assert (getattr(published, name), getattr(corrected, name)) == (theirs, ours), name

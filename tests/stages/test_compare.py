@@ -241,7 +241,7 @@ class TestRows:
         ]
         assert rows["F2"].settings == {"adapt.confidence_from": "logit"}
         assert rows["F10"].settings == {"mine.min_confidence": 0.0}
-        assert {"no-patches", "mix-cutmix", "mix-classmix"} <= set(rows)
+        assert {"no-patches", "uniform-patches", "mix-cutmix", "mix-classmix"} <= set(rows)
 
     def test_a_row_changes_nothing_but_its_switch(self, tmp_path):
         config = world.white_box(tmp_path).config

@@ -13,10 +13,11 @@ from crots.data.layouts import open_dataset
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Note
 from crots.images import read_image, read_labels, write_confidence, write_labels
+from crots.methods.patches import rarity_weights
 from crots.options import MineOptions
 from crots.stages.context import Context
 from crots.stages.material import PseudoLabels
-from crots.stages.mine import Mining, find_rare, load_index, mine, published_rare
+from crots.stages.mine import INDEX, Mining, find_rare, load_index, mine, published_rare
 from crots.stages.patch_set import PatchCorrections, PatchSet
 from crots.taxonomy import identity_map, load_class_map, load_class_set
 
@@ -266,6 +267,27 @@ def test_corrected_patches_are_left_out_or_relabelled(tmp_path, labels, classes)
     assert PatchCorrections.read(tmp_path / "nowhere") == PatchCorrections()
 
 
+def test_rarity_counts_what_is_trained_on(tmp_path, labels, classes):
+    cut(tmp_path, classes, rare="light,car")
+    folder = tmp_path / "mined"
+    every = PatchSet.open(folder, classes)
+    maps = every.labels(range(len(every)))
+    pixels = np.stack([np.bincount(part[part < 4], minlength=4) for part in maps])
+    assert every.rarity() == pytest.approx(rarity_weights(pixels))
+    lit = [name for name, row in zip(every.names, pixels, strict=True) if row[LIGHT]]
+    # Rejected: not counted. Relabelled: nothing is rarer than the car then.
+    rejected = PatchSet.open(folder, classes, PatchCorrections(frozenset(lit[:1])))
+    assert len(rejected.rarity()) == len(every) - 1
+    relabelled = PatchSet.open(folder, classes, PatchCorrections(frozenset(), {name: {LIGHT: ROAD} for name in lit}))
+    moved = pixels.copy()
+    moved[:, ROAD] += moved[:, LIGHT]
+    moved[:, LIGHT] = 0
+    assert relabelled.rarity() == pytest.approx(rarity_weights(moved))
+    # Patches without an index are counted from their pictures.
+    (folder / INDEX).unlink()
+    assert every.rarity() == pytest.approx(rarity_weights(pixels))
+
+
 def test_patches_that_do_not_fit_are_refused(tmp_path, labels, classes):
     with pytest.raises(InputError, match="no folder patches/"):
         PatchSet.open(tmp_path / "images", classes)
@@ -299,6 +321,7 @@ from pathlib import Path
 from crots.config import Grid, Size
 from crots.data.cache import ImageCache
 from crots.data.layouts import open_dataset
+from crots.methods.patches import rarity_weights
 from crots.options import MineOptions
 from crots.stages.context import Context
 from crots.stages.material import PseudoLabels
