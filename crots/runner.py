@@ -19,7 +19,7 @@ from crots.files import explained, remove_partials
 from crots.project import Project
 from crots.stages.comparison import Comparison, needed_stages
 from crots.stages.context import Context, Control
-from crots.stages.workers import current, session
+from crots.stages.workers import current, launched, session
 
 StageBody = Callable[[Context], Iterator[Event]]
 
@@ -64,11 +64,13 @@ def run_comparison(job: Comparison, *, control: Control | None = None) -> Iterat
     Its events go to ``compare/events.jsonl``, those of each method to the method's folder.
 
     Raises:
-        InputError: the project has no validation labels, or another run goes on in it.
+        InputError: the project has no validation labels, another run goes on in it, or there are several workers.
     """
     from crots.stages.compare import STAGE, check_comparison, compare
 
     control, project = control or Control(), job.project
+    if launched():
+        raise InputError("a comparison runs in one process; start it without torchrun, with --device for a GPU")
     check_comparison(job)
     for key in needed_stages(job):
         if next(status.state for status in project.status() if status.key == key) == "done":

@@ -75,7 +75,7 @@ class TentLearner(ImagesLearner):
     def step(self, step: int, data: Array, rate: float) -> Figures:
         """One step down the entropy of a batch, in as many parts as ``accumulate`` says."""
         self.student.train()
-        images, parts = self.engine.images(data), self.options.accumulate
+        images, parts = self.engine.images(data), self.passes
         total = torch.zeros((), device=images.device)
         for part in images.chunk(parts):
             with self.engine.autocast():
@@ -101,9 +101,7 @@ class SelfTrainingLearner(AdaptLearner):
 
     def mix(self, images: Tensor, step: int) -> Mixed:
         """The clean images with the labels and confidence of the round's start."""
-        parts = [
-            confident(self._teach(part), self.options.confidence_from) for part in images.chunk(self.options.accumulate)
-        ]
+        parts = [confident(self._teach(part), self.options.confidence_from) for part in images.chunk(self.passes)]
         labels, confidence = torch.cat([part.labels for part in parts]), torch.cat([part.confidence for part in parts])
         return Mixed(images.float(), labels, confidence)
 

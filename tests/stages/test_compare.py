@@ -352,3 +352,11 @@ def test_scoring_reads_labels_only_after_training(tmp_path, monkeypatch):
     assert end.outcome == "failed"
     assert (job.folder / "seed-0" / "corrected" / "adapt-2" / STUDENT).exists()
     assert end.stage == STAGE
+
+
+def test_several_workers_are_refused(tmp_path, monkeypatch):
+    given = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match="one process"):
+        list(run_comparison(Comparison(with_labels(tmp_path), chosen_methods(()), (0,))))
