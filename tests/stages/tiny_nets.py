@@ -26,6 +26,16 @@ class Plain(nn.Module):
         return self.head(torch.relu(self.bn2(self.conv2(x))))
 
 
+class Still(Plain):
+    """Batch norm that keeps its statistics, so that an image's logits never depend on the others of a batch."""
+
+    def train(self, mode=True):
+        super().train(mode)
+        self.bn1.eval()
+        self.bn2.eval()
+        return self
+
+
 class Pooling(Plain):
     """Batch norm over a single value an image, as in DeepLabV3's image pooling."""
 
@@ -61,6 +71,10 @@ def plain(classes):
 
 def plain32(classes):
     return Plain(classes)
+
+
+def still(classes):
+    return Still(classes)
 
 
 def pooling(classes):
