@@ -215,6 +215,12 @@ class AdaptOptions(TrainingOptions):
     confidence_from: Literal["softmax", "logit"] = option(
         "softmax", "Confidence is the greatest probability, or the greatest raw logit.", fault="F2", published="logit"
     )
+    anchor: float = option(
+        0.0,
+        "Share of the source's pseudo-labels in what the teacher says, against drift; 0 is off, 1 the source alone.",
+        low=0,
+        high=1,
+    )
     weighting: Literal["batch", "image", "pixel"] = option(
         "image",
         "Share of confident pixels as one weight for the batch or for each image, or confident pixels only.",

@@ -60,7 +60,7 @@ class Crops:
         return self._cut(batch, cv2.INTER_LINEAR)
 
     def labels(self, batch: Array) -> Array:
-        """Cuts (N, H, W) uint8 or uint16; the nearest pixel's label counts."""
+        """Cuts (N, H, W) labels, uint8 or uint16, or their confidence, float32; the nearest pixel's counts."""
         return self._cut(batch, cv2.INTER_NEAREST)
 
     def _cut(self, batch: Array, how: int) -> Array:

@@ -11,12 +11,13 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from crots.config import Size
+from crots.errors import InputError
 from crots.events import Event
 from crots.methods.augment import apply_blur, apply_flip, apply_jitter, plan_augment
 from crots.methods.ema import Teacher
 from crots.methods.losses import confidence_weight, pad_to_multiple, weighted_cross_entropy
 from crots.methods.mixing import apply_mix, plan_mix
-from crots.methods.pseudo import confident
+from crots.methods.pseudo import Confident, anchored, confident
 from crots.nets.model import Model
 from crots.options import AdaptOptions
 from crots.stages.context import Context
@@ -28,10 +29,18 @@ from crots.stages.training import Figures, Learner, Training, shares, train
 from crots.stages.workers import mix_groups, whole_groups
 
 
+class Anchor(NamedTuple):
+    """Pseudo-labels of the source (N, H, W) and their confidence (N, H, W)."""
+
+    labels: Array
+    confidence: Array
+
+
 class AdaptBatch(NamedTuple):
-    """Images (N, H, W, 3), and patches (N, h, w, 3) with labels (N, h, w), or None."""
+    """Images (N, H, W, 3), what the source said of them, and patches (N, h, w, 3) with labels (N, h, w)."""
 
     images: Array
+    anchor: Anchor | None
     patches: Array | None
     patch_labels: Array | None
 
@@ -62,6 +71,12 @@ class AdaptLearner(Learner):
         stage: str,
     ) -> None:
         super().__init__(student, engine, options, len(material.samples))
+        if options.anchor and options.confidence_from != "softmax":
+            raise InputError(
+                f"found anchor {options.anchor:g} with confidence_from logit; a mean needs probabilities: "
+                "set adapt.confidence_from to softmax or adapt.anchor to 0",
+                field="adapt.anchor",
+            )
         self.teacher = Teacher(student, buffers=options.teacher_buffers, decay=options.ema_decay)
         self._material, self._seed, self._stage = material, seed, stage
         self._patches = patches if patches is not None and len(patches) else None
@@ -71,18 +86,21 @@ class AdaptLearner(Learner):
 
     def load(self, step: int) -> AdaptBatch:
         """Reads this worker's images and patches of a step."""
-        part = self.workers.part(self.options.batch)
-        images = self._material.images(self._order.batch(step)[part])
+        part, options = self.workers.part(self.options.batch), self.options
+        indices = self._order.batch(step)[part]
+        images = self._material.images(indices)
+        anchor = Anchor(self._material.labels(indices), self._material.confidence(indices)) if options.anchor else None
         if crops := self.draw_crops(images, random_numpy(self._seed, self._stage, step, "crop")):
             images = crops.images(images)
+            anchor = anchor and Anchor(*map(crops.labels, anchor))
         if not self._patches:
-            return AdaptBatch(images, None, None)
+            return AdaptBatch(images, anchor, None, None)
         indices = self._patch_order.batch(step)[part]
-        return AdaptBatch(images, self._patches.images(indices), self._patches.labels(indices))
+        return AdaptBatch(images, anchor, self._patches.images(indices), self._patches.labels(indices))
 
     def step(self, step: int, data: AdaptBatch, rate: float) -> Figures:
         """One optimiser step of the method: teacher, mix, augment, student, hard patches, moving average."""
-        mixed = self.augment(self.mix(self.engine.images(data.images), step), step)
+        mixed = self.augment(self.mix(self.engine.images(data.images), step, data.anchor), step)
         weights = confidence_weight(mixed.confidence, self.options.confidence, self.options.weighting)
         if weights.dim() == 0:
             weights = self.workers.sum(weights) / self.workers.world
@@ -104,12 +122,9 @@ class AdaptLearner(Learner):
             self.teacher.follow(self.student, step)
         return figures
 
-    def mix(self, images: Tensor, step: int) -> Mixed:
+    def mix(self, images: Tensor, step: int, anchor: Anchor | None = None) -> Mixed:
         """Mixes images (N, 3, H, W) with the teacher's labels and confidence of the clean ones, in groups."""
-        parts = [confident(self._teach(part), self.options.confidence_from) for part in images.chunk(self.passes)]
-        clean = Mixed(
-            images, torch.cat([part.labels for part in parts]), torch.cat([part.confidence for part in parts])
-        )
+        clean = Mixed(images, *self._teach(images, anchor))
         workers, count = self.workers, len(images) * self.workers.world
         groups, own, held = mix_groups(count), workers.part(count), workers.part(count).start
         if not whole_groups(groups, count, workers.world):
@@ -141,7 +156,21 @@ class AdaptLearner(Learner):
         return Mixed(*(apply_mix(plan, tensor) for tensor in clean))
 
     @torch.no_grad()
-    def _teach(self, images: Tensor) -> Tensor:
+    def _teach(self, images: Tensor, anchor: Anchor | None) -> Confident:
+        """Labels the clean images, in as many passes as the student learns in."""
+        options, parts = self.options, images.chunk(self.passes)
+        if anchor is None:
+            taught = [confident(self._teacher_logits(part), options.confidence_from) for part in parts]
+        else:
+            labels = self.engine.labels(anchor.labels).chunk(self.passes)
+            sure = self.engine.floats(anchor.confidence).chunk(self.passes)
+            taught = [
+                anchored(self._teacher_logits(part), truth, confidence, options.anchor, self.classes.ignore)
+                for part, truth, confidence in zip(parts, labels, sure, strict=True)
+            ]
+        return Confident(*map(torch.cat, zip(*taught, strict=True)))
+
+    def _teacher_logits(self, images: Tensor) -> Tensor:
         with self.engine.autocast():
             logits: Tensor = self.teacher.model.logits(images)
         return logits

@@ -98,6 +98,11 @@ class Material:
         """Returns (N, H, W, 3) uint8."""
         return np.stack([self.cache.get(self.samples[index].image) for index in indices])
 
+    def confidence(self, indices: Sequence[int]) -> Array:
+        """Returns the confidence (N, H, W) of the pseudo-labels, float32 0..1."""
+        assert self.pseudo_labels is not None, "this stage was given no pseudo-labels"
+        return np.stack([self.pseudo_labels.read_confidence(self.samples[index].key) for index in indices])
+
     def labels(self, indices: Sequence[int], *, min_confidence: float = 0.0) -> Array:
         """Returns (N, H, W) train ids."""
         assert self.pseudo_labels is not None, "this stage was given no pseudo-labels"

@@ -13,6 +13,7 @@ from tiny_world import IGNORE
 from crots.config import Size, defaults
 from crots.data.cache import ImageCache
 from crots.data.layouts import open_dataset
+from crots.errors import InputError
 from crots.images import write_image, write_labels
 from crots.methods.losses import weighted_cross_entropy
 from crots.methods.patches import drop_unsure
@@ -20,7 +21,7 @@ from crots.nets.model import create_model
 from crots.options import AdaptOptions, RuntimeOptions
 from crots.stages.adapt import AdaptBatch, AdaptLearner, Mixed, mixing_beta
 from crots.stages.engine import Engine
-from crots.stages.material import Material
+from crots.stages.material import Material, PseudoLabels
 from crots.stages.patch_set import PatchSet
 
 ENGINE = Engine(RuntimeOptions(device="cpu"))
@@ -319,7 +320,7 @@ def test_accumulation_gives_the_same_loss_and_weights_as_none(make, weighting):
         # Parts with unequal shares of ignored pixels: the mean is over all pixels, not over the parts' means.
         patch_labels = data.patch_labels.copy()
         patch_labels[0], patch_labels[1, :4] = IGNORE, IGNORE
-        figures = step(learner, data=AdaptBatch(data.images, data.patches, patch_labels))
+        figures = step(learner, data=AdaptBatch(data.images, None, data.patches, patch_labels))
         found[parts] = figures, parameters(learner.student)
     for parts in (2, 4):
         assert found[parts][0] == pytest.approx(found[1][0], rel=1e-4)
@@ -331,7 +332,7 @@ def test_patches_whose_pixels_are_all_ignored_teach_nothing(make):
     data = learner.load(0)
     nothing = np.full_like(data.patch_labels, IGNORE)
     before = parameters(learner.student).clone()
-    figures = step(learner, data=AdaptBatch(data.images, data.patches, nothing))
+    figures = step(learner, data=AdaptBatch(data.images, None, data.patches, nothing))
     assert figures["hard patch"] == 0 and torch.equal(parameters(learner.student), before)
 
 
@@ -387,6 +388,37 @@ def test_crops_reach_adapt(make):
     made = make(crop=Size(16, 8))
     assert made.load(0).images.shape[1:3] == (8, 16)
     assert np.isfinite(step(made)["consistency"])
+
+
+def test_an_anchor_holds_the_teacher_to_the_sources_labels(make, tmp_path, classes):
+    labels = world.write_predictions(tmp_path / "source", wrong=0.0)
+    made = make(anchor=1.0)
+    made._material = dataclasses.replace(made._material, pseudo_labels=PseudoLabels.below(labels, classes))
+    data = made.load(0)
+    mixed = made.mix(made.engine.images(data.images), 0, data.anchor)
+    free = made.mix(made.engine.images(data.images), 0)
+    assert torch.allclose(mixed.confidence, torch.tensor(0.9), atol=0.01)
+    assert not torch.equal(mixed.labels, free.labels)
+    # Every pixel has the label of one of the images at that place.
+    truth = torch.from_numpy(made._material.labels(made._order.batch(0))).long()
+    assert (mixed.labels.unsqueeze(1) == truth.unsqueeze(0)).any(dim=1).all()
+    assert np.isfinite(step(made, data=data)["consistency"])
+
+
+def test_an_anchor_is_cropped_with_its_image(make, tmp_path, classes):
+    labels = world.write_predictions(tmp_path / "source", wrong=0.0)
+    made = make(anchor=0.5, crop=Size(16, 8), scale=2.0)
+    made._material = dataclasses.replace(made._material, pseudo_labels=PseudoLabels.below(labels, classes))
+    data = made.load(0)
+    assert data.anchor.labels.shape == data.anchor.confidence.shape == (4, 8, 16)
+    # Sky is blue and road is grey: labels and colours still belong together.
+    blue = data.images[..., 2].astype(int) - data.images[..., 0]
+    assert blue[data.anchor.labels == world.SKY].mean() > 60 > blue[data.anchor.labels == world.ROAD].mean()
+
+
+def test_an_anchor_needs_probabilities(make):
+    with pytest.raises(InputError, match="confidence_from"):
+        make(anchor=0.5, confidence_from="logit")
 
 
 def test_every_draw_depends_on_seed_stage_and_step_alone(make):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from crots.cli.alone import (
 )
 from crots.cli.command import Command, Parser
 from crots.config import Profile, Size, check, describe
+from crots.data.layouts import Sample
 from crots.errors import InputError
 from crots.events import Event
 from crots.stages.context import Context
@@ -42,6 +43,9 @@ def configure(parser: Parser, profile: Profile) -> None:
     group.add_argument("--net", metavar="NET", default=None, help="network of plain weights; other files say their own")
     group.add_argument(
         "--patches", type=Path, metavar="DIR", help="output of crots mine; without it, training is on mixes alone"
+    )
+    group.add_argument(
+        "--pseudo-labels", type=Path, metavar="DIR", help="output of crots pseudo-label, which --anchor needs"
     )
     add_out(group, "gets checkpoint.pt, student.safetensors and teacher.safetensors", resume=True)
     group.add_argument(
@@ -61,10 +65,13 @@ def _rounds(text: str) -> int:
 def run(args: argparse.Namespace) -> int:
     """Adapts the student."""
     config = config_of(args, adapt={"patches": args.patches is not None, "rounds": args.rounds})
-    for path in filter(None, (args.student, args.patches)):
+    if config.adapt.anchor and not args.pseudo_labels:
+        raise InputError("--anchor needs the source's labels; give them by --pseudo-labels", field="pseudo_labels")
+    for path in filter(None, (args.student, args.patches, args.pseudo_labels)):
         if not path.exists():
             raise InputError(f"{path}: no such file or folder; check the path")
     keys = [f"adapt-{number}" for number in range(1, args.rounds + 1)]
+    anchors = {"pseudo_labels": args.pseudo_labels.absolute()} if config.adapt.anchor else {}
     # Only what was looked at can be kept.
     looks = {"validate_every": config.adapt.validate_every} if config.adapt.select != "last" else {}
     jobs, student = {}, args.student
@@ -72,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
         out = args.out if len(keys) == 1 else args.out / key
         claimed = claim(
             args, "adapt", config, ("data", "task", "adapt", "runtime"), results=TRAINED, precious=True, out=out,
-            student=student.absolute(), patches=args.patches and args.patches.absolute(), **looks,
+            student=student.absolute(), patches=args.patches and args.patches.absolute(), **looks, **anchors,
         )  # fmt: skip
         jobs[key] = Job(partial(_events, args=args, student=student, claimed=claimed), out)
         student = out / STUDENT_FILE
@@ -82,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
 def _events(
     desk: Desk, context: Context, *, args: argparse.Namespace, student: Path, claimed: Claim
 ) -> Iterator[Event]:
-    from crots.cli.inputs import readable
+    from crots.cli.inputs import find_pseudo_labels, readable
     from crots.cli.models import open_model
     from crots.stages.adapt import adapt
     from crots.stages.material import Material
@@ -100,12 +107,16 @@ def _events(
     elif patches is not None:
         bench.note("there are no hard patches; this round trains on mixes alone", warning=True)
     bench.check_training(model, options, sizes)
-    samples = readable(bench.dataset, bench, context).samples
+    samples: Sequence[Sample] = readable(bench.dataset, bench, context).samples
+    labels = None
+    if options.anchor:
+        there = dataclasses.replace(bench.dataset, samples=tuple(samples))
+        samples, labels = find_pseudo_labels(args.pseudo_labels, None, there, bench.classes)
     claimed.take()
     run = training(Loose(desk.out, bench.config), bench, options, context, model, samples)
     if run.prefer and options.select == "oracle":
         model.card = dataclasses.replace(model.card, oracle=True)
-    return adapt(model, Material(samples, bench.cache), patches, bench.engine, options, run, context)
+    return adapt(model, Material(samples, bench.cache, labels), patches, bench.engine, options, run, context)
 
 
 COMMAND = Command(
