@@ -220,6 +220,7 @@ class AdaptOptions(TrainingOptions):
         "Share of the source's pseudo-labels in what the teacher says, against drift; 0 is off, 1 the source alone.",
         low=0,
         high=1,
+        published=0.0,
     )
     weighting: Literal["batch", "image", "pixel"] = option(
         "image",

@@ -70,12 +70,12 @@ METHODS: tuple[Method, ...] = (
     Method("tent", "Tent", "Entropy minimised by batch norm's scale and shift alone.",
            {"adapt.patches": False}, learner="tent", whole=True, passes=1),
     Method("self-training", "self-training", "Hard labels of each round's start where it is sure; clean images.",
-           {"adapt.patches": False, "adapt.weighting": "pixel", "adapt.jitter": 0, "adapt.blur": 0},
+           {"adapt.patches": False, "adapt.weighting": "pixel", "adapt.jitter": 0, "adapt.blur": 0, "adapt.anchor": 0},
            learner="self-training"),
     Method("cutmix", "baseline + CutMix", "Mean teacher on images with a box of another one, without patches.",
-           {"adapt.mix": "cutmix", "adapt.patches": False}),
+           {"adapt.mix": "cutmix", "adapt.patches": False, "adapt.anchor": 0}),
     Method("classmix", "baseline + ClassMix", "Mean teacher on images with classes of another one, without patches.",
-           {"adapt.mix": "classmix", "adapt.patches": False}),
+           {"adapt.mix": "classmix", "adapt.patches": False, "adapt.anchor": 0}),
     Method("published", "CROTS published", "The method with every fault of the published code, its patches included.",
            profile="published"),
     Method("corrected", "CROTS corrected", "The method as this project would run it."),
@@ -144,6 +144,8 @@ def _other_rows(config: ProjectConfig) -> Iterator[Method]:
         if config.adapt.patch_sampling != "uniform":
             settings = {"adapt.patch_sampling": "uniform"}
             yield Method("uniform-patches", "patches drawn alike", "As corrected, patches drawn alike.", settings)
+    if config.adapt.anchor:
+        yield Method("no-anchor", "no anchor", "As corrected, the teacher's word alone.", {"adapt.anchor": 0})
     mixes = next(info for info in describe(opt.AdaptOptions) if info.name == "mix").choices
     for mix in mixes:
         if mix != config.adapt.mix:

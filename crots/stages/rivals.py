@@ -10,11 +10,10 @@ from torch import Tensor
 from crots.events import Event
 from crots.methods.batch_norm import forget_statistics, mean_entropy, train_affine_only
 from crots.methods.ema import Teacher
-from crots.methods.pseudo import confident
 from crots.nets.model import Model
 from crots.options import AdaptOptions
 from crots.project import Project
-from crots.stages.adapt import AdaptLearner, Mixed
+from crots.stages.adapt import AdaptLearner, Anchor, Mixed
 from crots.stages.context import Context
 from crots.stages.engine import Engine
 from crots.stages.material import Array, Material
@@ -99,11 +98,9 @@ class SelfTrainingLearner(AdaptLearner):
         super().__init__(student, data, None, engine, options, seed=seed, stage=stage)
         self.teacher = _Standing(student)
 
-    def mix(self, images: Tensor, step: int) -> Mixed:
+    def mix(self, images: Tensor, step: int, anchor: Anchor | None = None) -> Mixed:
         """The clean images with the labels and confidence of the round's start."""
-        parts = [confident(self._teach(part), self.options.confidence_from) for part in images.chunk(self.passes)]
-        labels, confidence = torch.cat([part.labels for part in parts]), torch.cat([part.confidence for part in parts])
-        return Mixed(images.float(), labels, confidence)
+        return Mixed(images.float(), *self._teach(images, anchor))
 
 
 class _Standing(Teacher[Model]):
