@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import importlib
 import os
 import re
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from crots.errors import CrotsError, InputError, StageError, Stopped
 from crots.stages.context import Control
 from crots.stages.engine import resolve_device
-from crots.stages.workers import Workers
+from crots.stages.workers import Workers, unshared_batch_norms
 
 T = TypeVar("T")
 # A process that dies closes its connections, which the others see at once. These are for one that hangs: within a
@@ -35,6 +34,7 @@ _FAILURE = "failure"
 # Partly without types in some versions of torch.
 _dist: Any = dist
 _sync_batch_norm: Any = nn.SyncBatchNorm
+_PLAIN = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 class Group(Workers):
@@ -157,26 +157,22 @@ class Group(Workers):
     @torch.no_grad()
     def share_statistics(self, net: nn.Module) -> None:
         """Averages running statistics; see `Workers.share_statistics`."""
-        if self.device.type == "cuda":
-            return
-        layers = [layer for layer in net.modules() if isinstance(layer, _BatchNorm) and layer.training]
+        layers = [layer for layer in unshared_batch_norms(net) if layer.training]
         found = [value for layer in layers for value in (layer.running_mean, layer.running_var) if value is not None]
         if found:
             self._sum_in_buckets(found)
             torch._foreach_div_(found, self.world)
 
     @torch.no_grad()
-    def align(self, net: nn.Module) -> nn.Module:
+    def align(self, net: nn.Module) -> None:
         """Gives a network the first worker's weights, and on CUDA shared batch norm; see `Workers.align`."""
         with self._spoken():
             for tensor in (*net.parameters(), *net.buffers()):
                 held = tensor.contiguous()
                 dist.broadcast(held, src=0)
                 tensor.copy_(held)
-        if self.device.type != "cuda":
-            return net
-        shared: nn.Module = _sync_batch_norm.convert_sync_batchnorm(net)
-        return shared
+        if self.device.type == "cuda":
+            share_batch_norm(net)
 
     def _sum_in_buckets(self, tensors: list[Tensor]) -> None:
         pending: list[tuple[list[Tensor], Tensor, Any]] = []
@@ -223,6 +219,20 @@ class Group(Workers):
         )
 
 
+def share_batch_norm(net: nn.Module) -> None:
+    """Replaces batch norm by one over the images of all workers; weights, statistics and their names stay.
+
+    Layers of other packages that do more than batch norm (timm's with an activation in them apart) are left alone.
+    """
+    for name, child in net.named_children():
+        if type(child) in _PLAIN:
+            setattr(net, name, _sync_batch_norm.convert_sync_batchnorm(child))
+        elif type(child).__name__ == "BatchNormAct2d" and type(child).__module__.startswith("timm."):
+            setattr(net, name, importlib.import_module("timm.layers").convert_sync_batchnorm(child))
+        else:
+            share_batch_norm(child)
+
+
 def worker_device(name: str, local_rank: int) -> torch.device:
     """Returns the device of one of several workers on a machine: each has a CUDA device of its own.
 
@@ -250,7 +260,7 @@ def _let_first_speak() -> Any:
     """When another worker fails, the launcher ends all: the first gets some time to record why, but not for ever."""
 
     def ending(number: int, frame: Any) -> None:
-        timer = threading.Timer(GRACE, partial(os._exit, 1))
+        timer = threading.Timer(GRACE, _give_up)
         timer.daemon = True
         timer.start()
 
@@ -258,6 +268,11 @@ def _let_first_speak() -> Any:
         return signal.signal(signal.SIGTERM, ending)
     except ValueError:  # not in the main thread, where no signal arrives anyway
         return None
+
+
+def _give_up() -> None:
+    os.write(2, b"crots: the run was ended, or another worker failed; run again to go on from the last checkpoint\n")
+    os._exit(1)
 
 
 def _buckets(tensors: list[Tensor]) -> Iterator[list[Tensor]]:

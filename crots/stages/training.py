@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from crots.config import Size, to_mapping
 from crots.data.crops import Crops, draw_windows
@@ -26,7 +25,7 @@ from crots.nets.weights import save_safetensors
 from crots.options import TrainingOptions
 from crots.stages.context import Context, Meter
 from crots.stages.engine import Engine, seed_step
-from crots.stages.workers import Workers, passes
+from crots.stages.workers import Workers, passes, unshared_batch_norms
 
 CHECKPOINT = "checkpoint.pt"
 STUDENT = "student.safetensors"
@@ -107,9 +106,9 @@ class Learner(ABC):
 
     def align(self) -> None:
         """Gives all workers the same weights, and batch norm over all of their images where the device can."""
-        self.student.net = self.workers.align(self.student.net)
+        self.workers.align(self.student.net)
         if self.teacher:
-            self.teacher.model.net = self.workers.align(self.teacher.model.net)
+            self.workers.align(self.teacher.model.net)
 
     def exchange(self) -> None:
         """Adds up the gradients of all workers, before the optimiser takes its step."""
@@ -219,18 +218,14 @@ def train(learner: Learner, run: Training, context: Context) -> Iterator[Event]:
 
 
 def _statistics_note(learner: Learner) -> str:
-    if learner.workers.world == 1 or learner.engine.device.type == "cuda":
+    if learner.workers.world == 1 or getattr(learner.options, "batch_norm", "") == "frozen":
         return ""
-    if getattr(learner.options, "batch_norm", "") == "frozen" or not _has_batch_norm(learner.student.net):
+    if not unshared_batch_norms(learner.student.net):
         return ""
     return (
-        "several workers on the CPU: batch norm normalises each worker's part of the batch by itself and averages the "
-        "running statistics; only where these are frozen does a run equal that of one process"
+        "several workers: batch norm normalises each worker's part of the batch by itself (on CUDA only the layers of "
+        "other packages do) and averages the running statistics, so that results differ from those of one process"
     )
-
-
-def _has_batch_norm(net: nn.Module) -> bool:
-    return any(isinstance(layer, _BatchNorm) for layer in net.modules())
 
 
 class _Trainer:

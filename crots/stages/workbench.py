@@ -260,8 +260,9 @@ class Workbench:
         for size in sizes:
             multiple = model.info.multiple
             padded = Size(*(-(-side // multiple) * multiple for side in size))
-            at_once = options.batch // world // passes(options.batch, options.accumulate, world)
-            check_batch(model, at_once, padded)
+            at_once = options.batch // passes(options.batch, options.accumulate, world)
+            # On CUDA batch norm sees the images of all workers.
+            check_batch(model, at_once if self.engine.device.type == "cuda" else at_once // world, padded)
 
 
 def _file_or_name(value: str, root: Path) -> str:

@@ -19,6 +19,7 @@ from crots.errors import CrotsError, InputError
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
+    from torch.nn.modules.batchnorm import _BatchNorm
 
     from crots.stages.context import Control
 
@@ -106,11 +107,10 @@ class Workers:
         """Replaces the gradients by the sums over all workers."""
 
     def share_statistics(self, net: nn.Module) -> None:
-        """Averages the running statistics where batch norm does not share them by itself: on the CPU."""
+        """Averages the running statistics of batch norm that sees this worker's images alone."""
 
-    def align(self, net: nn.Module) -> nn.Module:
+    def align(self, net: nn.Module) -> None:
         """Gives a network the weights of the first worker's, and on CUDA batch norm over all workers' images."""
-        return net
 
 
 _current = Workers()
@@ -175,6 +175,14 @@ def by_first(make: Callable[[], Iterator[T]]) -> Iterator[T]:
 def _raise(failure: CrotsError | None) -> None:
     if failure is not None:
         raise failure
+
+
+def unshared_batch_norms(net: nn.Module) -> list[_BatchNorm]:
+    """Returns the layers of batch norm that see the images of one worker alone: on the CPU all of them."""
+    from torch.nn import SyncBatchNorm
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    return [layer for layer in net.modules() if isinstance(layer, _BatchNorm) and not isinstance(layer, SyncBatchNorm)]
 
 
 def check_batch_size(batch: int, world: int) -> None:

@@ -10,6 +10,7 @@ from many_steps import make_learner, write_material
 from crots.config import Size
 from crots.errors import InputError
 from crots.methods.mixing import apply_mix, plan_mix
+from crots.stages.distributed import _buckets, share_batch_norm, worker_device
 from crots.stages.engine import random_numpy
 from crots.stages.workers import (
     MIX_GROUP,
@@ -22,6 +23,7 @@ from crots.stages.workers import (
     mix_groups,
     passes,
     session,
+    unshared_batch_norms,
     whole_groups,
 )
 
@@ -118,3 +120,47 @@ def test_a_large_batch_is_mixed_within_groups_that_draw_for_themselves(tmp_path)
         corners = mixed.images[:, 0, -1, -1].tolist()
         orders.add(tuple(corners[:4]) == tuple(corner - 4 for corner in corners[4:]))
     assert orders != {True}
+
+
+def test_shared_batch_norm_keeps_names_weights_and_what_else_a_layer_does():
+    timm_layers = pytest.importorskip("timm.layers")
+
+    class Own(torch.nn.BatchNorm2d):
+        def forward(self, x):
+            return super().forward(x).abs()
+
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.BatchNorm2d(4), timm_layers.BatchNormAct2d(4), Own(4))
+    for layer in net[1:]:
+        torch.nn.init.normal_(layer.weight)
+        layer.running_mean.normal_()
+    net[1].weight.requires_grad_(False)
+    net.eval()
+    images = torch.randn(2, 3, 5, 5)
+    before, parameters, expected = dict(net.state_dict()), list(net.parameters()), net(images)
+    share_batch_norm(net)
+    assert [type(layer).__name__ for layer in net] == ["Conv2d", "SyncBatchNorm", "SyncBatchNormAct", "Own"]
+    assert list(net.state_dict()) == list(before) and torch.equal(net(images), expected)
+    # The optimiser holds the same parameters, and the frozen ones stay frozen.
+    assert all(mine is theirs for mine, theirs in zip(net.parameters(), parameters, strict=True))
+    assert not net[1].weight.requires_grad and net[2].weight.requires_grad
+    assert unshared_batch_norms(net) == [net[3]]
+
+
+@given(st.lists(st.tuples(st.integers(0, 5 * 2**20), st.booleans()), max_size=20))
+def test_buckets_hold_every_tensor_once_in_order_and_one_type_each(sizes):
+    tensors = [torch.empty(size, device="meta", dtype=torch.float16 if half else torch.float32) for size, half in sizes]
+    buckets = list(_buckets(tensors))
+    assert sorted(map(id, (tensor for bucket in buckets for tensor in bucket))) == sorted(map(id, tensors))
+    assert all(len({tensor.dtype for tensor in bucket}) == 1 and bucket for bucket in buckets)
+    assert all(sum(tensor.nbytes for tensor in bucket[:-1]) < 32 * 2**20 for bucket in buckets)
+
+
+def test_each_worker_has_a_device_of_its_own(monkeypatch):
+    assert worker_device("cpu", 3).type == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert str(worker_device("auto", 1)) == "cuda:1"
+    with pytest.raises(InputError, match="worker 2 of this machine has no CUDA device, 2 found"):
+        worker_device("cuda", 2)
+    with pytest.raises(InputError, match="CUDA_VISIBLE_DEVICES"):
+        worker_device("cuda:1", 0)
