@@ -99,6 +99,11 @@ class PseudoLabelOptions:
     flip_merge: Literal["mean", "sum"] = option(
         "mean", "Mean or sum of the two predictions' logits; the sum sharpens entropy and confidence.", published="sum"
     )
+    batch_norm: Literal["source", "target"] = option(
+        "target",
+        "Batch-norm statistics that a source network labels with: its own, or those of the target's images.",
+        published="source",
+    )
     easy: float = option(0.5, "Share of images, lowest entropy first, that goes to easy.txt.", low=0, high=1)
     batch: int = _inference_batch()
     published_layout: bool = option(

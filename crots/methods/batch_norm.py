@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -31,6 +33,35 @@ def forget_statistics(net: nn.Module) -> None:
         layer.reset_running_stats()
         # None is a cumulative average: every batch counts the same, whatever their number.
         layer.momentum = None
+
+
+def take_statistics(net: nn.Module, batches: Iterable[Tensor], run: Callable[[Tensor], object]) -> None:
+    """Replaces the running statistics by those of other images (AdaBN: Li et al., 2016); nothing else changes.
+
+    A network that was trained on one look of the world normalises by that look's means and variances; on another, those
+    of its own images serve it better. Needs a target whose images together show what there is, as a class that never
+    occurs shifts the means.
+
+    Args:
+        net: with batch norm; left in eval mode.
+        batches: images as ``run`` takes them, two or more at a time.
+        run: puts a batch through the network.
+
+    Raises:
+        InputError: the network has no batch norm.
+    """
+    layers = batch_norms(net)
+    momenta = [layer.momentum for layer in layers]
+    net.eval()
+    forget_statistics(net)
+    for layer in layers:
+        layer.train()
+    with torch.no_grad():
+        for batch in batches:
+            run(batch)
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+        layer.eval()
 
 
 def train_affine_only(net: nn.Module) -> None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from crots.config import Size
 from crots.data.layouts import Sample
 from crots.data.predictions import PredictionSet
 from crots.images import resize_labels
+from crots.methods.batch_norm import take_statistics
 from crots.methods.pseudo import confident, entropy, entropy_of_probabilities, merge_classes
-from crots.nets.source import Source
+from crots.nets.source import NetworkSource, Source
 from crots.options import PseudoLabelOptions
 from crots.stages.engine import Engine
 from crots.taxonomy import ClassMap
@@ -51,6 +53,10 @@ class Labeller(Protocol):
         """Whether `label` looks at the images."""
         ...
 
+    def prepare(self, batches: Iterable[Array]) -> bool:
+        """Fits itself to the target before it labels, by images (N, H, W, 3) uint8; False if there is nothing to do."""
+        ...
+
 
 class PredictedLabels:
     """Predictions on disk, matched to the images beforehand."""
@@ -60,6 +66,10 @@ class PredictedLabels:
     def __init__(self, predictions: PredictionSet, size: Size) -> None:
         self._predictions, self._size = predictions, size
         self._sure = predictions.soft or bool(predictions.confidences)
+
+    def prepare(self, batches: Iterable[Array]) -> bool:
+        """Does nothing."""
+        return False
 
     def label(self, samples: Sequence[Sample], images: Array | None) -> list[Labelled]:
         """Reads the predictions of the samples at working size."""
@@ -77,6 +87,17 @@ class NetworkLabels:
         self._matrix = torch.from_numpy(class_map.matrix())
         source_names, target_names = class_map.source.names, class_map.target.names
         self._same = source_names == target_names
+
+    def prepare(self, batches: Iterable[Array]) -> bool:
+        """Takes the source's batch-norm statistics from the target, where the options say so and it has any."""
+        source = self._source
+        if self._options.batch_norm == "source" or not isinstance(source, NetworkSource):
+            return False
+        if not any(isinstance(layer, _BatchNorm) for layer in source.model.modules()):
+            return False
+        with self._engine.autocast():
+            take_statistics(source.model, map(self._engine.images, batches), source.logits)
+        return True
 
     def label(self, samples: Sequence[Sample], images: Array | None) -> list[Labelled]:
         """Labels images (N, H, W, 3) uint8 with one forward pass, and one more of the mirror images where asked."""

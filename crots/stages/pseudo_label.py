@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 IMAGES = "images.jsonl"
 STATISTICS = "statistics.json"
 SKIPPED = "skipped.json"
+# So many images, so many at a time, tell the target's batch-norm statistics.
+PREPARED = 200
+_TOGETHER = 4
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,8 @@ def pseudo_label(job: Labelling, context: Context) -> Iterator[Event]:
     # Only whole batches count as done, so that a resumed run forms the very same ones.
     batches = [samples[first : first + job.batch] for first in range(0, len(samples), job.batch)]
     batches = [batch for batch in batches if not all(sample.key in done for sample in batch)]
+    if batches:
+        yield from _prepare(samples, job, context)
     yield from _label(batches, job, writer, context, meter)
     text = workers.from_first(lambda: summary(writer.finish(samples), job.classes))
     yield ArtifactWritten(stage=context.stage, kind="pseudo-labels", path=str(job.out))
@@ -151,6 +156,24 @@ def unreadable(bad: Mapping[str, str], dataset: Dataset, *, skip_bad: bool) -> s
     if len(bad) == len(dataset.samples):
         raise InputError(f"none of the {len(bad)} images can be read; the first: {first}")
     return f"{len(bad)} unreadable images are left out; {first}"
+
+
+def _prepare(samples: Sequence[Sample], job: Labelling, context: Context) -> Iterator[Event]:
+    """Fits the source to the target by some of its images; the same ones in every run and every worker."""
+    places = np.unique(np.linspace(0, len(samples) - 1, min(PREPARED, len(samples))).round().astype(int))
+    groups = [places[first : first + _TOGETHER] for first in range(0, len(places), _TOGETHER)]
+    groups = [group for group in groups if len(group) == _TOGETHER] or [places]
+    if len(places) < 2:
+        return
+
+    def batches() -> Iterator[Any]:
+        for group in groups:
+            context.control.check()
+            yield np.stack([job.cache.get(samples[place].image) for place in group])
+
+    if job.labeller.prepare(batches()):
+        count = sum(map(len, groups))
+        yield Note(stage=context.stage, text=f"the source's batch-norm statistics are those of {count} target images")
 
 
 def _label(

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from crots.errors import InputError
-from crots.methods.batch_norm import forget_statistics, mean_entropy, train_affine_only
+from crots.methods.batch_norm import forget_statistics, mean_entropy, take_statistics, train_affine_only
 
 
 def test_statistics_become_the_plain_mean_of_the_batches():
@@ -41,3 +41,15 @@ def test_entropy_is_that_of_the_softmax():
     sure = torch.zeros(1, 3, 2, 2)
     sure[:, 0] = 60
     assert float(mean_entropy(sure)) == pytest.approx(0, abs=1e-6)
+
+
+def test_taken_statistics_are_those_of_the_batches_and_nothing_else_changes():
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.BatchNorm2d(4), torch.nn.Dropout(0.5))
+    weights = net[0].weight.clone()
+    batches = [torch.randn(2, 3, 5, 5, generator=torch.Generator().manual_seed(n)) * 3 + n for n in range(3)]
+    take_statistics(net, batches, net)
+    features = [net[0](batch) for batch in batches]
+    expected = torch.stack([one.mean(dim=(0, 2, 3)) for one in features]).mean(dim=0)
+    torch.testing.assert_close(net[1].running_mean, expected)
+    assert torch.equal(net[0].weight, weights)
+    assert not any(layer.training for layer in net.modules()) and net[1].momentum == 0.1

@@ -48,6 +48,9 @@ class Scripted:
     def __init__(self, answers, die_after=10**9):
         self.answers, self.left, self.batches = answers, die_after, []
 
+    def prepare(self, batches):
+        return False
+
     def label(self, samples, images):
         assert images.shape == (len(samples), 32, 32, 3)
         self.batches.append([sample.key for sample in samples])
@@ -76,6 +79,32 @@ def label(job, **more):
 def network(path, classes, *, net="tiny_nets:plain", class_map=None, **options):
     source = open_source(world.write_source(path, classes, net), size=world.SIZE, trust=True)
     return NetworkLabels(source, class_map or identity_map(classes), ENGINE, PseudoLabelOptions(**options))
+
+
+@pytest.mark.parametrize(("choice", "taken"), [("source", False), ("target", True)])
+def test_batch_norm_statistics_are_the_sources_or_the_targets(tmp_path, images, classes, choice, taken):
+    labeller = network(tmp_path / "source.pth", classes, batch_norm=choice)
+    bn1 = labeller._source.model.net.bn1
+    before = bn1.running_mean.clone()
+    events = label(job(tmp_path, labeller, classes, options={"batch_norm": choice}))
+    notes = [event.text for event in events if isinstance(event, Note)]
+    assert any("batch-norm statistics are those of 4 target images" in text for text in notes) == taken
+    assert torch.equal(bn1.running_mean, before) != taken
+    assert not bn1.training and bn1.momentum == 0.1
+
+
+def test_whatever_the_batch_the_targets_statistics_are_the_same(tmp_path, images, classes):
+    means = []
+    for batch in (1, 3):
+        labeller = network(tmp_path / "source.pth", classes)
+        label(job(tmp_path, labeller, classes, batch=batch))
+        means.append(labeller._source.model.net.bn2.running_mean)
+    assert torch.equal(*means)
+
+
+def test_a_source_without_batch_norm_labels_as_it_is(tmp_path, images, classes):
+    events = label(job(tmp_path, network(tmp_path / "source.pth", classes, net="tiny_nets:colour"), classes))
+    assert not any("statistics" in event.text for event in events if isinstance(event, Note))
 
 
 def test_files_rows_and_lists(tmp_path, images, classes):
