@@ -166,11 +166,17 @@ class TrainingOptions:
     )
     validate_every: int = option(
         0,
-        "Steps between two validations where labels were given; 0 is ten a run.",
+        "Steps between two looks: label-free scores, and validation where labels were given; 0 is ten a run.",
         low=0,
         high=10**7,
         unit="steps",
         affects_result=False,
+    )
+
+
+def _guard() -> Any:
+    return option(
+        True, "Stop at a serious alarm (see the README) and go back to the best healthy checkpoint.", published=False
     )
 
 
@@ -186,6 +192,7 @@ class BaselineOptions(TrainingOptions):
     balance: float = option(
         0.0, "Weight classes by their frequency to this power, so that rare ones count more; 0 is off.", low=0, high=1
     )
+    guard: bool = _guard()
 
 
 @dataclass(frozen=True)
@@ -204,7 +211,15 @@ class TrainOptions(TrainingOptions):
 class AdaptOptions(TrainingOptions):
     """Self-distillation on mixed images and hard patches, one round."""
 
-    rounds: int = option(2, "Rounds, each starting from the last.", low=1, high=100, affects_result=False)
+    rounds: int = option(
+        2, "Greatest number of rounds, each starting from the last.", low=1, high=100, affects_result=False
+    )
+    stop_rounds: bool = option(
+        True,
+        "Leave out the rounds that follow one whose label-free scores did not improve.",
+        published=False,
+        affects_result=False,
+    )
     learning_rate: float = option(1e-5, "Initial learning rate of Adam.", low=0, high=10)
     mix: Literal["spatialmix", "cutmix", "classmix"] = option("spatialmix", "How images are mixed.")
     beta: float | None = option(
@@ -267,11 +282,12 @@ class AdaptOptions(TrainingOptions):
         published="separate",
     )
     select: Literal["last", "label-free", "oracle"] = option(
-        "last",
+        "label-free",
         "Which checkpoint a round keeps; oracle reads validation labels and is marked so.",
         fault="F13",
         published="oracle",
     )
+    guard: bool = _guard()
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,9 @@ CONFIG_NAME = "crots.toml"
 FORMAT = 1
 # What a stage that was interrupted goes on from.
 CONTINUED_FROM = ("checkpoint.pt", "best.pt", "images.jsonl")
-State = Literal["ready", "waiting", "running", "done", "stale", "interrupted", "failed"]
+# What a training stage says of what it kept and why.
+CHOICE = "choice.json"
+State = Literal["ready", "waiting", "running", "done", "stale", "interrupted", "failed", "not needed"]
 
 _HEADER = (
     "# A CROTS project. Options that are not listed have the profile's defaults; `crots status` shows what is done.\n"
@@ -150,6 +152,7 @@ class StageStatus:
         seconds: how long it took, None while not done.
         miou: score of its model where one was measured, 0..1.
         done: units finished, of ``total``, of an interrupted stage.
+        kept: which checkpoint a training stage kept, where it did not simply keep the last, in words.
     """
 
     key: str
@@ -159,6 +162,7 @@ class StageStatus:
     miou: float | None = None
     done: int = 0
     total: int = 0
+    kept: str = ""
 
 
 class Project:
@@ -247,6 +251,21 @@ class Project:
         """``adapt-1`` ... of the configured rounds."""
         return tuple(f"adapt-{number}" for number in range(1, self.config.adapt.rounds + 1))
 
+    def needed_rounds(self) -> tuple[str, ...]:
+        """The rounds up to the one that ended the sequence, where one did: `round_keys` without those not needed."""
+        keys = self.round_keys()
+        ended = next((place for place, key in enumerate(keys, 1) if self.ends_rounds(key)), len(keys))
+        return keys[:ended]
+
+    def ends_rounds(self, key: str) -> str:
+        """Says why no round is needed after a finished one; empty where the next is."""
+        choice = self.choice(key) if self.config.adapt.stop_rounds else None
+        return str(choice.get("ends_rounds", "")) if choice else ""
+
+    def choice(self, key: str) -> dict[str, Any] | None:
+        """Returns what a finished training stage kept and why, None where it did not choose."""
+        return read_json(self.stage_folder(key) / CHOICE) if self.record_path(key).exists() else None
+
     def stage_keys(self) -> tuple[str, ...]:
         """All stages in running order; ``evaluate`` only where validation labels are given."""
         scoring = ("evaluate",) if self.config.data.val_labels else ()
@@ -254,14 +273,14 @@ class Project:
 
     def upstream(self, key: str) -> tuple[str, ...]:
         """The stages whose results a stage reads."""
-        last = self.round_keys()[-1]
+        rounds = self.needed_rounds()
         if key in ("baseline", "mine"):
             return ("pseudo-label",)
         if key.startswith("adapt-"):
             number = int(key.removeprefix("adapt-"))
             before = "baseline" if number == 1 else f"adapt-{number - 1}"
             return (before, "mine") if self.config.adapt.patches else (before,)
-        return {"evaluate": ("baseline", *self.round_keys()), "export": (last,)}.get(key, ())
+        return {"evaluate": ("baseline", *rounds), "export": (rounds[-1],)}.get(key, ())
 
     def inputs(self) -> dict[str, dict[str, Any]]:
         """Everything each stage's result depends on, as plain data by stage; its digest is the stage's fingerprint."""
@@ -281,9 +300,9 @@ class Project:
             values["student"] = to_mapping(self.config.student) | self._stamps(self.config.student.weights)
         if key in ("baseline", "mine"):
             values["corrections"] = self._stamps(self.corrections_path / "label_ids")
-        if key.startswith("adapt-") and self.config.adapt.select != "last":
+        if looks_decide(options := getattr(self.config, section)):
             # Only what was looked at can be kept.
-            values[section]["validate_every"] = self.config.adapt.validate_every
+            values[section]["validate_every"] = options.validate_every
         if key.startswith("adapt-") and self.config.adapt.patches:
             values["corrections"] = self._stamps(self.corrections_path / "patches.json")
         if key == "evaluate" or (key.startswith("adapt-") and self.config.adapt.select == "oracle"):
@@ -339,6 +358,10 @@ class Project:
     def finish(self, key: str, seconds: float, miou: float | None) -> None:
         """Notes that a stage is done."""
         started = read_json(self.started_path(key)) or {}
+        choice = read_json(self.stage_folder(key) / CHOICE) or {}
+        if hindsight := choice.get("oracle"):
+            # Of what was kept, not of the last step.
+            miou = hindsight["miou"]
         write_json(self.record_path(key), {**started, "seconds": seconds, "miou": miou}, durable=True)
         self.started_path(key).unlink(missing_ok=True)
 
@@ -354,12 +377,15 @@ class Project:
     def _status(
         self, key: str, inputs: Mapping[str, Any], before: Mapping[str, State], ending: Ending | None, busy: bool
     ) -> StageStatus:
+        if key in self.round_keys() and key not in self.needed_rounds():
+            return StageStatus(key, "not needed", self.ends_rounds(self.needed_rounds()[-1]))
         record = self.record(key)
         status = partial(StageStatus, key, done=ending.done if ending else 0, total=ending.total if ending else 0)
         if record:
             reason = ", ".join(_differences(record.get("inputs", {}), inputs))
             state: State = "stale" if reason else "done"
-            return status(state, reason, seconds=record.get("seconds"), miou=record.get("miou"))
+            kept = str((self.choice(key) or {}).get("words", ""))
+            return status(state, reason, seconds=record.get("seconds"), miou=record.get("miou"), kept=kept)
         if self.started_path(key).exists():
             if busy and ending and ending.outcome is None:
                 return status("running")
@@ -375,6 +401,11 @@ class Project:
             # Its inputs did not fit, so that it never began.
             return status("failed", ending.message)
         return status("ready")
+
+
+def looks_decide(options: Any) -> bool:
+    """Whether what a training stage keeps depends on when its student was looked at."""
+    return bool(getattr(options, "guard", False)) or getattr(options, "select", "last") != "last"
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

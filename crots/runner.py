@@ -96,7 +96,7 @@ def _taken(project: Project, stack: contextlib.ExitStack) -> EventLog:
 def _due(project: Project, key: str, asked: bool) -> tuple[bool, bool]:
     """Says whether a stage is to be run, and whether an interrupted run of it is continued."""
     state = next(status.state for status in project.status() if status.key == key)
-    return asked or state != "done", project.resumable(key)
+    return asked or state not in ("done", "not needed"), project.resumable(key)
 
 
 def _begun(project: Project, stage_events: Callable[[Project, Context], Iterator[Event]], context: Context) -> Any:

@@ -76,14 +76,18 @@ def test_options_that_change_no_result_leave_everything_done(project):
     assert set(states(project).values()) == {"done"}
 
 
-@pytest.mark.parametrize(("select", "state"), [("last", "done"), ("oracle", "stale"), ("label-free", "stale")])
-def test_how_often_is_looked_decides_the_result_where_a_checkpoint_is_chosen(project, select, state):
-    project.config = override(project.config, {"adapt.select": select})
+@pytest.mark.parametrize(
+    ("select", "guard"), [("last", False), ("last", True), ("oracle", False), ("label-free", False)]
+)
+def test_how_often_is_looked_decides_the_result_where_a_checkpoint_may_be_gone_back_to(project, select, guard):
+    project.config = override(project.config, {"adapt.select": select, "adapt.guard": guard, "baseline.guard": guard})
     complete(project, *project.stage_keys())
     project.config = override(project.config, {"adapt.validate_every": 7, "baseline.validate_every": 7})
     found = {status.key: status for status in project.status()}
-    assert found["adapt-1"].state == state and found["baseline"].state == "done"
-    assert ("adapt.validate_every changed" in found["adapt-1"].reason) == (state == "stale")
+    stale = guard or select != "last"
+    assert found["adapt-1"].state == ("stale" if stale else "done")
+    assert found["baseline"].state == ("stale" if guard else "done")
+    assert ("adapt.validate_every changed" in found["adapt-1"].reason) == stale
 
 
 def test_a_new_round_leaves_the_earlier_ones_done(project):

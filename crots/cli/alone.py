@@ -18,7 +18,7 @@ from crots.cli.flags import SOURCE_FLAGS, add_options, add_profile, add_run_flag
 from crots.cli.follow import follow
 from crots.config import Profile, Size, to_mapping
 from crots.errors import InputError
-from crots.events import Event, StageFinished
+from crots.events import Event, Note, StageFinished
 from crots.files import explained, remove_partials, write_json
 from crots.project import Project, ProjectConfig, build_config, read_json
 from crots.runner import run_stage
@@ -140,10 +140,11 @@ def run_alone(args: argparse.Namespace, command: str, jobs: Mapping[str, Job], c
 
 @dataclass(frozen=True)
 class Job:
-    """What makes the events of a stage, and the folder it writes to."""
+    """What makes the events of a stage, the folder it writes to, and whether that makes later jobs needless."""
 
     body: Body
     out: Path
+    enough: Callable[[Path], str] = lambda out: ""
 
 
 def _events(
@@ -157,6 +158,9 @@ def _events(
                 yield event
                 if isinstance(event, StageFinished) and event.outcome != "completed":
                     return
+            if (reason := job.enough(job.out)) and stage != list(jobs)[-1]:
+                yield Note(stage=stage, text=f"no further round is needed: {reason}")
+                return
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
 """Label-free scores: what a model's own outputs on target images say of it, and what they cannot.
 
 No score here sees a label. None is a proxy for mIoU on its own: a model that calls everything road is certain,
-stable and wrong. `SCORES` are all 0..1 (`information` can fall a hair below 0) and higher is better.
+stable and wrong. `SCORES` are at most 1 (those corrected for chance can fall below 0) and higher is better. What each
+can and cannot tell stands in its docstring, which `describe` gives to users.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -15,6 +17,10 @@ import torch.nn.functional as F  # noqa: N812 - its name everywhere
 from torch import Tensor
 
 NEIGHBOURHOOD_TEMPERATURE = 0.05
+# So many pixels show the clusters; their similarities are a few million numbers.
+NEIGHBOURS = 2048
+# Of a score for which there was nothing to compare with.
+_NONE = torch.empty(0)
 
 
 class Summary(NamedTuple):
@@ -25,12 +31,25 @@ class Summary(NamedTuple):
         probability: (N, K) mean probability of each class.
         shares: (N, K) share of pixels predicted as each class.
         pixels: (N * samples, K) probabilities of sampled pixels.
+        flip: agreement beyond chance of the labels with those of the mirrored image, one for each image compared;
+            here and below empty where nothing was compared.
+        scale: the same with the image at another scale.
+        colour: the same with the image in other light.
+        teacher: share of pixels with the teacher's label, one for each image compared.
+        source: (N,) share of the source's confident pixels that have its label.
+        others: (N,) the same with the source's labels of another image in place of its own.
     """
 
     entropy: Tensor
     probability: Tensor
     shares: Tensor
     pixels: Tensor
+    flip: Tensor = _NONE
+    scale: Tensor = _NONE
+    colour: Tensor = _NONE
+    teacher: Tensor = _NONE
+    source: Tensor = _NONE
+    others: Tensor = _NONE
 
 
 def summarise(logits: Tensor, samples: int, generator: torch.Generator) -> Summary:
@@ -61,13 +80,19 @@ def join(summaries: Sequence[Summary]) -> Summary:
 
 
 def score(summary: Summary, reference: Summary) -> dict[str, float]:
-    """Returns every score by name.
+    """Returns every score by name, without those for which the summary has nothing to compare with.
 
     Args:
         summary: of the model to be scored.
         reference: of the model it started from, on the same images and sampled at the same places.
     """
-    return {name: float(function(summary, reference)) for name, function in SCORES.items()}
+    found = {name: function(summary, reference) for name, function in SCORES.items()}
+    return {name: float(value) for name, value in found.items() if value is not None}
+
+
+def describe() -> dict[str, str]:
+    """Returns, for each score, what it is and what it can and cannot tell, in words for users."""
+    return {name: " ".join((inspect.getdoc(function) or "").split()) for name, function in SCORES.items()}
 
 
 def certainty(summary: Summary, _reference: Summary) -> Tensor:
@@ -95,7 +120,9 @@ def neighbourhood(summary: Summary, _reference: Summary) -> Tensor:
     High where every pixel has many others with nearly the same prediction, that is, where outputs form dense clusters.
     It sees a model that tears classes apart. It cannot see one that merges them: a collapse to one class scores 1.
     """
-    features = F.normalize(summary.pixels, dim=1)
+    # Evenly thinned: time and memory grow with the square.
+    step = -(-len(summary.pixels) // NEIGHBOURS)
+    features = F.normalize(summary.pixels[::step], dim=1)
     similarity = features @ features.T / NEIGHBOURHOOD_TEMPERATURE
     # Far below every similarity, yet finite, so that a single pixel gives 0 and not NaN.
     similarity.fill_diagonal_(-1e4)
@@ -120,13 +147,108 @@ def stability(summary: Summary, reference: Summary) -> Tensor:
     return 1.0 - histogram_drift(reference.shares.mean(dim=0), summary.shares.mean(dim=0))
 
 
-SCORES: dict[str, Callable[[Summary, Summary], Tensor]] = {
+def flip(summary: Summary, _reference: Summary) -> Tensor | None:
+    """Returns how far labels stay when the image is mirrored, beyond chance (Cohen's kappa).
+
+    High where the model recognises things wherever they stand. Mistakes that both views share are not seen; training
+    with mirrored images raises it by itself.
+    """
+    return _mean(summary.flip)
+
+
+def scale(summary: Summary, _reference: Summary) -> Tensor | None:
+    """Returns how far labels stay when the image is made smaller, beyond chance (Cohen's kappa).
+
+    Falls when a model clings to textures of one size. Thin things may rightly be lost in the smaller image, so its
+    level depends on the scene; only its change within a run tells something.
+    """
+    return _mean(summary.scale)
+
+
+def colour(summary: Summary, _reference: Summary) -> Tensor | None:
+    """Returns how far labels stay when light and colour change a little, beyond chance (Cohen's kappa).
+
+    Falls when a model clings to brightness or hue, as models brought from a simulator do. Training with colour jitter
+    raises it by itself, and a stable mistake is not seen.
+    """
+    return _mean(summary.colour)
+
+
+def teacher(summary: Summary, _reference: Summary) -> Tensor | None:
+    """Returns the share of pixels to which the student and its moving average give the same label.
+
+    A student that runs away from its average, as with far too high a learning rate, shows here first. Student and
+    teacher may also be wrong together; the slower the learning, the nearer to 1.
+    """
+    return _mean(summary.teacher)
+
+
+def source(summary: Summary, _reference: Summary) -> Tensor | None:
+    """Returns the share of the source's more confident half of pixels that keep the source's label.
+
+    The source is mostly right where it is sure, so a deep fall means that what it knew is being lost. A small one may
+    mean that its mistakes are being mended; it cannot tell which.
+    """
+    return _mean(summary.source)
+
+
+def fit(summary: Summary, _reference: Summary) -> Tensor | None:
+    """Returns how much better the labels fit the source's of the same image than its labels of another image.
+
+    0 means that the predictions have nothing to do with what is in the image: a collapse, or pseudo-labels that belong
+    to other images. It sees no mistake that the source makes too.
+    """
+    if not len(summary.source) or not len(summary.others):
+        return None
+    return _beyond(summary.source.mean(), summary.others.mean())
+
+
+SCORES: dict[str, Callable[[Summary, Summary], Tensor | None]] = {
     "certainty": certainty,
     "information": information,
     "neighbourhood": neighbourhood,
     "agreement": agreement,
     "stability": stability,
+    "flip": flip,
+    "scale": scale,
+    "colour": colour,
+    "teacher": teacher,
+    "source": source,
+    "fit": fit,
 }
+
+
+def kept(first: Tensor, second: Tensor, ignore: int | None = None) -> Tensor:
+    """Returns, for each of N label maps (N, H, W), the share of pixels with the same label in both, (N,).
+
+    Args:
+        first: label maps.
+        second: label maps; an image without any label in it gives 0.
+        ignore: label in ``second`` of pixels that do not count.
+    """
+    counted = torch.ones_like(second, dtype=torch.bool) if ignore is None else second != ignore
+    same = ((first == second) & counted).flatten(1).sum(dim=1)
+    return same / counted.flatten(1).sum(dim=1).clamp(min=1)
+
+
+def agreement_beyond_chance(first: Tensor, second: Tensor, classes: int) -> Tensor:
+    """Returns Cohen's kappa of each pair of label maps (N, H, W), (N,): 1 equal, 0 no better than chance.
+
+    Where both have one class only, chance explains everything, and it is 0: a collapsed model agrees with itself in
+    every view, and that is worth nothing.
+    """
+    chances = [class_shares(a, classes) @ class_shares(b, classes) for a, b in zip(first, second, strict=True)]
+    return _beyond(kept(first, second), torch.stack(chances))
+
+
+def _beyond(share: Tensor, chance: Tensor) -> Tensor:
+    """The part of what chance leaves open; 0 where it leaves nothing."""
+    room = 1.0 - chance
+    return torch.where(room > 1e-6, (share - chance) / room.clamp(min=1e-6), torch.zeros_like(room))
+
+
+def _mean(values: Tensor) -> Tensor | None:
+    return values.mean() if len(values) else None
 
 
 def class_shares(labels: Tensor, classes: int) -> Tensor:

@@ -33,11 +33,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Subject:
-    """Something to score: ``source``, ``baseline``, ``adapt-1`` ...; ``load`` is called when its turn comes."""
+    """Something to score: ``source``, ``baseline``, ``adapt-1`` ...; ``load`` is called when its turn comes.
+
+    Attributes:
+        name: see above.
+        load: see above.
+        oracle: target labels chose its checkpoint.
+        choice: what its stage kept and how far that is from its best checkpoint, for the report.
+    """
 
     name: str
     load: Callable[[], Predict]
     oracle: bool = False
+    choice: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +86,8 @@ def evaluate(job: Evaluation, context: Context) -> Iterator[Event]:
         report = confusion.report(job.classes.names, job.classes.subsets)
         if subject.oracle:
             report["oracle"] = True
+        if subject.choice:
+            report["choice"] = subject.choice
         if job.out:
             current().from_first(partial(write_json, job.out / f"{subject.name}.json", report))
         yield evaluated(report, context.stage, subject.name, oracle=subject.oracle)

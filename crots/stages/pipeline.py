@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from crots.data.layouts import Sample
 from crots.errors import InputError
 from crots.events import Evaluated, Event
 from crots.nets.model import Model
@@ -31,8 +31,9 @@ from crots.stages.material import Material, PseudoLabels
 from crots.stages.mine import Mining, mine, published_rare
 from crots.stages.patch_set import PatchCorrections, PatchSet
 from crots.stages.pseudo_label import Labelling, pseudo_label
-from crots.stages.scoring import LabelFreeScores, label_free_score
+from crots.stages.scoring import LabelFreeScores, looked_at
 from crots.stages.training import STUDENT, TEACHER, Training
+from crots.stages.watching import Rule, Scoring, Watch
 from crots.stages.workbench import Workbench
 from crots.stages.workers import by_first, current
 
@@ -108,8 +109,9 @@ def run_baseline(project: Project, bench: Workbench, context: Context) -> Iterat
     options = bench.config.baseline
     student = bench.new_student()
     bench.check_training(student, options, [bench.size])
-    run = training(project, bench, options, context, student)
-    return baseline(student, material(project, bench), bench.engine, options, run, context)
+    data = material(project, bench)
+    run = training(project, bench, options, context, student, data)
+    return baseline(student, data, bench.engine, options, run, context)
 
 
 def run_adapt(project: Project, bench: Workbench, context: Context) -> Iterator[Event]:
@@ -125,8 +127,8 @@ def run_adapt(project: Project, bench: Workbench, context: Context) -> Iterator[
         bench.note("there are no hard patches; this round trains on mixes alone", warning=True)
     bench.check_training(student, options, sizes)
     data = material(project, bench)
-    run = training(project, bench, options, context, student, data.samples)
-    if run.prefer and options.select == "oracle":
+    run = training(project, bench, options, context, student, data)
+    if run.watch and run.watch.rule == "oracle":
         student.card = dataclasses.replace(student.card, oracle=True)
     return adapt(student, data, patches, bench.engine, options, run, context)
 
@@ -143,57 +145,69 @@ def training(
     options: TrainingOptions,
     context: Context,
     student: Model,
-    samples: Sequence[Sample] | None = None,
+    data: Material | None = None,
 ) -> Training:
-    """How a training stage of a project is watched and what it keeps; ``samples`` are its images, None all."""
-    select = getattr(options, "select", "last")
-    watchers: list[Callable[[int], Sequence[Event]]] = []
-    if isinstance(options, AdaptOptions):
-        looked_at = bench.dataset.samples if samples is None else samples
-        watchers.append(
-            watched_by_first(lambda: LabelFreeScores(student, looked_at, bench.cache, bench.engine, context))
+    """How a training stage of a project is watched and what it keeps.
+
+    Args:
+        project: says where it writes.
+        bench: for what is looked at.
+        options: of the stage.
+        context: of the stage.
+        student: as the stage begins.
+        data: the target's images and pseudo-labels, for label-free scores; None where there is no target.
+    """
+    adapting = isinstance(options, AdaptOptions)
+    trained = adapting or bench.starts_from_source
+    guard, rule = bool(getattr(options, "guard", False)), _rule(bench, getattr(options, "select", "last"))
+    score = None
+    if data and (adapting or guard):
+        every = options.validate_every or max(1, options.steps // 10)
+        images = looked_at(options, options.steps // every + 1)
+        score = scored_by_first(
+            lambda: LabelFreeScores(student, data, bench.engine, context, images=images, trained=trained)
         )
-    if bench.validation:
-        watchers.append(validator(bench, context, student, oracle=select == "oracle"))
-    prefer = {"label-free": label_free_score, "oracle": oracle_score}.get(select)
-    if select == "oracle" and not bench.validation:
-        prefer = None
-        bench.note("no validation labels are given, so the last checkpoint is kept", warning=True)
-    elif select == "oracle":
-        bench.note("the checkpoint is chosen by validation labels (oracle)", warning=True)
+    validate = validator(bench, context, student, oracle=rule == "oracle") if bench.validation else None
+    watch = Watch(
+        context.stage, score=score, validate=validate, rule=rule, guard=guard, trained=trained, distils=not adapting
+    )
     return Training(
         folder=project.stage_folder(context.stage),
         seed=bench.config.runtime.seed,
-        watch=(lambda step: [event for watch in watchers for event in watch(step)]) if watchers else None,
-        prefer=prefer,
+        watch=watch if score or validate else None,
         notes=tuple(bench.notes),
+        fallback=None if adapting else bench.source_weights,
     )
 
 
-def watched_by_first(make: Callable[[], Callable[[int], list[Event]]]) -> Callable[[int], list[Event]]:
-    """Lets the first worker watch; all are told what it saw, and so decide alike."""
+def scored_by_first(make: Callable[[], LabelFreeScores]) -> Scoring:
+    """Lets the first worker score; all are told what it saw, and so decide alike."""
     workers = current()
     # Made by the first alone, since it looks at the student already; it exchanges nothing with the others.
-    watch = make() if workers.first else None
-    return lambda step: workers.from_first(lambda: watch(step) if watch else [])
+    scores = make() if workers.first else None
+    return lambda teacher: workers.from_first(lambda: scores(teacher) if scores else ({}, {}))
 
 
-def oracle_score(events: Sequence[Event]) -> float:
-    """Returns the validation mIoU: a choice by target labels, F13."""
-    return max(event.miou for event in events if isinstance(event, Evaluated))
+def _rule(bench: Workbench, select: Rule) -> Rule:
+    if select == "oracle" and not bench.validation:
+        bench.note("no validation labels are given, so the last checkpoint is kept", warning=True)
+        return "last"
+    if select == "oracle":
+        bench.note("the checkpoint is chosen by validation labels (oracle)", warning=True)
+    return select
 
 
-def validator(bench: Workbench, context: Context, student: Model, *, oracle: bool) -> Callable[[int], list[Event]]:
+def validator(bench: Workbench, context: Context, student: Model, *, oracle: bool) -> Callable[[int], Evaluated]:
     """Scores the student against the validation labels during a run, for the user to see."""
     dataset = bench.validation
     assert dataset is not None
     batch = bench.engine.batch(0)
 
-    def validate(step: int) -> list[Event]:
+    def validate(step: int) -> Evaluated:
         report = score_model(
             student, dataset, bench.classes, bench.engine, bench.cache, context, flip=False, batch=batch
         )
-        return [evaluated(report, context.stage, context.stage, step=step, oracle=oracle)]
+        return evaluated(report, context.stage, context.stage, step=step, oracle=oracle)
 
     return validate
 
@@ -206,12 +220,13 @@ def run_evaluate(project: Project, bench: Workbench, context: Context) -> Iterat
     options = bench.config.evaluate
     file = STUDENT if options.weights == "student" else TEACHER
     subjects = [Subject("source", partial(source_predict, bench))] if source_can_be_scored(bench) else []
-    for key in ("baseline", *project.round_keys()):
+    for key in ("baseline", *project.needed_rounds()):
         # The baseline has no teacher.
         name = STUDENT if key == "baseline" else file
         path = project.stage_folder(key) / name
         load = partial(model_predict, bench, path, flip=options.flip)
-        subjects.append(Subject(key, load, oracle=bench.load_student(path).card.oracle))
+        oracle, chosen = bench.load_student(path).card.oracle, project.choice(key)
+        subjects.append(Subject(key, load, oracle=oracle, choice=hindsight(chosen) if chosen else None))
     job = Evaluation(
         dataset=dataset,
         classes=bench.classes,
@@ -221,6 +236,11 @@ def run_evaluate(project: Project, bench: Workbench, context: Context) -> Iterat
         device=bench.engine.name,
     )
     return with_notes(evaluate(job, context), bench)
+
+
+def hindsight(choice: Mapping[str, Any]) -> dict[str, Any]:
+    """What a report says of a stage's choice: the step kept and, by labels that it did not see, how good it was."""
+    return {name: choice[name] for name in ("rule", "kept", "of", "given_up", "oracle")}
 
 
 def with_notes(events: Iterator[Event], bench: Workbench) -> Iterator[Event]:
@@ -265,7 +285,7 @@ def run_export(project: Project, bench: Workbench, context: Context) -> Iterator
     """Writes the last round's model for other programs."""
     options = bench.config.export
     file = STUDENT if options.weights == "student" else TEACHER
-    model = bench.load_student(project.stage_folder(project.round_keys()[-1]) / file)
+    model = bench.load_student(project.stage_folder(project.needed_rounds()[-1]) / file)
     images = [bench.cache.get(sample.image) for sample in material(project, bench).samples[: options.images]]
     out = project.stage_folder("export")
     targets = {name: out / f"adapted.{SUFFIXES[name]}" for name in options.formats}

@@ -1,87 +1,209 @@
-"""Label-free scores of a student while it learns: to show, to choose a checkpoint by, and as an alarm."""
+"""Looks at a student while it learns: label-free scores, to show, to choose a checkpoint by, and for the alarm."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn import functional
 
-from crots.data.cache import ImageCache
-from crots.data.layouts import Sample
-from crots.events import Event, Note, Scored
-from crots.methods.scores import Summary, collapsed_classes, join, score, summarise
+from crots.methods.scores import (
+    Summary,
+    agreement_beyond_chance,
+    class_shares,
+    collapsed_classes,
+    join,
+    kept,
+    score,
+    summarise,
+)
 from crots.nets.model import Model
+from crots.options import TrainingOptions
 from crots.stages.context import Context
 from crots.stages.engine import Engine, evaluating
+from crots.stages.material import Array, Material
 
 IMAGES = 32
+# So few images still tell a collapse.
+LEAST_IMAGES = 8
+# Of a run's arithmetic, for all looks together.
+_BUDGET = 0.05
+# A training step's forward passes an image: the teacher's, the student's, and its backward pass that counts for two.
+_FORWARDS_A_STEP = 4
+# Every so many images one is seen in four more views, so that a look is two forward passes an image.
+_VIEWED = 4
 _PIXELS = 256
+_SMALLER = 0.75
+
+
+def looked_at(options: TrainingOptions, looks: int) -> int:
+    """Returns how many images a look may take, so that all looks cost a small part of the run.
+
+    Args:
+        options: of the stage.
+        looks: in the whole run, the one at its start included.
+    """
+    forwards = _BUDGET * options.steps * options.batch * _FORWARDS_A_STEP
+    return int(min(IMAGES, max(LEAST_IMAGES, forwards / (2 * max(1, looks)))))
 
 
 class LabelFreeScores:
-    """Scores a student on a fixed handful of target images, against the model that it started from.
+    """Scores a student on a fixed handful of target images, against the model that it started from and the source.
 
     Args:
         student: in the state that it starts from.
-        samples: the target's images; up to `IMAGES` of them, evenly spread, are looked at.
-        cache: gives them at working size.
+        data: the target's images, with the source's labels where those are known.
         engine: device and precision.
         context: of the stage; a stop is asked for before each batch of images.
+        images: at most so many, evenly spread, are looked at.
+        trained: the student is a model of these classes already. Otherwise its start says nothing, and what classes
+            there are is what the source says.
 
     Raises:
         Stopped: the user asked to stop, here or while the student is scored.
     """
 
     def __init__(
-        self, student: Model, samples: Sequence[Sample], cache: ImageCache, engine: Engine, context: Context
+        self,
+        student: Model,
+        data: Material,
+        engine: Engine,
+        context: Context,
+        *,
+        images: int = IMAGES,
+        trained: bool = True,
     ) -> None:
-        places = np.unique(np.linspace(0, len(samples) - 1, min(IMAGES, len(samples))).round().astype(int))
-        self._samples = [samples[place] for place in places]
-        self._student, self._cache, self._engine, self._context = student, cache, engine, context
+        places = np.unique(np.linspace(0, len(data.samples) - 1, min(images, len(data.samples))).round().astype(int))
+        self._data = dataclasses.replace(data, samples=[data.samples[place] for place in places])
+        self._count = len(places)
+        self._student, self._engine, self._context = student, engine, context
+        self._said = confident_labels(self._data) if data.pseudo_labels else None
         engine.place(student)
-        self._start = self._look()
-        self._warned: set[int] = set()
+        self._start = self._look(None)
+        self._trained = trained
+        if not trained and self._said is not None:
+            self._start = self._start._replace(shares=self._source_shares())
 
     @torch.inference_mode()
-    def _look(self) -> Summary:
+    def _look(self, teacher: Model | None) -> Summary:
         # One seed for every call: `agreement` compares the same pixels.
         generator = torch.Generator().manual_seed(0)
         batch = self._engine.batch(0)
         summaries: list[Summary] = []
-        with evaluating(self._student), self._engine.autocast():
-            for first in range(0, len(self._samples), batch):
+        with evaluating(self._student, *([teacher] if teacher else [])), self._engine.autocast():
+            for first in range(0, self._count, batch):
                 self._context.control.check()
-                images = [self._cache.get(sample.image) for sample in self._samples[first : first + batch]]
-                logits = self._student.logits(self._engine.images(np.stack(images)))
-                summaries.append(summarise(logits, _PIXELS, generator))
+                places = range(first, min(first + batch, self._count))
+                images = self._engine.images(self._data.images(places))
+                summaries.append(self._summarise(images, places, teacher, generator))
         return join(summaries)
 
-    def __call__(self, step: int) -> list[Event]:
-        """Scores the student as it is now; warns once of each class that vanishes."""
-        now = self._look()
+    def _summarise(self, images: Tensor, places: range, teacher: Model | None, generator: torch.Generator) -> Summary:
+        logits = self._student.logits(images)
+        summary, labels = summarise(logits, _PIXELS, generator), logits.argmax(dim=1)
+        if self._said is not None:
+            ignore = self._student.classes.ignore
+            own, others = (self._source_labels(places, shift) for shift in (0, 1))
+            alone = self._count == 1
+            summary = summary._replace(source=kept(labels, own, ignore))
+            summary = summary if alone else summary._replace(others=kept(labels, others, ignore))
+        chosen = [row for row, place in enumerate(places) if place % _VIEWED == 0]
+        if not chosen:
+            none = torch.empty(0, device=labels.device)
+            return summary._replace(flip=none, scale=none, colour=none, teacher=none)
+        return self._views(summary, images[chosen], labels[chosen], teacher)
+
+    def _source_labels(self, places: range, shift: int) -> Tensor:
+        assert self._said is not None
+        return self._engine.labels(np.stack([self._said[(place + shift) % len(self._said)] for place in places]))
+
+    def _source_shares(self) -> Tensor:
+        assert self._said is not None
+        labels = self._engine.labels(self._data.labels(range(self._count)))
+        return torch.stack([class_shares(image, len(self._student.classes)) for image in labels])
+
+    def _views(self, summary: Summary, images: Tensor, labels: Tensor, teacher: Model | None) -> Summary:
+        """Adds how the labels (n, H, W) of the images (n, 3, H, W) fare in other views and against the teacher's."""
+        size, classes = (images.shape[-2], images.shape[-1]), len(self._student.classes)
+        none = torch.empty(0, device=labels.device)
+
+        def stable(view: Tensor, *, mirrored: bool = False) -> Tensor:
+            seen = self._student.logits(view, size).argmax(dim=1)
+            return agreement_beyond_chance(labels, seen.flip(2) if mirrored else seen, classes)
+
+        smaller = _smaller(size, self._student.info.multiple)
+        return summary._replace(
+            flip=stable(images.flip(3), mirrored=True),
+            scale=stable(_resized(images, smaller)) if smaller else none,
+            colour=stable(_in_other_light(images)),
+            teacher=kept(labels, teacher.logits(images).argmax(dim=1)) if teacher else none,
+        )
+
+    def __call__(self, teacher: Model | None = None) -> tuple[dict[str, float], dict[str, str]]:
+        """Scores the student as it is now.
+
+        Args:
+            teacher: its moving average, where there is one.
+
+        Returns:
+            The scores by name, and by class name what is to be said of each class that vanishes.
+        """
+        now = self._look(teacher)
         lost = collapsed_classes(self._start.shares.mean(dim=0), now.shares.mean(dim=0))
         values = score(now, self._start)
-        values["classes kept"] = 1.0 - len(lost) / len(self._student.classes)
-        events: list[Event] = [Scored(stage=self._context.stage, step=step, values=values)]
-        fresh = [number for number in lost if number not in self._warned]
-        self._warned.update(fresh)
-        return events + [self._warning(number, now) for number in fresh]
+        present = int((self._start.shares.mean(dim=0) >= _PRESENT).sum())
+        if not self._trained:
+            del values["agreement"]
+        values["classes kept"] = 1.0 - len(lost) / max(1, present)
+        return values, {self._student.classes.names[number]: self._vanishing(number, now) for number in lost}
 
-    def _warning(self, number: int, now: Summary) -> Note:
+    def _vanishing(self, number: int, now: Summary) -> str:
         name = self._student.classes.names[number]
         before, after = (float(summary.shares.mean(dim=0)[number]) for summary in (self._start, now))
-        text = (
+        return (
             f"class {name} is vanishing: predicted on {before:.2%} of the pixels at the start and on {after:.2%} now; "
             "if these were right, stop and lower the learning rate or raise the patches' weight"
         )
-        return Note(stage=self._context.stage, level="warning", text=text)
 
 
-def label_free_score(events: Sequence[Event]) -> float:
-    """Returns the figure whose greatest checkpoint ``select = "label-free"`` keeps.
+# Of the predicted pixels: a class with fewer at the start cannot be said to vanish.
+_PRESENT = 1e-4
 
-    Information maximisation rewards sure and varied predictions; a class that vanishes outweighs it.
+
+def confident_labels(material: Material) -> Array:
+    """Returns the source's labels (N, H, W) of images with ``ignore`` where it was less sure than its median.
+
+    Half of the pixels, not those above a fixed confidence: sources differ in how sure they are of anything.
+
+    Raises:
+        InputError: the labels have another size than the images.
     """
-    values = next(event.values for event in events if isinstance(event, Scored))
-    return values["information"] - 2.0 * (1.0 - values["classes kept"])
+    labels = material.pseudo_labels
+    assert labels is not None
+    maps = material.labels(range(len(material.samples)))
+    if labels.confidence is None:
+        return maps
+    confidence = np.stack([labels.read_confidence(sample.key) for sample in material.samples])
+    counted = maps != labels.classes.ignore
+    if counted.any():
+        maps = np.where(confidence >= np.median(confidence[counted]), maps, labels.classes.ignore).astype(maps.dtype)
+    return maps
+
+
+def _smaller(size: tuple[int, int], multiple: int) -> tuple[int, int] | None:
+    """A smaller size that the net takes; None where there is none between half of it and itself."""
+    sides = tuple(max(1, round(_SMALLER * side / multiple)) * multiple for side in size)
+    good = all(side / 2 <= small < side for small, side in zip(sides, size, strict=True))
+    return (sides[0], sides[1]) if good else None
+
+
+def _resized(images: Tensor, size: tuple[int, int]) -> Tensor:
+    return functional.interpolate(images.float(), size, mode="bilinear", align_corners=False, antialias=True)
+
+
+def _in_other_light(images: Tensor) -> Tensor:
+    """Less contrast and a warmer light: a change that a camera's own white balance makes."""
+    tint = torch.tensor([12.0, 0.0, -12.0], device=images.device).view(1, 3, 1, 1)
+    return ((images.float() - 127.5) * 0.8 + 127.5 + tint).clamp(0, 255)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from crots.data.crops import Crops, draw_windows
 from crots.data.feed import prefetch
 from crots.errors import StageError, Stopped
 from crots.events import ArtifactWritten, Event, Metrics, Note, StageStarted
-from crots.files import atomic_path
+from crots.files import atomic_path, write_json
 from crots.methods.ema import Teacher
 from crots.methods.schedule import learning_rate
 from crots.nets.model import Model
@@ -25,11 +26,13 @@ from crots.nets.weights import save_safetensors
 from crots.options import TrainingOptions
 from crots.stages.context import Context, Meter
 from crots.stages.engine import Engine, seed_step
+from crots.stages.watching import Choice, Look, Watch
 from crots.stages.workers import Workers, passes, unshared_batch_norms
 
 CHECKPOINT = "checkpoint.pt"
 STUDENT = "student.safetensors"
 TEACHER = "teacher.safetensors"
+CHOICE = "choice.json"
 _BEST = "best.pt"
 Figures = Mapping[str, Tensor]
 State = dict[str, Any]
@@ -180,23 +183,24 @@ class Training:
 
     Attributes:
         folder: gets ``checkpoint.pt``, ``student.safetensors`` and ``teacher.safetensors``.
-        watch: scores the student now and then, for the user to see.
-        prefer: makes of `watch`'s events the figure whose greatest checkpoint is kept; None keeps the last.
+        watch: looks at the student now and then; says what is to be kept and when to stop.
         notes: what the user should read at the start.
+        fallback: gives weights for the student, and says whose, where no look found a usable one.
     """
 
     folder: Path
     seed: int
-    watch: Callable[[int], Sequence[Event]] | None = None
-    prefer: Callable[[Sequence[Event]], float] | None = None
+    watch: Watch | None = None
     notes: tuple[Note, ...] = field(default=())
+    fallback: Callable[[], tuple[Mapping[str, Tensor], str] | None] | None = None
 
 
 def train(learner: Learner, run: Training, context: Context) -> Iterator[Event]:
     """Trains to the last step and writes the student.
 
     Raises:
-        StageError: the loss or the weights are not finite; the last good checkpoint is kept.
+        StageError: the loss or the weights are not finite and there is no healthy look to go back to; the last good
+            checkpoint is kept.
         Stopped: the user asked to; a checkpoint was written.
     """
     total = learner.options.steps
@@ -228,13 +232,16 @@ def _statistics_note(learner: Learner) -> str:
     )
 
 
+class _NotFiniteError(StageError):
+    """The loss or the weights are infinite or NaN."""
+
+
 class _Trainer:
     def __init__(self, learner: Learner, run: Training, context: Context) -> None:
         self.learner, self.run, self.context = learner, run, context
         self.workers = learner.workers
-        self.best = float("-inf")
+        self.choice = Choice(run.watch.rule if run.watch else "last", learner.options.steps)
         self.saved_at = 0
-        self.watched_at = -1
         # Added up on the device and read only where a figure is shown or kept: no synchronisation inside a step.
         self._broken = torch.zeros((), dtype=torch.bool, device=learner.engine.device)
 
@@ -244,6 +251,8 @@ class _Trainer:
         validate_every = options.validate_every or max(1, total // 10)
         if self._left_unwatched(start, validate_every):
             yield from self._watch(start)
+        if self._halted():
+            return
         batches = prefetch(range(start, total), self.learner.load, workers=2, depth=3)
         try:
             for step, data in zip(range(start, total), batches, strict=True):
@@ -255,8 +264,15 @@ class _Trainer:
                 yield from meter.tick(done)
                 if self.run.watch and (done % validate_every == 0 or done == total):
                     yield from self._watch_or_stop(done)
+                if self._halted():
+                    return
                 if done % options.checkpoint_every == 0 or done == total:
                     self.save(done)
+        except _NotFiniteError as error:
+            if not self._can_go_back:
+                raise
+            self.choice.give_up("the loss or the weights became infinite or NaN")
+            yield Note(stage=self.context.stage, level="warning", text=str(error))
         finally:
             batches.close()
 
@@ -285,7 +301,7 @@ class _Trainer:
     def _check_finite(self, done: int) -> None:
         if not self.workers.any(bool(self._broken)):
             return
-        raise StageError(f"the loss became infinite or NaN at or shortly before step {done}; {self._way_out()}")
+        raise _NotFiniteError(f"the loss became infinite or NaN at or shortly before step {done}; {self._way_out()}")
 
     def _way_out(self) -> str:
         kept = f"the checkpoint of step {self.saved_at} is kept" if self.saved_at else "no checkpoint was written yet"
@@ -294,11 +310,11 @@ class _Trainer:
 
     def _left_unwatched(self, start: int, every: int) -> bool:
         """Whether a run that begins at ``start`` owes a look at it."""
-        if not self.run.watch or self.watched_at >= start:
+        if not self.run.watch or self.choice.looked_at(start):
             return False
         # The start of the stage is a candidate too: a run that only makes things worse then changes nothing.
         due = start % every == 0 or start == self.learner.options.steps
-        return due if start else self.run.prefer is not None
+        return due if start else self.run.watch.keeps
 
     def _watch_or_stop(self, done: int) -> Iterator[Event]:
         try:
@@ -310,12 +326,22 @@ class _Trainer:
 
     def _watch(self, done: int) -> Iterator[Event]:
         assert self.run.watch is not None
-        events = self.run.watch(done)
-        self.watched_at = done
-        yield from events
-        if self.run.prefer and (score := self.run.prefer(events)) > self.best:
-            self.best = score
+        teacher = self.learner.teacher.model if self.learner.teacher else None
+        look, events = self.run.watch.look(done, teacher, self.choice.looks)
+        best_so_far = self.choice.add(look)
+        if self.run.watch.keeps and best_so_far:
             self._write(self.run.folder / _BEST, {"step": done, **self.learner.weights()})
+        yield from events
+        serious = next((alarm for alarm in look.alarms if alarm.serious), None)
+        if serious and self._can_go_back:
+            self.choice.give_up(serious.text)
+
+    def _halted(self) -> bool:
+        return bool(self.choice.given_up)
+
+    @property
+    def _can_go_back(self) -> bool:
+        return bool(self.run.watch and self.run.watch.guard and self.choice.best)
 
     def save(self, done: int) -> None:
         """Writes the checkpoint of ``done`` steps."""
@@ -323,12 +349,13 @@ class _Trainer:
         for name, tensor in self.learner.student.net.state_dict().items():
             if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
                 self._broken |= True
-                raise StageError(f"the weights became infinite or NaN before step {done} ({name}); {self._way_out()}")
+                raise _NotFiniteError(
+                    f"the weights became infinite or NaN before step {done} ({name}); {self._way_out()}"
+                )
         state = {
             "step": done,
             "seed": self.run.seed,
-            "best": self.best,
-            "watched": self.watched_at,
+            "looks": [look.to_dict() for look in self.choice.looks],
             "events": self.context.position,
             "card": self.learner.student.card.to_dict(),
             **self.learner.state_dict(),
@@ -347,7 +374,7 @@ class _Trainer:
         """Removes what an earlier run left, and starts at step 0."""
 
         def remove() -> None:
-            for name in (CHECKPOINT, STUDENT, TEACHER, _BEST):
+            for name in (CHECKPOINT, STUDENT, TEACHER, CHOICE, _BEST):
                 (self.run.folder / name).unlink(missing_ok=True)
 
         self.workers.from_first(remove)
@@ -361,23 +388,45 @@ class _Trainer:
             return self.clear()
         state = torch.load(path, map_location=self.learner.engine.device, weights_only=True)
         self.learner.load_state_dict(state)
-        self.best, self.saved_at, self.watched_at = state["best"], state["step"], state["watched"]
+        self.saved_at = state["step"]
+        for look in state["looks"]:
+            self.choice.add(Look.from_dict(look))
         self.context.rewind(state["events"])
         return self.saved_at
 
     def finish(self) -> Iterator[Event]:
-        """Writes the student (the chosen one, where there is a choice) and the teacher."""
-        folder, learner, best = self.run.folder, self.learner, self.run.folder / _BEST
-        if self.run.prefer and self.workers.from_first(best.exists):
-            chosen = torch.load(best, map_location=learner.engine.device, weights_only=True)
+        """Writes the student (the chosen one, where there is a choice), the teacher, and what was chosen and why."""
+        folder, learner, choice = self.run.folder, self.learner, self.choice
+        if choice.chosen:
+            chosen = torch.load(folder / _BEST, map_location=learner.engine.device, weights_only=True)
             learner.load_weights(chosen)
-            yield Note(stage=self.context.stage, text=f"kept the checkpoint of step {chosen['step']}")
+        elif choice.unhealthy and self.run.watch and self.run.watch.guard:
+            self._fall_back()
+        for text, warning in choice.words():
+            yield Note(stage=self.context.stage, level="warning" if warning else "info", text=text)
+        if self.run.watch and self.run.watch.keeps:
+            learner.student.card = dataclasses.replace(learner.student.card, note=self._provenance())
         self.workers.from_first(self._write_models)
         yield ArtifactWritten(stage=self.context.stage, kind="checkpoint", path=str(folder / CHECKPOINT))
         yield ArtifactWritten(stage=self.context.stage, kind="model", path=str(folder / STUDENT))
 
     def _write_models(self) -> None:
         folder, learner = self.run.folder, self.learner
+        if self.run.watch and self.run.watch.keeps:
+            write_json(folder / CHOICE, self.choice.report())
         if learner.teacher:
             save_safetensors(folder / TEACHER, learner.teacher.model.net, learner.student.card)
         save_safetensors(folder / STUDENT, learner.student.net, learner.student.card)
+
+    def _fall_back(self) -> None:
+        """Takes the weights of another model, where there are some, when no look found a usable student."""
+        if self.run.fallback and (found := self.run.fallback()):
+            weights, self.choice.replaced_by = found
+            self.learner.student.net.load_state_dict(weights)
+
+    def _provenance(self) -> str:
+        if self.choice.replaced_by:
+            return f"{self.context.stage}: nothing was learnt; these are the weights of {self.choice.replaced_by}"
+        kept = self.choice.chosen.step if self.choice.chosen else self.choice.total
+        reason = f" ({self.choice.given_up})" if self.choice.given_up else ""
+        return f"{self.context.stage}: step {kept} of {self.choice.total}{reason}"

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
+from torch import Tensor
+
 from crots.config import Size
 from crots.data.cache import ImageCache
 from crots.data.layouts import Dataset, open_dataset
@@ -223,6 +225,27 @@ class Workbench:
             "--student-weights FILE, or 'random' to train it from nothing",
             field="student.weights",
         )
+
+    @property
+    def starts_from_source(self) -> bool:
+        """Whether `new_student` has the source's weights: it is a model of these classes before it learns anything."""
+        source = self.config.source.file
+        return source is not None and self._starting_weights() == self.path(source)
+
+    def source_weights(self) -> tuple[dict[str, Tensor], str] | None:
+        """The source's weights for the student and their file's name; None where its net or classes are others."""
+        source = self.config.source
+        same = self.student_net == source.net and self.class_map.source.names == self.classes.names
+        if not source.file or not same:
+            return None
+        model = create_model(self.student_net, self.classes, self.size, trust=self.config.runtime.trust)
+        path = self.path(source.file)
+        try:
+            load_into(model, path, purpose="source")
+        except InputError:
+            # It runs as a source, say as ONNX, and has no weights to be had.
+            return None
+        return model.net.state_dict(), f"the source ({path.name})"
 
     def load_student(self, path: Path) -> Model:
         """A model that an earlier stage wrote.

@@ -159,7 +159,7 @@ class StopAt(Control):
 
 def test_a_stopped_comparison_goes_on_and_ends_the_same(tmp_path):
     ends = []
-    for name, stops in (("whole", ()), ("stopped", (28, 9, 11))):
+    for name, stops in (("whole", ()), ("stopped", (70, 9, 11))):
         job = Comparison(with_labels(tmp_path / name), chosen_methods(("baseline", "tent", "corrected")), (0,))
         for stop in stops:
             end = list(run_comparison(job, control=StopAt(stop)))[-1]
@@ -267,7 +267,7 @@ class TestRows:
     def test_a_published_project_has_a_corrected_row_too(self, tmp_path):
         config = method_config(world.white_box(tmp_path, profile="published").config, method("corrected"), 0)
         assert config.adapt.confidence_from == "softmax"
-        assert config.adapt.select == "last"
+        assert config.adapt.select == "label-free"
         assert config.adapt.steps == 4
 
     def test_methods_without_rounds_get_the_same_steps(self, tmp_path):

@@ -1,5 +1,7 @@
 """The loop of all training stages, and the two that learn fixed labels: baseline and train."""
 
+import json
+
 import numpy as np
 import pytest
 import tiny_world as world
@@ -14,6 +16,7 @@ from crots.errors import InputError, StageError, Stopped
 from crots.eventlog import EventLog
 from crots.events import ArtifactWritten, Metrics, Note, Progress, Scored, StageStarted
 from crots.images import write_confidence, write_labels
+from crots.methods.alarms import Alarm
 from crots.nets.model import create_model
 from crots.nets.weights import load_model
 from crots.options import AdaptOptions, BaselineOptions, RuntimeOptions, TrainOptions
@@ -23,10 +26,10 @@ from crots.stages.context import Context
 from crots.stages.engine import Engine, evaluating, random_numpy, resolve_device, seed_step
 from crots.stages.material import Material, PseudoLabels
 from crots.stages.order import Order
-from crots.stages.pipeline import oracle_score
-from crots.stages.scoring import LabelFreeScores, label_free_score
+from crots.stages.scoring import LabelFreeScores
 from crots.stages.train import TrainLearner, supervise
 from crots.stages.training import CHECKPOINT, STUDENT, TEACHER, Training, shares, train
+from crots.stages.watching import Look, Watch
 
 ENGINE = Engine(RuntimeOptions(device="cpu"))
 FEW = {"steps": 6, "batch": 2, "log_every": 1, "checkpoint_every": 2, "learning_rate": 1e-2}
@@ -77,7 +80,7 @@ def test_a_run_tells_every_step_and_leaves_checkpoint_and_student(tmp_path, mate
     assert torch.equal(weights(model), weights(made.student))
     assert model.classes.names == classes.names and model.card.size == world.SIZE
     state = torch.load(tmp_path / "run" / CHECKPOINT, weights_only=True)
-    assert {"step", "seed", "student", "teacher", "optimiser", "card", "events", "best"} <= set(state)
+    assert {"step", "seed", "student", "teacher", "optimiser", "card", "events", "looks"} <= set(state)
     assert ModelCard.from_dict(state["card"]).net == "tiny_nets:plain" and state["teacher"] is None
 
 
@@ -174,54 +177,88 @@ def test_balance_weighs_rare_classes_more(material, classes):
     assert float(weighed[torch.from_numpy(truths.astype(np.int64))].mean()) == pytest.approx(1, rel=1e-4)
 
 
-def choosing(scores):
-    """A watch that says what it was told for each step, and its preference."""
-    return lambda step: [Scored(stage="baseline", step=step, values={"good": scores[step]})]
+class Told(Watch):
+    """Looks that promise what they were told for each step; ``alarms`` raise a serious alarm at a step."""
+
+    def __init__(self, promises, *, rule="label-free", guard=False, alarms=(), see=lambda step: None):
+        super().__init__("baseline", rule=rule, guard=guard)
+        self.promises, self.alarms, self.see = promises, alarms, see
+
+    def look(self, step, teacher, before):
+        self.see(step)
+        alarms = (Alarm("broken", "it broke", serious=True),) if step in self.alarms else ()
+        look = Look(step, {"good": self.promises[step]}, self.promises[step], not alarms, alarms)
+        return look, [Scored(stage="baseline", step=step, values=dict(look.values))]
 
 
-def good(events):
-    return events[0].values["good"]
-
-
-def kept(tmp_path, material, classes, scores, prefer):
-    """The student that a run keeps, and its students after every step."""
+def kept(tmp_path, material, classes, promises, rule="label-free", **more):
+    """The student that a run keeps, its students after every step looked at, and its events."""
     states = {}
     made = learner(material, classes, validate_every=1)
-
-    def watch(step):
-        states[step] = weights(made.student)
-        return choosing(scores)(step)
-
-    events = run(tmp_path, made, watch=watch, prefer=prefer)
+    watch = Told(promises, rule=rule, see=lambda step: states.update({step: weights(made.student)}), **more)
+    events = run(tmp_path, made, watch=watch)
     return weights(load_model(tmp_path / "run" / STUDENT, trust=True)[0]), states, events
 
 
 def test_f13_the_last_checkpoint_is_kept_or_the_preferred_one(tmp_path, material, classes):
     scores = {0: 0.1, 1: 0.3, 2: 0.2, 3: 0.9, 4: 0.9, 5: 0.4, 6: 0.5}
-    student_kept, states, events = kept(tmp_path, material, classes, scores, None)
+    student_kept, states, events = kept(tmp_path, material, classes, scores, "last")
     assert torch.equal(student_kept, states[6]) and 0 not in states
-    student_kept, states, events = kept(tmp_path, material, classes, scores, good)
+    student_kept, states, events = kept(tmp_path, material, classes, scores)
     assert torch.equal(student_kept, states[3]) and not torch.equal(states[3], states[6])
     assert any("step 3" in event.text for event in world.of(events, Note))
     # A run that only makes things worse changes nothing.
     worse = {step: -step for step in range(7)}
-    student_kept, states, _ = kept(tmp_path, material, classes, worse, good)
+    student_kept, states, _ = kept(tmp_path, material, classes, worse)
     assert torch.equal(student_kept, states[0])
+
+
+@pytest.mark.parametrize("rule", ["last", "label-free"])
+def test_a_serious_alarm_ends_the_stage_at_the_best_healthy_checkpoint(tmp_path, material, classes, rule):
+    promises = {0: 0.1, 1: 0.2, 2: 0.8, 3: 0.3, 4: 0.9, 5: 1.0, 6: 1.0}
+    student_kept, states, events = kept(tmp_path, material, classes, promises, rule, guard=True, alarms=[4])
+    assert torch.equal(student_kept, states[2]) and sorted(states) == [0, 1, 2, 3, 4]
+    (said,) = [event for event in world.of(events, Note) if event.level == "warning"]
+    assert "after step 4 of 6" in said.text and "step 2" in said.text and "it broke" in said.text
+    report = json.loads((tmp_path / "run" / "choice.json").read_text())
+    assert (report["kept"], report["given_up"], len(report["looks"])) == (2, "it broke", 5)
+    assert "step 2 of 6 (it broke)" in load_model(tmp_path / "run" / STUDENT, trust=True)[0].card.note
+    # Without the guard nothing of that happens.
+    student_kept, states, _ = kept(tmp_path / "off", material, classes, promises, rule, alarms=[4])
+    assert 6 in states and torch.equal(student_kept, states[6] if rule == "last" else states[5])
+
+
+def test_without_any_healthy_look_the_run_goes_on_and_other_weights_stand_in(tmp_path, material, classes):
+    other = student(classes, seed=9)
+
+    def go(folder, **more):
+        made = learner(material, classes, validate_every=2)
+        watch = Told(dict.fromkeys(range(7), 0.0), rule="last", guard=True, alarms=range(7))
+        events = run(folder, made, watch=watch, **more)
+        warned = " ".join(event.text for event in world.of(events, Note) if event.level == "warning")
+        return weights(load_model(folder / "run" / STUDENT, trust=True)[0]), weights(made.student), warned
+
+    saved, last, warned = go(tmp_path / "alone")
+    assert torch.equal(saved, last) and "use the source itself" in warned
+    fallback = lambda: (other.net.state_dict(), "the source (a.pth)")  # noqa: E731
+    saved, _, warned = go(tmp_path / "helped", fallback=fallback)
+    assert torch.equal(saved, weights(other)) and "the source (a.pth)" in warned
 
 
 def test_a_better_checkpoint_of_before_the_interruption_is_remembered(tmp_path, material, classes):
     scores = {0: 0.1, 1: 0.9, 2: 0.2, 3: 0.3, 4: 0.4, 5: 0.5, 6: 0.6}
-    expected, states, _ = kept(tmp_path / "whole", material, classes, scores, good)
+    expected, states, _ = kept(tmp_path / "whole", material, classes, scores)
     assert torch.equal(expected, states[1])
     made = learner(material, classes, validate_every=1)
-    more = {"watch": choosing(scores), "prefer": good}
-    for event in (running := train(made, Training(tmp_path / "run", 3, **more), Context("baseline"))):
+    for event in (running := train(made, Training(tmp_path / "run", 3, Told(scores)), Context("baseline"))):
         if isinstance(event, Metrics) and event.step == 5:
             running.close()
     again = learner(material, classes, validate_every=1)
-    events = run(tmp_path, again, **more, context={"resume": True})
+    events = run(tmp_path, again, watch=Told(scores), context={"resume": True})
     assert events[0].resumed_at == 4
     assert torch.equal(weights(load_model(tmp_path / "run" / STUDENT, trust=True)[0]), expected)
+    whole, resumed = ((tmp_path / name / "choice.json").read_text() for name in ("whole/run", "run"))
+    assert whole == resumed
 
 
 def test_resuming_restores_weights_moments_and_rate_to_the_bit(tmp_path, images, material, classes):
@@ -423,8 +460,9 @@ def test_evaluating_restores_the_mode_of_every_layer(classes):
     assert model.net.bn2.training and not model.net.bn1.training
 
 
-def label_free_scores(model, images, context):
-    return LabelFreeScores(model, open_dataset(images).samples, ImageCache(None, world.SIZE, 0), ENGINE, context)
+def label_free_scores(model, images, context, labels=None, **more):
+    data = Material(open_dataset(images).samples, ImageCache(None, world.SIZE, 0), labels)
+    return LabelFreeScores(model, data, ENGINE, context, **more)
 
 
 def test_a_stop_ends_label_free_scores_within_a_batch(images, classes):
@@ -434,29 +472,23 @@ def test_a_stop_ends_label_free_scores_within_a_batch(images, classes):
     batches = []
     model.net.register_forward_hook(lambda *_: (batches.append(1), context.control.stop())[0])
     with pytest.raises(Stopped):
-        scores(1)
-    assert len(batches) == 1 and model.training
+        scores()
+    # The images themselves, and three more views of them.
+    assert len(batches) == 4 and model.training
     with pytest.raises(Stopped):
         label_free_scores(model, images, context)
 
 
-def test_label_free_scores_warn_of_a_class_that_vanishes(tmp_path, images, classes):
+def test_label_free_scores_warn_of_a_class_that_vanishes(images, classes):
     model = student(classes, "tiny_nets:colour")
-    scores = label_free_scores(model, images, Context("adapt-1"))
     before = torch.get_rng_state()
-    same = scores(0)
+    watch = Watch("adapt-1", score=label_free_scores(model, images, Context("adapt-1")))
+    first, events = watch.look(0, None, [])
     assert torch.equal(before, torch.get_rng_state())
-    assert len(same) == 1 and same[0].values["classes kept"] == 1.0
+    assert len(events) == 1 and events[0].values["classes kept"] == 1.0
     with torch.no_grad():
         model.net.head.bias[CAR] = -1e3
-    lost = scores(1)
-    assert "car is vanishing" in lost[1].text and lost[1].level == "warning"
-    assert len(scores(2)) == 1, "said once"
-    assert label_free_score(lost) < label_free_score(same)
-
-
-def test_the_oracle_score_is_the_validation_miou():
-    from crots.events import Evaluated
-
-    said = Evaluated(stage="adapt-1", subject="adapt-1", miou=0.4, per_class_iou={})
-    assert oracle_score([Scored(stage="adapt-1", step=1, values={}), said]) == 0.4
+    lost, events = watch.look(1, None, [first])
+    assert any("car is vanishing" in event.text and event.level == "warning" for event in world.of(events, Note))
+    assert not world.of(watch.look(2, None, [first, lost])[1], Note), "said once"
+    assert lost.promise < first.promise

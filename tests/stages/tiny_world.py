@@ -105,7 +105,8 @@ def values(folder, **sections):
         "runtime": {"device": "cpu", "threads": 1, "seed": 3},
         "mine": {"grid": "2x2"},
         "baseline": {"steps": 4, **training},
-        "adapt": {"steps": 4, "rounds": 2, "confidence": 0.3, **training},
+        # Both rounds run and keep their last step, however little they learn.
+        "adapt": {"steps": 4, "rounds": 2, "confidence": 0.3, "select": "last", "stop_rounds": False, **training},
         "export": {"formats": ["safetensors"], "images": 2},
     }
     for name, section in sections.items():

@@ -28,6 +28,7 @@ from crots.config import Profile, Size, check, describe
 from crots.data.layouts import Sample
 from crots.errors import InputError
 from crots.events import Event
+from crots.project import CHOICE, ProjectConfig, looks_decide, read_json
 from crots.stages.context import Context
 
 STUDENT_FILE = "student.safetensors"
@@ -50,8 +51,8 @@ def configure(parser: Parser, profile: Profile) -> None:
     add_out(group, "gets checkpoint.pt, student.safetensors and teacher.safetensors", resume=True)
     group.add_argument(
         "--rounds", metavar="N", default=1, type=_rounds,
-        help="rounds, each starting from the last; with more than one, each has its folder adapt-1, adapt-2 ... in "
-        "--out [at least 1; default 1]",
+        help="greatest number of rounds, each starting from the last; with more than one, each has its folder "
+        "adapt-1, adapt-2 ... in --out [at least 1; default 1]",
     )  # fmt: skip
     add_stage(parser, "adapt", opt.AdaptOptions, profile, without=("rounds", "patches"))
     add_run(parser, profile)
@@ -73,7 +74,8 @@ def run(args: argparse.Namespace) -> int:
     keys = [f"adapt-{number}" for number in range(1, args.rounds + 1)]
     anchors = {"pseudo_labels": args.pseudo_labels.absolute()} if config.adapt.anchor else {}
     # Only what was looked at can be kept.
-    looks = {"validate_every": config.adapt.validate_every} if config.adapt.select != "last" else {}
+    looks = {"validate_every": config.adapt.validate_every} if looks_decide(config.adapt) else {}
+    enough = partial(round_ended, config)
     jobs, student = {}, args.student
     for key in keys:
         out = args.out if len(keys) == 1 else args.out / key
@@ -81,9 +83,15 @@ def run(args: argparse.Namespace) -> int:
             args, "adapt", config, ("data", "task", "adapt", "runtime"), results=TRAINED, precious=True, out=out,
             student=student.absolute(), patches=args.patches and args.patches.absolute(), **looks, **anchors,
         )  # fmt: skip
-        jobs[key] = Job(partial(_events, args=args, student=student, claimed=claimed), out)
+        jobs[key] = Job(partial(_events, args=args, student=student, claimed=claimed), out, enough)
         student = out / STUDENT_FILE
     return run_alone(args, "adapt", jobs, config)
+
+
+def round_ended(config: ProjectConfig, out: Path) -> str:
+    """Says why the rounds after the one in ``out`` are not needed; empty where they are."""
+    choice = read_json(out / CHOICE) if config.adapt.stop_rounds else None
+    return str(choice.get("ends_rounds", "")) if choice else ""
 
 
 def _events(
@@ -113,10 +121,11 @@ def _events(
         there = dataclasses.replace(bench.dataset, samples=tuple(samples))
         samples, labels = find_pseudo_labels(args.pseudo_labels, None, there, bench.classes)
     claimed.take()
-    run = training(Loose(desk.out, bench.config), bench, options, context, model, samples)
-    if run.prefer and options.select == "oracle":
+    data = Material(samples, bench.cache, labels)
+    run = training(Loose(desk.out, bench.config), bench, options, context, model, data)
+    if run.watch and run.watch.rule == "oracle":
         model.card = dataclasses.replace(model.card, oracle=True)
-    return adapt(model, Material(samples, bench.cache, labels), patches, bench.engine, options, run, context)
+    return adapt(model, data, patches, bench.engine, options, run, context)
 
 
 COMMAND = Command(

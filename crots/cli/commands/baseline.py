@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from typing import Any
 
 from crots import options as opt
 from crots.cli.alone import (
@@ -26,6 +27,7 @@ from crots.cli.commands.mine import add_pseudo_labels
 from crots.cli.flags import add_options
 from crots.config import Profile
 from crots.events import Event
+from crots.project import looks_decide
 from crots.stages.context import Context
 
 
@@ -47,9 +49,11 @@ def add_student(group: argparse._ArgumentGroup, profile: Profile) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trains the student."""
     config = config_of(args)
+    # Only what was looked at can be gone back to.
+    looks: dict[str, Any] = {"validate_every": config.baseline.validate_every} if looks_decide(config.baseline) else {}
     claimed = claim(
         args, "baseline", config, ("data", "task", "student", "baseline", "runtime"), results=TRAINED, precious=True,
-        pseudo_labels=args.pseudo_labels.absolute(),
+        pseudo_labels=args.pseudo_labels.absolute(), **looks,
     )  # fmt: skip
 
     def body(desk: Desk, context: Context) -> Iterator[Event]:
@@ -72,8 +76,9 @@ def _events(desk: Desk, context: Context, claimed: Claim, args: argparse.Namespa
     student = bench.new_student()
     bench.check_training(student, options, [bench.size])
     claimed.take()
-    run = training(Loose(desk.out, bench.config), bench, options, context, student)
-    return baseline(student, Material(samples, bench.cache, labels), bench.engine, options, run, context)
+    data = Material(samples, bench.cache, labels)
+    run = training(Loose(desk.out, bench.config), bench, options, context, student, data)
+    return baseline(student, data, bench.engine, options, run, context)
 
 
 COMMAND = Command(

@@ -45,6 +45,7 @@ def row(project: Project, status: StageStatus) -> dict[str, Any]:
         "stage": status.key,
         "state": status.state,
         "reason": status.reason,
+        "kept": status.kept,
         "seconds": status.seconds,
         "miou": report.get("miou", status.miou),
         "oracle": bool(report.get("oracle")) or _chosen_by_labels(project, status.key),
@@ -72,6 +73,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     reason = row["reason"]
     if row["total"] and row["state"] in ("interrupted", "failed", "running"):
         reason = f"{row['done']} of {row['total']} done" + (f"; {reason}" if reason else "")
+    reason = "; ".join(filter(None, (reason, row["kept"])))
     oracle = " oracle" if row["oracle"] else ""
     score = "" if row["miou"] is None else percent(row["miou"])
     return row["stage"], row["state"], duration(row["seconds"]), (score + oracle).strip(), reason
@@ -79,8 +81,9 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 COMMAND = Command(
     name="status",
-    about="Shows which stages of a project are done, stale (with what changed), interrupted, failed, ready or waiting, "
-    "how long they took and what they score.\n'oracle' marks models whose checkpoint labels of the target chose.",
+    about="Shows which stages of a project are done, stale (with what changed), interrupted, failed, ready, waiting or "
+    "not needed, how long they took, what they score and which checkpoint a "
+    "training stage kept.\n'oracle' marks models whose checkpoint labels of the target chose.",
     example="crots status city\ncrots status city --json",
     configure=configure,
     run=run,

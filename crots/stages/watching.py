@@ -1,0 +1,246 @@
+"""Looks at a student on its way: what was seen, which checkpoint is kept for it, and when a stage has to stop."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from crots.events import Evaluated, Event, Note, Scored
+from crots.methods.alarms import Alarm, judge, promise, usable
+from crots.nets.model import Model
+
+Rule = Literal["last", "label-free", "oracle"]
+Values = Mapping[str, float]
+# Given a teacher, the student's label-free scores and what is to be said of classes that vanish.
+Scoring = Callable[[Model | None], tuple[dict[str, float], dict[str, str]]]
+_USELESS = (
+    "the student has not learnt what the source says of these images, and no round can mend that; use the source "
+    "itself, or look at the pseudo-labels, train longer, or give better starting weights"
+)
+# Of `promise`: a round that gains less has learnt all that the next would, and more rounds feed on their own mistakes.
+ROUND_MARGIN = 0.01
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen at ``step``.
+
+    Attributes:
+        values: the label-free scores.
+        promise: of `crots.methods.alarms.promise`: the figure whose greatest healthy look is the label-free choice.
+        healthy: a checkpoint that can be gone back to.
+        alarms: raised at this look, also those raised before.
+        miou: against validation labels, None where there are none. Only the rule ``oracle`` goes by it.
+    """
+
+    step: int
+    values: Values = field(default_factory=dict)
+    promise: float = 0.0
+    healthy: bool = True
+    alarms: tuple[Alarm, ...] = ()
+    miou: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns plain JSON data."""
+        return dataclasses.asdict(self)
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> Look:
+        """Reads what `to_dict` gave."""
+        return Look(**{**values, "alarms": tuple(Alarm(**alarm) for alarm in values["alarms"])})
+
+
+class Watch:
+    """Looks at the student of one run of a stage, and judges.
+
+    Attributes:
+        rule: which look's checkpoint the stage keeps.
+        guard: a serious alarm ends the stage at the best healthy checkpoint.
+
+    Args:
+        stage: its key.
+        score: gives the student's label-free scores and what is to be said of classes that vanish.
+        validate: scores the student against labels, for the user to see.
+        rule: see above.
+        guard: see above.
+        trained: the student was a model of the same classes already when the stage began, so that its start is one to
+            go back to, and one that it must not run away from.
+        distils: the stage teaches the source's labels.
+    """
+
+    def __init__(
+        self,
+        stage: str,
+        *,
+        score: Scoring | None = None,
+        validate: Callable[[int], Evaluated] | None = None,
+        rule: Rule = "last",
+        guard: bool = False,
+        trained: bool = True,
+        distils: bool = False,
+    ) -> None:
+        self.rule, self.guard = rule, guard
+        self._stage, self._score, self._validate, self._trained = stage, score, validate, trained
+        self._distils = distils
+
+    @property
+    def keeps(self) -> bool:
+        """Whether checkpoints are put by at looks, that of the start included."""
+        return self.guard or self.rule != "last"
+
+    def look(self, step: int, teacher: Model | None, before: Sequence[Look]) -> tuple[Look, list[Event]]:
+        """Looks at the student as it is now.
+
+        Args:
+            step: optimiser steps so far.
+            teacher: the student's moving average, where there is one.
+            before: the earlier looks of the stage.
+
+        Returns:
+            What was seen, and what is to be told of it: each alarm once.
+        """
+        look, events = Look(step), list[Event]()
+        if self._score:
+            values, lost = self._score(teacher)
+            look = self._judged(step, values, lost, before)
+            events.append(Scored(stage=self._stage, step=step, values=dict(look.values)))
+        if self._validate:
+            evaluated = self._validate(step)
+            look = dataclasses.replace(look, miou=evaluated.miou)
+            # Step 0 is the mark of a finished model; the start was scored by the stage that made it.
+            events += [evaluated] if step else []
+        said = {alarm.name for earlier in before for alarm in earlier.alarms}
+        fresh = [alarm for alarm in look.alarms if alarm.name not in said]
+        return look, events + [Note(stage=self._stage, level="warning", text=alarm.text) for alarm in fresh]
+
+    def _judged(self, step: int, values: Values, lost: Mapping[str, str], before: Sequence[Look]) -> Look:
+        raised = judge([*(look.values for look in before), values], lost, trained=self._trained, distils=self._distils)
+        start = before[0].values if before else values
+        calm = not any(alarm.serious for alarm in raised)
+        # Nothing is better than a trained start, whatever is said of the images.
+        healthy = calm or step == 0 if self._trained else calm and usable(values)
+        # Neither JSON nor a plot has a place for NaN; the alarm says it.
+        finite = {name: value for name, value in values.items() if math.isfinite(value)}
+        return Look(step, finite, promise(finite, start) if finite == values else -1.0, healthy, tuple(raised))
+
+
+class Choice:
+    """The looks of a stage so far and which of them is kept.
+
+    Attributes:
+        looks: in order.
+        best: the healthy one that the rule prefers, None where there is none.
+        given_up: why the stage stopped early, empty where it did not.
+        replaced_by: whose weights stand in for a student that learnt nothing.
+    """
+
+    def __init__(self, rule: Rule, total: int) -> None:
+        self.rule, self.total = rule, total
+        self.looks: list[Look] = []
+        self.best: Look | None = None
+        self.given_up = self.replaced_by = ""
+
+    def add(self, look: Look) -> bool:
+        """Takes note of a look; says whether it is the best so far."""
+        self.looks.append(look)
+        if not look.healthy or (self.best and self._score(look) <= self._score(self.best)):
+            return False
+        self.best = look
+        return True
+
+    def _score(self, look: Look) -> float:
+        if self.rule == "oracle":
+            return -1.0 if look.miou is None else look.miou
+        return look.promise
+
+    def looked_at(self, step: int) -> bool:
+        """Whether there was a look at ``step`` or later."""
+        return bool(self.looks) and self.looks[-1].step >= step
+
+    def give_up(self, reason: str) -> None:
+        """Notes that the stage goes back to the best look."""
+        self.given_up = reason
+
+    @property
+    def chosen(self) -> Look | None:
+        """The look whose checkpoint is kept; None keeps the weights as they are at the end."""
+        return self.best if self.given_up or self.rule != "last" else None
+
+    @property
+    def unhealthy(self) -> bool:
+        """Whether there were looks and none found a usable student."""
+        return bool(self.looks) and self.best is None
+
+    @property
+    def kept(self) -> Look | None:
+        """The look at what is kept; None where nobody looked."""
+        last = self.looks[-1] if self.looks and self.looks[-1].step == self.total else None
+        return self.chosen or last
+
+    def report(self) -> dict[str, Any]:
+        """Returns, as plain data, what was kept, why, and how far it is from the best look by labels."""
+        return {
+            "rule": self.rule,
+            "kept": self.kept.step if self.kept else self.total,
+            "of": self.total,
+            "given_up": self.given_up,
+            "words": "; ".join(text for text, _ in self.words()),
+            "gain": self._gain,
+            "ends_rounds": self._ends_rounds(),
+            "oracle": self._hindsight(self.kept),
+            "looks": [look.to_dict() for look in self.looks],
+        }
+
+    @property
+    def _gain(self) -> float | None:
+        """How much more what is kept promises than the start of the stage."""
+        start = self.looks[0] if self.looks and self.looks[0].step == 0 else None
+        return self.kept.promise - start.promise if self.kept and start and start.values else None
+
+    def _ends_rounds(self) -> str:
+        """Why another round would be of no use."""
+        if self.kept and self.kept.step == 0:
+            return "the round before kept its start; adapt.stop_rounds=false runs further rounds all the same"
+        if self._gain is None or self._gain >= ROUND_MARGIN:
+            return ""
+        return (
+            f"the label-free scores rose by {self._gain:.3f} in the round before, less than {ROUND_MARGIN:g}; "
+            "adapt.stop_rounds=false runs further rounds all the same"
+        )
+
+    def _hindsight(self, kept: Look | None) -> dict[str, Any] | None:
+        """What only labels can tell; never used for a choice, unless the rule is ``oracle``."""
+        scored = [look for look in self.looks if look.miou is not None]
+        if not kept or kept.miou is None:
+            return None
+        best = max(scored, key=lambda look: look.miou or 0.0)
+        return {"miou": kept.miou, "best_step": best.step, "best_miou": best.miou}
+
+    def words(self) -> list[tuple[str, bool]]:
+        """Says what is kept, each sentence with whether it is a warning."""
+        if self.replaced_by:
+            return [
+                (f"the student learnt nothing usable; the weights of {self.replaced_by} are kept in its place", True)
+            ]
+        said = self._chosen_words() if self.chosen else []
+        if self.unhealthy:
+            said.append((_USELESS, True))
+        if hindsight := self._hindsight(self.kept):
+            miou, best = hindsight["miou"], hindsight["best_miou"]
+            where = "is the best look" if best <= miou else f"the best look, step {hindsight['best_step']}, {best:.1%}"
+            said.append((f"labels say (oracle, after the choice): mIoU {miou:.1%} for what is kept; {where}", False))
+        return said
+
+    def _chosen_words(self) -> list[tuple[str, bool]]:
+        assert self.chosen is not None
+        step, end = self.chosen.step, self.looks[-1].step
+        place = "its start" if step == 0 else f"the checkpoint of step {step}"
+        if self.given_up:
+            said = f"stopped after step {end} of {self.total} and went back to {place}, the best healthy one"
+            return [(f"{said}: {self.given_up}", True)]
+        how = "by validation labels (oracle)" if self.rule == "oracle" else "by label-free scores"
+        nothing = "; nothing that was learnt looks better than the start" if step == 0 else ""
+        return [(f"kept {place.replace('its', 'the')} of {self.total} steps, chosen {how}{nothing}", False)]
