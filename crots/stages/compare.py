@@ -218,5 +218,5 @@ def _tasks(run: Run) -> Iterator[_Task]:
         return
     if run.patches is not None:
         yield _Task(run.patches, "mine", run)
-    for key in run.branch.round_keys():
+    for key in run.branch.needed_rounds():
         yield _Task(run.branch, key, run)

@@ -314,7 +314,7 @@ class Run:
     def last_key(self) -> str:
         """The stage whose model is scored."""
         if self.method.rounds:
-            return self.branch.round_keys()[-1]
+            return self.branch.needed_rounds()[-1]
         return "pseudo-label" if self.method.name == "source" else "baseline"
 
     @property
@@ -338,7 +338,7 @@ class Run:
     def seconds(self) -> float:
         """How long the method's own stages took; 0 for the source."""
         if self.method.rounds:
-            return sum(_seconds(self.branch, key) for key in self.branch.round_keys())
+            return sum(_seconds(self.branch, key) for key in self.branch.needed_rounds())
         owner = self.baseline or self.branch.project
         return _seconds(owner, "baseline") if self.last_key == "baseline" else 0.0
 
