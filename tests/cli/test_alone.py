@@ -90,7 +90,8 @@ def test_files_in_files_out(crots, city, labelled, source, tmp_path):
     assert ran.code == 0, ran.err
     student = tmp_path / "base" / "student.safetensors"
 
-    ran = crots(*adapt_words(city, student, "--patches", tmp_path / "patches", "--rounds", "2", "--no-stop-rounds", "--select", "last"),
+    ran = crots(*adapt_words(city, student, "--patches", tmp_path / "patches", "--rounds", "2",
+                             "--no-stop-rounds", "--select", "last"),
                 "--out",
                 tmp_path / "adapted", "--json")  # fmt: skip
     assert ran.code == 0, ran.err

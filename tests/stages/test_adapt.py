@@ -446,7 +446,8 @@ def test_profiles_set_every_switch_of_adapt():
         "confidence_from": ("logit", "softmax"), "weighting": ("batch", "image"),
         "teacher_buffers": (False, True), "ema_when": ("before", "after"), "partners": ("repeated", "distinct"),
         "coins": ("batch", "image"), "jitter_channels": ("bgr", "rgb"), "batch_norm": ("separate", "mixes"),
-        "select": ("oracle", "label-free"), "guard": (False, True), "stop_rounds": (False, True), "patch_sampling": ("uniform", "rarity"), "schedule": ("restarts", "cosine"),
+        "select": ("oracle", "label-free"), "guard": (False, True), "stop_rounds": (False, True),
+        "patch_sampling": ("uniform", "rarity"), "schedule": ("restarts", "cosine"),
     }  # fmt: skip
     for name, (theirs, ours) in expected.items():
         assert (getattr(published, name), getattr(corrected, name)) == (theirs, ours), name
