@@ -125,3 +125,13 @@ def test_threads(image, tmp_path):
         thread.join()
     assert results == [True] * 16
     assert len([path for path in entries(tmp_path / "cache") if path.is_file()]) == 1
+
+
+def test_what_other_writers_add_counts_towards_the_limit(tmp_path):
+    room = 4 * (4 * 8 * 3 + 128)
+    for writers, kept in ((1, 4), (2, 2), (4, 1)):
+        cache = ImageCache(tmp_path / str(writers), SIZE, room, writers=writers)
+        for number in range(5):
+            write_image(tmp_path / f"{number}.png", np.full((4, 8, 3), number, np.uint8))
+            cache.get(tmp_path / f"{number}.png")
+        assert len([path for path in entries(tmp_path / str(writers)) if path.is_file()]) == kept

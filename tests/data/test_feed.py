@@ -1,4 +1,5 @@
 import itertools
+import os
 import threading
 import time
 
@@ -6,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crots.data.feed import count_waiting, prefetch
+from crots.data.feed import count_waiting, prefetch, readers
 
 
 def workers_alive():
@@ -88,3 +89,10 @@ def test_no_waiting_is_counted_where_data_is_ready():
         for _ in prefetch(range(3), lambda item: item, workers=1, depth=1):
             time.sleep(0.01)
     assert waiting.seconds < 0.02
+
+
+def test_workers_on_one_machine_share_its_cores(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 12)
+    assert readers() == 12
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert readers() == 3

@@ -12,7 +12,10 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
+import time
 import traceback
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -25,10 +28,11 @@ from many_steps import CASES, take_steps
 import crots.cli.main
 import crots.stages.distributed
 import crots.stages.pipeline  # loaded before the first fork, since it takes seconds
-from crots.errors import StageError
+from crots.errors import InputError, StageError, Stopped
 from crots.nets.model import check_batch, create_model
+from crots.stages.context import Control
 from crots.stages.training import Learner
-from crots.stages.workers import session
+from crots.stages.workers import by_first, session
 
 
 def fail_at(step):
@@ -74,10 +78,61 @@ def note_writes(path):
 TRAPS = {"fail_at": fail_at, "interrupt_at": interrupt_at, "note_writes": note_writes}
 
 
-def steps(folder, out):
+def talk():
+    """Says everything that workers can say to each other."""
+    with session("cpu") as workers:
+        rank, control, began = workers.rank, Control(), time.monotonic()
+        if workers.first:
+            control.pause()
+            threading.Timer(0.4, control.resume).start()
+        workers.check(control)
+        assert time.monotonic() - began > 0.3, "the others wait for one that is paused"
+        assert workers.gathered(rank * 2) == [0, 2] and workers.any(rank == 1) and not workers.any(False)
+        assert workers.from_first(lambda: f"said by {rank}") == "said by 0"
+        assert workers.together(lambda: rank) == rank
+        assert list(by_first(lambda: iter((1, 2)))) == ([1, 2] if workers.first else [])
+        images = torch.full((2, 3, 4, 4), rank, dtype=torch.uint8).contiguous(memory_format=torch.channels_last)
+        joined = workers.joined(images)
+        assert joined[:, 0, 0, 0].tolist() == [0, 0, 1, 1]
+        assert joined.is_contiguous(memory_format=torch.channels_last)
+        norm = torch.nn.BatchNorm1d(2)
+        norm.running_mean.fill_(rank)
+        workers.share_statistics(norm.eval())
+        assert norm.running_mean.tolist() == [rank, rank], "frozen statistics stay"
+        workers.share_statistics(norm.train())
+        assert norm.running_mean.tolist() == [0.5, 0.5] and norm.running_var.tolist() == [1.0, 1.0]
+        norm.running_mean.fill_(rank + 5)
+        workers.align(norm)
+        assert norm.running_mean.tolist() == [5.0, 5.0]
+        for say, who, expected in (
+            (workers.from_first, 0, "wrong"),
+            (workers.together, 1, "worker 1: wrong"),
+            (lambda make: list(by_first(lambda: iter([make()]))), 0, "wrong"),
+        ):
+            try:
+                say(partial(refuse, rank == who))
+            except InputError as error:
+                assert (str(error), error.field) == (expected, "some.field")
+            else:
+                raise AssertionError("a failure is everyone's")
+        if rank == 1:
+            control.stop()
+        try:
+            workers.check(control)
+        except Stopped:
+            return 0
+    return 1
+
+
+def refuse(wrong):
+    if wrong:
+        raise InputError("wrong", field="some.field")
+
+
+def steps(folder, out, names):
     """Takes steps of learners with many options; the first worker writes the figures."""
     with session("cpu") as workers:
-        found = {name: take_steps(Path(folder), **options) for name, options in CASES.items()}
+        found = {name: take_steps(Path(folder), **CASES[name]) for name in names}
         told = workers.gathered({name: weights for name, (_, weights) in found.items()})
         assert all(torch.equal(told[0][name], other[name]) for other in told for name in other), "weights drift apart"
         if workers.first:

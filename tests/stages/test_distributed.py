@@ -98,13 +98,19 @@ def figures(project):
     return [({"stage": event.stage, "step": event.step}, dict(event.values)) for event in events]
 
 
-def test_the_same_global_batch_gives_the_same_losses_and_weights(tmp_path, crew):
-    folder = write_material(tmp_path)
-    codes, said = crew(call="steps", args=[str(folder), str(tmp_path / "found.pt")])
+def test_workers_tell_each_other_what_they_decide_and_what_goes_wrong(crew):
+    codes, said = crew(call="talk", args=[])
     assert codes == [0, 0], said
+
+
+@pytest.mark.parametrize(("workers", "names"), [(2, list(CASES)), (3, ["baseline, crops", "adapt, published"])])
+def test_the_same_global_batch_gives_the_same_losses_and_weights(tmp_path, crew, workers, names):
+    folder = write_material(tmp_path)
+    codes, said = crew(call="steps", args=[str(folder), str(tmp_path / "found.pt"), names], workers=workers)
+    assert set(codes) == {0}, said
     found = torch.load(tmp_path / "found.pt", weights_only=True)
-    for name, case in CASES.items():
-        rows, weights = take_steps(folder, **case)
+    for name in names:
+        rows, weights = take_steps(folder, **CASES[name])
         for mine, theirs in zip(rows, found[name][0], strict=True):
             assert theirs == pytest.approx(mine, rel=1e-4, abs=1e-5), name
         assert torch.allclose(found[name][1], weights, atol=1e-4), name

@@ -439,6 +439,9 @@ def test_draws_depend_on_seed_stage_step_and_purpose():
     first = torch.rand(1)
     seed_step(1, "adapt-1", 5)
     assert torch.equal(first, torch.rand(1))
+    # Dropout falls differently on each worker's images.
+    seed_step(1, "adapt-1", 5, rank=1)
+    assert not torch.equal(first, torch.rand(1))
 
 
 def test_devices_that_are_not_there_are_refused():

@@ -88,7 +88,8 @@ COMMAND = Command(
     about="Runs the stages of a project that are not done, in order. It can be stopped (Ctrl-C) or killed at any time "
     "and goes on where it was.\nOptions given here with --rounds and --set are kept in the project.",
     example="crots run city\ncrots run city --until baseline --device cuda:1\ncrots run city --rounds 3 "
-    "--set adapt.steps=2000\ncrots run city --events - > events.jsonl",
+    "--set adapt.steps=2000\ncrots run city --events - > events.jsonl\n"
+    "torchrun --nproc-per-node 4 -m crots run city    # on four GPUs",
     configure=configure,
     run=run,
     shared=True,
