@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crots import options as opt
 from crots.cli.alone import (
@@ -25,11 +26,13 @@ from crots.cli.alone import (
 )
 from crots.cli.command import Command, Parser
 from crots.config import Profile, Size, check, describe
-from crots.data.layouts import Sample
 from crots.errors import InputError
 from crots.events import Event
 from crots.project import CHOICE, ProjectConfig, looks_decide, read_json
 from crots.stages.context import Context
+
+if TYPE_CHECKING:
+    from crots.data.layouts import Sample
 
 STUDENT_FILE = "student.safetensors"
 
