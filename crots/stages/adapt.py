@@ -126,7 +126,8 @@ class AdaptLearner(Learner):
         """Mixes images (N, 3, H, W) with the teacher's labels and confidence of the clean ones, in groups."""
         clean = Mixed(images, *self._teach(images, anchor))
         workers, count = self.workers, len(images) * self.workers.world
-        groups, own, held = mix_groups(count), workers.part(count), workers.part(count).start
+        groups, own = mix_groups(count), workers.part(count)
+        held = own.start  # the place in the whole batch of the first image at hand
         if not whole_groups(groups, count, workers.world):
             # A group lies on several workers, so each takes the whole batch.
             clean, held = Mixed(*map(workers.joined, clean)), 0

@@ -210,9 +210,11 @@ class Group(Workers):
 
     def _why(self, error: Exception) -> str:
         with contextlib.suppress(RuntimeError):
-            # It may still be on its way.
-            self._store.wait([_FAILURE], datetime.timedelta(seconds=1))
-            return str(self._store.get(_FAILURE), encoding="utf-8")
+            for _ in range(10):
+                if self._store.check([_FAILURE]):
+                    return str(self._store.get(_FAILURE), encoding="utf-8")
+                # It may still be on its way.
+                time.sleep(0.1)
         return (
             f"another worker was killed, hangs or cannot be reached ({_brief(error)}); what is done is kept: start "
             "torchrun again to go on, with as many workers as you like"

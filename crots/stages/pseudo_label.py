@@ -168,7 +168,7 @@ def _prepare(samples: Sequence[Sample], job: Labelling, context: Context) -> Ite
 
     def batches() -> Iterator[Any]:
         for group in groups:
-            context.control.check()
+            context.check()
             yield np.stack([job.cache.get(samples[place].image) for place in group])
 
     if job.labeller.prepare(batches()):
