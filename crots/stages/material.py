@@ -62,14 +62,18 @@ class PseudoLabels:
 
     def read_confidence(self, key: str) -> Array:
         """Returns the (H, W) confidence of an image, float32 0..1; 1 where the source gave none."""
-        original = self.labels / f"{key}.png"
         if self.confidence is None:
-            return np.ones(read_labels(original).shape, np.float32)
+            return np.ones(read_labels(self.labels / f"{key}.png").shape, np.float32)
         confidence = read_confidence(self.confidence / f"{key}.png")
-        if repainted := self._corrected_path(key):
+        if (repainted := self.repainted(key)) is not None:
             # What a person painted is certain.
-            confidence = np.where(read_labels(repainted) != read_labels(original), np.float32(1), confidence)
+            confidence = np.where(repainted, np.float32(1), confidence)
         return confidence
+
+    def repainted(self, key: str) -> Array | None:
+        """Returns where a person changed the labels of an image, (H, W) bool; None where nobody did."""
+        path = self._corrected_path(key)
+        return None if path is None else read_labels(path) != read_labels(self.labels / f"{key}.png")
 
     def _corrected_path(self, key: str) -> Path | None:
         path = self.corrections / f"{key}.png" if self.corrections else None

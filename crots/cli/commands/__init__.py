@@ -32,6 +32,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "predict": "run a model on images or a video",
     },
     "Tools": {
+        "suspects": "list the images and regions of a project whose pseudo-labels are the most doubtful",
         "inspect": "say what a folder, checkpoint or prediction set is, and what is wrong with it",
         "bench": "measure how fast the stages are here, and what each measure gains",
         "convert-labels": "write train-id labels from a dataset's own",

@@ -1,0 +1,100 @@
+"""``crots suspects``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Generator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from crots import options as opt
+from crots.cli.command import Command, Parser
+from crots.cli.draw import show_table
+from crots.cli.flags import add_options, add_run_flags, given
+from crots.cli.follow import follow
+from crots.cli.tables import Table, percent
+from crots.config import Profile
+from crots.errors import InputError
+from crots.events import Event
+from crots.methods.suspicion import SHARE
+from crots.project import Project, override, read_json
+from crots.runner import run_stage
+from crots.stages.context import Context, Control
+from crots.stages.suspects import FOLDER, INDEX, STAGE, suspects, suspects_of
+
+
+def configure(parser: Parser, profile: Profile) -> None:
+    """Adds the arguments."""
+    parser.add_argument("project", type=Path, metavar="PROJECT", help="folder made by crots init, with pseudo-labels")
+    group = parser.add_argument_group("what to show")
+    group.add_argument(
+        "--student", default="auto", metavar="STAGE",
+        help="stage whose student is asked for its opinion, baseline or adapt-N; auto takes the last one that is done, "
+        "none asks nobody and runs no network [default auto]",
+    )  # fmt: skip
+    group.add_argument(
+        "--share", type=float, default=SHARE, metavar="X",
+        help=f"share of all pixels, the most doubtful, that regions are made of [0 to 1; default {SHARE:g}]",
+    )  # fmt: skip
+    group.add_argument("--top", type=int, default=20, metavar="N", help="images and regions to list [default 20]")
+    group.add_argument(
+        "--overlays", type=int, default=0, metavar="N", help="draw the N worst images with their regions [default 0]"
+    )
+    run_group = parser.add_argument_group("run")
+    add_options(run_group, "runtime", opt.RuntimeOptions, profile, only=("device", "threads", "trust"))
+    add_run_flags(run_group)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ranks, then shows the worst."""
+    if not 0 < args.share <= 1:
+        raise InputError(f"--share: found {args.share:g}, expected a number above 0 and at most 1", field="--share")
+    for flag, value in (("--top", args.top), ("--overlays", args.overlays)):
+        if value < 0:
+            raise InputError(f"{flag}: found {value}, expected a whole number, at least 0", field=flag)
+    project = Project.open(args.project)
+    passing = {f"runtime.{name}": value for name, value in given(args).get("runtime", {}).items()}
+    project = Project(project.folder, override(project.config, passing))
+    job = suspects_of(project, student=args.student, share=args.share, overlays=args.overlays)
+
+    def events(control: Control) -> Generator[Event, None, None]:
+        yield from run_stage(partial(suspects, job), Context(STAGE, control))
+
+    index = project.folder / FOLDER / INDEX
+
+    def result() -> dict[str, Any] | None:
+        found = read_json(index)
+        return found and {**found, "images": found["images"][: args.top], "regions": found["regions"][: args.top]}
+
+    code = follow(events, args, command="suspects", result=result)
+    if code == 0 and not args.json and not args.quiet and (found := result()):
+        _show(found, sys.stderr if args.events == "-" else sys.stdout)
+    return code
+
+
+def _show(found: dict[str, Any], stream: Any) -> None:
+    images = [
+        (row["key"], f"{row['doubt']:.3f}", str(row["regions"]), percent(row["suspicious"])) for row in found["images"]
+    ]
+    show_table(Table(("image", "mean doubt", "regions", "suspicious (%)"), tuple(images)), stream)
+    print(file=stream)
+    regions = []
+    for number, row in enumerate(found["regions"], 1):
+        left, top, width, height = row["box"]
+        regions.append((str(number), row["key"], f"{width}x{height}+{left}+{top}", row["reason"]))
+    show_table(Table(("", "image", "where", "why"), tuple(regions), (1, 2, 3)), stream)
+
+
+COMMAND = Command(
+    name="suspects",
+    about="Says which pseudo-labels to look at first when correcting them: regions of one class whose labels are "
+    "doubtful, ranked by area times doubt, with the reason, and images by their mean doubt. Doubt is what the source's "
+    "confidence lacks, and more where a trained student confidently says another class.\n"
+    "Writes PROJECT/suspicion/suspicion.json and a map of the doubt for every image. No labels but the pseudo-labels "
+    "are read.",
+    example="crots suspects city\ncrots suspects city --student none --overlays 10",
+    configure=configure,
+    run=run,
+)

@@ -1,0 +1,55 @@
+import json
+
+import numpy as np
+import pytest
+
+from crots.images import write_confidence
+
+
+@pytest.fixture
+def project(crots, city, tmp_path):
+    """A black-box project with pseudo-labels, the source unsure of the upper left of one image."""
+    for index in range(4):
+        confidence = np.full((64, 64), 0.9, np.float32)
+        if index == 1:
+            confidence[:30, :30] = 0.2
+        write_confidence(tmp_path / "confidence" / f"im{index}.png", confidence)
+    folder = tmp_path / "p"
+    ran = crots(
+        "init", folder, "--target", city / "images" / "train", "--predictions", city / "labels" / "train",
+        "--confidence", tmp_path / "confidence", "--classes", "camvid", "--student", "compact",
+        "--student-weights", "random", "--set", "data.size=64x64",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert crots("run", folder, "--until", "pseudo-label").code == 0
+    return folder
+
+
+def test_it_lists_images_and_regions_with_reasons(crots, project):
+    ran = crots("suspects", project, "--top", "3", "--overlays", "1")
+    assert ran.code == 0, ran.err
+    rows = [line.split() for line in ran.out.splitlines()]
+    assert next(row[0] for row in rows if row and row[0][:2] == "im" and row[0] != "image") == "im1"
+    assert "the source is unsure" in ran.out
+    assert (project / "suspicion" / "overlays" / "im1.png").exists()
+
+
+def test_json_holds_the_result(crots, project):
+    found = json.loads(crots("suspects", project, "--json", "--top", "1").out)["result"]
+    assert [row["key"] for row in found["images"]] == ["im1"]
+    assert len(found["regions"]) == 1
+    assert len(json.loads((project / "suspicion" / "suspicion.json").read_text())["images"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (("--share", "0"), "--share"),
+        (("--share", "nan"), "--share"),
+        (("--top", "-1"), "--top"),
+        (("--student", "bassline"), "baseline"),
+        (("--student", "baseline"), "not done"),
+    ],
+)
+def test_wrong_use(refused, project, words, part):
+    assert part in refused("suspects", project, *words)

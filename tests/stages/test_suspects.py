@@ -1,0 +1,124 @@
+import json
+from functools import partial
+
+import numpy as np
+import pytest
+import tiny_world as world
+from tiny_world import CAR, LIGHT, ROAD, SKY
+
+from crots.data.cache import ImageCache
+from crots.data.layouts import open_dataset
+from crots.errors import InputError
+from crots.events import ArtifactWritten, StageFinished
+from crots.images import read_labels, write_confidence, write_labels
+from crots.methods.suspicion import Opinion
+from crots.runner import run_project, run_stage
+from crots.stages.context import Context
+from crots.stages.material import PseudoLabels
+from crots.stages.suspects import INDEX, STAGE, Suspects, read_regions, suspects, suspects_of
+
+
+@pytest.fixture
+def labelled(tmp_path, images):
+    """Pseudo-labels whose car is a mistake in picture 2 alone, where the source is unsure of it."""
+    for number in range(6):
+        labels = world.paint(number)[1]
+        confidence = np.full(labels.shape, 0.95, np.float32)
+        if number == 2:
+            confidence[labels == CAR] = 0.3
+        write_labels(tmp_path / "out" / "label_ids" / f"{world.key(number)}.png", labels)
+        write_confidence(tmp_path / "out" / "confidence" / f"{world.key(number)}.png", confidence)
+    return tmp_path
+
+
+def job(folder, classes, **more):
+    labels = PseudoLabels.below(folder / "out", classes, folder / "corrections")
+    samples = open_dataset(folder / "images").samples
+    return Suspects(samples, ImageCache(None, world.SIZE, 0), labels, folder / "suspicion", **more)
+
+
+def ranked(asked):
+    events = list(run_stage(partial(suspects, asked), Context(STAGE)))
+    assert events[-1].outcome == "completed", events[-1]
+    assert world.of(events, ArtifactWritten)
+    return json.loads((asked.out / INDEX).read_text())
+
+
+def test_the_unsure_region_comes_first(labelled, classes):
+    found = ranked(job(labelled, classes, share=0.02))
+    assert found["images"][0]["key"] == world.key(2)
+    assert [row["doubt"] for row in found["images"]] == sorted((row["doubt"] for row in found["images"]), reverse=True)
+    assert len(found["images"]) == 6
+    first = found["regions"][0]
+    assert (first["key"], first["name"]) == (world.key(2), "car")
+    assert first["reason"].startswith("car: doubt 0.")
+    assert found["student"] is None
+
+
+def test_at_most_so_many_regions_are_kept_and_they_are_the_worst(labelled, classes):
+    every = ranked(job(labelled, classes, share=1.0))["regions"]
+    few = ranked(job(labelled, classes, share=1.0, regions=2))["regions"]
+    assert few == every[:2]
+    assert len(every) > 2
+
+
+def test_one_image_is_read_again_without_a_network(labelled, classes):
+    asked = job(labelled, classes, share=0.02)
+    found = ranked(asked)
+    regions = read_regions(asked.out, asked.pseudo_labels, world.key(2), found["threshold"])
+    assert regions[0].label == CAR
+    assert list(regions[0].box) == found["regions"][0]["box"]
+
+
+def test_what_a_person_painted_is_not_suspicious(labelled, classes):
+    def sure_of_road(image):
+        return Opinion(np.full(image.shape[:2], ROAD), np.ones(image.shape[:2], np.float32))
+
+    labels = read_labels(labelled / "out" / "label_ids" / f"{world.key(2)}.png").copy()
+    labels[labels == CAR] = LIGHT
+    write_labels(labelled / "corrections" / f"{world.key(2)}.png", labels)
+    found = ranked(job(labelled, classes, share=1.0, student=sure_of_road))
+    assert not [row for row in found["regions"] if row["key"] == world.key(2) and row["label"] in (CAR, LIGHT)]
+
+
+def test_a_students_opinion_counts_and_is_told(labelled, classes):
+    def no_sky(image):
+        return Opinion(np.full(image.shape[:2], ROAD), np.ones(image.shape[:2], np.float32))
+
+    found = ranked(job(labelled, classes, share=1.0, student=no_sky, student_key="baseline"))
+    assert found["student"] == "baseline"
+    skies = [row for row in found["regions"] if row["label"] == SKY]
+    assert skies
+    assert all("the student says road" in row["reason"] for row in skies)
+    assert (labelled / "suspicion" / "student" / f"{world.key(0)}.png").exists()
+
+
+def test_overlays_are_drawn_of_the_worst_images(labelled, classes):
+    ranked(job(labelled, classes, share=0.02, overlays=1))
+    drawn = world.files_below(labelled / "suspicion" / "overlays")
+    assert drawn == {f"{world.key(2)}.png"}
+
+
+def test_without_confidence_or_student_there_is_nothing_to_go_by(labelled, classes):
+    for path in (labelled / "out" / "confidence").rglob("*.png"):
+        path.unlink()
+    (labelled / "out" / "confidence").rename(labelled / "gone")
+    end = list(run_stage(partial(suspects, job(labelled, classes)), Context(STAGE)))[-1]
+    assert isinstance(end, StageFinished)
+    assert (end.outcome, end.exit_code) == ("failed", 2)
+    assert "run the baseline first" in end.message
+
+
+def test_a_project_takes_its_last_student_or_the_one_asked_for(tmp_path):
+    project = world.black_box(tmp_path)
+    with pytest.raises(InputError, match="pseudo-label stage first"):
+        suspects_of(project)
+    list(run_project(project, until="pseudo-label"))
+    assert suspects_of(project).student is None
+    list(run_project(project, until="adapt"))
+    found = ranked(suspects_of(project, share=0.3))
+    assert found["student"] == project.round_keys()[-1]
+    assert ranked(suspects_of(project, student="baseline"))["student"] == "baseline"
+    assert suspects_of(project, student="none").student is None
+    with pytest.raises(InputError, match="baseline"):
+        suspects_of(project, student="bassline")
