@@ -218,5 +218,8 @@ def _tasks(run: Run) -> Iterator[_Task]:
         return
     if run.patches is not None:
         yield _Task(run.patches, "mine", run)
-    for key in run.branch.needed_rounds():
+    for key in run.branch.round_keys():
         yield _Task(run.branch, key, run)
+        # What an earlier run with other options said of its rounds does not count.
+        if run.branch.finished(key) and run.branch.ends_rounds(key):
+            return

@@ -17,7 +17,7 @@ from crots import options as opt
 from crots.config import Profile, describe, to_mapping, to_plain, unknown_name
 from crots.errors import InputError
 from crots.files import digest
-from crots.project import Project, ProjectConfig, override
+from crots.project import Project, ProjectConfig, looks_decide, override
 
 Kind = Literal["methods", "ablation"]
 FOLDER = "compare"
@@ -60,22 +60,31 @@ class Method:
         return self.settings.get("adapt.select") == "oracle"
 
 
+# Rivals have nothing of what this package adds: they run their whole budget and are scored at its end.
+_PLAIN = {
+    "adapt.patches": False,
+    "adapt.anchor": 0,
+    "adapt.select": "last",
+    "adapt.guard": False,
+    "adapt.stop_rounds": False,
+}
+
 METHODS: tuple[Method, ...] = (
     Method("source", "source", "The source model, or its predictions, as they are.", rounds=False, passes=0),
     Method("baseline", "baseline", "The student after the source's pseudo-labels; all others start here.",
            rounds=False, passes=1),
     Method("bn", "batch-norm statistics",
            "Statistics re-estimated on target images: of the source where the student is it, else of the baseline.",
-           {"adapt.patches": False}, learner="statistics", whole=True, passes=1),
+           _PLAIN, learner="statistics", whole=True, passes=1),
     Method("tent", "Tent", "Entropy minimised by batch norm's scale and shift alone.",
-           {"adapt.patches": False}, learner="tent", whole=True, passes=1),
+           _PLAIN, learner="tent", whole=True, passes=1),
     Method("self-training", "self-training", "Hard labels of each round's start where it is sure; clean images.",
-           {"adapt.patches": False, "adapt.weighting": "pixel", "adapt.jitter": 0, "adapt.blur": 0, "adapt.anchor": 0},
+           {**_PLAIN, "adapt.weighting": "pixel", "adapt.jitter": 0, "adapt.blur": 0},
            learner="self-training"),
     Method("cutmix", "baseline + CutMix", "Mean teacher on images with a box of another one, without patches.",
-           {"adapt.mix": "cutmix", "adapt.patches": False, "adapt.anchor": 0}),
+           {**_PLAIN, "adapt.mix": "cutmix"}),
     Method("classmix", "baseline + ClassMix", "Mean teacher on images with classes of another one, without patches.",
-           {"adapt.mix": "classmix", "adapt.patches": False, "adapt.anchor": 0}),
+           {**_PLAIN, "adapt.mix": "classmix"}),
     Method("published", "CROTS published", "The method with every fault of the published code, its patches included.",
            profile="published"),
     Method("corrected", "CROTS corrected", "The method as this project would run it."),
@@ -189,18 +198,19 @@ def method_config(config: ProjectConfig, method: Method, seed: int, *, published
         published_rare: whether a published set of rare classes exists for these classes.
     """
     config = base_config(config)
-    select = "last" if method.learner else config.adapt.select
+    settings: dict[str, Any] = {"runtime.seed": seed}
     if method.profile == "published":
         # The baseline stays the one that all share.
         config = switched(dataclasses.replace(config, profile="corrected"), "published", ("mine", "adapt"))
-        select = "last"
+        settings["adapt.select"] = "last"
         if not published_rare:
-            config = override(config, {"mine.rare": "auto"})
-    rounds = config.adapt.rounds
-    settings: dict[str, Any] = {"runtime.seed": seed, "adapt.select": select}
+            settings["mine.rare"] = "auto"
     if method.whole:
-        settings |= {"adapt.rounds": 1, "adapt.steps": rounds * config.adapt.steps}
+        settings |= {"adapt.rounds": 1, "adapt.steps": config.adapt.rounds * config.adapt.steps}
     config = override(config, settings | dict(method.settings))
+    if not looks_decide(config.adapt):
+        # Nobody goes by what is seen on the way, and the time it takes is none of the method's.
+        config = override(config, {"adapt.validate_every": config.adapt.steps})
     return config if config.adapt.select == "oracle" else _blind(config)
 
 
@@ -319,11 +329,10 @@ class Run:
 
     @property
     def steps(self) -> int:
-        """Optimiser steps of what is the method's own: its rounds, or the baseline's."""
+        """Optimiser steps of what is the method's own: its rounds that were needed, or the baseline's."""
         config = self.branch.config
-        return {"pseudo-label": 0, "baseline": config.baseline.steps}.get(
-            self.last_key, config.adapt.rounds * config.adapt.steps
-        )
+        rounds = len(self.branch.needed_rounds()) * config.adapt.steps
+        return {"pseudo-label": 0, "baseline": config.baseline.steps}.get(self.last_key, rounds)
 
     @property
     def passes(self) -> int:

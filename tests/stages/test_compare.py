@@ -8,7 +8,7 @@ from crots.config import describe
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Evaluated, Note, StageFinished, StageStarted
 from crots.options import SECTIONS, AdaptOptions
-from crots.project import override
+from crots.project import Project, override
 from crots.runner import run_comparison, run_project
 from crots.stages.compare import STAGE
 from crots.stages.comparison import (
@@ -274,6 +274,13 @@ class TestRows:
         config = method_config(world.white_box(tmp_path).config, method("tent"), 0)
         assert (config.adapt.rounds, config.adapt.steps) == (1, 8)
 
+    @pytest.mark.parametrize("name", ["bn", "tent", "self-training", "cutmix", "classmix"])
+    def test_rivals_have_their_whole_budget_and_no_guard(self, tmp_path, name):
+        config = override(world.white_box(tmp_path).config, {"adapt.select": "label-free", "adapt.guard": "on"})
+        adapt = method_config(config, method(name), 0).adapt
+        assert (adapt.select, adapt.guard, adapt.stop_rounds, adapt.patches) == ("last", False, False, False)
+        assert adapt.validate_every == adapt.steps
+
     @pytest.mark.parametrize("names", [("tnet",), ("corrected", "F99")])
     def test_unknown_methods_name_the_nearest(self, tmp_path, names):
         with pytest.raises(InputError, match="unknown method"):
@@ -352,6 +359,20 @@ def test_scoring_reads_labels_only_after_training(tmp_path, monkeypatch):
     assert end.outcome == "failed"
     assert (job.folder / "seed-0" / "corrected" / "adapt-2" / STUDENT).exists()
     assert end.stage == STAGE
+
+
+def test_rounds_that_are_not_needed_are_neither_run_nor_counted(tmp_path, monkeypatch):
+    def ends_rounds(self, key):
+        stops = self.config.adapt.stop_rounds and self.record(key) is not None
+        return "no better" if stops and key == "adapt-1" else ""
+
+    monkeypatch.setattr(Project, "ends_rounds", ends_rounds)
+    project = with_labels(tmp_path, adapt={"stop_rounds": True})
+    job = Comparison(project, chosen_methods(("cutmix", "corrected")), (0,))
+    assert list(run_comparison(job))[-1].outcome == "completed"
+    steps = {row["method"]: row["cost"]["steps"] for row in json.loads(job.results_path.read_text())["rows"]}
+    assert steps == {"cutmix": 8, "corrected": 4}
+    assert stages_run(job.folder) == ["adapt-1", "adapt-1", "adapt-2", "baseline"]
 
 
 def test_several_workers_are_refused(tmp_path, monkeypatch):
