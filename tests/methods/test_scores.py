@@ -4,13 +4,18 @@ import pytest
 import torch
 
 from crots.methods.scores import (
+    SCORES,
     agreement,
+    agreement_beyond_chance,
     certainty,
     class_shares,
     collapsed_classes,
+    describe,
+    fit,
     histogram_drift,
     information,
     join,
+    kept,
     neighbourhood,
     score,
     stability,
@@ -124,3 +129,41 @@ def test_the_alarm_names_classes_that_vanish():
     assert collapsed_classes(reference, shares) == [1, 3]
     assert collapsed_classes(reference, reference) == []
     assert collapsed_classes(reference, shares, factor=0.01) == [3]
+
+
+def test_agreement_beyond_chance_is_worth_nothing_in_a_collapse():
+    labels = varied()
+    assert agreement_beyond_chance(labels, labels, CLASSES).tolist() == pytest.approx([1.0] * 3)
+    same = torch.zeros_like(labels)
+    assert agreement_beyond_chance(same, same, CLASSES).tolist() == [0.0] * 3
+    shuffled = labels.flatten(1)[:, torch.randperm(120, generator=torch.Generator().manual_seed(0))].view_as(labels)
+    assert agreement_beyond_chance(labels, shuffled, CLASSES).abs().max() < 0.25
+    # Half of the labels agree by themselves, the other half by chance of 1 in 2: kappa of 0.75 agreement is 0.5.
+    first, second = torch.tensor([[[0, 0, 1, 1]]]), torch.tensor([[[0, 0, 1, 0]]])
+    assert agreement_beyond_chance(first, second, 2).item() == pytest.approx(0.5)
+
+
+def test_kept_labels_leave_out_ignored_pixels():
+    ours, theirs = torch.tensor([[[0, 1, 2, 3]], [[0, 0, 0, 0]]]), torch.tensor([[[0, 1, 9, 9]], [[9, 9, 9, 9]]])
+    assert kept(ours, theirs, 9).tolist() == [1.0, 0.0]
+    assert kept(ours, theirs).tolist() == [0.5, 0.0]
+
+
+def test_fit_tells_labels_of_the_image_from_labels_of_others():
+    summary = summary_of(varied())
+
+    def told(own, others):
+        return fit(summary._replace(source=torch.tensor(own), others=torch.tensor(others)), None)
+
+    assert told([0.9, 0.9], [0.5, 0.3]).item() == pytest.approx(0.5 / 0.6)
+    assert told([0.7, 0.7], [0.7, 0.7]).item() == 0
+    assert told([0.2], [0.7]).item() < 0
+    assert fit(summary, None) is None
+
+
+def test_scores_of_what_was_compared_are_given_and_each_is_explained():
+    scores = score(summary_of(varied())._replace(flip=torch.tensor([0.5, 0.7])), summary_of(varied()))
+    assert scores["flip"] == pytest.approx(0.6) and "scale" not in scores
+    words = describe()
+    assert words.keys() == SCORES.keys()
+    assert all(len(text) > 100 and "\n" not in text for text in words.values())

@@ -178,45 +178,71 @@ def test_balance_weighs_rare_classes_more(material, classes):
 
 
 class Told(Watch):
-    """Looks that promise what they were told for each step; ``alarms`` raise a serious alarm at a step."""
+    """Looks that are healthy but at the steps ``bad``; at the steps ``alarms`` they raise a serious alarm."""
 
-    def __init__(self, promises, *, rule="label-free", guard=False, alarms=(), see=lambda step: None):
+    def __init__(self, *, rule="label-free", guard=False, bad=(), alarms=(), mious=None, see=lambda step: None):
         super().__init__("baseline", rule=rule, guard=guard)
-        self.promises, self.alarms, self.see = promises, alarms, see
+        self.bad, self.alarms, self.mious, self.see = bad, alarms, mious or {}, see
 
     def look(self, step, teacher, before):
         self.see(step)
         alarms = (Alarm("broken", "it broke", serious=True),) if step in self.alarms else ()
-        look = Look(step, {"good": self.promises[step]}, self.promises[step], not alarms, alarms)
-        return look, [Scored(stage="baseline", step=step, values=dict(look.values))]
+        healthy = step not in self.bad and not alarms
+        return Look(step, {"agreement": 0.9}, healthy, alarms, self.mious.get(step)), [
+            Scored(stage="baseline", step=step, values={"agreement": 0.9})
+        ]
 
 
-def kept(tmp_path, material, classes, promises, rule="label-free", **more):
+def kept(tmp_path, material, classes, rule="label-free", **more):
     """The student that a run keeps, its students after every step looked at, and its events."""
     states = {}
     made = learner(material, classes, validate_every=1)
-    watch = Told(promises, rule=rule, see=lambda step: states.update({step: weights(made.student)}), **more)
+    watch = Told(rule=rule, see=lambda step: states.update({step: weights(made.student)}), **more)
     events = run(tmp_path, made, watch=watch)
     return weights(load_model(tmp_path / "run" / STUDENT, trust=True)[0]), states, events
 
 
 def test_f13_the_last_checkpoint_is_kept_or_the_preferred_one(tmp_path, material, classes):
-    scores = {0: 0.1, 1: 0.3, 2: 0.2, 3: 0.9, 4: 0.9, 5: 0.4, 6: 0.5}
-    student_kept, states, events = kept(tmp_path, material, classes, scores, "last")
+    student_kept, states, events = kept(tmp_path, material, classes, "last", bad=[4, 5, 6])
     assert torch.equal(student_kept, states[6]) and 0 not in states
-    student_kept, states, events = kept(tmp_path, material, classes, scores)
+    student_kept, states, events = kept(tmp_path, material, classes, bad=[2, 4, 5, 6])
     assert torch.equal(student_kept, states[3]) and not torch.equal(states[3], states[6])
     assert any("step 3" in event.text for event in world.of(events, Note))
+    mious = {0: 0.1, 1: 0.3, 2: 0.9, 3: 0.9, 4: 0.2, 5: 0.4, 6: 0.5}
+    student_kept, states, events = kept(tmp_path, material, classes, "oracle", mious=mious)
+    assert torch.equal(student_kept, states[2])
     # A run that only makes things worse changes nothing.
-    worse = {step: -step for step in range(7)}
-    student_kept, states, _ = kept(tmp_path, material, classes, worse)
+    student_kept, states, _ = kept(tmp_path, material, classes, bad=range(1, 7))
     assert torch.equal(student_kept, states[0])
 
 
+def test_how_far_the_kept_checkpoint_is_from_the_best_is_told_where_labels_are(tmp_path, material, classes):
+    mious = {0: 0.1, 1: 0.35, 2: 0.9, 3: 0.8, 4: 0.2, 5: 0.4, 6: 0.5}
+    _, _, events = kept(tmp_path, material, classes, bad=[2, 4, 5, 6], mious=mious)
+    report = json.loads((tmp_path / "run" / "choice.json").read_text())
+    assert report["kept"] == 3 and report["oracle"] == {"miou": 0.8, "best_step": 2, "best_miou": 0.9}
+    (said,) = [event.text for event in world.of(events, Note) if "oracle" in event.text]
+    assert "80.0%" in said and "step 2, 90.0%" in said and said in report["words"]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({}, ""),
+        ({"bad": range(1, 7)}, "kept its start"),
+        ({"bad": [6]}, "ended with warnings"),
+        ({"guard": True, "alarms": [4]}, "stopped by an alarm"),
+    ],
+)
+def test_a_round_says_whether_another_is_of_use(tmp_path, material, classes, more, words):
+    kept(tmp_path, material, classes, **more)
+    ends = json.loads((tmp_path / "run" / "choice.json").read_text())["ends_rounds"]
+    assert words in ends and bool(ends) == bool(words)
+
+
 @pytest.mark.parametrize("rule", ["last", "label-free"])
-def test_a_serious_alarm_ends_the_stage_at_the_best_healthy_checkpoint(tmp_path, material, classes, rule):
-    promises = {0: 0.1, 1: 0.2, 2: 0.8, 3: 0.3, 4: 0.9, 5: 1.0, 6: 1.0}
-    student_kept, states, events = kept(tmp_path, material, classes, promises, rule, guard=True, alarms=[4])
+def test_a_serious_alarm_ends_the_stage_at_the_last_healthy_checkpoint(tmp_path, material, classes, rule):
+    student_kept, states, events = kept(tmp_path, material, classes, rule, guard=True, bad=[3], alarms=[4])
     assert torch.equal(student_kept, states[2]) and sorted(states) == [0, 1, 2, 3, 4]
     (said,) = [event for event in world.of(events, Note) if event.level == "warning"]
     assert "after step 4 of 6" in said.text and "step 2" in said.text and "it broke" in said.text
@@ -224,8 +250,8 @@ def test_a_serious_alarm_ends_the_stage_at_the_best_healthy_checkpoint(tmp_path,
     assert (report["kept"], report["given_up"], len(report["looks"])) == (2, "it broke", 5)
     assert "step 2 of 6 (it broke)" in load_model(tmp_path / "run" / STUDENT, trust=True)[0].card.note
     # Without the guard nothing of that happens.
-    student_kept, states, _ = kept(tmp_path / "off", material, classes, promises, rule, alarms=[4])
-    assert 6 in states and torch.equal(student_kept, states[6] if rule == "last" else states[5])
+    student_kept, states, _ = kept(tmp_path / "off", material, classes, rule, alarms=[4])
+    assert torch.equal(student_kept, states[6])
 
 
 def test_without_any_healthy_look_the_run_goes_on_and_other_weights_stand_in(tmp_path, material, classes):
@@ -233,7 +259,7 @@ def test_without_any_healthy_look_the_run_goes_on_and_other_weights_stand_in(tmp
 
     def go(folder, **more):
         made = learner(material, classes, validate_every=2)
-        watch = Told(dict.fromkeys(range(7), 0.0), rule="last", guard=True, alarms=range(7))
+        watch = Told(rule="last", guard=True, alarms=range(7))
         events = run(folder, made, watch=watch, **more)
         warned = " ".join(event.text for event in world.of(events, Note) if event.level == "warning")
         return weights(load_model(folder / "run" / STUDENT, trust=True)[0]), weights(made.student), warned
@@ -246,19 +272,36 @@ def test_without_any_healthy_look_the_run_goes_on_and_other_weights_stand_in(tmp
 
 
 def test_a_better_checkpoint_of_before_the_interruption_is_remembered(tmp_path, material, classes):
-    scores = {0: 0.1, 1: 0.9, 2: 0.2, 3: 0.3, 4: 0.4, 5: 0.5, 6: 0.6}
-    expected, states, _ = kept(tmp_path / "whole", material, classes, scores)
+    bad = range(2, 7)
+    expected, states, _ = kept(tmp_path / "whole", material, classes, bad=bad)
     assert torch.equal(expected, states[1])
     made = learner(material, classes, validate_every=1)
-    for event in (running := train(made, Training(tmp_path / "run", 3, Told(scores)), Context("baseline"))):
+    for event in (running := train(made, Training(tmp_path / "run", 3, Told(bad=bad)), Context("baseline"))):
         if isinstance(event, Metrics) and event.step == 5:
             running.close()
     again = learner(material, classes, validate_every=1)
-    events = run(tmp_path, again, watch=Told(scores), context={"resume": True})
+    events = run(tmp_path, again, watch=Told(bad=bad), context={"resume": True})
     assert events[0].resumed_at == 4
     assert torch.equal(weights(load_model(tmp_path / "run" / STUDENT, trust=True)[0]), expected)
     whole, resumed = ((tmp_path / name / "choice.json").read_text() for name in ("whole/run", "run"))
     assert whole == resumed
+
+
+def test_a_loss_that_is_not_finite_goes_back_where_there_is_something_to_go_back_to(tmp_path, material, classes):
+    def broken(**more):
+        made = learner(material, classes, validate_every=2, batch=2)
+        step = made.step
+        made.step = lambda number, data, rate: {
+            name: value * float("nan" if number == 4 else 1) for name, value in step(number, data, rate).items()
+        }
+        return run(tmp_path, made, watch=Told(rule="last", **more))
+
+    events = broken(guard=True, bad=[0])
+    assert any("NaN" in event.text and "step 2" not in event.text for event in world.of(events, Note))
+    assert json.loads((tmp_path / "run" / "choice.json").read_text())["kept"] == 4
+    for more in ({}, {"guard": True, "bad": range(7)}):
+        with pytest.raises(StageError, match="NaN"):
+            broken(**more)
 
 
 def test_resuming_restores_weights_moments_and_rate_to_the_bit(tmp_path, images, material, classes):
@@ -494,4 +537,4 @@ def test_label_free_scores_warn_of_a_class_that_vanishes(images, classes):
     lost, events = watch.look(1, None, [first])
     assert any("car is vanishing" in event.text and event.level == "warning" for event in world.of(events, Note))
     assert not world.of(watch.look(2, None, [first, lost])[1], Note), "said once"
-    assert lost.promise < first.promise
+    assert first.healthy and not lost.healthy

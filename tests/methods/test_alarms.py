@@ -1,0 +1,84 @@
+"""The alarm's rules on made-up scores: what warns, what stops, and what is left alone."""
+
+import pytest
+
+from crots.methods.alarms import BOUNDS, EMPTY, UNFITTING, UNREADABLE, Alarm, healthy, judge, usable
+
+START = {
+    "certainty": 0.8, "information": 0.6, "neighbourhood": 0.74, "agreement": 1.0, "stability": 1.0, "flip": 0.92,
+    "scale": 0.84, "colour": 0.85, "teacher": 1.0, "source": 1.0, "fit": 1.0, "classes kept": 1.0,
+}  # fmt: skip
+# After a round that gained 4 points.
+GAINED = START | {"information": 0.585, "agreement": 0.82, "stability": 0.99, "source": 0.946, "fit": 0.87}
+
+
+def raised(now, start=START, *, vanishing=None, trained=True):
+    alarms = judge([start, now], vanishing or {}, trained=trained)
+    return {alarm.name: alarm.serious for alarm in alarms}
+
+
+def test_a_run_that_gains_raises_nothing():
+    assert raised(GAINED) == {}
+
+
+@pytest.mark.parametrize("name", [name for name in BOUNDS if name != "consistency"])
+def test_every_score_warns_below_its_first_bound_and_is_serious_below_its_second(name):
+    bounds, before = BOUNDS[name], START[name]
+    assert raised(START | {name: before * (bounds.warns + 0.01)}) == {}
+    assert raised(START | {name: before * (bounds.warns - 0.01)}) == {f"{name} falls": False}
+    found = raised(START | {name: before * (bounds.stops - 0.01)})
+    assert found == {f"{name} lost": True}
+    text = judge([START, START | {name: before * (bounds.stops - 0.01)}], {}, trained=True)[0].text
+    assert "learning rate" in text and f"{before:.2f} at the start" in text
+
+
+def test_the_three_views_count_together():
+    assert raised(START | {"scale": 0.7}) == {}
+    assert raised(START | {"scale": 0.7, "flip": 0.8}) == {"consistency falls": False}
+    assert raised(START | {"scale": 0.0, "flip": 0.0, "colour": 0.0}) == {"consistency lost": True}
+    # The model said so little of any image that there was no smaller one to compare with.
+    short = {name: value for name, value in START.items() if name not in ("flip", "scale", "colour")}
+    assert raised(short, short) == {}
+
+
+def test_uniform_and_overconfident_predictions_stop_a_run():
+    assert raised(START | {"certainty": 0.01})["uniform"]
+    assert raised(GAINED | {"certainty": 0.95}) == {}, "self-training makes any model surer"
+    assert raised(GAINED | {"certainty": 0.999}) == {}
+    assert raised(GAINED | {"certainty": 0.999, "agreement": 0.7})["overconfident"]
+    found = raised(GAINED | {"certainty": 0.93, "fit": 0.6})
+    assert found["growing sure"] is False and found["fit falls"] is False
+
+
+def test_outputs_that_are_not_finite_stop_a_run():
+    assert raised(START | {"information": float("nan")}) == {"not finite": True}
+    assert raised(START | {"information": float("nan")}, trained=False) == {"not finite": True}
+
+
+def test_a_class_that_vanishes_is_told_and_alone_speaks_against_nothing():
+    alarms = judge([START, GAINED], {"bicycle": "class bicycle is vanishing"}, trained=True)
+    assert [alarm.text for alarm in alarms] == ["class bicycle is vanishing"] and healthy(alarms)
+    assert not healthy([Alarm("fit falls", "")]) and healthy([])
+
+
+def test_images_without_anything_in_them_stop_a_stage_at_its_start():
+    (alarm,) = judge([START | {"scale": UNREADABLE - 0.01}], {}, trained=True)
+    assert alarm.serious and "recognises nothing" in alarm.text
+    assert judge([START], {}, trained=True) == []
+
+
+def test_labels_of_other_images_stop_what_learns_them():
+    start = START | {"fit": UNFITTING - 0.01}
+    (alarm,) = judge([start], {}, trained=True, distils=True)
+    assert alarm.serious and "belong to these images" in alarm.text
+    (alarm,) = judge([start], {}, trained=True)
+    assert not alarm.serious
+
+
+def test_a_start_that_says_nothing_cannot_be_lost():
+    nothing = START | {"information": EMPTY - 0.01, "certainty": 0.01}
+    assert raised(START | {"agreement": 0.0, "stability": 0.05, "fit": 0.3}, nothing) == {}
+    looks = [START | {"fit": fit} for fit in (0.0, 0.3, 0.8, 0.3)]
+    assert judge(looks[:2], {}, trained=False) == judge(looks[:3], {}, trained=False) == []
+    assert [alarm.name for alarm in judge(looks, {}, trained=False)] == ["fit lost"]
+    assert [usable(look) for look in looks] == [False, False, True, False] and usable({})

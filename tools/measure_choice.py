@@ -1,0 +1,83 @@
+"""Measures rules that choose a checkpoint without labels, on finished runs whose looks were scored by labels too.
+
+Give project folders (or any folders with ``choice.json`` below them) of runs with validation labels. For every run and
+rule it prints the regret: mIoU of the best look minus mIoU of the rule's, in points. Labels judge the rules here and
+nowhere else; a rule that is to be reported on must have been chosen on other runs.
+
+    python tools/measure_choice.py project-a project-b
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from crots.methods.alarms import healthy, judge
+from crots.methods.scores import SCORES
+
+Looks = Sequence[Mapping[str, Any]]
+Rule = Callable[[Looks], float]
+
+
+def runs_below(folder: Path) -> dict[str, Looks]:
+    """Returns the looks of every run below a folder that labels scored at two looks or more."""
+    found: dict[str, Looks] = {}
+    for path in sorted(folder.rglob("choice.json")):
+        looks = [look for look in json.loads(path.read_text(encoding="utf-8"))["looks"] if look["miou"] is not None]
+        if len(looks) > 1:
+            found[str(path.parent)] = looks
+    return found
+
+
+def greatest(figure: Callable[[Mapping[str, float], Mapping[str, float]], float]) -> Rule:
+    """The look with the greatest figure of its scores and the start's, the first of equal ones."""
+    return lambda looks: float(max(looks, key=lambda look: figure(look["values"], looks[0]["values"]))["miou"])
+
+
+def label_free(looks: Looks) -> float:
+    """What a stage keeps: the last healthy look, up to a serious alarm."""
+    kept = looks[0]
+    for number in range(len(looks)):
+        alarms = judge([look["values"] for look in looks[: number + 1]], {}, trained=True)
+        if any(alarm.serious for alarm in alarms):
+            break
+        kept = looks[number] if healthy(alarms) else kept
+    return float(kept["miou"])
+
+
+def rules() -> dict[str, Rule]:
+    """Rules by name; the last one is this project's."""
+    found: dict[str, Rule] = {
+        "start": lambda looks: float(looks[0]["miou"]),
+        "last": lambda looks: float(looks[-1]["miou"]),
+        "random": lambda looks: mean(float(look["miou"]) for look in looks),
+    }
+    for name in SCORES:
+        found[name] = greatest(lambda values, _start, name=name: values.get(name, 0.0))  # type: ignore[misc]
+    found["label-free"] = label_free
+    return found
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description="Regret of label-free choices on finished runs.")
+    parser.add_argument("folders", type=Path, nargs="+", help="projects, or folders with several")
+    args = parser.parse_args()
+    runs = {name: looks for folder in args.folders for name, looks in runs_below(folder).items()}
+    if not runs:
+        raise SystemExit("no run with validation figures there; give --val-images and --val-labels to the projects")
+    for number, (name, looks) in enumerate(runs.items(), 1):
+        scores = " ".join(f"{100 * look['miou']:.1f}" for look in looks)
+        print(f"run {number}: {name}: mIoU at each look {scores}")
+    print(f"\n{'rule':22} {'mean':>6} {'worst':>6}   regret of each run, points of mIoU")
+    for rule, choose in rules().items():
+        regrets = [100 * (max(look["miou"] for look in looks) - choose(looks)) for looks in runs.values()]
+        print(f"{rule:22} {mean(regrets):6.2f} {max(regrets):6.2f}   " + " ".join(f"{value:5.1f}" for value in regrets))
+
+
+if __name__ == "__main__":
+    main()
