@@ -5,6 +5,7 @@ import pytest
 from crots.errors import InputError
 from crots.eventlog import EventLog
 from crots.events import Progress, StageStarted
+from crots.files import write_json
 from crots.project import Project, build_config, load_preset, override, preset_names
 
 
@@ -173,3 +174,46 @@ def test_status_needs_no_torch(project):
         f"Project.open(Path({str(project.folder)!r})).status(); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], env={**os.environ}).returncode == 0
+
+
+def choose(project, key, **values):
+    """What a training stage leaves of its choice."""
+    write_json(project.stage_folder(key) / "choice.json", {"ends_rounds": "", "words": "", "oracle": None, **values})
+
+
+def test_rounds_after_one_that_learnt_nothing_are_not_needed(project):
+    project.config = override(project.config, {"adapt.rounds": 3})
+    complete(project, "pseudo-label", "baseline", "mine", "adapt-1")
+    choose(project, "adapt-1")
+    assert states(project)["adapt-2"] == "ready"
+    choose(project, "adapt-1", ends_rounds="it kept its start")
+    found = {status.key: status for status in project.status()}
+    assert [found[f"adapt-{number}"].state for number in (1, 2, 3)] == ["done", "not needed", "not needed"]
+    assert found["adapt-2"].reason == "it kept its start" and found["export"].state == "ready"
+    assert project.needed_rounds() == ("adapt-1",) and project.upstream("export") == ("adapt-1",)
+    complete(project, "export")
+    # More rounds at most do not bring back those that are not needed; the switch does.
+    project.config = override(project.config, {"adapt.rounds": 5})
+    assert states(project)["export"] == "done" and states(project)["adapt-5"] == "not needed"
+    project.config = override(project.config, {"adapt.stop_rounds": False})
+    found = states(project)
+    assert (found["adapt-1"], found["adapt-2"], found["export"]) == ("done", "ready", "stale")
+
+
+def test_a_round_that_begins_anew_decides_anew(project):
+    complete(project, "pseudo-label", "baseline", "mine", "adapt-1")
+    choose(project, "adapt-1", ends_rounds="it kept its start")
+    project.config = override(project.config, {"adapt.steps": 7})
+    assert states(project)["adapt-1"] == "stale"
+    project.begin("adapt-1")
+    assert project.needed_rounds() == ("adapt-1", "adapt-2")
+
+
+def test_status_says_which_checkpoint_was_kept_and_its_score(project):
+    complete(project, "pseudo-label")
+    project.begin("baseline")
+    hindsight = {"miou": 0.25, "best_step": 4, "best_miou": 0.5}
+    choose(project, "baseline", words="went back to step 2", oracle=hindsight)
+    project.finish("baseline", 1.0, 0.125)
+    status = {status.key: status for status in project.status()}["baseline"]
+    assert (status.kept, status.miou) == ("went back to step 2", 0.25)

@@ -76,7 +76,7 @@ def test_labels_of_other_images_stop_what_learns_them():
 
 
 def test_a_start_that_says_nothing_cannot_be_lost():
-    nothing = START | {"information": EMPTY - 0.01, "certainty": 0.01}
+    nothing = START | {"information": EMPTY - 0.01, "certainty": 0.01, "fit": 0.0}
     assert raised(START | {"agreement": 0.0, "stability": 0.05, "fit": 0.3}, nothing) == {}
     looks = [START | {"fit": fit} for fit in (0.0, 0.3, 0.8, 0.3)]
     assert judge(looks[:2], {}, trained=False) == judge(looks[:3], {}, trained=False) == []
