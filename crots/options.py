@@ -75,7 +75,7 @@ class RuntimeOptions:
 
     device: str = option("auto", "auto, cpu, cuda or cuda:N.", affects_result=False)
     precision: Literal["auto", "fp32", "bf16", "fp16"] = option(
-        "auto", "Arithmetic of the networks; auto is bf16 or fp16 on CUDA, fp32 elsewhere."
+        "auto", "Arithmetic of the networks; auto is bf16 or fp16 on CUDA, bf16 on CPUs with AMX, fp32 on others."
     )
     channels_last: bool = option(True, "Keep images channels-last in memory, which is faster.", affects_result=False)
     threads: int = option(0, "CPU threads; 0 takes all.", low=0, high=1024, affects_result=False)

@@ -20,6 +20,7 @@ from crots.methods.alarms import Alarm
 from crots.nets.model import create_model
 from crots.nets.weights import load_model
 from crots.options import AdaptOptions, BaselineOptions, RuntimeOptions, TrainOptions
+from crots.stages import engine as engine_module
 from crots.stages.adapt import AdaptLearner
 from crots.stages.baseline import BaselineLearner, baseline, class_weights, mirrored
 from crots.stages.context import Context
@@ -373,6 +374,13 @@ def test_full_precision_is_not_needed_on_the_cpu(tmp_path, material, classes):
     events = run(tmp_path, made)
     assert np.isfinite([event.values["cross-entropy"] for event in world.of(events, Metrics)]).all()
     assert all(tensor.dtype == torch.float32 for tensor in made.student.net.parameters())
+
+
+@pytest.mark.parametrize(("amx", "precision"), [(True, "bf16"), (False, "fp32")])
+def test_auto_is_bf16_on_processors_that_multiply_it_in_tiles(monkeypatch, amx, precision):
+    monkeypatch.setattr(engine_module, "has_amx", lambda: amx)
+    assert Engine(RuntimeOptions(device="cpu")).precision == precision
+    assert Engine(RuntimeOptions(device="cpu", precision="fp32")).precision == "fp32"
 
 
 def test_channels_last_changes_no_figure(tmp_path, material, classes):

@@ -102,7 +102,7 @@ def values(folder, **sections):
         "task": {"classes": str(write_classes(folder))},
         "source": {"net": "tiny_nets:colour"},
         "student": {"net": "tiny_nets:plain", "weights": "random"},
-        "runtime": {"device": "cpu", "threads": 1, "seed": 3},
+        "runtime": {"device": "cpu", "threads": 1, "seed": 3, "precision": "fp32"},
         "mine": {"grid": "2x2"},
         "baseline": {"steps": 4, **training},
         # Both rounds run and keep their last step, however little they learn.

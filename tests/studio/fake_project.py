@@ -96,7 +96,7 @@ def _config(folder: Path, rounds: int, sections: dict[str, dict[str, Any]]) -> P
         "student": {"net": "torchvision:lraspp_mobilenet_v3_large", "weights": "random"},
         "baseline": {"steps": 100, "batch": 2},
         "adapt": {"steps": 100, "batch": 2, "rounds": rounds},
-        "runtime": {"device": "cpu", "threads": 1},
+        "runtime": {"device": "cpu", "threads": 1, "precision": "fp32"},
     }
     for name, section in sections.items():
         values[name] = {**values.get(name, {}), **section}
