@@ -56,7 +56,7 @@ class World:
     @cached_property
     def classes(self) -> ClassSet:
         """The classes of source and student."""
-        return self.model.classes if self.options.checkpoint else load_class_set(self.options.classes)
+        return load_class_set(self.options.classes)
 
     @cached_property
     def model(self) -> Model:

@@ -118,7 +118,7 @@ def heading(report: Mapping[str, Any]) -> str:
     layout = "channels-last" if settings["channels_last"] else "contiguous"
     return (
         f"{machine['processor']}, {machine['threads']} threads ({machine['instructions']}); {machine['device']}; "
-        f"torch {machine['torch']}\n{settings['net']} at {settings['size']}, batch {settings['batch']}, "
+        f"torch {machine['torch']}\n{settings['checkpoint'] or settings['net']} at {settings['size']}, batch {settings['batch']}, "
         f"{settings['precision']}, {layout}"
     )
 
