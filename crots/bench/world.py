@@ -124,7 +124,8 @@ class World:
             "source": {"file": str(self.source), "net": self.model.card.net},
             "student": {"weights": "source"},
             "runtime": {**to_mapping(self.runtime), **runtime},
-            "pseudo_label": {"batch": options.label_batch},
+            # Statistics of the target are taken from a fixed number of images, which would be all there are here.
+            "pseudo_label": {"batch": options.label_batch, "batch_norm": "source"},
             # Every class counts as rare and every pixel as sure, so each cell is cut out: the most there can be to do.
             "mine": {"grid": f"{GRID}x{GRID}", "rare": ",".join(map(str, range(len(self.classes)))),
                      "min_confidence": 0},

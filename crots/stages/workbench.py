@@ -176,9 +176,6 @@ class Workbench:
         )
         if isinstance(source, NetworkSource):
             self.engine.place(source.model)
-            # In fp32 the convolutions take so long that folding is no gain; the labels then stay as they were.
-            if self.engine.precision != "fp32":
-                source.fold()
         return source
 
     @property

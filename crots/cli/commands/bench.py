@@ -116,9 +116,10 @@ def heading(report: Mapping[str, Any]) -> str:
     """Says in two lines what is measured, on what."""
     machine, settings = report["machine"], report["settings"]
     layout = "channels-last" if settings["channels_last"] else "contiguous"
+    network = settings["checkpoint"] or settings["net"]
     return (
         f"{machine['processor']}, {machine['threads']} threads ({machine['instructions']}); {machine['device']}; "
-        f"torch {machine['torch']}\n{settings['checkpoint'] or settings['net']} at {settings['size']}, batch {settings['batch']}, "
+        f"torch {machine['torch']}\n{network} at {settings['size']}, batch {settings['batch']}, "
         f"{settings['precision']}, {layout}"
     )
 

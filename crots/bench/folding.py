@@ -1,4 +1,8 @@
-"""Batch norm folded into the convolution before it, for networks that only predict."""
+"""Batch norm folded into the convolution before it: a measure that is tried here and not in use.
+
+In fp32 the convolutions of a large network take so long that it gains nothing. In bf16 it gains a quarter, but the
+source's batch norm has to stay, since its statistics are taken from the target, and a teacher's changes with every step.
+"""
 
 from __future__ import annotations
 
