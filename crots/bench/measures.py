@@ -18,12 +18,12 @@ from torch import Tensor, nn
 
 from crots.bench.bare import DTYPES
 from crots.bench.clock import Work, taking_turns
-from crots.bench.folding import folded
 from crots.bench.world import World
 from crots.data.cache import ImageCache
 from crots.errors import InputError
 from crots.images import read_image, resize_image
 from crots.methods.ema import Teacher
+from crots.nets.folding import folded
 from crots.stages.engine import Engine
 
 

@@ -17,12 +17,15 @@ from torch.nn.functional import interpolate
 from crots.card import ModelCard
 from crots.config import Size
 from crots.errors import InputError
+from crots.nets.folding import folded
 from crots.nets.model import Merge, Model, Normalise
 
 if TYPE_CHECKING:
     from crots.nets.weights import LoadReport
     from crots.taxonomy import ClassSet
 
+# Enough for a network of stride 32 to give more than one value a channel.
+_FOLDING_SIDE = 128
 Output = Literal["logits", "probabilities", "labels"]
 
 ONNX_TYPES = {
@@ -192,6 +195,13 @@ class NetworkSource(Source):
     def __init__(self, model: Model, facts: Facts, report: LoadReport) -> None:
         super().__init__(facts, report, align_corners=model.info.align_corners)
         self.model = model.eval()
+
+    def fold(self) -> None:
+        """Makes batch norm part of the convolutions, where the network allows it; its statistics are then final."""
+        multiple = self.model.info.multiple
+        side = -(-_FOLDING_SIDE // multiple) * multiple
+        images = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(0))
+        self.model.net, _ = folded(self.model.net, images.to(self.model.device))
 
     def run(self, images: Tensor) -> Tensor:
         """Runs the network; see `Source.run`."""

@@ -84,6 +84,7 @@ class NetworkLabels:
 
     def __init__(self, source: Source, class_map: ClassMap, engine: Engine, options: PseudoLabelOptions) -> None:
         self._source, self._map, self._engine, self._options = source, class_map, engine, options
+        self._folded = False
         self._matrix = torch.from_numpy(class_map.matrix())
         source_names, target_names = class_map.source.names, class_map.target.names
         self._same = source_names == target_names
@@ -102,6 +103,7 @@ class NetworkLabels:
     def label(self, samples: Sequence[Sample], images: Array | None) -> list[Labelled]:
         """Labels images (N, H, W, 3) uint8 with one forward pass, and one more of the mirror images where asked."""
         assert images is not None
+        self._fold()
         batch = self._engine.images(images)
         if self._source.output == "labels":
             return [Labelled(labels, None, 0.0) for labels in self._hard(batch)]
@@ -109,6 +111,13 @@ class NetworkLabels:
             said = self._merged(self._logits(batch))
         columns = zip(said.labels.cpu().numpy(), said.confidence.cpu().numpy(), said.entropy.tolist(), strict=True)
         return [Labelled(labels.astype(self._dtype), confidence, entropy) for labels, confidence, entropy in columns]
+
+    def _fold(self) -> None:
+        """Folds batch norm before the first images are labelled, its statistics being final then."""
+        # In fp32 it gains nothing with large networks, and labels stay what they were to the bit.
+        if not self._folded and self._engine.precision != "fp32" and isinstance(self._source, NetworkSource):
+            self._source.fold()
+        self._folded = True
 
     def predict_with(self, read: Callable[[Sample], Array]) -> Predict:
         """Returns a function that labels samples at given sizes, for scoring the source.

@@ -379,14 +379,22 @@ def test_the_normalisation_of_the_source_reaches_the_network(tmp_path, images, c
     assert Normalisation("rgb", (0.0,) * 3, (255.0,) * 3) == labeller._source.facts.card.normalisation
 
 
-def test_a_source_in_reduced_precision_says_the_same(tmp_path):
+def test_a_source_in_reduced_precision_is_folded_once_and_says_the_same(tmp_path):
     project = world.white_box(tmp_path, source={"net": "tiny_nets:plain"})
+    world.write_source(tmp_path / "source.safetensors", world.tiny_classes(tmp_path), "tiny_nets:plain")
     images = np.stack([world.paint(number)[0] for number in range(2)])
     said = []
     for precision in ("fp32", "bf16"):
         config = override(project.config, {"runtime.precision": precision})
         bench = Workbench(config, project.folder, None, "pseudo-label")
-        said.append(bench.labeller().label(bench.dataset.samples[:2], images))
+        labeller = bench.labeller()
+        assert labeller.prepare([images])
+        said.append(labeller.label(bench.dataset.samples[:2], images))
+        kept = bench.source.model.net
+        norms = [layer for layer in kept.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+        assert len(norms) == (2 if precision == "fp32" else 0)
+        labeller.label(bench.dataset.samples[:2], images)
+        assert bench.source.model.net is kept
     for full, reduced in zip(*said, strict=True):
         assert 0 < np.abs(full.confidence - reduced.confidence).max() < 0.05
         assert (full.labels == reduced.labels).mean() > 0.97

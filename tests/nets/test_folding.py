@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from crots.bench.folding import folded
+from crots.nets.folding import folded
 from crots.nets.registry import build_net
 
 
