@@ -61,7 +61,6 @@ def test_a_report_has_everything_and_compares_with_another(tmp_path, capsys):
         assert row["tflops"] > 0 and row["peak_share"] > 0
         assert 0 <= row["waiting"] <= row["seconds"] * 2
     assert all(stages[name]["host_gb"] > 0.05 for name in ("pseudo-label", "baseline", "adapt"))
-    assert stages["adapt"]["bare"] > stages["baseline"]["bare"]
     assert [row["work"] for row in report["plain"]] == ["labels and patches", "baseline", "adapt"]
     assert [row["name"] for row in report["measures"]] == ["cache", "folded-norm"]
     assert report["measures"][1]["note"] == "19 layers folded"
