@@ -16,7 +16,7 @@ from crots.eventlog import EventLog
 from crots.events import ArtifactWritten, Event, Note, Progress, StageStarted
 from crots.files import write_json
 from crots.methods.metrics import Confusion
-from crots.project import read_json
+from crots.project import CONTINUED_FROM, read_json
 from crots.stages.comparison import Branch, Comparison, Run, plan_runs
 from crots.stages.comparison_table import SUFFIXES, results, write_results
 from crots.stages.context import Context
@@ -147,6 +147,9 @@ class _Comparer:
             yield from self._told(event, task)
         # Of a resumed stage only the rest was timed.
         branch.finish(task.key, (time.monotonic() - started) / (share or 1.0), None)
+        for name in CONTINUED_FROM:
+            # The optimiser's state of every method and seed would soon fill a disk; what is finished needs none.
+            (branch.stage_folder(task.key) / name).unlink(missing_ok=True)
         self.done += task.steps
 
     def _body(self, task: _Task, bench: Workbench, inner: Context) -> Iterator[Event]:

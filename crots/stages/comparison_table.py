@@ -151,8 +151,8 @@ def caption(found: Mapping[str, Any]) -> str:
     over = f"mean ± deviation over {len(seeds)} seeds ({listed})" if len(seeds) > 1 else f"seed {listed}"
     return (
         f"IoU in per cent on {found['images']} labelled images, {over}. Batch {budget['batch']}; baseline of "
-        f"{budget['baseline steps']} steps, one a seed for all; {budget['rounds']} rounds of {budget['steps a round']} "
-        "steps. Time is that of the method's own steps. Labels were read for these scores only"
+        f"{budget['baseline steps']} steps, one a seed for all; {budget['rounds']} x {budget['steps a round']} steps "
+        "to adapt. Time is that of the method's own steps. Labels were read for these scores only"
         + (", and where 'oracle' stands, to choose a checkpoint." if _any_oracle(found) else ".")
         + ("" if found["complete"] else " Not complete yet.")
     )

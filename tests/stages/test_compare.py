@@ -136,6 +136,11 @@ class TestWhole:
         assert " ± " in text
         assert as_text(found, markdown=True).startswith("| method | mIoU |")
 
+    def test_finished_methods_keep_their_weights_but_no_checkpoints(self, compared):
+        job, _, _ = compared
+        assert not list(job.folder.rglob("checkpoint.pt"))
+        assert (job.folder / "seed-4" / "tent" / "adapt-1" / STUDENT).exists()
+
     def test_scores_are_told_while_it_runs(self, compared):
         _, events, found = compared
         told = {event.subject: event.miou for event in world.of(events, Evaluated, "compare")}
