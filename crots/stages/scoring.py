@@ -193,9 +193,9 @@ def confident_labels(material: Material) -> Array:
 
 
 def _smaller(size: tuple[int, int], multiple: int) -> tuple[int, int] | None:
-    """A smaller size that the net takes; None where there is none between half of it and itself."""
+    """A smaller size that the net takes, perhaps in one direction only; None where there is none."""
     sides = tuple(max(1, round(_SMALLER * side / multiple)) * multiple for side in size)
-    good = all(side / 2 <= small < side for small, side in zip(sides, size, strict=True))
+    good = sides != size and all(side / 2 <= small <= side for small, side in zip(sides, size, strict=True))
     return (sides[0], sides[1]) if good else None
 
 
