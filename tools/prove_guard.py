@@ -3,8 +3,8 @@
     python tools/prove_guard.py /tmp/proof
 
 Domains of the demonstration at 128x64 and its small net; a learning rate 100 times too high, pseudo-labels of other
-images, a target of noise, and a healthy run beside them. Scores are mIoU on 40 labelled images of the real domain, which
-no stage sees. What a guarded run keeps is to be no more than half a point below the start of its stage.
+images, a target of noise, and a healthy run beside them. Scores are mIoU on 40 labelled images of the real domain,
+which no stage sees. What a guarded run keeps is to be no more than half a point below the start of its stage.
 """
 
 from __future__ import annotations
