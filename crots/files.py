@@ -129,4 +129,14 @@ def listing_digest(folder: Path, *, without: Path | None = None) -> str:
                 else:
                     status = entry.stat()
                     rows.append([os.path.relpath(entry.path, folder), status.st_size, status.st_mtime_ns])
-    return digest(sorted(rows))
+    return _digest_of_rows(sorted(rows))
+
+
+def _digest_of_rows(rows: list[list[Any]], at_once: int = 1000) -> str:
+    """`digest` of a long list in short steps: one call of the encoder would keep all other threads from running."""
+    found = hashlib.sha256(b"[")
+    for start in range(0, len(rows), at_once):
+        text = json.dumps(rows[start : start + at_once], sort_keys=True, ensure_ascii=True, default=str)
+        found.update((", " if start else "").encode() + text[1:-1].encode())
+    found.update(b"]")
+    return found.hexdigest()[:16]

@@ -21,6 +21,7 @@ from crots_studio.session import Session
 from crots_studio.window import MainWindow
 
 _GC_MS = 2000
+_SWITCH_SECONDS = 0.001
 
 
 class Collector(QObject):
@@ -59,6 +60,8 @@ def make_application(argv: Sequence[str]) -> QApplication:
     # OpenCV's full build points Qt at its own, older plugins.
     if "cv2" in os.environ.get("QT_QPA_PLATFORM_PLUGIN_PATH", ""):
         del os.environ["QT_QPA_PLATFORM_PLUGIN_PATH"]
+    # A thread that wants Python's lock asks for it after this time: the window's must not wait five times as long.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     application = QApplication(list(argv))
     application.setApplicationName("crots-studio")
     application.setDesktopFileName("crots-studio")

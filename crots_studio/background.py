@@ -19,6 +19,7 @@ from crots.events import Event, Outcome, StageFinished
 from crots.project import Project
 from crots.runner import failure, run_project
 from crots.stages.context import Control
+from crots_studio.loading import preload_torch
 
 EventSource = Callable[[Control], Iterator[Event]]
 
@@ -110,6 +111,7 @@ class BackgroundRun:
 
     def _consume(self) -> StageFinished | None:
         try:
+            preload_torch()
             for event in self._source(self.control):
                 self._buffer.append(event)
                 if isinstance(event, StageFinished):

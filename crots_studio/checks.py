@@ -17,7 +17,9 @@ from crots.errors import CrotsError, InputError
 from crots.images import image_size, read_image
 from crots.project import ProjectConfig
 from crots.taxonomy import ClassMap, ClassSet, identity_map, load_class_map, load_class_set
+from crots_studio.loading import preload_torch
 from crots_studio.models.class_map import ClassMapForm
+from crots_studio.models.listing import target_dataset
 from crots_studio.models.project_form import Finding, Offer
 from crots_studio.models.words import plural
 
@@ -59,7 +61,7 @@ class Setup:
         """The target's images."""
         data = self.config.data
         assert data.target is not None
-        return open_dataset(self.path(data.target), layout=data.layout, split=data.split)
+        return target_dataset(self.path(data.target), data.layout, data.split)
 
     def _file_or_name(self, value: str) -> str:
         path = self.path(value)
@@ -223,6 +225,7 @@ def _in_range(found: PredictionSet, keys: Sequence[str], classes: ClassSet) -> s
 
 def _check_model(setup: Setup, path: Path) -> Finding:
     # torch is loaded only here, on a thread beside the window.
+    preload_torch()
     from crots.nets.reading import file_kind
 
     kind = file_kind(path)
@@ -264,6 +267,7 @@ def check_student(setup: Setup) -> Finding:
     """The network to adapt and what it starts from."""
     config = setup.config
     net, weights = config.student.net or config.source.net, config.student.weights
+    preload_torch()
     from crots.nets.model import create_model
     from crots.nets.registry import net_info
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
+from crots_studio.loading import preload_torch
+
 
 @dataclass(frozen=True)
 class Device:
@@ -16,6 +18,7 @@ class Device:
 
 def find_devices() -> tuple[Device, ...]:
     """Returns the devices that torch sees; takes seconds, since it loads torch."""
+    preload_torch()
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0

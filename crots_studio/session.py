@@ -1,32 +1,24 @@
-"""The open project, its events and its run: what all panels share.
-
-Panels connect to its signals and never to each other.
-
-Slow work goes through `Session.in_background`; whatever it brings is handed over on the window's thread.
-"""
+"""The open project and its run: what all panels share. Panels connect to its signals and never to each other."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from crots.eventlog import running
 from crots.events import Event, StageFinished, StageStarted
-from crots.project import CONFIG_NAME, Project, ProjectConfig, StageStatus, override
+from crots.project import CONFIG_NAME, Project
 from crots.runner import discard
 from crots_studio import theme
 from crots_studio.background import EventSource, Run, RunEnd, RunRequest, project_events
 from crots_studio.demo import demo_source, is_unfinished
-from crots_studio.errands import Errands
-from crots_studio.models.history import History
 from crots_studio.models.run_state import RunState
+from crots_studio.opened import Found, OpenProject
 from crots_studio.settings import Settings
 from crots_studio.worker import ThreadRun
 
-T = TypeVar("T")
 SourceMaker = Callable[[Project, RunRequest], EventSource]
 
 # Redrawing on every event would cost the training a third of its speed; eight times a second costs nothing.
@@ -34,14 +26,11 @@ DRAIN_MS = 125
 _LOOK_FOR_RUNS_MS = 2000
 
 
-class Session(Errands):
+class Session(OpenProject):
     """What the window is about.
 
-    Signals (all on the window's thread):
-        project_changed(): another project, or the same one read anew; `project` and `history` are both ready.
-        config_changed(): an option of the project changed.
+    Signals (all on the window's thread, with those of `OpenProject`):
         events_arrived(list[Event]): new events, already in `history`; at most eight times a second.
-        status_changed(list[StageStatus]): the stages' states, after a change of options, files or the run.
         busy_changed(bool): a run began or ended.
         run_changed(): `run_state` changed.
         run_ended(RunEnd): how it ended.
@@ -49,10 +38,7 @@ class Session(Errands):
         blocker_changed(str): why Run has to wait, empty where it need not.
     """
 
-    project_changed = Signal()
-    config_changed = Signal()
     events_arrived = Signal(list)
-    status_changed = Signal(list)
     busy_changed = Signal(bool)
     run_changed = Signal()
     run_ended = Signal(object)
@@ -60,11 +46,7 @@ class Session(Errands):
     blocker_changed = Signal(str)
 
     def __init__(self, settings: Settings | None = None, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self.settings = settings or Settings()
-        self.project: Project | None = None
-        self.history = History()
-        self.status: list[StageStatus] = []
+        super().__init__(settings or Settings(), parent)
         self.run_state = RunState()
         self.blocker = ""
         self.make_source: SourceMaker = project_events
@@ -82,73 +64,22 @@ class Session(Errands):
         timer.timeout.connect(slot)
         return timer
 
-    # The project.
-
-    def open_project(self, folder: Path | str, failed: Callable[[Exception], None] | None = None) -> None:
-        """Opens a project and reads its events; `project_changed` says when it is there."""
-        path = Path(folder)
-
-        def read() -> tuple[Project, History, list[StageStatus], bool]:
-            project = Project.open(path)
-            going_on = running(project.lock_path)
-            return project, History.read(project.events_path), project.status(), going_on
-
-        self.in_background(read, self._opened, failed, token="open project")
-
-    def _opened(self, found: tuple[Project, History, list[StageStatus], bool]) -> None:
-        self.project, history, self.status, going_on = found
-        if not self.busy:
-            # A demonstration opens its project in the middle of its run; its history is longer than the file's.
-            self.history = history
-        self.settings.recent = self.settings.recent.opened(self.project.folder)
-        self.project_changed.emit()
-        self.status_changed.emit(self.status)
-        self._look_timer.start()
-        if going_on:
-            self._attach()
-
-    def close_project(self) -> None:
-        """Goes back to no project; only while nothing runs here."""
-        self.project, self.history, self.status = None, History(), []
-        self._look_timer.stop()
-        self.project_changed.emit()
-        self.status_changed.emit([])
-
-    def save_config(self, config: ProjectConfig) -> None:
-        """Takes over new options, writes them to disk and asks anew what is stale."""
-        if self.project is None or config == self.project.config:
-            return
-        self.project.config = config
-        snapshot = Project(self.project.folder, config)
-        self.save_in_background(snapshot.save)
-        self.config_changed.emit()
-        self.refresh_status()
-
-    def set_options(self, settings: Mapping[str, Any]) -> None:
-        """Takes over ``{"adapt.steps": "100"}``.
-
-        Raises:
-            InputError: an option is unknown or a value does not fit; nothing was changed.
-        """
-        if self.project is not None:
-            self.save_config(override(self.project.config, settings))
-
     def set_blocker(self, reason: str) -> None:
         """Says why Run has to wait; empty where it need not."""
         if reason != self.blocker:
             self.blocker = reason
             self.blocker_changed.emit(reason)
 
-    def refresh_status(self) -> None:
-        """Asks anew for the stages' states; `status_changed` brings them."""
-        if self.project is None:
-            return
-        snapshot = Project(self.project.folder, self.project.config)
-        self.in_background(snapshot.status, self._status_found, token="status")
+    def _opened(self, found: Found) -> None:
+        super()._opened(found)
+        self._look_timer.start()
+        if found.going_on:
+            self._attach()
 
-    def _status_found(self, found: list[StageStatus]) -> None:
-        self.status = found
-        self.status_changed.emit(found)
+    def close_project(self) -> None:
+        """Goes back to no project; only while nothing runs here."""
+        self._look_timer.stop()
+        super().close_project()
 
     # The run.
 

@@ -12,13 +12,14 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from crots.data.layouts import open_dataset
 from crots.data.matching import key_of, label_ending
 from crots.errors import InputError
+from crots.files import file_stamp
 from crots.images import IMAGE_SUFFIXES
 from crots.project import Project
 from crots.stages.pseudo_label import IMAGES
 from crots.taxonomy import ClassSet, load_class_set
+from crots_studio.models.listing import Shared, target_dataset
 
 Array = npt.NDArray[Any]
 Part = Literal["all", "easy", "hard"]
@@ -171,21 +172,36 @@ def _walk(root: Path, prefix: str) -> Iterator[str]:
             yield prefix + name
 
 
+_lists: Shared[LabelList] = Shared()
+
+
 def read_list(project: Project, classes: ClassSet) -> LabelList:
     """Lists the images of a project with what its pseudo-label stage found; for another thread than the window's."""
+    listed = project.stage_folder("pseudo-label") / IMAGES
+    stamp = tuple(file_stamp(listed)) if listed.exists() else ()
+    key = (project.folder, project.config.data, classes.name, stamp)
+    return _lists.get(key, lambda: _read_list(project, classes))
+
+
+def _read_list(project: Project, classes: ClassSet) -> LabelList:
     data = project.config.data
     if data.target is None:
         return LabelList(problem="No target folder is chosen yet.")
     try:
-        dataset = open_dataset(project.path(data.target), layout=data.layout, split=data.split)
+        dataset = target_dataset(project.path(data.target), data.layout, data.split)
     except InputError as error:
         return LabelList(problem=str(error))
     folder = project.stage_folder("pseudo-label")
     if (folder / IMAGES).exists():
         return read_labelled(folder, dataset.root, classes)
-    root = os.fspath(dataset.root)
-    files = [os.path.relpath(sample.image, root).replace(os.sep, "/") for sample in dataset.samples]
+    files = [_below(os.fspath(sample.image), os.fspath(dataset.root)) for sample in dataset.samples]
     return _without_labels(dataset.root, files, complete=True)
+
+
+def _below(path: str, root: str) -> str:
+    """Returns a path relative to a folder, with ``/`` between names."""
+    inside = path.startswith(root + os.sep)
+    return (path[len(root) + 1 :] if inside else os.path.relpath(path, root)).replace(os.sep, "/")
 
 
 def _without_labels(root: Path, files: list[str], *, complete: bool) -> LabelList:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from crots.config import Size
 from crots.images import resize_confidence, resize_image, resize_labels
 from crots.options import AdaptOptions
+from crots_studio.loading import preload_torch
 from crots_studio.models.image_store import ImageMaps
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ class _Batch:
 
     @staticmethod
     def of(maps: Sequence[ImageMaps], size: Size) -> _Batch:
+        preload_torch()
         import torch
 
         images = np.stack([resize_image(one.image, size) for one in maps])

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from crots.errors import InputError
 from crots.files import file_stamp
 from crots.project import Project
+from crots_studio.loading import preload_torch
 from crots_studio.models.image_store import Bounded, ImageStore
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ class Predictions:
         return self._project.stage_folder(subject) / STUDENT
 
     def _run(self, subject: str, image: Path) -> Prediction:
+        preload_torch()
         import torch
 
         from crots.methods.losses import pad_to_multiple

@@ -14,6 +14,7 @@ from crots_studio.models.words import duration
 
 # What a demonstration does before the stages that every project has.
 DEMO_STAGES = ("render", "train")
+LOOKING = "looking …"
 # Rows that are inputs and not stages.
 INPUTS = {"target": "Target images", "source": "Source"}
 _INPUT_STATES = {"good": "done", "warning": "done", "bad": "failed", "checking": "checking", "empty": "missing"}
@@ -76,6 +77,11 @@ def rail_rows(
     return [*(_stage_row(stage, run) for stage in own), *inputs, *(_stage_row(stage, run) for stage in status)]
 
 
+def looking_rows(keys: Sequence[str]) -> list[StageStatus]:
+    """Returns stages of which nothing is known yet."""
+    return [StageStatus(key, "waiting", LOOKING) for key in keys]
+
+
 def _own_stage(stage: StageHistory) -> StageStatus:
     """The state of a stage that only a demonstration has, from its events."""
     end, progress = stage.finished, stage.progress
@@ -94,6 +100,8 @@ def _input_row(key: str, finding: Finding | None) -> RailRow:
 def _stage_row(stage: StageStatus, run: RunState) -> RailRow:
     running_here = run.running and run.stage == stage.key
     state = "running" if running_here and stage.state != "done" else stage.state
+    if stage.reason == LOOKING and not running_here:
+        return RailRow(stage.key, title(stage.key), "checking", LOOKING, "its files are being looked at")
     fraction = None
     if state == "running":
         done, total = (run.done, run.total) if running_here else (stage.done, stage.total)
@@ -129,6 +137,8 @@ def summary(rows: Sequence[RailRow]) -> str:
     stages = [row for row in rows if row.is_stage]
     if not stages:
         return "No project"
+    if all(row.state == "checking" for row in stages):
+        return "Looking at the files …"
     done = sum(row.state == "done" for row in stages)
     text = f"{done} of {len(stages)} stages done"
     stale = sum(row.state == "stale" for row in stages)

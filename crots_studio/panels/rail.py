@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 from crots_studio import theme
 from crots_studio.background import RunRequest
 from crots_studio.models.project_form import ProjectForm
-from crots_studio.models.rail import RailRow, next_stage, rail_rows, run_all_words, summary
+from crots_studio.models.rail import RailRow, looking_rows, next_stage, rail_rows, run_all_words, summary
 from crots_studio.session import Session
 
 _ROW = Qt.ItemDataRole.UserRole
@@ -159,8 +159,10 @@ class RailPanel(QWidget):
 
     def refresh(self) -> None:
         """Shows the rows as they are now; rows that stay keep selection and place."""
-        status = self._session.status if self._session.project is not None else []
         session = self._session
+        status = session.status if session.project is not None else []
+        if session.project is not None and not status and session.looking:
+            status = looking_rows(session.project.stage_keys())
         rows = rail_rows(status, session.run_state, self._form.findings, session.history) if status else []
         if rows != self.rows:
             self._show(rows)
@@ -173,6 +175,8 @@ class RailPanel(QWidget):
 
     def _show(self, rows: list[RailRow]) -> None:
         same = [row.key for row in rows] == [row.key for row in self.rows]
+        # What is next is known only now.
+        known_now = same and any(row.is_stage and row.state == "checking" for row in self.rows)
         self.rows = rows
         if not same:
             self.list.blockSignals(True)
@@ -187,12 +191,12 @@ class RailPanel(QWidget):
             item.setData(Qt.ItemDataRole.AccessibleTextRole, row.spoken)
             item.setData(Qt.ItemDataRole.DisplayRole, row.title)
             item.setToolTip("\n".join(filter(None, (f"{row.title}: {row.words}", row.reason))))
-        if not same:
+        if not same or (known_now and self.list.currentRow() == 0):
             self._go_to_the_start()
 
     def _go_to_the_start(self) -> None:
         """Chooses what the user will want to see first: the stage that is next, or the inputs of a new project."""
-        begun = any(row.is_stage and row.state not in ("ready", "waiting") for row in self.rows)
+        begun = any(row.is_stage and row.state not in ("ready", "waiting", "checking") for row in self.rows)
         following = next_stage(self.rows)
         key = following.key if begun and following is not None else "target"
         numbers = [number for number, row in enumerate(self.rows) if row.key == key]

@@ -116,6 +116,8 @@ class RunBar(QWidget):
             return "No project"
         if session.blocker:
             return f"Not ready: {session.blocker}"
+        if session.looking and not session.status:
+            return "Looking at the project's files ..."
         if session.status and not self._open_stages():
             return "All stages are done"
         states = [stage.state for stage in session.status]

@@ -23,6 +23,7 @@ from crots.events import Event, StageFinished
 from crots.images import IMAGE_SUFFIXES
 from crots.project import Project, preset_names
 from crots_studio.checks import check
+from crots_studio.loading import preload_torch
 from crots_studio.models.option_form import apply_preset
 from crots_studio.models.project_form import Finding, ProjectForm
 from crots_studio.panels.class_map import ClassMapEditor
@@ -267,6 +268,7 @@ def _looks_like_predictions(folder: Path) -> bool:
 
 
 def _net_names() -> tuple[str, ...]:
+    preload_torch()
     from crots.nets.registry import net_names
 
     return net_names()

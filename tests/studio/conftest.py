@@ -59,6 +59,7 @@ def open_project(qtbot, session):
     def open_it(folder):
         with qtbot.waitSignal(session.project_changed, timeout=10_000):
             session.open_project(folder)
+        qtbot.waitUntil(lambda: not session.looking, timeout=10_000)
         return session.project
 
     return open_it
