@@ -13,7 +13,7 @@ import numpy.typing as npt
 from crots.data.cache import ImageCache
 from crots.data.layouts import Sample
 from crots.errors import InputError
-from crots.images import read_confidence, read_labels
+from crots.images import image_size, read_confidence, read_labels, resize_labels
 from crots.methods.patches import drop_unsure
 from crots.taxonomy import ClassSet
 
@@ -53,9 +53,13 @@ class PseudoLabels:
         Raises:
             InputError: ids that are no class of the set.
         """
-        path = self._corrected_path(key) or self.labels / f"{key}.png"
+        original = self.labels / f"{key}.png"
+        path = self._corrected_path(key) or original
         labels = read_labels(path)
         self._check(path, labels)
+        if path != original and labels.shape != tuple(reversed(image_size(original))):
+            # Repainted before the working size changed.
+            labels = resize_labels(labels, image_size(original))
         if min_confidence <= 0 or self.confidence is None:
             return labels
         return drop_unsure(labels, self.read_confidence(key), min_confidence, self.classes.ignore)
@@ -72,8 +76,10 @@ class PseudoLabels:
 
     def repainted(self, key: str) -> Array | None:
         """Returns where a person changed the labels of an image, (H, W) bool; None where nobody did."""
-        path = self._corrected_path(key)
-        return None if path is None else read_labels(path) != read_labels(self.labels / f"{key}.png")
+        if self._corrected_path(key) is None:
+            return None
+        changed: Array = self.read(key) != read_labels(self.labels / f"{key}.png")
+        return changed
 
     def _corrected_path(self, key: str) -> Path | None:
         path = self.corrections / f"{key}.png" if self.corrections else None

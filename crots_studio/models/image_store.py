@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from crots.config import Size
 from crots.errors import InputError
-from crots.images import read_image, resize_image
+from crots.images import image_size, read_image, resize_image
 from crots.project import Project
 from crots.stages.material import PseudoLabels
 from crots.taxonomy import ClassSet
@@ -134,6 +134,11 @@ class Bounded(Generic[K, V]):
             while self._bytes > self._limit and len(self._kept) > 1:
                 self._forget(next(iter(self._kept)))
 
+    def drop(self, key: K) -> None:
+        """Forgets one value."""
+        with self._lock:
+            self._forget(key)
+
     def clear(self) -> None:
         """Forgets everything."""
         with self._lock:
@@ -169,6 +174,27 @@ class ImageStore:
             kept = self._read(key, path)
             self._kept.put(key, kept)
         return kept
+
+    @property
+    def pseudo_labels(self) -> PseudoLabels:
+        """The labels that it reads."""
+        return self._labels
+
+    def working_size(self, keys: Sequence[str]) -> Size:
+        """Returns the size of the labels on disk.
+
+        Raises:
+            InputError: none of these images has labels.
+        """
+        files = (self._labels.labels / f"{key}.png" for key in keys)
+        found = next((path for path in files if path.exists()), None)
+        if found is None:
+            raise InputError("no image is labelled yet; run the stage Pseudo-labels")
+        return image_size(found)
+
+    def forget_image(self, key: str) -> None:
+        """Reads one image anew from now on."""
+        self._kept.drop(key)
 
     def forget(self) -> None:
         """Reads everything anew from now on: the files have changed."""

@@ -156,7 +156,7 @@ def glance(project: Project, most: int = 200) -> LabelList:
         return LabelList(complete=False)
     root = project.path(folder)
     files = [name for name, _ in zip(_walk(root, ""), range(most), strict=False)]
-    return _without_labels(root, files, complete=False)
+    return without_labels(root, files, complete=False)
 
 
 def _walk(root: Path, prefix: str) -> Iterator[str]:
@@ -194,17 +194,24 @@ def _read_list(project: Project, classes: ClassSet) -> LabelList:
     folder = project.stage_folder("pseudo-label")
     if (folder / IMAGES).exists():
         return read_labelled(folder, dataset.root, classes)
-    files = [_below(os.fspath(sample.image), os.fspath(dataset.root)) for sample in dataset.samples]
-    return _without_labels(dataset.root, files, complete=True)
+    files = [below(os.fspath(sample.image), os.fspath(dataset.root)) for sample in dataset.samples]
+    return without_labels(dataset.root, files, complete=True)
 
 
-def _below(path: str, root: str) -> str:
+def below(path: str, root: str) -> str:
     """Returns a path relative to a folder, with ``/`` between names."""
     inside = path.startswith(root + os.sep)
     return (path[len(root) + 1 :] if inside else os.path.relpath(path, root)).replace(os.sep, "/")
 
 
-def _without_labels(root: Path, files: list[str], *, complete: bool) -> LabelList:
+def without_labels(root: Path, files: list[str], *, complete: bool) -> LabelList:
+    """Returns images of which nothing is known but where they are.
+
+    Args:
+        root: folder that ``files`` are relative to.
+        files: with ``/`` between names, sorted.
+        complete: False for the first ones of a long listing.
+    """
     return LabelList(
         root=root,
         keys=tuple(key_of(name) for name in files),

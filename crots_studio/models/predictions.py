@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from crots.data.layouts import Sample
 from crots.errors import InputError
 from crots.files import file_stamp
 from crots.project import Project
@@ -66,24 +68,48 @@ class Predictions:
         trained = [key for key in ("baseline", *self._project.round_keys()) if self._path(key).is_file()]
         return [SOURCE, *trained]
 
-    def predict(self, subject: str, key: str, image: Path) -> Prediction:
+    def predict(self, subject: str, key: str, image: Path, *, labelled: bool = True) -> Prediction:
         """Returns what a model says of an image.
 
+        Args:
+            subject: one of `subjects`.
+            key: of the image.
+            image: its file.
+            labelled: it is one of the target's, whose labels of the source are on disk; for others the source is
+                asked.
+
         Raises:
-            InputError: its file does not hold a model of this project.
+            InputError: its file does not hold a model of this project, or the source says nothing of the image.
         """
+        if subject == SOURCE and not labelled:
+            return self._ask((SOURCE, str(image)), lambda: self._run_source(key, image))
         if subject == SOURCE:
             maps = self._store.maps(key, image)
             if maps.labels is None:
                 raise InputError("not labelled yet; run the stage Pseudo-labels")
             return Prediction(maps.labels, maps.confidence)
-        name = (subject, *file_stamp(self._path(subject)), key)
+        name = (subject, *file_stamp(self._path(subject)), str(image))
+        return self._ask(name, lambda: self._run(subject, image))
+
+    def _ask(self, name: tuple[Any, ...], run: Callable[[], Prediction]) -> Prediction:
         kept = self._kept.get(name)
         if kept is None:
             with self._lock:
-                kept = self._kept.get(name) or self._run(subject, image)
+                kept = self._kept.get(name) or run()
             self._kept.put(name, kept)
         return kept
+
+    def _run_source(self, key: str, image: Path) -> Prediction:
+        preload_torch()
+        from crots.stages.labelling import NetworkLabels, PredictedLabels
+
+        bench, sample = self._workbench(), Sample(key, image)
+        if bench.config.source.predictions:
+            said = PredictedLabels(bench.predictions.lookup([key]), bench.size).label([sample], None)[0]
+        else:
+            labels = NetworkLabels(bench.source, bench.class_map, bench.engine, bench.config.pseudo_label)
+            said = labels.label([sample], np.asarray(bench.cache.get(image))[None])[0]
+        return Prediction(said.labels, said.confidence)
 
     def _path(self, subject: str) -> Path:
         return self._project.stage_folder(subject) / STUDENT

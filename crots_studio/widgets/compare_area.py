@@ -37,10 +37,13 @@ class CompareArea(QWidget):
     Signals:
         hovered(str, int, int): name of the content under the pointer and the pixel; x and y are -1 outside.
         clicked(str, int, int): likewise.
+        stroked(int, int, bool), stroke_ended(): of any view, see `ImageView`.
     """
 
     hovered = Signal(str, int, int)
     clicked = Signal(str, int, int)
+    stroked = Signal(int, int, bool)
+    stroke_ended = Signal()
 
     def __init__(self, parent: QWidget | None = None, *, left: str = "", right: str = "", mode: str = "pair") -> None:
         super().__init__(parent)
@@ -103,6 +106,9 @@ class CompareArea(QWidget):
         self.fit_button.clicked.connect(self.fit)
         self.views.hovered.connect(lambda view, x, y: self.hovered.emit(self._name(view), x, y))
         self.views.clicked.connect(lambda view, x, y: self.clicked.emit(self._name(view), x, y))
+        for views in (self.views, self.swipe):
+            views.stroked.connect(self.stroked)
+            views.stroke_ended.connect(self.stroke_ended)
         self.swipe.hovered.connect(lambda x, y: self.hovered.emit(self._swiped(x), x, y))
         self.swipe.clicked.connect(lambda x, y: self.clicked.emit(self._swiped(x), x, y))
 
@@ -127,6 +133,11 @@ class CompareArea(QWidget):
         """Sets the colours of labels."""
         self.views.set_table(table)
         self.swipe.set_table(table)
+
+    def set_drawing(self, drawing: bool) -> None:
+        """Drags draw and do not move the picture."""
+        self.views.set_drawing(drawing)
+        self.swipe.set_drawing(drawing)
 
     def fit(self) -> None:
         """Shows the whole picture."""

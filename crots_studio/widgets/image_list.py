@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -30,6 +30,8 @@ class ImageList(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.labels = LabelList()
+        # A word over the picture of a key, empty for none.
+        self.mark: Callable[[str], str] = lambda key: ""
         self._order: list[int] = []
         self.search = QLineEdit()
         self.search.setPlaceholderText("Search names")
@@ -98,6 +100,13 @@ class ImageList(QWidget):
         """Key of the current image, empty for none."""
         return self.labels.keys[self.current] if self.current >= 0 else ""
 
+    def go_to(self, key: str) -> bool:
+        """Makes an image the current one; False where it is not listed."""
+        row = next((row for row, index in enumerate(self._order) if self.labels.keys[index] == key), -1)
+        if row >= 0:
+            self.thumbnails.setCurrentIndex(self.thumbnails.thumbnails.index(row))
+        return row >= 0
+
     def step(self, by: int) -> None:
         """Goes to the next or the one before."""
         row = self.thumbnails.current + by
@@ -159,6 +168,7 @@ class ImageList(QWidget):
             load=partial(read_small, shown.path, PICTURE_SIDE),
             caption=f"{words}{name}",
             tip=tip,
+            mark=self.mark(shown.key),
         )
 
 

@@ -47,11 +47,15 @@ class ImageView(QGraphicsView):
         hovered(int, int): the pixel under the pointer, or (-1, -1) when it leaves.
         moved(Place): the user zoomed or panned.
         clicked(int, int): a pixel was clicked.
+        stroked(int, int, bool): while ``drawing``: a pixel that the pressed pointer is on; True where it begins.
+        stroke_ended(): the button was let go.
     """
 
     hovered = Signal(int, int)
     moved = Signal(object)
     clicked = Signal(int, int)
+    stroked = Signal(int, int, bool)
+    stroke_ended = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -63,6 +67,8 @@ class ImageView(QGraphicsView):
         self._pressed: QPoint | None = None
         self._dragged_from: QPointF | None = None
         self._opacity = 1.0
+        self._drawing = False
+        self._stroking = False
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -100,6 +106,15 @@ class ImageView(QGraphicsView):
         """Fades the label overlay, 0..1."""
         self._opacity = opacity
         self.layers.set_opacity(opacity)
+
+    def set_drawing(self, drawing: bool) -> None:
+        """A drag draws and does not move the picture."""
+        self._drawing = drawing
+        self.viewport().setCursor(Qt.CursorShape.CrossCursor if drawing else Qt.CursorShape.ArrowCursor)
+
+    def _stroke(self, position: QPointF, *, begins: bool) -> None:
+        if pixel := self.pixel_at(position):
+            self.stroked.emit(*pixel, begins)
 
     def set_marker(self, pixel: tuple[int, int] | None) -> None:
         """Marks the pixel that the pointer is on in another view."""
@@ -181,14 +196,20 @@ class ImageView(QGraphicsView):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
         """Begins a pan or a click."""
-        if event.button() == Qt.MouseButton.LeftButton:
+        if event.button() == Qt.MouseButton.LeftButton and self._drawing:
+            self._stroking = True
+            self.setFocus(Qt.FocusReason.MouseFocusReason)
+            self._stroke(event.position(), begins=True)
+        elif event.button() == Qt.MouseButton.LeftButton:
             self._pressed = event.position().toPoint()
             self._dragged_from = event.position()
             self.setFocus(Qt.FocusReason.MouseFocusReason)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
         """Pans, or says what is under the pointer."""
-        if self._dragged_from is not None and event.buttons() & Qt.MouseButton.LeftButton:
+        if self._stroking:
+            self._stroke(event.position(), begins=False)
+        elif self._dragged_from is not None and event.buttons() & Qt.MouseButton.LeftButton:
             step = event.position() - self._dragged_from
             self._dragged_from = event.position()
             self._pan(-step.x(), -step.y())
@@ -196,7 +217,11 @@ class ImageView(QGraphicsView):
         self.hovered.emit(*pixel)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        """Ends a pan; without movement it was a click."""
+        """Ends a stroke or a pan; without movement it was a click."""
+        if self._stroking:
+            self._stroking = False
+            self.stroke_ended.emit()
+            return
         if self._pressed is not None and (event.position().toPoint() - self._pressed).manhattanLength() < 4:
             pixel = self.pixel_at(event.position())
             if pixel:
@@ -204,8 +229,11 @@ class ImageView(QGraphicsView):
         self._pressed = self._dragged_from = None
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        """Fits."""
-        self.fit()
+        """Fits; while drawing it is the second of two strokes."""
+        if self._drawing:
+            self.mousePressEvent(event)
+        else:
+            self.fit()
 
     def leaveEvent(self, event: QEvent) -> None:  # noqa: N802
         """Says that no pixel is under the pointer."""

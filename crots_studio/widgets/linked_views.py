@@ -35,10 +35,13 @@ class LinkedViews(QWidget):
     Signals:
         hovered(int, int, int): view, x, y; x and y are -1 when the pointer leaves.
         clicked(int, int, int): likewise.
+        stroked(int, int, bool), stroke_ended(): of any view, see `ImageView`.
     """
 
     hovered = Signal(int, int, int)
     clicked = Signal(int, int, int)
+    stroked = Signal(int, int, bool)
+    stroke_ended = Signal()
 
     def __init__(self, parent: QWidget | None = None, *, columns: int = 0) -> None:
         super().__init__(parent)
@@ -47,6 +50,7 @@ class LinkedViews(QWidget):
         self._count = 0
         self._table: Array | None = None
         self._opacity = 1.0
+        self._drawing = False
         self._empty_text = ""
         self.setMinimumSize(200, 140)
 
@@ -79,6 +83,12 @@ class LinkedViews(QWidget):
         for view in self.views:
             view.set_opacity(opacity)
 
+    def set_drawing(self, drawing: bool) -> None:
+        """Drags draw in all views."""
+        self._drawing = drawing
+        for view in self.views:
+            view.set_drawing(drawing)
+
     def fit(self) -> None:
         """Shows the whole pictures."""
         for view in self.views:
@@ -104,7 +114,10 @@ class LinkedViews(QWidget):
         if self._table is not None:
             view.set_table(self._table)
         view.set_opacity(self._opacity)
+        view.set_drawing(self._drawing)
         view.look(self.place)
+        view.stroked.connect(self.stroked)
+        view.stroke_ended.connect(self.stroke_ended)
         view.moved.connect(self.look)
         view.hovered.connect(lambda x, y: self._hover(number, x, y))
         view.clicked.connect(lambda x, y: self.clicked.emit(number, x, y))

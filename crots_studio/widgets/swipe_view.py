@@ -86,7 +86,8 @@ class SwipeView(ImageView):
             self.set_split(self.mapToScene(event.position().toPoint()).x() / self.content.size.width)
         else:
             near = self.content is not None and abs(event.position().x() - self._divider()) <= _GRIP
-            self.viewport().setCursor(Qt.CursorShape.SplitHCursor if near else Qt.CursorShape.ArrowCursor)
+            plain = Qt.CursorShape.CrossCursor if self._drawing else Qt.CursorShape.ArrowCursor
+            self.viewport().setCursor(Qt.CursorShape.SplitHCursor if near else plain)
             super().mouseMoveEvent(event)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802
@@ -99,7 +100,8 @@ class SwipeView(ImageView):
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802
         """Fits, and puts the divider in the middle."""
         super().mouseDoubleClickEvent(event)
-        self.set_split(0.5)
+        if not self._drawing:
+            self.set_split(0.5)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
         """Moves the divider; the rest is the view's."""

@@ -12,7 +12,7 @@ from crots_studio.models.predictions import Prediction, Predictions, difference
 from crots_studio.panels.before_after import BeforeAfterPanel
 from tests.studio.controls import unnamed
 from tests.studio.fake_project import CLASSES as CLASS_SET
-from tests.studio.fake_project import KEYS, SIZE, make_fake_project
+from tests.studio.fake_project import KEYS, SIZE, make_fake_project, scene
 
 CLASSES = load_class_set(CLASS_SET)
 
@@ -120,6 +120,32 @@ def test_label_only_projects_say_what_is_missing(qtbot, panel, tmp_path, open_pr
     open_project(make_fake_project(tmp_path, until="pseudo-label").folder)
     ready(qtbot, panel, 1)
     assert "run the stage Baseline" in panel.about.text()
+
+
+def test_validation_images_stand_beside_their_labels(qtbot, panel, tmp_path, open_project, predicted):
+    open_project(make_fake_project(tmp_path).folder)
+    ready(qtbot, panel)
+    assert panel.which.isVisible()
+    panel.which.setCurrentIndex(1)
+    assert panel.images.labels.keys == ("val_0", "val_1")
+    qtbot.waitUntil(lambda: panel._truth is not None, timeout=10_000)
+    ready(qtbot, panel)
+    assert panel.area.shown[:2] == ["Image", "Labels (truth)"]
+    labels = scene(50)[1]
+    assert np.array_equal(panel._truth, labels) and np.array_equal(panel._said["source"].labels, labels)
+    share = (labels == 1).mean()
+    assert "Source 100.0%" in panel.about.text() and f"Baseline {share:.1%}" in panel.about.text()
+    panel.area.hovered.emit("Source", 2, 2)
+    assert panel.readout.text().index("truth") < panel.readout.text().index("Source")
+    panel.which.setCurrentIndex(0)
+    ready(qtbot, panel)
+    assert "Labels (truth)" not in panel.area.shown
+
+
+def test_without_validation_labels_only_target_images_are_offered(qtbot, panel, tmp_path, open_project, predicted):
+    open_project(make_fake_project(tmp_path, sections={"data": {"val_images": "none", "val_labels": "none"}}).folder)
+    ready(qtbot, panel)
+    assert not panel.which.isVisible()
 
 
 def test_difference_of_label_maps():

@@ -1,0 +1,148 @@
+"""Whole pseudo-labels as a user repaints them: regions filled, strokes drawn; with undo and redo, on disk at once."""
+
+from __future__ import annotations
+
+import contextlib
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from crots.images import read_labels, write_labels
+from crots.stages.material import PseudoLabels
+
+Array = npt.NDArray[Any]
+_MOST_STEPS = 200
+# A label map as compressed bytes; None where the stage's own counts.
+_State = bytes | None
+
+
+@dataclass(frozen=True)
+class _Step:
+    text: str
+    key: str
+    before: _State
+    after: _State
+
+
+def region(labels: Array, x: int, y: int) -> Array:
+    """Returns the pixels (H, W) bool of the same label that hang together with one, by their sides."""
+    same = (labels == labels[y, x]).astype(np.uint8)
+    _, parts = cv2.connectedComponents(same, connectivity=4)
+    found: Array = parts == parts[y, x]
+    return found
+
+
+def stroke(shape: tuple[int, int], points: Sequence[tuple[int, int]], width: int) -> Array:
+    """Returns the pixels (H, W) bool under a round brush that is drawn through points (x, y)."""
+    covered = np.zeros(shape, np.uint8)
+    radius = max(0, (width - 1) // 2)
+    for start, end in zip(points, [*points[1:], points[-1]], strict=True):
+        cv2.line(covered, start, end, 1, max(1, width))
+        cv2.circle(covered, end, radius, 1, cv2.FILLED)
+    return covered.astype(bool)
+
+
+class LabelEdits:
+    """The repainted labels of a project. A change is on disk before the call returns, so a crash loses none.
+
+    Changes, undo and redo raise `StageError` where the disk is full or the folder cannot be written.
+
+    Args:
+        labels: the stage's labels, with the folder of corrections.
+    """
+
+    def __init__(self, labels: PseudoLabels) -> None:
+        assert labels.corrections is not None
+        self._labels, self._folder = labels, labels.corrections
+        self._done: list[_Step] = []
+        self._undone: list[_Step] = []
+        self.keys: set[str] = {
+            path.relative_to(self._folder).with_suffix("").as_posix() for path in self._folder.rglob("*.png")
+        }
+
+    @property
+    def undo_text(self) -> str:
+        """What `undo` takes back, empty where there is nothing."""
+        return self._done[-1].text if self._done else ""
+
+    @property
+    def redo_text(self) -> str:
+        """What `redo` does again, empty where there is nothing."""
+        return self._undone[-1].text if self._undone else ""
+
+    def fill(self, key: str, x: int, y: int, new: int, words: str = "") -> bool:
+        """Gives the region under a pixel another label; says whether anything changed."""
+        return self._put(f"fill {words}".strip(), key, region(self._labels.read(key), x, y), new)
+
+    def paint(self, key: str, points: Sequence[tuple[int, int]], width: int, new: int, words: str = "") -> bool:
+        """Draws a stroke through points (x, y) in a label; says whether anything changed."""
+        height, length = self._labels.read(key).shape
+        return self._put(f"brush {words}".strip(), key, stroke((height, length), points, width), new)
+
+    def reset(self, key: str) -> bool:
+        """Takes all corrections of an image back; says whether there were any."""
+        return self._do("reset of the image", key, None)
+
+    def undo(self) -> str:
+        """Takes the last change back and returns the key of its image, empty where there was none."""
+        return self._move(self._done, self._undone, lambda step: step.before)
+
+    def redo(self) -> str:
+        """Does the change again that was taken back last; likewise."""
+        return self._move(self._undone, self._done, lambda step: step.after)
+
+    def _put(self, text: str, key: str, where: Array, new: int) -> bool:
+        labels = self._labels.read(key)
+        changed = labels.copy()
+        changed[where] = new
+        if np.array_equal(changed, labels):
+            return False
+        same = np.array_equal(changed, read_labels(self._labels.labels / f"{key}.png"))
+        return self._do(text, key, None if same else changed)
+
+    def _do(self, text: str, key: str, labels: Array | None) -> bool:
+        before = self._state(key)
+        after = None if labels is None else zlib.compress(labels.tobytes(), 1)
+        if before == after:
+            return False
+        self._write(key, after)
+        self._done = [*self._done[1 - _MOST_STEPS :], _Step(text, key, before, after)]
+        self._undone.clear()
+        return True
+
+    def _move(self, source: list[_Step], target: list[_Step], state: Any) -> str:
+        if not source:
+            return ""
+        step = source[-1]
+        self._write(step.key, state(step))
+        target.append(source.pop())
+        return step.key
+
+    def _state(self, key: str) -> _State:
+        return zlib.compress(self._labels.read(key).tobytes(), 1) if key in self.keys else None
+
+    def _write(self, key: str, state: _State) -> None:
+        path = self._folder / f"{key}.png"
+        if state is None:
+            path.unlink(missing_ok=True)
+            self.keys.discard(key)
+            self._remove_empty(path.parent)
+        else:
+            like = self._labels.read(key)
+            write_labels(path, np.frombuffer(zlib.decompress(state), like.dtype).reshape(like.shape))
+            self.keys.add(key)
+
+    def _remove_empty(self, folder: Path) -> None:
+        """A folder that is left empty would tell the project that something was repainted."""
+        while folder.is_relative_to(self._folder):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+            if folder.exists():
+                return
+            folder = folder.parent

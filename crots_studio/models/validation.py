@@ -1,0 +1,71 @@
+"""The validation images with their labels, for looking only: nothing learns from them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crots.config import Size
+from crots.data.labels import read_truth, resolve_encoding
+from crots.data.layouts import Dataset, open_dataset
+from crots.images import resize_labels
+from crots.project import Project
+from crots.taxonomy import ClassSet
+from crots_studio.models.label_list import LabelList, below, without_labels
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Validation:
+    """What is listed, and where its labels are read from; ``classes`` are the target's."""
+
+    listed: LabelList
+    dataset: Dataset
+    classes: ClassSet
+
+    def truth(self, index: int, size: Size) -> Array:
+        """Returns the labels (H, W) of an image of the list at a size.
+
+        Raises:
+            InputError: the file is broken, or holds ids that are no class.
+        """
+        return resize_labels(read_truth(self.dataset.samples[index], self.dataset, self.classes), size)
+
+
+def read_validation(project: Project, classes: ClassSet) -> Validation | None:
+    """Lists the labelled images; None where no folder is named, or none has labels.
+
+    Raises:
+        InputError: the folders do not fit together.
+    """
+    data = project.config.data
+    if data.val_images is None:
+        return None
+    labels = project.path(data.val_labels) if data.val_labels else None
+    dataset = open_dataset(
+        project.path(data.val_images),
+        layout=data.val_layout,
+        split="val",
+        labels=labels,
+        encoding=data.val_encoding,
+        classes=classes,
+    )
+    samples = tuple(sample for sample in dataset.samples if sample.label is not None)
+    if not samples:
+        return None
+    dataset = resolve_encoding(dataset, classes)
+    dataset = Dataset(dataset.root, dataset.layout, dataset.split, samples, dataset.encoding, dataset.notes)
+    root = os.fspath(dataset.root)
+    listed = without_labels(dataset.root, [below(os.fspath(sample.image), root) for sample in samples], complete=True)
+    return Validation(listed, dataset, classes)
+
+
+def share_right(truth: Array, said: Array, ignore: int) -> float:
+    """Returns the share of labelled pixels, 0..1, where a prediction says what the labels say."""
+    counts = truth != ignore
+    return float((truth == said)[counts].mean()) if truth.shape == said.shape and np.any(counts) else 0.0

@@ -1,0 +1,137 @@
+"""Repainting the pseudo-label of the image that is shown: from clicks and strokes to the project's corrections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy.typing as npt
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from crots.errors import CrotsError
+from crots.taxonomy import ClassSet
+from crots_studio.models.label_edit import LabelEdits, stroke
+from crots_studio.session import Session
+from crots_studio.widgets.compare_area import CompareArea
+from crots_studio.widgets.label_tools import BRUSH, FILL, LOOK, LabelTools
+
+Array = npt.NDArray[Any]
+_PREVIEW_MS = 30
+
+
+class LabelCorrection(QWidget):
+    """The tool bar, at work on one image.
+
+    Signals:
+        previewed(object): labels (H, W) to show while a stroke is drawn.
+        corrected(str): the labels of an image changed on disk.
+    """
+
+    previewed = Signal(object)
+    corrected = Signal(str)
+
+    def __init__(self, session: Session, area: CompareArea, panel: QWidget) -> None:
+        super().__init__(panel)
+        self._session, self._area = session, area
+        self.edits: LabelEdits | None = None
+        self._key = ""
+        self._labels: Array | None = None
+        self._points: list[tuple[int, int]] = []
+        self.tools = LabelTools()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.tools)
+        self._timer = QTimer(self, interval=_PREVIEW_MS, singleShot=True)
+        self._timer.timeout.connect(self._preview)
+        self.tools.tool_changed.connect(lambda tool: area.set_drawing(tool != LOOK))
+        self.tools.undo_asked.connect(self.undo)
+        self.tools.redo_asked.connect(self.redo)
+        self.tools.reset_asked.connect(self.reset)
+        area.stroked.connect(self._stroked)
+        area.stroke_ended.connect(self._stroke_ended)
+        standard = QKeySequence.StandardKey
+        for key, act in ((standard.Undo, self.undo), (standard.Redo, self.redo)):
+            shortcut = QShortcut(QKeySequence(key), panel)
+            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            shortcut.activated.connect(act)
+        self.show_image("", None)
+
+    def set_edits(self, edits: LabelEdits | None, classes: ClassSet | None) -> None:
+        """Takes over another project's corrections."""
+        self.edits = edits
+        self.tools.set_classes(classes)
+        self.show_image("", None)
+
+    def show_image(self, key: str, labels: Array | None) -> None:
+        """Works on another image; ``labels`` (H, W) as shown, None where it has none."""
+        self._key, self._labels = key, labels
+        self._points.clear()
+        self._refresh()
+
+    def _refresh(self) -> None:
+        edits, possible = self.edits, self._labels is not None and self.edits is not None
+        undo, redo = (edits.undo_text, edits.redo_text) if edits else ("", "")
+        corrected = edits is not None and self._key in edits.keys
+        self.tools.show_state(undo, redo, corrected=corrected, possible=possible)
+
+    # The mouse.
+
+    def _stroked(self, x: int, y: int, begins: bool) -> None:
+        if self._labels is None or self.tools.current == LOOK:
+            return
+        if self.tools.current == FILL:
+            if begins:
+                label, words = self.tools.label, self.tools.words
+                self._change(lambda edits: edits.fill(self._key, x, y, label, words))
+            return
+        if begins:
+            self._points.clear()
+        self._points.append((x, y))
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def _preview(self) -> None:
+        if self._labels is not None and self._points:
+            shown = self._labels.copy()
+            height, width = shown.shape
+            shown[stroke((height, width), self._points, self.tools.width_box.value())] = self.tools.label
+            self.previewed.emit(shown)
+
+    def _stroke_ended(self) -> None:
+        self._timer.stop()
+        points, self._points = self._points, []
+        if points and self.tools.current == BRUSH:
+            width, label, words = self.tools.width_box.value(), self.tools.label, self.tools.words
+            self._change(lambda edits: edits.paint(self._key, points, width, label, words))
+
+    # Changes.
+
+    def undo(self) -> None:
+        """Takes the last correction back."""
+        self._step(LabelEdits.undo)
+
+    def redo(self) -> None:
+        """Does it again."""
+        self._step(LabelEdits.redo)
+
+    def reset(self) -> None:
+        """Takes all corrections of this image back."""
+        self._change(lambda edits: edits.reset(self._key))
+
+    def _change(self, act: Callable[[LabelEdits], bool]) -> None:
+        self._step(lambda edits: self._key if act(edits) else "")
+
+    def _step(self, act: Callable[[LabelEdits], str]) -> None:
+        if self.edits is None:
+            return
+        try:
+            key = act(self.edits)
+        except CrotsError as error:
+            key = self._key
+            self._session.problem.emit(str(error))
+        if key:
+            self.corrected.emit(key)
+            self._session.refresh_status()
+        self._refresh()

@@ -1,0 +1,139 @@
+"""What panels about single images share: a list and the classes on the left, the chosen image on the right."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QLabel, QSplitter, QVBoxLayout, QWidget
+
+from crots.events import Event
+from crots.project import Project
+from crots.taxonomy import ClassSet
+from crots_studio.session import Session
+from crots_studio.widgets.class_legend import ClassLegend
+from crots_studio.widgets.compare_area import CompareArea
+from crots_studio.widgets.image_list import ImageList
+from crots_studio.widgets.picture_layers import colour_table
+
+
+class ImagePanel(QWidget):
+    """The frame; a panel says what it lists and what it shows of the chosen image."""
+
+    def __init__(self, session: Session, name: str, area: CompareArea, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAccessibleName(name)
+        self._session = session
+        self._classes: ClassSet | None = None
+        self._inputs: object = None
+        self.images = ImageList()
+        self.legend = ClassLegend()
+        self.area = area
+        self.readout = QLabel()
+        self.readout.setTextFormat(Qt.TextFormat.RichText)
+        self.readout.setWordWrap(True)
+        self.readout.setAccessibleName("Pixel under the pointer")
+        self.about = QLabel()
+        self.about.setProperty("role", "muted")
+        self.about.setWordWrap(True)
+        self.above_list, self.below_area = QVBoxLayout(), QVBoxLayout()
+        self._build()
+        self.images.picked.connect(self._pick)
+        self.legend.shown_changed.connect(lambda _: self._recolour())
+        self.area.hovered.connect(self._read_out)
+        self.area.listen_to(self.images.thumbnails, self.legend.list)
+        session.project_changed.connect(self._reload)
+        session.config_changed.connect(self._config_changed)
+        session.events_arrived.connect(self._events)
+
+    def _build(self) -> None:
+        upper, main = QWidget(), QWidget()
+        listing = QVBoxLayout(upper)
+        listing.setContentsMargins(0, 0, 0, 0)
+        listing.addLayout(self.above_list)
+        listing.addWidget(self.images)
+        side = QSplitter(Qt.Orientation.Vertical)
+        side.addWidget(upper)
+        side.addWidget(self.legend)
+        side.setStretchFactor(0, 3)
+        side.setStretchFactor(1, 2)
+        side.setChildrenCollapsible(False)
+        layout = QVBoxLayout(main)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.area, 1)
+        layout.addLayout(self.below_area)
+        layout.addWidget(self.readout)
+        layout.addWidget(self.about)
+        split = QSplitter(Qt.Orientation.Horizontal)
+        split.addWidget(side)
+        split.addWidget(main)
+        split.setStretchFactor(1, 1)
+        split.setSizes([215, 700])
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(6, 6, 6, 6)
+        outer.addWidget(split)
+
+    # A panel's own part.
+
+    def _reload(self) -> None:
+        """Lists the images of the project as it is now."""
+        raise NotImplementedError
+
+    def _pick(self, index: int) -> None:
+        """Shows an image of the list; -1 for none."""
+        raise NotImplementedError
+
+    def _read_out(self, view: str, x: int, y: int) -> None:
+        """Says what is under the pointer; x is -1 where nothing is."""
+        raise NotImplementedError
+
+    def _events(self, events: list[Event]) -> None:
+        """Hears of a run."""
+
+    def _inputs_of(self, project: Project | None) -> object:
+        """What the list depends on: another value lists anew."""
+        return None if project is None else (project.folder, project.config.data, project.config.task.classes)
+
+    # Shared.
+
+    def _config_changed(self) -> None:
+        if self._inputs_of(self._session.project) != self._inputs:
+            self._reload()
+
+    def _failed(self, error: Exception) -> None:
+        self._say_empty(str(error))
+
+    def _say_empty(self, text: str) -> None:
+        self.images.thumbnails.empty_text = text
+        self.images.thumbnails.viewport().update()
+        self.area.set_empty_text(text)
+        self.area.show_contents({})
+        self.area.setEnabled(False)
+        self.readout.setText("")
+        self.about.setText("")
+
+    def _broken(self, error: Exception) -> None:
+        """In place of the picture of an image that cannot be read."""
+        self.area.set_empty_text(str(error))
+        self.area.show_contents({})
+        self.about.setText("")
+
+    def _recolour(self) -> None:
+        if self._classes is not None:
+            self.area.set_table(colour_table(self._classes, self.legend.shown))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
+        """Page up and page down go to other images from anywhere in the panel."""
+        steps = {Qt.Key.Key_PageDown: 1, Qt.Key.Key_PageUp: -1}
+        if event.key() in steps:
+            self.images.step(steps[Qt.Key(event.key())])
+        else:
+            super().keyPressEvent(event)
+
+
+def class_words(classes: ClassSet, number: int) -> str:
+    """Returns a class as a coloured square and its name, for a rich-text label."""
+    if number >= len(classes):
+        return "ignored"
+    red, green, blue = classes.palette[number]
+    square = f'<span style="background-color: rgb({red}, {green}, {blue})">&nbsp;&nbsp;&nbsp;&nbsp;</span>'
+    return f"{square} <b>{classes.names[number]}</b>"
