@@ -8,6 +8,8 @@ import gc
 import os
 import signal
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +19,7 @@ from PySide6.QtCore import QObject, QSocketNotifier, QTimer
 from PySide6.QtWidgets import QApplication
 
 import crots
+from crots_studio.models.image_store import PictureQueue
 from crots_studio.session import Session
 from crots_studio.window import MainWindow
 
@@ -79,10 +82,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     Collector(session)
     report_exceptions(session)
     notice_interrupts(window)
+    # Of itself Qt stays where the window is closed while panels are still being made.
+    application.lastWindowClosed.connect(lambda: application.exit(0))
     window.show()
     QTimer.singleShot(0, lambda: open_first(window, args.project))
     code = application.exec()
-    return leave(code, session)
+    return leave(code)
 
 
 def open_first(window: MainWindow, project: Path | None) -> None:
@@ -117,9 +122,17 @@ def notice_interrupts(window: MainWindow) -> None:
         notifier.activated.connect(lambda: os.read(reading, 64))
 
 
-def leave(code: int, session: Session) -> int:
-    """Returns the exit code, or ends the process where a thread still computes what nobody waits for."""
-    if not session.idle:
+def leave(code: int, patience: float = 2.0) -> int:
+    """Returns the exit code, or ends the process where a thread still computes what nobody waits for.
+
+    A thread that comes back from machine code while Python is being taken down would abort the process.
+    """
+    PictureQueue.stop_all()
+    end = time.monotonic() + patience
+    others = [thread for thread in threading.enumerate() if thread is not threading.current_thread()]
+    for thread in others:
+        thread.join(max(0.0, end - time.monotonic()))
+    if any(thread.is_alive() for thread in others):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

@@ -40,6 +40,7 @@ class MainWindow(QMainWindow):
         self.dialogs_are_quiet = False
         self.workspace: Workspace | None = None
         self._building = self._build()
+        self._closed = False
         self.welcome = WelcomePanel(session)
         self.pages = QStackedWidget()
         self.pages.addWidget(self.welcome)
@@ -75,7 +76,7 @@ class MainWindow(QMainWindow):
 
     def build_gently(self) -> None:
         """Makes the panels one by one, so that the window answers in between."""
-        if next(self._building, "done") != "done":
+        if not self._closed and next(self._building, "done") != "done":
             QTimer.singleShot(0, self.build_gently)
 
     def _build(self) -> Iterator[None]:
@@ -271,5 +272,6 @@ class MainWindow(QMainWindow):
         self.session.settings.set_layout("window", self.saveGeometry())
         if self.workspace is not None:
             self.workspace.remember_layout()
+        self._closed = True
         self.session.close()
         event.accept()

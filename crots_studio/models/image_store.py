@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -222,6 +223,8 @@ class PictureQueue:
         most: wishes that are kept waiting; scrolling past a thousand pictures must not load them all.
     """
 
+    _all: ClassVar[weakref.WeakSet[PictureQueue]] = weakref.WeakSet()
+
     def __init__(
         self, ready: Callable[[Hashable, Array | Exception], None], *, workers: int = 2, most: int = 160
     ) -> None:
@@ -230,6 +233,13 @@ class PictureQueue:
         self._wake = threading.Condition()
         self._threads: list[threading.Thread] = []
         self._stopped = False
+        self._all.add(self)
+
+    @classmethod
+    def stop_all(cls) -> None:
+        """Lets the threads of all queues end, for the end of the process."""
+        for queue in list(cls._all):
+            queue.stop()
 
     @property
     def waiting(self) -> int:

@@ -7,31 +7,19 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QModelIndex, Qt
-from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import (
-    QComboBox,
-    QHBoxLayout,
-    QLabel,
-    QListWidget,
-    QSplitter,
-    QStackedWidget,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QComboBox, QLabel, QListWidget
 
 from crots_studio.models.iou import (
-    ClassLook,
     Normalisation,
     Score,
-    Scores,
     confusion_csv,
     mistakes,
     normalised,
 )
-from crots_studio.models.names import title
 from crots_studio.session import Session
 from crots_studio.widgets.matrix_view import MatrixView
-from crots_studio.widgets.plot_tools import EmptyState, ExportButton, Redraw
+from crots_studio.widgets.plot_tools import ExportButton
+from crots_studio.widgets.score_panel import ScorePanel, column_of
 
 _WAYS: dict[Normalisation, str] = {
     "truth": "share of the true class",
@@ -41,24 +29,12 @@ _WAYS: dict[Normalisation, str] = {
 _EMPTY = "No confusion matrix yet.\n\nIt comes with the first validation, which needs images with labels."
 
 
-class ConfusionPanel(QWidget):
+class ConfusionPanel(ScorePanel):
     """Matrix left, mistakes right."""
 
     def __init__(self, session: Session) -> None:
-        super().__init__()
-        self._session = session
-        self._scores = Scores()
-        self._look = ClassLook()
-        self._followed = ""
-        self._shown: tuple[Score, Normalisation, bool] | None = None
-        self._build(session)
-        self.redraw = Redraw(self, self._draw)
-        session.theme_changed.connect(self._recolour)
-
-    def _build(self, session: Session) -> None:
-        self.subject = QComboBox()
+        super().__init__(session, _EMPTY)
         self.subject.setAccessibleName("Model of the confusion matrix")
-        self.subject.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.way = QComboBox()
         self.way.setAccessibleName("What the cells show")
         for key, text in _WAYS.items():
@@ -70,40 +46,16 @@ class ConfusionPanel(QWidget):
         self.mistakes = QListWidget()
         self.mistakes.setAccessibleName("Commonest mistakes")
         self.mistakes.setSpacing(2)
-        left, right = QWidget(), QWidget()
-        self.save = ExportButton(session, left, self.table, "confusion")
-        column = QVBoxLayout(left)
-        column.setContentsMargins(0, 0, 0, 0)
         axes = QLabel("Rows: what it is. Columns: what the model says.")
         axes.setProperty("role", "muted")
-        column.addWidget(axes)
-        column.addWidget(self.view, 1)
-        column.addWidget(self.read_out)
-        column = QVBoxLayout(right)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(QLabel("Commonest mistakes"))
-        column.addWidget(self.mistakes, 1)
-        self.split = QSplitter(Qt.Orientation.Horizontal)
-        self.split.addWidget(left)
-        self.split.addWidget(right)
-        self.split.setSizes([640, 240])
-        self.split.setChildrenCollapsible(False)
-        self.stack = QStackedWidget()
-        self.stack.addWidget(EmptyState(_EMPTY))
-        self.stack.addWidget(self.split)
-        bar = QHBoxLayout()
-        for widget in (self.subject, self.way):
-            bar.addWidget(widget)
-        bar.addStretch(1)
-        bar.addWidget(self.save)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(6, 6, 6, 6)
-        layout.addLayout(bar)
-        layout.addWidget(self.stack, 1)
-        self._connect()
-
-    def _connect(self) -> None:
-        self.subject.activated.connect(self._choose_subject)
+        left = column_of(axes, self.view, self.read_out, stretched=self.view)
+        right = column_of(QLabel("Commonest mistakes"), self.mistakes, stretched=self.mistakes)
+        self.save = ExportButton(session, left, self.table, "confusion")
+        self.fill_split(left, right, [640, 240])
+        self.bar.addWidget(self.subject)
+        self.bar.addWidget(self.way)
+        self.bar.addStretch(1)
+        self.bar.addWidget(self.save)
         self.way.activated.connect(lambda: self.redraw.now())
         self.view.entered.connect(self._read)
         self.view.selectionModel().currentChanged.connect(self._read)
@@ -111,43 +63,19 @@ class ConfusionPanel(QWidget):
 
     # Data.
 
-    def show_scores(self, scores: Scores) -> None:
-        """Shows another project's scores."""
-        self._scores, self._followed, self._shown = scores, "", None
-        self._look = ClassLook.of(self._session.project)
-        self.redraw.ask()
-
-    def update_scores(self) -> None:
-        """The scores given to `show_scores` have grown."""
-        self.redraw.ask()
-
     def table(self) -> str:
         """The pixel counts of the shown model as CSV."""
         score = self._score()
         return confusion_csv(score.confusion, tuple(score.per_class)) if score and score.confusion else ""
-
-    def _score(self) -> Score | None:
-        return self._scores.latest(self.subject.currentData() or "")
-
-    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
-        """Catches up with what came while the panel was hidden."""
-        super().showEvent(event)
-        self.redraw.shown()
 
     # Drawing.
 
     def _draw(self) -> None:
         found = {name: self._scores.latest(name) for name in self._scores.subjects}
         subjects = tuple(name for name, score in found.items() if score and score.confusion)
-        self.stack.setCurrentIndex(1 if subjects else 0)
         for widget in (self.subject, self.way, self.save):
             widget.setEnabled(bool(subjects))
-        if tuple(self.subject.itemData(place) for place in range(self.subject.count())) != subjects:
-            self.subject.clear()
-            for name in subjects:
-                self.subject.addItem(title(name), name)
-        wanted = self._followed if self._followed in subjects else subjects[-1] if subjects else ""
-        self.subject.setCurrentIndex(self.subject.findData(wanted))
+        self.list_subjects(subjects)
         score = self._score()
         if score and score.confusion:
             self._show(score)
@@ -171,10 +99,6 @@ class ConfusionPanel(QWidget):
             self.read_out.setText("Point at a cell, or walk with the arrow keys.")
 
     # What the user does.
-
-    def _choose_subject(self) -> None:
-        self._followed = self.subject.currentData() or ""
-        self.redraw.now()
 
     def _read(self, index: QModelIndex) -> None:
         if index.isValid():

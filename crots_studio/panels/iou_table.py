@@ -6,12 +6,11 @@ from collections.abc import Iterable
 
 import numpy as np
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor, QKeyEvent, QShowEvent
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtGui import QColor, QKeyEvent
+from PySide6.QtWidgets import QComboBox, QLabel
 
 from crots_studio import theme
 from crots_studio.models.iou import (
-    ClassLook,
     ClassTable,
     Score,
     Scores,
@@ -26,7 +25,8 @@ from crots_studio.models.names import title
 from crots_studio.models.series import MIOU
 from crots_studio.session import Session
 from crots_studio.widgets.class_table import ClassTableView, percent
-from crots_studio.widgets.plot_tools import EmptyState, ExportButton, Redraw
+from crots_studio.widgets.plot_tools import ExportButton
+from crots_studio.widgets.score_panel import ScorePanel, column_of
 from crots_studio.widgets.series_plot import Curve, SeriesPlot
 
 _EMPTY = (
@@ -35,24 +35,13 @@ _EMPTY = (
 )
 
 
-class IouPanel(QWidget):
+class IouPanel(ScorePanel):
     """Curves left, table right."""
 
     def __init__(self, session: Session) -> None:
-        super().__init__()
-        self._session = session
-        self._scores = Scores()
-        self._look = ClassLook()
-        self._followed = ""
-        self._build(session)
-        self.redraw = Redraw(self, self._draw)
-        session.theme_changed.connect(self._recolour)
-
-    def _build(self, session: Session) -> None:
-        self.subject = QComboBox()
+        super().__init__(session, _EMPTY)
         self.subject.setAccessibleName("Model in the table")
         self.subject.setToolTip("Whose classes the table shows")
-        self.subject.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.axis = QComboBox()
         self.axis.addItems(["over validations", "over models"])
         self.axis.setAccessibleName("Horizontal axis of the plot")
@@ -61,34 +50,17 @@ class IouPanel(QWidget):
         self.summary.setTextFormat(Qt.TextFormat.RichText)
         self.plot = SeriesPlot("IoU of each class", legend=False)
         self.table = ClassTableView()
-        right = QWidget()
-        column = QVBoxLayout(right)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self.summary)
-        column.addWidget(self.table, 1)
-        self.split = QSplitter(Qt.Orientation.Horizontal)
-        self.split.addWidget(self.plot)
-        self.split.addWidget(right)
-        self.split.setSizes([400, 360])
-        self.split.setChildrenCollapsible(False)
+        right = column_of(self.summary, self.table, stretched=self.table)
         self.save_plot = ExportButton(session, self.plot, self._curves_table, "validations")
         self.save_plot.setText("Save plot")
         self.save_table = ExportButton(session, right, self._class_table, "classes")
         self.save_table.setText("Save table")
-        self.stack = QStackedWidget()
-        self.stack.addWidget(EmptyState(_EMPTY))
-        self.stack.addWidget(self.split)
-        bar = QHBoxLayout()
-        for widget in (self.axis, self.save_plot):
-            bar.addWidget(widget)
-        bar.addStretch(1)
-        for widget in (self.subject, self.save_table):
-            bar.addWidget(widget)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(6, 6, 6, 6)
-        layout.addLayout(bar)
-        layout.addWidget(self.stack, 1)
-        self.subject.activated.connect(self._choose_subject)
+        self.fill_split(self.plot, right, [400, 360])
+        self.bar.addWidget(self.axis)
+        self.bar.addWidget(self.save_plot)
+        self.bar.addStretch(1)
+        self.bar.addWidget(self.subject)
+        self.bar.addWidget(self.save_table)
         self.axis.activated.connect(self._choose_axis)
         self.table.selectionModel().selectionChanged.connect(
             lambda *_: self.plot.emphasise(self.table.selected_class())
@@ -98,17 +70,10 @@ class IouPanel(QWidget):
 
     def show_scores(self, scores: Scores) -> None:
         """Shows another project's scores."""
-        self._scores = scores
-        self._look = ClassLook.of(self._session.project)
-        self._followed = ""
         over_steps = bool(scores.stages) or not scores.subjects
         self.axis.setCurrentIndex(0 if over_steps else 1)
         self.plot.fit()
-        self.redraw.ask()
-
-    def update_scores(self) -> None:
-        """The scores given to `show_scores` have grown."""
-        self.redraw.ask()
+        super().show_scores(scores)
 
     def _curves_table(self) -> str:
         return validations_csv(self._scores, self._look)
@@ -116,11 +81,6 @@ class IouPanel(QWidget):
     def _class_table(self) -> str:
         table = self.table.model_of_classes.table
         return table_csv(table) if table else ""
-
-    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
-        """Catches up with what came while the panel was hidden."""
-        super().showEvent(event)
-        self.redraw.shown()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
         """Escape shows all classes alike again."""
@@ -133,25 +93,14 @@ class IouPanel(QWidget):
 
     def _draw(self) -> None:
         subjects = self._scores.subjects
-        self.stack.setCurrentIndex(1 if subjects else 0)
         for widget in (self.subject, self.axis, self.save_plot, self.save_table):
             widget.setEnabled(bool(subjects))
-        self._list_subjects(subjects)
+        self.list_subjects(subjects)
         chosen = self.subject.currentData()
         table = class_table(self._scores, chosen, self._look) if chosen else None
         self.table.show_table(table)
         self.summary.setText(summary(table) if table else "")
         self._draw_curves()
-
-    def _list_subjects(self, subjects: tuple[str, ...]) -> None:
-        """Follows the latest model until the user chooses one."""
-        listed = tuple(self.subject.itemData(place) for place in range(self.subject.count()))
-        if listed != subjects:
-            self.subject.clear()
-            for name in subjects:
-                self.subject.addItem(title(name), name)
-        wanted = self._followed if self._followed in subjects else subjects[-1] if subjects else ""
-        self.subject.setCurrentIndex(self.subject.findData(wanted))
 
     def _draw_curves(self) -> None:
         if self.axis.currentIndex() == 0:
@@ -175,10 +124,6 @@ class IouPanel(QWidget):
         yield Curve(MIOU, x, np.array(means), theme.colours().text)
 
     # What the user does.
-
-    def _choose_subject(self) -> None:
-        self._followed = self.subject.currentData() or ""
-        self.redraw.now()
 
     def _choose_axis(self) -> None:
         self.plot.fit()

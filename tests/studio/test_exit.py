@@ -1,0 +1,58 @@
+"""The end of the process: quick, with its exit code, and without an abort, whatever threads are still at."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+START = """
+import sys, threading, time
+import numpy as np
+from PySide6.QtCore import QTimer
+import crots_studio.app as app
+from crots_studio.models.image_store import PictureQueue
+
+def busy(window):
+    {busy}
+    QTimer.singleShot(200, window.close)
+
+real = app.open_first
+def open_first(window, project):
+    real(window, project)
+    QTimer.singleShot(300, lambda: busy(window))
+app.open_first = open_first
+code = app.main([])
+print("left", len(threading.enumerate()), flush=True)
+sys.exit(code)
+"""
+WORK = {
+    "an errand that lasts": "window.session.in_background(lambda: time.sleep(60), print)",
+    "an errand in machine code": (
+        "import torch; window.session.in_background("
+        "lambda: [torch.ones(600, 600) @ torch.ones(600, 600) for _ in range(10**6)], print)"
+    ),
+    "pictures": "global q; q = PictureQueue(print); q.want('a', lambda: np.zeros((2, 2, 3), np.uint8))",
+    "a run in a plain thread": (
+        "from crots_studio.background import BackgroundRun; "
+        "BackgroundRun(lambda control: iter(lambda: time.sleep(0.01), 1)).start()"
+    ),
+}
+
+
+def marks_of(what):
+    """The one that loads torch takes seconds."""
+    return [pytest.mark.slow] if "machine" in what else []
+
+
+@pytest.mark.parametrize("what", [pytest.param(what, marks=marks_of(what)) for what in WORK])
+def test_the_process_ends_soon_and_well(what):
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", START.format(busy=WORK[what])], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert "terminate" not in done.stderr and "Fatal" not in done.stderr and "Traceback" not in done.stderr
+    if what == "pictures":
+        assert "left 1" in done.stdout, "every thread was ended and joined"
+    assert time.monotonic() - started < 110
