@@ -26,10 +26,19 @@ EventSource = Callable[[Control], Iterator[Event]]
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What to run: one stage (``only``), or all that are not done up to ``until``."""
+    """What to run: one stage (``only``), all that are not done up to ``until``, or a comparison of methods.
+
+    Attributes:
+        only: a stage.
+        until: likewise.
+        seeds: of a comparison; empty for a run of the project. A comparison takes a child process.
+        steps: of a comparison's baseline and rounds; 0 takes the project's.
+    """
 
     only: str | None = None
     until: str | None = None
+    seeds: tuple[int, ...] = ()
+    steps: int = 0
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from crots.eventlog import running
 from crots.events import Event, StageFinished, from_json
 from crots.files import make_folder, write_json
 from crots.project import Project, read_json
+from crots.stages.comparison import FOLDER
 from crots_studio.background import RunEnd, RunRequest, end_of, log_tail, process_memory
 from crots_studio.demo import is_unfinished
 
@@ -35,7 +36,11 @@ def command_line(project: Project, request: RunRequest) -> list[str]:
     """Returns the command that does the same in a terminal."""
     if is_unfinished(project):
         return ["crots", "demo", str(project.folder)]
-    command = ["crots", "run", str(project.folder)]
+    command = ["crots", "compare-methods" if request.seeds else "run", str(project.folder)]
+    if request.seeds:
+        command += ["--seeds", *map(str, request.seeds)]
+    if request.seeds and request.steps:
+        command += ["--steps", str(request.steps)]
     if request.only:
         command += ["--only", request.only]
     if request.until:
@@ -97,7 +102,11 @@ class ChildRun:
 
     def __init__(self, project: Project, request: RunRequest | None, *, after: float = 0.0) -> None:
         self._project, self._request = project, request
-        self._tail = EventTail(project.events_path, after=after)
+        path = project.events_path
+        if request is not None and request.seeds:
+            # A comparison has a stream of its own, of which the window knows nothing yet.
+            path, after = project.folder / FOLDER / path.name, time.time()
+        self._tail = EventTail(path, after=after)
         self._buffer: deque[Event] = deque()
         self._process: subprocess.Popen[bytes] | None = None
         self._pid: int | None = None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMenu
 
+from crots_studio.models.rail import FINISHED
 from crots_studio.theme import MODES
 from crots_studio.workspace_tabs import TABS
 
@@ -122,7 +123,7 @@ class Menus:
         """Enables what can be done now."""
         session, actions = self._session, self.actions
         project, busy = session.project is not None, session.busy
-        remains = any(stage.state != "done" for stage in session.status)
+        remains = any(stage.state not in FINISHED for stage in session.status)
         can_run = project and not busy and not session.blocker
         actions["Run all that remains"].setEnabled(can_run and remains)
         actions["Run the chosen stage alone"].setEnabled(can_run)

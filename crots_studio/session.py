@@ -8,7 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from crots.eventlog import running
-from crots.events import Event, StageFinished, StageStarted
+from crots.events import Event, Note, StageFinished, StageStarted
 from crots.project import CONFIG_NAME, Project
 from crots.runner import discard
 from crots_studio import theme
@@ -124,7 +124,7 @@ class Session(OpenProject):
         if self.busy:
             return
         self.close_project()
-        self._awaited = folder
+        self._awaited, self.request = folder, RunRequest()
         self._begin(ThreadRun(make_events))
 
     def _open_awaited(self) -> None:
@@ -158,6 +158,7 @@ class Session(OpenProject):
 
     def _attach(self) -> None:
         if not self.busy and self.project is not None:
+            self.request = RunRequest()
             self._begin(self._child(None))
             self.run_state.add(self.history.opening(self.history.current))
             self.run_changed.emit()
@@ -221,8 +222,12 @@ class Session(OpenProject):
             self._finish(end)
 
     def _take(self, events: list[Event]) -> None:
-        self.history.add(events)
         self.run_state.add(events)
+        if self.request.seeds:
+            # A comparison is no part of the project's own story: its table is read from its file.
+            events = [event for event in events if isinstance(event, (Note, StageFinished))]
+        else:
+            self.history.add(events)
         self.events_arrived.emit(events)
         self.run_changed.emit()
         self._open_awaited()

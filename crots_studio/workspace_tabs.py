@@ -23,4 +23,5 @@ TABS = (
     Tab("Monitor", "monitor", "MonitorPanel", "Losses, scores and classes, live"),
     Tab("Before and after", "before_after", "BeforeAfterPanel", "Source, baseline and rounds on the same image"),
     Tab("Compare", "compare", "ComparePanel", "Past runs on one chart"),
+    Tab("Methods", "methods", "MethodsPanel", "Methods compared on these images, over several seeds"),
 )

@@ -12,6 +12,7 @@ _TITLES = {
     "mine": "Hard patches",
     "evaluate": "Evaluation",
     "export": "Export",
+    "compare": "Comparison of methods",
 }
 _ORDER = ("render", "train", "target", "source", "pseudo-label", "baseline", "mine")
 _LAST = ("evaluate", "export")

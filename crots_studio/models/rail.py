@@ -15,6 +15,8 @@ from crots_studio.models.words import duration
 # What a demonstration does before the stages that every project has.
 DEMO_STAGES = ("render", "train")
 LOOKING = "looking …"
+# States with nothing left to do.
+FINISHED = ("done", "not needed")
 # Rows that are inputs and not stages.
 INPUTS = {"target": "Target images", "source": "Source"}
 _INPUT_STATES = {"good": "done", "warning": "done", "bad": "failed", "checking": "checking", "empty": "missing"}
@@ -36,6 +38,7 @@ class RailRow:
         time: how long it took, empty where it did not end.
         miou: ``41.3 %`` or empty.
         startable: whether this stage can be run now.
+        warned: it is done, and went back to an earlier checkpoint on the way.
     """
 
     key: str
@@ -47,6 +50,7 @@ class RailRow:
     time: str = ""
     miou: str = ""
     startable: bool = False
+    warned: bool = False
 
     @property
     def is_stage(self) -> bool:
@@ -111,10 +115,11 @@ def _stage_row(stage: StageStatus, run: RunState) -> RailRow:
         title=title(stage.key),
         state=state,
         words=_words(stage, state, fraction, run),
-        reason=stage.reason,
+        reason="; ".join(filter(None, (stage.reason, kept_words(stage)))),
         fraction=fraction,
         time=duration(stage.seconds) if stage.seconds is not None and state in ("done", "stale") else "",
         miou=f"{stage.miou:.1%}" if stage.miou is not None and state in ("done", "stale") else "",
+        warned=state == "done" and went_back(stage),
         startable=not run.running and stage.state in _STARTABLE and stage.key not in DEMO_STAGES,
     )
 
@@ -127,9 +132,19 @@ def _words(stage: StageStatus, state: str, fraction: float | None, run: RunState
         return f"interrupted at {stage.done / stage.total:.0%}" if stage.total else "interrupted"
     if state == "stale":
         return f"stale: {stage.reason}" if stage.reason else "stale"
-    if state == "waiting":
-        return "waiting"
+    if state == "done" and went_back(stage):
+        return f"done, {kept_words(stage)}"
     return state
+
+
+def kept_words(stage: StageStatus) -> str:
+    """Which checkpoint a training stage kept, where it did not simply keep the last."""
+    return str(getattr(stage, "kept", ""))
+
+
+def went_back(stage: StageStatus) -> bool:
+    """Whether a stage was stopped by its guard and went back to an earlier checkpoint."""
+    return "went back" in kept_words(stage)
 
 
 def summary(rows: Sequence[RailRow]) -> str:
@@ -139,7 +154,7 @@ def summary(rows: Sequence[RailRow]) -> str:
         return "No project"
     if all(row.state == "checking" for row in stages):
         return "Looking at the files …"
-    done = sum(row.state == "done" for row in stages)
+    done = sum(row.state in FINISHED for row in stages)
     text = f"{done} of {len(stages)} stages done"
     stale = sum(row.state == "stale" for row in stages)
     return f"{text}, {stale} stale" if stale else text
@@ -147,7 +162,7 @@ def summary(rows: Sequence[RailRow]) -> str:
 
 def next_stage(rows: Sequence[RailRow]) -> RailRow | None:
     """Returns the first stage that is not done."""
-    return next((row for row in rows if row.is_stage and row.state != "done"), None)
+    return next((row for row in rows if row.is_stage and row.state not in FINISHED), None)
 
 
 def run_all_words(rows: Sequence[RailRow]) -> str:

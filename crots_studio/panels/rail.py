@@ -27,6 +27,7 @@ from crots_studio.session import Session
 _ROW = Qt.ItemDataRole.UserRole
 _SIGNS = {
     "done": "✓", "running": "▶", "stale": "!", "failed": "✗", "interrupted": "‖", "checking": "…", "missing": "",
+    "not needed": "–",  # noqa: RUF001 - a dash
 }  # fmt: skip
 
 
@@ -87,7 +88,7 @@ class RailDelegate(QStyledItemDelegate):
         painter.drawText(beneath, Qt.AlignmentFlag.AlignRight, row.time)
         room = inner.width() - (option.fontMetrics.horizontalAdvance(row.time) + 8 if row.time else 0)
         words = option.fontMetrics.elidedText(row.words, Qt.TextElideMode.ElideRight, room)
-        painter.setPen(QColor(state_colour(row.state)))
+        painter.setPen(QColor(state_colour("stale" if row.warned else row.state)))
         painter.drawText(beneath, Qt.AlignmentFlag.AlignLeft, words)
 
     def _bar(self, painter: QPainter, rect: QRect, fraction: float) -> None:

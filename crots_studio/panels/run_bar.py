@@ -6,6 +6,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from crots_studio.devices import Device, find_devices, gpu_memory
+from crots_studio.models.rail import FINISHED
 from crots_studio.models.words import byte_count
 from crots_studio.session import Session
 
@@ -103,11 +104,11 @@ class RunBar(QWidget):
             self.device.setCurrentIndex(index if index >= 0 else 0)
 
     def _open_stages(self) -> bool:
-        return any(stage.state != "done" for stage in self._session.status)
+        return any(stage.state not in FINISHED for stage in self._session.status)
 
     def _run_words(self) -> str:
         states = [stage.state for stage in self._session.status]
-        following = next((state for state in states if state != "done"), "")
+        following = next((state for state in states if state not in FINISHED), "")
         return "Resume" if following in ("interrupted", "failed") else "Run"
 
     def _idle_words(self) -> str:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from PIL import Image, ImageGrab
 
+from crots.project import Project
+
 SIZE = (1280, 720)
 
 
@@ -127,3 +129,23 @@ def keep(picture: Image.Image, name: str) -> None:
     if folder := os.environ.get("CROTS_SCREENSHOTS"):
         Path(folder).mkdir(parents=True, exist_ok=True)
         picture.save(Path(folder) / f"{name}.png")
+
+
+def fill_in(screen: Screen, folder: Path, option: str, value: object, keys: str) -> None:
+    """Goes to a field by its key, replaces what stands there, and waits until the project's file has it."""
+    section, name = option.split(".")
+    screen.press(keys, "ctrl+a")
+    screen.type(str(value))
+    screen.press("Tab")
+    wait_for(lambda: str(getattr(getattr(Project.open(folder).config, section), name)) == str(value), 60, option)
+
+
+def find_option(screen: Screen, folder: Path, option: str, value: object) -> None:
+    """Looks for an option in the settings, goes on to its field and types a value."""
+    section, name = option.split(".")
+    screen.press("ctrl+f", "ctrl+a")
+    screen.type(option)
+    screen.press("Return", "ctrl+a")
+    screen.type(str(value))
+    screen.press("Return")
+    wait_for(lambda: str(getattr(getattr(Project.open(folder).config, section), name)) == str(value), 60, option)

@@ -142,7 +142,9 @@ def learner_of(tmp_path):
         material = Material(samples, ImageCache(None, Size(*SIZE), 0), labels)
         patches = PatchSet.open(project.stage_folder("mine"), CLASSES, PatchCorrections.read(project.corrections_path))
         engine = Engine(RuntimeOptions(device="cpu", threads=1))
-        return AdaptLearner(model, material, patches, engine, AdaptOptions(batch=4), seed=0, stage="adapt-1")
+        # Drawn by rarity, relabelled patches would come in another order.
+        options = AdaptOptions(batch=4, patch_sampling="uniform")
+        return AdaptLearner(model, material, patches, engine, options, seed=0, stage="adapt-1")
 
     return project, make
 

@@ -4,6 +4,10 @@ import pytest
 from PySide6.QtCore import Qt
 
 from crots.events import StageFinished, StageStarted
+from crots.project import StageStatus
+from crots_studio.models.history import History
+from crots_studio.models.rail import next_stage, rail_rows, run_all_words, summary
+from crots_studio.models.run_state import RunState
 from crots_studio.panels.rail import RailPanel
 from tests.studio.fake_project import make_fake_project
 
@@ -96,3 +100,22 @@ def test_it_paints_in_both_themes(session, rail, finished):
         session.set_theme(mode)
         pictures.append(rail.grab().toImage())
     assert pictures[0] != pictures[1]
+
+
+class Told(StageStatus):
+    """A status that says what its stage kept."""
+
+    def __init__(self, key, state, kept):
+        super().__init__(key, state)
+        object.__setattr__(self, "kept", kept)
+
+
+def test_a_round_that_went_back_and_one_that_is_not_needed_are_told():
+    kept = "stopped after step 60 of 100 and went back to the checkpoint of step 40, the best healthy one"
+    status = [Told("adapt-1", "done", kept), Told("adapt-2", "not needed", ""), StageStatus("export", "ready")]
+    rows = {row.key: row for row in rail_rows(status, RunState(), {}, History())}
+    assert rows["adapt-1"].warned and "went back to the checkpoint of step 40" in rows["adapt-1"].words
+    assert rows["adapt-1"].reason == kept and not rows["adapt-2"].warned
+    listed = list(rows.values())
+    assert summary(listed) == "2 of 3 stages done" and next_stage(listed).key == "export"
+    assert run_all_words(listed[:-1]) == "All done"

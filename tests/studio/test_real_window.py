@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from crots.images import write_confidence, write_image, write_labels
-from crots.project import Project
 from crots_studio.workspace_tabs import TABS
 from tests.studio.fake_project import make_fake_project
-from tests.studio.screen import Screen, available, keep, wait_for
+from tests.studio.screen import Screen, available, fill_in, find_option, keep, wait_for
 
 pytestmark = [
     pytest.mark.slow,
@@ -154,26 +153,6 @@ def test_a_new_project_by_keyboard_then_run_to_an_onnx_file(screen, settings, ma
     keep(screen.picture(), "run-finished")
     screen.press("ctrl+q")
     assert program.wait(60) == 0
-
-
-def fill_in(screen, folder, option, value, keys):
-    """Goes to a field by its key, replaces what stands there, and waits until the project's file has it."""
-    section, name = option.split(".")
-    screen.press(keys, "ctrl+a")
-    screen.type(str(value))
-    screen.press("Tab")
-    wait_for(lambda: str(getattr(getattr(Project.open(folder).config, section), name)) == str(value), 20, option)
-
-
-def find_option(screen, folder, option, value):
-    """Looks for an option in the settings, goes on to its field and types a value."""
-    section, name = option.split(".")
-    screen.press("ctrl+f", "ctrl+a")
-    screen.type(option)
-    screen.press("Return", "ctrl+a")
-    screen.type(str(value))
-    screen.press("Return")
-    wait_for(lambda: getattr(getattr(Project.open(folder).config, section), name) == value, 20, option)
 
 
 def start_run(screen, folder):

@@ -1,0 +1,66 @@
+"""What `crots compare-methods` wrote into a project, as tables of words; methods that labels helped are marked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from crots.project import read_json
+from crots.stages.comparison import FOLDER
+from crots.stages.comparison_table import as_csv, caption, class_cells, summary_cells
+
+View = Literal["methods", "classes"]
+VIEWS: dict[View, str] = {"methods": "mIoU and cost of each method", "classes": "IoU of each class"}
+RESULTS = "results.json"
+
+
+@dataclass(frozen=True)
+class MethodsTable:
+    """A comparison's results; ``found`` is the content of its file, None where there is none."""
+
+    found: Mapping[str, Any] | None = None
+
+    @staticmethod
+    def read(project: Path) -> MethodsTable:
+        """Reads what the project has; a file of another make counts as none."""
+        found = read_json(project / FOLDER / RESULTS)
+        table = MethodsTable(found)
+        try:
+            for view in VIEWS:
+                table.cells(view)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return MethodsTable()
+        return table
+
+    def __bool__(self) -> bool:
+        return bool(self.found and self.found["rows"])
+
+    def cells(self, view: View) -> list[list[str]]:
+        """Returns header and rows."""
+        if not self.found:
+            return []
+        return summary_cells(self.found) if view == "methods" else class_cells(self.found)
+
+    def marked(self, view: View) -> set[int]:
+        """Returns the rows, or for classes the columns, of methods whose checkpoint target labels chose."""
+        rows: Sequence[Mapping[str, Any]] = self.found["rows"] if self.found else []
+        shift = 0 if view == "methods" else 1
+        return {number + shift for number, row in enumerate(rows) if row["oracle"]}
+
+    @property
+    def about(self) -> list[str]:
+        """One sentence a method, with why it is missing."""
+        rows: Sequence[Mapping[str, Any]] = self.found["rows"] if self.found else []
+        return [" ".join(filter(None, (row["about"], row["note"]))) for row in rows]
+
+    @property
+    def caption(self) -> str:
+        """Says what the tables show."""
+        return caption(self.found) if self.found else ""
+
+    @property
+    def csv(self) -> str:
+        """One line a method and seed."""
+        return as_csv(self.found) if self.found else ""
