@@ -166,6 +166,10 @@ def _style_sheet() -> str:
         border: 1px solid {theme.muted}; border-radius: 3px; background: palette(base); width: 12px; height: 12px;
     }}
     QCheckBox::indicator:unchecked:disabled {{ border-color: {theme.grid}; }}
+    QRadioButton::indicator:unchecked {{
+        border: 1px solid {theme.muted}; border-radius: 7px; background: palette(base); width: 12px; height: 12px;
+    }}
+    QRadioButton::indicator:unchecked:disabled {{ border-color: {theme.grid}; }}
     QListWidget[role="roomy"]::item {{ padding: 6px; }}
     QToolTip {{ border: 1px solid {theme.grid}; padding: 4px; }}
     """

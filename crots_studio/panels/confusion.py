@@ -46,6 +46,8 @@ class ConfusionPanel(ScorePanel):
         self.mistakes = QListWidget()
         self.mistakes.setAccessibleName("Commonest mistakes")
         self.mistakes.setSpacing(2)
+        self.mistakes.setWordWrap(True)
+        self.mistakes.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         axes = QLabel("Rows: what it is. Columns: what the model says.")
         axes.setProperty("role", "muted")
         left = column_of(axes, self.view, self.read_out, stretched=self.view)

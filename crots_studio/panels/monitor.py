@@ -151,13 +151,20 @@ class TrainingCurves(QWidget):
         self.area = QWidget()
         self._grid = QGridLayout(self.area)
         self._grid.setContentsMargins(0, 0, 0, 0)
-        first = self.plots["loss"]
+        self._first: SeriesPlot | None = None
         for plot in self.plots.values():
             plot.cursor_moved.connect(self._move_cursor)
             plot.held.connect(self._show_held)
-            if plot is not first:
-                plot.link_x(first)
         return self.area
+
+    def _link(self, groups: Sequence[Group]) -> None:
+        """Joins the steps of the plots that are seen: one that is hidden has no place to align to."""
+        first = self.plots[groups[0]] if groups else None
+        if first is not self._first:
+            self._first = first
+            for plot in self.plots.values():
+                plot.link_x(None if plot is first else first)
+            self._fit()
 
     # Data.
 
@@ -197,6 +204,7 @@ class TrainingCurves(QWidget):
         self.stack.setCurrentIndex(1 if groups else 0)
         self.save.setEnabled(bool(groups))
         self._arrange(groups)
+        self._link(groups)
         marks = [(x, title(stage)) for stage, x in self._curves.offsets(stages).items()] if len(stages) > 1 else []
         for group in groups:
             named = group == groups[0] or len(groups) <= 2
@@ -204,6 +212,9 @@ class TrainingCurves(QWidget):
             figures = self._curves.figures(stages, group)
             self.plots[group].set_curves([self._curve(figure, stages) for figure in figures])
             self.plots[group].explain(_WORDS)
+        steps = [curve.x for group in groups for curve in self.plots[group].shown.values() if len(curve.x)]
+        if self._first is not None and steps:
+            self._first.cover(min(float(x[0]) for x in steps), max(float(x[-1]) for x in steps))
 
     def _curve(self, figure: Figure, stages: Sequence[str]) -> Curve:
         points = self.tools.points if figure.group in _NOISY else 1

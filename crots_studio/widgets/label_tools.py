@@ -39,7 +39,7 @@ class LabelTools(QWidget):
         self.classes = QComboBox()
         self.classes.setAccessibleName("Class to paint")
         self.classes.setToolTip("Class to paint; ignored pixels count in no loss")
-        self.classes.setMinimumContentsLength(8)
+        self.classes.setMinimumContentsLength(6)
         self.classes.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.width_box = QSpinBox()
         self.width_box.setRange(1, 99)
@@ -49,7 +49,7 @@ class LabelTools(QWidget):
         self.width_box.setToolTip("Width of the brush in pixels of the label")
         self.undo = QPushButton("&Undo")
         self.redo = QPushButton("Re&do")
-        self.reset = QPushButton("Reset image")
+        self.reset = QPushButton("Reset")
         self.reset.setToolTip("Take all corrections of this image back")
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
@@ -61,6 +61,8 @@ class LabelTools(QWidget):
         row.addWidget(self.width_box)
         row.addStretch(1)
         for button in (self.undo, self.redo, self.reset):
+            # The list of images beside needs the room more than empty buttons do.
+            button.setMaximumWidth(button.fontMetrics().horizontalAdvance(button.text()) + 18)
             row.addWidget(button)
         self.tool.currentIndexChanged.connect(self._tool_chosen)
         self.undo.clicked.connect(self.undo_asked)

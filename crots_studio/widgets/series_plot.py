@@ -61,6 +61,7 @@ class SeriesPlot(QWidget):
         self._mark_places: tuple[tuple[float, str], ...] = ()
         self._step_names: tuple[str, ...] = ()
         self._log = self._linked = False
+        self._extent: pg.PlotDataItem | None = None
         self._cursor_x: float | None = None
         self._has_legend = legend
         self._buttons: dict[str, QToolButton] = {}
@@ -93,6 +94,8 @@ class SeriesPlot(QWidget):
         plot.getAxis("left").enableAutoSIPrefix(False)
         plot.getAxis("bottom").enableAutoSIPrefix(False)
         plot.showGrid(y=True, alpha=0.25)  # grid lines are dear: these are worth it
+        plot.getViewBox().sigXRangeChanged.connect(lambda *_: self._show_mark_names())
+        plot.getViewBox().sigResized.connect(lambda *_: self._show_mark_names())
         plot.getViewBox().sigRangeChangedManually.connect(lambda *_: self.held.emit(True))
         self._line = pg.InfiniteLine(angle=90, movable=False)
         self._line.setVisible(False)
@@ -205,6 +208,18 @@ class SeriesPlot(QWidget):
             line.setPen(pg.mkPen(colours.grid, width=1))
             self.canvas.addItem(line, ignoreBounds=True)
             self._marks.append(line)
+        self._show_mark_names()
+
+    def _show_mark_names(self) -> None:
+        """A name that would run into the next one, or whose line is out of sight, is left out."""
+        box = self.canvas.getViewBox()
+        (left, right), width = box.viewRange()[0], box.width()
+        places = [(line.value() - left) / max(right - left, 1e-12) * width for line in self._marks]
+        after_last = width + 200
+        for number, (line, place) in enumerate(zip(self._marks, places, strict=True)):
+            after = places[number + 1] if number + 1 < len(places) else after_last
+            if line.label is not None:
+                line.label.setVisible(place >= 0 and line.label.boundingRect().width() < after - place)
 
     def set_log(self, log: bool) -> None:
         """Switches the value axis between linear and logarithmic."""
@@ -227,10 +242,20 @@ class SeriesPlot(QWidget):
         x, y = self.canvas.getViewBox().autoRangeEnabled()
         return bool(y) and (self._linked or bool(x))
 
-    def link_x(self, other: SeriesPlot) -> None:
-        """Shows the same steps as another plot."""
-        self._linked = True
-        self.canvas.setXLink(other.canvas)
+    def link_x(self, other: SeriesPlot | None) -> None:
+        """Shows the same steps as another plot, which must be seen; None lets go."""
+        self._linked = other is not None
+        self.canvas.setXLink(other.canvas if other else None)
+
+    def cover(self, first: float, last: float) -> None:
+        """Shows these steps too while the view follows the data, though no curve of this plot may reach them."""
+        height = next((float(y) for curve in self._curves.values() for y in curve.y if np.isfinite(y)), 0.0)
+        if self._extent is None:
+            self._extent = pg.PlotDataItem(pen=pg.mkPen((0, 0, 0, 0)))
+            self.canvas.addItem(self._extent)
+        self._extent.setLogMode(False, self._log)
+        self._extent.setData([first, last], self._drawable(np.array([height, height])))
+        self.canvas.getViewBox().updateAutoRange()
 
     def name_steps(self, names: Sequence[str]) -> None:
         """Writes names under 0, 1, 2 ... of the step axis in place of numbers; no names bring the numbers back."""

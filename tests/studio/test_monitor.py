@@ -14,7 +14,8 @@ from PySide6.QtWidgets import QAbstractButton, QComboBox, QFileDialog, QTableVie
 
 from crots.events import Evaluated, Metrics, Note, Scored, StageStarted
 from crots_studio.models.series import Figure
-from crots_studio.panels.monitor import MonitorPanel
+from crots_studio.panels.monitor import MonitorPanel, TrainingCurves
+from crots_studio.widgets.series_plot import Curve, SeriesPlot
 from tests.studio.fake_project import make_fake_project
 
 LOSS = Figure("loss", "loss")
@@ -300,3 +301,41 @@ def test_many_repaints_lose_no_reference_to_none_and_no_memory(qtbot, panel, tel
     repaint(200, 100 + REPAINTS)
     assert sys.getrefcount(None) > references - 100
     assert psutil.Process().memory_info().rss - memory < 40e6
+
+
+def test_scores_before_the_first_loss_are_followed_and_share_their_steps_with_what_comes_later(qtbot, session):
+    panel = MonitorPanel(session)
+    qtbot.addWidget(panel)
+    panel.resize(800, 500)
+    panel.show()
+    training = panel.findChild(TrainingCurves)
+
+    def take(*events):
+        session.history.add(events)
+        session.events_arrived.emit(list(events))
+        training.redraw.now()
+        qtbot.wait(20)
+
+    def steps(group):
+        return training.plots[group].canvas.getViewBox().viewRange()[0]
+
+    take(StageStarted(stage="baseline", total=100))
+    for step in range(1, 9):
+        take(Scored(stage="baseline", step=step, values={"agreement": step / 10}))
+    low, high = steps("score")
+    assert low <= 1 and 8 <= high < 12
+    take(Metrics(stage="baseline", step=4, values={"loss": 1.0}))
+    assert steps("loss")[0] <= 1 and steps("loss")[1] >= 8, "it shows the steps of all plots"
+    assert steps("score") == pytest.approx(steps("loss"), abs=0.5)
+
+
+def test_names_of_stages_that_would_run_into_each_other_are_left_out(qtbot):
+    plot = SeriesPlot("loss")
+    qtbot.addWidget(plot)
+    plot.resize(500, 240)
+    plot.show()
+    x = np.arange(0, 1001.0)
+    plot.set_curves([Curve("loss", x, x, "#336699")])
+    plot.set_marks([(0.0, "Source model"), (700.0, "Baseline"), (720.0, "Round 1"), (900.0, "Round 2")])
+    qtbot.wait(20)
+    assert [line.label.isVisible() for line in plot._marks] == [True, False, True, True]
