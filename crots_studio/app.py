@@ -129,7 +129,9 @@ def leave(code: int, patience: float = 2.0) -> int:
     """
     PictureQueue.stop_all()
     end = time.monotonic() + patience
-    others = [thread for thread in threading.enumerate() if thread is not threading.current_thread()]
+    # Python made up an object for Qt's own thread of a run; it has ended, and cannot be waited for.
+    ours = [thread for thread in threading.enumerate() if type(thread) is threading.Thread]
+    others = [thread for thread in ours if thread is not threading.current_thread()]
     for thread in others:
         thread.join(max(0.0, end - time.monotonic()))
     if any(thread.is_alive() for thread in others):

@@ -23,13 +23,14 @@ from crots_studio.models.listing import Shared, target_dataset
 
 Array = npt.NDArray[Any]
 Part = Literal["all", "easy", "hard"]
-Order = Literal["hardest", "easiest", "name", "class", "unsure"]
+Order = Literal["hardest", "easiest", "name", "class", "unsure", "suspicious"]
 ORDERS: dict[Order, str] = {
     "hardest": "Hardest first",
     "easiest": "Easiest first",
     "name": "Name",
     "class": "Most of a class",
     "unsure": "Least sure of a class",
+    "suspicious": "Most suspicious",
 }
 # Where data sets keep labels beside images; a first glance should not show those.
 _LABEL_FOLDERS = {"gt", "gtfine", "gtcoarse", "labels", "label_ids", "masks", "annotations"}
@@ -63,6 +64,7 @@ class LabelList:
         hard: (N,) bool.
         pixels: (N, K) predicted pixels by class.
         confidence: (N, K) sums of their confidences.
+        doubt: (N,) float32, 0..1, how suspicious the labels are; nan, or empty, where nobody looked.
         complete: False for a first glance at a long listing.
         problem: why there are no images.
     """
@@ -74,6 +76,7 @@ class LabelList:
     hard: Array = field(default_factory=lambda: np.zeros(0, bool))
     pixels: Array = field(default_factory=lambda: np.zeros((0, 0), np.int32))
     confidence: Array = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    doubt: Array = field(default_factory=lambda: np.zeros(0, np.float32))
     complete: bool = True
     problem: str = ""
 
@@ -131,10 +134,12 @@ class LabelList:
         if order in ("class", "unsure") and shows is not None:
             pixels = self.pixels[chosen, shows]
             values = -pixels if order == "class" else self.confidence[chosen, shows] / np.maximum(pixels, 1)
+        elif order == "suspicious" and len(self.doubt):
+            values = -np.nan_to_num(self.doubt[chosen], nan=-1.0)
         elif order == "name":
             values = np.zeros(len(chosen))
         else:
-            values = np.nan_to_num(self.entropy[chosen]) * (-1 if order == "hardest" else 1)
+            values = np.nan_to_num(self.entropy[chosen]) * (1 if order == "easiest" else -1)
         return np.argsort(values, kind="stable")
 
 

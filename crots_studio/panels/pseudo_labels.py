@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QPushButton, QWidget
 
 from crots.events import Event, StageFinished
 from crots.project import Project
@@ -15,11 +15,12 @@ from crots.taxonomy import ClassSet
 from crots_studio.models.image_store import ImageMaps, ImageStore
 from crots_studio.models.label_edit import LabelEdits
 from crots_studio.models.label_list import LabelList, classes_of, glance, read_list
+from crots_studio.models.suspicion import Suspect, Suspicion, find_suspects
 from crots_studio.panels.label_correction import LabelCorrection
 from crots_studio.session import Session
 from crots_studio.widgets.compare_area import CompareArea
 from crots_studio.widgets.image_panel import ImagePanel, class_words
-from crots_studio.widgets.picture_layers import Content
+from crots_studio.widgets.picture_layers import Content, Line
 
 Array = npt.NDArray[Any]
 _NO_PROJECT = "Open or make a project to see its images here."
@@ -40,6 +41,17 @@ class PseudoLabelPanel(ImagePanel):
         self.correction.previewed.connect(self._preview)
         self.correction.corrected.connect(self._corrected)
         self.images.mark = self._mark
+        self._suspicion = Suspicion()
+        self._searching = False
+        self.suspect_button = QPushButton("Find suspicious labels")
+        self.suspect_button.setToolTip(
+            "Ranks images and outlines regions by doubt: where the source is unsure, and where the student, once there "
+            "is one, says something else. No labels are needed; it runs in a process of its own."
+        )
+        self.suspect_button.clicked.connect(self._find_suspects)
+        self.above_list.addWidget(self.suspect_button)
+        self.images.order.currentIndexChanged.connect(lambda _: self._redraw())
+        session.busy_changed.connect(lambda _: self._enable())
         self._reload()
 
     # The list.
@@ -47,6 +59,7 @@ class PseudoLabelPanel(ImagePanel):
     def _reload(self) -> None:
         project = self._session.project
         self._store, self._maps, self._classes = None, None, None
+        self._suspicion = Suspicion()
         self._inputs = self._inputs_of(project)
         self.images.show_labels(LabelList(), None)
         self.legend.set_classes(None)
@@ -64,8 +77,8 @@ class PseudoLabelPanel(ImagePanel):
             self._store = ImageStore(project, ClassSet("none", (), ()))
             self.images.show_labels(found, None)
 
-    def _listed(self, found: tuple[LabelList, ImageStore, LabelEdits]) -> None:
-        labels, self._store, edits = found
+    def _listed(self, found: tuple[LabelList, ImageStore, LabelEdits, Suspicion]) -> None:
+        labels, self._store, edits, self._suspicion = found
         self._classes = self._store.classes
         self.legend.set_classes(self._classes)
         self.correction.set_edits(edits, self._classes)
@@ -73,6 +86,7 @@ class PseudoLabelPanel(ImagePanel):
         if not len(labels):
             self._say_empty(labels.problem or _NO_IMAGES)
         self.images.show_labels(labels, self._classes)
+        self._enable()
 
     def _events(self, events: list[Event]) -> None:
         if any(isinstance(event, StageFinished) and event.stage == "pseudo-label" for event in events):
@@ -118,7 +132,7 @@ class PseudoLabelPanel(ImagePanel):
         contents = {IMAGE: Content(IMAGE, size, image=maps.image)}
         if labels is None or self._classes is None:
             return contents
-        contents[LABELS] = Content(LABELS, size, image=maps.image, labels=labels)
+        contents[LABELS] = Content(LABELS, size, image=maps.image, labels=labels, lines=self._outlines())
         if maps.confidence is not None and maps.entropy is not None:
             most = float(np.log(max(2, len(self._classes))))
             contents[CONFIDENCE] = Content(CONFIDENCE, size, values=maps.confidence, scale="confidence")
@@ -132,8 +146,46 @@ class PseudoLabelPanel(ImagePanel):
             return f"{key}: {_NO_LABELS}"
         half = "hard" if row.hard else "easy"
         sure = "" if self._maps is None or self._maps.confidence is not None else "; the source gave no confidence"
+        why = self._suspects()
+        sure += f"; {len(why)} suspicious regions, first {why[0].reason}" if why else ""
         mended = "; corrected by hand" if self._mark(key) else ""
         return f"{key}: mean entropy {row.entropy:.3f} nats, {half} half{sure}{mended}"
+
+    # Suspicion.
+
+    def _suspects(self) -> tuple[Suspect, ...]:
+        """The regions of the current image, while images are listed by suspicion."""
+        wanted = self.images.order.currentData() == "suspicious"
+        return self._suspicion.regions.get(self.images.current_key, ()) if wanted else ()
+
+    def _outlines(self) -> tuple[Line, ...]:
+        return tuple(line for suspect in self._suspects() for line in suspect.outline)
+
+    def _redraw(self) -> None:
+        if self._maps is not None and self.images.current >= 0:
+            self._show((self.images.current_key, self._maps))
+
+    def _enable(self) -> None:
+        self.suspect_button.setVisible(self.images.labels.labelled)
+        self.suspect_button.setEnabled(not (self._searching or self._session.busy))
+        self.suspect_button.setText("Looking at the labels …" if self._searching else "Find suspicious labels")
+
+    def _find_suspects(self) -> None:
+        project = self._session.project
+        if project is not None and not self._searching:
+            self._searching, folder = True, project.folder
+            self._session.in_background(lambda: find_suspects(folder), self._searched, self._not_searched)
+            self._enable()
+
+    def _searched(self, _: None) -> None:
+        self._searching = False
+        self.images.order.setCurrentIndex(self.images.order.findData("suspicious"))
+        self._reload()
+
+    def _not_searched(self, error: Exception) -> None:
+        self._searching = False
+        self._session.problem.emit(str(error))
+        self._enable()
 
     # Corrections.
 
@@ -172,7 +224,8 @@ class PseudoLabelPanel(ImagePanel):
         self.correction.redo()
 
 
-def _read(project: Project) -> tuple[LabelList, ImageStore, LabelEdits]:
-    classes = classes_of(project)
+def _read(project: Project) -> tuple[LabelList, ImageStore, LabelEdits, Suspicion]:
+    classes, suspicion = classes_of(project), Suspicion.read(project.folder)
     store = ImageStore(project, classes)
-    return read_list(project, classes), store, LabelEdits(store.pseudo_labels)
+    labels = read_list(project, classes)
+    return suspicion.joined(labels), store, LabelEdits(store.pseudo_labels), suspicion

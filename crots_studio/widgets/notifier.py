@@ -90,6 +90,9 @@ class Notifier(QFrame):
     def _ended(self, end: RunEnd) -> None:
         heading, text = words_for(end, Scores.of_history(self._session.history))
         role = {"completed": "good", "failed": "bad"}.get(end.outcome, "muted")
+        if end.outcome == "completed" and "\u2212" in text:
+            # It came out worse than it began: not what green stands for.
+            role = "warning"
         self.text.setProperty("role", role)
         self.text.style().polish(self.text)
         self.text.setText(f"{heading}. {text}")

@@ -1,0 +1,76 @@
+"""What `crots suspects` found doubtful in the pseudo-labels of a project: by image, and as regions with a reason."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from crots.errors import InputError
+from crots.project import read_json
+from crots_studio.models.label_list import LabelList
+
+INDEX = Path("suspicion") / "suspicion.json"
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A region: left, top, width and height in pixels of the label, and why one should look."""
+
+    box: tuple[int, int, int, int]
+    reason: str
+
+    @property
+    def outline(self) -> tuple[tuple[float, float, float, float], ...]:
+        """Its four sides as lines x0, y0, x1, y1."""
+        left, top, width, height = self.box
+        right, bottom = left + width, top + height
+        sides = ((left, top, right, top), (right, top, right, bottom), (right, bottom, left, bottom),
+                 (left, bottom, left, top))  # fmt: skip
+        return tuple((float(x0), float(y0), float(x1), float(y1)) for x0, y0, x1, y1 in sides)
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """Doubt (0..1) by image key, and regions by image key, worst first; both empty where nothing was looked for."""
+
+    doubt: Mapping[str, float] = field(default_factory=dict)
+    regions: Mapping[str, tuple[Suspect, ...]] = field(default_factory=dict)
+
+    @staticmethod
+    def read(project: Path) -> Suspicion:
+        """Reads a project's file; one of another make counts as none."""
+        found = read_json(project / INDEX) or {}
+        regions: dict[str, list[Suspect]] = {}
+        try:
+            doubt = {str(row["key"]): float(row["doubt"]) for row in found.get("images", [])}
+            for row in found.get("regions", []):
+                left, top, width, height = (int(value) for value in row["box"])
+                suspect = Suspect((left, top, width, height), str(row["reason"]))
+                regions.setdefault(str(row["key"]), []).append(suspect)
+        except (KeyError, TypeError, ValueError):
+            return Suspicion()
+        return Suspicion(doubt, {key: tuple(rows) for key, rows in regions.items()})
+
+    def joined(self, labels: LabelList) -> LabelList:
+        """Returns the list with the doubt of its images."""
+        doubt = np.array([self.doubt.get(key, np.nan) for key in labels.keys], np.float32)
+        return dataclasses.replace(labels, doubt=doubt)
+
+
+def find_suspects(project: Path) -> None:
+    """Looks for suspicious labels in a process of its own, as in a terminal; for another thread than the window's.
+
+    Raises:
+        InputError: what the command said.
+    """
+    command = [sys.executable, "-m", "crots", "suspects", str(project), "--quiet"]
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines()
+        raise InputError(lines[-1] if lines else f"crots suspects ended with code {done.returncode}")
