@@ -27,6 +27,14 @@ _GC_MS = 2000
 _SWITCH_SECONDS = 0.001
 
 
+_collect = gc.collect
+
+
+def collect_here(generation: int = 2) -> int:
+    """In place of `gc.collect`: libraries and runs call that on threads of their own, where widgets must not die."""
+    return _collect(generation) if threading.current_thread() is threading.main_thread() else 0
+
+
 class Collector(QObject):
     """Collects cyclic garbage on the window's thread only.
 
@@ -36,6 +44,7 @@ class Collector(QObject):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         gc.disable()
+        gc.collect = collect_here
         self._turn = 0
         self._timer = QTimer(self, interval=_GC_MS)
         self._timer.timeout.connect(self.collect)

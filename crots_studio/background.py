@@ -166,12 +166,18 @@ def end_of(last: StageFinished) -> RunEnd:
     return RunEnd(last.outcome, last.stage, last.message, last.detail, last.exit_code)
 
 
-def release_memory() -> None:
-    """Gives back what a run held on the graphics card; the collector is off in the studio, so it is called by hand."""
-    gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
-        torch.cuda.empty_cache()
+def release_memory(*, only_cards: bool = False) -> None:
+    """Gives back what a run held on the graphics card; the collector is off in the studio, so it is called by hand.
+
+    Args:
+        only_cards: do nothing where no card is in use: a collection takes a moment.
+    """
+    cuda = getattr(sys.modules.get("torch"), "cuda", None)
+    used = cuda is not None and cuda.is_initialized()
+    if used or not only_cards:
+        gc.collect()
+    if cuda is not None and used:
+        cuda.empty_cache()
 
 
 def process_memory(pid: int | None = None) -> int:

@@ -12,7 +12,7 @@ from crots.events import Event, Note, StageFinished, StageStarted
 from crots.project import CONFIG_NAME, Project
 from crots.runner import discard
 from crots_studio import theme
-from crots_studio.background import EventSource, Run, RunEnd, RunRequest, project_events
+from crots_studio.background import EventSource, Run, RunEnd, RunRequest, project_events, release_memory
 from crots_studio.demo import demo_source, is_unfinished
 from crots_studio.models.run_state import RunState
 from crots_studio.opened import Found, OpenProject
@@ -237,6 +237,8 @@ class Session(OpenProject):
     def _finish(self, end: RunEnd) -> None:
         self._run = None
         self._drain_timer.stop()
+        # The run's own thread must not: it could destroy widgets.
+        release_memory(only_cards=True)
         self._open_awaited()
         self._awaited = None
         state = self.run_state

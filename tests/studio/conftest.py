@@ -1,5 +1,6 @@
 """Fixtures of the studio's tests: no display, settings in a temporary file, Qt's warnings are failures."""
 
+import gc
 import os
 
 import pytest
@@ -10,6 +11,7 @@ from PySide6.QtCore import QSettings
 
 from crots.errors import Stopped
 from crots.events import StageFinished
+from crots_studio.app import Collector
 from crots_studio.session import Session
 from crots_studio.settings import PLACE, Settings
 from crots_studio.window import MainWindow
@@ -45,11 +47,15 @@ def settings(settings_file):
 def session(qtbot, settings):
     """A session without a project; a run that still goes on is stopped at the end."""
     session = Session(settings)
+    collect = gc.collect
+    Collector(session)
     yield session
     if session.busy:
         session.stop()
         qtbot.waitUntil(lambda: not session.busy, timeout=30_000)
     session.close()
+    gc.collect = collect
+    gc.enable()
 
 
 @pytest.fixture

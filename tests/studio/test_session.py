@@ -1,7 +1,9 @@
 """The session: background work, tokens, opening, saving, runs by a scripted runner."""
 
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -24,6 +26,21 @@ def test_background_work_is_delivered_on_the_window_s_thread(qtbot, session):
     qtbot.waitUntil(lambda: bool(got))
     assert got[0][0].startswith("crots-pool")
     assert got[0][1] is threading.main_thread()
+
+
+def test_garbage_is_collected_on_the_window_s_thread_alone(qtbot, session):
+    class Node:
+        pass
+
+    node = Node()
+    node.itself, gone = node, []
+    weakref.finalize(node, gone.append, True)
+    del node
+    threads = []
+    session.in_background(lambda: threads.append(gc.collect()), lambda _: None)
+    qtbot.waitUntil(lambda: threads == [0])
+    assert not gone, "a run or a library that collects on its own thread destroys nothing"
+    assert gc.collect() > 0 and gone and not gc.isenabled()
 
 
 def test_only_the_latest_request_of_a_token_is_answered(qtbot, session):
