@@ -1,6 +1,9 @@
 """The panel of pseudo-labels, by its widgets."""
 
+import os
+
 import numpy as np
+import psutil
 import pytest
 from PySide6.QtCore import Qt
 
@@ -10,6 +13,9 @@ from crots_studio import theme
 from crots_studio.panels.pseudo_labels import PseudoLabelPanel
 from tests.studio.controls import unnamed
 from tests.studio.fake_project import KEYS, finish_stage, make_fake_project, scene
+
+# A longer soak: CROTS_SOAK=10000 makes it a thousand.
+SWITCHES = int(os.environ.get("CROTS_SOAK", "1000")) // 10
 
 
 @pytest.fixture
@@ -126,6 +132,25 @@ def test_a_broken_image_is_said_and_the_next_one_is_shown(qtbot, panel, project,
     panel.images.step(-1)
     ready(qtbot, panel)
     assert panel.images.current_key in panel.about.text()
+
+
+@pytest.mark.timeout(600)
+def test_switching_images_keeps_no_more_than_the_store_may(qtbot, panel, project, open_project):
+    open_project(project.folder)
+    ready(qtbot, panel)
+
+    def switch(times):
+        for number in range(times):
+            panel.images.go_to(KEYS[number % len(KEYS)])
+            wanted = KEYS[number % len(KEYS)]
+            qtbot.waitUntil(lambda wanted=wanted: panel.correction._key == wanted, timeout=20_000)
+        return psutil.Process().memory_info().rss
+
+    switch(20)
+    before = switch(20)
+    after = switch(SWITCHES)
+    print(f"{SWITCHES} switches: {(after - before) / 2**20:+.1f} MiB")
+    assert after - before < 32 * 2**20
 
 
 def test_many_quick_switches_end_at_the_last_image(qtbot, panel, project, open_project):
