@@ -1,4 +1,8 @@
-"""Work beside the window: done on a few threads, handed over on the window's own."""
+"""Work beside the window: done on a few threads, handed over on the window's own.
+
+The threads know errands by number only. Did they hold what is to be called, theirs could be the last reference to a
+widget, which would then be destroyed on the wrong thread.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,21 @@ from crots_studio.pool import Pool
 T = TypeVar("T")
 
 
+class _Relay(QObject):
+    """What the threads hold: it carries a number, whether it went well, and the result or the exception."""
+
+    arrived = Signal(int, bool, object)
+
+    def tell(self, number: int, well: bool) -> Callable[[Any], None]:
+        """Returns a function for a thread to call at the end."""
+
+        def emit(result: Any) -> None:
+            if isValid(self):
+                self.arrived.emit(number, well, result)
+
+        return emit
+
+
 class Errands(QObject):
     """Runs errands for panels.
 
@@ -21,7 +40,6 @@ class Errands(QObject):
     """
 
     problem = Signal(str)
-    _delivered = Signal(object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -29,7 +47,12 @@ class Errands(QObject):
         # One thread, so that the last of several states is the one that stays on disk.
         self._saver = Pool(threads=1)
         self._closed = False
-        self._delivered.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
+        # What is called at the end of an errand, well or not, by its number.
+        self._targets: dict[int, tuple[Callable[[Any], None], Callable[[Exception], None]]] = {}
+        self._latest: dict[str, int] = {}
+        self._count = 0
+        self._relay = _Relay()
+        self._relay.arrived.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
 
     def in_background(
         self,
@@ -42,28 +65,37 @@ class Errands(QObject):
         """Works on another thread and hands the result over on the window's.
 
         Args:
-            work: must not touch widgets; torch is imported here or nowhere.
+            work: must not touch widgets, nor hold them; torch is imported here or nowhere.
             done: gets the result; not called when its widget is gone.
             failed: gets the exception; None reports it as a `problem`.
             token: of requests with the same token only the latest is answered.
         """
-        number = self._pool.number(token)
+        self._send(self._pool, work, done, failed or self._report, token)
 
-        def hand_over(target: Callable[[Any], None]) -> Callable[[Any], None]:
-            def emit(result: Any) -> None:
-                if not self._closed and isValid(self):
-                    self._delivered.emit((target, result, token, number))
+    def _send(
+        self,
+        pool: Pool,
+        work: Callable[[], Any],
+        done: Callable[[Any], None],
+        failed: Callable[[Exception], None],
+        token: str | None = None,
+    ) -> None:
+        self._count += 1
+        number, relay = self._count, self._relay
+        if token is not None:
+            self._targets.pop(self._latest.get(token, 0), None)
+            self._latest[token] = number
+        self._targets[number] = (done, failed)
+        pool.submit(work, relay.tell(number, True), relay.tell(number, False), token)
 
-            return emit
-
-        self._pool.submit(work, hand_over(done), hand_over(failed or self._report), token, number)
-
-    @Slot(object)
-    def _deliver(self, delivery: tuple[Callable[[Any], None], Any, str | None, int]) -> None:
-        target, result, token, number = delivery
+    @Slot(int, bool, object)
+    def _deliver(self, number: int, well: bool, result: Any) -> None:
+        # A later request of the same token has taken the earlier one away.
+        done, failed = self._targets.pop(number, (None, None))
+        target = done if well else failed
         owner = getattr(target, "__self__", None)
         gone = isinstance(owner, QObject) and not isValid(owner)
-        if not (self._closed or gone or self._pool.superseded(token, number)):
+        if target is not None and not (self._closed or gone):
             target(result)
 
     def _report(self, error: Exception) -> None:
@@ -76,18 +108,15 @@ class Errands(QObject):
 
     def save_in_background(self, work: Callable[[], None]) -> None:
         """Writes to disk, one after the other; a failure becomes a `problem`."""
-        self._saver.submit(work, lambda _: None, lambda error: self._hand(self._report, error))
+        self._send(self._saver, work, lambda _: None, self._report)
 
     def after_saving(self, act: Callable[[], None]) -> None:
         """Acts on the window's thread when all that was to be written is written."""
-        self._saver.submit(lambda: None, lambda _: self._hand(lambda _: act(), None), lambda _: None)
-
-    def _hand(self, target: Callable[[Any], None], result: Any) -> None:
-        if not self._closed and isValid(self):
-            self._delivered.emit((target, result, None, 0))
+        self._send(self._saver, lambda: None, lambda _: act(), self._report)
 
     def end_errands(self) -> None:
         """Nothing is handed over any more; the threads end after what they are at."""
         self._closed = True
+        self._targets.clear()
         self._pool.close()
         self._saver.close()

@@ -33,7 +33,6 @@ class Pool:
         done: Callable[[Any], None],
         failed: Callable[[Exception], None],
         token: str | None = None,
-        number: int | None = None,
     ) -> None:
         """Queues work; ``done`` or ``failed`` are called on the pool's thread.
 
@@ -42,14 +41,13 @@ class Pool:
             done: gets the result.
             failed: gets the exception.
             token: of requests with the same token only the latest is worked on.
-            number: what `number` gave for this token; None asks for it.
         """
-        number = self.number(token) if number is None else number
+        number = self._number(token)
         with self._lock:
             self._open += 1
         self._tasks.put((work, done, failed, token, number))
 
-    def number(self, token: str | None) -> int:
+    def _number(self, token: str | None) -> int:
         """Numbers a request, which from now on is the latest of its token."""
         with self._lock:
             self._count += 1
@@ -57,7 +55,7 @@ class Pool:
                 self._latest[token] = self._count
             return self._count
 
-    def superseded(self, token: str | None, number: int) -> bool:
+    def _superseded(self, token: str | None, number: int) -> bool:
         """Whether a later request with the same token was made."""
         return token is not None and self._latest.get(token) != number
 
@@ -75,7 +73,7 @@ class Pool:
         while (task := self._tasks.get()) is not None:
             work, done, failed, token, number = task
             try:
-                if not self.superseded(token, number):
+                if not self._superseded(token, number):
                     self._act(work, done, failed)
             finally:
                 # Drop the references now: the next task may be long in coming.

@@ -20,6 +20,22 @@ from crots_studio.window import MainWindow
 HARMLESS = ("This plugin does not support", "propagateSizeHints", "XDG_RUNTIME_DIR")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def garbage_waits_for_this_thread():
+    """As in the studio itself: a collection on another thread would destroy widgets and timers there."""
+    gc.disable()
+    yield
+    gc.collect()
+    gc.enable()
+
+
+@pytest.fixture(autouse=True)
+def little_garbage(garbage_waits_for_this_thread):
+    """What one test leaves is gone before the next."""
+    yield
+    gc.collect(1)
+
+
 @pytest.fixture(autouse=True)
 def settings_file(tmp_path, monkeypatch):
     """The user's own settings are never read or written."""
@@ -55,7 +71,6 @@ def session(qtbot, settings):
         qtbot.waitUntil(lambda: not session.busy, timeout=30_000)
     session.close()
     gc.collect = collect
-    gc.enable()
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ class _Branch:
     def __init__(self, project, method):
         self.config = override(project.config, {"adapt.select": "oracle" if method.oracle else "last"})
 
-    def round_keys(self):
+    def needed_rounds(self):
         return ("adapt-1",)
 
 
