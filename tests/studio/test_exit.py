@@ -45,8 +45,8 @@ WORK = {
 
 
 def marks_of(what):
-    """The one that loads torch takes seconds."""
-    return [pytest.mark.slow] if "machine" in what else []
+    """Those that wait, or load torch, take seconds."""
+    return [pytest.mark.slow] if any(word in what for word in ("machine", "lasts", "plain")) else []
 
 
 @pytest.mark.parametrize("what", [pytest.param(what, marks=marks_of(what)) for what in WORK])

@@ -14,7 +14,7 @@ from tests.studio.fake_project import make_fake_project
 from tests.studio.monkey import Monkey
 
 SECONDS = float(os.environ.get("CROTS_MONKEY", "0"))
-ACTIONS = 200
+ACTIONS = 120
 # What leaves the window, or loads and trains networks for longer than the test lasts.
 FORBIDDEN = ("Quit", "Cut patches", "Try the demonstration", "Close project")
 pytestmark = [pytest.mark.timeout(max(180, 3 * SECONDS)), pytest.mark.slow] if SECONDS else pytest.mark.timeout(180)
