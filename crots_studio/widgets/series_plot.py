@@ -218,8 +218,9 @@ class SeriesPlot(QWidget):
         after_last = width + 200
         for number, (line, place) in enumerate(zip(self._marks, places, strict=True)):
             after = places[number + 1] if number + 1 < len(places) else after_last
-            if line.label is not None:
-                line.label.setVisible(place >= 0 and line.label.boundingRect().width() < after - place)
+            label = getattr(line, "label", None)  # an unnamed line has none
+            if label is not None:
+                label.setVisible(place >= 0 and label.boundingRect().width() < after - place)
 
     def set_log(self, log: bool) -> None:
         """Switches the value axis between linear and logarithmic."""
