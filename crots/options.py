@@ -236,7 +236,7 @@ class AdaptOptions(TrainingOptions):
         "softmax", "Confidence is the greatest probability, or the greatest raw logit.", fault="F2", published="logit"
     )
     anchor: float = option(
-        0.0,
+        0.5,
         "Share of the source's pseudo-labels in what the teacher says, against drift; 0 is off, 1 the source alone.",
         low=0,
         high=1,

@@ -46,7 +46,14 @@ def confident(logits: Tensor, confidence_from: ConfidenceFrom = "softmax") -> Co
     return Confident(labels, (logits - greatest.unsqueeze(1)).exp_().sum(dim=1).reciprocal_())
 
 
-def anchored(logits: Tensor, labels: Tensor, confidence: Tensor, share: float, ignore: int) -> Confident:
+def anchored(
+    logits: Tensor,
+    labels: Tensor,
+    confidence: Tensor,
+    share: float,
+    ignore: int,
+    confidence_from: ConfidenceFrom = "softmax",
+) -> Confident:
     """Takes the likeliest class of a mean of two opinions: a network's, and labels with a confidence.
 
     The labels' opinion is their confidence for their class and what is left evenly for the others. Two opinions of
@@ -58,6 +65,7 @@ def anchored(logits: Tensor, labels: Tensor, confidence: Tensor, share: float, i
         confidence: (N, H, W), 0..1, of the labels.
         share: of the labels in the mean, 0..1.
         ignore: label of pixels without one.
+        confidence_from: ``softmax`` gives the mean's probability; ``logit`` the network's raw logit (fault F2).
     """
     probabilities = torch.softmax(logits.float(), dim=1)
     known = labels != ignore
@@ -65,7 +73,8 @@ def anchored(logits: Tensor, labels: Tensor, confidence: Tensor, share: float, i
     others = (1.0 - confidence) / max(1, logits.shape[1] - 1)
     said = others.unsqueeze(1).expand_as(probabilities).scatter(1, place, confidence.unsqueeze(1))
     mean = torch.where(known.unsqueeze(1), torch.lerp(probabilities, said, share), probabilities)
-    return Confident(*reversed(mean.max(dim=1)))
+    greatest, best = mean.max(dim=1)
+    return Confident(best, greatest if confidence_from == "softmax" else logits.float().amax(dim=1))
 
 
 def entropy(logits: Tensor) -> Tensor:

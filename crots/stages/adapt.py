@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from crots.config import Size
-from crots.errors import InputError
 from crots.events import Event
 from crots.methods.augment import apply_blur, apply_flip, apply_jitter, plan_augment
 from crots.methods.ema import Teacher
@@ -71,12 +70,6 @@ class AdaptLearner(Learner):
         stage: str,
     ) -> None:
         super().__init__(student, engine, options, len(material.samples))
-        if options.anchor and options.confidence_from != "softmax":
-            raise InputError(
-                f"found anchor {options.anchor:g} with confidence_from logit; a mean needs probabilities: "
-                "set adapt.confidence_from to softmax or adapt.anchor to 0",
-                field="adapt.anchor",
-            )
         self.teacher = Teacher(student, buffers=options.teacher_buffers, decay=options.ema_decay)
         self._material, self._seed, self._stage = material, seed, stage
         self._patches = patches if patches is not None and len(patches) else None
@@ -166,7 +159,14 @@ class AdaptLearner(Learner):
             labels = self.engine.labels(anchor.labels).chunk(self.passes)
             sure = self.engine.floats(anchor.confidence).chunk(self.passes)
             taught = [
-                anchored(self._teacher_logits(part), truth, confidence, options.anchor, self.classes.ignore)
+                anchored(
+                    self._teacher_logits(part),
+                    truth,
+                    confidence,
+                    options.anchor,
+                    self.classes.ignore,
+                    options.confidence_from,
+                )
                 for part, truth, confidence in zip(parts, labels, sure, strict=True)
             ]
         return Confident(*map(torch.cat, zip(*taught, strict=True)))

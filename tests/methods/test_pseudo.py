@@ -78,6 +78,9 @@ def test_an_anchor_is_the_mean_of_two_opinions():
     # Class 0: (0.7 + 0.1) / 2, class 1: (0.2 + 0.8) / 2; an ignored pixel keeps the network's word.
     assert made.labels.tolist() == [[[1, 0]]]
     assert made.confidence.tolist() == [[[pytest.approx(0.5), pytest.approx(0.7)]]]
+    raw = anchored(logits, labels, confidence, 0.5, 255, "logit")
+    assert torch.equal(raw.labels, made.labels)
+    assert torch.equal(raw.confidence, logits.amax(dim=1))
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])

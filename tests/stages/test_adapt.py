@@ -13,7 +13,6 @@ from tiny_world import IGNORE
 from crots.config import Size, defaults
 from crots.data.cache import ImageCache
 from crots.data.layouts import open_dataset
-from crots.errors import InputError
 from crots.images import write_image, write_labels
 from crots.methods.losses import weighted_cross_entropy
 from crots.methods.patches import drop_unsure
@@ -39,7 +38,7 @@ def make(tmp_path, images, classes):
 
     def learner(*, net="tiny_nets:plain", patches=False, seed=3, stage="adapt-1", profile="corrected", **options):
         base = dataclasses.replace(
-            defaults(AdaptOptions, profile), **{"batch": 4, "steps": 10, "learning_rate": 1e-2, **options}
+            defaults(AdaptOptions, profile), **{"batch": 4, "steps": 10, "learning_rate": 1e-2, "anchor": 0.0, **options}
         )
         student = create_model(net, classes, world.SIZE, trust=True, seed=1)
         material = Material(open_dataset(images).samples, ImageCache(None, world.SIZE, 0))
@@ -414,11 +413,6 @@ def test_an_anchor_is_cropped_with_its_image(make, tmp_path, classes):
     # Sky is blue and road is grey: labels and colours still belong together.
     blue = data.images[..., 2].astype(int) - data.images[..., 0]
     assert blue[data.anchor.labels == world.SKY].mean() > 60 > blue[data.anchor.labels == world.ROAD].mean()
-
-
-def test_an_anchor_needs_probabilities(make):
-    with pytest.raises(InputError, match="confidence_from"):
-        make(anchor=0.5, confidence_from="logit")
 
 
 def test_every_draw_depends_on_seed_stage_and_step_alone(make):

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crots import options as opt
 from crots.cli.alone import (
@@ -25,6 +25,7 @@ from crots.cli.alone import (
     run_alone,
 )
 from crots.cli.command import Command, Parser
+from crots.cli.flags import given
 from crots.config import Profile, Size, check, describe
 from crots.errors import InputError
 from crots.events import Event
@@ -49,7 +50,10 @@ def configure(parser: Parser, profile: Profile) -> None:
         "--patches", type=Path, metavar="DIR", help="output of crots mine; without it, training is on mixes alone"
     )
     group.add_argument(
-        "--pseudo-labels", type=Path, metavar="DIR", help="output of crots pseudo-label, which --anchor needs"
+        "--pseudo-labels",
+        type=Path,
+        metavar="DIR",
+        help="output of crots pseudo-label, which --anchor needs; without it, the teacher's word counts alone",
     )
     add_out(group, "gets checkpoint.pt, student.safetensors and teacher.safetensors", resume=True)
     group.add_argument(
@@ -68,9 +72,12 @@ def _rounds(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Adapts the student."""
-    config = config_of(args, adapt={"patches": args.patches is not None, "rounds": args.rounds})
-    if config.adapt.anchor and not args.pseudo_labels:
-        raise InputError("--anchor needs the source's labels; give them by --pseudo-labels", field="pseudo_labels")
+    facts: dict[str, Any] = {"patches": args.patches is not None, "rounds": args.rounds}
+    if not args.pseudo_labels:
+        if given(args).get("adapt", {}).get("anchor"):
+            raise InputError("--anchor needs the source's labels; give them by --pseudo-labels", field="pseudo_labels")
+        facts["anchor"] = 0.0
+    config = config_of(args, adapt=facts)
     for path in filter(None, (args.student, args.patches, args.pseudo_labels)):
         if not path.exists():
             raise InputError(f"{path}: no such file or folder; check the path")
