@@ -38,7 +38,8 @@ def make(tmp_path, images, classes):
 
     def learner(*, net="tiny_nets:plain", patches=False, seed=3, stage="adapt-1", profile="corrected", **options):
         base = dataclasses.replace(
-            defaults(AdaptOptions, profile), **{"batch": 4, "steps": 10, "learning_rate": 1e-2, "anchor": 0.0, **options}
+            defaults(AdaptOptions, profile),
+            **{"batch": 4, "steps": 10, "learning_rate": 1e-2, "anchor": 0.0, **options},
         )
         student = create_model(net, classes, world.SIZE, trust=True, seed=1)
         material = Material(open_dataset(images).samples, ImageCache(None, world.SIZE, 0))

@@ -39,7 +39,9 @@ def trained(tmp_path, images, classes):
     """A short round of adaptation, in ``run``."""
     made = create_model("tiny_nets:plain", classes, world.SIZE, trust=True)
     material = Material(open_dataset(images).samples, world_cache())
-    learner = AdaptLearner(made, material, None, ENGINE, AdaptOptions(**FEW, confidence=0.0), seed=0, stage="adapt-1")
+    learner = AdaptLearner(
+        made, material, None, ENGINE, AdaptOptions(**FEW, confidence=0.0, anchor=0.0), seed=0, stage="adapt-1"
+    )
     list(train(learner, Training(tmp_path / "run", 0), Context("adapt-1")))
     return tmp_path / "run"
 

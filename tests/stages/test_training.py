@@ -307,7 +307,9 @@ def test_a_loss_that_is_not_finite_goes_back_where_there_is_something_to_go_back
 
 def test_resuming_restores_weights_moments_and_rate_to_the_bit(tmp_path, images, material, classes):
     def fresh():
-        options = AdaptOptions(**{**FEW, "confidence": 0.0, "teacher_buffers": False, "checkpoint_every": 3})
+        options = AdaptOptions(
+            **{**FEW, "confidence": 0.0, "anchor": 0.0, "teacher_buffers": False, "checkpoint_every": 3}
+        )
         return AdaptLearner(student(classes), material, None, ENGINE, options, seed=3, stage="adapt-1")
 
     whole = fresh()
