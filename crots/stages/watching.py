@@ -230,4 +230,5 @@ class Choice:
             return [(f"{said}: {self.given_up}", True)]
         how = "by validation labels (oracle)" if self.rule == "oracle" else "by label-free scores"
         nothing = "; nothing that was learnt looks better than the start" if step == 0 else ""
-        return [(f"kept {place.replace('its', 'the')} of {self.total} steps, chosen {how}{nothing}", False)]
+        which = "the start of the stage" if step == 0 else f"{place} of {self.total}"
+        return [(f"kept {which}, chosen {how}{nothing}", False)]
