@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy.typing as npt
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QComboBox, QWidget
+from PySide6.QtWidgets import QWidget
 
 from crots.errors import InputError
 from crots.events import Event, StageFinished
@@ -19,6 +19,7 @@ from crots_studio.models.names import title
 from crots_studio.models.predictions import SOURCE, Prediction, Predictions, difference
 from crots_studio.models.validation import Validation, read_validation, share_right
 from crots_studio.session import Session
+from crots_studio.widgets.choice import choice
 from crots_studio.widgets.compare_area import LAST, CompareArea
 from crots_studio.widgets.image_panel import ImagePanel, class_words
 from crots_studio.widgets.picture_layers import Content
@@ -45,12 +46,8 @@ class BeforeAfterPanel(ImagePanel):
         self._wrong: dict[str, str] = {}
         self._stale = False
         self.about.setAccessibleName("How much the models differ from the source")
-        self.which = QComboBox()
-        self.which.setAccessibleName("Target or validation images")
+        self.which = choice("Target or validation images", {0: "Target images", 1: "Validation images, with labels"})
         self.which.setToolTip("Validation images have labels: they are shown beside, and nothing learns from them")
-        self.which.addItems(["Target images", "Validation images, with labels"])
-        self.which.setMinimumContentsLength(8)
-        self.which.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.above_list.addWidget(self.which)
         self.which.currentIndexChanged.connect(lambda _: self._show_list())
         self._reload()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy.typing as npt
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QKeyEvent, QKeySequence, QShortcut
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSplitter, QVBoxLayout, QWidget
 
 from crots.config import Size
 from crots.errors import CrotsError
@@ -21,13 +21,12 @@ from crots.taxonomy import ClassSet, load_class_set
 from crots_studio.models.corrections import Corrections
 from crots_studio.models.image_store import read_small
 from crots_studio.models.label_list import classes_of
-from crots_studio.models.patch_gallery import ORDERS, STATES, PatchFilter, PatchGallery, PatchRow, read_statistics
+from crots_studio.models.patch_gallery import PatchGallery, PatchRow, read_statistics
 from crots_studio.panels.rare_set import Found, RareSet
 from crots_studio.session import Session
-from crots_studio.widgets.class_legend import swatch
 from crots_studio.widgets.patch_detail import PatchDetail
+from crots_studio.widgets.patch_filters import PatchFilters
 from crots_studio.widgets.picture_layers import Content, colour_table
-from crots_studio.widgets.slider_row import SliderRow
 from crots_studio.widgets.thumbnails import NOTHING, PICTURE_SIDE, Thumbnail, ThumbnailView
 
 Array = npt.NDArray[Any]
@@ -59,13 +58,7 @@ class PatchPanel(QWidget):
 
     def _make_widgets(self) -> None:
         self.rare = RareSet(self._session)
-        self.shows = QComboBox()
-        self.shows.setAccessibleName("Patches that show a class")
-        self.shows.setToolTip("Show patches with pixels of this class")
-        self.which = _combo("Kept, rejected or relabelled patches", STATES)
-        self.order = _combo("Order of the patches", ORDERS)
-        tip = "Show patches whose rare pixels are at least this sure"
-        self.least = SliderRow("Co&nfidence from", 0, 1, 0.01, tip=tip)
+        self.filters = PatchFilters()
         self.gallery = ThumbnailView(several=True, cell=QSize(118, 92))
         self.gallery.setAccessibleName("Hard patches")
         self.count = QLabel()
@@ -76,18 +69,14 @@ class PatchPanel(QWidget):
         self.redo_button = QPushButton("Re&do")
 
     def _build(self) -> None:
-        first, second = QHBoxLayout(), QHBoxLayout()
-        for combo in (self.shows, self.which, self.order):
-            combo.setMinimumContentsLength(6)
-            combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            first.addWidget(combo, 1)
-        second.addWidget(self.least, 1)
+        second = QHBoxLayout()
+        second.addWidget(self.filters.least, 1)
         for widget in (self.count, self.undo_button, self.redo_button):
             second.addWidget(widget)
         upper = QWidget()
         pictures = QVBoxLayout(upper)
         pictures.setContentsMargins(0, 0, 0, 0)
-        pictures.addLayout(first)
+        pictures.addWidget(self.filters)
         pictures.addLayout(second)
         pictures.addWidget(self.gallery, 1)
         right = QSplitter(Qt.Orientation.Vertical)
@@ -107,9 +96,7 @@ class PatchPanel(QWidget):
 
     def _connect(self) -> None:
         self.rare.class_picked.connect(self._class_picked)
-        for combo in (self.shows, self.which, self.order):
-            combo.currentIndexChanged.connect(lambda _: self._arrange())
-        self.least.changed.connect(lambda _: self._arrange())
+        self.filters.changed.connect(self._arrange)
         self.gallery.picked.connect(self._pick)
         self.gallery.selectionModel().selectionChanged.connect(lambda *_: self._show_choice())
         self.detail.reject_asked.connect(self.reject)
@@ -156,7 +143,7 @@ class PatchPanel(QWidget):
         self._version += 1
         self.detail.set_classes(found.classes)
         self.detail.views.set_table(colour_table(found.classes))
-        self._fill_classes(found.classes)
+        self.filters.set_classes(found.classes)
         self.rare.show_found(found, self._corrections.state)
         self._say_empty(_empty_text(found))
         self._arrange()
@@ -164,16 +151,6 @@ class PatchPanel(QWidget):
     def _say_empty(self, text: str) -> None:
         self.gallery.empty_text = text
         self.gallery.viewport().update()
-
-    def _fill_classes(self, classes: ClassSet) -> None:
-        chosen = self.shows.currentData()
-        self.shows.blockSignals(True)
-        self.shows.clear()
-        self.shows.addItem("Any class", None)
-        for number, name in enumerate(classes.names):
-            self.shows.addItem(swatch(classes.palette[number]), name, number)
-        self.shows.setCurrentIndex(max(0, self.shows.findData(chosen)))
-        self.shows.blockSignals(False)
 
     def _config_changed(self) -> None:
         if _inputs_of(self._session.project) != self._inputs:
@@ -188,7 +165,8 @@ class PatchPanel(QWidget):
 
     def _class_picked(self, number: int) -> None:
         present = self._found is not None and any(number in row.pixels for row in self._found.gallery.rows)
-        self.shows.setCurrentIndex(self.shows.findData(number if present else None))
+        shows = self.filters.shows
+        shows.setCurrentIndex(shows.findData(number if present else None))
 
     # The gallery.
 
@@ -199,21 +177,13 @@ class PatchPanel(QWidget):
             self.gallery.show_entries(0, self._describe)
         else:
             row, current = self.gallery.current, self._current_name()
-            self._order = found.gallery.arrange(self._filter(), corrections.state)
+            self._order = found.gallery.arrange(self.filters.chosen, corrections.state)
             names = [found.gallery.rows[index].name for index in self._order]
             place = names.index(current) if current in names else min(max(row, 0), len(names) - 1)
             self.gallery.show_entries(len(self._order), self._describe, current=place)
         if not self._order:
             self._pick(-1)
         self._show_counts()
-
-    def _filter(self) -> PatchFilter:
-        return PatchFilter(
-            shows=self.shows.currentData(),
-            least=self.least.value,
-            state=self.which.currentData(),
-            order=self.order.currentData(),
-        )
 
     def _patch(self, row: int) -> PatchRow | None:
         """The patch in a row of the gallery; None outside, and while a new cut is not arranged yet."""
@@ -350,7 +320,7 @@ class PatchPanel(QWidget):
         if self._found is None or self._corrections is None:
             return
         self.rare.show_found(self._found, self._corrections.state)
-        if self.which.currentData() == "all":
+        if self.filters.chosen.state == "all":
             self.gallery.thumbnails.refresh()
             self._pick(self.gallery.current)
             self._show_choice()
@@ -390,12 +360,3 @@ def _inputs_of(project: Project | None) -> object:
 def _show_step(button: QPushButton, word: str, text: str, keys: str) -> None:
     button.setEnabled(bool(text))
     button.setToolTip(f"{word}: {text} ({keys})" if text else f"Nothing to {word.lower()}")
-
-
-def _combo(name: str, entries: Mapping[Any, str]) -> QComboBox:
-    combo = QComboBox()
-    combo.setAccessibleName(name)
-    combo.setToolTip(name)
-    for key, text in entries.items():
-        combo.addItem(text, key)
-    return combo

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from PySide6.QtCore import QSize, QTimer, Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from crots.taxonomy import ClassSet
 from crots_studio.models.image_store import read_small
 from crots_studio.models.label_list import ORDERS, PARTS, LabelList, LabelRow
+from crots_studio.widgets.choice import choice
 from crots_studio.widgets.class_legend import swatch
 from crots_studio.widgets.thumbnails import PICTURE_SIDE, Thumbnail, ThumbnailView
 
@@ -37,10 +37,9 @@ class ImageList(QWidget):
         self.search.setPlaceholderText("Search names")
         self.search.setClearButtonEnabled(True)
         self.search.setAccessibleName("Search image names")
-        self.order = _combo("Order of the images", ORDERS)
-        self.part = _combo("Easy or hard images", PARTS)
-        self.shows = QComboBox()
-        self.shows.setAccessibleName("Images that show a class")
+        self.order = choice("Order of the images", ORDERS)
+        self.part = choice("Easy or hard images", PARTS)
+        self.shows = choice("Images that show a class", {})
         self.shows.setToolTip("List only images in which this class was predicted")
         self.count = QLabel()
         self.count.setProperty("role", "muted")
@@ -59,9 +58,6 @@ class ImageList(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self.search)
-        for combo in (self.order, self.part, self.shows):
-            combo.setMinimumContentsLength(6)
-            combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         layout.addWidget(self.order)
         row = QHBoxLayout()
         row.addWidget(self.part)
@@ -170,12 +166,3 @@ class ImageList(QWidget):
             tip=tip,
             mark=self.mark(shown.key),
         )
-
-
-def _combo(name: str, entries: Mapping[Any, str]) -> QComboBox:
-    combo = QComboBox()
-    combo.setAccessibleName(name)
-    combo.setToolTip(name)
-    for key, text in entries.items():
-        combo.addItem(text, key)
-    return combo

@@ -67,20 +67,20 @@ def test_what_is_rare_and_why(panel, opened):
     assert panel.rare.table.rare == {2, 6, 10}
     panel.rare.table.setCurrentCell(SIGN, 0)
     assert "least confident" in panel.rare.why.text()
-    assert panel.shows.currentText() == "sign"
+    assert panel.filters.shows.currentText() == "sign"
     assert panel.rare.table.item(SIGN, 3).text() == "4"
     panel.rare.table.setCurrentCell(0, 0)
     assert panel.rare.why.text() == "sky: not rare"
 
 
 def test_filtered_by_class_and_confidence(panel, opened):
-    panel.shows.setCurrentText("bicyclist")
+    panel.filters.shows.setCurrentText("bicyclist")
     assert len(panel._order) == 2
-    panel.shows.setCurrentIndex(0)
-    panel.least.number.setValue(0.62)
+    panel.filters.shows.setCurrentIndex(0)
+    panel.filters.least.number.setValue(0.62)
     assert 0 < len(panel._order) < 8
     assert panel.count.text() == f"{len(panel._order)} of 8"
-    panel.least.number.setValue(1)
+    panel.filters.least.number.setValue(1)
     assert panel.gallery.empty_text == "No patch fits the filter."
 
 
@@ -95,12 +95,12 @@ def test_reject_undo_redo_are_kept_in_the_project(qtbot, panel, opened):
     panel.redo_button.click()
     patches = PatchSet.open(opened.stage_folder("mine"), CLASSES, PatchCorrections.read(opened.corrections_path))
     assert len(patches) == 6
-    panel.which.setCurrentIndex(panel.which.findData("rejected"))
+    panel.filters.which.setCurrentIndex(panel.filters.which.findData("rejected"))
     assert sorted(names(panel)) == sorted(first)
 
 
 def test_relabel_changes_what_training_reads(panel, opened):
-    panel.shows.setCurrentText("sign")
+    panel.filters.shows.setCurrentText("sign")
     select(panel, *range(len(panel._order)))
     detail = panel.detail
     detail.old.setCurrentIndex(detail.old.findData(SIGN))
@@ -112,7 +112,7 @@ def test_relabel_changes_what_training_reads(panel, opened):
 
 
 def test_the_large_picture_shows_the_new_labels(qtbot, panel, opened):
-    panel.shows.setCurrentText("sign")
+    panel.filters.shows.setCurrentText("sign")
     select(panel, 0)
     qtbot.waitUntil(lambda: panel.detail.views.views[1].content is not None, timeout=10_000)
     panel.relabel(SIGN, CAR)
