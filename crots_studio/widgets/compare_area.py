@@ -236,7 +236,7 @@ def _combo(name: str, entries: list[tuple[str, str]]) -> QComboBox:
     combo = QComboBox()
     combo.setAccessibleName(name)
     combo.setToolTip(name)
-    combo.setMinimumContentsLength(8)
+    combo.setMinimumContentsLength(6)
     combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     for text, key in entries:
         combo.addItem(text, key)

@@ -215,7 +215,7 @@ class SeriesPlot(QWidget):
         box = self.canvas.getViewBox()
         (left, right), width = box.viewRange()[0], box.width()
         places = [(line.value() - left) / max(right - left, 1e-12) * width for line in self._marks]
-        after_last = width + 200
+        after_last = width
         for number, (line, place) in enumerate(zip(self._marks, places, strict=True)):
             after = places[number + 1] if number + 1 < len(places) else after_last
             label = getattr(line, "label", None)  # an unnamed line has none
