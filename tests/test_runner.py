@@ -627,3 +627,26 @@ def test_a_real_network_goes_through_every_stage(tmp_path):
     assert set(ends(events).values()) == {"completed"}
     figures = world.of(events, Metrics, "adapt-1")[-1].values
     assert "hard patch" in figures and all(np.isfinite(value) for value in figures.values())
+
+
+@pytest.mark.parametrize("guard", [True, False])
+def test_guard_decides_whether_checkpoints_are_put_by(tmp_path, guard):
+    project = world.white_box(tmp_path, baseline={"guard": guard}, adapt={"guard": guard, "rounds": 1})
+    events = run(project, until="adapt")
+    for key in ("baseline", "adapt-1"):
+        assert (project.choice(key) is not None) is guard
+    assert (project.stage_folder("adapt-1") / "best.pt").exists() is guard
+    assert bool(world.of(events, Scored, "baseline")) is guard, "nobody else looks at the baseline"
+
+
+def test_a_round_that_is_not_needed_is_not_run_and_the_export_takes_the_one_before(tmp_path):
+    project = world.white_box(tmp_path, adapt={"rounds": 2, "stop_rounds": True, "select": "label-free", "steps": 2})
+    run(project, until="adapt-1")
+    path = project.stage_folder("adapt-1") / "choice.json"
+    choice = json.loads(path.read_text())
+    assert bool(choice["ends_rounds"]) is bool(project.ends_rounds("adapt-1"))
+    path.write_text(json.dumps({**choice, "ends_rounds": "it kept its start"}))
+    events = run(project)
+    assert [event.stage for event in world.of(events, StageStarted)] == ["export"]
+    assert states(project)["adapt-2"] == "not needed" and run(project) == []
+    assert student_of(project, "adapt-1")[1] == world.weights_of(project.folder / "export/adapted.safetensors")[1]
