@@ -16,7 +16,7 @@ from tests.studio.monkey import Monkey
 SECONDS = float(os.environ.get("CROTS_MONKEY", "0"))
 ACTIONS = 120
 # What leaves the window, or loads and trains networks for longer than the test lasts.
-FORBIDDEN = ("Quit", "Cut patches", "Try the demonstration", "Close project")
+FORBIDDEN = ("Quit", "Cut patches", "Try the demonstration", "Close project", "Compare methods", "Find suspicious")
 pytestmark = [pytest.mark.timeout(max(180, 3 * SECONDS)), pytest.mark.slow] if SECONDS else pytest.mark.timeout(180)
 
 
