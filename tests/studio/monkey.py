@@ -64,9 +64,10 @@ class Monkey:
             modal.reject()
         elif isinstance(modal, QDialog):
             if self.random.random() < 0.5:
-                self._once(modal)
-            if modal.isVisible() and self.random.random() < 0.5:
                 modal.reject()
+            else:
+                # Later: what opens another dialog would keep this timer from closing that.
+                QTimer.singleShot(0, modal, lambda: self._once(modal))
 
     def act(self) -> None:
         """Does one thing to one control."""
