@@ -26,8 +26,10 @@ def project(tmp_path):
 
 
 @pytest.fixture
-def ready(qtbot, session, window, open_project, project, scripted, monkeypatch):
+def ready(qtbot, session, window, open_project, project, scripted, monkeypatch, tmp_path):
     """The window with the finished project; a run is a short script."""
+    # Projects that it makes with a relative place land here.
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: True)
     metrics = [Metrics(stage="baseline", step=step, values={"loss": 1 / step}) for step in range(1, 40)]
     progress = [Progress(stage="baseline", done=step, total=40) for step in range(1, 40)]
