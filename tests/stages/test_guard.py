@@ -92,7 +92,9 @@ def go(street, out, stage, *, target="real", said=None, random=False, guard=True
     if stage == "baseline":
         events = list(baseline(student, data, ENGINE, BaselineOptions(**more), run, context))
     else:
-        events = list(adapt(student, data, None, ENGINE, AdaptOptions(**more), run, context))
+        # An anchor alone would keep most of these runs from failing.
+        options = AdaptOptions(**more, anchor=0.0)
+        events = list(adapt(student, data, None, ENGINE, options, run, context))
     kept, _ = load_model(out / STUDENT)
     path = out / "choice.json"
     choice = json.loads(path.read_text()) if path.exists() else {}

@@ -133,7 +133,7 @@ def test_the_rare_set_is_written_and_patches_are_cut_anew_without_a_network(qtbo
     assert [row["name"] for row in index["rare"]] == ["pole", "sign", "car", "bicyclist"]
     qtbot.waitUntil(lambda: not session.busy and session.idle, timeout=10_000)
     assert Project.open(opened.folder).config.mine.rare == "pole, sign, car, bicyclist"
-    assert panel.rare.state.text() == ""
+    qtbot.waitUntil(lambda: panel.rare.state.text() == "", timeout=10_000)
 
 
 def test_without_at_once_the_patches_wait_for_the_button(qtbot, panel, opened, session):
