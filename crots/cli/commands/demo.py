@@ -45,7 +45,7 @@ COMMAND = Command(
     name="demo",
     about="Renders two small domains of street scenes, trains a source model on the first, takes the second as the "
     "unlabelled target, runs every stage on it and prints the IoU of each class for source, baseline and each round.\n"
-    "Takes under five minutes on two CPU cores and leaves an ordinary project folder.",
+    "Takes about five minutes on two CPU cores and leaves an ordinary project folder.",
     example="crots demo\ncrots demo --tiny /tmp/demo",
     configure=configure,
     run=run,
