@@ -10,3 +10,14 @@ def exact_arithmetic(monkeypatch):
 
     if engine := sys.modules.get("crots.stages.engine"):
         monkeypatch.setattr(engine, "has_amx", lambda: False)
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Lets torch use one thread, which is faster for tiny networks and several tests at a time."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -26,13 +26,7 @@ from crots.stages.context import Context, Control
 from crots.stages.training import CHECKPOINT, STUDENT, TEACHER
 from crots.stages.workbench import Workbench
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def states(project):

@@ -17,6 +17,7 @@ from crots.config import Size, to_mapping
 from crots.data.layouts import open_dataset
 from crots.files import make_folder, write_text
 from crots.images import write_image
+from crots.methods.batch_norm import take_statistics
 from crots.nets.model import Model, create_model
 from crots.nets.weights import load_model, save_safetensors
 from crots.options import BenchOptions, RuntimeOptions
@@ -146,16 +147,7 @@ class World:
         shutil.copyfile(self.source, place)
 
 
-@torch.no_grad()
 def settle(net: nn.Module, size: Size) -> None:
     """Sets the running statistics of batch norm from noise, without which random weights blow up layer by layer."""
-    layers = [layer for layer in net.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
-    momenta = [layer.momentum for layer in layers]
-    for layer in layers:
-        layer.momentum = 1.0
-    generator = torch.Generator().manual_seed(0)
-    net.train()
-    net(torch.randn(2, 3, size.height, size.width, generator=generator))
-    net.eval()
-    for layer, momentum in zip(layers, momenta, strict=True):
-        layer.momentum = momentum
+    noise = torch.randn(2, 3, size.height, size.width, generator=torch.Generator().manual_seed(0))
+    take_statistics(net, [noise], net)

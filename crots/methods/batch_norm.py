@@ -12,15 +12,14 @@ from crots.errors import InputError
 
 
 def batch_norms(net: nn.Module) -> list[_BatchNorm]:
-    """Returns the batch-norm layers of a network.
+    """Returns the batch-norm layers of a network."""
+    return [layer for layer in net.modules() if isinstance(layer, _BatchNorm)]
 
-    Raises:
-        InputError: it has none.
-    """
-    layers = [layer for layer in net.modules() if isinstance(layer, _BatchNorm)]
-    if not layers:
-        raise InputError("the student has no batch norm, which this method is about; leave the method out")
-    return layers
+
+def _needed_batch_norms(net: nn.Module) -> list[_BatchNorm]:
+    if layers := batch_norms(net):
+        return layers
+    raise InputError("the student has no batch norm, which this method is about; leave the method out")
 
 
 def forget_statistics(net: nn.Module) -> None:
@@ -29,7 +28,7 @@ def forget_statistics(net: nn.Module) -> None:
     Raises:
         InputError: the network has no batch norm.
     """
-    for layer in batch_norms(net):
+    for layer in _needed_batch_norms(net):
         layer.reset_running_stats()
         # None is a cumulative average: every batch counts the same, whatever their number.
         layer.momentum = None
@@ -71,7 +70,7 @@ def train_affine_only(net: nn.Module) -> None:
         InputError: the network has no batch norm with scale and shift.
     """
     net.requires_grad_(False)
-    affine = [parameter for layer in batch_norms(net) for parameter in (layer.weight, layer.bias)]
+    affine = [parameter for layer in _needed_batch_norms(net) for parameter in (layer.weight, layer.bias)]
     if not any(parameter is not None for parameter in affine):
         raise InputError("the student's batch norm has no scale and shift to train; leave the method out")
     for parameter in affine:

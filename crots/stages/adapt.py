@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch import Tensor
 
 from crots.config import Size
 from crots.events import Event
 from crots.methods.augment import apply_blur, apply_flip, apply_jitter, plan_augment
+from crots.methods.batch_norm import batch_norms
 from crots.methods.ema import Teacher
 from crots.methods.losses import confidence_weight, pad_to_multiple, weighted_cross_entropy
 from crots.methods.mixing import apply_mix, plan_mix
@@ -217,7 +217,7 @@ class AdaptLearner(Learner):
     def _set_modes(self) -> None:
         self.student.train()
         if self.options.batch_norm == "frozen":
-            for layer in _batch_norms(self.student):
+            for layer in batch_norms(self.student):
                 layer.eval()
 
     @contextlib.contextmanager
@@ -226,7 +226,7 @@ class AdaptLearner(Learner):
         if self.options.batch_norm != "mixes":
             yield
             return
-        layers = _batch_norms(self.student)
+        layers = batch_norms(self.student)
         momenta = [layer.momentum for layer in layers]
         for layer in layers:
             layer.momentum = 0.0
@@ -245,10 +245,6 @@ def _patch_order(patches: PatchSet, options: AdaptOptions, seed: int, stage: str
     if options.patch_sampling == "uniform":
         return Order(len(patches), options.batch, seed=seed, stage=stage, purpose="patch order")
     return WeightedOrder(patches.rarity(), options.batch, seed=seed, stage=stage, purpose="patch order")
-
-
-def _batch_norms(net: nn.Module) -> list[_BatchNorm]:
-    return [layer for layer in net.modules() if isinstance(layer, _BatchNorm)]
 
 
 def mixing_beta(options: AdaptOptions) -> float:

@@ -9,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from crots.config import Size
 from crots.data.layouts import Sample
 from crots.data.predictions import PredictionSet
 from crots.images import resize_labels
-from crots.methods.batch_norm import take_statistics
+from crots.methods.batch_norm import batch_norms, take_statistics
 from crots.methods.pseudo import confident, entropy, entropy_of_probabilities, merge_classes
 from crots.nets.source import NetworkSource, Source
 from crots.options import PseudoLabelOptions
@@ -92,9 +91,11 @@ class NetworkLabels:
     def prepare(self, batches: Iterable[Array]) -> bool:
         """Takes the source's batch-norm statistics from the target, where the options say so and it has any."""
         source = self._source
-        if self._options.batch_norm == "source" or not isinstance(source, NetworkSource):
-            return False
-        if not any(isinstance(layer, _BatchNorm) for layer in source.model.modules()):
+        if (
+            self._options.batch_norm == "source"
+            or not isinstance(source, NetworkSource)
+            or not batch_norms(source.model)
+        ):
             return False
         with self._engine.autocast():
             take_statistics(source.model, map(self._engine.images, batches), source.logits)

@@ -67,7 +67,8 @@ class PseudoLabels:
     def read_confidence(self, key: str) -> Array:
         """Returns the (H, W) confidence of an image, float32 0..1; 1 where the source gave none."""
         if self.confidence is None:
-            return np.ones(read_labels(self.labels / f"{key}.png").shape, np.float32)
+            width, height = image_size(self.labels / f"{key}.png")
+            return np.ones((height, width), np.float32)
         confidence = read_confidence(self.confidence / f"{key}.png")
         if (repainted := self.repainted(key)) is not None:
             # What a person painted is certain.

@@ -11,7 +11,6 @@ import json
 import os
 import signal
 import sys
-import tempfile
 import traceback
 from pathlib import Path
 
@@ -22,7 +21,6 @@ import tiny_world as world
 import torch
 
 import crots.stages.pipeline  # noqa: F401 - loaded before the first fork, since it takes seconds
-from crots.nets.model import check_batch, create_model
 from crots.project import Project
 from crots.runner import run_project
 
@@ -71,16 +69,8 @@ def run(folder, trap):
             raise RuntimeError(event.message)
 
 
-def warm_up():
-    """Loads what the first dry run of a network loads, seconds of it, once for all runs."""
-    torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as folder:
-        model = create_model("tiny_nets:plain", world.tiny_classes(Path(folder)), world.SIZE, trust=True)
-        check_batch(model, 2, world.SIZE)
-
-
 def main():
-    warm_up()
+    world.warm_up()
     for line in sys.stdin:
         command = json.loads(line)
         child = os.fork()

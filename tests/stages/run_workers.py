@@ -11,7 +11,6 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import time
 import traceback
@@ -29,7 +28,6 @@ import crots.cli.main
 import crots.stages.distributed
 import crots.stages.pipeline  # loaded before the first fork, since it takes seconds
 from crots.errors import InputError, StageError, Stopped
-from crots.nets.model import check_batch, create_model
 from crots.stages.context import Control
 from crots.stages.training import Learner
 from crots.stages.workers import by_first, session
@@ -181,16 +179,8 @@ def free_port():
         return found.getsockname()[1]
 
 
-def warm_up():
-    """Loads what the first dry run of a network loads, seconds of it, once for all runs."""
-    torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as folder:
-        model = create_model("tiny_nets:plain", world.tiny_classes(Path(folder)), world.SIZE, trust=True)
-        check_batch(model, 2, world.SIZE)
-
-
 def main():
-    warm_up()
+    world.warm_up()
     for line in sys.stdin:
         command = json.loads(line)
         port = free_port()

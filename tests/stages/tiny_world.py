@@ -2,14 +2,16 @@
 
 import dataclasses
 import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
+import torch
 from tiny_nets import COLOURS
 
 from crots.config import Size
 from crots.images import read_labels, write_confidence, write_image, write_labels  # noqa: F401
-from crots.nets.model import create_model
+from crots.nets.model import check_batch, create_model
 from crots.nets.weights import save_safetensors
 from crots.project import Project, build_config, override
 from crots.taxonomy import load_class_set
@@ -166,3 +168,11 @@ def files_below(folder):
 def without_times(event):
     """A dictionary of an event that is the same whenever and however fast it was made."""
     return {name: value for name, value in dataclasses.asdict(event).items() if name not in ("time", "rate", "seconds")}
+
+
+def warm_up():
+    """Loads what the first dry run of a network loads, seconds of it, once for all runs."""
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        model = create_model("tiny_nets:plain", tiny_classes(Path(folder)), SIZE, trust=True)
+        check_batch(model, 2, SIZE)
