@@ -25,6 +25,8 @@ from crots_studio.window import MainWindow
 
 _GC_MS = 2000
 _SWITCH_SECONDS = 0.001
+# Looking through so many objects takes about 20 ms, in which neither the window nor a training goes on.
+_MOST_OBJECTS = 50_000
 
 
 _collect = gc.collect
@@ -45,18 +47,31 @@ class Collector(QObject):
         super().__init__(session)
         gc.disable()
         gc.collect = collect_here
-        self._turn = 0
+        self._turn = self._kept = 0
         self._timer = QTimer(self, interval=_GC_MS)
         self._timer.timeout.connect(self.collect)
         self._timer.start()
 
     def collect(self) -> None:
-        """Young objects every time, older ones now and then, all but never the oldest, which take long."""
+        """Young objects every time, older ones now and then; libraries' hundreds of thousands are set aside instead.
+        """
+        young = gc.get_count()[0]
+        if young > _MOST_OBJECTS:
+            self._set_aside()
+            return
         self._turn += 1
         generation = 1 if self._turn % 5 == 0 else 0
         if self._turn % 60 == 0:
             generation = 2
-        gc.collect(generation)
+        self._kept += young - gc.collect(generation)
+        if self._kept > _MOST_OBJECTS:
+            gc.collect()
+            self._set_aside()
+
+    def _set_aside(self) -> None:
+        """No later collection looks at what there is now; what nobody refers to is freed all the same."""
+        gc.freeze()
+        self._kept = 0
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -72,6 +87,8 @@ def make_application(argv: Sequence[str]) -> QApplication:
     # OpenCV's full build points Qt at its own, older plugins.
     if "cv2" in os.environ.get("QT_QPA_PLATFORM_PLUGIN_PATH", ""):
         del os.environ["QT_QPA_PLATFORM_PLUGIN_PATH"]
+    # Painters would hand parts of long lines to threads, and wait for these where a training takes all cores.
+    os.environ.setdefault("QT_NO_GUI_THREADPOOL", "1")
     # A thread that wants Python's lock asks for it after this time: the window's must not wait five times as long.
     sys.setswitchinterval(_SWITCH_SECONDS)
     application = QApplication(list(argv))

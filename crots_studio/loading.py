@@ -14,16 +14,24 @@ import sys
 import threading
 from pathlib import Path
 
-# It knows nothing of Python, so it may be loaded without Python's lock.
-_LIBRARY = "libtorch_cpu.so"
+# What torch loads of itself, by site-packages folder; the CUDA build alone has all of them. They know nothing of
+# Python, so they may be loaded without its lock. cuBLAS would otherwise pick another system's lighter half.
+_LIBRARIES = (
+    "nvidia/*/lib/libcublasLt.so.*",
+    "torch/lib/libtorch_cpu.so",
+    "torch/lib/libtorch_cuda.so",
+    "nvidia/*/lib/libnvrtc-builtins.so.*",
+    "nvidia/*/lib/libcusolver.so.*",
+)
 _lock = threading.Lock()
+_loaded: set[Path] = set()
 
 
 def preload_torch() -> bool:
-    """Loads the library once; to be called on a thread beside the window's, before torch is imported there.
+    """Loads the libraries once; to be called on a thread beside the window's, before torch is imported there.
 
     Returns:
-        Whether it is loaded; False where the system works in another way, which does no harm.
+        Whether they are loaded; False where the system works in another way, which does no harm.
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -33,7 +41,9 @@ def preload_torch() -> bool:
         spec = importlib.util.find_spec("torch")
         if spec is None or spec.origin is None:
             return False
-        return _open(Path(spec.origin).parent / "lib" / _LIBRARY)
+        site = Path(spec.origin).parents[1]
+        _loaded.update(path for name in _LIBRARIES for path in site.glob(name) if path not in _loaded and _open(path))
+        return bool(_loaded)
 
 
 def _open(path: Path) -> bool:

@@ -110,7 +110,7 @@ def windowed(folder: Path) -> dict[str, Any]:
     window.show()
     window.build_workspace()
     events: list[Event] = []
-    gaps = Gaps()
+    gaps, shares = Gaps(), Shares()
     turns = iter(range(10**6))
     tabs = QTimer(window, interval=TAB_MS)
 
@@ -122,10 +122,16 @@ def windowed(folder: Path) -> dict[str, Any]:
 
     def take(new: list[Event]) -> None:
         events.extend(new)
-        gaps.training = gaps.training or any(isinstance(event, (Metrics, Progress)) for event in new)
+        if not gaps.training and any(isinstance(event, (Metrics, Progress)) for event in new):
+            gaps.training = True
+            shares.begin()
+
+    def end() -> None:
+        shares.end()
+        application.quit()
 
     session.events_arrived.connect(take)
-    session.run_ended.connect(lambda _: application.quit())
+    session.run_ended.connect(lambda _: end())
     session.project_changed.connect(lambda: session.start_run(RunRequest(only=STAGE), in_child=False))
     session.project_changed.connect(tabs.start)
     session.open_project(folder)
@@ -135,7 +141,41 @@ def windowed(folder: Path) -> dict[str, Any]:
     check(events)
     worst = sorted(zip(gaps.seconds, gaps.tabs, strict=True), reverse=True)[:5]
     before = max(gaps.before, default=0)
-    return {"step": step_seconds(events), "gaps": gaps.seconds, "worst": worst, "before": before, "qt": platform}
+    found = {"gaps": gaps.seconds, "worst": worst, "before": before, "qt": platform, "shares": shares.found}
+    return {"step": step_seconds(events), **found}
+
+
+def display_server() -> Any:
+    """Returns the process that draws what the window shows, None where it cannot be told."""
+    import psutil
+
+    display = os.environ.get("DISPLAY", "").partition(".")[0]
+    for process in psutil.process_iter(("name", "cmdline")):
+        if display and process.info["name"] in ("Xvfb", "Xorg", "X") and display in (process.info["cmdline"] or ()):
+            return process
+    return None
+
+
+class Shares:
+    """Which shares of a core the window's thread and the display's server took while it trained."""
+
+    def __init__(self) -> None:
+        self._server = display_server()
+        self._start = (0.0, 0.0, 0.0)
+        self.found: dict[str, float] = {}
+
+    def _now(self) -> tuple[float, float, float]:
+        server = sum(self._server.cpu_times()[:2]) if self._server else 0.0
+        return time.perf_counter(), time.thread_time(), server
+
+    def begin(self) -> None:
+        """Training has begun; to be called on the window's thread."""
+        self._start = self._now()
+
+    def end(self) -> None:
+        """Training has ended."""
+        seconds, window, server = (now - then for now, then in zip(self._now(), self._start, strict=True))
+        self.found = {"window": window / seconds, "server": server / seconds}
 
 
 class Gaps:
@@ -188,6 +228,8 @@ def report(plain: list[dict[str, Any]], window: list[dict[str, Any]]) -> None:
     print(f"  share of turns under 50 ms: {(gaps < 50).mean():.2%}; worst while torch was loaded: {loading:.0f} ms")
     worst = sorted((pair for run in window for pair in run["worst"]), reverse=True)[:5]
     print("  worst, with the tab in front: " + ", ".join(f"{gap * 1000:.0f} ms {tab}" for gap, tab in worst))
+    took = {who: statistics.mean(run["shares"][who] for run in window) for who in ("window", "server")}
+    print(f"of a core, the window's thread took {took['window']:.1%} and the display's server {took['server']:.1%}")
     change = f"{beside / alone - 1:+.1%}"
     print(f"a step: {alone * 1000:.1f} ms without, {beside * 1000:.1f} ms with the window: {change} (wanted 5 %)")
     for words, runs in (("without", plain), ("with", window)):
