@@ -115,8 +115,15 @@ def option(
 
 def describe(options_class: type[Any]) -> tuple[OptionInfo, ...]:
     """Returns the description of every option of a class, in the order of its fields."""
-    hints = typing.get_type_hints(options_class)
-    return tuple(_describe(field, hints[field.name]) for field in dataclasses.fields(options_class))
+    if options_class not in _described:
+        hints = typing.get_type_hints(options_class)
+        fields = dataclasses.fields(options_class)
+        _described[options_class] = tuple(_describe(field, hints[field.name]) for field in fields)
+    return _described[options_class]
+
+
+# Hints are slow to read, and options are made all the time.
+_described: dict[type[Any], tuple[OptionInfo, ...]] = {}
 
 
 def _describe(field: dataclasses.Field[Any], hint: Any) -> OptionInfo:

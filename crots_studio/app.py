@@ -53,8 +53,7 @@ class Collector(QObject):
         self._timer.start()
 
     def collect(self) -> None:
-        """Young objects every time, older ones now and then; libraries' hundreds of thousands are set aside instead.
-        """
+        """Young objects every time, older ones now and then; libraries' hundreds of thousands are set aside instead."""
         young = gc.get_count()[0]
         if young > _MOST_OBJECTS:
             self._set_aside()

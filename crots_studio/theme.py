@@ -160,7 +160,9 @@ def _style_sheet() -> str:
     }}
     QLineEdit {{ padding: 2px 4px; min-height: 1.3em; }}
     QLineEdit:focus, QPlainTextEdit:focus, QListWidget:focus {{ border-color: {theme.accent}; }}
-    QAbstractSpinBox QLineEdit, QComboBox QLineEdit {{ border: 0; padding: 0; min-height: 0; }}
+    QAbstractSpinBox QLineEdit {{ border: 0; padding: 0; min-height: 0; }}
+    QComboBox QLineEdit {{ border: 0; padding: 0 2px; min-height: 0; }}
+    QDialogButtonBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
     QGroupBox {{ font-weight: 600; }}
     QCheckBox::indicator:unchecked {{
         border: 1px solid {theme.muted}; border-radius: 3px; background: palette(base); width: 12px; height: 12px;

@@ -50,7 +50,7 @@ class Workspace(QWidget):
         self.columns = QSplitter(Qt.Orientation.Horizontal)
         for widget in (self.rail, self.rows, self.settings_panel):
             self.columns.addWidget(widget)
-        self.columns.setSizes([205, 750, 325])
+        self.columns.setSizes([195, 768, 317])
         self.columns.setStretchFactor(1, 1)
         self.columns.setCollapsible(1, False)
         column = QVBoxLayout(self)

@@ -36,7 +36,7 @@ from crots.project import Project, build_config
 STAGE = "adapt-1"
 IMAGES, VALIDATION = 24, 4
 WARM_UP = 5
-TICK_MS = 5
+TICK_MS = 10
 TABS = ("monitor", "preview", "pseudo_labels", "monitor", "before_after")
 TAB_MS = 3000
 LIMIT = 1200.0

@@ -194,15 +194,15 @@ def evaluate(page: Page) -> None:
 def export(page: Page) -> None:
     """The network becomes files."""
     page.network(40, 30)
-    page.arrow(150, 75, 50)
-    for number, name in enumerate((".onnx", ".safetensors", ".pt")):
-        x, y, width, height = 225 + number * 98, 25, 84, 100
+    page.arrow(138, 75, 40)
+    for number, name in enumerate((".onnx", ".safetensors", ".pth")):
+        x, y, width, height = 192 + number * 106, 25, 98, 100
         page.draw.polygon([(v * SCALE, w * SCALE) for v, w in (
             (x, y), (x + width - 18, y), (x + width, y + 18), (x + width, y + height), (x, y + height),
         )], outline=INK, width=2 * SCALE)  # fmt: skip
         page.line([(x + width - 18, y), (x + width - 18, y + 18), (x + width, y + 18)])
         page.text(x + width / 2, y + 48, name)
-        page.line([(x + 28, y + 78), (x + 38, y + 87), (x + 56, y + 66)], GOOD, 3)
+        page.line([(x + 35, y + 78), (x + 45, y + 87), (x + 63, y + 66)], GOOD, 3)
 
 
 PICTURES: dict[str, Callable[[Page], None]] = {

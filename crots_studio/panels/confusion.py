@@ -47,6 +47,7 @@ class ConfusionPanel(ScorePanel):
         self.mistakes.setAccessibleName("Commonest mistakes")
         self.mistakes.setSpacing(2)
         self.mistakes.setWordWrap(True)
+        self.mistakes.setTextElideMode(Qt.TextElideMode.ElideNone)
         self.mistakes.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         axes = QLabel("Rows: what it is. Columns: what the model says.")
         axes.setProperty("role", "muted")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from PySide6.QtCore import Signal
@@ -19,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from crots.events import Event
 from crots_studio import theme
+from crots_studio.loading import preload_torch
 from crots_studio.models.iou import Scores, read_reports
 from crots_studio.models.names import title
 from crots_studio.models.series import Curves, Figure, Group, curves_csv
@@ -44,12 +46,6 @@ _WORDS = {
     "confidence weight": "Share of the pixels the teacher is sure enough of",
     "learning rate": "Size of the steps",
     "mIoU": "Score against the validation labels; trains nothing",
-    "certainty": "How sure the model is; rises with its mistakes too",
-    "information": "Sure of each pixel and varied over all: higher is better",
-    "neighbourhood": "How clearly similar pixels hold together: higher is better",
-    "agreement": "Share of pixels with the same class as when this stage began",
-    "stability": "How little the shares of the classes have moved since this stage began",
-    "classes kept": "Share of the classes that have not vanished; below 1 is an alarm",
 }
 _NOISY = ("loss", "weight")
 _WHOLE_RUN = "whole run"
@@ -77,6 +73,7 @@ class MonitorPanel(QWidget):
         layout.addWidget(self.alarm)
         layout.addWidget(self.tabs, 1)
         self._session = session
+        self._explained = False
         self.scores = Scores()
         session.project_changed.connect(self._reload)
         session.events_arrived.connect(self._take)
@@ -89,6 +86,9 @@ class MonitorPanel(QWidget):
         self.training.show_curves(Curves.of_history(history))
         self.classes.show_scores(self.scores)
         self.confusion.show_scores(self.scores)
+        if project is not None and not self._explained:
+            self._explained = True
+            self._session.in_background(score_words, self.training.explain_scores, token="score words")
         self.alarm.dismiss()
         self.alarm.take(history.stage(history.current).notes)
 
@@ -113,6 +113,7 @@ class TrainingCurves(QWidget):
         super().__init__()
         self._curves = Curves()
         self._colours: dict[Figure, int] = {}
+        self._score_words: dict[str, str] = {}
         self._stages: tuple[str, ...] = ()
         self._arranged: tuple[Group, ...] = ()
         self.plots: dict[Group, SeriesPlot] = {group: SeriesPlot(text) for group, text in _TITLES.items()}
@@ -180,6 +181,11 @@ class TrainingCurves(QWidget):
         if self._curves.add(events):
             self.redraw.ask()
 
+    def explain_scores(self, words: dict[str, str]) -> None:
+        """Takes what the label-free scores can and cannot tell."""
+        self._score_words = words
+        self.redraw.ask()
+
     def table(self) -> str:
         """The curves that are shown as CSV: every recorded number, unsmoothed."""
         return curves_csv(self._curves, self.chosen)
@@ -211,7 +217,7 @@ class TrainingCurves(QWidget):
             self.plots[group].set_marks(marks if named else [(x, "") for x, _ in marks])
             figures = self._curves.figures(stages, group)
             self.plots[group].set_curves([self._curve(figure, stages) for figure in figures])
-            self.plots[group].explain(_WORDS)
+            self.plots[group].explain({**self._score_words, **_WORDS})
         steps = [curve.x for group in groups for curve in self.plots[group].shown.values() if len(curve.x)]
         if self._first is not None and steps:
             self._first.cover(min(float(x[0]) for x in steps), max(float(x[-1]) for x in steps))
@@ -220,13 +226,14 @@ class TrainingCurves(QWidget):
         points = self.tools.points if figure.group in _NOISY else 1
         x, raw = self._curves.joined(figure, stages)
         y = self._curves.joined(figure, stages, points)[1] if points > 1 else raw
-        return Curve(figure.name, x, y, self._colour(figure), raw if points > 1 else None)
+        colour, dashed = self._look(figure)
+        return Curve(figure.name, x, y, colour, raw if points > 1 else None, dashed)
 
-    def _colour(self, figure: Figure) -> str:
-        """A figure keeps its colour as long as the panel lives, whichever others come and go."""
+    def _look(self, figure: Figure) -> tuple[str, bool]:
+        """A figure keeps its look as long as the panel lives; where the colours end, they come again dashed."""
         number = self._colours.setdefault(figure, sum(old.group == figure.group for old in self._colours))
         choice = theme.colours().series
-        return choice[number % len(choice)]
+        return choice[number % len(choice)], number >= len(choice)
 
     def _list_stages(self) -> None:
         if self._curves.stages == self._stages:
@@ -287,3 +294,12 @@ class TrainingCurves(QWidget):
         for plot in self.plots.values():
             plot.recolour()
         self.redraw.ask()
+
+
+def score_words() -> dict[str, str]:
+    """Returns what each label-free score can and cannot tell, in lines; loads torch."""
+    preload_torch()
+    from crots.methods.scores import describe
+
+    plain = {name: text.removeprefix("Returns ").replace("`", "") for name, text in describe().items()}
+    return {name: textwrap.fill(text[:1].upper() + text[1:], 80) for name, text in plain.items()}

@@ -89,7 +89,7 @@ class PatchPanel(QWidget):
         split.addWidget(self.rare)
         split.addWidget(right)
         split.setStretchFactor(1, 1)
-        split.setSizes([270, 620])
+        split.setSizes([318, 452])
         outer = QHBoxLayout(self)
         outer.setContentsMargins(6, 6, 6, 6)
         outer.addWidget(split)

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QHeaderView, QStyledItemDelegate, QStyleOptionView
 from crots_studio import theme
 from crots_studio.models.iou import ClassTable
 from crots_studio.models.names import title
-from crots_studio.widgets.series_plot import swatch
+from crots_studio.widgets.plot_legend import swatch
 
 Index = QModelIndex | QPersistentModelIndex
 SORT = Qt.ItemDataRole.UserRole

@@ -54,6 +54,8 @@ class CompareArea(QWidget):
         self.swipe = SwipeView()
         self.mode = _combo("How pictures are shown", [(text, key) for key, text in MODES.items()])
         self.mode.setCurrentIndex(list(MODES).index(mode))
+        self.mode.setMinimumContentsLength(0)
+        self.mode.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.left = _combo("Left picture", [])
         self.right = _combo("Right picture", [])
         self.opacity = QSlider(Qt.Orientation.Horizontal)

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QHeaderView, QStyledItemDelegate, QStyleOptionView
 from crots.taxonomy import Colour
 from crots_studio import theme
 from crots_studio.models.iou import Matrix
-from crots_studio.widgets.series_plot import swatch
+from crots_studio.widgets.plot_legend import swatch
 
 Index = QModelIndex | QPersistentModelIndex
 SHARE = Qt.ItemDataRole.UserRole

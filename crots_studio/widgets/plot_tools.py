@@ -25,10 +25,10 @@ from crots_studio.session import Session
 
 SMOOTHING = (1, 3, 5, 10, 25, 50, 100, 250)
 # Redrawing may take this share of a core, which is lost to a training in the same process.
-_SHARE = 0.05
+_SHARE = 0.03
 # Painting follows drawing and takes this many times as long.
 _PAINTING = 3
-_SHORTEST_MS, _LONGEST_MS = 120, 1000
+_SHORTEST_MS, _LONGEST_MS = 120, 1500
 
 
 class Redraw(QObject):

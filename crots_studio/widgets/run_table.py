@@ -16,7 +16,7 @@ from crots_studio.models.names import running_order
 from crots_studio.models.runs import Run, class_names, differing_options
 from crots_studio.models.words import duration
 from crots_studio.widgets.class_table import percent
-from crots_studio.widgets.series_plot import swatch
+from crots_studio.widgets.plot_legend import swatch
 
 Index = QModelIndex | QPersistentModelIndex
 Key = tuple[str, str, int]

@@ -8,22 +8,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
-from superqt import QFlowLayout
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from crots_studio import theme
 from crots_studio.models.series import Numbers, value_at
 from crots_studio.widgets.plot_canvas import HINT, Canvas
+from crots_studio.widgets.plot_legend import PlotLegend
 
 _AXIS_WIDTH = 50
 _SHOW_POINTS_UP_TO = 40
-# Legend entries look like text until they are pointed at or have the focus.
-_FLAT = """
-QToolButton { border: 1px solid transparent; padding: 0px 2px; background: transparent; }
-QToolButton:hover, QToolButton:focus { border: 1px solid palette(highlight); border-radius: 2px; }
-"""
 
 
 @dataclass(frozen=True)
@@ -64,7 +59,6 @@ class SeriesPlot(QWidget):
         self._extent: pg.PlotDataItem | None = None
         self._cursor_x: float | None = None
         self._has_legend = legend
-        self._buttons: dict[str, QToolButton] = {}
         self._build()
         self.recolour()
 
@@ -76,14 +70,14 @@ class SeriesPlot(QWidget):
         self.canvas = Canvas()
         self.canvas.setAccessibleName(f"Plot of {self.title}")
         self.canvas.setToolTip(HINT)
-        self._legend = QFlowLayout()
-        self._legend.setContentsMargins(0, 0, 0, 0)
-        self._legend.setSpacing(2)
+        self.legend = PlotLegend()
+        self.legend.setAccessibleName(f"Curves of {self.title}")
+        self.legend.toggled.connect(self.set_shown)
         head = QHBoxLayout()
         head.setContentsMargins(4, 0, 4, 0)
         head.addWidget(self._heading)
         head.addWidget(self._step)
-        head.addLayout(self._legend, 1)
+        head.addWidget(self.legend, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(1)
@@ -134,7 +128,8 @@ class SeriesPlot(QWidget):
     def _draw(self, curve: Curve) -> None:
         if curve.name not in self._items:
             self._items[curve.name] = (self._new_item(), self._new_item())
-            self._add_button(curve.name)
+            if self._has_legend:
+                self.legend.add(curve.name, curve.name not in self._hidden)
         faint, line = self._items[curve.name]
         few = int(np.isfinite(curve.y).sum()) <= _SHOW_POINTS_UP_TO
         self._dress(curve, few)
@@ -181,9 +176,7 @@ class SeriesPlot(QWidget):
         self._looks.pop(name, None)
         for item in self._items.pop(name):
             self.canvas.removeItem(item)
-        if button := self._buttons.pop(name, None):
-            self._legend.removeWidget(button)
-            button.deleteLater()
+        self.legend.drop(name)
 
     def emphasise(self, name: str | None) -> None:
         """Makes one curve stand out; None treats all alike."""
@@ -266,29 +259,9 @@ class SeriesPlot(QWidget):
 
     # Legend.
 
-    def _add_button(self, name: str) -> None:
-        if not self._has_legend:
-            return
-        button = QToolButton()
-        button.setCheckable(True)
-        button.setChecked(name not in self._hidden)
-        button.setAutoRaise(True)
-        button.setStyleSheet(_FLAT)
-        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        button.setIconSize(QSize(10, 10))
-        button.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
-        button.setToolTip(f"Show or hide {name}")
-        button.setAccessibleName(f"Show {name}")
-        button.toggled.connect(lambda shown: self.set_shown(name, shown))
-        self._buttons[name] = button
-        self._legend.addWidget(button)
-
     def explain(self, words: Mapping[str, str]) -> None:
         """Says in the legend's tooltips what the curves mean."""
-        for name, button in self._buttons.items():
-            tip = f"{words[name]}\nClick to show or hide" if name in words else f"Show or hide {name}"
-            if button.toolTip() != tip:
-                button.setToolTip(tip)
+        self.legend.explain(words)
 
     def set_shown(self, name: str, shown: bool) -> None:
         """Shows or hides a curve."""
@@ -301,15 +274,9 @@ class SeriesPlot(QWidget):
         found = self.values_at(self._cursor_x)
         step = next((x for x, _ in found.values()), None)
         self._step.setText(self._step_name(step) if step is not None and self._cursor_x is not None else "")
-        for name, button in self._buttons.items():
+        for name, curve in self._curves.items():
             text = f"{name} {number(found[name][1])}" if name in found else name
-            if button.text() != text:
-                button.setText(text)
-            shown = name not in self._hidden
-            key = (self._curves[name].colour, shown)
-            if button.property("swatch") != str(key):
-                button.setProperty("swatch", str(key))
-                button.setIcon(swatch(self._curves[name].colour, filled=shown))
+            self.legend.show_entry(name, text, curve.colour, shown=name not in self._hidden, dashed=curve.dashed)
 
     def _step_name(self, step: float) -> str:
         known = self._step_names and 0 <= step < len(self._step_names)
@@ -384,15 +351,3 @@ def number(value: float) -> str:
     if value == 0 or 1e-3 <= abs(value) < 1e4:
         return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
     return f"{value:.2g}"
-
-
-def swatch(colour: str, *, filled: bool = True, size: int = 10) -> QIcon:
-    """A small square in a colour, hollow for what is hidden."""
-    pixmap = QPixmap(size, size)
-    pixmap.fill(Qt.GlobalColor.transparent)
-    painter = QPainter(pixmap)
-    painter.setPen(QColor(colour))
-    painter.setBrush(QColor(colour) if filled else Qt.BrushStyle.NoBrush)
-    painter.drawRect(0, 0, size - 1, size - 1)
-    painter.end()
-    return QIcon(pixmap)

@@ -72,7 +72,7 @@ def test_figures_appear_as_they_arrive(panel, tell):
     assert drawn(plot, "loss")[0].tolist() == list(range(1, 20))
     tell(losses(20, 30))
     assert len(drawn(plot, "loss")[0]) == 29
-    assert "0.345" in plot._buttons["loss"].text()
+    assert "0.345" in plot.legend.entries["loss"].text()
     assert panel.training.plots["rate"].isVisible() and not panel.training.plots["weight"].isVisible()
 
 
@@ -132,7 +132,7 @@ def test_the_crosshair_walks_by_keys_in_all_plots_alike(qtbot, panel, tell):
     assert plots["loss"].cursor_step == 49
     qtbot.keyClick(plots["loss"].canvas, Qt.Key.Key_Left)
     assert plots["loss"].cursor_step == plots["rate"].cursor_step == 48
-    assert f"{10 / 48:.3g}" in plots["loss"]._buttons["loss"].text()
+    assert f"{10 / 48:.3g}" in plots["loss"].legend.entries["loss"].text()
     qtbot.keyClick(plots["loss"].canvas, Qt.Key.Key_Escape)
     assert plots["rate"].cursor_step is None
 
@@ -170,7 +170,7 @@ def test_one_stage_can_be_looked_at_alone(qtbot, panel, tell):
 def test_legend_hides_a_curve_and_new_data_do_not_bring_it_back(qtbot, panel, tell):
     tell(losses(1, 10))
     plot = panel.training.plots["loss"]
-    plot._buttons["loss"].click()
+    plot.legend.entries["loss"].click()
     tell(losses(10, 20))
     assert "loss" not in plot.shown
     assert not plot._items["loss"][1].isVisible()
