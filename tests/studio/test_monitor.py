@@ -176,6 +176,29 @@ def test_legend_hides_a_curve_and_new_data_do_not_bring_it_back(qtbot, panel, te
     assert not plot._items["loss"][1].isVisible()
 
 
+def test_a_legend_of_many_curves_leaves_room_to_the_plot(qtbot, panel, tell):
+    names = [f"score number {number}" for number in range(12)]
+    values = {name: 0.5 + number / 100 for number, name in enumerate(names)}
+    tell([Scored(stage="baseline", step=step, values=values) for step in (1, 2)])
+    plot = panel.training.plots["score"]
+    qtbot.waitUntil(lambda: plot.legend.verticalScrollBar().maximum() > 0)
+    assert plot.legend.height() < 60 < plot.canvas.height()
+    looks = {(curve.colour, curve.dashed) for curve in plot.shown.values()}
+    assert len(looks) == len(names), "each can be told apart"
+    few = panel.training.plots["loss"]
+    tell(losses(1, 3))
+    qtbot.waitUntil(lambda: few.legend.height() > 0)
+    assert few.legend.verticalScrollBar().maximum() == 0
+
+
+def test_scores_say_what_they_can_and_cannot_tell(qtbot, open_project, panel, tell, tmp_path):
+    make_fake_project(tmp_path / "fake")
+    open_project(tmp_path / "fake" / "project")
+    tell([Scored(stage="baseline", step=1, values={"certainty": 0.5})])
+    entries = panel.training.plots["score"].legend.entries
+    qtbot.waitUntil(lambda: "certainty" in entries and "surer" in entries["certainty"].toolTip(), timeout=30_000)
+
+
 def test_past_events_come_back_with_a_project(qtbot, session, open_project, panel, tmp_path):
     make_fake_project(tmp_path / "fake")
     open_project(tmp_path / "fake" / "project")

@@ -11,6 +11,7 @@ import pytest
 from crots.errors import InputError
 from crots.events import Metrics, Progress, StageFinished, StageStarted
 from crots.project import Project, ProjectConfig, override
+from crots_studio.app import Collector
 from crots_studio.background import RunRequest
 
 
@@ -42,6 +43,20 @@ def test_garbage_is_collected_on_the_window_s_thread_alone(qtbot, session):
     qtbot.waitUntil(lambda: threads == [0])
     assert not gone, "a run or a library that collects on its own thread destroys nothing"
     assert gc.collect() > 0 and gone and not gc.isenabled()
+
+
+def test_what_a_library_brought_is_never_looked_through(session):
+    collector = session.findChild(Collector)
+    try:
+        loaded = [[number] for number in range(60_000)]
+        collector.collect()
+        assert gc.get_freeze_count() > 60_000, "looking through them would hold the window and a training up"
+        before = gc.get_freeze_count()
+        collector.collect()
+        del loaded
+        assert gc.get_freeze_count() < before - 50_000, "what nobody refers to is freed all the same"
+    finally:
+        gc.unfreeze()
 
 
 def test_only_the_latest_request_of_a_token_is_answered(qtbot, session):
