@@ -40,6 +40,11 @@ class RunRequest:
     seeds: tuple[int, ...] = ()
     steps: int = 0
 
+    @property
+    def compares(self) -> bool:
+        """Whether it is a comparison of methods."""
+        return bool(self.seeds)
+
 
 @dataclass(frozen=True)
 class RunEnd:

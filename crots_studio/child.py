@@ -36,10 +36,10 @@ def command_line(project: Project, request: RunRequest) -> list[str]:
     """Returns the command that does the same in a terminal."""
     if is_unfinished(project):
         return ["crots", "demo", str(project.folder)]
-    command = ["crots", "compare-methods" if request.seeds else "run", str(project.folder)]
-    if request.seeds:
+    command = ["crots", "compare-methods" if request.compares else "run", str(project.folder)]
+    if request.compares:
         command += ["--seeds", *map(str, request.seeds)]
-    if request.seeds and request.steps:
+    if request.compares and request.steps:
         command += ["--steps", str(request.steps)]
     if request.only:
         command += ["--only", request.only]
@@ -101,11 +101,13 @@ class ChildRun:
     detached = True
 
     def __init__(self, project: Project, request: RunRequest | None, *, after: float = 0.0) -> None:
-        self._project, self._request = project, request
+        self._project, self._attached = project, request is None
+        self.request = request or remembered_request(project)
         path = project.events_path
-        if request is not None and request.seeds:
+        if self.request.compares:
             # A comparison has a stream of its own, of which the window knows nothing yet.
-            path, after = project.folder / FOLDER / path.name, time.time()
+            began = remembered(project).get("started", 0.0) if self._attached else time.time()
+            path, after = project.folder / FOLDER / path.name, began
         self._tail = EventTail(path, after=after)
         self._buffer: deque[Event] = deque()
         self._process: subprocess.Popen[bytes] | None = None
@@ -120,20 +122,17 @@ class ChildRun:
 
     def start(self) -> None:
         """Starts the process, or attaches to the one that goes on."""
-        if self._request is None:
-            self._pid = remembered_pid(self._project)
-        else:
-            self._pid = self._spawn(self._request)
+        self._pid = remembered_pid(self._project) if self._attached else self._spawn()
         threading.Thread(target=self._follow, name="crots-child", daemon=True).start()
 
-    def _spawn(self, request: RunRequest) -> int:
+    def _spawn(self) -> int:
         make_folder(self.log_path.parent)
-        command = [sys.executable, "-m", *command_line(self._project, request), "--events", os.devnull]
+        command = [sys.executable, "-m", *command_line(self._project, self.request), "--events", os.devnull]
         with self.log_path.open("wb") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, **_detachment()
             )
-        remember_pid(self._project, self._process.pid)
+        remember(self._project, self._process.pid, self.request)
         return self._process.pid
 
     def _follow(self) -> None:
@@ -214,17 +213,30 @@ def _detachment() -> dict[str, Any]:
     return {"start_new_session": True}
 
 
-def remember_pid(project: Project, pid: int) -> None:
-    """Notes the process of a run, for a later window."""
-    write_json(project.folder / "studio" / "run.json", {"pid": pid, "started": psutil.Process(pid).create_time()})
+def remember(project: Project, pid: int, request: RunRequest) -> None:
+    """Notes the process of a run and what it does, for a later window."""
+    noted = {"pid": pid, "started": psutil.Process(pid).create_time(), "seeds": request.seeds, "steps": request.steps}
+    write_json(project.folder / "studio" / "run.json", noted)
+
+
+def remembered(project: Project) -> dict[str, Any]:
+    """Returns what was noted of the run that goes on, nothing where it was not started by a studio."""
+    noted = read_json(project.folder / "studio" / "run.json")
+    try:
+        if noted and abs(psutil.Process(noted["pid"]).create_time() - noted["started"]) < 1:
+            return dict(noted)
+    except (psutil.Error, KeyError, TypeError, ValueError):
+        pass
+    return {}
 
 
 def remembered_pid(project: Project) -> int | None:
     """Returns the process of the run that goes on, None where it was not started by a studio."""
-    noted = read_json(project.folder / "studio" / "run.json")
-    try:
-        if noted and abs(psutil.Process(noted["pid"]).create_time() - noted["started"]) < 1:
-            return int(noted["pid"])
-    except (psutil.Error, KeyError, TypeError, ValueError):
-        pass
-    return None
+    pid = remembered(project).get("pid")
+    return int(pid) if pid is not None else None
+
+
+def remembered_request(project: Project) -> RunRequest:
+    """Returns what the run that goes on was asked for, as far as the window needs it."""
+    noted = remembered(project)
+    return RunRequest(seeds=tuple(noted.get("seeds", ())), steps=int(noted.get("steps", 0)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
@@ -18,6 +19,9 @@ from crots_studio.models.run_state import RunState
 from crots_studio.opened import Found, OpenProject
 from crots_studio.settings import Settings
 from crots_studio.worker import ThreadRun
+
+if TYPE_CHECKING:
+    from crots_studio.child import ChildRun
 
 SourceMaker = Callable[[Project, RunRequest], EventSource]
 
@@ -103,7 +107,7 @@ class Session(OpenProject):
         if self.project is None or self.busy:
             return
         self.request = request = request or RunRequest()
-        child = self.settings.in_child if in_child is None else in_child
+        child = request.compares or (self.settings.in_child if in_child is None else in_child)
         if child:
             self._starting = True
             self.after_saving(lambda: self._begin(self._child(request)))
@@ -132,7 +136,7 @@ class Session(OpenProject):
             folder, self._awaited = self._awaited, None
             self.open_project(folder)
 
-    def _child(self, request: RunRequest | None) -> Run:
+    def _child(self, request: RunRequest | None) -> ChildRun:
         # Only now: subprocess and psutil would delay the first paint.
         from crots_studio.child import ChildRun
 
@@ -158,9 +162,11 @@ class Session(OpenProject):
 
     def _attach(self) -> None:
         if not self.busy and self.project is not None:
-            self.request = RunRequest()
-            self._begin(self._child(None))
-            self.run_state.add(self.history.opening(self.history.current))
+            run = self._child(None)
+            self.request = run.request
+            self._begin(run)
+            if not run.request.compares:
+                self.run_state.add(self.history.opening(self.history.current))
             self.run_changed.emit()
 
     def _look_for_run(self) -> None:
@@ -223,7 +229,7 @@ class Session(OpenProject):
 
     def _take(self, events: list[Event]) -> None:
         self.run_state.add(events)
-        if self.request.seeds:
+        if self.request.compares:
             # A comparison is no part of the project's own story: its table is read from its file.
             events = [event for event in events if isinstance(event, (Note, StageFinished))]
         else:

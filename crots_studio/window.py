@@ -215,7 +215,7 @@ class MainWindow(QMainWindow):
     def _busy(self, busy: bool) -> None:
         if busy:
             self._turn_page()
-            self.show_tab("monitor")
+            self.show_tab("methods" if self.session.request.compares else "monitor")
         self.menus.refresh()
 
     def _run_ended(self, end: RunEnd) -> None:
@@ -243,7 +243,7 @@ class MainWindow(QMainWindow):
         if dialog.settings:
             self.session.set_options(dialog.settings)
         if dialog.again:
-            self.session.start_run()
+            self.session.start_run(self.session.request)
 
     def tell(self, title: str, words: str) -> None:
         """Says something that the user asked for and did not get."""

@@ -168,11 +168,11 @@ class MethodsPanel(QWidget):
     def run(self) -> None:
         """Starts the comparison in a child process; what an earlier one finished is kept."""
         request = RunRequest(seeds=tuple(range(self.seeds.value())), steps=self.steps.value())
-        self._session.start_run(request, in_child=True)
+        self._session.start_run(request)
 
     def _busy(self, busy: bool) -> None:
         self._enable()
-        if busy and self._session.request.seeds:
+        if busy and self._session.request.compares:
             self._timer.start()
         else:
             self._timer.stop()

@@ -94,7 +94,8 @@ class MonitorPanel(QWidget):
 
     def _take(self, events: list[Event]) -> None:
         self.training.add(events)
-        self.alarm.take(events)
+        if not self._session.request.compares:
+            self.alarm.take(events)
         if self.scores.add(events):
             self.classes.update_scores()
             self.confusion.update_scores()

@@ -26,13 +26,15 @@ from crots_studio.widgets.class_table import percent
 _SHOWN_MS = 20_000
 
 
-def words_for(end: RunEnd, scores: Scores) -> tuple[str, str]:
-    """Returns heading and sentence for the end of a run."""
+def words_for(end: RunEnd, scores: Scores, *, compares: bool = False) -> tuple[str, str]:
+    """Returns heading and sentence for the end of a run; ``compares`` for one of a comparison of methods."""
     name = title(end.stage) if end.stage else "The run"
     if end.outcome == "failed":
         return "The run failed", f"{name}: {end.message}"
     if end.outcome == "cancelled":
         return "The run was stopped", f"{name} can go on from where it stopped."
+    if compares:
+        return "The comparison is finished", "The tab Methods shows what each method gains and costs."
     best = [score for score in map(scores.latest, scores.subjects) if score and score.miou is not None]
     if not best:
         return "The run is finished", "All stages that were asked for are done."
@@ -88,7 +90,8 @@ class Notifier(QFrame):
             self.hide()
 
     def _ended(self, end: RunEnd) -> None:
-        heading, text = words_for(end, Scores.of_history(self._session.history))
+        compares = self._session.request.compares
+        heading, text = words_for(end, Scores.of_history(self._session.history), compares=compares)
         role = {"completed": "good", "failed": "bad"}.get(end.outcome, "muted")
         if end.outcome == "completed" and "\u2212" in text:
             # It came out worse than it began: not what green stands for.
@@ -96,7 +99,7 @@ class Notifier(QFrame):
         self.text.setProperty("role", role)
         self.text.style().polish(self.text)
         self.text.setText(f"{heading}. {text}")
-        self.more.setVisible(self._has_more and end.outcome == "completed")
+        self.more.setVisible(self._has_more and end.outcome == "completed" and not compares)
         self.show()
         window = self.window()
         if not window.isActiveWindow():

@@ -1,17 +1,18 @@
 """The table of methods: read from the project, marked where labels chose, and made by a child process."""
 
 import json
+import os
 
 import pytest
 from PySide6.QtGui import QColor
 
-from crots.events import Evaluated, Note, Progress, StageFinished, StageStarted
+from crots.events import Evaluated, Note, Progress, StageFinished, StageStarted, to_json
 from crots.project import override
 from crots.stages.comparison import Comparison, Run, chosen_methods
 from crots.stages.comparison_table import results, write_results
 from crots_studio import theme
-from crots_studio.background import RunRequest
-from crots_studio.child import ChildRun, command_line
+from crots_studio.background import RunEnd, RunRequest
+from crots_studio.child import ChildRun, command_line, remember
 from crots_studio.models.methods_table import MethodsTable
 from crots_studio.panels.methods import MethodsPanel
 from tests.studio.controls import unnamed
@@ -101,12 +102,12 @@ def test_the_button_starts_the_same_command_in_a_child(qtbot, session, panel, pr
     open_project(project.folder)
     qtbot.waitUntil(lambda: session.idle)
     asked = []
-    monkeypatch.setattr(session, "start_run", lambda request, in_child: asked.append((request, in_child)))
+    monkeypatch.setattr(session, "start_run", asked.append)
     panel.seeds.setValue(2)
     panel.steps.setValue(50)
     panel.run_button.click()
-    assert asked == [(RunRequest(seeds=(0, 1), steps=50), True)]
-    words = command_line(project, asked[0][0])
+    assert asked == [RunRequest(seeds=(0, 1), steps=50)]
+    words = command_line(project, asked[0])
     assert words[:2] == ["crots", "compare-methods"] and words[3:] == ["--seeds", "0", "1", "--steps", "50"]
 
 
@@ -135,6 +136,33 @@ def test_its_events_are_no_part_of_the_project_s_own_story(qtbot, session, proje
     assert [type(event).__name__ for event in seen] == ["Note", "StageFinished"]
     assert "compare" not in session.history.stages
     assert json.loads((folder / "events.jsonl").read_text())["time"] == 5
+
+
+def test_a_later_window_follows_the_comparison_that_goes_on(project):
+    asked = RunRequest(seeds=(0, 1), steps=50)
+    remember(project, os.getpid(), asked)
+    (project.folder / "compare").mkdir()
+    said = [Progress(stage="compare", done=1, total=10, time=5.0), Progress(stage="compare", done=2, total=10)]
+    (project.folder / "compare" / "events.jsonl").write_text("".join(to_json(event) + "\n" for event in said))
+    run = ChildRun(project, None)
+    assert run.request == asked
+    assert [event.done for event in run._tail.read()] == [2], "what an earlier one said is passed over"
+    (project.folder / "studio" / "run.json").write_text('{"pid": 1, "started": 5, "seeds": [0]}')
+    assert ChildRun(project, None).request == RunRequest(), "that process is another one by now"
+
+
+def test_a_comparison_stays_in_its_tab_and_says_that_it_is_finished(qtbot, session, window, project, open_project):
+    open_project(project.folder)
+    qtbot.waitUntil(lambda: session.idle)
+    window.show_tab("methods")
+    session.request = RunRequest(seeds=(0,))
+    session.busy_changed.emit(True)
+    assert window.workspace.tabs.currentWidget() is window.panels["methods"]
+    session.events_arrived.emit([Note(stage="compare", text="no hard patches", level="warning")])
+    assert not window.panels["monitor"].alarm.warnings, "that was not said of this project's stages"
+    session.run_ended.emit(RunEnd("completed", "compare"))
+    assert "comparison is finished" in window.workspace.notifier.text.text()
+    assert window.workspace.notifier.more.isHidden()
 
 
 def test_every_control_has_a_name(panel):
