@@ -152,6 +152,15 @@ class TrainingOptions:
     scale: float = option(
         1.0, "Greatest factor by which crops are enlarged or shrunk at random; 1 is off.", low=1, high=4
     )
+    balance: float = option(
+        0.0, "Weight classes by their frequency to this power, so that rare ones count more; 0 is off.", low=0, high=1
+    )
+    rare_crops: float = option(
+        0.0,
+        "Share of the crops that are centred on a class drawn the more often the rarer it is; needs crops.",
+        low=0,
+        high=1,
+    )
     schedule: Literal["cosine", "poly", "constant", "restarts"] = option(
         "cosine",
         "Learning-rate curve; restarts is the published cosine of 10 epochs that rises again.",
@@ -187,11 +196,14 @@ class BaselineOptions(TrainingOptions):
     min_confidence: float = option(
         0.0, "Pixels below this confidence are ignored; 0 keeps all.", low=0, high=1, fault="F10", published=0.0
     )
+    class_precision: float = option(
+        0.0,
+        "Leave out the least sure pixels of each class until the mean confidence of the others is this; 0 keeps all.",
+        low=0,
+        high=1,
+    )
     flip: bool = option(True, "Mirror half of the images.", published=False)
     jitter: float = option(0.0, "Probability of colour jitter.", low=0, high=1)
-    balance: float = option(
-        0.0, "Weight classes by their frequency to this power, so that rare ones count more; 0 is off.", low=0, high=1
-    )
     guard: bool = _guard()
 
 
@@ -202,9 +214,6 @@ class TrainOptions(TrainingOptions):
     learning_rate: float = option(5e-4, "Initial learning rate of Adam.", low=0, high=10)
     flip: bool = option(True, "Mirror half of the images.")
     jitter: float = option(0.0, "Probability of colour jitter.", low=0, high=1)
-    balance: float = option(
-        0.0, "Weight classes by their frequency to this power, so that rare ones count more; 0 is off.", low=0, high=1
-    )
 
 
 @dataclass(frozen=True)
@@ -288,6 +297,11 @@ class AdaptOptions(TrainingOptions):
         published="oracle",
     )
     guard: bool = _guard()
+
+    @property
+    def source_labels(self) -> tuple[str, ...]:
+        """Options in use that need the source's pseudo-labels."""
+        return tuple(name for name in ("anchor", "balance", "rare_crops") if getattr(self, name))
 
 
 @dataclass(frozen=True)

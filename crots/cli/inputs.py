@@ -40,12 +40,12 @@ class MatchedLabels(PseudoLabels):
     label_files: Mapping[str, Path] = field(default_factory=dict)
     confidence_files: Mapping[str, Path] = field(default_factory=dict)
 
-    def read(self, key: str, *, min_confidence: float = 0.0) -> Array:
+    def read(self, key: str, *, min_confidence: float | Array = 0.0) -> Array:
         """As `PseudoLabels.read`."""
         path = self.label_files[key]
         labels = read_labels(path)
         self._check(path, labels)
-        if min_confidence <= 0 or self.confidence is None:
+        if self.confidence is None or not np.any(min_confidence):
             return labels
         return drop_unsure(labels, self.read_confidence(key), min_confidence, self.classes.ignore)
 

@@ -31,7 +31,9 @@ def confidence_weight(confidence: Tensor, threshold: float, weighting: Weighting
     return counts
 
 
-def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None, ignore: int) -> Tensor:
+def weighted_cross_entropy(
+    logits: Tensor, labels: Tensor, weights: Tensor | None, ignore: int, by_class: Tensor | None = None
+) -> Tensor:
     """Cross-entropy of (N, K, H, W) logits against (N, H, W) labels.
 
     With L the cross-entropy of a pixel and all means over pixels that are not ignored:
@@ -46,12 +48,15 @@ def weighted_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | Non
         labels: (N, H, W) integers, 0..K-1 or ``ignore``.
         weights: see above.
         ignore: label of pixels without a loss.
+        by_class: (K,) factors of L by the pixel's label; None is 1 for all.
 
     Returns:
         () float32; 0, with zero gradients, where every label is ignored.
     """
     losses = F.cross_entropy(logits.float(), labels.long(), ignore_index=ignore, reduction="none")
     labelled = labels != ignore
+    if by_class is not None:
+        losses = losses * by_class[labels.masked_fill(~labelled, 0)]
     if weights is None or weights.dim() == 0:
         mean = losses.sum() / labelled.sum().clamp(min=1)
         return mean if weights is None else weights * mean

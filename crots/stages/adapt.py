@@ -69,21 +69,25 @@ class AdaptLearner(Learner):
         seed: int,
         stage: str,
     ) -> None:
-        super().__init__(student, engine, options, len(material.samples))
+        super().__init__(student, engine, options, len(material.samples), seed=seed, stage=stage)
         self.teacher = Teacher(student, buffers=options.teacher_buffers, decay=options.ema_decay)
-        self._material, self._seed, self._stage = material, seed, stage
+        self._material = material
         self._patches = patches if patches is not None and len(patches) else None
-        self._order = Order(self.images, options.batch, seed=seed, stage=stage)
         if self._patches:
             self._patch_order = _patch_order(self._patches, options, seed, stage)
+        if options.source_labels:
+            self.balance(material.labels)
 
     def load(self, step: int) -> AdaptBatch:
         """Reads this worker's images and patches of a step."""
         part, options = self.workers.part(self.options.batch), self.options
-        indices = self._order.batch(step)[part]
-        images = self._material.images(indices)
-        anchor = Anchor(self._material.labels(indices), self._material.confidence(indices)) if options.anchor else None
-        if crops := self.draw_crops(images, random_numpy(self._seed, self._stage, step, "crop")):
+        chosen = self.choose(step)
+        images = self._material.images(chosen.indices)
+        labels = self._material.labels(chosen.indices) if options.anchor or options.rare_crops else None
+        anchor = None
+        if options.anchor and labels is not None:
+            anchor = Anchor(labels, self._material.confidence(chosen.indices))
+        if crops := self.draw_crops(step, chosen, Size(images.shape[2], images.shape[1]), labels):
             images = crops.images(images)
             anchor = anchor and Anchor(*map(crops.labels, anchor))
         if not self._patches:
@@ -141,7 +145,7 @@ class AdaptLearner(Learner):
             options.mix,
             len(images),
             Size(images.shape[-1], images.shape[-2]),
-            random_numpy(self._seed, self._stage, step, f"mix {number}" if number else "mix"),
+            random_numpy(self.seed, self.stage, step, f"mix {number}" if number else "mix"),
             beta=mixing_beta(options),
             partners=options.partners,
             labels=clean.labels if options.mix == "classmix" else None,
@@ -182,7 +186,7 @@ class AdaptLearner(Learner):
         count = len(mixed.images) * self.workers.world
         plan = plan_augment(
             count,
-            random_numpy(self._seed, self._stage, step, "augment"),
+            random_numpy(self.seed, self.stage, step, "augment"),
             flip=options.flip,
             jitter=options.jitter,
             jitter_strength=options.jitter_strength,
@@ -209,7 +213,7 @@ class AdaptLearner(Learner):
             with self.engine.autocast():
                 logits = self.student.logits(padded)
             logits = logits[..., : part.shape[-2], : part.shape[-1]]
-            loss = weighted_cross_entropy(logits, truth, weight, ignore) * counted[index]
+            loss = weighted_cross_entropy(logits, truth, weight, ignore, self.class_weights) * counted[index]
             self.optimiser.backward(factor * loss)
             total += loss.detach()
         return total

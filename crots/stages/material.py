@@ -47,8 +47,12 @@ class PseudoLabels:
         """Whether a user repainted any of them."""
         return bool(self.corrections and any(self.corrections.rglob("*.png")))
 
-    def read(self, key: str, *, min_confidence: float = 0.0) -> Array:
-        """Returns the (H, W) labels of an image, with ``ignore`` where confidence is below ``min_confidence``.
+    def read(self, key: str, *, min_confidence: float | Array = 0.0) -> Array:
+        """Returns the (H, W) labels of an image, with ``ignore`` where confidence is too low.
+
+        Args:
+            key: of the image.
+            min_confidence: least confidence of a label that is kept, or (K,) one for each class.
 
         Raises:
             InputError: ids that are no class of the set.
@@ -60,7 +64,7 @@ class PseudoLabels:
         if path != original and labels.shape != tuple(reversed(image_size(original))):
             # Repainted before the working size changed.
             labels = resize_labels(labels, image_size(original))
-        if min_confidence <= 0 or self.confidence is None:
+        if self.confidence is None or not np.any(min_confidence):
             return labels
         return drop_unsure(labels, self.read_confidence(key), min_confidence, self.classes.ignore)
 
@@ -114,7 +118,7 @@ class Material:
         assert self.pseudo_labels is not None, "this stage was given no pseudo-labels"
         return np.stack([self.pseudo_labels.read_confidence(self.samples[index].key) for index in indices])
 
-    def labels(self, indices: Sequence[int], *, min_confidence: float = 0.0) -> Array:
+    def labels(self, indices: Sequence[int], *, min_confidence: float | Array = 0.0) -> Array:
         """Returns (N, H, W) train ids."""
         assert self.pseudo_labels is not None, "this stage was given no pseudo-labels"
         size = self.cache.size

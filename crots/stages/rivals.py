@@ -17,7 +17,6 @@ from crots.stages.adapt import AdaptLearner, Anchor, Mixed
 from crots.stages.context import Context
 from crots.stages.engine import Engine
 from crots.stages.material import Array, Material
-from crots.stages.order import Order
 from crots.stages.pipeline import material
 from crots.stages.training import STUDENT, Figures, Learner, Training, train
 from crots.stages.workbench import Workbench
@@ -31,13 +30,12 @@ class ImagesLearner(Learner):
     def __init__(
         self, student: Model, data: Material, engine: Engine, options: AdaptOptions, *, seed: int, stage: str
     ) -> None:
-        super().__init__(student, engine, options, len(data.samples))
+        super().__init__(student, engine, options, len(data.samples), seed=seed, stage=stage)
         self._data = data
-        self._order = Order(self.images, options.batch, seed=seed, stage=stage)
 
     def load(self, step: int) -> Array:
         """Reads the images (N, H, W, 3) of a step."""
-        return self._data.images(self._order.batch(step))
+        return self._data.images(self.order.batch(step))
 
 
 class StatisticsLearner(ImagesLearner):

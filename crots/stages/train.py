@@ -39,7 +39,7 @@ class TrainLearner(SupervisedLearner):
     ) -> None:
         self._samples, self._dataset, self._cache = labelled(dataset), dataset, cache
         super().__init__(student, engine, options, len(self._samples), seed=seed, stage=stage)
-        self.weigh_classes()
+        self.balance(self.read_labels)
 
     def read_images(self, indices: Sequence[int]) -> Array:
         """Reads images at working size."""

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from crots.config import Size, to_mapping
-from crots.data.crops import Crops, draw_windows
+from crots.data.crops import Crops, draw_windows, moved_to
 from crots.data.feed import prefetch
 from crots.errors import StageError, Stopped
 from crots.events import ArtifactWritten, Event, Metrics, Note, StageStarted
@@ -24,8 +24,10 @@ from crots.methods.schedule import learning_rate
 from crots.nets.model import Model
 from crots.nets.weights import save_safetensors
 from crots.options import TrainingOptions
+from crots.stages.balance import NO_CLASS, RareCrops, ReadLabels, class_weights, count_pixels, sampled
 from crots.stages.context import Context, Meter
-from crots.stages.engine import Engine, seed_step
+from crots.stages.engine import Engine, random_numpy, seed_step
+from crots.stages.order import Order
 from crots.stages.watching import Choice, Look, Watch
 from crots.stages.workers import Workers, passes, unshared_batch_norms
 
@@ -70,6 +72,13 @@ class Optimiser:
         self._scaler.load_state_dict(state["scaler"])
 
 
+class Chosen(NamedTuple):
+    """Indices of images, and the class that a crop of each is to show or `NO_CLASS`."""
+
+    indices: Sequence[int]
+    wanted: Sequence[int]
+
+
 class Learner(ABC):
     """What a training stage teaches: a student, perhaps with a teacher, and one optimiser step.
 
@@ -83,12 +92,22 @@ class Learner(ABC):
         passes: forward and backward passes that this worker's part is split into.
         classes: of the student's logits.
         options: of the stage.
+        seed: of the run; with the stage and the step it seeds every draw.
+        stage: name of the stage.
+        order: in which images are visited.
+        class_weights: (K,) factors of the loss, None where all classes count alike.
     """
 
     teacher: Teacher[Model] | None = None
+    class_weights: Tensor | None = None
+    _rare: RareCrops | None = None
 
-    def __init__(self, student: Model, engine: Engine, options: TrainingOptions, images: int) -> None:
+    def __init__(
+        self, student: Model, engine: Engine, options: TrainingOptions, images: int, *, seed: int, stage: str
+    ) -> None:
         self.student, self.engine, self.options, self.images = student, engine, options, images
+        self.seed, self.stage = seed, stage
+        self.order = Order(images, options.batch, seed=seed, stage=stage)
         self.classes = student.classes
         self.workers = engine.workers
         self.passes = passes(options.batch, options.accumulate, self.workers.world)
@@ -125,14 +144,49 @@ class Learner(ABC):
         epoch = max(1, self.images // self.options.batch)
         return learning_rate(step, self.options.steps, self.options.learning_rate, self.options.schedule, epoch)
 
-    def draw_crops(self, images: np.ndarray[Any, Any], rng: np.random.Generator) -> Crops | None:
-        """Draws where to crop this worker's (N, H, W, 3); None where whole images are trained on."""
-        whole = Size(images.shape[2], images.shape[1])
-        if self.options.crop is None and self.options.scale == 1:
+    @property
+    def crops(self) -> bool:
+        """Whether the student sees crops, and no whole images."""
+        return self.options.crop is not None or self.options.scale != 1
+
+    def balance(self, read_labels: ReadLabels) -> None:
+        """Prepares what `TrainingOptions` promise about rare classes from the labels the student is taught."""
+        options, classes = self.options, len(self.classes)
+        if options.balance:
+            counts = count_pixels(read_labels, sampled(self.images), classes).sum(axis=0)
+            self.class_weights = self.engine.floats(class_weights(counts, options.balance))
+        if options.rare_crops and self.crops:
+            counts = count_pixels(read_labels, range(self.images), classes)
+            self._rare = RareCrops(counts, options.rare_crops, seed=self.seed, stage=self.stage)
+
+    def choose(self, step: int) -> Chosen:
+        """Chooses this worker's images of a step."""
+        part, indices = self.workers.part(self.options.batch), self.order.batch(step)
+        wanted = [NO_CLASS] * len(indices)
+        if self._rare:
+            indices, wanted = self._rare.draw(indices, step)
+        return Chosen(indices[part], wanted[part])
+
+    def draw_crops(self, step: int, chosen: Chosen, size: Size, labels: np.ndarray[Any, Any] | None) -> Crops | None:
+        """Draws where to crop the chosen images; None where whole ones are trained on.
+
+        Args:
+            step: 0-based.
+            chosen: images, and what they are to show.
+            size: of the images.
+            labels: (N, H, W) of the images; without them crops lie anywhere.
+        """
+        if not self.crops:
             return None
-        crop = self.options.crop or whole
-        count = len(images) * self.workers.world
-        return Crops(draw_windows(count, whole, crop, self.options.scale, rng)[self.workers.part(count)], crop)
+        crop, part = self.options.crop or size, self.workers.part(self.options.batch)
+        rng = random_numpy(self.seed, self.stage, step, "crop")
+        windows = draw_windows(self.options.batch, size, crop, self.options.scale, rng)[part]
+        if labels is not None:
+            for place, wanted in enumerate(chosen.wanted):
+                if wanted != NO_CLASS:
+                    rng = random_numpy(self.seed, self.stage, step, f"centre {part.start + place}")
+                    windows[place] = moved_to(windows[place], labels[place] == wanted, rng)
+        return Crops(windows, crop)
 
     def state_dict(self) -> State:
         """Everything a resumed run needs; randomness needs none, since each step seeds its own."""

@@ -104,3 +104,19 @@ def test_fitting_images_are_passed_on():
     padded, labels = pad_to_multiple(images, None, 4, IGNORE)
     assert padded is images
     assert labels is None
+
+
+def test_factors_by_class_multiply_the_loss_of_each_pixel_and_spare_ignored_ones():
+    logits, labels = torch.randn(2, 3, 4, 4), torch.randint(3, (2, 4, 4))
+    labels[0, 0] = IGNORE
+    factors = torch.tensor([0.5, 1.0, 4.0])
+    losses = F.cross_entropy(logits, labels, ignore_index=IGNORE, reduction="none")
+    weighed = losses * factors[labels.clamp(max=2)]
+    labelled = labels != IGNORE
+    found = weighted_cross_entropy(logits, labels, None, IGNORE, factors)
+    assert float(found) == pytest.approx(float(weighed.sum() / labelled.sum()))
+    shares = torch.tensor([0.2, 0.9])
+    means = weighed.sum(dim=(1, 2)) / labelled.sum(dim=(1, 2))
+    assert float(weighted_cross_entropy(logits, labels, shares, IGNORE, factors)) == pytest.approx(
+        float((shares * means).mean())
+    )

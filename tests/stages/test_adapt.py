@@ -14,7 +14,7 @@ from crots.config import Size, defaults
 from crots.data.cache import ImageCache
 from crots.data.layouts import open_dataset
 from crots.images import write_image, write_labels
-from crots.methods.losses import weighted_cross_entropy
+from crots.methods.losses import confidence_weight, weighted_cross_entropy
 from crots.methods.patches import drop_unsure
 from crots.nets.model import create_model
 from crots.options import AdaptOptions, RuntimeOptions
@@ -36,13 +36,16 @@ def make(tmp_path, images, classes):
         write_image(tmp_path / "mined" / "patches" / f"p{number}.png", np.ascontiguousarray(image[:8, :8]))
         write_labels(tmp_path / "mined" / "labels" / f"p{number}.png", labels[:8, :8])
 
-    def learner(*, net="tiny_nets:plain", patches=False, seed=3, stage="adapt-1", profile="corrected", **options):
+    def learner(
+        *, net="tiny_nets:plain", patches=False, labels=None, seed=3, stage="adapt-1", profile="corrected", **options
+    ):
         base = dataclasses.replace(
             defaults(AdaptOptions, profile),
             **{"batch": 4, "steps": 10, "learning_rate": 1e-2, "anchor": 0.0, **options},
         )
         student = create_model(net, classes, world.SIZE, trust=True, seed=1)
-        material = Material(open_dataset(images).samples, ImageCache(None, world.SIZE, 0))
+        labels = PseudoLabels.below(labels, classes) if labels else None
+        material = Material(open_dataset(images).samples, ImageCache(None, world.SIZE, 0), labels)
         found = PatchSet.open(tmp_path / "mined", classes) if patches else None
         return AdaptLearner(student, material, found, ENGINE, base, seed=seed, stage=stage)
 
@@ -390,6 +393,34 @@ def test_crops_reach_adapt(make):
     assert np.isfinite(step(made)["consistency"])
 
 
+def test_balance_weighs_the_loss_by_the_sources_labels(make, tmp_path):
+    labels = world.write_predictions(tmp_path / "source", wrong=0.0)
+    plain, balanced = (make(**STILL, labels=labels, confidence=0.3, balance=power) for power in (0.0, 1.0))
+    assert plain.class_weights is None
+    weights = balanced.class_weights
+    assert weights[world.LIGHT] > weights[world.CAR] > weights[world.SKY]
+    mixed = plain.mix(plain.engine.images(plain.load(0).images), 0)
+    shares = confidence_weight(mixed.confidence, plain.options.confidence, "image")
+    with torch.no_grad():
+        plain.student.train()
+        losses = torch.nn.functional.cross_entropy(plain.student.logits(mixed.images), mixed.labels, reduction="none")
+    expected = (shares * (losses * weights[mixed.labels]).mean(dim=(1, 2))).mean()
+    assert step(balanced)["consistency"] == pytest.approx(float(expected), rel=1e-4)
+    assert step(plain)["consistency"] != pytest.approx(float(expected), rel=1e-2)
+
+
+def test_rare_crops_reach_adapt(make, tmp_path):
+    labels = world.write_predictions(tmp_path / "source", wrong=0.0)
+
+    def share(**options):
+        made = make(labels=labels, anchor=0.5, crop=Size(8, 8), **options)
+        return np.mean(
+            [(made.load(number).anchor.labels == world.LIGHT).any(axis=(1, 2)).mean() for number in range(9)]
+        )
+
+    assert share(rare_crops=1.0) > 0.3 > share()
+
+
 def test_an_anchor_holds_the_teacher_to_the_sources_labels(make, tmp_path, classes):
     labels = world.write_predictions(tmp_path / "source", wrong=0.0)
     made = make(anchor=1.0)
@@ -400,7 +431,7 @@ def test_an_anchor_holds_the_teacher_to_the_sources_labels(make, tmp_path, class
     assert torch.allclose(mixed.confidence, torch.tensor(0.9), atol=0.01)
     assert not torch.equal(mixed.labels, free.labels)
     # Every pixel has the label of one of the images at that place.
-    truth = torch.from_numpy(made._material.labels(made._order.batch(0))).long()
+    truth = torch.from_numpy(made._material.labels(made.order.batch(0))).long()
     assert (mixed.labels.unsqueeze(1) == truth.unsqueeze(0)).any(dim=1).all()
     assert np.isfinite(step(made, data=data)["consistency"])
 
@@ -429,9 +460,9 @@ def test_every_draw_depends_on_seed_stage_and_step_alone(make):
 def test_an_epoch_shows_every_image_once(make):
     learner = make(batch=2)
     for epoch in range(3):
-        shown = [index for number in range(3) for index in learner._order.batch(3 * epoch + number)]
+        shown = [index for number in range(3) for index in learner.order.batch(3 * epoch + number)]
         assert sorted(shown) == list(range(6))
-    orders = {tuple(learner._order.batch(3 * epoch)) for epoch in range(8)}
+    orders = {tuple(learner.order.batch(3 * epoch)) for epoch in range(8)}
     assert len(orders) > 1
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tiny_world as world
 import torch
-from tiny_world import CAR, IGNORE, LIGHT, SKY
+from tiny_world import CAR, IGNORE, LIGHT, ROAD, SKY
 
 from crots.card import ModelCard
 from crots.config import Size
@@ -22,7 +22,8 @@ from crots.nets.weights import load_model
 from crots.options import AdaptOptions, BaselineOptions, RuntimeOptions, TrainOptions
 from crots.stages import engine as engine_module
 from crots.stages.adapt import AdaptLearner
-from crots.stages.baseline import BaselineLearner, baseline, class_weights, mirrored
+from crots.stages.balance import class_weights
+from crots.stages.baseline import BaselineLearner, baseline, mirrored
 from crots.stages.context import Context
 from crots.stages.engine import Engine, evaluating, random_numpy, resolve_device, seed_step
 from crots.stages.material import Material, PseudoLabels
@@ -173,9 +174,34 @@ def test_balance_weighs_rare_classes_more(material, classes):
     figures = [float(made.step(0, made.load(0), 0.0)["cross-entropy"]) for made in (plain, balanced)]
     assert figures[0] != pytest.approx(figures[1])
     truths = np.stack([world.paint(number)[1] for number in range(6)])
-    weighed = balanced._class_weights
+    weighed = balanced.class_weights
     assert weighed[LIGHT] > weighed[CAR] > weighed[SKY]
     assert float(weighed[torch.from_numpy(truths.astype(np.int64))].mean()) == pytest.approx(1, rel=1e-4)
+
+
+def test_rare_crops_show_the_rare_class(material, classes):
+    def share(**options):
+        made = learner(material, classes, crop=Size(8, 8), scale=1.5, flip=False, **options)
+        return np.mean([(made.load(step).labels == LIGHT).any(axis=(1, 2)).mean() for step in range(20)])
+
+    assert share(rare_crops=1.0) > 0.3 > 0.15 > share()
+
+
+def test_rare_crops_need_crops(material, classes):
+    made, plain = learner(material, classes, rare_crops=1.0), learner(material, classes)
+    assert np.array_equal(made.load(0).images, plain.load(0).images)
+
+
+def test_class_precision_leaves_out_the_least_sure_pixels_of_each_class(material, classes):
+    # Confidence grows from left to right, 0 to 1: the upper half of the pixels has a mean of 0.75.
+    taught = learner(material, classes, class_precision=0.75, flip=False).read_labels(range(6))
+    truths = material.labels(range(6))
+    for number in (ROAD, SKY):
+        kept = (taught == number).sum() / (truths == number).sum()
+        assert kept == pytest.approx(0.5, abs=0.06)
+    assert (taught[..., :12] == IGNORE).mean() > 0.9 and ((taught == truths) | (taught == IGNORE)).all()
+    floor = learner(material, classes, class_precision=0.75, min_confidence=0.9, flip=False).read_labels(range(6))
+    assert (floor[..., :28] == IGNORE).all() and (floor[..., 29:] == truths[..., 29:]).all()
 
 
 class Told(Watch):

@@ -53,7 +53,8 @@ def configure(parser: Parser, profile: Profile) -> None:
         "--pseudo-labels",
         type=Path,
         metavar="DIR",
-        help="output of crots pseudo-label, which --anchor needs; without it, the teacher's word counts alone",
+        help="output of crots pseudo-label, which --anchor, --balance and --rare-crops need; without it, the teacher's "
+        "word counts alone",
     )
     add_out(group, "gets checkpoint.pt, student.safetensors and teacher.safetensors", resume=True)
     group.add_argument(
@@ -74,15 +75,16 @@ def run(args: argparse.Namespace) -> int:
     """Adapts the student."""
     facts: dict[str, Any] = {"patches": args.patches is not None, "rounds": args.rounds}
     if not args.pseudo_labels:
-        if given(args).get("adapt", {}).get("anchor"):
-            raise InputError("--anchor needs the source's labels; give them by --pseudo-labels", field="pseudo_labels")
-        facts["anchor"] = 0.0
+        facts["anchor"] = given(args).get("adapt", {}).get("anchor", 0.0)
     config = config_of(args, adapt=facts)
+    if config.adapt.source_labels and not args.pseudo_labels:
+        option = config.adapt.source_labels[0].replace("_", "-")
+        raise InputError(f"--{option} needs the source's labels; give them by --pseudo-labels", field="pseudo_labels")
     for path in filter(None, (args.student, args.patches, args.pseudo_labels)):
         if not path.exists():
             raise InputError(f"{path}: no such file or folder; check the path")
     keys = [f"adapt-{number}" for number in range(1, args.rounds + 1)]
-    anchors = {"pseudo_labels": args.pseudo_labels.absolute()} if config.adapt.anchor else {}
+    anchors = {"pseudo_labels": args.pseudo_labels.absolute()} if config.adapt.source_labels else {}
     # Only what was looked at can be kept.
     looks = {"validate_every": config.adapt.validate_every} if looks_decide(config.adapt) else {}
     enough = partial(round_ended, config)
@@ -127,7 +129,7 @@ def _events(
     bench.check_training(model, options, sizes)
     samples: Sequence[Sample] = readable(bench.dataset, bench, context).samples
     labels = None
-    if options.anchor:
+    if options.source_labels:
         there = dataclasses.replace(bench.dataset, samples=tuple(samples))
         samples, labels = find_pseudo_labels(args.pseudo_labels, None, there, bench.classes)
     claimed.take()
