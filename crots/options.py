@@ -157,7 +157,8 @@ class TrainingOptions:
     )
     rare_crops: float = option(
         0.0,
-        "Share of the crops that are centred on a class drawn the more often the rarer it is; needs crops.",
+        "Share of the crops that show a class drawn the more often the rarer it is; needs crops. SpatialMix, which "
+        "cuts a whole mix from one place, takes images that show it somewhere.",
         low=0,
         high=1,
     )

@@ -87,7 +87,9 @@ class AdaptLearner(Learner):
         anchor = None
         if options.anchor and labels is not None:
             anchor = Anchor(labels, self._material.confidence(chosen.indices))
-        if crops := self.draw_crops(step, chosen, Size(images.shape[2], images.shape[1]), labels):
+        # SpatialMix takes each part from the same place in its image, so what it mixes is cut from one place.
+        together = mix_groups(options.batch) if options.mix == "spatialmix" else None
+        if crops := self.draw_crops(step, chosen, Size(images.shape[2], images.shape[1]), labels, together):
             images = crops.images(images)
             anchor = anchor and Anchor(*map(crops.labels, anchor))
         if not self._patches:

@@ -167,7 +167,14 @@ class Learner(ABC):
             indices, wanted = self._rare.draw(indices, step)
         return Chosen(indices[part], wanted[part])
 
-    def draw_crops(self, step: int, chosen: Chosen, size: Size, labels: np.ndarray[Any, Any] | None) -> Crops | None:
+    def draw_crops(
+        self,
+        step: int,
+        chosen: Chosen,
+        size: Size,
+        labels: np.ndarray[Any, Any] | None,
+        together: Sequence[slice] | None = None,
+    ) -> Crops | None:
         """Draws where to crop the chosen images; None where whole ones are trained on.
 
         Args:
@@ -175,13 +182,17 @@ class Learner(ABC):
             chosen: images, and what they are to show.
             size: of the images.
             labels: (N, H, W) of the images; without them crops lie anywhere.
+            together: parts of the whole batch that are cut from one place, wherever their classes are.
         """
         if not self.crops:
             return None
         crop, part = self.options.crop or size, self.workers.part(self.options.batch)
         rng = random_numpy(self.seed, self.stage, step, "crop")
-        windows = draw_windows(self.options.batch, size, crop, self.options.scale, rng)[part]
-        if labels is not None:
+        windows = draw_windows(self.options.batch, size, crop, self.options.scale, rng)
+        for group in together or ():
+            windows[group] = [windows[group.start]] * (group.stop - group.start)
+        windows = windows[part]
+        if labels is not None and together is None:
             for place, wanted in enumerate(chosen.wanted):
                 if wanted != NO_CLASS:
                     rng = random_numpy(self.seed, self.stage, step, f"centre {part.start + place}")

@@ -12,6 +12,7 @@ from tiny_world import IGNORE
 
 from crots.config import Size, defaults
 from crots.data.cache import ImageCache
+from crots.data.crops import Crops
 from crots.data.layouts import open_dataset
 from crots.images import write_image, write_labels
 from crots.methods.losses import confidence_weight, weighted_cross_entropy
@@ -22,6 +23,7 @@ from crots.stages.adapt import AdaptBatch, AdaptLearner, Mixed, mixing_beta
 from crots.stages.engine import Engine
 from crots.stages.material import Material, PseudoLabels
 from crots.stages.patch_set import PatchSet
+from crots.stages.workers import mix_groups
 
 ENGINE = Engine(RuntimeOptions(device="cpu"))
 # Nothing happens to the images but mixing, so that a test sees its own switch alone.
@@ -413,12 +415,27 @@ def test_rare_crops_reach_adapt(make, tmp_path):
     labels = world.write_predictions(tmp_path / "source", wrong=0.0)
 
     def share(**options):
-        made = make(labels=labels, anchor=0.5, crop=Size(8, 8), **options)
-        return np.mean(
-            [(made.load(number).anchor.labels == world.LIGHT).any(axis=(1, 2)).mean() for number in range(9)]
-        )
+        made = make(labels=labels, anchor=0.5, crop=Size(8, 8), mix="classmix", **options)
+        crops = np.concatenate([made.load(number).anchor.labels for number in range(9)])
+        return (crops == world.LIGHT).any(axis=(1, 2)).mean()
 
     assert share(rare_crops=1.0) > 0.3 > share()
+
+
+def test_spatialmix_cuts_a_mix_from_one_place_and_takes_images_of_rare_classes(make, tmp_path):
+    labels = world.write_predictions(tmp_path / "source", wrong=0.0)
+    size, crop = Size(32, 32), Size(8, 8)
+    made = make(labels=labels, anchor=0.5, batch=8, crop=crop, scale=2.0, rare_crops=1.0)
+    apart = make(labels=labels, anchor=0.5, batch=8, crop=crop, scale=2.0, mix="cutmix")
+    chosen = made.choose(0)
+    windows = made.draw_crops(0, chosen, size, None, mix_groups(8)).windows
+    assert len(set(windows[:4])) == len(set(windows[4:])) == 1 and windows[0] != windows[4]
+    assert len(set(apart.draw_crops(0, apart.choose(0), size, None).windows)) == 8
+    data = made.load(0)
+    images = made._material.images(chosen.indices)
+    assert np.array_equal(data.images, Crops(windows, crop).images(images))
+    shown = made._material.labels(chosen.indices)
+    assert all((labels == wanted).any() for labels, wanted in zip(shown, chosen.wanted, strict=True))
 
 
 def test_an_anchor_holds_the_teacher_to_the_sources_labels(make, tmp_path, classes):
@@ -438,7 +455,7 @@ def test_an_anchor_holds_the_teacher_to_the_sources_labels(make, tmp_path, class
 
 def test_an_anchor_is_cropped_with_its_image(make, tmp_path, classes):
     labels = world.write_predictions(tmp_path / "source", wrong=0.0)
-    made = make(anchor=0.5, crop=Size(16, 8), scale=2.0)
+    made = make(anchor=0.5, crop=Size(16, 8), scale=2.0, mix="cutmix")
     made._material = dataclasses.replace(made._material, pseudo_labels=PseudoLabels.below(labels, classes))
     data = made.load(0)
     assert data.anchor.labels.shape == data.anchor.confidence.shape == (4, 8, 16)
