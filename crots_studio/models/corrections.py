@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from crots.stages.patch_set import PatchCorrections
+from crots_studio.models.undo import Step, UndoStack
 
 _MOST_STEPS = 1000
-
-
-@dataclass(frozen=True)
-class Step:
-    """One change: what it is called, and the state after it."""
-
-    text: str
-    state: PatchCorrections
 
 
 class Corrections:
@@ -34,19 +26,17 @@ class Corrections:
         self.folder = folder
         self.changed = changed
         self.state = PatchCorrections.read(folder)
-        self._first = self.state
-        self._done: list[Step] = []
-        self._undone: list[Step] = []
+        self._steps: UndoStack[PatchCorrections] = UndoStack(self._write, _MOST_STEPS)
 
     @property
     def undo_text(self) -> str:
         """What `undo` takes back, empty where there is nothing."""
-        return self._done[-1].text if self._done else ""
+        return self._steps.undo_text
 
     @property
     def redo_text(self) -> str:
         """What `redo` does again, empty where there is nothing."""
-        return self._undone[-1].text if self._undone else ""
+        return self._steps.redo_text
 
     def reject(self, names: Iterable[str]) -> None:
         """Takes patches out of training."""
@@ -86,16 +76,12 @@ class Corrections:
 
     def undo(self) -> None:
         """Takes the last change back."""
-        if self._done:
-            self._write(self._done[-2].state if len(self._done) > 1 else self._first)
-            self._undone.append(self._done.pop())
+        if self._steps.undo():
             self._tell()
 
     def redo(self) -> None:
         """Does the change again that was taken back last."""
-        if self._undone:
-            self._write(self._undone[-1].state)
-            self._done.append(self._undone.pop())
+        if self._steps.redo():
             self._tell()
 
     def _do(
@@ -109,14 +95,10 @@ class Corrections:
             self.state.rejected if rejected is None else rejected,
             self.state.relabelled if relabelled is None else relabelled,
         )
-        self._write(state)
-        self._done.append(Step(text, state))
-        self._undone.clear()
-        if len(self._done) > _MOST_STEPS:
-            self._first = self._done.pop(0).state
+        self._steps.do(Step(text, "", self.state, state))
         self._tell()
 
-    def _write(self, state: PatchCorrections) -> None:
+    def _write(self, _part: str, state: PatchCorrections) -> None:
         """First to disk: where that fails, nothing has changed."""
         state.write(self.folder)
         self.state = state

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +14,12 @@ import numpy.typing as npt
 
 from crots.images import read_labels, write_labels
 from crots.stages.material import PseudoLabels
+from crots_studio.models.undo import Step, UndoStack
 
 Array = npt.NDArray[Any]
 _MOST_STEPS = 200
 # A label map as compressed bytes; None where the stage's own counts.
 _State = bytes | None
-
-
-@dataclass(frozen=True)
-class _Step:
-    text: str
-    key: str
-    before: _State
-    after: _State
 
 
 def region(labels: Array, x: int, y: int) -> Array:
@@ -60,8 +52,7 @@ class LabelEdits:
     def __init__(self, labels: PseudoLabels) -> None:
         assert labels.corrections is not None
         self._labels, self._folder = labels, labels.corrections
-        self._done: list[_Step] = []
-        self._undone: list[_Step] = []
+        self._steps: UndoStack[_State] = UndoStack(self._write, _MOST_STEPS)
         self.keys: set[str] = {
             path.relative_to(self._folder).with_suffix("").as_posix() for path in self._folder.rglob("*.png")
         }
@@ -69,12 +60,12 @@ class LabelEdits:
     @property
     def undo_text(self) -> str:
         """What `undo` takes back, empty where there is nothing."""
-        return self._done[-1].text if self._done else ""
+        return self._steps.undo_text
 
     @property
     def redo_text(self) -> str:
         """What `redo` does again, empty where there is nothing."""
-        return self._undone[-1].text if self._undone else ""
+        return self._steps.redo_text
 
     def fill(self, key: str, x: int, y: int, new: int, words: str = "") -> bool:
         """Gives the region under a pixel another label; says whether anything changed."""
@@ -91,11 +82,13 @@ class LabelEdits:
 
     def undo(self) -> str:
         """Takes the last change back and returns the key of its image, empty where there was none."""
-        return self._move(self._done, self._undone, lambda step: step.before)
+        step = self._steps.undo()
+        return step.part if step else ""
 
     def redo(self) -> str:
         """Does the change again that was taken back last; likewise."""
-        return self._move(self._undone, self._done, lambda step: step.after)
+        step = self._steps.redo()
+        return step.part if step else ""
 
     def _put(self, text: str, key: str, where: Array, new: int) -> bool:
         labels = self._labels.read(key)
@@ -111,18 +104,8 @@ class LabelEdits:
         after = None if labels is None else zlib.compress(labels.tobytes(), 1)
         if before == after:
             return False
-        self._write(key, after)
-        self._done = [*self._done[1 - _MOST_STEPS :], _Step(text, key, before, after)]
-        self._undone.clear()
+        self._steps.do(Step(text, key, before, after))
         return True
-
-    def _move(self, source: list[_Step], target: list[_Step], state: Any) -> str:
-        if not source:
-            return ""
-        step = source[-1]
-        self._write(step.key, state(step))
-        target.append(source.pop())
-        return step.key
 
     def _state(self, key: str) -> _State:
         return zlib.compress(self._labels.read(key).tobytes(), 1) if key in self.keys else None

@@ -1,0 +1,68 @@
+"""Undo and redo of changes that are written to disk at once."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True)
+class Step(Generic[S]):
+    """One change: what it is called, of which image or other part, and that part's state before and after."""
+
+    text: str
+    part: str
+    before: S
+    after: S
+
+
+class UndoStack(Generic[S]):
+    """The changes so far, and those that were taken back.
+
+    Args:
+        write: puts a part's state on disk; where it raises, nothing has changed here either.
+        most: steps that can be taken back.
+    """
+
+    def __init__(self, write: Callable[[str, S], None], most: int) -> None:
+        self._write = write
+        self._done: deque[Step[S]] = deque(maxlen=most)
+        self._undone: list[Step[S]] = []
+
+    @property
+    def undo_text(self) -> str:
+        """What `undo` takes back, empty where there is nothing."""
+        return self._done[-1].text if self._done else ""
+
+    @property
+    def redo_text(self) -> str:
+        """What `redo` does again, empty where there is nothing."""
+        return self._undone[-1].text if self._undone else ""
+
+    def do(self, step: Step[S]) -> None:
+        """Makes a change; what had been taken back cannot be done again."""
+        self._write(step.part, step.after)
+        self._done.append(step)
+        self._undone.clear()
+
+    def undo(self) -> Step[S] | None:
+        """Takes the last change back and returns it, None where there was none."""
+        if not self._done:
+            return None
+        step = self._done[-1]
+        self._write(step.part, step.before)
+        self._undone.append(self._done.pop())
+        return step
+
+    def redo(self) -> Step[S] | None:
+        """Does the change again that was taken back last; likewise."""
+        if not self._undone:
+            return None
+        step = self._undone[-1]
+        self._write(step.part, step.after)
+        self._done.append(self._undone.pop())
+        return step
