@@ -36,9 +36,9 @@ from crots.project import Project, build_config
 STAGE = "adapt-1"
 IMAGES, VALIDATION = 24, 4
 WARM_UP = 5
-TICK_MS = 10
+TICK_MS = 20
 TABS = ("monitor", "preview", "pseudo_labels", "monitor", "before_after")
-TAB_MS = 3000
+TAB_MS = 4000
 LIMIT = 1200.0
 
 

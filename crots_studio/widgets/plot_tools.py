@@ -28,7 +28,7 @@ SMOOTHING = (1, 3, 5, 10, 25, 50, 100, 250)
 _SHARE = 0.03
 # Painting follows drawing and takes this many times as long.
 _PAINTING = 3
-_SHORTEST_MS, _LONGEST_MS = 120, 1500
+_SHORTEST_MS, _LONGEST_MS = 120, 2000
 
 
 class Redraw(QObject):

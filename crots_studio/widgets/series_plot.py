@@ -50,6 +50,7 @@ class SeriesPlot(QWidget):
         self._curves: dict[str, Curve] = {}
         self._items: dict[str, tuple[pg.PlotDataItem, pg.PlotDataItem]] = {}
         self._looks: dict[str, tuple[object, ...]] = {}
+        self._drawn: dict[str, tuple[Curve, bool]] = {}
         self._hidden: set[str] = set()
         self._emphasised: str | None = None
         self._marks: list[pg.InfiniteLine] = []
@@ -111,7 +112,7 @@ class SeriesPlot(QWidget):
         return {name: curve for name, curve in self._curves.items() if name not in self._hidden}
 
     def set_curves(self, curves: Sequence[Curve]) -> None:
-        """Draws these curves in place of the old ones; the user's zoom and hidden curves stay."""
+        """Draws these curves in place of the old ones, where they changed; the user's zoom and hidden curves stay."""
         self._curves = {curve.name: curve for curve in curves if np.isfinite(curve.y).any()}
         for name in [name for name in self._items if name not in self._curves]:
             self._drop(name)
@@ -133,6 +134,10 @@ class SeriesPlot(QWidget):
         faint, line = self._items[curve.name]
         few = int(np.isfinite(curve.y).sum()) <= _SHOW_POINTS_UP_TO
         self._dress(curve, few)
+        before = self._drawn.get(curve.name)
+        if before is not None and before[1] == self._log and same_data(before[0], curve):
+            return
+        self._drawn[curve.name] = (curve, self._log)
         line.setData(curve.x, self._drawable(curve.y))
         if curve.faint is not None:
             faint.setData(curve.x, self._drawable(curve.faint))
@@ -174,6 +179,7 @@ class SeriesPlot(QWidget):
 
     def _drop(self, name: str) -> None:
         self._looks.pop(name, None)
+        self._drawn.pop(name, None)
         for item in self._items.pop(name):
             self.canvas.removeItem(item)
         self.legend.drop(name)
@@ -338,6 +344,16 @@ class SeriesPlot(QWidget):
         self._line.setPen(pg.mkPen(colours.accent, width=1))
         marks, self._mark_places = self._mark_places, ()
         self.set_marks(marks)
+
+
+def same_data(one: Curve, other: Curve) -> bool:
+    """Says whether two curves have the same points."""
+    if (one.faint is None) != (other.faint is None):
+        return False
+    pairs = [(one.x, other.x), (one.y, other.y)]
+    if one.faint is not None and other.faint is not None:
+        pairs.append((one.faint, other.faint))
+    return all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
 
 
 def last_value(curve: Curve) -> tuple[float, float] | None:
