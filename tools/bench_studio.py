@@ -239,10 +239,10 @@ def report(plain: list[dict[str, Any]], window: list[dict[str, Any]]) -> None:
 def main() -> None:
     """Reads the arguments and runs both sides in turns."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--steps", type=int, default=80)
+    parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--size", default="256x128")
-    parser.add_argument("--turns", type=int, default=3, help="runs of each side")
+    parser.add_argument("--turns", type=int, default=4, help="runs of each side")
     parser.add_argument("--mode", choices=("headless", "window"), help=argparse.SUPPRESS)
     parser.add_argument("--project", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -254,9 +254,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="crots-bench-") as name:
         project = make_project(Path(name), Size(width, height), args.steps, args.batch)
         sides: dict[str, list[dict[str, Any]]] = {"headless": [], "window": []}
-        for _ in range(args.turns):
-            for mode, found in sides.items():
-                found.append(in_process(mode, project.folder))
+        for turn in range(args.turns):
+            # Forwards and backwards, so that a machine that grows slower or faster favours neither.
+            for mode in list(sides)[:: -1 if turn % 2 else 1]:
+                sides[mode].append(in_process(mode, project.folder))
     report(sides["headless"], sides["window"])
 
 
