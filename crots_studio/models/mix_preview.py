@@ -19,6 +19,7 @@ from crots.images import resize_confidence, resize_image, resize_labels
 from crots.options import AdaptOptions
 from crots_studio.loading import preload_torch
 from crots_studio.models.image_store import ImageMaps
+from crots_studio.models.words import listing
 
 if TYPE_CHECKING:
     from crots.methods.augment import AugmentPlan
@@ -247,7 +248,7 @@ def _words(plan: MixPlan, size: Size, labels: Any, names: Sequence[str]) -> str:
     if plan.mask is not None:
         pasted = np.unique(labels[plan.partners[0]][plan.mask[0]].numpy())
         listed = [names[number] for number in pasted if number < len(names)]
-        return f"pasted: {', '.join(listed) or 'nothing'}"
+        return f"pasted: {listing(listed) or 'nothing'}"
     boxes = [box for box in plan.boxes if box.mix == 0]
     if len(boxes) == 1:
         part = (boxes[0].bottom - boxes[0].top) * (boxes[0].right - boxes[0].left) / (size.width * size.height)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 _SECTIONS = {
     "data": "Images",
     "task": "Classes",
@@ -70,3 +72,18 @@ def byte_count(count: float) -> str:
 def plural(count: int, noun: str) -> str:
     """``1 image``, ``2975 images``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def listing(names: Sequence[str], room: int = 60) -> str:
+    """Lists names with commas, as many as there is room for (in letters): ``road, sky and 3 more``."""
+    shown: list[str] = []
+    for name in names:
+        if shown and len(", ".join([*shown, name])) > room:
+            return f"{', '.join(shown)} and {len(names) - len(shown)} more"
+        shown.append(name)
+    return ", ".join(shown)
+
+
+def breakable(name: str) -> str:
+    """Lets a long name of a file go on in the next line."""
+    return name.replace("/", "/\u200b").replace("_", "_\u200b")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -22,6 +23,7 @@ from crots_studio.models.corrections import Corrections
 from crots_studio.models.image_store import read_small
 from crots_studio.models.label_list import classes_of
 from crots_studio.models.patch_gallery import PatchGallery, PatchRow, read_statistics
+from crots_studio.models.words import breakable
 from crots_studio.panels.rare_set import Found, RareSet
 from crots_studio.session import Session
 from crots_studio.widgets.patch_detail import PatchDetail
@@ -251,7 +253,7 @@ class PatchPanel(QWidget):
         contents = [Content("Patch", size, image=image), Content("Labels", size, image=image, labels=self._labels)]
         names = self._found.classes.names
         rare = ", ".join(f"{names[number]} {patch.pixels.get(number, 0):,} px" for number in patch.classes)
-        place = f"<b>{patch.image}</b>, cell {patch.cell} of {self._found.gallery.grid}"
+        place = f"<b>{breakable(html.escape(patch.image))}</b>, cell {patch.cell} of {self._found.gallery.grid}"
         self.detail.show_patch(contents, f"{place}<br>{rare}, confidence {patch.confidence:.2f}")
 
     def _show_choice(self) -> None:

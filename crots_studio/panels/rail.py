@@ -79,7 +79,10 @@ class RailDelegate(QStyledItemDelegate):
         painter.setFont(font)
         painter.setPen(palette.color(QPalette.ColorRole.Text))
         top = QRect(inner.left(), inner.top(), inner.width(), line)
-        painter.drawText(top, Qt.AlignmentFlag.AlignLeft, row.title)
+        metrics = painter.fontMetrics()
+        left = inner.width() - (metrics.horizontalAdvance(row.miou) + 8 if row.miou else 0)
+        name = metrics.elidedText(row.title, Qt.TextElideMode.ElideRight, left)
+        painter.drawText(top, Qt.AlignmentFlag.AlignLeft, name)
         painter.drawText(top, Qt.AlignmentFlag.AlignRight, row.miou)
         font.setBold(False)
         painter.setFont(font)
@@ -122,6 +125,7 @@ class RailPanel(QWidget):
         self._session = session
         self._form = ProjectForm()
         self.rows: list[RailRow] = []
+        self.setMinimumWidth(150)
         self.title = QLabel("Stages")
         self.title.setProperty("role", "heading")
         self.list = QListWidget()

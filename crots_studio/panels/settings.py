@@ -25,6 +25,8 @@ from crots_studio.models.words import section_of, section_title
 from crots_studio.session import Session
 from crots_studio.widgets.option_row import OptionRow
 
+_NARROWEST = 312
+
 
 def section_about(section: str) -> str:
     """Returns the sentence that says what a section is for."""
@@ -61,6 +63,8 @@ class SettingsPanel(QWidget):
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
         scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         scroll.setWidget(self._body)
+        # Narrower, the buttons at the right of the rows would be cut off.
+        self.setMinimumWidth(_NARROWEST)
         column.addWidget(scroll, 1)
         column.addWidget(self._foot())
         session.project_changed.connect(self._another_project)

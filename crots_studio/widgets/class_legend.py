@@ -49,6 +49,8 @@ class ClassLegend(QWidget):
         self.list.setAccessibleName("Classes: ticked ones are drawn")
         self.list.setToolTip("Tick the classes to draw. Double-click one to see it alone, again to see all.")
         self.list.setIconSize(QSize(14, 14))
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.list.itemChanged.connect(self._changed)
         self.list.itemDoubleClicked.connect(self._only)
         heading = QLabel(title)
@@ -75,6 +77,7 @@ class ClassLegend(QWidget):
         self.list.clear()
         for number, name in enumerate(classes.names if classes else ()):
             item = QListWidgetItem(swatch(classes.palette[number]), name)  # type: ignore[union-attr]
+            item.setToolTip(name)
             item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
             item.setCheckState(Qt.CheckState.Checked)
             self.list.addItem(item)

@@ -116,6 +116,9 @@ class BarDelegate(QStyledItemDelegate):
         super().paint(painter, option, index)
 
 
+_WIDEST_NAME = 130
+
+
 class ClassTableView(QTableView):
     """The table as a widget; sorts by any column."""
 
@@ -144,9 +147,11 @@ class ClassTableView(QTableView):
         self.model_of_classes.show(table)
         header, metrics = self.horizontalHeader(), QFontMetrics(self.font())
         for column in range(self.model_of_classes.columnCount()):
-            mode = QHeaderView.ResizeMode.ResizeToContents if column == 0 else QHeaderView.ResizeMode.Interactive
-            header.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch if column == 1 else mode)
-            if column > 1:
+            mode = QHeaderView.ResizeMode.Stretch if column == 1 else QHeaderView.ResizeMode.Interactive
+            header.setSectionResizeMode(column, mode)
+            if column == 0:
+                self.setColumnWidth(column, min(self.sizeHintForColumn(column) + 6, _WIDEST_NAME))
+            elif column > 1:
                 name = str(self.model_of_classes.headerData(column, Qt.Orientation.Horizontal, 0))
                 self.setColumnWidth(column, metrics.horizontalAdvance(name) + 18)
 

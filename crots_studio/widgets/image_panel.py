@@ -35,6 +35,9 @@ class ImagePanel(QWidget):
         self.about = QLabel()
         self.about.setProperty("role", "muted")
         self.about.setWordWrap(True)
+        for label in (self.readout, self.about):
+            # A long name must not push the other panels aside.
+            label.setMinimumWidth(1)
         self.above_list, self.below_area = QVBoxLayout(), QVBoxLayout()
         self._build()
         self.images.picked.connect(self._pick)

@@ -17,6 +17,7 @@ from crots_studio.widgets.plot_legend import swatch
 Index = QModelIndex | QPersistentModelIndex
 SHARE = Qt.ItemDataRole.UserRole
 _SMALLEST, _WIDEST, _HIGHEST = 14, 64, 44
+_WIDEST_NAME = 150
 _WRITTEN_FROM = 22
 _FLAT = "QHeaderView::section { background: transparent; border: none; padding: 0 4px; }"
 
@@ -164,6 +165,8 @@ class MatrixView(QTableView):
         self.verticalHeader().setStyleSheet(_FLAT)
         self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         self.verticalHeader().setMinimumSectionSize(_SMALLEST)
+        self.verticalHeader().setMaximumWidth(_WIDEST_NAME)
+        self.verticalHeader().setTextElideMode(Qt.TextElideMode.ElideRight)
         self.setHorizontalScrollMode(QTableView.ScrollMode.ScrollPerPixel)
         self.setVerticalScrollMode(QTableView.ScrollMode.ScrollPerPixel)
         self.matrix.modelReset.connect(self._fit)
@@ -179,7 +182,7 @@ class MatrixView(QTableView):
             return
         frame = 2 * self.frameWidth()
         room = (
-            self.width() - self.verticalHeader().sizeHint().width() - frame,
+            self.width() - min(self.verticalHeader().sizeHint().width(), _WIDEST_NAME) - frame,
             self.height() - self.horizontalHeader().sizeHint().height() - frame,
         )
         width = min(max(room[0] // count, _SMALLEST), _WIDEST)

@@ -31,8 +31,11 @@ class PatchDetail(QWidget):
         self.views.show_contents([None, None])
         self.views.setAccessibleName("The chosen patch and its labels")
         self.title = QLabel()
-        self.title.setWordWrap(True)
         self.readout = QLabel()
+        for label in (self.title, self.readout):
+            label.setWordWrap(True)
+            # A long name must not push the other panels aside.
+            label.setMinimumWidth(1)
         self.readout.setAccessibleName("Class under the pointer")
         self.reject = _button("&Reject", "Never train on the chosen patches (Delete)")
         self.restore = _button("Res&tore", "Take the chosen patches back as they were cut")

@@ -11,6 +11,8 @@ from crots.taxonomy import ClassSet
 from crots_studio.models.patch_gallery import ClassRow
 from crots_studio.widgets.class_legend import percent, show_boxes, swatch
 
+# Names of classes are still told apart.
+_NARROWEST = 240
 _HEADS = ("Rare class", "Share", "Sure", "Patches")
 _TIPS = (
     "Patches are cut for the ticked classes",
@@ -49,6 +51,7 @@ class RareTable(QTableWidget):
         self.setTabKeyNavigation(False)
         self.setIconSize(QSize(14, 14))
         self.setShowGrid(False)
+        self.setMinimumWidth(_NARROWEST)
         show_boxes(self)
         self.itemChanged.connect(self._item_changed)
         self.currentCellChanged.connect(self._cell_changed)

@@ -21,6 +21,7 @@ from crots_studio.widgets.plot_legend import swatch
 Index = QModelIndex | QPersistentModelIndex
 Key = tuple[str, str, int]
 SORT = Qt.ItemDataRole.UserRole
+_WIDEST_CLASS = 110
 _FIXED = ("Model", "Project", "mIoU %", "Steps", "Took", "State", "Differs in")
 _ORACLE = "Oracle: validation labels chose this checkpoint, or one it grew from. It shows what could be reached."
 
@@ -151,6 +152,7 @@ class RunTableView(QTableView):
         self.setWordWrap(False)
         self.setSortingEnabled(True)
         self.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+        self.horizontalHeader().setTextElideMode(Qt.TextElideMode.ElideRight)
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(QFontMetrics(self.font()).height() + 8)
         self.setAccessibleName("Runs; the space bar ticks what is drawn")
@@ -161,7 +163,8 @@ class RunTableView(QTableView):
         header = self.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         self.resizeColumnsToContents()
-        self.setColumnWidth(6, min(self.columnWidth(6), 260))
+        for column in range(6, self.table.columnCount()):
+            self.setColumnWidth(column, min(self.columnWidth(column), 260 if column == 6 else _WIDEST_CLASS))
         self.setColumnHidden(1, len({run.folder for run in runs}) < 2)
         self.setColumnHidden(6, not any(self.table._differs.values()))
 

@@ -340,3 +340,17 @@ def test_layout_is_remembered(qtbot, session, window):
     again.pages.setCurrentWidget(again.workspace)
     qtbot.wait(20)
     assert all(abs(a - b) < 40 for a, b in zip(before, again.workspace.columns.sizes(), strict=True))
+
+
+def test_long_names_push_no_panel_aside(qtbot, session, ready):
+    ready.resize(1280, 720)
+    before = ready.rail.width(), ready.settings_panel.width()
+    detail = ready.panels["patches"].detail
+    ready.show_tab("patches")
+    detail.title.setText("a_name_without_any_space_" * 12)
+    detail.readout.setText("another_one_" * 20)
+    ready.panels["pseudo_labels"].about.setText("a_name_without_any_space_" * 12)
+    qtbot.wait(50)
+    ready.show_tab("pseudo_labels")
+    qtbot.wait(50)
+    assert (ready.rail.width(), ready.settings_panel.width()) == before

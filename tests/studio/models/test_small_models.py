@@ -9,7 +9,7 @@ from crots_studio.models.class_map import ClassMapForm
 from crots_studio.models.log_lines import log_lines
 from crots_studio.models.recent import MOST, Recent
 from crots_studio.models.run_state import RunState
-from crots_studio.models.words import byte_count, duration, option_title, plural, section_of
+from crots_studio.models.words import breakable, byte_count, duration, listing, option_title, plural, section_of
 
 SOURCE, TARGET = load_class_set("cityscapes"), load_class_set("camvid")
 
@@ -114,3 +114,10 @@ def test_words():
     assert plural(1, "image") == "1 image" and plural(2, "image") == "2 images"
     assert section_of("adapt-2") == "adapt" and section_of("pseudo-label") == "pseudo_label"
     assert option_title("learning_rate") == "Learning rate"
+
+
+def test_a_listing_says_how_many_there_is_no_room_for():
+    assert listing(["road", "sky"]) == "road, sky"
+    assert listing([]) == ""
+    assert listing(["a" * 40, "b" * 40, "c"]) == f"{'a' * 40} and 2 more"
+    assert breakable("a/b_c").replace("\u200b", "|") == "a/|b_|c"
