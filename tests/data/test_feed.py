@@ -14,7 +14,7 @@ def workers_alive():
     return [thread for thread in threading.enumerate() if thread.name.startswith("prefetch")]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(), max_size=30), st.integers(0, 4), st.integers(1, 8))
 def test_order_is_kept(items, workers, depth):
     assert list(prefetch(items, lambda item: item * 2, workers=workers, depth=depth)) == [item * 2 for item in items]

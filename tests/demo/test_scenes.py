@@ -139,7 +139,7 @@ def test_an_unlabelled_target_has_no_label_file(tmp_path: Path):
     ]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     domain=st.sampled_from(DOMAINS),
     index=st.integers(0, 2**40),

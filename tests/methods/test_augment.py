@@ -136,7 +136,7 @@ def test_sigma_has_its_range():
     assert 1.13 < sigma.max() <= 1.15
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     count=st.integers(1, 4), height=st.integers(1, 25), width=st.integers(1, 25), seed=st.integers(0, 999),
     chance=st.sampled_from([0.0, 0.5, 1.0]), strength=st.sampled_from([0.0, 0.25, 0.5]),

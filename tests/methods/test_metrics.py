@@ -102,7 +102,7 @@ def labels(classes, ignore):
     return st.integers(0, classes - 1) | st.just(ignore)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     data=st.data(),
     classes=st.integers(1, 6),

@@ -26,7 +26,7 @@ def sources(plan):
     return apply_mix(plan, index)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     strategy=st.sampled_from(sorted(STRATEGIES)),
     count=st.integers(1, 6),

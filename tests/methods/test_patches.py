@@ -37,7 +37,7 @@ def test_min_pixels_counts_all_rare_classes_together():
     assert select_cells(labels, {6, 7}, Grid(1, 2), min_pixels=2) == [1]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     height=st.integers(4, 19), width=st.integers(4, 19), rows=st.integers(1, 4), columns=st.integers(1, 4),
     seed=st.integers(0, 1000), dtype=st.sampled_from([np.uint8, np.uint16, np.int64]), least=st.integers(1, 3),

@@ -128,7 +128,7 @@ def test_truncated_anywhere_is_refused(tmp_path, form):
         assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=200))
 def test_any_bytes_are_refused_in_one_line(tmp_path, content):
     (tmp_path / "w.pth").write_bytes(content)
