@@ -252,6 +252,14 @@ class AdaptOptions(TrainingOptions):
         high=1,
         published=0.0,
     )
+    average: float = option(
+        0.5,
+        "Share of its start in the weights that a round ends with; 0 is off. The mean is seldom worse than the better "
+        "of the two.",
+        low=0,
+        high=0.9,
+        published=0.0,
+    )
     weighting: Literal["batch", "image", "pixel"] = option(
         "image",
         "Share of confident pixels as one weight for the batch or for each image, or confident pixels only.",

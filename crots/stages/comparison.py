@@ -64,6 +64,7 @@ class Method:
 _PLAIN = {
     "adapt.patches": False,
     "adapt.anchor": 0,
+    "adapt.average": 0,
     "adapt.select": "last",
     "adapt.guard": False,
     "adapt.stop_rounds": False,
@@ -155,6 +156,8 @@ def _other_rows(config: ProjectConfig) -> Iterator[Method]:
             yield Method("uniform-patches", "patches drawn alike", "As corrected, patches drawn alike.", settings)
     if config.adapt.anchor:
         yield Method("no-anchor", "no anchor", "As corrected, the teacher's word alone.", {"adapt.anchor": 0})
+    if config.adapt.average:
+        yield Method("no-average", "no average", "As corrected, a round's end alone.", {"adapt.average": 0})
     mixes = next(info for info in describe(opt.AdaptOptions) if info.name == "mix").choices
     for mix in mixes:
         if mix != config.adapt.mix:

@@ -199,6 +199,10 @@ class Learner(ABC):
                     windows[place] = moved_to(windows[place], labels[place] == wanted, rng)
         return Crops(windows, crop)
 
+    def average(self) -> bool:
+        """Takes the stage's start into the student's weights, where the options ask for it; says whether they do."""
+        return False
+
     def state_dict(self) -> State:
         """Everything a resumed run needs; randomness needs none, since each step seeds its own."""
         return {**self.weights(), "optimiser": self.optimiser.state_dict()}
@@ -467,6 +471,7 @@ class _Trainer:
             learner.load_weights(chosen)
         elif choice.unhealthy and self.run.watch and self.run.watch.guard:
             self._fall_back()
+        yield from self._average()
         for text, warning in choice.words():
             yield Note(stage=self.context.stage, level="warning" if warning else "info", text=text)
         if self.run.watch and self.run.watch.keeps:
@@ -474,6 +479,16 @@ class _Trainer:
         self.workers.from_first(self._write_models)
         yield ArtifactWritten(stage=self.context.stage, kind="checkpoint", path=str(folder / CHECKPOINT))
         yield ArtifactWritten(stage=self.context.stage, kind="model", path=str(folder / STUDENT))
+
+    def _average(self) -> Iterator[Event]:
+        """Averages what is kept with the start, and looks at the result."""
+        choice, watch = self.choice, self.run.watch
+        if choice.replaced_by or choice.step == 0 or not self.learner.average():
+            return
+        if watch:
+            teacher = self.learner.teacher.model if self.learner.teacher else None
+            choice.averaged, events = watch.look(choice.step, teacher, choice.looks)
+            yield from events
 
     def _write_models(self) -> None:
         folder, learner = self.run.folder, self.learner
@@ -492,6 +507,7 @@ class _Trainer:
     def _provenance(self) -> str:
         if self.choice.replaced_by:
             return f"{self.context.stage}: nothing was learnt; these are the weights of {self.choice.replaced_by}"
-        kept = self.choice.chosen.step if self.choice.chosen else self.choice.total
+        kept = self.choice.step
         reason = f" ({self.choice.given_up})" if self.choice.given_up else ""
-        return f"{self.context.stage}: step {kept} of {self.choice.total}{reason}"
+        mean = ", averaged with the start" if self.choice.averaged else ""
+        return f"{self.context.stage}: step {kept} of {self.choice.total}{mean}{reason}"

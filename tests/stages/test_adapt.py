@@ -438,6 +438,23 @@ def test_spatialmix_cuts_a_mix_from_one_place_and_takes_images_of_rare_classes(m
     assert all((labels == wanted).any() for labels, wanted in zip(shown, chosen.wanted, strict=True))
 
 
+def test_the_end_of_a_round_is_averaged_with_its_start(make):
+    made = make(average=0.25)
+    start = copy.deepcopy(made.student.net.state_dict())
+    step(made)
+    end = copy.deepcopy(made.student.net.state_dict())
+    assert made.average()
+    moved = 0
+    for name, tensor in made.student.net.state_dict().items():
+        expected = 0.25 * start[name] + 0.75 * end[name] if tensor.is_floating_point() else end[name]
+        assert torch.allclose(tensor, expected, atol=1e-6)
+        moved += not torch.equal(start[name], end[name])
+    assert moved > 2
+    plain = make(average=0.0)
+    step(plain)
+    assert not plain.average() and all(torch.equal(end[n], t) for n, t in plain.student.net.state_dict().items())
+
+
 def test_an_anchor_holds_the_teacher_to_the_sources_labels(make, tmp_path, classes):
     labels = world.write_predictions(tmp_path / "source", wrong=0.0)
     made = make(anchor=1.0)
