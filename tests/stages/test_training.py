@@ -281,6 +281,32 @@ def test_a_serious_alarm_ends_the_stage_at_the_last_healthy_checkpoint(tmp_path,
     assert torch.equal(student_kept, states[6])
 
 
+def test_what_a_round_keeps_is_averaged_with_its_start_and_looked_at(tmp_path, material, classes):
+    def go(folder, **more):
+        options = {**FEW, "confidence": 0.0, "anchor": 0.0, "validate_every": 1, "average": 0.5}
+        made = AdaptLearner(student(classes), material, None, ENGINE, AdaptOptions(**options), seed=3, stage="adapt-1")
+        states = []
+        watch = Told(rule="label-free", see=lambda step: states.append((step, weights(made.student))), **more)
+        events = run(folder, made, watch=watch, context={})
+        model, _ = load_model(folder / "run" / STUDENT, trust=True)
+        report = json.loads((folder / "run" / "choice.json").read_text())
+        return weights(model), states, report, model.card.note, events
+
+    mious = {0: 0.2, 4: 0.6}
+    found, states, report, note, _ = go(tmp_path / "one", bad=[5, 6], mious=mious)
+    (start, first), (end, last) = states[0], states[4]
+    assert (start, end, states[-1][0], len(states)) == (0, 4, 4, 8)
+    mean = torch.isclose(found, (first + last) / 2, atol=1e-6)
+    # The integer counters of batch norm alone are the end's.
+    assert mean.float().mean() > 0.9 and (found == last)[~mean].all()
+    assert torch.equal(found, states[-1][1]) and not torch.equal(found, last)
+    assert report["averaged"] and report["kept"] == 4 and report["oracle"]["miou"] == 0.6
+    assert "averaged with the start" in report["words"] and "averaged with the start" in note
+    # A round that goes back to its start has nothing to average.
+    found, states, report, note, _ = go(tmp_path / "two", bad=range(1, 7))
+    assert torch.equal(found, states[0][1]) and not report["averaged"] and len(states) == 7
+
+
 def test_without_any_healthy_look_the_run_goes_on_and_other_weights_stand_in(tmp_path, material, classes):
     other = student(classes, seed=9)
 
