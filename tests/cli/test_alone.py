@@ -91,7 +91,7 @@ def test_files_in_files_out(crots, city, labelled, source, tmp_path):
     student = tmp_path / "base" / "student.safetensors"
 
     ran = crots(*adapt_words(city, student, "--patches", tmp_path / "patches", "--rounds", "2",
-                             "--no-stop-rounds", "--select", "last"),
+                             "--no-stop-rounds", "--select", "last", "--average", "0"),
                 "--out",
                 tmp_path / "adapted", "--json")  # fmt: skip
     assert ran.code == 0, ran.err
