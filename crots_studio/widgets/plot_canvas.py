@@ -59,6 +59,7 @@ class Canvas(pg.PlotWidget):  # type: ignore[misc]
             painter.save()
             painter.resetTransform()
             painter.setPen(QColor(theme.colours().accent))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRect(self.viewport().rect().adjusted(0, 0, -1, -1))
             painter.restore()
 

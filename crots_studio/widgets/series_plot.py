@@ -76,6 +76,7 @@ class SeriesPlot(QWidget):
         self.legend.toggled.connect(self.set_shown)
         head = QHBoxLayout()
         head.setContentsMargins(4, 0, 4, 0)
+        head.setSpacing(8)
         head.addWidget(self._heading)
         head.addWidget(self._step)
         head.addWidget(self.legend, 1)

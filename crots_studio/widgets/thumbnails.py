@@ -166,6 +166,7 @@ class ThumbnailDelegate(QStyledItemDelegate):
         painter.drawText(below, Qt.AlignmentFlag.AlignCenter, text)
         if state & QStyle.StateFlag.State_HasFocus:
             painter.setPen(QPen(palette.color(QPalette.ColorRole.Text), 1, Qt.PenStyle.DotLine))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRect(rect.adjusted(1, 1, -2, -2))
         painter.restore()
 

@@ -50,6 +50,16 @@ def test_the_image_is_a_copy():
     assert image.pixelColor(0, 0).red() == 200
 
 
+def test_the_focus_is_a_frame_and_no_veil(qtbot):
+    view = shown(qtbot, ImageView())
+    view.show_content(Content("red", SIZE, image=RED, values=np.ones((40, 60), np.float32)))
+    plain = colour_at(view, 150, 60)
+    view.hasFocus = lambda: True
+    view.viewport().update()
+    assert colour_at(view, 150, 60) == plain
+    assert colour_at(view, 1, 150) != plain
+
+
 def test_a_picture_fits_and_keeps_its_shape(qtbot):
     view = shown(qtbot, ImageView())
     view.show_content(Content("red", SIZE, image=RED))
