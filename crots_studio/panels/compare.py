@@ -77,7 +77,7 @@ class ComparePanel(QWidget):
         self.add_menu = QMenu(self)
         self.add_menu.aboutToShow.connect(self._list_recent)
         self.add_button.setMenu(self.add_menu)
-        self.remove_button = QPushButton("&Remove")
+        self.remove_button = QPushButton("Re&move")
         self.remove_button.setToolTip("Take the selected rows' projects out of the comparison; nothing is deleted")
         self.remove_button.setAccessibleName("Remove project from the comparison")
         self.chart = RunChart(self._colour)

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy.typing as npt
-from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from crots.errors import CrotsError
@@ -51,11 +50,6 @@ class LabelCorrection(QWidget):
         self.tools.reset_asked.connect(self.reset)
         area.stroked.connect(self._stroked)
         area.stroke_ended.connect(self._stroke_ended)
-        standard = QKeySequence.StandardKey
-        for key, act in ((standard.Undo, self.undo), (standard.Redo, self.redo)):
-            shortcut = QShortcut(QKeySequence(key), panel)
-            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            shortcut.activated.connect(act)
         self.show_image("", None)
 
     def set_edits(self, edits: LabelEdits | None, classes: ClassSet | None) -> None:

@@ -73,7 +73,7 @@ class MethodsPanel(QWidget):
         bar.addWidget(self.view)
         bar.addWidget(self.save)
         bar.addStretch(1)
-        for text, box in (("S&eeds", self.seeds), ("S&teps", self.steps)):
+        for text, box in (("See&ds", self.seeds), ("S&teps", self.steps)):
             label = QLabel(text)
             label.setBuddy(box)
             bar.addWidget(label)

@@ -66,7 +66,7 @@ class MonitorPanel(QWidget):
         self.tabs.setAccessibleName("Views of the monitor")
         self.tabs.addTab(self.training, "&Training")
         self.tabs.addTab(self.classes, "&Classes")
-        self.tabs.addTab(self.confusion, "Con&fusion")
+        self.tabs.addTab(self.confusion, "Confusio&n")
         self.alarm = Alarm()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

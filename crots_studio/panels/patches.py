@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy.typing as npt
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QKeyEvent, QKeySequence, QShortcut
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSplitter, QVBoxLayout, QWidget
 
 from crots.config import Size
@@ -26,6 +26,7 @@ from crots_studio.models.patch_gallery import PatchGallery, PatchRow, read_stati
 from crots_studio.models.words import breakable
 from crots_studio.panels.rare_set import Found, RareSet
 from crots_studio.session import Session
+from crots_studio.widgets.choice import snug
 from crots_studio.widgets.patch_detail import PatchDetail
 from crots_studio.widgets.patch_filters import PatchFilters
 from crots_studio.widgets.picture_layers import Content, colour_table
@@ -67,8 +68,8 @@ class PatchPanel(QWidget):
         self.count.setAccessibleName("Patches shown")
         self.count.setProperty("role", "muted")
         self.detail = PatchDetail()
-        self.undo_button = QPushButton("&Undo")
-        self.redo_button = QPushButton("Re&do")
+        # Their keys are those of the menu Edit, which calls the tab in front.
+        self.undo_button, self.redo_button = snug(QPushButton("&Undo")), snug(QPushButton("Re&do"))
 
     def _build(self) -> None:
         second = QHBoxLayout()
@@ -107,11 +108,6 @@ class PatchPanel(QWidget):
         self.detail.views.hovered.connect(self._read_out)
         self.undo_button.clicked.connect(self.undo)
         self.redo_button.clicked.connect(self.redo)
-        standard = QKeySequence.StandardKey
-        for key, act in ((standard.Undo, self.undo), (standard.Redo, self.redo)):
-            shortcut = QShortcut(QKeySequence(key), self)
-            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            shortcut.activated.connect(act)
         self._session.project_changed.connect(self._reload)
         self._session.config_changed.connect(self._config_changed)
         self._session.events_arrived.connect(self._events)

@@ -1,11 +1,11 @@
-"""A list to choose one of several things from."""
+"""Controls that take no more room than they need: what stands beside them needs it more."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from PySide6.QtWidgets import QComboBox
+from PySide6.QtWidgets import QComboBox, QPushButton
 
 
 def choice(name: str, entries: Mapping[Any, str]) -> QComboBox:
@@ -23,3 +23,9 @@ def choice(name: str, entries: Mapping[Any, str]) -> QComboBox:
     for key, text in entries.items():
         combo.addItem(text, key)
     return combo
+
+
+def snug(button: QPushButton) -> QPushButton:
+    """Lets a button be no wider than its text asks for."""
+    button.setMaximumWidth(button.fontMetrics().horizontalAdvance(button.text()) + 18)
+    return button

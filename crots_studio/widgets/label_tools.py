@@ -6,6 +6,7 @@ from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSpinBox, QWidget
 
 from crots.taxonomy import ClassSet
+from crots_studio.widgets.choice import snug
 from crots_studio.widgets.class_legend import swatch
 
 LOOK, FILL, BRUSH = "look", "fill", "brush"
@@ -61,9 +62,7 @@ class LabelTools(QWidget):
         row.addWidget(self.width_box)
         row.addStretch(1)
         for button in (self.undo, self.redo, self.reset):
-            # The list of images beside needs the room more than empty buttons do.
-            button.setMaximumWidth(button.fontMetrics().horizontalAdvance(button.text()) + 18)
-            row.addWidget(button)
+            row.addWidget(snug(button))
         self.tool.currentIndexChanged.connect(self._tool_chosen)
         self.undo.clicked.connect(self.undo_asked)
         self.redo.clicked.connect(self.redo_asked)

@@ -37,7 +37,7 @@ class PatchDetail(QWidget):
             # A long name must not push the other panels aside.
             label.setMinimumWidth(1)
         self.readout.setAccessibleName("Class under the pointer")
-        self.reject = _button("&Reject", "Never train on the chosen patches (Delete)")
+        self.reject = _button("Re&ject", "Never train on the chosen patches (Delete)")
         self.restore = _button("Res&tore", "Take the chosen patches back as they were cut")
         self.old = QComboBox()
         self.old.setAccessibleName("Class to replace")
@@ -110,7 +110,7 @@ class PatchDetail(QWidget):
         place = self.old.findData(before)
         self.old.setCurrentIndex(max(0, place))
         self.old.blockSignals(False)
-        self.reject.setText(f"&Reject {count:,}" if count > 1 else "&Reject")
+        self.reject.setText(f"Re&ject {count:,}" if count > 1 else "Re&ject")
         self.restore.setEnabled(correctable)
         self._enable()
 

@@ -173,7 +173,7 @@ class CurveTools(QWidget):
         self.log.setAccessibleName("Logarithmic scale")
         self.log.setToolTip("Logarithmic value axis")
         self.log.setVisible(log)
-        self.fit = QPushButton("&Fit")
+        self.fit = QPushButton("F&it")
         self.fit.setToolTip("Show everything and follow the data again (F)")
         self.fit.setAccessibleName("Fit plots to the data")
         layout = QHBoxLayout(self)

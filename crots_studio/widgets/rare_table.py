@@ -77,7 +77,7 @@ class RareTable(QTableWidget):
         name.setCheckState(Qt.CheckState.Checked if row.rare else Qt.CheckState.Unchecked)
         patches = "" if not row.patches else f"{row.patches:,}"
         if row.kept != row.patches:
-            patches = f"{row.kept:,} / {row.patches:,}"
+            patches = f"{row.kept:,}/{row.patches:,}"
         sure = "–" if row.confidence is None else f"{row.confidence:.2f}"  # noqa: RUF001
         cells = [name, *(QTableWidgetItem(text) for text in (percent(row.share), sure, patches))]
         tip = f"{row.name}: {row.reason}" if row.reason else f"{row.name}: not rare"

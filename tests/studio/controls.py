@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from PySide6.QtGui import QAction, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
     QAbstractSlider,
     QAbstractSpinBox,
     QComboBox,
+    QLabel,
     QLineEdit,
+    QMainWindow,
     QScrollBar,
+    QTabBar,
     QWidget,
 )
 
@@ -35,3 +39,30 @@ def _inside(child: QWidget) -> bool:
             return True
         parent = parent.parentWidget()
     return False
+
+
+def doubled_keys(window: QMainWindow) -> dict[str, list[str]]:
+    """Returns the keys that two visible controls or menu entries claim, of which Qt then takes neither."""
+    claims: dict[str, list[str]] = {}
+
+    def claim(keys: QKeySequence, who: str) -> None:
+        if not keys.isEmpty():
+            claims.setdefault(keys.toString(), []).append(who)
+
+    for action in window.menuBar().actions():
+        claim(QKeySequence.mnemonic(action.text()), f"menu {action.text()}")
+    for action in window.findChildren(QAction):
+        claim(action.shortcut(), f"entry {action.text()}")
+    for shortcut in window.findChildren(QShortcut):
+        if shortcut.parentWidget().isVisible():
+            claim(shortcut.key(), f"shortcut of {shortcut.parentWidget()}")
+    for button in window.findChildren(QAbstractButton):
+        if button.isVisible():
+            claim(button.shortcut(), f"button {button.text()}")
+    for label in window.findChildren(QLabel):
+        if label.isVisible() and label.buddy() is not None:
+            claim(QKeySequence.mnemonic(label.text()), f"label {label.text()}")
+    for bar in window.findChildren(QTabBar):
+        for number in range(bar.count() if bar.isVisible() else 0):
+            claim(QKeySequence.mnemonic(bar.tabText(number)), f"tab {bar.tabText(number)}")
+    return {keys: who for keys, who in claims.items() if len(who) > 1}

@@ -191,7 +191,7 @@ def test_a_drag_paints_a_stroke_that_is_seen_while_it_is_drawn(qtbot, panel, pro
     assert not corrected(project).exists() and view.place == place
     mouse(view, QEvent.Type.MouseButtonRelease, 40, 30)
     assert (read_labels(corrected(project))[30, 5:41] == IGNORE).all()
-    qtbot.keyClick(panel, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    panel.undo()
     assert not corrected(project).exists()
     panel.redo()
     panel.correction.tools.reset.click()

@@ -15,6 +15,8 @@ from crots.project import Project, ProjectConfig
 from crots_studio import theme
 from crots_studio.window import MainWindow
 from crots_studio.workspace_tabs import TABS
+from tests.studio.controls import doubled_keys
+from tests.studio.fake_project import make_fake_project
 
 START = StageStarted(stage="baseline", total=100)
 
@@ -354,3 +356,33 @@ def test_long_names_push_no_panel_aside(qtbot, session, ready):
     ready.show_tab("pseudo_labels")
     qtbot.wait(50)
     assert (ready.rail.width(), ready.settings_panel.width()) == before
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_no_key_means_two_things(qtbot, session, window, open_project, tmp_path, finished):
+    project = make_fake_project(tmp_path / "fake") if finished else Project.create(tmp_path / "new", ProjectConfig())
+    open_project(project.folder)
+    qtbot.waitUntil(lambda: session.idle, timeout=30_000)
+    for name, panel in window.panels.items():
+        window.show_tab(name)
+        qtbot.waitUntil(panel.isVisible)
+        views = getattr(panel, "tabs", None)
+        for number in range(views.count() if views is not None else 1):
+            if views is not None:
+                views.setCurrentIndex(number)
+            qtbot.wait(20)
+            assert not doubled_keys(window), name
+
+
+def test_undo_by_keys_reaches_the_patches(qtbot, session, window, open_project, tmp_path):
+    open_project(make_fake_project(tmp_path / "fake").folder)
+    window.show_tab("patches")
+    panel = window.panels["patches"]
+    qtbot.waitUntil(lambda: panel.gallery.current >= 0, timeout=30_000)
+    with qtbot.waitActive(window):
+        window.activateWindow()
+    panel.gallery.setFocus()
+    qtbot.keyClick(panel.gallery, Qt.Key.Key_Delete)
+    assert panel.undo_button.isEnabled()
+    qtbot.keyClick(panel.gallery, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert not panel.undo_button.isEnabled() and panel.redo_button.isEnabled()
