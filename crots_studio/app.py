@@ -109,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     notice_interrupts(window)
     # Of itself Qt stays where the window is closed while panels are still being made.
     application.lastWindowClosed.connect(lambda: application.exit(0))
-    window.show()
+    window.open_up()
     QTimer.singleShot(0, lambda: open_first(window, args.project))
     code = application.exec()
     return leave(code)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _TITLE = "CROTS Studio"
 _SMALLEST = (1000, 640)
+# What a desktop may put around a window.
+_FRAME = 40
 
 
 class MainWindow(QMainWindow):
@@ -53,6 +55,14 @@ class MainWindow(QMainWindow):
         self.leaving = Leaving(self, session)
         self.menus = Menus(self)
         self._connect()
+
+    def open_up(self) -> None:
+        """Shows itself; where its size and a frame have no room on the screen, it fills that."""
+        room = self.screen().availableGeometry()
+        if room.width() < self.width() + _FRAME or room.height() < self.height() + _FRAME:
+            self.showMaximized()
+        else:
+            self.show()
 
     def _connect(self) -> None:
         session, welcome = self.session, self.welcome

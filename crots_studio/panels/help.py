@@ -52,7 +52,7 @@ class HelpPanel(QWidget):
         self._topics = read_topics()
         self.list = QListWidget()
         self.list.setAccessibleName("Stages")
-        self.list.setProperty("role", "roomy")
+        self.list.setSpacing(4)
         self.list.addItems([topic.title for topic in self._topics])
         self.list.setMaximumWidth(170)
         self.heading, self.text, self.picture = QLabel(), QLabel(), Picture()

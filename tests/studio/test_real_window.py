@@ -36,11 +36,11 @@ class Watch(QObject):
         return False
 
 watch = Watch()
-show = MainWindow.show
+show = MainWindow.open_up
 def shown(self):
     self.welcome.installEventFilter(watch)
     show(self)
-MainWindow.show = shown
+MainWindow.open_up = shown
 sys.exit(app.main([]))
 """
 

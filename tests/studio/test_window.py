@@ -386,3 +386,16 @@ def test_undo_by_keys_reaches_the_patches(qtbot, session, window, open_project, 
     assert panel.undo_button.isEnabled()
     qtbot.keyClick(panel.gallery, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert not panel.undo_button.isEnabled() and panel.redo_button.isEnabled()
+
+
+def test_on_a_small_screen_the_window_fills_it(qtbot, session):
+    window = MainWindow(session)
+    qtbot.addWidget(window)
+    room = window.screen().availableGeometry()
+    window.setMinimumSize(100, 100)
+    window.resize(room.width() - 100, room.height() - 100)
+    window.open_up()
+    assert not window.isMaximized()
+    window.resize(room.width() + 100, 300)
+    window.open_up()
+    assert window.isMaximized()
