@@ -2,7 +2,8 @@
 
 Give project folders (or any folders with ``choice.json`` below them) of runs with validation labels. For every run and
 rule it prints the regret: mIoU of the best look minus mIoU of the rule's, in points. Labels judge the rules here and
-nowhere else; a rule that is to be reported on must have been chosen on other runs.
+nowhere else; a rule that is to be reported on must have been chosen on other runs. The last line is of what was kept:
+the look of the rule that the run had, averaged with the start where its options say so (then it can be below zero).
 
     python tools/measure_choice.py project-a project-b
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -23,13 +25,22 @@ Looks = Sequence[Mapping[str, Any]]
 Rule = Callable[[Looks], float]
 
 
-def runs_below(folder: Path) -> dict[str, Looks]:
-    """Returns the looks of every run below a folder that labels scored at two looks or more."""
-    found: dict[str, Looks] = {}
+@dataclass(frozen=True)
+class Run:
+    """The looks of a finished stage, and the mIoU of what it kept."""
+
+    looks: Looks
+    kept: float
+
+
+def runs_below(folder: Path) -> dict[str, Run]:
+    """Returns every run below a folder that labels scored at two looks or more."""
+    found: dict[str, Run] = {}
     for path in sorted(folder.rglob("choice.json")):
-        looks = [look for look in json.loads(path.read_text(encoding="utf-8"))["looks"] if look["miou"] is not None]
-        if len(looks) > 1:
-            found[str(path.parent)] = looks
+        choice = json.loads(path.read_text(encoding="utf-8"))
+        looks = [look for look in choice["looks"] if look["miou"] is not None]
+        if len(looks) > 1 and choice["oracle"]:
+            found[str(path.parent)] = Run(looks, float(choice["oracle"]["miou"]))
     return found
 
 
@@ -67,15 +78,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Regret of label-free choices on finished runs.")
     parser.add_argument("folders", type=Path, nargs="+", help="projects, or folders with several")
     args = parser.parse_args()
-    runs = {name: looks for folder in args.folders for name, looks in runs_below(folder).items()}
+    runs = {name: run for folder in args.folders for name, run in runs_below(folder).items()}
     if not runs:
         raise SystemExit("no run with validation figures there; give --val-images and --val-labels to the projects")
-    for number, (name, looks) in enumerate(runs.items(), 1):
-        scores = " ".join(f"{100 * look['miou']:.1f}" for look in looks)
-        print(f"run {number}: {name}: mIoU at each look {scores}")
+    for number, (name, run) in enumerate(runs.items(), 1):
+        scores = " ".join(f"{100 * look['miou']:.1f}" for look in run.looks)
+        print(f"run {number}: {name}: mIoU at each look {scores}; kept {100 * run.kept:.1f}")
     print(f"\n{'rule':22} {'mean':>6} {'worst':>6}   regret of each run, points of mIoU")
-    for rule, choose in rules().items():
-        regrets = [100 * (max(look["miou"] for look in looks) - choose(looks)) for looks in runs.values()]
+    scores_of = {rule: [choose(run.looks) for run in runs.values()] for rule, choose in rules().items()}
+    scores_of["kept"] = [run.kept for run in runs.values()]
+    best = [max(float(look["miou"]) for look in run.looks) for run in runs.values()]
+    for rule, found in scores_of.items():
+        regrets = [100 * (top - score) for top, score in zip(best, found, strict=True)]
         print(f"{rule:22} {mean(regrets):6.2f} {max(regrets):6.2f}   " + " ".join(f"{value:5.1f}" for value in regrets))
 
 
