@@ -21,10 +21,11 @@ from crots.nets.model import Model
 from crots.options import AdaptOptions
 from crots.stages.context import Context
 from crots.stages.engine import Engine, random_numpy
+from crots.stages.learner import Figures, Learner, shares
 from crots.stages.material import Array, Material
 from crots.stages.order import Order, WeightedOrder
 from crots.stages.patch_set import PatchSet
-from crots.stages.training import Figures, Learner, Training, shares, train
+from crots.stages.training import Training, train
 from crots.stages.workers import mix_groups, whole_groups
 
 

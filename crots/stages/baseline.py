@@ -20,8 +20,9 @@ from crots.options import BaselineOptions, TrainOptions
 from crots.stages.balance import sampled
 from crots.stages.context import Context
 from crots.stages.engine import Engine, random_numpy
+from crots.stages.learner import Figures, Learner, shares
 from crots.stages.material import Array, Material
-from crots.stages.training import Figures, Learner, Training, shares, train
+from crots.stages.training import Training, train
 
 # Confidence is stored in so many steps.
 _LEVELS = 256

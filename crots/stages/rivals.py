@@ -16,9 +16,10 @@ from crots.project import Project
 from crots.stages.adapt import AdaptLearner, Anchor, Mixed
 from crots.stages.context import Context
 from crots.stages.engine import Engine
+from crots.stages.learner import Figures, Learner
 from crots.stages.material import Array, Material
 from crots.stages.pipeline import material
-from crots.stages.training import STUDENT, Figures, Learner, Training, train
+from crots.stages.training import STUDENT, Training, train
 from crots.stages.workbench import Workbench
 
 

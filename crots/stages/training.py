@@ -3,247 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from crots.config import Size, to_mapping
-from crots.data.crops import Crops, draw_windows, moved_to
+from crots.config import to_mapping
 from crots.data.feed import prefetch
 from crots.errors import StageError, Stopped
 from crots.events import ArtifactWritten, Event, Metrics, Note, StageStarted
 from crots.files import atomic_path, write_json
-from crots.methods.ema import Teacher
-from crots.methods.schedule import learning_rate
-from crots.nets.model import Model
 from crots.nets.weights import save_safetensors
-from crots.options import TrainingOptions
-from crots.stages.balance import NO_CLASS, RareCrops, ReadLabels, class_weights, count_pixels, sampled
 from crots.stages.context import Context, Meter
-from crots.stages.engine import Engine, random_numpy, seed_step
-from crots.stages.order import Order
+from crots.stages.engine import seed_step
+from crots.stages.learner import Figures, Learner, State
 from crots.stages.watching import Choice, Look, Watch
-from crots.stages.workers import Workers, passes, unshared_batch_norms
+from crots.stages.workers import unshared_batch_norms
 
 CHECKPOINT = "checkpoint.pt"
 STUDENT = "student.safetensors"
 TEACHER = "teacher.safetensors"
 CHOICE = "choice.json"
 _BEST = "best.pt"
-Figures = Mapping[str, Tensor]
-State = dict[str, Any]
-
-
-class Optimiser:
-    """Adam with loss scaling where fp16 needs it."""
-
-    def __init__(self, net: nn.Module, options: TrainingOptions, engine: Engine) -> None:
-        parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
-        self._adam = torch.optim.Adam(
-            parameters, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
-        )
-        self._scaler = torch.amp.GradScaler(engine.device.type, enabled=engine.precision == "fp16")
-
-    def backward(self, loss: Tensor) -> None:
-        """Adds the gradient of ``loss``."""
-        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-
-    def apply(self, rate: float) -> None:
-        """Takes one step at this learning rate and clears the gradients."""
-        for group in self._adam.param_groups:
-            group["lr"] = rate
-        self._scaler.step(self._adam)
-        self._scaler.update()
-        self._adam.zero_grad(set_to_none=True)
-
-    def state_dict(self) -> State:
-        """Adam's moments and the loss scale."""
-        return {"adam": self._adam.state_dict(), "scaler": self._scaler.state_dict()}
-
-    def load_state_dict(self, state: State) -> None:
-        """Restores what `state_dict` gave."""
-        self._adam.load_state_dict(state["adam"])
-        self._scaler.load_state_dict(state["scaler"])
-
-
-class Chosen(NamedTuple):
-    """Indices of images, and the class that a crop of each is to show or `NO_CLASS`."""
-
-    indices: Sequence[int]
-    wanted: Sequence[int]
-
-
-class Learner(ABC):
-    """What a training stage teaches: a student, perhaps with a teacher, and one optimiser step.
-
-    Attributes:
-        student: the model that is scored and exported.
-        teacher: follows the student's weights, where there is one.
-        optimiser: of the student.
-        engine: device and precision.
-        images: how many images the data has; an epoch's length.
-        workers: who take each step together; each loads and learns its part of the batch.
-        passes: forward and backward passes that this worker's part is split into.
-        classes: of the student's logits.
-        options: of the stage.
-        seed: of the run; with the stage and the step it seeds every draw.
-        stage: name of the stage.
-        order: in which images are visited.
-        class_weights: (K,) factors of the loss, None where all classes count alike.
-    """
-
-    teacher: Teacher[Model] | None = None
-    class_weights: Tensor | None = None
-    _rare: RareCrops | None = None
-
-    def __init__(
-        self, student: Model, engine: Engine, options: TrainingOptions, images: int, *, seed: int, stage: str
-    ) -> None:
-        self.student, self.engine, self.options, self.images = student, engine, options, images
-        self.seed, self.stage = seed, stage
-        self.order = Order(images, options.batch, seed=seed, stage=stage)
-        self.classes = student.classes
-        self.workers = engine.workers
-        self.passes = passes(options.batch, options.accumulate, self.workers.world)
-        engine.place(student)
-        self.optimiser = Optimiser(student.net, options, engine)
-
-    @abstractmethod
-    def load(self, step: int) -> Any:
-        """Reads the data of a step; runs in other threads, touches no device, draws from the step's own generator."""
-
-    @abstractmethod
-    def step(self, step: int, data: Any, rate: float) -> Figures:
-        """Takes one optimiser step (0-based).
-
-        Returns:
-            Its figures as scalar tensors on the device; where there are several workers, each one's share of them.
-        """
-
-    def align(self) -> None:
-        """Gives all workers the same weights, and batch norm over all of their images where the device can."""
-        self.workers.align(self.student.net)
-        if self.teacher:
-            self.workers.align(self.teacher.model.net)
-
-    def exchange(self) -> None:
-        """Adds up the gradients of all workers, before the optimiser takes its step."""
-        self.workers.sum_gradients(self.student.net)
-        self.workers.share_statistics(self.student.net)
-        if self.teacher:
-            self.workers.share_statistics(self.teacher.model.net)
-
-    def rate(self, step: int) -> float:
-        """Learning rate of a step."""
-        epoch = max(1, self.images // self.options.batch)
-        return learning_rate(step, self.options.steps, self.options.learning_rate, self.options.schedule, epoch)
-
-    @property
-    def crops(self) -> bool:
-        """Whether the student sees crops, and no whole images."""
-        return self.options.crop is not None or self.options.scale != 1
-
-    def balance(self, read_labels: ReadLabels) -> None:
-        """Prepares what `TrainingOptions` promise about rare classes from the labels the student is taught."""
-        options, classes = self.options, len(self.classes)
-        if options.balance:
-            counts = count_pixels(read_labels, sampled(self.images), classes).sum(axis=0)
-            self.class_weights = self.engine.floats(class_weights(counts, options.balance))
-        if options.rare_crops and self.crops:
-            counts = count_pixels(read_labels, range(self.images), classes)
-            self._rare = RareCrops(counts, options.rare_crops, seed=self.seed, stage=self.stage)
-
-    def choose(self, step: int) -> Chosen:
-        """Chooses this worker's images of a step."""
-        part, indices = self.workers.part(self.options.batch), self.order.batch(step)
-        wanted = [NO_CLASS] * len(indices)
-        if self._rare:
-            indices, wanted = self._rare.draw(indices, step)
-        return Chosen(indices[part], wanted[part])
-
-    def draw_crops(
-        self,
-        step: int,
-        chosen: Chosen,
-        size: Size,
-        labels: np.ndarray[Any, Any] | None,
-        together: Sequence[slice] | None = None,
-    ) -> Crops | None:
-        """Draws where to crop the chosen images; None where whole ones are trained on.
-
-        Args:
-            step: 0-based.
-            chosen: images, and what they are to show.
-            size: of the images.
-            labels: (N, H, W) of the images; without them crops lie anywhere.
-            together: parts of the whole batch that are cut from one place, wherever their classes are.
-        """
-        if not self.crops:
-            return None
-        crop, part = self.options.crop or size, self.workers.part(self.options.batch)
-        rng = random_numpy(self.seed, self.stage, step, "crop")
-        windows = draw_windows(self.options.batch, size, crop, self.options.scale, rng)
-        for group in together or ():
-            windows[group] = [windows[group.start]] * (group.stop - group.start)
-        windows = windows[part]
-        if labels is not None and together is None:
-            for place, wanted in enumerate(chosen.wanted):
-                if wanted != NO_CLASS:
-                    rng = random_numpy(self.seed, self.stage, step, f"centre {part.start + place}")
-                    windows[place] = moved_to(windows[place], labels[place] == wanted, rng)
-        return Crops(windows, crop)
-
-    def average(self) -> bool:
-        """Takes the stage's start into the student's weights, where the options ask for it; says whether they do."""
-        return False
-
-    def state_dict(self) -> State:
-        """Everything a resumed run needs; randomness needs none, since each step seeds its own."""
-        return {**self.weights(), "optimiser": self.optimiser.state_dict()}
-
-    def load_state_dict(self, state: State) -> None:
-        """Restores what `state_dict` gave."""
-        self.load_weights(state)
-        self.optimiser.load_state_dict(state["optimiser"])
-
-    def weights(self) -> State:
-        """Weights of student and teacher, under the network's own keys."""
-        teacher = self.teacher.model.net.state_dict() if self.teacher else None
-        return {"student": self.student.net.state_dict(), "teacher": teacher}
-
-    def load_weights(self, state: State) -> None:
-        """Restores what `weights` gave."""
-        self.student.net.load_state_dict(state["student"])
-        if self.teacher:
-            self.teacher.model.net.load_state_dict(state["teacher"])
-
-
-def shares(
-    labels: Tensor, parts: int, ignore: int, *, by_image: bool = False, workers: Workers | None = None
-) -> Tensor:
-    """Returns what the mean loss of each part counts for, so that their sum is the mean loss of the whole batch.
-
-    Args:
-        labels: (N, H, W), this worker's.
-        parts: of equal size, into which they are split.
-        ignore: label of pixels that no mean counts.
-        by_image: the loss is a mean over images, not over pixels.
-        workers: whose labels make up the whole batch.
-
-    Returns:
-        (parts,) float32.
-    """
-    workers = workers or Workers()
-    if by_image:
-        return torch.full((parts,), 1.0 / (parts * workers.world), device=labels.device)
-    counts = torch.stack([(part != ignore).sum() for part in labels.chunk(parts)])
-    return counts / workers.sum(counts.sum()).clamp(min=1)
 
 
 @dataclass(frozen=True)

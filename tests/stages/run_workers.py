@@ -29,7 +29,7 @@ import crots.stages.distributed
 import crots.stages.pipeline  # loaded before the first fork, since it takes seconds
 from crots.errors import InputError, StageError, Stopped
 from crots.stages.context import Control
-from crots.stages.training import Learner
+from crots.stages.learner import Learner
 from crots.stages.workers import by_first, session
 
 

@@ -26,11 +26,12 @@ from crots.stages.balance import class_weights
 from crots.stages.baseline import BaselineLearner, baseline, mirrored
 from crots.stages.context import Context
 from crots.stages.engine import Engine, evaluating, random_numpy, resolve_device, seed_step
+from crots.stages.learner import shares
 from crots.stages.material import Material, PseudoLabels
 from crots.stages.order import Order
 from crots.stages.scoring import LabelFreeScores
 from crots.stages.train import TrainLearner, supervise
-from crots.stages.training import CHECKPOINT, STUDENT, TEACHER, Training, shares, train
+from crots.stages.training import CHECKPOINT, STUDENT, TEACHER, Training, train
 from crots.stages.watching import Look, Watch
 
 ENGINE = Engine(RuntimeOptions(device="cpu"))
