@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import gc
 import os
@@ -47,6 +48,8 @@ class Collector(QObject):
         super().__init__(session)
         gc.disable()
         gc.collect = collect_here
+        # Libraries count what they left when the process ends, and complain.
+        atexit.register(gc.unfreeze)
         self._turn = self._kept = 0
         self._timer = QTimer(self, interval=_GC_MS)
         self._timer.timeout.connect(self.collect)
