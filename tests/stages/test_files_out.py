@@ -40,7 +40,13 @@ def trained(tmp_path, images, classes):
     made = create_model("tiny_nets:plain", classes, world.SIZE, trust=True)
     material = Material(open_dataset(images).samples, world_cache())
     learner = AdaptLearner(
-        made, material, None, ENGINE, AdaptOptions(**FEW, confidence=0.0, anchor=0.0, average=0.0), seed=0, stage="adapt-1"
+        made,
+        material,
+        None,
+        ENGINE,
+        AdaptOptions(**FEW, confidence=0.0, anchor=0.0, average=0.0),
+        seed=0,
+        stage="adapt-1",
     )
     list(train(learner, Training(tmp_path / "run", 0), Context("adapt-1")))
     return tmp_path / "run"
