@@ -97,12 +97,13 @@ class AdaptLearner(Learner):
         part, options = self.workers.part(self.options.batch), self.options
         chosen = self.choose(step)
         images = self._material.images(chosen.indices)
-        labels = self._material.labels(chosen.indices) if options.anchor or options.rare_crops else None
+        # SpatialMix takes each part from the same place in its image, so what it mixes is cut from one place.
+        together = mix_groups(options.batch) if options.mix == "spatialmix" else None
+        centred = options.rare_crops and self.crops and together is None
+        labels = self._material.labels(chosen.indices) if options.anchor or centred else None
         anchor = None
         if options.anchor and labels is not None:
             anchor = Anchor(labels, self._material.confidence(chosen.indices))
-        # SpatialMix takes each part from the same place in its image, so what it mixes is cut from one place.
-        together = mix_groups(options.batch) if options.mix == "spatialmix" else None
         if crops := self.draw_crops(step, chosen, Size(images.shape[2], images.shape[1]), labels, together):
             images = crops.images(images)
             anchor = anchor and Anchor(*map(crops.labels, anchor))
