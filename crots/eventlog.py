@@ -39,8 +39,9 @@ class EventLog:
         """
         before = self.position
         try:
-            with explained(self.path), self.path.open("a", encoding="utf-8", newline="\n") as file:
-                file.write(to_json(event) + "\n")
+            with explained(self.path), self.path.open("ab") as file:
+                # A file's name need not be text; what is none is escaped, which JSON knows too.
+                file.write(f"{to_json(event)}\n".encode(errors="backslashreplace"))
         except StageError:
             # What a full disk took of the line would spoil the next one.
             with contextlib.suppress(OSError):
@@ -90,7 +91,8 @@ def read_events(path: Path) -> Iterator[Event]:
     """Yields the events of a stream; a torn last line and events of later versions are passed over."""
     if not path.exists():
         return
-    with path.open(encoding="utf-8") as file:
+    # A kill may tear a letter of more than one byte.
+    with path.open(encoding="utf-8", errors="replace") as file:
         for line in file:
             try:
                 yield from_json(line)

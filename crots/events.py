@@ -149,7 +149,9 @@ def from_json(line: str) -> Event:
     """
     try:
         fields = json.loads(line)
-        kind = KINDS[fields.pop("event")]
-        return kind(**fields)
+        event = KINDS[fields.pop("event")](**fields)
+        if not (isinstance(event.stage, str) and isinstance(event.time, (int, float))):
+            raise TypeError("stage and time are no name and number")
+        return event
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"not an event of this version of CROTS: {line[:80]!r} ({error})") from error

@@ -103,6 +103,8 @@ def _begun(project: Project, stage_events: Callable[[Project, Context], Iterator
     """Begins a stage only now that its inputs have proved good: until then an earlier result of it stays valid."""
     workers = current()
     events = workers.together(lambda: stage_events(project, context))
+    # So it does where the user thought better of it while torch was being loaded.
+    context.check()
     workers.from_first(lambda: project.begin(context.stage))
     return events
 
@@ -213,6 +215,13 @@ def _out_of_memory(error: Exception) -> bool:
 
 
 def discard(project: Project, key: str) -> None:
-    """Throws away what a stage that is not done has written."""
-    shutil.rmtree(project.stage_folder(key), ignore_errors=True)
-    project.started_path(key).unlink(missing_ok=True)
+    """Throws away what a stage that is not done has written; the result of one that is done stays.
+
+    Raises:
+        InputError: a run goes on in the project.
+    """
+    with locked(project):
+        if not project.record_path(key).exists():
+            # In this order, so that after a kill in between no run goes on from what is left.
+            project.started_path(key).unlink(missing_ok=True)
+            shutil.rmtree(project.stage_folder(key), ignore_errors=True)

@@ -72,3 +72,28 @@ def test_running_is_told_by_the_lock(tmp_path):
     with filelock.FileLock(lock):
         assert running(lock)
     assert not running(lock)
+
+
+def test_a_letter_that_a_kill_tore_does_not_keep_the_project_from_opening(tmp_path):
+    path = tmp_path / "events.jsonl"
+    log = EventLog(path)
+    log.append(EXAMPLES[0])
+    whole = path.read_bytes() + to_json(EXAMPLES[3]).encode()
+    path.write_bytes(whole[: whole.index("ï".encode()) + 1])
+    assert list(read_events(path)) == [EXAMPLES[0]]
+    assert set(last_endings(path)) == {"baseline"}
+
+
+@pytest.mark.parametrize("line", ['{"event": "Note", "stage": "mine", "text": "x", "time": "noon"}',
+                                  '{"event": "Note", "stage": ["mine"], "text": "x"}'])  # fmt: skip
+def test_an_event_of_another_make_is_passed_over(line):
+    with pytest.raises(InputError):
+        from_json(line)
+
+
+def test_a_name_that_is_no_text_can_be_told_of(tmp_path):
+    path = tmp_path / "events.jsonl"
+    name = "caf\udce9.png"
+    EventLog(path).append(Note(stage="mine", text=name))
+    (found,) = read_events(path)
+    assert found.text == name

@@ -21,7 +21,7 @@ from crots.errors import InputError, StageError
 from crots.eventlog import EventLog, read_events
 from crots.events import ArtifactWritten, Evaluated, Metrics, Note, Scored, StageFinished, StageStarted
 from crots.nets.weights import load_model
-from crots.runner import failure, locked, planned, run_project, run_stage
+from crots.runner import discard, failure, locked, planned, run_project, run_stage
 from crots.stages.context import Context, Control
 from crots.stages.training import CHECKPOINT, STUDENT, TEACHER
 from crots.stages.workbench import Workbench
@@ -644,3 +644,35 @@ def test_a_round_that_is_not_needed_is_not_run_and_the_export_takes_the_one_befo
     assert [event.stage for event in world.of(events, StageStarted)] == ["export"]
     assert states(project)["adapt-2"] == "not needed" and run(project) == []
     assert student_of(project, "adapt-1")[1] == world.weights_of(project.folder / "export/adapted.safetensors")[1]
+
+
+def test_a_stop_before_a_stage_has_begun_takes_no_finished_result_back(tmp_path):
+    project = world.black_box(tmp_path)
+    run(project, until="pseudo-label")
+    control = Control()
+    control.stop()
+    events = run(project, control=control, only="pseudo-label")
+    assert ends(events) == {"pseudo-label": "cancelled"}
+    assert states(project)["pseudo-label"] == "done" and run(project, until="pseudo-label") == []
+    discard(project, "pseudo-label")
+    assert list((project.stage_folder("pseudo-label") / "label_ids").rglob("*.png")), "what is done is nobody's rest"
+
+
+def test_a_kill_while_work_is_thrown_away_leaves_nothing_to_go_on_from(tmp_path, monkeypatch):
+    project = world.black_box(tmp_path)
+    stop_at(project, lambda event: isinstance(event, StageStarted), only="pseudo-label")
+    assert states(project)["pseudo-label"] == "interrupted"
+
+    def killed(folder, **more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("crots.runner.shutil.rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        discard(project, "pseudo-label")
+    assert not project.resumable("pseudo-label")
+
+
+def test_nothing_is_thrown_away_while_a_run_goes_on(tmp_path):
+    project = world.black_box(tmp_path)
+    with locked(project), pytest.raises(InputError, match="another run goes on"):
+        discard(project, "pseudo-label")

@@ -92,8 +92,11 @@ def keyed(folder: Path, names: Iterable[str]) -> dict[str, Path]:
     """Returns key -> path of relative file names.
 
     Raises:
-        InputError: two files differ in their suffix only, so that their outputs would overwrite each other.
+        InputError: two files differ in their suffix only, so that their outputs would overwrite each other, or a name
+            is no text.
     """
+    names = list(names)
+    _check_text(folder, names)
     files: dict[str, Path] = {}
     for name in names:
         key = key_of(name)
@@ -102,6 +105,15 @@ def keyed(folder: Path, names: Iterable[str]) -> dict[str, Path]:
             raise InputError(f"{folder / name}: found both {both}, expected one file of a name; rename or move one")
         files[key] = folder / name
     return files
+
+
+def _check_text(folder: Path, names: Iterable[str]) -> None:
+    """Unix lets names be any bytes, but lists and events are text."""
+    try:
+        "".join(names).encode()
+    except UnicodeEncodeError:
+        bad = next(name for name in names if any("\ud800" <= letter <= "\udfff" for letter in name))
+        raise InputError(f"{folder}: the file name {bad!a} is not UTF-8; rename that file") from None
 
 
 def match(

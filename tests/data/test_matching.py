@@ -103,3 +103,9 @@ def test_listing_what_is_no_folder(tmp_path):
 def test_two_suffixes_of_one_name_are_refused():
     with pytest.raises(InputError, match=r"a\.jpg and a\.png"):
         keyed(HERE, ["x/a.jpg", "x/a.png"])
+
+
+def test_a_name_that_is_no_text_is_refused_at_once():
+    names = ["a.png", "day/caf\udce9.png"]
+    with pytest.raises(InputError, match=r"day/caf\\udce9.png' is not UTF-8; rename"):
+        keyed(Path("images"), names)
