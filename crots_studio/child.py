@@ -6,6 +6,7 @@ terminal, or by a window that is gone, is shown in the same way.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -13,23 +14,23 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from crots.errors import InputError
+from crots.errors import CrotsError, InputError
 from crots.eventlog import running
 from crots.events import Event, StageFinished, from_json
 from crots.files import make_folder, write_json
 from crots.project import Project, read_json
 from crots.stages.comparison import FOLDER
+from crots.stages.context import STOP_FILE
 from crots_studio.background import RunEnd, RunRequest, end_of, log_tail, process_memory
 from crots_studio.demo import is_unfinished
 
 _POLL = 0.1
-# A process group of its own hears no Ctrl-C on Windows.
-_STOP_SIGNAL: int = getattr(signal, "CTRL_BREAK_EVENT", signal.SIGINT)
 
 
 def command_line(project: Project, request: RunRequest) -> list[str]:
@@ -52,7 +53,11 @@ def command_line(project: Project, request: RunRequest) -> list[str]:
 
 
 class EventTail:
-    """Reads what is appended to a stream of events; where the file was rewritten, what is newer than the last event."""
+    """Reads what is appended to a stream of events, and of a file that was there or rewritten what is newer.
+
+    Newer is what has a later time than the last event. What is appended is new whatever the clock says: it may be set
+    back, and two events may have the same time.
+    """
 
     def __init__(self, path: Path, *, after: float) -> None:
         self._path, self._latest = path, after
@@ -63,7 +68,8 @@ class EventTail:
         """Returns the events since the last call."""
         try:
             status = self._path.stat()
-            if (status.st_dev, status.st_ino) != self._file_id or status.st_size < self._offset:
+            anew = (status.st_dev, status.st_ino) != self._file_id or status.st_size < self._offset
+            if anew:
                 self._file_id, self._offset = (status.st_dev, status.st_ino), 0
             with self._path.open("rb") as file:
                 file.seek(self._offset)
@@ -73,20 +79,17 @@ class EventTail:
         # The last line may be half written.
         whole = content[: content.rfind(b"\n") + 1]
         self._offset += len(whole)
-        return self._fresh(whole)
-
-    def _fresh(self, content: bytes) -> list[Event]:
-        found: list[Event] = []
-        for line in content.decode("utf-8", "replace").splitlines():
-            try:
-                event = from_json(line)
-            except InputError:
-                continue
-            if event.time > self._latest:
-                found.append(event)
+        found = [event for event in _events(whole) if not anew or event.time > self._latest]
         if found:
             self._latest = found[-1].time
         return found
+
+
+def _events(content: bytes) -> Iterator[Event]:
+    # Not splitlines, which knows more ends of lines than the stream does.
+    for line in content.decode("utf-8", "replace").split("\n"):
+        with contextlib.suppress(InputError):
+            yield from_json(line)
 
 
 class ChildRun:
@@ -96,11 +99,12 @@ class ChildRun:
         project: its folder's ``events.jsonl`` is followed.
         request: what to run; None attaches to the run that goes on.
         after: time of the last event that the window knows.
+        at_work: the stage that has no end among the events that the window knows, empty for none.
     """
 
     detached = True
 
-    def __init__(self, project: Project, request: RunRequest | None, *, after: float = 0.0) -> None:
+    def __init__(self, project: Project, request: RunRequest | None, *, after: float = 0.0, at_work: str = "") -> None:
         self._project, self._attached = project, request is None
         self.request = request or remembered_request(project)
         path = project.events_path
@@ -113,6 +117,7 @@ class ChildRun:
         self._process: subprocess.Popen[bytes] | None = None
         self._pid: int | None = None
         self._last: StageFinished | None = None
+        self._at_work = at_work
         self._end: RunEnd | None = None
 
     @property
@@ -127,13 +132,22 @@ class ChildRun:
 
     def _spawn(self) -> int:
         make_folder(self.log_path.parent)
+        self._stop_path.unlink(missing_ok=True)
         command = [sys.executable, "-m", *command_line(self._project, self.request), "--events", os.devnull]
         with self.log_path.open("wb") as log:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, **_detachment()
-            )
-        remember(self._project, self._process.pid, self.request)
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                env={**os.environ, STOP_FILE: str(self._stop_path)}, **_detachment(),
+            )  # fmt: skip
+        # Without the note only a later window could not stop it, and it may have ended already.
+        with contextlib.suppress(CrotsError, OSError, psutil.Error):
+            remember(self._project, self._process.pid, self.request)
         return self._process.pid
+
+    @property
+    def _stop_path(self) -> Path:
+        """Made to stop the child where no signal reaches it."""
+        return self._project.folder / "studio" / "stop"
 
     def _follow(self) -> None:
         while self._alive():
@@ -144,8 +158,9 @@ class ChildRun:
 
     def _take(self, events: list[Event]) -> None:
         for event in events:
+            self._at_work = event.stage
             if isinstance(event, StageFinished):
-                self._last = event
+                self._last, self._at_work = event, ""
         self._buffer.extend(events)
 
     def _alive(self) -> bool:
@@ -154,6 +169,9 @@ class ChildRun:
         return running(self._project.lock_path)
 
     def _ending(self) -> RunEnd:
+        if self._process is None and self._at_work:
+            message = "its process ended in the middle of the stage; run again to go on from the last checkpoint"
+            return RunEnd("failed", self._at_work, message, exit_code=1)
         code = self._process.returncode if self._process is not None else 0
         if self._last is not None and (code in (0, 130) or self._last.outcome != "completed"):
             return end_of(self._last)
@@ -168,18 +186,25 @@ class ChildRun:
     def stop(self) -> None:
         """Ends the run after the current step."""
         self.resume()
-        if (process := self._psutil()) is not None:
-            process.send_signal(_STOP_SIGNAL)
+        if sys.platform == "win32":
+            # A signal would reach nobody: the child has no console, or one of its own.
+            self._stop_path.touch()
+        else:
+            self._send(lambda process: process.send_signal(signal.SIGINT))
 
     def pause(self) -> None:
         """Halts the process where it is."""
-        if (process := self._psutil()) is not None:
-            process.suspend()
+        self._send(psutil.Process.suspend)
 
     def resume(self) -> None:
         """Lets the process go on."""
-        if (process := self._psutil()) is not None:
-            process.resume()
+        self._send(psutil.Process.resume)
+
+    def _send(self, act: Callable[[psutil.Process], None]) -> None:
+        # It may end at this very moment.
+        with contextlib.suppress(psutil.Error):
+            if (process := self._psutil()) is not None:
+                act(process)
 
     def _psutil(self) -> psutil.Process | None:
         try:
@@ -239,4 +264,7 @@ def remembered_pid(project: Project) -> int | None:
 def remembered_request(project: Project) -> RunRequest:
     """Returns what the run that goes on was asked for, as far as the window needs it."""
     noted = remembered(project)
-    return RunRequest(seeds=tuple(noted.get("seeds", ())), steps=int(noted.get("steps", 0)))
+    try:
+        return RunRequest(seeds=tuple(noted.get("seeds", ())), steps=int(noted.get("steps", 0)))
+    except (TypeError, ValueError):
+        return RunRequest()

@@ -83,10 +83,15 @@ class Errands(QObject):
         self._count += 1
         number, relay = self._count, self._relay
         if token is not None:
-            self._targets.pop(self._latest.get(token, 0), None)
+            self.forget(token)
             self._latest[token] = number
         self._targets[number] = (done, failed)
         pool.submit(work, relay.tell(number, True), relay.tell(number, False), token)
+
+    def forget(self, *tokens: str) -> None:
+        """The latest requests of these tokens are answered no more: what they were about is gone."""
+        for token in tokens:
+            self._targets.pop(self._latest.get(token, 0), None)
 
     @Slot(int, bool, object)
     def _deliver(self, number: int, well: bool, result: Any) -> None:

@@ -65,7 +65,8 @@ class OpenProject(Errands):
             project = Project.open(path)
             return Found(project, History.read(project.events_path), running(project.lock_path))
 
-        self.in_background(read, self._opened, failed, token="open project")
+        # It may be the one whose options are being written at this moment.
+        self.after_saving(lambda: self.in_background(read, self._opened, failed, token="open project"))
 
     def _opened(self, found: Found) -> None:
         self.project, self.status = found.project, []

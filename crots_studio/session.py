@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
+from crots.errors import CrotsError
 from crots.eventlog import running
 from crots.events import Event, Note, StageFinished, StageStarted
 from crots.project import CONFIG_NAME, Project
@@ -56,7 +57,8 @@ class Session(OpenProject):
         self.make_source: SourceMaker = project_events
         self._run: Run | None = None
         self._awaited: Path | None = None
-        self._starting = False
+        # Between two states: a child is made ready, or what a run did is thrown away.
+        self._turning = False
         # What was asked for last; a child process that takes over is asked for the same.
         self.request = RunRequest()
         self._drain_timer = self._timer(DRAIN_MS, self._drain)
@@ -75,6 +77,10 @@ class Session(OpenProject):
             self.blocker_changed.emit(reason)
 
     def _opened(self, found: Found) -> None:
+        if self.busy and self.project is not None:
+            # It was asked for before the run, which goes on in the other project.
+            self.problem.emit(f"{found.project.folder} was not opened: a run had begun meanwhile")
+            return
         super()._opened(found)
         self._look_timer.start()
         if found.going_on:
@@ -90,7 +96,7 @@ class Session(OpenProject):
     @property
     def busy(self) -> bool:
         """Whether a run goes on in this window, or is followed by it."""
-        return self._run is not None or self._starting
+        return self._run is not None or self._turning
 
     @property
     def detached(self) -> bool:
@@ -109,7 +115,7 @@ class Session(OpenProject):
         self.request = request = request or RunRequest()
         child = request.compares or (self.settings.in_child if in_child is None else in_child)
         if child:
-            self._starting = True
+            self._turning = True
             self.after_saving(lambda: self._begin(self._child(request)))
         else:
             self._begin(ThreadRun(self._source(request)))
@@ -127,6 +133,7 @@ class Session(OpenProject):
         """Runs what makes a project of its own, and opens that as soon as it is there."""
         if self.busy:
             return
+        self.forget("open project")
         self.close_project()
         self._awaited, self.request = folder, RunRequest()
         self._begin(ThreadRun(make_events))
@@ -141,20 +148,23 @@ class Session(OpenProject):
         from crots_studio.child import ChildRun
 
         assert self.project is not None
-        return ChildRun(self.project, request, after=self.history.latest)
+        last = self.history.stage(self.history.current)
+        at_work = last.key if last.started and not last.finished else ""
+        return ChildRun(self.project, request, after=self.history.latest, at_work=at_work)
 
     def _begin(self, run: Run) -> None:
-        self._starting = False
+        self._turning = False
         if self._run is not None:
             return
         self._run = run
         self.run_state.begin(detached=run.detached)
         try:
             run.start()
-        except OSError as error:
+        except (OSError, CrotsError) as error:
             self._run = None
             self.run_state.running = False
             self.problem.emit(f"the run's process could not be started: {error}")
+            self.run_changed.emit()
             return
         self._drain_timer.start()
         self.busy_changed.emit(True)
@@ -247,25 +257,40 @@ class Session(OpenProject):
         release_memory(only_cards=True)
         self._open_awaited()
         self._awaited = None
+        if self.run_state.discarding and end.outcome == "cancelled" and end.stage:
+            self._discard(end.stage, lambda: self._conclude(end))
+        else:
+            self._conclude(end)
+
+    def _conclude(self, end: RunEnd) -> None:
         state = self.run_state
         state.running = state.paused = state.stopping = False
-        if state.discarding and end.outcome == "cancelled" and end.stage:
-            self._discard(end.stage)
-        else:
-            self.refresh_status()
+        self.refresh_status()
         self.busy_changed.emit(False)
         self.run_changed.emit()
         self.run_ended.emit(end)
 
-    def _discard(self, key: str) -> None:
-        if self.project is not None:
-            project = self.project
-            self.in_background(lambda: discard(project, key), lambda _: self.refresh_status())
+    def _discard(self, key: str, then: Callable[[], None]) -> None:
+        """Busy until all is gone, which takes seconds for many files: the next run must not write among them."""
+        if self.project is None:
+            then()
+            return
+        project, self._turning = self.project, True
+
+        def done(_: None) -> None:
+            self._turning = False
+            then()
+
+        def failed(error: Exception) -> None:
+            self.problem.emit(str(error))
+            done(None)
+
+        self.in_background(lambda: discard(project, key), done, failed)
 
     def discard_stage(self, key: str) -> None:
         """Throws away what a stage that is not done has written."""
         if not self.busy:
-            self._discard(key)
+            self._discard(key, self.refresh_status)
 
     # Theme and end.
 

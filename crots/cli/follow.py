@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
@@ -16,10 +18,11 @@ from crots.cli.draw import Screen, open_screen
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Evaluated, Event, Note, StageFinished, to_json
 from crots.files import explained, make_folder
-from crots.stages.context import Control
+from crots.stages.context import STOP_FILE, Control
 from crots.stages.workers import is_first
 
 Events = Callable[[Control], Generator[Event, None, None]]
+_LOOK_SECONDS = 0.3
 
 
 class Record:
@@ -98,6 +101,7 @@ def follow(
     try:
         with (
             gentle_interrupt(control, screen),
+            stop_file(control),
             event_lines(args.events if shown else None) as lines,
             contextlib.closing(events(control)) as stream,
         ):
@@ -167,3 +171,25 @@ def gentle_interrupt(control: Control, screen: Screen) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def stop_file(control: Control) -> Iterator[None]:
+    """Stops the run after its step once the file of `STOP_FILE` is there."""
+    name = os.environ.get(STOP_FILE)
+    if not name:
+        yield
+        return
+    path, ended = Path(name), threading.Event()
+
+    def look() -> None:
+        while not ended.wait(_LOOK_SECONDS):
+            if path.exists():
+                control.stop()
+                return
+
+    threading.Thread(target=look, name="crots-stop-file", daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()

@@ -14,6 +14,8 @@ from crots.events import Progress
 from crots.stages.workers import current
 
 T = TypeVar("T")
+# The environment's name of a file whose making stops a command as Ctrl-C does, for programs that can send none.
+STOP_FILE = "CROTS_STOP_FILE"
 
 
 class Control:

@@ -182,3 +182,66 @@ def test_two_hundred_runs_leave_no_thread_behind(qtbot, session, open_project, f
                 session.resume()
             session.stop()
     assert psutil.Process().num_threads() <= before + 2
+
+
+def test_a_project_that_is_still_being_opened_does_not_come_into_a_run(
+    qtbot, session, open_project, folder, tmp_path, scripted, monkeypatch
+):
+    open_project(folder)
+    other, gate, read = Project.create(tmp_path / "other", ProjectConfig()).folder, threading.Event(), Project.open
+    monkeypatch.setattr(Project, "open", staticmethod(lambda path: gate.wait(10) and read(path)))
+    problems = []
+    session.problem.connect(problems.append)
+    scripted(StageStarted(stage="baseline", total=1), lambda control: time.sleep(0.2))
+    with qtbot.waitSignal(session.run_ended):
+        session.open_project(other)
+        qtbot.waitUntil(lambda: not session._saver.idle or not session._pool.idle)
+        session.start_run()
+        gate.set()
+        qtbot.waitUntil(lambda: bool(problems))
+        assert session.project.folder == folder and "other was not opened" in problems[0]
+
+
+def test_nor_into_a_demonstration(qtbot, session, open_project, folder, tmp_path, monkeypatch):
+    gate, read = threading.Event(), Project.open
+    monkeypatch.setattr(Project, "open", staticmethod(lambda path: gate.wait(10) and read(path)))
+    session.open_project(folder)
+    qtbot.waitUntil(lambda: not session._pool.idle)
+    with qtbot.waitSignal(session.run_ended):
+        session.start_demo(lambda control: iter([control.check() or Progress(stage="render", done=1, total=1)]),
+                           tmp_path / "demo")  # fmt: skip
+        gate.set()
+    qtbot.waitUntil(lambda: session.idle)
+    qtbot.wait(50)
+    assert session.project is None
+
+
+def test_options_that_are_being_written_are_read_again(qtbot, session, open_project, folder, monkeypatch):
+    open_project(folder)
+    gate, save = threading.Event(), Project.save
+    monkeypatch.setattr(Project, "save", lambda project: gate.wait(10) and save(project))
+    session.set_options({"adapt.steps": "77"})
+    session.close_project()
+    session.open_project(folder)
+    qtbot.wait(100)
+    gate.set()
+    qtbot.waitUntil(lambda: session.project is not None)
+    assert session.project.config.adapt.steps == 77
+
+
+def test_it_is_busy_until_what_was_cancelled_is_gone(qtbot, session, open_project, folder, scripted, monkeypatch):
+    project = open_project(folder)
+    gate = threading.Event()
+    monkeypatch.setattr("crots_studio.session.discard", lambda project, key: gate.wait(10))
+    done = Progress(stage="baseline", done=1, total=1)
+    scripted(StageStarted(stage="baseline", total=1), done, lambda control: time.sleep(0.3), done)
+    with qtbot.waitSignal(session.run_ended) as ended:
+        session.start_run()
+        qtbot.waitUntil(lambda: session.run_state.done == 1)
+        session.stop(discard=True)
+        qtbot.waitUntil(lambda: session._run is None, timeout=10_000)
+        assert session.busy
+        session.start_run()
+        assert session._run is None and len(scripted.requests) == 1, "no run begins among files that are being deleted"
+        gate.set()
+    assert ended.args[0].outcome == "cancelled" and not session.busy and session.project is project
