@@ -22,7 +22,7 @@ class Leaving(QObject):
         super().__init__(window)
         self._window, self._session = window, session
         self.under_way = False
-        self._go_on = False
+        self._go_on = self._handed_over = False
         self.question: QMessageBox | None = None
         session.run_ended.connect(self._ended)
 
@@ -69,12 +69,20 @@ class Leaving(QObject):
             if self.question is not None:
                 self.question = None
             return
-        if self._go_on and end.outcome == "cancelled":
+        if end.outcome == "failed":
+            # Nothing was kept as promised: the window stays and says why.
+            self.under_way = False
+            return
+        self._handed_over = self._go_on and end.outcome == "cancelled"
+        if self._handed_over:
             self._session.start_run(self._session.request, in_child=True)
         QTimer.singleShot(0, self._close_when_child_runs)
 
     def _close_when_child_runs(self) -> None:
         if self._session.busy and not self._session.detached:
             QTimer.singleShot(_LOOK_MS, self._close_when_child_runs)
+        elif self._handed_over and not self._session.busy:
+            # No process could be started, as the problems say: only this window can go on.
+            self.under_way = False
         else:
             self._window.close()

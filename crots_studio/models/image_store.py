@@ -157,8 +157,9 @@ class ImageStore:
     def __init__(self, project: Project, classes: ClassSet, *, limit: int = MEMORY) -> None:
         self.classes = classes
         folder = project.stage_folder("pseudo-label")
-        self._labels = PseudoLabels.below(folder, classes, project.corrections_path / "label_ids")
-        self._kept: Bounded[str, ImageMaps] = Bounded(limit, lambda maps: maps.nbytes)
+        self._corrections = project.corrections_path / "label_ids"
+        self._labels = PseudoLabels.below(folder, classes, self._corrections)
+        self._kept: Bounded[tuple[Any, ...], ImageMaps] = Bounded(limit, lambda maps: maps.nbytes)
 
     def maps(self, key: str, path: Path) -> ImageMaps:
         """Returns picture and maps of an image.
@@ -170,10 +171,12 @@ class ImageStore:
         Raises:
             InputError: a file is broken, or its labels are for other classes.
         """
-        kept = self._kept.get(key)
+        # Asked before reading: what is repainted meanwhile is read anew the next time.
+        name = (key, *map(_stamp, (self._labels.labels / f"{key}.png", self._corrections / f"{key}.png")))
+        kept = self._kept.get(name)
         if kept is None:
             kept = self._read(key, path)
-            self._kept.put(key, kept)
+            self._kept.put(name, kept)
         return kept
 
     @property
@@ -193,16 +196,6 @@ class ImageStore:
             raise InputError("no image is labelled yet; run the stage Pseudo-labels")
         return image_size(found)
 
-    def forget_image(self, key: str) -> None:
-        """Reads one image anew from now on."""
-        self._kept.drop(key)
-
-    def forget(self) -> None:
-        """Reads everything anew from now on: the files have changed."""
-        folder = self._labels.labels.parent
-        self._labels = PseudoLabels.below(folder, self.classes, self._labels.corrections)
-        self._kept.clear()
-
     def _read(self, key: str, path: Path) -> ImageMaps:
         image = read_small(path, MOST_SIDE)
         if not (self._labels.labels / f"{key}.png").exists():
@@ -212,6 +205,15 @@ class ImageStore:
             return ImageMaps(image, labels)
         confidence = self._labels.read_confidence(key)
         return ImageMaps(image, labels, confidence, entropy_map(confidence, len(self.classes)))
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """Evidence that a file is the one seen before, empty where there is none; one that replaces another is another."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 class PictureQueue:

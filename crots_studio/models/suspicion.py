@@ -70,7 +70,11 @@ def find_suspects(project: Path) -> None:
         InputError: what the command said.
     """
     command = [sys.executable, "-m", "crots", "suspects", str(project), "--quiet"]
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL, check=False,
+        # Windows would open a console.
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+    )  # fmt: skip
     if done.returncode:
         lines = done.stderr.strip().splitlines()
         raise InputError(lines[-1] if lines else f"crots suspects ended with code {done.returncode}")

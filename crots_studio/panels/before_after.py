@@ -50,12 +50,15 @@ class BeforeAfterPanel(ImagePanel):
         self.which.setToolTip("Validation images have labels: they are shown beside, and nothing learns from them")
         self.above_list.addWidget(self.which)
         self.which.currentIndexChanged.connect(lambda _: self._show_list())
+        # A run takes the graphics card, and gives it back.
+        session.busy_changed.connect(lambda _: self._make_predictions())
         self._reload()
 
     # What there is.
 
     def _reload(self) -> None:
         project = self._session.project
+        self._session.forget("before list", "before image", "before prediction")
         self._store, self._predictions, self._maps, self._said = None, None, None, {}
         self._inputs = self._inputs_of(project)
         self._target, self._validation = LabelList(), None
@@ -109,6 +112,8 @@ class BeforeAfterPanel(ImagePanel):
     # One image.
 
     def _pick(self, index: int) -> None:
+        # What another project's or an earlier model has still to say is not this image's.
+        self._session.forget("before image", "before prediction")
         self._maps, self._truth, self._said, self._wrong = None, None, {}, {}
         if index < 0 or self._store is None:
             self.area.show_contents({})

@@ -7,7 +7,7 @@ from pathlib import Path
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from crots.errors import InputError
+from crots.errors import CrotsError, InputError
 from crots_studio.checks import Setup
 from crots_studio.models.class_map import FILE, ClassMapForm
 from crots_studio.session import Session
@@ -50,6 +50,9 @@ class ClassMapEditor(QWidget):
     def refresh(self) -> None:
         """Reads the class sets and the map again, where they changed."""
         project = self._session.project
+        if project is None or project.folder not in self._shown:
+            self._shown = ()
+            self._session.forget("class map", "class map proposal")
         if project is None:
             return
         task = project.config.task
@@ -91,7 +94,11 @@ class ClassMapEditor(QWidget):
         if project is None or form is None:
             return
         # The map is small; written here, so that the check that follows finds it.
-        form.write(project.folder / FILE)
+        try:
+            form.write(project.folder / FILE)
+        except CrotsError as error:
+            self._session.problem.emit(str(error))
+            return
         self._shown = ()
         self._session.set_options({"task.class_map": FILE})
         self.saved.emit()

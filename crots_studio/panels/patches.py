@@ -124,6 +124,7 @@ class PatchPanel(QWidget):
             self._session.in_background(partial(_read, snapshot), self._ready, self._failed, token="patches")
 
     def _show_nothing(self, text: str) -> None:
+        self._session.forget("patches", "patch")
         self._found, self._corrections = None, None
         self.rare.show_found(None, PatchCorrections())
         self._say_empty(text)

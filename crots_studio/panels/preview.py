@@ -171,6 +171,7 @@ class PreviewPanel(QWidget):
 
     def _reload(self) -> None:
         project = self._session.project
+        self._session.forget("preview list", "preview mix")
         self._material, self.mixes = None, []
         self._inputs = _inputs_of(project)
         self._take_options()

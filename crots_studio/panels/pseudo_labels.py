@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,7 @@ class PseudoLabelPanel(ImagePanel):
 
     def _reload(self) -> None:
         project = self._session.project
+        self._session.forget("pseudo-labels glance", "pseudo-labels", "pseudo-labels image")
         self._store, self._maps, self._classes = None, None, None
         self._suspicion = Suspicion()
         self._inputs = self._inputs_of(project)
@@ -174,11 +176,18 @@ class PseudoLabelPanel(ImagePanel):
         project = self._session.project
         if project is not None and not self._searching:
             self._searching, folder = True, project.folder
-            self._session.in_background(lambda: find_suspects(folder), self._searched, self._not_searched)
+            self._session.in_background(
+                lambda: find_suspects(folder), lambda _: self._searched(folder), self._not_searched
+            )
             self._enable()
 
-    def _searched(self, _: None) -> None:
+    def _searched(self, folder: Path) -> None:
+        """It takes minutes: another project may be open by then."""
         self._searching = False
+        project = self._session.project
+        if project is None or project.folder != folder:
+            self._enable()
+            return
         self.images.order.setCurrentIndex(self.images.order.findData("suspicious"))
         self._reload()
 
@@ -196,9 +205,6 @@ class PseudoLabelPanel(ImagePanel):
 
     def _corrected(self, key: str) -> None:
         """An image was repainted, perhaps by an undo while another one is shown: goes there."""
-        if self._store is None:
-            return
-        self._store.forget_image(key)
         self.images.thumbnails.thumbnails.refresh()
         if key == self.images.current_key or not self.images.go_to(key):
             self._pick(self.images.current)

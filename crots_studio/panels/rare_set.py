@@ -101,6 +101,8 @@ class RareSet(QWidget):
         """Shows the classes of a project; None shows none."""
         self._found, self._corrections = found, corrections
         if found is None:
+            # What was ticked belongs to the project that is left.
+            self._timer.stop()
             self.table.show_rows([], None)
             self.why.setText("")
         self.refresh()

@@ -25,7 +25,7 @@ from crots.project import Project, preset_names
 from crots_studio.checks import check
 from crots_studio.loading import preload_torch
 from crots_studio.models.option_form import apply_preset
-from crots_studio.models.project_form import Finding, ProjectForm
+from crots_studio.models.project_form import ORDER, Finding, ProjectForm
 from crots_studio.panels.class_map import ClassMapEditor
 from crots_studio.panels.setup_fields import SetupFields, setup_group
 from crots_studio.session import Session
@@ -172,6 +172,7 @@ class SetupPanel(QWidget):
 
     def _another_project(self) -> None:
         self.form.clear()
+        self._session.forget(*(f"check {name}" for name in ORDER))
         predictions = self.fields.value("source.predictions") is not None
         self.by_predictions.setChecked(predictions)
         self.by_model.setChecked(not predictions)
@@ -206,6 +207,7 @@ class SetupPanel(QWidget):
         self.setEnabled(project is not None)
         self.fields.show()
         if project is None:
+            self.class_map.refresh()
             return
         self.preset.setCurrentIndex(max(0, self.preset.findData(project.config.preset)))
         if self.fields.value("source.predictions") is not None:
@@ -264,7 +266,11 @@ def _looks_like_predictions(folder: Path) -> bool:
     names = (folder.name, folder.parent.name)
     if "label_ids" in names or any("prediction" in name for name in names) or (folder / "label_ids").is_dir():
         return True
-    return not any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir()) and any(folder.glob("*.npz"))
+    try:
+        endings = {path.suffix.lower() for path in folder.iterdir()}
+    except OSError:  # said beside the field, once it is there
+        return False
+    return ".npz" in endings and not endings & set(IMAGE_SUFFIXES)
 
 
 def _net_names() -> tuple[str, ...]:

@@ -87,7 +87,22 @@ def test_repainted_labels_are_what_is_shown(tmp_path):
     path = tmp_path / "target" / f"{KEYS[0]}.png"
     store.maps(KEYS[0], path)
     write_labels(project.corrections_path / "label_ids" / f"{KEYS[0]}.png", np.full((48, 64), 3, np.uint8))
-    store.forget()
+    assert (store.maps(KEYS[0], path).labels == 3).all()
+
+
+def test_what_is_repainted_while_it_is_read_is_read_anew(tmp_path, monkeypatch):
+    project = make_fake_project(tmp_path, until="pseudo-label")
+    store, read = ImageStore(project, load_class_set("camvid")), ImageStore._read
+    path, label = tmp_path / "target" / f"{KEYS[0]}.png", project.corrections_path / "label_ids" / f"{KEYS[0]}.png"
+
+    def slow(self, key, path):
+        maps = read(self, key, path)
+        write_labels(label, np.full((48, 64), 3, np.uint8))
+        return maps
+
+    monkeypatch.setattr(ImageStore, "_read", slow)
+    assert not (store.maps(KEYS[0], path).labels == 3).all()
+    monkeypatch.setattr(ImageStore, "_read", read)
     assert (store.maps(KEYS[0], path).labels == 3).all()
 
 

@@ -3,13 +3,14 @@
 import itertools
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QListWidget, QWidget
 
-from crots.errors import InputError
+from crots.errors import InputError, StageError
 from crots.events import Progress, StageFinished, StageStarted
 from crots.project import Project, ProjectConfig
 from crots_studio import theme
@@ -266,6 +267,40 @@ def test_going_on_without_the_window_hands_over_to_a_child(qtbot, session, ready
     qtbot.waitUntil(lambda: not ready.isVisible(), timeout=10_000)
     assert begun == ["started"]
     session._run = None
+
+
+def test_where_no_child_can_take_over_the_window_stays_and_says_so(qtbot, session, ready, scripted, monkeypatch):
+    long_run(scripted)
+    monkeypatch.setattr(FakeChild, "start", refuse_to_start)
+    monkeypatch.setattr(session, "_child", lambda request: FakeChild([]))
+    session.start_run()
+    qtbot.waitUntil(lambda: session.run_state.done == 1)
+    ready.leaving.leave(go_on=True)
+    qtbot.waitUntil(lambda: not session.busy and not ready.leaving.under_way)
+    qtbot.wait(100)
+    assert ready.isVisible() and "no more processes" in ready.log_panel.text
+
+
+def refuse_to_start(child):
+    raise OSError("no more processes")
+
+
+def test_a_run_that_fails_while_the_window_waits_for_it_is_shown(qtbot, session, ready, scripted):
+    begun = threading.Event()
+
+    def fail(control):
+        begun.set()
+        control._stop.wait(10)
+        raise StageError("cannot write checkpoint.pt: the disk is full; free some space and run again")
+
+    scripted(START, fail)
+    session.start_run()
+    assert begun.wait(5)
+    ready.leaving.leave(go_on=False)
+    qtbot.waitUntil(lambda: not session.busy)
+    qtbot.wait(100)
+    assert ready.isVisible() and "disk is full" in ready.log_panel.text + ready.failure._advice.words
+    ready.failure.reject()
 
 
 class FakeChild:
