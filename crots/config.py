@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from crots.errors import InputError
+from crots.files import expanded
 
 Profile = Literal["corrected", "published"]
 PROFILES: tuple[Profile, ...] = ("corrected", "published")
@@ -257,7 +258,7 @@ def parse(kind: Any, value: Any) -> Any:
     if kind in (Size, Grid):
         return kind(*_parse_pair(value))
     if kind is Path:
-        return Path(value).expanduser()
+        return expanded(value)
     if kind is str:
         if not isinstance(value, str):
             raise ValueError("not text")

@@ -9,6 +9,8 @@ import json
 import os
 import re
 import secrets
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from crots.errors import StageError
 
 # A hidden name, which no listing takes for data, and short, so that it fits wherever the final name does.
 _PARTIAL = re.compile(r"\.[0-9a-f]{8}\.partial(\.\w+)?")
+# Seconds between attempts.
+_WAITS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _CAUSES = {
     errno.ENOSPC: "the disk is full; free some space and run again",
     errno.EDQUOT: "the disk quota is used up; free some space and run again",
@@ -44,6 +48,20 @@ def explained(path: Path) -> Iterator[None]:
         if cause is None:
             raise
         raise StageError(f"cannot write {path}: {cause}") from error
+
+
+def expanded(path: Path | str) -> Path:
+    """Resolves a leading ``~``; one of a user that there is not stays, and no file will be found there."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
+def exists(path: Path) -> bool:
+    """Whether something is there; False where one may not look, or where no name can be so long."""
+    # Path.exists raises then.
+    return os.path.exists(path)  # noqa: PTH110
 
 
 def make_folder(path: Path) -> Path:
@@ -78,10 +96,20 @@ def atomic_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
             if durable:
                 with partial.open("rb+") as file:
                     os.fsync(file.fileno())
-            partial.replace(path)
+            _move(partial, path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def _move(partial: Path, path: Path) -> None:
+    """Replaces a file; Windows refuses while somebody reads the old one, and a reader here takes only a moment."""
+    for wait in _WAITS if sys.platform == "win32" else ():
+        with contextlib.suppress(PermissionError):
+            partial.replace(path)
+            return
+        time.sleep(wait)
+    partial.replace(path)
 
 
 def write_text(path: Path, text: str, *, durable: bool = False) -> None:

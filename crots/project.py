@@ -20,7 +20,7 @@ from crots import options as opt
 from crots.config import PROFILES, Profile, changed, from_mapping, to_mapping, unknown_name
 from crots.errors import InputError
 from crots.eventlog import Ending, last_endings, running
-from crots.files import digest, file_stamp, listing_digest, make_folder, write_json, write_text
+from crots.files import digest, exists, expanded, file_stamp, listing_digest, make_folder, write_json, write_text
 from crots.resources import resources
 
 CONFIG_NAME = "crots.toml"
@@ -212,7 +212,7 @@ class Project:
 
     def path(self, value: Path | str) -> Path:
         """Resolves a path of the configuration: relative ones are relative to the project."""
-        return self.folder / Path(value).expanduser()
+        return self.folder / expanded(value)
 
     @property
     def events_path(self) -> Path:
@@ -326,9 +326,11 @@ class Project:
         if not value:
             return {}
         path = self.path(value)
+        if not exists(path):
+            return {}
         if path.is_dir():
             return {f"files of {value}": listing_digest(path, without=self.folder)}
-        return {f"file {value}": file_stamp(path)} if path.is_file() else {}
+        return {f"file {value}": file_stamp(path)}
 
     def record(self, key: str) -> dict[str, Any] | None:
         """Returns what `write_record` wrote, None while the stage is not done."""

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from crots.config import unknown_name
 from crots.errors import InputError
+from crots.files import expanded
 from crots.resources import shipped
 
 Colour = tuple[int, int, int]
@@ -156,7 +157,7 @@ def _find(name_or_path: str | Path, kind: str, what: str) -> Path:
     text = str(name_or_path)
     if text in shipped(kind):
         return shipped(kind)[text]
-    path = Path(text).expanduser()
+    path = expanded(text)
     if path.is_file():
         return path
     if path.suffix == ".toml" or path.exists() or len(path.parts) > 1:

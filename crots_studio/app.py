@@ -8,6 +8,7 @@ import contextlib
 import gc
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -143,11 +144,14 @@ def notice_interrupts(window: MainWindow) -> None:
     """Ctrl-C in the terminal closes the window as its button does; Qt's loop would not hear it."""
     with contextlib.suppress(ValueError, OSError):
         signal.signal(signal.SIGINT, lambda *_: window.close())
-        reading, writing = os.pipe()
-        os.set_blocking(writing, False)
-        signal.set_wakeup_fd(writing)
-        notifier = QSocketNotifier(reading, QSocketNotifier.Type.Read, window)
-        notifier.activated.connect(lambda: os.read(reading, 64))
+        # Sockets and no pipe: Windows can watch nothing else.
+        reading, writing = socket.socketpair()
+        for end in (reading, writing):
+            end.setblocking(False)
+        notifier = QSocketNotifier(reading.fileno(), QSocketNotifier.Type.Read, window)
+        notifier.activated.connect(lambda: reading.recv(64))
+        # Open for as long as the process lives.
+        signal.set_wakeup_fd(writing.detach())
 
 
 def leave(code: int, patience: float = 2.0) -> int:

@@ -14,6 +14,7 @@ from crots.data.layouts import Dataset, Sample, open_dataset
 from crots.data.predictions import PredictionSet, open_predictions
 from crots.data.sizes import propose_size
 from crots.errors import CrotsError, InputError
+from crots.files import expanded
 from crots.images import image_size, read_image
 from crots.project import ProjectConfig
 from crots.taxonomy import ClassMap, ClassSet, identity_map, load_class_map, load_class_set
@@ -37,7 +38,7 @@ class Setup:
 
     def path(self, value: Path | str) -> Path:
         """Resolves a path as a run does."""
-        return self.root / Path(value).expanduser()
+        return self.root / expanded(value)
 
     def classes(self) -> ClassSet:
         """The target's classes."""

@@ -189,7 +189,9 @@ class Session(OpenProject):
         def look() -> bool:
             return path.exists() and path.stat().st_mtime > latest and running(lock)
 
-        self.in_background(look, lambda found: self._attach() if found else None, token="look for run")
+        # Where the disk has gone away, somebody else says so, and not every two seconds.
+        token = "look for run"
+        self.in_background(look, lambda found: self._attach() if found else None, lambda _: None, token=token)
 
     def pause(self) -> None:
         """Halts the run after the current step."""

@@ -42,7 +42,7 @@ class Settings:
     def recent(self) -> Recent:
         """Projects opened lately."""
         value: Any = self._store.value("recent", [])
-        paths = [value] if isinstance(value, str) else value or []
+        paths = [value] if isinstance(value, str) else value if isinstance(value, list) else []
         return Recent([str(path) for path in paths])
 
     @recent.setter

@@ -175,8 +175,9 @@ class MainWindow(QMainWindow):
 
     def open_folder(self) -> None:
         """Shows the project folder in the desktop's file manager."""
-        if self.session.project is not None:
-            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.session.project.folder)))
+        project = self.session.project
+        if project is not None and not QDesktopServices.openUrl(QUrl.fromLocalFile(str(project.folder))):
+            self.tell("Open project folder", f"No file manager opened it; the folder is {project.folder}")
 
     def export(self) -> None:
         """Opens the export dialog."""

@@ -1,10 +1,22 @@
 import errno
 import os
+import sys
+from pathlib import Path
 
 import pytest
 
 from crots.errors import StageError
-from crots.files import atomic_path, digest, listing_digest, make_folder, remove_partials, write_json, write_text
+from crots.files import (
+    atomic_path,
+    digest,
+    exists,
+    expanded,
+    listing_digest,
+    make_folder,
+    remove_partials,
+    write_json,
+    write_text,
+)
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_debris(tmp_path):
@@ -59,3 +71,30 @@ def test_listing_digest_sees_a_changed_file_and_not_a_moved_folder(tmp_path):
     write_json(tmp_path / "b" / "x" / "1.json", 12)
     assert listing_digest(tmp_path / "b") != before
     assert listing_digest(tmp_path / "b", without=tmp_path / "b" / "x") == digest([])
+
+
+def test_a_path_that_nobody_can_look_at_is_not_there(tmp_path):
+    assert exists(tmp_path) and not exists(tmp_path / "no") and not exists(tmp_path / ("a" * 5000))
+    # Of a user that there is not: as it stands, so that the message names what was typed.
+    assert expanded("~nobody_of_this_name/x") == Path("~nobody_of_this_name/x")
+    assert expanded("~/x") == Path.home() / "x"
+
+
+def test_where_readers_keep_a_file_from_being_replaced_it_is_tried_again(tmp_path, monkeypatch):
+    path, calls, replace = tmp_path / "a.txt", [], Path.replace
+
+    def busy(self, target):
+        calls.append(target)
+        if len(calls) < 4:
+            raise PermissionError(errno.EACCES, "used by another process")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", busy)
+    monkeypatch.setattr(sys, "platform", "win32")
+    write_text(path, "new")
+    assert path.read_text() == "new" and len(calls) == 4
+    calls.clear()
+    monkeypatch.setattr(sys, "platform", "linux")
+    with pytest.raises(StageError, match="no permission"):
+        write_text(path, "newer")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]

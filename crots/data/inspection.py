@@ -23,6 +23,7 @@ from crots.data.matching import list_files, some
 from crots.data.predictions import PredictionSet, open_predictions, read_array
 from crots.data.sizes import propose_size
 from crots.errors import InputError
+from crots.files import expanded
 from crots.images import LABEL_SUFFIXES, read_image, read_labels
 from crots.taxonomy import ClassSet, unique_labels
 
@@ -131,7 +132,7 @@ def inspect(
     Raises:
         InputError: there is nothing to look at.
     """
-    path = Path(path).expanduser().absolute()
+    path = expanded(path).absolute()
     if path.is_dir() and labels is None and layout == "auto":
         if (path / "label_ids").is_dir() or confidence is not None or list_files(path, {".npz"}):
             return _predictions(path, confidence, classes, workers, watch)

@@ -17,6 +17,7 @@ from crots.config import unknown_name
 from crots.data.lists import read_list
 from crots.data.matching import key_of, keyed, label_ending, list_files, match, some
 from crots.errors import InputError
+from crots.files import expanded
 from crots.images import IMAGE_SUFFIXES, LABEL_SUFFIXES
 from crots.taxonomy import ClassSet
 
@@ -219,8 +220,8 @@ def open_dataset(
     """
     if encoding not in ENCODINGS:
         raise unknown_name("encoding", encoding, list(ENCODINGS), what="encoding")
-    path = Path(path).expanduser().absolute()
-    label_root = None if labels is None else Path(labels).expanduser().absolute()
+    path = expanded(path).absolute()
+    label_root = None if labels is None else expanded(labels).absolute()
     if path.is_file():
         dataset = _open_file(path, split, root)
     elif path.is_dir():
@@ -235,7 +236,7 @@ def open_dataset(
 def _open_file(path: Path, split: str, root: Path | str | None) -> Dataset:
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return Dataset(path.parent, "image", "", (Sample(path.stem, path),))
-    listed = read_list(path, split, None if root is None else Path(root).expanduser().absolute())
+    listed = read_list(path, split, None if root is None else expanded(root).absolute())
     samples = [Sample(key, image, label) for key, (image, label) in sorted(listed.entries.items())]
     endings = {label_ending(key_of(sample.label.name)) for sample in samples if sample.label is not None}
     encoding = _encoding(endings.pop()) if len(endings) == 1 else "auto"

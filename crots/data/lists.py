@@ -14,6 +14,7 @@ from pathlib import Path
 
 from crots.data.matching import key_of, keyed, label_ending, list_files, match, some
 from crots.errors import InputError
+from crots.files import expanded
 from crots.images import IMAGE_SUFFIXES, LABEL_SUFFIXES
 
 _SUFFIX = "|".join(re.escape(suffix) for suffix in sorted(IMAGE_SUFFIXES, reverse=True))
@@ -51,7 +52,7 @@ def read_list(path: Path, split: str, root: Path | None = None) -> ListedFiles:
     lines = _lines(path)
     declared = next((found["root"].strip() for line in lines[:5] if (found := _ROOT.match(line))), None)
     if root is None and declared:
-        root = (path.parent / Path(declared).expanduser()).absolute()
+        root = (path.parent / expanded(declared)).absolute()
     rows = [_row(line, path, number) for number, line in enumerate(lines, 1) if line and not line.startswith("#")]
     if not rows:
         raise InputError(f"{path}: the list is empty, expected one image path a line")

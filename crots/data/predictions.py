@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from crots.config import Size
 from crots.data.matching import key_of, keyed, label_ending, list_files, match, some
 from crots.errors import InputError
+from crots.files import expanded
 from crots.images import LABEL_SUFFIXES, read_confidence, read_labels, resize_confidence, resize_labels
 from crots.taxonomy import ClassMap, ClassSet, identity_map, label_dtype
 
@@ -125,8 +126,8 @@ def open_predictions(
     Raises:
         InputError: a folder is missing or holds nothing of the kind, or both kinds.
     """
-    folder = Path(folder).expanduser().absolute()
-    confidence = None if confidence is None else Path(confidence).expanduser().absolute()
+    folder = expanded(folder).absolute()
+    confidence = None if confidence is None else expanded(confidence).absolute()
     if (folder / "label_ids").is_dir():
         beside = folder / "confidence"
         confidence = beside if confidence is None and beside.is_dir() else confidence

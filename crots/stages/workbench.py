@@ -18,6 +18,7 @@ from crots.data.predictions import PredictionSet, open_predictions
 from crots.data.sizes import propose_size
 from crots.errors import InputError
 from crots.events import Note
+from crots.files import expanded
 from crots.nets.model import Model, check_batch, create_model
 from crots.nets.source import NetworkSource, Source, open_source
 from crots.nets.weights import load_into, load_model
@@ -46,7 +47,7 @@ class Workbench:
 
     def path(self, value: Path | str) -> Path:
         """Resolves a path of the configuration."""
-        return self.root / Path(value).expanduser()
+        return self.root / expanded(value)
 
     def note(self, text: str, *, warning: bool = False) -> None:
         """Keeps something to tell the user when the stage starts; the same thing once."""
@@ -290,7 +291,7 @@ class Workbench:
 
 def _file_or_name(value: str, root: Path) -> str:
     """A path is relative to the project; a shipped name stays one."""
-    path = root / Path(value).expanduser()
+    path = root / expanded(value)
     return str(path) if path.is_file() else value
 
 

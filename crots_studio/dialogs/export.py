@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, QTimer, QUrl
@@ -27,6 +26,7 @@ from PySide6.QtWidgets import (
 
 from crots.errors import CrotsError
 from crots.events import Event
+from crots.files import exists, expanded
 from crots_studio.models.exporting import FORMATS, Checkpoint, ExportForm, ExportLog, checkpoints, export_events
 from crots_studio.models.words import byte_count
 from crots_studio.session import Session
@@ -149,7 +149,7 @@ class ExportDialog(QDialog):
         chosen: Checkpoint | None = self._checkpoints[place] if 0 <= place < len(self._checkpoints) else None
         folder = self.folder.text().strip()
         formats = tuple(name for name, tick in self.formats.items() if tick.isChecked())
-        return ExportForm(chosen, formats, Path(folder).expanduser() if folder else None, self.name.text().strip())
+        return ExportForm(chosen, formats, expanded(folder) if folder else None, self.name.text().strip())
 
     @property
     def running(self) -> bool:
@@ -162,7 +162,7 @@ class ExportDialog(QDialog):
         self.words.setText(form.checkpoint.words if form.checkpoint else "")
         self.start.setEnabled(not problem and not running)
         self.copy_button.setEnabled(not problem)
-        self.open_button.setEnabled(form.folder is not None and form.folder.is_dir())
+        self.open_button.setEnabled(form.folder is not None and exists(form.folder) and form.folder.is_dir())
         for widget in (self.checkpoint, self.folder, self.name, *self.formats.values()):
             widget.setEnabled(not running)
         if problem:
@@ -258,5 +258,6 @@ class ExportDialog(QDialog):
             QGuiApplication.clipboard().setText(self.form.command(self._project))
 
     def _open_folder(self) -> None:
-        if (folder := self.form.folder) is not None:
-            QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
+        folder = self.form.folder
+        if folder is not None and not QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder))):
+            self._say(f"No file manager opened it; the folder is {folder}", "warning")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QFormLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
+from crots.files import exists, expanded
 from crots.project import CONFIG_NAME, ProjectConfig, load_preset, preset_names
 from crots_studio.models.option_form import apply_preset
 from crots_studio.settings import Settings
@@ -50,14 +51,14 @@ class PlaceDialog(QDialog):
     @property
     def folder(self) -> Path:
         """The folder."""
-        return Path(self.place.text or ".").expanduser() / self.name.text().strip()
+        return expanded(self.place.text or ".") / self.name.text().strip()
 
     @property
     def fault(self) -> str:
         """Why it cannot be made there; empty where it can."""
         if not self.name.text().strip():
             return "Give it a name."
-        if self.folder.is_file():
+        if exists(self.folder) and not self.folder.is_dir():
             return f"{self.folder} is a file: choose another name."
         return ""
 
@@ -104,7 +105,7 @@ class NewProjectDialog(PlaceDialog):
     @property
     def fault(self) -> str:
         """A folder that holds a project already cannot hold another."""
-        if (self.folder / CONFIG_NAME).exists():
+        if exists(self.folder / CONFIG_NAME):
             return f"{self.folder} already holds a project: open it, or choose another name."
         return super().fault
 
@@ -127,7 +128,7 @@ class DemoDialog(PlaceDialog):
     @property
     def words(self) -> str:
         """What is going to happen, and how long it takes."""
-        if (self.folder / CONFIG_NAME).exists():
+        if exists(self.folder / CONFIG_NAME):
             return f"Goes on with the project in {self.folder}."
         return (
             f"Draws a simulated and a real-looking town into {self.folder}, trains a model on the first and adapts it "

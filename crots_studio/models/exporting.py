@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from crots.errors import CrotsError, InputError
 from crots.events import ArtifactWritten, Event, Note, StageFinished
+from crots.files import exists
 from crots.project import Project
 from crots_studio.models.names import title
+from crots_studio.models.words import command_text
 
 if TYPE_CHECKING:
     from crots.stages.context import Control
@@ -93,7 +94,7 @@ class ExportForm:
             return "Choose at least one format."
         if self.folder is None or not str(self.folder).strip():
             return "Choose a folder to write to."
-        if self.folder.exists() and not self.folder.is_dir():
+        if exists(self.folder) and not self.folder.is_dir():
             return f"{self.folder} is a file; choose a folder."
         if not self.name.strip() or any(sign in self.name for sign in '/\\:*?"<>|'):
             return 'Give the files a name without / \\ : * ? " < > |'
@@ -107,7 +108,7 @@ class ExportForm:
 
     def existing(self) -> list[Path]:
         """Returns the files that would be replaced."""
-        return [path for path in self.targets().values() if path.exists()]
+        return [path for path in self.targets().values() if exists(path)]
 
     def command(self, project: Project) -> str:
         """Returns the command lines that write the same files, one a format."""
@@ -119,7 +120,7 @@ class ExportForm:
             ["crots", "export", str(self.checkpoint.path), "--format", name, *images, "--out", str(path)]
             for name, path in self.targets().items()
         ]
-        return " && ".join(map(shlex.join, lines))
+        return " && ".join(map(command_text, lines))
 
 
 @dataclass(frozen=True)

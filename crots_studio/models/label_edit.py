@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from crots.files import explained
 from crots.images import read_labels, write_labels
 from crots.stages.material import PseudoLabels
 from crots_studio.models.undo import Step, UndoStack
@@ -113,7 +114,8 @@ class LabelEdits:
     def _write(self, key: str, state: _State) -> None:
         path = self._folder / f"{key}.png"
         if state is None:
-            path.unlink(missing_ok=True)
+            with explained(path):
+                path.unlink(missing_ok=True)
             self.keys.discard(key)
             self._remove_empty(path.parent)
         else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import typing
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +9,10 @@ from typing import Any, Literal
 
 from crots.config import OptionInfo, Profile, check, describe, expectation, to_plain
 from crots.errors import InputError
+from crots.files import exists
 from crots.options import SECTIONS
 from crots.project import ProjectConfig, config_values, override
-from crots_studio.models.words import option_title
+from crots_studio.models.words import command_text, option_title
 
 Kind = Literal["switch", "choice", "choices", "whole", "text", "path"]
 _PATH_NAMES = ("target", "val_images", "val_labels", "file", "predictions", "confidence", "class_map")
@@ -29,7 +29,10 @@ def shown(value: Any) -> str:
         return "on" if plain else "off"
     if isinstance(plain, list):
         return ", ".join(map(str, plain))
-    return f"{plain:g}" if isinstance(plain, float) else str(plain)
+    if isinstance(plain, float):
+        short = f"{plain:g}"
+        return short if float(short) == plain else repr(plain)
+    return str(plain)
 
 
 @dataclass(frozen=True)
@@ -175,15 +178,15 @@ def init_command(config: ProjectConfig, folder: Path) -> str:
     for section, values in config_values(config).items():
         for name, value in values.items():
             here = folder / str(value)
-            if name in _PATH_NAMES and here.exists():
+            if name in _PATH_NAMES and exists(here):
                 value = here
             words += ["--set", f"{section}.{name}={_typed(value)}"]
-    return shlex.join(words)
+    return command_text(words)
 
 
 def run_command(folder: Path, only: str | None = None) -> str:
     """Returns the command that runs a project, or one stage of it, in a terminal."""
-    return shlex.join(["crots", "run", str(folder), *(["--only", only] if only else [])])
+    return command_text(["crots", "run", str(folder), *(["--only", only] if only else [])])
 
 
 def _typed(value: Any) -> str:

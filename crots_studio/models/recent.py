@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from crots.files import exists
+
 MOST = 12
 
 
@@ -38,4 +40,4 @@ class Recent:
 
     def rows(self, config_name: str = "crots.toml") -> list[RecentProject]:
         """Looks on the disk which projects are still there."""
-        return [RecentProject(Path(path), (Path(path) / config_name).is_file()) for path in self.paths]
+        return [RecentProject(Path(path), exists(Path(path) / config_name)) for path in self.paths]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Sequence
 
 _SECTIONS = {
@@ -87,3 +89,12 @@ def listing(names: Sequence[str], room: int = 60) -> str:
 def breakable(name: str) -> str:
     """Lets a long name of a file go on in the next line."""
     return name.replace("/", "/\u200b").replace("_", "_\u200b")
+
+
+def command_text(words: Sequence[str]) -> str:
+    """Returns a command as this system's terminal takes it; that of Windows knows no single quotes."""
+    if sys.platform == "win32":
+        import subprocess
+
+        return subprocess.list2cmdline(words)
+    return shlex.join(words)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -133,7 +133,7 @@ class ComparePanel(QWidget):
     def _change_project(self) -> None:
         self._own, self._others = None, {}
         self._refresh()
-        for folder in filter(None, self._session.settings.value("compare/projects").split("\n")):
+        for folder in self._remembered:
             self.add_project(folder, quiet=True)
         self.redraw.ask()
 
@@ -159,22 +159,33 @@ class ComparePanel(QWidget):
     def add_project(self, folder: Path | str, *, quiet: bool = False) -> None:
         """Adds the runs of another project; what goes wrong is said, unless ``quiet``."""
         path = Path(folder)
-        failed = (lambda _: None) if quiet else None
-        self._session.in_background(lambda: read_runs(path), self._found_other, failed)
+        if quiet:
+            self._session.in_background(lambda: read_runs(path), self._found_other, lambda _: None)
+        else:
+            self._session.in_background(lambda: read_runs(path), self._found_wanted)
+
+    def _found_wanted(self, found: PastRuns) -> None:
+        """One that the user added; those that are remembered stay so even while their disk is not there."""
+        self._found_other(found)
+        self._remember([*self._remembered, *self._others])
 
     def _found_other(self, found: PastRuns) -> None:
         if self._own is None or self._own.folder != found.folder:
             self._others[str(found.folder)] = found
-            self._remember()
             self._show_runs()
 
-    def _remember(self) -> None:
-        self._session.settings.set_value("compare/projects", "\n".join(self._others))
+    @property
+    def _remembered(self) -> list[str]:
+        return [folder for folder in self._session.settings.value("compare/projects").split("\n") if folder]
+
+    def _remember(self, folders: Iterable[str]) -> None:
+        self._session.settings.set_value("compare/projects", "\n".join(dict.fromkeys(folders)))
 
     def _remove(self) -> None:
-        for folder in self.table.selected_projects():
+        removed = self.table.selected_projects()
+        for folder in removed:
             self._others.pop(folder, None)
-        self._remember()
+        self._remember(folder for folder in self._remembered if folder not in removed)
         self._show_runs()
 
     @property

@@ -23,6 +23,7 @@ from crots_studio.models.log_lines import LogLine, log_lines
 from crots_studio.session import Session
 
 _MOST_LINES = 5000
+_MOST_PROBLEMS = 500
 _SIGNS = {"info": "·", "warning": "!", "error": "✗"}
 
 
@@ -118,6 +119,8 @@ class LogPanel(QWidget):
         for line in lines:
             if line.level != "info":
                 self.problems.addItem(QListWidgetItem(f"{_SIGNS[line.level]} {line}"))
+        while self.problems.count() > _MOST_PROBLEMS:
+            self.problems.takeItem(0)
         self._count()
 
     def add_problem(self, text: str) -> None:

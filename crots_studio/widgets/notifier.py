@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import (
@@ -84,12 +85,21 @@ class Notifier(QFrame):
         self.hide()
         session.run_ended.connect(self._ended)
         session.busy_changed.connect(self._begun)
+        # Of which project it tells.
+        self._about: Path | None = None
+        session.project_changed.connect(self._another_project)
 
     def _begun(self, busy: bool) -> None:
         if busy:
             self.hide()
 
+    def _another_project(self) -> None:
+        project = self._session.project
+        if self._about is not None and (project is None or project.folder != self._about):
+            self.hide()
+
     def _ended(self, end: RunEnd) -> None:
+        self._about = self._session.project.folder if self._session.project is not None else None
         compares = self._session.request.compares
         heading, text = words_for(end, Scores.of_history(self._session.history), compares=compares)
         role = {"completed": "good", "failed": "bad"}.get(end.outcome, "muted")

@@ -9,6 +9,7 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QWidget
 
+from crots.files import exists, expanded
 from crots_studio.settings import Settings
 
 Wanted = Literal["folder", "file"]
@@ -84,7 +85,7 @@ class PathField(QWidget):
             self.changed.emit(self.text)
 
     def _browse(self) -> None:
-        start = self.text if self.text and Path(self.text).expanduser().exists() else self._settings.folder(self._name)
+        start = self.text if self.text and exists(expanded(self.text)) else self._settings.folder(self._name)
         if self._wanted == "folder":
             chosen = QFileDialog.getExistingDirectory(self, self._name, start)
         else:

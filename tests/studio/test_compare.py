@@ -152,3 +152,13 @@ def test_saved_numbers_equal_the_runs(opened):
 def test_scores_sort_as_numbers(opened):
     opened.table.sortByColumn(2, Qt.SortOrder.DescendingOrder)
     assert opened.table.model().index(0, 0).data() == "Round 1"
+
+
+def test_a_project_whose_disk_is_not_there_today_stays_remembered(qtbot, session, open_project, panel, tmp_path):
+    here, gone = make(tmp_path / "here", training("adapt-1", 0.9)), tmp_path / "gone"
+    session.settings.set_value("compare/projects", f"{gone}\n{here}")
+    open_project(make(tmp_path / "mine", training("baseline", 0.3)))
+    qtbot.waitUntil(lambda: len(panel.runs) == 2)
+    panel.add_project(make(tmp_path / "new", training("adapt-1", 0.8)))
+    qtbot.waitUntil(lambda: len(panel.runs) == 3)
+    assert session.settings.value("compare/projects").split("\n") == [str(gone), str(here), str(tmp_path / "new")]

@@ -60,3 +60,25 @@ def test_the_process_ends_soon_and_well(what):
     if what == "pictures":
         assert "left 1" in done.stdout, "every thread was ended and joined"
     assert time.monotonic() - started < 110
+
+
+INTERRUPTED = """
+import os, signal, sys
+from PySide6.QtCore import QTimer
+import crots_studio.app as app
+
+# Python 3.11 on Windows has it not.
+vars(os).pop("set_blocking", None)
+real = app.open_first
+def open_first(window, project):
+    real(window, project)
+    # The signal comes while Qt waits: nothing of Python runs that would notice it.
+    QTimer.singleShot(300, lambda: signal.raise_signal(signal.SIGINT))
+app.open_first = open_first
+sys.exit(app.main([]))
+"""
+
+
+def test_an_interrupt_in_the_terminal_closes_the_window():
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr

@@ -8,6 +8,7 @@ from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QMainWindow, QPushButton, QSystemTrayIcon
 
 from crots.events import Evaluated
+from crots.project import Project, ProjectConfig
 from crots_studio.background import RunEnd
 from crots_studio.dialogs.about import AboutDialog
 from crots_studio.dialogs.help import HelpDialog
@@ -125,3 +126,17 @@ def test_the_desktop_is_told_where_it_can_be(qtbot, session, monkeypatch):
     notifier.window().isActiveWindow = lambda: False
     session.run_ended.emit(RunEnd("completed", "export"))
     assert told == [("The run is finished", "All stages that were asked for are done.")]
+
+
+def test_what_is_told_of_a_run_goes_with_its_project(qtbot, session, open_project, tmp_path):
+    notifier = Notifier(session, more=("Export ...", lambda: None))
+    qtbot.addWidget(notifier)
+    for name, shown in (("a", True), ("b", False)):
+        folder = Project.create(tmp_path / name, ProjectConfig()).folder
+        if name == "b":
+            session.open_project(folder)
+            qtbot.waitUntil(lambda folder=folder: session.project.folder == folder)
+        else:
+            open_project(folder)
+            session.run_ended.emit(RunEnd("failed", "baseline", "the disk is full"))
+        assert notifier.isVisible() == shown

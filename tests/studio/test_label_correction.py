@@ -220,3 +220,18 @@ def test_without_labels_there_is_nothing_to_correct(qtbot, session, tmp_path, op
 
 def test_every_control_has_a_name(panel):
     assert unnamed(panel) == []
+
+
+def test_an_undo_that_the_disk_refuses_leaves_the_correction(labels, monkeypatch):
+    edits = LabelEdits(labels)
+    edits.fill(KEY, 2, 2, CAR)
+
+    def refuse(path, missing_ok=False):
+        raise PermissionError(13, "denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pathlib.Path.unlink", refuse)
+        with pytest.raises(StageError, match="no permission"):
+            edits.undo()
+    assert edits.undo_text == "fill" and edits.keys == {KEY}
+    assert edits.undo() == KEY and edits.keys == set()

@@ -13,6 +13,7 @@ from crots.cli.command import Command, Parser
 from crots.cli.flags import SOURCE_FLAGS, add_debug, add_json, add_options, given, settings
 from crots.config import PROFILES, Profile
 from crots.errors import InputError
+from crots.files import expanded
 from crots.project import CONFIG_NAME, Project, ProjectConfig, build_config, load_preset, override, preset_names
 
 # Options that hold paths; a name of something shipped is left as it is.
@@ -91,7 +92,7 @@ def configuration(args: argparse.Namespace) -> ProjectConfig:
 
 def settled(config: ProjectConfig) -> ProjectConfig:
     """Makes every path of the configuration absolute, as seen from the current folder."""
-    return _with_paths(config, lambda path: path.expanduser().absolute())
+    return _with_paths(config, lambda path: expanded(path).absolute())
 
 
 def relative(config: ProjectConfig, folder: Path) -> ProjectConfig:
@@ -104,7 +105,7 @@ def _with_paths(config: ProjectConfig, change: Callable[[Path], Path]) -> Projec
     for section, names in _PATHS.items():
         for name in names:
             value = getattr(getattr(config, section), name)
-            if value and not (name in _NAMES and not Path(value).expanduser().exists()):
+            if value and not (name in _NAMES and not expanded(value).exists()):
                 changes[f"{section}.{name}"] = str(change(Path(value)))
     return override(config, changes)
 

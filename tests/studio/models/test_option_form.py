@@ -5,13 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from crots.cli.main import main
-from crots.config import Size
+from crots.config import Size, describe, to_plain
 from crots.images import write_image
 from crots.options import SECTIONS
 from crots.project import Project, ProjectConfig, build_config, load_preset, override, preset_names
 from crots_studio.models.option_form import OptionForm, apply_preset, init_command, run_command
+from crots_studio.models.words import command_text
 
 
 @pytest.fixture
@@ -130,3 +133,40 @@ def test_a_preset_sets_stages_and_leaves_the_user_s_files(name):
     assert made.data.target == Path("/images")
     assert made.adapt.steps == values["adapt"]["steps"]
     assert made.adapt.mix == "spatialmix"
+
+
+@given(st.floats(1e-9, 1.0), st.sampled_from(["adapt.learning_rate", "adapt.confidence", "baseline.min_confidence"]))
+def test_what_a_field_shows_means_the_value_that_it_has(value, path):
+    form = OptionForm(ProjectConfig())
+    if form.edit(path, value):
+        taken = form.config
+        assert form.edit(path, form.field(path).text) and form.config == taken
+
+
+@given(
+    st.text(max_size=60) | st.integers() | st.floats() | st.booleans() | st.lists(st.text(max_size=5), max_size=3),
+    st.sampled_from([f"{section}.{info.name}" for section in SECTIONS for info in describe(SECTIONS[section])]),
+)
+def test_whatever_is_typed_is_taken_or_stands_beside_its_field(value, path):
+    form = OptionForm(ProjectConfig())
+    if form.edit(path, value):
+        taken = form.config
+        assert not form.errors and form.edit(path, form.field(path).text)
+        assert to_plain(form.config) == to_plain(taken)
+    else:
+        assert form.errors[path] and form.config == ProjectConfig()
+        form.reset(path)
+        assert not form.errors
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "~nobody_of_this_name/x", "a\0b"])
+def test_a_path_that_cannot_be_is_still_a_command(form, tmp_path, name):
+    assert form.edit("data.target", name)
+    assert name.replace("\0", "") in init_command(form.config, tmp_path).replace("\0", "")
+
+
+def test_the_commands_fit_the_terminal_of_windows(monkeypatch):
+    monkeypatch.setattr("crots_studio.models.words.sys.platform", "win32")
+    assert command_text(["crots", "run", r"C:\My images\new", "--only", "mine"]) == (
+        r'crots run "C:\My images\new" --only mine'
+    )

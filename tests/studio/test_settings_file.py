@@ -1,0 +1,34 @@
+"""The settings file: whatever stands in it, the studio starts."""
+
+import pytest
+from PySide6.QtCore import QByteArray, QRect, QSettings
+
+from crots_studio.panels.welcome import WelcomePanel
+from crots_studio.settings import Settings
+from crots_studio.window import MainWindow
+
+
+@pytest.mark.parametrize(
+    "value", [5, "x", "", [], ["a", "b"], {"a": 1}, QRect(1, 2, 3, 4), QByteArray(b"ab"), ["a" * 5000], None]
+)
+def test_values_of_wrong_types_count_as_not_set(qtbot, session, settings_file, value):
+    store = QSettings(str(settings_file), QSettings.Format.IniFormat)
+    for name in ("theme", "recent", "in_child", "folders/projects", "layout/window", "panels/compare/projects"):
+        store.setValue(name, value)
+    store.sync()
+    settings = Settings(settings_file)
+    assert settings.theme == "system" and settings.in_child is False
+    assert all(isinstance(path, str) for path in settings.recent.paths)
+    assert isinstance(settings.folder("projects"), str) and isinstance(settings.layout("window"), QByteArray)
+    session.settings = settings
+    qtbot.addWidget(WelcomePanel(session))
+    qtbot.addWidget(MainWindow(session))
+
+
+def test_a_file_that_is_no_settings_file(qtbot, session, settings_file):
+    settings_file.parent.mkdir(exist_ok=True)
+    settings_file.write_bytes(bytes(range(256)) * 20)
+    session.settings = Settings(settings_file)
+    qtbot.addWidget(MainWindow(session))
+    session.set_theme("dark")
+    assert session.settings.theme == "dark"
