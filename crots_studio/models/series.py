@@ -106,7 +106,8 @@ class Curves:
             self._totals[event.stage] = event.total
         old = self._series.get(event.stage, {})
         for series in old.values():
-            series.cut(event.resumed_at)
+            # Of a stage that begins anew the look before its first step, at 0, is old too.
+            series.cut(event.resumed_at or -1)
         return bool(old)
 
     def _take(self, event: Metrics | Scored | Evaluated) -> bool:
