@@ -64,6 +64,12 @@ def exists(path: Path) -> bool:
     return os.path.exists(path)  # noqa: PTH110
 
 
+def file_or_name(value: Path | str, root: Path) -> str:
+    """Returns the path of a file that is named relative to ``root``; what is no file is the name of a shipped one."""
+    path = root / expanded(value)
+    return str(path) if exists(path) and path.is_file() else str(value)
+
+
 def make_folder(path: Path) -> Path:
     """Creates ``path`` and its parents where missing, and returns it.
 

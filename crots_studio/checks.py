@@ -14,7 +14,7 @@ from crots.data.layouts import Dataset, Sample, open_dataset
 from crots.data.predictions import PredictionSet, open_predictions
 from crots.data.sizes import propose_size
 from crots.errors import CrotsError, InputError
-from crots.files import expanded
+from crots.files import expanded, file_or_name
 from crots.images import image_size, read_image
 from crots.project import ProjectConfig
 from crots.taxonomy import ClassMap, ClassSet, identity_map, load_class_map, load_class_set
@@ -42,18 +42,18 @@ class Setup:
 
     def classes(self) -> ClassSet:
         """The target's classes."""
-        return load_class_set(self._file_or_name(self.config.task.classes))
+        return load_class_set(file_or_name(self.config.task.classes, self.root))
 
     def source_classes(self) -> ClassSet:
         """The source's classes."""
         name = self.config.task.source_classes
-        return load_class_set(self._file_or_name(name)) if name else self.classes()
+        return load_class_set(file_or_name(name, self.root)) if name else self.classes()
 
     def class_map(self) -> ClassMap:
         """Joins the two; of different sets without a map it is an error."""
         source, target = self.source_classes(), self.classes()
         if self.config.task.class_map is not None:
-            return load_class_map(self._file_or_name(str(self.config.task.class_map)), source, target)
+            return load_class_map(file_or_name(self.config.task.class_map, self.root), source, target)
         if source.names != target.names:
             raise InputError(f"the source speaks {source.name}, the target {target.name}: a class map must join them")
         return identity_map(target)
@@ -63,10 +63,6 @@ class Setup:
         data = self.config.data
         assert data.target is not None
         return target_dataset(self.path(data.target), data.layout, data.split)
-
-    def _file_or_name(self, value: str) -> str:
-        path = self.path(value)
-        return str(path) if path.is_file() else value
 
 
 def check(name: str, config: ProjectConfig, root: Path) -> Finding:

@@ -18,7 +18,7 @@ from crots.data.predictions import PredictionSet, open_predictions
 from crots.data.sizes import propose_size
 from crots.errors import InputError
 from crots.events import Note
-from crots.files import expanded
+from crots.files import expanded, file_or_name
 from crots.nets.model import Model, check_batch, create_model
 from crots.nets.source import NetworkSource, Source, open_source
 from crots.nets.weights import load_into, load_model
@@ -63,13 +63,13 @@ class Workbench:
     @cached_property
     def classes(self) -> ClassSet:
         """The target's classes."""
-        return load_class_set(_file_or_name(self.config.task.classes, self.root))
+        return load_class_set(file_or_name(self.config.task.classes, self.root))
 
     @cached_property
     def source_classes(self) -> ClassSet:
         """The source's classes: the target's unless others are named."""
         name = self.config.task.source_classes
-        return load_class_set(_file_or_name(name, self.root)) if name else self.classes
+        return load_class_set(file_or_name(name, self.root)) if name else self.classes
 
     @cached_property
     def class_map(self) -> ClassMap:
@@ -80,7 +80,7 @@ class Workbench:
         """
         if self.config.task.class_map:
             named = self.source_classes if self.config.task.source_classes else None
-            return load_class_map(_file_or_name(str(self.config.task.class_map), self.root), named, self.classes)
+            return load_class_map(file_or_name(self.config.task.class_map, self.root), named, self.classes)
         if self.source_classes.names != self.classes.names:
             raise InputError(
                 f"the source has the classes of {self.source_classes.name}, the target those of {self.classes.name}; "
@@ -287,12 +287,6 @@ class Workbench:
             at_once = options.batch // passes(options.batch, options.accumulate, world)
             # On CUDA batch norm sees the images of all workers.
             check_batch(model, at_once if self.engine.device.type == "cuda" else at_once // world, padded)
-
-
-def _file_or_name(value: str, root: Path) -> str:
-    """A path is relative to the project; a shipped name stays one."""
-    path = root / expanded(value)
-    return str(path) if path.is_file() else value
 
 
 @contextlib.contextmanager

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from crots.stages.patch_set import PatchCorrections
-from crots_studio.models.undo import Step, UndoStack
+from crots_studio.models.undo import Step, Undoable
 
 _MOST_STEPS = 1000
 
 
-class Corrections:
+class Corrections(Undoable[PatchCorrections]):
     """The corrections of a project. Every change is on disk before the call returns, so a crash loses none.
 
     Changes, undo and redo raise `StageError` where the disk is full or the folder cannot be written.
@@ -26,17 +26,7 @@ class Corrections:
         self.folder = folder
         self.changed = changed
         self.state = PatchCorrections.read(folder)
-        self._steps: UndoStack[PatchCorrections] = UndoStack(self._write, _MOST_STEPS)
-
-    @property
-    def undo_text(self) -> str:
-        """What `undo` takes back, empty where there is nothing."""
-        return self._steps.undo_text
-
-    @property
-    def redo_text(self) -> str:
-        """What `redo` does again, empty where there is nothing."""
-        return self._steps.redo_text
+        super().__init__(_MOST_STEPS)
 
     def reject(self, names: Iterable[str]) -> None:
         """Takes patches out of training."""

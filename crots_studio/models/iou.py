@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from crots.errors import InputError
 from crots.events import Evaluated, Event, StageStarted
+from crots.files import file_or_name
 from crots.project import Project, read_json
 from crots.taxonomy import ClassSet, Colour, load_class_set, make_palette
 from crots_studio.models.history import History
@@ -180,9 +181,8 @@ class ClassLook:
         """Returns the look of a project's classes; a class set that cannot be read is somebody else's error."""
         if project is None:
             return ClassLook()
-        name = project.config.task.classes
         try:
-            return ClassLook(load_class_set(project.path(name) if project.path(name).is_file() else name))
+            return ClassLook(load_class_set(file_or_name(project.config.task.classes, project.folder)))
         except (InputError, OSError):
             return ClassLook()
 

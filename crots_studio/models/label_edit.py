@@ -15,7 +15,7 @@ import numpy.typing as npt
 from crots.files import explained
 from crots.images import read_labels, write_labels
 from crots.stages.material import PseudoLabels
-from crots_studio.models.undo import Step, UndoStack
+from crots_studio.models.undo import Step, Undoable
 
 Array = npt.NDArray[Any]
 _MOST_STEPS = 200
@@ -41,7 +41,7 @@ def stroke(shape: tuple[int, int], points: Sequence[tuple[int, int]], width: int
     return covered.astype(bool)
 
 
-class LabelEdits:
+class LabelEdits(Undoable[_State]):
     """The repainted labels of a project. A change is on disk before the call returns, so a crash loses none.
 
     Changes, undo and redo raise `StageError` where the disk is full or the folder cannot be written.
@@ -53,20 +53,10 @@ class LabelEdits:
     def __init__(self, labels: PseudoLabels) -> None:
         assert labels.corrections is not None
         self._labels, self._folder = labels, labels.corrections
-        self._steps: UndoStack[_State] = UndoStack(self._write, _MOST_STEPS)
+        super().__init__(_MOST_STEPS)
         self.keys: set[str] = {
             path.relative_to(self._folder).with_suffix("").as_posix() for path in self._folder.rglob("*.png")
         }
-
-    @property
-    def undo_text(self) -> str:
-        """What `undo` takes back, empty where there is nothing."""
-        return self._steps.undo_text
-
-    @property
-    def redo_text(self) -> str:
-        """What `redo` does again, empty where there is nothing."""
-        return self._steps.redo_text
 
     def fill(self, key: str, x: int, y: int, new: int, words: str = "") -> bool:
         """Gives the region under a pixel another label; says whether anything changed."""

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from crots.data.matching import key_of, label_ending
 from crots.errors import InputError
-from crots.files import file_stamp
+from crots.files import file_or_name, file_stamp
 from crots.images import IMAGE_SUFFIXES
 from crots.project import Project
 from crots.stages.pseudo_label import IMAGES
@@ -149,9 +149,7 @@ def classes_of(project: Project) -> ClassSet:
     Raises:
         InputError: there is none of that name.
     """
-    name = project.config.task.classes
-    path = project.path(name)
-    return load_class_set(path if path.is_file() else name)
+    return load_class_set(file_or_name(project.config.task.classes, project.folder))
 
 
 def glance(project: Project, most: int = 200) -> LabelList:

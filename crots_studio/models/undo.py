@@ -66,3 +66,23 @@ class UndoStack(Generic[S]):
         self._write(step.part, step.after)
         self._done.append(self._undone.pop())
         return step
+
+
+class Undoable(Generic[S]):
+    """What is changed by steps of an `UndoStack`; a subclass says how a part's state is written."""
+
+    def __init__(self, most: int) -> None:
+        self._steps: UndoStack[S] = UndoStack(self._write, most)
+
+    def _write(self, part: str, state: S) -> None:
+        raise NotImplementedError
+
+    @property
+    def undo_text(self) -> str:
+        """What `undo` takes back, empty where there is nothing."""
+        return self._steps.undo_text
+
+    @property
+    def redo_text(self) -> str:
+        """What `redo` does again, empty where there is nothing."""
+        return self._steps.redo_text

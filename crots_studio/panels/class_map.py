@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from crots.errors import CrotsError, InputError
+from crots.files import file_or_name
 from crots_studio.checks import Setup
 from crots_studio.models.class_map import FILE, ClassMapForm
 from crots_studio.session import Session
@@ -111,14 +110,9 @@ def _form(setup: Setup) -> ClassMapForm | None:
     if named is None:
         return None if source.names == target.names else ClassMapForm(source, target)
     try:
-        return ClassMapForm.read(_place(setup, named), source, target)
+        return ClassMapForm.read(file_or_name(named, setup.root), source, target)
     except InputError:
         return ClassMapForm(source, target)
-
-
-def _place(setup: Setup, named: Path) -> str:
-    path = setup.path(named)
-    return str(path) if path.is_file() else str(named)
 
 
 def _proposal(setup: Setup) -> ClassMapForm:

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSplitter, QVBox
 from crots.config import Size
 from crots.errors import CrotsError
 from crots.events import Event, StageFinished
+from crots.files import file_or_name
 from crots.project import Project
 from crots.stages.patch_set import PatchCorrections
 from crots.taxonomy import ClassSet, load_class_set
@@ -342,8 +343,7 @@ def _published(project: Project, classes: ClassSet) -> tuple[int, ...]:
     name = project.config.task.source_classes
     if not name:
         return classes.published_rare
-    path = project.path(name)
-    return load_class_set(path if path.is_file() else name).published_rare or classes.published_rare
+    return load_class_set(file_or_name(name, project.folder)).published_rare or classes.published_rare
 
 
 def _empty_text(found: Found) -> str:
