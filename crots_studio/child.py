@@ -213,6 +213,15 @@ class ChildRun:
             return None
 
     @property
+    def paused(self) -> bool:
+        """Whether its process is halted, perhaps by a window that is gone."""
+        try:
+            process = self._psutil()
+            return process is not None and process.status() == psutil.STATUS_STOPPED
+        except psutil.Error:
+            return False
+
+    @property
     def controllable(self) -> bool:
         """Whether its process is known, so that it can be stopped from here."""
         return self._psutil() is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,8 @@ SourceMaker = Callable[[Project, RunRequest], EventSource]
 
 # Redrawing on every event would cost the training a third of its speed; eight times a second costs nothing.
 DRAIN_MS = 125
+# Drawing more of them in one go would hold the window up; the others wait for the next time.
+_AT_ONCE = 1000
 _LOOK_FOR_RUNS_MS = 2000
 
 
@@ -56,6 +59,7 @@ class Session(OpenProject):
         self.blocker = ""
         self.make_source: SourceMaker = project_events
         self._run: Run | None = None
+        self._waiting: deque[Event] = deque()
         self._awaited: Path | None = None
         # Between two states: a child is made ready, or what a run did is thrown away.
         self._turning = False
@@ -157,6 +161,7 @@ class Session(OpenProject):
         if self._run is not None:
             return
         self._run = run
+        self._waiting.clear()
         self.run_state.begin(detached=run.detached)
         try:
             run.start()
@@ -175,6 +180,7 @@ class Session(OpenProject):
             run = self._child(None)
             self.request = run.request
             self._begin(run)
+            self.run_state.paused = run.paused
             if not run.request.compares:
                 self.run_state.add(self.history.opening(self.history.current))
             self.run_changed.emit()
@@ -233,10 +239,11 @@ class Session(OpenProject):
             return
         # Asked before draining, so that nothing can come after the last drain.
         end = self._run.end
-        events = self._run.drain()
-        if events:
-            self._take(events)
-        if end is not None:
+        waiting = self._waiting
+        waiting.extend(self._run.drain())
+        if waiting:
+            self._take([waiting.popleft() for _ in range(min(len(waiting), _AT_ONCE))])
+        if end is not None and not waiting:
             self._finish(end)
 
     def _take(self, events: list[Event]) -> None:

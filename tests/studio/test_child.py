@@ -132,3 +132,28 @@ def test_where_no_signal_arrives_a_file_stops_the_command(project, tmp_path, mon
             assert time.monotonic() < end
             time.sleep(0.02)
     assert os.environ[STOP_FILE] == str(path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="takes a signal")
+def test_a_window_that_comes_later_shows_that_the_run_is_halted(qtbot, session, project):
+    code = (
+        "import sys, time, filelock\n"
+        "with filelock.FileLock(sys.argv[1]):\n"
+        "    print('held', flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    EventLog(project.events_path).append(StageStarted(stage="baseline", total=10))
+    command = [sys.executable, "-c", code, str(project.lock_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        process.stdout.readline()
+        child.remember(project, process.pid, RunRequest())
+        before = ChildRun(project, None)
+        before.start()
+        before.pause()
+        session.open_project(project.folder)
+        qtbot.waitUntil(lambda: session.busy)
+        assert session.run_state.paused and session.run_state.stage == "baseline"
+        session.toggle_pause()
+        qtbot.waitUntil(lambda: not before.paused)
+        process.kill()
+    qtbot.waitUntil(lambda: not session.busy, timeout=10_000)

@@ -245,3 +245,16 @@ def test_it_is_busy_until_what_was_cancelled_is_gone(qtbot, session, open_projec
         assert session._run is None and len(scripted.requests) == 1, "no run begins among files that are being deleted"
         gate.set()
     assert ended.args[0].outcome == "cancelled" and not session.busy and session.project is project
+
+
+def test_a_flood_of_events_comes_in_portions_and_the_run_ends_after_the_last(
+    qtbot, session, open_project, folder, scripted
+):
+    open_project(folder)
+    portions = []
+    session.events_arrived.connect(lambda events: portions.append(len(events)))
+    session._drain_timer.setInterval(1)
+    scripted(*(Progress(stage="baseline", done=number, total=5000) for number in range(5000)))
+    with qtbot.waitSignal(session.run_ended, timeout=20_000):
+        session.start_run()
+    assert max(portions) <= 1000 and sum(portions) == 5000
