@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from crots.files import explained
+from crots.files import explained, remove_partials
 from crots.images import read_labels, write_labels
 from crots.stages.material import PseudoLabels
 from crots_studio.models.undo import Step, Undoable
@@ -54,6 +54,8 @@ class LabelEdits(Undoable[_State]):
         assert labels.corrections is not None
         self._labels, self._folder = labels, labels.corrections
         super().__init__(_MOST_STEPS)
+        # What a kill left half-written would count as a correction.
+        remove_partials(self._folder)
         self.keys: set[str] = {
             path.relative_to(self._folder).with_suffix("").as_posix() for path in self._folder.rglob("*.png")
         }

@@ -38,6 +38,8 @@ class LabelCorrection(QWidget):
         self._key = ""
         self._labels: Array | None = None
         self._points: list[tuple[int, int]] = []
+        # The image changed below the pressed pointer: the rest of that stroke belongs to none.
+        self._broken_off = False
         self.tools = LabelTools()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -61,6 +63,7 @@ class LabelCorrection(QWidget):
     def show_image(self, key: str, labels: Array | None) -> None:
         """Works on another image; ``labels`` (H, W) as shown, None where it has none."""
         self._key, self._labels = key, labels
+        self._broken_off = self._broken_off or bool(self._points)
         self._points.clear()
         self._refresh()
 
@@ -81,7 +84,10 @@ class LabelCorrection(QWidget):
                 self._change(lambda edits: edits.fill(self._key, x, y, label, words))
             return
         if begins:
+            self._broken_off = False
             self._points.clear()
+        if self._broken_off:
+            return
         self._points.append((x, y))
         if not self._timer.isActive():
             self._timer.start()
@@ -95,6 +101,7 @@ class LabelCorrection(QWidget):
 
     def _stroke_ended(self) -> None:
         self._timer.stop()
+        self._broken_off = False
         points, self._points = self._points, []
         if points and self.tools.current == BRUSH:
             width, label, words = self.tools.width_box.value(), self.tools.label, self.tools.words

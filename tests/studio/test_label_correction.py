@@ -235,3 +235,30 @@ def test_an_undo_that_the_disk_refuses_leaves_the_correction(labels, monkeypatch
             edits.undo()
     assert edits.undo_text == "fill" and edits.keys == {KEY}
     assert edits.undo() == KEY and edits.keys == set()
+
+
+def test_what_a_kill_left_half_written_is_no_correction(project, labels):
+    inputs = project.inputs()["baseline"]
+    debris = labels.corrections / "day" / ".0123abcd.partial.png"
+    debris.parent.mkdir(parents=True)
+    debris.write_bytes(b"\x89PNG")
+    edits = LabelEdits(labels)
+    assert edits.keys == set() and not debris.exists()
+    edits.fill(KEY, 2, 2, CAR)
+    edits.undo()
+    assert project.inputs()["baseline"] == inputs
+
+
+def test_a_stroke_during_which_the_image_changes_paints_on_neither(panel, project):
+    correction, files = panel.correction, project.corrections_path / "label_ids"
+    correction.tools.tool.setCurrentIndex(correction.tools.tool.findData("brush"))
+    correction._stroked(2, 2, True)
+    panel.images.step(1)
+    correction.show_image(panel.images.current_key, correction._labels)
+    correction._stroked(20, 20, False)
+    correction._stroke_ended()
+    assert not list(files.rglob("*.png"))
+    correction.show_image(panel.images.current_key, panel._maps.labels)
+    correction._stroked(20, 20, True)
+    correction._stroke_ended()
+    assert len(list(files.rglob("*.png"))) == 1
