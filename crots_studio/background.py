@@ -23,6 +23,9 @@ from crots_studio.loading import preload_torch
 
 EventSource = Callable[[Control], Iterator[Event]]
 
+# Exit code of a run whose process was ended by the system or by somebody.
+KILLED = -1
+
 
 @dataclass(frozen=True)
 class RunRequest:
@@ -48,7 +51,7 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class RunEnd:
-    """How a run ended; ``stage`` is empty where none had begun."""
+    """How a run ended; ``stage`` is empty where none had begun, ``exit_code`` is `KILLED` where nobody asked it."""
 
     outcome: Outcome
     stage: str = ""

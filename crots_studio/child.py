@@ -27,7 +27,7 @@ from crots.files import make_folder, write_json
 from crots.project import Project, read_json
 from crots.stages.comparison import FOLDER
 from crots.stages.context import STOP_FILE
-from crots_studio.background import RunEnd, RunRequest, end_of, log_tail, process_memory
+from crots_studio.background import KILLED, RunEnd, RunRequest, end_of, log_tail, process_memory
 from crots_studio.demo import is_unfinished
 
 _POLL = 0.1
@@ -171,17 +171,21 @@ class ChildRun:
     def _ending(self) -> RunEnd:
         if self._process is None and self._at_work:
             message = "its process ended in the middle of the stage; run again to go on from the last checkpoint"
-            return RunEnd("failed", self._at_work, message, exit_code=1)
+            return RunEnd("failed", self._at_work, message, exit_code=KILLED)
         code = self._process.returncode if self._process is not None else 0
         if self._last is not None and (code in (0, 130) or self._last.outcome != "completed"):
             return end_of(self._last)
         if code == 0:
             return RunEnd("completed", message="there was nothing left to do")
         tail = log_tail(self.log_path)
+        if code < 0:
+            # What it printed last has nothing to do with it.
+            words = f"its process was ended from outside ({_signal_name(-code)})"
+            return RunEnd("failed", self._at_work, words, tail, KILLED)
         # The last line of what it printed says why, be it our own message or a traceback's end.
         words = tail.strip().splitlines()[-1] if tail.strip() else "it printed nothing"
         message = f"the run's process ended with code {code}: {words}"
-        return RunEnd("failed", message=message, detail=tail, exit_code=code or 1)
+        return RunEnd("failed", self._at_work, message, tail, code)
 
     def stop(self) -> None:
         """Ends the run after the current step."""
@@ -238,6 +242,13 @@ class ChildRun:
     def end(self) -> RunEnd | None:
         """How it ended, None while it goes on."""
         return self._end
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _detachment() -> dict[str, Any]:

@@ -28,7 +28,9 @@ class Leaving(QObject):
 
     def may_leave(self) -> bool:
         """Whether the window can close now; asks where it cannot."""
-        if not self._session.busy or self._session.detached:
+        session = self._session
+        # A run that was started in a terminal is none of the window's business.
+        if not session.busy or (session.detached and (self._go_on or not session.controllable)):
             return True
         if not self.under_way:
             self._ask()
@@ -40,8 +42,11 @@ class Leaving(QObject):
         box.setWindowTitle("A run goes on")
         box.setText("What is to become of the run?")
         box.setInformativeText(
-            "Either way it ends here after the current step, and the work so far is kept. Without the window it goes "
-            "on in a process of its own."
+            "It has a process of its own and can go on without the window, which shows it again when the project is "
+            "opened. Stopped, it ends after the current step, and the work so far is kept."
+            if self._session.detached
+            else "Either way it ends here after the current step, and the work so far is kept. Without the window it "
+            "goes on in a process of its own."
         )
         keep = box.addButton("Stop and keep", QMessageBox.ButtonRole.AcceptRole)
         go_on = box.addButton("Go on without the window", QMessageBox.ButtonRole.AcceptRole)
@@ -58,7 +63,11 @@ class Leaving(QObject):
     def leave(self, *, go_on: bool) -> None:
         """Stops the run and then closes the window; with ``go_on`` a child process takes over where it stopped."""
         self.under_way, self._go_on = True, go_on
-        if self._session.busy:
+        if go_on and self._session.detached:
+            # Halted, it would wait for ever for a window that is gone.
+            self._session.resume()
+            self._window.close()
+        elif self._session.busy:
             self._session.stop()
         else:
             # The run ended while the question stood there.

@@ -44,7 +44,15 @@ class Advice:
 
 def advise(failure: StageFinished, config: ProjectConfig) -> Advice:
     """Says what went wrong with a stage and what can be done."""
-    name = title(failure.stage)
+    name = title(failure.stage) if failure.stage else "The run"
+    if failure.exit_code < 0:
+        remedies = memory_remedies(failure.stage, config)
+        todo = (
+            "What was finished is kept: run again, and it goes on from the last checkpoint. A system that is short of "
+            "memory ends processes so"
+        )
+        todo += "; if it happens again, choose a remedy below." if remedies else "; close other programs."
+        return Advice(f"{name} was ended from outside", _sentence(failure.message), todo, remedies, failure.detail)
     if "out of memory" in failure.message.lower():
         remedies = memory_remedies(failure.stage, config)
         todo = (

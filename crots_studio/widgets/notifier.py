@@ -27,11 +27,21 @@ from crots_studio.widgets.class_table import percent
 _SHOWN_MS = 20_000
 
 
-def words_for(end: RunEnd, scores: Scores, *, compares: bool = False) -> tuple[str, str]:
-    """Returns heading and sentence for the end of a run; ``compares`` for one of a comparison of methods."""
+def words_for(end: RunEnd, scores: Scores, *, compares: bool = False, discarded: bool = False) -> tuple[str, str]:
+    """Returns heading and sentence for the end of a run.
+
+    Args:
+        end: how it ended.
+        scores: of the project.
+        compares: it was a comparison of methods.
+        discarded: it was cancelled, and what the last stage had done is thrown away.
+    """
     name = title(end.stage) if end.stage else "The run"
     if end.outcome == "failed":
-        return "The run failed", f"{name}: {end.message}"
+        words = f"{name}: {end.message}" if end.stage else f"{end.message[:1].upper()}{end.message[1:]}"
+        return "The run failed", words
+    if end.outcome == "cancelled" and discarded:
+        return "The run was cancelled", f"What {name} had done is thrown away; finished stages are kept."
     if end.outcome == "cancelled":
         return "The run was stopped", f"{name} can go on from where it stopped."
     if compares:
@@ -100,8 +110,9 @@ class Notifier(QFrame):
 
     def _ended(self, end: RunEnd) -> None:
         self._about = self._session.project.folder if self._session.project is not None else None
-        compares = self._session.request.compares
-        heading, text = words_for(end, Scores.of_history(self._session.history), compares=compares)
+        compares, discarded = self._session.request.compares, self._session.run_state.discarding
+        scores = Scores.of_history(self._session.history)
+        heading, text = words_for(end, scores, compares=compares, discarded=discarded)
         role = {"completed": "good", "failed": "bad"}.get(end.outcome, "muted")
         if end.outcome == "completed" and "\u2212" in text:
             # It came out worse than it began: not what green stands for.

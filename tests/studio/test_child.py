@@ -14,7 +14,7 @@ from crots.project import Project, ProjectConfig
 from crots.runner import locked
 from crots.stages.context import STOP_FILE, Control
 from crots_studio import child
-from crots_studio.background import RunRequest
+from crots_studio.background import KILLED, RunRequest
 from crots_studio.child import ChildRun, EventTail, remembered_request
 
 LINE = '{{"event": "Note", "stage": "baseline", "time": {}, "text": "{}"}}\n'
@@ -83,7 +83,8 @@ def test_a_run_of_a_terminal_that_is_killed_has_not_completed(project):
         while not run._buffer:
             time.sleep(0.01)
     end = wait_for_end(run)
-    assert (end.outcome, end.stage) == ("failed", "baseline") and "run again to go on" in end.message
+    assert (end.outcome, end.stage, end.exit_code) == ("failed", "baseline", KILLED)
+    assert "run again to go on" in end.message
 
 
 def test_so_it_has_not_where_the_window_came_later_than_its_last_event(project):
@@ -157,3 +158,40 @@ def test_a_window_that_comes_later_shows_that_the_run_is_halted(qtbot, session, 
         qtbot.waitUntil(lambda: not before.paused)
         process.kill()
     qtbot.waitUntil(lambda: not session.busy, timeout=10_000)
+
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no signals")
+
+
+@pytest.fixture
+def sleeper():
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
+        yield process
+        process.kill()
+
+
+def wait_for(condition):
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@posix
+def test_a_killed_child_is_named_with_its_stage_and_not_with_what_it_printed(project, sleeper, monkeypatch):
+    run = ChildRun(project, RunRequest())
+
+    def spawn():
+        run.log_path.parent.mkdir()
+        run.log_path.write_text("[adapt-1] step 7: loss 0.3\n")
+        run._process = sleeper
+        return sleeper.pid
+
+    monkeypatch.setattr(run, "_spawn", spawn)
+    run.start()
+    EventLog(project.events_path).append(StageStarted(stage="adapt-1", total=100))
+    wait_for(run.drain)
+    sleeper.kill()
+    end = wait_for_end(run)
+    assert (end.outcome, end.stage, end.exit_code) == ("failed", "adapt-1", KILLED)
+    assert "SIGKILL" in end.message and "loss" not in end.message

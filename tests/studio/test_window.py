@@ -14,6 +14,7 @@ from crots.errors import InputError, StageError
 from crots.events import Progress, StageFinished, StageStarted
 from crots.project import Project, ProjectConfig
 from crots_studio import theme
+from crots_studio.background import RunEnd
 from crots_studio.window import MainWindow
 from crots_studio.workspace_tabs import TABS
 from tests.studio.controls import doubled_keys
@@ -303,15 +304,48 @@ def test_a_run_that_fails_while_the_window_waits_for_it_is_shown(qtbot, session,
     ready.failure.reject()
 
 
+@pytest.mark.parametrize("answer", ["Stop and keep", "Go on without the window"])
+def test_closing_over_a_run_in_another_process_asks_too(qtbot, session, ready, answer):
+    child = FakeChild([])
+    session._begin(child)
+    session.pause()
+    assert not ready.close() and "process of its own" in ready.leaving.question.informativeText()
+    buttons = {button.text(): button for button in ready.leaving.question.buttons()}
+    qtbot.mouseClick(buttons[answer], Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not ready.isVisible(), timeout=10_000)
+    # A halted process would wait for ever.
+    assert child.begun[-1] == ("stopped" if answer == "Stop and keep" else "resumed")
+    session._run = None
+
+
+def test_one_of_a_terminal_is_left_alone(session, ready):
+    child = FakeChild([])
+    child.controllable = False
+    session._begin(child)
+    assert ready.close() and child.begun == ["started"]
+    session._run = None
+
+
 class FakeChild:
-    """A run in another process that never ends."""
+    """A run in another process that ends when it is stopped."""
 
     detached = True
     controllable = True
+    paused = False
     end = None
 
     def __init__(self, begun):
         self.begun = begun
+
+    def stop(self):
+        self.begun.append("stopped")
+        self.end = RunEnd("cancelled", "baseline")
+
+    def pause(self):
+        self.begun.append("paused")
+
+    def resume(self):
+        self.begun.append("resumed")
 
     def start(self):
         self.begun.append("started")

@@ -33,6 +33,15 @@ def test_out_of_memory_offers_accumulation_first():
     ]
 
 
+def test_a_process_that_was_killed_is_no_fault_of_ours():
+    config = build_config({})
+    advice = advise(failed("its process was ended from outside (SIGKILL)", exit_code=-1, detail="log"), config)
+    assert advice.heading == "Round 1 was ended from outside" and advice.remedies
+    assert "fault of CROTS" not in advice.todo and "goes on from the last checkpoint" in advice.todo
+    nothing = StageFinished(stage="", outcome="failed", seconds=1, message="gone", exit_code=-1)
+    assert advise(nothing, config).heading == "The run was ended from outside"
+
+
 def test_stages_without_steps_offer_a_smaller_batch():
     config = build_config({"pseudo_label": {"batch": 8}})
     (remedy,) = memory_remedies("pseudo-label", config)
