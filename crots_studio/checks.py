@@ -21,12 +21,21 @@ from crots.taxonomy import ClassMap, ClassSet, identity_map, load_class_map, loa
 from crots_studio.loading import preload_torch
 from crots_studio.models.class_map import ClassMapForm
 from crots_studio.models.listing import target_dataset
-from crots_studio.models.project_form import Finding, Offer
-from crots_studio.models.words import plural
+from crots_studio.models.project_form import TITLES, Finding, Level, Offer
+from crots_studio.models.words import in_window, plural
 
 # Files opened of a folder: enough to notice a wrong kind, few enough for a network drive.
 _HEADERS = 50
 _OPENED = 6
+# A photograph has thousands of colours, a label map one a class.
+_LABEL_COLOURS = 40
+# An image of another shape than the working size by more is visibly squeezed.
+_SQUEEZED = 0.1
+# Pixels of a working size, in those of the proposal, from which memory is what to think of.
+_LARGER = 4
+
+TRUST_OPTION = "runtime.trust"
+TRUST = Offer("I trust this file", {TRUST_OPTION: "true"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,19 +76,38 @@ class Setup:
 
 def check(name: str, config: ProjectConfig, root: Path) -> Finding:
     """Looks at one field; every error becomes a finding."""
+    setup = Setup(config, root)
     try:
-        return CHECKS[name](Setup(config, root))
+        return CHECKS[name](setup)
     except CrotsError as error:
-        return Finding("bad", _without(str(error)))
+        if owner := _said_beside(name, setup, str(error)):
+            return Finding("empty", f"Looked at when this is mended: {TITLES[owner]}.")
+        offers = (TRUST,) if getattr(error, "field", "") == TRUST_OPTION else ()
+        return Finding("bad", in_window(str(error)), offers=offers)
     except OSError as error:
         return Finding("bad", f"cannot be read: {error.strerror or error}")
     except Exception as error:  # a broken file may raise anything; the window must go on
         return Finding("bad", f"{type(error).__name__}: {error}")
 
 
-def _without(message: str) -> str:
-    """The advice of messages that speak of flags, in the window's own words."""
-    return message.replace("; give --target DIR", "").replace(" (--class-map FILE)", "")
+def _said_beside(name: str, setup: Setup, message: str) -> str:
+    """The field further up that says the same already; empty where there is none."""
+    for owner, look in (
+        ("data.target", setup.target),
+        ("task.classes", setup.classes),
+        ("task.source_classes", setup.source_classes),
+        ("task.class_map", setup.class_map),
+    ):
+        if owner == name:
+            break
+        if owner == "data.target" and setup.config.data.target is None:
+            continue
+        try:
+            look()
+        except (CrotsError, OSError) as error:
+            if str(error) == message:
+                return owner
+    return ""
 
 
 def check_target(setup: Setup) -> Finding:
@@ -88,12 +116,21 @@ def check_target(setup: Setup) -> Finding:
         return Finding("empty", "Choose a folder, a list file or the root of a data set; or drop one here.")
     dataset = setup.target()
     sizes, faults = _sizes(dataset.samples)
-    faults += [fault for fault in _opened(dataset.samples) if fault not in faults]
+    looked_at = len(sizes) + len(faults)
+    broken, like_labels = _opened(dataset.samples)
+    faults += [fault for fault in broken if fault not in faults]
     text = f"{plural(len(dataset), 'image')}, {_layout(dataset)}, {_size_words(sizes)}"
-    details = [*faults, *dataset.notes]
+    offers: tuple[Offer, ...] = ()
+    if like_labels:
+        text += "; they look like label maps, not like photographs"
     if faults:
-        text += f"; {len(faults)} of the {len(sizes) + len(faults)} looked at cannot be read"
-    return Finding("warning" if faults else "good", text, tuple(details), plural(len(dataset), "image"))
+        text += f"; {len(faults)} of the {looked_at} looked at cannot be read"
+        if setup.config.data.skip_bad:
+            text += " and will be left out"
+        else:
+            offers = (Offer("Leave such images out", {"data.skip_bad": "true"}),)
+    level: Level = "warning" if faults or like_labels else "good"
+    return Finding(level, text, (*faults, *dataset.notes), plural(len(dataset), "image"), offers)
 
 
 def _layout(dataset: Dataset) -> str:
@@ -117,15 +154,17 @@ def _sizes(samples: Sequence[Sample]) -> tuple[list[Size], list[str]]:
     return sizes, faults
 
 
-def _opened(samples: Sequence[Sample]) -> list[str]:
-    """Decodes a few: a file cut short has a sound header."""
-    faults = []
+def _opened(samples: Sequence[Sample]) -> tuple[list[str], bool]:
+    """Decodes a few: a file cut short has a sound header; says too whether all look like label maps."""
+    faults, counts = [], []
     for sample in _spread(samples, _OPENED):
         try:
-            read_image(sample.image)
+            # Every fourth pixel of every fourth row tells enough of the colours.
+            pixels = read_image(sample.image)[::4, ::4].astype(np.uint32)
+            counts.append(np.unique(pixels @ np.array([65536, 256, 1], np.uint32)).size)
         except InputError as error:
             faults.append(str(error))
-    return faults
+    return faults, bool(counts) and max(counts) <= _LABEL_COLOURS and min(counts) > 1
 
 
 def _size_words(sizes: Sequence[Size]) -> str:
@@ -147,11 +186,18 @@ def check_size(setup: Setup) -> Finding:
     if data.size == proposal:
         return Finding("good", f"As proposed: {reason}")
     offer = Offer(f"Use the proposal {proposal}", {"data.size": "none"})
-    return Finding("good", f"Images are resized to {data.size}; proposed from the images: {proposal}", offers=(offer,))
+    text = f"Images are resized to {data.size}; proposed from the images: {proposal}"
+    shape = (data.size.width / data.size.height) / (proposal.width / proposal.height)
+    if not 1 - _SQUEEZED < shape < 1 / (1 - _SQUEEZED):
+        return Finding("warning", f"{text}, which has another shape", offers=(offer,))
+    larger = data.size.width * data.size.height > _LARGER * proposal.width * proposal.height
+    return Finding("warning" if larger else "good", text + (", which is smaller" if larger else ""), offers=(offer,))
 
 
 def check_classes(setup: Setup) -> Finding:
     """The target's class set."""
+    if not setup.config.task.classes:
+        return Finding("bad", "Choose the classes that the adapted model is to know.")
     return _class_words(setup.classes())
 
 
@@ -169,9 +215,14 @@ def check_source_classes(setup: Setup) -> Finding:
 def check_class_map(setup: Setup) -> Finding:
     """Whether the two class sets are joined."""
     source, target = setup.source_classes(), setup.classes()
-    if setup.config.task.class_map is None and source.names == target.names:
+    same = source.names == target.names
+    if setup.config.task.class_map is None and same:
         return Finding("good", "Not needed: source and target have the same classes.")
-    joined = setup.class_map()
+    try:
+        joined = setup.class_map()
+    except InputError as error:
+        offers = (Offer("Use no class map", {"task.class_map": "none"}),) if same else ()
+        return Finding("bad", in_window(str(error)), offers=offers)
     form = ClassMapForm(source, target, joined.names())
     return Finding("warning" if form.unreached else "good", form.summary[0].upper() + form.summary[1:])
 
@@ -287,7 +338,8 @@ def _start_from_source(setup: Setup, net: str) -> Finding:
     same = setup.source_classes().names == setup.classes().names
     if config.source.file is not None and net == config.source.net and same and config.source.predictions is None:
         return Finding("good", f"{net}, starting from the source's weights")
-    text = f"{net} has no weights to start from: the source's do not fit. Choose a weights file, or random weights."
+    why = "the source's do not fit" if config.source.predictions is None else "predictions bring none"
+    text = f"{net} has no weights to start from: {why}. Choose a weights file, or random weights."
     return Finding("bad", text, offers=(Offer("Start from random weights", {"student.weights": "random"}),))
 
 

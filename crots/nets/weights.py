@@ -114,7 +114,10 @@ def _settle_shapes(fitted: Fitted, state: Mapping[str, Tensor], name: str, purpo
         return
     counts = {_class_counts(fitted.tensors[key], state[key]) for key in wrong}
     pair = counts.pop()
-    if counts or pair is None:
+    encoder, enough = _encoder_keys(state)
+    # Where it is known which part the encoder is: that has no classes.
+    inside = enough == _ENOUGH_ENCODER and not set(wrong).isdisjoint(encoder)
+    if counts or pair is None or inside:
         key = wrong[0]
         raise InputError(
             f"{name} is for another network: {key} is {_shape(fitted.tensors[key])} in the file and "

@@ -82,31 +82,44 @@ class ProjectForm:
     def __init__(self) -> None:
         self.findings: dict[str, Finding] = {}
         self._seen: dict[str, Any] = {}
+        self._refused: set[str] = set()
 
     def clear(self) -> None:
         """Forgets everything, for another project or to look again."""
         self.findings.clear()
         self._seen.clear()
+        self._refused.clear()
 
     def forget(self, *names: str) -> None:
         """Asks for some checks again, since their files changed."""
         for name in names:
             self._seen.pop(name, None)
+            self._refused.discard(name)
+
+    def refuse(self, name: str, finding: Finding) -> None:
+        """Takes what is wrong with something typed that no option can hold; it stays until `forget`."""
+        self._refused.add(name)
+        self.findings[name] = finding
+
+    def refused(self, name: str) -> bool:
+        """Whether a field holds what no option can."""
+        return name in self._refused
 
     def due(self, config: ProjectConfig) -> list[str]:
         """Returns the checks whose options changed since they were last asked for, and marks them as under way."""
         names = []
         for name, paths in DEPENDS.items():
             values = tuple(_value(config, path) for path in paths)
-            if self._seen.get(name) != values:
+            if self._seen.get(name) != values and name not in self._refused:
                 self._seen[name] = values
                 self.findings[name] = CHECKING
                 names.append(name)
         return names
 
     def found(self, name: str, finding: Finding) -> None:
-        """Takes the result of a check."""
-        self.findings[name] = finding
+        """Takes the result of a check; it says nothing of what was typed since and not taken over."""
+        if name not in self._refused:
+            self.findings[name] = finding
 
     @property
     def blocker(self) -> str:
@@ -116,7 +129,8 @@ class ProjectForm:
             if finding is None or finding.level == "checking":
                 continue
             if finding.level == "bad":
-                return f"{TITLES[name]}: {finding.text}"
+                named = finding.text.lower().startswith(TITLES[name].lower())
+                return finding.text if named else f"{TITLES[name]}: {finding.text}"
             if finding.level == "empty" and name in _NEEDED:
                 return f"{TITLES[name]}: {_NEEDED[name]}"
         if not self.findings or any(finding.level == "checking" for finding in self.findings.values()):

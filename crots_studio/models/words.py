@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Sequence
+
+from crots.config import describe
+from crots.options import SECTIONS
 
 _SECTIONS = {
     "data": "Images",
@@ -51,6 +55,48 @@ _OPTIONS = {
 def option_title(name: str) -> str:
     """``learning_rate`` is ``Learning rate``."""
     return _OPTIONS.get(name) or name.replace("_", " ").capitalize()
+
+
+# What messages of the core call by the flag of a command, and the option that it sets.
+_FLAGS = {
+    "target": "data.target",
+    "val-images": "data.val_images",
+    "val-labels": "data.val_labels",
+    "labels": "data.val_labels",
+    "skip-bad": "data.skip_bad",
+    "size": "data.size",
+    "classes": "task.classes",
+    "class-map": "task.class_map",
+    "source": "source.file",
+    "net": "source.net",
+    "predictions": "source.predictions",
+    "student-weights": "student.weights",
+    "device": "runtime.device",
+    "trust": "runtime.trust",
+}
+# Words that fit a terminal only.
+_COMMANDS = {
+    "make a project with `crots init`": "choose the folder of a project, or make a new one",
+    "; give --target DIR": "",
+    " (--class-map FILE)": "",
+}
+_FLAG = re.compile(r"--([a-z]+(?:-[a-z]+)*)(?: (?:DIR|FILE)\b)?")
+_OPTION = re.compile(rf"(?<![\w/\\.-])({'|'.join(SECTIONS)})\.([a-z_]+)(?![\w/\\])(?!\.\w)")
+
+
+def in_window(message: str) -> str:
+    """Puts what a message of the core says of flags and options into the words that stand in the window."""
+
+    def option(path: str, found: str) -> str:
+        section, _, name = path.partition(".")
+        if name not in {info.name for info in describe(SECTIONS[section])}:
+            return found
+        return f"\u201c{option_title(name)}\u201d (settings, {section_title(section)})"
+
+    for words, better in _COMMANDS.items():
+        message = message.replace(words, better)
+    message = _FLAG.sub(lambda hit: option(_FLAGS[hit[1]], hit[0]) if hit[1] in _FLAGS else hit[0], message)
+    return _OPTION.sub(lambda hit: option(f"{hit[1]}.{hit[2]}", hit[0]), message)
 
 
 def duration(seconds: float) -> str:

@@ -47,7 +47,7 @@ class SetupPanel(QWidget):
         super().__init__(parent)
         self._session = session
         self.form = ProjectForm()
-        self.fields = SetupFields(session)
+        self.fields = SetupFields(session, self._typed)
         self.setAcceptDrops(True)
         self.setAccessibleName("Project set-up")
         body = QWidget()
@@ -173,6 +173,7 @@ class SetupPanel(QWidget):
     def _another_project(self) -> None:
         self.form.clear()
         self._session.forget(*(f"check {name}" for name in ORDER))
+        self.fields.refused.clear()
         predictions = self.fields.value("source.predictions") is not None
         self.by_predictions.setChecked(predictions)
         self.by_model.setChecked(not predictions)
@@ -185,6 +186,17 @@ class SetupPanel(QWidget):
             text = box.currentText()
             box.addItems([name for name in names if "<" not in name and ":factory" not in name])
             box.setEditText(text)
+
+    def _typed(self, name: str, fault: str) -> None:
+        """What cannot be an option's value keeps Run waiting as long as it stands there."""
+        if fault:
+            finding = Finding("bad", fault)
+            self.form.refuse(name, finding)
+            self.fields.findings[name].show_finding(finding)
+            self._tell()
+        elif self.form.refused(name):
+            self.form.forget(name)
+            self.refresh()
 
     def _map_saved(self) -> None:
         """The file changed, though perhaps no option did."""
@@ -199,6 +211,7 @@ class SetupPanel(QWidget):
     def check_again(self) -> None:
         """Looks at all files anew."""
         self.form.clear()
+        self.fields.refused.clear()
         self.refresh()
 
     def refresh(self) -> None:
@@ -226,7 +239,7 @@ class SetupPanel(QWidget):
 
         def found(finding: Finding) -> None:
             self.form.found(name, finding)
-            self.fields.findings[name].show_finding(finding)
+            self.fields.findings[name].show_finding(self.form.findings[name])
             self._tell()
 
         self._session.in_background(lambda: check(name, config, root), found, token=f"check {name}")

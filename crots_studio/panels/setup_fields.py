@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QComboBox, QFormLayout, QGroupBox, QLabel, QLineEd
 from crots.errors import InputError
 from crots.taxonomy import shipped_class_sets
 from crots_studio.models.option_form import shown
-from crots_studio.models.project_form import Finding
+from crots_studio.models.words import in_window
 from crots_studio.session import Session
 from crots_studio.widgets.finding_label import FindingLabel
 from crots_studio.widgets.path_field import PathField, Wanted
@@ -22,13 +22,19 @@ _SETTLED_MS = 500
 class SetupFields:
     """Makes fields and joins them to the options.
 
+    Args:
+        session: whose project is edited.
+        told: gets the name of a check and why what was typed there was not taken over; empty where it was.
+
     Attributes:
         findings: what stands beside the fields, by the name of the check.
+        refused: options whose fields hold something that they cannot be.
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Session, told: Callable[[str, str], None]) -> None:
+        self._session, self._told = session, told
         self.findings: dict[str, FindingLabel] = {}
+        self.refused: set[str] = set()
         self._showing: list[Callable[[], None]] = []
 
     def show(self) -> None:
@@ -44,12 +50,17 @@ class SetupFields:
         return getattr(getattr(self._session.project.config, section), name)
 
     def set_options(self, settings: Mapping[str, str], field: str = "") -> None:
-        """Takes over option values, or says beside the field why not."""
+        """Takes over option values, or tells why not."""
+        name = field if field in self.findings else "source"
         try:
             self._session.set_options(settings)
         except InputError as error:
-            name = field if field in self.findings else "source"
-            self.findings[name].show_finding(Finding("bad", str(error)))
+            self.refused.add(field)
+            # The option's name stands beside it already.
+            self._told(name, in_window(str(error).removeprefix(f"{error.field}: ")))
+        else:
+            self.refused.discard(field)
+            self._told(name, "")
 
     def path(self, form: QFormLayout, label: str, option: str, wanted: Wanted, hint: str) -> PathField:
         """Adds a line for a path."""
@@ -78,7 +89,7 @@ class SetupFields:
         line.editingFinished.connect(told)
 
         def show() -> None:
-            if not line.isModified() and not line.hasFocus():
+            if not line.isModified() and not line.hasFocus() and option not in self.refused:
                 line.setText(shown(self.value(option)))
 
         self._showing.append(show)

@@ -31,6 +31,13 @@ def classes(*names):
 ABC = classes("a", "b", "c")
 
 
+def test_tensors_of_an_encoder_are_not_taken_for_classes():
+    state = filled()
+    state["bn1.weight"] = torch.ones(32)
+    with pytest.raises(InputError, match=r"for another network: bn1.weight is 32 in the file and 64 in the network"):
+        load_weights(build_net(NET, 3), state)
+
+
 def filled(name=NET, count=3, seed=1):
     """A state dict in which every tensor differs from that of a net of another seed."""
     state = build_net(name, count, seed=seed).state_dict()

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from crots.config import Size
 from crots.images import write_confidence, write_image, write_labels
 from crots.nets.model import create_model
+from crots.nets.quiet import torch_jit
 from crots.nets.weights import save_pth, save_safetensors
 from crots.project import ProjectConfig, override
 from crots.taxonomy import load_class_set
@@ -57,11 +59,49 @@ def test_a_relative_path_is_relative_to_the_project(look, images):
     assert look("data.target", data__target="images").level == "good"
 
 
+def test_label_maps_are_no_photographs(look, tmp_path):
+    folder = labels(tmp_path / "labels", range(11))
+    found = look("data.target", data__target=folder)
+    assert found.level == "warning" and "look like label maps" in found.text
+
+
+def test_what_another_field_says_already_is_not_said_again(look, images, tmp_path):
+    found = look("data.size", data__target=tmp_path / "none")
+    assert (found.level, "Target images" in found.text) == ("empty", True)
+    for name in ("task.class_map", "validation"):
+        found = look(name, task__classes="nonsense", data__val_images=images)
+        assert (found.level, "Class set" in found.text) == ("empty", True)
+    assert look("task.classes", task__classes="").text.startswith("Choose the classes")
+
+
+def test_a_map_that_nobody_needs_can_be_dropped(look):
+    found = look("task.class_map", task__classes="demo", task__class_map="cityscapes-to-camvid")
+    assert found.level == "bad" and dict(found.offers[0].settings) == {"task.class_map": "none"}
+
+
+def test_a_size_of_another_shape_or_far_too_large_is_a_warning(look, images):
+    assert look("data.size", data__target=images, data__size="128x64").level == "warning"
+    found = look("data.size", data__target=images, data__size="6400x6400")
+    assert found.level == "warning"
+    assert look("data.size", data__target=images, data__size="128x128").level == "good"
+
+
+def test_a_program_can_be_trusted_with_a_click(look, tmp_path):
+    path = tmp_path / "program.pt"
+    with torch_jit():
+        torch.jit.trace(torch.nn.Identity(), torch.zeros(1, 3, 8, 8)).save(str(path))
+    found = look("source", source__file=path)
+    assert found.level == "bad" and "--" not in found.text and "settings, Device and speed" in found.text
+    assert dict(found.offers[0].settings) == {"runtime.trust": "true"}
+
+
 def test_a_broken_image_is_a_warning_that_names_it(look, images):
     content = (images / "2.png").read_bytes()
     (images / "2.png").write_bytes(content[: len(content) // 2])
     found = look("data.target", data__target=images)
-    assert found.level == "warning"
+    assert found.level == "warning" and "1 of the 4 looked at cannot be read" in found.text
+    (offer,) = found.offers
+    assert not look("data.target", data__target=images, **dict(offer.settings)).offers
     assert any("2.png" in line for line in found.details)
 
 

@@ -104,6 +104,28 @@ def test_a_bad_size_is_said_and_not_taken(qtbot, session, panel, settled, images
     assert str(session.project.config.data.size) == "64x32"
 
 
+def test_a_bad_size_keeps_run_waiting_until_it_is_mended(qtbot, session, panel, settled, images):
+    def enter(words):
+        panel.size_line.setFocus()
+        panel.size_line.selectAll()
+        qtbot.keyClicks(panel.size_line, words)
+        qtbot.keyClick(panel.size_line, Qt.Key.Key_Return)
+
+    session.set_options({"data.target": str(images)})
+    enter("64x32")
+    settled()
+    enter("large")
+    panel.target.edit.setFocus()
+    assert session.blocker.startswith("Working size: found 'large', expected")
+    session.set_options({"task.classes": "camvid"})
+    settled()
+    # It stays what it was, words and all, until somebody mends it.
+    assert panel.size_line.text() == "large" and "found 'large'" in panel.fields.findings["data.size"].text()
+    enter("64x32")
+    settled()
+    assert panel.fields.findings["data.size"].finding.level != "bad" and "large" not in session.blocker
+
+
 def test_one_kind_of_source_at_a_time(qtbot, session, panel, settled, images):
     qtbot.mouseClick(panel.by_predictions, Qt.MouseButton.LeftButton, pos=QPoint(8, 8))
     assert panel.predictions.isVisible() and not panel.file.isVisible()

@@ -9,7 +9,16 @@ from crots_studio.models.class_map import ClassMapForm
 from crots_studio.models.log_lines import log_lines
 from crots_studio.models.recent import MOST, Recent
 from crots_studio.models.run_state import RunState
-from crots_studio.models.words import breakable, byte_count, duration, listing, option_title, plural, section_of
+from crots_studio.models.words import (
+    breakable,
+    byte_count,
+    duration,
+    in_window,
+    listing,
+    option_title,
+    plural,
+    section_of,
+)
 
 SOURCE, TARGET = load_class_set("cityscapes"), load_class_set("camvid")
 
@@ -105,6 +114,22 @@ def test_log_lines_leave_progress_out_and_mark_what_matters():
     assert "goes on from 1" in lines[0].text and "cuda:0" in lines[0].text
     assert "loss 0.1235" in lines[1].text
     assert "the disk is full" in str(lines[3])
+
+
+def test_messages_of_the_core_speak_of_what_stands_in_the_window():
+    assert in_window("add --trust if you trust it") == "add “Trust” (settings, Device and speed) if you trust it"
+    assert in_window("give --val-labels DIR") == "give “Validation labels” (settings, Images)"
+    assert in_window("tell source.mean (3)") == "tell “Mean” (settings, Source) (3)"
+    assert "crots init" not in in_window("/x: no crots.toml there; make a project with `crots init`")
+    for words in (
+        "/photos/data.target/a.png",
+        "my-data.size",
+        "data.zip",
+        "source.safetensors",
+        "C:\\data.size",
+        "a--b",
+    ):
+        assert in_window(words) == words
 
 
 def test_words():
