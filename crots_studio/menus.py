@@ -29,6 +29,8 @@ class Menus:
     def __init__(self, window: MainWindow) -> None:
         self._window, self._session = window, window.session
         self.actions: dict[str, QAction] = {}
+        # What shows a part of the workspace; the welcome page has none.
+        self._of_workspace: list[QAction] = []
         bar = window.menuBar()
         self._file(bar.addMenu("&File"))
         self._edit(bar.addMenu("&Edit"))
@@ -98,7 +100,8 @@ class Menus:
         menu, window = self._view_menu, self._window
         menu.addSeparator()
         for number, tab in enumerate(TABS, 1):
-            self._add(menu, tab.title, partial(window.show_tab, tab.module), f"Alt+{number}")
+            action = self._add(menu, tab.title, partial(window.show_tab, tab.module), f"Alt+{number}")
+            self._of_workspace.append(action)
         menu.addSeparator()
         shown = (
             ("Stage &rail", window.rail, "F2"),
@@ -111,6 +114,7 @@ class Menus:
             action.setChecked(True)
             action.setShortcut(keys)
             action.toggled.connect(widget.setVisible)
+            self._of_workspace.append(action)
 
     def _fill_recent(self, menu: QMenu) -> None:
         menu.clear()
@@ -123,6 +127,8 @@ class Menus:
         """Enables what can be done now."""
         session, actions = self._session, self.actions
         project, busy = session.project is not None, session.busy
+        for action in self._of_workspace:
+            action.setEnabled(project or busy)
         remains = any(stage.state not in FINISHED for stage in session.status)
         can_run = project and not busy and not session.blocker
         actions["Run all that remains"].setEnabled(can_run and remains)

@@ -19,6 +19,7 @@ from crots_studio.icon import app_icon
 from crots_studio.leaving import Leaving
 from crots_studio.menus import Menus
 from crots_studio.models.option_form import run_command
+from crots_studio.models.words import in_window
 from crots_studio.panels.welcome import WelcomePanel
 from crots_studio.session import Session
 
@@ -148,7 +149,11 @@ class MainWindow(QMainWindow):
         # Panels that came after the project would have missed its signals.
         self.build_workspace()
         if not self._refuse_while_busy():
-            self.session.open_project(folder, lambda error: self.tell("Open project", str(error)))
+            self.session.open_project(folder, self._cannot_open)
+
+    def _cannot_open(self, error: Exception) -> None:
+        self.welcome.refresh()
+        self.tell("Open project", str(error))
 
     def close_project(self) -> None:
         """Goes back to the welcome page."""
@@ -258,6 +263,7 @@ class MainWindow(QMainWindow):
 
     def tell(self, title: str, words: str) -> None:
         """Says something that the user asked for and did not get."""
+        words = in_window(words)
         self.session.problem.emit(words)
         box = QMessageBox(QMessageBox.Icon.Warning, title, words, QMessageBox.StandardButton.Ok, self)
         box.finished.connect(box.deleteLater)

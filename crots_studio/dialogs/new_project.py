@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from PySide6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QFormLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
@@ -51,7 +52,9 @@ class PlaceDialog(QDialog):
     @property
     def folder(self) -> Path:
         """The folder."""
-        return expanded(self.place.text or ".") / self.name.text().strip()
+        # Absolute, so that it can be seen where that is.
+        place = Path.cwd() / expanded(self.place.text or "~")
+        return Path(os.path.normpath(place / self.name.text().strip()))
 
     @property
     def fault(self) -> str:
@@ -60,11 +63,13 @@ class PlaceDialog(QDialog):
             return "Give it a name."
         if exists(self.folder) and not self.folder.is_dir():
             return f"{self.folder} is a file: choose another name."
-        return ""
+        return unwritable(self.folder)
 
     @property
     def words(self) -> str:
         """What will happen."""
+        if self.folder.is_dir():
+            return f"The folder is there already; the project's files come into it: {self.folder}"
         return f"A folder is made: {self.folder}"
 
     def refresh(self) -> None:
@@ -134,6 +139,16 @@ class DemoDialog(PlaceDialog):
             f"Draws a simulated and a real-looking town into {self.folder}, trains a model on the first and adapts it "
             "to the second: a few minutes on two processor cores."
         )
+
+
+def unwritable(folder: Path) -> str:
+    """Says why a folder cannot be made or written in; empty where it can."""
+    there = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), folder.parent)
+    if not there.is_dir():
+        return f"{there} is not a folder: choose another place."
+    if not os.access(there, os.W_OK | os.X_OK):
+        return f"Nothing can be written in {there}: choose another place."
+    return ""
 
 
 def preset_words(name: str) -> str:

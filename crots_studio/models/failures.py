@@ -11,6 +11,7 @@ from crots.events import StageFinished
 from crots.options import TrainingOptions
 from crots.project import ProjectConfig
 from crots_studio.models.names import title
+from crots_studio.models.words import in_window
 
 LOG_TAIL = 60
 
@@ -103,7 +104,7 @@ def _batch_remedies(section: str, options: TrainingOptions) -> list[Remedy]:
 
 
 def _sentence(text: str) -> str:
-    text = text.strip() or "no reason was given"
+    text = in_window(text.strip()) or "no reason was given"
     return text[0].upper() + text[1:] + ("" if re.search(r"[.!?]$", text) else ".")
 
 

@@ -173,8 +173,8 @@ class OptionForm:
 
 
 def init_command(config: ProjectConfig, folder: Path) -> str:
-    """Returns the command that makes the same project in a terminal."""
-    words = ["crots", "init", str(folder), "--profile", config.profile]
+    """Returns the command that makes the same project in a terminal, in a new folder beside this one."""
+    words = ["crots", "init", str(_beside(folder)), "--profile", config.profile]
     for section, values in config_values(config).items():
         for name, value in values.items():
             here = folder / str(value)
@@ -182,6 +182,12 @@ def init_command(config: ProjectConfig, folder: Path) -> str:
                 value = here
             words += ["--set", f"{section}.{name}={_typed(value)}"]
     return command_text(words)
+
+
+def _beside(folder: Path) -> Path:
+    """A project is not made twice: the folder itself where none is there yet, else the first free name after its."""
+    names = (folder.name, *(f"{folder.name}-{number}" for number in range(2, 1000)))
+    return next(path for path in map(folder.with_name, names) if not exists(path))
 
 
 def run_command(folder: Path, only: str | None = None) -> str:

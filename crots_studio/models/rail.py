@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +12,7 @@ from crots_studio.models.history import History, StageHistory
 from crots_studio.models.names import title
 from crots_studio.models.project_form import Finding
 from crots_studio.models.run_state import RunState
-from crots_studio.models.words import duration
+from crots_studio.models.words import duration, in_window, option_title
 
 # What a demonstration does before the stages that every project has.
 DEMO_STAGES = ("render", "train")
@@ -75,10 +77,20 @@ def rail_rows(
         findings: what was found of the fields ``data.target`` and ``source``.
         history: knows of what a demonstration does before its project's own stages.
     """
-    inputs = [_input_row(key, findings.get(name)) for key, name in (("target", "data.target"), ("source", "source"))]
+    named = (("target", "data.target"), ("source", "source"))
+    inputs = [_input_row(key, findings.get(name)) for key, name in named]
     keys = {stage.key for stage in status}
     own = [_own_stage(stage) for key, stage in history.stages.items() if key in DEMO_STAGES and key not in keys]
-    return [*(_stage_row(stage, run) for stage in own), *inputs, *(_stage_row(stage, run) for stage in status)]
+    lacking = [INPUTS[key] for key, name in named if name in findings and findings[name].level in ("bad", "empty")]
+    stages = [_without_inputs(_stage_row(stage, run), lacking) for stage in status]
+    return [*(_stage_row(stage, run) for stage in own), *inputs, *stages]
+
+
+def _without_inputs(row: RailRow, lacking: Sequence[str]) -> RailRow:
+    """The project knows of stages only: the first would be ready though there is nothing to work on."""
+    if row.state != "ready" or not lacking:
+        return row
+    return dataclasses.replace(row, state="waiting", words="waiting", reason=f"to be chosen: {', '.join(lacking)}")
 
 
 def looking_rows(keys: Sequence[str]) -> list[StageStatus]:
@@ -115,7 +127,7 @@ def _stage_row(stage: StageStatus, run: RunState) -> RailRow:
         title=title(stage.key),
         state=state,
         words=_words(stage, state, fraction, run),
-        reason="; ".join(filter(None, (stage.reason, kept_words(stage)))),
+        reason="; ".join(filter(None, (reason_words(stage.reason), kept_words(stage)))),
         fraction=fraction,
         time=duration(stage.seconds) if stage.seconds is not None and state in ("done", "stale") else "",
         miou=f"{stage.miou:.1%}" if stage.miou is not None and state in ("done", "stale") else "",
@@ -131,10 +143,30 @@ def _words(stage: StageStatus, state: str, fraction: float | None, run: RunState
     if state == "interrupted":
         return f"interrupted at {stage.done / stage.total:.0%}" if stage.total else "interrupted"
     if state == "stale":
-        return f"stale: {stage.reason}" if stage.reason else "stale"
+        return f"stale: {reason_words(stage.reason)}" if stage.reason else "stale"
     if state == "done" and went_back(stage):
         return f"done, {kept_words(stage)}"
     return state
+
+
+_CHANGED = re.compile(r"^([a-z_-]+)\.([a-z_]+)( of .*)? changed$")
+_STAGE_IS = re.compile(r"^([a-z0-9-]+) (changed|is [a-z]+)$")
+
+
+def reason_words(reason: str) -> str:
+    """Puts a reason of the core, why a stage is stale or waits, into the words of the window."""
+    for mark in (", ", "; "):
+        reason = mark.join(_one_reason(part) for part in reason.split(mark))
+    return in_window(reason)
+
+
+def _one_reason(part: str) -> str:
+    if found := _CHANGED.match(part):
+        name = found[2] if found[2] in ("file", "files") else option_title(found[2])
+        return f"{name}{found[3] or ''} changed"
+    if found := _STAGE_IS.match(part):
+        return f"{title(found[1])} {found[2]}"
+    return part
 
 
 def kept_words(stage: StageStatus) -> str:

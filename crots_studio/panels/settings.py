@@ -53,6 +53,10 @@ class SettingsPanel(QWidget):
         self.search.textChanged.connect(lambda _: self._show_section())
         self.search.returnPressed.connect(self._go_to_match)
         column.addWidget(self.search)
+        self.nothing = QLabel("No option has these words.")
+        self.nothing.setProperty("role", "muted")
+        self.nothing.hide()
+        column.addWidget(self.nothing)
         self._body = QWidget()
         self._stack = QVBoxLayout(self._body)
         self._stack.setContentsMargins(0, 0, 4, 0)
@@ -97,7 +101,9 @@ class SettingsPanel(QWidget):
         self.command = QLineEdit()
         self.command.setReadOnly(True)
         self.command.setAccessibleName("Equivalent command line")
-        self.command.setToolTip("The command that makes the same project in a terminal")
+        self.command.setToolTip(
+            "The command that makes a project with the same options in a terminal, in a new folder beside this one"
+        )
         self.copy_button = QPushButton("Copy")
         self.copy_button.setAccessibleName("Copy the command line")
         self.copy_button.clicked.connect(self.copy_command)
@@ -147,6 +153,7 @@ class SettingsPanel(QWidget):
             found = any(words in row.searched for row in page.findChildren(OptionRow))
             page.setVisible(found if words else section == wanted)
             self._abouts[section].setText(section_title(section) if words else section_about(section))
+        self.nothing.setVisible(bool(words) and not any(words in row.searched for row in self.rows.values()))
         changed = any(field.changed or field.error for field in self.form.fields(wanted))
         self.reset_all.setEnabled(changed and not words)
 

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 from crots_studio.background import RunEnd
 from crots_studio.models.iou import Scores
 from crots_studio.models.names import title
+from crots_studio.models.words import in_window
 from crots_studio.session import Session
 from crots_studio.widgets.class_table import percent
 
@@ -38,8 +39,8 @@ def words_for(end: RunEnd, scores: Scores, *, compares: bool = False, discarded:
     """
     name = title(end.stage) if end.stage else "The run"
     if end.outcome == "failed":
-        words = f"{name}: {end.message}" if end.stage else f"{end.message[:1].upper()}{end.message[1:]}"
-        return "The run failed", words
+        words = in_window(end.message)
+        return "The run failed", f"{name}: {words}" if end.stage else f"{words[:1].upper()}{words[1:]}"
     if end.outcome == "cancelled" and discarded:
         return "The run was cancelled", f"What {name} had done is thrown away; finished stages are kept."
     if end.outcome == "cancelled":

@@ -50,7 +50,7 @@ def test_a_changed_option_shows_what_becomes_stale(qtbot, session, rail, finishe
     assert states(rail)["baseline"] == "done"
     assert states(rail)["export"] == "stale"
     row = next(row for row in rail.rows if row.key == "adapt-1")
-    assert row.reason == "adapt.steps changed"
+    assert row.reason == "Steps changed"
     session.set_options({"adapt.steps": "100"})
     qtbot.waitUntil(lambda: states(rail)["adapt-1"] == "done")
 

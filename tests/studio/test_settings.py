@@ -97,6 +97,13 @@ def test_a_section_is_reset_as_a_whole(qtbot, session, panel):
     assert session.project.config.baseline.steps == 9
 
 
+def test_a_search_that_finds_nothing_says_so(qtbot, panel):
+    qtbot.keyClicks(panel.search, "zebra")
+    assert panel.nothing.isVisible()
+    panel.search.clear()
+    assert not panel.nothing.isVisible()
+
+
 def test_search_goes_through_all_sections(qtbot, panel):
     qtbot.keyClicks(panel.search, "teacher")
     shown = [path for path, row in panel.rows.items() if row.isVisible()]

@@ -304,6 +304,24 @@ def test_a_run_that_fails_while_the_window_waits_for_it_is_shown(qtbot, session,
     ready.failure.reject()
 
 
+def test_the_welcome_page_offers_nothing_that_does_nothing(session, window):
+    setup = next(action for action in window.menus._of_workspace if action.text() == TABS[0].title)
+    assert not setup.isEnabled()
+    session.busy_changed.emit(False)
+    assert not setup.isEnabled()
+
+
+def test_a_recent_project_that_has_gone_is_shown_as_gone(qtbot, session, window, open_project, folder):
+    open_project(folder)
+    session.close_project()
+    folder.rename(folder.with_name("elsewhere"))
+    window.welcome.recent.itemClicked.emit(window.welcome.recent.item(0))
+    qtbot.waitUntil(lambda: hasattr(window, "message"))
+    assert "crots init" not in window.message.text()
+    window.message.close()
+    assert "(not there)" in window.welcome.recent.item(0).text()
+
+
 @pytest.mark.parametrize("answer", ["Stop and keep", "Go on without the window"])
 def test_closing_over_a_run_in_another_process_asks_too(qtbot, session, ready, answer):
     child = FakeChild([])

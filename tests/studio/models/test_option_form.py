@@ -120,6 +120,20 @@ def test_the_command_makes_the_same_project(tmp_path, capsys):
     assert Project.open(tmp_path / "made").config == config
 
 
+def test_the_command_runs_where_the_project_is_already(tmp_path, capsys):
+    folder = tmp_path / "it's my \u00fcber \U0001f600 $project"
+    images = folder / "images, all"
+    write_image(images / "a.png", np.zeros((64, 64, 3), np.uint8))
+    settings = {"data.target": "images, all", "student.net": "compact", "student.weights": "random"}
+    config = override(ProjectConfig(), {**settings, "source.file": str(images / "a.png")})
+    Project.create(folder, config)
+    words = shlex.split(init_command(config, folder))
+    assert main(words[1:]) == 0, capsys.readouterr().err
+    made = Project.open(Path(words[2]))
+    assert made.folder == folder.with_name(folder.name + "-2")
+    assert made.config.data.target == images
+
+
 def test_the_run_command_names_the_stage():
     assert run_command(Path("a b"), "mine") == "crots run 'a b' --only mine"
 

@@ -4,7 +4,7 @@ from crots.events import Progress, StageFinished, StageStarted
 from crots.project import StageStatus
 from crots_studio.models.history import History
 from crots_studio.models.project_form import Finding
-from crots_studio.models.rail import next_stage, rail_rows, run_all_words, summary
+from crots_studio.models.rail import next_stage, rail_rows, reason_words, run_all_words, summary
 from crots_studio.models.run_state import RunState
 
 
@@ -27,7 +27,7 @@ def test_states_in_words_with_duration_and_score():
         )
     )
     assert (found["pseudo-label"].time, found["pseudo-label"].miou) == ("1 min 15 s", "59.3%")
-    assert found["baseline"].words == "stale: baseline.steps changed"
+    assert found["baseline"].words == "stale: Steps changed"
     assert found["mine"].words == "interrupted at 25%"
     assert not found["adapt-1"].startable
     assert found["export"].startable and found["export"].reason == "the disk is full"
@@ -52,6 +52,29 @@ def test_inputs_show_what_was_found():
     found = by_key(rows(StageStatus("baseline", "ready"), findings=findings))
     assert (found["target"].state, found["target"].words) == ("done", "2975 images")
     assert found["source"].state == "missing" and not found["source"].is_stage
+
+
+def test_nothing_is_ready_without_its_inputs():
+    for level, state in (("empty", "waiting"), ("bad", "waiting"), ("warning", "ready"), ("checking", "ready")):
+        row = by_key(rows(StageStatus("pseudo-label", "ready"), findings={"source": Finding(level, "x")}))[
+            "pseudo-label"
+        ]
+        assert row.state == state
+    findings = {"source": Finding("empty", "")}
+    row = by_key(rows(StageStatus("pseudo-label", "ready"), findings=findings))["pseudo-label"]
+    assert row.reason == "to be chosen: Source"
+
+
+def test_reasons_speak_of_what_stands_in_the_window():
+    words = (
+        "adapt.validate_every changed, adapt-1 changed, data.files of my images, all/a.b changed, pseudo-label changed"
+    )
+    assert reason_words(words) == (
+        "Validate every changed, Round 1 changed, data.files of my images, all/a.b changed, Pseudo-labels changed"
+    )
+    assert reason_words("data.files of data/target changed") == "files of data/target changed"
+    assert reason_words("pseudo-label is ready; baseline is stale") == "Pseudo-labels is ready; Baseline is stale"
+    assert reason_words("") == ""
 
 
 def test_a_demonstration_s_own_stages_come_first():
