@@ -30,11 +30,16 @@ class Leaving(QObject):
         """Whether the window can close now; asks where it cannot."""
         session = self._session
         # A run that was started in a terminal is none of the window's business.
-        if not session.busy or (session.detached and (self._go_on or not session.controllable)):
+        if not session.busy or (session.detached and (self._leaves_it or not session.controllable)):
             return True
         if not self.under_way:
             self._ask()
         return False
+
+    @property
+    def _leaves_it(self) -> bool:
+        """Whether the run was told to go on without the window."""
+        return self.under_way and self._go_on
 
     def _ask(self) -> None:
         box = QMessageBox(self._window)
