@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import tiny_world as world
 import torch
+from tiny_world import CAR
 
 from crots.data.cache import ImageCache
 from crots.data.layouts import open_dataset
-from crots.errors import InputError
+from crots.errors import InputError, Stopped
+from crots.events import Note
 from crots.images import write_confidence, write_labels
 from crots.nets.model import create_model
 from crots.options import AdaptOptions, RuntimeOptions
@@ -15,6 +17,7 @@ from crots.stages.context import Context
 from crots.stages.engine import Engine
 from crots.stages.material import Material, PseudoLabels
 from crots.stages.scoring import IMAGES, LEAST_IMAGES, LabelFreeScores, confident_labels, looked_at
+from crots.stages.watching import Watch
 
 ENGINE = Engine(RuntimeOptions(device="cpu"))
 
@@ -78,3 +81,37 @@ def test_an_untrained_start_is_no_reference(classes, data):
     values, _ = LabelFreeScores(student, data, ENGINE, Context("baseline"), trained=False)()
     assert "agreement" not in values
     assert values["stability"] < 1.0, "the classes are the source's"
+
+
+def label_free_scores(model, images, context, labels=None, **more):
+    data = Material(open_dataset(images).samples, ImageCache(None, world.SIZE, 0), labels)
+    return LabelFreeScores(model, data, ENGINE, context, **more)
+
+
+def test_a_stop_ends_label_free_scores_within_a_batch(images, classes):
+    student = model(classes).train()
+    context = Context("adapt-1")
+    scores = label_free_scores(student, images, context)
+    batches = []
+    student.net.register_forward_hook(lambda *_: (batches.append(1), context.control.stop())[0])
+    with pytest.raises(Stopped):
+        scores()
+    # The images themselves, and three more views of them.
+    assert len(batches) == 4 and student.training
+    with pytest.raises(Stopped):
+        label_free_scores(student, images, context)
+
+
+def test_label_free_scores_warn_of_a_class_that_vanishes(images, classes):
+    student = model(classes)
+    before = torch.get_rng_state()
+    watch = Watch("adapt-1", score=label_free_scores(student, images, Context("adapt-1")))
+    first, events = watch.look(0, None, [])
+    assert torch.equal(before, torch.get_rng_state())
+    assert len(events) == 1 and events[0].values["classes kept"] == 1.0
+    with torch.no_grad():
+        student.net.head.bias[CAR] = -1e3
+    lost, events = watch.look(1, None, [first])
+    assert any("car is vanishing" in event.text and event.level == "warning" for event in world.of(events, Note))
+    assert not world.of(watch.look(2, None, [first, lost])[1], Note), "said once"
+    assert first.healthy and not lost.healthy

@@ -1,25 +1,20 @@
-"""The loop of all training stages, and the two that learn fixed labels: baseline and train."""
-
-import json
+"""The loop of all training stages, and the baseline, which learns fixed labels."""
 
 import numpy as np
 import pytest
 import tiny_world as world
 import torch
+from tiny_training import ENGINE, FEW, learner, run, student, weights
 from tiny_world import CAR, IGNORE, LIGHT, ROAD, SKY
 
 from crots.card import ModelCard
 from crots.config import Size
-from crots.data.cache import ImageCache
-from crots.data.layouts import open_dataset
-from crots.errors import InputError, StageError, Stopped
+from crots.errors import InputError, StageError
 from crots.eventlog import EventLog
-from crots.events import ArtifactWritten, Metrics, Note, Progress, Scored, StageStarted
-from crots.images import write_confidence, write_labels
-from crots.methods.alarms import Alarm
-from crots.nets.model import create_model
+from crots.events import ArtifactWritten, Metrics, Note, Progress, StageStarted
+from crots.images import write_labels
 from crots.nets.weights import load_model
-from crots.options import AdaptOptions, BaselineOptions, RuntimeOptions, TrainOptions
+from crots.options import AdaptOptions, BaselineOptions, RuntimeOptions
 from crots.stages import engine as engine_module
 from crots.stages.adapt import AdaptLearner
 from crots.stages.balance import class_weights
@@ -27,43 +22,8 @@ from crots.stages.baseline import BaselineLearner, baseline, mirrored
 from crots.stages.context import Context
 from crots.stages.engine import Engine, evaluating, random_numpy, resolve_device, seed_step
 from crots.stages.learner import shares
-from crots.stages.material import Material, PseudoLabels
 from crots.stages.order import Order
-from crots.stages.scoring import LabelFreeScores
-from crots.stages.train import TrainLearner, supervise
 from crots.stages.training import CHECKPOINT, STUDENT, TEACHER, Training, train
-from crots.stages.watching import Look, Watch
-
-ENGINE = Engine(RuntimeOptions(device="cpu"))
-FEW = {"steps": 6, "batch": 2, "log_every": 1, "checkpoint_every": 2, "learning_rate": 1e-2}
-
-
-@pytest.fixture
-def material(tmp_path, images, classes):
-    for number in range(6):
-        name = f"{world.key(number)}.png"
-        write_labels(tmp_path / "out" / "label_ids" / name, world.paint(number)[1])
-        write_confidence(tmp_path / "out" / "confidence" / name, np.linspace(0, 1, 32)[None].repeat(32, 0))
-    labels = PseudoLabels.below(tmp_path / "out", classes)
-    return Material(open_dataset(images).samples, ImageCache(None, world.SIZE, 0), labels)
-
-
-def student(classes, net="tiny_nets:plain", seed=1):
-    return create_model(net, classes, world.SIZE, trust=True, seed=seed)
-
-
-def learner(material, classes, *, seed=3, **options):
-    options = BaselineOptions(**{**FEW, **options})
-    return BaselineLearner(student(classes), material, ENGINE, options, seed=seed, stage="baseline")
-
-
-def weights(model):
-    return torch.cat([tensor.detach().flatten().float() for tensor in model.net.state_dict().values()])
-
-
-def run(tmp_path, made, **more):
-    context = Context("baseline", **more.pop("context", {}))
-    return list(train(made, Training(tmp_path / "run", 3, **more), context))
 
 
 def test_a_run_tells_every_step_and_leaves_checkpoint_and_student(tmp_path, material, classes):
@@ -205,159 +165,6 @@ def test_class_precision_leaves_out_the_least_sure_pixels_of_each_class(material
     assert (floor[..., :28] == IGNORE).all() and (floor[..., 29:] == truths[..., 29:]).all()
 
 
-class Told(Watch):
-    """Looks that are healthy but at the steps ``bad``; at the steps ``alarms`` they raise a serious alarm."""
-
-    def __init__(self, *, rule="label-free", guard=False, bad=(), alarms=(), mious=None, see=lambda step: None):
-        super().__init__("baseline", rule=rule, guard=guard)
-        self.bad, self.alarms, self.mious, self.see = bad, alarms, mious or {}, see
-
-    def look(self, step, teacher, before):
-        self.see(step)
-        alarms = (Alarm("broken", "it broke", serious=True),) if step in self.alarms else ()
-        healthy = step not in self.bad and not alarms
-        return Look(step, {"agreement": 0.9}, healthy, alarms, self.mious.get(step)), [
-            Scored(stage="baseline", step=step, values={"agreement": 0.9})
-        ]
-
-
-def kept(tmp_path, material, classes, rule="label-free", **more):
-    """The student that a run keeps, its students after every step looked at, and its events."""
-    states = {}
-    made = learner(material, classes, validate_every=1)
-    watch = Told(rule=rule, see=lambda step: states.update({step: weights(made.student)}), **more)
-    events = run(tmp_path, made, watch=watch)
-    return weights(load_model(tmp_path / "run" / STUDENT, trust=True)[0]), states, events
-
-
-def test_f13_the_last_checkpoint_is_kept_or_the_preferred_one(tmp_path, material, classes):
-    student_kept, states, events = kept(tmp_path, material, classes, "last", bad=[4, 5, 6])
-    assert torch.equal(student_kept, states[6]) and 0 not in states
-    student_kept, states, events = kept(tmp_path, material, classes, bad=[2, 4, 5, 6])
-    assert torch.equal(student_kept, states[3]) and not torch.equal(states[3], states[6])
-    assert any("step 3" in event.text for event in world.of(events, Note))
-    mious = {0: 0.1, 1: 0.3, 2: 0.9, 3: 0.9, 4: 0.2, 5: 0.4, 6: 0.5}
-    student_kept, states, events = kept(tmp_path, material, classes, "oracle", mious=mious)
-    assert torch.equal(student_kept, states[2])
-    # A run that only makes things worse changes nothing.
-    student_kept, states, _ = kept(tmp_path, material, classes, bad=range(1, 7))
-    assert torch.equal(student_kept, states[0])
-
-
-def test_how_far_the_kept_checkpoint_is_from_the_best_is_told_where_labels_are(tmp_path, material, classes):
-    mious = {0: 0.1, 1: 0.35, 2: 0.9, 3: 0.8, 4: 0.2, 5: 0.4, 6: 0.5}
-    _, _, events = kept(tmp_path, material, classes, bad=[2, 4, 5, 6], mious=mious)
-    report = json.loads((tmp_path / "run" / "choice.json").read_text())
-    assert report["kept"] == 3 and report["oracle"] == {"miou": 0.8, "best_step": 2, "best_miou": 0.9}
-    (said,) = [event.text for event in world.of(events, Note) if "oracle" in event.text]
-    assert "80.0%" in said and "step 2, 90.0%" in said and said in report["words"]
-
-
-@pytest.mark.parametrize(
-    ("more", "words"),
-    [
-        ({}, ""),
-        ({"bad": range(1, 7)}, "kept its start"),
-        ({"bad": [6]}, "ended with warnings"),
-        ({"guard": True, "alarms": [4]}, "stopped by an alarm"),
-    ],
-)
-def test_a_round_says_whether_another_is_of_use(tmp_path, material, classes, more, words):
-    kept(tmp_path, material, classes, **more)
-    ends = json.loads((tmp_path / "run" / "choice.json").read_text())["ends_rounds"]
-    assert words in ends and bool(ends) == bool(words)
-
-
-@pytest.mark.parametrize("rule", ["last", "label-free"])
-def test_a_serious_alarm_ends_the_stage_at_the_last_healthy_checkpoint(tmp_path, material, classes, rule):
-    student_kept, states, events = kept(tmp_path, material, classes, rule, guard=True, bad=[3], alarms=[4])
-    assert torch.equal(student_kept, states[2]) and sorted(states) == [0, 1, 2, 3, 4]
-    (said,) = [event for event in world.of(events, Note) if event.level == "warning"]
-    assert "after step 4 of 6" in said.text and "step 2" in said.text and "it broke" in said.text
-    report = json.loads((tmp_path / "run" / "choice.json").read_text())
-    assert (report["kept"], report["given_up"], len(report["looks"])) == (2, "it broke", 5)
-    assert "step 2 of 6 (it broke)" in load_model(tmp_path / "run" / STUDENT, trust=True)[0].card.note
-    # Without the guard nothing of that happens.
-    student_kept, states, _ = kept(tmp_path / "off", material, classes, rule, alarms=[4])
-    assert torch.equal(student_kept, states[6])
-
-
-def test_what_a_round_keeps_is_averaged_with_its_start_and_looked_at(tmp_path, material, classes):
-    def go(folder, **more):
-        options = {**FEW, "confidence": 0.0, "anchor": 0.0, "validate_every": 1, "average": 0.5}
-        made = AdaptLearner(student(classes), material, None, ENGINE, AdaptOptions(**options), seed=3, stage="adapt-1")
-        states = []
-        watch = Told(rule="label-free", see=lambda step: states.append((step, weights(made.student))), **more)
-        events = run(folder, made, watch=watch, context={})
-        model, _ = load_model(folder / "run" / STUDENT, trust=True)
-        report = json.loads((folder / "run" / "choice.json").read_text())
-        return weights(model), states, report, model.card.note, events
-
-    mious = {0: 0.2, 4: 0.6}
-    found, states, report, note, _ = go(tmp_path / "one", bad=[5, 6], mious=mious)
-    (start, first), (end, last) = states[0], states[4]
-    assert (start, end, states[-1][0], len(states)) == (0, 4, 4, 8)
-    mean = torch.isclose(found, (first + last) / 2, atol=1e-6)
-    # The integer counters of batch norm alone are the end's.
-    assert mean.float().mean() > 0.9 and (found == last)[~mean].all()
-    assert torch.equal(found, states[-1][1]) and not torch.equal(found, last)
-    assert report["averaged"] and report["kept"] == 4 and report["oracle"]["miou"] == 0.6
-    assert "averaged with the start" in report["words"] and "averaged with the start" in note
-    # A round that goes back to its start has nothing to average.
-    found, states, report, note, _ = go(tmp_path / "two", bad=range(1, 7))
-    assert torch.equal(found, states[0][1]) and not report["averaged"] and len(states) == 7
-
-
-def test_without_any_healthy_look_the_run_goes_on_and_other_weights_stand_in(tmp_path, material, classes):
-    other = student(classes, seed=9)
-
-    def go(folder, **more):
-        made = learner(material, classes, validate_every=2)
-        watch = Told(rule="last", guard=True, alarms=range(7))
-        events = run(folder, made, watch=watch, **more)
-        warned = " ".join(event.text for event in world.of(events, Note) if event.level == "warning")
-        return weights(load_model(folder / "run" / STUDENT, trust=True)[0]), weights(made.student), warned
-
-    saved, last, warned = go(tmp_path / "alone")
-    assert torch.equal(saved, last) and "use the source itself" in warned
-    fallback = lambda: (other.net.state_dict(), "the source (a.pth)")  # noqa: E731
-    saved, _, warned = go(tmp_path / "helped", fallback=fallback)
-    assert torch.equal(saved, weights(other)) and "the source (a.pth)" in warned
-
-
-def test_a_better_checkpoint_of_before_the_interruption_is_remembered(tmp_path, material, classes):
-    bad = range(2, 7)
-    expected, states, _ = kept(tmp_path / "whole", material, classes, bad=bad)
-    assert torch.equal(expected, states[1])
-    made = learner(material, classes, validate_every=1)
-    for event in (running := train(made, Training(tmp_path / "run", 3, Told(bad=bad)), Context("baseline"))):
-        if isinstance(event, Metrics) and event.step == 5:
-            running.close()
-    again = learner(material, classes, validate_every=1)
-    events = run(tmp_path, again, watch=Told(bad=bad), context={"resume": True})
-    assert events[0].resumed_at == 4
-    assert torch.equal(weights(load_model(tmp_path / "run" / STUDENT, trust=True)[0]), expected)
-    whole, resumed = ((tmp_path / name / "choice.json").read_text() for name in ("whole/run", "run"))
-    assert whole == resumed
-
-
-def test_a_loss_that_is_not_finite_goes_back_where_there_is_something_to_go_back_to(tmp_path, material, classes):
-    def broken(**more):
-        made = learner(material, classes, validate_every=2, batch=2)
-        step = made.step
-        made.step = lambda number, data, rate: {
-            name: value * float("nan" if number == 4 else 1) for name, value in step(number, data, rate).items()
-        }
-        return run(tmp_path, made, watch=Told(rule="last", **more))
-
-    events = broken(guard=True, bad=[0])
-    assert any("NaN" in event.text and "step 2" not in event.text for event in world.of(events, Note))
-    assert json.loads((tmp_path / "run" / "choice.json").read_text())["kept"] == 4
-    for more in ({}, {"guard": True, "bad": range(7)}):
-        with pytest.raises(StageError, match="NaN"):
-            broken(**more)
-
-
 def test_resuming_restores_weights_moments_and_rate_to_the_bit(tmp_path, images, material, classes):
     def fresh():
         options = AdaptOptions(
@@ -461,70 +268,10 @@ def test_the_baseline_as_a_stage(tmp_path, material, classes):
     assert world.of(events, ArtifactWritten) and (tmp_path / "run" / STUDENT).exists()
 
 
-def labelled_dataset(tmp_path, size=world.SIZE):
-    images = world.write_images(tmp_path / "labelled" / "images", size=size)
-    return open_dataset(images, layout="folder", labels=world.write_truth(tmp_path / "labelled" / "labels", size=size))
-
-
-def trained(tmp_path, classes, size=world.SIZE, **options):
-    dataset = labelled_dataset(tmp_path, size)
-    cache = ImageCache(None, world.SIZE, 0)
-    options = TrainOptions(**{**FEW, **options})
-    return TrainLearner(student(classes), dataset, cache, ENGINE, options, seed=3, stage="train")
-
-
-def test_train_learns_ground_truth_at_working_size(tmp_path, classes):
-    made = trained(tmp_path, classes, size=world.Size(64, 48), flip=False)
-    data = made.load(0)
-    assert data.images.shape == (2, 32, 32, 3) and data.labels.shape == (2, 32, 32)
-    assert set(np.unique(data.labels)) <= {0, 1, 2, 3}
-    first = [float(made.step(number, made.load(number), 1e-2)["cross-entropy"]) for number in range(30)]
-    assert np.mean(first[-5:]) < 0.6 * np.mean(first[:5])
-
-
-def test_train_mirrors_and_jitters(tmp_path, classes):
-    plain, flipped = (trained(tmp_path, classes, flip=flip) for flip in (False, True))
-    differ = [not np.array_equal(plain.load(n).labels, flipped.load(n).labels) for n in range(6)]
-    assert any(differ)
-    losses = [float(trained(tmp_path, classes, jitter=jitter).step(0, trained(tmp_path, classes).load(0), 0.0)
-                    ["cross-entropy"]) for jitter in (0.0, 1.0)]  # fmt: skip
-    assert losses[0] != pytest.approx(losses[1])
-
-
-def test_crops_and_their_scale_reach_baseline_and_train(tmp_path, material, classes):
-    def made(**options):
-        return learner(material, classes, **options), trained(tmp_path, classes, **options)
-
-    crop = Size(16, 8)
-    for whole, cut, scaled in zip(made(), made(crop=crop), made(crop=crop, scale=2.0), strict=True):
-        assert whole.load(0).images.shape[1:3] == (32, 32)
-        assert cut.load(0).images.shape[1:3] == cut.load(0).labels.shape[1:] == (8, 16)
-        assert not np.array_equal(cut.load(0).images, scaled.load(0).images)
-        assert not np.array_equal(cut.load(0).images, cut.load(len(material.samples)).images)
-        assert np.isfinite(float(cut.step(0, cut.load(0), 1e-2)["cross-entropy"]))
-    # Scale alone enlarges parts to the working size.
-    assert learner(material, classes, scale=2.0).load(0).images.shape[1:3] == (32, 32)
-
-
 def test_jitter_reaches_the_baseline(material, classes):
     data = learner(material, classes).load(0)
     losses = [float(learner(material, classes, jitter=chance).step(0, data, 0.0)["cross-entropy"]) for chance in (0, 1)]
     assert losses[0] != pytest.approx(losses[1])
-
-
-def test_train_needs_labels(tmp_path, images, classes):
-    cache = ImageCache(None, world.SIZE, 0)
-    with pytest.raises(InputError, match="no labels found for its 6 images"):
-        list(supervise(student(classes), open_dataset(images), cache, ENGINE, TrainOptions(**FEW),
-                       Training(tmp_path / "run", 0), Context("train")))  # fmt: skip
-
-
-def test_train_as_a_stage(tmp_path, classes):
-    events = list(
-        supervise(student(classes), labelled_dataset(tmp_path), ImageCache(None, world.SIZE, 0), ENGINE,
-                  TrainOptions(**FEW), Training(tmp_path / "run", 0), Context("train"))
-    )  # fmt: skip
-    assert [event.step for event in world.of(events, Metrics)] == [1, 2, 3, 4, 5, 6]
 
 
 def test_orders_run_over_epochs_without_gaps():
@@ -567,37 +314,3 @@ def test_evaluating_restores_the_mode_of_every_layer(classes):
     with evaluating(model):
         assert not any(child.training for child in model.modules())
     assert model.net.bn2.training and not model.net.bn1.training
-
-
-def label_free_scores(model, images, context, labels=None, **more):
-    data = Material(open_dataset(images).samples, ImageCache(None, world.SIZE, 0), labels)
-    return LabelFreeScores(model, data, ENGINE, context, **more)
-
-
-def test_a_stop_ends_label_free_scores_within_a_batch(images, classes):
-    model = student(classes, "tiny_nets:colour").train()
-    context = Context("adapt-1")
-    scores = label_free_scores(model, images, context)
-    batches = []
-    model.net.register_forward_hook(lambda *_: (batches.append(1), context.control.stop())[0])
-    with pytest.raises(Stopped):
-        scores()
-    # The images themselves, and three more views of them.
-    assert len(batches) == 4 and model.training
-    with pytest.raises(Stopped):
-        label_free_scores(model, images, context)
-
-
-def test_label_free_scores_warn_of_a_class_that_vanishes(images, classes):
-    model = student(classes, "tiny_nets:colour")
-    before = torch.get_rng_state()
-    watch = Watch("adapt-1", score=label_free_scores(model, images, Context("adapt-1")))
-    first, events = watch.look(0, None, [])
-    assert torch.equal(before, torch.get_rng_state())
-    assert len(events) == 1 and events[0].values["classes kept"] == 1.0
-    with torch.no_grad():
-        model.net.head.bias[CAR] = -1e3
-    lost, events = watch.look(1, None, [first])
-    assert any("car is vanishing" in event.text and event.level == "warning" for event in world.of(events, Note))
-    assert not world.of(watch.look(2, None, [first, lost])[1], Note), "said once"
-    assert first.healthy and not lost.healthy

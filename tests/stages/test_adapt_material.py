@@ -1,0 +1,168 @@
+"""What a step of the adaptation looks at: patches, crops, rare classes, the start and the source."""
+
+import copy
+import dataclasses
+
+import numpy as np
+import pytest
+import tiny_world as world
+import torch
+from tiny_adapt import ENGINE, STILL, parameters, step
+from tiny_world import IGNORE
+
+from crots.config import Size
+from crots.data.crops import Crops
+from crots.images import write_labels
+from crots.methods.losses import confidence_weight, weighted_cross_entropy
+from crots.stages.adapt import AdaptBatch
+from crots.stages.material import PseudoLabels
+from crots.stages.workers import mix_groups
+
+
+def test_patches_whose_pixels_are_all_ignored_teach_nothing(make):
+    learner = make(patches=True, confidence=1.0, **STILL)
+    data = learner.load(0)
+    nothing = np.full_like(data.patch_labels, IGNORE)
+    before = parameters(learner.student).clone()
+    figures = step(learner, data=AdaptBatch(data.images, None, data.patches, nothing))
+    assert figures["hard patch"] == 0 and torch.equal(parameters(learner.student), before)
+
+
+def test_patches_of_any_size_are_padded_for_networks_that_need_it(make):
+    learner = make(net="tiny_nets:plain32", patches=True, confidence=0.0, batch_norm="frozen", **STILL)
+    assert learner.student.info.multiple == 32
+    data = learner.load(0)
+    assert data.patches.shape[1:3] == (8, 8)
+    found = step(learner, data=data)["hard patch"]
+    # By hand: the loss of the padded patch's own pixels alone.
+    fresh = make(net="tiny_nets:plain32").student.eval()
+    grown = np.pad(data.patches, ((0, 0), (0, 24), (0, 24), (0, 0)), mode="edge")
+    with torch.no_grad():
+        logits = fresh.logits(ENGINE.images(grown))[..., :8, :8]
+        expected = weighted_cross_entropy(logits, ENGINE.labels(data.patch_labels), None, IGNORE)
+    assert found == pytest.approx(float(expected), rel=1e-4)
+
+
+def drawn_patches(learner, steps=400):
+    """How often each patch is drawn, in shares."""
+    drawn = np.bincount([index for number in range(steps) for index in learner._patch_order.batch(number)], minlength=4)
+    return drawn / drawn.sum()
+
+
+def test_patches_are_drawn_by_rarity_or_alike(make, tmp_path):
+    # One patch of the road alone, two with the sky, one with a single pixel of the car.
+    for number, (other, pixels) in enumerate(((0, 0), (world.SKY, 16), (world.SKY, 16), (world.CAR, 1))):
+        make()
+        labels = np.full((8, 8), world.ROAD, np.uint8)
+        labels.flat[:pixels] = other
+        write_labels(tmp_path / "mined" / "labels" / f"p{number}.png", labels)
+    assert drawn_patches(make(patches=True, batch=1, patch_sampling="uniform")) == pytest.approx([0.25] * 4, abs=1e-6)
+    shares = np.array([223, 32, 1]) / 256
+    chances = shares[[0, 1, 1, 2]] ** -0.5
+    chances /= chances.sum()
+    assert drawn_patches(make(patches=True, batch=1), steps=3000) == pytest.approx(chances, abs=0.03)
+    # A batch repeats no patch while there are enough.
+    whole = make(patches=True, batch=4)._patch_order
+    assert all(sorted(whole.batch(number)) == [0, 1, 2, 3] for number in range(5))
+    assert len(make(patches=True, batch=6)._patch_order.batch(0)) == 6
+
+
+def test_draws_by_rarity_come_from_seed_stage_and_step(make):
+    def drawn(number=7, **more):
+        return [make(patches=True, batch=2, **more)._patch_order.batch(step) for step in range(number, number + 6)]
+
+    assert drawn() == drawn()
+    for other in (drawn(8), drawn(seed=4), drawn(stage="adapt-2")):
+        assert drawn() != other
+
+
+def test_crops_reach_adapt(make):
+    made = make(crop=Size(16, 8))
+    assert made.load(0).images.shape[1:3] == (8, 16)
+    assert np.isfinite(step(made)["consistency"])
+
+
+def test_balance_weighs_the_loss_by_the_sources_labels(make, tmp_path):
+    labels = world.write_predictions(tmp_path / "source", wrong=0.0)
+    plain, balanced = (make(**STILL, labels=labels, confidence=0.3, balance=power) for power in (0.0, 1.0))
+    assert plain.class_weights is None
+    weights = balanced.class_weights
+    assert weights[world.LIGHT] > weights[world.CAR] > weights[world.SKY]
+    mixed = plain.mix(plain.engine.images(plain.load(0).images), 0)
+    shares = confidence_weight(mixed.confidence, plain.options.confidence, "image")
+    with torch.no_grad():
+        plain.student.train()
+        losses = torch.nn.functional.cross_entropy(plain.student.logits(mixed.images), mixed.labels, reduction="none")
+    expected = (shares * (losses * weights[mixed.labels]).mean(dim=(1, 2))).mean()
+    assert step(balanced)["consistency"] == pytest.approx(float(expected), rel=1e-4)
+    assert step(plain)["consistency"] != pytest.approx(float(expected), rel=1e-2)
+
+
+def test_rare_crops_reach_adapt(make, tmp_path):
+    labels = world.write_predictions(tmp_path / "source", wrong=0.0)
+
+    def share(**options):
+        made = make(labels=labels, anchor=0.5, crop=Size(8, 8), mix="classmix", **options)
+        crops = np.concatenate([made.load(number).anchor.labels for number in range(9)])
+        return (crops == world.LIGHT).any(axis=(1, 2)).mean()
+
+    assert share(rare_crops=1.0) > 0.3 > share()
+
+
+def test_spatialmix_cuts_a_mix_from_one_place_and_takes_images_of_rare_classes(make, tmp_path):
+    labels = world.write_predictions(tmp_path / "source", wrong=0.0)
+    size, crop = Size(32, 32), Size(8, 8)
+    made = make(labels=labels, anchor=0.5, batch=8, crop=crop, scale=2.0, rare_crops=1.0)
+    apart = make(labels=labels, anchor=0.5, batch=8, crop=crop, scale=2.0, mix="cutmix")
+    chosen = made.choose(0)
+    windows = made.draw_crops(0, chosen, size, None, mix_groups(8)).windows
+    assert len(set(windows[:4])) == len(set(windows[4:])) == 1 and windows[0] != windows[4]
+    assert len(set(apart.draw_crops(0, apart.choose(0), size, None).windows)) == 8
+    data = made.load(0)
+    images = made._material.images(chosen.indices)
+    assert np.array_equal(data.images, Crops(windows, crop).images(images))
+    shown = made._material.labels(chosen.indices)
+    assert all((labels == wanted).any() for labels, wanted in zip(shown, chosen.wanted, strict=True))
+
+
+def test_the_end_of_a_round_is_averaged_with_its_start(make):
+    made = make(average=0.25)
+    start = copy.deepcopy(made.student.net.state_dict())
+    step(made)
+    end = copy.deepcopy(made.student.net.state_dict())
+    assert made.average()
+    moved = 0
+    for name, tensor in made.student.net.state_dict().items():
+        expected = 0.25 * start[name] + 0.75 * end[name] if tensor.is_floating_point() else end[name]
+        assert torch.allclose(tensor, expected, atol=1e-6)
+        moved += not torch.equal(start[name], end[name])
+    assert moved > 2
+    plain = make(average=0.0)
+    step(plain)
+    assert not plain.average() and all(torch.equal(end[n], t) for n, t in plain.student.net.state_dict().items())
+
+
+def test_an_anchor_holds_the_teacher_to_the_sources_labels(make, tmp_path, classes):
+    labels = world.write_predictions(tmp_path / "source", wrong=0.0)
+    made = make(anchor=1.0)
+    made._material = dataclasses.replace(made._material, pseudo_labels=PseudoLabels.below(labels, classes))
+    data = made.load(0)
+    mixed = made.mix(made.engine.images(data.images), 0, data.anchor)
+    free = made.mix(made.engine.images(data.images), 0)
+    assert torch.allclose(mixed.confidence, torch.tensor(0.9), atol=0.01)
+    assert not torch.equal(mixed.labels, free.labels)
+    # Every pixel has the label of one of the images at that place.
+    truth = torch.from_numpy(made._material.labels(made.order.batch(0))).long()
+    assert (mixed.labels.unsqueeze(1) == truth.unsqueeze(0)).any(dim=1).all()
+    assert np.isfinite(step(made, data=data)["consistency"])
+
+
+def test_an_anchor_is_cropped_with_its_image(make, tmp_path, classes):
+    labels = world.write_predictions(tmp_path / "source", wrong=0.0)
+    made = make(anchor=0.5, crop=Size(16, 8), scale=2.0, mix="cutmix")
+    made._material = dataclasses.replace(made._material, pseudo_labels=PseudoLabels.below(labels, classes))
+    data = made.load(0)
+    assert data.anchor.labels.shape == data.anchor.confidence.shape == (4, 8, 16)
+    # Sky is blue and road is grey: labels and colours still belong together.
+    blue = data.images[..., 2].astype(int) - data.images[..., 0]
+    assert blue[data.anchor.labels == world.SKY].mean() > 60 > blue[data.anchor.labels == world.ROAD].mean()

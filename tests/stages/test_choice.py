@@ -1,0 +1,171 @@
+"""Which checkpoint a training stage keeps: chosen, averaged, gone back to."""
+
+import json
+
+import pytest
+import tiny_world as world
+import torch
+from tiny_training import ENGINE, FEW, learner, run, student, weights
+
+from crots.errors import StageError
+from crots.events import Metrics, Note, Scored
+from crots.methods.alarms import Alarm
+from crots.nets.weights import load_model
+from crots.options import AdaptOptions
+from crots.stages.adapt import AdaptLearner
+from crots.stages.context import Context
+from crots.stages.training import STUDENT, Training, train
+from crots.stages.watching import Look, Watch
+
+
+class Told(Watch):
+    """Looks that are healthy but at the steps ``bad``; at the steps ``alarms`` they raise a serious alarm."""
+
+    def __init__(self, *, rule="label-free", guard=False, bad=(), alarms=(), mious=None, see=lambda step: None):
+        super().__init__("baseline", rule=rule, guard=guard)
+        self.bad, self.alarms, self.mious, self.see = bad, alarms, mious or {}, see
+
+    def look(self, step, teacher, before):
+        self.see(step)
+        alarms = (Alarm("broken", "it broke", serious=True),) if step in self.alarms else ()
+        healthy = step not in self.bad and not alarms
+        return Look(step, {"agreement": 0.9}, healthy, alarms, self.mious.get(step)), [
+            Scored(stage="baseline", step=step, values={"agreement": 0.9})
+        ]
+
+
+def kept(tmp_path, material, classes, rule="label-free", **more):
+    """The student that a run keeps, its students after every step looked at, and its events."""
+    states = {}
+    made = learner(material, classes, validate_every=1)
+    watch = Told(rule=rule, see=lambda step: states.update({step: weights(made.student)}), **more)
+    events = run(tmp_path, made, watch=watch)
+    return weights(load_model(tmp_path / "run" / STUDENT, trust=True)[0]), states, events
+
+
+def test_f13_the_last_checkpoint_is_kept_or_the_preferred_one(tmp_path, material, classes):
+    student_kept, states, events = kept(tmp_path, material, classes, "last", bad=[4, 5, 6])
+    assert torch.equal(student_kept, states[6]) and 0 not in states
+    student_kept, states, events = kept(tmp_path, material, classes, bad=[2, 4, 5, 6])
+    assert torch.equal(student_kept, states[3]) and not torch.equal(states[3], states[6])
+    assert any("step 3" in event.text for event in world.of(events, Note))
+    mious = {0: 0.1, 1: 0.3, 2: 0.9, 3: 0.9, 4: 0.2, 5: 0.4, 6: 0.5}
+    student_kept, states, events = kept(tmp_path, material, classes, "oracle", mious=mious)
+    assert torch.equal(student_kept, states[2])
+    # A run that only makes things worse changes nothing.
+    student_kept, states, _ = kept(tmp_path, material, classes, bad=range(1, 7))
+    assert torch.equal(student_kept, states[0])
+
+
+def test_how_far_the_kept_checkpoint_is_from_the_best_is_told_where_labels_are(tmp_path, material, classes):
+    mious = {0: 0.1, 1: 0.35, 2: 0.9, 3: 0.8, 4: 0.2, 5: 0.4, 6: 0.5}
+    _, _, events = kept(tmp_path, material, classes, bad=[2, 4, 5, 6], mious=mious)
+    report = json.loads((tmp_path / "run" / "choice.json").read_text())
+    assert report["kept"] == 3 and report["oracle"] == {"miou": 0.8, "best_step": 2, "best_miou": 0.9}
+    (said,) = [event.text for event in world.of(events, Note) if "oracle" in event.text]
+    assert "80.0%" in said and "step 2, 90.0%" in said and said in report["words"]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({}, ""),
+        ({"bad": range(1, 7)}, "kept its start"),
+        ({"bad": [6]}, "ended with warnings"),
+        ({"guard": True, "alarms": [4]}, "stopped by an alarm"),
+    ],
+)
+def test_a_round_says_whether_another_is_of_use(tmp_path, material, classes, more, words):
+    kept(tmp_path, material, classes, **more)
+    ends = json.loads((tmp_path / "run" / "choice.json").read_text())["ends_rounds"]
+    assert words in ends and bool(ends) == bool(words)
+
+
+@pytest.mark.parametrize("rule", ["last", "label-free"])
+def test_a_serious_alarm_ends_the_stage_at_the_last_healthy_checkpoint(tmp_path, material, classes, rule):
+    student_kept, states, events = kept(tmp_path, material, classes, rule, guard=True, bad=[3], alarms=[4])
+    assert torch.equal(student_kept, states[2]) and sorted(states) == [0, 1, 2, 3, 4]
+    (said,) = [event for event in world.of(events, Note) if event.level == "warning"]
+    assert "after step 4 of 6" in said.text and "step 2" in said.text and "it broke" in said.text
+    report = json.loads((tmp_path / "run" / "choice.json").read_text())
+    assert (report["kept"], report["given_up"], len(report["looks"])) == (2, "it broke", 5)
+    assert "step 2 of 6 (it broke)" in load_model(tmp_path / "run" / STUDENT, trust=True)[0].card.note
+    # Without the guard nothing of that happens.
+    student_kept, states, _ = kept(tmp_path / "off", material, classes, rule, alarms=[4])
+    assert torch.equal(student_kept, states[6])
+
+
+def test_what_a_round_keeps_is_averaged_with_its_start_and_looked_at(tmp_path, material, classes):
+    def go(folder, **more):
+        options = {**FEW, "confidence": 0.0, "anchor": 0.0, "validate_every": 1, "average": 0.5}
+        made = AdaptLearner(student(classes), material, None, ENGINE, AdaptOptions(**options), seed=3, stage="adapt-1")
+        states = []
+        watch = Told(rule="label-free", see=lambda step: states.append((step, weights(made.student))), **more)
+        events = run(folder, made, watch=watch, context={})
+        model, _ = load_model(folder / "run" / STUDENT, trust=True)
+        report = json.loads((folder / "run" / "choice.json").read_text())
+        return weights(model), states, report, model.card.note, events
+
+    mious = {0: 0.2, 4: 0.6}
+    found, states, report, note, _ = go(tmp_path / "one", bad=[5, 6], mious=mious)
+    (start, first), (end, last) = states[0], states[4]
+    assert (start, end, states[-1][0], len(states)) == (0, 4, 4, 8)
+    mean = torch.isclose(found, (first + last) / 2, atol=1e-6)
+    # The integer counters of batch norm alone are the end's.
+    assert mean.float().mean() > 0.9 and (found == last)[~mean].all()
+    assert torch.equal(found, states[-1][1]) and not torch.equal(found, last)
+    assert report["averaged"] and report["kept"] == 4 and report["oracle"]["miou"] == 0.6
+    assert "averaged with the start" in report["words"] and "averaged with the start" in note
+    # A round that goes back to its start has nothing to average.
+    found, states, report, note, _ = go(tmp_path / "two", bad=range(1, 7))
+    assert torch.equal(found, states[0][1]) and not report["averaged"] and len(states) == 7
+
+
+def test_without_any_healthy_look_the_run_goes_on_and_other_weights_stand_in(tmp_path, material, classes):
+    other = student(classes, seed=9)
+
+    def go(folder, **more):
+        made = learner(material, classes, validate_every=2)
+        watch = Told(rule="last", guard=True, alarms=range(7))
+        events = run(folder, made, watch=watch, **more)
+        warned = " ".join(event.text for event in world.of(events, Note) if event.level == "warning")
+        return weights(load_model(folder / "run" / STUDENT, trust=True)[0]), weights(made.student), warned
+
+    saved, last, warned = go(tmp_path / "alone")
+    assert torch.equal(saved, last) and "use the source itself" in warned
+    fallback = lambda: (other.net.state_dict(), "the source (a.pth)")  # noqa: E731
+    saved, _, warned = go(tmp_path / "helped", fallback=fallback)
+    assert torch.equal(saved, weights(other)) and "the source (a.pth)" in warned
+
+
+def test_a_better_checkpoint_of_before_the_interruption_is_remembered(tmp_path, material, classes):
+    bad = range(2, 7)
+    expected, states, _ = kept(tmp_path / "whole", material, classes, bad=bad)
+    assert torch.equal(expected, states[1])
+    made = learner(material, classes, validate_every=1)
+    for event in (running := train(made, Training(tmp_path / "run", 3, Told(bad=bad)), Context("baseline"))):
+        if isinstance(event, Metrics) and event.step == 5:
+            running.close()
+    again = learner(material, classes, validate_every=1)
+    events = run(tmp_path, again, watch=Told(bad=bad), context={"resume": True})
+    assert events[0].resumed_at == 4
+    assert torch.equal(weights(load_model(tmp_path / "run" / STUDENT, trust=True)[0]), expected)
+    whole, resumed = ((tmp_path / name / "choice.json").read_text() for name in ("whole/run", "run"))
+    assert whole == resumed
+
+
+def test_a_loss_that_is_not_finite_goes_back_where_there_is_something_to_go_back_to(tmp_path, material, classes):
+    def broken(**more):
+        made = learner(material, classes, validate_every=2, batch=2)
+        step = made.step
+        made.step = lambda number, data, rate: {
+            name: value * float("nan" if number == 4 else 1) for name, value in step(number, data, rate).items()
+        }
+        return run(tmp_path, made, watch=Told(rule="last", **more))
+
+    events = broken(guard=True, bad=[0])
+    assert any("NaN" in event.text and "step 2" not in event.text for event in world.of(events, Note))
+    assert json.loads((tmp_path / "run" / "choice.json").read_text())["kept"] == 4
+    for more in ({}, {"guard": True, "bad": range(7)}):
+        with pytest.raises(StageError, match="NaN"):
+            broken(**more)

@@ -1,0 +1,32 @@
+"""A short training on painted pictures, for the tests of the loop that all training stages share."""
+
+import tiny_world as world
+import torch
+
+from crots.nets.model import create_model
+from crots.options import BaselineOptions, RuntimeOptions
+from crots.stages.baseline import BaselineLearner
+from crots.stages.context import Context
+from crots.stages.engine import Engine
+from crots.stages.training import Training, train
+
+ENGINE = Engine(RuntimeOptions(device="cpu"))
+FEW = {"steps": 6, "batch": 2, "log_every": 1, "checkpoint_every": 2, "learning_rate": 1e-2}
+
+
+def student(classes, net="tiny_nets:plain", seed=1):
+    return create_model(net, classes, world.SIZE, trust=True, seed=seed)
+
+
+def learner(material, classes, *, seed=3, **options):
+    options = BaselineOptions(**{**FEW, **options})
+    return BaselineLearner(student(classes), material, ENGINE, options, seed=seed, stage="baseline")
+
+
+def weights(model):
+    return torch.cat([tensor.detach().flatten().float() for tensor in model.net.state_dict().values()])
+
+
+def run(tmp_path, made, **more):
+    context = Context("baseline", **more.pop("context", {}))
+    return list(train(made, Training(tmp_path / "run", 3, **more), context))
