@@ -231,7 +231,10 @@ class MainWindow(QMainWindow):
     def _busy(self, busy: bool) -> None:
         if busy:
             self._turn_page()
-            self.show_tab("methods" if self.session.request.compares else "monitor")
+            request = self.session.request
+            # Patches are cut while one looks at them.
+            if request.only != "mine":
+                self.show_tab("methods" if request.compares else "monitor")
         self.menus.refresh()
 
     def _run_ended(self, end: RunEnd) -> None:

@@ -80,7 +80,7 @@ class RareClass:
         """The rules in words."""
         words = {
             "confidence": f"among the least confident (mean {self.mean_confidence:.2f})",
-            "frequency": f"among the least frequent ({100 * self.share:.2g} % of pixels)",
+            "frequency": f"among the least frequent ({100 * self.share:.2g}% of pixels)",
         }
         return " and ".join(words[rule] for rule in self.rules)
 

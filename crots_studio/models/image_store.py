@@ -69,8 +69,9 @@ def entropy_map(confidence: Array, classes: int) -> Array:
     sure = np.clip(confidence.astype(np.float32), 1.0 / classes, 1.0)
     rest = np.clip(1.0 - sure, 0.0, 1.0)
     share = np.maximum(rest / (classes - 1), np.float32(1e-12))
-    entropy: Array = -(sure * np.log(sure) + rest * np.log(share))
-    return entropy.astype(np.float32)
+    # Its absolute value: minus a sum of zeros would read -0.00.
+    entropy: Array = np.abs(sure * np.log(sure) + rest * np.log(share)).astype(np.float32)
+    return entropy
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -79,6 +80,20 @@ class LabelList:
     doubt: Array = field(default_factory=lambda: np.zeros(0, np.float32))
     complete: bool = True
     problem: str = ""
+    # Whether images in different folders share a name, and letters of the ending that all names have.
+    _again: bool = field(init=False, default=False)
+    _ending: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        """Looks at the names, in the thread that made the list."""
+        names = {key.rpartition("/")[2] for key in self.keys}
+        ends = [name[::-1] for name in names] if len(names) > 1 else [""]
+        # What the first and the last in order share, all share.
+        same = takewhile(lambda pair: pair[0] == pair[1], zip(min(ends), max(ends), strict=False))
+        shared = "".join(letter for letter, _ in same)
+        object.__setattr__(self, "_again", len(names) < len(self.keys))
+        # From its first separator on: of numbers that end in the same digits none is cut.
+        object.__setattr__(self, "_ending", max(shared.rfind(mark) for mark in "_-.") + 1)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -102,6 +117,24 @@ class LabelList:
     def path(self, index: int) -> Path:
         """Returns the picture of an image."""
         return self.root / self.files[index]
+
+    def name(self, index: int) -> str:
+        """Returns what tells an image from the others: no ending that all have, no folder unless names come again."""
+        key = self.keys[index]
+        name = key if self._again else key.rpartition("/")[2]
+        return name[: len(name) - self._ending] or name
+
+    def figure(self, index: int, order: Order, shows: int | None) -> str:
+        """Returns the number that an order goes by, for one image: entropy, share or confidence of a class, doubt."""
+        if not self.labelled or np.isnan(self.entropy[index]):
+            return ""
+        if order == "class" and shows is not None:
+            return f"{self.shares(index)[shows]:.1%}"
+        if order == "unsure" and shows is not None:
+            return f"{self.confidence[index, shows] / max(1, self.pixels[index, shows]):.2f}"
+        if order == "suspicious" and len(self.doubt):
+            return "" if np.isnan(self.doubt[index]) else f"{self.doubt[index]:.2f}"
+        return f"{self.entropy[index]:.2f}"
 
     def shares(self, index: int | None = None) -> Array:
         """Returns the share of each class, (K,) 0..1, in one image or in all."""

@@ -38,7 +38,7 @@ class RailRow:
         reason: the whole reason, for a tooltip.
         fraction: progress while running, else None.
         time: how long it took, empty where it did not end.
-        miou: ``41.3 %`` or empty.
+        miou: ``41.3%`` or empty.
         startable: whether this stage can be run now.
         warned: it is done, and went back to an earlier checkpoint on the way.
     """

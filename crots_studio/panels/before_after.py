@@ -200,7 +200,7 @@ class BeforeAfterPanel(ImagePanel):
         for subject in self._subjects[1:]:
             said = self._said.get(subject)
             if said is not None and source is not None:
-                parts.append(f"{title(subject)} differs in {100 * difference(source.labels, said.labels):.1f} %")
+                parts.append(f"{title(subject)} differs in {difference(source.labels, said.labels):.1%}")
         text = "; ".join([": ".join(parts[:2]), *parts[2:]]) + (" of pixels from the source" if len(parts) > 1 else "")
         if len(self._subjects) == 1:
             text += "; no model is trained yet, run the stage Baseline"

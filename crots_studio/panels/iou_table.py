@@ -137,7 +137,7 @@ class IouPanel(ScorePanel):
 def summary(table: ClassTable) -> str:
     """Says in a line how a model stands, and which classes fell."""
     colours = theme.colours()
-    parts = [f"<b>{title(table.subject)}: mIoU {percent(table.mean.iou)} %</b>"]
+    parts = [f"<b>{title(table.subject)}: mIoU {percent(table.mean.iou)}%</b>"]
     for name, change in zip(table.compared, table.mean.changes, strict=True):
         if change is not None:
             colour = colours.good if change > 0 else colours.bad if change < 0 else colours.muted

@@ -79,7 +79,7 @@ class PreviewPanel(QWidget):
     def _build(self) -> None:
         self.beta = SliderRow(
             "Split &beta", 0, 2, 0.01, tip="The split point is drawn by Beta(b, b): 0 is the middle, small values "
-            "lie near the borders of 20 and 80 %, large ones near the middle",
+            "lie near the borders of 20 and 80%, large ones near the middle",
         )  # fmt: skip
         self.confidence = SliderRow(
             "&Confidence", 0, 1, 0.001, decimals=3, tip="Pixels count from this confidence on; the others are veiled "
@@ -290,7 +290,7 @@ class PreviewPanel(QWidget):
         for caption, found in zip(self.captions, self.mixes, strict=False):
             mark = " (this project's)" if found.strategy == chosen else ""
             caption.setText(
-                f"<b>{STRATEGIES[found.strategy]}</b>{mark}<br>{found.words}; {100 * found.share:.0f} % of pixels count"
+                f"<b>{STRATEGIES[found.strategy]}</b>{mark}<br>{found.words}; {found.share:.0%} of pixels count"
             )
 
 
@@ -323,4 +323,6 @@ def _labels(found: MixPicture) -> Content:
 
 def _confidence(found: MixPicture, threshold: float) -> Content:
     veil = found.confidence < threshold
-    return Content("Confidence", found.size, values=found.confidence, veil=veil, lines=found.lines)
+    return Content(
+        "Confidence (red: does not count)", found.size, values=found.confidence, veil=veil, lines=found.lines
+    )

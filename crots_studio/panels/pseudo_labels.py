@@ -37,6 +37,7 @@ class PseudoLabelPanel(ImagePanel):
         super().__init__(session, "Pseudo-labels", CompareArea(left=IMAGE, right=LABELS), parent)
         self._store: ImageStore | None = None
         self._maps: ImageMaps | None = None
+        self._pointer = (-1, -1)
         self.correction = LabelCorrection(session, self.area, self)
         self.below_area.addWidget(self.correction)
         self.correction.previewed.connect(self._preview)
@@ -125,6 +126,8 @@ class PseudoLabelPanel(ImagePanel):
         self.area.setEnabled(True)
         self.area.show_contents(self._contents(maps, maps.labels))
         self.correction.show_image(key, maps.labels)
+        # What lies under the pointer may be another class now.
+        self._read_out("", *self._pointer)
         index = self.images.current
         self.legend.set_shares(self.images.labels.shares(index) if self.images.labels.labelled else None)
         self.about.setText(self._about(key, index))
@@ -210,7 +213,7 @@ class PseudoLabelPanel(ImagePanel):
             self._pick(self.images.current)
 
     def _read_out(self, _view: str, x: int, y: int) -> None:
-        maps = self._maps
+        maps, self._pointer = self._maps, (x, y)
         if x < 0 or maps is None or maps.labels is None or self._classes is None:
             self.readout.setText(f"{x}, {y}" if x >= 0 else "")
             return

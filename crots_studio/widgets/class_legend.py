@@ -144,9 +144,9 @@ def show_boxes(view: QAbstractItemView) -> None:
 
 
 def percent(share: float) -> str:
-    """``12 %``, ``0.4 %``, ``<0.1 %``, or a dash for nothing."""
+    """``12%``, ``0.4%``, ``<0.1%``, or a dash for nothing."""
     if share <= 0:
         return "–"  # noqa: RUF001 - a dash, for nothing
     if share < 0.001:
-        return "<0.1 %"
-    return f"{100 * share:.1f} %" if share < 0.1 else f"{100 * share:.0f} %"
+        return "<0.1%"
+    return f"{share:.1%}" if share < 0.1 else f"{share:.0%}"

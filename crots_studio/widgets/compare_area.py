@@ -87,7 +87,7 @@ class CompareArea(QWidget):
         bar.addWidget(label)
         bar.addWidget(self.opacity, 2)
         self.percent = QLabel()
-        self.percent.setFixedWidth(self.fontMetrics().horizontalAdvance("100 %") + 4)
+        self.percent.setFixedWidth(self.fontMetrics().horizontalAdvance("100%") + 4)
         bar.addWidget(self.percent)
         self.fit_button = QPushButton("Fit")
         self.fit_button.setToolTip("Show the whole picture (key 0). Wheel, + and - zoom; drag or arrows move")
@@ -193,7 +193,7 @@ class CompareArea(QWidget):
 
     def _fade(self) -> None:
         value = self.opacity.value() if self._held is None else self._held
-        self.percent.setText(f"{value} %")
+        self.percent.setText(f"{value}%")
         self.views.set_opacity(value / 100)
         self.swipe.set_opacity(value / 100)
 
@@ -207,7 +207,7 @@ class CompareArea(QWidget):
         return isinstance(event, QKeyEvent) and self._hold(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
-        """Holds the overlay at 0 or 100 % while a key is down."""
+        """Holds the overlay at 0 or 100% while a key is down."""
         if not self._hold(event):
             super().keyPressEvent(event)
 

@@ -154,15 +154,15 @@ class ImageList(QWidget):
         return f"{every:,} images" if shown == every else f"{shown:,} of {every:,} images"
 
     def _describe(self, row: int) -> Thumbnail:
-        shown: LabelRow = self.labels.row(self._order[row])
-        name = shown.key.rpartition("/")[2]
-        words = "" if shown.entropy is None else f"{shown.entropy:.2f} "
+        index = self._order[row]
+        shown: LabelRow = self.labels.row(index)
         half = "" if shown.entropy is None else (", hard half" if shown.hard else ", easy half")
         tip = shown.key if shown.entropy is None else f"{shown.key}, entropy {shown.entropy:.3f} nats{half}"
         return Thumbnail(
             key=str(shown.path),
             load=partial(read_small, shown.path, PICTURE_SIDE),
-            caption=f"{words}{name}",
+            caption=self.labels.name(index),
             tip=tip,
+            figure=self.labels.figure(index, self.order.currentData(), self.shows.currentData()),
             mark=self.mark(shown.key),
         )

@@ -29,6 +29,8 @@ Array = npt.NDArray[Any]
 # Screen pixels that one pixel of the picture can have.
 _MOST_ZOOM = 40.0
 _STEP = 1.25
+# In screen pixels.
+NARROWEST = 120
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class ImageView(QGraphicsView):
         self.setViewportUpdateMode(QGraphicsView.ViewportUpdateMode.FullViewportUpdate)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
-        self.setMinimumSize(120, 80)
+        self.setMinimumSize(NARROWEST, 80)
         self.setAccessibleName("Picture")
         self.setToolTip("")
 

@@ -10,7 +10,7 @@ from PySide6.QtCore import QRect, QSize, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QWidget
 
-from crots_studio.widgets.image_view import ImageView, Place
+from crots_studio.widgets.image_view import NARROWEST, ImageView, Place
 from crots_studio.widgets.picture_layers import Content
 
 Array = npt.NDArray[Any]
@@ -52,7 +52,7 @@ class LinkedViews(QWidget):
         self._opacity = 1.0
         self._drawing = False
         self._empty_text = ""
-        self.setMinimumSize(200, 140)
+        self.setMinimumSize(max(1, columns) * (NARROWEST + GAP) - GAP, 140)
 
     def show_contents(self, contents: Sequence[Content | None]) -> None:
         """Shows one view for each content; zoom and place stay."""

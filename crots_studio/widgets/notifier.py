@@ -51,7 +51,7 @@ def words_for(end: RunEnd, scores: Scores, *, compares: bool = False, discarded:
     if not best:
         return "The run is finished", "All stages that were asked for are done."
     last, first = best[-1], best[0]
-    text = f"{title(last.subject)}: mIoU {percent(last.miou)} %"
+    text = f"{title(last.subject)}: mIoU {percent(last.miou)}%"
     if first is not last and last.miou is not None and first.miou is not None:
         text += f", {percent(last.miou - first.miou, signed=True)} against {title(first.subject)}"
     return "The run is finished", text + (" (oracle)" if last.oracle else "")
@@ -111,7 +111,10 @@ class Notifier(QFrame):
 
     def _ended(self, end: RunEnd) -> None:
         self._about = self._session.project.folder if self._session.project is not None else None
-        compares, discarded = self._session.request.compares, self._session.run_state.discarding
+        request = self._session.request
+        compares, discarded = request.compares, self._session.run_state.discarding
+        if request.only == "mine" and end.outcome == "completed":
+            return  # a moment's work, and its patches are in view
         scores = Scores.of_history(self._session.history)
         heading, text = words_for(end, scores, compares=compares, discarded=discarded)
         role = {"completed": "good", "failed": "bad"}.get(end.outcome, "muted")

@@ -8,6 +8,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from crots.taxonomy import ClassSet
+from crots_studio.widgets.choice import snug
 from crots_studio.widgets.class_legend import swatch
 from crots_studio.widgets.linked_views import LinkedViews
 from crots_studio.widgets.picture_layers import Content
@@ -54,28 +55,25 @@ class PatchDetail(QWidget):
         self._chosen = 0
 
     def _build(self) -> None:
-        side = QVBoxLayout()
-        side.addWidget(self.title)
-        side.addWidget(self.readout)
-        side.addStretch(1)
-        change = QHBoxLayout()
-        change.addWidget(self.old, 1)
-        change.addWidget(QLabel("to"))
-        change.addWidget(self.new, 1)
-        change.addWidget(self.relabel)
-        side.addLayout(change)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.reject)
-        buttons.addWidget(self.restore)
-        buttons.addStretch(1)
-        side.addLayout(buttons)
         for combo in (self.old, self.new):
             combo.setMinimumContentsLength(5)
             combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        layout = QHBoxLayout(self)
+        words, change = QHBoxLayout(), QHBoxLayout()
+        words.addWidget(self.title, 3)
+        words.addWidget(self.readout, 1)
+        change.setSpacing(4)
+        change.addWidget(self.old, 1)
+        change.addWidget(QLabel("to"))
+        change.addWidget(self.new, 1)
+        for button in (snug(self.relabel), self.reject, snug(self.restore)):
+            change.addWidget(button)
+        # The pictures have the whole width: beside the buttons they would be stamps on a small screen.
+        layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.views, 3)
-        layout.addLayout(side, 2)
+        layout.setSpacing(4)
+        layout.addWidget(self.views, 1)
+        layout.addLayout(words)
+        layout.addLayout(change)
 
     def set_classes(self, classes: ClassSet) -> None:
         """Fills the list of classes to relabel to."""

@@ -39,6 +39,7 @@ class Thumbnail:
         caption: below it.
         tip: tooltip, and what a screen reader says.
         mark: a word over the picture, such as "rejected"; empty for none.
+        figure: a number in the picture's lower right corner.
         crossed: draw it crossed out.
         colours: of small squares in the corner, RGB.
     """
@@ -48,6 +49,7 @@ class Thumbnail:
     caption: str = ""
     tip: str = ""
     mark: str = ""
+    figure: str = ""
     crossed: bool = False
     colours: tuple[tuple[int, int, int], ...] = ()
 
@@ -195,11 +197,16 @@ class ThumbnailDelegate(QStyledItemDelegate):
             painter.setBrush(QColor(*colour))
             painter.drawRect(target.left() + 3 + 13 * number, target.bottom() - 13, 10, 10)
         if entry.mark:
-            self._draw_mark(painter, target, entry.mark)
+            self._draw_text(painter, target, entry.mark)
+        if entry.figure:
+            self._draw_text(painter, target, entry.figure, low=True)
 
-    def _draw_mark(self, painter: QPainter, target: QRect, mark: str) -> None:
+    def _draw_text(self, painter: QPainter, target: QRect, mark: str, *, low: bool = False) -> None:
+        """In the upper left corner of a picture, or the lower right one."""
         metrics = painter.fontMetrics()
         box = QRect(target.left(), target.top(), metrics.horizontalAdvance(mark) + 10, metrics.height() + 2)
+        if low:
+            box.moveBottomRight(target.bottomRight())
         painter.fillRect(box, QColor(0, 0, 0, 190))
         painter.setPen(QColor(255, 255, 255))
         painter.drawText(box, Qt.AlignmentFlag.AlignCenter, mark)

@@ -55,7 +55,7 @@ def test_both_rules_are_joined_f11():
         (2, ("confidence",)),
         (3, ("confidence", "frequency")),
     ]
-    assert found[2].reason == "among the least confident (mean 0.40) and among the least frequent (0.58 % of pixels)"
+    assert found[2].reason == "among the least confident (mean 0.40) and among the least frequent (0.58% of pixels)"
     assert found[1].share == pytest.approx(800 / 3430)
 
 

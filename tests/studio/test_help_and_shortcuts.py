@@ -99,7 +99,7 @@ def test_the_end_of_a_run_is_told_with_its_score(qtbot, session):
     session.history.add([scored("source", 0.4), scored("adapt-2", 0.525)])
     session.run_ended.emit(RunEnd("completed", "export"))
     assert notifier.isVisible()
-    assert notifier.text.text() == "The run is finished. Round 2: mIoU 52.5 %, +12.5 against Source"
+    assert notifier.text.text() == "The run is finished. Round 2: mIoU 52.5%, +12.5 against Source"
     notifier.more.click()
     assert pressed
     session.busy_changed.emit(True)

@@ -275,11 +275,11 @@ def test_the_legend_filters(qtbot):
     legend.show_all(False)
     assert got[-1] == frozenset()
     legend.set_shares(np.full(11, 0.5))
-    assert legend.list.item(0).text() == "sky  50 %"
+    assert legend.list.item(0).text() == "sky  50%"
     assert len(got) == 4
 
 
-@pytest.mark.parametrize(("share", "text"), [(0, "–"), (0.0001, "<0.1 %"), (0.012, "1.2 %"), (0.5, "50 %")])  # noqa: RUF001
+@pytest.mark.parametrize(("share", "text"), [(0, "–"), (0.0001, "<0.1%"), (0.012, "1.2%"), (0.5, "50%")])  # noqa: RUF001
 def test_shares_in_words(share, text):
     assert percent(share) == text
 

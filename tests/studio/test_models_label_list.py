@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from crots.config import Size
@@ -55,6 +56,33 @@ def test_images_without_the_class_are_left_out(labels):
     means = [labels.confidence[index, sign] / labels.pixels[index, sign] for index in shown]
     assert len(shown) == 2
     assert means == sorted(means)
+
+
+@pytest.mark.parametrize(
+    ("keys", "captions"),
+    [
+        (("ulm/ulm_0_294_leftImg8bit", "ulm/ulm_1_301_leftImg8bit"), ["ulm_0_294", "ulm_1_301"]),
+        (("street_00010", "street_00020"), ["street_00010", "street_00020"]),
+        (("a/rgb", "b/rgb"), ["a/rgb", "b/rgb"]),
+        (("only_one",), ["only_one"]),
+        (("frame", "frame_frame"), ["frame", "frame_frame"]),
+    ],
+)  # fmt: skip
+def test_names_keep_what_tells_images_apart(keys, captions):
+    labels = LabelList(keys=keys)
+    assert [labels.name(index) for index in range(len(keys))] == captions
+
+
+def test_the_figure_is_what_the_order_goes_by(labels):
+    sign = CLASSES.index("sign")
+    index = labels.arrange("class", shows=sign)[0]
+    assert labels.figure(index, "hardest", sign) == f"{labels.entropy[index]:.2f}"
+    assert labels.figure(index, "class", sign) == f"{labels.shares(index)[sign]:.1%}"
+    mean = labels.confidence[index, sign] / labels.pixels[index, sign]
+    assert labels.figure(index, "unsure", sign) == f"{mean:.2f}"
+    looked = dataclasses.replace(labels, doubt=np.full(len(labels), 0.25, np.float32))
+    assert looked.figure(index, "suspicious", None) == "0.25"
+    assert LabelList(keys=("a",)).figure(0, "hardest", None) == ""
 
 
 def test_search_ignores_case(labels):

@@ -76,7 +76,7 @@ def test_the_confidence_slider_veils_pixels(qtbot, panel, opened):
     veil = panel.views.views[6].content.veil
     assert veil.mean() == pytest.approx(1 - mixes[0].share)
     assert 0 < mixes[0].share < 1
-    assert f"{100 * mixes[0].share:.0f} %" in panel.captions[0].text()
+    assert f"{mixes[0].share:.0%}" in panel.captions[0].text()
 
 
 def test_another_one_draws_anew(qtbot, panel, opened):

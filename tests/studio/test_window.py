@@ -13,8 +13,10 @@ from PySide6.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLin
 from crots.errors import InputError, StageError
 from crots.events import Progress, StageFinished, StageStarted
 from crots.project import Project, ProjectConfig
+from crots.taxonomy import load_class_set
 from crots_studio import theme
-from crots_studio.background import RunEnd
+from crots_studio.background import RunEnd, RunRequest
+from crots_studio.models.patch_gallery import ClassRow
 from crots_studio.window import MainWindow
 from crots_studio.workspace_tabs import TABS
 from tests.studio.controls import doubled_keys
@@ -486,3 +488,33 @@ def test_on_a_small_screen_the_window_fills_it(qtbot, session):
     window.resize(room.width() + 100, 300)
     window.open_up()
     assert window.isMaximized()
+
+
+def test_cutting_patches_leaves_the_user_where_he_is(qtbot, session, ready, scripted):
+    scripted(StageStarted(stage="mine", total=1), StageFinished(stage="mine", outcome="completed", seconds=1))
+    ready.show_tab("patches")
+    with qtbot.waitSignal(session.run_ended):
+        session.start_run(RunRequest(only="mine"))
+    assert ready.tabs.currentWidget() is ready.panels["patches"]
+    assert ready.workspace.notifier.isHidden()
+    with qtbot.waitSignal(session.run_ended):
+        session.start_run(RunRequest(only="baseline"))
+    assert ready.tabs.currentWidget() is ready.panels["monitor"]
+    assert not ready.workspace.notifier.isHidden()
+
+
+def test_patches_have_room_at_1280_by_720(qtbot, session, ready):
+    ready.resize(1280, 720)
+    ready.show_tab("patches")
+    panel, classes = ready.panels["patches"], load_class_set("demo")
+    rows = [
+        ClassRow(id=n, name=name, share=0.05, confidence=0.5, images=1, rare=True, reason="", patches=2025, kept=2024)
+        for n, name in enumerate(classes.names)
+    ]
+    table = panel.rare.table
+    table.show_rows(rows, classes)
+    qtbot.wait(50)
+    assert table.sizeHintForColumn(0) <= table.columnWidth(0), "no name is cut"
+    first, second = panel.detail.views.views[:2]
+    assert first.geometry().right() < second.geometry().left(), "picture and labels do not overlap"
+    assert second.geometry().right() <= panel.detail.views.width()
