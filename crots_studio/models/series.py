@@ -185,9 +185,9 @@ def rolling_mean(values: Numbers, window: int) -> Numbers:
 
 
 def value_at(x: Numbers, y: Numbers, position: float) -> tuple[float, float] | None:
-    """Returns the point of a curve that is nearest to a position; None where there is none."""
+    """Returns the point of a curve that is nearest to a position; None before its first one and after its last."""
     known = np.flatnonzero(np.isfinite(y))
-    if not known.size:
+    if not known.size or not x[known[0]] <= position <= x[known[-1]]:
         return None
     nearest = known[np.abs(x[known] - position).argmin()]
     return float(x[nearest]), float(y[nearest])

@@ -132,7 +132,7 @@ def _cell(pixels: int, share: float, way: Normalisation) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f}\u00a0%" if share >= 0.1 else f"{100 * share:.1f}\u00a0%"
+    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
 
 
 def _words(names: Sequence[str], pixels: NDArray[np.int64], way: Normalisation) -> list[list[str]]:

@@ -105,13 +105,13 @@ class IouPanel(ScorePanel):
     def _draw_curves(self) -> None:
         if self.axis.currentIndex() == 0:
             points, marks = over_validations(self._scores)
-            self.plot.name_steps(())
-            self.plot.set_marks(marks if len(marks) > 1 else [])
+            names: list[str] = []
         else:
-            points = over_models(self._scores)
-            self.plot.set_marks([])
-            self.plot.name_steps([title(score.subject) for _, score in points])
+            points, marks = over_models(self._scores), []
+            names = [title(score.subject) for _, score in points]
+        self.plot.set_marks(marks if len(marks) > 1 else [])
         self.plot.set_curves(list(self._curves(points)))
+        self.plot.name_steps(names)
 
     def _curves(self, points: list[tuple[float, Score]]) -> Iterable[Curve]:
         x = np.array([place for place, _ in points], float)

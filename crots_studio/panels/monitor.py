@@ -147,6 +147,7 @@ class TrainingCurves(QWidget):
         layout.addWidget(self.stack, 1)
         self.stage.currentIndexChanged.connect(self._choose_stage)
         self.tools.changed.connect(self._change_tools)
+        self.plots["loss"].set_log(self.tools.log.isChecked())
         self.tools.fit_asked.connect(self._fit)
 
     def _plot_area(self) -> QWidget:

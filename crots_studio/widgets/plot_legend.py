@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
@@ -30,6 +31,7 @@ class PlotLegend(QScrollArea):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.entries: dict[str, QToolButton] = {}
+        self._most_rows = _MOST_ROWS
         self._looks: dict[str, tuple[object, ...]] = {}
         self._body = QWidget()
         self._flow = QFlowLayout(self._body)
@@ -90,6 +92,18 @@ class PlotLegend(QScrollArea):
             self._looks[name] = look
             button.setIcon(swatch(colour, filled=shown, dashed=dashed))
 
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Shows all entries at once, for a picture: nobody can scroll in one. A hidden legend is seen meanwhile."""
+        hidden = self.isHidden()
+        self._most_rows = max(_MOST_ROWS, len(self.entries))
+        self.show()
+        self._take_room()
+        yield
+        self._most_rows = _MOST_ROWS
+        self.setHidden(hidden)
+        self._take_room()
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
         """Takes as much room as the entries need, up to a few rows."""
         if event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Resize):
@@ -99,7 +113,7 @@ class PlotLegend(QScrollArea):
     def _take_room(self) -> None:
         row = max((button.sizeHint().height() for button in self.entries.values()), default=0)
         wanted = self._flow.heightForWidth(self.width()) if row else 0
-        height = max(0, min(wanted, _MOST_ROWS * (row + _SPACING)))
+        height = max(0, min(wanted, self._most_rows * (row + _SPACING)))
         if height != self.maximumHeight() or height != self.minimumHeight():
             self.setFixedHeight(height)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QSize, Qt, QTimer, Signal
@@ -14,6 +15,7 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
     QLabel,
+    QLayout,
     QMenu,
     QPushButton,
     QWidget,
@@ -22,6 +24,7 @@ from PySide6.QtWidgets import (
 from crots.errors import CrotsError
 from crots.files import atomic_path, write_text
 from crots_studio.session import Session
+from crots_studio.widgets.plot_legend import PlotLegend
 
 SMOOTHING = (1, 3, 5, 10, 25, 50, 100, 250)
 # Redrawing may take this share of a core, which is lost to a training in the same process.
@@ -129,7 +132,24 @@ class ExportButton(QPushButton):
 
 
 def picture(widget: QWidget, scale: float = 2.0) -> QImage:
-    """Returns a picture of a widget, drawn anew at a higher resolution."""
+    """Returns a picture of a widget, drawn anew at a higher resolution, with every entry of its legends."""
+    with ExitStack() as stack:
+        for legend in widget.findChildren(PlotLegend):
+            stack.enter_context(legend.whole())
+        _lay_out(widget)
+        image = _drawn(widget, scale)
+    _lay_out(widget)
+    return image
+
+
+def _lay_out(widget: QWidget) -> None:
+    """Gives all parts their place now: a picture cannot wait for the next turn of the event loop."""
+    for layout in (*widget.findChildren(QLayout), widget.layout()):
+        if layout is not None:
+            layout.activate()
+
+
+def _drawn(widget: QWidget, scale: float) -> QImage:
     size = QSize(round(widget.width() * scale), round(widget.height() * scale))
     image = QImage(size, QImage.Format.Format_RGB32)
     image.setDevicePixelRatio(scale)

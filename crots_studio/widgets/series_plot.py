@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +18,10 @@ from crots_studio.widgets.plot_legend import PlotLegend
 
 _AXIS_WIDTH = 50
 _SHOW_POINTS_UP_TO = 40
+# Of the steps, beside which the crosshair still takes the first or last one.
+_MARGIN = 0.05
+# Of a step, beside the first and the last that have names.
+_EDGE = 0.4
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,8 @@ class SeriesPlot(QWidget):
         self.legend = PlotLegend()
         self.legend.setAccessibleName(f"Curves of {self.title}")
         self.legend.toggled.connect(self.set_shown)
+        # Without one, what stands beside the plot says which curve is which; a picture of the plot still shows it.
+        self.legend.setVisible(self._has_legend)
         head = QHBoxLayout()
         head.setContentsMargins(4, 0, 4, 0)
         head.setSpacing(8)
@@ -130,8 +135,7 @@ class SeriesPlot(QWidget):
     def _draw(self, curve: Curve) -> None:
         if curve.name not in self._items:
             self._items[curve.name] = (self._new_item(), self._new_item())
-            if self._has_legend:
-                self.legend.add(curve.name, curve.name not in self._hidden)
+            self.legend.add(curve.name, curve.name not in self._hidden)
         faint, line = self._items[curve.name]
         few = int(np.isfinite(curve.y).sum()) <= _SHOW_POINTS_UP_TO
         self._dress(curve, few)
@@ -263,6 +267,12 @@ class SeriesPlot(QWidget):
         self._step_names = tuple(names)
         ticks = [list(enumerate(names))] if names else None
         self.canvas.getPlotItem().getAxis("bottom").setTicks(ticks)
+        if names:
+            # Room for the first and the last name, which would be left out at the very edge.
+            self.cover(-_EDGE, len(names) - 1 + _EDGE)
+        elif self._extent is not None:
+            self.canvas.removeItem(self._extent)
+            self._extent = None
 
     # Legend.
 
@@ -290,11 +300,21 @@ class SeriesPlot(QWidget):
         return self._step_names[int(step)] if known else f"step {step:,.0f}"
 
     def values_at(self, x: float | None) -> Mapping[str, tuple[float, float]]:
-        """Returns step and value of every shown curve next to ``x``; the latest ones for None."""
-        place = math.inf if x is None else x
-        found = {name: last_value(curve) if x is None else value_at(curve.x, curve.y, place)
+        """Returns step and value of every shown curve that reaches ``x``, next to it; the latest ones for None."""
+        place = None if x is None else self._inside(x)
+        found = {name: last_value(curve) if place is None else value_at(curve.x, curve.y, place)
                  for name, curve in self.shown.items()}  # fmt: skip
         return {name: point for name, point in found.items() if point is not None}
+
+    def _inside(self, x: float) -> float:
+        """Moves a place just outside of all curves to their end: nobody hits the last point exactly."""
+        known = [curve.x[np.isfinite(curve.y)] for curve in self.shown.values()]
+        ends = [(float(steps[0]), float(steps[-1])) for steps in known if len(steps)]
+        if not ends:
+            return x
+        first, last = min(end[0] for end in ends), max(end[1] for end in ends)
+        near = max(0.5, _MARGIN * (last - first))
+        return min(max(x, first), last) if first - near <= x <= last + near else x
 
     def _describe(self) -> None:
         """Tells a screen reader what a sighted user sees at a glance."""
@@ -310,7 +330,8 @@ class SeriesPlot(QWidget):
     def set_cursor(self, x: float | None) -> None:
         """Puts the crosshair at the step next to ``x``; None takes it away."""
         found = next(iter(self.values_at(x).values()), None) if x is not None else None
-        self._cursor_x = x if found else None
+        # Kept where no curve is, too: values of other steps would be taken for those of this one.
+        self._cursor_x = x
         self._line.setVisible(found is not None)
         if found:
             self._line.setPos(found[0])

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QAbstractButton, QComboBox, QFileDialog, QTableVie
 from crots.events import Evaluated, Metrics, Note, Scored, StageStarted
 from crots_studio.models.series import Figure
 from crots_studio.panels.monitor import MonitorPanel, TrainingCurves
+from crots_studio.widgets import plot_tools
 from crots_studio.widgets.series_plot import Curve, SeriesPlot
 from tests.studio.fake_project import make_fake_project
 
@@ -148,6 +149,23 @@ def test_smoothing_is_remembered_and_changes_the_picture_only(qtbot, session, pa
     assert [float(row["loss"]) for row in rows] == values.tolist()
 
 
+def test_the_first_and_the_last_model_have_their_names(qtbot, panel, tell):
+    tell([evaluated(stage, 0.5, 10) for stage in ("source", "baseline", "adapt-1")])
+    panel.tabs.setCurrentWidget(panel.classes)
+    panel.classes.axis.setCurrentIndex(1)
+    panel.classes._choose_axis()
+    (left, right), (low, _) = panel.classes.plot.canvas.getViewBox().viewRange()
+    assert left <= -0.4 and right >= 2.4
+    assert low > 10, "the values alone decide on the height"
+
+
+def test_the_log_scale_is_remembered_and_drawn(qtbot, session, panel):
+    panel.training.tools.log.setChecked(True)
+    again = MonitorPanel(session)
+    qtbot.addWidget(again)
+    assert again.training.tools.log.isChecked() and again.training.plots["loss"]._log
+
+
 def test_log_scale_leaves_out_what_has_no_logarithm(qtbot, panel, tell):
     losses = enumerate([1, 0, -1, 100], 1)
     tell([Metrics(stage="baseline", step=step, values={"loss": value}) for step, value in losses])
@@ -189,6 +207,37 @@ def test_a_legend_of_many_curves_leaves_room_to_the_plot(qtbot, panel, tell):
     tell(losses(1, 3))
     qtbot.waitUntil(lambda: few.legend.height() > 0)
     assert few.legend.verticalScrollBar().maximum() == 0
+
+
+def test_a_picture_has_every_entry_of_every_legend(qtbot, monkeypatch, panel, tell):
+    values = {f"score number {number}": 0.5 + number / 100 for number in range(12)}
+    tell([Scored(stage="baseline", step=step, values=values) for step in (1, 2)])
+    legend = panel.training.plots["score"].legend
+    qtbot.waitUntil(lambda: legend.verticalScrollBar().maximum() > 0)
+    seen, draw = [], plot_tools._drawn
+
+    def look(widget, scale):
+        seen.append([entry.visibleRegion().isEmpty() for entry in legend.entries.values()])
+        return draw(widget, scale)
+
+    monkeypatch.setattr(plot_tools, "_drawn", look)
+    plot_tools.picture(panel.training.area)
+    assert seen == [[False] * 12]
+    assert legend.verticalScrollBar().maximum() > 0, "on screen it is as small as before"
+
+
+def test_values_stand_beside_the_crosshair_only_where_there_are_some(qtbot, panel, tell):
+    tell([StageStarted(stage="baseline", total=100), *losses(1, 50), *losses(1, 50, "adapt-1")])
+    tell([Metrics(stage="adapt-1", step=step, values={"consistency": 1.0}) for step in (10, 20)])
+    plot = panel.training.plots["loss"]
+    plot.set_cursor(20.0)
+    assert set(plot.values_at(20.0)) == {"loss"}
+    assert plot.legend.entries["consistency"].text() == "consistency"
+    curve = plot.shown["consistency"]
+    assert set(plot.values_at(curve.x[np.isfinite(curve.y)][0] + 4)) == {"loss", "consistency"}
+    last = max(curve.x[-1] for curve in plot.shown.values())
+    assert plot.values_at(last + 2)["loss"][0] == last, "just beyond the end is the end"
+    assert plot.values_at(last + 500) == {}
 
 
 def test_scores_say_what_they_can_and_cannot_tell(qtbot, open_project, panel, tell, tmp_path):
@@ -246,7 +295,7 @@ def test_confusion_reads_out_cells_and_finds_mistakes(qtbot, session, panel):
     qtbot.waitUntil(lambda: panel.confusion.view.matrix.rowCount() == 3)
     panel.confusion.mistakes.setCurrentRow(0)
     assert panel.confusion.view.currentIndex().row() == 0
-    assert "20\u00a0% of road is taken for sky (2 pixels)" in panel.confusion.read_out.text()
+    assert "20% of road is taken for sky (2 pixels)" in panel.confusion.read_out.text()
     panel.confusion.way.setCurrentIndex(1)
     panel.confusion.way.activated.emit(1)
     assert panel.confusion.view.matrix.index(0, 0).data() == "89"

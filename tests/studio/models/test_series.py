@@ -113,7 +113,8 @@ def test_rolling_mean_is_the_mean_of_the_last_values(values, window):
 def test_value_at_takes_the_nearest_known_point():
     x, y = np.array([1.0, 2.0, 3.0]), np.array([10.0, np.nan, 30.0])
     assert value_at(x, y, 1.9) == (1.0, 10.0)
-    assert value_at(x, y, 99) == (3.0, 30.0)
+    assert value_at(x, y, 3) == (3.0, 30.0)
+    assert value_at(x, y, 99) is None and value_at(x, y, -1) is None, "no curve, no value"
     assert value_at(np.empty(0), np.empty(0), 1) is None
 
 
