@@ -77,7 +77,11 @@ def make_folder(path: Path) -> Path:
         StageError: it cannot be created.
     """
     with explained(path):
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError as error:
+            # Not among the causes: within a write it may be another file that is missing.
+            raise StageError(f"cannot write {path}: there is no such drive or folder; choose another one") from error
     return path
 
 

@@ -37,6 +37,15 @@ def test_the_reason_of_a_failed_write_is_said(tmp_path, number, part):
         raise OSError(number, os.strerror(number))
 
 
+def test_a_drive_that_is_not_there_is_said(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise FileNotFoundError(errno.ENOENT, "no such file")
+
+    monkeypatch.setattr("pathlib.Path.mkdir", fail)
+    with pytest.raises(StageError, match="no such drive or folder"):
+        make_folder(tmp_path / "a")
+
+
 def test_a_folder_in_the_way_of_a_file_is_said(tmp_path):
     (tmp_path / "a").write_text("")
     with pytest.raises(StageError, match="a file, not a folder"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import stat
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -339,7 +340,11 @@ def save_safetensors(path: Path, net: nn.Module, card: ModelCard) -> None:
     # Cloned, since safetensors refuses tensors that share memory.
     tensors = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in net.state_dict().items()}
     with atomic_path(path, durable=True) as partial:
+        # safetensors makes files that their owner alone can read; a shared folder needs those of everybody else.
+        partial.touch()
+        mode = partial.stat().st_mode
         save_file(tensors, partial, metadata)
+        partial.chmod(stat.S_IMODE(mode))
 
 
 def save_pth(path: Path, net: nn.Module) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
+from PySide6.QtGui import QColor, QDragEnterEvent, QDropEvent, QShowEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -123,6 +123,7 @@ class ComparePanel(QWidget):
     def _connect(self) -> None:
         self.what.activated.connect(self._choose)
         self.tools.changed.connect(self._change_tools)
+        self.chart.curves.set_log(self.tools.log.isChecked())
         self.tools.fit_asked.connect(self.chart.fit)
         self.table.table.ticked.connect(self.redraw.now)
         self.table.selectionModel().selectionChanged.connect(lambda *_: self._enable())
@@ -227,7 +228,9 @@ class ComparePanel(QWidget):
 
     def _colour(self, run: Run) -> str:
         choice = theme.colours().series
-        return choice[self._colours.get(run.key, 0) % len(choice)]
+        again, number = divmod(self._colours.get(run.key, 0), len(choice))
+        # Where the colours end, they come again in paler tones.
+        return QColor(choice[number]).lighter(100 + 40 * min(again, 2)).name()
 
     def _draw(self) -> None:
         self.stack.setCurrentIndex(1 if self.runs else 0)

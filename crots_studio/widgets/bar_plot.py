@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 from crots_studio import theme
 
 _GROUP = 0.84
-_LONGEST_NAME = 84
+_LONGEST_NAME = 110
 
 
 @dataclass(frozen=True)
@@ -33,16 +33,17 @@ class Bars:
 
 
 class NameAxis(pg.AxisItem):  # type: ignore[misc]
-    """Names of groups, written upwards where they would run into each other."""
+    """Names of groups; in two lines, or written upwards, where they would run into each other."""
 
     def __init__(self) -> None:
         self._names: tuple[str, ...] = ()  # asked for by the base class already while it is made
+        self._written: tuple[str, ...] = ()
+        self._upright = False
         super().__init__("bottom")
 
     def set_names(self, names: Sequence[str]) -> None:
         """Takes over the names of groups 0, 1, 2 ..."""
         self._names = tuple(names)
-        self.setTicks([list(enumerate(names))])
         self._fit()
 
     def resizeEvent(self, event: Any = None) -> None:  # noqa: N802
@@ -50,19 +51,23 @@ class NameAxis(pg.AxisItem):  # type: ignore[misc]
         super().resizeEvent(event)
         self._fit()
 
-    def _widths(self) -> list[int]:
+    def _width(self, names: Sequence[str]) -> int:
+        """Of the longest line."""
         metrics = QFontMetrics(self.font())
-        return [metrics.horizontalAdvance(name) for name in self._names]
-
-    @property
-    def _upright(self) -> bool:
-        room = self.size().width() / max(len(self._names), 1)
-        return bool(max(self._widths(), default=0) + 6 > room)
+        return max((metrics.horizontalAdvance(line) for name in names for line in name.split("\n")), default=0)
 
     def _fit(self) -> None:
-        line = QFontMetrics(self.font()).height()
-        longest = min(max(self._widths(), default=0), _LONGEST_NAME)
-        self.setHeight(longest + 10 if self._upright else line + 8)
+        """Chooses how the names are written."""
+        room = self.size().width() / max(len(self._names), 1) - 6
+        broken = tuple(name.replace(": ", ":\n", 1) for name in self._names)
+        written = self._names if self._width(self._names) <= room or self._width(broken) > room else broken
+        if written != self._written:
+            self._written = written
+            self.setTicks([list(enumerate(written))])
+        self._upright = self._width(written) > room
+        lines = max((name.count("\n") + 1 for name in written), default=1)
+        longest = min(self._width(written), _LONGEST_NAME)
+        self.setHeight(longest + 10 if self._upright else lines * QFontMetrics(self.font()).height() + 8)
 
     def drawPicture(self, painter: QPainter, axis: Any, ticks: Any, texts: Any) -> None:  # noqa: N802
         """Draws axis, ticks and names."""
@@ -78,7 +83,7 @@ class NameAxis(pg.AxisItem):  # type: ignore[misc]
             painter.translate(rect.center().x(), 6)
             painter.rotate(-90)
             place = QRectF(-_LONGEST_NAME, -metrics.height() / 2, _LONGEST_NAME, metrics.height())
-            elided = metrics.elidedText(text, Qt.TextElideMode.ElideRight, _LONGEST_NAME)
+            elided = metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, _LONGEST_NAME)
             painter.drawText(place, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, elided)
             painter.restore()
 

@@ -31,14 +31,17 @@ class RunChart(QStackedWidget):
         """Draws some runs; noisy figures as the mean over ``points``."""
         names = [name + (" (oracle)" if run.oracle else "") for name, run in zip(labels(runs), runs, strict=True)]
         pairs = list(zip(runs, names, strict=True))
+        scored = [(run, name) for run, name in pairs if run.score is not None and run.score.miou is not None]
         self.setCurrentIndex(0 if isinstance(what, Figure) else 1)
         if isinstance(what, Figure):
+            self.curves.set_title(what.name)
             self.curves.set_curves([self._curve(run, name, what, points) for run, name in pairs])
         elif what == CLASSES:
             classes = class_names(runs, look)
-            self.bars.set_bars(classes, [self._class_bars(run, name, classes) for run, name in pairs])
+            self.bars.set_bars(classes, [self._class_bars(run, name, classes) for run, name in scored])
         else:
-            self.bars.set_bars(names, [self._score_bar(run, place, len(runs)) for place, run in enumerate(runs)])
+            bars = [self._score_bar(run, place, len(scored)) for place, (run, _) in enumerate(scored)]
+            self.bars.set_bars([name for _, name in scored], bars)
 
     def _curve(self, run: Run, name: str, figure: Figure, points: int) -> Curve:
         points = points if figure.group in ("loss", "weight") else 1

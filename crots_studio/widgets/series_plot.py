@@ -107,6 +107,13 @@ class SeriesPlot(QWidget):
 
     # What is shown.
 
+    def set_title(self, title: str) -> None:
+        """Calls the plot something else."""
+        self.title = title
+        self._heading.setText(title)
+        self.canvas.setAccessibleName(f"Plot of {title}")
+        self.legend.setAccessibleName(f"Curves of {title}")
+
     @property
     def names(self) -> tuple[str, ...]:
         """Curves in the order of the legend."""

@@ -281,6 +281,9 @@ def test_safetensors_describe_themselves(tmp_path):
     model = create_model(NET, ABC, Size(64, 32), normalisation=own).eval()
     card = dataclasses.replace(model.card, note="from a test", oracle=True)
     save_safetensors(tmp_path / "m.safetensors", model.net, card)
+    (tmp_path / "usual").touch()
+    usual = (tmp_path / "usual").stat().st_mode
+    assert (tmp_path / "m.safetensors").stat().st_mode == usual, "others may read it where they may read other files"
     again, report = load_model(tmp_path / "m.safetensors")
     assert again.card == card and again.normalise.reverse and not again.training
     assert holds(again.net, model.net.state_dict()) and not report.missing

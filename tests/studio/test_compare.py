@@ -11,6 +11,7 @@ from crots.eventlog import EventLog
 from crots.events import Evaluated, Metrics, StageFinished, StageStarted
 from crots.project import Project, build_config
 from crots_studio.panels.compare import ComparePanel
+from crots_studio.widgets.bar_plot import BarPlot, Bars
 from crots_studio.widgets.run_chart import CLASSES, SCORES
 
 
@@ -65,6 +66,7 @@ def test_own_runs_are_listed_and_drawn(opened):
     assert opened.table.isColumnHidden(1)
     opened.what.setCurrentIndex(opened.what.findText("loss over steps"))
     opened.what.activated.emit(0)
+    assert opened.chart.curves.title == "loss"
     curve = opened.chart.curves._curves["Round 1"]
     assert curve.x.tolist() == [10, 20] and curve.y.tolist() == [0.05, 0.025]
 
@@ -75,6 +77,30 @@ def test_unticking_takes_a_run_off_the_chart(qtbot, opened):
     qtbot.keyClick(opened.table, Qt.Key.Key_Space)
     assert [run.stage for run in opened.chosen] == ["adapt-1"]
     assert opened.chart.bars._shown[0] == ("Round 1",)
+
+
+def test_names_of_bars_are_whole_in_two_lines_where_one_has_no_room(qtbot):
+    plot = BarPlot("mIoU")
+    qtbot.addWidget(plot)
+    plot.resize(800, 300)
+    plot.show()
+    names = [f"a_project_{n}: Round {n}" for n in range(7)]
+    plot.set_bars(names, [Bars("x", (1.0,) * 7, "#ff0000", width=0.6)])
+    qtbot.wait(20)
+    assert plot._names._written[2] == "a_project_2:\nRound 2" and not plot._names._upright
+    plot.resize(2000, 300)
+    qtbot.wait(20)
+    assert plot._names._written == tuple(names)
+    plot.resize(300, 300)
+    qtbot.wait(20)
+    assert plot._names._written == tuple(names) and plot._names._upright
+
+
+def test_runs_without_a_score_have_no_bar(qtbot, open_project, panel, tmp_path):
+    unscored = [event for event in training("train", 0.5) if not isinstance(event, Evaluated)]
+    open_project(make(tmp_path / "mine", unscored, training("baseline", 0.3)))
+    qtbot.waitUntil(lambda: len(panel.runs) == 2 and not panel.redraw._due)
+    assert panel.chart.bars._shown[0] == ("Baseline",)
 
 
 def test_another_project_is_added_marked_and_removed(qtbot, session, opened, tmp_path):
