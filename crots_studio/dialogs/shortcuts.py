@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
+    QAbstractButton,
     QDialog,
     QDialogButtonBox,
     QHeaderView,
@@ -23,10 +24,17 @@ from crots_studio.session import Session
 
 # Keys of widgets that are no actions: place, keys, what they do.
 OWN_KEYS = (
+    ("Pictures", "+, -", "Zoom"),
+    ("Pictures", "0", "Show the whole picture"),
+    ("Pictures", "Arrow keys", "Move the picture that is zoomed"),
+    ("Pictures", "Z, X", "Hide the labels, or show them alone, while the key is held"),
+    ("Pictures", "Page Up, Page Down", "Go to the image before, or the next"),
+    ("Swipe", "Left, Right", "Move the divider"),
+    ("Hard patches", "Del", "Never train on the chosen patches"),
     ("Plots", "Left, Right", "Move the crosshair step by step"),
     ("Plots", "Shift+Left, Shift+Right, Up, Down", "Move the picture"),
     ("Plots", "+, -", "Zoom"),
-    ("Plots", "F", "Show everything and follow the data"),
+    ("Plots", "F, 0", "Show everything and follow the data"),
     ("Plots", "Esc", "Take the crosshair away"),
     ("Class table", "Esc", "Show all classes alike"),
     ("Confusion matrix", "Arrow keys", "Walk through the cells"),
@@ -50,12 +58,19 @@ def keys_of(window: QWidget) -> list[Key]:
         keys = ", ".join(_text(sequence) for sequence in action.shortcuts())
         if keys:
             found.setdefault(Key(_place(action), keys, _plain(action.text())))
+    for button in window.findChildren(QAbstractButton):
+        keys = _text(button.shortcut())
+        # Alt and a letter is underlined in the button's own words.
+        if keys and not keys.startswith("Alt+"):
+            found.setdefault(Key(_page_of(button), keys, _plain(button.text())))
     for shortcut in window.findChildren(QShortcut):
         if shortcut.key().toString():
             words = shortcut.whatsThis() or shortcut.objectName()
             found.setdefault(Key(_view_of(shortcut), _text(shortcut.key()), words))
     rows = [key for key in found if key.what]
-    return sorted(rows, key=lambda key: (key.place, key.what)) + [Key(*row) for row in OWN_KEYS]
+    places = list(dict.fromkeys(key.place for key in rows))
+    # As they stand in the menus.
+    return sorted(rows, key=lambda key: places.index(key.place)) + [Key(*row) for row in OWN_KEYS]
 
 
 def _text(sequence: QKeySequence) -> str:
@@ -68,7 +83,18 @@ def _plain(text: str) -> str:
 
 def _place(action: QAction) -> str:
     menus = [owner for owner in action.associatedObjects() if isinstance(owner, QMenu)]
-    return _plain(menus[0].title()) if menus and menus[0].title() else "Window"
+    if menus and menus[0].title():
+        return _plain(menus[0].title())
+    widgets = [owner for owner in action.associatedObjects() if isinstance(owner, QWidget)]
+    return next((owner.accessibleName() for owner in widgets if owner.accessibleName()), "Window")
+
+
+def _page_of(widget: QWidget) -> str:
+    """The panel that a button stands in."""
+    owner = widget.parentWidget()
+    while owner is not None and not owner.accessibleName():
+        owner = owner.parentWidget()
+    return owner.accessibleName() if owner is not None else "Window"
 
 
 def _view_of(shortcut: QShortcut) -> str:

@@ -2,17 +2,19 @@
 
 import re
 import struct
+from pathlib import Path
 
 import pytest
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
-from PySide6.QtWidgets import QMainWindow, QPushButton, QSystemTrayIcon
+from PySide6.QtWidgets import QMainWindow, QPushButton, QSystemTrayIcon, QWidget
 
+import crots_studio
 from crots.events import Evaluated
 from crots.project import Project, ProjectConfig
 from crots_studio.background import RunEnd
 from crots_studio.dialogs.about import AboutDialog
 from crots_studio.dialogs.help import HelpDialog
-from crots_studio.dialogs.shortcuts import ShortcutsDialog, keys_of
+from crots_studio.dialogs.shortcuts import OWN_KEYS, ShortcutsDialog, keys_of
 from crots_studio.models.help_topics import TOPICS, read_topics, topic_of
 from crots_studio.panels.help import HelpPanel
 from crots_studio.widgets.notifier import Notifier
@@ -86,6 +88,28 @@ def test_about_names_versions_without_importing_torch(qtbot, session):
     assert "torch 2" in dialog.versions.text() and "PySide6" in dialog.versions.text()
     next(button for button in dialog.findChildren(QPushButton) if "Copy" in button.text()).click()
     assert QGuiApplication.clipboard().text() == dialog.versions.text()
+
+
+def test_keys_that_views_handle_themselves_are_listed():
+    """Each key that a view of the studio asks for stands in the dialog."""
+    words = {"Plus": "+", "Equal": "+", "Minus": "-", "PageDown": "Page Down", "PageUp": "Page Up", "Delete": "Del",
+             "Escape": "Esc", "Up": "Arrow keys", "Down": "Arrow keys"}  # fmt: skip
+    listed = {key for _, keys, _ in OWN_KEYS for key in keys.split(", ")}
+    for path in Path(crots_studio.__file__).parent.rglob("*.py"):
+        for key in re.findall(r"Key\.Key_(\w+)", path.read_text(encoding="utf-8")):
+            assert words.get(key, key) in listed, f"{path.name}: {key}"
+
+
+def test_keys_of_buttons_and_lists_say_where_they_act(window, session, qtbot):
+    panel = QWidget(window)
+    panel.setAccessibleName("Set-up")
+    for text, keys in (("&Check again", "F5"), ("&Mnemonic", "")):
+        button = QPushButton(text, panel)
+        if keys:
+            button.setShortcut(keys)
+    rows = {row.keys: row for row in keys_of(window)}
+    assert (rows["F5"].place, rows["F5"].what) == ("Set-up", "Check again")
+    assert "Alt+M" not in rows
 
 
 def scored(subject, miou):
