@@ -26,6 +26,8 @@ from crots_studio.session import Session
 from crots_studio.widgets.option_row import OptionRow
 
 _NARROWEST = 312
+# Sections of what the user has chosen for this project alone.
+_INPUTS = ("data", "task", "source")
 
 
 def section_about(section: str) -> str:
@@ -156,6 +158,8 @@ class SettingsPanel(QWidget):
         self.nothing.setVisible(bool(words) and not any(words in row.searched for row in self.rows.values()))
         changed = any(field.changed or field.error for field in self.form.fields(wanted))
         self.reset_all.setEnabled(changed and not words)
+        # Folders and files have no defaults: a slip would cost all of them, and each has a reset of its own.
+        self.reset_all.setVisible(self.section.currentData() not in _INPUTS)
 
     def _page(self, section: str) -> QWidget:
         """Makes a section's rows when they are first wanted."""

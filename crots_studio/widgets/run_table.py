@@ -6,7 +6,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSortFilterProxyModel, Qt, Signal
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QEvent,
+    QModelIndex,
+    QPersistentModelIndex,
+    QSortFilterProxyModel,
+    Qt,
+    Signal,
+)
 from PySide6.QtGui import QColor, QFontMetrics
 from PySide6.QtWidgets import QHeaderView, QTableView, QWidget
 
@@ -15,6 +23,7 @@ from crots_studio.models.iou import ClassLook
 from crots_studio.models.names import running_order
 from crots_studio.models.runs import Run, class_names, differing_options
 from crots_studio.models.words import duration
+from crots_studio.widgets.class_legend import show_boxes
 from crots_studio.widgets.class_table import percent
 from crots_studio.widgets.plot_legend import swatch
 
@@ -156,6 +165,13 @@ class RunTableView(QTableView):
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(QFontMetrics(self.font()).height() + 8)
         self.setAccessibleName("Runs; the space bar ticks what is drawn")
+        show_boxes(self)
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802
+        """Follows the theme."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange:
+            show_boxes(self)
 
     def show_runs(self, runs: Sequence[Run], look: ClassLook) -> None:
         """Shows runs; a column of projects only where there are several."""

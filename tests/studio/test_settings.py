@@ -104,6 +104,13 @@ def test_a_search_that_finds_nothing_says_so(qtbot, panel):
     assert not panel.nothing.isVisible()
 
 
+def test_what_a_project_is_made_of_is_not_reset_at_one_click(panel):
+    panel.go_to("target")
+    assert not panel.reset_all.isVisible()
+    panel.go_to("baseline")
+    assert panel.reset_all.isVisible()
+
+
 def test_search_goes_through_all_sections(qtbot, panel):
     qtbot.keyClicks(panel.search, "teacher")
     shown = [path for path, row in panel.rows.items() if row.isVisible()]
