@@ -132,8 +132,8 @@ class MethodsPanel(QWidget):
         header, *rows = self.shown.cells(view) or [[]]
         self.table.setColumnCount(len(header))
         self.table.setHorizontalHeaderLabels(header)
-        if header:
-            self.table.horizontalHeaderItem(0).setTextAlignment(Qt.AlignmentFlag.AlignLeft)
+        if first := self.table.horizontalHeaderItem(0):
+            first.setTextAlignment(Qt.AlignmentFlag.AlignLeft)
         self.table.setRowCount(len(rows))
         marked, about, warning = self.shown.marked(view), self.shown.about, QColor(theme.colours().warning)
         for place, cells in enumerate(rows):

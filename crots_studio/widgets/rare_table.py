@@ -51,6 +51,9 @@ class RareTable(QTableWidget):
         self.setTabKeyNavigation(False)
         self.setIconSize(QSize(14, 14))
         self.setShowGrid(False)
+        # Names such as "traffic light" and "traffic sign" begin alike.
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.setWordWrap(False)
         self.setMinimumWidth(_NARROWEST)
         show_boxes(self)
         self.itemChanged.connect(self._item_changed)

@@ -10,8 +10,13 @@ from crots_studio.models.iou import ClassLook
 from crots_studio.models.runs import Run, class_names, labels
 from crots_studio.models.series import MIOU, Figure
 from crots_studio.widgets.bar_plot import BarPlot, Bars
+from crots_studio.widgets.plot_tools import EmptyState
 from crots_studio.widgets.series_plot import Curve, SeriesPlot
 
+_NO_SCORES = (
+    "None of the ticked runs has a score.\n\nScores need validation images with labels; curves of training are in the "
+    "list above."
+)
 SCORES, CLASSES = "mIoU of each model", "IoU of each class"
 # What a chart can show: a figure over steps, or one of the two above.
 What = Figure | str
@@ -24,15 +29,15 @@ class RunChart(QStackedWidget):
         super().__init__()
         self._colour = colour
         self.curves, self.bars = SeriesPlot(MIOU), BarPlot(SCORES)
-        self.addWidget(self.curves)
-        self.addWidget(self.bars)
+        for widget in (self.curves, self.bars, EmptyState(_NO_SCORES)):
+            self.addWidget(widget)
 
     def show_runs(self, what: What, runs: Sequence[Run], look: ClassLook, points: int) -> None:
         """Draws some runs; noisy figures as the mean over ``points``."""
         names = [name + (" (oracle)" if run.oracle else "") for name, run in zip(labels(runs), runs, strict=True)]
         pairs = list(zip(runs, names, strict=True))
         scored = [(run, name) for run, name in pairs if run.score is not None and run.score.miou is not None]
-        self.setCurrentIndex(0 if isinstance(what, Figure) else 1)
+        self.setCurrentIndex(0 if isinstance(what, Figure) else 1 if scored or not runs else 2)
         if isinstance(what, Figure):
             self.curves.set_title(what.name)
             self.curves.set_curves([self._curve(run, name, what, points) for run, name in pairs])

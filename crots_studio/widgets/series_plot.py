@@ -150,9 +150,9 @@ class SeriesPlot(QWidget):
         if before is not None and before[1] == self._log and same_data(before[0], curve):
             return
         self._drawn[curve.name] = (curve, self._log)
-        line.setData(curve.x, self._drawable(curve.y))
+        self._set_points(line, curve.x, curve.y)
         if curve.faint is not None:
-            faint.setData(curve.x, self._drawable(curve.faint))
+            self._set_points(faint, curve.x, curve.faint)
         elif faint.xData is not None and len(faint.xData):
             faint.setData([], [])
         for item in (faint, line):
@@ -188,6 +188,11 @@ class SeriesPlot(QWidget):
     def _drawable(self, values: Numbers) -> Numbers:
         """A logarithm has no place for zero and below."""
         return np.where(values > 0, values, np.nan) if self._log else values
+
+    def _set_points(self, item: pg.PlotDataItem, x: Numbers, y: Numbers) -> None:
+        """Hands points to an item; pyqtgraph warns of a curve of which none can be drawn."""
+        y = self._drawable(y)
+        item.setData(*((x, y) if np.isfinite(y).any() else ([], [])))
 
     def _drop(self, name: str) -> None:
         self._looks.pop(name, None)
