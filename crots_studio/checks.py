@@ -22,7 +22,7 @@ from crots_studio.loading import preload_torch
 from crots_studio.models.class_map import ClassMapForm
 from crots_studio.models.listing import target_dataset
 from crots_studio.models.project_form import TITLES, Finding, Level, Offer
-from crots_studio.models.words import in_window, plural
+from crots_studio.models.words import in_window, listing, plural
 
 # Files opened of a folder: enough to notice a wrong kind, few enough for a network drive.
 _HEADERS = 50
@@ -202,7 +202,9 @@ def check_classes(setup: Setup) -> Finding:
 
 
 def _class_words(classes: ClassSet) -> Finding:
-    return Finding("good", f"{plural(len(classes), 'class').replace('classs', 'classes')}: {', '.join(classes.names)}")
+    return Finding(
+        "good", f"{plural(len(classes), 'class').replace('classs', 'classes')}: {listing(classes.names, 240)}"
+    )
 
 
 def check_source_classes(setup: Setup) -> Finding:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from crots.events import ArtifactWritten, Evaluated, Event, Metrics, Note, Scored, StageFinished, StageStarted
 from crots_studio.models.names import title
-from crots_studio.models.words import duration
+from crots_studio.models.words import duration, plural
 
 Level = Literal["info", "warning", "error"]
 
@@ -43,7 +43,7 @@ def _line(event: Event) -> LogLine | None:
             text = f"{name} step {event.step}: {values}"
         case Evaluated():
             where = f" at step {event.step}" if event.step else ""
-            text = f"{name}: mIoU of {title(event.subject)}{where} {event.miou:.1%} on {event.images} images"
+            text = f"{name}: mIoU of {title(event.subject)}{where} {event.miou:.1%} on {plural(event.images, 'image')}"
         case Scored():
             values = ", ".join(f"{key} {value:.4g}" for key, value in event.values.items())
             text = f"{name} step {event.step}: {values}"

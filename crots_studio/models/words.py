@@ -118,8 +118,8 @@ def byte_count(count: float) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """``1 image``, ``2975 images``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    """``1 image``, ``2,975 images``."""
+    return f"{count} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def listing(names: Sequence[str], room: int = 60) -> str:

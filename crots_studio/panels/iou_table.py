@@ -23,6 +23,7 @@ from crots_studio.models.iou import (
 )
 from crots_studio.models.names import title
 from crots_studio.models.series import MIOU
+from crots_studio.models.words import plural
 from crots_studio.session import Session
 from crots_studio.widgets.class_table import ClassTableView, percent
 from crots_studio.widgets.plot_tools import ExportButton
@@ -143,7 +144,7 @@ def summary(table: ClassTable) -> str:
             colour = colours.good if change > 0 else colours.bad if change < 0 else colours.muted
             parts.append(f"<span style='color:{colour}'>{percent(change, signed=True)}</span> vs {title(name)}")
     if table.score.images:
-        parts.append(f"{table.score.images} images")
+        parts.append(plural(table.score.images, "image"))
     if table.score.oracle:
         parts.append(f"<span style='color:{colours.warning}'>oracle: chosen by these labels</span>")
     lost = [f"{row.name} {percent(row.changes[0], signed=True)}" for row in fallen(table)]

@@ -24,7 +24,7 @@ from crots_studio.models.corrections import Corrections
 from crots_studio.models.image_store import read_small
 from crots_studio.models.label_list import classes_of
 from crots_studio.models.patch_gallery import PatchGallery, PatchRow, read_statistics
-from crots_studio.models.words import breakable
+from crots_studio.models.words import breakable, listing
 from crots_studio.panels.rare_set import Found, RareSet
 from crots_studio.session import Session
 from crots_studio.widgets.choice import snug
@@ -251,9 +251,12 @@ class PatchPanel(QWidget):
         size = Size(image.shape[1], image.shape[0])
         contents = [Content("Patch", size, image=image), Content("Labels", size, image=image, labels=self._labels)]
         names = self._found.classes.names
-        rare = ", ".join(f"{names[number]} {patch.pixels.get(number, 0):,} px" for number in patch.classes)
+        rare = [f"{names[number]} {patch.pixels.get(number, 0):,} px" for number in patch.classes]
         place = f"<b>{breakable(html.escape(patch.image))}</b>, cell {patch.cell} of {self._found.gallery.grid}"
-        self.detail.show_patch(contents, f"{place}<br>{rare}, confidence {patch.confidence:.2f}")
+        # All of them are in the tip: many lines would cover the picture.
+        self.detail.show_patch(
+            contents, f"{place}<br>{listing(rare)}, confidence {patch.confidence:.2f}", ", ".join(rare)
+        )
 
     def _show_choice(self) -> None:
         if self._found is None or self._corrections is None:

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidg
 from crots.taxonomy import ClassSet
 from crots_studio.models.image_store import read_small
 from crots_studio.models.label_list import ORDERS, PARTS, LabelList, LabelRow
+from crots_studio.models.words import plural
 from crots_studio.widgets.choice import choice
 from crots_studio.widgets.class_legend import swatch
 from crots_studio.widgets.thumbnails import PICTURE_SIDE, Thumbnail, ThumbnailView
@@ -151,7 +152,7 @@ class ImageList(QWidget):
             return "listing the folder …"
         if not every:
             return ""
-        return f"{every:,} images" if shown == every else f"{shown:,} of {every:,} images"
+        return plural(every, "image") if shown == every else f"{shown:,} of {plural(every, 'image')}"
 
     def _describe(self, row: int) -> Thumbnail:
         index = self._order[row]

@@ -83,10 +83,11 @@ class PatchDetail(QWidget):
         for number, name in enumerate(classes.names):
             self.new.addItem(swatch(classes.palette[number]), name, number)
 
-    def show_patch(self, contents: Sequence[Content | None], title: str) -> None:
+    def show_patch(self, contents: Sequence[Content | None], title: str, tip: str = "") -> None:
         """Shows picture and labels of the current patch."""
         self.views.show_contents(contents)
         self.title.setText(title)
+        self.title.setToolTip(tip)
         self.readout.setText("")
 
     def show_choice(self, count: int, present: Sequence[int], classes: ClassSet | None, *, correctable: bool) -> None:

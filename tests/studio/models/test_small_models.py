@@ -146,3 +146,7 @@ def test_a_listing_says_how_many_there_is_no_room_for():
     assert listing([]) == ""
     assert listing(["a" * 40, "b" * 40, "c"]) == f"{'a' * 40} and 2 more"
     assert breakable("a/b_c").replace("\u200b", "|") == "a/|b_|c"
+
+
+def test_numbers_of_things():
+    assert [plural(count, "image") for count in (1, 2, 100000)] == ["1 image", "2 images", "100,000 images"]
