@@ -30,6 +30,10 @@ _CAUSES = {
     errno.ENOTDIR: "a part of this path is a file, not a folder; choose another folder",
     errno.ENAMETOOLONG: "the name is too long for this file system; shorten it or choose a folder with a shorter path",
     errno.EFBIG: "the file is too large for this file system; choose another disk",
+    **dict.fromkeys(
+        (errno.EIO, errno.ENODEV, errno.ENXIO, errno.ESTALE, errno.ETIMEDOUT),
+        "the disk does not answer; see that it is connected, and run again",
+    ),
     errno.EEXIST: "a part of this path is a file, not a folder; choose another folder",
 }
 

@@ -30,7 +30,13 @@ def test_a_failed_write_leaves_the_old_file_and_no_debris(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("number", "part"), [(errno.ENOSPC, "disk is full"), (errno.EROFS, "read-only"), (errno.EACCES, "no permission")]
+    ("number", "part"),
+    [
+        (errno.ENOSPC, "disk is full"),
+        (errno.EROFS, "read-only"),
+        (errno.EACCES, "no permission"),
+        (errno.EIO, "does not answer"),
+    ],
 )
 def test_the_reason_of_a_failed_write_is_said(tmp_path, number, part):
     with pytest.raises(StageError, match=part), atomic_path(tmp_path / "a.png"):

@@ -38,6 +38,10 @@ class Recent:
         """Returns the list without a folder."""
         return Recent(path for path in self.paths if path != str(folder))
 
+    def listed(self) -> list[RecentProject]:
+        """Returns the rows without looking at the disk."""
+        return [RecentProject(Path(path), present=True) for path in self.paths]
+
     def rows(self, config_name: str = "crots.toml") -> list[RecentProject]:
         """Looks on the disk which projects are still there."""
         return [RecentProject(Path(path), exists(Path(path) / config_name)) for path in self.paths]

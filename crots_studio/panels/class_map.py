@@ -95,7 +95,7 @@ class ClassMapEditor(QWidget):
         # The map is small; written here, so that the check that follows finds it.
         try:
             form.write(project.folder / FILE)
-        except CrotsError as error:
+        except (CrotsError, OSError) as error:
             self._session.problem.emit(str(error))
             return
         self._shown = ()

@@ -129,7 +129,7 @@ class LabelCorrection(QWidget):
             return
         try:
             key = act(self.edits)
-        except CrotsError as error:
+        except (CrotsError, OSError) as error:
             key = self._key
             self._session.problem.emit(str(error))
         if key:

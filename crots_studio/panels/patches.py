@@ -309,7 +309,7 @@ class PatchPanel(QWidget):
             return
         try:
             act(self._corrections)
-        except CrotsError as error:
+        except (CrotsError, OSError) as error:
             self._session.problem.emit(str(error))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from crots_studio.models.recent import RecentProject
 from crots_studio.session import Session
 from crots_studio.widgets.big_button import BigButton
 from crots_studio.widgets.path_field import dropped_path
@@ -93,9 +94,16 @@ class WelcomePanel(QWidget):
         outer.addWidget(middle)
 
     def refresh(self) -> None:
-        """Reads the list of recent projects."""
+        """Reads the list of recent projects; whether they are still there is looked at beside the window."""
+        recent = self._session.settings.recent
+        self._show(recent.listed())
+        # A network drive that has gone away may take a minute to say so.
+        self._session.in_background(recent.rows, self._show, token="recent projects")
+
+    def _show(self, rows: list[RecentProject]) -> None:
+        current = self.recent.currentRow()
         self.recent.clear()
-        for row in self._session.settings.recent.rows():
+        for row in rows:
             item = QListWidgetItem(f"{row.name}\n{row.path if row.present else f'{row.path} (not there)'}")
             item.setData(_PATH, str(row.path))
             item.setToolTip(str(row.path))
@@ -104,6 +112,7 @@ class WelcomePanel(QWidget):
             self.recent.addItem(item)
         self.recent.setVisible(self.recent.count() > 0)
         self._empty.setVisible(self.recent.count() == 0)
+        self.recent.setCurrentRow(min(current, self.recent.count() - 1))
 
     def _chosen(self, item: QListWidgetItem) -> None:
         self.project_chosen.emit(item.data(_PATH))

@@ -262,3 +262,19 @@ def test_a_stroke_during_which_the_image_changes_paints_on_neither(panel, projec
     correction._stroked(20, 20, True)
     correction._stroke_ended()
     assert len(list(files.rglob("*.png"))) == 1
+
+
+@pytest.mark.parametrize("fault", [StageError("cannot write: the disk is full"), OSError(22, "Invalid argument")])
+def test_a_correction_that_cannot_be_written_is_said_and_the_picture_is_as_before(
+    qtbot, session, panel, project, monkeypatch, fault
+):
+    def refuse(*args, **kwargs):
+        raise fault
+
+    before = panel._maps.labels.copy()
+    monkeypatch.setattr("crots_studio.models.label_edit.write_labels", refuse)
+    with qtbot.waitSignal(session.problem) as problem:
+        panel.correction._change(lambda edits: edits.fill(panel.images.current_key, 2, 2, CAR))
+    assert str(fault) in problem.args[0]
+    qtbot.waitUntil(lambda: session.idle)
+    assert np.array_equal(panel._maps.labels, before) and panel.correction.edits.undo_text == ""

@@ -1,8 +1,11 @@
 """The settings file: whatever stands in it, the studio starts."""
 
+import threading
+
 import pytest
 from PySide6.QtCore import QByteArray, QRect, QSettings
 
+from crots_studio.models.recent import Recent
 from crots_studio.panels.welcome import WelcomePanel
 from crots_studio.settings import Settings
 from crots_studio.window import MainWindow
@@ -32,3 +35,14 @@ def test_a_file_that_is_no_settings_file(qtbot, session, settings_file):
     qtbot.addWidget(MainWindow(session))
     session.set_theme("dark")
     assert session.settings.theme == "dark"
+
+
+def test_a_drive_that_does_not_answer_does_not_hold_the_window_up(qtbot, session, tmp_path, monkeypatch):
+    session.settings.recent = session.settings.recent.opened(tmp_path / "far away")
+    answered, rows = threading.Event(), Recent.rows
+    monkeypatch.setattr(Recent, "rows", lambda recent: answered.wait(10) and rows(recent))
+    welcome = WelcomePanel(session)
+    qtbot.addWidget(welcome)
+    assert welcome.recent.count() == 1 and "not there" not in welcome.recent.item(0).text()
+    answered.set()
+    qtbot.waitUntil(lambda: "not there" in welcome.recent.item(0).text())
