@@ -118,6 +118,7 @@ class ChildRun:
         self._pid: int | None = None
         self._last: StageFinished | None = None
         self._at_work = at_work
+        self._stopped = False
         self._end: RunEnd | None = None
 
     @property
@@ -178,6 +179,9 @@ class ChildRun:
         if code == 0:
             return RunEnd("completed", message="there was nothing left to do")
         tail = log_tail(self.log_path)
+        if self._stopped and (code in (130, -signal.SIGINT) or tail.rstrip().endswith("KeyboardInterrupt")):
+            # It was stopped before it had come so far as to hear of it.
+            return RunEnd("cancelled", self._at_work, "stopped by the user; run again to go on", exit_code=130)
         if code < 0:
             # What it printed last has nothing to do with it.
             words = f"its process was ended from outside ({_signal_name(-code)})"
@@ -189,6 +193,7 @@ class ChildRun:
 
     def stop(self) -> None:
         """Ends the run after the current step."""
+        self._stopped = True
         self.resume()
         if sys.platform == "win32":
             # A signal would reach nobody: the child has no console, or one of its own.

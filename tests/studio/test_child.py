@@ -195,3 +195,13 @@ def test_a_killed_child_is_named_with_its_stage_and_not_with_what_it_printed(pro
     end = wait_for_end(run)
     assert (end.outcome, end.stage, end.exit_code) == ("failed", "adapt-1", KILLED)
     assert "SIGKILL" in end.message and "loss" not in end.message
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a file waits there until it is looked for")
+@pytest.mark.parametrize("delay", [0.0, 0.02, 0.05])
+def test_a_stop_while_the_process_is_still_starting_is_a_stop(project, delay):
+    run = ChildRun(project, RunRequest())
+    run.start()
+    time.sleep(delay)
+    run.stop()
+    assert wait_for_end(run, 60).outcome == "cancelled"
