@@ -16,7 +16,7 @@ from crots.events import ArtifactWritten, Event, StageFinished, StageStarted
 from crots.files import write_json
 from crots.options import TrainOptions
 from crots.project import CONFIG_NAME, Project, ProjectConfig, build_config
-from crots.runner import run_project, run_stage
+from crots.runner import locked, run_project, run_stage
 from crots.stages.context import Context, Control, Meter
 
 SIZE = Size(256, 128)
@@ -71,19 +71,20 @@ def demo_events(folder: Path, *, tiny: bool = False, control: Control | None = N
     """
     control, scale = control or Control(), TINY if tiny else FULL
     project = open_project(folder, scale)
-    log = EventLog(project.events_path)
-    for stage, body in (("render", render), ("train", train_source)):
-        done = project.folder / stage_mark(stage)
-        if done.exists():
-            continue
-        context = Context(stage, control, resume=True, log=log)
-        end: Event | None = None
-        for event in run_stage(partial(body, project, scale), context):
-            end = event
-            yield event
-        if not isinstance(end, StageFinished) or end.outcome != "completed":
-            return
-        write_json(done, dataclasses.asdict(end), durable=True)
+    with locked(project):
+        log = EventLog(project.events_path)
+        for stage, body in (("render", render), ("train", train_source)):
+            done = project.folder / stage_mark(stage)
+            if done.exists():
+                continue
+            context = Context(stage, control, resume=True, log=log)
+            end: Event | None = None
+            for event in run_stage(partial(body, project, scale), context):
+                end = event
+                yield event
+            if not isinstance(end, StageFinished) or end.outcome != "completed":
+                return
+            write_json(done, dataclasses.asdict(end), durable=True)
     yield from run_project(project, control=control)
 
 

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from crots.demo.run import TINY, demo_config, demo_events
+from crots.errors import InputError
 from crots.events import Evaluated, StageFinished
 from crots.project import Project
 
@@ -29,3 +30,14 @@ def test_the_tiny_demonstration_runs_every_stage_and_leaves_a_project(tmp_path):
 def test_the_demonstration_is_an_ordinary_configuration():
     config = demo_config(TINY)
     assert config.profile == "corrected" and config.adapt.select != "oracle"
+
+
+def test_two_demonstrations_do_not_write_into_one_folder(tmp_path):
+    first = demo_events(tmp_path / "demo", tiny=True)
+    next(first)
+    with pytest.raises(InputError, match="another run goes on"):
+        next(demo_events(tmp_path / "demo", tiny=True))
+    first.close()
+    again = demo_events(tmp_path / "demo", tiny=True)
+    assert next(again).stage == "render"
+    again.close()
