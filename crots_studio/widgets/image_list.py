@@ -79,6 +79,9 @@ class ImageList(QWidget):
         """Lists other images; the current one stays where it is still there."""
         # What a first glance happened to show first is nobody's choice.
         key = self.current_key if self.labels.complete else ""
+        if labels.root != self.labels.root:
+            # Before they are listed again, files of equal names may have become others.
+            self.thumbnails.thumbnails.forget()
         self.labels = labels
         self._fill_classes(classes)
         for widget in (self.order, self.part, self.shows):

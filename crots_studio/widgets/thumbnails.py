@@ -88,6 +88,10 @@ class ThumbnailModel(QStringListModel):
         self.queue.clear()
         self.setStringList([""] * count)
 
+    def forget(self) -> None:
+        """Loads all pictures anew when they are next seen."""
+        self._kept.clear()
+
     def refresh(self) -> None:
         """Asks for all captions and marks anew; the selection stays."""
         if self._count:

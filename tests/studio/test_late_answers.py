@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from crots.errors import StageError
+from crots.images import write_image
 from crots.project import Project, ProjectConfig, override
 from crots_studio.models.class_map import FILE
 from crots_studio.models.predictions import Prediction, Predictions
@@ -208,3 +209,26 @@ def test_a_run_leaves_the_device_to_itself(qtbot, session, shown, open_project, 
     with qtbot.waitSignal(session.run_ended):
         session.start_run()
     assert busy == ["cpu", None]
+
+
+def test_a_picture_that_changed_while_the_project_was_closed_is_loaded_anew(
+    qtbot, session, shown, open_project, tmp_path
+):
+    project = make_fake_project(tmp_path)
+    panel = shown(PseudoLabelPanel)
+    model = panel.images.thumbnails.thumbnails
+
+    def first():
+        qtbot.waitUntil(lambda: panel.images.labels.labelled and model.picture(0) is not None, timeout=10_000)
+        return model.picture(0)
+
+    open_project(project.folder)
+    path = panel.images.labels.path(panel.images._order[0]) if first() else None
+    path.write_bytes(b"broken")
+    session.close_project()
+    open_project(project.folder)
+    assert isinstance(first(), str), "it says that the file cannot be read"
+    write_image(path, np.full((48, 64, 3), 90, np.uint8))
+    session.close_project()
+    open_project(project.folder)
+    assert not isinstance(first(), str)
