@@ -63,7 +63,10 @@ def advise(failure: StageFinished, config: ProjectConfig) -> Advice:
         )
         return Advice(f"{name} ran out of memory", _sentence(failure.message), todo, remedies, failure.detail)
     if failure.exit_code == 2:
-        return Advice(f"{name} cannot start like this", _sentence(failure.message), "Mend that setting and run again.")
+        skips = "--skip-bad" in failure.message
+        remedies = (Remedy("\u201cLeave out bad images\u201d", {"data.skip_bad": "true"}),) if skips else ()
+        todo = "Mend that and run again; what was finished is kept."
+        return Advice(f"{name} cannot go on like this", _sentence(failure.message), todo, remedies)
     if failure.detail:
         todo = "This is a fault of CROTS: copy the report and send it in. Running again may well go on."
         return Advice(f"{name} stopped unexpectedly", _sentence(failure.message), todo, (), failure.detail)

@@ -122,6 +122,8 @@ class RunBar(QWidget):
         if session.status and not self._open_stages():
             return "All stages are done"
         states = [stage.state for stage in session.status]
+        if "failed" in states:
+            return "Failed: mend the cause, then Resume goes on from what is kept"
         if "interrupted" in states:
             return "Interrupted: Resume goes on from the last checkpoint"
         return "Ready to run"

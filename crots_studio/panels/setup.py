@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 from crots.events import Event, StageFinished
 from crots.images import IMAGE_SUFFIXES
 from crots.project import Project, preset_names
+from crots_studio.background import RunEnd
 from crots_studio.checks import check
 from crots_studio.loading import preload_torch
 from crots_studio.models.option_form import apply_preset
@@ -68,6 +69,7 @@ class SetupPanel(QWidget):
         session.project_changed.connect(self._another_project)
         session.config_changed.connect(self.refresh)
         session.events_arrived.connect(self._events)
+        session.run_ended.connect(self._run_ended)
         self.refresh()
 
     # The parts of the page.
@@ -209,10 +211,16 @@ class SetupPanel(QWidget):
             self.check_again()
 
     def check_again(self) -> None:
-        """Looks at all files anew."""
+        """Looks at all files anew, and with them at what they make stale."""
         self.form.clear()
         self.fields.refused.clear()
         self.refresh()
+        self._session.refresh_status()
+
+    def _run_ended(self, end: RunEnd) -> None:
+        """A run may have failed over files that are no longer what they were."""
+        if end.outcome == "failed":
+            self.check_again()
 
     def refresh(self) -> None:
         """Shows the options and looks at what depends on those that changed."""

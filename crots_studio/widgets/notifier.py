@@ -28,7 +28,9 @@ from crots_studio.widgets.class_table import percent
 _SHOWN_MS = 20_000
 
 
-def words_for(end: RunEnd, scores: Scores, *, compares: bool = False, discarded: bool = False) -> tuple[str, str]:
+def words_for(
+    end: RunEnd, scores: Scores, *, compares: bool = False, discarded: bool = False, only: str = ""
+) -> tuple[str, str]:
     """Returns heading and sentence for the end of a run.
 
     Args:
@@ -36,6 +38,7 @@ def words_for(end: RunEnd, scores: Scores, *, compares: bool = False, discarded:
         scores: of the project.
         compares: it was a comparison of methods.
         discarded: it was cancelled, and what the last stage had done is thrown away.
+        only: the stage that was asked for alone, which may leave later ones and their scores stale.
     """
     name = title(end.stage) if end.stage else "The run"
     if end.outcome == "failed":
@@ -48,6 +51,11 @@ def words_for(end: RunEnd, scores: Scores, *, compares: bool = False, discarded:
     if compares:
         return "The comparison is finished", "The tab Methods shows what each method gains and costs."
     best = [score for score in map(scores.latest, scores.subjects) if score and score.miou is not None]
+    if only and only != "evaluate":
+        own = [score for score in best if score.subject == only]
+        best = [*best[:1], *own] if own else []
+    if only and not best:
+        return "The run is finished", f"{title(only)} is done."
     if not best:
         return "The run is finished", "All stages that were asked for are done."
     last, first = best[-1], best[0]
@@ -116,7 +124,8 @@ class Notifier(QFrame):
         if request.only == "mine" and end.outcome == "completed":
             return  # a moment's work, and its patches are in view
         scores = Scores.of_history(self._session.history)
-        heading, text = words_for(end, scores, compares=compares, discarded=discarded)
+        only = self._session.request.only or ""
+        heading, text = words_for(end, scores, compares=compares, discarded=discarded, only=only)
         role = {"completed": "good", "failed": "bad"}.get(end.outcome, "muted")
         if end.outcome == "completed" and "\u2212" in text:
             # It came out worse than it began: not what green stands for.

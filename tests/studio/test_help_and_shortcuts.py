@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QMainWindow, QPushButton, QSystemTrayIcon, QWidget
 import crots_studio
 from crots.events import Evaluated
 from crots.project import Project, ProjectConfig
-from crots_studio.background import RunEnd
+from crots_studio.background import RunEnd, RunRequest
 from crots_studio.dialogs.about import AboutDialog
 from crots_studio.dialogs.help import HelpDialog
 from crots_studio.dialogs.shortcuts import OWN_KEYS, ShortcutsDialog, keys_of
@@ -128,6 +128,20 @@ def test_the_end_of_a_run_is_told_with_its_score(qtbot, session):
     assert pressed
     session.busy_changed.emit(True)
     assert not notifier.isVisible()
+
+
+def test_a_stage_alone_is_told_without_the_scores_of_later_ones(qtbot, session):
+    notifier = Notifier(session)
+    qtbot.addWidget(notifier)
+    session.history.add([scored("source", 0.4), scored("baseline", 0.45), scored("adapt-2", 0.525)])
+    for only, words in (
+        ("pseudo-label", "Pseudo-labels is done."),
+        ("baseline", "Baseline: mIoU 45.0 %, +5.0 against Source"),
+        ("evaluate", "Round 2: mIoU 52.5 %, +12.5 against Source"),
+    ):
+        session.request = RunRequest(only=only)
+        session.run_ended.emit(RunEnd("completed", only))
+        assert notifier.text.text() == f"The run is finished. {words}"
 
 
 def test_failures_and_stops_are_told_too(qtbot, session):

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QMessageBox
 
 from crots.images import write_image, write_labels
 from crots.project import Project, ProjectConfig, override
+from crots_studio.background import RunEnd
 from crots_studio.panels.setup import SetupPanel
 from crots_studio.widgets.finding_label import FindingLabel
 
@@ -210,6 +211,16 @@ def test_check_again_looks_at_files_that_changed(qtbot, session, panel, settled,
     panel.check_again()
     settled()
     assert "4 images" in panel.fields.findings["data.target"].text()
+
+
+def test_files_are_looked_at_again_after_a_run_that_failed(qtbot, session, panel, settled, images):
+    session.set_options({"data.target": str(images)})
+    settled()
+    images.rename(images.with_name("away"))
+    with qtbot.waitSignal(session.status_changed):
+        session.run_ended.emit(RunEnd("failed", "baseline", "no such file"))
+    settled()
+    assert "no such" in session.blocker
 
 
 def test_every_label_s_key_leads_to_a_field_that_takes_it(panel):

@@ -42,6 +42,15 @@ def test_a_process_that_was_killed_is_no_fault_of_ours():
     assert advise(nothing, config).heading == "The run was ended from outside"
 
 
+def test_bad_images_can_be_left_out_with_a_click():
+    message = "a.png: broken or truncated image; mend or remove them, or leave them out with --skip-bad"
+    advice = advise(failed(message, exit_code=2), build_config({}))
+    assert [dict(remedy.settings) for remedy in advice.remedies] == [{"data.skip_bad": "true"}]
+    assert (
+        "--" not in advice.words and not advise(failed("the folder is empty", exit_code=2), build_config({})).remedies
+    )
+
+
 def test_stages_without_steps_offer_a_smaller_batch():
     config = build_config({"pseudo_label": {"batch": 8}})
     (remedy,) = memory_remedies("pseudo-label", config)
