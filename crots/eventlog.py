@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,5 +132,23 @@ def running(lock_path: Path) -> bool:
     try:
         with filelock.FileLock(lock_path, timeout=0):
             return False
-    except (filelock.Timeout, OSError):
+    except filelock.Timeout:
         return True
+    except OSError:
+        return _held(lock_path)
+
+
+def _held(lock_path: Path) -> bool:
+    """Whether somebody holds a lock that this process may not take: on a read-only disk, or another user's."""
+    if sys.platform == "win32":
+        return False
+    import fcntl
+
+    try:
+        with lock_path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

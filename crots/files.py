@@ -112,7 +112,9 @@ def atomic_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
                     os.fsync(file.fileno())
             _move(partial, path)
     except BaseException:
-        partial.unlink(missing_ok=True)
+        # A disk that became read-only refuses this too, in words that say less.
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise
 
 

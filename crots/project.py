@@ -200,7 +200,11 @@ class Project:
         if values.pop("format", None) != FORMAT:
             raise InputError(f"{path}: not a project of format {FORMAT}; it was made by another version of CROTS")
         profile, preset = _profile(values.pop("profile", "corrected"), path), str(values.pop("preset", ""))
-        return Project(folder.resolve(), build_config(values, profile=profile, preset=preset))
+        try:
+            config = build_config(values, profile=profile, preset=preset)
+        except InputError as error:
+            raise InputError(f"{path}: {error}", field=error.field) from None
+        return Project(folder.resolve(), config)
 
     def save(self) -> None:
         """Writes ``crots.toml`` atomically; paths inside the project are written relative to it."""

@@ -1,3 +1,6 @@
+import errno
+import sys
+
 import pytest
 
 from crots.errors import InputError
@@ -71,6 +74,24 @@ def test_running_is_told_by_the_lock(tmp_path):
     assert not running(lock)
     with filelock.FileLock(lock):
         assert running(lock)
+    assert not running(lock)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="another kind of lock")
+def test_on_a_read_only_disk_nobody_runs_but_who_holds_the_lock(tmp_path, monkeypatch):
+    import filelock
+
+    lock, held = tmp_path / ".lock", filelock.FileLock(tmp_path / ".lock")
+    lock.touch()
+
+    def refuse(_):
+        raise OSError(errno.EROFS, "read-only")
+
+    monkeypatch.setattr(filelock.FileLock, "__enter__", refuse)
+    assert not running(lock)
+    held.acquire()
+    assert running(lock)
+    held.release()
     assert not running(lock)
 
 

@@ -52,6 +52,16 @@ def test_a_drive_that_is_not_there_is_said(tmp_path, monkeypatch):
         make_folder(tmp_path / "a")
 
 
+def test_it_is_said_too_where_not_even_the_debris_can_be_removed(tmp_path, monkeypatch):
+    def refuse(path, missing_ok=False):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(StageError, match="read-only"), atomic_path(tmp_path / "a.txt") as partial:
+        partial.write_text("half")
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+
 def test_a_folder_in_the_way_of_a_file_is_said(tmp_path):
     (tmp_path / "a").write_text("")
     with pytest.raises(StageError, match="a file, not a folder"):

@@ -148,8 +148,9 @@ def test_the_record_keeps_the_inputs_of_the_start(project):
 )
 def test_a_broken_project_file_is_named(tmp_path, text, part):
     (tmp_path / "crots.toml").write_text(text)
-    with pytest.raises(InputError, match=part):
+    with pytest.raises(InputError, match=part) as error:
         Project.open(tmp_path)
+    assert str(tmp_path / "crots.toml") in str(error.value)
 
 
 def test_no_project_and_a_second_one_are_refused(project, tmp_path):

@@ -11,6 +11,7 @@ from crots_studio.models.words import byte_count
 from crots_studio.session import Session
 
 _MEMORY_MS = 1500
+_ELSEWHERE = "This run was started in a terminal or another window: stop it there"
 
 
 class RunBar(QWidget):
@@ -95,6 +96,8 @@ class RunBar(QWidget):
         for button in (self.pause, self.stop, self.cancel):
             button.setVisible(busy)
             button.setEnabled(not state.stopping and session.controllable)
+            # A tool tip's words are said again for those who hear the window.
+            button.setToolTip(button.accessibleDescription() if session.controllable else _ELSEWHERE)
         self.pause.setText("Resume" if state.paused else "Pause")
         self.pause.setAccessibleName(self.pause.text())
         self.device.setEnabled(project and not busy)
@@ -141,7 +144,8 @@ class RunBar(QWidget):
         self.refresh()
 
     def _measure(self) -> None:
-        words = [f"RAM {byte_count(self._session.run_memory())}"]
+        used = self._session.run_memory()
+        words = [f"RAM {byte_count(used)}"] if used else []
         if not self._session.detached and (graphics := gpu_memory()):
             words.append(f"GPU {byte_count(graphics[0])} of {byte_count(graphics[1])}")
         self.memory.setText(", ".join(words))

@@ -342,6 +342,8 @@ def test_one_of_a_terminal_is_left_alone(session, ready):
     child = FakeChild([])
     child.controllable = False
     session._begin(child)
+    bar = ready.run_bar
+    assert not bar.stop.isEnabled() and "another window" in bar.stop.toolTip() and bar.memory.text() == ""
     assert ready.close() and child.begun == ["started"]
     session._run = None
 
