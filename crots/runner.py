@@ -22,6 +22,8 @@ from crots.stages.context import Context, Control
 from crots.stages.workers import current, launched, session
 
 StageBody = Callable[[Context], Iterator[Event]]
+# Why a stage that was stopped too soon for anything to change has ended.
+NOT_BEGUN = "stopped before it began; nothing was changed"
 
 
 def run_project(
@@ -103,8 +105,11 @@ def _begun(project: Project, stage_events: Callable[[Project, Context], Iterator
     """Begins a stage only now that its inputs have proved good: until then an earlier result of it stays valid."""
     workers = current()
     events = workers.together(lambda: stage_events(project, context))
-    # So it does where the user thought better of it while torch was being loaded.
-    context.check()
+    try:
+        # So it does where the user thought better of it while torch was being loaded.
+        context.check()
+    except Stopped:
+        raise Stopped(NOT_BEGUN) from None
     workers.from_first(lambda: project.begin(context.stage))
     return events
 

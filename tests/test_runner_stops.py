@@ -120,7 +120,7 @@ def test_a_stop_before_a_stage_has_begun_takes_no_finished_result_back(tmp_path)
     control = Control()
     control.stop()
     events = run(project, control=control, only="pseudo-label")
-    assert ends(events) == {"pseudo-label": "cancelled"}
+    assert ends(events) == {"pseudo-label": "cancelled"} and "nothing was changed" in events[-1].message
     assert states(project)["pseudo-label"] == "done" and run(project, until="pseudo-label") == []
     discard(project, "pseudo-label")
     assert list((project.stage_folder("pseudo-label") / "label_ids").rglob("*.png")), "what is done is nobody's rest"

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from crots.runner import NOT_BEGUN
 from crots_studio.background import RunEnd
 from crots_studio.models.iou import Scores
 from crots_studio.models.names import title
@@ -44,6 +45,8 @@ def words_for(
     if end.outcome == "failed":
         words = in_window(end.message)
         return "The run failed", f"{name}: {words}" if end.stage else f"{words[:1].upper()}{words[1:]}"
+    if end.message == NOT_BEGUN:
+        return "The run was stopped", f"{name} had not begun; nothing was changed."
     if end.outcome == "cancelled" and discarded:
         return "The run was cancelled", f"What {name} had done is thrown away; finished stages are kept."
     if end.outcome == "cancelled":

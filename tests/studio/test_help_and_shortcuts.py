@@ -11,13 +11,15 @@ from PySide6.QtWidgets import QMainWindow, QPushButton, QSystemTrayIcon, QWidget
 import crots_studio
 from crots.events import Evaluated
 from crots.project import Project, ProjectConfig
+from crots.runner import NOT_BEGUN
 from crots_studio.background import RunEnd, RunRequest
 from crots_studio.dialogs.about import AboutDialog
 from crots_studio.dialogs.help import HelpDialog
 from crots_studio.dialogs.shortcuts import OWN_KEYS, ShortcutsDialog, keys_of
 from crots_studio.models.help_topics import TOPICS, read_topics, topic_of
+from crots_studio.models.iou import Scores
 from crots_studio.panels.help import HelpPanel
-from crots_studio.widgets.notifier import Notifier
+from crots_studio.widgets.notifier import Notifier, words_for
 
 
 @pytest.mark.parametrize("topic", read_topics(), ids=lambda topic: topic.key)
@@ -183,3 +185,8 @@ def test_what_is_told_of_a_run_goes_with_its_project(qtbot, session, open_projec
             open_project(folder)
             session.run_ended.emit(RunEnd("failed", "baseline", "the disk is full"))
         assert notifier.isVisible() == shown
+
+
+def test_a_stage_that_was_stopped_before_it_began_is_not_said_to_go_on(qtbot, session):
+    heading, text = words_for(RunEnd("cancelled", "baseline", NOT_BEGUN), Scores(), discarded=True)
+    assert (heading, text) == ("The run was stopped", "Baseline had not begun; nothing was changed.")
