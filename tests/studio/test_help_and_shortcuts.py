@@ -138,8 +138,8 @@ def test_a_stage_alone_is_told_without_the_scores_of_later_ones(qtbot, session):
     session.history.add([scored("source", 0.4), scored("baseline", 0.45), scored("adapt-2", 0.525)])
     for only, words in (
         ("pseudo-label", "Pseudo-labels is done."),
-        ("baseline", "Baseline: mIoU 45.0 %, +5.0 against Source"),
-        ("evaluate", "Round 2: mIoU 52.5 %, +12.5 against Source"),
+        ("baseline", "Baseline: mIoU 45.0%, +5.0 against Source"),
+        ("evaluate", "Round 2: mIoU 52.5%, +12.5 against Source"),
     ):
         session.request = RunRequest(only=only)
         session.run_ended.emit(RunEnd("completed", only))
