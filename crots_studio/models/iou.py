@@ -83,9 +83,14 @@ def _rows(matrix: Sequence[Sequence[int]] | None) -> tuple[tuple[int, ...], ...]
 
 
 class Scores:
-    """The scores that count now: the latest of every model, and the validations of every stage."""
+    """The scores that count now: the latest of every model, and the validations of every stage.
+
+    Attributes:
+        rounds: how many rounds the project has; those of an earlier run beyond them count no longer. None: all do.
+    """
 
     def __init__(self, events: Iterable[Event] = (), reports: Iterable[Score] = ()) -> None:
+        self.rounds: int | None = None
         self._latest: dict[str, Score] = {score.subject: score for score in reports}
         self._validations: dict[str, list[Score]] = {}
         self.add(events)
@@ -133,12 +138,17 @@ class Scores:
     @property
     def subjects(self) -> tuple[str, ...]:
         """Models that have a score, in running order."""
-        return tuple(sorted(self._latest, key=running_order))
+        return tuple(sorted(filter(self._counts, self._latest), key=running_order))
 
     @property
     def stages(self) -> tuple[str, ...]:
         """Stages that were validated while they ran, in running order."""
-        return tuple(sorted((stage for stage, found in self._validations.items() if found), key=running_order))
+        found = (stage for stage, scores in self._validations.items() if scores and self._counts(stage))
+        return tuple(sorted(found, key=running_order))
+
+    def _counts(self, name: str) -> bool:
+        number = name.removeprefix("adapt-")
+        return self.rounds is None or number == name or not number.isdigit() or int(number) <= self.rounds
 
     def latest(self, subject: str) -> Score | None:
         """Returns a model's score; None while it has none."""

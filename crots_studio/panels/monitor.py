@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from crots.events import Event
+from crots.events import Event, StageFinished
 from crots_studio import theme
 from crots_studio.loading import preload_torch
 from crots_studio.models.iou import Scores, read_reports
@@ -76,6 +76,7 @@ class MonitorPanel(QWidget):
         self._explained = False
         self.scores = Scores()
         session.project_changed.connect(self._reload)
+        session.config_changed.connect(self._config_changed)
         session.events_arrived.connect(self._take)
         self._reload()
 
@@ -83,6 +84,7 @@ class MonitorPanel(QWidget):
         project, history = self._session.project, self._session.history
         reports = read_reports(project.stage_folder("evaluate")) if project else []
         self.scores = Scores.of_history(history, reports)
+        self._count_rounds()
         self.training.show_curves(Curves.of_history(history))
         self.classes.show_scores(self.scores)
         self.confusion.show_scores(self.scores)
@@ -92,13 +94,27 @@ class MonitorPanel(QWidget):
         self.alarm.dismiss()
         self.alarm.take(history.stage(history.current).notes)
 
+    def _count_rounds(self) -> bool:
+        """Leaves out rounds that the project no longer has; says whether there are more or fewer now."""
+        before, project = self.scores.rounds, self._session.project
+        self.scores.rounds = len(project.needed_rounds()) if project else None
+        return self.scores.rounds != before
+
+    def _config_changed(self) -> None:
+        if self._count_rounds():
+            self._show_scores()
+
+    def _show_scores(self) -> None:
+        self.classes.update_scores()
+        self.confusion.update_scores()
+
     def _take(self, events: list[Event]) -> None:
         self.training.add(events)
         if not self._session.request.compares:
             self.alarm.take(events)
-        if self.scores.add(events):
-            self.classes.update_scores()
-            self.confusion.update_scores()
+        ended = any(isinstance(event, StageFinished) for event in events) and self._count_rounds()
+        if self.scores.add(events) or ended:
+            self._show_scores()
 
 
 class TrainingCurves(QWidget):

@@ -126,9 +126,9 @@ class Notifier(QFrame):
         compares, discarded = request.compares, self._session.run_state.discarding
         if request.only == "mine" and end.outcome == "completed":
             return  # a moment's work, and its patches are in view
-        scores = Scores.of_history(self._session.history)
-        only = self._session.request.only or ""
-        heading, text = words_for(end, scores, compares=compares, discarded=discarded, only=only)
+        scores, project = Scores.of_history(self._session.history), self._session.project
+        scores.rounds = len(project.needed_rounds()) if project is not None else None
+        heading, text = words_for(end, scores, compares=compares, discarded=discarded, only=request.only or "")
         role = {"completed": "good", "failed": "bad"}.get(end.outcome, "muted")
         if end.outcome == "completed" and "\u2212" in text:
             # It came out worse than it began: not what green stands for.

@@ -19,7 +19,9 @@ from crots_studio.dialogs.shortcuts import OWN_KEYS, ShortcutsDialog, keys_of
 from crots_studio.models.help_topics import TOPICS, read_topics, topic_of
 from crots_studio.models.iou import Scores
 from crots_studio.panels.help import HelpPanel
+from crots_studio.panels.monitor import MonitorPanel
 from crots_studio.widgets.notifier import Notifier, words_for
+from tests.studio.fake_project import make_fake_project
 
 
 @pytest.mark.parametrize("topic", read_topics(), ids=lambda topic: topic.key)
@@ -190,3 +192,23 @@ def test_what_is_told_of_a_run_goes_with_its_project(qtbot, session, open_projec
 def test_a_stage_that_was_stopped_before_it_began_is_not_said_to_go_on(qtbot, session):
     heading, text = words_for(RunEnd("cancelled", "baseline", NOT_BEGUN), Scores(), discarded=True)
     assert (heading, text) == ("The run was stopped", "Baseline had not begun; nothing was changed.")
+
+
+def test_the_notice_tells_of_a_round_that_the_project_has(qtbot, session, open_project, tmp_path):
+    open_project(make_fake_project(tmp_path / "fake").folder)
+    session.set_options({"adapt.rounds": "1"})
+    notifier = Notifier(session)
+    qtbot.addWidget(notifier)
+    session.run_ended.emit(RunEnd("completed", "export"))
+    assert "Round 1: mIoU" in notifier.text.text()
+
+
+def test_the_monitor_follows_the_number_of_rounds(qtbot, session, open_project, tmp_path):
+    panel = MonitorPanel(session)
+    qtbot.addWidget(panel)
+    open_project(make_fake_project(tmp_path / "fake").folder)
+    panel.show()
+    panel.tabs.setCurrentWidget(panel.classes)
+    qtbot.waitUntil(lambda: panel.classes.subject.currentData() == "adapt-2")
+    session.set_options({"adapt.rounds": "1"})
+    qtbot.waitUntil(lambda: panel.classes.subject.currentData() == "adapt-1")

@@ -158,3 +158,11 @@ def test_a_history_gives_the_same_scores_as_its_events():
         assert live.subjects == past.subjects
         assert [live.latest(name) for name in live.subjects] == [past.latest(name) for name in past.subjects]
         assert live.validations("adapt-1") == past.validations("adapt-1")
+
+
+def test_rounds_that_the_project_no_longer_has_do_not_count():
+    events = [evaluated(f"adapt-{number}", [0.1 * number] * 3, step) for number in (1, 2, 10) for step in (5, 0)]
+    scores = Scores([evaluated("baseline", [0.1, 0.1, 0.1]), *events])
+    assert scores.subjects == ("baseline", "adapt-1", "adapt-2", "adapt-10")
+    scores.rounds = 1
+    assert scores.subjects == ("baseline", "adapt-1") and scores.stages == ("adapt-1",)
