@@ -144,6 +144,8 @@ def _words(stage: StageStatus, state: str, fraction: float | None, run: RunState
         return f"interrupted at {stage.done / stage.total:.0%}" if stage.total else "interrupted"
     if state == "stale":
         return f"stale: {reason_words(stage.reason)}" if stage.reason else "stale"
+    if state == "done" and chosen_by_labels(stage):
+        return "done, oracle"
     if state == "done" and went_back(stage):
         return f"done, {kept_words(stage)}"
     return state
@@ -177,6 +179,11 @@ def kept_words(stage: StageStatus) -> str:
 def went_back(stage: StageStatus) -> bool:
     """Whether a stage was stopped by its guard and went back to an earlier checkpoint."""
     return "went back" in kept_words(stage)
+
+
+def chosen_by_labels(stage: StageStatus) -> bool:
+    """Whether the validation labels chose the checkpoint, which no adaptation may claim as its own."""
+    return "chosen by validation labels" in kept_words(stage)
 
 
 def summary(rows: Sequence[RailRow]) -> str:

@@ -77,15 +77,22 @@ class NameAxis(pg.AxisItem):  # type: ignore[misc]
         super().drawPicture(painter, axis, ticks, [])
         painter.setPen(self.textPen())
         metrics = QFontMetrics(self.font())
-        every = -(-len(texts) * metrics.height() // max(int(self.size().width()), 1)) or 1
-        for rect, _, text in texts[::every]:
+        for x, text in self._upright_names():
             painter.save()
-            painter.translate(rect.center().x(), 6)
+            painter.translate(x, 6)
             painter.rotate(-90)
             place = QRectF(-_LONGEST_NAME, -metrics.height() / 2, _LONGEST_NAME, metrics.height())
             elided = metrics.elidedText(text, Qt.TextElideMode.ElideMiddle, _LONGEST_NAME)
             painter.drawText(place, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, elided)
             painter.restore()
+
+    def _upright_names(self) -> list[tuple[float, str]]:
+        """Where the names stand; the base class leaves out those that would overlap if they lay flat."""
+        (left, right), area = self.range, self.mapRectFromParent(self.linkedView().geometry())
+        places = [(group, name) for group, name in enumerate(self._names) if left <= group <= right]
+        every = -(-len(places) * QFontMetrics(self.font()).height() // max(int(area.width()), 1)) or 1
+        scale = area.width() / max(right - left, 1e-9)
+        return [(area.left() + (group - left) * scale, name) for group, name in places[::every]]
 
 
 class BarPlot(QWidget):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from crots_studio.models.project_form import Finding, level_word
@@ -52,6 +52,13 @@ class FindingLabel(QLabel):
         self.setProperty("role", _ROLES[finding.level])
         self.style().unpolish(self)
         self.style().polish(self)
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt's name)
+        """Gives its links the colour of another theme: rich text keeps that of the time it was set."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and "<a " in (text := self.text()):
+            self.setText("")
+            self.setText(text)
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """One line; QLabel would guess a shape, and a form keeps that height however wide the label becomes."""

@@ -129,7 +129,7 @@ class RotatedHeader(QHeaderView):
         painter.setPen(self.palette().windowText().color())
         text = str(model.headerData(section, Qt.Orientation.Horizontal, Qt.ItemDataRole.DisplayRole))
         place = QRect(16, 0, rect.height() - 18, rect.width())
-        elided = QFontMetrics(self.font()).elidedText(text, Qt.TextElideMode.ElideRight, place.width())
+        elided = QFontMetrics(self.font()).elidedText(text, Qt.TextElideMode.ElideMiddle, place.width())
         painter.drawText(place, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, elided)
         painter.restore()
 
@@ -166,7 +166,7 @@ class MatrixView(QTableView):
         self.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         self.verticalHeader().setMinimumSectionSize(_SMALLEST)
         self.verticalHeader().setMaximumWidth(_WIDEST_NAME)
-        self.verticalHeader().setTextElideMode(Qt.TextElideMode.ElideRight)
+        self.verticalHeader().setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setHorizontalScrollMode(QTableView.ScrollMode.ScrollPerPixel)
         self.setVerticalScrollMode(QTableView.ScrollMode.ScrollPerPixel)
         self.matrix.modelReset.connect(self._fit)

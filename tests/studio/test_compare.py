@@ -2,6 +2,7 @@
 
 import csv
 import io
+from itertools import pairwise
 
 import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
@@ -94,6 +95,20 @@ def test_names_of_bars_are_whole_in_two_lines_where_one_has_no_room(qtbot):
     plot.resize(300, 300)
     qtbot.wait(20)
     assert plot._names._written == tuple(names) and plot._names._upright
+
+
+def test_upright_names_are_all_there(qtbot):
+    plot = BarPlot("mIoU")
+    qtbot.addWidget(plot)
+    plot.resize(900, 300)
+    names = [f"a long name of class {n:02d}" for n in range(30)]
+    plot.set_bars(names, [Bars("x", (1.0,) * 30, "#ff0000")])
+    plot.show()
+    qtbot.wait(50)
+    places = plot._names._upright_names()
+    assert plot._names._upright and [name for _, name in places] == names
+    steps = {round(after - before) for (before, _), (after, _) in pairwise(places)}
+    assert max(steps) - min(steps) <= 1 and places[0][0] > 0
 
 
 def test_runs_without_a_score_have_no_bar(qtbot, open_project, panel, tmp_path):

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QMessageBox
 from crots.images import write_image, write_labels
 from crots.project import Project, ProjectConfig, override
 from crots_studio.background import RunEnd
+from crots_studio.models.project_form import Finding, Offer
 from crots_studio.panels.setup import SetupPanel
 from crots_studio.widgets.finding_label import FindingLabel
 
@@ -91,6 +92,23 @@ def test_an_offer_is_one_click(qtbot, session, panel, settled):
     assert label.finding.level == "bad"
     label.linkActivated.emit("0")
     assert session.project.config.student.weights == "random"
+
+
+def test_links_take_the_colour_of_another_theme(qtbot, session):
+    label = FindingLabel("Target")
+    qtbot.addWidget(label)
+    session.set_theme("light")
+    label.show_finding(Finding("good", "found", offers=(Offer("use it", {}),)))
+    label.show()
+    before = label.grab().toImage()
+    session.set_theme("dark")
+    qtbot.wait(20)
+    again = FindingLabel("Target")
+    qtbot.addWidget(again)
+    again.show_finding(label.finding)
+    again.resize(label.size())
+    again.show()
+    assert label.grab().toImage() == again.grab().toImage() != before
 
 
 def test_a_bad_size_is_said_and_not_taken(qtbot, session, panel, settled, images):

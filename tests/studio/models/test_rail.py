@@ -34,6 +34,17 @@ def test_states_in_words_with_duration_and_score():
     assert "Pseudo-labels, done" in found["pseudo-label"].spoken
 
 
+def test_a_choice_by_labels_is_marked():
+    kept = "kept the checkpoint of step 20, of 40, chosen by {}; labels say (oracle, after the choice): mIoU 45.3%"
+    found = by_key(
+        rows(
+            StageStatus("adapt-1", "done", kept=kept.format("validation labels (oracle)")),
+            StageStatus("adapt-2", "done", kept=kept.format("label-free scores")),
+        )
+    )
+    assert (found["adapt-1"].words, found["adapt-2"].words) == ("done, oracle", "done")
+
+
 def test_the_live_run_overrules_the_disk():
     run = RunState()
     run.begin()
