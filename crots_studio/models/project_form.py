@@ -48,6 +48,8 @@ class Finding:
 
 
 CHECKING = Finding("checking", "looking ...")
+# In place of what is wrong with a demonstration's own files before its run.
+STILL_TO_BE_MADE = Finding("empty", "The run of the demonstration makes it.", brief="still to be made")
 
 # By check: the options whose change calls for it. A whole section stands for all its options.
 DEPENDS: dict[str, tuple[str, ...]] = {

@@ -6,7 +6,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from crots_studio.devices import Device, find_devices, gpu_memory
-from crots_studio.models.rail import FINISHED
+from crots_studio.models.rail import DEMO_STAGES, FINISHED
 from crots_studio.models.words import byte_count
 from crots_studio.session import Session
 
@@ -109,8 +109,14 @@ class RunBar(QWidget):
     def _open_stages(self) -> bool:
         return any(stage.state not in FINISHED for stage in self._session.status)
 
+    def _states(self) -> list[str]:
+        states = [str(stage.state) for stage in self._session.status]
+        # What a demonstration does before the stages that every project has.
+        begun = self._session.demo_unfinished and any(key in self._session.history.stages for key in DEMO_STAGES)
+        return ["interrupted", *states] if begun else states
+
     def _run_words(self) -> str:
-        states = [stage.state for stage in self._session.status]
+        states = self._states()
         following = next((state for state in states if state not in FINISHED), "")
         return "Resume" if following in ("interrupted", "failed") else "Run"
 
@@ -124,7 +130,7 @@ class RunBar(QWidget):
             return "Looking at the project's files ..."
         if session.status and not self._open_stages():
             return "All stages are done"
-        states = [stage.state for stage in session.status]
+        states = self._states()
         if "failed" in states:
             return "Failed: mend the cause, then Resume goes on from what is kept"
         if "interrupted" in states:

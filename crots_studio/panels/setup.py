@@ -26,7 +26,7 @@ from crots_studio.background import RunEnd
 from crots_studio.checks import check
 from crots_studio.loading import preload_torch
 from crots_studio.models.option_form import apply_preset
-from crots_studio.models.project_form import ORDER, Finding, ProjectForm
+from crots_studio.models.project_form import ORDER, STILL_TO_BE_MADE, Finding, ProjectForm
 from crots_studio.panels.class_map import ClassMapEditor
 from crots_studio.panels.setup_fields import SetupFields, setup_group
 from crots_studio.session import Session
@@ -246,6 +246,8 @@ class SetupPanel(QWidget):
         self.fields.findings[name].show_finding(self.form.findings[name])
 
         def found(finding: Finding) -> None:
+            if finding.level == "bad" and self._session.demo_unfinished:
+                finding = STILL_TO_BE_MADE
             self.form.found(name, finding)
             self.fields.findings[name].show_finding(self.form.findings[name])
             self._tell()
