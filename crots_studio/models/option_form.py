@@ -12,10 +12,12 @@ from crots.errors import InputError
 from crots.files import exists
 from crots.options import SECTIONS
 from crots.project import ProjectConfig, config_values, override
-from crots_studio.models.words import command_text, option_title
+from crots_studio.models.words import command_text, option_title, section_title
 
 Kind = Literal["switch", "choice", "choices", "whole", "text", "path"]
 _PATH_NAMES = ("target", "val_images", "val_labels", "file", "predictions", "confidence", "class_map")
+# What a preset adds to rather than sets anew.
+_KEPT = ("data", "task", "source", "student", "runtime")
 # A spin box cannot hold more.
 _MOST_WHOLE = 2**31 - 1
 
@@ -211,15 +213,36 @@ def apply_preset(config: ProjectConfig, name: str) -> ProjectConfig:
 
     profile, preset = load_preset(name)
     kept: dict[str, dict[str, Any]] = {
-        section: dict(values)
-        for section, values in config_values(config).items()
-        if section in ("data", "task", "source", "student", "runtime")
+        section: dict(values) for section, values in config_values(config).items() if section in _KEPT
     }
     for section, values in preset.items():
         section = section.replace("-", "_")
         mine = kept.setdefault(section, {})
         for key, value in values.items():
-            # A preset proposes names and sizes; it must not replace the user's own choice of files.
-            if key not in _PATH_NAMES:
+            if _is_taken_over(key):
                 mine[key] = value
     return build_config(kept, profile=profile, preset=name)
+
+
+def _is_taken_over(name: str) -> bool:
+    """A preset proposes names and sizes; it must not replace the user's own choice of files."""
+    return name not in _PATH_NAMES
+
+
+def preset_effect(name: str) -> str:
+    """Says what taking over a preset changes, and what not.
+
+    Raises:
+        InputError: there is no such preset.
+    """
+    from crots.project import load_preset
+
+    _, preset = load_preset(name)
+    named = [
+        f"{option_title(key).lower()} of {section_title(section).lower()}: {shown(value)}"
+        for section in _KEPT
+        for key, value in preset.get(section, {}).items()
+        if _is_taken_over(key)
+    ]
+    words = "It sets the options of all stages anew; your files stay."
+    return f"{words}\nIt also sets {'; '.join(named)}." if named else words

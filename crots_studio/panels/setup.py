@@ -25,7 +25,7 @@ from crots.project import Project, preset_names
 from crots_studio.background import RunEnd
 from crots_studio.checks import check
 from crots_studio.loading import preload_torch
-from crots_studio.models.option_form import apply_preset
+from crots_studio.models.option_form import apply_preset, preset_effect
 from crots_studio.models.project_form import ORDER, STILL_TO_BE_MADE, Finding, ProjectForm
 from crots_studio.panels.class_map import ClassMapEditor
 from crots_studio.panels.setup_fields import SetupFields, setup_group
@@ -162,10 +162,13 @@ class SetupPanel(QWidget):
     def _preset_chosen(self, index: int) -> None:
         name = self.preset.itemData(index)
         project = self._session.project
-        if not name or project is None:
+        if project is None:
             return
-        words = "It sets the options of all stages anew; your files, classes and networks stay."
-        answer = QMessageBox.question(self, "Preset", f"Take over the preset {name}?\n{words}")
+        if not name:
+            # Options become one's own by being changed.
+            self.refresh()
+            return
+        answer = QMessageBox.question(self, "Preset", f"Take over the preset {name}?\n{preset_effect(name)}")
         if answer == QMessageBox.StandardButton.Yes:
             self._session.save_config(apply_preset(project.config, name))
         self.refresh()

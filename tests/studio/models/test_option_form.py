@@ -13,7 +13,7 @@ from crots.config import Size, describe, to_plain
 from crots.images import write_image
 from crots.options import SECTIONS
 from crots.project import Project, ProjectConfig, build_config, load_preset, override, preset_names
-from crots_studio.models.option_form import OptionForm, apply_preset, init_command, run_command
+from crots_studio.models.option_form import OptionForm, apply_preset, init_command, preset_effect, run_command
 from crots_studio.models.words import command_text
 
 
@@ -136,6 +136,20 @@ def test_the_command_runs_where_the_project_is_already(tmp_path, capsys):
 
 def test_the_run_command_names_the_stage():
     assert run_command(Path("a b"), "mine") == "crots run 'a b' --only mine"
+
+
+def test_the_question_names_all_that_a_preset_changes_beside_stages():
+    assert preset_effect("quick").endswith("also sets net of student: torchvision:lraspp_mobilenet_v3_large.")
+    assert "class" in preset_effect("gta5-to-cityscapes") and "working size of images: 1024x512" in preset_effect(
+        "gta5-to-cityscapes"
+    )
+    mine = override(ProjectConfig(), {"data.target": "/images"})
+    for name in preset_names():
+        made, effect = apply_preset(mine, name), preset_effect(name)
+        for section in ("data", "task", "source", "student", "runtime"):
+            for field in OptionForm(made).fields(section):
+                if field.value != getattr(getattr(mine, section), field.info.name):
+                    assert f"{field.title.lower()} of " in effect
 
 
 @pytest.mark.parametrize("name", preset_names())
