@@ -145,7 +145,8 @@ def _words(stage: StageStatus, state: str, fraction: float | None, run: RunState
     if state == "stale":
         return f"stale: {reason_words(stage.reason)}" if stage.reason else "stale"
     if state == "done" and chosen_by_labels(stage):
-        return "done, oracle"
+        # The mark first: beside a long duration the end of the words is cut.
+        return "oracle, done"
     if state == "done" and went_back(stage):
         return f"done, {kept_words(stage)}"
     return state

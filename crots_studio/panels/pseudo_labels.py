@@ -179,6 +179,9 @@ class PseudoLabelPanel(ImagePanel):
         project = self._session.project
         if project is not None and not self._searching:
             self._searching, folder = True, project.folder
+            if self.suspect_button.hasFocus():
+                # Qt would move it on from what is disabled, perhaps into a field that the next key changes.
+                self.images.search.setFocus()
             self._session.in_background(
                 lambda: find_suspects(folder), lambda _: self._searched(folder), self._not_searched
             )

@@ -64,7 +64,7 @@ class CompareArea(QWidget):
         self.opacity.setPageStep(10)
         self.opacity.setAccessibleName("Opacity of the label overlay, percent")
         self.opacity.setToolTip("Opacity of the labels. Hold Z to hide them, X to see them alone.")
-        self.opacity.setMinimumWidth(70)
+        self.opacity.setMinimumWidth(50)
         self._stack = QStackedWidget()
         self._stack.addWidget(self.views)
         self._stack.addWidget(self.swipe)
@@ -238,7 +238,7 @@ def _combo(name: str, entries: list[tuple[str, str]]) -> QComboBox:
     combo = QComboBox()
     combo.setAccessibleName(name)
     combo.setToolTip(name)
-    combo.setMinimumContentsLength(6)
+    combo.setMinimumContentsLength(5)
     combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     for text, key in entries:
         combo.addItem(text, key)

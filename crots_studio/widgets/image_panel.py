@@ -70,7 +70,8 @@ class ImagePanel(QWidget):
         split.addWidget(side)
         split.addWidget(main)
         split.setStretchFactor(1, 1)
-        split.setSizes([215, 700])
+        # Two thumbnails side by side, on a screen of 1280 pixels too.
+        split.setSizes([216, 500])
         outer = QVBoxLayout(self)
         outer.setContentsMargins(6, 6, 6, 6)
         outer.addWidget(split)

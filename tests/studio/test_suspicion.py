@@ -1,6 +1,7 @@
 """Suspicious labels: read from the project, first in the list, outlined with their reason, looked for by a button."""
 
 import json
+import time
 
 import pytest
 
@@ -111,3 +112,16 @@ def test_a_torn_file_counts_as_none(project):
 
 def test_every_control_has_a_name(panel):
     assert unnamed(panel) == []
+
+
+def test_the_focus_stays_beside_the_button_while_it_works(qtbot, panel, project, open_project, monkeypatch):
+    """Qt moves it on from what is disabled: not into a field of another panel, which the next key would change."""
+    open_project(project.folder)
+    ready(qtbot, panel)
+    monkeypatch.setattr("crots_studio.panels.pseudo_labels.find_suspects", lambda _: time.sleep(0.3))
+    with qtbot.waitActive(panel):
+        panel.activateWindow()
+    panel.suspect_button.setFocus()
+    panel.suspect_button.click()
+    assert panel.focusWidget() is panel.images.search
+    qtbot.waitUntil(panel.suspect_button.isEnabled, timeout=10_000)

@@ -505,6 +505,16 @@ def test_cutting_patches_leaves_the_user_where_he_is(qtbot, session, ready, scri
     assert not ready.workspace.notifier.isHidden()
 
 
+def test_thumbnails_stand_in_two_columns_at_1280_by_720(qtbot, session, ready):
+    ready.resize(1280, 720)
+    for tab in ("pseudo_labels", "before_after"):
+        ready.show_tab(tab)
+        qtbot.wait(50)
+        view = ready.panels[tab].images.thumbnails
+        room = view.width() - view.verticalScrollBar().sizeHint().width() - 2 * view.frameWidth()
+        assert room >= 2 * view.gridSize().width(), tab
+
+
 def test_patches_have_room_at_1280_by_720(qtbot, session, ready):
     ready.resize(1280, 720)
     ready.show_tab("patches")

@@ -42,7 +42,7 @@ def test_a_choice_by_labels_is_marked():
             StageStatus("adapt-2", "done", kept=kept.format("label-free scores")),
         )
     )
-    assert (found["adapt-1"].words, found["adapt-2"].words) == ("done, oracle", "done")
+    assert (found["adapt-1"].words, found["adapt-2"].words) == ("oracle, done", "done")
 
 
 def test_the_live_run_overrules_the_disk():
