@@ -321,7 +321,8 @@ def test_a_recent_project_that_has_gone_is_shown_as_gone(qtbot, session, window,
     qtbot.waitUntil(lambda: hasattr(window, "message"))
     assert "crots init" not in window.message.text()
     window.message.close()
-    assert "(not there)" in window.welcome.recent.item(0).text()
+    # The disk is looked at beside the window.
+    qtbot.waitUntil(lambda: "(not there)" in window.welcome.recent.item(0).text())
 
 
 @pytest.mark.parametrize("answer", ["Stop and keep", "Go on without the window"])
