@@ -155,8 +155,9 @@ class PreviewPanel(QWidget):
         return grid
 
     def _connect(self) -> None:
-        for row in (self.beta, self.confidence, self.strength):
+        for row in (self.beta, self.confidence):
             row.changed.connect(lambda _: self._slid())
+        self.strength.changed.connect(lambda _: self._jittered())
         self.augmentation.currentIndexChanged.connect(lambda _: self._slid())
         self.opacity.valueChanged.connect(lambda value: self.views.set_opacity(value / 100))
         self.views.set_opacity(self.opacity.value() / 100)
@@ -240,6 +241,12 @@ class PreviewPanel(QWidget):
         # A timer that is running is left alone: the picture follows the slider, it does not wait for its end.
         if not self._timer.isActive():
             self._timer.start()
+
+    def _jittered(self) -> None:
+        """Without augmentation the slider would change nothing that is seen."""
+        if self.augmentation.currentData() == "none":
+            self.augmentation.setCurrentIndex(self.augmentation.findData("all"))
+        self._slid()
 
     def _another(self) -> None:
         self.settings = dataclasses.replace(self.settings, seed=self.settings.seed + 1)

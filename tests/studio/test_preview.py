@@ -91,6 +91,13 @@ def test_augmentation_is_seen(qtbot, panel, opened):
     assert np.array_equal(after.labels, before.labels[:, ::-1])
 
 
+def test_the_jitter_slider_is_seen_at_once(qtbot, panel, opened):
+    weak = changed(qtbot, panel, lambda: panel.strength.number.setValue(0.05))[0]
+    assert panel.augmentation.currentData() == "all"
+    strong = changed(qtbot, panel, lambda: panel.strength.number.setValue(0.5))[0]
+    assert not np.array_equal(weak.image, strong.image)
+
+
 def test_a_moving_slider_does_not_pile_up_work(qtbot, panel, opened):
     shown = []
     show = panel._show
