@@ -66,7 +66,8 @@ class PreviewPanel(QWidget):
         self._material: Material | None = None
         self._inputs: object = None
         self._stale = False
-        self.settings = MixSettings()
+        # As tried here, and as the project's options were when the sliders last took them over.
+        self.settings = self._taken = MixSettings()
         self.mixes: list[MixPicture] = []
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -209,6 +210,7 @@ class PreviewPanel(QWidget):
     def _take_options(self) -> None:
         """The sliders start where the project's options are."""
         fresh = MixSettings.of(self._options, seed=self.settings.seed)
+        self._taken = MixSettings.of(self._options)
         self.settings = dataclasses.replace(fresh, augmentation=self.settings.augmentation)
         self.beta.set_value(self.settings.beta)
         self.confidence.set_value(self.settings.confidence)
@@ -218,7 +220,8 @@ class PreviewPanel(QWidget):
     def _config_changed(self) -> None:
         if _inputs_of(self._session.project) != self._inputs:
             self._reload()
-        elif self.settings.changed_options(self._options):
+        elif MixSettings.of(self._options) != self._taken and self.settings.changed_options(self._options):
+            # Not where another option changed: what is being tried here stays.
             self._take_options()
             self._timer.start()
         self._show_keep()

@@ -91,6 +91,14 @@ def test_augmentation_is_seen(qtbot, panel, opened):
     assert np.array_equal(after.labels, before.labels[:, ::-1])
 
 
+def test_what_is_tried_stays_where_another_option_changes(qtbot, panel, opened, session):
+    panel.confidence.number.setValue(0.9)
+    session.set_options({"adapt.steps": "7"})
+    assert panel.confidence.value == pytest.approx(0.9)
+    session.set_options({"adapt.confidence": "0.5"})
+    assert panel.confidence.value == pytest.approx(0.5)
+
+
 def test_the_jitter_slider_is_seen_at_once(qtbot, panel, opened):
     weak = changed(qtbot, panel, lambda: panel.strength.number.setValue(0.05))[0]
     assert panel.augmentation.currentData() == "all"
