@@ -104,8 +104,9 @@ def _due(project: Project, key: str, asked: bool) -> tuple[bool, bool]:
 def _begun(project: Project, stage_events: Callable[[Project, Context], Iterator[Event]], context: Context) -> Any:
     """Begins a stage only now that its inputs have proved good: until then an earlier result of it stays valid."""
     workers = current()
-    events = workers.together(lambda: stage_events(project, context))
     try:
+        context.check()
+        events = workers.together(lambda: stage_events(project, context))
         # So it does where the user thought better of it while torch was being loaded.
         context.check()
     except Stopped:

@@ -183,10 +183,10 @@ def stop_file(control: Control) -> Iterator[None]:
     path, ended = Path(name), threading.Event()
 
     def look() -> None:
-        while not ended.wait(_LOOK_SECONDS):
-            if path.exists():
-                control.stop()
+        while not path.exists():
+            if ended.wait(_LOOK_SECONDS):
                 return
+        control.stop()
 
     threading.Thread(target=look, name="crots-stop-file", daemon=True).start()
     try:
