@@ -24,6 +24,7 @@ from crots.files import digest, exists, expanded, file_stamp, listing_digest, ma
 from crots.resources import resources
 
 CONFIG_NAME = "crots.toml"
+CORRECTIONS = "corrections"
 FORMAT = 1
 # What a stage that was interrupted goes on from.
 CONTINUED_FROM = ("checkpoint.pt", "best.pt", "images.jsonl")
@@ -241,7 +242,7 @@ class Project:
     @property
     def corrections_path(self) -> Path:
         """What the user corrected: ``patches.json`` (rejected, relabelled) and ``label_ids/`` (repainted)."""
-        return self.folder / "corrections"
+        return self.folder / CORRECTIONS
 
     def record_path(self, key: str) -> Path:
         """The proof that a stage is done, and with what."""
@@ -303,12 +304,12 @@ class Project:
         if key == "baseline":
             values["student"] = to_mapping(self.config.student) | self._stamps(self.config.student.weights)
         if key in ("baseline", "mine"):
-            values["corrections"] = self._stamps(self.corrections_path / "label_ids")
+            values["corrections"] = self._stamps(f"{CORRECTIONS}/label_ids")
         if looks_decide(options := getattr(self.config, section)):
             # Only what was looked at can be kept.
             values[section]["validate_every"] = options.validate_every
         if key.startswith("adapt-") and self.config.adapt.patches:
-            values["corrections"] = self._stamps(self.corrections_path / "patches.json")
+            values["corrections"] = self._stamps(f"{CORRECTIONS}/patches.json")
         if key == "evaluate" or (key.startswith("adapt-") and self.config.adapt.select == "oracle"):
             data = to_mapping(self.config.data)
             values["data"] = {name: value for name, value in data.items() if name.startswith("val_")}

@@ -113,6 +113,16 @@ def test_corrections_make_the_rounds_stale(project):
     assert states(project)["adapt-1"] == "stale"
 
 
+def test_a_project_with_corrections_may_be_moved(project):
+    labels = project.corrections_path / "label_ids"
+    labels.mkdir(parents=True)
+    (labels / "a.png").write_bytes(b"1")
+    complete(project, *project.stage_keys())
+    elsewhere = project.folder.with_name("elsewhere")
+    project.folder.rename(elsewhere)
+    assert set(states(Project.open(elsewhere)).values()) == {"done"}
+
+
 def test_an_interrupted_stage_resumes_with_the_same_options_only(project):
     complete(project, "pseudo-label")
     assert project.begin("baseline") is False

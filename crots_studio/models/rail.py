@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from crots.project import StageStatus, State
+from crots.project import CORRECTIONS, StageStatus, State
 from crots_studio.models.history import History, StageHistory
 from crots_studio.models.names import title
 from crots_studio.models.project_form import Finding
@@ -164,6 +164,8 @@ def reason_words(reason: str) -> str:
 
 
 def _one_reason(part: str) -> str:
+    if part.startswith(f"{CORRECTIONS}."):
+        return "your corrections changed"
     if found := _CHANGED.match(part):
         name = found[2] if found[2] in ("file", "files") else option_title(found[2])
         return f"{name}{found[3] or ''} changed"

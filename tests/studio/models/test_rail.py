@@ -85,6 +85,7 @@ def test_reasons_speak_of_what_stands_in_the_window():
     )
     assert reason_words("data.files of data/target changed") == "files of data/target changed"
     assert reason_words("pseudo-label is ready; baseline is stale") == "Pseudo-labels is ready; Baseline is stale"
+    assert reason_words("corrections.files of corrections/label_ids changed") == "your corrections changed"
     assert reason_words("") == ""
 
 
