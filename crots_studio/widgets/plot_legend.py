@@ -99,10 +99,12 @@ class PlotLegend(QScrollArea):
         self._most_rows = max(_MOST_ROWS, len(self.entries))
         self.show()
         self._take_room()
-        yield
-        self._most_rows = _MOST_ROWS
-        self.setHidden(hidden)
-        self._take_room()
+        try:
+            yield
+        finally:
+            self._most_rows = _MOST_ROWS
+            self.setHidden(hidden)
+            self._take_room()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
         """Takes as much room as the entries need, up to a few rows."""
