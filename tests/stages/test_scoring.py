@@ -10,26 +10,16 @@ from crots.data.cache import ImageCache
 from crots.data.layouts import open_dataset
 from crots.errors import InputError, Stopped
 from crots.events import Note
-from crots.images import write_confidence, write_labels
+from crots.images import write_labels
 from crots.nets.model import create_model
 from crots.options import AdaptOptions, RuntimeOptions
 from crots.stages.context import Context
 from crots.stages.engine import Engine
-from crots.stages.material import Material, PseudoLabels
+from crots.stages.material import Material
 from crots.stages.scoring import IMAGES, LEAST_IMAGES, LabelFreeScores, confident_labels, looked_at
 from crots.stages.watching import Watch
 
 ENGINE = Engine(RuntimeOptions(device="cpu"))
-
-
-@pytest.fixture
-def data(tmp_path, images, classes):
-    for number in range(6):
-        name = f"{world.key(number)}.png"
-        write_labels(tmp_path / "said" / "label_ids" / name, world.paint(number)[1])
-        write_confidence(tmp_path / "said" / "confidence" / name, np.linspace(0, 1, 32)[None].repeat(32, 0))
-    labels = PseudoLabels.below(tmp_path / "said", classes)
-    return Material(open_dataset(images).samples, ImageCache(None, world.SIZE, 0), labels)
 
 
 def model(classes):
@@ -46,39 +36,39 @@ def test_looks_are_a_small_part_of_a_run_however_short():
     assert looked_at(AdaptOptions(steps=4), 5) == LEAST_IMAGES
 
 
-def test_every_score_is_given_where_there_is_something_to_compare_with(classes, data):
+def test_every_score_is_given_where_there_is_something_to_compare_with(classes, material):
     student, teacher = model(classes), model(classes)
-    values, lost = LabelFreeScores(student, data, ENGINE, Context("adapt-1"))(teacher)
+    values, lost = LabelFreeScores(student, material, ENGINE, Context("adapt-1"))(teacher)
     assert {"flip", "colour", "teacher", "source", "fit", "agreement", "classes kept"} <= values.keys() and not lost
     assert values["teacher"] == values["agreement"] == 1.0
     assert values["source"] > 0.95 and values["fit"] > 0.9, "the net knows the colours"
     with torch.no_grad():
         teacher.net.head.bias[world.SKY] = 1e3
-    assert LabelFreeScores(student, data, ENGINE, Context("adapt-1"))(teacher)[0]["teacher"] < 0.7
-    bare = Material(data.samples, data.cache)
+    assert LabelFreeScores(student, material, ENGINE, Context("adapt-1"))(teacher)[0]["teacher"] < 0.7
+    bare = Material(material.samples, material.cache)
     assert not {"source", "fit", "teacher"} & LabelFreeScores(student, bare, ENGINE, Context("adapt-1"))()[0].keys()
 
 
-def test_labels_of_other_images_do_not_fit(classes, data, tmp_path):
+def test_labels_of_other_images_do_not_fit(classes, material, tmp_path):
     for number in range(6):
         labels = world.paint((number + 1) % 6)[1]
-        write_labels(tmp_path / "said" / "label_ids" / f"{world.key(number)}.png", labels)
-    values, _ = LabelFreeScores(model(classes), data, ENGINE, Context("baseline"))()
+        write_labels(tmp_path / "out" / "label_ids" / f"{world.key(number)}.png", labels)
+    values, _ = LabelFreeScores(model(classes), material, ENGINE, Context("baseline"))()
     assert values["fit"] < 0.4
 
 
-def test_the_confident_half_counts_and_labels_of_another_size_are_refused(classes, data, tmp_path):
-    said = confident_labels(data)
+def test_the_confident_half_counts_and_labels_of_another_size_are_refused(classes, material, tmp_path):
+    said = confident_labels(material)
     assert said.shape == (6, 32, 32)
     assert (said[:, :, :15] == world.IGNORE).all() and (said[:, :, 17:] != world.IGNORE).all()
-    write_labels(tmp_path / "said" / "label_ids" / f"{world.key(0)}.png", np.zeros((16, 24), np.uint8))
+    write_labels(tmp_path / "out" / "label_ids" / f"{world.key(0)}.png", np.zeros((16, 24), np.uint8))
     with pytest.raises(InputError, match="24x16 pixels, expected the working size 32x32"):
-        LabelFreeScores(model(classes), data, ENGINE, Context("adapt-1"))
+        LabelFreeScores(model(classes), material, ENGINE, Context("adapt-1"))
 
 
-def test_an_untrained_start_is_no_reference(classes, data):
+def test_an_untrained_start_is_no_reference(classes, material):
     student = create_model("tiny_nets:plain", classes, world.SIZE, trust=True, seed=1)
-    values, _ = LabelFreeScores(student, data, ENGINE, Context("baseline"), trained=False)()
+    values, _ = LabelFreeScores(student, material, ENGINE, Context("baseline"), trained=False)()
     assert "agreement" not in values
     assert values["stability"] < 1.0, "the classes are the source's"
 
