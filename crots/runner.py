@@ -12,14 +12,14 @@ from typing import Any
 
 import filelock
 
+from crots.comparison.plan import Comparison, needed_stages
 from crots.errors import CrotsError, InputError, Stopped
 from crots.eventlog import EventLog
 from crots.events import Evaluated, Event, StageFinished
+from crots.execution.context import Context, Control
+from crots.execution.workers import current, launched, session
 from crots.files import explained, remove_partials
 from crots.project import Project
-from crots.stages.comparison import Comparison, needed_stages
-from crots.stages.context import Context, Control
-from crots.stages.workers import current, launched, session
 
 StageBody = Callable[[Context], Iterator[Event]]
 # Why a stage that was stopped too soon for anything to change has ended.
@@ -41,7 +41,7 @@ def run_project(
         InputError: no such stage, or another run goes on in this project.
     """
     # torch is loaded only now: everything before a run does without it.
-    from crots.stages.pipeline import stage_events
+    from crots.stages.project_stages import stage_events
 
     control = control or Control()
     keys = planned(project, until=until, only=only)
@@ -68,7 +68,7 @@ def run_comparison(job: Comparison, *, control: Control | None = None) -> Iterat
     Raises:
         InputError: the project has no validation labels, another run goes on in it, or there are several workers.
     """
-    from crots.stages.compare import STAGE, check_comparison, compare
+    from crots.comparison.run import STAGE, check_comparison, compare
 
     control, project = control or Control(), job.project
     if launched():

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Protocol
 
 from crots.events import Event, Outcome, StageFinished
+from crots.execution.context import Control
 from crots.project import Project
 from crots.runner import failure, run_project
-from crots.stages.context import Control
 from crots_studio.loading import preload_torch
 
 EventSource = Callable[[Control], Iterator[Event]]

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crots.events import Event
+from crots.execution.context import Control
 from crots.project import Project, ProjectConfig
-from crots.stages.context import Control
 from crots_studio.background import EventSource
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ def exact_arithmetic(monkeypatch):
     """Has ``precision = "auto"`` mean fp32 on every processor, as tests that compare to the last bit expect."""
     import sys
 
-    if engine := sys.modules.get("crots.stages.engine"):
+    if engine := sys.modules.get("crots.execution.engine"):
         monkeypatch.setattr(engine, "has_amx", lambda: False)
 
 

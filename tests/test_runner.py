@@ -17,8 +17,8 @@ from crots.eventlog import read_events
 from crots.events import ArtifactWritten, Evaluated, Metrics, Note, Scored, StageStarted
 from crots.nets.weights import load_model
 from crots.runner import planned
-from crots.stages.training import STUDENT, TEACHER
 from crots.stages.workbench import Workbench
+from crots.training.loop import STUDENT, TEACHER
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

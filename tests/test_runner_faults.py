@@ -17,9 +17,9 @@ from tiny_runs import ends, metrics_at, run, states, student_of
 from crots.errors import StageError
 from crots.eventlog import EventLog, read_events
 from crots.events import Metrics, Note, Scored, StageFinished, StageStarted
+from crots.execution.context import Context
 from crots.runner import failure, run_project, run_stage
-from crots.stages.context import Context
-from crots.stages.training import CHECKPOINT, STUDENT
+from crots.training.loop import CHECKPOINT, STUDENT
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -23,18 +23,18 @@ from crots.data.layouts import open_dataset
 from crots.demo.looks import Domain
 from crots.demo.scenes import write_domain
 from crots.events import StageFinished
+from crots.execution.context import Context
+from crots.execution.engine import Engine
 from crots.images import read_labels, write_image, write_labels
 from crots.nets.model import create_model
 from crots.nets.weights import load_model
 from crots.options import RuntimeOptions, TrainOptions
 from crots.project import Project, build_config
 from crots.runner import run_project, run_stage
-from crots.stages.context import Context
-from crots.stages.engine import Engine
 from crots.stages.evaluate import score_model
 from crots.stages.train import supervise
-from crots.stages.training import STUDENT, Training
 from crots.taxonomy import load_class_set
+from crots.training.loop import STUDENT, Training
 
 SIZE = Size(128, 64)
 IMAGES, HELD_OUT = 80, range(300, 340)

@@ -11,7 +11,7 @@ from types import TracebackType
 import psutil
 import torch
 
-from crots.stages.engine import Engine
+from crots.execution.engine import Engine
 
 Work = Callable[[], object]
 _SAMPLE_SECONDS = 0.02

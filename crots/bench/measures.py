@@ -21,10 +21,10 @@ from crots.bench.clock import Work, taking_turns
 from crots.bench.world import World
 from crots.data.cache import ImageCache
 from crots.errors import InputError
+from crots.execution.engine import Engine
 from crots.images import read_image, resize_image
 from crots.methods.ema import Teacher
 from crots.nets.folding import folded
-from crots.stages.engine import Engine
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from crots.bench.clock import seconds
 from crots.bench.stages import StageTime
 from crots.bench.world import GRID, World
 from crots.config import Size
-from crots.stages.engine import Engine
+from crots.execution.engine import Engine
 
 _CONFIDENCE = 0.968
 _PATCH_WEIGHT = 0.1

@@ -12,9 +12,9 @@ from crots.bench.stages import exhaust
 from crots.bench.world import World
 from crots.errors import InputError
 from crots.events import Metrics
+from crots.execution.context import Context
 from crots.images import read_confidence, read_labels
-from crots.stages.context import Context
-from crots.stages.pipeline import labelling, run_baseline
+from crots.stages.project_stages import labelling, run_baseline
 from crots.stages.pseudo_label import pseudo_label
 
 

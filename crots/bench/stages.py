@@ -16,12 +16,12 @@ from crots.bench.clock import PeakMemory, seconds
 from crots.bench.world import World
 from crots.data.feed import count_waiting
 from crots.events import Event, Metrics
+from crots.execution.context import Context
+from crots.execution.engine import Engine
 from crots.nets.registry import build_net
 from crots.options import BenchOptions
 from crots.project import Project
-from crots.stages.context import Context
-from crots.stages.engine import Engine
-from crots.stages.pipeline import labelling, run_adapt, run_baseline, run_mine
+from crots.stages.project_stages import labelling, run_adapt, run_baseline, run_mine
 from crots.stages.pseudo_label import pseudo_label
 from crots.stages.workbench import Workbench
 

@@ -22,9 +22,9 @@ from crots.nets.model import Model, create_model
 from crots.nets.weights import load_model, save_safetensors
 from crots.options import BenchOptions, RuntimeOptions
 from crots.project import Project, build_config
-from crots.stages.training import STUDENT
 from crots.stages.workbench import Workbench
 from crots.taxonomy import ClassSet, load_class_set
+from crots.training.loop import STUDENT
 
 # Rows and columns of the hard patches' grid.
 GRID = 4

@@ -19,11 +19,11 @@ from crots.cli.follow import follow
 from crots.config import Profile, Size, to_mapping
 from crots.errors import InputError
 from crots.events import Event, Note, StageFinished
+from crots.execution.context import Context, Control
+from crots.execution.workers import current, session
 from crots.files import explained, remove_partials, write_json
 from crots.project import Project, ProjectConfig, build_config, read_json
 from crots.runner import run_stage
-from crots.stages.context import Context, Control
-from crots.stages.workers import current, session
 
 if TYPE_CHECKING:
     from crots.stages.workbench import Workbench

@@ -17,9 +17,9 @@ from typing import IO, Any
 from crots.cli.draw import Screen, open_screen
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Evaluated, Event, Note, StageFinished, to_json
+from crots.execution.context import STOP_FILE, Control
+from crots.execution.workers import is_first
 from crots.files import explained, make_folder
-from crots.stages.context import STOP_FILE, Control
-from crots.stages.workers import is_first
 
 Events = Callable[[Control], Generator[Event, None, None]]
 _LOOK_SECONDS = 0.3

@@ -13,14 +13,14 @@ from crots.config import Size
 from crots.data.layouts import Dataset, Encoding, Sample, label_files, open_dataset
 from crots.data.matching import keyed, list_files, match
 from crots.errors import InputError
+from crots.execution.context import Context, Meter
 from crots.images import LABEL_SUFFIXES, image_size, read_confidence, read_labels
 from crots.methods.patches import drop_unsure
 from crots.options import TaskOptions
 from crots.project import read_json
-from crots.stages.context import Context, Meter
-from crots.stages.material import Array, PseudoLabels
 from crots.stages.pseudo_label import read_all, unreadable
 from crots.taxonomy import ClassMap, ClassSet, identity_map, load_class_map, load_class_set
+from crots.training.material import Array, PseudoLabels
 
 if TYPE_CHECKING:
     from crots.stages.workbench import Workbench

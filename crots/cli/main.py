@@ -14,7 +14,7 @@ from crots import __version__
 from crots.cli.command import make_parser, profile_in
 from crots.cli.commands import GROUPS, load_command
 from crots.errors import CrotsError, InputError, Stopped
-from crots.stages.workers import is_first, launched
+from crots.execution.workers import is_first, launched
 
 # Seconds.
 _FIRST_SPEAKS = 3.0

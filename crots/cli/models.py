@@ -16,14 +16,14 @@ from crots.errors import InputError
 from crots.nets.reading import WeightsFile, file_kind, read_weights
 from crots.nets.source import Source, open_source
 from crots.nets.weights import PUBLISHED_SIZE, LoadReport, model_of
-from crots.stages.material import Array
 from crots.stages.predict import VIDEO_SUFFIXES, Predictor, at_working_size
 from crots.taxonomy import ClassSet, load_class_set
+from crots.training.material import Array
 
 if TYPE_CHECKING:
     from crots.data.layouts import Dataset
+    from crots.execution.engine import Engine
     from crots.nets.model import Model
-    from crots.stages.engine import Engine
     from crots.stages.workbench import Workbench
 
 

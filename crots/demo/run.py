@@ -13,11 +13,11 @@ from crots.demo.looks import Domain
 from crots.demo.scenes import write_domain
 from crots.eventlog import EventLog
 from crots.events import ArtifactWritten, Event, StageFinished, StageStarted
+from crots.execution.context import Context, Control, Meter
 from crots.files import write_json
 from crots.options import TrainOptions
 from crots.project import CONFIG_NAME, Project, ProjectConfig, build_config
 from crots.runner import locked, run_project, run_stage
-from crots.stages.context import Context, Control, Meter
 
 SIZE = Size(256, 128)
 NET = "compact"
@@ -148,11 +148,11 @@ def train_source(project: Project, scale: Scale, context: Context) -> Iterator[E
     # torch is loaded only now.
     from crots.data.cache import ImageCache
     from crots.data.layouts import open_dataset
+    from crots.execution.engine import Engine
     from crots.nets.model import create_model
-    from crots.stages.engine import Engine
     from crots.stages.train import supervise
-    from crots.stages.training import Training
     from crots.taxonomy import load_class_set
+    from crots.training.loop import Training
 
     classes, runtime = load_class_set("demo"), project.config.runtime
     root = project.folder / "data" / "simulator"

@@ -11,6 +11,9 @@ from torch import Tensor
 
 from crots.config import Size
 from crots.events import Event
+from crots.execution.context import Context
+from crots.execution.engine import Engine, random_numpy
+from crots.execution.workers import mix_groups, whole_groups
 from crots.methods.augment import apply_blur, apply_flip, apply_jitter, plan_augment
 from crots.methods.batch_norm import batch_norms
 from crots.methods.ema import Teacher
@@ -19,14 +22,11 @@ from crots.methods.mixing import apply_mix, plan_mix
 from crots.methods.pseudo import Confident, anchored, confident
 from crots.nets.model import Model
 from crots.options import AdaptOptions
-from crots.stages.context import Context
-from crots.stages.engine import Engine, random_numpy
-from crots.stages.learner import Figures, Learner, shares
-from crots.stages.material import Array, Material
-from crots.stages.order import Order, WeightedOrder
-from crots.stages.patch_set import PatchSet
-from crots.stages.training import Training, train
-from crots.stages.workers import mix_groups, whole_groups
+from crots.training.learner import Figures, Learner, shares
+from crots.training.loop import Training, train
+from crots.training.material import Array, Material
+from crots.training.order import Order, WeightedOrder
+from crots.training.patch_set import PatchSet
 
 
 class Anchor(NamedTuple):
@@ -290,6 +290,6 @@ def adapt(
     run: Training,
     context: Context,
 ) -> Iterator[Event]:
-    """Adapts the student for one round; see `crots.stages.training.train` for what it writes."""
+    """Adapts the student for one round; see `crots.training.loop.train` for what it writes."""
     learner = AdaptLearner(student, material, patches, engine, options, seed=run.seed, stage=context.stage)
     return train(learner, run, context)

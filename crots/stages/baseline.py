@@ -12,17 +12,17 @@ from torch import Tensor
 
 from crots.config import Size
 from crots.events import Event
+from crots.execution.context import Context
+from crots.execution.engine import Engine, random_numpy
 from crots.methods.augment import apply_jitter, plan_augment
 from crots.methods.losses import weighted_cross_entropy
 from crots.methods.patches import class_thresholds
 from crots.nets.model import Model
 from crots.options import BaselineOptions, TrainOptions
-from crots.stages.balance import sampled
-from crots.stages.context import Context
-from crots.stages.engine import Engine, random_numpy
-from crots.stages.learner import Figures, Learner, shares
-from crots.stages.material import Array, Material
-from crots.stages.training import Training, train
+from crots.training.balance import sampled
+from crots.training.learner import Figures, Learner, shares
+from crots.training.loop import Training, train
+from crots.training.material import Array, Material
 
 # Confidence is stored in so many steps.
 _LEVELS = 256
@@ -134,6 +134,6 @@ def baseline(
     run: Training,
     context: Context,
 ) -> Iterator[Event]:
-    """Distils the pseudo-labels into the student; see `crots.stages.training.train` for what it writes."""
+    """Distils the pseudo-labels into the student; see `crots.training.loop.train` for what it writes."""
     learner = BaselineLearner(student, material, engine, options, seed=run.seed, stage=context.stage)
     return train(learner, run, context)

@@ -12,8 +12,8 @@ from crots.data.labels import read_truth
 from crots.data.layouts import Dataset, Sample
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Event, Note, StageStarted
+from crots.execution.context import Context, metered
 from crots.images import write_colours, write_labels
-from crots.stages.context import Context, metered
 from crots.stages.evaluate import labelled
 from crots.taxonomy import ClassMap
 

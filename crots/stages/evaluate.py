@@ -18,17 +18,17 @@ from crots.data.layouts import Dataset, Sample
 from crots.data.predictions import PredictionSet
 from crots.errors import InputError
 from crots.events import Evaluated, Event, StageStarted
+from crots.execution.context import Context, Meter
+from crots.execution.workers import current
 from crots.files import write_json
 from crots.methods.metrics import Confusion
-from crots.stages.context import Context, Meter
-from crots.stages.material import Array
-from crots.stages.workers import current
 from crots.taxonomy import ClassSet
+from crots.training.material import Array
 
 if TYPE_CHECKING:
+    from crots.execution.engine import Engine
     from crots.nets.model import Model
-    from crots.stages.engine import Engine
-    from crots.stages.labelling import Predict
+    from crots.stages.labellers import Predict
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def predict_with_model(model: Model, engine: Engine, read: Callable[[Sample], Ar
     # Only here, so that scoring predictions on disk needs no torch.
     import torch
 
-    from crots.stages.engine import evaluating
+    from crots.execution.engine import evaluating
 
     def predict(samples: Sequence[Sample], sizes: Sequence[Size]) -> list[Array]:
         batch = engine.images(np.stack([read(sample) for sample in samples]))

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 
 from crots.events import ArtifactWritten, Event, Note, StageStarted
+from crots.execution.context import Context
 from crots.nets.export import export
 from crots.nets.model import Model
-from crots.stages.context import Context
-from crots.stages.material import Array
+from crots.training.material import Array
 
 
 @dataclass(frozen=True)

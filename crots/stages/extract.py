@@ -9,8 +9,8 @@ from typing import Literal
 
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Event, StageStarted
+from crots.execution.context import Context
 from crots.nets.weights import load_model, save_pth, save_safetensors
-from crots.stages.context import Context
 
 
 @dataclass(frozen=True)

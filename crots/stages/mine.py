@@ -17,16 +17,16 @@ from crots.data.feed import prefetch, readers
 from crots.data.layouts import Sample
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Event, Note, StageStarted
+from crots.execution.context import Context, Meter
+from crots.execution.workers import current
 from crots.files import make_folder, write_json
 from crots.images import read_image, resize_image, write_colours, write_image, write_labels
 from crots.methods.patches import drop_unsure, grid_cells, select_cells
 from crots.methods.rare import ClassStatistics, RareClass, rare_classes
 from crots.options import MineOptions
-from crots.stages.context import Context, Meter
-from crots.stages.material import Array, PseudoLabels
 from crots.stages.pseudo_label import IMAGES, read_rows, total_statistics
-from crots.stages.workers import current
 from crots.taxonomy import ClassMap, ClassSet
+from crots.training.material import Array, PseudoLabels
 
 INDEX = "patches.json"
 

@@ -16,12 +16,12 @@ from crots.data.feed import prefetch
 from crots.data.layouts import Sample
 from crots.errors import InputError, StageError
 from crots.events import ArtifactWritten, Event, Note, StageStarted
+from crots.execution.context import Context, Control, Meter
 from crots.files import atomic_path, make_folder
 from crots.images import image_size, read_image, resize_image, write_colours, write_image, write_labels
 from crots.options import PredictOptions
-from crots.stages.context import Context, Control, Meter
-from crots.stages.material import Array
 from crots.taxonomy import ClassSet
+from crots.training.material import Array
 
 T = TypeVar("T")
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")

@@ -17,17 +17,17 @@ from crots.data.feed import prefetch, readers
 from crots.data.layouts import Dataset, Sample
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Event, Note, StageStarted
+from crots.execution.context import Context, Meter
+from crots.execution.workers import current
 from crots.files import explained, write_json, write_text
 from crots.images import write_colours, write_confidence, write_labels
 from crots.methods.rare import ClassStatistics
 from crots.options import PseudoLabelOptions
-from crots.stages.context import Context, Meter
-from crots.stages.workers import current
 from crots.taxonomy import ClassSet
 
 if TYPE_CHECKING:
     # Only for types, so that `crots mine`, which reads what this stage wrote, needs no torch.
-    from crots.stages.labelling import Labelled, Labeller
+    from crots.stages.labellers import Labelled, Labeller
 
 # One line an image: its key, entropy and class statistics. It also tells a resumed run what is done.
 IMAGES = "images.jsonl"

@@ -24,11 +24,11 @@ from crots.data.feed import prefetch
 from crots.data.layouts import Sample
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Event, Note, StageStarted
+from crots.execution.context import Context, Meter
 from crots.files import write_json
 from crots.images import image_size, read_confidence, read_labels, write_confidence, write_image, write_labels
 from crots.methods.suspicion import SHARE, Opinion, Region, doubt, smoothed, suspicious_regions, threshold_of
-from crots.stages.context import Context, Meter
-from crots.stages.material import Array, PseudoLabels
+from crots.training.material import Array, PseudoLabels
 
 if TYPE_CHECKING:
     from crots.project import Project
@@ -92,7 +92,7 @@ def suspects_of(project: Project, *, student: str = "auto", share: float = SHARE
     Raises:
         InputError: there are no pseudo-labels, or that stage is not done.
     """
-    from crots.stages.pipeline import material
+    from crots.stages.project_stages import material
     from crots.stages.workbench import Workbench
 
     bench = Workbench(project.config, project.folder, project.cache_folder, STAGE)
@@ -130,9 +130,9 @@ def _opinions(bench: Workbench, folder: Path) -> Callable[[Array], Opinion]:
     """Lets the student of a stage say what it sees in an image (H, W, 3)."""
     import torch
 
+    from crots.execution.engine import evaluating
     from crots.methods.pseudo import confident
-    from crots.stages.engine import evaluating
-    from crots.stages.training import STUDENT
+    from crots.training.loop import STUDENT
 
     model = bench.load_student(folder / STUDENT)
     bench.engine.place(model)

@@ -10,15 +10,15 @@ from crots.data.cache import ImageCache
 from crots.data.labels import read_truth
 from crots.data.layouts import Dataset
 from crots.events import Event
+from crots.execution.context import Context
+from crots.execution.engine import Engine
 from crots.images import resize_labels
 from crots.nets.model import Model
 from crots.options import TrainOptions
 from crots.stages.baseline import SupervisedLearner
-from crots.stages.context import Context
-from crots.stages.engine import Engine
 from crots.stages.evaluate import labelled
-from crots.stages.material import Array
-from crots.stages.training import Training, train
+from crots.training.loop import Training, train
+from crots.training.material import Array
 
 
 class TrainLearner(SupervisedLearner):
@@ -60,6 +60,6 @@ def supervise(
     run: Training,
     context: Context,
 ) -> Iterator[Event]:
-    """Trains on labelled images; see `crots.stages.training.train` for what it writes."""
+    """Trains on labelled images; see `crots.training.loop.train` for what it writes."""
     learner = TrainLearner(student, dataset, cache, engine, options, seed=run.seed, stage=context.stage)
     return train(learner, run, context)

@@ -18,15 +18,15 @@ from crots.data.predictions import PredictionSet, open_predictions
 from crots.data.sizes import propose_size
 from crots.errors import InputError
 from crots.events import Note
+from crots.execution.engine import Engine
+from crots.execution.workers import check_batch_size, passes
 from crots.files import expanded, file_or_name
 from crots.nets.model import Model, check_batch, create_model
 from crots.nets.source import NetworkSource, Source, open_source
 from crots.nets.weights import load_into, load_model
 from crots.options import TrainingOptions
 from crots.project import ProjectConfig
-from crots.stages.engine import Engine
-from crots.stages.labelling import Labeller, NetworkLabels, PredictedLabels
-from crots.stages.workers import check_batch_size, passes
+from crots.stages.labellers import Labeller, NetworkLabels, PredictedLabels
 from crots.taxonomy import ClassMap, ClassSet, identity_map, load_class_map, load_class_set
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from crots.stages.patch_set import PatchCorrections
+from crots.training.patch_set import PatchCorrections
 from crots_studio.models.undo import Step, Undoable
 
 _MOST_STEPS = 1000

@@ -16,7 +16,7 @@ from crots_studio.models.names import title
 from crots_studio.models.words import command_text
 
 if TYPE_CHECKING:
-    from crots.stages.context import Control
+    from crots.execution.context import Control
 
 # A head holds a line a tensor; what is longer is no model.
 _LONGEST_HEAD = 64 * 2**20
@@ -174,8 +174,8 @@ def export_events(project: Project, form: ExportForm, control: Control) -> Itera
     Raises:
         InputError: the form has a problem.
     """
+    from crots.execution.context import Context
     from crots.runner import run_stage
-    from crots.stages.context import Context
     from crots.stages.export import Exporting, export_model
     from crots.stages.workbench import Workbench
 

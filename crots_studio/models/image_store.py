@@ -18,8 +18,8 @@ from crots.config import Size
 from crots.errors import InputError
 from crots.images import image_size, read_image, resize_image
 from crots.project import Project
-from crots.stages.material import PseudoLabels
 from crots.taxonomy import ClassSet
+from crots.training.material import PseudoLabels
 
 Array = npt.NDArray[Any]
 K = TypeVar("K", bound=Hashable)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from crots.comparison.plan import FOLDER
+from crots.comparison.table import as_csv, caption, class_cells, summary_cells
 from crots.project import read_json
-from crots.stages.comparison import FOLDER
-from crots.stages.comparison_table import as_csv, caption, class_cells, summary_cells
 
 View = Literal["methods", "classes"]
 VIEWS: dict[View, str] = {"methods": "mIoU and cost of each method", "classes": "IoU of each class"}

@@ -15,8 +15,8 @@ from crots.methods.rare import ClassStatistics, rare_classes
 from crots.options import MineOptions
 from crots.project import read_json
 from crots.stages.mine import INDEX, parse_class
-from crots.stages.patch_set import PatchCorrections
 from crots.taxonomy import ClassSet
+from crots.training.patch_set import PatchCorrections
 
 Array = npt.NDArray[Any]
 State = Literal["all", "kept", "rejected", "relabelled"]

@@ -101,7 +101,7 @@ class Predictions:
 
     def _run_source(self, key: str, image: Path) -> Prediction:
         preload_torch()
-        from crots.stages.labelling import NetworkLabels, PredictedLabels
+        from crots.stages.labellers import NetworkLabels, PredictedLabels
 
         bench, sample = self._workbench(), Sample(key, image)
         if bench.config.source.predictions:

@@ -18,8 +18,8 @@ from crots.errors import CrotsError
 from crots.events import Event, StageFinished
 from crots.files import file_or_name
 from crots.project import Project
-from crots.stages.patch_set import PatchCorrections
 from crots.taxonomy import ClassSet, load_class_set
+from crots.training.patch_set import PatchCorrections
 from crots_studio.models.corrections import Corrections
 from crots_studio.models.image_store import read_small
 from crots_studio.models.label_list import classes_of

@@ -12,8 +12,8 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QPushBu
 from crots.errors import InputError
 from crots.methods.rare import ClassStatistics
 from crots.project import StageStatus
-from crots.stages.patch_set import PatchCorrections
 from crots.taxonomy import ClassSet
+from crots.training.patch_set import PatchCorrections
 from crots_studio.background import RunRequest
 from crots_studio.models.patch_gallery import PatchGallery, class_rows, rare_now, rare_option
 from crots_studio.session import Session

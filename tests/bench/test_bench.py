@@ -10,9 +10,9 @@ from crots.bench.clock import PeakMemory, taking_turns
 from crots.bench.world import photograph, settle
 from crots.cli.main import main
 from crots.config import Size
+from crots.execution.engine import Engine
 from crots.nets.registry import build_net
 from crots.options import RuntimeOptions
-from crots.stages.engine import Engine
 
 TINY = (
     "--net",

@@ -20,9 +20,9 @@ from crots.runner import run_project
 from crots.stages import mine as mine_module
 from crots.stages.adapt import AdaptLearner
 from crots.stages.baseline import BaselineLearner
-from crots.stages.pipeline import material, open_patches
-from crots.stages.training import STUDENT
+from crots.stages.project_stages import material, open_patches
 from crots.stages.workbench import Workbench
+from crots.training.loop import STUDENT
 
 IMAGES = 4
 STEPS = 3

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 from crots.errors import Stopped
+from crots.execution.context import Control
 from crots.images import read_labels
 from crots.stages.adapt import AdaptLearner
-from crots.stages.context import Control
 
 NET = "deeplabv2_resnet18"
 SHORT = ("--steps", "2", "--batch", "2", "--device", "cpu", "--threads", "1")

@@ -12,8 +12,8 @@ from crots.cli import main as main_module
 from crots.cli.follow import follow
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Evaluated, Note, Progress, StageFinished, StageStarted, from_json
+from crots.execution.context import Context
 from crots.runner import run_stage
-from crots.stages.context import Context
 
 SCRIPT = [
     StageStarted(stage="mine", total=2),
@@ -144,7 +144,7 @@ def test_exit_codes_of_a_process():
         from crots.cli.follow import follow
         from crots.events import StageStarted
         from crots.runner import run_stage
-        from crots.stages.context import Context
+        from crots.execution.context import Context
 
         def body(context):
             yield StageStarted(stage="b", total=9)

@@ -11,15 +11,15 @@ from tiny_world import IGNORE
 from crots.config import defaults
 from crots.data.cache import ImageCache
 from crots.data.layouts import open_dataset
+from crots.execution.engine import Engine
 from crots.images import write_image, write_labels
 from crots.nets.model import create_model
 from crots.options import AdaptOptions, BaselineOptions, RuntimeOptions
 from crots.stages.adapt import AdaptLearner
 from crots.stages.baseline import BaselineLearner
-from crots.stages.engine import Engine
-from crots.stages.material import Material, PseudoLabels
-from crots.stages.patch_set import PatchSet
 from crots.taxonomy import load_class_set
+from crots.training.material import Material, PseudoLabels
+from crots.training.patch_set import PatchSet
 
 STEPS = 3
 _ADAPT = {"kind": "adapt", "batch_norm": "frozen", "patches": True, "patch_weight": 1.0, "confidence": 0.35}

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import tiny_world as world
 import torch
 
-import crots.stages.pipeline  # noqa: F401 - loaded before the first fork, since it takes seconds
+import crots.stages.project_stages  # noqa: F401 - loaded before the first fork, since it takes seconds
 from crots.project import Project
 from crots.runner import run_project
 

@@ -12,11 +12,11 @@ from tiny_world import IGNORE
 
 from crots.config import Size
 from crots.data.crops import Crops
+from crots.execution.workers import mix_groups
 from crots.images import write_labels
 from crots.methods.losses import confidence_weight, weighted_cross_entropy
 from crots.stages.adapt import AdaptBatch
-from crots.stages.material import PseudoLabels
-from crots.stages.workers import mix_groups
+from crots.training.material import PseudoLabels
 
 
 def test_patches_whose_pixels_are_all_ignored_teach_nothing(make):

@@ -13,11 +13,11 @@ from crots.data.layouts import open_dataset
 from crots.data.predictions import open_predictions
 from crots.errors import InputError, Stopped
 from crots.events import Evaluated, Progress, StageStarted
+from crots.execution.context import Context, Control
+from crots.execution.engine import Engine
 from crots.images import read_image, write_labels
 from crots.nets.model import create_model
 from crots.options import RuntimeOptions
-from crots.stages.context import Context, Control
-from crots.stages.engine import Engine
 from crots.stages.evaluate import (
     Evaluation,
     Subject,

@@ -13,6 +13,8 @@ from tiny_world import CAR, IGNORE
 from crots.data.layouts import open_dataset
 from crots.errors import InputError, Stopped
 from crots.events import ArtifactWritten, Note, StageStarted
+from crots.execution.context import Context, Control
+from crots.execution.engine import Engine
 from crots.images import read_image, read_labels, write_labels
 from crots.nets.model import create_model
 from crots.nets.source import load_exported
@@ -20,15 +22,13 @@ from crots.nets.weights import load_model, save_safetensors
 from crots.options import AdaptOptions, BaselineOptions, PredictOptions, RuntimeOptions
 from crots.stages.adapt import AdaptLearner
 from crots.stages.baseline import BaselineLearner
-from crots.stages.context import Context, Control
 from crots.stages.convert_labels import Conversion, convert_labels
-from crots.stages.engine import Engine
 from crots.stages.export import Exporting, export_model
 from crots.stages.extract import Extraction, extract
-from crots.stages.material import Material, PseudoLabels
 from crots.stages.predict import ImageFrames, Predicting, VideoFrames, at_working_size, overlay, predict
-from crots.stages.training import CHECKPOINT, STUDENT, TEACHER, Training, train
 from crots.taxonomy import identity_map, load_class_map, load_class_set
+from crots.training.loop import CHECKPOINT, STUDENT, TEACHER, Training, train
+from crots.training.material import Material, PseudoLabels
 
 ENGINE = Engine(RuntimeOptions(device="cpu"))
 FEW = {"steps": 3, "batch": 2, "checkpoint_every": 1, "learning_rate": 1e-2}

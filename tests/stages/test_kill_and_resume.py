@@ -16,7 +16,7 @@ import tiny_world as world
 from crots.eventlog import read_events
 from crots.events import Metrics, Scored, StageFinished
 from crots.project import Project
-from crots.stages.training import STUDENT, TEACHER
+from crots.training.loop import STUDENT, TEACHER
 
 KILLS = 20
 STAGES = ("baseline", "adapt-1", "adapt-2")

@@ -12,14 +12,14 @@ from crots.data.cache import ImageCache
 from crots.data.layouts import open_dataset
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Note
+from crots.execution.context import Context
 from crots.images import read_image, read_labels, write_confidence, write_labels
 from crots.methods.patches import rarity_weights
 from crots.options import MineOptions
-from crots.stages.context import Context
-from crots.stages.material import PseudoLabels
 from crots.stages.mine import INDEX, Mining, find_rare, load_index, mine, published_rare
-from crots.stages.patch_set import PatchCorrections, PatchSet
 from crots.taxonomy import identity_map, load_class_map, load_class_set
+from crots.training.material import PseudoLabels
+from crots.training.patch_set import PatchCorrections, PatchSet
 
 
 @pytest.fixture
@@ -323,8 +323,8 @@ from crots.data.cache import ImageCache
 from crots.data.layouts import open_dataset
 from crots.methods.patches import rarity_weights
 from crots.options import MineOptions
-from crots.stages.context import Context
-from crots.stages.material import PseudoLabels
+from crots.execution.context import Context
+from crots.training.material import PseudoLabels
 from crots.stages.mine import Mining, mine
 from crots.taxonomy import load_class_set
 folder = Path({str(tmp_path)!r})

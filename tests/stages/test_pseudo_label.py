@@ -14,15 +14,15 @@ from crots.data.layouts import open_dataset
 from crots.data.predictions import open_predictions
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Note, StageStarted
+from crots.execution.context import Context
+from crots.execution.engine import Engine
 from crots.images import read_confidence, read_image, read_labels, write_labels
 from crots.methods.pseudo import confident, entropy
 from crots.nets.model import create_model
 from crots.nets.source import open_source
 from crots.options import PseudoLabelOptions, RuntimeOptions
 from crots.project import override
-from crots.stages.context import Context
-from crots.stages.engine import Engine
-from crots.stages.labelling import Labelled, NetworkLabels, PredictedLabels
+from crots.stages.labellers import Labelled, NetworkLabels, PredictedLabels
 from crots.stages.pseudo_label import IMAGES, Labelling, pseudo_label, read_rows
 from crots.stages.workbench import Workbench
 from crots.taxonomy import identity_map, load_class_map, load_class_set

@@ -10,12 +10,12 @@ from crots.data.cache import ImageCache
 from crots.data.layouts import open_dataset
 from crots.errors import InputError
 from crots.events import ArtifactWritten, StageFinished
+from crots.execution.context import Context
 from crots.images import read_labels, write_confidence, write_labels
 from crots.methods.suspicion import Opinion
 from crots.runner import run_project, run_stage
-from crots.stages.context import Context
-from crots.stages.material import PseudoLabels
 from crots.stages.suspects import INDEX, STAGE, Suspects, read_regions, suspects, suspects_of
+from crots.training.material import PseudoLabels
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from crots.data.cache import ImageCache
 from crots.data.layouts import open_dataset
 from crots.errors import InputError
 from crots.events import Metrics
+from crots.execution.context import Context
 from crots.options import TrainOptions
-from crots.stages.context import Context
 from crots.stages.train import TrainLearner, supervise
-from crots.stages.training import Training
+from crots.training.loop import Training
 
 
 def labelled_dataset(tmp_path, size=world.SIZE):

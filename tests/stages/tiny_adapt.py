@@ -2,8 +2,8 @@
 
 import torch
 
+from crots.execution.engine import Engine
 from crots.options import RuntimeOptions
-from crots.stages.engine import Engine
 
 ENGINE = Engine(RuntimeOptions(device="cpu"))
 # Nothing happens to the images but mixing, so that a test sees its own switch alone.

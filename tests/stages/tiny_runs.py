@@ -3,9 +3,9 @@
 import tiny_world as world
 
 from crots.events import Metrics, StageFinished
+from crots.execution.context import Control
 from crots.runner import run_project
-from crots.stages.context import Control
-from crots.stages.training import STUDENT
+from crots.training.loop import STUDENT
 
 
 def states(project):

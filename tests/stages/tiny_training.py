@@ -3,12 +3,12 @@
 import tiny_world as world
 import torch
 
+from crots.execution.context import Context
+from crots.execution.engine import Engine
 from crots.nets.model import create_model
 from crots.options import BaselineOptions, RuntimeOptions
 from crots.stages.baseline import BaselineLearner
-from crots.stages.context import Context
-from crots.stages.engine import Engine
-from crots.stages.training import Training, train
+from crots.training.loop import Training, train
 
 ENGINE = Engine(RuntimeOptions(device="cpu"))
 FEW = {"steps": 6, "batch": 2, "log_every": 1, "checkpoint_every": 2, "learning_rate": 1e-2}

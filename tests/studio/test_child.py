@@ -11,9 +11,9 @@ import pytest
 from crots.errors import StageError
 from crots.eventlog import EventLog
 from crots.events import Note, StageFinished, StageStarted
+from crots.execution.context import STOP_FILE, Control
 from crots.project import Project, ProjectConfig
 from crots.runner import locked
-from crots.stages.context import STOP_FILE, Control
 from crots_studio import child
 from crots_studio.background import KILLED, RunRequest
 from crots_studio.child import ChildRun, EventTail, remembered_request

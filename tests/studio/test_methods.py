@@ -6,10 +6,10 @@ import os
 import pytest
 from PySide6.QtGui import QColor
 
+from crots.comparison.plan import Comparison, Run, chosen_methods
+from crots.comparison.table import results, write_results
 from crots.events import Evaluated, Note, Progress, StageFinished, StageStarted, to_json
 from crots.project import override
-from crots.stages.comparison import Comparison, Run, chosen_methods
-from crots.stages.comparison_table import results, write_results
 from crots_studio import theme
 from crots_studio.background import RunEnd, RunRequest
 from crots_studio.child import ChildRun, command_line, remember

@@ -9,14 +9,14 @@ from crots.config import Size
 from crots.data.cache import ImageCache
 from crots.data.layouts import open_dataset
 from crots.errors import StageError
+from crots.execution.engine import Engine
 from crots.nets.info import NetInfo
 from crots.nets.model import Model
 from crots.options import AdaptOptions, RuntimeOptions
 from crots.stages.adapt import AdaptLearner
-from crots.stages.engine import Engine
-from crots.stages.material import Material, PseudoLabels
-from crots.stages.patch_set import PatchCorrections, PatchSet
 from crots.taxonomy import load_class_set
+from crots.training.material import Material, PseudoLabels
+from crots.training.patch_set import PatchCorrections, PatchSet
 from crots_studio.models.corrections import Corrections
 from tests.studio.fake_project import SIZE, make_fake_project
 

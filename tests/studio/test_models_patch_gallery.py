@@ -6,8 +6,8 @@ import pytest
 from crots.errors import InputError
 from crots.options import MineOptions
 from crots.stages.mine import parse_class
-from crots.stages.patch_set import PatchCorrections, PatchSet
 from crots.taxonomy import ClassSet, load_class_set
+from crots.training.patch_set import PatchCorrections, PatchSet
 from crots_studio.models.patch_gallery import (
     PatchFilter,
     PatchGallery,

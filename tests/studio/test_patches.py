@@ -7,8 +7,8 @@ import pytest
 from PySide6.QtCore import QItemSelectionModel, Qt
 
 from crots.project import Project
-from crots.stages.patch_set import PatchCorrections, PatchSet
 from crots.taxonomy import load_class_set
+from crots.training.patch_set import PatchCorrections, PatchSet
 from crots_studio.panels.patches import PatchPanel
 from tests.studio.controls import unnamed
 from tests.studio.fake_project import make_fake_project

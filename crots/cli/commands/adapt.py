@@ -29,8 +29,8 @@ from crots.cli.flags import given
 from crots.config import Profile, Size, check, describe
 from crots.errors import InputError
 from crots.events import Event
+from crots.execution.context import Context
 from crots.project import CHOICE, ProjectConfig, looks_decide, read_json
-from crots.stages.context import Context
 
 if TYPE_CHECKING:
     from crots.data.layouts import Sample
@@ -112,9 +112,9 @@ def _events(
     from crots.cli.inputs import find_pseudo_labels, readable
     from crots.cli.models import open_model
     from crots.stages.adapt import adapt
-    from crots.stages.material import Material
-    from crots.stages.patch_set import PatchSet
-    from crots.stages.pipeline import training
+    from crots.stages.project_stages import training
+    from crots.training.material import Material
+    from crots.training.patch_set import PatchSet
 
     model, bench = open_model(
         desk, student, net=args.net if student == args.student else None, classes=desk.config.task.classes

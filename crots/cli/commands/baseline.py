@@ -27,8 +27,8 @@ from crots.cli.commands.mine import add_pseudo_labels
 from crots.cli.flags import add_options
 from crots.config import Profile
 from crots.events import Event
+from crots.execution.context import Context
 from crots.project import looks_decide
-from crots.stages.context import Context
 
 
 def configure(parser: Parser, profile: Profile) -> None:
@@ -65,8 +65,8 @@ def run(args: argparse.Namespace) -> int:
 def _events(desk: Desk, context: Context, claimed: Claim, args: argparse.Namespace) -> Iterator[Event]:
     from crots.cli.inputs import find_pseudo_labels
     from crots.stages.baseline import baseline
-    from crots.stages.material import Material
-    from crots.stages.pipeline import training
+    from crots.stages.project_stages import training
+    from crots.training.material import Material
 
     bench = desk.bench()
     samples, labels = find_pseudo_labels(args.pseudo_labels, args.confidence_folder, bench.dataset, bench.classes)

@@ -14,7 +14,7 @@ from crots.cli.commands.train import add_labels
 from crots.cli.flags import add_options
 from crots.config import Profile
 from crots.events import Event
-from crots.stages.context import Context
+from crots.execution.context import Context
 
 if TYPE_CHECKING:
     from crots.data.layouts import Encoding

@@ -16,10 +16,10 @@ from crots.cli.follow import follow
 from crots.config import Profile
 from crots.errors import InputError
 from crots.events import Evaluated, Event, Note
+from crots.execution.context import Context, Control
+from crots.execution.workers import is_first, session
 from crots.files import write_text
 from crots.project import ProjectConfig
-from crots.stages.context import Context, Control
-from crots.stages.workers import is_first, session
 
 if TYPE_CHECKING:
     from crots.data.layouts import Dataset
@@ -146,7 +146,7 @@ def _score_predictions(desk: Desk, context: Context) -> Iterator[Event]:
 
 def _score_model(desk: Desk, context: Context, args: argparse.Namespace) -> Iterator[Event]:
     from crots.nets.reading import file_kind
-    from crots.stages.pipeline import with_notes
+    from crots.stages.project_stages import with_notes
 
     source, task = desk.config.source, desk.config.task
     assert source.file is not None
@@ -181,7 +181,7 @@ def _foreign_model(desk: Desk, context: Context) -> tuple[Iterator[Event], Workb
     """An ONNX file, a program, or a model of other classes: scored as the source it would be in a project."""
     from crots.data.sizes import propose_size
     from crots.stages.evaluate import Evaluation, Subject, evaluate
-    from crots.stages.pipeline import source_predict
+    from crots.stages.project_stages import source_predict
 
     dataset, classes = _labels(desk)
     bench = desk.bench(desk.config.data.size or propose_size(dataset)[0])

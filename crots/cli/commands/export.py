@@ -14,11 +14,11 @@ from crots.cli.flags import add_options, add_run_flags, given
 from crots.config import Profile
 from crots.errors import InputError
 from crots.events import Event
-from crots.stages.context import Context
+from crots.execution.context import Context
 
 if TYPE_CHECKING:
-    from crots.stages.material import Array
     from crots.stages.workbench import Workbench
+    from crots.training.material import Array
 
 FORMATS = ("pth", "safetensors", "onnx", "torchscript")
 
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
 def _events(desk: Desk, context: Context, args: argparse.Namespace) -> Iterator[Event]:
     from crots.cli.models import open_model
     from crots.stages.export import Exporting, export_model
-    from crots.stages.pipeline import with_notes
+    from crots.stages.project_stages import with_notes
 
     weights = given(args).get("export", {}).get("weights", "")
     part = weights if args.checkpoint.suffix != ".safetensors" else ""

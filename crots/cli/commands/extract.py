@@ -14,7 +14,7 @@ from crots.cli.flags import add_options, add_run_flags
 from crots.config import Profile
 from crots.errors import InputError
 from crots.events import Event
-from crots.stages.context import Context
+from crots.execution.context import Context
 
 
 def configure(parser: Parser, profile: Profile) -> None:

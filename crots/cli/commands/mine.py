@@ -12,7 +12,7 @@ from crots.cli.command import Command, Parser
 from crots.cli.flags import add_options
 from crots.config import Profile
 from crots.events import Event
-from crots.stages.context import Context
+from crots.execution.context import Context
 
 RESULTS = ("patches", "labels", "color_labels", "patches.json")
 

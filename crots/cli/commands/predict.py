@@ -13,7 +13,7 @@ from crots.cli.flags import add_options, options_of
 from crots.config import Profile
 from crots.errors import InputError
 from crots.events import Event
-from crots.stages.context import Context
+from crots.execution.context import Context
 
 if TYPE_CHECKING:
     from crots.stages.predict import Frames
@@ -57,8 +57,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _events(desk: Desk, context: Context, args: argparse.Namespace, options: opt.PredictOptions) -> Iterator[Event]:
     from crots.cli.models import open_predictor
-    from crots.stages.pipeline import with_notes
     from crots.stages.predict import Predicting, predict
+    from crots.stages.project_stages import with_notes
 
     predictor, classes, bench = open_predictor(desk, net=args.net, classes=args.classes, flip=options.flip)
     frames, rate = _frames(bench, context)

@@ -23,8 +23,8 @@ from crots.cli.command import Command, Parser
 from crots.config import Profile
 from crots.errors import InputError
 from crots.events import Event
+from crots.execution.context import Context
 from crots.project import ProjectConfig
-from crots.stages.context import Context
 
 RESULTS = ("label_ids", "label_color", "confidence", "easy.txt", "hard.txt", "images.jsonl")
 
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _events(desk: Desk, context: Context, claimed: Claim) -> Iterator[Event]:
-    from crots.stages.pipeline import labelling
+    from crots.stages.project_stages import labelling
     from crots.stages.pseudo_label import pseudo_label
 
     job = labelling(desk.bench(), desk.out)

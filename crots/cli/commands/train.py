@@ -28,7 +28,7 @@ from crots.cli.commands.baseline import add_student
 from crots.cli.flags import add_option, options_of
 from crots.config import Profile, describe, to_mapping
 from crots.events import Event
-from crots.stages.context import Context
+from crots.execution.context import Context
 
 if TYPE_CHECKING:
     from crots.data.layouts import Encoding
@@ -74,7 +74,7 @@ def _events(
     from crots.cli.inputs import open_labels, readable
     from crots.data.labels import resolve_encoding
     from crots.stages.evaluate import labelled
-    from crots.stages.pipeline import training
+    from crots.stages.project_stages import training
     from crots.stages.train import supervise
 
     bench = desk.bench()

@@ -18,19 +18,19 @@ from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "stages"))
 
 import tiny_world as world
 import torch
 from many_steps import CASES, take_steps
 
 import crots.cli.main
-import crots.stages.distributed
-import crots.stages.pipeline  # loaded before the first fork, since it takes seconds
+import crots.execution.group
+import crots.stages.project_stages  # loaded before the first fork, since it takes seconds
 from crots.errors import InputError, StageError, Stopped
-from crots.stages.context import Control
-from crots.stages.learner import Learner
-from crots.stages.workers import by_first, session
+from crots.execution.context import Control
+from crots.execution.workers import by_first, session
+from crots.training.learner import Learner
 
 
 def fail_at(step):

@@ -1,7 +1,7 @@
 """What can be compared on a project's own images: methods, and the switches F2 to F10 one by one. No torch.
 
 A method is a line in `METHODS`: options that differ from the project's, and where needed a learner of
-`crots.stages.rivals`. Every method gets the project's student, steps, batch and learning rates, and starts from the
+`crots.comparison.rivals`. Every method gets the project's student, steps, batch and learning rates, and starts from the
 same baseline, which is trained once for each seed.
 """
 
@@ -36,7 +36,7 @@ class Method:
         about: one sentence.
         settings: ``section.option`` values on top of ``profile``'s switches.
         profile: whose values the options have in which the profiles differ; None keeps the project's.
-        learner: a name in `crots.stages.rivals.LEARNERS`, '' for the method's own rounds.
+        learner: a name in `crots.comparison.rivals.LEARNERS`, '' for the method's own rounds.
         rounds: adapts at all; ``source`` and ``baseline`` are scored as they are.
         whole: one run of the length of all rounds, for methods that know none.
         passes: forward passes of networks an optimiser step, a batch each; patches are one more.

@@ -15,9 +15,9 @@ from crots.files import write_json
 from crots.images import image_size, read_image, read_labels
 from crots.methods.patches import rarity_weights
 from crots.project import read_json
-from crots.stages.material import Array
 from crots.stages.mine import load_index
 from crots.taxonomy import ClassSet
+from crots.training.material import Array
 
 CORRECTIONS = "patches.json"
 

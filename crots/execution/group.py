@@ -18,9 +18,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from crots.errors import CrotsError, InputError, StageError, Stopped
-from crots.stages.context import Control
-from crots.stages.engine import resolve_device
-from crots.stages.workers import Workers, unshared_batch_norms
+from crots.execution.context import Control
+from crots.execution.engine import resolve_device
+from crots.execution.workers import Workers, unshared_batch_norms
 
 T = TypeVar("T")
 # A process that dies closes its connections, which the others see at once. These are for one that hangs: within a

@@ -10,14 +10,14 @@ from crots.data.cache import ImageCache
 from crots.data.layouts import open_dataset
 from crots.errors import InputError, Stopped
 from crots.events import Note
+from crots.execution.context import Context
+from crots.execution.engine import Engine
 from crots.images import write_labels
 from crots.nets.model import create_model
 from crots.options import AdaptOptions, RuntimeOptions
-from crots.stages.context import Context
-from crots.stages.engine import Engine
-from crots.stages.material import Material
-from crots.stages.scoring import IMAGES, LEAST_IMAGES, LabelFreeScores, confident_labels, looked_at
 from crots.stages.watching import Watch
+from crots.training.label_free import IMAGES, LEAST_IMAGES, LabelFreeScores, confident_labels, looked_at
+from crots.training.material import Material
 
 ENGINE = Engine(RuntimeOptions(device="cpu"))
 

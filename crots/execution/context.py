@@ -11,7 +11,7 @@ from typing import TypeVar
 from crots.errors import Stopped
 from crots.eventlog import EventLog
 from crots.events import Progress
-from crots.stages.workers import current
+from crots.execution.workers import current
 
 T = TypeVar("T")
 # The environment's name of a file whose making stops a command as Ctrl-C does, for programs that can send none.

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 from crots.config import Size
 from crots.data.crops import Crops, draw_windows, moved_to
+from crots.execution.engine import Engine, random_numpy
+from crots.execution.workers import Workers, passes
 from crots.methods.ema import Teacher
 from crots.methods.schedule import learning_rate
 from crots.nets.model import Model
 from crots.options import TrainingOptions
-from crots.stages.balance import NO_CLASS, RareCrops, ReadLabels, class_weights, count_pixels, sampled
-from crots.stages.engine import Engine, random_numpy
-from crots.stages.order import Order
-from crots.stages.workers import Workers, passes
+from crots.training.balance import NO_CLASS, RareCrops, ReadLabels, class_weights, count_pixels, sampled
+from crots.training.order import Order
 
 Figures = Mapping[str, Tensor]
 State = dict[str, Any]

@@ -12,18 +12,18 @@ from crots.config import Size
 from crots.errors import InputError, StageError
 from crots.eventlog import EventLog
 from crots.events import ArtifactWritten, Metrics, Note, Progress, StageStarted
+from crots.execution import engine as engine_module
+from crots.execution.context import Context
+from crots.execution.engine import Engine, evaluating, random_numpy, resolve_device, seed_step
 from crots.images import write_labels
 from crots.nets.weights import load_model
 from crots.options import AdaptOptions, BaselineOptions, RuntimeOptions
-from crots.stages import engine as engine_module
 from crots.stages.adapt import AdaptLearner
-from crots.stages.balance import class_weights
 from crots.stages.baseline import BaselineLearner, baseline, mirrored
-from crots.stages.context import Context
-from crots.stages.engine import Engine, evaluating, random_numpy, resolve_device, seed_step
-from crots.stages.learner import shares
-from crots.stages.order import Order
-from crots.stages.training import CHECKPOINT, STUDENT, TEACHER, Training, train
+from crots.training.balance import class_weights
+from crots.training.learner import shares
+from crots.training.loop import CHECKPOINT, STUDENT, TEACHER, Training, train
+from crots.training.order import Order
 
 
 def test_a_run_tells_every_step_and_leaves_checkpoint_and_student(tmp_path, material, classes):

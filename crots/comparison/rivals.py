@@ -8,19 +8,19 @@ import torch
 from torch import Tensor
 
 from crots.events import Event
+from crots.execution.context import Context
+from crots.execution.engine import Engine
 from crots.methods.batch_norm import forget_statistics, mean_entropy, train_affine_only
 from crots.methods.ema import Teacher
 from crots.nets.model import Model
 from crots.options import AdaptOptions
 from crots.project import Project
 from crots.stages.adapt import AdaptLearner, Anchor, Mixed
-from crots.stages.context import Context
-from crots.stages.engine import Engine
-from crots.stages.learner import Figures, Learner
-from crots.stages.material import Array, Material
-from crots.stages.pipeline import material
-from crots.stages.training import STUDENT, Training, train
+from crots.stages.project_stages import material
 from crots.stages.workbench import Workbench
+from crots.training.learner import Figures, Learner
+from crots.training.loop import STUDENT, Training, train
+from crots.training.material import Array, Material
 
 
 class ImagesLearner(Learner):

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from crots.errors import InputError
+from crots.execution.workers import current
 from crots.options import RuntimeOptions
-from crots.stages.workers import current
 
 
 def random_numpy(seed: int, stage: str, step: int, purpose: str = "") -> np.random.Generator:

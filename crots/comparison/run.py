@@ -11,22 +11,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from crots.comparison.plan import Branch, Comparison, Run, plan_runs
+from crots.comparison.rivals import run_rival
+from crots.comparison.table import SUFFIXES, results, write_results
 from crots.errors import InputError
 from crots.eventlog import EventLog
 from crots.events import ArtifactWritten, Event, Note, Progress, StageStarted
+from crots.execution.context import Context
 from crots.files import write_json
 from crots.methods.metrics import Confusion
 from crots.project import CONTINUED_FROM, read_json
-from crots.stages.comparison import Branch, Comparison, Run, plan_runs
-from crots.stages.comparison_table import SUFFIXES, results, write_results
-from crots.stages.context import Context
 from crots.stages.evaluate import evaluated, labelled, score
-from crots.stages.labelling import Predict
+from crots.stages.labellers import Predict
 from crots.stages.mine import published_rare
-from crots.stages.pipeline import STAGES, model_predict, source_can_be_scored, source_predict
-from crots.stages.rivals import run_rival
-from crots.stages.training import STUDENT, TEACHER
+from crots.stages.project_stages import STAGES, model_predict, source_can_be_scored, source_predict
 from crots.stages.workbench import Workbench
+from crots.training.loop import STUDENT, TEACHER
 
 STAGE = "compare"
 

@@ -4,14 +4,7 @@ import pytest
 import tiny_world as world
 import torch
 
-from crots.config import describe
-from crots.errors import InputError
-from crots.events import ArtifactWritten, Evaluated, Note, StageFinished, StageStarted
-from crots.options import SECTIONS, AdaptOptions
-from crots.project import Project, override
-from crots.runner import run_comparison, run_project
-from crots.stages.compare import STAGE
-from crots.stages.comparison import (
+from crots.comparison.plan import (
     ABLATED_FAULTS,
     METHODS,
     Comparison,
@@ -21,10 +14,17 @@ from crots.stages.comparison import (
     method_config,
     plan_runs,
 )
-from crots.stages.comparison_table import as_csv, as_text, spread
-from crots.stages.context import Control
-from crots.stages.rivals import SelfTrainingLearner, StatisticsLearner, TentLearner
-from crots.stages.training import STUDENT
+from crots.comparison.rivals import SelfTrainingLearner, StatisticsLearner, TentLearner
+from crots.comparison.run import STAGE
+from crots.comparison.table import as_csv, as_text, spread
+from crots.config import describe
+from crots.errors import InputError
+from crots.events import ArtifactWritten, Evaluated, Note, StageFinished, StageStarted
+from crots.execution.context import Control
+from crots.options import SECTIONS, AdaptOptions
+from crots.project import Project, override
+from crots.runner import run_comparison, run_project
+from crots.training.loop import STUDENT
 
 
 def with_labels(folder, **sections):
@@ -299,7 +299,7 @@ class TestRows:
 class TestLearners:
     @pytest.fixture
     def made(self, tmp_path):
-        from crots.stages.pipeline import material
+        from crots.stages.project_stages import material
         from crots.stages.workbench import Workbench
 
         project = world.white_box(tmp_path)

@@ -13,12 +13,12 @@ from torch import Tensor
 from crots.config import Size
 from crots.data.layouts import Sample
 from crots.data.predictions import PredictionSet
+from crots.execution.engine import Engine
 from crots.images import resize_labels
 from crots.methods.batch_norm import batch_norms, take_statistics
 from crots.methods.pseudo import confident, entropy, entropy_of_probabilities, merge_classes
 from crots.nets.source import NetworkSource, Source
 from crots.options import PseudoLabelOptions
-from crots.stages.engine import Engine
 from crots.taxonomy import ClassMap
 
 Array = npt.NDArray[Any]

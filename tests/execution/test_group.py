@@ -20,7 +20,7 @@ from crots.eventlog import read_events
 from crots.events import Metrics, Note, Scored, StageFinished, StageStarted
 from crots.project import Project
 from crots.runner import run_project
-from crots.stages.training import CHECKPOINT
+from crots.training.loop import CHECKPOINT
 
 HERE = Path(__file__).parent
 QUIET = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -238,7 +238,7 @@ def test_a_killed_worker_ends_the_run_and_any_number_goes_on(tmp_path, crew):
     words = ["run", str(project.folder), "--trust", "--until", "baseline"]
     launcher = subprocess.Popen(
         [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "crots", *words],
-        env={**QUIET, "PYTHONPATH": os.pathsep.join([str(HERE.parents[1]), str(HERE)])},
+        env={**QUIET, "PYTHONPATH": os.pathsep.join([str(HERE.parents[1]), str(HERE.parent / "stages")])},
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     checkpoint = project.stage_folder("baseline") / CHECKPOINT

@@ -10,12 +10,13 @@ from typing import Any
 
 from crots.errors import InputError
 from crots.events import Evaluated, Event
+from crots.execution.context import Context
+from crots.execution.workers import by_first, current
 from crots.nets.model import Model
 from crots.options import AdaptOptions, TrainingOptions
 from crots.project import Project
 from crots.stages.adapt import adapt
 from crots.stages.baseline import baseline
-from crots.stages.context import Context
 from crots.stages.evaluate import (
     Evaluation,
     Subject,
@@ -26,16 +27,15 @@ from crots.stages.evaluate import (
     score_model,
 )
 from crots.stages.export import Exporting, export_model
-from crots.stages.labelling import NetworkLabels, Predict
-from crots.stages.material import Material, PseudoLabels
+from crots.stages.labellers import NetworkLabels, Predict
 from crots.stages.mine import Mining, mine, published_rare
-from crots.stages.patch_set import PatchCorrections, PatchSet
 from crots.stages.pseudo_label import Labelling, pseudo_label
-from crots.stages.scoring import LabelFreeScores, looked_at
-from crots.stages.training import STUDENT, TEACHER, Training
 from crots.stages.watching import Rule, Scoring, Watch
 from crots.stages.workbench import Workbench
-from crots.stages.workers import by_first, current
+from crots.training.label_free import LabelFreeScores, looked_at
+from crots.training.loop import STUDENT, TEACHER, Training
+from crots.training.material import Material, PseudoLabels
+from crots.training.patch_set import PatchCorrections, PatchSet
 
 
 def stage_events(project: Project, context: Context) -> Iterator[Event]:

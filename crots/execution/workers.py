@@ -4,7 +4,7 @@ Every worker runs the same stages in step. The first one alone writes what there
 stream, records, the lock) and decides what only it can see; the others are told. Pictures, labels and patches are
 written by the worker that made them, so all must see the same file system.
 
-No torch here, so that ``crots status`` needs none: what talks to the others is in `crots.stages.distributed`.
+No torch here, so that ``crots status`` needs none: what talks to the others is in `crots.execution.group`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.nn.modules.batchnorm import _BatchNorm
 
-    from crots.stages.context import Control
+    from crots.execution.context import Control
 
 T = TypeVar("T")
 # Images that are mixed with each other, see `mix_groups`.
@@ -146,7 +146,7 @@ def session(device: str) -> Iterator[Workers]:
     if not launched():
         yield _current
         return
-    from crots.stages.distributed import Group
+    from crots.execution.group import Group
 
     _current = group = Group.meet(device)
     try:

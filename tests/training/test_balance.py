@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crots.stages.balance import NO_CLASS, RareCrops, class_weights, count_pixels, sampled
+from crots.training.balance import NO_CLASS, RareCrops, class_weights, count_pixels, sampled
 
 
 @given(st.lists(st.integers(0, 10**6), min_size=1, max_size=20).filter(any), st.floats(0, 1))

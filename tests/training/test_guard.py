@@ -12,21 +12,21 @@ from crots.data.cache import ImageCache
 from crots.data.layouts import open_dataset
 from crots.demo.scenes import write_domain
 from crots.events import Metrics, Note
+from crots.execution.context import Context, Control
+from crots.execution.engine import Engine
 from crots.images import read_labels, write_confidence, write_image, write_labels
 from crots.nets.model import create_model
 from crots.nets.weights import load_model
 from crots.options import AdaptOptions, BaselineOptions, RuntimeOptions, TrainOptions
 from crots.stages.adapt import adapt
 from crots.stages.baseline import baseline
-from crots.stages.context import Context, Control
-from crots.stages.engine import Engine
 from crots.stages.evaluate import score_model
-from crots.stages.material import Material, PseudoLabels
-from crots.stages.scoring import LabelFreeScores
 from crots.stages.train import TrainLearner
-from crots.stages.training import STUDENT, Training
 from crots.stages.watching import Watch
 from crots.taxonomy import load_class_set
+from crots.training.label_free import LabelFreeScores
+from crots.training.loop import STUDENT, Training
+from crots.training.material import Material, PseudoLabels
 
 SIZE = Size(64, 32)
 COUNT = 12

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from crots.comparison.plan import Comparison, Method, Run
 from crots.files import write_json, write_text
-from crots.stages.comparison import Comparison, Method, Run
 
 FORMAT = 1
 SUFFIXES = (".json", ".csv", ".txt", ".md")

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from crots.execution.context import Context
+from crots.execution.engine import Engine, evaluating
 from crots.methods.scores import (
     Summary,
     agreement_beyond_chance,
@@ -21,9 +23,7 @@ from crots.methods.scores import (
 )
 from crots.nets.model import Model
 from crots.options import TrainingOptions
-from crots.stages.context import Context
-from crots.stages.engine import Engine, evaluating
-from crots.stages.material import Array, Material
+from crots.training.material import Array, Material
 
 IMAGES = 32
 # So few images still tell a collapse.

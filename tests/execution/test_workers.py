@@ -9,10 +9,9 @@ from many_steps import make_learner, write_material
 
 from crots.config import Size
 from crots.errors import InputError
-from crots.methods.mixing import apply_mix, plan_mix
-from crots.stages.distributed import _buckets, share_batch_norm, worker_device
-from crots.stages.engine import random_numpy
-from crots.stages.workers import (
+from crots.execution.engine import random_numpy
+from crots.execution.group import _buckets, share_batch_norm, worker_device
+from crots.execution.workers import (
     MIX_GROUP,
     Workers,
     by_first,
@@ -26,6 +25,7 @@ from crots.stages.workers import (
     unshared_batch_norms,
     whole_groups,
 )
+from crots.methods.mixing import apply_mix, plan_mix
 
 WORLDS = st.integers(1, 16)
 

@@ -9,13 +9,13 @@ from tiny_training import ENGINE, FEW, learner, run, student, weights
 
 from crots.errors import StageError
 from crots.events import Metrics, Note, Scored
+from crots.execution.context import Context
 from crots.methods.alarms import Alarm
 from crots.nets.weights import load_model
 from crots.options import AdaptOptions
 from crots.stages.adapt import AdaptLearner
-from crots.stages.context import Context
-from crots.stages.training import STUDENT, Training, train
 from crots.stages.watching import Look, Watch
+from crots.training.loop import STUDENT, Training, train
 
 
 class Told(Watch):

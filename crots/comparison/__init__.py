@@ -1,0 +1,1 @@
+"""Methods compared on the images of one project: the plan, its runs and the table."""

@@ -1,0 +1,1 @@
+"""What a run needs whatever it trains: its control and context, the device, draws, and several workers."""
