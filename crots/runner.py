@@ -12,12 +12,13 @@ from typing import Any
 
 import filelock
 
-from crots.comparison.plan import Comparison, needed_stages
 from crots.errors import CrotsError, InputError, Stopped
 from crots.eventlog import EventLog
 from crots.events import Evaluated, Event, StageFinished
-from crots.execution.context import Context, Control
-from crots.execution.workers import current, launched, session
+from crots.execution.context import Context
+from crots.execution.control import Control
+from crots.execution.launch import session
+from crots.execution.workers import current
 from crots.files import explained, remove_partials
 from crots.project import Project
 
@@ -58,33 +59,6 @@ def run_project(
                 yield event
             if not isinstance(event, StageFinished) or event.outcome != "completed":
                 return
-
-
-def run_comparison(job: Comparison, *, control: Control | None = None) -> Iterator[Event]:
-    """Runs a comparison of methods in a project's folder, after those of the project's own stages that it needs.
-
-    Its events go to ``compare/events.jsonl``, those of each method to the method's folder.
-
-    Raises:
-        InputError: the project has no validation labels, another run goes on in it, or there are several workers.
-    """
-    from crots.comparison.run import STAGE, check_comparison, compare
-
-    control, project = control or Control(), job.project
-    if launched():
-        raise InputError("a comparison runs in one process; start it without torchrun, with --device for a GPU")
-    check_comparison(job)
-    for key in needed_stages(job):
-        if next(status.state for status in project.status() if status.key == key) == "done":
-            continue
-        for event in run_project(project, control=control, only=key):
-            yield event
-        if not isinstance(event, StageFinished) or event.outcome != "completed":
-            return
-    with locked(project):
-        log = EventLog(job.folder / project.events_path.name)
-        remove_partials(job.folder)
-        yield from run_stage(partial(compare, job), Context(STAGE, control, log=log))
 
 
 def _taken(project: Project, stack: contextlib.ExitStack) -> EventLog:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from crots.events import Event, Outcome, StageFinished
-from crots.execution.context import Control
+from crots.execution.control import Control
 from crots.project import Project
 from crots.runner import failure, run_project
 from crots_studio.loading import preload_torch

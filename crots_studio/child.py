@@ -24,7 +24,7 @@ from crots.comparison.plan import FOLDER
 from crots.errors import CrotsError, InputError
 from crots.eventlog import running
 from crots.events import Event, StageFinished, from_json
-from crots.execution.context import STOP_FILE
+from crots.execution.control import STOP_FILE
 from crots.files import make_folder, write_json
 from crots.project import Project, read_json
 from crots_studio.background import KILLED, RunEnd, RunRequest, end_of, log_tail, process_memory

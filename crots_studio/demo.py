@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crots.events import Event
-from crots.execution.context import Control
+from crots.execution.control import Control
 from crots.project import Project, ProjectConfig
 from crots_studio.background import EventSource
 

@@ -13,8 +13,8 @@ def exact_arithmetic(monkeypatch):
     """Has ``precision = "auto"`` mean fp32 on every processor, as tests that compare to the last bit expect."""
     import sys
 
-    if engine := sys.modules.get("crots.execution.engine"):
-        monkeypatch.setattr(engine, "has_amx", lambda: False)
+    if device := sys.modules.get("crots.execution.device"):
+        monkeypatch.setattr(device, "has_amx", lambda: False)
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from tiny_runs import ends, metrics_at, run, states, stop_at
 from crots.errors import InputError
 from crots.eventlog import read_events
 from crots.events import Metrics, StageStarted
-from crots.execution.context import Control
+from crots.execution.control import Control
 from crots.runner import discard, locked, run_project
 from crots.training.loop import CHECKPOINT, STUDENT, TEACHER
 

@@ -19,7 +19,8 @@ from crots.bench.precision import PrecisionCheck
 from crots.bench.stages import StageTime
 from crots.config import to_mapping
 from crots.errors import InputError
-from crots.execution.engine import Engine, has_amx
+from crots.execution.device import has_amx
+from crots.execution.engine import Engine
 from crots.options import BenchOptions, RuntimeOptions
 from crots.project import read_json
 

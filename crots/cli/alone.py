@@ -19,8 +19,10 @@ from crots.cli.follow import follow
 from crots.config import Profile, Size, to_mapping
 from crots.errors import InputError
 from crots.events import Event, Note, StageFinished
-from crots.execution.context import Context, Control
-from crots.execution.workers import current, session
+from crots.execution.context import Context
+from crots.execution.control import Control
+from crots.execution.launch import session
+from crots.execution.workers import current
 from crots.files import explained, remove_partials, write_json
 from crots.project import Project, ProjectConfig, build_config, read_json
 from crots.runner import run_stage

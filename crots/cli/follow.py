@@ -17,7 +17,7 @@ from typing import IO, Any
 from crots.cli.draw import Screen, open_screen
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Evaluated, Event, Note, StageFinished, to_json
-from crots.execution.context import STOP_FILE, Control
+from crots.execution.control import STOP_FILE, Control
 from crots.execution.workers import is_first
 from crots.files import explained, make_folder
 

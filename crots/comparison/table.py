@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from crots.comparison.plan import Comparison, Method, Run
+from crots.comparison.methods import Method
+from crots.comparison.plan import Comparison, Run
 from crots.files import write_json, write_text
 
 FORMAT = 1

@@ -13,7 +13,8 @@ from crots.demo.looks import Domain
 from crots.demo.scenes import write_domain
 from crots.eventlog import EventLog
 from crots.events import ArtifactWritten, Event, StageFinished, StageStarted
-from crots.execution.context import Context, Control, Meter
+from crots.execution.context import Context, Meter
+from crots.execution.control import Control
 from crots.files import write_json
 from crots.options import TrainOptions
 from crots.project import CONFIG_NAME, Project, ProjectConfig, build_config

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,24 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from crots.errors import InputError
+from crots.execution.device import resolve_device, resolve_precision
 from crots.execution.workers import current
 from crots.options import RuntimeOptions
-
-
-def random_numpy(seed: int, stage: str, step: int, purpose: str = "") -> np.random.Generator:
-    """Returns the generator of one step.
-
-    Every draw of a run comes from (seed, stage, step, purpose), never from a generator that lives on: a resumed run
-    draws what the uninterrupted one would have drawn, and so does any process of a distributed one.
-    """
-    return np.random.default_rng([seed, zlib.crc32(f"{stage}/{purpose}".encode()), step])
-
-
-def seed_step(seed: int, stage: str, step: int, rank: int = 0) -> None:
-    """Seeds torch's global generators, which dropout inside nets draws from, for one step of one worker."""
-    purpose = f"torch {rank}" if rank else "torch"
-    torch.manual_seed(int(random_numpy(seed, stage, step, purpose).integers(2**63)))
 
 
 class Engine:
@@ -44,7 +28,7 @@ class Engine:
         self.options = options
         self.workers = current()
         self.device = self.workers.device or resolve_device(options.device)
-        self.precision = _resolve_precision(options.precision, self.device)
+        self.precision = resolve_precision(options.precision, self.device)
         if options.threads:
             torch.set_num_threads(options.threads)
 
@@ -95,47 +79,6 @@ class Engine:
         """Waits for the device; for timing only."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-
-
-def resolve_device(name: str) -> torch.device:
-    """Turns ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` into a device.
-
-    Raises:
-        InputError: there is no such device here.
-    """
-    if name == "auto":
-        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
-    kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
-        raise InputError(f"device: found {name!r}, expected auto, cpu, cuda or cuda:N", field="runtime.device")
-    if kind == "cpu":
-        return torch.device("cpu")
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if int(number or 0) >= count:
-        found = f"{count} CUDA devices" if count else "no CUDA device"
-        raise InputError(
-            f"device: {name} was asked for and {found} found here; choose --device cpu", field="runtime.device"
-        )
-    return torch.device(f"cuda:{int(number or 0)}")
-
-
-def _resolve_precision(name: str, device: torch.device) -> str:
-    if name == "auto":
-        if device.type != "cuda":
-            # Without AMX, bf16 gains little on a processor and costs small networks time (`crots bench`).
-            return "bf16" if has_amx() else "fp32"
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
-    if name == "fp16" and device.type == "cpu":
-        raise InputError(
-            "precision: fp16 needs CUDA; choose bf16 or fp32 for training on the CPU", field="runtime.precision"
-        )
-    return name
-
-
-def has_amx() -> bool:
-    """Whether the processor multiplies bf16 matrices in tiles (AMX), as Intel's do since 2023."""
-    supported = getattr(torch.cpu, "_is_amx_tile_supported", None)  # private, so perhaps not of every release
-    return bool(supported and supported())
 
 
 @contextlib.contextmanager

@@ -18,8 +18,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from crots.errors import CrotsError, InputError, StageError, Stopped
-from crots.execution.context import Control
-from crots.execution.engine import resolve_device
+from crots.execution.control import Control
+from crots.execution.device import resolve_device
 from crots.execution.workers import Workers, unshared_batch_norms
 
 T = TypeVar("T")

@@ -9,23 +9,20 @@ No torch here, so that ``crots status`` needs none: what talks to the others is 
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from crots.errors import CrotsError, InputError
+from crots.errors import CrotsError
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
     from torch.nn.modules.batchnorm import _BatchNorm
 
-    from crots.execution.context import Control
+    from crots.execution.control import Control
 
 T = TypeVar("T")
-# Images that are mixed with each other, see `mix_groups`.
-MIX_GROUP = 4
 _GIVEN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
@@ -121,6 +118,12 @@ def current() -> Workers:
     return _current
 
 
+def become(workers: Workers) -> None:
+    """Makes these the workers of the run that goes on in this process."""
+    global _current
+    _current = workers
+
+
 def launched() -> bool:
     """Says whether ``torchrun`` or its like started this process as one of several."""
     return all(name in os.environ for name in _GIVEN) and int(os.environ["WORLD_SIZE"]) > 1
@@ -129,31 +132,6 @@ def launched() -> bool:
 def is_first() -> bool:
     """Says whether this process speaks to the user; known before the workers have met."""
     return not launched() or os.environ["RANK"] == "0"
-
-
-@contextlib.contextmanager
-def session(device: str) -> Iterator[Workers]:
-    """Meets the other workers, for a block.
-
-    Args:
-        device: as `crots.options.RuntimeOptions` names it.
-
-    Raises:
-        InputError: the device cannot be used by several.
-        StageError: the others cannot be reached.
-    """
-    global _current
-    if not launched():
-        yield _current
-        return
-    from crots.execution.group import Group
-
-    _current = group = Group.meet(device)
-    try:
-        yield group
-    finally:
-        _current = Workers()
-        group.leave()
 
 
 def by_first(make: Callable[[], Iterator[T]]) -> Iterator[T]:
@@ -183,48 +161,3 @@ def unshared_batch_norms(net: nn.Module) -> list[_BatchNorm]:
     from torch.nn.modules.batchnorm import _BatchNorm
 
     return [layer for layer in net.modules() if isinstance(layer, _BatchNorm) and not isinstance(layer, SyncBatchNorm)]
-
-
-def check_batch_size(batch: int, world: int) -> None:
-    """Refuses batches that cannot be dealt evenly.
-
-    Raises:
-        InputError: with the nearest batch that can.
-    """
-    if batch % world:
-        raise InputError(
-            f"batch {batch} cannot be dealt evenly to {world} workers; choose a batch that {world} divides, such as "
-            f"{-(-batch // world) * world}, or another number of workers",
-            field="batch",
-        )
-
-
-def passes(batch: int, accumulate: int, world: int = 1) -> int:
-    """Returns the forward and backward passes that a worker splits its part of a batch into.
-
-    Several workers share the passes that one process would take: none sees more images at once than that would.
-
-    Args:
-        batch: of all workers; ``world`` and ``accumulate`` divide it.
-        accumulate: passes of one process.
-        world: workers.
-    """
-    part = batch // world
-    return next(count for count in range(-(-accumulate // world), part + 1) if part % count == 0)
-
-
-def mix_groups(batch: int) -> list[slice]:
-    """Returns the images of a batch that are mixed with each other: groups of four, the first ones up to seven.
-
-    The groups depend on the batch alone, not on who computes them, so any number of workers draws the same mixes.
-    """
-    count = max(1, batch // MIX_GROUP)
-    sizes = [batch // count + (number < batch % count) for number in range(count)]
-    ends = [sum(sizes[: number + 1]) for number in range(count)]
-    return [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
-
-
-def whole_groups(groups: Iterable[slice], batch: int, world: int) -> bool:
-    """Says whether every group lies on one worker."""
-    starts = {group.start for group in groups}
-    return all(rank * batch // world in starts for rank in range(world))

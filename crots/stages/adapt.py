@@ -11,9 +11,10 @@ from torch import Tensor
 
 from crots.config import Size
 from crots.events import Event
+from crots.execution.batches import mix_groups, whole_groups
 from crots.execution.context import Context
-from crots.execution.engine import Engine, random_numpy
-from crots.execution.workers import mix_groups, whole_groups
+from crots.execution.draws import random_numpy
+from crots.execution.engine import Engine
 from crots.methods.augment import apply_blur, apply_flip, apply_jitter, plan_augment
 from crots.methods.batch_norm import batch_norms
 from crots.methods.ema import Teacher

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 
@@ -27,8 +26,7 @@ from crots.options import MineOptions
 from crots.stages.pseudo_label import IMAGES, read_rows, total_statistics
 from crots.taxonomy import ClassMap, ClassSet
 from crots.training.material import Array, PseudoLabels
-
-INDEX = "patches.json"
+from crots.training.patch_set import INDEX
 
 
 @dataclass(frozen=True)
@@ -251,10 +249,3 @@ def _summary(patches: Sequence[Patch], rare: Sequence[Rare], job: Mining, contex
     counts = Counter(number for patch in patches for number in patch.classes)
     listed = ", ".join(f"{row.name} {counts[row.id]}" for row in rare)
     return Note(stage=context.stage, text=f"cut {len(patches)} patches from {len(job.samples)} images ({listed})")
-
-
-def load_index(folder: Path) -> Mapping[str, Any] | None:
-    """Reads ``patches.json``; None where the patches came from elsewhere."""
-    from crots.project import read_json
-
-    return read_json(folder / INDEX)

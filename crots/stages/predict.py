@@ -16,7 +16,8 @@ from crots.data.feed import prefetch
 from crots.data.layouts import Sample
 from crots.errors import InputError, StageError
 from crots.events import ArtifactWritten, Event, Note, StageStarted
-from crots.execution.context import Context, Control, Meter
+from crots.execution.context import Context, Meter
+from crots.execution.control import Control
 from crots.files import atomic_path, make_folder
 from crots.images import image_size, read_image, resize_image, write_colours, write_image, write_labels
 from crots.options import PredictOptions

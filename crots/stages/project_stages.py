@@ -30,12 +30,12 @@ from crots.stages.export import Exporting, export_model
 from crots.stages.labellers import NetworkLabels, Predict
 from crots.stages.mine import Mining, mine, published_rare
 from crots.stages.pseudo_label import Labelling, pseudo_label
-from crots.stages.watching import Rule, Scoring, Watch
 from crots.stages.workbench import Workbench
 from crots.training.label_free import LabelFreeScores, looked_at
 from crots.training.loop import STUDENT, TEACHER, Training
 from crots.training.material import Material, PseudoLabels
 from crots.training.patch_set import PatchCorrections, PatchSet
+from crots.training.watch import Rule, Scoring, Watch
 
 
 def stage_events(project: Project, context: Context) -> Iterator[Event]:

@@ -15,10 +15,10 @@ from crots.execution.engine import Engine
 from crots.images import resize_labels
 from crots.nets.model import Model
 from crots.options import TrainOptions
-from crots.stages.baseline import SupervisedLearner
 from crots.stages.evaluate import labelled
 from crots.training.loop import Training, train
 from crots.training.material import Array
+from crots.training.supervised import SupervisedLearner
 
 
 class TrainLearner(SupervisedLearner):

@@ -18,8 +18,8 @@ from crots.data.predictions import PredictionSet, open_predictions
 from crots.data.sizes import propose_size
 from crots.errors import InputError
 from crots.events import Note
+from crots.execution.batches import check_batch_size, passes
 from crots.execution.engine import Engine
-from crots.execution.workers import check_batch_size, passes
 from crots.files import expanded, file_or_name
 from crots.nets.model import Model, check_batch, create_model
 from crots.nets.source import NetworkSource, Source, open_source

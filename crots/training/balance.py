@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crots.data.feed import prefetch, readers
-from crots.execution.engine import random_numpy
+from crots.execution.draws import random_numpy
 
 Array = npt.NDArray[Any]
 ReadLabels = Callable[[Sequence[int]], Array]

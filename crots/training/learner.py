@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from crots.config import Size
 from crots.data.crops import Crops, draw_windows, moved_to
-from crots.execution.engine import Engine, random_numpy
-from crots.execution.workers import Workers, passes
+from crots.execution.batches import passes
+from crots.execution.draws import random_numpy
+from crots.execution.engine import Engine
+from crots.execution.workers import Workers
 from crots.methods.ema import Teacher
 from crots.methods.schedule import learning_rate
 from crots.nets.model import Model

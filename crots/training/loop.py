@@ -16,12 +16,13 @@ from crots.data.feed import prefetch
 from crots.errors import StageError, Stopped
 from crots.events import ArtifactWritten, Event, Metrics, Note, StageStarted
 from crots.execution.context import Context, Meter
-from crots.execution.engine import seed_step
+from crots.execution.draws import seed_step
 from crots.execution.workers import unshared_batch_norms
 from crots.files import atomic_path, write_json
 from crots.nets.weights import save_safetensors
-from crots.stages.watching import Choice, Look, Watch
+from crots.training.choice import Choice
 from crots.training.learner import Figures, Learner, State
+from crots.training.watch import Look, Watch
 
 CHECKPOINT = "checkpoint.pt"
 STUDENT = "student.safetensors"

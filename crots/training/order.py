@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from crots.execution.engine import random_numpy
+from crots.execution.draws import random_numpy
 
 
 class Order:

@@ -15,10 +15,12 @@ from crots.files import write_json
 from crots.images import image_size, read_image, read_labels
 from crots.methods.patches import rarity_weights
 from crots.project import read_json
-from crots.stages.mine import load_index
 from crots.taxonomy import ClassSet
 from crots.training.material import Array
 
+# In the folder of the patches: what was mined.
+INDEX = "patches.json"
+# In the folder of the corrections: what the user said of it.
 CORRECTIONS = "patches.json"
 
 
@@ -139,3 +141,8 @@ class PatchSet:
 def _names(folder: Path) -> list[str]:
     files = (path for path in folder.rglob("*.png") if not path.name.startswith("."))
     return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in files)
+
+
+def load_index(folder: Path) -> Mapping[str, Any] | None:
+    """Reads ``patches.json``; None where the patches came from elsewhere."""
+    return read_json(folder / INDEX)

@@ -32,7 +32,7 @@ from crots_studio.models.words import byte_count
 from crots_studio.session import Session
 
 if TYPE_CHECKING:
-    from crots.execution.context import Control
+    from crots.execution.control import Control
 
 _POLL_MS = 150
 
@@ -181,7 +181,7 @@ class ExportDialog(QDialog):
 
     def export(self) -> None:
         """Writes the files beside the window."""
-        from crots.execution.context import Control
+        from crots.execution.control import Control
 
         form, project = self.form, self._project
         if project is None or form.problem() or self.running:

@@ -16,7 +16,7 @@ from crots_studio.models.names import title
 from crots_studio.models.words import command_text
 
 if TYPE_CHECKING:
-    from crots.execution.context import Control
+    from crots.execution.control import Control
 
 # A head holds a line a tensor; what is longer is no model.
 _LONGEST_HEAD = 64 * 2**20

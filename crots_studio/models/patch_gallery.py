@@ -14,9 +14,9 @@ from crots.images import read_image, read_labels
 from crots.methods.rare import ClassStatistics, rare_classes
 from crots.options import MineOptions
 from crots.project import read_json
-from crots.stages.mine import INDEX, parse_class
+from crots.stages.mine import parse_class
 from crots.taxonomy import ClassSet
-from crots.training.patch_set import PatchCorrections
+from crots.training.patch_set import INDEX, PatchCorrections
 
 Array = npt.NDArray[Any]
 State = Literal["all", "kept", "rejected", "relabelled"]

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from crots.errors import Stopped
-from crots.execution.context import Control
+from crots.execution.control import Control
 from crots.images import read_labels
 from crots.stages.adapt import AdaptLearner
 

@@ -4,26 +4,19 @@ import pytest
 import tiny_world as world
 import torch
 
-from crots.comparison.plan import (
-    ABLATED_FAULTS,
-    METHODS,
-    Comparison,
-    ablations,
-    base_config,
-    chosen_methods,
-    method_config,
-    plan_runs,
-)
+from crots.comparison.methods import ABLATED_FAULTS, METHODS, ablations, base_config, chosen_methods, method_config
+from crots.comparison.plan import Comparison, plan_runs
 from crots.comparison.rivals import SelfTrainingLearner, StatisticsLearner, TentLearner
 from crots.comparison.run import STAGE
+from crots.comparison.runner import run_comparison
 from crots.comparison.table import as_csv, as_text, spread
 from crots.config import describe
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Evaluated, Note, StageFinished, StageStarted
-from crots.execution.context import Control
+from crots.execution.control import Control
 from crots.options import SECTIONS, AdaptOptions
 from crots.project import Project, override
-from crots.runner import run_comparison, run_project
+from crots.runner import run_project
 from crots.training.loop import STUDENT
 
 

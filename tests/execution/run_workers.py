@@ -28,8 +28,9 @@ import crots.cli.main
 import crots.execution.group
 import crots.stages.project_stages  # loaded before the first fork, since it takes seconds
 from crots.errors import InputError, StageError, Stopped
-from crots.execution.context import Control
-from crots.execution.workers import by_first, session
+from crots.execution.control import Control
+from crots.execution.launch import session
+from crots.execution.workers import by_first
 from crots.training.learner import Learner
 
 

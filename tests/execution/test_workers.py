@@ -9,22 +9,11 @@ from many_steps import make_learner, write_material
 
 from crots.config import Size
 from crots.errors import InputError
-from crots.execution.engine import random_numpy
+from crots.execution.batches import MIX_GROUP, check_batch_size, mix_groups, passes, whole_groups
+from crots.execution.draws import random_numpy
 from crots.execution.group import _buckets, share_batch_norm, worker_device
-from crots.execution.workers import (
-    MIX_GROUP,
-    Workers,
-    by_first,
-    check_batch_size,
-    current,
-    is_first,
-    launched,
-    mix_groups,
-    passes,
-    session,
-    unshared_batch_norms,
-    whole_groups,
-)
+from crots.execution.launch import session
+from crots.execution.workers import Workers, by_first, current, is_first, launched, unshared_batch_norms
 from crots.methods.mixing import apply_mix, plan_mix
 
 WORLDS = st.integers(1, 16)

@@ -12,7 +12,7 @@ from tiny_world import IGNORE
 
 from crots.config import Size
 from crots.data.crops import Crops
-from crots.execution.workers import mix_groups
+from crots.execution.batches import mix_groups
 from crots.images import write_labels
 from crots.methods.losses import confidence_weight, weighted_cross_entropy
 from crots.stages.adapt import AdaptBatch

@@ -13,7 +13,8 @@ from crots.data.layouts import open_dataset
 from crots.data.predictions import open_predictions
 from crots.errors import InputError, Stopped
 from crots.events import Evaluated, Progress, StageStarted
-from crots.execution.context import Context, Control
+from crots.execution.context import Context
+from crots.execution.control import Control
 from crots.execution.engine import Engine
 from crots.images import read_image, write_labels
 from crots.nets.model import create_model

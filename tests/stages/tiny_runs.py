@@ -3,7 +3,7 @@
 import tiny_world as world
 
 from crots.events import Metrics, StageFinished
-from crots.execution.context import Control
+from crots.execution.control import Control
 from crots.runner import run_project
 from crots.training.loop import STUDENT
 

@@ -11,7 +11,7 @@ import pytest
 from crots.errors import StageError
 from crots.eventlog import EventLog
 from crots.events import Note, StageFinished, StageStarted
-from crots.execution.context import STOP_FILE, Control
+from crots.execution.control import STOP_FILE, Control
 from crots.project import Project, ProjectConfig
 from crots.runner import locked
 from crots_studio import child

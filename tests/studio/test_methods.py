@@ -6,7 +6,8 @@ import os
 import pytest
 from PySide6.QtGui import QColor
 
-from crots.comparison.plan import Comparison, Run, chosen_methods
+from crots.comparison.methods import chosen_methods
+from crots.comparison.plan import Comparison, Run
 from crots.comparison.table import results, write_results
 from crots.events import Evaluated, Note, Progress, StageFinished, StageStarted, to_json
 from crots.project import override

@@ -14,8 +14,8 @@ from crots.methods.alarms import Alarm
 from crots.nets.weights import load_model
 from crots.options import AdaptOptions
 from crots.stages.adapt import AdaptLearner
-from crots.stages.watching import Look, Watch
 from crots.training.loop import STUDENT, Training, train
+from crots.training.watch import Look, Watch
 
 
 class Told(Watch):

@@ -12,7 +12,8 @@ from crots.data.cache import ImageCache
 from crots.data.layouts import open_dataset
 from crots.demo.scenes import write_domain
 from crots.events import Metrics, Note
-from crots.execution.context import Context, Control
+from crots.execution.context import Context
+from crots.execution.control import Control
 from crots.execution.engine import Engine
 from crots.images import read_labels, write_confidence, write_image, write_labels
 from crots.nets.model import create_model
@@ -22,11 +23,11 @@ from crots.stages.adapt import adapt
 from crots.stages.baseline import baseline
 from crots.stages.evaluate import score_model
 from crots.stages.train import TrainLearner
-from crots.stages.watching import Watch
 from crots.taxonomy import load_class_set
 from crots.training.label_free import LabelFreeScores
 from crots.training.loop import STUDENT, Training
 from crots.training.material import Material, PseudoLabels
+from crots.training.watch import Watch
 
 SIZE = Size(64, 32)
 COUNT = 12

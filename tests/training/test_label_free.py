@@ -15,9 +15,9 @@ from crots.execution.engine import Engine
 from crots.images import write_labels
 from crots.nets.model import create_model
 from crots.options import AdaptOptions, RuntimeOptions
-from crots.stages.watching import Watch
 from crots.training.label_free import IMAGES, LEAST_IMAGES, LabelFreeScores, confident_labels, looked_at
 from crots.training.material import Material
+from crots.training.watch import Watch
 
 ENGINE = Engine(RuntimeOptions(device="cpu"))
 

@@ -12,18 +12,21 @@ from crots.config import Size
 from crots.errors import InputError, StageError
 from crots.eventlog import EventLog
 from crots.events import ArtifactWritten, Metrics, Note, Progress, StageStarted
-from crots.execution import engine as engine_module
+from crots.execution import device as device_module
 from crots.execution.context import Context
-from crots.execution.engine import Engine, evaluating, random_numpy, resolve_device, seed_step
+from crots.execution.device import resolve_device
+from crots.execution.draws import random_numpy, seed_step
+from crots.execution.engine import Engine, evaluating
 from crots.images import write_labels
 from crots.nets.weights import load_model
 from crots.options import AdaptOptions, BaselineOptions, RuntimeOptions
 from crots.stages.adapt import AdaptLearner
-from crots.stages.baseline import BaselineLearner, baseline, mirrored
+from crots.stages.baseline import BaselineLearner, baseline
 from crots.training.balance import class_weights
 from crots.training.learner import shares
 from crots.training.loop import CHECKPOINT, STUDENT, TEACHER, Training, train
 from crots.training.order import Order
+from crots.training.supervised import mirrored
 
 
 def test_a_run_tells_every_step_and_leaves_checkpoint_and_student(tmp_path, material, classes):
@@ -240,7 +243,7 @@ def test_full_precision_is_not_needed_on_the_cpu(tmp_path, material, classes):
 
 @pytest.mark.parametrize(("amx", "precision"), [(True, "bf16"), (False, "fp32")])
 def test_auto_is_bf16_on_processors_that_multiply_it_in_tiles(monkeypatch, amx, precision):
-    monkeypatch.setattr(engine_module, "has_amx", lambda: amx)
+    monkeypatch.setattr(device_module, "has_amx", lambda: amx)
     assert Engine(RuntimeOptions(device="cpu")).precision == precision
     assert Engine(RuntimeOptions(device="cpu", precision="fp32")).precision == "fp32"
 

@@ -15,14 +15,15 @@ from crots.cli.draw import show_table
 from crots.cli.flags import add_options, add_run_flags, given, settings
 from crots.cli.follow import follow
 from crots.cli.tables import Table
-from crots.comparison.plan import METHODS, Comparison, ablations, check_seeds, chosen_methods, default_methods
+from crots.comparison.methods import METHODS, ablations, chosen_methods, default_methods
+from crots.comparison.plan import Comparison, check_seeds
+from crots.comparison.runner import run_comparison
 from crots.comparison.table import caption, class_cells, summary_cells, write_as
 from crots.config import Profile, check, describe
 from crots.errors import InputError
 from crots.events import Event
-from crots.execution.context import Control
+from crots.execution.control import Control
 from crots.project import Project, override, read_json
-from crots.runner import run_comparison
 
 # What every method finds as the project has it.
 _THE_PROJECTS = ("data", "task", "source", "pseudo_label")

@@ -12,7 +12,7 @@ from crots.cli.flags import add_run_flags
 from crots.cli.follow import follow
 from crots.config import Profile
 from crots.events import Event
-from crots.execution.context import Control
+from crots.execution.control import Control
 
 
 def configure(parser: Parser, profile: Profile) -> None:

@@ -16,8 +16,10 @@ from crots.cli.follow import follow
 from crots.config import Profile
 from crots.errors import InputError
 from crots.events import Evaluated, Event, Note
-from crots.execution.context import Context, Control
-from crots.execution.workers import is_first, session
+from crots.execution.context import Context
+from crots.execution.control import Control
+from crots.execution.launch import session
+from crots.execution.workers import is_first
 from crots.files import write_text
 from crots.project import ProjectConfig
 

@@ -16,7 +16,7 @@ from crots.config import Profile
 from crots.errors import InputError
 from crots.eventlog import running
 from crots.events import Event
-from crots.execution.context import Control
+from crots.execution.control import Control
 from crots.execution.workers import is_first
 from crots.project import Project, override
 from crots.runner import planned, run_project

@@ -18,7 +18,8 @@ from crots.cli.tables import Table, percent
 from crots.config import Profile
 from crots.errors import InputError
 from crots.events import Event
-from crots.execution.context import Context, Control
+from crots.execution.context import Context
+from crots.execution.control import Control
 from crots.methods.suspicion import SHARE
 from crots.project import Project, override, read_json
 from crots.runner import run_stage

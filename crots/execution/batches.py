@@ -1,0 +1,60 @@
+"""How a batch is dealt to workers, to passes and to groups that are mixed: arithmetic that all workers do alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from crots.errors import InputError
+
+if TYPE_CHECKING:
+    pass
+
+
+# Images that are mixed with each other, see `mix_groups`.
+MIX_GROUP = 4
+
+
+def check_batch_size(batch: int, world: int) -> None:
+    """Refuses batches that cannot be dealt evenly.
+
+    Raises:
+        InputError: with the nearest batch that can.
+    """
+    if batch % world:
+        raise InputError(
+            f"batch {batch} cannot be dealt evenly to {world} workers; choose a batch that {world} divides, such as "
+            f"{-(-batch // world) * world}, or another number of workers",
+            field="batch",
+        )
+
+
+def passes(batch: int, accumulate: int, world: int = 1) -> int:
+    """Returns the forward and backward passes that a worker splits its part of a batch into.
+
+    Several workers share the passes that one process would take: none sees more images at once than that would.
+
+    Args:
+        batch: of all workers; ``world`` and ``accumulate`` divide it.
+        accumulate: passes of one process.
+        world: workers.
+    """
+    part = batch // world
+    return next(count for count in range(-(-accumulate // world), part + 1) if part % count == 0)
+
+
+def mix_groups(batch: int) -> list[slice]:
+    """Returns the images of a batch that are mixed with each other: groups of four, the first ones up to seven.
+
+    The groups depend on the batch alone, not on who computes them, so any number of workers draws the same mixes.
+    """
+    count = max(1, batch // MIX_GROUP)
+    sizes = [batch // count + (number < batch % count) for number in range(count)]
+    ends = [sum(sizes[: number + 1]) for number in range(count)]
+    return [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
+
+
+def whole_groups(groups: Iterable[slice], batch: int, world: int) -> bool:
+    """Says whether every group lies on one worker."""
+    starts = {group.start for group in groups}
+    return all(rank * batch // world in starts for rank in range(world))

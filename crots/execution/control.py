@@ -1,0 +1,53 @@
+"""The user's stop and pause of a run."""
+
+from __future__ import annotations
+
+import threading
+
+from crots.errors import Stopped
+
+# The environment's name of a file whose making stops a command as Ctrl-C does, for programs that can send none.
+STOP_FILE = "CROTS_STOP_FILE"
+
+
+class Control:
+    """Stop and pause, set from any thread; a running stage asks between two steps."""
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+        self._go = threading.Event()
+        self._go.set()
+
+    def stop(self) -> None:
+        """Ends the run after the current step; the work so far is kept."""
+        self._stop.set()
+        self._go.set()
+
+    def pause(self) -> None:
+        """Halts the run after the current step."""
+        if not self._stop.is_set():
+            self._go.clear()
+
+    def resume(self) -> None:
+        """Lets a halted run go on."""
+        self._go.set()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a stop was asked for."""
+        return self._stop.is_set()
+
+    @property
+    def paused(self) -> bool:
+        """Whether the run is, or will soon be, halted."""
+        return not self._go.is_set()
+
+    def check(self) -> None:
+        """Waits while paused.
+
+        Raises:
+            Stopped: the user asked to stop.
+        """
+        self._go.wait()
+        if self._stop.is_set():
+            raise Stopped("stopped by the user; run again to go on")

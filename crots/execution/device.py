@@ -1,0 +1,53 @@
+"""Which device and which precision a run has, where the options leave it open."""
+
+from __future__ import annotations
+
+import torch
+
+from crots.errors import InputError
+
+
+def resolve_device(name: str) -> torch.device:
+    """Turns ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` into a device.
+
+    Raises:
+        InputError: there is no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
+        raise InputError(f"device: found {name!r}, expected auto, cpu, cuda or cuda:N", field="runtime.device")
+    if kind == "cpu":
+        return torch.device("cpu")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if int(number or 0) >= count:
+        found = f"{count} CUDA devices" if count else "no CUDA device"
+        raise InputError(
+            f"device: {name} was asked for and {found} found here; choose --device cpu", field="runtime.device"
+        )
+    return torch.device(f"cuda:{int(number or 0)}")
+
+
+def resolve_precision(name: str, device: torch.device) -> str:
+    """Turns ``auto`` into a precision that suits the device.
+
+    Raises:
+        InputError: the device has no such precision.
+    """
+    if name == "auto":
+        if device.type != "cuda":
+            # Without AMX, bf16 gains little on a processor and costs small networks time (`crots bench`).
+            return "bf16" if has_amx() else "fp32"
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+    if name == "fp16" and device.type == "cpu":
+        raise InputError(
+            "precision: fp16 needs CUDA; choose bf16 or fp32 for training on the CPU", field="runtime.precision"
+        )
+    return name
+
+
+def has_amx() -> bool:
+    """Whether the processor multiplies bf16 matrices in tiles (AMX), as Intel's do since 2023."""
+    supported = getattr(torch.cpu, "_is_amx_tile_supported", None)  # private, so perhaps not of every release
+    return bool(supported and supported())
