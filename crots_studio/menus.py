@@ -100,7 +100,7 @@ class Menus:
         menu, window = self._view_menu, self._window
         menu.addSeparator()
         for number, tab in enumerate(TABS, 1):
-            action = self._add(menu, tab.title, partial(window.show_tab, tab.module), f"Alt+{number}")
+            action = self._add(menu, tab.title, partial(window.show_tab, tab.key), f"Alt+{number}")
             self._of_workspace.append(action)
         menu.addSeparator()
         shown = (

@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, Signal
 
 from crots.eventlog import running
 from crots.project import Project, ProjectConfig, StageStatus, override
-from crots_studio.errands import Errands
+from crots_studio.background.errands import Errands
 from crots_studio.models.history import History
 from crots_studio.settings import Settings
 

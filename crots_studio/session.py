@@ -15,15 +15,15 @@ from crots.events import Event, Note, StageFinished, StageStarted
 from crots.project import CONFIG_NAME, Project
 from crots.runner import discard
 from crots_studio import theme
-from crots_studio.background import EventSource, Run, RunEnd, RunRequest, project_events, release_memory
-from crots_studio.demo import demo_source, is_unfinished
 from crots_studio.models.run_state import RunState
 from crots_studio.opened import Found, OpenProject
+from crots_studio.runs.demo import demo_source, is_unfinished
+from crots_studio.runs.run import EventSource, Run, RunEnd, RunRequest, project_events, release_memory
+from crots_studio.runs.thread import ThreadRun
 from crots_studio.settings import Settings
-from crots_studio.worker import ThreadRun
 
 if TYPE_CHECKING:
-    from crots_studio.child import ChildRun
+    from crots_studio.runs.child import ChildRun
 
 SourceMaker = Callable[[Project, RunRequest], EventSource]
 
@@ -149,7 +149,7 @@ class Session(OpenProject):
 
     def _child(self, request: RunRequest | None) -> ChildRun:
         # Only now: subprocess and psutil would delay the first paint.
-        from crots_studio.child import ChildRun
+        from crots_studio.runs.child import ChildRun
 
         assert self.project is not None
         last = self.history.stage(self.history.current)

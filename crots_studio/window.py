@@ -14,13 +14,13 @@ from PySide6.QtWidgets import QFileDialog, QMainWindow, QMessageBox, QStackedWid
 from crots.errors import CrotsError
 from crots.events import StageFinished
 from crots.project import Project, ProjectConfig
-from crots_studio.background import RunEnd, RunRequest
 from crots_studio.icon import app_icon
 from crots_studio.leaving import Leaving
 from crots_studio.menus import Menus
 from crots_studio.models.option_form import run_command
 from crots_studio.models.words import in_window
 from crots_studio.panels.welcome import WelcomePanel
+from crots_studio.runs.run import RunEnd, RunRequest
 from crots_studio.session import Session
 
 if TYPE_CHECKING:
@@ -103,10 +103,10 @@ class MainWindow(QMainWindow):
         self.menus.fill_view()
         self._turn_page()
 
-    def show_tab(self, module: str) -> None:
-        """Brings a tab to the front by its panel's module name."""
+    def show_tab(self, key: str) -> None:
+        """Brings a tab to the front by its key."""
         if self.workspace is not None:
-            self.workspace.show_tab(module)
+            self.workspace.show_tab(key)
 
     def act_in_front(self, name: str) -> None:
         """Calls a method of the tab in front, where it has it."""
@@ -173,7 +173,7 @@ class MainWindow(QMainWindow):
 
     def start_demo(self, folder: Path, *, tiny: bool = False) -> None:
         """Runs the demonstration into a folder, or goes on with one."""
-        from crots_studio.demo import demo_source
+        from crots_studio.runs.demo import demo_source
 
         self.build_workspace()
         self.session.start_demo(demo_source(folder, tiny=tiny), folder)

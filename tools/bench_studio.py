@@ -170,7 +170,7 @@ def beside(folder: Path) -> dict[str, Any]:
     from PySide6.QtCore import QTimer
 
     from crots_studio.app import Collector, make_application
-    from crots_studio.background import RunRequest
+    from crots_studio.runs.run import RunRequest
     from crots_studio.session import Session
     from crots_studio.settings import Settings
     from crots_studio.window import MainWindow

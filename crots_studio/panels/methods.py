@@ -22,8 +22,8 @@ from PySide6.QtWidgets import (
 )
 
 from crots_studio import theme
-from crots_studio.background import RunRequest
 from crots_studio.models.methods_table import VIEWS, MethodsTable, View
+from crots_studio.runs.run import RunRequest
 from crots_studio.session import Session
 from crots_studio.widgets.plot_tools import EmptyState, ExportButton
 

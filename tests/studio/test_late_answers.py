@@ -10,12 +10,13 @@ from crots.images import write_image
 from crots.project import Project, ProjectConfig, override
 from crots_studio.models.class_map import FILE
 from crots_studio.models.predictions import Prediction, Predictions
-from crots_studio.panels import class_map, patches, preview, pseudo_labels
+from crots_studio.panels import preview, pseudo_labels
 from crots_studio.panels.before_after import BeforeAfterPanel
-from crots_studio.panels.patches import PatchPanel
+from crots_studio.panels.patches.panel import PatchPanel
+from crots_studio.panels.patches.panel import panel as patches
 from crots_studio.panels.preview import PreviewPanel
 from crots_studio.panels.pseudo_labels import PseudoLabelPanel
-from crots_studio.panels.setup import SetupPanel
+from crots_studio.panels.setup.panel import SetupPanel, class_map
 from tests.studio.fake_project import SIZE, make_fake_project
 
 

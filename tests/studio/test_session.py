@@ -12,7 +12,7 @@ from crots.errors import InputError
 from crots.events import Metrics, Progress, StageFinished, StageStarted
 from crots.project import Project, ProjectConfig, override
 from crots_studio.app import Collector
-from crots_studio.background import RunRequest
+from crots_studio.runs.run import RunRequest
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from crots.events import Progress, StageFinished, StageStarted
 from crots.project import Project, ProjectConfig
 from crots.taxonomy import load_class_set
 from crots_studio import theme
-from crots_studio.background import RunEnd, RunRequest
 from crots_studio.models.patch_gallery import ClassRow
+from crots_studio.runs.run import RunEnd, RunRequest
 from crots_studio.window import MainWindow
 from crots_studio.workspace_tabs import TABS
 from tests.studio.controls import doubled_keys
@@ -93,7 +93,7 @@ def test_every_tab_has_its_panel(window):
 
 def test_every_control_can_be_reached_and_has_a_name(ready, qtbot):
     for tab in TABS:
-        ready.show_tab(tab.module)
+        ready.show_tab(tab.key)
         qtbot.wait(10)
     kinds = (QAbstractButton, QLineEdit, QComboBox, QAbstractSpinBox, QListWidget)
     lacking = []
