@@ -5,6 +5,8 @@ import threading
 import numpy as np
 import pytest
 
+import crots_studio.panels.patches.panel as patches
+import crots_studio.panels.setup.class_map as class_map
 from crots.errors import StageError
 from crots.images import write_image
 from crots.project import Project, ProjectConfig, override
@@ -13,10 +15,9 @@ from crots_studio.models.predictions import Prediction, Predictions
 from crots_studio.panels import preview, pseudo_labels
 from crots_studio.panels.before_after import BeforeAfterPanel
 from crots_studio.panels.patches.panel import PatchPanel
-from crots_studio.panels.patches.panel import panel as patches
 from crots_studio.panels.preview import PreviewPanel
 from crots_studio.panels.pseudo_labels import PseudoLabelPanel
-from crots_studio.panels.setup.panel import SetupPanel, class_map
+from crots_studio.panels.setup.panel import SetupPanel
 from tests.studio.fake_project import SIZE, make_fake_project
 
 
