@@ -182,14 +182,14 @@ def beside(folder: Path) -> dict[str, Any]:
     window.dialogs_are_quiet = True
     Collector(session)
     window.show()
-    window.build_workspace()
+    window.pages.build_workspace()
     measured, loop = Measured(), Loop()
     turns = iter(range(10**6))
     tabs = QTimer(window, interval=TAB_MS)
 
     def turn() -> None:
         loop.tab = TABS[next(turns) % len(TABS)]
-        window.show_tab(loop.tab)
+        window.pages.show_tab(loop.tab)
 
     tabs.timeout.connect(turn)
 

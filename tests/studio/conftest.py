@@ -134,5 +134,5 @@ def window(qtbot, session):
 
     qtbot.addWidget(window, before_close_func=end_run)
     window.show()
-    window.build_workspace()
+    window.pages.build_workspace()
     return window

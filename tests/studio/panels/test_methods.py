@@ -154,7 +154,7 @@ def test_a_later_window_follows_the_comparison_that_goes_on(project):
 def test_a_comparison_stays_in_its_tab_and_says_that_it_is_finished(qtbot, session, window, project, open_project):
     open_project(project.folder)
     qtbot.waitUntil(lambda: session.idle)
-    window.show_tab("methods")
+    window.pages.show_tab("methods")
     session.request = RunRequest(seeds=(0,))
     session.busy_changed.emit(True)
     assert window.workspace.tabs.currentWidget() is window.panels["methods"]

@@ -45,13 +45,13 @@ def test_it_runs_to_its_end_by_buttons(qtbot, session, window, tmp_path):
     assert window.workspace.notifier.text.text().startswith("The run is finished")
     assert (folder / "export" / "adapted.onnx").exists()
     for tab in window.panels:
-        window.show_tab(tab)
+        window.pages.show_tab(tab)
         qtbot.wait(100)
 
 
 def test_a_stopped_one_goes_on_with_run(qtbot, session, window, tmp_path):
     folder = tmp_path / "demo"
-    window.start_demo(folder)
+    window.project_actions.start_demo(folder)
     qtbot.waitUntil(lambda: "render" in session.history.stages, timeout=120_000)
     session.stop()
     qtbot.waitUntil(lambda: not session.busy, timeout=120_000)

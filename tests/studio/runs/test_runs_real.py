@@ -113,7 +113,7 @@ def test_a_window_attaches_to_a_run_that_goes_on(qtbot, session, project):
 
 def test_a_run_goes_on_when_the_window_is_gone(qtbot, session, window, project, expected):
     with qtbot.waitSignal(session.project_changed, timeout=60_000):
-        window.go_to_project(project.folder)
+        window.project_actions.go_to_project(project.folder)
     session.start_run(RunRequest(until="adapt"), in_child=False)
     qtbot.waitUntil(lambda: bool(session.history.stage("baseline").metrics), timeout=240_000)
     window.leaving.leave(go_on=True)
