@@ -1,7 +1,7 @@
 """Runs beside the window, without Qt: a loop over events in whatever thread calls it, with a buffer that others drain.
 
-The studio calls `BackgroundRun.work` on a QThread (`crots_studio.runs.thread`); `BackgroundRun.start` takes a plain
-thread, so that a run can be tried where no Qt is.
+In the studio the thread is a QThread (`crots_studio.runs.thread`); `BackgroundRun` itself takes a plain one, so that a
+run can be tried where no Qt is.
 """
 
 from __future__ import annotations

@@ -1,72 +1,45 @@
-"""A run on a QThread: the worker object lives on that thread, its events wait in a buffer until the window asks."""
+"""A run on a QThread: its events wait in a buffer until the window asks."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, QThread, Slot
+from collections.abc import Callable
 
-from crots.events import Event
+from PySide6.QtCore import QThread
+
 from crots_studio.runs.run import BackgroundRun, EventSource, RunEnd
 
 
-class RunWorker(QObject):
-    """Does the work of a run on the thread that it was moved to."""
+class _Thread(QThread):
+    """Does one piece of work and ends."""
 
-    def __init__(self, run: BackgroundRun) -> None:
+    def __init__(self, work: Callable[[], None]) -> None:
         super().__init__()
-        self._run = run
+        self.setObjectName("crots-run")
+        self._work = work
 
-    @Slot()
-    def work(self) -> None:
-        """Runs to the end, then lets the thread's event loop end too."""
-        self._run.work()
-        self.thread().quit()
+    def run(self) -> None:
+        """Called by Qt on the new thread."""
+        self._work()
+        # It knows the run, which knows this thread: without a circle both go as soon as the session lets go.
+        del self._work
 
 
-class ThreadRun:
+class ThreadRun(BackgroundRun):
     """A run on a QThread of this process.
 
-    The worker never hears a queued signal while it is busy, so stop and pause go through `Control`'s own flags.
+    No signal reaches the thread while it is busy, so stop and pause go through `Control`'s own flags.
     """
 
-    detached = False
-    controllable = True
-
     def __init__(self, source: EventSource) -> None:
-        self._run = BackgroundRun(source)
-        self._thread = QThread()
-        self._thread.setObjectName("crots-run")
-        self._worker = RunWorker(self._run)
-        self._worker.moveToThread(self._thread)
-        self._thread.started.connect(self._worker.work)
+        super().__init__(source)
+        self._thread = _Thread(self.work)
 
     def start(self) -> None:
         """Begins on the thread."""
         # Below the window's own thread, so that a click is answered while two cores compute.
         self._thread.start(QThread.Priority.LowPriority)
 
-    def stop(self) -> None:
-        """Ends the run after the current step."""
-        self._run.stop()
-
-    def pause(self) -> None:
-        """Halts the run after the current step."""
-        self._run.pause()
-
-    def resume(self) -> None:
-        """Lets it go on."""
-        self._run.resume()
-
-    def drain(self) -> list[Event]:
-        """Takes the events so far."""
-        return self._run.drain()
-
-    def memory(self) -> int:
-        """Resident memory of this process."""
-        return self._run.memory()
-
     @property
     def end(self) -> RunEnd | None:
-        """How it ended, once the thread has ended too: a running QThread must not be destroyed."""
-        if self._run.end is None or not self._thread.wait(1000):
-            return None
-        return self._run.end
+        """How it ended, once the thread has ended too: a running QThread must not be destroyed. Never waits."""
+        return super().end if self._thread.wait(0) else None
