@@ -120,7 +120,7 @@ class Session(OpenProject):
         child = request.compares or (self.settings.in_child if in_child is None else in_child)
         if child:
             self._turning = True
-            self.after_saving(lambda: self._begin(self._child(request)))
+            self.errands.after_saving(lambda: self._begin(self._child(request)))
         else:
             self._begin(ThreadRun(self._source(request)))
 
@@ -137,7 +137,7 @@ class Session(OpenProject):
         """Runs what makes a project of its own, and opens that as soon as it is there."""
         if self.busy:
             return
-        self.forget("open project")
+        self.errands.forget("open project")
         self.close_project()
         self._awaited, self.request = folder, RunRequest()
         self._begin(ThreadRun(make_events))
@@ -197,7 +197,7 @@ class Session(OpenProject):
 
         # Where the disk has gone away, somebody else says so, and not every two seconds.
         token = "look for run"
-        self.in_background(look, lambda found: self._attach() if found else None, lambda _: None, token=token)
+        self.errands.in_background(look, lambda found: self._attach() if found else None, lambda _: None, token=token)
 
     def pause(self) -> None:
         """Halts the run after the current step."""
@@ -294,7 +294,7 @@ class Session(OpenProject):
             self.problem.emit(str(error))
             done(None)
 
-        self.in_background(lambda: discard(project, key), done, failed)
+        self.errands.in_background(lambda: discard(project, key), done, failed)
 
     def discard_stage(self, key: str) -> None:
         """Throws away what a stage that is not done has written."""
@@ -318,5 +318,5 @@ class Session(OpenProject):
         """Lets go of threads and timers; a run in this process must have ended before."""
         self._drain_timer.stop()
         self._look_timer.stop()
-        self.end_errands()
+        self.errands.end_errands()
         self.settings.sync()

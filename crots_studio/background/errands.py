@@ -36,7 +36,7 @@ class Errands(QObject):
     """Runs errands for panels.
 
     Signals:
-        problem(str): something that the user should read and that has no better place.
+        problem(str): an errand failed that nobody else answers for.
     """
 
     problem = Signal(str)

@@ -113,7 +113,9 @@ class MethodsPanel(QWidget):
         project = self._session.project
         if project is not None:
             folder = project.folder
-            self._session.in_background(lambda: (folder, MethodsTable.read(folder)), self._found, token="methods")
+            self._session.errands.in_background(
+                lambda: (folder, MethodsTable.read(folder)), self._found, token="methods"
+            )
 
     def _found(self, found: tuple[Path, MethodsTable]) -> None:
         project = self._session.project

@@ -27,9 +27,9 @@ print("left", len(threading.enumerate()), flush=True)
 sys.exit(code)
 """
 WORK = {
-    "an errand that lasts": "window.session.in_background(lambda: time.sleep(60), print)",
+    "an errand that lasts": "window.session.errands.in_background(lambda: time.sleep(60), print)",
     "an errand in machine code": (
-        "import torch; window.session.in_background("
+        "import torch; window.session.errands.in_background("
         "lambda: [torch.ones(600, 600) @ torch.ones(600, 600) for _ in range(10**6)], print)"
     ),
     "pictures": "global q; q = PictureQueue(print); q.want('a', lambda: np.zeros((2, 2, 3), np.uint8))",

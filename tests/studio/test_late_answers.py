@@ -51,7 +51,7 @@ def shown(qtbot, session):
 
 
 def settle(qtbot, session):
-    qtbot.waitUntil(lambda: session.idle, timeout=20_000)
+    qtbot.waitUntil(lambda: session.errands.idle, timeout=20_000)
     qtbot.wait(50)
 
 

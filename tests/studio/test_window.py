@@ -34,7 +34,7 @@ def folder(tmp_path):
 def ready(qtbot, session, window, open_project, folder):
     """A window with an open project that nothing keeps from running."""
     open_project(folder)
-    qtbot.waitUntil(lambda: session.idle, timeout=30_000)
+    qtbot.waitUntil(lambda: session.errands.idle, timeout=30_000)
     qtbot.wait(50)
     session.set_blocker = lambda reason: None
     session.blocker = ""
@@ -454,7 +454,7 @@ def test_long_names_push_no_panel_aside(qtbot, session, ready):
 def test_no_key_means_two_things(qtbot, session, window, open_project, tmp_path, finished):
     project = make_fake_project(tmp_path / "fake") if finished else Project.create(tmp_path / "new", ProjectConfig())
     open_project(project.folder)
-    qtbot.waitUntil(lambda: session.idle, timeout=30_000)
+    qtbot.waitUntil(lambda: session.errands.idle, timeout=30_000)
     for name, panel in window.panels.items():
         window.pages.show_tab(name)
         qtbot.waitUntil(panel.isVisible)

@@ -149,7 +149,7 @@ class ComparePanel(QWidget):
         self._stale = False
         if self._session.project is not None:
             folder = self._session.project.folder
-            self._session.in_background(lambda: read_runs(folder), self._found_own, token="own runs")
+            self._session.errands.in_background(lambda: read_runs(folder), self._found_own, token="own runs")
 
     def _found_own(self, found: PastRuns) -> None:
         if self._session.project is not None and self._session.project.folder == found.folder:
@@ -161,9 +161,9 @@ class ComparePanel(QWidget):
         """Adds the runs of another project; what goes wrong is said, unless ``quiet``."""
         path = Path(folder)
         if quiet:
-            self._session.in_background(lambda: read_runs(path), self._found_other, lambda _: None)
+            self._session.errands.in_background(lambda: read_runs(path), self._found_other, lambda _: None)
         else:
-            self._session.in_background(lambda: read_runs(path), self._found_wanted)
+            self._session.errands.in_background(lambda: read_runs(path), self._found_wanted)
 
     def _found_wanted(self, found: PastRuns) -> None:
         """One that the user added; those that are remembered stay so even while their disk is not there."""

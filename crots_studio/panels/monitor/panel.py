@@ -90,7 +90,7 @@ class MonitorPanel(QWidget):
         self.confusion.show_scores(self.scores)
         if project is not None and not self._explained:
             self._explained = True
-            self._session.in_background(score_words, self.training.explain_scores, token="score words")
+            self._session.errands.in_background(score_words, self.training.explain_scores, token="score words")
         self.alarm.dismiss()
         self.alarm.take(history.stage(history.current).notes)
 

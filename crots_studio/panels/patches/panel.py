@@ -123,10 +123,10 @@ class PatchPanel(QWidget):
             self._show_nothing(_NO_PROJECT if project is None else "Reading the patches …")
         if project is not None:
             snapshot = Project(project.folder, project.config)
-            self._session.in_background(partial(_read, snapshot), self._ready, self._failed, token="patches")
+            self._session.errands.in_background(partial(_read, snapshot), self._ready, self._failed, token="patches")
 
     def _show_nothing(self, text: str) -> None:
-        self._session.forget("patches", "patch")
+        self._session.errands.forget("patches", "patch")
         self._found, self._corrections = None, None
         self.rare.show_found(None, PatchCorrections())
         self._say_empty(text)
@@ -236,7 +236,7 @@ class PatchPanel(QWidget):
             self._show_choice()
             return
         state = corrections.state
-        self._session.in_background(
+        self._session.errands.in_background(
             lambda: (patch, *found.gallery.read(patch, state)), self._show_patch, self._unreadable, token="patch"
         )
 

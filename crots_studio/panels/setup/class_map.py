@@ -51,7 +51,7 @@ class ClassMapEditor(QWidget):
         project = self._session.project
         if project is None or project.folder not in self._shown:
             self._shown = ()
-            self._session.forget("class map", "class map proposal")
+            self._session.errands.forget("class map", "class map proposal")
         if project is None:
             return
         task = project.config.task
@@ -60,7 +60,9 @@ class ClassMapEditor(QWidget):
             self._shown = wanted
             self.file.show_path(str(task.class_map or ""))
             setup = Setup(project.config, project.folder)
-            self._session.in_background(lambda: _form(setup), self._show, lambda _: self._show(None), token="class map")
+            self._session.errands.in_background(
+                lambda: _form(setup), self._show, lambda _: self._show(None), token="class map"
+            )
 
     def _show(self, form: ClassMapForm | None) -> None:
         needed = form is not None
@@ -81,7 +83,7 @@ class ClassMapEditor(QWidget):
         if project is None:
             return
         setup = Setup(project.config, project.folder)
-        self._session.in_background(lambda: _proposal(setup), self._take, token="class map proposal")
+        self._session.errands.in_background(lambda: _proposal(setup), self._take, token="class map proposal")
 
     def _take(self, form: ClassMapForm) -> None:
         self.table.show_form(form)

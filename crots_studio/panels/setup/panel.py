@@ -177,14 +177,14 @@ class SetupPanel(QWidget):
 
     def _another_project(self) -> None:
         self.form.clear()
-        self._session.forget(*(f"check {name}" for name in ORDER))
+        self._session.errands.forget(*(f"check {name}" for name in ORDER))
         self.fields.refused.clear()
         predictions = self.fields.value("source.predictions") is not None
         self.by_predictions.setChecked(predictions)
         self.by_model.setChecked(not predictions)
         self.refresh()
         if self._session.project is not None and self.net.count() == 0:
-            self._session.in_background(_net_names, self._nets_found, token="net names")
+            self._session.errands.in_background(_net_names, self._nets_found, token="net names")
 
     def _nets_found(self, names: tuple[str, ...]) -> None:
         for box in (self.net, self.student_net):
@@ -255,7 +255,7 @@ class SetupPanel(QWidget):
             self.fields.findings[name].show_finding(self.form.findings[name])
             self._tell()
 
-        self._session.in_background(lambda: check(name, config, root), found, token=f"check {name}")
+        self._session.errands.in_background(lambda: check(name, config, root), found, token=f"check {name}")
 
     def _tell(self) -> None:
         # A demonstration draws its images and trains its source itself.

@@ -120,7 +120,7 @@ def test_closing_stops_after_the_current_file(qtbot, monkeypatch, dialog, sessio
     second.deleteLater()
     qtbot.wait(20)
     gate.set()
-    qtbot.waitUntil(lambda: session.idle)
+    qtbot.waitUntil(lambda: session.errands.idle)
 
 
 def test_the_command_goes_to_the_clipboard(dialog):

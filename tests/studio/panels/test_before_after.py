@@ -52,7 +52,7 @@ def test_without_a_project_it_says_what_to_do(panel):
 
 def test_before_the_labels_it_says_which_stage_to_run(qtbot, panel, tmp_path, open_project):
     open_project(make_fake_project(tmp_path, until="").folder)
-    qtbot.waitUntil(lambda: panel._session.idle)
+    qtbot.waitUntil(lambda: panel._session.errands.idle)
     assert "Pseudo-labels" in panel.area.views.views[0].empty_text
 
 
@@ -108,7 +108,7 @@ def test_a_new_round_appears_when_its_stage_ends(qtbot, panel, tmp_path, open_pr
 def test_nothing_runs_while_nobody_looks(qtbot, panel, tmp_path, open_project, predicted):
     panel.hide()
     open_project(make_fake_project(tmp_path).folder)
-    qtbot.waitUntil(lambda: panel._session.idle and len(panel.images.labels) > 0, timeout=10_000)
+    qtbot.waitUntil(lambda: panel._session.errands.idle and len(panel.images.labels) > 0, timeout=10_000)
     qtbot.wait(50)
     assert predicted == []
     panel.show()

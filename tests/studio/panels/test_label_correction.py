@@ -133,7 +133,7 @@ def panel(qtbot, session, project, open_project):
     open_project(project.folder)
     qtbot.waitUntil(lambda: panel._maps is not None and panel.images.labels.labelled, timeout=10_000)
     panel.images.go_to(KEY)
-    qtbot.waitUntil(lambda: panel.correction._key == KEY and session.idle, timeout=10_000)
+    qtbot.waitUntil(lambda: panel.correction._key == KEY and session.errands.idle, timeout=10_000)
     qtbot.wait(20)
     return panel
 
@@ -276,5 +276,5 @@ def test_a_correction_that_cannot_be_written_is_said_and_the_picture_is_as_befor
     with qtbot.waitSignal(session.problem) as problem:
         panel.correction._change(lambda edits: edits.fill(panel.images.current_key, 2, 2, CAR))
     assert str(fault) in problem.args[0]
-    qtbot.waitUntil(lambda: session.idle)
+    qtbot.waitUntil(lambda: session.errands.idle)
     assert np.array_equal(panel._maps.labels, before) and panel.correction.edits.undo_text == ""

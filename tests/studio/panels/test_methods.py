@@ -64,7 +64,7 @@ def panel(qtbot, session):
 def test_a_project_without_a_comparison_says_what_one_is(qtbot, session, panel, project, open_project):
     assert not panel.run_button.isEnabled()
     open_project(project.folder)
-    qtbot.waitUntil(lambda: session.idle)
+    qtbot.waitUntil(lambda: session.errands.idle)
     assert panel.stack.currentIndex() == 0 and panel.run_button.isEnabled()
     session.set_options({"data.val_labels": "none"})
     assert not panel.run_button.isEnabled() and "labels" in panel.run_button.toolTip()
@@ -100,7 +100,7 @@ def test_a_torn_or_foreign_file_counts_as_none(project):
 
 def test_the_button_starts_the_same_command_in_a_child(qtbot, session, panel, project, open_project, monkeypatch):
     open_project(project.folder)
-    qtbot.waitUntil(lambda: session.idle)
+    qtbot.waitUntil(lambda: session.errands.idle)
     asked = []
     monkeypatch.setattr(session, "start_run", asked.append)
     panel.seeds.setValue(2)
@@ -153,7 +153,7 @@ def test_a_later_window_follows_the_comparison_that_goes_on(project):
 
 def test_a_comparison_stays_in_its_tab_and_says_that_it_is_finished(qtbot, session, window, project, open_project):
     open_project(project.folder)
-    qtbot.waitUntil(lambda: session.idle)
+    qtbot.waitUntil(lambda: session.errands.idle)
     window.pages.show_tab("methods")
     session.request = RunRequest(seeds=(0,))
     session.busy_changed.emit(True)

@@ -131,7 +131,7 @@ def test_the_rare_set_is_written_and_patches_are_cut_anew_without_a_network(qtbo
     assert before <= set(names(panel))
     index = json.loads((opened.stage_folder("mine") / "patches.json").read_text())
     assert [row["name"] for row in index["rare"]] == ["pole", "sign", "car", "bicyclist"]
-    qtbot.waitUntil(lambda: not session.busy and session.idle, timeout=10_000)
+    qtbot.waitUntil(lambda: not session.busy and session.errands.idle, timeout=10_000)
     assert Project.open(opened.folder).config.mine.rare == "pole, sign, car, bicyclist"
     qtbot.waitUntil(lambda: panel.rare.state.text() == "", timeout=10_000)
 
@@ -157,7 +157,7 @@ def test_corrections_stay_when_the_panel_reads_anew(qtbot, panel, opened, sessio
     select(panel, 0)
     panel.reject()
     panel._reload()
-    qtbot.waitUntil(lambda: session.idle)
+    qtbot.waitUntil(lambda: session.errands.idle)
     qtbot.wait(50)
     assert panel.undo_button.isEnabled(), "a new cut does not forget what can be undone"
     panel.undo()

@@ -29,7 +29,7 @@ def opened(qtbot, panel, tmp_path, open_project):
 
 
 def settle(qtbot, panel):
-    qtbot.waitUntil(lambda: not panel._timer.isActive() and panel._session.idle, timeout=10_000)
+    qtbot.waitUntil(lambda: not panel._timer.isActive() and panel._session.errands.idle, timeout=10_000)
     qtbot.wait(20)
 
 
@@ -49,7 +49,7 @@ def test_without_a_project_it_says_what_to_do(panel):
 
 def test_before_the_labels_it_says_which_stage_to_run(qtbot, panel, tmp_path, open_project):
     open_project(make_fake_project(tmp_path, until="").folder)
-    qtbot.waitUntil(lambda: panel._session.idle)
+    qtbot.waitUntil(lambda: panel._session.errands.idle)
     assert "Pseudo-labels" in panel.hint.text()
     assert not panel.another.isEnabled()
 

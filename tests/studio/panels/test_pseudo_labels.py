@@ -34,7 +34,7 @@ def project(tmp_path):
 
 def ready(qtbot, panel):
     qtbot.waitUntil(lambda: panel._maps is not None and panel.images.labels.labelled, timeout=10_000)
-    qtbot.waitUntil(lambda: panel._session.idle, timeout=10_000)
+    qtbot.waitUntil(lambda: panel._session.errands.idle, timeout=10_000)
     qtbot.wait(20)
 
 

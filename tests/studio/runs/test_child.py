@@ -55,7 +55,7 @@ def test_ends_of_lines_within_a_text_do_not_tear_it(tmp_path):
 def test_a_disk_that_refuses_is_said_and_the_window_is_not_busy_for_ever(qtbot, session, project, monkeypatch, spoil):
     with qtbot.waitSignal(session.project_changed):
         session.open_project(project.folder)
-    qtbot.waitUntil(lambda: session.idle)
+    qtbot.waitUntil(lambda: session.errands.idle)
     refused = StageError("cannot write studio: the disk is full; free some space and run again")
 
     def refuse(*args, **more):

@@ -39,7 +39,7 @@ def test_it_runs_to_its_end_by_buttons(qtbot, session, window, tmp_path):
         qtbot.mouseClick(window.welcome.demo, Qt.MouseButton.LeftButton)
     assert ended.args[0].outcome == "completed", ended.args[0]
     assert session.project.folder == folder
-    qtbot.waitUntil(lambda: session.idle, timeout=120_000)
+    qtbot.waitUntil(lambda: session.errands.idle, timeout=120_000)
     qtbot.waitUntil(lambda: all(row.state == "done" for row in window.rail.rows), timeout=20_000)
     assert [row.key for row in window.rail.rows][:2] == ["render", "train"]
     assert window.workspace.notifier.text.text().startswith("The run is finished")
