@@ -87,6 +87,20 @@ def open_project(qtbot, session):
 
 
 @pytest.fixture
+def show_panel(qtbot, session):
+    """Shows one panel by itself, of a size in pixels."""
+
+    def show(kind, width=900, height=560):
+        panel = kind(session)
+        qtbot.addWidget(panel)
+        panel.resize(width, height)
+        panel.show()
+        return panel
+
+    return show
+
+
+@pytest.fixture
 def scripted(session):
     """Replaces the runner: events are passed on, callables are called with the control, each after asking it."""
 

@@ -18,12 +18,8 @@ CLASSES = load_class_set(CLASS_SET)
 
 
 @pytest.fixture
-def panel(qtbot, session):
-    panel = BeforeAfterPanel(session)
-    qtbot.addWidget(panel)
-    panel.resize(820, 480)
-    panel.show()
-    return panel
+def panel(show_panel):
+    return show_panel(BeforeAfterPanel, 820, 480)
 
 
 @pytest.fixture

@@ -35,12 +35,8 @@ def make(folder, *stages):
 
 
 @pytest.fixture
-def panel(qtbot, session):
-    panel = ComparePanel(session)
-    qtbot.addWidget(panel)
-    panel.resize(900, 600)
-    panel.show()
-    return panel
+def panel(show_panel):
+    return show_panel(ComparePanel, 900, 600)
 
 
 @pytest.fixture

@@ -125,11 +125,8 @@ def test_a_repainted_label_reaches_the_loss_of_the_next_training(project, labels
 
 
 @pytest.fixture
-def panel(qtbot, session, project, open_project):
-    panel = PseudoLabelPanel(session)
-    qtbot.addWidget(panel)
-    panel.resize(900, 560)
-    panel.show()
+def panel(show_panel, qtbot, session, project, open_project):
+    panel = show_panel(PseudoLabelPanel, 900, 560)
     open_project(project.folder)
     qtbot.waitUntil(lambda: panel._maps is not None and panel.images.labels.labelled, timeout=10_000)
     panel.images.go_to(KEY)

@@ -53,12 +53,8 @@ class _Branch:
 
 
 @pytest.fixture
-def panel(qtbot, session):
-    panel = MethodsPanel(session)
-    qtbot.addWidget(panel)
-    panel.resize(760, 420)
-    panel.show()
-    return panel
+def panel(show_panel):
+    return show_panel(MethodsPanel, 760, 420)
 
 
 def test_a_project_without_a_comparison_says_what_one_is(qtbot, session, panel, project, open_project):

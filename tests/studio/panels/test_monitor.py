@@ -37,12 +37,8 @@ def evaluated(stage, miou, step):
 
 
 @pytest.fixture
-def panel(qtbot, session):
-    panel = MonitorPanel(session)
-    qtbot.addWidget(panel)
-    panel.resize(900, 600)
-    panel.show()
-    return panel
+def panel(show_panel):
+    return show_panel(MonitorPanel, 900, 600)
 
 
 @pytest.fixture
@@ -375,11 +371,10 @@ def test_many_repaints_lose_no_reference_to_none_and_no_memory(qtbot, panel, tel
     assert psutil.Process().memory_info().rss - memory < 40e6
 
 
-def test_scores_before_the_first_loss_are_followed_and_share_their_steps_with_what_comes_later(qtbot, session):
-    panel = MonitorPanel(session)
-    qtbot.addWidget(panel)
-    panel.resize(800, 500)
-    panel.show()
+def test_scores_before_the_first_loss_are_followed_and_share_their_steps_with_what_comes_later(
+    show_panel, qtbot, session
+):
+    panel = show_panel(MonitorPanel, 800, 500)
     training = panel.findChild(TrainingCurves)
 
     def take(*events):

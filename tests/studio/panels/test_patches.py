@@ -18,12 +18,8 @@ CAR, SIGN = CLASSES.index("car"), CLASSES.index("sign")
 
 
 @pytest.fixture
-def panel(qtbot, session):
-    panel = PatchPanel(session)
-    qtbot.addWidget(panel)
-    panel.resize(820, 480)
-    panel.show()
-    return panel
+def panel(show_panel):
+    return show_panel(PatchPanel, 820, 480)
 
 
 @pytest.fixture

@@ -11,13 +11,9 @@ from tests.studio.fake_project import make_fake_project
 
 
 @pytest.fixture
-def panel(qtbot, session):
+def panel(show_panel):
     torch.set_num_threads(1)
-    panel = PreviewPanel(session)
-    qtbot.addWidget(panel)
-    panel.resize(820, 480)
-    panel.show()
-    return panel
+    return show_panel(PreviewPanel, 820, 480)
 
 
 @pytest.fixture

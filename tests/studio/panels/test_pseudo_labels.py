@@ -19,12 +19,8 @@ SWITCHES = int(os.environ.get("CROTS_SOAK", "1000")) // 10
 
 
 @pytest.fixture
-def panel(qtbot, session):
-    panel = PseudoLabelPanel(session)
-    qtbot.addWidget(panel)
-    panel.resize(820, 480)
-    panel.show()
-    return panel
+def panel(show_panel):
+    return show_panel(PseudoLabelPanel, 820, 480)
 
 
 @pytest.fixture

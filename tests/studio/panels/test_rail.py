@@ -13,12 +13,8 @@ from tests.studio.fake_project import make_fake_project
 
 
 @pytest.fixture
-def rail(qtbot, session):
-    rail = RailPanel(session)
-    qtbot.addWidget(rail)
-    rail.resize(220, 600)
-    rail.show()
-    return rail
+def rail(show_panel):
+    return show_panel(RailPanel, 220, 600)
 
 
 @pytest.fixture

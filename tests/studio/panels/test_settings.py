@@ -11,11 +11,8 @@ from crots_studio.panels.settings.panel import SettingsPanel
 
 
 @pytest.fixture
-def panel(qtbot, session, open_project, tmp_path):
-    panel = SettingsPanel(session)
-    qtbot.addWidget(panel)
-    panel.resize(330, 700)
-    panel.show()
+def panel(show_panel, open_project, tmp_path):
+    panel = show_panel(SettingsPanel, 330, 700)
     open_project(Project.create(tmp_path / "project", ProjectConfig()).folder)
     return panel
 

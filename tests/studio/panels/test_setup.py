@@ -26,11 +26,8 @@ def images(tmp_path):
 
 
 @pytest.fixture
-def panel(qtbot, session, open_project, tmp_path):
-    panel = SetupPanel(session)
-    qtbot.addWidget(panel)
-    panel.resize(760, 900)
-    panel.show()
+def panel(show_panel, open_project, tmp_path):
+    panel = show_panel(SetupPanel, 760, 900)
     config = override(ProjectConfig(), {"student.net": "deeplabv2_resnet18", "student.weights": "random"})
     open_project(Project.create(tmp_path / "project", config).folder)
     return panel

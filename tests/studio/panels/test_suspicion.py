@@ -34,12 +34,8 @@ def write_suspicion(project):
 
 
 @pytest.fixture
-def panel(qtbot, session):
-    panel = PseudoLabelPanel(session)
-    qtbot.addWidget(panel)
-    panel.resize(900, 560)
-    panel.show()
-    return panel
+def panel(show_panel):
+    return show_panel(PseudoLabelPanel, 900, 560)
 
 
 def listed(panel):
