@@ -122,9 +122,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def open_first(window: MainWindow, project: Path | None) -> None:
     """Opens the project of the command line; makes the panels as soon as the window has been painted."""
     if project is not None:
-        window.go_to_project(project)
+        window.project_actions.go_to_project(project)
     else:
-        window.build_gently()
+        window.pages.build_gently()
 
 
 def report_exceptions(session: Session) -> None:

@@ -18,7 +18,7 @@ from crots.files import expanded, file_or_name
 from crots.images import image_size, read_image
 from crots.project import ProjectConfig
 from crots.taxonomy import ClassMap, ClassSet, identity_map, load_class_map, load_class_set
-from crots_studio.loading import preload_torch
+from crots_studio.background.loading import preload_torch
 from crots_studio.models.class_map import ClassMapForm
 from crots_studio.models.listing import target_dataset
 from crots_studio.models.project_form import TITLES, Finding, Level, Offer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
-from crots_studio.loading import preload_torch
+from crots_studio.background.loading import preload_torch
 
 
 @dataclass(frozen=True)

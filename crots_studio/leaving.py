@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QObject, QTimer
 from PySide6.QtWidgets import QMainWindow, QMessageBox
 
-from crots_studio.background import RunEnd
+from crots_studio.runs.run import RunEnd
 from crots_studio.session import Session
 
 _LOOK_MS = 50

@@ -7,27 +7,34 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
-from PySide6.QtWidgets import QMenu
+from PySide6.QtWidgets import QMainWindow, QMenu
 
+from crots_studio.actions import ProjectActions
 from crots_studio.models.rail import FINISHED
+from crots_studio.session import Session
 from crots_studio.theme import MODES
 from crots_studio.workspace_tabs import TABS
 
 if TYPE_CHECKING:
-    from crots_studio.window import MainWindow
+    from crots_studio.workspace import Workspace
 
 Keys = QKeySequence.StandardKey | str
 
 
 class Menus:
-    """Builds the menus of a window; each action calls a method of the window or its session.
+    """Builds the menus of a window; each entry calls a method of `ProjectActions` or of the session.
+
+    Args:
+        window: whose menu bar is filled.
+        session: what the entries are about.
+        project_actions: what most entries call.
 
     Attributes:
         actions: by their words without marks, ``Run all that remains``.
     """
 
-    def __init__(self, window: MainWindow) -> None:
-        self._window, self._session = window, window.session
+    def __init__(self, window: QMainWindow, session: Session, project_actions: ProjectActions) -> None:
+        self._window, self._session, self._project_actions = window, session, project_actions
         self.actions: dict[str, QAction] = {}
         # What shows a part of the workspace; the welcome page has none.
         self._of_workspace: list[QAction] = []
@@ -49,32 +56,32 @@ class Menus:
         return action
 
     def _file(self, menu: QMenu) -> None:
-        window = self._window
-        self._add(menu, "&New project ...", window.new_project, QKeySequence.StandardKey.New)
-        self._add(menu, "&Open project ...", window.open_project, QKeySequence.StandardKey.Open)
+        act = self._project_actions
+        self._add(menu, "&New project ...", act.new_project, QKeySequence.StandardKey.New)
+        self._add(menu, "&Open project ...", act.open_project, QKeySequence.StandardKey.Open)
         recent = menu.addMenu("Open &recent")
         recent.aboutToShow.connect(lambda: self._fill_recent(recent))
-        self._add(menu, "Try the &demonstration ...", window.try_demo)
+        self._add(menu, "Try the &demonstration ...", act.try_demo)
         menu.addSeparator()
-        self._add(menu, "&Export ...", window.export, "Ctrl+E")
-        self._add(menu, "Open project &folder", window.open_folder)
-        self._add(menu, "&Close project", window.close_project, "Ctrl+W")
+        self._add(menu, "&Export ...", act.export, "Ctrl+E")
+        self._add(menu, "Open project &folder", act.open_folder)
+        self._add(menu, "&Close project", act.close_project, "Ctrl+W")
         menu.addSeparator()
-        self._add(menu, "&Quit", window.close, "Ctrl+Q")
+        self._add(menu, "&Quit", self._window.close, "Ctrl+Q")
 
     def _edit(self, menu: QMenu) -> None:
-        window = self._window
-        self._add(menu, "&Undo", partial(window.act_in_front, "undo"), QKeySequence.StandardKey.Undo)
-        self._add(menu, "&Redo", partial(window.act_in_front, "redo"), QKeySequence.StandardKey.Redo)
+        act = self._project_actions
+        self._add(menu, "&Undo", partial(act.act_in_front, "undo"), QKeySequence.StandardKey.Undo)
+        self._add(menu, "&Redo", partial(act.act_in_front, "redo"), QKeySequence.StandardKey.Redo)
         menu.addSeparator()
-        self._add(menu, "Copy &command that makes this project", window.copy_init_command)
-        self._add(menu, "Copy command that ru&ns this project", window.copy_run_command)
-        self._add(menu, "&Find an option", window.find_option, QKeySequence.StandardKey.Find)
+        self._add(menu, "Copy &command that makes this project", act.copy_init_command)
+        self._add(menu, "Copy command that ru&ns this project", act.copy_run_command)
+        self._add(menu, "&Find an option", act.find_option, QKeySequence.StandardKey.Find)
 
     def _run(self, menu: QMenu) -> None:
-        window, session = self._window, self._session
+        act, session = self._project_actions, self._session
         self._add(menu, "&Run all that remains", session.start_run, "Ctrl+R")
-        self._add(menu, "Run the chosen stage &alone", window.run_chosen, "Ctrl+Shift+R")
+        self._add(menu, "Run the chosen stage &alone", act.run_chosen, "Ctrl+Shift+R")
         menu.addSeparator()
         self._add(menu, "&Pause or resume", session.toggle_pause, "Ctrl+P")
         self._add(menu, "&Stop and keep", session.stop, "Ctrl+.")
@@ -90,23 +97,23 @@ class Menus:
             group.addAction(action)
 
     def _help(self, menu: QMenu) -> None:
-        window = self._window
-        self._add(menu, "&Help on the stages", partial(window.open_dialog, "help", "HelpDialog"), "F1")
-        self._add(menu, "&Shortcuts", partial(window.open_dialog, "shortcuts", "ShortcutsDialog"), "Ctrl+?")
-        self._add(menu, "&About", partial(window.open_dialog, "about", "AboutDialog"))
+        act = self._project_actions
+        self._add(menu, "&Help on the stages", partial(act.open_dialog, "help", "HelpDialog"), "F1")
+        self._add(menu, "&Shortcuts", partial(act.open_dialog, "shortcuts", "ShortcutsDialog"), "Ctrl+?")
+        self._add(menu, "&About", partial(act.open_dialog, "about", "AboutDialog"))
 
-    def fill_view(self) -> None:
+    def fill_view(self, workspace: Workspace) -> None:
         """Adds the tabs and panels of the workspace, once they are there."""
-        menu, window = self._view_menu, self._window
+        menu = self._view_menu
         menu.addSeparator()
         for number, tab in enumerate(TABS, 1):
-            action = self._add(menu, tab.title, partial(window.show_tab, tab.module), f"Alt+{number}")
+            action = self._add(menu, tab.title, partial(workspace.show_tab, tab.key), f"Alt+{number}")
             self._of_workspace.append(action)
         menu.addSeparator()
         shown = (
-            ("Stage &rail", window.rail, "F2"),
-            ("S&ettings", window.settings_panel, "F3"),
-            ("&Log", window.log_panel, "F4"),
+            ("Stage &rail", workspace.rail, "F2"),
+            ("S&ettings", workspace.settings_panel, "F3"),
+            ("&Log", workspace.log_panel, "F4"),
         )
         for words, widget, keys in shown:
             action = menu.addAction(words)
@@ -121,7 +128,7 @@ class Menus:
         for row in self._session.settings.recent.rows():
             action = menu.addAction(str(row.path))
             action.setEnabled(row.present)
-            action.triggered.connect(partial(self._window.go_to_project, row.path))
+            action.triggered.connect(partial(self._project_actions.go_to_project, row.path))
 
     def refresh(self) -> None:
         """Enables what can be done now."""

@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, Signal
 
 from crots.eventlog import running
 from crots.project import Project, ProjectConfig, StageStatus, override
-from crots_studio.errands import Errands
+from crots_studio.background.errands import Errands
 from crots_studio.models.history import History
 from crots_studio.settings import Settings
 
@@ -25,27 +25,32 @@ class Found:
     going_on: bool
 
 
-class OpenProject(Errands):
+class OpenProject(QObject):
     """Opens, changes and closes a project.
 
     Attributes:
+        errands: what works beside the window.
         project: the open one.
         history: its events so far.
         status: its stages; empty until they have been looked at.
         looking: whether the stages are being looked at, which takes seconds for a hundred thousand files.
 
     Signals (all on the window's thread):
+        problem(str): something that the user should read and that has no better place.
         project_changed(): another project, or the same one read anew; `project` and `history` are both ready.
         config_changed(): an option of the project changed.
         status_changed(list[StageStatus]): the stages' states, after a change of options, files or the run.
     """
 
+    problem = Signal(str)
     project_changed = Signal()
     config_changed = Signal()
     status_changed = Signal(list)
 
     def __init__(self, settings: Settings, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self.errands = Errands(self)
+        self.errands.problem.connect(self.problem)
         self.settings = settings
         self.project: Project | None = None
         self.history = History()
@@ -66,7 +71,7 @@ class OpenProject(Errands):
             return Found(project, History.read(project.events_path), running(project.lock_path))
 
         # It may be the one whose options are being written at this moment.
-        self.after_saving(lambda: self.in_background(read, self._opened, failed, token="open project"))
+        self.errands.after_saving(lambda: self.errands.in_background(read, self._opened, failed, token="open project"))
 
     def _opened(self, found: Found) -> None:
         self.project, self.status = found.project, []
@@ -90,7 +95,7 @@ class OpenProject(Errands):
             return
         self.project.config = config
         snapshot = Project(self.project.folder, config)
-        self.save_in_background(snapshot.save)
+        self.errands.save_in_background(snapshot.save)
         self.config_changed.emit()
         self.refresh_status()
 
@@ -113,7 +118,7 @@ class OpenProject(Errands):
             return folder, snapshot.status()
 
         self.looking = True
-        self.in_background(work, self._status_found, self._status_failed, token="status")
+        self.errands.in_background(work, self._status_found, self._status_failed, token="status")
 
     def _status_found(self, found: tuple[Path, list[StageStatus]]) -> None:
         folder, status = found

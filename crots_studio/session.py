@@ -15,15 +15,15 @@ from crots.events import Event, Note, StageFinished, StageStarted
 from crots.project import CONFIG_NAME, Project
 from crots.runner import discard
 from crots_studio import theme
-from crots_studio.background import EventSource, Run, RunEnd, RunRequest, project_events, release_memory
-from crots_studio.demo import demo_source, is_unfinished
 from crots_studio.models.run_state import RunState
 from crots_studio.opened import Found, OpenProject
+from crots_studio.runs.demo import demo_source, is_unfinished
+from crots_studio.runs.run import EventSource, Run, RunEnd, RunRequest, project_events, release_memory
+from crots_studio.runs.thread import ThreadRun
 from crots_studio.settings import Settings
-from crots_studio.worker import ThreadRun
 
 if TYPE_CHECKING:
-    from crots_studio.child import ChildRun
+    from crots_studio.runs.child import ChildRun
 
 SourceMaker = Callable[[Project, RunRequest], EventSource]
 
@@ -120,7 +120,7 @@ class Session(OpenProject):
         child = request.compares or (self.settings.in_child if in_child is None else in_child)
         if child:
             self._turning = True
-            self.after_saving(lambda: self._begin(self._child(request)))
+            self.errands.after_saving(lambda: self._begin(self._child(request)))
         else:
             self._begin(ThreadRun(self._source(request)))
 
@@ -137,7 +137,7 @@ class Session(OpenProject):
         """Runs what makes a project of its own, and opens that as soon as it is there."""
         if self.busy:
             return
-        self.forget("open project")
+        self.errands.forget("open project")
         self.close_project()
         self._awaited, self.request = folder, RunRequest()
         self._begin(ThreadRun(make_events))
@@ -149,7 +149,7 @@ class Session(OpenProject):
 
     def _child(self, request: RunRequest | None) -> ChildRun:
         # Only now: subprocess and psutil would delay the first paint.
-        from crots_studio.child import ChildRun
+        from crots_studio.runs.child import ChildRun
 
         assert self.project is not None
         last = self.history.stage(self.history.current)
@@ -197,7 +197,7 @@ class Session(OpenProject):
 
         # Where the disk has gone away, somebody else says so, and not every two seconds.
         token = "look for run"
-        self.in_background(look, lambda found: self._attach() if found else None, lambda _: None, token=token)
+        self.errands.in_background(look, lambda found: self._attach() if found else None, lambda _: None, token=token)
 
     def pause(self) -> None:
         """Halts the run after the current step."""
@@ -294,7 +294,7 @@ class Session(OpenProject):
             self.problem.emit(str(error))
             done(None)
 
-        self.in_background(lambda: discard(project, key), done, failed)
+        self.errands.in_background(lambda: discard(project, key), done, failed)
 
     def discard_stage(self, key: str) -> None:
         """Throws away what a stage that is not done has written."""
@@ -318,5 +318,5 @@ class Session(OpenProject):
         """Lets go of threads and timers; a run in this process must have ended before."""
         self._drain_timer.stop()
         self._look_timer.stop()
-        self.end_errands()
+        self.errands.end_errands()
         self.settings.sync()

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
 from crots_studio.panels.log import LogPanel
 from crots_studio.panels.rail import RailPanel
 from crots_studio.panels.run_bar import RunBar
-from crots_studio.panels.settings import SettingsPanel
+from crots_studio.panels.settings.panel import SettingsPanel
 from crots_studio.session import Session
 from crots_studio.widgets.notifier import Notifier
 from crots_studio.workspace_tabs import TABS
@@ -77,14 +77,14 @@ class Workspace(QWidget):
             yield
             module = importlib.import_module(f"crots_studio.panels.{tab.module}")
             panel: QWidget = getattr(module, tab.panel)(self._session)
-            self.panels[tab.module] = panel
+            self.panels[tab.key] = panel
             self.tabs.setTabToolTip(self.tabs.addTab(panel, tab.title), tab.tip)
         self.panels["setup"].checked.connect(self.rail.take_findings)  # type: ignore[attr-defined]
 
-    def show_tab(self, module: str) -> None:
-        """Brings a tab to the front by its panel's module name."""
-        if module in self.panels:
-            self.tabs.setCurrentWidget(self.panels[module])
+    def show_tab(self, key: str) -> None:
+        """Brings a tab to the front by its key."""
+        if key in self.panels:
+            self.tabs.setCurrentWidget(self.panels[key])
 
     def show_stage(self, key: str) -> None:
         """Shows what belongs to a stage or an input."""

@@ -14,14 +14,19 @@ class Tab:
     panel: str
     tip: str = ""
 
+    @property
+    def key(self) -> str:
+        """What the tab is asked for by: its panel's module, or the folder of that."""
+        return self.module.partition(".")[0]
+
 
 TABS = (
-    Tab("Set-up", "setup", "SetupPanel", "Which images, which source, which classes"),
+    Tab("Set-up", "setup.panel", "SetupPanel", "Which images, which source, which classes"),
     Tab("Mixing", "preview", "PreviewPanel", "What the student will see: mixes of your own images"),
     Tab("Pseudo-labels", "pseudo_labels", "PseudoLabelPanel", "What the source says of each image"),
-    Tab("Hard patches", "patches", "PatchPanel", "Patches of rare classes: look, reject, relabel"),
-    Tab("Monitor", "monitor", "MonitorPanel", "Losses, scores and classes, live"),
+    Tab("Hard patches", "patches.panel", "PatchPanel", "Patches of rare classes: look, reject, relabel"),
+    Tab("Monitor", "monitor.panel", "MonitorPanel", "Losses, scores and classes, live"),
     Tab("Before and after", "before_after", "BeforeAfterPanel", "Source, baseline and rounds on the same image"),
-    Tab("Compare", "compare", "ComparePanel", "Past runs on one chart"),
+    Tab("Compare", "compare.panel", "ComparePanel", "Past runs on one chart"),
     Tab("Methods", "methods", "MethodsPanel", "Methods compared on these images, over several seeds"),
 )

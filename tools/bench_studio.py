@@ -170,7 +170,7 @@ def beside(folder: Path) -> dict[str, Any]:
     from PySide6.QtCore import QTimer
 
     from crots_studio.app import Collector, make_application
-    from crots_studio.background import RunRequest
+    from crots_studio.runs.run import RunRequest
     from crots_studio.session import Session
     from crots_studio.settings import Settings
     from crots_studio.window import MainWindow
@@ -182,14 +182,14 @@ def beside(folder: Path) -> dict[str, Any]:
     window.dialogs_are_quiet = True
     Collector(session)
     window.show()
-    window.build_workspace()
+    window.pages.build_workspace()
     measured, loop = Measured(), Loop()
     turns = iter(range(10**6))
     tabs = QTimer(window, interval=TAB_MS)
 
     def turn() -> None:
         loop.tab = TABS[next(turns) % len(TABS)]
-        window.show_tab(loop.tab)
+        window.pages.show_tab(loop.tab)
 
     tabs.timeout.connect(turn)
 

@@ -38,12 +38,12 @@ def main(project: Path, out: Path) -> None:
             time.sleep(0.005)
 
     settle(1)
-    window.go_to_project(project)
+    window.project_actions.go_to_project(project)
     settle(4)
     out.mkdir(parents=True, exist_ok=True)
     for name, theme, tab in PICTURES:
         session.set_theme(theme)
-        window.show_tab(tab)
+        window.pages.show_tab(tab)
         settle(8)
         window.grab().save(str(out / f"{name}.png"))
     # Threads that still decode pictures are not waited for.

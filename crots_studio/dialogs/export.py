@@ -199,7 +199,7 @@ class ExportDialog(QDialog):
         self.progress.setRange(0, 0)
         self.progress.show()
         self._say("Writing and comparing ...", "muted")
-        self._session.in_background(work, self._done, self._failed)
+        self._session.errands.in_background(work, self._done, self._failed)
         self._timer.start()
         self._refresh()
 

@@ -19,7 +19,7 @@ from crots.data.layouts import Sample
 from crots.errors import InputError
 from crots.files import file_stamp
 from crots.project import Project
-from crots_studio.loading import preload_torch
+from crots_studio.background.loading import preload_torch
 from crots_studio.models.image_store import Bounded, ImageStore
 
 if TYPE_CHECKING:

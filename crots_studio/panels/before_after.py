@@ -58,7 +58,7 @@ class BeforeAfterPanel(ImagePanel):
 
     def _reload(self) -> None:
         project = self._session.project
-        self._session.forget("before list", "before image", "before prediction")
+        self._session.errands.forget("before list", "before image", "before prediction")
         self._store, self._predictions, self._maps, self._said = None, None, None, {}
         self._inputs = self._inputs_of(project)
         self._target, self._validation = LabelList(), None
@@ -68,7 +68,9 @@ class BeforeAfterPanel(ImagePanel):
         self.legend.set_classes(None)
         if project is not None:
             snapshot = Project(project.folder, project.config)
-            self._session.in_background(partial(_read, snapshot), self._listed, self._failed, token="before list")
+            self._session.errands.in_background(
+                partial(_read, snapshot), self._listed, self._failed, token="before list"
+            )
 
     def _listed(self, found: tuple[LabelList, ClassSet, Validation | None]) -> None:
         self._target, self._classes, self._validation = found
@@ -113,7 +115,7 @@ class BeforeAfterPanel(ImagePanel):
 
     def _pick(self, index: int) -> None:
         # What another project's or an earlier model has still to say is not this image's.
-        self._session.forget("before image", "before prediction")
+        self._session.errands.forget("before image", "before prediction")
         self._maps, self._truth, self._said, self._wrong = None, None, {}, {}
         if index < 0 or self._store is None:
             self.area.show_contents({})
@@ -132,7 +134,7 @@ class BeforeAfterPanel(ImagePanel):
             truth = validation.truth(index, store.working_size(sized))
             return key, ImageMaps(read_small(path, MOST_SIDE), truth), truth
 
-        self._session.in_background(read, self._show_image, self._broken, token="before image")
+        self._session.errands.in_background(read, self._show_image, self._broken, token="before image")
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
         """Computes what was chosen while nobody looked."""
@@ -164,7 +166,7 @@ class BeforeAfterPanel(ImagePanel):
             except Exception as error:  # said in place of the picture; the other models go on
                 return key, subject, str(error) or type(error).__name__
 
-        self._session.in_background(work, self._take, token="before prediction")
+        self._session.errands.in_background(work, self._take, token="before prediction")
 
     def _take(self, found: tuple[str, str, Prediction | str]) -> None:
         key, subject, said = found

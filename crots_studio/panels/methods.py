@@ -22,8 +22,8 @@ from PySide6.QtWidgets import (
 )
 
 from crots_studio import theme
-from crots_studio.background import RunRequest
 from crots_studio.models.methods_table import VIEWS, MethodsTable, View
+from crots_studio.runs.run import RunRequest
 from crots_studio.session import Session
 from crots_studio.widgets.plot_tools import EmptyState, ExportButton
 
@@ -113,7 +113,9 @@ class MethodsPanel(QWidget):
         project = self._session.project
         if project is not None:
             folder = project.folder
-            self._session.in_background(lambda: (folder, MethodsTable.read(folder)), self._found, token="methods")
+            self._session.errands.in_background(
+                lambda: (folder, MethodsTable.read(folder)), self._found, token="methods"
+            )
 
     def _found(self, found: tuple[Path, MethodsTable]) -> None:
         project = self._session.project

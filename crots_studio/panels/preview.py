@@ -173,14 +173,16 @@ class PreviewPanel(QWidget):
 
     def _reload(self) -> None:
         project = self._session.project
-        self._session.forget("preview list", "preview mix")
+        self._session.errands.forget("preview list", "preview mix")
         self._material, self.mixes = None, []
         self._inputs = _inputs_of(project)
         self._take_options()
         self._say(_NO_PROJECT if project is None else _NO_LABELS)
         if project is not None:
             snapshot = Project(project.folder, project.config)
-            self._session.in_background(lambda: _read(snapshot), self._ready, self._failed, token="preview list")
+            self._session.errands.in_background(
+                lambda: _read(snapshot), self._ready, self._failed, token="preview list"
+            )
 
     def _ready(self, material: Material) -> None:
         if not material.labels.labelled:
@@ -275,7 +277,7 @@ class PreviewPanel(QWidget):
         if self._material is None:
             return
         material, settings, options = self._material, self.settings, self._options
-        self._session.in_background(
+        self._session.errands.in_background(
             lambda: mix(material, settings, options), self._show, self._failed, token="preview mix"
         )
 

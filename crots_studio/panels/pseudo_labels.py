@@ -60,7 +60,7 @@ class PseudoLabelPanel(ImagePanel):
 
     def _reload(self) -> None:
         project = self._session.project
-        self._session.forget("pseudo-labels glance", "pseudo-labels", "pseudo-labels image")
+        self._session.errands.forget("pseudo-labels glance", "pseudo-labels", "pseudo-labels image")
         self._store, self._maps, self._classes = None, None, None
         self._suspicion = Suspicion()
         self._inputs = self._inputs_of(project)
@@ -70,8 +70,10 @@ class PseudoLabelPanel(ImagePanel):
         self._say_empty(_NO_PROJECT if project is None else "Looking for images …")
         if project is not None:
             snapshot = Project(project.folder, project.config)
-            self._session.in_background(partial(glance, snapshot), self._glanced, token="pseudo-labels glance")
-            self._session.in_background(partial(_read, snapshot), self._listed, self._failed, token="pseudo-labels")
+            self._session.errands.in_background(partial(glance, snapshot), self._glanced, token="pseudo-labels glance")
+            self._session.errands.in_background(
+                partial(_read, snapshot), self._listed, self._failed, token="pseudo-labels"
+            )
 
     def _glanced(self, found: LabelList) -> None:
         """The first images of a long listing, unless the whole one came first."""
@@ -109,7 +111,7 @@ class PseudoLabelPanel(ImagePanel):
             return
         labels, store = self.images.labels, self._store
         key, path = labels.keys[index], labels.path(index)
-        self._session.in_background(
+        self._session.errands.in_background(
             lambda: (key, store.maps(key, path)), self._show, self._broken, token="pseudo-labels image"
         )
 
@@ -182,7 +184,7 @@ class PseudoLabelPanel(ImagePanel):
             if self.suspect_button.hasFocus():
                 # Qt would move it on from what is disabled, perhaps into a field that the next key changes.
                 self.images.search.setFocus()
-            self._session.in_background(
+            self._session.errands.in_background(
                 lambda: find_suspects(folder), lambda _: self._searched(folder), self._not_searched
             )
             self._enable()

@@ -19,9 +19,9 @@ from PySide6.QtWidgets import (
 )
 
 from crots_studio import theme
-from crots_studio.background import RunRequest
 from crots_studio.models.project_form import ProjectForm
 from crots_studio.models.rail import RailRow, looking_rows, next_stage, rail_rows, run_all_words, summary
+from crots_studio.runs.run import RunRequest
 from crots_studio.session import Session
 
 _ROW = Qt.ItemDataRole.UserRole

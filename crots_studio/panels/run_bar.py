@@ -158,7 +158,7 @@ class RunBar(QWidget):
 
     def _find_devices(self) -> None:
         if self._session.project is not None:
-            self._session.in_background(find_devices, self._devices_found, token="devices")
+            self._session.errands.in_background(find_devices, self._devices_found, token="devices")
 
     def _devices_found(self, devices: tuple[Device, ...]) -> None:
         self.device.clear()

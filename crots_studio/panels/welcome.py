@@ -98,7 +98,7 @@ class WelcomePanel(QWidget):
         recent = self._session.settings.recent
         self._show(recent.listed())
         # A network drive that has gone away may take a minute to say so.
-        self._session.in_background(recent.rows, self._show, token="recent projects")
+        self._session.errands.in_background(recent.rows, self._show, token="recent projects")
 
     def _show(self, rows: list[RecentProject]) -> None:
         current = self.recent.currentRow()

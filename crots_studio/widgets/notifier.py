@@ -19,10 +19,10 @@ from PySide6.QtWidgets import (
 )
 
 from crots.runner import NOT_BEGUN
-from crots_studio.background import RunEnd
 from crots_studio.models.iou import Scores
 from crots_studio.models.names import title
 from crots_studio.models.words import in_window
+from crots_studio.runs.run import RunEnd
 from crots_studio.session import Session
 from crots_studio.widgets.class_table import percent
 

@@ -87,6 +87,20 @@ def open_project(qtbot, session):
 
 
 @pytest.fixture
+def show_panel(qtbot, session):
+    """Shows one panel by itself, of a size in pixels."""
+
+    def show(kind, width=900, height=560):
+        panel = kind(session)
+        qtbot.addWidget(panel)
+        panel.resize(width, height)
+        panel.show()
+        return panel
+
+    return show
+
+
+@pytest.fixture
 def scripted(session):
     """Replaces the runner: events are passed on, callables are called with the control, each after asking it."""
 
@@ -134,5 +148,5 @@ def window(qtbot, session):
 
     qtbot.addWidget(window, before_close_func=end_run)
     window.show()
-    window.build_workspace()
+    window.pages.build_workspace()
     return window

@@ -27,18 +27,18 @@ print("left", len(threading.enumerate()), flush=True)
 sys.exit(code)
 """
 WORK = {
-    "an errand that lasts": "window.session.in_background(lambda: time.sleep(60), print)",
+    "an errand that lasts": "window.session.errands.in_background(lambda: time.sleep(60), print)",
     "an errand in machine code": (
-        "import torch; window.session.in_background("
+        "import torch; window.session.errands.in_background("
         "lambda: [torch.ones(600, 600) @ torch.ones(600, 600) for _ in range(10**6)], print)"
     ),
     "pictures": "global q; q = PictureQueue(print); q.want('a', lambda: np.zeros((2, 2, 3), np.uint8))",
     "a run that ended on Qt's thread": (
-        "from crots_studio.worker import ThreadRun; global r; "
+        "from crots_studio.runs.thread import ThreadRun; global r; "
         "r = ThreadRun(lambda control: iter(())); r.start(); [time.sleep(0.01) for _ in range(500) if not r.end]"
     ),
     "a run in a plain thread": (
-        "from crots_studio.background import BackgroundRun; "
+        "from crots_studio.runs.run import BackgroundRun; "
         "BackgroundRun(lambda control: iter(lambda: time.sleep(0.01), 1)).start()"
     ),
 }

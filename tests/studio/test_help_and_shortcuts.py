@@ -12,14 +12,14 @@ import crots_studio
 from crots.events import Evaluated
 from crots.project import Project, ProjectConfig
 from crots.runner import NOT_BEGUN
-from crots_studio.background import RunEnd, RunRequest
 from crots_studio.dialogs.about import AboutDialog
 from crots_studio.dialogs.help import HelpDialog
 from crots_studio.dialogs.shortcuts import OWN_KEYS, ShortcutsDialog, keys_of
 from crots_studio.models.help_topics import TOPICS, read_topics, topic_of
 from crots_studio.models.iou import Scores
 from crots_studio.panels.help import HelpPanel
-from crots_studio.panels.monitor import MonitorPanel
+from crots_studio.panels.monitor.panel import MonitorPanel
+from crots_studio.runs.run import RunEnd, RunRequest
 from crots_studio.widgets.notifier import Notifier, words_for
 from tests.studio.fake_project import make_fake_project
 

@@ -5,17 +5,19 @@ import threading
 import numpy as np
 import pytest
 
+import crots_studio.panels.patches.panel as patches
+import crots_studio.panels.setup.class_map as class_map
 from crots.errors import StageError
 from crots.images import write_image
 from crots.project import Project, ProjectConfig, override
 from crots_studio.models.class_map import FILE
 from crots_studio.models.predictions import Prediction, Predictions
-from crots_studio.panels import class_map, patches, preview, pseudo_labels
+from crots_studio.panels import preview, pseudo_labels
 from crots_studio.panels.before_after import BeforeAfterPanel
-from crots_studio.panels.patches import PatchPanel
+from crots_studio.panels.patches.panel import PatchPanel
 from crots_studio.panels.preview import PreviewPanel
 from crots_studio.panels.pseudo_labels import PseudoLabelPanel
-from crots_studio.panels.setup import SetupPanel
+from crots_studio.panels.setup.panel import SetupPanel
 from tests.studio.fake_project import SIZE, make_fake_project
 
 
@@ -36,25 +38,13 @@ def gate(monkeypatch):
     return hold
 
 
-@pytest.fixture
-def shown(qtbot, session):
-    def show(kind):
-        panel = kind(session)
-        qtbot.addWidget(panel)
-        panel.resize(900, 560)
-        panel.show()
-        return panel
-
-    return show
-
-
 def settle(qtbot, session):
-    qtbot.waitUntil(lambda: session.idle, timeout=20_000)
+    qtbot.waitUntil(lambda: session.errands.idle, timeout=20_000)
     qtbot.wait(50)
 
 
 def test_a_prediction_of_another_project_s_model_is_not_shown(
-    qtbot, session, shown, open_project, tmp_path, monkeypatch
+    qtbot, session, show_panel, open_project, tmp_path, monkeypatch
 ):
     first, second = make_fake_project(tmp_path / "a", rounds=1), make_fake_project(tmp_path / "b", rounds=1)
     gate, begun = threading.Event(), threading.Event()
@@ -70,7 +60,7 @@ def test_a_prediction_of_another_project_s_model_is_not_shown(
         return Prediction(np.full((SIZE.height, SIZE.width), label, np.uint8), None)
 
     monkeypatch.setattr(Predictions, "_run", run)
-    panel = shown(BeforeAfterPanel)
+    panel = show_panel(BeforeAfterPanel)
     open_project(first.folder)
     qtbot.waitUntil(begun.is_set)
     show_image, answered = panel._show_image, []
@@ -101,11 +91,11 @@ def test_a_prediction_of_another_project_s_model_is_not_shown(
     ],
 )
 def test_a_list_that_comes_after_its_project_was_closed_is_not_shown(
-    qtbot, session, shown, open_project, tmp_path, gate, kind, module, empty
+    qtbot, session, show_panel, open_project, tmp_path, gate, kind, module, empty
 ):
     project = make_fake_project(tmp_path)
     held = gate(module, "_read")
-    panel = shown(kind)
+    panel = show_panel(kind)
     open_project(project.folder)
     session.close_project()
     held.set()
@@ -119,10 +109,10 @@ def mapped(folder):
 
 
 def test_a_class_map_proposed_for_one_project_is_not_written_into_another(
-    qtbot, session, shown, open_project, tmp_path, gate
+    qtbot, session, show_panel, open_project, tmp_path, gate
 ):
     first, second = mapped(tmp_path / "a"), mapped(tmp_path / "b")
-    panel = shown(SetupPanel)
+    panel = show_panel(SetupPanel)
     open_project(first.folder)
     settle(qtbot, session)
     held = gate(class_map, "_proposal")
@@ -134,10 +124,10 @@ def test_a_class_map_proposed_for_one_project_is_not_written_into_another(
 
 
 def test_a_class_map_that_was_mended_in_an_editor_is_read_when_the_project_is_opened_again(
-    qtbot, session, shown, open_project, tmp_path
+    qtbot, session, show_panel, open_project, tmp_path
 ):
     project = mapped(tmp_path / "a")
-    panel = shown(SetupPanel)
+    panel = show_panel(SetupPanel)
     open_project(project.folder)
     settle(qtbot, session)
     panel.class_map.propose.click()
@@ -151,8 +141,10 @@ def test_a_class_map_that_was_mended_in_an_editor_is_read_when_the_project_is_op
     assert panel.class_map.table.form.rows["truck"] == "ignore"
 
 
-def test_a_class_map_that_cannot_be_written_is_one_line(qtbot, session, shown, open_project, tmp_path, monkeypatch):
-    panel = shown(SetupPanel)
+def test_a_class_map_that_cannot_be_written_is_one_line(
+    qtbot, session, show_panel, open_project, tmp_path, monkeypatch
+):
+    panel = show_panel(SetupPanel)
     open_project(mapped(tmp_path / "a").folder)
     settle(qtbot, session)
 
@@ -166,12 +158,12 @@ def test_a_class_map_that_cannot_be_written_is_one_line(qtbot, session, shown, o
 
 
 def test_suspects_of_a_project_that_is_left_change_nothing_here(
-    qtbot, session, shown, open_project, tmp_path, monkeypatch
+    qtbot, session, show_panel, open_project, tmp_path, monkeypatch
 ):
     first, second = make_fake_project(tmp_path / "a"), make_fake_project(tmp_path / "b")
     held = threading.Event()
     monkeypatch.setattr(pseudo_labels, "find_suspects", lambda folder: held.wait(10))
-    panel = shown(PseudoLabelPanel)
+    panel = show_panel(PseudoLabelPanel)
     open_project(first.folder)
     settle(qtbot, session)
     panel.suspect_button.click()
@@ -183,11 +175,11 @@ def test_suspects_of_a_project_that_is_left_change_nothing_here(
 
 
 def test_patches_are_cut_in_the_project_whose_classes_were_ticked(
-    qtbot, session, shown, open_project, tmp_path, scripted
+    qtbot, session, show_panel, open_project, tmp_path, scripted
 ):
     first, second = make_fake_project(tmp_path / "a"), make_fake_project(tmp_path / "b")
     scripted()
-    panel = shown(PatchPanel)
+    panel = show_panel(PatchPanel)
     open_project(first.folder)
     settle(qtbot, session)
     panel.rare._timer.setInterval(300)
@@ -198,8 +190,8 @@ def test_patches_are_cut_in_the_project_whose_classes_were_ticked(
     assert scripted.requests == []
 
 
-def test_a_run_leaves_the_device_to_itself(qtbot, session, shown, open_project, tmp_path, scripted):
-    panel = shown(BeforeAfterPanel)
+def test_a_run_leaves_the_device_to_itself(qtbot, session, show_panel, open_project, tmp_path, scripted):
+    panel = show_panel(BeforeAfterPanel)
     open_project(make_fake_project(tmp_path, until="pseudo-label").folder)
     settle(qtbot, session)
     assert panel._predictions._device is None
@@ -212,10 +204,10 @@ def test_a_run_leaves_the_device_to_itself(qtbot, session, shown, open_project, 
 
 
 def test_a_picture_that_changed_while_the_project_was_closed_is_loaded_anew(
-    qtbot, session, shown, open_project, tmp_path
+    qtbot, session, show_panel, open_project, tmp_path
 ):
     project = make_fake_project(tmp_path)
-    panel = shown(PseudoLabelPanel)
+    panel = show_panel(PseudoLabelPanel)
     model = panel.images.thumbnails.thumbnails
 
     def first():

@@ -116,7 +116,7 @@ def test_memory_grows_with_the_names_only(project):
 def test_torch_is_loaded_without_being_imported():
     code = (
         "import sys\n"
-        "from crots_studio.loading import preload_torch\n"
+        "from crots_studio.background.loading import preload_torch\n"
         "assert preload_torch() and preload_torch()\n"
         "assert 'torch' not in sys.modules\n"
         "assert 'libtorch_cpu' in open('/proc/self/maps').read()\n"

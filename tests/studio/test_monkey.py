@@ -69,7 +69,7 @@ def settle(qtbot, session):
         session.resume()
         session.stop()
     qtbot.waitUntil(lambda: not session.busy, timeout=60_000)
-    qtbot.waitUntil(lambda: session.idle, timeout=60_000)
+    qtbot.waitUntil(lambda: session.errands.idle, timeout=60_000)
 
 
 def test_a_few_hundred_wild_actions(qtbot, session, ready):

@@ -105,7 +105,7 @@ def test_a_project_on_the_command_line_shows_its_stages(screen, settings, tmp_pa
     for number, tab in enumerate(TABS, 1):
         screen.press(f"alt+{number}")
         time.sleep(1.5)
-        keep(screen.picture(), tab.module)
+        keep(screen.picture(), tab.key)
     assert colours(before) != colours(screen.picture())
     screen.press("ctrl+q")
     assert program.wait(60) == 0

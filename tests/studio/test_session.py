@@ -12,7 +12,7 @@ from crots.errors import InputError
 from crots.events import Metrics, Progress, StageFinished, StageStarted
 from crots.project import Project, ProjectConfig, override
 from crots_studio.app import Collector
-from crots_studio.background import RunRequest
+from crots_studio.runs.run import RunRequest
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def folder(tmp_path):
 
 def test_background_work_is_delivered_on_the_window_s_thread(qtbot, session):
     got = []
-    session.in_background(
+    session.errands.in_background(
         lambda: threading.current_thread().name, lambda name: got.append((name, threading.current_thread()))
     )
     qtbot.waitUntil(lambda: bool(got))
@@ -39,7 +39,7 @@ def test_garbage_is_collected_on_the_window_s_thread_alone(qtbot, session):
     weakref.finalize(node, gone.append, True)
     del node
     threads = []
-    session.in_background(lambda: threads.append(gc.collect()), lambda _: None)
+    session.errands.in_background(lambda: threads.append(gc.collect()), lambda _: None)
     qtbot.waitUntil(lambda: threads == [0])
     assert not gone, "a run or a library that collects on its own thread destroys nothing"
     assert gc.collect() > 0 and gone and not gc.isenabled()
@@ -67,9 +67,9 @@ def test_only_the_latest_request_of_a_token_is_answered(qtbot, session):
         gate.wait(5)
         return "old"
 
-    session.in_background(slow, got.append, token="check")
-    session.in_background(lambda: "new", got.append, token="check")
-    session.in_background(lambda: "other", got.append)
+    session.errands.in_background(slow, got.append, token="check")
+    session.errands.in_background(lambda: "new", got.append, token="check")
+    session.errands.in_background(lambda: "other", got.append)
     gate.set()
     qtbot.waitUntil(lambda: len(got) == 2)
     qtbot.wait(50)
@@ -82,9 +82,9 @@ def test_a_failure_goes_to_its_handler_or_becomes_a_problem(qtbot, session):
     def fail():
         raise InputError("found this, expected that")
 
-    session.in_background(fail, lambda _: None, failures.append)
+    session.errands.in_background(fail, lambda _: None, failures.append)
     with qtbot.waitSignal(session.problem) as problem:
-        session.in_background(fail, lambda _: None)
+        session.errands.in_background(fail, lambda _: None)
     assert problem.args == ["found this, expected that"]
     qtbot.waitUntil(lambda: bool(failures))
     assert isinstance(failures[0], InputError)
@@ -195,7 +195,7 @@ def test_a_project_that_is_still_being_opened_does_not_come_into_a_run(
     scripted(StageStarted(stage="baseline", total=1), lambda control: time.sleep(0.2))
     with qtbot.waitSignal(session.run_ended):
         session.open_project(other)
-        qtbot.waitUntil(lambda: not session._saver.idle or not session._pool.idle)
+        qtbot.waitUntil(lambda: not session.errands._saver.idle or not session.errands._pool.idle)
         session.start_run()
         gate.set()
         qtbot.waitUntil(lambda: bool(problems))
@@ -206,12 +206,12 @@ def test_nor_into_a_demonstration(qtbot, session, open_project, folder, tmp_path
     gate, read = threading.Event(), Project.open
     monkeypatch.setattr(Project, "open", staticmethod(lambda path: gate.wait(10) and read(path)))
     session.open_project(folder)
-    qtbot.waitUntil(lambda: not session._pool.idle)
+    qtbot.waitUntil(lambda: not session.errands._pool.idle)
     with qtbot.waitSignal(session.run_ended):
         session.start_demo(lambda control: iter([control.check() or Progress(stage="render", done=1, total=1)]),
                            tmp_path / "demo")  # fmt: skip
         gate.set()
-    qtbot.waitUntil(lambda: session.idle)
+    qtbot.waitUntil(lambda: session.errands.idle)
     qtbot.wait(50)
     assert session.project is None
 

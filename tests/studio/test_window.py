@@ -15,8 +15,8 @@ from crots.events import Progress, StageFinished, StageStarted
 from crots.project import Project, ProjectConfig
 from crots.taxonomy import load_class_set
 from crots_studio import theme
-from crots_studio.background import RunEnd, RunRequest
 from crots_studio.models.patch_gallery import ClassRow
+from crots_studio.runs.run import RunEnd, RunRequest
 from crots_studio.window import MainWindow
 from crots_studio.workspace_tabs import TABS
 from tests.studio.controls import doubled_keys
@@ -34,7 +34,7 @@ def folder(tmp_path):
 def ready(qtbot, session, window, open_project, folder):
     """A window with an open project that nothing keeps from running."""
     open_project(folder)
-    qtbot.waitUntil(lambda: session.idle, timeout=30_000)
+    qtbot.waitUntil(lambda: session.errands.idle, timeout=30_000)
     qtbot.wait(50)
     session.set_blocker = lambda reason: None
     session.blocker = ""
@@ -62,7 +62,7 @@ def test_the_window_is_there_before_torch_and_within_a_second_of_work(tmp_path):
         "app.processEvents()\n"
         "heavy = {'torch', 'pyqtgraph', 'cv2', 'superqt'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
-        "window.build_workspace()\n"
+        "window.pages.build_workspace()\n"
         "assert 'torch' not in sys.modules, 'building the panels imported torch'\n"
         "session.close()\n"
     )
@@ -75,16 +75,16 @@ def test_a_project_turns_the_page_and_closing_it_turns_back(qtbot, session, wind
     open_project(folder)
     assert window.pages.currentWidget() is window.workspace
     assert "project" in window.windowTitle()
-    window.close_project()
+    window.project_actions.close_project()
     assert window.pages.currentWidget() is window.welcome
     assert window.welcome.recent.count() == 1
 
 
 def test_a_folder_without_a_project_is_said_in_a_box(qtbot, window, tmp_path):
-    window.go_to_project(tmp_path)
-    qtbot.waitUntil(lambda: hasattr(window, "message"))
-    assert "no crots.toml" in window.message.text()
-    window.message.close()
+    window.project_actions.go_to_project(tmp_path)
+    qtbot.waitUntil(lambda: hasattr(window.project_actions, "message"))
+    assert "no crots.toml" in window.project_actions.message.text()
+    window.project_actions.message.close()
 
 
 def test_every_tab_has_its_panel(window):
@@ -93,7 +93,7 @@ def test_every_tab_has_its_panel(window):
 
 def test_every_control_can_be_reached_and_has_a_name(ready, qtbot):
     for tab in TABS:
-        ready.show_tab(tab.module)
+        ready.pages.show_tab(tab.key)
         qtbot.wait(10)
     kinds = (QAbstractButton, QLineEdit, QComboBox, QAbstractSpinBox, QListWidget)
     lacking = []
@@ -318,9 +318,9 @@ def test_a_recent_project_that_has_gone_is_shown_as_gone(qtbot, session, window,
     session.close_project()
     folder.rename(folder.with_name("elsewhere"))
     window.welcome.recent.itemClicked.emit(window.welcome.recent.item(0))
-    qtbot.waitUntil(lambda: hasattr(window, "message"))
-    assert "crots init" not in window.message.text()
-    window.message.close()
+    qtbot.waitUntil(lambda: hasattr(window.project_actions, "message"))
+    assert "crots init" not in window.project_actions.message.text()
+    window.project_actions.message.close()
     # The disk is looked at beside the window.
     qtbot.waitUntil(lambda: "(not there)" in window.welcome.recent.item(0).text())
 
@@ -384,9 +384,9 @@ def test_another_project_is_refused_while_a_run_goes_on(qtbot, session, ready, s
     long_run(scripted)
     session.start_run()
     other = Project.create(tmp_path / "other", ProjectConfig()).folder
-    ready.go_to_project(other)
-    assert "Stop the run" in ready.message.text()
-    ready.message.close()
+    ready.project_actions.go_to_project(other)
+    assert "Stop the run" in ready.project_actions.message.text()
+    ready.project_actions.message.close()
     assert session.project.folder.name == "project"
 
 
@@ -430,7 +430,7 @@ def test_layout_is_remembered(qtbot, session, window):
     qtbot.addWidget(again)
     again.resize(window.size())
     again.show()
-    again.build_workspace()
+    again.pages.build_workspace()
     again.pages.setCurrentWidget(again.workspace)
     qtbot.wait(20)
     assert all(abs(a - b) < 40 for a, b in zip(before, again.workspace.columns.sizes(), strict=True))
@@ -440,12 +440,12 @@ def test_long_names_push_no_panel_aside(qtbot, session, ready):
     ready.resize(1280, 720)
     before = ready.rail.width(), ready.settings_panel.width()
     detail = ready.panels["patches"].detail
-    ready.show_tab("patches")
+    ready.pages.show_tab("patches")
     detail.title.setText("a_name_without_any_space_" * 12)
     detail.readout.setText("another_one_" * 20)
     ready.panels["pseudo_labels"].about.setText("a_name_without_any_space_" * 12)
     qtbot.wait(50)
-    ready.show_tab("pseudo_labels")
+    ready.pages.show_tab("pseudo_labels")
     qtbot.wait(50)
     assert (ready.rail.width(), ready.settings_panel.width()) == before
 
@@ -454,9 +454,9 @@ def test_long_names_push_no_panel_aside(qtbot, session, ready):
 def test_no_key_means_two_things(qtbot, session, window, open_project, tmp_path, finished):
     project = make_fake_project(tmp_path / "fake") if finished else Project.create(tmp_path / "new", ProjectConfig())
     open_project(project.folder)
-    qtbot.waitUntil(lambda: session.idle, timeout=30_000)
+    qtbot.waitUntil(lambda: session.errands.idle, timeout=30_000)
     for name, panel in window.panels.items():
-        window.show_tab(name)
+        window.pages.show_tab(name)
         qtbot.waitUntil(panel.isVisible)
         views = getattr(panel, "tabs", None)
         for number in range(views.count() if views is not None else 1):
@@ -468,7 +468,7 @@ def test_no_key_means_two_things(qtbot, session, window, open_project, tmp_path,
 
 def test_undo_by_keys_reaches_the_patches(qtbot, session, window, open_project, tmp_path):
     open_project(make_fake_project(tmp_path / "fake").folder)
-    window.show_tab("patches")
+    window.pages.show_tab("patches")
     panel = window.panels["patches"]
     qtbot.waitUntil(lambda: panel.gallery.current >= 0, timeout=30_000)
     with qtbot.waitActive(window):
@@ -495,7 +495,7 @@ def test_on_a_small_screen_the_window_fills_it(qtbot, session):
 
 def test_cutting_patches_leaves_the_user_where_he_is(qtbot, session, ready, scripted):
     scripted(StageStarted(stage="mine", total=1), StageFinished(stage="mine", outcome="completed", seconds=1))
-    ready.show_tab("patches")
+    ready.pages.show_tab("patches")
     with qtbot.waitSignal(session.run_ended):
         session.start_run(RunRequest(only="mine"))
     assert ready.tabs.currentWidget() is ready.panels["patches"]
@@ -509,7 +509,7 @@ def test_cutting_patches_leaves_the_user_where_he_is(qtbot, session, ready, scri
 def test_thumbnails_stand_in_two_columns_at_1280_by_720(qtbot, session, ready):
     ready.resize(1280, 720)
     for tab in ("pseudo_labels", "before_after"):
-        ready.show_tab(tab)
+        ready.pages.show_tab(tab)
         qtbot.wait(50)
         view = ready.panels[tab].images.thumbnails
         room = view.width() - view.verticalScrollBar().sizeHint().width() - 2 * view.frameWidth()
@@ -518,7 +518,7 @@ def test_thumbnails_stand_in_two_columns_at_1280_by_720(qtbot, session, ready):
 
 def test_patches_have_room_at_1280_by_720(qtbot, session, ready):
     ready.resize(1280, 720)
-    ready.show_tab("patches")
+    ready.pages.show_tab("patches")
     panel, classes = ready.panels["patches"], load_class_set("demo")
     rows = [
         ClassRow(id=n, name=name, share=0.05, confidence=0.5, images=1, rare=True, reason="", patches=2025, kept=2024)

@@ -1,0 +1,160 @@
+"""What the user can do with projects, whatever asks for it: a menu, the welcome page, the command line."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from PySide6.QtCore import QObject, QUrl
+from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
+
+from crots.errors import CrotsError
+from crots.project import Project, ProjectConfig
+from crots_studio.models.option_form import run_command
+from crots_studio.models.words import in_window
+from crots_studio.pages import Pages
+from crots_studio.runs.run import RunRequest
+from crots_studio.session import Session
+
+
+class ProjectActions(QObject):
+    """Opens, makes, runs, exports and closes projects.
+
+    Args:
+        session: what it acts on.
+        pages: where the panels are.
+        window: over which dialogs and messages open.
+    """
+
+    def __init__(self, session: Session, pages: Pages, window: QWidget) -> None:
+        super().__init__(window)
+        self._session, self._pages, self._window = session, pages, window
+
+    # Projects.
+
+    def new_project(self) -> None:
+        """Asks for a place and makes a project there."""
+        from crots_studio.dialogs.new_project import NewProjectDialog
+
+        if self._refuse_while_busy():
+            return
+        dialog = NewProjectDialog(self._session.settings, self._window)
+        if dialog.exec():
+            self.create_project(dialog.folder, dialog.config)
+        dialog.deleteLater()
+
+    def create_project(self, folder: Path, config: ProjectConfig) -> None:
+        """Makes a project and opens it."""
+        try:
+            Project.create(folder, config)
+        except CrotsError as error:
+            self.tell("New project", str(error))
+            return
+        self.go_to_project(folder)
+
+    def open_project(self) -> None:
+        """Asks for a project folder."""
+        if self._refuse_while_busy():
+            return
+        settings = self._session.settings
+        chosen = QFileDialog.getExistingDirectory(self._window, "Open a project", settings.folder("projects"))
+        if chosen:
+            settings.set_folder("projects", str(Path(chosen).parent))
+            self.go_to_project(Path(chosen))
+
+    def go_to_project(self, folder: Path) -> None:
+        """Opens a project; says why where it cannot be opened."""
+        # Panels that came after the project would have missed its signals.
+        self._pages.build_workspace()
+        if not self._refuse_while_busy():
+            self._session.open_project(folder, self._cannot_open)
+
+    def _cannot_open(self, error: Exception) -> None:
+        self._pages.welcome.refresh()
+        self.tell("Open project", str(error))
+
+    def close_project(self) -> None:
+        """Goes back to the welcome page."""
+        if not self._refuse_while_busy():
+            self._session.close_project()
+
+    def try_demo(self) -> None:
+        """Asks for a folder and runs the demonstration there, live."""
+        from crots_studio.dialogs.new_project import DemoDialog
+
+        if self._refuse_while_busy():
+            return
+        dialog = DemoDialog(self._session.settings, self._window)
+        if dialog.exec():
+            self.start_demo(dialog.folder)
+        dialog.deleteLater()
+
+    def start_demo(self, folder: Path, *, tiny: bool = False) -> None:
+        """Runs the demonstration into a folder, or goes on with one."""
+        from crots_studio.runs.demo import demo_source
+
+        self._pages.build_workspace()
+        self._session.start_demo(demo_source(folder, tiny=tiny), folder)
+
+    def open_folder(self) -> None:
+        """Shows the project folder in the desktop's file manager."""
+        project = self._session.project
+        if project is not None and not QDesktopServices.openUrl(QUrl.fromLocalFile(str(project.folder))):
+            self.tell("Open project folder", f"No file manager opened it; the folder is {project.folder}")
+
+    def export(self) -> None:
+        """Opens the export dialog."""
+        self.open_dialog("export", "ExportDialog")
+
+    def open_dialog(self, module: str, name: str) -> None:
+        """Opens a dialog by module and class; it is imported only now."""
+        dialog = getattr(importlib.import_module(f"crots_studio.dialogs.{module}"), name)(self._session, self._window)
+        dialog.exec()
+        dialog.deleteLater()
+
+    # Runs and commands.
+
+    def run_chosen(self) -> None:
+        """Runs the stage that is chosen in the rail."""
+        page = self._pages.workspace
+        row = page.rail.current if page is not None else None
+        if row is not None and row.is_stage and row.startable:
+            self._session.start_run(RunRequest(only=row.key))
+
+    def copy_init_command(self) -> None:
+        """Puts the command that makes this project on the clipboard."""
+        if self._pages.workspace is not None:
+            self._pages.workspace.settings_panel.copy_command()
+
+    def copy_run_command(self) -> None:
+        """Puts the command that runs this project on the clipboard."""
+        if self._session.project is not None:
+            QGuiApplication.clipboard().setText(run_command(self._session.project.folder))
+
+    def find_option(self) -> None:
+        """Goes to the search field of the settings."""
+        if self._pages.workspace is not None:
+            panel = self._pages.workspace.settings_panel
+            panel.setVisible(True)
+            panel.search.setFocus()
+
+    def act_in_front(self, name: str) -> None:
+        """Calls a method of the tab in front, where it has it."""
+        self._pages.act_in_front(name)
+
+    # Messages.
+
+    def tell(self, title: str, words: str) -> None:
+        """Says something that the user asked for and did not get."""
+        words = in_window(words)
+        self._session.problem.emit(words)
+        box = QMessageBox(QMessageBox.Icon.Warning, title, words, QMessageBox.StandardButton.Ok, self._window)
+        box.finished.connect(box.deleteLater)
+        self.message = box
+        box.open()
+
+    def _refuse_while_busy(self) -> bool:
+        if self._session.busy:
+            self.tell("A run goes on", "Stop the run before changing to another project.")
+        return self._session.busy

@@ -1,0 +1,309 @@
+"""Past runs of this project and of others on one chart and in one table; runs that labels helped are marked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor, QDragEnterEvent, QDropEvent, QShowEvent
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QPushButton,
+    QSplitter,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from crots.events import Evaluated, Event, StageFinished, StageStarted
+from crots_studio import theme
+from crots_studio.models.iou import ClassLook
+from crots_studio.models.runs import (
+    PastRuns,
+    Run,
+    common_figures,
+    latest_runs,
+    read_runs,
+    run_curves_csv,
+    runs_csv,
+)
+from crots_studio.models.series import Figure
+from crots_studio.panels.compare.run_chart import CLASSES, SCORES, RunChart, What
+from crots_studio.panels.compare.run_table import Key, RunTableView
+from crots_studio.session import Session
+from crots_studio.widgets.plot_tools import CurveTools, EmptyState, ExportButton, Redraw
+
+_EMPTY = (
+    "Nothing to compare yet.\n\nFinished and running trainings of this project are listed here. "
+    "Add other projects with the button above, or drop their folders here."
+)
+_TICKED_AT_FIRST = 8
+
+
+class ComparePanel(QWidget):
+    """Chart above, table below."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._own: PastRuns | None = None
+        self._others: dict[str, PastRuns] = {}
+        self._colours: dict[Key, int] = {}
+        self._seen: set[Key] = set()
+        self._stale = False
+        self.setAccessibleName("Compare runs")
+        self.setAcceptDrops(True)
+        self.redraw = Redraw(self, self._draw)
+        self._build(session)
+        session.project_changed.connect(self._change_project)
+        session.events_arrived.connect(self._take)
+        session.theme_changed.connect(self._recolour)
+        self._change_project()
+
+    def _build(self, session: Session) -> None:
+        self.what = QComboBox()
+        self.what.setAccessibleName("What to draw")
+        self.what.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.tools = CurveTools(session, "compare")
+        self.add_button = QPushButton("&Add project")
+        self.add_button.setAccessibleName("Add another project")
+        self.add_button.setToolTip("Compare with the runs of another project")
+        self.add_menu = QMenu(self)
+        self.add_menu.aboutToShow.connect(self._list_recent)
+        self.add_button.setMenu(self.add_menu)
+        self.remove_button = QPushButton("Re&move")
+        self.remove_button.setToolTip("Take the selected rows' projects out of the comparison; nothing is deleted")
+        self.remove_button.setAccessibleName("Remove project from the comparison")
+        self.chart = RunChart(self._colour)
+        self.table = RunTableView(self._colour)
+        self.save_chart = ExportButton(session, self.chart, self.chart_table, "comparison-chart")
+        self.save_chart.setText("Save chart")
+        self.save_table = ExportButton(session, self.table, self.run_table, "comparison")
+        self.save_table.setText("Save table")
+        self.hint = QLabel("Ticked runs are drawn. Hatched or dashed: oracle, labels chose the checkpoint.")
+        self.hint.setProperty("role", "muted")
+        self._lay_out()
+        self._connect()
+
+    def _lay_out(self) -> None:
+        bar, below = QHBoxLayout(), QHBoxLayout()
+        bar.addWidget(self.what)
+        bar.addWidget(self.tools)
+        bar.addStretch(1)
+        bar.addWidget(self.save_chart)
+        bar.addWidget(self.add_button)
+        below.addWidget(self.hint)
+        below.addStretch(1)
+        below.addWidget(self.save_table)
+        below.addWidget(self.remove_button)
+        lower = QWidget()
+        column = QVBoxLayout(lower)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(below)
+        column.addWidget(self.table, 1)
+        self.split = QSplitter(Qt.Orientation.Vertical)
+        self.split.addWidget(self.chart)
+        self.split.addWidget(lower)
+        self.split.setChildrenCollapsible(False)
+        self.split.setSizes([300, 220])
+        self.stack = QStackedWidget()
+        self.stack.addWidget(EmptyState(_EMPTY))
+        self.stack.addWidget(self.split)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 6, 6, 6)
+        layout.addLayout(bar)
+        layout.addWidget(self.stack, 1)
+
+    def _connect(self) -> None:
+        self.what.activated.connect(self._choose)
+        self.tools.changed.connect(self._change_tools)
+        self.chart.curves.set_log(self.tools.log.isChecked())
+        self.tools.fit_asked.connect(self.chart.fit)
+        self.table.table.ticked.connect(self.redraw.now)
+        self.table.selectionModel().selectionChanged.connect(lambda *_: self._enable())
+        self.remove_button.clicked.connect(self._remove)
+
+    # Which runs there are.
+
+    def _change_project(self) -> None:
+        self._own, self._others = None, {}
+        self._refresh()
+        for folder in self._remembered:
+            self.add_project(folder, quiet=True)
+        self.redraw.ask()
+
+    def _take(self, events: Sequence[Event]) -> None:
+        if any(isinstance(event, (StageStarted, StageFinished, Evaluated)) for event in events):
+            self._stale = True
+            if self.isVisible():
+                self._refresh()
+
+    def _refresh(self) -> None:
+        """Reads this project's runs anew, beside the window."""
+        self._stale = False
+        if self._session.project is not None:
+            folder = self._session.project.folder
+            self._session.errands.in_background(lambda: read_runs(folder), self._found_own, token="own runs")
+
+    def _found_own(self, found: PastRuns) -> None:
+        if self._session.project is not None and self._session.project.folder == found.folder:
+            self._own = found
+            self._others.pop(str(found.folder), None)
+            self._show_runs()
+
+    def add_project(self, folder: Path | str, *, quiet: bool = False) -> None:
+        """Adds the runs of another project; what goes wrong is said, unless ``quiet``."""
+        path = Path(folder)
+        if quiet:
+            self._session.errands.in_background(lambda: read_runs(path), self._found_other, lambda _: None)
+        else:
+            self._session.errands.in_background(lambda: read_runs(path), self._found_wanted)
+
+    def _found_wanted(self, found: PastRuns) -> None:
+        """One that the user added; those that are remembered stay so even while their disk is not there."""
+        self._found_other(found)
+        self._remember([*self._remembered, *self._others])
+
+    def _found_other(self, found: PastRuns) -> None:
+        if self._own is None or self._own.folder != found.folder:
+            self._others[str(found.folder)] = found
+            self._show_runs()
+
+    @property
+    def _remembered(self) -> list[str]:
+        return [folder for folder in self._session.settings.value("compare/projects").split("\n") if folder]
+
+    def _remember(self, folders: Iterable[str]) -> None:
+        self._session.settings.set_value("compare/projects", "\n".join(dict.fromkeys(folders)))
+
+    def _remove(self) -> None:
+        removed = self.table.selected_projects()
+        for folder in removed:
+            self._others.pop(folder, None)
+        self._remember(folder for folder in self._remembered if folder not in removed)
+        self._show_runs()
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """All runs, those of this project first."""
+        parts = ([self._own] if self._own else []) + list(self._others.values())
+        return tuple(run for part in parts for run in part.runs)
+
+    @property
+    def chosen(self) -> tuple[Run, ...]:
+        """Ticked runs."""
+        return tuple(run for run in self.runs if run.key in self.table.table.chosen)
+
+    @property
+    def _look(self) -> ClassLook:
+        return self._own.look if self._own else next((part.look for part in self._others.values()), ClassLook())
+
+    def _show_runs(self) -> None:
+        runs, ticked = self.runs, self.table.table.chosen
+        ticked &= {run.key for run in runs}
+        for run in latest_runs(runs)[::-1]:
+            # What is new here is ticked while there is room, the furthest rounds first.
+            if run.key not in self._seen and len(ticked) < _TICKED_AT_FIRST:
+                ticked.add(run.key)
+        for run in runs:
+            self._seen.add(run.key)
+            self._colours.setdefault(run.key, len(self._colours))
+        self.table.show_runs(runs, self._look)
+        self.redraw.ask()
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        """Catches up with what came while the panel was hidden."""
+        super().showEvent(event)
+        if self._stale:
+            self._refresh()
+        self.redraw.shown()
+
+    # Drawing.
+
+    def _colour(self, run: Run) -> str:
+        choice = theme.colours().series
+        again, number = divmod(self._colours.get(run.key, 0), len(choice))
+        # Where the colours end, they come again in paler tones.
+        return QColor(choice[number]).lighter(100 + 40 * min(again, 2)).name()
+
+    def _draw(self) -> None:
+        self.stack.setCurrentIndex(1 if self.runs else 0)
+        self._list_figures()
+        self._enable()
+        what: What = self.what.currentData() or SCORES
+        self.chart.show_runs(what, self.chosen, self._look, self.tools.points)
+
+    def _list_figures(self) -> None:
+        wanted: list[tuple[str, What]] = [(SCORES, SCORES), (CLASSES, CLASSES)]
+        wanted += [(f"{figure.name} over steps", figure) for figure in common_figures(self.runs)]
+        if [self.what.itemText(place) for place in range(self.what.count())] == [text for text, _ in wanted]:
+            return
+        kept = self.what.currentText()
+        self.what.clear()
+        for text, data in wanted:
+            self.what.addItem(text, data)
+        self.what.setCurrentIndex(max(self.what.findText(kept), 0))
+
+    def _enable(self) -> None:
+        any_runs, is_curve = bool(self.runs), isinstance(self.what.currentData(), Figure)
+        for widget in (self.what, self.save_chart, self.save_table):
+            widget.setEnabled(any_runs)
+        self.tools.setEnabled(any_runs and is_curve)
+        self.remove_button.setEnabled(bool(self.table.selected_projects() & self._others.keys()))
+
+    # Tables for saving.
+
+    def chart_table(self) -> str:
+        """What the chart shows as CSV."""
+        what = self.what.currentData()
+        return run_curves_csv(self.chosen, what) if isinstance(what, Figure) else runs_csv(self.chosen, self._look)
+
+    def run_table(self) -> str:
+        """All runs as CSV."""
+        return runs_csv(self.runs, self._look)
+
+    # What the user does.
+
+    def _choose(self) -> None:
+        self.chart.fit()
+        self.redraw.now()
+
+    def _change_tools(self) -> None:
+        self.chart.curves.set_log(self.tools.log.isChecked())
+        self.redraw.now()
+
+    def _recolour(self) -> None:
+        self.chart.recolour()
+        self.table.viewport().update()
+        self.redraw.ask()
+
+    def _list_recent(self) -> None:
+        self.add_menu.clear()
+        shown = {str(run.folder) for run in self.runs}
+        for folder in self._session.settings.recent.paths:
+            if folder not in shown:
+                self.add_menu.addAction(folder).triggered.connect(partial(self.add_project, folder))
+        if not self.add_menu.isEmpty():
+            self.add_menu.addSeparator()
+        self.add_menu.addAction("Choose a &folder...").triggered.connect(self._ask_project)
+
+    def _ask_project(self) -> None:
+        start = self._session.settings.folder("projects")
+        if folder := QFileDialog.getExistingDirectory(self, "Add a project to the comparison", start):
+            self.add_project(folder)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802
+        """Takes folders."""
+        if any(Path(url.toLocalFile()).is_dir() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802
+        """Adds the projects that were dropped."""
+        for url in event.mimeData().urls():
+            self.add_project(url.toLocalFile())

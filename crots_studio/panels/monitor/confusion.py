@@ -1,0 +1,149 @@
+"""What is mistaken for what: the confusion matrix of a model, and its commonest mistakes in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QModelIndex, Qt
+from PySide6.QtWidgets import QComboBox, QLabel, QListWidget
+
+from crots_studio.models.iou import (
+    Normalisation,
+    Score,
+    confusion_csv,
+    mistakes,
+    normalised,
+)
+from crots_studio.panels.monitor.matrix_view import MatrixView
+from crots_studio.panels.monitor.score_panel import ScorePanel, column_of
+from crots_studio.session import Session
+from crots_studio.widgets.plot_tools import ExportButton
+
+_WAYS: dict[Normalisation, str] = {
+    "truth": "share of the true class",
+    "prediction": "share of the predicted class",
+    "pixels": "pixels",
+}
+_EMPTY = "No confusion matrix yet.\n\nIt comes with the first validation, which needs images with labels."
+
+
+class ConfusionPanel(ScorePanel):
+    """Matrix left, mistakes right."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session, _EMPTY)
+        self.subject.setAccessibleName("Model of the confusion matrix")
+        self.way = QComboBox()
+        self.way.setAccessibleName("What the cells show")
+        for key, text in _WAYS.items():
+            self.way.addItem(text, key)
+        self.view = MatrixView()
+        self.view.setAccessibleName("Confusion matrix: rows are true classes, columns predicted ones")
+        self.read_out = QLabel()
+        self.read_out.setWordWrap(True)
+        self.mistakes = QListWidget()
+        self.mistakes.setAccessibleName("Commonest mistakes")
+        self.mistakes.setSpacing(2)
+        self.mistakes.setWordWrap(True)
+        self.mistakes.setTextElideMode(Qt.TextElideMode.ElideNone)
+        self.mistakes.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        axes = QLabel("Rows: what it is. Columns: what the model says.")
+        axes.setProperty("role", "muted")
+        left = column_of(axes, self.view, self.read_out, stretched=self.view)
+        right = column_of(QLabel("Commonest mistakes"), self.mistakes, stretched=self.mistakes)
+        self.save = ExportButton(session, left, self.table, "confusion")
+        self.fill_split(left, right, [640, 240])
+        self.bar.addWidget(self.subject)
+        self.bar.addWidget(self.way)
+        self.bar.addStretch(1)
+        self.bar.addWidget(self.save)
+        self.way.activated.connect(lambda: self.redraw.now())
+        self.view.entered.connect(self._read)
+        self.view.selectionModel().currentChanged.connect(self._read)
+        self.mistakes.currentRowChanged.connect(self._find)
+
+    # Data.
+
+    def table(self) -> str:
+        """The pixel counts of the shown model as CSV."""
+        score = self._score()
+        return confusion_csv(score.confusion, tuple(score.per_class)) if score and score.confusion else ""
+
+    # Drawing.
+
+    def _draw(self) -> None:
+        found = {name: self._scores.latest(name) for name in self._scores.subjects}
+        subjects = tuple(name for name, score in found.items() if score and score.confusion)
+        for widget in (self.subject, self.way, self.save):
+            widget.setEnabled(bool(subjects))
+        self.list_subjects(subjects)
+        score = self._score()
+        if score and score.confusion:
+            self._show(score)
+
+    def _show(self, score: Score) -> None:
+        way: Normalisation = self.way.currentData()
+        names = tuple(score.per_class)
+        assert score.confusion is not None
+        shares = normalised(score.confusion, "truth" if way == "pixels" else way)
+        pixels = np.asarray(score.confusion, np.int64)
+        texts = [[_cell(pixels[r, c], shares[r, c], way) for c in range(len(names))] for r in range(len(names))]
+        words = _words(names, pixels, way)
+        self.view.matrix.show(names, tuple(map(self._look.colour, names)), shares, texts, words)
+        self._mistakes = mistakes(score.confusion, names, 12)
+        self.mistakes.clear()
+        self.mistakes.addItems(
+            [f"{_percent(row.share)}  {row.truth} taken for {row.prediction}" for row in self._mistakes]
+            or ["There are none."]
+        )
+        if not self.read_out.text():
+            self.read_out.setText("Point at a cell, or walk with the arrow keys.")
+
+    # What the user does.
+
+    def _read(self, index: QModelIndex) -> None:
+        if index.isValid():
+            self.read_out.setText(str(index.data(Qt.ItemDataRole.ToolTipRole)))
+
+    def _find(self, row: int) -> None:
+        """Goes to the cell of a mistake."""
+        if 0 <= row < len(self._mistakes):
+            names, mistake = self.view.matrix.names, self._mistakes[row]
+            cell = self.view.matrix.index(names.index(mistake.truth), names.index(mistake.prediction))
+            self.view.setCurrentIndex(cell)
+            self.view.scrollTo(cell)
+
+    def _recolour(self) -> None:
+        self.view.viewport().update()
+        self.redraw.ask()
+
+
+def _cell(pixels: int, share: float, way: Normalisation) -> str:
+    if not pixels:
+        return ""
+    if way != "pixels":
+        return f"{100 * share:.0f}" if share >= 0.01 else ""
+    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if pixels >= size:
+            return f"{pixels / size:.0f}{unit}"
+    return str(pixels)
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
+
+
+def _words(names: Sequence[str], pixels: NDArray[np.int64], way: Normalisation) -> list[list[str]]:
+    """One sentence a cell."""
+    by_truth, by_prediction = normalised(pixels, "truth"), normalised(pixels, "prediction")
+
+    def sentence(row: int, column: int) -> str:
+        truth, said, count = names[row], names[column], int(pixels[row, column])
+        if way == "prediction":
+            return f"{_percent(by_prediction[row, column])} of what is called {said} is {truth} ({count:,} pixels)"
+        verb = "is recognised" if row == column else f"is taken for {said}"
+        return f"{_percent(by_truth[row, column])} of {truth} {verb} ({count:,} pixels)"
+
+    return [[sentence(row, column) for column in range(len(names))] for row in range(len(names))]

@@ -1,0 +1,323 @@
+"""Live plots: losses, scores, confidence weight and learning rate over the same steps; classes; mistakes."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import (
+    QComboBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QStackedWidget,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from crots.events import Event, StageFinished
+from crots_studio import theme
+from crots_studio.background.loading import preload_torch
+from crots_studio.models.iou import Scores, read_reports
+from crots_studio.models.names import title
+from crots_studio.models.series import Curves, Figure, Group, curves_csv
+from crots_studio.panels.monitor.alarm import Alarm
+from crots_studio.panels.monitor.confusion import ConfusionPanel
+from crots_studio.panels.monitor.iou_table import IouPanel
+from crots_studio.session import Session
+from crots_studio.widgets.plot_tools import CurveTools, EmptyState, ExportButton, Redraw
+from crots_studio.widgets.series_plot import Curve, SeriesPlot
+
+_TITLES: dict[Group, str] = {
+    "loss": "Losses",
+    "score": "Scores",
+    "weight": "Confidence weight",
+    "rate": "Learning rate",
+}
+# What the figures mean, for who points at them.
+_WORDS = {
+    "cross-entropy": "Loss on the pseudo-labels: how badly the student says what they say",
+    "consistency": "Loss on mixed images: how badly the student says what the teacher says",
+    "hard patch": "Loss on patches of rare classes",
+    "loss": "The sum that is learnt from",
+    "confidence weight": "Share of the pixels the teacher is sure enough of",
+    "learning rate": "Size of the steps",
+    "mIoU": "Score against the validation labels; trains nothing",
+}
+_NOISY = ("loss", "weight")
+_WHOLE_RUN = "whole run"
+_EMPTY = "Losses and scores appear here while a model is trained.\n\nStart a run to see them; past ones come back too."
+
+
+class MonitorPanel(QWidget):
+    """What training says of itself, in three tabs."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAccessibleName("Monitor")
+        self.training = TrainingCurves(session)
+        self.classes = IouPanel(session)
+        self.confusion = ConfusionPanel(session)
+        self.tabs = QTabWidget()
+        self.tabs.setDocumentMode(True)
+        self.tabs.setAccessibleName("Views of the monitor")
+        self.tabs.addTab(self.training, "&Training")
+        self.tabs.addTab(self.classes, "&Classes")
+        self.tabs.addTab(self.confusion, "Confusio&n")
+        self.alarm = Alarm()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.alarm)
+        layout.addWidget(self.tabs, 1)
+        self._session = session
+        self._explained = False
+        self.scores = Scores()
+        session.project_changed.connect(self._reload)
+        session.config_changed.connect(self._config_changed)
+        session.events_arrived.connect(self._take)
+        self._reload()
+
+    def _reload(self) -> None:
+        project, history = self._session.project, self._session.history
+        reports = read_reports(project.stage_folder("evaluate")) if project else []
+        self.scores = Scores.of_history(history, reports)
+        self._count_rounds()
+        self.training.show_curves(Curves.of_history(history))
+        self.classes.show_scores(self.scores)
+        self.confusion.show_scores(self.scores)
+        if project is not None and not self._explained:
+            self._explained = True
+            self._session.errands.in_background(score_words, self.training.explain_scores, token="score words")
+        self.alarm.dismiss()
+        self.alarm.take(history.stage(history.current).notes)
+
+    def _count_rounds(self) -> bool:
+        """Leaves out rounds that the project no longer has; says whether there are more or fewer now."""
+        before, project = self.scores.rounds, self._session.project
+        self.scores.rounds = len(project.needed_rounds()) if project else None
+        return self.scores.rounds != before
+
+    def _config_changed(self) -> None:
+        if self._count_rounds():
+            self._show_scores()
+
+    def _show_scores(self) -> None:
+        self.classes.update_scores()
+        self.confusion.update_scores()
+
+    def _take(self, events: list[Event]) -> None:
+        self.training.add(events)
+        if not self._session.request.compares:
+            self.alarm.take(events)
+        ended = any(isinstance(event, StageFinished) for event in events) and self._count_rounds()
+        if self.scores.add(events) or ended:
+            self._show_scores()
+
+
+class TrainingCurves(QWidget):
+    """Up to four linked plots.
+
+    Signals:
+        stage_chosen(str): a stage to look at alone, empty for all.
+    """
+
+    stage_chosen = Signal(str)
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._curves = Curves()
+        self._colours: dict[Figure, int] = {}
+        self._score_words: dict[str, str] = {}
+        self._stages: tuple[str, ...] = ()
+        self._arranged: tuple[Group, ...] = ()
+        self.plots: dict[Group, SeriesPlot] = {group: SeriesPlot(text) for group, text in _TITLES.items()}
+        self._build(session)
+        self.redraw = Redraw(self, self._draw)
+        session.theme_changed.connect(self._recolour)
+
+    def _build(self, session: Session) -> None:
+        self.stage = QComboBox()
+        self.stage.setAccessibleName("Stage to plot")
+        self.stage.setToolTip("Plot the whole run, or one stage alone")
+        self.stage.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.stage.addItem(_WHOLE_RUN, "")
+        self.tools = CurveTools(session, "training")
+        self.held = QLabel("zoomed: Fit follows again")
+        self.held.setProperty("role", "muted")
+        self.held.hide()
+        self.save = ExportButton(session, self._plot_area(), self.table, "training")
+        bar = QHBoxLayout()
+        for widget in (self.stage, self.tools, self.held):
+            bar.addWidget(widget)
+        bar.addStretch(1)
+        bar.addWidget(self.save)
+        self.stack = QStackedWidget()
+        self.stack.addWidget(EmptyState(_EMPTY))
+        self.stack.addWidget(self.area)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 6, 6, 6)
+        layout.addLayout(bar)
+        layout.addWidget(self.stack, 1)
+        self.stage.currentIndexChanged.connect(self._choose_stage)
+        self.tools.changed.connect(self._change_tools)
+        self.plots["loss"].set_log(self.tools.log.isChecked())
+        self.tools.fit_asked.connect(self._fit)
+
+    def _plot_area(self) -> QWidget:
+        self.area = QWidget()
+        self._grid = QGridLayout(self.area)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._first: SeriesPlot | None = None
+        for plot in self.plots.values():
+            plot.cursor_moved.connect(self._move_cursor)
+            plot.held.connect(self._show_held)
+        return self.area
+
+    def _link(self, groups: Sequence[Group]) -> None:
+        """Joins the steps of the plots that are seen: one that is hidden has no place to align to."""
+        first = self.plots[groups[0]] if groups else None
+        if first is not self._first:
+            self._first = first
+            for plot in self.plots.values():
+                plot.link_x(None if plot is first else first)
+            self._fit()
+
+    # Data.
+
+    def show_curves(self, curves: Curves) -> None:
+        """Shows another project's figures, all of them."""
+        self._curves = curves
+        self._stages = ()
+        self._fit()
+        self.redraw.ask()
+
+    def add(self, events: Sequence[Event]) -> None:
+        """Takes in new events."""
+        if self._curves.add(events):
+            self.redraw.ask()
+
+    def explain_scores(self, words: dict[str, str]) -> None:
+        """Takes what the label-free scores can and cannot tell."""
+        self._score_words = words
+        self.redraw.ask()
+
+    def table(self) -> str:
+        """The curves that are shown as CSV: every recorded number, unsmoothed."""
+        return curves_csv(self._curves, self.chosen)
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """Stages that are shown."""
+        one = self.stage.currentData()
+        return tuple(stage for stage in self._curves.stages if one in ("", stage))
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        """Catches up with what came while the panel was hidden."""
+        super().showEvent(event)
+        self.redraw.shown()
+
+    # Drawing.
+
+    def _draw(self) -> None:
+        self._list_stages()
+        stages = self.chosen
+        groups = [group for group in self.plots if self._curves.figures(stages, group)]
+        self.stack.setCurrentIndex(1 if groups else 0)
+        self.save.setEnabled(bool(groups))
+        self._arrange(groups)
+        self._link(groups)
+        marks = [(x, title(stage)) for stage, x in self._curves.offsets(stages).items()] if len(stages) > 1 else []
+        for group in groups:
+            named = group == groups[0] or len(groups) <= 2
+            self.plots[group].set_marks(marks if named else [(x, "") for x, _ in marks])
+            figures = self._curves.figures(stages, group)
+            self.plots[group].set_curves([self._curve(figure, stages) for figure in figures])
+            self.plots[group].explain({**self._score_words, **_WORDS})
+        steps = [curve.x for group in groups for curve in self.plots[group].shown.values() if len(curve.x)]
+        if self._first is not None and steps:
+            self._first.cover(min(float(x[0]) for x in steps), max(float(x[-1]) for x in steps))
+
+    def _curve(self, figure: Figure, stages: Sequence[str]) -> Curve:
+        points = self.tools.points if figure.group in _NOISY else 1
+        x, raw = self._curves.joined(figure, stages)
+        y = self._curves.joined(figure, stages, points)[1] if points > 1 else raw
+        colour, dashed = self._look(figure)
+        return Curve(figure.name, x, y, colour, raw if points > 1 else None, dashed)
+
+    def _look(self, figure: Figure) -> tuple[str, bool]:
+        """A figure keeps its look as long as the panel lives; where the colours end, they come again dashed."""
+        number = self._colours.setdefault(figure, sum(old.group == figure.group for old in self._colours))
+        choice = theme.colours().series
+        return choice[number % len(choice)], number >= len(choice)
+
+    def _list_stages(self) -> None:
+        if self._curves.stages == self._stages:
+            return
+        self._stages = self._curves.stages
+        kept = self.stage.currentData()
+        self.stage.blockSignals(True)
+        self.stage.clear()
+        self.stage.addItem(_WHOLE_RUN, "")
+        for stage in self._stages:
+            self.stage.addItem(title(stage), stage)
+        self.stage.setCurrentIndex(max(self.stage.findData(kept), 0))
+        self.stage.blockSignals(False)
+
+    def _arrange(self, groups: Sequence[Group]) -> None:
+        """One plot fills the panel, three leave the whole width to the first, four stand in a square."""
+        if self._arranged == tuple(groups):
+            return
+        self._arranged = tuple(groups)
+        for plot in self.plots.values():
+            self._grid.removeWidget(plot)
+            plot.setVisible(False)
+        places = {1: [(0, 0, 2)], 2: [(0, 0, 2), (1, 0, 2)], 3: [(0, 0, 2), (1, 0, 1), (1, 1, 1)]}.get(
+            len(groups), [(0, 0, 1), (0, 1, 1), (1, 0, 1), (1, 1, 1)]
+        )
+        for group, (row, column, span) in zip(groups, places, strict=False):
+            self._grid.addWidget(self.plots[group], row, column, 1, span)
+            self.plots[group].setVisible(True)
+        for row in (0, 1):
+            self._grid.setRowStretch(row, (3, 2)[row] if len(groups) > 1 or row == 0 else 0)
+        for column in (0, 1):
+            self._grid.setColumnStretch(column, 1)
+
+    # What the user does.
+
+    def _choose_stage(self) -> None:
+        self._fit()
+        self.redraw.now()
+        self.stage_chosen.emit(self.stage.currentData() or "")
+
+    def _change_tools(self) -> None:
+        self.plots["loss"].set_log(self.tools.log.isChecked())
+        self.redraw.now()
+
+    def _fit(self) -> None:
+        for plot in self.plots.values():
+            plot.fit()
+
+    def _move_cursor(self, x: float | None) -> None:
+        for plot in self.plots.values():
+            if plot is not self.sender():
+                plot.set_cursor(x)
+
+    def _show_held(self) -> None:
+        self.held.setVisible(not all(plot.following for plot in self.plots.values()))
+
+    def _recolour(self) -> None:
+        for plot in self.plots.values():
+            plot.recolour()
+        self.redraw.ask()
+
+
+def score_words() -> dict[str, str]:
+    """Returns what each label-free score can and cannot tell, in lines; loads torch."""
+    preload_torch()
+    from crots.methods.scores import describe
+
+    plain = {name: text.removeprefix("Returns ").replace("`", "") for name, text in describe().items()}
+    return {name: textwrap.fill(text[:1].upper() + text[1:], 80) for name, text in plain.items()}

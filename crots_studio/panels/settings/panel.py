@@ -1,0 +1,224 @@
+"""The options of one section as a form that is made from their descriptions; the equivalent command line beneath."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QScrollArea,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from crots.options import SECTIONS
+from crots_studio.models.option_form import OptionForm, init_command
+from crots_studio.models.words import section_of, section_title
+from crots_studio.panels.settings.option_row import OptionRow
+from crots_studio.session import Session
+
+_NARROWEST = 312
+# Sections of what the user has chosen for this project alone.
+_INPUTS = ("data", "task", "source")
+
+
+def section_about(section: str) -> str:
+    """Returns the sentence that says what a section is for."""
+    return (SECTIONS[section].__doc__ or "").strip().splitlines()[0]
+
+
+class SettingsPanel(QWidget):
+    """Edits any option of the project, a section at a time."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self.form: OptionForm | None = None
+        self.rows: dict[str, OptionRow] = {}
+        self._pages: dict[str, QWidget] = {}
+        self._abouts: dict[str, QLabel] = {}
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 6, 6, 6)
+        column.addLayout(self._head())
+        self.search = QLineEdit()
+        self.search.setPlaceholderText("Find an option")
+        self.search.setAccessibleName("Find an option")
+        self.search.setClearButtonEnabled(True)
+        self.search.textChanged.connect(lambda _: self._show_section())
+        self.search.returnPressed.connect(self._go_to_match)
+        column.addWidget(self.search)
+        self.nothing = QLabel("No option has these words.")
+        self.nothing.setProperty("role", "muted")
+        self.nothing.hide()
+        column.addWidget(self.nothing)
+        self._body = QWidget()
+        self._stack = QVBoxLayout(self._body)
+        self._stack.setContentsMargins(0, 0, 4, 0)
+        self._stack.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        scroll.setWidget(self._body)
+        # Narrower, the buttons at the right of the rows would be cut off.
+        self.setMinimumWidth(_NARROWEST)
+        column.addWidget(scroll, 1)
+        column.addWidget(self._foot())
+        session.project_changed.connect(self._another_project)
+        session.config_changed.connect(self.refresh)
+        self._another_project()
+
+    def _head(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        heading = QLabel("Settings")
+        heading.setProperty("role", "heading")
+        self.section = QComboBox()
+        self.section.setAccessibleName("Section of the settings")
+        for name in SECTIONS:
+            self.section.addItem(section_title(name), name)
+        self.section.currentIndexChanged.connect(lambda _: self._show_section())
+        self.reset_all = QToolButton()
+        self.reset_all.setText("↺ all")
+        self.reset_all.setAccessibleName("Reset this section")
+        self.reset_all.setToolTip("Sets all options of this section back to their defaults")
+        self.reset_all.clicked.connect(self._reset_section)
+        row.addWidget(heading)
+        row.addWidget(self.section, 1)
+        row.addWidget(self.reset_all)
+        return row
+
+    def _foot(self) -> QWidget:
+        foot = QWidget()
+        row = QHBoxLayout(foot)
+        row.setContentsMargins(0, 0, 0, 0)
+        self.command = QLineEdit()
+        self.command.setReadOnly(True)
+        self.command.setAccessibleName("Equivalent command line")
+        self.command.setToolTip(
+            "The command that makes a project with the same options in a terminal, in a new folder beside this one"
+        )
+        self.copy_button = QPushButton("Copy")
+        self.copy_button.setAccessibleName("Copy the command line")
+        self.copy_button.clicked.connect(self.copy_command)
+        row.addWidget(self.command, 1)
+        row.addWidget(self.copy_button)
+        return foot
+
+    def copy_command(self) -> None:
+        """Puts the equivalent command line on the clipboard."""
+        QGuiApplication.clipboard().setText(self.command.text())
+
+    def go_to(self, key: str) -> None:
+        """Shows the section of a stage or of an input."""
+        index = self.section.findData(section_of(key))
+        if index >= 0:
+            self.search.clear()
+            self.section.setCurrentIndex(index)
+
+    def _another_project(self) -> None:
+        project = self._session.project
+        self.form = OptionForm(project.config) if project is not None else None
+        self.setEnabled(project is not None)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Shows the project's options."""
+        project = self._session.project
+        if self.form is None or project is None:
+            self.command.clear()
+            return
+        self.form.take(project.config)
+        for path, row in self.rows.items():
+            row.show_field(self.form.field(path))
+        self.command.setText(init_command(project.config, project.folder))
+        self.command.setCursorPosition(0)
+        self._show_section()
+
+    def _show_section(self) -> None:
+        if self.form is None:
+            return
+        wanted, words = self.section.currentData(), self.search.text().strip().lower()
+        for section in SECTIONS if words else (wanted,):
+            self._page(section)
+        for row in self.rows.values():
+            row.setVisible(not words or words in row.searched)
+        for section, page in self._pages.items():
+            found = any(words in row.searched for row in page.findChildren(OptionRow))
+            page.setVisible(found if words else section == wanted)
+            self._abouts[section].setText(section_title(section) if words else section_about(section))
+        self.nothing.setVisible(bool(words) and not any(words in row.searched for row in self.rows.values()))
+        changed = any(field.changed or field.error for field in self.form.fields(wanted))
+        self.reset_all.setEnabled(changed and not words)
+        # Folders and files have no defaults: a slip would cost all of them, and each has a reset of its own.
+        self.reset_all.setVisible(self.section.currentData() not in _INPUTS)
+
+    def _page(self, section: str) -> QWidget:
+        """Makes a section's rows when they are first wanted."""
+        if section in self._pages or self.form is None:
+            return self._pages[section]
+        page = QWidget()
+        column = QVBoxLayout(page)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        about = QLabel(section_about(section))
+        self._abouts[section] = about
+        about.setProperty("role", "muted")
+        about.setWordWrap(True)
+        column.addWidget(about)
+        for field in self.form.fields(section):
+            row = OptionRow(field, self._session.settings)
+            row.edited.connect(self._edited)
+            row.reset.connect(self._reset)
+            self.rows[field.path] = row
+            column.addWidget(row)
+        self._pages[section] = page
+        self._stack.insertWidget(self._stack.count() - 1, page)
+        self._order_tabs()
+        return page
+
+    def _order_tabs(self) -> None:
+        """Pages are made late; the Tab key shall still go from the search through the rows to the command line."""
+        stops: list[QWidget] = [self.section, self.reset_all, self.search]
+        for section in SECTIONS:
+            if page := self._pages.get(section):
+                stops += [widget for row in page.findChildren(OptionRow) for widget in row.stops]
+        stops += [self.command, self.copy_button]
+        for before, after in itertools.pairwise(stops):
+            QWidget.setTabOrder(before, after)
+
+    def _go_to_match(self) -> None:
+        """Goes from the search to the first option that was found."""
+        row = next((row for row in self.rows.values() if row.isVisible()), None)
+        if row is not None:
+            row.stops[0].setFocus(Qt.FocusReason.TabFocusReason)
+
+    def _edited(self, path: str, value: Any) -> None:
+        if self.form is None:
+            return
+        if self.form.edit(path, value):
+            self._session.save_config(self.form.config)
+        self.rows[path].show_field(self.form.field(path))
+        self._show_section()
+
+    def _reset(self, path: str) -> None:
+        if self.form is None:
+            return
+        self.form.reset(path)
+        self._session.save_config(self.form.config)
+        self.refresh()
+
+    def _reset_section(self) -> None:
+        if self.form is None:
+            return
+        self.form.reset_section(self.section.currentData())
+        self._session.save_config(self.form.config)
+        self.refresh()

@@ -1,0 +1,121 @@
+"""Editing the class map: the table, where one is needed, with a proposal by name; kept as a file in the project."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from crots.errors import CrotsError, InputError
+from crots.files import file_or_name
+from crots_studio.checks import Setup
+from crots_studio.models.class_map import FILE, ClassMapForm
+from crots_studio.panels.setup.class_map_table import ClassMapTable
+from crots_studio.session import Session
+from crots_studio.widgets.path_field import PathField
+
+_ROWS_SHOWN = 8
+
+
+class ClassMapEditor(QWidget):
+    """A file to choose, a button that proposes, and the table; ``saved`` says that the project's file was written."""
+
+    saved = Signal()
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self.file = PathField(
+            "Class map", "file", session.settings, filters="Class maps (*.toml)", placeholder="file or shipped name"
+        )
+        self.file.changed.connect(lambda text: self._choose(text or "none"))
+        self.propose = QPushButton("Propose &by name")
+        self.propose.setToolTip("Maps each source class to the target class whose name is nearest")
+        self.propose.clicked.connect(self._propose)
+        self.table = ClassMapTable()
+        self.table.edited.connect(self._save)
+        self.table.setMinimumHeight(_ROWS_SHOWN * 26)
+        self.note = QLabel("The source has the target's classes; there is nothing to map.")
+        self.note.setProperty("role", "muted")
+        row = QHBoxLayout()
+        row.addWidget(self.file, 1)
+        row.addWidget(self.propose)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.note)
+        column.addLayout(row)
+        column.addWidget(self.table)
+        self._shown: tuple[object, ...] = ()
+
+    def refresh(self) -> None:
+        """Reads the class sets and the map again, where they changed."""
+        project = self._session.project
+        if project is None or project.folder not in self._shown:
+            self._shown = ()
+            self._session.errands.forget("class map", "class map proposal")
+        if project is None:
+            return
+        task = project.config.task
+        wanted = (project.folder, task)
+        if wanted != self._shown:
+            self._shown = wanted
+            self.file.show_path(str(task.class_map or ""))
+            setup = Setup(project.config, project.folder)
+            self._session.errands.in_background(
+                lambda: _form(setup), self._show, lambda _: self._show(None), token="class map"
+            )
+
+    def _show(self, form: ClassMapForm | None) -> None:
+        needed = form is not None
+        for widget in (self.file, self.propose):
+            widget.setVisible(needed)
+        self.note.setVisible(not needed)
+        has_rows = form is not None and any(value != "ignore" for value in form.rows.values())
+        self.table.setVisible(has_rows)
+        current = self.table.form
+        if form is None or current is None or form.rows != current.rows or form.source != current.source:
+            self.table.show_form(form)
+
+    def _choose(self, value: str) -> None:
+        self._session.set_options({"task.class_map": value})
+
+    def _propose(self) -> None:
+        project = self._session.project
+        if project is None:
+            return
+        setup = Setup(project.config, project.folder)
+        self._session.errands.in_background(lambda: _proposal(setup), self._take, token="class map proposal")
+
+    def _take(self, form: ClassMapForm) -> None:
+        self.table.show_form(form)
+        self.table.setVisible(True)
+        self._save()
+
+    def _save(self) -> None:
+        project, form = self._session.project, self.table.form
+        if project is None or form is None:
+            return
+        # The map is small; written here, so that the check that follows finds it.
+        try:
+            form.write(project.folder / FILE)
+        except (CrotsError, OSError) as error:
+            self._session.problem.emit(str(error))
+            return
+        self._shown = ()
+        self._session.set_options({"task.class_map": FILE})
+        self.saved.emit()
+
+
+def _form(setup: Setup) -> ClassMapForm | None:
+    """The map as the project has it; an empty one where it is still to be made; None where none is needed."""
+    source, target = setup.source_classes(), setup.classes()
+    named = setup.config.task.class_map
+    if named is None:
+        return None if source.names == target.names else ClassMapForm(source, target)
+    try:
+        return ClassMapForm.read(file_or_name(named, setup.root), source, target)
+    except InputError:
+        return ClassMapForm(source, target)
+
+
+def _proposal(setup: Setup) -> ClassMapForm:
+    return ClassMapForm.proposed(setup.source_classes(), setup.classes())

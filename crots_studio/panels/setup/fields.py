@@ -1,0 +1,160 @@
+"""The fields of the set-up page: each writes one option of the project, and shows it again when that changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import QComboBox, QFormLayout, QGroupBox, QLabel, QLineEdit, QWidget
+
+from crots.errors import InputError
+from crots.taxonomy import shipped_class_sets
+from crots_studio.models.option_form import shown
+from crots_studio.models.words import in_window
+from crots_studio.panels.setup.finding_label import FindingLabel
+from crots_studio.session import Session
+from crots_studio.widgets.path_field import PathField, Wanted
+
+_MODELS = "Models (*.pth *.pt *.ckpt *.safetensors *.onnx *.pt2);;All files (*)"
+_SETTLED_MS = 500
+
+
+class SetupFields:
+    """Makes fields and joins them to the options.
+
+    Args:
+        session: whose project is edited.
+        told: gets the name of a check and why what was typed there was not taken over; empty where it was.
+
+    Attributes:
+        findings: what stands beside the fields, by the name of the check.
+        refused: options whose fields hold something that they cannot be.
+    """
+
+    def __init__(self, session: Session, told: Callable[[str, str], None]) -> None:
+        self._session, self._told = session, told
+        self.findings: dict[str, FindingLabel] = {}
+        self.refused: set[str] = set()
+        self._showing: list[Callable[[], None]] = []
+
+    def show(self) -> None:
+        """Shows the options as the project has them."""
+        for show in self._showing:
+            show()
+
+    def value(self, option: str) -> object:
+        """Returns an option of the project, None where there is none."""
+        if self._session.project is None:
+            return None
+        section, _, name = option.partition(".")
+        return getattr(getattr(self._session.project.config, section), name)
+
+    def set_options(self, settings: Mapping[str, str], field: str = "") -> None:
+        """Takes over option values, or tells why not."""
+        name = field if field in self.findings else "source"
+        try:
+            self._session.set_options(settings)
+        except InputError as error:
+            self.refused.add(field)
+            # The option's name stands beside it already.
+            self._told(name, in_window(str(error).removeprefix(f"{error.field}: ")))
+        else:
+            self.refused.discard(field)
+            self._told(name, "")
+
+    def path(self, form: QFormLayout, label: str, option: str, wanted: Wanted, hint: str) -> PathField:
+        """Adds a line for a path."""
+        field = PathField(_plain(label), wanted, self._session.settings, filters=_MODELS, placeholder=hint)
+        nothing = "" if option == "student.weights" else "none"
+        field.changed.connect(lambda text: self.set_options({option: text or nothing}))
+        self._showing.append(lambda: field.show_path(str(self.value(option) or "")))
+        form.addRow(_label(label, field.edit), field)
+        return field
+
+    def line(self, form: QFormLayout, label: str, option: str, hint: str) -> QLineEdit:
+        """Adds a line that is taken over when the typing settles."""
+        line = QLineEdit()
+        line.setPlaceholderText(hint)
+        line.setAccessibleName(_plain(label))
+        settled = QTimer(line, singleShot=True, interval=_SETTLED_MS)
+
+        def told() -> None:
+            settled.stop()
+            if line.isModified():
+                line.setModified(False)
+                self.set_options({option: line.text().strip() or "none"}, field=option)
+
+        line.textEdited.connect(lambda _: settled.start())
+        settled.timeout.connect(told)
+        line.editingFinished.connect(told)
+
+        def show() -> None:
+            if not line.isModified() and not line.hasFocus() and option not in self.refused:
+                line.setText(shown(self.value(option)))
+
+        self._showing.append(show)
+        form.addRow(_label(label, line), line)
+        return line
+
+    def combo(self, form: QFormLayout, label: str, option: str, items: tuple[str, ...] = ()) -> QComboBox:
+        """Adds a list to choose from that takes other words too."""
+        box = QComboBox()
+        line = QLineEdit()
+        box.setEditable(True)
+        box.setLineEdit(line)
+        box.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        box.addItems(list(items))
+        box.setAccessibleName(_plain(label))
+        line.setAccessibleName(_plain(label))
+        if "" in items:
+            line.setPlaceholderText("the same as the source's" if "net" in option else "the target's")
+
+        def told() -> None:
+            if self.value(option) != box.currentText().strip():
+                self.set_options({option: box.currentText().strip()})
+
+        box.textActivated.connect(lambda _: told())
+        line.editingFinished.connect(told)
+
+        def show() -> None:
+            # Another option may change while somebody types here.
+            if not (line.hasFocus() and line.isModified()):
+                box.setEditText(str(self.value(option) or ""))
+
+        self._showing.append(show)
+        form.addRow(_label(label, box), box)
+        return box
+
+    def class_set(self, form: QFormLayout, label: str, option: str, first: tuple[str, ...]) -> QComboBox:
+        """Adds a choice of class sets."""
+        box = self.combo(form, label, option, (*first, *shipped_class_sets()))
+        box.setToolTip("A class set that comes with CROTS, or the path of your own TOML file")
+        return box
+
+    def finding(self, form: QFormLayout, name: str) -> None:
+        """Adds the place where a check says what it found."""
+        label = FindingLabel(name)
+        label.offered.connect(self.set_options)
+        self.findings[name] = label
+        form.addRow("", label)
+
+
+def setup_group(title: str) -> tuple[QGroupBox, QFormLayout]:
+    """Returns a framed part of the page and the form in it."""
+    group = QGroupBox(title)
+    form = QFormLayout(group)
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    form.setLabelAlignment(Qt.AlignmentFlag.AlignRight)
+    return group, form
+
+
+def _label(text: str, buddy: QWidget) -> QLabel:
+    label = QLabel(text)
+    label.setBuddy(buddy)
+    label.setMinimumWidth(110)
+    label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+    return label
+
+
+def _plain(label: str) -> str:
+    return label.replace("&", "")

@@ -1,0 +1,306 @@
+"""The set-up page: which images, which source, which classes; each field says beside itself what was found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import (
+    QComboBox,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QMessageBox,
+    QPushButton,
+    QRadioButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from crots.events import Event, StageFinished
+from crots.images import IMAGE_SUFFIXES
+from crots.project import Project, preset_names
+from crots_studio.background.loading import preload_torch
+from crots_studio.checks import check
+from crots_studio.models.option_form import apply_preset, preset_effect
+from crots_studio.models.project_form import ORDER, STILL_TO_BE_MADE, Finding, ProjectForm
+from crots_studio.panels.setup.class_map import ClassMapEditor
+from crots_studio.panels.setup.fields import SetupFields, setup_group
+from crots_studio.runs.run import RunEnd
+from crots_studio.session import Session
+from crots_studio.widgets.path_field import dropped_path
+
+_MODEL_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".onnx", ".pt2")
+
+
+class SetupPanel(QWidget):
+    """Edits the sections data, task, source and student of the project.
+
+    Signals:
+        checked(ProjectForm): a finding arrived or went out of date.
+    """
+
+    checked = Signal(object)
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self.form = ProjectForm()
+        self.fields = SetupFields(session, self._typed)
+        self.setAcceptDrops(True)
+        self.setAccessibleName("Project set-up")
+        body = QWidget()
+        column = QVBoxLayout(body)
+        column.setSpacing(10)
+        column.addLayout(self._head())
+        for group in (self._target(), self._classes(), self._source(), self._student(), self._validation()):
+            column.addWidget(group)
+        column.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll.setWidget(body)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scroll)
+        session.project_changed.connect(self._another_project)
+        session.config_changed.connect(self.refresh)
+        session.events_arrived.connect(self._events)
+        session.run_ended.connect(self._run_ended)
+        self.refresh()
+
+    # The parts of the page.
+
+    def _head(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        self.preset = QComboBox()
+        self.preset.setAccessibleName("Preset")
+        self.preset.addItem("own options", "")
+        for name in preset_names():
+            self.preset.addItem(name, name)
+        self.preset.activated.connect(self._preset_chosen)
+        again = QPushButton("Check again")
+        again.setToolTip("Looks at all files anew (F5)")
+        again.setShortcut("F5")
+        again.clicked.connect(self.check_again)
+        row.addWidget(QLabel("Drop folders and model files anywhere on this page."), 1)
+        label = QLabel("Preset")
+        label.setBuddy(self.preset)
+        row.addWidget(label)
+        row.addWidget(self.preset)
+        row.addWidget(again)
+        return row
+
+    def _target(self) -> QGroupBox:
+        group, form = setup_group("Target: your images, without labels")
+        self.target = self.fields.path(form, "&Images", "data.target", "folder", "folder, list file or data-set root")
+        self.fields.finding(form, "data.target")
+        self.size_line = self.fields.line(form, "Working si&ze", "data.size", "proposed from the images")
+        self.fields.finding(form, "data.size")
+        return group
+
+    def _classes(self) -> QGroupBox:
+        group, form = setup_group("Classes")
+        self.classes = self.fields.class_set(form, "Class &set", "task.classes", ())
+        self.fields.finding(form, "task.classes")
+        self.source_classes = self.fields.class_set(form, "S&ource classes", "task.source_classes", ("",))
+        self.fields.finding(form, "task.source_classes")
+        self.class_map = ClassMapEditor(self._session)
+        self.class_map.saved.connect(self._map_saved)
+        form.addRow("Class map", self.class_map)
+        self.fields.finding(form, "task.class_map")
+        return group
+
+    def _source(self) -> QGroupBox:
+        group, form = setup_group("Source: a model, or what it said of your images")
+        kinds = QHBoxLayout()
+        self.by_model, self.by_predictions = QRadioButton("&Model file"), QRadioButton("&Predictions")
+        for button in (self.by_model, self.by_predictions):
+            kinds.addWidget(button)
+            button.clicked.connect(self._kind_chosen)
+        kinds.addStretch(1)
+        form.addRow("Source is a", kinds)
+        self.file = self.fields.path(form, "Model fi&le", "source.file", "file", "checkpoint, ONNX file or program")
+        self.net = self.fields.combo(form, "&Network", "source.net")
+        self.predictions = self.fields.path(form, "Pre&dictions", "source.predictions", "folder", "label PNGs or .npz")
+        self.confidence = self.fields.path(form, "&Confidence", "source.confidence", "folder", "8-bit PNGs, optional")
+        self._rows = {"model": (self.file, self.net), "predictions": (self.predictions, self.confidence)}
+        self._source_form = form
+        self.fields.finding(form, "source")
+        return group
+
+    def _student(self) -> QGroupBox:
+        group, form = setup_group("Student: the network to adapt")
+        self.student_net = self.fields.combo(form, "Networ&k", "student.net", ("",))
+        self.weights = self.fields.path(form, "&Weights", "student.weights", "file", "the source's, a file, or random")
+        self.fields.finding(form, "student")
+        return group
+
+    def _validation(self) -> QGroupBox:
+        group, form = setup_group("Validation (optional): only for scores, nothing learns from it")
+        self.val_images = self.fields.path(form, "V&alidation images", "data.val_images", "folder", "none")
+        self.val_labels = self.fields.path(form, "Valida&tion labels", "data.val_labels", "folder", "none")
+        self.fields.finding(form, "validation")
+        return group
+
+    def _kind_chosen(self) -> None:
+        """One source at a time: choosing the other kind lets go of the first."""
+        if self.by_model.isChecked() and self.fields.value("source.predictions") is not None:
+            self.fields.set_options({"source.predictions": "none", "source.confidence": "none"})
+        if self.by_predictions.isChecked() and self.fields.value("source.file") is not None:
+            self.fields.set_options({"source.file": "none"})
+        self._show_kind()
+
+    def _show_kind(self) -> None:
+        for kind, fields in self._rows.items():
+            for field in fields:
+                self._source_form.setRowVisible(field, self.by_model.isChecked() == (kind == "model"))
+
+    def _preset_chosen(self, index: int) -> None:
+        name = self.preset.itemData(index)
+        project = self._session.project
+        if project is None:
+            return
+        if not name:
+            # Options become one's own by being changed.
+            self.refresh()
+            return
+        answer = QMessageBox.question(self, "Preset", f"Take over the preset {name}?\n{preset_effect(name)}")
+        if answer == QMessageBox.StandardButton.Yes:
+            self._session.save_config(apply_preset(project.config, name))
+        self.refresh()
+
+    # Checking.
+
+    def _another_project(self) -> None:
+        self.form.clear()
+        self._session.errands.forget(*(f"check {name}" for name in ORDER))
+        self.fields.refused.clear()
+        predictions = self.fields.value("source.predictions") is not None
+        self.by_predictions.setChecked(predictions)
+        self.by_model.setChecked(not predictions)
+        self.refresh()
+        if self._session.project is not None and self.net.count() == 0:
+            self._session.errands.in_background(_net_names, self._nets_found, token="net names")
+
+    def _nets_found(self, names: tuple[str, ...]) -> None:
+        for box in (self.net, self.student_net):
+            text = box.currentText()
+            box.addItems([name for name in names if "<" not in name and ":factory" not in name])
+            box.setEditText(text)
+
+    def _typed(self, name: str, fault: str) -> None:
+        """What cannot be an option's value keeps Run waiting as long as it stands there."""
+        if fault:
+            finding = Finding("bad", fault)
+            self.form.refuse(name, finding)
+            self.fields.findings[name].show_finding(finding)
+            self._tell()
+        elif self.form.refused(name):
+            self.form.forget(name)
+            self.refresh()
+
+    def _map_saved(self) -> None:
+        """The file changed, though perhaps no option did."""
+        self.form.forget("task.class_map", "source")
+        self.refresh()
+
+    def _events(self, events: list[Event]) -> None:
+        """A demonstration makes its own inputs; look at them once they are there."""
+        if any(isinstance(event, StageFinished) and event.stage in ("render", "train") for event in events):
+            self.check_again()
+
+    def check_again(self) -> None:
+        """Looks at all files anew, and with them at what they make stale."""
+        self.form.clear()
+        self.fields.refused.clear()
+        self.refresh()
+        self._session.refresh_status()
+
+    def _run_ended(self, end: RunEnd) -> None:
+        """A run may have failed over files that are no longer what they were."""
+        if end.outcome == "failed":
+            self.check_again()
+
+    def refresh(self) -> None:
+        """Shows the options and looks at what depends on those that changed."""
+        project = self._session.project
+        self.setEnabled(project is not None)
+        self.fields.show()
+        if project is None:
+            self.class_map.refresh()
+            return
+        self.preset.setCurrentIndex(max(0, self.preset.findData(project.config.preset)))
+        if self.fields.value("source.predictions") is not None:
+            self.by_predictions.setChecked(True)
+        elif self.fields.value("source.file") is not None:
+            self.by_model.setChecked(True)
+        self._show_kind()
+        for name in self.form.due(project.config):
+            self._look(name, project)
+        self.class_map.refresh()
+        self._tell()
+
+    def _look(self, name: str, project: Project) -> None:
+        config, root = project.config, project.folder
+        self.fields.findings[name].show_finding(self.form.findings[name])
+
+        def found(finding: Finding) -> None:
+            if finding.level == "bad" and self._session.demo_unfinished:
+                finding = STILL_TO_BE_MADE
+            self.form.found(name, finding)
+            self.fields.findings[name].show_finding(self.form.findings[name])
+            self._tell()
+
+        self._session.errands.in_background(lambda: check(name, config, root), found, token=f"check {name}")
+
+    def _tell(self) -> None:
+        # A demonstration draws its images and trains its source itself.
+        self._session.set_blocker("" if self._session.demo_unfinished else self.form.blocker)
+        self.checked.emit(self.form)
+
+    # Drag and drop: the page guesses what was meant.
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 (Qt's name)
+        """Takes a local path."""
+        if self.isEnabled() and dropped_path(event):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802 (Qt's name)
+        """Takes a model file as the source, anything else as what is still missing."""
+        if path := dropped_path(event):
+            event.acceptProposedAction()
+            self.take_path(Path(path))
+
+    def take_path(self, path: Path) -> None:
+        """Puts a path where it belongs."""
+        if path.suffix.lower() in _MODEL_SUFFIXES:
+            self.fields.set_options({"source.file": str(path), "source.predictions": "none"})
+        elif path.suffix == ".toml":
+            self.fields.set_options({"task.classes": str(path)})
+        elif path.is_dir() and _looks_like_predictions(path):
+            self.fields.set_options({"source.predictions": str(path), "source.file": "none"})
+        else:
+            self.fields.set_options({"data.target": str(path)})
+
+
+def _looks_like_predictions(folder: Path) -> bool:
+    """Whether a folder calls itself predictions, or holds soft ones."""
+    names = (folder.name, folder.parent.name)
+    if "label_ids" in names or any("prediction" in name for name in names) or (folder / "label_ids").is_dir():
+        return True
+    try:
+        endings = {path.suffix.lower() for path in folder.iterdir()}
+    except OSError:  # said beside the field, once it is there
+        return False
+    return ".npz" in endings and not endings & set(IMAGE_SUFFIXES)
+
+
+def _net_names() -> tuple[str, ...]:
+    preload_torch()
+    from crots.nets.registry import net_names
+
+    return net_names()

@@ -1,0 +1,297 @@
+"""A run in a process of its own: the same command line, which outlives the window and a fault of the graphics driver.
+
+The child writes its events to the project's stream, and the window follows that file; so a run that was started in a
+terminal, or by a window that is gone, is shown in the same way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from crots.comparison.plan import FOLDER
+from crots.errors import CrotsError, InputError
+from crots.eventlog import running
+from crots.events import Event, StageFinished, from_json
+from crots.execution.control import STOP_FILE
+from crots.files import make_folder, write_json
+from crots.project import Project, read_json
+from crots_studio.runs.demo import is_unfinished
+from crots_studio.runs.run import KILLED, RunEnd, RunRequest, end_of, log_tail, process_memory
+
+_POLL = 0.1
+
+
+def command_line(project: Project, request: RunRequest) -> list[str]:
+    """Returns the command that does the same in a terminal."""
+    if is_unfinished(project):
+        return ["crots", "demo", str(project.folder)]
+    command = ["crots", "compare-methods" if request.compares else "run", str(project.folder)]
+    if request.compares:
+        command += ["--seeds", *map(str, request.seeds)]
+    if request.compares and request.steps:
+        command += ["--steps", str(request.steps)]
+    if request.only:
+        command += ["--only", request.only]
+    if request.until:
+        command += ["--until", request.until]
+    if project.config.runtime.trust:
+        # Never kept in a project file: it is said anew for each run.
+        command += ["--trust"]
+    return command
+
+
+class EventTail:
+    """Reads what is appended to a stream of events, and of a file that was there or rewritten what is newer.
+
+    Newer is what has a later time than the last event. What is appended is new whatever the clock says: it may be set
+    back, and two events may have the same time.
+    """
+
+    def __init__(self, path: Path, *, after: float) -> None:
+        self._path, self._latest = path, after
+        self._file_id: tuple[int, int] | None = None
+        self._offset = 0
+
+    def read(self) -> list[Event]:
+        """Returns the events since the last call."""
+        try:
+            status = self._path.stat()
+            anew = (status.st_dev, status.st_ino) != self._file_id or status.st_size < self._offset
+            if anew:
+                self._file_id, self._offset = (status.st_dev, status.st_ino), 0
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                content = file.read()
+        except OSError:
+            return []
+        # The last line may be half written.
+        whole = content[: content.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        found = [event for event in _events(whole) if not anew or event.time > self._latest]
+        if found:
+            self._latest = found[-1].time
+        return found
+
+
+def _events(content: bytes) -> Iterator[Event]:
+    # Not splitlines, which knows more ends of lines than the stream does.
+    for line in content.decode("utf-8", "replace").split("\n"):
+        with contextlib.suppress(InputError):
+            yield from_json(line)
+
+
+class ChildRun:
+    """A run in another process, started here or found going on.
+
+    Args:
+        project: its folder's ``events.jsonl`` is followed.
+        request: what to run; None attaches to the run that goes on.
+        after: time of the last event that the window knows.
+        at_work: the stage that has no end among the events that the window knows, empty for none.
+    """
+
+    detached = True
+
+    def __init__(self, project: Project, request: RunRequest | None, *, after: float = 0.0, at_work: str = "") -> None:
+        self._project, self._attached = project, request is None
+        self.request = request or remembered_request(project)
+        path = project.events_path
+        if self.request.compares:
+            # A comparison has a stream of its own, of which the window knows nothing yet.
+            began = remembered(project).get("started", 0.0) if self._attached else time.time()
+            path, after = project.folder / FOLDER / path.name, began
+        self._tail = EventTail(path, after=after)
+        self._buffer: deque[Event] = deque()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pid: int | None = None
+        self._last: StageFinished | None = None
+        self._at_work = at_work
+        self._stopped = False
+        self._end: RunEnd | None = None
+
+    @property
+    def log_path(self) -> Path:
+        """What the child prints."""
+        return self._project.folder / "studio" / "run.log"
+
+    def start(self) -> None:
+        """Starts the process, or attaches to the one that goes on."""
+        self._pid = remembered_pid(self._project) if self._attached else self._spawn()
+        threading.Thread(target=self._follow, name="crots-child", daemon=True).start()
+
+    def _spawn(self) -> int:
+        make_folder(self.log_path.parent)
+        self._stop_path.unlink(missing_ok=True)
+        command = [sys.executable, "-m", *command_line(self._project, self.request), "--events", os.devnull]
+        with self.log_path.open("wb") as log:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                env={**os.environ, STOP_FILE: str(self._stop_path)}, **_detachment(),
+            )  # fmt: skip
+        # Without the note only a later window could not stop it, and it may have ended already.
+        with contextlib.suppress(CrotsError, OSError, psutil.Error):
+            remember(self._project, self._process.pid, self.request)
+        return self._process.pid
+
+    @property
+    def _stop_path(self) -> Path:
+        """Made to stop the child where no signal reaches it."""
+        return self._project.folder / "studio" / "stop"
+
+    def _follow(self) -> None:
+        while self._alive():
+            self._take(self._tail.read())
+            time.sleep(_POLL)
+        self._take(self._tail.read())
+        self._end = self._ending()
+
+    def _take(self, events: list[Event]) -> None:
+        for event in events:
+            self._at_work = event.stage
+            if isinstance(event, StageFinished):
+                self._last, self._at_work = event, ""
+        self._buffer.extend(events)
+
+    def _alive(self) -> bool:
+        if self._process is not None:
+            return self._process.poll() is None
+        return running(self._project.lock_path)
+
+    def _ending(self) -> RunEnd:
+        if self._process is None and self._at_work:
+            message = "its process ended in the middle of the stage; run again to go on from the last checkpoint"
+            return RunEnd("failed", self._at_work, message, exit_code=KILLED)
+        code = self._process.returncode if self._process is not None else 0
+        if self._last is not None and (code in (0, 130) or self._last.outcome != "completed"):
+            return end_of(self._last)
+        if code == 0:
+            return RunEnd("completed", message="there was nothing left to do")
+        tail = log_tail(self.log_path)
+        if self._stopped and (code in (130, -signal.SIGINT) or tail.rstrip().endswith("KeyboardInterrupt")):
+            # It was stopped before it had come so far as to hear of it.
+            return RunEnd("cancelled", self._at_work, "stopped by the user; run again to go on", exit_code=130)
+        if code < 0:
+            # What it printed last has nothing to do with it.
+            words = f"its process was ended from outside ({_signal_name(-code)})"
+            return RunEnd("failed", self._at_work, words, tail, KILLED)
+        # The last line of what it printed says why, be it our own message or a traceback's end.
+        words = tail.strip().splitlines()[-1] if tail.strip() else "it printed nothing"
+        message = f"the run's process ended with code {code}: {words}"
+        return RunEnd("failed", self._at_work, message, tail, code)
+
+    def stop(self) -> None:
+        """Ends the run after the current step."""
+        self._stopped = True
+        self.resume()
+        # A run on a disk that takes no empty file ends by itself.
+        with contextlib.suppress(OSError):
+            self._stop_path.touch()
+        if sys.platform != "win32":
+            # Besides, since it is heard while the process still starts. On Windows it would reach nobody: the child has
+            # no console, or one of its own; elsewhere one whose parents ignore interrupts hears none until it listens.
+            self._send(lambda process: process.send_signal(signal.SIGINT))
+
+    def pause(self) -> None:
+        """Halts the process where it is."""
+        self._send(psutil.Process.suspend)
+
+    def resume(self) -> None:
+        """Lets the process go on."""
+        self._send(psutil.Process.resume)
+
+    def _send(self, act: Callable[[psutil.Process], None]) -> None:
+        # It may end at this very moment.
+        with contextlib.suppress(psutil.Error):
+            if (process := self._psutil()) is not None:
+                act(process)
+
+    def _psutil(self) -> psutil.Process | None:
+        try:
+            return psutil.Process(self._pid) if self._pid and self._end is None else None
+        except psutil.Error:
+            return None
+
+    @property
+    def paused(self) -> bool:
+        """Whether its process is halted, perhaps by a window that is gone."""
+        try:
+            process = self._psutil()
+            return process is not None and process.status() == psutil.STATUS_STOPPED
+        except psutil.Error:
+            return False
+
+    @property
+    def controllable(self) -> bool:
+        """Whether its process is known, so that it can be stopped from here."""
+        return self._psutil() is not None
+
+    def drain(self) -> list[Event]:
+        """Takes the events so far."""
+        return [self._buffer.popleft() for _ in range(len(self._buffer))]
+
+    def memory(self) -> int:
+        """Resident memory of the other process."""
+        return process_memory(self._pid) if self._pid else 0
+
+    @property
+    def end(self) -> RunEnd | None:
+        """How it ended, None while it goes on."""
+        return self._end
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _detachment() -> dict[str, Any]:
+    """What lets a child outlive the window and keeps a terminal's Ctrl-C from it."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+    return {"start_new_session": True}
+
+
+def remember(project: Project, pid: int, request: RunRequest) -> None:
+    """Notes the process of a run and what it does, for a later window."""
+    noted = {"pid": pid, "started": psutil.Process(pid).create_time(), "seeds": request.seeds, "steps": request.steps}
+    write_json(project.folder / "studio" / "run.json", noted)
+
+
+def remembered(project: Project) -> dict[str, Any]:
+    """Returns what was noted of the run that goes on, nothing where it was not started by a studio."""
+    noted = read_json(project.folder / "studio" / "run.json")
+    try:
+        if noted and abs(psutil.Process(noted["pid"]).create_time() - noted["started"]) < 1:
+            return dict(noted)
+    except (psutil.Error, KeyError, TypeError, ValueError):
+        pass
+    return {}
+
+
+def remembered_pid(project: Project) -> int | None:
+    """Returns the process of the run that goes on, None where it was not started by a studio."""
+    pid = remembered(project).get("pid")
+    return int(pid) if pid is not None else None
+
+
+def remembered_request(project: Project) -> RunRequest:
+    """Returns what the run that goes on was asked for, as far as the window needs it."""
+    noted = remembered(project)
+    try:
+        return RunRequest(seeds=tuple(noted.get("seeds", ())), steps=int(noted.get("steps", 0)))
+    except (TypeError, ValueError):
+        return RunRequest()

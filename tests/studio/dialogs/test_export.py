@@ -1,0 +1,149 @@
+"""The export dialog: refuses what cannot work, shows the measured parity, stops, survives being closed."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QUrl
+from PySide6.QtGui import QDesktopServices, QGuiApplication
+
+from crots.errors import InputError
+from crots.events import ArtifactWritten, Note, StageFinished, StageStarted
+from crots_studio.dialogs import export as module
+from crots_studio.dialogs.export import ExportDialog
+from tests.studio.fake_project import make_fake_project
+
+
+@pytest.fixture
+def dialog(qtbot, open_project, session, tmp_path):
+    made = make_fake_project(tmp_path / "fake")
+    open_project(made.folder)
+    dialog = ExportDialog(session)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    dialog.folder.setText(str(tmp_path / "out"))
+    return dialog
+
+
+def written(form, name, difference="2e-06"):
+    path = form.targets()[name]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x" * 2_500_000)
+    yield ArtifactWritten(stage="export", kind="export", path=str(path))
+    yield Note(stage="export", text=f"{path.name}: on 4 images the largest difference is {difference}")
+
+
+def test_without_a_project_it_says_what_is_missing(qtbot, session):
+    dialog = ExportDialog(session)
+    qtbot.addWidget(dialog)
+    assert not dialog.start.isEnabled()
+    assert "baseline first" in dialog.problem.text()
+
+
+def test_the_latest_model_and_the_project_s_formats_are_proposed(dialog):
+    assert dialog.checkpoint.currentText() == "Round 2, student"
+    assert "11 classes (camvid)" in dialog.words.text()
+    assert [name for name, tick in dialog.formats.items() if tick.isChecked()] == ["safetensors", "onnx"]
+    assert dialog.start.isEnabled()
+
+
+def test_what_is_missing_disables_the_button_with_the_reason(dialog, tmp_path):
+    for tick in dialog.formats.values():
+        tick.setChecked(False)
+    assert not dialog.start.isEnabled() and "at least one format" in dialog.problem.text()
+    dialog.formats["onnx"].setChecked(True)
+    assert dialog.start.isEnabled() and dialog.problem.text() == ""
+    dialog.name.setText("a/b")
+    assert not dialog.start.isEnabled()
+
+
+def test_files_that_would_be_replaced_are_named(dialog, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "adapted.onnx").write_text("old")
+    dialog.name.setText("adapted ")
+    assert "Will be replaced: adapted.onnx" in dialog.problem.text()
+
+
+def test_parity_stands_beside_each_format(qtbot, monkeypatch, dialog, tmp_path):
+    def events(project, form, control):
+        yield StageStarted(stage="export", total=2, unit="files")
+        yield from written(form, "safetensors", "0")
+        yield from written(form, "onnx")
+        yield StageFinished(stage="export", outcome="completed", seconds=1)
+
+    monkeypatch.setattr(module, "export_events", events)
+    dialog.start.click()
+    assert dialog.running and not dialog.start.isEnabled()
+    qtbot.waitUntil(lambda: not dialog.running)
+    assert "2 MB" in dialog.results["onnx"].text() and "difference is 2e-06" in dialog.results["onnx"].text()
+    assert "Written to" in dialog.problem.text()
+    opened = []
+    monkeypatch.setattr(QDesktopServices, "openUrl", opened.append)
+    dialog.open_button.click()
+    assert opened == [QUrl.fromLocalFile(str(tmp_path / "out"))]
+
+
+def test_a_failure_is_said_in_words(qtbot, monkeypatch, dialog):
+    def events(project, form, control):
+        yield StageStarted(stage="export", total=2, unit="files")
+        yield StageFinished(stage="export", outcome="failed", seconds=1, message="the disk is full")
+
+    monkeypatch.setattr(module, "export_events", events)
+    dialog.start.click()
+    qtbot.waitUntil(lambda: not dialog.running)
+    assert dialog.problem.text() == "the disk is full" and dialog.start.isEnabled()
+
+    def refuse(project, form, control):
+        raise InputError("this net cannot be written as onnx")
+
+    monkeypatch.setattr(module, "export_events", refuse)
+    dialog.start.click()
+    qtbot.waitUntil(lambda: not dialog.running)
+    assert dialog.problem.text() == "this net cannot be written as onnx"
+
+
+def test_closing_stops_after_the_current_file(qtbot, monkeypatch, dialog, session):
+    gate, controls = threading.Event(), []
+
+    def events(project, form, control):
+        controls.append(control)
+        yield StageStarted(stage="export", total=2, unit="files")
+        gate.wait(10)
+
+    monkeypatch.setattr(module, "export_events", events)
+    second = ExportDialog(session)
+    second.show()
+    second.export()
+    qtbot.waitUntil(lambda: bool(controls))
+    second.reject()
+    assert controls[0].stopping
+    second.deleteLater()
+    qtbot.wait(20)
+    gate.set()
+    qtbot.waitUntil(lambda: session.errands.idle)
+
+
+def test_the_command_goes_to_the_clipboard(dialog):
+    dialog.copy_button.click()
+    assert QGuiApplication.clipboard().text().startswith("crots export ")
+
+
+@pytest.mark.slow
+def test_a_real_model_is_written_and_compared(qtbot, session, dialog, tmp_path):
+    torch = pytest.importorskip("torch")
+    from crots.nets.model import create_model
+    from crots.nets.weights import save_safetensors
+    from crots.taxonomy import load_class_set
+    from tests.studio.fake_project import SIZE
+
+    torch.set_num_threads(1)
+    model = create_model("torchvision:lraspp_mobilenet_v3_large", load_class_set("camvid"), SIZE, seed=0)
+    path = session.project.stage_folder("adapt-2") / "student.safetensors"
+    save_safetensors(path, model.net, model.card)
+    dialog.formats["onnx"].setChecked(False)
+    dialog.formats["pth"].setChecked(True)
+    dialog.start.click()
+    qtbot.waitUntil(lambda: not dialog.running, timeout=120_000)
+    assert "Written to" in dialog.problem.text(), dialog.problem.text()
+    assert "100.00% of the pixels" in dialog.results["pth"].text()
+    assert {file.name for file in Path(tmp_path / "out").iterdir()} == {"adapted.pth", "adapted.safetensors"}

@@ -1,0 +1,179 @@
+"""Before and after: models of all rounds on one image, by the panel's widgets and by a real small network."""
+
+import numpy as np
+import pytest
+import torch
+
+from crots.config import Size
+from crots.events import StageFinished
+from crots.taxonomy import load_class_set
+from crots_studio.models.image_store import ImageStore
+from crots_studio.models.predictions import Prediction, Predictions, difference
+from crots_studio.panels.before_after import BeforeAfterPanel
+from tests.studio.controls import unnamed
+from tests.studio.fake_project import CLASSES as CLASS_SET
+from tests.studio.fake_project import KEYS, SIZE, make_fake_project, scene
+
+CLASSES = load_class_set(CLASS_SET)
+
+
+@pytest.fixture
+def panel(show_panel):
+    return show_panel(BeforeAfterPanel, 820, 480)
+
+
+@pytest.fixture
+def predicted(monkeypatch):
+    """Models without a network: the baseline says class 1 everywhere, round 1 class 3; round 2 is broken."""
+    asked = []
+
+    def run(self, subject, image):
+        asked.append((subject, image.stem))
+        if subject == "adapt-2":
+            raise ValueError("broken model")
+        labels = np.full((SIZE.height, SIZE.width), 1 if subject == "baseline" else 3, np.uint8)
+        return Prediction(labels, np.full(labels.shape, 0.5, np.float32))
+
+    monkeypatch.setattr(Predictions, "_run", run)
+    return asked
+
+
+def ready(qtbot, panel, count=4):
+    qtbot.waitUntil(lambda: len(panel._said) + len(panel._wrong) == count, timeout=10_000)
+
+
+def test_without_a_project_it_says_what_to_do(panel):
+    assert "project" in panel.area.views.views[0].empty_text
+
+
+def test_before_the_labels_it_says_which_stage_to_run(qtbot, panel, tmp_path, open_project):
+    open_project(make_fake_project(tmp_path, until="").folder)
+    qtbot.waitUntil(lambda: panel._session.errands.idle)
+    assert "Pseudo-labels" in panel.area.views.views[0].empty_text
+
+
+def test_source_baseline_and_rounds_side_by_side(qtbot, panel, tmp_path, open_project, predicted):
+    open_project(make_fake_project(tmp_path).folder)
+    ready(qtbot, panel)
+    assert panel.area.shown == ["Image", "Source", "Baseline", "Round 1", "Round 2"]
+    views = {view.content.title: view.content for view in panel.area.views.views if view.content}
+    assert (views["Baseline"].labels == 1).all()
+    assert views["Round 2: cannot be shown"].labels is None
+    assert "broken model" in panel.about.text()
+    assert "Baseline differs in" in panel.about.text()
+    panel.area.mode.setCurrentIndex(1)
+    assert panel.area.shown == ["Source", "Round 2"]
+
+
+def test_the_readout_names_what_each_model_says(qtbot, panel, tmp_path, open_project, predicted):
+    open_project(make_fake_project(tmp_path).folder)
+    ready(qtbot, panel)
+    panel.area.hovered.emit("Source", 2, 2)
+    text = panel.readout.text()
+    assert text.index("Source") < text.index("Baseline") < text.index("Round 1")
+    assert "building" in text
+    assert "road" in text
+
+
+def test_predictions_are_kept_for_each_image(qtbot, panel, tmp_path, open_project, predicted):
+    open_project(make_fake_project(tmp_path).folder)
+    ready(qtbot, panel)
+    first = panel.images.current
+    panel.images.step(1)
+    ready(qtbot, panel)
+    panel.images.step(-1)
+    assert panel.images.current == first
+    qtbot.waitUntil(lambda: "baseline" in panel._said, timeout=10_000)
+    ready(qtbot, panel)
+    assert len([name for name in predicted if name[0] == "baseline"]) == 2
+
+
+def test_a_new_round_appears_when_its_stage_ends(qtbot, panel, tmp_path, open_project, session, predicted):
+    project = make_fake_project(tmp_path, until="mine")
+    open_project(project.folder)
+    ready(qtbot, panel, 2)
+    assert "Round 1" not in panel.area.shown
+    from tests.studio.fake_project import finish_stage
+
+    finish_stage(project, "adapt-1", CLASSES)
+    session.events_arrived.emit([StageFinished(stage="adapt-1", outcome="completed", seconds=1)])
+    ready(qtbot, panel, 3)
+    assert "Round 1" in panel.area.shown
+
+
+def test_nothing_runs_while_nobody_looks(qtbot, panel, tmp_path, open_project, predicted):
+    panel.hide()
+    open_project(make_fake_project(tmp_path).folder)
+    qtbot.waitUntil(lambda: panel._session.errands.idle and len(panel.images.labels) > 0, timeout=10_000)
+    qtbot.wait(50)
+    assert predicted == []
+    panel.show()
+    ready(qtbot, panel)
+    assert predicted
+
+
+def test_label_only_projects_say_what_is_missing(qtbot, panel, tmp_path, open_project, predicted):
+    open_project(make_fake_project(tmp_path, until="pseudo-label").folder)
+    ready(qtbot, panel, 1)
+    assert "run the stage Baseline" in panel.about.text()
+
+
+def test_validation_images_stand_beside_their_labels(qtbot, panel, tmp_path, open_project, predicted):
+    open_project(make_fake_project(tmp_path).folder)
+    ready(qtbot, panel)
+    assert panel.which.isVisible()
+    panel.which.setCurrentIndex(1)
+    assert panel.images.labels.keys == ("val_0", "val_1")
+    qtbot.waitUntil(lambda: panel._truth is not None, timeout=10_000)
+    ready(qtbot, panel)
+    assert panel.area.shown[:2] == ["Image", "Labels (truth)"]
+    labels = scene(50)[1]
+    assert np.array_equal(panel._truth, labels) and np.array_equal(panel._said["source"].labels, labels)
+    share = (labels == 1).mean()
+    assert "Source 100.0%" in panel.about.text() and f"Baseline {share:.1%}" in panel.about.text()
+    panel.area.hovered.emit("Source", 2, 2)
+    assert panel.readout.text().index("truth") < panel.readout.text().index("Source")
+    panel.which.setCurrentIndex(0)
+    ready(qtbot, panel)
+    assert "Labels (truth)" not in panel.area.shown
+
+
+def test_without_validation_labels_only_target_images_are_offered(qtbot, panel, tmp_path, open_project, predicted):
+    open_project(make_fake_project(tmp_path, sections={"data": {"val_images": "none", "val_labels": "none"}}).folder)
+    ready(qtbot, panel)
+    assert not panel.which.isVisible()
+
+
+def test_difference_of_label_maps():
+    one, other = np.zeros((2, 2), np.uint8), np.array([[0, 1], [0, 0]], np.uint8)
+    assert difference(one, other) == 0.25
+    assert difference(one, np.zeros((3, 3), np.uint8)) == 0.0
+
+
+def test_every_control_has_a_name(panel):
+    assert unnamed(panel) == []
+
+
+def test_a_real_model_predicts_as_evaluation_does(tmp_path):
+    from crots.nets.model import create_model
+    from crots.nets.weights import save_safetensors
+
+    torch.set_num_threads(1)
+    project = make_fake_project(tmp_path)
+    model = create_model("torchvision:lraspp_mobilenet_v3_large", CLASSES, Size(*SIZE), seed=1).eval()
+    save_safetensors(project.stage_folder("baseline") / "student.safetensors", model.net, model.card)
+    store = ImageStore(project, CLASSES)
+    predictions = Predictions(project, store)
+    path = tmp_path / "target" / f"{KEYS[0]}.png"
+    said = predictions.predict("baseline", KEYS[0], path)
+    from crots.images import read_image
+
+    batch = torch.from_numpy(read_image(path)).permute(2, 0, 1)[None]
+    with torch.inference_mode():
+        expected = torch.softmax(model.logits(batch), 1).max(1)
+    assert np.array_equal(said.labels, expected.indices[0].numpy())
+    assert np.allclose(said.confidence, expected.values[0].numpy(), atol=1e-5)
+    assert predictions.predict("baseline", KEYS[0], path) is said
+    save_safetensors(project.stage_folder("baseline") / "student.safetensors", model.net, model.card)
+    assert predictions.predict("baseline", KEYS[0], path) is not said, "a new file is a new model"
+    assert predictions.subjects() == ["source", "baseline", "adapt-1", "adapt-2"]

@@ -1,0 +1,205 @@
+"""Comparing runs: this project's and others', ticking, removing, oracle marks, CSV that equals the table."""
+
+import csv
+import io
+from itertools import pairwise
+
+import pytest
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent
+
+from crots.eventlog import EventLog
+from crots.events import Evaluated, Metrics, StageFinished, StageStarted
+from crots.project import Project, build_config
+from crots_studio.panels.compare.bar_plot import BarPlot, Bars
+from crots_studio.panels.compare.panel import ComparePanel
+from crots_studio.panels.compare.run_chart import CLASSES, SCORES
+
+
+def training(stage, miou, **options):
+    yield StageStarted(stage=stage, total=20, options={"steps": 20, **options})
+    for step in (10, 20):
+        yield Metrics(stage=stage, step=step, values={"loss": miou / step})
+        per_class = {"road": miou, "sky": None}
+        yield Evaluated(stage=stage, subject=stage, step=step, miou=miou, per_class_iou=per_class)
+    yield StageFinished(stage=stage, outcome="completed", seconds=3.0)
+
+
+def make(folder, *stages):
+    project = Project.create(folder, build_config({"task": {"classes": "demo"}}))
+    log = EventLog(project.events_path)
+    for events in stages:
+        for event in events:
+            log.append(event)
+    return project.folder
+
+
+@pytest.fixture
+def panel(show_panel):
+    return show_panel(ComparePanel, 900, 600)
+
+
+@pytest.fixture
+def opened(qtbot, open_project, panel, tmp_path):
+    open_project(make(tmp_path / "mine", training("baseline", 0.3), training("adapt-1", 0.5, mix="cutmix")))
+    qtbot.waitUntil(lambda: len(panel.runs) == 2 and not panel.redraw._due)
+    return panel
+
+
+def row_of(panel, title):
+    model = panel.table.model()
+    return next(row for row in range(model.rowCount()) if model.index(row, 0).data() == title)
+
+
+def test_nothing_to_compare_says_what_to_do(panel):
+    assert panel.stack.currentIndex() == 0
+    assert "drop their folders here" in panel.stack.currentWidget().text()
+    assert panel.add_button.isEnabled() and not panel.save_table.isEnabled()
+
+
+def test_own_runs_are_listed_and_drawn(opened):
+    assert opened.what.currentText() == SCORES
+    assert [bars.values for bars in opened.chart.bars._shown[1]] == [(30.0, None), (None, 50.0)]
+    assert opened.table.isColumnHidden(1)
+    opened.what.setCurrentIndex(opened.what.findText("loss over steps"))
+    opened.what.activated.emit(0)
+    assert opened.chart.curves.title == "loss"
+    curve = opened.chart.curves._curves["Round 1"]
+    assert curve.x.tolist() == [10, 20] and curve.y.tolist() == [0.05, 0.025]
+
+
+def test_unticking_takes_a_run_off_the_chart(qtbot, opened):
+    opened.table.selectRow(row_of(opened, "Baseline"))
+    opened.table.setFocus()
+    qtbot.keyClick(opened.table, Qt.Key.Key_Space)
+    assert [run.stage for run in opened.chosen] == ["adapt-1"]
+    assert opened.chart.bars._shown[0] == ("Round 1",)
+
+
+def test_names_of_bars_are_whole_in_two_lines_where_one_has_no_room(qtbot):
+    plot = BarPlot("mIoU")
+    qtbot.addWidget(plot)
+    plot.resize(800, 300)
+    plot.show()
+    names = [f"a_project_{n}: Round {n}" for n in range(7)]
+    plot.set_bars(names, [Bars("x", (1.0,) * 7, "#ff0000", width=0.6)])
+    qtbot.wait(20)
+    assert plot._names._written[2] == "a_project_2:\nRound 2" and not plot._names._upright
+    plot.resize(2000, 300)
+    qtbot.wait(20)
+    assert plot._names._written == tuple(names)
+    plot.resize(300, 300)
+    qtbot.wait(20)
+    assert plot._names._written == tuple(names) and plot._names._upright
+
+
+def test_upright_names_are_all_there(qtbot):
+    plot = BarPlot("mIoU")
+    qtbot.addWidget(plot)
+    plot.resize(900, 300)
+    names = [f"a long name of class {n:02d}" for n in range(30)]
+    plot.set_bars(names, [Bars("x", (1.0,) * 30, "#ff0000")])
+    plot.show()
+    qtbot.wait(50)
+    places = plot._names._upright_names()
+    assert plot._names._upright and [name for _, name in places] == names
+    steps = {round(after - before) for (before, _), (after, _) in pairwise(places)}
+    assert max(steps) - min(steps) <= 1 and places[0][0] > 0
+
+
+def test_runs_without_a_score_have_no_bar(qtbot, open_project, panel, tmp_path):
+    unscored = [event for event in training("train", 0.5) if not isinstance(event, Evaluated)]
+    open_project(make(tmp_path / "mine", unscored, training("baseline", 0.3)))
+    qtbot.waitUntil(lambda: len(panel.runs) == 2 and not panel.redraw._due)
+    assert panel.chart.bars._shown[0] == ("Baseline",)
+    panel.table.table.setData(panel.table.table.index(1, 0), Qt.CheckState.Unchecked, Qt.ItemDataRole.CheckStateRole)
+    qtbot.waitUntil(lambda: len(panel.chosen) == 1 and not panel.redraw._due)
+    said = "None of the ticked" in getattr(panel.chart.currentWidget(), "text", lambda: "")()
+    assert said == (panel.chosen[0].stage == "train")
+
+
+def test_another_project_is_added_marked_and_removed(qtbot, session, opened, tmp_path):
+    other = make(tmp_path / "other", training("adapt-1", 0.9, select="oracle", mix="spatialmix"))
+    opened.add_project(other)
+    qtbot.waitUntil(lambda: len(opened.runs) == 3 and not opened.redraw._due)
+    assert not opened.table.isColumnHidden(1)
+    assert session.settings.value("compare/projects") == str(other)
+    assert "other: Round 1 (oracle)" in opened.chart.bars._shown[0]
+    assert [bars.hatched for bars in opened.chart.bars._shown[1]] == [False, False, True]
+    model = opened.table.model()
+    texts = {model.index(row, 2).data() for row in range(model.rowCount())}
+    assert texts == {"30.0", "50.0", "90.0 oracle"}
+    differs = {model.index(row, 6).data() for row in range(model.rowCount())}
+    assert differs == {"", "mix cutmix", "select oracle, mix spatialmix"}
+    place = next(row for row in range(model.rowCount()) if model.index(row, 1).data() == "other")
+    opened.table.selectRow(place)
+    assert opened.remove_button.isEnabled()
+    opened.remove_button.click()
+    assert len(opened.runs) == 2 and session.settings.value("compare/projects") == ""
+
+
+def test_the_own_project_cannot_be_removed(opened):
+    opened.table.selectRow(0)
+    assert not opened.remove_button.isEnabled()
+
+
+def test_other_projects_are_remembered(qtbot, session, open_project, panel, tmp_path):
+    session.settings.set_value("compare/projects", str(make(tmp_path / "other", training("adapt-1", 0.9))))
+    open_project(make(tmp_path / "mine", training("baseline", 0.3)))
+    qtbot.waitUntil(lambda: len(panel.runs) == 2)
+
+
+def test_a_folder_without_a_project_is_reported(qtbot, session, panel, tmp_path):
+    with qtbot.waitSignal(session.problem) as problem:
+        panel.add_project(tmp_path)
+    assert "no crots.toml" in problem.args[0]
+
+
+def test_dropping_a_folder_adds_it(qtbot, opened, tmp_path):
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(make(tmp_path / "other", training("adapt-1", 0.9))))])
+    buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    opened.dropEvent(QDropEvent(QPointF(5, 5), Qt.DropAction.CopyAction, data, buttons, keys))
+    qtbot.waitUntil(lambda: len(opened.runs) == 3)
+
+
+def test_new_scores_of_a_live_run_arrive(qtbot, session, opened):
+    log = EventLog(session.project.events_path)
+    new = list(training("adapt-2", 0.6))
+    for event in new:
+        log.append(event)
+    session.events_arrived.emit(new)
+    qtbot.waitUntil(lambda: len(opened.runs) == 3)
+    assert len(opened.chosen) == 3
+
+
+def test_bars_by_class_leave_out_what_occurs_nowhere(opened):
+    opened.what.setCurrentIndex(opened.what.findText(CLASSES))
+    opened.what.activated.emit(1)
+    groups, bars = opened.chart.bars._shown
+    assert groups == ("road", "sky")
+    assert [one.values for one in bars] == [(30.0, None), (50.0, None)]
+
+
+def test_saved_numbers_equal_the_runs(opened):
+    rows = list(csv.DictReader(io.StringIO(opened.run_table())))
+    scores = [(row["model"], float(row["mIoU"]), row["sky"]) for row in rows]
+    assert scores == [("baseline", 0.3, ""), ("adapt-1", 0.5, "")]
+    opened.what.setCurrentIndex(opened.what.findText("loss over steps"))
+    rows = list(csv.DictReader(io.StringIO(opened.chart_table())))
+    assert [float(row["loss"]) for row in rows] == [0.03, 0.015, 0.05, 0.025]
+
+
+def test_scores_sort_as_numbers(opened):
+    opened.table.sortByColumn(2, Qt.SortOrder.DescendingOrder)
+    assert opened.table.model().index(0, 0).data() == "Round 1"
+
+
+def test_a_project_whose_disk_is_not_there_today_stays_remembered(qtbot, session, open_project, panel, tmp_path):
+    here, gone = make(tmp_path / "here", training("adapt-1", 0.9)), tmp_path / "gone"
+    session.settings.set_value("compare/projects", f"{gone}\n{here}")
+    open_project(make(tmp_path / "mine", training("baseline", 0.3)))
+    qtbot.waitUntil(lambda: len(panel.runs) == 2)
+    panel.add_project(make(tmp_path / "new", training("adapt-1", 0.8)))
+    qtbot.waitUntil(lambda: len(panel.runs) == 3)
+    assert session.settings.value("compare/projects").split("\n") == [str(gone), str(here), str(tmp_path / "new")]

@@ -1,0 +1,277 @@
+"""Repainted pseudo-labels: regions, strokes, undo, on disk at once, stale at once, and felt by the loss's input."""
+
+import numpy as np
+import pytest
+import torch
+from PySide6.QtCore import QEvent, QPointF, Qt
+from PySide6.QtGui import QMouseEvent
+from PySide6.QtWidgets import QApplication
+
+from crots.data.cache import ImageCache
+from crots.data.layouts import open_dataset
+from crots.errors import StageError
+from crots.execution.engine import Engine
+from crots.images import read_confidence, read_labels, write_labels
+from crots.nets.model import create_model
+from crots.options import BaselineOptions, RuntimeOptions
+from crots.stages.baseline import BaselineLearner
+from crots.taxonomy import load_class_set
+from crots.training.material import Material, PseudoLabels
+from crots_studio.models.label_edit import LabelEdits, region, stroke
+from crots_studio.panels.pseudo_labels import PseudoLabelPanel
+from tests.studio.controls import unnamed
+from tests.studio.fake_project import CLASSES as CLASS_SET
+from tests.studio.fake_project import KEYS, SIZE, make_fake_project, scene
+
+CLASSES = load_class_set(CLASS_SET)
+SKY, BUILDING, CAR, IGNORE = 0, 1, 8, 255
+KEY = KEYS[0]
+
+
+@pytest.fixture
+def project(tmp_path):
+    return make_fake_project(tmp_path)
+
+
+@pytest.fixture
+def labels(project):
+    return PseudoLabels.below(project.stage_folder("pseudo-label"), CLASSES, project.corrections_path / "label_ids")
+
+
+def test_a_region_hangs_together_by_sides():
+    found = region(np.array([[1, 1, 2], [2, 2, 1], [1, 2, 2]]), 1, 0)
+    assert found.tolist() == [[True, True, False], [False, False, False], [False, False, False]]
+    assert region(np.array([[1, 1, 2], [2, 2, 1], [1, 2, 2]]), 0, 1).sum() == 4
+
+
+def test_a_stroke_is_as_broad_as_its_brush_and_has_no_gaps():
+    one = stroke((20, 20), [(3, 3)], 1)
+    assert one.sum() == 1 and one[3, 3]
+    line = stroke((20, 20), [(2, 10), (17, 10)], 5)
+    assert line[10, 2:18].all() and line[8:13, 10].all() and not line[6, 10] and not line[14, 10]
+
+
+def test_what_is_repainted_is_read_by_training_and_certain(project, labels):
+    edits = LabelEdits(labels)
+    before = labels.read(KEY).copy()
+    assert edits.fill(KEY, 2, 2, CAR, "car")
+    after = labels.read(KEY)
+    assert (after[before == SKY] == CAR).any() and edits.undo_text == "fill car"
+    changed = before != after
+    assert (labels.read_confidence(KEY)[changed] == 1).all()
+    original = read_confidence(project.stage_folder("pseudo-label") / "confidence" / f"{KEY}.png")
+    assert np.array_equal(labels.read_confidence(KEY)[~changed], original[~changed])
+    assert not edits.fill(KEY, 2, 2, CAR), "nothing to change is no step"
+
+
+def test_undo_redo_reset_leave_no_trace(project, labels):
+    edits = LabelEdits(labels)
+    inputs = project.inputs()["baseline"]
+    edits.paint(KEY, [(5, 5), (20, 5)], 7, IGNORE, "ignore")
+    edits.fill(KEYS[3], 2, 2, CAR)
+    assert edits.keys == {KEY, KEYS[3]} and project.inputs()["baseline"] != inputs
+    assert edits.undo() == KEYS[3] and edits.undo() == KEY and edits.undo() == ""
+    assert edits.keys == set() and project.inputs()["baseline"] == inputs, "an empty folder would say: changed"
+    assert edits.redo() == KEY and (labels.read(KEY)[5, 5:20] == IGNORE).all()
+    assert LabelEdits(labels).keys == {KEY}, "it is on disk"
+    assert edits.reset(KEY) and np.array_equal(labels.read(KEY), scene(0)[1])
+    assert not edits.reset(KEY)
+    assert edits.undo() == KEY and (labels.read(KEY)[5, 5:20] == IGNORE).all()
+
+
+def test_painting_it_back_is_no_correction(labels):
+    edits = LabelEdits(labels)
+    edits.fill(KEY, 2, 2, IGNORE)
+    edits.fill(KEY, 2, 2, SKY)
+    assert edits.keys == set()
+
+
+def test_where_the_disk_refuses_nothing_has_changed(labels, monkeypatch):
+    edits = LabelEdits(labels)
+
+    def refuse(*args, **kwargs):
+        raise StageError("the disk is full")
+
+    monkeypatch.setattr("crots_studio.models.label_edit.write_labels", refuse)
+    with pytest.raises(StageError):
+        edits.fill(KEY, 2, 2, CAR)
+    assert edits.undo_text == "" and edits.keys == set()
+
+
+def test_corrections_of_another_working_size_still_count(labels):
+    write_labels(labels.corrections / f"{KEY}.png", np.full((24, 32), CAR, np.uint8))
+    assert labels.read(KEY).shape == (SIZE.height, SIZE.width) and (labels.read(KEY) == CAR).all()
+    assert labels.read_confidence(KEY).shape == (SIZE.height, SIZE.width)
+
+
+def test_a_repainted_label_reaches_the_loss_of_the_next_training(project, labels):
+    torch.set_num_threads(1)
+    dataset = open_dataset(project.path(project.config.data.target))
+    material = Material(dataset.samples, ImageCache(None, SIZE, 0), labels)
+    model = create_model("torchvision:lraspp_mobilenet_v3_large", CLASSES, SIZE, seed=0)
+    engine = Engine(RuntimeOptions(device="cpu"))
+    options = BaselineOptions(batch=len(KEYS), flip=False)
+
+    def loss_input():
+        return BaselineLearner(model, material, engine, options, seed=0, stage="baseline").load(0).labels
+
+    before = loss_input()
+    edits = LabelEdits(labels)
+    for key in KEYS:
+        edits.fill(key, 2, 2, IGNORE)
+    after = loss_input()
+    assert (before == IGNORE).sum() < (after == IGNORE).sum()
+    assert np.array_equal(before[after != IGNORE], after[after != IGNORE])
+
+
+@pytest.fixture
+def panel(show_panel, qtbot, session, project, open_project):
+    panel = show_panel(PseudoLabelPanel, 900, 560)
+    open_project(project.folder)
+    qtbot.waitUntil(lambda: panel._maps is not None and panel.images.labels.labelled, timeout=10_000)
+    panel.images.go_to(KEY)
+    qtbot.waitUntil(lambda: panel.correction._key == KEY and session.errands.idle, timeout=10_000)
+    qtbot.wait(20)
+    return panel
+
+
+def mouse(view, kind, x, y):
+    point = QPointF(view.mapFromScene(QPointF(x + 0.5, y + 0.5)))
+    buttons = Qt.MouseButton.NoButton if kind == QEvent.Type.MouseButtonRelease else Qt.MouseButton.LeftButton
+    event = QMouseEvent(
+        kind, point, view.viewport().mapToGlobal(point), Qt.MouseButton.LeftButton, buttons,
+        Qt.KeyboardModifier.NoModifier,
+    )  # fmt: skip
+    QApplication.sendEvent(view.viewport(), event)
+
+
+def drag(view, *points):
+    mouse(view, QEvent.Type.MouseButtonPress, *points[0])
+    for point in points[1:]:
+        mouse(view, QEvent.Type.MouseMove, *point)
+    mouse(view, QEvent.Type.MouseButtonRelease, *points[-1])
+
+
+def choose(panel, tool, label):
+    tools = panel.correction.tools
+    tools.tool.setCurrentIndex(tools.tool.findData(tool))
+    tools.classes.setCurrentIndex(tools.classes.findData(label))
+
+
+def corrected(project):
+    return project.corrections_path / "label_ids" / f"{KEY}.png"
+
+
+def test_a_click_fills_and_the_stages_are_stale_at_once(qtbot, session, panel, project):
+    choose(panel, "fill", CAR)
+    with qtbot.waitSignal(session.status_changed, timeout=10_000):
+        drag(panel.area.views.views[1], (2, 2))
+    states = {row.key: row.state for row in session.status}
+    assert states["baseline"] == states["mine"] == "stale" and states["pseudo-label"] == "done"
+    assert read_labels(corrected(project))[2, 2] == CAR
+    qtbot.waitUntil(lambda: panel._maps is not None and panel._maps.labels[2, 2] == CAR, timeout=10_000)
+    assert "corrected by hand" in panel.about.text() and panel._mark(KEY) == "corrected"
+    with qtbot.waitSignal(session.status_changed, timeout=10_000):
+        panel.correction.tools.undo.click()
+    assert not corrected(project).exists()
+    assert {row.state for row in session.status} == {"done"}
+
+
+def test_a_drag_paints_a_stroke_that_is_seen_while_it_is_drawn(qtbot, panel, project):
+    choose(panel, "brush", IGNORE)
+    panel.correction.tools.width_box.setValue(5)
+    view = panel.area.views.views[1]
+    place = view.place
+    mouse(view, QEvent.Type.MouseButtonPress, 5, 30)
+    mouse(view, QEvent.Type.MouseMove, 40, 30)
+    qtbot.waitUntil(lambda: panel.area._contents["Labels"].labels[30, 20] == IGNORE, timeout=5000)
+    assert not corrected(project).exists() and view.place == place
+    mouse(view, QEvent.Type.MouseButtonRelease, 40, 30)
+    assert (read_labels(corrected(project))[30, 5:41] == IGNORE).all()
+    panel.undo()
+    assert not corrected(project).exists()
+    panel.redo()
+    panel.correction.tools.reset.click()
+    assert not corrected(project).exists()
+
+
+def test_looking_changes_nothing_and_undo_goes_to_its_image(qtbot, panel, project):
+    drag(panel.area.views.views[1], (2, 2))
+    assert not corrected(project).exists()
+    choose(panel, "fill", CAR)
+    drag(panel.area.views.views[1], (2, 2))
+    panel.images.go_to(KEYS[4])
+    qtbot.waitUntil(lambda: panel.correction._key == KEYS[4], timeout=10_000)
+    panel.undo()
+    assert panel.images.current_key == KEY and not corrected(project).exists()
+
+
+def test_without_labels_there_is_nothing_to_correct(qtbot, session, tmp_path, open_project):
+    panel = PseudoLabelPanel(session)
+    qtbot.addWidget(panel)
+    assert not panel.correction.tools.tool.isEnabled()
+    open_project(make_fake_project(tmp_path, until="").folder)
+    qtbot.waitUntil(lambda: panel._maps is not None, timeout=10_000)
+    assert not panel.correction.tools.tool.isEnabled() and not panel.correction.tools.undo.isEnabled()
+
+
+def test_every_control_has_a_name(panel):
+    assert unnamed(panel) == []
+
+
+def test_an_undo_that_the_disk_refuses_leaves_the_correction(labels, monkeypatch):
+    edits = LabelEdits(labels)
+    edits.fill(KEY, 2, 2, CAR)
+
+    def refuse(path, missing_ok=False):
+        raise PermissionError(13, "denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pathlib.Path.unlink", refuse)
+        with pytest.raises(StageError, match="no permission"):
+            edits.undo()
+    assert edits.undo_text == "fill" and edits.keys == {KEY}
+    assert edits.undo() == KEY and edits.keys == set()
+
+
+def test_what_a_kill_left_half_written_is_no_correction(project, labels):
+    inputs = project.inputs()["baseline"]
+    debris = labels.corrections / "day" / ".0123abcd.partial.png"
+    debris.parent.mkdir(parents=True)
+    debris.write_bytes(b"\x89PNG")
+    edits = LabelEdits(labels)
+    assert edits.keys == set() and not debris.exists()
+    edits.fill(KEY, 2, 2, CAR)
+    edits.undo()
+    assert project.inputs()["baseline"] == inputs
+
+
+def test_a_stroke_during_which_the_image_changes_paints_on_neither(panel, project):
+    correction, files = panel.correction, project.corrections_path / "label_ids"
+    correction.tools.tool.setCurrentIndex(correction.tools.tool.findData("brush"))
+    correction._stroked(2, 2, True)
+    panel.images.step(1)
+    correction.show_image(panel.images.current_key, correction._labels)
+    correction._stroked(20, 20, False)
+    correction._stroke_ended()
+    assert not list(files.rglob("*.png"))
+    correction.show_image(panel.images.current_key, panel._maps.labels)
+    correction._stroked(20, 20, True)
+    correction._stroke_ended()
+    assert len(list(files.rglob("*.png"))) == 1
+
+
+@pytest.mark.parametrize("fault", [StageError("cannot write: the disk is full"), OSError(22, "Invalid argument")])
+def test_a_correction_that_cannot_be_written_is_said_and_the_picture_is_as_before(
+    qtbot, session, panel, project, monkeypatch, fault
+):
+    def refuse(*args, **kwargs):
+        raise fault
+
+    before = panel._maps.labels.copy()
+    monkeypatch.setattr("crots_studio.models.label_edit.write_labels", refuse)
+    with qtbot.waitSignal(session.problem) as problem:
+        panel.correction._change(lambda edits: edits.fill(panel.images.current_key, 2, 2, CAR))
+    assert str(fault) in problem.args[0]
+    qtbot.waitUntil(lambda: session.errands.idle)
+    assert np.array_equal(panel._maps.labels, before) and panel.correction.edits.undo_text == ""

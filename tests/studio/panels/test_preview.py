@@ -1,0 +1,148 @@
+"""The mixing preview, by its widgets."""
+
+import numpy as np
+import pytest
+import torch
+
+from crots_studio.models.mix_preview import STRATEGIES
+from crots_studio.panels.preview import PreviewPanel
+from tests.studio.controls import unnamed
+from tests.studio.fake_project import make_fake_project
+
+
+@pytest.fixture
+def panel(show_panel):
+    torch.set_num_threads(1)
+    return show_panel(PreviewPanel, 820, 480)
+
+
+@pytest.fixture
+def opened(qtbot, panel, tmp_path, open_project):
+    project = open_project(make_fake_project(tmp_path, until="pseudo-label").folder)
+    qtbot.waitUntil(lambda: bool(panel.mixes), timeout=30_000)
+    settle(qtbot, panel)
+    return project
+
+
+def settle(qtbot, panel):
+    qtbot.waitUntil(lambda: not panel._timer.isActive() and panel._session.errands.idle, timeout=10_000)
+    qtbot.wait(20)
+
+
+def changed(qtbot, panel, act):
+    before = panel.mixes
+    act()
+    qtbot.waitUntil(lambda: panel.mixes is not before, timeout=10_000)
+    settle(qtbot, panel)
+    return panel.mixes
+
+
+def test_without_a_project_it_says_what_to_do(panel):
+    assert "project" in panel.hint.text()
+    assert panel.stack.currentIndex() == 0
+    assert not panel.beta.isEnabled()
+
+
+def test_before_the_labels_it_says_which_stage_to_run(qtbot, panel, tmp_path, open_project):
+    open_project(make_fake_project(tmp_path, until="").folder)
+    qtbot.waitUntil(lambda: panel._session.errands.idle)
+    assert "Pseudo-labels" in panel.hint.text()
+    assert not panel.another.isEnabled()
+
+
+def test_three_strategies_with_image_label_and_confidence(panel, opened):
+    assert [mix.strategy for mix in panel.mixes] == list(STRATEGIES)
+    assert len([view for view in panel.views.views if view.isVisible()]) == 9
+    assert panel.views.views[0].content.lines == panel.mixes[0].lines
+    assert len(panel.mixes[0].lines) == 4 or len(panel.mixes[0].lines) > 1
+    assert "this project" in panel.captions[0].text()
+
+
+def test_sliders_change_the_picture_and_the_seed_stays(qtbot, panel, opened):
+    before = panel.mixes[0]
+    after = changed(qtbot, panel, lambda: panel.beta.number.setValue(0))[0]
+    assert after.words == "split at 50% across, 50% down"
+    assert after.lines != before.lines
+    again = changed(qtbot, panel, lambda: panel.beta.number.setValue(0.25))[0]
+    assert np.array_equal(again.image, before.image)
+
+
+def test_the_confidence_slider_veils_pixels(qtbot, panel, opened):
+    mixes = changed(qtbot, panel, lambda: panel.confidence.number.setValue(0.8))
+    veil = panel.views.views[6].content.veil
+    assert veil.mean() == pytest.approx(1 - mixes[0].share)
+    assert 0 < mixes[0].share < 1
+    assert f"{mixes[0].share:.0%}" in panel.captions[0].text()
+
+
+def test_another_one_draws_anew(qtbot, panel, opened):
+    before = panel.mixes[0]
+    after = changed(qtbot, panel, panel.another.click)[0]
+    assert not np.array_equal(before.image, after.image)
+
+
+def test_augmentation_is_seen(qtbot, panel, opened):
+    before = panel.mixes[0]
+    after = changed(qtbot, panel, lambda: panel.augmentation.setCurrentIndex(2))[0]
+    assert np.array_equal(after.labels, before.labels[:, ::-1])
+
+
+def test_what_is_tried_stays_where_another_option_changes(qtbot, panel, opened, session):
+    panel.confidence.number.setValue(0.9)
+    session.set_options({"adapt.steps": "7"})
+    assert panel.confidence.value == pytest.approx(0.9)
+    session.set_options({"adapt.confidence": "0.5"})
+    assert panel.confidence.value == pytest.approx(0.5)
+
+
+def test_the_jitter_slider_is_seen_at_once(qtbot, panel, opened):
+    weak = changed(qtbot, panel, lambda: panel.strength.number.setValue(0.05))[0]
+    assert panel.augmentation.currentData() == "all"
+    strong = changed(qtbot, panel, lambda: panel.strength.number.setValue(0.5))[0]
+    assert not np.array_equal(weak.image, strong.image)
+
+
+def test_a_moving_slider_does_not_pile_up_work(qtbot, panel, opened):
+    shown = []
+    show = panel._show
+    panel._show = lambda mixes: shown.append(1) or show(mixes)
+    for place in range(0, 200, 2):
+        panel.beta.slider.setValue(place)
+    settle(qtbot, panel)
+    assert len(shown) <= 3
+    assert panel.settings.beta == pytest.approx(1.98)
+
+
+def test_use_in_project_writes_the_options(qtbot, panel, opened, session):
+    assert not panel.keep.isEnabled()
+    panel.confidence.number.setValue(0.9)
+    panel.beta.number.setValue(0.4)
+    assert panel.keep.isEnabled()
+    panel.keep.click()
+    assert session.project.config.adapt.confidence == pytest.approx(0.9)
+    assert session.project.config.adapt.beta == pytest.approx(0.4)
+    assert session.project.config.adapt.jitter_strength == 0.25
+    assert not panel.keep.isEnabled()
+
+
+def test_options_changed_elsewhere_move_the_sliders(qtbot, panel, opened, session):
+    import dataclasses
+
+    config = session.project.config
+    session.save_config(dataclasses.replace(config, adapt=dataclasses.replace(config.adapt, confidence=0.5)))
+    assert panel.confidence.value == pytest.approx(0.5)
+    assert not panel.keep.isEnabled()
+
+
+def test_nothing_is_computed_while_nobody_looks(qtbot, panel, opened):
+    panel.hide()
+    before = panel.mixes
+    panel.beta.number.setValue(1.0)
+    qtbot.wait(150)
+    assert panel.mixes is before
+    panel.show()
+    qtbot.waitUntil(lambda: panel.mixes is not before, timeout=10_000)
+
+
+def test_every_control_has_a_name(panel):
+    assert unnamed(panel) == []

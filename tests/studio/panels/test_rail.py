@@ -1,0 +1,117 @@
+"""The rail panel: rows from the project, staleness at once, selection, keyboard, running one stage."""
+
+import pytest
+from PySide6.QtCore import Qt
+
+from crots.events import StageFinished, StageStarted
+from crots.project import StageStatus
+from crots_studio.models.history import History
+from crots_studio.models.rail import next_stage, rail_rows, run_all_words, summary
+from crots_studio.models.run_state import RunState
+from crots_studio.panels.rail import RailPanel
+from tests.studio.fake_project import make_fake_project
+
+
+@pytest.fixture
+def rail(show_panel):
+    return show_panel(RailPanel, 220, 600)
+
+
+@pytest.fixture
+def finished(rail, open_project, tmp_path):
+    return open_project(make_fake_project(tmp_path).folder)
+
+
+def states(rail):
+    return {row.key: row.state for row in rail.rows}
+
+
+def test_without_a_project_there_are_no_rows(rail):
+    assert rail.rows == [] and rail.list.count() == 0
+    assert not rail.run_one.isEnabled()
+
+
+def test_a_finished_project_has_times_and_scores(rail, finished):
+    rows = {row.key: row for row in rail.rows}
+    assert list(rows) == ["target", "source", *finished.stage_keys()]
+    assert rows["adapt-2"].state == "done"
+    assert rows["adapt-2"].miou.endswith("%") and rows["adapt-2"].time.endswith("s")
+    assert rail.note.text() == "7 of 7 stages done"
+    assert rail.list.item(3).data(Qt.ItemDataRole.AccessibleTextRole).startswith("Baseline, done")
+
+
+def test_a_changed_option_shows_what_becomes_stale(qtbot, session, rail, finished):
+    session.set_options({"adapt.steps": "7"})
+    qtbot.waitUntil(lambda: states(rail)["adapt-1"] == "stale")
+    assert states(rail)["baseline"] == "done"
+    assert states(rail)["export"] == "stale"
+    row = next(row for row in rail.rows if row.key == "adapt-1")
+    assert row.reason == "Steps changed"
+    session.set_options({"adapt.steps": "100"})
+    qtbot.waitUntil(lambda: states(rail)["adapt-1"] == "done")
+
+
+def test_more_rounds_make_more_rows(qtbot, session, rail, finished):
+    session.set_options({"adapt.rounds": "3"})
+    qtbot.waitUntil(lambda: "adapt-3" in states(rail))
+    assert states(rail)["adapt-2"] == "done"
+
+
+def test_a_partly_done_project_begins_at_the_next_stage(rail, open_project, tmp_path):
+    open_project(make_fake_project(tmp_path, until="baseline").folder)
+    assert rail.current.key == "mine"
+
+
+def test_arrow_keys_go_through_the_stages(qtbot, rail, finished):
+    seen = []
+    rail.chosen.connect(seen.append)
+    rail.list.setFocus()
+    rail.list.setCurrentRow(2)
+    qtbot.keyClick(rail.list, Qt.Key.Key_Down)
+    assert seen == ["pseudo-label", "baseline"]
+    assert rail.run_one.text() == "Run Baseline alone"
+
+
+def test_selection_survives_a_run(qtbot, session, rail, finished, scripted):
+    rail.list.setCurrentRow(4)
+    scripted(StageStarted(stage="mine", total=1), StageFinished(stage="mine", outcome="completed", seconds=1))
+    with qtbot.waitSignal(session.run_ended):
+        qtbot.mouseClick(rail.run_one, Qt.MouseButton.LeftButton)
+        assert not rail.run_one.isEnabled()
+    assert rail.list.currentRow() == 4
+    assert scripted.requests[0].only == "mine"
+
+
+def test_a_blocker_disables_the_button_and_says_why(session, rail, finished):
+    rail.list.setCurrentRow(4)
+    assert rail.run_one.isEnabled()
+    session.set_blocker("Target images: gone")
+    assert not rail.run_one.isEnabled()
+    assert rail.run_one.toolTip() == "Target images: gone"
+
+
+def test_it_paints_in_both_themes(session, rail, finished):
+    pictures = []
+    for mode in ("light", "dark"):
+        session.set_theme(mode)
+        pictures.append(rail.grab().toImage())
+    assert pictures[0] != pictures[1]
+
+
+class Told(StageStatus):
+    """A status that says what its stage kept."""
+
+    def __init__(self, key, state, kept):
+        super().__init__(key, state)
+        object.__setattr__(self, "kept", kept)
+
+
+def test_a_round_that_went_back_and_one_that_is_not_needed_are_told():
+    kept = "stopped after step 60 of 100 and went back to the checkpoint of step 40, the best healthy one"
+    status = [Told("adapt-1", "done", kept), Told("adapt-2", "not needed", ""), StageStatus("export", "ready")]
+    rows = {row.key: row for row in rail_rows(status, RunState(), {}, History())}
+    assert rows["adapt-1"].warned and "went back to the checkpoint of step 40" in rows["adapt-1"].words
+    assert rows["adapt-1"].reason == kept and not rows["adapt-2"].warned
+    listed = list(rows.values())
+    assert summary(listed) == "2 of 3 stages done" and next_stage(listed).key == "export"
+    assert run_all_words(listed[:-1]) == "All done"

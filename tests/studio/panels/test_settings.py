@@ -1,0 +1,155 @@
+"""The settings panel: a row for every option, typing, errors beside the field, reset, search, the command line."""
+
+import pytest
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QGuiApplication, QWheelEvent
+from PySide6.QtWidgets import QApplication, QCheckBox, QComboBox, QLineEdit, QSpinBox
+
+from crots.options import SECTIONS
+from crots.project import Project, ProjectConfig
+from crots_studio.panels.settings.panel import SettingsPanel
+
+
+@pytest.fixture
+def panel(show_panel, open_project, tmp_path):
+    panel = show_panel(SettingsPanel, 330, 700)
+    open_project(Project.create(tmp_path / "project", ProjectConfig()).folder)
+    return panel
+
+
+def row(panel, path):
+    panel.go_to(path.split(".")[0].replace("_", "-"))
+    return panel.rows[path]
+
+
+def type_text(qtbot, box, text):
+    box.setFocus()
+    box.selectAll()
+    qtbot.keyClicks(box, text)
+    qtbot.keyClick(box, Qt.Key.Key_Return)
+
+
+def test_each_section_has_a_row_for_each_option(qtbot, panel):
+    for index, section in enumerate(SECTIONS):
+        panel.section.setCurrentIndex(index)
+        shown = [path for path, row in panel.rows.items() if row.isVisible()]
+        assert shown == [f"{section}.{name}" for name in SECTIONS[section].__dataclass_fields__]
+
+
+def test_rows_have_the_widget_that_fits(qtbot, panel):
+    kinds = {
+        "adapt.steps": QSpinBox,
+        "adapt.learning_rate": QLineEdit,
+        "adapt.mix": QComboBox,
+        "adapt.patches": QCheckBox,
+    }
+    for path, kind in kinds.items():
+        assert isinstance(row(panel, path).editor, kind)
+    assert row(panel, "adapt.steps").editor.suffix() == " steps"
+    assert row(panel, "adapt.steps").editor.minimum() == 1
+
+
+def test_every_kind_writes_its_option(qtbot, session, panel):
+    type_text(qtbot, row(panel, "adapt.learning_rate").editor, "3e-5")
+    steps = row(panel, "adapt.steps").editor
+    type_text(qtbot, steps, "17")
+    box = row(panel, "adapt.patches").editor
+    qtbot.mouseClick(box, Qt.MouseButton.LeftButton, pos=QPoint(7, box.height() // 2))
+    mix = row(panel, "adapt.mix").editor
+    mix.setCurrentText("cutmix")
+    mix.textActivated.emit("cutmix")
+    options = session.project.config.adapt
+    assert (options.learning_rate, options.steps, options.patches, options.mix) == (3e-5, 17, False, "cutmix")
+    formats = row(panel, "export.formats").editor.findChildren(QCheckBox)
+    qtbot.mouseClick(formats[0], Qt.MouseButton.LeftButton, pos=QPoint(7, formats[0].height() // 2))
+    assert "pth" in session.project.config.export.formats
+
+
+def test_an_error_stands_beside_its_field_and_goes_away(qtbot, session, panel):
+    line = row(panel, "adapt.confidence")
+    type_text(qtbot, line.editor, "2")
+    assert line.error.isVisible() and "from 0 to 1" in line.error.text()
+    assert session.project.config.adapt.confidence == 0.968
+    type_text(qtbot, line.editor, "0.5")
+    assert not line.error.isVisible()
+    assert session.project.config.adapt.confidence == 0.5
+
+
+def test_changed_options_are_marked_and_reset(qtbot, session, panel):
+    line = row(panel, "adapt.rounds")
+    assert not line.reset_button.isVisible()
+    session.set_options({"adapt.rounds": "5"})
+    assert line.editor.value() == 5
+    assert line.reset_button.isVisible() and "<b>" in line.label.text()
+    qtbot.mouseClick(line.reset_button, Qt.MouseButton.LeftButton)
+    assert session.project.config.adapt.rounds == 2
+    assert not line.reset_button.isVisible()
+
+
+def test_a_section_is_reset_as_a_whole(qtbot, session, panel):
+    session.set_options({"adapt.rounds": "5", "adapt.steps": "9", "baseline.steps": "9"})
+    panel.go_to("adapt-1")
+    qtbot.mouseClick(panel.reset_all, Qt.MouseButton.LeftButton)
+    assert session.project.config.adapt == ProjectConfig().adapt
+    assert session.project.config.baseline.steps == 9
+
+
+def test_a_search_that_finds_nothing_says_so(qtbot, panel):
+    qtbot.keyClicks(panel.search, "zebra")
+    assert panel.nothing.isVisible()
+    panel.search.clear()
+    assert not panel.nothing.isVisible()
+
+
+def test_what_a_project_is_made_of_is_not_reset_at_one_click(panel):
+    panel.go_to("target")
+    assert not panel.reset_all.isVisible()
+    panel.go_to("baseline")
+    assert panel.reset_all.isVisible()
+
+
+def test_search_goes_through_all_sections(qtbot, panel):
+    qtbot.keyClicks(panel.search, "teacher")
+    shown = [path for path, row in panel.rows.items() if row.isVisible()]
+    assert "adapt.ema_decay" in shown and "data.target" not in shown
+    panel.search.clear()
+    assert row(panel, "data.target").isVisible()
+
+
+def test_the_keys_go_from_the_search_through_the_rows(qtbot, panel):
+    panel.go_to("mine")
+    panel.activateWindow()
+    panel.search.setFocus()
+    for _ in range(2):
+        qtbot.keyClick(panel.focusWidget(), Qt.Key.Key_Tab)
+    assert panel.focusWidget() is panel.rows["mine.rare"].editor
+    qtbot.keyClicks(panel.search, "ema_decay")
+    qtbot.keyClick(panel.search, Qt.Key.Key_Return)
+    assert panel.focusWidget() is panel.rows["adapt.ema_decay"].editor
+
+
+def test_the_command_line_follows_and_is_copied(qtbot, session, panel):
+    session.set_options({"adapt.steps": "123"})
+    assert "--set adapt.steps=123" in panel.command.text()
+    panel.copy_command()
+    assert QGuiApplication.clipboard().text() == panel.command.text()
+
+
+def test_scrolling_over_a_field_does_not_change_it(qtbot, session, panel):
+    box = row(panel, "adapt.steps").editor
+    panel.search.setFocus()
+    wheel = QWheelEvent(
+        QPointF(5, 5), QPointF(box.mapToGlobal(QPoint(5, 5))), QPoint(), QPoint(0, 120), Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+    )  # fmt: skip
+    QApplication.sendEvent(box, wheel)
+    assert box.value() == 4000
+
+
+def test_a_number_being_typed_is_left_alone(qtbot, session, panel):
+    line = row(panel, "adapt.learning_rate").editor
+    line.setFocus()
+    line.selectAll()
+    qtbot.keyClicks(line, "1e-")
+    session.set_options({"adapt.steps": "5"})
+    assert line.text() == "1e-"

@@ -1,0 +1,259 @@
+"""The set-up page: fields write options, findings stand beside them, the class map is edited, paths are dropped."""
+
+import tomllib
+import warnings
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QMessageBox
+
+from crots.images import write_image, write_labels
+from crots.project import Project, ProjectConfig, override
+from crots_studio.models.project_form import Finding, Offer
+from crots_studio.panels.setup.finding_label import FindingLabel
+from crots_studio.panels.setup.panel import SetupPanel
+from crots_studio.runs.run import RunEnd
+
+
+@pytest.fixture
+def images(tmp_path):
+    folder = tmp_path / "photos"
+    for number in range(3):
+        write_image(folder / f"{number}.png", np.full((48, 64, 3), 80, np.uint8))
+    return folder
+
+
+@pytest.fixture
+def panel(show_panel, open_project, tmp_path):
+    panel = show_panel(SetupPanel, 760, 900)
+    config = override(ProjectConfig(), {"student.net": "deeplabv2_resnet18", "student.weights": "random"})
+    open_project(Project.create(tmp_path / "project", config).folder)
+    return panel
+
+
+@pytest.fixture
+def settled(qtbot, session, panel):
+    """Waits until every check has said something."""
+
+    def wait():
+        findings = panel.form.findings
+        qtbot.waitUntil(lambda: all(found.level != "checking" for found in findings.values()), timeout=60_000)
+
+    return wait
+
+
+def type_path(qtbot, field, path):
+    field.edit.setFocus()
+    field.edit.selectAll()
+    qtbot.keyClicks(field.edit, str(path))
+    qtbot.keyClick(field.edit, Qt.Key.Key_Return)
+
+
+def test_a_typed_folder_is_looked_at_and_said_beside_the_field(qtbot, session, panel, settled, images):
+    type_path(qtbot, panel.target, images)
+    assert session.project.config.data.target == images
+    settled()
+    label = panel.fields.findings["data.target"]
+    assert label.finding.level == "good"
+    assert "3 images" in label.text()
+    assert label.accessibleName().endswith("in order")
+    qtbot.waitUntil(lambda: Project.open(session.project.folder).config.data.target == images)
+
+
+def test_typing_settles_by_itself(qtbot, session, panel, images):
+    panel.target.edit.setFocus()
+    qtbot.keyClicks(panel.target.edit, str(images))
+    qtbot.waitUntil(lambda: session.project.config.data.target == images)
+
+
+def test_a_wrong_folder_says_why_and_keeps_run_waiting(qtbot, session, panel, settled, tmp_path):
+    type_path(qtbot, panel.target, tmp_path / "nowhere")
+    settled()
+    assert panel.fields.findings["data.target"].finding.level == "bad"
+    assert "nowhere" in session.blocker
+
+
+def test_emptying_a_field_takes_the_option_back(qtbot, session, panel, settled, images):
+    type_path(qtbot, panel.target, images)
+    panel.target.edit.clear()
+    panel.target.edit.editingFinished.emit()
+    assert session.project.config.data.target is None
+
+
+def test_an_offer_is_one_click(qtbot, session, panel, settled):
+    session.set_options({"student.weights": ""})
+    settled()
+    label = panel.fields.findings["student"]
+    assert label.finding.level == "bad"
+    label.linkActivated.emit("0")
+    assert session.project.config.student.weights == "random"
+
+
+def test_links_take_the_colour_of_another_theme(qtbot, session):
+    label = FindingLabel("Target")
+    qtbot.addWidget(label)
+    session.set_theme("light")
+    label.show_finding(Finding("good", "found", offers=(Offer("use it", {}),)))
+    label.show()
+    before = label.grab().toImage()
+    session.set_theme("dark")
+    qtbot.wait(20)
+    again = FindingLabel("Target")
+    qtbot.addWidget(again)
+    again.show_finding(label.finding)
+    again.resize(label.size())
+    again.show()
+    assert label.grab().toImage() == again.grab().toImage() != before
+
+
+def test_a_bad_size_is_said_and_not_taken(qtbot, session, panel, settled, images):
+    panel.size_line.setFocus()
+    qtbot.keyClicks(panel.size_line, "large")
+    qtbot.keyClick(panel.size_line, Qt.Key.Key_Return)
+    assert session.project.config.data.size is None
+    assert "expected a size like 512x256" in panel.fields.findings["data.size"].text()
+    panel.size_line.selectAll()
+    qtbot.keyClicks(panel.size_line, "64x32")
+    qtbot.keyClick(panel.size_line, Qt.Key.Key_Return)
+    assert str(session.project.config.data.size) == "64x32"
+
+
+def test_a_bad_size_keeps_run_waiting_until_it_is_mended(qtbot, session, panel, settled, images):
+    def enter(words):
+        panel.size_line.setFocus()
+        panel.size_line.selectAll()
+        qtbot.keyClicks(panel.size_line, words)
+        qtbot.keyClick(panel.size_line, Qt.Key.Key_Return)
+
+    session.set_options({"data.target": str(images)})
+    enter("64x32")
+    settled()
+    enter("large")
+    panel.target.edit.setFocus()
+    assert session.blocker.startswith("Working size: found 'large', expected")
+    session.set_options({"task.classes": "camvid"})
+    settled()
+    # It stays what it was, words and all, until somebody mends it.
+    assert panel.size_line.text() == "large" and "found 'large'" in panel.fields.findings["data.size"].text()
+    enter("64x32")
+    settled()
+    assert panel.fields.findings["data.size"].finding.level != "bad" and "large" not in session.blocker
+
+
+def test_one_kind_of_source_at_a_time(qtbot, session, panel, settled, images):
+    qtbot.mouseClick(panel.by_predictions, Qt.MouseButton.LeftButton, pos=QPoint(8, 8))
+    assert panel.predictions.isVisible() and not panel.file.isVisible()
+    panel.predictions.take(str(images))
+    qtbot.mouseClick(panel.by_model, Qt.MouseButton.LeftButton, pos=QPoint(8, 8))
+    assert session.project.config.source.predictions is None
+    assert panel.file.isVisible() and panel.net.isVisible()
+
+
+def test_the_class_map_is_proposed_edited_and_kept_in_the_project(qtbot, session, panel, settled):
+    session.set_options({"task.classes": "camvid", "task.source_classes": "cityscapes"})
+    settled()
+    assert panel.fields.findings["task.class_map"].finding.level == "bad"
+    qtbot.waitUntil(panel.class_map.propose.isVisible)
+    qtbot.mouseClick(panel.class_map.propose, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: session.project.config.task.class_map is not None)
+    settled()
+    assert panel.fields.findings["task.class_map"].finding.level == "good"
+    chooser = panel.class_map.table.cellWidget(14, 1)
+    assert chooser.accessibleName() == "truck becomes"
+    chooser.setCurrentText("ignore")
+    chooser.textActivated.emit("ignore")
+    file = session.project.folder / "class-map.toml"
+    assert tomllib.loads(file.read_text())["truck"] == "ignore"
+    settled()
+    qtbot.waitUntil(lambda: "18 of 19" in panel.fields.findings["task.class_map"].text(), timeout=20_000)
+
+
+def test_a_preset_keeps_the_user_s_files(qtbot, session, panel, images, monkeypatch):
+    session.set_options({"data.target": str(images)})
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
+    index = panel.preset.findData("quick")
+    panel.preset.setCurrentIndex(index)
+    panel.preset.activated.emit(index)
+    assert session.project.config.preset == "quick"
+    assert session.project.config.data.target == images
+    # There is nothing to take over of "own options": what counts stays chosen.
+    panel.preset.setCurrentIndex(0)
+    panel.preset.activated.emit(0)
+    assert panel.preset.currentData() == "quick"
+
+
+def drop(widget, path):
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path))])
+    where, actions = QPointF(10, 10), Qt.DropAction.CopyAction
+    buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    with warnings.catch_warnings():
+        # From Qt 6.12 on the place should be a QPointF, which earlier versions do not take.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        enter = QDragEnterEvent(where.toPoint(), actions, data, buttons, keys)
+    QApplication.sendEvent(widget, enter)
+    assert enter.isAccepted()
+    QApplication.sendEvent(widget, QDropEvent(where, actions, data, buttons, keys))
+
+
+def test_dropped_paths_go_where_they_belong(qtbot, session, panel, images, tmp_path):
+    drop(panel, images)
+    assert session.project.config.data.target == images
+    said = tmp_path / "black_box" / "label_ids"
+    write_labels(said / "0.png", np.zeros((48, 64), np.uint8))
+    drop(panel, said)
+    assert session.project.config.source.predictions == said
+    assert panel.by_predictions.isChecked()
+    model = tmp_path / "model.pth"
+    model.write_bytes(b"x")
+    drop(panel, model)
+    assert session.project.config.source.file == model
+    assert session.project.config.source.predictions is None
+
+
+def test_a_path_dropped_on_a_field_is_that_field_s(qtbot, session, panel, images):
+    drop(panel.val_images, images)
+    assert session.project.config.data.val_images == images
+
+
+def test_networks_are_offered_once_torch_is_there(qtbot, session, panel):
+    qtbot.waitUntil(lambda: panel.net.count() > 3, timeout=60_000)
+    assert panel.net.currentText() == "deeplabv2_resnet101"
+
+
+def test_check_again_looks_at_files_that_changed(qtbot, session, panel, settled, images):
+    session.set_options({"data.target": str(images)})
+    settled()
+    write_image(images / "new.png", np.zeros((48, 64, 3), np.uint8))
+    panel.check_again()
+    settled()
+    assert "4 images" in panel.fields.findings["data.target"].text()
+
+
+def test_files_are_looked_at_again_after_a_run_that_failed(qtbot, session, panel, settled, images):
+    session.set_options({"data.target": str(images)})
+    settled()
+    images.rename(images.with_name("away"))
+    with qtbot.waitSignal(session.status_changed):
+        session.run_ended.emit(RunEnd("failed", "baseline", "no such file"))
+    settled()
+    assert "no such" in session.blocker
+
+
+def test_every_label_s_key_leads_to_a_field_that_takes_it(panel):
+    labels = [label for label in panel.findChildren(QLabel) if "&" in label.text() and label.buddy() is not None]
+    assert len(labels) > 10
+    for label in labels:
+        assert label.buddy().focusPolicy() != Qt.FocusPolicy.NoFocus, label.text()
+
+
+def test_no_key_is_taken_twice(panel):
+    found = [widget for kind in (QLabel, QAbstractButton) for widget in panel.findChildren(kind)]
+    words = [widget.text() for widget in found if not isinstance(widget, FindingLabel)]
+    keys = [text[text.index("&") + 1].lower() for text in words if "&" in text]
+    menus = set("fervh")
+    clashes = {key for key in keys if keys.count(key) > 1}
+    assert not clashes
+    assert not menus & set(keys)
