@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import tempfile
-from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -287,13 +284,3 @@ class Workbench:
             at_once = options.batch // passes(options.batch, options.accumulate, world)
             # On CUDA batch norm sees the images of all workers.
             check_batch(model, at_once if self.engine.device.type == "cuda" else at_once // world, padded)
-
-
-@contextlib.contextmanager
-def temporary_cache(folder: Path | None = None) -> Iterator[Path]:
-    """Yields ``folder``, or a temporary one that is deleted afterwards, for stages that are run alone."""
-    if folder is not None:
-        yield folder
-        return
-    with tempfile.TemporaryDirectory(prefix="crots-cache-") as name:
-        yield Path(name)
