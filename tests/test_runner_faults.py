@@ -21,7 +21,7 @@ from crots.runner import failure, run_project, run_stage
 from crots.stages.context import Context
 from crots.stages.training import CHECKPOINT, STUDENT
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.safety]
 
 
 def poisoned(monkeypatch, at_step):

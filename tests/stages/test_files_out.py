@@ -30,6 +30,8 @@ from crots.stages.predict import ImageFrames, Predicting, VideoFrames, at_workin
 from crots.stages.training import CHECKPOINT, STUDENT, TEACHER, Training, train
 from crots.taxonomy import identity_map, load_class_map, load_class_set
 
+pytestmark = pytest.mark.safety
+
 ENGINE = Engine(RuntimeOptions(device="cpu"))
 FEW = {"steps": 3, "batch": 2, "checkpoint_every": 1, "learning_rate": 1e-2}
 
