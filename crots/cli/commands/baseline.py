@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     def body(desk: Desk, context: Context) -> Iterator[Event]:
         return _events(desk, context, claimed, args)
 
-    return run_alone(args, "baseline", {"baseline": Job(body, args.out)}, config)
+    return run_alone(args, "baseline", {"baseline": Job(body, args.out, claimed)}, config)
 
 
 def _events(desk: Desk, context: Context, claimed: Claim, args: argparse.Namespace) -> Iterator[Event]:

@@ -14,6 +14,7 @@ from crots import options as opt
 from crots.cli.command import Command, Parser
 from crots.cli.draw import show_table
 from crots.cli.flags import add_debug, add_json, add_options, options_of
+from crots.cli.outputs import check_json_file
 from crots.cli.tables import NOTHING, Table
 from crots.config import Profile
 from crots.errors import InputError
@@ -45,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
         first, second = (read_report(path) for path in args.compare)
         show_table(compared(first, second), sys.stdout)
         return 0
+    check_json_file(args)
     report = measure(args)
     if args.json and args.json != "-":
         write_json(Path(args.json), report)

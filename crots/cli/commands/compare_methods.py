@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from crots import options as opt
+from crots.cli.alone import add_overwrite
 from crots.cli.command import Command, Parser
 from crots.cli.commands.init import add_set
 from crots.cli.draw import show_table
 from crots.cli.flags import add_options, add_run_flags, given, settings
 from crots.cli.follow import follow
+from crots.cli.outputs import check_file, inputs_of, inputs_of_config
 from crots.cli.tables import Table
 from crots.config import Profile, check, describe
 from crots.errors import InputError
@@ -57,6 +59,7 @@ def configure(parser: Parser, profile: Profile) -> None:
         "--out", type=Path, metavar="FILE", default=None,
         help="write the results there too: .json, .csv, .md (Markdown) or text by the suffix",
     )  # fmt: skip
+    add_overwrite(group, "replace the file of --out where there is one")
     run_group = parser.add_argument_group("run")
     add_options(run_group, "runtime", opt.RuntimeOptions, profile, only=("device", "threads", "trust"))
     add_run_flags(run_group)
@@ -70,6 +73,9 @@ def _steps(text: str) -> int:
 def run(args: argparse.Namespace) -> int:
     """Runs the comparison and shows its table."""
     job = comparison(args)
+    if args.out:
+        inputs = inputs_of_config(job.project.config, job.project.folder)
+        check_file(args.out, [*inputs_of(args), *inputs], overwrite=args.overwrite)
 
     def events(control: Control) -> Generator[Event, None, None]:
         yield from run_comparison(job, control=control)

@@ -13,6 +13,7 @@ from crots.cli.alone import Desk, add_run, config_of
 from crots.cli.command import Command, Parser
 from crots.cli.flags import add_options, given
 from crots.cli.follow import follow
+from crots.cli.outputs import check_json_file
 from crots.config import Profile
 from crots.errors import InputError
 from crots.events import Evaluated, Event, Note
@@ -56,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
     _check(config)
     if args.json == "-" and args.events == "-":
         raise InputError("--json and --events - both want standard output; give one of them a file")
+    check_json_file(args)
     scores: list[Evaluated] = []
 
     def events(control: Control) -> Generator[Event, None, None]:

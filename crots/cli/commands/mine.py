@@ -42,12 +42,12 @@ def add_pseudo_labels(group: argparse._ArgumentGroup) -> None:
 def run(args: argparse.Namespace) -> int:
     """Cuts the patches."""
     config = config_of(args)
-    claimed = claim(args, "mine", config, ("data", "task", "mine"), results=RESULTS, precious=False)
+    claimed = claim(args, "mine", config, ("data", "task", "mine"), results=RESULTS)
 
     def body(desk: Desk, context: Context) -> Iterator[Event]:
         return _events(desk, context, claimed, args)
 
-    return run_alone(args, "mine", {"mine": Job(body, args.out)}, config)
+    return run_alone(args, "mine", {"mine": Job(body, args.out, claimed)}, config)
 
 
 def _events(desk: Desk, context: Context, claimed: Claim, args: argparse.Namespace) -> Iterator[Event]:
@@ -65,8 +65,8 @@ def _events(desk: Desk, context: Context, claimed: Claim, args: argparse.Namespa
     # Every image is read once, so nothing is kept of it.
     cache = ImageCache(None, labels.size, 0)
     rare = published_rare(open_class_map(config.task)) or classes.published_rare
-    claimed.take()
-    return mine(Mining(samples, cache, labels, config.mine, desk.out, rare), context)
+    claimed.take(samples)
+    return mine(Mining(samples, cache, labels, config.mine, desk.out, rare, clear=False), context)
 
 
 COMMAND = Command(

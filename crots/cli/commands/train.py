@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     def body(desk: Desk, context: Context) -> Iterator[Event]:
         return _events(desk, context, claimed, args, options)
 
-    return run_alone(args, "train", {"train": Job(body, args.out)}, config)
+    return run_alone(args, "train", {"train": Job(body, args.out, claimed)}, config)
 
 
 def _events(
