@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from crots.cli.draw import Screen, open_screen
 from crots.cli.outputs import event_file
+from crots.cli.say import say_json
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Evaluated, Event, Note, StageFinished, to_json
 from crots.stages.context import STOP_FILE, Control
@@ -107,14 +108,14 @@ def follow(
         ):
             for event in stream:
                 if lines:
-                    print(to_json(event), file=lines, flush=True)
+                    say_json(to_json(event), lines)
                 record.add(event)
                 if shown:
                     screen.show(event)
     finally:
         screen.close()
     if as_json and shown:
-        print(record.to_json(result() if result else None), flush=True)
+        say_json(record.to_json(result() if result else None))
     if record.exit_code:
         _complain(record, debug=args.debug)
     return record.exit_code

@@ -16,6 +16,7 @@ from crots.cli.draw import show_table
 from crots.cli.flags import add_options, add_run_flags, given, settings
 from crots.cli.follow import follow
 from crots.cli.outputs import check_file, inputs_of, inputs_of_config
+from crots.cli.say import say
 from crots.cli.tables import Table
 from crots.config import Profile, check, describe
 from crots.errors import InputError
@@ -125,12 +126,12 @@ def _show(found: dict[str, Any], path: Path, stream: Any) -> None:
     for cells in (summary_cells(found), class_cells(found)):
         header, *rows = (tuple(row) for row in cells)
         show_table(Table(header, tuple(rows)), stream)
-        print(file=stream)
+        say(stream=stream)
     for row in found["rows"]:
         if row["note"]:
-            print(f"{row['title']}: {row['note']}", file=stream)
-    print(caption(found), file=stream)
-    print(f"results: {path} (.csv, .txt and .md beside it)", file=stream)
+            say(f"{row['title']}: {row['note']}", stream)
+    say(caption(found), stream)
+    say(f"results: {path} (.csv, .txt and .md beside it)", stream)
 
 
 COMMAND = Command(
