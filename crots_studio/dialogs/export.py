@@ -29,6 +29,7 @@ from crots.events import Event
 from crots.files import exists, expanded
 from crots_studio.models.exporting import FORMATS, Checkpoint, ExportForm, ExportLog, checkpoints, export_events
 from crots_studio.models.words import byte_count
+from crots_studio.plain import Label, plain_tooltip
 from crots_studio.session import Session
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class ExportDialog(QDialog):
         self.checkpoint.setAccessibleName("Model to export")
         for checkpoint in self._checkpoints:
             self.checkpoint.addItem(checkpoint.title)
-        self.words = QLabel()
+        self.words = Label()
         self.words.setProperty("role", "muted")
         self.folder = QLineEdit(str(self._project.stage_folder("export")) if self._project else "")
         self.folder.setAccessibleName("Folder to write to")
@@ -77,11 +78,11 @@ class ExportDialog(QDialog):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.addRow("&Model", self.checkpoint)
         form.addRow("", self.words)
-        label = QLabel("Fo&lder")
+        label = Label("Fo&lder")
         label.setBuddy(self.folder)
         form.addRow(label, row)
         form.addRow("&Name", self.name)
-        self.problem = QLabel()
+        self.problem = Label()
         self.problem.setWordWrap(True)
         self.progress = QProgressBar()
         self.progress.setAccessibleName("Files written")
@@ -108,10 +109,10 @@ class ExportDialog(QDialog):
         for place, (name, words) in enumerate(FORMATS.items()):
             tick = QCheckBox(name)
             tick.setChecked(name in wanted)
-            tick.setToolTip(words)
+            tick.setToolTip(plain_tooltip(words))
             tick.setAccessibleDescription(words)
             tick.toggled.connect(self._refresh)
-            result = QLabel(words)
+            result = Label(words)
             result.setWordWrap(True)
             result.setProperty("role", "muted")
             result.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)

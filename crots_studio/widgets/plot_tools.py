@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
     QHBoxLayout,
-    QLabel,
     QLayout,
     QMenu,
     QPushButton,
@@ -23,6 +22,7 @@ from PySide6.QtWidgets import (
 
 from crots.errors import CrotsError
 from crots.files import atomic_path, write_text
+from crots_studio.plain import Label
 from crots_studio.session import Session
 from crots_studio.widgets.plot_legend import PlotLegend
 
@@ -223,7 +223,7 @@ class CurveTools(QWidget):
         self.changed.emit()
 
 
-class EmptyState(QLabel):
+class EmptyState(Label):
     """What stands in place of a plot that has nothing to show, and what to do about it."""
 
     def __init__(self, text: str) -> None:
