@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
+    QMessageBox,
     QProgressBar,
     QPushButton,
     QVBoxLayout,
@@ -185,7 +186,7 @@ class ExportDialog(QDialog):
         from crots.stages.context import Control
 
         form, project = self.form, self._project
-        if project is None or form.problem() or self.running:
+        if project is None or form.problem() or self.running or not self._may_replace(form):
             return
         self._log, self._control = ExportLog(form), Control()
         events, control = self._events, self._control
@@ -203,6 +204,14 @@ class ExportDialog(QDialog):
         self._session.in_background(work, self._done, self._failed)
         self._timer.start()
         self._refresh()
+
+    def _may_replace(self, form: ExportForm) -> bool:
+        """Asks whether files that are there are to be replaced."""
+        names = ", ".join(path.name for path in form.existing())
+        if not names:
+            return True
+        words = plain_tooltip(f"{names} in {form.folder}: replace what is there?")
+        return QMessageBox.question(self, "Replace files", words) == QMessageBox.StandardButton.Yes
 
     def _drain(self) -> None:
         while self._events and self._log is not None:
