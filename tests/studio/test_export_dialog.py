@@ -146,6 +146,7 @@ def test_closing_stops_after_the_current_file(qtbot, monkeypatch, dialog, sessio
     monkeypatch.setattr(module, "export_events", events)
     second = ExportDialog(session)
     second.show()
+    second.folder.setText(dialog.folder.text())
     second.export()
     qtbot.waitUntil(lambda: bool(controls))
     second.reject()
