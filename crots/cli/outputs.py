@@ -221,8 +221,8 @@ class Claim:
 
     def _begin(self) -> None:
         owned = _owned(self.out, self.record["command"])
-        if self.out.is_dir():
-            remove_partials(self.out)
+        make_folder(self.out)
+        remove_partials(self.out)
         ours = _files(self.out, self.results).difference(self.foreign)
         if self.clear:
             remove_files(owned.root, ours)
@@ -231,7 +231,8 @@ class Claim:
             # A run that does not end leaves a listing that tells those apart.
             owned.claim(ours)
         else:
-            owned.listing.unlink(missing_ok=True)
+            with explained(owned.listing):
+                owned.listing.unlink(missing_ok=True)
         write_json(self.out / RECORD, self.record)
 
 
