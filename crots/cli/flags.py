@@ -162,7 +162,8 @@ def add_run_flags(group: Group, *, json_file: bool = False) -> None:
     add_json(group, file=json_file)
     group.add_argument(
         "--events", metavar="FILE", default=None,
-        help="write every event as a line of JSON; - is standard output, and progress then goes to standard error",
+        help="write every event as a line of JSON, over the events of an earlier run; - is standard output, and "
+        "progress then goes to standard error",
     )  # fmt: skip
     group.add_argument("--quiet", action="store_true", help="show nothing but warnings and errors")
     add_debug(group)
@@ -174,6 +175,10 @@ def add_json(group: Group, *, file: bool = False) -> None:
         group.add_argument(
             "--json", nargs="?", const="-", default=None, metavar="FILE", help="write the result as JSON; - or no FILE "
             "is standard output",
+        )  # fmt: skip
+        group.add_argument(
+            "--overwrite", action="store_true",
+            help="replace the file of --json where there is one; what is read is never replaced",
         )  # fmt: skip
     else:
         group.add_argument("--json", action="store_true", help="print one JSON object at the end and nothing else")

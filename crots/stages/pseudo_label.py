@@ -52,6 +52,7 @@ class Labelling:
         device: in words.
         skip_bad: leave out unreadable images.
         notes: what the user should read at the start.
+        clear: all pictures in ``out`` are of an earlier run, and are deleted unless it is gone on with.
     """
 
     dataset: Dataset
@@ -64,6 +65,7 @@ class Labelling:
     device: str = "cpu"
     skip_bad: bool = False
     notes: tuple[Note, ...] = field(default=())
+    clear: bool = True
 
 
 def pseudo_label(job: Labelling, context: Context) -> Iterator[Event]:
@@ -236,7 +238,7 @@ class LabelWriter:
     def clear(self) -> set[str]:
         """Forgets what an earlier run wrote; its pictures are overwritten, and those of lost images deleted."""
         self._progress.unlink(missing_ok=True)
-        for folder in ("label_ids", "label_color", "confidence"):
+        for folder in ("label_ids", "label_color", "confidence") if self._job.clear else ():
             for path in (self._job.out / folder).rglob("*.png"):
                 path.unlink()
         return set()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from PySide6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QFormLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
 from crots.files import exists, expanded
 from crots.project import CONFIG_NAME, ProjectConfig, load_preset, preset_names
 from crots_studio.models.option_form import apply_preset
+from crots_studio.plain import Label
 from crots_studio.settings import Settings
 from crots_studio.widgets.path_field import PathField
 
@@ -28,7 +29,7 @@ class PlaceDialog(QDialog):
         self.name.selectAll()
         self.place = PathField("Place", "folder", settings)
         self.place.show_path(settings.folder("projects"))
-        self.note = QLabel()
+        self.note = Label()
         self.note.setWordWrap(True)
         self.note.setMinimumHeight(2 * self.fontMetrics().height())
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
@@ -38,7 +39,7 @@ class PlaceDialog(QDialog):
         self.buttons.rejected.connect(self.reject)
         self.form = QFormLayout()
         self.form.addRow("&Name", self.name)
-        label = QLabel("&Place")
+        label = Label("&Place")
         label.setBuddy(self.place.edit)
         self.form.addRow(label, self.place)
         column = QVBoxLayout(self)

@@ -98,6 +98,10 @@ class ExportForm:
             return f"{self.folder} is a file; choose a folder."
         if not self.name.strip() or any(sign in self.name for sign in '/\\:*?"<>|'):
             return 'Give the files a name without / \\ : * ? " < > |'
+        if _same_folder(self.folder, self.checkpoint.path.parent):
+            return f"{self.folder} holds the model itself; choose another folder."
+        if odd := [path for path in self.existing() if not path.is_file() or path.is_symlink()]:
+            return f"{odd[0]} is no file to replace; choose another name or folder."
         return ""
 
     def targets(self) -> dict[str, Path]:
@@ -108,7 +112,7 @@ class ExportForm:
 
     def existing(self) -> list[Path]:
         """Returns the files that would be replaced."""
-        return [path for path in self.targets().values() if exists(path)]
+        return [path for path in self.targets().values() if exists(path) or path.is_symlink()]
 
     def command(self, project: Project) -> str:
         """Returns the command lines that write the same files, one a format."""
@@ -121,6 +125,10 @@ class ExportForm:
             for name, path in self.targets().items()
         ]
         return " && ".join(map(command_text, lines))
+
+
+def _same_folder(one: Path, other: Path) -> bool:
+    return exists(one) and exists(other) and one.samefile(other)
 
 
 @dataclass(frozen=True)

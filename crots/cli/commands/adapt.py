@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from crots import options as opt
 from crots.cli.alone import (
     TRAINED,
-    Claim,
     Desk,
     Job,
     Loose,
@@ -26,6 +25,7 @@ from crots.cli.alone import (
 )
 from crots.cli.command import Command, Parser
 from crots.cli.flags import given
+from crots.cli.outputs import Claim
 from crots.config import Profile, Size, check, describe
 from crots.errors import InputError
 from crots.events import Event
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     keys = [f"adapt-{number}" for number in range(1, args.rounds + 1)]
     anchors = {"pseudo_labels": args.pseudo_labels.absolute()} if config.adapt.source_labels else {}
     # Only what was looked at can be kept.
-    looks = {"validate_every": config.adapt.validate_every} if looks_decide(config.adapt) else {}
+    looks: dict[str, Any] = {"validate_every": config.adapt.validate_every} if looks_decide(config.adapt) else {}
     enough = partial(round_ended, config)
     jobs, student = {}, args.student
     for key in keys:
@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
             args, "adapt", config, ("data", "task", "adapt", "runtime"), results=TRAINED, precious=True, out=out,
             student=student.absolute(), patches=args.patches and args.patches.absolute(), **looks, **anchors,
         )  # fmt: skip
-        jobs[key] = Job(partial(_events, args=args, student=student, claimed=claimed), out, enough)
+        jobs[key] = Job(partial(_events, args=args, student=student, claimed=claimed), out, claimed, enough)
         student = out / STUDENT_FILE
     return run_alone(args, "adapt", jobs, config)
 

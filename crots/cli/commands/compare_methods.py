@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from crots import options as opt
+from crots.cli.alone import add_overwrite
 from crots.cli.command import Command, Parser
 from crots.cli.commands.init import add_set
 from crots.cli.draw import show_table
 from crots.cli.flags import add_options, add_run_flags, given, settings
 from crots.cli.follow import follow
+from crots.cli.outputs import check_file, inputs_of, inputs_of_config
+from crots.cli.say import say
 from crots.cli.tables import Table
 from crots.comparison.methods import METHODS, ablations, chosen_methods, default_methods
 from crots.comparison.plan import Comparison, check_seeds
@@ -58,6 +61,7 @@ def configure(parser: Parser, profile: Profile) -> None:
         "--out", type=Path, metavar="FILE", default=None,
         help="write the results there too: .json, .csv, .md (Markdown) or text by the suffix",
     )  # fmt: skip
+    add_overwrite(group, "replace the file of --out where there is one")
     run_group = parser.add_argument_group("run")
     add_options(run_group, "runtime", opt.RuntimeOptions, profile, only=("device", "threads", "trust"))
     add_run_flags(run_group)
@@ -71,6 +75,9 @@ def _steps(text: str) -> int:
 def run(args: argparse.Namespace) -> int:
     """Runs the comparison and shows its table."""
     job = comparison(args)
+    if args.out:
+        inputs = inputs_of_config(job.project.config, job.project.folder)
+        check_file(args.out, [*inputs_of(args), *inputs], overwrite=args.overwrite)
 
     def events(control: Control) -> Generator[Event, None, None]:
         yield from run_comparison(job, control=control)
@@ -120,12 +127,12 @@ def _show(found: dict[str, Any], path: Path, stream: Any) -> None:
     for cells in (summary_cells(found), class_cells(found)):
         header, *rows = (tuple(row) for row in cells)
         show_table(Table(header, tuple(rows)), stream)
-        print(file=stream)
+        say(stream=stream)
     for row in found["rows"]:
         if row["note"]:
-            print(f"{row['title']}: {row['note']}", file=stream)
-    print(caption(found), file=stream)
-    print(f"results: {path} (.csv, .txt and .md beside it)", file=stream)
+            say(f"{row['title']}: {row['note']}", stream)
+    say(caption(found), stream)
+    say(f"results: {path} (.csv, .txt and .md beside it)", stream)
 
 
 COMMAND = Command(

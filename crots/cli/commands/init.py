@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from crots import options as opt
 from crots.cli.command import Command, Parser
 from crots.cli.flags import SOURCE_FLAGS, add_debug, add_json, add_options, given, settings
+from crots.cli.say import say, say_json
 from crots.config import PROFILES, Profile
 from crots.errors import InputError
 from crots.files import expanded
@@ -70,14 +70,14 @@ def run(args: argparse.Namespace) -> int:
     found = survey(config, Path.cwd())
     project = Project.create(args.project, relative(config, args.project.resolve()))
     if args.json:
-        print(json.dumps({"project": str(project.folder), **found.to_dict()}, ensure_ascii=False))
+        say_json({"project": str(project.folder), **found.to_dict()})
         return 0
-    print(f"made {project.folder / CONFIG_NAME} (profile {config.profile})")
+    say(f"made {project.folder / CONFIG_NAME} (profile {config.profile})")
     for line in found.lines:
-        print(f"  {line}")
+        say(f"  {line}")
     for line in found.warnings:
-        print(f"  warning: {line}")
-    print(f"next: crots run {args.project}")
+        say(f"  warning: {line}")
+    say(f"next: crots run {args.project}")
     return 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from crots.cli.command import Command, Parser
 from crots.cli.draw import show_table
 from crots.cli.flags import add_debug, add_json
+from crots.cli.say import say, say_json
 from crots.cli.tables import Table, duration, percent
 from crots.config import Profile
 from crots.project import Project, StageStatus, read_json
@@ -31,9 +31,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         config = project.config
         head = {"project": str(project.folder), "profile": config.profile, "preset": config.preset}
-        print(json.dumps({**head, "stages": rows}, ensure_ascii=False))
+        say_json({**head, "stages": rows})
         return 0
-    print(f"{project.folder} (profile {project.config.profile})")
+    say(f"{project.folder} (profile {project.config.profile})")
     show_table(Table(("stage", "state", "time", "mIoU (%)", "reason"), tuple(map(_cells, rows)), (0, 1, 4)), sys.stdout)
     return 0
 

@@ -14,6 +14,7 @@ from crots.cli.command import Command, Parser
 from crots.cli.draw import show_table
 from crots.cli.flags import add_options, add_run_flags, given
 from crots.cli.follow import follow
+from crots.cli.say import say
 from crots.cli.tables import Table, percent
 from crots.config import Profile
 from crots.errors import InputError
@@ -80,7 +81,7 @@ def _show(found: dict[str, Any], stream: Any) -> None:
         (row["key"], f"{row['doubt']:.3f}", str(row["regions"]), percent(row["suspicious"])) for row in found["images"]
     ]
     show_table(Table(("image", "mean doubt", "regions", "suspicious (%)"), tuple(images)), stream)
-    print(file=stream)
+    say(stream=stream)
     regions = []
     for number, row in enumerate(found["regions"], 1):
         left, top, width, height = row["box"]

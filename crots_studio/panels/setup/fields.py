@@ -12,6 +12,7 @@ from crots.taxonomy import shipped_class_sets
 from crots_studio.models.option_form import shown
 from crots_studio.models.words import in_window
 from crots_studio.panels.setup.finding_label import FindingLabel
+from crots_studio.plain import Label
 from crots_studio.session import Session
 from crots_studio.widgets.path_field import PathField, Wanted
 
@@ -149,7 +150,7 @@ def setup_group(title: str) -> tuple[QGroupBox, QFormLayout]:
 
 
 def _label(text: str, buddy: QWidget) -> QLabel:
-    label = QLabel(text)
+    label = Label(text)
     label.setBuddy(buddy)
     label.setMinimumWidth(110)
     label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)

@@ -8,6 +8,7 @@ from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from crots_studio.models.project_form import Finding, level_word
+from crots_studio.plain import plain_tooltip
 
 # Signs besides colours: not everybody tells red from green.
 SIGNS = {"good": "✓", "warning": "!", "bad": "✗", "checking": "…", "empty": "○"}
@@ -46,7 +47,7 @@ class FindingLabel(QLabel):
         self.setVisible(bool(words))
         # A link must be reachable by Tab; plain words must not stop there.
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus if links else Qt.FocusPolicy.NoFocus)
-        self.setToolTip("\n".join(finding.details))
+        self.setToolTip(plain_tooltip("\n".join(finding.details)))
         self.setAccessibleName(f"{self._name}: {level_word(finding.level)}")
         self.setAccessibleDescription(" ".join([finding.text, *finding.details]))
         self.setProperty("role", _ROLES[finding.level])

@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QGroupBox,
     QHBoxLayout,
-    QLabel,
     QMessageBox,
     QPushButton,
     QRadioButton,
@@ -28,6 +27,7 @@ from crots_studio.models.option_form import apply_preset, preset_effect
 from crots_studio.models.project_form import ORDER, STILL_TO_BE_MADE, Finding, ProjectForm
 from crots_studio.panels.setup.class_map import ClassMapEditor
 from crots_studio.panels.setup.fields import SetupFields, setup_group
+from crots_studio.plain import Label
 from crots_studio.runs.run import RunEnd
 from crots_studio.session import Session
 from crots_studio.widgets.path_field import dropped_path
@@ -86,8 +86,8 @@ class SetupPanel(QWidget):
         again.setToolTip("Looks at all files anew (F5)")
         again.setShortcut("F5")
         again.clicked.connect(self.check_again)
-        row.addWidget(QLabel("Drop folders and model files anywhere on this page."), 1)
-        label = QLabel("Preset")
+        row.addWidget(Label("Drop folders and model files anywhere on this page."), 1)
+        label = Label("Preset")
         label.setBuddy(self.preset)
         row.addWidget(label)
         row.addWidget(self.preset)
