@@ -210,7 +210,8 @@ class MainWindow(QMainWindow):
     def copy_run_command(self) -> None:
         """Puts the command that runs this project on the clipboard."""
         if self.session.project is not None:
-            QGuiApplication.clipboard().setText(run_command(self.session.project.folder))
+            project = self.session.for_run()
+            QGuiApplication.clipboard().setText(run_command(project.folder, trust=project.config.runtime.trust))
 
     def find_option(self) -> None:
         """Goes to the search field of the settings."""

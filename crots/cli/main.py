@@ -14,6 +14,7 @@ from crots import __version__
 from crots.cli.command import make_parser, profile_in
 from crots.cli.commands import GROUPS, load_command
 from crots.errors import CrotsError, InputError, Stopped
+from crots.interpreter import keep_to_ourselves
 from crots.stages.workers import is_first, launched
 
 # Seconds.
@@ -31,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 1 failed, 2 wrong use, 130 stopped by the user.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    keep_to_ourselves()
     for stream in (sys.stdout, sys.stderr):
         # Names of files and classes may hold what the terminal cannot show.
         with contextlib.suppress(AttributeError, ValueError):
