@@ -86,13 +86,19 @@ def test_a_size_of_another_shape_or_far_too_large_is_a_warning(look, images):
     assert look("data.size", data__target=images, data__size="128x128").level == "good"
 
 
-def test_a_program_can_be_trusted_with_a_click(look, tmp_path):
+def test_a_program_is_named_and_never_opened_trusted_or_not(look, tmp_path, monkeypatch):
     path = tmp_path / "program.pt"
     with torch_jit():
         torch.jit.trace(torch.nn.Identity(), torch.zeros(1, 3, 8, 8)).save(str(path))
+    monkeypatch.setattr("torch.jit.load", lambda *_, **__: pytest.fail("it was opened"))
     found = look("source", source__file=path)
-    assert found.level == "bad" and "--" not in found.text and "settings, Device and speed" in found.text
-    assert dict(found.offers[0].settings) == {"runtime.trust": "true"}
+    assert found.level == "bad" and "--" not in found.text and f"'{path}', a TorchScript program" in found.text
+    (offer,) = found.offers
+    assert not offer.settings and [piece.name for piece in offer.trust] == [str(path)]
+    config = override(ProjectConfig(), {"source.file": path})
+    found = check("source", config, tmp_path, offer.trust)
+    assert found.level == "good" and not found.offers and found.brief == "TorchScript program"
+    assert check("source", override(config, {"source.net": "a.b:c"}), tmp_path, offer.trust).level == "bad"
 
 
 def test_a_broken_image_is_a_warning_that_names_it(look, images):
