@@ -14,8 +14,8 @@ from crots.interpreter import child_environment, keep_to_ourselves, module_comma
 
 ROOT = Path(crots.__file__).parents[1]
 # Modules that a program of ours imports early, late or hardly ever.
-BAIT = ("__future__", "argparse", "json", "typing", "dataclasses", "safetensors", "numpy", "torch", "filelock", "tomllib", "tempfile",
-        "rich", "psutil", "PySide6")  # fmt: skip
+BAIT = ("__future__", "argparse", "json", "typing", "dataclasses", "safetensors", "numpy", "torch", "filelock",
+        "tomllib", "tempfile", "rich", "psutil", "PySide6")  # fmt: skip
 
 
 @pytest.fixture

@@ -143,7 +143,7 @@ def test_a_preset_cannot_give_it_either(tmp_path):
     (tmp_path / "p.toml").write_text("[runtime]\ntrust = true\n")
     with pytest.raises(InputError, match=r"p\.toml: runtime\.trust: "):
         load_preset(str(tmp_path / "p.toml"))
-    with pytest.raises(InputError, match="--set: runtime.trust: "):
+    with pytest.raises(InputError, match=r"--set: runtime\.trust: "):
         from crots.cli.flags import settings as read
 
         read(["runtime.trust=true"])

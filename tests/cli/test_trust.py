@@ -41,7 +41,7 @@ def words(city):
     return ["--target", city / "images" / "train", "--classes", "camvid", "--set", "data.size=64x64"]
 
 
-def test_init_takes_trust_says_what_it_is_for_and_does_not_keep_it(crots, words, evil_model, canary, tmp_path):
+def test_init_takes_the_flag_says_what_it_is_for_and_does_not_keep_it(crots, words, evil_model, canary, tmp_path):
     ran = crots("init", tmp_path / "p", *words, "--source", evil_model, "--net", EVIL, "--trust")
     assert ran.code == 0, ran.err
     assert "start every run with --trust, which no project keeps" in ran.out and f"'{birds.MODULE}'" in ran.out
