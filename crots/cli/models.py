@@ -13,6 +13,7 @@ from crots.cli.alone import Desk
 from crots.config import Size
 from crots.data.sizes import propose_size
 from crots.errors import InputError
+from crots.nets.quiet import onnx_runtime
 from crots.nets.reading import WeightsFile, file_kind, read_weights
 from crots.nets.source import Source, open_source
 from crots.nets.weights import PUBLISHED_SIZE, LoadReport, model_of
@@ -199,12 +200,10 @@ def _compared(file: WeightsFile, classes: str | None, net: str | None) -> LoadRe
 
 
 def _describe_onnx(found: dict[str, Any], path: Path) -> None:
-    import onnxruntime
-
     from crots.nets.reading import CARD_KEY, read_card
 
     try:
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        session = onnx_runtime().InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no common base
         reason = str(error).strip().splitlines()[0][:160]
         raise InputError(f"{path} cannot be read as an ONNX file ({reason}); copy or export it again") from error

@@ -24,7 +24,7 @@ from crots.nets.engines import (
     image_input,
     is_channels_last,
 )
-from crots.nets.quiet import torch_jit
+from crots.nets.quiet import onnx_runtime, torch_jit
 from crots.nets.reading import CARD_KEY, file_kind, read_card, read_weights
 from crots.nets.weights import PUBLISHED_SIZE, agreed_card, model_of
 from crots.options import SourceOptions
@@ -188,8 +188,7 @@ def _whole(value: object) -> int:
 
 
 def _session(path: Path, device: torch.device) -> Any:
-    import onnxruntime
-
+    onnxruntime = onnx_runtime()
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = torch.get_num_threads()
     settings.log_severity_level = 3
