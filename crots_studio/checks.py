@@ -283,7 +283,8 @@ def _code_finding(code: Sequence[Code], setup: Setup, brief: str) -> Finding:
 
 
 def _check_model(setup: Setup, path: Path) -> Finding:
-    if code := [piece for piece in code_of(setup.config, setup.root) if piece.option.startswith("source.")]:
+    code = [piece for piece in code_of(setup.config, setup.root) if piece.option.startswith("source.")]
+    if code and path.is_file():
         kind = program_kind(path)
         return _code_finding(code, setup, PROGRAMS[kind].split(" ", 1)[1] if kind else setup.config.source.net)
     # torch is loaded only here, on a thread beside the window.
@@ -325,7 +326,7 @@ def check_student(setup: Setup) -> Finding:
     net, weights = config.student.net or config.source.net, config.student.weights
     if is_factory(net):
         code = [piece for piece in code_of(config, setup.root) if piece.name == net]
-        return _code_finding(code[:1], setup, net)
+        return _code_finding(code, setup, net)
     preload_torch()
     from crots.nets.model import create_model
     from crots.nets.registry import net_info
