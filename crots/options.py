@@ -84,7 +84,7 @@ class RuntimeOptions:
     )
     trust: bool = option(
         False,
-        "Allow what runs code of others: TorchScript, exported programs, factories. Not kept in projects.",
+        "Allow the code of others that the options name, for this run: TorchScript, exported programs, factories.",
         affects_result=False,
         stored=False,
     )

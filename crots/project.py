@@ -17,7 +17,7 @@ from typing import Any, Literal, cast
 import tomli_w
 
 from crots import options as opt
-from crots.config import PROFILES, Profile, changed, from_mapping, to_mapping, unknown_name
+from crots.config import PROFILES, Profile, changed, describe, from_mapping, to_mapping, unknown_name
 from crots.errors import InputError
 from crots.eventlog import Ending, last_endings, running
 from crots.files import digest, exists, expanded, file_stamp, listing_digest, make_folder, write_json, write_text
@@ -103,7 +103,32 @@ def load_preset(name: str) -> tuple[Profile, dict[str, dict[str, Any]]]:
         raise unknown_name("preset", name, list(preset_names()), what="preset")
     values = read_toml(path)
     values.pop("description", None)
+    refuse_unstored(values, str(path))
     return _profile(values.pop("profile", "corrected"), path), values
+
+
+def refuse_unstored(values: Mapping[str, Any], where: str) -> None:
+    """Refuses what whoever starts a run says for that run alone, trust above all, where a file says it.
+
+    Args:
+        values: sections of plain values.
+        where: the file, for the message.
+
+    Raises:
+        InputError: naming file and option.
+    """
+    for section, options in values.items():
+        options_class = opt.SECTIONS.get(section.replace("-", "_"))
+        if options_class is None or not isinstance(options, Mapping):
+            continue
+        unstored = {info.name: info.flag for info in describe(options_class) if not info.stored}
+        for key in options:
+            if flag := unstored.get(key.replace("-", "_")):
+                raise InputError(
+                    f"{where}: {section}.{key}: found in a file, which cannot give it; leave it out there, and type "
+                    f"{flag} where you start a run, if you mean it",
+                    field=f"{section}.{key}",
+                )
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -201,6 +226,7 @@ class Project:
         if values.pop("format", None) != FORMAT:
             raise InputError(f"{path}: not a project of format {FORMAT}; it was made by another version of CROTS")
         profile, preset = _profile(values.pop("profile", "corrected"), path), str(values.pop("preset", ""))
+        refuse_unstored(values, str(path))
         try:
             config = build_config(values, profile=profile, preset=preset)
         except InputError as error:

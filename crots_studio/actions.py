@@ -130,7 +130,8 @@ class ProjectActions(QObject):
     def copy_run_command(self) -> None:
         """Puts the command that runs this project on the clipboard."""
         if self._session.project is not None:
-            QGuiApplication.clipboard().setText(run_command(self._session.project.folder))
+            project = self._session.for_run()
+            QGuiApplication.clipboard().setText(run_command(project.folder, trust=project.config.runtime.trust))
 
     def find_option(self) -> None:
         """Goes to the search field of the settings."""

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from crots.config import PROFILES, Grid, OptionInfo, Profile, Size, check, describe, expectation, from_mapping, to_plain
 from crots.errors import InputError
+from crots.project import refuse_unstored
 
 Group = argparse._ArgumentGroup
 Options = TypeVar("Options")
@@ -201,4 +202,7 @@ def settings(pairs: list[str]) -> dict[str, str]:
         if not equals or "." not in path:
             raise InputError(f"--set: found {pair!r}, expected section.option=value; `crots options` lists them")
         values[path.strip()] = value.strip()
+    for path in values:
+        section, _, name = path.partition(".")
+        refuse_unstored({section: {name: None}}, "--set")
     return values

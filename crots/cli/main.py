@@ -16,6 +16,7 @@ from crots.cli.commands import GROUPS, load_command
 from crots.cli.say import say, say_lines
 from crots.errors import CrotsError, InputError, Stopped
 from crots.execution.workers import is_first, launched
+from crots.interpreter import keep_to_ourselves
 
 # Seconds.
 _FIRST_SPEAKS = 3.0
@@ -32,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 1 failed, 2 wrong use, 130 stopped by the user.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    keep_to_ourselves()
     for stream in (sys.stdout, sys.stderr):
         # Names of files and classes may hold what the terminal cannot show.
         with contextlib.suppress(AttributeError, ValueError):

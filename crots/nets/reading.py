@@ -12,7 +12,6 @@ import pathlib
 import pickle
 import re
 import warnings
-import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from torch import Tensor
 
 from crots.card import ModelCard
 from crots.errors import InputError
+from crots.trust import program_kind
 
 FileKind = Literal["weights", "safetensors", "onnx", "torchscript", "exported"]
 WeightsKind = Literal["plain", "nested", "lightning", "safetensors"]
@@ -72,18 +72,7 @@ def file_kind(path: Path) -> FileKind:
         head = file.read(9)
     if path.suffix.lower() == ".safetensors" or head[8:] == b"{":
         return "safetensors"
-    if head[:2] == b"PK" and zipfile.is_zipfile(path):
-        return _archive_kind(path)
-    return "weights"
-
-
-def _archive_kind(path: Path) -> FileKind:
-    with zipfile.ZipFile(path) as archive:
-        # torch puts everything under one folder of any name.
-        names = {name.partition("/")[2] for name in archive.namelist()} | set(archive.namelist())
-    if "archive_format" in names or "serialized_exported_program.json" in names:
-        return "exported"
-    return "torchscript" if "constants.pkl" in names else "weights"
+    return program_kind(path) or "weights"
 
 
 def check_file(path: Path) -> None:

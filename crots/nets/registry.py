@@ -12,6 +12,7 @@ from crots.config import unknown_name
 from crots.errors import InputError
 from crots.nets import compact, deeplabv2, smp_nets, torchvision_nets, user
 from crots.nets.info import Family, NetInfo
+from crots.trust import is_factory
 
 # By the part of a name up to its colon, or by the whole name.
 FAMILIES: dict[str, Family] = {
@@ -60,7 +61,7 @@ def _family(name: str, *, trust: bool) -> Family:
     head, colon, _ = name.partition(":")
     if head + colon in FAMILIES:
         return FAMILIES[head + colon]
-    if not colon:
+    if not is_factory(name):
         raise unknown_name("net", name, list(net_names()), what="network")
     if not trust:
         raise InputError(

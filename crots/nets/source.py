@@ -24,10 +24,11 @@ from crots.nets.engines import (
     image_input,
     is_channels_last,
 )
-from crots.nets.quiet import torch_export, torch_jit
+from crots.nets.quiet import onnx_runtime, torch_export, torch_jit
 from crots.nets.reading import CARD_KEY, file_kind, read_card, read_weights
 from crots.nets.weights import PUBLISHED_SIZE, agreed_card, model_of
 from crots.options import SourceOptions
+from crots.trust import PROGRAMS, is_factory
 
 if TYPE_CHECKING:
     from crots.taxonomy import ClassSet
@@ -79,12 +80,12 @@ def open_source(
     kind = file_kind(request.path)
     if kind == "onnx":
         return _open_onnx(request)
-    if kind in ("weights", "safetensors"):
+    if kind == "weights" or kind == "safetensors":
         return _open_network(request, trust=trust)
     if not trust:
-        word = "a TorchScript program" if kind == "torchscript" else "an exported program"
         raise InputError(
-            f"{path} is {word}, which can run code; add --trust if you trust it, or give an ONNX file, which cannot",
+            f"{path} is {PROGRAMS[kind]}, which can run code; add --trust if you trust it, or give an ONNX file, "
+            "which cannot",
             field="runtime.trust",
         )
     return _open_torchscript(request) if kind == "torchscript" else _open_exported(request)
@@ -102,6 +103,13 @@ def load_exported(path: Path, *, trust: bool = False, device: torch.device | str
 def _open_network(request: _Request, *, trust: bool) -> Source:
     options = request.options
     found = read_weights(request.path)
+    if trust and found.card and is_factory(found.card.net) and found.card.net != options.net:
+        # Trust was given for what the options name, and a stranger writes what a file says of itself.
+        raise InputError(
+            f"{request.path} says that it is a {found.card.net}, which would run code of a Python module that the "
+            f"options do not name; if you trust it, name it as the network (--net {found.card.net})",
+            field="source.net",
+        )
     model, report = model_of(
         found,
         # The option has a default, so a file that knows its own network is not held against it.
@@ -181,8 +189,7 @@ def _whole(value: object) -> int:
 
 
 def _session(path: Path, device: torch.device) -> Any:
-    import onnxruntime
-
+    onnxruntime = onnx_runtime()
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = torch.get_num_threads()
     settings.log_severity_level = 3

@@ -46,7 +46,7 @@ class ExportDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Export")
         self._session = session
-        self._project = session.project
+        self._project = session.for_run() if session.project else None
         self._checkpoints = checkpoints(self._project) if self._project else []
         self._events: deque[Event] = deque()
         self._control: Control | None = None

@@ -120,8 +120,9 @@ class ExportForm:
             return ""
         data = project.config.data
         images = ["--images", str(project.path(data.target)), "--layout", data.layout] if data.target else []
+        trust = ["--trust"] if project.config.runtime.trust else []
         lines = [
-            ["crots", "export", str(self.checkpoint.path), "--format", name, *images, "--out", str(path)]
+            ["crots", "export", str(self.checkpoint.path), "--format", name, *images, "--out", str(path), *trust]
             for name, path in self.targets().items()
         ]
         return " && ".join(map(command_text, lines))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from crots.errors import InputError
+from crots.interpreter import child_environment, module_command
 from crots.project import read_json
 from crots_studio.models.label_list import LabelList
 
@@ -63,15 +63,20 @@ class Suspicion:
         return dataclasses.replace(labels, doubt=doubt)
 
 
-def find_suspects(project: Path) -> None:
+def find_suspects(project: Path, *flags: str) -> None:
     """Looks for suspicious labels in a process of its own, as in a terminal; for another thread than the window's.
+
+    Args:
+        project: the folder.
+        flags: ``--trust`` where the user trusts the code of others that the options name.
 
     Raises:
         InputError: what the command said.
     """
-    command = [sys.executable, "-m", "crots", "suspects", str(project), "--quiet"]
+    command = module_command("crots", "suspects", str(project), "--quiet", *flags)
     done = subprocess.run(
         command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL, check=False,
+        env=child_environment(),
         # Windows would open a console.
         creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
     )  # fmt: skip

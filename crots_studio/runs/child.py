@@ -26,6 +26,7 @@ from crots.eventlog import running
 from crots.events import Event, StageFinished, from_json
 from crots.execution.control import STOP_FILE
 from crots.files import make_folder, write_json
+from crots.interpreter import child_environment, module_command
 from crots.project import Project, read_json
 from crots_studio.runs.demo import is_unfinished
 from crots_studio.runs.run import KILLED, RunEnd, RunRequest, end_of, log_tail, process_memory
@@ -134,11 +135,11 @@ class ChildRun:
     def _spawn(self) -> int:
         make_folder(self.log_path.parent)
         self._stop_path.unlink(missing_ok=True)
-        command = [sys.executable, "-m", *command_line(self._project, self.request), "--events", os.devnull]
+        command = module_command(*command_line(self._project, self.request), "--events", os.devnull)
         with self.log_path.open("wb") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                env={**os.environ, STOP_FILE: str(self._stop_path)}, **_detachment(),
+                env=child_environment(**{STOP_FILE: str(self._stop_path)}), **_detachment(),
             )  # fmt: skip
         # Without the note only a later window could not stop it, and it may have ended already.
         with contextlib.suppress(CrotsError, OSError, psutil.Error):

@@ -48,6 +48,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     )  # fmt: skip
     add_set(group)
     show = parser.add_argument_group("run")
+    add_options(show, "runtime", opt.RuntimeOptions, profile, only=("trust",))
     add_json(show)
     add_debug(show)
 
@@ -77,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         say(f"  {line}")
     for line in found.warnings:
         say(f"  warning: {line}")
-    say(f"next: crots run {args.project}")
+    say(f"next: crots run {args.project}" + (" --trust" if found.facts["code"] else ""))
     return 0
 
 

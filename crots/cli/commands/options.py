@@ -35,10 +35,10 @@ def run(args: argparse.Namespace) -> int:
         raise unknown_name("options", args.section, list(CLASSES), what="section")
     chosen = {name: CLASSES[name] for name in ([section] if section else CLASSES)}
     if args.json:
-        say_json({name: [_plain(info) for info in describe(cls)] for name, cls in chosen.items()})
+        say_json({name: [_plain(info) for info in describe(cls) if info.stored] for name, cls in chosen.items()})
         return 0
     for name, cls in chosen.items():
-        rows = tuple(_row(info) for info in describe(cls))
+        rows = tuple(_row(info) for info in describe(cls) if info.stored)
         if args.markdown:
             say_lines(markdown(name, (cls.__doc__ or "").strip(), rows))
         else:

@@ -16,9 +16,10 @@ _ROLES = {"good": "good", "warning": "warning", "bad": "bad", "checking": "muted
 
 
 class FindingLabel(QLabel):
-    """Shows a `Finding`; ``offered`` brings the settings of the offer that was clicked."""
+    """Shows a `Finding`; a click on an offer brings by ``offered`` its settings, or by ``trusting`` its code."""
 
     offered = Signal(object)
+    trusting = Signal(object)
 
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -70,4 +71,8 @@ class FindingLabel(QLabel):
         return QSize(80, self.fontMetrics().height() + 2)
 
     def _clicked(self, link: str) -> None:
-        self.offered.emit(dict(self.finding.offers[int(link)].settings))
+        offer = self.finding.offers[int(link)]
+        if offer.trust:
+            self.trusting.emit(offer.trust)
+        else:
+            self.offered.emit(dict(offer.settings))
