@@ -7,17 +7,18 @@ which the studio and its child processes read too, and no project file can hold 
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from crots.config import check, describe, from_mapping, option
 from crots.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 SECTION = "limits"
 _GB = 10**9
@@ -130,6 +131,6 @@ def check_file_size(path: Path, most: int, what: str) -> None:
 
 def strips(array: NDArray[Any]) -> Iterator[slice]:
     """Yields the rows of an image in strips, for steps that need many bytes for every pixel."""
-    rows = max(1, _STRIP // max(1, int(np.prod(array.shape[1:]))))
+    rows = max(1, _STRIP // max(1, math.prod(array.shape[1:])))
     for start in range(0, len(array), rows):
         yield slice(start, start + rows)

@@ -16,11 +16,14 @@ from crots.data.matching import key_of, keyed, label_ending, list_files, match, 
 from crots.errors import InputError
 from crots.files import expanded
 from crots.images import IMAGE_SUFFIXES, LABEL_SUFFIXES
+from crots.limits import check_file_size
 
 _SUFFIX = "|".join(re.escape(suffix) for suffix in sorted(IMAGE_SUFFIXES, reverse=True))
 _LINE = re.compile(rf"(?P<image>.+?(?:{_SUFFIX}))(?:[\s,;]+(?P<rest>.*))?$", re.IGNORECASE)
 _ROOT = re.compile(r"#\s*root\s*[:=]\s*(?P<root>.+)", re.IGNORECASE)
 _LEVELS_UP = 5
+# A list of half a million images.
+_MOST_BYTES = 64 * 10**6
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ def read_list(path: Path, split: str, root: Path | None = None) -> ListedFiles:
 
 def _lines(path: Path) -> list[str]:
     try:
+        check_file_size(path, _MOST_BYTES, "list")
         return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except UnicodeDecodeError:
         raise InputError(f"{path}: neither an image nor a text file; expected images or a list of them") from None
