@@ -62,6 +62,7 @@ class Kind:
         words: the command line, with ``{file}`` for the damaged file and ``{world}`` for the folder.
         share: how often it is drawn; what trains takes a second each.
         writes: the command changes the project, which is then restored.
+        sound: undamaged, it is accepted; False for what is damaged to begin with.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Kind:
     words: tuple[str, ...]
     share: int = 4
     writes: bool = False
+    sound: bool = True
 
 
 def _inspect(*more: str) -> tuple[str, ...]:
@@ -87,16 +89,16 @@ KINDS = (
     Kind("pth", "models/plain.pth", mutations.in_zip, _inspect(*_MODEL)),
     Kind("pth numbers", "models/plain.pth", mutations.in_pickle_numbers, _inspect(*_MODEL)),
     Kind("pth legacy", "models/legacy.pth", mutations.in_bytes, _inspect(*_MODEL)),
-    Kind("pth nested, with a card", "models/nested.pth", mutations.in_zip, _inspect()),
+    Kind("pth nested with a card", "models/nested.pth", mutations.in_zip, _inspect()),
     Kind("safetensors", "models/whole.safetensors", mutations.in_safetensors, _inspect()),
-    Kind("safetensors as a source", "models/small.safetensors", mutations.in_safetensors,
+    Kind("safetensors as a source", "models/whole.safetensors", mutations.in_safetensors,
          (*_PREDICT, "--checkpoint", "{file}", "--images", "{world}/images")),
     Kind("onnx", "models/model.onnx", mutations.in_onnx, _inspect()),
     Kind("onnx as a source", "models/tiny.onnx", mutations.in_onnx,
          (*_PREDICT, "--checkpoint", "{file}", "--images", "{world}/images", *_CLASSES, "--channels", "rgb", "--mean", "0",
           "--scale", "255", "--output", "logits")),
     Kind("npz", "soft/im0.npz", mutations.in_zip, ("inspect", "{world}/soft", *_CLASSES)),
-    Kind("npy", "arrays/im0.npz", mutations.in_bytes, ("inspect", "{world}/arrays", *_CLASSES), 2),
+    Kind("npy", "arrays/im0.npz", mutations.in_bytes, ("inspect", "{world}/arrays", *_CLASSES), 2, sound=False),
     Kind("png", "images/im0.png", mutations.in_png, _inspect()),
     Kind("jpg", "pictures/im0.jpg", mutations.in_bytes, _inspect(), 2),
     Kind("tiff", "pictures/im0.tif", mutations.in_bytes, _inspect(), 3),
@@ -129,12 +131,10 @@ KINDS = (
     Kind("statistics of images", "project/pseudo-labels/images.jsonl", mutations.in_json_lines,
          (*_RUN, "--only", "mine"), 1, writes=True),
     Kind("suspects", "project/pseudo-labels/images.jsonl", mutations.in_json_lines,
-         ("suspects", "{world}/project", "--student", "none", "--quiet"), 1, writes=True),
-    Kind("patches", "project/patches/patches.json", mutations.in_json, (*_RUN, "--only", "baseline"), 1, writes=True),
-    Kind("statistics of patches", "project/patches/statistics.json", mutations.in_json, (*_RUN, "--only", "baseline"), 1,
-         writes=True),
-    Kind("corrections", "project/corrections/patches.json", mutations.in_json, (*_RUN, "--only", "baseline"), 1,
-         writes=True),
+         ("suspects", "{world}/project", "--quiet"), 1, writes=True),
+    Kind("patches", "killed/patches/patches.json", mutations.in_json, _RESUME, 1, writes=True),
+    Kind("statistics of classes", "killed/pseudo-labels/statistics.json", mutations.in_json, _RESUME, 1, writes=True),
+    Kind("corrections", "killed/corrections/patches.json", mutations.in_json, _RESUME, 1, writes=True),
     Kind("checkpoint", "killed/adapt-1/checkpoint.pt", mutations.in_zip, _RESUME, 1, writes=True),
     Kind("best", "killed/adapt-1/best.pt", mutations.in_zip, _RESUME, 1, writes=True),
     Kind("started record", "killed/records/adapt-1.started.json", mutations.in_json, _RESUME, 1, writes=True),
@@ -187,12 +187,10 @@ def _write_models(world: Path) -> None:
     classes = load_class_set(world / "classes.toml")
     model = create_model("compact", classes, SIZE)
     folder, state = world / "models", model.net.state_dict()
-    few = dict(list(state.items())[:12])
-    torch.save(few, folder / "plain.pth")
-    torch.save(few, folder / "legacy.pth", _use_new_zipfile_serialization=False)
-    torch.save({"state_dict": few, "card": model.card.to_dict(), "step": 3}, folder / "nested.pth")
+    torch.save(state, folder / "plain.pth")
+    torch.save(state, folder / "legacy.pth", _use_new_zipfile_serialization=False)
+    torch.save({"state_dict": state, "card": model.card.to_dict(), "step": 3}, folder / "nested.pth")
     save_safetensors(folder / "whole.safetensors", model.net, model.card)
-    save_safetensors(folder / "small.safetensors", torch.nn.Conv2d(3, 3, 1), model.card)
     export(model, folder / "model.onnx", "onnx", sample_images=[np.zeros((SIZE.height, SIZE.width, 3), np.uint8)])
     _write_tiny_onnx(folder / "tiny.onnx")
 
