@@ -328,7 +328,9 @@ def _colour_list(rows: list[Any], path: Path) -> tuple[Colour, ...]:
             isinstance(row, list) and len(row) == 3 and all(type(part) is int and 0 <= part <= 255 for part in row)
         )
         if not numbers:
-            raise InputError(f"class set {path}: found the colour {reprlib.repr(row)}, expected [red, green, blue] from 0 to 255")
+            raise InputError(
+                f"class set {path}: found the colour {reprlib.repr(row)}, expected [red, green, blue] from 0 to 255"
+            )
     return _colours(rows)
 
 
@@ -348,7 +350,9 @@ def _raw_ids(rows: list[dict[str, Any]], ignored: list[Any], path: Path) -> dict
     pairs += [(raw, ignore_label(len(rows))) for raw in ignored]
     for raw, _ in pairs:
         if type(raw) is not int or not 0 <= raw <= 65535:
-            raise InputError(f"class set {path}: found the id {reprlib.repr(raw)}, expected a whole number from 0 to 65535")
+            raise InputError(
+                f"class set {path}: found the id {reprlib.repr(raw)}, expected a whole number from 0 to 65535"
+            )
     _refuse_repeats([raw for raw, _ in pairs], "id", path)
     return dict(pairs)
 

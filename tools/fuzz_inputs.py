@@ -109,7 +109,7 @@ def _warm_up(world: Path, sound: Path) -> None:
     """Loads what the commands load at their first call, which counts for no input."""
     from fuzz_kinds import KINDS
 
-    first = {kind.words[0]: index for index, kind in enumerate(KINDS)}
+    first = {kind.words[0]: index for index, kind in enumerate(KINDS) if (sound / kind.file).is_file()}
     for index in first.values():
         run(Task(index, SOUND), world, sound)
 
@@ -190,7 +190,7 @@ def _forget_peak() -> None:
 
 
 def _peak() -> int:
-    """Returns the most memory that this process held since `_forget_peak`; elsewhere than on Linux, what it holds now."""
+    """Returns the most memory that this process held since `_forget_peak`; not on Linux, what it holds now."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM"):
@@ -310,13 +310,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="fuzz-inputs-", ignore_cleanup_errors=True) as folder:
         from fuzz_kinds import KINDS, make_world
 
-        world = Path(folder) / "sound"
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            make_world(world)
-        began = time.monotonic()
         made = tasks(args.inputs, args.seed, names)
         if args.sound:
             made = [Task(index, SOUND) for index in sorted({task.kind for task in made}) if KINDS[index].sound]
+        world = Path(folder) / "sound"
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            make_world(world, [KINDS[index] for index in sorted({task.kind for task in made})])
+        began = time.monotonic()
         table = fuzz(made, world, args.workers, args.keep)
         took = time.monotonic() - began
     print("\n".join(table.lines()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +81,7 @@ def _inspect(*more: str) -> tuple[str, ...]:
 
 _CLASSES = ("--classes", "{world}/classes.toml")
 _PREDICT = ("predict", "--quiet", "--out", "{world}/out", "--device", "cpu", "--threads", "1")
+_TOLD = (*_CLASSES, "--channels", "rgb", "--mean", "0", "--scale", "255", "--output", "logits")
 _STATUS = ("status", "{world}/project", "--json")
 _RUN = ("run", "{world}/project", "--quiet", "--device", "cpu", "--threads", "1")
 _RESUME = ("run", "{world}/killed", *_RUN[2:], "--until", "adapt")
@@ -95,8 +97,7 @@ KINDS = (
          (*_PREDICT, "--checkpoint", "{file}", "--images", "{world}/images")),
     Kind("onnx", "models/model.onnx", mutations.in_onnx, _inspect()),
     Kind("onnx as a source", "models/tiny.onnx", mutations.in_onnx,
-         (*_PREDICT, "--checkpoint", "{file}", "--images", "{world}/images", *_CLASSES, "--channels", "rgb", "--mean", "0",
-          "--scale", "255", "--output", "logits")),
+         (*_PREDICT, *_TOLD, "--checkpoint", "{file}", "--images", "{world}/images")),
     Kind("npz", "soft/im0.npz", mutations.in_zip, ("inspect", "{world}/soft", *_CLASSES)),
     Kind("npy", "arrays/im0.npz", mutations.in_bytes, ("inspect", "{world}/arrays", *_CLASSES), 2, sound=False),
     Kind("png", "images/im0.png", mutations.in_png, _inspect()),
@@ -113,12 +114,11 @@ KINDS = (
          ("inspect", "{world}/labels", "--confidence", "{world}/confidence", *_CLASSES), 2),
     Kind("class set", "classes.toml", mutations.in_toml, ("inspect", "{world}/labels", "--classes", "{file}")),
     Kind("class map", "map.toml", mutations.in_toml,
-         ("convert-labels", "--quiet", "--labels", "{world}/labels", "--classes", "{world}/classes.toml", "--source-classes",
+         ("convert-labels", "--quiet", "--labels", "{world}/labels", *_CLASSES, "--source-classes",
           "{world}/classes.toml", "--class-map", "{file}", "--out", "{world}/out")),
     Kind("list", "list.txt", mutations.in_text, _inspect()),
     Kind("video", "film.avi", mutations.in_bytes,
-         (*_PREDICT, "--checkpoint", "{world}/models/tiny.onnx", "--images", "{file}", *_CLASSES, "--channels", "rgb", "--mean",
-          "0", "--scale", "255", "--output", "logits"), 2),
+         (*_PREDICT, *_TOLD, "--checkpoint", "{world}/models/tiny.onnx", "--images", "{file}"), 2),
     Kind("preset", "preset.toml", mutations.in_toml,
          ("init", "{world}/out/made", "--target", "{world}/images", "--predictions", "{world}/labels", *_CLASSES,
           "--preset", "{file}"), 2),
@@ -141,21 +141,35 @@ KINDS = (
 )  # fmt: skip
 
 
-def make_world(world: Path) -> None:
-    """Writes a sound file of every kind, and a project that was run to its end."""
+def make_world(world: Path, kinds: Sequence[Kind] = KINDS) -> None:
+    """Writes sound files for these kinds; exporting a network and running a project take a while."""
+    files = [kind.file for kind in kinds]
     _write_pictures(world)
     for name, text in (("classes.toml", CLASSES), ("map.toml", CLASS_MAP), ("preset.toml", PRESET)):
         (world / name).write_text(text, encoding="utf-8")
     (world / "list.txt").write_text("# root: images\nim0.png\nim1.png\nim2.png\n", encoding="utf-8")
-    _write_models(world)
+    _write_models(world, exported="models/model.onnx" in files)
     _write_film(world / "film.avi")
-    _run_project(world)
+    if any(file.startswith(("project/", "killed/")) for file in files):
+        _run_project(world)
 
 
 def _write_pictures(world: Path) -> None:
     rng = np.random.default_rng(0)
     colours = np.array([[10, 20, 30], [40, 50, 60], [70, 80, 90]], np.uint8)
-    folders = ("images", "labels", "colours", "confidence", "pictures", "soft", "arrays", "models", "out", "val", "truth")
+    folders = (
+        "images",
+        "labels",
+        "colours",
+        "confidence",
+        "pictures",
+        "soft",
+        "arrays",
+        "models",
+        "out",
+        "val",
+        "truth",
+    )
     for folder in folders:
         (world / folder).mkdir(parents=True)
     for number in range(4):
@@ -169,7 +183,9 @@ def _write_pictures(world: Path) -> None:
         write_labels(world / "colours/im0.png", labels)
         Image.fromarray(colours[labels]).save(world / "colours/im0.png")
         for ending in ("jpg", "tif", "webp", "bmp"):
-            image.save(world / f"pictures/im0.{ending}", exif=b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00")
+            image.save(
+                world / f"pictures/im0.{ending}", exif=b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00"
+            )
         Image.fromarray(labels.astype(np.uint16) * 257).save(world / "pictures/deep.png")
         soft = np.eye(3, dtype=np.float32)[labels].transpose(2, 0, 1)
         np.savez_compressed(world / "soft/im0.npz", probabilities=soft)
@@ -183,7 +199,7 @@ def _write_pictures(world: Path) -> None:
         write_confidence(world / f"confidence/im{number}.png", np.full((SIZE.height, SIZE.width), 0.9))
 
 
-def _write_models(world: Path) -> None:
+def _write_models(world: Path, *, exported: bool) -> None:
     classes = load_class_set(world / "classes.toml")
     model = create_model("compact", classes, SIZE)
     folder, state = world / "models", model.net.state_dict()
@@ -191,7 +207,8 @@ def _write_models(world: Path) -> None:
     torch.save(state, folder / "legacy.pth", _use_new_zipfile_serialization=False)
     torch.save({"state_dict": state, "card": model.card.to_dict(), "step": 3}, folder / "nested.pth")
     save_safetensors(folder / "whole.safetensors", model.net, model.card)
-    export(model, folder / "model.onnx", "onnx", sample_images=[np.zeros((SIZE.height, SIZE.width, 3), np.uint8)])
+    if exported:
+        export(model, folder / "model.onnx", "onnx", sample_images=[np.zeros((SIZE.height, SIZE.width, 3), np.uint8)])
     _write_tiny_onnx(folder / "tiny.onnx")
 
 
@@ -200,9 +217,7 @@ def _write_tiny_onnx(path: Path) -> None:
     from onnx import TensorProto, helper
 
     weights = helper.make_tensor("w", TensorProto.FLOAT, [3, 3, 1, 1], np.arange(9.0).tolist())
-    ends = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, "h", "w"]) for name in ("image", "logits")
-    ]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, "h", "w"]) for name in ("image", "logits")]
     nodes = [helper.make_node("Conv", ["image", "w"], ["inner"]), helper.make_node("Relu", ["inner"], ["logits"])]
     graph = helper.make_graph(nodes, "tiny", ends[:1], ends[1:], [weights])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)

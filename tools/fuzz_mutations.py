@@ -139,7 +139,18 @@ def in_text(content: bytes, rng: random.Random) -> bytes:
     lines = content.decode("utf-8", "replace").splitlines()
     if not lines or rng.random() < 0.4:
         return in_bytes(content, rng)
-    more = ("", "#", "# root: /", "# root: ..", "x" * 5000 + ".png", "a\x00.png", "../../x.png", ".png", "\ufeff", "~root/x.png")
+    more = (
+        "",
+        "#",
+        "# root: /",
+        "# root: ..",
+        "x" * 5000 + ".png",
+        "a\x00.png",
+        "../../x.png",
+        ".png",
+        "\ufeff",
+        "~root/x.png",
+    )
     lines[rng.randrange(len(lines))] = rng.choice((*more, *lines))
     if rng.random() < 0.2:
         lines *= 50
@@ -220,7 +231,9 @@ def in_png(content: bytes, rng: random.Random) -> bytes:
     chunks[index] = (kind, body)
     if rng.random() < 0.1:
         chunks.insert(1, (b"zTXt", b"x\x00\x00" + zlib.compress(bytes(10**7))))
-    written = [struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks]
+    written = [
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+    ]
     return content[:8] + b"".join(written)
 
 
@@ -248,7 +261,10 @@ def in_onnx(content: bytes, rng: random.Random) -> bytes:
         tensor.ClearField("raw_data")
         tensor.data_location = 1
         entry = tensor.external_data.add()
-        entry.key, entry.value = "location", rng.choice(("../x", "/etc/hostname", "x", "", "classes.toml", "\ud800x"[1:]))
+        entry.key, entry.value = (
+            "location",
+            rng.choice(("../x", "/etc/hostname", "x", "", "classes.toml", "\ud800x"[1:])),
+        )
     elif way == 5:
         entry = model.metadata_props[0] if model.metadata_props else model.metadata_props.add()
         entry.key, entry.value = "crots", in_json((entry.value or "{}").encode(), rng).decode("utf-8", "replace")

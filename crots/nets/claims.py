@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 # The unpickler in C reserves memory for any number of memo entries that a file asks for; this one does not.
-_Unpickler: Any = pickle._Unpickler  # type: ignore[attr-defined]
+_Unpickler = pickle._Unpickler
 # A legacy file holds its magic number, protocol, system and content, before the bytes of the storages.
 _LEGACY_PICKLES = 4
 _MAGIC = 0x1950A86A20F9469CFC6C
@@ -57,7 +57,7 @@ class _Claims:
 class _StandIn:
     """Stands for anything that a pickle names, makes or fills."""
 
-    def __new__(cls, *_: Any, **__: Any) -> _StandIn:
+    def __new__(cls, *_: Any, **__: Any) -> Any:
         return object.__new__(cls)
 
     def __call__(self, *_: Any, **__: Any) -> _StandIn:
@@ -74,10 +74,29 @@ class _StandIn:
     def add(self, item: Any) -> None: ...
 
 
-class _Reader(_Unpickler):  # type: ignore[misc] - untyped, see above
+class _Bounded:
+    """A file that is never asked for more than it has: a length in a pickle may be any number."""
+
+    def __init__(self, file: IO[bytes], size: int) -> None:
+        self._file, self._left = file, size
+
+    def read(self, count: int) -> bytes:
+        """Reads at most ``count`` bytes."""
+        return self._taken(self._file.read(min(count, self._left)))
+
+    def readline(self) -> bytes:
+        """Reads a line."""
+        return self._taken(self._file.readline(self._left))
+
+    def _taken(self, found: bytes) -> bytes:
+        self._left -= len(found)
+        return found
+
+
+class _Reader(_Unpickler):
     """Reads a pickle of anybody's: nothing of it is imported, called or allocated."""
 
-    def __init__(self, file: IO[bytes], claims: _Claims) -> None:
+    def __init__(self, file: _Bounded, claims: _Claims) -> None:
         super().__init__(file, encoding="latin1")
         self._claims = claims
 
@@ -108,7 +127,7 @@ def _maker(claims: _Claims, name: str) -> type[_StandIn]:
     class Maker(_StandIn):
         width = _width(name)
 
-        def __new__(cls, *args: Any, **__: Any) -> _StandIn:
+        def __new__(cls, *args: Any, **__: Any) -> Any:
             numbers = [number for arg in args for number in _numbers(arg)]
             claims.other += cls.width * math.prod(numbers) if numbers else 0
             return object.__new__(cls)
@@ -152,12 +171,13 @@ def claimed_by_pickles(path: Path) -> int:
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             return _claimed_in_archive(archive, claims)
+    held = path.stat().st_size
     with path.open("rb") as file:
+        bounded = _Bounded(file, held)
         for number in range(_LEGACY_PICKLES):
-            found = _Reader(file, claims).load()
+            found = _Reader(bounded, claims).load()
             if number == 0 and found != _MAGIC:
                 break  # torch refuses it, and tells whether it is a pickle of another kind
-    held = path.stat().st_size
     if sum(claims.storages.values()) > held:
         raise ValueError("its storages are larger than the file")
     return max(held, claims.tensors) + claims.other
@@ -173,7 +193,7 @@ def _claimed_in_archive(archive: zipfile.ZipFile, claims: _Claims) -> int:
         if last != "data.pkl":
             continue
         with archive.open(name) as file:
-            _Reader(file, claims).load()
+            _Reader(_Bounded(file, sizes[name]), claims).load()
         for key, claimed in claims.storages.items():
             if claimed > sizes.get(f"{root}{slash}data/{key}", 0):
                 raise ValueError("a storage is larger than its entry")

@@ -93,7 +93,7 @@ def _tensors(graph: Any) -> Iterator[Any]:
 
 
 def _bytes_of(tensor: Any) -> int:
-    return _WIDEST // 2 * math.prod(max(0, side) for side in tensor.dims)
+    return _WIDEST // 2 * math.prod(max(0, int(side)) for side in tensor.dims)
 
 
 def _check_place(path: Path, tensor: Any) -> None:

@@ -18,7 +18,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -159,7 +159,7 @@ def _check_finite(path: Path, key: str, tensor: Tensor) -> None:
         # It repeats its numbers: looked at are those that are there.
         length = tensor.untyped_storage().nbytes() // tensor.element_size()
         tensor = tensor.as_strided((length,), (1,), 0)
-    for part in tensor.flatten().split(_AT_ONCE):
+    for part in torch.split(tensor.flatten(), _AT_ONCE):
         if not bool(torch.isfinite(part).all()):
             raise InputError(f"{path}: the weights hold NaN or infinity in {key}; use an earlier checkpoint")
 
@@ -186,7 +186,7 @@ def read_card(card: object, path: Path) -> ModelCard:
     """
     try:
         values = parse_json(card, most=_MOST_CARD) if isinstance(card, (str, bytes)) else card
-        return ModelCard.from_dict(values)  # type: ignore[arg-type] - anything is looked at
+        return ModelCard.from_dict(cast("Mapping[str, Any]", values))  # anything is looked at
     except (ValueError, InputError) as error:
         raise InputError(
             f"{path}: its description is not of this version of CROTS ({error}); export it again"
@@ -224,7 +224,10 @@ def _find_tensors(path: Path, content: Mapping[Any, Any], part: str) -> tuple[di
 
 def _keys(content: Mapping[Any, Any]) -> str:
     # A key may be anything that a pickle can build, of any size.
-    return ", ".join(str(key)[:80] if isinstance(key, str) else reprlib.repr(key) for key in list(content)[:8]) or "nothing"
+    return (
+        ", ".join(str(key)[:80] if isinstance(key, str) else reprlib.repr(key) for key in list(content)[:8])
+        or "nothing"
+    )
 
 
 def _tensors(value: object) -> dict[str, Tensor]:
