@@ -68,6 +68,11 @@ def exists(path: Path) -> bool:
     return os.path.exists(path)  # noqa: PTH110
 
 
+def is_file(path: Path) -> bool:
+    """Whether a file is there; False too where no file can have such a name, for which Path.is_file raises."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
 def file_or_name(value: Path | str, root: Path) -> str:
     """Returns the path of a file that is named relative to ``root``; what is no file is the name of a shipped one."""
     path = root / expanded(value)

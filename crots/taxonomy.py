@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from crots.config import unknown_name
 from crots.errors import InputError
-from crots.files import expanded
+from crots.files import exists, expanded, is_file
 from crots.limits import check_file_size, strips
 from crots.resources import shipped
 
@@ -253,10 +253,10 @@ def _find(name_or_path: str | Path, kind: str, what: str) -> Path:
     if text in shipped(kind):
         return shipped(kind)[text]
     path = expanded(text)
-    if path.is_file():
+    if is_file(path):
         return path
-    if path.suffix == ".toml" or path.exists() or len(path.parts) > 1:
-        raise InputError(f"{what} {text}: no such file; give a TOML file or one of {', '.join(shipped(kind))}")
+    if path.suffix == ".toml" or exists(path) or len(path.parts) > 1:
+        raise InputError(f"{what} {text[:300]}: no such file; give a TOML file or one of {', '.join(shipped(kind))}")
     raise unknown_name(what, text, list(shipped(kind)), what=what)
 
 

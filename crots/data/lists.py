@@ -14,7 +14,7 @@ from pathlib import Path
 
 from crots.data.matching import key_of, keyed, label_ending, list_files, match, some
 from crots.errors import InputError
-from crots.files import expanded
+from crots.files import expanded, is_file
 from crots.images import IMAGE_SUFFIXES, LABEL_SUFFIXES
 from crots.limits import check_file_size
 
@@ -87,18 +87,13 @@ def _find_root(path: Path, split: str, root: Path | None, first: str) -> Path:
     bases = [root] if root is not None else _around(path)
     tried = [place for base in bases for place in _places(base, split, path.stem)]
     for place in tried:
-        if _is_file(place / first):
+        if is_file(place / first):
             return place
     where = root if root is not None else f"{path.parent} and the folders around it"
     raise InputError(
         f"{path}: found no file {first[:200]} in {where}, expected it below the data set's folder; "
         "begin the list with the line `# root: FOLDER`"
     )
-
-
-def _is_file(path: Path) -> bool:
-    """Whether a file is there; False too where no file can have such a name, for which Path.is_file raises."""
-    return os.path.isfile(path)  # noqa: PTH113
 
 
 def _around(path: Path) -> list[Path]:
@@ -119,7 +114,7 @@ def _places(base: Path, split: str, stem: str) -> Iterator[Path]:
 
 def _resolve(path: Path, base: Path, rows: list[tuple[str, str | None]]) -> ListedFiles:
     images = dict(rows)
-    missing = [name for name in images if not _is_file(base / name)]
+    missing = [name for name in images if not is_file(base / name)]
     if missing:
         raise InputError(
             f"{path}: {len(missing)} of {len(images)} files are not in {base} ({some(missing)[:400]}); "
@@ -148,9 +143,9 @@ def _named_labels(path: Path, base: Path, labels: dict[str, str | None]) -> dict
         return {}
     roots = [base, *list(base.parents)[:3]]
     first = next(iter(named.values()))
-    root = next((place for place in roots if _is_file(place / first)), None)
+    root = next((place for place in roots if is_file(place / first)), None)
     # Labels may be absent where only images are needed; whoever needs them says so.
-    return {} if root is None else {key: root / label for key, label in named.items() if _is_file(root / label)}
+    return {} if root is None else {key: root / label for key, label in named.items() if is_file(root / label)}
 
 
 def _cityscapes_labels(base: Path, keys: list[str]) -> dict[str, Path]:

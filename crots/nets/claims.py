@@ -60,7 +60,7 @@ class _StandIn:
     def __new__(cls, *_: Any, **__: Any) -> Any:
         return object.__new__(cls)
 
-    def __call__(self, *_: Any, **__: Any) -> _StandIn:
+    def __call__(self, *_: Any, **__: Any) -> Any:
         return self
 
     def __setstate__(self, state: Any) -> None: ...
@@ -115,7 +115,7 @@ class _Reader(_Unpickler):
         self._claims.storages[key] = max(self._claims.storages.get(key, 0), storage.size * storage.width)
         return storage
 
-    def _rebuild(self, width: int, storage: Any, offset: Any, sizes: Any, strides: Any, *_: Any) -> _StandIn:
+    def _rebuild(self, width: int, storage: Any, offset: Any, sizes: Any, strides: Any, *_: Any) -> Any:
         if isinstance(storage, _Storage):
             self._claims.tensors += _tensor_bytes(width or storage.width, offset, sizes, strides)
         return _StandIn()

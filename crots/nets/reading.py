@@ -27,7 +27,7 @@ from torch import Tensor
 
 from crots.card import ModelCard
 from crots.errors import CrotsError, InputError
-from crots.files import parse_json
+from crots.files import exists, is_file, parse_json
 from crots.limits import check_claim
 from crots.nets.claims import claimed_by_pickles
 
@@ -125,9 +125,9 @@ def check_file(path: Path) -> None:
     Raises:
         InputError: there is no such file.
     """
-    if path.is_dir():
+    if not is_file(path) and exists(path) and path.is_dir():
         raise InputError(f"{path} is a folder; expected a model file (.pth, .ckpt, .safetensors, .onnx ...)")
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"found no file {path}; check the path of the model file")
 
 

@@ -241,14 +241,14 @@ def test_an_archive_of_zeros_is_refused_by_its_directory(tmp_path):
     found = claims(tmp_path / "p", (4, 1, 1), content=bytes(10**7))
     limits.use({"max_input_gb": 0.02})
     try:
-        with pytest.raises(InputError, match="limit is 0.02 GB"):
+        with pytest.raises(InputError, match=r"limit is 0\.02 GB"):
             found.read("k", SIZE)
     finally:
         limits.use({})
 
 
 def test_arrays_of_objects_and_bare_arrays_are_refused(tmp_path):
-    with pytest.raises(InputError, match="k.npz"):
+    with pytest.raises(InputError, match=r"k\.npz"):
         claims(tmp_path / "p", (4, 1, 1), kind="|O").read("k", SIZE)
     with (tmp_path / "p" / "k.npz").open("wb") as file:
         np.save(file, np.ones((4, 1, 1), np.float32))

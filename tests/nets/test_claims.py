@@ -5,6 +5,7 @@ import json
 import pickle
 import struct
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -24,6 +25,8 @@ from crots.nets.claims import claimed_by_pickles
 from crots.nets.model import create_model
 from crots.nets.onnx_files import open_session
 from crots.nets.reading import file_kind, parsed, read_card, read_weights
+from crots.nets.registry import net_bytes
+from crots.nets.weights import load_model
 from crots.taxonomy import ClassSet
 
 torch.set_num_threads(1)
@@ -387,3 +390,23 @@ def test_a_card_whose_parts_hold_each_other_ends(tmp_path):
     torch.save({"state_dict": {"w": torch.ones(1)}, "card": {**PLAIN, "note": inner}}, tmp_path / "c.pth")
     with pytest.raises(InputError, match="note"):
         read_weights(tmp_path / "c.pth")
+
+
+def test_a_network_of_gigabytes_is_not_made(tmp_path):
+    names = [str(number) for number in range(60_000)]
+    values = {**PLAIN, "net": "deeplabv2_resnet101", "classes": {"name": "many", "names": names}}
+    save_file({"w": torch.zeros(1)}, tmp_path / "w.safetensors", {"crots": json.dumps(values)})
+    with pytest.raises(InputError, match=r"its network deeplabv2_resnet101 of 60000 classes would take 1\d.\d GB"):
+        load_model(tmp_path / "w.safetensors")
+
+
+def test_the_weights_of_a_network_are_counted_without_making_them():
+    net = create_model("compact", ABC, Size(32, 32)).net
+    made = sum(tensor.numel() * tensor.element_size() for tensor in net.state_dict().values())
+    assert net_bytes("compact", 3) == made
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\x00b"])
+def test_names_that_no_file_can_have(name):
+    with pytest.raises(InputError, match="found no file"):
+        file_kind(Path(name))
