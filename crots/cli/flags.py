@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from crots.config import PROFILES, Grid, OptionInfo, Profile, Size, check, describe, expectation, from_mapping, to_plain
 from crots.errors import InputError
+from crots.limits import SECTION, Limits
 from crots.project import refuse_unstored
 
 Group = argparse._ArgumentGroup
@@ -140,6 +141,14 @@ def given(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
     return sections
 
 
+def taken(args: argparse.Namespace, section: str) -> dict[str, Any]:
+    """Returns what the user gave of one section and removes it, since it is not for the command."""
+    values = given(args).get(section, {})
+    for name in values:
+        delattr(args, f"{section}.{name}")
+    return values
+
+
 def options_of(args: argparse.Namespace, section: str, options_class: type[Options]) -> Options:
     """Returns one class of options from the flags, for those that no project has."""
     return from_mapping(options_class, given(args).get(section, {}), where=section, profile=args.profile)
@@ -186,8 +195,9 @@ def add_json(group: Group, *, file: bool = False) -> None:
 
 
 def add_debug(group: Group) -> None:
-    """Adds ``--debug``."""
+    """Adds what every command takes: ``--debug``, and the limits of what one input may claim."""
     group.add_argument("--debug", action="store_true", help="show the traceback of a fault of CROTS itself")
+    add_options(group, SECTION, Limits, "corrected")
 
 
 def settings(pairs: list[str]) -> dict[str, str]:

@@ -10,9 +10,10 @@ import time
 import traceback
 from collections.abc import Sequence
 
-from crots import __version__
+from crots import __version__, limits
 from crots.cli.command import make_parser, profile_in
 from crots.cli.commands import GROUPS, load_command
+from crots.cli.flags import taken
 from crots.cli.say import say, say_lines
 from crots.errors import CrotsError, InputError, Stopped
 from crots.execution.workers import is_first, launched
@@ -80,6 +81,7 @@ def dispatch(words: list[str]) -> int:
         args = parser.parse_strictly(words[1:])
     except SystemExit as done:  # --help
         return int(done.code or 0)
+    limits.use(taken(args, limits.SECTION))
     return command.run(args)
 
 

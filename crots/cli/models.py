@@ -13,7 +13,6 @@ from crots.cli.alone import Desk
 from crots.config import Size
 from crots.data.sizes import propose_size
 from crots.errors import InputError
-from crots.nets.quiet import onnx_runtime
 from crots.nets.reading import WeightsFile, file_kind, read_weights
 from crots.nets.source import Source, open_source
 from crots.nets.weights import PUBLISHED_SIZE, LoadReport, model_of
@@ -200,16 +199,15 @@ def _compared(file: WeightsFile, classes: str | None, net: str | None) -> LoadRe
 
 
 def _describe_onnx(found: dict[str, Any], path: Path) -> None:
-    from crots.nets.reading import CARD_KEY, read_card
+    from crots.nets.onnx_files import open_session, unreadable
+    from crots.nets.reading import CARD_KEY, parsed, read_card
 
-    try:
-        session = onnx_runtime().InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors have no common base
-        reason = str(error).strip().splitlines()[0][:160]
-        raise InputError(f"{path} cannot be read as an ONNX file ({reason}); copy or export it again") from error
-    for word, items in (("input", session.get_inputs()), ("output", session.get_outputs())):
+    session = open_session(path, torch.device("cpu"))
+    with parsed(path, unreadable):
+        ends = (("input", session.get_inputs()), ("output", session.get_outputs()))
+        metadata = session.get_modelmeta().custom_metadata_map
+    for word, items in ends:
         found["summary"] += [f"{word} {item.name}: {item.type} {item.shape}" for item in items]
-    metadata = session.get_modelmeta().custom_metadata_map
     if CARD_KEY in metadata:
         card = read_card(metadata[CARD_KEY], path)
         found["card"] = card.to_dict()

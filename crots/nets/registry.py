@@ -48,6 +48,22 @@ def build_net(name: str, classes: int, *, trust: bool = False, seed: int = 0) ->
         return family.build(name, classes)
 
 
+def net_bytes(name: str, classes: int) -> int:
+    """Returns how much memory the weights of a network take, without making them; 0 where that cannot be told.
+
+    Raises:
+        InputError: as `build_net`.
+    """
+    try:
+        with torch.device("meta"):
+            net = build_net(name, classes)
+    except InputError:
+        raise
+    except Exception:  # some networks compute with their weights while they are built
+        return 0
+    return sum(tensor.numel() * tensor.element_size() for tensor in (*net.parameters(), *net.buffers()))
+
+
 def net_info(name: str, *, trust: bool = False) -> NetInfo:
     """Returns what is known of a network.
 

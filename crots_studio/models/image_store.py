@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 
 from crots.config import Size
 from crots.errors import InputError
-from crots.images import image_size, read_image, resize_image
+from crots.images import check_decoded, image_size, read_image, resize_image
 from crots.project import Project
 from crots.taxonomy import ClassSet
 from crots.training.material import PseudoLabels
@@ -41,6 +41,7 @@ def read_small(path: Path, side: int) -> Array:
     """
     try:
         with Image.open(path) as image:
+            check_decoded(path, image)
             if not image.mode.startswith(("I", "F")):
                 image.draft("RGB", (side, side))
                 image.thumbnail((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
