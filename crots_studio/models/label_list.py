@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from crots.data.matching import key_of, label_ending
 from crots.errors import InputError
-from crots.files import file_or_name, file_stamp
+from crots.files import entry_kind, file_or_name, file_stamp
 from crots.images import IMAGE_SUFFIXES
 from crots.project import Project
 from crots.stages.pseudo_label import IMAGES
@@ -198,13 +198,13 @@ def glance(project: Project, most: int = 200) -> LabelList:
 def _walk(root: Path, prefix: str) -> Iterator[str]:
     try:
         with os.scandir(root / prefix) as entries:
-            listed = sorted((entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith("."))
+            listed = sorted((entry.name, entry_kind(entry)) for entry in entries if not entry.name.startswith("."))
     except OSError:
         return
-    for name, is_folder in listed:
-        if is_folder and name.lower() not in _LABEL_FOLDERS:
+    for name, kind in listed:
+        if kind == "folder" and name.lower() not in _LABEL_FOLDERS:
             yield from _walk(root, f"{prefix}{name}/")
-        elif name.lower().endswith(tuple(IMAGE_SUFFIXES)) and not label_ending(key_of(name)):
+        elif kind == "file" and name.lower().endswith(tuple(IMAGE_SUFFIXES)) and not label_ending(key_of(name)):
             yield prefix + name
 
 
