@@ -176,9 +176,7 @@ def listing_digest(folder: Path, *, without: Path | None = None) -> str:
         ) from error
 
 
-def _listed(
-    folder: str, root: str, without: Path | None, above: tuple[tuple[int, int], ...]
-) -> Iterator[list[Any]]:
+def _listed(folder: str, root: str, without: Path | None, above: tuple[tuple[int, int], ...]) -> Iterator[list[Any]]:
     if (place := identity(folder)) in above:
         return
     with os.scandir(folder) as entries:

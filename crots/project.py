@@ -278,7 +278,7 @@ class Project:
         """Returns what a finished training stage kept and why, None where it did not choose."""
         if not self.record_path(key).exists():
             return None
-        return cast(dict[str, Any] | None, read_as(self.stage_folder(key) / CHOICE, _Choice, remedy=_CHOICE_REMEDY))
+        return read_choice(self.stage_folder(key) / CHOICE)
 
     def stage_keys(self) -> tuple[str, ...]:
         """All stages in running order; ``evaluate`` only where validation labels are given."""
@@ -384,7 +384,7 @@ class Project:
     def finish(self, key: str, seconds: float, miou: float | None) -> None:
         """Notes that a stage is done."""
         started = self._read_record(self.started_path(key)) or {}
-        choice: Mapping[str, Any] = read_as(self.stage_folder(key) / CHOICE, _Choice, remedy=_CHOICE_REMEDY) or {}
+        choice: Mapping[str, Any] = read_choice(self.stage_folder(key) / CHOICE) or {}
         if hindsight := choice.get("oracle"):
             # Of what was kept, not of the last step.
             miou = hindsight["miou"]
@@ -432,6 +432,15 @@ class Project:
 def looks_decide(options: Any) -> bool:
     """Whether what a training stage keeps depends on when its student was looked at."""
     return bool(getattr(options, "guard", False)) or getattr(options, "select", "last") != "last"
+
+
+def read_choice(path: Path) -> dict[str, Any] | None:
+    """Reads the ``choice.json`` of a training stage; None where there is none.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    return cast(dict[str, Any] | None, read_as(path, _Choice, remedy=_CHOICE_REMEDY))
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

@@ -18,7 +18,18 @@ import tomllib
 import types
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NotRequired, TypeVar, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NotRequired,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
 
 from crots.errors import InputError
 
@@ -171,7 +182,7 @@ def _is_nest(value: Any) -> bool:
 
 
 def fits(value: Any, annotation: Any) -> bool:
-    """Whether plain JSON data has the form of an annotation (dataclass, `TypedDict`, list, dict, Literal, union ...)."""
+    """Whether plain JSON data has the form of an annotation: a dataclass, `TypedDict`, list, dict, union ..."""
     return _check_of(annotation)(value)
 
 
@@ -231,7 +242,7 @@ def _list_check(annotation: Any) -> Check:
     arguments = get_args(annotation)
     item = _check_of(arguments[0])
     length = len(arguments) if get_origin(annotation) is tuple and arguments[-1] is not Ellipsis else None
-    return lambda value: isinstance(value, list) and length in (None, len(value)) and all(map(item, value))
+    return lambda value: isinstance(value, (list, tuple)) and length in (None, len(value)) and all(map(item, value))
 
 
 def _object_check(shape: Any) -> Check:
@@ -242,9 +253,7 @@ def _object_check(shape: Any) -> Check:
     def check(value: Any) -> bool:
         if not isinstance(value, dict) or (closed and not value.keys() <= checks.keys()):
             return False
-        return all(
-            fitting(value[name]) if name in value else not needed for name, (fitting, needed) in checks.items()
-        )
+        return all(fitting(value[name]) if name in value else not needed for name, (fitting, needed) in checks.items())
 
     return check
 

@@ -16,7 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import psutil
 
@@ -25,6 +25,7 @@ from crots.eventlog import running
 from crots.events import Event, StageFinished, from_json
 from crots.files import make_folder, write_json
 from crots.project import Project, read_json
+from crots.records import Count, fits
 from crots.stages.comparison import FOLDER
 from crots.stages.context import STOP_FILE
 from crots_studio.background import KILLED, RunEnd, RunRequest, end_of, log_tail, process_memory
@@ -265,6 +266,13 @@ def _detachment() -> dict[str, Any]:
     return {"start_new_session": True}
 
 
+class _Noted(TypedDict):
+    pid: Count
+    started: float
+    seeds: NotRequired[list[int]]
+    steps: NotRequired[Count]
+
+
 def remember(project: Project, pid: int, request: RunRequest) -> None:
     """Notes the process of a run and what it does, for a later window."""
     noted = {"pid": pid, "started": psutil.Process(pid).create_time(), "seeds": request.seeds, "steps": request.steps}
@@ -274,11 +282,11 @@ def remember(project: Project, pid: int, request: RunRequest) -> None:
 def remembered(project: Project) -> dict[str, Any]:
     """Returns what was noted of the run that goes on, nothing where it was not started by a studio."""
     noted = read_json(project.folder / "studio" / "run.json")
-    try:
-        if noted and abs(psutil.Process(noted["pid"]).create_time() - noted["started"]) < 1:
-            return dict(noted)
-    except (psutil.Error, KeyError, TypeError, ValueError):
-        pass
+    if noted is None or not fits(noted, _Noted):
+        return {}
+    with contextlib.suppress(psutil.Error):
+        if abs(psutil.Process(noted["pid"]).create_time() - noted["started"]) < 1:
+            return noted
     return {}
 
 

@@ -20,7 +20,8 @@ from crots.config import Profile, Size, to_mapping
 from crots.errors import InputError
 from crots.events import Event, Note, StageFinished
 from crots.files import explained, remove_partials, write_json
-from crots.project import Project, ProjectConfig, build_config, read_json
+from crots.project import Project, ProjectConfig, build_config
+from crots.records import read_object
 from crots.runner import run_stage
 from crots.stages.context import Context, Control
 from crots.stages.workers import current, session
@@ -210,7 +211,7 @@ def claim(
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file, expected a folder to write to; choose another --out")
     with explained(out):
-        old: dict[str, Any] = read_json(out / RECORD) or {}
+        old: dict[str, Any] = read_object(out / RECORD, remedy="choose another folder for --out") or {}
     there = [name for name in results if _has_files(out / name)]
     if there and old.get("command") != command:
         raise InputError(
@@ -234,7 +235,9 @@ def _has_files(path: Path) -> bool:
     return path.is_file() or (path.is_dir() and any(path.iterdir()))
 
 
-def _refuse_other_options(out: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+def _refuse_other_options(out: Path, old: Any, new: dict[str, Any]) -> None:
+    if not isinstance(old, dict):
+        raise InputError(f"{out / RECORD}: is damaged (options is no object); start over with --overwrite")
     for section in sorted({*old, *new}):
         before, after = old.get(section), new.get(section)
         if before == after:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from crots.images import read_image, resize_image, write_colours, write_image, w
 from crots.methods.patches import drop_unsure, grid_cells, select_cells
 from crots.methods.rare import ClassStatistics, RareClass, rare_classes
 from crots.options import MineOptions
+from crots.records import Count, Digits, Key, read_as
 from crots.stages.context import Context, Meter
 from crots.stages.material import Array, PseudoLabels
 from crots.stages.pseudo_label import IMAGES, read_rows, total_statistics
@@ -191,7 +192,7 @@ def _found(job: Mining) -> list[RareClass]:
 def statistics_of(job: Mining) -> ClassStatistics:
     """Class statistics of the pseudo-labels: those written with them, or counted anew from the pictures."""
     labels = job.pseudo_labels
-    rows = {row["key"]: row for row in read_rows(labels.labels.parent / IMAGES)}
+    rows = {row["key"]: row for row in read_rows(labels.labels.parent / IMAGES, len(labels.classes))}
     if rows and not labels.corrected and all(sample.key in rows for sample in job.samples):
         return total_statistics((rows[sample.key] for sample in job.samples), len(labels.classes))
     total = ClassStatistics(len(labels.classes))
@@ -253,8 +254,37 @@ def _summary(patches: Sequence[Patch], rare: Sequence[Rare], job: Mining, contex
     return Note(stage=context.stage, text=f"cut {len(patches)} patches from {len(job.samples)} images ({listed})")
 
 
-def load_index(folder: Path) -> Mapping[str, Any] | None:
-    """Reads ``patches.json``; None where the patches came from elsewhere."""
-    from crots.project import read_json
+class PatchShape(TypedDict):
+    """One patch in ``patches.json``; see `Patch`."""
 
-    return read_json(folder / INDEX)
+    name: Key
+    image: Key
+    cell: Count
+    pixels: dict[Digits, Count]
+    confidence: float
+    classes: list[Count]
+
+
+class RareShape(TypedDict):
+    """One class in ``patches.json``; see `Rare`."""
+
+    id: Count
+    name: str
+    reason: str
+
+
+class IndexShape(TypedDict):
+    """What ``patches.json`` holds."""
+
+    grid: str
+    rare: list[RareShape]
+    patches: list[PatchShape]
+
+
+def load_index(folder: Path) -> IndexShape | None:
+    """Reads ``patches.json``; None where the patches came from elsewhere.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    return read_as(folder / INDEX, IndexShape, remedy="cut the patches again")

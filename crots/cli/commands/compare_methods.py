@@ -18,10 +18,10 @@ from crots.cli.tables import Table
 from crots.config import Profile, check, describe
 from crots.errors import InputError
 from crots.events import Event
-from crots.project import Project, override, read_json
+from crots.project import Project, override
 from crots.runner import run_comparison
 from crots.stages.comparison import METHODS, Comparison, ablations, check_seeds, chosen_methods, default_methods
-from crots.stages.comparison_table import caption, class_cells, summary_cells, write_as
+from crots.stages.comparison_table import caption, class_cells, read_results, summary_cells, write_as
 from crots.stages.context import Control
 
 # What every method finds as the project has it.
@@ -74,9 +74,8 @@ def run(args: argparse.Namespace) -> int:
     def events(control: Control) -> Generator[Event, None, None]:
         yield from run_comparison(job, control=control)
 
-    code = follow(events, args, command="compare-methods", result=lambda: read_json(job.results_path))
-    found = read_json(job.results_path)
-    if found is None or code not in (0, 130):
+    code = follow(events, args, command="compare-methods", result=lambda: read_results(job.results_path))
+    if code not in (0, 130) or (found := read_results(job.results_path)) is None:
         return code
     if args.out:
         write_as(args.out, found)
