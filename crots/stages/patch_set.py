@@ -69,7 +69,12 @@ class PatchCorrections:
         return corrected
 
     def write(self, folder: Path) -> None:
-        """Writes them, atomically."""
+        """Writes them, atomically.
+
+        Raises:
+            InputError: what is there is damaged; it is not overwritten.
+        """
+        PatchCorrections.read(folder)
         relabelled = {name: {str(old): new for old, new in ids.items()} for name, ids in self.relabelled.items()}
         write_json(folder / CORRECTIONS, {"rejected": sorted(self.rejected), "relabelled": relabelled})
 

@@ -254,7 +254,10 @@ class Workbench:
         Raises:
             InputError: the file is missing or for other classes.
         """
-        model, _ = load_model(path, trust=self.config.runtime.trust)
+        try:
+            model, _ = load_model(path, trust=self.config.runtime.trust)
+        except InputError as error:
+            raise InputError(f"{error}; or run the stage {path.parent.name} again", field=error.field) from error
         if model.classes.names != self.classes.names:
             raise InputError(
                 f"{path}: made for the classes of {model.classes.name} ({len(model.classes)}), expected those of "
