@@ -67,11 +67,9 @@ def run(args: argparse.Namespace) -> int:
 
     def result() -> dict[str, Any] | None:
         found = load_suspicion(index)
-        return (
-            None
-            if found is None
-            else {**found, "images": found["images"][: args.top], "regions": found["regions"][: args.top]}
-        )
+        if found is None:
+            return None
+        return {**found, "images": found["images"][: args.top], "regions": found["regions"][: args.top]}
 
     code = follow(events, args, command="suspects", result=result)
     if code == 0 and not args.json and not args.quiet and (found := result()):
