@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -71,11 +72,17 @@ def read_checkpoint(path: Path, learner: Learner, *, weights_only: bool = False)
     except (MemoryError, torch.OutOfMemoryError):
         raise
     except OSError as error:
+        # A cut file makes the loader look before its beginning, which is the system's error too.
+        if error.errno == errno.EINVAL:
+            raise DamagedError(f"{path}: is damaged (it is cut off)") from error
         raise StageError(f"{path}: cannot be read ({error.strerror or error}); see that its disk answers") from error
     except Exception as error:  # the loader raises nearly every type on damaged files
         raise DamagedError(f"{path}: is damaged ({type(error).__name__})") from error
     if problem := _problem(state, learner, weights_only=weights_only):
         raise DamagedError(f"{path}: is damaged ({problem})")
+    if not weights_only and state["optimiser"]["scaler"].keys() != learner.optimiser.state_dict()["scaler"].keys():
+        # Sound, and days of work perhaps.
+        raise StageError(f"{path}: was written on another device or with another precision; go on with those")
     return dict(state)
 
 
@@ -113,7 +120,9 @@ def _fits_optimiser(found: Any, learner: Learner) -> bool:
     own = learner.optimiser.state_dict()
     if not isinstance(found, dict) or found.keys() != own.keys():
         return False
-    return _same_nest(found, own, _shapes(learner))
+    scale = found["scaler"]
+    numbers = isinstance(scale, dict) and all(isinstance(value, (int, float)) for value in scale.values())
+    return numbers and _same_nest(found["adam"], own["adam"], _shapes(learner))
 
 
 def _shapes(learner: Learner) -> set[tuple[int, ...]]:

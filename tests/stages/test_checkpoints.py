@@ -51,10 +51,19 @@ def reshaped(state):
 
 
 def momentum_of_another_net(state):
-    for kept in state["optimiser"]["state"].values():
-        for name, value in kept.items():
-            if isinstance(value, torch.Tensor) and value.dim():
-                kept[name] = torch.zeros(7, 7)
+    """Gives every tensor that the optimiser keeps of a parameter another shape."""
+    found = []
+
+    def change(nest):
+        for name, value in nest.items() if isinstance(nest, dict) else enumerate(nest):
+            if isinstance(value, (dict, list)):
+                change(value)
+            elif isinstance(value, torch.Tensor) and value.dim():
+                found.append(name)
+                nest[name] = torch.zeros(7, 7)
+
+    change(state["optimiser"])
+    assert found
 
 
 DAMAGE = {
