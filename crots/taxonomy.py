@@ -165,7 +165,6 @@ def _find(name_or_path: str | Path, kind: str, what: str) -> Path:
     raise unknown_name(what, text, list(shipped(kind)), what=what)
 
 
-
 def _class_set(values: dict[str, Any], path: Path) -> ClassSet:
     for key in values:
         if key not in _SET_KEYS:
