@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from crots.records import Count, Key, read_as
 
@@ -15,8 +15,8 @@ class ImageShape(TypedDict):
 
     key: Key
     doubt: float
-    suspicious: float
-    regions: Count
+    suspicious: NotRequired[float]
+    regions: NotRequired[Count]
 
 
 class RegionShape(TypedDict):
