@@ -13,9 +13,9 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from crots.errors import StageError
+from crots.errors import InputError, StageError
 
 # A hidden name, which no listing takes for data, and short, so that it fits wherever the final name does.
 _PARTIAL = re.compile(r"\.[0-9a-f]{8}\.partial(\.\w+)?")
@@ -27,6 +27,7 @@ _CAUSES = {
     errno.EROFS: "the folder is read-only; choose another one",
     errno.EACCES: "no permission to write there; choose another folder or change its permissions",
     errno.EPERM: "no permission to write there; choose another folder or change its permissions",
+    errno.EISDIR: "a folder has this name; move it away and run again",
     errno.ENOTDIR: "a part of this path is a file, not a folder; choose another folder",
     errno.ENAMETOOLONG: "the name is too long for this file system; shorten it or choose a folder with a shorter path",
     errno.EFBIG: "the file is too large for this file system; choose another disk",
@@ -211,19 +212,47 @@ def file_stamp(path: Path) -> list[Any]:
 def listing_digest(folder: Path, *, without: Path | None = None) -> str:
     """Returns a digest of names, sizes and times of all files below ``folder``, but for those below ``without``.
 
-    Names are relative, so that a dataset that moves as a whole stays the same.
+    Names are relative, so that a dataset that moves as a whole stays the same. Links to nothing or in a circle, and
+    pipes, do not count.
+
+    Raises:
+        InputError: a folder below cannot be read.
     """
-    rows: list[list[Any]] = []
-    pending = [str(folder)]
-    while pending:
-        with os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir():
-                    pending += [] if without and Path(entry.path) == without else [entry.path]
-                else:
+    try:
+        return _digest_of_rows(sorted(_listed(str(folder), str(folder), without, ())))
+    except OSError as error:
+        raise InputError(
+            f"{error.filename}: cannot be read ({error.strerror}); change its permissions or move it away"
+        ) from error
+
+
+def _listed(folder: str, root: str, without: Path | None, above: tuple[tuple[int, int], ...]) -> Iterator[list[Any]]:
+    if (place := identity(folder)) in above:
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            kind = entry_kind(entry)
+            if kind == "folder":
+                if not without or Path(entry.path) != without:
+                    yield from _listed(entry.path, root, without, (*above, place))
+            elif kind == "file":
+                with contextlib.suppress(FileNotFoundError):
                     status = entry.stat()
-                    rows.append([os.path.relpath(entry.path, folder), status.st_size, status.st_mtime_ns])
-    return _digest_of_rows(sorted(rows))
+                    yield [os.path.relpath(entry.path, root), status.st_size, status.st_mtime_ns]
+
+
+def entry_kind(entry: os.DirEntry[str]) -> Literal["file", "folder", ""]:
+    """What an entry of a folder is; nothing for links to nothing or in a circle, pipes, and what has just gone."""
+    try:
+        return "folder" if entry.is_dir() else "file" if entry.is_file() else ""
+    except OSError:
+        return ""
+
+
+def identity(folder: str) -> tuple[int, int]:
+    """Tells a folder from all others, whatever links led to it."""
+    status = os.stat(folder)  # noqa: PTH116
+    return status.st_dev, status.st_ino
 
 
 def _digest_of_rows(rows: list[list[Any]], at_once: int = 1000) -> str:

@@ -18,7 +18,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from crots.config import Size
 from crots.errors import CrotsError, InputError
-from crots.files import atomic_path
+from crots.files import atomic_path, exists
 from crots.limits import check_pixels, strips
 
 # Pillow's own limit can be neither seen nor raised by users; `_opened` has one instead.
@@ -58,6 +58,9 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     formats = _FORMATS.get(path.suffix.lower())
     if formats is None:
         raise InputError(f"{path}: found the suffix {path.suffix!r}, expected one of {', '.join(sorted(_FORMATS))}")
+    if exists(path) and not path.is_file():
+        # A pipe would keep its reader waiting for ever.
+        raise InputError(f"{path}: cannot be read (it is no ordinary file); leave it out")
     try:
         with Image.open(path) as image:
             if image.format not in formats:

@@ -6,13 +6,11 @@ Reading a project imports no torch, so ``crots status`` and the studio's stage r
 from __future__ import annotations
 
 import dataclasses
-import json
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, NotRequired, TypedDict, cast
 
 import tomli_w
 
@@ -21,6 +19,7 @@ from crots.config import PROFILES, Profile, changed, describe, from_mapping, to_
 from crots.errors import InputError
 from crots.eventlog import Ending, last_endings, running
 from crots.files import digest, exists, expanded, file_stamp, listing_digest, make_folder, write_json, write_text
+from crots.records import is_plain, read_as, read_object, read_toml
 from crots.resources import resources
 
 CONFIG_NAME = "crots.toml"
@@ -30,6 +29,8 @@ FORMAT = 1
 CONTINUED_FROM = ("checkpoint.pt", "best.pt", "images.jsonl")
 # What a training stage says of what it kept and why.
 CHOICE = "choice.json"
+_RECORD_REMEDY = "delete it and run again; the stage is run anew"
+_CHOICE_REMEDY = "delete it; it only says why this checkpoint was kept"
 State = Literal["ready", "waiting", "running", "done", "stale", "interrupted", "failed", "not needed"]
 
 _HEADER = (
@@ -131,20 +132,6 @@ def refuse_unstored(values: Mapping[str, Any], where: str) -> None:
                 )
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Reads a TOML file.
-
-    Raises:
-        InputError: it is missing or not TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; give the path of a TOML file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise InputError(f"{path}: cannot be read as TOML ({error}); mend that line") from None
-
-
 def _profile(value: Any, path: Path) -> Profile:
     if value not in PROFILES:
         raise InputError(f"{path}: profile {value!r}, expected one of {', '.join(PROFILES)}", field="profile")
@@ -165,6 +152,26 @@ def override(config: ProjectConfig, settings: Mapping[str, Any]) -> ProjectConfi
         new = from_mapping(type(old), {**to_mapping(old), name: value}, where=section, profile=config.profile)
         config = dataclasses.replace(config, **{section: new})
     return config
+
+
+class _Record(TypedDict):
+    """What must be in the record of a stage."""
+
+    inputs: dict[str, Any]
+    seconds: NotRequired[float | None]
+    miou: NotRequired[float | None]
+
+
+class _Hindsight(TypedDict):
+    miou: float
+
+
+class _Choice(TypedDict):
+    """What is read of ``choice.json``."""
+
+    words: NotRequired[str]
+    ends_rounds: NotRequired[str]
+    oracle: NotRequired[_Hindsight | None]
 
 
 @dataclass(frozen=True)
@@ -220,7 +227,7 @@ class Project:
             InputError: there is none, or its file does not fit this version.
         """
         path = folder / CONFIG_NAME
-        if not path.is_file():
+        if not is_plain(path, remedy=f"give a project's folder, with a {CONFIG_NAME} that you may read"):
             raise InputError(f"{folder}: no {CONFIG_NAME} there; make a project with `crots init`", field="project")
         values = read_toml(path)
         if values.pop("format", None) != FORMAT:
@@ -295,7 +302,9 @@ class Project:
 
     def choice(self, key: str) -> dict[str, Any] | None:
         """Returns what a finished training stage kept and why, None where it did not choose."""
-        return read_json(self.stage_folder(key) / CHOICE) if self.record_path(key).exists() else None
+        if not self.record_path(key).exists():
+            return None
+        return read_choice(self.stage_folder(key) / CHOICE)
 
     def stage_keys(self) -> tuple[str, ...]:
         """All stages in running order; ``evaluate`` only where validation labels are given."""
@@ -361,18 +370,28 @@ class Project:
             return {}
         if path.is_dir():
             return {f"files of {value}": listing_digest(path, without=self.folder)}
-        return {f"file {value}": file_stamp(path)}
+        try:
+            return {f"file {value}": file_stamp(path)}
+        except OSError as error:  # it has gone, or its disk has
+            raise InputError(f"{path}: cannot be read ({error.strerror}); see that it is there") from None
 
     def record(self, key: str) -> dict[str, Any] | None:
-        """Returns what `write_record` wrote, None while the stage is not done."""
-        return read_json(self.record_path(key))
+        """Returns what `finish` wrote, None while the stage is not done.
+
+        Raises:
+            InputError: it is damaged.
+        """
+        return self._read_record(self.record_path(key))
+
+    def _read_record(self, path: Path) -> dict[str, Any] | None:
+        return cast(dict[str, Any] | None, read_as(path, _Record, remedy=_RECORD_REMEDY))
 
     def resumable(self, key: str) -> bool:
         """Says whether an interrupted run of a stage had the same inputs and so can be continued."""
         return self._continues(key, self.inputs()[key])
 
     def _continues(self, key: str, inputs: Mapping[str, Any]) -> bool:
-        started = read_json(self.started_path(key))
+        started = self._read_record(self.started_path(key))
         return started is not None and digest(started.get("inputs")) == digest(inputs)
 
     def begin(self, key: str) -> bool:
@@ -390,8 +409,8 @@ class Project:
 
     def finish(self, key: str, seconds: float, miou: float | None) -> None:
         """Notes that a stage is done."""
-        started = read_json(self.started_path(key)) or {}
-        choice = read_json(self.stage_folder(key) / CHOICE) or {}
+        started = self._read_record(self.started_path(key)) or {}
+        choice: Mapping[str, Any] = read_choice(self.stage_folder(key) / CHOICE) or {}
         if hindsight := choice.get("oracle"):
             # Of what was kept, not of the last step.
             miou = hindsight["miou"]
@@ -441,11 +460,20 @@ def looks_decide(options: Any) -> bool:
     return bool(getattr(options, "guard", False)) or getattr(options, "select", "last") != "last"
 
 
+def read_choice(path: Path) -> dict[str, Any] | None:
+    """Reads the ``choice.json`` of a training stage; None where there is none.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    return cast(dict[str, Any] | None, read_as(path, _Choice, remedy=_CHOICE_REMEDY))
+
+
 def read_json(path: Path) -> dict[str, Any] | None:
-    """Reads a JSON object; None where the file is missing or torn."""
+    """Reads a JSON object that can be done without; None where the file is missing or damaged."""
     try:
-        return cast(dict[str, Any], json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
+        return read_object(path)
+    except InputError:
         return None
 
 

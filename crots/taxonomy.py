@@ -10,7 +10,6 @@ import colorsys
 import difflib
 import re
 import reprlib
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +22,8 @@ from numpy.typing import NDArray
 from crots.config import unknown_name
 from crots.errors import InputError
 from crots.files import exists, expanded, is_file
-from crots.limits import check_file_size, strips
+from crots.limits import strips
+from crots.records import read_toml
 from crots.resources import shipped
 
 Colour = tuple[int, int, int]
@@ -245,7 +245,7 @@ def load_class_set(name_or_path: str | Path) -> ClassSet:
         InputError: there is none of that name or path, or the file is not a class set.
     """
     path = _find(name_or_path, "classes", "class set")
-    return _class_set(_read_toml(path, "class set"), path)
+    return _class_set(read_toml(path, "class set"), path)
 
 
 def _find(name_or_path: str | Path, kind: str, what: str) -> Path:
@@ -258,18 +258,6 @@ def _find(name_or_path: str | Path, kind: str, what: str) -> Path:
     if path.suffix == ".toml" or exists(path) or len(path.parts) > 1:
         raise InputError(f"{what} {text[:300]}: no such file; give a TOML file or one of {', '.join(shipped(kind))}")
     raise unknown_name(what, text, list(shipped(kind)), what=what)
-
-
-def _read_toml(path: Path, what: str) -> dict[str, Any]:
-    try:
-        check_file_size(path, _MOST_TOML, what)
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        # Not by the type alone: a number of 5,000 digits is a ValueError, and brackets in brackets overflow the stack.
-        reason = "nested too deeply" if isinstance(error, RecursionError) else error
-        raise InputError(f"{what} {path}: not valid TOML ({reason}); compare it with the shipped ones") from error
-    except OSError as error:
-        raise InputError(f"{what} {path}: cannot be read ({error.strerror})") from error
 
 
 def _class_set(values: dict[str, Any], path: Path) -> ClassSet:
@@ -502,7 +490,7 @@ def load_class_map(path: str | Path, source: ClassSet | None, target: ClassSet) 
         InputError: it is missing, malformed, for other class sets, or leaves a source class out.
     """
     file = _find(path, "class-maps", "class map")
-    values = _read_toml(file, "class map")
+    values = read_toml(file, "class map")
     if source is None:
         if not isinstance(values.get("source"), str):
             raise InputError(f'class map {file}: says no source class set; add a line source = "NAME" or give it')

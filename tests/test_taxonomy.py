@@ -123,7 +123,7 @@ def test_void_ids_alone_keep_the_train_ids(tmp_path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("classes = [", "not valid TOML"),
+        ("classes = [", "cannot be read as TOML"),
         ("", "found 0 classes"),
         ("klasses = ['a']", "did you mean classes"),
         ("classes = ['a', 'a']", "stands twice"),

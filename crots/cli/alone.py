@@ -25,7 +25,8 @@ from crots.execution.context import Context
 from crots.execution.control import Control
 from crots.execution.launch import session
 from crots.execution.workers import current
-from crots.project import CHOICE, Project, ProjectConfig, build_config, read_json
+from crots.project import CHOICE, Project, ProjectConfig, build_config
+from crots.records import read_object
 from crots.runner import run_stage
 
 if TYPE_CHECKING:
@@ -230,7 +231,9 @@ def claim(
             "--overwrite, or choose another folder for --out"
         )
     if there and resume:
-        _refuse_other_options(out, (read_json(out / RECORD) or {}).get("options", {}), options)
+        _refuse_other_options(
+            out, (read_object(out / RECORD, remedy="choose another folder for --out") or {}).get("options", {}), options
+        )
     return found
 
 
@@ -238,7 +241,9 @@ def _has_files(path: Path) -> bool:
     return path.is_file() or (path.is_dir() and any(path.iterdir()))
 
 
-def _refuse_other_options(out: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+def _refuse_other_options(out: Path, old: Any, new: dict[str, Any]) -> None:
+    if not isinstance(old, dict):
+        raise InputError(f"{out / RECORD}: is damaged (options is no object); start over with --overwrite")
     for section in sorted({*old, *new}):
         before, after = old.get(section), new.get(section)
         if before == after:

@@ -13,14 +13,14 @@ from typing import Any
 
 from crots.comparison.plan import Branch, Comparison, Run, plan_runs
 from crots.comparison.rivals import run_rival
-from crots.comparison.table import SUFFIXES, results, write_results
+from crots.comparison.table import SUFFIXES, read_score, results, write_results
 from crots.errors import InputError
 from crots.eventlog import EventLog
 from crots.events import ArtifactWritten, Event, Note, Progress, StageStarted
 from crots.execution.context import Context
 from crots.files import write_json
 from crots.methods.metrics import Confusion
-from crots.project import CONTINUED_FROM, read_json
+from crots.project import CONTINUED_FROM
 from crots.stages.evaluate import evaluated, labelled, score
 from crots.stages.labellers import Predict
 from crots.stages.mine import published_rare
@@ -172,9 +172,9 @@ class _Comparer:
     def _score(self, run: Run) -> dict[str, Any]:
         """The score of a run: the one on disk where nothing has changed, else a new one."""
         inputs = run.branch.scored_with(run.last_key)
-        found = read_json(run.score_path)
-        if found is not None and found.get("inputs") == inputs:
-            return found
+        kept = read_score(run.score_path, self.bench.classes.names)
+        if kept is not None and kept["inputs"] == inputs:
+            return kept
         confusion = Confusion(len(self.bench.classes), self.bench.classes.ignore)
         dataset = self.bench.validation
         assert dataset is not None

@@ -192,7 +192,7 @@ def _found(job: Mining) -> list[RareClass]:
 def statistics_of(job: Mining) -> ClassStatistics:
     """Class statistics of the pseudo-labels: those written with them, or counted anew from the pictures."""
     labels = job.pseudo_labels
-    rows = {row["key"]: row for row in read_rows(labels.labels.parent / IMAGES)}
+    rows = {row["key"]: row for row in read_rows(labels.labels.parent / IMAGES, len(labels.classes))}
     if rows and not labels.corrected and all(sample.key in rows for sample in job.samples):
         return total_statistics((rows[sample.key] for sample in job.samples), len(labels.classes))
     total = ClassStatistics(len(labels.classes))

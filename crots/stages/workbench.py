@@ -259,8 +259,11 @@ class Workbench:
         Raises:
             InputError: the file is missing or for other classes.
         """
-        found = read_weights(path)
-        model, _ = model_of(found, trust=found.card is not None and self.trusts(found.card.net))
+        try:
+            found = read_weights(path)
+            model, _ = model_of(found, trust=found.card is not None and self.trusts(found.card.net))
+        except InputError as error:
+            raise InputError(f"{error}; or run the stage {path.parent.name} again", field=error.field) from error
         if model.classes.names != self.classes.names:
             raise InputError(
                 f"{path}: made for the classes of {model.classes.name} ({len(model.classes)}), expected those of "

@@ -154,7 +154,7 @@ def unwritable(folder: Path) -> str:
 
 def preset_words(name: str) -> str:
     """Says what a preset is for."""
-    from crots.project import read_toml
+    from crots.records import read_toml
     from crots.resources import shipped
 
     about = str(read_toml(shipped("presets")[name]).get("description", name))

@@ -12,7 +12,7 @@ import numpy as np
 
 from crots.errors import InputError
 from crots.interpreter import child_environment, module_command
-from crots.project import read_json
+from crots.stages.suspicion_file import load_suspicion
 from crots_studio.models.label_list import LabelList
 
 INDEX = Path("suspicion") / "suspicion.json"
@@ -45,16 +45,17 @@ class Suspicion:
     @staticmethod
     def read(project: Path) -> Suspicion:
         """Reads a project's file; one of another make counts as none."""
-        found = read_json(project / INDEX) or {}
-        regions: dict[str, list[Suspect]] = {}
         try:
-            doubt = {str(row["key"]): float(row["doubt"]) for row in found.get("images", [])}
-            for row in found.get("regions", []):
-                left, top, width, height = (int(value) for value in row["box"])
-                suspect = Suspect((left, top, width, height), str(row["reason"]))
-                regions.setdefault(str(row["key"]), []).append(suspect)
-        except (KeyError, TypeError, ValueError):
+            found = load_suspicion(project / INDEX)
+        except InputError:
             return Suspicion()
+        if found is None:
+            return Suspicion()
+        doubt = {row["key"]: row["doubt"] for row in found["images"]}
+        regions: dict[str, list[Suspect]] = {}
+        for region in found["regions"]:
+            left, top, width, height = region["box"]
+            regions.setdefault(region["key"], []).append(Suspect((left, top, width, height), region["reason"]))
         return Suspicion(doubt, {key: tuple(rows) for key, rows in regions.items()})
 
     def joined(self, labels: LabelList) -> LabelList:

@@ -16,7 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import psutil
 
@@ -28,6 +28,7 @@ from crots.execution.control import STOP_FILE
 from crots.files import make_folder, write_json
 from crots.interpreter import child_environment, module_command
 from crots.project import Project, read_json
+from crots.records import Count, fits
 from crots_studio.runs.demo import is_unfinished
 from crots_studio.runs.run import KILLED, RunEnd, RunRequest, end_of, log_tail, process_memory
 
@@ -266,6 +267,13 @@ def _detachment() -> dict[str, Any]:
     return {"start_new_session": True}
 
 
+class _Noted(TypedDict):
+    pid: Count
+    started: float
+    seeds: NotRequired[list[int]]
+    steps: NotRequired[Count]
+
+
 def remember(project: Project, pid: int, request: RunRequest) -> None:
     """Notes the process of a run and what it does, for a later window."""
     noted = {"pid": pid, "started": psutil.Process(pid).create_time(), "seeds": request.seeds, "steps": request.steps}
@@ -275,11 +283,11 @@ def remember(project: Project, pid: int, request: RunRequest) -> None:
 def remembered(project: Project) -> dict[str, Any]:
     """Returns what was noted of the run that goes on, nothing where it was not started by a studio."""
     noted = read_json(project.folder / "studio" / "run.json")
-    try:
-        if noted and abs(psutil.Process(noted["pid"]).create_time() - noted["started"]) < 1:
-            return dict(noted)
-    except (psutil.Error, KeyError, TypeError, ValueError):
-        pass
+    if noted is None or not fits(noted, _Noted):
+        return {}
+    with contextlib.suppress(psutil.Error):
+        if abs(psutil.Process(noted["pid"]).create_time() - noted["started"]) < 1:
+            return noted
     return {}
 
 

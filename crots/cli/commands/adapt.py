@@ -30,7 +30,7 @@ from crots.config import Profile, Size, check, describe
 from crots.errors import InputError
 from crots.events import Event
 from crots.execution.context import Context
-from crots.project import CHOICE, ProjectConfig, looks_decide, read_json
+from crots.project import CHOICE, ProjectConfig, looks_decide, read_choice
 
 if TYPE_CHECKING:
     from crots.data.layouts import Sample
@@ -102,8 +102,8 @@ def run(args: argparse.Namespace) -> int:
 
 def round_ended(config: ProjectConfig, out: Path) -> str:
     """Says why the rounds after the one in ``out`` are not needed; empty where they are."""
-    choice = read_json(out / CHOICE) if config.adapt.stop_rounds else None
-    return str(choice.get("ends_rounds", "")) if choice else ""
+    choice = read_choice(out / CHOICE) if config.adapt.stop_rounds else None
+    return choice.get("ends_rounds", "") if choice else ""
 
 
 def _events(

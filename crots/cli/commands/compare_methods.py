@@ -21,12 +21,12 @@ from crots.cli.tables import Table
 from crots.comparison.methods import METHODS, ablations, chosen_methods, default_methods
 from crots.comparison.plan import Comparison, check_seeds
 from crots.comparison.runner import run_comparison
-from crots.comparison.table import caption, class_cells, summary_cells, write_as
+from crots.comparison.table import caption, class_cells, read_results, summary_cells, write_as
 from crots.config import Profile, check, describe
 from crots.errors import InputError
 from crots.events import Event
 from crots.execution.control import Control
-from crots.project import Project, override, read_json
+from crots.project import Project, override
 
 # What every method finds as the project has it.
 _THE_PROJECTS = ("data", "task", "source", "pseudo_label")
@@ -82,9 +82,8 @@ def run(args: argparse.Namespace) -> int:
     def events(control: Control) -> Generator[Event, None, None]:
         yield from run_comparison(job, control=control)
 
-    code = follow(events, args, command="compare-methods", result=lambda: read_json(job.results_path))
-    found = read_json(job.results_path)
-    if found is None or code not in (0, 130):
+    code = follow(events, args, command="compare-methods", result=lambda: read_results(job.results_path))
+    if code not in (0, 130) or (found := read_results(job.results_path)) is None:
         return code
     if args.out:
         write_as(args.out, found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict, cast
 
 from crots.cli.command import Command, Parser
 from crots.cli.draw import show_table
@@ -13,7 +13,15 @@ from crots.cli.flags import add_debug, add_json
 from crots.cli.say import say, say_json
 from crots.cli.tables import Table, duration, percent
 from crots.config import Profile
-from crots.project import Project, StageStatus, read_json
+from crots.project import Project, StageStatus
+from crots.records import read_as
+
+
+class _Report(TypedDict):
+    """What is read of a model's scores."""
+
+    miou: float | None
+    oracle: NotRequired[bool]
 
 
 def configure(parser: Parser, profile: Profile) -> None:
@@ -59,7 +67,8 @@ def _report(project: Project, key: str) -> dict[str, Any]:
     subject = "source" if key == "pseudo-label" else key
     if project.record("evaluate") is None:
         return {}
-    return read_json(project.stage_folder("evaluate") / f"{subject}.json") or {}
+    path = project.stage_folder("evaluate") / f"{subject}.json"
+    return cast(dict[str, Any], read_as(path, _Report, remedy="delete it and run the stage evaluate again") or {})
 
 
 def _chosen_by_labels(project: Project, key: str) -> bool:

@@ -22,9 +22,10 @@ from crots.events import Event
 from crots.execution.context import Context
 from crots.execution.control import Control
 from crots.methods.suspicion import SHARE
-from crots.project import Project, override, read_json
+from crots.project import Project, override
 from crots.runner import run_stage
 from crots.stages.suspects import FOLDER, INDEX, STAGE, suspects, suspects_of
+from crots.stages.suspicion_file import load_suspicion
 
 
 def configure(parser: Parser, profile: Profile) -> None:
@@ -67,8 +68,10 @@ def run(args: argparse.Namespace) -> int:
     index = project.folder / FOLDER / INDEX
 
     def result() -> dict[str, Any] | None:
-        found = read_json(index)
-        return found and {**found, "images": found["images"][: args.top], "regions": found["regions"][: args.top]}
+        found = load_suspicion(index)
+        if found is None:
+            return None
+        return {**found, "images": found["images"][: args.top], "regions": found["regions"][: args.top]}
 
     code = follow(events, args, command="suspects", result=result)
     if code == 0 and not args.json and not args.quiet and (found := result()):
