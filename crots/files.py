@@ -139,10 +139,15 @@ def write_json(path: Path, value: Any, *, durable: bool = False) -> None:
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n", durable=durable)
 
 
+def is_partial(name: str) -> bool:
+    """Whether a file has the name of one that `atomic_path` had not finished."""
+    return _PARTIAL.fullmatch(name) is not None
+
+
 def remove_partials(folder: Path) -> None:
     """Deletes what a killed writer left below ``folder``; call it only while nothing else writes there."""
     for path in folder.rglob(".*.partial*"):
-        if _PARTIAL.fullmatch(path.name):
+        if is_partial(path.name):
             path.unlink(missing_ok=True)
 
 
