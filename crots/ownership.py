@@ -6,12 +6,14 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from crots.errors import InputError
-from crots.files import explained, is_partial, write_text
+from crots.files import explained, is_partial, make_folder, move_file, write_text
 
 _HEADER = "# Files made by "
 # What file managers leave in every folder that somebody looks at: nobody's work, and in nobody's way.
@@ -217,3 +219,63 @@ def _is_real(root: Path, folder: str, known: dict[str, bool]) -> bool:
 def _refuse_link(root: Path) -> None:
     if is_link(root):
         raise InputError(f"{root}: is a link, expected a folder; what it leads to was left alone. Remove the link")
+
+
+def check_place(root: Path, path: Path, kind: Literal["file", "folder"]) -> None:
+    """Makes sure that what is written to ``path`` is written there: no link lies on the way from ``root``, or there.
+
+    Raises:
+        InputError: a part is a link, or something else than a folder, or ``path`` something else than ``kind``.
+    """
+    names = path.relative_to(root).parts
+    parts = [root.joinpath(*names[:count]) for count in range(len(names) + 1)]
+    for part in parts:
+        status = link_status(part)
+        if status is None:
+            return
+        wanted = kind if part == path else "folder"
+        found = kind_of(status)
+        if found != f"a {wanted}":
+            raise InputError(f"{part}: is {found}, expected a {wanted} that CROTS writes to; move it away")
+
+
+def move_files(source: Path, target: Path, names: Iterable[str], ours: Collection[str] = ()) -> None:
+    """Moves files below one folder to the same names below another one of the same disk; what is moved already stays.
+
+    Args:
+        source: where they are; those that are not there count as moved.
+        target: where they belong.
+        names: relative with ``/``, each as `is_below` wants it.
+        ours: what may be replaced.
+
+    Raises:
+        InputError: something that is not ours is in the way; it is left alone.
+        StageError: a file cannot be moved.
+    """
+    for name in names:
+        path, place = source / name, target / name
+        if link_status(path) is None:
+            continue
+        check_place(target, place, "file")
+        if name not in ours and link_status(place) is not None:
+            raise in_the_way(place)
+        make_folder(place.parent)
+        with explained(place):
+            move_file(path, place)
+
+
+def in_the_way(path: Path) -> InputError:
+    """Says that something lies where CROTS writes, and was left alone."""
+    return InputError(f"{path}: was not made by CROTS and is in the way of what it writes; move it away and run again")
+
+
+def remove_tree(folder: Path) -> None:
+    """Deletes a folder with all that is in it; a link in it goes, not what it leads to.
+
+    Raises:
+        InputError: the folder itself is a link.
+        StageError: something in it cannot be deleted.
+    """
+    _refuse_link(folder)
+    with explained(folder), contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -15,10 +14,10 @@ import filelock
 from crots.errors import CrotsError, InputError, Stopped
 from crots.eventlog import EventLog
 from crots.events import Evaluated, Event, StageFinished
-from crots.files import explained, remove_partials
+from crots.files import explained, is_partial, remove_partials
 from crots.project import Project
 from crots.stages.comparison import Comparison, needed_stages
-from crots.stages.context import Context, Control
+from crots.stages.context import Context, Control, at_their_place
 from crots.stages.workers import current, launched, session
 
 StageBody = Callable[[Context], Iterator[Event]]
@@ -82,6 +81,7 @@ def run_comparison(job: Comparison, *, control: Control | None = None) -> Iterat
         if not isinstance(event, StageFinished) or event.outcome != "completed":
             return
     with locked(project):
+        project.check_inputs()
         log = EventLog(job.folder / project.events_path.name)
         remove_partials(job.folder)
         yield from run_stage(partial(compare, job), Context(STAGE, control, log=log))
@@ -90,6 +90,7 @@ def run_comparison(job: Comparison, *, control: Control | None = None) -> Iterat
 def _taken(project: Project, stack: contextlib.ExitStack) -> EventLog:
     """Takes the project for a run."""
     stack.enter_context(locked(project))
+    project.check_inputs()
     log = EventLog(project.events_path)
     tidy(project)
     return log
@@ -102,7 +103,7 @@ def _due(project: Project, key: str, asked: bool) -> tuple[bool, bool]:
 
 
 def _begun(project: Project, stage_events: Callable[[Project, Context], Iterator[Event]], context: Context) -> Any:
-    """Begins a stage only now that its inputs have proved good: until then an earlier result of it stays valid."""
+    """Begins a stage only now that its inputs have proved good."""
     workers = current()
     try:
         context.check()
@@ -112,7 +113,7 @@ def _begun(project: Project, stage_events: Callable[[Project, Context], Iterator
     except Stopped:
         raise Stopped(NOT_BEGUN) from None
     workers.from_first(lambda: project.begin(context.stage))
-    return events
+    return at_their_place(events, project.work_folder(context.stage), project.stage_folder(context.stage))
 
 
 def planned(project: Project, *, until: str | None, only: str | None) -> tuple[str, ...]:
@@ -139,8 +140,9 @@ def locked(project: Project) -> Iterator[None]:
     """Holds the project for one run.
 
     Raises:
-        InputError: another process runs it.
+        InputError: another process runs it, or a link lies where the project writes.
     """
+    project.check_places()
     lock = filelock.FileLock(project.lock_path)
     try:
         with explained(project.lock_path):
@@ -149,6 +151,7 @@ def locked(project: Project) -> Iterator[None]:
     except filelock.Timeout:
         raise InputError(f"{project.folder}: another run goes on in this project; wait for it or stop it") from None
     try:
+        project.settle()
         yield
     finally:
         lock.release()
@@ -156,11 +159,13 @@ def locked(project: Project) -> Iterator[None]:
 
 def tidy(project: Project) -> None:
     """Removes the half-written files that a kill left."""
-    for folder in (project.cache_folder, project.folder / "records", *map(project.stage_folder, project.stage_keys())):
+    stages = (place(key) for key in project.stage_keys() for place in (project.stage_folder, project.work_folder))
+    for folder in (project.cache_folder, project.folder / "records", *stages):
         remove_partials(folder)
     # Of the stream; others may be writing crots.toml, and deeper there may be the user's own images.
     for path in project.folder.glob(f".*.partial{project.events_path.suffix}"):
-        path.unlink(missing_ok=True)
+        if is_partial(path.name):
+            path.unlink(missing_ok=True)
 
 
 def run_stage(
@@ -221,13 +226,10 @@ def _out_of_memory(error: Exception) -> bool:
 
 
 def discard(project: Project, key: str) -> None:
-    """Throws away what a stage that is not done has written; the result of one that is done stays.
+    """Throws away what an unfinished run of a stage has written; its last complete result stays.
 
     Raises:
         InputError: a run goes on in the project.
     """
     with locked(project):
-        if not project.record_path(key).exists():
-            # In this order, so that after a kill in between no run goes on from what is left.
-            project.started_path(key).unlink(missing_ok=True)
-            shutil.rmtree(project.stage_folder(key), ignore_errors=True)
+        project.discard(key)

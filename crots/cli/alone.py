@@ -20,7 +20,7 @@ from crots.config import Profile, Size, to_mapping
 from crots.errors import InputError
 from crots.events import Event, Note, StageFinished
 from crots.files import explained, remove_partials, write_json
-from crots.project import Project, ProjectConfig, build_config, read_json
+from crots.project import InPlace, ProjectConfig, build_config, read_json
 from crots.runner import run_stage
 from crots.stages.context import Context, Control
 from crots.stages.workers import current, session
@@ -115,7 +115,7 @@ class Desk:
         return Workbench(config, Path.cwd(), self.cache, self.stage)
 
 
-class Loose(Project):
+class Loose(InPlace):
     """No project: the stages write where the user says."""
 
     def stage_folder(self, key: str) -> Path:

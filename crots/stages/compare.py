@@ -19,7 +19,7 @@ from crots.methods.metrics import Confusion
 from crots.project import CONTINUED_FROM, read_json
 from crots.stages.comparison import Branch, Comparison, Run, plan_runs
 from crots.stages.comparison_table import SUFFIXES, results, write_results
-from crots.stages.context import Context
+from crots.stages.context import Context, at_their_place
 from crots.stages.evaluate import evaluated, labelled, score
 from crots.stages.labelling import Predict
 from crots.stages.mine import published_rare
@@ -140,16 +140,14 @@ class _Comparer:
             return
         branch.begin(task.key)
         started, share = time.monotonic(), 1.0
-        for event in events:
+        for event in at_their_place(events, branch.work_folder(task.key), branch.stage_folder(task.key)):
             log.append(event)
             if isinstance(event, StageStarted):
                 share = (event.total - event.resumed_at) / max(1, event.total)
             yield from self._told(event, task)
         # Of a resumed stage only the rest was timed.
-        branch.finish(task.key, (time.monotonic() - started) / (share or 1.0), None)
-        for name in CONTINUED_FROM:
-            # The optimiser's state of every method and seed would soon fill a disk; what is finished needs none.
-            (branch.stage_folder(task.key) / name).unlink(missing_ok=True)
+        # The optimiser's state of every method and seed would soon fill a disk; what is finished needs none.
+        branch.finish(task.key, (time.monotonic() - started) / (share or 1.0), None, without=CONTINUED_FROM)
         self.done += task.steps
 
     def _body(self, task: _Task, bench: Workbench, inner: Context) -> Iterator[Event]:

@@ -17,10 +17,10 @@ from crots import options as opt
 from crots.config import Profile, describe, to_mapping, to_plain, unknown_name
 from crots.errors import InputError
 from crots.files import digest
-from crots.project import Project, ProjectConfig, looks_decide, override
+from crots.project import COMPARISON, Project, ProjectConfig, looks_decide, override
 
 Kind = Literal["methods", "ablation"]
-FOLDER = "compare"
+FOLDER = COMPARISON
 # The faults of the published code that a training run can be ablated by, in the sections that it depends on.
 ABLATED_FAULTS = tuple(f"F{number}" for number in range(2, 11))
 _SECTIONS = ("mine", "baseline", "adapt")
@@ -233,7 +233,12 @@ class Branch(Project):
 
     def __init__(self, project: Project, config: ProjectConfig, home: Path, places: Mapping[str, Path]) -> None:
         super().__init__(project.folder, config)
-        self.project, self.home, self.places = project, home, dict(places)
+        self.project, self._home, self.places = project, home, dict(places)
+
+    @property
+    def home(self) -> Path:
+        """The branch's own folder."""
+        return self._home
 
     @property
     def events_path(self) -> Path:
@@ -241,16 +246,8 @@ class Branch(Project):
         return self.home / "events.jsonl"
 
     def stage_folder(self, key: str) -> Path:
-        """Where a stage writes, or where the branch that owns it did."""
+        """The result of a stage, of its own or of the branch that owns it."""
         return self.places.get(key, self.home / key)
-
-    def record_path(self, key: str) -> Path:
-        """The proof that one of the branch's own stages is done."""
-        return self.home / "records" / f"{key}.json"
-
-    def started_path(self, key: str) -> Path:
-        """With what one of the branch's own stages was begun."""
-        return self.home / "records" / f"{key}.started.json"
 
     def finished(self, key: str) -> bool:
         """Whether a stage of its own is done with the present options and inputs."""

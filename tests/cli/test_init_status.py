@@ -201,8 +201,8 @@ def test_status_of_stages(crots, city, words, tmp_path):
         project.begin(key)
         project.finish(key, 75.0, None)
     project.begin("evaluate")
-    write_json(project.stage_folder("evaluate") / "baseline.json", {"miou": 0.25})
-    write_json(project.stage_folder("evaluate") / "source.json", {"miou": 0.5})
+    write_json(project.work_folder("evaluate") / "baseline.json", {"miou": 0.25})
+    write_json(project.work_folder("evaluate") / "source.json", {"miou": 0.5})
     project.finish("evaluate", 3.0, 0.25)
     (tmp_path / "source.pth").write_bytes(b"another one")
     rows = {row["stage"]: row for row in json.loads(crots("status", tmp_path / "p", "--json").out)["stages"]}
