@@ -119,7 +119,10 @@ def atomic_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
 
 
 def move_file(partial: Path, path: Path) -> None:
-    """Moves a file to the place of another; Windows refuses while somebody reads the old one, and a reader here takes only a moment."""
+    """Moves a file, perhaps to the place of another.
+
+    Windows refuses while somebody reads the old one, and a reader here takes only a moment.
+    """
     for wait in _WAITS if sys.platform == "win32" else ():
         with contextlib.suppress(PermissionError):
             partial.replace(path)

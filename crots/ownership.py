@@ -79,6 +79,13 @@ class Owned:
         lines = [f"{_HEADER}{self.maker}", *map(json.dumps, listed)]
         write_text(self.listing, "\n".join(lines) + "\n", durable=True)
 
+    def disown(self, paths: Iterable[Path]) -> None:
+        """Strikes files off the listing: what somebody else writes in their place is not CROTS's own."""
+        names = self.names()
+        theirs = {path.relative_to(self.root).as_posix() for path in paths if path.is_relative_to(self.root)}
+        if names & theirs:
+            self.claim(names - theirs)
+
     def remove(self) -> None:
         """Deletes the listed files, the folders below ``root`` that became empty by that, and then the listing.
 
@@ -262,6 +269,19 @@ def move_files(source: Path, target: Path, names: Iterable[str], ours: Collectio
         make_folder(place.parent)
         with explained(place):
             move_file(path, place)
+
+
+def make_folders(source: Path, target: Path) -> None:
+    """Makes, below one folder, the folders that are below another, empty ones too.
+
+    Raises:
+        InputError: a link or a file is in the way.
+    """
+    for place, names, _ in os.walk(source):
+        names[:] = (name for name in names if not is_link(Path(place, name)))
+        folder = target / Path(place).relative_to(source)
+        check_place(target, folder, "folder")
+        make_folder(folder)
 
 
 def in_the_way(path: Path) -> InputError:

@@ -252,7 +252,7 @@ class Project:
 
     def stage_folder(self, key: str) -> Path:
         """The last complete result of a stage: ``pseudo-label`` has ``label_ids/`` there, ``adapt-1`` a student ..."""
-        names = {"pseudo-label": "pseudo-labels", "mine": "patches", "evaluate": "evaluation"}
+        names = {"pseudo-label": "pseudo-labels", "mine": "patches", "evaluate": "evaluation", "suspects": SUSPICION}
         return self.home / names.get(key, key)
 
     def work_folder(self, key: str) -> Path:
@@ -268,9 +268,7 @@ class Project:
         """The files of a stage, and what is noted of them."""
         # What is exported goes to other places, and others may put their own beside it.
         own = "adapted." if key == "export" else ""
-        return StageFiles(
-            self.folder, key, self.stage_folder(key), self.work_folder(key), self.home / "records", own
-        )
+        return StageFiles(self.folder, key, self.stage_folder(key), self.work_folder(key), self.home / "records", own)
 
     @property
     def corrections_path(self) -> Path:
@@ -399,6 +397,18 @@ class Project:
             # Of what was kept, not of the last step.
             miou = hindsight["miou"]
         self.files(key).publish({"seconds": seconds, "miou": miou}, without=without)
+
+    def check_upstream(self, key: str) -> None:
+        """Makes sure that a stage does not build on an old result while a new one is half done.
+
+        Raises:
+            InputError: one is.
+        """
+        inputs, pending = self.inputs(), [key]
+        for name in pending:
+            pending += [other for other in self.upstream(name) if other not in pending]
+            if name != key and self.files(name).continues(inputs[name]):
+                raise InputError(f"{key}: {name}, which it builds on, is interrupted; run that to its end first")
 
     def discard(self, key: str) -> None:
         """Throws away what an unfinished run of a stage has written; the last complete result stays."""

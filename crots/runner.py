@@ -107,6 +107,7 @@ def _begun(project: Project, stage_events: Callable[[Project, Context], Iterator
     workers = current()
     try:
         context.check()
+        workers.from_first(lambda: project.check_upstream(context.stage))
         events = workers.together(lambda: stage_events(project, context))
         # So it does where the user thought better of it while torch was being loaded.
         context.check()

@@ -24,6 +24,7 @@ from crots.ownership import (
     in_the_way,
     is_below,
     link_status,
+    make_folders,
     move_files,
     remove_files,
     remove_tree,
@@ -129,6 +130,7 @@ class StageFiles:
         """Each step may be repeated after a kill."""
         ours = self.owned.names()
         remove_files(self.final, ours.difference(names))
+        make_folders(self.work, self.final)
         move_files(self.work, self.final, names, ours)
         self.owned.claim(names)
         write_json(self.record, record, durable=True)
@@ -174,7 +176,7 @@ def _noted(path: Path) -> dict[str, Any] | None:
 def _read_journal(path: Path) -> tuple[list[str], dict[str, Any]]:
     found = _noted(path) or {}
     names, record = found.get("files"), found.get("record")
-    if isinstance(names, list) and isinstance(record, dict) and all(isinstance(name, str) for name in names):
-        if all(map(is_below, names)):
-            return names, record
+    listed = isinstance(names, list) and all(isinstance(name, str) and is_below(name) for name in names)
+    if listed and isinstance(record, dict):
+        return names, record
     raise InputError(f"{path}: is damaged; delete it, and the stage goes on from what it had done")

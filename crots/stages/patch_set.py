@@ -14,6 +14,7 @@ from crots.errors import InputError
 from crots.files import write_json
 from crots.images import image_size, read_image, read_labels
 from crots.methods.patches import rarity_weights
+from crots.ownership import check_place
 from crots.project import read_json
 from crots.stages.material import Array
 from crots.stages.mine import load_index
@@ -44,7 +45,12 @@ class PatchCorrections:
         return PatchCorrections(frozenset(values.get("rejected", ())), relabelled)
 
     def write(self, folder: Path) -> None:
-        """Writes them, atomically."""
+        """Writes them, atomically.
+
+        Raises:
+            InputError: the folder or the file is a link.
+        """
+        check_place(folder, folder / CORRECTIONS, "file")
         relabelled = {name: {str(old): new for old, new in ids.items()} for name, ids in self.relabelled.items()}
         write_json(folder / CORRECTIONS, {"rejected": sorted(self.rejected), "relabelled": relabelled})
 

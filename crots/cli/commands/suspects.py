@@ -22,7 +22,7 @@ from crots.methods.suspicion import SHARE
 from crots.project import Project, override, read_json
 from crots.runner import run_stage
 from crots.stages.context import Context, Control
-from crots.stages.suspects import FOLDER, INDEX, STAGE, suspects, suspects_of
+from crots.stages.suspects import FOLDER, INDEX, STAGE, search, suspects_of
 
 
 def configure(parser: Parser, profile: Profile) -> None:
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     job = suspects_of(project, student=args.student, share=args.share, overlays=args.overlays)
 
     def events(control: Control) -> Generator[Event, None, None]:
-        yield from run_stage(partial(suspects, job), Context(STAGE, control))
+        yield from run_stage(partial(search, project, job), Context(STAGE, control))
 
     index = project.folder / FOLDER / INDEX
 
