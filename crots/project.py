@@ -441,7 +441,8 @@ class Project:
         """The folders that CROTS writes to."""
         names = ("records", UNFINISHED, COMPARISON, SUSPICION, STUDIO)
         yield from (self.folder / name for name in names)
-        yield from (self.cache_folder, self.corrections_path, *map(self.stage_folder, self.stage_keys()))
+        # Scores too, though there may be no labels now.
+        yield from (self.cache_folder, self.corrections_path, *map(self.stage_folder, (*self.stage_keys(), "evaluate")))
 
     def _files(self) -> Iterator[Path]:
         """The files of its own that CROTS writes, but for those of stages."""
@@ -466,9 +467,14 @@ class Project:
         places = [*self._folders(), self.folder / CONFIG_NAME, self.events_path, self.lock_path]
         check_inputs(inputs, places)
 
-    def status(self) -> list[StageStatus]:
-        """Returns the state of every stage, in running order."""
-        endings, busy, inputs = last_endings(self.events_path), running(self.lock_path), self.inputs()
+    def status(self, *, busy: bool | None = None) -> list[StageStatus]:
+        """Returns the state of every stage, in running order.
+
+        Args:
+            busy: whether a run goes on; None looks.
+        """
+        endings, inputs = last_endings(self.events_path), self.inputs()
+        busy = running(self.lock_path) if busy is None else busy
         result: list[StageStatus] = []
         for key in self.stage_keys():
             before = {status.key: status.state for status in result}

@@ -98,7 +98,8 @@ def _taken(project: Project, stack: contextlib.ExitStack) -> EventLog:
 
 def _due(project: Project, key: str, asked: bool) -> tuple[bool, bool]:
     """Says whether a stage is to be run, and whether an interrupted run of it is continued."""
-    state = next(status.state for status in project.status() if status.key == key)
+    # The run that goes on is this one.
+    state = next(status.state for status in project.status(busy=False) if status.key == key)
     return asked or state not in ("done", "not needed"), project.resumable(key)
 
 

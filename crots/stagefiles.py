@@ -8,6 +8,7 @@ is done. Until the journal is there, the last result and its record are as they 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Collection, Mapping
@@ -88,7 +89,7 @@ class StageFiles:
         continued = self.continues(inputs)
         if not continued:
             self.discard()
-        write_json(self.started, {"inputs": inputs, "in": self.work.relative_to(self.root).as_posix()}, durable=True)
+        self._note_start(inputs)
         return continued
 
     def publish(self, facts: Mapping[str, Any], *, without: Collection[str] = ()) -> None:
@@ -146,11 +147,16 @@ class StageFiles:
         """
         if self.started.exists():
             # First of all, so that after a kill in between no run goes on from what is left.
-            write_json(self.started, {"inputs": None}, durable=True)
+            self._note_start(None)
         elif found := next((name for name, _ in walk(self.work)), None):
             raise in_the_way(self.work / found)
         remove_tree(self.work)
         self.started.unlink(missing_ok=True)
+
+    def _note_start(self, inputs: Mapping[str, Any] | None) -> None:
+        # Version 0.1 did not say where, since it worked in the place of the result.
+        started = {"inputs": inputs, "in": self.work.relative_to(self.root).as_posix()}
+        write_json(self.started, started, durable=True)
 
     def _refuse_foreign(self) -> None:
         most = sys.maxsize if self.own else 1
@@ -167,16 +173,20 @@ class StageFiles:
 
 
 def _noted(path: Path) -> dict[str, Any] | None:
-    # The project is made of such files, and reads all that it notes in the same way.
-    from crots.project import read_json
-
-    return read_json(path)
+    """What is noted in a file; None where it is missing or damaged."""
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return found if isinstance(found, dict) else None
+    return None
 
 
 def _read_journal(path: Path) -> tuple[list[str], dict[str, Any]]:
     found = _noted(path) or {}
     names, record = found.get("files"), found.get("record")
-    listed = isinstance(names, list) and all(isinstance(name, str) and is_below(name) for name in names)
-    if listed and isinstance(record, dict):
+    if isinstance(names, list) and isinstance(record, dict) and all(map(_is_name, names)):
         return names, record
     raise InputError(f"{path}: is damaged; delete it, and the stage goes on from what it had done")
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and is_below(value)
