@@ -39,7 +39,7 @@ def write(path, text="of the user"):
 
 def content(folder):
     """All bytes below a folder by path, with what links lead to."""
-    return {path: os.readlink(path) if path.is_symlink() else path.read_bytes()
+    return {path: path.readlink() if path.is_symlink() else path.read_bytes()
             for path in Path(folder).rglob("*") if path.is_symlink() or path.is_file()}  # fmt: skip
 
 
@@ -369,8 +369,9 @@ def test_a_branch_of_a_comparison_begins_behind_no_link(project, tmp_path):
     home.parent.mkdir(parents=True)
     home.symlink_to(tmp_path / "elsewhere")
     branch = Branch(project, project.config, home, {})
-    with pytest.raises(InputError, match="tent: is a link, expected a folder"):
-        branch.begin("adapt-1")
+    for act in (lambda: branch.begin("adapt-1"), branch.check_places):
+        with pytest.raises(InputError, match="tent: is a link, expected a folder"):
+            act()
     assert content(tmp_path / "elsewhere") == {theirs: b"of the user"}
 
 

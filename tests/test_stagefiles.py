@@ -180,7 +180,7 @@ def test_a_foreign_file_in_a_folder_of_ours_is_named_and_kept(tmp_path, name):
         done(files, OLD)
     write(files.final / name, "of the user")
     before = content(tmp_path)
-    with pytest.raises(InputError, match="was not made by CROTS and is in the way.*move it away") as error:
+    with pytest.raises(InputError, match=r"was not made by CROTS and is in the way.*move it away") as error:
         files.begin({"steps": 2})
     assert str(files.final / name) in str(error.value) and "\n" not in str(error.value)
     assert content(tmp_path) == before

@@ -88,6 +88,10 @@ class _Comparer:
         self.done = self.total = 0
 
     def events(self) -> Iterator[Event]:
+        for branch in (branch for run in self.runs for branch in run.branches):
+            branch.check_places()
+            # A stage whose result a kill kept from its place is not run again.
+            branch.settle()
         tasks = {task.branch.stage_folder(task.key): task for run in self.runs for task in _tasks(run)}
         self.total = sum(task.steps for task in tasks.values() if not task.branch.finished(task.key))
         names = [method.name for method in self.job.methods]

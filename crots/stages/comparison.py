@@ -17,6 +17,7 @@ from crots import options as opt
 from crots.config import Profile, describe, to_mapping, to_plain, unknown_name
 from crots.errors import InputError
 from crots.files import digest
+from crots.ownership import check_place
 from crots.project import COMPARISON, Project, ProjectConfig, looks_decide, override
 
 Kind = Literal["methods", "ablation"]
@@ -249,6 +250,15 @@ class Branch(Project):
         """The result of a stage, of its own or of the branch that owns it."""
         return self.places.get(key, self.home / key)
 
+    def check_places(self) -> None:
+        """Makes sure that what is written to the branch is written there; its project is checked already.
+
+        Raises:
+            InputError: a link, or something else than a branch has, lies in the place of a file or folder of it.
+        """
+        check_place(self.folder, self.home, "folder")
+        check_place(self.home, self.events_path, "file")
+
     def finished(self, key: str) -> bool:
         """Whether a stage of its own is done with the present options and inputs."""
         record = self.record(key)
@@ -319,6 +329,11 @@ class Run:
     branch: Branch
     baseline: Branch | None
     patches: Branch | None
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """All that it writes to."""
+        return tuple(filter(None, (self.branch, self.baseline, self.patches)))
 
     @property
     def last_key(self) -> str:
