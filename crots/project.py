@@ -528,7 +528,10 @@ def unfit(folder: Path) -> str:
         return ""
     if not folder.is_dir():
         return f"{folder}: is no folder; choose another place for the project"
-    found = next(iter(sorted(path.name for path in folder.iterdir())), None)
+    try:
+        found = min((path.name for path in folder.iterdir()), default="")
+    except OSError as error:
+        return f"{folder}: cannot be looked into ({error.strerror}); choose another place for the project"
     return f"{folder}: is in use, it holds {found}; choose an empty or a new folder for the project" if found else ""
 
 

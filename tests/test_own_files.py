@@ -20,7 +20,7 @@ from crots.eventlog import EventLog, running
 from crots.events import ArtifactWritten, Note, StageFinished, StageStarted
 from crots.files import remove_partials, write_json
 from crots.images import write_image
-from crots.project import Project, build_config, override
+from crots.project import Project, build_config, override, unfit
 from crots.runner import discard, locked, run_project, tidy
 from crots.stages.patch_set import PatchCorrections
 
@@ -147,6 +147,8 @@ def test_a_file_becomes_no_project_and_an_empty_folder_does(tmp_path):
     with pytest.raises(InputError, match="is no folder"):
         Project.create(tmp_path / "file", build_config({}))
     (tmp_path / "empty").mkdir()
+    with mock.patch.object(Path, "iterdir", side_effect=PermissionError(13, "Permission denied")):
+        assert "cannot be looked into (Permission denied)" in unfit(tmp_path / "empty")
     assert Project.create(tmp_path / "empty", build_config({})).folder == tmp_path / "empty"
 
 
