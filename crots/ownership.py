@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from crots.errors import InputError
+from crots.errors import InputError, StageError
 from crots.files import explained, is_partial, make_folder, move_file, write_text
 
 _HEADER = "# Files made by "
@@ -168,22 +168,34 @@ def walk(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Yields name and entry of everything below a folder that is not itself a folder, in order; follows no link.
 
     Raises:
-        InputError: ``root`` is a link.
+        InputError: ``root`` is a link, or a folder cannot be looked into.
     """
     _refuse_link(root)
     if root.is_dir():
-        yield from _walk(str(root), "")
+        yield from _walk(str(root))
 
 
-def _walk(folder: str, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    with os.scandir(folder) as entries:
-        ordered = sorted(entries, key=lambda entry: entry.name)
-    for entry in ordered:
-        name = f"{prefix}{entry.name}"
-        if entry.is_dir(follow_symlinks=False) and not is_link(Path(entry.path)):
-            yield from _walk(entry.path, f"{name}/")
-        else:
+def _walk(root: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    # No recursion: a stranger's folders may be nested as deep as their disk allows.
+    pending = [_entries(root, "")]
+    while pending:
+        for name, entry in pending[-1]:
+            if entry.is_dir(follow_symlinks=False) and not is_link(Path(entry.path)):
+                pending.append(_entries(entry.path, f"{name}/"))
+                break
             yield name, entry
+        else:
+            pending.pop()
+
+
+def _entries(folder: str, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    try:
+        with os.scandir(folder) as entries:
+            ordered = sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be looked into ({error.strerror}); move it away") from None
+    for entry in ordered:
+        yield f"{prefix}{entry.name}", entry
 
 
 def remove_files(root: Path, names: Iterable[str]) -> None:
@@ -297,5 +309,8 @@ def remove_tree(folder: Path) -> None:
         StageError: something in it cannot be deleted.
     """
     _refuse_link(folder)
-    with explained(folder), contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(folder)
+    try:
+        with explained(folder), contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(folder)
+    except RecursionError:
+        raise StageError(f"{folder}: its folders are nested too deep to be deleted; delete it yourself") from None
