@@ -16,15 +16,21 @@ import filelock
 from crots.errors import InputError, StageError
 from crots.events import Event, Outcome, Progress, StageFinished, StageStarted, from_json, to_json
 from crots.files import atomic_path, explained, make_folder
+from crots.ownership import check_place, kind_of, link_status
 from crots.records import is_plain, parse
 
 
 class EventLog:
-    """Appends events to a file; a line is on disk before the next event is made."""
+    """Appends events to a file; a line is on disk before the next event is made.
+
+    Raises:
+        InputError: the file is a link, or no file.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         make_folder(path.parent)
+        check_place(path.parent, path, "file")
         self._drop_torn_line()
 
     @property
@@ -40,7 +46,7 @@ class EventLog:
         """
         before = self.position
         try:
-            with explained(self.path), self.path.open("ab") as file:
+            with explained(self.path), open(self.path, "ab", opener=_no_link) as file:
                 # A file's name need not be text; what is none is escaped, which JSON knows too.
                 file.write(f"{to_json(event)}\n".encode(errors="backslashreplace"))
         except StageError:
@@ -78,6 +84,11 @@ class EventLog:
         if content and not content.endswith(b"\n"):
             with atomic_path(self.path) as partial:
                 partial.write_bytes(content[: content.rfind(b"\n") + 1])
+
+
+def _no_link(path: str, flags: int) -> int:
+    """Opens a file, but no link that took its place since it was looked at."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def _fields(line: bytes) -> dict[str, Any]:
@@ -139,7 +150,9 @@ def last_endings(path: Path) -> dict[str, Ending]:
 
 def running(lock_path: Path) -> bool:
     """Says whether some process holds the lock of a project."""
-    if not lock_path.exists():
+    status = link_status(lock_path)
+    if status is None or kind_of(status) != "a file":
+        # To take a lock is to write to it.
         return False
     try:
         with filelock.FileLock(lock_path, timeout=0):

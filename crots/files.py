@@ -116,7 +116,7 @@ def atomic_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
             if durable:
                 with partial.open("rb+") as file:
                     os.fsync(file.fileno())
-            _move(partial, path)
+            move_file(partial, path)
     except BaseException:
         # A disk that became read-only refuses this too, in words that say less.
         with contextlib.suppress(OSError):
@@ -124,8 +124,11 @@ def atomic_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
         raise
 
 
-def _move(partial: Path, path: Path) -> None:
-    """Replaces a file; Windows refuses while somebody reads the old one, and a reader here takes only a moment."""
+def move_file(partial: Path, path: Path) -> None:
+    """Moves a file, perhaps to the place of another.
+
+    Windows refuses while somebody reads the old one, and a reader here takes only a moment.
+    """
     for wait in _WAITS if sys.platform == "win32" else ():
         with contextlib.suppress(PermissionError):
             partial.replace(path)
@@ -191,10 +194,13 @@ def _check_depth(value: Any) -> None:
 
 
 def remove_partials(folder: Path) -> None:
-    """Deletes what a killed writer left below ``folder``; call it only while nothing else writes there."""
-    for path in folder.rglob(".*.partial*"):
-        if is_partial(path.name):
-            path.unlink(missing_ok=True)
+    """Deletes what a killed writer left below ``folder``; call it only while nothing else writes there.
+
+    What a link leads to belongs to somebody else.
+    """
+    for place, _, names in () if folder.is_symlink() else os.walk(folder):
+        for name in filter(is_partial, names):
+            Path(place, name).unlink(missing_ok=True)
 
 
 def digest(value: Any) -> str:

@@ -6,12 +6,14 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
-from crots.errors import InputError
-from crots.files import explained, is_partial, write_text
+from crots.errors import InputError, StageError
+from crots.files import explained, is_partial, make_folder, move_file, write_text
 
 _HEADER = "# Files made by "
 # What file managers leave in every folder that somebody looks at: nobody's work, and in nobody's way.
@@ -76,6 +78,13 @@ class Owned:
                 raise InputError(f"{self.listing}: {name!r} does not lie below {self.root}; nothing was noted")
         lines = [f"{_HEADER}{self.maker}", *map(json.dumps, listed)]
         write_text(self.listing, "\n".join(lines) + "\n", durable=True)
+
+    def disown(self, paths: Iterable[Path]) -> None:
+        """Strikes files off the listing: what somebody else writes in their place is not CROTS's own."""
+        names = self.names()
+        theirs = {path.relative_to(self.root).as_posix() for path in paths if path.is_relative_to(self.root)}
+        if names & theirs:
+            self.claim(names - theirs)
 
     def remove(self) -> None:
         """Deletes the listed files, the folders below ``root`` that became empty by that, and then the listing.
@@ -159,22 +168,34 @@ def walk(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Yields name and entry of everything below a folder that is not itself a folder, in order; follows no link.
 
     Raises:
-        InputError: ``root`` is a link.
+        InputError: ``root`` is a link, or a folder cannot be looked into.
     """
     _refuse_link(root)
     if root.is_dir():
-        yield from _walk(str(root), "")
+        yield from _walk(str(root))
 
 
-def _walk(folder: str, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    with os.scandir(folder) as entries:
-        ordered = sorted(entries, key=lambda entry: entry.name)
-    for entry in ordered:
-        name = f"{prefix}{entry.name}"
-        if entry.is_dir(follow_symlinks=False) and not is_link(Path(entry.path)):
-            yield from _walk(entry.path, f"{name}/")
-        else:
+def _walk(root: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    # No recursion: a stranger's folders may be nested as deep as their disk allows.
+    pending = [_entries(root, "")]
+    while pending:
+        for name, entry in pending[-1]:
+            if entry.is_dir(follow_symlinks=False) and not is_link(Path(entry.path)):
+                pending.append(_entries(entry.path, f"{name}/"))
+                break
             yield name, entry
+        else:
+            pending.pop()
+
+
+def _entries(folder: str, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    try:
+        with os.scandir(folder) as entries:
+            ordered = sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be looked into ({error.strerror}); move it away") from None
+    for entry in ordered:
+        yield f"{prefix}{entry.name}", entry
 
 
 def remove_files(root: Path, names: Iterable[str]) -> None:
@@ -217,3 +238,79 @@ def _is_real(root: Path, folder: str, known: dict[str, bool]) -> bool:
 def _refuse_link(root: Path) -> None:
     if is_link(root):
         raise InputError(f"{root}: is a link, expected a folder; what it leads to was left alone. Remove the link")
+
+
+def check_place(root: Path, path: Path, kind: Literal["file", "folder"]) -> None:
+    """Makes sure that what is written to ``path`` is written there: no link lies on the way from ``root``, or there.
+
+    Raises:
+        InputError: a part is a link, or something else than a folder, or ``path`` something else than ``kind``.
+    """
+    names = path.relative_to(root).parts
+    parts = [root.joinpath(*names[:count]) for count in range(len(names) + 1)]
+    for part in parts:
+        status = link_status(part)
+        if status is None:
+            return
+        wanted = kind if part == path else "folder"
+        found = kind_of(status)
+        if found != f"a {wanted}":
+            raise InputError(f"{part}: is {found}, expected a {wanted} that CROTS writes to; move it away")
+
+
+def move_files(source: Path, target: Path, names: Iterable[str], ours: Collection[str] = ()) -> None:
+    """Moves files below one folder to the same names below another one of the same disk; what is moved already stays.
+
+    Args:
+        source: where they are; those that are not there count as moved.
+        target: where they belong.
+        names: relative with ``/``, each as `is_below` wants it.
+        ours: what may be replaced.
+
+    Raises:
+        InputError: something that is not ours is in the way; it is left alone.
+        StageError: a file cannot be moved.
+    """
+    for name in names:
+        path, place = source / name, target / name
+        if link_status(path) is None:
+            continue
+        check_place(target, place, "file")
+        if name not in ours and link_status(place) is not None:
+            raise in_the_way(place)
+        make_folder(place.parent)
+        with explained(place):
+            move_file(path, place)
+
+
+def make_folders(source: Path, target: Path) -> None:
+    """Makes, below one folder, the folders that are below another, empty ones too.
+
+    Raises:
+        InputError: a link or a file is in the way.
+    """
+    for place, names, _ in os.walk(source):
+        names[:] = (name for name in names if not is_link(Path(place, name)))
+        folder = target / Path(place).relative_to(source)
+        check_place(target, folder, "folder")
+        make_folder(folder)
+
+
+def in_the_way(path: Path) -> InputError:
+    """Says that something lies where CROTS writes, and was left alone."""
+    return InputError(f"{path}: was not made by CROTS and is in the way of what it writes; move it away and run again")
+
+
+def remove_tree(folder: Path) -> None:
+    """Deletes a folder with all that is in it; a link in it goes, not what it leads to.
+
+    Raises:
+        InputError: the folder itself is a link.
+        StageError: something in it cannot be deleted.
+    """
+    _refuse_link(folder)
+    try:
+        with explained(folder), contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(folder)
+    except RecursionError:
+        raise StageError(f"{folder}: its folders are nested too deep to be deleted; delete it yourself") from None

@@ -1,3 +1,4 @@
+import inspect
 import os
 import sys
 
@@ -218,3 +219,32 @@ def test_a_partial_is_known_by_its_name():
     assert is_partial(".0123abcd.partial.png")
     assert not is_partial("0123abcd.partial.png")
     assert not is_partial(".partial.png")
+
+
+def test_folders_however_deep_are_walked(tmp_path):
+    folder = tmp_path
+    for _ in range(40):
+        folder = folder / ("d" * 30)
+    deep = write(folder / "a")
+    (name,) = [name for name, _ in walk(tmp_path)]
+    assert tmp_path / name == deep
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack(0)) + 35)
+    try:
+        assert [name for name, _ in walk(tmp_path)] == [name]
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def test_a_folder_that_cannot_be_looked_into_is_said(tmp_path, monkeypatch):
+    (tmp_path / "closed").mkdir()
+    scandir = os.scandir
+
+    def refuse(folder):
+        if folder.endswith("closed"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(InputError, match=r"closed: cannot be looked into \(Permission denied\)"):
+        list(walk(tmp_path))

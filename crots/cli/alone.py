@@ -25,7 +25,7 @@ from crots.execution.context import Context
 from crots.execution.control import Control
 from crots.execution.launch import session
 from crots.execution.workers import current
-from crots.project import CHOICE, Project, ProjectConfig, build_config
+from crots.project import CHOICE, InPlace, ProjectConfig, build_config
 from crots.records import read_object
 from crots.runner import run_stage
 
@@ -139,7 +139,7 @@ class Desk:
         return Workbench(config, Path.cwd(), self.cache, self.stage)
 
 
-class Loose(Project):
+class Loose(InPlace):
     """No project: the stages write where the user says."""
 
     def stage_folder(self, key: str) -> Path:

@@ -17,9 +17,10 @@ from crots.comparison.methods import REFERENCES, Kind, Method, base_config, meth
 from crots.config import describe, to_mapping
 from crots.errors import InputError
 from crots.files import digest
-from crots.project import Project, ProjectConfig
+from crots.ownership import check_place
+from crots.project import COMPARISON, Project, ProjectConfig
 
-FOLDER = "compare"
+FOLDER = COMPARISON
 
 
 class Branch(Project):
@@ -33,7 +34,12 @@ class Branch(Project):
 
     def __init__(self, project: Project, config: ProjectConfig, home: Path, places: Mapping[str, Path]) -> None:
         super().__init__(project.folder, config)
-        self.project, self.home, self.places = project, home, dict(places)
+        self.project, self._home, self.places = project, home, dict(places)
+
+    @property
+    def home(self) -> Path:
+        """The branch's own folder."""
+        return self._home
 
     @property
     def events_path(self) -> Path:
@@ -41,16 +47,17 @@ class Branch(Project):
         return self.home / "events.jsonl"
 
     def stage_folder(self, key: str) -> Path:
-        """Where a stage writes, or where the branch that owns it did."""
+        """The result of a stage, of its own or of the branch that owns it."""
         return self.places.get(key, self.home / key)
 
-    def record_path(self, key: str) -> Path:
-        """The proof that one of the branch's own stages is done."""
-        return self.home / "records" / f"{key}.json"
+    def check_places(self) -> None:
+        """Makes sure that what is written to the branch is written there; its project is checked already.
 
-    def started_path(self, key: str) -> Path:
-        """With what one of the branch's own stages was begun."""
-        return self.home / "records" / f"{key}.started.json"
+        Raises:
+            InputError: a link, or something else than a branch has, lies in the place of a file or folder of it.
+        """
+        check_place(self.folder, self.home, "folder")
+        check_place(self.home, self.events_path, "file")
 
     def finished(self, key: str) -> bool:
         """Whether a stage of its own is done with the present options and inputs."""
@@ -122,6 +129,11 @@ class Run:
     branch: Branch
     baseline: Branch | None
     patches: Branch | None
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """All that it writes to."""
+        return tuple(filter(None, (self.branch, self.baseline, self.patches)))
 
     @property
     def last_key(self) -> str:

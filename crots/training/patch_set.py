@@ -14,6 +14,7 @@ from crots.errors import InputError
 from crots.files import write_json
 from crots.images import image_size, read_image, read_labels
 from crots.methods.patches import rarity_weights
+from crots.ownership import check_place
 from crots.records import Count, Digits, Key, read_as
 from crots.taxonomy import ClassSet
 from crots.training.material import Array
@@ -74,8 +75,9 @@ class PatchCorrections:
         """Writes them, atomically.
 
         Raises:
-            InputError: what is there is damaged; it is not overwritten.
+            InputError: what is there is damaged and is not overwritten, or the folder or the file is a link.
         """
+        check_place(folder, folder / CORRECTIONS, "file")
         PatchCorrections.read(folder)
         relabelled = {name: {str(old): new for old, new in ids.items()} for name, ids in self.relabelled.items()}
         write_json(folder / CORRECTIONS, {"rejected": sorted(self.rejected), "relabelled": relabelled})

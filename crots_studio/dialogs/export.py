@@ -70,7 +70,7 @@ class ExportDialog(QDialog):
         browse.setAccessibleName("Choose the folder to write to")
         browse.setAutoDefault(False)
         browse.clicked.connect(self._browse)
-        self.name = QLineEdit("adapted")
+        self.name = QLineEdit(ExportForm.name)
         self.name.setAccessibleName("Name of the files, without ending")
         row = QHBoxLayout()
         row.addWidget(self.folder, 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 from PySide6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
 from crots.files import exists, expanded
-from crots.project import CONFIG_NAME, ProjectConfig, load_preset, preset_names
+from crots.project import CONFIG_NAME, ProjectConfig, load_preset, preset_names, unfit
 from crots_studio.models.option_form import apply_preset
 from crots_studio.plain import Label
 from crots_studio.settings import Settings
@@ -110,10 +110,8 @@ class NewProjectDialog(PlaceDialog):
 
     @property
     def fault(self) -> str:
-        """A folder that holds a project already cannot hold another."""
-        if exists(self.folder / CONFIG_NAME):
-            return f"{self.folder} already holds a project: open it, or choose another name."
-        return super().fault
+        """A folder that is in use cannot become a project."""
+        return super().fault or unfit(self.folder)
 
     @property
     def words(self) -> str:
@@ -130,6 +128,11 @@ class DemoDialog(PlaceDialog):
     def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
         super().__init__(settings, "The demonstration", "crots-demo", parent)
         self.refresh()
+
+    @property
+    def fault(self) -> str:
+        """One that was stopped goes on; a folder that is in use cannot become another."""
+        return super().fault or ("" if exists(self.folder / CONFIG_NAME) else unfit(self.folder))
 
     @property
     def words(self) -> str:

@@ -84,7 +84,8 @@ class ExportForm:
     checkpoint: Checkpoint | None
     formats: tuple[str, ...]
     folder: Path | None
-    name: str = "adapted"
+    # Not the name that the stage gives: its files are replaced when it runs again.
+    name: str = "model"
 
     def problem(self) -> str:
         """Says what is missing; empty where nothing is."""
@@ -193,6 +194,8 @@ def export_events(project: Project, form: ExportForm, control: Control) -> Itera
     checkpoint = form.checkpoint
 
     def body(context: Context) -> Iterator[Event]:
+        # What is written here is the user's, also in the folder of the stage, which leaves it alone from now on.
+        project.files("export").owned.disown(form.targets().values())
         bench = Workbench(project.config, project.folder, project.cache_folder, context.stage)
         model = bench.load_student(checkpoint.path)
         samples = bench.dataset.samples[: project.config.export.images]

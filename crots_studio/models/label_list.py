@@ -213,7 +213,7 @@ _lists: Shared[LabelList] = Shared()
 
 def read_list(project: Project, classes: ClassSet) -> LabelList:
     """Lists the images of a project with what its pseudo-label stage found; for another thread than the window's."""
-    listed = project.stage_folder("pseudo-label") / IMAGES
+    listed = project.shown_folder("pseudo-label") / IMAGES
     stamp = tuple(file_stamp(listed)) if is_plain(listed) else ()
     key = (project.folder, project.config.data, classes.name, stamp)
     return _lists.get(key, lambda: _read_list(project, classes))
@@ -227,7 +227,7 @@ def _read_list(project: Project, classes: ClassSet) -> LabelList:
         dataset = target_dataset(project.path(data.target), data.layout, data.split)
     except InputError as error:
         return LabelList(problem=str(error))
-    folder = project.stage_folder("pseudo-label")
+    folder = project.shown_folder("pseudo-label")
     if (folder / IMAGES).exists():
         return read_labelled(folder, dataset.root, classes)
     files = [below(os.fspath(sample.image), os.fspath(dataset.root)) for sample in dataset.samples]

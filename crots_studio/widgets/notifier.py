@@ -48,7 +48,7 @@ def words_for(
     if end.message == NOT_BEGUN:
         return "The run was stopped", f"{name} had not begun; nothing was changed."
     if end.outcome == "cancelled" and discarded:
-        return "The run was cancelled", f"What {name} had done is thrown away; finished stages are kept."
+        return "The run was cancelled", f"What {name} had done is thrown away; earlier results are kept."
     if end.outcome == "cancelled":
         return "The run was stopped", f"{name} can go on from where it stopped."
     if compares:

@@ -24,7 +24,7 @@ from crots.execution.control import Control
 from crots.methods.suspicion import SHARE
 from crots.project import Project, override
 from crots.runner import run_stage
-from crots.stages.suspects import FOLDER, INDEX, STAGE, suspects, suspects_of
+from crots.stages.suspects import FOLDER, INDEX, STAGE, search, suspects_of
 from crots.stages.suspicion_file import load_suspicion
 
 
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     job = suspects_of(project, student=args.student, share=args.share, overlays=args.overlays)
 
     def events(control: Control) -> Generator[Event, None, None]:
-        yield from run_stage(partial(suspects, job), Context(STAGE, control))
+        yield from run_stage(partial(search, project, job), Context(STAGE, control))
 
     index = project.folder / FOLDER / INDEX
 

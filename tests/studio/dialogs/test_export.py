@@ -180,4 +180,4 @@ def test_a_real_model_is_written_and_compared(qtbot, session, dialog, tmp_path):
     qtbot.waitUntil(lambda: not dialog.running, timeout=120_000)
     assert "Written to" in dialog.problem.text(), dialog.problem.text()
     assert "100.00% of the pixels" in dialog.results["pth"].text()
-    assert {file.name for file in Path(tmp_path / "out").iterdir()} == {"adapted.pth", "adapted.safetensors"}
+    assert {file.name for file in Path(tmp_path / "out").iterdir()} == {"model.pth", "model.safetensors"}
