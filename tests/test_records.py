@@ -14,6 +14,8 @@ from crots.errors import InputError
 from crots.files import listing_digest
 from crots.records import Count, Digits, Key, fits, is_plain, is_safe_key, parse, read_as, read_object, read_toml
 
+pytestmark = pytest.mark.safety
+
 PIECES = st.sampled_from(["..", ".", "", "a", "b c", "/", "\\", "C:", "~", "\0", "\ud800", "ü", "/etc"])
 KEYS = st.lists(PIECES).map("".join) | st.lists(PIECES).map("/".join) | st.text()
 

@@ -15,6 +15,8 @@ from crots.ownership import walk
 from crots.project import read_json
 from crots.stagefiles import StageFiles
 
+pytestmark = pytest.mark.safety
+
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="making links needs rights there")
 OLD = {"labels/a.png": "old", "labels/b.png": "old", "index.json": "old"}
 NEW = {"labels/b.png": "new", "labels/c/d.png": "new", "index.json": "new"}

@@ -18,6 +18,8 @@ from crots.data.layouts import Sample
 from crots.errors import InputError
 from crots.events import Note, to_json
 
+pytestmark = pytest.mark.safety
+
 links = pytest.mark.skipif(sys.platform == "win32", reason="links need a permission there")
 RESULTS = ("label_ids", "easy.txt")
 RECORD = {"command": "predict"}
