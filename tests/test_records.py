@@ -97,6 +97,12 @@ def test_reading_json_raises_nothing_but_a_value_error(content):
         parse(content)
 
 
+def test_no_more_json_is_read_than_allowed():
+    assert parse(b"[1, 2]", most=6) == [1, 2]
+    with pytest.raises(ValueError, match="6 characters, expected at most 5"):
+        parse(b"[1, 2]", most=5)
+
+
 def test_a_folder_or_a_link_to_nothing_is_named(tmp_path):
     (tmp_path / "x.json").mkdir()
     with pytest.raises(InputError, match="found a folder, expected a file; mend it"):

@@ -16,7 +16,8 @@ from crots.events import from_json
 from crots.execution.workers import current
 from crots.files import exists, expanded, explained, is_partial, make_folder, remove_partials, write_json
 from crots.ownership import Owned, is_link, kind_of, link_status, remove_files, walk
-from crots.project import ProjectConfig, read_json
+from crots.project import ProjectConfig
+from crots.records import read_json
 
 if TYPE_CHECKING:
     from crots.data.layouts import Sample
