@@ -30,12 +30,12 @@ def canary(tmp_path_factory, monkeypatch):
 @pytest.fixture
 def received(qtbot, session, open_project, tmp_path, canary):
     """The set-up page of a received project: a program for a source, a factory for a student."""
-    (tmp_path / "project").mkdir()
-    birds.write_program(tmp_path / "project" / "program.pt")
     settings = {"source.file": "program.pt", "student.net": EVIL, "student.weights": "random"}
+    folder = Project.create(tmp_path / "project", override(ProjectConfig(), settings)).folder
+    birds.write_program(folder / "program.pt")
     panel = SetupPanel(session)
     qtbot.addWidget(panel)
-    open_project(Project.create(tmp_path / "project", override(ProjectConfig(), settings)).folder)
+    open_project(folder)
     return panel
 
 
