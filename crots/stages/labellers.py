@@ -109,7 +109,8 @@ class NetworkLabels:
         if self._source.output == "labels":
             return [Labelled(labels, None, 0.0) for labels in self._hard(batch)]
         with torch.inference_mode():
-            said = self._merged(self._logits(batch))
+            size = Size(batch.shape[-1], batch.shape[-2])
+            said = self._merged(self._joined(self._views(batch), size))
         columns = zip(said.labels.cpu().numpy(), said.confidence.cpu().numpy(), said.entropy.tolist(), strict=True)
         return [Labelled(labels.astype(self._dtype), confidence, entropy) for labels, confidence, entropy in columns]
 
@@ -132,9 +133,12 @@ class NetworkLabels:
             if self._source.output == "labels":
                 return [resize_labels(ids, size) for ids, size in zip(self._hard(batch), sizes, strict=True)]
             with torch.inference_mode():
-                logits = self._logits(batch)
+                views = self._views(batch)
                 return [
-                    self._merged(_resized(logits[index : index + 1], size)).labels[0].cpu().numpy()
+                    self._merged(self._joined([view[index : index + 1] for view in views], size))
+                    .labels[0]
+                    .cpu()
+                    .numpy()
                     for index, size in enumerate(sizes)
                 ]
 
@@ -144,11 +148,12 @@ class NetworkLabels:
     def _dtype(self) -> type[np.generic]:
         return np.uint8 if self._map.target.ignore == 255 else np.uint16
 
-    def _logits(self, batch: Tensor) -> Tensor:
+    def _views(self, batch: Tensor) -> list[Tensor]:
         with self._engine.autocast():
-            if self._options.flip:
-                return self._source.flip_logits(batch, self._options.flip_merge)
-            return self._source.logits(batch)
+            return self._source.views(batch, flip=self._options.flip)
+
+    def _joined(self, views: Sequence[Tensor], size: Size) -> Tensor:
+        return self._source.resized(views, size, self._options.flip_merge)
 
     def _merged(self, logits: Tensor) -> _Said:
         """Labels, confidence and entropy in the target's classes."""
@@ -168,7 +173,3 @@ class _Said(NamedTuple):
     labels: Tensor
     confidence: Tensor
     entropy: Tensor
-
-
-def _resized(logits: Tensor, size: Size) -> Tensor:
-    return torch.nn.functional.interpolate(logits.float(), (size.height, size.width), mode="bilinear")
