@@ -181,7 +181,7 @@ def _make(pair: Pair, name: str, data: Path, work: Path, project: Path, settings
 
 
 def scores(project: Path) -> dict[str, float]:
-    """mIoU in per cent of the source, the baseline and every round of a finished project, in this order."""
+    """Returns the mIoU in per cent of the source, the baseline and every round of a finished project, in this order."""
     found = {path.stem: path for path in (project / "evaluation").glob("*.json")}
     order = ["source", "baseline", *sorted(key for key in found if key.startswith("adapt-"))]
     return {key: _miou(found[key]) for key in order if key in found}
@@ -208,7 +208,7 @@ def _halves(data: Path, work: Path) -> list[tuple[Path, Path]]:
 
 
 def _scores_of(project: Path, data: Path, images: Path, labels: Path) -> dict[str, float]:
-    """mIoU in per cent of CamVid's black box and of every trained stage on some labelled images."""
+    """Returns the mIoU in per cent of CamVid's black box and of every trained stage on some labelled images."""
     found = {}
     for key in scores(project):
         out = project / f"{images.parent.name}-{key}.json"
