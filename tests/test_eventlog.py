@@ -7,6 +7,8 @@ from crots.errors import InputError
 from crots.eventlog import EventLog, last_endings, read_events, running
 from crots.events import KINDS, Metrics, Note, Progress, StageFinished, StageStarted, from_json, to_json
 
+pytestmark = pytest.mark.safety
+
 EXAMPLES = [
     StageStarted(stage="baseline", total=10, options={"steps": 10}),
     Progress(stage="baseline", done=3, total=10, rate=1.5),

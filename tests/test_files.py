@@ -18,6 +18,8 @@ from crots.files import (
     write_text,
 )
 
+pytestmark = pytest.mark.safety
+
 
 def test_a_failed_write_leaves_the_old_file_and_no_debris(tmp_path):
     path = tmp_path / "a.txt"

@@ -25,6 +25,8 @@ from crots.images import (
 )
 from crots.taxonomy import load_class_set
 
+pytestmark = pytest.mark.safety
+
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (20, 30, 3), np.uint8)
 

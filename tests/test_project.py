@@ -8,6 +8,8 @@ from crots.events import Progress, StageStarted
 from crots.files import write_json
 from crots.project import Project, build_config, load_preset, override, preset_names
 
+pytestmark = pytest.mark.safety
+
 
 @pytest.fixture
 def target(tmp_path):

@@ -20,7 +20,7 @@ from crots.runner import planned
 from crots.stages.workbench import Workbench
 from crots.training.loop import STUDENT, TEACHER
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.safety]
 
 
 @pytest.mark.parametrize("make", [world.white_box, world.black_box])

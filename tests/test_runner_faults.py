@@ -21,7 +21,7 @@ from crots.execution.context import Context
 from crots.runner import failure, run_project, run_stage
 from crots.training.loop import CHECKPOINT, STUDENT
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.safety]
 
 
 def poisoned(monkeypatch, at_step):

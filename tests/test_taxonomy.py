@@ -18,6 +18,8 @@ from crots.taxonomy import (
     shipped_class_sets,
 )
 
+pytestmark = pytest.mark.safety
+
 
 def written(tmp_path, text, name="mine.toml"):
     path = tmp_path / name

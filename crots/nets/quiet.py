@@ -4,19 +4,35 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-_KNOWN = (
+_KNOWN_OF_JIT = (
     # Newer versions deprecate TorchScript, which users still have files of and ask for.
     (r".*`?torch\.jit\.\w+`? is deprecated", FutureWarning),
     (r".*`?torch\.jit\.\w+`? is (deprecated|not supported)", DeprecationWarning),
 )
 
+# torch 2.10 builds tensors on the bytes of the file, which it only reads.
+_KNOWN_OF_EXPORT = ((r"The given buffer is not writable", UserWarning),)
+
 
 @contextlib.contextmanager
 def torch_jit() -> Iterator[None]:
     """Silences the deprecation of TorchScript inside the block."""
+    with _without(_KNOWN_OF_JIT):
+        yield
+
+
+@contextlib.contextmanager
+def torch_export() -> Iterator[None]:
+    """Silences what reading an exported program says of its bytes inside the block."""
+    with _without(_KNOWN_OF_EXPORT):
+        yield
+
+
+@contextlib.contextmanager
+def _without(known: Iterable[tuple[str, type[Warning]]]) -> Iterator[None]:
     with warnings.catch_warnings():
-        for message, category in _KNOWN:
+        for message, category in known:
             warnings.filterwarnings("ignore", message=message, category=category)
         yield

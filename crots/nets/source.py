@@ -24,7 +24,7 @@ from crots.nets.engines import (
     image_input,
     is_channels_last,
 )
-from crots.nets.quiet import torch_jit
+from crots.nets.quiet import torch_export, torch_jit
 from crots.nets.reading import CARD_KEY, file_kind, read_card, read_weights
 from crots.nets.weights import PUBLISHED_SIZE, agreed_card, model_of
 from crots.options import SourceOptions
@@ -148,7 +148,8 @@ def _open_torchscript(request: _Request) -> Source:
 def _open_exported(request: _Request) -> Source:
     extra = {CARD_FILE: ""}
     try:
-        exported = torch.export.load(request.path, extra_files=extra)
+        with torch_export():
+            exported = torch.export.load(request.path, extra_files=extra)
         if request.device.type != "cpu":
             from torch.export.passes import move_to_device_pass
 

@@ -11,6 +11,8 @@ from PIL import Image
 from crots.files import write_json
 from crots.project import Project
 
+pytestmark = pytest.mark.safety
+
 
 @pytest.fixture
 def words(city, weights):

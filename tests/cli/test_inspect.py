@@ -1,6 +1,9 @@
 import json
 
+import pytest
 import torch
+
+pytestmark = pytest.mark.safety
 
 
 def test_folder(crots, city):

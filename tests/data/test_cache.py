@@ -10,6 +10,8 @@ from crots.data.cache import ImageCache
 from crots.errors import InputError
 from crots.images import read_image, resize_image, write_image
 
+pytestmark = pytest.mark.safety
+
 SIZE = Size(8, 4)
 ENTRY = 8 * 4 * 3 + 128  # bytes of an entry: pixels and the header of .npy
 

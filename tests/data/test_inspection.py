@@ -9,6 +9,8 @@ from crots.errors import InputError
 from crots.images import write_confidence, write_image, write_labels
 from crots.taxonomy import ClassSet, load_class_set
 
+pytestmark = pytest.mark.safety
+
 CAMVID = Path(__file__).parents[2] / ".." / "shared" / "data" / "camvid"
 CLASSES = ClassSet.from_dict({"name": "three", "names": ["a", "b", "c"]})
 PHOTO = np.random.default_rng(0).integers(0, 256, (32, 64, 3), np.uint8)

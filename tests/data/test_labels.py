@@ -12,6 +12,8 @@ from crots.errors import InputError
 from crots.images import write_colours, write_image, write_labels
 from crots.taxonomy import ClassSet, load_class_set
 
+pytestmark = pytest.mark.safety
+
 CAMVID = Path(__file__).parents[2] / ".." / "shared" / "data" / "camvid"
 CITY = load_class_set("cityscapes")
 PLAIN = ClassSet.from_dict({"name": "plain", "names": ["a", "b", "c"], "palette": [[9, 0, 0], [0, 9, 0], [0, 0, 9]]})

@@ -14,6 +14,8 @@ from crots.errors import InputError
 from crots.images import write_confidence, write_image, write_labels
 from crots.taxonomy import ClassSet, build_class_map, load_class_map, load_class_set
 
+pytestmark = pytest.mark.safety
+
 CAMVID = Path(__file__).parents[2] / ".." / "shared" / "data" / "camvid"
 SOURCE = ClassSet.from_dict({"name": "source", "names": ["a", "b", "c", "d"]})
 TARGET = ClassSet.from_dict({"name": "target", "names": ["x", "y"]})

@@ -18,6 +18,8 @@ from crots.nets.model import Model, create_model
 from crots.nets.source import load_exported
 from crots.taxonomy import ClassSet
 
+pytestmark = pytest.mark.safety
+
 torch.set_num_threads(1)
 
 ABC = ClassSet.from_dict({"name": "abc", "names": ["a", "b", "c"]})

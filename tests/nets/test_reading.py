@@ -17,6 +17,8 @@ from torch import nn
 from crots.errors import InputError
 from crots.nets.reading import file_kind, read_weights
 
+pytestmark = pytest.mark.safety
+
 torch.set_num_threads(1)
 
 STATE = {"a.weight": torch.arange(6.0).view(2, 3), "a.bias": torch.ones(2), "n": torch.tensor(4)}

@@ -20,6 +20,8 @@ from crots.nets.weights import save_pth, save_safetensors
 from crots.options import SourceOptions
 from crots.taxonomy import ClassSet
 
+pytestmark = pytest.mark.safety
+
 torch.set_num_threads(1)
 
 ABC = ClassSet.from_dict({"name": "abc", "names": ["a", "b", "c"]})

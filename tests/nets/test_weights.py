@@ -17,6 +17,8 @@ from crots.nets.registry import build_net
 from crots.nets.weights import load_into, load_model, load_weights, save_pth, save_safetensors
 from crots.taxonomy import ClassSet
 
+pytestmark = pytest.mark.safety
+
 torch.set_num_threads(1)
 
 NET = "deeplabv2_resnet18"

@@ -31,6 +31,8 @@ from crots.taxonomy import identity_map, load_class_map, load_class_set
 from crots.training.loop import CHECKPOINT, STUDENT, TEACHER, Training, train
 from crots.training.material import Material, PseudoLabels
 
+pytestmark = pytest.mark.safety
+
 ENGINE = Engine(RuntimeOptions(device="cpu"))
 FEW = {"steps": 3, "batch": 2, "checkpoint_every": 1, "learning_rate": 1e-2}
 
