@@ -162,7 +162,7 @@ class TrainingOptions:
     batch: int = option(6, "Images an optimiser step: the global batch size.", low=1, high=4096, published=4)
     accumulate: int = option(1, "Forward and backward passes that a step's images are split into.", low=1, high=4096)
     optimiser: Literal["adamw", "adam"] = option("adamw", "Optimiser; adam is the published one.", published="adam")
-    learning_rate: float = option(1e-4, "Greatest learning rate, of the encoder.", low=0, high=10)
+    learning_rate: float | None = option(1e-4, "Greatest learning rate, of the encoder.", low=0, high=10)
     head_rate: float = option(
         5.0, "How many times faster the head learns than the encoder.", low=0.01, high=1000, published=1.0
     )
@@ -221,6 +221,25 @@ class TrainingOptions:
         unit="steps",
         affects_result=False,
     )
+
+    @property
+    def total(self) -> int:
+        """Steps of the run; `crots.training.budget` settles them where the options leave them to the data."""
+        if self.steps is None:
+            raise ValueError("the number of steps is not settled yet")
+        return self.steps
+
+    @property
+    def rate(self) -> float:
+        """Greatest learning rate; settled as `total` is."""
+        if self.learning_rate is None:
+            raise ValueError("the learning rate is not settled yet")
+        return self.learning_rate
+
+    @property
+    def decay(self) -> float:
+        """Limit of the moving average's decay; it remembers about a tenth of the run."""
+        return min(0.9995, max(0.98, 1 - 10 / self.total)) if self.ema_decay is None else self.ema_decay
 
 
 def _guard() -> Any:
@@ -357,7 +376,6 @@ class AdaptOptions(TrainingOptions):
     ema_when: Literal["after", "before"] = option(
         "after", "The teacher follows after or before the optimiser step.", fault="F5", published="before"
     )
-    ema_decay: float = option(0.99, "Limit of the teacher's decay.", low=0, high=1)
     coins: Literal["image", "batch"] = option(
         "image", "Flip, jitter and blur are drawn for each image or once for the batch.", fault="F7", published="batch"
     )

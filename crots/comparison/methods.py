@@ -61,7 +61,6 @@ class Method:
 _PLAIN = {
     "adapt.patches": False,
     "adapt.anchor": 0,
-    "adapt.average": 0,
     "adapt.select": "last",
     "adapt.guard": False,
     "adapt.stop_rounds": False,
@@ -154,8 +153,6 @@ def _other_rows(config: ProjectConfig) -> Iterator[Method]:
             yield Method("uniform-patches", "patches drawn alike", "As corrected, patches drawn alike.", settings)
     if config.adapt.anchor:
         yield Method("no-anchor", "no anchor", "As corrected, the teacher's word alone.", {"adapt.anchor": 0})
-    if config.adapt.average:
-        yield Method("no-average", "no average", "As corrected, a round's end alone.", {"adapt.average": 0})
     mixes = next(info for info in describe(opt.AdaptOptions) if info.name == "mix").choices
     for mix in mixes:
         if mix != config.adapt.mix:
@@ -173,10 +170,15 @@ def base_config(config: ProjectConfig) -> ProjectConfig:
     return override(config, {"adapt.select": "last"}) if config.adapt.select == "oracle" else config
 
 
+# How much is trained.
+_SHARED = ("steps", "batch", "crop")
+
+
 def switched(config: ProjectConfig, profile: Profile, sections: Sequence[str]) -> ProjectConfig:
     """Returns a configuration whose switches, the options in which the profiles differ, are those of a profile.
 
-    A configuration of that profile already keeps what the user chose.
+    A configuration of that profile already keeps what the user chose. How much is trained is no switch: methods are
+    compared with as many steps of as many images.
     """
     if config.profile == profile:
         return config
@@ -184,7 +186,7 @@ def switched(config: ProjectConfig, profile: Profile, sections: Sequence[str]) -
         f"{section}.{info.name}": info.default_for(profile)
         for section in sections
         for info in describe(opt.SECTIONS[section])
-        if info.default != info.published
+        if info.default != info.published and info.name not in _SHARED
     }
     return override(config, settings)
 
@@ -207,7 +209,7 @@ def method_config(config: ProjectConfig, method: Method, seed: int, *, published
         if not published_rare:
             settings["mine.rare"] = "auto"
     if method.whole:
-        settings |= {"adapt.rounds": 1, "adapt.steps": config.adapt.rounds * config.adapt.steps}
+        settings |= {"adapt.rounds": 1, "adapt.steps": config.adapt.rounds * config.adapt.total}
     config = override(config, settings | dict(method.settings))
     if not looks_decide(config.adapt):
         # Nobody goes by what is seen on the way, and the time it takes is none of the method's.

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from crots.data.spread import evenly_spread
 from crots.execution.context import Context
 from crots.execution.engine import Engine, evaluating
 from crots.methods.scores import (
@@ -45,7 +46,7 @@ def looked_at(options: TrainingOptions, looks: int) -> int:
         options: of the stage.
         looks: in the whole run, the one at its start included.
     """
-    forwards = _BUDGET * options.steps * options.batch * _FORWARDS_A_STEP
+    forwards = _BUDGET * options.total * options.batch * _FORWARDS_A_STEP
     return int(min(IMAGES, max(LEAST_IMAGES, forwards / (2 * max(1, looks)))))
 
 
@@ -75,7 +76,7 @@ class LabelFreeScores:
         images: int = IMAGES,
         trained: bool = True,
     ) -> None:
-        places = np.unique(np.linspace(0, len(data.samples) - 1, min(images, len(data.samples))).round().astype(int))
+        places = evenly_spread(len(data.samples), images)
         self._data = dataclasses.replace(data, samples=[data.samples[place] for place in places])
         self._count = len(places)
         self._student, self._engine, self._context = student, engine, context

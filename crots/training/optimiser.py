@@ -30,7 +30,7 @@ class Optimiser:
         self._clip = options.clip
         groups = parameter_groups(model.net, model.info.encoder, options)
         kind = torch.optim.Adam if options.optimiser == "adam" else torch.optim.AdamW
-        self._adam = kind(groups, lr=options.learning_rate, fused=True)
+        self._adam = kind(groups, lr=options.rate, fused=True)
         self._scaler = torch.amp.GradScaler(engine.device.type, enabled=engine.precision == "fp16")
 
     def backward(self, loss: Tensor) -> None:

@@ -11,7 +11,6 @@ import pytest
 from crots.errors import StageError
 from crots.eventlog import EventLog
 from crots.events import Note, StageFinished, StageStarted
-from crots.execution.context import Control
 from crots.execution.control import STOP_FILE, Control
 from crots.project import Project, ProjectConfig
 from crots.runner import locked
