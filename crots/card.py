@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import reprlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from crots import limits
 from crots.config import Size
+from crots.errors import InputError
+from crots.taxonomy import ClassSet
 
 
 @dataclass(frozen=True)
@@ -53,8 +58,82 @@ class ModelCard:
         return {**dataclasses.asdict(self), "size": list(self.size)}
 
     @staticmethod
-    def from_dict(values: dict[str, Any]) -> ModelCard:
-        """Reads what `to_dict` gave."""
-        norm = values["normalisation"]
-        normalisation = Normalisation(norm["channels"], tuple(norm["mean"]), tuple(norm["scale"]))
-        return ModelCard(**{**values, "normalisation": normalisation, "size": Size(*values["size"])})
+    def from_dict(values: Mapping[str, Any]) -> ModelCard:
+        """Reads what `to_dict` gave; what has a default may be missing.
+
+        Raises:
+            InputError: it is no card; the message names the key.
+        """
+        return _of_plain(values)
+
+
+_KEYS = tuple(field.name for field in dataclasses.fields(ModelCard))
+_LONGEST = {"net": 200, "note": 10_000}
+# Far beyond what any network divides or subtracts, and what 32 bits hold.
+_LARGEST, _SMALLEST = 1e6, 1e-6
+
+
+def _of_plain(values: object) -> ModelCard:
+    if not isinstance(values, Mapping):
+        raise _misfit("the card", values, "a table")
+    if unknown := [key for key in values if key not in _KEYS]:
+        raise _misfit("the card", unknown[0], f"the keys {', '.join(_KEYS)}")
+    card = ModelCard(
+        net=_text(values, "net"),
+        classes=ClassSet.from_dict(values.get("classes", {})).to_dict(),
+        normalisation=_normalisation(values.get("normalisation")),
+        size=_size(values.get("size")),
+        output=_choice(values.get("output", "logits"), "output", ("logits", "probabilities", "labels")),
+        note=_text(values, "note") if "note" in values else "",
+        oracle=values.get("oracle", False),
+    )
+    if not isinstance(card.oracle, bool):
+        raise _misfit("oracle", card.oracle, "true or false")
+    return card
+
+
+def _misfit(key: str, found: object, expected: str) -> InputError:
+    # Anybody's value may be of any length and depth.
+    return InputError(f"{key}: found {reprlib.repr(found)}, expected {expected}", field=key)
+
+
+def _text(values: Mapping[str, Any], key: str) -> str:
+    found = values.get(key)
+    if not isinstance(found, str) or len(found) > _LONGEST[key] or (key == "net" and not found):
+        raise _misfit(key, found, f"text of at most {_LONGEST[key]} characters")
+    return found
+
+
+def _choice(found: object, key: str, choices: tuple[str, ...]) -> Any:
+    if not isinstance(found, str) or found not in choices:
+        raise _misfit(key, found, f"one of {', '.join(choices)}")
+    return found
+
+
+def _normalisation(found: object) -> Normalisation:
+    if not isinstance(found, Mapping) or set(found) != {"channels", "mean", "scale"}:
+        raise _misfit("normalisation", found, "channels, mean and scale")
+    channels = _choice(found["channels"], "normalisation.channels", ("rgb", "bgr"))
+    mean = _three(found["mean"], "normalisation.mean", 0.0)
+    return Normalisation(channels, mean, _three(found["scale"], "normalisation.scale", _SMALLEST))
+
+
+def _three(found: object, key: str, least: float) -> tuple[float, float, float]:
+    if not isinstance(found, (list, tuple)) or len(found) != 3 or not all(_fits(part, least) for part in found):
+        other = " other than 0" if least else ""
+        raise _misfit(key, found, f"three numbers{other} in 0..255 units")
+    return float(found[0]), float(found[1]), float(found[2])
+
+
+def _fits(part: object, least: float) -> bool:
+    # A comparison with NaN is false.
+    return isinstance(part, (int, float)) and not isinstance(part, bool) and least <= abs(part) <= _LARGEST
+
+
+def _size(found: object) -> Size:
+    if not isinstance(found, (list, tuple)) or len(found) != 2 or not all(type(side) is int for side in found):
+        raise _misfit("size", found, "[width, height] in pixels")
+    if min(found) < 1 or found[0] * found[1] > limits.current().max_megapixels * 10**6:
+        most = f"{limits.current().max_megapixels:g} megapixels (--max-megapixels)"
+        raise _misfit("size", found, f"sides of at least 1 and at most {most}")
+    return Size(*found)

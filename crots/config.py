@@ -22,6 +22,8 @@ Profile = Literal["corrected", "published"]
 PROFILES: tuple[Profile, ...] = ("corrected", "published")
 
 _UNSET: Any = object()
+_LONGEST_NAME = 80
+_MOST_NAMES = 200
 Options = TypeVar("Options")
 
 
@@ -175,8 +177,11 @@ def from_mapping(
 
 def unknown_name(field: str, found: str, allowed: list[str], *, what: str) -> InputError:
     """Returns the error for a name that is not in a list, with the nearest ones."""
+    # Names that come from files may be of any length and number.
+    found = found if len(found) <= _LONGEST_NAME else found[: _LONGEST_NAME - 3] + "..."
     near = difflib.get_close_matches(found, allowed, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"the choices are {', '.join(allowed)}"
+    rest = f" and {len(allowed) - _MOST_NAMES} more" if len(allowed) > _MOST_NAMES else ""
+    hint = f"did you mean {' or '.join(near)}?" if near else f"the choices are {', '.join(allowed[:_MOST_NAMES])}{rest}"
     return InputError(f"{field}: unknown {what} {found!r}; {hint}", field=field)
 
 

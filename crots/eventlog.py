@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -17,14 +16,21 @@ import filelock
 from crots.errors import InputError, StageError
 from crots.events import Event, Outcome, Progress, StageFinished, StageStarted, from_json, to_json
 from crots.files import atomic_path, explained, make_folder
+from crots.ownership import check_place, kind_of, link_status
+from crots.records import is_plain, parse
 
 
 class EventLog:
-    """Appends events to a file; a line is on disk before the next event is made."""
+    """Appends events to a file; a line is on disk before the next event is made.
+
+    Raises:
+        InputError: the file is a link, or no file.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         make_folder(path.parent)
+        check_place(path.parent, path, "file")
         self._drop_torn_line()
 
     @property
@@ -40,7 +46,7 @@ class EventLog:
         """
         before = self.position
         try:
-            with explained(self.path), self.path.open("ab") as file:
+            with explained(self.path), open(self.path, "ab", opener=_no_link) as file:
                 # A file's name need not be text; what is none is escaped, which JSON knows too.
                 file.write(f"{to_json(event)}\n".encode(errors="backslashreplace"))
         except StageError:
@@ -71,27 +77,44 @@ class EventLog:
 
     def _drop_torn_line(self) -> None:
         """A kill in the middle of a write leaves a line without its end."""
-        if not self.path.exists():
+        if not is_plain(self.path):
             return
-        content = self.path.read_bytes()
+        with explained(self.path):
+            content = self.path.read_bytes()
         if content and not content.endswith(b"\n"):
             with atomic_path(self.path) as partial:
                 partial.write_bytes(content[: content.rfind(b"\n") + 1])
 
 
+def _no_link(path: str, flags: int) -> int:
+    """Opens a file, but no link that took its place since it was looked at."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
 def _fields(line: bytes) -> dict[str, Any]:
     """What a line says; nothing where a power cut spoiled it."""
     try:
-        found = json.loads(line)
+        found = parse(line)
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
 
 
 def read_events(path: Path) -> Iterator[Event]:
-    """Yields the events of a stream; a torn last line and events of later versions are passed over."""
-    if not path.exists():
+    """Yields the events of a stream; torn and damaged lines and events of later versions are passed over.
+
+    Raises:
+        InputError: something else than a file has its name, or it cannot be read.
+    """
+    if not is_plain(path):
         return
+    try:
+        yield from _readable(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); change its permissions") from None
+
+
+def _readable(path: Path) -> Iterator[Event]:
     # A kill may tear a letter of more than one byte.
     with path.open(encoding="utf-8", errors="replace") as file:
         for line in file:
@@ -127,7 +150,9 @@ def last_endings(path: Path) -> dict[str, Ending]:
 
 def running(lock_path: Path) -> bool:
     """Says whether some process holds the lock of a project."""
-    if not lock_path.exists():
+    status = link_status(lock_path)
+    if status is None or kind_of(status) != "a file":
+        # To take a lock is to write to it.
         return False
     try:
         with filelock.FileLock(lock_path, timeout=0):
@@ -140,7 +165,7 @@ def running(lock_path: Path) -> bool:
 
 def _held(lock_path: Path) -> bool:
     """Whether somebody holds a lock that this process may not take: on a read-only disk, or another user's."""
-    if sys.platform == "win32":
+    if sys.platform == "win32" or not lock_path.is_file():
         return False
     import fcntl
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from crots.errors import InputError
+from crots.records import Count, Moment, fits, misfit, parse
 
 Outcome = Literal["completed", "cancelled", "failed"]
 
@@ -27,16 +28,16 @@ class Event:
     """
 
     stage: str
-    time: float = field(default_factory=time.time)
+    time: Moment = field(default_factory=time.time)
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageStarted(Event):
     """A stage begins, or goes on from step ``resumed_at`` of ``total`` (images or optimiser steps, see ``unit``)."""
 
-    total: int
+    total: Count
     unit: Literal["images", "steps", "files"] = "steps"
-    resumed_at: int = 0
+    resumed_at: Count = 0
     device: str = "cpu"
     options: dict[str, Any] = field(default_factory=dict)
 
@@ -45,8 +46,8 @@ class StageStarted(Event):
 class Progress(Event):
     """``done`` of ``total`` units are finished; ``rate`` is images per second lately, 0 while unknown."""
 
-    done: int
-    total: int
+    done: Count
+    total: Count
     rate: float = 0.0
 
 
@@ -54,7 +55,7 @@ class Progress(Event):
 class Metrics(Event):
     """Training figures at optimiser step ``step`` (1-based): losses, confidence weight, learning rate ..."""
 
-    step: int
+    step: Count
     values: dict[str, float]
 
 
@@ -74,8 +75,8 @@ class Evaluated(Event):
     subject: str
     miou: float
     per_class_iou: dict[str, float | None]
-    step: int = 0
-    images: int = 0
+    step: Count = 0
+    images: Count = 0
     confusion: list[list[int]] | None = None
     oracle: bool = False
 
@@ -84,7 +85,7 @@ class Evaluated(Event):
 class Scored(Event):
     """Label-free scores of a checkpoint at ``step``; higher is better for every value."""
 
-    step: int
+    step: Count
     values: dict[str, float]
 
 
@@ -94,7 +95,7 @@ class Preview(Event):
 
     kind: str
     path: str
-    step: int = 0
+    step: Count = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,10 +149,10 @@ def from_json(line: str) -> Event:
         InputError: the line is not an event of this version.
     """
     try:
-        fields = json.loads(line)
-        event = KINDS[fields.pop("event")](**fields)
-        if not (isinstance(event.stage, str) and isinstance(event.time, (int, float))):
-            raise TypeError("stage and time are no name and number")
-        return event
+        fields = parse(line)
+        kind = KINDS[fields.pop("event")]
+        if not fits(fields, kind):
+            raise ValueError(misfit(fields, kind))
+        return kind(**fields)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"not an event of this version of CROTS: {line[:80]!r} ({error})") from error

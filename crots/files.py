@@ -13,9 +13,9 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from crots.errors import StageError
+from crots.errors import InputError, StageError
 
 # A hidden name, which no listing takes for data, and short, so that it fits wherever the final name does.
 _PARTIAL = re.compile(r"\.[0-9a-f]{8}\.partial(\.\w+)?")
@@ -27,6 +27,7 @@ _CAUSES = {
     errno.EROFS: "the folder is read-only; choose another one",
     errno.EACCES: "no permission to write there; choose another folder or change its permissions",
     errno.EPERM: "no permission to write there; choose another folder or change its permissions",
+    errno.EISDIR: "a folder has this name; move it away and run again",
     errno.ENOTDIR: "a part of this path is a file, not a folder; choose another folder",
     errno.ENAMETOOLONG: "the name is too long for this file system; shorten it or choose a folder with a shorter path",
     errno.EFBIG: "the file is too large for this file system; choose another disk",
@@ -66,6 +67,11 @@ def exists(path: Path) -> bool:
     """Whether something is there; False where one may not look, or where no name can be so long."""
     # Path.exists raises then.
     return os.path.exists(path)  # noqa: PTH110
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file is there; False too where no file can have such a name, for which Path.is_file raises."""
+    return os.path.isfile(path)  # noqa: PTH113
 
 
 def file_or_name(value: Path | str, root: Path) -> str:
@@ -110,7 +116,7 @@ def atomic_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
             if durable:
                 with partial.open("rb+") as file:
                     os.fsync(file.fileno())
-            _move(partial, path)
+            move_file(partial, path)
     except BaseException:
         # A disk that became read-only refuses this too, in words that say less.
         with contextlib.suppress(OSError):
@@ -118,8 +124,11 @@ def atomic_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
         raise
 
 
-def _move(partial: Path, path: Path) -> None:
-    """Replaces a file; Windows refuses while somebody reads the old one, and a reader here takes only a moment."""
+def move_file(partial: Path, path: Path) -> None:
+    """Moves a file, perhaps to the place of another.
+
+    Windows refuses while somebody reads the old one, and a reader here takes only a moment.
+    """
     for wait in _WAITS if sys.platform == "win32" else ():
         with contextlib.suppress(PermissionError):
             partial.replace(path)
@@ -139,11 +148,59 @@ def write_json(path: Path, value: Any, *, durable: bool = False) -> None:
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n", durable=durable)
 
 
+def is_partial(name: str) -> bool:
+    """Whether a file has the name of one that `atomic_path` had not finished."""
+    return _PARTIAL.fullmatch(name) is not None
+
+
+# A whole project has far smaller ones; a million bytes of brackets take the parser's memory a hundredfold.
+MOST_JSON = 64 * 10**6
+_MOST_DEPTH = 64
+
+
+def parse_json(text: str | bytes, *, most: int = MOST_JSON) -> Any:
+    """Reads JSON that may be anybody's.
+
+    Args:
+        text: the JSON.
+        most: bytes or characters that are read.
+
+    Raises:
+        ValueError: it is no JSON, longer than ``most``, or more deeply nested than what walks it can follow.
+    """
+    if len(text) > most:
+        raise ValueError(f"{len(text):,} characters, expected at most {most:,}")
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    _check_depth(value)
+    return value
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(_MOST_DEPTH):
+        level = [
+            part
+            for item in level
+            if isinstance(item, (dict, list))
+            for part in (item.values() if isinstance(item, dict) else item)
+            if isinstance(part, (dict, list))
+        ]
+        if not level:
+            return
+    raise ValueError("nested too deeply")
+
+
 def remove_partials(folder: Path) -> None:
-    """Deletes what a killed writer left below ``folder``; call it only while nothing else writes there."""
-    for path in folder.rglob(".*.partial*"):
-        if _PARTIAL.fullmatch(path.name):
-            path.unlink(missing_ok=True)
+    """Deletes what a killed writer left below ``folder``; call it only while nothing else writes there.
+
+    What a link leads to belongs to somebody else.
+    """
+    for place, _, names in () if folder.is_symlink() else os.walk(folder):
+        for name in filter(is_partial, names):
+            Path(place, name).unlink(missing_ok=True)
 
 
 def digest(value: Any) -> str:
@@ -161,19 +218,47 @@ def file_stamp(path: Path) -> list[Any]:
 def listing_digest(folder: Path, *, without: Path | None = None) -> str:
     """Returns a digest of names, sizes and times of all files below ``folder``, but for those below ``without``.
 
-    Names are relative, so that a dataset that moves as a whole stays the same.
+    Names are relative, so that a dataset that moves as a whole stays the same. Links to nothing or in a circle, and
+    pipes, do not count.
+
+    Raises:
+        InputError: a folder below cannot be read.
     """
-    rows: list[list[Any]] = []
-    pending = [str(folder)]
-    while pending:
-        with os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir():
-                    pending += [] if without and Path(entry.path) == without else [entry.path]
-                else:
+    try:
+        return _digest_of_rows(sorted(_listed(str(folder), str(folder), without, ())))
+    except OSError as error:
+        raise InputError(
+            f"{error.filename}: cannot be read ({error.strerror}); change its permissions or move it away"
+        ) from error
+
+
+def _listed(folder: str, root: str, without: Path | None, above: tuple[tuple[int, int], ...]) -> Iterator[list[Any]]:
+    if (place := identity(folder)) in above:
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            kind = entry_kind(entry)
+            if kind == "folder":
+                if not without or Path(entry.path) != without:
+                    yield from _listed(entry.path, root, without, (*above, place))
+            elif kind == "file":
+                with contextlib.suppress(FileNotFoundError):
                     status = entry.stat()
-                    rows.append([os.path.relpath(entry.path, folder), status.st_size, status.st_mtime_ns])
-    return _digest_of_rows(sorted(rows))
+                    yield [os.path.relpath(entry.path, root), status.st_size, status.st_mtime_ns]
+
+
+def entry_kind(entry: os.DirEntry[str]) -> Literal["file", "folder", ""]:
+    """What an entry of a folder is; nothing for links to nothing or in a circle, pipes, and what has just gone."""
+    try:
+        return "folder" if entry.is_dir() else "file" if entry.is_file() else ""
+    except OSError:
+        return ""
+
+
+def identity(folder: str) -> tuple[int, int]:
+    """Tells a folder from all others, whatever links led to it."""
+    status = os.stat(folder)  # noqa: PTH116
+    return status.st_dev, status.st_ino
 
 
 def _digest_of_rows(rows: list[list[Any]], at_once: int = 1000) -> str:

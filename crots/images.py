@@ -6,6 +6,7 @@ In memory an image is (H, W, 3) uint8 RGB, a label map (H, W) of integers, a con
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,14 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from crots.config import Size
 from crots.errors import CrotsError, InputError
-from crots.files import atomic_path
+from crots.files import atomic_path, exists
+from crots.limits import check_pixels, strips
+
+# Pillow's own limit can be neither seen nor raised by users; `_opened` has one instead.
+Image.MAX_IMAGE_PIXELS = None
+# Images of more pixels are decoded one at a time, since decoding takes several times the memory of the result.
+_LARGE = 24 * 10**6
+_one_large = threading.Lock()
 
 _FORMATS = {
     ".png": ("PNG",),
@@ -50,11 +58,16 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     formats = _FORMATS.get(path.suffix.lower())
     if formats is None:
         raise InputError(f"{path}: found the suffix {path.suffix!r}, expected one of {', '.join(sorted(_FORMATS))}")
+    if exists(path) and not path.is_file():
+        # A pipe would keep its reader waiting for ever.
+        raise InputError(f"{path}: cannot be read (it is no ordinary file); leave it out")
     try:
         with Image.open(path) as image:
             if image.format not in formats:
                 raise InputError(f"{path}: holds a {image.format} image under the suffix {path.suffix}; rename it")
-            yield image
+            check_decoded(path, image)
+            with _one_large if image.width * image.height > _LARGE else contextlib.nullcontext():
+                yield image
     except (CrotsError, MemoryError):
         raise
     except FileNotFoundError:
@@ -65,13 +78,24 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise InputError(f"{path}: {_why_unreadable(path, error)}; replace the file or leave it out") from error
 
 
+def check_decoded(path: Path, image: Image.Image) -> None:
+    """Refuses an image whose header claims more pixels than the limit, in itself or in one of its tiles.
+
+    Raises:
+        InputError: it does; the message names the option.
+    """
+    check_pixels(path, *image.size)
+    if isinstance(image, TiffImageFile):
+        # Width and height of a tile, which is decoded whole, however small the image is.
+        width, height = (image.tag_v2.get(number, 0) for number in (322, 323))
+        check_pixels(path, int(width), int(height))
+
+
 def _why_unreadable(path: Path, error: Exception) -> str:
     if path.stat().st_size == 0:
         return "the file is empty"
     if isinstance(error, UnidentifiedImageError):
         return f"not an image, though its suffix is {path.suffix}"
-    if isinstance(error, Image.DecompressionBombError):
-        return "more than 179 million pixels"
     return f"broken or truncated image ({str(error) or type(error).__name__})"
 
 
@@ -121,12 +145,15 @@ def _to_rgb(image: Image.Image, path: Path) -> Image.Image:
     if image.mode == "F":
         raise InputError(f"{path}: holds floating-point pixels, expected 8 or 16 bits; convert it")
     if image.mode.startswith("I"):
-        grey = np.asarray(image).astype(np.int64)
+        grey = np.asarray(image)
         if grey.min() < 0 or grey.max() > 65535:
             raise InputError(
                 f"{path}: holds values from {grey.min()} to {grey.max()}, expected 8 or 16 bits; convert it"
             )
-        image = Image.fromarray(((grey + 128) // 257).astype(np.uint8))
+        narrow = np.empty(grey.shape, np.uint8)
+        for rows in strips(grey):
+            narrow[rows] = (grey[rows].astype(np.int64) + 128) // 257
+        image = Image.fromarray(narrow)
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")  # Pillow warns when it drops a palette's transparency in one step
     return image.convert("RGB")

@@ -92,7 +92,7 @@ class RuntimeOptions:
     )
     trust: bool = option(
         False,
-        "Allow what runs code of others: TorchScript, exported programs, factories. Not kept in projects.",
+        "Allow the code of others that the options name, for this run: TorchScript, exported programs, factories.",
         affects_result=False,
         stored=False,
     )
@@ -331,7 +331,7 @@ class AdaptOptions(TrainingOptions):
         published=False,
         affects_result=False,
     )
-    learning_rate: float = option(1e-5, "Initial learning rate of Adam.", low=0, high=10)
+    learning_rate: float = option(5e-5, "Greatest learning rate, of the encoder.", low=0, high=10, published=1e-5)
     mix: Literal["spatialmix", "cutmix", "classmix"] = option("spatialmix", "How images are mixed.")
     beta: float | None = option(
         None,
@@ -353,16 +353,8 @@ class AdaptOptions(TrainingOptions):
         high=1,
         published=0.0,
     )
-    average: float = option(
-        0.5,
-        "Share of its start in the weights that a round ends with; 0 is off. The mean is seldom worse than the better "
-        "of the two.",
-        low=0,
-        high=0.9,
-        published=0.0,
-    )
     weighting: Literal["batch", "image", "pixel"] = option(
-        "image",
+        "pixel",
         "Share of confident pixels as one weight for the batch or for each image, or confident pixels only.",
         fault="F3",
         published="batch",
@@ -394,7 +386,7 @@ class AdaptOptions(TrainingOptions):
     )
     patch_weight: float = option(0.1, "Weight of the loss on hard patches.", low=0, high=100)
     batch_norm: Literal["separate", "mixes", "frozen"] = option(
-        "mixes",
+        "frozen",
         "Statistics come from mixes and patches separately, from mixes only, or stay as they are.",
         fault="F9",
         published="separate",

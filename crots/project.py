@@ -6,30 +6,41 @@ Reading a project imports no torch, so ``crots status`` and the studio's stage r
 from __future__ import annotations
 
 import dataclasses
-import json
-import tomllib
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, NotRequired, TypedDict, cast
 
 import tomli_w
 
 from crots import options as opt
-from crots.config import PROFILES, Profile, changed, from_mapping, to_mapping, unknown_name
+from crots.config import PROFILES, Profile, changed, describe, from_mapping, to_mapping, unknown_name
 from crots.errors import InputError
 from crots.eventlog import Ending, last_endings, running
-from crots.files import digest, exists, expanded, file_stamp, listing_digest, make_folder, write_json, write_text
+from crots.files import digest, exists, expanded, file_stamp, listing_digest, make_folder, write_text
+from crots.inputs import check_inputs
+from crots.ownership import check_place, walk
+from crots.records import is_plain, read_as, read_object, read_toml
 from crots.resources import resources
+from crots.stagefiles import StageFiles
 
 CONFIG_NAME = "crots.toml"
 CORRECTIONS = "corrections"
+# What other commands than a run write in a project.
+COMPARISON = "compare"
+SUSPICION = "suspicion"
+STUDIO = "studio"
+# What stages have written that are not complete.
+UNFINISHED = "unfinished"
 FORMAT = 1
-# What a stage that was interrupted goes on from.
-CONTINUED_FROM = ("checkpoint.pt", "best.pt", "images.jsonl")
+# What only a training stage that was interrupted needs.
+CONTINUED_FROM = ("checkpoint.pt", "best.pt")
 # What a training stage says of what it kept and why.
 CHOICE = "choice.json"
+_RECORD_REMEDY = "delete it and run again; the stage is run anew"
+_CHOICE_REMEDY = "delete it; it only says why this checkpoint was kept"
 State = Literal["ready", "waiting", "running", "done", "stale", "interrupted", "failed", "not needed"]
 
 _HEADER = (
@@ -103,21 +114,32 @@ def load_preset(name: str) -> tuple[Profile, dict[str, dict[str, Any]]]:
         raise unknown_name("preset", name, list(preset_names()), what="preset")
     values = read_toml(path)
     values.pop("description", None)
+    refuse_unstored(values, str(path))
     return _profile(values.pop("profile", "corrected"), path), values
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Reads a TOML file.
+def refuse_unstored(values: Mapping[str, Any], where: str) -> None:
+    """Refuses what whoever starts a run says for that run alone, trust above all, where a file says it.
+
+    Args:
+        values: sections of plain values.
+        where: the file, for the message.
 
     Raises:
-        InputError: it is missing or not TOML.
+        InputError: naming file and option.
     """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; give the path of a TOML file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise InputError(f"{path}: cannot be read as TOML ({error}); mend that line") from None
+    for section, options in values.items():
+        options_class = opt.SECTIONS.get(section.replace("-", "_"))
+        if options_class is None or not isinstance(options, Mapping):
+            continue
+        unstored = {info.name: info.flag for info in describe(options_class) if not info.stored}
+        for key in options:
+            if flag := unstored.get(key.replace("-", "_")):
+                raise InputError(
+                    f"{where}: {section}.{key}: found in a file, which cannot give it; leave it out there, and type "
+                    f"{flag} where you start a run, if you mean it",
+                    field=f"{section}.{key}",
+                )
 
 
 def _profile(value: Any, path: Path) -> Profile:
@@ -140,6 +162,26 @@ def override(config: ProjectConfig, settings: Mapping[str, Any]) -> ProjectConfi
         new = from_mapping(type(old), {**to_mapping(old), name: value}, where=section, profile=config.profile)
         config = dataclasses.replace(config, **{section: new})
     return config
+
+
+class _Record(TypedDict):
+    """What must be in the record of a stage."""
+
+    inputs: dict[str, Any]
+    seconds: NotRequired[float | None]
+    miou: NotRequired[float | None]
+
+
+class _Hindsight(TypedDict):
+    miou: float
+
+
+class _Choice(TypedDict):
+    """What is read of ``choice.json``."""
+
+    words: NotRequired[str]
+    ends_rounds: NotRequired[str]
+    oracle: NotRequired[_Hindsight | None]
 
 
 @dataclass(frozen=True)
@@ -175,13 +217,13 @@ class Project:
 
     @staticmethod
     def create(folder: Path, config: ProjectConfig) -> Project:
-        """Makes a new project.
+        """Makes a new project, in a folder that is not there or is empty: it may replace what is in its folder.
 
         Raises:
-            InputError: the folder already holds one.
+            InputError: the folder is in use.
         """
-        if (folder / CONFIG_NAME).exists():
-            raise InputError(f"{folder} already holds a project; open it, or choose an empty folder", field="project")
+        if problem := unfit(folder):
+            raise InputError(problem, field="project")
         make_folder(folder)
         project = Project(folder.resolve(), config)
         project.save()
@@ -195,12 +237,13 @@ class Project:
             InputError: there is none, or its file does not fit this version.
         """
         path = folder / CONFIG_NAME
-        if not path.is_file():
+        if not is_plain(path, remedy=f"give a project's folder, with a {CONFIG_NAME} that you may read"):
             raise InputError(f"{folder}: no {CONFIG_NAME} there; make a project with `crots init`", field="project")
         values = read_toml(path)
         if values.pop("format", None) != FORMAT:
             raise InputError(f"{path}: not a project of format {FORMAT}; it was made by another version of CROTS")
         profile, preset = _profile(values.pop("profile", "corrected"), path), str(values.pop("preset", ""))
+        refuse_unstored(values, str(path))
         try:
             config = build_config(values, profile=profile, preset=preset)
         except InputError as error:
@@ -213,6 +256,7 @@ class Project:
         if self.config.preset:
             head["preset"] = self.config.preset
         body = {**head, **config_values(self.config)}
+        check_place(self.folder, self.folder / CONFIG_NAME, "file")
         write_text(self.folder / CONFIG_NAME, _HEADER + tomli_w.dumps(body), durable=True)
 
     def path(self, value: Path | str) -> Path:
@@ -234,10 +278,30 @@ class Project:
         """Held while a run goes on."""
         return self.folder / ".lock"
 
+    @property
+    def home(self) -> Path:
+        """The folder in which stages, records and events lie."""
+        return self.folder
+
     def stage_folder(self, key: str) -> Path:
-        """Where a stage writes: ``pseudo-label`` has ``label_ids/`` there, ``adapt-1`` its checkpoint ..."""
-        names = {"pseudo-label": "pseudo-labels", "mine": "patches", "evaluate": "evaluation"}
-        return self.folder / names.get(key, key)
+        """The last complete result of a stage: ``pseudo-label`` has ``label_ids/`` there, ``adapt-1`` a student ..."""
+        names = {"pseudo-label": "pseudo-labels", "mine": "patches", "evaluate": "evaluation", "suspects": SUSPICION}
+        return self.home / names.get(key, key)
+
+    def work_folder(self, key: str) -> Path:
+        """Where a stage writes and is resumed; its files get into `stage_folder` when all of it is complete."""
+        return self.home / UNFINISHED / key
+
+    def shown_folder(self, key: str) -> Path:
+        """What people are shown of a stage: its last complete result, or the unfinished first one."""
+        work = self.work_folder(key)
+        return work if not self.record_path(key).exists() and work.is_dir() else self.stage_folder(key)
+
+    def files(self, key: str) -> StageFiles:
+        """The files of a stage, and what is noted of them."""
+        # What is exported goes to other places, and others may put their own beside it.
+        own = "adapted." if key == "export" else ""
+        return StageFiles(self.folder, key, self.stage_folder(key), self.work_folder(key), self.home / "records", own)
 
     @property
     def corrections_path(self) -> Path:
@@ -246,11 +310,11 @@ class Project:
 
     def record_path(self, key: str) -> Path:
         """The proof that a stage is done, and with what."""
-        return self.folder / "records" / f"{key}.json"
+        return self.files(key).record
 
     def started_path(self, key: str) -> Path:
-        """With what a stage that is not done was begun."""
-        return self.folder / "records" / f"{key}.started.json"
+        """With what the unfinished work of a stage was begun."""
+        return self.files(key).started
 
     def round_keys(self) -> tuple[str, ...]:
         """``adapt-1`` ... of the configured rounds."""
@@ -269,7 +333,9 @@ class Project:
 
     def choice(self, key: str) -> dict[str, Any] | None:
         """Returns what a finished training stage kept and why, None where it did not choose."""
-        return read_json(self.stage_folder(key) / CHOICE) if self.record_path(key).exists() else None
+        if not self.record_path(key).exists():
+            return None
+        return read_choice(self.stage_folder(key) / CHOICE)
 
     def stage_keys(self) -> tuple[str, ...]:
         """All stages in running order; ``evaluate`` only where validation labels are given."""
@@ -335,46 +401,125 @@ class Project:
             return {}
         if path.is_dir():
             return {f"files of {value}": listing_digest(path, without=self.folder)}
-        return {f"file {value}": file_stamp(path)}
+        try:
+            return {f"file {value}": file_stamp(path)}
+        except OSError as error:  # it has gone, or its disk has
+            raise InputError(f"{path}: cannot be read ({error.strerror}); see that it is there") from None
 
     def record(self, key: str) -> dict[str, Any] | None:
-        """Returns what `write_record` wrote, None while the stage is not done."""
-        return read_json(self.record_path(key))
+        """Returns what `finish` wrote, None while the stage is not done.
+
+        Raises:
+            InputError: it is damaged.
+        """
+        return self._read_record(self.record_path(key))
+
+    def _read_record(self, path: Path) -> dict[str, Any] | None:
+        return cast(dict[str, Any] | None, read_as(path, _Record, remedy=_RECORD_REMEDY))
 
     def resumable(self, key: str) -> bool:
         """Says whether an interrupted run of a stage had the same inputs and so can be continued."""
-        return self._continues(key, self.inputs()[key])
-
-    def _continues(self, key: str, inputs: Mapping[str, Any]) -> bool:
-        started = read_json(self.started_path(key))
-        return started is not None and digest(started.get("inputs")) == digest(inputs)
+        return self.files(key).continues(self.inputs()[key])
 
     def begin(self, key: str) -> bool:
-        """Notes that a stage begins; True when an interrupted run with the same inputs is continued."""
-        inputs = self.inputs()[key]
-        continued = self._continues(key, inputs)
-        self.record_path(key).unlink(missing_ok=True)
-        if not continued:
-            # In this order, so that after a kill in between no run goes on from what other inputs gave.
-            self.started_path(key).unlink(missing_ok=True)
-            for name in CONTINUED_FROM:
-                (self.stage_folder(key) / name).unlink(missing_ok=True)
-        write_json(self.started_path(key), {"inputs": inputs}, durable=True)
-        return continued
+        """Notes that a stage begins; True when an interrupted run with the same inputs is continued.
 
-    def finish(self, key: str, seconds: float, miou: float | None) -> None:
-        """Notes that a stage is done."""
-        started = read_json(self.started_path(key)) or {}
-        choice = read_json(self.stage_folder(key) / CHOICE) or {}
+        Until `finish` the last complete result of the stage stays as it is.
+
+        Raises:
+            InputError: something that CROTS did not make lies where the stage writes.
+        """
+        return self.files(key).begin(self.inputs()[key])
+
+    def finish(self, key: str, seconds: float, miou: float | None, *, without: Collection[str] = ()) -> None:
+        """Makes what a stage has written its result, but for the files ``without``, and notes that it is done.
+
+        Raises:
+            InputError: something that CROTS did not make is in the way; what the stage has written is kept.
+        """
+        choice = read_choice(self.work_folder(key) / CHOICE) or {}
         if hindsight := choice.get("oracle"):
             # Of what was kept, not of the last step.
             miou = hindsight["miou"]
-        write_json(self.record_path(key), {**started, "seconds": seconds, "miou": miou}, durable=True)
-        self.started_path(key).unlink(missing_ok=True)
+        self.files(key).publish({"seconds": seconds, "miou": miou}, without=without)
 
-    def status(self) -> list[StageStatus]:
-        """Returns the state of every stage, in running order."""
-        endings, busy, inputs = last_endings(self.events_path), running(self.lock_path), self.inputs()
+    def check_upstream(self, key: str) -> None:
+        """Makes sure that a stage does not build on an old result while a new one is half done.
+
+        Raises:
+            InputError: one is.
+        """
+        inputs, pending = self.inputs(), [key]
+        for name in pending:
+            pending += [other for other in self.upstream(name) if other not in pending]
+            if name != key and self.files(name).continues(inputs[name]):
+                raise InputError(f"{key}: {name}, which it builds on, is interrupted; run that to its end first")
+
+    def discard(self, key: str) -> None:
+        """Throws away what an unfinished run of a stage has written; the last complete result stays."""
+        files = self.files(key)
+        files.settle()
+        if files.started.exists():
+            files.discard()
+
+    def check_places(self) -> None:
+        """Makes sure that what is written to the project is written there.
+
+        Raises:
+            InputError: a link, or something else than a project has, lies in the place of a file or folder of it.
+        """
+        for path in self._folders():
+            check_place(self.folder, path, "folder")
+        for path in self._files():
+            check_place(self.folder, path, "file")
+
+    def settle(self) -> None:
+        """Makes good what a kill left between the work of stages and their results; only while no run goes on.
+
+        Raises:
+            InputError: what is noted of the files is damaged, or something else lies in their place.
+        """
+        for key in self.stage_keys():
+            self.files(key).settle()
+
+    def _folders(self) -> Iterator[Path]:
+        """The folders that CROTS writes to."""
+        names = ("records", UNFINISHED, COMPARISON, SUSPICION, STUDIO)
+        yield from (self.folder / name for name in names)
+        # Scores too, though there may be no labels now.
+        yield from (self.cache_folder, self.corrections_path, *map(self.stage_folder, (*self.stage_keys(), "evaluate")))
+
+    def _files(self) -> Iterator[Path]:
+        """The files of its own that CROTS writes, but for those of stages."""
+        yield from (self.folder / CONFIG_NAME, self.events_path, self.lock_path)
+        for folder in (self.folder / "records", self.folder / STUDIO):
+            yield from (folder / name for name, _ in walk(folder))
+
+    def check_inputs(self) -> None:
+        """Makes sure that no input lies where the project writes, and so would be replaced or deleted.
+
+        Raises:
+            InputError: one does.
+        """
+        config = self.config
+        given = {
+            **{f"data.{name}": getattr(config.data, name) for name in ("target", "val_images", "val_labels")},
+            **{f"task.{name}": getattr(config.task, name) for name in ("classes", "source_classes", "class_map")},
+            **{f"source.{name}": getattr(config.source, name) for name in ("file", "predictions", "confidence")},
+            "student.weights": config.student.weights,
+        }
+        inputs = {name: self.path(value) for name, value in given.items() if value}
+        places = [*self._folders(), self.folder / CONFIG_NAME, self.events_path, self.lock_path]
+        check_inputs(inputs, places)
+
+    def status(self, *, busy: bool | None = None) -> list[StageStatus]:
+        """Returns the state of every stage, in running order.
+
+        Args:
+            busy: whether a run goes on; None looks.
+        """
+        endings, inputs = last_endings(self.events_path), self.inputs()
+        busy = running(self.lock_path) if busy is None else busy
         result: list[StageStatus] = []
         for key in self.stage_keys():
             before = {status.key: status.state for status in result}
@@ -388,17 +533,13 @@ class Project:
             return StageStatus(key, "not needed", self.ends_rounds(self.needed_rounds()[-1]))
         record = self.record(key)
         status = partial(StageStatus, key, done=ending.done if ending else 0, total=ending.total if ending else 0)
+        if self.started_path(key).exists() and (unfinished := self._unfinished(key, inputs, record, ending, busy)):
+            return status(*unfinished)
         if record:
             reason = ", ".join(_differences(record.get("inputs", {}), inputs))
             state: State = "stale" if reason else "done"
             kept = str((self.choice(key) or {}).get("words", ""))
             return status(state, reason, seconds=record.get("seconds"), miou=record.get("miou"), kept=kept)
-        if self.started_path(key).exists():
-            if busy and ending and ending.outcome is None:
-                return status("running")
-            if ending and ending.outcome == "failed":
-                return status("failed", ending.message)
-            return status("interrupted", "run again to go on from the last checkpoint")
         reason = _not_done(
             before, self.upstream(key), ("waiting", "ready", "stale", "interrupted", "failed", "running")
         )
@@ -409,17 +550,63 @@ class Project:
             return status("failed", ending.message)
         return status("ready")
 
+    def _unfinished(
+        self, key: str, inputs: Mapping[str, Any], record: Any, ending: Ending | None, busy: bool
+    ) -> tuple[State, str] | None:
+        """State and reason of a stage whose work was begun; None where its last result is what counts."""
+        if busy and ending and ending.outcome is None:
+            return "running", ""
+        if record and not self.files(key).continues(inputs):
+            # The options were changed back or further since: nobody will go on with it.
+            return None
+        if ending and ending.outcome == "failed":
+            return "failed", ending.message
+        stays = "; the result before it stays until then" if record else ""
+        return "interrupted", f"run again to go on from the last checkpoint{stays}"
+
+
+def unfit(folder: Path) -> str:
+    """Says why a folder cannot become a project; empty where it can."""
+    if exists(folder / CONFIG_NAME):
+        return f"{folder} already holds a project; open it, or choose an empty folder"
+    if not os.path.lexists(folder):
+        return ""
+    if not folder.is_dir():
+        return f"{folder}: is no folder; choose another place for the project"
+    try:
+        found = min((path.name for path in folder.iterdir()), default="")
+    except OSError as error:
+        return f"{folder}: cannot be looked into ({error.strerror}); choose another place for the project"
+    return f"{folder}: is in use, it holds {found}; choose an empty or a new folder for the project" if found else ""
+
+
+class InPlace(Project):
+    """Stages write where their results are read: outside a project there is nothing to keep until they are complete."""
+
+    def work_folder(self, key: str) -> Path:
+        """The folder of the result."""
+        return self.stage_folder(key)
+
 
 def looks_decide(options: Any) -> bool:
     """Whether what a training stage keeps depends on when its student was looked at."""
     return bool(getattr(options, "guard", False)) or getattr(options, "select", "last") != "last"
 
 
+def read_choice(path: Path) -> dict[str, Any] | None:
+    """Reads the ``choice.json`` of a training stage; None where there is none.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    return cast(dict[str, Any] | None, read_as(path, _Choice, remedy=_CHOICE_REMEDY))
+
+
 def read_json(path: Path) -> dict[str, Any] | None:
-    """Reads a JSON object; None where the file is missing or torn."""
+    """Reads a JSON object that can be done without; None where the file is missing or damaged."""
     try:
-        return cast(dict[str, Any], json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
+        return read_object(path)
+    except InputError:
         return None
 
 

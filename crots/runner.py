@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -15,11 +14,11 @@ import filelock
 from crots.errors import CrotsError, InputError, Stopped
 from crots.eventlog import EventLog
 from crots.events import Evaluated, Event, StageFinished
-from crots.execution.context import Context
+from crots.execution.context import Context, at_their_place
 from crots.execution.control import Control
 from crots.execution.launch import session
 from crots.execution.workers import current
-from crots.files import explained, remove_partials
+from crots.files import explained, is_partial, remove_partials
 from crots.project import Project
 
 StageBody = Callable[[Context], Iterator[Event]]
@@ -64,6 +63,7 @@ def run_project(
 def _taken(project: Project, stack: contextlib.ExitStack) -> EventLog:
     """Takes the project for a run."""
     stack.enter_context(locked(project))
+    project.check_inputs()
     log = EventLog(project.events_path)
     tidy(project)
     return log
@@ -71,22 +71,24 @@ def _taken(project: Project, stack: contextlib.ExitStack) -> EventLog:
 
 def _due(project: Project, key: str, asked: bool) -> tuple[bool, bool]:
     """Says whether a stage is to be run, and whether an interrupted run of it is continued."""
-    state = next(status.state for status in project.status() if status.key == key)
+    # The run that goes on is this one.
+    state = next(status.state for status in project.status(busy=False) if status.key == key)
     return asked or state not in ("done", "not needed"), project.resumable(key)
 
 
 def _begun(project: Project, stage_events: Callable[[Project, Context], Iterator[Event]], context: Context) -> Any:
-    """Begins a stage only now that its inputs have proved good: until then an earlier result of it stays valid."""
+    """Begins a stage only now that its inputs have proved good."""
     workers = current()
     try:
         context.check()
+        workers.from_first(lambda: project.check_upstream(context.stage))
         events = workers.together(lambda: stage_events(project, context))
         # So it does where the user thought better of it while torch was being loaded.
         context.check()
     except Stopped:
         raise Stopped(NOT_BEGUN) from None
     workers.from_first(lambda: project.begin(context.stage))
-    return events
+    return at_their_place(events, project.work_folder(context.stage), project.stage_folder(context.stage))
 
 
 def planned(project: Project, *, until: str | None, only: str | None) -> tuple[str, ...]:
@@ -113,8 +115,9 @@ def locked(project: Project) -> Iterator[None]:
     """Holds the project for one run.
 
     Raises:
-        InputError: another process runs it.
+        InputError: another process runs it, or a link lies where the project writes.
     """
+    project.check_places()
     lock = filelock.FileLock(project.lock_path)
     try:
         with explained(project.lock_path):
@@ -123,6 +126,7 @@ def locked(project: Project) -> Iterator[None]:
     except filelock.Timeout:
         raise InputError(f"{project.folder}: another run goes on in this project; wait for it or stop it") from None
     try:
+        project.settle()
         yield
     finally:
         lock.release()
@@ -130,11 +134,13 @@ def locked(project: Project) -> Iterator[None]:
 
 def tidy(project: Project) -> None:
     """Removes the half-written files that a kill left."""
-    for folder in (project.cache_folder, project.folder / "records", *map(project.stage_folder, project.stage_keys())):
+    stages = (place(key) for key in project.stage_keys() for place in (project.stage_folder, project.work_folder))
+    for folder in (project.cache_folder, project.folder / "records", *stages):
         remove_partials(folder)
     # Of the stream; others may be writing crots.toml, and deeper there may be the user's own images.
     for path in project.folder.glob(f".*.partial{project.events_path.suffix}"):
-        path.unlink(missing_ok=True)
+        if is_partial(path.name):
+            path.unlink(missing_ok=True)
 
 
 def run_stage(
@@ -195,13 +201,10 @@ def _out_of_memory(error: Exception) -> bool:
 
 
 def discard(project: Project, key: str) -> None:
-    """Throws away what a stage that is not done has written; the result of one that is done stays.
+    """Throws away what an unfinished run of a stage has written; its last complete result stays.
 
     Raises:
         InputError: a run goes on in the project.
     """
     with locked(project):
-        if not project.record_path(key).exists():
-            # In this order, so that after a kill in between no run goes on from what is left.
-            project.started_path(key).unlink(missing_ok=True)
-            shutil.rmtree(project.stage_folder(key), ignore_errors=True)
+        project.discard(key)

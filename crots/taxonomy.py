@@ -9,8 +9,9 @@ from __future__ import annotations
 import colorsys
 import difflib
 import re
-import tomllib
-from collections.abc import Iterable, Mapping
+import reprlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,19 @@ from numpy.typing import NDArray
 
 from crots.config import unknown_name
 from crots.errors import InputError
-from crots.files import expanded
+from crots.files import exists, expanded, is_file
+from crots.limits import strips
+from crots.records import read_toml
 from crots.resources import shipped
 
 Colour = tuple[int, int, int]
 IGNORE_WORD = "ignore"
 _SET_KEYS = ("name", "classes", "ignored_ids", "ignored_colours", "published_rare", "subsets")
 _CLASS_KEYS = ("name", "colour", "ids")
+_PLAIN_KEYS = ("name", "names", "palette", "raw_ids", "subsets", "published_rare", "ignored_colours")
+MOST_CLASSES = 65535
+# Bytes of a TOML file; the largest class set with colours and ids needs half.
+_MOST_TOML = 8 * 10**6
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,7 @@ class ClassSet:
 
     def colours(self, labels: NDArray[Any]) -> NDArray[np.uint8]:
         """Returns the picture (H, W, 3) of train ids (H, W); ignored pixels are black."""
-        return np.take(self.palette_array(), labels, axis=0)
+        return look_up(self.palette_array(), labels)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain JSON data."""
@@ -98,17 +105,105 @@ class ClassSet:
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> ClassSet:
-        """Reads what `to_dict` gave; all but ``name`` and ``names`` may be missing."""
-        names = tuple(values["names"])
-        return ClassSet(
-            name=values["name"],
-            names=names,
-            palette=_colours(values.get("palette") or make_palette(len(names))),
-            raw_ids={int(raw): int(train) for raw, train in values.get("raw_ids", {}).items()},
-            subsets={key: tuple(members) for key, members in values.get("subsets", {}).items()},
-            published_rare=tuple(values.get("published_rare", ())),
-            ignored_colours=_colours(values.get("ignored_colours", ())),
-        )
+        """Reads what `to_dict` gave; all but ``name`` and ``names`` may be missing.
+
+        Raises:
+            InputError: it is no class set; the message names the key.
+        """
+        return _of_plain(values)
+
+
+def _of_plain(values: object) -> ClassSet:
+    where = "classes"
+    if not isinstance(values, Mapping):
+        raise _misfit(where, values, "a class set")
+    if unknown := [key for key in values if key not in _PLAIN_KEYS]:
+        raise _misfit(where, unknown[0], f"the keys {', '.join(_PLAIN_KEYS)}")
+    names = _plain_names(values.get("names"), f"{where}.names")
+    if not isinstance(values.get("name"), str):
+        raise _misfit(f"{where}.name", values.get("name"), "text")
+    palette = _plain_colours(values.get("palette") or (), f"{where}.palette")
+    if palette and len(palette) != len(names):
+        raise _misfit(f"{where}.palette", f"{len(palette)} colours", f"one for each of the {len(names)} classes")
+    subsets = _plain_mapping(values.get("subsets", {}), f"{where}.subsets")
+    return ClassSet(
+        name=values["name"],
+        names=names,
+        palette=palette or make_palette(len(names)),
+        raw_ids=_plain_ids(values.get("raw_ids", {}), len(names), f"{where}.raw_ids"),
+        subsets={key: _plain_subset(found, names, f"{where}.subsets") for key, found in subsets.items()},
+        published_rare=_plain_rare(values.get("published_rare", ()), len(names), f"{where}.published_rare"),
+        ignored_colours=_plain_colours(values.get("ignored_colours", ()), f"{where}.ignored_colours"),
+    )
+
+
+def _misfit(where: str, found: object, expected: str) -> InputError:
+    # Anybody's value may be of any length and depth.
+    return InputError(f"{where}: found {reprlib.repr(found)}, expected {expected}", field=where)
+
+
+def _plain_list(found: object, where: str, expected: str) -> Sequence[Any]:
+    if not isinstance(found, (list, tuple)) or len(found) > MOST_CLASSES + 1:
+        raise _misfit(where, found, f"a list of at most {MOST_CLASSES + 1} {expected}")
+    return found
+
+
+def _plain_names(found: object, where: str) -> tuple[str, ...]:
+    names = tuple(_plain_list(found, where, "class names"))
+    if not 1 <= len(names) <= MOST_CLASSES:
+        raise _misfit(where, f"{len(names)} classes", f"1 to {MOST_CLASSES}")
+    for name in names:
+        if not isinstance(name, str) or not name:
+            raise _misfit(where, name, "a class name")
+    if len(set(names)) < len(names):
+        raise _misfit(where, Counter(names).most_common(1)[0][0], "each class once")
+    return names
+
+
+def _plain_colours(found: object, where: str) -> tuple[Colour, ...]:
+    rows = _plain_list(found, where, "colours")
+    for row in rows:
+        if not isinstance(row, (list, tuple)) or len(row) != 3 or not all(_is_whole(part, 255) for part in row):
+            raise _misfit(where, row, "[red, green, blue] from 0 to 255")
+    return _colours(rows)
+
+
+def _is_whole(value: object, most: int) -> bool:
+    return type(value) is int and 0 <= value <= most
+
+
+def _plain_mapping(found: object, where: str) -> Mapping[str, Any]:
+    if not isinstance(found, Mapping) or not all(isinstance(key, str) for key in found):
+        raise _misfit(where, found, "a table")
+    return found
+
+
+def _plain_ids(found: object, classes: int, where: str) -> dict[int, int]:
+    ids: dict[int, int] = {}
+    for raw, train in _plain_mapping(found, where).items():
+        # Not every digit of Unicode is one that int() reads.
+        fits = raw.isascii() and raw.isdigit() and len(raw) <= 5 and int(raw) <= 65535
+        if not fits or not (_is_whole(train, classes - 1) or train == ignore_label(classes)):
+            raise _misfit(where, {raw: train}, f"ids from 0 to 65535 and classes from 0 to {classes - 1}")
+        ids[int(raw)] = int(train)
+    return ids
+
+
+def _plain_subset(found: object, names: tuple[str, ...], where: str) -> tuple[str, ...]:
+    known = frozenset(names)
+    members = tuple(_plain_list(found, where, "class names"))
+    for member in members:
+        if not isinstance(member, str) or member not in known:
+            raise _misfit(where, member, "a class of the set")
+    return members
+
+
+def _plain_rare(found: object, classes: int, where: str) -> tuple[int, ...]:
+    rare = tuple(_plain_list(found, where, "train ids"))
+    for train in rare:
+        if not _is_whole(train, classes - 1):
+            raise _misfit(where, train, f"a train id from 0 to {classes - 1}")
+    return rare
 
 
 def ignore_label(classes: int) -> int:
@@ -150,7 +245,7 @@ def load_class_set(name_or_path: str | Path) -> ClassSet:
         InputError: there is none of that name or path, or the file is not a class set.
     """
     path = _find(name_or_path, "classes", "class set")
-    return _class_set(_read_toml(path, "class set"), path)
+    return _class_set(read_toml(path, "class set"), path)
 
 
 def _find(name_or_path: str | Path, kind: str, what: str) -> Path:
@@ -158,20 +253,11 @@ def _find(name_or_path: str | Path, kind: str, what: str) -> Path:
     if text in shipped(kind):
         return shipped(kind)[text]
     path = expanded(text)
-    if path.is_file():
+    if is_file(path):
         return path
-    if path.suffix == ".toml" or path.exists() or len(path.parts) > 1:
-        raise InputError(f"{what} {text}: no such file; give a TOML file or one of {', '.join(shipped(kind))}")
+    if path.suffix == ".toml" or exists(path) or len(path.parts) > 1:
+        raise InputError(f"{what} {text[:300]}: no such file; give a TOML file or one of {', '.join(shipped(kind))}")
     raise unknown_name(what, text, list(shipped(kind)), what=what)
-
-
-def _read_toml(path: Path, what: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{what} {path}: not valid TOML ({error}); compare it with the shipped ones") from error
-    except OSError as error:
-        raise InputError(f"{what} {path}: cannot be read ({error.strerror})") from error
 
 
 def _class_set(values: dict[str, Any], path: Path) -> ClassSet:
@@ -185,13 +271,14 @@ def _class_set(values: dict[str, Any], path: Path) -> ClassSet:
     _refuse_repeats(names, "class", path)
     ignored = _colour_list(_list(values, "ignored_colours", path), path)
     rare = _members(_list(values, "published_rare", path), names, "published_rare", path)
+    index = {name: train for train, name in enumerate(names)}
     return ClassSet(
         name=str(values.get("name", path.stem)),
         names=names,
         palette=_palette(rows, ignored, path),
         raw_ids=_raw_ids(rows, _list(values, "ignored_ids", path), path),
         subsets=_subsets(values.get("subsets", {}), names, path),
-        published_rare=tuple(names.index(name) for name in rare),
+        published_rare=tuple(index[name] for name in rare),
         ignored_colours=ignored,
     )
 
@@ -199,14 +286,14 @@ def _class_set(values: dict[str, Any], path: Path) -> ClassSet:
 def _list(values: Mapping[str, Any], key: str, path: Path) -> list[Any]:
     found = values.get(key, [])
     if not isinstance(found, list):
-        raise InputError(f"class set {path}: {key} is {found!r}, expected a list")
+        raise InputError(f"class set {path}: {key} is {reprlib.repr(found)}, expected a list")
     return found
 
 
 def _class_row(row: object, path: Path) -> dict[str, Any]:
     row = {"name": row} if isinstance(row, str) else row
     if not isinstance(row, dict) or not isinstance(row.get("name"), str) or not row["name"]:
-        raise InputError(f"class set {path}: found the class {row!r}, expected a name or {{ name = ... }}")
+        raise InputError(f"class set {path}: found the class {reprlib.repr(row)}, expected a name or {{ name = ... }}")
     for key in row:
         if key not in _CLASS_KEYS:
             raise unknown_name(f"class set {path}: class {row['name']}", key, list(_CLASS_KEYS), what="key")
@@ -229,7 +316,9 @@ def _colour_list(rows: list[Any], path: Path) -> tuple[Colour, ...]:
             isinstance(row, list) and len(row) == 3 and all(type(part) is int and 0 <= part <= 255 for part in row)
         )
         if not numbers:
-            raise InputError(f"class set {path}: found the colour {row!r}, expected [red, green, blue] from 0 to 255")
+            raise InputError(
+                f"class set {path}: found the colour {reprlib.repr(row)}, expected [red, green, blue] from 0 to 255"
+            )
     return _colours(rows)
 
 
@@ -249,23 +338,26 @@ def _raw_ids(rows: list[dict[str, Any]], ignored: list[Any], path: Path) -> dict
     pairs += [(raw, ignore_label(len(rows))) for raw in ignored]
     for raw, _ in pairs:
         if type(raw) is not int or not 0 <= raw <= 65535:
-            raise InputError(f"class set {path}: found the id {raw!r}, expected a whole number from 0 to 65535")
+            raise InputError(
+                f"class set {path}: found the id {reprlib.repr(raw)}, expected a whole number from 0 to 65535"
+            )
     _refuse_repeats([raw for raw, _ in pairs], "id", path)
     return dict(pairs)
 
 
 def _members(found: object, names: tuple[str, ...], key: str, path: Path) -> tuple[str, ...]:
     if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
-        raise InputError(f"class set {path}: {key} is {found!r}, expected a list of class names")
+        raise InputError(f"class set {path}: {key} is {reprlib.repr(found)}, expected a list of class names")
+    known = frozenset(names)
     for name in found:
-        if name not in names:
+        if name not in known:
             raise unknown_name(f"class set {path}: {key}", name, list(names), what="class")
     return tuple(found)
 
 
 def _subsets(values: object, names: tuple[str, ...], path: Path) -> dict[str, tuple[str, ...]]:
     if not isinstance(values, dict):
-        raise InputError(f"class set {path}: subsets is {values!r}, expected a table [subsets]")
+        raise InputError(f"class set {path}: subsets is {reprlib.repr(values)}, expected a table [subsets]")
     return {key: _members(found, names, f"subsets.{key}", path) for key, found in values.items()}
 
 
@@ -304,7 +396,7 @@ class ClassMap:
             )
         lookup = np.full(self.source.ignore + 1, self.target.ignore, label_dtype(self.target))
         lookup[: len(self.source)] = self.table
-        return np.take(lookup, labels)
+        return look_up(lookup, labels)
 
     def matrix(self) -> NDArray[np.float32]:
         """Returns (S, T + 1) float32 zeros and ones; the last column is what becomes ignored."""
@@ -322,8 +414,25 @@ class ClassMap:
 def unique_labels(labels: NDArray[Any]) -> NDArray[np.int64]:
     """Returns the distinct values of a label map, ascending."""
     if labels.dtype in (np.uint8, np.uint16):  # counting is many times faster than sorting
-        return np.flatnonzero(np.bincount(labels.ravel())).astype(np.int64)
+        return np.flatnonzero(count_labels(labels)).astype(np.int64)
     return np.unique(labels).astype(np.int64)
+
+
+def count_labels(labels: NDArray[Any]) -> NDArray[np.int64]:
+    """Returns how often each value from 0 to the greatest stands in a label map; none may be negative."""
+    counts = np.zeros(int(labels.max()) + 1 if labels.size else 0, np.int64)
+    for rows in strips(labels):
+        part = np.bincount(labels[rows].ravel())
+        counts[: len(part)] += part
+    return counts
+
+
+def look_up(table: NDArray[Any], labels: NDArray[Any]) -> NDArray[Any]:
+    """Returns ``table[labels]`` without an index of 8 bytes for every pixel of the image at once."""
+    found = np.empty((*labels.shape, *table.shape[1:]), table.dtype)
+    for rows in strips(labels):
+        found[rows] = np.take(table, labels[rows], axis=0)
+    return found
 
 
 def label_dtype(classes: ClassSet) -> type[np.uint8] | type[np.uint16]:
@@ -353,10 +462,12 @@ def build_class_map(names: Mapping[str, str], source: ClassSet, target: ClassSet
     Raises:
         InputError: a name is unknown or a source class is missing.
     """
+    known = frozenset(source.names)
+    ids = {IGNORE_WORD: target.ignore, **{name: train for train, name in enumerate(target.names)}}
     for name, value in names.items():
-        if name not in source.names:
+        if name not in known:
             raise unknown_name(where, name, list(source.names), what=f"class of the source set {source.name}")
-        if value != IGNORE_WORD and value not in target.names:
+        if not isinstance(value, str) or value not in ids:
             choices = [*target.names, IGNORE_WORD]
             raise unknown_name(f"{where}: {name}", str(value), choices, what=f"class of the target set {target.name}")
     missing = [name for name in source.names if name not in names]
@@ -364,8 +475,7 @@ def build_class_map(names: Mapping[str, str], source: ClassSet, target: ClassSet
         raise InputError(
             f'{where}: no line for {_some(missing)}; map every class of {source.name}, or write = "ignore"'
         )
-    targets = [target.ignore if names[name] == IGNORE_WORD else target.index(names[name]) for name in source.names]
-    return ClassMap(source, target, np.array(targets, np.int64))
+    return ClassMap(source, target, np.array([ids[names[name]] for name in source.names], np.int64))
 
 
 def load_class_map(path: str | Path, source: ClassSet | None, target: ClassSet) -> ClassMap:
@@ -380,7 +490,7 @@ def load_class_map(path: str | Path, source: ClassSet | None, target: ClassSet) 
         InputError: it is missing, malformed, for other class sets, or leaves a source class out.
     """
     file = _find(path, "class-maps", "class map")
-    values = _read_toml(file, "class map")
+    values = read_toml(file, "class map")
     if source is None:
         if not isinstance(values.get("source"), str):
             raise InputError(f'class map {file}: says no source class set; add a line source = "NAME" or give it')

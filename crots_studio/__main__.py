@@ -1,8 +1,10 @@
 """``python -m crots_studio``."""
 
-from __future__ import annotations
-
 import sys
+
+if __name__ == "__main__" and not sys.flags.safe_path:
+    # As in `crots.__main__`: nothing is imported from the current folder.
+    del sys.path[0]
 
 
 def main() -> int:

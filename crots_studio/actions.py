@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-from PySide6.QtCore import QObject, QUrl
+from PySide6.QtCore import QObject, Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
@@ -130,7 +130,8 @@ class ProjectActions(QObject):
     def copy_run_command(self) -> None:
         """Puts the command that runs this project on the clipboard."""
         if self._session.project is not None:
-            QGuiApplication.clipboard().setText(run_command(self._session.project.folder))
+            project = self._session.for_run()
+            QGuiApplication.clipboard().setText(run_command(project.folder, trust=project.config.runtime.trust))
 
     def find_option(self) -> None:
         """Goes to the search field of the settings."""
@@ -150,6 +151,7 @@ class ProjectActions(QObject):
         words = in_window(words)
         self._session.problem.emit(words)
         box = QMessageBox(QMessageBox.Icon.Warning, title, words, QMessageBox.StandardButton.Ok, self._window)
+        box.setTextFormat(Qt.TextFormat.PlainText)
         box.finished.connect(box.deleteLater)
         self.message = box
         box.open()

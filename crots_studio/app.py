@@ -21,6 +21,7 @@ from PySide6.QtCore import QObject, QSocketNotifier, QTimer
 from PySide6.QtWidgets import QApplication
 
 import crots
+from crots.interpreter import keep_to_ourselves
 from crots_studio.models.image_store import PictureQueue
 from crots_studio.session import Session
 from crots_studio.window import MainWindow
@@ -103,6 +104,7 @@ def make_application(argv: Sequence[str]) -> QApplication:
 def main(argv: Sequence[str] | None = None) -> int:
     """Shows the window and returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    keep_to_ourselves()
     args = parse(words)
     application = make_application(["crots-studio", *words])
     session = Session()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from crots.files import expanded, file_or_name
 from crots.images import image_size, read_image
 from crots.project import ProjectConfig
 from crots.taxonomy import ClassMap, ClassSet, identity_map, load_class_map, load_class_set
+from crots.trust import PROGRAMS, Code, code_of, is_factory, listed, program_kind
 from crots_studio.background.loading import preload_torch
 from crots_studio.models.class_map import ClassMapForm
 from crots_studio.models.listing import target_dataset
@@ -34,16 +35,17 @@ _SQUEEZED = 0.1
 # Pixels of a working size, in those of the proposal, from which memory is what to think of.
 _LARGER = 4
 
-TRUST_OPTION = "runtime.trust"
-TRUST = Offer("I trust this file", {TRUST_OPTION: "true"})
-
 
 @dataclasses.dataclass(frozen=True)
 class Setup:
-    """What is checked: a configuration and what its relative paths are relative to."""
+    """What is checked: a configuration, what its relative paths are relative to, and the code that the user trusts.
+
+    Looking runs no code of others, trusted or not: that is for runs.
+    """
 
     config: ProjectConfig
     root: Path
+    trusted: Collection[Code] = ()
 
     def path(self, value: Path | str) -> Path:
         """Resolves a path as a run does."""
@@ -74,16 +76,15 @@ class Setup:
         return target_dataset(self.path(data.target), data.layout, data.split)
 
 
-def check(name: str, config: ProjectConfig, root: Path) -> Finding:
+def check(name: str, config: ProjectConfig, root: Path, trusted: Collection[Code] = ()) -> Finding:
     """Looks at one field; every error becomes a finding."""
-    setup = Setup(config, root)
+    setup = Setup(config, root, trusted)
     try:
         return CHECKS[name](setup)
     except CrotsError as error:
         if owner := _said_beside(name, setup, str(error)):
             return Finding("empty", f"Looked at when this is mended: {TITLES[owner]}.")
-        offers = (TRUST,) if getattr(error, "field", "") == TRUST_OPTION else ()
-        return Finding("bad", in_window(str(error)), offers=offers)
+        return Finding("bad", in_window(str(error)))
     except OSError as error:
         return Finding("bad", f"cannot be read: {error.strerror or error}")
     except Exception as error:  # a broken file may raise anything; the window must go on
@@ -273,14 +274,25 @@ def _in_range(found: PredictionSet, keys: Sequence[str], classes: ClassSet) -> s
     return f"{words}, mean confidence {sum(means) / len(means):.0%}" if found.soft or found.confidences else words
 
 
+def _code_finding(code: Sequence[Code], setup: Setup, brief: str) -> Finding:
+    """What is said of code of others: it is neither imported nor opened here."""
+    if untrusted := tuple(piece for piece in code if piece not in setup.trusted):
+        text = f"A run would run code of others: {listed(untrusted)}."
+        return Finding("bad", text, brief="not trusted", offers=(Offer("I trust this", trust=untrusted),))
+    return Finding("good", f"{listed(code)}: trusted in this window, looked at when it runs", brief=brief)
+
+
 def _check_model(setup: Setup, path: Path) -> Finding:
+    code = [piece for piece in code_of(setup.config, setup.root) if piece.option.startswith("source.")]
+    if code and path.is_file():
+        kind = program_kind(path)
+        return _code_finding(code, setup, PROGRAMS[kind].split(" ", 1)[1] if kind else setup.config.source.net)
     # torch is loaded only here, on a thread beside the window.
     preload_torch()
     from crots.nets.reading import file_kind
 
-    kind = file_kind(path)
-    if kind not in ("weights", "safetensors"):
-        return _check_program(setup, path, kind)
+    if file_kind(path) == "onnx":
+        return _check_onnx(setup, path)
     from crots.nets.weights import load_model, read_weights
 
     config = setup.config
@@ -289,39 +301,37 @@ def _check_model(setup: Setup, path: Path) -> Finding:
         offer = Offer(f"Use {card.net}", {"source.net": card.net})
         text = f"The file holds a {card.net}, but {config.source.net} is chosen."
         return Finding("bad", text, offers=(offer,), brief="another network")
-    model, report = load_model(
-        path, net=config.source.net, classes=setup.source_classes(), trust=config.runtime.trust,
-        prefix=config.source.prefix,
-    )  # fmt: skip
+    model, report = load_model(path, net=config.source.net, classes=setup.source_classes(), prefix=config.source.prefix)
     lines = report.lines()
     text = f"{config.source.net}, {len(model.classes)} classes: {lines[0]}"
     return Finding("warning" if report.missing else "good", text, tuple(lines[1:]), config.source.net)
 
 
-def _check_program(setup: Setup, path: Path, kind: str) -> Finding:
+def _check_onnx(setup: Setup, path: Path) -> Finding:
     from crots.nets.source import open_source
 
     config = setup.config
-    words = {"onnx": "ONNX model", "torchscript": "TorchScript program", "exported": "exported program"}[kind]
     size = config.data.size or (propose_size(setup.target())[0] if config.data.target else Size(512, 256))
     import torch
 
     source = open_source(
-        path, options=config.source, classes=setup.source_classes(), size=size, device=torch.device("cpu"),
-        trust=config.runtime.trust,
-    )  # fmt: skip
-    return Finding("good", f"{words}, gives {getattr(source, 'output', 'logits')}", brief=words)
+        path, options=config.source, classes=setup.source_classes(), size=size, device=torch.device("cpu")
+    )
+    return Finding("good", f"ONNX model, gives {getattr(source, 'output', 'logits')}", brief="ONNX model")
 
 
 def check_student(setup: Setup) -> Finding:
     """The network to adapt and what it starts from."""
     config = setup.config
     net, weights = config.student.net or config.source.net, config.student.weights
+    if is_factory(net):
+        code = [piece for piece in code_of(config, setup.root) if piece.name == net]
+        return _code_finding(code, setup, net)
     preload_torch()
     from crots.nets.model import create_model
     from crots.nets.registry import net_info
 
-    net_info(net, trust=config.runtime.trust)
+    net_info(net)
     if weights == "random":
         return Finding("warning", f"{net} from random weights: train it long, or give it a start")
     if weights in ("", "source"):
@@ -329,7 +339,7 @@ def check_student(setup: Setup) -> Finding:
     from crots.nets.weights import load_into
 
     size = config.data.size or Size(512, 256)
-    model = create_model(net, setup.classes(), size, trust=config.runtime.trust)
+    model = create_model(net, setup.classes(), size)
     report = load_into(model, setup.path(weights), purpose="start")
     lines = report.lines()
     return Finding("good", f"{net}: {lines[0]}", tuple(lines[1:]))

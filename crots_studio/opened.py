@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 
 from crots.eventlog import running
 from crots.project import Project, ProjectConfig, StageStatus, override
+from crots.trust import Code, with_trust
 from crots_studio.background.errands import Errands
 from crots_studio.models.history import History
 from crots_studio.settings import Settings
@@ -33,18 +34,21 @@ class OpenProject(QObject):
         project: the open one.
         history: its events so far.
         status: its stages; empty until they have been looked at.
+        trusted: code of others that the user trusts, for this project in this window; kept nowhere else.
         looking: whether the stages are being looked at, which takes seconds for a hundred thousand files.
 
     Signals (all on the window's thread):
         problem(str): something that the user should read and that has no better place.
         project_changed(): another project, or the same one read anew; `project` and `history` are both ready.
         config_changed(): an option of the project changed.
+        trust_changed(): the user trusts more code of others.
         status_changed(list[StageStatus]): the stages' states, after a change of options, files or the run.
     """
 
     problem = Signal(str)
     project_changed = Signal()
     config_changed = Signal()
+    trust_changed = Signal()
     status_changed = Signal(list)
 
     def __init__(self, settings: Settings, parent: QObject | None = None) -> None:
@@ -55,6 +59,7 @@ class OpenProject(QObject):
         self.project: Project | None = None
         self.history = History()
         self.status: list[StageStatus] = []
+        self.trusted: frozenset[Code] = frozenset()
         self.looking = False
 
     @property
@@ -74,7 +79,7 @@ class OpenProject(QObject):
         self.errands.after_saving(lambda: self.errands.in_background(read, self._opened, failed, token="open project"))
 
     def _opened(self, found: Found) -> None:
-        self.project, self.status = found.project, []
+        self.project, self.status, self.trusted = found.project, [], frozenset()
         if not self.busy:
             # A demonstration opens its project in the middle of its run; its history is longer than the file's.
             self.history = found.history
@@ -86,8 +91,20 @@ class OpenProject(QObject):
     def close_project(self) -> None:
         """Goes back to no project; only while nothing runs here."""
         self.project, self.history, self.status, self.looking = None, History(), [], False
+        self.trusted = frozenset()
         self.project_changed.emit()
         self.status_changed.emit([])
+
+    def trust(self, code: Iterable[Code]) -> None:
+        """Lets code of others run that the user was asked about, until the project is closed."""
+        self.trusted |= frozenset(code)
+        self.trust_changed.emit()
+
+    def for_run(self) -> Project:
+        """The project as a run gets it: its options as they are now, trusted where the user said so of all code."""
+        assert self.project is not None
+        folder, config = self.project.folder, self.project.config
+        return Project(folder, with_trust(config, folder, self.trusted) if self.trusted else config)
 
     def save_config(self, config: ProjectConfig) -> None:
         """Takes over new options, writes them to disk and asks anew what is stale."""

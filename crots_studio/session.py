@@ -126,7 +126,7 @@ class Session(OpenProject):
 
     def _source(self, request: RunRequest) -> EventSource:
         assert self.project is not None
-        return demo_source(self.project.folder) if self.demo_unfinished else self.make_source(self.project, request)
+        return demo_source(self.project.folder) if self.demo_unfinished else self.make_source(self.for_run(), request)
 
     @property
     def demo_unfinished(self) -> bool:
@@ -154,7 +154,7 @@ class Session(OpenProject):
         assert self.project is not None
         last = self.history.stage(self.history.current)
         at_work = last.key if last.started and not last.finished else ""
-        return ChildRun(self.project, request, after=self.history.latest, at_work=at_work)
+        return ChildRun(self.for_run(), request, after=self.history.latest, at_work=at_work)
 
     def _begin(self, run: Run) -> None:
         self._turning = False

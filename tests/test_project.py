@@ -190,13 +190,15 @@ def test_status_needs_no_torch(project):
 
 
 def choose(project, key, **values):
-    """What a training stage leaves of its choice."""
-    write_json(project.stage_folder(key) / "choice.json", {"ends_rounds": "", "words": "", "oracle": None, **values})
+    """Runs a training stage that leaves its choice."""
+    project.begin(key)
+    write_json(project.work_folder(key) / "choice.json", {"ends_rounds": "", "words": "", "oracle": None, **values})
+    project.finish(key, 1.0, 0.125)
 
 
 def test_rounds_after_one_that_learnt_nothing_are_not_needed(project):
     project.config = override(project.config, {"adapt.rounds": 3})
-    complete(project, "pseudo-label", "baseline", "mine", "adapt-1")
+    complete(project, "pseudo-label", "baseline", "mine")
     choose(project, "adapt-1")
     assert states(project)["adapt-2"] == "ready"
     choose(project, "adapt-1", ends_rounds="it kept its start")
@@ -214,19 +216,20 @@ def test_rounds_after_one_that_learnt_nothing_are_not_needed(project):
 
 
 def test_a_round_that_begins_anew_decides_anew(project):
-    complete(project, "pseudo-label", "baseline", "mine", "adapt-1")
+    complete(project, "pseudo-label", "baseline", "mine")
     choose(project, "adapt-1", ends_rounds="it kept its start")
     project.config = override(project.config, {"adapt.steps": 7})
     assert states(project)["adapt-1"] == "stale"
     project.begin("adapt-1")
+    # Until it is complete, the last result is what there is.
+    assert project.needed_rounds() == ("adapt-1",)
+    project.finish("adapt-1", 1.0, None)
     assert project.needed_rounds() == ("adapt-1", "adapt-2")
 
 
 def test_status_says_which_checkpoint_was_kept_and_its_score(project):
     complete(project, "pseudo-label")
-    project.begin("baseline")
     hindsight = {"miou": 0.25, "best_step": 4, "best_miou": 0.5}
     choose(project, "baseline", words="went back to step 2", oracle=hindsight)
-    project.finish("baseline", 1.0, 0.125)
     status = {status.key: status for status in project.status()}["baseline"]
     assert (status.kept, status.miou) == ("went back to step 2", 0.25)

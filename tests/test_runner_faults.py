@@ -47,7 +47,7 @@ def test_a_nan_loss_stops_the_stage_and_keeps_the_last_good_checkpoint(tmp_path,
     assert (last.stage, last.outcome, last.exit_code) == ("baseline", "failed", 1)
     assert "NaN" in last.message and "checkpoint of step 4 is kept" in last.message and "learning rate" in last.message
     assert "starts it anew" in last.message and "run again" not in last.message
-    assert torch.load(project.stage_folder("baseline") / CHECKPOINT, weights_only=True)["step"] == 4
+    assert torch.load(project.work_folder("baseline") / CHECKPOINT, weights_only=True)["step"] == 4
     assert states(project)["baseline"] == "failed" and states(project)["pseudo-label"] == "done"
     monkeypatch.undo()
     assert world.of(run(project, until="baseline"), StageStarted)[0].resumed_at == 4
@@ -69,7 +69,7 @@ def test_nan_weights_are_not_checkpointed_either(tmp_path, monkeypatch):
     monkeypatch.setattr(BaselineLearner, "step", step)
     last = run(project)[-1]
     assert last.outcome == "failed" and "weights became" in last.message and "step 2 is kept" in last.message
-    assert torch.load(project.stage_folder("baseline") / CHECKPOINT, weights_only=True)["step"] == 2
+    assert torch.load(project.work_folder("baseline") / CHECKPOINT, weights_only=True)["step"] == 2
 
 
 def test_a_nan_before_the_first_checkpoint_says_that_there_is_none(tmp_path, monkeypatch):

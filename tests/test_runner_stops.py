@@ -53,7 +53,7 @@ def test_a_stop_keeps_a_checkpoint_and_goes_on_to_the_same_weights(tmp_path, sta
     assert (last.stage, last.outcome, last.exit_code) == (stage, "cancelled", 130)
     assert "run again to go on" in last.message
     # The step that was under way is finished and kept, also between two regular checkpoints.
-    assert torch.load(stopped.stage_folder(stage) / CHECKPOINT, weights_only=True)["step"] == step
+    assert torch.load(stopped.work_folder(stage) / CHECKPOINT, weights_only=True)["step"] == step
     assert states(stopped)[stage] == "interrupted"
     again = run(stopped, until=stage)
     assert world.of(again, StageStarted)[0].resumed_at == step
@@ -134,7 +134,7 @@ def test_a_kill_while_work_is_thrown_away_leaves_nothing_to_go_on_from(tmp_path,
     def killed(folder, **more):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("crots.runner.shutil.rmtree", killed)
+    monkeypatch.setattr("crots.stagefiles.remove_tree", killed)
     with pytest.raises(KeyboardInterrupt):
         discard(project, "pseudo-label")
     assert not project.resumable("pseudo-label")

@@ -1,8 +1,11 @@
 import json
+import time
+import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given
+import tomli_w
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crots.errors import InputError
@@ -10,12 +13,15 @@ from crots.resources import resources, shipped
 from crots.taxonomy import (
     ClassSet,
     build_class_map,
+    count_labels,
     identity_map,
     load_class_map,
     load_class_set,
+    look_up,
     make_palette,
     propose_class_map,
     shipped_class_sets,
+    unique_labels,
 )
 
 pytestmark = pytest.mark.safety
@@ -117,7 +123,7 @@ def test_void_ids_alone_keep_the_train_ids(tmp_path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("classes = [", "not valid TOML"),
+        ("classes = [", "cannot be read as TOML"),
         ("", "found 0 classes"),
         ("klasses = ['a']", "did you mean classes"),
         ("classes = ['a', 'a']", "stands twice"),
@@ -211,3 +217,91 @@ def test_proposals():
     assert propose_class_map(city, city) == {name: name for name in city.names}
     made = ClassSet.from_dict({"name": "m", "names": ["Traffic_Light", "side-walk"]})
     assert propose_class_map(made, city) == {"Traffic_Light": "traffic light", "side-walk": "sidewalk"}
+
+
+PLAIN = load_class_set("camvid").to_dict()
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(key=st.sampled_from([*PLAIN, "other"]), value=ANYTHING)
+def test_a_class_set_of_anybodys_is_read_or_refused_by_its_key(key, value):
+    try:
+        found = ClassSet.from_dict({**PLAIN, key: value})
+    except InputError as error:
+        assert key in str(error) and len(str(error)) < 500
+    else:
+        assert ClassSet.from_dict(found.to_dict()) == found
+        assert len(found.palette) == len(found) and found.palette_array().shape == (found.ignore + 1, 3)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(key=st.sampled_from(["name", "classes", "ignored_ids", "ignored_colours", "published_rare", "subsets", "x"]),
+       value=ANYTHING)  # fmt: skip
+def test_a_class_set_file_of_anybodys_is_read_or_refused_by_its_name(tmp_path, key, value):
+    path = tmp_path / "c.toml"
+    try:
+        path.write_text(tomli_w.dumps({"classes": ["a", "b"], key: value}), encoding="utf-8")
+    except (TypeError, ValueError, AttributeError, UnicodeError):
+        return  # TOML has no such value
+    try:
+        load_class_set(path)
+    except InputError as error:
+        assert "c.toml" in str(error) and len(str(error)) < 600
+
+
+@pytest.mark.parametrize(
+    "text", ["x = " + "[" * 3000 + "]" * 3000, "x = " + "9" * 5000, "x = '" + "y" * 9_000_000 + "'"]
+)
+def test_a_file_that_no_parser_should_be_given(tmp_path, text):
+    (tmp_path / "c.toml").write_text(text)
+    for read in (load_class_set, lambda path: load_class_map(path, None, load_class_set("camvid"))):
+        with pytest.raises(InputError, match=r"c\.toml") as raised:
+            read(tmp_path / "c.toml")
+        assert len(str(raised.value)) < 400
+
+
+def test_sixty_thousand_classes_take_seconds(tmp_path):
+    names = [f"class {number}" for number in range(60_000)]
+    path = tmp_path / "many.toml"
+    path.write_text(
+        "published_rare = CLASSES\nclasses = CLASSES\n[subsets]\nall = CLASSES\n".replace("CLASSES", str(names))
+    )
+    began = time.monotonic()
+    many = load_class_set(path)
+    build_class_map({name: name for name in names}, many, many, where="map")
+    with pytest.raises(InputError, match=r"and 59800 more|did you mean") as raised:
+        many.index("y" * 10**6)
+    assert len(str(raised.value)) < 10_000
+    assert time.monotonic() - began < 15
+
+
+def test_a_table_is_looked_up_in_strips_as_at_once():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 300, (3000, 2000), dtype=np.uint16)
+    table = rng.integers(0, 256, (300, 3), dtype=np.uint8)
+    assert (look_up(table, labels) == table[labels]).all()
+    assert (count_labels(labels) == np.bincount(labels.ravel())).all()
+    assert count_labels(labels[:0]).size == 0
+
+
+def test_looking_up_takes_little_memory():
+    labels = np.zeros((6000, 5000), np.uint8)
+    tracemalloc.start()
+    look_up(np.arange(256, dtype=np.uint8), labels)
+    unique_labels(labels)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # At once, indices of 8 bytes a pixel would take 240 MB.
+    assert peak < 120 * 10**6
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "x" * 5000 + ".toml", "a/" + "x" * 5000, "a\x00b.toml"])
+def test_names_that_no_file_can_have(name):
+    for read in (load_class_set, lambda path: load_class_map(path, None, load_class_set("camvid"))):
+        with pytest.raises(InputError, match="class"):
+            read(name)

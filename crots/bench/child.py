@@ -17,9 +17,9 @@ from crots.nets.registry import build_net
 _PASSES = 4
 
 
-def main(net: str, classes: str, width: str, height: str, image: str) -> None:
+def main(net: str, classes: str, width: str, height: str, image: str, trust: str = "") -> None:
     """Prints the median seconds of a pass as JSON."""
-    model = build_net(net, int(classes), trust=":" in net).eval().to(memory_format=torch.channels_last)
+    model = build_net(net, int(classes), trust=trust == "--trust").eval().to(memory_format=torch.channels_last)
     x = torch.randn(1, 3, int(height), int(width)).to(memory_format=torch.channels_last)
     over = threading.Event()
 

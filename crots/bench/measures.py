@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from crots.data.cache import ImageCache
 from crots.errors import InputError
 from crots.execution.engine import Engine
 from crots.images import read_image, resize_image
+from crots.interpreter import child_environment, module_command
 from crots.methods.ema import Teacher
 from crots.nets.folding import folded
 
@@ -203,8 +202,9 @@ class Measures:
     def _child(self, policy: dict[str, str]) -> float:
         card = self.world.model.card
         words = [card.net, str(len(card.classes["names"])), *map(str, self._size), str(self.world.images[0])]
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_WAIT", "GOMP_"))}
-        command = [sys.executable, "-m", "crots.bench.child", *words]
+        inherited = child_environment()
+        kept = {name: value for name, value in inherited.items() if not name.startswith(("OMP_WAIT", "GOMP_"))}
+        command = module_command("crots.bench.child", *words, *(["--trust"] if self.world.runtime.trust else []))
         ran = subprocess.run(command, env={**kept, **policy}, capture_output=True, text=True, check=False)
         if ran.returncode:
             raise InputError(f"the measure passive-threads failed: {ran.stderr.strip().splitlines()[-1:]}")

@@ -21,7 +21,7 @@ from crots.methods.batch_norm import take_statistics
 from crots.nets.model import Model, create_model
 from crots.nets.weights import load_model, save_safetensors
 from crots.options import BenchOptions, RuntimeOptions
-from crots.project import Project, build_config
+from crots.project import InPlace, Project, build_config
 from crots.stages.workbench import Workbench
 from crots.taxonomy import ClassSet, load_class_set
 from crots.training.loop import STUDENT
@@ -135,7 +135,7 @@ class World:
             "baseline": training,
             "adapt": training,
         }  # fmt: skip
-        return Project(make_folder(folder), build_config(values))
+        return InPlace(make_folder(folder), build_config(values))
 
     def bench(self, project: Project, stage: str) -> Workbench:
         """Returns the workbench of a stage."""

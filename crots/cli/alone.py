@@ -16,6 +16,8 @@ from crots import options as opt
 from crots.cli.command import Parser
 from crots.cli.flags import SOURCE_FLAGS, add_options, add_profile, add_run_flags, given
 from crots.cli.follow import follow
+from crots.cli.outputs import RECORD, check_file, claimed, inputs_of
+from crots.cli.outputs import Claim as Claim
 from crots.config import Profile, Size, to_mapping
 from crots.errors import InputError
 from crots.events import Event, Note, StageFinished
@@ -23,16 +25,15 @@ from crots.execution.context import Context
 from crots.execution.control import Control
 from crots.execution.launch import session
 from crots.execution.workers import current
-from crots.files import explained, remove_partials, write_json
-from crots.project import Project, ProjectConfig, build_config, read_json
+from crots.project import CHOICE, InPlace, ProjectConfig, build_config
+from crots.records import read_object
 from crots.runner import run_stage
 
 if TYPE_CHECKING:
     from crots.stages.workbench import Workbench
 
-RECORD = "run.json"
 # What a training stage leaves behind.
-TRAINED = ("checkpoint.pt", "student.safetensors", "teacher.safetensors")
+TRAINED = ("checkpoint.pt", "student.safetensors", "teacher.safetensors", "best.pt", CHOICE)
 IMAGE_FLAGS = {"target": "--images"}
 STUDENT_FLAGS = {"net": "--net", "weights": "--weights"}
 
@@ -71,11 +72,32 @@ def add_run(parser: Parser, profile: Profile, *, json_file: bool = False, runtim
 
 
 def add_out(group: argparse._ArgumentGroup, help: str, *, resume: bool = False) -> None:
-    """Adds ``--out`` and, for what can go on, ``--resume`` and ``--overwrite``."""
+    """Adds ``--out`` and ``--overwrite`` and, for what can go on, ``--resume``."""
     group.add_argument("--out", type=Path, required=True, metavar="DIR", help=f"{help} [required]")
     if resume:
         group.add_argument("--resume", action="store_true", help="go on from what a stopped run left in --out")
-        group.add_argument("--overwrite", action="store_true", help="throw away what an earlier run left in --out")
+    earlier = "throw away what an earlier run left in --out, and " if resume else ""
+    add_overwrite(group, f"{earlier}replace files there that this command did not make")
+
+
+def add_overwrite(group: argparse._ArgumentGroup, help: str) -> None:
+    """Adds ``--overwrite``."""
+    group.add_argument("--overwrite", action="store_true", help=f"{help}; what it reads is never replaced")
+
+
+def add_out_file(group: argparse._ArgumentGroup, help: str) -> None:
+    """Adds ``--out`` of one file, and ``--overwrite``."""
+    group.add_argument("--out", type=Path, required=True, metavar="FILE", help=f"{help} [required]")
+    add_overwrite(group, "replace the file of --out where there is one")
+
+
+def check_out_file(args: argparse.Namespace) -> None:
+    """Makes sure that the file of ``--out`` may be written.
+
+    Raises:
+        InputError: it is there already, or is read.
+    """
+    check_file(args.out, inputs_of(args), overwrite=args.overwrite)
 
 
 def config_of(args: argparse.Namespace, **more: dict[str, Any]) -> ProjectConfig:
@@ -117,7 +139,7 @@ class Desk:
         return Workbench(config, Path.cwd(), self.cache, self.stage)
 
 
-class Loose(Project):
+class Loose(InPlace):
     """No project: the stages write where the user says."""
 
     def stage_folder(self, key: str) -> Path:
@@ -142,10 +164,11 @@ def run_alone(args: argparse.Namespace, command: str, jobs: Mapping[str, Job], c
 
 @dataclass(frozen=True)
 class Job:
-    """What makes the events of a stage, the folder it writes to, and whether that makes later jobs needless."""
+    """What makes the events of a stage, where it writes and with what right, and whether later jobs are needless."""
 
     body: Body
     out: Path
+    claimed: Claim | None = None
     enough: Callable[[Path], str] = lambda out: ""
 
 
@@ -160,26 +183,11 @@ def _events(
                 yield event
                 if isinstance(event, StageFinished) and event.outcome != "completed":
                     return
+            if job.claimed and current().first:
+                job.claimed.settle()
             if (reason := job.enough(job.out)) and stage != list(jobs)[-1]:
                 yield Note(stage=stage, text=f"no further round is needed: {reason}")
                 return
-
-
-@dataclass(frozen=True)
-class Claim:
-    """The right to write to an output folder, and what will be noted there."""
-
-    out: Path
-    record: dict[str, Any]
-
-    def take(self) -> None:
-        """Notes what is made here; called when all inputs have proved good."""
-        current().from_first(self._write)
-
-    def _write(self) -> None:
-        if self.out.is_dir():
-            remove_partials(self.out)
-        write_json(self.out / RECORD, self.record)
 
 
 def claim(
@@ -189,54 +197,53 @@ def claim(
     sections: Collection[str],
     *,
     results: Collection[str],
-    precious: bool,
+    precious: bool = False,
+    clear: bool = True,
     out: Path | None = None,
     **facts: Any,
 ) -> Claim:
     """Makes sure that nothing of value would be overwritten in ``--out``.
 
     Args:
-        args: with ``out``, and ``resume`` and ``overwrite`` where the command has them.
+        args: with ``out`` and ``overwrite``, and ``resume`` where the command has it.
         command: that writes there.
         config: of the run.
         sections: whose options decide the result; a resumed run must have the same.
-        results: files and folders that the command replaces.
+        results: files and folders that the command writes.
         precious: they took long to make, so they are replaced on request only.
+        clear: what an earlier run left is deleted first, and not only replaced file by file.
         out: the folder, where it is not ``--out`` itself.
         facts: what else a resumed run must share.
 
     Raises:
-        InputError: the folder holds results of something else, or of another run.
+        InputError: the folder holds what something else made, what the command reads, or another run's results.
     """
     out = out or args.out
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out}: is a file, expected a folder to write to; choose another --out")
-    with explained(out):
-        old: dict[str, Any] = read_json(out / RECORD) or {}
+    resume, overwrite = getattr(args, "resume", False), args.overwrite
+    options: dict[str, Any] = {name: to_mapping(getattr(config, name), only_result=True) for name in sections}
+    options |= {name: str(value) for name, value in facts.items()}
+    record = {"command": command, "version": __version__, "options": options}
+    found = claimed(out, inputs_of(args), results, record, overwrite=overwrite, clear=clear and not resume)
     there = [name for name in results if _has_files(out / name)]
-    if there and old.get("command") != command:
-        raise InputError(
-            f"{out / there[0]}: already holds files that crots {command} did not write and would replace; "
-            "choose another folder for --out"
-        )
-    resume, overwrite = getattr(args, "resume", False), getattr(args, "overwrite", False)
     if there and precious and not (resume or overwrite):
         raise InputError(
             f"{out / there[0]}: is there from an earlier run; go on from it with --resume, start over with "
             "--overwrite, or choose another folder for --out"
         )
-    options: dict[str, Any] = {name: to_mapping(getattr(config, name), only_result=True) for name in sections}
-    options |= {name: str(value) for name, value in facts.items()}
     if there and resume:
-        _refuse_other_options(out, old.get("options", {}), options)
-    return Claim(out, {"command": command, "version": __version__, "options": options})
+        _refuse_other_options(
+            out, (read_object(out / RECORD, remedy="choose another folder for --out") or {}).get("options", {}), options
+        )
+    return found
 
 
 def _has_files(path: Path) -> bool:
     return path.is_file() or (path.is_dir() and any(path.iterdir()))
 
 
-def _refuse_other_options(out: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+def _refuse_other_options(out: Path, old: Any, new: dict[str, Any]) -> None:
+    if not isinstance(old, dict):
+        raise InputError(f"{out / RECORD}: is damaged (options is no object); start over with --overwrite")
     for section in sorted({*old, *new}):
         before, after = old.get(section), new.get(section)
         if before == after:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import IO, Any, Protocol
 
+from crots.cli.say import say, say_lines
 from crots.cli.tables import Table, duration, percent, score_table
 from crots.events import (
     ArtifactWritten,
@@ -16,6 +17,7 @@ from crots.events import (
     StageFinished,
     StageStarted,
 )
+from crots.text import printable
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -61,7 +63,7 @@ class PlainScreen:
 
     def say(self, text: str) -> None:
         """Writes a line."""
-        print(text, file=self._stream, flush=True)
+        say(text, self._stream)
 
     def close(self) -> None:
         """Nothing is left to tidy."""
@@ -100,7 +102,7 @@ class PlainScreen:
 
     def _finish(self, event: StageFinished) -> None:
         if self._scores:
-            self.say(score_table(self._scores).plain())
+            say_lines(score_table(self._scores).plain(), self._stream)
             self._scores = []
         self.say(f"[{event.stage}] {ending(event)}" + (f"; {self._figures}" if self._figures else ""))
 
@@ -120,7 +122,7 @@ class QuietScreen:
     def show(self, event: Event) -> None:
         """Shows warnings."""
         if isinstance(event, Note) and event.level == "warning":
-            print(f"[{event.stage}] {words(event)}", file=self._stream, flush=True)
+            say(f"[{event.stage}] {words(event)}", self._stream)
 
 
 class RichScreen:
@@ -131,14 +133,14 @@ class RichScreen:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self._console = Console(file=stream, highlight=False, soft_wrap=True)
+        self._console = Console(file=stream, highlight=False, soft_wrap=True, markup=False, emoji=False)
         self._bars = Progress(
-            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(bar_width=24),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[unit]}"),
-            TextColumn("{task.fields[rate]}"),
+            TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[unit]}", markup=False),
+            TextColumn("{task.fields[rate]}", markup=False),
             TimeRemainingColumn(compact=True),
-            TextColumn("[dim]{task.fields[figures]}"),
+            TextColumn("{task.fields[figures]}", style="dim", markup=False),
             console=self._console,
             transient=True,
         )
@@ -147,7 +149,10 @@ class RichScreen:
 
     def say(self, text: str) -> None:
         """Writes a line above the bars."""
-        self._console.print(text, markup=False)
+        self._print(text)
+
+    def _print(self, text: str, style: str = "") -> None:
+        self._console.print(printable(text), style=style or None)
 
     def close(self) -> None:
         """Takes the bars away and shows the cursor again."""
@@ -161,21 +166,22 @@ class RichScreen:
             rate = f"{event.rate:.3g} images/s" if event.rate else ""
             self._update(completed=event.done, total=event.total, rate=rate)
         elif isinstance(event, Metrics):
-            self._update(figures=figures(event.values))
+            self._update(figures=printable(figures(event.values)))
         elif isinstance(event, Evaluated) and is_result(event):
             self._scores.append(event)
         elif isinstance(event, StageFinished):
             self._finish(event)
         elif line := words(event):
             style = "yellow" if isinstance(event, Note) and event.level == "warning" else "dim"
-            self._console.print(f"  {line}", style=style, markup=False)
+            self._print(f"  {line}", style)
 
     def _start(self, event: StageStarted) -> None:
         self._bars.start()
-        self._console.print(f"{event.stage}: {opening(event)}", style="bold", markup=False)
+        self._print(f"{event.stage}: {opening(event)}", "bold")
         self._task = self._bars.add_task(
-            event.stage, total=event.total, completed=event.resumed_at, unit=event.unit, rate="", figures=""
-        )
+            printable(event.stage), total=event.total, completed=event.resumed_at, unit=printable(event.unit),
+            rate="", figures="",
+        )  # fmt: skip
 
     def _update(self, **fields: Any) -> None:
         if self._task is not None:
@@ -193,7 +199,7 @@ class RichScreen:
             self._scores = []
         style = {"completed": "green", "cancelled": "yellow"}.get(event.outcome, "red")
         tail = f"; {figures_now}" if figures_now else ""
-        self._console.print(f"{event.stage}: {ending(event)}{tail}", style=style, markup=False)
+        self._print(f"{event.stage}: {ending(event)}{tail}", style)
 
 
 def opening(event: StageStarted) -> str:
@@ -237,7 +243,7 @@ def words(event: Event) -> str:
 def show_table(table: Table, stream: IO[str]) -> None:
     """Shows a table in the way that suits the stream."""
     if not stream.isatty():
-        print(table.plain(), file=stream)
+        say_lines(table.plain(), stream)
         return
     from rich.console import Console
 

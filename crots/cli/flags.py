@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 from crots.config import PROFILES, Grid, OptionInfo, Profile, Size, check, describe, expectation, from_mapping, to_plain
 from crots.errors import InputError
+from crots.limits import SECTION, Limits
+from crots.project import refuse_unstored
 
 Group = argparse._ArgumentGroup
 Options = TypeVar("Options")
@@ -139,6 +141,14 @@ def given(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
     return sections
 
 
+def taken(args: argparse.Namespace, section: str) -> dict[str, Any]:
+    """Returns what the user gave of one section and removes it, since it is not for the command."""
+    values = given(args).get(section, {})
+    for name in values:
+        delattr(args, f"{section}.{name}")
+    return values
+
+
 def options_of(args: argparse.Namespace, section: str, options_class: type[Options]) -> Options:
     """Returns one class of options from the flags, for those that no project has."""
     return from_mapping(options_class, given(args).get(section, {}), where=section, profile=args.profile)
@@ -162,7 +172,8 @@ def add_run_flags(group: Group, *, json_file: bool = False) -> None:
     add_json(group, file=json_file)
     group.add_argument(
         "--events", metavar="FILE", default=None,
-        help="write every event as a line of JSON; - is standard output, and progress then goes to standard error",
+        help="write every event as a line of JSON, over the events of an earlier run; - is standard output, and "
+        "progress then goes to standard error",
     )  # fmt: skip
     group.add_argument("--quiet", action="store_true", help="show nothing but warnings and errors")
     add_debug(group)
@@ -175,13 +186,18 @@ def add_json(group: Group, *, file: bool = False) -> None:
             "--json", nargs="?", const="-", default=None, metavar="FILE", help="write the result as JSON; - or no FILE "
             "is standard output",
         )  # fmt: skip
+        group.add_argument(
+            "--overwrite", action="store_true",
+            help="replace the file of --json where there is one; what is read is never replaced",
+        )  # fmt: skip
     else:
         group.add_argument("--json", action="store_true", help="print one JSON object at the end and nothing else")
 
 
 def add_debug(group: Group) -> None:
-    """Adds ``--debug``."""
+    """Adds what every command takes: ``--debug``, and the limits of what one input may claim."""
     group.add_argument("--debug", action="store_true", help="show the traceback of a fault of CROTS itself")
+    add_options(group, SECTION, Limits, "corrected")
 
 
 def settings(pairs: list[str]) -> dict[str, str]:
@@ -196,4 +212,7 @@ def settings(pairs: list[str]) -> dict[str, str]:
         if not equals or "." not in path:
             raise InputError(f"--set: found {pair!r}, expected section.option=value; `crots options` lists them")
         values[path.strip()] = value.strip()
+    for path in values:
+        section, _, name = path.partition(".")
+        refuse_unstored({section: {name: None}}, "--set")
     return values

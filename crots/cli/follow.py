@@ -15,11 +15,12 @@ from types import FrameType
 from typing import IO, Any
 
 from crots.cli.draw import Screen, open_screen
+from crots.cli.outputs import event_file
+from crots.cli.say import say_json
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Evaluated, Event, Note, StageFinished, to_json
 from crots.execution.control import STOP_FILE, Control
 from crots.execution.workers import is_first
-from crots.files import explained, make_folder
 
 Events = Callable[[Control], Generator[Event, None, None]]
 _LOOK_SECONDS = 0.3
@@ -102,19 +103,19 @@ def follow(
         with (
             gentle_interrupt(control, screen),
             stop_file(control),
-            event_lines(args.events if shown else None) as lines,
+            event_lines(args if shown else None) as lines,
             contextlib.closing(events(control)) as stream,
         ):
             for event in stream:
                 if lines:
-                    print(to_json(event), file=lines, flush=True)
+                    say_json(to_json(event), lines)
                 record.add(event)
                 if shown:
                     screen.show(event)
     finally:
         screen.close()
     if as_json and shown:
-        print(record.to_json(result() if result else None), flush=True)
+        say_json(record.to_json(result() if result else None))
     if record.exit_code:
         _complain(record, debug=args.debug)
     return record.exit_code
@@ -130,22 +131,19 @@ def _complain(record: Record, *, debug: bool) -> None:
 
 
 @contextlib.contextmanager
-def event_lines(target: str | None) -> Iterator[IO[str] | None]:
-    """Opens where ``--events`` writes.
+def event_lines(args: argparse.Namespace | None) -> Iterator[IO[str] | None]:
+    """Opens where ``--events`` writes; nowhere without arguments.
 
     Raises:
+        InputError: something else is there.
         StageError: the file cannot be written.
     """
-    if target is None:
+    if args is None or args.events is None:
         yield None
-    elif target == "-":
+    elif args.events == "-":
         yield sys.stdout
     else:
-        path = Path(target)
-        make_folder(path.parent)
-        with explained(path):
-            file = path.open("w", encoding="utf-8", newline="\n")
-        with file:
+        with event_file(Path(args.events), args) as file:
             yield file
 
 

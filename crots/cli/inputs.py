@@ -17,7 +17,7 @@ from crots.execution.context import Context, Meter
 from crots.images import LABEL_SUFFIXES, image_size, read_confidence, read_labels
 from crots.methods.patches import drop_unsure
 from crots.options import TaskOptions
-from crots.project import read_json
+from crots.records import read_object
 from crots.stages.pseudo_label import read_all, unreadable
 from crots.taxonomy import ClassMap, ClassSet, identity_map, load_class_map, load_class_set
 from crots.training.material import Array, PseudoLabels
@@ -79,7 +79,7 @@ def find_pseudo_labels(
         InputError: labels or confidence are missing.
     """
     labels = folder / "label_ids" if (folder / "label_ids").is_dir() else folder
-    skipped = read_json(_beside(labels) / "skipped.json") or {}
+    skipped = read_object(_beside(labels) / "skipped.json", remedy="run crots pseudo-label again") or {}
     samples = [sample for sample in dataset.samples if sample.key not in skipped]
     keys = [sample.key for sample in samples]
     confidence = confidence or _confidence_beside(labels)

@@ -10,11 +10,14 @@ import time
 import traceback
 from collections.abc import Sequence
 
-from crots import __version__
+from crots import __version__, limits
 from crots.cli.command import make_parser, profile_in
 from crots.cli.commands import GROUPS, load_command
+from crots.cli.flags import taken
+from crots.cli.say import say, say_lines
 from crots.errors import CrotsError, InputError, Stopped
 from crots.execution.workers import is_first, launched
+from crots.interpreter import keep_to_ourselves
 
 # Seconds.
 _FIRST_SPEAKS = 3.0
@@ -31,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 1 failed, 2 wrong use, 130 stopped by the user.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    keep_to_ourselves()
     for stream in (sys.stdout, sys.stderr):
         # Names of files and classes may hold what the terminal cannot show.
         with contextlib.suppress(AttributeError, ValueError):
@@ -59,12 +63,12 @@ def dispatch(words: list[str]) -> int:
         InputError: wrong use.
     """
     if words[:1] in (["--version"], ["-V"]):
-        print(f"crots {__version__}")
+        say(f"crots {__version__}")
         return 0
     if words[:1] == ["help"]:
         words = [*words[1:2], "--help"]
     if not words or words[0] in ("-h", "--help"):
-        print(overview(), file=sys.stdout if words else sys.stderr)
+        say_lines(overview(), sys.stdout if words else sys.stderr)
         return 0 if words else 2
     command = load_command(words[0])
     if launched() and not command.shared:
@@ -77,6 +81,7 @@ def dispatch(words: list[str]) -> int:
         args = parser.parse_strictly(words[1:])
     except SystemExit as done:  # --help
         return int(done.code or 0)
+    limits.use(taken(args, limits.SECTION))
     return command.run(args)
 
 
@@ -98,7 +103,7 @@ def complain(message: str, code: int) -> int:
             return code
         message = f"worker {os.environ['RANK']}: {message}"
     with contextlib.suppress(BrokenPipeError):
-        print(f"crots: {' '.join(message.split())}", file=sys.stderr)
+        say(f"crots: {' '.join(message.split())}", sys.stderr)
     return code
 
 
@@ -111,7 +116,7 @@ def own_fault(error: Exception, *, debug: bool) -> str:
 def keep_traceback(message: str, detail: str, *, debug: bool) -> str:
     """Writes a traceback to a file, or with ``debug`` to standard error; returns the message with its place."""
     if debug:
-        print(detail, file=sys.stderr)
+        say_lines(detail, sys.stderr)
         return f"{message} (a fault of CROTS itself; please report it with the lines above)"
     with tempfile.NamedTemporaryFile("w", prefix="crots-fault-", suffix=".txt", delete=False, encoding="utf-8") as file:
         file.write(detail)

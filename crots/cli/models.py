@@ -19,6 +19,7 @@ from crots.nets.weights import PUBLISHED_SIZE, LoadReport, model_of
 from crots.stages.predict import VIDEO_SUFFIXES, Predictor, at_working_size
 from crots.taxonomy import ClassSet, load_class_set
 from crots.training.material import Array
+from crots.trust import is_factory
 
 if TYPE_CHECKING:
     from crots.data.layouts import Dataset
@@ -56,6 +57,8 @@ def open_model(
     expected = load_class_set(classes) if classes else None
     model, report = model_of(found, net=net, classes=expected, size=size, trust=desk.config.runtime.trust)
     bench = desk.bench(size)
+    if is_factory(model.card.net):
+        bench.note(f"this runs code of others, as you allowed: network {model.card.net}")
     bench.note(f"{path.name}: {model.card.net}, {len(model.classes)} classes, {size}; {'; '.join(report.lines())}")
     return model, bench
 
@@ -180,7 +183,11 @@ def _describe_weights(found: dict[str, Any], file: WeightsFile, classes: str | N
         found["summary"] += ["oracle: labels of the target chose it"] if card.oracle else []
     if net and not classes:
         raise InputError("--net needs --classes to compare the file with; give the class set, too")
-    if net or file.card:
+    if is_factory(net or (file.card.net if file.card else "")):
+        found["summary"].append(
+            "its network is a Python function, which inspecting does not call: not compared with it"
+        )
+    elif net or file.card:
         found["summary"] += _compared(file, classes, net).lines()
     elif classes:
         raise InputError("--classes needs --net to compare the file with; give the network, too")
@@ -192,18 +199,15 @@ def _compared(file: WeightsFile, classes: str | None, net: str | None) -> LoadRe
 
 
 def _describe_onnx(found: dict[str, Any], path: Path) -> None:
-    import onnxruntime
+    from crots.nets.onnx_files import open_session, unreadable
+    from crots.nets.reading import CARD_KEY, parsed, read_card
 
-    from crots.nets.reading import CARD_KEY, read_card
-
-    try:
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors have no common base
-        reason = str(error).strip().splitlines()[0][:160]
-        raise InputError(f"{path} cannot be read as an ONNX file ({reason}); copy or export it again") from error
-    for word, items in (("input", session.get_inputs()), ("output", session.get_outputs())):
+    session = open_session(path, torch.device("cpu"))
+    with parsed(path, unreadable):
+        ends = (("input", session.get_inputs()), ("output", session.get_outputs()))
+        metadata = session.get_modelmeta().custom_metadata_map
+    for word, items in ends:
         found["summary"] += [f"{word} {item.name}: {item.type} {item.shape}" for item in items]
-    metadata = session.get_modelmeta().custom_metadata_map
     if CARD_KEY in metadata:
         card = read_card(metadata[CARD_KEY], path)
         found["card"] = card.to_dict()

@@ -14,6 +14,7 @@ from crots.data.sizes import propose_size
 from crots.errors import InputError
 from crots.project import ProjectConfig
 from crots.taxonomy import ClassMap, ClassSet, identity_map, load_class_map, load_class_set
+from crots.trust import code_of, listed
 
 # Sources that can be run but not trained on.
 _CLOSED = (".onnx", ".pt2")
@@ -163,6 +164,18 @@ class _Surveyor:
         self.found.facts["student"] = {"net": net, "weights": student.weights or "source"}
         self.found.lines.append(f"student: {net}, starting from {student.weights or 'the source'}")
 
+    def code(self) -> None:
+        """Says what only --trust will let run; nothing of it is imported or run here."""
+        code = code_of(self.config, self.root)
+        self.found.facts["code"] = [{"option": piece.option, "name": piece.name} for piece in code]
+        if code:
+            kept = ", which no project keeps" if self.config.runtime.trust else ""
+            self.found.warnings.append(
+                f"a run will run code of others: {listed(code)}; if you trust it, start every run with --trust{kept}"
+            )
+        elif self.config.runtime.trust:
+            self.found.lines.append("--trust is not needed: nothing here runs code of others")
+
     def _source_fits(self, net: str, class_map: ClassMap) -> bool:
         source = self.config.source
         if not source.file or source.file.suffix.lower() in _CLOSED:
@@ -193,6 +206,7 @@ def survey(config: ProjectConfig, root: Path) -> Survey:
     validation = surveyor.attempt(lambda: surveyor.validation(classes))
     surveyor.attempt(lambda: surveyor.source(class_map, target, validation))
     surveyor.attempt(lambda: surveyor.student(class_map))
+    surveyor.code()
     surveyor.found.lines[:] = list(dict.fromkeys(surveyor.found.lines))
     if len(surveyor.faults) == 1:
         raise surveyor.faults[0]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crots.events import Evaluated
+from crots.text import printable
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -27,13 +28,17 @@ class Table:
 
     def plain(self) -> str:
         """Returns the table as aligned lines."""
-        widths = [max(len(row[column]) for row in (self.headers, *self.rows)) for column in range(len(self.headers))]
-        lines = [self._line(self.headers, widths), "  ".join("-" * width for width in widths)]
-        for number, row in enumerate(self.rows):
+        headers, *rows = self._printable()
+        widths = [max(len(row[column]) for row in (headers, *rows)) for column in range(len(headers))]
+        lines = [self._line(headers, widths), "  ".join("-" * width for width in widths)]
+        for number, row in enumerate(rows):
             if number == self.total_from:
                 lines.append(lines[1])
             lines.append(self._line(row, widths))
         return "\n".join(lines)
+
+    def _printable(self) -> list[tuple[str, ...]]:
+        return [tuple(map(printable, row)) for row in (self.headers, *self.rows)]
 
     def _line(self, row: Sequence[str], widths: Sequence[int]) -> str:
         cells = (
@@ -48,10 +53,12 @@ class Table:
         from rich.table import Table as RichTable
         from rich.text import Text
 
+        headers, *rows = self._printable()
         table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
-        for column, header in enumerate(self.headers):
-            table.add_column(header, justify="left" if column in self.left else "right", no_wrap=column == 0)
-        for number, row in enumerate(self.rows):
+        for column, header in enumerate(headers):
+            # As text: a word alone would be read as markup.
+            table.add_column(Text(header), justify="left" if column in self.left else "right", no_wrap=column == 0)
+        for number, row in enumerate(rows):
             if number == self.total_from:
                 table.add_section()
             table.add_row(*(Text(word, style=_style(word)) for word in row))

@@ -19,11 +19,13 @@ from crots.config import describe, to_mapping
 from crots.data.layouts import open_dataset
 from crots.errors import InputError
 from crots.files import digest
-from crots.project import Project, ProjectConfig, override
-from crots.stages.pseudo_label import IMAGES, read_rows
+from crots.ownership import check_place
+from crots.project import COMPARISON, Project, ProjectConfig, override
+from crots.records import read_plain
+from crots.stages.pseudo_label import IMAGES
 from crots.training.budget import ROUND, Start, steps_for
 
-FOLDER = "compare"
+FOLDER = COMPARISON
 
 
 class Branch(Project):
@@ -37,7 +39,12 @@ class Branch(Project):
 
     def __init__(self, project: Project, config: ProjectConfig, home: Path, places: Mapping[str, Path]) -> None:
         super().__init__(project.folder, config)
-        self.project, self.home, self.places = project, home, dict(places)
+        self.project, self._home, self.places = project, home, dict(places)
+
+    @property
+    def home(self) -> Path:
+        """The branch's own folder."""
+        return self._home
 
     @property
     def events_path(self) -> Path:
@@ -45,16 +52,17 @@ class Branch(Project):
         return self.home / "events.jsonl"
 
     def stage_folder(self, key: str) -> Path:
-        """Where a stage writes, or where the branch that owns it did."""
+        """The result of a stage, of its own or of the branch that owns it."""
         return self.places.get(key, self.home / key)
 
-    def record_path(self, key: str) -> Path:
-        """The proof that one of the branch's own stages is done."""
-        return self.home / "records" / f"{key}.json"
+    def check_places(self) -> None:
+        """Makes sure that what is written to the branch is written there; its project is checked already.
 
-    def started_path(self, key: str) -> Path:
-        """With what one of the branch's own stages was begun."""
-        return self.home / "records" / f"{key}.started.json"
+        Raises:
+            InputError: a link, or something else than a branch has, lies in the place of a file or folder of it.
+        """
+        check_place(self.folder, self.home, "folder")
+        check_place(self.home, self.events_path, "file")
 
     def finished(self, key: str) -> bool:
         """Whether a stage of its own is done with the present options and inputs."""
@@ -128,6 +136,11 @@ class Run:
     patches: Branch | None
 
     @property
+    def branches(self) -> tuple[Branch, ...]:
+        """All that it writes to."""
+        return tuple(filter(None, (self.branch, self.baseline, self.patches)))
+
+    @property
     def last_key(self) -> str:
         """The stage whose model is scored."""
         if self.method.rounds:
@@ -195,8 +208,8 @@ def _plan(job: Comparison, method: Method, seed: int, *, published_rare: bool) -
 
 def target_images(project: Project) -> int:
     """Counts the images of the target: those that have pseudo-labels, or all where there are none yet."""
-    if labelled := len(read_rows(project.stage_folder("pseudo-label") / IMAGES)):
-        return labelled
+    if rows := read_plain(project.stage_folder("pseudo-label") / IMAGES, remedy="run the pseudo-label stage again"):
+        return len(rows.splitlines())
     data = project.config.data
     if data.target is None:
         return 0

@@ -136,5 +136,5 @@ def run_rival(name: str, project: Project, bench: Workbench, context: Context, *
     bench.check_training(student, options, [bench.size])
     seed = bench.config.runtime.seed
     learner = LEARNERS[name](student, material(project, bench), bench.engine, options, seed=seed, stage=context.stage)
-    run = Training(folder=project.stage_folder(context.stage), seed=seed, notes=tuple(bench.notes))
+    run = Training(folder=project.work_folder(context.stage), seed=seed, notes=tuple(bench.notes))
     return train(learner, run, context)

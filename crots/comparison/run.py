@@ -13,14 +13,14 @@ from typing import Any
 
 from crots.comparison.plan import Branch, Comparison, Run, plan_runs
 from crots.comparison.rivals import run_rival
-from crots.comparison.table import SUFFIXES, results, write_results
+from crots.comparison.table import SUFFIXES, read_score, results, write_results
 from crots.errors import InputError
 from crots.eventlog import EventLog
 from crots.events import ArtifactWritten, Event, Note, Progress, StageStarted
-from crots.execution.context import Context
+from crots.execution.context import Context, at_their_place
 from crots.files import write_json
 from crots.methods.metrics import Confusion
-from crots.project import CONTINUED_FROM, read_json
+from crots.project import CONTINUED_FROM
 from crots.stages.evaluate import evaluated, labelled, score
 from crots.stages.labellers import Predict
 from crots.stages.mine import published_rare
@@ -88,6 +88,10 @@ class _Comparer:
         self.done = self.total = 0
 
     def events(self) -> Iterator[Event]:
+        for branch in (branch for run in self.runs for branch in run.branches):
+            branch.check_places()
+            # A stage whose result a kill kept from its place is not run again.
+            branch.settle()
         tasks = {task.branch.stage_folder(task.key): task for run in self.runs for task in _tasks(run)}
         self.total = sum(task.steps for task in tasks.values() if not task.branch.finished(task.key))
         names = [method.name for method in self.job.methods]
@@ -140,16 +144,14 @@ class _Comparer:
             return
         branch.begin(task.key)
         started, share = time.monotonic(), 1.0
-        for event in events:
+        for event in at_their_place(events, branch.work_folder(task.key), branch.stage_folder(task.key)):
             log.append(event)
             if isinstance(event, StageStarted):
                 share = (event.total - event.resumed_at) / max(1, event.total)
             yield from self._told(event, task)
         # Of a resumed stage only the rest was timed.
-        branch.finish(task.key, (time.monotonic() - started) / (share or 1.0), None)
-        for name in CONTINUED_FROM:
-            # The optimiser's state of every method and seed would soon fill a disk; what is finished needs none.
-            (branch.stage_folder(task.key) / name).unlink(missing_ok=True)
+        # The optimiser's state of every method and seed would soon fill a disk; what is finished needs none.
+        branch.finish(task.key, (time.monotonic() - started) / (share or 1.0), None, without=CONTINUED_FROM)
         self.done += task.steps
 
     def _body(self, task: _Task, bench: Workbench, inner: Context) -> Iterator[Event]:
@@ -172,9 +174,9 @@ class _Comparer:
     def _score(self, run: Run) -> dict[str, Any]:
         """The score of a run: the one on disk where nothing has changed, else a new one."""
         inputs = run.branch.scored_with(run.last_key)
-        found = read_json(run.score_path)
-        if found is not None and found.get("inputs") == inputs:
-            return found
+        kept = read_score(run.score_path, self.bench.classes.names)
+        if kept is not None and kept["inputs"] == inputs:
+            return kept
         confusion = Confusion(len(self.bench.classes), self.bench.classes.ignore)
         dataset = self.bench.validation
         assert dataset is not None

@@ -38,6 +38,7 @@ def run_comparison(job: Comparison, *, control: Control | None = None) -> Iterat
         if not isinstance(event, StageFinished) or event.outcome != "completed":
             return
     with locked(project):
+        project.check_inputs()
         log = EventLog(job.folder / project.events_path.name)
         remove_partials(job.folder)
         yield from run_stage(partial(compare, job), Context(STAGE, control, log=log))

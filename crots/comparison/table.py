@@ -7,11 +7,13 @@ import io
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from crots.comparison.methods import Method
 from crots.comparison.plan import Comparison, Run
+from crots.errors import InputError
 from crots.files import write_json, write_text
+from crots.records import Count, read_as
 
 FORMAT = 1
 SUFFIXES = (".json", ".csv", ".txt", ".md")
@@ -103,6 +105,85 @@ def spread(values: Sequence[float | None]) -> dict[str, Any]:
         "deviation": statistics.stdev(known) if len(known) > 1 else None,
         "values": list(values),
     }
+
+
+class _Spread(TypedDict):
+    mean: float | None
+    deviation: float | None
+    values: list[float | None]
+
+
+class _Cost(TypedDict):
+    steps: Count
+    passes: Count
+    seconds: _Spread
+
+
+class _RowShape(TypedDict):
+    method: str
+    title: str
+    about: str
+    note: str
+    checkpoint: str
+    oracle: bool
+    seeds: list[int]
+    miou: _Spread
+    per_class_iou: dict[str, _Spread]
+    cost: _Cost
+    difference: float | None
+
+
+class _Results(TypedDict):
+    """What `results` gives, as far as the tables need it."""
+
+    complete: bool
+    seeds: list[int]
+    classes: list[str]
+    images: Count
+    reference: str
+    budget: dict[str, Count]
+    rows: list[_RowShape]
+
+
+def read_results(path: Path) -> dict[str, Any] | None:
+    """Reads ``compare/results.json``; None where nothing was compared.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    remedy = "delete it and run crots compare-methods again; what is finished is kept"
+    found = cast(dict[str, Any] | None, read_as(path, _Results, remedy=remedy))
+    try:
+        if found is not None:
+            # What the types do not say: names and numbers of values that belong together.
+            as_csv(found), as_text(found)
+    except (LookupError, TypeError) as error:
+        raise InputError(f"{path}: is damaged ({error} is missing); {remedy}") from None
+    return found
+
+
+class _ReportShape(TypedDict):
+    miou: float | None
+    per_class_iou: dict[str, float | None]
+    images: Count
+
+
+class _ScoreShape(TypedDict):
+    """The score of one method and seed on disk."""
+
+    inputs: str
+    seed: int
+    seconds: float
+    report: _ReportShape
+
+
+def read_score(path: Path, classes: Sequence[str]) -> dict[str, Any] | None:
+    """Reads the score of a run; None where it has to be taken anew."""
+    try:
+        found = cast(dict[str, Any] | None, read_as(path, _ScoreShape))
+    except InputError:
+        return None
+    return found if found and set(classes) <= found["report"]["per_class_iou"].keys() else None
 
 
 def write_results(path: Path, found: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 from pathlib import Path
 
@@ -13,8 +14,11 @@ from crots.config import Size
 from crots.errors import StageError
 from crots.files import atomic_path, digest, file_stamp
 from crots.images import read_image, resize_image
+from crots.ownership import is_link
 
 _HEADER = 128  # bytes before the pixels in a .npy file
+# Only such names are ours to delete.
+_ENTRY = re.compile(r"[0-9a-f]{16}-([0-9a-f]{16}|gone)\.npy")
 
 
 class ImageCache:
@@ -75,7 +79,8 @@ class ImageCache:
         return np.asarray(image)
 
     def _store(self, entry: Path, image: NDArray[np.uint8]) -> None:
-        if not self._reserve(image.nbytes + _HEADER):
+        if is_link(entry.parent.parent) or is_link(entry.parent) or not self._reserve(image.nbytes + _HEADER):
+            # Nothing is written or deleted where a link leads.
             return
         try:
             with atomic_path(entry) as partial:
@@ -89,7 +94,7 @@ class ImageCache:
         """Deletes what was kept of an earlier state of the same image."""
         place = entry.stem.split("-")[0]
         for stale in entry.parent.glob(f"{place}-*.npy"):
-            if stale != entry and ".partial" not in stale.name:
+            if stale != entry and _ENTRY.fullmatch(stale.name):
                 with contextlib.suppress(OSError):
                     stale.unlink()
 

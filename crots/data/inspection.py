@@ -25,7 +25,7 @@ from crots.data.sizes import propose_size
 from crots.errors import InputError
 from crots.files import expanded
 from crots.images import LABEL_SUFFIXES, read_image, read_labels
-from crots.taxonomy import ClassSet, unique_labels
+from crots.taxonomy import ClassSet, count_labels, unique_labels
 
 Watch = Callable[[int, int], None]
 _LOOKED_AT = 8
@@ -71,7 +71,7 @@ class _Findings:
 
     def add_labels(self, labels: NDArray[Any]) -> None:
         ids = unique_labels(labels)
-        counts = np.bincount(labels.ravel()) if ids.min() >= 0 else np.array([])
+        counts = count_labels(labels) if ids.min() >= 0 else np.array([])
         self.pixels.update({int(label): int(counts[label]) for label in ids if counts.size})
 
     def shares(self, classes: ClassSet | None) -> dict[str, float]:

@@ -15,7 +15,8 @@ from crots.data.layouts import Dataset, Encoding, Sample
 from crots.data.matching import some
 from crots.errors import InputError
 from crots.images import image_size, read_labels
-from crots.taxonomy import ClassSet, label_dtype, unique_labels
+from crots.limits import check_pixels, strips
+from crots.taxonomy import ClassSet, label_dtype, look_up, unique_labels
 
 _LOOKED_AT = 16
 _WORDS = {"train": "train ids", "raw": "the data set's own ids", "colour": "colours", "synthia": "SYNTHIA's 16-bit ids"}
@@ -205,7 +206,7 @@ def _from_table(labels: NDArray[Any], table: dict[int, int], classes: ClassSet, 
     lookup = np.full(65536 if labels.dtype != np.uint8 else 256, classes.ignore, label_dtype(classes))
     for value in ids:
         lookup[value] = table[value]
-    return np.take(lookup, labels)
+    return look_up(lookup, labels)
 
 
 def _ids(labels: NDArray[Any]) -> set[int]:
@@ -235,25 +236,34 @@ def _from_colours(image: NDArray[Any], classes: ClassSet, path: Path) -> NDArray
     known |= {colour: train for train, colour in enumerate(classes.palette)}
     codes = _codes(np.array(list(known)))
     order = np.argsort(codes)
-    pixels = _codes(image)
-    places: NDArray[Any] = order[np.searchsorted(codes[order], pixels).clip(max=len(codes) - 1)]
-    strange = codes[places] != pixels
-    if strange.any():
-        wrong = [f"({code >> 16}, {code >> 8 & 255}, {code & 255})" for code in np.unique(pixels[strange])]
+    trains: NDArray[Any] = np.array(list(known.values()), label_dtype(classes))
+    found = np.empty(image.shape[:2], trains.dtype)
+    strange: set[int] = set()
+    for rows in strips(image):
+        pixels = _codes(image[rows])
+        places: NDArray[Any] = order[np.searchsorted(codes[order], pixels).clip(max=len(codes) - 1)]
+        strange.update(np.unique(pixels[codes[places] != pixels]).tolist())
+        found[rows] = np.take(trains, places)
+    if strange:
+        wrong = [f"({code >> 16}, {code >> 8 & 255}, {code & 255})" for code in sorted(strange)]
         raise InputError(
             f"{path}: found the colours {some(wrong, 4)}, which class set {classes.name} does not know; "
             "correct its colours, or list them under ignored_colours in its file"
         )
-    trains: NDArray[Any] = np.array(list(known.values()), label_dtype(classes))
-    return np.take(trains, places)
+    return found
 
 
 def _read_synthia(path: Path) -> NDArray[Any]:
     """Reads the class channel, the first of a PNG of 16 bits a channel, which Pillow would cut to 8."""
     import cv2
 
-    data = np.fromfile(path, np.uint8) if path.is_file() else np.empty(0, np.uint8)
-    labels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    # From the header, which OpenCV would believe.
+    size = image_size(path)
+    check_pixels(path, size.width, size.height)
+    try:
+        labels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        labels = None
     if labels is None:
         raise InputError(f"{path}: missing, broken or truncated label file; replace it")
     # OpenCV turns RGB into BGR, so the file's first channel is the third.

@@ -14,13 +14,16 @@ from pathlib import Path
 
 from crots.data.matching import key_of, keyed, label_ending, list_files, match, some
 from crots.errors import InputError
-from crots.files import expanded
+from crots.files import expanded, is_file
 from crots.images import IMAGE_SUFFIXES, LABEL_SUFFIXES
+from crots.limits import check_file_size
 
 _SUFFIX = "|".join(re.escape(suffix) for suffix in sorted(IMAGE_SUFFIXES, reverse=True))
 _LINE = re.compile(rf"(?P<image>.+?(?:{_SUFFIX}))(?:[\s,;]+(?P<rest>.*))?$", re.IGNORECASE)
 _ROOT = re.compile(r"#\s*root\s*[:=]\s*(?P<root>.+)", re.IGNORECASE)
 _LEVELS_UP = 5
+# A list of half a million images.
+_MOST_BYTES = 64 * 10**6
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ def read_list(path: Path, split: str, root: Path | None = None) -> ListedFiles:
 
 def _lines(path: Path) -> list[str]:
     try:
+        check_file_size(path, _MOST_BYTES, "list")
         return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except UnicodeDecodeError:
         raise InputError(f"{path}: neither an image nor a text file; expected images or a list of them") from None
@@ -83,11 +87,11 @@ def _find_root(path: Path, split: str, root: Path | None, first: str) -> Path:
     bases = [root] if root is not None else _around(path)
     tried = [place for base in bases for place in _places(base, split, path.stem)]
     for place in tried:
-        if (place / first).is_file():
+        if is_file(place / first):
             return place
     where = root if root is not None else f"{path.parent} and the folders around it"
     raise InputError(
-        f"{path}: found no file {first} in {where}, expected it below the data set's folder; "
+        f"{path}: found no file {first[:200]} in {where}, expected it below the data set's folder; "
         "begin the list with the line `# root: FOLDER`"
     )
 
@@ -110,10 +114,10 @@ def _places(base: Path, split: str, stem: str) -> Iterator[Path]:
 
 def _resolve(path: Path, base: Path, rows: list[tuple[str, str | None]]) -> ListedFiles:
     images = dict(rows)
-    missing = [name for name in images if not os.path.isfile(base / name)]  # noqa: PTH113 - for 100,000 names
+    missing = [name for name in images if not is_file(base / name)]
     if missing:
         raise InputError(
-            f"{path}: {len(missing)} of {len(images)} files are not in {base} ({some(missing)}); "
+            f"{path}: {len(missing)} of {len(images)} files are not in {base} ({some(missing)[:400]}); "
             "correct the list or add the files"
         )
     root, names = _relative(base, list(images))
@@ -139,9 +143,9 @@ def _named_labels(path: Path, base: Path, labels: dict[str, str | None]) -> dict
         return {}
     roots = [base, *list(base.parents)[:3]]
     first = next(iter(named.values()))
-    root = next((place for place in roots if (place / first).is_file()), None)
+    root = next((place for place in roots if is_file(place / first)), None)
     # Labels may be absent where only images are needed; whoever needs them says so.
-    return {} if root is None else {key: root / label for key, label in named.items() if (root / label).is_file()}
+    return {} if root is None else {key: root / label for key, label in named.items() if is_file(root / label)}
 
 
 def _cityscapes_labels(base: Path, keys: list[str]) -> dict[str, Path]:

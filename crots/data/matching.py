@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from crots.errors import InputError
+from crots.files import entry_kind, identity
 
 # Longest first, since one ends with another. `_L` is CamVid's.
 _IMAGE_ENDINGS = ("_leftImg8bit",)
@@ -74,17 +75,18 @@ def list_files(folder: Path, suffixes: Collection[str]) -> list[str]:
 
 
 def _walk(folder: str, prefix: str, suffixes: tuple[str, ...], seen: set[tuple[int, int]]) -> Iterator[str]:
-    status = os.stat(folder)  # noqa: PTH116
-    if (status.st_dev, status.st_ino) in seen and status.st_ino:
+    place = identity(folder)
+    if place in seen and place[1]:
         return
-    seen.add((status.st_dev, status.st_ino))
+    seen.add(place)
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if entry.name.lower().endswith(suffixes) and entry.is_file():
+            kind = entry_kind(entry)
+            if kind == "file" and entry.name.lower().endswith(suffixes):
                 yield prefix + entry.name
-            elif entry.is_dir():
+            elif kind == "folder":
                 yield from _walk(entry.path, f"{prefix}{entry.name}{os.sep}", suffixes, seen)
 
 

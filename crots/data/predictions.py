@@ -7,6 +7,9 @@ probabilities or logits (C, H, W). Both come out in the target's classes, at the
 from __future__ import annotations
 
 import dataclasses
+import math
+import reprlib
+import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,10 +23,13 @@ from crots.data.matching import key_of, keyed, label_ending, list_files, match, 
 from crots.errors import InputError
 from crots.files import expanded
 from crots.images import LABEL_SUFFIXES, read_confidence, read_labels, resize_confidence, resize_labels
+from crots.limits import check_claim
 from crots.taxonomy import ClassMap, ClassSet, identity_map, label_dtype
 
 _SOFT = ".npz"
 _ARRAYS = ("probabilities", "logits")
+# An array is read as 32-bit numbers; there are three of its size while it is turned into the target's classes.
+_WIDTH, _COPIES = 4, 3
 
 
 @dataclass(frozen=True)
@@ -218,10 +224,15 @@ def _read_probabilities(path: Path, class_map: ClassMap) -> NDArray[np.float32]:
         )
     if not np.issubdtype(array.dtype, np.floating):
         raise InputError(f"{path}: found {array.dtype} values, expected float16 or float32 probabilities or logits")
-    values = array.astype(np.float32)
+    values = array.astype(np.float32, copy=False)
     if not np.isfinite(values).all():
         raise InputError(f"{path}: holds NaN or infinite values; make the prediction anew")
-    values = _softmax(values) if _is_logits(values, kind, path) else values / values.sum(0, keepdims=True)
+    del array
+    if _is_logits(values, kind, path):
+        # In place, since these arrays are large.
+        values -= values.max(0, keepdims=True)
+        np.exp(values, out=values)
+    values /= values.sum(0, keepdims=True)
     return np.asarray(np.einsum("shw,st->thw", values, class_map.matrix(), optimize=True), np.float32)
 
 
@@ -232,6 +243,10 @@ def read_array(path: Path) -> tuple[NDArray[Any], str]:
         InputError: the file is missing, broken, or holds several arrays of other names.
     """
     try:
+        # Not np.load at once: it believes what the headers claim, and reads other kinds of files too.
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                _check_member(path, archive, member)
         with np.load(path, allow_pickle=False) as file:
             names = list(file)
             name = next((name for name in _ARRAYS if name in names), names[0] if len(names) == 1 else "")
@@ -248,6 +263,16 @@ def read_array(path: Path) -> tuple[NDArray[Any], str]:
         raise InputError(f"{path}: broken or no .npz file ({error}); make the prediction anew") from error
 
 
+def _check_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    """Refuses an array that claims more memory than the limit, in its header or in the archive's."""
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+    claimed = max(member.file_size, math.prod(shape) * max(dtype.itemsize, _WIDTH))
+    check_claim(path, _COPIES * claimed, f"{member.filename[:80]!r} of shape {reprlib.repr(shape)}")
+
+
 def _is_logits(values: NDArray[np.float32], kind: str, path: Path) -> bool:
     if kind == "logits":
         return True
@@ -256,8 +281,3 @@ def _is_logits(values: NDArray[np.float32], kind: str, path: Path) -> bool:
     if kind == "probabilities" and not is_distribution:
         raise InputError(f"{path}: found probabilities that do not sum to 1 over the classes; name logits so")
     return not is_distribution
-
-
-def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    powers = np.exp(logits - logits.max(0, keepdims=True))
-    return np.asarray(powers / powers.sum(0, keepdims=True), np.float32)

@@ -11,12 +11,14 @@ from pathlib import Path
 from crots.config import Size
 from crots.demo.looks import Domain
 from crots.demo.scenes import write_domain
+from crots.errors import InputError
 from crots.eventlog import EventLog
 from crots.events import ArtifactWritten, Event, StageFinished, StageStarted
 from crots.execution.context import Context, Meter
 from crots.execution.control import Control
-from crots.files import write_json
+from crots.files import is_partial, write_json
 from crots.options import TrainOptions
+from crots.ownership import in_the_way, walk
 from crots.project import CONFIG_NAME, Project, ProjectConfig, build_config
 from crots.runner import locked, run_project, run_stage
 
@@ -95,10 +97,25 @@ def stage_mark(stage: str) -> Path:
 
 
 def open_project(folder: Path, scale: Scale) -> Project:
-    """Opens or makes the project of the demonstration."""
-    if (folder / CONFIG_NAME).exists():
-        return Project.open(folder)
-    return Project.create(folder, demo_config(scale))
+    """Opens or makes the project of the demonstration.
+
+    Raises:
+        InputError: the folder is in use, or holds another project.
+    """
+    if not (folder / CONFIG_NAME).exists():
+        return Project.create(folder, demo_config(scale))
+    project = Project.open(folder)
+    if not is_demo(project.config):
+        raise InputError(f"{folder}: holds another project; choose another folder for the demonstration")
+    return project
+
+
+def is_demo(config: ProjectConfig) -> bool:
+    """Whether a configuration is that of a demonstration, whatever was made of its options since."""
+    wanted = demo_config(FULL)
+    return (wanted.task.classes, wanted.data.target, wanted.source.file) == (
+        config.task.classes, config.data.target, config.source.file,
+    )  # fmt: skip
 
 
 def demo_config(scale: Scale) -> ProjectConfig:
@@ -153,12 +170,17 @@ def train_source(project: Project, scale: Scale, context: Context) -> Iterator[E
     from crots.nets.model import create_model
     from crots.stages.train import supervise
     from crots.taxonomy import load_class_set
-    from crots.training.loop import Training
+    from crots.training.loop import CHECKPOINT, Training
 
     classes, runtime = load_class_set("demo"), project.config.runtime
+    folder = project.folder / "source"
+    found = next((name for name, entry in walk(folder) if not is_partial(entry.name)), None)
+    if found and not (folder / CHECKPOINT).exists():
+        # A model that it did not train, which it would replace.
+        raise in_the_way(folder / found)
     root = project.folder / "data" / "simulator"
     dataset = open_dataset(root / "images", labels=root / "labels", classes=classes)
     cache = ImageCache(project.cache_folder, scale.size, int(runtime.cache_gb * 1e9))
     model = create_model(NET, classes, scale.size, seed=runtime.seed)
-    run = Training(folder=project.folder / "source", seed=runtime.seed)
+    run = Training(folder=folder, seed=runtime.seed)
     return supervise(model, dataset, cache, Engine(runtime), scale.source, run, context)

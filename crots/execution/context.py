@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 from crots.eventlog import EventLog
-from crots.events import Progress
+from crots.events import ArtifactWritten, Event, Progress
 from crots.execution.control import Control
 from crots.execution.workers import current
 
@@ -73,6 +75,14 @@ class Meter:
         self._rate = fresh if not self._rate else 0.7 * self._rate + 0.3 * fresh
         self._shown, self._shown_done = now, done
         yield Progress(stage=self._stage, done=done, total=self._total, rate=round(self._rate, 3))
+
+
+def at_their_place(events: Iterator[Event], work: Path, final: Path) -> Iterator[Event]:
+    """Lets events name files of unfinished work by the place that these get when the stage is complete."""
+    for event in events:
+        if isinstance(event, ArtifactWritten) and (path := Path(event.path)).is_relative_to(work):
+            event = dataclasses.replace(event, path=str(final / path.relative_to(work)))
+        yield event
 
 
 def metered(items: Iterable[T], total: int, context: Context, act: Callable[[T], None]) -> Iterator[Progress]:

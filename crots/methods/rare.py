@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
+from crots.errors import InputError
+from crots.records import Count
+
 Rule = Literal["confidence", "frequency"]
+
+
+class StatisticsShape(TypedDict):
+    """`ClassStatistics` as plain data: three lists of the same length; sums over many images need large numbers."""
+
+    pixels: list[int]
+    confidence: list[float]
+    images: list[Count]
 
 
 class ClassStatistics:
@@ -51,11 +62,18 @@ class ClassStatistics:
         return {name: getattr(self, name).tolist() for name in ("pixels", "confidence", "images")}
 
     @staticmethod
-    def from_dict(values: dict[str, list[Any]]) -> ClassStatistics:
-        """Reads what `to_dict` gave."""
+    def from_dict(values: StatisticsShape) -> ClassStatistics:
+        """Reads what `to_dict` gave.
+
+        Raises:
+            InputError: its lists differ in length.
+        """
+        if not len(values["pixels"]) == len(values["confidence"]) == len(values["images"]):
+            raise InputError("the class statistics are damaged; run the pseudo-label stage again")
         statistics = ClassStatistics(len(values["pixels"]))
-        for name in ("pixels", "confidence", "images"):
-            getattr(statistics, name)[:] = values[name]
+        statistics.pixels[:] = values["pixels"]
+        statistics.confidence[:] = values["confidence"]
+        statistics.images[:] = values["images"]
         return statistics
 
 

@@ -1,10 +1,11 @@
-"""Warnings of torch about itself that we know and that tell a user nothing."""
+"""Libraries that say too much: warnings of torch about itself that we know, and reports to their makers."""
 
 from __future__ import annotations
 
 import contextlib
 import warnings
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 _KNOWN_OF_JIT = (
     # Newer versions deprecate TorchScript, which users still have files of and ask for.
@@ -36,3 +37,11 @@ def _without(known: Iterable[tuple[str, type[Warning]]]) -> Iterator[None]:
         for message, category in known:
             warnings.filterwarnings("ignore", message=message, category=category)
         yield
+
+
+def onnx_runtime() -> Any:
+    """Returns the module `onnxruntime`, which on Windows would report its use."""
+    import onnxruntime
+
+    onnxruntime.disable_telemetry_events()
+    return onnxruntime

@@ -7,30 +7,38 @@ else. Which file belongs to which network is the business of `crots.nets.weights
 from __future__ import annotations
 
 import argparse
-import json
+import contextlib
 import pathlib
 import pickle
 import re
+import reprlib
 import warnings
-import zipfile
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor
 
 from crots.card import ModelCard
-from crots.errors import InputError
+from crots.errors import CrotsError, InputError
+from crots.files import exists, is_file, parse_json
+from crots.limits import check_claim
+from crots.nets.claims import claimed_by_pickles
+from crots.trust import program_kind
 
 FileKind = Literal["weights", "safetensors", "onnx", "torchscript", "exported"]
 WeightsKind = Literal["plain", "nested", "lightning", "safetensors"]
 
 CARD_KEY = "crots"
+# Characters; a card of 65,535 classes with their colours has two million.
+_MOST_CARD = 16 * 10**6
+# Elements whose finiteness is looked at in one step, which takes a few bytes for each.
+_AT_ONCE = 2**24
 # Where training programs put the state dict, the likelier first.
 _ENTRIES = (
     "state_dict", "model_state_dict", "model_state", "student", "model", "net", "network", "module", "weights",
@@ -68,22 +76,36 @@ def file_kind(path: Path) -> FileKind:
     check_file(path)
     if path.suffix.lower() == ".onnx":
         return "onnx"
-    with path.open("rb") as file:
-        head = file.read(9)
-    if path.suffix.lower() == ".safetensors" or head[8:] == b"{":
-        return "safetensors"
-    if head[:2] == b"PK" and zipfile.is_zipfile(path):
-        return _archive_kind(path)
-    return "weights"
+    with parsed(path):
+        with path.open("rb") as file:
+            head = file.read(9)
+        if path.suffix.lower() == ".safetensors" or head[8:] == b"{":
+            return "safetensors"
+        return program_kind(path) or "weights"
 
 
-def _archive_kind(path: Path) -> FileKind:
-    with zipfile.ZipFile(path) as archive:
-        # torch puts everything under one folder of any name.
-        names = {name.partition("/")[2] for name in archive.namelist()} | set(archive.namelist())
-    if "archive_format" in names or "serialized_exported_program.json" in names:
-        return "exported"
-    return "torchscript" if "constants.pkl" in names else "weights"
+@contextlib.contextmanager
+def parsed(path: Path, unreadable: Callable[[Path, BaseException], InputError] | None = None) -> Iterator[None]:
+    """Turns whatever a library raises about the content of ``path`` into one `InputError`.
+
+    Libraries raise any type at all for damaged files, and those in Rust one that is no ``Exception``.
+
+    Args:
+        path: the file that is parsed.
+        unreadable: makes the error; None says that the file is damaged.
+
+    Raises:
+        InputError: the file cannot be parsed.
+        MemoryError: there is not enough memory, which says nothing of the file.
+    """
+    try:
+        yield
+    except (CrotsError, MemoryError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:
+        if "allocate memory" in str(error):
+            raise MemoryError(f"{path}: {error}") from error
+        raise (unreadable or _damaged)(path, error) from error
 
 
 def check_file(path: Path) -> None:
@@ -92,9 +114,9 @@ def check_file(path: Path) -> None:
     Raises:
         InputError: there is no such file.
     """
-    if path.is_dir():
+    if not is_file(path) and exists(path) and path.is_dir():
         raise InputError(f"{path} is a folder; expected a model file (.pth, .ckpt, .safetensors, .onnx ...)")
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"found no file {path}; check the path of the model file")
 
 
@@ -111,37 +133,52 @@ def read_weights(path: Path, *, part: str = "") -> WeightsFile:
     kind = file_kind(path)
     if kind in _NOT_WEIGHTS:
         raise InputError(f"{path} is {_NOT_WEIGHTS[kind]}, and not a weights file; it can be used as a source model")
-    found = _read_safetensors(path) if kind == "safetensors" else _read_torch(path, part)
-    for key, tensor in found.tensors.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise InputError(f"{path}: the weights hold NaN or infinity in {key}; use an earlier checkpoint")
+    with parsed(path):
+        check_claim(path, path.stat().st_size, "the file")
+        found = _read_safetensors(path) if kind == "safetensors" else _read_torch(path, part)
+        for key, tensor in found.tensors.items():
+            _check_finite(path, key, tensor)
     return found
 
 
+def _check_finite(path: Path, key: str, tensor: Tensor) -> None:
+    if not tensor.is_floating_point():
+        return
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        # It repeats its numbers: looked at are those that are there.
+        length = tensor.untyped_storage().nbytes() // tensor.element_size()
+        tensor = tensor.as_strided((length,), (1,), 0)
+    for part in torch.split(tensor.flatten(), _AT_ONCE):
+        if not bool(torch.isfinite(part).all()):
+            raise InputError(f"{path}: the weights hold NaN or infinity in {key}; use an earlier checkpoint")
+
+
 def _read_safetensors(path: Path) -> WeightsFile:
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
-    except (SafetensorError, OSError, ValueError) as error:
-        raise _damaged(path, error) from error
+    with safe_open(path, framework="pt", device="cpu") as file:
+        metadata = file.metadata() or {}
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
     if not tensors:
         raise InputError(f"{path} holds no tensors; expected the weights of a network")
     card = read_card(metadata[CARD_KEY], path) if CARD_KEY in metadata else None
     return WeightsFile(path, tensors, card, "safetensors")
 
 
-def read_card(text: str, path: Path) -> ModelCard:
-    """Reads the JSON of a card found in ``path``.
+def read_card(card: object, path: Path) -> ModelCard:
+    """Reads a card found in ``path``.
+
+    Args:
+        card: its JSON, or what that would give.
+        path: the file, for errors.
 
     Raises:
-        InputError: it is not a card of this version.
+        InputError: it is no card of this version; the message names the key.
     """
     try:
-        return ModelCard.from_dict(json.loads(text))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        values = parse_json(card, most=_MOST_CARD) if isinstance(card, (str, bytes)) else card
+        return ModelCard.from_dict(cast("Mapping[str, Any]", values))  # anything is looked at
+    except (ValueError, InputError) as error:
         raise InputError(
-            f"{path}: its description is not of this version of CROTS ({error!r}); export it again"
+            f"{path}: its description is not of this version of CROTS ({error}); export it again"
         ) from error
 
 
@@ -154,42 +191,55 @@ def _read_torch(path: Path, part: str) -> WeightsFile:
     kind: WeightsKind = "nested" if entry else "plain"
     if "pytorch-lightning_version" in content:
         kind = "lightning"
-    return WeightsFile(path, tensors, read_card(json.dumps(card), path) if isinstance(card, dict) else None, kind)
+    return WeightsFile(path, tensors, read_card(card, path) if isinstance(card, dict) else None, kind)
 
 
 def _find_tensors(path: Path, content: Mapping[Any, Any], part: str) -> tuple[dict[str, Tensor], str]:
     if part:
         tensors = _tensors(content.get(part))
         if not tensors:
-            raise InputError(f"{path} holds no network under {part!r}; found {', '.join(map(str, content))}")
+            raise InputError(f"{path} holds no network under {part!r}; found {_keys(content)}")
         return tensors, part
     for entry in _ENTRIES:
         if tensors := _tensors(content.get(entry)):
             return tensors, entry
     tensors = _tensors(content)
     if not tensors:
-        keys = ", ".join(str(key) for key in list(content)[:8]) or "nothing"
-        raise InputError(f"{path} holds no tensors, found {keys}; expected a state dict, alone or under 'state_dict'")
+        raise InputError(
+            f"{path} holds no tensors, found {_keys(content)}; expected a state dict, alone or under 'state_dict'"
+        )
     return tensors, ""
+
+
+def _keys(content: Mapping[Any, Any]) -> str:
+    # A key may be anything that a pickle can build, of any size.
+    return (
+        ", ".join(str(key)[:80] if isinstance(key, str) else reprlib.repr(key) for key in list(content)[:8])
+        or "nothing"
+    )
 
 
 def _tensors(value: object) -> dict[str, Tensor]:
     if not isinstance(value, Mapping):
         return {}
-    return {key: item.detach() for key, item in value.items() if isinstance(key, str) and isinstance(item, Tensor)}
+    found = {key: item.detach() for key, item in value.items() if isinstance(key, str) and isinstance(item, Tensor)}
+    for key, tensor in found.items():
+        if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized or tensor.is_nested:
+            raise InputError(
+                f"{key} is a sparse, quantized or empty tensor, expected plain numbers; save model.state_dict() of the "
+                "network as it was trained"
+            )
+    return found
 
 
 def _unpickle(path: Path) -> Any:
+    check_claim(path, claimed_by_pickles(path), "its tensors")
     try:
         with torch.serialization.safe_globals(_plain_containers()), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Detected pickle protocol", category=UserWarning)
             return torch.load(path, map_location="cpu", weights_only=True)
-    except MemoryError:
-        raise
     except pickle.UnpicklingError as error:
         raise _refused(path, error) from error
-    except Exception as error:  # a damaged pickle fails in any way at all
-        raise _damaged(path, error) from error
 
 
 def _plain_containers() -> list[Any]:
@@ -211,7 +261,7 @@ def _plain_containers() -> list[Any]:
     ]
 
 
-def _refused(path: Path, error: Exception) -> InputError:
+def _refused(path: Path, error: BaseException) -> InputError:
     found = re.search(r"GLOBAL (\S+)", str(error))
     if not found:
         return _damaged(path, error)
@@ -221,7 +271,7 @@ def _refused(path: Path, error: Exception) -> InputError:
     )
 
 
-def _damaged(path: Path, error: Exception) -> InputError:
+def _damaged(path: Path, error: BaseException) -> InputError:
     size = path.stat().st_size if path.exists() else 0
     reason = type(error).__name__
     # The part of torch's message that tells something; the rest advises to switch the safety off.

@@ -12,6 +12,7 @@ from crots.config import unknown_name
 from crots.errors import InputError
 from crots.nets import compact, deeplabv2, smp_nets, torchvision_nets, user
 from crots.nets.info import Family, NetInfo
+from crots.trust import is_factory
 
 # By the part of a name up to its colon, or by the whole name.
 FAMILIES: dict[str, Family] = {
@@ -47,6 +48,22 @@ def build_net(name: str, classes: int, *, trust: bool = False, seed: int = 0) ->
         return family.build(name, classes)
 
 
+def net_bytes(name: str, classes: int) -> int:
+    """Returns how much memory the weights of a network take, without making them; 0 where that cannot be told.
+
+    Raises:
+        InputError: as `build_net`.
+    """
+    try:
+        with torch.device("meta"):
+            net = build_net(name, classes)
+    except InputError:
+        raise
+    except Exception:  # some networks compute with their weights while they are built
+        return 0
+    return sum(tensor.numel() * tensor.element_size() for tensor in (*net.parameters(), *net.buffers()))
+
+
 def net_info(name: str, *, trust: bool = False) -> NetInfo:
     """Returns what is known of a network.
 
@@ -60,7 +77,7 @@ def _family(name: str, *, trust: bool) -> Family:
     head, colon, _ = name.partition(":")
     if head + colon in FAMILIES:
         return FAMILIES[head + colon]
-    if not colon:
+    if not is_factory(name):
         raise unknown_name("net", name, list(net_names()), what="network")
     if not trust:
         raise InputError(

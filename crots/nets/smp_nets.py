@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import warnings
 from typing import Any
 
@@ -20,6 +21,8 @@ from crots.nets.info import Family, NetInfo
 PATTERN = "smp:<architecture>/<encoder>"
 # Encoders whose ImageNet weights were trained on -1..1; smp keeps that on its hub only.
 _HALF_ENCODERS = ("xception", "inceptionv4", "inceptionresnetv2")
+# timm also takes addresses (`hf-hub:`, `local-dir:`), from which it would download or read; none has such a name.
+_PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
 _HALF = Normalisation("rgb", (127.5, 127.5, 127.5), (127.5, 127.5, 127.5))
 
 
@@ -32,6 +35,7 @@ def build(name: str, classes: int) -> nn.Module:
     smp = _package()
     architecture, encoder = _parts(name)
     _check_architecture(smp, architecture)
+    _check_encoder(encoder)
     try:
         with warnings.catch_warnings():
             # smp renames old `timm-` encoders itself and says so.
@@ -94,6 +98,12 @@ def _parts(name: str) -> tuple[str, str]:
             "such as smp:deeplabv3plus/tu-tf_efficientnet_lite0",
             field="net",
         )
+    if not (_PLAIN.fullmatch(architecture) and _PLAIN.fullmatch(encoder)):
+        raise InputError(
+            f"net {name!r} is none of the installed packages' networks, and nothing is fetched or read for a name; "
+            f"expected {PATTERN} of letters, digits and _ . -",
+            field="net",
+        )
     return architecture, encoder
 
 
@@ -103,14 +113,18 @@ def _check_architecture(smp: Any, architecture: str) -> None:
         raise unknown_name("net", architecture, known, what="architecture of segmentation-models-pytorch")
 
 
-def _refusal(smp: Any, name: str, encoder: str, error: Exception) -> InputError:
-    if encoder.startswith("tu-"):
-        import timm
+def _check_encoder(encoder: str) -> None:
+    if not encoder.startswith("tu-"):
+        return
+    import timm
 
-        if not timm.is_model(encoder.removeprefix("tu-")):
-            near = [f"tu-{model}" for model in timm.list_models()]
-            return unknown_name("net", encoder, near, what="timm encoder")
-    elif encoder not in smp.encoders.encoders:
+    if not timm.is_model(encoder.removeprefix("tu-")):
+        near = [f"tu-{model}" for model in timm.list_models()]
+        raise unknown_name("net", encoder, near, what="timm encoder")
+
+
+def _refusal(smp: Any, name: str, encoder: str, error: Exception) -> InputError:
+    if not encoder.startswith("tu-") and encoder not in smp.encoders.encoders:
         return unknown_name("net", encoder, list(smp.encoders.get_encoder_names()), what="encoder")
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return InputError(f"net {name!r} cannot be built: {reason}; choose another architecture or encoder", field="net")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,8 @@ import torch
 from crots.card import ModelCard, Normalisation
 from crots.config import Size
 from crots.errors import InputError
+from crots.files import parse_json
+from crots.limits import check_claim
 from crots.nets.engines import (
     Facts,
     NetworkSource,
@@ -24,10 +26,12 @@ from crots.nets.engines import (
     image_input,
     is_channels_last,
 )
+from crots.nets.onnx_files import open_session, unreadable
 from crots.nets.quiet import torch_export, torch_jit
-from crots.nets.reading import CARD_KEY, file_kind, read_card, read_weights
+from crots.nets.reading import CARD_KEY, file_kind, parsed, read_card, read_weights
 from crots.nets.weights import PUBLISHED_SIZE, agreed_card, model_of
 from crots.options import SourceOptions
+from crots.trust import PROGRAMS, is_factory
 
 if TYPE_CHECKING:
     from crots.taxonomy import ClassSet
@@ -79,12 +83,12 @@ def open_source(
     kind = file_kind(request.path)
     if kind == "onnx":
         return _open_onnx(request)
-    if kind in ("weights", "safetensors"):
+    if kind == "weights" or kind == "safetensors":
         return _open_network(request, trust=trust)
     if not trust:
-        word = "a TorchScript program" if kind == "torchscript" else "an exported program"
         raise InputError(
-            f"{path} is {word}, which can run code; add --trust if you trust it, or give an ONNX file, which cannot",
+            f"{path} is {PROGRAMS[kind]}, which can run code; add --trust if you trust it, or give an ONNX file, "
+            "which cannot",
             field="runtime.trust",
         )
     return _open_torchscript(request) if kind == "torchscript" else _open_exported(request)
@@ -102,6 +106,13 @@ def load_exported(path: Path, *, trust: bool = False, device: torch.device | str
 def _open_network(request: _Request, *, trust: bool) -> Source:
     options = request.options
     found = read_weights(request.path)
+    if trust and found.card and is_factory(found.card.net) and found.card.net != options.net:
+        # Trust was given for what the options name, and a stranger writes what a file says of itself.
+        raise InputError(
+            f"{request.path} says that it is a {found.card.net}, which would run code of a Python module that the "
+            f"options do not name; if you trust it, name it as the network (--net {found.card.net})",
+            field="source.net",
+        )
     model, report = model_of(
         found,
         # The option has a default, so a file that knows its own network is not held against it.
@@ -121,43 +132,44 @@ def _open_network(request: _Request, *, trust: bool) -> Source:
 
 
 def _open_onnx(request: _Request) -> Source:
-    session = _session(request.path, request.device)
-    metadata = session.get_modelmeta().custom_metadata_map
-    card = read_card(metadata[CARD_KEY], request.path) if CARD_KEY in metadata else None
-    shape = list(image_input(session, request.path).shape)
-    if is_channels_last(shape):
-        shape = [shape[0], shape[3], shape[1], shape[2]]
-    answer = next(item for item in session.get_outputs() if item.name == answer_name(session))
-    # Whole numbers can only be labels.
-    guess: Output | None = "labels" if answer.type.startswith(("tensor(int", "tensor(uint")) else None
-    facts = _facts(request, card, shape, multiple=_whole(metadata.get(MULTIPLE_KEY)), guess=guess)
-    return OnnxSource(session, facts)
+    session = open_session(request.path, request.device)
+    with parsed(request.path, unreadable):
+        metadata = session.get_modelmeta().custom_metadata_map
+        card = read_card(metadata[CARD_KEY], request.path) if CARD_KEY in metadata else None
+        shape = list(image_input(session, request.path).shape)
+        if is_channels_last(shape):
+            shape = [shape[0], shape[3], shape[1], shape[2]]
+        answer = next(item for item in session.get_outputs() if item.name == answer_name(session))
+        # Whole numbers can only be labels.
+        guess: Output | None = "labels" if answer.type.startswith(("tensor(int", "tensor(uint")) else None
+        facts = _facts(request, card, shape, multiple=_whole(metadata.get(MULTIPLE_KEY)), guess=guess)
+        return OnnxSource(session, facts)
 
 
 def _open_torchscript(request: _Request) -> Source:
     extra = {CARD_FILE: ""}
-    try:
+    with parsed(request.path, partial(_unreadable, what="a TorchScript program")):
+        check_claim(request.path, request.path.stat().st_size, "the file")
         with torch_jit():
             program = _jit.load(str(request.path), map_location=request.device, _extra_files=extra)
-    except Exception as error:
-        raise _unreadable(request.path, "a TorchScript program", error) from error
     card, multiple = _described(extra[CARD_FILE], request.path)
     return ProgramSource(program.eval(), _facts(request, card, [], multiple=multiple), request.device)
 
 
 def _open_exported(request: _Request) -> Source:
     extra = {CARD_FILE: ""}
-    try:
-        with torch_export():
-            exported = torch.export.load(request.path, extra_files=extra)
+    with (
+        parsed(request.path, partial(_unreadable, what="an exported program of this version of torch")),
+        torch_export(),
+    ):
+        check_claim(request.path, request.path.stat().st_size, "the file")
+        exported = torch.export.load(request.path, extra_files=extra)
         if request.device.type != "cpu":
             from torch.export.passes import move_to_device_pass
 
             exported = move_to_device_pass(exported, request.device)
         shape = _exported_shape(exported)
         program = exported.module()
-    except Exception as error:
-        raise _unreadable(request.path, "an exported program of this version of torch", error) from error
     card, multiple = _described(extra[CARD_FILE], request.path)
     return ProgramSource(program, _facts(request, card, shape, multiple=multiple), request.device)
 
@@ -171,31 +183,18 @@ def _exported_shape(exported: Any) -> list[Any]:
 def _described(text: str | bytes, path: Path) -> tuple[ModelCard | None, int]:
     if not text:
         return None, 1
-    content = json.loads(text)
-    return read_card(json.dumps(content[CARD_KEY]), path), _whole(content.get(MULTIPLE_KEY))
+    with parsed(path, partial(_unreadable, what="a program with a description")):
+        content = parse_json(text)
+        return read_card(content[CARD_KEY], path), _whole(content.get(MULTIPLE_KEY))
 
 
 def _whole(value: object) -> int:
     text = str(value)
-    return int(text) if text.isdigit() else 1
+    # A network's sides are multiples of a few pixels; not every digit of Unicode is one that int() reads.
+    return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) <= 5 else 1
 
 
-def _session(path: Path, device: torch.device) -> Any:
-    import onnxruntime
-
-    settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = torch.get_num_threads()
-    settings.log_severity_level = 3
-    providers: list[Any] = ["CPUExecutionProvider"]
-    if device.type == "cuda" and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
-        providers.insert(0, ("CUDAExecutionProvider", {"device_id": device.index or 0}))
-    try:
-        return onnxruntime.InferenceSession(str(path), settings, providers=providers)
-    except Exception as error:  # onnxruntime's errors have no common base
-        raise _unreadable(path, "an ONNX file", error) from error
-
-
-def _unreadable(path: Path, what: str, error: Exception) -> InputError:
+def _unreadable(path: Path, error: BaseException, *, what: str) -> InputError:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return InputError(f"{path} cannot be read as {what} ({reason[:160]}); copy or export it again")
 

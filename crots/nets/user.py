@@ -7,9 +7,7 @@ The factory may carry attributes ``normalisation`` (`crots.card.Normalisation`),
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -22,21 +20,18 @@ PATTERN = "<package.module>:<factory>"
 
 
 def factory(name: str) -> Callable[..., Any]:
-    """Imports a factory; the current folder is searched like ``python -m`` does.
+    """Imports a factory from what is installed or on PYTHONPATH; the current folder may hold a stranger's files.
 
     Raises:
         InputError: module or factory cannot be had.
     """
     module_name, _, attribute = name.partition(":")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
     try:
         found = getattr(importlib.import_module(module_name), attribute)
     except Exception as error:
         raise InputError(
             f"net {name!r} cannot be imported ({type(error).__name__}: {error}); expected package.module:factory, "
-            "importable from the current folder or PYTHONPATH",
+            "installed or on PYTHONPATH; the current folder counts only where PYTHONPATH names it",
             field="net",
         ) from error
     if not callable(found):

@@ -22,9 +22,11 @@ from crots.card import ModelCard, Normalisation
 from crots.config import Size
 from crots.errors import InputError
 from crots.files import atomic_path
+from crots.limits import check_claim
 from crots.nets.forms import Fitted, fit, grouped
 from crots.nets.model import Model, create_model
 from crots.nets.reading import CARD_KEY, WeightsFile, read_weights
+from crots.nets.registry import net_bytes
 
 if TYPE_CHECKING:
     from crots.taxonomy import ClassSet
@@ -281,6 +283,8 @@ def model_of(
     if found.card:
         card = agreed_card(found.card, path, net=net, classes=classes)
         net, classes = card.net, _class_set(card)
+        if not trust:
+            check_claim(path, net_bytes(net, len(classes)), f"its network {net} of {len(classes)} classes")
         size, normalisation = size or card.size, normalisation or card.normalisation
     if not net or classes is None:
         lacking = " and ".join(word for word, given in (("its network", net), ("its classes", classes)) if not given)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -23,11 +22,12 @@ from crots.methods.mixing import apply_mix, plan_mix
 from crots.methods.selection import keep_thresholds, rank_table, ranks
 from crots.nets.model import Model
 from crots.options import BaselineOptions
+from crots.ownership import remove_tree
 from crots.training.balance import sampled
-from crots.training.loop import Training, train
+from crots.training.loop import REFRESHED, Training, train
 from crots.training.material import Array, Material
 from crots.training.mixing import mix_in_groups
-from crots.training.refresh import FOLDER, Refreshed, make_refreshed, refreshed_folder, source_histogram
+from crots.training.refresh import Refreshed, make_refreshed, refreshed_folder, source_histogram
 from crots.training.supervised import SupervisedLearner
 
 # Of the colours' jitter, as in the recipes for semi-supervised segmentation; hue turns less than the rest.
@@ -124,7 +124,7 @@ class BaselineLearner(SupervisedLearner):
         """Keeps the moving average; labels made anew are of no more use."""
         super().settle()
         if folder := self._folder:
-            self.workers.from_first(lambda: shutil.rmtree(folder / FOLDER, ignore_errors=True))
+            self.workers.from_first(lambda: remove_tree(folder / REFRESHED))
 
     def mix(self, images: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """Mixes a share of the images with others of their group, with their labels."""

@@ -39,6 +39,7 @@ class Mining:
         pseudo_labels: where the labels and their confidence are.
         published_rare: F11's hard-coded set, for ``rare = "published"``.
         out: gets ``patches/``, ``labels/``, ``color_labels/`` and ``patches.json``.
+        clear: all that is in those folders is of an earlier run, and is deleted.
     """
 
     samples: Sequence[Sample]
@@ -47,6 +48,7 @@ class Mining:
     options: MineOptions
     out: Path
     published_rare: tuple[int, ...] = ()
+    clear: bool = True
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def mine(job: Mining, context: Context) -> Iterator[Event]:
     rare = workers.from_first(lambda: find_rare(job))
     for row in rare:
         yield Note(stage=context.stage, text=f"rare class {row.name}: {row.reason}")
-    workers.from_first(lambda: _clear(job.out))
+    workers.from_first(lambda: _prepare(job.out, clear=job.clear))
     meter, cut = Meter(context.stage, len(names)), []
     cutting = prefetch(
         workers.dealt(job.samples),
@@ -105,9 +107,10 @@ def mine(job: Mining, context: Context) -> Iterator[Event]:
     yield _summary(patches, rare, job, context)
 
 
-def _clear(out: Path) -> None:
+def _prepare(out: Path, *, clear: bool) -> None:
     for folder in ("patches", "labels", "color_labels"):
-        shutil.rmtree(out / folder, ignore_errors=True)
+        if clear:
+            shutil.rmtree(out / folder, ignore_errors=True)
         make_folder(out / folder)
 
 
@@ -189,7 +192,7 @@ def _found(job: Mining) -> list[RareClass]:
 def statistics_of(job: Mining) -> ClassStatistics:
     """Class statistics of the pseudo-labels: those written with them, or counted anew from the pictures."""
     labels = job.pseudo_labels
-    rows = {row["key"]: row for row in read_rows(labels.labels.parent / IMAGES)}
+    rows = {row["key"]: row for row in read_rows(labels.labels.parent / IMAGES, len(labels.classes))}
     if rows and not labels.corrected and all(sample.key in rows for sample in job.samples):
         return total_statistics((rows[sample.key] for sample in job.samples), len(labels.classes))
     total = ClassStatistics(len(labels.classes))

@@ -20,6 +20,7 @@ from crots.execution.context import Context, Meter
 from crots.execution.control import Control
 from crots.files import atomic_path, make_folder
 from crots.images import image_size, read_image, resize_image, write_colours, write_image, write_labels
+from crots.limits import check_pixels
 from crots.options import PredictOptions
 from crots.taxonomy import ClassSet
 from crots.training.material import Array
@@ -138,7 +139,9 @@ class VideoFrames:
         capture = cv2.VideoCapture(str(path))
         self._count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else -1
         self.rate = float(capture.get(cv2.CAP_PROP_FPS)) or 25.0
+        sides = [max(0, int(capture.get(side))) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)]
         capture.release()
+        check_pixels(path, *sides)
         if self._count < 0:
             raise InputError(f"{path}: cannot be read as a video; convert it to MP4 (H.264) or extract its frames")
 

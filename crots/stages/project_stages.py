@@ -59,7 +59,7 @@ def stage_events(project: Project, context: Context) -> Iterator[Event]:
 
 def run_pseudo_label(project: Project, bench: Workbench, context: Context) -> Iterator[Event]:
     """Labels the target's images."""
-    job = labelling(bench, project.stage_folder("pseudo-label"))
+    job = labelling(bench, project.work_folder("pseudo-label"))
     # In a project the stages find labels by the images' keys; the published names are for other programs.
     options = dataclasses.replace(job.options, published_layout=False)
     return pseudo_label(dataclasses.replace(job, options=options), context)
@@ -104,7 +104,7 @@ def run_mine(project: Project, bench: Workbench, context: Context) -> Iterator[E
     options = dataclasses.replace(bench.config.mine, keep_folders=True)
     published = published_rare(bench.class_map) or bench.classes.published_rare
     labels = pseudo_labels(project, bench)
-    job = Mining(data.samples, bench.cache, labels, options, project.stage_folder("mine"), published)
+    job = Mining(data.samples, bench.cache, labels, options, project.work_folder("mine"), published)
     return mine(job, context)
 
 
@@ -216,7 +216,7 @@ def training(
         context.stage, score=score, validate=validate, rule=rule, guard=guard, trained=trained, distils=not adapting
     )
     return Training(
-        folder=project.stage_folder(context.stage),
+        folder=project.work_folder(context.stage),
         seed=bench.config.runtime.seed,
         watch=watch if score or validate else None,
         notes=tuple(bench.notes),
@@ -275,7 +275,7 @@ def run_evaluate(project: Project, bench: Workbench, context: Context) -> Iterat
         dataset=dataset,
         classes=bench.classes,
         subjects=subjects,
-        out=project.stage_folder("evaluate"),
+        out=project.work_folder("evaluate"),
         batch=bench.engine.batch(options.batch),
         device=bench.engine.name,
     )
@@ -331,7 +331,7 @@ def run_export(project: Project, bench: Workbench, context: Context) -> Iterator
     file = STUDENT if options.weights == "student" else TEACHER
     model = bench.load_student(project.stage_folder(project.needed_rounds()[-1]) / file)
     images = [bench.cache.get(sample.image) for sample in material(project, bench).samples[: options.images]]
-    out = project.stage_folder("export")
+    out = project.work_folder("export")
     targets = {name: out / f"adapted.{SUFFIXES[name]}" for name in options.formats}
     job = Exporting(model, targets, images, bench.engine.device)
     return by_first(lambda: export_model(job, context))

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -22,8 +22,9 @@ from crots.execution.context import Context, Meter
 from crots.execution.workers import current
 from crots.files import explained, write_json, write_text
 from crots.images import write_colours, write_confidence, write_labels
-from crots.methods.rare import ClassStatistics
+from crots.methods.rare import ClassStatistics, StatisticsShape
 from crots.options import PseudoLabelOptions
+from crots.records import Key, fits, parse, read_plain
 from crots.taxonomy import ClassSet
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Labelling:
         device: in words.
         skip_bad: leave out unreadable images.
         notes: what the user should read at the start.
+        clear: all pictures in ``out`` are of an earlier run, and are deleted unless it is gone on with.
     """
 
     dataset: Dataset
@@ -62,6 +64,7 @@ class Labelling:
     device: str = "cpu"
     skip_bad: bool = False
     notes: tuple[Note, ...] = field(default=())
+    clear: bool = True
 
 
 def pseudo_label(job: Labelling, context: Context) -> Iterator[Event]:
@@ -232,14 +235,14 @@ class LabelWriter:
     def clear(self) -> set[str]:
         """Forgets what an earlier run wrote; its pictures are overwritten, and those of lost images deleted."""
         self._progress.unlink(missing_ok=True)
-        for folder in ("label_ids", "label_color", "confidence"):
+        for folder in ("label_ids", "label_color", "confidence") if self._job.clear else ():
             for path in (self._job.out / folder).rglob("*.png"):
                 path.unlink()
         return set()
 
     def done(self) -> set[str]:
         """Keys of the images that an interrupted run finished; a line that a kill tore is taken back."""
-        rows = read_rows(self._progress)
+        rows = read_rows(self._progress, len(self._job.classes))
         write_text(self._progress, "".join(json.dumps(row) + "\n" for row in rows))
         return {row["key"] for row in rows}
 
@@ -268,9 +271,9 @@ class LabelWriter:
         # A picked dataset root has the split in its keys already.
         return f"train/{name.removeprefix('gtFine_labelIds/train/')}.png"
 
-    def finish(self, samples: Iterable[Sample]) -> list[dict[str, Any]]:
+    def finish(self, samples: Iterable[Sample]) -> list[ImageShape]:
         """Writes the easy and hard lists and the class statistics; returns the rows of all images."""
-        by_key = {row["key"]: row for row in read_rows(self._progress)}
+        by_key = {row["key"]: row for row in read_rows(self._progress, len(self._job.classes))}
         rows = [by_key[sample.key] for sample in samples]
         ranked = sorted(rows, key=lambda row: (row["entropy"], row["key"]))
         easy = round(len(ranked) * self._job.options.easy)
@@ -280,20 +283,35 @@ class LabelWriter:
         return rows
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Reads the lines of ``images.jsonl``; a torn last one is passed over."""
-    if not path.exists():
-        return []
-    rows: list[dict[str, Any]] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            rows.append(json.loads(line))
-        except ValueError:
-            continue
-    return rows
+class ImageShape(StatisticsShape):
+    """One line of ``images.jsonl``."""
+
+    key: Key
+    image: Key
+    entropy: float
 
 
-def total_statistics(rows: Iterable[dict[str, Any]], classes: int) -> ClassStatistics:
+def read_rows(path: Path, classes: int) -> list[ImageShape]:
+    """Reads the lines of ``images.jsonl``; torn and damaged ones, and those of other classes, are passed over.
+
+    Raises:
+        InputError: something else than a file has its name, or it cannot be read.
+    """
+    lines = (read_plain(path, remedy="delete it and run the pseudo-label stage again") or b"").split(b"\n")
+    return [row for line in lines if (row := read_row(line, classes)) is not None]
+
+
+def read_row(line: bytes, classes: int) -> ImageShape | None:
+    """Reads one line of ``images.jsonl``; None where it is damaged or of another class set."""
+    try:
+        row = parse(line)
+    except ValueError:
+        return None
+    sound = fits(row, ImageShape) and len(row["pixels"]) == len(row["confidence"]) == len(row["images"]) == classes
+    return cast(ImageShape, row) if sound else None
+
+
+def total_statistics(rows: Iterable[ImageShape], classes: int) -> ClassStatistics:
     """Adds up the class statistics of images, in their order, so that the sums are the same every time."""
     total = ClassStatistics(classes)
     for row in rows:
@@ -301,7 +319,7 @@ def total_statistics(rows: Iterable[dict[str, Any]], classes: int) -> ClassStati
     return total
 
 
-def summary(rows: Sequence[dict[str, Any]], classes: ClassSet) -> str:
+def summary(rows: Sequence[ImageShape], classes: ClassSet) -> str:
     """Says in one line what the labels show."""
     statistics = total_statistics(rows, len(classes))
     missing = [name for name, pixels in zip(classes.names, statistics.pixels, strict=True) if not pixels]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import heapq
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -22,12 +21,14 @@ from crots.config import unknown_name
 from crots.data.cache import ImageCache
 from crots.data.feed import prefetch
 from crots.data.layouts import Sample
+from crots.earlier import earlier_names
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Event, Note, StageStarted
-from crots.execution.context import Context, Meter
+from crots.execution.context import Context, Meter, at_their_place
 from crots.files import write_json
 from crots.images import image_size, read_confidence, read_labels, write_confidence, write_image, write_labels
 from crots.methods.suspicion import SHARE, Opinion, Region, doubt, smoothed, suspicious_regions, threshold_of
+from crots.project import SUSPICION
 from crots.training.material import Array, PseudoLabels
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from crots.stages.workbench import Workbench
 
 STAGE = "suspects"
-FOLDER = "suspicion"
+FOLDER = SUSPICION
 INDEX = "suspicion.json"
 FORMAT = 1
 _BINS = 256
@@ -103,7 +104,7 @@ def suspects_of(project: Project, *, student: str = "auto", share: float = SHARE
         samples=data.samples,
         cache=bench.cache,
         pseudo_labels=data.pseudo_labels,
-        out=project.folder / FOLDER,
+        out=project.work_folder(STAGE),
         student=_opinions(bench, project.stage_folder(key)) if key else None,
         student_key=key,
         share=share,
@@ -145,6 +146,30 @@ def _opinions(bench: Workbench, folder: Path) -> Callable[[Array], Opinion]:
     return look
 
 
+def search(project: Project, job: Suspects, context: Context) -> Iterator[Event]:
+    """Ranks images and regions of a project; what was found the last time stays until all is found anew.
+
+    Args:
+        project: of the job.
+        job: of `suspects_of`.
+        context: of the run.
+
+    Raises:
+        InputError: there is nothing to go by, or something that CROTS did not make is in the way.
+    """
+    project.check_places()
+    files = project.files(STAGE)
+    if (files.final / INDEX).exists() and not files.owned.listing.exists():
+        # By version 0.1, which kept no listing.
+        files.owned.claim(earlier_names(STAGE, files.final))
+    files.settle()
+    # It is quick, so that nothing is gone on with.
+    files.discard()
+    files.begin({"student": job.student_key})
+    yield from at_their_place(suspects(job, context), files.work, files.final)
+    files.publish({})
+
+
 def suspects(job: Suspects, context: Context) -> Iterator[Event]:
     """Ranks images and regions.
 
@@ -159,7 +184,6 @@ def suspects(job: Suspects, context: Context) -> Iterator[Event]:
         )
     total = len(job.samples)
     yield StageStarted(stage=context.stage, total=total, unit="images")
-    shutil.rmtree(job.out, ignore_errors=True)
     meter, histogram = Meter(context.stage, total), np.zeros(_BINS, np.int64)
     means: dict[str, float] = {}
     reading = prefetch(job.samples, lambda sample: _read(job, sample), workers=2, depth=4)

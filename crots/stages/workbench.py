@@ -19,13 +19,15 @@ from crots.execution.batches import check_batch_size, passes
 from crots.execution.engine import Engine
 from crots.files import expanded, file_or_name
 from crots.nets.model import Model, check_batch, create_model
+from crots.nets.reading import read_weights
 from crots.nets.source import NetworkSource, Source, open_source
-from crots.nets.weights import load_into, load_model
+from crots.nets.weights import load_into, model_of
 from crots.options import TrainingOptions
 from crots.project import ProjectConfig
 from crots.stages.labellers import Labeller, NetworkLabels, PredictedLabels
 from crots.taxonomy import ClassMap, ClassSet, identity_map, load_class_map, load_class_set
 from crots.training.budget import Start
+from crots.trust import code_of, listed
 
 
 class Workbench:
@@ -44,6 +46,12 @@ class Workbench:
         self.notes: list[Note] = []
         self.start: Start = "random"
         self._cache_folder = cache_folder
+        if config.runtime.trust and (code := code_of(config, root)):
+            self.note(f"this run may run code of others, as you allowed: {listed(code)}")
+
+    def trusts(self, net: str) -> bool:
+        """Whether a network may be built that a file names: trust covers what the options name and nothing else."""
+        return self.config.runtime.trust and net in (self.config.source.net, self.config.student.net)
 
     def path(self, value: Path | str) -> Path:
         """Resolves a path of the configuration."""
@@ -257,7 +265,11 @@ class Workbench:
         Raises:
             InputError: the file is missing or for other classes.
         """
-        model, _ = load_model(path, trust=self.config.runtime.trust)
+        try:
+            found = read_weights(path)
+            model, _ = model_of(found, trust=found.card is not None and self.trusts(found.card.net))
+        except InputError as error:
+            raise InputError(f"{error}; or run the stage {path.parent.name} again", field=error.field) from error
         if model.classes.names != self.classes.names:
             raise InputError(
                 f"{path}: made for the classes of {model.classes.name} ({len(model.classes)}), expected those of "

@@ -162,7 +162,9 @@ class Learner(ABC):
         return Crops(windows, crop)
 
     def refresh(self, number: int, check: Callable[[], None]) -> str:
-        """Makes the labels anew for the steps that follow, and says in words what changed; one that was interrupted goes on.
+        """Makes the labels anew for the steps that follow, and says in words what changed.
+
+        A refresh that was interrupted goes on with what it had made.
 
         Args:
             number: which of `refreshes` it is.

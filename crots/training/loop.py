@@ -19,16 +19,21 @@ from crots.events import ArtifactWritten, Event, Metrics, Note, StageStarted
 from crots.execution.context import Context, Meter
 from crots.execution.draws import seed_step
 from crots.execution.workers import unshared_batch_norms
-from crots.files import atomic_path, write_json
+from crots.files import exists, explained, write_json
 from crots.nets.weights import save_safetensors
+from crots.ownership import remove_tree
+from crots.records import fits
+from crots.training.checkpoints import DamagedError, read_checkpoint, save_checkpoint
 from crots.training.choice import Choice
 from crots.training.learner import Figures, Learner, State
-from crots.training.watch import Look, Watch
+from crots.training.watch import Look, LookShape, Watch
 
 CHECKPOINT = "checkpoint.pt"
 STUDENT = "student.safetensors"
 TEACHER = "teacher.safetensors"
 CHOICE = "choice.json"
+# Labels that were made anew within the run; gone when the stage is complete.
+REFRESHED = "refreshed"
 _BEST = "best.pt"
 
 
@@ -70,6 +75,8 @@ def train(learner: Learner, run: Training, context: Context) -> Iterator[Event]:
         options=to_mapping(learner.options),
     )
     yield from run.notes
+    if trainer.lost:
+        yield Note(stage=context.stage, text=f"{trainer.lost}; the stage begins at its start", level="warning")
     if note := _statistics_note(learner):
         yield Note(stage=context.stage, text=note, level="warning")
     yield from trainer.loop(start, total)
@@ -97,6 +104,8 @@ class _Trainer:
         self.workers = learner.workers
         self.choice = Choice(run.watch.rule if run.watch else "last", learner.options.total)
         self.saved_at = 0
+        # Why a checkpoint that was there could not be gone on from.
+        self.lost = ""
         # Added up on the device and read only where a figure is shown or kept: no synchronisation inside a step.
         self._broken = torch.zeros((), dtype=torch.bool, device=learner.engine.device)
 
@@ -239,8 +248,7 @@ class _Trainer:
 
     def _write(self, path: Path, state: State) -> None:
         def write() -> None:
-            with atomic_path(path, durable=True) as partial:
-                torch.save(state, partial)
+            save_checkpoint(path, state)
 
         self.workers.from_first(write)
 
@@ -249,7 +257,9 @@ class _Trainer:
 
         def remove() -> None:
             for name in (CHECKPOINT, STUDENT, TEACHER, CHOICE, _BEST):
-                (self.run.folder / name).unlink(missing_ok=True)
+                with explained(self.run.folder / name):
+                    (self.run.folder / name).unlink(missing_ok=True)
+            remove_tree(self.run.folder / REFRESHED)
 
         self.workers.from_first(remove)
         return 0
@@ -257,23 +267,42 @@ class _Trainer:
     def restore(self) -> int:
         """Goes back to the last checkpoint, where there is one; returns its step."""
         path = self.run.folder / CHECKPOINT
-        if not self.workers.from_first(path.exists):
-            self.context.rewind_run()
-            return self.clear()
-        state = torch.load(path, map_location=self.learner.engine.device, weights_only=True)
+        if not self.workers.from_first(lambda: exists(path)):
+            return self._start_anew()
+        try:
+            state, looks = self._read(path)
+        except DamagedError as error:
+            self.lost = str(error)
+        # All or none: another worker may have met what this one did not.
+        if self.workers.any(bool(self.lost)):
+            self.lost = self.lost or f"{path}: is damaged"
+            return self._start_anew()
         self.learner.load_state_dict(state)
         self.saved_at = state["step"]
-        for look in state["looks"]:
-            self.choice.add(Look.from_dict(look))
+        for look in looks:
+            self.choice.add(look)
         self.context.rewind(state["events"])
         return self.saved_at
+
+    def _start_anew(self) -> int:
+        self.context.rewind_run()
+        return self.clear()
+
+    def _read(self, path: Path) -> tuple[State, list[Look]]:
+        """Reads a checkpoint with what it says of earlier looks, whose best weights must be there too."""
+        state = read_checkpoint(path, self.learner)
+        if not all(fits(look, LookShape) for look in state["looks"]):
+            raise DamagedError(f"{path}: is damaged (what it says of the looks)")
+        looks = [Look.from_dict(look) for look in state["looks"]]
+        if self.run.watch and self.run.watch.keeps and any(look.healthy for look in looks):
+            read_checkpoint(self.run.folder / _BEST, self.learner, weights_only=True)
+        return state, looks
 
     def finish(self) -> Iterator[Event]:
         """Writes the student (the chosen one, where there is a choice), the teacher, and what was chosen and why."""
         folder, learner, choice = self.run.folder, self.learner, self.choice
         if choice.chosen:
-            chosen = torch.load(folder / _BEST, map_location=learner.engine.device, weights_only=True)
-            learner.load_weights(chosen)
+            learner.load_weights(read_checkpoint(folder / _BEST, learner, weights_only=True))
         elif choice.unhealthy and self.run.watch and self.run.watch.guard:
             self._fall_back()
         if not choice.replaced_by:

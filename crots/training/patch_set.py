@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import numpy as np
 
@@ -14,7 +14,8 @@ from crots.errors import InputError
 from crots.files import write_json
 from crots.images import image_size, read_image, read_labels
 from crots.methods.patches import rarity_weights
-from crots.project import read_json
+from crots.ownership import check_place
+from crots.records import Count, Digits, Key, read_as
 from crots.taxonomy import ClassSet
 from crots.training.material import Array
 
@@ -22,6 +23,14 @@ from crots.training.material import Array
 INDEX = "patches.json"
 # In the folder of the corrections: what the user said of it.
 CORRECTIONS = "patches.json"
+_REMEDY = "mend it, or move it away: without it no patch counts as corrected"
+
+
+class _Kept(TypedDict):
+    """The file of corrections."""
+
+    rejected: NotRequired[list[Key]]
+    relabelled: NotRequired[dict[Key, dict[Digits, Count]]]
 
 
 @dataclass(frozen=True)
@@ -38,15 +47,38 @@ class PatchCorrections:
 
     @staticmethod
     def read(folder: Path) -> PatchCorrections:
-        """Reads a project's corrections; none where there is no file."""
-        values: dict[str, Any] = read_json(folder / CORRECTIONS) or {}
+        """Reads a project's corrections; none where there is no file.
+
+        Raises:
+            InputError: the file is damaged; a person's work is never taken for nothing.
+        """
+        values: _Kept = read_as(folder / CORRECTIONS, _Kept, remedy=_REMEDY) or {}
         relabelled = {
             name: {int(old): int(new) for old, new in ids.items()} for name, ids in values.get("relabelled", {}).items()
         }
         return PatchCorrections(frozenset(values.get("rejected", ())), relabelled)
 
+    def applied(self, name: str, labels: Array) -> Array:
+        """Returns a patch's labels as the user wants them.
+
+        Raises:
+            InputError: a new id is none that labels of this kind can have.
+        """
+        corrected = labels.copy()
+        for old, new in self.relabelled.get(name, {}).items():
+            if new > np.iinfo(labels.dtype).max:
+                raise InputError(f"{CORRECTIONS} of the corrections: found label id {new} for {name}; {_REMEDY}")
+            corrected[labels == old] = new
+        return corrected
+
     def write(self, folder: Path) -> None:
-        """Writes them, atomically."""
+        """Writes them, atomically.
+
+        Raises:
+            InputError: what is there is damaged and is not overwritten, or the folder or the file is a link.
+        """
+        check_place(folder, folder / CORRECTIONS, "file")
+        PatchCorrections.read(folder)
         relabelled = {name: {str(old): new for old, new in ids.items()} for name, ids in self.relabelled.items()}
         write_json(folder / CORRECTIONS, {"rejected": sorted(self.rejected), "relabelled": relabelled})
 
@@ -99,8 +131,8 @@ class PatchSet:
     def rarity(self) -> Array:
         """Returns a weight (M,) for each patch, greater the rarer its rarest class is; see `rarity_weights`."""
         # Patches from elsewhere have no index.
-        index = load_index(self.folder) or {}
-        known = {row["name"]: row["pixels"] for row in index.get("patches", ())}
+        index = load_index(self.folder)
+        known = {row["name"]: row["pixels"] for row in (index["patches"] if index else ())}
         return rarity_weights(np.stack([self._pixels(name, known.get(name)) for name in self.names]))
 
     def _pixels(self, name: str, known: Mapping[str, int] | None) -> Array:
@@ -116,17 +148,14 @@ class PatchSet:
         return counts
 
     def _labels(self, name: str) -> Array:
-        labels = read_labels(self.folder / "labels" / f"{name}.png")
+        labels = self.corrections.applied(name, read_labels(self.folder / "labels" / f"{name}.png"))
         wrong = labels[(labels >= len(self.classes)) & (labels != self.classes.ignore)]
         if wrong.size:
             raise InputError(
                 f"{self.folder / 'labels' / name}.png: found label id {int(wrong[0])}, expected 0 to "
-                f"{len(self.classes) - 1}; mine the patches with this class set"
+                f"{len(self.classes) - 1}; mine the patches with this class set, or mend the corrections"
             )
-        corrected = labels.copy()
-        for old, new in self.corrections.relabelled.get(name, {}).items():
-            corrected[labels == old] = new
-        return corrected
+        return labels
 
     def _stack(self, maps: Sequence[Array], indices: Sequence[int]) -> Array:
         for index, part in zip(indices, maps, strict=True):
@@ -143,6 +172,37 @@ def _names(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in files)
 
 
-def load_index(folder: Path) -> Mapping[str, Any] | None:
-    """Reads ``patches.json``; None where the patches came from elsewhere."""
-    return read_json(folder / INDEX)
+class PatchShape(TypedDict):
+    """One patch in ``patches.json``; see `Patch`."""
+
+    name: Key
+    image: Key
+    cell: Count
+    pixels: dict[Digits, Count]
+    confidence: float
+    classes: list[Count]
+
+
+class RareShape(TypedDict):
+    """One class in ``patches.json``; see `Rare`."""
+
+    id: Count
+    name: str
+    reason: str
+
+
+class IndexShape(TypedDict):
+    """What ``patches.json`` holds."""
+
+    grid: str
+    rare: list[RareShape]
+    patches: list[PatchShape]
+
+
+def load_index(folder: Path) -> IndexShape | None:
+    """Reads ``patches.json``; None where the patches came from elsewhere.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    return read_as(folder / INDEX, IndexShape, remedy="cut the patches again")

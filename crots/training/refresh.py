@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -14,18 +13,23 @@ import torch
 
 from crots.data.feed import prefetch, readers
 from crots.data.layouts import Sample
+from crots.errors import InputError
 from crots.execution.engine import Engine, evaluating
 from crots.files import write_json
 from crots.images import read_confidence, read_labels, write_confidence, write_labels
 from crots.methods.pseudo import confident
-from crots.methods.selection import confidence_histogram, fuse_by_rank, rank_table, ranks
+from crots.methods.selection import LEVELS, confidence_histogram, fuse_by_rank, rank_table, ranks
 from crots.nets.model import Model
+from crots.records import read_as
+from crots.training.loop import REFRESHED
 from crots.training.material import Array, Material
 
 Table = npt.NDArray[np.float32]
-# Of a stage's folder; gone when the stage is complete.
-FOLDER = "refreshed"
 _TABLE = "ranks.json"
+
+
+class _Table(TypedDict):
+    ranks: list[list[float]]
 
 
 @dataclass(frozen=True)
@@ -43,10 +47,12 @@ class Refreshed:
     @staticmethod
     def open(folder: Path) -> Refreshed | None:
         """Returns a set that is complete; None where it is not."""
-        path = folder / _TABLE
-        if not path.is_file():
+        try:
+            found = read_as(folder / _TABLE, _Table)
+        except InputError:
+            # A cut file; the labels are there, and the table is soon made again.
             return None
-        return Refreshed(folder, np.asarray(json.loads(path.read_text(encoding="utf-8")), np.float32))
+        return Refreshed(folder, np.asarray(found["ranks"], np.float32)) if found else None
 
     def fused(self, key: str, source: Array, source_rank: Table, certain: Array | None, ignore: int) -> Array:
         """Joins the labels of an image with the source's (`fuse_by_rank`).
@@ -66,7 +72,7 @@ class Refreshed:
 
 def refreshed_folder(stage_folder: Path, number: int) -> Path:
     """Where the labels of a refresh are."""
-    return stage_folder / FOLDER / str(number)
+    return stage_folder / REFRESHED / str(number)
 
 
 def make_refreshed(
@@ -86,7 +92,7 @@ def make_refreshed(
     batch = engine.batch(0)
     own = [place for place in workers.dealt(range(len(samples))) if place is not None]
     parts = [own[first : first + batch] for first in range(0, len(own), batch)]
-    pixels = np.zeros((classes, 256), np.int64)
+    pixels = np.zeros((classes, LEVELS), np.int64)
 
     def load(part: Sequence[int]) -> Array | None:
         done = all((folder / "confidence" / f"{samples[place].key}.png").exists() for place in part)
@@ -101,7 +107,7 @@ def make_refreshed(
                 pixels += _histogram(folder, samples[place], classes)
     total = sum(workers.gathered(pixels), np.zeros_like(pixels))
     table = rank_table(total)
-    workers.from_first(lambda: write_json(folder / _TABLE, table.astype(float).round(6).tolist()))
+    workers.from_first(lambda: write_json(folder / _TABLE, {"ranks": table.astype(float).round(6).tolist()}))
     found = Refreshed.open(folder)
     assert found is not None
     return found
@@ -131,7 +137,7 @@ def source_histogram(material: Material, indices: Sequence[int], classes: int) -
     def count(index: int) -> npt.NDArray[np.int64]:
         return confidence_histogram(material.labels([index]), material.confidence([index]), classes)
 
-    pixels: Any = np.zeros((classes, 256), np.int64)
+    pixels: Any = np.zeros((classes, LEVELS), np.int64)
     for counted in prefetch(indices, count, workers=readers()):
         pixels += counted
     return np.asarray(pixels)

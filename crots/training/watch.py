@@ -6,11 +6,12 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from crots.events import Evaluated, Event, Note, Scored
 from crots.methods.alarms import Alarm, healthy, judge, usable
 from crots.nets.model import Model
+from crots.records import Count
 
 Rule = Literal["last", "label-free", "oracle"]
 Values = Mapping[str, float]
@@ -43,6 +44,24 @@ class Look:
     def from_dict(values: Mapping[str, Any]) -> Look:
         """Reads what `to_dict` gave."""
         return Look(**{**values, "alarms": tuple(Alarm(**alarm) for alarm in values["alarms"])})
+
+
+class AlarmShape(TypedDict):
+    """`Alarm` as plain data."""
+
+    name: str
+    text: str
+    serious: bool
+
+
+class LookShape(TypedDict):
+    """`Look` as plain data."""
+
+    step: Count
+    values: dict[str, float]
+    healthy: bool
+    alarms: list[AlarmShape]
+    miou: float | None
 
 
 class Watch:

@@ -7,9 +7,10 @@ import platform
 
 from PySide6.QtCore import Qt, qVersion
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QVBoxLayout, QWidget
 
 import crots
+from crots_studio.plain import Label
 from crots_studio.session import Session
 
 _PACKAGES = ("torch", "torchvision", "numpy", "onnxruntime", "PySide6-Essentials", "pyqtgraph")
@@ -33,14 +34,14 @@ class AboutDialog(QDialog):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("About CROTS Studio")
-        heading = QLabel("CROTS Studio")
+        heading = Label("CROTS Studio")
         heading.setProperty("role", "heading")
-        words = QLabel(
+        words = Label(
             "Adapts a segmentation model to your own images, without labels and without the data it was trained on, by "
             "cross-domain teacher-student learning (IJCV 132, 2024). Apache License 2.0."
         )
         words.setWordWrap(True)
-        self.versions = QLabel(versions())
+        self.versions = Label(versions())
         self.versions.setAccessibleName("Versions")
         self.versions.setTextInteractionFlags(
             Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard

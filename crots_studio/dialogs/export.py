@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
+    QMessageBox,
     QProgressBar,
     QPushButton,
     QVBoxLayout,
@@ -29,6 +30,7 @@ from crots.events import Event
 from crots.files import exists, expanded
 from crots_studio.models.exporting import FORMATS, Checkpoint, ExportForm, ExportLog, checkpoints, export_events
 from crots_studio.models.words import byte_count
+from crots_studio.plain import Label, plain_tooltip
 from crots_studio.session import Session
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ class ExportDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Export")
         self._session = session
-        self._project = session.project
+        self._project = session.for_run() if session.project else None
         self._checkpoints = checkpoints(self._project) if self._project else []
         self._events: deque[Event] = deque()
         self._control: Control | None = None
@@ -60,7 +62,7 @@ class ExportDialog(QDialog):
         self.checkpoint.setAccessibleName("Model to export")
         for checkpoint in self._checkpoints:
             self.checkpoint.addItem(checkpoint.title)
-        self.words = QLabel()
+        self.words = Label()
         self.words.setProperty("role", "muted")
         self.folder = QLineEdit(str(self._project.stage_folder("export")) if self._project else "")
         self.folder.setAccessibleName("Folder to write to")
@@ -68,7 +70,7 @@ class ExportDialog(QDialog):
         browse.setAccessibleName("Choose the folder to write to")
         browse.setAutoDefault(False)
         browse.clicked.connect(self._browse)
-        self.name = QLineEdit("adapted")
+        self.name = QLineEdit(ExportForm.name)
         self.name.setAccessibleName("Name of the files, without ending")
         row = QHBoxLayout()
         row.addWidget(self.folder, 1)
@@ -77,11 +79,11 @@ class ExportDialog(QDialog):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.addRow("&Model", self.checkpoint)
         form.addRow("", self.words)
-        label = QLabel("Fo&lder")
+        label = Label("Fo&lder")
         label.setBuddy(self.folder)
         form.addRow(label, row)
         form.addRow("&Name", self.name)
-        self.problem = QLabel()
+        self.problem = Label()
         self.problem.setWordWrap(True)
         self.progress = QProgressBar()
         self.progress.setAccessibleName("Files written")
@@ -108,10 +110,10 @@ class ExportDialog(QDialog):
         for place, (name, words) in enumerate(FORMATS.items()):
             tick = QCheckBox(name)
             tick.setChecked(name in wanted)
-            tick.setToolTip(words)
+            tick.setToolTip(plain_tooltip(words))
             tick.setAccessibleDescription(words)
             tick.toggled.connect(self._refresh)
-            result = QLabel(words)
+            result = Label(words)
             result.setWordWrap(True)
             result.setProperty("role", "muted")
             result.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -184,7 +186,7 @@ class ExportDialog(QDialog):
         from crots.execution.control import Control
 
         form, project = self.form, self._project
-        if project is None or form.problem() or self.running:
+        if project is None or form.problem() or self.running or not self._may_replace(form):
             return
         self._log, self._control = ExportLog(form), Control()
         events, control = self._events, self._control
@@ -202,6 +204,14 @@ class ExportDialog(QDialog):
         self._session.errands.in_background(work, self._done, self._failed)
         self._timer.start()
         self._refresh()
+
+    def _may_replace(self, form: ExportForm) -> bool:
+        """Asks whether files that are there are to be replaced."""
+        names = ", ".join(path.name for path in form.existing())
+        if not names:
+            return True
+        words = plain_tooltip(f"{names} in {form.folder}: replace what is there?")
+        return QMessageBox.question(self, "Replace files", words) == QMessageBox.StandardButton.Yes
 
     def _drain(self) -> None:
         while self._events and self._log is not None:

@@ -6,10 +6,11 @@ import platform
 from collections.abc import Mapping
 
 from PySide6.QtGui import QFontDatabase, QGuiApplication
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
 import crots
 from crots_studio.models.failures import Advice, report_text
+from crots_studio.plain import Label
 
 
 class FailureDialog(QDialog):
@@ -21,9 +22,9 @@ class FailureDialog(QDialog):
         self._advice, self._log = advice, log
         self.settings: Mapping[str, str] = {}
         self.again = False
-        heading = QLabel(advice.heading)
+        heading = Label(advice.heading)
         heading.setProperty("role", "heading")
-        words, todo = QLabel(advice.words), QLabel(advice.todo)
+        words, todo = Label(advice.words), Label(advice.todo)
         column = QVBoxLayout(self)
         column.addWidget(heading)
         for label in (words, todo):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from PySide6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QFormLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
 from crots.files import exists, expanded
-from crots.project import CONFIG_NAME, ProjectConfig, load_preset, preset_names
+from crots.project import CONFIG_NAME, ProjectConfig, load_preset, preset_names, unfit
 from crots_studio.models.option_form import apply_preset
+from crots_studio.plain import Label
 from crots_studio.settings import Settings
 from crots_studio.widgets.path_field import PathField
 
@@ -28,7 +29,7 @@ class PlaceDialog(QDialog):
         self.name.selectAll()
         self.place = PathField("Place", "folder", settings)
         self.place.show_path(settings.folder("projects"))
-        self.note = QLabel()
+        self.note = Label()
         self.note.setWordWrap(True)
         self.note.setMinimumHeight(2 * self.fontMetrics().height())
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
@@ -38,7 +39,7 @@ class PlaceDialog(QDialog):
         self.buttons.rejected.connect(self.reject)
         self.form = QFormLayout()
         self.form.addRow("&Name", self.name)
-        label = QLabel("&Place")
+        label = Label("&Place")
         label.setBuddy(self.place.edit)
         self.form.addRow(label, self.place)
         column = QVBoxLayout(self)
@@ -109,10 +110,8 @@ class NewProjectDialog(PlaceDialog):
 
     @property
     def fault(self) -> str:
-        """A folder that holds a project already cannot hold another."""
-        if exists(self.folder / CONFIG_NAME):
-            return f"{self.folder} already holds a project: open it, or choose another name."
-        return super().fault
+        """A folder that is in use cannot become a project."""
+        return super().fault or unfit(self.folder)
 
     @property
     def words(self) -> str:
@@ -129,6 +128,11 @@ class DemoDialog(PlaceDialog):
     def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
         super().__init__(settings, "The demonstration", "crots-demo", parent)
         self.refresh()
+
+    @property
+    def fault(self) -> str:
+        """One that was stopped goes on; a folder that is in use cannot become another."""
+        return super().fault or ("" if exists(self.folder / CONFIG_NAME) else unfit(self.folder))
 
     @property
     def words(self) -> str:
@@ -153,7 +157,7 @@ def unwritable(folder: Path) -> str:
 
 def preset_words(name: str) -> str:
     """Says what a preset is for."""
-    from crots.project import read_toml
+    from crots.records import read_toml
     from crots.resources import shipped
 
     about = str(read_toml(shipped("presets")[name]).get("description", name))

@@ -84,7 +84,8 @@ class ExportForm:
     checkpoint: Checkpoint | None
     formats: tuple[str, ...]
     folder: Path | None
-    name: str = "adapted"
+    # Not the name that the stage gives: its files are replaced when it runs again.
+    name: str = "model"
 
     def problem(self) -> str:
         """Says what is missing; empty where nothing is."""
@@ -98,6 +99,10 @@ class ExportForm:
             return f"{self.folder} is a file; choose a folder."
         if not self.name.strip() or any(sign in self.name for sign in '/\\:*?"<>|'):
             return 'Give the files a name without / \\ : * ? " < > |'
+        if _same_folder(self.folder, self.checkpoint.path.parent):
+            return f"{self.folder} holds the model itself; choose another folder."
+        if odd := [path for path in self.existing() if not path.is_file() or path.is_symlink()]:
+            return f"{odd[0]} is no file to replace; choose another name or folder."
         return ""
 
     def targets(self) -> dict[str, Path]:
@@ -108,7 +113,7 @@ class ExportForm:
 
     def existing(self) -> list[Path]:
         """Returns the files that would be replaced."""
-        return [path for path in self.targets().values() if exists(path)]
+        return [path for path in self.targets().values() if exists(path) or path.is_symlink()]
 
     def command(self, project: Project) -> str:
         """Returns the command lines that write the same files, one a format."""
@@ -116,11 +121,16 @@ class ExportForm:
             return ""
         data = project.config.data
         images = ["--images", str(project.path(data.target)), "--layout", data.layout] if data.target else []
+        trust = ["--trust"] if project.config.runtime.trust else []
         lines = [
-            ["crots", "export", str(self.checkpoint.path), "--format", name, *images, "--out", str(path)]
+            ["crots", "export", str(self.checkpoint.path), "--format", name, *images, "--out", str(path), *trust]
             for name, path in self.targets().items()
         ]
         return " && ".join(map(command_text, lines))
+
+
+def _same_folder(one: Path, other: Path) -> bool:
+    return exists(one) and exists(other) and one.samefile(other)
 
 
 @dataclass(frozen=True)
@@ -184,6 +194,8 @@ def export_events(project: Project, form: ExportForm, control: Control) -> Itera
     checkpoint = form.checkpoint
 
     def body(context: Context) -> Iterator[Event]:
+        # What is written here is the user's, also in the folder of the stage, which leaves it alone from now on.
+        project.files("export").owned.disown(form.targets().values())
         bench = Workbench(project.config, project.folder, project.cache_folder, context.stage)
         model = bench.load_student(checkpoint.path)
         samples = bench.dataset.samples[: project.config.export.images]

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 
 from crots.config import Size
 from crots.errors import InputError
-from crots.images import image_size, read_image, resize_image
+from crots.images import check_decoded, image_size, read_image, resize_image
 from crots.project import Project
 from crots.taxonomy import ClassSet
 from crots.training.material import PseudoLabels
@@ -41,6 +41,7 @@ def read_small(path: Path, side: int) -> Array:
     """
     try:
         with Image.open(path) as image:
+            check_decoded(path, image)
             if not image.mode.startswith(("I", "F")):
                 image.draft("RGB", (side, side))
                 image.thumbnail((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
@@ -157,9 +158,8 @@ class ImageStore:
 
     def __init__(self, project: Project, classes: ClassSet, *, limit: int = MEMORY) -> None:
         self.classes = classes
-        folder = project.stage_folder("pseudo-label")
+        self._project = project
         self._corrections = project.corrections_path / "label_ids"
-        self._labels = PseudoLabels.below(folder, classes, self._corrections)
         self._kept: Bounded[tuple[Any, ...], ImageMaps] = Bounded(limit, lambda maps: maps.nbytes)
 
     def maps(self, key: str, path: Path) -> ImageMaps:
@@ -173,7 +173,7 @@ class ImageStore:
             InputError: a file is broken, or its labels are for other classes.
         """
         # Asked before reading: what is repainted meanwhile is read anew the next time.
-        name = (key, *map(_stamp, (self._labels.labels / f"{key}.png", self._corrections / f"{key}.png")))
+        name = (key, *map(_stamp, (self.pseudo_labels.labels / f"{key}.png", self._corrections / f"{key}.png")))
         kept = self._kept.get(name)
         if kept is None:
             kept = self._read(key, path)
@@ -182,8 +182,8 @@ class ImageStore:
 
     @property
     def pseudo_labels(self) -> PseudoLabels:
-        """The labels that it reads."""
-        return self._labels
+        """The labels that it reads: they move when the stage that makes them is complete."""
+        return PseudoLabels.below(self._project.shown_folder("pseudo-label"), self.classes, self._corrections)
 
     def working_size(self, keys: Sequence[str]) -> Size:
         """Returns the size of the labels on disk.
@@ -191,20 +191,21 @@ class ImageStore:
         Raises:
             InputError: none of these images has labels.
         """
-        files = (self._labels.labels / f"{key}.png" for key in keys)
+        labels = self.pseudo_labels.labels
+        files = (labels / f"{key}.png" for key in keys)
         found = next((path for path in files if path.exists()), None)
         if found is None:
             raise InputError("no image is labelled yet; run the stage Pseudo-labels")
         return image_size(found)
 
     def _read(self, key: str, path: Path) -> ImageMaps:
-        image = read_small(path, MOST_SIDE)
-        if not (self._labels.labels / f"{key}.png").exists():
+        image, shown = read_small(path, MOST_SIDE), self.pseudo_labels
+        if not (shown.labels / f"{key}.png").exists():
             return ImageMaps(image)
-        labels = self._labels.read(key)
-        if self._labels.confidence is None:
+        labels = shown.read(key)
+        if shown.confidence is None:
             return ImageMaps(image, labels)
-        confidence = self._labels.read_confidence(key)
+        confidence = shown.read_confidence(key)
         return ImageMaps(image, labels, confidence, entropy_map(confidence, len(self.classes)))
 
 

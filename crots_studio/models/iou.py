@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from crots.errors import InputError
 from crots.events import Evaluated, Event, StageStarted
 from crots.files import file_or_name
-from crots.project import Project, read_json
+from crots.project import Project
+from crots.records import Count, fits, misfit, read_object
 from crots.taxonomy import ClassSet, Colour, load_class_set, make_palette
 from crots_studio.models.history import History
 from crots_studio.models.names import running_order, title
@@ -21,6 +22,16 @@ from crots_studio.models.series import csv_text
 
 Normalisation = Literal["truth", "prediction", "pixels"]
 Matrix = NDArray[np.float64]
+
+
+class _Report(TypedDict):
+    """What is read of ``evaluation/<subject>.json``."""
+
+    miou: float | None
+    per_class_iou: dict[str, float | None]
+    images: NotRequired[Count]
+    confusion: NotRequired[list[list[int]] | None]
+    oracle: NotRequired[bool]
 
 
 @dataclass(frozen=True)
@@ -65,17 +76,17 @@ class Score:
         Raises:
             InputError: it is no such report.
         """
-        try:
-            return Score(
-                subject=subject,
-                miou=report["miou"],
-                per_class=dict(report["per_class_iou"]),
-                images=int(report.get("images", 0)),
-                confusion=_rows(report.get("confusion")),
-                oracle=bool(report.get("oracle", False)),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{subject}: not an evaluation report of CROTS ({error}); evaluate it again") from error
+        if not fits(report, _Report):
+            what = misfit(report, _Report)
+            raise InputError(f"{subject}: not an evaluation report of CROTS ({what}); evaluate it again")
+        return Score(
+            subject=subject,
+            miou=report["miou"],
+            per_class=dict(report["per_class_iou"]),
+            images=report.get("images", 0),
+            confusion=_rows(report.get("confusion")),
+            oracle=report.get("oracle", False),
+        )
 
 
 def _rows(matrix: Sequence[Sequence[int]] | None) -> tuple[tuple[int, ...], ...] | None:
@@ -173,7 +184,7 @@ def read_reports(folder: Path) -> list[Score]:
     scores: list[Score] = []
     for path in sorted(folder.glob("*.json")):
         try:
-            scores.append(Score.of_report(path.stem, read_json(path) or {}))
+            scores.append(Score.of_report(path.stem, read_object(path) or {}))
         except (InputError, OSError):
             continue
     return scores

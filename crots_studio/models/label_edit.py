@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from crots.files import explained, remove_partials
 from crots.images import read_labels, write_labels
+from crots.ownership import check_place
 from crots.training.material import PseudoLabels
 from crots_studio.models.undo import Step, Undoable
 
@@ -44,7 +45,8 @@ def stroke(shape: tuple[int, int], points: Sequence[tuple[int, int]], width: int
 class LabelEdits(Undoable[_State]):
     """The repainted labels of a project. A change is on disk before the call returns, so a crash loses none.
 
-    Changes, undo and redo raise `StageError` where the disk is full or the folder cannot be written.
+    Changes, undo and redo raise `StageError` where the disk is full or the folder cannot be written, and `InputError`
+    where a link lies in the place of a file or folder of theirs.
 
     Args:
         labels: the stage's labels, with the folder of corrections.
@@ -105,6 +107,8 @@ class LabelEdits(Undoable[_State]):
 
     def _write(self, key: str, state: _State) -> None:
         path = self._folder / f"{key}.png"
+        # From the project's corrections on: nothing is written or deleted where a link leads.
+        check_place(self._folder.parent, path, "file")
         if state is None:
             with explained(path):
                 path.unlink(missing_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,10 +14,11 @@ import numpy.typing as npt
 
 from crots.data.matching import key_of, label_ending
 from crots.errors import InputError
-from crots.files import file_or_name, file_stamp
+from crots.files import entry_kind, file_or_name, file_stamp
 from crots.images import IMAGE_SUFFIXES
 from crots.project import Project
-from crots.stages.pseudo_label import IMAGES
+from crots.records import is_plain, read_plain
+from crots.stages.pseudo_label import IMAGES, read_rows
 from crots.taxonomy import ClassSet, load_class_set
 from crots_studio.models.listing import Shared, target_dataset
 
@@ -198,13 +198,13 @@ def glance(project: Project, most: int = 200) -> LabelList:
 def _walk(root: Path, prefix: str) -> Iterator[str]:
     try:
         with os.scandir(root / prefix) as entries:
-            listed = sorted((entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith("."))
+            listed = sorted((entry.name, entry_kind(entry)) for entry in entries if not entry.name.startswith("."))
     except OSError:
         return
-    for name, is_folder in listed:
-        if is_folder and name.lower() not in _LABEL_FOLDERS:
+    for name, kind in listed:
+        if kind == "folder" and name.lower() not in _LABEL_FOLDERS:
             yield from _walk(root, f"{prefix}{name}/")
-        elif name.lower().endswith(tuple(IMAGE_SUFFIXES)) and not label_ending(key_of(name)):
+        elif kind == "file" and name.lower().endswith(tuple(IMAGE_SUFFIXES)) and not label_ending(key_of(name)):
             yield prefix + name
 
 
@@ -213,8 +213,8 @@ _lists: Shared[LabelList] = Shared()
 
 def read_list(project: Project, classes: ClassSet) -> LabelList:
     """Lists the images of a project with what its pseudo-label stage found; for another thread than the window's."""
-    listed = project.stage_folder("pseudo-label") / IMAGES
-    stamp = tuple(file_stamp(listed)) if listed.exists() else ()
+    listed = project.shown_folder("pseudo-label") / IMAGES
+    stamp = tuple(file_stamp(listed)) if is_plain(listed) else ()
     key = (project.folder, project.config.data, classes.name, stamp)
     return _lists.get(key, lambda: _read_list(project, classes))
 
@@ -227,7 +227,7 @@ def _read_list(project: Project, classes: ClassSet) -> LabelList:
         dataset = target_dataset(project.path(data.target), data.layout, data.split)
     except InputError as error:
         return LabelList(problem=str(error))
-    folder = project.stage_folder("pseudo-label")
+    folder = project.shown_folder("pseudo-label")
     if (folder / IMAGES).exists():
         return read_labelled(folder, dataset.root, classes)
     files = [below(os.fspath(sample.image), os.fspath(dataset.root)) for sample in dataset.samples]
@@ -261,14 +261,18 @@ def without_labels(root: Path, files: list[str], *, complete: bool) -> LabelList
 
 
 def read_labelled(folder: Path, root: Path, classes: ClassSet) -> LabelList:
-    """Reads ``images.jsonl`` and ``hard.txt`` of a pseudo-label folder; torn lines are passed over."""
+    """Reads ``images.jsonl`` and ``hard.txt`` of a pseudo-label folder; damaged lines are passed over.
+
+    Raises:
+        InputError: one of them is no file, or cannot be read.
+    """
     hard = {line.rpartition(" ")[0] for line in _lines(folder / "hard.txt")}
     keys: list[str] = []
     files: list[str] = []
     entropy: list[float] = []
     pixels: list[Array] = []
     sums: list[Array] = []
-    for row in _rows(folder / IMAGES, len(classes)):
+    for row in read_rows(folder / IMAGES, len(classes)):
         keys.append(row["key"])
         files.append(row["image"])
         entropy.append(row["entropy"])
@@ -290,18 +294,6 @@ def _stacked(rows: list[Array], classes: int, dtype: Any) -> Array:
     return np.stack(rows) if rows else np.zeros((0, classes), dtype)
 
 
-def _rows(path: Path, classes: int) -> Iterator[dict[str, Any]]:
-    for line in _lines(path):
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        # A line of another class set, before the stage runs again.
-        if len(row.get("pixels", ())) == classes:
-            yield row
-
-
 def _lines(path: Path) -> Iterator[str]:
-    if path.exists():
-        with path.open(encoding="utf-8") as file:
-            yield from (line.rstrip("\n") for line in file)
+    content = read_plain(path, remedy="delete it and run the pseudo-label stage again") or b""
+    yield from content.decode(errors="replace").split("\n")

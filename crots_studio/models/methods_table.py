@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from crots.comparison.plan import FOLDER
-from crots.comparison.table import as_csv, caption, class_cells, summary_cells
-from crots.project import read_json
+from crots.comparison.table import as_csv, caption, class_cells, read_results, summary_cells
+from crots.errors import InputError
 
 View = Literal["methods", "classes"]
 VIEWS: dict[View, str] = {"methods": "mIoU and cost of each method", "classes": "IoU of each class"}
@@ -25,14 +25,10 @@ class MethodsTable:
     @staticmethod
     def read(project: Path) -> MethodsTable:
         """Reads what the project has; a file of another make counts as none."""
-        found = read_json(project / FOLDER / RESULTS)
-        table = MethodsTable(found)
         try:
-            for view in VIEWS:
-                table.cells(view)
-        except (KeyError, TypeError, ValueError, AttributeError):
+            return MethodsTable(read_results(project / FOLDER / RESULTS))
+        except InputError:
             return MethodsTable()
-        return table
 
     def __bool__(self) -> bool:
         return bool(self.found and self.found["rows"])

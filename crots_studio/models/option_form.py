@@ -133,7 +133,11 @@ class OptionForm:
     def fields(self, section: str) -> list[OptionField]:
         """Returns the lines of a section."""
         options = getattr(self.config, section)
-        return [self._field(section, info, getattr(options, info.name)) for info in describe(SECTIONS[section])]
+        return [
+            self._field(section, info, getattr(options, info.name))
+            for info in describe(SECTIONS[section])
+            if info.stored
+        ]
 
     def field(self, path: str) -> OptionField:
         """Returns one line."""
@@ -192,9 +196,10 @@ def _beside(folder: Path) -> Path:
     return next(path for path in map(folder.with_name, names) if not exists(path))
 
 
-def run_command(folder: Path, only: str | None = None) -> str:
+def run_command(folder: Path, only: str | None = None, *, trust: bool = False) -> str:
     """Returns the command that runs a project, or one stage of it, in a terminal."""
-    return command_text(["crots", "run", str(folder), *(["--only", only] if only else [])])
+    more = [*(["--only", only] if only else []), *(["--trust"] if trust else [])]
+    return command_text(["crots", "run", str(folder), *more])
 
 
 def _typed(value: Any) -> str:

@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from crots.images import read_image, read_labels
-from crots.methods.rare import ClassStatistics, rare_classes
+from crots.methods.rare import ClassStatistics, StatisticsShape, rare_classes
 from crots.options import MineOptions
-from crots.project import read_json
+from crots.records import read_as
 from crots.stages.mine import parse_class
+from crots.stages.pseudo_label import STATISTICS
 from crots.taxonomy import ClassSet
-from crots.training.patch_set import INDEX, PatchCorrections
+from crots.training.patch_set import PatchCorrections, load_index
 
 Array = npt.NDArray[Any]
 State = Literal["all", "kept", "rejected", "relabelled"]
@@ -106,8 +107,12 @@ class PatchGallery:
 
     @staticmethod
     def open(folder: Path) -> PatchGallery:
-        """Reads ``patches.json``; empty where nothing was mined."""
-        index = read_json(folder / INDEX)
+        """Reads ``patches.json``; empty where nothing was mined.
+
+        Raises:
+            InputError: it is damaged.
+        """
+        index = load_index(folder)
         if not index:
             return PatchGallery(folder)
         rows = tuple(
@@ -134,10 +139,7 @@ class PatchGallery:
     def read(self, row: PatchRow, corrections: PatchCorrections) -> tuple[Array, Array]:
         """Returns image (h, w, 3) and labels (h, w) of a patch, relabelled as training reads them."""
         labels = read_labels(self.folder / "labels" / f"{row.name}.png")
-        corrected = labels.copy()
-        for old, new in corrections.relabelled.get(row.name, {}).items():
-            corrected[labels == old] = new
-        return read_image(self.picture(row)), corrected
+        return read_image(self.picture(row)), corrections.applied(row.name, labels)
 
     def arrange(self, wanted: PatchFilter, corrections: PatchCorrections) -> list[int]:
         """Returns the patches that a filter lets through, in its order."""
@@ -178,8 +180,12 @@ def _passes(row: PatchRow, wanted: PatchFilter, corrections: PatchCorrections) -
 
 
 def read_statistics(folder: Path, classes: ClassSet) -> ClassStatistics | None:
-    """Reads ``statistics.json`` of the pseudo-labels; None before that stage, or for another class set."""
-    values = read_json(folder / "statistics.json")
+    """Reads ``statistics.json`` of the pseudo-labels; None before that stage, or for another class set.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    values = read_as(folder / STATISTICS, StatisticsShape, remedy="run the pseudo-label stage again")
     if not values or len(values["pixels"]) != len(classes):
         return None
     return ClassStatistics.from_dict(values)

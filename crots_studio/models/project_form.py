@@ -6,21 +6,29 @@ What a field's content is worth is found out by `crots_studio.checks`, off the w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from crots.config import to_plain
 from crots.project import ProjectConfig
+from crots.trust import Code
 
 Level = Literal["empty", "checking", "good", "warning", "bad"]
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A change of options that mends a finding; ``settings`` are for `crots.project.override`."""
+    """What mends a finding.
+
+    Attributes:
+        label: what is clicked.
+        settings: options to change, for `crots.project.override`.
+        trust: code of others that the user is asked to trust; no option can.
+    """
 
     label: str
-    settings: Mapping[str, str]
+    settings: Mapping[str, str] = field(default_factory=dict)
+    trust: tuple[Code, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,8 +66,8 @@ DEPENDS: dict[str, tuple[str, ...]] = {
     "task.classes": ("task.classes",),
     "task.source_classes": ("task.source_classes",),
     "task.class_map": ("task",),
-    "source": ("source", "task", "data.target", "data.layout", "data.split", "data.size", "runtime.trust"),
-    "student": ("student", "source.file", "source.net", "source.predictions", "task", "data.size", "runtime.trust"),
+    "source": ("source", "task", "data.target", "data.layout", "data.split", "data.size"),
+    "student": ("student", "source.file", "source.net", "source.predictions", "task", "data.size"),
     "validation": ("data.val_images", "data.val_labels", "data.val_layout", "data.val_encoding", "task.classes"),
 }
 # In the order in which a user should mend them.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from crots.errors import InputError
-from crots.project import read_json
+from crots.interpreter import child_environment, module_command
+from crots.stages.suspicion_file import load_suspicion
 from crots_studio.models.label_list import LabelList
 
 INDEX = Path("suspicion") / "suspicion.json"
@@ -45,16 +45,17 @@ class Suspicion:
     @staticmethod
     def read(project: Path) -> Suspicion:
         """Reads a project's file; one of another make counts as none."""
-        found = read_json(project / INDEX) or {}
-        regions: dict[str, list[Suspect]] = {}
         try:
-            doubt = {str(row["key"]): float(row["doubt"]) for row in found.get("images", [])}
-            for row in found.get("regions", []):
-                left, top, width, height = (int(value) for value in row["box"])
-                suspect = Suspect((left, top, width, height), str(row["reason"]))
-                regions.setdefault(str(row["key"]), []).append(suspect)
-        except (KeyError, TypeError, ValueError):
+            found = load_suspicion(project / INDEX)
+        except InputError:
             return Suspicion()
+        if found is None:
+            return Suspicion()
+        doubt = {row["key"]: row["doubt"] for row in found["images"]}
+        regions: dict[str, list[Suspect]] = {}
+        for region in found["regions"]:
+            left, top, width, height = region["box"]
+            regions.setdefault(region["key"], []).append(Suspect((left, top, width, height), region["reason"]))
         return Suspicion(doubt, {key: tuple(rows) for key, rows in regions.items()})
 
     def joined(self, labels: LabelList) -> LabelList:
@@ -63,15 +64,20 @@ class Suspicion:
         return dataclasses.replace(labels, doubt=doubt)
 
 
-def find_suspects(project: Path) -> None:
+def find_suspects(project: Path, *flags: str) -> None:
     """Looks for suspicious labels in a process of its own, as in a terminal; for another thread than the window's.
+
+    Args:
+        project: the folder.
+        flags: ``--trust`` where the user trusts the code of others that the options name.
 
     Raises:
         InputError: what the command said.
     """
-    command = [sys.executable, "-m", "crots", "suspects", str(project), "--quiet"]
+    command = module_command("crots", "suspects", str(project), "--quiet", *flags)
     done = subprocess.run(
         command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL, check=False,
+        env=child_environment(),
         # Windows would open a console.
         creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
     )  # fmt: skip

@@ -72,12 +72,12 @@ _FLAGS = {
     "predictions": "source.predictions",
     "student-weights": "student.weights",
     "device": "runtime.device",
-    "trust": "runtime.trust",
 }
 # Words that fit a terminal only.
 _COMMANDS = {
     "make a project with `crots init`": "choose the folder of a project, or make a new one",
     "; give --target DIR": "",
+    "add --trust if you trust it": "trust it on the set-up page if you do",
     " (--class-map FILE)": "",
 }
 _FLAG = re.compile(r"--([a-z]+(?:-[a-z]+)*)(?: (?:DIR|FILE)\b)?")

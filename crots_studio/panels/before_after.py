@@ -52,6 +52,7 @@ class BeforeAfterPanel(ImagePanel):
         self.which.currentIndexChanged.connect(lambda _: self._show_list())
         # A run takes the graphics card, and gives it back.
         session.busy_changed.connect(lambda _: self._make_predictions())
+        session.trust_changed.connect(self._make_predictions)
         self._reload()
 
     # What there is.
@@ -97,7 +98,7 @@ class BeforeAfterPanel(ImagePanel):
         project = self._session.project
         if project is not None and self._store is not None:
             device = "cpu" if self._session.busy else None
-            self._predictions = Predictions(Project(project.folder, project.config), self._store, device=device)
+            self._predictions = Predictions(self._session.for_run(), self._store, device=device)
             self._subjects = self._predictions.subjects()
 
     def _inputs_of(self, project: Project | None) -> object:

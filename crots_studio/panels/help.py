@@ -7,6 +7,7 @@ from PySide6.QtGui import QPixmap, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QListWidget, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from crots_studio.models.help_topics import read_topics, topic_of
+from crots_studio.plain import Label
 from crots_studio.session import Session
 
 _WIDEST = 620
@@ -55,7 +56,7 @@ class HelpPanel(QWidget):
         self.list.setSpacing(4)
         self.list.addItems([topic.title for topic in self._topics])
         self.list.setMaximumWidth(170)
-        self.heading, self.text, self.picture = QLabel(), QLabel(), Picture()
+        self.heading, self.text, self.picture = Label(), Label(), Picture()
         self.heading.setProperty("role", "heading")
         self.text.setWordWrap(True)
         self.text.setMaximumWidth(_WIDEST)

@@ -18,7 +18,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from crots.errors import CrotsError
 from crots.events import Event
+from crots.files import write_text
 from crots_studio.models.log_lines import LogLine, log_lines
 from crots_studio.session import Session
 
@@ -93,8 +95,8 @@ class LogPanel(QWidget):
         if not chosen:
             return
         try:
-            Path(chosen).write_text(self.text + "\n", encoding="utf-8")
-        except OSError as error:
+            write_text(Path(chosen), self.text + "\n")
+        except (CrotsError, OSError) as error:
             self.add_problem(f"the log could not be saved: {error}")
 
     def _another_project(self) -> None:

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
     QHeaderView,
-    QLabel,
     QPushButton,
     QSpinBox,
     QStackedWidget,
@@ -23,6 +22,7 @@ from PySide6.QtWidgets import (
 
 from crots_studio import theme
 from crots_studio.models.methods_table import VIEWS, MethodsTable, View
+from crots_studio.plain import Label, plain_tooltip
 from crots_studio.runs.run import RunRequest
 from crots_studio.session import Session
 from crots_studio.widgets.plot_tools import EmptyState, ExportButton
@@ -59,7 +59,7 @@ class MethodsPanel(QWidget):
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setAlternatingRowColors(True)
         self.table.verticalHeader().hide()
-        self.caption = QLabel()
+        self.caption = Label()
         self.caption.setProperty("role", "muted")
         self.caption.setWordWrap(True)
         self.save = ExportButton(session, self.table, lambda: self.shown.csv, "methods")
@@ -74,7 +74,7 @@ class MethodsPanel(QWidget):
         bar.addWidget(self.save)
         bar.addStretch(1)
         for text, box in (("See&ds", self.seeds), ("S&teps", self.steps)):
-            label = QLabel(text)
+            label = Label(text)
             label.setBuddy(box)
             bar.addWidget(label)
             bar.addWidget(box)
@@ -146,7 +146,7 @@ class MethodsPanel(QWidget):
                 if (place if view == "methods" else column) in marked:
                     item.setForeground(warning)
                 if view == "methods":
-                    item.setToolTip(about[place])
+                    item.setToolTip(plain_tooltip(about[place]))
                 self.table.setItem(place, column, item)
         heading = self.table.horizontalHeader()
         heading.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
@@ -163,7 +163,9 @@ class MethodsPanel(QWidget):
         if session.busy:
             reason = "A run goes on"
         self.run_button.setEnabled(project is not None and not reason)
-        self.run_button.setToolTip(reason or "Trains and scores every method with every seed, in a process of its own")
+        self.run_button.setToolTip(
+            plain_tooltip(reason or "Trains and scores every method with every seed, in a process of its own")
+        )
         for box in (self.seeds, self.steps):
             box.setEnabled(project is not None and not session.busy)
         self.view.setEnabled(bool(self.shown))
@@ -193,5 +195,5 @@ def _spin(name: str, least: int, most: int, value: int, tip: str) -> QSpinBox:
     box.setRange(least, most)
     box.setValue(value)
     box.setAccessibleName(name)
-    box.setToolTip(tip)
+    box.setToolTip(plain_tooltip(tip))
     return box

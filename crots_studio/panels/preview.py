@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QGridLayout,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QSlider,
     QStackedWidget,
@@ -35,6 +35,7 @@ from crots_studio.models.mix_preview import (
     choose,
     make_mixes,
 )
+from crots_studio.plain import Label
 from crots_studio.session import Session
 from crots_studio.widgets.linked_views import LinkedViews
 from crots_studio.widgets.picture_layers import Content, colour_table
@@ -104,8 +105,8 @@ class PreviewPanel(QWidget):
         self.opacity.setAccessibleName("Opacity of the label overlay, percent")
         self.opacity.setToolTip("Opacity of the labels over the image, in the second row")
         self.views = LinkedViews(columns=len(STRATEGIES))
-        self.captions = [QLabel() for _ in STRATEGIES]
-        self.hint = QLabel()
+        self.captions = [Label() for _ in STRATEGIES]
+        self.hint = Label()
         self.hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.hint.setWordWrap(True)
         self.hint.setProperty("role", "muted")
@@ -138,7 +139,7 @@ class PreviewPanel(QWidget):
             ("Au&gmentation", self.augmentation, augmentation),
             ("&Overlay", self.opacity, overlay),
         ):
-            label = QLabel(text)
+            label = Label(text)
             label.setBuddy(widget)
             row.addWidget(label)
             row.addWidget(widget, 1)
@@ -301,9 +302,8 @@ class PreviewPanel(QWidget):
         chosen = self._options.mix
         for caption, found in zip(self.captions, self.mixes, strict=False):
             mark = " (this project's)" if found.strategy == chosen else ""
-            caption.setText(
-                f"<b>{STRATEGIES[found.strategy]}</b>{mark}<br>{found.words}; {found.share:.0%} of pixels count"
-            )
+            words = f"{html.escape(found.words)}; {found.share:.0%} of pixels count"
+            caption.setText(f"<b>{STRATEGIES[found.strategy]}</b>{mark}<br>{words}")
 
 
 def _inputs_of(project: Project | None) -> object:

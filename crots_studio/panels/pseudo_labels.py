@@ -184,8 +184,9 @@ class PseudoLabelPanel(ImagePanel):
             if self.suspect_button.hasFocus():
                 # Qt would move it on from what is disabled, perhaps into a field that the next key changes.
                 self.images.search.setFocus()
+            flags = ("--trust",) if self._session.for_run().config.runtime.trust else ()
             self._session.errands.in_background(
-                lambda: find_suspects(folder), lambda _: self._searched(folder), self._not_searched
+                lambda: find_suspects(folder, *flags), lambda _: self._searched(folder), self._not_searched
             )
             self._enable()
 

@@ -6,7 +6,6 @@ from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QRect, QS
 from PySide6.QtGui import QColor, QPainter, QPalette, QPen
 from PySide6.QtWidgets import (
     QHBoxLayout,
-    QLabel,
     QListWidget,
     QListWidgetItem,
     QMenu,
@@ -21,6 +20,7 @@ from PySide6.QtWidgets import (
 from crots_studio import theme
 from crots_studio.models.project_form import ProjectForm
 from crots_studio.models.rail import RailRow, looking_rows, next_stage, rail_rows, run_all_words, summary
+from crots_studio.plain import Label, plain_tooltip
 from crots_studio.runs.run import RunRequest
 from crots_studio.session import Session
 
@@ -126,7 +126,7 @@ class RailPanel(QWidget):
         self._form = ProjectForm()
         self.rows: list[RailRow] = []
         self.setMinimumWidth(150)
-        self.title = QLabel("Stages")
+        self.title = Label("Stages")
         self.title.setProperty("role", "heading")
         self.list = QListWidget()
         self.list.setItemDelegate(RailDelegate(self.list))
@@ -138,7 +138,7 @@ class RailPanel(QWidget):
         self.run_one = QPushButton("Run this stage")
         self.run_one.setToolTip("Runs the chosen stage alone, even where it is done")
         self.run_one.clicked.connect(self._run_one)
-        self.note = QLabel()
+        self.note = Label()
         self.note.setProperty("role", "muted")
         self.note.setWordWrap(True)
         column = QVBoxLayout(self)
@@ -176,7 +176,7 @@ class RailPanel(QWidget):
         self.run_one.setEnabled(row is not None and row.startable and not self._session.blocker)
         words = f"Run {row.title} alone" if row is not None and row.is_stage else "Run this stage"
         self.run_one.setText(words)
-        self.run_one.setToolTip(self._session.blocker or "Runs this stage alone, even where it is done")
+        self.run_one.setToolTip(plain_tooltip(self._session.blocker or "Runs this stage alone, even where it is done"))
 
     def _show(self, rows: list[RailRow]) -> None:
         same = [row.key for row in rows] == [row.key for row in self.rows]
@@ -195,7 +195,7 @@ class RailPanel(QWidget):
             # The delegate draws its own words; these are for screen readers and for searching by typing.
             item.setData(Qt.ItemDataRole.AccessibleTextRole, row.spoken)
             item.setData(Qt.ItemDataRole.DisplayRole, row.title)
-            item.setToolTip("\n".join(filter(None, (f"{row.title}: {row.words}", row.reason))))
+            item.setToolTip(plain_tooltip("\n".join(filter(None, (f"{row.title}: {row.words}", row.reason)))))
         if not same or (known_now and self.list.currentRow() == 0):
             self._go_to_the_start()
 

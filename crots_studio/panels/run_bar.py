@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from crots_studio.devices import Device, find_devices, gpu_memory
 from crots_studio.models.rail import DEMO_STAGES, FINISHED
 from crots_studio.models.words import byte_count
+from crots_studio.plain import Label, plain_tooltip
 from crots_studio.session import Session
 
 _MEMORY_MS = 1500
@@ -20,7 +21,7 @@ class RunBar(QWidget):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session = session
-        self.text, self.pace, self.memory = QLabel(), QLabel(), QLabel()
+        self.text, self.pace, self.memory = Label(), Label(), Label()
         self.bar = QProgressBar()
         self.bar.setRange(0, 1000)
         self.bar.setAccessibleName("Progress of the stage")
@@ -56,7 +57,7 @@ class RunBar(QWidget):
 
     def _button(self, words: str, tip: str, act: object) -> QPushButton:
         button = QPushButton(words)
-        button.setToolTip(tip)
+        button.setToolTip(plain_tooltip(tip))
         button.setAccessibleName(words.replace("&&", "and"))
         button.setAccessibleDescription(tip)
         button.clicked.connect(lambda: act())  # type: ignore[operator]
@@ -88,7 +89,7 @@ class RunBar(QWidget):
         self.bar.setVisible(busy)
         self.bar.setValue(round(1000 * state.fraction) if busy else 0)
         self.text.setText(state.text if busy else self._idle_words())
-        self.text.setToolTip(session.blocker if not busy else "")
+        self.text.setToolTip(plain_tooltip(session.blocker if not busy else ""))
         self.pace.setText(state.pace if busy else "")
         self.run.setVisible(not busy)
         self.run.setText(self._run_words())
@@ -97,7 +98,7 @@ class RunBar(QWidget):
             button.setVisible(busy)
             button.setEnabled(not state.stopping and session.controllable)
             # A tool tip's words are said again for those who hear the window.
-            button.setToolTip(button.accessibleDescription() if session.controllable else _ELSEWHERE)
+            button.setToolTip(plain_tooltip(button.accessibleDescription() if session.controllable else _ELSEWHERE))
         self.pause.setText("Resume" if state.paused else "Pause")
         self.pause.setAccessibleName(self.pause.text())
         self.device.setEnabled(project and not busy)

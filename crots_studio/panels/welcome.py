@@ -8,7 +8,6 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QKeySequence, QShowEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
-    QLabel,
     QListWidget,
     QListWidgetItem,
     QVBoxLayout,
@@ -16,6 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from crots_studio.models.recent import RecentProject
+from crots_studio.plain import Label, plain_tooltip
 from crots_studio.session import Session
 from crots_studio.widgets.big_button import BigButton
 from crots_studio.widgets.path_field import dropped_path
@@ -52,16 +52,16 @@ class WelcomePanel(QWidget):
         self.forget.triggered.connect(self._forget)
         self.recent.addAction(self.forget)
         self.recent.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
-        self._empty = QLabel("Projects that you open appear here.")
+        self._empty = Label("Projects that you open appear here.")
         self._empty.setProperty("role", "muted")
         self._lay_out()
         session.project_changed.connect(self.refresh)
         self.refresh()
 
     def _lay_out(self) -> None:
-        title = QLabel("CROTS Studio")
+        title = Label("CROTS Studio")
         title.setProperty("role", "title")
-        words = QLabel(
+        words = Label(
             "Adapts a segmentation model to your own photographs. No labels are needed, nor the data that the model "
             "was trained on; nothing leaves this computer."
         )
@@ -71,12 +71,12 @@ class WelcomePanel(QWidget):
         left.setSpacing(10)
         for widget in (title, words, self.new, self.open, self.demo):
             left.addWidget(widget)
-        hint = QLabel("A project folder can also be dropped here.")
+        hint = Label("A project folder can also be dropped here.")
         hint.setProperty("role", "muted")
         left.addWidget(hint)
         left.addStretch(1)
         right = QVBoxLayout()
-        heading = QLabel("Recent projects")
+        heading = Label("Recent projects")
         heading.setProperty("role", "heading")
         right.addWidget(heading)
         right.addWidget(self._empty)
@@ -106,7 +106,7 @@ class WelcomePanel(QWidget):
         for row in rows:
             item = QListWidgetItem(f"{row.name}\n{row.path if row.present else f'{row.path} (not there)'}")
             item.setData(_PATH, str(row.path))
-            item.setToolTip(str(row.path))
+            item.setToolTip(plain_tooltip(str(row.path)))
             if not row.present:
                 item.setForeground(self.palette().placeholderText())
             self.recent.addItem(item)

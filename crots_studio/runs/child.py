@@ -16,7 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import psutil
 
@@ -26,7 +26,10 @@ from crots.eventlog import running
 from crots.events import Event, StageFinished, from_json
 from crots.execution.control import STOP_FILE
 from crots.files import make_folder, write_json
-from crots.project import Project, read_json
+from crots.interpreter import child_environment, module_command
+from crots.ownership import check_place
+from crots.project import STUDIO, Project, read_json
+from crots.records import Count, fits
 from crots_studio.runs.demo import is_unfinished
 from crots_studio.runs.run import KILLED, RunEnd, RunRequest, end_of, log_tail, process_memory
 
@@ -118,13 +121,14 @@ class ChildRun:
         self._pid: int | None = None
         self._last: StageFinished | None = None
         self._at_work = at_work
+        self._stages = () if self.request.compares else project.stage_keys()
         self._stopped = False
         self._end: RunEnd | None = None
 
     @property
     def log_path(self) -> Path:
         """What the child prints."""
-        return self._project.folder / "studio" / "run.log"
+        return self._project.folder / STUDIO / "run.log"
 
     def start(self) -> None:
         """Starts the process, or attaches to the one that goes on."""
@@ -132,13 +136,15 @@ class ChildRun:
         threading.Thread(target=self._follow, name="crots-child", daemon=True).start()
 
     def _spawn(self) -> int:
+        for path in (self.log_path, self._stop_path):
+            check_place(self._project.folder, path, "file")
         make_folder(self.log_path.parent)
         self._stop_path.unlink(missing_ok=True)
-        command = [sys.executable, "-m", *command_line(self._project, self.request), "--events", os.devnull]
+        command = module_command(*command_line(self._project, self.request), "--events", os.devnull)
         with self.log_path.open("wb") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                env={**os.environ, STOP_FILE: str(self._stop_path)}, **_detachment(),
+                env=child_environment(**{STOP_FILE: str(self._stop_path)}), **_detachment(),
             )  # fmt: skip
         # Without the note only a later window could not stop it, and it may have ended already.
         with contextlib.suppress(CrotsError, OSError, psutil.Error):
@@ -148,14 +154,26 @@ class ChildRun:
     @property
     def _stop_path(self) -> Path:
         """Made to stop the child where no signal reaches it."""
-        return self._project.folder / "studio" / "stop"
+        return self._project.folder / STUDIO / "stop"
 
     def _follow(self) -> None:
+        waiting: list[Event] = []
         while self._alive():
-            self._take(self._tail.read())
+            waiting += self._tail.read()
+            self._take(self._settled(waiting))
             time.sleep(_POLL)
-        self._take(self._tail.read())
+        self._take([*waiting, *self._tail.read()])
         self._end = self._ending()
+
+    def _settled(self, waiting: list[Event]) -> list[Event]:
+        """Takes the events up to the end of a stage whose result is not in its place yet: who hears of it, reads it."""
+        count = next((place for place, event in enumerate(waiting) if self._unsettled(event)), len(waiting))
+        taken, waiting[:] = waiting[:count], waiting[count:]
+        return taken
+
+    def _unsettled(self, event: Event) -> bool:
+        ended = isinstance(event, StageFinished) and event.outcome == "completed"
+        return ended and event.stage in self._stages and self._project.started_path(event.stage).exists()
 
     def _take(self, events: list[Event]) -> None:
         for event in events:
@@ -265,20 +283,27 @@ def _detachment() -> dict[str, Any]:
     return {"start_new_session": True}
 
 
+class _Noted(TypedDict):
+    pid: Count
+    started: float
+    seeds: NotRequired[list[int]]
+    steps: NotRequired[Count]
+
+
 def remember(project: Project, pid: int, request: RunRequest) -> None:
     """Notes the process of a run and what it does, for a later window."""
     noted = {"pid": pid, "started": psutil.Process(pid).create_time(), "seeds": request.seeds, "steps": request.steps}
-    write_json(project.folder / "studio" / "run.json", noted)
+    write_json(project.folder / STUDIO / "run.json", noted)
 
 
 def remembered(project: Project) -> dict[str, Any]:
     """Returns what was noted of the run that goes on, nothing where it was not started by a studio."""
-    noted = read_json(project.folder / "studio" / "run.json")
-    try:
-        if noted and abs(psutil.Process(noted["pid"]).create_time() - noted["started"]) < 1:
-            return dict(noted)
-    except (psutil.Error, KeyError, TypeError, ValueError):
-        pass
+    noted = read_json(project.folder / STUDIO / "run.json")
+    if noted is None or not fits(noted, _Noted):
+        return {}
+    with contextlib.suppress(psutil.Error):
+        if abs(psutil.Process(noted["pid"]).create_time() - noted["started"]) < 1:
+            return noted
     return {}
 
 

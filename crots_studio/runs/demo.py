@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from crots.events import Event
 from crots.execution.control import Control
-from crots.project import Project, ProjectConfig
+from crots.project import Project
 from crots_studio.runs.run import EventSource
-
-if TYPE_CHECKING:
-    from crots.demo.run import Scale
 
 
 def demo_source(folder: Path, *, tiny: bool = False) -> EventSource:
@@ -31,13 +27,6 @@ def is_unfinished(project: Project) -> bool:
     """Whether a project is a demonstration whose images or source model are still to be made."""
     if project.config.task.classes != "demo":
         return False
-    from crots.demo.run import demo_config, stage_mark
+    from crots.demo.run import is_demo, stage_mark
 
-    return _is_demo(project, demo_config) and not (project.folder / stage_mark("train")).exists()
-
-
-def _is_demo(project: Project, demo_config: Callable[[Scale], ProjectConfig]) -> bool:
-    from crots.demo.run import FULL
-
-    wanted, found = demo_config(FULL), project.config
-    return (wanted.data.target, wanted.source.file) == (found.data.target, found.source.file)
+    return is_demo(project.config) and not (project.folder / stage_mark("train")).exists()

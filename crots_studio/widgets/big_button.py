@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
+
+from crots_studio.plain import Label
 
 
 class BigButton(QPushButton):
@@ -17,7 +19,7 @@ class BigButton(QPushButton):
         self.setAccessibleDescription(words)
         self.setAutoDefault(True)
         self.clicked.connect(lambda: act())
-        heading, line = QLabel(title), QLabel(words)
+        heading, line = Label(title), Label(words)
         heading.setProperty("role", "heading")
         line.setProperty("role", "muted")
         self._column = QVBoxLayout(self)

@@ -7,6 +7,8 @@ from typing import Any
 
 from PySide6.QtWidgets import QComboBox, QPushButton
 
+from crots_studio.plain import plain_tooltip
+
 
 def choice(name: str, entries: Mapping[Any, str]) -> QComboBox:
     """Returns a list of entries with their data; it may become narrower than its longest entry.
@@ -17,7 +19,7 @@ def choice(name: str, entries: Mapping[Any, str]) -> QComboBox:
     """
     combo = QComboBox()
     combo.setAccessibleName(name)
-    combo.setToolTip(name)
+    combo.setToolTip(plain_tooltip(name))
     combo.setMinimumContentsLength(6)
     combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     for key, text in entries.items():

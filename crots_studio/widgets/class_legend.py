@@ -10,7 +10,6 @@ from PySide6.QtGui import QColor, QIcon, QPainter, QPalette, QPixmap
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
-    QLabel,
     QListWidget,
     QListWidgetItem,
     QPushButton,
@@ -19,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from crots.taxonomy import ClassSet
+from crots_studio.plain import Label, plain_tooltip
 
 Array = npt.NDArray[Any]
 
@@ -53,14 +53,14 @@ class ClassLegend(QWidget):
         self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.list.itemChanged.connect(self._changed)
         self.list.itemDoubleClicked.connect(self._only)
-        heading = QLabel(title)
+        heading = Label(title)
         heading.setBuddy(self.list)
         buttons = QHBoxLayout()
         buttons.addWidget(heading, 1)
         for text, shown, name in (("All", True, "Show all classes"), ("None", False, "Hide all classes")):
             button = QPushButton(text)
             button.setAccessibleName(name)
-            button.setToolTip(name)
+            button.setToolTip(plain_tooltip(name))
             button.setMaximumWidth(54)
             button.clicked.connect(lambda _=False, shown=shown: self.show_all(shown))
             buttons.addWidget(button)
@@ -77,7 +77,7 @@ class ClassLegend(QWidget):
         self.list.clear()
         for number, name in enumerate(classes.names if classes else ()):
             item = QListWidgetItem(swatch(classes.palette[number]), name)  # type: ignore[union-attr]
-            item.setToolTip(name)
+            item.setToolTip(plain_tooltip(name))
             item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
             item.setCheckState(Qt.CheckState.Checked)
             self.list.addItem(item)

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QHeaderView, QStyledItemDelegate, QStyleOptionView
 from crots_studio import theme
 from crots_studio.models.iou import ClassTable
 from crots_studio.models.names import title
+from crots_studio.plain import plain_tooltip
 from crots_studio.widgets.plot_legend import swatch
 
 Index = QModelIndex | QPersistentModelIndex
@@ -51,7 +52,8 @@ class ClassTableModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return ["Class", "IoU %", *(f"vs {title(name)}" for name in self.table.compared)][section]
         if role == Qt.ItemDataRole.ToolTipRole and section >= 2:
-            return f"Change of the IoU since {title(self.table.compared[section - 2])}, in percentage points"
+            since = title(self.table.compared[section - 2])
+            return plain_tooltip(f"Change of the IoU since {since}, in percentage points")
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return Qt.AlignmentFlag.AlignLeft if section == 0 else Qt.AlignmentFlag.AlignRight
         return None
@@ -72,7 +74,7 @@ class ClassTableModel(QAbstractTableModel):
             side = Qt.AlignmentFlag.AlignLeft if column == 0 else Qt.AlignmentFlag.AlignRight
             return side | Qt.AlignmentFlag.AlignVCenter
         if role == Qt.ItemDataRole.ToolTipRole:
-            return None if row.iou is not None else f"{row.name}: {_NOWHERE}"
+            return None if row.iou is not None else plain_tooltip(f"{row.name}: {_NOWHERE}")
         if role == Qt.ItemDataRole.AccessibleTextRole:
             return row.name if column == 0 else f"{row.name} {percent(value, signed=column > 1)}"
         if role == SORT:

@@ -11,7 +11,6 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QSlider,
     QStackedWidget,
@@ -19,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from crots_studio.plain import Label, plain_tooltip
 from crots_studio.widgets.linked_views import LinkedViews
 from crots_studio.widgets.picture_layers import Content
 from crots_studio.widgets.swipe_view import SwipeView
@@ -78,15 +78,15 @@ class CompareArea(QWidget):
         bar.setSpacing(6)
         bar.addWidget(self.mode)
         bar.addWidget(self.left, 1)
-        self._versus = QLabel("|")
+        self._versus = Label("|")
         bar.addWidget(self._versus)
         bar.addWidget(self.right, 1)
         bar.addStretch(1)
-        label = QLabel("&Overlay")
+        label = Label("&Overlay")
         label.setBuddy(self.opacity)
         bar.addWidget(label)
         bar.addWidget(self.opacity, 2)
-        self.percent = QLabel()
+        self.percent = Label()
         self.percent.setFixedWidth(self.fontMetrics().horizontalAdvance("100%") + 4)
         bar.addWidget(self.percent)
         self.fit_button = QPushButton("Fit")
@@ -237,7 +237,7 @@ class CompareArea(QWidget):
 def _combo(name: str, entries: list[tuple[str, str]]) -> QComboBox:
     combo = QComboBox()
     combo.setAccessibleName(name)
-    combo.setToolTip(name)
+    combo.setToolTip(plain_tooltip(name))
     combo.setMinimumContentsLength(5)
     combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     for text, key in entries:

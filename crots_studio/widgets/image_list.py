@@ -6,12 +6,13 @@ from collections.abc import Callable
 from functools import partial
 
 from PySide6.QtCore import QSize, QTimer, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from crots.taxonomy import ClassSet
 from crots_studio.models.image_store import read_small
 from crots_studio.models.label_list import ORDERS, PARTS, LabelList, LabelRow
 from crots_studio.models.words import plural
+from crots_studio.plain import Label
 from crots_studio.widgets.choice import choice
 from crots_studio.widgets.class_legend import swatch
 from crots_studio.widgets.thumbnails import PICTURE_SIDE, Thumbnail, ThumbnailView
@@ -42,7 +43,7 @@ class ImageList(QWidget):
         self.part = choice("Easy or hard images", PARTS)
         self.shows = choice("Images that show a class", {})
         self.shows.setToolTip("List only images in which this class was predicted")
-        self.count = QLabel()
+        self.count = Label()
         self.count.setProperty("role", "muted")
         self.thumbnails = ThumbnailView(cell=QSize(93, 88))
         self.thumbnails.setAccessibleName("Images")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import html
+
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QLabel, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
 from crots.events import Event
 from crots.project import Project
 from crots.taxonomy import ClassSet
+from crots_studio.plain import Label
 from crots_studio.session import Session
 from crots_studio.widgets.class_legend import ClassLegend
 from crots_studio.widgets.compare_area import CompareArea
@@ -28,11 +31,11 @@ class ImagePanel(QWidget):
         self.images = ImageList()
         self.legend = ClassLegend()
         self.area = area
-        self.readout = QLabel()
+        self.readout = Label()
         self.readout.setTextFormat(Qt.TextFormat.RichText)
         self.readout.setWordWrap(True)
         self.readout.setAccessibleName("Pixel under the pointer")
-        self.about = QLabel()
+        self.about = Label()
         self.about.setProperty("role", "muted")
         self.about.setWordWrap(True)
         for label in (self.readout, self.about):
@@ -140,4 +143,4 @@ def class_words(classes: ClassSet, number: int) -> str:
         return "ignored"
     red, green, blue = classes.palette[number]
     square = f'<span style="background-color: rgb({red}, {green}, {blue})">&nbsp;&nbsp;&nbsp;&nbsp;</span>'
-    return f"{square} <b>{classes.names[number]}</b>"
+    return f"{square} <b>{html.escape(classes.names[number])}</b>"

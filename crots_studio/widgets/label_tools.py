@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSignalBlocker, Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSpinBox, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSpinBox, QWidget
 
 from crots.taxonomy import ClassSet
+from crots_studio.plain import Label, plain_tooltip
 from crots_studio.widgets.choice import snug
 from crots_studio.widgets.class_legend import swatch
 
@@ -54,7 +55,7 @@ class LabelTools(QWidget):
         self.reset.setToolTip("Take all corrections of this image back")
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        label = QLabel("&Correct")
+        label = Label("&Correct")
         label.setBuddy(self.tool)
         row.addWidget(label)
         row.addWidget(self.tool)
@@ -99,7 +100,7 @@ class LabelTools(QWidget):
         """Enables what can be done now."""
         for button, word, text in ((self.undo, "Undo", undo), (self.redo, "Redo", redo)):
             button.setEnabled(bool(text))
-            button.setToolTip(f"{word}: {text}" if text else f"Nothing to {word.lower()}")
+            button.setToolTip(plain_tooltip(f"{word}: {text}" if text else f"Nothing to {word.lower()}"))
         self.reset.setEnabled(corrected)
         self.tool.setEnabled(possible)
         if not possible:
@@ -107,7 +108,7 @@ class LabelTools(QWidget):
         self._tool_chosen()
 
     def _tool_chosen(self) -> None:
-        self.tool.setToolTip(_TOOLS[self.current][1])
+        self.tool.setToolTip(plain_tooltip(_TOOLS[self.current][1]))
         self.classes.setEnabled(self.current != LOOK)
         self.width_box.setEnabled(self.current == BRUSH)
         self.tool_changed.emit(self.current)

@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QApplication,
     QFrame,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QStyle,
     QSystemTrayIcon,
@@ -22,6 +21,7 @@ from crots.runner import NOT_BEGUN
 from crots_studio.models.iou import Scores
 from crots_studio.models.names import title
 from crots_studio.models.words import in_window
+from crots_studio.plain import Label
 from crots_studio.runs.run import RunEnd
 from crots_studio.session import Session
 from crots_studio.widgets.class_table import percent
@@ -48,7 +48,7 @@ def words_for(
     if end.message == NOT_BEGUN:
         return "The run was stopped", f"{name} had not begun; nothing was changed."
     if end.outcome == "cancelled" and discarded:
-        return "The run was cancelled", f"What {name} had done is thrown away; finished stages are kept."
+        return "The run was cancelled", f"What {name} had done is thrown away; earlier results are kept."
     if end.outcome == "cancelled":
         return "The run was stopped", f"{name} can go on from where it stopped."
     if compares:
@@ -83,7 +83,7 @@ class Notifier(QFrame):
         self._session = session
         self.setFrameShape(QFrame.Shape.StyledPanel)
         self.setAccessibleName("Notification")
-        self.text = QLabel()
+        self.text = Label()
         self.text.setWordWrap(True)
         self.more = QPushButton(more[0] if more else "")
         if more:

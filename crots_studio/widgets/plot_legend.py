@@ -10,6 +10,8 @@ from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QToolButton, QWidget
 from superqt import QFlowLayout
 
+from crots_studio.plain import plain_tooltip
+
 _MOST_ROWS = 2
 _SPACING = 2
 # Entries look like text until they are pointed at or have the focus.
@@ -60,7 +62,7 @@ class PlotLegend(QScrollArea):
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         button.setIconSize(QSize(10, 10))
         button.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
-        button.setToolTip(f"Show or hide {name}")
+        button.setToolTip(plain_tooltip(f"Show or hide {name}"))
         button.setAccessibleName(f"Show {name}")
         button.toggled.connect(lambda shown: self.toggled.emit(name, shown))
         self.entries[name] = button
@@ -78,7 +80,7 @@ class PlotLegend(QScrollArea):
         for name, button in self.entries.items():
             tip = f"{words[name]}\nClick to show or hide" if name in words else f"Show or hide {name}"
             if button.toolTip() != tip:
-                button.setToolTip(tip)
+                button.setToolTip(plain_tooltip(tip))
 
     def show_entry(self, name: str, text: str, colour: str, *, shown: bool, dashed: bool) -> None:
         """Writes the text of an entry and draws its square, hollow for what is hidden; unchanged ones cost nothing."""

@@ -14,15 +14,16 @@ from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
     QHBoxLayout,
-    QLabel,
     QLayout,
     QMenu,
+    QMessageBox,
     QPushButton,
     QWidget,
 )
 
 from crots.errors import CrotsError
-from crots.files import atomic_path, write_text
+from crots.files import atomic_path, exists, write_text
+from crots_studio.plain import Label, plain_tooltip
 from crots_studio.session import Session
 from crots_studio.widgets.plot_legend import PlotLegend
 
@@ -121,8 +122,15 @@ class ExportButton(QPushButton):
         if not name:
             return None
         path = Path(name) if Path(name).suffix else Path(name).with_suffix(f".{suffix}")
+        # The dialog asked for the name as it was typed.
+        if path != Path(name) and exists(path) and not self._may_replace(path):
+            return None
         self._session.settings.set_folder("figures", str(path.parent))
         return path
+
+    def _may_replace(self, path: Path) -> bool:
+        words = plain_tooltip(f"{path} is there already: replace it?")
+        return QMessageBox.question(self, "Replace the file", words) == QMessageBox.StandardButton.Yes
 
     def _attempt(self, path: Path, write: Callable[[], None]) -> None:
         try:
@@ -223,7 +231,7 @@ class CurveTools(QWidget):
         self.changed.emit()
 
 
-class EmptyState(QLabel):
+class EmptyState(Label):
     """What stands in place of a plot that has nothing to show, and what to do about it."""
 
     def __init__(self, text: str) -> None:

@@ -9,10 +9,11 @@ import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from crots_studio import theme
 from crots_studio.models.series import Numbers, value_at
+from crots_studio.plain import Label
 from crots_studio.widgets.plot_canvas import HINT, Canvas
 from crots_studio.widgets.plot_legend import PlotLegend
 
@@ -67,9 +68,9 @@ class SeriesPlot(QWidget):
         self.recolour()
 
     def _build(self) -> None:
-        self._heading = QLabel(self.title)
+        self._heading = Label(self.title)
         self._heading.setProperty("role", "muted")
-        self._step = QLabel()
+        self._step = Label()
         self._step.setProperty("role", "muted")
         self.canvas = Canvas()
         self.canvas.setAccessibleName(f"Plot of {self.title}")

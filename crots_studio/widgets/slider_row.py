@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QLabel, QSlider, QWidget
+from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QSlider, QWidget
+
+from crots_studio.plain import Label, plain_tooltip
 
 
 class SliderRow(QWidget):
@@ -37,13 +39,13 @@ class SliderRow(QWidget):
         self.number.setRange(low, high)
         self.number.setDecimals(decimals)
         self.number.setSingleStep(step)
-        self.label = QLabel(text)
+        self.label = Label(text)
         self.label.setBuddy(self.slider)
         plain = name or text.replace("&", "")
         self.slider.setAccessibleName(plain)
         self.number.setAccessibleName(f"{plain}, number")
         for widget in (self, self.slider, self.number, self.label):
-            widget.setToolTip(tip)
+            widget.setToolTip(plain_tooltip(tip))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)

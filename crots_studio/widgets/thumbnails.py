@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 from shiboken6 import isValid
 
 from crots_studio.models.image_store import Bounded, PictureQueue
+from crots_studio.plain import plain_tooltip
 from crots_studio.widgets.picture_layers import rgb_image
 
 Array = npt.NDArray[Any]
@@ -124,7 +125,8 @@ class ThumbnailModel(QStringListModel):
             return self.entry(index.row()).caption
         if role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):
             entry = self.entry(index.row())
-            return ", ".join(part for part in (entry.tip or entry.caption, entry.mark) if part)
+            words = ", ".join(part for part in (entry.tip or entry.caption, entry.mark) if part)
+            return plain_tooltip(words) if role == Qt.ItemDataRole.ToolTipRole else words
         return None
 
     @Slot(object, object)

@@ -280,3 +280,19 @@ def test_shared_camvid():
         (CAMVID / "labels/val" / f"{key}.png").absolute() for key in given.keys
     ]
     assert list(given.keys) == sorted(given.keys)
+
+
+def test_a_list_of_many_megabytes_is_not_read(tmp_path):
+    path = tmp_path / "list.txt"
+    with path.open("wb") as file:
+        file.truncate(65 * 10**6)
+    with pytest.raises(InputError, match=r"list\.txt: has 65 MB, expected at most 64 MB"):
+        open_dataset(path)
+
+
+def test_names_that_no_file_can_have_are_missing_files(tmp_path):
+    path = tmp_path / "list.txt"
+    for name in ("x" * 5000 + ".png", "a\x00.png", "../" * 3000 + "a.png"):
+        path.write_text(name + "\n")
+        with pytest.raises(InputError, match=r"list\.txt"):
+            open_dataset(path)

@@ -1,4 +1,7 @@
+import io
 import math
+import tracemalloc
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crots import limits
 from crots.config import Size
 from crots.data.labels import read_truth
 from crots.data.layouts import open_dataset
@@ -210,3 +214,45 @@ def test_shared_black_box_scores_what_is_known_of_it():
         confusion += np.bincount(truth[valid].astype(int) * 11 + labels[valid], minlength=121).reshape(11, 11)
     right = np.diag(confusion)
     assert (right / (confusion.sum(0) + confusion.sum(1) - right)).mean() == pytest.approx(0.593, abs=0.0005)
+
+
+def claims(folder, shape, *, kind="<f4", content=b""):
+    """A soft prediction whose header claims a shape."""
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(head, {"descr": kind, "fortran_order": False, "shape": shape})
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "k.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("probabilities.npy", head.getvalue() + content)
+    return open_predictions(folder, None, SOURCE, MAP).lookup(["k"])
+
+
+@pytest.mark.parametrize("shape", [(4, 10**6, 10**6), (10**30,), (4, 2**40, 0), (4, 20000, 2200)])
+def test_an_array_that_claims_too_much_is_refused_by_its_header(tmp_path, shape):
+    found = claims(tmp_path / "p", shape)
+    tracemalloc.start()
+    # A side of 0 takes no memory, and is refused for what it is.
+    with pytest.raises(InputError, match=r"--max-input-gb" if math.prod(shape) else r"k\.npz: found an array of shape"):
+        found.read("k", SIZE)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20 * 10**6
+
+
+def test_an_archive_of_zeros_is_refused_by_its_directory(tmp_path):
+    # 12 MB of it in the reproduction; any size is refused that is over the limit.
+    found = claims(tmp_path / "p", (4, 1, 1), content=bytes(10**7))
+    limits.use({"max_input_gb": 0.02})
+    try:
+        with pytest.raises(InputError, match=r"limit is 0\.02 GB"):
+            found.read("k", SIZE)
+    finally:
+        limits.use({})
+
+
+def test_arrays_of_objects_and_bare_arrays_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"k\.npz"):
+        claims(tmp_path / "p", (4, 1, 1), kind="|O").read("k", SIZE)
+    with (tmp_path / "p" / "k.npz").open("wb") as file:
+        np.save(file, np.ones((4, 1, 1), np.float32))
+    with pytest.raises(InputError, match=r"broken or no \.npz file"):
+        open_predictions(tmp_path / "p", None, SOURCE, MAP).lookup(["k"]).read("k", SIZE)

@@ -160,11 +160,11 @@ def test_a_failure_of_one_worker_is_everyones_and_the_project_goes_on_from_its_c
     assert said[1] == "crots: worker 1: the disk of this worker is full\n"
     end = world.of(read_events(project.events_path), StageFinished)[-1]
     assert (end.outcome, end.message) == ("failed", "worker 1: the disk of this worker is full")
-    assert (project.stage_folder("baseline") / CHECKPOINT).exists()
+    assert (project.work_folder("baseline") / CHECKPOINT).exists()
     # Told to stop, whichever worker hears it, all stop after the same step and keep it.
     codes, said = crew("run", project.folder, "--trust", trap=[1, "interrupt_at", 1])
     assert codes == [130, 130] and "stopped by the user" in said[0] and said[1] == ""
-    state = torch.load(project.stage_folder("baseline") / CHECKPOINT, weights_only=True)
+    state = torch.load(project.work_folder("baseline") / CHECKPOINT, weights_only=True)
     assert state["step"] == 3
     # One process finishes what two began.
     assert world.of(list(run_project(project)), StageFinished)[-1].outcome == "completed"
@@ -241,7 +241,7 @@ def test_a_killed_worker_ends_the_run_and_any_number_goes_on(tmp_path, crew):
         env={**QUIET, "PYTHONPATH": os.pathsep.join([str(HERE.parents[1]), str(HERE.parent / "stages")])},
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    checkpoint = project.stage_folder("baseline") / CHECKPOINT
+    checkpoint = project.work_folder("baseline") / CHECKPOINT
     while not checkpoint.exists():
         assert launcher.poll() is None, launcher.stderr.read()
         time.sleep(0.05)

@@ -1,13 +1,17 @@
 """One contract for every network of the registry."""
 
 import copy
+import sys
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from crots.card import CAFFE, IMAGENET, Normalisation
 from crots.errors import InputError
+from crots.nets import smp_nets
 from crots.nets.registry import build_net, net_info, net_names
 
 torch.set_num_threads(1)
@@ -129,8 +133,48 @@ number = 3
 @pytest.fixture
 def user_module(tmp_path, monkeypatch):
     (tmp_path / "crots_user_net.py").write_text(FACTORY)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+def test_the_current_folder_is_not_searched(tmp_path, monkeypatch):
+    (tmp_path / "crots_lying_here.py").write_text(FACTORY)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.path", list(__import__("sys").path))
+    before = list(sys.path)
+    with pytest.raises(InputError, match="the current folder counts only where PYTHONPATH names it"):
+        build_net("crots_lying_here:make", 7, trust=True)
+    assert sys.path == before
+
+
+HUB_NAMES = (
+    "tu-hf-hub:a/b", "tu-hf_hub:a/b", "tu-HF-HUB:a/b", "tu-local-dir:/etc", "hf-hub:a/b", "tu-a/b", "tu-a@b", "tu- a",
+    "tu-https://example.org/m", "tu-resnet18:x", "tu-file:///etc", "tu-../x", "tu-resnet18#x", "timm-hf-hub:a/b",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("trust", [False, True])
+@pytest.mark.parametrize("encoder", HUB_NAMES)
+def test_an_address_is_refused_before_any_library_sees_it(monkeypatch, encoder, trust):
+    import segmentation_models_pytorch as smp
+    import timm
+
+    for module in (smp, timm):
+        monkeypatch.setattr(module, "create_model", lambda *_, **__: pytest.fail("it was passed on"))
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("the network was asked"))
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: pytest.fail("the network was asked"))
+    for ask in (build_net, lambda name, classes, **more: net_info(name, **more)):
+        with pytest.raises(InputError, match="nothing is fetched or read for a name") as caught:
+            ask(f"smp:unet/{encoder}", 2, trust=trust)
+        assert "\n" not in str(caught.value)
+
+
+@given(st.text(max_size=30))
+def test_no_encoder_name_reaches_a_hub(encoder):
+    """Whatever is written there: a name that passes has no scheme, no path and no host."""
+    try:
+        _, passed = smp_nets._parts(f"smp:unet/{encoder}")
+    except InputError:
+        return
+    assert not set(passed) & set(":/\\@?#% \n")
 
 
 def test_user_factory(user_module):

@@ -298,3 +298,10 @@ def test_checkpoint_sizes_are_brought_to_what_the_net_takes(tmp_path):
     assert open_source(tmp_path / "m.safetensors").logits(some_images(1, 30, 70)).shape == (1, 3, 30, 70)
     with pytest.raises(InputError, match="multiples of 32"):
         open_source(tmp_path / "m.safetensors", options=SourceOptions(size=Size(30, 30)))
+
+
+def test_the_runtime_of_onnx_reports_to_nobody(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr("onnxruntime.disable_telemetry_events", lambda: said.append("off"))
+    open_source(write_onnx(tmp_path / "m.onnx"), options=TOLD, classes=ABC)
+    assert said == ["off"]

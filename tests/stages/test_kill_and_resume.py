@@ -23,8 +23,9 @@ STAGES = ("baseline", "adapt-1", "adapt-2")
 FILES = [f"{stage}/{name}" for stage in STAGES for name in (STUDENT, TEACHER) if (stage, name) != (STAGES[0], TEACHER)]
 # Inside the writing of checkpoints and models, between two stages and two rounds, and while the stream is cut back.
 TRAPS = [
-    ["replace", "*/label_ids/*.png", 3, "before"],
-    ["replace", "*/pseudo-labels/images.jsonl", 1, "before"],
+    ["replace", "*/unfinished/pseudo-label/label_ids/*.png", 3, "before"],
+    ["replace", "*/unfinished/pseudo-label/images.jsonl", 1, "before"],
+    ["replace", "*/project/pseudo-labels/label_ids/*.png", 2, "after"],
     ["replace", "*/records/pseudo-label.json", 1, "before"],
     ["replace", "*/records/baseline.started.json", 1, "after"],
     ["write", "*/baseline/*", 1],
@@ -34,9 +35,11 @@ TRAPS = [
     ["replace", "*/events.jsonl", 1, "after"],
     ["replace", "*/baseline/checkpoint.pt", 1, "after"],
     ["replace", "*/baseline/student.safetensors", 1, "before"],
+    ["replace", "*/records/baseline.publishing.json", 1, "before"],
+    ["replace", "*/records/baseline.publishing.json", 1, "after"],
     ["replace", "*/records/baseline.json", 1, "before"],
     ["replace", "*/records/baseline.json", 1, "after"],
-    ["replace", "*/patches/labels/*.png", 1, "before"],
+    ["replace", "*/unfinished/mine/labels/*.png", 1, "before"],
     ["replace", "*/adapt-1/best.pt", 1, "after"],
     ["write", "*/adapt-1/*", 3],
     ["replace", "*/adapt-1/best.pt", 2, "before"],

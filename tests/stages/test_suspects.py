@@ -9,12 +9,12 @@ from tiny_world import CAR, LIGHT, ROAD, SKY
 from crots.data.cache import ImageCache
 from crots.data.layouts import open_dataset
 from crots.errors import InputError
-from crots.events import ArtifactWritten, StageFinished
+from crots.events import ArtifactWritten, Progress, StageFinished
 from crots.execution.context import Context
 from crots.images import read_labels, write_confidence, write_labels
 from crots.methods.suspicion import Opinion
 from crots.runner import run_project, run_stage
-from crots.stages.suspects import INDEX, STAGE, Suspects, read_regions, suspects, suspects_of
+from crots.stages.suspects import INDEX, STAGE, Suspects, read_regions, search, suspects, suspects_of
 from crots.training.material import PseudoLabels
 
 
@@ -122,3 +122,50 @@ def test_a_project_takes_its_last_student_or_the_one_asked_for(tmp_path):
     assert suspects_of(project, student="none").student is None
     with pytest.raises(InputError, match="baseline"):
         suspects_of(project, student="bassline")
+
+
+@pytest.fixture
+def project(tmp_path):
+    made = world.black_box(tmp_path)
+    list(run_project(made, until="pseudo-label"))
+    return made
+
+
+def searched(project, stop=None):
+    """Searches a project as the command does, up to an event of a kind."""
+    events = run_stage(partial(search, project, suspects_of(project, student="none")), Context(STAGE))
+    for event in events:
+        if stop and isinstance(event, stop):
+            events.close()
+            return None
+    return event
+
+
+def test_what_was_found_stays_until_all_is_found_anew(project):
+    assert searched(project).outcome == "completed"
+    found = project.stage_folder(STAGE)
+    before = {path: path.read_bytes() for path in found.rglob("*") if path.is_file()}
+    assert found / INDEX in before
+    searched(project, stop=Progress)
+    assert {path: path.read_bytes() for path in found.rglob("*") if path.is_file()} == before
+    (path := project.stage_folder("pseudo-label") / "label_ids" / f"{world.key(0)}.png").unlink()
+    assert not path.exists() and searched(project).outcome == "completed"
+    assert found / "doubt" / f"{world.key(0)}.png" in before
+    assert not (found / "doubt" / f"{world.key(0)}.png").exists()
+    assert not project.work_folder(STAGE).exists()
+
+
+def test_a_search_keeps_files_that_it_did_not_make(project):
+    theirs = project.stage_folder(STAGE) / "notes.txt"
+    theirs.parent.mkdir()
+    theirs.write_text("of the user")
+    end = searched(project)
+    assert end.outcome == "failed" and end.exit_code == 2 and f"{theirs}: was not made by CROTS" in end.message
+    assert theirs.read_text() == "of the user"
+
+
+def test_what_version_0_1_found_is_replaced(project):
+    searched(project)
+    (project.folder / "records" / f"{STAGE}.files").unlink()
+    (project.folder / "records" / f"{STAGE}.json").unlink()
+    assert searched(project).outcome == "completed"

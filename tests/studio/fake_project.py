@@ -148,7 +148,7 @@ def _write_data(folder: Path, classes: ClassSet) -> None:
 
 def _write_stage(project: Project, key: str, classes: ClassSet) -> float | None:
     """Writes a stage's files; returns the mIoU of its record."""
-    out = project.stage_folder(key)
+    out = project.work_folder(key)
     if key == "pseudo-label":
         _write_pseudo_labels(out, classes)
     elif key == "mine":

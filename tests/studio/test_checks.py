@@ -13,6 +13,7 @@ from crots.nets.quiet import torch_jit
 from crots.nets.weights import save_pth, save_safetensors
 from crots.project import ProjectConfig, override
 from crots.taxonomy import load_class_set
+from crots.trust import with_trust
 from crots_studio.checks import CHECKS, check
 from crots_studio.models.project_form import DEPENDS
 
@@ -86,13 +87,30 @@ def test_a_size_of_another_shape_or_far_too_large_is_a_warning(look, images):
     assert look("data.size", data__target=images, data__size="128x128").level == "good"
 
 
-def test_a_program_can_be_trusted_with_a_click(look, tmp_path):
+def test_a_program_is_named_and_never_opened_trusted_or_not(look, tmp_path, monkeypatch):
     path = tmp_path / "program.pt"
     with torch_jit():
         torch.jit.trace(torch.nn.Identity(), torch.zeros(1, 3, 8, 8)).save(str(path))
+    monkeypatch.setattr("torch.jit.load", lambda *_, **__: pytest.fail("it was opened"))
     found = look("source", source__file=path)
-    assert found.level == "bad" and "--" not in found.text and "settings, Device and speed" in found.text
-    assert dict(found.offers[0].settings) == {"runtime.trust": "true"}
+    assert found.level == "bad" and "--" not in found.text and f"'{path}', a TorchScript program" in found.text
+    (offer,) = found.offers
+    assert not offer.settings and [piece.name for piece in offer.trust] == [str(path)]
+    config = override(ProjectConfig(), {"source.file": path})
+    found = check("source", config, tmp_path, offer.trust)
+    assert found.level == "good" and not found.offers and found.brief == "TorchScript program"
+    assert check("source", override(config, {"source.net": "a.b:c"}), tmp_path, offer.trust).level == "bad"
+
+
+def test_a_network_of_both_is_trusted_once_for_both(look, tmp_path):
+    (tmp_path / "m.pth").write_bytes(b"any")
+    config = override(ProjectConfig(), {"source.file": "m.pth", "source.net": "a.b:c", "student.net": "a.b:c"})
+    (offer,) = check("student", config, tmp_path).offers
+    assert with_trust(config, tmp_path, offer.trust).runtime.trust
+    for name in ("source", "student"):
+        assert check(name, config, tmp_path, offer.trust).level == "good"
+    missing = override(config, {"source.file": "gone.pth"})
+    assert "gone.pth" in check("source", missing, tmp_path, offer.trust).text
 
 
 def test_a_broken_image_is_a_warning_that_names_it(look, images):

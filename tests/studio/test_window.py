@@ -172,14 +172,17 @@ def test_run_pause_resume_stop_by_buttons(qtbot, session, ready, scripted):
 
 def test_cancel_throws_the_stage_away(qtbot, session, ready, scripted):
     long_run(scripted)
-    place = session.project.stage_folder("baseline")
-    place.mkdir()
-    (place / "checkpoint.pt").write_bytes(b"x")
+    session.project.begin("baseline")
+    place, result = session.project.work_folder("baseline"), session.project.stage_folder("baseline")
+    for folder in (place, result):
+        folder.mkdir(parents=True)
+        (folder / "checkpoint.pt").write_bytes(b"x")
     session.start_run()
     qtbot.waitUntil(lambda: session.run_state.done == 1)
     qtbot.mouseClick(ready.run_bar.cancel, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: not session.busy)
     qtbot.waitUntil(lambda: not place.exists())
+    assert (result / "checkpoint.pt").exists(), "the result before it stays"
 
 
 def test_a_stage_alone_from_the_rail(qtbot, session, ready, scripted):

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from crots import options as opt
 from crots.cli.alone import (
     TRAINED,
-    Claim,
     Desk,
     Job,
     Loose,
@@ -26,11 +25,12 @@ from crots.cli.alone import (
 )
 from crots.cli.command import Command, Parser
 from crots.cli.flags import given
+from crots.cli.outputs import Claim
 from crots.config import Profile, Size, check, describe
 from crots.errors import InputError
 from crots.events import Event
 from crots.execution.context import Context
-from crots.project import CHOICE, ProjectConfig, looks_decide, read_json
+from crots.project import CHOICE, ProjectConfig, looks_decide, read_choice
 
 if TYPE_CHECKING:
     from crots.data.layouts import Sample
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     keys = [f"adapt-{number}" for number in range(1, args.rounds + 1)]
     anchors = {"pseudo_labels": args.pseudo_labels.absolute()} if config.adapt.source_labels else {}
     # Only what was looked at can be kept.
-    looks = {"validate_every": config.adapt.validate_every} if looks_decide(config.adapt) else {}
+    looks: dict[str, Any] = {"validate_every": config.adapt.validate_every} if looks_decide(config.adapt) else {}
     enough = partial(round_ended, config)
     jobs, student = {}, args.student
     for key in keys:
@@ -95,15 +95,15 @@ def run(args: argparse.Namespace) -> int:
             args, "adapt", config, ("data", "task", "adapt", "runtime"), results=TRAINED, precious=True, out=out,
             student=student.absolute(), patches=args.patches and args.patches.absolute(), **looks, **anchors,
         )  # fmt: skip
-        jobs[key] = Job(partial(_events, args=args, student=student, claimed=claimed), out, enough)
+        jobs[key] = Job(partial(_events, args=args, student=student, claimed=claimed), out, claimed, enough)
         student = out / STUDENT_FILE
     return run_alone(args, "adapt", jobs, config)
 
 
 def round_ended(config: ProjectConfig, out: Path) -> str:
     """Says why the rounds after the one in ``out`` are not needed; empty where they are."""
-    choice = read_json(out / CHOICE) if config.adapt.stop_rounds else None
-    return str(choice.get("ends_rounds", "")) if choice else ""
+    choice = read_choice(out / CHOICE) if config.adapt.stop_rounds else None
+    return choice.get("ends_rounds", "") if choice else ""
 
 
 def _events(

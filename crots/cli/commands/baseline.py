@@ -10,7 +10,6 @@ from crots import options as opt
 from crots.cli.alone import (
     STUDENT_FLAGS,
     TRAINED,
-    Claim,
     Desk,
     Job,
     Loose,
@@ -25,6 +24,7 @@ from crots.cli.alone import (
 from crots.cli.command import Command, Parser
 from crots.cli.commands.mine import add_pseudo_labels
 from crots.cli.flags import add_options
+from crots.cli.outputs import Claim
 from crots.config import Profile
 from crots.events import Event
 from crots.execution.context import Context
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     def body(desk: Desk, context: Context) -> Iterator[Event]:
         return _events(desk, context, claimed, args)
 
-    return run_alone(args, "baseline", {"baseline": Job(body, args.out)}, config)
+    return run_alone(args, "baseline", {"baseline": Job(body, args.out, claimed)}, config)
 
 
 def _events(desk: Desk, context: Context, claimed: Claim, args: argparse.Namespace) -> Iterator[Event]:

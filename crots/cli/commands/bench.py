@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +13,8 @@ from crots import options as opt
 from crots.cli.command import Command, Parser
 from crots.cli.draw import show_table
 from crots.cli.flags import add_debug, add_json, add_options, options_of
+from crots.cli.outputs import check_json_file
+from crots.cli.say import say_json, say_lines
 from crots.cli.tables import NOTHING, Table
 from crots.config import Profile
 from crots.errors import InputError
@@ -45,11 +46,12 @@ def run(args: argparse.Namespace) -> int:
         first, second = (read_report(path) for path in args.compare)
         show_table(compared(first, second), sys.stdout)
         return 0
+    check_json_file(args)
     report = measure(args)
     if args.json and args.json != "-":
         write_json(Path(args.json), report)
     if args.json == "-":
-        print(json.dumps(report))
+        say_json(report)
     return 0
 
 
@@ -63,7 +65,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     check(options, trust=runtime.trust)
     stream = sys.stderr if args.json == "-" else sys.stdout
     report = new_report(options, runtime)
-    print(heading(report.to_dict()), file=stream, flush=True)
+    say_lines(heading(report.to_dict()), stream)
     with tempfile.TemporaryDirectory(prefix="crots-bench-") as folder:
         world = World(Path(folder), options, runtime)
         for part in _parts(world, report):

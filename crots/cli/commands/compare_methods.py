@@ -9,21 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from crots import options as opt
+from crots.cli.alone import add_overwrite
 from crots.cli.command import Command, Parser
 from crots.cli.commands.init import add_set
 from crots.cli.draw import show_table
 from crots.cli.flags import add_options, add_run_flags, given, settings
 from crots.cli.follow import follow
+from crots.cli.outputs import check_file, inputs_of, inputs_of_config
+from crots.cli.say import say
 from crots.cli.tables import Table
 from crots.comparison.methods import METHODS, ablations, chosen_methods, default_methods
 from crots.comparison.plan import Comparison, check_seeds
 from crots.comparison.runner import run_comparison
-from crots.comparison.table import caption, class_cells, summary_cells, write_as
+from crots.comparison.table import caption, class_cells, read_results, summary_cells, write_as
 from crots.config import Profile, check, describe
 from crots.errors import InputError
 from crots.events import Event
 from crots.execution.control import Control
-from crots.project import Project, override, read_json
+from crots.project import Project, override
 
 # What every method finds as the project has it.
 _THE_PROJECTS = ("data", "task", "source", "pseudo_label")
@@ -58,6 +61,7 @@ def configure(parser: Parser, profile: Profile) -> None:
         "--out", type=Path, metavar="FILE", default=None,
         help="write the results there too: .json, .csv, .md (Markdown) or text by the suffix",
     )  # fmt: skip
+    add_overwrite(group, "replace the file of --out where there is one")
     run_group = parser.add_argument_group("run")
     add_options(run_group, "runtime", opt.RuntimeOptions, profile, only=("device", "threads", "trust"))
     add_run_flags(run_group)
@@ -71,13 +75,15 @@ def _steps(text: str) -> int:
 def run(args: argparse.Namespace) -> int:
     """Runs the comparison and shows its table."""
     job = comparison(args)
+    if args.out:
+        inputs = inputs_of_config(job.project.config, job.project.folder)
+        check_file(args.out, [*inputs_of(args), *inputs], overwrite=args.overwrite)
 
     def events(control: Control) -> Generator[Event, None, None]:
         yield from run_comparison(job, control=control)
 
-    code = follow(events, args, command="compare-methods", result=lambda: read_json(job.results_path))
-    found = read_json(job.results_path)
-    if found is None or code not in (0, 130):
+    code = follow(events, args, command="compare-methods", result=lambda: read_results(job.results_path))
+    if code not in (0, 130) or (found := read_results(job.results_path)) is None:
         return code
     if args.out:
         write_as(args.out, found)
@@ -120,12 +126,12 @@ def _show(found: dict[str, Any], path: Path, stream: Any) -> None:
     for cells in (summary_cells(found), class_cells(found)):
         header, *rows = (tuple(row) for row in cells)
         show_table(Table(header, tuple(rows)), stream)
-        print(file=stream)
+        say(stream=stream)
     for row in found["rows"]:
         if row["note"]:
-            print(f"{row['title']}: {row['note']}", file=stream)
-    print(caption(found), file=stream)
-    print(f"results: {path} (.csv, .txt and .md beside it)", file=stream)
+            say(f"{row['title']}: {row['note']}", stream)
+    say(caption(found), stream)
+    say(f"results: {path} (.csv, .txt and .md beside it)", stream)
 
 
 COMMAND = Command(

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crots import options as opt
-from crots.cli.alone import Desk, Job, add_run, config_of, run_alone
+from crots.cli.alone import Desk, Job, add_out, add_run, claim, config_of, run_alone
 from crots.cli.command import Command, Parser
 from crots.cli.commands.train import add_labels
 from crots.cli.flags import add_options
+from crots.cli.outputs import Claim
 from crots.config import Profile
 from crots.events import Event
 from crots.execution.context import Context
 
 if TYPE_CHECKING:
     from crots.data.layouts import Encoding
+
+
+RESULTS = ("label_ids", "label_color")
 
 
 def configure(parser: Parser, profile: Profile) -> None:
@@ -28,9 +31,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     )
     add_labels(group, profile)
     add_options(group, "task", opt.TaskOptions, profile, required=("classes",))
-    group.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="gets label_ids/<path of the image>.png [required]"
-    )
+    add_out(group, "gets label_ids/<path of the image>.png")
     stage = parser.add_argument_group("options of the stage")
     stage.add_argument("--colour", action="store_true", help="write label_color/ too, for people to look at")
     add_run(parser, profile, runtime=False)
@@ -39,11 +40,12 @@ def configure(parser: Parser, profile: Profile) -> None:
 def run(args: argparse.Namespace) -> int:
     """Writes the labels."""
     config = config_of(args)
-    job = Job(lambda desk, context: _events(desk, context, args), args.out)
+    claimed = claim(args, "convert-labels", config, ("data", "task"), results=RESULTS, clear=False)
+    job = Job(lambda desk, context: _events(desk, context, claimed, args), args.out, claimed)
     return run_alone(args, "convert-labels", {"convert-labels": job}, config)
 
 
-def _events(desk: Desk, context: Context, args: argparse.Namespace) -> Iterator[Event]:
+def _events(desk: Desk, context: Context, claimed: Claim, args: argparse.Namespace) -> Iterator[Event]:
     from crots.cli.inputs import open_class_map, open_labels
     from crots.data.labels import resolve_encoding
     from crots.stages.convert_labels import Conversion, convert_labels
@@ -53,6 +55,7 @@ def _events(desk: Desk, context: Context, args: argparse.Namespace) -> Iterator[
     data = desk.config.data
     dataset = open_labels(data.target, args.labels, encoding, class_map.source, layout=data.layout, split=data.split)
     dataset = resolve_encoding(dataset, class_map.source)
+    claimed.take(dataset.samples)
     return convert_labels(Conversion(dataset, class_map, desk.out, args.colour), context)
 
 

@@ -13,6 +13,8 @@ from crots.cli.alone import Desk, add_run, config_of
 from crots.cli.command import Command, Parser
 from crots.cli.flags import add_options, given
 from crots.cli.follow import follow
+from crots.cli.outputs import check_json_file
+from crots.cli.say import say_json
 from crots.config import Profile
 from crots.errors import InputError
 from crots.events import Evaluated, Event, Note
@@ -58,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
     _check(config)
     if args.json == "-" and args.events == "-":
         raise InputError("--json and --events - both want standard output; give one of them a file")
+    check_json_file(args)
     scores: list[Evaluated] = []
 
     def events(control: Control) -> Generator[Event, None, None]:
@@ -78,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
         text = json.dumps(report(scores[-1], load_class_set(config.task.classes)), ensure_ascii=False) + "\n"
         if args.json == "-":
-            print(text, end="", flush=True)
+            say_json(text.rstrip("\n"))
         else:
             write_text(Path(args.json), text)
     return code

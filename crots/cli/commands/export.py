@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crots import options as opt
-from crots.cli.alone import Desk, Job, config_of, run_alone
+from crots.cli.alone import Desk, Job, add_out_file, check_out_file, config_of, run_alone
 from crots.cli.command import Command, Parser
 from crots.cli.flags import add_options, add_run_flags, given
 from crots.config import Profile
@@ -39,7 +39,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     )
     stage = parser.add_argument_group("options of the stage")
     stage.add_argument("--format", required=True, choices=FORMATS, metavar="|".join(FORMATS), help="[required]")
-    stage.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write [required]")
+    add_out_file(stage, "file to write")
     add_options(stage, "export", opt.ExportOptions, profile, only=("weights", "images"),
                 flags={"images": "--compare"})  # fmt: skip
     run_group = parser.add_argument_group("run")
@@ -52,8 +52,7 @@ def run(args: argparse.Namespace) -> int:
     """Writes and compares."""
     if not args.checkpoint.is_file():
         raise InputError(f"{args.checkpoint}: no such file, expected a model file or training checkpoint")
-    if args.out.is_dir():
-        raise InputError(f"{args.out}: is a folder, expected the name of the file to write")
+    check_out_file(args)
     more: dict[str, dict[str, Any]] = {"task": {"classes": args.classes}} if args.classes else {}
     config = config_of(args, **more)
     job = Job(lambda desk, context: _events(desk, context, args), args.out)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from crots import options as opt
-from crots.cli.alone import Desk, Job, config_of, run_alone
+from crots.cli.alone import Desk, Job, add_out_file, check_out_file, config_of, run_alone
 from crots.cli.command import Command, Parser
 from crots.cli.flags import add_options, add_run_flags
 from crots.config import Profile
@@ -21,7 +21,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     """Adds the arguments."""
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="checkpoint.pt of a training stage")
     group = parser.add_argument_group("options of the stage")
-    group.add_argument("--out", type=Path, required=True, metavar="FILE", help=".pth or .safetensors file [required]")
+    add_out_file(group, ".pth or .safetensors file")
     group.add_argument("--teacher", action="store_true", help="take the teacher's weights, not the student's")
     run_group = parser.add_argument_group("run")
     add_options(run_group, "runtime", opt.RuntimeOptions, profile, only=("trust",))
@@ -33,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
     """Writes the weights."""
     if not args.checkpoint.is_file():
         raise InputError(f"{args.checkpoint}: no such file, expected the checkpoint.pt of a training stage")
+    check_out_file(args)
     return run_alone(args, "extract", {"extract": Job(lambda desk, context: _events(desk, context, args), args.out)},
                      config_of(args))  # fmt: skip
 

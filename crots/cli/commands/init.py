@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from crots import options as opt
 from crots.cli.command import Command, Parser
 from crots.cli.flags import SOURCE_FLAGS, add_debug, add_json, add_options, given, settings
+from crots.cli.say import say, say_json
 from crots.config import PROFILES, Profile
 from crots.errors import InputError
 from crots.files import expanded
-from crots.project import CONFIG_NAME, Project, ProjectConfig, build_config, load_preset, override, preset_names
+from crots.project import CONFIG_NAME, Project, ProjectConfig, build_config, load_preset, override, preset_names, unfit
 
 # Options that hold paths; a name of something shipped is left as it is.
 _PATHS = {
@@ -48,6 +47,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     )  # fmt: skip
     add_set(group)
     show = parser.add_argument_group("run")
+    add_options(show, "runtime", opt.RuntimeOptions, profile, only=("trust",))
     add_json(show)
     add_debug(show)
 
@@ -62,22 +62,22 @@ def add_set(group: argparse._ArgumentGroup) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Checks everything that can be checked without torch, then makes the project."""
-    if (args.project / CONFIG_NAME).exists():
-        raise InputError(f"{args.project} already holds a project; choose another folder, or delete it first")
+    if problem := unfit(args.project):
+        raise InputError(problem)
     config = settled(configuration(args))
     from crots.cli.survey import survey
 
     found = survey(config, Path.cwd())
-    project = Project.create(args.project, relative(config, args.project.resolve()))
+    project = Project.create(args.project, config)
     if args.json:
-        print(json.dumps({"project": str(project.folder), **found.to_dict()}, ensure_ascii=False))
+        say_json({"project": str(project.folder), **found.to_dict()})
         return 0
-    print(f"made {project.folder / CONFIG_NAME} (profile {config.profile})")
+    say(f"made {project.folder / CONFIG_NAME} (profile {config.profile})")
     for line in found.lines:
-        print(f"  {line}")
+        say(f"  {line}")
     for line in found.warnings:
-        print(f"  warning: {line}")
-    print(f"next: crots run {args.project}")
+        say(f"  warning: {line}")
+    say(f"next: crots run {args.project}" + (" --trust" if found.facts["code"] else ""))
     return 0
 
 
@@ -92,21 +92,12 @@ def configuration(args: argparse.Namespace) -> ProjectConfig:
 
 def settled(config: ProjectConfig) -> ProjectConfig:
     """Makes every path of the configuration absolute, as seen from the current folder."""
-    return _with_paths(config, lambda path: expanded(path).absolute())
-
-
-def relative(config: ProjectConfig, folder: Path) -> ProjectConfig:
-    """Writes paths inside the project relative to it, so that the folder can be moved as a whole."""
-    return _with_paths(config, lambda path: path.relative_to(folder) if path.is_relative_to(folder) else path)
-
-
-def _with_paths(config: ProjectConfig, change: Callable[[Path], Path]) -> ProjectConfig:
     changes: dict[str, Any] = {}
     for section, names in _PATHS.items():
         for name in names:
             value = getattr(getattr(config, section), name)
             if value and not (name in _NAMES and not expanded(value).exists()):
-                changes[f"{section}.{name}"] = str(change(Path(value)))
+                changes[f"{section}.{name}"] = str(expanded(Path(value)).absolute())
     return override(config, changes)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from crots import options as opt
 from crots.cli.command import Command, Parser
 from crots.cli.flags import add_debug, add_json, add_options
+from crots.cli.say import say, say_json
 from crots.config import Profile
 from crots.errors import InputError
 from crots.project import CONFIG_NAME
@@ -37,15 +37,15 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"{args.path}: no such file or folder; expected images, predictions or a model file")
     found = _look(args)
     if args.json:
-        print(json.dumps(found, ensure_ascii=False))
+        say_json(found)
     else:
-        print(f"{found['path']}: {found['kind']}")
+        say(f"{found['path']}: {found['kind']}")
         for line in found["summary"]:
-            print(f"  {line}")
+            say(f"  {line}")
         for line in found["problems"]:
-            print(f"  problem: {line}")
+            say(f"  problem: {line}")
         count = len(found["problems"])
-        print(f"  {count or 'no'} problem{'' if count == 1 else 's'}")
+        say(f"  {count or 'no'} problem{'' if count == 1 else 's'}")
     return 1 if found["problems"] else 0
 
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from crots import options as opt
-from crots.cli.alone import Claim, Desk, Job, add_data, add_out, add_run, add_stage, claim, config_of, run_alone
+from crots.cli.alone import Desk, Job, add_data, add_out, add_run, add_stage, claim, config_of, run_alone
 from crots.cli.command import Command, Parser
 from crots.cli.flags import add_options
+from crots.cli.outputs import Claim
 from crots.config import Profile
 from crots.events import Event
 from crots.execution.context import Context
@@ -42,12 +43,12 @@ def add_pseudo_labels(group: argparse._ArgumentGroup) -> None:
 def run(args: argparse.Namespace) -> int:
     """Cuts the patches."""
     config = config_of(args)
-    claimed = claim(args, "mine", config, ("data", "task", "mine"), results=RESULTS, precious=False)
+    claimed = claim(args, "mine", config, ("data", "task", "mine"), results=RESULTS)
 
     def body(desk: Desk, context: Context) -> Iterator[Event]:
         return _events(desk, context, claimed, args)
 
-    return run_alone(args, "mine", {"mine": Job(body, args.out)}, config)
+    return run_alone(args, "mine", {"mine": Job(body, args.out, claimed)}, config)
 
 
 def _events(desk: Desk, context: Context, claimed: Claim, args: argparse.Namespace) -> Iterator[Event]:
@@ -65,8 +66,8 @@ def _events(desk: Desk, context: Context, claimed: Claim, args: argparse.Namespa
     # Every image is read once, so nothing is kept of it.
     cache = ImageCache(None, labels.size, 0)
     rare = published_rare(open_class_map(config.task)) or classes.published_rare
-    claimed.take()
-    return mine(Mining(samples, cache, labels, config.mine, desk.out, rare), context)
+    claimed.take(samples)
+    return mine(Mining(samples, cache, labels, config.mine, desk.out, rare, clear=False), context)
 
 
 COMMAND = Command(

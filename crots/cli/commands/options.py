@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from typing import Any
 
 from crots.cli.command import Command, Parser
 from crots.cli.draw import show_table
 from crots.cli.flags import add_debug, add_json, shown
+from crots.cli.say import say, say_json, say_lines
 from crots.cli.tables import Table
 from crots.config import OptionInfo, Profile, describe, expectation, to_plain, unknown_name
 from crots.options import SECTIONS, BenchOptions, PredictOptions, TrainOptions
@@ -35,14 +35,15 @@ def run(args: argparse.Namespace) -> int:
         raise unknown_name("options", args.section, list(CLASSES), what="section")
     chosen = {name: CLASSES[name] for name in ([section] if section else CLASSES)}
     if args.json:
-        print(json.dumps({name: [_plain(info) for info in describe(cls)] for name, cls in chosen.items()}))
+        say_json({name: [_plain(info) for info in describe(cls) if info.stored] for name, cls in chosen.items()})
         return 0
     for name, cls in chosen.items():
-        rows = tuple(_row(info) for info in describe(cls))
+        rows = tuple(_row(info) for info in describe(cls) if info.stored)
         if args.markdown:
-            print(markdown(name, (cls.__doc__ or "").strip(), rows))
+            say_lines(markdown(name, (cls.__doc__ or "").strip(), rows))
         else:
-            print(f"\n[{name}] {(cls.__doc__ or '').strip()}")
+            say()
+            say_lines(f"[{name}] {(cls.__doc__ or '').strip()}")
             show_table(Table(_HEADERS, rows, left=tuple(range(len(_HEADERS)))), sys.stdout)
     return 0
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from crots import options as opt
-from crots.cli.alone import Desk, Job, add_out, add_run, config_of, run_alone
+from crots.cli.alone import Desk, Job, add_out, add_run, claim, config_of, run_alone
 from crots.cli.command import Command, Parser
 from crots.cli.flags import add_options, options_of
+from crots.cli.outputs import Claim
 from crots.config import Profile
 from crots.errors import InputError
 from crots.events import Event
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from crots.stages.workbench import Workbench
 
 _MODEL_FLAGS = {"file": "--checkpoint"}
+RESULTS = ("label_ids", "label_color", "overlay", "overlay.mp4")
 
 
 def configure(parser: Parser, profile: Profile) -> None:
@@ -51,17 +53,21 @@ def run(args: argparse.Namespace) -> int:
     if not config.source.file.is_file():
         raise InputError(f"{config.source.file}: no such file, expected a model file or training checkpoint")
     options = options_of(args, "predict", opt.PredictOptions)
-    job = Job(lambda desk, context: _events(desk, context, args, options), args.out)
+    claimed = claim(args, "predict", config, ("data", "source"), results=RESULTS, clear=False)
+    job = Job(lambda desk, context: _events(desk, context, claimed, args, options), args.out, claimed)
     return run_alone(args, "predict", {"predict": job}, config)
 
 
-def _events(desk: Desk, context: Context, args: argparse.Namespace, options: opt.PredictOptions) -> Iterator[Event]:
+def _events(
+    desk: Desk, context: Context, claimed: Claim, args: argparse.Namespace, options: opt.PredictOptions
+) -> Iterator[Event]:
     from crots.cli.models import open_predictor
     from crots.stages.predict import Predicting, predict
     from crots.stages.project_stages import with_notes
 
     predictor, classes, bench = open_predictor(desk, net=args.net, classes=args.classes, flip=options.flip)
     frames, rate = _frames(bench, context)
+    claimed.take(() if rate else bench.dataset.samples)
     job = Predicting(
         frames=frames,
         predict=predictor,

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Iterator
 
 from crots import options as opt
-from crots.cli.alone import (
-    Claim,
-    Desk,
-    Job,
-    add_data,
-    add_out,
-    add_run,
-    add_source,
-    add_stage,
-    claim,
-    config_of,
-    run_alone,
-)
+from crots.cli.alone import Desk, Job, add_data, add_out, add_run, add_source, add_stage, claim, config_of, run_alone
 from crots.cli.command import Command, Parser
+from crots.cli.outputs import Claim
 from crots.config import Profile
 from crots.errors import InputError
 from crots.events import Event
 from crots.execution.context import Context
 from crots.project import ProjectConfig
 
-RESULTS = ("label_ids", "label_color", "confidence", "easy.txt", "hard.txt", "images.jsonl")
+RESULTS = (
+    "label_ids", "label_color", "confidence", "easy.txt", "hard.txt", "images.jsonl", "statistics.json", "skipped.json",
+)  # fmt: skip
 
 
 def configure(parser: Parser, profile: Profile) -> None:
@@ -59,20 +51,20 @@ def run(args: argparse.Namespace) -> int:
     config = config_of(args)
     check_source(config)
     sections = ("data", "task", "source", "pseudo_label", "runtime")
-    claimed = claim(args, "pseudo-label", config, sections, results=RESULTS, precious=False)
+    claimed = claim(args, "pseudo-label", config, sections, results=RESULTS)
 
     def body(desk: Desk, context: Context) -> Iterator[Event]:
         return _events(desk, context, claimed)
 
-    return run_alone(args, "pseudo-label", {"pseudo-label": Job(body, args.out)}, config)
+    return run_alone(args, "pseudo-label", {"pseudo-label": Job(body, args.out, claimed)}, config)
 
 
 def _events(desk: Desk, context: Context, claimed: Claim) -> Iterator[Event]:
     from crots.stages.project_stages import labelling
     from crots.stages.pseudo_label import pseudo_label
 
-    job = labelling(desk.bench(), desk.out)
-    claimed.take()
+    job = dataclasses.replace(labelling(desk.bench(), desk.out), clear=False)
+    claimed.take(job.dataset.samples)
     return pseudo_label(job, context)
 
 

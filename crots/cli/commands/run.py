@@ -12,6 +12,7 @@ from crots.cli.command import Command, Parser
 from crots.cli.commands.init import add_set
 from crots.cli.flags import add_options, add_run_flags, given, settings
 from crots.cli.follow import follow
+from crots.cli.say import say
 from crots.config import Profile
 from crots.errors import InputError
 from crots.eventlog import running
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     if code == 0 and not args.json and not args.quiet and is_first():
         stream = sys.stderr if args.events == "-" else sys.stdout
         what = "done" if shown else "nothing to do, all of it is done"
-        print(f"{what}; crots status {args.project} shows the stages", file=stream)
+        say(f"{what}; crots status {args.project} shows the stages", stream)
     return code
 
 

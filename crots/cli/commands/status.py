@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict, cast
 
 from crots.cli.command import Command, Parser
 from crots.cli.draw import show_table
 from crots.cli.flags import add_debug, add_json
+from crots.cli.say import say, say_json
 from crots.cli.tables import Table, duration, percent
 from crots.config import Profile
-from crots.project import Project, StageStatus, read_json
+from crots.project import Project, StageStatus
+from crots.records import read_as
+
+
+class _Report(TypedDict):
+    """What is read of a model's scores."""
+
+    miou: float | None
+    oracle: NotRequired[bool]
 
 
 def configure(parser: Parser, profile: Profile) -> None:
@@ -31,9 +39,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         config = project.config
         head = {"project": str(project.folder), "profile": config.profile, "preset": config.preset}
-        print(json.dumps({**head, "stages": rows}, ensure_ascii=False))
+        say_json({**head, "stages": rows})
         return 0
-    print(f"{project.folder} (profile {project.config.profile})")
+    say(f"{project.folder} (profile {project.config.profile})")
     show_table(Table(("stage", "state", "time", "mIoU (%)", "reason"), tuple(map(_cells, rows)), (0, 1, 4)), sys.stdout)
     return 0
 
@@ -59,7 +67,8 @@ def _report(project: Project, key: str) -> dict[str, Any]:
     subject = "source" if key == "pseudo-label" else key
     if project.record("evaluate") is None:
         return {}
-    return read_json(project.stage_folder("evaluate") / f"{subject}.json") or {}
+    path = project.stage_folder("evaluate") / f"{subject}.json"
+    return cast(dict[str, Any], read_as(path, _Report, remedy="delete it and run the stage evaluate again") or {})
 
 
 def _chosen_by_labels(project: Project, key: str) -> bool:

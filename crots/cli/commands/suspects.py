@@ -14,6 +14,7 @@ from crots.cli.command import Command, Parser
 from crots.cli.draw import show_table
 from crots.cli.flags import add_options, add_run_flags, given
 from crots.cli.follow import follow
+from crots.cli.say import say
 from crots.cli.tables import Table, percent
 from crots.config import Profile
 from crots.errors import InputError
@@ -21,9 +22,10 @@ from crots.events import Event
 from crots.execution.context import Context
 from crots.execution.control import Control
 from crots.methods.suspicion import SHARE
-from crots.project import Project, override, read_json
+from crots.project import Project, override
 from crots.runner import run_stage
-from crots.stages.suspects import FOLDER, INDEX, STAGE, suspects, suspects_of
+from crots.stages.suspects import FOLDER, INDEX, STAGE, search, suspects_of
+from crots.stages.suspicion_file import load_suspicion
 
 
 def configure(parser: Parser, profile: Profile) -> None:
@@ -61,13 +63,15 @@ def run(args: argparse.Namespace) -> int:
     job = suspects_of(project, student=args.student, share=args.share, overlays=args.overlays)
 
     def events(control: Control) -> Generator[Event, None, None]:
-        yield from run_stage(partial(suspects, job), Context(STAGE, control))
+        yield from run_stage(partial(search, project, job), Context(STAGE, control))
 
     index = project.folder / FOLDER / INDEX
 
     def result() -> dict[str, Any] | None:
-        found = read_json(index)
-        return found and {**found, "images": found["images"][: args.top], "regions": found["regions"][: args.top]}
+        found = load_suspicion(index)
+        if found is None:
+            return None
+        return {**found, "images": found["images"][: args.top], "regions": found["regions"][: args.top]}
 
     code = follow(events, args, command="suspects", result=result)
     if code == 0 and not args.json and not args.quiet and (found := result()):
@@ -80,7 +84,7 @@ def _show(found: dict[str, Any], stream: Any) -> None:
         (row["key"], f"{row['doubt']:.3f}", str(row["regions"]), percent(row["suspicious"])) for row in found["images"]
     ]
     show_table(Table(("image", "mean doubt", "regions", "suspicious (%)"), tuple(images)), stream)
-    print(file=stream)
+    say(stream=stream)
     regions = []
     for number, row in enumerate(found["regions"], 1):
         left, top, width, height = row["box"]

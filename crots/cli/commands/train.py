@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from crots import options as opt
 from crots.cli.alone import (
     TRAINED,
-    Claim,
     Desk,
     Job,
     Loose,
@@ -26,6 +25,7 @@ from crots.cli.alone import (
 from crots.cli.command import Command, Parser
 from crots.cli.commands.baseline import add_student
 from crots.cli.flags import add_option, options_of
+from crots.cli.outputs import Claim
 from crots.config import Profile, describe, to_mapping
 from crots.events import Event
 from crots.execution.context import Context
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     def body(desk: Desk, context: Context) -> Iterator[Event]:
         return _events(desk, context, claimed, args, options)
 
-    return run_alone(args, "train", {"train": Job(body, args.out)}, config)
+    return run_alone(args, "train", {"train": Job(body, args.out, claimed)}, config)
 
 
 def _events(

@@ -10,9 +10,10 @@ import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QFontMetrics, QPainter
-from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from crots_studio import theme
+from crots_studio.plain import Label
 
 _GROUP = 0.84
 _LONGEST_NAME = 110
@@ -107,7 +108,7 @@ class BarPlot(QWidget):
         self.canvas.setAccessibleName(f"Bars of {title}")
         self.canvas.setMenuEnabled(False)
         self.canvas.hideButtons()
-        self.legend = QLabel()
+        self.legend = Label()
         self.legend.setWordWrap(True)
         self.legend.setTextFormat(Qt.TextFormat.RichText)
         self._items: list[pg.GraphicsObject] = []

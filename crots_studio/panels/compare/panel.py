@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
     QHBoxLayout,
-    QLabel,
     QMenu,
     QPushButton,
     QSplitter,
@@ -36,6 +35,7 @@ from crots_studio.models.runs import (
 from crots_studio.models.series import Figure
 from crots_studio.panels.compare.run_chart import CLASSES, SCORES, RunChart, What
 from crots_studio.panels.compare.run_table import Key, RunTableView
+from crots_studio.plain import Label
 from crots_studio.session import Session
 from crots_studio.widgets.plot_tools import CurveTools, EmptyState, ExportButton, Redraw
 
@@ -86,7 +86,7 @@ class ComparePanel(QWidget):
         self.save_chart.setText("Save chart")
         self.save_table = ExportButton(session, self.table, self.run_table, "comparison")
         self.save_table.setText("Save table")
-        self.hint = QLabel("Ticked runs are drawn. Hatched or dashed: oracle, labels chose the checkpoint.")
+        self.hint = Label("Ticked runs are drawn. Hatched or dashed: oracle, labels chose the checkpoint.")
         self.hint.setProperty("role", "muted")
         self._lay_out()
         self._connect()

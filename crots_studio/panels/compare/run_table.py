@@ -23,6 +23,7 @@ from crots_studio.models.iou import ClassLook
 from crots_studio.models.names import running_order
 from crots_studio.models.runs import Run, class_names, differing_options
 from crots_studio.models.words import duration
+from crots_studio.plain import plain_tooltip
 from crots_studio.widgets.class_legend import show_boxes
 from crots_studio.widgets.class_table import percent
 from crots_studio.widgets.plot_legend import swatch
@@ -30,6 +31,7 @@ from crots_studio.widgets.plot_legend import swatch
 Index = QModelIndex | QPersistentModelIndex
 Key = tuple[str, str, int]
 SORT = Qt.ItemDataRole.UserRole
+FOLDER = Qt.ItemDataRole.UserRole + 1
 _WIDEST_CLASS = 110
 _FIXED = ("Model", "Project", "mIoU %", "Steps", "Took", "State", "Differs in")
 _ORACLE = "Oracle: validation labels chose this checkpoint, or one it grew from. It shows what could be reached."
@@ -75,7 +77,7 @@ class RunTableModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return (*_FIXED, *self._classes)[section]
         if role == Qt.ItemDataRole.ToolTipRole and section >= len(_FIXED):
-            return f"IoU of {self._classes[section - len(_FIXED)]} in percent"
+            return plain_tooltip(f"IoU of {self._classes[section - len(_FIXED)]} in percent")
         return None
 
     def flags(self, index: Index) -> Qt.ItemFlag:
@@ -92,6 +94,8 @@ class RunTableModel(QAbstractTableModel):
             return self._text(run, column)
         if role == SORT:
             return self._rank(run, column)
+        if role == FOLDER:
+            return str(run.folder)
         if role == Qt.ItemDataRole.CheckStateRole and column == 0:
             return Qt.CheckState.Checked if run.key in self.chosen else Qt.CheckState.Unchecked
         if role == Qt.ItemDataRole.DecorationRole and column == 0:
@@ -102,7 +106,7 @@ class RunTableModel(QAbstractTableModel):
             right = column in (2, 3, 4) or column >= len(_FIXED)
             side = Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft
             return side | Qt.AlignmentFlag.AlignVCenter
-        return self._tip(run, column) if role == Qt.ItemDataRole.ToolTipRole else None
+        return plain_tooltip(self._tip(run, column) or "") if role == Qt.ItemDataRole.ToolTipRole else None
 
     def _tip(self, run: Run, column: int) -> str | None:
         if column == 1:
@@ -198,4 +202,4 @@ class RunTableView(QTableView):
     def selected_projects(self) -> set[str]:
         """Returns the folders of the projects of selected rows."""
         rows = self.selectionModel().selectedRows(1)
-        return {str(row.data(Qt.ItemDataRole.ToolTipRole)) for row in rows}
+        return {str(row.data(FOLDER)) for row in rows}

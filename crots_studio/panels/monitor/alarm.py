@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton, QWidget
 
 from crots.events import Event, Note, StageStarted
 from crots_studio.models.names import title
+from crots_studio.plain import Label, plain_tooltip
 
 
 class Alarm(QFrame):
@@ -18,7 +19,7 @@ class Alarm(QFrame):
         self.setFrameShape(QFrame.Shape.StyledPanel)
         self.setAccessibleName("Warnings of the stage")
         self.warnings: list[Note] = []
-        self.text = QLabel()
+        self.text = Label()
         self.text.setWordWrap(True)
         self.text.setProperty("role", "warning")
         close = QToolButton()
@@ -53,4 +54,4 @@ class Alarm(QFrame):
             latest, more = self.warnings[0], len(self.warnings) - 1
             others = "\n".join(f"{title(note.stage)}: {note.text}" for note in self.warnings)
             self.text.setText(f"{title(latest.stage)}: {latest.text}" + (f"  (and {more} more)" if more else ""))
-            self.setToolTip(others if more else "")
+            self.setToolTip(plain_tooltip(others if more else ""))

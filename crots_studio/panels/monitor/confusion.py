@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QModelIndex, Qt
-from PySide6.QtWidgets import QComboBox, QLabel, QListWidget
+from PySide6.QtWidgets import QComboBox, QListWidget
 
 from crots_studio.models.iou import (
     Normalisation,
@@ -18,6 +18,7 @@ from crots_studio.models.iou import (
 )
 from crots_studio.panels.monitor.matrix_view import MatrixView
 from crots_studio.panels.monitor.score_panel import ScorePanel, column_of
+from crots_studio.plain import Label
 from crots_studio.session import Session
 from crots_studio.widgets.plot_tools import ExportButton
 
@@ -41,7 +42,7 @@ class ConfusionPanel(ScorePanel):
             self.way.addItem(text, key)
         self.view = MatrixView()
         self.view.setAccessibleName("Confusion matrix: rows are true classes, columns predicted ones")
-        self.read_out = QLabel()
+        self.read_out = Label()
         self.read_out.setWordWrap(True)
         self.mistakes = QListWidget()
         self.mistakes.setAccessibleName("Commonest mistakes")
@@ -49,10 +50,10 @@ class ConfusionPanel(ScorePanel):
         self.mistakes.setWordWrap(True)
         self.mistakes.setTextElideMode(Qt.TextElideMode.ElideNone)
         self.mistakes.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        axes = QLabel("Rows: what it is. Columns: what the model says.")
+        axes = Label("Rows: what it is. Columns: what the model says.")
         axes.setProperty("role", "muted")
         left = column_of(axes, self.view, self.read_out, stretched=self.view)
-        right = column_of(QLabel("Commonest mistakes"), self.mistakes, stretched=self.mistakes)
+        right = column_of(Label("Commonest mistakes"), self.mistakes, stretched=self.mistakes)
         self.save = ExportButton(session, left, self.table, "confusion")
         self.fill_split(left, right, [640, 240])
         self.bar.addWidget(self.subject)
@@ -105,7 +106,7 @@ class ConfusionPanel(ScorePanel):
 
     def _read(self, index: QModelIndex) -> None:
         if index.isValid():
-            self.read_out.setText(str(index.data(Qt.ItemDataRole.ToolTipRole)))
+            self.read_out.setText(str(index.data(Qt.ItemDataRole.AccessibleTextRole)))
 
     def _find(self, row: int) -> None:
         """Goes to the cell of a mistake."""

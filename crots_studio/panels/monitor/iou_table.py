@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable
 
 import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QKeyEvent
-from PySide6.QtWidgets import QComboBox, QLabel
+from PySide6.QtWidgets import QComboBox
 
 from crots_studio import theme
 from crots_studio.models.iou import (
@@ -25,6 +26,7 @@ from crots_studio.models.names import title
 from crots_studio.models.series import MIOU
 from crots_studio.models.words import plural
 from crots_studio.panels.monitor.score_panel import ScorePanel, column_of
+from crots_studio.plain import Label
 from crots_studio.session import Session
 from crots_studio.widgets.class_table import ClassTableView, percent
 from crots_studio.widgets.plot_tools import ExportButton
@@ -46,7 +48,7 @@ class IouPanel(ScorePanel):
         self.axis = QComboBox()
         self.axis.addItems(["over validations", "over models"])
         self.axis.setAccessibleName("Horizontal axis of the plot")
-        self.summary = QLabel()
+        self.summary = Label()
         self.summary.setWordWrap(True)
         self.summary.setTextFormat(Qt.TextFormat.RichText)
         self.plot = SeriesPlot("IoU of each class", legend=False)
@@ -138,11 +140,13 @@ class IouPanel(ScorePanel):
 def summary(table: ClassTable) -> str:
     """Says in a line how a model stands, and which classes fell."""
     colours = theme.colours()
-    parts = [f"<b>{title(table.subject)}: mIoU {percent(table.mean.iou)}%</b>"]
+    parts = [f"<b>{html.escape(title(table.subject))}: mIoU {percent(table.mean.iou)}%</b>"]
     for name, change in zip(table.compared, table.mean.changes, strict=True):
         if change is not None:
             colour = colours.good if change > 0 else colours.bad if change < 0 else colours.muted
-            parts.append(f"<span style='color:{colour}'>{percent(change, signed=True)}</span> vs {title(name)}")
+            parts.append(
+                f"<span style='color:{colour}'>{percent(change, signed=True)}</span> vs {html.escape(title(name))}"
+            )
     if table.score.images:
         parts.append(plural(table.score.images, "image"))
     if table.score.oracle:
@@ -151,7 +155,7 @@ def summary(table: ClassTable) -> str:
     if lost:
         more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
         text = f"fell since {title(table.compared[0])}: {', '.join(lost[:3])}{more}"
-        parts.append(f"<span style='color:{colours.bad}'>{text}</span>")
+        parts.append(f"<span style='color:{colours.bad}'>{html.escape(text)}</span>")
     return " &nbsp;·&nbsp; ".join(parts)
 
 

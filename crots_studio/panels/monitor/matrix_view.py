@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QHeaderView, QStyledItemDelegate, QStyleOptionView
 from crots.taxonomy import Colour
 from crots_studio import theme
 from crots_studio.models.iou import Matrix
+from crots_studio.plain import plain_tooltip
 from crots_studio.widgets.plot_legend import swatch
 
 Index = QModelIndex | QPersistentModelIndex
@@ -62,8 +63,10 @@ class MatrixModel(QAbstractTableModel):
         """Class names with their colours."""
         if not 0 <= section < len(self.names):
             return None
-        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
+        if role == Qt.ItemDataRole.DisplayRole:
             return self.names[section]
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return plain_tooltip(self.names[section])
         if role == Qt.ItemDataRole.DecorationRole and orientation == Qt.Orientation.Vertical:
             return swatch(QColor(*self.colours[section]).name())
         if role == Qt.ItemDataRole.TextAlignmentRole:
@@ -77,8 +80,10 @@ class MatrixModel(QAbstractTableModel):
         row, column = index.row(), index.column()
         if role == Qt.ItemDataRole.DisplayRole:
             return self.texts[row][column]
-        if role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):
+        if role == Qt.ItemDataRole.AccessibleTextRole:
             return self.words[row][column]
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return plain_tooltip(self.words[row][column])
         return float(self.shares[row, column]) if role == SHARE else None
 
 

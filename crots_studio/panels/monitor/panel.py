@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QGridLayout,
     QHBoxLayout,
-    QLabel,
     QStackedWidget,
     QTabWidget,
     QVBoxLayout,
@@ -27,6 +26,7 @@ from crots_studio.models.series import Curves, Figure, Group, curves_csv
 from crots_studio.panels.monitor.alarm import Alarm
 from crots_studio.panels.monitor.confusion import ConfusionPanel
 from crots_studio.panels.monitor.iou_table import IouPanel
+from crots_studio.plain import Label
 from crots_studio.session import Session
 from crots_studio.widgets.plot_tools import CurveTools, EmptyState, ExportButton, Redraw
 from crots_studio.widgets.series_plot import Curve, SeriesPlot
@@ -145,7 +145,7 @@ class TrainingCurves(QWidget):
         self.stage.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.stage.addItem(_WHOLE_RUN, "")
         self.tools = CurveTools(session, "training")
-        self.held = QLabel("zoomed: Fit follows again")
+        self.held = Label("zoomed: Fit follows again")
         self.held.setProperty("role", "muted")
         self.held.hide()
         self.save = ExportButton(session, self._plot_area(), self.table, "training")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy.typing as npt
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
 
 from crots.config import Size
 from crots.errors import CrotsError
@@ -28,6 +28,7 @@ from crots_studio.models.words import breakable, listing
 from crots_studio.panels.patches.patch_detail import PatchDetail
 from crots_studio.panels.patches.patch_filters import PatchFilters
 from crots_studio.panels.patches.rare_set import Found, RareSet
+from crots_studio.plain import Label, plain_tooltip
 from crots_studio.session import Session
 from crots_studio.widgets.choice import snug
 from crots_studio.widgets.picture_layers import Content, colour_table
@@ -65,7 +66,7 @@ class PatchPanel(QWidget):
         self.filters = PatchFilters()
         self.gallery = ThumbnailView(several=True, cell=QSize(108, 88))
         self.gallery.setAccessibleName("Hard patches")
-        self.count = QLabel()
+        self.count = Label()
         self.count.setAccessibleName("Patches shown")
         self.count.setProperty("role", "muted")
         self.detail = PatchDetail()
@@ -242,7 +243,7 @@ class PatchPanel(QWidget):
 
     def _unreadable(self, error: Exception) -> None:
         self._labels = None
-        self.detail.show_patch([None, None], str(error))
+        self.detail.show_patch([None, None], html.escape(str(error)))
 
     def _show_patch(self, shown: tuple[PatchRow, Array, Array]) -> None:
         patch, image, self._labels = shown
@@ -255,7 +256,7 @@ class PatchPanel(QWidget):
         place = f"<b>{breakable(html.escape(patch.image))}</b>, cell {patch.cell} of {self._found.gallery.grid}"
         # All of them are in the tip: many lines would cover the picture.
         self.detail.show_patch(
-            contents, f"{place}<br>{listing(rare)}, confidence {patch.confidence:.2f}", ", ".join(rare)
+            contents, f"{place}<br>{html.escape(listing(rare))}, confidence {patch.confidence:.2f}", ", ".join(rare)
         )
 
     def _show_choice(self) -> None:
@@ -362,4 +363,4 @@ def _inputs_of(project: Project | None) -> object:
 
 def _show_step(button: QPushButton, word: str, text: str, keys: str) -> None:
     button.setEnabled(bool(text))
-    button.setToolTip(f"{word}: {text} ({keys})" if text else f"Nothing to {word.lower()}")
+    button.setToolTip(plain_tooltip(f"{word}: {text} ({keys})" if text else f"Nothing to {word.lower()}"))

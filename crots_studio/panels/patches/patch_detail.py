@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from crots.taxonomy import ClassSet
+from crots_studio.plain import Label, plain_tooltip
 from crots_studio.widgets.choice import snug
 from crots_studio.widgets.class_legend import swatch
 from crots_studio.widgets.linked_views import LinkedViews
@@ -31,8 +32,9 @@ class PatchDetail(QWidget):
         self.views = LinkedViews(columns=2)
         self.views.show_contents([None, None])
         self.views.setAccessibleName("The chosen patch and its labels")
-        self.title = QLabel()
-        self.readout = QLabel()
+        self.title = Label()
+        self.title.setTextFormat(Qt.TextFormat.RichText)
+        self.readout = Label()
         for label in (self.title, self.readout):
             label.setWordWrap(True)
             # A long name must not push the other panels aside.
@@ -63,7 +65,7 @@ class PatchDetail(QWidget):
         words.addWidget(self.readout, 1)
         change.setSpacing(4)
         change.addWidget(self.old, 1)
-        change.addWidget(QLabel("to"))
+        change.addWidget(Label("to"))
         change.addWidget(self.new, 1)
         for button in (snug(self.relabel), self.reject, snug(self.restore)):
             change.addWidget(button)
@@ -84,10 +86,10 @@ class PatchDetail(QWidget):
             self.new.addItem(swatch(classes.palette[number]), name, number)
 
     def show_patch(self, contents: Sequence[Content | None], title: str, tip: str = "") -> None:
-        """Shows picture and labels of the current patch."""
+        """Shows picture and labels of the current patch; the title is rich text."""
         self.views.show_contents(contents)
         self.title.setText(title)
-        self.title.setToolTip(tip)
+        self.title.setToolTip(plain_tooltip(tip))
         self.readout.setText("")
 
     def show_choice(self, count: int, present: Sequence[int], classes: ClassSet | None, *, correctable: bool) -> None:
@@ -125,6 +127,6 @@ class PatchDetail(QWidget):
 
 def _button(text: str, tip: str) -> QPushButton:
     button = QPushButton(text)
-    button.setToolTip(tip)
+    button.setToolTip(plain_tooltip(tip))
     button.setAccessibleName(tip)
     return button

@@ -16,6 +16,7 @@ from crots.taxonomy import ClassSet
 from crots.training.patch_set import PatchCorrections
 from crots_studio.models.patch_gallery import PatchGallery, class_rows, rare_now, rare_option
 from crots_studio.panels.patches.rare_table import RareTable
+from crots_studio.plain import Label
 from crots_studio.runs.run import RunRequest
 from crots_studio.session import Session
 
@@ -199,7 +200,7 @@ def stale_reason(status: list[StageStatus]) -> str:
 
 
 def _label(name: str) -> QLabel:
-    label = QLabel()
+    label = Label()
     label.setAccessibleName(name)
     label.setProperty("role", "muted")
     label.setWordWrap(True)

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTab
 
 from crots.taxonomy import ClassSet
 from crots_studio.models.patch_gallery import ClassRow
+from crots_studio.plain import plain_tooltip
 from crots_studio.widgets.class_legend import percent, show_boxes, swatch
 
 # Names such as "motorcycle" are whole.
@@ -38,7 +39,7 @@ class RareTable(QTableWidget):
         self.setAccessibleName("Rare classes")
         for column, (head, tip) in enumerate(zip(_HEADS, _TIPS, strict=True)):
             item = QTableWidgetItem(head)
-            item.setToolTip(tip)
+            item.setToolTip(plain_tooltip(tip))
             self.setHorizontalHeaderItem(column, item)
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 6)
@@ -85,7 +86,7 @@ class RareTable(QTableWidget):
         cells = [name, *(QTableWidgetItem(text) for text in (percent(row.share), sure, patches))]
         tip = f"{row.name}: {row.reason}" if row.reason else f"{row.name}: not rare"
         for column, cell in enumerate(cells):
-            cell.setToolTip(tip)
+            cell.setToolTip(plain_tooltip(tip))
             if column:
                 cell.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             self.setItem(place, column, cell)

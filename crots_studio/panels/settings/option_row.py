@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QGridLayout,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QSpinBox,
     QToolButton,
@@ -21,6 +20,7 @@ from PySide6.QtWidgets import (
 
 from crots.config import to_plain
 from crots_studio.models.option_form import OptionField
+from crots_studio.plain import Label, plain_tooltip
 from crots_studio.settings import Settings
 from crots_studio.widgets.path_field import PathField
 
@@ -38,8 +38,10 @@ class OptionRow(QWidget):
     def __init__(self, field: OptionField, settings: Settings, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.path, self._settings = field.path, settings
-        self.label = QLabel(field.title)
-        self.error = QLabel()
+        self.label = Label(field.title)
+        # Our own words; bold for what was changed.
+        self.label.setTextFormat(Qt.TextFormat.AutoText)
+        self.error = Label()
         self.error.setWordWrap(True)
         self.error.setProperty("role", "bad")
         self.reset_button = QToolButton()
@@ -101,8 +103,8 @@ class OptionRow(QWidget):
         self.error.setText(f"✗ {field.error}" if field.error else "")
         self.error.setVisible(bool(field.error))
         for widget in (self.label, self.editor):
-            widget.setToolTip(field.tooltip)
-        self.reset_button.setToolTip(f"Back to {to_plain(field.default)}")
+            widget.setToolTip(plain_tooltip(field.tooltip))
+        self.reset_button.setToolTip(plain_tooltip(f"Back to {to_plain(field.default)}"))
         state = "changed. " if field.changed else ""
         self.editor.setAccessibleDescription(f"{state}{field.error or field.tooltip}")
 

@@ -23,6 +23,7 @@ from crots.options import SECTIONS
 from crots_studio.models.option_form import OptionForm, init_command
 from crots_studio.models.words import section_of, section_title
 from crots_studio.panels.settings.option_row import OptionRow
+from crots_studio.plain import Label
 from crots_studio.session import Session
 
 _NARROWEST = 312
@@ -55,7 +56,7 @@ class SettingsPanel(QWidget):
         self.search.textChanged.connect(lambda _: self._show_section())
         self.search.returnPressed.connect(self._go_to_match)
         column.addWidget(self.search)
-        self.nothing = QLabel("No option has these words.")
+        self.nothing = Label("No option has these words.")
         self.nothing.setProperty("role", "muted")
         self.nothing.hide()
         column.addWidget(self.nothing)
@@ -79,7 +80,7 @@ class SettingsPanel(QWidget):
 
     def _head(self) -> QHBoxLayout:
         row = QHBoxLayout()
-        heading = QLabel("Settings")
+        heading = Label("Settings")
         heading.setProperty("role", "heading")
         self.section = QComboBox()
         self.section.setAccessibleName("Section of the settings")
@@ -169,7 +170,7 @@ class SettingsPanel(QWidget):
         column = QVBoxLayout(page)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
-        about = QLabel(section_about(section))
+        about = Label(section_about(section))
         self._abouts[section] = about
         about.setProperty("role", "muted")
         about.setWordWrap(True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from crots.errors import CrotsError, InputError
 from crots.files import file_or_name
 from crots_studio.checks import Setup
 from crots_studio.models.class_map import FILE, ClassMapForm
 from crots_studio.panels.setup.class_map_table import ClassMapTable
+from crots_studio.plain import Label
 from crots_studio.session import Session
 from crots_studio.widgets.path_field import PathField
 
@@ -34,7 +35,7 @@ class ClassMapEditor(QWidget):
         self.table = ClassMapTable()
         self.table.edited.connect(self._save)
         self.table.setMinimumHeight(_ROWS_SHOWN * 26)
-        self.note = QLabel("The source has the target's classes; there is nothing to map.")
+        self.note = Label("The source has the target's classes; there is nothing to map.")
         self.note.setProperty("role", "muted")
         row = QHBoxLayout()
         row.addWidget(self.file, 1)

@@ -9,9 +9,12 @@ from PySide6.QtWidgets import QComboBox, QFormLayout, QGroupBox, QLabel, QLineEd
 
 from crots.errors import InputError
 from crots.taxonomy import shipped_class_sets
+from crots.trust import Code
 from crots_studio.models.option_form import shown
 from crots_studio.models.words import in_window
 from crots_studio.panels.setup.finding_label import FindingLabel
+from crots_studio.panels.setup.trust import ask_trust
+from crots_studio.plain import Label
 from crots_studio.session import Session
 from crots_studio.widgets.path_field import PathField, Wanted
 
@@ -135,8 +138,13 @@ class SetupFields:
         """Adds the place where a check says what it found."""
         label = FindingLabel(name)
         label.offered.connect(self.set_options)
+        label.trusting.connect(self._ask_trust)
         self.findings[name] = label
         form.addRow("", label)
+
+    def _ask_trust(self, code: tuple[Code, ...]) -> None:
+        if ask_trust(code, self.findings["source"].window()):
+            self._session.trust(code)
 
 
 def setup_group(title: str) -> tuple[QGroupBox, QFormLayout]:
@@ -149,7 +157,7 @@ def setup_group(title: str) -> tuple[QGroupBox, QFormLayout]:
 
 
 def _label(text: str, buddy: QWidget) -> QLabel:
-    label = QLabel(text)
+    label = Label(text)
     label.setBuddy(buddy)
     label.setMinimumWidth(110)
     label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)

@@ -8,6 +8,7 @@ from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 from crots_studio.models.project_form import Finding, level_word
+from crots_studio.plain import plain_tooltip
 
 # Signs besides colours: not everybody tells red from green.
 SIGNS = {"good": "✓", "warning": "!", "bad": "✗", "checking": "…", "empty": "○"}
@@ -15,9 +16,10 @@ _ROLES = {"good": "good", "warning": "warning", "bad": "bad", "checking": "muted
 
 
 class FindingLabel(QLabel):
-    """Shows a `Finding`; ``offered`` brings the settings of the offer that was clicked."""
+    """Shows a `Finding`; a click on an offer brings by ``offered`` its settings, or by ``trusting`` its code."""
 
     offered = Signal(object)
+    trusting = Signal(object)
 
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -46,7 +48,7 @@ class FindingLabel(QLabel):
         self.setVisible(bool(words))
         # A link must be reachable by Tab; plain words must not stop there.
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus if links else Qt.FocusPolicy.NoFocus)
-        self.setToolTip("\n".join(finding.details))
+        self.setToolTip(plain_tooltip("\n".join(finding.details)))
         self.setAccessibleName(f"{self._name}: {level_word(finding.level)}")
         self.setAccessibleDescription(" ".join([finding.text, *finding.details]))
         self.setProperty("role", _ROLES[finding.level])
@@ -69,4 +71,8 @@ class FindingLabel(QLabel):
         return QSize(80, self.fontMetrics().height() + 2)
 
     def _clicked(self, link: str) -> None:
-        self.offered.emit(dict(self.finding.offers[int(link)].settings))
+        offer = self.finding.offers[int(link)]
+        if offer.trust:
+            self.trusting.emit(offer.trust)
+        else:
+            self.offered.emit(dict(offer.settings))

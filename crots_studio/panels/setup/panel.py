@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QGroupBox,
     QHBoxLayout,
-    QLabel,
     QMessageBox,
     QPushButton,
     QRadioButton,
@@ -28,6 +27,7 @@ from crots_studio.models.option_form import apply_preset, preset_effect
 from crots_studio.models.project_form import ORDER, STILL_TO_BE_MADE, Finding, ProjectForm
 from crots_studio.panels.setup.class_map import ClassMapEditor
 from crots_studio.panels.setup.fields import SetupFields, setup_group
+from crots_studio.plain import Label
 from crots_studio.runs.run import RunEnd
 from crots_studio.session import Session
 from crots_studio.widgets.path_field import dropped_path
@@ -68,6 +68,7 @@ class SetupPanel(QWidget):
         outer.addWidget(scroll)
         session.project_changed.connect(self._another_project)
         session.config_changed.connect(self.refresh)
+        session.trust_changed.connect(self._trusted)
         session.events_arrived.connect(self._events)
         session.run_ended.connect(self._run_ended)
         self.refresh()
@@ -86,8 +87,8 @@ class SetupPanel(QWidget):
         again.setToolTip("Looks at all files anew (F5)")
         again.setShortcut("F5")
         again.clicked.connect(self.check_again)
-        row.addWidget(QLabel("Drop folders and model files anywhere on this page."), 1)
-        label = QLabel("Preset")
+        row.addWidget(Label("Drop folders and model files anywhere on this page."), 1)
+        label = Label("Preset")
         label.setBuddy(self.preset)
         row.addWidget(label)
         row.addWidget(self.preset)
@@ -208,6 +209,10 @@ class SetupPanel(QWidget):
         self.form.forget("task.class_map", "source")
         self.refresh()
 
+    def _trusted(self) -> None:
+        self.form.forget("source", "student")
+        self.refresh()
+
     def _events(self, events: list[Event]) -> None:
         """A demonstration makes its own inputs; look at them once they are there."""
         if any(isinstance(event, StageFinished) and event.stage in ("render", "train") for event in events):
@@ -245,7 +250,7 @@ class SetupPanel(QWidget):
         self._tell()
 
     def _look(self, name: str, project: Project) -> None:
-        config, root = project.config, project.folder
+        config, root, trusted = project.config, project.folder, self._session.trusted
         self.fields.findings[name].show_finding(self.form.findings[name])
 
         def found(finding: Finding) -> None:
@@ -255,7 +260,7 @@ class SetupPanel(QWidget):
             self.fields.findings[name].show_finding(self.form.findings[name])
             self._tell()
 
-        self._session.errands.in_background(lambda: check(name, config, root), found, token=f"check {name}")
+        self._session.errands.in_background(lambda: check(name, config, root, trusted), found, token=f"check {name}")
 
     def _tell(self) -> None:
         # A demonstration draws its images and trains its source itself.

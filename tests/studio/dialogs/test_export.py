@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtWidgets import QMessageBox
 
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Note, StageFinished, StageStarted
@@ -64,6 +65,38 @@ def test_files_that_would_be_replaced_are_named(dialog, tmp_path):
     assert "Will be replaced: adapted.onnx" in dialog.problem.text()
 
 
+@pytest.mark.parametrize("answer", ["Yes", "No"])
+def test_files_are_replaced_only_when_asked_for(qtbot, monkeypatch, dialog, tmp_path, answer):
+    asked = []
+
+    def question(parent, title, words):
+        asked.append(words)
+        return QMessageBox.StandardButton[answer]
+
+    def events(project, form, control):
+        for name in form.targets():
+            yield from written(form, name)
+        yield StageFinished(stage="export", outcome="completed", seconds=1)
+
+    monkeypatch.setattr(QMessageBox, "question", question)
+    monkeypatch.setattr(module, "export_events", events)
+    (tmp_path / "out").mkdir()
+    dialog.name.setText("mine")
+    (tmp_path / "out" / "mine.onnx").write_text("old")
+    dialog.start.click()
+    qtbot.waitUntil(lambda: not dialog.running)
+    assert "mine.onnx" in asked[0]
+    assert ((tmp_path / "out" / "mine.onnx").read_bytes() == b"old") == (answer == "No")
+
+
+def test_a_model_is_not_written_over_itself(dialog):
+    path = dialog.form.checkpoint.path
+    dialog.folder.setText(str(path.parent / ".." / path.parent.name))
+    dialog.name.setText(path.stem)
+    assert not dialog.start.isEnabled()
+    assert "holds the model itself" in dialog.problem.text()
+
+
 def test_parity_stands_beside_each_format(qtbot, monkeypatch, dialog, tmp_path):
     def events(project, form, control):
         yield StageStarted(stage="export", total=2, unit="files")
@@ -113,6 +146,7 @@ def test_closing_stops_after_the_current_file(qtbot, monkeypatch, dialog, sessio
     monkeypatch.setattr(module, "export_events", events)
     second = ExportDialog(session)
     second.show()
+    second.folder.setText(dialog.folder.text())
     second.export()
     qtbot.waitUntil(lambda: bool(controls))
     second.reject()
@@ -146,4 +180,4 @@ def test_a_real_model_is_written_and_compared(qtbot, session, dialog, tmp_path):
     qtbot.waitUntil(lambda: not dialog.running, timeout=120_000)
     assert "Written to" in dialog.problem.text(), dialog.problem.text()
     assert "100.00% of the pixels" in dialog.results["pth"].text()
-    assert {file.name for file in Path(tmp_path / "out").iterdir()} == {"adapted.pth", "adapted.safetensors"}
+    assert {file.name for file in Path(tmp_path / "out").iterdir()} == {"model.pth", "model.safetensors"}

@@ -30,18 +30,22 @@ def test_a_new_folder_is_named_in_full(dialog, tmp_path, monkeypatch):
 
 
 def test_a_folder_that_is_there_is_said_so(dialog, tmp_path):
-    assert "is there already" in give(dialog, tmp_path.parent, tmp_path.name)
+    (tmp_path / "empty").mkdir()
+    assert "is there already" in give(dialog, tmp_path, "empty")
     assert dialog.create_button.isEnabled()
 
 
 def test_what_cannot_become_a_project_is_said_before_it_is_tried(dialog, tmp_path):
     (tmp_path / "file").touch()
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "photo.png").touch()
     Project.create(tmp_path / "old", ProjectConfig())
     for place, name, words in (
         (tmp_path, "file", "is a file"),
         (tmp_path / "file", "x", "is not a folder"),
         (tmp_path / "file" / "deeper", "x", "is not a folder"),
         (tmp_path, "old", "already holds a project"),
+        (tmp_path, "used", "is in use, it holds photo.png"),
         (tmp_path, "  ", "Give it a name"),
     ):
         assert words in give(dialog, place, name)

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
-from PySide6.QtWidgets import QAbstractButton, QComboBox, QFileDialog, QTableView
+from PySide6.QtWidgets import QAbstractButton, QComboBox, QFileDialog, QMessageBox, QTableView
 
 from crots.events import Evaluated, Metrics, Note, Scored, StageStarted
 from crots_studio.models.series import Figure
@@ -312,6 +312,18 @@ def test_saving_gives_the_very_numbers_and_a_picture(qtbot, monkeypatch, tmp_pat
     panel.training.save.picture_action.trigger()
     image = QImage(str(tmp_path / "out.png"))
     assert image.width() == 2 * panel.training.area.width()
+
+
+def test_a_name_without_a_suffix_replaces_no_file_unasked(monkeypatch, tmp_path, panel, tell):
+    tell(losses(1, 5))
+    (tmp_path / "out.csv").write_text("mine")
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "out"), ""))
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.No)
+    panel.training.save.table_action.trigger()
+    assert (tmp_path / "out.csv").read_text() == "mine"
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
+    panel.training.save.table_action.trigger()
+    assert (tmp_path / "out.csv").read_text() != "mine"
 
 
 def test_a_failed_save_is_reported(qtbot, monkeypatch, tmp_path, session, panel, tell):

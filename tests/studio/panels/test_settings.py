@@ -5,6 +5,7 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QGuiApplication, QWheelEvent
 from PySide6.QtWidgets import QApplication, QCheckBox, QComboBox, QLineEdit, QSpinBox
 
+from crots.config import describe
 from crots.options import SECTIONS
 from crots.project import Project, ProjectConfig
 from crots_studio.panels.settings.panel import SettingsPanel
@@ -33,7 +34,7 @@ def test_each_section_has_a_row_for_each_option(qtbot, panel):
     for index, section in enumerate(SECTIONS):
         panel.section.setCurrentIndex(index)
         shown = [path for path, row in panel.rows.items() if row.isVisible()]
-        assert shown == [f"{section}.{name}" for name in SECTIONS[section].__dataclass_fields__]
+        assert shown == [f"{section}.{info.name}" for info in describe(SECTIONS[section]) if info.stored]
 
 
 def test_rows_have_the_widget_that_fits(qtbot, panel):

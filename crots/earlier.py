@@ -1,0 +1,79 @@
+"""Which files version 0.1 wrote, which kept no listing of them: what its own indices name, and no other file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from crots.ownership import is_below, walk
+
+_TRAINED = ("checkpoint.pt", "best.pt", "student.safetensors", "teacher.safetensors", "choice.json")
+_LABELLED = ("images.jsonl", "statistics.json", "skipped.json", "easy.txt", "hard.txt")
+_EXPORTED = ("adapted.pth", "adapted.safetensors", "adapted.onnx", "adapted.pt")
+_SCORES = ("source.json", "baseline.json")
+
+
+def earlier_names(key: str, folder: Path) -> set[str]:
+    """Returns what version 0.1 wrote for a stage, relative to its folder; only what is there.
+
+    Args:
+        key: of the stage; ``suspects`` is the search for suspicious labels.
+        folder: of its result.
+    """
+    there = {name for name, entry in walk(folder) if entry.is_file(follow_symlinks=False)}
+    return {name for name in _written(key, folder, there) if name in there and is_below(name)}
+
+
+def _written(key: str, folder: Path, there: set[str]) -> Iterator[str]:
+    if key == "pseudo-label":
+        yield from _LABELLED
+        yield from _pictures(("label_ids", "label_color", "confidence"), _keys(folder / "images.jsonl"))
+    elif key == "mine":
+        yield "patches.json"
+        index = _read(folder / "patches.json")
+        yield from _pictures(("patches", "labels", "color_labels"), _column(index, "patches", "name"))
+    elif key == "suspects":
+        yield "suspicion.json"
+        index = _read(folder / "suspicion.json")
+        yield from _pictures(("doubt", "student", "overlays"), _column(index, "images", "key"))
+    elif key == "evaluate":
+        yield from _SCORES
+        yield from (name for name in there if name.startswith("adapt-") and name.endswith(".json"))
+    else:
+        yield from _EXPORTED if key == "export" else _TRAINED
+
+
+def _pictures(folders: Iterable[str], names: Iterable[str]) -> Iterator[str]:
+    return (f"{folder}/{name}.png" for name in names for folder in folders)
+
+
+def _keys(listed: Path) -> list[str]:
+    try:
+        lines = listed.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return []
+    return [key for line in lines for key in _column({"rows": [_parsed(line)]}, "rows", "key")]
+
+
+def _column(index: Any, rows: str, name: str) -> Iterator[str]:
+    """The texts under a name in the rows of an index, as far as it is one."""
+    found = index.get(rows) if isinstance(index, dict) else None
+    for row in found if isinstance(found, list) else ():
+        if isinstance(row, dict) and isinstance(row.get(name), str):
+            yield row[name]
+
+
+def _read(path: Path) -> Any:
+    try:
+        return _parsed(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,136 @@
+"""How much memory one input file may claim; checked before any of it is allocated.
+
+A few bytes can claim any amount: a picture of zeros, an array in a zip file, a tensor that repeats one number. The
+limits belong to the person at the keyboard, so they are flags of every command and two variables of the environment,
+which the studio and its child processes read too, and no project file can hold them.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crots.config import check, describe, from_mapping, option
+from crots.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SECTION = "limits"
+_GB = 10**9
+# Pixels of one step where a whole image at once would need many bytes for each of them.
+_STRIP = 2**22
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The most that one input may claim."""
+
+    max_megapixels: float = option(
+        100.0, "Most megapixels of one image or video frame; a larger one is refused before it is decoded.",
+        low=0.001, high=10**5, affects_result=False, stored=False,
+    )  # fmt: skip
+    max_input_gb: float = option(
+        2.0, "Most memory that one model or prediction file may claim; refused before it is allocated.",
+        low=0.001, high=10**5, unit="GB", affects_result=False, stored=False,
+    )  # fmt: skip
+
+
+_current: Limits | None = None
+
+
+def use(values: Mapping[str, Any]) -> None:
+    """Sets the limits of this process: the given ones, the environment's, the defaults.
+
+    Args:
+        values: by option, what the user gave.
+
+    Raises:
+        InputError: a variable of the environment does not fit.
+    """
+    global _current
+    _current = from_mapping(Limits, {**_of_environment(), **values}, where=SECTION)
+
+
+def current() -> Limits:
+    """Returns the limits of this process."""
+    if _current is None:
+        use({})
+    assert _current is not None
+    return _current
+
+
+def _variable(name: str) -> str:
+    return f"CROTS_{name.upper()}"
+
+
+def _of_environment() -> dict[str, Any]:
+    found = {info: os.environ.get(_variable(info.name), "") for info in describe(Limits)}
+    return {info.name: check(info, text, where=_variable(info.name)) for info, text in found.items() if text.strip()}
+
+
+def _remedy(name: str) -> str:
+    flag = "--" + name.replace("_", "-")
+    return f"raise {flag} (in the studio: {_variable(name)} in the environment) if you trust the file"
+
+
+def check_pixels(path: Path, width: int, height: int) -> None:
+    """Refuses an image that is larger than the limit.
+
+    Raises:
+        InputError: it is; the message names the option.
+    """
+    most = current().max_megapixels
+    found = width * height / 10**6
+    if found > most:
+        raise InputError(
+            f"{path}: {width}x{height} is {found:,.0f} megapixels, the limit is {most:g}; "
+            f"make it smaller, cut it into tiles, or {_remedy('max_megapixels')}"
+        )
+
+
+def check_claim(path: Path, claimed: int, what: str) -> None:
+    """Refuses what would take more memory than the limit.
+
+    Args:
+        path: the file.
+        claimed: bytes.
+        what: begins the claim in words, ``its tensors``.
+
+    Raises:
+        InputError: it is more than the limit; the message names the option.
+    """
+    most = current().max_input_gb
+    if claimed > most * _GB:
+        raise InputError(
+            f"{path}: {what} would take {_amount(claimed)} of memory, the limit is {most:g} GB; "
+            f"{_remedy('max_input_gb')}"
+        )
+
+
+def _amount(claimed: int) -> str:
+    # A damaged size may have hundreds of digits.
+    return f"{claimed / _GB:,.1f} GB" if claimed < 10**15 else "over a million GB"
+
+
+def check_file_size(path: Path, most: int, what: str) -> None:
+    """Refuses a text file that is far larger than any sensible one, before it is read.
+
+    Raises:
+        InputError: it is larger than ``most`` bytes.
+        OSError: there is no such file.
+    """
+    found = path.stat().st_size
+    if found > most:
+        raise InputError(f"{what} {path}: has {found / 10**6:,.0f} MB, expected at most {most // 10**6} MB; is it one?")
+
+
+def strips(array: NDArray[Any]) -> Iterator[slice]:
+    """Yields the rows of an image in strips, for steps that need many bytes for every pixel."""
+    rows = max(1, _STRIP // max(1, math.prod(array.shape[1:])))
+    for start in range(0, len(array), rows):
+        yield slice(start, start + rows)

@@ -1,0 +1,201 @@
+"""What a PyTorch file claims to hold, read without allocating any of it.
+
+A tensor is written as a place in a storage, sizes and strides, and torch believes all of them: a few bytes can ask for
+any amount of memory, or for more of a storage than the file has, which torch reads past its end. So the pickles are
+read once with stand-ins for all that they name, which only add up.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import pickle
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+# The unpickler in C reserves memory for any number of memo entries that a file asks for; this one does not.
+_Unpickler = pickle._Unpickler
+# A legacy file holds its magic number, protocol, system and content, before the bytes of the storages.
+_LEGACY_PICKLES = 4
+_MAGIC = 0x1950A86A20F9469CFC6C
+# Bytes of an element by the names that torch's storages and tensors have; all others are counted in bytes.
+_WIDTHS = {
+    "": 4, "Double": 8, "Float": 4, "Half": 2, "BFloat16": 2, "Long": 8, "Int": 4, "Short": 2, "QInt32": 4,
+    "ComplexDouble": 16, "ComplexFloat": 8,
+}  # fmt: skip
+# Newer types lie in storages of bytes, and the tensor tells the type.
+_WIDEST_NEW = 8
+
+
+@dataclass(frozen=True)
+class _Storage:
+    """A storage of ``size`` elements of ``width`` bytes."""
+
+    size: int
+    width: int
+
+
+@dataclass
+class _Claims:
+    """What adds up while pickles are read.
+
+    Attributes:
+        storages: bytes by key.
+        tensors: bytes of all tensors, had each a storage of its own.
+        other: bytes of what is made directly.
+    """
+
+    storages: dict[str, int] = field(default_factory=dict)
+    tensors: int = 0
+    other: int = 0
+
+
+class _StandIn:
+    """Stands for anything that a pickle names, makes or fills."""
+
+    def __new__(cls, *_: Any, **__: Any) -> Any:
+        return object.__new__(cls)
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        return self
+
+    def __setstate__(self, state: Any) -> None: ...
+
+    def __setitem__(self, key: Any, value: Any) -> None: ...
+
+    def append(self, item: Any) -> None: ...
+
+    def extend(self, items: Any) -> None: ...
+
+    def add(self, item: Any) -> None: ...
+
+
+class _Bounded:
+    """A file that is never asked for more than it has: a length in a pickle may be any number."""
+
+    def __init__(self, file: IO[bytes], size: int) -> None:
+        self._file, self._left = file, size
+
+    def read(self, count: int) -> bytes:
+        """Reads at most ``count`` bytes."""
+        return self._taken(self._file.read(min(count, self._left)))
+
+    def readline(self) -> bytes:
+        """Reads a line."""
+        return self._taken(self._file.readline(self._left))
+
+    def _taken(self, found: bytes) -> bytes:
+        self._left -= len(found)
+        return found
+
+
+class _Reader(_Unpickler):
+    """Reads a pickle of anybody's: nothing of it is imported, called or allocated."""
+
+    def __init__(self, file: _Bounded, claims: _Claims) -> None:
+        super().__init__(file, encoding="latin1")
+        self._claims = claims
+
+    def find_class(self, module: str, name: str) -> Any:
+        if name.startswith("_rebuild_tensor"):
+            return functools.partial(self._rebuild, _WIDEST_NEW if name.endswith("v3") else 0)
+        if name in ("bytearray", "dtype") or (name.endswith(("Tensor", "Storage")) and module.startswith("torch")):
+            return _maker(self._claims, name)
+        return _StandIn
+
+    def persistent_load(self, pid: Any) -> Any:
+        if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] not in ("storage", b"storage"):
+            return _StandIn()
+        kind, key, size = pid[1], str(pid[2]), pid[4]
+        storage = _Storage(_count(size), getattr(kind, "width", 1))
+        self._claims.storages[key] = max(self._claims.storages.get(key, 0), storage.size * storage.width)
+        return storage
+
+    def _rebuild(self, width: int, storage: Any, offset: Any, sizes: Any, strides: Any, *_: Any) -> Any:
+        if isinstance(storage, _Storage):
+            self._claims.tensors += _tensor_bytes(width or storage.width, offset, sizes, strides)
+        return _StandIn()
+
+
+def _maker(claims: _Claims, name: str) -> type[_StandIn]:
+    """Returns the stand-in of a class whose arguments say how much it takes; for storages it knows the element."""
+
+    class Maker(_StandIn):
+        width = _width(name)
+
+        def __new__(cls, *args: Any, **__: Any) -> Any:
+            numbers = [number for arg in args for number in _numbers(arg)]
+            claims.other += cls.width * math.prod(numbers) if numbers else 0
+            return object.__new__(cls)
+
+    return Maker
+
+
+def _width(name: str) -> int:
+    return _WIDTHS.get(name.removesuffix("Tensor").removesuffix("Storage"), 1)
+
+
+def _numbers(arg: Any) -> Iterator[int]:
+    if type(arg) is int:
+        yield _count(arg)
+    elif isinstance(arg, str):  # a type such as V1000000
+        yield from (int(digits[:30]) for digits in re.findall(r"\d+", arg))
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"found the size {value!r}")
+    return value
+
+
+def _tensor_bytes(width: int, offset: Any, sizes: Any, strides: Any) -> int:
+    """Bytes of a tensor, and of the storage that it needs, whichever is more."""
+    sizes, strides = [_count(size) for size in sizes], [_count(stride) for stride in strides]
+    elements = math.prod(sizes)
+    reach = _count(offset) + 1 + sum((size - 1) * stride for size, stride in zip(sizes, strides, strict=True))
+    return width * (max(elements, reach) if elements else 0)
+
+
+def claimed_by_pickles(path: Path) -> int:
+    """Returns how many bytes the storages, tensors and buffers of a PyTorch file take once it is loaded.
+
+    Raises:
+        ValueError: it claims more of a storage than it holds.
+        Exception: it is damaged, in any other way.
+    """
+    claims = _Claims()
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            return _claimed_in_archive(archive, claims)
+    held = path.stat().st_size
+    with path.open("rb") as file:
+        bounded = _Bounded(file, held)
+        for number in range(_LEGACY_PICKLES):
+            found = _Reader(bounded, claims).load()
+            if number == 0 and found != _MAGIC:
+                break  # torch refuses it, and tells whether it is a pickle of another kind
+    if sum(claims.storages.values()) > held:
+        raise ValueError("its storages are larger than the file")
+    return max(held, claims.tensors) + claims.other
+
+
+def _claimed_in_archive(archive: zipfile.ZipFile, claims: _Claims) -> int:
+    members = archive.infolist()
+    sizes = {member.filename: member.file_size for member in members}
+    if len(sizes) < len(members):
+        raise ValueError("an entry stands twice")
+    for name in sizes:
+        root, slash, last = name.rpartition("/")
+        if last != "data.pkl":
+            continue
+        with archive.open(name) as file:
+            _Reader(_Bounded(file, sizes[name]), claims).load()
+        for key, claimed in claims.storages.items():
+            if claimed > sizes.get(f"{root}{slash}data/{key}", 0):
+                raise ValueError("a storage is larger than its entry")
+        claims.storages.clear()
+    return max(sum(sizes.values()), claims.tensors) + claims.other

@@ -1,0 +1,43 @@
+"""What ``suspicion/suspicion.json`` holds, read back without what it takes to make it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NotRequired, TypedDict
+
+from crots.records import Count, Key, read_as
+
+_Box = tuple[Count, Count, Count, Count]
+
+
+class ImageShape(TypedDict):
+    """One image; see `crots.stages.suspects.ImageDoubt`."""
+
+    key: Key
+    doubt: float
+    suspicious: NotRequired[float]
+    regions: NotRequired[Count]
+
+
+class RegionShape(TypedDict):
+    """One region; the box is left, top, width and height."""
+
+    key: Key
+    box: _Box
+    reason: str
+
+
+class SuspicionShape(TypedDict):
+    """The file, as far as it is read."""
+
+    images: list[ImageShape]
+    regions: list[RegionShape]
+
+
+def load_suspicion(path: Path) -> SuspicionShape | None:
+    """Reads it; None where nobody looked for suspicious labels.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    return read_as(path, SuspicionShape, remedy="run crots suspects again")

@@ -1,0 +1,23 @@
+"""Text from files (names of classes and files, messages, notes) made fit to be shown: it may hold anything."""
+
+from __future__ import annotations
+
+import re
+
+# Control characters, which a terminal obeys; marks that turn the direction of writing; line separators; halves of
+# characters, which stand for the bytes of a name that is no text.
+_UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    r"""Returns text as one line in which what a terminal would obey stands as ``\x1b``, ``\n``, ``\u202e`` ..."""
+    return _UNFIT.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def printable_json(text: str) -> str:
+    """Returns JSON of the same values, with JSON's own escapes for what a terminal would obey.
+
+    Args:
+        text: one line of JSON, in which such characters stand in strings alone.
+    """
+    return _UNFIT.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -1,0 +1,153 @@
+"""Reading the checkpoints of a training stage, which may be cut off, a stranger's, or of another network."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+from torch import Tensor
+
+from crots.errors import StageError
+from crots.files import atomic_path
+from crots.records import Count, fits, is_plain
+from crots.training.learner import Learner, State
+
+
+class _Kept:
+    """A file for the writer of `torch.save`, which hides in words of its own why a disk refuses."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+def save_checkpoint(path: Path, state: State) -> None:
+    """Writes a checkpoint, atomically.
+
+    Raises:
+        StageError: the disk is full or the folder cannot be written.
+    """
+    with atomic_path(path, durable=True) as partial, partial.open("wb") as file:
+        kept = _Kept(file)
+        try:
+            torch.save(state, kept)  # type: ignore[arg-type]
+        except RuntimeError as error:
+            raise (kept.error or error) from error
+
+
+class DamagedError(StageError):
+    """A checkpoint does not hold what this stage wrote."""
+
+
+def read_checkpoint(path: Path, learner: Learner, *, weights_only: bool = False) -> State:
+    """Reads a checkpoint and sees that it is one of this learner's, before anything of it is taken over.
+
+    Args:
+        path: the file.
+        learner: whose weights, and optimiser, it must fit.
+        weights_only: it has no optimiser.
+
+    Raises:
+        DamagedError: it is cut off or does not fit.
+        InputError: something else than a file has its name.
+        StageError: the disk or its permissions keep it from being read; the file may be sound.
+    """
+    if not is_plain(path):
+        raise DamagedError(f"{path}: is not there")
+    try:
+        state = torch.load(path, map_location=learner.engine.device, weights_only=True)
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except OSError as error:
+        # A cut file makes the loader look before its beginning, which is the system's error too.
+        if error.errno == errno.EINVAL:
+            raise DamagedError(f"{path}: is damaged (it is cut off)") from error
+        raise StageError(f"{path}: cannot be read ({error.strerror or error}); see that its disk answers") from error
+    except Exception as error:  # the loader raises nearly every type on damaged files
+        raise DamagedError(f"{path}: is damaged ({type(error).__name__})") from error
+    if problem := _problem(state, learner, weights_only=weights_only):
+        raise DamagedError(f"{path}: is damaged ({problem})")
+    if not weights_only and state["optimiser"]["scaler"].keys() != learner.optimiser.state_dict()["scaler"].keys():
+        # Sound, and days of work perhaps.
+        raise StageError(f"{path}: was written on another device or with another precision; go on with those")
+    return dict(state)
+
+
+def _problem(state: Any, learner: Learner, *, weights_only: bool) -> str:
+    if not isinstance(state, dict) or not fits(state.get("step"), Count):
+        return "it says no step"
+    for name, own in learner.weights().items():
+        if not _same_form(state.get(name), own):
+            return f"the weights of the {name} are not those of this network"
+    if weights_only:
+        return ""
+    if not fits(state.get("events"), Count) or not isinstance(state.get("looks"), list):
+        return "it does not say where the stage was"
+    if state["step"] > learner.options.total:
+        return f"step {state['step']} of {learner.options.total}"
+    return "" if _fits_optimiser(state.get("optimiser"), learner) else "the optimiser's state is none of this stage"
+
+
+def _same_form(found: Any, own: Any) -> bool:
+    if not isinstance(own, Mapping):
+        return found is own or type(found) is type(own)
+    if not isinstance(found, Mapping) or found.keys() != own.keys():
+        return False
+    return all(_same_tensor(found[name], value) for name, value in own.items())
+
+
+def _same_tensor(found: Any, own: Any) -> bool:
+    if not isinstance(own, Tensor):
+        return type(found) is type(own)
+    return isinstance(found, Tensor) and found.shape == own.shape and found.dtype == own.dtype
+
+
+def _fits_optimiser(found: Any, learner: Learner) -> bool:
+    """Compares the form with that of the learner's own, whose state is empty before its first step."""
+    own = learner.optimiser.state_dict()
+    if not isinstance(found, dict) or found.keys() != own.keys():
+        return False
+    scale = found["scaler"]
+    numbers = isinstance(scale, dict) and all(isinstance(value, (int, float)) for value in scale.values())
+    return numbers and _same_nest(found["adam"], own["adam"], _shapes(learner))
+
+
+def _shapes(learner: Learner) -> set[tuple[int, ...]]:
+    return {tuple(parameter.shape) for parameter in learner.student.net.parameters()} | {()}
+
+
+def _same_nest(found: Any, own: Any, shapes: set[tuple[int, ...]]) -> bool:
+    if isinstance(own, Mapping) and not own:
+        return isinstance(found, Mapping) and all(_is_state(value, shapes) for value in found.values())
+    if isinstance(own, Mapping):
+        same = isinstance(found, Mapping) and found.keys() == own.keys()
+        return same and all(_same_nest(found[name], value, shapes) for name, value in own.items())
+    if isinstance(own, (list, tuple)):
+        same = isinstance(found, (list, tuple)) and len(found) == len(own)
+        return same and all(_same_nest(one, other, shapes) for one, other in zip(found, own, strict=True))
+    if isinstance(own, Tensor):
+        return _same_tensor(found, own)
+    numbers = isinstance(own, (int, float)) and isinstance(found, (int, float))
+    return numbers or type(found) is type(own)
+
+
+def _is_state(value: Any, shapes: set[tuple[int, ...]]) -> bool:
+    """What an optimiser keeps of one parameter: tensors of a parameter's shape, and numbers."""
+    if isinstance(value, Mapping):
+        return all(_is_state(item, shapes) for item in value.values())
+    if isinstance(value, Tensor):
+        return tuple(value.shape) in shapes
+    return value is None or isinstance(value, (int, float, str))

@@ -1,0 +1,161 @@
+"""Code of others in the studio: opening a project runs none, and trust is asked for, remembered, forgotten."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import QApplication, QMessageBox
+
+from crots.project import Project, ProjectConfig, override
+from crots.trust import Code
+from crots_studio.panels import setup_fields
+from crots_studio.panels.setup.panel import SetupPanel
+from crots_studio.panels.setup.trust import ask_trust
+from crots_studio.runs.child import command_line
+from crots_studio.runs.run import RunRequest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import canary as birds
+
+EVIL = f"{birds.MODULE}:factory"
+
+
+@pytest.fixture
+def canary(tmp_path_factory, monkeypatch):
+    return birds.let_in(tmp_path_factory.mktemp("canary"), monkeypatch)
+
+
+@pytest.fixture
+def received(qtbot, session, open_project, tmp_path, canary):
+    """The set-up page of a received project: a program for a source, a factory for a student."""
+    (tmp_path / "project").mkdir()
+    birds.write_program(tmp_path / "project" / "program.pt")
+    settings = {"source.file": "program.pt", "student.net": EVIL, "student.weights": "random"}
+    panel = SetupPanel(session)
+    qtbot.addWidget(panel)
+    open_project(Project.create(tmp_path / "project", override(ProjectConfig(), settings)).folder)
+    return panel
+
+
+@pytest.fixture
+def answers(monkeypatch):
+    """What the question was asked about; each is answered with the next word."""
+    asked, words = [], []
+
+    def ask(code, parent=None):
+        asked.append([piece.name for piece in code])
+        return words.pop(0)
+
+    monkeypatch.setattr(setup_fields, "ask_trust", ask)
+    return asked, words
+
+
+def settle(qtbot, panel):
+    findings = panel.form.findings
+    qtbot.waitUntil(lambda: all(found.level != "checking" for found in findings.values()), timeout=60_000)
+
+
+def level(panel, name):
+    return panel.fields.findings[name].finding.level
+
+
+def click(panel, name):
+    panel.fields.findings[name].linkActivated.emit("0")
+
+
+def test_opening_runs_nothing_and_says_what_would(qtbot, session, received, canary):
+    settle(qtbot, received)
+    assert canary.quiet() and "torch.jit" not in session.blocker
+    texts = {name: received.fields.findings[name].finding.text for name in ("source", "student")}
+    assert "program.pt', a TorchScript program" in texts["source"] and f"'{birds.MODULE}'" in texts["student"]
+    assert {level(received, name) for name in texts} == {"bad"}
+    assert not session.for_run().config.runtime.trust
+
+
+def test_each_is_asked_about_by_name_and_the_answer_is_kept_in_this_window_only(
+    qtbot, session, received, canary, answers, settings_file
+):
+    asked, words = answers
+    settle(qtbot, received)
+    words += [False, True, True]
+    click(received, "student")
+    settle(qtbot, received)
+    assert asked == [[EVIL]] and level(received, "student") == "bad" and not session.trusted
+    click(received, "student")
+    settle(qtbot, received)
+    assert level(received, "student") == "good"
+    assert not session.for_run().config.runtime.trust, "the program was not asked about yet"
+    click(received, "source")
+    settle(qtbot, received)
+    assert level(received, "source") == "good"
+    assert session.for_run().config.runtime.trust and canary.quiet()
+    # Nothing of it is written, to the project or to the settings.
+    session.set_options({"adapt.steps": "7"})
+    session.settings.sync()
+    qtbot.waitUntil(lambda: Project.open(session.project.folder).config.adapt.steps == 7)
+    assert not session.project.config.runtime.trust
+    assert "trust" not in (session.project.folder / "crots.toml").read_text()
+    names = [line.partition("=")[0] for line in settings_file.read_text().splitlines()]
+    assert names and not any("trust" in name for name in names)
+
+
+@pytest.fixture
+def trusted(qtbot, session, received, answers):
+    answers[1].extend([True] * 4)
+    settle(qtbot, received)
+    for name in ("source", "student"):
+        click(received, name)
+        settle(qtbot, received)
+    return received
+
+
+def test_a_run_in_a_thread_and_in_a_process_gets_it(qtbot, session, trusted):
+    made = []
+    session.make_source = lambda project, request: made.append(project) or (lambda control: iter(()))
+    session.start_run(in_child=False)
+    qtbot.waitUntil(lambda: not session.busy)
+    assert made[0].config.runtime.trust
+    assert command_line(session._child(RunRequest())._project, RunRequest())[-1] == "--trust"
+
+
+@pytest.mark.parametrize("change", [{"student.net": "other:factory"}, {"source.net": "other:factory"}])
+def test_another_name_is_asked_about_anew(qtbot, session, trusted, change):
+    session.set_options(change)
+    settle(qtbot, trusted)
+    assert "bad" in (level(trusted, "source"), level(trusted, "student"))
+    assert not session.for_run().config.runtime.trust
+
+
+def test_another_file_of_the_same_name_too(qtbot, session, trusted):
+    path = session.project.folder / "program.pt"
+    path.write_bytes(path.read_bytes() + b" ")
+    assert not session.for_run().config.runtime.trust
+    trusted.check_again()
+    settle(qtbot, trusted)
+    assert level(trusted, "source") == "bad"
+
+
+def test_closing_or_opening_anew_forgets_it(qtbot, session, trusted, open_project):
+    folder = session.project.folder
+    open_project(folder)
+    assert not session.trusted and not session.for_run().config.runtime.trust
+    session.trust([Code("student.net", EVIL, "it")])
+    session.close_project()
+    assert not session.trusted
+
+
+@pytest.mark.parametrize(("button", "said"), [("Yes", True), ("No", False), (None, False)])
+def test_the_question_names_it_and_only_yes_is_yes(qtbot, button, said):
+    seen = []
+
+    def answer():
+        box = QApplication.activeModalWidget()
+        seen.append((box.text(), box.textFormat(), box.defaultButton() is box.button(QMessageBox.StandardButton.No)))
+        box.button(QMessageBox.StandardButton[button]).click() if button else box.reject()
+
+    QTimer.singleShot(50, answer)
+    assert ask_trust([Code("student.net", EVIL, "the Python module <b>x</b>")]) is said
+    text, form, careful = seen[0]
+    assert "runs code: the Python module <b>x</b>" in text and form == Qt.TextFormat.PlainText and careful
