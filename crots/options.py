@@ -282,7 +282,7 @@ class BaselineOptions(TrainingOptions):
     )
     mix_share: float = option(0.5, "Share of the images that are mixed.", low=0, high=1)
     refresh: int = option(
-        3,
+        0,
         "How often the labels are made anew within the run, from what the source and the moving average (EMA) say.",
         low=0,
         high=100,
