@@ -68,12 +68,11 @@ class StudentOptions:
         "", "Start: a weights file, 'source', or 'random'; empty takes the source's where the nets are the same."
     )
     target_statistics: float = option(
-        0.5,
-        "Share of the target's batch-norm statistics in those of a student that starts as the source; 0 keeps the "
-        "source's.",
+        0.0,
+        "Share of the target's batch-norm statistics in those of a student that is a model of these classes already; "
+        "0 keeps its own.",
         low=0,
         high=1,
-        published=0.0,
     )
 
 
@@ -108,7 +107,7 @@ class PseudoLabelOptions:
         "mean", "Mean or sum of the two predictions' logits; the sum sharpens entropy and confidence.", published="sum"
     )
     batch_norm: Literal["source", "target", "mixed"] = option(
-        "mixed",
+        "target",
         "Batch-norm statistics that a source network labels with: its own, those of the target's images, or the mean "
         "prediction with its own, with a mean of both and with the target's.",
         published="source",
@@ -151,45 +150,35 @@ class TrainingOptions:
     """What all training stages share."""
 
     steps: int | None = option(
-        None,
-        "Optimiser steps; the schedule spans them. None fits steps and crops to the number of images, the start and "
-        "the device.",
+        4000,
+        "Optimiser steps; the schedule spans them. None fits them to the number of images and the start.",
         low=1,
         high=10**8,
         unit="steps",
-        published=4000,
     )
-    batch: int = option(6, "Images an optimiser step: the global batch size.", low=1, high=4096, published=4)
+    batch: int = option(4, "Images an optimiser step: the global batch size.", low=1, high=4096)
     accumulate: int = option(1, "Forward and backward passes that a step's images are split into.", low=1, high=4096)
-    optimiser: Literal["adamw", "adam"] = option("adamw", "Optimiser; adam is the published one.", published="adam")
+    optimiser: Literal["adam", "adamw"] = option(
+        "adam", "Optimiser; adamw decays weights apart from the gradient, and not those of norms and biases."
+    )
     learning_rate: float | None = option(1e-4, "Greatest learning rate, of the encoder.", low=0, high=10)
-    head_rate: float = option(
-        5.0, "How many times faster the head learns than the encoder.", low=0.01, high=1000, published=1.0
-    )
+    head_rate: float = option(1.0, "How many times faster the head learns than the encoder.", low=0.01, high=1000)
     warm_up: float = option(
-        0.05, "Share of the steps in which the learning rate rises to its greatest.", low=0, high=0.9, published=0.0
+        0.0, "Share of the steps in which the learning rate rises to its greatest.", low=0, high=0.9
     )
-    weight_decay: float = option(0.01, "Weight decay; with adam an L2 penalty.", low=0, high=1, published=0.0)
-    clip: float = option(
-        1.0, "Greatest norm of the gradient, which is shortened to it; 0 is off.", low=0, high=10**6, published=0.0
-    )
+    weight_decay: float = option(0.0, "Weight decay; with adam an L2 penalty.", low=0, high=1)
+    clip: float = option(0.0, "Greatest norm of the gradient, which is shortened to it; 0 is off.", low=0, high=10**6)
     keep_ema: bool = option(
-        True,
-        "Score and keep the moving average of the student's weights (EMA) in place of the student's last ones.",
-        published=False,
+        False, "Score and keep the moving average of the student's weights (EMA) in place of its last ones."
     )
     ema_decay: float | None = option(
-        None,
-        "Limit of the moving average's decay; none is 1 - 10 / steps, from 0.98 to 0.9995.",
-        low=0,
-        high=1,
-        published=0.99,
+        0.99, "Limit of the moving average's decay; none is 1 - 10 / steps, from 0.98 to 0.9995.", low=0, high=1
     )
     crop: Size | None = option(
         None, "Train on random crops of this size; none trains on whole images.", low=8, unit="px"
     )
     scale: float = option(
-        1.5, "Greatest factor by which crops are enlarged or shrunk at random; 1 is off.", low=1, high=4, published=1.0
+        1.0, "Greatest factor by which crops are enlarged or shrunk at random; 1 is off.", low=1, high=4
     )
     balance: float = option(
         0.0, "Weight classes by their frequency to this power, so that rare ones count more; 0 is off.", low=0, high=1
@@ -238,7 +227,7 @@ class TrainingOptions:
 
     @property
     def decay(self) -> float:
-        """Limit of the moving average's decay; it remembers about a tenth of the run."""
+        """Limit of the moving average's decay; where it is not given it remembers about a tenth of the run."""
         return min(0.9995, max(0.98, 1 - 10 / self.total)) if self.ema_decay is None else self.ema_decay
 
 
@@ -256,41 +245,38 @@ class BaselineOptions(TrainingOptions):
         0.0, "Pixels below this confidence are ignored; 0 keeps all.", low=0, high=1, fault="F10", published=0.0
     )
     learning_rate: float | None = option(
-        None,
+        1e-4,
         "Greatest learning rate, of the encoder; none is 1e-4 from a trained start, 2e-4 from pretrained and 1e-3 from "
         "random weights.",
         low=0,
         high=10,
-        published=1e-4,
     )
     keep_share: float = option(
-        0.66,
+        1.0,
         "Share of the pixels of each class, the surest first, whose labels are learnt; the others are ignored. 1 "
         "keeps all.",
         low=0.01,
         high=1,
-        published=1.0,
     )
-    batch_norm: Literal["auto", "batch", "frozen"] = option(
-        "auto",
-        "Batch norm uses the statistics of each batch, or stays as it is; auto freezes it where the student starts as "
-        "the source.",
-        published="batch",
+    batch_norm: Literal["batch", "auto", "frozen"] = option(
+        "batch",
+        "Batch norm uses the statistics of each batch, or stays as it is; auto freezes it where the student is a model "
+        "of these classes already.",
     )
     mix: Literal["none", "classmix", "cutmix", "spatialmix"] = option(
-        "classmix", "How images are mixed with each other, with their labels.", published="none"
+        "none", "How images are mixed with each other, with their labels."
     )
     mix_share: float = option(0.5, "Share of the images that are mixed.", low=0, high=1)
     refresh: int = option(
         0,
-        "How often the labels are made anew within the run, from what the source and the moving average (EMA) say.",
+        "How often the labels are made anew within the run, from what the source and the moving average say; needs "
+        "keep_ema.",
         low=0,
         high=100,
-        published=0,
     )
     flip: bool = option(True, "Mirror half of the images.", published=False)
-    jitter: float = option(0.8, "Probability of colour jitter.", low=0, high=1, published=0.0)
-    blur: float = option(0.3, "Probability of Gaussian blur, sigma 0.15 to 1.15.", low=0, high=1, published=0.0)
+    jitter: float = option(0.0, "Probability of colour jitter.", low=0, high=1)
+    blur: float = option(0.0, "Probability of Gaussian blur, sigma 0.15 to 1.15.", low=0, high=1)
     guard: bool = _guard()
 
 
@@ -299,21 +285,7 @@ class TrainOptions(TrainingOptions):
     """Supervised training with labels, for a source model or an upper bound."""
 
     steps: int = option(4000, "Optimiser steps; the schedule spans them.", low=1, high=10**8, unit="steps")
-    batch: int = option(4, "Images an optimiser step: the global batch size.", low=1, high=4096)
-    optimiser: Literal["adamw", "adam"] = option("adam", "Optimiser.")
     learning_rate: float = option(5e-4, "Greatest learning rate, of the encoder.", low=0, high=10)
-    head_rate: float = option(1.0, "How many times faster the head learns than the encoder.", low=0.01, high=1000)
-    warm_up: float = option(
-        0.0, "Share of the steps in which the learning rate rises to its greatest.", low=0, high=0.9
-    )
-    weight_decay: float = option(0.0, "Weight decay; with adam an L2 penalty.", low=0, high=1)
-    clip: float = option(0.0, "Greatest norm of the gradient, which is shortened to it; 0 is off.", low=0, high=10**6)
-    keep_ema: bool = option(
-        False, "Score and keep the moving average of the student's weights (EMA) in place of the student's last ones."
-    )
-    scale: float = option(
-        1.0, "Greatest factor by which crops are enlarged or shrunk at random; 1 is off.", low=1, high=4
-    )
     flip: bool = option(True, "Mirror half of the images.")
     jitter: float = option(0.0, "Probability of colour jitter.", low=0, high=1)
 
@@ -331,7 +303,7 @@ class AdaptOptions(TrainingOptions):
         published=False,
         affects_result=False,
     )
-    learning_rate: float = option(5e-5, "Greatest learning rate, of the encoder.", low=0, high=10, published=1e-5)
+    learning_rate: float = option(1e-5, "Greatest learning rate, of the encoder.", low=0, high=10)
     mix: Literal["spatialmix", "cutmix", "classmix"] = option("spatialmix", "How images are mixed.")
     beta: float | None = option(
         None,
@@ -353,8 +325,16 @@ class AdaptOptions(TrainingOptions):
         high=1,
         published=0.0,
     )
+    average: float = option(
+        0.5,
+        "Share of its start in the weights that a round ends with; 0 is off. The mean is seldom worse than the better "
+        "of the two.",
+        low=0,
+        high=0.9,
+        published=0.0,
+    )
     weighting: Literal["batch", "image", "pixel"] = option(
-        "pixel",
+        "image",
         "Share of confident pixels as one weight for the batch or for each image, or confident pixels only.",
         fault="F3",
         published="batch",
@@ -386,7 +366,7 @@ class AdaptOptions(TrainingOptions):
     )
     patch_weight: float = option(0.1, "Weight of the loss on hard patches.", low=0, high=100)
     batch_norm: Literal["separate", "mixes", "frozen"] = option(
-        "frozen",
+        "mixes",
         "Statistics come from mixes and patches separately, from mixes only, or stay as they are.",
         fault="F9",
         published="separate",

@@ -61,6 +61,7 @@ class Method:
 _PLAIN = {
     "adapt.patches": False,
     "adapt.anchor": 0,
+    "adapt.average": 0,
     "adapt.select": "last",
     "adapt.guard": False,
     "adapt.stop_rounds": False,
@@ -153,6 +154,8 @@ def _other_rows(config: ProjectConfig) -> Iterator[Method]:
             yield Method("uniform-patches", "patches drawn alike", "As corrected, patches drawn alike.", settings)
     if config.adapt.anchor:
         yield Method("no-anchor", "no anchor", "As corrected, the teacher's word alone.", {"adapt.anchor": 0})
+    if config.adapt.average:
+        yield Method("no-average", "no average", "As corrected, a round's end alone.", {"adapt.average": 0})
     mixes = next(info for info in describe(opt.AdaptOptions) if info.name == "mix").choices
     for mix in mixes:
         if mix != config.adapt.mix:
@@ -170,15 +173,10 @@ def base_config(config: ProjectConfig) -> ProjectConfig:
     return override(config, {"adapt.select": "last"}) if config.adapt.select == "oracle" else config
 
 
-# How much is trained.
-_SHARED = ("steps", "batch", "crop")
-
-
 def switched(config: ProjectConfig, profile: Profile, sections: Sequence[str]) -> ProjectConfig:
     """Returns a configuration whose switches, the options in which the profiles differ, are those of a profile.
 
-    A configuration of that profile already keeps what the user chose. How much is trained is no switch: methods are
-    compared with as many steps of as many images.
+    A configuration of that profile already keeps what the user chose.
     """
     if config.profile == profile:
         return config
@@ -186,7 +184,7 @@ def switched(config: ProjectConfig, profile: Profile, sections: Sequence[str]) -
         f"{section}.{info.name}": info.default_for(profile)
         for section in sections
         for info in describe(opt.SECTIONS[section])
-        if info.default != info.published and info.name not in _SHARED
+        if info.default != info.published
     }
     return override(config, settings)
 

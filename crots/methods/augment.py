@@ -62,7 +62,6 @@ def plan_augment(
     flip: float = 0.0,
     jitter: float = 0.0,
     jitter_strength: float = 0.25,
-    hue: float | None = None,
     blur: float = 0.0,
     coins: Coins = "image",
 ) -> AugmentPlan:
@@ -74,7 +73,6 @@ def plan_augment(
         flip: probability of mirroring.
         jitter: probability of colour jitter.
         jitter_strength: s of the factors, 1-s..1+s, for hue -s..s; 0 to 0.5.
-        hue: of the hue alone; None is the same as for the others.
         blur: probability of Gaussian blur, sigma uniform in 0.15..1.15.
         coins: ``image`` draws for each image; ``batch`` draws once and does the same to all (fault F7).
     """
@@ -87,8 +85,7 @@ def plan_augment(
     order = tuple(str(name) for name in rng.permutation(list(COLOUR_OPERATIONS)))
     low = max(0.0, 1.0 - jitter_strength)
     factors = {name: draw(low, 1.0 + jitter_strength) for name in ("brightness", "contrast", "saturation")}
-    turn = jitter_strength if hue is None else hue
-    factors["hue"] = draw(-turn, turn)
+    factors["hue"] = draw(-jitter_strength, jitter_strength)
     return AugmentPlan(coin["flip"], coin["jitter"], factors, order, coin["blur"], draw(*SIGMA_RANGE))
 
 

@@ -75,12 +75,25 @@ class AdaptLearner(Learner):
         super().__init__(student, engine, options, len(material.samples), seed=seed, stage=stage)
         self.teacher = Teacher(student, buffers=options.teacher_buffers, decay=options.decay, ramp=not options.keep_ema)
         self.keeps_ema = options.keep_ema
+        self._start = _copied(student) if options.average else {}
         self._material = material
         self._patches = patches if patches is not None and len(patches) else None
         if self._patches:
             self._patch_order = _patch_order(self._patches, options, seed, stage)
         if options.source_labels:
             self.balance(material.labels)
+
+    @torch.no_grad()
+    def average(self) -> bool:
+        """Takes the round's start into the student's weights (WiSE-FT: Wortsman et al., CVPR 2022).
+
+        Networks that part from one start stay so near each other that the mean of their weights is a network as good:
+        it has most of what a round gains and little of what it forgets, and no label is needed to tell the two apart.
+        """
+        for name, tensor in self.student.net.state_dict().items():
+            if name in self._start:
+                tensor.lerp_(self._start[name].to(tensor.device), self.options.average)
+        return bool(self._start)
 
     def load(self, step: int) -> AdaptBatch:
         """Reads this worker's images and patches of a step."""
@@ -233,6 +246,12 @@ class AdaptLearner(Learner):
         finally:
             for layer, momentum in zip(layers, momenta, strict=True):
                 layer.momentum = momentum
+
+
+def _copied(model: Model) -> dict[str, Tensor]:
+    """The weights and statistics of a model, on the host."""
+    state = model.net.state_dict()
+    return {name: tensor.cpu().clone() for name, tensor in state.items() if tensor.is_floating_point()}
 
 
 def _patch_order(patches: PatchSet, options: AdaptOptions, seed: int, stage: str) -> Order | WeightedOrder:

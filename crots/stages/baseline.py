@@ -30,10 +30,6 @@ from crots.training.mixing import mix_in_groups
 from crots.training.refresh import Refreshed, make_refreshed, refreshed_folder, source_histogram
 from crots.training.supervised import SupervisedLearner
 
-# Of the colours' jitter, as in the recipes for semi-supervised segmentation; hue turns less than the rest.
-_JITTER_STRENGTH = 0.4
-_HUE = 0.1
-
 
 class BaselineLearner(SupervisedLearner):
     """Teaches the pseudo-labels: the surest of each class, now and then made anew with what the student has learnt.
@@ -65,13 +61,15 @@ class BaselineLearner(SupervisedLearner):
     ) -> None:
         super().__init__(student, engine, options, len(material.samples), seed=seed, stage=stage)
         self._material, self._folder = material, folder
-        pixels = source_histogram(material, sampled(self.images), len(self.classes))
-        self._source_ranks = rank_table(pixels)
-        self._least = np.maximum(keep_thresholds(pixels, options.keep_share), np.float32(options.min_confidence))
         self.keeps_ema = options.keep_ema
         if options.keep_ema:
             self.teacher = Teacher(student, decay=options.decay, ramp=not trained)
             self.refreshes = refresh_steps(options) if folder else ()
+        self._least: float | Array = options.min_confidence
+        if options.keep_share < 1 or self.refreshes:
+            pixels = source_histogram(material, sampled(self.images), len(self.classes))
+            self._source_ranks = rank_table(pixels)
+            self._least = np.maximum(keep_thresholds(pixels, options.keep_share), np.float32(options.min_confidence))
         self._refreshed: dict[int, Refreshed] = {}
         self.balance(self.read_labels)
 
@@ -152,8 +150,6 @@ class BaselineLearner(SupervisedLearner):
             count,
             random_numpy(self.seed, self.stage, step, "jitter"),
             jitter=options.jitter,
-            jitter_strength=_JITTER_STRENGTH,
-            hue=_HUE,
             blur=options.blur,
         ).part(self.workers.part(count))
         return apply_blur(plan, apply_jitter(plan, images))

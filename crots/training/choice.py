@@ -24,6 +24,7 @@ class Choice:
         best: the last healthy one, for the rule ``oracle`` the one of greatest mIoU; None where there is none.
         given_up: why the stage stopped early, empty where it did not.
         replaced_by: whose weights stand in for a student that learnt nothing.
+        averaged: the look at the mean of the chosen weights and the start's, where that is what is kept.
     """
 
     def __init__(self, rule: Rule, total: int) -> None:
@@ -31,6 +32,7 @@ class Choice:
         self.looks: list[Look] = []
         self.best: Look | None = None
         self.given_up = self.replaced_by = ""
+        self.averaged: Look | None = None
 
     def add(self, look: Look) -> bool:
         """Takes note of a look; says whether it is the best so far."""
@@ -66,6 +68,8 @@ class Choice:
     @property
     def kept(self) -> Look | None:
         """The look at what is kept; None where nobody looked."""
+        if self.averaged:
+            return self.averaged
         last = self.looks[-1] if self.looks and self.looks[-1].step == self.total else None
         return self.chosen or last
 
@@ -75,6 +79,7 @@ class Choice:
             "rule": self.rule,
             "kept": self.kept.step if self.kept else self.total,
             "of": self.total,
+            "averaged": self.averaged is not None,
             "given_up": self.given_up,
             "words": "; ".join(text for text, _ in self.words()),
             "ends_rounds": self._ends_rounds(),
@@ -96,7 +101,8 @@ class Choice:
 
     def _hindsight(self, kept: Look | None) -> dict[str, Any] | None:
         """What only labels can tell; never used for a choice, unless the rule is ``oracle``."""
-        scored = [look for look in self.looks if look.miou is not None]
+        looks = [*self.looks, *filter(None, [self.averaged])]
+        scored = [look for look in looks if look.miou is not None]
         if not kept or kept.miou is None:
             return None
         best = max(scored, key=lambda look: look.miou or 0.0)
@@ -124,6 +130,7 @@ class Choice:
         if self.given_up:
             said = f"stopped after step {end} of {self.total} and went back to {place}, the best healthy one"
             return [(f"{said}: {self.given_up}", True)]
+        place += ", averaged with the start," if self.averaged else ""
         how = "by validation labels (oracle)" if self.rule == "oracle" else "by label-free scores"
         nothing = "; nothing that was learnt looks better than the start" if step == 0 else ""
         which = "the start of the stage" if step == 0 else f"{place} of {self.total}"

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from crots.data.spread import evenly_spread
 from crots.execution.context import Context
 from crots.execution.engine import Engine, evaluating
 from crots.methods.scores import (
@@ -22,15 +21,11 @@ from crots.methods.scores import (
     score,
     summarise,
 )
-from crots.methods.selection import keep_thresholds
 from crots.nets.model import Model
 from crots.options import TrainingOptions
 from crots.training.material import Array, Material
-from crots.training.refresh import source_histogram
 
 IMAGES = 32
-# Share of the source's pixels of each class, the surest first, that a student should keep.
-_SUREST = 0.25
 # So few images still tell a collapse.
 LEAST_IMAGES = 8
 # Of a run's arithmetic, for all looks together.
@@ -80,7 +75,7 @@ class LabelFreeScores:
         images: int = IMAGES,
         trained: bool = True,
     ) -> None:
-        places = evenly_spread(len(data.samples), images)
+        places = np.unique(np.linspace(0, len(data.samples) - 1, min(images, len(data.samples))).round().astype(int))
         self._data = dataclasses.replace(data, samples=[data.samples[place] for place in places])
         self._count = len(places)
         self._student, self._engine, self._context = student, engine, context
@@ -178,21 +173,23 @@ _PRESENT = 1e-4
 
 
 def confident_labels(material: Material) -> Array:
-    """Returns the source's labels (N, H, W) of images with ``ignore`` but for the surest quarter of each class.
+    """Returns the source's labels (N, H, W) of images with ``ignore`` where it was less sure than its median.
 
-    Not those above a fixed confidence: sources differ in how sure they are of anything. And not the surest of all
-    pixels: common classes would leave nothing of the rare ones, which could then vanish unseen.
+    Half of the pixels, not those above a fixed confidence: sources differ in how sure they are of anything.
 
     Raises:
         InputError: the labels have another size than the images.
     """
     labels = material.pseudo_labels
     assert labels is not None
-    places, classes = range(len(material.samples)), labels.classes
+    maps = material.labels(range(len(material.samples)))
     if labels.confidence is None:
-        return material.labels(places)
-    pixels = source_histogram(material, places, len(classes))
-    return material.labels(places, min_confidence=keep_thresholds(pixels, _SUREST))
+        return maps
+    confidence = np.stack([labels.read_confidence(sample.key) for sample in material.samples])
+    counted = maps != labels.classes.ignore
+    if counted.any():
+        maps = np.where(confidence >= np.median(confidence[counted]), maps, labels.classes.ignore).astype(maps.dtype)
+    return maps
 
 
 def _smaller(size: tuple[int, int], multiple: int) -> tuple[int, int] | None:

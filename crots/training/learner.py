@@ -161,6 +161,10 @@ class Learner(ABC):
                     windows[place] = moved_to(windows[place], labels[place] == wanted, rng)
         return Crops(windows, crop)
 
+    def average(self) -> bool:
+        """Takes the stage's start into the student's weights, where the options ask for it; says whether they do."""
+        return False
+
     def refresh(self, number: int, check: Callable[[], None]) -> str:
         """Makes the labels anew for the steps that follow, and says in words what changed.
 

@@ -307,6 +307,7 @@ class _Trainer:
             self._fall_back()
         if not choice.replaced_by:
             learner.settle()
+        yield from self._average()
         for text, warning in choice.words():
             yield Note(stage=self.context.stage, level="warning" if warning else "info", text=text)
         if self.run.watch and self.run.watch.keeps:
@@ -314,6 +315,16 @@ class _Trainer:
         self.workers.from_first(self._write_models)
         yield ArtifactWritten(stage=self.context.stage, kind="checkpoint", path=str(folder / CHECKPOINT))
         yield ArtifactWritten(stage=self.context.stage, kind="model", path=str(folder / STUDENT))
+
+    def _average(self) -> Iterator[Event]:
+        """Averages what is kept with the start, and looks at the result."""
+        choice, watch = self.choice, self.run.watch
+        if choice.replaced_by or choice.step == 0 or not self.learner.average():
+            return
+        if watch:
+            teacher = self.learner.teacher.model if self.learner.teacher else None
+            choice.averaged, events = watch.look(choice.step, teacher, choice.looks)
+            yield from events
 
     def _write_models(self) -> None:
         folder, learner = self.run.folder, self.learner
@@ -334,4 +345,5 @@ class _Trainer:
             return f"{self.context.stage}: nothing was learnt; these are the weights of {self.choice.replaced_by}"
         kept = self.choice.step
         reason = f" ({self.choice.given_up})" if self.choice.given_up else ""
-        return f"{self.context.stage}: step {kept} of {self.choice.total}{reason}"
+        mean = ", averaged with the start" if self.choice.averaged else ""
+        return f"{self.context.stage}: step {kept} of {self.choice.total}{mean}{reason}"
