@@ -80,11 +80,3 @@ def test_rarity_is_one_over_the_root_of_the_rarest_classs_share():
 
 def test_rarity_of_patches_without_a_single_class():
     assert rarity_weights(np.zeros((2, 3), np.int64)).tolist() == [1.0, 1.0]
-
-
-@given(st.integers(0, 10**6), st.floats(0, 1), st.floats(0, 1))
-def test_thresholds_of_classes_leave_out_their_own_pixels_alone():
-    labels = np.array([[0, 0, 1, 1, 255]], np.uint8)
-    confidence = np.array([[0.5, 0.9, 0.5, 0.9, 0.1]], np.float32)
-    kept = drop_unsure(labels, confidence, np.array([0.8, 0.2], np.float32), 255)
-    assert kept.tolist() == [[255, 0, 1, 1, 255]]
