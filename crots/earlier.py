@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from crots.errors import InputError
 from crots.ownership import is_below, walk
+from crots.records import parse, read_plain
 
 _TRAINED = ("checkpoint.pt", "best.pt", "student.safetensors", "teacher.safetensors", "choice.json")
 _LABELLED = ("images.jsonl", "statistics.json", "skipped.json", "easy.txt", "hard.txt")
@@ -50,10 +52,7 @@ def _pictures(folders: Iterable[str], names: Iterable[str]) -> Iterator[str]:
 
 
 def _keys(listed: Path) -> list[str]:
-    try:
-        lines = listed.read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError):
-        return []
+    lines = (_content(listed) or b"").split(b"\n")
     return [key for line in lines for key in _column({"rows": [_parsed(line)]}, "rows", "key")]
 
 
@@ -66,14 +65,17 @@ def _column(index: Any, rows: str, name: str) -> Iterator[str]:
 
 
 def _read(path: Path) -> Any:
-    try:
-        return _parsed(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
+    return _parsed(_content(path) or b"")
 
 
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+def _content(path: Path) -> bytes | None:
+    # What cannot be read names no file as its own.
+    with contextlib.suppress(InputError):
+        return read_plain(path)
+    return None
+
+
+def _parsed(content: bytes) -> Any:
+    with contextlib.suppress(ValueError):
+        return parse(content)
+    return None

@@ -153,46 +153,6 @@ def is_partial(name: str) -> bool:
     return _PARTIAL.fullmatch(name) is not None
 
 
-# A whole project has far smaller ones; a million bytes of brackets take the parser's memory a hundredfold.
-MOST_JSON = 64 * 10**6
-_MOST_DEPTH = 64
-
-
-def parse_json(text: str | bytes, *, most: int = MOST_JSON) -> Any:
-    """Reads JSON that may be anybody's.
-
-    Args:
-        text: the JSON.
-        most: bytes or characters that are read.
-
-    Raises:
-        ValueError: it is no JSON, longer than ``most``, or more deeply nested than what walks it can follow.
-    """
-    if len(text) > most:
-        raise ValueError(f"{len(text):,} characters, expected at most {most:,}")
-    try:
-        value = json.loads(text)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    _check_depth(value)
-    return value
-
-
-def _check_depth(value: Any) -> None:
-    level = [value]
-    for _ in range(_MOST_DEPTH):
-        level = [
-            part
-            for item in level
-            if isinstance(item, (dict, list))
-            for part in (item.values() if isinstance(item, dict) else item)
-            if isinstance(part, (dict, list))
-        ]
-        if not level:
-            return
-    raise ValueError("nested too deeply")
-
-
 def remove_partials(folder: Path) -> None:
     """Deletes what a killed writer left below ``folder``; call it only while nothing else writes there.
 

@@ -14,6 +14,7 @@ from typing import Literal
 
 from crots.errors import InputError, StageError
 from crots.files import explained, is_partial, make_folder, move_file, write_text
+from crots.records import parse, read_plain
 
 _HEADER = "# Files made by "
 # What file managers leave in every folder that somebody looks at: nobody's work, and in nobody's way.
@@ -110,13 +111,13 @@ class Owned:
         if not stat.S_ISREG(status.st_mode):
             raise InputError(f"{self.listing}: is {kind_of(status)}, expected a file; {_WAY_OUT}")
         try:
-            return self.listing.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
+            return (read_plain(self.listing, remedy=_WAY_OUT) or b"").decode().splitlines()
+        except UnicodeDecodeError as error:
             raise InputError(f"{self.listing}: cannot be read ({error}); {_WAY_OUT}") from None
 
     def _name(self, number: int, line: str) -> str:
-        with contextlib.suppress(ValueError, RecursionError):
-            name = json.loads(line)
+        with contextlib.suppress(ValueError):
+            name = parse(line)
             if isinstance(name, str) and is_below(name):
                 return name
         found = ascii(line if len(line) <= 60 else f"{line[:60]}...")

@@ -22,7 +22,7 @@ from crots.eventlog import Ending, last_endings, running
 from crots.files import digest, exists, expanded, file_stamp, listing_digest, make_folder, write_text
 from crots.inputs import check_inputs
 from crots.ownership import check_place, walk
-from crots.records import is_plain, read_as, read_object, read_toml
+from crots.records import is_plain, read_as, read_toml
 from crots.resources import resources
 from crots.stagefiles import StageFiles
 
@@ -600,14 +600,6 @@ def read_choice(path: Path) -> dict[str, Any] | None:
         InputError: it is damaged.
     """
     return cast(dict[str, Any] | None, read_as(path, _Choice, remedy=_CHOICE_REMEDY))
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """Reads a JSON object that can be done without; None where the file is missing or damaged."""
-    try:
-        return read_object(path)
-    except InputError:
-        return None
 
 
 def _not_done(before: Mapping[str, State], upstream: tuple[str, ...], states: tuple[State, ...]) -> str:

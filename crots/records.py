@@ -149,12 +149,26 @@ def read_as(path: Path, shape: type[T], *, remedy: str = "delete it or move it a
     raise InputError(f"{path}: is damaged ({misfit(found, shape)}); {remedy}")
 
 
-def parse(content: bytes | str) -> Any:
-    """Reads JSON; a byte-order mark before it is passed over.
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Reads a JSON object that can be done without; None where the file is missing or damaged."""
+    try:
+        return read_object(path)
+    except InputError:
+        return None
+
+
+def parse(content: bytes | str, *, most: int = LARGEST) -> Any:
+    """Reads JSON that may be anybody's; a byte-order mark before it is passed over.
+
+    Args:
+        content: the JSON.
+        most: bytes or characters that are read.
 
     Raises:
-        ValueError: it is none, or nested too deeply.
+        ValueError: it is none, longer than ``most``, or nested more deeply than what walks it can follow.
     """
+    if len(content) > most:
+        raise ValueError(f"{len(content):,} characters, expected at most {most:,}")
     try:
         text = content.removeprefix(codecs.BOM_UTF8).decode() if isinstance(content, bytes) else content
         found = json.loads(text)

@@ -8,7 +8,6 @@ is done. Until the journal is there, the last result and its record are as they 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 from collections.abc import Collection, Mapping
@@ -31,6 +30,7 @@ from crots.ownership import (
     remove_tree,
     walk,
 )
+from crots.records import read_json
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class StageFiles:
 
     def continues(self, inputs: Mapping[str, Any]) -> bool:
         """Whether the unfinished work, if any, was begun with these inputs and so can be gone on with."""
-        started = _noted(self.started)
+        started = read_json(self.started)
         return started is not None and digest(started.get("inputs")) == digest(inputs)
 
     def begin(self, inputs: Mapping[str, Any]) -> bool:
@@ -106,7 +106,7 @@ class StageFiles:
         names = [name for name, entry in walk(self.work) if entry.is_file(follow_symlinks=False)]
         names = [name for name in names if name not in without and not is_partial(name.rpartition("/")[2])]
         self._refuse_foreign()
-        started = _noted(self.started) or {}
+        started = read_json(self.started) or {}
         record = {**started, **facts}
         # Escaped, since a file's name need not be text.
         write_text(self.journal, json.dumps({"files": names, "record": record}) + "\n", durable=True)
@@ -167,21 +167,13 @@ class StageFiles:
 
     def _adopt(self) -> None:
         """Version 0.1 kept no listing; what it noted tells which files were its own."""
-        noted = _noted(self.record) or _noted(self.started)
+        noted = read_json(self.record) or read_json(self.started)
         if noted is not None and "in" not in noted and not self.owned.listing.exists():
             self.owned.claim(earlier_names(self.key, self.final))
 
 
-def _noted(path: Path) -> dict[str, Any] | None:
-    """What is noted in a file; None where it is missing or damaged."""
-    with contextlib.suppress(OSError, ValueError, RecursionError):
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return found if isinstance(found, dict) else None
-    return None
-
-
 def _read_journal(path: Path) -> tuple[list[str], dict[str, Any]]:
-    found = _noted(path) or {}
+    found = read_json(path) or {}
     names, record = found.get("files"), found.get("record")
     if isinstance(names, list) and isinstance(record, dict) and all(map(_is_name, names)):
         return names, record

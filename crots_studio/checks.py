@@ -16,7 +16,7 @@ from crots.data.sizes import propose_size
 from crots.errors import CrotsError, InputError
 from crots.files import expanded, file_or_name
 from crots.images import image_size, read_image
-from crots.project import ProjectConfig
+from crots.project import Project, ProjectConfig
 from crots.taxonomy import ClassMap, ClassSet, identity_map, load_class_map, load_class_set
 from crots.trust import PROGRAMS, Code, code_of, is_factory, listed, program_kind
 from crots_studio.background.loading import preload_torch
@@ -32,6 +32,16 @@ _OPENED = 6
 _LABEL_COLOURS = 40
 # An image of another shape than the working size by more is visibly squeezed.
 _SQUEEZED = 0.1
+# By check: the options of its own that name files or folders.
+INPUTS = {
+    "data.target": (("data", "target"),),
+    "task.classes": (("task", "classes"),),
+    "task.source_classes": (("task", "source_classes"),),
+    "task.class_map": (("task", "class_map"),),
+    "source": (("source", "file"), ("source", "predictions"), ("source", "confidence")),
+    "student": (("student", "weights"),),
+    "validation": (("data", "val_images"), ("data", "val_labels")),
+}
 # Pixels of a working size, in those of the proposal, from which memory is what to think of.
 _LARGER = 4
 
@@ -80,6 +90,7 @@ def check(name: str, config: ProjectConfig, root: Path, trusted: Collection[Code
     """Looks at one field; every error becomes a finding."""
     setup = Setup(config, root, trusted)
     try:
+        _check_place(name, setup)
         return CHECKS[name](setup)
     except CrotsError as error:
         if owner := _said_beside(name, setup, str(error)):
@@ -89,6 +100,16 @@ def check(name: str, config: ProjectConfig, root: Path, trusted: Collection[Code
         return Finding("bad", f"cannot be read: {error.strerror or error}")
     except Exception as error:  # a broken file may raise anything; the window must go on
         return Finding("bad", f"{type(error).__name__}: {error}")
+
+
+def _check_place(name: str, setup: Setup) -> None:
+    """Refuses the field's own inputs where the project writes, as a run does."""
+    config, empty = setup.config, ProjectConfig()
+    alone = {section: getattr(empty, section) for section in ("data", "task", "source", "student")}
+    for section, option in INPUTS.get(name, ()):
+        value = getattr(getattr(config, section), option)
+        alone[section] = dataclasses.replace(alone[section], **{option: value})
+    Project(setup.root, dataclasses.replace(config, **alone)).check_inputs()
 
 
 def _said_beside(name: str, setup: Setup, message: str) -> str:

@@ -28,6 +28,8 @@ from crots_studio.models.patch_gallery import PatchGallery, read_statistics
 from crots_studio.models.suspicion import Suspicion
 from crots_studio.runs.child import remembered
 
+pytestmark = pytest.mark.safety
+
 CLASSES = load_class_set("camvid")
 K = len(CLASSES)
 SPREAD = {"mean": 0.5, "deviation": None, "values": [0.5]}

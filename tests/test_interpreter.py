@@ -12,6 +12,8 @@ import pytest
 import crots
 from crots.interpreter import child_environment, keep_to_ourselves, module_command
 
+pytestmark = pytest.mark.safety
+
 ROOT = Path(crots.__file__).parents[1]
 # Modules that a program of ours imports early, late or hardly ever.
 BAIT = ("__future__", "argparse", "json", "typing", "dataclasses", "safetensors", "numpy", "torch", "filelock",

@@ -14,6 +14,8 @@ from crots.cli.main import main
 from crots.errors import InputError
 from crots.images import image_size, read_image, read_labels
 
+pytestmark = pytest.mark.safety
+
 
 @pytest.fixture(autouse=True)
 def defaults(monkeypatch):

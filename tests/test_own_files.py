@@ -24,6 +24,8 @@ from crots.project import Project, build_config, override, unfit
 from crots.runner import discard, locked, run_project, tidy
 from crots.training.patch_set import PatchCorrections
 
+pytestmark = pytest.mark.safety
+
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="making links needs rights there")
 INPUTS = ("data.target", "data.val_images", "data.val_labels", "source.file", "source.predictions",
           "source.confidence", "student.weights", "task.class_map", "task.classes", "task.source_classes")  # fmt: skip

@@ -10,6 +10,8 @@ from crots.errors import InputError
 from crots.files import is_partial
 from crots.ownership import Owned, is_below, is_link, remove_files, walk
 
+pytestmark = pytest.mark.safety
+
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="making links needs rights there")
 
 

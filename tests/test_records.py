@@ -14,6 +14,8 @@ from crots.errors import InputError
 from crots.files import listing_digest
 from crots.records import Count, Digits, Key, fits, is_plain, is_safe_key, parse, read_as, read_object, read_toml
 
+pytestmark = pytest.mark.safety
+
 PIECES = st.sampled_from(["..", ".", "", "a", "b c", "/", "\\", "C:", "~", "\0", "\ud800", "ü", "/etc"])
 KEYS = st.lists(PIECES).map("".join) | st.lists(PIECES).map("/".join) | st.text()
 
@@ -93,6 +95,12 @@ def test_damaged_text_is_one_line(tmp_path, content):
 def test_reading_json_raises_nothing_but_a_value_error(content):
     with contextlib.suppress(ValueError):
         parse(content)
+
+
+def test_no_more_json_is_read_than_allowed():
+    assert parse(b"[1, 2]", most=6) == [1, 2]
+    with pytest.raises(ValueError, match="6 characters, expected at most 5"):
+        parse(b"[1, 2]", most=5)
 
 
 def test_a_folder_or_a_link_to_nothing_is_named(tmp_path):

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from crots.errors import InputError
 from crots.ownership import walk
-from crots.project import read_json
+from crots.records import read_json
 from crots.stagefiles import StageFiles
+
+pytestmark = pytest.mark.safety
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="making links needs rights there")
 OLD = {"labels/a.png": "old", "labels/b.png": "old", "index.json": "old"}
@@ -367,6 +369,20 @@ def test_a_damaged_index_of_version_0_1_names_nothing_else(tmp_path, text):
     assert earlier_names("mine", tmp_path) == {"patches.json"}
     assert earlier_names("pseudo-label", tmp_path) == {"images.jsonl"}
     assert earlier_names("suspects", tmp_path) == {"suspicion.json"}
+
+
+@POSIX
+def test_a_pipe_among_what_is_noted_is_not_waited_for(tmp_path):
+    from crots.earlier import earlier_names
+
+    files = stage(tmp_path)
+    for name in ("patches.json", "images.jsonl", "suspicion.json"):
+        os.mkfifo(tmp_path / name)
+    for key in ("mine", "pseudo-label", "suspects"):
+        assert earlier_names(key, tmp_path) == set()
+    files.records.mkdir(parents=True)
+    os.mkfifo(files.started)
+    assert not files.continues({"steps": 1})
 
 
 segments = st.sampled_from(["a", "b", "labels", "index.json", ".."])

@@ -3,10 +3,13 @@ import json
 import re
 import unicodedata
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from crots.text import printable, printable_json
+
+pytestmark = pytest.mark.safety
 
 # Surrogates stand for the bytes of a file name that is no text.
 TEXT = st.text(st.characters(codec=None))

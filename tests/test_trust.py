@@ -28,6 +28,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import canary as birds
 
+pytestmark = pytest.mark.safety
+
 EVIL = f"{birds.MODULE}:factory"
 KEYS = (
     "trust",

@@ -22,7 +22,7 @@ from crots.errors import InputError
 from crots.execution.device import has_amx
 from crots.execution.engine import Engine
 from crots.options import BenchOptions, RuntimeOptions
-from crots.project import read_json
+from crots.records import read_json
 
 FORMAT = 1
 

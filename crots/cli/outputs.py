@@ -14,9 +14,10 @@ from typing import IO, TYPE_CHECKING, Any
 from crots.errors import InputError
 from crots.events import from_json
 from crots.execution.workers import current
-from crots.files import exists, expanded, explained, is_partial, make_folder, remove_partials, write_json
+from crots.files import exists, expanded, explained, is_file, is_partial, make_folder, remove_partials, write_json
 from crots.ownership import Owned, is_link, kind_of, link_status, remove_files, walk
-from crots.project import ProjectConfig, read_json
+from crots.project import CONFIG_NAME, Project, ProjectConfig
+from crots.records import read_json
 
 if TYPE_CHECKING:
     from crots.data.layouts import Sample
@@ -96,7 +97,7 @@ def _identity(path: Path) -> tuple[int, int] | str | None:
 
 
 def check_file(path: Path, inputs: Iterable[Path], *, overwrite: bool) -> None:
-    """Makes sure that a file may be written, before the work for it begins.
+    """Makes sure that a file may be written, before the work for it begins, and that no project takes it for its own.
 
     Args:
         path: it replaces what is there when it is complete; a link itself, not what it leads to.
@@ -110,12 +111,24 @@ def check_file(path: Path, inputs: Iterable[Path], *, overwrite: bool) -> None:
     with _looking_at(path):
         status = link_status(path)
     if status is None:
+        _disown(path)
         return
     if path.is_dir() or kind_of(status) not in ("a file", "a link"):
         kind = "a folder" if path.is_dir() else kind_of(status)
         raise InputError(f"{path}: is {kind}, expected the name of a file to write", field="out")
     if not overwrite:
         raise InputError(f"{path}: is there already; replace it with --overwrite, or choose another name", field="out")
+    _disown(path)
+
+
+def _disown(path: Path) -> None:
+    """A stage of a project would replace or delete what it has listed, whoever has written it since."""
+    place = Path(os.path.realpath(path.parent)) / path.name
+    for folder in place.parents:
+        if is_file(folder / CONFIG_NAME):
+            project = Project(folder, ProjectConfig())
+            for listing in project.files("export").records.glob("*.files"):
+                project.files(listing.stem).owned.disown([place])
 
 
 def check_json_file(args: argparse.Namespace) -> None:

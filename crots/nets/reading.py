@@ -26,9 +26,10 @@ from torch import Tensor
 
 from crots.card import ModelCard
 from crots.errors import CrotsError, InputError
-from crots.files import exists, is_file, parse_json
+from crots.files import exists, is_file
 from crots.limits import check_claim
 from crots.nets.claims import claimed_by_pickles
+from crots.records import parse
 from crots.trust import program_kind
 
 FileKind = Literal["weights", "safetensors", "onnx", "torchscript", "exported"]
@@ -174,7 +175,7 @@ def read_card(card: object, path: Path) -> ModelCard:
         InputError: it is no card of this version; the message names the key.
     """
     try:
-        values = parse_json(card, most=_MOST_CARD) if isinstance(card, (str, bytes)) else card
+        values = parse(card, most=_MOST_CARD) if isinstance(card, (str, bytes)) else card
         return ModelCard.from_dict(cast("Mapping[str, Any]", values))  # anything is looked at
     except (ValueError, InputError) as error:
         raise InputError(

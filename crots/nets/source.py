@@ -13,7 +13,6 @@ import torch
 from crots.card import ModelCard, Normalisation
 from crots.config import Size
 from crots.errors import InputError
-from crots.files import parse_json
 from crots.limits import check_claim
 from crots.nets.engines import (
     Facts,
@@ -31,6 +30,7 @@ from crots.nets.quiet import torch_export, torch_jit
 from crots.nets.reading import CARD_KEY, file_kind, parsed, read_card, read_weights
 from crots.nets.weights import PUBLISHED_SIZE, agreed_card, model_of
 from crots.options import SourceOptions
+from crots.records import parse
 from crots.trust import PROGRAMS, is_factory
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def _described(text: str | bytes, path: Path) -> tuple[ModelCard | None, int]:
     if not text:
         return None, 1
     with parsed(path, partial(_unreadable, what="a program with a description")):
-        content = parse_json(text)
+        content = parse(text)
         return read_card(content[CARD_KEY], path), _whole(content.get(MULTIPLE_KEY))
 
 

@@ -11,6 +11,7 @@ from crots.files import exists, expanded
 from crots.project import CONFIG_NAME, ProjectConfig, load_preset, preset_names, unfit
 from crots_studio.models.option_form import apply_preset
 from crots_studio.plain import Label
+from crots_studio.runs.demo import refusal
 from crots_studio.settings import Settings
 from crots_studio.widgets.path_field import PathField
 
@@ -131,14 +132,14 @@ class DemoDialog(PlaceDialog):
 
     @property
     def fault(self) -> str:
-        """One that was stopped goes on; a folder that is in use cannot become another."""
-        return super().fault or ("" if exists(self.folder / CONFIG_NAME) else unfit(self.folder))
+        """One that was stopped goes on; another project, or a folder that is in use, cannot become one."""
+        return super().fault or refusal(self.folder)
 
     @property
     def words(self) -> str:
         """What is going to happen, and how long it takes."""
         if exists(self.folder / CONFIG_NAME):
-            return f"Goes on with the project in {self.folder}."
+            return f"Goes on with the demonstration in {self.folder}."
         return (
             f"Draws a simulated and a real-looking town into {self.folder}, trains a model on the first and adapts it "
             "to the second: a few minutes on two processor cores."

@@ -28,8 +28,8 @@ from crots.execution.control import STOP_FILE
 from crots.files import make_folder, write_json
 from crots.interpreter import child_environment, module_command
 from crots.ownership import check_place
-from crots.project import STUDIO, Project, read_json
-from crots.records import Count, fits
+from crots.project import STUDIO, Project
+from crots.records import Count, fits, read_json
 from crots_studio.runs.demo import is_unfinished
 from crots_studio.runs.run import KILLED, RunEnd, RunRequest, end_of, log_tail, process_memory
 

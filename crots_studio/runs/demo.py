@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from crots.errors import InputError
 from crots.events import Event
 from crots.execution.control import Control
-from crots.project import Project
+from crots.files import exists
+from crots.project import CONFIG_NAME, Project, unfit
 from crots_studio.runs.run import EventSource
 
 
@@ -21,6 +23,23 @@ def demo_source(folder: Path, *, tiny: bool = False) -> EventSource:
         yield from demo_events(folder, tiny=tiny, control=control)
 
     return source
+
+
+def refusal(folder: Path) -> str:
+    """Why no demonstration can be made, or gone on with, in a folder; empty where one can."""
+    if not exists(folder / CONFIG_NAME):
+        return unfit(folder)
+    try:
+        config = Project.open(folder).config
+    except InputError as error:
+        return str(error)
+    # What draws and trains is loaded only where it may be one.
+    if config.task.classes == "demo":
+        from crots.demo.run import is_demo
+
+        if is_demo(config):
+            return ""
+    return f"{folder} holds another project; choose another folder for the demonstration."
 
 
 def is_unfinished(project: Project) -> bool:

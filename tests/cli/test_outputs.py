@@ -17,6 +17,9 @@ from crots.cli.outputs import LISTING, check_file, claimed, event_file, refuse_i
 from crots.data.layouts import Sample
 from crots.errors import InputError
 from crots.events import Note, to_json
+from crots.project import Project, ProjectConfig
+
+pytestmark = pytest.mark.safety
 
 links = pytest.mark.skipif(sys.platform == "win32", reason="links need a permission there")
 RESULTS = ("label_ids", "easy.txt")
@@ -240,6 +243,23 @@ def test_a_loop_of_links(tmp_path):
         check_file(tmp_path / "loop" / "a.pth", (), overwrite=True)
     with pytest.raises(InputError):
         claimed(tmp_path / "loop", (), RESULTS, RECORD)
+
+
+@pytest.mark.parametrize("above", [".", "sub/.."])
+def test_what_the_user_writes_into_a_project_is_no_stages(tmp_path, above):
+    project = Project.create(tmp_path / "p", ProjectConfig())
+    owned = project.files("export").owned
+    (tmp_path / "p" / "export" / "sub").mkdir(parents=True)
+    write(owned.root, "adapted.onnx", "adapted.pth")
+    owned.claim(["adapted.onnx", "adapted.pth", "adapted.pt"])
+    place = owned.root / above / "adapted.onnx"
+    with pytest.raises(InputError, match="--overwrite"):
+        check_file(place, (), overwrite=False)
+    assert owned.names() == {"adapted.onnx", "adapted.pth", "adapted.pt"}
+    check_file(place, (), overwrite=True)
+    # Of an earlier result, and deleted since.
+    check_file(owned.root / above / "adapted.pt", (), overwrite=False)
+    assert owned.names() == {"adapted.pth"}
 
 
 @pytest.mark.parametrize("command", ["extract", "export"])

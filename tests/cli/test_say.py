@@ -15,6 +15,8 @@ from crots.cli.say import say
 from crots.cli.tables import Table
 from crots.events import Evaluated, Metrics, Note, Progress, StageFinished, StageStarted
 
+pytestmark = pytest.mark.safety
+
 NAME = "[red]a[/red]\x1b]0;title\x07\x9b2J\u202eb\n:bug:"
 SHOWN = "[red]a[/red]\\x1b]0;title\\x07\\x9b2J\\u202eb\\n:bug:"
 # What rich itself writes: colours, erasing and moving of its own lines.

@@ -24,11 +24,12 @@ from crots.errors import InputError
 from crots.nets.claims import claimed_by_pickles
 from crots.nets.model import create_model
 from crots.nets.onnx_files import open_session
-from crots.nets.reading import file_kind, parsed, read_weights
+from crots.nets.reading import file_kind, parsed, read_card, read_weights
 from crots.nets.registry import net_bytes
 from crots.nets.weights import load_model
 from crots.taxonomy import ClassSet
-from crots_studio.models.exporting import read_card
+
+pytestmark = pytest.mark.safety
 
 torch.set_num_threads(1)
 
@@ -222,7 +223,7 @@ def test_a_damaged_archive_is_one_line_in_inspect(tmp_path):
     path.write_bytes(bytes(content))
     assert inspect_model(path, classes=None, net=None)["problems"]
     with pytest.raises(InputError, match="damaged"):
-        file_kind(path)
+        read_weights(path)
 
 
 def test_what_is_no_fault_of_the_file_stays_what_it_is(tmp_path):

@@ -9,6 +9,8 @@ from crots.errors import InputError
 from crots.images import image_size, read_image, read_labels
 from crots.training.material import PseudoLabels
 
+pytestmark = pytest.mark.safety
+
 needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names there")
 
 

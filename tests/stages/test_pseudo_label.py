@@ -20,7 +20,7 @@ from crots.images import read_confidence, read_image, read_labels, write_labels
 from crots.methods.pseudo import confident, entropy
 from crots.nets.model import create_model
 from crots.nets.source import open_source
-from crots.options import PseudoLabelOptions, RuntimeOptions
+from crots.options import PseudoLabelOptions, RuntimeOptions, SourceOptions
 from crots.project import override
 from crots.stages.labellers import Labelled, NetworkLabels, PredictedLabels
 from crots.stages.pseudo_label import IMAGES, Labelling, pseudo_label, read_rows
@@ -79,7 +79,8 @@ def label(job, **more):
 
 
 def network(path, classes, *, net="tiny_nets:plain", class_map=None, **options):
-    source = open_source(world.write_source(path, classes, net), size=world.SIZE, trust=True)
+    world.write_source(path, classes, net)
+    source = open_source(path, options=SourceOptions(net=net), size=world.SIZE, trust=True)
     return NetworkLabels(source, class_map or identity_map(classes), ENGINE, PseudoLabelOptions(**options))
 
 
@@ -196,7 +197,7 @@ def test_a_killed_run_goes_on_with_the_next_batch_and_ends_the_same(tmp_path, im
     assert events[0].total == 6
     for name in world.files_below(whole / "out") - {IMAGES}:
         assert (tmp_path / "out" / name).read_bytes() == (whole / "out" / name).read_bytes(), name
-    assert [row["key"] for row in read_rows(tmp_path / "out" / IMAGES)][:4] == [
+    assert [row["key"] for row in read_rows(tmp_path / "out" / IMAGES, len(classes))][:4] == [
         json.loads(line)["key"] for line in complete[:4]
     ]
 
@@ -210,7 +211,7 @@ def test_a_run_that_does_not_resume_starts_over(tmp_path, images, classes):
     assert len(again.batches) == 3
     assert len(list((tmp_path / "out" / "label_ids").rglob("*.png"))) == 3
     assert not list((tmp_path / "out" / "confidence").rglob("*.png"))
-    assert len(read_rows(tmp_path / "out" / IMAGES)) == 3
+    assert len(read_rows(tmp_path / "out" / IMAGES, len(classes))) == 3
 
 
 def test_a_broken_image_stops_the_run_before_anything_is_labelled(tmp_path, images, classes):
@@ -328,7 +329,7 @@ def test_confidence_of_hard_predictions_counts(tmp_path, images, classes):
     number = 2
     confidence = read_confidence(tmp_path / "out" / "confidence" / f"{world.key(number)}.png")
     assert sorted(np.unique(confidence.round(1)).tolist()) == pytest.approx([0.4, 0.9])
-    assert all(row["entropy"] > 0 for row in read_rows(tmp_path / "out" / IMAGES))
+    assert all(row["entropy"] > 0 for row in read_rows(tmp_path / "out" / IMAGES, len(classes)))
 
 
 @pytest.mark.parametrize("name", ["probabilities", "logits"])

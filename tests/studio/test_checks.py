@@ -14,7 +14,7 @@ from crots.nets.weights import save_pth, save_safetensors
 from crots.project import ProjectConfig, override
 from crots.taxonomy import load_class_set
 from crots.trust import with_trust
-from crots_studio.checks import CHECKS, check
+from crots_studio.checks import CHECKS, INPUTS, check
 from crots_studio.models.project_form import DEPENDS
 
 NET = "torchvision:lraspp_mobilenet_v3_large"
@@ -47,6 +47,32 @@ def labels(folder, values, count=4):
 
 def test_every_check_has_its_options():
     assert set(CHECKS) == set(DEPENDS)
+
+
+def test_inputs_where_the_project_writes_are_refused_before_a_run_does(look, tmp_path):
+    places = {
+        "data.target": ("data.target", "cache/images"),
+        "data.val_images": ("validation", "patches/images"),
+        "data.val_labels": ("validation", "corrections/label_ids"),
+        "task.classes": ("task.classes", "records/mine.toml"),
+        "task.source_classes": ("task.source_classes", "studio/mine.toml"),
+        "task.class_map": ("task.class_map", "crots.toml"),
+        "source.file": ("source", "adapt-1/student.safetensors"),
+        "source.predictions": ("source", "pseudo-labels/label_ids"),
+        "source.confidence": ("source", "unfinished/confidence"),
+        "student.weights": ("student", "export/adapted.pth"),
+    }
+    assert {".".join(option) for options in INPUTS.values() for option in options} == set(places)
+    settings = {option.replace(".", "__"): place for option, (_, place) in places.items()}
+    for place in settings.values():
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).touch() if Path(place).suffix else (tmp_path / place).mkdir()
+    for option, (name, place) in places.items():
+        # Alone, and beside others whose fields say so themselves.
+        for given in ({option.replace(".", "__"): place}, settings):
+            found = look(name, **given)
+            assert found.level == "bad" and "which CROTS writes to" in found.text, (option, found)
+    assert "which CROTS writes to" not in look("data.size", **settings).text
 
 
 def test_target_counts_layout_and_sizes(look, images):

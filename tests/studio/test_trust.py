@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QApplication, QMessageBox
 
 from crots.project import Project, ProjectConfig, override
 from crots.trust import Code
-from crots_studio.panels import setup_fields
+from crots_studio.panels.setup import fields
 from crots_studio.panels.setup.panel import SetupPanel
 from crots_studio.panels.setup.trust import ask_trust
 from crots_studio.runs.child import command_line
@@ -48,7 +48,7 @@ def answers(monkeypatch):
         asked.append([piece.name for piece in code])
         return words.pop(0)
 
-    monkeypatch.setattr(setup_fields, "ask_trust", ask)
+    monkeypatch.setattr(fields, "ask_trust", ask)
     return asked, words
 
 

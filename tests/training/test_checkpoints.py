@@ -14,6 +14,8 @@ from crots.execution.context import Context
 from crots.training.checkpoints import DamagedError, read_checkpoint, save_checkpoint
 from crots.training.loop import CHECKPOINT, Training, train
 
+pytestmark = pytest.mark.safety
+
 
 class Surprise:
     def __reduce__(self):

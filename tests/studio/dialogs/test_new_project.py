@@ -5,7 +5,8 @@ import sys
 import pytest
 from PySide6.QtCore import Qt
 
-from crots.project import Project, ProjectConfig
+from crots.demo.run import TINY, demo_config
+from crots.project import Project, ProjectConfig, override
 from crots_studio.dialogs.new_project import DemoDialog, NewProjectDialog, unwritable
 
 
@@ -63,11 +64,34 @@ def test_a_link_to_nowhere_is_no_folder(tmp_path):
     assert "is not a folder" in unwritable(tmp_path / "link" / "x")
 
 
-def test_the_demonstration_goes_on_where_there_is_one(qtbot, settings, tmp_path):
-    Project.create(tmp_path / "crots-demo", ProjectConfig())
+@pytest.fixture
+def demo_dialog(qtbot, settings, tmp_path):
     dialog = DemoDialog(settings)
     qtbot.addWidget(dialog)
     dialog.place.edit.setText(str(tmp_path))
-    assert "Goes on with the project" in dialog.note.text()
-    qtbot.mouseClick(dialog.create_button, Qt.MouseButton.LeftButton)
-    assert dialog.result() and settings.folder("projects") == str(tmp_path)
+    return dialog
+
+
+def test_the_demonstration_goes_on_where_there_is_one(qtbot, settings, demo_dialog, tmp_path):
+    Project.create(tmp_path / "crots-demo", demo_config(TINY))
+    demo_dialog.refresh()
+    assert "Goes on with the demonstration" in demo_dialog.note.text()
+    qtbot.mouseClick(demo_dialog.create_button, Qt.MouseButton.LeftButton)
+    assert demo_dialog.result() and settings.folder("projects") == str(tmp_path)
+
+
+def test_what_cannot_become_the_demonstration_is_said_before_it_is_tried(demo_dialog, tmp_path):
+    Project.create(tmp_path / "other", ProjectConfig())
+    # The same classes make no demonstration.
+    Project.create(tmp_path / "alike", override(ProjectConfig(), {"task.classes": "demo"}))
+    for name, file in (("torn", "crots.toml"), ("used", "photo.png")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).write_text("[", encoding="utf-8")
+    for name, words in (
+        ("other", "holds another project; choose another folder"),
+        ("alike", "holds another project; choose another folder"),
+        ("torn", "crots.toml"),
+        ("used", "is in use, it holds photo.png"),
+    ):
+        assert words in give(demo_dialog, tmp_path, name)
+        assert not demo_dialog.create_button.isEnabled()

@@ -58,8 +58,10 @@ def test_problems_are_named_in_words(tmp_path):
 
 def test_files_that_would_be_replaced_are_listed(tmp_path):
     assert form(tmp_path).existing() == []
-    (tmp_path / "adapted.onnx").write_text("x")
-    assert form(tmp_path).existing() == [tmp_path / "adapted.onnx"]
+    (tmp_path / "model.onnx").write_text("x")
+    (tmp_path / "adapted.safetensors").write_text("x")
+    assert form(tmp_path).existing() == [tmp_path / "model.onnx"]
+    assert form(tmp_path, name="adapted").existing() == [tmp_path / "adapted.safetensors"]
 
 
 def test_the_log_keeps_parity_with_its_file(tmp_path):

@@ -123,10 +123,10 @@ def test_the_command_makes_the_same_project(tmp_path, capsys):
 def test_the_command_runs_where_the_project_is_already(tmp_path, capsys):
     folder = tmp_path / "it's my \u00fcber \U0001f600 $project"
     images = folder / "images, all"
-    write_image(images / "a.png", np.zeros((64, 64, 3), np.uint8))
     settings = {"data.target": "images, all", "student.net": "compact", "student.weights": "random"}
     config = override(ProjectConfig(), {**settings, "source.file": str(images / "a.png")})
     Project.create(folder, config)
+    write_image(images / "a.png", np.zeros((64, 64, 3), np.uint8))
     words = shlex.split(init_command(config, folder))
     assert main(words[1:]) == 0, capsys.readouterr().err
     made = Project.open(Path(words[2]))
