@@ -104,7 +104,7 @@ def suspects_of(project: Project, *, student: str = "auto", share: float = SHARE
         cache=bench.cache,
         pseudo_labels=data.pseudo_labels,
         out=project.folder / FOLDER,
-        student=_opinions(bench, project.stage_folder(key)) if key else None,
+        student=opinions(bench, project.stage_folder(key)) if key else None,
         student_key=key,
         share=share,
         overlays=overlays,
@@ -126,7 +126,7 @@ def _student_key(project: Project, asked: str) -> str:
     return asked
 
 
-def _opinions(bench: Workbench, folder: Path) -> Callable[[Array], Opinion]:
+def opinions(bench: Workbench, folder: Path) -> Callable[[Array], Opinion]:
     """Lets the student of a stage say what it sees in an image (H, W, 3)."""
     import torch
 

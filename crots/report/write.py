@@ -1,0 +1,76 @@
+"""Makes a project's report: facts, a look at some images with the adapted model, the page."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from crots.errors import InputError
+from crots.events import ArtifactWritten, Event, Note, StageStarted
+from crots.execution.context import Context, Meter
+from crots.files import write_text
+from crots.project import Project
+from crots.report.changes import STAGE, Comparison
+from crots.report.collect import collect
+from crots.report.facts import IMAGES, Facts
+from crots.report.page import page
+
+NAME = "report.html"
+
+
+@dataclass
+class Reporting:
+    """One report.
+
+    Attributes:
+        project: what it is about.
+        out: the page; None is ``report.html`` in the project.
+        images: target images to run the adapted model on; 0 runs it on none.
+        facts: what it tells, once it is written.
+    """
+
+    project: Project
+    out: Path | None = None
+    images: int = IMAGES
+    facts: Facts | None = field(default=None, init=False)
+
+    @property
+    def path(self) -> Path:
+        """The page."""
+        return self.out or self.project.folder / NAME
+
+
+def report(job: Reporting, context: Context) -> Iterator[Event]:
+    """Writes the page.
+
+    Raises:
+        InputError: nothing has run in the project.
+    """
+    facts = collect(job.project)
+    compare = job.images > 0 and bool(facts.result.key)
+    total = min(job.images, facts.target.images) if compare else 0
+    yield StageStarted(stage=context.stage, total=total, unit="images", device=_device(job) if compare else "cpu")
+    if compare:
+        comparison, meter = Comparison(job.project, job.images), Meter(context.stage, total)
+        try:
+            for done in comparison.run(context):
+                yield from meter.tick(done)
+            facts = dataclasses.replace(facts, changes=comparison.found)
+        except InputError as error:
+            gap = f"the adapted model was not run, so that pictures are left out: {error}"
+            facts = dataclasses.replace(facts, gaps=(*facts.gaps, gap))
+    for gap in facts.gaps:
+        yield Note(stage=context.stage, text=gap, level="warning")
+    write_text(job.path, page(facts))
+    job.facts = facts
+    yield ArtifactWritten(stage=context.stage, kind=STAGE, path=str(job.path))
+
+
+def _device(job: Reporting) -> str:
+    """Where the adapted model runs, in words."""
+    # torch is loaded only now.
+    from crots.execution.engine import Engine
+
+    return Engine(job.project.config.runtime).name
