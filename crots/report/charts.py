@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from crots.report.facts import Curve
-from crots.report.markup import Markup, tag
+from crots.report.markup import Markup, joined, tag
 
 COLOURS = 8
+# So few points are marked: each is a look or a validation.
+_DOTTED = 12
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 10, 18, 20
 
 
@@ -29,7 +31,7 @@ class Box(NamedTuple):
     ticks: int = 4
 
 
-LARGE, SMALL = Box(760, 240), Box(250, 112, 2)
+LARGE, SMALL = Box(980, 240), Box(250, 112, 2)
 
 
 class _Frame:
@@ -53,7 +55,10 @@ class _Frame:
 
 def ticks(low: float, high: float, count: int) -> list[float]:
     """Returns round numbers, evenly spaced, from at most ``low`` to at least ``high``."""
-    room = high - low if high > low else max(abs(high), 1e-6) * 0.1
+    if high <= low:
+        margin = max(abs(high), 1e-6) / 20
+        low, high = low - margin, high + margin
+    room = high - low
     rough = room / count
     scale = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * scale for factor in (1, 2, 5, 10) if factor * scale >= rough * 0.999)
@@ -103,10 +108,11 @@ def _line(frame: _Frame, curve: Curve, start: float, colour: int) -> Markup:
         f"{frame.x(start + step):.1f},{frame.y(value):.1f}"
         for step, value in zip(curve.steps, curve.values, strict=True)
     ]
-    if len(points) == 1:
-        x, y = points[0].split(",")
-        return tag("circle", cx=x, cy=y, r="3", class_=f"dot c{colour}")
-    return tag("polyline", points=" ".join(points), class_=f"line c{colour}")
+    line = tag("polyline", points=" ".join(points), class_=f"line c{colour}")
+    if len(points) > _DOTTED:
+        return line
+    places = (point.split(",") for point in points)
+    return joined([line, *(tag("circle", cx=x, cy=y, r="2.5", class_=f"dot c{colour}") for x, y in places)])
 
 
 def legend(names: Sequence[str]) -> Markup:

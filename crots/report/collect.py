@@ -8,6 +8,7 @@ import importlib.metadata
 import platform
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -59,7 +60,8 @@ class _Collector:
 
     def facts(self) -> Facts:
         project, config = self._project, self._config
-        stages = self._attempt(lambda: told(read_events(project.events_path)), {})
+        stages: dict[str, Told] = {}
+        stages = self._attempt(lambda: told(read_events(project.events_path)), stages)
         classes = self._attempt(self._classes, None)
         return Facts(
             project=project.folder.name,
@@ -118,7 +120,9 @@ class _Collector:
 
     def _target(self) -> TargetFacts:
         labels = self._project.stage_folder("pseudo-label") / "label_ids"
-        made = self._attempt(lambda: list_files(labels, (".png",)) if exists(labels) else [], [])
+        made: list[str] = []
+        if exists(labels):
+            made = self._attempt(lambda: list_files(labels, (".png",)), made)
         size = self._config.data.size
         if size is None and made:
             size = self._attempt(lambda: image_size(labels / made[0]), None)
@@ -156,7 +160,7 @@ class _Collector:
         if not record(self._project, "export"):
             return ()
         paths = sorted(path for path in folder.glob("adapted.*") if path.is_file())
-        return tuple(fact for path in paths if (fact := self._attempt(lambda path=path: file_fact(path), None)))
+        return tuple(filter(None, (self._attempt(partial(file_fact, path), None) for path in paths)))
 
     def _curves(self, stages: dict[str, Told]) -> tuple[StageCurves, ...]:
         keys = [key for key in ("baseline", *self._project.needed_rounds()) if key in stages]

@@ -52,20 +52,19 @@ def table(headers: Iterable[str], rows: Iterable[Iterable[str]], *, numbers: Ite
     """Returns a table that scrolls by itself where it is too wide.
 
     Args:
-        headers: of the columns.
-        rows: of cells; a cell of markup that is a ``td`` already is taken as it is.
+        headers: of the columns; none for a list of names and values.
+        rows: of cells.
         numbers: columns that are aligned right.
         more: attributes of the table.
     """
     right = set(numbers)
 
     def cell(kind: str, place: int, content: str) -> Markup:
-        if isinstance(content, Markup) and content.startswith(("<td", "<th")):
-            return content
         return tag(kind, content, class_="n") if place in right else tag(kind, content)
 
     def line(kind: str, cells: Iterable[str]) -> Markup:
         return tag("tr", *(cell(kind, place, content) for place, content in enumerate(cells)))
 
-    head, body = tag("thead", line("th", headers)), tag("tbody", *(line("td", row) for row in rows))
-    return tag("div", tag("table", head, body, **more), class_="wide")
+    titles, body = list(headers), tag("tbody", *(line("td", row) for row in rows))
+    head = [tag("thead", line("th", titles))] if titles else []
+    return tag("div", tag("table", *head, body, **more), class_="wide")

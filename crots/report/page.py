@@ -6,13 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from crots.report.charts import SMALL, Part, chart, legend
-from crots.report.facts import ClassChange, Facts, FileFact, Picture, Score, StageFacts
+from crots.report.facts import ClassChange, Curve, Facts, FileFact, Picture, Score, StageCurves, StageFacts
 from crots.report.markup import Markup, joined, picture, table, tag
 from crots.report.results import changed_names
 from crots.report.words import EVEN, Story, points, small, story, title
 from crots.resources import resources
 
 NOTHING = "-"
+# States that nobody needs to do anything about.
+_SETTLED = ("done", "not needed", "ready", "waiting")
 # Whatever a name in it says, a browser loads and runs nothing.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
@@ -82,7 +84,7 @@ def _tiles(facts: Facts) -> list[Markup]:
         text = f"{before.miou:.1%} → {now.miou:.1%}" if before else f"{now.miou:.1%}"
         found.append((text, f"mIoU, {title(before.subject)} → {title(now.subject)}" if before else "mIoU"))
     if facts.changes:
-        found.append((f"{facts.changes.changed:.1%}", f"of labels changed, on {len(facts.changes.images)} images"))
+        found.append((f"{facts.changes.changed:.1%}", f"of labels changed ({len(facts.changes.images)} images)"))
     alarms = sum(remark.warning for stage in facts.stages for remark in stage.remarks)
     found.append((str(alarms) if alarms else "none", "warnings and alarms"))
     spent = sum(stage.seconds or 0.0 for stage in facts.stages)
@@ -173,17 +175,17 @@ def _percent(value: float | None) -> str:
 
 def _gain(gain: float | None) -> Markup:
     if gain is None:
-        return tag("td", NOTHING, class_="n")
-    tone = "up" if gain >= EVEN else "down" if gain <= -EVEN else ""
-    return tag("td", points(gain), class_=f"n {tone}".strip())
+        return joined([NOTHING])
+    tone = "up" if gain >= EVEN else "down" if gain <= -EVEN else "even"
+    return tag("span", points(gain), class_=tone)
 
 
 def _share_cells(row: ClassChange | None) -> list[str]:
     if row is None:
         return [NOTHING] * 3
     kept = NOTHING if row.kept is None else f"{row.kept:.0%}"
-    now = tag("td", small(row.after), " ", tag("span", "vanishing", class_="tag"), class_="n")
-    return [small(row.before), now if row.vanishing else small(row.after), kept]
+    mark = [" ", tag("span", "vanishing", class_="tag")] if row.vanishing else []
+    return [small(row.before), joined([small(row.after), *mark]), kept]
 
 
 def _mean(scores: Sequence[Score], columns: int, gains: Mapping[str, float]) -> list[list[str]]:
@@ -191,11 +193,7 @@ def _mean(scores: Sequence[Score], columns: int, gains: Mapping[str, float]) -> 
         return []
     cells = ["mIoU", *(_percent(score.miou) for score in scores)]
     cells += [_gain(scores[-1].miou - scores[0].miou)] if gains else []
-    return [[_bold(cell) for cell in [*cells, *[""] * (columns - len(cells))]]]
-
-
-def _bold(cell: str) -> str:
-    return cell if isinstance(cell, Markup) else tag("b", cell)
+    return [[tag("b", cell) for cell in [*cells, *[""] * (columns - len(cells))]]]
 
 
 def _explained(facts: Facts, scores: Sequence[Score]) -> list[str]:
@@ -251,7 +249,7 @@ def _shots(row: Picture, model: str) -> list[Markup]:
     for words, content, kind, look, caption in parts:
         image = tag("div", picture(content, kind, f"{row.key}: {words}"), class_=look)
         figures.append(tag("figure", image, tag("figcaption", caption)))
-    heading = tag("h3", row.key, " ", tag("span", f"{row.changed:.1%} changed, {row.kind}", class_="soft small"))
+    heading = tag("h3", row.key, " ", tag("span", f"{row.kind}: {row.changed:.1%} of its labels", class_="soft small"))
     return [tag("div", heading, tag("div", *figures, class_="shots"))]
 
 
@@ -259,15 +257,23 @@ def _shots(row: Picture, model: str) -> list[Markup]:
 
 
 def _curves(facts: Facts) -> list[Markup]:
-    stages = facts.curves
+    losses = [Part(_with_steps(s), s.total, s.losses) for s in facts.curves]
+    mious = [Part(_with_steps(s), s.total, [_in_percent(s.miou)] if s.miou else []) for s in facts.curves]
+    scores = [Part(title(s.key), s.total, s.scores) for s in facts.curves]
     parts = [
-        *_one_chart("Losses", [Part(title(s.key), s.total, s.losses) for s in stages]),
-        *_one_chart(
-            "mIoU on validation labels", [Part(title(s.key), s.total, [s.miou] if s.miou else []) for s in stages]
-        ),
-        *_multiples([Part(title(s.key), s.total, s.scores) for s in stages]),
+        *_one_chart("Losses", losses),
+        *_one_chart("mIoU on validation labels, percent", mious),
+        *_multiples(scores),
     ]
     return _section("Curves", *parts)
+
+
+def _with_steps(stage: StageCurves) -> str:
+    return f"{title(stage.key)}, {stage.total:,} steps"
+
+
+def _in_percent(curve: Curve) -> Curve:
+    return Curve(curve.name, curve.steps, tuple(100 * value for value in curve.values))
 
 
 def _named(parts: Iterable[Part]) -> list[str]:
@@ -312,16 +318,17 @@ def _stages(facts: Facts) -> list[Markup]:
     if not facts.stages:
         return []
     rows = [[title(s.key).capitalize(), _state(s), duration(s.seconds), s.device, _said(s)] for s in facts.stages]
-    return _section("Stages", table(("stage", "state", "time", "device", "what it said"), rows, numbers=(2,)))
+    return _section(
+        "Stages", table(("stage", "state", "time", "device", "what it said"), rows, numbers=(2,), class_="stages")
+    )
 
 
 def _state(stage: StageFacts) -> Markup:
-    tone = "" if stage.state in ("done", "not needed") else "warned"
-    return tag("span", stage.state, class_=tone) if tone else joined([stage.state])
+    return tag("span", stage.state, **_warned(stage.state not in _SETTLED))
 
 
 def _said(stage: StageFacts) -> Markup:
-    lines = [tag("li", stage.reason, class_="warned")] if stage.reason else []
+    lines = [tag("li", stage.reason, **_warned(stage.state not in _SETTLED))] if stage.reason else []
     told = [remark.text for remark in stage.remarks]
     lines += [tag("li", f"kept: {stage.kept}")] if stage.kept and stage.kept not in "; ".join(told) else []
     lines += [tag("li", f"Warning: {r.text}" if r.warning else r.text, **_warned(r.warning)) for r in stage.remarks]
@@ -345,7 +352,7 @@ def _inputs(facts: Facts) -> list[Markup]:
     rows += [("working size", target.size)] if target.size else []
     rows += [("classes", f"{facts.classes.name} ({len(facts.classes.names)})")] if facts.classes else []
     rows += [("exported", _file(output)) for output in facts.outputs]
-    return _section("Inputs and outputs", table(("", ""), rows), *_class_map(facts))
+    return _section("Inputs and outputs", table((), rows), *_class_map(facts))
 
 
 def _file(fact: FileFact) -> Markup:

@@ -10,6 +10,7 @@ from pathlib import Path
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Event, Note, StageStarted
 from crots.execution.context import Context, Meter
+from crots.execution.control import Control
 from crots.files import write_text
 from crots.project import Project
 from crots.report.changes import STAGE, Comparison
@@ -66,6 +67,18 @@ def report(job: Reporting, context: Context) -> Iterator[Event]:
     write_text(job.path, page(facts))
     job.facts = facts
     yield ArtifactWritten(stage=context.stage, kind=STAGE, path=str(job.path))
+
+
+def write_report(project: Project) -> Path:
+    """Writes the page of a project where it belongs, and returns its path.
+
+    Raises:
+        CrotsError: nothing has run in the project, or the page cannot be written.
+    """
+    job = Reporting(project)
+    for _ in report(job, Context(STAGE, Control())):
+        pass
+    return job.path
 
 
 def _device(job: Reporting) -> str:
