@@ -42,6 +42,11 @@ def mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def tables(value: Any) -> list[dict[str, Any]]:
+    """The tables of a list in such a file; whatever else is in it is passed over."""
+    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+
+
 def number(value: Any) -> float | None:
     """A finite number of such a file; None where it is none."""
     good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
@@ -85,12 +90,11 @@ def _choice(project: Project, key: str) -> Choice | None:
     found = mapping(project.choice(key))
     if not found:
         return None
-    looks = [mapping(look) for look in found.get("looks") or () if isinstance(look, dict)]
+    looks = tables(found.get("looks"))
     kept = int(number(found.get("kept")) or 0)
     start = next((look for look in looks if look.get("step") == 0), {})
     end = next((look for look in looks if look.get("step") == kept), {})
-    alarms = [mapping(alarm) for alarm in end.get("alarms") or ()]
-    named = [(str(alarm.get("name", "")), str(alarm.get("text", ""))) for alarm in alarms]
+    named = [(str(alarm.get("name", "")), str(alarm.get("text", ""))) for alarm in tables(end.get("alarms"))]
     return Choice(
         key=key,
         kept=kept,
