@@ -47,4 +47,4 @@ def test_long_curves_are_thinned_to_means_and_what_is_not_finite_is_left_out():
     (curve,) = told(events)["baseline"].curves("baseline").losses
     assert len(curve.steps) <= POINTS
     assert curve.steps[-1] == 10_000
-    assert all(0.4 < value < 0.6 for value in curve.values)
+    assert all(0.3 < value < 0.7 for value in curve.values)

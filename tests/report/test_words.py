@@ -83,7 +83,7 @@ def test_without_labels_nothing_is_called_better():
 
 
 def test_a_rise_of_consistency_is_called_a_weak_sign():
-    choice = Choice("adapt-1", 100, 100, start=VIEWS, end={name: 0.8 for name in VIEWS})
+    choice = Choice("adapt-1", 100, 100, start=VIEWS, end=dict.fromkeys(VIEWS, 0.8))
     assert "0.70 before, 0.80 now); training raises this by itself, so it is a weak sign" in told(
         story(result(choices=(choice,)))
     )
