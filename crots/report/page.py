@@ -151,7 +151,9 @@ def _classes(facts: Facts) -> list[Markup]:
         ]
         for name in dict.fromkeys(named)
     ]
-    shown = table(headers, [*rows, *_mean(scores, len(headers), gains)], numbers=range(1, len(headers)))
+    shown = table(
+        headers, [*rows, *_mean(scores, len(headers), gains)], numbers=range(1, len(headers)), class_="classes"
+    )
     return _section("Classes", shown, *(tag("p", line, class_="soft small") for line in _explained(facts, scores)))
 
 

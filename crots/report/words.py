@@ -10,7 +10,7 @@ from crots.methods.alarms import with_consistency
 from crots.report.facts import Changes, Choice, ClassChange, Result, Score
 from crots.report.results import SOURCE, changed_names
 
-Tone = Literal["better", "worse", "even", "unknown"]
+Tone = Literal["better", "worse", "even", "harm", "unknown"]
 
 # Of mIoU: less is no difference that a single run shows.
 EVEN = 0.005
@@ -20,6 +20,8 @@ WORTH_SAYING = 0.02
 _RECOGNISED, _LOST = 0.05, 0.01
 # Of a share of pixels: a class has become more or less frequent beyond this factor, if it is this frequent at all.
 _FACTOR, _FREQUENT = 1.25, 1e-3
+# Of the consistency of labels over views, 0..1: a smaller rise is none.
+_RISE = 0.01
 # Of the source's surest pixels of a class: less is worth a look.
 _KEPT = 0.8
 _FEW_IMAGES = 20
@@ -171,7 +173,14 @@ def _unmeasured(result: Result) -> Story:
         "20 to 50 labelled images of the target (data.val_images, data.val_labels) would tell whether it is better; "
         "nothing learns from them",
     )
-    return Story("unknown", headline, better=_signs(result.choices), worse=tuple(worse), sure=sure, look=ask)
+    tone: Tone = "harm" if worse else "unknown"
+    kept = _kept(result.choices)
+    return Story(tone, headline, changed=kept, better=_signs(result.choices), worse=tuple(worse), sure=sure, look=ask)
+
+
+def _kept(choices: Sequence[Choice]) -> tuple[str, ...]:
+    share = choices[-1].end.get("source") if choices else None
+    return (f"{share:.1%} of what the source is surest of keeps its label",) if share is not None else ()
 
 
 def _signs(choices: Sequence[Choice]) -> tuple[str, ...]:
@@ -179,21 +188,17 @@ def _signs(choices: Sequence[Choice]) -> tuple[str, ...]:
     first = next((choice.start for choice in choices if choice.start), {})
     end = choices[-1].end if choices else {}
     old, new = with_consistency(first).get("consistency"), with_consistency(end).get("consistency")
-    lines = []
-    if old is not None and new is not None and new - old >= 0.01:
-        lines.append(
-            f"labels depend less on how an image is seen (mirrored, smaller, in other light: {old:.2f} before, "
-            f"{new:.2f} now); training raises this by itself, so it is a weak sign"
-        )
-    if "source" in end:
-        lines.append(f"{end['source']:.1%} of what the source is surest of keeps its label")
-    return tuple(lines)
+    if old is None or new is None or new - old < _RISE:
+        return ()
+    return (
+        f"labels depend less on how an image is seen (mirrored, smaller, in other light: {old:.2f} before, "
+        f"{new:.2f} now); training raises this by itself, so it is a weak sign",
+    )
 
 
 def _vanishing(result: Result, changes: Changes | None) -> list[str]:
-    if changes is not None:
-        return [row.name for row in changes.classes if row.vanishing]
-    return list(result.choices[-1].vanishing) if result.choices else []
+    seen = [row.name for row in changes.classes if row.vanishing] if changes else []
+    return [*(result.choices[-1].vanishing if result.choices else ()), *seen]
 
 
 # On the target's images.

@@ -93,6 +93,7 @@ def test_alarms_and_vanishing_classes_are_signs_of_harm():
     choice = Choice("adapt-1", 50, 100, vanishing=("pole", "bus"), alarms=("classes merge (information 0.6)",))
     found = story(result(choices=(choice,)))
     assert "signs of harm" in found.headline
+    assert found.tone == "harm"
     assert found.worse == (
         "round 1: classes merge (information 0.6)",
         "perhaps lost (or false alarms that were mended): bus, pole",
