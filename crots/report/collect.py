@@ -127,7 +127,16 @@ class _Collector:
         if size is None and made:
             size = self._attempt(lambda: image_size(labels / made[0]), None)
         folder = self._config.data.target
-        return TargetFacts(folder.as_posix() if folder else "", len(made), str(size) if size else "")
+        corrections = self._project.corrections_path
+        repainted = sum(1 for _ in (corrections / "label_ids").rglob("*.png"))
+        patches = mapping(read_json(corrections / "patches.json"))
+        return TargetFacts(
+            folder=folder.as_posix() if folder else "",
+            images=len(made),
+            size=str(size) if size else "",
+            repainted=repainted,
+            patches=len({*_names(patches.get("rejected")), *_names(patches.get("relabelled"))}),
+        )
 
     def _stages(self, stages: dict[str, Told]) -> tuple[StageFacts, ...]:
         def facts(status: StageStatus) -> StageFacts:
@@ -139,6 +148,7 @@ class _Collector:
                 seconds=status.seconds,
                 kept=status.kept,
                 device=said.device,
+                ended=said.ended,
                 remarks=tuple(said.remarks),
             )
 
@@ -165,6 +175,10 @@ class _Collector:
     def _curves(self, stages: dict[str, Told]) -> tuple[StageCurves, ...]:
         keys = [key for key in ("baseline", *self._project.needed_rounds()) if key in stages]
         return tuple(filter(None, (stages[key].curves(key) for key in keys)))
+
+
+def _names(value: object) -> list[str]:
+    return [str(name) for name in value] if isinstance(value, (list, dict)) else []
 
 
 def _name_of(classes: ClassSet, place: int) -> str:

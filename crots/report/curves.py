@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from crots.events import Evaluated, Event, Metrics, Note, Scored, StageStarted
+from crots.events import Evaluated, Event, Metrics, Note, Scored, StageFinished, StageStarted
 from crots.report.facts import Curve, Remark, StageCurves
 
 # No screen shows more, and the page stays small.
@@ -22,7 +23,7 @@ class Told:
 
     total: int = 0
     device: str = ""
-    trains: bool = False
+    ended: str = ""
     losses: dict[str, Points] = field(default_factory=dict)
     scores: dict[str, Points] = field(default_factory=dict)
     miou: Points = field(default_factory=dict)
@@ -31,8 +32,7 @@ class Told:
     def begin(self, event: StageStarted) -> Told:
         """Returns what still holds when the stage begins anew or goes on; a resumed run repeats the rest."""
         kept = self if event.resumed_at else Told()
-        kept.total, kept.device, kept.trains = event.total, event.device, event.unit == "steps"
-        kept.remarks = []
+        kept.total, kept.device, kept.ended, kept.remarks = event.total, event.device, "", []
         for points in (*kept.losses.values(), *kept.scores.values(), kept.miou):
             for step in [step for step in points if step > event.resumed_at]:
                 del points[step]
@@ -50,6 +50,8 @@ class Told:
                     self.scores.setdefault(name, {})[event.step] = value
             case Evaluated() if event.step > 0:
                 self.miou[event.step] = event.miou
+            case StageFinished():
+                self.ended = _moment(event.time)
             case Note():
                 self.remarks.append(Remark(event.text, warning=event.level == "warning"))
 
@@ -61,6 +63,14 @@ class Told:
             return None
         last = max(curve.steps[-1] for curve in (*losses, *scores, *miou))
         return StageCurves(key, max(self.total, int(last)), losses, scores, miou[0] if miou else None)
+
+
+def _moment(time: float) -> str:
+    try:
+        return datetime.fromtimestamp(time).astimezone().isoformat(timespec="minutes")
+    except (ValueError, OverflowError, OSError):
+        # No clock said that.
+        return ""
 
 
 def told(events: Iterable[Event]) -> dict[str, Told]:

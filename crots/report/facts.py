@@ -68,11 +68,18 @@ class ClassFacts:
 
 @dataclass(frozen=True)
 class TargetFacts:
-    """The unlabelled images: their folder as written in the project, how many were labelled, working size."""
+    """The unlabelled images: their folder as written in the project, how many were labelled, working size.
+
+    Attributes:
+        repainted: images whose labels a person corrected.
+        patches: hard patches that a person rejected or relabelled.
+    """
 
     folder: str
     images: int
     size: str
+    repainted: int = 0
+    patches: int = 0
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,10 @@ class Remark:
 
 @dataclass(frozen=True)
 class StageFacts:
-    """One stage: see `crots.project.StageStatus`; ``device`` and ``remarks`` are of its latest run."""
+    """One stage: see `crots.project.StageStatus`; ``device``, ``remarks`` and ``ended`` are of its latest run.
+
+    ``ended`` is a date and time, ISO; empty where it has no end.
+    """
 
     key: str
     state: str
@@ -93,6 +103,7 @@ class StageFacts:
     seconds: float | None = None
     kept: str = ""
     device: str = ""
+    ended: str = ""
     remarks: tuple[Remark, ...] = ()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 
 from crots.report.charts import SMALL, Part, chart, legend
 from crots.report.facts import ClassChange, Curve, Facts, FileFact, Picture, Score, StageCurves, StageFacts
@@ -56,11 +55,13 @@ def _section(heading: str, *parts: str) -> list[Markup]:
 
 
 def _head(facts: Facts, told: Story) -> list[Markup]:
-    made = datetime.fromisoformat(facts.made)
-    when = f"{made.day} {made:%B %Y, %H:%M}"
     return [
         tag("h1", f"{facts.project}: what adaptation changed"),
-        tag("p", f"{_from(facts)}. Made on {when} by CROTS {facts.versions.get('crots', '')}.", class_="soft"),
+        tag(
+            "p",
+            f"{_from(facts)}. Made on {_when(facts.made)} by CROTS {facts.versions.get('crots', '')}.",
+            class_="soft",
+        ),
         tag("p", told.headline, class_=f"verdict {told.tone}"),
         tag("div", *_tiles(facts), class_="tiles"),
         *([tag("ul", *(tag("li", gap, class_="warned") for gap in facts.gaps))] if facts.gaps else []),
@@ -74,6 +75,11 @@ def _from(facts: Facts) -> str:
     return f"From {name or 'a source that is gone'} to {where}" + (
         f" ({facts.target.folder})" * bool(facts.target.folder)
     )
+
+
+def _when(moment: str) -> str:
+    """``2026-11-29 01:16``, in the time zone of the computer that it was made on."""
+    return moment[:16].replace("T", " ")
 
 
 def _tiles(facts: Facts) -> list[Markup]:
@@ -319,9 +325,13 @@ def _multiples(parts: Sequence[Part]) -> list[Markup]:
 def _stages(facts: Facts) -> list[Markup]:
     if not facts.stages:
         return []
-    rows = [[title(s.key).capitalize(), _state(s), duration(s.seconds), s.device, _said(s)] for s in facts.stages]
+    rows = [
+        [title(s.key).capitalize(), _state(s), duration(s.seconds), _when(s.ended), s.device, _said(s)]
+        for s in facts.stages
+    ]
     return _section(
-        "Stages", table(("stage", "state", "time", "device", "what it said"), rows, numbers=(2,), class_="stages")
+        "Stages",
+        table(("stage", "state", "time", "ended", "device", "what it said"), rows, numbers=(2,), class_="stages"),
     )
 
 
@@ -353,6 +363,9 @@ def _inputs(facts: Facts) -> list[Markup]:
     rows.append(("target images", f"{target.folder}: {target.images:,} labelled by the source"))
     rows += [("working size", target.size)] if target.size else []
     rows += [("classes", f"{facts.classes.name} ({len(facts.classes.names)})")] if facts.classes else []
+    by_hand = [(target.repainted, "images repainted"), (target.patches, "hard patches rejected or relabelled")]
+    said = ", ".join(f"{count:,} {what}" for count, what in by_hand if count)
+    rows.append(("corrections by hand", said or "none"))
     rows += [("exported", _file(output)) for output in facts.outputs]
     return _section("Inputs and outputs", table((), rows), *_class_map(facts))
 
@@ -374,7 +387,10 @@ def _settings(facts: Facts) -> list[Markup]:
     text = f"Options that differ from the defaults of {base}; all others are as `crots options` lists them."
     rows = [[tag("code", s.path), tag("code", s.value), s.default or NOTHING, s.help] for s in facts.settings]
     shown = [table(("option", "value", "default", "what it does"), rows)] if rows else []
-    return _section("Settings", tag("p", text, class_="soft small"), *shown)
+    stale = ", ".join(title(stage.key) for stage in facts.stages if stage.state == "stale")
+    warned = f"These are the options as they are now; some have changed since these stages ran: {stale}."
+    more = [tag("p", warned, class_="warned small")] if stale else []
+    return _section("Settings", tag("p", text, class_="soft small"), *more, *shown)
 
 
 def _versions(facts: Facts) -> list[Markup]:

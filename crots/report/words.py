@@ -163,11 +163,11 @@ def _unmeasured(result: Result) -> Story:
     last = result.choices[-1] if result.choices else None
     worse = [f"{title(choice.key)}: {text}" for choice in result.choices for text in choice.alarms]
     if worse:
-        headline = "Not measured, for want of validation labels; there are signs of harm."
+        headline = "Not measured against labels; there are signs of harm."
     elif last and last.kept == 0:
-        headline = f"Not measured, for want of validation labels; {title(last.key)} kept what it started from."
+        headline = f"Not measured against labels; {title(last.key)} kept what it started from."
     else:
-        headline = "Not measured, for want of validation labels; nothing seen without them speaks against the result."
+        headline = "Not measured against labels; nothing seen without them speaks against the result."
     sure = ("Without labels a collapse shows, a small loss does not, and no gain can be proved: these are signs.",)
     ask = (
         "20 to 50 labelled images of the target (data.val_images, data.val_labels) would tell whether it is better; "
@@ -232,7 +232,7 @@ def _worth_a_look(changes: Changes | None, *, measured: bool) -> list[str]:
     if changes is None or not changes.images:
         return []
     most = [f"{key} ({share:.0%})" for key, share in list(changes.images.items())[:3]]
-    lines = [f"the images whose labels changed most: {names(most)}"]
+    lines = [f"of the images looked at, those whose labels changed most: {names(most)}"]
     doubtful = [row for row in changes.classes if row.kept is not None and row.kept < _KEPT]
     if changes.sure and doubtful:
         ranked = sorted(doubtful, key=lambda row: row.kept or 0.0)

@@ -41,6 +41,22 @@ def test_settings_are_those_that_differ(project):
     assert "adapt.flip" not in found
 
 
+def test_corrections_by_hand_are_counted(project):
+    folder = project.corrections_path
+    (folder / "label_ids" / "day").mkdir(parents=True)
+    (folder / "label_ids" / "day" / "frame_0.png").write_bytes(b"")
+    (folder / "patches.json").write_text(json.dumps({"rejected": ["a", "b"], "relabelled": {"b": {"1": 2}, "c": {}}}))
+    target = collect(project).target
+    assert (target.repainted, target.patches) == (1, 3)
+
+
+def test_the_end_of_each_stage_is_told(project):
+    assert all(stage.ended.startswith("2023-11-1") for stage in collect(project).stages)
+    event = '{"event": "StageFinished", "stage": "export", "time": 1e300, "outcome": "completed", "seconds": 1}\n'
+    project.events_path.write_text(event)
+    assert collect(project).stages[-1].ended == ""
+
+
 def test_a_source_file_is_told_by_its_hash(tmp_path):
     (tmp_path / "source.pth").write_bytes(b"weights")
     source = {"file": str(tmp_path / "source.pth"), "predictions": "none", "confidence": "none", "net": "compact"}
