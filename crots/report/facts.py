@@ -103,8 +103,8 @@ class StageFacts:
     seconds: float | None = None
     kept: str = ""
     device: str = ""
-    ended: str = ""
     remarks: tuple[Remark, ...] = ()
+    ended: str = ""
 
 
 @dataclass(frozen=True)
