@@ -114,6 +114,8 @@ class Comparison:
         bench = Workbench(self.project.config, self.project.folder, self.project.cache_folder, STAGE)
         labels = PseudoLabels.below(self.project.stage_folder("pseudo-label"), bench.classes)
         samples = evenly([sample for sample in bench.dataset.samples if _labelled(labels, sample)], self.images)
+        if not samples:
+            raise InputError(f"{labels.labels}: no pseudo-labels of the target's images there any more")
         predict = _Student(self.project, bench, keys[-1])
         counts, looked = Counts(len(bench.classes)), list[Looked]()
         for done, sample in enumerate(samples, 1):

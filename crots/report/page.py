@@ -91,8 +91,10 @@ def _tiles(facts: Facts) -> list[Markup]:
         found.append((text, f"mIoU, {title(before.subject)} → {title(now.subject)}" if before else "mIoU"))
     if facts.changes:
         found.append((f"{facts.changes.changed:.1%}", f"of labels changed ({len(facts.changes.images)} images)"))
-    alarms = sum(remark.warning for stage in facts.stages for remark in stage.remarks)
-    found.append((str(alarms) if alarms else "none", "warnings and alarms"))
+    alarms = {remark.text for stage in facts.stages for remark in stage.remarks if remark.warning}
+    # Most of them were told as warnings, too.
+    alarms |= {text for choice in facts.result.choices for text in choice.alarms}
+    found.append((str(len(alarms)) if alarms else "none", "warnings and alarms"))
     spent = sum(stage.seconds or 0.0 for stage in facts.stages)
     found.append((duration(spent), f"in {sum(stage.seconds is not None for stage in facts.stages)} finished stages"))
     return [tag("div", tag("b", value), tag("span", label), class_="tile") for value, label in found]
@@ -367,7 +369,7 @@ def _inputs(facts: Facts) -> list[Markup]:
     said = ", ".join(f"{count:,} {what}" for count, what in by_hand if count)
     rows.append(("corrections by hand", said or "none"))
     rows += [("exported", _file(output)) for output in facts.outputs]
-    return _section("Inputs and outputs", table((), rows), *_class_map(facts))
+    return _section("Inputs and outputs", table((), rows, class_="values"), *_class_map(facts))
 
 
 def _file(fact: FileFact) -> Markup:
@@ -384,7 +386,7 @@ def _class_map(facts: Facts) -> list[Markup]:
 
 def _settings(facts: Facts) -> list[Markup]:
     base = f"profile {facts.profile}" + (f", preset {facts.preset}" if facts.preset else "")
-    text = f"Options that differ from the defaults of {base}; all others are as `crots options` lists them."
+    text = f"Options that differ from the defaults of {base}; all others are as the command crots options lists them."
     rows = [[tag("code", s.path), tag("code", s.value), s.default or NOTHING, s.help] for s in facts.settings]
     shown = [table(("option", "value", "default", "what it does"), rows)] if rows else []
     stale = ", ".join(title(stage.key) for stage in facts.stages if stage.state == "stale")

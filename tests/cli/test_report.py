@@ -106,6 +106,15 @@ def test_a_model_that_cannot_be_opened_costs_the_pictures_only(crots, tmp_path):
     assert "the adapted model was not run" in text and "<h2>Classes</h2>" in text and "data:image" not in text
 
 
+def test_labels_that_are_gone_cost_the_pictures_only(crots, project, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(project, folder)
+    shutil.rmtree(folder / "pseudo-labels" / "label_ids")
+    ran = crots("report", folder)
+    assert ran.code == 0, ran.err
+    assert "no pseudo-labels of the target's images there any more" in ran.out
+
+
 def test_a_run_ends_with_what_changed(crots, tmp_path, monkeypatch):
     folder = make_fake_project(tmp_path / "fake").folder
     monkeypatch.setattr(run_module, "run_project", lambda *_, **__: iter(()))

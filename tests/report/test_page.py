@@ -117,5 +117,14 @@ def test_the_table_has_scores_changes_and_shares(tmp_path):
     assert cells == ["40.0", "90.0", "+50.0", "20.0%", "1.0% vanishing", "50%"]
 
 
+def test_warnings_and_alarms_are_counted_once():
+    facts = facts_with("word")
+    assert "<b>1</b><span>warnings and alarms</span>" in page(facts), "the alarm is the warning"
+    stage = StageFacts("adapt-1", "done", remarks=(Remark("another", True), Remark("no warning")))
+    assert "<b>2</b><span>warnings and alarms</span>" in page(dataclasses.replace(facts, stages=(stage,)))
+    quiet = dataclasses.replace(facts, stages=(), result=Result("adapt-1"))
+    assert "<b>none</b><span>warnings and alarms</span>" in page(quiet)
+
+
 def test_durations():
     assert [duration(value) for value in (None, 8, 200, 7500)] == ["-", "8 s", "3 min 20 s", "2 h 05 min"]
