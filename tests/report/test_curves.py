@@ -15,12 +15,12 @@ def test_a_resumed_run_repeats_what_came_after_its_checkpoint_and_a_new_one_ever
         metrics(20, loss=9.0),
         Note(stage="baseline", text="old"),
         StageStarted(stage="baseline", total=100, resumed_at=10, device="cuda"),
-        metrics(20, loss=2.0),
+        metrics(15, loss=2.0),
         Note(stage="baseline", text="new", level="warning"),
     ]
     stage = told(events)["baseline"]
     curves = stage.curves("baseline")
-    assert (curves.losses[0].steps, curves.losses[0].values) == ((10, 20), (3.0, 2.0))
+    assert (curves.losses[0].steps, curves.losses[0].values) == ((10, 15), (3.0, 2.0))
     assert [(remark.text, remark.warning) for remark in stage.remarks] == [("new", True)]
     assert stage.device == "cuda"
     again = told([*events, StageStarted(stage="baseline", total=50), metrics(10, loss=1.0)])["baseline"]
