@@ -68,3 +68,14 @@ def table(headers: Iterable[str], rows: Iterable[Iterable[str]], *, numbers: Ite
     titles, body = list(headers), tag("tbody", *(line("td", row) for row in rows))
     head = [tag("thead", line("th", titles))] if titles else []
     return tag("div", tag("table", *head, body, **more), class_="wide")
+
+
+def section(heading: str, *parts: str) -> list[Markup]:
+    """Returns a part of the page with its heading; nothing where nothing is in it."""
+    return [tag("section", tag("h2", heading), *parts)] if parts else []
+
+
+def swatch(colour: tuple[int, int, int]) -> Markup:
+    """Returns a spot of a class's RGB colour."""
+    red, green, blue = colour
+    return tag("span", class_="swatch", style=f"background:rgb({red},{green},{blue})")

@@ -257,3 +257,19 @@ def story_lines(told: Story) -> list[str]:
     """Returns a story in lines for a terminal: what speaks for it (+), against it (-), and the rest."""
     marked = [("=", told.changed), ("+", told.better), ("-", told.worse), ("?", told.sure), (">", told.look)]
     return [told.headline, *(f"  {mark} {line}" for mark, lines in marked for line in lines)]
+
+
+def duration(seconds: float | None) -> str:
+    """``42 s``, ``3 min 20 s``, ``2 h 05 min``."""
+    if seconds is None:
+        return "-"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def when(moment: str) -> str:
+    """``2026-11-29 01:16``, in the time zone of the computer that it was made on."""
+    return moment[:16].replace("T", " ")

@@ -23,7 +23,8 @@ from crots.report.facts import (
     StageFacts,
     TargetFacts,
 )
-from crots.report.page import duration, page
+from crots.report.page import page
+from crots.report.words import duration
 from tests.studio.fake_project import make_fake_project
 
 
