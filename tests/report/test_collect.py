@@ -134,12 +134,18 @@ def test_damaged_files_leave_their_part_out(project, name, junk):
     [
         {"looks": 3, "kept": "x"},
         {"looks": [3, {"step": 5, "values": [1], "alarms": 7}], "kept": 5},
-        {"looks": [{"step": 5, "alarms": [None, {"name": 1}]}], "kept": 5, "words": None},
+        {"looks": [{"step": 5, "alarms": [None, {"name": 1}]}], "kept": 5, "words": ""},
     ],
 )
 def test_a_strange_choice_is_no_fault(project, choice):
     (project.stage_folder("adapt-2") / "choice.json").write_text(json.dumps(choice))
     assert [found.key for found in result_of(project).choices] == ["adapt-2"]
+
+
+def test_a_damaged_choice_is_named(project):
+    (project.stage_folder("adapt-2") / "choice.json").write_text('{"words": null}')
+    with pytest.raises(InputError, match=r"choice\.json: is damaged"):
+        result_of(project)
 
 
 def test_the_choice_tells_scores_and_alarms_of_what_was_kept(project):
