@@ -316,6 +316,18 @@ def to_plain(value: Any) -> Any:
     return value
 
 
+def shown(value: Any) -> str:
+    """Writes an option's value as the user would type it; '' for nothing."""
+    plain = to_plain(value)
+    if plain is None or plain == "":
+        return ""
+    if isinstance(plain, bool):
+        return "on" if plain else "off"
+    if isinstance(plain, list):
+        return ",".join(map(str, plain))
+    return f"{plain:g}" if isinstance(plain, float) else str(plain)
+
+
 def to_mapping(options: Any, *, only_result: bool = False) -> dict[str, Any]:
     """Returns options as plain values by name; with ``only_result`` without those that change no result."""
     return {

@@ -67,6 +67,13 @@ class StudentOptions:
     weights: str = option(
         "", "Start: a weights file, 'source', or 'random'; empty takes the source's where the nets are the same."
     )
+    target_statistics: float = option(
+        0.0,
+        "Share of the target's batch-norm statistics in those of a student that is a model of these classes already; "
+        "0 keeps its own.",
+        low=0,
+        high=1,
+    )
 
 
 @dataclass(frozen=True)
@@ -99,9 +106,10 @@ class PseudoLabelOptions:
     flip_merge: Literal["mean", "sum"] = option(
         "mean", "Mean or sum of the two predictions' logits; the sum sharpens entropy and confidence.", published="sum"
     )
-    batch_norm: Literal["source", "target"] = option(
+    batch_norm: Literal["source", "target", "mixed"] = option(
         "target",
-        "Batch-norm statistics that a source network labels with: its own, or those of the target's images.",
+        "Batch-norm statistics that a source network labels with: its own, those of the target's images, or the mean "
+        "prediction with its own, with a mean of both and with the target's.",
         published="source",
     )
     easy: float = option(0.5, "Share of images, lowest entropy first, that goes to easy.txt.", low=0, high=1)
@@ -141,11 +149,31 @@ class MineOptions:
 class TrainingOptions:
     """What all training stages share."""
 
-    steps: int = option(4000, "Optimiser steps; the schedule spans them.", low=1, high=10**8, unit="steps")
-    batch: int = option(4, "Images an optimiser step.", low=1, high=4096)
+    steps: int | None = option(
+        4000,
+        "Optimiser steps; the schedule spans them. None fits them to the number of images and the start.",
+        low=1,
+        high=10**8,
+        unit="steps",
+    )
+    batch: int = option(4, "Images an optimiser step: the global batch size.", low=1, high=4096)
     accumulate: int = option(1, "Forward and backward passes that a step's images are split into.", low=1, high=4096)
-    learning_rate: float = option(1e-4, "Initial learning rate of Adam.", low=0, high=10)
-    weight_decay: float = option(0.0, "L2 penalty.", low=0, high=1)
+    optimiser: Literal["adam", "adamw"] = option(
+        "adam", "Optimiser; adamw decays weights apart from the gradient, and not those of norms and biases."
+    )
+    learning_rate: float | None = option(1e-4, "Greatest learning rate, of the encoder.", low=0, high=10)
+    head_rate: float = option(1.0, "How many times faster the head learns than the encoder.", low=0.01, high=1000)
+    warm_up: float = option(
+        0.0, "Share of the steps in which the learning rate rises to its greatest.", low=0, high=0.9
+    )
+    weight_decay: float = option(0.0, "Weight decay; with adam an L2 penalty.", low=0, high=1)
+    clip: float = option(0.0, "Greatest norm of the gradient, which is shortened to it; 0 is off.", low=0, high=10**6)
+    keep_ema: bool = option(
+        False, "Score and keep the moving average of the student's weights (EMA) in place of its last ones."
+    )
+    ema_decay: float | None = option(
+        0.99, "Limit of the moving average's decay; none is 1 - 10 / steps, from 0.98 to 0.9995.", low=0, high=1
+    )
     crop: Size | None = option(
         None, "Train on random crops of this size; none trains on whole images.", low=8, unit="px"
     )
@@ -183,6 +211,25 @@ class TrainingOptions:
         affects_result=False,
     )
 
+    @property
+    def total(self) -> int:
+        """Steps of the run; `crots.training.budget` settles them where the options leave them to the data."""
+        if self.steps is None:
+            raise ValueError("the number of steps is not settled yet")
+        return self.steps
+
+    @property
+    def rate(self) -> float:
+        """Greatest learning rate; settled as `total` is."""
+        if self.learning_rate is None:
+            raise ValueError("the learning rate is not settled yet")
+        return self.learning_rate
+
+    @property
+    def decay(self) -> float:
+        """Limit of the moving average's decay; where it is not given it remembers about a tenth of the run."""
+        return min(0.9995, max(0.98, 1 - 10 / self.total)) if self.ema_decay is None else self.ema_decay
+
 
 def _guard() -> Any:
     return option(
@@ -197,14 +244,39 @@ class BaselineOptions(TrainingOptions):
     min_confidence: float = option(
         0.0, "Pixels below this confidence are ignored; 0 keeps all.", low=0, high=1, fault="F10", published=0.0
     )
-    class_precision: float = option(
-        0.0,
-        "Leave out the least sure pixels of each class until the mean confidence of the others is this; 0 keeps all.",
+    learning_rate: float | None = option(
+        1e-4,
+        "Greatest learning rate, of the encoder; none is 1e-4 from a trained start, 2e-4 from pretrained and 1e-3 from "
+        "random weights.",
         low=0,
+        high=10,
+    )
+    keep_share: float = option(
+        1.0,
+        "Share of the pixels of each class, the surest first, whose labels are learnt; the others are ignored. 1 "
+        "keeps all.",
+        low=0.01,
         high=1,
+    )
+    batch_norm: Literal["batch", "auto", "frozen"] = option(
+        "batch",
+        "Batch norm uses the statistics of each batch, or stays as it is; auto freezes it where the student is a model "
+        "of these classes already.",
+    )
+    mix: Literal["none", "classmix", "cutmix", "spatialmix"] = option(
+        "none", "How images are mixed with each other, with their labels."
+    )
+    mix_share: float = option(0.5, "Share of the images that are mixed.", low=0, high=1)
+    refresh: int = option(
+        0,
+        "How often the labels are made anew within the run, from what the source and the moving average say; needs "
+        "keep_ema.",
+        low=0,
+        high=100,
     )
     flip: bool = option(True, "Mirror half of the images.", published=False)
     jitter: float = option(0.0, "Probability of colour jitter.", low=0, high=1)
+    blur: float = option(0.0, "Probability of Gaussian blur, sigma 0.15 to 1.15.", low=0, high=1)
     guard: bool = _guard()
 
 
@@ -212,7 +284,8 @@ class BaselineOptions(TrainingOptions):
 class TrainOptions(TrainingOptions):
     """Supervised training with labels, for a source model or an upper bound."""
 
-    learning_rate: float = option(5e-4, "Initial learning rate of Adam.", low=0, high=10)
+    steps: int = option(4000, "Optimiser steps; the schedule spans them.", low=1, high=10**8, unit="steps")
+    learning_rate: float = option(5e-4, "Greatest learning rate, of the encoder.", low=0, high=10)
     flip: bool = option(True, "Mirror half of the images.")
     jitter: float = option(0.0, "Probability of colour jitter.", low=0, high=1)
 
@@ -230,7 +303,7 @@ class AdaptOptions(TrainingOptions):
         published=False,
         affects_result=False,
     )
-    learning_rate: float = option(1e-5, "Initial learning rate of Adam.", low=0, high=10)
+    learning_rate: float = option(1e-5, "Greatest learning rate, of the encoder.", low=0, high=10)
     mix: Literal["spatialmix", "cutmix", "classmix"] = option("spatialmix", "How images are mixed.")
     beta: float | None = option(
         None,
@@ -275,7 +348,6 @@ class AdaptOptions(TrainingOptions):
     ema_when: Literal["after", "before"] = option(
         "after", "The teacher follows after or before the optimiser step.", fault="F5", published="before"
     )
-    ema_decay: float = option(0.99, "Limit of the teacher's decay.", low=0, high=1)
     coins: Literal["image", "batch"] = option(
         "image", "Flip, jitter and blur are drawn for each image or once for the batch.", fault="F7", published="batch"
     )

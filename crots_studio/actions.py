@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import importlib
+from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Qt, QUrl
+from PySide6.QtCore import QObject, Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from crots.errors import CrotsError
 from crots.project import Project, ProjectConfig
+from crots_studio.background.loading import preload_torch
 from crots_studio.models.option_form import run_command
 from crots_studio.models.words import in_window
 from crots_studio.pages import Pages
 from crots_studio.runs.run import RunRequest
 from crots_studio.session import Session
+
+# States of a stage that has left a result.
+_RUN = ("done", "stale")
+
+
+def write_report_page(project: Project) -> Path:
+    """Writes the report of a project and returns its path; not on the window's thread."""
+    preload_torch()
+    from crots.report.write import write_report
+
+    return write_report(project)
 
 
 class ProjectActions(QObject):
@@ -25,11 +38,17 @@ class ProjectActions(QObject):
         session: what it acts on.
         pages: where the panels are.
         window: over which dialogs and messages open.
+
+    Signals:
+        changed(): something else can be done now.
     """
+
+    changed = Signal()
 
     def __init__(self, session: Session, pages: Pages, window: QWidget) -> None:
         super().__init__(window)
         self._session, self._pages, self._window = session, pages, window
+        self._reporting = False
 
     # Projects.
 
@@ -106,6 +125,40 @@ class ProjectActions(QObject):
     def export(self) -> None:
         """Opens the export dialog."""
         self.open_dialog("export", "ExportDialog")
+
+    def report(self) -> None:
+        """Writes the report of what the runs changed, beside the window, and opens it in the browser."""
+        project = self._session.project
+        if project is None or self.report_waits_for:
+            return
+        snapshot, self._reporting = Project(project.folder, project.config), True
+        self._session.errands.in_background(partial(write_report_page, snapshot), self._reported, self._not_reported)
+        self.changed.emit()
+
+    @property
+    def report_waits_for(self) -> str:
+        """Why no report can be written now; empty where it can."""
+        session = self._session
+        if session.project is None:
+            return "Open a project first."
+        if session.busy:
+            return "Wait for the end of the run."
+        if self._reporting:
+            return "It is being written; a network looks at some of the images."
+        if not any(stage.state in _RUN for stage in session.status):
+            return "Nothing has run in this project yet."
+        return ""
+
+    def _reported(self, page: Path) -> None:
+        self._reporting = False
+        self.changed.emit()
+        if not QDesktopServices.openUrl(QUrl.fromLocalFile(str(page))):
+            self.tell("Report", f"No browser opened it; the report is {page}")
+
+    def _not_reported(self, error: Exception) -> None:
+        self._reporting = False
+        self.changed.emit()
+        self.tell("Report", str(error) or type(error).__name__)
 
     def open_dialog(self, module: str, name: str) -> None:
         """Opens a dialog by module and class; it is imported only now."""

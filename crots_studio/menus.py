@@ -45,6 +45,7 @@ class Menus:
         self._view_menu = bar.addMenu("&View")
         self._theme(self._view_menu.addMenu("&Theme"))
         self._help(bar.addMenu("&Help"))
+        project_actions.changed.connect(self.refresh)
         self.refresh()
 
     def _add(self, menu: QMenu, words: str, act: Callable[[], object], keys: Keys | None = None) -> QAction:
@@ -64,6 +65,9 @@ class Menus:
         self._add(menu, "Try the &demonstration ...", act.try_demo)
         menu.addSeparator()
         self._add(menu, "&Export ...", act.export, "Ctrl+E")
+        self._add(menu, "Re&port what changed", act.report)
+        # It says why it cannot be chosen.
+        menu.setToolTipsVisible(True)
         self._add(menu, "Open project &folder", act.open_folder)
         self._add(menu, "&Close project", act.close_project, "Ctrl+W")
         menu.addSeparator()
@@ -144,6 +148,9 @@ class Menus:
             actions[name].setEnabled(busy and not session.run_state.stopping and session.controllable)
         for name in ("Export", "Open project folder", "Copy command that makes this project", "Find an option"):
             actions[name].setEnabled(project)
+        waits_for = self._project_actions.report_waits_for
+        actions["Report what changed"].setEnabled(not waits_for)
+        actions["Report what changed"].setToolTip(waits_for or "Writes a page with all figures and opens it.")
         actions["Copy command that runs this project"].setEnabled(project)
         for name in ("Close project", "New project", "Open project", "Try the demonstration"):
             actions[name].setEnabled(not busy and (project or name != "Close project"))

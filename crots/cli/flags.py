@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from crots.config import PROFILES, Grid, OptionInfo, Profile, Size, check, describe, expectation, from_mapping, to_plain
+from crots.config import PROFILES, Grid, OptionInfo, Profile, Size, check, describe, expectation, from_mapping, shown
 from crots.errors import InputError
 from crots.limits import SECTION, Limits
 from crots.project import refuse_unstored
@@ -117,18 +117,6 @@ def option_help(info: OptionInfo, profile: Profile, *, required: bool = False) -
     if info.fault:
         facts.append(info.fault)
     return f"{info.help} [{'; '.join(facts)}]" if facts else info.help
-
-
-def shown(value: Any) -> str:
-    """Writes an option's value as the user would type it; '' for nothing."""
-    plain = to_plain(value)
-    if plain is None or plain == "":
-        return ""
-    if isinstance(plain, bool):
-        return "on" if plain else "off"
-    if isinstance(plain, list):
-        return ",".join(map(str, plain))
-    return f"{plain:g}" if isinstance(plain, float) else str(plain)
 
 
 def given(args: argparse.Namespace) -> dict[str, dict[str, Any]]:

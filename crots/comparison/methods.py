@@ -207,7 +207,7 @@ def method_config(config: ProjectConfig, method: Method, seed: int, *, published
         if not published_rare:
             settings["mine.rare"] = "auto"
     if method.whole:
-        settings |= {"adapt.rounds": 1, "adapt.steps": config.adapt.rounds * config.adapt.steps}
+        settings |= {"adapt.rounds": 1, "adapt.steps": config.adapt.rounds * config.adapt.total}
     config = override(config, settings | dict(method.settings))
     if not looks_decide(config.adapt):
         # Nobody goes by what is seen on the way, and the time it takes is none of the method's.

@@ -7,18 +7,23 @@ trained once for each seed.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from crots import options as opt
 from crots.comparison.methods import REFERENCES, Kind, Method, base_config, method_config
 from crots.config import describe, to_mapping
+from crots.data.layouts import open_dataset
 from crots.errors import InputError
 from crots.files import digest
 from crots.ownership import check_place
-from crots.project import COMPARISON, Project, ProjectConfig
+from crots.project import COMPARISON, Project, ProjectConfig, override
+from crots.records import read_plain
+from crots.stages.pseudo_label import IMAGES
+from crots.training.budget import ROUND, Start, steps_for
 
 FOLDER = COMPARISON
 
@@ -90,10 +95,10 @@ class Comparison:
     kind: Kind = "methods"
     config: ProjectConfig | None = None
 
-    @property
+    @cached_property
     def options(self) -> ProjectConfig:
-        """The options that methods change."""
-        return self.config or self.project.config
+        """The options that methods change, with the steps that all methods are given."""
+        return with_steps(self.config or self.project.config, partial(target_images, self.project))
 
     @property
     def folder(self) -> Path:
@@ -146,8 +151,8 @@ class Run:
     def steps(self) -> int:
         """Optimiser steps of what is the method's own: its rounds that were needed, or the baseline's."""
         config = self.branch.config
-        rounds = len(self.branch.needed_rounds()) * config.adapt.steps
-        return {"pseudo-label": 0, "baseline": config.baseline.steps}.get(self.last_key, rounds)
+        rounds = len(self.branch.needed_rounds()) * config.adapt.total
+        return {"pseudo-label": 0, "baseline": config.baseline.total}.get(self.last_key, rounds)
 
     @property
     def passes(self) -> int:
@@ -199,6 +204,34 @@ def _plan(job: Comparison, method: Method, seed: int, *, published_rare: bool) -
     home = job.folder / f"seed-{seed}" / ("baseline-score" if method.name == "baseline" else method.name)
     home = job.folder / "source" if method.name == "source" else home
     return Run(method, seed, Branch(job.project, config, home, places), baseline, patches)
+
+
+def target_images(project: Project) -> int:
+    """Counts the images of the target: those that have pseudo-labels, or all where there are none yet."""
+    if rows := read_plain(project.stage_folder("pseudo-label") / IMAGES, remedy="run the pseudo-label stage again"):
+        return len(rows.splitlines())
+    data = project.config.data
+    if data.target is None:
+        return 0
+    return len(open_dataset(project.path(data.target), layout=data.layout, split=data.split).samples)
+
+
+def with_steps(config: ProjectConfig, images: Callable[[], int]) -> ProjectConfig:
+    """Settles the steps that the options leave to the data, so that every method is given as many."""
+    settings: dict[str, Any] = {}
+    if config.baseline.steps is None:
+        settings["baseline.steps"] = steps_for(images(), _start(config), config.baseline.batch)
+    if config.adapt.steps is None:
+        settings["adapt.steps"] = steps_for(images(), "trained", config.adapt.batch, ROUND)
+    return override(config, settings)
+
+
+def _start(config: ProjectConfig) -> Start:
+    """What the student starts as, by the options alone."""
+    if config.student.weights == "random":
+        return "random"
+    same_net = config.student.net in ("", config.source.net)
+    return "trained" if config.source.file and same_net and config.student.weights in ("", "source") else "pretrained"
 
 
 def _baseline(job: Comparison, config: ProjectConfig, places: Mapping[str, Path]) -> Branch | None:

@@ -96,6 +96,7 @@ class SelfTrainingLearner(AdaptLearner):
     ) -> None:
         super().__init__(student, data, None, engine, options, seed=seed, stage=stage)
         self.teacher = _Standing(student)
+        self.keeps_ema = False
 
     def mix(self, images: Tensor, step: int, anchor: Anchor | None = None) -> Mixed:
         """The clean images with the labels and confidence of the round's start."""

@@ -42,7 +42,7 @@ class _Task:
     @property
     def steps(self) -> int:
         config = self.branch.config
-        return {"baseline": config.baseline.steps, "mine": 0}.get(self.key, config.adapt.steps)
+        return {"baseline": config.baseline.total, "mine": 0}.get(self.key, config.adapt.total)
 
     @property
     def name(self) -> str:

@@ -80,7 +80,8 @@ class Crops:
 
     def labels(self, batch: Array) -> Array:
         """Cuts (N, H, W) labels, uint8 or uint16, or their confidence, float32; the nearest pixel's counts."""
-        return self._cut(batch, cv2.INTER_NEAREST)
+        # The other nearest-neighbour rule of OpenCV shifts labels against their image by up to half a pixel.
+        return self._cut(batch, cv2.INTER_NEAREST_EXACT)
 
     def _cut(self, batch: Array, how: int) -> Array:
         crops = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -61,6 +62,42 @@ def take_statistics(net: nn.Module, batches: Iterable[Tensor], run: Callable[[Te
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
         layer.eval()
+
+
+class Statistics(NamedTuple):
+    """Running mean and variance of each batch-norm layer, in the order of `batch_norms`."""
+
+    means: tuple[Tensor, ...]
+    variances: tuple[Tensor, ...]
+
+
+def read_statistics(net: nn.Module) -> Statistics:
+    """Returns a copy of the running statistics; empty for a network without batch norm."""
+    layers = [layer for layer in batch_norms(net) if layer.running_mean is not None and layer.running_var is not None]
+    return Statistics(
+        tuple(layer.running_mean.clone() for layer in layers if layer.running_mean is not None),
+        tuple(layer.running_var.clone() for layer in layers if layer.running_var is not None),
+    )
+
+
+@torch.no_grad()
+def set_statistics(net: nn.Module, own: Statistics, target: Statistics, share: float) -> None:
+    """Sets the running statistics to a mean of the network's own and those of the target.
+
+    The target's alone (AdaBN) suit a target that differs in light and colour throughout, and spoil a network whose
+    target only shows other things; a mean of both is near the better of the two on either (alpha-BN: You et al., 2021).
+
+    Args:
+        net: with the layers that the statistics are of.
+        own: what the network came with.
+        target: of the target's images (`take_statistics`).
+        share: of the target's in the mean, 0..1.
+    """
+    layers = [layer for layer in batch_norms(net) if layer.running_mean is not None]
+    for layer, mean, variance, its_mean, its_variance in zip(layers, *own, *target, strict=True):
+        assert layer.running_mean is not None and layer.running_var is not None
+        layer.running_mean.copy_(torch.lerp(mean, its_mean, share))
+        layer.running_var.copy_(torch.lerp(variance, its_variance, share))
 
 
 def train_affine_only(net: nn.Module) -> None:

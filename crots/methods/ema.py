@@ -30,14 +30,17 @@ class Teacher(Generic[Net]):
         buffers: the teacher runs in eval mode and its buffers follow the student's. False keeps fault F4: only
             parameters follow, and the teacher runs in train mode, so that its batch norm drifts by itself.
         decay: limit of the decay.
+        ramp: the decay begins at 0 (`ema_decay`), so that the first steps of an untrained student are soon forgotten;
+            otherwise the teacher begins as the student and moves slowly from the first step on.
     """
 
-    def __init__(self, student: Net, *, buffers: bool = True, decay: float = 0.99) -> None:
+    def __init__(self, student: Net, *, buffers: bool = True, decay: float = 0.99, ramp: bool = True) -> None:
         self.model: Net = copy.deepcopy(student)
         self.model.requires_grad_(False)
         self.model.train(not buffers)
         self.buffers = buffers
         self.decay = decay
+        self.ramp = ramp
 
     @torch.no_grad()
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -52,7 +55,7 @@ class Teacher(Generic[Net]):
             student: of the teacher's architecture.
             step: how often the teacher has followed before, 0 for the first time.
         """
-        weight = 1.0 - ema_decay(step, self.decay)
+        weight = 1.0 - (ema_decay(step, self.decay) if self.ramp else self.decay)
         _move(self.model.parameters(), student.parameters(), weight)
         if self.buffers:
             _move(self.model.buffers(), student.buffers(), weight)

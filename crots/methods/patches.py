@@ -98,31 +98,3 @@ def rarity_weights(pixels: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float
     weights: npt.NDArray[np.float64] = rarest**-0.5
     weights /= weights.mean()
     return weights
-
-
-def class_thresholds(
-    pixels: npt.NDArray[np.integer[Any]], precision: float, least: float = 0.0
-) -> npt.NDArray[np.float32]:
-    """Finds, for each class, the least confidence from which on its pixels have a given mean confidence.
-
-    Of a calibrated network the mean confidence of some pixels is the share of them that are right. A class that is
-    often confused so loses more of its pixels than one that is not, where one threshold for all keeps the errors of the
-    one or loses the rare pixels of the other (compare the class-balanced thresholds of Zou et al., ECCV 2018).
-
-    Args:
-        pixels: (K, B) pixels of each class by confidence, in B equal steps from 0 to 1.
-        precision: the mean confidence that is asked for, 0..1.
-        least: no threshold is lower.
-
-    Returns:
-        (K,) thresholds; of a class whose surest pixels do not reach ``precision``, only the surest step is kept.
-    """
-    values = np.linspace(0, 1, pixels.shape[1])
-    kept = pixels[:, ::-1].cumsum(axis=1)
-    means = (pixels * values)[:, ::-1].cumsum(axis=1) / np.maximum(kept, 1)
-    thresholds = np.empty(len(pixels), np.float32)
-    for number, (mean, count) in enumerate(zip(means, kept, strict=True)):
-        enough = np.flatnonzero((mean >= precision) & (count > 0))
-        surest = np.flatnonzero(pixels[number])[-1:]
-        thresholds[number] = values[::-1][enough[-1]] if len(enough) else (values[surest[0]] if len(surest) else 1.0)
-    return np.maximum(thresholds, np.float32(least))

@@ -12,7 +12,9 @@ POLY_POWER = 0.9
 RESTART_EPOCHS = 10
 
 
-def learning_rate(step: int, total: int, base: float, kind: str, steps_per_epoch: int = 1) -> float:
+def learning_rate(
+    step: int, total: int, base: float, kind: str, steps_per_epoch: int = 1, *, warm_up: float = 0.0
+) -> float:
     """Returns the learning rate of a step.
 
     Args:
@@ -21,13 +23,17 @@ def learning_rate(step: int, total: int, base: float, kind: str, steps_per_epoch
         base: learning rate at the start.
         kind: a name in `SCHEDULES`.
         steps_per_epoch: optimiser steps in which every image is seen once; only ``restarts`` uses it.
+        warm_up: share of the run in which the rate rises in a straight line from almost 0; the curve spans the rest.
 
     Raises:
         InputError: there is no such schedule.
     """
     if kind not in SCHEDULES:
         raise unknown_name("schedule", kind, list(SCHEDULES), what="learning-rate schedule")
-    return base * SCHEDULES[kind](step, max(1, total), max(1, steps_per_epoch))
+    rising = round(warm_up * total)
+    if step < rising:
+        return base * (step + 1) / (rising + 1)
+    return base * SCHEDULES[kind](step - rising, max(1, total - rising), max(1, steps_per_epoch))
 
 
 def cosine(step: int, total: int, _steps_per_epoch: int) -> float:

@@ -75,6 +75,9 @@ def _resized(x: Tensor, like: Tensor) -> Tensor:
     return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
 
 
+_ENCODER = ("stem.", "quarter.", "eighth.", "deep.")
 FAMILY = Family(
-    names=(NAME,), build=lambda _name, classes: Compact(classes), info=lambda name: NetInfo(name, "compact")
+    names=(NAME,),
+    build=lambda _name, classes: Compact(classes),
+    info=lambda name: NetInfo(name, "compact", encoder=_ENCODER),
 )

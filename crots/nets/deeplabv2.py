@@ -160,6 +160,9 @@ VARIANTS: dict[str, Variant] = {
 }
 
 
+_ENCODER = ("conv1.", "bn1.", "layer1.", "layer2.", "layer3.", "layer4.")
+
+
 def build(name: str, classes: int) -> DeepLabV2:
     """Builds a variant; ``_aspp4`` in its name activates all four branches, else two act (fault F1)."""
     return DeepLabV2(classes, VARIANTS[name])
@@ -167,7 +170,7 @@ def build(name: str, classes: int) -> DeepLabV2:
 
 def info(name: str) -> NetInfo:
     """Returns the facts: Caffe normalisation, any size, corners aligned as published."""
-    return NetInfo(name, "deeplabv2", CAFFE, multiple=1, align_corners=True)
+    return NetInfo(name, "deeplabv2", CAFFE, multiple=1, align_corners=True, encoder=_ENCODER)
 
 
 FAMILY = Family(tuple(VARIANTS), build, info)

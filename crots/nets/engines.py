@@ -6,6 +6,7 @@ A source takes images at the working size and answers at that size in its own cl
 from __future__ import annotations
 
 import abc
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -85,7 +86,6 @@ class Source(abc.ABC):
     def run(self, images: Tensor) -> Tensor:
         """Runs the model on RGB in 0..255 (N, 3, H, W) of a size it takes; returns what it gives, channels first."""
 
-    @torch.no_grad()
     def logits(self, images: Tensor) -> Tensor:
         """Returns float32 logits (N, classes, H, W) for images (N, 3, H, W), uint8 or float RGB in 0..255.
 
@@ -94,15 +94,7 @@ class Source(abc.ABC):
         Raises:
             InputError: it gives labels only, other classes than said, or fails.
         """
-        if self.output == "labels":
-            raise InputError(f"{self.facts.path} gives labels only, no logits or probabilities")
-        answer = self._answer(images).float()
-        self._check_classes(answer)
-        if answer.shape[-2:] != images.shape[-2:]:
-            answer = interpolate(answer, images.shape[-2:], mode="bilinear", align_corners=self.align_corners)
-        if self.output == "probabilities":
-            answer = answer.clamp_min(torch.finfo(torch.float32).tiny).log()
-        return answer
+        return self.resized(self.views(images), _size(images))
 
     def flip_logits(self, images: Tensor, merge: Merge = "mean") -> Tensor:
         """Returns `logits` joined with those of the mirror images, mirrored back; see `Model.flip_logits`.
@@ -110,8 +102,46 @@ class Source(abc.ABC):
         Raises:
             InputError: as `logits`.
         """
-        both = self.logits(images) + self.logits(images.flip(3)).flip(3)
-        return both if merge == "sum" else both / 2
+        return self.resized(self.views(images, flip=True), _size(images), merge)
+
+    @torch.no_grad()
+    def views(self, images: Tensor, *, flip: bool = False) -> list[Tensor]:
+        """Returns what the source gives (N, classes, h, w), at its own resolution, for `resized` to resize once.
+
+        Args:
+            images: as for `logits`.
+            flip: a second answer is that to the mirror images, mirrored back.
+
+        Raises:
+            InputError: as `logits`.
+        """
+        if self.output == "labels":
+            raise InputError(f"{self.facts.path} gives labels only, no logits or probabilities")
+        answers = [self._answer(images)]
+        if flip:
+            answers.append(self._answer(images.flip(3)).flip(3))
+        for answer in answers:
+            self._check_classes(answer)
+        return [answer.float() for answer in answers]
+
+    def resized(self, views: Sequence[Tensor], size: Size, merge: Merge = "mean") -> Tensor:
+        """Resizes the answers of `views` and joins them.
+
+        Returns:
+            Float32 logits (N, classes, size.height, size.width).
+        """
+        first, *others = [self._as_logits(view, size) for view in views]
+        for other in others:
+            first = first + other
+        return first if merge == "sum" or not others else first / len(views)
+
+    def _as_logits(self, answer: Tensor, size: Size) -> Tensor:
+        if _size(answer) != size:
+            shape = (size.height, size.width)
+            answer = interpolate(answer, shape, mode="bilinear", align_corners=self.align_corners)
+        if self.output == "probabilities":
+            answer = answer.clamp_min(torch.finfo(torch.float32).tiny).log()
+        return answer
 
     @torch.no_grad()
     def labels(self, images: Tensor) -> Tensor:
@@ -245,6 +275,10 @@ class OnnxSource(Source):
         if found.ndim == 4 and found.shape[3] == count != found.shape[1]:
             return found.permute(0, 3, 1, 2)
         return found
+
+
+def _size(images: Tensor) -> Size:
+    return Size(images.shape[-1], images.shape[-2])
 
 
 def image_input(session: Any, path: Path) -> Any:

@@ -20,6 +20,8 @@ class NetInfo:
         normalisation: what its usual pretrained weights expect; a model may override it.
         multiple: both sides of its input must be multiples of this; 1 takes any size.
         align_corners: how its logits are up-sampled to the input's size.
+        encoder: what the names of the encoder's parameters begin with; the others are the head's, which may learn at
+            a higher rate. Empty where nothing is known.
     """
 
     name: str
@@ -27,6 +29,7 @@ class NetInfo:
     normalisation: Normalisation = IMAGENET
     multiple: int = 1
     align_corners: bool = False
+    encoder: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

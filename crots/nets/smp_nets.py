@@ -60,7 +60,7 @@ def info(name: str) -> NetInfo:
         # Some encoders compute their layout with tensors, which the meta device cannot; an unknown name fails here too.
         net = build(name, 1)
     multiple = int(getattr(getattr(net, "encoder", None), "output_stride", 32))
-    return NetInfo(name, "smp", _normalisation(_parts(name)[1]), multiple=multiple)
+    return NetInfo(name, "smp", _normalisation(_parts(name)[1]), multiple=multiple, encoder=("encoder.",))
 
 
 def _normalisation(encoder: str) -> Normalisation:

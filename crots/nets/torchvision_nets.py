@@ -46,7 +46,7 @@ def info(name: str) -> NetInfo:
         InputError: the name is unknown.
     """
     _check(name)
-    return NetInfo(name, "torchvision")
+    return NetInfo(name, "torchvision", encoder=("backbone.",))
 
 
 def _check(name: str) -> None:

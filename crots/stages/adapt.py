@@ -11,7 +11,7 @@ from torch import Tensor
 
 from crots.config import Size
 from crots.events import Event
-from crots.execution.batches import mix_groups, whole_groups
+from crots.execution.batches import mix_groups
 from crots.execution.context import Context
 from crots.execution.draws import random_numpy
 from crots.execution.engine import Engine
@@ -26,6 +26,7 @@ from crots.options import AdaptOptions
 from crots.training.learner import Figures, Learner, shares
 from crots.training.loop import Training, train
 from crots.training.material import Array, Material
+from crots.training.mixing import mix_in_groups
 from crots.training.order import Order, WeightedOrder
 from crots.training.patch_set import PatchSet
 
@@ -72,14 +73,15 @@ class AdaptLearner(Learner):
         stage: str,
     ) -> None:
         super().__init__(student, engine, options, len(material.samples), seed=seed, stage=stage)
-        self.teacher = Teacher(student, buffers=options.teacher_buffers, decay=options.ema_decay)
+        self.teacher = Teacher(student, buffers=options.teacher_buffers, decay=options.decay, ramp=not options.keep_ema)
+        self.keeps_ema = options.keep_ema
+        self._start = _copied(student) if options.average else {}
         self._material = material
         self._patches = patches if patches is not None and len(patches) else None
         if self._patches:
             self._patch_order = _patch_order(self._patches, options, seed, stage)
         if options.source_labels:
             self.balance(material.labels)
-        self._start = _copied(student) if options.average else {}
 
     @torch.no_grad()
     def average(self) -> bool:
@@ -140,21 +142,8 @@ class AdaptLearner(Learner):
     def mix(self, images: Tensor, step: int, anchor: Anchor | None = None) -> Mixed:
         """Mixes images (N, 3, H, W) with the teacher's labels and confidence of the clean ones, in groups."""
         clean = Mixed(images, *self._teach(images, anchor))
-        workers, count = self.workers, len(images) * self.workers.world
-        groups, own = mix_groups(count), workers.part(count)
-        held = own.start  # the place in the whole batch of the first image at hand
-        if not whole_groups(groups, count, workers.world):
-            # A group lies on several workers, so each takes the whole batch.
-            clean, held = Mixed(*map(workers.joined, clean)), 0
-        touched = [(number, group) for number, group in enumerate(groups) if _overlap(group, own)]
-        mixes = [
-            self._mix_group(Mixed(*(tensor[group.start - held : group.stop - held] for tensor in clean)), step, number)
-            for number, group in touched
-        ]
-        if len(mixes) == 1 and len(mixes[0].images) == len(images):
-            return mixes[0]
-        first = own.start - touched[0][1].start
-        return Mixed(*(torch.cat(tensors)[first : first + len(images)] for tensors in zip(*mixes, strict=True)))
+        mixes = mix_in_groups(self.workers, clean, lambda group, number: self._mix_group(Mixed(*group), step, number))
+        return Mixed(*mixes)
 
     def _mix_group(self, clean: Mixed, step: int, number: int) -> Mixed:
         """Mixes the images of one group with each other; the draws are its own, whoever computes it."""
@@ -263,10 +252,6 @@ def _copied(model: Model) -> dict[str, Tensor]:
     """The weights and statistics of a model, on the host."""
     state = model.net.state_dict()
     return {name: tensor.cpu().clone() for name, tensor in state.items() if tensor.is_floating_point()}
-
-
-def _overlap(one: slice, other: slice) -> bool:
-    return bool(one.start < other.stop and other.start < one.stop)
 
 
 def _patch_order(patches: PatchSet, options: AdaptOptions, seed: int, stage: str) -> Order | WeightedOrder:

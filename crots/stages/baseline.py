@@ -2,58 +2,173 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from crots.config import Size
 from crots.events import Event
 from crots.execution.context import Context
+from crots.execution.draws import random_numpy
 from crots.execution.engine import Engine
-from crots.methods.patches import class_thresholds
+from crots.methods.augment import apply_blur, apply_jitter, plan_augment
+from crots.methods.batch_norm import batch_norms
+from crots.methods.ema import Teacher
+from crots.methods.mixing import apply_mix, plan_mix
+from crots.methods.selection import keep_thresholds, rank_table, ranks
 from crots.nets.model import Model
 from crots.options import BaselineOptions
+from crots.ownership import remove_tree
 from crots.training.balance import sampled
-from crots.training.loop import Training, train
+from crots.training.loop import REFRESHED, Training, train
 from crots.training.material import Array, Material
+from crots.training.mixing import mix_in_groups
+from crots.training.refresh import Refreshed, make_refreshed, refreshed_folder, source_histogram
 from crots.training.supervised import SupervisedLearner
-
-# Confidence is stored in so many steps.
-_LEVELS = 256
 
 
 class BaselineLearner(SupervisedLearner):
-    """Teaches the pseudo-labels."""
+    """Teaches the pseudo-labels: the surest of each class, now and then made anew with what the student has learnt.
+
+    Args:
+        student: as it starts.
+        material: the target's images and pseudo-labels.
+        engine: device and precision.
+        options: settled (`crots.training.budget`).
+        folder: of the stage, for the labels that are made anew; without one they stay what they were.
+        trained: the student starts as a model of these classes.
+        seed: of the run.
+        stage: its key.
+    """
 
     options: BaselineOptions
 
     def __init__(
-        self, student: Model, material: Material, engine: Engine, options: BaselineOptions, *, seed: int, stage: str
+        self,
+        student: Model,
+        material: Material,
+        engine: Engine,
+        options: BaselineOptions,
+        *,
+        folder: Path | None = None,
+        trained: bool = False,
+        seed: int,
+        stage: str,
     ) -> None:
         super().__init__(student, engine, options, len(material.samples), seed=seed, stage=stage)
-        self._material = material
-        self._min_confidence = self._thresholds()
+        self._material, self._folder = material, folder
+        self.keeps_ema = options.keep_ema
+        if options.keep_ema:
+            self.teacher = Teacher(student, decay=options.decay, ramp=not trained)
+            self.refreshes = refresh_steps(options) if folder else ()
+        self._least: float | Array = options.min_confidence
+        if options.keep_share < 1 or self.refreshes:
+            pixels = source_histogram(material, sampled(self.images), len(self.classes))
+            self._source_ranks = rank_table(pixels)
+            self._least = np.maximum(keep_thresholds(pixels, options.keep_share), np.float32(options.min_confidence))
+        self._refreshed: dict[int, Refreshed] = {}
         self.balance(self.read_labels)
-
-    def _thresholds(self) -> float | Array:
-        """Least confidence of the pixels that are taught, one for all or (K,) one for each class."""
-        options, material, classes = self.options, self._material, len(self.classes)
-        if not options.class_precision:
-            return options.min_confidence
-        pixels = np.zeros(classes * _LEVELS, np.int64)
-        for index in sampled(self.images):
-            labels, confidence = material.labels([index]).astype(np.int64), material.confidence([index])
-            levels = np.rint(confidence * (_LEVELS - 1)).astype(np.int64)
-            known = labels < classes
-            pixels += np.bincount(labels[known] * _LEVELS + levels[known], minlength=len(pixels))
-        return class_thresholds(pixels.reshape(classes, _LEVELS), options.class_precision, options.min_confidence)
 
     def read_images(self, indices: Sequence[int]) -> Array:
         """Reads target images."""
         return self._material.images(indices)
 
-    def read_labels(self, indices: Sequence[int]) -> Array:
-        """Reads pseudo-labels, those of low confidence left out where the options say so."""
-        return self._material.labels(indices, min_confidence=self._min_confidence)
+    def read_labels(self, indices: Sequence[int], step: int = 0) -> Array:
+        """Reads pseudo-labels, the less sure left out as the options say; after a refresh those joined with it."""
+        number = sum(refresh <= step for refresh in self.refreshes) - 1
+        if number < 0:
+            return self._material.labels(indices, min_confidence=self._least)
+        return np.stack([self._fused(index, self._labels_of(number)) for index in indices])
+
+    def _labels_of(self, number: int) -> Refreshed:
+        if number not in self._refreshed:
+            found = Refreshed.open(self._place(number))
+            assert found is not None, "the loop makes the labels before the steps that read them"
+            self._refreshed[number] = found
+        return self._refreshed[number]
+
+    def _fused(self, index: int, refreshed: Refreshed) -> Array:
+        key, labels = self._material.samples[index].key, self._material.pseudo_labels
+        assert labels is not None
+        source, confidence = self._material.labels([index])[0], self._material.confidence([index])[0]
+        own_ranks = ranks(source, confidence, self._source_ranks)
+        return refreshed.fused(key, source, own_ranks, labels.repainted(key), self.classes.ignore)
+
+    def _place(self, number: int) -> Path:
+        assert self._folder is not None
+        return refreshed_folder(self._folder, number)
+
+    def refresh(self, number: int, check: Callable[[], None]) -> str:
+        """Labels all images with the moving average; see `Learner.refresh`."""
+        assert self.teacher is not None
+        place = self._place(number)
+        if self.workers.from_first(lambda: Refreshed.open(place) is None):
+            make_refreshed(self.teacher.model, self._material, self.engine, place, check)
+        indices, step = sampled(self.images), self.refreshes[number]
+        before = [self.read_labels([index], step - 1) for index in indices]
+        after = [self.read_labels([index], step) for index in indices]
+        ignore = self.classes.ignore
+        kept = float(np.mean([(labels != ignore).mean() for labels in after]))
+        both = [(old != ignore) & (new != ignore) for old, new in zip(before, after, strict=True)]
+        changed = sum(int((old != new)[mask].sum()) for old, new, mask in zip(before, after, both, strict=True))
+        counted = max(1, sum(int(mask.sum()) for mask in both))
+        return f"labels made anew at step {step}: {kept:.0%} of the pixels have one, {changed / counted:.1%} changed"
+
+    def settle(self) -> None:
+        """Keeps the moving average; labels made anew are of no more use."""
+        super().settle()
+        if folder := self._folder:
+            self.workers.from_first(lambda: remove_tree(folder / REFRESHED))
+
+    def mix(self, images: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """Mixes a share of the images with others of their group, with their labels."""
+        options = self.options
+        if options.mix == "none" or not options.mix_share:
+            return images, labels
+
+        def mix(group: Sequence[Tensor], number: int) -> Sequence[Tensor]:
+            rng = random_numpy(self.seed, self.stage, step, f"mix {number}")
+            size = Size(images.shape[-1], images.shape[-2])
+            plan = plan_mix(options.mix, len(group[0]), size, rng, labels=group[1], classes=len(self.classes))
+            chosen = torch.from_numpy(rng.random(len(group[0])) < options.mix_share).to(images.device)
+            return [
+                torch.where(chosen.view(-1, *[1] * (tensor.dim() - 1)), apply_mix(plan, tensor), tensor)
+                for tensor in group
+            ]
+
+        mixed_images, mixed_labels = mix_in_groups(self.workers, (images, labels), mix)
+        return mixed_images, mixed_labels
+
+    def augment(self, images: Tensor, step: int) -> Tensor:
+        """Jitters the colours and blurs."""
+        options, count = self.options, len(images) * self.workers.world
+        plan = plan_augment(
+            count,
+            random_numpy(self.seed, self.stage, step, "jitter"),
+            jitter=options.jitter,
+            blur=options.blur,
+        ).part(self.workers.part(count))
+        return apply_blur(plan, apply_jitter(plan, images))
+
+    def set_modes(self) -> None:
+        """Puts the student in train mode, batch norm only where it is not frozen."""
+        super().set_modes()
+        if self.options.batch_norm == "frozen":
+            for layer in batch_norms(self.student):
+                layer.eval()
+
+
+def refresh_steps(options: BaselineOptions) -> tuple[int, ...]:
+    """Returns the steps before which labels are made anew: from 40 to 80 % of the run, evenly."""
+    if not options.refresh or options.total < 2:
+        return ()
+    shares = np.linspace(0.4, 0.8, options.refresh) if options.refresh > 1 else np.array([0.6])
+    steps = {round(share * options.total) for share in shares.tolist()}
+    return tuple(sorted(step for step in steps if 0 < step < options.total))
 
 
 def baseline(
@@ -63,7 +178,23 @@ def baseline(
     options: BaselineOptions,
     run: Training,
     context: Context,
+    *,
+    trained: bool = False,
 ) -> Iterator[Event]:
-    """Distils the pseudo-labels into the student; see `crots.training.loop.train` for what it writes."""
-    learner = BaselineLearner(student, material, engine, options, seed=run.seed, stage=context.stage)
+    """Distils the pseudo-labels into the student; see `crots.training.loop.train` for what it writes.
+
+    Args:
+        student: as it starts.
+        material: the target's images and pseudo-labels.
+        engine: device and precision.
+        options: settled (`crots.training.budget`).
+        run: where it writes, and how it is watched.
+        context: of the stage.
+        trained: the student starts as a model of these classes.
+    """
+    if options.batch_norm == "auto":
+        options = dataclasses.replace(options, batch_norm="frozen" if trained else "batch")
+    learner = BaselineLearner(
+        student, material, engine, options, folder=run.folder, trained=trained, seed=run.seed, stage=context.stage
+    )
     return train(learner, run, context)

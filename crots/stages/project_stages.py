@@ -6,12 +6,13 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from crots.errors import InputError
 from crots.events import Evaluated, Event
 from crots.execution.context import Context
 from crots.execution.workers import by_first, current
+from crots.methods.batch_norm import batch_norms, read_statistics, set_statistics
 from crots.nets.model import Model
 from crots.options import AdaptOptions, TrainingOptions
 from crots.project import Project
@@ -27,15 +28,18 @@ from crots.stages.evaluate import (
     score_model,
 )
 from crots.stages.export import Exporting, export_model
-from crots.stages.labellers import NetworkLabels, Predict
+from crots.stages.labellers import NetworkLabels, Predict, take_target_statistics
 from crots.stages.mine import Mining, mine, published_rare
 from crots.stages.pseudo_label import Labelling, pseudo_label
 from crots.stages.workbench import Workbench
+from crots.training.budget import ROUND, Start, settled
 from crots.training.label_free import LabelFreeScores, looked_at
 from crots.training.loop import STUDENT, TEACHER, Training
 from crots.training.material import Material, PseudoLabels
 from crots.training.patch_set import PatchCorrections, PatchSet
 from crots.training.watch import Rule, Scoring, Watch
+
+Options = TypeVar("Options", bound=TrainingOptions)
 
 
 def stage_events(project: Project, context: Context) -> Iterator[Event]:
@@ -106,12 +110,51 @@ def run_mine(project: Project, bench: Workbench, context: Context) -> Iterator[E
 
 def run_baseline(project: Project, bench: Workbench, context: Context) -> Iterator[Event]:
     """Distils the pseudo-labels."""
-    options = bench.config.baseline
+    return distil(project, bench, context, material(project, bench))
+
+
+def distil(project: Project, bench: Workbench, context: Context, data: Material) -> Iterator[Event]:
+    """Trains the student that the configuration names on the pseudo-labels of some images."""
     student = bench.new_student()
+    trained = bench.start == "trained"
+    options = settle(bench, bench.config.baseline, student, len(data.samples), bench.start)
     bench.check_training(student, options, [bench.size])
-    data = material(project, bench)
+    if trained:
+        blend_statistics(bench, student, data, context)
     run = training(project, bench, options, context, student, data)
-    return baseline(student, data, bench.engine, options, run, context)
+    return baseline(student, data, bench.engine, options, run, context, trained=trained)
+
+
+def settle(
+    bench: Workbench, options: Options, student: Model, images: int, start: Start, share: float = 1.0
+) -> Options:
+    """Settles what the options of a training stage leave to the data, and says so; see `crots.training.budget`."""
+    found = settled(
+        options,
+        images=images,
+        start=start,
+        size=bench.size,
+        device=bench.engine.device.type,
+        multiple=student.info.multiple,
+        share=share,
+    )
+    if found.steps != options.steps:
+        crops = f"crops of {found.crop}" if found.crop else "whole images"
+        bench.note(f"{found.steps} steps of {found.batch}, on {crops}, for {images} images and a {start} start")
+    return found
+
+
+def blend_statistics(bench: Workbench, student: Model, data: Material, context: Context) -> None:
+    """Gives a student that is trained already a mean of its own and the target's batch-norm statistics."""
+    share = bench.config.student.target_statistics
+    if not share or not batch_norms(student):
+        return
+    own = read_statistics(student)
+    bench.engine.place(student)
+    count = take_target_statistics(student, data.images, len(data.samples), bench.engine, context.check)
+    if count:
+        set_statistics(student, own, read_statistics(student), share)
+        bench.note(f"the student starts with {share:g} of the batch-norm statistics of {count} target images")
 
 
 def run_adapt(project: Project, bench: Workbench, context: Context) -> Iterator[Event]:
@@ -125,8 +168,9 @@ def run_adapt(project: Project, bench: Workbench, context: Context) -> Iterator[
         sizes.append(patches.image_size())
     elif options.patches:
         bench.note("there are no hard patches; this round trains on mixes alone", warning=True)
-    bench.check_training(student, options, sizes)
     data = material(project, bench)
+    options = settle(bench, options, student, len(data.samples), "trained", ROUND)
+    bench.check_training(student, options, sizes)
     run = training(project, bench, options, context, student, data)
     if run.watch and run.watch.rule == "oracle":
         student.card = dataclasses.replace(student.card, oracle=True)
@@ -162,8 +206,8 @@ def training(
     guard, rule = bool(getattr(options, "guard", False)), _rule(bench, getattr(options, "select", "last"))
     score = None
     if data and (adapting or guard):
-        every = options.validate_every or max(1, options.steps // 10)
-        images = looked_at(options, options.steps // every + 1)
+        every = options.validate_every or max(1, options.total // 10)
+        images = looked_at(options, options.total // every + 1)
         score = scored_by_first(
             lambda: LabelFreeScores(student, data, bench.engine, context, images=images, trained=trained)
         )

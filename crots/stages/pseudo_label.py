@@ -15,6 +15,7 @@ from crots.config import to_mapping
 from crots.data.cache import ImageCache
 from crots.data.feed import prefetch, readers
 from crots.data.layouts import Dataset, Sample
+from crots.data.spread import statistics_groups
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Event, Note, StageStarted
 from crots.execution.context import Context, Meter
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
 IMAGES = "images.jsonl"
 STATISTICS = "statistics.json"
 SKIPPED = "skipped.json"
-# So many images, so many at a time, tell the target's batch-norm statistics.
-PREPARED = 200
-_TOGETHER = 4
 
 
 @dataclass(frozen=True)
@@ -163,10 +161,8 @@ def unreadable(bad: Mapping[str, str], dataset: Dataset, *, skip_bad: bool) -> s
 
 def _prepare(samples: Sequence[Sample], job: Labelling, context: Context) -> Iterator[Event]:
     """Fits the source to the target by some of its images; the same ones in every run and every worker."""
-    places = np.unique(np.linspace(0, len(samples) - 1, min(PREPARED, len(samples))).round().astype(int))
-    groups = [places[first : first + _TOGETHER] for first in range(0, len(places), _TOGETHER)]
-    groups = [group for group in groups if len(group) == _TOGETHER] or [places]
-    if len(places) < 2:
+    groups = statistics_groups(len(samples))
+    if not groups:
         return
 
     def batches() -> Iterator[Any]:

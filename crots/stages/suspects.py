@@ -105,7 +105,7 @@ def suspects_of(project: Project, *, student: str = "auto", share: float = SHARE
         cache=bench.cache,
         pseudo_labels=data.pseudo_labels,
         out=project.work_folder(STAGE),
-        student=_opinions(bench, project.stage_folder(key)) if key else None,
+        student=opinions(bench, project.stage_folder(key)) if key else None,
         student_key=key,
         share=share,
         overlays=overlays,
@@ -127,7 +127,7 @@ def _student_key(project: Project, asked: str) -> str:
     return asked
 
 
-def _opinions(bench: Workbench, folder: Path) -> Callable[[Array], Opinion]:
+def opinions(bench: Workbench, folder: Path) -> Callable[[Array], Opinion]:
     """Lets the student of a stage say what it sees in an image (H, W, 3)."""
     import torch
 

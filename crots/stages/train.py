@@ -45,7 +45,7 @@ class TrainLearner(SupervisedLearner):
         """Reads images at working size."""
         return np.stack([self._cache.get(self._samples[index].image) for index in indices])
 
-    def read_labels(self, indices: Sequence[int]) -> Array:
+    def read_labels(self, indices: Sequence[int], step: int = 0) -> Array:
         """Reads ground truth at working size."""
         truths = (read_truth(self._samples[index], self._dataset, self.classes) for index in indices)
         return np.stack([resize_labels(truth, self._cache.size) for truth in truths])

@@ -26,6 +26,7 @@ from crots.options import TrainingOptions
 from crots.project import ProjectConfig
 from crots.stages.labellers import Labeller, NetworkLabels, PredictedLabels
 from crots.taxonomy import ClassMap, ClassSet, identity_map, load_class_map, load_class_set
+from crots.training.budget import Start
 from crots.trust import code_of, listed
 
 
@@ -36,12 +37,14 @@ class Workbench:
         config: the options.
         root: what relative paths are relative to.
         stage: key for notes.
+        start: what the student that `new_student` gave last knows before it learns.
         notes: what was decided on the way and the user should read.
     """
 
     def __init__(self, config: ProjectConfig, root: Path, cache_folder: Path | None, stage: str) -> None:
         self.config, self.root, self.stage = config, root, stage
         self.notes: list[Note] = []
+        self.start: Start = "random"
         self._cache_folder = cache_folder
         if config.runtime.trust and (code := code_of(config, root)):
             self.note(f"this run may run code of others, as you allowed: {listed(code)}")
@@ -213,8 +216,11 @@ class Workbench:
         )
         if weights is None:
             self.note(f"the student {self.student_net} starts from random weights", warning=True)
+            self.start = "random"
             return model
         report = load_into(model, weights, purpose="start")
+        # A file that fills the head too is a model of as many classes.
+        self.start = "pretrained" if report.missing else "trained"
         self.note(f"the student {self.student_net} starts from {weights.name}: {'; '.join(report.lines())}")
         return model
 

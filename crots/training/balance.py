@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crots.data.feed import prefetch, readers
+from crots.data.spread import evenly_spread
 from crots.execution.draws import random_numpy
 
 Array = npt.NDArray[Any]
@@ -28,7 +29,7 @@ def count_pixels(read: ReadLabels, indices: Sequence[int], classes: int) -> Arra
 
 def sampled(images: int) -> list[int]:
     """Indices of the images, spread evenly, that tell how frequent classes are."""
-    return [int(index) for index in np.unique(np.linspace(0, images - 1, min(_COUNTED, images)).astype(int))]
+    return evenly_spread(images, _COUNTED)
 
 
 def class_weights(counts: Array, power: float) -> Array:

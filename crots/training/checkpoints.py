@@ -96,8 +96,8 @@ def _problem(state: Any, learner: Learner, *, weights_only: bool) -> str:
         return ""
     if not fits(state.get("events"), Count) or not isinstance(state.get("looks"), list):
         return "it does not say where the stage was"
-    if state["step"] > learner.options.steps:
-        return f"step {state['step']} of {learner.options.steps}"
+    if state["step"] > learner.options.total:
+        return f"step {state['step']} of {learner.options.total}"
     return "" if _fits_optimiser(state.get("optimiser"), learner) else "the optimiser's state is none of this stage"
 
 

@@ -45,7 +45,7 @@ def looked_at(options: TrainingOptions, looks: int) -> int:
         options: of the stage.
         looks: in the whole run, the one at its start included.
     """
-    forwards = _BUDGET * options.steps * options.batch * _FORWARDS_A_STEP
+    forwards = _BUDGET * options.total * options.batch * _FORWARDS_A_STEP
     return int(min(IMAGES, max(LEAST_IMAGES, forwards / (2 * max(1, looks)))))
 
 

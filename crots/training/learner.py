@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,42 +22,11 @@ from crots.methods.schedule import learning_rate
 from crots.nets.model import Model
 from crots.options import TrainingOptions
 from crots.training.balance import NO_CLASS, RareCrops, ReadLabels, class_weights, count_pixels, sampled
+from crots.training.optimiser import Optimiser
 from crots.training.order import Order
 
 Figures = Mapping[str, Tensor]
 State = dict[str, Any]
-
-
-class Optimiser:
-    """Adam with loss scaling where fp16 needs it."""
-
-    def __init__(self, net: nn.Module, options: TrainingOptions, engine: Engine) -> None:
-        parameters = [parameter for parameter in net.parameters() if parameter.requires_grad]
-        self._adam = torch.optim.Adam(
-            parameters, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
-        )
-        self._scaler = torch.amp.GradScaler(engine.device.type, enabled=engine.precision == "fp16")
-
-    def backward(self, loss: Tensor) -> None:
-        """Adds the gradient of ``loss``."""
-        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-
-    def apply(self, rate: float) -> None:
-        """Takes one step at this learning rate and clears the gradients."""
-        for group in self._adam.param_groups:
-            group["lr"] = rate
-        self._scaler.step(self._adam)
-        self._scaler.update()
-        self._adam.zero_grad(set_to_none=True)
-
-    def state_dict(self) -> State:
-        """Adam's moments and the loss scale."""
-        return {"adam": self._adam.state_dict(), "scaler": self._scaler.state_dict()}
-
-    def load_state_dict(self, state: State) -> None:
-        """Restores what `state_dict` gave."""
-        self._adam.load_state_dict(state["adam"])
-        self._scaler.load_state_dict(state["scaler"])
 
 
 class Chosen(NamedTuple):
@@ -72,6 +42,8 @@ class Learner(ABC):
     Attributes:
         student: the model that is scored and exported.
         teacher: follows the student's weights, where there is one.
+        keeps_ema: the teacher's weights are scored and kept in place of the student's.
+        refreshes: steps before which `refresh` makes the labels anew.
         optimiser: of the student.
         engine: device and precision.
         images: how many images the data has; an epoch's length.
@@ -86,6 +58,8 @@ class Learner(ABC):
     """
 
     teacher: Teacher[Model] | None = None
+    keeps_ema = False
+    refreshes: tuple[int, ...] = ()
     class_weights: Tensor | None = None
     _rare: RareCrops | None = None
 
@@ -99,7 +73,7 @@ class Learner(ABC):
         self.workers = engine.workers
         self.passes = passes(options.batch, options.accumulate, self.workers.world)
         engine.place(student)
-        self.optimiser = Optimiser(student.net, options, engine)
+        self.optimiser = Optimiser(student, options, engine)
 
     @abstractmethod
     def load(self, step: int) -> Any:
@@ -129,7 +103,8 @@ class Learner(ABC):
     def rate(self, step: int) -> float:
         """Learning rate of a step."""
         epoch = max(1, self.images // self.options.batch)
-        return learning_rate(step, self.options.steps, self.options.learning_rate, self.options.schedule, epoch)
+        options = self.options
+        return learning_rate(step, options.total, options.rate, options.schedule, epoch, warm_up=options.warm_up)
 
     @property
     def crops(self) -> bool:
@@ -190,6 +165,34 @@ class Learner(ABC):
         """Takes the stage's start into the student's weights, where the options ask for it; says whether they do."""
         return False
 
+    def refresh(self, number: int, check: Callable[[], None]) -> str:
+        """Makes the labels anew for the steps that follow, and says in words what changed.
+
+        A refresh that was interrupted goes on with what it had made.
+
+        Args:
+            number: which of `refreshes` it is.
+            check: raises an error where the user asked to stop.
+        """
+        raise NotImplementedError
+
+    @contextlib.contextmanager
+    def as_kept(self) -> Iterator[None]:
+        """Gives the student, for a block, the weights that would be kept now: its own, or the moving average's."""
+        if not self.keeps_ema or self.teacher is None:
+            yield
+            return
+        swap_weights(self.student.net, self.teacher.model.net)
+        try:
+            yield
+        finally:
+            swap_weights(self.student.net, self.teacher.model.net)
+
+    def settle(self) -> None:
+        """Gives the student, at the end of the stage, the weights that are kept."""
+        if self.keeps_ema and self.teacher is not None:
+            self.student.net.load_state_dict(self.teacher.model.net.state_dict())
+
     def state_dict(self) -> State:
         """Everything a resumed run needs; randomness needs none, since each step seeds its own."""
         return {**self.weights(), "optimiser": self.optimiser.state_dict()}
@@ -209,6 +212,12 @@ class Learner(ABC):
         self.student.net.load_state_dict(state["student"])
         if self.teacher:
             self.teacher.model.net.load_state_dict(state["teacher"])
+
+
+def swap_weights(one: nn.Module, other: nn.Module) -> None:
+    """Exchanges the parameters and buffers of two networks of one architecture; nothing is copied."""
+    for first, second in zip((*one.parameters(), *one.buffers()), (*other.parameters(), *other.buffers()), strict=True):
+        first.data, second.data = second.data, first.data
 
 
 def shares(

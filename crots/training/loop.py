@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from crots.execution.draws import seed_step
 from crots.execution.workers import unshared_batch_norms
 from crots.files import exists, explained, write_json
 from crots.nets.weights import save_safetensors
+from crots.ownership import remove_tree
 from crots.records import fits
 from crots.training.checkpoints import DamagedError, read_checkpoint, save_checkpoint
 from crots.training.choice import Choice
@@ -30,6 +32,8 @@ CHECKPOINT = "checkpoint.pt"
 STUDENT = "student.safetensors"
 TEACHER = "teacher.safetensors"
 CHOICE = "choice.json"
+# Labels that were made anew within the run; gone when the stage is complete.
+REFRESHED = "refreshed"
 _BEST = "best.pt"
 
 
@@ -59,7 +63,7 @@ def train(learner: Learner, run: Training, context: Context) -> Iterator[Event]:
             checkpoint is kept.
         Stopped: the user asked to; a checkpoint was written.
     """
-    total = learner.options.steps
+    total = learner.options.total
     trainer = _Trainer(learner, run, context)
     start = trainer.restore() if context.resume else trainer.clear()
     learner.align()
@@ -98,7 +102,7 @@ class _Trainer:
     def __init__(self, learner: Learner, run: Training, context: Context) -> None:
         self.learner, self.run, self.context = learner, run, context
         self.workers = learner.workers
-        self.choice = Choice(run.watch.rule if run.watch else "last", learner.options.steps)
+        self.choice = Choice(run.watch.rule if run.watch else "last", learner.options.total)
         self.saved_at = 0
         # Why a checkpoint that was there could not be gone on from.
         self.lost = ""
@@ -113,28 +117,46 @@ class _Trainer:
             yield from self._watch(start)
         if self._halted():
             return
-        batches = prefetch(range(start, total), self.learner.load, workers=2, depth=3)
         try:
-            for step, data in zip(range(start, total), batches, strict=True):
-                self._check_stop(step)
-                figures, rate = self._step(step, data)
-                done = step + 1
-                if done % options.log_every == 0 or done == total:
-                    yield self._metrics(done, figures, rate)
-                yield from meter.tick(done)
-                if self.run.watch and (done % validate_every == 0 or done == total):
-                    yield from self._watch_or_stop(done)
-                if self._halted():
-                    return
-                if done % options.checkpoint_every == 0 or done == total:
-                    self.save(done)
+            for first, last in self._parts(start, total):
+                yield from self._refresh(first)
+                batches = prefetch(range(first, last), self.learner.load, workers=2, depth=3)
+                try:
+                    for step, data in zip(range(first, last), batches, strict=True):
+                        self._check_stop(step)
+                        figures, rate = self._step(step, data)
+                        done = step + 1
+                        if done % options.log_every == 0 or done == total:
+                            yield self._metrics(done, figures, rate)
+                        yield from meter.tick(done)
+                        if self.run.watch and (done % validate_every == 0 or done == total):
+                            yield from self._watch_or_stop(done)
+                        if self._halted():
+                            return
+                        if done % options.checkpoint_every == 0 or done == total:
+                            self.save(done)
+                finally:
+                    batches.close()
         except _NotFiniteError as error:
             if not self._can_go_back:
                 raise
             self.choice.give_up("the loss or the weights became infinite or NaN")
             yield Note(stage=self.context.stage, level="warning", text=str(error))
-        finally:
-            batches.close()
+
+    def _parts(self, start: int, total: int) -> Iterator[tuple[int, int]]:
+        """The steps that are left, in parts that begin where labels are made anew: nothing is loaded beyond."""
+        ends = [step for step in self.learner.refreshes if start < step < total]
+        return itertools.pairwise([start, *ends, total]) if start < total else iter(())
+
+    def _refresh(self, step: int) -> Iterator[Event]:
+        """Makes the labels anew before ``step``, where that is due; the checkpoint lets a killed run repeat it."""
+        if step not in self.learner.refreshes:
+            return
+        if step > self.saved_at:
+            self.save(step)
+        number = self.learner.refreshes.index(step)
+        text = self.learner.refresh(number, self.context.check)
+        yield Note(stage=self.context.stage, text=text)
 
     def _step(self, step: int, data: Any) -> tuple[Figures, float]:
         seed_step(self.run.seed, self.context.stage, step, self.workers.rank)
@@ -165,7 +187,7 @@ class _Trainer:
 
     def _way_out(self) -> str:
         kept = f"the checkpoint of step {self.saved_at} is kept" if self.saved_at else "no checkpoint was written yet"
-        rate = f"{self.learner.options.learning_rate:g}"
+        rate = f"{self.learner.options.rate:g}"
         return f"{kept}; lower the learning rate (now {rate}) or set runtime.precision to fp32: either starts it anew"
 
     def _left_unwatched(self, start: int, every: int) -> bool:
@@ -173,7 +195,7 @@ class _Trainer:
         if not self.run.watch or self.choice.looked_at(start):
             return False
         # The start of the stage is a candidate too: a run that only makes things worse then changes nothing.
-        due = start % every == 0 or start == self.learner.options.steps
+        due = start % every == 0 or start == self.learner.options.total
         return due if start else self.run.watch.keeps
 
     def _watch_or_stop(self, done: int) -> Iterator[Event]:
@@ -187,7 +209,8 @@ class _Trainer:
     def _watch(self, done: int) -> Iterator[Event]:
         assert self.run.watch is not None
         teacher = self.learner.teacher.model if self.learner.teacher else None
-        look, events = self.run.watch.look(done, teacher, self.choice.looks)
+        with self.learner.as_kept():
+            look, events = self.run.watch.look(done, teacher, self.choice.looks)
         best_so_far = self.choice.add(look)
         if self.run.watch.keeps and best_so_far:
             self._write(self.run.folder / _BEST, {"step": done, **self.learner.weights()})
@@ -236,6 +259,7 @@ class _Trainer:
             for name in (CHECKPOINT, STUDENT, TEACHER, CHOICE, _BEST):
                 with explained(self.run.folder / name):
                     (self.run.folder / name).unlink(missing_ok=True)
+            remove_tree(self.run.folder / REFRESHED)
 
         self.workers.from_first(remove)
         return 0
@@ -281,6 +305,8 @@ class _Trainer:
             learner.load_weights(read_checkpoint(folder / _BEST, learner, weights_only=True))
         elif choice.unhealthy and self.run.watch and self.run.watch.guard:
             self._fall_back()
+        if not choice.replaced_by:
+            learner.settle()
         yield from self._average()
         for text, warning in choice.words():
             yield Note(stage=self.context.stage, level="warning" if warning else "info", text=text)

@@ -35,14 +35,14 @@ class SupervisedLearner(Learner):
         """Reads images (N, H, W, 3) uint8 at working size."""
 
     @abstractmethod
-    def read_labels(self, indices: Sequence[int]) -> Array:
-        """Reads the labels (N, H, W) of images, at working size."""
+    def read_labels(self, indices: Sequence[int], step: int = 0) -> Array:
+        """Reads the labels (N, H, W) of images at working size, as they are at a step."""
 
     def load(self, step: int) -> LabelledBatch:
         """Reads this worker's images of a step and their labels, cropped and mirrored as the options say."""
         part, options = self.workers.part(self.options.batch), self.options
         chosen = self.choose(step)
-        images, labels = self.read_images(chosen.indices), self.read_labels(chosen.indices)
+        images, labels = self.read_images(chosen.indices), self.read_labels(chosen.indices, step)
         if crops := self.draw_crops(step, chosen, Size(labels.shape[2], labels.shape[1]), labels):
             images, labels = crops.images(images), crops.labels(labels)
         if options.flip:
@@ -51,17 +51,30 @@ class SupervisedLearner(Learner):
         return LabelledBatch(images, labels)
 
     def step(self, step: int, data: LabelledBatch, rate: float) -> Figures:
-        """One optimiser step of cross-entropy on images whose colours are jittered."""
-        images, labels = self.engine.images(data.images), self.engine.labels(data.labels)
-        rng = random_numpy(self.seed, self.stage, step, "jitter")
-        count = len(images) * self.workers.world
-        plan = plan_augment(count, rng, jitter=self.options.jitter).part(self.workers.part(count))
-        return {"cross-entropy": self._descend(apply_jitter(plan, images), labels, rate)}
+        """One optimiser step of cross-entropy on images that are mixed, and whose colours are jittered."""
+        images, labels = self.mix(self.engine.images(data.images), self.engine.labels(data.labels), step)
+        loss = self._descend(self.augment(images, step), labels)
+        self.exchange()
+        self.optimiser.apply(rate)
+        if self.teacher:
+            self.teacher.follow(self.student, step)
+        return {"cross-entropy": loss}
 
-    def _descend(self, images: Tensor, labels: Tensor, rate: float) -> Tensor:
+    def mix(self, images: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """Mixes some of the images (N, 3, H, W) with each other, with their labels (N, H, W); here none."""
+        return images, labels
+
+    def augment(self, images: Tensor, step: int) -> Tensor:
+        """Changes the colours of images (N, 3, H, W)."""
+        count = len(images) * self.workers.world
+        rng = random_numpy(self.seed, self.stage, step, "jitter")
+        return apply_jitter(plan_augment(count, rng, jitter=self.options.jitter).part(self.workers.part(count)), images)
+
+    def _descend(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Adds the gradient of the mean cross-entropy, in parts; returns this worker's share of the loss."""
         parts, ignore = self.passes, self.classes.ignore
         total = torch.zeros((), device=images.device)
-        self.student.train()
+        self.set_modes()
         counted = shares(labels, parts, ignore, workers=self.workers)
         for part, truth, share in zip(images.chunk(parts), labels.chunk(parts), counted, strict=True):
             with self.engine.autocast():
@@ -69,9 +82,11 @@ class SupervisedLearner(Learner):
             loss = weighted_cross_entropy(logits, truth, None, ignore, self.class_weights) * share
             self.optimiser.backward(loss)
             total += loss.detach()
-        self.exchange()
-        self.optimiser.apply(rate)
         return total
+
+    def set_modes(self) -> None:
+        """Puts the student in train mode."""
+        self.student.train()
 
 
 def mirrored(batch: Array, coins: Array) -> Array:

@@ -5,8 +5,8 @@ import pytest
 from crots import options as opt
 from crots.cli.command import make_parser, profile_in
 from crots.cli.commands import load_command
-from crots.cli.flags import given, option_help, settings, shown
-from crots.config import Grid, Size, describe
+from crots.cli.flags import given, option_help, settings
+from crots.config import Grid, Size, describe, shown
 from crots.errors import InputError
 
 # Where each stage's options are flags, and those that the command says in another way.

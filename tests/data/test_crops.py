@@ -55,3 +55,16 @@ def test_labels_move_with_their_image_and_are_never_interpolated():
 def test_many_classes_have_sixteen_bits():
     labels = np.full((1, 8, 8), 40_000, np.uint16)
     assert (Crops([Window(0, 0, 8, 8)], Size(16, 16)).labels(labels) == 40_000).all()
+
+
+def test_labels_lie_where_their_image_lies_at_any_scale():
+    # A vertical edge between two classes: where it lies in the crop must be where the image turns from dark to light.
+    labels = np.zeros((1, 32, 64), np.uint8)
+    labels[:, :, 32:] = 1
+    images = np.repeat(labels[..., None] * np.uint8(255), 3, axis=-1)
+    for window in (Window(0, 0, 64, 32), Window(16, 0, 33, 32), Window(7, 3, 50, 25)):
+        for size in (Size(96, 48), Size(200, 90), Size(40, 20), Size(23, 11)):
+            crops = Crops([window], size)
+            light = crops.images(images)[0, ..., 0].astype(float) / 255
+            # The widths of the light parts are equal, to less than the pixel that nearest-neighbour rounds away.
+            assert abs(light.mean(axis=1) - crops.labels(labels)[0].mean(axis=1)).max() * size.width <= 0.5 + 1e-2

@@ -5,7 +5,14 @@ import torch
 from torch import nn
 
 from crots.errors import InputError
-from crots.methods.batch_norm import forget_statistics, mean_entropy, take_statistics, train_affine_only
+from crots.methods.batch_norm import (
+    forget_statistics,
+    mean_entropy,
+    read_statistics,
+    set_statistics,
+    take_statistics,
+    train_affine_only,
+)
 
 
 def test_statistics_become_the_plain_mean_of_the_batches():
@@ -53,3 +60,24 @@ def test_taken_statistics_are_those_of_the_batches_and_nothing_else_changes():
     torch.testing.assert_close(net[1].running_mean, expected)
     assert torch.equal(net[0].weight, weights)
     assert not any(layer.training for layer in net.modules()) and net[1].momentum == 0.1
+
+
+def test_statistics_are_a_mean_of_own_and_target_and_go_back_exactly():
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    own = read_statistics(net)
+    take_statistics(net, [torch.randn(2, 3, 5, 5, generator=torch.Generator().manual_seed(0)) + 2], net)
+    target = read_statistics(net)
+    assert not torch.equal(own.means[0], target.means[0])
+    set_statistics(net, own, target, 0.25)
+    assert torch.allclose(net[1].running_mean, 0.75 * own.means[0] + 0.25 * target.means[0])
+    assert torch.allclose(net[1].running_var, 0.75 * own.variances[0] + 0.25 * target.variances[0])
+    set_statistics(net, own, target, 0.0)
+    assert torch.equal(net[1].running_mean, own.means[0])
+    set_statistics(net, own, target, 1.0)
+    assert torch.equal(net[1].running_var, target.variances[0])
+
+
+def test_a_network_without_batch_norm_has_no_statistics_and_none_are_set():
+    net = nn.Conv2d(3, 4, 1)
+    assert read_statistics(net) == ((), ())
+    set_statistics(net, read_statistics(net), read_statistics(net), 0.5)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from crots.config import Grid
 from crots.errors import InputError
-from crots.methods.patches import class_thresholds, drop_unsure, grid_cells, rarity_weights, select_cells
+from crots.methods.patches import drop_unsure, grid_cells, rarity_weights, select_cells
 
 
 def test_cells_are_numbered_row_by_row():
@@ -80,27 +80,3 @@ def test_rarity_is_one_over_the_root_of_the_rarest_classs_share():
 
 def test_rarity_of_patches_without_a_single_class():
     assert rarity_weights(np.zeros((2, 3), np.int64)).tolist() == [1.0, 1.0]
-
-
-@given(st.integers(0, 10**6), st.floats(0, 1), st.floats(0, 1))
-def test_class_thresholds_keep_as_much_as_the_mean_confidence_allows(seed, precision, least):
-    pixels = np.random.default_rng(seed).integers(0, 50, (3, 16)) * np.array([[1], [1], [0]])
-    values = np.linspace(0, 1, 16)
-    for row, threshold in zip(pixels, class_thresholds(pixels, precision, least), strict=True):
-        assert threshold >= np.float32(least)
-        if threshold == np.float32(least) or not row.any():
-            continue
-        kept = row * (values >= threshold - 1e-6)
-        lower = row * (values >= threshold - 1 / 15 - 1e-6)
-        reached = (kept * values).sum() >= precision * kept.sum() - 1e-6
-        # Nothing reaches it, or this does and one step lower no longer does.
-        assert reached or np.flatnonzero(kept).tolist() == [np.flatnonzero(row)[-1]]
-        if reached and lower.sum() > kept.sum():
-            assert (lower * values).sum() < precision * lower.sum() + 1e-6
-
-
-def test_thresholds_of_classes_leave_out_their_own_pixels_alone():
-    labels = np.array([[0, 0, 1, 1, 255]], np.uint8)
-    confidence = np.array([[0.5, 0.9, 0.5, 0.9, 0.1]], np.float32)
-    kept = drop_unsure(labels, confidence, np.array([0.8, 0.2], np.float32), 255)
-    assert kept.tolist() == [[255, 0, 1, 1, 255]]

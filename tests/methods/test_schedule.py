@@ -58,3 +58,12 @@ def test_every_schedule_starts_at_the_base_and_is_never_negative(kind):
 def test_an_unknown_schedule_is_named():
     with pytest.raises(InputError, match="cosine"):
         learning_rate(0, 10, 0.1, "cosin")
+
+
+def test_a_warm_up_rises_in_a_line_and_the_curve_spans_the_rest():
+    rates = [learning_rate(step, 100, 1.0, "cosine", warm_up=0.1) for step in range(100)]
+    assert rates[:10] == pytest.approx([(step + 1) / 11 for step in range(10)])
+    assert rates[10:] == pytest.approx([learning_rate(step, 90, 1.0, "cosine") for step in range(90)])
+    assert [learning_rate(step, 100, 1.0, "poly", warm_up=0.0) for step in range(100)] == pytest.approx(
+        [learning_rate(step, 100, 1.0, "poly") for step in range(100)]
+    )

@@ -44,6 +44,10 @@ def test_every_net_keeps_the_contract(name):
         assert logits.shape[:2] == (2, 5) and logits.ndim == 4 and logits.dtype == torch.float32
         assert torch.isfinite(net.eval()(images)).all()
 
+    of_encoder = [parameter_name.startswith(info.encoder) for parameter_name, _ in net.named_parameters()]
+    assert any(of_encoder) and not all(of_encoder), "both an encoder and a head are told"
+    assert all(any(key.startswith(prefix) for key in net.state_dict()) for prefix in info.encoder)
+
     twin = copy.deepcopy(net)
     assert list(twin.state_dict()) == list(net.state_dict())
     with torch.no_grad():

@@ -18,6 +18,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "init": "make a project from your images and a source model or its predictions",
         "run": "run the stages of a project that are not done",
         "status": "show what is done, stale or interrupted in a project",
+        "report": "say what a run changed, and write it as one HTML page",
         "compare-methods": "adapt with several methods, or without single mended faults, and compare the scores",
     },
     "Stages alone: files in, files out": {

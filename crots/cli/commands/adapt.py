@@ -112,14 +112,15 @@ def _events(
     from crots.cli.inputs import find_pseudo_labels, readable
     from crots.cli.models import open_model
     from crots.stages.adapt import adapt
-    from crots.stages.project_stages import training
+    from crots.stages.project_stages import settle, training
+    from crots.training.budget import ROUND
     from crots.training.material import Material
     from crots.training.patch_set import PatchSet
 
     model, bench = open_model(
         desk, student, net=args.net if student == args.student else None, classes=desk.config.task.classes
     )
-    options = bench.config.adapt
+    options = settle(bench, bench.config.adapt, model, len(bench.dataset.samples), "trained", ROUND)
     patches = PatchSet.open(args.patches, bench.classes) if args.patches else None
     sizes = [bench.size]
     if patches is not None and len(patches):

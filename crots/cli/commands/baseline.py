@@ -64,21 +64,16 @@ def run(args: argparse.Namespace) -> int:
 
 def _events(desk: Desk, context: Context, claimed: Claim, args: argparse.Namespace) -> Iterator[Event]:
     from crots.cli.inputs import find_pseudo_labels
-    from crots.stages.baseline import baseline
-    from crots.stages.project_stages import training
+    from crots.stages.project_stages import distil
     from crots.training.material import Material
 
     bench = desk.bench()
     samples, labels = find_pseudo_labels(args.pseudo_labels, args.confidence_folder, bench.dataset, bench.classes)
     # Pseudo-labels have the working size.
     bench = desk.bench(labels.size)
-    options = bench.config.baseline
-    student = bench.new_student()
-    bench.check_training(student, options, [bench.size])
+    events = distil(Loose(desk.out, bench.config), bench, context, Material(samples, bench.cache, labels))
     claimed.take()
-    data = Material(samples, bench.cache, labels)
-    run = training(Loose(desk.out, bench.config), bench, options, context, student, data)
-    return baseline(student, data, bench.engine, options, run, context)
+    return events
 
 
 COMMAND = Command(

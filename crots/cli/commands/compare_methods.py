@@ -68,7 +68,7 @@ def configure(parser: Parser, profile: Profile) -> None:
 
 
 def _steps(text: str) -> int:
-    info = next(info for info in describe(opt.TrainingOptions) if info.name == "steps")
+    info = next(info for info in describe(opt.TrainOptions) if info.name == "steps")
     return int(check(info, text, where="--steps"))
 
 

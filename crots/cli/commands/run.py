@@ -20,6 +20,8 @@ from crots.events import Event
 from crots.execution.control import Control
 from crots.execution.workers import is_first
 from crots.project import Project, override
+from crots.report.results import result_of
+from crots.report.words import summary
 from crots.runner import planned, run_project
 
 
@@ -55,7 +57,10 @@ def run(args: argparse.Namespace) -> int:
     if code == 0 and not args.json and not args.quiet and is_first():
         stream = sys.stderr if args.events == "-" else sys.stdout
         what = "done" if shown else "nothing to do, all of it is done"
-        say(f"{what}; crots status {args.project} shows the stages", stream)
+        for line in summary(result_of(project)):
+            say(line, stream)
+        more = f"; crots report {args.project} writes what changed as a page" if result_of(project).key else ""
+        say(f"{what}; crots status {args.project} shows the stages{more}", stream)
     return code
 
 

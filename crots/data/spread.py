@@ -1,0 +1,26 @@
+"""Which images stand for all of them where looking at all would take too long. No torch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+# So many images, so many at a time, tell a target's batch-norm statistics.
+_STATISTICS, _TOGETHER = 200, 4
+
+
+def evenly_spread(count: int, most: int) -> list[int]:
+    """Returns places of at most ``most`` of ``count`` images, evenly spread; the same ones in every run."""
+    return [int(place) for place in np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(int))]
+
+
+def statistics_groups(count: int) -> list[list[int]]:
+    """Returns the places of the images that tell a target's batch-norm statistics, in groups of one forward pass.
+
+    Args:
+        count: images of the target; a single one has no statistics worth the name, and the list is empty.
+    """
+    if count < 2:
+        return []
+    places = evenly_spread(count, _STATISTICS)
+    groups = [places[first : first + _TOGETHER] for first in range(0, len(places), _TOGETHER)]
+    return [group for group in groups if len(group) == _TOGETHER] or [places]

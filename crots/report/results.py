@@ -1,0 +1,113 @@
+"""What evaluation, choice and records say of a project's models: read in an instant, without torch or the events."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from crots.files import digest
+from crots.methods.alarms import VANISHING
+from crots.project import Project
+from crots.records import read_json
+from crots.report.facts import Choice, Result, Score
+
+SOURCE = "source"
+
+
+def result_of(project: Project) -> Result:
+    """Returns the scores and choices that hold for the models as they are now.
+
+    Args:
+        project: finished or not.
+    """
+    keys = trained_keys(project)
+    subjects = [SOURCE, *keys] if keys else []
+    scores = (_score(project, subject) for subject in subjects)
+    choices = (_choice(project, key) for key in keys)
+    return Result(keys[-1] if keys else "", tuple(filter(None, scores)), tuple(filter(None, choices)))
+
+
+def trained_keys(project: Project) -> list[str]:
+    """The stages whose students are done, in running order."""
+    return [key for key in ("baseline", *project.needed_rounds()) if record(project, key)]
+
+
+def record(project: Project, key: str) -> dict[str, Any]:
+    """The record of a finished stage; empty where it is not done, or its record is damaged."""
+    return mapping(project.record(key))
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """A table of a file that anybody may have changed; empty where it is none."""
+    return value if isinstance(value, dict) else {}
+
+
+def tables(value: Any) -> list[dict[str, Any]]:
+    """The tables of a list in such a file; whatever else is in it is passed over."""
+    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+
+
+def number(value: Any) -> float | None:
+    """A finite number of such a file; None where it is none."""
+    good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if good else None
+
+
+def numbers(value: Any) -> dict[str, float]:
+    """The finite numbers of a table, by name."""
+    found = {str(name): number(part) for name, part in mapping(value).items()}
+    return {name: part for name, part in found.items() if part is not None}
+
+
+def _score(project: Project, subject: str) -> Score | None:
+    if _is_evaluated(project, subject):
+        report = mapping(read_json(project.stage_folder("evaluate") / f"{subject}.json"))
+        miou = number(report.get("miou"))
+        if miou is not None:
+            per_class = {str(name): number(iou) for name, iou in mapping(report.get("per_class_iou")).items()}
+            images = int(number(report.get("images")) or 0)
+            return Score(subject, miou, per_class, images, oracle=bool(report.get("oracle")))
+    return _score_on_the_way(project, subject)
+
+
+def _is_evaluated(project: Project, subject: str) -> bool:
+    """Whether the evaluation scored the model as it is now; the source is asked for with the baseline."""
+    inputs = mapping(record(project, "evaluate").get("inputs"))
+    key = "baseline" if subject == SOURCE else subject
+    return inputs.get(f"after {key}") == digest(record(project, key).get("inputs"))
+
+
+def _score_on_the_way(project: Project, subject: str) -> Score | None:
+    """What a validation during training said of what the stage kept."""
+    miou = number(record(project, subject).get("miou"))
+    if miou is None:
+        return None
+    choice = mapping(project.choice(subject))
+    return Score(subject, miou, step=int(number(choice.get("kept")) or 0), oracle=choice.get("rule") == "oracle")
+
+
+def _choice(project: Project, key: str) -> Choice | None:
+    found = mapping(project.choice(key))
+    if not found:
+        return None
+    looks = tables(found.get("looks"))
+    kept = int(number(found.get("kept")) or 0)
+    start = next((look for look in looks if look.get("step") == 0), {})
+    end = next((look for look in looks if look.get("step") == kept), {})
+    named = [(str(alarm.get("name", "")), str(alarm.get("text", ""))) for alarm in tables(end.get("alarms"))]
+    return Choice(
+        key=key,
+        kept=kept,
+        of=int(number(found.get("of")) or 0),
+        words=str(found.get("words", "")),
+        start=numbers(start.get("values")),
+        end=numbers(end.get("values")),
+        vanishing=tuple(name.removeprefix(VANISHING) for name, _ in named if name.startswith(VANISHING)),
+        alarms=tuple(text for name, text in named if not name.startswith(VANISHING)),
+    )
+
+
+def changed_names(before: Mapping[str, float | None], after: Mapping[str, float | None]) -> dict[str, float]:
+    """Returns by how much each class's score changed, for those that both models have."""
+    return {name: new - old for name, new in after.items() if new is not None and (old := before.get(name)) is not None}

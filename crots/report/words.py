@@ -1,0 +1,275 @@
+"""What a run changed, in words: what got better, what got worse, how sure that is, and what to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from crots.methods.alarms import with_consistency
+from crots.report.facts import Changes, Choice, ClassChange, Result, Score
+from crots.report.results import SOURCE, changed_names
+
+Tone = Literal["better", "worse", "even", "harm", "unknown"]
+
+# Of mIoU: less is no difference that a single run shows.
+EVEN = 0.005
+# Of a class's IoU: less is not worth a word.
+WORTH_SAYING = 0.02
+# A class of which more was recognised before is lost when less is.
+_RECOGNISED, _LOST = 0.05, 0.01
+# Of a share of pixels: a class has become more or less frequent beyond this factor, if it is this frequent at all.
+_FACTOR, _FREQUENT = 1.25, 1e-3
+# Of the consistency of labels over views, 0..1: a smaller rise is none.
+_RISE = 0.01
+# Of the source's surest pixels of a class: less is worth a look.
+_KEPT = 0.8
+_FEW_IMAGES = 20
+_NAMES = 6
+
+
+@dataclass(frozen=True)
+class Story:
+    """A report's sentences.
+
+    Attributes:
+        tone: of the whole, for its colour.
+        headline: the whole in a sentence.
+        changed: what changed, good or bad.
+        better: what speaks for the result.
+        worse: what speaks against it.
+        sure: how far this can be relied on.
+        look: what a person should look at.
+    """
+
+    tone: Tone
+    headline: str
+    changed: tuple[str, ...] = ()
+    better: tuple[str, ...] = ()
+    worse: tuple[str, ...] = ()
+    sure: tuple[str, ...] = ()
+    look: tuple[str, ...] = ()
+
+
+def title(key: str) -> str:
+    """What people call a model: ``adapt-2`` is "round 2"."""
+    return f"round {key.removeprefix('adapt-')}" if key.startswith("adapt-") else key
+
+
+def story(result: Result, changes: Changes | None = None) -> Story:
+    """Returns the sentences of a result.
+
+    Args:
+        result: of the project.
+        changes: source and adapted model compared on target images, where that was done.
+    """
+    if not result.key:
+        return Story("unknown", "Nothing is trained yet: there are only the source's labels.")
+    now = result.score(result.key)
+    before = next((score for score in result.scores if score.subject != result.key), None)
+    told = _measured(before, now, result) if now else _unmeasured(result)
+    lost = set(_vanishing(result, changes))
+    if now is None and lost:
+        told = _add(told, worse=[f"perhaps lost (or false alarms that were mended): {names(sorted(lost))}"])
+    return _add(told, changed=_changed(changes), look=_worth_a_look(changes, measured=now is not None))
+
+
+def _add(told: Story, **more: Sequence[str]) -> Story:
+    values = {name: (*getattr(told, name), *lines) for name, lines in more.items()}
+    return Story(**{**vars(told), **values})
+
+
+# With labels.
+
+
+def _measured(before: Score | None, now: Score, result: Result) -> Story:
+    if before is None:
+        text = f"mIoU is {now.miou:.1%} ({title(now.subject)}); no earlier model was scored, so the gain is unknown."
+        return Story("unknown", text, sure=_sureness(now))
+    gain = now.miou - before.miou
+    tone: Tone = "even" if abs(gain) < EVEN else "better" if gain > 0 else "worse"
+    by_class = changed_names(before.per_class, now.per_class)
+    gained = sorted((name for name in by_class if by_class[name] >= WORTH_SAYING), key=lambda name: -by_class[name])
+    fell = sorted((name for name in by_class if by_class[name] <= -WORTH_SAYING), key=lambda name: by_class[name])
+    return Story(
+        tone,
+        _headline(before, now, tone),
+        better=_class_lines("gained", gained, by_class),
+        worse=(*_class_lines("lost", fell, by_class), *_not_recognised(before, now)),
+        sure=_sureness(now),
+        look=(*_better_model(now, result), *_use_the_source(before, tone)),
+    )
+
+
+def _headline(before: Score, now: Score, tone: Tone) -> str:
+    old, new = f"{before.miou:.1%} ({title(before.subject)})", f"{now.miou:.1%} ({title(now.subject)})"
+    if tone == "even":
+        return f"About as good as before: mIoU {old} and {new} now, {points(now.miou - before.miou)} points."
+    words = ("Better", "rose") if tone == "better" else ("Worse", "fell")
+    return f"{words[0]}: mIoU {words[1]} from {old} to {new}, {points(now.miou - before.miou)} points."
+
+
+def points(gain: float) -> str:
+    """A difference of scores in points, with its sign: ``+5.6``."""
+    return f"{100 * gain:+.1f}"
+
+
+def _class_lines(word: str, classes: Sequence[str], by_class: Mapping[str, float]) -> tuple[str, ...]:
+    if not classes:
+        return ()
+    count = "1 class" if len(classes) == 1 else f"{len(classes)} classes"
+    listed = names([f"{name} {points(by_class[name])}" for name in classes])
+    return (f"{count} {word} {100 * WORTH_SAYING:g} points of IoU or more: {listed}",)
+
+
+def _not_recognised(before: Score, now: Score) -> tuple[str, ...]:
+    old, new = before.per_class, now.per_class
+    gone = [
+        name for name, iou in new.items() if iou is not None and iou < _LOST and (old.get(name) or 0.0) >= _RECOGNISED
+    ]
+    return (f"no longer recognised at all: {names(gone)}",) if gone else ()
+
+
+def _sureness(now: Score) -> tuple[str, ...]:
+    count = f"{now.images} labelled" if now.images else "labelled"
+    lines = [f"Measured on {count} validation images, from which nothing was learnt."]
+    if now.step:
+        lines[0] = f"Measured on {count} validation images while it was trained; the stage evaluate did not run since."
+    if now.oracle:
+        lines.append("These labels also chose the checkpoint (oracle): on other images expect less.")
+    few = f"Only {now.images} images: " if 0 < now.images < _FEW_IMAGES else ""
+    text = "a point of mIoU, and more for a rare class, can be chance: another seed or other images shift scores so."
+    lines.append(f"{few}{text if few else text[0].upper() + text[1:]}")
+    return tuple(lines)
+
+
+def _better_model(now: Score, result: Result) -> tuple[str, ...]:
+    others = [score for score in result.scores if score.subject not in (SOURCE, now.subject)]
+    best = max(others, key=lambda score: score.miou, default=now)
+    if best.miou < now.miou + EVEN:
+        return ()
+    where = f"{best.subject}/student.safetensors"
+    return (f"{title(best.subject)} scored higher ({best.miou:.1%}) than what was exported; its model is {where}",)
+
+
+def _use_the_source(before: Score, tone: Tone) -> tuple[str, ...]:
+    return ("the source itself is the better model here",) if tone == "worse" and before.subject == SOURCE else ()
+
+
+# Without labels.
+
+
+def _unmeasured(result: Result) -> Story:
+    last = result.choices[-1] if result.choices else None
+    worse = [f"{title(choice.key)}: {text}" for choice in result.choices for text in choice.alarms]
+    if worse:
+        headline = "Not measured against labels; there are signs of harm."
+    elif last and last.kept == 0:
+        headline = f"Not measured against labels; {title(last.key)} kept what it started from."
+    else:
+        headline = "Not measured against labels; nothing seen without them speaks against the result."
+    sure = ("Without labels a collapse shows, a small loss does not, and no gain can be proved: these are signs.",)
+    ask = (
+        "20 to 50 labelled images of the target (data.val_images, data.val_labels) would tell whether it is better; "
+        "nothing learns from them",
+    )
+    tone: Tone = "harm" if worse else "unknown"
+    kept = _kept(result.choices)
+    return Story(tone, headline, changed=kept, better=_signs(result.choices), worse=tuple(worse), sure=sure, look=ask)
+
+
+def _kept(choices: Sequence[Choice]) -> tuple[str, ...]:
+    share = choices[-1].end.get("source") if choices else None
+    return (f"{share:.1%} of what the source is surest of keeps its label",) if share is not None else ()
+
+
+def _signs(choices: Sequence[Choice]) -> tuple[str, ...]:
+    """What speaks for a result, as far as anything can without labels."""
+    first = next((choice.start for choice in choices if choice.start), {})
+    end = choices[-1].end if choices else {}
+    old, new = with_consistency(first).get("consistency"), with_consistency(end).get("consistency")
+    if old is None or new is None or new - old < _RISE:
+        return ()
+    return (
+        f"labels depend less on how an image is seen (mirrored, smaller, in other light: {old:.2f} before, "
+        f"{new:.2f} now); training raises this by itself, so it is a weak sign",
+    )
+
+
+def _vanishing(result: Result, changes: Changes | None) -> list[str]:
+    seen = [row.name for row in changes.classes if row.vanishing] if changes else []
+    return [*(result.choices[-1].vanishing if result.choices else ()), *seen]
+
+
+# On the target's images.
+
+
+def _changed(changes: Changes | None) -> list[str]:
+    if changes is None:
+        return []
+    count = "1 target image" if len(changes.images) == 1 else f"{len(changes.images)} target images"
+    lines = [
+        f"On {count}, {title(changes.model)} gives {changes.changed:.1%} of the pixels another label than the source."
+    ]
+    more = [row for row in changes.classes if row.after >= _FREQUENT and row.after > _FACTOR * row.before]
+    less = [row for row in changes.classes if row.before >= _FREQUENT and row.before > _FACTOR * row.after]
+    lines += [f"Seen more often: {_shares(more)}."] if more else []
+    lines += [f"Seen less often: {_shares(less)}."] if less else []
+    return lines
+
+
+def _shares(rows: Sequence[ClassChange]) -> str:
+    ranked = sorted(rows, key=lambda row: -abs(row.after - row.before))
+    return names([f"{row.name} {small(row.before)} → {small(row.after)}" for row in ranked])
+
+
+def small(share: float) -> str:
+    """A share of pixels: ``3.2%``, ``0.04%``, ``0``."""
+    return "0" if share == 0 else f"{share:.1%}" if share >= 0.01 else f"{share:.2%}" if share >= 5e-5 else "<0.01%"
+
+
+def _worth_a_look(changes: Changes | None, *, measured: bool) -> list[str]:
+    if changes is None or not changes.images:
+        return []
+    most = [f"{key} ({share:.0%})" for key, share in list(changes.images.items())[:3]]
+    lines = [f"of the images looked at, those whose labels changed most: {names(most)}"]
+    doubtful = [row for row in changes.classes if row.kept is not None and row.kept < _KEPT]
+    if changes.sure and doubtful:
+        ranked = sorted(doubtful, key=lambda row: row.kept or 0.0)
+        listed = names([f"{row.name} ({row.kept:.0%} kept)" for row in ranked])
+        lines.append(f"classes that changed where the source was surest: {listed}")
+    return lines
+
+
+def names(listed: Iterable[str]) -> str:
+    """Lists names with commas, the first few: ``road, sky and 3 more``."""
+    found = list(listed)
+    rest = len(found) - _NAMES
+    return ", ".join(found) if rest <= 1 else f"{', '.join(found[:_NAMES])} and {rest} more"
+
+
+def summary(result: Result) -> list[str]:
+    """Returns what a run changed in a few lines for a terminal; none where nothing is trained."""
+    return story_lines(story(result)) if result.key else []
+
+
+def story_lines(told: Story) -> list[str]:
+    """Returns a story in lines for a terminal: what speaks for it (+), against it (-), and the rest."""
+    marked = [("=", told.changed), ("+", told.better), ("-", told.worse), ("?", told.sure), (">", told.look)]
+    return [told.headline, *(f"  {mark} {line}" for mark, lines in marked for line in lines)]
+
+
+def duration(seconds: float | None) -> str:
+    """``42 s``, ``3 min 20 s``, ``2 h 05 min``."""
+    if seconds is None:
+        return "-"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def when(moment: str) -> str:
+    """``2026-11-29 01:16``, in the time zone of the computer that it was made on."""
+    return moment[:16].replace("T", " ")

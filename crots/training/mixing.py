@@ -1,0 +1,44 @@
+"""Mixing the images of a step in groups, whichever workers hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from crots.execution.batches import mix_groups, whole_groups
+from crots.execution.workers import Workers
+
+# Mixes the images of one group, given its number, and what belongs to them.
+MixGroup = Callable[[Sequence[Tensor], int], Sequence[Tensor]]
+
+
+def mix_in_groups(workers: Workers, clean: Sequence[Tensor], mix: MixGroup) -> list[Tensor]:
+    """Mixes a batch group by group; what a group becomes does not depend on how many workers there are.
+
+    Args:
+        workers: each holds its part of the batch.
+        clean: images (N, 3, H, W) of this worker and what belongs to them (N, ...).
+        mix: mixes one group; draws from a generator of the group's own.
+
+    Returns:
+        This worker's part of the mixes.
+    """
+    own_count = len(clean[0])
+    count = own_count * workers.world
+    groups, own = mix_groups(count), workers.part(count)
+    held = own.start  # the place in the whole batch of the first image at hand
+    if not whole_groups(groups, count, workers.world):
+        # A group lies on several workers, so each takes the whole batch.
+        clean, held = [workers.joined(tensor) for tensor in clean], 0
+    touched = [(number, group) for number, group in enumerate(groups) if _overlap(group, own)]
+    mixes = [mix([part[group.start - held : group.stop - held] for part in clean], number) for number, group in touched]
+    if len(mixes) == 1 and len(mixes[0][0]) == own_count:
+        return list(mixes[0])
+    first = own.start - touched[0][1].start
+    return [torch.cat(tensors)[first : first + own_count] for tensors in zip(*mixes, strict=True)]
+
+
+def _overlap(one: slice, other: slice) -> bool:
+    return bool(one.start < other.stop and other.start < one.stop)

@@ -1,0 +1,143 @@
+"""Labels made anew within a run: what the moving average says of every image, joined with the source's by rank."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from crots.data.feed import prefetch, readers
+from crots.data.layouts import Sample
+from crots.errors import InputError
+from crots.execution.engine import Engine, evaluating
+from crots.files import write_json
+from crots.images import read_confidence, read_labels, write_confidence, write_labels
+from crots.methods.pseudo import confident
+from crots.methods.selection import LEVELS, confidence_histogram, fuse_by_rank, rank_table, ranks
+from crots.nets.model import Model
+from crots.records import read_as
+from crots.training.loop import REFRESHED
+from crots.training.material import Array, Material
+
+Table = npt.NDArray[np.float32]
+_TABLE = "ranks.json"
+
+
+class _Table(TypedDict):
+    ranks: list[list[float]]
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """One set of labels on disk that the moving average made.
+
+    Attributes:
+        folder: has ``label_ids``, ``confidence`` and, when it is complete, the ranks of confidence.
+        table: (K, LEVELS) rank of each step of confidence within its class.
+    """
+
+    folder: Path
+    table: Table
+
+    @staticmethod
+    def open(folder: Path) -> Refreshed | None:
+        """Returns a set that is complete; None where it is not."""
+        try:
+            found = read_as(folder / _TABLE, _Table)
+        except InputError:
+            # A cut file; the labels are there, and the table is soon made again.
+            return None
+        return Refreshed(folder, np.asarray(found["ranks"], np.float32)) if found else None
+
+    def fused(self, key: str, source: Array, source_rank: Table, certain: Array | None, ignore: int) -> Array:
+        """Joins the labels of an image with the source's (`fuse_by_rank`).
+
+        Args:
+            key: of the image.
+            source: (H, W) labels of the source, with the user's corrections.
+            source_rank: (H, W).
+            certain: (H, W) bool where a person corrected the labels, which count as they are; None where nobody did.
+            ignore: of the class set.
+        """
+        labels = read_labels(self.folder / "label_ids" / f"{key}.png")
+        confidence = read_confidence(self.folder / "confidence" / f"{key}.png")
+        fused = fuse_by_rank(source, source_rank, labels, ranks(labels, confidence, self.table), ignore)
+        return fused if certain is None else np.where(certain, source, fused)
+
+
+def refreshed_folder(stage_folder: Path, number: int) -> Path:
+    """Where the labels of a refresh are."""
+    return stage_folder / REFRESHED / str(number)
+
+
+def make_refreshed(
+    model: Model, material: Material, engine: Engine, folder: Path, check: Callable[[], None]
+) -> Refreshed:
+    """Labels every image with one flipped pass and writes the labels; what is there already is not made again.
+
+    Args:
+        model: the moving average, in the very state in which an interrupted refresh was begun.
+        material: the images; several workers share them.
+        engine: device and precision.
+        folder: gets the set.
+        check: raises an error where the user asked to stop.
+    """
+    workers, classes = engine.workers, len(model.classes)
+    samples = material.samples
+    batch = engine.batch(0)
+    own = [place for place in workers.dealt(range(len(samples))) if place is not None]
+    parts = [own[first : first + batch] for first in range(0, len(own), batch)]
+    pixels = np.zeros((classes, LEVELS), np.int64)
+
+    def load(part: Sequence[int]) -> Array | None:
+        done = all((folder / "confidence" / f"{samples[place].key}.png").exists() for place in part)
+        return None if done else material.images(part)
+
+    with evaluating(model):
+        for part, images in zip(parts, prefetch(parts, load, workers=1, depth=2), strict=True):
+            check()
+            if images is not None:
+                _label(model, engine, images, [samples[place] for place in part], folder)
+            for place in part:
+                pixels += _histogram(folder, samples[place], classes)
+    total = sum(workers.gathered(pixels), np.zeros_like(pixels))
+    table = rank_table(total)
+    workers.from_first(lambda: write_json(folder / _TABLE, {"ranks": table.astype(float).round(6).tolist()}))
+    found = Refreshed.open(folder)
+    assert found is not None
+    return found
+
+
+@torch.inference_mode()
+def _label(model: Model, engine: Engine, images: Array, samples: Sequence[Sample], folder: Path) -> None:
+    with engine.autocast():
+        said = confident(model.flip_logits(engine.images(images)))
+    kind = np.uint8 if model.classes.ignore == 255 else np.uint16
+    for sample, labels, confidence in zip(
+        samples, said.labels.cpu().numpy(), said.confidence.cpu().numpy(), strict=True
+    ):
+        write_labels(folder / "label_ids" / f"{sample.key}.png", labels.astype(kind))
+        # Last, since it is what tells a resumed run that the image is done.
+        write_confidence(folder / "confidence" / f"{sample.key}.png", confidence)
+
+
+def _histogram(folder: Path, sample: Sample, classes: int) -> npt.NDArray[np.int64]:
+    labels = read_labels(folder / "label_ids" / f"{sample.key}.png")
+    return confidence_histogram(labels, read_confidence(folder / "confidence" / f"{sample.key}.png"), classes)
+
+
+def source_histogram(material: Material, indices: Sequence[int], classes: int) -> npt.NDArray[np.int64]:
+    """Counts the source's labels of some images by class and confidence, (K, LEVELS)."""
+
+    def count(index: int) -> npt.NDArray[np.int64]:
+        return confidence_histogram(material.labels([index]), material.confidence([index]), classes)
+
+    pixels: Any = np.zeros((classes, LEVELS), np.int64)
+    for counted in prefetch(indices, count, workers=readers()):
+        pixels += counted
+    return np.asarray(pixels)

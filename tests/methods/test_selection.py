@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crots.methods.selection import (
+    LEVELS,
+    confidence_histogram,
+    fuse_by_rank,
+    keep_thresholds,
+    rank_table,
+    ranks,
+)
+
+IGNORE = 255
+
+
+def random_maps(seed, pixels=500):
+    """Labels of one common and two rare classes and ignore, with confidences as they are stored."""
+    rng = np.random.default_rng(seed)
+    labels = rng.choice([0, 1, 2, IGNORE], pixels, p=[0.84, 0.02, 0.02, 0.12]).astype(np.uint8)
+    stored = rng.integers(0, LEVELS, pixels) / (LEVELS - 1)
+    return labels, stored.astype(np.float32)
+
+
+def test_a_histogram_counts_each_class_and_leaves_out_ignore():
+    labels = np.array([[0, 1], [1, IGNORE]], np.uint8)
+    confidence = np.array([[1.0, 0.5], [0.0, 1.0]], np.float32)
+    pixels = confidence_histogram(labels, confidence, 2)
+    assert pixels.shape == (2, LEVELS)
+    assert pixels.sum() == 3
+    assert pixels[0, LEVELS - 1] == 1
+    assert pixels[1, 0] == 1
+
+
+@given(st.integers(0, 10**6), st.sampled_from([0.25, 0.5, 0.66, 0.9]))
+def test_the_surest_share_of_every_class_is_kept_however_rare(seed, share):
+    labels, confidence = random_maps(seed)
+    thresholds = keep_thresholds(confidence_histogram(labels, confidence, 3), share)
+    for number in range(3):
+        own = confidence[labels == number]
+        if len(own):
+            kept = (own >= thresholds[number]).sum()
+            equal = (np.abs(own - thresholds[number]) < 1 / (LEVELS - 1)).sum()
+            assert share * len(own) <= kept <= np.ceil(share * len(own)) + equal
+
+
+def test_everything_is_kept_with_a_share_of_one_and_a_missing_class_has_no_threshold():
+    labels, confidence = np.array([0, 0], np.uint8), np.array([0.0, 1.0], np.float32)
+    assert keep_thresholds(confidence_histogram(labels, confidence, 2), 1.0).tolist() == [0.0, 0.0]
+
+
+def test_a_rank_is_the_share_of_its_class_that_is_less_sure():
+    labels = np.array([0] * 4 + [1] * 2 + [IGNORE], np.uint8)
+    confidence = np.array([0.2, 0.4, 0.6, 0.8, 0.3, 0.9, 1.0], np.float32)
+    table = rank_table(confidence_histogram(labels, confidence, 2))
+    assert ranks(labels, confidence, table).tolist() == pytest.approx([0.125, 0.375, 0.625, 0.875, 0.25, 0.75, 0.0])
+
+
+def test_ranks_do_not_depend_on_how_sure_a_model_is_in_all():
+    labels, confidence = random_maps(3)
+    calm = ranks(labels, confidence, rank_table(confidence_histogram(labels, confidence, 3)))
+    bold = 0.5 + confidence / 2
+    # Twice as many confidences share a step, so ranks may move by the pixels of one.
+    other = ranks(labels, bold, rank_table(confidence_histogram(labels, bold, 3)))
+    assert np.abs(calm - other).max() < 0.2
+
+
+def test_equal_labels_stay_unless_both_are_unsure_and_of_two_the_clearly_surer_wins():
+    source = np.array([0, 0, 0, 0, 0, IGNORE], np.uint8)
+    student = np.array([0, 0, 1, 1, 1, 1], np.uint8)
+    fused = fuse_by_rank(
+        source, np.array([0.1, 0.1, 0.9, 0.1, 0.7, 0.0], np.float32),
+        student, np.array([0.1, 0.3, 0.1, 0.9, 0.8, 0.9], np.float32),
+        IGNORE,
+    )  # fmt: skip
+    assert fused.tolist() == [IGNORE, 0, 0, 1, IGNORE, 1]
+    assert fused.dtype == np.uint8

@@ -1,0 +1,174 @@
+import hashlib
+import json
+import subprocess
+import sys
+
+import pytest
+
+from crots.errors import InputError
+from crots.report.collect import collect, settings_of
+from crots.report.facts import plain
+from crots.report.results import result_of
+from tests.studio.fake_project import make_fake_project
+
+
+@pytest.fixture
+def project(tmp_path):
+    return make_fake_project(tmp_path)
+
+
+def test_facts_of_a_finished_project(project):
+    facts = collect(project)
+    assert facts.gaps == ()
+    assert (facts.target.images, facts.target.size) == (6, "64x48")
+    assert (facts.source.predictions, facts.source.confidence) == (8, 8)
+    assert facts.classes.name == "camvid"
+    assert [stage.state for stage in facts.stages] == ["done"] * 7
+    assert facts.result.key == "adapt-2"
+    assert [score.subject for score in facts.result.scores] == ["source", "baseline", "adapt-1", "adapt-2"]
+    assert facts.result.scores[-1].images == 2 and facts.result.scores[-1].per_class
+    assert sum(facts.shares.values()) == pytest.approx(1)
+    assert [curves.key for curves in facts.curves] == ["baseline", "adapt-1", "adapt-2"]
+    assert [output.name for output in facts.outputs] == ["adapted.safetensors"]
+    assert {"crots", "python", "torch", "platform"} <= set(facts.versions)
+    json.dumps(plain(facts))
+
+
+def test_settings_are_those_that_differ(project):
+    found = {setting.path: setting for setting in settings_of(project)}
+    assert found["data.size"].value == "64x48"
+    assert (found["baseline.steps"].value, found["baseline.steps"].default) == ("100", "4000")
+    assert "adapt.flip" not in found
+
+
+def test_corrections_by_hand_are_counted(project):
+    folder = project.corrections_path
+    (folder / "label_ids" / "day").mkdir(parents=True)
+    (folder / "label_ids" / "day" / "frame_0.png").write_bytes(b"")
+    (folder / "patches.json").write_text(json.dumps({"rejected": ["a", "b"], "relabelled": {"b": {"1": 2}, "c": {}}}))
+    target = collect(project).target
+    assert (target.repainted, target.patches) == (1, 3)
+
+
+def test_the_end_of_each_stage_is_told(project):
+    assert all(stage.ended.startswith("2023-11-1") for stage in collect(project).stages)
+    event = '{"event": "StageFinished", "stage": "export", "time": 1e300, "outcome": "completed", "seconds": 1}\n'
+    project.events_path.write_text(event)
+    assert collect(project).stages[-1].ended == ""
+
+
+def test_a_source_file_is_told_by_its_hash(tmp_path):
+    (tmp_path / "source.pth").write_bytes(b"weights")
+    source = {"file": str(tmp_path / "source.pth"), "predictions": "none", "confidence": "none", "net": "compact"}
+    project = make_fake_project(tmp_path, sections={"source": source})
+    file = collect(project).source.file
+    assert (file.name, file.bytes, file.sha256) == ("source.pth", 7, hashlib.sha256(b"weights").hexdigest())
+    (tmp_path / "source.pth").unlink()
+    facts = collect(project)
+    assert facts.source.file is None
+    assert any("source.pth" in gap for gap in facts.gaps)
+
+
+def test_a_class_map_is_told_by_names(tmp_path):
+    task = {"classes": "camvid", "source_classes": "cityscapes", "class_map": "cityscapes-to-camvid"}
+    classes = collect(make_fake_project(tmp_path, sections={"task": task})).classes
+    assert classes.source_name == "cityscapes"
+    assert classes.mapped["sidewalk"] == "pavement"
+    assert len(classes.mapped) == 19 and set(classes.mapped.values()) <= {*classes.names, "ignore"}
+
+
+def test_a_project_in_which_nothing_ran_is_refused(tmp_path):
+    with pytest.raises(InputError, match="crots run"):
+        collect(make_fake_project(tmp_path, until=""))
+
+
+@pytest.mark.parametrize(("until", "key"), [("pseudo-label", ""), ("baseline", "baseline"), ("adapt-1", "adapt-1")])
+def test_facts_of_a_project_half_way(tmp_path, until, key):
+    facts = collect(make_fake_project(tmp_path, until=until))
+    assert facts.result.key == key
+    assert not facts.gaps and not facts.outputs
+    # Without an evaluation, what was validated on the way counts, and the source has no score.
+    assert [score.subject for score in facts.result.scores] == (
+        [] if not key else ["baseline"] if key == "baseline" else ["baseline", "adapt-1"]
+    )
+
+
+def test_an_evaluation_of_another_model_does_not_count(project):
+    path = project.record_path("adapt-2")
+    record = json.loads(path.read_text())
+    record["inputs"]["adapt"]["learning_rate"] = 0.5
+    path.write_text(json.dumps(record | {"miou": 0.123}))
+    assert result_of(project).score("adapt-2").miou == 0.123
+    assert result_of(project).score("adapt-1").images == 2
+
+
+JUNK = [
+    b"",
+    b"{",
+    b"[]",
+    b"null",
+    b'"x"',
+    b"\xff\xfe\x00",
+    b'{"miou": "high", "pixels": "many"}',
+    b'{"pixels": [1, "a"]}',
+]
+
+
+@pytest.mark.parametrize("junk", JUNK)
+@pytest.mark.parametrize(
+    "name", ["evaluation/adapt-2.json", "pseudo-labels/statistics.json", "events.jsonl", "pseudo-labels/images.jsonl"]
+)
+def test_damaged_files_leave_their_part_out(project, name, junk):
+    (project.folder / name).write_bytes(junk)
+    facts = collect(project)
+    assert facts.target.images == 6
+    if name.endswith("statistics.json"):
+        assert facts.shares == {} and "statistics.json" in facts.gaps[0]
+    if name.startswith("evaluation"):
+        # What the validation on the way said stands in.
+        assert facts.result.score("adapt-2").per_class == {}
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"looks": 3, "kept": "x"},
+        {"looks": [3, {"step": 5, "values": [1], "alarms": 7}], "kept": 5},
+        {"looks": [{"step": 5, "alarms": [None, {"name": 1}]}], "kept": 5, "words": ""},
+    ],
+)
+def test_a_strange_choice_is_no_fault(project, choice):
+    (project.stage_folder("adapt-2") / "choice.json").write_text(json.dumps(choice))
+    assert [found.key for found in result_of(project).choices] == ["adapt-2"]
+
+
+def test_a_damaged_choice_is_named(project):
+    (project.stage_folder("adapt-2") / "choice.json").write_text('{"words": null}')
+    with pytest.raises(InputError, match=r"choice\.json: is damaged"):
+        result_of(project)
+
+
+def test_the_choice_tells_scores_and_alarms_of_what_was_kept(project):
+    looks = [
+        {"step": 0, "values": {"fit": 0.7}, "alarms": []},
+        {
+            "step": 50,
+            "values": {"fit": 0.9, "bad": "x"},
+            "alarms": [{"name": "vanishing: Car", "text": "class Car is vanishing"}, {"name": "fit", "text": "low"}],
+        },
+        {"step": 100, "values": {"fit": 0.1}, "alarms": []},
+    ]
+    path = project.stage_folder("adapt-2") / "choice.json"
+    path.write_text(json.dumps({"kept": 50, "of": 100, "words": "kept it", "looks": looks}))
+    (choice,) = result_of(project).choices
+    assert (choice.start, choice.end) == ({"fit": 0.7}, {"fit": 0.9})
+    assert (choice.vanishing, choice.alarms) == (("Car",), ("low",))
+
+
+def test_the_summary_of_a_run_needs_neither_torch_nor_numpy():
+    code = (
+        "import sys, crots.report.results, crots.report.words; "
+        "assert not {'torch', 'numpy', 'cv2'} & set(sys.modules), 'heavy'"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr

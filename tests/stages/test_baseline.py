@@ -1,0 +1,159 @@
+"""What the baseline learns: the surest share of each class, mixed images, a moving average, labels made anew."""
+
+import copy
+
+import numpy as np
+import pytest
+import tiny_world as world
+import torch
+from tiny_training import ENGINE, FEW, student, weights
+from tiny_world import IGNORE
+
+from crots.errors import Stopped
+from crots.events import Note
+from crots.execution.context import Context
+from crots.images import read_labels, write_labels
+from crots.methods.batch_norm import batch_norms
+from crots.options import BaselineOptions
+from crots.stages.baseline import BaselineLearner, baseline, refresh_steps
+from crots.training.loop import REFRESHED, Training
+from crots.training.refresh import make_refreshed
+
+KEEPS = {"keep_ema": True, "ema_decay": 0.5}
+
+
+def learner(material, classes, folder=None, *, trained=False, **options):
+    options = BaselineOptions(**{**FEW, **options})
+    return BaselineLearner(
+        student(classes), material, ENGINE, options, folder=folder, trained=trained, seed=3, stage="baseline"
+    )
+
+
+def run(folder, material, classes, *, resume=False, context=None, **options):
+    options = BaselineOptions(**{**FEW, "guard": False, **options})
+    made = student(classes)
+    context = context or Context("baseline", resume=resume)
+    events = list(baseline(made, material, ENGINE, options, Training(folder, 3), context, trained=True))
+    return made, events
+
+
+def test_the_surest_share_of_each_class_is_learnt(material, classes):
+    labels, confidence = material.labels(range(6)), material.confidence(range(6))
+    kept = learner(material, classes, keep_share=0.5).read_labels(range(6))
+    for number in range(len(classes)):
+        own = labels == number
+        if own.any():
+            least = confidence[own & (kept == number)].min()
+            # Whoever is left out is less sure than whoever is kept, and at least half are kept.
+            assert confidence[own & (kept == IGNORE)].max(initial=0.0) <= least
+            assert (kept[own] != IGNORE).mean() >= 0.5
+    assert (kept == IGNORE).mean() > 0.3
+    assert np.array_equal(learner(material, classes).read_labels(range(6)), labels)
+
+
+def test_batch_norm_is_frozen_only_where_the_start_is_trained(tmp_path, material, classes):
+    def statistics(model):
+        return torch.cat([layer.running_mean.clone() for layer in batch_norms(model)])
+
+    start = statistics(student(classes))
+    frozen, _ = run(tmp_path / "a", material, classes, batch_norm="auto")
+    moving, _ = run(tmp_path / "b", material, classes, batch_norm="batch")
+    assert torch.equal(statistics(frozen), start)
+    assert not torch.equal(statistics(moving), start)
+
+
+def test_the_moving_average_is_what_is_kept(tmp_path, material, classes):
+    made = learner(material, classes, trained=True, **KEEPS)
+    average, own = copy.deepcopy(made.student), made.student
+    for step in range(4):
+        made.step(step, made.load(step), 1e-2)
+        with torch.no_grad():
+            for slow, fast in zip(average.parameters(), own.parameters(), strict=True):
+                slow.lerp_(fast, 0.5)
+    trained = weights(own).clone()
+    with made.as_kept():
+        parameters = torch.cat([value.flatten() for value in made.student.parameters()])
+        expected = torch.cat([value.flatten() for value in average.parameters()])
+        assert torch.allclose(parameters, expected, atol=1e-6)
+    assert torch.equal(weights(made.student), trained)
+    made.settle()
+    assert torch.allclose(torch.cat([value.flatten() for value in made.student.parameters()]), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("mix", ["classmix", "cutmix", "spatialmix"])
+def test_a_share_of_the_images_is_mixed_with_their_labels(material, classes, mix):
+    made = learner(material, classes, batch=4, mix=mix, mix_share=0.5, flip=False)
+    mixed = whole = 0
+    for step in range(12):
+        data = made.load(step)
+        images, labels = ENGINE.images(data.images).float(), ENGINE.labels(data.labels)
+        images = torch.cat([images, labels.unsqueeze(1).float()], dim=1)
+        found, found_labels = made.mix(images, labels, step)
+        assert torch.equal(found[:, 3].long(), found_labels), "labels move with their images"
+        same = (found == images).flatten(1).all(dim=1)
+        whole, mixed = whole + int(same.sum()), mixed + int((~same).sum())
+    assert mixed > 8 and whole > 8
+    off = learner(material, classes, mix="none")
+    assert off.mix(images, labels, 0)[0] is images
+
+
+def test_labels_are_made_anew_evenly_between_40_and_80_per_cent():
+    assert refresh_steps(BaselineOptions(steps=100, refresh=3)) == (40, 60, 80)
+    assert refresh_steps(BaselineOptions(steps=100, refresh=1)) == (60,)
+    assert refresh_steps(BaselineOptions(steps=100, refresh=0)) == ()
+    assert refresh_steps(BaselineOptions(steps=1, refresh=3)) == ()
+
+
+def test_a_refresh_changes_what_is_learnt_and_leaves_nothing_behind(tmp_path, material, classes):
+    plain, _ = run(tmp_path / "a", material, classes, **KEEPS)
+    anew, events = run(tmp_path / "b", material, classes, refresh=1, **KEEPS)
+    said = [event.text for event in events if isinstance(event, Note) and "made anew" in event.text]
+    assert len(said) == 1 and "step 4" in said[0]
+    assert not torch.equal(weights(plain), weights(anew))
+    assert not (tmp_path / "b" / REFRESHED).exists()
+
+
+class _StopsAt(Context):
+    """Stops at the n-th time it is asked."""
+
+    left = 0
+
+    def check(self):
+        type(self).left -= 1
+        if type(self).left == 0:
+            raise Stopped("stopped")
+
+
+@pytest.mark.parametrize("asked", [3, 5, 6, 8, 10, 11, 12])
+def test_a_run_that_was_stopped_before_in_or_after_a_refresh_ends_with_the_same_weights(
+    tmp_path, material, classes, asked
+):
+    whole, _ = run(tmp_path / "a", material, classes, refresh=1, **KEEPS)
+    _StopsAt.left = asked
+    with pytest.raises(Stopped):
+        run(tmp_path / "b", material, classes, context=_StopsAt("baseline"), refresh=1, **KEEPS)
+    resumed, _ = run(tmp_path / "b", material, classes, resume=True, refresh=1, **KEEPS)
+    assert torch.equal(weights(resumed), weights(whole))
+
+
+def test_corrections_win_over_labels_made_anew(tmp_path, material, classes):
+    made = learner(material, classes, tmp_path / "stage", trained=True, refresh=1, **KEEPS)
+    key = material.samples[0].key
+    source = material.labels([0])[0]
+    corrected = source.copy()
+    corrected[:4] = np.where(source[:4] == world.CAR, world.ROAD, world.CAR)
+    write_labels(tmp_path / "corrections" / f"{key}.png", corrected)
+    object.__setattr__(material.pseudo_labels, "corrections", tmp_path / "corrections")
+    made.refresh(0, lambda: None)
+    fused = made.read_labels([0], made.refreshes[0])[0]
+    assert np.array_equal(fused[:4], corrected[:4])
+
+
+def test_a_damaged_refresh_is_made_again(tmp_path, material, classes):
+    model = student(classes)
+    first = make_refreshed(model, material, ENGINE, tmp_path / "r", lambda: None)
+    labels = read_labels(tmp_path / "r" / "label_ids" / f"{material.samples[0].key}.png")
+    (tmp_path / "r" / "ranks.json").write_text("[", encoding="utf-8")
+    again = make_refreshed(model, material, ENGINE, tmp_path / "r", lambda: None)
+    assert np.array_equal(first.table, again.table)
+    assert labels.shape == (world.SIZE.height, world.SIZE.width)

@@ -1,0 +1,61 @@
+import pytest
+
+from crots.config import Size
+from crots.options import AdaptOptions, BaselineOptions
+from crots.training.budget import RATES, VIEWS, settled, steps_for
+
+SMALL, LARGE = Size(256, 128), Size(1024, 512)
+
+
+def settle(options, images=400, start="trained", size=SMALL, device="cpu", multiple=1, share=1.0):
+    return settled(options, images=images, start=start, size=size, device=device, multiple=multiple, share=share)
+
+
+def test_what_the_user_set_is_taken_as_it_is():
+    options = BaselineOptions(steps=7, learning_rate=0.5, crop=Size(64, 64), scale=1.5)
+    assert settle(options, size=LARGE) == options
+    assert settle(BaselineOptions(), size=LARGE) == BaselineOptions()
+
+
+@pytest.mark.parametrize("start", VIEWS)
+def test_steps_follow_the_images_within_bounds(start):
+    each, least, most = VIEWS[start]
+    assert steps_for(1, start, 8) * 8 == pytest.approx(least, abs=8)
+    assert steps_for(10**6, start, 8) * 8 == pytest.approx(most, abs=8)
+    middle = 2 * least // each
+    assert steps_for(middle, start, 4) * 4 == pytest.approx(each * middle, abs=4)
+    found = settle(BaselineOptions(steps=None, batch=6), images=middle, start=start)
+    assert found.steps == steps_for(middle, start, 6) and found.total == found.steps
+
+
+def test_a_round_takes_its_share():
+    assert settle(AdaptOptions(steps=None, batch=4), images=1000, share=0.5).steps == 1000
+
+
+@pytest.mark.parametrize("start", RATES)
+def test_the_rate_follows_the_start(start):
+    assert settle(BaselineOptions(learning_rate=None), start=start).rate == RATES[start]
+
+
+def test_large_images_are_trained_on_in_crops_on_a_processor_alone():
+    options = BaselineOptions(scale=1.5)
+    crop = settle(options, size=LARGE).crop
+    assert crop == Size(576, 288)
+    assert settle(options, size=Size(1000, 500), multiple=48).crop == Size(528, 288)
+    assert settle(options, size=LARGE, device="cuda").crop is None
+    assert settle(options, size=SMALL).crop is None
+    assert settle(BaselineOptions(scale=1.0), size=LARGE).crop is None
+
+
+def test_the_moving_average_remembers_a_tenth_of_the_run():
+    assert BaselineOptions(steps=1000, ema_decay=None).decay == pytest.approx(0.99)
+    assert BaselineOptions(steps=10, ema_decay=None).decay == 0.98
+    assert BaselineOptions(steps=10**6, ema_decay=None).decay == 0.9995
+    assert BaselineOptions(steps=1000).decay == 0.99
+
+
+def test_unsettled_options_say_so():
+    with pytest.raises(ValueError, match="steps"):
+        _ = BaselineOptions(steps=None).total
+    with pytest.raises(ValueError, match="rate"):
+        _ = BaselineOptions(learning_rate=None).rate

@@ -1,0 +1,277 @@
+"""Adapts on real pairs of source and target with default options and writes the table of what came of it.
+
+Give the folder of the data and one for the projects. Each pair becomes an ordinary project (`crots init`, `crots run`)
+for each seed; its labels are used for scoring alone. Pairs whose data are absent are skipped; what is finished is not
+run again. The table goes to ``pairs.md`` and ``pairs.json`` in the folder of the projects, after every run.
+
+    python tools/measure_pairs.py DATA WORK
+    python tools/measure_pairs.py DATA WORK --pairs P2 P5 --seeds 0 --set baseline.keep_share=1 --name all-labels
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+LITE0 = "smp:deeplabv3plus/tu-tf_efficientnet_lite0"
+UNET = "smp:unet/tu-tf_efficientnet_lite0"
+RETINA = """name = "retina"
+classes = [
+  { name = "background", colour = [0, 0, 0], ids = [0] },
+  { name = "vessel", colour = [255, 255, 255], ids = [1] },
+]
+"""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A source and a target.
+
+    Attributes:
+        about: in a few words.
+        needs: files and folders below the data that it is made from.
+        make: given data, folder of the pair's own inputs and project, returns the arguments of ``crots init``; None
+            where the project makes itself.
+        halves: the second half of the validation images is reported, the first served for choosing constants.
+    """
+
+    about: str
+    needs: tuple[str, ...]
+    make: Callable[[Path, Path], list[str]] | None
+    halves: bool = False
+
+
+def crots(*words: str | Path) -> None:
+    """Runs a command of `crots` and shows what it says.
+
+    Raises:
+        subprocess.CalledProcessError: it failed.
+    """
+    subprocess.run([sys.executable, "-m", "crots", *map(str, words)], check=True)
+
+
+def camvid_black_box(data: Path, _made: Path) -> list[str]:
+    """P1: predictions of a Cityscapes network, joined to the eleven classes of CamVid."""
+    camvid = data / "camvid"
+    return [
+        *_camvid_images(data),
+        *("--val-labels", str(camvid / "labels/val"), "--classes", "camvid", "--source-classes", "cityscapes"),
+        *("--class-map", "cityscapes-to-camvid", "--predictions", str(camvid / "black_box/label_ids")),
+        *("--confidence", str(camvid / "black_box/confidence")),
+        *_fresh_student(data),
+    ]
+
+
+def _camvid_images(data: Path) -> list[str]:
+    return ["--target", str(data / "camvid/images/train"), "--val-images", str(data / "camvid/images/val")]
+
+
+def _fresh_student(data: Path) -> list[str]:
+    return ["--student", LITE0, "--student-weights", str(data / "weights/tf_efficientnet_lite0_imagenet.pth")]
+
+
+def _india_task(data: Path) -> list[str]:
+    return [
+        *_camvid_images(data),
+        *("--val-labels", str(data / "india/camvid_val_labels"), "--classes", str(data / "india/road7.toml")),
+        *("--size", "320x224"),
+    ]
+
+
+def india_white_box(data: Path, _made: Path) -> list[str]:
+    """P2: a network trained on Indian roads."""
+    return [*_india_task(data), "--source", str(data / "india/source.safetensors"), "--net", LITE0]
+
+
+def india_black_box(data: Path, made: Path) -> list[str]:
+    """P2b: what the network of P2 predicts, and how sure it is, with its own statistics."""
+    if not (made / "run.json").exists():
+        crots(
+            *("pseudo-label", "--images", data / "camvid/images/train", "--classes", data / "india/road7.toml"),
+            *("--source", data / "india/source.safetensors", "--net", LITE0, "--size", "320x224"),
+            *("--batch-norm", "source", "--no-flip", "--out", made, "--overwrite"),
+        )
+    return [*_india_task(data), "--predictions", str(made), *_fresh_student(data)]
+
+
+def retina(data: Path, made: Path) -> list[str]:
+    """P4: a U-Net trained here on one eye clinic, for another."""
+    classes, drive, stare = made / "retina.toml", data / "retina/drive", data / "retina/stare"
+    if not (made / "source/student.safetensors").exists():
+        made.mkdir(parents=True, exist_ok=True)
+        classes.write_text(RETINA, encoding="utf-8")
+        crots(
+            *("train", "--images", drive / "images", "--labels", drive / "labels", "--classes", classes),
+            *("--net", UNET, "--weights", data / "weights/tf_efficientnet_lite0_imagenet.pth"),
+            *("--size", "576x576", "--crop", "256x256", "--scale", "1.3", "--jitter", "0.5"),
+            *("--steps", "300", "--batch", "6", "--learning-rate", "1e-3", "--out", made / "source", "--overwrite"),
+        )
+    return [
+        *("--target", str(stare / "images"), "--val-images", str(stare / "images")),
+        *("--val-labels", str(stare / "labels"), "--classes", str(classes)),
+        *("--source", str(made / "source/student.safetensors"), "--net", UNET),
+    ]
+
+
+PAIRS = {
+    "P1": Pair(
+        "Cityscapes network to CamVid, black box",
+        ("camvid/black_box/label_ids", "camvid/labels/val", "weights/tf_efficientnet_lite0_imagenet.pth"),
+        camvid_black_box,
+        halves=True,
+    ),
+    "P2": Pair("India to CamVid, white box", ("camvid/images/train", "india/source.safetensors"), india_white_box),
+    "P2b": Pair(
+        "India to CamVid, black box",
+        ("camvid/images/train", "india/source.safetensors", "weights/tf_efficientnet_lite0_imagenet.pth"),
+        india_black_box,
+    ),
+    "P4": Pair(
+        "DRIVE to STARE, white box",
+        ("retina/drive/labels", "retina/stare/labels", "weights/tf_efficientnet_lite0_imagenet.pth"),
+        retina,
+    ),
+    "P5": Pair("the demonstration", (), None),
+}
+
+
+def adapt(name: str, data: Path, work: Path, seed: int, label: str, extra: Sequence[str]) -> dict[str, Any]:
+    """Runs one pair with one seed, unless it is done; returns its row."""
+    project = work / f"{name}-{label}-{seed}"
+    row = project / "measured.json"
+    if row.exists():
+        return dict(json.loads(row.read_text(encoding="utf-8")))
+    start = time.monotonic()
+    if not (project / "crots.toml").exists():
+        _make(PAIRS[name], name, data, work, project, [*extra, "--set", f"runtime.seed={seed}"])
+    crots("run", project)
+    found = {
+        "pair": name,
+        "run": label,
+        "seed": seed,
+        "minutes": round((time.monotonic() - start) / 60, 1),
+        "miou": scores(project),
+    }
+    if PAIRS[name].halves:
+        found["halves"] = [_scores_of(project, data, *half) for half in _halves(data, work)]
+    row.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    return found
+
+
+def _make(pair: Pair, name: str, data: Path, work: Path, project: Path, settings: Sequence[str]) -> None:
+    if pair.make is not None:
+        crots("init", project, *pair.make(data, work / f"inputs-{name}"), *settings)
+        return
+    # The demonstration renders its images and trains its source once; every run adapts from the same files.
+    base = work / f"inputs-{name}"
+    if not (base / "source/student.safetensors").exists():
+        crots("demo", base)
+    inputs = ["--target", base / "data/target/images", "--val-images", base / "data/validation/images"]
+    inputs += ["--val-labels", base / "data/validation/labels", "--classes", "demo", "--size", "256x128"]
+    crots("init", project, *inputs, "--source", base / "source/student.safetensors", "--net", "compact", *settings)
+
+
+def scores(project: Path) -> dict[str, float]:
+    """Returns the mIoU in per cent of the source, the baseline and every round of a finished project, in this order."""
+    found = {path.stem: path for path in (project / "evaluation").glob("*.json")}
+    order = ["source", "baseline", *sorted(key for key in found if key.startswith("adapt-"))]
+    return {key: _miou(found[key]) for key in order if key in found}
+
+
+def _miou(path: Path) -> float:
+    return round(100 * float(json.loads(path.read_text(encoding="utf-8"))["miou"]), 2)
+
+
+def _halves(data: Path, work: Path) -> list[tuple[Path, Path]]:
+    """Copies CamVid's validation images and labels into two halves by name."""
+    images = sorted((data / "camvid/images/val").iterdir())
+    middle = (len(images) + 1) // 2
+    made = []
+    for number, part in enumerate((images[:middle], images[middle:]), 1):
+        places = work / f"half-{number}/images", work / f"half-{number}/labels"
+        for place in places:
+            place.mkdir(parents=True, exist_ok=True)
+        for image in part:
+            shutil.copyfile(image, places[0] / image.name)
+            shutil.copyfile(data / "camvid/labels/val" / f"{image.stem}.png", places[1] / f"{image.stem}.png")
+        made.append(places)
+    return made
+
+
+def _scores_of(project: Path, data: Path, images: Path, labels: Path) -> dict[str, float]:
+    """Returns the mIoU in per cent of CamVid's black box and of every trained stage on some labelled images."""
+    found = {}
+    for key in scores(project):
+        out = project / f"{images.parent.name}-{key}.json"
+        model = ["--checkpoint", project / key / "student.safetensors"]
+        if key == "source":
+            black_box = data / "camvid/black_box"
+            model = ["--predictions", black_box / "label_ids/val", "--source-classes", "cityscapes"]
+            model += ["--class-map", "cityscapes-to-camvid"]
+        crots("evaluate", *model, "--images", images, "--labels", labels, "--classes", "camvid", "--json", out)
+        found[key] = _miou(out)
+    return found
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Writes a Markdown table: a line a pair and kind of run, means and deviations over seeds."""
+    lines = [
+        "| pair | run | source | baseline | result | change | seeds | minutes |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name in PAIRS:
+        for label in dict.fromkeys(row["run"] for row in rows if row["pair"] == name):
+            own = [row for row in rows if row["pair"] == name and row["run"] == label]
+            source = mean(row["miou"].get("source", 0.0) for row in own)
+            results = [list(row["miou"].values())[-1] for row in own]
+            lines.append(
+                f"| {name} | {label} | {source:.1f} | {_spread([row['miou']['baseline'] for row in own])} | "
+                f"{_spread(results)} | {mean(results) - source:+.1f} | {', '.join(str(row['seed']) for row in own)} | "
+                f"{mean(row['minutes'] for row in own):.0f} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{mean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else "")
+
+
+def main() -> int:
+    """Runs every pair asked for, one after the other, and writes the table after each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="folder with camvid/, india/, retina/ and weights/")
+    parser.add_argument("work", type=Path, help="folder for the projects")
+    parser.add_argument("--pairs", nargs="+", choices=list(PAIRS), default=list(PAIRS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--name", default="default", help="of this kind of run, in the table and in folders")
+    parser.add_argument("--profile", default=None)
+    parser.add_argument("--set", action="append", default=[], help="option of a stage, as for crots init")
+    args = parser.parse_args()
+    extra = [word for value in args.set for word in ("--set", value)]
+    extra += ["--profile", args.profile] if args.profile else []
+    args.work.mkdir(parents=True, exist_ok=True)
+    for seed in args.seeds:
+        for name in args.pairs:
+            missing = [part for part in PAIRS[name].needs if not (args.data / part).exists()]
+            if missing:
+                print(f"{name} is skipped: {args.data / missing[0]} is absent")
+                continue
+            adapt(name, args.data, args.work, seed, args.name, extra)
+            rows = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(args.work.glob("*/measured.json"))]
+            (args.work / "pairs.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
+            (args.work / "pairs.md").write_text(table(rows), encoding="utf-8")
+            print(table(rows), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
