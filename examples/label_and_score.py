@@ -1,8 +1,7 @@
 """Label the images of a folder with a model, and score the labels.
 
-    crots demo --tiny crots-demo
-    python examples/label_and_score.py crots-demo/export/adapted.safetensors \\
-        crots-demo/data/validation/images crots-demo/data/validation/labels labelled
+First ``crots demo --tiny crots-demo``, then ``python examples/label_and_score.py MODEL IMAGES LABELS OUT`` with the
+demonstration's ``export/adapted.safetensors``, ``data/validation/images`` and ``data/validation/labels``.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Adapt a network of your own, and read what was seen of it while it learnt.
 
-    crots demo --tiny crots-demo
-    python examples/own_net.py crots-demo own-net
+First ``crots demo --tiny crots-demo``, then ``python examples/own_net.py crots-demo own-net``.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -54,8 +54,9 @@ def make_project(demo: Path, folder: Path) -> Project:
         {
             "data": {"target": str(demo.resolve() / "data" / "target" / "images"), "size": "64x32"},
             "task": {"classes": "demo"},
-            "source": {"file": str(demo.resolve() / "source" / "student.safetensors")},
-            "student": {"net": NAME},
+            "source": {"file": str(demo.resolve() / "source" / "student.safetensors"), "net": "compact"},
+            # Weights of another network do not fit it; a file of its own could stand here.
+            "student": {"net": NAME, "weights": "random"},
             "baseline": few,
             "adapt": {**few, "rounds": 1},
         }
@@ -68,7 +69,7 @@ def looks(events: list[Event], stage: str) -> dict[int, dict[str, float]]:
     return {event.step: event.values for event in events if isinstance(event, Scored) and event.stage == stage}
 
 
-def main() -> None:
+def main() -> int:
     """Adapts, prints what was seen after every second step, and which step was kept."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("demo", type=Path, help="folder of a finished crots demo")
@@ -81,11 +82,12 @@ def main() -> None:
         for step, values in looks(events, stage).items():
             print(f"{stage} {step}: " + ", ".join(f"{name} {value:.3f}" for name, value in values.items()))
         if choice := project.choice(stage):
-            print(f"{stage} kept step {choice['step']}")
-    last = events[-1]
-    assert isinstance(last, StageFinished)
-    print(last.outcome, last.message)
+            print(f"{stage} keeps step {choice['kept']} of {choice['of']}")
+    end = events[-1]
+    assert isinstance(end, StageFinished)
+    print(end.outcome, end.message)
+    return end.exit_code
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,14 +1,13 @@
 """Run a project from Python and follow its events.
 
-    crots demo --tiny crots-demo
-    python examples/run_project.py crots-demo my-project
-
-The demonstration gives the source model and the images; yours go into the same places of `build_config`.
+First ``crots demo --tiny crots-demo``, then ``python examples/run_project.py crots-demo my-project``. The demonstration
+gives the source model and the images; yours go into the same places of `build_config`.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from crots.events import Evaluated, Event, Metrics, Note, StageFinished, StageStarted
@@ -30,9 +29,10 @@ def make_project(demo: Path, folder: Path) -> Project:
                 "size": "64x32",
             },
             "task": {"classes": "demo"},
-            "source": {"file": str(demo.resolve() / "source" / "student.safetensors")},
+            "source": {"file": str(demo.resolve() / "source" / "student.safetensors"), "net": "compact"},
             "baseline": few,
             "adapt": {**few, "rounds": 1},
+            "export": {"formats": "safetensors"},
         }
     )
     return Project.create(folder, config)
@@ -54,8 +54,12 @@ def described(event: Event) -> str:
     return ""
 
 
-def main() -> None:
-    """Runs what is not done yet: a second call goes on after a stop, and finds nothing to do after the end."""
+def main() -> int:
+    """Runs what is not done yet: a second call goes on after a stop, and finds nothing to do after the end.
+
+    Returns:
+        What the process ends with: 0, or what the stage that failed or was stopped says.
+    """
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("demo", type=Path, help="folder of a finished crots demo")
     parser.add_argument("project", type=Path, help="folder of the project to make, or to go on with")
@@ -65,8 +69,12 @@ def main() -> None:
     for event in run_project(project):
         if line := described(event):
             print(line)
+        # Every stage ends with such an event, whatever happened in it.
+        if isinstance(event, StageFinished) and event.exit_code:
+            return event.exit_code
     print("the adapted model:", project.stage_folder("export") / "adapted.safetensors")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
