@@ -2,7 +2,7 @@
 
 import os
 
-# The one place of the version: pyproject.toml and the citation file follow it.
+# The one place of the version; pyproject.toml reads it.
 __version__ = "0.2.0"
 
 # Threads of torch's arithmetic sleep instead of spinning while they wait for each other: where a window or another run

@@ -1,6 +1,6 @@
 """Where the frozen programs start: the studio, the command line, or a module as ``python -m`` would run it.
 
-The studio runs stages in a process of its own, as ``sys.executable -m crots run ...``; frozen, that is this program.
+The studio runs stages in a process of its own, as ``sys.executable -P -m crots run ...``; frozen, that is this program.
 """
 
 from __future__ import annotations
@@ -17,16 +17,23 @@ def main() -> int:
     """Runs what the arguments and the program's own name ask for; returns the exit code."""
     multiprocessing.freeze_support()
     open_streams()
-    words = sys.argv[1:]
-    if words[:1] == ["-m"] and len(words) > 1:
-        sys.argv = [words[1], *words[2:]]
-        runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+    if module := asked_module(sys.argv[1:]):
+        name, *words = module
+        sys.argv = [name, *words]
+        runpy.run_module(name, run_name="__main__", alter_sys=True)
         return 0
     if Path(sys.executable).stem == "crots":
         from crots.cli.main import main as run
     else:
         from crots_studio.__main__ import main as run
     return run()
+
+
+def asked_module(words: list[str]) -> list[str]:
+    """Returns a module and its arguments where Python's ``-m`` asks for one; -P means nothing to a frozen program."""
+    if words[:1] == ["-P"]:
+        words = words[1:]
+    return words[1:] if words[:1] == ["-m"] else []
 
 
 def open_streams() -> None:
