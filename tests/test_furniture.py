@@ -70,7 +70,7 @@ def test_the_citation_names_the_paper_and_this_software():
 def test_files_and_commands_that_are_named_exist(name):
     for path in re.findall(r"(?:\.ci|crots|crots_studio|tools|examples|tests)/[\w/.]*\w", read(name)):
         assert (ROOT / path).exists(), path
-    for tool in re.findall(r"`(\w+\.py)`", read(tool)):
+    for tool in re.findall(r"`(\w+\.py)`", read(name)):
         assert (ROOT / "tools" / tool).is_file(), tool
 
 

@@ -22,7 +22,7 @@ def main() -> int:
     except ModuleNotFoundError:
         print("build_bundle: PyInstaller is missing; pip install -e '.[bundle]'", file=sys.stderr)
         return 2
-    run([str(SPEC), "--noconfirm", "--distpath", str(args.dist), "--workpath", str(args.work), "--log-level", "INFO"])
+    run([str(SPEC), "--noconfirm", "--distpath", str(args.dist), "--workpath", str(args.work), "--log-level", "WARN"])
     bundle = args.dist / "crots-studio"
     print(f"{bundle}: {size_of(bundle) / 1e9:.1f} GB; start {bundle / 'crots-studio'}")
     return 0
