@@ -164,7 +164,7 @@ def desktop_entry(words: Sequence[str]) -> str:
         "Exec": " ".join(map(_quoted, words)),
         "Icon": _NAME,
         "Terminal": "false",
-        "Categories": "Graphics;Science;",
+        "Categories": "Science;ArtificialIntelligence;ImageProcessing;",
         "StartupWMClass": _NAME,
     }
     return "\n".join([f"# {MARK}", "[Desktop Entry]", *(f"{key}={value}" for key, value in values.items()), ""])
