@@ -21,7 +21,6 @@ from PySide6.QtCore import QObject, QSocketNotifier, QTimer
 from PySide6.QtWidgets import QApplication
 
 import crots
-from crots.errors import CrotsError
 from crots_studio.models.image_store import PictureQueue
 from crots_studio.session import Session
 from crots_studio.window import MainWindow
@@ -127,6 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def change_shortcut(*, remove: bool) -> int:
     """Adds the studio to the desktop's menu or takes it out, says what it wrote, and returns the exit code."""
+    from crots.errors import CrotsError
     from crots_studio import shortcut
 
     try:
