@@ -33,6 +33,7 @@ def picture(path):
 def exec_words(text):
     """Reads the Exec line of a desktop entry as its specification says."""
     (line,) = re.findall(r"^Exec=(.*)$", text, re.MULTILINE)
+    assert "%" not in line.replace("%%", ""), "one alone begins a field code"
     escapes = {"\\\\": "\\", "\\n": "\n", "\\t": "\t", "\\r": "\r", "\\s": " "}
     value = re.sub(r"\\.", lambda found: escapes[found[0]], line)
     words = re.findall(r'"((?:[^"\\`$]|\\["`$\\])*)"(?: |$)', value, re.DOTALL)
