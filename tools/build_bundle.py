@@ -1,7 +1,7 @@
 """Builds a folder that runs without Python: ``python tools/build_bundle.py``, in an environment with ``.[bundle]``.
 
 ``dist/crots-studio/`` then holds the programs ``crots-studio`` and ``crots`` and all that they need on machines of this
-kind. Most of it is the environment's PyTorch: with CUDA 13 for Linux the bundle takes 4.5 GB, of which 3.4 GB are
+kind. Most of it is the environment's PyTorch: with CUDA 13 for Linux the bundle takes 4.8 GB, of which 3.7 GB are
 CUDA's libraries. PyTorch is linked against them and does not start without; so for a small bundle build it in an
 environment with PyTorch's CPU build.
 """
