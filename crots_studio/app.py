@@ -83,6 +83,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="crots-studio", description="Adapts segmentation models by point and click.")
     parser.add_argument("project", nargs="?", type=Path, metavar="PROJECT", help="project folder to open")
     parser.add_argument("--version", action="version", version=f"crots-studio {crots.__version__}")
+    shortcut = parser.add_mutually_exclusive_group()
+    shortcut.add_argument("--install-shortcut", action="store_true", help="add the studio to the desktop's menu")
+    shortcut.add_argument("--remove-shortcut", action="store_true", help="take it out of the menu again")
     return parser.parse_args(list(argv))
 
 
@@ -106,6 +109,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     keep_to_ourselves()
     args = parse(words)
+    if args.install_shortcut or args.remove_shortcut:
+        return change_shortcut(remove=args.remove_shortcut)
     application = make_application(["crots-studio", *words])
     session = Session()
     session.refresh_theme()
@@ -119,6 +124,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     QTimer.singleShot(0, lambda: open_first(window, args.project))
     code = application.exec()
     return leave(code)
+
+
+def change_shortcut(*, remove: bool) -> int:
+    """Adds the studio to the desktop's menu or takes it out, says what it wrote, and returns the exit code."""
+    from crots.errors import CrotsError
+    from crots_studio import shortcut
+
+    try:
+        files = (shortcut.remove if remove else shortcut.install)(shortcut.entries())
+    except CrotsError as error:
+        print(f"crots-studio: {error}", file=sys.stderr)
+        return error.exit_code
+    for path in files:
+        print(f"{'removed' if remove else 'wrote'} {path}")
+    if not files:
+        print("there is no menu entry that crots-studio made")
+    return 0
 
 
 def open_first(window: MainWindow, project: Path | None) -> None:
