@@ -56,7 +56,8 @@ def test_a_stopped_one_goes_on_with_run(qtbot, session, window, tmp_path):
     session.stop()
     qtbot.waitUntil(lambda: not session.busy, timeout=120_000)
     assert session.project is not None or (folder / "crots.toml").exists()
-    with qtbot.waitSignal(session.project_changed):
+    # What panels asked for before, torch among it, comes first.
+    with qtbot.waitSignal(session.project_changed, timeout=60_000):
         session.open_project(folder)
     assert session.demo_unfinished
     assert command_line(Project.open(folder), RunRequest())[:2] == ["crots", "demo"]
