@@ -50,11 +50,14 @@ def trap_write(pattern, number):
     """Dies with half of a file written, before it is moved to its place; checkpoints are written by ``torch.save``."""
     original, left = torch.save, [number]
 
-    def save(state, path):
-        original(state, path)
+    def save(state, kept):
+        original(state, kept)
+        # What a checkpoint is given to write to keeps the file in its hands.
+        kept._file.flush()
+        path = Path(kept._file.name)
         left[0] -= fnmatch.fnmatch(str(path), pattern)
         if not left[0]:
-            os.truncate(path, Path(path).stat().st_size // 2)
+            os.truncate(path, path.stat().st_size // 2)
             die()
 
     torch.save = save
