@@ -19,12 +19,15 @@ from crots.files import atomic_path, explained, make_folder
 from crots.ownership import check_place, kind_of, link_status
 from crots.records import is_plain, parse
 
+# What every stream begins with.
+_FIRST = b'{"event"'
+
 
 class EventLog:
     """Appends events to a file; a line is on disk before the next event is made.
 
     Raises:
-        InputError: the file is a link, or no file.
+        InputError: the file is a link, no file, or no event stream.
     """
 
     def __init__(self, path: Path) -> None:
@@ -81,6 +84,8 @@ class EventLog:
             return
         with explained(self.path):
             content = self.path.read_bytes()
+        if not content.startswith(_FIRST) and not _FIRST.startswith(content):
+            raise InputError(f"{self.path}: is no event stream of CROTS, which would be added to it; move it away")
         if content and not content.endswith(b"\n"):
             with atomic_path(self.path) as partial:
                 partial.write_bytes(content[: content.rfind(b"\n") + 1])

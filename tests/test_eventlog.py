@@ -120,3 +120,19 @@ def test_a_name_that_is_no_text_can_be_told_of(tmp_path):
     EventLog(path).append(Note(stage="mine", text=name))
     (found,) = read_events(path)
     assert found.text == name
+
+
+@pytest.mark.parametrize("content", ["mine", "{}\n", "x\n" * 9, "\n"])
+def test_a_file_of_somebody_elses_is_not_added_to(tmp_path, content):
+    path = tmp_path / "events.jsonl"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match="is no event stream"):
+        EventLog(path)
+    assert path.read_text(encoding="utf-8") == content
+
+
+def test_a_stream_whose_first_line_is_torn_begins_again(tmp_path):
+    path = tmp_path / "events.jsonl"
+    for torn in ("", '{"ev', '{"event": "Sta'):
+        path.write_text(torn, encoding="utf-8")
+        assert EventLog(path).position == 0

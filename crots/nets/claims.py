@@ -15,7 +15,8 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from pickle import BYTEARRAY8, UnpicklingError
+from typing import IO, Any, ClassVar
 
 # The unpickler in C reserves memory for any number of memo entries that a file asks for; this one does not.
 _Unpickler = pickle._Unpickler
@@ -99,6 +100,12 @@ class _Reader(_Unpickler):
     def __init__(self, file: _Bounded, claims: _Claims) -> None:
         super().__init__(file, encoding="latin1")
         self._claims = claims
+
+    def load_bytearray8(self) -> None:
+        # It would be allocated before it is read, and torch's own reader of tensors knows no such thing.
+        raise UnpicklingError("a byte array")
+
+    dispatch: ClassVar[dict[int, Any]] = {**_Unpickler.dispatch, BYTEARRAY8[0]: load_bytearray8}
 
     def find_class(self, module: str, name: str) -> Any:
         if name.startswith("_rebuild_tensor"):

@@ -44,6 +44,8 @@ MULTIPLE_KEY = "crots_multiple"
 
 # TorchScript has no types in some versions of torch.
 _jit: Any = torch.jit
+# A batch is filled up to the number that a program insists on, which any file can say.
+_MOST_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -225,6 +227,11 @@ def _fixed(path: Path, options: SourceOptions, shape: list[Any]) -> tuple[Size |
     if not shape:
         return options.size, 0
     batch, height, width = (side if isinstance(side, int) and side > 0 else 0 for side in (shape[0], *shape[2:]))
+    if batch > _MOST_BATCH:
+        raise InputError(
+            f"{path} takes {batch} images at once, expected {_MOST_BATCH} at most; export it for one image or any "
+            "number of them"
+        )
     if not (height and width):
         return options.size, batch
     fixed = Size(width, height)

@@ -412,3 +412,11 @@ def test_the_weights_of_a_network_are_counted_without_making_them():
 def test_names_that_no_file_can_have(name):
     with pytest.raises(InputError, match="found no file"):
         file_kind(Path(name))
+
+
+def test_a_byte_array_of_any_length_is_not_allocated(tmp_path):
+    path = tmp_path / "m.pth"
+    # PROTO 5, BYTEARRAY8 of 2**45 bytes.
+    path.write_bytes(b"\x80\x05\x96" + (2**45).to_bytes(8, "little") + b".")
+    with pytest.raises(InputError, match=r"m\.pth"):
+        read_weights(path)

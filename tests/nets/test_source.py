@@ -305,3 +305,9 @@ def test_the_runtime_of_onnx_reports_to_nobody(tmp_path, monkeypatch):
     monkeypatch.setattr("onnxruntime.disable_telemetry_events", lambda: said.append("off"))
     open_source(write_onnx(tmp_path / "m.onnx"), options=TOLD, classes=ABC)
     assert said == ["off"]
+
+
+def test_a_source_that_insists_on_a_huge_batch_is_refused(tmp_path):
+    path = write_onnx(tmp_path / "m.onnx", shape=(5000, 3, "h", "w"))
+    with pytest.raises(InputError, match="takes 5000 images at once, expected 64 at most"):
+        open_source(path, options=TOLD, classes=ABC)
