@@ -11,7 +11,7 @@ import re
 import secrets
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -145,7 +145,9 @@ def write_text(path: Path, text: str, *, durable: bool = False) -> None:
 
 def write_json(path: Path, value: Any, *, durable: bool = False) -> None:
     """Writes ``value`` as indented JSON, atomically."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n", durable=durable)
+    text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+    # A file's name need not be text; what is none is escaped, which JSON knows too.
+    write_text(path, text.encode(errors="backslashreplace").decode(), durable=durable)
 
 
 def is_partial(name: str) -> bool:
@@ -185,26 +187,59 @@ def listing_digest(folder: Path, *, without: Path | None = None) -> str:
         InputError: a folder below cannot be read.
     """
     try:
-        return _digest_of_rows(sorted(_listed(str(folder), str(folder), without, ())))
+        return _digest_of_rows(sorted(_rows(folder, without)))
     except OSError as error:
         raise InputError(
             f"{error.filename}: cannot be read ({error.strerror}); change its permissions or move it away"
         ) from error
 
 
-def _listed(folder: str, root: str, without: Path | None, above: tuple[tuple[int, int], ...]) -> Iterator[list[Any]]:
-    if (place := identity(folder)) in above:
-        return
-    with os.scandir(folder) as entries:
-        for entry in entries:
+def _rows(folder: Path, without: Path | None) -> Iterator[list[Any]]:
+    for name, entry in files_below(folder, lambda entry: not without or Path(entry.path) != without):
+        with contextlib.suppress(FileNotFoundError):
+            status = entry.stat()
+            yield [name, status.st_size, status.st_mtime_ns]
+
+
+def files_below(
+    folder: Path, enters: Callable[[os.DirEntry[str]], bool] = lambda _entry: True
+) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Yields relative name and entry of every file below a folder, in order; links to folders are followed.
+
+    Each folder is entered once, by the first name that leads to it: links to and fro would else make a few folders
+    endlessly many. There is no recursion, since a stranger's folders may be nested as deep as a disk allows.
+
+    Args:
+        folder: where to look.
+        enters: says of a folder below whether to look into it.
+
+    Raises:
+        OSError: a folder cannot be looked into.
+    """
+    seen: set[tuple[int, int]] = set()
+    pending = [_entries(str(folder), "", seen)]
+    while pending:
+        for name, entry in pending[-1]:
             kind = entry_kind(entry)
-            if kind == "folder":
-                if not without or Path(entry.path) != without:
-                    yield from _listed(entry.path, root, without, (*above, place))
-            elif kind == "file":
-                with contextlib.suppress(FileNotFoundError):
-                    status = entry.stat()
-                    yield [os.path.relpath(entry.path, root), status.st_size, status.st_mtime_ns]
+            if kind == "file":
+                yield name, entry
+            elif kind == "folder" and enters(entry):
+                pending.append(_entries(entry.path, name + os.sep, seen))
+                break
+        else:
+            pending.pop()
+
+
+def _entries(folder: str, prefix: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    place = identity(folder)
+    # Some disks of Windows have no numbers.
+    if place in seen and place[1]:
+        return
+    seen.add(place)
+    with os.scandir(folder) as entries:
+        ordered = sorted(entries, key=lambda entry: entry.name)
+    for entry in ordered:
+        yield prefix + entry.name, entry
 
 
 def entry_kind(entry: os.DirEntry[str]) -> Literal["file", "folder", ""]:

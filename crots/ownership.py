@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -134,7 +135,15 @@ def is_below(name: str) -> bool:
     if os.name == "nt" and re.search(r"[\\:]", name):
         return False
     parts = name.split("/")
-    return "\0" not in name and not _DRIVE.match(name) and not {"", ".", ".."}.intersection(parts)
+    return _is_possible(name) and not _DRIVE.match(name) and not {"", ".", ".."}.intersection(parts)
+
+
+def _is_possible(name: str) -> bool:
+    """Whether a disk could have such a name: JSON knows halves of letters, too."""
+    try:
+        return b"\0" not in os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
 
 
 def link_status(path: Path) -> os.stat_result | None:
@@ -143,6 +152,11 @@ def link_status(path: Path) -> os.stat_result | None:
         return path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        # A listing may say any name.
+        if error.errno == errno.ENAMETOOLONG:
+            return None
+        raise
 
 
 def is_link(path: Path) -> bool:
@@ -229,10 +243,15 @@ def remove_files(root: Path, names: Iterable[str]) -> None:
 
 def _is_real(root: Path, folder: str, known: dict[str, bool]) -> bool:
     """Whether a folder below ``root`` is there and reached without a link."""
-    if folder not in known:
-        above = folder.rpartition("/")[0]
-        status = link_status(root / folder) if _is_real(root, above, known) else None
-        known[folder] = status is not None and stat.S_ISDIR(status.st_mode) and not _leads_away(status)
+    unknown: list[str] = []
+    while folder not in known:
+        unknown.append(folder)
+        folder = folder.rpartition("/")[0]
+    # No recursion: a listing may say any name.
+    for name in reversed(unknown):
+        status = link_status(root / name) if known[name.rpartition("/")[0]] else None
+        known[name] = status is not None and stat.S_ISDIR(status.st_mode) and not _leads_away(status)
+        folder = name
     return known[folder]
 
 
@@ -272,9 +291,11 @@ def move_files(source: Path, target: Path, names: Iterable[str], ours: Collectio
         InputError: something that is not ours is in the way; it is left alone.
         StageError: a file cannot be moved.
     """
+    real: dict[str, bool] = {"": True}
     for name in names:
         path, place = source / name, target / name
-        if link_status(path) is None:
+        # What is reached through a link is not of the work, however the names came about.
+        if not _is_real(source, name.rpartition("/")[0], real) or link_status(path) is None:
             continue
         check_place(target, place, "file")
         if name not in ours and link_status(place) is not None:

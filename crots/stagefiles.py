@@ -23,6 +23,7 @@ from crots.ownership import (
     check_place,
     in_the_way,
     is_below,
+    is_link,
     link_status,
     make_folders,
     move_files,
@@ -86,7 +87,8 @@ class StageFiles:
         """
         self.settle()
         self._refuse_foreign()
-        continued = self.continues(inputs)
+        # Nobody but a stranger puts a link there, and what is written through it would lie outside.
+        continued = self.continues(inputs) and not any(is_link(Path(entry.path)) for _, entry in walk(self.work))
         if not continued:
             self.discard()
         self._note_start(inputs)

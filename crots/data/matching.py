@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 from crots.errors import InputError
-from crots.files import entry_kind, identity
+from crots.files import files_below
 
 # Longest first, since one ends with another. `_L` is CamVid's.
 _IMAGE_ENDINGS = ("_leftImg8bit",)
@@ -69,25 +69,12 @@ def list_files(folder: Path, suffixes: Collection[str]) -> list[str]:
         raise InputError(f"{folder}: found {found}, expected a folder")
     wanted = tuple(suffixes)
     try:
-        return sorted(_walk(str(folder), "", wanted, set()))
+        found = files_below(folder, lambda entry: not entry.name.startswith("."))
+        return sorted(
+            name for name, entry in found if not entry.name.startswith(".") and entry.name.lower().endswith(wanted)
+        )
     except OSError as error:
         raise InputError(f"{error.filename}: cannot be read ({error.strerror}); change its permissions") from error
-
-
-def _walk(folder: str, prefix: str, suffixes: tuple[str, ...], seen: set[tuple[int, int]]) -> Iterator[str]:
-    place = identity(folder)
-    if place in seen and place[1]:
-        return
-    seen.add(place)
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            kind = entry_kind(entry)
-            if kind == "file" and entry.name.lower().endswith(suffixes):
-                yield prefix + entry.name
-            elif kind == "folder":
-                yield from _walk(entry.path, f"{prefix}{entry.name}{os.sep}", suffixes, seen)
 
 
 def keyed(folder: Path, names: Iterable[str]) -> dict[str, Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ import numpy.typing as npt
 
 from crots.data.matching import key_of, label_ending
 from crots.errors import InputError
-from crots.files import entry_kind, file_or_name, file_stamp
+from crots.files import file_or_name, file_stamp, files_below
 from crots.images import IMAGE_SUFFIXES
 from crots.project import Project
 from crots.records import is_plain, read_plain
@@ -191,21 +192,22 @@ def glance(project: Project, most: int = 200) -> LabelList:
     if folder is None or not project.path(folder).is_dir():
         return LabelList(complete=False)
     root = project.path(folder)
-    files = [name for name, _ in zip(_walk(root, ""), range(most), strict=False)]
+    files = [name for name, _ in zip(_glanced(root), range(most), strict=False)]
     return without_labels(root, files, complete=False)
 
 
-def _walk(root: Path, prefix: str) -> Iterator[str]:
-    try:
-        with os.scandir(root / prefix) as entries:
-            listed = sorted((entry.name, entry_kind(entry)) for entry in entries if not entry.name.startswith("."))
-    except OSError:
-        return
-    for name, kind in listed:
-        if kind == "folder" and name.lower() not in _LABEL_FOLDERS:
-            yield from _walk(root, f"{prefix}{name}/")
-        elif kind == "file" and name.lower().endswith(tuple(IMAGE_SUFFIXES)) and not label_ending(key_of(name)):
-            yield prefix + name
+def _glanced(root: Path) -> Iterator[str]:
+    # Up to what cannot be looked into: whoever reads the whole list says what is wrong.
+    with contextlib.suppress(OSError):
+        for name, entry in files_below(root, lambda entry: _may_hold_images(entry.name)):
+            name = Path(name).as_posix()
+            is_image = entry.name.lower().endswith(tuple(IMAGE_SUFFIXES)) and not label_ending(key_of(entry.name))
+            if is_image and not entry.name.startswith("."):
+                yield name
+
+
+def _may_hold_images(folder: str) -> bool:
+    return not folder.startswith(".") and folder.lower() not in _LABEL_FOLDERS
 
 
 _lists: Shared[LabelList] = Shared()

@@ -1,0 +1,121 @@
+"""Folders, listings and journals that a stranger made: nothing is done outside, endlessly, or too deep."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from crots.data.matching import list_files
+from crots.errors import InputError
+from crots.files import files_below, listing_digest, write_json
+from crots.ownership import Owned, move_files, remove_files
+from crots.project import Project, ProjectConfig
+from crots.records import read_object
+
+pytestmark = pytest.mark.safety
+
+
+@pytest.fixture
+def outside(tmp_path) -> Path:
+    folder = tmp_path / "outside"
+    folder.mkdir()
+    (folder / "own.png").write_bytes(b"mine")
+    return folder
+
+
+def link(path: Path, target: Path) -> None:
+    try:
+        path.symlink_to(target, target_is_directory=True)
+    except OSError:
+        pytest.skip("no links here")
+
+
+def test_unfinished_work_with_a_link_in_it_is_begun_anew(tmp_path, outside):
+    project = Project.create(tmp_path / "p", ProjectConfig())
+    assert not project.begin("mine")
+    assert project.begin("mine")
+    work = project.work_folder("mine")
+    work.mkdir(parents=True, exist_ok=True)
+    link(work / "labels", outside)
+    assert not project.begin("mine")
+    assert not (work / "labels").exists()
+    assert (outside / "own.png").read_bytes() == b"mine"
+
+
+def test_a_journal_takes_nothing_from_what_a_link_leads_to(tmp_path, outside):
+    project = Project.create(tmp_path / "p", ProjectConfig())
+    files = project.files("export")
+    files.work.mkdir(parents=True)
+    link(files.work / "x", outside)
+    write_json(files.journal, {"files": ["x/own.png"], "record": {"inputs": {}}})
+    project.settle()
+    assert (outside / "own.png").read_bytes() == b"mine"
+    assert not (files.final / "x").exists()
+
+
+def deep_folder(root: Path, levels: int) -> Path:
+    path = root.joinpath(*["d"] * levels)
+    path.mkdir(parents=True)
+    return path
+
+
+def test_folders_nested_deep_are_listed(tmp_path):
+    root = tmp_path / "images"
+    place = root
+    for _ in range(30):
+        place = deep_folder(place, 40)
+    (place / "a.png").write_bytes(b"1")
+    try:
+        assert len(list_files(root, (".png",))) == 1
+        before = listing_digest(root)
+        (place / "a.png").write_bytes(b"12")
+        assert listing_digest(root) != before
+    finally:
+        # The clean-up of the tests recurses.
+        (place / "a.png").unlink()
+        for _ in range(1200):
+            place.rmdir()
+            place = place.parent
+
+
+def test_links_to_and_fro_do_not_make_folders_many(tmp_path):
+    for number in range(40):
+        (tmp_path / f"{number:02}").mkdir()
+        (tmp_path / f"{number:02}" / "a.png").write_bytes(b"1")
+    for number in range(39):
+        for name in "xy":
+            link(tmp_path / f"{number:02}" / name, Path("..") / f"{number + 1:02}")
+    assert len(list(files_below(tmp_path / "00"))) == 40
+    assert len(list_files(tmp_path / "00", (".png",))) == 40
+    assert listing_digest(tmp_path / "00") == listing_digest(tmp_path / "00")
+
+
+WILD_NAMES = ("a" * 300, "/".join(["a"] * 5000), "a/" * 3000 + "b")
+
+
+@pytest.mark.parametrize("name", WILD_NAMES, ids=["long", "deep", "deeper"])
+def test_names_that_no_disk_has_are_not_there(tmp_path, name):
+    remove_files(tmp_path, [name])
+    move_files(tmp_path, tmp_path / "target", [name])
+    assert not (tmp_path / "target").exists()
+
+
+def test_a_name_of_half_a_letter_in_a_listing_is_refused(tmp_path):
+    owned = Owned(tmp_path, tmp_path / "x.files", "a test")
+    owned.claim(["a.png"])
+    owned.listing.write_text(owned.listing.read_text() + json.dumps("\ud800") + "\n")
+    with pytest.raises(InputError, match="expected the name of a file"):
+        owned.names()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+def test_a_name_that_is_no_text_may_be_listed(tmp_path):
+    owned = Owned(tmp_path, tmp_path / "x.files", "a test")
+    owned.claim([os.fsdecode(b"\xff.png")])
+    assert owned.names() == {os.fsdecode(b"\xff.png")}
+
+
+def test_json_with_half_a_letter_is_written_as_it_was_read(tmp_path):
+    write_json(tmp_path / "x.json", {"\ud800": "ä\udc80"})
+    assert read_object(tmp_path / "x.json") == {"\ud800": "ä\udc80"}
