@@ -69,9 +69,9 @@ def list_files(folder: Path, suffixes: Collection[str]) -> list[str]:
         raise InputError(f"{folder}: found {found}, expected a folder")
     wanted = tuple(suffixes)
     try:
-        found = files_below(folder, lambda entry: not entry.name.startswith("."))
+        below = files_below(folder, lambda entry: not entry.name.startswith("."))
         return sorted(
-            name for name, entry in found if not entry.name.startswith(".") and entry.name.lower().endswith(wanted)
+            name for name, entry in below if not entry.name.startswith(".") and entry.name.lower().endswith(wanted)
         )
     except OSError as error:
         raise InputError(f"{error.filename}: cannot be read ({error.strerror}); change its permissions") from error
