@@ -12,6 +12,7 @@ from crots.files import files_below, listing_digest, write_json
 from crots.ownership import Owned, move_files, remove_files
 from crots.project import Project, ProjectConfig
 from crots.records import read_object, read_toml
+from crots.report.markup import tag
 
 pytestmark = pytest.mark.safety
 
@@ -144,3 +145,8 @@ def test_toml_with_many_numbers_and_dots_is_read(tmp_path):
     path = tmp_path / "x.toml"
     path.write_text(f"a.b.c = [{', '.join(['1.5'] * 500)}]\nd = '{'a. ' * 40}{'.' * 500}'\n")
     assert read_toml(path)["a"]["b"]["c"] == [1.5] * 500
+
+
+def test_a_report_shows_what_turns_or_hides_text(tmp_path):
+    found = tag("p", "a\u202eb\n<b>\x1b", title="\u2066x")
+    assert found == '<p title="\\u2066x">a\\u202eb\n&lt;b&gt;\\x1b</p>'
