@@ -40,6 +40,11 @@ Check = Callable[[Any], bool]
 LARGEST = 1 << 30
 # Brackets within brackets; our own files have six at most.
 DEEPEST = 64
+# Bytes.
+_LARGEST_TOML = 1 << 23
+# Of Python's reader of TOML the time for a key grows with the square of its parts.
+_PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
+_LONG_KEY = re.compile(rf"(?<![\w-]){_PART}(?:\.[ \t]*+{_PART}){{{DEEPEST}}}")
 _INTEGERS = range(-(1 << 63), 1 << 63)
 _COUNTS = range(1 << 31)
 # No name of a file has them.
@@ -301,14 +306,29 @@ def read_toml(path: Path, what: str = "") -> dict[str, Any]:
         InputError: it is missing, no file, or not TOML.
     """
     name = f"{what} {path}".strip()
-    content = read_plain(path, remedy="give a TOML file")
+    content = read_plain(path, most=_LARGEST_TOML, remedy="give a TOML file")
     if content is None:
         raise InputError(f"{name}: no such file; give the path of a TOML file")
     try:
-        return tomllib.loads(content.removeprefix(codecs.BOM_UTF8).decode())
+        text = content.removeprefix(codecs.BOM_UTF8).decode()
+        if _LONG_KEY.search(text):
+            raise ValueError(f"a key has more than {DEEPEST} parts")
+        found = tomllib.loads(text)
+        _refuse_long_integers(found)
+        return found
     except UnicodeDecodeError:
         raise InputError(f"{name}: is no UTF-8 text; save it as UTF-8 in your editor") from None
     except RecursionError:
         raise InputError(f"{name}: cannot be read as TOML (it is nested too deeply); mend it") from None
     except ValueError as error:
         raise InputError(f"{name}: cannot be read as TOML ({error}); mend that line") from None
+
+
+def _refuse_long_integers(values: Any) -> None:
+    """Python reads integers of any length in hexadecimal, and cannot write those down in a message."""
+    pending = [values]
+    while pending:
+        value = pending.pop()
+        if type(value) is int and value not in _INTEGERS:
+            raise ValueError("an integer has more than 64 bits")
+        pending.extend(value.values() if isinstance(value, dict) else value if isinstance(value, list) else ())

@@ -14,6 +14,11 @@ def printable(text: str) -> str:
     return _UNFIT.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
+def printable_lines(text: str) -> str:
+    """Returns text as `printable` does, with the ends of its lines kept."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def printable_json(text: str) -> str:
     """Returns JSON of the same values, with JSON's own escapes for what a terminal would obey.
 

@@ -11,7 +11,8 @@ from crots.errors import InputError
 from crots.files import files_below, listing_digest, write_json
 from crots.ownership import Owned, move_files, remove_files
 from crots.project import Project, ProjectConfig
-from crots.records import read_object
+from crots.records import read_object, read_toml
+from crots.report.markup import tag
 
 pytestmark = pytest.mark.safety
 
@@ -119,3 +120,33 @@ def test_a_name_that_is_no_text_may_be_listed(tmp_path):
 def test_json_with_half_a_letter_is_written_as_it_was_read(tmp_path):
     write_json(tmp_path / "x.json", {"\ud800": "ä\udc80"})
     assert read_object(tmp_path / "x.json") == {"\ud800": "ä\udc80"}
+
+
+@pytest.mark.parametrize("value", ["0x" + "f" * 5000, "[[{a = 0x" + "f" * 5000 + "}]]", str(1 << 63)])
+def test_toml_with_an_integer_too_long_to_be_named_is_refused(tmp_path, value):
+    path = tmp_path / "x.toml"
+    path.write_text(f"a = {value}\n")
+    with pytest.raises(InputError, match="more than 64 bits"):
+        read_toml(path)
+
+
+@pytest.mark.parametrize("key", ["a", "'a'", '"a b"', "a \t"])
+def test_toml_with_a_key_that_takes_for_ever_is_refused_at_once(tmp_path, key):
+    path = tmp_path / "x.toml"
+    path.write_text(f"{'.'.join([key] * 100_000)} = 1\n")
+    with pytest.raises(InputError, match="more than 64 parts"):
+        read_toml(path)
+    path.write_text(f"[{'.'.join([key] * 100_000)}]\n")
+    with pytest.raises(InputError, match="more than 64 parts"):
+        read_toml(path)
+
+
+def test_toml_with_many_numbers_and_dots_is_read(tmp_path):
+    path = tmp_path / "x.toml"
+    path.write_text(f"a.b.c = [{', '.join(['1.5'] * 500)}]\nd = '{'a. ' * 40}{'.' * 500}'\n")
+    assert read_toml(path)["a"]["b"]["c"] == [1.5] * 500
+
+
+def test_a_report_shows_what_turns_or_hides_text(tmp_path):
+    found = tag("p", "a\u202eb\n<b>\x1b", title="\u2066x")
+    assert found == '<p title="\\u2066x">a\\u202eb\n&lt;b&gt;\\x1b</p>'

@@ -6,6 +6,8 @@ import base64
 import html
 from collections.abc import Iterable
 
+from crots.text import printable_lines
+
 # Elements that have no end.
 _EMPTY = frozenset({"img", "meta", "br", "col"})
 
@@ -25,7 +27,7 @@ def tag(name: str, /, *children: str, **attributes: str | float) -> Markup:
         attributes: escaped too; a trailing underscore is dropped, others become dashes (``class_``, ``text_anchor``).
     """
     given = "".join(
-        f' {key.removesuffix("_").replace("_", "-")}="{html.escape(str(value))}"' for key, value in attributes.items()
+        f' {key.removesuffix("_").replace("_", "-")}="{html.escape(printable_lines(str(value)))}"' for key, value in attributes.items()
     )
     if name in _EMPTY:
         return Markup(f"<{name}{given}>")
@@ -34,7 +36,7 @@ def tag(name: str, /, *children: str, **attributes: str | float) -> Markup:
 
 def joined(parts: Iterable[str]) -> Markup:
     """Returns texts and markup one behind the other."""
-    return Markup("".join(part if isinstance(part, Markup) else html.escape(part) for part in parts))
+    return Markup("".join(part if isinstance(part, Markup) else html.escape(printable_lines(part)) for part in parts))
 
 
 def picture(content: bytes, kind: str, words: str) -> Markup:
