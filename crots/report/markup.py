@@ -27,7 +27,8 @@ def tag(name: str, /, *children: str, **attributes: str | float) -> Markup:
         attributes: escaped too; a trailing underscore is dropped, others become dashes (``class_``, ``text_anchor``).
     """
     given = "".join(
-        f' {key.removesuffix("_").replace("_", "-")}="{html.escape(printable_lines(str(value)))}"' for key, value in attributes.items()
+        f' {key.removesuffix("_").replace("_", "-")}="{html.escape(printable_lines(str(value)))}"'
+        for key, value in attributes.items()
     )
     if name in _EMPTY:
         return Markup(f"<{name}{given}>")
