@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from crots.cli.say import typed
 from crots.data.matching import list_files
 from crots.errors import InputError
 from crots.files import files_below, listing_digest, write_json
@@ -174,3 +175,9 @@ def test_pickles_of_all_protocols_are_followed(tmp_path, protocol):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("x/data.pkl", content)
     assert claims.claimed_by_pickles(path) >= len(content)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="quoting of POSIX shells")
+def test_a_suggested_command_quotes_the_name_of_a_folder():
+    assert typed(Path("a/$(touch b)")) == "'a/$(touch b)'"
+    assert typed(Path("a/city")) == "a/city"
