@@ -2,13 +2,17 @@
 
 import json
 import os
+import pickle
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from crots.cli.say import typed
 from crots.data.matching import list_files
 from crots.errors import InputError
 from crots.files import files_below, listing_digest, write_json
+from crots.nets import claims
 from crots.ownership import Owned, move_files, remove_files
 from crots.project import Project, ProjectConfig
 from crots.records import read_object, read_toml
@@ -150,3 +154,30 @@ def test_toml_with_many_numbers_and_dots_is_read(tmp_path):
 def test_a_report_shows_what_turns_or_hides_text(tmp_path):
     found = tag("p", "a\u202eb\n<b>\x1b", title="\u2066x")
     assert found == '<p title="\\u2066x">a\\u202eb\n&lt;b&gt;\\x1b</p>'
+
+
+@pytest.mark.parametrize("framed", [False, True])
+def test_a_small_archive_with_an_endless_pickle_is_refused(tmp_path, monkeypatch, framed):
+    monkeypatch.setattr(claims, "_MOST_STEPS", 1000)
+    body = b"(" * 5000
+    frame = b"\x80\x04\x95" + len(body).to_bytes(8, "little") if framed else b"\x80\x02"
+    path = tmp_path / "x.pth"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x/data.pkl", frame + body)
+    with pytest.raises(ValueError, match="more than 1,000 steps"):
+        claims.claimed_by_pickles(path)
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_pickles_of_all_protocols_are_followed(tmp_path, protocol):
+    path = tmp_path / "x.pth"
+    content = pickle.dumps([{"a": "b" * 70_000, "c": list(range(1000))}, "d" * 70_000], protocol)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x/data.pkl", content)
+    assert claims.claimed_by_pickles(path) >= len(content)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="quoting of POSIX shells")
+def test_a_suggested_command_quotes_the_name_of_a_folder():
+    assert typed(Path("a/$(touch b)")) == "'a/$(touch b)'"
+    assert typed(Path("a/city")) == "a/city"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
 import sys
+from pathlib import Path
 from typing import IO, Any
 
 from crots.text import printable, printable_json
@@ -29,3 +32,9 @@ def say_json(value: Any, stream: IO[str] | None = None) -> None:
     """Writes a value as one line of JSON; text that is JSON already is written as it is."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     print(printable_json(text), file=stream or sys.stdout, flush=True)
+
+
+def typed(path: Path) -> str:
+    """Writes a path for a command that is suggested: a folder's name may be a stranger's, and a shell obeys it."""
+    # The terminal of Windows knows no single quotes.
+    return subprocess.list2cmdline([str(path)]) if sys.platform == "win32" else shlex.quote(str(path))

@@ -15,7 +15,6 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from pickle import BYTEARRAY8, UnpicklingError
 from typing import IO, Any, ClassVar
 
 # The unpickler in C reserves memory for any number of memo entries that a file asks for; this one does not.
@@ -23,6 +22,8 @@ _Unpickler = pickle._Unpickler
 # A legacy file holds its magic number, protocol, system and content, before the bytes of the storages.
 _LEGACY_PICKLES = 4
 _MAGIC = 0x1950A86A20F9469CFC6C
+# Reads; a thousand tensors take about 200,000. A megabyte of zip may hold a thousand megabytes of pickle.
+_MOST_STEPS = 8 * 10**6
 # Bytes of an element by the names that torch's storages and tensors have; all others are counted in bytes.
 _WIDTHS = {
     "": 4, "Double": 8, "Float": 4, "Half": 2, "BFloat16": 2, "Long": 8, "Int": 4, "Short": 2, "QInt32": 4,
@@ -76,10 +77,10 @@ class _StandIn:
 
 
 class _Bounded:
-    """A file that is never asked for more than it has: a length in a pickle may be any number."""
+    """A file that is never asked for more than it has, nor for ever: a length in a pickle may be any number."""
 
     def __init__(self, file: IO[bytes], size: int) -> None:
-        self._file, self._left = file, size
+        self._file, self._left, self._steps = file, size, 0
 
     def read(self, count: int) -> bytes:
         """Reads at most ``count`` bytes."""
@@ -91,6 +92,9 @@ class _Bounded:
 
     def _taken(self, found: bytes) -> bytes:
         self._left -= len(found)
+        self._steps += 1
+        if self._steps > _MOST_STEPS:
+            raise ValueError(f"its pickle takes more than {_MOST_STEPS:,} steps")
         return found
 
 
@@ -99,13 +103,21 @@ class _Reader(_Unpickler):
 
     def __init__(self, file: _Bounded, claims: _Claims) -> None:
         super().__init__(file, encoding="latin1")
-        self._claims = claims
+        self._bounded, self._claims = file, claims
 
-    def load_bytearray8(self) -> None:
-        # It would be allocated before it is read, and torch's own reader of tensors knows no such thing.
-        raise UnpicklingError("a byte array")
+    def _pass_frame(self) -> None:
+        """Reads the length of a frame and no more: a whole one would be read at once."""
+        self._bounded.read(8)
 
-    dispatch: ClassVar[dict[int, Any]] = {**_Unpickler.dispatch, BYTEARRAY8[0]: load_bytearray8}
+    def _refuse_byte_array(self) -> None:
+        """Refuses what would be allocated before it is read; torch's own reader of tensors knows no such thing."""
+        raise pickle.UnpicklingError("a byte array")
+
+    dispatch: ClassVar[dict[int, Any]] = {
+        **_Unpickler.dispatch,
+        pickle.FRAME[0]: _pass_frame,
+        pickle.BYTEARRAY8[0]: _refuse_byte_array,
+    }
 
     def find_class(self, module: str, name: str) -> Any:
         if name.startswith("_rebuild_tensor"):

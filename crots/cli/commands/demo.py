@@ -10,7 +10,7 @@ from pathlib import Path
 from crots.cli.command import Command, Parser
 from crots.cli.flags import add_run_flags
 from crots.cli.follow import follow
-from crots.cli.say import say
+from crots.cli.say import say, typed
 from crots.config import Profile
 from crots.events import Event
 from crots.execution.control import Control
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     code = follow(events, args, command="demo")
     if code == 0 and not args.json and not args.quiet:
         stream = sys.stderr if args.events == "-" else sys.stdout
-        say(f"{args.folder} is an ordinary project: try crots status {args.folder}", stream)
+        say(f"{args.folder} is an ordinary project: try crots status {typed(args.folder)}", stream)
     return code
 
 

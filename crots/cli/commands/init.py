@@ -9,7 +9,7 @@ from typing import Any
 from crots import options as opt
 from crots.cli.command import Command, Parser
 from crots.cli.flags import SOURCE_FLAGS, add_debug, add_json, add_options, given, settings
-from crots.cli.say import say, say_json
+from crots.cli.say import say, say_json, typed
 from crots.config import PROFILES, Profile
 from crots.errors import InputError
 from crots.files import expanded
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
         say(f"  {line}")
     for line in found.warnings:
         say(f"  warning: {line}")
-    say(f"next: crots run {args.project}" + (" --trust" if found.facts["code"] else ""))
+    say(f"next: crots run {typed(args.project)}" + (" --trust" if found.facts["code"] else ""))
     return 0
 
 

@@ -12,7 +12,7 @@ from crots.cli.command import Command, Parser
 from crots.cli.commands.init import add_set
 from crots.cli.flags import add_options, add_run_flags, given, settings
 from crots.cli.follow import follow
-from crots.cli.say import say
+from crots.cli.say import say, typed
 from crots.config import Profile
 from crots.errors import InputError
 from crots.eventlog import running
@@ -59,8 +59,8 @@ def run(args: argparse.Namespace) -> int:
         what = "done" if shown else "nothing to do, all of it is done"
         for line in summary(result_of(project)):
             say(line, stream)
-        more = f"; crots report {args.project} writes what changed as a page" if result_of(project).key else ""
-        say(f"{what}; crots status {args.project} shows the stages{more}", stream)
+        more = f"; crots report {typed(args.project)} writes what changed as a page" if result_of(project).key else ""
+        say(f"{what}; crots status {typed(args.project)} shows the stages{more}", stream)
     return code
 
 
