@@ -206,8 +206,9 @@ def _describe_onnx(found: dict[str, Any], path: Path) -> None:
     with parsed(path, unreadable):
         ends = (("input", session.get_inputs()), ("output", session.get_outputs()))
         metadata = session.get_modelmeta().custom_metadata_map
-    for word, items in ends:
-        found["summary"] += [f"{word} {item.name}: {item.type} {item.shape}" for item in items]
+        for word, items in ends:
+            # Names are decoded only here.
+            found["summary"] += [f"{word} {item.name}: {item.type} {item.shape}" for item in items]
     if CARD_KEY in metadata:
         card = read_card(metadata[CARD_KEY], path)
         found["card"] = card.to_dict()

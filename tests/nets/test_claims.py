@@ -205,6 +205,13 @@ def test_damaged_model_files_are_one_line(tmp_path, make, data):
     inspect_model(path, classes=None, net=None)
 
 
+def test_names_in_an_onnx_file_that_are_no_text_are_one_line(tmp_path):
+    path = program(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"logits", b"\x80ogits"))
+    found = inspect_model(path, classes=None, net=None)
+    assert found["problems"] and "cannot be read as an ONNX file" in str(found["problems"])
+
+
 @pytest.mark.parametrize("name", ["m.onnx", "m.pth", "m.safetensors", "m.pt2"])
 @pytest.mark.parametrize("content", [b"", b"PK", b"PK\x05\x06" + bytes(18), b"{", struct.pack("<Q", 2**63) + b"{}",
                                      struct.pack("<Q", 2) + b"{}", b"\x80\x02.", b"\x08\x08"])  # fmt: skip
