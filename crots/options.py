@@ -149,10 +149,10 @@ class MineOptions:
 class TrainingOptions:
     """What all training stages share."""
 
-    steps: int | None = option(
+    steps: int = option(
         4000,
-        "Optimiser steps; the schedule spans them. None fits them to the number of images and the start.",
-        low=1,
+        "Optimiser steps; the schedule spans them. 0 fits them to the number of images and the start.",
+        low=0,
         high=10**8,
         unit="steps",
     )
@@ -214,7 +214,7 @@ class TrainingOptions:
     @property
     def total(self) -> int:
         """Steps of the run; `crots.training.budget` settles them where the options leave them to the data."""
-        if self.steps is None:
+        if not self.steps:
             raise ValueError("the number of steps is not settled yet")
         return self.steps
 

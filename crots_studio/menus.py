@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QMainWindow, QMenu
 
 from crots_studio.actions import ProjectActions
 from crots_studio.models.rail import FINISHED
+from crots_studio.plain import plain_tooltip
 from crots_studio.session import Session
 from crots_studio.theme import MODES
 from crots_studio.workspace_tabs import TABS
@@ -150,7 +151,9 @@ class Menus:
             actions[name].setEnabled(project)
         waits_for = self._project_actions.report_waits_for
         actions["Report what changed"].setEnabled(not waits_for)
-        actions["Report what changed"].setToolTip(waits_for or "Writes a page with all figures and opens it.")
+        actions["Report what changed"].setToolTip(
+            plain_tooltip(waits_for or "Writes a page with all figures and opens it.")
+        )
         actions["Copy command that runs this project"].setEnabled(project)
         for name in ("Close project", "New project", "Open project", "Try the demonstration"):
             actions[name].setEnabled(not busy and (project or name != "Close project"))

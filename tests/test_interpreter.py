@@ -65,7 +65,8 @@ def test_every_process_that_we_start_is_started_by_the_helper():
     for package in ("crots", "crots_studio"):
         for path in (ROOT / package).rglob("*.py"):
             text = path.read_text(encoding="utf-8")
-            if path.name == "interpreter.py":
+            # The menu entry of Windows is written by PowerShell, which gets its own environment.
+            if path.name in ("interpreter.py", "shortcut.py"):
                 continue
             assert "sys.executable" not in text and "multiprocessing" not in text, path
             for node in ast.walk(ast.parse(text)):

@@ -219,9 +219,9 @@ def target_images(project: Project) -> int:
 def with_steps(config: ProjectConfig, images: Callable[[], int]) -> ProjectConfig:
     """Settles the steps that the options leave to the data, so that every method is given as many."""
     settings: dict[str, Any] = {}
-    if config.baseline.steps is None:
+    if not config.baseline.steps:
         settings["baseline.steps"] = steps_for(images(), _start(config), config.baseline.batch)
-    if config.adapt.steps is None:
+    if not config.adapt.steps:
         settings["adapt.steps"] = steps_for(images(), "trained", config.adapt.batch, ROUND)
     return override(config, settings)
 

@@ -40,7 +40,7 @@ def settled(
         share: of the views that a whole run of the stage takes, for one of several short stages.
     """
     changes: dict[str, object] = {}
-    if options.steps is None:
+    if not options.steps:
         changes["steps"] = steps_for(images, start, options.batch, share)
     if options.crop is None and options.scale != 1 and device == "cpu" and size.width * size.height > _WHOLE_PIXELS:
         changes["crop"] = Size(*(_side(side, multiple) for side in size))

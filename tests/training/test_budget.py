@@ -24,12 +24,12 @@ def test_steps_follow_the_images_within_bounds(start):
     assert steps_for(10**6, start, 8) * 8 == pytest.approx(most, abs=8)
     middle = 2 * least // each
     assert steps_for(middle, start, 4) * 4 == pytest.approx(each * middle, abs=4)
-    found = settle(BaselineOptions(steps=None, batch=6), images=middle, start=start)
+    found = settle(BaselineOptions(steps=0, batch=6), images=middle, start=start)
     assert found.steps == steps_for(middle, start, 6) and found.total == found.steps
 
 
 def test_a_round_takes_its_share():
-    assert settle(AdaptOptions(steps=None, batch=4), images=1000, share=0.5).steps == 1000
+    assert settle(AdaptOptions(steps=0, batch=4), images=1000, share=0.5).steps == 1000
 
 
 @pytest.mark.parametrize("start", RATES)
@@ -56,6 +56,6 @@ def test_the_moving_average_remembers_a_tenth_of_the_run():
 
 def test_unsettled_options_say_so():
     with pytest.raises(ValueError, match="steps"):
-        _ = BaselineOptions(steps=None).total
+        _ = BaselineOptions(steps=0).total
     with pytest.raises(ValueError, match="rate"):
         _ = BaselineOptions(learning_rate=None).rate

@@ -51,7 +51,7 @@ def test_a_bad_value_stays_in_its_field_and_out_of_the_configuration(form):
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        ("adapt.steps", "0"),
+        ("adapt.steps", "-1"),
         ("mine.grid", "4"),
         ("data.size", "x"),
         ("adapt.learning_rate", "nan"),

@@ -47,7 +47,7 @@ def test_rows_have_the_widget_that_fits(qtbot, panel):
     for path, kind in kinds.items():
         assert isinstance(row(panel, path).editor, kind)
     assert row(panel, "adapt.steps").editor.suffix() == " steps"
-    assert row(panel, "adapt.steps").editor.minimum() == 1
+    assert row(panel, "adapt.steps").editor.minimum() == 0
 
 
 def test_every_kind_writes_its_option(qtbot, session, panel):
@@ -124,7 +124,7 @@ def test_the_keys_go_from_the_search_through_the_rows(qtbot, panel):
     for _ in range(2):
         qtbot.keyClick(panel.focusWidget(), Qt.Key.Key_Tab)
     assert panel.focusWidget() is panel.rows["mine.rare"].editor
-    qtbot.keyClicks(panel.search, "ema_decay")
+    qtbot.keyClicks(panel.search, "adapt.ema_decay")
     qtbot.keyClick(panel.search, Qt.Key.Key_Return)
     assert panel.focusWidget() is panel.rows["adapt.ema_decay"].editor
 
