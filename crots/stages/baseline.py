@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from crots.config import Size
+from crots.errors import InputError
 from crots.events import Event
 from crots.execution.context import Context
 from crots.execution.draws import random_numpy
@@ -191,7 +192,15 @@ def baseline(
         run: where it writes, and how it is watched.
         context: of the stage.
         trained: the student starts as a model of these classes.
+
+    Raises:
+        InputError: labels are to be made anew by a moving average that is not kept.
     """
+    if options.refresh and not options.keep_ema:
+        raise InputError(
+            "baseline.refresh makes labels anew with the moving average; set baseline.keep_ema too, or refresh to 0",
+            field="baseline.refresh",
+        )
     if options.batch_norm == "auto":
         options = dataclasses.replace(options, batch_norm="frozen" if trained else "batch")
     learner = BaselineLearner(

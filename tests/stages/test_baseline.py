@@ -9,7 +9,7 @@ import torch
 from tiny_training import ENGINE, FEW, student, weights
 from tiny_world import IGNORE
 
-from crots.errors import Stopped
+from crots.errors import InputError, Stopped
 from crots.events import Note
 from crots.execution.context import Context
 from crots.images import read_labels, write_labels
@@ -102,6 +102,11 @@ def test_labels_are_made_anew_evenly_between_40_and_80_per_cent():
     assert refresh_steps(BaselineOptions(steps=100, refresh=1)) == (60,)
     assert refresh_steps(BaselineOptions(steps=100, refresh=0)) == ()
     assert refresh_steps(BaselineOptions(steps=1, refresh=3)) == ()
+
+
+def test_a_refresh_without_the_moving_average_is_refused(tmp_path, material, classes):
+    with pytest.raises(InputError, match="keep_ema"):
+        run(tmp_path / "a", material, classes, refresh=1)
 
 
 def test_a_refresh_changes_what_is_learnt_and_leaves_nothing_behind(tmp_path, material, classes):
