@@ -1,7 +1,6 @@
 import json
 import subprocess
 import sys
-import time
 import tomllib
 
 import numpy as np
@@ -225,9 +224,6 @@ def test_status_and_init_need_no_torch(crots, words, tmp_path):
     init = [sys.executable, "-c", code, "torch", "init", tmp_path / "p", *words]
     ran = subprocess.run(list(map(str, init)), capture_output=True, text=True, timeout=60)
     assert ran.returncode == 0, ran.stderr
-    start = time.monotonic()
     status = [sys.executable, "-c", code, "torch,numpy,rich", "status", str(tmp_path / "p")]
     ran = subprocess.run(status, capture_output=True, text=True, timeout=60)
     assert ran.returncode == 0, ran.stderr
-    # Half a second on an idle computer; test machines are not.
-    assert time.monotonic() - start < 3

@@ -1,4 +1,3 @@
-import time
 from pathlib import Path
 
 import pytest
@@ -252,12 +251,11 @@ def test_faulty_lists(tmp_path):
         open_dataset(path)
 
 
-def test_many_files_are_listed_fast(tmp_path):
+def test_thousands_of_files_are_listed_without_opening_one(tmp_path, monkeypatch):
     for folder in range(10):
         touch(tmp_path, *(f"{folder}/{index:05}.jpg" for index in range(500)))
-    start = time.perf_counter()
+    monkeypatch.setattr("PIL.Image.open", lambda *arguments, **options: pytest.fail("an image was opened"))
     assert len(open_dataset(tmp_path)) == 5000
-    assert time.perf_counter() - start < 2, "a second or two for 100,000"
 
 
 def test_label_files_are_listed_but_not_opened(tmp_path, monkeypatch):

@@ -1,7 +1,6 @@
 """A real window on a real display: first paint, a project made and run with mouse and keyboard only, both themes."""
 
 import json
-import os
 import sys
 import time
 
@@ -19,8 +18,10 @@ pytestmark = [
     pytest.mark.timeout(600),
 ]
 
+# How long the first paint takes is measured by tools/bench_studio.py.
+HEAVY = {"torch", "torchvision", "timm", "segmentation_models_pytorch", "onnx", "onnxruntime", "scipy"}
 FIRST_PAINT = """
-import json, sys, time
+import json, sys
 from PySide6.QtCore import QEvent, QObject, QTimer
 import crots_studio.app as app
 from crots_studio.window import MainWindow
@@ -29,9 +30,7 @@ class Watch(QObject):
     def eventFilter(self, watched, event):
         if event.type() == QEvent.Type.Paint and not hasattr(self, "told"):
             self.told = True
-            import psutil
-            wall = time.time() - psutil.Process().create_time()
-            print(json.dumps({"wall": wall, "cpu": time.process_time(), "torch": "torch" in sys.modules}), flush=True)
+            print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), flush=True)
             QTimer.singleShot(0, lambda: [w.close() for w in app.QApplication.topLevelWidgets()])
         return False
 
@@ -63,16 +62,11 @@ def studio(screen, settings, *words):
     return screen.start(sys.executable, "-m", "crots_studio", *map(str, words), **settings)
 
 
-def test_the_first_paint_takes_less_than_a_second_and_no_torch(screen, settings):
+def test_the_first_paint_waits_for_no_library_that_a_run_needs(screen, settings):
     program = screen.start(sys.executable, "-c", FIRST_PAINT, **settings)
     output, _ = program.communicate(timeout=120)
-    found = json.loads(output.splitlines()[0])
-    print(f"first paint after {found['wall']:.2f} s, {found['cpu']:.2f} s of them computing")
-    assert not found["torch"]
-    # What a loaded computer takes on top is not the window's.
-    loaded = os.getloadavg()[0] > (os.cpu_count() or 1)
-    assert found["cpu"] < (3.0 if loaded else 1.0)
     assert program.returncode == 0, output
+    assert not HEAVY & set(json.loads(output.splitlines()[0]))
 
 
 def colours(picture):

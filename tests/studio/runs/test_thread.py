@@ -28,9 +28,7 @@ def test_the_end_is_there_only_with_the_thread_s_and_nobody_waits_for_it(monkeyp
     run.start()
     try:
         assert run.over.wait(PATIENCE)
-        asked = time.perf_counter()
-        assert run.end is None
-        assert time.perf_counter() - asked < 0.5
+        assert run.end is None, "answers while the thread goes on"
     finally:
         run.may_end.set()
     limit = time.monotonic() + PATIENCE
