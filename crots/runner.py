@@ -12,7 +12,7 @@ from typing import Any
 import filelock
 
 from crots.errors import CrotsError, InputError, Stopped
-from crots.eventlog import EventLog
+from crots.eventlog import EventLog, last_endings
 from crots.events import Evaluated, Event, StageFinished
 from crots.execution.context import Context, at_their_place
 from crots.execution.control import Control
@@ -201,10 +201,14 @@ def _out_of_memory(error: Exception) -> bool:
 
 
 def discard(project: Project, key: str) -> None:
-    """Throws away what an unfinished run of a stage has written; its last complete result stays.
+    """Throws away what an unfinished run of a stage has written and said; what its last complete run did stays.
 
     Raises:
         InputError: a run goes on in the project.
     """
     with locked(project):
+        begun = project.started_path(key).exists()
         project.discard(key)
+        ending = last_endings(project.events_path).get(key)
+        if begun and ending is not None and ending.outcome != "completed":
+            EventLog(project.events_path).drop_latest(key)

@@ -175,6 +175,12 @@ class ProjectActions(QObject):
         if row is not None and row.is_stage and row.startable:
             self._session.start_run(RunRequest(only=row.key))
 
+    def cancel_run(self) -> None:
+        """Asks whether to end the run and to throw away what its stage has done."""
+        from crots_studio.widgets.discard_question import ask_to_discard
+
+        ask_to_discard(self._session, self._window)
+
     def copy_init_command(self) -> None:
         """Puts the command that makes this project on the clipboard."""
         if self._pages.workspace is not None:

@@ -90,7 +90,7 @@ class Menus:
         menu.addSeparator()
         self._add(menu, "&Pause or resume", session.toggle_pause, "Ctrl+P")
         self._add(menu, "&Stop and keep", session.stop, "Ctrl+.")
-        self._add(menu, "&Cancel and discard", partial(session.stop, discard=True))
+        self._add(menu, "&Cancel and discard ...", act.cancel_run)
 
     def _theme(self, menu: QMenu) -> None:
         group = QActionGroup(menu)
@@ -147,6 +147,9 @@ class Menus:
         actions["Run the chosen stage alone"].setEnabled(can_run)
         for name in ("Pause or resume", "Stop and keep", "Cancel and discard"):
             actions[name].setEnabled(busy and not session.run_state.stopping and session.controllable)
+        if session.request.compares:
+            # What it has finished is kept in any case.
+            actions["Cancel and discard"].setEnabled(False)
         for name in ("Export", "Open project folder", "Copy command that makes this project", "Find an option"):
             actions[name].setEnabled(project)
         waits_for = self._project_actions.report_waits_for

@@ -40,6 +40,7 @@ class OpenProject(QObject):
     Signals (all on the window's thread):
         problem(str): something that the user should read and that has no better place.
         project_changed(): another project, or the same one read anew; `project` and `history` are both ready.
+        history_changed(): what a run had said was taken back; `history` was read anew.
         config_changed(): an option of the project changed.
         trust_changed(): the user trusts more code of others.
         status_changed(list[StageStatus]): the stages' states, after a change of options, files or the run.
@@ -47,6 +48,7 @@ class OpenProject(QObject):
 
     problem = Signal(str)
     project_changed = Signal()
+    history_changed = Signal()
     config_changed = Signal()
     trust_changed = Signal()
     status_changed = Signal(list)

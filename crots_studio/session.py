@@ -15,6 +15,7 @@ from crots.events import Event, Note, StageFinished, StageStarted
 from crots.project import CONFIG_NAME, Project
 from crots.runner import discard
 from crots_studio import theme
+from crots_studio.models.history import History
 from crots_studio.models.run_state import RunState
 from crots_studio.opened import Found, OpenProject
 from crots_studio.runs.demo import demo_source, is_unfinished
@@ -286,18 +287,27 @@ class Session(OpenProject):
             return
         project, self._turning = self.project, True
 
-        def done(_: None) -> None:
-            self._turning = False
-            then()
+        def work() -> History:
+            discard(project, key)
+            return History.read(project.events_path)
+
+        def done(history: History) -> None:
+            self.history = history
+            self.history_changed.emit()
+            end()
 
         def failed(error: Exception) -> None:
             self.problem.emit(str(error))
-            done(None)
+            end()
 
-        self.errands.in_background(lambda: discard(project, key), done, failed)
+        def end() -> None:
+            self._turning = False
+            then()
+
+        self.errands.in_background(work, done, failed)
 
     def discard_stage(self, key: str) -> None:
-        """Throws away what a stage that is not done has written."""
+        """Throws away what an unfinished run of a stage has written; its last complete result stays."""
         if not self.busy:
             self._discard(key, self.refresh_status)
 

@@ -54,6 +54,7 @@ class LogPanel(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.tabs)
         session.project_changed.connect(self._another_project)
+        session.history_changed.connect(self._another_project)
         session.events_arrived.connect(self.add_events)
         session.problem.connect(self.add_problem)
 

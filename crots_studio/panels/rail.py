@@ -226,6 +226,12 @@ class RailPanel(QWidget):
         if (row := self.current) is not None and row.startable:
             self._session.start_run(RunRequest(only=row.key))
 
+    def _discard(self, key: str) -> None:
+        # Loaded only when asked for.
+        from crots_studio.widgets.discard_question import ask_to_discard
+
+        ask_to_discard(self._session, self, key)
+
     def _menu(self, point: QPoint) -> None:
         row = self.current
         if row is None or not row.is_stage:
@@ -236,8 +242,8 @@ class RailPanel(QWidget):
         only.triggered.connect(self._run_one)
         until = menu.addAction(f"Run all up to {row.title}")
         until.triggered.connect(lambda: self._session.start_run(RunRequest(until=row.key)))
-        drop = menu.addAction("Discard the unfinished work")
-        drop.triggered.connect(lambda: self._session.discard_stage(row.key))
+        drop = menu.addAction("Discard the unfinished work ...")
+        drop.triggered.connect(lambda: self._discard(row.key))
         only.setEnabled(enabled)
         until.setEnabled(not self._session.busy and not self._session.blocker)
         drop.setEnabled(not self._session.busy and row.state in ("interrupted", "failed"))

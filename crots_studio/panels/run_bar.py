@@ -27,12 +27,16 @@ class RunBar(QWidget):
         self.bar.setAccessibleName("Progress of the stage")
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(8)
+        policy = self.bar.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self.bar.setSizePolicy(policy)
         self.run = self._button("Run", "Runs all stages that are not done (Ctrl+R)", session.start_run)
         self.pause = self._button("Pause", "Halts after the current step", session.toggle_pause)
         self.stop = self._button("Stop && keep", "Ends after the current step; the work so far is kept", session.stop)
         self.cancel = self._button(
-            "Cancel", "Ends after the current step and throws away what this stage has done", self._cancel
-        )
+            "Cancel ...", "Ends after the current step and, once you agree, throws away what this stage has done",
+            self._cancel,
+        )  # fmt: skip
         self.device = QComboBox()
         self.device.setAccessibleName("Device")
         self.device.setToolTip("Where networks run (runtime.device)")
@@ -79,8 +83,11 @@ class RunBar(QWidget):
         row.setContentsMargins(8, 4, 8, 6)
         row.addLayout(left, 1)
         row.addSpacing(8)
-        for widget in (self.device, self.apart, self.run, self.pause, self.stop, self.cancel):
+        # All stay where they are, whatever goes on: the second click of a double click must meet no other button.
+        for widget in (self.device, self.apart, self.cancel, self.stop, self.pause, self.run):
             row.addWidget(widget)
+        _keep_width(self.run, "Run", "Resume")
+        _keep_width(self.pause, "Pause", "Resume")
 
     def refresh(self) -> None:
         """Shows the run as it is now."""
@@ -91,14 +98,15 @@ class RunBar(QWidget):
         self.text.setText(state.text if busy else self._idle_words())
         self.text.setToolTip(plain_tooltip(session.blocker if not busy else ""))
         self.pace.setText(state.pace if busy else "")
-        self.run.setVisible(not busy)
         self.run.setText(self._run_words())
-        self.run.setEnabled(project and not session.blocker and self._open_stages())
+        self.run.setEnabled(project and not busy and not session.blocker and self._open_stages())
         for button in (self.pause, self.stop, self.cancel):
-            button.setVisible(busy)
-            button.setEnabled(not state.stopping and session.controllable)
+            button.setEnabled(busy and not state.stopping and session.controllable)
             # A tool tip's words are said again for those who hear the window.
             button.setToolTip(plain_tooltip(button.accessibleDescription() if session.controllable else _ELSEWHERE))
+        if busy and session.request.compares:
+            self.cancel.setEnabled(False)
+            self.cancel.setToolTip("A comparison keeps what it has finished; stop it, and it can go on later")
         self.pause.setText("Resume" if state.paused else "Pause")
         self.pause.setAccessibleName(self.pause.text())
         self.device.setEnabled(project and not busy)
@@ -139,7 +147,10 @@ class RunBar(QWidget):
         return "Ready to run"
 
     def _cancel(self) -> None:
-        self._session.stop(discard=True)
+        # Loaded only when asked for.
+        from crots_studio.widgets.discard_question import ask_to_discard
+
+        ask_to_discard(self._session, self)
 
     def _busy(self, busy: bool) -> None:
         if busy:
@@ -169,3 +180,13 @@ class RunBar(QWidget):
 
     def _device_chosen(self, index: int) -> None:
         self._session.set_options({"runtime.device": self.device.itemData(index)})
+
+
+def _keep_width(button: QPushButton, *texts: str) -> None:
+    """Gives a button the width of the longest of its texts, so that those beside it never move."""
+    shown, widest = button.text(), 0
+    for text in texts:
+        button.setText(text)
+        widest = max(widest, button.sizeHint().width())
+    button.setText(shown)
+    button.setMinimumWidth(widest)

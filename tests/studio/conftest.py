@@ -11,6 +11,7 @@ from PySide6.QtCore import QSettings
 
 from crots.errors import Stopped
 from crots.events import StageFinished
+from crots.project import Project, ProjectConfig
 from crots_studio.app import Collector
 from crots_studio.session import Session
 from crots_studio.settings import PLACE, Settings
@@ -149,4 +150,21 @@ def window(qtbot, session):
     qtbot.addWidget(window, before_close_func=end_run)
     window.show()
     window.pages.build_workspace()
+    return window
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return Project.create(tmp_path / "project", ProjectConfig()).folder
+
+
+@pytest.fixture
+def ready(qtbot, session, window, open_project, folder):
+    """A window with an open project that nothing keeps from running."""
+    open_project(folder)
+    qtbot.waitUntil(lambda: session.errands.idle, timeout=30_000)
+    qtbot.wait(50)
+    session.set_blocker = lambda reason: None
+    session.blocker = ""
+    session.blocker_changed.emit("")
     return window

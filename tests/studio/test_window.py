@@ -16,38 +16,12 @@ from crots.project import Project, ProjectConfig
 from crots.taxonomy import load_class_set
 from crots_studio import theme
 from crots_studio.models.patch_gallery import ClassRow
-from crots_studio.runs.run import RunEnd, RunRequest
+from crots_studio.runs.run import RunRequest
 from crots_studio.window import MainWindow
 from crots_studio.workspace_tabs import TABS
 from tests.studio.controls import doubled_keys
 from tests.studio.fake_project import make_fake_project
-
-START = StageStarted(stage="baseline", total=100)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return Project.create(tmp_path / "project", ProjectConfig()).folder
-
-
-@pytest.fixture
-def ready(qtbot, session, window, open_project, folder):
-    """A window with an open project that nothing keeps from running."""
-    open_project(folder)
-    qtbot.waitUntil(lambda: session.errands.idle, timeout=30_000)
-    qtbot.wait(50)
-    session.set_blocker = lambda reason: None
-    session.blocker = ""
-    session.blocker_changed.emit("")
-    return window
-
-
-def step(seconds=0.02):
-    return lambda control: time.sleep(seconds)
-
-
-def long_run(scripted, steps=500):
-    scripted(START, *([step(), Progress(stage="baseline", done=1, total=100, rate=3.0)] * steps))
+from tests.studio.scripts import START, FakeChild, long_run
 
 
 def test_the_window_is_there_before_torch_and_within_a_second_of_work(tmp_path):
@@ -156,7 +130,7 @@ def test_run_pause_resume_stop_by_buttons(qtbot, session, ready, scripted):
     bar = ready.run_bar
     qtbot.mouseClick(bar.run, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: session.run_state.done == 1)
-    assert bar.stop.isVisible() and not bar.run.isVisible()
+    assert bar.stop.isEnabled() and not bar.run.isEnabled()
     assert "step 1 of 100" in bar.text.text()
     assert "3 images/s" in bar.pace.text()
     qtbot.mouseClick(bar.pause, Qt.MouseButton.LeftButton)
@@ -166,23 +140,9 @@ def test_run_pause_resume_stop_by_buttons(qtbot, session, ready, scripted):
     qtbot.mouseClick(bar.stop, Qt.MouseButton.LeftButton)
     assert "stopping" in bar.text.text() and not bar.stop.isEnabled()
     qtbot.waitUntil(lambda: not session.busy)
-    assert bar.run.isVisible()
+    qtbot.waitUntil(lambda: bar.run.isEnabled())
+    assert not bar.stop.isEnabled()
     assert scripted.requests[0].only is None
-
-
-def test_cancel_throws_the_stage_away(qtbot, session, ready, scripted):
-    long_run(scripted)
-    session.project.begin("baseline")
-    place, result = session.project.work_folder("baseline"), session.project.stage_folder("baseline")
-    for folder in (place, result):
-        folder.mkdir(parents=True)
-        (folder / "checkpoint.pt").write_bytes(b"x")
-    session.start_run()
-    qtbot.waitUntil(lambda: session.run_state.done == 1)
-    qtbot.mouseClick(ready.run_bar.cancel, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: not session.busy)
-    qtbot.waitUntil(lambda: not place.exists())
-    assert (result / "checkpoint.pt").exists(), "the result before it stays"
 
 
 def test_a_stage_alone_from_the_rail(qtbot, session, ready, scripted):
@@ -350,37 +310,6 @@ def test_one_of_a_terminal_is_left_alone(session, ready):
     assert not bar.stop.isEnabled() and "another window" in bar.stop.toolTip() and bar.memory.text() == ""
     assert ready.close() and child.begun == ["started"]
     session._run = None
-
-
-class FakeChild:
-    """A run in another process that ends when it is stopped."""
-
-    detached = True
-    controllable = True
-    paused = False
-    end = None
-
-    def __init__(self, begun):
-        self.begun = begun
-
-    def stop(self):
-        self.begun.append("stopped")
-        self.end = RunEnd("cancelled", "baseline")
-
-    def pause(self):
-        self.begun.append("paused")
-
-    def resume(self):
-        self.begun.append("resumed")
-
-    def start(self):
-        self.begun.append("started")
-
-    def drain(self):
-        return []
-
-    def memory(self):
-        return 0
 
 
 def test_another_project_is_refused_while_a_run_goes_on(qtbot, session, ready, scripted, tmp_path):

@@ -62,6 +62,7 @@ class ComparePanel(QWidget):
         self.redraw = Redraw(self, self._draw)
         self._build(session)
         session.project_changed.connect(self._change_project)
+        session.history_changed.connect(self._refresh)
         session.events_arrived.connect(self._take)
         session.theme_changed.connect(self._recolour)
         self._change_project()

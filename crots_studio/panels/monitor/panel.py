@@ -76,6 +76,7 @@ class MonitorPanel(QWidget):
         self._explained = False
         self.scores = Scores()
         session.project_changed.connect(self._reload)
+        session.history_changed.connect(self._reload)
         session.config_changed.connect(self._config_changed)
         session.events_arrived.connect(self._take)
         self._reload()
