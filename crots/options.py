@@ -1,7 +1,7 @@
 """Every option of every stage and of a project, with default, range, help and the fault it mends.
 
 ``corrected`` values are the defaults; ``published=`` gives the published code's where it differs. Fault numbers (F1 to
-F18) are explained in the README. No torch here: see `crots.config`.
+F18) are explained in docs/method.md. No torch here: see `crots.config`.
 """
 
 from __future__ import annotations
@@ -232,9 +232,7 @@ class TrainingOptions:
 
 
 def _guard() -> Any:
-    return option(
-        True, "Stop at a serious alarm (see the README) and go back to the best healthy checkpoint.", published=False
-    )
+    return option(True, "Stop at a serious alarm and go back to the best healthy checkpoint.", published=False)
 
 
 @dataclass(frozen=True)

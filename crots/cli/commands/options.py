@@ -61,8 +61,8 @@ def _plain(info: OptionInfo) -> dict[str, Any]:
 
 
 def markdown(name: str, about: str, rows: tuple[tuple[str, ...], ...]) -> str:
-    """Returns a section as a Markdown table, as it stands in the README."""
-    lines = [f"### `{name}`", "", about, "", f"| {' | '.join(_HEADERS)} |", "|" + "---|" * len(_HEADERS)]
+    """Returns a section as a Markdown table, as it stands in the documentation."""
+    lines = [f"## `{name}`", "", about, "", f"| {' | '.join(_HEADERS)} |", "|" + "---|" * len(_HEADERS)]
     for option, *cells in rows:
         lines.append(f"| `{option}` | " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join([*lines, ""])

@@ -1,0 +1,165 @@
+"""The documentation says the same as the code: generated pages, links, commands, options, examples."""
+
+import ast
+import importlib.util
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from crots.cli.command import make_parser, profile_in
+from crots.cli.commands import load_command
+from crots.cli.commands.options import CLASSES
+from crots.cli.flags import settings
+from crots.cli.reference import PAGES
+from crots.config import describe
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAPERS = [ROOT / name for name in ("README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+FILES = sorted([*PAPERS, *DOCS.rglob("*.md")])
+FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+OPTIONS = {section: {info.name for info in describe(cls)} for section, cls in CLASSES.items()}
+
+
+def read(path):
+    return path.read_text(encoding="utf-8")
+
+
+def blocks(kind):
+    return [
+        pytest.param(body, id=f"{path.relative_to(ROOT)}-{number}")
+        for path in FILES
+        for number, (_, language, body) in enumerate(FENCE.findall(read(path)))
+        if language == kind
+    ]
+
+
+def prose(path):
+    return FENCE.sub("", read(path))
+
+
+def tool(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_reference_is_that_of_the_code(name):
+    assert read(DOCS / "reference" / name) == PAGES[name](), "run: python -m crots.cli.reference"
+
+
+def test_the_picture_and_table_of_the_rooms_are_those_of_the_import_rules():
+    rooms = tool("draw_rooms")
+    assert rooms.rewritten(read(rooms.PAGE)) == read(rooms.PAGE), "run: python tools/draw_rooms.py"
+    assert rooms.picture() == read(rooms.PICTURE), "run: python tools/draw_rooms.py"
+    assert "crots_studio.panels" in rooms.picture() and "`crots/methods/`" in rooms.table()
+
+
+def anchors(path):
+    """What a heading is linked by, on GitHub and by MkDocs."""
+    headings = re.findall(r"(?m)^#+ (.+)$", prose(path))
+    return {re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", heading).strip().lower()) for heading in headings}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path):
+    for link in re.findall(r"\]\(([^)]+)\)", prose(path)):
+        if re.match(r"https?:", link):
+            continue
+        target, _, anchor = link.partition("#")
+        goal = (path.parent / target).resolve() if target else path
+        assert goal.is_file() and goal.is_relative_to(ROOT), link
+        assert not anchor or anchor in anchors(goal), link
+
+
+def test_every_page_stands_in_the_navigation():
+    text = read(ROOT / "mkdocs.yml")
+    named = set(re.findall(r"[\w/-]+\.md", str(yaml.safe_load(text)["nav"])))
+    assert {str(path.relative_to(DOCS).as_posix()) for path in DOCS.rglob("*.md")} <= named
+
+
+def test_every_block_names_its_language():
+    assert not [path for path in FILES for _, language, _ in FENCE.findall(read(path)) if not language]
+
+
+def commands(body):
+    """The command lines of ``crots`` in a block for the shell, as words."""
+    for line in re.sub(r"\\\n\s*", " ", body).splitlines():
+        words = shlex.split(line, comments=True)
+        for number, word in enumerate(words):
+            if word == "crots" and (number == 0 or words[number - 1] == "-m"):
+                end = next((place for place, other in enumerate(words) if other in (">", "&&")), len(words))
+                yield words[number + 1 : end]
+                break
+
+
+@pytest.mark.parametrize("body", blocks("sh"))
+def test_commands_of_the_documentation_are_understood(body):
+    for words in commands(body):
+        command = load_command(words[0])
+        args = make_parser(command, profile_in(words)).parse_strictly(words[1:])
+        for name in settings(getattr(args, "set", None) or []):
+            section, _, option = name.partition(".")
+            assert option in OPTIONS[section], name
+
+
+def test_the_commands_that_are_looked_for_are_found():
+    assert list(commands("torchrun -m crots run a \\\n --set x.y=1 # why\ncrots status b > c\npip install crots")) == [
+        ["run", "a", "--set", "x.y=1"],
+        ["status", "b"],
+    ]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_options_that_are_named_exist(path):
+    if path.name == "CHANGELOG.md":
+        pytest.skip("names options that are gone")
+    sections = "|".join(sorted(OPTIONS))
+    for section, option in re.findall(rf"`({sections}|\*)\.([a-z_]+)\b(?![(./])", prose(path)):
+        assert option in (set().union(*OPTIONS.values()) if section == "*" else OPTIONS[section]), (section, option)
+
+
+@pytest.mark.parametrize("body", blocks("toml"))
+def test_toml_is_valid(body):
+    assert tomllib.loads(body)
+
+
+def test_a_class_set_of_the_documentation_is_one(tmp_path):
+    from crots.taxonomy import load_class_set
+
+    (body,) = (body for _, language, body in FENCE.findall(read(DOCS / "guide" / "classes.md")) if "classes =" in body)
+    (tmp_path / "yard.toml").write_text(body, encoding="utf-8")
+    assert load_class_set(tmp_path / "yard.toml").names == ("ground", "plant", "person")
+
+
+@pytest.mark.parametrize("body", blocks("python"))
+def test_python_is_valid(body):
+    ast.parse(body)
+
+
+@pytest.mark.slow
+def test_the_deployment_example_runs_on_an_exported_model(tmp_path, monkeypatch):
+    import numpy as np
+    from PIL import Image
+
+    from crots.config import Size
+    from crots.images import read_labels
+    from crots.nets.export import export
+    from crots.nets.model import create_model
+    from crots.taxonomy import ClassSet
+
+    model = create_model("compact", ClassSet.from_dict({"name": "two", "names": ["ground", "sky"]}), Size(512, 256))
+    photo = np.random.default_rng(0).integers(0, 256, (256, 512, 3), np.uint8)
+    export(model, tmp_path / "adapted.onnx", "onnx", sample_images=[photo])
+    Image.fromarray(photo).resize((640, 320)).save(tmp_path / "street.png")
+    (body,) = (body for _, kind, body in FENCE.findall(read(DOCS / "guide" / "exporting.md")) if kind == "python")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(body, "exporting.md", "exec"), {})
+    labels = read_labels(tmp_path / "labels.png")
+    assert labels.shape == (256, 512) and labels.max() <= 1
