@@ -279,6 +279,11 @@ class Project:
         return self.folder / ".lock"
 
     @property
+    def estimate_path(self) -> Path:
+        """What the stages will take, as it was measured on this machine."""
+        return self.home / "records" / "estimate.json"
+
+    @property
     def home(self) -> Path:
         """The folder in which stages, records and events lie."""
         return self.folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -27,7 +28,12 @@ NOT_BEGUN = "stopped before it began; nothing was changed"
 
 
 def run_project(
-    project: Project, *, control: Control | None = None, until: str | None = None, only: str | None = None
+    project: Project,
+    *,
+    control: Control | None = None,
+    until: str | None = None,
+    only: str | None = None,
+    measure: bool = False,
 ) -> Iterator[Event]:
     """Runs every stage that is not done, in order, and yields the events that it also writes to ``events.jsonl``.
 
@@ -36,6 +42,7 @@ def run_project(
         control: for stopping and pausing.
         until: the last stage to run; ``adapt`` means its last round.
         only: run this stage alone, even where it is done.
+        measure: say at the start what the run will take, from a few timed steps; with several workers nothing is timed.
 
     Raises:
         InputError: no such stage, or another run goes on in this project.
@@ -53,6 +60,8 @@ def run_project(
                 continue
             context = Context(key, control, resume=resume, log=log if workers.first else None)
             body = partial(_begun, project, stage_events)
+            if measure and workers.world == 1:
+                body, measure = partial(_measured, project, keys[keys.index(key) :], body), False
             record = partial(project.finish, key) if workers.first else None
             for event in run_stage(body, context, record=record):
                 yield event
@@ -89,6 +98,30 @@ def _begun(project: Project, stage_events: Callable[[Project, Context], Iterator
         raise Stopped(NOT_BEGUN) from None
     workers.from_first(lambda: project.begin(context.stage))
     return at_their_place(events, project.work_folder(context.stage), project.stage_folder(context.stage))
+
+
+def _measured(project: Project, keys: tuple[str, ...], body: StageBody, context: Context) -> Iterator[Event]:
+    """Begins a stage after saying what this run will take."""
+    return body(dataclasses.replace(context, notes=_estimated(project, keys, context)))
+
+
+def _estimated(project: Project, keys: tuple[str, ...], context: Context) -> tuple[str, ...]:
+    """Returns the estimate in words; the run goes on without one where the inputs of a stage do not fit."""
+    from crots.estimate.measure import estimate
+    from crots.estimate.trial import Stopwatch
+
+    try:
+        found = estimate(project, keys, Stopwatch(check=context.check), busy=False)
+    except Stopped:
+        raise Stopped(NOT_BEGUN) from None
+    except CrotsError:
+        # The stage itself says so, in its turn.
+        return ()
+    except (MemoryError, RuntimeError) as error:
+        if not _out_of_memory(error):
+            raise
+        return (f"a trial of this run ran out of memory ({str(error).splitlines()[0]}); use a smaller batch",)
+    return (found.words,) if found.words else ()
 
 
 def planned(project: Project, *, until: str | None, only: str | None) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Text from files (names of classes and files, messages, notes) made fit to be shown: it may hold anything."""
+"""Text made fit to be shown: what comes from files may hold anything, and times and bytes are read by people."""
 
 from __future__ import annotations
 
@@ -26,3 +26,21 @@ def printable_json(text: str) -> str:
         text: one line of JSON, in which such characters stand in strings alone.
     """
     return _UNFIT.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def duration(seconds: float) -> str:
+    """``42 s``, ``3 min 20 s``, ``28 min``, ``2 h 05 min``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def byte_count(count: float) -> str:
+    """``640 MB``, ``3.1 GB``."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

@@ -12,12 +12,13 @@ from functools import cached_property, partial
 from statistics import median
 
 from crots.bench.bare import Bare, flops, peak_flops
-from crots.bench.clock import PeakMemory, seconds
+from crots.bench.clock import seconds
 from crots.bench.world import World
 from crots.data.feed import count_waiting
 from crots.events import Event, Metrics
 from crots.execution.context import Context
 from crots.execution.engine import Engine
+from crots.execution.memory import PeakMemory
 from crots.nets.registry import build_net
 from crots.options import BenchOptions
 from crots.project import Project

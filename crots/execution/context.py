@@ -26,12 +26,14 @@ class Context:
         control: the user's stop and pause.
         resume: continue from what an interrupted run left; otherwise it is cleared.
         log: the project's event stream, None for a stage that is run alone.
+        notes: what the user should read when the stage begins.
     """
 
     stage: str
     control: Control = field(default_factory=Control)
     resume: bool = False
     log: EventLog | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def position(self) -> int:

@@ -163,6 +163,13 @@ class BaselineLearner(SupervisedLearner):
                 layer.eval()
 
 
+def with_batch_norm(options: BaselineOptions, *, trained: bool) -> BaselineOptions:
+    """Settles whether batch norm learns, where that is left to how the student starts."""
+    if options.batch_norm != "auto":
+        return options
+    return dataclasses.replace(options, batch_norm="frozen" if trained else "batch")
+
+
 def refresh_steps(options: BaselineOptions) -> tuple[int, ...]:
     """Returns the steps before which labels are made anew: from 40 to 80 % of the run, evenly."""
     if not options.refresh or options.total < 2:
@@ -201,8 +208,7 @@ def baseline(
             "baseline.refresh makes labels anew with the moving average; set baseline.keep_ema too, or refresh to 0",
             field="baseline.refresh",
         )
-    if options.batch_norm == "auto":
-        options = dataclasses.replace(options, batch_norm="frozen" if trained else "batch")
+    options = with_batch_norm(options, trained=trained)
     learner = BaselineLearner(
         student, material, engine, options, folder=run.folder, trained=trained, seed=run.seed, stage=context.stage
     )

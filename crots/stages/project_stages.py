@@ -49,6 +49,8 @@ def stage_events(project: Project, context: Context) -> Iterator[Event]:
         InputError: its inputs do not fit.
     """
     bench = Workbench(project.config, project.folder, project.cache_folder, context.stage)
+    for text in context.notes:
+        bench.note(text)
     name = "adapt" if context.stage.startswith("adapt-") else context.stage
     events = STAGES[name](project, bench, context)
     if context.resume and name not in ("baseline", "adapt"):

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 from crots.config import describe
 from crots.options import SECTIONS
+from crots.text import byte_count as byte_count
+from crots.text import duration as duration
 
 _SECTIONS = {
     "data": "Images",
@@ -97,24 +99,6 @@ def in_window(message: str) -> str:
         message = message.replace(words, better)
     message = _FLAG.sub(lambda hit: option(_FLAGS[hit[1]], hit[0]) if hit[1] in _FLAGS else hit[0], message)
     return _OPTION.sub(lambda hit: option(f"{hit[1]}.{hit[2]}", hit[0]), message)
-
-
-def duration(seconds: float) -> str:
-    """``42 s``, ``3 min 20 s``, ``28 min``, ``2 h 05 min``."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def byte_count(count: float) -> str:
-    """``640 MB``, ``3.1 GB``."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
 def plural(count: int, noun: str) -> str:

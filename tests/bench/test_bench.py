@@ -6,11 +6,12 @@ import torch
 
 from crots.bench import bare as bare_module
 from crots.bench.bare import Bare, flops, peak_flops
-from crots.bench.clock import PeakMemory, taking_turns
+from crots.bench.clock import taking_turns
 from crots.bench.world import photograph, settle
 from crots.cli.main import main
 from crots.config import Size
 from crots.execution.engine import Engine
+from crots.execution.memory import PeakMemory
 from crots.nets.registry import build_net
 from crots.options import RuntimeOptions
 

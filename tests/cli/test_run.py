@@ -24,7 +24,8 @@ def seen(monkeypatch):
     """Replaces the runner by one that notes what it was asked for, and tells of two subjects."""
     calls = []
 
-    def run_project(project, *, control, until, only):
+    def run_project(project, *, control, until, only, measure):
+        assert measure, "a run says first what it takes"
         calls.append((project, until, only))
         yield StageStarted(stage="evaluate", total=1, unit="images")
         for subject, miou in (("source", 0.5), ("baseline", 0.625)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Generator
 from pathlib import Path
@@ -12,7 +13,7 @@ from crots.cli.command import Command, Parser
 from crots.cli.commands.init import add_set
 from crots.cli.flags import add_options, add_run_flags, given, settings
 from crots.cli.follow import follow
-from crots.cli.say import say, typed
+from crots.cli.say import say, say_json, typed
 from crots.config import Profile
 from crots.errors import InputError
 from crots.eventlog import running
@@ -33,6 +34,9 @@ def configure(parser: Parser, profile: Profile) -> None:
     group.add_argument("--only", metavar="STAGE", help="run this stage alone, even where it is done")
     add_options(group, "adapt", opt.AdaptOptions, profile, only=("rounds",))
     add_set(group)
+    group.add_argument(
+        "--estimate", action="store_true", help="only say what a run would take, in time and memory, from a few steps"
+    )
     run_group = parser.add_argument_group("run")
     add_options(run_group, "runtime", opt.RuntimeOptions, profile, only=("device", "threads", "trust"))
     add_run_flags(run_group)
@@ -44,12 +48,14 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("both --until and --only are given, expected one of them; leave the other out")
     project = prepared(args)
     planned(project, until=args.until, only=args.only)
+    if args.estimate:
+        return estimated(project, args)
 
     shown = 0
 
     def events(control: Control) -> Generator[Event, None, None]:
         nonlocal shown
-        for event in run_project(project, control=control, until=args.until, only=args.only):
+        for event in run_project(project, control=control, until=args.until, only=args.only, measure=True):
             shown += 1
             yield event
 
@@ -62,6 +68,24 @@ def run(args: argparse.Namespace) -> int:
         more = f"; crots report {typed(args.project)} writes what changed as a page" if result_of(project).key else ""
         say(f"{what}; crots status {typed(args.project)} shows the stages{more}", stream)
     return code
+
+
+def estimated(project: Project, args: argparse.Namespace) -> int:
+    """Shows what a run would take, and runs nothing."""
+    from crots.estimate.measure import estimate
+    from crots.runner import locked
+
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise InputError("--estimate times one process; start it without torchrun")
+    keys = planned(project, until=args.until, only=args.only)
+    with locked(project):
+        project.check_inputs()
+        found = estimate(project, keys, busy=False)
+    if args.json:
+        say_json({"command": "run", **found.to_dict()})
+    else:
+        say(found.words or "nothing to do, all of it is done")
+    return 0
 
 
 def prepared(args: argparse.Namespace) -> Project:
@@ -93,8 +117,8 @@ COMMAND = Command(
     name="run",
     about="Runs the stages of a project that are not done, in order. It can be stopped (Ctrl-C) or killed at any time "
     "and goes on where it was.\nOptions given here with --rounds and --set are kept in the project.",
-    example="crots run city\ncrots run city --until baseline --device cuda:1\ncrots run city --rounds 3 "
-    "--set adapt.steps=2000\ncrots run city --events - > events.jsonl\n"
+    example="crots run city\ncrots run city --estimate\ncrots run city --until baseline --device cuda:1\n"
+    "crots run city --rounds 3 --set adapt.steps=2000\ncrots run city --events - > events.jsonl\n"
     "torchrun --nproc-per-node 4 -m crots run city    # on four GPUs",
     configure=configure,
     run=run,

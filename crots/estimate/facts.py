@@ -1,0 +1,199 @@
+"""Estimates as they are stored and shown. No torch: the studio and ``crots status`` read them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NotRequired, TypedDict
+
+from crots.config import to_mapping
+from crots.files import digest, write_json
+from crots.project import Project
+from crots.records import Count, fits, read_json
+from crots.text import byte_count, duration
+
+# Stages that take long enough to be timed; mining and exporting take seconds.
+TIMED = ("pseudo-label", "baseline", "adapt", "evaluate")
+
+
+class _Stored(TypedDict):
+    """`StageEstimate` as plain data."""
+
+    made_for: str
+    unit: str
+    count: Count
+    seconds: float
+    extra: float
+    memory: Count | float
+    device_memory: Count | float
+    text: NotRequired[str]
+
+
+@dataclass(frozen=True)
+class StageEstimate:
+    """What one stage takes.
+
+    Attributes:
+        made_for: digest of the settings and of the machine that it was measured with.
+        unit: what ``count`` counts, images or steps.
+        count: of the whole stage.
+        seconds: that one of them takes.
+        extra: seconds for what comes besides: reading, looks at the student, labels made anew.
+        memory: bytes of the process at most.
+        device_memory: bytes on the graphics card at most; 0 without one.
+        text: size and number of what a step sees.
+    """
+
+    made_for: str
+    unit: str
+    count: int
+    seconds: float
+    extra: float = 0.0
+    memory: float = 0.0
+    device_memory: float = 0.0
+    text: str = ""
+
+    def total(self, done: int = 0) -> float:
+        """Seconds for what is left after ``done`` units."""
+        left = max(0.0, 1.0 - done / self.count) if self.count else 1.0
+        return left * (self.count * self.seconds + self.extra)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What the stages of a run that are not done take, in running order; rounds each under a key of their own.
+
+    Attributes:
+        stages: by key.
+        done: units that an interrupted stage has behind it, by key.
+    """
+
+    stages: Mapping[str, StageEstimate]
+    done: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+    def of(self, key: str) -> float:
+        """Seconds that one stage still takes."""
+        return self.stages[key].total(self.done.get(key, 0))
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of all of them."""
+        return sum(map(self.of, self.stages))
+
+    @property
+    def memory(self) -> float:
+        """Bytes of the process at most."""
+        return max((stage.memory for stage in self.stages.values()), default=0.0)
+
+    @property
+    def device_memory(self) -> float:
+        """Bytes on the graphics card at most."""
+        return max((stage.device_memory for stage in self.stages.values()), default=0.0)
+
+    @property
+    def short(self) -> str:
+        """``about 14 min, 1.3 GB``."""
+        card = f", {byte_count(self.device_memory)} on the graphics card" if self.device_memory else ""
+        return f"about {rounded(self.seconds)}, {byte_count(self.memory)} of memory{card}"
+
+    @property
+    def words(self) -> str:
+        """One line for the user; empty where nothing takes long."""
+        if not self.stages:
+            return ""
+        return f"this run takes {self.short}: {', '.join(self.parts())}"
+
+    def parts(self) -> list[str]:
+        """What each stage takes, rounds of one length together."""
+        rounds = [key for key in self.stages if key.startswith("adapt-")]
+        parts = []
+        for key, stage in self.stages.items():
+            if key in rounds[1:]:
+                continue
+            what = f"up to {len(rounds)} rounds" if len(rounds) > 1 and key == rounds[0] else key
+            seconds = sum(map(self.of, rounds)) if key in rounds else self.of(key)
+            parts.append(f"{what} {rounded(seconds)}" + (f" ({stage.text})" if stage.text else ""))
+        return parts
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns plain JSON data."""
+        stages = {key: {"seconds": self.of(key), **dataclasses.asdict(stage)} for key, stage in self.stages.items()}
+        for key, stage in self.stages.items():
+            stages[key] |= {"seconds": self.of(key), "seconds_each": stage.seconds}
+            del stages[key]["made_for"]
+        return {
+            "seconds": self.seconds,
+            "memory": self.memory,
+            "device_memory": self.device_memory,
+            "stages": stages,
+        }
+
+
+def rounded(seconds: float) -> str:
+    """Says a time as roughly as a few timed steps can know it."""
+    if seconds < 60:
+        return duration(max(1, round(seconds)) if seconds < 10 else 5 * round(seconds / 5)).replace(".0 s", " s")
+    return duration(60 * round(seconds / 60)).replace(" 00 s", "")
+
+
+def group_of(key: str) -> str:
+    """Returns what a stage is timed as: all rounds alike."""
+    return "adapt" if key.startswith("adapt-") else key
+
+
+def made_for(project: Project, key: str) -> str:
+    """Returns the digest of everything that the time of a stage depends on, this machine among it."""
+    config, group = project.config, group_of(key)
+    sections = {
+        "pseudo-label": ("data", "task", "source", "pseudo_label"),
+        "baseline": ("data", "task", "student", "source", "baseline"),
+        "adapt": ("data", "task", "student", "source", "mine", "adapt"),
+        "evaluate": ("data", "task", "student", "source", "evaluate"),
+    }[group]
+    values = {name: to_mapping(getattr(config, name)) for name in (*sections, "runtime")}
+    # Trust and the seed change no time, nor do rounds that of one.
+    for name in ("trust", "seed", "cache_gb"):
+        del values["runtime"][name]
+    values.get("adapt", {}).pop("rounds", None)
+    machine = [platform.node(), os.cpu_count(), os.environ.get("CUDA_VISIBLE_DEVICES", "")]
+    return digest({"sections": values, "machine": machine})
+
+
+def stored(project: Project, keys: Iterable[str]) -> dict[str, StageEstimate]:
+    """Returns the stored estimates of the stages that still hold for the project's settings, by key."""
+    values = (read_json(project.estimate_path) or {}).get("stages")
+    values = values if isinstance(values, dict) else {}
+    found = {}
+    for key in keys:
+        entry = values.get(group_of(key))
+        # It can be measured anew: what is damaged counts for nothing.
+        if isinstance(entry, dict) and fits(entry, _Stored) and entry["made_for"] == made_for(project, key):
+            names = {field.name for field in dataclasses.fields(StageEstimate)}
+            found[key] = StageEstimate(**{name: value for name, value in entry.items() if name in names})
+    return found
+
+
+def store(project: Project, stages: Mapping[str, StageEstimate]) -> None:
+    """Keeps estimates with the project, in the place of earlier ones of the same stages."""
+    values = (read_json(project.estimate_path) or {}).get("stages")
+    fresh = {group_of(key): dataclasses.asdict(stage) for key, stage in stages.items()}
+    write_json(project.estimate_path, {"stages": {**(values if isinstance(values, dict) else {}), **fresh}})
+
+
+def left_to_do(project: Project, keys: Iterable[str], *, busy: bool | None = None) -> dict[str, int]:
+    """Returns the timed stages that are not done, each with the units that an interrupted run of it has behind it."""
+    keys = [key for key in keys if group_of(key) in TIMED]
+    states = {status.key: status for status in project.status(busy=busy)}
+    open_keys = [key for key in keys if states[key].state not in ("done", "not needed")]
+    begun = ("interrupted", "failed", "running")
+    return {key: states[key].done if states[key].state in begun and project.resumable(key) else 0 for key in open_keys}
+
+
+def known_estimate(project: Project) -> Estimate | None:
+    """Returns what is known of the rest of a project's run without measuring; None where some stage was not timed."""
+    left = left_to_do(project, project.stage_keys())
+    found = stored(project, left)
+    return Estimate(found, left) if left and found.keys() == left.keys() else None

@@ -1,0 +1,268 @@
+"""A few steps of each stage, as it will be run, on weights that are thrown away."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+
+from crots.data.feed import prefetch, readers
+from crots.data.layouts import Sample
+from crots.data.spread import evenly_spread, statistics_groups
+from crots.estimate.facts import StageEstimate, group_of, made_for
+from crots.execution.draws import seed_step
+from crots.execution.engine import Engine, evaluating
+from crots.execution.memory import PeakMemory
+from crots.methods.patches import cell_size
+from crots.nets.model import Model
+from crots.options import AdaptOptions, TrainingOptions
+from crots.project import Project
+from crots.stages.adapt import AdaptLearner
+from crots.stages.baseline import BaselineLearner, refresh_steps, with_batch_norm
+from crots.stages.project_stages import labelling, settle
+from crots.stages.pseudo_label import LabelWriter
+from crots.stages.workbench import Workbench
+from crots.taxonomy import ClassSet
+from crots.training.budget import ROUND
+from crots.training.label_free import looked_at
+from crots.training.learner import Learner
+from crots.training.material import Array, Material
+from crots.training.patch_set import PatchSet
+
+Clock = Callable[[], float]
+Check = Callable[[], None]
+
+# Steps that are timed after one that warms up, and seconds after which no further one is begun.
+STEPS = 3
+LONGEST = 20.0
+# Looks at a student, the one at the start included, unless the options say otherwise.
+_LOOKS = 11
+
+
+@dataclass(frozen=True)
+class Stopwatch:
+    """Times work.
+
+    Attributes:
+        clock: gives seconds.
+        check: raises an error where the user asked to stop.
+    """
+
+    clock: Clock = time.perf_counter
+    check: Check = field(default=lambda: None)
+
+    def each(self, work: Callable[[int], object], engine: Engine, *, steps: int = STEPS) -> float:
+        """Returns the median seconds of ``work``, called with 0 to warm up and then with 1, 2 ... at most ``steps``."""
+        self._once(work, 0, engine)
+        times: list[float] = []
+        while len(times) < steps and (not times or sum(times) < LONGEST):
+            times.append(self._once(work, len(times) + 1, engine))
+        return median(times)
+
+    def _once(self, work: Callable[[int], object], number: int, engine: Engine) -> float:
+        self.check()
+        engine.synchronise()
+        began = self.clock()
+        work(number)
+        engine.synchronise()
+        return self.clock() - began
+
+
+@dataclass(frozen=True)
+class TrialMaterial(Material):
+    """Real images with labels made up: those of a run are only made by its first stage."""
+
+    classes: ClassSet | None = None
+
+    def labels(self, indices: Sequence[int], *, min_confidence: float | Array = 0.0) -> Array:
+        """Returns (N, H, W) train ids, in patches as those of real labels are."""
+        assert self.classes is not None
+        rng = np.random.default_rng([8, *indices])
+        coarse = rng.integers(len(self.classes), size=(len(indices), 8, 8)).astype(np.uint8)
+        return np.stack([_enlarged(image, self.cache.size) for image in coarse])
+
+    def confidence(self, indices: Sequence[int]) -> Array:
+        """Returns (N, H, W) float32 0..1."""
+        size = self.cache.size
+        rng = np.random.default_rng([9, *indices])
+        return rng.random((len(indices), size.height, size.width), dtype=np.float32)
+
+
+def _enlarged(coarse: Array, size: Any) -> Array:
+    rows = np.arange(size.height) * coarse.shape[0] // size.height
+    columns = np.arange(size.width) * coarse.shape[1] // size.width
+    return coarse[np.ix_(rows, columns)]
+
+
+class TrialPatches(PatchSet):
+    """Patches of the size that will be mined."""
+
+    def images(self, indices: Sequence[int]) -> Array:
+        """Returns (M, h, w, 3) uint8."""
+        return np.full((len(indices), *self._shape, 3), 110, np.uint8)
+
+    def labels(self, indices: Sequence[int]) -> Array:
+        """Returns (M, h, w) train ids."""
+        return np.zeros((len(indices), *self._shape), np.uint8)
+
+    def rarity(self) -> Array:
+        """All alike."""
+        return np.ones(len(self))
+
+    @property
+    def _shape(self) -> tuple[int, int]:
+        height, width = (int(name) for name in self.names[0].split("x"))
+        return height, width
+
+
+class Trial:
+    """Times the stages of a project with its options.
+
+    Args:
+        project: whose images, source and options are taken; nothing is written there but the cache of images.
+        watch: times and asks for a stop.
+    """
+
+    def __init__(self, project: Project, watch: Stopwatch | None = None) -> None:
+        self._project, self._watch = project, watch or Stopwatch()
+
+    def estimate(self, key: str) -> StageEstimate:
+        """Times one stage.
+
+        Raises:
+            CrotsError: its inputs do not fit.
+            Stopped: the user asked to stop.
+        """
+        bench = Workbench(self._project.config, self._project.folder, self._project.cache_folder, key)
+        measure = {
+            "pseudo-label": self._labelling, "baseline": self._baseline, "adapt": self._round,
+            "evaluate": self._evaluation,
+        }[group_of(key)]  # fmt: skip
+        with PeakMemory(bench.engine) as memory:
+            unit, count, seconds, extra, text = measure(bench)
+        return StageEstimate(
+            made_for(self._project, key), unit, count, seconds, extra, float(memory.host), float(memory.device), text
+        )
+
+    def _labelling(self, bench: Workbench) -> tuple[str, int, float, float, str]:
+        job = labelling(bench, Path())
+        samples, count = job.dataset.samples, len(job.dataset.samples)
+        batch = min(job.batch, count)
+        few = [samples[place] for place in evenly_spread(count, (STEPS + 1) * batch)]
+        reading = self._watch.each(lambda number: job.cache.get(few[number % len(few)].image), bench.engine)
+        preparing = self._preparation(bench, job.labeller, few, count)
+        needs = job.labeller.needs_images
+        said: list[Any] = []
+
+        def label(number: int) -> None:
+            part = [few[(number * batch + place) % len(few)] for place in range(batch)]
+            images = np.stack([job.cache.get(sample.image) for sample in part]) if needs else None
+            said[:] = [(part[0], job.labeller.label(part, images)[0])]
+
+        labelled = self._watch.each(label, bench.engine) / batch
+        with tempfile.TemporaryDirectory(prefix="crots-trial-") as folder:
+            writer = LabelWriter(dataclasses.replace(job, out=Path(folder)))
+            writing = self._watch.each(lambda _: writer.write(*said[0]), bench.engine)
+        # Pictures are read before and written beside the labelling, several at a time.
+        threads = min(readers(), torch.get_num_threads())
+        return "images", count, labelled + (reading + writing) / threads, preparing, ""
+
+    def _preparation(self, bench: Workbench, labeller: Any, few: Sequence[Sample], count: int) -> float:
+        """Seconds for fitting the source to the target."""
+        groups = statistics_groups(count)
+        if not groups:
+            return 0.0
+        images = np.stack([bench.cache.get(few[place % len(few)].image) for place in range(len(groups[0]))])
+        if not labeller.prepare([images]):
+            return 0.0
+        own = Stopwatch(self._watch.clock, self._watch.check)
+        return len(groups) * own.each(lambda _: labeller.prepare([images]), bench.engine, steps=1)
+
+    def _baseline(self, bench: Workbench) -> tuple[str, int, float, float, str]:
+        student, samples = bench.new_student(), bench.dataset.samples
+        start = bench.start
+        options = settle(bench, bench.config.baseline, student, len(samples), start)
+        bench.check_training(student, options, [bench.size])
+        trained = start == "trained"
+        options = with_batch_norm(options, trained=trained)
+        learner = BaselineLearner(
+            student, self._material(bench, options), bench.engine, options, trained=trained, seed=0, stage="baseline"
+        )
+        seconds = self._step(learner, options)
+        seen = self._image(bench, student)
+        anew = len(refresh_steps(options)) * len(samples) * seen
+        return "steps", options.total, seconds, anew + self._looks(bench, options, seen), _shown(options, bench)
+
+    def _round(self, bench: Workbench) -> tuple[str, int, float, float, str]:
+        student, samples = bench.new_student(), bench.dataset.samples
+        options = settle(bench, bench.config.adapt, student, len(samples), "trained", ROUND)
+        bench.check_training(student, options, [bench.size])
+        patches = None
+        if options.patches:
+            rows, columns = cell_size(bench.size.height, bench.size.width, bench.config.mine.grid)
+            patches = TrialPatches(Path(), (f"{rows}x{columns}",), bench.classes)
+        learner = AdaptLearner(
+            student, self._material(bench, options), patches, bench.engine, options, seed=0, stage="adapt-1"
+        )
+        seconds = self._step(learner, options)
+        return (
+            "steps", options.total, seconds, self._looks(bench, options, self._image(bench, student)),
+            _shown(options, bench),
+        )  # fmt: skip
+
+    def _evaluation(self, bench: Workbench) -> tuple[str, int, float, float, str]:
+        student, dataset = bench.new_student(), bench.validation
+        bench.engine.place(student)
+        seconds = self._image(bench, student) * (1.0 if bench.config.evaluate.flip else 0.5)
+        subjects = 2 + len(self._project.needed_rounds())
+        return "images", len(dataset.samples) if dataset else 0, subjects * seconds, 0.0, ""
+
+    def _material(self, bench: Workbench, options: TrainingOptions) -> TrialMaterial:
+        places = evenly_spread(len(bench.dataset.samples), 2 * options.batch)
+        return TrialMaterial([bench.dataset.samples[place] for place in places], bench.cache, classes=bench.classes)
+
+    def _step(self, learner: Learner, options: TrainingOptions) -> float:
+        """Seconds of an optimiser step, its images loaded ahead as in a run."""
+        batches = prefetch(range(STEPS + 1), learner.load, workers=2, depth=3)
+
+        def step(number: int) -> None:
+            seed_step(0, learner.stage, number)
+            learner.step(number, next(batches), options.rate)
+
+        try:
+            return self._watch.each(step, learner.engine)
+        finally:
+            batches.close()
+
+    def _image(self, bench: Workbench, student: Model) -> float:
+        """Seconds of an image and its mirror image, without gradients."""
+        images = np.stack([bench.cache.get(bench.dataset.samples[0].image)])
+
+        def see(_: int) -> None:
+            with torch.inference_mode(), bench.engine.autocast():
+                student.flip_logits(bench.engine.images(images))
+
+        with evaluating(student):
+            return self._watch.each(see, bench.engine, steps=2)
+
+    def _looks(self, bench: Workbench, options: TrainingOptions, seen: float) -> float:
+        """Seconds of all looks at the student: label-free scores, and validation where there are labels."""
+        looks = options.total // options.validate_every + 1 if options.validate_every else _LOOKS
+        watched = isinstance(options, AdaptOptions) or bool(getattr(options, "guard", False))
+        scored = min(looked_at(options, looks), len(bench.dataset.samples)) if watched else 0
+        # A look without labels is two forward passes an image, one with labels a single one.
+        validated = len(bench.validation.samples) / 2 if bench.validation else 0
+        return looks * seen * (scored + validated)
+
+
+def _shown(options: TrainingOptions, bench: Workbench) -> str:
+    seen = f"crops of {options.crop}" if options.crop else f"images of {bench.size}"
+    return f"{options.total} steps of {options.batch} {seen}"
