@@ -6,12 +6,22 @@ import dataclasses
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, cast
 
 from crots import limits
 from crots.config import Size
 from crots.errors import InputError
+from crots.files import is_file
+from crots.records import parse
 from crots.taxonomy import ClassSet
+
+# The entry of a file's metadata that holds its card.
+CARD_KEY = "crots"
+# Characters; a card of 65,535 classes with their colours has two million.
+_MOST_CARD = 16 * 10**6
+# Bytes of the list of tensors at the head of a safetensors file, as the format itself bounds it.
+_MOST_HEADER = 100 * 10**6
 
 
 @dataclass(frozen=True)
@@ -137,3 +147,43 @@ def _size(found: object) -> Size:
         most = f"{limits.current().max_megapixels:g} megapixels (--max-megapixels)"
         raise _misfit("size", found, f"sides of at least 1 and at most {most}")
     return Size(*found)
+
+
+def read_card(card: object, path: Path) -> ModelCard:
+    """Reads a card found in ``path``.
+
+    Args:
+        card: its JSON, or what that would give.
+        path: the file, for errors.
+
+    Raises:
+        InputError: it is no card of this version; the message names the key.
+    """
+    try:
+        values = parse(card, most=_MOST_CARD) if isinstance(card, (str, bytes)) else card
+        return ModelCard.from_dict(cast("Mapping[str, Any]", values))  # anything is looked at
+    except (ValueError, InputError) as error:
+        raise InputError(
+            f"{path}: its description is not of this version of CROTS ({error}); export it again"
+        ) from error
+
+
+def file_card(path: Path) -> ModelCard | None:
+    """Returns the card of a safetensors file, read from its head; None for other, missing and damaged files.
+
+    Raises:
+        InputError: it has a card that is not of this version.
+    """
+    try:
+        if not is_file(path):
+            return None
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if not 2 <= length <= min(_MOST_HEADER, path.stat().st_size - 8):
+                return None
+            head = parse(file.read(length), most=_MOST_HEADER)
+    except (OSError, ValueError):
+        return None
+    metadata = head.get("__metadata__") if isinstance(head, dict) else None
+    card = metadata.get(CARD_KEY) if isinstance(metadata, dict) else None
+    return None if card is None else read_card(card, path)

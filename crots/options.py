@@ -12,6 +12,9 @@ from typing import Any, Literal
 
 from crots.config import Grid, Size, option
 
+# Of a source that says nothing of itself: the published one.
+DEFAULT_NET = "deeplabv2_resnet101"
+
 
 def _inference_batch() -> Any:
     return option(0, "Images a forward pass; 0 is 1 on the CPU and 4 on CUDA.", low=0, high=256, affects_result=False)
@@ -48,7 +51,9 @@ class SourceOptions:
     """The source model, or what it said."""
 
     file: Path | None = option(None, "Checkpoint, ONNX file or exported program of the source model.")
-    net: str = option("deeplabv2_resnet101", "Network of a source checkpoint.")
+    net: str = option(
+        "", f"Network of a source checkpoint; empty takes what the file says of itself, else {DEFAULT_NET}."
+    )
     prefix: str = option("", "Prefix of the keys in the checkpoint; empty finds it.")
     predictions: Path | None = option(None, "Folder of predictions (label PNGs or soft .npz) in place of a model.")
     confidence: Path | None = option(None, "Folder of 8-bit confidence PNGs that belong to the label PNGs.")

@@ -394,7 +394,9 @@ class Project:
         return {
             "data": to_mapping(config.data, only_result=True) | self._stamps(config.data.target),
             "task": to_mapping(config.task) | self._stamps(config.task.class_map) | self._stamps(config.task.classes),
-            "source": to_mapping(config.source, only_result=True) | {"files": stamps},
+            # A net that is not named is the file's own, or this.
+            "source": to_mapping(config.source, only_result=True)
+            | {"files": stamps, "net": config.source.net or opt.DEFAULT_NET},
         }
 
     def _stamps(self, value: Path | str | None) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from crots.config import unknown_name
 from crots.errors import InputError
-from crots.files import exists, expanded, is_file
+from crots.files import exists, expanded, file_or_name, is_file
 from crots.limits import strips
 from crots.records import read_toml
 from crots.resources import shipped
@@ -491,12 +491,26 @@ def load_class_map(path: str | Path, source: ClassSet | None, target: ClassSet) 
     """
     file = _find(path, "class-maps", "class map")
     values = read_toml(file, "class map")
+    source = source or _source_of(values, file)
     if source is None:
-        if not isinstance(values.get("source"), str):
-            raise InputError(f'class map {file}: says no source class set; add a line source = "NAME" or give it')
-        source = load_class_set(values["source"])
+        raise InputError(f'class map {file}: says no source class set; add a line source = "NAME" or give it')
     names = {key: value for key, value in values.items() if not _is_header(key, source)}
     return build_class_map(names, source, target, where=f"class map {file}")
+
+
+def class_map_source(path: str | Path) -> ClassSet | None:
+    """Returns the source's class set as a class map names it; None where it names none.
+
+    Raises:
+        InputError: the map is missing or no TOML, or there is no such class set.
+    """
+    file = _find(path, "class-maps", "class map")
+    return _source_of(read_toml(file, "class map"), file)
+
+
+def _source_of(values: Mapping[str, Any], file: Path) -> ClassSet | None:
+    name = values.get("source")
+    return load_class_set(file_or_name(name, file.parent)) if isinstance(name, str) else None
 
 
 def _is_header(key: str, source: ClassSet) -> bool:

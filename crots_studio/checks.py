@@ -10,14 +10,14 @@ import numpy as np
 
 from crots.config import Size
 from crots.data.labels import read_truth, resolve_encoding
-from crots.data.layouts import Dataset, Sample, open_dataset
-from crots.data.predictions import PredictionSet, open_predictions
-from crots.data.sizes import propose_size
+from crots.data.layouts import Dataset, Sample
+from crots.data.predictions import PredictionSet
 from crots.errors import CrotsError, InputError
-from crots.files import expanded, file_or_name
 from crots.images import image_size, read_image
+from crots.opening import Inputs
+from crots.options import DEFAULT_NET
 from crots.project import Project, ProjectConfig
-from crots.taxonomy import ClassMap, ClassSet, identity_map, load_class_map, load_class_set
+from crots.taxonomy import ClassMap, ClassSet, identity_map
 from crots.trust import PROGRAMS, Code, code_of, is_factory, listed, program_kind
 from crots_studio.background.loading import preload_torch
 from crots_studio.models.class_map import ClassMapForm
@@ -46,44 +46,19 @@ INPUTS = {
 _LARGER = 4
 
 
-@dataclasses.dataclass(frozen=True)
-class Setup:
-    """What is checked: a configuration, what its relative paths are relative to, and the code that the user trusts.
+class Setup(Inputs):
+    """What is checked: the inputs as a run opens them, and the code that the user trusts.
 
     Looking runs no code of others, trusted or not: that is for runs.
+
+    Attributes:
+        trusted: what the user said to trust, in this window.
     """
 
-    config: ProjectConfig
-    root: Path
-    trusted: Collection[Code] = ()
-
-    def path(self, value: Path | str) -> Path:
-        """Resolves a path as a run does."""
-        return self.root / expanded(value)
-
-    def classes(self) -> ClassSet:
-        """The target's classes."""
-        return load_class_set(file_or_name(self.config.task.classes, self.root))
-
-    def source_classes(self) -> ClassSet:
-        """The source's classes."""
-        name = self.config.task.source_classes
-        return load_class_set(file_or_name(name, self.root)) if name else self.classes()
-
-    def class_map(self) -> ClassMap:
-        """Joins the two; of different sets without a map it is an error."""
-        source, target = self.source_classes(), self.classes()
-        if self.config.task.class_map is not None:
-            return load_class_map(file_or_name(self.config.task.class_map, self.root), source, target)
-        if source.names != target.names:
-            raise InputError(f"the source speaks {source.name}, the target {target.name}: a class map must join them")
-        return identity_map(target)
-
-    def target(self) -> Dataset:
-        """The target's images."""
-        data = self.config.data
-        assert data.target is not None
-        return target_dataset(self.path(data.target), data.layout, data.split)
+    def __init__(self, config: ProjectConfig, root: Path, trusted: Collection[Code] = ()) -> None:
+        # A folder is listed once for all fields that ask for it.
+        super().__init__(config, root, images=target_dataset)
+        self.trusted = trusted
 
 
 def check(name: str, config: ProjectConfig, root: Path, trusted: Collection[Code] = ()) -> Finding:
@@ -115,10 +90,10 @@ def _check_place(name: str, setup: Setup) -> None:
 def _said_beside(name: str, setup: Setup, message: str) -> str:
     """The field further up that says the same already; empty where there is none."""
     for owner, look in (
-        ("data.target", setup.target),
-        ("task.classes", setup.classes),
-        ("task.source_classes", setup.source_classes),
-        ("task.class_map", setup.class_map),
+        ("data.target", lambda: setup.target),
+        ("task.classes", lambda: setup.classes),
+        ("task.source_classes", lambda: setup.source_classes),
+        ("task.class_map", lambda: setup.class_map),
     ):
         if owner == name:
             break
@@ -136,7 +111,7 @@ def check_target(setup: Setup) -> Finding:
     """Counts, layout and sizes of the target's images."""
     if setup.config.data.target is None:
         return Finding("empty", "Choose a folder, a list file or the root of a data set; or drop one here.")
-    dataset = setup.target()
+    dataset = setup.target
     sizes, faults = _sizes(dataset.samples)
     looked_at = len(sizes) + len(faults)
     broken, like_labels = _opened(dataset.samples)
@@ -202,7 +177,7 @@ def check_size(setup: Setup) -> Finding:
     data = setup.config.data
     if data.target is None:
         return Finding("empty", "Proposed from the images once they are chosen.")
-    proposal, reason = propose_size(setup.target())
+    proposal, reason = setup.proposed_size
     if data.size is None:
         return Finding("good", reason[0].upper() + reason[1:])
     if data.size == proposal:
@@ -220,7 +195,7 @@ def check_classes(setup: Setup) -> Finding:
     """The target's class set."""
     if not setup.config.task.classes:
         return Finding("bad", "Choose the classes that the adapted model is to know.")
-    return _class_words(setup.classes())
+    return _class_words(setup.classes)
 
 
 def _class_words(classes: ClassSet) -> Finding:
@@ -231,21 +206,26 @@ def _class_words(classes: ClassSet) -> Finding:
 
 def check_source_classes(setup: Setup) -> Finding:
     """The source's class set, where it is another."""
-    if not setup.config.task.source_classes:
+    if not setup.config.task.source_classes and setup.source_classes.names == setup.classes.names:
         return Finding("good", "The same as the target's.")
-    return _class_words(setup.source_classes())
+    found = _class_words(setup.source_classes)
+    if setup.config.task.source_classes:
+        return found
+    where = "the class map" if setup.config.task.class_map else "the source's file"
+    return dataclasses.replace(found, text=f"As {where} says: {setup.source_classes.name}, {found.text}")
 
 
 def check_class_map(setup: Setup) -> Finding:
     """Whether the two class sets are joined."""
-    source, target = setup.source_classes(), setup.classes()
+    source, target = setup.source_classes, setup.classes
     same = source.names == target.names
     if setup.config.task.class_map is None and same:
         return Finding("good", "Not needed: source and target have the same classes.")
     try:
-        joined = setup.class_map()
+        joined = setup.class_map
     except InputError as error:
-        offers = (Offer("Use no class map", {"task.class_map": "none"}),) if same else ()
+        needless = same or not setup.config.task.source_classes
+        offers = (Offer("Use no class map", {"task.class_map": "none"}),) if needless else ()
         return Finding("bad", in_window(str(error)), offers=offers)
     form = ClassMapForm(source, target, joined.names())
     return Finding("warning" if form.unreached else "good", form.summary[0].upper() + form.summary[1:])
@@ -262,15 +242,12 @@ def check_source(setup: Setup) -> Finding:
 
 
 def _check_predictions(setup: Setup) -> Finding:
-    source = setup.config.source
-    assert source.predictions is not None
-    confidence = setup.path(source.confidence) if source.confidence else None
-    classes, joined = setup.source_classes(), _map_or_none(setup)
-    found = open_predictions(setup.path(source.predictions), confidence, classes, joined or identity_map(classes))
+    classes = setup.source_classes
+    found = setup.predictions_in(_map_or_none(setup) or identity_map(classes))
     keys = list(found.files)
     matched = ""
     if setup.config.data.target is not None:
-        keys = list(setup.target().keys)
+        keys = list(setup.target.keys)
         found = found.lookup(keys)
         matched = "every target image has one, "
     kind = "soft predictions" if found.soft else "label maps"
@@ -282,7 +259,7 @@ def _check_predictions(setup: Setup) -> Finding:
 
 def _map_or_none(setup: Setup) -> ClassMap | None:
     try:
-        return setup.class_map()
+        return setup.class_map
     except InputError:  # said beside the class map
         return None
 
@@ -316,27 +293,29 @@ def _check_model(setup: Setup, path: Path) -> Finding:
         return _check_onnx(setup, path)
     from crots.nets.weights import load_model, read_weights
 
-    config = setup.config
-    card = read_weights(path).card
-    if card is not None and config.source.net != card.net:
+    named, card = setup.config.source.net, read_weights(path).card
+    if card is not None and named != card.net and (named or setup.source_card is None):
+        # Training checkpoints say it where torch alone can read it.
         offer = Offer(f"Use {card.net}", {"source.net": card.net})
-        text = f"The file holds a {card.net}, but {config.source.net} is chosen."
+        text = f"The file holds a {card.net}, but {setup.config.source.net or DEFAULT_NET} is chosen."
         return Finding("bad", text, offers=(offer,), brief="another network")
-    model, report = load_model(path, net=config.source.net, classes=setup.source_classes(), prefix=config.source.prefix)
+    net = setup.source_net
+    model, report = load_model(path, net=net, classes=setup.source_classes, prefix=setup.config.source.prefix)
     lines = report.lines()
-    text = f"{config.source.net}, {len(model.classes)} classes: {lines[0]}"
-    return Finding("warning" if report.missing else "good", text, tuple(lines[1:]), config.source.net)
+    own = ", as the file says" if card is not None and not named else ""
+    text = f"{net}{own}, {len(model.classes)} classes: {lines[0]}"
+    return Finding("warning" if report.missing else "good", text, tuple(lines[1:]), net)
 
 
 def _check_onnx(setup: Setup, path: Path) -> Finding:
     from crots.nets.source import open_source
 
     config = setup.config
-    size = config.data.size or (propose_size(setup.target())[0] if config.data.target else Size(512, 256))
+    size = setup.size if config.data.size or config.data.target else Size(512, 256)
     import torch
 
     source = open_source(
-        path, options=config.source, classes=setup.source_classes(), size=size, device=torch.device("cpu")
+        path, options=config.source, classes=setup.source_classes, size=size, device=torch.device("cpu")
     )
     return Finding("good", f"ONNX model, gives {getattr(source, 'output', 'logits')}", brief="ONNX model")
 
@@ -344,7 +323,7 @@ def _check_onnx(setup: Setup, path: Path) -> Finding:
 def check_student(setup: Setup) -> Finding:
     """The network to adapt and what it starts from."""
     config = setup.config
-    net, weights = config.student.net or config.source.net, config.student.weights
+    net, weights = setup.student_net, config.student.weights
     if is_factory(net):
         code = [piece for piece in code_of(config, setup.root) if piece.name == net]
         return _code_finding(code, setup, net)
@@ -360,18 +339,18 @@ def check_student(setup: Setup) -> Finding:
     from crots.nets.weights import load_into
 
     size = config.data.size or Size(512, 256)
-    model = create_model(net, setup.classes(), size)
-    report = load_into(model, setup.path(weights), purpose="start")
+    model = create_model(net, setup.classes, size)
+    start = setup.student_weights
+    assert start is not None
+    report = load_into(model, start, purpose="start")
     lines = report.lines()
     return Finding("good", f"{net}: {lines[0]}", tuple(lines[1:]))
 
 
 def _start_from_source(setup: Setup, net: str) -> Finding:
-    config = setup.config
-    same = setup.source_classes().names == setup.classes().names
-    if config.source.file is not None and net == config.source.net and same and config.source.predictions is None:
+    if setup.source_fits_student:
         return Finding("good", f"{net}, starting from the source's weights")
-    why = "the source's do not fit" if config.source.predictions is None else "predictions bring none"
+    why = "the source's do not fit" if setup.config.source.predictions is None else "predictions bring none"
     text = f"{net} has no weights to start from: {why}. Choose a weights file, or random weights."
     return Finding("bad", text, offers=(Offer("Start from random weights", {"student.weights": "random"}),))
 
@@ -383,17 +362,9 @@ def check_validation(setup: Setup) -> Finding:
         return Finding("empty", "Optional: labelled images, only to see how good the results are.")
     if data.val_images is None:
         return Finding("bad", "Labels are chosen without their images; choose the folder of images too.")
-    classes = setup.classes()
-    dataset = open_dataset(
-        setup.path(data.val_images),
-        layout=data.val_layout,
-        split="val",
-        labels=setup.path(data.val_labels) if data.val_labels else None,
-        encoding=data.val_encoding,
-        classes=classes,
-    )
-    if dataset.labelled == 0:
-        return Finding("warning", f"{plural(len(dataset), 'image')} without labels; choose the folder of labels too.")
+    classes, dataset = setup.classes, setup.validation
+    if dataset is None:
+        return Finding("warning", in_window(setup.unscored))
     dataset = resolve_encoding(dataset, classes)
     labelled = [sample for sample in dataset.samples if sample.label is not None]
     for sample in _spread(labelled, _OPENED):

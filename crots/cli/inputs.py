@@ -16,10 +16,9 @@ from crots.errors import InputError
 from crots.execution.context import Context, Meter
 from crots.images import LABEL_SUFFIXES, image_size, read_confidence, read_labels
 from crots.methods.patches import drop_unsure
-from crots.options import TaskOptions
 from crots.records import read_object
 from crots.stages.pseudo_label import read_all, unreadable
-from crots.taxonomy import ClassMap, ClassSet, identity_map, load_class_map, load_class_set
+from crots.taxonomy import ClassSet
 from crots.training.material import Array, PseudoLabels
 
 if TYPE_CHECKING:
@@ -105,25 +104,6 @@ def _confidence_beside(labels: Path) -> Path | None:
     if labels.name != "label_ids" and labels.parent.name != "label_ids":
         return None
     return found if found.is_dir() else None
-
-
-def open_class_map(task: TaskOptions) -> ClassMap:
-    """Returns how the classes of labels or predictions become those of ``--classes``.
-
-    Raises:
-        InputError: a class set or map is missing, or the sets differ and there is no map.
-    """
-    target = load_class_set(task.classes)
-    source = load_class_set(task.source_classes) if task.source_classes else None
-    if task.class_map:
-        return load_class_map(task.class_map, source, target)
-    if source is not None and source.names != target.names:
-        raise InputError(
-            f"the source has the classes of {source.name}, the target those of {target.name}; give a class map "
-            "(--class-map FILE) that joins them",
-            field="task.class_map",
-        )
-    return identity_map(target)
 
 
 def open_labels(

@@ -16,9 +16,9 @@ from typing import Any
 from crots import options as opt
 from crots.comparison.methods import REFERENCES, Kind, Method, base_config, method_config
 from crots.config import describe, to_mapping
-from crots.data.layouts import open_dataset
 from crots.errors import InputError
 from crots.files import digest
+from crots.opening import Inputs
 from crots.ownership import check_place
 from crots.project import COMPARISON, Project, ProjectConfig, override
 from crots.records import read_plain
@@ -98,7 +98,7 @@ class Comparison:
     @cached_property
     def options(self) -> ProjectConfig:
         """The options that methods change, with the steps that all methods are given."""
-        return with_steps(self.config or self.project.config, partial(target_images, self.project))
+        return with_steps(self.config or self.project.config, partial(target_images, self.project), self.project.folder)
 
     @property
     def folder(self) -> Path:
@@ -210,27 +210,26 @@ def target_images(project: Project) -> int:
     """Counts the images of the target: those that have pseudo-labels, or all where there are none yet."""
     if rows := read_plain(project.stage_folder("pseudo-label") / IMAGES, remedy="run the pseudo-label stage again"):
         return len(rows.splitlines())
-    data = project.config.data
-    if data.target is None:
-        return 0
-    return len(open_dataset(project.path(data.target), layout=data.layout, split=data.split).samples)
+    return len(Inputs(project.config, project.folder).target) if project.config.data.target else 0
 
 
-def with_steps(config: ProjectConfig, images: Callable[[], int]) -> ProjectConfig:
+def with_steps(config: ProjectConfig, images: Callable[[], int], root: Path) -> ProjectConfig:
     """Settles the steps that the options leave to the data, so that every method is given as many."""
     settings: dict[str, Any] = {}
     if not config.baseline.steps:
-        settings["baseline.steps"] = steps_for(images(), _start(config), config.baseline.batch)
+        settings["baseline.steps"] = steps_for(
+            images(), _start(config, Inputs(config, root).source_net), config.baseline.batch
+        )
     if not config.adapt.steps:
         settings["adapt.steps"] = steps_for(images(), "trained", config.adapt.batch, ROUND)
     return override(config, settings)
 
 
-def _start(config: ProjectConfig) -> Start:
-    """What the student starts as, by the options alone."""
+def _start(config: ProjectConfig, source_net: str) -> Start:
+    """What the student starts as, by the options and the source's network alone."""
     if config.student.weights == "random":
         return "random"
-    same_net = config.student.net in ("", config.source.net)
+    same_net = config.student.net in ("", source_net)
     return "trained" if config.source.file and same_net and config.student.weights in ("", "source") else "pretrained"
 
 

@@ -23,7 +23,6 @@ from crots.methods.metrics import Confusion
 from crots.project import CONTINUED_FROM
 from crots.stages.evaluate import evaluated, labelled, score
 from crots.stages.labellers import Predict
-from crots.stages.mine import published_rare
 from crots.stages.project_stages import STAGES, model_predict, source_can_be_scored, source_predict
 from crots.stages.workbench import Workbench
 from crots.training.loop import STUDENT, TEACHER
@@ -79,8 +78,7 @@ def compare(job: Comparison, context: Context) -> Iterator[Event]:
 class _Comparer:
     def __init__(self, job: Comparison, bench: Workbench, context: Context) -> None:
         self.job, self.bench, self.context = job, bench, context
-        rare = bool(published_rare(bench.class_map) or bench.classes.published_rare)
-        self.runs = plan_runs(job, published_rare=rare)
+        self.runs = plan_runs(job, published_rare=bool(bench.inputs.published_rare))
         if any(run.method.name == "source" for run in self.runs) and not source_can_be_scored(bench):
             self.runs = [run for run in self.runs if run.method.name != "source"]
         self.scores: dict[tuple[str, int], dict[str, Any]] = {}

@@ -23,12 +23,11 @@ from torch import Tensor, nn
 from torch.jit._trace import TracerWarning
 from torch.nn.functional import conv2d, pad
 
-from crots.card import ModelCard, Normalisation
+from crots.card import CARD_KEY, ModelCard, Normalisation
 from crots.errors import InputError, StageError
 from crots.files import atomic_path
 from crots.nets.model import Model
 from crots.nets.quiet import torch_jit
-from crots.nets.reading import CARD_KEY
 from crots.nets.source import CARD_FILE, MULTIPLE_KEY, load_exported
 from crots.nets.weights import load_model, save_pth, save_safetensors
 

@@ -17,27 +17,23 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from crots.card import ModelCard
+from crots.card import CARD_KEY, ModelCard, file_card, read_card
 from crots.errors import CrotsError, InputError
 from crots.files import exists, is_file
 from crots.limits import check_claim
 from crots.nets.claims import claimed_by_pickles
-from crots.records import parse
 from crots.trust import program_kind
 
 FileKind = Literal["weights", "safetensors", "onnx", "torchscript", "exported"]
 WeightsKind = Literal["plain", "nested", "lightning", "safetensors"]
 
-CARD_KEY = "crots"
-# Characters; a card of 65,535 classes with their colours has two million.
-_MOST_CARD = 16 * 10**6
 # Elements whose finiteness is looked at in one step, which takes a few bytes for each.
 _AT_ONCE = 2**24
 # Where training programs put the state dict, the likelier first.
@@ -164,23 +160,16 @@ def _read_safetensors(path: Path) -> WeightsFile:
     return WeightsFile(path, tensors, card, "safetensors")
 
 
-def read_card(card: object, path: Path) -> ModelCard:
-    """Reads a card found in ``path``.
-
-    Args:
-        card: its JSON, or what that would give.
-        path: the file, for errors.
+def model_card(path: Path) -> ModelCard | None:
+    """Returns the card of a weights file of any form; None for programs, ONNX files, and where it has none.
 
     Raises:
-        InputError: it is no card of this version; the message names the key.
+        InputError: it cannot be read.
     """
-    try:
-        values = parse(card, most=_MOST_CARD) if isinstance(card, (str, bytes)) else card
-        return ModelCard.from_dict(cast("Mapping[str, Any]", values))  # anything is looked at
-    except (ValueError, InputError) as error:
-        raise InputError(
-            f"{path}: its description is not of this version of CROTS ({error}); export it again"
-        ) from error
+    kind = file_kind(path)
+    if kind in _NOT_WEIGHTS:
+        return None
+    return file_card(path) if kind == "safetensors" else read_weights(path).card
 
 
 def _read_torch(path: Path, part: str) -> WeightsFile:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from crots.card import ModelCard, Normalisation
+from crots.card import CARD_KEY, ModelCard, Normalisation, read_card
 from crots.config import Size
 from crots.errors import InputError
 from crots.limits import check_claim
@@ -27,7 +27,7 @@ from crots.nets.engines import (
 )
 from crots.nets.onnx_files import open_session, unreadable
 from crots.nets.quiet import torch_export, torch_jit
-from crots.nets.reading import CARD_KEY, file_kind, parsed, read_card, read_weights
+from crots.nets.reading import file_kind, parsed, read_weights
 from crots.nets.weights import PUBLISHED_SIZE, agreed_card, model_of
 from crots.options import SourceOptions
 from crots.records import parse
@@ -118,7 +118,7 @@ def _open_network(request: _Request, *, trust: bool) -> Source:
     model, report = model_of(
         found,
         # The option has a default, so a file that knows its own network is not held against it.
-        net=None if found.card else options.net,
+        net=None if found.card else options.net or None,
         classes=request.classes,
         size=request.size,
         trust=trust,

@@ -18,14 +18,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from crots.card import ModelCard, Normalisation
+from crots.card import CARD_KEY, ModelCard, Normalisation
 from crots.config import Size
 from crots.errors import InputError
 from crots.files import atomic_path
 from crots.limits import check_claim
 from crots.nets.forms import Fitted, fit, grouped
 from crots.nets.model import Model, create_model
-from crots.nets.reading import CARD_KEY, WeightsFile, read_weights
+from crots.nets.reading import WeightsFile, read_weights
 from crots.nets.registry import net_bytes
 
 if TYPE_CHECKING:

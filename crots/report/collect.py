@@ -17,8 +17,9 @@ from crots.config import describe, shown
 from crots.data.matching import list_files
 from crots.errors import CrotsError, InputError
 from crots.eventlog import read_events
-from crots.files import exists, file_or_name
+from crots.files import exists
 from crots.images import LABEL_SUFFIXES, image_size
+from crots.opening import Inputs
 from crots.options import SECTIONS
 from crots.project import Project, StageStatus, config_values
 from crots.records import read_json
@@ -34,7 +35,7 @@ from crots.report.facts import (
     TargetFacts,
 )
 from crots.report.results import mapping, number, record, result_of
-from crots.taxonomy import ClassSet, load_class_map, load_class_set
+from crots.taxonomy import ClassSet
 
 T = TypeVar("T")
 _PROGRAMS = ("torch", "torchvision", "numpy")
@@ -57,6 +58,7 @@ class _Collector:
 
     def __init__(self, project: Project) -> None:
         self._project, self._config = project, project.config
+        self._inputs = Inputs(project.config, project.folder)
         self._gaps: list[str] = []
 
     def facts(self) -> Facts:
@@ -90,9 +92,9 @@ class _Collector:
             return otherwise
 
     def _source(self) -> SourceFacts:
-        source, student = self._config.source, self._config.student
-        start = student.weights or "source"
-        facts = SourceFacts(net=source.net, student=student.net or source.net, weights=start)
+        source, start = self._config.source, self._config.student.weights or "source"
+        net = self._attempt(lambda: self._inputs.source_net, source.net)
+        facts = SourceFacts(net=net, student=self._config.student.net or net, weights=start)
         if source.predictions:
             count = self._attempt(lambda: self._count(source.predictions), 0)
             sure = self._attempt(lambda: self._count(source.confidence), 0) if source.confidence else None
@@ -107,13 +109,11 @@ class _Collector:
         return len(list_files(self._project.path(folder or ""), _PREDICTIONS))
 
     def _classes(self) -> ClassFacts:
-        task, root = self._config.task, self._project.folder
-        classes = load_class_set(file_or_name(task.classes, root))
+        classes = self._inputs.classes
         facts = ClassFacts(classes.name, classes.names, classes.palette)
-        if not task.class_map:
+        if not self._config.task.class_map:
             return facts
-        named = load_class_set(file_or_name(task.source_classes, root)) if task.source_classes else None
-        joined = load_class_map(file_or_name(task.class_map, root), named, classes)
+        joined = self._inputs.class_map
         mapped = {
             name: _name_of(classes, int(place)) for name, place in zip(joined.source.names, joined.table, strict=True)
         }

@@ -24,7 +24,7 @@ from crots.methods.patches import drop_unsure, grid_cells, select_cells
 from crots.methods.rare import ClassStatistics, RareClass, rare_classes
 from crots.options import MineOptions
 from crots.stages.pseudo_label import IMAGES, read_rows, total_statistics
-from crots.taxonomy import ClassMap, ClassSet
+from crots.taxonomy import ClassSet
 from crots.training.material import Array, PseudoLabels
 from crots.training.patch_set import INDEX
 
@@ -161,12 +161,6 @@ def find_rare(job: Mining) -> list[Rare]:
         return [Rare(number, classes.names[number], "in the published set") for number in job.published_rare]
     numbers = [parse_class(word.strip(), classes) for word in asked.split(",") if word.strip()]
     return [Rare(number, classes.names[number], "chosen by the user") for number in dict.fromkeys(numbers)]
-
-
-def published_rare(class_map: ClassMap) -> tuple[int, ...]:
-    """Returns F11's set for the source's classes, in those of the target; what the map ignores is left out."""
-    ids = (int(class_map.table[number]) for number in class_map.source.published_rare)
-    return tuple(sorted({number for number in ids if number != class_map.target.ignore}))
 
 
 def parse_class(word: str, classes: ClassSet) -> int:

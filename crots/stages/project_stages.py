@@ -29,7 +29,7 @@ from crots.stages.evaluate import (
 )
 from crots.stages.export import Exporting, export_model
 from crots.stages.labellers import NetworkLabels, Predict, take_target_statistics
-from crots.stages.mine import Mining, mine, published_rare
+from crots.stages.mine import Mining, mine
 from crots.stages.pseudo_label import Labelling, pseudo_label
 from crots.stages.workbench import Workbench
 from crots.training.budget import ROUND, Start, settled
@@ -104,9 +104,8 @@ def run_mine(project: Project, bench: Workbench, context: Context) -> Iterator[E
     data = material(project, bench)
     # In a project patches are named by the whole key: base names repeat in ordinary video folders.
     options = dataclasses.replace(bench.config.mine, keep_folders=True)
-    published = published_rare(bench.class_map) or bench.classes.published_rare
     labels = pseudo_labels(project, bench)
-    job = Mining(data.samples, bench.cache, labels, options, project.work_folder("mine"), published)
+    job = Mining(data.samples, bench.cache, labels, options, project.work_folder("mine"), bench.inputs.published_rare)
     return mine(job, context)
 
 

@@ -8,24 +8,24 @@ from pathlib import Path
 
 from torch import Tensor
 
+from crots.card import file_card
 from crots.config import Size
 from crots.data.cache import ImageCache
-from crots.data.layouts import Dataset, open_dataset
-from crots.data.predictions import PredictionSet, open_predictions
-from crots.data.sizes import propose_size
+from crots.data.layouts import Dataset
+from crots.data.predictions import PredictionSet
 from crots.errors import InputError
 from crots.events import Note
 from crots.execution.batches import check_batch_size, passes
 from crots.execution.engine import Engine
-from crots.files import expanded, file_or_name
 from crots.nets.model import Model, check_batch, create_model
-from crots.nets.reading import read_weights
+from crots.nets.reading import model_card, read_weights
 from crots.nets.source import NetworkSource, Source, open_source
 from crots.nets.weights import load_into, model_of
+from crots.opening import Inputs
 from crots.options import TrainingOptions
 from crots.project import ProjectConfig
 from crots.stages.labellers import Labeller, NetworkLabels, PredictedLabels
-from crots.taxonomy import ClassMap, ClassSet, identity_map, load_class_map, load_class_set
+from crots.taxonomy import ClassMap, ClassSet
 from crots.training.budget import Start
 from crots.trust import code_of, listed
 
@@ -36,6 +36,7 @@ class Workbench:
     Attributes:
         config: the options.
         root: what relative paths are relative to.
+        inputs: what the options name.
         stage: key for notes.
         start: what the student that `new_student` gave last knows before it learns.
         notes: what was decided on the way and the user should read.
@@ -46,6 +47,8 @@ class Workbench:
         self.notes: list[Note] = []
         self.start: Start = "random"
         self._cache_folder = cache_folder
+        # A training checkpoint says its network too, which takes torch to read.
+        self.inputs = Inputs(config, root, card=file_card if config.source.net else model_card)
         if config.runtime.trust and (code := code_of(config, root)):
             self.note(f"this run may run code of others, as you allowed: {listed(code)}")
 
@@ -55,7 +58,7 @@ class Workbench:
 
     def path(self, value: Path | str) -> Path:
         """Resolves a path of the configuration."""
-        return self.root / expanded(value)
+        return self.inputs.path(value)
 
     def note(self, text: str, *, warning: bool = False) -> None:
         """Keeps something to tell the user when the stage starts; the same thing once."""
@@ -68,75 +71,39 @@ class Workbench:
         """Device and precision."""
         return Engine(self.config.runtime)
 
-    @cached_property
+    @property
     def classes(self) -> ClassSet:
         """The target's classes."""
-        return load_class_set(file_or_name(self.config.task.classes, self.root))
+        return self.inputs.classes
 
-    @cached_property
+    @property
     def source_classes(self) -> ClassSet:
-        """The source's classes: the target's unless others are named."""
-        name = self.config.task.source_classes
-        return load_class_set(file_or_name(name, self.root)) if name else self.classes
+        """The source's classes."""
+        return self.inputs.source_classes
 
-    @cached_property
+    @property
     def class_map(self) -> ClassMap:
-        """Joins the source's classes to the target's.
+        """Joins the source's classes to the target's."""
+        return self.inputs.class_map
 
-        Raises:
-            InputError: the classes differ and no map was given.
-        """
-        if self.config.task.class_map:
-            named = self.source_classes if self.config.task.source_classes else None
-            return load_class_map(file_or_name(self.config.task.class_map, self.root), named, self.classes)
-        if self.source_classes.names != self.classes.names:
-            raise InputError(
-                f"the source has the classes of {self.source_classes.name}, the target those of {self.classes.name}; "
-                "give a class map (--class-map FILE) that joins them",
-                field="task.class_map",
-            )
-        return identity_map(self.classes)
-
-    @cached_property
+    @property
     def dataset(self) -> Dataset:
-        """The target's images; their labels, should there be any, are not even listed.
+        """The target's images, without labels."""
+        return self.inputs.target
 
-        Raises:
-            InputError: no folder is named, or it holds no images.
-        """
-        data = self.config.data
-        if data.target is None:
-            raise InputError("no target images are named; give --target DIR", field="data.target")
-        dataset = open_dataset(self.path(data.target), layout=data.layout, split=data.split)
-        samples = tuple(dataclasses.replace(sample, label=None) for sample in dataset.samples)
-        return dataclasses.replace(dataset, samples=samples)
-
-    @cached_property
+    @property
     def validation(self) -> Dataset | None:
         """Labelled images for scoring, None where none are named or those named have no labels."""
-        data = self.config.data
-        if data.val_images is None and data.val_labels is None:
-            return None
-        if data.val_images is None:
-            raise InputError("validation labels are named without their images", field="data.val_images")
-        dataset = open_dataset(
-            self.path(data.val_images),
-            layout=data.val_layout,
-            split="val",
-            labels=self.path(data.val_labels) if data.val_labels else None,
-            encoding=data.val_encoding,
-            classes=self.classes,
-        )
-        return dataset if dataset.labelled else None
+        if unscored := self.inputs.unscored:
+            self.note(unscored, warning=True)
+        return self.inputs.validation
 
     @cached_property
     def size(self) -> Size:
         """The working size: what was asked for, or proposed from the images."""
-        if self.config.data.size:
-            return self.config.data.size
-        size, reason = propose_size(self.dataset)
-        self.note(reason)
-        return size
+        if not self.config.data.size:
+            self.note(self.inputs.proposed_size[1])
+        return self.inputs.size
 
     @cached_property
     def cache(self) -> ImageCache:
@@ -157,13 +124,12 @@ class Workbench:
             return PredictedLabels(predictions, self.size)
         return NetworkLabels(self.source, self.class_map, self.engine, self.config.pseudo_label)
 
-    @cached_property
+    @property
     def predictions(self) -> PredictionSet:
         """The source's predictions, not yet matched to images."""
-        source = self.config.source
-        assert source.predictions is not None
-        confidence = self.path(source.confidence) if source.confidence else None
-        return open_predictions(self.path(source.predictions), confidence, self.source_classes, self.class_map)
+        found = self.inputs.predictions
+        assert found is not None
+        return found
 
     @cached_property
     def source(self) -> Source:
@@ -172,12 +138,9 @@ class Workbench:
         Raises:
             InputError: none is named, or its file does not fit.
         """
-        options = self.config.source
-        if options.file is None:
-            raise InputError("no source is named; give --source FILE or --predictions DIR", field="source.file")
         source = open_source(
-            self.path(options.file),
-            options=options,
+            self.inputs.source_file,
+            options=dataclasses.replace(self.config.source, net=self.inputs.source_net),
             classes=self.source_classes,
             size=self.size,
             device=self.engine.device,
@@ -190,15 +153,15 @@ class Workbench:
     @property
     def student_net(self) -> str:
         """The student's network: the named one, or the source's."""
-        return self.config.student.net or self.config.source.net
+        return self.inputs.student_net
 
     @property
     def student_is_source(self) -> bool:
         """Whether the student starts as the source itself: a white box of the same net and classes."""
-        file = self.config.source.file
-        if file is None or self.student_net != self.config.source.net or self.config.student.weights == "random":
+        file, weights = self.config.source.file, self.config.student.weights
+        if file is None or weights == "random" or self.student_net != self.inputs.source_net:
             return False
-        return self._starting_weights() == self.path(file)
+        return self.inputs.student_weights == self.path(file)
 
     def new_student(self) -> Model:
         """The student with the weights it starts from.
@@ -206,12 +169,12 @@ class Workbench:
         Raises:
             InputError: there are none and random ones were not asked for, or they do not fit.
         """
-        weights = self._starting_weights()
+        weights = self.inputs.student_weights
         model = create_model(
             self.student_net,
             self.classes,
             self.size,
-            trust=self.config.runtime.trust,
+            trust=self.trusts(self.student_net),
             seed=self.config.runtime.seed,
         )
         if weights is None:
@@ -224,34 +187,18 @@ class Workbench:
         self.note(f"the student {self.student_net} starts from {weights.name}: {'; '.join(report.lines())}")
         return model
 
-    def _starting_weights(self) -> Path | None:
-        source, student = self.config.source, self.config.student
-        if student.weights == "random":
-            return None
-        if student.weights not in ("", "source"):
-            return self.path(student.weights)
-        if source.file and self.student_net == source.net and self.class_map.source.names == self.classes.names:
-            return self.path(source.file)
-        raise InputError(
-            f"the student {self.student_net} has no weights to start from (the source's do not fit it); give "
-            "--student-weights FILE, or 'random' to train it from nothing",
-            field="student.weights",
-        )
-
     @property
     def starts_from_source(self) -> bool:
         """Whether `new_student` has the source's weights: it is a model of these classes before it learns anything."""
         source = self.config.source.file
-        return source is not None and self._starting_weights() == self.path(source)
+        return source is not None and self.inputs.student_weights == self.path(source)
 
     def source_weights(self) -> tuple[dict[str, Tensor], str] | None:
         """The source's weights for the student and their file's name; None where its net or classes are others."""
-        source = self.config.source
-        same = self.student_net == source.net and self.class_map.source.names == self.classes.names
-        if not source.file or not same:
+        if not self.inputs.source_fits_student:
             return None
-        model = create_model(self.student_net, self.classes, self.size, trust=self.config.runtime.trust)
-        path = self.path(source.file)
+        model = create_model(self.student_net, self.classes, self.size, trust=self.trusts(self.student_net))
+        path = self.inputs.source_file
         try:
             load_into(model, path, purpose="source")
         except InputError:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from crots.errors import InputError
 from crots.events import Evaluated, Event, StageStarted
-from crots.files import file_or_name
+from crots.opening import Inputs
 from crots.project import Project
 from crots.records import Count, fits, misfit, read_object
-from crots.taxonomy import ClassSet, Colour, load_class_set, make_palette
+from crots.taxonomy import ClassSet, Colour, make_palette
 from crots_studio.models.history import History
 from crots_studio.models.names import running_order, title
 from crots_studio.models.series import csv_text
@@ -203,7 +203,7 @@ class ClassLook:
         if project is None:
             return ClassLook()
         try:
-            return ClassLook(load_class_set(file_or_name(project.config.task.classes, project.folder)))
+            return ClassLook(Inputs(project.config, project.folder).classes)
         except (InputError, OSError):
             return ClassLook()
 

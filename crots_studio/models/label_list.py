@@ -15,12 +15,13 @@ import numpy.typing as npt
 
 from crots.data.matching import key_of, label_ending
 from crots.errors import InputError
-from crots.files import file_or_name, file_stamp, files_below
+from crots.files import file_stamp, files_below
 from crots.images import IMAGE_SUFFIXES
+from crots.opening import Inputs
 from crots.project import Project
 from crots.records import is_plain, read_plain
 from crots.stages.pseudo_label import IMAGES, read_rows
-from crots.taxonomy import ClassSet, load_class_set
+from crots.taxonomy import ClassSet
 from crots_studio.models.listing import Shared, target_dataset
 
 Array = npt.NDArray[Any]
@@ -183,7 +184,7 @@ def classes_of(project: Project) -> ClassSet:
     Raises:
         InputError: there is none of that name.
     """
-    return load_class_set(file_or_name(project.config.task.classes, project.folder))
+    return Inputs(project.config, project.folder).classes
 
 
 def glance(project: Project, most: int = 200) -> LabelList:

@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from crots.config import Size
 from crots.data.labels import read_truth, resolve_encoding
-from crots.data.layouts import Dataset, open_dataset
+from crots.data.layouts import Dataset
 from crots.images import resize_labels
+from crots.opening import Inputs
 from crots.project import Project
 from crots.taxonomy import ClassSet
 from crots_studio.models.label_list import LabelList, below, without_labels
@@ -43,21 +44,10 @@ def read_validation(project: Project, classes: ClassSet) -> Validation | None:
     Raises:
         InputError: the folders do not fit together.
     """
-    data = project.config.data
-    if data.val_images is None:
+    dataset = Inputs(project.config, project.folder).validation
+    if dataset is None:
         return None
-    labels = project.path(data.val_labels) if data.val_labels else None
-    dataset = open_dataset(
-        project.path(data.val_images),
-        layout=data.val_layout,
-        split="val",
-        labels=labels,
-        encoding=data.val_encoding,
-        classes=classes,
-    )
     samples = tuple(sample for sample in dataset.samples if sample.label is not None)
-    if not samples:
-        return None
     dataset = resolve_encoding(dataset, classes)
     dataset = Dataset(dataset.root, dataset.layout, dataset.split, samples, dataset.encoding, dataset.notes)
     root = os.fspath(dataset.root)

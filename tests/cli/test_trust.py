@@ -86,11 +86,14 @@ def test_trust_in_one_thing_is_none_in_another(crots, words, weights, evil_model
     with torch_jit():
         torch.jit.trace(torch.nn.Conv2d(3, 11, 1), torch.zeros(1, 3, 64, 64)).save(str(program))
     told = ["--source-channels", "rgb", "--source-mean", "0", "--source-scale", "1", "--source-output", "logits"]
-    file = evil_model if what == "source" else program
-    crots("init", tmp_path / "p", *words, "--source", file, *told, "--student", "deeplabv2_resnet18",
+    crots("init", tmp_path / "p", *words, "--source", program, *told, "--student", "deeplabv2_resnet18",
           "--student-weights", "random")  # fmt: skip
     project = Project.open(tmp_path / "p")
     if what == "source":
+        ran = crots("init", tmp_path / "q", *words, "--source", evil_model, "--trust")
+        assert ran.code == 2 and f"--net {EVIL}" in ran.err
+        # Another file in its place since.
+        evil_model.replace(program)
         ran = crots("run", project.folder, "--only", "pseudo-label", "--device", "cpu", "--trust")
         assert ran.code == 2 and f"--net {EVIL}" in ran.err
     else:

@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import save_file
 
 from crots import limits
+from crots.card import read_card
 from crots.cli.main import main
 from crots.cli.models import inspect_model
 from crots.config import Size
@@ -24,7 +25,7 @@ from crots.errors import InputError
 from crots.nets.claims import claimed_by_pickles
 from crots.nets.model import create_model
 from crots.nets.onnx_files import open_session
-from crots.nets.reading import file_kind, parsed, read_card, read_weights
+from crots.nets.reading import file_kind, parsed, read_weights
 from crots.nets.registry import net_bytes
 from crots.nets.weights import load_model
 from crots.taxonomy import ClassSet

@@ -15,8 +15,9 @@ from crots.events import ArtifactWritten, Note
 from crots.execution.context import Context
 from crots.images import read_image, read_labels, write_confidence, write_labels
 from crots.methods.patches import rarity_weights
+from crots.opening import published_rare
 from crots.options import MineOptions
-from crots.stages.mine import Mining, find_rare, mine, published_rare
+from crots.stages.mine import Mining, find_rare, mine
 from crots.taxonomy import identity_map, load_class_map, load_class_set
 from crots.training.material import PseudoLabels
 from crots.training.patch_set import INDEX, PatchCorrections, PatchSet, load_index

@@ -11,10 +11,11 @@ from crots.images import write_confidence, write_image, write_labels
 from crots.nets.model import create_model
 from crots.nets.quiet import torch_jit
 from crots.nets.weights import save_pth, save_safetensors
+from crots.opening import Inputs
 from crots.project import ProjectConfig, override
 from crots.taxonomy import load_class_set
 from crots.trust import with_trust
-from crots_studio.checks import CHECKS, INPUTS, check
+from crots_studio.checks import CHECKS, INPUTS, Setup, check
 from crots_studio.models.project_form import DEPENDS
 
 NET = "torchvision:lraspp_mobilenet_v3_large"
@@ -225,11 +226,13 @@ def test_a_checkpoint_s_keys_are_matched(look, model, tmp_path):
 
 def test_a_file_that_says_its_network_offers_it(look, model, tmp_path):
     save_safetensors(tmp_path / "source.safetensors", model.net, model.card)
-    found = look("source", source__file="source.safetensors", task__classes="camvid")
+    given = {"source__file": "source.safetensors", "task__classes": "camvid"}
+    found = look("source", **given, source__net="compact")
     assert found.level == "bad"
     assert found.offers[0].settings == {"source.net": NET}
     settings = {key.replace(".", "__"): value for key, value in found.offers[0].settings.items()}
-    assert look("source", source__file="source.safetensors", task__classes="camvid", **settings).level == "good"
+    assert look("source", **given, **settings).level == "good"
+    assert look("source", **given).text.startswith(f"{NET}, as the file says")
 
 
 def test_a_missing_or_foreign_file_is_an_error(look, tmp_path):
@@ -268,3 +271,16 @@ def test_the_shared_real_data(look):
         task__class_map="cityscapes-to-camvid",
     )
     assert found.level == "good" and "367 label maps, every target image has one" in found.text
+
+
+def test_the_studio_opens_what_a_run_opens(tmp_path):
+    config = override(ProjectConfig(), {"task.classes": "camvid", "task.class_map": "cityscapes-to-camvid"})
+    assert Setup(config, tmp_path).source_classes == Inputs(config, tmp_path).source_classes
+    assert check("task.class_map", config, tmp_path).level in ("good", "warning")
+    assert check("task.source_classes", config, tmp_path).text.startswith("As the class map says: cityscapes")
+    made = create_model("compact", load_class_set("demo"), Size(64, 64))
+    save_safetensors(tmp_path / "model.safetensors", made.net, made.card)
+    config = override(ProjectConfig(), {"task.classes": "demo", "source.file": "model.safetensors"})
+    found = check("source", config, tmp_path)
+    assert (found.level, found.brief) == ("good", "compact") and "as the file says" in found.text
+    assert check("student", config, tmp_path).text == "compact, starting from the source's weights"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crots import options as opt
@@ -46,11 +47,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _events(desk: Desk, context: Context, claimed: Claim, args: argparse.Namespace) -> Iterator[Event]:
-    from crots.cli.inputs import open_class_map, open_labels
+    from crots.cli.inputs import open_labels
     from crots.data.labels import resolve_encoding
+    from crots.opening import Inputs
     from crots.stages.convert_labels import Conversion, convert_labels
 
-    class_map = open_class_map(desk.config.task)
+    class_map = Inputs(desk.config, Path.cwd()).class_map
     encoding: Encoding = getattr(args, "encoding", "auto")
     data = desk.config.data
     dataset = open_labels(data.target, args.labels, encoding, class_map.source, layout=data.layout, split=data.split)

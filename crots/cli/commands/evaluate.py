@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -134,16 +135,15 @@ def _labels(desk: Desk) -> tuple[Dataset, ClassSet]:
 
 
 def _score_predictions(desk: Desk, context: Context) -> Iterator[Event]:
-    from crots.cli.inputs import open_class_map
-    from crots.data.predictions import open_predictions
+    from crots.opening import Inputs
     from crots.stages.evaluate import Evaluation, Subject, evaluate, labelled, predict_from_files
 
-    class_map = open_class_map(desk.config.task)
-    dataset, classes = _labels(desk)
+    predictions = Inputs(desk.config, Path.cwd()).predictions
     folder = desk.config.source.predictions
-    assert folder is not None
+    assert predictions is not None and folder is not None
+    dataset, classes = _labels(desk)
     # Confidence decides nothing here.
-    found = open_predictions(folder, None, class_map.source, class_map)
+    found = dataclasses.replace(predictions, confidence_folder=None)
     found = found.lookup([sample.key for sample in labelled(dataset)])
     subject = Subject(folder.name or "predictions", lambda: predict_from_files(found))
     return _with_notes(evaluate(Evaluation(dataset, classes, [subject]), context), dataset.notes, context.stage)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ def settled(config: ProjectConfig) -> ProjectConfig:
         for name in names:
             value = getattr(getattr(config, section), name)
             if value and not (name in _NAMES and not expanded(value).exists()):
-                changes[f"{section}.{name}"] = str(expanded(Path(value)).absolute())
+                changes[f"{section}.{name}"] = os.path.normpath(expanded(Path(value)).absolute())
     return override(config, changes)
 
 

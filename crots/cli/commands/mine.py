@@ -52,22 +52,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _events(desk: Desk, context: Context, claimed: Claim, args: argparse.Namespace) -> Iterator[Event]:
-    from crots.cli.inputs import find_pseudo_labels, open_class_map
+    from crots.cli.inputs import find_pseudo_labels
     from crots.data.cache import ImageCache
-    from crots.data.layouts import open_dataset
-    from crots.stages.mine import Mining, mine, published_rare
-    from crots.taxonomy import load_class_set
+    from crots.opening import Inputs
+    from crots.stages.mine import Mining, mine
 
-    config = desk.config
-    classes = load_class_set(config.task.classes)
-    assert config.data.target is not None
-    dataset = open_dataset(config.data.target, layout=config.data.layout, split=config.data.split)
-    samples, labels = find_pseudo_labels(args.pseudo_labels, args.confidence_folder, dataset, classes)
+    inputs = Inputs(desk.config, Path.cwd())
+    samples, labels = find_pseudo_labels(args.pseudo_labels, args.confidence_folder, inputs.target, inputs.classes)
     # Every image is read once, so nothing is kept of it.
     cache = ImageCache(None, labels.size, 0)
-    rare = published_rare(open_class_map(config.task)) or classes.published_rare
     claimed.take(samples)
-    return mine(Mining(samples, cache, labels, config.mine, desk.out, rare, clear=False), context)
+    job = Mining(samples, cache, labels, desk.config.mine, desk.out, inputs.published_rare, clear=False)
+    return mine(job, context)
 
 
 COMMAND = Command(

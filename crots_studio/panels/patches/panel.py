@@ -14,11 +14,10 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
 
 from crots.config import Size
-from crots.errors import CrotsError
+from crots.errors import CrotsError, InputError
 from crots.events import Event, StageFinished
-from crots.files import file_or_name
+from crots.opening import Inputs
 from crots.project import Project
-from crots.taxonomy import ClassSet, load_class_set
 from crots.training.patch_set import PatchCorrections
 from crots_studio.models.corrections import Corrections
 from crots_studio.models.image_store import read_small
@@ -339,16 +338,16 @@ def _read(project: Project) -> tuple[Found, Corrections]:
     classes = classes_of(project)
     statistics = read_statistics(project.stage_folder("pseudo-label"), classes)
     gallery = PatchGallery.open(project.stage_folder("mine"))
-    found = Found(classes, statistics, gallery, _published(project, classes))
+    found = Found(classes, statistics, gallery, _published(project))
     return found, Corrections(project.corrections_path)
 
 
-def _published(project: Project, classes: ClassSet) -> tuple[int, ...]:
-    """As the stage takes it: the source's set first, then the target's."""
-    name = project.config.task.source_classes
-    if not name:
-        return classes.published_rare
-    return load_class_set(file_or_name(name, project.folder)).published_rare or classes.published_rare
+def _published(project: Project) -> tuple[int, ...]:
+    """As the stage takes it; classes that are not joined yet have no such set."""
+    try:
+        return Inputs(project.config, project.folder).published_rare
+    except InputError:  # said on the set-up page
+        return ()
 
 
 def _empty_text(found: Found) -> str:

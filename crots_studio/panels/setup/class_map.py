@@ -108,7 +108,7 @@ class ClassMapEditor(QWidget):
 
 def _form(setup: Setup) -> ClassMapForm | None:
     """The map as the project has it; an empty one where it is still to be made; None where none is needed."""
-    source, target = setup.source_classes(), setup.classes()
+    source, target = setup.source_classes, setup.classes
     named = setup.config.task.class_map
     if named is None:
         return None if source.names == target.names else ClassMapForm(source, target)
@@ -119,4 +119,4 @@ def _form(setup: Setup) -> ClassMapForm | None:
 
 
 def _proposal(setup: Setup) -> ClassMapForm:
-    return ClassMapForm.proposed(setup.source_classes(), setup.classes())
+    return ClassMapForm.proposed(setup.source_classes, setup.classes)

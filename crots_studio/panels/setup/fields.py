@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QComboBox, QFormLayout, QGroupBox, QLabel, QLineEdit, QWidget
 
 from crots.errors import InputError
+from crots.options import DEFAULT_NET
 from crots.taxonomy import shipped_class_sets
 from crots.trust import Code
 from crots_studio.models.option_form import shown
@@ -20,6 +21,12 @@ from crots_studio.widgets.path_field import PathField, Wanted
 
 _MODELS = "Models (*.pth *.pt *.ckpt *.safetensors *.onnx *.pt2);;All files (*)"
 _SETTLED_MS = 500
+# What an empty box means.
+UNNAMED = {
+    "source.net": f"the file's own, else {DEFAULT_NET}",
+    "student.net": "the same as the source's",
+    "task.source_classes": "the target's",
+}
 
 
 class SetupFields:
@@ -110,7 +117,7 @@ class SetupFields:
         box.setAccessibleName(_plain(label))
         line.setAccessibleName(_plain(label))
         if "" in items:
-            line.setPlaceholderText("the same as the source's" if "net" in option else "the target's")
+            line.setPlaceholderText(UNNAMED[option])
 
         def told() -> None:
             if self.value(option) != box.currentText().strip():

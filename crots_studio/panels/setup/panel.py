@@ -26,7 +26,7 @@ from crots_studio.checks import check
 from crots_studio.models.option_form import apply_preset, preset_effect
 from crots_studio.models.project_form import ORDER, STILL_TO_BE_MADE, Finding, ProjectForm
 from crots_studio.panels.setup.class_map import ClassMapEditor
-from crots_studio.panels.setup.fields import SetupFields, setup_group
+from crots_studio.panels.setup.fields import UNNAMED, SetupFields, setup_group
 from crots_studio.plain import Label
 from crots_studio.runs.run import RunEnd
 from crots_studio.session import Session
@@ -125,7 +125,7 @@ class SetupPanel(QWidget):
         kinds.addStretch(1)
         form.addRow("Source is a", kinds)
         self.file = self.fields.path(form, "Model fi&le", "source.file", "file", "checkpoint, ONNX file or program")
-        self.net = self.fields.combo(form, "&Network", "source.net")
+        self.net = self.fields.combo(form, "&Network", "source.net", ("",))
         self.predictions = self.fields.path(form, "Pre&dictions", "source.predictions", "folder", "label PNGs or .npz")
         self.confidence = self.fields.path(form, "&Confidence", "source.confidence", "folder", "8-bit PNGs, optional")
         self._rows = {"model": (self.file, self.net), "predictions": (self.predictions, self.confidence)}
@@ -184,7 +184,7 @@ class SetupPanel(QWidget):
         self.by_predictions.setChecked(predictions)
         self.by_model.setChecked(not predictions)
         self.refresh()
-        if self._session.project is not None and self.net.count() == 0:
+        if self._session.project is not None and self.net.count() <= 1:
             self._session.errands.in_background(_net_names, self._nets_found, token="net names")
 
     def _nets_found(self, names: tuple[str, ...]) -> None:
@@ -258,9 +258,18 @@ class SetupPanel(QWidget):
                 finding = STILL_TO_BE_MADE
             self.form.found(name, finding)
             self.fields.findings[name].show_finding(self.form.findings[name])
+            if name == "source":
+                self._show_net(finding)
             self._tell()
 
         self._session.errands.in_background(lambda: check(name, config, root, trusted), found, token=f"check {name}")
+
+    def _show_net(self, finding: Finding) -> None:
+        """Shows the network of a file that says its own, where none is named."""
+        line = self.net.lineEdit()
+        assert line is not None
+        known = finding.level in ("good", "warning") and self.by_model.isChecked() and finding.brief
+        line.setPlaceholderText(finding.brief if known else UNNAMED["source.net"])
 
     def _tell(self) -> None:
         # A demonstration draws its images and trains its source itself.

@@ -9,8 +9,12 @@ from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QMessageBox
 
+from crots.config import Size
 from crots.images import write_image, write_labels
+from crots.nets.model import create_model
+from crots.nets.weights import save_safetensors
 from crots.project import Project, ProjectConfig, override
+from crots.taxonomy import load_class_set
 from crots_studio.models.project_form import Finding, Offer
 from crots_studio.panels.setup.finding_label import FindingLabel
 from crots_studio.panels.setup.panel import SetupPanel
@@ -220,7 +224,18 @@ def test_a_path_dropped_on_a_field_is_that_field_s(qtbot, session, panel, images
 
 def test_networks_are_offered_once_torch_is_there(qtbot, session, panel):
     qtbot.waitUntil(lambda: panel.net.count() > 3, timeout=60_000)
-    assert panel.net.currentText() == "deeplabv2_resnet101"
+    assert panel.net.currentText() == "" and "deeplabv2_resnet101" in panel.net.lineEdit().placeholderText()
+
+
+def test_the_network_box_shows_what_a_file_says_of_itself(session, panel, settled, tmp_path):
+    made = create_model("compact", load_class_set("demo"), Size(64, 64))
+    save_safetensors(tmp_path / "model.safetensors", made.net, made.card)
+    session.set_options({"source.file": str(tmp_path / "model.safetensors"), "task.classes": "demo"})
+    settled()
+    assert (panel.net.currentText(), panel.net.lineEdit().placeholderText()) == ("", "compact")
+    session.set_options({"source.file": "none"})
+    settled()
+    assert "deeplabv2_resnet101" in panel.net.lineEdit().placeholderText()
 
 
 def test_check_again_looks_at_files_that_changed(qtbot, session, panel, settled, images):

@@ -1,0 +1,308 @@
+"""What a project's options name, opened: one answer and one error for each input, for whoever asks. No torch.
+
+The workbench of the stages, the survey of ``crots init``, the commands that run one stage and the studio's set-up page
+all ask here, so that what one of them accepts no other refuses.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+from crots.card import ModelCard, file_card
+from crots.config import Size
+from crots.data.layouts import Dataset, open_dataset
+from crots.data.predictions import PredictionSet, open_predictions
+from crots.data.sizes import propose_size
+from crots.errors import InputError
+from crots.files import expanded, file_or_name
+from crots.options import DEFAULT_NET
+from crots.project import ProjectConfig
+from crots.taxonomy import ClassMap, ClassSet, class_map_source, identity_map, load_class_map, load_class_set
+from crots.trust import is_factory, program_kind
+
+ListImages = Callable[[Path, str, str], Dataset]
+
+
+def list_images(path: Path, layout: str, split: str) -> Dataset:
+    """Lists the images of a target; see `crots.data.layouts.open_dataset`."""
+    return open_dataset(path, layout=layout, split=split)
+
+
+class Inputs:
+    """The inputs of a configuration; each is opened when first asked for.
+
+    Attributes:
+        config: the options.
+        root: what relative paths are relative to.
+    """
+
+    def __init__(
+        self,
+        config: ProjectConfig,
+        root: Path,
+        *,
+        images: ListImages = list_images,
+        card: Callable[[Path], ModelCard | None] = file_card,
+    ) -> None:
+        """Args: ``images`` lists the target's; ``card`` reads what a model file says of itself."""
+        self.config, self.root = config, root
+        self._list_images, self._read_card = images, card
+
+    def path(self, value: Path | str) -> Path:
+        """Resolves a path of the configuration."""
+        return self.root / expanded(value)
+
+    @cached_property
+    def classes(self) -> ClassSet:
+        """The target's classes.
+
+        Raises:
+            InputError: there is no such class set.
+        """
+        return load_class_set(file_or_name(self.config.task.classes, self.root))
+
+    @cached_property
+    def source_classes(self) -> ClassSet:
+        """The source's classes: those named, else the class map's, else the source file's own, else the target's.
+
+        Raises:
+            InputError: there is no such class set or class map.
+        """
+        task = self.config.task
+        if task.source_classes:
+            return load_class_set(file_or_name(task.source_classes, self.root))
+        if task.class_map and (named := class_map_source(file_or_name(task.class_map, self.root))) is not None:
+            return named
+        card = self.source_card
+        if card is not None and list(self.classes.names) != card.classes["names"]:
+            return ClassSet.from_dict(card.classes)
+        return self.classes
+
+    @cached_property
+    def class_map(self) -> ClassMap:
+        """Joins the source's classes to the target's.
+
+        Raises:
+            InputError: the classes differ and no map was given, or it does not fit them.
+        """
+        source, target = self.source_classes, self.classes
+        if self.config.task.class_map:
+            return load_class_map(file_or_name(self.config.task.class_map, self.root), source, target)
+        if source.names != target.names:
+            raise InputError(
+                f"the source has the classes of {source.name}, the target those of {target.name}; give a class map "
+                "(--class-map FILE) that joins them",
+                field="task.class_map",
+            )
+        return identity_map(target)
+
+    @cached_property
+    def published_rare(self) -> tuple[int, ...]:
+        """The published set of rare classes, in the target's classes; empty where there is none."""
+        return published_rare(self.class_map)
+
+    @cached_property
+    def target(self) -> Dataset:
+        """The target's images; their labels, should there be any, are not even listed.
+
+        Raises:
+            InputError: no folder is named, or it holds no images.
+        """
+        data = self.config.data
+        if data.target is None:
+            raise InputError("no target images are named; give --target DIR", field="data.target")
+        dataset = self._list_images(self.path(data.target), data.layout, data.split)
+        if not dataset.labelled:
+            return dataset
+        samples = tuple(dataclasses.replace(sample, label=None) for sample in dataset.samples)
+        return dataclasses.replace(dataset, samples=samples)
+
+    @property
+    def validation(self) -> Dataset | None:
+        """Labelled images for scoring; None where none are named, or those named have no labels.
+
+        Raises:
+            InputError: labels are named without images, or the folders do not fit together.
+        """
+        found = self._validation
+        return found if found is not None and found.labelled else None
+
+    @property
+    def unscored(self) -> str:
+        """Why nothing is scored although validation images are named; empty where that is not so.
+
+        Raises:
+            InputError: as `validation`.
+        """
+        found = self._validation
+        if found is None or found.labelled:
+            return ""
+        return (
+            f"{found.root}: found no labels for the {len(found)} validation images, so nothing is scored; give "
+            "--val-labels DIR"
+        )
+
+    @cached_property
+    def _validation(self) -> Dataset | None:
+        data = self.config.data
+        if data.val_images is None and data.val_labels is None:
+            return None
+        if data.val_images is None:
+            raise InputError("--val-labels is given without --val-images; give both", field="data.val_images")
+        return open_dataset(
+            self.path(data.val_images),
+            layout=data.val_layout,
+            split="val",
+            labels=self.path(data.val_labels) if data.val_labels else None,
+            encoding=data.val_encoding,
+            classes=self.classes,
+        )
+
+    @cached_property
+    def proposed_size(self) -> tuple[Size, str]:
+        """The working size that the target's images suggest, and why in words."""
+        return propose_size(self.target)
+
+    @property
+    def size(self) -> Size:
+        """The working size: what was asked for, or proposed from the images."""
+        return self.config.data.size or self.proposed_size[0]
+
+    @cached_property
+    def predictions(self) -> PredictionSet | None:
+        """The source's predictions, not yet matched to images; None where they are not the source.
+
+        Raises:
+            InputError: as `predictions_in`, and where the classes are not joined.
+        """
+        return None if self.config.source.predictions is None else self.predictions_in(self.class_map)
+
+    def predictions_in(self, class_map: ClassMap) -> PredictionSet:
+        """Opens the source's predictions.
+
+        Args:
+            class_map: from the source's classes to those of the result.
+
+        Raises:
+            InputError: a folder is missing, or holds none; or a source model is named too.
+        """
+        source = self.config.source
+        assert source.predictions is not None
+        if source.file is not None:
+            raise InputError(
+                "both --source and --predictions are given, expected one of them; leave the other out",
+                field="source.file",
+            )
+        for path in map(self.path, filter(None, (source.predictions, source.confidence))):
+            if not path.is_dir():
+                kind = "a file" if path.exists() else "no such folder"
+                raise InputError(f"{path}: {kind}, expected a folder of predictions; check the path")
+        confidence = self.path(source.confidence) if source.confidence else None
+        return open_predictions(self.path(source.predictions), confidence, self.source_classes, class_map)
+
+    @property
+    def source_file(self) -> Path:
+        """The source model's file; only that it is there is known.
+
+        Raises:
+            InputError: none is named, or it is missing.
+        """
+        file = self.config.source.file
+        if file is None:
+            raise InputError("no source is named; give --source FILE or --predictions DIR", field="source.file")
+        return present(self.path(file), "the source model", "source.file")
+
+    @cached_property
+    def source_card(self) -> ModelCard | None:
+        """What the source model's file says of itself; None where it says nothing, or predictions are the source."""
+        source = self.config.source
+        if source.file is None or source.predictions is not None:
+            return None
+        return self._read_card(self.path(source.file))
+
+    @cached_property
+    def source_net(self) -> str:
+        """The source's network: the file's own word, else the one named, else the usual one.
+
+        Raises:
+            InputError: the file holds another network than the one named, or one that would run code nobody named.
+        """
+        named, card = self.config.source.net, self.source_card
+        if card is None or named == card.net:
+            return named or DEFAULT_NET
+        if is_factory(card.net):
+            # Trust was given for what the options name, and a stranger writes what a file says of itself.
+            raise InputError(
+                f"{self.config.source.file} says that it is a {card.net}, which would run code of a Python module that "
+                f"the options do not name; if you trust it, name it as the network (--net {card.net})",
+                field="source.net",
+            )
+        if named:
+            raise InputError(
+                f"{self.config.source.file} holds a {card.net}, asked for was {named}; leave the network out",
+                field="source.net",
+            )
+        return card.net
+
+    @property
+    def student_net(self) -> str:
+        """The student's network: the named one, or the source's."""
+        return self.config.student.net or self.source_net
+
+    @property
+    def source_fits_student(self) -> bool:
+        """Whether the source is a model file of the student's network and classes, as far as the options tell."""
+        source = self.config.source
+        if source.file is None or source.predictions is not None or closed(self.path(source.file)):
+            return False
+        return self.student_net == self.source_net and self.source_classes.names == self.classes.names
+
+    @property
+    def student_weights(self) -> Path | None:
+        """The file that the student starts from; None for random weights.
+
+        Raises:
+            InputError: there is none and random ones were not asked for, or it is missing.
+        """
+        weights = self.config.student.weights
+        if weights == "random":
+            return None
+        if weights not in ("", "source"):
+            return present(self.path(weights), "the student's weights", "student.weights")
+        if self.source_fits_student:
+            return self.source_file
+        raise InputError(
+            f"the student {self.student_net} has no weights to start from (the source's do not fit it, or there are "
+            "none); give --student NET --student-weights FILE, or 'random' to train it from nothing",
+            field="student.weights",
+        )
+
+
+def closed(path: Path) -> bool:
+    """Whether a model file can be run but not trained on: ONNX, and programs."""
+    return path.suffix.lower() in (".onnx", ".pt2") or program_kind(path) is not None
+
+
+def present(path: Path, what: str, field: str) -> Path:
+    """Returns the path of a file that is there.
+
+    Raises:
+        InputError: it is not, or is a folder.
+    """
+    if path.is_dir() or not path.exists():
+        found = "a folder" if path.is_dir() else "no such file"
+        raise InputError(f"{path}: {found}, expected {what}; check the path", field=field)
+    return path
+
+
+def published_rare(class_map: ClassMap) -> tuple[int, ...]:
+    """Returns F11's set: that of the source's classes, in those of the target, else the target's own.
+
+    What the map ignores is left out.
+    """
+    ids = (int(class_map.table[number]) for number in class_map.source.published_rare)
+    mapped = tuple(sorted({number for number in ids if number != class_map.target.ignore}))
+    return mapped or class_map.target.published_rare

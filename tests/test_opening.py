@@ -1,0 +1,115 @@
+"""What options name, opened: the same answer and the same error for everybody who asks."""
+
+import numpy as np
+import pytest
+
+from crots.config import Size
+from crots.errors import InputError
+from crots.images import write_image, write_labels
+from crots.nets.model import create_model
+from crots.nets.weights import save_pth, save_safetensors
+from crots.opening import Inputs, published_rare
+from crots.options import DEFAULT_NET
+from crots.project import ProjectConfig, override
+from crots.taxonomy import load_class_set
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """Opens the inputs of options that differ from the usual."""
+
+    def opened(**settings):
+        named = {key.replace("__", "."): value for key, value in settings.items()}
+        return Inputs(override(ProjectConfig(), named), tmp_path)
+
+    return opened
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A self-describing file of a small network of the demonstration's classes."""
+    made = create_model("compact", load_class_set("demo"), Size(64, 64))
+    save_safetensors(tmp_path / "model.safetensors", made.net, made.card)
+    save_pth(tmp_path / "plain.pth", made.net)
+    return made
+
+
+def test_a_class_map_that_names_its_source_says_the_source_classes(opened):
+    inputs = opened(task__classes="camvid", task__class_map="cityscapes-to-camvid")
+    assert inputs.source_classes.name == "cityscapes" and inputs.class_map.source is not inputs.class_map.target
+    assert opened(task__classes="camvid").source_classes.name == "camvid"
+
+
+def test_a_class_map_finds_its_source_set_beside_itself(opened, tmp_path):
+    folder = tmp_path / "maps"
+    folder.mkdir()
+    (folder / "own.toml").write_text('name = "own"\nclasses = ["a", "b"]\n')
+    (folder / "map.toml").write_text('source = "own.toml"\na = "sky"\nb = "ignore"\n')
+    inputs = opened(task__classes="camvid", task__class_map="maps/map.toml")
+    assert inputs.source_classes.names == ("a", "b")
+    assert inputs.class_map.names() == {"a": "sky", "b": "ignore"}
+
+
+def test_published_rare_classes_are_those_of_the_source_in_the_targets_ids(opened):
+    camvid = load_class_set("camvid")
+    found = opened(task__classes="camvid", task__class_map="cityscapes-to-camvid").published_rare
+    assert found and all(number < len(camvid) for number in found)
+    assert "fence" not in {camvid.names[number] for number in found}
+    assert found == published_rare(opened(task__classes="camvid", task__class_map="cityscapes-to-camvid").class_map)
+    assert opened(task__classes="cityscapes").published_rare == load_class_set("cityscapes").published_rare
+
+
+def test_a_file_that_knows_its_network_is_asked_before_the_usual_one_is_taken(opened, model):
+    inputs = opened(source__file="model.safetensors", task__classes="demo")
+    assert (inputs.source_net, inputs.student_net, inputs.source_fits_student) == ("compact", "compact", True)
+    assert inputs.student_weights == inputs.root / "model.safetensors"
+    assert opened(source__file="plain.pth", task__classes="demo").source_net == DEFAULT_NET
+    with pytest.raises(InputError, match="holds a compact, asked for was deeplabv2_resnet18"):
+        _ = opened(source__file="model.safetensors", source__net="deeplabv2_resnet18").source_net
+
+
+def test_a_file_brings_its_own_classes_where_no_others_are_named(opened, model):
+    inputs = opened(source__file="model.safetensors", task__classes="camvid")
+    assert inputs.source_classes.names == load_class_set("demo").names
+    with pytest.raises(InputError, match="give a class map") as caught:
+        _ = inputs.class_map
+    assert caught.value.field == "task.class_map"
+    assert not inputs.source_fits_student
+
+
+def test_a_card_cannot_name_code_that_the_options_do_not(opened, tmp_path, model):
+    import dataclasses
+
+    card = dataclasses.replace(model.card, net="os.path:join")
+    save_safetensors(tmp_path / "evil.safetensors", model.net, card)
+    with pytest.raises(InputError, match="would run code"):
+        _ = opened(source__file="evil.safetensors", task__classes="demo").source_net
+    named = opened(source__file="evil.safetensors", source__net="os.path:join", task__classes="demo")
+    assert named.source_net == "os.path:join"
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00" * 8, b"\xff" * 64, b"\x02" + b"\x00" * 7 + b"[]", b"PK\x03\x04"])
+def test_files_without_a_card_say_nothing(opened, tmp_path, content):
+    (tmp_path / "any.safetensors").write_bytes(content)
+    assert opened(source__file="any.safetensors").source_card is None
+    assert opened(source__file="gone.safetensors").source_card is None
+
+
+def test_programs_and_onnx_cannot_start_a_student(opened, tmp_path):
+    (tmp_path / "m.onnx").write_bytes(b"any")
+    inputs = opened(source__file="m.onnx")
+    with pytest.raises(InputError, match="no weights to start from"):
+        _ = inputs.student_weights
+    assert opened(source__file="m.onnx", student__weights="random").student_weights is None
+
+
+def test_validation_images_without_labels_score_nothing_and_that_is_said(opened, tmp_path):
+    write_image(tmp_path / "images" / "a.png", np.zeros((8, 8, 3), np.uint8))
+    write_labels(tmp_path / "labels" / "a.png", np.zeros((8, 8), np.uint8))
+    assert opened().validation is None
+    with pytest.raises(InputError, match="without"):
+        _ = opened(data__val_labels="labels").validation
+    alone = opened(data__val_images="images", task__classes="demo")
+    assert alone.validation is None and "found no labels for the 1 validation images" in alone.unscored
+    found = opened(data__val_images="images", data__val_labels="labels", task__classes="demo").validation
+    assert found is not None and found.labelled == 1
