@@ -1,4 +1,4 @@
-"""Options described once: a frozen dataclass per group, from which TOML, flags, forms, help and tables all come.
+"""Options described once: a frozen dataclass per group, from which TOML, flags, forms, help and tables are made.
 
 Each field is made by `option` and so carries its help, range, unit, fault number and published value. This module and
 `crots.options` import no torch, so that help, forms and status are instant.
@@ -95,12 +95,12 @@ def option(
         help: one sentence.
         low: smallest allowed number, inclusive.
         high: largest allowed number, inclusive.
-        choices: the allowed strings, where not every string will do; a ``Literal`` type gives them by itself.
+        choices: the allowed strings, if not all are allowed; not needed with a ``Literal`` type.
         unit: ``px``, ``steps`` ...
-        fault: the fault of the published code that it mends, ``F2``.
-        published: value of the ``published`` profile, where it differs.
-        affects_result: False for what changes only speed or display, so that a change makes no stage stale.
-        stored: False for what belongs to one run and must not travel in a project file.
+        fault: the fault of the published code that it corrects, ``F2``.
+        published: value of the ``published`` profile, if it differs.
+        affects_result: False for options of speed or display only; changing them makes no stage stale.
+        stored: False for options of a single run, which must not be stored in a project file.
     """
     metadata = {
         "help": help,
@@ -125,7 +125,7 @@ def describe(options_class: type[Any]) -> tuple[OptionInfo, ...]:
     return _described[options_class]
 
 
-# Hints are slow to read, and options are made all the time.
+# Type hints are slow to resolve, and options are built often.
 _described: dict[type[Any], tuple[OptionInfo, ...]] = {}
 
 
@@ -220,7 +220,7 @@ def _allowed(info: OptionInfo, value: Any) -> bool:
 
 
 def expectation(info: OptionInfo) -> str:
-    """Says in words what an option takes: ``a number from 0 to 1``."""
+    """Describes the values that an option takes: ``a number from 0 to 1``."""
     if info.choices:
         several = typing.get_origin(info.kind) is tuple
         return ("some of " if several else "one of ") + ", ".join(info.choices)
@@ -306,7 +306,7 @@ def _parse_list(kind: Any, value: Any) -> tuple[Any, ...]:
 
 
 def to_plain(value: Any) -> Any:
-    """Turns an option's value into what TOML and JSON can hold."""
+    """Converts an option's value to a type of TOML and JSON."""
     if isinstance(value, (Size, Grid)):
         return str(value)
     if isinstance(value, Path):
@@ -317,7 +317,7 @@ def to_plain(value: Any) -> Any:
 
 
 def shown(value: Any) -> str:
-    """Writes an option's value as the user would type it; '' for nothing."""
+    """Formats an option's value as the user would type it; '' for None."""
     plain = to_plain(value)
     if plain is None or plain == "":
         return ""
@@ -329,7 +329,7 @@ def shown(value: Any) -> str:
 
 
 def to_mapping(options: Any, *, only_result: bool = False) -> dict[str, Any]:
-    """Returns options as plain values by name; with ``only_result`` without those that change no result."""
+    """Returns options as plain values by name; with ``only_result`` only those that affect a result."""
     return {
         info.name: to_plain(getattr(options, info.name))
         for info in describe(type(options))

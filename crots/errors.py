@@ -1,6 +1,6 @@
-"""The errors a user can meet. Each message says what was found, what was expected and what to do next.
+"""The errors that users see. Each message states what was found, what was expected and what to do next.
 
-Anything else that escapes (``KeyError``, ``RuntimeError`` ...) is a fault of ours and keeps its traceback.
+Anything else that escapes (``KeyError``, ``RuntimeError`` ...) is a bug and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ class CrotsError(Exception):
 
     Attributes:
         exit_code: what the command line exits with.
-        field: the option or input at fault in dotted form (``adapt.confidence``), where there is one; the studio shows
+        field: the option or input at fault in dotted form (``adapt.confidence``), if there is one; the studio shows
             the message beside that field.
     """
 
@@ -29,10 +29,10 @@ class InputError(CrotsError):
 
 
 class StageError(CrotsError):
-    """A stage could not go on after it had started; what it had finished stays on disk."""
+    """A stage failed after it had started; its finished output stays on disk."""
 
 
 class Stopped(CrotsError):
-    """The user asked to stop; the work so far is kept in a checkpoint."""
+    """The user stopped the run; the work so far is kept in a checkpoint."""
 
     exit_code = 130

@@ -1,4 +1,4 @@
-"""The event stream of a project on disk: appending, reading back, and taking back what a resumed stage will repeat."""
+"""The event stream of a project on disk: appending, reading, and removing what a resumed stage will repeat."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from crots.files import atomic_path, explained, make_folder
 from crots.ownership import check_place, kind_of, link_status
 from crots.records import is_plain, parse
 
-# What every stream begins with.
+# First characters of every stream.
 _FIRST = b'{"event"'
 
 
@@ -27,7 +27,7 @@ class EventLog:
     """Appends events to a file; a line is on disk before the next event is made.
 
     Raises:
-        InputError: the file is a link, no file, or no event stream.
+        InputError: the path is a link, not a file, or not an event stream.
     """
 
     def __init__(self, path: Path) -> None:
@@ -50,10 +50,10 @@ class EventLog:
         before = self.position
         try:
             with explained(self.path), open(self.path, "ab", opener=_no_link) as file:
-                # A file's name need not be text; what is none is escaped, which JSON knows too.
+                # File names may hold bytes that are not UTF-8; JSON can hold their escapes.
                 file.write(f"{to_json(event)}\n".encode(errors="backslashreplace"))
         except StageError:
-            # What a full disk took of the line would spoil the next one.
+            # The half-written line of a full disk would corrupt the next one.
             with contextlib.suppress(OSError):
                 os.truncate(self.path, before)
             raise
@@ -68,7 +68,7 @@ class EventLog:
             partial.write_bytes(content[:after] + b"".join(kept))
 
     def drop_latest(self, stage: str) -> None:
-        """Removes what the latest run of ``stage`` from its beginning wrote, for a run that begins there again."""
+        """Removes the events of the latest run of ``stage`` since its beginning, for a run that starts over."""
         place, start = 0, None
         for line in self.path.read_bytes().splitlines(keepends=True) if self.path.exists() else ():
             event = _fields(line)
@@ -79,25 +79,25 @@ class EventLog:
             self.drop(stage, after=start)
 
     def _drop_torn_line(self) -> None:
-        """A kill in the middle of a write leaves a line without its end."""
+        """A process killed during a write leaves a line without its end."""
         if not is_plain(self.path):
             return
         with explained(self.path):
             content = self.path.read_bytes()
         if not content.startswith(_FIRST) and not _FIRST.startswith(content):
-            raise InputError(f"{self.path}: is no event stream of CROTS, which would be added to it; move it away")
+            raise InputError(f"{self.path}: is not an event stream of CROTS; move it away")
         if content and not content.endswith(b"\n"):
             with atomic_path(self.path) as partial:
                 partial.write_bytes(content[: content.rfind(b"\n") + 1])
 
 
 def _no_link(path: str, flags: int) -> int:
-    """Opens a file, but no link that took its place since it was looked at."""
+    """Opens a file, but not a link that has replaced it since it was checked."""
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def _fields(line: bytes) -> dict[str, Any]:
-    """What a line says; nothing where a power cut spoiled it."""
+    """The event of a line; None if a power cut damaged it."""
     try:
         found = parse(line)
     except ValueError:
@@ -106,10 +106,10 @@ def _fields(line: bytes) -> dict[str, Any]:
 
 
 def read_events(path: Path) -> Iterator[Event]:
-    """Yields the events of a stream; torn and damaged lines and events of later versions are passed over.
+    """Yields the events of a stream; damaged lines and events of later versions are skipped.
 
     Raises:
-        InputError: something else than a file has its name, or it cannot be read.
+        InputError: the path is not a file, or cannot be read.
     """
     if not is_plain(path):
         return
@@ -120,7 +120,7 @@ def read_events(path: Path) -> Iterator[Event]:
 
 
 def _readable(path: Path) -> Iterator[Event]:
-    # A kill may tear a letter of more than one byte.
+    # A kill may cut a character of several bytes.
     with path.open(encoding="utf-8", errors="replace") as file:
         for line in file:
             try:
@@ -140,7 +140,7 @@ class Ending:
 
 
 def last_endings(path: Path) -> dict[str, Ending]:
-    """Returns the latest run's ending for each stage in a stream."""
+    """Returns how the latest run of each stage in a stream ended."""
     endings: dict[str, Ending] = {}
     for event in read_events(path):
         old = endings.get(event.stage, Ending())
@@ -154,10 +154,10 @@ def last_endings(path: Path) -> dict[str, Ending]:
 
 
 def running(lock_path: Path) -> bool:
-    """Says whether some process holds the lock of a project."""
+    """Returns whether a process holds the lock of a project."""
     status = link_status(lock_path)
     if status is None or kind_of(status) != "a file":
-        # To take a lock is to write to it.
+        # Taking a lock writes to its file.
         return False
     try:
         with filelock.FileLock(lock_path, timeout=0):
@@ -169,7 +169,7 @@ def running(lock_path: Path) -> bool:
 
 
 def _held(lock_path: Path) -> bool:
-    """Whether somebody holds a lock that this process may not take: on a read-only disk, or another user's."""
+    """Whether a lock is held that this process may not take: on a read-only disk, or of another user."""
     if sys.platform == "win32" or not lock_path.is_file():
         return False
     import fcntl

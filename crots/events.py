@@ -1,4 +1,4 @@
-"""What a running stage tells the world: plain frozen events, the same live, on disk and in the studio.
+"""The events of a running stage: plain and frozen, the same live, on disk and in the studio.
 
 Events carry numbers and strings; pictures are files they name. A stage's first event is `StageStarted`, its last
 `StageFinished`; a stage without its end was interrupted.
@@ -33,7 +33,7 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class StageStarted(Event):
-    """A stage begins, or goes on from step ``resumed_at`` of ``total`` (images or optimiser steps, see ``unit``)."""
+    """A stage begins, or resumes at step ``resumed_at`` of ``total`` (images or optimiser steps, see ``unit``)."""
 
     total: Count
     unit: Literal["images", "steps", "files"] = "steps"
@@ -44,7 +44,7 @@ class StageStarted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Progress(Event):
-    """``done`` of ``total`` units are finished; ``rate`` is images per second lately, 0 while unknown."""
+    """``done`` of ``total`` units are finished; ``rate`` is the recent images per second, 0 while unknown."""
 
     done: Count
     total: Count
@@ -53,7 +53,7 @@ class Progress(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Metrics(Event):
-    """Training figures at optimiser step ``step`` (1-based): losses, confidence weight, learning rate ..."""
+    """Training metrics at optimiser step ``step`` (1-based): losses, confidence weight, learning rate ..."""
 
     step: Count
     values: dict[str, float]
@@ -61,7 +61,7 @@ class Metrics(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluated(Event):
-    """Scores against labels, 0..1. They inform the user; nothing is chosen by them unless marked ``oracle``.
+    """Scores against labels, 0..1. They are shown to the user; nothing is chosen by them unless marked ``oracle``.
 
     Attributes:
         subject: what was scored: ``source``, ``baseline``, ``adapt-1`` ...
@@ -119,9 +119,9 @@ class StageFinished(Event):
     """The end of a stage, whatever happened.
 
     Attributes:
-        message: why it failed or stopped.
+        message: why it failed or was stopped.
         detail: the traceback, for a bug report.
-        exit_code: what a command line ends with: 0 done, 1 failed, 2 wrong input, 130 stopped.
+        exit_code: exit code of the command line: 0 done, 1 failed, 2 wrong input, 130 stopped.
     """
 
     outcome: Outcome

@@ -1,4 +1,4 @@
-"""Every option of every stage and of a project, with default, range, help and the fault it mends.
+"""Every option of every stage and of a project, with default, range, help and the fault it corrects.
 
 ``corrected`` values are the defaults; ``published=`` gives the published code's where it differs. Fault numbers (F1 to
 F18) are explained in docs/method.md. No torch here: see `crots.config`.
@@ -17,7 +17,7 @@ DEFAULT_NET = "deeplabv2_resnet101"
 
 
 def _inference_batch() -> Any:
-    return option(0, "Images a forward pass; 0 is 1 on the CPU and 4 on CUDA.", low=0, high=256, affects_result=False)
+    return option(0, "Images per forward pass; 0 is 1 on the CPU and 4 on CUDA.", low=0, high=256, affects_result=False)
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class DataOptions:
 
     target: Path | None = option(None, "Folder, list file or dataset root with the unlabelled target images.")
     layout: str = option("auto", "Dataset layout of the target folder; auto detects it.")
-    split: str = option("train", "Split of the target dataset, where its layout has splits.")
+    split: str = option("train", "Split of the target dataset, if its layout has splits.")
     val_images: Path | None = option(None, "Validation images, for scoring only.", affects_result=False)
     val_labels: Path | None = option(None, "Labels of the validation images, for scoring only.", affects_result=False)
     val_layout: str = option("auto", "Dataset layout of the validation folder.", affects_result=False)
@@ -42,13 +42,13 @@ class TaskOptions:
     """Which classes there are."""
 
     classes: str = option("cityscapes", "Class set of the target: a shipped name or a TOML file.")
-    source_classes: str = option("", "Class set of the source where it differs from the target's.")
+    source_classes: str = option("", "Class set of the source, if it differs from the target's.")
     class_map: Path | None = option(None, "TOML file that joins source classes to target classes.")
 
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """The source model, or what it said."""
+    """The source model, or its predictions."""
 
     file: Path | None = option(None, "Checkpoint, ONNX file or exported program of the source model.")
     net: str = option(
@@ -56,12 +56,14 @@ class SourceOptions:
     )
     prefix: str = option("", "Prefix of the keys in the checkpoint; empty finds it.")
     predictions: Path | None = option(None, "Folder of predictions (label PNGs or soft .npz) in place of a model.")
-    confidence: Path | None = option(None, "Folder of 8-bit confidence PNGs that belong to the label PNGs.")
-    size: Size | None = option(None, "Input size of the source; none takes the file's word or the working size.", low=8)
+    confidence: Path | None = option(None, "Folder of 8-bit confidence PNGs, one for each label PNG.")
+    size: Size | None = option(
+        None, "Input size of the source; none takes the file's, or else the working size.", low=8
+    )
     channels: Literal["auto", "rgb", "bgr"] = option("auto", "Channel order of the source's input.")
-    mean: str = option("", "Mean a channel in 0..255 units, three numbers with commas; empty takes the net's.")
-    scale: str = option("", "Divisor a channel in 0..255 units, one or three numbers; empty takes the net's.")
-    output: Literal["auto", "logits", "probabilities", "labels"] = option("auto", "What the source gives.")
+    mean: str = option("", "Mean of each channel in 0..255 units, three numbers with commas; empty takes the net's.")
+    scale: str = option("", "Divisor of each channel in 0..255 units, one or three numbers; empty takes the net's.")
+    output: Literal["auto", "logits", "probabilities", "labels"] = option("auto", "What the source outputs.")
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,11 @@ class StudentOptions:
 
     net: str = option("", "Network of the student; empty takes the source's.", fault="F1")
     weights: str = option(
-        "", "Start: a weights file, 'source', or 'random'; empty takes the source's where the nets are the same."
+        "", "Start: a weights file, 'source', or 'random'; empty takes the source's if the nets are the same."
     )
     target_statistics: float = option(
         0.0,
-        "Share of the target's batch-norm statistics in those of a student that is a model of these classes already; "
+        "Share of the target's batch-norm statistics in those of a student already trained on these classes; "
         "0 keeps its own.",
         low=0,
         high=1,
@@ -83,7 +85,7 @@ class StudentOptions:
 
 @dataclass(frozen=True)
 class RuntimeOptions:
-    """How the arithmetic is done."""
+    """Device, precision, threads and seed."""
 
     device: str = option("auto", "auto, cpu, cuda or cuda:N.", affects_result=False)
     precision: Literal["auto", "fp32", "bf16", "fp16"] = option(
@@ -96,7 +98,7 @@ class RuntimeOptions:
     )
     trust: bool = option(
         False,
-        "Allow the code of others that the options name, for this run: TorchScript, exported programs, factories.",
+        "Allow this run to execute code that the options name: TorchScript, exported programs, network factories.",
         affects_result=False,
         stored=False,
     )
@@ -109,7 +111,7 @@ class PseudoLabelOptions:
 
     flip: bool = option(True, "Add the prediction of the mirrored image.")
     flip_merge: Literal["mean", "sum"] = option(
-        "mean", "Mean or sum of the two predictions' logits; the sum sharpens entropy and confidence.", published="sum"
+        "mean", "Mean or sum of the two predictions' logits; the sum raises confidence.", published="sum"
     )
     batch_norm: Literal["source", "target", "mixed"] = option(
         "target",
@@ -117,7 +119,7 @@ class PseudoLabelOptions:
         "prediction with its own, with a mean of both and with the target's.",
         published="source",
     )
-    easy: float = option(0.5, "Share of images, lowest entropy first, that goes to easy.txt.", low=0, high=1)
+    easy: float = option(0.5, "Share of images listed in easy.txt, lowest entropy first.", low=0, high=1)
     batch: int = _inference_batch()
     published_layout: bool = option(
         False, "Write label_ids/train/... with gtFine_labelIds names as the published code does.", affects_result=False
@@ -136,18 +138,18 @@ class MineOptions:
         published="published",
     )
     rare_count: int = option(
-        0, "Classes that each rule of auto (least confident, least frequent) gives; 0 is 5 of 19.", low=0, high=1000
+        0, "Classes that each rule of auto (least confident, least frequent) picks; 0 is 5 of 19.", low=0, high=1000
     )
     min_confidence: float = option(
         0.5,
-        "Pixels below this confidence become ignore in patches; 0 keeps all.",
+        "Pixels of patches below this confidence are ignored; 0 keeps all.",
         low=0,
         high=1,
         fault="F10",
         published=0.0,
     )
-    min_pixels: int = option(1, "Rare pixels a cell needs to be kept.", low=1, high=10**9, unit="px")
-    keep_folders: bool = option(False, "Keep subfolders in patch names, where base names repeat.")
+    min_pixels: int = option(1, "Number of rare pixels from which a cell is kept.", low=1, high=10**9, unit="px")
+    keep_folders: bool = option(False, "Keep subfolders in patch names, so that equal base names do not clash.")
 
 
 @dataclass(frozen=True)
@@ -161,23 +163,21 @@ class TrainingOptions:
         high=10**8,
         unit="steps",
     )
-    batch: int = option(4, "Images an optimiser step: the global batch size.", low=1, high=4096)
+    batch: int = option(4, "Images per optimiser step: the global batch size.", low=1, high=4096)
     accumulate: int = option(1, "Forward and backward passes that a step's images are split into.", low=1, high=4096)
     optimiser: Literal["adam", "adamw"] = option(
-        "adam", "Optimiser; adamw decays weights apart from the gradient, and not those of norms and biases."
+        "adam", "Optimiser; adamw decouples weight decay from the gradient and exempts norms and biases from it."
     )
-    learning_rate: float | None = option(1e-4, "Greatest learning rate, of the encoder.", low=0, high=10)
-    head_rate: float = option(1.0, "How many times faster the head learns than the encoder.", low=0.01, high=1000)
-    warm_up: float = option(
-        0.0, "Share of the steps in which the learning rate rises to its greatest.", low=0, high=0.9
-    )
-    weight_decay: float = option(0.0, "Weight decay; with adam an L2 penalty.", low=0, high=1)
-    clip: float = option(0.0, "Greatest norm of the gradient, which is shortened to it; 0 is off.", low=0, high=10**6)
+    learning_rate: float | None = option(1e-4, "Peak learning rate of the encoder.", low=0, high=10)
+    head_rate: float = option(1.0, "Learning rate of the head as a multiple of the encoder's.", low=0.01, high=1000)
+    warm_up: float = option(0.0, "Share of the steps in which the learning rate rises to its peak.", low=0, high=0.9)
+    weight_decay: float = option(0.0, "Weight decay; with adam it is an L2 penalty.", low=0, high=1)
+    clip: float = option(0.0, "Gradient clipping: greatest norm of the gradient; 0 is off.", low=0, high=10**6)
     keep_ema: bool = option(
-        False, "Score and keep the moving average of the student's weights (EMA) in place of its last ones."
+        False, "Score and keep the moving average of the student's weights (EMA) instead of its last weights."
     )
     ema_decay: float | None = option(
-        0.99, "Limit of the moving average's decay; none is 1 - 10 / steps, from 0.98 to 0.9995.", low=0, high=1
+        0.99, "Final decay of the moving average; none is 1 - 10 / steps, within 0.98 to 0.9995.", low=0, high=1
     )
     crop: Size | None = option(
         None, "Train on random crops of this size; none trains on whole images.", low=8, unit="px"
@@ -190,8 +190,8 @@ class TrainingOptions:
     )
     rare_crops: float = option(
         0.0,
-        "Share of the crops that show a class drawn the more often the rarer it is; needs crops. SpatialMix, which "
-        "cuts a whole mix from one place, takes images that show it somewhere.",
+        "Share of the crops that show a class chosen more often the rarer it is; needs crops. SpatialMix, which "
+        "cuts a whole mix from one place, takes images that show the class anywhere.",
         low=0,
         high=1,
     )
@@ -202,14 +202,14 @@ class TrainingOptions:
         published="restarts",
     )
     log_every: int = option(
-        10, "Steps between two recorded figures.", low=1, high=10**6, unit="steps", affects_result=False
+        10, "Steps between two records of the metrics.", low=1, high=10**6, unit="steps", affects_result=False
     )
     checkpoint_every: int = option(
         200, "Steps between two checkpoints.", low=1, high=10**7, unit="steps", affects_result=False
     )
     validate_every: int = option(
         0,
-        "Steps between two looks: label-free scores, and validation where labels were given; 0 is ten a run.",
+        "Steps between two evaluations: label-free scores, and validation if labels were given; 0 is ten per run.",
         low=0,
         high=10**7,
         unit="steps",
@@ -218,21 +218,21 @@ class TrainingOptions:
 
     @property
     def total(self) -> int:
-        """Steps of the run; `crots.training.budget` settles them where the options leave them to the data."""
+        """Steps of the run; `crots.training.budget` computes them if the options leave them to the data."""
         if not self.steps:
-            raise ValueError("the number of steps is not settled yet")
+            raise ValueError("the number of steps is not computed yet")
         return self.steps
 
     @property
     def rate(self) -> float:
-        """Greatest learning rate; settled as `total` is."""
+        """Peak learning rate; computed as `total` is."""
         if self.learning_rate is None:
-            raise ValueError("the learning rate is not settled yet")
+            raise ValueError("the learning rate is not computed yet")
         return self.learning_rate
 
     @property
     def decay(self) -> float:
-        """Limit of the moving average's decay; where it is not given it remembers about a tenth of the run."""
+        """Decay of the moving average; by default it averages over about a tenth of the run."""
         return min(0.9995, max(0.98, 1 - 10 / self.total)) if self.ema_decay is None else self.ema_decay
 
 
@@ -249,22 +249,22 @@ class BaselineOptions(TrainingOptions):
     )
     learning_rate: float | None = option(
         1e-4,
-        "Greatest learning rate, of the encoder; none is 1e-4 from a trained start, 2e-4 from pretrained and 1e-3 from "
+        "Peak learning rate of the encoder; none is 1e-4 from a trained start, 2e-4 from pretrained and 1e-3 from "
         "random weights.",
         low=0,
         high=10,
     )
     keep_share: float = option(
         1.0,
-        "Share of the pixels of each class, the surest first, whose labels are learnt; the others are ignored. 1 "
+        "Share of the pixels of each class, most confident first, whose labels are used; the others are ignored. 1 "
         "keeps all.",
         low=0.01,
         high=1,
     )
     batch_norm: Literal["batch", "auto", "frozen"] = option(
         "batch",
-        "Batch norm uses the statistics of each batch, or stays as it is; auto freezes it where the student is a model "
-        "of these classes already.",
+        "Batch norm uses the statistics of each batch, or is frozen; auto freezes it if the student is already trained "
+        "on these classes.",
     )
     mix: Literal["none", "classmix", "cutmix", "spatialmix"] = option(
         "none", "How images are mixed with each other, with their labels."
@@ -272,8 +272,7 @@ class BaselineOptions(TrainingOptions):
     mix_share: float = option(0.5, "Share of the images that are mixed.", low=0, high=1)
     refresh: int = option(
         0,
-        "How often the labels are made anew within the run, from what the source and the moving average say; needs "
-        "keep_ema.",
+        "How often the labels are refreshed within the run, from the source and the moving average; needs keep_ema.",
         low=0,
         high=100,
     )
@@ -288,7 +287,7 @@ class TrainOptions(TrainingOptions):
     """Supervised training with labels, for a source model or an upper bound."""
 
     steps: int = option(4000, "Optimiser steps; the schedule spans them.", low=1, high=10**8, unit="steps")
-    learning_rate: float = option(5e-4, "Greatest learning rate, of the encoder.", low=0, high=10)
+    learning_rate: float = option(5e-4, "Peak learning rate of the encoder.", low=0, high=10)
     flip: bool = option(True, "Mirror half of the images.")
     jitter: float = option(0.0, "Probability of colour jitter.", low=0, high=1)
 
@@ -302,11 +301,11 @@ class AdaptOptions(TrainingOptions):
     )
     stop_rounds: bool = option(
         True,
-        "Leave out the rounds that follow one whose label-free scores did not improve.",
+        "Skip the rounds after one whose label-free scores did not improve.",
         published=False,
         affects_result=False,
     )
-    learning_rate: float = option(1e-5, "Greatest learning rate, of the encoder.", low=0, high=10)
+    learning_rate: float = option(1e-5, "Peak learning rate of the encoder.", low=0, high=10)
     mix: Literal["spatialmix", "cutmix", "classmix"] = option("spatialmix", "How images are mixed.")
     beta: float | None = option(
         None,
@@ -317,21 +316,21 @@ class AdaptOptions(TrainingOptions):
     partners: Literal["distinct", "repeated"] = option(
         "distinct", "Draw the other images of a mix without or with replacement.", fault="F6", published="repeated"
     )
-    confidence: float = option(0.968, "Teacher confidence from which a pixel counts.", low=0, high=1)
+    confidence: float = option(0.968, "Teacher confidence from which a pixel counts as confident.", low=0, high=1)
     confidence_from: Literal["softmax", "logit"] = option(
         "softmax", "Confidence is the greatest probability, or the greatest raw logit.", fault="F2", published="logit"
     )
     anchor: float = option(
         0.5,
-        "Share of the source's pseudo-labels in what the teacher says, against drift; 0 is off, 1 the source alone.",
+        "Share of the source's pseudo-labels in the teacher's labels, against drift; 0 is off, 1 the source alone.",
         low=0,
         high=1,
         published=0.0,
     )
     average: float = option(
         0.5,
-        "Share of its start in the weights that a round ends with; 0 is off. The mean is seldom worse than the better "
-        "of the two.",
+        "Share of the initial weights in those that a round ends with; 0 is off. The mean is seldom worse than the "
+        "better of the two.",
         low=0,
         high=0.9,
         published=0.0,
@@ -349,7 +348,7 @@ class AdaptOptions(TrainingOptions):
         published=False,
     )
     ema_when: Literal["after", "before"] = option(
-        "after", "The teacher follows after or before the optimiser step.", fault="F5", published="before"
+        "after", "Update the teacher after or before the optimiser step.", fault="F5", published="before"
     )
     coins: Literal["image", "batch"] = option(
         "image", "Flip, jitter and blur are drawn for each image or once for the batch.", fault="F7", published="batch"
@@ -365,12 +364,12 @@ class AdaptOptions(TrainingOptions):
     blur: float = option(0.5, "Probability of Gaussian blur, sigma 0.15 to 1.15.", low=0, high=1)
     patches: bool = option(True, "Train on hard patches too.")
     patch_sampling: Literal["rarity", "uniform"] = option(
-        "rarity", "Draw patches more often the rarer their rarest class is, or all alike.", published="uniform"
+        "rarity", "Draw patches more often the rarer their rarest class is, or uniformly.", published="uniform"
     )
     patch_weight: float = option(0.1, "Weight of the loss on hard patches.", low=0, high=100)
     batch_norm: Literal["separate", "mixes", "frozen"] = option(
         "mixes",
-        "Statistics come from mixes and patches separately, from mixes only, or stay as they are.",
+        "Batch-norm statistics come from mixes and patches separately, from mixes only, or are frozen.",
         fault="F9",
         published="separate",
     )
@@ -384,7 +383,7 @@ class AdaptOptions(TrainingOptions):
 
     @property
     def source_labels(self) -> tuple[str, ...]:
-        """Options in use that need the source's pseudo-labels."""
+        """Options in use that need the source's pseudo-labels, by name."""
         return tuple(name for name in ("anchor", "balance", "rare_crops") if getattr(self, name))
 
 
@@ -393,7 +392,7 @@ class EvaluateOptions:
     """Scoring against labels."""
 
     flip: bool = option(False, "Add the prediction of the mirrored image.")
-    weights: Literal["student", "teacher"] = option("student", "Which of the two is scored.")
+    weights: Literal["student", "teacher"] = option("student", "Whether the student or the teacher is scored.")
     batch: int = _inference_batch()
 
 
@@ -404,7 +403,7 @@ class ExportOptions:
     formats: tuple[str, ...] = option(
         ("safetensors", "onnx"), "Formats to write.", choices=("pth", "safetensors", "onnx", "torchscript")
     )
-    weights: Literal["student", "teacher"] = option("student", "Which of the two is exported.")
+    weights: Literal["student", "teacher"] = option("student", "Whether the student or the teacher is exported.")
     images: int = option(4, "Target images on which each file is compared with the network.", low=1, high=1000)
 
 
@@ -436,11 +435,11 @@ class BenchOptions:
     classes: str = option("cityscapes", "Class set: a shipped name or a TOML file.")
     size: Size = option(Size(512, 256), "Working size.", low=8, unit="px")
     photo: Size = option(Size(2048, 1024), "Size of the generated images.", low=8, unit="px")
-    batch: int = option(2, "Images an optimiser step.", low=1, high=4096)
+    batch: int = option(2, "Images per optimiser step.", low=1, high=4096)
     label_batch: int = _inference_batch()
-    count: int = option(2, "Images that a repeat labels.", low=1, high=10**4)
-    steps: int = option(1, "Optimiser steps a repeat.", low=1, high=10**4, unit="steps")
-    repeats: int = option(3, "Repeats, in which the things compared take turns; medians are shown.", low=1, high=1000)
+    count: int = option(2, "Images labelled in each repeat.", low=1, high=10**4)
+    steps: int = option(1, "Optimiser steps in each repeat.", low=1, high=10**4, unit="steps")
+    repeats: int = option(3, "Repeats, in which the alternatives take turns; medians are shown.", low=1, high=1000)
     parts: tuple[str, ...] = option(
         ("stages",),
         "stages against the bare network, and against the plain procedure; each measure on its own; reduced precision "
@@ -455,7 +454,7 @@ class BenchOptions:
     )
 
 
-# Sections of crots.toml in the order a reader wants them; a project's configuration has one attribute for each.
+# Sections of crots.toml in the order in which they are written; a configuration has one attribute for each.
 SECTIONS: dict[str, type] = {
     "data": DataOptions,
     "task": TaskOptions,
