@@ -57,9 +57,7 @@ class SourceOptions:
     prefix: str = option("", "Prefix of the keys in the checkpoint; empty finds it.")
     predictions: Path | None = option(None, "Folder of predictions (label PNGs or soft .npz) in place of a model.")
     confidence: Path | None = option(None, "Folder of 8-bit confidence PNGs, one for each label PNG.")
-    size: Size | None = option(
-        None, "Input size of the source; none takes the file's, or else the working size.", low=8
-    )
+    size: Size | None = option(None, "Input size of the source; none takes the file's, else the working size.", low=8)
     channels: Literal["auto", "rgb", "bgr"] = option("auto", "Channel order of the source's input.")
     mean: str = option("", "Mean of each channel in 0..255 units, three numbers with commas; empty takes the net's.")
     scale: str = option("", "Divisor of each channel in 0..255 units, one or three numbers; empty takes the net's.")

@@ -126,7 +126,7 @@ def test_a_name_that_is_no_text_can_be_told_of(tmp_path):
 def test_a_file_of_somebody_elses_is_not_added_to(tmp_path, content):
     path = tmp_path / "events.jsonl"
     path.write_text(content, encoding="utf-8")
-    with pytest.raises(InputError, match="is no event stream"):
+    with pytest.raises(InputError, match="is not an event stream"):
         EventLog(path)
     assert path.read_text(encoding="utf-8") == content
 

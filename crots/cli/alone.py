@@ -1,4 +1,4 @@
-"""A stage run by itself: its options as flags, its files where the user says, a workbench made in memory."""
+"""A stage run by itself: options as flags, files where the user wants them, a workbench made in memory."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from crots.runner import run_stage
 if TYPE_CHECKING:
     from crots.stages.workbench import Workbench
 
-# What a training stage leaves behind.
+# The files that a training stage writes.
 TRAINED = ("checkpoint.pt", "student.safetensors", "teacher.safetensors", "best.pt", CHOICE)
 IMAGE_FLAGS = {"target": "--images"}
 STUDENT_FLAGS = {"net": "--net", "weights": "--weights"}
@@ -63,7 +63,7 @@ def add_stage(parser: Parser, section: str, options_class: type[Any], profile: P
 
 
 def add_run(parser: Parser, profile: Profile, *, json_file: bool = False, runtime: bool = True) -> None:
-    """Adds the flags of the arithmetic, and how the run shows itself."""
+    """Adds the flags of device and precision, and those of the output."""
     group = parser.add_argument_group("run")
     add_profile(group)
     if runtime:
@@ -72,23 +72,23 @@ def add_run(parser: Parser, profile: Profile, *, json_file: bool = False, runtim
 
 
 def add_out(group: argparse._ArgumentGroup, help: str, *, resume: bool = False) -> None:
-    """Adds ``--out`` and ``--overwrite`` and, for what can go on, ``--resume``."""
+    """Adds ``--out`` and ``--overwrite`` and, for commands that can resume, ``--resume``."""
     group.add_argument("--out", type=Path, required=True, metavar="DIR", help=f"{help} [required]")
     if resume:
-        group.add_argument("--resume", action="store_true", help="go on from what a stopped run left in --out")
-    earlier = "throw away what an earlier run left in --out, and " if resume else ""
+        group.add_argument("--resume", action="store_true", help="continue the stopped run in --out")
+    earlier = "delete the results of an earlier run in --out, and " if resume else ""
     add_overwrite(group, f"{earlier}replace files there that this command did not make")
 
 
 def add_overwrite(group: argparse._ArgumentGroup, help: str) -> None:
     """Adds ``--overwrite``."""
-    group.add_argument("--overwrite", action="store_true", help=f"{help}; what it reads is never replaced")
+    group.add_argument("--overwrite", action="store_true", help=f"{help}; inputs are never replaced")
 
 
 def add_out_file(group: argparse._ArgumentGroup, help: str) -> None:
     """Adds ``--out`` of one file, and ``--overwrite``."""
     group.add_argument("--out", type=Path, required=True, metavar="FILE", help=f"{help} [required]")
-    add_overwrite(group, "replace the file of --out where there is one")
+    add_overwrite(group, "replace the file of --out if it exists")
 
 
 def check_out_file(args: argparse.Namespace) -> None:
@@ -115,7 +115,7 @@ def config_of(args: argparse.Namespace, **more: dict[str, Any]) -> ProjectConfig
 
 @dataclass(frozen=True)
 class Desk:
-    """What the body of a stage run alone works with.
+    """The surroundings of a stage run alone.
 
     Attributes:
         config: its options.
@@ -130,7 +130,7 @@ class Desk:
     out: Path
 
     def bench(self, size: Size | None = None) -> Workbench:
-        """Returns a workbench; ``size`` is the working size where the user gave none."""
+        """Returns a workbench; ``size`` is the working size if the user gave none."""
         from crots.stages.workbench import Workbench
 
         config = self.config
@@ -140,7 +140,7 @@ class Desk:
 
 
 class Loose(InPlace):
-    """No project: the stages write where the user says."""
+    """No project: the stages write to the folder that the user names."""
 
     def stage_folder(self, key: str) -> Path:
         """The output folder."""
@@ -164,7 +164,7 @@ def run_alone(args: argparse.Namespace, command: str, jobs: Mapping[str, Job], c
 
 @dataclass(frozen=True)
 class Job:
-    """What makes the events of a stage, where it writes and with what right, and whether later jobs are needless."""
+    """A stage: its events, where it may write, and whether later jobs are needed."""
 
     body: Body
     out: Path
@@ -202,7 +202,7 @@ def claim(
     out: Path | None = None,
     **facts: Any,
 ) -> Claim:
-    """Makes sure that nothing of value would be overwritten in ``--out``.
+    """Makes sure that nothing in ``--out`` would be overwritten that should not be.
 
     Args:
         args: with ``out`` and ``overwrite``, and ``resume`` where the command has it.
@@ -210,13 +210,13 @@ def claim(
         config: of the run.
         sections: whose options decide the result; a resumed run must have the same.
         results: files and folders that the command writes.
-        precious: they took long to make, so they are replaced on request only.
-        clear: what an earlier run left is deleted first, and not only replaced file by file.
-        out: the folder, where it is not ``--out`` itself.
-        facts: what else a resumed run must share.
+        precious: they took long to make, so they are replaced only on request.
+        clear: the results of an earlier run are deleted first, rather than replaced file by file.
+        out: the folder, if it is not ``--out`` itself.
+        facts: further values that a resumed run must share.
 
     Raises:
-        InputError: the folder holds what something else made, what the command reads, or another run's results.
+        InputError: the folder holds files that something else made, inputs of the command, or another run's results.
     """
     out = out or args.out
     resume, overwrite = getattr(args, "resume", False), args.overwrite
@@ -227,7 +227,7 @@ def claim(
     there = [name for name in results if _has_files(out / name)]
     if there and precious and not (resume or overwrite):
         raise InputError(
-            f"{out / there[0]}: is there from an earlier run; go on from it with --resume, start over with "
+            f"{out / there[0]}: exists from an earlier run; continue it with --resume, start over with "
             "--overwrite, or choose another folder for --out"
         )
     if there and resume:
@@ -243,7 +243,7 @@ def _has_files(path: Path) -> bool:
 
 def _refuse_other_options(out: Path, old: Any, new: dict[str, Any]) -> None:
     if not isinstance(old, dict):
-        raise InputError(f"{out / RECORD}: is damaged (options is no object); start over with --overwrite")
+        raise InputError(f"{out / RECORD}: is damaged (options is not an object); start over with --overwrite")
     for section in sorted({*old, *new}):
         before, after = old.get(section), new.get(section)
         if before == after:

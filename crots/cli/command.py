@@ -1,4 +1,4 @@
-"""What a command is, and the parser that turns wrong use into one line."""
+"""The type of a command, and the parser that turns wrong use into a one-line error."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Command:
     Attributes:
         name: what the user types.
         about: what it is for, a few sentences.
-        example: a line or lines that work as they stand, but for the paths.
+        example: one or more lines that work as they are, apart from the paths.
         configure: adds the arguments; the profile decides which defaults the help shows.
         run: does it and returns the exit code.
-        shared: several workers, as ``torchrun`` starts them, can share its work.
+        shared: several workers, started by ``torchrun``, can share its work.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are `InputError`: one line, with the nearest flag."""
 
     def error(self, message: str) -> NoReturn:
-        """Raises argparse's complaint as our own."""
+        """Raises argparse's error as an `InputError`."""
         raise InputError(f"{message}; `{self.prog} --help` explains all arguments")
 
     def parse_strictly(self, words: Sequence[str]) -> argparse.Namespace:
@@ -48,7 +48,7 @@ class Parser(argparse.ArgumentParser):
         Raises:
             InputError: unknown or missing arguments, or a value that does not fit.
         """
-        # Before argparse complains of what is missing: a flag that was mistyped explains that.
+        # Before argparse reports missing arguments: a mistyped flag is often the cause.
         for word in words:
             if word.startswith("--") and len(word) > 2 and word.partition("=")[0] not in self._option_string_actions:
                 raise InputError(self._unknown(word))
@@ -86,7 +86,7 @@ def make_parser(command: Command, profile: Profile) -> Parser:
 
 
 def _needed(parser: Parser) -> list[str]:
-    """What the command cannot do without, for the line of usage."""
+    """The required arguments, for the usage line."""
     positionals = [str(action.metavar) for action in parser._actions if not action.option_strings]
     flags = [
         f"{action.option_strings[0]} {action.metavar}"

@@ -146,7 +146,7 @@ def add_profile(group: Group) -> None:
     """Adds ``--profile``."""
     group.add_argument(
         "--profile", choices=PROFILES, default="corrected", metavar="|".join(PROFILES),
-        help="defaults to start from: faults of the published code mended, or as published [default corrected]",
+        help="defaults to start from: faults of the published code corrected, or as published [default corrected]",
     )  # fmt: skip
 
 
@@ -176,7 +176,7 @@ def add_json(group: Group, *, file: bool = False) -> None:
         )  # fmt: skip
         group.add_argument(
             "--overwrite", action="store_true",
-            help="replace the file of --json where there is one; what is read is never replaced",
+            help="replace the file of --json if it exists; inputs are never replaced",
         )  # fmt: skip
     else:
         group.add_argument("--json", action="store_true", help="print one JSON object at the end and nothing else")

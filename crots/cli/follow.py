@@ -94,7 +94,7 @@ def follow(
     """
     as_json = args.json is True
     if as_json and args.events == "-":
-        raise InputError("--json and --events - both want standard output; give --events a file")
+        raise InputError("--json and --events - both write to standard output; give --events a file")
     control, record = Control(), Record(command)
     to_stdout = not as_json and args.events != "-" and args.json != "-"
     shown = is_first()

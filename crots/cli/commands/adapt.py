@@ -45,21 +45,23 @@ def configure(parser: Parser, profile: Profile) -> None:
         "--student", type=Path, required=True, metavar="FILE",
         help="the model to adapt: student.safetensors of crots baseline, or plain weights with --net [required]",
     )  # fmt: skip
-    group.add_argument("--net", metavar="NET", default=None, help="network of plain weights; other files say their own")
     group.add_argument(
-        "--patches", type=Path, metavar="DIR", help="output of crots mine; without it, training is on mixes alone"
+        "--net", metavar="NET", default=None, help="network of plain weights; other files name their own"
+    )
+    group.add_argument(
+        "--patches", type=Path, metavar="DIR", help="output of crots mine; without it, training uses mixes only"
     )
     group.add_argument(
         "--pseudo-labels",
         type=Path,
         metavar="DIR",
-        help="output of crots pseudo-label, which --anchor, --balance and --rare-crops need; without it, the teacher's "
-        "word counts alone",
+        help="output of crots pseudo-label, which --anchor, --balance and --rare-crops need; without it, only the "
+        "teacher's labels are used",
     )
     add_out(group, "gets checkpoint.pt, student.safetensors and teacher.safetensors", resume=True)
     group.add_argument(
         "--rounds", metavar="N", default=1, type=_rounds,
-        help="greatest number of rounds, each starting from the last; with more than one, each has its folder "
+        help="greatest number of rounds, each starting from the last; with more than one, each gets its own folder "
         "adapt-1, adapt-2 ... in --out [at least 1; default 1]",
     )  # fmt: skip
     add_stage(parser, "adapt", opt.AdaptOptions, profile, without=("rounds", "patches"))
@@ -79,13 +81,13 @@ def run(args: argparse.Namespace) -> int:
     config = config_of(args, adapt=facts)
     if config.adapt.source_labels and not args.pseudo_labels:
         option = config.adapt.source_labels[0].replace("_", "-")
-        raise InputError(f"--{option} needs the source's labels; give them by --pseudo-labels", field="pseudo_labels")
+        raise InputError(f"--{option} needs the source's labels; give them with --pseudo-labels", field="pseudo_labels")
     for path in filter(None, (args.student, args.patches, args.pseudo_labels)):
         if not path.exists():
             raise InputError(f"{path}: no such file or folder; check the path")
     keys = [f"adapt-{number}" for number in range(1, args.rounds + 1)]
     anchors = {"pseudo_labels": args.pseudo_labels.absolute()} if config.adapt.source_labels else {}
-    # Only what was looked at can be kept.
+    # Only checkpoints that were evaluated can be kept.
     looks: dict[str, Any] = {"validate_every": config.adapt.validate_every} if looks_decide(config.adapt) else {}
     enough = partial(round_ended, config)
     jobs, student = {}, args.student
@@ -101,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def round_ended(config: ProjectConfig, out: Path) -> str:
-    """Says why the rounds after the one in ``out`` are not needed; empty where they are."""
+    """Explains why the rounds after the one in ``out`` are not needed; empty if they are."""
     choice = read_choice(out / CHOICE) if config.adapt.stop_rounds else None
     return choice.get("ends_rounds", "") if choice else ""
 
@@ -126,7 +128,7 @@ def _events(
     if patches is not None and len(patches):
         sizes.append(Size(*patches.image_size()))
     elif patches is not None:
-        bench.note("there are no hard patches; this round trains on mixes alone", warning=True)
+        bench.note("there are no hard patches; this round trains on mixes only", warning=True)
     bench.check_training(model, options, sizes)
     samples: Sequence[Sample] = readable(bench.dataset, bench, context).samples
     labels = None
@@ -143,8 +145,8 @@ def _events(
 
 COMMAND = Command(
     name="adapt",
-    about="Adapts a model to unlabelled images: it learns from its own moving average on mixed images (SpatialMix, "
-    "CutMix or ClassMix) and, with --patches, from hard patches of rare classes.",
+    about="Adapts a model to unlabelled images: the student learns from its moving average on mixed images "
+    "(SpatialMix, CutMix or ClassMix) and, with --patches, from hard patches of rare classes.",
     example="crots adapt --images street/ --student baseline/student.safetensors --patches patches/ "
     "--classes cityscapes --out adapted/\n"
     "crots adapt --images street/ --student gta5.pth --net deeplabv2_resnet101 --classes cityscapes --mix classmix "

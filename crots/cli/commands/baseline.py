@@ -49,7 +49,7 @@ def add_student(group: argparse._ArgumentGroup, profile: Profile) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trains the student."""
     config = config_of(args)
-    # Only what was looked at can be gone back to.
+    # Only checkpoints that were evaluated can be rolled back to.
     looks: dict[str, Any] = {"validate_every": config.baseline.validate_every} if looks_decide(config.baseline) else {}
     claimed = claim(
         args, "baseline", config, ("data", "task", "student", "baseline", "runtime"), results=TRAINED, precious=True,
@@ -78,8 +78,8 @@ def _events(desk: Desk, context: Context, claimed: Claim, args: argparse.Namespa
 
 COMMAND = Command(
     name="baseline",
-    about="Trains a student on pseudo-labels (cross-domain distillation): the first model of your own images.\n"
-    "Writes checkpoint.pt, from which --resume goes on, and student.safetensors, which says its own classes.",
+    about="Trains a student on pseudo-labels (cross-domain distillation): the first model for your own images.\n"
+    "Writes checkpoint.pt, from which --resume continues, and student.safetensors, which holds its classes too.",
     example="crots baseline --images street/ --pseudo-labels labels/label_ids --net deeplabv2_resnet101 "
     "--weights gta5.pth --classes cityscapes --out baseline/\n"
     "crots baseline --images street/ --pseudo-labels labels/label_ids --net torchvision:lraspp_mobilenet_v3_large "

@@ -20,13 +20,13 @@ from crots.config import Profile
 from crots.errors import InputError
 from crots.files import write_json
 
-# Losses are compared over at least so many steps.
+# Losses are compared over at least this many steps.
 _LOSS_STEPS = 8
 
 
 def configure(parser: Parser, profile: Profile) -> None:
     """Adds the arguments."""
-    group = parser.add_argument_group("what is measured")
+    group = parser.add_argument_group("what to measure")
     add_options(group, "bench", opt.BenchOptions, profile)
     group.add_argument(
         "--compare", nargs=2, type=Path, metavar=("A", "B"), help="show two files of --json side by side"
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
-    """Runs the parts that were asked for, showing each as it ends unless JSON takes the screen."""
+    """Runs the requested parts and shows each as it ends, unless JSON goes to standard output."""
     from crots.bench.report import new_report
     from crots.bench.world import World
 
@@ -74,7 +74,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def check(options: opt.BenchOptions, *, trust: bool) -> None:
-    """Refuses files that are not there, and networks that nobody knows.
+    """Refuses missing files and unknown networks.
 
     Raises:
         InputError: naming the file or network.
@@ -115,7 +115,7 @@ def _parts(world: Any, report: Any) -> Iterator[Table]:
 
 
 def heading(report: Mapping[str, Any]) -> str:
-    """Says in two lines what is measured, on what."""
+    """Describes in two lines what is measured, and on which machine."""
     machine, settings = report["machine"], report["settings"]
     layout = "channels-last" if settings["channels_last"] else "contiguous"
     network = settings["checkpoint"] or settings["net"]
@@ -127,7 +127,7 @@ def heading(report: Mapping[str, Any]) -> str:
 
 
 def stage_table(stages: Sequence[Mapping[str, Any]]) -> Table:
-    """Speed of each stage, what the bare network takes of it, and the ratio."""
+    """Speed of each stage, time of the bare network, and the ratio of the two."""
     headers = ("stage", "per second", "seconds", "bare network", "ratio", "waiting", "host GB", "device GB",
                "TFLOP/s", "of peak")  # fmt: skip
     rows = [
@@ -146,7 +146,7 @@ def stage_table(stages: Sequence[Mapping[str, Any]]) -> Table:
 def plain_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """The plain procedure beside the stages."""
     headers = ("work", "plain procedure", "crots", "times as fast")
-    cells = [(f"{row['work']}, s an image" if row["unit"] == "image" else f"{row['work']}, s a step",
+    cells = [(f"{row['work']}, s per image" if row["unit"] == "image" else f"{row['work']}, s per step",
               *map(_number, (row["plain"], row["ours"], row["factor"]))) for row in rows]  # fmt: skip
     return Table(headers, tuple(cells))
 
@@ -166,10 +166,10 @@ def precision_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         sure = row["equal_where_sure"]
         cells += [
             ("pixels with the same pseudo-label", f"{row['equal']:.3%}"),
-            ("the same where fp32 is at least 0.9 sure", NOTHING if sure is None else f"{sure:.3%}"),
-            ("greatest difference of confidence", f"{row['confidence_difference']:.3f}"),
-            ("mean difference of confidence", f"{row['mean_confidence_difference']:.5f}"),
-            (f"greatest difference of the loss in {len(row['losses'])} steps", f"{row['loss_difference']:.2%}"),
+            ("the same where fp32 has a confidence of at least 0.9", NOTHING if sure is None else f"{sure:.3%}"),
+            ("greatest difference in confidence", f"{row['confidence_difference']:.3f}"),
+            ("mean difference in confidence", f"{row['mean_confidence_difference']:.5f}"),
+            (f"greatest difference in the loss over {len(row['losses'])} steps", f"{row['loss_difference']:.2%}"),
             ("last loss, fp32", f"{row['losses'][-1]:.4f}"),
             (f"last loss, {row['precision']}", f"{row['reduced_losses'][-1]:.4f}"),
         ]
@@ -177,13 +177,13 @@ def precision_table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def decoding_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Seconds a photograph by library."""
+    """Time per photograph, by library."""
     cells = [(row["format"], row["library"], f"{1000 * row['seconds']:.0f}") for row in rows]
     return Table(("file", "library", "ms to decode and resize"), tuple(cells), left=(0, 1))
 
 
 def compared(first: Mapping[str, Any], second: Mapping[str, Any]) -> Table:
-    """Stages and measures of two reports, the second with how many times as fast it is."""
+    """Stages and measures of two reports, and how many times as fast the second is."""
     headers = ("", "A (s)", "B (s)", "B is times as fast", "A ratio", "B ratio")
     rows: list[tuple[str, ...]] = []
     others = {row["stage"]: row for row in second["stages"]}
@@ -208,10 +208,10 @@ def _number(value: float | None) -> str:
 
 COMMAND = Command(
     name="bench",
-    about="Measures how fast the stages are: seconds, the bare work of the network for the same (forward and backward "
-    "passes in turns with the stage, without decoding, up-sampling, loss, optimiser and moving average), the ratio of "
-    "the two, time spent waiting for data, memory, and the share of a large matrix product's speed.\n"
-    "It makes its own images and random weights; --images and --checkpoint take yours.",
+    about="Measures how fast the stages are: seconds, the time of the bare network for the same work (forward and "
+    "backward passes, in turns with the stage, without decoding, up-sampling, loss, optimiser and moving average), the "
+    "ratio of the two, time spent waiting for data, memory, and the share of a large matrix product's speed.\n"
+    "Images and weights are random by default; --images and --checkpoint take yours.",
     example="crots bench --json before.json\ncrots bench --compare before.json after.json\n"
     "crots bench --parts plain,measures --net compact --size 256x128",
     configure=configure,

@@ -28,7 +28,7 @@ from crots.events import Event
 from crots.execution.control import Control
 from crots.project import Project, override
 
-# What every method finds as the project has it.
+# Sections that all methods take from the project.
 _THE_PROJECTS = ("data", "task", "source", "pseudo_label")
 
 
@@ -41,16 +41,16 @@ def configure(parser: Parser, profile: Profile) -> None:
     others = ", ".join(method.name for method in METHODS if method.asked_only)
     group.add_argument(
         "--methods", nargs="+", default=[], metavar="NAME",
-        help=f"rows of the table [default {', '.join(default_methods())}; also: {others}]",
+        help=f"methods to run [default {', '.join(default_methods())}; also: {others}]",
     )  # fmt: skip
     group.add_argument(
         "--ablate", action="store_true",
-        help="compare the corrected method with itself: each of the switches F2 to F10 as published, one at a time, "
-        "no patches, other mixes; --methods then names such rows (F2, no-patches, mix-cutmix ...)",
+        help="compare the corrected method with variants: each of the switches F2 to F10 as published, one at a time, "
+        "no patches, other mixes; --methods then names variants (F2, no-patches, mix-cutmix ...)",
     )  # fmt: skip
     group.add_argument(
         "--seeds", nargs="+", type=int, default=None, metavar="N",
-        help="every method runs once with each [default 0 1 2; with --ablate the project's seed]",
+        help="run every method once with each seed [default 0 1 2; with --ablate the project's seed]",
     )  # fmt: skip
     group.add_argument(
         "--steps", type=_steps, default=None, metavar="N",
@@ -59,9 +59,9 @@ def configure(parser: Parser, profile: Profile) -> None:
     add_set(group)
     group.add_argument(
         "--out", type=Path, metavar="FILE", default=None,
-        help="write the results there too: .json, .csv, .md (Markdown) or text by the suffix",
+        help="write the results to this file too: .json, .csv, .md (Markdown) or text, by the suffix",
     )  # fmt: skip
-    add_overwrite(group, "replace the file of --out where there is one")
+    add_overwrite(group, "replace the file of --out if it exists")
     run_group = parser.add_argument_group("run")
     add_options(run_group, "runtime", opt.RuntimeOptions, profile, only=("device", "threads", "trust"))
     add_run_flags(run_group)
@@ -138,8 +138,8 @@ COMMAND = Command(
     name="compare-methods",
     about="Adapts the student of a project with several methods and scores them on the validation labels: the source "
     "alone, batch-norm statistics, Tent, plain self-training, CutMix, ClassMix, CROTS as published and corrected. All "
-    "get the same student, steps, batch, learning rates and seeds, and start from one baseline a seed. Everything goes "
-    "to PROJECT/compare; it can be stopped or killed at any time, and what is finished is not run again.",
+    "get the same student, steps, batch, learning rates and seeds, and start from one baseline per seed. Everything "
+    "goes to PROJECT/compare; it can be stopped or killed at any time, and finished runs are not repeated.",
     example="crots compare-methods city\ncrots compare-methods city --methods baseline cutmix corrected --seeds 0 "
     "--set adapt.steps=100\ncrots compare-methods city --ablate --out ablation.md",
     configure=configure,

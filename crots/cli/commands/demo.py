@@ -20,10 +20,10 @@ def configure(parser: Parser, profile: Profile) -> None:
     """Adds the arguments."""
     parser.add_argument(
         "folder", type=Path, nargs="?", default=Path("crots-demo"), metavar="[DIR]",
-        help="folder of the project that is made [default crots-demo]",
+        help="folder of the new project [default crots-demo]",
     )  # fmt: skip
     group = parser.add_argument_group("run")
-    group.add_argument("--tiny", action="store_true", help="a few images and steps, to see that everything works")
+    group.add_argument("--tiny", action="store_true", help="a few images and steps, to check that everything works")
     add_run_flags(group)
 
 

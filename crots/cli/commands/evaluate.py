@@ -44,7 +44,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     """Adds the arguments."""
     group = parser.add_argument_group("inputs")
     add_options(group, "source", opt.SourceOptions, profile, flags=_MODEL_FLAGS, only=("file", "predictions"))
-    group.add_argument("--net", metavar="NET", help="network of a plain .pth; other files say their own")
+    group.add_argument("--net", metavar="NET", help="network of a plain .pth; other files name their own")
     add_options(group, "data", opt.DataOptions, profile, flags=_IMAGE_FLAGS, only=(*_IMAGE_FLAGS, "size"))
     add_options(group, "task", opt.TaskOptions, profile, required=("classes",))
     more = parser.add_argument_group("models of other programs")
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     config = config_of(args, **({"source": {"net": args.net}} if args.net else {}))
     _check(config)
     if args.json == "-" and args.events == "-":
-        raise InputError("--json and --events - both want standard output; give one of them a file")
+        raise InputError("--json and --events - both write to standard output; give one of them a file")
     check_json_file(args)
     scores: list[Evaluated] = []
 
@@ -91,18 +91,18 @@ def run(args: argparse.Namespace) -> int:
 def _check(config: ProjectConfig) -> None:
     source, data = config.source, config.data
     if bool(source.file) == bool(source.predictions):
-        raise InputError("expected either --predictions DIR or --checkpoint FILE, and one of them only")
+        raise InputError("expected either --predictions DIR or --checkpoint FILE, not both")
     if source.file and data.val_images is None:
         raise InputError("--checkpoint needs the images to run on; give --images DIR")
     if data.val_labels is None and data.val_images is None:
-        raise InputError("no labels are named; give --labels DIR")
+        raise InputError("no labels are given; use --labels DIR")
     for path in filter(None, (source.file, source.predictions)):
         if not path.exists():
-            raise InputError(f"{path}: no such file or folder; check the path of what is to be scored")
+            raise InputError(f"{path}: no such file or folder; check the path")
 
 
 def report(score: Evaluated, classes: ClassSet) -> dict[str, Any]:
-    """Returns the scores under the names that other people's scripts read; 0..1, None where no class occurs."""
+    """Returns the scores, 0..1, under names meant for scripts; None if no class occurs."""
     from crots.methods.metrics import mean_iou
 
     by_name = score.per_class_iou
@@ -183,7 +183,7 @@ def _own_model(desk: Desk, context: Context, args: argparse.Namespace) -> tuple[
 
 
 def _foreign_model(desk: Desk, context: Context) -> tuple[Iterator[Event], Workbench]:
-    """An ONNX file, a program, or a model of other classes: scored as the source it would be in a project."""
+    """An ONNX file, a program, or a model of other classes: scored as a source."""
     from crots.data.sizes import propose_size
     from crots.stages.evaluate import Evaluation, Subject, evaluate
     from crots.stages.project_stages import source_predict

@@ -27,7 +27,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     """Adds the arguments."""
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a model file or training checkpoint")
     group = parser.add_argument_group("inputs")
-    group.add_argument("--net", metavar="NET", help="network of a plain .pth; other files say their own")
+    group.add_argument("--net", metavar="NET", help="network of a plain .pth; other files name their own")
     group.add_argument("--classes", metavar="NAME|FILE", help="class set of a plain .pth")
     add_options(
         group,
@@ -73,7 +73,7 @@ def _events(desk: Desk, context: Context, args: argparse.Namespace) -> Iterator[
 
 
 def _images(bench: Workbench) -> list[Array]:
-    """The images to compare on: the user's, or noise."""
+    """The images to compare on: those of the user, or noise."""
     from crots.cli.models import noise
 
     count = bench.config.export.images
@@ -85,8 +85,8 @@ def _images(bench: Workbench) -> list[Array]:
 
 COMMAND = Command(
     name="export",
-    about="Writes a model for other programs, loads the file back and compares what both say of some images; the "
-    "largest difference is printed.\npth: weights under AdaptSegNet's key names. safetensors: weights that say net, "
+    about="Writes a model for other programs, loads the file back and compares the outputs of both on some images; the "
+    "largest difference is printed.\npth: weights under AdaptSegNet's key names. safetensors: weights with net, "
     "classes, palette, normalisation and size.\nonnx, torchscript: self-contained; input RGB 0..255, output logits.",
     example="crots export adapted/student.safetensors --format onnx --images street/ --out adapted.onnx\n"
     "crots export gta5.pth --net deeplabv2_resnet101 --classes cityscapes --format torchscript --out gta5.pt",

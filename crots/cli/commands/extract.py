@@ -47,9 +47,9 @@ def _events(desk: Desk, context: Context, args: argparse.Namespace) -> Iterator[
 
 COMMAND = Command(
     name="extract",
-    about="Takes the plain weights of the student (or the teacher) out of a training checkpoint.\n"
-    "A .pth of a DeepLabV2 has AdaptSegNet's key names; a .safetensors also says net, classes and normalisation.\n"
-    "A checkpoint holds the last step; what a stage kept of it is student.safetensors beside it.",
+    about="Extracts the plain weights of the student (or the teacher) from a training checkpoint.\n"
+    "A .pth of a DeepLabV2 has AdaptSegNet's key names; a .safetensors also holds net, classes and normalisation.\n"
+    "A checkpoint holds the last step; the model that the stage kept is student.safetensors beside it.",
     example="crots extract adapted/checkpoint.pt --out adapted.pth",
     configure=configure,
     run=run,

@@ -16,7 +16,7 @@ from crots.errors import InputError
 from crots.files import expanded
 from crots.project import CONFIG_NAME, Project, ProjectConfig, build_config, load_preset, override, preset_names, unfit
 
-# Options that hold paths; a name of something shipped is left as it is.
+# Options that hold paths or names of shipped files; names are left as they are.
 _PATHS = {
     "data": ("target", "val_images", "val_labels"),
     "task": ("classes", "source_classes", "class_map"),
@@ -32,7 +32,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     data = parser.add_argument_group("inputs")
     add_options(data, "data", opt.DataOptions, profile, flags={"target": "--target"})
     add_options(data, "task", opt.TaskOptions, profile)
-    source = parser.add_argument_group("the source: a model, or what it said")
+    source = parser.add_argument_group("the source: a model, or its predictions")
     add_options(source, "source", opt.SourceOptions, profile, flags=SOURCE_FLAGS)
     student = parser.add_argument_group("the student")
     add_options(
@@ -44,7 +44,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     )
     group.add_argument(
         "--profile", choices=PROFILES, default=None, metavar="|".join(PROFILES),
-        help="faults of the published code mended, or as published [default: the preset's, else corrected]",
+        help="faults of the published code corrected, or as published [default: the preset's, else corrected]",
     )  # fmt: skip
     add_set(group)
     show = parser.add_argument_group("run")
@@ -62,7 +62,7 @@ def add_set(group: argparse._ArgumentGroup) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Checks everything that can be checked without torch, then makes the project."""
+    """Checks all that can be checked without torch, then makes the project."""
     if problem := unfit(args.project):
         raise InputError(problem)
     config = settled(configuration(args))
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def configuration(args: argparse.Namespace) -> ProjectConfig:
-    """Joins preset, flags and ``--set``, the later ones winning."""
+    """Joins preset, flags and ``--set``, the later ones taking precedence."""
     profile, values = load_preset(args.preset) if args.preset else ("corrected", {})
     for section, options in given(args).items():
         values[section] = {**values.get(section, {}), **options}
@@ -105,7 +105,7 @@ def settled(config: ProjectConfig) -> ProjectConfig:
 COMMAND = Command(
     name="init",
     about="Makes a project folder from your unlabelled images and a source: a model file, or its predictions.\n"
-    "Everything is checked at once, and what was found is said. Then: crots run PROJECT.",
+    "All inputs are checked, and the findings are printed. Then: crots run PROJECT.",
     example="crots init city --target photos/ --classes cityscapes --source gta5.pth --net deeplabv2_resnet101 "
     "--preset gta5-to-cityscapes\n"
     "crots init city --target photos/ --classes camvid --predictions vendor/label_ids --confidence vendor/confidence "

@@ -21,8 +21,10 @@ def configure(parser: Parser, profile: Profile) -> None:
     """Adds the arguments."""
     parser.add_argument("path", type=Path, metavar="PATH", help="folder, list file, image or model file")
     group = parser.add_argument_group("inputs")
-    group.add_argument("--classes", metavar="NAME|FILE", help="class set to judge labels, predictions or a model by")
-    group.add_argument("--labels", type=Path, metavar="DIR", help="labels of the images, where they lie elsewhere")
+    group.add_argument(
+        "--classes", metavar="NAME|FILE", help="class set to check labels, predictions or a model against"
+    )
+    group.add_argument("--labels", type=Path, metavar="DIR", help="labels of the images, if they lie elsewhere")
     group.add_argument("--confidence", type=Path, metavar="DIR", help="confidence maps of predictions")
     group.add_argument("--net", metavar="NET", help="network to compare a model file with")
     add_options(group, "data", opt.DataOptions, profile, only=("layout",))
@@ -32,7 +34,7 @@ def configure(parser: Parser, profile: Profile) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Looks, tells, and returns 1 where there are problems."""
+    """Inspects, reports, and returns 1 if there are problems."""
     if not args.path.exists():
         raise InputError(f"{args.path}: no such file or folder; expected images, predictions or a model file")
     found = _look(args)
@@ -83,9 +85,9 @@ def _inspect_model(args: argparse.Namespace) -> dict[str, Any]:
 
 COMMAND = Command(
     name="inspect",
-    about="Says what a folder, list file, prediction set or model file is, counts what is in it, and names every "
+    about="Shows what a folder, list file, prediction set or model file contains, and every "
     "problem: broken images, labels of other sizes, ids out of range, missing labels, NaN weights.\n"
-    "Exits with 1 where there are problems.",
+    "The exit code is 1 if there are problems.",
     example="crots inspect photos/\ncrots inspect vendor/label_ids --classes cityscapes\n"
     "crots inspect gta5.pth --net deeplabv2_resnet101 --classes cityscapes",
     configure=configure,

@@ -68,8 +68,8 @@ def _events(desk: Desk, context: Context, claimed: Claim, args: argparse.Namespa
 
 COMMAND = Command(
     name="mine",
-    about="Cuts each image in a grid and keeps the cells whose pseudo-labels show a rare class, for the hard-patch "
-    "loss of crots adapt.\nRuns no network: labels, and confidence where there is any, are read from files.",
+    about="Cuts each image into a grid and keeps the cells whose pseudo-labels show a rare class, for the hard-patch "
+    "loss of crots adapt.\nRuns no network: labels, and confidences if there are any, are read from files.",
     example="crots mine --images street/ --pseudo-labels labels/label_ids --classes cityscapes --out patches/\n"
     "crots mine --images street/ --pseudo-labels labels/label_ids --classes cityscapes --rare 6,7,12 --grid 4x4 "
     "--profile published --out patches/",

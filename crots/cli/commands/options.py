@@ -14,7 +14,7 @@ from crots.cli.tables import Table
 from crots.config import OptionInfo, Profile, describe, expectation, shown, to_plain, unknown_name
 from crots.options import SECTIONS, BenchOptions, PredictOptions, TrainOptions
 
-# Those of the stages that are no part of a project, too.
+# Also of the stages that are not part of a project.
 CLASSES: dict[str, type] = {**SECTIONS, "train": TrainOptions, "predict": PredictOptions, "bench": BenchOptions}
 _HEADERS = ("option", "value", "default", "published", "fault", "what it does")
 
@@ -70,8 +70,8 @@ def markdown(name: str, about: str, rows: tuple[tuple[str, ...], ...]) -> str:
 
 COMMAND = Command(
     name="options",
-    about="Lists every option of a project's sections: what it takes, its default, the published code's value and the "
-    "fault that it mends.",
+    about="Lists every option of a project: the values it takes, its default, the published code's value and the "
+    "fault that it corrects.",
     example="crots options adapt\ncrots options --markdown",
     configure=configure,
     run=run,

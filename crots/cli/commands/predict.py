@@ -28,8 +28,8 @@ def configure(parser: Parser, profile: Profile) -> None:
     """Adds the arguments."""
     group = parser.add_argument_group("inputs")
     add_options(group, "source", opt.SourceOptions, profile, flags=_MODEL_FLAGS, only=("file",), required=("file",))
-    group.add_argument("--net", metavar="NET", help="network of a plain .pth; other files say their own")
-    group.add_argument("--classes", metavar="NAME|FILE", help="class set of files that do not say their own")
+    group.add_argument("--net", metavar="NET", help="network of a plain .pth; other files name their own")
+    group.add_argument("--classes", metavar="NAME|FILE", help="class set of files that do not hold their own")
     add_options(
         group, "data", opt.DataOptions, profile, flags={"target": "--images"}, required=("target",),
         only=("target", "layout", "split", "size", "skip_bad"),
@@ -82,10 +82,10 @@ def _events(
 
 
 def _frames(bench: Workbench, context: Context) -> tuple[Frames, float]:
-    """What is looked at, and its frames a second where it is a video.
+    """The images to predict, and the frames per second of a video.
 
     Raises:
-        InputError: files are no images, and ``data.skip_bad`` is off.
+        InputError: files are not images, and ``data.skip_bad`` is off.
     """
     from crots.stages.predict import VIDEO_SUFFIXES, ImageFrames, VideoFrames
     from crots.stages.pseudo_label import unreadable
@@ -98,7 +98,7 @@ def _frames(bench: Workbench, context: Context) -> tuple[Frames, float]:
     images = ImageFrames(bench.dataset.samples, skip_bad=bench.config.data.skip_bad)
     images.check_headers(context.control)
     if images.bad:
-        # Said at the end, together with those whose pixels are broken.
+        # Reported at the end, together with those whose pixels are broken.
         unreadable(images.bad, bench.dataset, skip_bad=bench.config.data.skip_bad)
     return images, 0.0
 

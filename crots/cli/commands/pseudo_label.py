@@ -25,7 +25,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     """Adds the arguments."""
     group = add_data(parser, profile)
     add_out(group, "gets label_ids/, label_color/, confidence/, easy.txt and hard.txt", resume=True)
-    add_source(parser.add_argument_group("the source: a model, or what it said"), profile)
+    add_source(parser.add_argument_group("the source: a model, or its predictions"), profile)
     add_stage(parser, "pseudo_label", opt.PseudoLabelOptions, profile)
     add_run(parser, profile)
 
@@ -40,7 +40,7 @@ def check_source(config: ProjectConfig) -> None:
     if source.file and source.predictions:
         raise InputError("both --source and --predictions are given, expected one of them; leave the other out")
     if not source.file and not source.predictions:
-        raise InputError("no source is named; give --source FILE or --predictions DIR")
+        raise InputError("no source is given; use --source FILE or --predictions DIR")
     for path in filter(None, (source.file, source.predictions, source.confidence)):
         if not path.exists():
             raise InputError(f"{path}: no such file or folder; check the path of the source")
@@ -70,8 +70,8 @@ def _events(desk: Desk, context: Context, claimed: Claim) -> Iterator[Event]:
 
 COMMAND = Command(
     name="pseudo-label",
-    about="Labels images with a source model (a checkpoint, an ONNX file, an exported program) or with predictions "
-    "that it made elsewhere.\nWrites label ids, colours, confidence, class statistics, and images ranked by entropy.",
+    about="Labels images with a source model (a checkpoint, an ONNX file, an exported program) or with its "
+    "predictions.\nWrites label ids, colours, confidence, class statistics, and images ranked by entropy.",
     example="crots pseudo-label --images street/ --source gta5.pth --net deeplabv2_resnet101 --classes cityscapes "
     "--out labels/\n"
     "crots pseudo-label --images street/ --predictions vendor/label_ids --confidence vendor/confidence "

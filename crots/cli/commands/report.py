@@ -33,17 +33,17 @@ def configure(parser: Parser, profile: Profile) -> None:
     group.add_argument("--out", type=Path, metavar="FILE", help="the page [default PROJECT/report.html]")
     group.add_argument(
         "--images", type=int, default=IMAGES, metavar="N",
-        help="target images to run the adapted model on, for pictures and shares of classes; 0 runs it on none "
+        help="target images to run the adapted model on, for pictures and class shares; 0 runs it on none "
         f"[0 to {MOST_IMAGES}; default {IMAGES}]",
     )  # fmt: skip
-    add_overwrite(group, "replace a file that is no report of CROTS")
+    add_overwrite(group, "replace a file that is not a report of CROTS")
     run_group = parser.add_argument_group("run")
     add_options(run_group, "runtime", opt.RuntimeOptions, profile, only=("device", "threads", "trust"))
     add_run_flags(run_group)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the page, then says what changed."""
+    """Writes the page, then prints the summary."""
     from crots.execution.context import Context
     from crots.report.write import Reporting, replaceable, report
     from crots.runner import run_stage
@@ -79,10 +79,10 @@ def run(args: argparse.Namespace) -> int:
 
 COMMAND = Command(
     name="report",
-    about="Says what a run changed: what got better, what got worse, how sure that is without labels, what to look "
-    "at.\nWrites one HTML page that opens anywhere, offline: settings, source and its hash, classes, curves, a table "
-    "of the classes, before-and-after pictures, alarms, versions. The adapted model is run on a few target images; no "
-    "label is read.",
+    about="Summarises what a run changed: what got better, what got worse, how certain that is without labels, what "
+    "to look at.\nWrites one HTML page that opens anywhere, offline: settings, source and its hash, classes, curves, a "
+    "table of the classes, before-and-after pictures, alarms, versions. The adapted model is run on a few target "
+    "images; no label is read.",
     example="crots report city\ncrots report city --out city.html --images 6\ncrots report city --json",
     configure=configure,
     run=run,

@@ -31,11 +31,11 @@ def configure(parser: Parser, profile: Profile) -> None:
     parser.add_argument("project", type=Path, metavar="PROJECT", help="folder made by crots init")
     group = parser.add_argument_group("what to run")
     group.add_argument("--until", metavar="STAGE", help="stop after this stage; adapt means its last round")
-    group.add_argument("--only", metavar="STAGE", help="run this stage alone, even where it is done")
+    group.add_argument("--only", metavar="STAGE", help="run only this stage, even if it is done")
     add_options(group, "adapt", opt.AdaptOptions, profile, only=("rounds",))
     add_set(group)
     group.add_argument(
-        "--estimate", action="store_true", help="only say what a run would take, in time and memory, from a few steps"
+        "--estimate", action="store_true", help="only estimate the time and memory of the run, from a few steps"
     )
     run_group = parser.add_argument_group("run")
     add_options(run_group, "runtime", opt.RuntimeOptions, profile, only=("device", "threads", "trust"))
@@ -43,7 +43,7 @@ def configure(parser: Parser, profile: Profile) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs what is not done."""
+    """Runs the stages that are not done."""
     if args.until and args.only:
         raise InputError("both --until and --only are given, expected one of them; leave the other out")
     project = prepared(args)
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     code = follow(events, args, command="run")
     if code == 0 and not args.json and not args.quiet and is_first():
         stream = sys.stderr if args.events == "-" else sys.stdout
-        what = "done" if shown else "nothing to do, all of it is done"
+        what = "done" if shown else "nothing to do, all stages are done"
         for line in summary(result_of(project)):
             say(line, stream)
         more = f"; crots report {typed(args.project)} writes what changed as a page" if result_of(project).key else ""
@@ -91,19 +91,19 @@ def estimated(project: Project, args: argparse.Namespace) -> int:
 def prepared(args: argparse.Namespace) -> Project:
     """Opens the project and applies the flags.
 
-    ``--rounds`` and ``--set`` belong to the project and are kept in it, or ``crots status`` would speak of another run;
+    ``--rounds`` and ``--set`` belong to the project and are stored in it, so that ``crots status`` describes this run;
     ``--device``, ``--threads`` and ``--trust`` belong to this run and computer.
     """
     project = Project.open(args.project)
     flags = given(args)
     lasting = {f"adapt.{name}": value for name, value in flags.get("adapt", {}).items()} | settings(args.set)
     if lasting and not is_first():
-        # The first worker keeps them in the project.
+        # Rank 0 stores them in the project.
         project.config = override(project.config, lasting)
     elif lasting:
         if running(project.lock_path):
             raise InputError(
-                f"{args.project}: another run goes on in this project; wait for it before changing options"
+                f"{args.project}: another run is active in this project; wait for it before changing options"
             )
         changed = override(project.config, lasting)
         if changed != project.config:
@@ -116,7 +116,7 @@ def prepared(args: argparse.Namespace) -> Project:
 COMMAND = Command(
     name="run",
     about="Runs the stages of a project that are not done, in order. It can be stopped (Ctrl-C) or killed at any time "
-    "and goes on where it was.\nOptions given here with --rounds and --set are kept in the project.",
+    "and continues where it was.\nOptions given here with --rounds and --set are stored in the project.",
     example="crots run city\ncrots run city --estimate\ncrots run city --until baseline --device cuda:1\n"
     "crots run city --rounds 3 --set adapt.steps=2000\ncrots run city --events - > events.jsonl\n"
     "torchrun --nproc-per-node 4 -m crots run city    # on four GPUs",

@@ -18,7 +18,7 @@ from crots.records import read_as
 
 
 class _Report(TypedDict):
-    """What is read of a model's scores."""
+    """The fields of a model's scores that are read."""
 
     miou: float | None
     oracle: NotRequired[bool]
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def row(project: Project, status: StageStatus) -> dict[str, Any]:
-    """Returns what is known of a stage, as plain data."""
+    """Returns the state of a stage as plain data."""
     report = _report(project, status.key)
     return {
         "stage": status.key,
@@ -63,16 +63,16 @@ def row(project: Project, status: StageStatus) -> dict[str, Any]:
 
 
 def _report(project: Project, key: str) -> dict[str, Any]:
-    """The score of a stage's model in the project's evaluation, which counts more than a validation on the way."""
+    """The score of a stage's model in the final evaluation, which takes precedence over validation during training."""
     subject = "source" if key == "pseudo-label" else key
     if project.record("evaluate") is None:
         return {}
     path = project.stage_folder("evaluate") / f"{subject}.json"
-    return cast(dict[str, Any], read_as(path, _Report, remedy="delete it and run the stage evaluate again") or {})
+    return cast(dict[str, Any], read_as(path, _Report, remedy="delete it and run the evaluation again") or {})
 
 
 def _chosen_by_labels(project: Project, key: str) -> bool:
-    """Whether target labels choose the checkpoint of a round; later rounds and the export grow from it."""
+    """Whether target labels choose the checkpoint of a round, which later rounds and the export build on."""
     config = project.config
     chosen = config.adapt.select == "oracle" and config.data.val_images is not None
     return chosen and (key.startswith("adapt-") or key == "export")
@@ -91,8 +91,8 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 COMMAND = Command(
     name="status",
     about="Shows which stages of a project are done, stale (with what changed), interrupted, failed, ready, waiting or "
-    "not needed, how long they took, what they score and which checkpoint a "
-    "training stage kept.\n'oracle' marks models whose checkpoint labels of the target chose.",
+    "not needed, how long they took, their scores and which checkpoint a training stage kept.\n"
+    "'oracle' marks models whose checkpoint was chosen by target labels.",
     example="crots status city\ncrots status city --json",
     configure=configure,
     run=run,

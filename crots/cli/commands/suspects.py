@@ -34,12 +34,12 @@ def configure(parser: Parser, profile: Profile) -> None:
     group = parser.add_argument_group("what to show")
     group.add_argument(
         "--student", default="auto", metavar="STAGE",
-        help="stage whose student is asked for its opinion, baseline or adapt-N; auto takes the last one that is done, "
-        "none asks nobody and runs no network [default auto]",
+        help="stage whose student is compared with the labels, baseline or adapt-N; auto takes the last that is done, "
+        "none runs no network [default auto]",
     )  # fmt: skip
     group.add_argument(
         "--share", type=float, default=SHARE, metavar="X",
-        help=f"share of all pixels, the most doubtful, that regions are made of [0 to 1; default {SHARE:g}]",
+        help=f"share of all pixels, most doubtful first, that form regions [0 to 1; default {SHARE:g}]",
     )  # fmt: skip
     group.add_argument("--top", type=int, default=20, metavar="N", help="images and regions to list [default 20]")
     group.add_argument(
@@ -94,9 +94,9 @@ def _show(found: dict[str, Any], stream: Any) -> None:
 
 COMMAND = Command(
     name="suspects",
-    about="Says which pseudo-labels to look at first when correcting them: regions of one class whose labels are "
-    "doubtful, ranked by area times doubt, with the reason, and images by their mean doubt. Doubt is what the source's "
-    "confidence lacks, and more where a trained student confidently says another class.\n"
+    about="Lists the pseudo-labels to look at first when correcting them: regions of one class whose labels are "
+    "doubtful, ranked by area times doubt, with the reason, and images by their mean doubt. Doubt is 1 minus the "
+    "source's confidence, and higher where a trained student confidently predicts another class.\n"
     "Writes PROJECT/suspicion/suspicion.json and a map of the doubt for every image. No labels but the pseudo-labels "
     "are read.",
     example="crots suspects city\ncrots suspects city --student none --overlays 10",

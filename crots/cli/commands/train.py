@@ -46,9 +46,7 @@ def configure(parser: Parser, profile: Profile) -> None:
 
 def add_labels(group: argparse._ArgumentGroup, profile: Profile) -> None:
     """Adds ``--labels`` and ``--encoding`` of the images."""
-    group.add_argument(
-        "--labels", type=Path, metavar="DIR", help="labels of the images [default: those that the layout has]"
-    )
+    group.add_argument("--labels", type=Path, metavar="DIR", help="labels of the images [default: those of the layout]")
     encoding = next(info for info in describe(opt.DataOptions) if info.name == "val_encoding")
     add_option(group, "encoding", encoding, "--encoding", profile, required=False)
 
@@ -96,7 +94,7 @@ def _events(
 COMMAND = Command(
     name="train",
     about="Trains a network on labelled images: a source model to adapt from, or an upper bound to compare with.\n"
-    "Writes checkpoint.pt, from which --resume goes on, and student.safetensors, which says its own classes.",
+    "Writes checkpoint.pt, from which --resume continues, and student.safetensors, which holds its classes too.",
     example="crots train --images simulator/images --labels simulator/labels --net deeplabv2_resnet18 "
     "--weights random --classes cityscapes --steps 2000 --out source/",
     configure=configure,
