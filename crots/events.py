@@ -66,14 +66,14 @@ class Evaluated(Event):
     Attributes:
         subject: what was scored: ``source``, ``baseline``, ``adapt-1`` ...
         step: optimiser step, 0 for a finished model.
-        miou: mean over classes that occur.
+        miou: mean over classes that occur; None where no pixel has a class.
         per_class_iou: by class name, None for a class that occurs nowhere.
         confusion: rows are true classes, columns predicted ones; pixels.
         oracle: the labels were also used to choose a checkpoint.
     """
 
     subject: str
-    miou: float
+    miou: float | None
     per_class_iou: dict[str, float | None]
     step: Count = 0
     images: Count = 0
@@ -112,6 +112,12 @@ class Note(Event):
 
     text: str
     level: Literal["info", "warning"] = "info"
+
+
+def noted(stage: str, text: str) -> Note:
+    """Makes an event of what was found of the inputs; what begins with ``warning:`` is one."""
+    warning = text.removeprefix("warning: ")
+    return Note(stage=stage, text=warning, level="info" if warning == text else "warning")
 
 
 @dataclass(frozen=True, kw_only=True)

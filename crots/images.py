@@ -8,12 +8,14 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import TiffImageFile
 
 from crots.config import Size
@@ -39,6 +41,10 @@ _FORMATS = {
 }
 IMAGE_SUFFIXES: frozenset[str] = frozenset(_FORMATS)
 LABEL_SUFFIXES: frozenset[str] = frozenset({".png", ".tif", ".tiff", ".bmp"})
+
+# The PNG text under which label files of CROTS say what their ids are, and the beginning of what stands there.
+LABEL_NOTE = "Label ids"
+TRAIN_IDS = "train ids"
 
 _ORIENTATION_TAG = 0x0112
 _TRANSPOSITIONS = {
@@ -159,15 +165,23 @@ def _to_rgb(image: Image.Image, path: Path) -> Image.Image:
     return image.convert("RGB")
 
 
-def read_labels(path: Path, *, colour: bool = False) -> NDArray[Any]:
-    """Reads a label map as it is stored.
+@dataclass(frozen=True)
+class StoredLabels:
+    """A label file as it is stored.
 
-    Args:
-        path: PNG, TIFF or BMP.
-        colour: give the colours of a palette image, not its indices.
+    Attributes:
+        values: (H, W) integers, or (H, W, 3) uint8 where the file is coloured.
+        palette: (N, 3) uint8, the colours of the values; None where the file has none.
+        says: what its writer says the values are (`LABEL_NOTE`); empty in most files.
+    """
 
-    Returns:
-        (H, W) uint8, uint16 or int32 ids, or (H, W, 3) uint8 where the file is coloured.
+    values: NDArray[Any]
+    palette: NDArray[np.uint8] | None = None
+    says: str = ""
+
+
+def read_stored(path: Path) -> StoredLabels:
+    """Reads a label map with all that its file says about the values.
 
     Raises:
         InputError: it is missing, broken, or stored with loss.
@@ -178,19 +192,63 @@ def read_labels(path: Path, *, colour: bool = False) -> NDArray[Any]:
         )
     with _opened(path) as image:
         image.load()
-        if image.mode == "P" and not colour:
-            return np.array(image)
+        said = image.info.get(LABEL_NOTE)
+        says = said if isinstance(said, str) else ""
+        if image.mode == "P":
+            return StoredLabels(np.array(image), _palette(image), says)
         if image.mode in ("LA", "La"):
             image = image.convert("L")
+        if image.mode == "F":
+            return StoredLabels(_whole(np.array(image), path), None, says)
         if image.mode in ("1", "L") or image.mode.startswith("I"):
-            return _integers(np.array(image))
-        return np.array(_to_rgb(image, path))
+            return StoredLabels(_integers(np.array(image)), None, says)
+        return StoredLabels(np.array(_to_rgb(image, path)), None, says)
+
+
+def _palette(image: Image.Image) -> NDArray[np.uint8] | None:
+    colours = image.getpalette("RGB")
+    return None if colours is None else np.array(colours, np.uint8).reshape(-1, 3)
+
+
+def _whole(values: NDArray[Any], path: Path) -> NDArray[np.int32]:
+    """Label maps of geographic programs are often floating-point files of whole numbers."""
+    if not (np.isfinite(values).all() and (values == np.rint(values)).all() and np.abs(values).max() < 2**24):
+        raise InputError(
+            f"{path}: holds floating-point pixels that are no whole numbers, expected label ids; convert it"
+        )
+    return values.astype(np.int32)
 
 
 def _integers(labels: NDArray[Any]) -> NDArray[Any]:
     if labels.dtype == np.bool_:
         return labels.astype(np.uint8)
     return labels.astype(labels.dtype.newbyteorder("="))
+
+
+def read_labels(path: Path, *, colour: bool = False) -> NDArray[Any]:
+    """Reads a label map as it is stored.
+
+    Args:
+        path: a format without loss.
+        colour: give the colours of a palette image, not its indices.
+
+    Returns:
+        (H, W) uint8, uint16 or int32 ids, or (H, W, 3) uint8 where the file is coloured.
+
+    Raises:
+        InputError: it is missing, broken, or stored with loss.
+    """
+    stored = read_stored(path)
+    if colour and stored.palette is not None:
+        return look_up_colours(stored.palette, stored.values)
+    return stored.values
+
+
+def look_up_colours(palette: NDArray[np.uint8], values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Returns the picture (H, W, 3) of palette indices; indices without a colour are black."""
+    whole = np.zeros((256, 3), np.uint8)
+    whole[: len(palette)] = palette[:256]
+    return np.asarray(whole[values])
 
 
 def read_confidence(path: Path) -> NDArray[np.float32]:
@@ -210,29 +268,33 @@ def read_confidence(path: Path) -> NDArray[np.float32]:
     return (values / np.float32(255 if values.dtype == np.uint8 else 65535)).astype(np.float32)
 
 
-def _png(path: Path, image: Image.Image) -> None:
+def _png(path: Path, image: Image.Image, says: str = "") -> None:
+    about = PngInfo()
+    if says:
+        about.add_itxt(LABEL_NOTE, says)
     with atomic_path(path) as partial:
-        image.save(partial, format="PNG")
+        image.save(partial, format="PNG", pnginfo=about)
 
 
-def write_labels(path: Path, labels: NDArray[Any], palette: NDArray[np.uint8] | None = None) -> None:
+def write_labels(path: Path, labels: NDArray[Any], palette: NDArray[np.uint8] | None = None, says: str = "") -> None:
     """Writes labels (H, W) as an index PNG: 8 bits, or 16 where an id is above 255.
 
     Args:
         path: ends in ``.png``.
         labels: integers from 0 to 65535.
         palette: (256, 3) colours that viewers show for the ids; 8-bit files only.
+        says: what the ids are, for `read_stored`.
 
     Raises:
         StageError: the folder cannot be written.
     """
     if labels.size and int(labels.max()) > 255:
-        _png(path, Image.fromarray(np.ascontiguousarray(labels.astype(np.uint16))))
+        _png(path, Image.fromarray(np.ascontiguousarray(labels.astype(np.uint16))), says)
         return
     image = Image.fromarray(np.ascontiguousarray(labels.astype(np.uint8)))
     if palette is not None:
         image.putpalette(palette[:256].astype(np.uint8).tobytes())
-    _png(path, image)
+    _png(path, image, says)
 
 
 def write_colours(path: Path, labels: NDArray[Any], palette: NDArray[np.uint8]) -> None:

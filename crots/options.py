@@ -30,9 +30,10 @@ class DataOptions:
     val_images: Path | None = option(None, "Validation images, for scoring only.", affects_result=False)
     val_labels: Path | None = option(None, "Labels of the validation images, for scoring only.", affects_result=False)
     val_layout: str = option("auto", "Dataset layout of the validation folder.", affects_result=False)
-    val_encoding: Literal["auto", "train", "raw", "colour", "synthia"] = option(
-        "auto", "How label files store classes: train ids, the dataset's raw ids, or colours.", affects_result=False
-    )
+    val_encoding: Literal["auto", "train", "raw", "colour", "mask", "from-one", "synthia"] = option(
+        "auto", "How label files store classes: auto finds out and asks where two ways fit; train ids, the data set's "
+        "raw ids, colours, masks of 0 and 1 or 255, ids that count from one, SYNTHIA's 16 bits.", affects_result=False,
+    )  # fmt: skip
     size: Size | None = option(None, "Working size of all images; none proposes one from the data.", low=8, unit="px")
     skip_bad: bool = option(False, "Leave out unreadable images instead of refusing to start.")
 

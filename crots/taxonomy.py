@@ -28,7 +28,7 @@ from crots.resources import shipped
 
 Colour = tuple[int, int, int]
 IGNORE_WORD = "ignore"
-_SET_KEYS = ("name", "classes", "ignored_ids", "ignored_colours", "published_rare", "subsets")
+_SET_KEYS = ("name", "classes", "ignored_ids", "ignored_colours", "also_train_ids", "published_rare", "subsets")
 _CLASS_KEYS = ("name", "colour", "ids")
 _PLAIN_KEYS = ("name", "names", "palette", "raw_ids", "subsets", "published_rare", "ignored_colours")
 MOST_CLASSES = 65535
@@ -48,6 +48,8 @@ class ClassSet:
         subsets: further means to report, ``miou16`` -> class names.
         published_rare: train ids that the published code mines patches of (F11).
         ignored_colours: colours of colour-coded labels that mean no class, besides black.
+        also_train_ids: whether label files of train ids go round as well as files of the raw ids. It says how to read
+            files, nothing of the classes, and model files do not keep it.
     """
 
     name: str
@@ -57,6 +59,7 @@ class ClassSet:
     subsets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     published_rare: tuple[int, ...] = ()
     ignored_colours: tuple[Colour, ...] = ()
+    also_train_ids: bool = field(default=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -271,6 +274,9 @@ def _class_set(values: dict[str, Any], path: Path) -> ClassSet:
     _refuse_repeats(names, "class", path)
     ignored = _colour_list(_list(values, "ignored_colours", path), path)
     rare = _members(_list(values, "published_rare", path), names, "published_rare", path)
+    also = values.get("also_train_ids", False)
+    if not isinstance(also, bool):
+        raise InputError(f"class set {path}: also_train_ids is {reprlib.repr(also)}, expected true or false")
     index = {name: train for train, name in enumerate(names)}
     return ClassSet(
         name=str(values.get("name", path.stem)),
@@ -280,6 +286,7 @@ def _class_set(values: dict[str, Any], path: Path) -> ClassSet:
         subsets=_subsets(values.get("subsets", {}), names, path),
         published_rare=tuple(index[name] for name in rare),
         ignored_colours=ignored,
+        also_train_ids=also,
     )
 
 

@@ -12,6 +12,7 @@ from crots.config import Size
 from crots.data.labels import read_truth, resolve_encoding
 from crots.data.layouts import Dataset, Sample
 from crots.data.predictions import PredictionSet
+from crots.data.readings import WORDS, AmbiguousLabels
 from crots.errors import CrotsError, InputError
 from crots.images import image_size, read_image
 from crots.opening import Inputs
@@ -70,7 +71,10 @@ def check(name: str, config: ProjectConfig, root: Path, trusted: Collection[Code
     except CrotsError as error:
         if owner := _said_beside(name, setup, str(error)):
             return Finding("empty", f"Looked at when this is mended: {TITLES[owner]}.")
-        return Finding("bad", in_window(str(error)))
+        # Labels that can be read in two ways are a question.
+        choices = error.choices if isinstance(error, AmbiguousLabels) else {}
+        offers = tuple(Offer(f"Read as {WORDS[name]}", {"data.val_encoding": name}) for name in choices)
+        return Finding("bad", in_window(str(error)), offers=offers)
     except OSError as error:
         return Finding("bad", f"cannot be read: {error.strerror or error}")
     except Exception as error:  # a broken file may raise anything; the window must go on

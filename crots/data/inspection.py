@@ -17,14 +17,15 @@ from numpy.typing import NDArray
 
 from crots.config import Size
 from crots.data.feed import prefetch
-from crots.data.labels import decode, resolve_encoding
+from crots.data.labels import decode, is_coloured, resolve_encoding
 from crots.data.layouts import SPLITS, Dataset, Encoding, Sample, open_dataset
 from crots.data.matching import list_files, some
 from crots.data.predictions import PredictionSet, open_predictions, read_array
+from crots.data.readings import AmbiguousLabels
 from crots.data.sizes import propose_size
 from crots.errors import InputError
 from crots.files import expanded
-from crots.images import LABEL_SUFFIXES, read_image, read_labels
+from crots.images import LABEL_SUFFIXES, read_image, read_labels, read_stored
 from crots.taxonomy import ClassSet, count_labels, unique_labels
 
 Watch = Callable[[int, int], None]
@@ -180,40 +181,53 @@ def _datasets(
 def _dataset(
     path: Path, datasets: list[Dataset], classes: ClassSet | None, workers: int, watch: Watch | None
 ) -> Inspection:
-    findings, summary = _Findings(), []
+    findings, summary, judged = _Findings(), list[str](), True
     total = sum(len(dataset) for dataset in datasets)
     for dataset in datasets:
-        dataset, faults = _resolved(dataset, classes)
-        findings.problems += faults
+        dataset, known = _resolved(dataset, classes, findings)
         where = f", split {dataset.split}" if dataset.split else ""
         summary.append(f"{dataset.layout} layout{where}: {len(dataset)} images, {dataset.labelled} with labels")
         summary += dataset.notes
         if 0 < dataset.labelled < len(dataset):
             lacking = [sample.key for sample in dataset.samples if sample.label is None]
             findings.problems.append(f"{dataset.root}: {len(lacking)} images have no label ({some(lacking)})")
-        _look_at_samples(dataset, classes, findings, workers, lambda: _tell(watch, findings.counts["images"], total))
+        _look_at_samples(dataset, known, findings, workers, lambda: _tell(watch, findings.counts["images"], total))
+        judged = judged and known is not None
     if findings.sizes:
         summary.append(propose_size(list(findings.sizes.elements()))[1])
     kind = "image" if datasets[0].layout == "image" else "data set"
-    return findings.result(path, kind, summary, classes)
+    return findings.result(path, kind, summary, classes if judged else None)
 
 
-def _resolved(dataset: Dataset, classes: ClassSet | None) -> tuple[Dataset, list[str]]:
+def _resolved(dataset: Dataset, classes: ClassSet | None, findings: _Findings) -> tuple[Dataset, ClassSet | None]:
+    """Finds out how labels are read, and by which classes they can be judged."""
     if classes is None:
-        return dataset, []
+        return dataset, None
     try:
-        return resolve_encoding(dataset, classes), []
-    except InputError as error:
-        # Judge them by what fits most files, so that the others are named one by one.
-        return dataclasses.replace(dataset, encoding=_likeliest(dataset, classes)), [str(error)]
+        return resolve_encoding(dataset, classes), classes
+    except AmbiguousLabels as error:
+        findings.problems.append(str(error))
+        return dataset, None
+    except InputError:
+        # Judge them by what fits most files, so that those at fault are named one by one.
+        return dataclasses.replace(dataset, encoding=_likeliest(dataset, classes)), classes
 
 
 def _likeliest(dataset: Dataset, classes: ClassSet) -> Encoding:
     samples = [sample for sample in dataset.samples if sample.label is not None][:_LOOKED_AT]
-    encodings: tuple[Encoding, ...] = ("train", "raw", "colour")
+    encodings: tuple[Encoding, ...] = ("train", "raw", "colour", "mask")
     trials = [dataclasses.replace(dataset, encoding=encoding) for encoding in encodings]
-    best = max(trials, key=lambda trial: sum(not _labels(sample, trial, classes)[1] for sample in samples))
-    return best.encoding
+    fitting = [sum(not _labels(sample, trial, classes)[1] for sample in samples) for trial in trials]
+    if not any(fitting) and any(_coloured(sample) for sample in samples):
+        return "colour"
+    return encodings[fitting.index(max(fitting))]
+
+
+def _coloured(sample: Sample) -> bool:
+    try:
+        return sample.label is not None and is_coloured(read_stored(sample.label))
+    except InputError:
+        return False
 
 
 def _tell(watch: Watch | None, done: int, total: int) -> None:
@@ -269,8 +283,8 @@ def _label_maps(
 ) -> Inspection:
     files = [path / name for name in list_files(path, LABEL_SUFFIXES)]
     samples = tuple(Sample(str(file.relative_to(path)), file, file) for file in files)
-    dataset, faults = _resolved(Dataset(path, "folder", "", samples, encoding), classes)
-    findings = _Findings(problems=faults)
+    findings = _Findings()
+    dataset, classes = _resolved(Dataset(path, "folder", "", samples, encoding), classes, findings)
     for labels, more in prefetch(samples, lambda sample: _labels(sample, dataset, classes), workers=workers):
         findings.counts["files"] += 1
         findings.problems += more
@@ -278,7 +292,8 @@ def _label_maps(
             findings.counts["unreadable"] += 1
         else:
             findings.sizes[Size(labels.shape[1], labels.shape[0])] += 1
-            findings.add_labels(labels)
+            if labels.ndim == 2:
+                findings.add_labels(labels)
         _tell(watch, findings.counts["files"], len(files))
     summary = [f"label maps or hard predictions: {len(files)} index images", *dataset.notes]
     return findings.result(path, "label maps", summary, classes)
@@ -290,6 +305,7 @@ def _predictions(
     named = classes if classes is not None else _unnamed(path)
     found = open_predictions(path, confidence, named)
     findings, keys = _Findings(), sorted(found.files)
+    found, notes = found.resolved()
     if found.confidence_folder is not None:
         found, keys = _with_confidence(found, keys, findings)
     trust = 0.0
@@ -304,7 +320,7 @@ def _predictions(
             findings.add_labels(labels)
         _tell(watch, findings.counts["predictions"], len(keys))
     sort = "soft .npz" if found.soft else "hard labels" + (" with confidence" if found.confidences else "")
-    summary = [f"predictions: {len(keys)} images, {sort}"]
+    summary = [f"predictions: {len(keys)} images, {sort}", *(notes if classes is not None else [])]
     if findings.sizes and (found.soft or found.confidences):
         summary.append(f"mean confidence {trust / findings.sizes.total():.1%}")
     return findings.result(path, "predictions", summary, classes)

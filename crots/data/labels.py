@@ -13,13 +13,24 @@ from numpy.typing import NDArray
 
 from crots.data.layouts import Dataset, Encoding, Sample
 from crots.data.matching import some
+from crots.data.readings import (
+    WORDS,
+    Seen,
+    from_one_table,
+    looked_at,
+    mask_levels,
+    raw_table,
+    read_as,
+    seen_in,
+    train_table,
+    unknown_ids,
+)
 from crots.errors import InputError
-from crots.images import image_size, read_labels
+from crots.images import StoredLabels, image_size, read_labels, read_stored
 from crots.limits import check_pixels, strips
 from crots.taxonomy import ClassSet, label_dtype, look_up, unique_labels
 
 _LOOKED_AT = 16
-_WORDS = {"train": "train ids", "raw": "the data set's own ids", "colour": "colours", "synthia": "SYNTHIA's 16-bit ids"}
 # Encodings that were found out, so that reading a thousand files looks at the first few only once.
 _resolved: WeakKeyDictionary[Dataset, Encoding] = WeakKeyDictionary()
 
@@ -73,78 +84,55 @@ def resolve_encoding(dataset: Dataset, classes: ClassSet) -> Dataset:
     labels = [sample.label for sample in dataset.samples if sample.label is not None]
     if dataset.encoding != "auto" or not labels:
         return dataset
-    encoding, reason = detect_encoding(labels, classes)
-    return dataclasses.replace(dataset, encoding=encoding, notes=(*dataset.notes, reason))
+    encoding, notes = detect_encoding(labels, classes)
+    return dataclasses.replace(dataset, encoding=encoding, notes=(*dataset.notes, *notes))
 
 
-def detect_encoding(labels: Sequence[Path], classes: ClassSet) -> tuple[Encoding, str]:
+def detect_encoding(
+    labels: Sequence[Path], classes: ClassSet, *, predictions: bool = False
+) -> tuple[Encoding, list[str]]:
     """Finds out how label files store classes, from up to 16 of them.
 
     Args:
         labels: at least one file.
         classes: the class set they should be in.
+        predictions: a model made them.
 
     Returns:
-        The encoding, and why in words.
+        The encoding, and what to tell the user: how they are read and why, and warnings.
 
     Raises:
+        AmbiguousLabels: two ways of reading them fit and differ.
         InputError: they fit the class set in no way, or a file is broken.
     """
     chosen = [labels[index] for index in np.unique(np.linspace(0, len(labels) - 1, _LOOKED_AT).astype(int))]
-    raws = _readable(chosen)
-    if any(raw.ndim == 3 and not _is_grey(raw) for raw in raws.values()):
-        for path in raws:
+    stored = _readable(chosen)
+    if any(is_coloured(found) for found in stored.values()):
+        for path in stored:
             decode(path, "colour", classes)
-        return "colour", f"labels are {_WORDS['colour']}: {len(raws)} files looked at"
-    ids = {path: sorted(_ids(_plane(raw, path))) for path, raw in raws.items()}
-    encoding = _encoding_of_ids(ids, classes)
-    every = sorted(set().union(*ids.values()))
-    return encoding, f"labels are {_WORDS[encoding]}: {len(raws)} files looked at hold {_ranges(every)}"
+        return "colour", [f"labels are {WORDS['colour']}: {looked_at(len(stored))}"]
+    seen = [
+        seen_in(path, dataclasses.replace(found, values=_plane(found.values, path))) for path, found in stored.items()
+    ]
+    return read_as(seen, classes, predictions=predictions)
 
 
-def _readable(paths: Sequence[Path]) -> dict[Path, NDArray[Any]]:
+def is_coloured(stored: StoredLabels) -> bool:
+    """Whether a label file holds colours that are no shades of grey."""
+    return stored.values.ndim == 3 and not _is_grey(stored.values)
+
+
+def _readable(paths: Sequence[Path]) -> dict[Path, StoredLabels]:
     """Reads what can be read; a broken file is reported when its own turn comes."""
-    raws, fault = {}, None
+    found, fault = {}, None
     for path in paths:
         try:
-            raws[path] = read_labels(path)
+            found[path] = read_stored(path)
         except InputError as error:
             fault = error
-    if not raws and fault is not None:
+    if not found and fault is not None:
         raise fault
-    return raws
-
-
-def _encoding_of_ids(ids: dict[Path, list[int]], classes: ClassSet) -> Encoding:
-    train_table = _train_table(classes)
-    fits_train = not any(_unknown(found, train_table) for found in ids.values())
-    fits_raw = bool(classes.raw_ids) and not any(_unknown(found, classes.raw_ids) for found in ids.values())
-    # Where both say the same of every class, the raw table knows the void ids besides.
-    agree = all(classes.raw_ids.get(train) == train for train in range(len(classes)))
-    if classes.raw_ids and (agree or (fits_raw and not fits_train)):
-        return "raw"
-    if fits_train:
-        return "train"
-    if _palette_fits(list(ids), classes):
-        return "colour"
-    if classes.raw_ids and not classes.lists_all_raw_ids:
-        return "raw"
-    table = {**train_table, **classes.raw_ids}
-    path, found = max(ids.items(), key=lambda item: len(_unknown(item[1], table)))
-    raise _unknown_ids(str(path), _unknown(found, table) or _unknown(found, train_table), classes)
-
-
-def _palette_fits(chosen: list[Path], classes: ClassSet) -> bool:
-    """Whether palette images mean their colours, not their indices: pictures that another program saved anew."""
-    try:
-        for path in chosen:
-            coloured = read_labels(path, colour=True)
-            if coloured.ndim != 3:
-                return False
-            _from_colours(coloured, classes, path)
-    except InputError:
-        return False
-    return True
+    return found
 
 
 def decode(path: Path, encoding: Encoding, classes: ClassSet) -> NDArray[Any]:
@@ -163,13 +151,14 @@ def decode(path: Path, encoding: Encoding, classes: ClassSet) -> NDArray[Any]:
         if coloured.ndim != 3:
             coloured = np.repeat(coloured[..., None], 3, axis=2)
         return _from_colours(coloured, classes, path)
-    labels = _plane(read_labels(path), path)
-    table = _train_table(classes) if encoding == "train" else _raw_table(classes, path)
+    stored = read_stored(path)
+    labels = _plane(stored.values, path)
+    if encoding == "mask":
+        return _from_mask(seen_in(path, dataclasses.replace(stored, values=labels)), labels, classes)
+    if encoding == "raw":
+        return _from_table(labels, _raw_table(classes, path), classes, path)
+    table = from_one_table(classes) if encoding == "from-one" else train_table(classes)
     return _from_table(labels, table, classes, path)
-
-
-def _train_table(classes: ClassSet) -> dict[int, int]:
-    return {train: train for train in range(len(classes))} | {classes.ignore: classes.ignore}
 
 
 def _raw_table(classes: ClassSet, path: Path) -> dict[int, int]:
@@ -178,31 +167,34 @@ def _raw_table(classes: ClassSet, path: Path) -> dict[int, int]:
             f"{path}: class set {classes.name} names no ids of a data set, so its labels must hold train ids; "
             "list `ids` in its file or choose another encoding"
         )
-    table = {classes.ignore: classes.ignore, **classes.raw_ids}
+    table = raw_table(classes)
     return table if classes.lists_all_raw_ids else {**dict.fromkeys(range(65536), classes.ignore), **table}
 
 
-def _unknown(ids: Sequence[int], table: Any) -> list[int]:
-    return [value for value in ids if value not in table and value not in (255, 65535)]
-
-
-def _unknown_ids(where: str, ids: Sequence[int], classes: ClassSet) -> InputError:
-    return InputError(
-        f"{where}: found the label ids {some(ids, 8)}, which class set {classes.name} does not know (0 to "
-        f"{len(classes) - 1} and {classes.ignore}{_raw_words(classes)}); choose another class set or encoding, or list "
-        "them under ignored_ids in the class set's file"
-    )
-
-
-def _raw_words(classes: ClassSet) -> str:
-    return f", or its {len(classes.raw_ids)} raw ids" if classes.raw_ids else ""
+def _from_mask(seen: Seen, labels: NDArray[Any], classes: ClassSet) -> NDArray[Any]:
+    if len(classes) != 2:
+        raise InputError(
+            f"{seen.path}: the encoding mask is for two classes, and class set {classes.name} has {len(classes)}; "
+            "choose another encoding"
+        )
+    levels = mask_levels(seen.pixels)
+    if {1, 255} <= set(levels.values()):
+        raise InputError(
+            f"{seen.path}: holds both 1 and 255, expected 0 and one of them; if 255 means ignored, choose the encoding "
+            "train, which takes 0 and 1"
+        )
+    table = {value: min(1, level) for (value, _), level in levels.items() if level in (0, 1, 255)}
+    return _from_table(labels, table, classes, seen.path)
 
 
 def _from_table(labels: NDArray[Any], table: dict[int, int], classes: ClassSet, path: Path) -> NDArray[Any]:
     ids = sorted(_ids(labels))
     wrong = [value for value in ids if value not in table]
     if wrong:
-        raise _unknown_ids(str(path), wrong, classes)
+        raise unknown_ids(str(path), wrong, classes)
+    if ids and ids[0] < 0:
+        labels = np.where(labels < 0, 65535, labels)
+        ids, table = [value for value in ids if value >= 0] + [65535], {**table, 65535: classes.ignore}
     lookup = np.full(65536 if labels.dtype != np.uint8 else 256, classes.ignore, label_dtype(classes))
     for value in ids:
         lookup[value] = table[value]
@@ -215,6 +207,15 @@ def _ids(labels: NDArray[Any]) -> set[int]:
 
 def _is_grey(labels: NDArray[Any]) -> bool:
     return bool((labels == labels[..., :1]).all())
+
+
+def read_ids(path: Path) -> NDArray[Any]:
+    """Reads the ids of a label file as they are stored, (H, W).
+
+    Raises:
+        InputError: it is broken or a coloured picture.
+    """
+    return _plane(read_labels(path), path)
 
 
 def _plane(labels: NDArray[Any], path: Path) -> NDArray[Any]:
@@ -268,14 +269,3 @@ def _read_synthia(path: Path) -> NDArray[Any]:
         raise InputError(f"{path}: missing, broken or truncated label file; replace it")
     # OpenCV turns RGB into BGR, so the file's first channel is the third.
     return np.ascontiguousarray(labels[..., 2] if labels.ndim == 3 else labels)
-
-
-def _ranges(ids: list[int]) -> str:
-    """Writes sorted ids shortly: ``0-10, 255``."""
-    runs: list[list[int]] = []
-    for value in ids:
-        if runs and value == runs[-1][1] + 1:
-            runs[-1][1] = value
-        else:
-            runs.append([value, value])
-    return some([str(low) if low == high else f"{low}-{high}" for low, high in runs], 8)

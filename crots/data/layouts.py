@@ -21,7 +21,7 @@ from crots.files import expanded
 from crots.images import IMAGE_SUFFIXES, LABEL_SUFFIXES
 from crots.taxonomy import ClassSet
 
-Encoding = Literal["auto", "train", "raw", "colour", "synthia"]
+Encoding = Literal["auto", "train", "raw", "colour", "mask", "from-one", "synthia"]
 ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
 SPLITS = ("train", "val", "test", "train_extra", "trainval", "training", "validation", "testing")
 _LABEL_FOLDERS = ("labels", "label_ids", "annotations", "masks")

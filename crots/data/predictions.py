@@ -12,6 +12,7 @@ import reprlib
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crots.config import Size
+from crots.data.labels import decode, detect_encoding, read_ids
+from crots.data.layouts import Encoding
 from crots.data.matching import key_of, keyed, label_ending, list_files, match, some
+from crots.data.readings import AmbiguousLabels, voids
 from crots.errors import InputError
 from crots.files import expanded
-from crots.images import LABEL_SUFFIXES, read_confidence, read_labels, resize_confidence, resize_labels
+from crots.images import LABEL_SUFFIXES, read_confidence, resize_confidence, resize_labels
 from crots.limits import check_claim
 from crots.taxonomy import ClassMap, ClassSet, identity_map, label_dtype
 
@@ -60,6 +64,7 @@ class PredictionSet:
         files: key -> prediction file.
         confidences: key -> confidence file; empty where there are none.
         confidence_folder: where these lie.
+        encoding: how hard predictions hold the source's classes; ``auto`` until `resolved` or the first `read` looks.
     """
 
     folder: Path
@@ -68,6 +73,7 @@ class PredictionSet:
     files: Mapping[str, Path]
     confidences: Mapping[str, Path] = field(default_factory=dict)
     confidence_folder: Path | None = None
+    encoding: Encoding = "auto"
 
     def __len__(self) -> int:
         return len(self.files)
@@ -99,10 +105,34 @@ class PredictionSet:
         if self.soft:
             probabilities = _read_probabilities(self.files[key], self.class_map)
             return _soft(probabilities, self.class_map.target, size or _size_of(probabilities))
-        labels = _hard_labels(self.files[key], self.class_map)
+        labels = _hard_labels(self.files[key], self._encoding, self.class_map)
         confidence = self._confidence(key, labels)
         size = size or _size_of(labels)
         return _hard(resize_labels(labels, size), resize_confidence(confidence, size), self.class_map.target)
+
+    def resolved(self) -> tuple[PredictionSet, list[str]]:
+        """Finds out how hard predictions hold the classes.
+
+        Returns:
+            The set with its encoding, and what to tell the user. What fits in no way is left to `read`, which names
+            the file.
+
+        Raises:
+            AmbiguousLabels: they fit the source's classes in two ways that differ.
+        """
+        if self.soft or self.encoding != "auto":
+            return self, []
+        try:
+            encoding, notes = detect_encoding(list(self.files.values()), self.class_map.source, predictions=True)
+        except AmbiguousLabels:
+            raise
+        except InputError:
+            encoding, notes = "train", []
+        return dataclasses.replace(self, encoding=encoding), notes
+
+    @cached_property
+    def _encoding(self) -> Encoding:
+        return self.resolved()[0].encoding
 
     def _confidence(self, key: str, labels: NDArray[Any]) -> NDArray[np.float32]:
         if key not in self.confidences:
@@ -169,12 +199,11 @@ def _prediction_files(folder: Path) -> tuple[dict[str, Path], bool]:
     return keyed(folder, soft or hard), bool(soft)
 
 
-def _hard_labels(path: Path, class_map: ClassMap) -> NDArray[Any]:
-    labels = read_labels(path)
-    if labels.ndim == 3:
-        if (labels != labels[..., :1]).any():
-            raise InputError(f"{path}: found a coloured picture, expected label ids as an index PNG")
-        labels = labels[..., 0]
+def _hard_labels(path: Path, encoding: Encoding, class_map: ClassMap) -> NDArray[Any]:
+    source = class_map.source
+    labels = read_ids(path) if encoding == "train" else decode(path, encoding, source)
+    if encoding == "train":
+        labels = np.where(np.isin(labels, list(voids(source))), source.ignore, labels)
     try:
         return class_map.remap(labels)
     except InputError as error:

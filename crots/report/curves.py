@@ -48,7 +48,7 @@ class Told:
             case Scored():
                 for name, value in event.values.items():
                     self.scores.setdefault(name, {})[event.step] = value
-            case Evaluated() if event.step > 0:
+            case Evaluated() if event.step > 0 and event.miou is not None:
                 self.miou[event.step] = event.miou
             case StageFinished():
                 self.ended = _moment(event.time)

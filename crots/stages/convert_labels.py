@@ -13,7 +13,7 @@ from crots.data.layouts import Dataset, Sample
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Event, Note, StageStarted
 from crots.execution.context import Context, metered
-from crots.images import write_colours, write_labels
+from crots.images import TRAIN_IDS, write_colours, write_labels
 from crots.stages.evaluate import labelled
 from crots.taxonomy import ClassMap
 
@@ -41,7 +41,7 @@ def convert_labels(job: Conversion, context: Context) -> Iterator[Event]:
 
     def convert(sample: Sample) -> None:
         labels = job.class_map.remap(read_truth(sample, job.dataset, job.class_map.source))
-        write_labels(job.out / "label_ids" / f"{sample.key}.png", labels)
+        write_labels(job.out / "label_ids" / f"{sample.key}.png", labels, says=f"{TRAIN_IDS} of {target.name}")
         if job.colour:
             write_colours(job.out / "label_color" / f"{sample.key}.png", labels, target.palette_array())
         counts = np.bincount(labels[labels < len(target)].ravel(), minlength=len(target))

@@ -13,11 +13,11 @@ import numpy as np
 from crots.config import Size
 from crots.data.cache import ImageCache
 from crots.data.feed import prefetch
-from crots.data.labels import read_truth
+from crots.data.labels import read_truth, resolve_encoding
 from crots.data.layouts import Dataset, Sample
 from crots.data.predictions import PredictionSet
 from crots.errors import InputError
-from crots.events import Evaluated, Event, StageStarted
+from crots.events import Evaluated, Event, StageStarted, noted
 from crots.execution.context import Context, Meter
 from crots.execution.workers import current
 from crots.files import write_json
@@ -73,14 +73,16 @@ def evaluate(job: Evaluation, context: Context) -> Iterator[Event]:
     Raises:
         InputError: labels are missing, or do not fit the class set or the images.
     """
-    samples = labelled(job.dataset)
+    dataset = resolve_encoding(job.dataset, job.classes)
+    samples = labelled(dataset)
     total = len(samples) * len(job.subjects)
     yield StageStarted(stage=context.stage, total=total, unit="images", device=job.device)
+    yield from (noted(context.stage, text) for text in dataset.notes[len(job.dataset.notes) :])
     meter = Meter(context.stage, total)
     for number, subject in enumerate(job.subjects):
         confusion = Confusion(len(job.classes), job.classes.ignore)
         predict = subject.load()
-        for done in score(predict, samples, job.dataset, job.classes, confusion, batch=job.batch):
+        for done in score(predict, samples, dataset, job.classes, confusion, batch=job.batch):
             context.check()
             yield from meter.tick(number * len(samples) + done)
         report = confusion.report(job.classes.names, job.classes.subsets)
@@ -143,7 +145,7 @@ def evaluated(report: dict[str, Any], stage: str, subject: str, *, step: int = 0
         stage=stage,
         subject=subject,
         step=step,
-        miou=report["miou"] or 0.0,
+        miou=report["miou"],
         per_class_iou=report["per_class_iou"],
         confusion=report["confusion"],
         images=report["images"],

@@ -19,7 +19,7 @@ from crots.events import ArtifactWritten, Event, Note, StageStarted
 from crots.execution.context import Context, Meter
 from crots.execution.control import Control
 from crots.files import atomic_path, make_folder
-from crots.images import image_size, read_image, resize_image, write_colours, write_image, write_labels
+from crots.images import TRAIN_IDS, image_size, read_image, resize_image, write_colours, write_image, write_labels
 from crots.limits import check_pixels
 from crots.options import PredictOptions
 from crots.taxonomy import ClassSet
@@ -208,7 +208,8 @@ def _batched(frames: Frames, size: int) -> Iterator[list[Frame]]:
 def _write(job: Predicting, frame: Frame, labels: Array, film: _Film | None) -> None:
     name, options = f"{frame.name}.png", job.options
     if options.ids:
-        write_labels(job.out / "label_ids" / name, labels.astype(np.uint8 if job.classes.ignore == 255 else np.uint16))
+        ids = labels.astype(np.uint8 if job.classes.ignore == 255 else np.uint16)
+        write_labels(job.out / "label_ids" / name, ids, says=f"{TRAIN_IDS} of {job.classes.name}")
     if options.colour:
         write_colours(job.out / "label_color" / name, labels, job.classes.palette_array())
     if options.overlay:

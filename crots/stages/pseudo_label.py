@@ -21,7 +21,7 @@ from crots.events import ArtifactWritten, Event, Note, StageStarted
 from crots.execution.context import Context, Meter
 from crots.execution.workers import current
 from crots.files import explained, write_json, write_text
-from crots.images import write_colours, write_confidence, write_labels
+from crots.images import TRAIN_IDS, write_colours, write_confidence, write_labels
 from crots.methods.rare import ClassStatistics, StatisticsShape
 from crots.options import PseudoLabelOptions
 from crots.records import Key, fits, parse, read_plain
@@ -249,7 +249,7 @@ class LabelWriter:
     def write(self, sample: Sample, said: Labelled) -> dict[str, Any]:
         """Writes labels, colours and confidence; returns the line to be recorded."""
         out, name = self._job.out, self._name(sample.key)
-        write_labels(out / "label_ids" / name, said.labels)
+        write_labels(out / "label_ids" / name, said.labels, says=f"{TRAIN_IDS} of {self._job.classes.name}")
         write_colours(out / "label_color" / name, said.labels, self._palette)
         if said.confidence is not None:
             write_confidence(out / "confidence" / name, said.confidence)

@@ -43,7 +43,8 @@ def _line(event: Event) -> LogLine | None:
             text = f"{name} step {event.step}: {values}"
         case Evaluated():
             where = f" at step {event.step}" if event.step else ""
-            text = f"{name}: mIoU of {title(event.subject)}{where} {event.miou:.1%} on {plural(event.images, 'image')}"
+            score = "-" if event.miou is None else f"{event.miou:.1%}"
+            text = f"{name}: mIoU of {title(event.subject)}{where} {score} on {plural(event.images, 'image')}"
         case Scored():
             values = ", ".join(f"{key} {value:.4g}" for key, value in event.values.items())
             text = f"{name} step {event.step}: {values}"

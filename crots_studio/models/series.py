@@ -115,7 +115,7 @@ class Curves:
             found = {Figure(_NO_LOSS.get(name, "loss"), name): value for name, value in event.values.items()}
         elif isinstance(event, Scored):
             found = {Figure("score", name): value for name, value in event.values.items()}
-        elif event.step > 0:
+        elif event.step > 0 and event.miou is not None:
             found = {Figure("score", MIOU): event.miou}
         else:  # the score of a finished model is no point of a curve
             return False

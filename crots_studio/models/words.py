@@ -81,6 +81,7 @@ _COMMANDS = {
     "; give --target DIR": "",
     "add --trust if you trust it": "trust it on the set-up page if you do",
     " (--class-map FILE)": "",
+    " by --encoding (for the validation labels of a project --val-encoding)": "",
 }
 _FLAG = re.compile(r"--([a-z]+(?:-[a-z]+)*)(?: (?:DIR|FILE)\b)?")
 _OPTION = re.compile(rf"(?<![\w/\\.-])({'|'.join(SECTIONS)})\.([a-z_]+)(?![\w/\\])(?!\.\w)")

@@ -135,7 +135,30 @@ def test_missing_prediction(refused, said, truth):
 def test_truncated_label(refused, said, truth):
     content = (truth / "a.png").read_bytes()
     (truth / "a.png").write_bytes(content[: len(content) // 2])
-    assert "a.png" in refused("evaluate", "--predictions", said, "--labels", truth, "--classes", "cityscapes")
+    words = ["evaluate", "--predictions", said, "--labels", truth, "--classes", "cityscapes", "--encoding", "train"]
+    assert "a.png" in refused(*words)
+
+
+def test_labels_without_a_class_score_nothing(crots, tmp_path):
+    said = write(tmp_path / "said", a=[[0, 1]])
+    truth = write(tmp_path / "truth", a=[[255, 255]])
+    ran = crots("evaluate", "--predictions", said, "--labels", truth, "--classes", "camvid")
+    assert ["mIoU", "-"] in [line.split() for line in ran.out.splitlines()]
+    assert "] warning: no pixel of them has a class" in ran.out
+    ran = crots("evaluate", "--predictions", said, "--labels", truth, "--classes", "camvid", "--json")
+    assert json.loads(ran.out)["miou"] is None
+
+
+def test_converted_labels_are_read_as_what_they_are(crots, tmp_path):
+    (tmp_path / "four.toml").write_text(
+        "classes = [{name='w', ids=[1]}, {name='f', ids=[2]}, {name='d', ids=[3]}]\nignored_ids = [0]\n"
+    )
+    truth = write(tmp_path / "truth", a=[[0, 1, 2, 3]])
+    crots("convert-labels", "--labels", truth, "--classes", tmp_path / "four.toml", "--out", tmp_path / "out")
+    said = write(tmp_path / "said", a=[[0, 0, 1, 1]])
+    words = ["evaluate", "--predictions", said, "--classes", tmp_path / "four.toml", "--json", "--labels"]
+    scores = [json.loads(crots(*words, labels).out)["miou"] for labels in (truth, tmp_path / "out" / "label_ids")]
+    assert scores[0] == scores[1] == 0.5
 
 
 @pytest.mark.parametrize(

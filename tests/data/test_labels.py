@@ -81,7 +81,7 @@ def test_auto_encoding_is_found_at_the_first_read_and_said(pair):
     assert read_truth(dataset.samples[0], dataset, CITY)[0].tolist() == [0, 18, 255]
     resolved = resolve_encoding(dataset, CITY)
     assert resolved.encoding == "raw"
-    assert resolved.notes == ("labels are the data set's own ids: 1 files looked at hold 0, 7, 23-24, 26, 33",)
+    assert resolved.notes == ("labels are the data set's own ids: 0, 7, 23-24, 26, 33 in 1 file looked at",)
     assert resolve_encoding(resolved, CITY) is resolved
 
 
@@ -90,7 +90,6 @@ def test_auto_encoding_is_found_at_the_first_read_and_said(pair):
     [
         ([0, 5, 18, 255], CITY, "train"),
         ([7, 8, 33], CITY, "raw"),
-        ([0, 7, 11], CITY, "train"),
         ([0, 1, 2, 3], load_class_set("camvid"), "raw"),
         ([0, 11], load_class_set("camvid"), "raw"),
         ([0, 2, 255], PLAIN, "train"),
@@ -195,7 +194,7 @@ def test_large_class_sets(tmp_path):
 def test_whatever_is_stored_is_mapped_or_refused(tmp_path_factory, ids):
     path = label(tmp_path_factory.getbasetemp() / "wild.png", [ids], np.uint16)
     for encoding in ("train", "raw"):
-        table = {255: 255, **(CITY.raw_ids if encoding == "raw" else {train: train for train in range(19)})}
+        table = {255: 255, 65535: 255, **(CITY.raw_ids if encoding == "raw" else {train: train for train in range(19)})}
         try:
             assert decode(path, encoding, CITY).tolist() == [[table[value] for value in ids]]
         except InputError:

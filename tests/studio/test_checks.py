@@ -284,3 +284,19 @@ def test_the_studio_opens_what_a_run_opens(tmp_path):
     found = check("source", config, tmp_path)
     assert (found.level, found.brief) == ("good", "compact") and "as the file says" in found.text
     assert check("student", config, tmp_path).text == "compact, starting from the source's weights"
+
+
+def test_labels_that_can_be_read_in_two_ways_are_a_question(look, images, tmp_path):
+    settings = {
+        "task__classes": "cityscapes",
+        "data__val_images": images,
+        "data__val_labels": labels(tmp_path / "raw", [7, 8, 11, 0]),
+    }
+    found = look("validation", **settings)
+    assert found.level == "bad" and "which can mean train" in found.text and "--" not in found.text
+    assert [dict(offer.settings) for offer in found.offers] == [
+        {"data.val_encoding": "train"},
+        {"data.val_encoding": "raw"},
+    ]
+    assert "own ids" in found.offers[1].label
+    assert look("validation", **settings, data__val_encoding="raw").level == "good"

@@ -14,7 +14,7 @@ from crots.cli.commands.train import add_labels
 from crots.cli.flags import add_options
 from crots.cli.outputs import Claim
 from crots.config import Profile
-from crots.events import Event
+from crots.events import Event, noted
 from crots.execution.context import Context
 
 if TYPE_CHECKING:
@@ -58,7 +58,10 @@ def _events(desk: Desk, context: Context, claimed: Claim, args: argparse.Namespa
     dataset = open_labels(data.target, args.labels, encoding, class_map.source, layout=data.layout, split=data.split)
     dataset = resolve_encoding(dataset, class_map.source)
     claimed.take(dataset.samples)
-    return convert_labels(Conversion(dataset, class_map, desk.out, args.colour), context)
+    for number, event in enumerate(convert_labels(Conversion(dataset, class_map, desk.out, args.colour), context)):
+        yield event
+        if number == 0:
+            yield from (noted(context.stage, text) for text in dataset.notes)
 
 
 COMMAND = Command(

@@ -18,7 +18,7 @@ from crots.cli.outputs import check_json_file
 from crots.cli.say import say_json
 from crots.config import Profile
 from crots.errors import InputError
-from crots.events import Evaluated, Event, Note
+from crots.events import Evaluated, Event, noted
 from crots.execution.context import Context
 from crots.execution.control import Control
 from crots.execution.launch import session
@@ -201,7 +201,7 @@ def _with_notes(events: Iterator[Event], notes: tuple[str, ...], stage: str) -> 
     for number, event in enumerate(events):
         yield event
         if number == 0:
-            yield from (Note(stage=stage, text=text) for text in notes)
+            yield from (noted(stage, text) for text in notes)
 
 
 COMMAND = Command(

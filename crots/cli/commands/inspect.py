@@ -27,7 +27,8 @@ def configure(parser: Parser, profile: Profile) -> None:
     group.add_argument("--labels", type=Path, metavar="DIR", help="labels of the images, if they lie elsewhere")
     group.add_argument("--confidence", type=Path, metavar="DIR", help="confidence maps of predictions")
     group.add_argument("--net", metavar="NET", help="network to compare a model file with")
-    add_options(group, "data", opt.DataOptions, profile, only=("layout",))
+    flags = {"val_encoding": "--encoding"}
+    add_options(group, "data", opt.DataOptions, profile, flags=flags, only=("layout", "val_encoding"))
     run_group = parser.add_argument_group("run")
     add_json(run_group)
     add_debug(run_group)
@@ -70,11 +71,15 @@ def _inspect_project(path: Path) -> dict[str, Any]:
 
 def _inspect_files(args: argparse.Namespace) -> dict[str, Any]:
     from crots.data.inspection import inspect
+    from crots.data.layouts import Encoding
     from crots.taxonomy import load_class_set
 
     classes = load_class_set(args.classes) if args.classes else None
     layout = getattr(args, "data.layout", "auto")
-    return inspect(args.path, classes, labels=args.labels, confidence=args.confidence, layout=layout).to_dict()
+    encoding: Encoding = getattr(args, "data.val_encoding", "auto")
+    return inspect(
+        args.path, classes, labels=args.labels, confidence=args.confidence, layout=layout, encoding=encoding
+    ).to_dict()
 
 
 def _inspect_model(args: argparse.Namespace) -> dict[str, Any]:

@@ -1,0 +1,385 @@
+"""Which way of reading label files fits them: by what the class set says, by palettes, and by what occurs in them.
+
+One way that fits is taken and said. Where two fit and differ, and nothing speaks for one of them, the user is asked.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from crots.data.layouts import Encoding
+from crots.data.matching import some
+from crots.errors import InputError
+from crots.images import TRAIN_IDS, StoredLabels
+from crots.taxonomy import ClassSet, Colour, count_labels
+
+WORDS: dict[Encoding, str] = {
+    "train": "train ids",
+    "raw": "the data set's own ids",
+    "colour": "colours",
+    "mask": "masks of two classes (0, and 1 or 255)",
+    "from-one": "ids that count from 1 (0 is ignored)",
+    "synthia": "SYNTHIA's 16-bit ids",
+}
+# Own ids, of a set that is common in both forms, are implausible where more than this share would have no class and
+# the other reading sees so many times as many classes.
+_MOST_VOID = 0.5
+_MORE_CLASSES = 2
+Value = tuple[int, Colour | None]
+CHOOSE = "choose one by --encoding (for the validation labels of a project --val-encoding)"
+_AS_PREDICTED = (
+    "predictions should hold train ids: crots convert-labels --encoding train or raw writes them so that they say it"
+)
+
+
+class AmbiguousLabels(InputError):
+    """Label files can be read in two ways that differ.
+
+    Attributes:
+        choices: by encoding what it would mean.
+    """
+
+    def __init__(self, where: str, choices: Mapping[Encoding, str], found: str, remedy: str) -> None:
+        either = " or ".join(f"{name} ({words})" for name, words in choices.items())
+        super().__init__(
+            f"{where}: the labels hold {found}, which can mean {either}; {remedy}", field="data.val_encoding"
+        )
+        self.choices = dict(choices)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a label file holds.
+
+    Attributes:
+        path: the file.
+        pixels: how often each value occurs, with its colour where the file has a palette.
+        says: what the file's writer said.
+    """
+
+    path: Path
+    pixels: Mapping[Value, int]
+    says: str = ""
+
+    @property
+    def values(self) -> set[int]:
+        """The values without their colours."""
+        return {value for value, _ in self.pixels}
+
+
+def seen_in(path: Path, stored: StoredLabels) -> Seen:
+    """Counts what a file of ids holds; ``stored.values`` is (H, W)."""
+    if stored.values.dtype.kind == "u":
+        counts = count_labels(stored.values)
+        values = np.flatnonzero(counts)
+        found = {int(value): int(counts[value]) for value in values}
+    else:
+        every, numbers = np.unique(stored.values, return_counts=True)
+        found = {int(value): int(number) for value, number in zip(every, numbers, strict=True)}
+    return Seen(path, {(value, _colour(stored, value)): number for value, number in found.items()}, stored.says)
+
+
+def _colour(stored: StoredLabels, value: int) -> Colour | None:
+    if stored.palette is None:
+        # Grey levels are colours too: black and white, for many a mask.
+        return (value, value, value) if 0 <= value < 256 else None
+    if not 0 <= value < len(stored.palette):
+        return None
+    red, green, blue = stored.palette[value].tolist()
+    return red, green, blue
+
+
+def voids(classes: ClassSet) -> frozenset[int]:
+    """Values that mean no class in whatever set, unless the set names them: -1 and the greatest of 8 and 16 bits."""
+    return frozenset({-1, 65535, classes.ignore})
+
+
+def train_table(classes: ClassSet) -> dict[int, int]:
+    """Returns value -> label of files that hold train ids."""
+    return {**dict.fromkeys(voids(classes), classes.ignore), **{train: train for train in range(len(classes))}}
+
+
+def raw_table(classes: ClassSet) -> dict[int, int]:
+    """Returns value -> label of files that hold the data set's own ids; what the set does not name is missing."""
+    return {**dict.fromkeys(voids(classes), classes.ignore), **classes.raw_ids}
+
+
+def from_one_table(classes: ClassSet) -> dict[int, int]:
+    """Returns value -> label of files whose classes count from 1; 0 is no class."""
+    ids = {train + 1: train for train in range(len(classes))}
+    return {**dict.fromkeys(voids(classes), classes.ignore), **ids, 0: classes.ignore}
+
+
+def colour_table(classes: ClassSet) -> dict[Colour, int]:
+    """Returns colour -> label; black means no class unless it is a class's."""
+    known = dict.fromkeys(((0, 0, 0), *classes.ignored_colours), classes.ignore)
+    return known | {colour: train for train, colour in enumerate(classes.palette)}
+
+
+def mask_levels(values: Collection[Value]) -> dict[Value, int]:
+    """Returns the brightness of the values of a mask: palettes of black and white say it better than their indices."""
+    colours = {colour for _, colour in values if colour is not None}
+    by_colour = len(colours) == len(values) and colours <= {(0, 0, 0), (255, 255, 255)}
+    return {(value, colour): colour[0] if by_colour and colour else value for value, colour in values}
+
+
+@dataclass
+class _Reading:
+    encoding: Encoding
+    labels: dict[Value, int]
+    ignore: int
+    void: float = 0.0
+    seen: set[int] = field(default_factory=set)
+
+    def differs(self, other: _Reading) -> bool:
+        return self.labels != other.labels
+
+
+class _Judge:
+    """The readings of some files, and the choice among them."""
+
+    def __init__(self, files: Sequence[Seen], classes: ClassSet) -> None:
+        self.files, self.classes = files, classes
+        self.pixels: Counter[Value] = Counter()
+        for file in files:
+            self.pixels.update(file.pixels)
+        self.values = sorted({value for value, _ in self.pixels})
+        self.found = f"{ranges(self.values)} in {looked_at(len(files))}"
+
+    def read(self, encoding: Encoding, label: Callable[[Value], int | None]) -> _Reading | None:
+        """Makes a reading, where it knows every value and gives some pixel a class."""
+        found = {value: label(value) for value in self.pixels}
+        labels = {value: train for value, train in found.items() if train is not None}
+        seen = set(labels.values()) - {self.classes.ignore}
+        if len(labels) < len(found) or not seen:
+            return None
+        ignored = sum(count for value, count in self.pixels.items() if labels[value] == self.classes.ignore)
+        return _Reading(encoding, labels, self.classes.ignore, ignored / max(1, self.pixels.total()), seen)
+
+    def by_value(self, encoding: Encoding, table: Mapping[int, int]) -> _Reading | None:
+        return self.read(encoding, lambda value: table.get(value[0]))
+
+    def train(self) -> _Reading | None:
+        return self.by_value("train", train_table(self.classes))
+
+    def raw(self) -> _Reading | None:
+        return self.by_value("raw", raw_table(self.classes)) if self.classes.raw_ids else None
+
+    def loose(self) -> _Reading | None:
+        """Own ids of a set that does not name its void ids: whatever it does not name is one."""
+        if not self.classes.raw_ids or self.classes.lists_all_raw_ids:
+            return None
+        table = raw_table(self.classes)
+        return self.read("raw", lambda value: table.get(value[0], self.classes.ignore) if value[0] < 65536 else None)
+
+    def colour(self) -> _Reading | None:
+        table = colour_table(self.classes)
+        return self.read("colour", lambda value: None if value[1] is None else table.get(value[1]))
+
+    def mask(self) -> _Reading | None:
+        """Two classes as 0 and 255, or as black and white."""
+        if len(self.classes) != 2:
+            return None
+        levels: dict[Value, int] = {}
+        for file in self.files:
+            own = mask_levels(file.pixels)
+            if not set(own.values()) <= {0, 255} and not set(own.values()) <= {0, 1}:
+                return None
+            levels.update(own)
+        if 255 not in levels.values():
+            return None
+        return self.read("mask", lambda value: min(1, levels[value]))
+
+    def one_based(self) -> _Reading | None:
+        known = None if self.classes.raw_ids else self.by_value("from-one", from_one_table(self.classes))
+        return known if known is not None and len(self.classes) in self.values else None
+
+    # The choice.
+
+    def truth(self) -> tuple[Encoding, list[str]]:
+        """How files of labels are read."""
+        train, raw, mask, loose = self.train(), self.raw(), self.mask(), self.loose()
+        if train is not None and any(file.says.startswith(TRAIN_IDS) for file in self.files):
+            return self.said(train, "as the files themselves say")
+        if (palette := self.colour()) is not None:
+            return self.by_palette(palette, [reading for reading in (raw, train, mask) if reading is not None])
+        if raw is not None or (train is not None and self.all_void()):
+            return self.own_ids(raw, train)
+        if mask is not None and (train is None or mask.differs(train)):
+            return self.two_classes(mask, train)
+        if train is not None:
+            if loose is not None and loose.differs(train):
+                raise self.ambiguous(self.meanings(train, loose))
+            return self.said(train)
+        if loose is not None:
+            unnamed = [value for value in self.values if value not in raw_table(self.classes)]
+            return self.said(loose, f"ids that the class set does not name are ignored: {ranges(unnamed)}")
+        if (counted := self.one_based()) is not None:
+            raise self.ambiguous(
+                self.meanings(counted),
+                f"{CHOOSE}; or, where {len(self.classes)} means nothing, write ignored_ids = [{len(self.classes)}] "
+                "into the file of the class set",
+            )
+        tables: dict[Encoding, dict[int, int]] = {"train": train_table(self.classes)}
+        if self.classes.raw_ids:
+            tables["raw"] = raw_table(self.classes)
+            if not self.classes.lists_all_raw_ids:
+                tables["raw"] = {**dict.fromkeys(range(65536), self.classes.ignore), **tables["raw"]}
+        return self.nothing(tables)
+
+    def predictions(self) -> tuple[Encoding, list[str]]:
+        """How predictions are read, which hold train ids unless only something else fits."""
+        train, raw, mask = self.train(), self.raw(), self.mask()
+        # A model predicts classes, none of the many ids that a data set ignores.
+        known = voids(self.classes) - self.classes.raw_ids.keys()
+        if raw is not None and any(
+            label == raw.ignore and value not in known for (value, _), label in raw.labels.items()
+        ):
+            raw = None
+        if mask is not None and (train is None or mask.differs(train)):
+            return self.two_classes(mask, train)
+        if train is not None:
+            own = raw is not None and raw.differs(train) and self.classes.also_train_ids
+            if raw is not None and own and not any(file.says for file in self.files):
+                # There is no option for it: whoever knows writes train ids.
+                raise self.ambiguous(self.meanings(train, raw), _AS_PREDICTED)
+            return self.said(train)
+        for reading in (raw, self.colour()):
+            if reading is not None:
+                return self.said(reading)
+        return self.nothing({"train": train_table(self.classes)})
+
+    def all_void(self) -> bool:
+        """Whether the class set says of every value that it is ignored."""
+        table = raw_table(self.classes)
+        return bool(self.classes.raw_ids) and all(table.get(value) == self.classes.ignore for value in self.values)
+
+    def own_ids(self, raw: _Reading | None, train: _Reading | None) -> tuple[Encoding, list[str]]:
+        if raw is None:
+            raw = _Reading("raw", dict.fromkeys(self.pixels, self.classes.ignore), self.classes.ignore, 1.0)
+            if train is not None and not self.classes.also_train_ids:
+                raise self.ambiguous(self.meanings(train, raw))
+        if train is None or not raw.differs(train):
+            return self.said(raw)
+        if not self.classes.also_train_ids:
+            return self.said(raw, f"as class set {self.classes.name} says; --encoding train reads train ids")
+        if raw.void > _MOST_VOID and len(train.seen) >= _MORE_CLASSES * len(raw.seen):
+            return self.said(
+                train, f"the data set's own ids would fit too, but leave {raw.void:.0%} of the pixels without a class; "
+                "--encoding raw reads those"
+            )  # fmt: skip
+        raise self.ambiguous(self.meanings(train, raw))
+
+    def two_classes(self, mask: _Reading, train: _Reading | None) -> tuple[Encoding, list[str]]:
+        # Where some files hold 1 and others 255, 255 may as well be what is to be ignored.
+        if 255 in self.values and (1 in self.values or 0 not in self.values):
+            ones = "1 and 255 are" if 1 in self.values else "255 is"
+            raise self.ambiguous({"train": "255 is ignored", "mask": f"{ones} {self.classes.names[1]}"})
+        if train is not None and 255 not in self.values:
+            raise self.ambiguous(self.meanings(train, mask))
+        rest = f"0 is {self.classes.names[0]}, 255 is {self.classes.names[1]}; --encoding train ignores 255"
+        return self.said(mask, rest)
+
+    def by_palette(self, palette: _Reading, rivals: Sequence[_Reading]) -> tuple[Encoding, list[str]]:
+        for rival in rivals:
+            if not palette.differs(rival):
+                return self.said(rival, "and their colours say the same")
+        if rivals:
+            raise self.ambiguous(self.meanings(rivals[0], palette))
+        return self.said(palette)
+
+    def nothing(self, tables: Mapping[Encoding, Mapping[int, int]]) -> tuple[Encoding, list[str]]:
+        """No reading gives a pixel a class: either all of it is ignored, or values are unknown."""
+        for encoding, table in tables.items():
+            if all(value in table for value in self.values):
+                labels = {value: table[value[0]] for value in self.pixels}
+                empty = _Reading(encoding, labels, self.classes.ignore, 1.0)
+                encoding, notes = self.said(empty)
+                return encoding, [*notes, "warning: no pixel of them has a class, so they score nothing"]
+        known = {**tables["train"], **tables.get("raw", {})}
+        worst = max(self.files, key=lambda file: len(file.values - known.keys()))
+        wrong = sorted(worst.values - known.keys()) or sorted(worst.values - tables["train"].keys())
+        raise unknown_ids(str(worst.path), wrong, self.classes)
+
+    def said(self, reading: _Reading, why: str = "") -> tuple[Encoding, list[str]]:
+        notes = [f"labels are {WORDS[reading.encoding]}: {self.found}" + (f"; {why}" if why else "")]
+        if reading.seen == {0} and len(self.classes) > 1 and reading.void:
+            notes.append(
+                f"warning: nothing but {self.classes.names[0]} and ignored pixels occurs in them; if an id means "
+                "another class, say so under ids in the class set's file"
+            )
+        return reading.encoding, notes
+
+    def ambiguous(self, choices: Mapping[Encoding, str], more: str = CHOOSE) -> AmbiguousLabels:
+        where = os.path.commonpath([file.path.parent for file in self.files])
+        return AmbiguousLabels(where, choices, self.found, more)
+
+    def meanings(self, *readings: _Reading) -> dict[Encoding, str]:
+        return {reading.encoding: self.words(reading) for reading in readings}
+
+    def words(self, reading: _Reading) -> str:
+        """What a reading makes of the values, in short."""
+        by_class: dict[str, list[int]] = {}
+        for (value, _), label in sorted(reading.labels.items(), key=lambda item: item[0][0]):
+            name = "ignored" if label == reading.ignore else self.classes.names[label]
+            by_class.setdefault(name, []).append(value)
+        ignored = by_class.pop("ignored", [])
+        parts = [f"{ranges(values)} is {name}" for name, values in by_class.items()]
+        if not parts:
+            return f"{ranges(ignored)} ignored"
+        return some(parts, 4) + (f", {ranges(ignored)} ignored" if ignored else "")
+
+
+def read_as(files: Sequence[Seen], classes: ClassSet, *, predictions: bool = False) -> tuple[Encoding, list[str]]:
+    """Chooses how files of ids are read.
+
+    Args:
+        files: what at least one of them holds.
+        classes: the class set they should be in.
+        predictions: a model made them, which gives train ids as a rule.
+
+    Returns:
+        The encoding, and what to tell the user: how they are read and why, and warnings.
+
+    Raises:
+        AmbiguousLabels: two readings fit and differ.
+        InputError: none fits.
+    """
+    judge = _Judge(files, classes)
+    return judge.predictions() if predictions else judge.truth()
+
+
+def unknown_ids(where: str, ids: Sequence[int], classes: ClassSet) -> InputError:
+    """Says that a class set does not know ids, and what helps."""
+    raw = f", or its {len(classes.raw_ids)} own ids" if classes.raw_ids else ""
+    if all(0 <= value <= 65535 for value in ids):
+        remedy = "choose another class set or encoding, or write into its file which class each id means (ids = [...]) "
+        remedy += "or that it is ignored (ignored_ids = [...])"
+    else:
+        remedy = "labels are whole numbers from 0 to 65535, and -1 where they count for nothing; write them anew so"
+    return InputError(
+        f"{where}: found the label ids {some(ids, 8)}, which class set {classes.name} does not know (0 to "
+        f"{len(classes) - 1} and {classes.ignore}{raw}); {remedy}"
+    )
+
+
+def looked_at(files: int) -> str:
+    """Says how many files were looked at."""
+    return f"{files} file{'s' * (files != 1)} looked at"
+
+
+def ranges(ids: Sequence[int]) -> str:
+    """Writes sorted ids shortly: ``0-10, 255``."""
+    runs: list[list[int]] = []
+    for value in ids:
+        if runs and value == runs[-1][1] + 1 and value > 0:
+            runs[-1][1] = value
+        else:
+            runs.append([value, value])
+    return some([str(low) if low == high else f"{low}-{high}" for low, high in runs], 8)

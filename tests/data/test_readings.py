@@ -1,0 +1,274 @@
+"""What label files mean is found by evidence: the one reading that fits is taken and said, two are a question."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from crots.config import describe
+from crots.data.inspection import inspect
+from crots.data.labels import decode, detect_encoding, resolve_encoding
+from crots.data.layouts import ENCODINGS, open_dataset
+from crots.data.predictions import open_predictions
+from crots.data.readings import AmbiguousLabels
+from crots.errors import InputError
+from crots.images import TRAIN_IDS, write_image, write_labels
+from crots.options import DataOptions
+from crots.taxonomy import ClassSet, load_class_set
+
+CITY = load_class_set("cityscapes")
+TWO = ClassSet.from_dict({"name": "two", "names": ["background", "road"]})
+TWO_IDS = ClassSet.from_dict({"name": "two-ids", "names": ["background", "road"], "raw_ids": {"0": 0, "255": 1}})
+THREE = ClassSet.from_dict({"name": "three", "names": ["a", "b", "c"]})
+FOUR = ClassSet.from_dict(
+    {"name": "four", "names": list("wfdl"), "raw_ids": {"0": 255, "1": 0, "2": 1, "3": 2, "4": 3}}
+)
+UNNAMED_VOID = ClassSet.from_dict({"name": "loose", "names": list("abc"), "raw_ids": {"1": 0, "2": 1, "3": 2}})
+# What Cityscapes train ids look like: raw ids would fit, and leave most of the pixels without a class.
+TRAIN_IDS_OF_A_STREET = [0] * 8 + [1, 1, 2, 2, 2, 2, 2, 5, 6, 7, 8, 8, 8, 9, 10, 10, 11, 13, 13, 18, 255]
+
+
+def file(path, ids, dtype=np.uint8):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.array([ids], dtype)).save(path)
+    return path
+
+
+def read(tmp_path, files, classes, **options):
+    """The encoding, what is said of it, and the labels of each file."""
+    paths = [file(tmp_path / f"{number}.png", ids) for number, ids in enumerate(files)]
+    encoding, notes = detect_encoding(paths, classes, **options)
+    return encoding, "\n".join(notes), [decode(path, encoding, classes)[0].tolist() for path in paths]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("classes", [TWO, TWO_IDS])
+def test_masks_of_two_classes_hold_0_and_255(tmp_path, suffix, channels, classes):
+    mask = np.array([[0, 255, 255]], np.uint8)
+    path = tmp_path / f"m{suffix}"
+    Image.fromarray(mask if channels == 1 else np.dstack([mask] * 3)).save(path)
+    encoding, notes = detect_encoding([path], classes)
+    assert decode(path, encoding, classes).tolist() == [[0, 1, 1]]
+    assert encoding == ("mask" if classes is TWO else "raw")
+    assert "255 is road" in notes[0] or "as class set two-ids says" in notes[0]
+
+
+def test_masks_where_255_may_be_ignored_are_a_question(tmp_path):
+    with pytest.raises(
+        AmbiguousLabels, match=r"train \(255 is ignored\) or mask \(1 and 255 are road.*--encoding"
+    ) as error:
+        read(tmp_path, [[0, 1], [0, 255]], TWO)
+    assert error.value.field == "data.val_encoding"
+    for encoding, wanted in {"train": [0, 255], "mask": [0, 1]}.items():
+        assert encoding in error.value.choices
+        assert decode(tmp_path / "1.png", encoding, TWO)[0].tolist() == wanted
+    with pytest.raises(AmbiguousLabels):
+        read(tmp_path, [[255, 255]], TWO)
+
+
+def test_255_beside_1_in_one_file_is_ignored(tmp_path):
+    assert read(tmp_path, [[0, 1, 255], [0, 255]], TWO)[::2] == ("train", [[0, 1, 255], [0, 255]])
+    with pytest.raises(InputError, match="holds both 1 and 255"):
+        decode(tmp_path / "0.png", "mask", TWO)
+    with pytest.raises(InputError, match="for two classes, and class set three has 3"):
+        decode(tmp_path / "1.png", "mask", THREE)
+
+
+def test_a_warning_where_only_the_first_class_and_void_occur(tmp_path):
+    encoding, said, labels = read(tmp_path, [[0, 255]], THREE)
+    assert (encoding, labels) == ("train", [[0, 255]])
+    assert "warning: nothing but a and ignored pixels" in said
+    assert "warning" not in read(tmp_path, [[0, 1, 255]], THREE)[1]
+    assert "warning" not in read(tmp_path, [[0, 0]], THREE)[1]
+
+
+def test_labels_without_any_class_are_read_with_a_warning(tmp_path):
+    assert "warning: no pixel of them has a class" in read(tmp_path, [[255, 255]], THREE)[1]
+    with pytest.raises(AmbiguousLabels, match=r"train \(0 is w\) or raw \(0 ignored\)"):
+        read(tmp_path, [[0, 0]], FOUR)
+    assert "warning: no pixel of them has a class" in read(tmp_path, [[9]], UNNAMED_VOID)[1]
+
+
+def test_what_the_class_set_says_counts(tmp_path):
+    encoding, said, labels = read(tmp_path, [[0, 1, 2, 3]], FOUR)
+    assert (encoding, labels) == ("raw", [[255, 0, 1, 2]])
+    assert "as class set four says" in said
+
+
+def test_own_output_is_known_as_train_ids(tmp_path):
+    write_labels(tmp_path / "a.png", np.array([[0, 1, 2]]), says=f"{TRAIN_IDS} of four")
+    assert detect_encoding([tmp_path / "a.png"], FOUR)[0] == "train"
+    write_labels(tmp_path / "a.png", np.array([[0, 7, 8]]), says=f"{TRAIN_IDS} of cityscapes")
+    assert detect_encoding([tmp_path / "a.png"], CITY)[0] == "train"
+
+
+@pytest.mark.parametrize(
+    "ids", [[0, 4, 7, 8, 11, 17], [0, 7, 11], [2, 8, 10, 11, 13], [0, 1, 2, 3, 4, 7, 7, 7, 8, 8, 11]]
+)
+def test_sets_that_are_common_in_both_forms_are_a_question(tmp_path, ids):
+    with pytest.raises(AmbiguousLabels, match=r"which can mean train \(.*\) or raw \(7 is road|raw \(8 is sidewalk"):
+        read(tmp_path, [ids], CITY)
+
+
+def test_train_ids_of_a_whole_street_are_no_question(tmp_path):
+    encoding, said, labels = read(tmp_path, [TRAIN_IDS_OF_A_STREET], CITY)
+    assert (encoding, labels) == ("train", [TRAIN_IDS_OF_A_STREET])
+    assert "own ids would fit too" in said and "--encoding raw" in said
+
+
+def test_ids_that_no_class_names_are_ignored_or_asked_for(tmp_path):
+    encoding, said, labels = read(tmp_path, [[1, 3, 7]], UNNAMED_VOID)
+    assert (encoding, labels) == ("raw", [[0, 2, 255]])
+    assert "does not name are ignored: 7" in said
+    with pytest.raises(AmbiguousLabels):
+        read(tmp_path, [[0, 1, 2]], UNNAMED_VOID)
+    with pytest.raises(AmbiguousLabels):
+        read(tmp_path, [[0, 1]], TWO_IDS)
+
+
+def test_classes_that_count_from_one(tmp_path):
+    with pytest.raises(AmbiguousLabels, match=r"from-one \(1 is a, 2 is b, 3 is c, 0 ignored.*ignored_ids = \[3\]"):
+        read(tmp_path, [[0, 1, 2, 3]], THREE)
+    assert decode(tmp_path / "0.png", "from-one", THREE).tolist() == [[255, 0, 1, 2]]
+
+
+@pytest.mark.parametrize(("value", "dtype"), [(-1, np.int32), (65535, np.uint16), (255, np.uint8), (65535, np.int32)])
+def test_values_that_mean_nothing_everywhere(tmp_path, value, dtype):
+    path = file(tmp_path / "v.tif", [0, 2, value], dtype)
+    assert detect_encoding([path], THREE)[0] == "train"
+    for encoding in ("train", "raw"):
+        assert decode(path, encoding, FOUR if encoding == "raw" else THREE)[0, 2] == 255
+
+
+def test_floating_point_files_of_whole_numbers(tmp_path):
+    path = file(tmp_path / "f.tif", [0, 1, 2, -1], np.float32)
+    assert detect_encoding([path], THREE)[0] == "train"
+    assert decode(path, "train", THREE).tolist() == [[0, 1, 2, 255]]
+    for strange in (0.5, np.nan, np.inf, 1e30):
+        with pytest.raises(InputError, match="no whole numbers"):
+            decode(file(path, [0, strange], np.float32), "train", THREE)
+
+
+def palette_file(path, ids, colours):
+    image = Image.fromarray(np.array([ids], np.uint8))
+    image.putpalette([part for colour in colours for part in colour])
+    image.save(path)
+    return path
+
+
+def test_a_palette_says_what_indices_mean(tmp_path):
+    # Read as own ids 0 would be ignored; the palette says that it is the first class.
+    path = palette_file(tmp_path / "p.png", [0, 1, 2], FOUR.palette)
+    assert detect_encoding([path], FOUR)[0] == "train"
+    path = palette_file(tmp_path / "p.png", [1, 2, 3], [(0, 0, 0), *FOUR.palette])
+    assert detect_encoding([path], FOUR)[0] == "raw"
+    with pytest.raises(AmbiguousLabels, match=r"train .* or colour"):
+        detect_encoding([palette_file(tmp_path / "p.png", [0, 1], [THREE.palette[1], THREE.palette[0]])], THREE)
+
+
+def test_black_and_white_palettes(tmp_path):
+    black, white = (0, 0, 0), (255, 255, 255)
+    assert detect_encoding([palette_file(tmp_path / "p.png", [0, 1], [black, white])], TWO)[0] == "train"
+    path = palette_file(tmp_path / "p.png", [0, 1], [white, black])
+    with pytest.raises(AmbiguousLabels):
+        detect_encoding([path], TWO)
+    assert decode(path, "mask", TWO).tolist() == [[1, 0]]
+
+
+def test_grey_levels_that_are_the_colours_of_the_set(tmp_path):
+    grey = ClassSet.from_dict({"name": "g", "names": list("abc"), "palette": [[0] * 3, [127] * 3, [255] * 3]})
+    assert read(tmp_path, [[0, 127, 255]], grey)[::2] == ("colour", [[0, 1, 2]])
+    with pytest.raises(AmbiguousLabels):
+        read(tmp_path, [[0, 255]], grey)
+
+
+@pytest.mark.parametrize(("ids", "remedy"), [([0, 77], "ids = "), ([0, -7], "whole numbers from 0 to 65535, and -1")])
+def test_a_remedy_is_one_that_is_accepted(tmp_path, ids, remedy):
+    with pytest.raises(InputError, match=remedy):
+        detect_encoding([file(tmp_path / "a.tif", ids, np.int32)], THREE)
+    assert ("ignored_ids" in remedy) is False
+    if min(ids) >= 0:
+        named = ClassSet.from_dict({**THREE.to_dict(), "raw_ids": {"0": 0, "1": 1, "2": 2, "77": 255}})
+        assert detect_encoding([tmp_path / "a.tif"], named)[0] == "raw"
+
+
+def predictions(tmp_path, files, classes):
+    for number, ids in enumerate(files):
+        file(tmp_path / f"{number}.png", ids)
+    found = open_predictions(tmp_path, None, classes)
+    return [found.read(str(number), None).labels[0].tolist() for number in range(len(files))]
+
+
+def test_predictions_hold_train_ids_unless_only_something_else_fits(tmp_path):
+    assert predictions(tmp_path, [[0, 1, 2]], FOUR) == [[0, 1, 2]]
+    assert predictions(tmp_path, [TRAIN_IDS_OF_A_STREET], CITY) == [TRAIN_IDS_OF_A_STREET]
+    assert predictions(tmp_path, [[0, 255, 255]], TWO) == [[0, 1, 1]]
+    assert predictions(tmp_path, [[7, 26, 33]], CITY) == [[0, 13, 18]]
+    assert predictions(tmp_path, [[1, 255]], TWO) == [[1, 255]]
+    with pytest.raises(InputError, match="class ids 11, expected 0 to 10"):
+        predictions(tmp_path, [[0, 11]], load_class_set("camvid"))
+
+
+def test_predictions_in_own_ids_that_could_be_train_ids_are_a_question(tmp_path):
+    with pytest.raises(AmbiguousLabels, match="predictions should hold train ids"):
+        predictions(tmp_path, [[7, 8, 11]], CITY)
+
+
+def test_coloured_predictions(tmp_path):
+    write_image(tmp_path / "0.png", THREE.colours(np.array([[0, 2, 1]])))
+    found = open_predictions(tmp_path, None, THREE)
+    assert found.read("0", None).labels.tolist() == [[0, 2, 1]]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three images with label files to be written."""
+    for name in "abc":
+        write_image(tmp_path / "images" / f"{name}.jpg", np.zeros((2, 2, 3), np.uint8))
+    return tmp_path
+
+
+@pytest.mark.parametrize("ids", [[0, 77], [0, -7], [0, 9999]])
+def test_a_fault_is_counted_once(folder, ids):
+    for name in "abc":
+        file(folder / "masks" / f"{name}.tif", [[0, 1], [1, 2]])
+    Image.fromarray(np.array([ids, ids], np.int32)).save(folder / "masks" / "b.tif")
+    for name in "ac":
+        Image.fromarray(np.zeros((2, 2), np.uint8)).save(folder / "masks" / f"{name}.tif")
+    found = inspect(folder / "images", THREE, labels=folder / "masks")
+    assert len(found.problems) == 1 and "b.tif" in found.problems[0]
+
+
+def test_coloured_labels_at_fault_are_counted_once(folder):
+    for name in "abc":
+        write_image(folder / "masks" / f"{name}.png", np.full((2, 2, 3), (1, 2, 3 + (name == "b")), np.uint8))
+    found = inspect(folder / "images", THREE, labels=folder / "masks")
+    assert len(found.problems) == 3 and all("found the colours" in problem for problem in found.problems)
+
+
+def test_ambiguous_labels_are_one_problem_and_their_ids_are_counted(folder):
+    for name in "abc":
+        write_labels(folder / "masks" / f"{name}.png", np.array([[7, 8], [0, 11]]))
+    found = inspect(folder / "images", CITY, labels=folder / "masks")
+    assert len(found.problems) == 1 and "train" in found.problems[0] and "raw" in found.problems[0]
+    assert found.pixels == {"0": 0.25, "7": 0.25, "8": 0.25, "11": 0.25}
+    chosen = inspect(folder / "images", CITY, labels=folder / "masks", encoding="raw")
+    assert not chosen.problems and chosen.pixels["road"] == pytest.approx(1 / 3)
+
+
+def test_the_option_offers_every_encoding():
+    assert next(info for info in describe(DataOptions) if info.name == "val_encoding").choices == ENCODINGS
+
+
+def test_a_class_set_that_is_common_in_both_forms_says_so(tmp_path):
+    assert CITY.also_train_ids and not load_class_set("camvid").also_train_ids
+    (tmp_path / "x.toml").write_text("classes = ['a']\nalso_train_ids = 'yes'\n")
+    with pytest.raises(InputError, match="also_train_ids is 'yes', expected true or false"):
+        load_class_set(tmp_path / "x.toml")
+
+
+def test_resolving_says_the_warnings(folder):
+    for name in "abc":
+        write_labels(folder / "masks" / f"{name}.png", np.array([[0, 255], [0, 0]]))
+    dataset = open_dataset(folder / "images", labels=folder / "masks")
+    assert any(note.startswith("warning: nothing but a") for note in resolve_encoding(dataset, THREE).notes)
