@@ -199,9 +199,18 @@ class ProjectActions(QObject):
             panel.setVisible(True)
             panel.search.setFocus()
 
-    def act_in_front(self, name: str) -> None:
-        """Calls a method of the tab in front, where it has it."""
-        self._pages.act_in_front(name)
+    @property
+    def undo_texts(self) -> tuple[str, str]:
+        """What can be undone and done again where the user is; empty for nothing."""
+        return self._pages.undo_texts
+
+    def undo(self) -> None:
+        """Takes the last change back of what the user works at."""
+        self._pages.undo()
+
+    def redo(self) -> None:
+        """Makes the change again that was taken back last."""
+        self._pages.redo()
 
     # Messages.
 

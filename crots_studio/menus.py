@@ -47,6 +47,7 @@ class Menus:
         self._theme(self._view_menu.addMenu("&Theme"))
         self._help(bar.addMenu("&Help"))
         project_actions.changed.connect(self.refresh)
+        session.undo_changed.connect(self._refresh_undo)
         self.refresh()
 
     def _add(self, menu: QMenu, words: str, act: Callable[[], object], keys: Keys | None = None) -> QAction:
@@ -76,8 +77,8 @@ class Menus:
 
     def _edit(self, menu: QMenu) -> None:
         act = self._project_actions
-        self._add(menu, "&Undo", partial(act.act_in_front, "undo"), QKeySequence.StandardKey.Undo)
-        self._add(menu, "&Redo", partial(act.act_in_front, "redo"), QKeySequence.StandardKey.Redo)
+        self._add(menu, "&Undo", act.undo, QKeySequence.StandardKey.Undo)
+        self._add(menu, "&Redo", act.redo, QKeySequence.StandardKey.Redo)
         menu.addSeparator()
         self._add(menu, "Copy &command that makes this project", act.copy_init_command)
         self._add(menu, "Copy command that ru&ns this project", act.copy_run_command)
@@ -135,9 +136,17 @@ class Menus:
             action.setEnabled(row.present)
             action.triggered.connect(partial(self._project_actions.go_to_project, row.path))
 
+    def _refresh_undo(self) -> None:
+        for name, text in zip(("Undo", "Redo"), self._project_actions.undo_texts, strict=True):
+            self.actions[name].setEnabled(bool(text))
+            # An ampersand in the name of a class is none of a key.
+            words = text.replace("&", "&&")
+            self.actions[name].setText(f"&{name} {words}".rstrip())
+
     def refresh(self) -> None:
         """Enables what can be done now."""
         session, actions = self._session, self.actions
+        self._refresh_undo()
         project, busy = session.project is not None, session.busy
         for action in self._of_workspace:
             action.setEnabled(project or busy)

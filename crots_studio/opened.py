@@ -9,12 +9,19 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from crots.errors import CrotsError
 from crots.eventlog import running
 from crots.project import Project, ProjectConfig, StageStatus, override
 from crots.trust import Code, with_trust
 from crots_studio.background.errands import Errands
+from crots_studio.models import class_map
 from crots_studio.models.history import History
+from crots_studio.models.project_changes import Merged, Values, change_words, difference, listed, merge, with_values
+from crots_studio.models.project_file import Foreign, ProjectFile
+from crots_studio.models.undo import Step, UndoStack
 from crots_studio.settings import Settings
+
+_MOST_STEPS = 500
 
 
 @dataclass(frozen=True)
@@ -36,9 +43,15 @@ class OpenProject(QObject):
         status: its stages; empty until they have been looked at.
         trusted: code of others that the user trusts, for this project in this window; kept nowhere else.
         looking: whether the stages are being looked at, which takes seconds for a hundred thousand files.
+        conflict: options that were changed both here and in the project's file; nothing is written until one side is
+            chosen. None for none.
 
     Signals (all on the window's thread):
         problem(str): something that the user should read and that has no better place.
+        notice(str): something worth knowing that needs nothing to be done.
+        conflict_found(Merged): `conflict` is waiting for an answer.
+        undo_changed(): something else can be undone or done again, here or in a panel.
+        class_map_changed(): the project's class map was written, perhaps without a change of an option.
         project_changed(): another project, or the same one read anew; `project` and `history` are both ready.
         history_changed(): what a run had said was taken back; `history` was read anew.
         config_changed(): an option of the project changed.
@@ -47,6 +60,10 @@ class OpenProject(QObject):
     """
 
     problem = Signal(str)
+    notice = Signal(str)
+    conflict_found = Signal(object)
+    undo_changed = Signal()
+    class_map_changed = Signal()
     project_changed = Signal()
     history_changed = Signal()
     config_changed = Signal()
@@ -63,6 +80,13 @@ class OpenProject(QObject):
         self.status: list[StageStatus] = []
         self.trusted: frozenset[Code] = frozenset()
         self.looking = False
+        self.conflict: Merged | None = None
+        # What was said of the project's file last, and whether it could not be written then.
+        self._fault, self._unsaved = "", False
+        self._file: ProjectFile | None = None
+        # Which of the changes by others the options here are joined with.
+        self._turn = 0
+        self._changes: UndoStack[Values] = UndoStack(self._restore, _MOST_STEPS)
 
     @property
     def busy(self) -> bool:
@@ -82,6 +106,7 @@ class OpenProject(QObject):
 
     def _opened(self, found: Found) -> None:
         self.project, self.status, self.trusted = found.project, [], frozenset()
+        self._begin_changes(ProjectFile(found.project))
         if not self.busy:
             # A demonstration opens its project in the middle of its run; its history is longer than the file's.
             self.history = found.history
@@ -94,6 +119,7 @@ class OpenProject(QObject):
         """Goes back to no project; only while nothing runs here."""
         self.project, self.history, self.status, self.looking = None, History(), [], False
         self.trusted = frozenset()
+        self._begin_changes(None)
         self.project_changed.emit()
         self.status_changed.emit([])
 
@@ -108,15 +134,146 @@ class OpenProject(QObject):
         folder, config = self.project.folder, self.project.config
         return Project(folder, with_trust(config, folder, self.trusted) if self.trusted else config)
 
-    def save_config(self, config: ProjectConfig) -> None:
-        """Takes over new options, writes them to disk and asks anew what is stale."""
+    # Changes of the project: each can be undone.
+
+    def _begin_changes(self, file: ProjectFile | None) -> None:
+        self._file, self.conflict, self._turn = file, None, 0
+        self._changes = UndoStack(self._restore, _MOST_STEPS)
+        self.undo_changed.emit()
+
+    def save_config(self, config: ProjectConfig, words: str = "") -> None:
+        """Takes over new options, writes them to disk and asks anew what is stale; it can be undone.
+
+        Args:
+            config: all options.
+            words: what the change is called; by default after what it changes.
+        """
         if self.project is None or config == self.project.config:
             return
+        before, after = difference(self.project.config, config)
+        self._do(Step(words or change_words(after), "", before, after))
+
+    def write_class_map(self, text: str, words: str) -> None:
+        """Writes the class map of the project's own and uses it; it can be undone.
+
+        Raises:
+            StageError: it cannot be written; nothing was changed.
+        """
+        if self.project is None:
+            return
+        path = self.project.folder / class_map.FILE
+        before, after = difference(
+            self.project.config, override(self.project.config, {"task.class_map": class_map.FILE})
+        )
+        old = {**before, class_map.FILE: class_map.read_text(path)}
+        self._do(Step(words, "", old, {**after, class_map.FILE: text}))
+
+    def _do(self, step: Step[Values]) -> None:
+        self._changes.do(step)
+        self.undo_changed.emit()
+
+    def _restore(self, _part: str, values: Values) -> None:
+        """Makes a change, or takes one back: only what it concerns is set."""
+        assert self.project is not None
+        options = {name: value for name, value in values.items() if name != class_map.FILE}
+        config = with_values(self.project.config, options)
+        if class_map.FILE in values:
+            # Small; written here, so that the check that follows finds it.
+            class_map.write_text_or_none(self.project.folder / class_map.FILE, values[class_map.FILE])
+            self.class_map_changed.emit()
+        self._take_config(config)
+
+    def _take_config(self, config: ProjectConfig) -> None:
+        assert self.project is not None
         self.project.config = config
-        snapshot = Project(self.project.folder, config)
-        self.errands.save_in_background(snapshot.save)
+        self._write()
         self.config_changed.emit()
         self.refresh_status()
+
+    @property
+    def undo_text(self) -> str:
+        """The change of options, set-up or class map that `undo` takes back; empty where there is none."""
+        return self._changes.undo_text
+
+    @property
+    def redo_text(self) -> str:
+        """The change that `redo` makes again; likewise."""
+        return self._changes.redo_text
+
+    def undo(self) -> None:
+        """Takes the last change of options, set-up or class map back."""
+        self._walk(self._changes.undo)
+
+    def redo(self) -> None:
+        """Makes the change again that was taken back last."""
+        self._walk(self._changes.redo)
+
+    def _walk(self, step: Callable[[], object]) -> None:
+        if self.project is None:
+            return
+        try:
+            step()
+        except (CrotsError, OSError) as error:
+            self.problem.emit(str(error))
+        self.undo_changed.emit()
+
+    # The project's file, which another window or an editor may change too.
+
+    def _write(self) -> None:
+        if self._file is None or self.project is None or self.conflict is not None:
+            return
+        file, config, turn = self._file, self.project.config, self._turn
+        self.errands.save_in_background(
+            lambda: file.write(config, turn), lambda found: self._found_in_file(file, found), self._not_written
+        )
+
+    def _not_written(self, error: Exception) -> None:
+        self._unsaved = True
+        self.problem.emit(str(error))
+
+    def look_at_file(self) -> None:
+        """Takes over what somebody else wrote into the project's file."""
+        if self._file is not None and self.conflict is None:
+            file = self._file
+            self.errands.save_in_background(
+                file.changed, lambda found: self._found_in_file(file, found), self._file_unreadable
+            )
+
+    def _file_unreadable(self, error: Exception) -> None:
+        # Looked at every few seconds, but told once.
+        if str(error) != self._fault:
+            self._fault = str(error)
+            self.problem.emit(self._fault)
+
+    def _found_in_file(self, file: ProjectFile, found: Foreign | None) -> None:
+        if file is not self._file or self.project is None:
+            return
+        self._fault, unsaved, self._unsaved = "", self._unsaved, False
+        if found is None:
+            if unsaved:
+                self._write()
+            return
+        self._turn = found.turn
+        merged = merge(found.before, self.project.config, found.theirs)
+        if merged.conflicts:
+            self.conflict = merged
+            self.conflict_found.emit(merged)
+        else:
+            self._join(merged.config, merged.taken)
+
+    def settle_conflict(self, *, mine: bool) -> None:
+        """Keeps what was changed here, or what is in the file, where both were changed; the rest is joined."""
+        merged, self.conflict = self.conflict, None
+        if merged is None or self.project is None:
+            return
+        theirs = {} if mine else {conflict.path: conflict.theirs for conflict in merged.conflicts}
+        # What was changed here while the question stood there is kept.
+        self._join(with_values(self.project.config, {**merged.taken, **theirs}), {**merged.taken, **theirs})
+
+    def _join(self, config: ProjectConfig, taken: Values) -> None:
+        if taken:
+            self.notice.emit(f"The project's file was changed elsewhere; taken over: {listed(taken)}")
+        self._take_config(config)
 
     def set_options(self, settings: Mapping[str, Any]) -> None:
         """Takes over ``{"adapt.steps": "100"}``.

@@ -70,10 +70,20 @@ class Pages(QStackedWidget):
         if self.workspace is not None:
             self.workspace.show_tab(key)
 
-    def act_in_front(self, name: str) -> None:
-        """Calls a method of the tab in front, where it has it."""
+    @property
+    def undo_texts(self) -> tuple[str, str]:
+        """What can be undone and done again where the user is; empty for nothing."""
+        return self.workspace.undo_texts if self.workspace is not None else ("", "")
+
+    def undo(self) -> None:
+        """Takes the last change back of what the user works at."""
         if self.workspace is not None:
-            self.workspace.act_in_front(name)
+            self.workspace.undo()
+
+    def redo(self) -> None:
+        """Makes the change again that was taken back last."""
+        if self.workspace is not None:
+            self.workspace.redo()
 
     def end(self) -> None:
         """Remembers the layout; panels that are not there yet are not made any more."""

@@ -187,7 +187,8 @@ class Session(OpenProject):
             self.run_changed.emit()
 
     def _look_for_run(self) -> None:
-        """Notices a run that was started in a terminal."""
+        """Notices a run that was started in a terminal, and what was written to the project's file elsewhere."""
+        self.look_at_file()
         if self.project is None or self.busy:
             return
         path, lock = self.project.events_path, self.project.lock_path

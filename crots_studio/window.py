@@ -15,6 +15,7 @@ from crots_studio.actions import ProjectActions
 from crots_studio.icon import app_icon
 from crots_studio.leaving import Leaving
 from crots_studio.menus import Menus
+from crots_studio.models.project_changes import Merged
 from crots_studio.pages import Pages
 from crots_studio.runs.run import RunEnd
 from crots_studio.session import Session
@@ -77,6 +78,7 @@ class MainWindow(QMainWindow):
         session.project_changed.connect(self._turn_page)
         session.busy_changed.connect(self._busy)
         session.run_ended.connect(self._run_ended)
+        session.conflict_found.connect(self._ask_about_conflict)
         session.blocker_changed.connect(lambda _: self.menus.refresh())
         session.status_changed.connect(lambda _: self.menus.refresh())
         session.run_changed.connect(self.menus.refresh)
@@ -105,6 +107,11 @@ class MainWindow(QMainWindow):
             if request.only != "mine":
                 self.pages.show_tab("methods" if request.compares else "monitor")
         self.menus.refresh()
+
+    def _ask_about_conflict(self, merged: Merged) -> None:
+        from crots_studio.dialogs.conflict import ConflictQuestion
+
+        ConflictQuestion(self.session, merged, self).open()
 
     def _run_ended(self, end: RunEnd) -> None:
         if end.outcome == "failed" and not self.leaving.under_way and not self.dialogs_are_quiet:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator
+from typing import Protocol, runtime_checkable
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
 from crots_studio.panels.log import LogPanel
 from crots_studio.panels.rail import RailPanel
@@ -14,7 +15,35 @@ from crots_studio.panels.run_bar import RunBar
 from crots_studio.panels.settings.panel import SettingsPanel
 from crots_studio.session import Session
 from crots_studio.widgets.notifier import Notifier
+from crots_studio.widgets.wheel import leave_wheel_below
 from crots_studio.workspace_tabs import TABS
+
+
+class History(Protocol):
+    """Changes that can be taken back."""
+
+    @property
+    def undo_text(self) -> str:
+        """What would be taken back, empty for nothing."""
+
+    @property
+    def redo_text(self) -> str:
+        """What would be done again, likewise."""
+
+
+@runtime_checkable
+class Corrected(Protocol):
+    """A panel whose contents the user corrects."""
+
+    @property
+    def history(self) -> History | None:
+        """Its changes; None while it shows nothing."""
+
+    def undo(self) -> None:
+        """Takes the last one back."""
+
+    def redo(self) -> None:
+        """Makes it again."""
 
 
 class Workspace(QWidget):
@@ -39,6 +68,15 @@ class Workspace(QWidget):
         self.tabs.setAccessibleName("Views")
         self._lay_out()
         self.rail.chosen.connect(self.show_stage)
+        self._in_settings = False
+        self.tabs.currentChanged.connect(lambda _: self._another_tab())
+        application = QApplication.instance()
+        if isinstance(application, QApplication):
+            application.focusChanged.connect(self._focus_moved)
+
+    def _another_tab(self) -> None:
+        self._in_settings = False
+        self._session.undo_changed.emit()
 
     def _lay_out(self) -> None:
         self.rows = QSplitter(Qt.Orientation.Vertical)
@@ -79,6 +117,7 @@ class Workspace(QWidget):
             panel: QWidget = getattr(module, tab.panel)(self._session)
             self.panels[tab.key] = panel
             self.tabs.setTabToolTip(self.tabs.addTab(panel, tab.title), tab.tip)
+        leave_wheel_below(self)
         self.panels["setup"].checked.connect(self.rail.take_findings)  # type: ignore[attr-defined]
 
     def show_tab(self, key: str) -> None:
@@ -95,8 +134,31 @@ class Workspace(QWidget):
         if callable(show):
             show(key)
 
-    def act_in_front(self, name: str) -> None:
-        """Calls a method of the tab in front, where it has it: ``undo``, ``redo``."""
-        act = getattr(self.tabs.currentWidget(), name, None)
-        if callable(act):
-            act()
+    # Undo: the labels and the patches each have a history of their own, all options of the project another.
+
+    @property
+    def _panel_with_history(self) -> Corrected | None:
+        """The tab in front, where it is corrected and the user is not in the settings beside it."""
+        panel = self.tabs.currentWidget()
+        return panel if isinstance(panel, Corrected) and not self._in_settings else None
+
+    @property
+    def undo_texts(self) -> tuple[str, str]:
+        """What can be undone and done again where the user is; empty for nothing."""
+        panel = self._panel_with_history
+        history = self._session if panel is None else panel.history
+        return (history.undo_text, history.redo_text) if history is not None else ("", "")
+
+    def undo(self) -> None:
+        """Takes the last change back of what the user works at."""
+        (self._panel_with_history or self._session).undo()
+
+    def redo(self) -> None:
+        """Makes the change again that was taken back last."""
+        (self._panel_with_history or self._session).redo()
+
+    def _focus_moved(self, _old: QWidget | None, new: QWidget | None) -> None:
+        # A menu takes the focus for as long as it is open.
+        if new is not None and self.isAncestorOf(new):
+            self._in_settings = self.settings_panel.isAncestorOf(new)
+            self._session.undo_changed.emit()

@@ -111,9 +111,14 @@ class Errands(QObject):
         """Whether nothing is being worked on in the background."""
         return self._pool.idle and self._saver.idle
 
-    def save_in_background(self, work: Callable[[], None]) -> None:
-        """Writes to disk, one after the other; a failure becomes a `problem`."""
-        self._send(self._saver, work, lambda _: None, self._report)
+    def save_in_background(
+        self,
+        work: Callable[[], T],
+        done: Callable[[T], None] = lambda _: None,
+        failed: Callable[[Exception], None] | None = None,
+    ) -> None:
+        """Writes to disk, one after the other; a failure becomes a `problem` where nobody takes it."""
+        self._send(self._saver, work, done, failed or self._report)
 
     def after_saving(self, act: Callable[[], None]) -> None:
         """Acts on the window's thread when all that was to be written is written."""

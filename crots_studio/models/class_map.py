@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import tomli_w
@@ -62,6 +63,10 @@ class ClassMapForm:
             raise InputError(f"class map: cannot map {name!r} to {value!r}; choose classes of the two sets")
         self.rows[name] = value
 
+    def with_rows(self, rows: Mapping[str, str]) -> ClassMapForm:
+        """Returns a copy with some rows replaced."""
+        return ClassMapForm(self.source, self.target, {**self.rows, **rows})
+
     @property
     def unreached(self) -> tuple[str, ...]:
         """Target classes that no source class becomes; they can never be predicted."""
@@ -79,9 +84,63 @@ class ClassMapForm:
             text += f"; no source class becomes {', '.join(self.unreached)}"
         return text
 
-    def write(self, path: Path) -> None:
-        """Writes the TOML file that a project names."""
+    @property
+    def text(self) -> str:
+        """The TOML file that a project names."""
         heads = {"source": self.source.name, "target": self.target.name}
         head = {key: value for key, value in heads.items() if key not in self.source.names}
         text = f"# A class map from {self.source.name} to {self.target.name}: source class = target class or ignore.\n"
-        write_text(path, text + tomli_w.dumps({**head, **self.rows}))
+        return text + tomli_w.dumps({**head, **self.rows})
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a proposal by name would change in a class map.
+
+    Attributes:
+        old: the map as it is.
+        filled: rows that are ignored now, with what is proposed.
+        replaced: rows that have a class now, with another that is proposed.
+    """
+
+    old: ClassMapForm
+    filled: Mapping[str, str]
+    replaced: Mapping[str, str]
+
+    @staticmethod
+    def of(old: ClassMapForm, new: ClassMapForm) -> Proposal:
+        """Compares two maps of the same class sets."""
+        differs = {name: value for name, value in new.rows.items() if old.rows[name] != value}
+        filled = {name: value for name, value in differs.items() if old.rows[name] == IGNORE_WORD}
+        return Proposal(old, filled, {name: value for name, value in differs.items() if name not in filled})
+
+    def __bool__(self) -> bool:
+        return bool(self.filled or self.replaced)
+
+    @property
+    def lines(self) -> list[str]:
+        """``car: vehicle -> truck``, a line a row."""
+        rows = {**self.filled, **self.replaced}
+        return [f"{name}: {self.old.rows[name]} \u2192 {value}" for name, value in rows.items()]
+
+
+def read_text(path: Path) -> str | None:
+    """Returns a class map as it lies on the disk, None where there is none.
+
+    Raises:
+        InputError: it is no text, or cannot be read.
+    """
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); move it away") from None
+
+
+def write_text_or_none(path: Path, text: str | None) -> None:
+    """Writes a class map, or takes it away where there was none."""
+    if text is None:
+        path.unlink(missing_ok=True)
+    else:
+        write_text(path, text)

@@ -72,6 +72,7 @@ class LabelCorrection(QWidget):
         undo, redo = (edits.undo_text, edits.redo_text) if edits else ("", "")
         corrected = edits is not None and self._key in edits.keys
         self.tools.show_state(undo, redo, corrected=corrected, possible=possible)
+        self._session.undo_changed.emit()
 
     # The mouse.
 

@@ -57,6 +57,7 @@ class LogPanel(QWidget):
         session.history_changed.connect(self._another_project)
         session.events_arrived.connect(self.add_events)
         session.problem.connect(self.add_problem)
+        session.notice.connect(lambda text: self.add_lines([LogLine(time.time(), "info", text)]))
 
     def _buttons(self) -> QWidget:
         holder = QWidget()

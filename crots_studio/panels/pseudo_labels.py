@@ -230,6 +230,11 @@ class PseudoLabelPanel(ImagePanel):
             parts.append(f"entropy up to {maps.entropy[y, x]:.2f} nats")
         self.readout.setText(" &nbsp; ".join(parts))
 
+    @property
+    def history(self) -> LabelEdits | None:
+        """What `undo` walks along."""
+        return self.correction.edits
+
     def undo(self) -> None:
         """Takes the last correction back."""
         self.correction.undo()

@@ -220,6 +220,7 @@ class PatchPanel(QWidget):
         undo, redo = (self._corrections.undo_text, self._corrections.redo_text) if self._corrections else ("", "")
         _show_step(self.undo_button, "Undo", undo, "Ctrl+Z")
         _show_step(self.redo_button, "Redo", redo, "Ctrl+Shift+Z")
+        self._session.undo_changed.emit()
 
     # The chosen patches.
 
@@ -279,6 +280,11 @@ class PatchPanel(QWidget):
         self.detail.readout.setText(text)
 
     # Corrections.
+
+    @property
+    def history(self) -> Corrections | None:
+        """What `undo` walks along."""
+        return self._corrections
 
     def reject(self) -> None:
         """Takes the chosen patches out of training."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QCheckBox,
@@ -23,6 +23,7 @@ from crots_studio.models.option_form import OptionField
 from crots_studio.plain import Label, plain_tooltip
 from crots_studio.settings import Settings
 from crots_studio.widgets.path_field import PathField
+from crots_studio.widgets.wheel import leave_wheel
 
 _TYPED_MS = 600
 _EDITOR_WIDTH = 130
@@ -131,7 +132,7 @@ class OptionRow(QWidget):
         box = QComboBox()
         box.addItems(list(field.info.choices))
         box.textActivated.connect(self._edit)
-        _leave_wheel(box)
+        leave_wheel(box)
         return box, lambda field: box.setCurrentText(str(field.value))
 
     def _choices(self, field: OptionField) -> tuple[QWidget, Callable[[OptionField], None]]:
@@ -164,7 +165,7 @@ class OptionRow(QWidget):
         if field.info.unit:
             box.setSuffix(f" {field.info.unit}")
         box.valueChanged.connect(self._edit)
-        _leave_wheel(box)
+        leave_wheel(box)
 
         def show(field: OptionField) -> None:
             if not box.hasFocus() or box.value() != field.value:
@@ -202,18 +203,3 @@ class OptionRow(QWidget):
                 box.setModified(False)
 
         return box, show
-
-
-class _WheelFilter(QObject):
-    """Scrolling through the form must not change the values that pass under the pointer."""
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 (Qt's name)
-        if event.type() == QEvent.Type.Wheel and isinstance(watched, QWidget) and not watched.hasFocus():
-            event.ignore()
-            return True
-        return False
-
-
-def _leave_wheel(widget: QWidget) -> None:
-    widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-    widget.installEventFilter(_WheelFilter(widget))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from crots.errors import CrotsError, InputError
 from crots.files import file_or_name
 from crots_studio.checks import Setup
-from crots_studio.models.class_map import FILE, ClassMapForm
+from crots_studio.models.class_map import ClassMapForm, Proposal
+from crots_studio.panels.setup.class_map_proposal import ProposalQuestion
 from crots_studio.panels.setup.class_map_table import ClassMapTable
 from crots_studio.plain import Label
 from crots_studio.session import Session
@@ -18,9 +18,7 @@ _ROWS_SHOWN = 8
 
 
 class ClassMapEditor(QWidget):
-    """A file to choose, a button that proposes, and the table; ``saved`` says that the project's file was written."""
-
-    saved = Signal()
+    """A file to choose, a button that proposes, and the table."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -46,6 +44,11 @@ class ClassMapEditor(QWidget):
         column.addLayout(row)
         column.addWidget(self.table)
         self._shown: tuple[object, ...] = ()
+        session.class_map_changed.connect(self._forget)
+
+    def _forget(self) -> None:
+        """What was read of the file counts no more."""
+        self._shown = ()
 
     def refresh(self) -> None:
         """Reads the class sets and the map again, where they changed."""
@@ -87,23 +90,38 @@ class ClassMapEditor(QWidget):
         self._session.errands.in_background(lambda: _proposal(setup), self._take, token="class map proposal")
 
     def _take(self, form: ClassMapForm) -> None:
+        """Where a map is there already, it asks what of it the proposal may replace."""
+        old = self.table.form
+        named = self._session.project is not None and self._session.project.config.task.class_map is not None
+        if not named or old is None or (old.source, old.target) != (form.source, form.target):
+            self._take_over(form)
+            return
+        proposal = Proposal.of(old, form)
+        if not proposal:
+            self._session.notice.emit("The class map is as the names propose; nothing was changed")
+            return
+        question = ProposalQuestion(proposal, self.window())
+        question.agreed.connect(self._take_over)
+        self.question = question
+        question.open()
+
+    def _take_over(self, form: ClassMapForm) -> None:
         self.table.show_form(form)
         self.table.setVisible(True)
-        self._save()
+        self._save("class map by name")
 
-    def _save(self) -> None:
-        project, form = self._session.project, self.table.form
-        if project is None or form is None:
+    def _save(self, words: str) -> None:
+        form = self.table.form
+        if form is None:
             return
-        # The map is small; written here, so that the check that follows finds it.
         try:
-            form.write(project.folder / FILE)
+            self._session.write_class_map(form.text, words)
         except (CrotsError, OSError) as error:
             self._session.problem.emit(str(error))
-            return
-        self._shown = ()
-        self._session.set_options({"task.class_map": FILE})
-        self.saved.emit()
+            # Shows what counts, which is what lies on the disk.
+            self._shown = ()
+            self.table.form = None
+            self.refresh()
 
 
 def _form(setup: Setup) -> ClassMapForm | None:

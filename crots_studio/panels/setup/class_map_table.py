@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QComboBox, QHeaderView, QTableWidget, QTableWidget
 
 from crots.taxonomy import IGNORE_WORD, ClassSet
 from crots_studio.models.class_map import ClassMapForm
+from crots_studio.widgets.wheel import leave_wheel
 
 
 def swatch(classes: ClassSet, name: str) -> QIcon:
@@ -19,9 +20,9 @@ def swatch(classes: ClassSet, name: str) -> QIcon:
 
 
 class ClassMapTable(QTableWidget):
-    """Shows and edits a `ClassMapForm`; ``edited`` says that a row was changed by the user."""
+    """Shows and edits a `ClassMapForm`; ``edited`` says which row the user changed, and to what."""
 
-    edited = Signal()
+    edited = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(0, 2, parent)
@@ -54,11 +55,12 @@ class ClassMapTable(QTableWidget):
         for choice in form.choices:
             box.addItem(swatch(form.target, choice), choice)
         box.setCurrentText(value if value in form.choices else IGNORE_WORD)
-        box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        leave_wheel(box)
 
         def chosen(text: str) -> None:
-            form.set(name, text)
-            self.edited.emit()
+            if form.rows[name] != text:
+                form.set(name, text)
+                self.edited.emit(f"class map: {name} to {text}")
 
         box.textActivated.connect(chosen)
         return box

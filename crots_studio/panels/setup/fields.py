@@ -87,20 +87,27 @@ class SetupFields:
         line.setPlaceholderText(hint)
         line.setAccessibleName(_plain(label))
         settled = QTimer(line, singleShot=True, interval=_SETTLED_MS)
+        # What was made of what is typed here.
+        own = [""]
 
         def told() -> None:
             settled.stop()
             if line.isModified():
                 line.setModified(False)
-                self.set_options({option: line.text().strip() or "none"}, field=option)
+                # Before and after: what is told of the change must find it too.
+                own[0] = line.text().strip()
+                self.set_options({option: own[0] or "none"}, field=option)
+                own[0] = shown(self.value(option))
 
         line.textEdited.connect(lambda _: settled.start())
         settled.timeout.connect(told)
         line.editingFinished.connect(told)
 
         def show() -> None:
-            if not line.isModified() and not line.hasFocus() and option not in self.refused:
-                line.setText(shown(self.value(option)))
+            value = shown(self.value(option))
+            typing = line.isModified() or (line.hasFocus() and value == own[0])
+            if not typing and option not in self.refused:
+                line.setText(value)
 
         self._showing.append(show)
         form.addRow(_label(label, line), line)
@@ -120,6 +127,7 @@ class SetupFields:
             line.setPlaceholderText(UNNAMED[option])
 
         def told() -> None:
+            line.setModified(False)
             if self.value(option) != box.currentText().strip():
                 self.set_options({option: box.currentText().strip()})
 

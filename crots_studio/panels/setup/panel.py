@@ -69,6 +69,7 @@ class SetupPanel(QWidget):
         session.project_changed.connect(self._another_project)
         session.config_changed.connect(self.refresh)
         session.trust_changed.connect(self._trusted)
+        session.class_map_changed.connect(self._map_changed)
         session.events_arrived.connect(self._events)
         session.run_ended.connect(self._run_ended)
         self.refresh()
@@ -110,7 +111,6 @@ class SetupPanel(QWidget):
         self.source_classes = self.fields.class_set(form, "S&ource classes", "task.source_classes", ("",))
         self.fields.finding(form, "task.source_classes")
         self.class_map = ClassMapEditor(self._session)
-        self.class_map.saved.connect(self._map_saved)
         form.addRow("Class map", self.class_map)
         self.fields.finding(form, "task.class_map")
         return group
@@ -204,10 +204,9 @@ class SetupPanel(QWidget):
             self.form.forget(name)
             self.refresh()
 
-    def _map_saved(self) -> None:
+    def _map_changed(self) -> None:
         """The file changed, though perhaps no option did."""
         self.form.forget("task.class_map", "source")
-        self.refresh()
 
     def _trusted(self) -> None:
         self.form.forget("source", "student")

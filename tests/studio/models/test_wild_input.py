@@ -198,7 +198,7 @@ def test_a_class_map_of_whatever_names_is_read_back_as_it_was_made(tmp_path_fact
     for name in source.names:
         form.set(name, data.draw(st.sampled_from(form.choices)))
     path = tmp_path_factory.mktemp("maps") / "map.toml"
-    form.write(path)
+    path.write_text(form.text, "utf-8")
     assert load_class_map(path, source, target).names() == form.rows
     assert ClassMapForm.read(path, source, target).rows == form.rows
 

@@ -1,0 +1,34 @@
+"""The question which side counts where options were changed both here and in the project's file."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QMessageBox, QWidget
+
+from crots.project import CONFIG_NAME
+from crots_studio.models.project_changes import Merged
+from crots_studio.session import Session
+
+_MOST_LINES = 12
+
+
+class ConflictQuestion(QMessageBox):
+    """Asks, and tells the session; nothing is written to the file before."""
+
+    def __init__(self, session: Session, merged: Merged, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setIcon(QMessageBox.Icon.Warning)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setWindowTitle("The project was changed elsewhere")
+        self.setText(f"{CONFIG_NAME} was changed by another window or an editor, and the same options here:")
+        lines = list(map(str, merged.conflicts))
+        more = [f"and {len(lines) - _MOST_LINES} more"] if len(lines) > _MOST_LINES else []
+        self.setInformativeText("\n".join([*lines[:_MOST_LINES], *more]))
+        self.mine = self.addButton("Keep what is here", QMessageBox.ButtonRole.AcceptRole)
+        self.theirs = self.addButton("Take what is in the file", QMessageBox.ButtonRole.RejectRole)
+        # Closed without an answer, it leaves the file as it is.
+        self.setDefaultButton(self.theirs)
+        self.setEscapeButton(self.theirs)
+        self.finished.connect(lambda _: session.settle_conflict(mine=self.clickedButton() is self.mine))
+        session.project_changed.connect(self.reject)

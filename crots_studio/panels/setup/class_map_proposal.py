@@ -1,0 +1,41 @@
+"""The question what a proposal by name may replace in a class map that is there already."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QMessageBox, QWidget
+
+from crots_studio.models.class_map import ClassMapForm, Proposal
+from crots_studio.models.words import plural
+
+_MOST_LINES = 12
+
+
+class ProposalQuestion(QMessageBox):
+    """Shows the rows that would change; ``agreed`` brings the map that the user wants."""
+
+    agreed = Signal(object)
+
+    def __init__(self, proposal: Proposal, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setIcon(QMessageBox.Icon.Question)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setWindowTitle("Propose by name")
+        lines = proposal.lines
+        self.setText(f"The names propose another class for {plural(len(lines), 'row')}:")
+        more = [f"and {len(lines) - _MOST_LINES} more"] if len(lines) > _MOST_LINES else []
+        self.setInformativeText("\n".join([*lines[:_MOST_LINES], *more]))
+        filled, replaced = proposal.filled, proposal.replaced
+        if filled:
+            self._offer(f"Fill {plural(len(filled), 'ignored row')}", proposal.old.with_rows(filled))
+        if replaced:
+            words = f"Replace {plural(len(lines), 'row')}"
+            self._offer(words, proposal.old.with_rows({**filled, **replaced}))
+        back = self.addButton("Keep the map", QMessageBox.ButtonRole.RejectRole)
+        self.setDefaultButton(back)
+        self.setEscapeButton(back)
+
+    def _offer(self, words: str, form: ClassMapForm) -> None:
+        button = self.addButton(words, QMessageBox.ButtonRole.AcceptRole)
+        button.clicked.connect(lambda: self.agreed.emit(form))
