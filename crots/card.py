@@ -1,4 +1,4 @@
-"""What a model file must say of itself so that it can be used again: net, classes, normalisation, size."""
+"""The description in a model file that is needed to use it again: net, classes, normalisation, size."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MOST_HEADER = 100 * 10**6
 
 @dataclass(frozen=True)
 class Normalisation:
-    """How a network wants its input, from RGB in 0..255: reorder, subtract ``mean``, divide by ``scale``.
+    """The input normalisation of a network, from RGB in 0..255: reorder, subtract ``mean``, divide by ``scale``.
 
     ``mean`` and ``scale`` are in 0..255 units and in the network's own channel order.
     """
@@ -48,11 +48,11 @@ class ModelCard:
     Attributes:
         net: registry name or ``package.module:factory``.
         classes: the class set as plain data (`crots.taxonomy.ClassSet.to_dict`).
-        normalisation: what the network does to RGB 0..255 input.
-        size: working size it was made for.
-        output: what the file gives; the nets of this package give logits.
-        note: where it came from, for people.
-        oracle: target labels chose this checkpoint or one that it grew from.
+        normalisation: how RGB 0..255 input is normalised.
+        size: working size that it was trained at.
+        output: what the file outputs; the nets of this package output logits.
+        note: where it came from, for users.
+        oracle: this checkpoint, or one that it was trained from, was chosen by target labels.
     """
 
     net: str
@@ -69,17 +69,17 @@ class ModelCard:
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> ModelCard:
-        """Reads what `to_dict` gave; what has a default may be missing.
+        """Reads the output of `to_dict`; fields with a default may be missing.
 
         Raises:
-            InputError: it is no card; the message names the key.
+            InputError: it is not a card; the message names the key.
         """
         return _of_plain(values)
 
 
 _KEYS = tuple(field.name for field in dataclasses.fields(ModelCard))
 _LONGEST = {"net": 200, "note": 10_000}
-# Far beyond what any network divides or subtracts, and what 32 bits hold.
+# Far beyond sensible values, and within 32-bit floats.
 _LARGEST, _SMALLEST = 1e6, 1e-6
 
 
@@ -103,7 +103,7 @@ def _of_plain(values: object) -> ModelCard:
 
 
 def _misfit(key: str, found: object, expected: str) -> InputError:
-    # Anybody's value may be of any length and depth.
+    # Values from files may be of any length and depth.
     return InputError(f"{key}: found {reprlib.repr(found)}, expected {expected}", field=key)
 
 
@@ -136,7 +136,7 @@ def _three(found: object, key: str, least: float) -> tuple[float, float, float]:
 
 
 def _fits(part: object, least: float) -> bool:
-    # A comparison with NaN is false.
+    # Comparisons with NaN are false.
     return isinstance(part, (int, float)) and not isinstance(part, bool) and least <= abs(part) <= _LARGEST
 
 

@@ -1,4 +1,4 @@
-"""Which files version 0.1 wrote, which kept no listing of them: what its own indices name, and no other file."""
+"""The files that version 0.1 wrote. It kept no listing, so they are those that its own index files name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SCORES = ("source.json", "baseline.json")
 
 
 def earlier_names(key: str, folder: Path) -> set[str]:
-    """Returns what version 0.1 wrote for a stage, relative to its folder; only what is there.
+    """Returns the existing files that version 0.1 wrote for a stage, relative to its folder.
 
     Args:
         key: of the stage; ``suspects`` is the search for suspicious labels.
@@ -57,7 +57,7 @@ def _keys(listed: Path) -> list[str]:
 
 
 def _column(index: Any, rows: str, name: str) -> Iterator[str]:
-    """The texts under a name in the rows of an index, as far as it is one."""
+    """The strings under a key in the rows of an index; empty if it has another form."""
     found = index.get(rows) if isinstance(index, dict) else None
     for row in found if isinstance(found, list) else ():
         if isinstance(row, dict) and isinstance(row.get(name), str):
@@ -69,7 +69,7 @@ def _read(path: Path) -> Any:
 
 
 def _content(path: Path) -> bytes | None:
-    # What cannot be read names no file as its own.
+    # An unreadable index names no files.
     with contextlib.suppress(InputError):
         return read_plain(path)
     return None

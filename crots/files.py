@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from crots.errors import InputError, StageError
 
-# A hidden name, which no listing takes for data, and short, so that it fits wherever the final name does.
+# Hidden, so that no listing takes it for data, and short, so that it fits wherever the final name does.
 _PARTIAL = re.compile(r"\.[0-9a-f]{8}\.partial(\.\w+)?")
 # Seconds between attempts.
 _WAITS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -33,7 +33,7 @@ _CAUSES = {
     errno.EFBIG: "the file is too large for this file system; choose another disk",
     **dict.fromkeys(
         (errno.EIO, errno.ENODEV, errno.ENXIO, errno.ESTALE, errno.ETIMEDOUT),
-        "the disk does not answer; see that it is connected, and run again",
+        "the disk does not respond; check that it is connected, and run again",
     ),
     errno.EEXIST: "a part of this path is a file, not a folder; choose another folder",
 }
@@ -41,10 +41,10 @@ _CAUSES = {
 
 @contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turns an ``OSError`` of a write to ``path`` into a `StageError` with cause and remedy.
+    """Turns an ``OSError`` while writing to ``path`` into a `StageError` with cause and remedy.
 
     Raises:
-        StageError: the write failed for a reason the user can mend (full disk, read-only folder ...).
+        StageError: the write failed for a reason that the user can fix (full disk, read-only folder ...).
     """
     try:
         yield
@@ -56,7 +56,7 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def expanded(path: Path | str) -> Path:
-    """Resolves a leading ``~``; one of a user that there is not stays, and no file will be found there."""
+    """Resolves a leading ``~``; that of an unknown user stays as it is, and no file will be found there."""
     try:
         return Path(path).expanduser()
     except RuntimeError:
@@ -64,24 +64,24 @@ def expanded(path: Path | str) -> Path:
 
 
 def exists(path: Path) -> bool:
-    """Whether something is there; False where one may not look, or where no name can be so long."""
-    # Path.exists raises then.
+    """Whether a path exists; False if the folder is not readable, or the name too long."""
+    # Path.exists raises in these cases.
     return os.path.exists(path)  # noqa: PTH110
 
 
 def is_file(path: Path) -> bool:
-    """Whether a file is there; False too where no file can have such a name, for which Path.is_file raises."""
+    """Whether a file exists; False too for impossible names, for which Path.is_file raises."""
     return os.path.isfile(path)  # noqa: PTH113
 
 
 def file_or_name(value: Path | str, root: Path) -> str:
-    """Returns the path of a file that is named relative to ``root``; what is no file is the name of a shipped one."""
+    """Returns the path of a file named relative to ``root``; a name that is not a file is that of a shipped one."""
     path = root / expanded(value)
     return str(path) if exists(path) and path.is_file() else str(value)
 
 
 def make_folder(path: Path) -> Path:
-    """Creates ``path`` and its parents where missing, and returns it.
+    """Creates ``path`` and its parents if they are missing, and returns it.
 
     Raises:
         StageError: it cannot be created.
@@ -90,20 +90,20 @@ def make_folder(path: Path) -> Path:
         try:
             path.mkdir(parents=True, exist_ok=True)
         except FileNotFoundError as error:
-            # Not among the causes: within a write it may be another file that is missing.
-            raise StageError(f"cannot write {path}: there is no such drive or folder; choose another one") from error
+            # Not in the table of causes: during a write, another file may be missing.
+            raise StageError(f"cannot write {path}: no such drive or folder; choose another one") from error
     return path
 
 
 @contextlib.contextmanager
 def atomic_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
-    """Yields a temporary path beside ``path`` and moves it there when the block ends without error.
+    """Yields a temporary path beside ``path`` and moves the file there if the block ends without error.
 
     The temporary name keeps the suffix, since many writers choose their format by it.
 
     Args:
         path: the final place; its folder is created.
-        durable: flush to the disk before the move, for what must survive a power cut (checkpoints, records).
+        durable: flush to the disk before the move, for files that must survive a power cut (checkpoints, records).
 
     Raises:
         StageError: the disk is full or the folder cannot be written.
@@ -118,16 +118,16 @@ def atomic_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
                     os.fsync(file.fileno())
             move_file(partial, path)
     except BaseException:
-        # A disk that became read-only refuses this too, in words that say less.
+        # A disk that became read-only refuses this too, with a less helpful message.
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
         raise
 
 
 def move_file(partial: Path, path: Path) -> None:
-    """Moves a file, perhaps to the place of another.
+    """Moves a file, replacing an existing one.
 
-    Windows refuses while somebody reads the old one, and a reader here takes only a moment.
+    Windows refuses this while the old file is open, so it is tried again for a moment.
     """
     for wait in _WAITS if sys.platform == "win32" else ():
         with contextlib.suppress(PermissionError):
@@ -146,19 +146,19 @@ def write_text(path: Path, text: str, *, durable: bool = False) -> None:
 def write_json(path: Path, value: Any, *, durable: bool = False) -> None:
     """Writes ``value`` as indented JSON, atomically."""
     text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
-    # A file's name need not be text; what is none is escaped, which JSON knows too.
+    # File names may hold bytes that are not UTF-8; JSON can hold their escapes.
     write_text(path, text.encode(errors="backslashreplace").decode(), durable=durable)
 
 
 def is_partial(name: str) -> bool:
-    """Whether a file has the name of one that `atomic_path` had not finished."""
+    """Whether a file has the name of an unfinished one of `atomic_path`."""
     return _PARTIAL.fullmatch(name) is not None
 
 
 def remove_partials(folder: Path) -> None:
-    """Deletes what a killed writer left below ``folder``; call it only while nothing else writes there.
+    """Deletes temporary files of killed writers below ``folder``; call it only while nothing else writes there.
 
-    What a link leads to belongs to somebody else.
+    Links are not followed.
     """
     for place, _, names in () if folder.is_symlink() else os.walk(folder):
         for name in filter(is_partial, names):
@@ -172,16 +172,16 @@ def digest(value: Any) -> str:
 
 
 def file_stamp(path: Path) -> list[Any]:
-    """Returns size and modification time in nanoseconds: cheap evidence that a file is the one seen before."""
+    """Returns size and modification time in nanoseconds: cheap evidence that a file has not changed."""
     status = path.stat()
     return [status.st_size, status.st_mtime_ns]
 
 
 def listing_digest(folder: Path, *, without: Path | None = None) -> str:
-    """Returns a digest of names, sizes and times of all files below ``folder``, but for those below ``without``.
+    """Returns a digest of names, sizes and times of all files below ``folder``, except those below ``without``.
 
-    Names are relative, so that a dataset that moves as a whole stays the same. Links to nothing or in a circle, and
-    pipes, do not count.
+    Names are relative, so that moving a dataset as a whole does not change it. Broken and circular links and pipes
+    are skipped.
 
     Raises:
         InputError: a folder below cannot be read.
@@ -206,15 +206,15 @@ def files_below(
 ) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Yields relative name and entry of every file below a folder, in order; links to folders are followed.
 
-    Each folder is entered once, by the first name that leads to it: links to and fro would else make a few folders
-    endlessly many. There is no recursion, since a stranger's folders may be nested as deep as a disk allows.
+    Each folder is entered once, by the first name that leads to it: circular links would otherwise be endless. There is
+    no recursion, since folders of unknown origin may be nested as deeply as a disk allows.
 
     Args:
         folder: where to look.
-        enters: says of a folder below whether to look into it.
+        enters: decides whether to enter a folder below.
 
     Raises:
-        OSError: a folder cannot be looked into.
+        OSError: a folder cannot be read.
     """
     seen: set[tuple[int, int]] = set()
     pending = [_entries(str(folder), "", seen)]
@@ -232,7 +232,7 @@ def files_below(
 
 def _entries(folder: str, prefix: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, os.DirEntry[str]]]:
     place = identity(folder)
-    # Some disks of Windows have no numbers.
+    # Some file systems on Windows have no file numbers.
     if place in seen and place[1]:
         return
     seen.add(place)
@@ -243,7 +243,7 @@ def _entries(folder: str, prefix: str, seen: set[tuple[int, int]]) -> Iterator[t
 
 
 def entry_kind(entry: os.DirEntry[str]) -> Literal["file", "folder", ""]:
-    """What an entry of a folder is; nothing for links to nothing or in a circle, pipes, and what has just gone."""
+    """The status of a folder entry; None for broken and circular links, pipes, and entries that have just gone."""
     try:
         return "folder" if entry.is_dir() else "file" if entry.is_file() else ""
     except OSError:
@@ -251,13 +251,13 @@ def entry_kind(entry: os.DirEntry[str]) -> Literal["file", "folder", ""]:
 
 
 def identity(folder: str) -> tuple[int, int]:
-    """Tells a folder from all others, whatever links led to it."""
+    """Identifies a folder, whatever links led to it."""
     status = os.stat(folder)  # noqa: PTH116
     return status.st_dev, status.st_ino
 
 
 def _digest_of_rows(rows: list[list[Any]], at_once: int = 1000) -> str:
-    """`digest` of a long list in short steps: one call of the encoder would keep all other threads from running."""
+    """`digest` of a long list in short steps: a single call of the encoder would block all other threads."""
     found = hashlib.sha256(b"[")
     for start in range(0, len(rows), at_once):
         text = json.dumps(rows[start : start + at_once], sort_keys=True, ensure_ascii=True, default=str)

@@ -23,7 +23,7 @@ from crots.errors import CrotsError, InputError
 from crots.files import atomic_path, exists
 from crots.limits import check_pixels, strips
 
-# Pillow's own limit can be neither seen nor raised by users; `_opened` has one instead.
+# Users can neither see nor raise Pillow's own limit; `_opened` has one instead.
 Image.MAX_IMAGE_PIXELS = None
 # Images of more pixels are decoded one at a time, since decoding takes several times the memory of the result.
 _LARGE = 24 * 10**6
@@ -60,13 +60,13 @@ _TRANSPOSITIONS = {
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """Opens a file whose content must be what its suffix says; whatever a decoder raises becomes an `InputError`."""
+    """Opens a file whose content must match its suffix; any error of a decoder becomes an `InputError`."""
     formats = _FORMATS.get(path.suffix.lower())
     if formats is None:
         raise InputError(f"{path}: found the suffix {path.suffix!r}, expected one of {', '.join(sorted(_FORMATS))}")
     if exists(path) and not path.is_file():
-        # A pipe would keep its reader waiting for ever.
-        raise InputError(f"{path}: cannot be read (it is no ordinary file); leave it out")
+        # Reading a pipe would block for ever.
+        raise InputError(f"{path}: cannot be read (it is not a regular file); leave it out")
     try:
         with Image.open(path) as image:
             if image.format not in formats:
@@ -80,19 +80,19 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise InputError(f"{path}: no such file") from None
     except (PermissionError, IsADirectoryError) as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except Exception as error:  # decoders raise nearly every type on broken files
+    except Exception as error:  # decoders raise all kinds of exceptions on broken files
         raise InputError(f"{path}: {_why_unreadable(path, error)}; replace the file or leave it out") from error
 
 
 def check_decoded(path: Path, image: Image.Image) -> None:
-    """Refuses an image whose header claims more pixels than the limit, in itself or in one of its tiles.
+    """Refuses an image whose header states more pixels than the limit, for the image or one of its tiles.
 
     Raises:
-        InputError: it does; the message names the option.
+        InputError: it is larger; the message names the option.
     """
     check_pixels(path, *image.size)
     if isinstance(image, TiffImageFile):
-        # Width and height of a tile, which is decoded whole, however small the image is.
+        # Width and height of a tile, which is decoded as a whole even if the image is smaller.
         width, height = (image.tag_v2.get(number, 0) for number in (322, 323))
         check_pixels(path, int(width), int(height))
 
@@ -106,7 +106,7 @@ def _why_unreadable(path: Path, error: Exception) -> str:
 
 
 def _orientation(image: Image.Image) -> int:
-    """Returns the EXIF orientation; to be asked before the pixels are loaded, so that size and image agree."""
+    """Returns the EXIF orientation; call it before the pixels are loaded, so that size and image agree."""
     if image.format == "TIFF":
         return 1  # Pillow applies it while loading
     # PngImageFile.getexif would decode the pixels first; the base class reads the header's EXIF only.
@@ -114,29 +114,29 @@ def _orientation(image: Image.Image) -> int:
 
 
 def image_size(path: Path) -> Size:
-    """Returns the size an image has upright, from its header alone.
+    """Returns the size of an image after its EXIF rotation, from the header only.
 
     Raises:
-        InputError: it is missing or no image.
+        InputError: it is missing or not an image.
     """
     with _opened(path) as image:
         width, height = image.size
         orientation = _orientation(image)
         if isinstance(image, TiffImageFile):
-            # Releases of Pillow differ in whether the size is turned before the pixels are loaded; the tags are not.
+            # Whether the size is rotated before the pixels are loaded depends on the version of Pillow; tags do not.
             width, height = int(image.tag_v2[256]), int(image.tag_v2[257])
             orientation = int(image.tag_v2.get(_ORIENTATION_TAG, 1))
         return Size(height, width) if orientation in (5, 6, 7, 8) else Size(width, height)
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """Reads an image upright: grey, palette and 16-bit become RGB of 8 bits, transparency is dropped.
+    """Reads an image and applies its EXIF rotation: grey, palette and 16-bit become 8-bit RGB without transparency.
 
     Returns:
         (H, W, 3) uint8.
 
     Raises:
-        InputError: it is missing, truncated, no image, or of another format than its suffix says.
+        InputError: it is missing, truncated, not an image, or of another format than its suffix.
     """
     with _opened(path) as image:
         transposition = _TRANSPOSITIONS.get(_orientation(image))
@@ -184,11 +184,11 @@ def read_stored(path: Path) -> StoredLabels:
     """Reads a label map with all that its file says about the values.
 
     Raises:
-        InputError: it is missing, broken, or stored with loss.
+        InputError: it is missing, broken, or in a lossy format.
     """
     if path.suffix.lower() in IMAGE_SUFFIXES - LABEL_SUFFIXES:
         raise InputError(
-            f"{path}: labels are stored with loss; expected PNG, TIFF or BMP; convert them anew from the source"
+            f"{path}: found labels in a lossy format, expected PNG, TIFF or BMP; convert the original labels"
         )
     with _opened(path) as image:
         image.load()
@@ -336,14 +336,14 @@ def _pair(size: Size) -> tuple[int, int]:
 
 
 def resize_image(image: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
-    """Resizes an image (H, W, 3) with Pillow's bicubic filter, as published."""
+    """Resizes an image (H, W, 3) with Pillow's bicubic filter, as the published code does."""
     if (image.shape[1], image.shape[0]) == size:
         return image
     return np.array(Image.fromarray(image).resize(_pair(size), Image.Resampling.BICUBIC))
 
 
 def resize_labels(labels: NDArray[Any], size: Size) -> NDArray[Any]:
-    """Resizes labels (H, W) of any integer type to Pillow's nearest pixel."""
+    """Resizes labels (H, W) of any integer type with Pillow's nearest-neighbour filter."""
     if (labels.shape[1], labels.shape[0]) == size:
         return labels
     plain = labels if labels.dtype == np.uint8 else labels.astype(np.int32)
@@ -352,7 +352,7 @@ def resize_labels(labels: NDArray[Any], size: Size) -> NDArray[Any]:
 
 
 def resize_confidence(confidence: NDArray[np.float32], size: Size) -> NDArray[np.float32]:
-    """Resizes a float map (H, W) bilinearly, with smoothing where it shrinks."""
+    """Resizes a float map (H, W) bilinearly, with antialiasing."""
     if (confidence.shape[1], confidence.shape[0]) == size:
         return confidence
     source = Image.fromarray(np.ascontiguousarray(confidence, np.float32))

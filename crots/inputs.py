@@ -1,4 +1,4 @@
-"""Inputs that lie where CROTS writes: they would be replaced or deleted, so they are refused."""
+"""Refuses inputs that lie where CROTS writes, since they would be replaced or deleted."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from crots.files import exists
 def check_inputs(inputs: Mapping[str, Path], places: Iterable[Path]) -> None:
     """Makes sure that no input is one of the places that are written to, or lies in one.
 
-    Links are followed, and a disk may take upper and lower case for the same; an input may hold a place in itself.
+    Links are followed, and upper and lower case may mean the same file; an input may contain a place.
 
     Args:
-        inputs: files and folders by the option that names them; what is not there is no input.
+        inputs: files and folders by the option that names them; missing ones are skipped.
         places: files and folders.
 
     Raises:
@@ -31,14 +31,14 @@ def check_inputs(inputs: Mapping[str, Path], places: Iterable[Path]) -> None:
         place = next((place for place in places if exists(place) and _identity(place) in around), None)
         if place is not None:
             raise InputError(
-                f"{path}: lies in {place}, which CROTS writes to and would replace it; move it out of there, and name "
+                f"{path}: lies in {place}, which CROTS writes to and would replace it; move it elsewhere, and name "
                 "its new place",
                 field=name,
             )
 
 
 def _identity(path: Path) -> tuple[int, int] | str:
-    """The same for all names of a file or folder."""
+    """The identity of a file or folder, equal for all its names."""
     status = path.stat()
-    # Some disks of Windows have no numbers.
+    # Some file systems on Windows have no file numbers.
     return (status.st_dev, status.st_ino) if status.st_ino else os.path.normcase(path.resolve())

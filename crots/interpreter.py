@@ -1,6 +1,6 @@
-"""Other Python processes, and what every process of ours keeps away from: the current folder, and the network.
+"""Starting Python processes, and keeping all of them away from the current folder and the network.
 
-`crots.__main__` and `crots_studio.__main__` take the current folder from their own path by themselves, before anything
+`crots.__main__` and `crots_studio.__main__` remove the current folder from their own path themselves, before anything
 else is imported.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-# What the libraries of networks ask before they reach for their hub, and send word of themselves.
+# Variables that the model libraries read before they contact their hub or send telemetry.
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
 
@@ -19,19 +19,19 @@ def module_command(module: str, *words: str) -> list[str]:
 
 
 def child_environment(**more: str) -> dict[str, str]:
-    """Returns the environment for a child, whose own children do not search the current folder either."""
+    """Returns the environment for a child process; its own children do not search the current folder either."""
     environment = {**os.environ, **more, "PYTHONSAFEPATH": "1"}
     if "PYTHONPATH" in environment:
-        # An empty entry, left by a script that joined paths, means the current folder too.
+        # An empty entry, which scripts that join paths may leave, means the current folder too.
         entries = [entry for entry in environment["PYTHONPATH"].split(os.pathsep) if entry]
         environment["PYTHONPATH"] = os.pathsep.join(entries)
     return environment
 
 
 def keep_to_ourselves() -> None:
-    """Called by our programs first: what their libraries start searches no current folder, and no library calls home.
+    """Called first by our programs: child processes do not search the current folder, and no library goes online.
 
-    A user who wants a hub says so in the environment (``HF_HUB_OFFLINE=0``).
+    A user who wants a hub sets the environment (``HF_HUB_OFFLINE=0``).
     """
     for name, value in {**_OFFLINE, "PYTHONSAFEPATH": "1"}.items():
         os.environ.setdefault(name, value)

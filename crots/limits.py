@@ -1,8 +1,8 @@
 """How much memory one input file may claim; checked before any of it is allocated.
 
-A few bytes can claim any amount: a picture of zeros, an array in a zip file, a tensor that repeats one number. The
-limits belong to the person at the keyboard, so they are flags of every command and two variables of the environment,
-which the studio and its child processes read too, and no project file can hold them.
+A few bytes can claim any amount: a picture of zeros, an array in a zip file, a tensor that repeats one number. Only the
+user may set the limits, so they are flags of every command and two environment variables, which the studio and its
+child processes read too; no project file can hold them.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 SECTION = "limits"
 _GB = 10**9
-# Pixels of one step where a whole image at once would need many bytes for each of them.
+# Pixels per strip, for steps that need many bytes for every pixel.
 _STRIP = 2**22
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The most that one input may claim."""
+    """Limits of a single input."""
 
     max_megapixels: float = option(
         100.0, "Most megapixels of one image or video frame; a larger one is refused before it is decoded.",
@@ -44,13 +44,13 @@ _current: Limits | None = None
 
 
 def use(values: Mapping[str, Any]) -> None:
-    """Sets the limits of this process: the given ones, the environment's, the defaults.
+    """Sets the limits of this process: those given, else the environment's, else the defaults.
 
     Args:
-        values: by option, what the user gave.
+        values: the user's values, by option.
 
     Raises:
-        InputError: a variable of the environment does not fit.
+        InputError: an environment variable is invalid.
     """
     global _current
     _current = from_mapping(Limits, {**_of_environment(), **values}, where=SECTION)
@@ -82,7 +82,7 @@ def check_pixels(path: Path, width: int, height: int) -> None:
     """Refuses an image that is larger than the limit.
 
     Raises:
-        InputError: it is; the message names the option.
+        InputError: it is larger; the message names the option.
     """
     most = current().max_megapixels
     found = width * height / 10**6
@@ -94,12 +94,12 @@ def check_pixels(path: Path, width: int, height: int) -> None:
 
 
 def check_claim(path: Path, claimed: int, what: str) -> None:
-    """Refuses what would take more memory than the limit.
+    """Refuses a file that would take more memory than the limit.
 
     Args:
         path: the file.
         claimed: bytes.
-        what: begins the claim in words, ``its tensors``.
+        what: what takes the memory, ``its tensors``.
 
     Raises:
         InputError: it is more than the limit; the message names the option.
@@ -113,7 +113,7 @@ def check_claim(path: Path, claimed: int, what: str) -> None:
 
 
 def _amount(claimed: int) -> str:
-    # A damaged size may have hundreds of digits.
+    # A corrupt size may have hundreds of digits.
     return f"{claimed / _GB:,.1f} GB" if claimed < 10**15 else "over a million GB"
 
 

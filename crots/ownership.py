@@ -1,4 +1,4 @@
-"""Which files below a folder CROTS made, by a listing; only those are replaced or deleted, and never through a link."""
+"""The listing of files that CROTS made below a folder; only those are replaced or deleted, never through a link."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from crots.files import explained, is_partial, make_folder, move_file, write_tex
 from crots.records import parse, read_plain
 
 _HEADER = "# Files made by "
-# What file managers leave in every folder that somebody looks at: nobody's work, and in nobody's way.
+# Files that file managers leave in folders; they are ignored.
 _CLUTTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 _DRIVE = re.compile(r"[A-Za-z]:[/\\]")
 
@@ -26,21 +26,21 @@ _DRIVE = re.compile(r"[A-Za-z]:[/\\]")
 class Owned:
     """The files below ``root`` that CROTS made, by their listing.
 
-    A listing holds names only, since a project that is copied gets new times; the first line says who made them.
+    A listing holds names only, since copying a project changes the times; the first line names the maker.
     """
 
     def __init__(self, root: Path, listing: Path, maker: str) -> None:
-        """Names the folder.
+        """Binds a folder to its listing.
 
-        Args:
+Args:
             root: what the names are relative to.
-            listing: where they are kept; it may lie in ``root``.
-            maker: the stage or command; files of another one are not its own.
+            listing: the file that holds the names; it may lie in ``root``.
+            maker: the stage or command; files of other makers are not its own.
         """
         self.root, self.listing, self.maker = root, listing, maker
 
     def names(self) -> frozenset[str]:
-        """Returns the listed names, relative with ``/``; none where there is no listing, or it is another maker's.
+        """Returns the listed names, relative with ``/``; none if there is no listing, or if it is another maker's.
 
         Raises:
             InputError: the listing is damaged, or names something that cannot lie below ``root``.
@@ -51,7 +51,7 @@ class Owned:
         return frozenset(self._name(number, line) for number, line in enumerate(lines[1:], 2))
 
     def foreign(self, most: int = 3) -> list[str]:
-        """Returns the first names below ``root`` that are not listed, a link or folder in a listed place among them.
+        """Returns the first names below ``root`` that are not listed; links and folders in a listed place count.
 
         Raises:
             InputError: the listing is damaged, or ``root`` is a link.
@@ -69,7 +69,7 @@ class Owned:
         return found
 
     def claim(self, names: Iterable[str]) -> None:
-        """Notes, durably and at once, that these files are CROTS's own.
+        """Records durably that CROTS made these files.
 
         Raises:
             InputError: a name does not lie below ``root``.
@@ -77,21 +77,21 @@ class Owned:
         listed = sorted(set(names))
         for name in listed:
             if not is_below(name):
-                raise InputError(f"{self.listing}: {name!r} does not lie below {self.root}; nothing was noted")
+                raise InputError(f"{self.listing}: {name!r} does not lie below {self.root}; nothing was recorded")
         lines = [f"{_HEADER}{self.maker}", *map(json.dumps, listed)]
         write_text(self.listing, "\n".join(lines) + "\n", durable=True)
 
     def disown(self, paths: Iterable[Path]) -> None:
-        """Strikes files off the listing: what somebody else writes in their place is not CROTS's own."""
+        """Removes files from the listing: what others write in their place is not CROTS's own."""
         names = self.names()
         theirs = {path.relative_to(self.root).as_posix() for path in paths if path.is_relative_to(self.root)}
         if names & theirs:
             self.claim(names - theirs)
 
     def remove(self) -> None:
-        """Deletes the listed files, the folders below ``root`` that became empty by that, and then the listing.
+        """Deletes the listed files, the folders below ``root`` that become empty, and then the listing.
 
-        What a link leads to, a link itself, and a folder in the place of a file stay.
+        Links, their targets, and folders in the place of a file stay.
 
         Raises:
             InputError: the listing is damaged, or ``root`` is a link.
@@ -131,7 +131,7 @@ _WAY_OUT = "delete it, and move the files that it should list out of the way"
 
 
 def is_below(name: str) -> bool:
-    """Whether a name is a plain relative one with ``/``: it cannot lead out of the folder that it is relative to."""
+    """Whether a name is a plain relative path with ``/`` that cannot lead out of its folder."""
     if os.name == "nt" and re.search(r"[\\:]", name):
         return False
     parts = name.split("/")
@@ -139,7 +139,7 @@ def is_below(name: str) -> bool:
 
 
 def _is_possible(name: str) -> bool:
-    """Whether a disk could have such a name: JSON knows halves of letters, too."""
+    """Whether a file could have this name: JSON may hold lone surrogates."""
     try:
         return b"\0" not in os.fsencode(name)
     except UnicodeEncodeError:
@@ -147,13 +147,13 @@ def _is_possible(name: str) -> bool:
 
 
 def link_status(path: Path) -> os.stat_result | None:
-    """What lies at a path, without following a link; None where there is nothing."""
+    """The status of a path, without following links; None if there is nothing."""
     try:
         return path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        # A listing may say any name.
+        # A listing may hold any name.
         if error.errno == errno.ENAMETOOLONG:
             return None
         raise
@@ -166,13 +166,13 @@ def is_link(path: Path) -> bool:
 
 
 def _leads_away(status: os.stat_result) -> bool:
-    # Only Windows has the second; None is equal to no tag.
+    # Only Windows has the second; None equals no tag.
     junction = getattr(status, "st_reparse_tag", 0) == getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", None)
     return stat.S_ISLNK(status.st_mode) or junction
 
 
 def kind_of(status: os.stat_result) -> str:
-    """Says in words what lies there: ``a link``, ``a folder`` ..."""
+    """Names the kind of a file: ``a link``, ``a folder`` ..."""
     if _leads_away(status):
         return "a link"
     kinds = {stat.S_IFREG: "a file", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
@@ -180,10 +180,10 @@ def kind_of(status: os.stat_result) -> str:
 
 
 def walk(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Yields name and entry of everything below a folder that is not itself a folder, in order; follows no link.
+    """Yields name and entry of everything below a folder that is not a folder, in order; follows no link.
 
     Raises:
-        InputError: ``root`` is a link, or a folder cannot be looked into.
+        InputError: ``root`` is a link, or a folder cannot be read.
     """
     _refuse_link(root)
     if root.is_dir():
@@ -191,7 +191,7 @@ def walk(root: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
 
 
 def _walk(root: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    # No recursion: a stranger's folders may be nested as deep as their disk allows.
+    # No recursion: folders of unknown origin may be nested as deeply as a disk allows.
     pending = [_entries(root, "")]
     while pending:
         for name, entry in pending[-1]:
@@ -208,17 +208,17 @@ def _entries(folder: str, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]
         with os.scandir(folder) as entries:
             ordered = sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
-        raise InputError(f"{folder}: cannot be looked into ({error.strerror}); move it away") from None
+        raise InputError(f"{folder}: cannot be read ({error.strerror}); move it away") from None
     for entry in ordered:
         yield f"{prefix}{entry.name}", entry
 
 
 def remove_files(root: Path, names: Iterable[str]) -> None:
-    """Deletes files below ``root``, then the folders below it that became empty by that; follows no link.
+    """Deletes files below ``root``, then the folders below it that become empty; follows no link.
 
     Args:
         root: the folder, which stays.
-        names: relative with ``/``, each as `is_below` wants it.
+        names: relative with ``/``, each accepted by `is_below`.
 
     Raises:
         InputError: ``root`` is a link.
@@ -234,7 +234,7 @@ def remove_files(root: Path, names: Iterable[str]) -> None:
         if status is not None and stat.S_ISREG(status.st_mode) and not _leads_away(status):
             with explained(path):
                 path.unlink(missing_ok=True)
-    # The deepest first.
+    # Deepest first.
     for folder in sorted(filter(None, real), key=lambda name: -name.count("/")):
         if real[folder]:
             with contextlib.suppress(OSError):
@@ -242,12 +242,12 @@ def remove_files(root: Path, names: Iterable[str]) -> None:
 
 
 def _is_real(root: Path, folder: str, known: dict[str, bool]) -> bool:
-    """Whether a folder below ``root`` is there and reached without a link."""
+    """Whether a folder below ``root`` exists and is reached without a link."""
     unknown: list[str] = []
     while folder not in known:
         unknown.append(folder)
         folder = folder.rpartition("/")[0]
-    # No recursion: a listing may say any name.
+    # No recursion: a listing may hold any name.
     for name in reversed(unknown):
         status = link_status(root / name) if known[name.rpartition("/")[0]] else None
         known[name] = status is not None and stat.S_ISDIR(status.st_mode) and not _leads_away(status)
@@ -257,14 +257,14 @@ def _is_real(root: Path, folder: str, known: dict[str, bool]) -> bool:
 
 def _refuse_link(root: Path) -> None:
     if is_link(root):
-        raise InputError(f"{root}: is a link, expected a folder; what it leads to was left alone. Remove the link")
+        raise InputError(f"{root}: is a link, expected a folder; its target was left alone. Remove the link")
 
 
 def check_place(root: Path, path: Path, kind: Literal["file", "folder"]) -> None:
-    """Makes sure that what is written to ``path`` is written there: no link lies on the way from ``root``, or there.
+    """Makes sure that writing to ``path`` follows no link, on the way from ``root`` or at the end.
 
     Raises:
-        InputError: a part is a link, or something else than a folder, or ``path`` something else than ``kind``.
+        InputError: a part is a link or not a folder, or ``path`` is not of ``kind``.
     """
     names = path.relative_to(root).parts
     parts = [root.joinpath(*names[:count]) for count in range(len(names) + 1)]
@@ -279,22 +279,22 @@ def check_place(root: Path, path: Path, kind: Literal["file", "folder"]) -> None
 
 
 def move_files(source: Path, target: Path, names: Iterable[str], ours: Collection[str] = ()) -> None:
-    """Moves files below one folder to the same names below another one of the same disk; what is moved already stays.
+    """Moves files to the same names below another folder of the same disk; files that were moved before stay.
 
     Args:
-        source: where they are; those that are not there count as moved.
-        target: where they belong.
-        names: relative with ``/``, each as `is_below` wants it.
-        ours: what may be replaced.
+        source: the folder to move from; missing files count as moved.
+        target: the folder to move to.
+        names: relative with ``/``, each accepted by `is_below`.
+        ours: files that may be replaced.
 
     Raises:
-        InputError: something that is not ours is in the way; it is left alone.
+        InputError: a file that is not ours is in the way; it is left alone.
         StageError: a file cannot be moved.
     """
     real: dict[str, bool] = {"": True}
     for name in names:
         path, place = source / name, target / name
-        # What is reached through a link is not of the work, however the names came about.
+        # Files behind a link do not belong to the work.
         if not _is_real(source, name.rpartition("/")[0], real) or link_status(path) is None:
             continue
         check_place(target, place, "file")
@@ -306,7 +306,7 @@ def move_files(source: Path, target: Path, names: Iterable[str], ours: Collectio
 
 
 def make_folders(source: Path, target: Path) -> None:
-    """Makes, below one folder, the folders that are below another, empty ones too.
+    """Creates below one folder all folders that exist below another.
 
     Raises:
         InputError: a link or a file is in the way.
@@ -319,12 +319,12 @@ def make_folders(source: Path, target: Path) -> None:
 
 
 def in_the_way(path: Path) -> InputError:
-    """Says that something lies where CROTS writes, and was left alone."""
-    return InputError(f"{path}: was not made by CROTS and is in the way of what it writes; move it away and run again")
+    """Returns the error for a file that is in the way of an output; it was left alone."""
+    return InputError(f"{path}: was not made by CROTS and is in the way of its output; move it away and run again")
 
 
 def remove_tree(folder: Path) -> None:
-    """Deletes a folder with all that is in it; a link in it goes, not what it leads to.
+    """Deletes a folder with its content; links in it are deleted, not their targets.
 
     Raises:
         InputError: the folder itself is a link.
@@ -335,4 +335,4 @@ def remove_tree(folder: Path) -> None:
         with explained(folder), contextlib.suppress(FileNotFoundError):
             shutil.rmtree(folder)
     except RecursionError:
-        raise StageError(f"{folder}: its folders are nested too deep to be deleted; delete it yourself") from None
+        raise StageError(f"{folder}: its folders are nested too deeply to be deleted; delete it yourself") from None

@@ -1,7 +1,7 @@
-"""Reading files that may be damaged or a stranger's: everything in a project's folder, and every file of settings.
+"""Reading files that may be damaged or of unknown origin: everything in a project folder, and settings.
 
-What is read is a plain file of bounded size, text, JSON of bounded depth, and of the types that its reader expects;
-anything else is an `InputError` that names the file and what to do.
+A file has to be a regular file of bounded size with text or JSON of bounded depth and of the expected types;
+anything else is an `InputError` that names the file and the remedy.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ Check = Callable[[Any], bool]
 
 # Bytes; the index of a million patches takes about 300 MB.
 LARGEST = 1 << 30
-# Brackets within brackets; our own files have six at most.
+# Nested brackets; our own files have at most six levels.
 DEEPEST = 64
 # Bytes.
 _LARGEST_TOML = 1 << 23
-# Of Python's reader of TOML the time for a key grows with the square of its parts.
+# The time that Python's TOML reader takes for a key grows with the square of its parts.
 _PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
 _LONG_KEY = re.compile(rf"(?<![\w-]){_PART}(?:\.[ \t]*+{_PART}){{{DEEPEST}}}")
 _INTEGERS = range(-(1 << 63), 1 << 63)
 _COUNTS = range(1 << 31)
-# No name of a file has them.
+# Never part of a file name.
 _IMPOSSIBLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
@@ -56,7 +56,7 @@ def is_safe_key(key: Any, *, windows: bool = os.name == "nt") -> bool:
 
     Args:
         key: with ``/`` between its parts.
-        windows: whether backslashes part names too, and colons name drives and streams.
+        windows: whether backslashes separate names too, and colons name drives and streams.
     """
     if not isinstance(key, str) or _IMPOSSIBLE.search(key):
         return False
@@ -68,37 +68,37 @@ def _is_number_word(text: Any) -> bool:
     return isinstance(text, str) and text.isascii() and text.isdigit() and len(text) < 10
 
 
-# What types alone do not say.
+# Constraints beyond the types.
 Key = Annotated[str, is_safe_key]
 Digits = Annotated[str, _is_number_word]
 Count = Annotated[int, _COUNTS.__contains__]
-# Seconds since the epoch, which every calendar knows.
+# Seconds since the epoch, within the range of calendars.
 Moment = Annotated[float, lambda value: 0 <= value < 3e10]
 
 
 def read_plain(path: Path, *, most: int = LARGEST, remedy: str = "delete it or move it away") -> bytes | None:
-    """Returns the content of a file; None where there is none.
+    """Returns the content of a file; None if there is none.
 
     Args:
         path: the file.
-        most: bytes that it may have.
-        remedy: what the user can do where it cannot be read.
+        most: greatest size in bytes.
+        remedy: what the user can do if it cannot be read.
 
     Raises:
-        InputError: it is a folder, a pipe or the like, too large, or cannot be read.
+        InputError: it is not a regular file, too large, or cannot be read.
     """
     try:
-        # Before it is opened: a pipe would keep its reader waiting for ever.
+        # Checked before opening: reading a pipe would block for ever.
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            found = "a folder" if stat.S_ISDIR(status.st_mode) else "no ordinary file"
+            found = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
             raise InputError(f"{path}: found {found}, expected a file; {remedy}")
         if status.st_size > most:
             raise InputError(f"{path}: found {status.st_size} bytes, expected {most} at most; {remedy}")
         return path.read_bytes()
     except FileNotFoundError:
         if path.is_symlink():
-            raise InputError(f"{path}: is a link to nothing, expected a file; {remedy}") from None
+            raise InputError(f"{path}: is a broken link, expected a file; {remedy}") from None
         return None
     except NotADirectoryError:
         return None
@@ -107,10 +107,10 @@ def read_plain(path: Path, *, most: int = LARGEST, remedy: str = "delete it or m
 
 
 def is_plain(path: Path, *, remedy: str = "delete it or move it away") -> bool:
-    """Whether a file is there; to be asked before something opens it that is not ours.
+    """Whether a file exists; to be called before a library opens it.
 
     Raises:
-        InputError: something else has its name.
+        InputError: it is not a regular file.
     """
     try:
         mode = path.stat().st_mode
@@ -119,13 +119,13 @@ def is_plain(path: Path, *, remedy: str = "delete it or move it away") -> bool:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
     if not stat.S_ISREG(mode):
-        found = "a folder" if stat.S_ISDIR(mode) else "no ordinary file"
+        found = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
         raise InputError(f"{path}: found {found}, expected a file; {remedy}")
     return True
 
 
 def read_object(path: Path, *, remedy: str = "delete it or move it away") -> dict[str, Any] | None:
-    """Reads a JSON object; None where there is no file.
+    """Reads a JSON object; None if there is no file.
 
     Raises:
         InputError: it is damaged.
@@ -143,7 +143,7 @@ def read_object(path: Path, *, remedy: str = "delete it or move it away") -> dic
 
 
 def read_as(path: Path, shape: type[T], *, remedy: str = "delete it or move it away") -> T | None:
-    """Reads a JSON object whose fields have the types of ``shape``, a `TypedDict`; None where there is no file.
+    """Reads a JSON object whose fields have the types of ``shape``, a `TypedDict`; None if there is no file.
 
     Raises:
         InputError: it is damaged, or a field is missing or of another type.
@@ -155,7 +155,7 @@ def read_as(path: Path, shape: type[T], *, remedy: str = "delete it or move it a
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """Reads a JSON object that can be done without; None where the file is missing or damaged."""
+    """Reads an optional JSON object; None if the file is missing or damaged."""
     try:
         return read_object(path)
     except InputError:
@@ -163,14 +163,14 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def parse(content: bytes | str, *, most: int = LARGEST) -> Any:
-    """Reads JSON that may be anybody's; a byte-order mark before it is passed over.
+    """Reads JSON of unknown origin, with or without a byte-order mark.
 
     Args:
         content: the JSON.
-        most: bytes or characters that are read.
+        most: greatest length in bytes or characters.
 
     Raises:
-        ValueError: it is none, longer than ``most``, or nested more deeply than what walks it can follow.
+        ValueError: it is not JSON, longer than ``most``, or nested too deeply.
     """
     if len(content) > most:
         raise ValueError(f"{len(content):,} characters, expected at most {most:,}")
@@ -178,10 +178,10 @@ def parse(content: bytes | str, *, most: int = LARGEST) -> Any:
         text = content.removeprefix(codecs.BOM_UTF8).decode() if isinstance(content, bytes) else content
         found = json.loads(text)
     except UnicodeDecodeError:
-        raise ValueError("it is no UTF-8 text") from None
+        raise ValueError("it is not UTF-8 text") from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    # A line of the event stream has few brackets, and there may be a million lines.
+    # Fast path: a line of the event stream has few brackets, and there may be a million lines.
     if text.count("[") + text.count("{") > DEEPEST and _depth(found) > DEEPEST:
         raise ValueError("it is nested too deeply")
     return found
@@ -225,7 +225,7 @@ def _fields(shape: Any) -> dict[str, tuple[Any, bool]]:
     """The annotation of each field, and whether it must be there."""
     hints = get_type_hints(shape, include_extras=True)
     if is_typeddict(shape):
-        # Of annotations that are text, Python itself does not see which need not be there.
+        # Python does not resolve NotRequired in string annotations.
         optional = {name for name, hint in hints.items() if get_origin(hint) is NotRequired}
         return {name: (get_args(h)[0] if name in optional else h, name not in optional) for name, h in hints.items()}
     missing = dataclasses.MISSING
@@ -237,7 +237,7 @@ def _fields(shape: Any) -> dict[str, tuple[Any, bool]]:
 
 @functools.cache
 def _check_of(annotation: Any) -> Check:
-    """Builds the check of an annotation once: the event stream has a million values."""
+    """Builds and caches the check of an annotation: the event stream may hold a million values."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if annotation in _PLAIN:
         return _PLAIN[annotation]
@@ -266,7 +266,7 @@ def _list_check(annotation: Any) -> Check:
 
 def _object_check(shape: Any) -> Check:
     checks = {name: (_check_of(annotation), needed) for name, (annotation, needed) in _fields(shape).items()}
-    # A dataclass is built from what was read; a TypedDict may say more than one asks for.
+    # A dataclass is built from the fields, so all must be known; a TypedDict may hold more.
     closed = not is_typeddict(shape)
 
     def check(value: Any) -> bool:
@@ -300,10 +300,10 @@ def read_toml(path: Path, what: str = "") -> dict[str, Any]:
 
     Args:
         path: the file.
-        what: it is, for errors.
+        what: kind of file, for errors.
 
     Raises:
-        InputError: it is missing, no file, or not TOML.
+        InputError: it is missing, not a file, or not TOML.
     """
     name = f"{what} {path}".strip()
     content = read_plain(path, most=_LARGEST_TOML, remedy="give a TOML file")
@@ -317,15 +317,15 @@ def read_toml(path: Path, what: str = "") -> dict[str, Any]:
         _refuse_long_integers(found)
         return found
     except UnicodeDecodeError:
-        raise InputError(f"{name}: is no UTF-8 text; save it as UTF-8 in your editor") from None
+        raise InputError(f"{name}: is not UTF-8 text; save it as UTF-8 in your editor") from None
     except RecursionError:
-        raise InputError(f"{name}: cannot be read as TOML (it is nested too deeply); mend it") from None
+        raise InputError(f"{name}: cannot be read as TOML (it is nested too deeply); simplify it") from None
     except ValueError as error:
-        raise InputError(f"{name}: cannot be read as TOML ({error}); mend that line") from None
+        raise InputError(f"{name}: cannot be read as TOML ({error}); correct that line") from None
 
 
 def _refuse_long_integers(values: Any) -> None:
-    """Python reads integers of any length in hexadecimal, and cannot write those down in a message."""
+    """Refuses integers of more than 64 bits: Python reads them in hexadecimal but cannot print them."""
     pending = [values]
     while pending:
         value = pending.pop()

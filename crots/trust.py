@@ -1,7 +1,7 @@
-"""Code of others: which of a project's options name any, without importing, opening or running it. No torch.
+"""Third-party code: which options of a project name any, found without importing or running it. No torch.
 
-Trust is given by whoever starts a run, for that run (``--trust``; in the studio an answer that the window alone
-remembers), and for what the options name. Nothing that lies in a file can give it.
+Trust is given by the user who starts a run, for that run (``--trust``; in the studio an answer that only the window
+remembers), and only for code that the options name. No file can give it.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from crots.project import ProjectConfig
 
 ProgramKind = Literal["torchscript", "exported"]
 
-# Heads of network names, up to the colon, that are families of this package; every other head is a Python module.
+# Prefixes of network names, up to the colon, that are families of this package; any other is a Python module.
 OWN_FAMILIES = ("torchvision:", "smp:")
 PROGRAMS: dict[ProgramKind, str] = {"torchscript": "a TorchScript program", "exported": "an exported program"}
 
 
 @dataclass(frozen=True)
 class Code:
-    """Something that runs code of others.
+    """A piece of third-party code that a run would execute.
 
     Attributes:
-        option: which names it, ``source.file``.
+        option: the option that names it, ``source.file``.
         name: ``package.module:factory``, or the path of a program.
-        words: what it is, for people.
-        stamp: of a file's content, so that another file of the same name is something else.
+        words: description for the user.
+        stamp: of a file's content, so that another file of the same name is not the same code.
     """
 
     option: str
@@ -46,9 +46,9 @@ def is_factory(net: str) -> bool:
 
 
 def program_kind(path: Path) -> ProgramKind | None:
-    """Tells by the names in it whether a file is a program of torch; None for weights, other and missing files."""
+    """Recognises a program of torch by the names in its archive; None for weights, other and missing files."""
     try:
-        # A pipe would be waited for.
+        # Reading a pipe would block.
         if not path.is_file():
             return None
         with path.open("rb") as file:
@@ -58,7 +58,7 @@ def program_kind(path: Path) -> ProgramKind | None:
             listed = set(archive.namelist())
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
         return None
-    # torch puts everything under one folder of any name.
+    # torch puts everything into one folder, whose name varies.
     names = listed | {name.partition("/")[2] for name in listed}
     if "archive_format" in names or "serialized_exported_program.json" in names:
         return "exported"
@@ -66,7 +66,7 @@ def program_kind(path: Path) -> ProgramKind | None:
 
 
 def code_of(config: ProjectConfig, root: Path) -> tuple[Code, ...]:
-    """Returns all code of others that a run of these options would run.
+    """Returns all third-party code that a run with these options would execute.
 
     Args:
         config: the options.
@@ -95,17 +95,17 @@ def _code(config: ProjectConfig, root: Path) -> Iterator[Code]:
 
 
 def _quoted(text: str) -> str:
-    """Writes a name so that it cannot pass for other words: line ends and what reverses a text are spelt out."""
+    """Quotes a name so that it cannot imitate other text: line ends and direction marks are escaped."""
     return f"'{text}'" if text.isprintable() else repr(text)
 
 
 def listed(code: Collection[Code]) -> str:
-    """Names the code in words, each piece once."""
+    """Lists the code for a message, each piece once."""
     return "; ".join(dict.fromkeys(piece.words for piece in code))
 
 
 def with_trust(config: ProjectConfig, root: Path, trusted: Collection[Code]) -> ProjectConfig:
-    """Returns the options for a run: trusted where the user said so of each piece of code that they name."""
+    """Returns the options for a run: trusted if the user has accepted each piece of code that they name."""
     code = code_of(config, root)
     given = bool(code) and all(piece in trusted for piece in code)
     return replace(config, runtime=replace(config.runtime, trust=given))

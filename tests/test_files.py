@@ -37,7 +37,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_debris(tmp_path):
         (errno.ENOSPC, "disk is full"),
         (errno.EROFS, "read-only"),
         (errno.EACCES, "no permission"),
-        (errno.EIO, "does not answer"),
+        (errno.EIO, "does not respond"),
     ],
 )
 def test_the_reason_of_a_failed_write_is_said(tmp_path, number, part):

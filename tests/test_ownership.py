@@ -141,7 +141,7 @@ def test_a_name_that_leads_elsewhere_is_neither_noted_nor_read(tmp_path, name):
     import json
 
     files = owned(tmp_path, "a")
-    with pytest.raises(InputError, match="nothing was noted"):
+    with pytest.raises(InputError, match="nothing was recorded"):
         files.claim(["b", name])
     assert files.names() == {"a"}
     with files.listing.open("a") as file:
@@ -248,5 +248,5 @@ def test_a_folder_that_cannot_be_looked_into_is_said(tmp_path, monkeypatch):
         return scandir(folder)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(InputError, match=r"closed: cannot be looked into \(Permission denied\)"):
+    with pytest.raises(InputError, match=r"closed: cannot be read \(Permission denied\)"):
         list(walk(tmp_path))

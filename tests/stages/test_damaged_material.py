@@ -18,7 +18,7 @@ needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes wit
 @pytest.mark.parametrize("read", [read_image, read_labels, image_size])
 def test_a_pipe_among_pictures_keeps_nobody_waiting(tmp_path, read):
     os.mkfifo(tmp_path / "a.png")
-    with pytest.raises(InputError, match="no ordinary file"):
+    with pytest.raises(InputError, match="not a regular file"):
         read(tmp_path / "a.png")
 
 
