@@ -32,10 +32,10 @@ class Owned:
     def __init__(self, root: Path, listing: Path, maker: str) -> None:
         """Binds a folder to its listing.
 
-Args:
-            root: what the names are relative to.
-            listing: the file that holds the names; it may lie in ``root``.
-            maker: the stage or command; files of other makers are not its own.
+        Args:
+                    root: what the names are relative to.
+                    listing: the file that holds the names; it may lie in ``root``.
+                    maker: the stage or command; files of other makers are not its own.
         """
         self.root, self.listing, self.maker = root, listing, maker
 
