@@ -153,6 +153,19 @@ def last_endings(path: Path) -> dict[str, Ending]:
     return endings
 
 
+def seconds_before(path: Path, stage: str) -> float:
+    """Returns how long the parts of a stage took on which its present part builds, 0 where it began anew."""
+    spent = begun = latest = 0.0
+    for event in read_events(path):
+        if event.stage != stage:
+            continue
+        if isinstance(event, StageStarted):
+            spent = spent + max(0.0, latest - begun) if event.resumed_at else 0.0
+            begun = event.time
+        latest = event.time
+    return spent
+
+
 def running(lock_path: Path) -> bool:
     """Returns whether a process holds the lock of a project."""
     status = link_status(lock_path)

@@ -125,6 +125,7 @@ class StageFinished(Event):
     """The end of a stage, whatever happened.
 
     Attributes:
+        seconds: how long it took, with the earlier parts of a resumed stage.
         message: why it failed or was stopped.
         detail: the traceback, for a bug report.
         exit_code: exit code of the command line: 0 done, 1 failed, 2 wrong input, 130 stopped.

@@ -13,7 +13,7 @@ from typing import Any
 import filelock
 
 from crots.errors import CrotsError, InputError, Stopped
-from crots.eventlog import EventLog, last_endings
+from crots.eventlog import EventLog, last_endings, seconds_before
 from crots.events import Evaluated, Event, StageFinished
 from crots.execution.context import Context, at_their_place
 from crots.execution.control import Control
@@ -187,6 +187,11 @@ def run_stage(
         record: called with seconds and mIoU when the stage is complete, before its end is yielded.
     """
     start, miou = time.monotonic(), None
+
+    def seconds() -> float:
+        earlier = seconds_before(context.log.path, context.stage) if context.log and context.resume else 0.0
+        return earlier + time.monotonic() - start
+
     end: StageFinished | None = None
     try:
         for event in body(context):
@@ -196,9 +201,9 @@ def run_stage(
                 context.log.append(event)
             yield event
     except Exception as error:  # every failure of a stage becomes its last event
-        end = failure(error, context.stage, time.monotonic() - start)
+        end = failure(error, context.stage, seconds())
         current().tell(end.message)
-    end = end or StageFinished(stage=context.stage, outcome="completed", seconds=time.monotonic() - start)
+    end = end or StageFinished(stage=context.stage, outcome="completed", seconds=seconds())
     try:
         if context.log:
             context.log.append(end)

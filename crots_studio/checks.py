@@ -26,9 +26,12 @@ from crots_studio.models.listing import target_dataset
 from crots_studio.models.project_form import TITLES, Finding, Level, Offer
 from crots_studio.models.words import in_window, listing, plural
 
-# Files opened of a folder: enough to notice a wrong kind, few enough for a network drive.
-_HEADERS = 50
+# Files of a folder of which the header is read: enough to notice a wrong kind, few enough for a network drive.
+_HEADERS = 200
+# Files that are decoded, which finds those cut short: these many, and as many more as a moment allows.
 _OPENED = 6
+_MOST_OPENED = 60
+_OPENED_PIXELS = 40_000_000
 # A photograph has thousands of colours, a label map one a class.
 _LABEL_COLOURS = 40
 # An image of another shape than the working size by more is visibly squeezed.
@@ -118,7 +121,7 @@ def check_target(setup: Setup) -> Finding:
     dataset = setup.target
     sizes, faults = _sizes(dataset.samples)
     looked_at = len(sizes) + len(faults)
-    broken, like_labels = _opened(dataset.samples)
+    broken, like_labels = _opened(dataset.samples, sizes)
     faults += [fault for fault in broken if fault not in faults]
     text = f"{plural(len(dataset), 'image')}, {_layout(dataset)}, {_size_words(sizes)}"
     offers: tuple[Offer, ...] = ()
@@ -129,8 +132,12 @@ def check_target(setup: Setup) -> Finding:
         if setup.config.data.skip_bad:
             text += " and will be left out"
         else:
+            # As the details are seen by pointing only, the first is named here.
+            text += f", at which a run would stop: {faults[0]}"
             offers = (Offer("Leave such images out", {"data.skip_bad": "true"}),)
     level: Level = "warning" if faults or like_labels else "good"
+    if faults and not setup.config.data.skip_bad:
+        level = "bad"
     return Finding(level, text, (*faults, *dataset.notes), plural(len(dataset), "image"), offers)
 
 
@@ -155,10 +162,12 @@ def _sizes(samples: Sequence[Sample]) -> tuple[list[Size], list[str]]:
     return sizes, faults
 
 
-def _opened(samples: Sequence[Sample]) -> tuple[list[str], bool]:
-    """Decodes a few: a file cut short has a sound header; says too whether all look like label maps."""
+def _opened(samples: Sequence[Sample], sizes: Sequence[Size]) -> tuple[list[str], bool]:
+    """Decodes some: a file cut short has a sound header; says too whether all look like label maps."""
     faults, counts = [], []
-    for sample in _spread(samples, _OPENED):
+    largest = max((size.width * size.height for size in sizes), default=1)
+    most = min(_MOST_OPENED, max(_OPENED, _OPENED_PIXELS // largest))
+    for sample in _spread(samples, most):
         try:
             # Every fourth pixel of every fourth row tells enough of the colours.
             pixels = read_image(sample.image)[::4, ::4].astype(np.uint32)

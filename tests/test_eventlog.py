@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from crots.errors import InputError
-from crots.eventlog import EventLog, last_endings, read_events, running
+from crots.eventlog import EventLog, last_endings, read_events, running, seconds_before
 from crots.events import KINDS, Metrics, Note, Progress, StageFinished, StageStarted, from_json, to_json
 
 pytestmark = pytest.mark.safety
@@ -136,3 +136,23 @@ def test_a_stream_whose_first_line_is_torn_begins_again(tmp_path):
     for torn in ("", '{"ev', '{"event": "Sta'):
         path.write_text(torn, encoding="utf-8")
         assert EventLog(path).position == 0
+
+
+def test_a_resumed_stage_took_what_all_its_parts_took(tmp_path):
+    log = EventLog(tmp_path / "events.jsonl")
+
+    def told(kind, time, **values):
+        log.append(kind(stage="baseline", time=time, **values))
+
+    told(StageStarted, 0, total=10)
+    told(Progress, 50, done=1, total=10)
+    assert seconds_before(log.path, "baseline") == 0
+    told(StageStarted, 100, total=10)
+    told(Progress, 130, done=3, total=10)
+    log.append(Progress(stage="mine", time=190, done=3, total=10))
+    told(StageStarted, 200, total=10, resumed_at=3)
+    told(Progress, 207, done=5, total=10)
+    assert seconds_before(log.path, "baseline") == 30, "what was begun anew since counts no more, nor what lies between"
+    told(StageStarted, 300, total=10, resumed_at=5)
+    assert seconds_before(log.path, "baseline") == 37
+    assert seconds_before(log.path, "mine") == 0

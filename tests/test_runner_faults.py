@@ -234,6 +234,23 @@ def test_a_record_that_cannot_be_written_is_a_failure(tmp_path):
     assert [type(event) for event in events] == [Note, StageFinished] and events[-1].outcome == "failed"
 
 
+@pytest.mark.parametrize("outcome", ["completed", "failed"])
+def test_the_end_of_a_resumed_stage_says_what_all_its_parts_took(tmp_path, outcome):
+    log, recorded = EventLog(tmp_path / "events.jsonl"), []
+    log.append(StageStarted(stage="mine", time=1000, total=9))
+    log.append(Note(stage="mine", time=1070, text="a"))
+
+    def body(context):
+        yield StageStarted(stage="mine", total=9, resumed_at=4)
+        if outcome == "failed":
+            raise StageError("no")
+
+    context = Context("mine", log=log, resume=True)
+    end = list(run_stage(body, context, record=lambda seconds, miou: recorded.append(seconds)))[-1]
+    assert end.outcome == outcome and 70 <= end.seconds < 130
+    assert recorded == ([end.seconds] if outcome == "completed" else [])
+
+
 def test_half_written_files_of_a_kill_are_removed_and_nothing_else(tmp_path):
     project = world.white_box(tmp_path)
     mine = project.folder / "notes" / ".0123abcd.partial.txt"

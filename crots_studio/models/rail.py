@@ -14,6 +14,8 @@ from crots_studio.models.project_form import Finding
 from crots_studio.models.run_state import RunState
 from crots_studio.models.words import duration, in_window, option_title
 
+# What the core says of a stage that its guard stopped.
+GUARDED = "went back"
 # What a demonstration does before the stages that every project has.
 DEMO_STAGES = ("render", "train")
 LOOKING = "looking …"
@@ -40,7 +42,7 @@ class RailRow:
         time: how long it took, empty where it did not end.
         miou: ``41.3%`` or empty.
         startable: whether this stage can be run now.
-        warned: it is done, and went back to an earlier checkpoint on the way.
+        warned: it is done or chosen, with a warning: it went back to an earlier checkpoint, or an input has faults.
     """
 
     key: str
@@ -53,6 +55,11 @@ class RailRow:
     miou: str = ""
     startable: bool = False
     warned: bool = False
+
+    @property
+    def look(self) -> str:
+        """The state whose colour and sign it has: what is done with a warning is not green."""
+        return "stale" if self.warned else self.state
 
     @property
     def is_stage(self) -> bool:
@@ -110,7 +117,8 @@ def _own_stage(stage: StageHistory) -> StageStatus:
 
 def _input_row(key: str, finding: Finding | None) -> RailRow:
     finding = finding or Finding("empty", "not chosen yet")
-    return RailRow(key, INPUTS[key], _INPUT_STATES[finding.level], finding.short, finding.text)
+    warned = finding.level == "warning"
+    return RailRow(key, INPUTS[key], _INPUT_STATES[finding.level], finding.short, finding.text, warned=warned)
 
 
 def _stage_row(stage: StageStatus, run: RunState) -> RailRow:
@@ -181,7 +189,7 @@ def kept_words(stage: StageStatus) -> str:
 
 def went_back(stage: StageStatus) -> bool:
     """Whether a stage was stopped by its guard and went back to an earlier checkpoint."""
-    return "went back" in kept_words(stage)
+    return GUARDED in kept_words(stage)
 
 
 def chosen_by_labels(stage: StageStatus) -> bool:

@@ -164,7 +164,7 @@ class _Reader:
     def _follow(run: Run, event: Event) -> None:
         if isinstance(event, StageFinished):
             run.outcome = event.outcome
-            run.seconds = (run.seconds or 0.0) + event.seconds
+            run.seconds = event.seconds
         elif isinstance(event, (Metrics, Scored, Evaluated)):
             run.curves.add([event])
             if isinstance(event, Evaluated):

@@ -60,15 +60,15 @@ class RailDelegate(QStyledItemDelegate):
         painter.restore()
 
     def _sign(self, painter: QPainter, rect: QRect, row: RailRow) -> None:
-        colour = QColor(state_colour(row.state))
+        colour = QColor(state_colour(row.look))
         side = 20
         circle = QRect(rect.left() + 8, rect.top() + 9, side, side)
         painter.setPen(QPen(colour, 2))
-        filled = row.state in ("done", "running", "stale", "failed", "interrupted")
+        filled = row.look in ("done", "running", "stale", "failed", "interrupted")
         painter.setBrush(colour if filled else Qt.BrushStyle.NoBrush)
         painter.drawEllipse(circle)
         painter.setPen(QColor("#101418" if theme.is_dark() else "#ffffff") if filled else colour)
-        painter.drawText(circle, Qt.AlignmentFlag.AlignCenter, _SIGNS.get(row.state, ""))
+        painter.drawText(circle, Qt.AlignmentFlag.AlignCenter, _SIGNS.get(row.look, ""))
 
     def _texts(self, painter: QPainter, rect: QRect, row: RailRow, option: QStyleOptionViewItem) -> None:
         palette: QPalette = option.palette
@@ -91,7 +91,7 @@ class RailDelegate(QStyledItemDelegate):
         painter.drawText(beneath, Qt.AlignmentFlag.AlignRight, row.time)
         room = inner.width() - (option.fontMetrics.horizontalAdvance(row.time) + 8 if row.time else 0)
         words = option.fontMetrics.elidedText(row.words, Qt.TextElideMode.ElideRight, room)
-        painter.setPen(QColor(state_colour("stale" if row.warned else row.state)))
+        painter.setPen(QColor(state_colour(row.look)))
         painter.drawText(beneath, Qt.AlignmentFlag.AlignLeft, words)
 
     def _bar(self, painter: QPainter, rect: QRect, fraction: float) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import (
@@ -17,9 +19,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from crots.errors import InputError
+from crots.project import Project
 from crots.runner import NOT_BEGUN
+from crots_studio.models.history import History
 from crots_studio.models.iou import Scores
 from crots_studio.models.names import title
+from crots_studio.models.rail import GUARDED
 from crots_studio.models.words import in_window
 from crots_studio.plain import Label
 from crots_studio.runs.run import RunEnd
@@ -30,7 +36,7 @@ _SHOWN_MS = 20_000
 
 
 def words_for(
-    end: RunEnd, scores: Scores, *, compares: bool = False, discarded: bool = False, only: str = ""
+    end: RunEnd, scores: Scores, *, compares: bool = False, discarded: bool = False, only: str = "", guarded: str = ""
 ) -> tuple[str, str]:
     """Returns heading and sentence for the end of a run.
 
@@ -40,7 +46,11 @@ def words_for(
         compares: it was a comparison of methods.
         discarded: it was cancelled, and what the last stage had done is thrown away.
         only: the stage that was asked for alone, which may leave later ones and their scores stale.
+        guarded: what is to be said of stages that their guard stopped.
     """
+    if guarded and end.outcome == "completed":
+        heading, text = words_for(end, scores, compares=compares, only=only)
+        return f"{heading}, with a warning", f"{guarded} {text}"
     name = title(end.stage) if end.stage else "The run"
     if end.outcome == "failed":
         words = in_window(end.message)
@@ -107,12 +117,15 @@ class Notifier(QFrame):
         self.hide()
         session.run_ended.connect(self._ended)
         session.busy_changed.connect(self._begun)
+        # When the run began that it tells of.
+        self._began = 0.0
         # Of which project it tells.
         self._about: Path | None = None
         session.project_changed.connect(self._another_project)
 
     def _begun(self, busy: bool) -> None:
         if busy:
+            self._began = time.time()
             self.hide()
 
     def _another_project(self) -> None:
@@ -128,9 +141,12 @@ class Notifier(QFrame):
             return  # a moment's work, and its patches are in view
         scores, project = Scores.of_history(self._session.history), self._session.project
         scores.rounds = len(project.needed_rounds()) if project is not None else None
-        heading, text = words_for(end, scores, compares=compares, discarded=discarded, only=request.only or "")
+        guarded = self._guarded() if end.outcome == "completed" and not compares else ""
+        heading, text = words_for(
+            end, scores, compares=compares, discarded=discarded, only=request.only or "", guarded=guarded
+        )
         role = {"completed": "good", "failed": "bad"}.get(end.outcome, "muted")
-        if end.outcome == "completed" and "\u2212" in text:
+        if end.outcome == "completed" and ("\u2212" in text or guarded):
             # It came out worse than it began: not what green stands for.
             role = "warning"
         self.text.setProperty("role", role)
@@ -142,8 +158,17 @@ class Notifier(QFrame):
         if not window.isActiveWindow():
             QApplication.alert(window)
             self._tell_desktop(heading, text, failed=end.outcome == "failed")
-        elif end.outcome == "completed":
+        elif role == "good":
             self._timer.start(_SHOWN_MS)
+
+    def _guarded(self) -> str:
+        """Which stages of this run their guard stopped, and why, in sentences."""
+        project, history = self._session.project, self._session.history
+        if project is None:
+            return ""
+        ran = [key for key in project.stage_keys() if self._began <= _ended_at(history, key)]
+        choices = {key: str((_choice(project, key) or {}).get("words", "")) for key in ran}
+        return " ".join(f"{title(key)} {words}." for key, words in choices.items() if GUARDED in words)
 
     def _tell_desktop(self, heading: str, text: str, *, failed: bool) -> None:
         if not (QSystemTrayIcon.isSystemTrayAvailable() and QSystemTrayIcon.supportsMessages()):
@@ -165,3 +190,15 @@ class Notifier(QFrame):
         window.showNormal() if window.isMinimized() else window.show()
         window.raise_()
         window.activateWindow()
+
+
+def _ended_at(history: History, key: str) -> float:
+    end = history.stage(key).finished
+    return end.time if end is not None else -1.0
+
+
+def _choice(project: Project, key: str) -> dict[str, Any] | None:
+    try:
+        return project.choice(key)
+    except InputError:  # the status of the stage says so
+        return None

@@ -140,13 +140,15 @@ def test_a_network_of_both_is_trusted_once_for_both(look, tmp_path):
     assert "gone.pth" in check("source", missing, tmp_path, offer.trust).text
 
 
-def test_a_broken_image_is_a_warning_that_names_it(look, images):
+def test_a_broken_image_keeps_run_waiting_until_it_may_be_left_out(look, images):
     content = (images / "2.png").read_bytes()
     (images / "2.png").write_bytes(content[: len(content) // 2])
     found = look("data.target", data__target=images)
-    assert found.level == "warning" and "1 of the 4 looked at cannot be read" in found.text
+    assert found.level == "bad" and "1 of the 4 looked at cannot be read" in found.text and "2.png" in found.text
     (offer,) = found.offers
-    assert not look("data.target", data__target=images, **dict(offer.settings)).offers
+    mended = look("data.target", data__target=images, data__skip_bad=True)
+    assert dict(offer.settings) == {"data.skip_bad": "true"}
+    assert mended.level == "warning" and "will be left out" in mended.text and not mended.offers
     assert any("2.png" in line for line in found.details)
 
 

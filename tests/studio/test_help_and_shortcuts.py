@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QMainWindow, QPushButton, QSystemTrayIcon, QWidget
 
 import crots_studio
 from crots.events import Evaluated
+from crots.files import write_json
 from crots.project import Project, ProjectConfig
 from crots.runner import NOT_BEGUN
 from crots_studio.dialogs.about import AboutDialog
@@ -160,6 +161,23 @@ def test_failures_and_stops_are_told_too(qtbot, session):
     assert "can go on" not in notifier.text.text() and "Round 1 had done is thrown away" in notifier.text.text()
     session.run_ended.emit(RunEnd("failed", "", "no process"))
     assert notifier.text.text() == "The run failed. No process"
+
+
+def test_a_run_that_the_guard_stopped_is_told_in_amber_with_the_reason(qtbot, session, open_project, tmp_path):
+    project = open_project(make_fake_project(tmp_path / "fake").folder)
+    notifier = Notifier(session)
+    qtbot.addWidget(notifier)
+    session.run_ended.emit(RunEnd("completed", "export"))
+    assert notifier.text.property("role") == "good"
+    words = "stopped after step 60 of 100 and went back to the checkpoint of step 40, the best healthy one"
+    write_json(project.stage_folder("adapt-1") / "choice.json", {"words": words})
+    session.run_ended.emit(RunEnd("completed", "export"))
+    assert notifier.text.property("role") == "warning"
+    assert "with a warning" in notifier.text.text() and f"Round 1 {words}." in notifier.text.text()
+    # A later run that did not touch this round is not blamed for it.
+    notifier._began = 2_000_000_000.0
+    session.run_ended.emit(RunEnd("completed", "export"))
+    assert notifier.text.property("role") == "good"
 
 
 def test_the_desktop_is_told_where_it_can_be(qtbot, session, monkeypatch):

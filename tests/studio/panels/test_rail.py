@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt
 from crots.events import StageFinished, StageStarted
 from crots.project import StageStatus
 from crots_studio.models.history import History
+from crots_studio.models.project_form import Finding
 from crots_studio.models.rail import next_stage, rail_rows, run_all_words, summary
 from crots_studio.models.run_state import RunState
 from crots_studio.panels.rail import RailPanel
@@ -112,6 +113,13 @@ def test_a_round_that_went_back_and_one_that_is_not_needed_are_told():
     rows = {row.key: row for row in rail_rows(status, RunState(), {}, History())}
     assert rows["adapt-1"].warned and "went back to the checkpoint of step 40" in rows["adapt-1"].words
     assert rows["adapt-1"].reason == kept and not rows["adapt-2"].warned
+    assert rows["adapt-1"].look == "stale", "amber, not green"
     listed = list(rows.values())
     assert summary(listed) == "2 of 3 stages done" and next_stage(listed).key == "export"
     assert run_all_words(listed[:-1]) == "All done"
+
+
+def test_an_input_with_faults_is_not_green():
+    findings = {"data.target": Finding("warning", "1 of 4 cannot be read"), "source": Finding("good", "fine")}
+    rows = {row.key: row for row in rail_rows([StageStatus("baseline", "ready")], RunState(), findings, History())}
+    assert rows["target"].look == "stale" and rows["source"].look == "done"
