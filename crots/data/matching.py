@@ -1,18 +1,23 @@
 """Listing files fast, and finding the file that belongs to an image.
 
-A key is a path relative to its folder, with ``/`` and without suffix. Files are matched by equal key, else by equal
-stem, where the endings that data sets add to stems (``_leftImg8bit``, ``_gtFine_labelIds`` ...) count for nothing.
+A key is a path relative to its folder, with ``/`` and without suffix. Files are matched by equal key, else by what the
+names of images and files have in common: see `match`.
 """
 
 from __future__ import annotations
 
 import os
+import re
+import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from crots.data.spread import evenly_spread
 from crots.errors import InputError
 from crots.files import files_below
+from crots.images import IMAGE_SUFFIXES
 
 # Longest first, since one ends with another. `_L` is CamVid's.
 _IMAGE_ENDINGS = ("_leftImg8bit",)
@@ -20,6 +25,12 @@ _LABEL_ENDINGS = (
     *(kind + what for kind in ("_gtFine", "_gtCoarse", "") for what in ("_labelTrainIds", "_labelIds", "_color")),
     "_L",
 )
+# Words, numbers and signs of a name; letters and digits are told apart.
+_TOKEN = re.compile(r"\d+|[^\W\d_]+|[\W_]")
+# A number that stands by itself; those of leftImg8bit, manual1 and 1stHO do not.
+_NUMBER = re.compile(r"(?<![^\W_])\d+(?![^\W_])")
+# Images whose names are compared with all others to learn how a file is named after its image.
+_LEARNED_FROM = 12
 _FOREIGN_ENDINGS = ("_instanceIds", "_instanceTrainIds")
 
 
@@ -108,7 +119,7 @@ def _check_text(folder: Path, names: Iterable[str]) -> None:
 def match(
     keys: Iterable[str], files: Mapping[str, Path], *, what: str, folder: Path, partial: bool = False
 ) -> dict[str, Path]:
-    """Finds each image's file: the one of equal key, else the only one of equal stem.
+    """Finds each image's file: the one of equal key, else the one whose name has in common with it what names share.
 
     Args:
         keys: the images'.
@@ -118,39 +129,62 @@ def match(
         partial: leave out images without a file instead of raising.
 
     Raises:
-        InputError: a file is missing, or a stem does not decide; the first few are named.
+        InputError: a file is missing, or names do not decide; the first few of both sides are named.
     """
     keys = list(keys)
     found = {key: files[key] for key in keys if key in files}
-    for simplify in (plain_key, plain_stem):
-        if len(found) < len(keys):
-            found |= _match_by(simplify, keys, files, found, f"{folder}: the {what} of", what)
+    same = Pairing(composed, composed)
+    pairings: list[Callable[[], Pairing | None]] = [
+        lambda: same,
+        lambda: Pairing(plain_key, plain_key),
+        lambda: Pairing(composed, _without_image_suffix),
+        lambda: _without_common_folders(keys, files),
+        lambda: learned(keys, files, what, folder, in_folders=True),
+        lambda: Pairing(plain_stem, plain_stem),
+        lambda: Pairing(plain_stem, lambda key: plain_stem(_without_image_suffix(key))),
+        lambda: learned(keys, files, what, folder, in_folders=False),
+        lambda: _between_common_ends(keys, files),
+    ]
+    for make in pairings:
+        if len(found) == len(keys) or (found and len(set(found.values())) == len(files)):
+            break
+        if (pairing := make()) is not None:
+            found |= _match_by(pairing, keys, files, found, f"{folder}: the {what} of", what)
     missing = [key for key in keys if key not in found]
     if missing and not partial:
         raise InputError(
             f"{folder}: found no {what} for {len(missing)} of {len(keys)} images ({some(missing)}) among {len(files)} "
-            f"files, expected one of the same relative path or file name for each"
+            f"files ({some(files)}), expected one of the same relative path or file name for each"
         )
     return found
 
 
+@dataclass(frozen=True)
+class Pairing:
+    """A way to compare names: an image and a file belong together where both give the same text; None gives none."""
+
+    image: Callable[[str], str | None]
+    file: Callable[[str], str | None]
+
+
 def _match_by(
-    simplify: Callable[[str], str],
+    pairing: Pairing,
     keys: list[str],
     files: Mapping[str, Path],
     found: Mapping[str, Path],
     where: str,
     what: str,
 ) -> dict[str, Path]:
-    """Matches what is not in ``found`` yet by simplified keys; a file that is some image's already is nobody else's."""
-    candidates, wanted = _grouped(files, simplify), _grouped(keys, simplify)
+    """Matches what is not in ``found`` yet by a pairing; a file that is some image's already is nobody else's."""
+    candidates, wanted = _grouped(files, pairing.file), _grouped(keys, pairing.image)
     taken = set(found.values())
     more = {}
     for key in keys:
-        fitting = candidates.get(simplify(key), [])
-        if key in found or not fitting or any(files[file] in taken for file in fitting):
+        common = pairing.image(key)
+        fitting = [] if common is None else candidates.get(common, [])
+        if key in found or common is None or not fitting or any(files[file] in taken for file in fitting):
             continue
-        rivals = wanted[simplify(key)]
+        rivals = wanted[common]
         if len(fitting) > 1 or len(rivals) > 1:
             raise InputError(
                 f"{where} {some(rivals)} may be {some(fitting)}: the file name alone does not decide; "
@@ -160,11 +194,193 @@ def _match_by(
     return more
 
 
-def _grouped(keys: Iterable[str], simplify: Callable[[str], str]) -> dict[str, list[str]]:
+def _grouped(keys: Iterable[str], simplify: Callable[[str], str | None]) -> dict[str, list[str]]:
     groups: dict[str, list[str]] = defaultdict(list)
     for key in keys:
-        groups[simplify(key)].append(key)
+        if (simple := simplify(key)) is not None:
+            groups[simple].append(key)
     return groups
+
+
+def composed(key: str) -> str:
+    """Returns a key with accents in one code point each: macOS writes them in two."""
+    return key if key.isascii() else unicodedata.normalize("NFC", key)
+
+
+def _without_image_suffix(key: str) -> str:
+    """Some tools name the label of ``x.jpg`` ``x.jpg.png``."""
+    stem, suffix = os.path.splitext(composed(key))  # noqa: PTH122 - as in key_of
+    return stem if suffix.lower() in IMAGE_SUFFIXES else composed(key)
+
+
+def _without_common_folders(keys: Collection[str], files: Collection[str]) -> Pairing | None:
+    """Leaves out the folders that all of a side have: ``night/rgb/1`` and ``night/gt/1`` have ``night/1`` in common."""
+    sides = [_folders_of_all(side) for side in (keys, files)]
+    if not any(sides) or sides[0] == sides[1]:
+        return None
+    image, file = (lambda key, drop=drop: _without(key, drop) for drop in sides)
+    return Pairing(image, file)
+
+
+def _folders_of_all(keys: Iterable[str]) -> frozenset[str]:
+    common: frozenset[str] | None = None
+    for key in keys:
+        folders = frozenset(key.split("/")[:-1])
+        common = folders if common is None else common & folders
+        if not common:
+            break
+    return common or frozenset()
+
+
+def _without(key: str, folders: frozenset[str]) -> str:
+    *parents, stem = composed(key).split("/")
+    return "/".join([*(parent for parent in parents if parent not in folders), stem])
+
+
+@dataclass(frozen=True)
+class _Change:
+    """How an image's name becomes its file's: ``image`` is replaced by ``file``, at the end or at the beginning."""
+
+    at_end: bool
+    image: str
+    file: str
+
+    def image_core(self, name: str) -> str | None:
+        return _cut(name, self.image, self.at_end)
+
+    def file_core(self, name: str) -> str | None:
+        return _cut(name, self.file, self.at_end)
+
+
+def _cut(name: str, part: str, at_end: bool) -> str | None:
+    if at_end:
+        return name[: len(name) - len(part)] if name.endswith(part) and len(name) > len(part) else None
+    return name[len(part) :] if name.startswith(part) and len(name) > len(part) else None
+
+
+def _splits(name: str) -> Iterator[tuple[bool, str, str]]:
+    """Yields the cuts of a name between words, numbers and signs: whether at its end, what is kept, what is cut off."""
+    places = [found.end() for found in _TOKEN.finditer(name)]
+    for place in places:
+        yield True, name[:place], name[place:]
+        if place < len(name):
+            yield False, name[place:], name[:place]
+    yield False, name, ""
+
+
+def learned(
+    keys: Sequence[str], files: Mapping[str, Path], what: str, folder: Path, *, in_folders: bool
+) -> Pairing | None:
+    """Learns from the names how an image's becomes its file's: ``x_image`` ``x_label``, ``21_training`` ``21_manual1``.
+
+    Args:
+        keys: the images'.
+        files: key -> path of the candidates.
+        what: for errors.
+        folder: for errors.
+        in_folders: compare within folders of the same name; else the last parts alone.
+
+    Returns:
+        The one change that fits the most images, or None where none fits several.
+
+    Raises:
+        InputError: several changes fit equally well.
+    """
+    part = composed if in_folders else _last
+    names, images = {part(key) for key in files}, [part(key) for key in keys]
+    looked_at = [images[place] for place in evenly_spread(len(images), _LEARNED_FROM)]
+    changes = sorted(_changes(looked_at, names), key=lambda change: -_fitting(change, looked_at, names))
+    fits = {change: _fitting(change, images, names) for change in changes[:_LEARNED_FROM]}
+    most = max(fits.values(), default=0)
+    if not most or (most == 1 and len(keys) > 1):
+        return None
+    best = [change for change, count in fits.items() if count == most]
+    # A longer common part is the better reason; changes that say the same of every image are one.
+    said = {tuple(_named(change, name) for name in images[:_LEARNED_FROM]): change for change in reversed(best)}
+    if len(said) > 1:
+        either = " or ".join(str(_named(change, images[0])) for change in said.values())
+        raise InputError(
+            f"{folder}: the {what} of {images[0]} may be {either}; found {some(images)} and {some(sorted(names))}, "
+            f"expected {what}s of one kind; give a folder that holds no others"
+        )
+    change = next(iter(said.values()))
+    return Pairing(lambda key: change.image_core(part(key)), lambda key: change.file_core(part(key)))
+
+
+def _last(key: str) -> str:
+    return composed(key).rsplit("/", 1)[-1]
+
+
+def _named(change: _Change, image: str) -> str | None:
+    core = change.image_core(image)
+    if core is None:
+        return None
+    return core + change.file if change.at_end else change.file + core
+
+
+def _fitting(change: _Change, images: Iterable[str], names: Collection[str]) -> int:
+    return sum(_named(change, image) in names for image in images)
+
+
+def _changes(images: Sequence[str], names: Iterable[str]) -> list[_Change]:
+    """Returns what turns one of the images into one of the names that has most in common with it."""
+    wanted: dict[tuple[bool, str], list[tuple[int, str]]] = defaultdict(list)
+    for number, image in enumerate(images):
+        for at_end, core, rest in _splits(image):
+            wanted[at_end, core].append((number, rest))
+    best: dict[int, tuple[int, set[_Change]]] = {number: (0, set()) for number in range(len(images))}
+    for name in names:
+        for at_end, core, rest in _splits(name):
+            for number, own in wanted.get((at_end, core), ()):
+                if len(core) < best[number][0] or not (own or rest) or _numbered(own, rest):
+                    continue
+                if len(core) > best[number][0]:
+                    best[number] = (len(core), set())
+                best[number][1].add(_Change(at_end, own, rest))
+    return sorted({change for _, found in best.values() for change in found}, key=lambda change: -len(change.image))
+
+
+def _numbered(*rests: str) -> bool:
+    """Whether a part that is cut off holds a number by itself, which tells one image from another."""
+    return any(_NUMBER.search(rest) for rest in rests)
+
+
+def _between_common_ends(keys: Collection[str], files: Collection[str]) -> Pairing | None:
+    """Leaves out what all names of a side begin and end with: ``img_1_rgb`` and ``mask_1_gt`` have ``1`` in common."""
+    if len(keys) < 2 or len(files) < 2:
+        return None
+    cuts = [_common_ends([_last(key) for key in side]) for side in (keys, files)]
+    if not any(map(any, cuts)):
+        return None
+    image, file = (lambda key, cut=cut: _last(key)[cut[0] : len(_last(key)) - cut[1]] for cut in cuts)
+    return Pairing(image, file)
+
+
+def _common_ends(names: Sequence[str]) -> tuple[int, int]:
+    """Returns how many characters all names begin and end with, cut between words and numbers, without overlap."""
+    first = names[0]
+    head, tail = _common_head(names), _common_head([name[::-1] for name in names])
+    shortest = min(map(len, names))
+    places = {0, *(found.end() for found in _TOKEN.finditer(first))}
+    head = max(place for place in places if place <= head)
+    ends = {len(first) - place for place in places}
+    tail = max((end for end in ends if end <= min(tail, shortest - head)), default=0)
+    # A number that all begin with may go on differently: 10 and 12 have no 1 in common.
+    return _off_numbers(names, head, tail)
+
+
+def _common_head(names: Sequence[str]) -> int:
+    least, greatest = min(names), max(names)
+    pairs = enumerate(zip(least, greatest, strict=False))
+    return next((place for place, (one, other) in pairs if one != other), len(least))
+
+
+def _off_numbers(names: Sequence[str], head: int, tail: int) -> tuple[int, int]:
+    while head and any(name[head - 1].isdigit() and name[head : head + 1].isdigit() for name in names):
+        head -= 1
+    while tail and any(name[-tail].isdigit() and name[-tail - 1 : -tail].isdigit() for name in names):
+        tail -= 1
+    return head, tail
 
 
 def some(items: Collection[object], most: int = 3) -> str:

@@ -109,3 +109,73 @@ def test_a_name_that_is_no_text_is_refused_at_once():
     names = ["a.png", "day/caf\udce9.png"]
     with pytest.raises(InputError, match=r"day/caf\\udce9.png' is not UTF-8; rename"):
         keyed(Path("images"), names)
+
+
+@pytest.mark.parametrize(
+    ("image", "label"),
+    [
+        ("{}_image", "{}_label"),
+        ("{}", "{}_mask"),
+        ("{}", "{}.ah"),
+        ("{}_training", "{}_manual1"),
+        ("{}_color", "{}_depth"),
+        ("{}", "{}.jpg"),
+        ("img_{}", "mask_{}"),
+        ("{}", "GT_{}"),
+        ("rgb-{}-day", "seg-{}-night"),
+        ("night/rgb/{}", "night/gt/{}"),
+        ("{}/rgb", "{}/labels"),
+        ("{}_sat", "{}"),
+        ("Image_{}L", "Image_{}L_1stHO"),
+        ("{}_rgb_anon", "{}_gt_labelTrainIds"),
+        ("a/{}_leftImg8bit", "b/{}_gtFine_labellevel3Ids"),
+        ("cafe\u0301_{}", "caf\u00e9_{}"),
+        ("{} (1)", "{} (1) mask"),
+    ],
+)
+@pytest.mark.parametrize(
+    "names", [["1", "2", "3"], ["0001", "0010", "0100"], ["7", "70", "700"], ["ulm", "bonn", "ulm-2"]]
+)
+def test_what_names_have_in_common_decides(image, label, names):
+    keys, found = [image.format(name) for name in names], [label.format(name) for name in names]
+    assert matched(keys, *reversed(found)) == dict(zip(keys, found, strict=True))
+    # One that has no label takes nobody else's.
+    with pytest.raises(InputError, match="no label for 1 of 3"):
+        matched(keys, *found[:-1])
+    assert len(matched(keys, *found[:-1], partial=True)) == 2
+
+
+@pytest.mark.parametrize(
+    ("image", "label"), [("x_image", "x_label"), ("21_training", "21_manual1"), ("im0004", "im0004.ah")]
+)
+def test_a_single_pair(image, label):
+    assert matched([image], label) == {image: label}
+    with pytest.raises(InputError, match=r"no label for 1 of 1 images \(frame_1\) among 1 files \(frame_2\)"):
+        matched(["frame_1"], "frame_2")
+
+
+def test_two_kinds_of_labels_are_refused_with_names_of_both_sides():
+    keys = ["a1", "a2", "a3"]
+    both = [f"{key}_{kind}" for key in keys for kind in ("mask", "depth")]
+    with pytest.raises(InputError) as error:
+        matched(keys, *both)
+    for words in ("a1, a2, a3", "a1_depth, a1_mask, a2_depth", "a1_depth", "one kind"):
+        assert words in str(error.value)
+
+
+def test_numbers_tell_images_apart():
+    with pytest.raises(InputError, match="no label"):
+        matched(["s_1", "s_2", "s_3"], "s_1_label", "s_20_label", "s_30_label")
+    assert matched(["10", "20"], "1_m", "2_m", partial=True) == {}
+
+
+@given(
+    st.lists(st.integers(0, 999).map(str), unique=True, min_size=2, max_size=8),
+    st.sampled_from(["_image", "", "_rgb", ".x", "-in"]),
+    st.sampled_from(["_label", "_mask", "", ".gt", " seg"]),
+    st.sampled_from(["", "a/", "frame_", "X/y/img"]),
+)
+def test_learned_names_are_never_another_images(names, image, label, before):
+    keys, found = [f"{before}{name}{image}" for name in names], [f"{before}{name}{label}" for name in names]
+    got = matched(keys, *found, partial=True)
+    assert got == dict(zip(keys, found, strict=True))
