@@ -1,18 +1,28 @@
-"""Light and dark: Fusion with explicit palettes, the same on every platform, and the colours that plots are drawn in.
+"""Light and dark: one accent, one font, one height for controls; the same on every platform, and the colours of plots.
 
 ``setColorScheme`` does nothing on some platforms, so the palette is set by hand and plots are recoloured by their
-panels on `Session.theme_changed`.
+panels on `Session.theme_changed`. Lengths are multiples of four pixels.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor, QGuiApplication, QPalette
-from PySide6.QtWidgets import QApplication
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontMetrics, QGuiApplication, QPalette
+from PySide6.QtWidgets import QApplication, QToolTip
+
+from crots.resources import resources
 
 MODES = ("system", "light", "dark")
+# Text sizes in points, by what they are called; headings follow.
+TEXT_SIZES = {"small": 9.0, "normal": 10.0, "large": 11.5, "very large": 13.0}
+FAMILY = "Inter"
+# Pixels: rounding of controls, room at the sides of a button's text, and one step of the grid.
+RADIUS = 6
+PADDING = 12
+STEP = 4
 
 
 @dataclass(frozen=True)
@@ -29,6 +39,12 @@ class Colours:
         warning: of what is stale or worth reading.
         bad: of what failed or became worse.
         series: one a curve, told apart by colour-blind people too.
+        primary: what the one button to press next is filled with; its text is white.
+        raised: of buttons and cards.
+        hovered: of what the pointer is on.
+        source: curves, points and bars of the source; `stage_colour` knows which belong to whom.
+        baseline: the same of the baseline.
+        rounds: the same of the rounds, from first to last.
     """
 
     background: str
@@ -40,47 +56,76 @@ class Colours:
     warning: str
     bad: str
     series: tuple[str, ...]
+    primary: str
+    raised: str
+    hovered: str
+    source: str
+    baseline: str
+    rounds: tuple[str, ...]
 
 
 LIGHT = Colours(
     background="#ffffff",
-    text="#1d2530",
-    muted="#5b6675",
-    grid="#cfd6df",
-    accent="#1f6fd1",
-    good="#1a7f4b",
-    warning="#9a6200",
-    bad="#c22f35",
-    series=("#1f6fd1", "#d9730d", "#1a8f5a", "#b8338f", "#7a5bd0", "#8a6d00", "#0f8a97", "#c22f35"),
+    text="#1b212b",
+    muted="#5c6675",
+    grid="#d6dbe3",
+    accent="#2b61d6",
+    good="#17794a",
+    warning="#955f00",
+    bad="#c02c38",
+    series=("#2b61d6", "#d9730d", "#1a8f5a", "#b8338f", "#7a5bd0", "#8a6d00", "#0f8a97", "#c22f35"),
+    primary="#2b61d6",
+    raised="#ffffff",
+    hovered="#e9edf4",
+    source="#8b95a3",
+    baseline="#2257d0",
+    rounds=("#5fc490", "#2e9a64", "#146b42", "#0a4128"),
 )
 DARK = Colours(
-    background="#14181e",
-    text="#e4e9f0",
-    muted="#9aa6b5",
-    grid="#3a4452",
-    accent="#5ea3f2",
+    background="#14171c",
+    text="#e6eaf0",
+    muted="#9ba6b4",
+    grid="#353d49",
+    accent="#7ba6ff",
     good="#58c48c",
     warning="#e5b04c",
     bad="#f27a7e",
     series=("#5ea3f2", "#f2a154", "#58c48c", "#ec83cb", "#ab92f0", "#d8c04a", "#4fc6d2", "#f27a7e"),
+    primary="#3b71e3",
+    raised="#282e38",
+    hovered="#323a46",
+    source="#8893a2",
+    baseline="#4f8bff",
+    rounds=("#2c9562", "#4fc487", "#8fe6b6", "#d2f8e2"),
 )
 
-# Window, base, alternate base, button, tooltip; text colours come from `Colours`.
+# Window, base, alternate base, tooltip; text colours come from `Colours`.
 _SURFACES = {
-    False: ("#eef1f5", "#ffffff", "#f6f8fa", "#e4e9ef", "#fffbe6"),
-    True: ("#252b33", "#171b21", "#1c2128", "#323a45", "#333c48"),
+    False: ("#f3f5f8", "#ffffff", "#f6f8fa", "#ffffff"),
+    True: ("#1c2027", "#14171c", "#191d23", "#2c333e"),
 }
-_state = {"dark": False}
+_state: dict[str, bool | float] = {"dark": False, "points": TEXT_SIZES["normal"]}
 
 
 def is_dark() -> bool:
     """Whether the dark theme is on."""
-    return _state["dark"]
+    return bool(_state["dark"])
 
 
 def colours() -> Colours:
     """Returns the colours of the theme that is on."""
     return DARK if _state["dark"] else LIGHT
+
+
+_ROUND = re.compile(r"(?:adapt-|round )(\d+)$", re.IGNORECASE)
+
+
+def stage_colour(key: str) -> str:
+    """Returns the fixed colour of a stage or scored model, wherever it is drawn: ``adapt-2`` or "Round 2"."""
+    theme, name = colours(), key.lower()
+    if found := _ROUND.match(name):
+        return theme.rounds[(int(found[1]) - 1) % len(theme.rounds)]
+    return {"source": theme.source, "train": theme.source, "baseline": theme.baseline}.get(name, theme.muted)
 
 
 def system_is_dark() -> bool:
@@ -93,29 +138,51 @@ def wants_dark(mode: str) -> bool:
     return mode == "dark" or (mode == "system" and system_is_dark())
 
 
-def apply(dark: bool) -> None:
-    """Gives the whole application the light or the dark theme."""
+def apply(dark: bool, points: float | None = None) -> None:
+    """Gives the whole application the light or the dark theme, and text of a size where one is given."""
     application = QApplication.instance()
     if not isinstance(application, QApplication):
         return
     _state["dark"] = dark
+    _state["points"] = points = points or _state["points"]
     if application.style().objectName() != "fusion":
         application.setStyle("Fusion")
+    font = font_of(points)
+    if application.font() != font:
+        # Under a style sheet widgets would keep the font they have.
+        application.setStyleSheet("")
+        application.setFont(font)
     application.setPalette(palette(dark))
-    application.setStyleSheet(_style_sheet())
+    application.setStyleSheet(_style_sheet(font))
+    # Of itself a tooltip keeps the palette that it was first shown with.
+    QToolTip.setPalette(palette(dark))
+    QToolTip.setFont(font)
+
+
+def font_of(points: float) -> QFont:
+    """Returns the studio's own font; letters that it lacks come from those of the system."""
+    if not _fonts:
+        for path in sorted((resources() / "fonts").glob("*.otf")):
+            _fonts.append(QFontDatabase.addApplicationFont(str(path)))
+    font = QFont(FAMILY)
+    font.setPointSizeF(points)
+    return font
+
+
+_fonts: list[int] = []
 
 
 def palette(dark: bool) -> QPalette:
     """Returns the palette of a theme."""
     theme = DARK if dark else LIGHT
-    window, base, alternate, button, tip = _SURFACES[dark]
+    window, base, alternate, tip = _SURFACES[dark]
     made = QPalette()
     role = QPalette.ColorRole
     surfaces = {
         role.Window: window,
         role.Base: base,
         role.AlternateBase: alternate,
-        role.Button: button,
+        role.Button: theme.raised,
         role.ToolTipBase: tip,
         role.WindowText: theme.text,
         role.Text: theme.text,
@@ -123,9 +190,9 @@ def palette(dark: bool) -> QPalette:
         role.ToolTipText: theme.text,
         role.BrightText: theme.bad,
         role.PlaceholderText: theme.muted,
-        role.Highlight: theme.accent,
+        role.Highlight: theme.primary,
         role.Accent: theme.accent,
-        role.HighlightedText: "#101418" if dark else "#ffffff",
+        role.HighlightedText: "#ffffff",
         role.Link: theme.accent,
         role.LinkVisited: theme.series[4],
         role.Mid: theme.grid,
@@ -145,33 +212,197 @@ def palette(dark: bool) -> QPalette:
     return made
 
 
-def _style_sheet() -> str:
-    """What a palette cannot say; `property` selectors mark labels: ``role="muted"``, ``"good"``, ``"bad"`` ..."""
+def control_height() -> int:
+    """Pixels from edge to edge of a button, a field or a list, a multiple of the grid's step."""
+    return _height(QFontMetrics(font_of(float(_state["points"]))))
+
+
+def _height(metrics: QFontMetrics) -> int:
+    return STEP * round((metrics.height() + 11) / STEP)
+
+
+def mixed(front: str, share: float, back: str) -> str:
+    """Returns a colour that lies between two, ``share`` of the first."""
+    one, other = QColor(front), QColor(back)
+    parts = zip(one.getRgb()[:3], other.getRgb()[:3], strict=True)  # type: ignore[index]
+    return QColor(*(round(share * a + (1 - share) * b) for a, b in parts)).name()
+
+
+def _style_sheet(font: QFont) -> str:
+    """What a palette cannot say; `property` selectors mark widgets: ``role="muted"``, ``"primary"``, ``"card"`` ..."""
     theme = colours()
+    window, base, alternate, tip = _SURFACES[is_dark()]
+    points, inner = font.pointSizeF(), _height(QFontMetrics(font)) - 2
+    pictures = (resources() / "icons" / "ui").as_posix()
+    edge, chosen = theme.grid, mixed(theme.primary, 0.16, base)
+    pressed, faded = mixed(theme.text, 0.12, theme.raised), mixed(theme.muted, 0.55, window)
     return f"""
     QLabel[role="muted"] {{ color: {theme.muted}; }}
     QLabel[role="good"] {{ color: {theme.good}; }}
     QLabel[role="warning"] {{ color: {theme.warning}; }}
     QLabel[role="bad"] {{ color: {theme.bad}; }}
-    QLabel[role="heading"] {{ font-weight: 600; font-size: 13pt; }}
-    QLabel[role="title"] {{ font-weight: 600; font-size: 20pt; }}
-    QLineEdit, QPlainTextEdit, QListWidget, QTableWidget {{
-        border: 1px solid {theme.grid}; border-radius: 3px; background: palette(base);
+    QLabel[role="strong"] {{ font-weight: 600; }}
+    QLabel[role="heading"] {{ font-weight: 600; font-size: {points * 1.2:.1f}pt; }}
+    QLabel[role="title"] {{ font-weight: 600; font-size: {points * 2:.1f}pt; }}
+    QLabel[role="figure"] {{ font-weight: 600; font-size: {points * 1.8:.1f}pt; }}
+
+    QPushButton, QToolButton, QComboBox {{
+        background: {theme.raised}; border: 1px solid {edge}; border-radius: {RADIUS}px; min-height: {inner}px;
     }}
-    QLineEdit {{ padding: 2px 4px; min-height: 1.3em; }}
-    QLineEdit:focus, QPlainTextEdit:focus, QListWidget:focus {{ border-color: {theme.accent}; }}
-    QAbstractSpinBox QLineEdit {{ border: 0; padding: 0; min-height: 0; }}
-    QComboBox QLineEdit {{ border: 0; padding: 0 2px; min-height: 0; }}
-    QDialogButtonBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
-    QGroupBox {{ font-weight: 600; }}
-    QCheckBox::indicator:unchecked {{
-        border: 1px solid {theme.muted}; border-radius: 3px; background: palette(base); width: 12px; height: 12px;
+    QPushButton {{ padding: 0 {PADDING - 1}px; }}
+    QPushButton:hover, QToolButton:hover, QComboBox:hover {{ background: {theme.hovered}; }}
+    QPushButton:pressed, QToolButton:pressed, QPushButton:checked, QToolButton:checked {{ background: {pressed}; }}
+    QToolButton:checked, QPushButton:checked {{ background: {chosen}; border-color: {theme.accent}; }}
+    QPushButton:focus, QToolButton:focus, QComboBox:focus {{ border-color: {theme.accent}; }}
+    QPushButton:disabled, QToolButton:disabled, QComboBox:disabled {{ color: {faded}; background: {window}; }}
+    QPushButton:flat, QToolButton[autoRaise="true"] {{ background: transparent; border-color: transparent; }}
+    QPushButton:flat:hover, QToolButton[autoRaise="true"]:hover {{ background: {theme.hovered}; }}
+    QPushButton:flat:focus, QToolButton[autoRaise="true"]:focus {{ border-color: {theme.accent}; }}
+    QToolButton[autoRaise="true"]:checked {{ background: {chosen}; border-color: {theme.accent}; }}
+    QPushButton[role="primary"] {{
+        background: {theme.primary}; border-color: {theme.primary}; color: #ffffff; font-weight: 600;
+        padding: 0 {PADDING + 3}px;
     }}
-    QCheckBox::indicator:unchecked:disabled {{ border-color: {theme.grid}; }}
-    QRadioButton::indicator:unchecked {{
-        border: 1px solid {theme.muted}; border-radius: 7px; background: palette(base); width: 12px; height: 12px;
+    QPushButton[role="primary"]:hover {{ background: {mixed(theme.primary, 0.88, "#ffffff")}; }}
+    QPushButton[role="primary"]:pressed {{ background: {mixed(theme.primary, 0.85, "#000000")}; }}
+    QPushButton[role="primary"]:focus {{ border: 2px solid {theme.text}; padding: 0 {PADDING + 2}px;
+        min-height: {inner - 2}px; }}
+    QPushButton[role="primary"]:disabled {{
+        background: {mixed(theme.muted, 0.18, window)}; border-color: transparent; color: {faded};
     }}
-    QRadioButton::indicator:unchecked:disabled {{ border-color: {theme.grid}; }}
+    QPushButton[role="card"] {{ padding: 0; text-align: left; border-radius: 8px; }}
+    QToolButton {{ min-width: {inner}px; padding: 0 3px; }}
+    QToolButton[popupMode="1"] {{ padding-right: 18px; }}
+    QToolButton[popupMode="2"] {{ padding-left: 8px; padding-right: 20px; }}
+    QPushButton::menu-indicator, QToolButton::menu-indicator {{
+        image: url({pictures}/style-arrow-down.svg); width: 14px; height: 14px;
+        subcontrol-origin: padding; subcontrol-position: center right; right: 4px;
+    }}
+    QComboBox {{ padding: 0 4px 0 8px; }}
+    QComboBox::drop-down {{ border: 0; width: 20px; }}
+    QComboBox::down-arrow {{ image: url({pictures}/style-arrow-down.svg); width: 14px; height: 14px; }}
+    QComboBox QAbstractItemView {{
+        border: 1px solid {edge}; background: {base}; selection-background-color: {theme.primary}; outline: 0;
+    }}
+    QComboBox QAbstractItemView::item {{ min-height: {inner - 2}px; }}
+
+    QLineEdit, QAbstractSpinBox {{
+        background: {base}; border: 1px solid {edge}; border-radius: {RADIUS}px; min-height: {inner}px;
+    }}
+    QLineEdit {{ padding: 0 7px; }}
+    QLineEdit QToolButton {{ border: 0; background: transparent; min-width: 0; min-height: 0; padding: 0; }}
+    QLineEdit:focus, QAbstractSpinBox:focus, QPlainTextEdit:focus, QListWidget:focus, QTableView:focus {{
+        border-color: {theme.accent};
+    }}
+    QLineEdit:read-only {{ background: {window}; color: {theme.muted}; }}
+    QLineEdit:disabled, QAbstractSpinBox:disabled {{ background: {window}; color: {faded}; }}
+    QAbstractSpinBox QLineEdit, QComboBox QLineEdit {{
+        border: 0; padding: 0; min-height: 0; background: transparent; border-radius: 0;
+    }}
+    QAbstractSpinBox {{ padding: 0 2px 0 7px; }}
+    QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {{
+        border: 0; background: transparent; width: 16px; subcontrol-origin: border;
+    }}
+    QAbstractSpinBox::up-button {{ subcontrol-position: top right; top: 2px; right: 2px; }}
+    QAbstractSpinBox::down-button {{ subcontrol-position: bottom right; bottom: 2px; right: 2px; }}
+    QAbstractSpinBox::up-button:hover, QAbstractSpinBox::down-button:hover {{ background: {theme.hovered}; }}
+    QAbstractSpinBox::up-arrow {{ image: url({pictures}/style-arrow-up.svg); width: 10px; height: 10px; }}
+    QAbstractSpinBox::down-arrow {{ image: url({pictures}/style-arrow-down.svg); width: 10px; height: 10px; }}
+
+    QPlainTextEdit, QTextBrowser, QListView, QTableView {{
+        border: 1px solid {edge}; border-radius: {RADIUS}px; background: {base};
+    }}
+    QListView[role="bare"], QPlainTextEdit[role="bare"] {{ border: 0; background: transparent; border-radius: 0; }}
     QListWidget[role="roomy"]::item {{ padding: 6px; }}
-    QToolTip {{ border: 1px solid {theme.grid}; padding: 4px; }}
+    QHeaderView {{ background: transparent; }}
+    QHeaderView::section {{
+        background: {alternate}; color: {theme.muted}; border: 0; border-bottom: 1px solid {edge}; padding: 4px 6px;
+    }}
+    QTableCornerButton::section {{ background: {alternate}; border: 0; }}
+
+    QTabWidget::pane {{ border: 0; border-top: 1px solid {edge}; }}
+    QTabWidget::tab-bar {{ left: 8px; }}
+    QTabBar {{ background: transparent; qproperty-drawBase: 0; }}
+    QTabBar::tab {{
+        background: transparent; color: {theme.muted}; border: 0; border-bottom: 2px solid transparent;
+        padding: 0 8px; margin: 0 2px 0 0; min-height: {inner + 2}px;
+    }}
+    QTabBar::tab:hover {{ color: {theme.text}; background: {theme.hovered}; border-radius: 0; }}
+    QTabBar::tab:selected {{ color: {theme.text}; border-bottom-color: {theme.accent}; }}
+    QTabBar::tab:focus {{ color: {theme.accent}; }}
+    QTabBar::tab:disabled {{ color: {faded}; }}
+    QTabBar QToolButton {{ min-width: 18px; border-radius: 0; }}
+
+    QGroupBox {{
+        background: {base}; border: 1px solid {edge}; border-radius: 8px; margin-top: {inner - 2}px; padding: 8px;
+        font-weight: 600;
+    }}
+    QGroupBox::title {{ subcontrol-origin: margin; subcontrol-position: top left; left: 2px; top: 4px; }}
+    QFrame[role="card"] {{ background: {base}; border: 1px solid {edge}; border-radius: 8px; }}
+    QFrame[role="toast"] {{ background: {tip}; border: 1px solid {edge}; border-radius: 8px; }}
+    QFrame[role="toast"][tone="good"] {{ border-left: 4px solid {theme.good}; }}
+    QFrame[role="toast"][tone="warning"] {{ border-left: 4px solid {theme.warning}; }}
+    QFrame[role="toast"][tone="bad"] {{ border-left: 4px solid {theme.bad}; }}
+    QFrame[role="bar"] {{ background: {base}; border: 0; border-bottom: 1px solid {edge}; }}
+    QFrame[role="foot"] {{ background: {base}; border: 0; border-top: 1px solid {edge}; }}
+    QFrame[role="side"] {{ background: {window}; border: 0; }}
+
+    QCheckBox, QRadioButton {{ spacing: 8px; min-height: {inner - 4}px; }}
+    QCheckBox::indicator, QRadioButton::indicator, QAbstractItemView::indicator {{
+        border: 1px solid {theme.muted}; border-radius: 4px; background: {base}; width: 14px; height: 14px;
+    }}
+    QRadioButton::indicator {{ border-radius: 8px; }}
+    QCheckBox::indicator:checked, QRadioButton::indicator:checked, QCheckBox::indicator:indeterminate,
+    QAbstractItemView::indicator:checked {{
+        background: {theme.primary}; border-color: {theme.primary};
+    }}
+    QCheckBox::indicator:checked, QAbstractItemView::indicator:checked {{ image: url({pictures}/style-tick.svg); }}
+    QCheckBox::indicator:indeterminate {{ image: url({pictures}/style-part.svg); }}
+    QRadioButton::indicator:checked {{ image: url({pictures}/style-dot.svg); }}
+    QCheckBox:focus, QRadioButton:focus {{ color: {theme.accent}; }}
+    QCheckBox::indicator:disabled, QRadioButton::indicator:disabled {{ border-color: {edge}; background: {window}; }}
+    QCheckBox::indicator:checked:disabled, QRadioButton::indicator:checked:disabled {{ background: {theme.muted}; }}
+
+    QSlider:horizontal {{ min-height: 20px; }}
+    QSlider::groove:horizontal {{ height: 4px; border-radius: 2px; background: {edge}; }}
+    QSlider::sub-page:horizontal {{ height: 4px; border-radius: 2px; background: {theme.primary}; }}
+    QSlider::sub-page:horizontal:disabled {{ background: {edge}; }}
+    QSlider::handle:horizontal {{
+        background: {theme.raised}; border: 2px solid {theme.primary}; width: 10px; height: 10px; margin: -5px 0;
+        border-radius: 7px;
+    }}
+    QSlider::handle:horizontal:focus {{ background: {theme.accent}; }}
+    QSlider::handle:horizontal:disabled {{ border-color: {theme.muted}; background: {window}; }}
+
+    QProgressBar {{ border: 0; border-radius: 3px; background: {edge}; max-height: 6px; min-height: 6px; }}
+    QProgressBar::chunk {{ border-radius: 3px; background: {theme.primary}; }}
+
+    QScrollBar:vertical {{ background: transparent; width: 10px; margin: 0; }}
+    QScrollBar:horizontal {{ background: transparent; height: 10px; margin: 0; }}
+    QScrollBar::handle {{ background: {mixed(theme.muted, 0.45, window)}; border-radius: 3px; margin: 2px; }}
+    QScrollBar::handle:vertical {{ min-height: 28px; }}
+    QScrollBar::handle:horizontal {{ min-width: 28px; }}
+    QScrollBar::handle:hover {{ background: {theme.muted}; }}
+    QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; border: 0; }}
+    QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
+
+    QSplitter::handle {{ background: transparent; }}
+    QSplitter::handle:horizontal {{ width: 4px; border-left: 1px solid {edge}; }}
+    QSplitter::handle:vertical {{ height: 4px; border-top: 1px solid {edge}; }}
+    QSplitter::handle:hover {{ background: {theme.accent}; }}
+
+    QMenuBar {{ background: {base}; padding: 2px 4px; }}
+    QMenuBar::item {{ padding: 4px 8px; border-radius: 4px; background: transparent; }}
+    QMenuBar::item:selected {{ background: {theme.hovered}; }}
+    QMenu {{ background: {base}; border: 1px solid {edge}; padding: 4px; }}
+    QMenu::item {{ padding: 5px 24px 5px 8px; border-radius: 4px; min-width: 96px; }}
+    QMenu::item:selected {{ background: {theme.primary}; color: #ffffff; }}
+    QMenu::item:disabled {{ color: {faded}; background: transparent; }}
+    QMenu::icon {{ padding-left: 8px; }}
+    QMenu::separator {{ height: 1px; background: {edge}; margin: 4px 8px; }}
+
+    QDialogButtonBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
+    QToolTip {{
+        border: 1px solid {edge}; padding: 4px 6px; background: {tip}; color: {theme.text};
+    }}
     """

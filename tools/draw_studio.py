@@ -27,6 +27,7 @@ def main(project: Path, out: Path) -> None:
     """Opens a finished demonstration and writes one PNG a panel."""
     app = make_application(["crots-studio"])
     session = Session()
+    session.refresh_theme()
     window = MainWindow(session)
     window.resize(1280, 720)
     window.show()

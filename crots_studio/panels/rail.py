@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QPainter, QPalette, QPen
+from PySide6.QtGui import QColor, QFont, QPainter, QPalette, QPen
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QListWidget,
@@ -75,7 +75,7 @@ class RailDelegate(QStyledItemDelegate):
         line = option.fontMetrics.height()
         inner = rect.adjusted(36, 6, -8, -6)
         font = option.font
-        font.setBold(True)
+        font.setWeight(QFont.Weight.DemiBold)
         painter.setFont(font)
         painter.setPen(palette.color(QPalette.ColorRole.Text))
         top = QRect(inner.left(), inner.top(), inner.width(), line)
@@ -84,7 +84,7 @@ class RailDelegate(QStyledItemDelegate):
         name = metrics.elidedText(row.title, Qt.TextElideMode.ElideRight, left)
         painter.drawText(top, Qt.AlignmentFlag.AlignLeft, name)
         painter.drawText(top, Qt.AlignmentFlag.AlignRight, row.miou)
-        font.setBold(False)
+        font.setWeight(QFont.Weight.Normal)
         painter.setFont(font)
         beneath = QRect(inner.left(), inner.top() + line + 2, inner.width(), line)
         painter.setPen(QColor(theme.colours().muted))

@@ -7,6 +7,7 @@ from typing import Any
 
 from PySide6.QtWidgets import QComboBox, QPushButton
 
+from crots_studio import theme
 from crots_studio.plain import plain_tooltip
 
 
@@ -29,5 +30,5 @@ def choice(name: str, entries: Mapping[Any, str]) -> QComboBox:
 
 def snug(button: QPushButton) -> QPushButton:
     """Lets a button be no wider than its text asks for."""
-    button.setMaximumWidth(button.fontMetrics().horizontalAdvance(button.text()) + 18)
+    button.setMaximumWidth(button.fontMetrics().horizontalAdvance(button.text()) + 2 * theme.PADDING + 2)
     return button

@@ -64,6 +64,8 @@ def settings(settings_file):
 def session(qtbot, settings):
     """A session without a project; a run that still goes on is stopped at the end."""
     session = Session(settings)
+    # As the application does: sizes and fonts are those that people see.
+    session.refresh_theme()
     collect = gc.collect
     Collector(session)
     yield session
