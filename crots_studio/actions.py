@@ -191,13 +191,13 @@ class ProjectActions(QObject):
         if self._session.project is not None:
             project = self._session.for_run()
             QGuiApplication.clipboard().setText(run_command(project.folder, trust=project.config.runtime.trust))
+            self._session.notice.emit("Copied the command that runs this project")
 
     def find_option(self) -> None:
         """Goes to the search field of the settings."""
         if self._pages.workspace is not None:
-            panel = self._pages.workspace.settings_panel
-            panel.setVisible(True)
-            panel.search.setFocus()
+            self._pages.workspace.show_settings(True)
+            self._pages.workspace.settings_panel.search.setFocus()
 
     @property
     def undo_texts(self) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMainWindow, QMenu
 
 from crots_studio.actions import ProjectActions
+from crots_studio.icons import icon
 from crots_studio.models.rail import FINISHED
 from crots_studio.plain import plain_tooltip
 from crots_studio.session import Session
@@ -50,8 +51,12 @@ class Menus:
         session.undo_changed.connect(self._refresh_undo)
         self.refresh()
 
-    def _add(self, menu: QMenu, words: str, act: Callable[[], object], keys: Keys | None = None) -> QAction:
+    def _add(
+        self, menu: QMenu, words: str, act: Callable[[], object], keys: Keys | None = None, sign: str = ""
+    ) -> QAction:
         action = menu.addAction(words)
+        if sign:
+            action.setIcon(icon(sign))
         action.triggered.connect(lambda _=False: act())
         if keys is not None:
             action.setShortcut(QKeySequence(keys))
@@ -60,37 +65,37 @@ class Menus:
 
     def _file(self, menu: QMenu) -> None:
         act = self._project_actions
-        self._add(menu, "&New project ...", act.new_project, QKeySequence.StandardKey.New)
-        self._add(menu, "&Open project ...", act.open_project, QKeySequence.StandardKey.Open)
+        self._add(menu, "&New project ...", act.new_project, QKeySequence.StandardKey.New, "plus")
+        self._add(menu, "&Open project ...", act.open_project, QKeySequence.StandardKey.Open, "folder")
         recent = menu.addMenu("Open &recent")
         recent.aboutToShow.connect(lambda: self._fill_recent(recent))
-        self._add(menu, "Try the &demonstration ...", act.try_demo)
+        self._add(menu, "Try the &demonstration ...", act.try_demo, sign="demo")
         menu.addSeparator()
-        self._add(menu, "&Export ...", act.export, "Ctrl+E")
-        self._add(menu, "Re&port what changed", act.report)
+        self._add(menu, "&Export ...", act.export, "Ctrl+E", "export")
+        self._add(menu, "Re&port what changed", act.report, sign="report")
         # It says why it cannot be chosen.
         menu.setToolTipsVisible(True)
-        self._add(menu, "Open project &folder", act.open_folder)
+        self._add(menu, "Open project &folder", act.open_folder, sign="folder")
         self._add(menu, "&Close project", act.close_project, "Ctrl+W")
         menu.addSeparator()
-        self._add(menu, "&Quit", self._window.close, "Ctrl+Q")
+        self._add(menu, "&Quit", self._window.close, "Ctrl+Q", "quit")
 
     def _edit(self, menu: QMenu) -> None:
         act = self._project_actions
         self._add(menu, "&Undo", act.undo, QKeySequence.StandardKey.Undo)
         self._add(menu, "&Redo", act.redo, QKeySequence.StandardKey.Redo)
         menu.addSeparator()
-        self._add(menu, "Copy &command that makes this project", act.copy_init_command)
-        self._add(menu, "Copy command that ru&ns this project", act.copy_run_command)
-        self._add(menu, "&Find an option", act.find_option, QKeySequence.StandardKey.Find)
+        self._add(menu, "Copy &command that makes this project", act.copy_init_command, sign="copy")
+        self._add(menu, "Copy command that ru&ns this project", act.copy_run_command, sign="copy")
+        self._add(menu, "&Find an option", act.find_option, QKeySequence.StandardKey.Find, "search")
 
     def _run(self, menu: QMenu) -> None:
         act, session = self._project_actions, self._session
-        self._add(menu, "&Run all that remains", session.start_run, "Ctrl+R")
+        self._add(menu, "&Run all that remains", session.start_run, "Ctrl+R", "play")
         self._add(menu, "Run the chosen stage &alone", act.run_chosen, "Ctrl+Shift+R")
         menu.addSeparator()
-        self._add(menu, "&Pause or resume", session.toggle_pause, "Ctrl+P")
-        self._add(menu, "&Stop and keep", session.stop, "Ctrl+.")
+        self._add(menu, "&Pause or resume", session.toggle_pause, "Ctrl+P", "pause")
+        self._add(menu, "&Stop and keep", session.stop, "Ctrl+.", "stop")
         self._add(menu, "&Cancel and discard ...", act.cancel_run)
 
     def _theme(self, menu: QMenu) -> None:
@@ -104,29 +109,33 @@ class Menus:
 
     def _help(self, menu: QMenu) -> None:
         act = self._project_actions
-        self._add(menu, "&Help on the stages", partial(act.open_dialog, "help", "HelpDialog"), "F1")
-        self._add(menu, "&Shortcuts", partial(act.open_dialog, "shortcuts", "ShortcutsDialog"), "Ctrl+?")
-        self._add(menu, "&About", partial(act.open_dialog, "about", "AboutDialog"))
+        self._add(menu, "&Help on the stages", partial(act.open_dialog, "help", "HelpDialog"), "F1", "help")
+        self._add(menu, "&Shortcuts", partial(act.open_dialog, "shortcuts", "ShortcutsDialog"), "Ctrl+?", "keyboard")
+        self._add(menu, "&About", partial(act.open_dialog, "about", "AboutDialog"), sign="info")
 
     def fill_view(self, workspace: Workspace) -> None:
         """Adds the tabs and panels of the workspace, once they are there."""
         menu = self._view_menu
         menu.addSeparator()
         for number, tab in enumerate(TABS, 1):
-            action = self._add(menu, tab.title, partial(workspace.show_tab, tab.key), f"Alt+{number}")
+            action = self._add(menu, tab.title, partial(workspace.show_tab, tab.key), f"Alt+{number}", tab.icon)
             self._of_workspace.append(action)
         menu.addSeparator()
+        rail, settings, log = workspace.rail, workspace.settings_panel, workspace.log_panel
         shown = (
-            ("Stage &rail", workspace.rail, "F2"),
-            ("S&ettings", workspace.settings_panel, "F3"),
-            ("&Log", workspace.log_panel, "F4"),
+            ("Stage &rail", "F2", not rail.isHidden(), rail.setVisible, None),
+            ("S&ettings", "F3", not settings.isHidden(), workspace.show_settings, workspace.settings_shown),
+            ("&Log", "F4", log.is_unfolded, log.unfold, log.unfolded),
         )
-        for words, widget, keys in shown:
+        for words, keys, checked, act, changed in shown:
             action = menu.addAction(words)
             action.setCheckable(True)
-            action.setChecked(True)
+            action.setChecked(checked)
             action.setShortcut(keys)
-            action.toggled.connect(widget.setVisible)
+            action.triggered.connect(act)
+            if changed is not None:
+                changed.connect(action.setChecked)
+            self.actions[words.replace("&", "")] = action
             self._of_workspace.append(action)
 
     def _fill_recent(self, menu: QMenu) -> None:

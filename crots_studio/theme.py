@@ -23,6 +23,8 @@ FAMILY = "Inter"
 RADIUS = 6
 PADDING = 12
 STEP = 4
+# An icon needs so much, however small the text is.
+_LOWEST = 28
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,9 @@ LIGHT = Colours(
     primary="#2b61d6",
     raised="#ffffff",
     hovered="#e9edf4",
-    source="#8b95a3",
-    baseline="#2257d0",
-    rounds=("#5fc490", "#2e9a64", "#146b42", "#0a4128"),
+    source="#afb4bb",
+    baseline="#4a9be5",
+    rounds=("#69d39a", "#288954", "#1a5a38", "#0e2f1d"),
 )
 DARK = Colours(
     background="#14171c",
@@ -94,9 +96,9 @@ DARK = Colours(
     primary="#3b71e3",
     raised="#282e38",
     hovered="#323a46",
-    source="#8893a2",
-    baseline="#4f8bff",
-    rounds=("#2c9562", "#4fc487", "#8fe6b6", "#d2f8e2"),
+    source="#7a828e",
+    baseline="#a6b2f2",
+    rounds=("#1d633d", "#2b945c", "#41c87f", "#d6f3e3"),
 )
 
 # Window, base, alternate base, tooltip; text colours come from `Colours`.
@@ -218,7 +220,7 @@ def control_height() -> int:
 
 
 def _height(metrics: QFontMetrics) -> int:
-    return STEP * round((metrics.height() + 11) / STEP)
+    return max(_LOWEST, STEP * round((metrics.height() + 11) / STEP))
 
 
 def mixed(front: str, share: float, back: str) -> str:

@@ -1,4 +1,4 @@
-"""The page of an open project: rail left, tabs in the middle, settings right, log and run bar below."""
+"""The page of an open project: run bar above, rail left, tabs in the middle, settings right, log below."""
 
 from __future__ import annotations
 
@@ -6,17 +6,26 @@ import importlib
 from collections.abc import Callable, Iterator
 from typing import Protocol, runtime_checkable
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QSplitter, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QIcon, QResizeEvent
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QPushButton, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
+from crots_studio.icons import icon
 from crots_studio.panels.log import LogPanel
 from crots_studio.panels.rail import RailPanel
 from crots_studio.panels.run_bar import RunBar
 from crots_studio.panels.settings.panel import SettingsPanel
 from crots_studio.session import Session
+from crots_studio.widgets.icon_button import SIDE
 from crots_studio.widgets.notifier import Notifier
+from crots_studio.widgets.toast import SHORT_MS, Toast
 from crots_studio.widgets.wheel import leave_wheel_below
-from crots_studio.workspace_tabs import TABS
+from crots_studio.workspace_tabs import TABS, Tab
+
+# Pixels: from this width on there is room for the settings beside any tab.
+_ROOMY = 1500
+_USUAL = 1200
+_LOG_HEIGHT = 150
 
 
 class History(Protocol):
@@ -52,7 +61,12 @@ class Workspace(QWidget):
     Args:
         session: what all of it is about.
         export: what the button of the notice after a run does.
+
+    Signals:
+        settings_shown(bool): the settings appeared beside the tab in front, or went away.
     """
+
+    settings_shown = Signal(bool)
 
     def __init__(self, session: Session, export: Callable[[], None], parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -62,10 +76,24 @@ class Workspace(QWidget):
         self.settings_panel = SettingsPanel(session)
         self.log_panel = LogPanel(session)
         self.run_bar = RunBar(session)
-        self.notifier = Notifier(session, more=("Export ...", export))
+        self.notifier = Notifier(session, self, more=("Export ...", export))
+        self.notice = Toast(self, name="Notice", lift=36)
+        session.notice.connect(lambda text: self.notice.say(text, "good", SHORT_MS))
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.setAccessibleName("Views")
+        self.tabs.tabBar().setIconSize(QSize(SIDE, SIDE))
+        self._settings_wanted: dict[str, bool] = {}
+        self._with_icons = True
+        self.settings_button = QPushButton("Settings")
+        self.settings_button.setIcon(icon("setup"))
+        self.settings_button.setFlat(True)
+        self.settings_button.setCheckable(True)
+        self.settings_button.setToolTip("All options of the chosen stage (F3)")
+        self.settings_button.clicked.connect(self.show_settings)
+        self.tabs.setCornerWidget(_held(self.settings_button))
+        self.tabs.currentChanged.connect(lambda _: self._fit())
+        self.log_panel.unfolded.connect(self._log_unfolded)
         self._lay_out()
         self.rail.chosen.connect(self.show_stage)
         self._in_settings = False
@@ -82,27 +110,72 @@ class Workspace(QWidget):
         self.rows = QSplitter(Qt.Orientation.Vertical)
         self.rows.addWidget(self.tabs)
         self.rows.addWidget(self.log_panel)
-        self.rows.setSizes([470, 110])
-        self.rows.setCollapsible(0, False)
+        self.rows.setChildrenCollapsible(False)
         self.rows.setStretchFactor(0, 1)
         self.columns = QSplitter(Qt.Orientation.Horizontal)
         for widget in (self.rail, self.rows, self.settings_panel):
             self.columns.addWidget(widget)
-        self.columns.setSizes([195, 768, 317])
+        self.columns.setSizes([208, 752, 320])
         self.columns.setStretchFactor(1, 1)
-        self.columns.setCollapsible(1, False)
+        self.columns.setChildrenCollapsible(False)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addWidget(self.notifier)
-        column.addWidget(self.columns, 1)
         column.addWidget(self.run_bar)
+        column.addWidget(self.columns, 1)
         for name, splitter in self._splitters.items():
             splitter.restoreState(self._session.settings.layout(name))
 
     @property
     def _splitters(self) -> dict[str, QSplitter]:
         return {"columns": self.columns, "rows": self.rows}
+
+    @property
+    def _tab(self) -> Tab | None:
+        number = self.tabs.currentIndex()
+        return TABS[number] if 0 <= number < len(TABS) else None
+
+    def show_settings(self, shown: bool) -> None:
+        """Shows or hides the settings beside the tab in front; it is remembered for that tab."""
+        if (tab := self._tab) is not None:
+            self._settings_wanted[tab.key] = shown
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
+        """Makes room where there is little."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Folds the settings away where the tab needs their room, and leaves out icons of tabs that are too many."""
+        tab = self._tab
+        if tab is None:
+            return
+        usual = tab.key != "setup" and (self.width() >= _ROOMY or (tab.narrow and self.width() >= _USUAL))
+        shown = self._settings_wanted.get(tab.key, usual)
+        changed = shown == self.settings_panel.isHidden()
+        self.settings_panel.setVisible(shown)
+        self.settings_button.setChecked(shown)
+        if changed:
+            self.settings_shown.emit(shown)
+        room = self.width() - self.rail.width() - (self.settings_panel.width() if shown else 0)
+        room -= self.settings_button.sizeHint().width() + 24
+        bar = self.tabs.tabBar()
+        per_icon = (SIDE + 4) * bar.count()
+        width = bar.sizeHint().width() - (per_icon if self._with_icons else 0)
+        self._show_icons(width + per_icon <= room)
+
+    def _show_icons(self, shown: bool) -> None:
+        if shown == self._with_icons:
+            return
+        self._with_icons = shown
+        for number in range(self.tabs.count()):
+            self.tabs.setTabIcon(number, icon(TABS[number].icon) if shown else QIcon())
+
+    def _log_unfolded(self, unfolded: bool) -> None:
+        if unfolded and self.rows.sizes()[1] < _LOG_HEIGHT:
+            whole = sum(self.rows.sizes())
+            self.rows.setSizes([whole - _LOG_HEIGHT, _LOG_HEIGHT])
 
     def remember_layout(self) -> None:
         """Keeps the splitters' places for the next session."""
@@ -118,6 +191,12 @@ class Workspace(QWidget):
             self.panels[tab.key] = panel
             self.tabs.setTabToolTip(self.tabs.addTab(panel, tab.title), tab.tip)
         leave_wheel_below(self)
+            place = (
+                self.tabs.addTab(panel, icon(tab.icon), tab.title)
+                if self._with_icons
+                else self.tabs.addTab(panel, tab.title)
+            )
+            self.tabs.setTabToolTip(place, tab.tip)
         self.panels["setup"].checked.connect(self.rail.take_findings)  # type: ignore[attr-defined]
 
     def show_tab(self, key: str) -> None:
@@ -162,3 +241,17 @@ class Workspace(QWidget):
         if new is not None and self.isAncestorOf(new):
             self._in_settings = self.settings_panel.isAncestorOf(new)
             self._session.undo_changed.emit()
+    def act_in_front(self, name: str) -> None:
+        """Calls a method of the tab in front, where it has it: ``undo``, ``redo``."""
+        act = getattr(self.tabs.currentWidget(), name, None)
+        if callable(act):
+            act()
+
+
+def _held(widget: QWidget) -> QWidget:
+    """A corner of tabs gives its widget no air."""
+    holder = QWidget()
+    row = QHBoxLayout(holder)
+    row.setContentsMargins(4, 2, 8, 2)
+    row.addWidget(widget)
+    return holder

@@ -7,12 +7,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Tab:
-    """A tab; its panel is imported when its turn comes."""
+    """A tab; its panel is imported when its turn comes.
+
+    Attributes:
+        title: what it is called.
+        module: below `crots_studio.panels`.
+        panel: the class there.
+        icon: of `crots_studio.icons`.
+        tip: what is to be found there.
+        narrow: whether it leaves room for the settings in a window of usual width.
+    """
 
     title: str
     module: str
     panel: str
+    icon: str
     tip: str = ""
+    narrow: bool = False
 
     @property
     def key(self) -> str:
@@ -21,12 +32,25 @@ class Tab:
 
 
 TABS = (
-    Tab("Set-up", "setup.panel", "SetupPanel", "Which images, which source, which classes"),
-    Tab("Mixing", "preview", "PreviewPanel", "What the student will see: mixes of your own images"),
-    Tab("Pseudo-labels", "pseudo_labels", "PseudoLabelPanel", "What the source says of each image"),
-    Tab("Hard patches", "patches.panel", "PatchPanel", "Patches of rare classes: look, reject, relabel"),
-    Tab("Monitor", "monitor.panel", "MonitorPanel", "Losses, scores and classes, live"),
-    Tab("Before and after", "before_after", "BeforeAfterPanel", "Source, baseline and rounds on the same image"),
-    Tab("Compare", "compare.panel", "ComparePanel", "Past runs on one chart"),
-    Tab("Methods", "methods", "MethodsPanel", "Methods compared on these images, over several seeds"),
+    Tab("Set-up", "setup.panel", "SetupPanel", "setup", "Which images, which source, which classes"),
+    Tab(
+        "Mixing",
+        "preview",
+        "PreviewPanel",
+        "mixing",
+        "What the student will see: mixes of your own images",
+        narrow=True,
+    ),
+    Tab("Pseudo-labels", "pseudo_labels", "PseudoLabelPanel", "labels", "What the source says of each image"),
+    Tab("Hard patches", "patches.panel", "PatchPanel", "patches", "Patches of rare classes: look, reject, relabel"),
+    Tab("Monitor", "monitor.panel", "MonitorPanel", "monitor", "Losses, scores and classes, live"),
+    Tab(
+        "Before and after",
+        "before_after",
+        "BeforeAfterPanel",
+        "before-after",
+        "Source, baseline and rounds on the same image",
+    ),
+    Tab("Compare", "compare.panel", "ComparePanel", "compare", "Past runs on one chart"),
+    Tab("Methods", "methods", "MethodsPanel", "methods", "Methods compared on these images, over several seeds"),
 )

@@ -43,6 +43,7 @@ class RailRow:
         miou: ``41.3%`` or empty.
         startable: whether this stage can be run now.
         warned: it is done or chosen, with a warning: it went back to an earlier checkpoint, or an input has faults.
+        paused: it is running, and halted for now.
     """
 
     key: str
@@ -55,6 +56,7 @@ class RailRow:
     miou: str = ""
     startable: bool = False
     warned: bool = False
+    paused: bool = False
 
     @property
     def look(self) -> str:
@@ -140,6 +142,7 @@ def _stage_row(stage: StageStatus, run: RunState) -> RailRow:
         time=duration(stage.seconds) if stage.seconds is not None and state in ("done", "stale") else "",
         miou=f"{stage.miou:.1%}" if stage.miou is not None and state in ("done", "stale") else "",
         warned=state == "done" and went_back(stage),
+        paused=state == "running" and run.paused,
         startable=not run.running and stage.state in _STARTABLE and stage.key not in DEMO_STAGES,
     )
 

@@ -1,13 +1,15 @@
-"""The log and the problems of a project, to read, copy and save."""
+"""The log and the problems of a project, to read, copy and save; one line of it until one asks for more."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
 
+from PySide6.QtCore import QSize, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
     QFileDialog,
+    QFrame,
     QHBoxLayout,
     QListWidget,
     QListWidgetItem,
@@ -21,16 +23,28 @@ from PySide6.QtWidgets import (
 from crots.errors import CrotsError
 from crots.events import Event
 from crots.files import write_text
+from crots_studio.icons import icon
 from crots_studio.models.log_lines import LogLine, log_lines
+from crots_studio.models.words import plural
+from crots_studio.plain import Elided
 from crots_studio.session import Session
+from crots_studio.widgets.icon_button import SIDE, IconButton
 
 _MOST_LINES = 5000
+# What Qt takes for no limit.
+_MOST_PIXELS = 16777215
 _MOST_PROBLEMS = 500
 _SIGNS = {"info": "·", "warning": "!", "error": "✗"}
 
 
 class LogPanel(QWidget):
-    """Two tabs: every line, and what the user should not miss."""
+    """Two tabs: every line, and what the user should not miss; folded, the latest line and the number of problems.
+
+    Signals:
+        unfolded(bool): it was opened or folded.
+    """
+
+    unfolded = Signal(bool)
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -50,9 +64,13 @@ class LogPanel(QWidget):
         self.tabs.addTab(self.lines, "Log")
         self.tabs.addTab(self.problems, "Problems")
         self.tabs.setCornerWidget(self._buttons())
+        self.foot = self._folded_line()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.foot)
         column.addWidget(self.tabs)
+        self.unfold(session.settings.value("log unfolded") == "yes")
         session.project_changed.connect(self._another_project)
         session.history_changed.connect(self._another_project)
         session.events_arrived.connect(self.add_events)
@@ -69,7 +87,45 @@ class LogPanel(QWidget):
             button.setFlat(True)
             button.clicked.connect(act)
             row.addWidget(button)
+        row.addWidget(IconButton("down", "Fold the log", lambda: self.unfold(False)))
         return holder
+
+    def _folded_line(self) -> QFrame:
+        foot = QFrame()
+        foot.setProperty("role", "foot")
+        self.latest = Elided()
+        self.latest.setProperty("role", "muted")
+        self.problem_button = QPushButton()
+        self.problem_button.setFlat(True)
+        self.problem_button.setIcon(icon("alert", "warning"))
+        self.problem_button.setIconSize(QSize(SIDE, SIDE))
+        self.problem_button.clicked.connect(self.show_problems)
+        self.more = IconButton("up", "Unfold the log", lambda: self.unfold(True))
+        row = QHBoxLayout(foot)
+        row.setContentsMargins(12, 2, 4, 2)
+        row.setSpacing(4)
+        row.addWidget(self.latest, 1)
+        row.addWidget(self.problem_button)
+        row.addWidget(self.more)
+        return foot
+
+    @property
+    def is_unfolded(self) -> bool:
+        """Whether more than the latest line is shown."""
+        return not self.tabs.isHidden()
+
+    def unfold(self, unfolded: bool = True) -> None:
+        """Shows all of it, or the latest line alone; the next session begins with the same."""
+        self.tabs.setVisible(unfolded)
+        self.foot.setVisible(not unfolded)
+        self.setMaximumHeight(_MOST_PIXELS if unfolded else self.foot.sizeHint().height())
+        self._session.settings.set_value("log unfolded", "yes" if unfolded else "no")
+        self.unfolded.emit(unfolded)
+
+    def show_problems(self) -> None:
+        """Unfolds the list of problems."""
+        self.unfold()
+        self.tabs.setCurrentWidget(self.problems)
 
     @property
     def text(self) -> str:
@@ -84,11 +140,13 @@ class LogPanel(QWidget):
         else:
             marked = self.lines.textCursor().selection().toPlainText()
             QGuiApplication.clipboard().setText(marked or self.text)
+        self._session.notice.emit("Copied")
 
     def clear(self) -> None:
         """Empties both lists; nothing on disk is touched."""
         self.lines.clear()
         self.problems.clear()
+        self.latest.setText("Nothing has been logged yet")
         self._count()
 
     def _save(self) -> None:
@@ -118,6 +176,7 @@ class LogPanel(QWidget):
             bar = self.lines.verticalScrollBar()
             at_end = bar.value() >= bar.maximum() - 2
             self.lines.appendPlainText("\n".join(map(str, lines)))
+            self.latest.setText(str(lines[-1]))
             if at_end:
                 bar.setValue(bar.maximum())
         for line in lines:
@@ -134,3 +193,5 @@ class LogPanel(QWidget):
     def _count(self) -> None:
         count = self.problems.count()
         self.tabs.setTabText(1, f"Problems ({count})" if count else "Problems")
+        self.problem_button.setText(plural(count, "problem"))
+        self.problem_button.setVisible(count > 0)

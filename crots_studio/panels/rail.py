@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QRect, QSize, Qt, Signal
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QPainter, QPalette, QPen
 from PySide6.QtWidgets import (
     QHBoxLayout,
@@ -18,6 +18,8 @@ from PySide6.QtWidgets import (
 )
 
 from crots_studio import theme
+from crots_studio.icons import icon
+from crots_studio.icons import paint as paint_icon
 from crots_studio.models.project_form import ProjectForm
 from crots_studio.models.rail import RailRow, looking_rows, next_stage, rail_rows, run_all_words, summary
 from crots_studio.plain import Label, plain_tooltip
@@ -25,18 +27,42 @@ from crots_studio.runs.run import RunRequest
 from crots_studio.session import Session
 
 _ROW = Qt.ItemDataRole.UserRole
+# Of the badge in the corner of a row's picture.
 _SIGNS = {
-    "done": "✓", "running": "▶", "stale": "!", "failed": "✗", "interrupted": "‖", "checking": "…", "missing": "",
-    "not needed": "–",  # noqa: RUF001 - a dash
+    "done": "check", "running": "play", "paused": "pause", "stale": "refresh", "failed": "close",
+    "interrupted": "pause", "warned": "alert",
 }  # fmt: skip
+# Of the row's picture, by key; rounds share theirs.
+_PICTURES = {
+    "render": "images", "train": "model", "target": "images", "source": "model", "pseudo-label": "labels",
+    "baseline": "student", "mine": "patches", "evaluate": "evaluate", "export": "export",
+}  # fmt: skip
+# Pixels: the picture's square, what is left and right of everything, and where the words begin.
+_SQUARE, _MARGIN, _WORDS = 28, 8, 44
+# What a state takes at most, the reason why a stage is stale with it.
+_MOST_LINES = 4
 
 
 class RailDelegate(QStyledItemDelegate):
-    """Draws a row: a round sign, the title, the state beneath, score and time at the right, a bar while it runs."""
+    """Draws a row: a picture with a sign of the state, the title, the state beneath, score and time at the right."""
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:  # noqa: N802
-        """Two lines of text and some air."""
-        return QSize(160, option.fontMetrics.height() * 2 + 16)
+        """The title, as many lines as the state needs, and some air."""
+        view = option.widget
+        width = view.viewport().width() if isinstance(view, QListWidget) else option.rect.width()
+        line = option.fontMetrics.height()
+        words = self._room(option, index.data(_ROW), width).height()
+        return QSize(160, max(_SQUARE, line + 2 + words) + 12)
+
+    def _room(self, option: QStyleOptionViewItem, row: RailRow, width: int) -> QRect:
+        """Where the state's words have room, from the left end of the words and the top of their first line."""
+        metrics = option.fontMetrics
+        room = width - _WORDS - _MARGIN
+        if row.time:
+            room -= metrics.horizontalAdvance(row.time) + 8
+        most = QRect(0, 0, max(room, 40), metrics.height() * _MOST_LINES)
+        needed = metrics.boundingRect(most, Qt.TextFlag.TextWordWrap, row.words).height()
+        return QRect(0, 0, most.width(), max(metrics.height(), min(needed, most.height())))
 
     def paint(
         self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
@@ -46,34 +72,45 @@ class RailDelegate(QStyledItemDelegate):
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         rect: QRect = option.rect
+        inside = QRectF(rect).adjusted(2.5, 1.5, -2.5, -1.5)
+        painter.setPen(Qt.PenStyle.NoPen)
         if option.state & QStyle.StateFlag.State_Selected:
-            chosen = QColor(theme.colours().accent)
-            chosen.setAlphaF(0.22)
-            painter.fillRect(rect, chosen)
+            painter.setBrush(_see_through(theme.colours().accent, 0.16))
+            painter.drawRoundedRect(inside, theme.RADIUS, theme.RADIUS)
+        elif option.state & QStyle.StateFlag.State_MouseOver:
+            painter.setBrush(QColor(theme.colours().hovered))
+            painter.drawRoundedRect(inside, theme.RADIUS, theme.RADIUS)
         if option.state & QStyle.StateFlag.State_HasFocus:
+            painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.setPen(QPen(QColor(theme.colours().accent), 1))
-            painter.drawRect(rect.adjusted(0, 0, -1, -1))
-        self._sign(painter, rect, row)
+            painter.drawRoundedRect(inside, theme.RADIUS, theme.RADIUS)
+        self._picture(painter, rect, row)
         self._texts(painter, rect, row, option)
         if row.fraction is not None:
             self._bar(painter, rect, row.fraction)
         painter.restore()
 
-    def _sign(self, painter: QPainter, rect: QRect, row: RailRow) -> None:
+    def _picture(self, painter: QPainter, rect: QRect, row: RailRow) -> None:
         colour = QColor(state_colour(row.look))
-        side = 20
-        circle = QRect(rect.left() + 8, rect.top() + 9, side, side)
-        painter.setPen(QPen(colour, 2))
-        filled = row.look in ("done", "running", "stale", "failed", "interrupted")
-        painter.setBrush(colour if filled else Qt.BrushStyle.NoBrush)
-        painter.drawEllipse(circle)
-        painter.setPen(QColor("#101418" if theme.is_dark() else "#ffffff") if filled else colour)
-        painter.drawText(circle, Qt.AlignmentFlag.AlignCenter, _SIGNS.get(row.look, ""))
+        square = QRect(rect.left() + _MARGIN, rect.top() + 7, _SQUARE, _SQUARE)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(_see_through(colour.name(), 0.14))
+        painter.drawRoundedRect(square, theme.RADIUS, theme.RADIUS)
+        paint_icon(painter, square.adjusted(5, 5, -5, -5), _PICTURES.get(row.key, "round"), colour)
+        sign = _SIGNS.get("warned" if row.warned else "paused" if row.paused else row.state)
+        if sign is None:
+            return
+        badge = QRect(square.right() - 9, square.bottom() - 9, 14, 14)
+        painter.setPen(QPen(QColor(theme.colours().background), 1.5))
+        painter.setBrush(colour)
+        painter.drawEllipse(badge)
+        painter.setPen(Qt.PenStyle.NoPen)
+        paint_icon(painter, badge.adjusted(3, 3, -3, -3), sign, QColor(theme.colours().background))
 
     def _texts(self, painter: QPainter, rect: QRect, row: RailRow, option: QStyleOptionViewItem) -> None:
         palette: QPalette = option.palette
         line = option.fontMetrics.height()
-        inner = rect.adjusted(36, 6, -8, -6)
+        inner = rect.adjusted(_WORDS, 5, -_MARGIN, -5)
         font = option.font
         font.setWeight(QFont.Weight.DemiBold)
         painter.setFont(font)
@@ -86,19 +123,29 @@ class RailDelegate(QStyledItemDelegate):
         painter.drawText(top, Qt.AlignmentFlag.AlignRight, row.miou)
         font.setWeight(QFont.Weight.Normal)
         painter.setFont(font)
-        beneath = QRect(inner.left(), inner.top() + line + 2, inner.width(), line)
+        room = self._room(option, row, rect.width()).translated(inner.left(), inner.top() + line + 2)
         painter.setPen(QColor(theme.colours().muted))
+        beneath = QRect(inner.left(), room.top(), inner.width(), line)
         painter.drawText(beneath, Qt.AlignmentFlag.AlignRight, row.time)
-        room = inner.width() - (option.fontMetrics.horizontalAdvance(row.time) + 8 if row.time else 0)
-        words = option.fontMetrics.elidedText(row.words, Qt.TextElideMode.ElideRight, room)
-        painter.setPen(QColor(state_colour(row.look)))
-        painter.drawText(beneath, Qt.AlignmentFlag.AlignLeft, words)
+        quiet = row.state in ("done", "not needed") and not row.warned
+        colour = theme.colours().muted if quiet else state_colour(row.look)
+        painter.setPen(QColor(colour))
+        painter.drawText(room, Qt.AlignmentFlag.AlignLeft | Qt.TextFlag.TextWordWrap, row.words)
 
     def _bar(self, painter: QPainter, rect: QRect, fraction: float) -> None:
-        bar = QRect(rect.left() + 36, rect.bottom() - 4, rect.width() - 44, 3)
-        painter.fillRect(bar, QColor(theme.colours().grid))
-        bar.setWidth(round(bar.width() * fraction))
-        painter.fillRect(bar, QColor(theme.colours().accent))
+        bar = QRectF(rect.left() + _WORDS, rect.bottom() - 4, rect.width() - _WORDS - _MARGIN, 3)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(theme.colours().grid))
+        painter.drawRoundedRect(bar, 1.5, 1.5)
+        bar.setWidth(bar.width() * fraction)
+        painter.setBrush(QColor(theme.colours().primary))
+        painter.drawRoundedRect(bar, 1.5, 1.5)
+
+
+def _see_through(colour: str, share: float) -> QColor:
+    made = QColor(colour)
+    made.setAlphaF(share)
+    return made
 
 
 def state_colour(state: str) -> str:
@@ -125,10 +172,14 @@ class RailPanel(QWidget):
         self._session = session
         self._form = ProjectForm()
         self.rows: list[RailRow] = []
-        self.setMinimumWidth(150)
+        self.setMinimumWidth(176)
         self.title = Label("Stages")
         self.title.setProperty("role", "heading")
         self.list = QListWidget()
+        self.list.setProperty("role", "bare")
+        self.list.setMouseTracking(True)
+        # Long reasons go on in the next line, and the lines depend on the width.
+        self.list.setResizeMode(QListWidget.ResizeMode.Adjust)
         self.list.setItemDelegate(RailDelegate(self.list))
         self.list.setAccessibleName("Stages")
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -136,13 +187,15 @@ class RailPanel(QWidget):
         self.list.customContextMenuRequested.connect(self._menu)
         self.list.currentRowChanged.connect(self._went_to)
         self.run_one = QPushButton("Run this stage")
+        self.run_one.setIcon(icon("play"))
         self.run_one.setToolTip("Runs the chosen stage alone, even where it is done")
         self.run_one.clicked.connect(self._run_one)
         self.note = Label()
         self.note.setProperty("role", "muted")
         self.note.setWordWrap(True)
         column = QVBoxLayout(self)
-        column.setContentsMargins(6, 6, 0, 6)
+        column.setContentsMargins(8, 8, 4, 8)
+        column.setSpacing(4)
         head = QHBoxLayout()
         head.addWidget(self.title)
         head.addStretch(1)

@@ -1,42 +1,56 @@
-"""The run bar: what is being done, how fast and until when, how much memory; pause, stop, cancel, device."""
+"""The bar at the top: the project, what is being done, how fast and until when; run, pause, stop, cancel, device."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from crots_studio.devices import Device, find_devices, gpu_memory
+from crots_studio.icons import icon
 from crots_studio.models.rail import DEMO_STAGES, FINISHED
 from crots_studio.models.words import byte_count
-from crots_studio.plain import Label, plain_tooltip
+from crots_studio.plain import Elided, Label, plain_tooltip
 from crots_studio.session import Session
+from crots_studio.widgets.icon_button import IconButton
 
 _MEMORY_MS = 1500
+_STOPS = "ends after the current step; the work so far is kept"
+_CANCELS = "ends after the current step and, once you agree, throws away what this stage has done"
 _ELSEWHERE = "This run was started in a terminal or another window: stop it there"
 
 
-class RunBar(QWidget):
+class RunBar(QFrame):
     """Controls the run of a session."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session = session
-        self.text, self.pace, self.memory = Label(), Label(), Label()
+        self.setProperty("role", "bar")
+        self.name, self.text, self.pace, self.memory = Elided(), Elided(), Label(), Label()
         self.bar = QProgressBar()
         self.bar.setRange(0, 1000)
         self.bar.setAccessibleName("Progress of the stage")
         self.bar.setTextVisible(False)
-        self.bar.setFixedHeight(8)
         policy = self.bar.sizePolicy()
         policy.setRetainSizeWhenHidden(True)
         self.bar.setSizePolicy(policy)
-        self.run = self._button("Run", "Runs all stages that are not done (Ctrl+R)", session.start_run)
-        self.pause = self._button("Pause", "Halts after the current step", session.toggle_pause)
-        self.stop = self._button("Stop && keep", "Ends after the current step; the work so far is kept", session.stop)
-        self.cancel = self._button(
-            "Cancel ...", "Ends after the current step and, once you agree, throws away what this stage has done",
-            self._cancel,
-        )  # fmt: skip
+        self.run = QPushButton("Run")
+        self.run.setProperty("role", "primary")
+        self.run.setIcon(icon("play", "white"))
+        self.run.setToolTip("Runs all stages that are not done (Ctrl+R)")
+        self.run.clicked.connect(lambda: session.start_run())
+        self.pause = IconButton("pause", "Pause", session.toggle_pause, flat=False)
+        self.stop = IconButton("stop", "Stop and keep", lambda: session.stop(), flat=False)
+        self.cancel = IconButton("discard", "Cancel ...", self._cancel, flat=False, role="bad")
         self.device = QComboBox()
         self.device.setAccessibleName("Device")
         self.device.setToolTip("Where networks run (runtime.device)")
@@ -59,35 +73,28 @@ class RunBar(QWidget):
         self._devices_found((Device("auto", "auto"), Device("cpu", "CPU")))
         self.refresh()
 
-    def _button(self, words: str, tip: str, act: object) -> QPushButton:
-        button = QPushButton(words)
-        button.setToolTip(plain_tooltip(tip))
-        button.setAccessibleName(words.replace("&&", "and"))
-        button.setAccessibleDescription(tip)
-        button.clicked.connect(lambda: act())  # type: ignore[operator]
-        return button
-
     def _lay_out(self) -> None:
-        self.pace.setProperty("role", "muted")
-        self.memory.setProperty("role", "muted")
+        self.name.setProperty("role", "heading")
+        for label in (self.text, self.pace, self.memory):
+            label.setProperty("role", "muted")
         words = QHBoxLayout()
+        words.setSpacing(12)
         words.addWidget(self.text, 1)
         words.addWidget(self.pace)
-        words.addSpacing(12)
-        words.addWidget(self.memory)
         left = QVBoxLayout()
-        left.setSpacing(3)
+        left.setSpacing(0)
+        left.addWidget(self.name)
         left.addLayout(words)
+        left.addSpacing(4)
         left.addWidget(self.bar)
         row = QHBoxLayout(self)
-        row.setContentsMargins(8, 4, 8, 6)
+        row.setContentsMargins(12, 8, 12, 4)
+        row.setSpacing(8)
         row.addLayout(left, 1)
-        row.addSpacing(8)
         # All stay where they are, whatever goes on: the second click of a double click must meet no other button.
-        for widget in (self.device, self.apart, self.cancel, self.stop, self.pause, self.run):
+        for widget in (self.memory, self.device, self.apart, self.cancel, self.stop, self.pause, self.run):
             row.addWidget(widget)
         _keep_width(self.run, "Run", "Resume")
-        _keep_width(self.pause, "Pause", "Resume")
 
     def refresh(self) -> None:
         """Shows the run as it is now."""
@@ -96,19 +103,24 @@ class RunBar(QWidget):
         self.bar.setVisible(busy)
         self.bar.setValue(round(1000 * state.fraction) if busy else 0)
         self.text.setText(state.text if busy else self._idle_words())
-        self.text.setToolTip(plain_tooltip(session.blocker if not busy else ""))
+        self.text.setToolTip(plain_tooltip(self.text.text()))
+        self.name.setText(session.project.folder.name if session.project is not None else "CROTS Studio")
+        self.name.setToolTip(plain_tooltip(str(session.project.folder) if session.project is not None else ""))
         self.pace.setText(state.pace if busy else "")
         self.run.setText(self._run_words())
         self.run.setEnabled(project and not busy and not session.blocker and self._open_stages())
+        elsewhere = "" if session.controllable else _ELSEWHERE
+        self.stop.show_as("stop", "Stop and keep", elsewhere or _STOPS)
+        self.cancel.show_as("discard", "Cancel ...", elsewhere or _CANCELS)
+        if state.paused:
+            self.pause.show_as("play", "Resume", elsewhere or "goes on with the next step")
+        else:
+            self.pause.show_as("pause", "Pause", elsewhere or "halts after the current step")
         for button in (self.pause, self.stop, self.cancel):
             button.setEnabled(busy and not state.stopping and session.controllable)
-            # A tool tip's words are said again for those who hear the window.
-            button.setToolTip(plain_tooltip(button.accessibleDescription() if session.controllable else _ELSEWHERE))
         if busy and session.request.compares:
             self.cancel.setEnabled(False)
             self.cancel.setToolTip("A comparison keeps what it has finished; stop it, and it can go on later")
-        self.pause.setText("Resume" if state.paused else "Pause")
-        self.pause.setAccessibleName(self.pause.text())
         self.device.setEnabled(project and not busy)
         self.apart.setEnabled(not busy)
         if project and session.project is not None:

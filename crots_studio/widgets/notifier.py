@@ -1,4 +1,4 @@
-"""Tells of the end of a run: by the desktop where it can, and in any case by a line at the top of the window."""
+"""Tells of the end of a run: by the desktop where it can, and in any case by a note that floats in the window."""
 
 from __future__ import annotations
 
@@ -8,16 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import (
-    QApplication,
-    QFrame,
-    QHBoxLayout,
-    QPushButton,
-    QStyle,
-    QSystemTrayIcon,
-    QToolButton,
-    QWidget,
-)
+from PySide6.QtWidgets import QApplication, QPushButton, QStyle, QSystemTrayIcon, QWidget
 
 from crots.errors import InputError
 from crots.project import Project
@@ -27,12 +18,14 @@ from crots_studio.models.iou import Scores
 from crots_studio.models.names import title
 from crots_studio.models.rail import GUARDED
 from crots_studio.models.words import in_window
-from crots_studio.plain import Label
 from crots_studio.runs.run import RunEnd
 from crots_studio.session import Session
 from crots_studio.widgets.class_table import percent
+from crots_studio.widgets.toast import Toast
 
 _SHOWN_MS = 20_000
+# Pixels: the folded log stays in sight.
+_LOG_LINE = 36
 
 
 def words_for(
@@ -78,8 +71,8 @@ def words_for(
     return "The run is finished", text + (" (oracle)" if last.oracle else "")
 
 
-class Notifier(QFrame):
-    """The line at the top of the window; hidden while there is nothing to say.
+class Notifier(Toast):
+    """The note over the page; hidden while there is nothing to say.
 
     Args:
         session: whose runs are told of.
@@ -89,32 +82,14 @@ class Notifier(QFrame):
     def __init__(
         self, session: Session, parent: QWidget | None = None, *, more: tuple[str, Callable[[], None]] | None = None
     ) -> None:
-        super().__init__(parent)
+        super().__init__(parent, lift=_LOG_LINE)
         self._session = session
-        self.setFrameShape(QFrame.Shape.StyledPanel)
-        self.setAccessibleName("Notification")
-        self.text = Label()
-        self.text.setWordWrap(True)
         self.more = QPushButton(more[0] if more else "")
         if more:
             self.more.clicked.connect(lambda: more[1]())
         self._has_more = more is not None
-        close = QToolButton()
-        close.setText("\u2715")
-        close.setAutoRaise(True)
-        close.setAccessibleName("Dismiss notification")
-        close.setToolTip("Dismiss")
-        close.clicked.connect(self.hide)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(10, 4, 6, 4)
-        row.addWidget(self.text, 1)
-        row.addWidget(self.more)
-        row.addWidget(close)
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self.hide)
+        self.row.insertWidget(1, self.more)
         self._tray: QSystemTrayIcon | None = None
-        self.hide()
         session.run_ended.connect(self._ended)
         session.busy_changed.connect(self._begun)
         # When the run began that it tells of.
@@ -151,9 +126,8 @@ class Notifier(QFrame):
             role = "warning"
         self.text.setProperty("role", role)
         self.text.style().polish(self.text)
-        self.text.setText(f"{heading}. {text}")
         self.more.setVisible(self._has_more and end.outcome == "completed" and not compares)
-        self.show()
+        self.say(f"{heading}. {text}", role)
         window = self.window()
         if not window.isActiveWindow():
             QApplication.alert(window)

@@ -356,6 +356,7 @@ def test_the_window_answers_while_a_run_floods_it(qtbot, session, ready, scripte
 def test_layout_is_remembered(qtbot, session, window):
     window.pages.setCurrentWidget(window.workspace)
     qtbot.wait(20)
+    window.workspace.show_settings(True)
     window.workspace.columns.setSizes([260, 380, 340])
     before = window.workspace.columns.sizes()
     window.close()
@@ -365,6 +366,7 @@ def test_layout_is_remembered(qtbot, session, window):
     again.show()
     again.pages.build_workspace()
     again.pages.setCurrentWidget(again.workspace)
+    again.workspace.show_settings(True)
     qtbot.wait(20)
     assert all(abs(a - b) < 40 for a, b in zip(before, again.workspace.columns.sizes(), strict=True))
 

@@ -1,0 +1,55 @@
+"""A button that shows an icon; its name is in the tooltip and for those who hear the window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QSize
+from PySide6.QtWidgets import QToolButton, QWidget
+
+from crots_studio.icons import icon
+from crots_studio.plain import plain_tooltip
+
+SIDE = 16
+
+
+class IconButton(QToolButton):
+    """Shows an icon.
+
+    Args:
+        name: of the icon, see `crots_studio.icons.icon`.
+        words: what it does, two or three words.
+        tip: more about it, in the tooltip.
+        act: what a click does.
+        flat: without an edge, until the pointer is on it.
+        role: the icon's colour.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        words: str,
+        act: Callable[[], object] | None = None,
+        *,
+        tip: str = "",
+        flat: bool = True,
+        role: str = "text",
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.setIconSize(QSize(SIDE, SIDE))
+        self.setAutoRaise(flat)
+        self._role, self._shown = role, ("", "", "")
+        self.show_as(name, words, tip)
+        if act is not None:
+            self.clicked.connect(lambda: act())
+
+    def show_as(self, name: str, words: str, tip: str = "") -> None:
+        """Shows another icon with other words."""
+        if (name, words, tip) == self._shown:
+            return
+        self._shown = name, words, tip
+        self.setIcon(icon(name, self._role))
+        self.setAccessibleName(words)
+        self.setAccessibleDescription(tip)
+        self.setToolTip(plain_tooltip(f"{words}: {tip}" if tip else words))

@@ -1,0 +1,194 @@
+"""The look: icons that exist, colours that are told apart, notes that move nothing, controls of one height."""
+
+import itertools
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QSize
+from PySide6.QtGui import QFontInfo, QIcon
+from PySide6.QtSvg import QSvgRenderer
+from PySide6.QtWidgets import (
+    QApplication,
+    QComboBox,
+    QLineEdit,
+    QPushButton,
+    QSpinBox,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+import crots_studio
+from crots_studio import theme
+from crots_studio.icons import icon, icon_file
+from crots_studio.panels.rail import _PICTURES, _SIGNS, RailPanel
+from crots_studio.theme import DARK, LIGHT, stage_colour
+from crots_studio.widgets.icon_button import IconButton
+from crots_studio.workspace_tabs import TABS
+from tests.studio.fake_project import make_fake_project
+
+_NAMED = re.compile(r"""(?:\bicon\(|IconButton\(|show_as\(|sign=)\s*"([a-z-]+)\"""")
+
+
+def named_icons():
+    """All icons that the sources ask for by name."""
+    sources = Path(crots_studio.__file__).parent.rglob("*.py")
+    names = {name for path in sources for name in _NAMED.findall(path.read_text("utf-8"))}
+    return sorted(names | {tab.icon for tab in TABS} | set(_PICTURES.values()) | set(_SIGNS.values()))
+
+
+def test_every_icon_is_there_and_shows_something(qapp):
+    names = named_icons()
+    assert len(names) > 20
+    for name in names:
+        assert QSvgRenderer(str(icon_file(name))).isValid(), name
+        picture = icon(name).pixmap(QSize(24, 24)).toImage()
+        assert any(picture.pixelColor(x, y).alpha() > 100 for x in range(24) for y in range(24)), name
+
+
+def test_icons_follow_the_theme_without_being_made_anew(qapp):
+    shown = icon("check")
+    seen = {}
+    for dark in (False, True):
+        theme.apply(dark)
+        image = shown.pixmap(QSize(32, 32)).toImage()
+        seen[dark] = max((image.pixelColor(x, y) for x in range(32) for y in range(32)), key=lambda c: c.alpha()).name()
+    theme.apply(False)
+    assert seen == {False: LIGHT.text, True: DARK.text}
+    disabled = shown.pixmap(QSize(32, 32), QIcon.Mode.Disabled).toImage()
+    assert max(disabled.pixelColor(x, y).alpha() for x in range(32) for y in range(32)) < 140
+
+
+def test_controls_are_of_one_height_at_every_text_size(qtbot, session):
+    holder = QWidget()
+    qtbot.addWidget(holder)
+    column = QVBoxLayout(holder)
+    kinds = [QPushButton("Run"), QLineEdit("x"), QSpinBox(), QComboBox(), QToolButton(), IconButton("play", "Run")]
+    for widget in kinds:
+        column.addWidget(widget)
+    holder.show()
+    for points in theme.TEXT_SIZES.values():
+        theme.apply(False, points)
+        qtbot.wait(10)
+        assert {widget.sizeHint().height() for widget in kinds} == {theme.control_height()}, points
+        assert QFontInfo(kinds[0].font()).family() == theme.FAMILY
+        assert kinds[0].font().pointSizeF() == points
+    theme.apply(False, theme.TEXT_SIZES["normal"])
+    assert QApplication.font().family() == theme.FAMILY
+
+
+# Viénot 1999 and Brettel 1997, as matrices on linear RGB.
+_SIMULATED = {
+    "normal": np.eye(3),
+    "protan": np.array([[0.11238, 0.88762, 0], [0.11238, 0.88762, 0], [0.00401, -0.00401, 1]]),
+    "deutan": np.array([[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]]),
+    "tritan": np.array([[1, 0.15, -0.15], [0, 0.87, 0.13], [0, 0.87, 0.13]]),
+}
+
+
+def lab(colour, sight="normal"):
+    """CIE Lab of ``#rrggbb`` as somebody sees it."""
+    rgb = np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)]) / 255
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    linear = np.clip(_SIMULATED[sight] @ linear, 0, 1)
+    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ linear
+    x, y, z = np.cbrt(np.maximum(xyz / [0.9505, 1.0, 1.089], 1e-6))
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def distance(one, other, sight):
+    return float(np.linalg.norm(lab(one, sight) - lab(other, sight)))
+
+
+@pytest.mark.parametrize("sight", _SIMULATED)
+@pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
+def test_stages_are_told_apart_by_everybody_in_both_themes(colours, sight):
+    stages = {"source": colours.source, "baseline": colours.baseline}
+    stages |= {f"round {number}": colour for number, colour in enumerate(colours.rounds, 1)}
+    for (a, one), (b, other) in itertools.combinations(stages.items(), 2):
+        assert distance(one, other, sight) > 15, (a, b)
+    for name, colour in stages.items():
+        assert distance(colour, colours.background, sight) > 15, name
+
+
+def test_a_stage_has_one_colour_wherever_it_is_named(qapp):
+    theme.apply(False)
+    assert stage_colour("adapt-2") == stage_colour("Round 2") == LIGHT.rounds[1]
+    assert stage_colour("source") == stage_colour("Source") == LIGHT.source
+    assert stage_colour("baseline") == LIGHT.baseline
+    assert stage_colour("adapt-5") == LIGHT.rounds[0], "more rounds than greens begin again"
+
+
+def test_text_is_read_on_every_surface(qapp):
+    def luminance(colour):
+        return ((lab(colour)[0] + 16) / 116) ** 3
+
+    for colours, window in ((LIGHT, "#f3f5f8"), (DARK, "#1c2027")):
+        for name in ("text", "muted", "accent", "good", "warning", "bad"):
+            low, high = sorted((luminance(getattr(colours, name)), luminance(window)))
+            assert (high + 0.05) / (low + 0.05) >= 4.5, name
+        white = 1.05 / (luminance(colours.primary) + 0.05)
+        assert white >= 4.5, "white on the primary button"
+
+
+def test_a_note_floats_and_moves_nothing(qtbot, session, window, open_project, tmp_path):
+    open_project(make_fake_project(tmp_path).folder)
+    page = window.workspace
+    window.pages.setCurrentWidget(page)
+    qtbot.wait(20)
+    before = {name: page.tabs.geometry().getRect() for name in ("tabs",)} | {"rail": page.rail.geometry().getRect()}
+    session.notice.emit("Copied")
+    assert page.notice.isVisible() and page.rect().contains(page.notice.geometry())
+    page.notifier.say("The run is finished. " * 12, "good")
+    qtbot.wait(20)
+    assert page.rect().contains(page.notifier.geometry())
+    assert {"tabs": page.tabs.geometry().getRect(), "rail": page.rail.geometry().getRect()} == before
+    window.resize(1000, 640)
+    qtbot.wait(20)
+    assert page.rect().contains(page.notifier.geometry())
+
+
+def test_the_log_is_one_line_until_asked_for(qtbot, session, window, open_project, tmp_path):
+    open_project(make_fake_project(tmp_path).folder)
+    window.pages.setCurrentWidget(window.workspace)
+    log = window.log_panel
+    qtbot.wait(20)
+    assert not log.is_unfolded and log.height() <= log.foot.sizeHint().height()
+    assert log.latest.text() == log.text.splitlines()[-1]
+    session.problem.emit("the disk is full")
+    assert "problem" in log.problem_button.text() and log.problem_button.isVisible()
+    log.problem_button.click()
+    qtbot.wait(20)
+    assert log.problems.isVisible() and log.height() > 100
+    window.menus.actions["Log"].trigger()
+    assert not log.is_unfolded and not window.menus.actions["Log"].isChecked()
+
+
+def test_a_long_reason_is_not_cut_in_the_rail(qtbot, session, show_panel, open_project, tmp_path):
+    rail = show_panel(RailPanel, 208, 900)
+    open_project(make_fake_project(tmp_path).folder)
+    session.set_options({"adapt.steps": "7", "adapt.learning_rate": "0.001", "adapt.patch_weight": "0.5"})
+    qtbot.waitUntil(lambda: any(row.state == "stale" for row in rail.rows))
+    number = next(number for number, row in enumerate(rail.rows) if row.state == "stale" and row.reason)
+    rect = rail.list.visualItemRect(rail.list.item(number))
+    line = rail.list.fontMetrics().height()
+    lines = rail.list.fontMetrics().horizontalAdvance(rail.rows[number].words) / (208 - 60)
+    assert lines > 1 and rect.height() >= (1 + int(lines)) * line
+
+
+def test_settings_leave_the_room_to_tabs_that_need_it(qtbot, session, window, open_project, tmp_path):
+    open_project(make_fake_project(tmp_path).folder)
+    window.pages.setCurrentWidget(window.workspace)
+    window.resize(1000, 640)
+    for tab in TABS:
+        window.pages.show_tab(tab.key)
+        assert window.settings_panel.isHidden(), tab.key
+        assert window.workspace.tabs.tabBar().width() >= window.workspace.tabs.tabBar().sizeHint().width(), tab.key
+    window.workspace.settings_button.click()
+    assert window.settings_panel.isVisible() and window.menus.actions["Settings"].isChecked()
+    window.pages.show_tab("monitor")
+    assert window.settings_panel.isHidden()
+    window.pages.show_tab(TABS[-1].key)
+    assert window.settings_panel.isVisible(), "asked for on this tab"
