@@ -191,7 +191,7 @@ class ProjectActions(QObject):
         if self._session.project is not None:
             project = self._session.for_run()
             QGuiApplication.clipboard().setText(run_command(project.folder, trust=project.config.runtime.trust))
-            self._session.notice.emit("Copied the command that runs this project")
+            self._session.copied.emit("Copied the command that runs this project")
 
     def find_option(self) -> None:
         """Goes to the search field of the settings."""

@@ -49,6 +49,7 @@ class OpenProject(QObject):
     Signals (all on the window's thread):
         problem(str): something that the user should read and that has no better place.
         notice(str): something worth knowing that needs nothing to be done.
+        copied(str): what was put on the clipboard, which shows nowhere else.
         conflict_found(Merged): `conflict` is waiting for an answer.
         undo_changed(): something else can be undone or done again, here or in a panel.
         class_map_changed(): the project's class map was written, perhaps without a change of an option.
@@ -61,6 +62,7 @@ class OpenProject(QObject):
 
     problem = Signal(str)
     notice = Signal(str)
+    copied = Signal(str)
     conflict_found = Signal(object)
     undo_changed = Signal()
     class_map_changed = Signal()

@@ -78,7 +78,8 @@ class Workspace(QWidget):
         self.run_bar = RunBar(session)
         self.notifier = Notifier(session, self, more=("Export ...", export))
         self.notice = Toast(self, name="Notice", lift=36)
-        session.notice.connect(lambda text: self.notice.say(text, "good", SHORT_MS))
+        session.copied.connect(lambda text: self.notice.say(text, "good", SHORT_MS))
+        session.notice.connect(lambda text: self.notice.say(text, milliseconds=3 * SHORT_MS))
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.setAccessibleName("Views")
@@ -189,14 +190,9 @@ class Workspace(QWidget):
             module = importlib.import_module(f"crots_studio.panels.{tab.module}")
             panel: QWidget = getattr(module, tab.panel)(self._session)
             self.panels[tab.key] = panel
-            self.tabs.setTabToolTip(self.tabs.addTab(panel, tab.title), tab.tip)
-        leave_wheel_below(self)
-            place = (
-                self.tabs.addTab(panel, icon(tab.icon), tab.title)
-                if self._with_icons
-                else self.tabs.addTab(panel, tab.title)
-            )
+            place = self.tabs.addTab(panel, icon(tab.icon) if self._with_icons else QIcon(), tab.title)
             self.tabs.setTabToolTip(place, tab.tip)
+        leave_wheel_below(self)
         self.panels["setup"].checked.connect(self.rail.take_findings)  # type: ignore[attr-defined]
 
     def show_tab(self, key: str) -> None:
@@ -241,6 +237,7 @@ class Workspace(QWidget):
         if new is not None and self.isAncestorOf(new):
             self._in_settings = self.settings_panel.isAncestorOf(new)
             self._session.undo_changed.emit()
+
     def act_in_front(self, name: str) -> None:
         """Calls a method of the tab in front, where it has it: ``undo``, ``redo``."""
         act = getattr(self.tabs.currentWidget(), name, None)

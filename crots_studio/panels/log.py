@@ -140,7 +140,7 @@ class LogPanel(QWidget):
         else:
             marked = self.lines.textCursor().selection().toPlainText()
             QGuiApplication.clipboard().setText(marked or self.text)
-        self._session.notice.emit("Copied")
+        self._session.copied.emit("Copied")
 
     def clear(self) -> None:
         """Empties both lists; nothing on disk is touched."""

@@ -139,7 +139,7 @@ def test_a_note_floats_and_moves_nothing(qtbot, session, window, open_project, t
     window.pages.setCurrentWidget(page)
     qtbot.wait(20)
     before = {name: page.tabs.geometry().getRect() for name in ("tabs",)} | {"rail": page.rail.geometry().getRect()}
-    session.notice.emit("Copied")
+    session.copied.emit("Copied")
     assert page.notice.isVisible() and page.rect().contains(page.notice.geometry())
     page.notifier.say("The run is finished. " * 12, "good")
     qtbot.wait(20)

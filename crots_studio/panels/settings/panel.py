@@ -117,7 +117,7 @@ class SettingsPanel(QWidget):
     def copy_command(self) -> None:
         """Puts the equivalent command line on the clipboard."""
         QGuiApplication.clipboard().setText(self.command.text())
-        self._session.notice.emit("Copied the command that makes this project")
+        self._session.copied.emit("Copied the command that makes this project")
 
     def go_to(self, key: str) -> None:
         """Shows the section of a stage or of an input."""
