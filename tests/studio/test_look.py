@@ -65,7 +65,9 @@ def test_controls_are_of_one_height_at_every_text_size(qtbot, session):
     holder = QWidget()
     qtbot.addWidget(holder)
     column = QVBoxLayout(holder)
-    kinds = [QPushButton("Run"), QLineEdit("x"), QSpinBox(), QComboBox(), QToolButton(), IconButton("play", "Run")]
+    words = QToolButton()
+    words.setText("...")
+    kinds = [QPushButton("Run"), QLineEdit("x"), QSpinBox(), QComboBox(), words, IconButton("play", "Run")]
     for widget in kinds:
         column.addWidget(widget)
     holder.show()
