@@ -24,7 +24,6 @@ from crots_studio.workspace_tabs import TABS, Tab
 
 # Pixels: from this width on there is room for the settings beside any tab.
 _ROOMY = 1500
-_USUAL = 1200
 _LOG_HEIGHT = 150
 
 
@@ -88,6 +87,7 @@ class Workspace(QWidget):
         self._with_icons = True
         self.settings_button = QPushButton("Settings")
         self.settings_button.setIcon(icon("setup"))
+        self.settings_button.setAccessibleName("Settings")
         self.settings_button.setFlat(True)
         self.settings_button.setCheckable(True)
         self.settings_button.setToolTip("All options of the chosen stage (F3)")
@@ -152,11 +152,14 @@ class Workspace(QWidget):
         tab = self._tab
         if tab is None:
             return
-        usual = tab.key != "setup" and (self.width() >= _ROOMY or (tab.narrow and self.width() >= _USUAL))
+        # Set-up asks for the same folders and models.
+        usual = tab.key != "setup" and self.width() >= _ROOMY
         shown = self._settings_wanted.get(tab.key, usual)
         changed = shown == self.settings_panel.isHidden()
         self.settings_panel.setVisible(shown)
         self.settings_button.setChecked(shown)
+        # The panel has the word itself.
+        self.settings_button.setText("" if shown else "Settings")
         if changed:
             self.settings_shown.emit(shown)
         room = self.width() - self.rail.width() - (self.settings_panel.width() if shown else 0)

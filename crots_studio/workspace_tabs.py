@@ -15,7 +15,6 @@ class Tab:
         panel: the class there.
         icon: of `crots_studio.icons`.
         tip: what is to be found there.
-        narrow: whether it leaves room for the settings in a window of usual width.
     """
 
     title: str
@@ -23,7 +22,6 @@ class Tab:
     panel: str
     icon: str
     tip: str = ""
-    narrow: bool = False
 
     @property
     def key(self) -> str:
