@@ -31,14 +31,7 @@ class Tab:
 
 TABS = (
     Tab("Set-up", "setup.panel", "SetupPanel", "setup", "Which images, which source, which classes"),
-    Tab(
-        "Mixing",
-        "preview",
-        "PreviewPanel",
-        "mixing",
-        "What the student will see: mixes of your own images",
-        narrow=True,
-    ),
+    Tab("Mixing", "preview", "PreviewPanel", "mixing", "What the student will see: mixes of your own images"),
     Tab("Pseudo-labels", "pseudo_labels", "PseudoLabelPanel", "labels", "What the source says of each image"),
     Tab("Hard patches", "patches.panel", "PatchPanel", "patches", "Patches of rare classes: look, reject, relabel"),
     Tab("Monitor", "monitor.panel", "MonitorPanel", "monitor", "Losses, scores and classes, live"),
