@@ -25,6 +25,8 @@ PADDING = 12
 STEP = 4
 # An icon needs so much, however small the text is.
 _LOWEST = 28
+# What Qt adds to the least height of tool buttons and spin boxes.
+_ADDED = 3
 
 
 @dataclass(frozen=True)
@@ -252,6 +254,7 @@ def _style_sheet(font: QFont) -> str:
         background: {theme.raised}; border: 1px solid {edge}; border-radius: {RADIUS}px; min-height: {inner}px;
     }}
     QPushButton {{ padding: 0 {PADDING - 1}px; }}
+    QToolButton, QAbstractSpinBox {{ min-height: {inner - _ADDED}px; }}
     QPushButton:hover, QToolButton:hover, QComboBox:hover {{ background: {theme.hovered}; }}
     QPushButton:pressed, QToolButton:pressed, QPushButton:checked, QToolButton:checked {{ background: {pressed}; }}
     QToolButton:checked, QPushButton:checked {{ background: {chosen}; border-color: {theme.accent}; }}
@@ -289,9 +292,9 @@ def _style_sheet(font: QFont) -> str:
     QComboBox QAbstractItemView::item {{ min-height: {inner - 2}px; }}
 
     QLineEdit, QAbstractSpinBox {{
-        background: {base}; border: 1px solid {edge}; border-radius: {RADIUS}px; min-height: {inner}px;
+        background: {base}; border: 1px solid {edge}; border-radius: {RADIUS}px;
     }}
-    QLineEdit {{ padding: 0 7px; }}
+    QLineEdit {{ padding: 0 7px; min-height: {inner}px; }}
     QLineEdit QToolButton {{ border: 0; background: transparent; min-width: 0; min-height: 0; padding: 0; }}
     QLineEdit:focus, QAbstractSpinBox:focus, QPlainTextEdit:focus, QListWidget:focus, QTableView:focus {{
         border-color: {theme.accent};
