@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -45,6 +46,16 @@ class Grid(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.rows}x{self.columns}"
+
+
+class Duration(NamedTuple):
+    """A time, written ``90m``, ``2h`` or ``1h30m``."""
+
+    minutes: int
+
+    def __str__(self) -> str:
+        hours, minutes = divmod(self.minutes, 60)
+        return (f"{hours}h" if hours else "") + (f"{minutes}m" if minutes or not hours else "")
 
 
 @dataclass(frozen=True)
@@ -232,6 +243,7 @@ def expectation(info: OptionInfo) -> str:
         Path: "a path",
         Size: "a size like 512x256",
         Grid: "a grid like 4x4",
+        Duration: "a time like 90m or 1h30m",
     }
     text = words.get(info.kind, "a list separated by commas")
     low, high = _shown(info.low), _shown(info.high)
@@ -262,6 +274,8 @@ def parse(kind: Any, value: Any) -> Any:
         return _parse_number(kind, value)
     if kind in (Size, Grid):
         return kind(*_parse_pair(value))
+    if kind is Duration:
+        return _parse_duration(value)
     if kind is Path:
         return expanded(value)
     if kind is str:
@@ -300,6 +314,18 @@ def _parse_pair(value: Any) -> tuple[int, int]:
     return int(_parse_number(int, parts[0])), int(_parse_number(int, parts[1]))
 
 
+_DURATION = re.compile(r"(?:(\d{1,5})\s*h)?\s*(?:(\d{1,6})\s*m(?:in)?)?")
+
+
+def _parse_duration(value: Any) -> Duration:
+    """Reads a time; a bare number could mean minutes or hours, and is refused."""
+    found = _DURATION.fullmatch(str(value).strip().lower())
+    minutes = 60 * int(found[1] or 0) + int(found[2] or 0) if found else 0
+    if not minutes:
+        raise ValueError("no time")
+    return Duration(minutes)
+
+
 def _parse_list(kind: Any, value: Any) -> tuple[Any, ...]:
     parts = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else list(value)
     return tuple(parse(kind, part) for part in parts)
@@ -307,7 +333,7 @@ def _parse_list(kind: Any, value: Any) -> tuple[Any, ...]:
 
 def to_plain(value: Any) -> Any:
     """Converts an option's value to a type of TOML and JSON."""
-    if isinstance(value, (Size, Grid)):
+    if isinstance(value, (Size, Grid, Duration)):
         return str(value)
     if isinstance(value, Path):
         return value.as_posix()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from crots.config import Grid, Size, option
+from crots.config import Duration, Grid, Size, option
 
 # Of a source that says nothing of itself: the published one.
 DEFAULT_NET = "deeplabv2_resnet101"
@@ -88,12 +88,20 @@ class RuntimeOptions:
 
     device: str = option("auto", "auto, cpu, cuda or cuda:N.", affects_result=False)
     precision: Literal["auto", "fp32", "bf16", "fp16"] = option(
-        "auto", "Arithmetic of the networks; auto is bf16 or fp16 on CUDA, bf16 on CPUs with AMX, fp32 on others."
+        "auto",
+        "Arithmetic of the networks; auto is bf16 or fp16 on CUDA. On CPUs it is fp32, unless a run is long and bf16 "
+        "proves faster in a few timed steps.",
     )
     channels_last: bool = option(True, "Keep images channels-last in memory, which is faster.", affects_result=False)
     threads: int = option(0, "CPU threads; 0 takes all.", low=0, high=1024, affects_result=False)
     cache_gb: float = option(
         50.0, "Greatest size of the cache of resized images.", low=0, high=10**6, unit="GB", affects_result=False
+    )
+    time_budget: Duration | None = option(
+        None,
+        "Time that a run may take: smaller crops, then fewer steps, make it fit, but for options that you set "
+        "yourself; none takes what the options ask for.",
+        affects_result=False,
     )
     trust: bool = option(
         False,

@@ -17,6 +17,7 @@ import tomli_w
 
 from crots import options as opt
 from crots.config import PROFILES, Profile, changed, describe, from_mapping, to_mapping, unknown_name
+from crots.decisions import BUDGET, read_decisions
 from crots.errors import InputError
 from crots.eventlog import Ending, last_endings, running
 from crots.files import digest, exists, expanded, file_stamp, listing_digest, make_folder, write_text
@@ -284,6 +285,11 @@ class Project:
         return self.home / "records" / "estimate.json"
 
     @property
+    def decisions_path(self) -> Path:
+        """What runs decided by measuring."""
+        return self.home / "records" / "decided.json"
+
+    @property
     def home(self) -> Path:
         """The folder in which stages, records and events lie."""
         return self.folder
@@ -320,6 +326,38 @@ class Project:
     def started_path(self, key: str) -> Path:
         """With what the unfinished work of a stage was begun."""
         return self.files(key).started
+
+    def config_of(self, key: str) -> ProjectConfig:
+        """The options that a stage runs with: the project's, and what was decided for it by measuring.
+
+        Raises:
+            InputError: the file of decisions is damaged.
+        """
+        return override(self.config, self.decided(key))
+
+    def decided(self, key: str) -> Mapping[str, str]:
+        """Returns what was decided for a stage by measuring and still holds, by ``section.option``.
+
+        Raises:
+            InputError: the file of decisions is damaged.
+        """
+        decision = read_decisions(self.decisions_path).get(key)
+        holds = decision is not None and decision["made_for"] == self.decided_by(key, decision["options"])
+        return decision["options"] if decision and holds else {}
+
+    def decided_by(self, key: str, options: Collection[str]) -> str:
+        """Digest of what a decision for a stage is made for; with other options or images it no longer holds.
+
+        Args:
+            key: of the stage.
+            options: what the decision is about; only with a time budget does that and the number of images matter.
+        """
+        sections = {"data", "task", "source", "student", "runtime", section_of(key)}
+        values = {name: to_mapping(getattr(self.config, name), only_result=True) for name in sorted(sections)}
+        del values["runtime"]["seed"]
+        if BUDGET in options:
+            values["budget"] = {"time": str(self.config.runtime.time_budget), **self._stamps(self.config.data.target)}
+        return digest(values)
 
     def round_keys(self) -> tuple[str, ...]:
         """``adapt-1`` ... of the configured rounds."""
@@ -367,16 +405,16 @@ class Project:
         return values
 
     def _own_inputs(self, key: str) -> dict[str, Any]:
-        section = "adapt" if key.startswith("adapt-") else key.replace("-", "_")
-        values: dict[str, Any] = {section: to_mapping(getattr(self.config, section), only_result=True)}
-        values["runtime"] = to_mapping(self.config.runtime, only_result=True)
+        section, config = section_of(key), self.config_of(key)
+        values: dict[str, Any] = {section: to_mapping(getattr(config, section), only_result=True)}
+        values["runtime"] = to_mapping(config.runtime, only_result=True)
         if key == "pseudo-label":
             values |= self._source_inputs()
         if key == "baseline":
             values["student"] = to_mapping(self.config.student) | self._stamps(self.config.student.weights)
         if key in ("baseline", "mine"):
             values["corrections"] = self._stamps(f"{CORRECTIONS}/label_ids")
-        if looks_decide(options := getattr(self.config, section)):
+        if looks_decide(options := getattr(config, section)):
             # Only what was looked at can be kept.
             values[section]["validate_every"] = options.validate_every
         if key.startswith("adapt-") and self.config.adapt.patches:
@@ -593,6 +631,11 @@ class InPlace(Project):
     def work_folder(self, key: str) -> Path:
         """The folder of the result."""
         return self.stage_folder(key)
+
+
+def section_of(key: str) -> str:
+    """Returns the section of the options that a stage has: ``adapt-2`` has ``adapt``."""
+    return "adapt" if key.startswith("adapt-") else key.replace("-", "_")
 
 
 def looks_decide(options: Any) -> bool:

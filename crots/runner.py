@@ -50,9 +50,15 @@ def run_project(
     # torch is loaded only now: everything before a run does without it.
     from crots.stages.project_stages import stage_events
 
-    control = control or Control()
+    control, budgeted = control or Control(), project.config.runtime.time_budget is not None
     keys = planned(project, until=until, only=only)
     with session(project.config.runtime.device) as workers, contextlib.ExitStack() as stack:
+        if budgeted and workers.world > 1:
+            raise InputError(
+                f"time budget: it is fitted to one process, and this run has {workers.world} workers; take it out "
+                "(--set runtime.time_budget=none) and set baseline.steps and adapt.steps",
+                field="runtime.time_budget",
+            )
         log = workers.from_first(lambda: _taken(project, stack))
         for key in keys:
             todo, resume = workers.from_first(partial(_due, project, key, only is not None))
@@ -60,8 +66,9 @@ def run_project(
                 continue
             context = Context(key, control, resume=resume, log=log if workers.first else None)
             body = partial(_begun, project, stage_events)
-            if measure and workers.world == 1:
-                body, measure = partial(_measured, project, keys[keys.index(key) :], body), False
+            if (measure or budgeted) and workers.world == 1:
+                body = partial(_measured, project, keys[keys.index(key) :], body)
+                measure = budgeted = False
             record = partial(project.finish, key) if workers.first else None
             for event in run_stage(body, context, record=record):
                 yield event
@@ -107,21 +114,23 @@ def _measured(project: Project, keys: tuple[str, ...], body: StageBody, context:
 
 def _estimated(project: Project, keys: tuple[str, ...], context: Context) -> tuple[str, ...]:
     """Returns the estimate in words; the run goes on without one where the inputs of a stage do not fit."""
-    from crots.estimate.measure import estimate
+    from crots.estimate.decide import decide
     from crots.estimate.trial import Stopwatch
 
     try:
-        found = estimate(project, keys, Stopwatch(check=context.check), busy=False)
+        plan = decide(project, keys, Stopwatch(check=context.check), busy=False)
     except Stopped:
         raise Stopped(NOT_BEGUN) from None
-    except CrotsError:
+    except CrotsError as error:
+        if getattr(error, "field", "") == "runtime.time_budget":
+            raise
         # The stage itself says so, in its turn.
         return ()
     except (MemoryError, RuntimeError) as error:
         if not _out_of_memory(error):
             raise
         return (f"a trial of this run ran out of memory ({str(error).splitlines()[0]}); use a smaller batch",)
-    return (found.words,) if found.words else ()
+    return (*plan.notes, *filter(None, [plan.estimate.words]))
 
 
 def planned(project: Project, *, until: str | None, only: str | None) -> tuple[str, ...]:

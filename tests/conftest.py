@@ -8,15 +8,6 @@ hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 
-@pytest.fixture(autouse=True)
-def exact_arithmetic(monkeypatch):
-    """Has ``precision = "auto"`` mean fp32 on every processor, as tests that compare to the last bit expect."""
-    import sys
-
-    if device := sys.modules.get("crots.execution.device"):
-        monkeypatch.setattr(device, "has_amx", lambda: False)
-
-
 @pytest.fixture(scope="module")
 def one_thread():
     """Lets torch use one thread, which is faster for tiny networks and several tests at a time."""

@@ -5,7 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crots import options as opt
-from crots.config import Grid, Size, changed, check, defaults, describe, from_mapping, to_mapping, to_plain
+from crots.config import (
+    Duration,
+    Grid,
+    Size,
+    changed,
+    check,
+    defaults,
+    describe,
+    from_mapping,
+    parse,
+    to_mapping,
+    to_plain,
+)
 from crots.errors import InputError
 
 ALL_OPTIONS = [*opt.SECTIONS.values(), opt.TrainOptions, opt.PredictOptions]
@@ -104,3 +116,19 @@ def test_wild_values_are_taken_or_refused_never_worse(values):
     else:
         for info in describe(opt.AdaptOptions):
             check(info, to_plain(getattr(options, info.name)), where="adapt")
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes", "shown"),
+    [("60m", 60, "1h"), ("90m", 90, "1h30m"), ("2h", 120, "2h"), (" 1H 5min ", 65, "1h5m"), ("1m", 1, "1m")],
+)
+def test_times_are_read_and_written(text, minutes, shown):
+    found = parse(Duration, text)
+    assert (found, str(found)) == (Duration(minutes), shown)
+    assert parse(Duration, str(found)) == found == parse(Duration, found)
+
+
+@pytest.mark.parametrize("text", ["60", 60, "", "0m", "h", "-5m", "1.5h", "1d", "5m2h", "9999999h", None])
+def test_times_that_could_mean_two_things_are_refused(text):
+    with pytest.raises(ValueError, match="no time"):
+        parse(Duration, text)

@@ -19,7 +19,6 @@ from crots.bench.precision import PrecisionCheck
 from crots.bench.stages import StageTime
 from crots.config import to_mapping
 from crots.errors import InputError
-from crots.execution.device import has_amx
 from crots.execution.engine import Engine
 from crots.options import BenchOptions, RuntimeOptions
 from crots.records import read_json
@@ -89,3 +88,9 @@ def read_report(path: Path) -> Mapping[str, Any]:
     if values.get("format") != FORMAT or "stages" not in values:
         raise InputError(f"{path}: not a report of `crots bench`; give what its --json FILE wrote")
     return values
+
+
+def has_amx() -> bool:
+    """Whether the processor multiplies bf16 matrices in tiles (AMX), as Intel's do since 2023."""
+    supported = getattr(torch.cpu, "_is_amx_tile_supported", None)  # private, so perhaps not of every release
+    return bool(supported and supported())

@@ -67,7 +67,8 @@ def add_run(parser: Parser, profile: Profile, *, json_file: bool = False, runtim
     group = parser.add_argument_group("run")
     add_profile(group)
     if runtime:
-        add_options(group, "runtime", opt.RuntimeOptions, profile)
+        # A stage alone takes its options as they are.
+        add_options(group, "runtime", opt.RuntimeOptions, profile, without=("time_budget",))
     add_run_flags(group, json_file=json_file)
 
 

@@ -8,7 +8,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from crots.config import PROFILES, Grid, OptionInfo, Profile, Size, check, describe, expectation, from_mapping, shown
+from crots.config import (
+    PROFILES,
+    Duration,
+    Grid,
+    OptionInfo,
+    Profile,
+    Size,
+    check,
+    describe,
+    expectation,
+    from_mapping,
+    shown,
+)
 from crots.errors import InputError
 from crots.limits import SECTION, Limits
 from crots.project import refuse_unstored
@@ -41,7 +53,9 @@ _METAVARS = {
     "task.source_classes": "NAME|FILE",
     "student.weights": "FILE",
 }
-_KIND_METAVARS: dict[Any, str] = {int: "N", float: "X", Size: "WxH", Grid: "RxC", Path: "PATH", str: "TEXT"}
+_KIND_METAVARS: dict[Any, str] = {
+    int: "N", float: "X", Size: "WxH", Grid: "RxC", Duration: "TIME", Path: "PATH", str: "TEXT",
+}  # fmt: skip
 
 
 def add_options(

@@ -7,7 +7,7 @@ import os
 import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NotRequired, TypedDict
+from typing import Any, TypedDict
 
 from crots.config import to_mapping
 from crots.files import digest, write_json
@@ -15,6 +15,8 @@ from crots.project import Project
 from crots.records import Count, fits, read_json
 from crots.text import byte_count, duration
 
+# Measurements of other settings that are kept too: a change that is taken back is not measured again.
+_MOST = 64
 # Stages that take long enough to be timed; mining and exporting take seconds.
 TIMED = ("pseudo-label", "baseline", "adapt", "evaluate")
 
@@ -22,14 +24,14 @@ TIMED = ("pseudo-label", "baseline", "adapt", "evaluate")
 class _Stored(TypedDict):
     """`StageEstimate` as plain data."""
 
-    made_for: str
     unit: str
     count: Count
     seconds: float
     extra: float
-    memory: Count | float
-    device_memory: Count | float
-    text: NotRequired[str]
+    memory: float
+    device_memory: float
+    text: str
+    pixels: Count
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,6 @@ class StageEstimate:
     """What one stage takes.
 
     Attributes:
-        made_for: digest of the settings and of the machine that it was measured with.
         unit: what ``count`` counts, images or steps.
         count: of the whole stage.
         seconds: that one of them takes.
@@ -45,9 +46,9 @@ class StageEstimate:
         memory: bytes of the process at most.
         device_memory: bytes on the graphics card at most; 0 without one.
         text: size and number of what a step sees.
+        pixels: of the part of an image that a step sees.
     """
 
-    made_for: str
     unit: str
     count: int
     seconds: float
@@ -55,6 +56,7 @@ class StageEstimate:
     memory: float = 0.0
     device_memory: float = 0.0
     text: str = ""
+    pixels: int = 0
 
     def total(self, done: int = 0) -> float:
         """Seconds for what is left after ``done`` units."""
@@ -123,7 +125,6 @@ class Estimate:
         stages = {key: {"seconds": self.of(key), **dataclasses.asdict(stage)} for key, stage in self.stages.items()}
         for key, stage in self.stages.items():
             stages[key] |= {"seconds": self.of(key), "seconds_each": stage.seconds}
-            del stages[key]["made_for"]
         return {
             "seconds": self.seconds,
             "memory": self.memory,
@@ -146,7 +147,7 @@ def group_of(key: str) -> str:
 
 def made_for(project: Project, key: str) -> str:
     """Returns the digest of everything that the time of a stage depends on, this machine among it."""
-    config, group = project.config, group_of(key)
+    config, group = project.config_of(key), group_of(key)
     sections = {
         "pseudo-label": ("data", "task", "source", "pseudo_label"),
         "baseline": ("data", "task", "student", "source", "baseline"),
@@ -155,7 +156,7 @@ def made_for(project: Project, key: str) -> str:
     }[group]
     values = {name: to_mapping(getattr(config, name)) for name in (*sections, "runtime")}
     # Trust and the seed change no time, nor do rounds that of one.
-    for name in ("trust", "seed", "cache_gb"):
+    for name in ("trust", "seed", "cache_gb", "time_budget"):
         del values["runtime"][name]
     values.get("adapt", {}).pop("rounds", None)
     machine = [platform.node(), os.cpu_count(), os.environ.get("CUDA_VISIBLE_DEVICES", "")]
@@ -163,24 +164,27 @@ def made_for(project: Project, key: str) -> str:
 
 
 def stored(project: Project, keys: Iterable[str]) -> dict[str, StageEstimate]:
-    """Returns the stored estimates of the stages that still hold for the project's settings, by key."""
-    values = (read_json(project.estimate_path) or {}).get("stages")
-    values = values if isinstance(values, dict) else {}
-    found = {}
+    """Returns the estimates of stages that are stored for the project's present settings."""
+    entries, found = _entries(project), {}
     for key in keys:
-        entry = values.get(group_of(key))
+        entry = entries.get(made_for(project, key))
         # It can be measured anew: what is damaged counts for nothing.
-        if isinstance(entry, dict) and fits(entry, _Stored) and entry["made_for"] == made_for(project, key):
-            names = {field.name for field in dataclasses.fields(StageEstimate)}
-            found[key] = StageEstimate(**{name: value for name, value in entry.items() if name in names})
+        if isinstance(entry, dict) and fits(entry, _Stored):
+            found[key] = StageEstimate(**{field.name: entry[field.name] for field in dataclasses.fields(StageEstimate)})
     return found
 
 
-def store(project: Project, stages: Mapping[str, StageEstimate]) -> None:
-    """Keeps estimates with the project, in the place of earlier ones of the same stages."""
-    values = (read_json(project.estimate_path) or {}).get("stages")
-    fresh = {group_of(key): dataclasses.asdict(stage) for key, stage in stages.items()}
-    write_json(project.estimate_path, {"stages": {**(values if isinstance(values, dict) else {}), **fresh}})
+def store(project: Project, key: str, stage: StageEstimate) -> None:
+    """Keeps the estimate of a stage with the project's present settings."""
+    entries = _entries(project)
+    entries.pop(made_for(project, key), None)
+    entries[made_for(project, key)] = dataclasses.asdict(stage)
+    write_json(project.estimate_path, {"stages": dict(list(entries.items())[-_MOST:])})
+
+
+def _entries(project: Project) -> dict[str, Any]:
+    entries = (read_json(project.estimate_path) or {}).get("stages")
+    return entries if isinstance(entries, dict) else {}
 
 
 def left_to_do(project: Project, keys: Iterable[str], *, busy: bool | None = None) -> dict[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from crots.estimate.facts import Estimate, StageEstimate, group_of, left_to_do, store, stored
+from crots.estimate.facts import Estimate, StageEstimate, left_to_do, store, stored
 from crots.estimate.trial import Stopwatch, Trial
 from crots.project import Project
 
@@ -25,12 +25,19 @@ def estimate(
         Stopped: the user asked to stop.
     """
     left = left_to_do(project, keys, busy=busy)
-    found = stored(project, left)
-    trial = Trial(project, watch)
-    fresh: dict[str, StageEstimate] = {}
-    for key in left:
-        if key not in found and group_of(key) not in fresh:
-            fresh[group_of(key)] = trial.estimate(key)
-    if fresh:
-        store(project, fresh)
-    return Estimate({key: found.get(key) or fresh[group_of(key)] for key in left}, left)
+    return Estimate({key: of_stage(project, key, watch) for key in left}, left)
+
+
+def of_stage(project: Project, key: str, watch: Stopwatch | None = None) -> StageEstimate:
+    """Returns the estimate of one stage, measured where none is stored for the project's options.
+
+    Raises:
+        CrotsError: its inputs do not fit.
+        Stopped: the user asked to stop.
+    """
+    # Rounds of equal options share one, stored by the first of them.
+    if found := stored(project, [key]).get(key):
+        return found
+    found = Trial(project, watch).estimate(key)
+    store(project, key, found)
+    return found

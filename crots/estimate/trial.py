@@ -17,7 +17,7 @@ import torch
 from crots.data.feed import prefetch, readers
 from crots.data.layouts import Sample
 from crots.data.spread import evenly_spread, statistics_groups
-from crots.estimate.facts import StageEstimate, group_of, made_for
+from crots.estimate.facts import StageEstimate, group_of
 from crots.execution.draws import seed_step
 from crots.execution.engine import Engine, evaluating
 from crots.execution.memory import PeakMemory
@@ -141,18 +141,16 @@ class Trial:
             CrotsError: its inputs do not fit.
             Stopped: the user asked to stop.
         """
-        bench = Workbench(self._project.config, self._project.folder, self._project.cache_folder, key)
+        bench = Workbench(self._project.config_of(key), self._project.folder, self._project.cache_folder, key)
         measure = {
             "pseudo-label": self._labelling, "baseline": self._baseline, "adapt": self._round,
             "evaluate": self._evaluation,
         }[group_of(key)]  # fmt: skip
         with PeakMemory(bench.engine) as memory:
-            unit, count, seconds, extra, text = measure(bench)
-        return StageEstimate(
-            made_for(self._project, key), unit, count, seconds, extra, float(memory.host), float(memory.device), text
-        )
+            found = measure(bench)
+        return dataclasses.replace(found, memory=float(memory.host), device_memory=float(memory.device))
 
-    def _labelling(self, bench: Workbench) -> tuple[str, int, float, float, str]:
+    def _labelling(self, bench: Workbench) -> StageEstimate:
         job = labelling(bench, Path())
         samples, count = job.dataset.samples, len(job.dataset.samples)
         batch = min(job.batch, count)
@@ -173,7 +171,7 @@ class Trial:
             writing = self._watch.each(lambda _: writer.write(*said[0]), bench.engine)
         # Pictures are read before and written beside the labelling, several at a time.
         threads = min(readers(), torch.get_num_threads())
-        return "images", count, labelled + (reading + writing) / threads, preparing, ""
+        return StageEstimate("images", count, labelled + (reading + writing) / threads, preparing)
 
     def _preparation(self, bench: Workbench, labeller: Any, few: Sequence[Sample], count: int) -> float:
         """Seconds for fitting the source to the target."""
@@ -186,7 +184,7 @@ class Trial:
         own = Stopwatch(self._watch.clock, self._watch.check)
         return len(groups) * own.each(lambda _: labeller.prepare([images]), bench.engine, steps=1)
 
-    def _baseline(self, bench: Workbench) -> tuple[str, int, float, float, str]:
+    def _baseline(self, bench: Workbench) -> StageEstimate:
         student, samples = bench.new_student(), bench.dataset.samples
         start = bench.start
         options = settle(bench, bench.config.baseline, student, len(samples), start)
@@ -199,9 +197,9 @@ class Trial:
         seconds = self._step(learner, options)
         seen = self._image(bench, student)
         anew = len(refresh_steps(options)) * len(samples) * seen
-        return "steps", options.total, seconds, anew + self._looks(bench, options, seen), _shown(options, bench)
+        return _of_steps(bench, options, seconds, anew + self._looks(bench, options, seen))
 
-    def _round(self, bench: Workbench) -> tuple[str, int, float, float, str]:
+    def _round(self, bench: Workbench) -> StageEstimate:
         student, samples = bench.new_student(), bench.dataset.samples
         options = settle(bench, bench.config.adapt, student, len(samples), "trained", ROUND)
         bench.check_training(student, options, [bench.size])
@@ -213,17 +211,14 @@ class Trial:
             student, self._material(bench, options), patches, bench.engine, options, seed=0, stage="adapt-1"
         )
         seconds = self._step(learner, options)
-        return (
-            "steps", options.total, seconds, self._looks(bench, options, self._image(bench, student)),
-            _shown(options, bench),
-        )  # fmt: skip
+        return _of_steps(bench, options, seconds, self._looks(bench, options, self._image(bench, student)))
 
-    def _evaluation(self, bench: Workbench) -> tuple[str, int, float, float, str]:
+    def _evaluation(self, bench: Workbench) -> StageEstimate:
         student, dataset = bench.new_student(), bench.validation
         bench.engine.place(student)
         seconds = self._image(bench, student) * (1.0 if bench.config.evaluate.flip else 0.5)
         subjects = 2 + len(self._project.needed_rounds())
-        return "images", len(dataset.samples) if dataset else 0, subjects * seconds, 0.0, ""
+        return StageEstimate("images", len(dataset.samples) if dataset else 0, subjects * seconds)
 
     def _material(self, bench: Workbench, options: TrainingOptions) -> TrialMaterial:
         places = evenly_spread(len(bench.dataset.samples), 2 * options.batch)
@@ -263,6 +258,7 @@ class Trial:
         return looks * seen * (scored + validated)
 
 
-def _shown(options: TrainingOptions, bench: Workbench) -> str:
-    seen = f"crops of {options.crop}" if options.crop else f"images of {bench.size}"
-    return f"{options.total} steps of {options.batch} {seen}"
+def _of_steps(bench: Workbench, options: TrainingOptions, seconds: float, extra: float) -> StageEstimate:
+    seen = options.crop or bench.size
+    text = f"{options.total} steps of {options.batch} {'crops' if options.crop else 'images'} of {seen}"
+    return StageEstimate("steps", options.total, seconds, extra, text=text, pixels=seen.width * seen.height)

@@ -37,17 +37,11 @@ def resolve_precision(name: str, device: torch.device) -> str:
     """
     if name == "auto":
         if device.type != "cuda":
-            # Without AMX, bf16 gains little on a processor and costs small networks time (`crots bench`).
-            return "bf16" if has_amx() else "fp32"
+            # Which is faster depends on processor and network: a run of a project measures it (`crots.estimate`).
+            return "fp32"
         return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
     if name == "fp16" and device.type == "cpu":
         raise InputError(
             "precision: fp16 needs CUDA; choose bf16 or fp32 for training on the CPU", field="runtime.precision"
         )
     return name
-
-
-def has_amx() -> bool:
-    """Whether the processor multiplies bf16 matrices in tiles (AMX), as Intel's do since 2023."""
-    supported = getattr(torch.cpu, "_is_amx_tile_supported", None)  # private, so perhaps not of every release
-    return bool(supported and supported())

@@ -48,7 +48,8 @@ def stage_events(project: Project, context: Context) -> Iterator[Event]:
     Raises:
         InputError: its inputs do not fit.
     """
-    bench = Workbench(project.config, project.folder, project.cache_folder, context.stage)
+    config = project.config_of(context.stage)
+    bench = Workbench(config, project.folder, project.cache_folder, context.stage)
     for text in context.notes:
         bench.note(text)
     name = "adapt" if context.stage.startswith("adapt-") else context.stage

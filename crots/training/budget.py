@@ -43,7 +43,7 @@ def settled(
     if not options.steps:
         changes["steps"] = steps_for(images, start, options.batch, share)
     if options.crop is None and options.scale != 1 and device == "cpu" and size.width * size.height > _WHOLE_PIXELS:
-        changes["crop"] = Size(*(_side(side, multiple) for side in size))
+        changes["crop"] = crop_of(size, multiple)
     if isinstance(options, BaselineOptions) and options.learning_rate is None:
         changes["learning_rate"] = RATES[start]
     return dataclasses.replace(options, **changes) if changes else options  # type: ignore[arg-type]
@@ -62,7 +62,14 @@ def steps_for(images: int, start: Start, batch: int, share: float = 1.0) -> int:
     return max(1, round(share * min(most, max(least, each * images)) / batch))
 
 
-def _side(side: int, multiple: int) -> int:
+def crop_of(size: Size, multiple: int, share: float = _CROP) -> Size:
+    """Returns the size of crops whose sides are about a share of the image's.
+
+    Args:
+        size: of the images.
+        multiple: sides must be multiples of it.
+        share: of each side.
+    """
     # Of 32 where the net leaves the choice, so that its strides divide it.
     step = multiple if multiple > 1 else 32
-    return max(step, round(_CROP * side / step) * step)
+    return Size(*(max(step, round(share * side / step) * step) for side in size))

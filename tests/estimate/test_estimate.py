@@ -188,7 +188,7 @@ def test_times_are_said_as_roughly_as_they_are_known(seconds, words):
 
 def test_words_name_rounds_together_and_the_card(tmp_path):
     def stage(seconds, **more):
-        return StageEstimate("", "steps", 100, seconds, memory=2e9, **more)
+        return StageEstimate("steps", 100, seconds, memory=2e9, **more)
 
     found = Estimate({"baseline": stage(6.0), "adapt-1": stage(0.6, device_memory=5e9), "adapt-2": stage(0.6)})
     assert found.words == (

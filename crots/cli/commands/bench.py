@@ -32,7 +32,7 @@ def configure(parser: Parser, profile: Profile) -> None:
         "--compare", nargs=2, type=Path, metavar=("A", "B"), help="show two files of --json side by side"
     )
     run_group = parser.add_argument_group("run")
-    add_options(run_group, "runtime", opt.RuntimeOptions, profile, without=("cache_gb", "seed"))
+    add_options(run_group, "runtime", opt.RuntimeOptions, profile, without=("cache_gb", "seed", "time_budget"))
     add_json(run_group, file=True)
     add_debug(run_group)
     parser.set_defaults(profile="corrected")

@@ -48,7 +48,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     )  # fmt: skip
     add_set(group)
     show = parser.add_argument_group("run")
-    add_options(show, "runtime", opt.RuntimeOptions, profile, only=("trust",))
+    add_options(show, "runtime", opt.RuntimeOptions, profile, only=("time_budget", "trust"))
     add_json(show)
     add_debug(show)
 

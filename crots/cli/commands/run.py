@@ -38,7 +38,7 @@ def configure(parser: Parser, profile: Profile) -> None:
         "--estimate", action="store_true", help="only estimate the time and memory of the run, from a few steps"
     )
     run_group = parser.add_argument_group("run")
-    add_options(run_group, "runtime", opt.RuntimeOptions, profile, only=("device", "threads", "trust"))
+    add_options(run_group, "runtime", opt.RuntimeOptions, profile, only=("device", "threads", "time_budget", "trust"))
     add_run_flags(run_group)
 
 
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
 def estimated(project: Project, args: argparse.Namespace) -> int:
     """Shows what a run would take, and runs nothing."""
-    from crots.estimate.measure import estimate
+    from crots.estimate.decide import decide
     from crots.runner import locked
 
     if os.environ.get("WORLD_SIZE", "1") != "1":
@@ -80,23 +80,26 @@ def estimated(project: Project, args: argparse.Namespace) -> int:
     keys = planned(project, until=args.until, only=args.only)
     with locked(project):
         project.check_inputs()
-        found = estimate(project, keys, busy=False)
+        plan = decide(project, keys, busy=False)
     if args.json:
-        say_json({"command": "run", **found.to_dict()})
-    else:
-        say(found.words or "nothing to do, all of it is done")
+        say_json({"command": "run", **plan.estimate.to_dict(), "notes": list(plan.notes)})
+        return 0
+    for line in (*plan.notes, plan.estimate.words or "nothing to do, all of it is done"):
+        say(line)
     return 0
 
 
 def prepared(args: argparse.Namespace) -> Project:
     """Opens the project and applies the flags.
 
-    ``--rounds`` and ``--set`` belong to the project and are stored in it, so that ``crots status`` describes this run;
+    ``--rounds``, ``--time-budget`` and ``--set`` belong to the project and are stored in it, so that ``crots status``
+    describes this run;
     ``--device``, ``--threads`` and ``--trust`` belong to this run and computer.
     """
     project = Project.open(args.project)
     flags = given(args)
-    lasting = {f"adapt.{name}": value for name, value in flags.get("adapt", {}).items()} | settings(args.set)
+    budget = {f"runtime.{name}": value for name, value in flags.get("runtime", {}).items() if name == "time_budget"}
+    lasting = {f"adapt.{name}": value for name, value in flags.get("adapt", {}).items()} | budget | settings(args.set)
     if lasting and not is_first():
         # Rank 0 stores them in the project.
         project.config = override(project.config, lasting)
@@ -116,8 +119,9 @@ def prepared(args: argparse.Namespace) -> Project:
 COMMAND = Command(
     name="run",
     about="Runs the stages of a project that are not done, in order. It can be stopped (Ctrl-C) or killed at any time "
-    "and continues where it was.\nOptions given here with --rounds and --set are stored in the project.",
-    example="crots run city\ncrots run city --estimate\ncrots run city --until baseline --device cuda:1\n"
+    "and continues where it was.\nOptions given here with --rounds, --time-budget and --set are stored in the project.",
+    example="crots run city\ncrots run city --estimate\ncrots run city --time-budget 60m\n"
+    "crots run city --until baseline --device cuda:1\n"
     "crots run city --rounds 3 --set adapt.steps=2000\ncrots run city --events - > events.jsonl\n"
     "torchrun --nproc-per-node 4 -m crots run city    # on four GPUs",
     configure=configure,

@@ -1,0 +1,57 @@
+"""What a run decided by measuring, kept with the project so that a resumed run does the same. No torch.
+
+``records/decided.json`` holds, by stage, options in place of those that the user left open: the arithmetic that was
+faster, the steps and crops that fit into a time budget. A decision holds as long as the options that it was made for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypedDict
+
+from crots.errors import InputError
+from crots.files import write_json
+from crots.records import read_as
+
+_REMEDY = "delete it; a stage that is not done is then decided and begun anew"
+# With it a decision says which time budget it was made for.
+BUDGET = "runtime.time_budget"
+# A record may be a stranger's, and may decide nothing else.
+DECIDABLE = (BUDGET, "runtime.precision", "baseline.steps", "baseline.crop", "adapt.steps", "adapt.crop")
+
+
+class Decision(TypedDict):
+    """What was decided for a stage.
+
+    Attributes:
+        made_for: digest of the options that it was made for.
+        options: by ``section.option``, as the user would type them.
+    """
+
+    made_for: str
+    options: dict[str, str]
+
+
+class _File(TypedDict):
+    stages: dict[str, Decision]
+
+
+def read_decisions(path: Path) -> dict[str, Decision]:
+    """Returns the decisions of a project by stage; none where there is no file.
+
+    Raises:
+        InputError: it is damaged, or decides what is not to be decided.
+    """
+    found = read_as(path, _File, remedy=_REMEDY)
+    stages = found["stages"] if found else {}
+    for key, decision in stages.items():
+        for name in decision["options"]:
+            if name not in DECIDABLE:
+                raise InputError(f"{path}: found {name} for {key}, expected {' or '.join(DECIDABLE)}; {_REMEDY}")
+    return stages
+
+
+def write_decisions(path: Path, decisions: Mapping[str, Decision]) -> None:
+    """Adds decisions to those of a project, in the place of earlier ones of the same stages."""
+    write_json(path, {"stages": {**read_decisions(path), **decisions}}, durable=True)

@@ -1,0 +1,242 @@
+"""What a run decides by measuring before its first stage: the arithmetic of ``auto``, and what fits a time budget."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from crots.config import Duration, defaults
+from crots.decisions import BUDGET, Decision, write_decisions
+from crots.errors import InputError
+from crots.estimate.facts import Estimate, group_of, left_to_do, rounded, store
+from crots.estimate.measure import estimate, of_stage
+from crots.estimate.trial import Stopwatch
+from crots.execution.device import resolve_device
+from crots.nets.registry import net_info
+from crots.options import TrainingOptions
+from crots.project import Project, ProjectConfig, override
+from crots.stages.workbench import Workbench
+from crots.training.budget import crop_of
+
+# Shorter runs are fp32: to time another arithmetic would take longer than it could save.
+WORTH_MEASURING = 180.0
+# The time of bf16 over that of fp32 from which on it is taken; two timings of the same thing differ by some percent.
+FASTER = 0.85
+# Shares of an image's sides that crops are made of, one after the other, until the run fits.
+CROPS = (0.55, 0.4)
+LEAST_STEPS = 50
+# Share of the budget that is planned with: a few timed steps are no promise.
+_PLANNED = 0.95
+TRAINED = ("baseline", "adapt")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do.
+
+    Attributes:
+        estimate: what it takes.
+        notes: what was decided, for the user.
+    """
+
+    estimate: Estimate
+    notes: tuple[str, ...] = ()
+
+
+def decide(project: Project, keys: Iterable[str], watch: Stopwatch | None = None, *, busy: bool | None = None) -> Plan:
+    """Decides what the options leave open for the stages that begin anew, and keeps it with the project.
+
+    What was decided once holds as long as options and images stay: a run that goes on does what it would have done.
+
+    Args:
+        project: with its options.
+        keys: of the stages that are to be run.
+        watch: times, and asks for a stop.
+        busy: whether a run goes on; None looks.
+
+    Raises:
+        CrotsError: the inputs of a stage do not fit, or the time budget is too small.
+        Stopped: the user asked to stop.
+    """
+    left = left_to_do(project, keys, busy=busy)
+    fresh = [key for key in left if not project.resumable(key)]
+    notes = [*_choose_precision(project, fresh, left, watch), *_fit(project, fresh, left, watch)]
+    return Plan(estimate(project, left, watch, busy=busy), tuple(notes))
+
+
+def _variant(project: Project, key: str, **options: str) -> Project:
+    """The project with a stage's options as decided so far and others besides, as if the user had set them."""
+    named = {name.replace("__", "."): value for name, value in options.items()}
+    return Project(project.folder, override(project.config_of(key), named))
+
+
+def _keep(project: Project, keys: Iterable[str], options: Mapping[str, str]) -> None:
+    """Keeps what was decided for stages, beside what still holds of earlier decisions for them."""
+    decisions: dict[str, Decision] = {}
+    for key in keys:
+        joined = {**project.decided(key), **options}
+        decisions[key] = {"made_for": project.decided_by(key, joined), "options": joined}
+    write_decisions(project.decisions_path, decisions)
+
+
+# Precision.
+
+
+def _choose_precision(
+    project: Project, fresh: Iterable[str], left: Mapping[str, int], watch: Stopwatch | None
+) -> list[str]:
+    """Decides between fp32 and bf16 on a processor, for labelling and for training apart."""
+    runtime = project.config.runtime
+    if runtime.precision != "auto" or resolve_device(runtime.device).type != "cpu":
+        return []
+    undecided = [key for key in fresh if "runtime.precision" not in project.decided(key)]
+    if not undecided:
+        return []
+    full = {key: of_stage(_variant(project, key, runtime__precision="fp32"), key, watch) for key in left}
+    if Estimate(full, left).seconds < WORTH_MEASURING:
+        _keep(project, undecided, {"runtime.precision": "fp32"})
+        return []
+    notes = []
+    for timed in (["pseudo-label"], [key for key in undecided if key != "pseudo-label"]):
+        part = [key for key in timed if key in undecided]
+        # Evaluation goes with the training, whose model it runs.
+        told = next((key for key in part if key != "evaluate"), part[0] if part else None)
+        if told is None:
+            continue
+        reduced = of_stage(_variant(project, told, runtime__precision="bf16"), told, watch)
+        ratio = reduced.seconds / full[told].seconds if full[told].seconds else 1.0
+        chosen = "bf16" if ratio <= FASTER else "fp32"
+        _keep(project, part, {"runtime.precision": chosen})
+        notes.append(f"{told}: bf16 takes {ratio:.2f} of the time of fp32 here, so precision auto is {chosen}")
+    return notes
+
+
+# The time budget.
+
+
+def _fit(project: Project, fresh: Iterable[str], left: Mapping[str, int], watch: Stopwatch | None) -> list[str]:
+    """Fits the stages that begin anew to the time budget; returns what that costs, in words."""
+    budget = project.config.runtime.time_budget
+    fresh = [key for key in fresh if group_of(key) in TRAINED and BUDGET not in project.decided(key)]
+    if not budget or not fresh:
+        return []
+    whole = estimate(project, left, watch, busy=False)
+    room = 60 * budget.minutes * _PLANNED
+    if whole.seconds <= room:
+        _keep(project, fresh, {BUDGET: str(budget)})
+        return [f"the run fits into the time budget of {budget} as it is"]
+    fitting = _Fitting(project, fresh, whole, room, watch)
+    fitting.shrink_crops()
+    fitting.take_fewer_steps()
+    for key in fresh:
+        _keep(project, [key], {BUDGET: str(budget), **fitting.options.get(group_of(key), {})})
+        store(project, key, fitting.stages[key])
+    return [fitting.words()]
+
+
+class _Fitting:
+    """Makes stages shorter until the run fits.
+
+    Attributes:
+        stages: estimates of all stages that are left, as far as they were made to fit.
+        options: what has to be set for it, by ``baseline`` and ``adapt``.
+    """
+
+    def __init__(
+        self, project: Project, fresh: Sequence[str], whole: Estimate, room: float, watch: Stopwatch | None
+    ) -> None:
+        self._project, self._fresh, self._whole, self._room, self._watch = project, fresh, whole, room, watch
+        self._bench = Workbench(project.config, project.folder, project.cache_folder, "baseline")
+        self.stages = dict(whole.stages)
+        self.options: dict[str, dict[str, str]] = {}
+
+    @property
+    def _now(self) -> Estimate:
+        return Estimate(self.stages, self._whole.done)
+
+    def _keys(self, group: str) -> list[str]:
+        return [key for key in self._fresh if group_of(key) == group]
+
+    def _open(self, option: str) -> list[str]:
+        """The stages, ``baseline`` and ``adapt``, of which the user has not set an option."""
+        groups = dict.fromkeys(map(group_of, self._fresh))
+        return [group for group in groups if is_open(self._project.config, group, option)]
+
+    def shrink_crops(self) -> None:
+        """Lets the student see smaller parts of the images, where it gains time."""
+        net = self._bench.student_net
+        multiple = net_info(net, trust=self._bench.trusts(net)).multiple
+        for share, group in itertools.product(CROPS, self._open("crop")):
+            first = self._keys(group)[0]
+            crop = crop_of(self._bench.size, multiple, share)
+            smaller = crop.width * crop.height < self.stages[first].pixels
+            if self._now.seconds <= self._room or not smaller:
+                continue
+            found = of_stage(_variant(self._project, first, **{f"{group}__crop": str(crop)}), first, self._watch)
+            if found.seconds < self.stages[first].seconds:
+                self.options.setdefault(group, {})[f"{group}.crop"] = str(crop)
+                self.stages |= dict.fromkeys(self._keys(group), found)
+
+    def take_fewer_steps(self) -> None:
+        """Shortens all stages whose steps are open by one share."""
+        total = self._now.seconds
+        groups = self._open("steps")
+        if total <= self._room or not groups:
+            return
+        keys = [key for group in groups for key in self._keys(group)]
+        flexible = sum(self.stages[key].count * self.stages[key].seconds for key in keys)
+        fixed = total - flexible
+        share = max(0.0, self._room - fixed) / flexible
+        least = {key: min(LEAST_STEPS, self.stages[key].count) for key in keys}
+        if any(share * self.stages[key].count < least[key] for key in keys):
+            needed = (fixed + sum(least[key] * self.stages[key].seconds for key in keys)) / _PLANNED
+            raise InputError(
+                f"time budget: found {self._project.config.runtime.time_budget}, expected at least "
+                f"{Duration(math.ceil(needed / 60))} for these images; give more time, fewer images or a smaller "
+                "data.size",
+                field="runtime.time_budget",
+            )
+        for key in keys:
+            stage = self.stages[key]
+            steps = int(share * stage.count)
+            self.options.setdefault(group_of(key), {})[f"{group_of(key)}.steps"] = str(steps)
+            self.stages[key] = dataclasses.replace(stage, count=steps, text=f"{steps} {stage.text.partition(' ')[2]}")
+
+    def words(self) -> str:
+        """Says what fits and what that costs."""
+        budget = self._project.config.runtime.time_budget
+        parts = [self._shorter(group) for group in self.options]
+        if self._now.seconds > self._room:
+            more = f"; {'; '.join(parts)}" if parts else ""
+            return (
+                f"the run takes about {rounded(self._now.seconds)}, more than the time budget of {budget}, with the "
+                f"steps and crops that are set{more}"
+            )
+        return (
+            f"to fit into {budget}: {'; '.join(parts)}. Expect a part of what the whole run, about "
+            f"{rounded(self._whole.seconds)}, would gain"
+        )
+
+    def _shorter(self, group: str) -> str:
+        key = self._keys(group)[0]
+        was, now = self._whole.stages[key], self.stages[key]
+        batch, images = getattr(self._project.config, group).batch, max(1, len(self._bench.dataset.samples))
+        said = []
+        if crop := self.options[group].get(f"{group}.crop"):
+            part = now.pixels / (self._bench.size.width * self._bench.size.height)
+            said.append(f"sees crops of {crop}, {part:.0%} of an image at a time")
+        if f"{group}.steps" in self.options[group]:
+            views, before = (stage.count * batch / images for stage in (now, was))
+            seen = f"each image seen {views:.3g} times and not {before:.3g}"
+            said.append(f"takes {now.count} of {was.count} steps, {seen}")
+        return f"{group} {' and '.join(said)}"
+
+
+def is_open(config: ProjectConfig, section: str, option: str) -> bool:
+    """Whether an option of a training stage was left to what fits: steps and crops have a default that says so."""
+    options: TrainingOptions = getattr(config, section)
+    value = getattr(options, option)
+    return not value or value == getattr(defaults(type(options), config.profile), option)
