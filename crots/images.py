@@ -129,6 +129,18 @@ def image_size(path: Path) -> Size:
         return Size(height, width) if orientation in (5, 6, 7, 8) else Size(width, height)
 
 
+def is_turned(path: Path) -> bool:
+    """Whether an image is stored turned or mirrored, and its EXIF orientation says how to put it upright.
+
+    Raises:
+        InputError: it is missing or no image.
+    """
+    with _opened(path) as image:
+        if isinstance(image, TiffImageFile):
+            return int(image.tag_v2.get(_ORIENTATION_TAG, 1)) in _TRANSPOSITIONS
+        return _orientation(image) in _TRANSPOSITIONS
+
+
 def read_image(path: Path) -> NDArray[np.uint8]:
     """Reads an image and applies its EXIF rotation: grey, palette and 16-bit become 8-bit RGB without transparency.
 

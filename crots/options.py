@@ -63,6 +63,7 @@ class SourceOptions:
     mean: str = option("", "Mean of each channel in 0..255 units, three numbers with commas; empty takes the net's.")
     scale: str = option("", "Divisor of each channel in 0..255 units, one or three numbers; empty takes the net's.")
     output: Literal["auto", "logits", "probabilities", "labels"] = option("auto", "What the source outputs.")
+    output_name: str = option("", "Which output to read, by name, of a source with several; empty finds it.")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from crots.config import Size
 from crots.data.labels import read_truth, resolve_encoding
 from crots.data.layouts import Dataset, Sample
-from crots.data.predictions import PredictionSet
+from crots.data.predictions import glance
 from crots.data.readings import WORDS, AmbiguousLabels
 from crots.errors import CrotsError, InputError
 from crots.images import image_size, read_image
@@ -257,16 +257,21 @@ def check_source(setup: Setup) -> Finding:
 def _check_predictions(setup: Setup) -> Finding:
     classes = setup.source_classes
     found = setup.predictions_in(_map_or_none(setup) or identity_map(classes))
-    keys = list(found.files)
+    images: dict[str, Path] = {}
     matched = ""
     if setup.config.data.target is not None:
-        keys = list(setup.target.keys)
-        found = found.lookup(keys)
+        images = {sample.key: sample.image for sample in setup.target.samples}
+        found = found.lookup(images)
         matched = "every target image has one, "
     kind = "soft predictions" if found.soft else "label maps"
-    text = f"{len(found)} {kind}, {matched}{_in_range(found, keys, classes)}"
-    if not found.soft and not found.confidences:
-        return Finding("warning", f"{text}; no confidence, so every pixel counts as certain", brief=kind)
+    # Ids and channels that are no classes of the source are refused here.
+    seen = glance(found, images, setup.size if images else None)
+    fits = f"classes within 0 to {len(classes) - 1} in {plural(seen.count, 'file')} looked at"
+    text = f"{len(found)} {kind}, {matched}{fits}"
+    if seen.confidence is not None:
+        text += f", mean confidence {seen.confidence:.0%}"
+    if seen.warnings:
+        return Finding("warning", "; ".join((text, *seen.warnings)), brief=kind)
     return Finding("good", text, brief=f"{len(found)} {kind}")
 
 
@@ -275,14 +280,6 @@ def _map_or_none(setup: Setup) -> ClassMap | None:
         return setup.class_map
     except InputError:  # said beside the class map
         return None
-
-
-def _in_range(found: PredictionSet, keys: Sequence[str], classes: ClassSet) -> str:
-    """Reads a few, which refuses ids and channels that are no classes of the source."""
-    looked_at = [keys[round(index * (len(keys) - 1) / max(1, _OPENED - 1))] for index in range(_OPENED)]
-    means = [float(np.mean(found.read(key, None).confidence)) for key in dict.fromkeys(looked_at)]
-    words = f"classes within 0 to {len(classes) - 1} in {plural(len(means), 'file')} looked at"
-    return f"{words}, mean confidence {sum(means) / len(means):.0%}" if found.soft or found.confidences else words
 
 
 def _code_finding(code: Sequence[Code], setup: Setup, brief: str) -> Finding:

@@ -40,6 +40,7 @@ SOURCE_FLAGS = {
     "mean": "--source-mean",
     "scale": "--source-scale",
     "output": "--source-output",
+    "output_name": "--source-output-name",
 }
 _METAVARS = {
     "data.target": "DIR",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from crots.data.layouts import Dataset
+from crots.data.predictions import glance
 from crots.errors import InputError
 from crots.opening import Inputs, closed
 from crots.project import ProjectConfig
@@ -110,10 +111,9 @@ class _Surveyor:
             "confidence": len(found.confidences),
         }
         self.found.lines.append(f"source: {len(found)} predictions in {found.folder} ({sort})")
-        if not found.soft and not found.confidences:
-            self.found.warnings.append("the predictions have no confidence: every pixel counts as certain")
-        if target is not None:
-            found.lookup(target.keys)
+        images = {sample.key: sample.image for sample in target.samples} if target is not None else {}
+        found = found.lookup(images) if images else found
+        self.found.warnings += glance(found, images, self.inputs.size if images else None).warnings
         if validation is not None:
             try:
                 found.lookup(validation.keys)

@@ -26,7 +26,14 @@ from crots.data.matching import key_of, keyed, label_ending, list_files, match, 
 from crots.data.readings import AmbiguousLabels, voids
 from crots.errors import InputError
 from crots.files import expanded
-from crots.images import LABEL_SUFFIXES, read_confidence, resize_confidence, resize_labels
+from crots.images import (
+    LABEL_SUFFIXES,
+    image_size,
+    is_turned,
+    read_confidence,
+    resize_confidence,
+    resize_labels,
+)
 from crots.limits import check_claim
 from crots.taxonomy import ClassMap, ClassSet, identity_map, label_dtype
 
@@ -34,6 +41,12 @@ _SOFT = ".npz"
 _ARRAYS = ("probabilities", "logits")
 # An array is read as 32-bit numbers; there are three of its size while it is turned into the target's classes.
 _WIDTH, _COPIES = 4, 3
+# A prediction at a resolution of its own, in whole blocks of a network, has the shape of its image by this.
+_SQUEEZED = 0.05
+# Files opened before a run: enough to notice a wrong kind, few enough for a network drive.
+_LOOKED_AT = 6
+# The confidence of an 8-bit 1.
+_CUT = 1.01 / 255
 
 
 @dataclass(frozen=True)
@@ -91,21 +104,25 @@ class PredictionSet:
             confidences = match(keys, self.confidences, what="confidence map", folder=self.confidence_folder)
         return dataclasses.replace(self, files=files, confidences=confidences)
 
-    def read(self, key: str, size: Size | None) -> Prediction:
+    def read(self, key: str, size: Size | None, *, of: Size | None = None, stretched: Size | None = None) -> Prediction:
         """Reads the prediction of an image.
 
         Args:
             key: one of those given to `lookup`, or the file's own.
             size: working size of the result; None keeps the file's.
+            of: size of the image, upright, whose shape the prediction must have.
+            stretched: a size of another shape that it may have as well, since images are resized to it.
 
         Raises:
-            InputError: a broken file, ids or channels that are not the source's classes, or a confidence map of
-                another size than its labels.
+            InputError: a broken file, ids or channels that are not the source's classes, another shape than the
+                image's, or a confidence map of another size than its labels.
         """
         if self.soft:
             probabilities = _read_probabilities(self.files[key], self.class_map)
+            check_shape(self.files[key], _size_of(probabilities), of, stretched)
             return _soft(probabilities, self.class_map.target, size or _size_of(probabilities))
         labels = _hard_labels(self.files[key], self._encoding, self.class_map)
+        check_shape(self.files[key], _size_of(labels), of, stretched)
         confidence = self._confidence(key, labels)
         size = size or _size_of(labels)
         return _hard(resize_labels(labels, size), resize_confidence(confidence, size), self.class_map.target)
@@ -145,6 +162,90 @@ class PredictionSet:
                 f"{labels.shape[1]}x{labels.shape[0]}; both must have one size"
             )
         return confidence
+
+
+def check_shape(path: Path, found: Size, of: Size | None, stretched: Size | None = None) -> None:
+    """Makes sure that a prediction shows the whole of its image, upright, at whatever resolution.
+
+    Args:
+        path: of the prediction.
+        found: its size.
+        of: that of its image, upright; None looks at nothing.
+        stretched: a size of another shape that it may have.
+
+    Raises:
+        InputError: it has another shape; both are named.
+    """
+    if of is None or found in (of, stretched) or _alike(found, of):
+        return
+    if _alike(Size(found.height, found.width), of):
+        raise InputError(
+            f"{path}: is {found}, but its image is {of} when upright: it is turned by 90 degrees, as where the EXIF "
+            "orientation of a photograph was not followed; predict on the upright images, or turn the predictions"
+        )
+    raise InputError(
+        f"{path}: is {found}, but its image is {of}: another shape, as of a part of the image, or of another one; "
+        f"predict on whole images, or, where images were stretched to it, set the working size (data.size) to {found}"
+    )
+
+
+def _alike(one: Size, other: Size) -> bool:
+    return 1 - _SQUEEZED < (one.width * other.height) / (one.height * other.width) < 1 / (1 - _SQUEEZED)
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What a few of the predictions look like.
+
+    Attributes:
+        count: how many were opened.
+        confidence: mean over them, None where they have none.
+        warnings: what will not stop a run, but should be known.
+    """
+
+    count: int
+    confidence: float | None
+    warnings: tuple[str, ...]
+
+
+def glance(found: PredictionSet, images: Mapping[str, Path], stretched: Size | None = None) -> Glance:
+    """Opens a few predictions, from all over the set.
+
+    Args:
+        found: the set, bound to the images where there are any.
+        images: by key; none looks at the predictions alone.
+        stretched: the working size.
+
+    Raises:
+        InputError: one is broken, of other classes, or of another shape than its image.
+    """
+    keys = list(images or found.files)
+    chosen = {keys[round(index * (len(keys) - 1) / max(1, _LOOKED_AT - 1))] for index in range(_LOOKED_AT)}
+    chosen_keys = [key for key in keys if key in chosen]
+    means, highest, void, turned = [], 0.0, 0, 0
+    for key in chosen_keys:
+        of = image_size(images[key]) if key in images else None
+        said = found.read(key, None, of=of, stretched=stretched)
+        means.append(float(np.mean(said.confidence)))
+        highest = max(highest, float(said.confidence.max(initial=0)))
+        void += bool((said.labels == found.class_map.target.ignore).all())
+        turned += key in images and is_turned(images[key])
+    count, warnings = len(chosen_keys), []
+    if not found.soft and not found.confidences:
+        warnings.append("the predictions have no confidence: every pixel counts as certain")
+    elif not found.soft and void < count and highest <= _CUT:
+        warnings.append(
+            "the confidence maps hold nothing above 1 of 255, as where probabilities from 0 to 1 were stored as whole "
+            "numbers: nearly every pixel counts as unsure; store 255 times the probability"
+        )
+    if void:
+        warnings.append(f"{void} of {count} predictions looked at are ignore everywhere; check their ids and class map")
+    if turned:
+        warnings.append(
+            f"{turned} of {count} images looked at are turned or mirrored by their EXIF orientation, which is followed "
+            "here; their predictions have to be of the upright images"
+        )
+    return Glance(count, sum(means) / count if found.soft or found.confidences else None, tuple(warnings))
 
 
 def open_predictions(

@@ -96,9 +96,10 @@ class RareClass:
     @property
     def reason(self) -> str:
         """The rules in words."""
+        share = f"{self.share:.0%}" if self.share >= 0.1 else f"{100 * self.share:.2g}%"
         words = {
             "confidence": f"among the least confident (mean {self.mean_confidence:.2f})",
-            "frequency": f"among the least frequent ({100 * self.share:.2g}% of pixels)",
+            "frequency": f"among the least frequent ({share} of pixels)",
         }
         return " and ".join(words[rule] for rule in self.rules)
 

@@ -25,9 +25,14 @@ if TYPE_CHECKING:
     from crots.nets.weights import LoadReport
     from crots.taxonomy import ClassSet
 
+# Half precision sums to 1 within a few thousandths.
+_UNEVEN = 0.02
 # Enough for a network of stride 32 to give more than one value a channel.
 _FOLDING_SIDE = 128
 Output = Literal["logits", "probabilities", "labels"]
+
+# Names of the output that counts, in torchvision, transformers and most exporters.
+_MAIN_OUTPUTS = ("logits", "out")
 
 ONNX_TYPES = {
     "tensor(float)": torch.float32,
@@ -47,6 +52,7 @@ class Facts:
         fixed: input size that the source insists on; None takes any.
         batch: number of images that the source insists on; 0 takes any.
         multiple: both sides of its input must be multiples of this.
+        output_name: of the output to read, where it has several; empty finds it.
     """
 
     path: Path
@@ -54,6 +60,7 @@ class Facts:
     fixed: Size | None = None
     batch: int = 0
     multiple: int = 1
+    output_name: str = ""
 
 
 class Source(abc.ABC):
@@ -122,6 +129,7 @@ class Source(abc.ABC):
             answers.append(self._answer(images.flip(3)).flip(3))
         for answer in answers:
             self._check_classes(answer)
+            self._check_values(answer)
         return [answer.float() for answer in answers]
 
     def resized(self, views: Sequence[Tensor], size: Size, merge: Merge = "mean") -> Tensor:
@@ -158,6 +166,7 @@ class Source(abc.ABC):
         if answer.ndim != 4 or answer.shape[1] != 1:
             found = tuple(answer.shape)
             raise InputError(f"{self.facts.path} gave {found}, expected labels (N, h, w); check source.output")
+        self._check_finite(answer)
         labels = interpolate(answer.float(), images.shape[-2:], mode="nearest-exact")[:, 0].long()
         self._check_labels(labels)
         return labels
@@ -208,6 +217,37 @@ class Source(abc.ABC):
             field="task.source_classes",
         )
 
+    def _check_values(self, answer: Tensor) -> None:
+        """Refuses answers that are no numbers, and those that are not what the source is said to give."""
+        self._check_finite(answer)
+        sums = answer.sum(1, dtype=torch.float32)
+        is_distribution = bool(answer.min() >= 0) and float((sums - 1).abs().max()) < _UNEVEN
+        if self.output == "probabilities" and not is_distribution:
+            raise InputError(
+                f"{self.facts.path} is said to give probabilities, but gave values from {float(answer.min()):.3g} to "
+                f"{float(answer.max()):.3g} whose sums over the classes go from {float(sums.min()):.3g} to "
+                f"{float(sums.max()):.3g}, expected 1; set source.output to logits, or export it with a softmax",
+                field="source.output",
+            )
+        if self.output == "logits" and is_distribution and answer.shape[1] > 1:
+            raise InputError(
+                f"{self.facts.path} is said to give logits, but gave values that sum to 1 over the classes, as "
+                "probabilities do; set source.output to probabilities",
+                field="source.output",
+            )
+
+    def _check_finite(self, answer: Tensor) -> None:
+        if not answer.is_floating_point() or bool(torch.isfinite(answer).all()):
+            return
+        share = float(1 - torch.isfinite(answer).float().mean())
+        remedy = "check its file, the normalisation (source.mean, source.scale) and the channel order"
+        if answer.dtype == torch.float16:
+            remedy = (
+                "half precision (fp16) ends at 65504: export it in fp32, or set runtime.precision to fp32 or bf16 "
+                "where that made it half"
+            )
+        raise InputError(f"{self.facts.path} gave NaN or infinite values ({share:.0%} of them); {remedy}")
+
     def _check_labels(self, labels: Tensor) -> None:
         count = len(self.facts.card.classes["names"])
         wrong = labels[((labels < 0) | (labels >= count)) & (labels != self.classes.ignore)]
@@ -250,7 +290,7 @@ class ProgramSource(Source):
 
     def run(self, images: Tensor) -> Tensor:
         """Runs the program; see `Source.run`."""
-        return _first_tensor(self.program(self.normalise(images.to(self.device))))
+        return _tensor_of(self.program(self.normalise(images.to(self.device))), self.facts)
 
 
 class OnnxSource(Source):
@@ -261,12 +301,13 @@ class OnnxSource(Source):
         self.session = session
         self.normalise = Normalise(facts.card.normalisation)
         self.input = image_input(session, facts.path)
-        self.answer = answer_name(session)
+        self.answer = answer_name(session, facts.path, facts.output_name)
         self.channels_last = is_channels_last(self.input.shape)
 
     def run(self, images: Tensor) -> Tensor:
         """Runs the file on the session's device; see `Source.run`."""
-        x = self.normalise(images.cpu()).to(ONNX_TYPES[self.input.type])
+        x, kind = self.normalise(images.cpu()), ONNX_TYPES[self.input.type]
+        x = x.round().clamp(0, 255).to(kind) if kind == torch.uint8 else x.to(kind)
         if self.channels_last:
             x = x.permute(0, 2, 3, 1)
         (answer,) = self.session.run([self.answer], {self.input.name: x.contiguous().numpy()})
@@ -300,16 +341,51 @@ def is_channels_last(shape: list[Any]) -> bool:
     return bool(shape[3] == 3 and shape[1] != 3)
 
 
-def answer_name(session: Any) -> str:
-    """Returns the name of the output to read: ``logits``, or the first."""
+def answer_name(session: Any, path: Path, wanted: str = "") -> str:
+    """Returns the name of the output of an ONNX session to read; see `choose_output`.
+
+    Raises:
+        InputError: it cannot be told, or there is none of that name.
+    """
+    # What has other sides than labels or scores of an image is neither.
+    shaped = [item.name for item in session.get_outputs() if not item.shape or len(item.shape) in (2, 3, 4)]
     names = [item.name for item in session.get_outputs()]
-    return str("logits" if "logits" in names else names[0])
+    return choose_output(names if wanted else shaped or names, path, wanted)
 
 
-def _first_tensor(answer: Any) -> Tensor:
+def choose_output(names: Sequence[str], path: Path, wanted: str = "") -> str:
+    """Chooses one of several outputs by name: ``logits`` or ``out`` where there is one, never an auxiliary head.
+
+    Args:
+        names: of the outputs; at least one.
+        path: the file, for errors.
+        wanted: what the user named; empty finds it.
+
+    Raises:
+        InputError: it cannot be told, or there is none of that name.
+    """
+    if wanted:
+        if wanted not in names:
+            raise InputError(
+                f"{path} has no output {wanted!r}, found {', '.join(names[:8])}; correct source.output_name",
+                field="source.output_name",
+            )
+        return wanted
+    if known := next((name for name in _MAIN_OUTPUTS if name in names), None):
+        return known
+    main = [name for name in names if not name.lower().startswith("aux")] or list(names)
+    if len(main) > 1:
+        raise InputError(
+            f"{path} has the outputs {', '.join(main[:8])}; say which to read (source.output_name)",
+            field="source.output_name",
+        )
+    return main[0]
+
+
+def _tensor_of(answer: Any, facts: Facts) -> Tensor:
     while not isinstance(answer, Tensor):
         if isinstance(answer, dict) and answer:
-            answer = answer.get("logits", answer.get("out", next(iter(answer.values()))))
+            answer = answer[choose_output([str(name) for name in answer], facts.path, facts.output_name)]
         elif isinstance(answer, (list, tuple)) and answer:
             answer = answer[0]
         else:

@@ -105,6 +105,11 @@ def _check_place(path: Path, tensor: Any) -> None:
     parts = name.replace("\\", "/").split("/")
     inside = name and ".." not in parts and not os.path.isabs(name) and ":" not in parts[0]  # noqa: PTH117
     steps = [path.parent.joinpath(*parts[: depth + 1]) for depth in range(len(parts))]
+    if inside and not any(step.is_symlink() for step in steps) and not steps[-1].exists():
+        raise InputError(
+            f"{path}: its weights lie in another file, {name[:200]!r}, which is missing; copy it to {path.parent}, or "
+            "export the model again as one file"
+        )
     if not inside or any(step.is_symlink() for step in steps) or not steps[-1].is_file():
         raise InputError(
             f"{path}: its data lie in {name[:200]!r}, expected a file in its own folder, no link; "

@@ -141,10 +141,14 @@ def _open_onnx(request: _Request) -> Source:
         shape = list(image_input(session, request.path).shape)
         if is_channels_last(shape):
             shape = [shape[0], shape[3], shape[1], shape[2]]
-        answer = next(item for item in session.get_outputs() if item.name == answer_name(session))
+        chosen = answer_name(session, request.path, request.options.output_name)
+        answer = next(item for item in session.get_outputs() if item.name == chosen)
         # Whole numbers can only be labels.
         guess: Output | None = "labels" if answer.type.startswith(("tensor(int", "tensor(uint")) else None
-        facts = _facts(request, card, shape, multiple=_whole(metadata.get(MULTIPLE_KEY)), guess=guess)
+        bytes_in = image_input(session, request.path).type == "tensor(uint8)"
+        facts = _facts(
+            request, card, shape, multiple=_whole(metadata.get(MULTIPLE_KEY)), guess=guess, bytes_in=bytes_in
+        )
         return OnnxSource(session, facts)
 
 
@@ -202,12 +206,29 @@ def _unreadable(path: Path, error: BaseException, *, what: str) -> InputError:
 
 
 def _facts(
-    request: _Request, card: ModelCard | None, shape: list[Any], *, multiple: int, guess: Output | None = None
+    request: _Request,
+    card: ModelCard | None,
+    shape: list[Any],
+    *,
+    multiple: int,
+    guess: Output | None = None,
+    bytes_in: bool = False,
 ) -> Facts:
-    """Joins what a program's file says with what the user said; ``shape`` is its input's, empty where unknown."""
+    """Joins what a program's file says with what the user said.
+
+    Args:
+        request: what the user said.
+        card: what the file says.
+        shape: its input's, empty where unknown.
+        multiple: of its input's sides.
+        guess: what it gives, by its form.
+        bytes_in: it takes 8-bit images, which it normalises itself.
+    """
     path, options = request.path, request.options
     if card:
         agreed_card(card, path, net=None, classes=request.classes)
+    if bytes_in:
+        options = _of_bytes(options, path)
     normalisation, untold = _normalisation(options, card.normalisation if card else None)
     output = options.output if options.output != "auto" else (card.output if card else guess)
     if output is None:
@@ -220,7 +241,20 @@ def _facts(
     fixed, batch = _fixed(path, options, shape)
     base = card or ModelCard(path.name, classes, normalisation, request.size or PUBLISHED_SIZE)
     described = dataclasses.replace(base, classes=classes, normalisation=normalisation, output=output)
-    return Facts(path, described, fixed, batch, multiple)
+    return Facts(path, described, fixed, batch, multiple, options.output_name)
+
+
+def _of_bytes(options: SourceOptions, path: Path) -> SourceOptions:
+    """The options of a model that takes whole numbers from 0 to 255: there is nothing to subtract or divide by."""
+    for name, plain in (("mean", 0.0), ("scale", 1.0)):
+        told = _three(getattr(options, name), f"source.{name}")
+        if told and any(part != plain for part in told):
+            raise InputError(
+                f"{path} takes images of 8 bits and normalises them itself, but source.{name} is "
+                f"{getattr(options, name)}; leave it out",
+                field=f"source.{name}",
+            )
+    return dataclasses.replace(options, mean="0", scale="1")
 
 
 def _fixed(path: Path, options: SourceOptions, shape: list[Any]) -> tuple[Size | None, int]:
@@ -243,6 +277,7 @@ def _fixed(path: Path, options: SourceOptions, shape: list[Any]) -> tuple[Size |
 def _normalisation(options: SourceOptions, base: Normalisation | None) -> tuple[Normalisation | None, list[str]]:
     """Returns the normalisation, and what must still be told where that is None."""
     channels = options.channels if options.channels != "auto" else (base.channels if base else None)
+    _check_units(options)
     mean = _three(options.mean, "source.mean") or (base.mean if base else None)
     scale = _three(options.scale, "source.scale") or (base.scale if base else None)
     if channels and mean and scale:
@@ -253,6 +288,21 @@ def _normalisation(options: SourceOptions, base: Normalisation | None) -> tuple[
         "source.scale (one or three numbers in 0..255 units)": scale,
     }
     return None, [words for words, value in told.items() if not value]
+
+
+def _check_units(options: SourceOptions) -> None:
+    """Refuses means and divisors of images in 0..1, as most training programs write them."""
+    for name in ("mean", "scale"):
+        told = _three(getattr(options, name), f"source.{name}")
+        # A mean of 0 and a divisor of 1 are those of images that are taken as they are.
+        plain = 0.0 if name == "mean" else 1.0
+        if told and any(part != plain for part in told) and all(abs(part) <= 1 for part in told):
+            better = ",".join(f"{part * 255:.6g}" for part in told)
+            raise InputError(
+                f"source.{name}: found {getattr(options, name)}, which is for images in 0..1, expected 0..255 units; "
+                f"multiply by 255: {better}",
+                field=f"source.{name}",
+            )
 
 
 def _three(text: str, field: str) -> tuple[float, float, float] | None:

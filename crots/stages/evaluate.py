@@ -181,11 +181,19 @@ def predict_with_model(model: Model, engine: Engine, read: Callable[[Sample], Ar
     return predict
 
 
-def predict_from_files(predictions: PredictionSet) -> Predict:
-    """Reads predictions that were matched to the samples before."""
+def predict_from_files(predictions: PredictionSet, stretched: Size | None = None) -> Predict:
+    """Reads predictions that were matched to the samples before.
+
+    Args:
+        predictions: of the samples.
+        stretched: a size of another shape than the labels' that they may have.
+    """
 
     def predict(samples: Sequence[Sample], sizes: Sequence[Size]) -> list[Array]:
-        return [predictions.read(sample.key, size).labels for sample, size in zip(samples, sizes, strict=True)]
+        return [
+            predictions.read(sample.key, size, of=size, stretched=stretched).labels
+            for sample, size in zip(samples, sizes, strict=True)
+        ]
 
     return predict
 

@@ -15,7 +15,7 @@ from crots.data.layouts import Sample
 from crots.data.predictions import PredictionSet
 from crots.data.spread import statistics_groups
 from crots.execution.engine import Engine
-from crots.images import resize_labels
+from crots.images import image_size, resize_labels
 from crots.methods.batch_norm import (
     Statistics,
     batch_norms,
@@ -86,7 +86,10 @@ class PredictedLabels:
 
     def label(self, samples: Sequence[Sample], images: Array | None) -> list[Labelled]:
         """Reads the predictions of the samples at working size."""
-        read = (self._predictions.read(sample.key, self._size) for sample in samples)
+        read = (
+            self._predictions.read(sample.key, self._size, of=image_size(sample.image), stretched=self._size)
+            for sample in samples
+        )
         return [Labelled(said.labels, said.confidence if self._sure else None, said.entropy) for said in read]
 
 

@@ -314,7 +314,8 @@ def source_predict(bench: Workbench) -> Predict:
     """Predicts as the source does, in the target's classes."""
     assert bench.validation is not None
     if bench.config.source.predictions:
-        return predict_from_files(bench.predictions.lookup([sample.key for sample in bench.validation.samples]))
+        found = bench.predictions.lookup([sample.key for sample in bench.validation.samples])
+        return predict_from_files(found, bench.size)
     options = dataclasses.replace(bench.config.pseudo_label, flip=bench.config.evaluate.flip)
     labels = NetworkLabels(bench.source, bench.class_map, bench.engine, options)
     return labels.predict_with(lambda sample: bench.cache.get(sample.image))

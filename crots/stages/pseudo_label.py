@@ -71,7 +71,8 @@ def pseudo_label(job: Labelling, context: Context) -> Iterator[Event]:
     """Labels every image of the target.
 
     Raises:
-        InputError: images cannot be read and ``skip_bad`` is off; nothing was labelled yet.
+        InputError: images cannot be read and ``skip_bad`` is off, when nothing was labelled yet; or in the end nothing
+            is labelled with a class.
     """
     samples = list(job.dataset.samples)
     yield StageStarted(
@@ -101,9 +102,23 @@ def pseudo_label(job: Labelling, context: Context) -> Iterator[Event]:
     if batches:
         yield from _prepare(samples, job, context)
     yield from _label(batches, job, writer, context, meter)
-    text = workers.from_first(lambda: summary(writer.finish(samples), job.classes))
+    text, void = workers.from_first(lambda: _finished(writer, samples, job.classes))
+    if void == len(samples):
+        raise InputError(
+            f"the source says nothing but ignore of all {void} images, so there is nothing to learn from; check the "
+            "class set and class map of the source, and its mean, scale and channel order"
+        )
     yield ArtifactWritten(stage=context.stage, kind="pseudo-labels", path=str(job.out))
     yield Note(stage=context.stage, text=text)
+    if void:
+        text = f"{void} of {len(samples)} images are ignore everywhere: nothing is learnt from them"
+        yield Note(stage=context.stage, text=text, level="warning")
+
+
+def _finished(writer: LabelWriter, samples: Sequence[Sample], classes: ClassSet) -> tuple[str, int]:
+    """Finishes the stage's files; returns what they show in words, and the number of images without any label."""
+    rows = writer.finish(samples)
+    return summary(rows, classes), sum(not any(row["pixels"]) for row in rows)
 
 
 def read_all(

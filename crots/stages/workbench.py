@@ -12,7 +12,7 @@ from crots.card import file_card
 from crots.config import Size
 from crots.data.cache import ImageCache
 from crots.data.layouts import Dataset
-from crots.data.predictions import PredictionSet
+from crots.data.predictions import PredictionSet, glance
 from crots.errors import InputError
 from crots.events import Note
 from crots.execution.batches import check_batch_size, passes
@@ -118,9 +118,10 @@ class Workbench:
             InputError: no source is named, or it does not fit.
         """
         if self.config.source.predictions:
-            predictions = self.predictions.lookup([sample.key for sample in self.dataset.samples])
-            if not predictions.soft and not predictions.confidences:
-                self.note("the predictions have no confidence: every pixel counts as certain", warning=True)
+            images = {sample.key: sample.image for sample in self.dataset.samples}
+            predictions = self.predictions.lookup(images)
+            for warning in glance(predictions, images, self.size).warnings:
+                self.note(warning, warning=True)
             return PredictedLabels(predictions, self.size)
         return NetworkLabels(self.source, self.class_map, self.engine, self.config.pseudo_label)
 

@@ -74,10 +74,30 @@ def test_class_map_renames_predictions(crots, tmp_path):
 
 
 def test_predictions_of_another_size_are_resized(crots, tmp_path):
-    truth = write(tmp_path / "truth", a=np.repeat([[0, 1]], 4, axis=1))
+    truth = write(tmp_path / "truth", a=np.repeat(np.repeat([[0, 1]], 4, axis=1), 4, axis=0))
     said = write(tmp_path / "said", a=[[0, 1]])
     _, found = evaluate(crots, said, truth, tmp_path)
     assert found["miou"] == 1.0
+
+
+def test_predictions_of_another_shape_are_refused_with_both_and_stretched_ones_taken_when_said(crots, tmp_path):
+    truth = write(tmp_path / "truth", a=np.zeros((20, 40), int))
+    turned = write(tmp_path / "turned", a=np.zeros((40, 20), int))
+    ran = crots("evaluate", "--predictions", turned, "--labels", truth, "--classes", "demo")
+    assert ran.code == 2 and "is 20x40, but its image is 40x20" in ran.err and "EXIF" in ran.err
+    square = write(tmp_path / "square", a=np.zeros((30, 30), int))
+    ran = crots("evaluate", "--predictions", square, "--labels", truth, "--classes", "demo")
+    assert ran.code == 2 and "is 30x30, but its image is 40x20" in ran.err
+    assert (
+        crots("evaluate", "--predictions", square, "--labels", truth, "--classes", "demo", "--size", "30x30").code == 0
+    )
+
+
+def test_labels_that_are_void_everywhere_have_no_score(crots, tmp_path):
+    truth = write(tmp_path / "truth", a=np.full((8, 8), 255))
+    said = write(tmp_path / "said", a=np.zeros((8, 8), int))
+    ran, found = evaluate(crots, said, truth, tmp_path)
+    assert ran.code == 0 and found["miou"] is None
 
 
 def test_cityscapes_names_match(crots, tmp_path):

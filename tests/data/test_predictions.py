@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from crots import limits
 from crots.config import Size
 from crots.data.labels import read_truth
 from crots.data.layouts import open_dataset
-from crots.data.predictions import open_predictions, widest_entropy
+from crots.data.predictions import check_shape, glance, open_predictions, widest_entropy
 from crots.errors import InputError
 from crots.images import write_confidence, write_image, write_labels
 from crots.taxonomy import ClassSet, build_class_map, load_class_map, load_class_set
@@ -256,3 +257,60 @@ def test_arrays_of_objects_and_bare_arrays_are_refused(tmp_path):
         np.save(file, np.ones((4, 1, 1), np.float32))
     with pytest.raises(InputError, match=r"broken or no \.npz file"):
         open_predictions(tmp_path / "p", None, SOURCE, MAP).lookup(["k"]).read("k", SIZE)
+
+
+SIDES = st.integers(16, 4000)
+
+
+@given(SIDES, SIDES, st.floats(0.1, 4))
+def test_whole_images_at_any_resolution_have_the_shape_of_their_image(width, height, scale):
+    found = Size(max(1, round(width * scale)), max(1, round(height * scale)))
+    if min(found) >= 16:  # below, whole pixels squeeze visibly
+        check_shape(Path("p.png"), found, Size(width, height))
+
+
+@given(SIDES, SIDES)
+def test_turned_predictions_are_refused_with_both_shapes(width, height):
+    if max(width, height) / min(width, height) < 1.1:
+        return
+    with pytest.raises(InputError, match=rf"is {height}x{width}, but its image is {width}x{height}.*turned by 90"):
+        check_shape(Path("p.png"), Size(height, width), Size(width, height))
+
+
+def test_a_part_of_an_image_is_refused_unless_images_are_stretched_to_that_size():
+    with pytest.raises(InputError, match="is 30x30, but its image is 64x48"):
+        check_shape(Path("p.png"), Size(30, 30), Size(64, 48))
+    check_shape(Path("p.png"), Size(30, 30), Size(64, 48), Size(30, 30))
+
+
+def said(tmp_path, labels, confidence=None, exif=None):
+    """Predictions of two photographs, and the photographs."""
+    images = {}
+    for key in "ab":
+        images[key] = tmp_path / "images" / f"{key}.jpg"
+        write_image(images[key], np.zeros((8, 16, 3), np.uint8))
+        if exif:
+            with Image.open(images[key]) as image:
+                tags = Image.Exif()
+                tags[0x0112] = exif
+                image.save(images[key], exif=tags)
+        write_labels(tmp_path / "p" / f"{key}.png", np.asarray(labels))
+        if confidence is not None:
+            write_image(tmp_path / "c" / f"{key}.png", np.asarray(confidence, np.uint8))
+    folder = None if confidence is None else tmp_path / "c"
+    return open_predictions(tmp_path / "p", folder, SOURCE, MAP).lookup("ab"), images
+
+
+def test_a_glance_says_what_is_odd(tmp_path):
+    labels = np.zeros((8, 16), np.uint8)
+    found = glance(*said(tmp_path / "good", labels, np.full((8, 16), 200)))
+    assert (found.count, found.warnings) == (2, ()) and found.confidence == pytest.approx(200 / 255)
+    assert "every pixel counts as certain" in glance(*said(tmp_path / "bare", labels)).warnings[0]
+    (cut,) = glance(*said(tmp_path / "cut", labels, np.eye(8, 16))).warnings
+    assert "nothing above 1 of 255" in cut
+    void = glance(*said(tmp_path / "void", labels + 3, np.full((8, 16), 200))).warnings
+    assert void == ("2 of 2 predictions looked at are ignore everywhere; check their ids and class map",)
+    turned = glance(*said(tmp_path / "turned", labels, np.full((8, 16), 200), exif=3)).warnings
+    assert len(turned) == 1 and "upright" in turned[0]
+    with pytest.raises(InputError, match="is 16x8, but its image is 8x16 when upright"):
+        glance(*said(tmp_path / "quarter", labels, exif=6))

@@ -75,3 +75,8 @@ def test_without_confidence_only_frequency_counts():
 def test_the_published_count_of_19_classes_is_found_by_default():
     stats = statistics([1000 - k for k in range(19)], [0.5 + 0.01 * k for k in range(19)])
     assert [rare.id for rare in rare_classes(stats)] == [0, 1, 2, 3, 4, 14, 15, 16, 17, 18]
+
+
+def test_a_class_that_is_everywhere_is_100_percent():
+    (found,) = rare_classes(statistics([400, 0], [0.9, 0]))
+    assert found.reason.endswith("among the least frequent (100% of pixels)")

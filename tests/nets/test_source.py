@@ -311,3 +311,83 @@ def test_a_source_that_insists_on_a_huge_batch_is_refused(tmp_path):
     path = write_onnx(tmp_path / "m.onnx", shape=(5000, 3, "h", "w"))
     with pytest.raises(InputError, match="takes 5000 images at once, expected 64 at most"):
         open_source(path, options=TOLD, classes=ABC)
+
+
+def write_graph(path, nodes, outputs, *, weight=WEIGHT, kind=TensorProto.FLOAT, extra=()):
+    """A graph after a 1x1 convolution of the image to ``raw``; outputs by name."""
+    nodes = [helper.make_node("Conv", ["image", "weight"], ["raw"]), *nodes]
+    shape = ["n", 3, "h", "w"]
+    described = [helper.make_tensor_value_info(name, kind, shape) for name in outputs]
+    inits = [numpy_helper.from_array(weight, "weight"), *extra]
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("image", kind, shape)], described, inits)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def test_logits_told_as_probabilities_and_probabilities_told_as_logits_are_refused(tmp_path):
+    logits = open_source(
+        write_onnx(tmp_path / "l.onnx"), options=dataclasses.replace(TOLD, output="probabilities"), classes=ABC
+    )
+    with pytest.raises(InputError, match="is said to give probabilities") as caught:
+        logits.logits(some_images())
+    assert caught.value.field == "source.output"
+    softmax = write_onnx(tmp_path / "p.onnx", output="probabilities")
+    with pytest.raises(InputError, match="is said to give logits, but gave values that sum to 1"):
+        open_source(softmax, options=TOLD, classes=ABC).logits(some_images())
+
+
+def test_values_that_are_no_numbers_are_refused_and_half_precision_is_named(tmp_path):
+    root = write_graph(tmp_path / "nan.onnx", [helper.make_node("Sqrt", ["raw"], ["out"])], ["out"])
+    source = open_source(root, options=TOLD, classes=ABC)
+    with pytest.raises(InputError, match="gave NaN or infinite values"):
+        source.logits(some_images())
+    half = write_graph(tmp_path / "half.onnx", [], ["raw"], weight=(WEIGHT * 2e4).astype(np.float16),
+                       kind=TensorProto.FLOAT16)  # fmt: skip
+    with pytest.raises(InputError, match="half precision"):
+        open_source(half, options=TOLD, classes=ABC).logits(some_images())
+
+
+def test_which_of_several_outputs_is_read(tmp_path):
+    pooled = helper.make_node("Mul", ["raw", "raw"], ["aux"])
+    main = helper.make_node("Identity", ["raw"], ["out"])
+    path = write_graph(tmp_path / "two.onnx", [pooled, main], ["aux", "out"])
+    images = some_images()
+    assert torch.allclose(open_source(path, options=TOLD, classes=ABC).logits(images), expected_logits(images))
+    chosen = open_source(path, options=dataclasses.replace(TOLD, output_name="aux"), classes=ABC)
+    assert torch.allclose(chosen.logits(images), expected_logits(images) ** 2, rtol=1e-4)
+    with pytest.raises(InputError, match=r"has no output 'none', found aux, out"):
+        open_source(path, options=dataclasses.replace(TOLD, output_name="none"), classes=ABC)
+    path = write_graph(
+        tmp_path / "alike.onnx",
+        [helper.make_node("Identity", ["raw"], ["one"]), helper.make_node("Neg", ["raw"], ["two"])],
+        ["one", "two"],
+    )
+    with pytest.raises(InputError, match="has the outputs one, two; say which to read"):
+        open_source(path, options=TOLD, classes=ABC)
+
+
+@pytest.mark.parametrize(
+    "told", [{"mean": "0.485,0.456,0.406"}, {"scale": "0.229,0.224,0.225"}, {"mean": "0.5"}, {"scale": "0.0039"}]
+)
+def test_normalisation_in_units_of_0_to_1_is_refused_with_the_right_numbers(tmp_path, told):
+    options = dataclasses.replace(TOLD, **{"mean": "124", "scale": "58", **told})
+    with pytest.raises(InputError, match="multiply by 255"):
+        open_source(write_onnx(tmp_path / "m.onnx"), options=options, classes=ABC)
+
+
+def test_a_model_that_takes_bytes_normalises_them_itself(tmp_path):
+    path = write_onnx(tmp_path / "m.onnx", kind=TensorProto.UINT8)
+    images = some_images()
+    untold = dataclasses.replace(TOLD, mean="", scale="")
+    assert torch.allclose(open_source(path, options=untold, classes=ABC).logits(images), expected_logits(images))
+    with pytest.raises(InputError, match="takes images of 8 bits and normalises them itself"):
+        open_source(path, options=dataclasses.replace(TOLD, mean="124"), classes=ABC)
+
+
+def test_missing_outside_data_are_named_with_their_folder(tmp_path):
+    path = write_onnx(tmp_path / "m.onnx")
+    model = onnx.load(path)
+    onnx.save(model, path, save_as_external_data=True, location="m.data", size_threshold=0)
+    (tmp_path / "m.data").unlink()
+    with pytest.raises(InputError, match=r"another file, 'm\.data', which is missing; copy it to"):
+        open_source(path, options=TOLD, classes=ABC)

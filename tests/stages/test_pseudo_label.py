@@ -321,6 +321,20 @@ def test_hard_predictions_are_mapped_resized_and_certain(tmp_path, images, class
     assert row.labels[::2, 0].tolist() == [ROAD, ROAD, SKY, CAR, LIGHT, IGNORE]
 
 
+def test_a_source_that_says_nothing_is_refused_and_images_without_labels_are_counted(tmp_path, images, classes):
+    dataset = open_dataset(images)
+    void = np.full((world.SIZE.height, world.SIZE.width), classes.ignore, np.uint8)
+    for number, sample in enumerate(dataset.samples):
+        write_labels(tmp_path / "said" / f"{sample.key}.png", void if number else np.zeros_like(void))
+    labeller = predicted(tmp_path / "said", classes, identity_map(classes), dataset.keys)
+    notes = [event for event in label(job(tmp_path, labeller, classes)) if isinstance(event, Note)]
+    count = len(dataset)
+    assert f"{count - 1} of {count} images are ignore everywhere" in notes[-1].text and notes[-1].level == "warning"
+    write_labels(tmp_path / "said" / f"{dataset.keys[0]}.png", void)
+    with pytest.raises(InputError, match=f"nothing but ignore of all {count} images"):
+        label(job(tmp_path, labeller, classes))
+
+
 def test_confidence_of_hard_predictions_counts(tmp_path, images, classes):
     dataset = open_dataset(images)
     world.write_predictions(tmp_path / "said", wrong=0.3)

@@ -37,6 +37,7 @@ _IMAGE_FLAGS = {
 _MODEL_FLAGS = {
     "file": "--checkpoint", "prefix": "--prefix", "predictions": "--predictions",
     "channels": "--channels", "mean": "--mean", "scale": "--scale", "output": "--output",
+    "output_name": "--output-name",
 }  # fmt: skip
 
 
@@ -48,7 +49,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     add_options(group, "data", opt.DataOptions, profile, flags=_IMAGE_FLAGS, only=(*_IMAGE_FLAGS, "size"))
     add_options(group, "task", opt.TaskOptions, profile, required=("classes",))
     more = parser.add_argument_group("models of other programs")
-    only = ("prefix", "channels", "mean", "scale", "output")
+    only = ("prefix", "channels", "mean", "scale", "output", "output_name")
     add_options(more, "source", opt.SourceOptions, profile, flags=_MODEL_FLAGS, only=only)
     stage = parser.add_argument_group("options of the stage")
     add_options(stage, "evaluate", opt.EvaluateOptions, profile)
@@ -145,7 +146,7 @@ def _score_predictions(desk: Desk, context: Context) -> Iterator[Event]:
     # Confidence decides nothing here.
     found = dataclasses.replace(predictions, confidence_folder=None)
     found = found.lookup([sample.key for sample in labelled(dataset)])
-    subject = Subject(folder.name or "predictions", lambda: predict_from_files(found))
+    subject = Subject(folder.name or "predictions", lambda: predict_from_files(found, desk.config.data.size))
     return _with_notes(evaluate(Evaluation(dataset, classes, [subject]), context), dataset.notes, context.stage)
 
 

@@ -36,7 +36,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     )  # fmt: skip
     add_out(group, "gets label_ids/, label_color/ and overlay/")
     more = parser.add_argument_group("models of other programs")
-    only = ("prefix", "channels", "mean", "scale", "output")
+    only = ("prefix", "channels", "mean", "scale", "output", "output_name")
     add_options(more, "source", opt.SourceOptions, profile, only=only)
     stage = parser.add_argument_group("options of the stage")
     add_options(stage, "predict", opt.PredictOptions, profile)
