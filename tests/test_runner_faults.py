@@ -46,7 +46,7 @@ def test_a_nan_loss_stops_the_stage_and_keeps_the_last_good_checkpoint(tmp_path,
     last = events[-1]
     assert (last.stage, last.outcome, last.exit_code) == ("baseline", "failed", 1)
     assert "NaN" in last.message and "checkpoint of step 4 is kept" in last.message and "learning rate" in last.message
-    assert "starts it anew" in last.message and "run again" not in last.message
+    assert "restarts it" in last.message and "run again" not in last.message
     assert torch.load(project.work_folder("baseline") / CHECKPOINT, weights_only=True)["step"] == 4
     assert states(project)["baseline"] == "failed" and states(project)["pseudo-label"] == "done"
     monkeypatch.undo()

@@ -30,13 +30,13 @@ _LUMA = (0.2989, 0.587, 0.114)
 
 @dataclass(frozen=True)
 class AugmentPlan:
-    """What happens to each of N images; every array is (N,).
+    """The augmentation of each of N images; every array is (N,).
 
     Attributes:
         flip: which images are mirrored.
         jitter: which images change colour.
-        factors: of each operation in `COLOUR_OPERATIONS`; 1 leaves the image, for hue 0.
-        order: the operations in the order in which they are done, the same for the whole batch.
+        factors: of each operation in `COLOUR_OPERATIONS`; 1 leaves the image unchanged (hue: 0).
+        order: the order of the operations, the same for the whole batch.
         blur: which images are blurred.
         sigma: of the blur, in pixels.
     """
@@ -49,7 +49,7 @@ class AugmentPlan:
     sigma: Factor
 
     def part(self, images: slice) -> AugmentPlan:
-        """Returns what happens to some of the images."""
+        """Returns the plan for some of the images."""
         factors = {name: values[images] for name, values in self.factors.items()}
         flip, jitter, blur = (coin[images] for coin in (self.flip, self.jitter, self.blur))
         return AugmentPlan(flip, jitter, factors, self.order, blur, self.sigma[images])
@@ -74,7 +74,7 @@ def plan_augment(
         jitter: probability of colour jitter.
         jitter_strength: s of the factors, 1-s..1+s, for hue -s..s; 0 to 0.5.
         blur: probability of Gaussian blur, sigma uniform in 0.15..1.15.
-        coins: ``image`` draws for each image; ``batch`` draws once and does the same to all (fault F7).
+        coins: ``image`` draws for each image; ``batch`` draws once for all (fault F7).
     """
 
     def draw(low: float, high: float) -> Factor:
@@ -90,10 +90,10 @@ def plan_augment(
 
 
 def augment(plan: AugmentPlan, images: Tensor, *, channels: Channels = "rgb") -> Tensor:
-    """Does all that a plan says to the images; `apply_flip` does its share to labels and confidences.
+    """Applies a plan to images; `apply_flip` applies its flip to labels and confidences.
 
     Args:
-        plan: for as many images.
+        plan: for this number of images.
         images: (N, 3, H, W) RGB, 0..255, uint8 or floating; stays unchanged.
         channels: see `apply_jitter`.
 
@@ -112,7 +112,7 @@ def apply_jitter(plan: AugmentPlan, images: Tensor, *, channels: Channels = "rgb
     """Changes brightness, contrast, saturation and hue of the chosen images.
 
     Args:
-        plan: for as many images.
+        plan: for this number of images.
         images: (N, 3, H, W) RGB, 0..255, uint8 or floating.
         channels: ``bgr`` treats blue as red and red as blue, as the published code did (fault F8).
 
@@ -134,7 +134,7 @@ def apply_blur(plan: AugmentPlan, images: Tensor) -> Tensor:
     """Blurs the chosen images with a Gaussian kernel of about a tenth of each side.
 
     Args:
-        plan: for as many images.
+        plan: for this number of images.
         images: (N, C, H, W), uint8 or floating.
 
     Returns:
@@ -218,12 +218,12 @@ def _blur_along(images: Tensor, sigma: Factor, dim: int) -> Tensor:
 
 
 def _a_factor(values: npt.NDArray[np.floating[Any]], like: Tensor) -> Tensor:
-    """One number an image, (N, 1, 1, 1), on the device of the images."""
+    """One number per image, (N, 1, 1, 1), on the device of the images."""
     return torch.from_numpy(values.astype(np.float32)).to(like.device).view(-1, 1, 1, 1)
 
 
 def _on_chosen(coin: Coin, batch: Tensor, change: Callable[[Tensor, npt.NDArray[np.intp]], Tensor]) -> Tensor:
-    """Changes the entries for which the coin fell and leaves the others exactly as they are."""
+    """Changes the chosen entries and leaves the others exactly as they are."""
     if len(coin) != len(batch):
         raise ValueError(f"a plan for {len(coin)} images cannot be applied to {len(batch)}")
     chosen = np.flatnonzero(coin)

@@ -1,4 +1,4 @@
-"""Adaptation that touches nothing but batch norm: re-estimated statistics, and Tent's entropy minimisation."""
+"""Adaptation of batch norm only: re-estimated statistics, and Tent's entropy minimisation."""
 
 from __future__ import annotations
 
@@ -20,27 +20,26 @@ def batch_norms(net: nn.Module) -> list[_BatchNorm]:
 def _needed_batch_norms(net: nn.Module) -> list[_BatchNorm]:
     if layers := batch_norms(net):
         return layers
-    raise InputError("the student has no batch norm, which this method is about; leave the method out")
+    raise InputError("the student has no batch norm, which this method needs; leave the method out")
 
 
 def forget_statistics(net: nn.Module) -> None:
-    """Makes the running statistics the plain mean over the batches that follow, in train mode.
+    """Prepares the running statistics to become the plain mean over the following batches, in train mode.
 
     Raises:
         InputError: the network has no batch norm.
     """
     for layer in _needed_batch_norms(net):
         layer.reset_running_stats()
-        # None is a cumulative average: every batch counts the same, whatever their number.
+        # None is a cumulative average: every batch has the same weight.
         layer.momentum = None
 
 
 def take_statistics(net: nn.Module, batches: Iterable[Tensor], run: Callable[[Tensor], object]) -> None:
     """Replaces the running statistics by those of other images (AdaBN: Li et al., 2016); nothing else changes.
 
-    A network that was trained on one look of the world normalises by that look's means and variances; on another, those
-    of its own images serve it better. Needs a target whose images together show what there is, as a class that never
-    occurs shifts the means.
+    A network normalises by the means and variances of its training images; in another domain, statistics of that domain
+    fit better. This needs target images that show all classes, since a class that never occurs shifts the means.
 
     Args:
         net: with batch norm; left in eval mode.
@@ -84,12 +83,12 @@ def read_statistics(net: nn.Module) -> Statistics:
 def set_statistics(net: nn.Module, own: Statistics, target: Statistics, share: float) -> None:
     """Sets the running statistics to a mean of the network's own and those of the target.
 
-    The target's alone (AdaBN) suit a target that differs in light and colour throughout, and spoil a network whose
-    target only shows other things; a mean of both is near the better of the two on either (alpha-BN: You et al., 2021).
+    The target's alone (AdaBN) suit a target that differs in light and colour, and harm a network whose target differs
+    only in content; a mean of both is close to the better one in either case (alpha-BN: You et al., 2021).
 
     Args:
         net: with the layers that the statistics are of.
-        own: what the network came with.
+        own: statistics that the network came with.
         target: of the target's images (`take_statistics`).
         share: of the target's in the mean, 0..1.
     """
@@ -101,7 +100,7 @@ def set_statistics(net: nn.Module, own: Statistics, target: Statistics, share: f
 
 
 def train_affine_only(net: nn.Module) -> None:
-    """Lets gradients reach the scale and shift of batch norm alone (Tent: Wang et al., ICLR 2021).
+    """Enables gradients for the scale and shift of batch norm only (Tent: Wang et al., ICLR 2021).
 
     Raises:
         InputError: the network has no batch norm with scale and shift.
@@ -116,6 +115,6 @@ def train_affine_only(net: nn.Module) -> None:
 
 
 def mean_entropy(logits: Tensor) -> Tensor:
-    """Returns the mean entropy a pixel of (N, K, H, W) logits, in nats, () float32 with gradients."""
+    """Returns the mean entropy per pixel of (N, K, H, W) logits, in nats, () float32 with gradients."""
     log_probabilities = torch.log_softmax(logits.float(), dim=1)
     return -(log_probabilities.exp() * log_probabilities).sum(dim=1).mean()

@@ -13,25 +13,25 @@ Net = TypeVar("Net", bound=nn.Module)
 
 
 def ema_decay(step: int, limit: float) -> float:
-    """Returns the share of itself that the teacher keeps: ``min(1 - 1 / (step + 1), limit)``.
+    """Returns the decay of a step: ``min(1 - 1 / (step + 1), limit)``.
 
     Args:
-        step: how often the teacher has followed before; at 0 it becomes the student.
-        limit: greatest share.
+        step: number of earlier updates; at 0 the teacher becomes the student.
+        limit: greatest decay.
     """
     return min(1.0 - 1.0 / (step + 1), limit)
 
 
 class Teacher(Generic[Net]):
-    """Exponential moving average of a student of the same architecture; gives no gradients.
+    """Exponential moving average of a student of the same architecture; has no gradients.
 
     Attributes:
         model: the averaged network, to be called under ``torch.no_grad()``.
         buffers: the teacher runs in eval mode and its buffers follow the student's. False keeps fault F4: only
             parameters follow, and the teacher runs in train mode, so that its batch norm drifts by itself.
-        decay: limit of the decay.
-        ramp: the decay begins at 0 (`ema_decay`), so that the first steps of an untrained student are soon forgotten;
-            otherwise the teacher begins as the student and moves slowly from the first step on.
+        decay: greatest decay.
+        ramp: the decay rises from 0 (`ema_decay`), so that the first steps of an untrained student are soon forgotten;
+        otherwise the teacher starts as a copy of the student with the full decay.
     """
 
     def __init__(self, student: Net, *, buffers: bool = True, decay: float = 0.99, ramp: bool = True) -> None:
@@ -53,7 +53,7 @@ class Teacher(Generic[Net]):
 
         Args:
             student: of the teacher's architecture.
-            step: how often the teacher has followed before, 0 for the first time.
+            step: number of earlier updates.
         """
         weight = 1.0 - (ema_decay(step, self.decay) if self.ramp else self.decay)
         _move(self.model.parameters(), student.parameters(), weight)
@@ -65,12 +65,12 @@ class Teacher(Generic[Net]):
         return self.model.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores what `state_dict` gave; every key must match."""
+        """Restores the output of `state_dict`; every key must match."""
         self.model.load_state_dict(state)
 
 
 def _move(own: Iterable[Tensor], other: Iterable[Tensor], weight: float) -> None:
-    """Moves floating tensors by ``weight`` of the way in one batched operation; counters are copied."""
+    """Interpolates floating tensors by ``weight`` in one batched operation; counters are copied."""
     pairs = list(zip(own, other, strict=True))
     averaged = [pair for pair in pairs if pair[0].is_floating_point()]
     for mine, theirs in pairs:

@@ -16,7 +16,7 @@ def confidence_weight(confidence: Tensor, threshold: float, weighting: Weighting
 
     Args:
         confidence: (N, H, W).
-        threshold: a pixel counts from this confidence on.
+        threshold: confidence from which a pixel counts as confident.
         weighting: ``batch`` gives the share of confident pixels in the whole batch (fault F3), ``image`` the share in
             each image, ``pixel`` one or zero for each pixel.
 
@@ -40,8 +40,8 @@ def weighted_cross_entropy(
 
     * ``weights`` () or None: ``w * mean(L)`` over the batch,
     * ``weights`` (N,): the mean over images of ``w_i * mean(L_i)``,
-    * ``weights`` (N, H, W): ``mean(w * L)`` over the batch, pixels of weight 0 counting in the mean, so that a batch
-      with few confident pixels has a small loss as with the other two.
+    * ``weights`` (N, H, W): ``mean(w * L)`` over the batch; pixels of weight 0 count in the mean, so that a batch
+      with few confident pixels has a small loss, as with the other two.
 
     Args:
         logits: (N, K, H, W), any floating type; the loss is computed in float32.
@@ -51,7 +51,7 @@ def weighted_cross_entropy(
         by_class: (K,) factors of L by the pixel's label; None is 1 for all.
 
     Returns:
-        () float32; 0, with zero gradients, where every label is ignored.
+        () float32; 0, with zero gradients, if every label is ignored.
     """
     losses = F.cross_entropy(logits.float(), labels.long(), ignore_index=ignore, reduction="none")
     labelled = labels != ignore
@@ -70,19 +70,19 @@ def pad_to_multiple(images: Tensor, labels: Tensor | None, multiple: int, ignore
     """Extends images to the right and below so that both sides are multiples of ``multiple``.
 
     Args:
-        images: (N, C, H, W), any type; the border pixels are repeated, since black bars disturb a network more.
-        labels: (N, H, W) or None; filled up with ``ignore``.
-        multiple: what the network needs.
-        ignore: label of pixels that no loss counts.
+        images: (N, C, H, W), any type; border pixels are repeated, since black bars disturb a network more.
+        labels: (N, H, W) or None; padded with ``ignore``.
+        multiple: of the network.
+        ignore: label of pixels without a loss.
 
     Returns:
-        Images and labels; the very same tensors where nothing was to be added.
+        Images and labels; the same tensors if nothing had to be added.
     """
     height, width = images.shape[-2:]
     below, right = -height % multiple, -width % multiple
     if not below and not right:
         return images, labels
-    # Indexing, since torch.nn.functional.pad repeats no borders of integer tensors.
+    # By indexing, since torch.nn.functional.pad cannot replicate the borders of integer tensors.
     rows = torch.arange(height + below, device=images.device).clamp_(max=height - 1)
     columns = torch.arange(width + right, device=images.device).clamp_(max=width - 1)
     padded = images.index_select(-2, rows).index_select(-1, columns)

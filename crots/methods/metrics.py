@@ -16,15 +16,15 @@ Labels = npt.NDArray[np.integer[Any]]
 class Confusion:
     """Counts pixels by true and predicted class.
 
-    Pixels whose truth is ``ignore`` count nowhere. A prediction of ``ignore`` on a labelled pixel is a miss of the true
-    class (a false negative) and a false positive of none, as in the official evaluation.
+    Pixels whose truth is ``ignore`` do not count. A prediction of ``ignore`` on a labelled pixel is a false negative of
+    the true class and a false positive of none, as in the official evaluation.
 
     Attributes:
         classes: number of classes, K.
         ignore: label without a class in truth and predictions.
         matrix: (K, K) int64, rows are true classes.
         ignored_predictions: (K,) int64, labelled pixels that were predicted as ``ignore``, by true class.
-        images: how many pairs were added.
+        images: number of images added.
     """
 
     def __init__(self, classes: int, ignore: int = 255) -> None:
@@ -71,7 +71,7 @@ class Confusion:
         self.images += other.images
 
     def iou(self) -> list[float | None]:
-        """Returns the IoU of each class, 0..1; None for a class that neither truth nor prediction holds."""
+        """Returns the IoU of each class, 0..1; None for a class in neither truth nor prediction."""
         hits = self.matrix.diagonal()
         misses = self.matrix.sum(axis=1) + self.ignored_predictions - hits
         alarms = self.matrix.sum(axis=0) - hits
@@ -83,11 +83,11 @@ class Confusion:
 
         Args:
             names: class names in train-id order.
-            subsets: names of further means (``miou16``) with the classes that they are over.
+            subsets: names of further means (``miou16``) with their classes.
 
         Returns:
             ``miou``, one entry for each subset, ``per_class_iou`` by name, ``confusion`` (rows are true classes),
-            ``ignored_predictions`` by true class and ``images``. Scores are 0..1, None where no class occurs.
+            ``ignored_predictions`` by true class and ``images``. Scores are 0..1, None if no class occurs.
         """
         by_name = dict(zip(names, self.iou(), strict=True))
         means = {key: mean_iou([by_name[name] for name in chosen]) for key, chosen in (subsets or {}).items()}
@@ -119,6 +119,6 @@ class Confusion:
 
 
 def mean_iou(scores: Sequence[float | None]) -> float | None:
-    """Returns the mean of the scores that are not None, or None where all are."""
+    """Returns the mean of the scores that are not None; None if all are."""
     known = [score for score in scores if score is not None]
     return sum(known) / len(known) if known else None

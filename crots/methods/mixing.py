@@ -1,7 +1,7 @@
-"""Mixing the images of a batch: SpatialMix, and CutMix and ClassMix in its place.
+"""Mixing the images of a batch: SpatialMix, and its alternatives CutMix and ClassMix.
 
-A plan is drawn once a step on the CPU and then applied to everything that belongs to the images. Labels and
-confidences are mixed in place of logits: a mix only copies pixels, so the argmax of mixed logits is the mixed argmax.
+A plan is drawn once per step on the CPU and then applied to images, labels and confidences. Labels and confidences are
+mixed instead of logits: a mix only copies pixels, so the argmax of mixed logits is the mixed argmax.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class MixPlan:
-    """Where the pixels of each mix come from; mix ``i`` is image ``i`` but for the boxes and the mask.
+    """Where the pixels of each mix come from; mix ``i`` is image ``i`` except in the boxes and the mask.
 
     Attributes:
         count: images in the batch.
         size: their size.
         boxes: rectangles taken from other images.
-        partners: for each mix, the image that shows where ``mask`` is set; empty without a mask.
+        partners: for each mix, the image shown where ``mask`` is set; empty without a mask.
         mask: (N, H, W) bool, or None.
     """
 
@@ -51,7 +51,7 @@ class MixPlan:
 
 @dataclass(frozen=True)
 class MixRequest:
-    """What a strategy may use to draw its plan; see `plan_mix` for the meaning."""
+    """The arguments of a mixing strategy; see `plan_mix`."""
 
     count: int
     size: Size
@@ -62,15 +62,15 @@ class MixRequest:
     classes: int
 
     def draw_others(self, image: int, wanted: int) -> list[int]:
-        """Draws ``wanted`` images other than ``image``; a batch of one has only itself (mends the crash of F6)."""
+        """Draws ``wanted`` images other than ``image``; a batch of one has only itself (corrects the crash of F6)."""
         others = [other for other in range(self.count) if other != image] or [image]
         if self.partners == "repeated":
             return [int(other) for other in self.rng.choice(others, wanted)]
-        # F6: each other image once, and a second time only where the batch is too small.
+        # F6: each other image once, and again only if the batch is too small.
         return [int(other) for other in np.resize(self.rng.permutation(others), wanted)]
 
     def draw_share(self) -> float:
-        """Draws a share of a side or an area, 0.2 to 0.8, by Beta(beta, beta); one half where beta is 0 or less."""
+        """Draws a share of a side or an area, 0.2 to 0.8, by Beta(beta, beta); one half if beta is 0 or less."""
         return 0.2 + 0.6 * float(self.rng.beta(self.beta, self.beta)) if self.beta > 0 else 0.5
 
 
@@ -85,7 +85,7 @@ def plan_mix(
     labels: Tensor | None = None,
     classes: int = 0,
 ) -> MixPlan:
-    """Draws how a batch is mixed.
+    """Draws the mixing plan of a batch.
 
     Args:
         strategy: a name in `STRATEGIES`.
@@ -93,7 +93,7 @@ def plan_mix(
         size: width and height of the images.
         rng: source of every draw.
         beta: of the Beta(beta, beta) that places the split point (and sizes CutMix's box); 0 means the middle.
-        partners: other images are drawn without or with (fault F6) replacement.
+        partners: draw the other images without or with (fault F6) replacement.
         labels: (N, H, W) integer predictions of the images; only ClassMix needs them.
         classes: number of classes, for ClassMix; greater ids in ``labels`` count as ignored.
 
@@ -106,7 +106,7 @@ def plan_mix(
 
 
 def apply_mix(plan: MixPlan, batch: Tensor) -> Tensor:
-    """Mixes images, labels, confidences or anything else that has one value a pixel.
+    """Mixes images, labels, confidences or anything else with one value per pixel.
 
     Args:
         plan: drawn for this batch.
@@ -155,7 +155,7 @@ def plan_cutmix(request: MixRequest) -> MixPlan:
 
 
 def plan_classmix(request: MixRequest) -> MixPlan:
-    """The pixels of half of the classes that another image is predicted to show (the odd one included)."""
+    """The pixels of half of the classes predicted in another image, rounded up."""
     if request.labels is None or request.classes < 1:
         raise ValueError("classmix needs the labels of the images and the number of classes")
     partners = tuple(request.draw_others(image, 1)[0] for image in range(request.count))
@@ -165,7 +165,7 @@ def plan_classmix(request: MixRequest) -> MixPlan:
 
 
 def _half_of_classes(labels: Tensor, classes: int, scores: np.ndarray) -> Tensor:
-    """Marks the pixels of the better-scored half of each image's classes, without waiting for the device."""
+    """Marks the pixels of the higher-scored half of each image's classes, without synchronising with the device."""
     ids = labels.long().clamp(0, classes).flatten(1)
     present = torch.zeros(scores.shape, dtype=torch.bool, device=labels.device).scatter_(1, ids, True)
     present[:, classes] = False

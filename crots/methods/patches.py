@@ -15,7 +15,7 @@ Labels = npt.NDArray[np.integer[Any]]
 
 
 def cell_size(height: int, width: int, grid: Grid) -> tuple[int, int]:
-    """Returns rows and columns of a cell in pixels; what a side has beyond whole cells belongs to none.
+    """Returns height and width of a cell in pixels; a remainder at the border belongs to no cell.
 
     Raises:
         InputError: the image has fewer pixels than the grid has cells along a side.
@@ -67,7 +67,7 @@ def select_cells(labels: Labels, rare: Collection[int], grid: Grid, min_pixels: 
 def drop_unsure(
     labels: Labels, confidence: npt.NDArray[np.floating[Any]], minimum: float | npt.NDArray[np.float32], ignore: int
 ) -> Labels:
-    """Returns labels with ``ignore`` where the confidence is below ``minimum`` (mends F10); 0 keeps all.
+    """Returns labels with ``ignore`` where the confidence is below ``minimum`` (corrects F10); 0 keeps all.
 
     Args:
         labels: (H, W) predicted train ids.
@@ -83,9 +83,9 @@ def drop_unsure(
 
 
 def rarity_weights(pixels: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float64]:
-    """Returns how much more often each patch is to be drawn: one over the root of its rarest class's share.
+    """Returns the sampling weight of each patch: one over the square root of its rarest class's share.
 
-    The root keeps a class of a handful of patches, which may be one mistake repeated, from filling every batch.
+    The root keeps a class of a few patches, which may be one repeated mistake, from filling every batch.
 
     Args:
         pixels: (M, K) pixels of each class in each patch; the shares are over all patches.

@@ -1,4 +1,4 @@
-"""From a network's output to labels, confidence and entropy."""
+"""Labels, confidence and entropy from a network's output."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Confident(NamedTuple):
 
 
 class Merged(NamedTuple):
-    """What a source says in the target's classes.
+    """Predictions of a source in the target's classes.
 
     Attributes:
-        labels: (N, H, W) int64, ``ignore`` where no target class is as likely as the ignored ones together.
+        labels: (N, H, W) int64, ``ignore`` where the ignored classes together are likelier than any target class.
         confidence: (N, H, W) float32, 0 where the label is ``ignore``.
         probabilities: (N, T, H, W) float32; they sum to 1 minus the ignored mass.
     """
@@ -32,7 +32,7 @@ class Merged(NamedTuple):
 
 
 def confident(logits: Tensor, confidence_from: ConfidenceFrom = "softmax") -> Confident:
-    """Takes the likeliest class of each pixel and how sure the network is of it.
+    """Returns the likeliest class of each pixel and its confidence.
 
     Args:
         logits: (N, K, H, W).
@@ -42,7 +42,7 @@ def confident(logits: Tensor, confidence_from: ConfidenceFrom = "softmax") -> Co
     greatest, labels = logits.max(dim=1)
     if confidence_from == "logit":
         return Confident(labels, greatest)
-    # The greatest probability is 1 / sum(exp(logit - greatest)): less work than a softmax and a search in it.
+    # The greatest probability is 1 / sum(exp(logit - greatest)): cheaper than a softmax and its maximum.
     return Confident(labels, (logits - greatest.unsqueeze(1)).exp_().sum(dim=1).reciprocal_())
 
 
@@ -54,14 +54,14 @@ def anchored(
     ignore: int,
     confidence_from: ConfidenceFrom = "softmax",
 ) -> Confident:
-    """Takes the likeliest class of a mean of two opinions: a network's, and labels with a confidence.
+    """Returns the likeliest class of the mean of two predictions: a network's, and labels with a confidence.
 
-    The labels' opinion is their confidence for their class and what is left evenly for the others. Two opinions of
-    different make err at different places, so that their mean is right more often than either.
+    A label becomes a distribution: its confidence for its class, and the rest spread evenly over the others. Two
+    different models err in different places, so their mean is right more often than either.
 
     Args:
         logits: (N, K, H, W) of the network.
-        labels: (N, H, W) integers; pixels of ``ignore`` have no opinion, there the network's counts alone.
+        labels: (N, H, W) integers; where they are ``ignore``, only the network counts.
         confidence: (N, H, W), 0..1, of the labels.
         share: of the labels in the mean, 0..1.
         ignore: label of pixels without one.
@@ -78,7 +78,7 @@ def anchored(
 
 
 def entropy(logits: Tensor) -> Tensor:
-    """Returns the mean entropy a pixel of ``softmax(logits)``, in nats, for each image.
+    """Returns the mean entropy per pixel of ``softmax(logits)``, in nats, for each image.
 
     Args:
         logits: (N, K, H, W); for the published ranking the sum of both mirror images' logits.
@@ -91,7 +91,7 @@ def entropy(logits: Tensor) -> Tensor:
 
 
 def entropy_of_probabilities(probabilities: Tensor) -> Tensor:
-    """Returns the mean entropy a pixel, in nats, for each image.
+    """Returns the mean entropy per pixel, in nats, for each image.
 
     Args:
         probabilities: (N, K, H, W), 0..1; zeros add nothing.
@@ -109,7 +109,7 @@ def merge_classes(probabilities: Tensor, matrix: Tensor, ignore: int) -> Merged:
     Args:
         probabilities: (N, S, H, W), over the source's classes.
         matrix: (S, T + 1), 1 where a source class belongs to a target class; the last column is "ignore".
-        ignore: label of pixels for which the ignored classes are together the likeliest.
+        ignore: label of pixels where the ignored classes together are the likeliest.
     """
     summed = torch.einsum("nshw,st->nthw", probabilities.float(), matrix.to(probabilities.device).float())
     classes = summed.shape[1] - 1

@@ -1,4 +1,4 @@
-"""Which classes are rare, found from the predictions alone (mends fault F11). NumPy only."""
+"""Finds rare classes from the predictions alone (corrects fault F11). NumPy only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class StatisticsShape(TypedDict):
 
 
 class ClassStatistics:
-    """How often and how surely each class was predicted.
+    """How often and with what confidence each class was predicted.
 
     Attributes:
         pixels: (K,) int64, predicted pixels.
@@ -44,7 +44,7 @@ class ClassStatistics:
             confidence: (H, W), 0..1.
         """
         classes = len(self.pixels)
-        # Everything that is no class shares the bin behind the last one.
+        # Values that are no class share the last bin.
         bins = np.where((labels >= 0) & (labels < classes), labels, classes).ravel()
         pixels = np.bincount(bins, minlength=classes + 1)[:classes]
         self.pixels += pixels
@@ -63,7 +63,7 @@ class ClassStatistics:
 
     @staticmethod
     def from_dict(values: StatisticsShape) -> ClassStatistics:
-        """Reads what `to_dict` gave.
+        """Reads the output of `to_dict`.
 
         Raises:
             InputError: its lists differ in length.
@@ -79,7 +79,7 @@ class ClassStatistics:
 
 @dataclass(frozen=True)
 class RareClass:
-    """A class to mine, and why.
+    """A class to mine, and the reason.
 
     Attributes:
         id: train id.
@@ -112,12 +112,12 @@ def rule_count(classes: int) -> int:
 def rare_classes(statistics: ClassStatistics, count: int = 0) -> list[RareClass]:
     """Finds the classes of least mean confidence together with those of fewest predicted pixels.
 
-    Classes that were never predicted are left out, since no patch can show them. Where all mean confidences are equal
-    (predictions without confidence), that rule says nothing and is left out.
+    Classes that were never predicted are left out, since no patch can show them. If all mean confidences are equal
+    (predictions without confidence), that rule is skipped.
 
     Args:
         statistics: of the predictions of all target images.
-        count: classes that each rule gives; 0 takes `rule_count`.
+        count: number of classes that each rule picks; 0 takes `rule_count`.
 
     Returns:
         The rare classes by id; at most ``2 * count``.
@@ -128,7 +128,7 @@ def rare_classes(statistics: ClassStatistics, count: int = 0) -> list[RareClass]
         return []
     means = statistics.confidence[seen] / statistics.pixels[seen]
     shares = statistics.pixels[seen] / statistics.pixels.sum()
-    # Stable sorting: of equal classes the lower id comes first, on every machine.
+    # Stable sorting: ties are broken by the lower id, on every machine.
     frequency = set(np.argsort(shares, kind="stable")[:count].tolist())
     differ = np.ptp(means) > 1e-6
     confidence = set(np.argsort(means, kind="stable")[:count].tolist()) if differ else set()

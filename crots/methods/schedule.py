@@ -1,4 +1,4 @@
-"""Learning-rate curves as functions of the step, so that a resumed run needs no state of theirs. No torch."""
+"""Learning-rate schedules as functions of the step, so that resuming needs no state. No torch."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def learning_rate(
     """Returns the learning rate of a step.
 
     Args:
-        step: optimiser steps done before, 0 to total - 1.
+        step: number of earlier optimiser steps, 0 to total - 1.
         total: steps of the run.
         base: learning rate at the start.
         kind: a name in `SCHEDULES`.
-        steps_per_epoch: optimiser steps in which every image is seen once; only ``restarts`` uses it.
-        warm_up: share of the run in which the rate rises in a straight line from almost 0; the curve spans the rest.
+        steps_per_epoch: optimiser steps per epoch; only ``restarts`` uses it.
+        warm_up: share of the run in which the rate rises linearly from almost 0; the curve spans the rest.
 
     Raises:
         InputError: there is no such schedule.
@@ -37,17 +37,17 @@ def learning_rate(
 
 
 def cosine(step: int, total: int, _steps_per_epoch: int) -> float:
-    """Half a cosine from 1 to 0 over the run's real length (mends F14)."""
+    """Half a cosine from 1 to 0 over the real length of the run (corrects F14)."""
     return 0.5 * (1.0 + math.cos(math.pi * min(step, total) / total))
 
 
 def poly(step: int, total: int, _steps_per_epoch: int) -> float:
-    """Almost straight from 1 to 0 over the run, the habit of DeepLab."""
+    """Polynomial decay from 1 to 0 over the run, as in DeepLab."""
     return math.pow(1.0 - min(step, total) / total, POLY_POWER)
 
 
 def constant(_step: int, _total: int, _steps_per_epoch: int) -> float:
-    """Always 1."""
+    """Constant 1."""
     return 1.0
 
 

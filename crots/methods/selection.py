@@ -1,8 +1,8 @@
-"""Which pseudo-labels to learn from: the surest share of each class, and source and student joined by rank. NumPy only.
+"""Selects pseudo-labels: the most confident share of each class, and source and student fused by rank. NumPy only.
 
-A confidence says how sure a model is among the pixels of the same class, not across classes or models: one threshold
-for all classes keeps the errors of common classes and loses the rare ones. So everything here goes by the *rank* of a
-pixel's confidence among the pixels that the same model gives the same class, 0 (least sure) to 1 (surest).
+Confidences are comparable among pixels of the same class, but not across classes or models: one threshold for all
+classes keeps the errors of common classes and loses the rare ones. So everything here uses the *rank* of a pixel's
+confidence among the pixels that the same model assigns to the same class, 0 (least confident) to 1 (most confident).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy.typing as npt
 Labels = npt.NDArray[np.integer[Any]]
 Confidence = npt.NDArray[np.floating[Any]]
 Histogram = npt.NDArray[np.int64]
-# Confidence is stored in so many steps.
+# Number of levels in which confidence is stored.
 LEVELS = 256
 
 
@@ -28,7 +28,7 @@ def confidence_histogram(labels: Labels, confidence: Confidence, classes: int) -
         classes: K.
 
     Returns:
-        (K, LEVELS) int64; those of several images add up.
+        (K, LEVELS) int64; sum them over several images.
     """
     known = labels < classes
     bins = labels[known].astype(np.int64) * LEVELS + levels(confidence[known])
@@ -36,16 +36,16 @@ def confidence_histogram(labels: Labels, confidence: Confidence, classes: int) -
 
 
 def levels(confidence: Confidence) -> npt.NDArray[np.int64]:
-    """Returns the stored step of each confidence, 0 to ``LEVELS - 1``."""
+    """Returns the stored level of each confidence, 0 to ``LEVELS - 1``."""
     found: npt.NDArray[np.int64] = np.rint(np.clip(confidence, 0, 1) * (LEVELS - 1)).astype(np.int64)
     return found
 
 
 def keep_thresholds(pixels: Histogram, share: float) -> npt.NDArray[np.float32]:
-    """Returns, for each class, the confidence from which on the surest ``share`` of its pixels lie.
+    """Returns, for each class, the confidence threshold that keeps the most confident ``share`` of its pixels.
 
-    After the class-balanced thresholds of Zou et al. (ECCV 2018). Pixels of one step are kept or left out together, so
-    a little more than the share may be kept, never less.
+    After the class-balanced thresholds of Zou et al. (ECCV 2018). Pixels of one level are kept or left out together, so
+    slightly more than the share may be kept, never less.
 
     Args:
         pixels: (K, LEVELS), as `confidence_histogram` counts them.
@@ -57,19 +57,19 @@ def keep_thresholds(pixels: Histogram, share: float) -> npt.NDArray[np.float32]:
     kept = pixels[:, ::-1].cumsum(axis=1)
     wanted = np.ceil(share * pixels.sum(axis=1, keepdims=True))
     place = LEVELS - 1 - (kept >= wanted).argmax(axis=1)
-    # Half a step lower, since a confidence read from an image need not be the very number of its step.
+    # Half a level lower, since a confidence read from an image may differ slightly from its level.
     thresholds = (place - 0.5) / (LEVELS - 1)
     return np.where(pixels.sum(axis=1) > 0, np.maximum(thresholds, 0.0), 0.0).astype(np.float32)
 
 
 def rank_table(pixels: Histogram) -> npt.NDArray[np.float32]:
-    """Returns the rank of every step of confidence within its class.
+    """Returns the rank of every confidence level within its class.
 
     Args:
         pixels: (K, LEVELS), as `confidence_histogram` counts them.
 
     Returns:
-        (K, LEVELS) float32, 0..1: the share of the class's pixels that are less sure, and half of the equally sure.
+        (K, LEVELS) float32, 0..1: the share of the class's pixels with lower confidence plus half of those with equal.
     """
     below = pixels.cumsum(axis=1) - pixels / 2
     table: npt.NDArray[np.float32] = (below / np.maximum(pixels.sum(axis=1, keepdims=True), 1)).astype(np.float32)
@@ -82,7 +82,7 @@ def ranks(labels: Labels, confidence: Confidence, table: npt.NDArray[np.float32]
     Args:
         labels: any shape.
         confidence: of the same shape, 0..1.
-        table: as `rank_table` gives it.
+        table: from `rank_table`.
     """
     known = labels < len(table)
     place = np.where(known, labels, 0).astype(np.int64)
@@ -100,20 +100,20 @@ def fuse_by_rank(
     alone: float = 0.66,
     ahead: float = 0.2,
 ) -> Labels:
-    """Joins two models' labels of the same pixels.
+    """Fuses two models' labels of the same pixels.
 
-    Source and student err in different places. Where they agree, the label is kept unless both are unsure; where they
-    differ, the one that is among the surest of its class, and clearly surer than the other, is believed.
+    Source and student err in different places. Where they agree, the label is kept unless both have low confidence;
+    where they differ, the label that ranks high in its class, and clearly higher than the other, is taken.
 
     Args:
         source: (H, W) labels of the source; ``ignore`` where it has none.
         source_rank: (H, W), 0..1.
         student: (H, W) labels of the student.
         student_rank: (H, W), 0..1.
-        ignore: what pixels become on which nobody is believed.
-        agreed: rank that one of two equal labels needs.
-        alone: rank that a label needs that the other model contradicts.
-        ahead: by how much it must exceed the other's rank.
+        ignore: label of pixels where neither is taken.
+        agreed: least rank of the higher of two equal labels.
+        alone: least rank of a label that the other model contradicts.
+        ahead: least difference to the other's rank.
 
     Returns:
         (H, W) of the source's type.

@@ -1,8 +1,9 @@
-"""What to look at first when pseudo-labels are corrected: how doubtful each pixel is, and regions to look at. No torch.
+"""Finds the pseudo-labels to correct first: the doubt of each pixel, and regions ranked by it. No torch.
 
-``doubt = (1 - confidence) + 1/4 * (confidence of the student, where it says another class)``, at most 1. The quarter,
-the window and the least area were chosen on the first half of CamVid's validation images and kept for the second. A
-source that is sure of its mistakes hides them from the first term, and a student that has learnt them from the second.
+``doubt = (1 - confidence) + 1/4 * (confidence of the student, where it predicts another class)``, at most 1. The
+quarter, the window and the least area were tuned on the first half of CamVid's validation images and checked on the
+second. Mistakes that the source is confident of are missed by the first term, and those that the student has learnt by
+the second.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ Labels = npt.NDArray[np.integer[Any]]
 Map = npt.NDArray[np.float32]
 
 DISAGREEMENT = 0.25
-# Share of all pixels, the most doubtful, that regions are made of.
+# Share of all pixels, most doubtful first, that form regions.
 SHARE = 0.2
-# Parts of the image's width and area: specks are joined by the one and left out by the other.
+# Window and least area as parts of the image's width and area: one joins specks, the other drops them.
 WINDOW = 1 / 44
 LEAST_AREA = 3e-4
 # A student that disagrees on less of a region than this does not explain it.
@@ -29,7 +30,7 @@ _WORTH_SAYING = 0.1
 
 
 class Opinion(NamedTuple):
-    """What a student says of an image: train ids (H, W) and its confidence in them, float32 0..1."""
+    """A student's predictions of an image: train ids (H, W) and confidence, float32 0..1."""
 
     labels: Labels
     confidence: Map
@@ -45,8 +46,8 @@ class Region:
         label: train id of the pseudo-label.
         doubt: mean, 0..1.
         score: share of the image's pixels times doubt; regions are ranked by it.
-        other: the class that the student sees most often besides the label; None where it agrees or there is none.
-        disagreement: share of the region in which the student sees that class.
+        other: the class that the student predicts most often besides the label; None if it agrees or is missing.
+        disagreement: share of the region in which the student predicts that class.
     """
 
     box: tuple[int, int, int, int]
@@ -58,25 +59,25 @@ class Region:
     disagreement: float = 0.0
 
     def reason(self, names: Sequence[str]) -> str:
-        """Says why one should look, in words.
+        """Explains why the region is suspicious.
 
         Args:
             names: class names in train-id order.
         """
         text = f"{names[self.label]}: doubt {self.doubt:.2f} on {self.area} pixels"
         if self.other is None or self.disagreement < _WORTH_SAYING:
-            return f"{text}, the source is unsure"
-        return f"{text}, the student says {names[self.other]} on {self.disagreement:.0%} of them"
+            return f"{text}, the source has low confidence"
+        return f"{text}, the student predicts {names[self.other]} on {self.disagreement:.0%} of them"
 
 
 def doubt(labels: Labels, confidence: Map, *, ignore: int, student: Opinion | None = None) -> Map:
-    """Returns how doubtful each pseudo-label is, (H, W) float32 0..1.
+    """Returns the doubt of each pseudo-label, (H, W) float32 0..1.
 
     Args:
-        labels: (H, W) train ids or ``ignore``; ignored pixels teach nothing wrong and have no doubt.
+        labels: (H, W) train ids or ``ignore``; ignored pixels are not learnt and have no doubt.
         confidence: (H, W) of the source, 0..1.
         ignore: id of pixels without a label.
-        student: what a model trained on such labels says, at the same size; None where there is none.
+        student: predictions of a model trained on these labels, at the same size; None if there is none.
     """
     unsure = 1.0 - confidence.astype(np.float32)
     if student is not None:
@@ -86,7 +87,7 @@ def doubt(labels: Labels, confidence: Map, *, ignore: int, student: Opinion | No
 
 
 def smoothed(doubt_map: Map) -> Map:
-    """Returns the mean doubt of each pixel's surroundings, so that a region is more than specks."""
+    """Returns the mean doubt around each pixel, so that regions are more than specks."""
     side = max(1, round(doubt_map.shape[1] * WINDOW))
     return np.asarray(cv2.blur(np.ascontiguousarray(doubt_map, np.float32), (side, side)), np.float32)
 
@@ -94,7 +95,7 @@ def smoothed(doubt_map: Map) -> Map:
 def threshold_of(histogram: npt.NDArray[np.integer[Any]], share: float = SHARE) -> float:
     """Returns the smoothed doubt above which the most doubtful ``share`` of all pixels lie.
 
-    A share and not a fixed doubt, since sources differ in how sure they say they are.
+    A share rather than a fixed doubt, since the confidences of sources differ.
 
     Args:
         histogram: pixels by doubt, in equal bins over 0..1.
@@ -103,7 +104,7 @@ def threshold_of(histogram: npt.NDArray[np.integer[Any]], share: float = SHARE) 
     above = histogram[::-1].cumsum()[::-1]
     within = np.flatnonzero(above <= share * histogram.sum())
     place = int(within[0]) if len(within) else len(histogram)
-    # A first bin that holds everything: no doubt at all is never suspicious.
+    # If the first bin holds everything: zero doubt is never suspicious.
     return max(place, 1) / len(histogram)
 
 
@@ -117,7 +118,7 @@ def suspicious_regions(
         doubt_map: (H, W) of `doubt`.
         threshold: of the smoothed doubt, see `threshold_of`.
         ignore: id of pixels without a label.
-        student: (H, W) labels of the student, for the reasons; None where there is none.
+        student: (H, W) labels of the student, for the reasons; None if there is none.
     """
     mask = (smoothed(doubt_map) >= threshold) & (labels != ignore)
     regions: list[Region] = []
@@ -145,7 +146,7 @@ def _of_class(labels: Labels, doubt_map: Map, mask: npt.NDArray[np.bool_], label
 
 
 def _said(student: Labels, label: int) -> tuple[int | None, float]:
-    """The class that the student sees most often in a region besides ``label``, and on which share of it."""
+    """The class that the student predicts most often in a region besides ``label``, and on which share of it."""
     others = student[student != label]
     if not others.size:
         return None, 0.0

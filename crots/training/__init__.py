@@ -1,1 +1,1 @@
-"""The training loop, its learners and what they read; what looks at a student on its way."""
+"""The training loop, its learners and their data; evaluating a student while it trains."""

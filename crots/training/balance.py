@@ -1,4 +1,4 @@
-"""Rare classes in training: how much each class counts in the loss, and crops that are centred on rare ones."""
+"""Rare classes in training: class weights of the loss, and crops that are centred on rare classes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from crots.execution.draws import random_numpy
 Array = npt.NDArray[Any]
 ReadLabels = Callable[[Sequence[int]], Array]
 NO_CLASS = -1
-# So many label maps tell how frequent classes are.
+# Enough label maps to estimate class frequencies.
 _COUNTED = 200
 
 
@@ -28,12 +28,12 @@ def count_pixels(read: ReadLabels, indices: Sequence[int], classes: int) -> Arra
 
 
 def sampled(images: int) -> list[int]:
-    """Indices of the images, spread evenly, that tell how frequent classes are."""
+    """Indices of evenly spread images from which class frequencies are estimated."""
     return evenly_spread(images, _COUNTED)
 
 
 def class_weights(counts: Array, power: float) -> Array:
-    """Returns a weight a class, rarer ones heavier, whose mean over the counted pixels is 1.
+    """Returns a weight for each class, greater for rarer ones, whose mean over the counted pixels is 1.
 
     Args:
         counts: (K,) pixels of each class; one that does not occur gets the greatest weight of the others.
@@ -48,19 +48,19 @@ def class_weights(counts: Array, power: float) -> Array:
 
 
 class RareCrops:
-    """Puts images of rare classes in the place of others, and centres their crops on a pixel of the class.
+    """Replaces some images with images of rare classes, and centres their crops on a pixel of the class.
 
-    The class is drawn by one over the root of its share of all pixels, then an image that shows it (after the rare
-    class sampling of DAFormer, Hoyer et al., CVPR 2022, whose chances fall off exponentially).
+    The class is drawn with a weight of one over the square root of its share of all pixels, then an image that shows it
+    (after the rare class sampling of DAFormer, Hoyer et al., CVPR 2022, whose weights fall off exponentially).
 
     Args:
         counts: (M, K) pixels of each class in each image.
-        share: of the crops that are drawn so, 0..1.
+        share: of the crops that are drawn this way, 0..1.
         seed: of the run.
-        stage: its draws are its own.
+        stage: name of the stage, part of the seed.
     """
 
-    # A class with a smaller share of an image's pixels is as likely a mistake of the labels as an object.
+    # A class with a smaller share of an image is as likely a labelling mistake as an object.
     _LEAST = 2e-4
 
     def __init__(self, counts: Array, share: float, *, seed: int, stage: str) -> None:
@@ -74,7 +74,7 @@ class RareCrops:
         self._chances = weights / weights.sum() if shown.any() else weights
 
     def draw(self, indices: Sequence[int], step: int) -> tuple[list[int], list[int]]:
-        """Returns the images of a step's crops, and for each the class it is to show or `NO_CLASS`."""
+        """Returns the images of a step's crops, and the class that each has to show, or `NO_CLASS`."""
         rng = random_numpy(self._seed, self._stage, step, "rare crops")
         chosen, wanted = list(indices), [NO_CLASS] * len(indices)
         for place, coin in enumerate(rng.random(len(chosen))):

@@ -1,4 +1,4 @@
-"""How long to train, on how large crops and how fast, where the options leave that to the data."""
+"""Computes steps, crop size and learning rate if the options leave them to the data."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from crots.options import BaselineOptions, TrainingOptions
 Start = Literal["trained", "pretrained", "random"]
 Options = TypeVar("Options", bound=TrainingOptions)
 
-# Views (images times epochs) an image, and the fewest and most of all images together.
+# Views (images times epochs) per image, and the fewest and most in total.
 VIEWS: dict[Start, tuple[int, int, int]] = {
     "trained": (8, 2400, 80_000),
     "pretrained": (40, 6_000, 120_000),
     "random": (80, 12_000, 240_000),
 }
 RATES: dict[Start, float] = {"trained": 1e-4, "pretrained": 2e-4, "random": 1e-3}
-# Share of a whole training that a round takes: it goes on from what is trained already.
+# A round starts from a trained model, so it takes this share of a whole training.
 ROUND = 0.5
-# On a processor images of more pixels are trained on in crops.
+# On a CPU, larger images are trained on in crops.
 _WHOLE_PIXELS = 100_000
 _CROP = 0.55
 
@@ -28,16 +28,16 @@ _CROP = 0.55
 def settled(
     options: Options, *, images: int, start: Start, size: Size, device: str, multiple: int, share: float = 1.0
 ) -> Options:
-    """Returns options with steps, crop and learning rate; what the user set is taken as it is.
+    """Returns options with steps, crop and learning rate; values that the user set are kept.
 
     Args:
         options: of the stage.
         images: of the target.
-        start: what the student knows before.
+        start: how the student starts.
         size: working size.
         device: ``cpu`` or another type.
         multiple: sides of a crop must be multiples of it.
-        share: of the views that a whole run of the stage takes, for one of several short stages.
+        share: of the views of a whole training, for shorter stages.
     """
     changes: dict[str, object] = {}
     if not options.steps:
@@ -50,12 +50,12 @@ def settled(
 
 
 def steps_for(images: int, start: Start, batch: int, share: float = 1.0) -> int:
-    """Returns the steps in which a student of this start sees so many images often enough.
+    """Returns the number of steps for this many images and this start.
 
     Args:
         images: of the target.
-        start: what the student knows before.
-        batch: images a step.
+        start: how the student starts.
+        batch: images per step.
         share: see `settled`.
     """
     each, least, most = VIEWS[start]

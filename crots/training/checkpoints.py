@@ -1,4 +1,4 @@
-"""Reading the checkpoints of a training stage, which may be cut off, a stranger's, or of another network."""
+"""Reading checkpoints of a training stage, which may be truncated, of unknown origin, or of another network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from crots.training.learner import Learner, State
 
 
 class _Kept:
-    """A file for the writer of `torch.save`, which hides in words of its own why a disk refuses."""
+    """A file for `torch.save` that keeps the original disk error, which torch would replace."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -49,56 +49,56 @@ def save_checkpoint(path: Path, state: State) -> None:
 
 
 class DamagedError(StageError):
-    """A checkpoint does not hold what this stage wrote."""
+    """The checkpoint is damaged or not of this stage."""
 
 
 def read_checkpoint(path: Path, learner: Learner, *, weights_only: bool = False) -> State:
-    """Reads a checkpoint and sees that it is one of this learner's, before anything of it is taken over.
+    """Reads a checkpoint and checks that it fits this learner, before any of it is restored.
 
     Args:
         path: the file.
-        learner: whose weights, and optimiser, it must fit.
-        weights_only: it has no optimiser.
+        learner: whose weights and optimiser it has to fit.
+        weights_only: it has no optimiser state.
 
     Raises:
-        DamagedError: it is cut off or does not fit.
-        InputError: something else than a file has its name.
-        StageError: the disk or its permissions keep it from being read; the file may be sound.
+        DamagedError: it is truncated or does not fit.
+        InputError: it is not a regular file.
+        StageError: it cannot be read because of the disk or its permissions; the file may be intact.
     """
     if not is_plain(path):
-        raise DamagedError(f"{path}: is not there")
+        raise DamagedError(f"{path}: is missing")
     try:
         state = torch.load(path, map_location=learner.engine.device, weights_only=True)
     except (MemoryError, torch.OutOfMemoryError):
         raise
     except OSError as error:
-        # A cut file makes the loader look before its beginning, which is the system's error too.
+        # For a truncated file the loader seeks before its beginning, which is an OSError too.
         if error.errno == errno.EINVAL:
-            raise DamagedError(f"{path}: is damaged (it is cut off)") from error
-        raise StageError(f"{path}: cannot be read ({error.strerror or error}); see that its disk answers") from error
-    except Exception as error:  # the loader raises nearly every type on damaged files
+            raise DamagedError(f"{path}: is damaged (it is truncated)") from error
+        raise StageError(f"{path}: cannot be read ({error.strerror or error}); check its disk") from error
+    except Exception as error:  # the loader raises all kinds of exceptions on damaged files
         raise DamagedError(f"{path}: is damaged ({type(error).__name__})") from error
     if problem := _problem(state, learner, weights_only=weights_only):
         raise DamagedError(f"{path}: is damaged ({problem})")
     if not weights_only and state["optimiser"]["scaler"].keys() != learner.optimiser.state_dict()["scaler"].keys():
-        # Sound, and days of work perhaps.
-        raise StageError(f"{path}: was written on another device or with another precision; go on with those")
+        # Intact, and perhaps days of work.
+        raise StageError(f"{path}: was written on another device or with another precision; continue with those")
     return dict(state)
 
 
 def _problem(state: Any, learner: Learner, *, weights_only: bool) -> str:
     if not isinstance(state, dict) or not fits(state.get("step"), Count):
-        return "it says no step"
+        return "it holds no step"
     for name, own in learner.weights().items():
         if not _same_form(state.get(name), own):
             return f"the weights of the {name} are not those of this network"
     if weights_only:
         return ""
     if not fits(state.get("events"), Count) or not isinstance(state.get("looks"), list):
-        return "it does not say where the stage was"
+        return "it does not hold the state of the stage"
     if state["step"] > learner.options.total:
         return f"step {state['step']} of {learner.options.total}"
-    return "" if _fits_optimiser(state.get("optimiser"), learner) else "the optimiser's state is none of this stage"
+    return "" if _fits_optimiser(state.get("optimiser"), learner) else "the optimiser's state is not of this stage"
 
 
 def _same_form(found: Any, own: Any) -> bool:
@@ -116,7 +116,7 @@ def _same_tensor(found: Any, own: Any) -> bool:
 
 
 def _fits_optimiser(found: Any, learner: Learner) -> bool:
-    """Compares the form with that of the learner's own, whose state is empty before its first step."""
+    """Checks the form of an optimiser's state against the learner's, which is empty before its first step."""
     own = learner.optimiser.state_dict()
     if not isinstance(found, dict) or found.keys() != own.keys():
         return False
@@ -145,7 +145,7 @@ def _same_nest(found: Any, own: Any, shapes: set[tuple[int, ...]]) -> bool:
 
 
 def _is_state(value: Any, shapes: set[tuple[int, ...]]) -> bool:
-    """What an optimiser keeps of one parameter: tensors of a parameter's shape, and numbers."""
+    """Whether this is the optimiser state of one parameter: tensors of its shape, and numbers."""
     if isinstance(value, Mapping):
         return all(_is_state(item, shapes) for item in value.values())
     if isinstance(value, Tensor):

@@ -1,4 +1,4 @@
-"""Which checkpoint of a stage is kept, of those that were looked at."""
+"""The choice of the checkpoint that a stage keeps, among those that were evaluated."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from typing import Any
 from crots.training.watch import Look, Rule
 
 _USELESS = (
-    "the student has not learnt what the source says of these images, and no round can mend that; use the source "
-    "itself, or look at the pseudo-labels, train longer, or give better starting weights"
+    "the student has not learnt the source's pseudo-labels, and no round can correct that; use the source "
+    "itself, or check the pseudo-labels, train longer, or give better starting weights"
 )
 
-# Of the labels: a round that changes fewer has learnt what there was to learn, and another would only repeat itself.
+# Share of changed labels: a round that changes fewer has converged, and another would only repeat it.
 # Rounds that gained a point or more changed 8 to 18 %, others 2 to 5 %.
 ROUND_MARGIN = 0.05
 
 
 class Choice:
-    """The looks of a stage so far and which of them is kept.
+    """The evaluations of a stage so far, and which of them is kept.
 
     Attributes:
-        looks: in order.
-        best: the last healthy one, for the rule ``oracle`` the one of greatest mIoU; None where there is none.
-        given_up: why the stage stopped early, empty where it did not.
-        replaced_by: whose weights stand in for a student that learnt nothing.
-        averaged: the look at the mean of the chosen weights and the start's, where that is what is kept.
+        looks: the evaluations, in order.
+        best: the last healthy one, or with the rule ``oracle`` the one of greatest mIoU; None if there is none.
+        given_up: why the stage stopped early, empty if it did not.
+        replaced_by: whose weights replace those of a student that learnt nothing.
+        averaged: the evaluation of the mean of the chosen weights and the start's, if that is kept.
     """
 
     def __init__(self, rule: Rule, total: int) -> None:
@@ -35,7 +35,7 @@ class Choice:
         self.averaged: Look | None = None
 
     def add(self, look: Look) -> bool:
-        """Takes note of a look; says whether it is the best so far."""
+        """Adds an evaluation; returns whether it is the best so far."""
         self.looks.append(look)
         if not look.healthy or (self.rule == "oracle" and self.best and (look.miou or 0.0) <= (self.best.miou or 0.0)):
             return False
@@ -43,16 +43,16 @@ class Choice:
         return True
 
     def looked_at(self, step: int) -> bool:
-        """Whether there was a look at ``step`` or later."""
+        """Whether there was an evaluation at ``step`` or later."""
         return bool(self.looks) and self.looks[-1].step >= step
 
     def give_up(self, reason: str) -> None:
-        """Notes that the stage goes back to the best look."""
+        """Records that the stage goes back to the best evaluation."""
         self.given_up = reason
 
     @property
     def chosen(self) -> Look | None:
-        """The look whose checkpoint is kept; None keeps the weights as they are at the end."""
+        """The evaluation whose checkpoint is kept; None keeps the final weights."""
         return self.best if self.given_up or self.rule != "last" else None
 
     @property
@@ -62,19 +62,19 @@ class Choice:
 
     @property
     def unhealthy(self) -> bool:
-        """Whether there were looks and none found a usable student."""
+        """Whether there were evaluations and none found a usable student."""
         return bool(self.looks) and self.best is None
 
     @property
     def kept(self) -> Look | None:
-        """The look at what is kept; None where nobody looked."""
+        """The evaluation of the kept weights; None if there was none."""
         if self.averaged:
             return self.averaged
         last = self.looks[-1] if self.looks and self.looks[-1].step == self.total else None
         return self.chosen or last
 
     def report(self) -> dict[str, Any]:
-        """Returns, as plain data, what was kept, why, and how far it is from the best look by labels."""
+        """Returns, as plain data, what was kept, why, and how far it is from the best evaluation by labels."""
         return {
             "rule": self.rule,
             "kept": self.kept.step if self.kept else self.total,
@@ -88,8 +88,8 @@ class Choice:
         }
 
     def _ends_rounds(self) -> str:
-        """Why another round would be of no use."""
-        anyway = "; adapt.stop_rounds=false runs further rounds all the same"
+        """Why another round would not help."""
+        anyway = "; adapt.stop_rounds=false runs further rounds anyway"
         if self.given_up or (self.kept and self.kept.step == 0):
             return f"the round before {'was stopped by an alarm' if self.given_up else 'kept its start'}{anyway}"
         if self.looks and not self.looks[-1].healthy:
@@ -100,7 +100,7 @@ class Choice:
         return f"the round before changed {changed:.1%} of the labels, less than {ROUND_MARGIN:.0%}{anyway}"
 
     def _hindsight(self, kept: Look | None) -> dict[str, Any] | None:
-        """What only labels can tell; never used for a choice, unless the rule is ``oracle``."""
+        """What only labels can show; never used for a choice, unless the rule is ``oracle``."""
         looks = [*self.looks, *filter(None, [self.averaged])]
         scored = [look for look in looks if look.miou is not None]
         if not kept or kept.miou is None:
@@ -109,18 +109,18 @@ class Choice:
         return {"miou": kept.miou, "best_step": best.step, "best_miou": best.miou}
 
     def words(self) -> list[tuple[str, bool]]:
-        """Says what is kept, each sentence with whether it is a warning."""
+        """Describes what is kept, each sentence with whether it is a warning."""
         if self.replaced_by:
-            return [
-                (f"the student learnt nothing usable; the weights of {self.replaced_by} are kept in its place", True)
-            ]
+            return [(f"the student learnt nothing usable; the weights of {self.replaced_by} are kept instead", True)]
         said = self._chosen_words() if self.chosen else []
         if self.unhealthy:
             said.append((_USELESS, True))
         if hindsight := self._hindsight(self.kept):
             miou, best = hindsight["miou"], hindsight["best_miou"]
-            where = "is the best look" if best <= miou else f"the best look, step {hindsight['best_step']}, {best:.1%}"
-            said.append((f"labels say (oracle, after the choice): mIoU {miou:.1%} for what is kept; {where}", False))
+            where = (
+                "the best" if best <= miou else f"the best checkpoint, step {hindsight['best_step']}, {best:.1%}"
+            )
+            said.append((f"by labels (oracle, after the choice): mIoU {miou:.1%} for what is kept; {where}", False))
         return said
 
     def _chosen_words(self) -> list[tuple[str, bool]]:
@@ -132,6 +132,6 @@ class Choice:
             return [(f"{said}: {self.given_up}", True)]
         place += ", averaged with the start," if self.averaged else ""
         how = "by validation labels (oracle)" if self.rule == "oracle" else "by label-free scores"
-        nothing = "; nothing that was learnt looks better than the start" if step == 0 else ""
+        nothing = "; no later checkpoint looks better than the start" if step == 0 else ""
         which = "the start of the stage" if step == 0 else f"{place} of {self.total}"
         return [(f"kept {which}, chosen {how}{nothing}", False)]

@@ -1,4 +1,4 @@
-"""Looks at a student while it learns: label-free scores, to show, to choose a checkpoint by, and for the alarm."""
+"""Evaluates a student without labels while it trains, for display, choice of the checkpoint, and the alarm."""
 
 from __future__ import annotations
 
@@ -26,43 +26,43 @@ from crots.options import TrainingOptions
 from crots.training.material import Array, Material
 
 IMAGES = 32
-# So few images still tell a collapse.
+# The fewest images that still reveal a collapse.
 LEAST_IMAGES = 8
-# Of a run's arithmetic, for all looks together.
+# Share of a run's computation that all evaluations together may take.
 _BUDGET = 0.05
-# A training step's forward passes an image: the teacher's, the student's, and its backward pass that counts for two.
+# Cost of a training step per image in forward passes: teacher, student, and a backward pass that counts as two.
 _FORWARDS_A_STEP = 4
-# Every so many images one is seen in four more views, so that a look is two forward passes an image.
+# One in this many images is evaluated in four more views, so an evaluation takes two forward passes per image.
 _VIEWED = 4
 _PIXELS = 256
 _SMALLER = 0.75
 
 
 def looked_at(options: TrainingOptions, looks: int) -> int:
-    """Returns how many images a look may take, so that all looks cost a small part of the run.
+    """Returns the number of images per evaluation, so that all evaluations cost a small part of the run.
 
     Args:
         options: of the stage.
-        looks: in the whole run, the one at its start included.
+        looks: number of evaluations in the whole run, including the one at its start.
     """
     forwards = _BUDGET * options.total * options.batch * _FORWARDS_A_STEP
     return int(min(IMAGES, max(LEAST_IMAGES, forwards / (2 * max(1, looks)))))
 
 
 class LabelFreeScores:
-    """Scores a student on a fixed handful of target images, against the model that it started from and the source.
+    """Scores a student on a few fixed target images, relative to its start and to the source.
 
     Args:
-        student: in the state that it starts from.
-        data: the target's images, with the source's labels where those are known.
+        student: in its initial state.
+        data: the target's images, with the source's labels if they are known.
         engine: device and precision.
-        context: of the stage; a stop is asked for before each batch of images.
-        images: at most so many, evenly spread, are looked at.
-        trained: the student is a model of these classes already. Otherwise its start says nothing, and what classes
-            there are is what the source says.
+        context: of the stage; checked for a stop before each batch of images.
+        images: greatest number of images, evenly spread.
+        trained: the student is already a model of these classes. Otherwise its start is no reference, and the
+            source's class shares are used instead.
 
     Raises:
-        Stopped: the user asked to stop, here or while the student is scored.
+        Stopped: the user stopped the run, here or while the student is scored.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class LabelFreeScores:
 
     @torch.inference_mode()
     def _look(self, teacher: Model | None) -> Summary:
-        # One seed for every call: `agreement` compares the same pixels.
+        # The same seed for every call, since `agreement` compares the same pixels.
         generator = torch.Generator().manual_seed(0)
         batch = self._engine.batch(0)
         summaries: list[Summary] = []
@@ -125,7 +125,7 @@ class LabelFreeScores:
         return torch.stack([class_shares(image, len(self._student.classes)) for image in labels])
 
     def _views(self, summary: Summary, images: Tensor, labels: Tensor, teacher: Model | None) -> Summary:
-        """Adds how the labels (n, H, W) of the images (n, 3, H, W) fare in other views and against the teacher's."""
+        """Adds the agreement of the labels (n, H, W) of images (n, 3, H, W) with other views and with the teacher."""
         size, classes = (images.shape[-2], images.shape[-1]), len(self._student.classes)
         none = torch.empty(0, device=labels.device)
 
@@ -142,13 +142,13 @@ class LabelFreeScores:
         )
 
     def __call__(self, teacher: Model | None = None) -> tuple[dict[str, float], dict[str, str]]:
-        """Scores the student as it is now.
+        """Scores the student in its current state.
 
         Args:
-            teacher: its moving average, where there is one.
+            teacher: its moving average, if there is one.
 
         Returns:
-            The scores by name, and by class name what is to be said of each class that vanishes.
+            The scores by name, and a message for each vanishing class, by class name.
         """
         now = self._look(teacher)
         lost = collapsed_classes(self._start.shares.mean(dim=0), now.shares.mean(dim=0))
@@ -164,18 +164,18 @@ class LabelFreeScores:
         before, after = (float(summary.shares.mean(dim=0)[number]) for summary in (self._start, now))
         return (
             f"class {name} is vanishing: predicted on {before:.2%} of the pixels at the start and on {after:.2%} now; "
-            "if these were right, stop and lower the learning rate or raise the patches' weight"
+            "if these predictions were right, stop and lower the learning rate or raise patch_weight"
         )
 
 
-# Of the predicted pixels: a class with fewer at the start cannot be said to vanish.
+# Share of predicted pixels: a class with less at the start is not reported as vanishing.
 _PRESENT = 1e-4
 
 
 def confident_labels(material: Material) -> Array:
-    """Returns the source's labels (N, H, W) of images with ``ignore`` where it was less sure than its median.
+    """Returns the source's labels (N, H, W) of images, with ``ignore`` where its confidence is below the median.
 
-    Half of the pixels, not those above a fixed confidence: sources differ in how sure they are of anything.
+    Half of the pixels rather than a fixed threshold, since the confidences of sources differ.
 
     Raises:
         InputError: the labels have another size than the images.
@@ -193,7 +193,7 @@ def confident_labels(material: Material) -> Array:
 
 
 def _smaller(size: tuple[int, int], multiple: int) -> tuple[int, int] | None:
-    """A smaller size that the net takes, perhaps in one direction only; None where there is none."""
+    """A smaller size that the net accepts, perhaps in one direction only; None if there is none."""
     sides = tuple(max(1, round(_SMALLER * side / multiple)) * multiple for side in size)
     good = sides != size and all(side / 2 <= small <= side for small, side in zip(sides, size, strict=True))
     return (sides[0], sides[1]) if good else None
@@ -204,6 +204,6 @@ def _resized(images: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _in_other_light(images: Tensor) -> Tensor:
-    """Less contrast and a warmer light: a change that a camera's own white balance makes."""
+    """Less contrast and warmer colours: a change within the range of a camera's white balance."""
     tint = torch.tensor([12.0, 0.0, -12.0], device=images.device).view(1, 3, 1, 1)
     return ((images.float() - 127.5) * 0.8 + 127.5 + tint).clamp(0, 255)

@@ -1,4 +1,4 @@
-"""What all training stages share about a student: optimiser, learning rate, order, crops, weights of classes."""
+"""The base of all learners: optimiser, learning rate, order of images, crops, class weights."""
 
 from __future__ import annotations
 
@@ -30,31 +30,31 @@ State = dict[str, Any]
 
 
 class Chosen(NamedTuple):
-    """Indices of images, and the class that a crop of each is to show or `NO_CLASS`."""
+    """Indices of images, and the class that a crop of each has to show, or `NO_CLASS`."""
 
     indices: Sequence[int]
     wanted: Sequence[int]
 
 
 class Learner(ABC):
-    """What a training stage teaches: a student, perhaps with a teacher, and one optimiser step.
+    """The student of a training stage, perhaps with a teacher, and one optimiser step.
 
     Attributes:
         student: the model that is scored and exported.
-        teacher: follows the student's weights, where there is one.
-        keeps_ema: the teacher's weights are scored and kept in place of the student's.
-        refreshes: steps before which `refresh` makes the labels anew.
+        teacher: moving average of the student's weights, if there is one.
+        keeps_ema: the teacher's weights are scored and kept instead of the student's.
+        refreshes: steps before which `refresh` renews the labels.
         optimiser: of the student.
         engine: device and precision.
-        images: how many images the data has; an epoch's length.
-        workers: who take each step together; each loads and learns its part of the batch.
-        passes: forward and backward passes that this worker's part is split into.
+        images: number of images, the length of an epoch.
+        workers: take each step together; each processes its part of the batch.
+        passes: micro-batches that this worker's part is split into.
         classes: of the student's logits.
         options: of the stage.
-        seed: of the run; with the stage and the step it seeds every draw.
+        seed: of the run; with stage and step it seeds every draw.
         stage: name of the stage.
-        order: in which images are visited.
-        class_weights: (K,) factors of the loss, None where all classes count alike.
+        order: order in which images are visited.
+        class_weights: (K,) class weights of the loss; None weights all classes equally.
     """
 
     teacher: Teacher[Model] | None = None
@@ -77,18 +77,18 @@ class Learner(ABC):
 
     @abstractmethod
     def load(self, step: int) -> Any:
-        """Reads the data of a step; runs in other threads, touches no device, draws from the step's own generator."""
+        """Reads the data of a step; runs in other threads, uses no device, draws from the step's own generator."""
 
     @abstractmethod
     def step(self, step: int, data: Any, rate: float) -> Figures:
         """Takes one optimiser step (0-based).
 
         Returns:
-            Its figures as scalar tensors on the device; where there are several workers, each one's share of them.
+            Its metrics as scalar tensors on the device; of several workers, each one's share.
         """
 
     def align(self) -> None:
-        """Gives all workers the same weights, and batch norm over all of their images where the device can."""
+        """Gives all workers the same weights, and batch norm over the global batch if the device supports it."""
         self.workers.align(self.student.net)
         if self.teacher:
             self.workers.align(self.teacher.model.net)
@@ -108,11 +108,11 @@ class Learner(ABC):
 
     @property
     def crops(self) -> bool:
-        """Whether the student sees crops, and no whole images."""
+        """Whether the student is trained on crops."""
         return self.options.crop is not None or self.options.scale != 1
 
     def balance(self, read_labels: ReadLabels) -> None:
-        """Prepares what `TrainingOptions` promise about rare classes from the labels the student is taught."""
+        """Prepares class weights and rare-class crops (`TrainingOptions`) from the training labels."""
         options, classes = self.options, len(self.classes)
         if options.balance:
             counts = count_pixels(read_labels, sampled(self.images), classes).sum(axis=0)
@@ -137,14 +137,14 @@ class Learner(ABC):
         labels: np.ndarray[Any, Any] | None,
         together: Sequence[slice] | None = None,
     ) -> Crops | None:
-        """Draws where to crop the chosen images; None where whole ones are trained on.
+        """Draws where to crop the chosen images; None if whole images are used.
 
         Args:
             step: 0-based.
-            chosen: images, and what they are to show.
+            chosen: images, and the classes that they have to show.
             size: of the images.
             labels: (N, H, W) of the images; without them crops lie anywhere.
-            together: parts of the whole batch that are cut from one place, wherever their classes are.
+            together: parts of the global batch that are cropped at the same place, wherever their classes are.
         """
         if not self.crops:
             return None
@@ -162,23 +162,23 @@ class Learner(ABC):
         return Crops(windows, crop)
 
     def average(self) -> bool:
-        """Takes the stage's start into the student's weights, where the options ask for it; says whether they do."""
+        """Averages the student's weights with the stage's start if the options say so; returns whether they do."""
         return False
 
     def refresh(self, number: int, check: Callable[[], None]) -> str:
-        """Makes the labels anew for the steps that follow, and says in words what changed.
+        """Renews the labels for the following steps, and describes what changed.
 
-        A refresh that was interrupted goes on with what it had made.
+        An interrupted refresh continues with the labels that it had made.
 
         Args:
-            number: which of `refreshes` it is.
-            check: raises an error where the user asked to stop.
+            number: index in `refreshes`.
+            check: raises `Stopped` if the user stopped the run.
         """
         raise NotImplementedError
 
     @contextlib.contextmanager
     def as_kept(self) -> Iterator[None]:
-        """Gives the student, for a block, the weights that would be kept now: its own, or the moving average's."""
+        """Within a block, gives the student the weights that would be kept now: its own, or the moving average's."""
         if not self.keeps_ema or self.teacher is None:
             yield
             return
@@ -189,16 +189,16 @@ class Learner(ABC):
             swap_weights(self.student.net, self.teacher.model.net)
 
     def settle(self) -> None:
-        """Gives the student, at the end of the stage, the weights that are kept."""
+        """At the end of the stage, gives the student the weights that are kept."""
         if self.keeps_ema and self.teacher is not None:
             self.student.net.load_state_dict(self.teacher.model.net.state_dict())
 
     def state_dict(self) -> State:
-        """Everything a resumed run needs; randomness needs none, since each step seeds its own."""
+        """Everything that a resumed run needs; no generator state, since each step is seeded by itself."""
         return {**self.weights(), "optimiser": self.optimiser.state_dict()}
 
     def load_state_dict(self, state: State) -> None:
-        """Restores what `state_dict` gave."""
+        """Restores the output of `state_dict`."""
         self.load_weights(state)
         self.optimiser.load_state_dict(state["optimiser"])
 
@@ -208,7 +208,7 @@ class Learner(ABC):
         return {"student": self.student.net.state_dict(), "teacher": teacher}
 
     def load_weights(self, state: State) -> None:
-        """Restores what `weights` gave."""
+        """Restores the output of `weights`."""
         self.student.net.load_state_dict(state["student"])
         if self.teacher:
             self.teacher.model.net.load_state_dict(state["teacher"])
@@ -223,14 +223,14 @@ def swap_weights(one: nn.Module, other: nn.Module) -> None:
 def shares(
     labels: Tensor, parts: int, ignore: int, *, by_image: bool = False, workers: Workers | None = None
 ) -> Tensor:
-    """Returns what the mean loss of each part counts for, so that their sum is the mean loss of the whole batch.
+    """Returns the weight of each part's mean loss, so that the weighted sum is the mean loss of the global batch.
 
     Args:
         labels: (N, H, W), this worker's.
-        parts: of equal size, into which they are split.
-        ignore: label of pixels that no mean counts.
+        parts: number of equal micro-batches.
+        ignore: label of pixels without a loss.
         by_image: the loss is a mean over images, not over pixels.
-        workers: whose labels make up the whole batch.
+        workers: hold the parts of the global batch.
 
     Returns:
         (parts,) float32.

@@ -32,7 +32,7 @@ CHECKPOINT = "checkpoint.pt"
 STUDENT = "student.safetensors"
 TEACHER = "teacher.safetensors"
 CHOICE = "choice.json"
-# Labels that were made anew within the run; gone when the stage is complete.
+# Labels that were renewed within the run; deleted when the stage is complete.
 REFRESHED = "refreshed"
 _BEST = "best.pt"
 
@@ -43,9 +43,9 @@ class Training:
 
     Attributes:
         folder: gets ``checkpoint.pt``, ``student.safetensors`` and ``teacher.safetensors``.
-        watch: looks at the student now and then; says what is to be kept and when to stop.
-        notes: what the user should read at the start.
-        fallback: gives weights for the student, and says whose, where no look found a usable one.
+        watch: evaluates the student at intervals; decides which checkpoint is kept and when to stop.
+        notes: shown to the user at the start.
+        fallback: returns weights for the student, and their origin, if no evaluation found a usable one.
     """
 
     folder: Path
@@ -59,9 +59,9 @@ def train(learner: Learner, run: Training, context: Context) -> Iterator[Event]:
     """Trains to the last step and writes the student.
 
     Raises:
-        StageError: the loss or the weights are not finite and there is no healthy look to go back to; the last good
-            checkpoint is kept.
-        Stopped: the user asked to; a checkpoint was written.
+        StageError: the loss or the weights are not finite and there is no healthy checkpoint to go back to; the last
+            good one is kept.
+            Stopped: the user stopped the run; a checkpoint was written.
     """
     total = learner.options.total
     trainer = _Trainer(learner, run, context)
@@ -76,7 +76,7 @@ def train(learner: Learner, run: Training, context: Context) -> Iterator[Event]:
     )
     yield from run.notes
     if trainer.lost:
-        yield Note(stage=context.stage, text=f"{trainer.lost}; the stage begins at its start", level="warning")
+        yield Note(stage=context.stage, text=f"{trainer.lost}; the stage starts over", level="warning")
     if note := _statistics_note(learner):
         yield Note(stage=context.stage, text=note, level="warning")
     yield from trainer.loop(start, total)
@@ -104,9 +104,9 @@ class _Trainer:
         self.workers = learner.workers
         self.choice = Choice(run.watch.rule if run.watch else "last", learner.options.total)
         self.saved_at = 0
-        # Why a checkpoint that was there could not be gone on from.
+        # Why an existing checkpoint could not be resumed.
         self.lost = ""
-        # Added up on the device and read only where a figure is shown or kept: no synchronisation inside a step.
+        # Summed on the device and read only when metrics are recorded: no synchronisation inside a step.
         self._broken = torch.zeros((), dtype=torch.bool, device=learner.engine.device)
 
     def loop(self, start: int, total: int) -> Iterator[Event]:
@@ -144,12 +144,12 @@ class _Trainer:
             yield Note(stage=self.context.stage, level="warning", text=str(error))
 
     def _parts(self, start: int, total: int) -> Iterator[tuple[int, int]]:
-        """The steps that are left, in parts that begin where labels are made anew: nothing is loaded beyond."""
+        """The remaining steps, in parts that begin at each refresh of the labels: nothing is prefetched beyond."""
         ends = [step for step in self.learner.refreshes if start < step < total]
         return itertools.pairwise([start, *ends, total]) if start < total else iter(())
 
     def _refresh(self, step: int) -> Iterator[Event]:
-        """Makes the labels anew before ``step``, where that is due; the checkpoint lets a killed run repeat it."""
+        """Renews the labels before ``step`` if that is due; the checkpoint lets a killed run repeat it."""
         if step not in self.learner.refreshes:
             return
         if step > self.saved_at:
@@ -188,13 +188,13 @@ class _Trainer:
     def _way_out(self) -> str:
         kept = f"the checkpoint of step {self.saved_at} is kept" if self.saved_at else "no checkpoint was written yet"
         rate = f"{self.learner.options.rate:g}"
-        return f"{kept}; lower the learning rate (now {rate}) or set runtime.precision to fp32: either starts it anew"
+        return f"{kept}; lower the learning rate (now {rate}) or set runtime.precision to fp32; either restarts it"
 
     def _left_unwatched(self, start: int, every: int) -> bool:
-        """Whether a run that begins at ``start`` owes a look at it."""
+        """Whether a run that begins at ``start`` has to evaluate it."""
         if not self.run.watch or self.choice.looked_at(start):
             return False
-        # The start of the stage is a candidate too: a run that only makes things worse then changes nothing.
+        # The start of the stage is a candidate too: a run that only makes things worse changes nothing.
         due = start % every == 0 or start == self.learner.options.total
         return due if start else self.run.watch.keeps
 
@@ -202,7 +202,7 @@ class _Trainer:
         try:
             yield from self._watch(done)
         except Stopped:
-            # The step is kept; the resumed run looks at it first.
+            # The step is kept; the resumed run evaluates it first.
             self.save(done)
             raise
 
@@ -253,7 +253,7 @@ class _Trainer:
         self.workers.from_first(write)
 
     def clear(self) -> int:
-        """Removes what an earlier run left, and starts at step 0."""
+        """Removes the files of an earlier run, and starts at step 0."""
 
         def remove() -> None:
             for name in (CHECKPOINT, STUDENT, TEACHER, CHOICE, _BEST):
@@ -265,7 +265,7 @@ class _Trainer:
         return 0
 
     def restore(self) -> int:
-        """Goes back to the last checkpoint, where there is one; returns its step."""
+        """Resumes the last checkpoint, if there is one; returns its step."""
         path = self.run.folder / CHECKPOINT
         if not self.workers.from_first(lambda: exists(path)):
             return self._start_anew()
@@ -273,7 +273,7 @@ class _Trainer:
             state, looks = self._read(path)
         except DamagedError as error:
             self.lost = str(error)
-        # All or none: another worker may have met what this one did not.
+        # All workers or none: another one may have failed.
         if self.workers.any(bool(self.lost)):
             self.lost = self.lost or f"{path}: is damaged"
             return self._start_anew()
@@ -289,17 +289,17 @@ class _Trainer:
         return self.clear()
 
     def _read(self, path: Path) -> tuple[State, list[Look]]:
-        """Reads a checkpoint with what it says of earlier looks, whose best weights must be there too."""
+        """Reads a checkpoint with its earlier evaluations, whose best weights must exist too."""
         state = read_checkpoint(path, self.learner)
         if not all(fits(look, LookShape) for look in state["looks"]):
-            raise DamagedError(f"{path}: is damaged (what it says of the looks)")
+            raise DamagedError(f"{path}: is damaged (its record of evaluations)")
         looks = [Look.from_dict(look) for look in state["looks"]]
         if self.run.watch and self.run.watch.keeps and any(look.healthy for look in looks):
             read_checkpoint(self.run.folder / _BEST, self.learner, weights_only=True)
         return state, looks
 
     def finish(self) -> Iterator[Event]:
-        """Writes the student (the chosen one, where there is a choice), the teacher, and what was chosen and why."""
+        """Writes the student (the chosen one, if there is a choice), the teacher, and the choice with its reason."""
         folder, learner, choice = self.run.folder, self.learner, self.choice
         if choice.chosen:
             learner.load_weights(read_checkpoint(folder / _BEST, learner, weights_only=True))
@@ -317,7 +317,7 @@ class _Trainer:
         yield ArtifactWritten(stage=self.context.stage, kind="model", path=str(folder / STUDENT))
 
     def _average(self) -> Iterator[Event]:
-        """Averages what is kept with the start, and looks at the result."""
+        """Averages the kept weights with the start, and evaluates the result."""
         choice, watch = self.choice, self.run.watch
         if choice.replaced_by or choice.step == 0 or not self.learner.average():
             return
@@ -335,7 +335,7 @@ class _Trainer:
         save_safetensors(folder / STUDENT, learner.student.net, learner.student.card)
 
     def _fall_back(self) -> None:
-        """Takes the weights of another model, where there are some, when no look found a usable student."""
+        """Takes the weights of another model, if possible, when no evaluation found a usable student."""
         if self.run.fallback and (found := self.run.fallback()):
             weights, self.choice.replaced_by = found
             self.learner.student.net.load_state_dict(weights)

@@ -26,9 +26,9 @@ class PseudoLabels:
 
     Attributes:
         labels: folder of label PNGs.
-        confidence: folder of confidence PNGs, None where the source gave none.
-        classes: what the labels mean.
-        corrections: folder of label PNGs that a user repainted; they count in place of the others.
+        confidence: folder of confidence PNGs, None if the source gave none.
+        classes: class set of the labels.
+        corrections: folder of label PNGs that the user repainted; they replace the others.
     """
 
     labels: Path
@@ -44,7 +44,7 @@ class PseudoLabels:
 
     @property
     def corrected(self) -> bool:
-        """Whether a user repainted any of them."""
+        """Whether the user repainted any of them."""
         return bool(self.corrections and any(self.corrections.rglob("*.png")))
 
     def read(self, key: str, *, min_confidence: float | Array = 0.0) -> Array:
@@ -55,7 +55,7 @@ class PseudoLabels:
             min_confidence: least confidence of a label that is kept, or (K,) one for each class.
 
         Raises:
-            InputError: ids that are no class of the set.
+            InputError: ids that are not in the class set.
         """
         original = self.labels / f"{key}.png"
         path = self._corrected_path(key) or original
@@ -69,18 +69,18 @@ class PseudoLabels:
         return drop_unsure(labels, self.read_confidence(key), min_confidence, self.classes.ignore)
 
     def read_confidence(self, key: str) -> Array:
-        """Returns the (H, W) confidence of an image, float32 0..1; 1 where the source gave none."""
+        """Returns the (H, W) confidence of an image, float32 0..1; 1 if the source gave none."""
         if self.confidence is None:
             width, height = image_size(self.labels / f"{key}.png")
             return np.ones((height, width), np.float32)
         confidence = read_confidence(self.confidence / f"{key}.png")
         if (repainted := self.repainted(key)) is not None:
-            # What a person painted is certain.
+            # Corrections are certain.
             confidence = np.where(repainted, np.float32(1), confidence)
         return confidence
 
     def repainted(self, key: str) -> Array | None:
-        """Returns where a person changed the labels of an image, (H, W) bool; None where nobody did."""
+        """Returns where the user changed the labels of an image, (H, W) bool; None if nowhere."""
         if self._corrected_path(key) is None:
             return None
         changed: Array = self.read(key) != read_labels(self.labels / f"{key}.png")
@@ -103,7 +103,7 @@ class PseudoLabels:
 
 @dataclass(frozen=True)
 class Material:
-    """Images of the target at working size, with their pseudo-labels where a stage needs them."""
+    """Target images at working size, with their pseudo-labels if a stage needs them."""
 
     samples: Sequence[Sample]
     cache: ImageCache

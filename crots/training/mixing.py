@@ -1,4 +1,4 @@
-"""Mixing the images of a step in groups, whichever workers hold them."""
+"""Mixes the images of a step in groups, whichever workers hold them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from torch import Tensor
 from crots.execution.batches import mix_groups, whole_groups
 from crots.execution.workers import Workers
 
-# Mixes the images of one group, given its number, and what belongs to them.
+# Mixes the images of one group, given with its number, and their labels.
 MixGroup = Callable[[Sequence[Tensor], int], Sequence[Tensor]]
 
 
 def mix_in_groups(workers: Workers, clean: Sequence[Tensor], mix: MixGroup) -> list[Tensor]:
-    """Mixes a batch group by group; what a group becomes does not depend on how many workers there are.
+    """Mixes a batch group by group; the result does not depend on the number of workers.
 
     Args:
         workers: each holds its part of the batch.
-        clean: images (N, 3, H, W) of this worker and what belongs to them (N, ...).
-        mix: mixes one group; draws from a generator of the group's own.
+        clean: images (N, 3, H, W) of this worker, and their labels and confidences (N, ...).
+        mix: mixes one group, with the group's own generator.
 
     Returns:
         This worker's part of the mixes.
@@ -28,9 +28,9 @@ def mix_in_groups(workers: Workers, clean: Sequence[Tensor], mix: MixGroup) -> l
     own_count = len(clean[0])
     count = own_count * workers.world
     groups, own = mix_groups(count), workers.part(count)
-    held = own.start  # the place in the whole batch of the first image at hand
+    held = own.start  # position of the first image in the global batch
     if not whole_groups(groups, count, workers.world):
-        # A group lies on several workers, so each takes the whole batch.
+        # Groups span several workers, so each worker gathers the global batch.
         clean, held = [workers.joined(tensor) for tensor in clean], 0
     touched = [(number, group) for number, group in enumerate(groups) if _overlap(group, own)]
     mixes = [mix([part[group.start - held : group.stop - held] for part in clean], number) for number, group in touched]

@@ -15,13 +15,13 @@ State = dict[str, Any]
 
 
 class Optimiser:
-    """Adam or AdamW, with loss scaling where fp16 needs it.
+    """Adam or AdamW, with loss scaling for fp16.
 
     With AdamW the head learns at ``head_rate`` times the rate of the encoder, gradients are clipped to a norm of
-    ``clip``, and norms and biases do not decay.
+    ``clip``, and norms and biases are exempt from weight decay.
 
     Args:
-        model: the student; its net says which parameters are the encoder's.
+        model: the student; its net tells encoder and head apart.
         options: of the stage.
         engine: device and precision.
     """
@@ -54,7 +54,7 @@ class Optimiser:
         return {"adam": self._adam.state_dict(), "scaler": self._scaler.state_dict()}
 
     def load_state_dict(self, state: State) -> None:
-        """Restores what `state_dict` gave."""
+        """Restores the output of `state_dict`."""
         self._adam.load_state_dict(state["adam"])
         self._scaler.load_state_dict(state["scaler"])
 
@@ -63,18 +63,18 @@ def parameter_groups(net: nn.Module, encoder: tuple[str, ...], options: Training
     """Returns the trained parameters in groups of one learning rate and weight decay.
 
     Args:
-        net: whose parameters they are.
-        encoder: what the names of its encoder's parameters begin with; where it is empty all learn at one rate.
-        options: ``head_rate`` is how many times faster the others learn; Adam as published has one group.
+        net: the network.
+        encoder: prefix of the names of its encoder's parameters; if empty, all learn at one rate.
+        options: ``head_rate`` is the factor for the other parameters; Adam as published has one group.
 
     Returns:
-        Groups for an optimiser of PyTorch; ``factor`` is what the stage's learning rate is multiplied by.
+        Groups for an optimiser of PyTorch; ``factor`` multiplies the stage's learning rate.
     """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in net.named_parameters():
         if parameter.requires_grad:
             of_head = bool(encoder) and not name.startswith(encoder)
-            # Decay pulls weights towards 0, which for the scale of a norm is no neutral value.
+            # Decay pulls weights towards 0, which is not neutral for the scale of a norm.
             decays = options.optimiser == "adam" or parameter.dim() > 1
             key = (options.head_rate if of_head else 1.0, options.weight_decay if decays else 0.0)
             groups.setdefault(key, []).append(parameter)

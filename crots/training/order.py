@@ -1,4 +1,4 @@
-"""In which order images are visited: permutations that any step can compute, so that nothing has to be saved."""
+"""The order in which images are visited: permutations that any step can compute, so no state has to be saved."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from crots.execution.draws import random_numpy
 class Order:
     """An endless stream of image indices, a fresh permutation every epoch.
 
-    Where there are fewer images than a batch, a batch runs over several epochs, so no step is empty.
+    With fewer images than the batch size, a batch spans several epochs, so no step is empty.
     """
 
     def __init__(self, images: int, batch: int, *, seed: int, stage: str, purpose: str = "order") -> None:
@@ -31,7 +31,7 @@ class Order:
 
 
 class WeightedOrder:
-    """Draws of unequal chance, each step from its own generator; no index twice in a batch where there are enough."""
+    """Weighted draws, each step from its own generator; no index twice in a batch if there are enough."""
 
     def __init__(
         self, weights: np.ndarray[Any, Any], batch: int, *, seed: int, stage: str, purpose: str = "order"

@@ -1,4 +1,4 @@
-"""Hard patches as the adaptation reads them, after the user's corrections."""
+"""Hard patches as the adaptation reads them, with the user's corrections applied."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from crots.records import Count, Digits, Key, read_as
 from crots.taxonomy import ClassSet
 from crots.training.material import Array
 
-# In the folder of the patches: what was mined.
+# In the folder of the patches: the index of mined patches.
 INDEX = "patches.json"
-# In the folder of the corrections: what the user said of it.
+# In the folder of the corrections: the user's corrections.
 CORRECTIONS = "patches.json"
-_REMEDY = "mend it, or move it away: without it no patch counts as corrected"
+_REMEDY = "repair it, or move it away: without it no patch counts as corrected"
 
 
 class _Kept(TypedDict):
@@ -35,7 +35,7 @@ class _Kept(TypedDict):
 
 @dataclass(frozen=True)
 class PatchCorrections:
-    """What the user said of patches, by patch name.
+    """The user's corrections of patches, by patch name.
 
     Attributes:
         rejected: never trained on.
@@ -47,10 +47,10 @@ class PatchCorrections:
 
     @staticmethod
     def read(folder: Path) -> PatchCorrections:
-        """Reads a project's corrections; none where there is no file.
+        """Reads a project's corrections; empty if there is no file.
 
         Raises:
-            InputError: the file is damaged; a person's work is never taken for nothing.
+            InputError: the file is damaged; the user's work is never silently dropped.
         """
         values: _Kept = read_as(folder / CORRECTIONS, _Kept, remedy=_REMEDY) or {}
         relabelled = {
@@ -59,10 +59,10 @@ class PatchCorrections:
         return PatchCorrections(frozenset(values.get("rejected", ())), relabelled)
 
     def applied(self, name: str, labels: Array) -> Array:
-        """Returns a patch's labels as the user wants them.
+        """Returns a patch's labels with the corrections applied.
 
         Raises:
-            InputError: a new id is none that labels of this kind can have.
+            InputError: a new id is out of range for these labels.
         """
         corrected = labels.copy()
         for old, new in self.relabelled.get(name, {}).items():
@@ -75,7 +75,7 @@ class PatchCorrections:
         """Writes them, atomically.
 
         Raises:
-            InputError: what is there is damaged and is not overwritten, or the folder or the file is a link.
+            InputError: the existing file is damaged and is not overwritten, or the folder or file is a link.
         """
         check_place(folder, folder / CORRECTIONS, "file")
         PatchCorrections.read(folder)
@@ -116,7 +116,7 @@ class PatchSet:
         return len(self.names)
 
     def image_size(self) -> Size:
-        """Size of the patches; all have one."""
+        """Size of the patches, which is the same for all."""
         return image_size(self.folder / "patches" / f"{self.names[0]}.png")
 
     def images(self, indices: Sequence[int]) -> Array:
@@ -125,7 +125,7 @@ class PatchSet:
         return self._stack(maps, indices)
 
     def labels(self, indices: Sequence[int]) -> Array:
-        """Returns (M, h, w) train ids, relabelled where the user said so."""
+        """Returns (M, h, w) train ids with the user's corrections."""
         return self._stack([self._labels(self.names[index]) for index in indices], indices)
 
     def rarity(self) -> Array:
@@ -136,7 +136,7 @@ class PatchSet:
         return rarity_weights(np.stack([self._pixels(name, known.get(name)) for name in self.names]))
 
     def _pixels(self, name: str, known: Mapping[str, int] | None) -> Array:
-        """Pixels of each class (K,) in a patch, relabelled where the user said so."""
+        """Pixels of each class (K,) in a patch with the user's corrections."""
         counts = np.zeros(len(self.classes), np.int64)
         if known is None or name in self.corrections.relabelled:
             labels = self._labels(name)
@@ -153,7 +153,7 @@ class PatchSet:
         if wrong.size:
             raise InputError(
                 f"{self.folder / 'labels' / name}.png: found label id {int(wrong[0])}, expected 0 to "
-                f"{len(self.classes) - 1}; mine the patches with this class set, or mend the corrections"
+                f"{len(self.classes) - 1}; mine the patches with this class set, or repair the corrections"
             )
         return labels
 
@@ -192,7 +192,7 @@ class RareShape(TypedDict):
 
 
 class IndexShape(TypedDict):
-    """What ``patches.json`` holds."""
+    """The content of ``patches.json``."""
 
     grid: str
     rare: list[RareShape]
@@ -200,7 +200,7 @@ class IndexShape(TypedDict):
 
 
 def load_index(folder: Path) -> IndexShape | None:
-    """Reads ``patches.json``; None where the patches came from elsewhere.
+    """Reads ``patches.json``; None if the patches came from elsewhere.
 
     Raises:
         InputError: it is damaged.

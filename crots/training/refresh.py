@@ -1,4 +1,4 @@
-"""Labels made anew within a run: what the moving average says of every image, joined with the source's by rank."""
+"""Labels renewed within a run: those of the moving average, fused with the source's by rank."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class _Table(TypedDict):
 
 @dataclass(frozen=True)
 class Refreshed:
-    """One set of labels on disk that the moving average made.
+    """A set of labels on disk, predicted by the moving average.
 
     Attributes:
         folder: has ``label_ids``, ``confidence`` and, when it is complete, the ranks of confidence.
-        table: (K, LEVELS) rank of each step of confidence within its class.
+        table: (K, LEVELS) rank of each confidence level within its class.
     """
 
     folder: Path
@@ -46,22 +46,22 @@ class Refreshed:
 
     @staticmethod
     def open(folder: Path) -> Refreshed | None:
-        """Returns a set that is complete; None where it is not."""
+        """Returns the set; None if it is incomplete."""
         try:
             found = read_as(folder / _TABLE, _Table)
         except InputError:
-            # A cut file; the labels are there, and the table is soon made again.
+            # A truncated file; the labels exist, and the table is quickly rebuilt.
             return None
         return Refreshed(folder, np.asarray(found["ranks"], np.float32)) if found else None
 
     def fused(self, key: str, source: Array, source_rank: Table, certain: Array | None, ignore: int) -> Array:
-        """Joins the labels of an image with the source's (`fuse_by_rank`).
+        """Fuses the labels of an image with the source's (`fuse_by_rank`).
 
         Args:
             key: of the image.
             source: (H, W) labels of the source, with the user's corrections.
             source_rank: (H, W).
-            certain: (H, W) bool where a person corrected the labels, which count as they are; None where nobody did.
+            certain: (H, W) bool, where the user corrected the labels, which are kept; None if nowhere.
             ignore: of the class set.
         """
         labels = read_labels(self.folder / "label_ids" / f"{key}.png")
@@ -78,14 +78,14 @@ def refreshed_folder(stage_folder: Path, number: int) -> Path:
 def make_refreshed(
     model: Model, material: Material, engine: Engine, folder: Path, check: Callable[[], None]
 ) -> Refreshed:
-    """Labels every image with one flipped pass and writes the labels; what is there already is not made again.
+    """Labels every image with one flipped pass and writes the labels; existing ones are kept.
 
     Args:
-        model: the moving average, in the very state in which an interrupted refresh was begun.
+        model: the moving average, in the state in which an interrupted refresh began.
         material: the images; several workers share them.
         engine: device and precision.
         folder: gets the set.
-        check: raises an error where the user asked to stop.
+        check: raises `Stopped` if the user stopped the run.
     """
     workers, classes = engine.workers, len(model.classes)
     samples = material.samples
@@ -122,7 +122,7 @@ def _label(model: Model, engine: Engine, images: Array, samples: Sequence[Sample
         samples, said.labels.cpu().numpy(), said.confidence.cpu().numpy(), strict=True
     ):
         write_labels(folder / "label_ids" / f"{sample.key}.png", labels.astype(kind))
-        # Last, since it is what tells a resumed run that the image is done.
+        # Last, since this file marks the image as done for a resumed run.
         write_confidence(folder / "confidence" / f"{sample.key}.png", confidence)
 
 

@@ -1,4 +1,4 @@
-"""Supervised learning: a student is taught fixed labels."""
+"""Supervised learning of fixed labels."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LabelledBatch(NamedTuple):
 
 
 class SupervisedLearner(Learner):
-    """Teaches a student fixed labels with cross-entropy, weighted by class where ``balance`` asks for it."""
+    """Trains a student on fixed labels with cross-entropy, class-weighted if ``balance`` is set."""
 
     options: BaselineOptions | TrainOptions
 
@@ -36,7 +36,7 @@ class SupervisedLearner(Learner):
 
     @abstractmethod
     def read_labels(self, indices: Sequence[int], step: int = 0) -> Array:
-        """Reads the labels (N, H, W) of images at working size, as they are at a step."""
+        """Reads the labels (N, H, W) of images at working size, as of a step."""
 
     def load(self, step: int) -> LabelledBatch:
         """Reads this worker's images of a step and their labels, cropped and mirrored as the options say."""
@@ -51,7 +51,7 @@ class SupervisedLearner(Learner):
         return LabelledBatch(images, labels)
 
     def step(self, step: int, data: LabelledBatch, rate: float) -> Figures:
-        """One optimiser step of cross-entropy on images that are mixed, and whose colours are jittered."""
+        """One optimiser step of cross-entropy on mixed and colour-jittered images."""
         images, labels = self.mix(self.engine.images(data.images), self.engine.labels(data.labels), step)
         loss = self._descend(self.augment(images, step), labels)
         self.exchange()
@@ -71,7 +71,7 @@ class SupervisedLearner(Learner):
         return apply_jitter(plan_augment(count, rng, jitter=self.options.jitter).part(self.workers.part(count)), images)
 
     def _descend(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Adds the gradient of the mean cross-entropy, in parts; returns this worker's share of the loss."""
+        """Adds the gradient of the mean cross-entropy in micro-batches; returns this worker's share of the loss."""
         parts, ignore = self.passes, self.classes.ignore
         total = torch.zeros((), device=images.device)
         self.set_modes()
@@ -90,7 +90,7 @@ class SupervisedLearner(Learner):
 
 
 def mirrored(batch: Array, coins: Array) -> Array:
-    """Mirrors those entries of (N, H, W, ...) whose coin is True."""
+    """Mirrors the entries of (N, H, W, ...) whose coin is True."""
     batch = batch.copy()
     batch[coins] = batch[coins, :, ::-1]
     return batch

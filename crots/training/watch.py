@@ -1,4 +1,4 @@
-"""Looks at a student on its way: what was seen, which checkpoint is kept for it, and when a stage has to stop."""
+"""Evaluates a student while it trains: scores, alarms, the checkpoint to keep, and when the stage has to stop."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from crots.records import Count
 
 Rule = Literal["last", "label-free", "oracle"]
 Values = Mapping[str, float]
-# Given a teacher, the student's label-free scores and what is to be said of classes that vanish.
+# Given a teacher, returns the student's label-free scores and a message for each vanishing class.
 Scoring = Callable[[Model | None], tuple[dict[str, float], dict[str, str]]]
 
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen at ``step``.
+    """An evaluation of the student at ``step``.
 
     Attributes:
         values: the label-free scores.
-        healthy: nothing speaks against its checkpoint; the last such look is the label-free choice.
-        alarms: raised at this look, also those raised before.
-        miou: against validation labels, None where there are none. Only the rule ``oracle`` goes by it.
+        healthy: the checkpoint has no warning; the last healthy one is the label-free choice.
+        alarms: all alarms of this evaluation, including those raised before.
+        miou: against validation labels, None if there are none. Only the rule ``oracle`` uses it.
     """
 
     step: int
@@ -42,7 +42,7 @@ class Look:
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> Look:
-        """Reads what `to_dict` gave."""
+        """Reads the output of `to_dict`."""
         return Look(**{**values, "alarms": tuple(Alarm(**alarm) for alarm in values["alarms"])})
 
 
@@ -65,20 +65,20 @@ class LookShape(TypedDict):
 
 
 class Watch:
-    """Looks at the student of one run of a stage, and judges.
+    """Evaluates the student of one run of a stage, and raises alarms.
 
     Attributes:
-        rule: which look's checkpoint the stage keeps.
+        rule: which evaluation's checkpoint the stage keeps.
         guard: a serious alarm ends the stage at the best healthy checkpoint.
 
     Args:
         stage: its key.
-        score: gives the student's label-free scores and what is to be said of classes that vanish.
+        score: returns the student's label-free scores and a message for each vanishing class.
         validate: scores the student against labels, for the user to see.
         rule: see above.
         guard: see above.
-        trained: the student was a model of the same classes already when the stage began, so that its start is one to
-            go back to, and one that it must not run away from.
+        trained: the student was already a model of the same classes when the stage began, so its start is a
+            reference, and a checkpoint to go back to.
         distils: the stage teaches the source's labels.
     """
 
@@ -99,19 +99,19 @@ class Watch:
 
     @property
     def keeps(self) -> bool:
-        """Whether checkpoints are put by at looks, that of the start included."""
+        """Whether checkpoints are kept at evaluations, including that of the start."""
         return self.guard or self.rule != "last"
 
     def look(self, step: int, teacher: Model | None, before: Sequence[Look]) -> tuple[Look, list[Event]]:
-        """Looks at the student as it is now.
+        """Evaluates the student in its current state.
 
         Args:
             step: optimiser steps so far.
-            teacher: the student's moving average, where there is one.
-            before: the earlier looks of the stage.
+            teacher: the student's moving average, if there is one.
+            before: the earlier evaluations of the stage.
 
         Returns:
-            What was seen, and what is to be told of it: each alarm once.
+            The evaluation, and its events: each alarm once.
         """
         look, events = Look(step), list[Event]()
         if self._score:
@@ -121,7 +121,7 @@ class Watch:
         if self._validate:
             evaluated = self._validate(step)
             look = dataclasses.replace(look, miou=evaluated.miou)
-            # Step 0 is the mark of a finished model; the start was scored by the stage that made it.
+            # Step 0 marks a finished model; the start was scored by the stage that made it.
             events += [evaluated] if step else []
         said = {alarm.name for earlier in before for alarm in earlier.alarms}
         fresh = [alarm for alarm in look.alarms if alarm.name not in said]
@@ -130,8 +130,8 @@ class Watch:
     def _judged(self, step: int, values: Values, lost: Mapping[str, str], before: Sequence[Look]) -> Look:
         raised = judge([*(look.values for look in before), values], lost, trained=self._trained, distils=self._distils)
         good = healthy(raised)
-        # Nothing is better than a trained start, whatever is said of the images.
+        # A trained start is always a valid choice, whatever alarms the images raise.
         good = good or step == 0 if self._trained else good and usable(values)
-        # Neither JSON nor a plot has a place for NaN; the alarm says it.
+        # JSON and plots cannot show NaN; the alarm reports it.
         finite = {name: value for name, value in values.items() if math.isfinite(value)}
         return Look(step, finite, good, tuple(raised))

@@ -30,7 +30,7 @@ def test_it_lists_images_and_regions_with_reasons(crots, project):
     assert ran.code == 0, ran.err
     rows = [line.split() for line in ran.out.splitlines()]
     assert next(row[0] for row in rows if row and row[0][:2] == "im" and row[0] != "image") == "im1"
-    assert "the source is unsure" in ran.out
+    assert "the source has low confidence" in ran.out
     assert (project / "suspicion" / "overlays" / "im1.png").exists()
 
 

@@ -43,7 +43,7 @@ def test_regions_are_connected_areas_of_one_class_worst_first():
     assert found[0].score == pytest.approx(found[0].area / labels.size * found[0].doubt)
     assert sorted((region.score for region in found), reverse=True) == [region.score for region in found]
     assert "car: doubt 0.6" in found[0].reason(NAMES)
-    assert "unsure" in found[0].reason(NAMES)
+    assert "low confidence" in found[0].reason(NAMES)
 
 
 def test_the_students_class_is_the_reason():
@@ -56,8 +56,8 @@ def test_the_students_class_is_the_reason():
     assert len(regions) == 1
     assert (regions[0].label, regions[0].other) == (2, 0)
     assert regions[0].disagreement == pytest.approx(1.0, abs=0.1)
-    assert "the student says road on" in regions[0].reason(NAMES)
-    assert "unsure" in Region((0, 0, 1, 1), 9, 2, 0.4, 0.1, 0, 0.02).reason(NAMES)
+    assert "the student predicts road on" in regions[0].reason(NAMES)
+    assert "low confidence" in Region((0, 0, 1, 1), 9, 2, 0.4, 0.1, 0, 0.02).reason(NAMES)
 
 
 def test_specks_and_ignored_pixels_make_no_regions():

@@ -20,7 +20,7 @@ from crots.training.material import PseudoLabels
 
 @pytest.fixture
 def labelled(tmp_path, images):
-    """Pseudo-labels whose car is a mistake in picture 2 alone, where the source is unsure of it."""
+    """Pseudo-labels whose car is a mistake in picture 2 alone, where the source has low confidence of it."""
     for number in range(6):
         labels = world.paint(number)[1]
         confidence = np.full(labels.shape, 0.95, np.float32)
@@ -89,7 +89,7 @@ def test_a_students_opinion_counts_and_is_told(labelled, classes):
     assert found["student"] == "baseline"
     skies = [row for row in found["regions"] if row["label"] == SKY]
     assert skies
-    assert all("the student says road" in row["reason"] for row in skies)
+    assert all("the student predicts road" in row["reason"] for row in skies)
     assert (labelled / "suspicion" / "student" / f"{world.key(0)}.png").exists()
 
 

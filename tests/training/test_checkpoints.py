@@ -102,7 +102,7 @@ def test_a_damaged_checkpoint_begins_the_stage_at_its_start(tmp_path, material, 
     events = run(tmp_path, made, context={"resume": True, "log": log})
     assert next(event for event in events if isinstance(event, StageStarted)).resumed_at == 0
     said = [event.text for event in world.of(events, Note) if event.level == "warning"]
-    assert len(said) == 1 and CHECKPOINT in said[0] and "the stage begins at its start" in said[0]
+    assert len(said) == 1 and CHECKPOINT in said[0] and "the stage starts over" in said[0]
     # What the lost part had said is taken back with it.
     assert log.path.read_text() == ""
     assert "run" not in capsys.readouterr().out
@@ -130,7 +130,7 @@ def test_a_disk_that_does_not_answer_costs_no_checkpoint(tmp_path, material, cla
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(torch, "load", refuse)
-    with pytest.raises(StageError, match="see that its disk answers") as caught:
+    with pytest.raises(StageError, match="check its disk") as caught:
         run(tmp_path, learner(material, classes), context={"resume": True})
     assert not isinstance(caught.value, DamagedError) and (tmp_path / "run" / CHECKPOINT).exists()
 
@@ -150,5 +150,5 @@ def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(tmp_path):
 
 
 def test_only_a_missing_or_unfit_file_counts_as_damaged(tmp_path, material, classes):
-    with pytest.raises(DamagedError, match="is not there"):
+    with pytest.raises(DamagedError, match="is missing"):
         read_checkpoint(tmp_path / CHECKPOINT, learner(material, classes))

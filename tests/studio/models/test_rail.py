@@ -35,7 +35,7 @@ def test_states_in_words_with_duration_and_score():
 
 
 def test_a_choice_by_labels_is_marked():
-    kept = "kept the checkpoint of step 20, of 40, chosen by {}; labels say (oracle, after the choice): mIoU 45.3%"
+    kept = "kept the checkpoint of step 20, of 40, chosen by {}; by labels (oracle, after the choice): mIoU 45.3%"
     found = by_key(
         rows(
             StageStatus("adapt-1", "done", kept=kept.format("validation labels (oracle)")),

@@ -23,10 +23,10 @@ def project(tmp_path):
 
 def write_suspicion(project):
     images = [{"key": WORST, "doubt": 0.9, "regions": 2}, {"key": NEXT, "doubt": 0.5, "regions": 0}]
-    reason = "car: doubt 0.90 on 20 pixels, the student says road on 80% of them"
+    reason = "car: doubt 0.90 on 20 pixels, the student predicts road on 80% of them"
     regions = [
         {"key": WORST, "box": [4, 6, 10, 8], "reason": reason},
-        {"key": WORST, "box": [40, 20, 5, 5], "reason": "sky: doubt 0.70 on 9 pixels, the source is unsure"},
+        {"key": WORST, "box": [40, 20, 5, 5], "reason": "sky: doubt 0.70 on 9 pixels, the source has low confidence"},
     ]
     path = project.folder / suspicion.INDEX
     path.parent.mkdir()
@@ -62,7 +62,7 @@ def test_the_most_suspicious_come_first_and_are_outlined(qtbot, panel, project, 
     panel.images.go_to(WORST)
     qtbot.waitUntil(lambda: len(panel.area._contents["Labels"].lines) == 8, timeout=10_000)
     assert panel.area._contents["Labels"].lines[0] == (4, 6, 14, 6)
-    assert "2 suspicious regions" in panel.about.text() and "the student says road" in panel.about.text()
+    assert "2 suspicious regions" in panel.about.text() and "the student predicts road" in panel.about.text()
     panel.images.order.setCurrentIndex(0)
     qtbot.waitUntil(lambda: not panel.area._contents["Labels"].lines, timeout=10_000)
 
