@@ -117,9 +117,7 @@ class Choice:
             said.append((_USELESS, True))
         if hindsight := self._hindsight(self.kept):
             miou, best = hindsight["miou"], hindsight["best_miou"]
-            where = (
-                "the best" if best <= miou else f"the best checkpoint, step {hindsight['best_step']}, {best:.1%}"
-            )
+            where = "the best" if best <= miou else f"the best checkpoint, step {hindsight['best_step']}, {best:.1%}"
             said.append((f"by labels (oracle, after the choice): mIoU {miou:.1%} for what is kept; {where}", False))
         return said
 
