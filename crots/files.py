@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import json
 import os
@@ -192,6 +193,38 @@ def listing_digest(folder: Path, *, without: Path | None = None) -> str:
         raise InputError(
             f"{error.filename}: cannot be read ({error.strerror}); change its permissions or move it away"
         ) from error
+
+
+def content_digest(path: Path) -> str:
+    """Returns a digest of a file's bytes, or of the names and bytes of all files below a folder.
+
+    For what a user makes by hand and takes back: times differ then, what counts does not.
+
+    Raises:
+        InputError: something cannot be read.
+    """
+    try:
+        if path.is_dir():
+            names = sorted(name for name, _ in files_below(path))
+            rows = []
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):
+                    rows.append([name, _hashed(path / name)])
+            return _digest_of_rows(rows)
+        return _hashed(path)
+    except OSError as error:
+        raise InputError(f"{error.filename}: cannot be read ({error.strerror}); change its permissions") from error
+
+
+def _hashed(path: Path) -> str:
+    status = path.stat()
+    return _hash(str(path), status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+@functools.lru_cache(maxsize=10_000)
+def _hash(path: str, *_stamp: int) -> str:
+    """A file is read again only when it changed."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def _rows(folder: Path, without: Path | None) -> Iterator[list[Any]]:

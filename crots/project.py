@@ -20,7 +20,7 @@ from crots.config import PROFILES, Profile, changed, describe, from_mapping, to_
 from crots.decisions import BUDGET, read_decisions
 from crots.errors import InputError
 from crots.eventlog import Ending, last_endings, running
-from crots.files import digest, exists, expanded, file_stamp, listing_digest, make_folder, write_text
+from crots.files import content_digest, digest, exists, expanded, file_stamp, listing_digest, make_folder, write_text
 from crots.inputs import check_inputs
 from crots.ownership import check_place, walk
 from crots.records import is_plain, read_as, read_toml
@@ -413,12 +413,12 @@ class Project:
         if key == "baseline":
             values["student"] = to_mapping(self.config.student) | self._stamps(self.config.student.weights)
         if key in ("baseline", "mine"):
-            values["corrections"] = self._stamps(f"{CORRECTIONS}/label_ids")
+            values["corrections"] = self._contents("files of", f"{CORRECTIONS}/label_ids")
         if looks_decide(options := getattr(config, section)):
             # Only what was looked at can be kept.
             values[section]["validate_every"] = options.validate_every
         if key.startswith("adapt-") and self.config.adapt.patches:
-            values["corrections"] = self._stamps(f"{CORRECTIONS}/patches.json")
+            values["corrections"] = self._contents("file", f"{CORRECTIONS}/patches.json")
         if key == "evaluate" or (key.startswith("adapt-") and self.config.adapt.select == "oracle"):
             data = to_mapping(self.config.data)
             values["data"] = {name: value for name, value in data.items() if name.startswith("val_")}
@@ -436,6 +436,11 @@ class Project:
             "source": to_mapping(config.source, only_result=True)
             | {"files": stamps, "net": config.source.net or opt.DEFAULT_NET},
         }
+
+    def _contents(self, kind: str, name: str) -> dict[str, Any]:
+        """The content of corrections: one that is taken back leaves nothing stale."""
+        path = self.folder / name
+        return {f"{kind} {name}": content_digest(path)} if exists(path) else {}
 
     def _stamps(self, value: Path | str | None) -> dict[str, Any]:
         """Evidence of the present content of a file or of all files of a folder."""

@@ -113,12 +113,23 @@ class Session(OpenProject):
         """Whether the run can be stopped from here; one that was started in a terminal cannot."""
         return self._run is None or self._run.controllable
 
+    @property
+    def in_child(self) -> bool:
+        """Whether runs of this project go on in a process of their own; it is remembered for the project."""
+        folder = self.project.folder if self.project is not None else None
+        return folder is not None and self.settings.project_value(folder, "in_child") == "true"
+
+    @in_child.setter
+    def in_child(self, value: bool) -> None:
+        if self.project is not None:
+            self.settings.set_project_value(self.project.folder, "in_child", "true" if value else "")
+
     def start_run(self, request: RunRequest | None = None, *, in_child: bool | None = None) -> None:
         """Runs one stage, or all that remain, in a thread or (by the settings) in a child process."""
         if self.project is None or self.busy:
             return
         self.request = request = request or RunRequest()
-        child = request.compares or (self.settings.in_child if in_child is None else in_child)
+        child = request.compares or (self.in_child if in_child is None else in_child)
         if child:
             self._turning = True
             self.errands.after_saving(lambda: self._begin(self._child(request)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,11 @@ def settings_path() -> Path:
     """Where the settings are kept."""
     given = os.environ.get(PLACE)
     return Path(given) if given else Path(platformdirs.user_config_dir("crots-studio", appauthor=False)) / "studio.ini"
+
+
+def _key(folder: Path, name: str) -> str:
+    # A path in the place of a key would be taken apart at its slashes.
+    return f"projects/{hashlib.sha256(str(folder).encode(errors='surrogatepass')).hexdigest()[:16]}/{name}"
 
 
 class Settings:
@@ -49,15 +55,6 @@ class Settings:
     def recent(self, recent: Recent) -> None:
         self._store.setValue("recent", recent.paths)
 
-    @property
-    def in_child(self) -> bool:
-        """Whether runs go on in a process of their own."""
-        return str(self._store.value("in_child", "false")).lower() == "true"
-
-    @in_child.setter
-    def in_child(self, value: bool) -> None:
-        self._store.setValue("in_child", value)
-
     def folder(self, purpose: str) -> str:
         """The folder a file dialog of this purpose was in last, the home folder at first."""
         return str(self._store.value(f"folders/{purpose}", str(Path.home())))
@@ -82,6 +79,15 @@ class Settings:
     def set_value(self, name: str, value: str) -> None:
         """Remembers a panel's text."""
         self._store.setValue(f"panels/{name}", value)
+
+    def project_value(self, folder: Path, name: str) -> str:
+        """What is remembered for one project; empty at first."""
+        value = self._store.value(_key(folder, name), "")
+        return value if isinstance(value, str) else ""
+
+    def set_project_value(self, folder: Path, name: str, value: str) -> None:
+        """Remembers something for one project."""
+        self._store.setValue(_key(folder, name), value)
 
     def sync(self) -> None:
         """Writes to disk now."""

@@ -132,6 +132,24 @@ def stage_colour(key: str) -> str:
     return {"source": theme.source, "train": theme.source, "baseline": theme.baseline}.get(name, theme.muted)
 
 
+# Of a circle: no two of many turns by it come to lie near each other.
+_GOLDEN = 0.618034
+
+
+def run_colour(place: int) -> str:
+    """Returns the colour of the n-th of any number of curves: each another, all of them seen on the background.
+
+    The first ones are those of ``series``, which colour-blind people tell apart; the others go round the colours in
+    three tones.
+    """
+    series = colours().series
+    if place < len(series):
+        return series[place]
+    further = place - len(series)
+    tones = (0.62, 0.74, 0.68) if _state["dark"] else (0.36, 0.26, 0.31)
+    return QColor.fromHslF((further * _GOLDEN) % 1.0, 0.55 + 0.15 * (further % 2), tones[further % 3]).name()
+
+
 def system_is_dark() -> bool:
     """What the desktop asks for."""
     return QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Dark

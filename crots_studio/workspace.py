@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QResizeEvent
-from PySide6.QtWidgets import QApplication, QHBoxLayout, QPushButton, QSplitter, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QAbstractScrollArea,
+    QApplication,
+    QHBoxLayout,
+    QPlainTextEdit,
+    QPushButton,
+    QSplitter,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from crots_studio.icons import icon
 from crots_studio.panels.log import LogPanel
@@ -17,6 +28,7 @@ from crots_studio.panels.run_bar import RunBar
 from crots_studio.panels.settings.panel import SettingsPanel
 from crots_studio.session import Session
 from crots_studio.widgets.icon_button import SIDE
+from crots_studio.widgets.image_view import ImageView
 from crots_studio.widgets.notifier import Notifier
 from crots_studio.widgets.toast import SHORT_MS, Toast
 from crots_studio.widgets.wheel import leave_wheel_below
@@ -98,10 +110,27 @@ class Workspace(QWidget):
         self._lay_out()
         self.rail.chosen.connect(self.show_stage)
         self._in_settings = False
+        self._folder: Path | None = None
+        session.project_changed.connect(self._look_from_the_start)
         self.tabs.currentChanged.connect(lambda _: self._another_tab())
         application = QApplication.instance()
         if isinstance(application, QApplication):
             application.focusChanged.connect(self._focus_moved)
+
+    def _look_from_the_start(self) -> None:
+        """Another project is seen from its beginning and whole, wherever one looked in the last."""
+        project = self._session.project
+        folder = project.folder if project is not None else None
+        if folder == self._folder:
+            return
+        self._folder = folder
+        for area in self.findChildren(QAbstractScrollArea):
+            if isinstance(area, ImageView):
+                area.fit()
+            elif not isinstance(area, QPlainTextEdit):
+                # The log stays at its end.
+                area.verticalScrollBar().setValue(0)
+                area.horizontalScrollBar().setValue(0)
 
     def _another_tab(self) -> None:
         self._in_settings = False
@@ -240,12 +269,6 @@ class Workspace(QWidget):
         if new is not None and self.isAncestorOf(new):
             self._in_settings = self.settings_panel.isAncestorOf(new)
             self._session.undo_changed.emit()
-
-    def act_in_front(self, name: str) -> None:
-        """Calls a method of the tab in front, where it has it: ``undo``, ``redo``."""
-        act = getattr(self.tabs.currentWidget(), name, None)
-        if callable(act):
-            act()
 
 
 def _held(widget: QWidget) -> QWidget:

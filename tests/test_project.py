@@ -7,6 +7,7 @@ from crots.eventlog import EventLog
 from crots.events import Progress, StageStarted
 from crots.files import write_json
 from crots.project import Project, build_config, load_preset, override, preset_names
+from crots.training.patch_set import PatchCorrections
 
 pytestmark = pytest.mark.safety
 
@@ -233,3 +234,26 @@ def test_status_says_which_checkpoint_was_kept_and_its_score(project):
     choose(project, "baseline", words="went back to step 2", oracle=hindsight)
     status = {status.key: status for status in project.status()}["baseline"]
     assert (status.kept, status.miou) == ("went back to step 2", 0.25)
+
+
+def test_corrections_that_are_taken_back_leave_nothing_stale(project):
+    labels = project.corrections_path / "label_ids"
+    labels.mkdir(parents=True)
+    (labels / "a.png").write_bytes(b"1")
+    first = PatchCorrections(frozenset({"a"}))
+    first.write(project.corrections_path)
+    complete(project, *project.stage_keys())
+    (labels / "a.png").write_bytes(b"2")
+    PatchCorrections(frozenset({"a", "b"})).write(project.corrections_path)
+    assert {states(project)[key] for key in ("baseline", "mine", "adapt-1")} == {"stale"}
+    (labels / "a.png").write_bytes(b"1")
+    first.write(project.corrections_path)
+    assert set(states(project).values()) == {"done"}
+
+
+def test_the_first_correction_that_is_taken_back_leaves_nothing_stale(project):
+    complete(project, *project.stage_keys())
+    PatchCorrections(frozenset({"a"})).write(project.corrections_path)
+    assert states(project)["adapt-1"] == "stale"
+    PatchCorrections().write(project.corrections_path)
+    assert set(states(project).values()) == {"done"}

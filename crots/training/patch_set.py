@@ -79,6 +79,10 @@ class PatchCorrections:
         """
         check_place(folder, folder / CORRECTIONS, "file")
         PatchCorrections.read(folder)
+        if not self.rejected and not self.relabelled:
+            # As if there had never been any.
+            (folder / CORRECTIONS).unlink(missing_ok=True)
+            return
         relabelled = {name: {str(old): new for old, new in ids.items()} for name, ids in self.relabelled.items()}
         write_json(folder / CORRECTIONS, {"rejected": sorted(self.rejected), "relabelled": relabelled})
 

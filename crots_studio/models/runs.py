@@ -211,6 +211,12 @@ def latest_runs(runs: Sequence[Run]) -> list[Run]:
     return sorted(latest.values(), key=lambda run: running_order(run.stage))
 
 
+def in_order_of_colours(runs: Sequence[Run]) -> list[Run]:
+    """Sorts runs so that each keeps its colour when later ones of its project come; projects stay in their order."""
+    folders = list(dict.fromkeys(run.folder for run in runs))
+    return sorted(runs, key=lambda run: (folders.index(run.folder), run.started, running_order(run.stage), run.number))
+
+
 def labels(runs: Sequence[Run]) -> list[str]:
     """Returns a name for each run that tells it from the others, with the project before it where there are several."""
     folders = {run.folder for run in runs}

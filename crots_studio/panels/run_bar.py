@@ -59,8 +59,7 @@ class RunBar(QFrame):
         self.apart.setToolTip(
             "Runs in a process of its own, which outlives this window and a fault of the graphics driver"
         )
-        self.apart.setChecked(session.settings.in_child)
-        self.apart.toggled.connect(lambda on: setattr(session.settings, "in_child", on))
+        self.apart.clicked.connect(lambda on: setattr(session, "in_child", on))
         self._lay_out()
         self._timer = QTimer(self, interval=_MEMORY_MS)
         self._timer.timeout.connect(self._measure)
@@ -122,7 +121,8 @@ class RunBar(QFrame):
             self.cancel.setEnabled(False)
             self.cancel.setToolTip("A comparison keeps what it has finished; stop it, and it can go on later")
         self.device.setEnabled(project and not busy)
-        self.apart.setEnabled(not busy)
+        self.apart.setEnabled(project and not busy)
+        self.apart.setChecked(session.in_child)
         if project and session.project is not None:
             index = self.device.findData(session.project.config.runtime.device)
             self.device.setCurrentIndex(index if index >= 0 else 0)

@@ -18,7 +18,7 @@ from crots_studio.models.recent import RecentProject
 from crots_studio.plain import Label, plain_tooltip
 from crots_studio.session import Session
 from crots_studio.widgets.big_button import BigButton
-from crots_studio.widgets.path_field import dropped_path
+from crots_studio.widgets.drop_hint import DropHint, dropped_paths
 
 _PATH = Qt.ItemDataRole.UserRole
 
@@ -35,6 +35,7 @@ class WelcomePanel(QWidget):
         super().__init__(parent)
         self._session = session
         self.setAcceptDrops(True)
+        self.drop_hint = DropHint(self)
         self.new = BigButton("New project", "Choose your images and a source model, then run", self.new_wanted.emit)
         self.open = BigButton("Open project", "Go on with a project folder", self.open_wanted.emit)
         words = "Renders a small world and runs the whole method on it, live, in minutes"
@@ -128,13 +129,18 @@ class WelcomePanel(QWidget):
         super().showEvent(event)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 (Qt's name)
-        """Takes a folder."""
-        if dropped_path(event):
+        """Takes the folder of a project, or the file in it."""
+        paths = dropped_paths(event)
+        if len(paths) == 1:
             event.acceptProposedAction()
+            self.drop_hint.tell([f"Open {_folder_of(paths[0])}"])
 
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802 (Qt's name)
         """Opens what was dropped."""
-        if path := dropped_path(event):
+        if paths := dropped_paths(event):
             event.acceptProposedAction()
-            place = Path(path)
-            self.project_chosen.emit(str(place.parent if place.is_file() else place))
+            self.project_chosen.emit(str(_folder_of(paths[0])))
+
+
+def _folder_of(path: Path) -> Path:
+    return path.parent if path.is_file() else path

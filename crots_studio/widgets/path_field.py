@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QPushButton, 
 
 from crots.files import exists, expanded
 from crots_studio.settings import Settings
+from crots_studio.widgets.drop_hint import DropHint, dropped_paths
 
 Wanted = Literal["folder", "file"]
 _SETTLED_MS = 500
@@ -52,6 +53,7 @@ class PathField(QWidget):
         self.button.setAccessibleName(f"Browse for {name}")
         self.setFocusProxy(self.edit)
         self.setAcceptDrops(True)
+        self.drop_hint = DropHint(self)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.edit, 1)
@@ -95,18 +97,14 @@ class PathField(QWidget):
             self.take(chosen)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 (Qt's name)
-        """Takes one local file or folder."""
-        if dropped_path(event):
+        """Takes one local file or folder; several are left to the page, which knows where each belongs."""
+        if len(dropped_paths(event)) == 1:
             event.acceptProposedAction()
+            before = f" in place of {Path(self.text).name}" if self.text else ""
+            self.drop_hint.tell([f"{self._name}: {dropped_paths(event)[0].name}{before}"])
 
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802 (Qt's name)
         """Takes the path that was dropped."""
-        if path := dropped_path(event):
+        if paths := dropped_paths(event):
             event.acceptProposedAction()
-            self.take(path)
-
-
-def dropped_path(event: QDropEvent) -> str:
-    """Returns the first local path of what is dragged, empty where there is none."""
-    urls = event.mimeData().urls() if event.mimeData().hasUrls() else []
-    return next((url.toLocalFile() for url in urls if url.isLocalFile()), "")
+            self.take(str(paths[0]))

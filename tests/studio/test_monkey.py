@@ -43,11 +43,10 @@ def ready(qtbot, session, window, open_project, project, scripted, monkeypatch, 
         *steps,
         StageFinished(stage="baseline", outcome="completed", seconds=1),
     )
-    session.settings.in_child = False
     window.dialogs_are_quiet = True
     open_project(project.folder)
     # A child process would run the real stages.
-    monkeypatch.setattr(type(session.settings), "in_child", property(lambda self: False, lambda self, value: None))
+    monkeypatch.setattr(type(session), "in_child", property(lambda self: False, lambda self, value: None))
     return window
 
 

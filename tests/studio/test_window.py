@@ -8,7 +8,7 @@ import time
 
 import pytest
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QListWidget, QWidget
+from PySide6.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QListWidget, QScrollArea, QWidget
 
 from crots.errors import InputError, StageError
 from crots.events import Progress, StageFinished, StageStarted
@@ -466,3 +466,26 @@ def test_patches_have_room_at_1280_by_720(qtbot, session, ready):
     first, second = panel.detail.views.views[:2]
     assert first.geometry().right() < second.geometry().left(), "picture and labels do not overlap"
     assert second.geometry().right() <= panel.detail.views.width()
+
+
+def test_another_project_is_seen_whole_from_its_start_and_with_its_own_process_choice(
+    qtbot, session, window, open_project, tmp_path
+):
+    first, second = (make_fake_project(tmp_path / name).folder for name in ("a", "b"))
+    open_project(first)
+    window.resize(1000, 640)
+    qtbot.mouseClick(window.run_bar.apart, Qt.MouseButton.LeftButton)
+    assert session.in_child
+    area, scrolls = window.panels["pseudo_labels"].area, window.panels["setup"].findChild(QScrollArea)
+    window.pages.show_tab("pseudo_labels")
+    qtbot.waitUntil(lambda: bool(area.shown), timeout=10_000)
+    area.views.views[0].zoom_by(4)
+    window.pages.show_tab("setup")
+    qtbot.wait(20)
+    scrolls.verticalScrollBar().setValue(100)
+    assert area.views.place.zoom > 1 and scrolls.verticalScrollBar().value() > 0
+    open_project(second)
+    assert area.views.place.zoom == 1 and scrolls.verticalScrollBar().value() == 0
+    assert not session.in_child and not window.run_bar.apart.isChecked()
+    open_project(first)
+    assert session.in_child and window.run_bar.apart.isChecked()

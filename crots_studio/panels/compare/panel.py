@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor, QDragEnterEvent, QDropEvent, QShowEvent
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -22,11 +22,13 @@ from PySide6.QtWidgets import (
 
 from crots.events import Evaluated, Event, StageFinished, StageStarted
 from crots_studio import theme
+from crots_studio.models.comparison_choice import ComparisonChoice, Key
 from crots_studio.models.iou import ClassLook
 from crots_studio.models.runs import (
     PastRuns,
     Run,
     common_figures,
+    in_order_of_colours,
     latest_runs,
     read_runs,
     run_curves_csv,
@@ -34,9 +36,10 @@ from crots_studio.models.runs import (
 )
 from crots_studio.models.series import Figure
 from crots_studio.panels.compare.run_chart import CLASSES, SCORES, RunChart, What
-from crots_studio.panels.compare.run_table import Key, RunTableView
+from crots_studio.panels.compare.run_table import RunTableView
 from crots_studio.plain import Label
 from crots_studio.session import Session
+from crots_studio.widgets.drop_hint import DropHint, dropped_paths
 from crots_studio.widgets.plot_tools import CurveTools, EmptyState, ExportButton, Redraw
 
 _EMPTY = (
@@ -44,6 +47,8 @@ _EMPTY = (
     "Add other projects with the button above, or drop their folders here."
 )
 _TICKED_AT_FIRST = 8
+# Where the settings keep what a project is compared with.
+_CHOICE = "compare"
 
 
 class ComparePanel(QWidget):
@@ -54,11 +59,12 @@ class ComparePanel(QWidget):
         self._session = session
         self._own: PastRuns | None = None
         self._others: dict[str, PastRuns] = {}
-        self._colours: dict[Key, int] = {}
-        self._seen: set[Key] = set()
+        self._choice = ComparisonChoice()
+        self._places: dict[Key, int] = {}
         self._stale = False
         self.setAccessibleName("Compare runs")
         self.setAcceptDrops(True)
+        self.drop_hint = DropHint(self)
         self.redraw = Redraw(self, self._draw)
         self._build(session)
         session.project_changed.connect(self._change_project)
@@ -126,7 +132,7 @@ class ComparePanel(QWidget):
         self.tools.changed.connect(self._change_tools)
         self.chart.curves.set_log(self.tools.log.isChecked())
         self.tools.fit_asked.connect(self.chart.fit)
-        self.table.table.ticked.connect(self.redraw.now)
+        self.table.table.ticked.connect(self._ticked)
         self.table.selectionModel().selectionChanged.connect(lambda *_: self._enable())
         self.remove_button.clicked.connect(self._remove)
 
@@ -134,10 +140,15 @@ class ComparePanel(QWidget):
 
     def _change_project(self) -> None:
         self._own, self._others = None, {}
+        project, settings = self._session.project, self._session.settings
+        kept = settings.project_value(project.folder, _CHOICE) if project is not None else ""
+        self._choice = ComparisonChoice.of_text(kept)
+        self.table.table.chosen = set(self._choice.ticked)
+        self._session.errands.forget("own runs")
+        self._show_runs()
         self._refresh()
-        for folder in self._remembered:
+        for folder in self._choice.projects:
             self.add_project(folder, quiet=True)
-        self.redraw.ask()
 
     def _take(self, events: Sequence[Event]) -> None:
         if any(isinstance(event, (StageStarted, StageFinished, Evaluated)) for event in events):
@@ -160,34 +171,43 @@ class ComparePanel(QWidget):
 
     def add_project(self, folder: Path | str, *, quiet: bool = False) -> None:
         """Adds the runs of another project; what goes wrong is said, unless ``quiet``."""
-        path = Path(folder)
-        if quiet:
-            self._session.errands.in_background(lambda: read_runs(path), self._found_other, lambda _: None)
-        else:
-            self._session.errands.in_background(lambda: read_runs(path), self._found_wanted)
+        path, choice = Path(folder), self._choice
 
-    def _found_wanted(self, found: PastRuns) -> None:
-        """One that the user added; those that are remembered stay so even while their disk is not there."""
-        self._found_other(found)
-        self._remember([*self._remembered, *self._others])
+        def found(runs: PastRuns) -> None:
+            if choice is not self._choice:
+                # Another project was opened meanwhile, which is compared with others.
+                return
+            self._found_other(runs)
+            if not quiet and str(runs.folder) in self._others:
+                # Those that are remembered stay so even while their disk is not there.
+                choice.projects = list(dict.fromkeys([*choice.projects, str(runs.folder)]))
+                self._remember()
+
+        failed = (lambda _: None) if quiet else None
+        self._session.errands.in_background(lambda: read_runs(path), found, failed)
 
     def _found_other(self, found: PastRuns) -> None:
         if self._own is None or self._own.folder != found.folder:
             self._others[str(found.folder)] = found
             self._show_runs()
 
-    @property
-    def _remembered(self) -> list[str]:
-        return [folder for folder in self._session.settings.value("compare/projects").split("\n") if folder]
+    def _remember(self) -> None:
+        project = self._session.project
+        if project is not None:
+            self._session.settings.set_project_value(project.folder, _CHOICE, self._choice.text)
 
-    def _remember(self, folders: Iterable[str]) -> None:
-        self._session.settings.set_value("compare/projects", "\n".join(dict.fromkeys(folders)))
+    def _ticked(self) -> None:
+        self._choice.tick(self.table.table.chosen)
+        self._remember()
+        self.redraw.now()
 
     def _remove(self) -> None:
-        removed = self.table.selected_projects()
+        removed = self.table.selected_projects() & self._others.keys()
         for folder in removed:
             self._others.pop(folder, None)
-        self._remember(folder for folder in self._remembered if folder not in removed)
+        self._choice = self._choice.without(removed)
+        self.table.table.chosen = set(self._choice.ticked)
+        self._remember()
         self._show_runs()
 
     @property
@@ -206,15 +226,16 @@ class ComparePanel(QWidget):
         return self._own.look if self._own else next((part.look for part in self._others.values()), ClassLook())
 
     def _show_runs(self) -> None:
-        runs, ticked = self.runs, self.table.table.chosen
-        ticked &= {run.key for run in runs}
+        runs, ticked, choice = self.runs, self.table.table.chosen, self._choice
         for run in latest_runs(runs)[::-1]:
             # What is new here is ticked while there is room, the furthest rounds first.
-            if run.key not in self._seen and len(ticked) < _TICKED_AT_FIRST:
+            if choice.is_new(run.key) and len(ticked & {run.key for run in runs}) < _TICKED_AT_FIRST:
                 ticked.add(run.key)
-        for run in runs:
-            self._seen.add(run.key)
-            self._colours.setdefault(run.key, len(self._colours))
+        if any(choice.is_new(run.key) for run in runs):
+            choice.tick(ticked)
+            choice.see(run.key for run in runs)
+            self._remember()
+        self._places = {run.key: place for place, run in enumerate(in_order_of_colours(runs))}
         self.table.show_runs(runs, self._look)
         self.redraw.ask()
 
@@ -228,10 +249,7 @@ class ComparePanel(QWidget):
     # Drawing.
 
     def _colour(self, run: Run) -> str:
-        choice = theme.colours().series
-        again, number = divmod(self._colours.get(run.key, 0), len(choice))
-        # Where the colours end, they come again in paler tones.
-        return QColor(choice[number]).lighter(100 + 40 * min(again, 2)).name()
+        return theme.run_colour(self._places.get(run.key, 0))
 
     def _draw(self) -> None:
         self.stack.setCurrentIndex(1 if self.runs else 0)
@@ -301,10 +319,11 @@ class ComparePanel(QWidget):
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802
         """Takes folders."""
-        if any(Path(url.toLocalFile()).is_dir() for url in event.mimeData().urls()):
+        if folders := [path for path in dropped_paths(event) if path.is_dir()]:
             event.acceptProposedAction()
+            self.drop_hint.tell([f"Compare with {folder.name}" for folder in folders])
 
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802
         """Adds the projects that were dropped."""
-        for url in event.mimeData().urls():
-            self.add_project(url.toLocalFile())
+        for path in dropped_paths(event):
+            self.add_project(path)

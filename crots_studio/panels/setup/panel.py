@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
@@ -19,10 +20,10 @@ from PySide6.QtWidgets import (
 )
 
 from crots.events import Event, StageFinished
-from crots.images import IMAGE_SUFFIXES
 from crots.project import Project, preset_names
 from crots_studio.background.loading import preload_torch
 from crots_studio.checks import check
+from crots_studio.models.drops import Drop, sort_drop
 from crots_studio.models.option_form import apply_preset, preset_effect
 from crots_studio.models.project_form import ORDER, STILL_TO_BE_MADE, Finding, ProjectForm
 from crots_studio.panels.setup.class_map import ClassMapEditor
@@ -30,9 +31,7 @@ from crots_studio.panels.setup.fields import UNNAMED, SetupFields, setup_group
 from crots_studio.plain import Label
 from crots_studio.runs.run import RunEnd
 from crots_studio.session import Session
-from crots_studio.widgets.path_field import dropped_path
-
-_MODEL_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".onnx", ".pt2")
+from crots_studio.widgets.drop_hint import DropHint, dropped_paths
 
 
 class SetupPanel(QWidget):
@@ -50,6 +49,7 @@ class SetupPanel(QWidget):
         self.form = ProjectForm()
         self.fields = SetupFields(session, self._typed)
         self.setAcceptDrops(True)
+        self.drop_hint = DropHint(self)
         self.setAccessibleName("Project set-up")
         body = QWidget()
         column = QVBoxLayout(body)
@@ -275,41 +275,50 @@ class SetupPanel(QWidget):
         self._session.set_blocker("" if self._session.demo_unfinished else self.form.blocker)
         self.checked.emit(self.form)
 
-    # Drag and drop: the page guesses what was meant.
+    # Drag and drop: the page guesses what was meant, says so, and asks before it replaces anything.
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 (Qt's name)
-        """Takes a local path."""
-        if self.isEnabled() and dropped_path(event):
+        """Takes local paths, and shows what would become of them."""
+        project, paths = self._session.project, dropped_paths(event)
+        if paths and project is not None:
             event.acceptProposedAction()
+            drop = sort_drop(paths, project.config)
+            self.drop_hint.tell([*drop.lines, *drop.left])
 
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802 (Qt's name)
-        """Takes a model file as the source, anything else as what is still missing."""
-        if path := dropped_path(event):
+        """Takes model files, folders and class sets as what they are meant for."""
+        if paths := dropped_paths(event):
             event.acceptProposedAction()
-            self.take_path(Path(path))
+            self.take_paths(paths)
 
-    def take_path(self, path: Path) -> None:
-        """Puts a path where it belongs."""
-        if path.suffix.lower() in _MODEL_SUFFIXES:
-            self.fields.set_options({"source.file": str(path), "source.predictions": "none"})
-        elif path.suffix == ".toml":
-            self.fields.set_options({"task.classes": str(path)})
-        elif path.is_dir() and _looks_like_predictions(path):
-            self.fields.set_options({"source.predictions": str(path), "source.file": "none"})
-        else:
-            self.fields.set_options({"data.target": str(path)})
+    def take_paths(self, paths: Sequence[Path]) -> None:
+        """Puts paths where they belong; asks first where another value stands there."""
+        project = self._session.project
+        if project is None:
+            return
+        drop = sort_drop(paths, project.config)
+        for words in drop.left:
+            self._session.problem.emit(words)
+        if drop.replaced:
+            self.question = _replace_question(drop, self.window())
+            self.question.accepted.connect(lambda: self.fields.set_options(drop.settings))
+            self.question.open()
+        elif drop.settings:
+            self.fields.set_options(drop.settings)
 
 
-def _looks_like_predictions(folder: Path) -> bool:
-    """Whether a folder calls itself predictions, or holds soft ones."""
-    names = (folder.name, folder.parent.name)
-    if "label_ids" in names or any("prediction" in name for name in names) or (folder / "label_ids").is_dir():
-        return True
-    try:
-        endings = {path.suffix.lower() for path in folder.iterdir()}
-    except OSError:  # said beside the field, once it is there
-        return False
-    return ".npz" in endings and not endings & set(IMAGE_SUFFIXES)
+def _replace_question(drop: Drop, parent: QWidget) -> QMessageBox:
+    box = QMessageBox(parent)
+    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    box.setIcon(QMessageBox.Icon.Question)
+    box.setTextFormat(Qt.TextFormat.PlainText)
+    box.setWindowTitle("Replace what is chosen")
+    box.setText("Use what was dropped?")
+    box.setInformativeText("\n".join(drop.lines))
+    replace = box.addButton("Replace", QMessageBox.ButtonRole.AcceptRole)
+    box.addButton("Keep", QMessageBox.ButtonRole.RejectRole)
+    box.setDefaultButton(replace)
+    return box
 
 
 def _net_names() -> tuple[str, ...]:

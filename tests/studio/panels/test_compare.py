@@ -2,15 +2,20 @@
 
 import csv
 import io
+import json
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent
+from PySide6.QtGui import QColor, QDropEvent
 
 from crots.eventlog import EventLog
 from crots.events import Evaluated, Metrics, StageFinished, StageStarted
 from crots.project import Project, build_config
+from crots_studio import theme
+from crots_studio.models.comparison_choice import ComparisonChoice
 from crots_studio.panels.compare.bar_plot import BarPlot, Bars
 from crots_studio.panels.compare.panel import ComparePanel
 from crots_studio.panels.compare.run_chart import CLASSES, SCORES
@@ -123,7 +128,8 @@ def test_another_project_is_added_marked_and_removed(qtbot, session, opened, tmp
     opened.add_project(other)
     qtbot.waitUntil(lambda: len(opened.runs) == 3 and not opened.redraw._due)
     assert not opened.table.isColumnHidden(1)
-    assert session.settings.value("compare/projects") == str(other)
+    kept = ComparisonChoice.of_text(session.settings.project_value(session.project.folder, "compare"))
+    assert kept.projects == [str(other)]
     assert "other: Round 1 (oracle)" in opened.chart.bars._shown[0]
     assert [bars.hatched for bars in opened.chart.bars._shown[1]] == [False, False, True]
     model = opened.table.model()
@@ -135,7 +141,8 @@ def test_another_project_is_added_marked_and_removed(qtbot, session, opened, tmp
     opened.table.selectRow(place)
     assert opened.remove_button.isEnabled()
     opened.remove_button.click()
-    assert len(opened.runs) == 2 and session.settings.value("compare/projects") == ""
+    kept = ComparisonChoice.of_text(session.settings.project_value(session.project.folder, "compare"))
+    assert len(opened.runs) == 2 and kept.projects == []
 
 
 def test_the_own_project_cannot_be_removed(opened):
@@ -144,9 +151,84 @@ def test_the_own_project_cannot_be_removed(opened):
 
 
 def test_other_projects_are_remembered(qtbot, session, open_project, panel, tmp_path):
-    session.settings.set_value("compare/projects", str(make(tmp_path / "other", training("adapt-1", 0.9))))
-    open_project(make(tmp_path / "mine", training("baseline", 0.3)))
+    mine, third = (make(tmp_path / name, training("baseline", 0.3)) for name in ("mine", "third"))
+    open_project(mine)
+    panel.add_project(make(tmp_path / "other", training("adapt-1", 0.9)))
     qtbot.waitUntil(lambda: len(panel.runs) == 2)
+    open_project(third)
+    qtbot.waitUntil(lambda: len(panel.runs) == 1)
+    qtbot.waitUntil(lambda: session.errands.idle)
+    assert len(panel.runs) == 1, "what one project is compared with is no business of another"
+    open_project(mine)
+    qtbot.waitUntil(lambda: len(panel.runs) == 2)
+
+
+def test_ticks_are_remembered_for_each_project(qtbot, session, open_project, panel, tmp_path):
+    mine = make(tmp_path / "mine", training("baseline", 0.3), training("adapt-1", 0.5))
+    third = make(tmp_path / "third", training("baseline", 0.3))
+    open_project(mine)
+    qtbot.waitUntil(lambda: len(panel.chosen) == 2)
+    first = panel.table.model().index(0, 0)
+    panel.table.model().setData(first, Qt.CheckState.Unchecked, Qt.ItemDataRole.CheckStateRole)
+    kept = {run.key for run in panel.chosen}
+    assert len(kept) == 1
+    open_project(third)
+    qtbot.waitUntil(lambda: [run.project for run in panel.chosen] == ["third"])
+    open_project(mine)
+    qtbot.waitUntil(lambda: len(panel.runs) == 2)
+    assert {run.key for run in panel.chosen} == kept
+
+
+def test_colours_do_not_depend_on_what_was_opened_before(qtbot, session, open_project, panel, tmp_path):
+    mine = make(tmp_path / "mine", training("baseline", 0.3), training("adapt-1", 0.5))
+    open_project(mine)
+    qtbot.waitUntil(lambda: len(panel.runs) == 2)
+    before = [panel._colour(run) for run in panel.runs]
+    open_project(make(tmp_path / "third", training("baseline", 0.3)))
+    qtbot.waitUntil(lambda: len(panel.runs) == 1)
+    assert panel._colour(panel.runs[0]) == before[0]
+    open_project(mine)
+    qtbot.waitUntil(lambda: len(panel.runs) == 2)
+    assert [panel._colour(run) for run in panel.runs] == before
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_colours_of_runs_never_run_out(qapp, dark):
+    theme.apply(dark)
+    try:
+        colours = [theme.run_colour(place) for place in range(60)]
+        assert len(set(colours)) == 60
+        assert min(contrast(colour, theme.colours().background) for colour in colours) > 2.4
+    finally:
+        theme.apply(False)
+
+
+def contrast(one, other):
+    """As the web's accessibility guidelines measure it."""
+
+    def light(name):
+        parts = [value / 255 for value in QColor(name).getRgb()[:3]]
+        parts = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+    low, high = sorted((light(one), light(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@given(
+    st.text(max_size=60)
+    | st.recursive(
+        st.none() | st.integers() | st.text(max_size=5),
+        lambda part: (
+            st.lists(part, max_size=4)
+            | st.dictionaries(st.sampled_from(["projects", "ticked", "unticked"]), part, max_size=3)
+        ),
+        max_leaves=12,
+    ).map(json.dumps)
+)
+def test_a_choice_of_any_text_is_read_and_written_again(text):
+    choice = ComparisonChoice.of_text(text)
+    assert ComparisonChoice.of_text(choice.text) == choice
 
 
 def test_a_folder_without_a_project_is_reported(qtbot, session, panel, tmp_path):
@@ -197,9 +279,11 @@ def test_scores_sort_as_numbers(opened):
 
 def test_a_project_whose_disk_is_not_there_today_stays_remembered(qtbot, session, open_project, panel, tmp_path):
     here, gone = make(tmp_path / "here", training("adapt-1", 0.9)), tmp_path / "gone"
-    session.settings.set_value("compare/projects", f"{gone}\n{here}")
-    open_project(make(tmp_path / "mine", training("baseline", 0.3)))
+    mine = make(tmp_path / "mine", training("baseline", 0.3))
+    session.settings.set_project_value(mine, "compare", ComparisonChoice([str(gone), str(here)]).text)
+    open_project(mine)
     qtbot.waitUntil(lambda: len(panel.runs) == 2)
     panel.add_project(make(tmp_path / "new", training("adapt-1", 0.8)))
     qtbot.waitUntil(lambda: len(panel.runs) == 3)
-    assert session.settings.value("compare/projects").split("\n") == [str(gone), str(here), str(tmp_path / "new")]
+    kept = ComparisonChoice.of_text(session.settings.project_value(mine, "compare"))
+    assert kept.projects == [str(gone), str(here), str(tmp_path / "new")]

@@ -171,3 +171,13 @@ def test_pictures_of_patches_are_read_out(qtbot, panel, opened):
 
 def test_every_control_has_a_name(panel):
     assert unnamed(panel) == []
+
+
+def test_an_undone_rejection_leaves_no_stage_stale(qtbot, session, panel, open_project, tmp_path):
+    open_project(make_fake_project(tmp_path / "whole").folder)
+    qtbot.waitUntil(lambda: panel.gallery.current >= 0, timeout=10_000)
+    stale = lambda: [status.key for status in session.status if status.state == "stale"]  # noqa: E731
+    panel.reject()
+    qtbot.waitUntil(lambda: bool(stale()) and not session.looking, timeout=10_000)
+    panel.undo()
+    qtbot.waitUntil(lambda: not stale() and not session.looking, timeout=10_000)

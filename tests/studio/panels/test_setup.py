@@ -213,6 +213,8 @@ def test_dropped_paths_go_where_they_belong(qtbot, session, panel, images, tmp_p
     model = tmp_path / "model.pth"
     model.write_bytes(b"x")
     drop(panel, model)
+    assert session.project.config.source.file is None, "the predictions are not let go without a question"
+    panel.question.accept()
     assert session.project.config.source.file == model
     assert session.project.config.source.predictions is None
 

@@ -1,0 +1,93 @@
+"""What dropped files and folders are meant for, and what they would replace."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from crots.images import IMAGE_SUFFIXES
+from crots.project import ProjectConfig
+from crots_studio.models.project_form import TITLES
+
+_MODEL_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".onnx", ".pt2")
+_TITLES = {
+    "data.target": TITLES["data.target"],
+    "task.classes": TITLES["task.classes"],
+    "source.file": "Source model",
+    "source.predictions": "Source predictions",
+}
+# One source at a time: the other kind is let go.
+_OTHER = {"source.file": "source.predictions", "source.predictions": "source.file"}
+
+
+@dataclass(frozen=True)
+class Drop:
+    """What is done with what was dropped.
+
+    Attributes:
+        settings: options to set.
+        lines: what becomes what, for each of them.
+        replaced: the lines of those that have another value now.
+        left: why some are not taken.
+    """
+
+    settings: dict[str, str]
+    lines: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+
+
+def sort_drop(paths: Sequence[Path], config: ProjectConfig) -> Drop:
+    """Puts each path where it belongs; two for the same place are not taken, since one would be lost."""
+    meant: dict[str, list[Path]] = {}
+    for path in paths:
+        meant.setdefault(meaning(path), []).append(path)
+    if len(meant.get("source.file", [])) == 1 and len(meant.get("source.predictions", [])) == 1:
+        # A source is one or the other.
+        meant["source"] = [*meant.pop("source.file"), *meant.pop("source.predictions")]
+    settings: dict[str, str] = {}
+    lines, replaced, left = [], [], []
+    for option, found in meant.items():
+        if len(found) > 1:
+            names = ", ".join(path.name for path in found)
+            left.append(f"{names}: more than one for {_TITLES.get(option, 'the source')}; drop one of them")
+            continue
+        before = _value(config, option) or _value(config, _OTHER.get(option, ""))
+        line = f"{_TITLES[option]}: {found[0].name}"
+        if before and before != str(found[0]):
+            line += f" in place of {Path(before).name}"
+            replaced.append(line)
+        lines.append(line)
+        settings[option] = str(found[0])
+        if option in _OTHER:
+            settings[_OTHER[option]] = "none"
+    return Drop(settings, tuple(lines), tuple(replaced), tuple(left))
+
+
+def meaning(path: Path) -> str:
+    """Returns the option that a file or folder is most likely meant for."""
+    if path.suffix.lower() in _MODEL_SUFFIXES:
+        return "source.file"
+    if path.suffix == ".toml":
+        return "task.classes"
+    return "source.predictions" if path.is_dir() and _looks_like_predictions(path) else "data.target"
+
+
+def _value(config: ProjectConfig, option: str) -> str:
+    section, _, name = option.partition(".")
+    value = getattr(getattr(config, section), name) if name else None
+    # The class set has a default, which replacing loses nothing of.
+    return str(value) if value is not None and value != getattr(getattr(ProjectConfig(), section), name) else ""
+
+
+def _looks_like_predictions(folder: Path) -> bool:
+    """Whether a folder calls itself predictions, or holds soft ones."""
+    names = (folder.name, folder.parent.name)
+    if "label_ids" in names or any("prediction" in name for name in names) or (folder / "label_ids").is_dir():
+        return True
+    try:
+        endings = {path.suffix.lower() for path in folder.iterdir()}
+    except OSError:  # said beside the field, once it is there
+        return False
+    return ".npz" in endings and not endings & set(IMAGE_SUFFIXES)
