@@ -31,6 +31,7 @@ from crots.errors import InputError, StageError, Stopped
 from crots.execution.control import Control
 from crots.execution.launch import session
 from crots.execution.workers import by_first
+from crots.training import loop
 from crots.training.learner import Learner
 
 
@@ -49,17 +50,17 @@ def fail_at(step):
 
 
 def interrupt_at(step):
-    """Is told to stop, as by Ctrl-C, at a step."""
-    original = Learner.exchange
+    """Is told to stop, as by Ctrl-C, at a step; those that are only timed do not count."""
+    original = loop.seed_step
     left = [step]
 
-    def exchange(self):
+    def seed_step(*words):
         left[0] -= 1
         if not left[0]:
             os.kill(os.getpid(), signal.SIGINT)
-        original(self)
+        original(*words)
 
-    Learner.exchange = exchange
+    loop.seed_step = seed_step
 
 
 def note_writes(path):
