@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -89,7 +90,9 @@ def flops(net: nn.Module, images: Tensor, *, backward: bool) -> int:
 
     twin = copy.deepcopy(net).to("meta").train(backward)
     x = torch.empty(images.shape, device="meta")
-    counter = FlopCounterMode(display=False)
+    # PyTorch's own formula takes the weights' gradient of a grouped convolution for that of a dense one.
+    backward_formula = {torch.ops.aten.convolution_backward: _convolution_backward}
+    counter = FlopCounterMode(display=False, custom_mapping=backward_formula)
     try:
         with counter, contextlib.nullcontext() if backward else torch.no_grad():
             logits = twin(x)
@@ -98,6 +101,27 @@ def flops(net: nn.Module, images: Tensor, *, backward: bool) -> int:
     except (RuntimeError, NotImplementedError, ValueError):
         return 0
     return int(counter.get_total_flops())
+
+
+def _convolution_backward(
+    gradient: Sequence[int],
+    x: Sequence[int],
+    weight: Sequence[int],
+    _bias: Any,
+    _stride: Any,
+    _padding: Any,
+    _dilation: Any,
+    transposed: bool,
+    _output_padding: Any,
+    _groups: int,
+    wanted: Sequence[bool],
+    **_: Any,
+) -> int:
+    """Counts the gradient of the input, and that of the weights, each as much work as the pass forward."""
+    from torch.utils.flop_counter import conv_flop_count
+
+    forward: int = conv_flop_count(list(x), list(weight), list(gradient), transposed=transposed)
+    return forward * (bool(wanted[0]) + bool(wanted[1]))
 
 
 def peak_flops(device: torch.device, precision: str) -> float:

@@ -105,6 +105,18 @@ def test_operations_are_counted_as_by_hand():
     assert flops(net, images, backward=True) == 2 * once
 
 
+@pytest.mark.parametrize("groups", [1, 4, 16])
+@pytest.mark.parametrize("kind", [torch.nn.Conv2d, torch.nn.ConvTranspose2d])
+def test_backward_counts_as_twice_the_forward_whatever_the_groups(kind, groups):
+    # The first layer's input needs no gradient, so that its backward pass is the weights' alone.
+    first, second = torch.nn.Conv2d(3, 16, 1), kind(16, 16, 3, groups=groups)
+    images = torch.zeros(2, 3, 12, 10)
+    alone = flops(first, images, backward=False)
+    forward = flops(torch.nn.Sequential(first, second), images, backward=False)
+    expected = 2 * alone + 3 * (forward - alone)
+    assert flops(torch.nn.Sequential(first, second), images, backward=True) == expected
+
+
 def test_a_matrix_product_has_a_speed():
     assert 1e7 < peak_flops(torch.device("cpu"), "fp32") < 1e15
 
