@@ -235,7 +235,9 @@ def _rows(folder: Path, without: Path | None) -> Iterator[list[Any]]:
 
 
 def files_below(
-    folder: Path, enters: Callable[[os.DirEntry[str]], bool] = lambda _entry: True
+    folder: Path,
+    enters: Callable[[os.DirEntry[str]], bool] = lambda _entry: True,
+    dead: Callable[[os.DirEntry[str]], None] = lambda _entry: None,
 ) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Yields relative name and entry of every file below a folder, in order; links to folders are followed.
 
@@ -245,6 +247,7 @@ def files_below(
     Args:
         folder: where to look.
         enters: decides whether to enter a folder below.
+        dead: told of dead and circular links, and of pipes.
 
     Raises:
         OSError: a folder cannot be read.
@@ -259,6 +262,8 @@ def files_below(
             elif kind == "folder" and enters(entry):
                 pending.append(_entries(entry.path, name + os.sep, seen))
                 break
+            elif not kind:
+                dead(entry)
         else:
             pending.pop()
 

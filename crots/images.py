@@ -9,6 +9,8 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +31,49 @@ Image.MAX_IMAGE_PIXELS = None
 _LARGE = 24 * 10**6
 _one_large = threading.Lock()
 
-_FORMATS = {
+_HEIF = (".heic", ".heif", ".hif")
+# By suffix what its content may be. All of them are still images that Pillow reads by itself; what starts another
+# program (EPS) is none of them.
+_FORMATS: dict[str, tuple[str, ...]] = {
     ".png": ("PNG",),
+    ".apng": ("PNG",),
     # Phones write pictures of several frames (MPO) under the name of plain JPEG.
-    ".jpg": ("JPEG", "MPO"),
-    ".jpeg": ("JPEG", "MPO"),
-    ".tif": ("TIFF",),
-    ".tiff": ("TIFF",),
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), ("JPEG", "MPO")),
+    **dict.fromkeys((".tif", ".tiff"), ("TIFF",)),
     ".webp": ("WEBP",),
-    ".bmp": ("BMP", "DIB"),
+    **dict.fromkeys((".bmp", ".dib"), ("BMP", "DIB")),
+    ".gif": ("GIF",),
+    **dict.fromkeys((".ppm", ".pgm", ".pbm", ".pnm"), ("PPM",)),
+    **dict.fromkeys((".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"), ("JPEG2000",)),
+    **dict.fromkeys((".tga", ".vda", ".icb", ".vst"), ("TGA",)),
+    ".pcx": ("PCX",),
+    **dict.fromkeys((".sgi", ".rgb", ".bw"), ("SGI",)),
+    ".ras": ("SUN",),
+    ".qoi": ("QOI",),
+    ".dds": ("DDS",),
+    ".psd": ("PSD",),
+    **({".avif": ("AVIF",)} if find_spec("PIL._avif") else {}),
+    **(dict.fromkeys(_HEIF, ("HEIF",)) if find_spec("pillow_heif") else {}),
 }
+# Those that a file shows by its first bytes.
+_EVERY_FORMAT = sorted({name for names in _FORMATS.values() for name in names} - {"MPO", "HEIF", "TGA"})
 IMAGE_SUFFIXES: frozenset[str] = frozenset(_FORMATS)
-LABEL_SUFFIXES: frozenset[str] = frozenset({".png", ".tif", ".tiff", ".bmp"})
+_RAW, _FILM, _OTHER = "a camera's raw file; convert it", "a film; crots predict reads it", "cannot be read; convert it"
+_NEEDS_HEIF = "pip install 'crots-studio[heif]' to read it"
+# Pictures that are no input here, and why.
+UNREAD: dict[str, str] = {
+    suffix: why
+    for suffix, why in {
+        **dict.fromkeys((*_HEIF, ".avif"), _NEEDS_HEIF),
+        **dict.fromkeys((".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"), _RAW),
+        **dict.fromkeys((".mp4", ".avi", ".mov", ".mkv", ".webm"), _FILM),
+        **dict.fromkeys((".xcf", ".svg", ".eps", ".exr", ".hdr", ".dcm", ".fits", ".nii", ".jxl"), _OTHER),
+    }.items()
+    if suffix not in _FORMATS
+}
+# Stored with loss, or as a rule.
+_LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".dds", ".avif", *_HEIF)
+LABEL_SUFFIXES: frozenset[str] = IMAGE_SUFFIXES - set(_LOSSY)
 
 # The PNG text under which label files of CROTS say what their ids are, and the beginning of what stands there.
 LABEL_NOTE = "Label ids"
@@ -63,14 +96,14 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     """Opens a file whose content must match its suffix; any error of a decoder becomes an `InputError`."""
     formats = _FORMATS.get(path.suffix.lower())
     if formats is None:
-        raise InputError(f"{path}: found the suffix {path.suffix!r}, expected one of {', '.join(sorted(_FORMATS))}")
+        why = UNREAD.get(path.suffix.lower())
+        but, kinds = f" ({why})" if why else "", ", ".join(sorted(_FORMATS))
+        raise InputError(f"{path}: found the suffix {path.suffix!r}{but}, expected one of {kinds}")
     if exists(path) and not path.is_file():
         # Reading a pipe would block for ever.
         raise InputError(f"{path}: cannot be read (it is not a regular file); leave it out")
     try:
-        with Image.open(path) as image:
-            if image.format not in formats:
-                raise InputError(f"{path}: holds a {image.format} image under the suffix {path.suffix}; rename it")
+        with _identified(path, formats) as image:
             check_decoded(path, image)
             with _one_large if image.width * image.height > _LARGE else contextlib.nullcontext():
                 yield image
@@ -82,6 +115,25 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except Exception as error:  # decoders raise all kinds of exceptions on broken files
         raise InputError(f"{path}: {_why_unreadable(path, error)}; replace the file or leave it out") from error
+
+
+def _identified(path: Path, formats: tuple[str, ...]) -> Image.Image:
+    if "HEIF" in formats:
+        _register_heif()
+    try:
+        # The decoder of JPEG opens MPO too.
+        return Image.open(path, formats=[name for name in formats if name != "MPO"])
+    except UnidentifiedImageError:
+        with Image.open(path, formats=_EVERY_FORMAT) as image:
+            found = image.format
+        raise InputError(f"{path}: holds a {found} image under the suffix {path.suffix}; rename it") from None
+
+
+@cache
+def _register_heif() -> None:
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
 
 
 def check_decoded(path: Path, image: Image.Image) -> None:
@@ -159,6 +211,30 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         return np.array(rgb)
 
 
+def range_used(path: Path) -> int | None:
+    """Returns the greatest value of an image of 16 bits; None for one of 8.
+
+    Raises:
+        InputError: it is missing or broken.
+    """
+    with _opened(path) as image:
+        if not _has_16_bits(image):
+            return None
+        image.load()
+        if image.mode.startswith("I"):
+            return int(np.asarray(image).max())
+        # Colours come with the upper 8 bits alone.
+        return int(np.asarray(image.convert("RGB")).max()) * 256 + 255
+
+
+def _has_16_bits(image: Image.Image) -> bool:
+    if image.mode.startswith("I"):
+        return True
+    if isinstance(image, TiffImageFile):
+        return bool(np.max(image.tag_v2.get(258, 8)) > 8)
+    return any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+
+
 def _to_rgb(image: Image.Image, path: Path) -> Image.Image:
     if image.mode == "F":
         raise InputError(f"{path}: holds floating-point pixels, expected 8 or 16 bits; convert it")
@@ -206,6 +282,9 @@ def read_stored(path: Path) -> StoredLabels:
         image.load()
         said = image.info.get(LABEL_NOTE)
         says = said if isinstance(said, str) else ""
+        if image.format == "GIF" and image.mode == "P":
+            # Whoever writes a GIF may sort its colours anew, so that only these mean something.
+            return StoredLabels(_without_palette(image))
         if image.mode == "P":
             return StoredLabels(np.array(image), _palette(image), says)
         if image.mode in ("LA", "La"):
@@ -215,6 +294,11 @@ def read_stored(path: Path) -> StoredLabels:
         if image.mode in ("1", "L") or image.mode.startswith("I"):
             return StoredLabels(_integers(np.array(image)), None, says)
         return StoredLabels(np.array(_to_rgb(image, path)), None, says)
+
+
+def _without_palette(image: Image.Image) -> NDArray[np.uint8]:
+    colours = np.array(image.convert("RGB"))
+    return colours[..., 0] if (colours == colours[..., :1]).all() else colours
 
 
 def _palette(image: Image.Image) -> NDArray[np.uint8] | None:

@@ -41,8 +41,11 @@ def saved(path, array_or_image, **options):
 def test_every_format_is_read(tmp_path, suffix):
     image = np.zeros((20, 30, 3), np.uint8)
     image[:, 15:] = (250, 100, 20)
-    path = saved(tmp_path / f"a{suffix}", image)
-    assert np.abs(read_image(path).astype(int) - image).mean() < 6, "lossy formats come near"
+    if Image.registered_extensions()[suffix] not in Image.SAVE:
+        pytest.skip("Pillow only reads it")
+    wanted = image.mean(2, keepdims=True).repeat(3, 2) if suffix in (".pgm", ".bw") else image
+    path = saved(tmp_path / f"a{suffix}", image if wanted is image else wanted[..., 0].astype(np.uint8))
+    assert np.abs(read_image(path).astype(int) - wanted).mean() < 6, "lossy formats come near"
     assert image_size(path) == Size(30, 20)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crots.config import Size
-from crots.data.layouts import Dataset, Encoding, Sample, label_files, open_dataset
+from crots.data.layouts import Dataset, Encoding, Sample, label_files, no_labels, open_dataset
 from crots.data.matching import keyed, list_files, match
 from crots.errors import InputError
 from crots.execution.context import Context, Meter
@@ -124,7 +124,7 @@ def open_labels(
     root = labels.absolute()
     files, encoding = label_files(root, encoding, classes)
     if not files:
-        raise InputError(f"{root}: found no label files, expected PNG, TIFF or BMP; pick another folder")
+        raise InputError(no_labels(root))
     samples = tuple(Sample(key, path, path) for key, path in sorted(files.items()))
     return Dataset(root, "labels", "", samples, encoding)
 

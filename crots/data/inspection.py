@@ -19,19 +19,19 @@ from crots.config import Size
 from crots.data.feed import prefetch
 from crots.data.labels import decode, is_coloured, resolve_encoding
 from crots.data.layouts import SPLITS, Dataset, Encoding, Sample, open_dataset
+from crots.data.masks import MOST_IDS
 from crots.data.matching import list_files, some
 from crots.data.predictions import PredictionSet, open_predictions, read_array
 from crots.data.readings import AmbiguousLabels
 from crots.data.sizes import propose_size
+from crots.data.spread import evenly_spread
 from crots.errors import InputError
 from crots.files import expanded
-from crots.images import LABEL_SUFFIXES, read_image, read_labels, read_stored
+from crots.images import IMAGE_SUFFIXES, LABEL_SUFFIXES, read_image, read_labels, read_stored
 from crots.taxonomy import ClassSet, count_labels, unique_labels
 
 Watch = Callable[[int, int], None]
 _LOOKED_AT = 8
-# Photographs, even grey ones, have more distinct values than this; label maps and masks have fewer.
-_MOST_IDS = 64
 
 
 @dataclass(frozen=True)
@@ -144,18 +144,18 @@ def inspect(
 
 
 def _holds_label_maps(path: Path) -> bool:
-    """Whether all files looked at hold few distinct values in one channel."""
-    names = list_files(path, LABEL_SUFFIXES)
-    if not names:
+    """Whether there are label files alone: all files looked at hold few distinct values in one channel."""
+    names = list_files(path, IMAGE_SUFFIXES)
+    if not names or not all(name.lower().endswith(tuple(LABEL_SUFFIXES)) for name in names):
         return False
     readable = 0
-    for place in sorted({round(index * (len(names) - 1) / (_LOOKED_AT - 1)) for index in range(_LOOKED_AT)}):
+    for place in evenly_spread(len(names), _LOOKED_AT):
         try:
             labels = read_labels(path / names[place])
         except InputError:
             continue
         readable += 1
-        if labels.ndim != 2 or len(unique_labels(labels)) > _MOST_IDS:
+        if labels.ndim != 2 or len(unique_labels(labels)) > MOST_IDS:
             return False
     return readable > 0
 

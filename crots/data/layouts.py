@@ -15,7 +15,8 @@ from typing import Literal, get_args
 
 from crots.config import unknown_name
 from crots.data.lists import read_list
-from crots.data.matching import key_of, keyed, label_ending, list_files, match, some
+from crots.data.masks import masks_among
+from crots.data.matching import key_of, keyed, label_ending, list_files, list_folder, match, some
 from crots.errors import InputError
 from crots.files import expanded
 from crots.images import IMAGE_SUFFIXES, LABEL_SUFFIXES
@@ -24,6 +25,7 @@ from crots.taxonomy import ClassSet
 Encoding = Literal["auto", "train", "raw", "colour", "mask", "from-one", "synthia"]
 ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
 SPLITS = ("train", "val", "test", "train_extra", "trainval", "training", "validation", "testing")
+_LABELS = tuple(LABEL_SUFFIXES)
 _LABEL_FOLDERS = ("labels", "label_ids", "annotations", "masks")
 _ENCODING_OF = {"_labelTrainIds": "train", "_labelIds": "raw", "_color": "colour"}
 _CAMVID_NAME = re.compile(r"(0001TP|0006R0|0016E5|Seq05VD)_f?\d+")
@@ -250,11 +252,13 @@ def _encoding(ending: str) -> Encoding:
 
 def _open_folder(path: Path, layout: str, split: str, encoding: Encoding, classes: ClassSet | None) -> Dataset:
     name, place = _detect(path, layout, split)
-    images, notes = _images(place.images)
+    found = _images(place.images)
     chosen = place.encoding if encoding == "auto" else encoding
-    samples = tuple(Sample(key, image) for key, image in images.items())
-    dataset = Dataset(place.images, name, place.split, samples, chosen, (*place.notes, *notes))
-    return dataset if place.labels is None else _with_own_labels(dataset, place.labels, classes)
+    samples = tuple(Sample(key, image) for key, image in found.images.items())
+    dataset = Dataset(place.images, name, place.split, samples, chosen, (*place.notes, *found.notes))
+    if place.labels is not None:
+        return _with_own_labels(dataset, place.labels, classes)
+    return _with_own_labels(dataset, place.images, classes, found.masks) if found.masks else dataset
 
 
 def _detect(path: Path, layout: str, split: str) -> tuple[str, Place]:
@@ -268,26 +272,55 @@ def _detect(path: Path, layout: str, split: str) -> tuple[str, Place]:
     raise InputError(f"{path}: not of the layout {layout}, expected {about[:-1]}; pick its root, or let auto decide")
 
 
-def _images(folder: Path) -> tuple[dict[str, Path], list[str]]:
-    names = list_files(folder, IMAGE_SUFFIXES)
-    images = [name for name in names if not label_ending(key_of(name))]
+@dataclass(frozen=True)
+class _Found:
+    """What a folder holds: images by key, label files that lie among them, and what to tell the user."""
+
+    images: dict[str, Path]
+    masks: list[str]
+    notes: tuple[str, ...]
+
+
+def _images(folder: Path) -> _Found:
+    listing = list_folder(folder, IMAGE_SUFFIXES)
+    images = [name for name in listing.names if not label_ending(key_of(name))]
+    masks = [name for name in listing.names if label_ending(key_of(name))]
+    if among := masks_among(folder, images):
+        images, masks = [name for name in images if name not in among], sorted([*masks, *among])
     if not images:
-        suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
-        raise InputError(f"{folder}: found no images, expected files ending in {suffixes}; pick another folder")
-    left_out = len(names) - len(images)
-    notes = [f"{left_out} label files among the images were left out"] if left_out else []
-    return dict(sorted(keyed(folder, images).items())), notes
+        suffixes, but = ", ".join(sorted(IMAGE_SUFFIXES)), f" ({listing.note})" if listing.note else ""
+        raise InputError(f"{folder}: found no images{but}, expected files ending in {suffixes}; pick another folder")
+    notes = [f"{len(masks)} label files among the images were left out ({some(masks)})"] if masks else []
+    notes += [listing.note] if listing.note else []
+    return _Found(dict(sorted(keyed(folder, images).items())), masks, tuple(notes))
 
 
-def label_files(folder: Path, encoding: Encoding, classes: ClassSet | None) -> tuple[dict[str, Path], Encoding]:
-    """Lists label files; where an image has several (ids, train ids, colours) the fitting kind is taken."""
-    names = list_files(folder, LABEL_SUFFIXES)
+def label_files(
+    folder: Path, encoding: Encoding, classes: ClassSet | None, names: Sequence[str] | None = None
+) -> tuple[dict[str, Path], Encoding]:
+    """Lists label files; where an image has several (ids, train ids, colours) the fitting kind is taken.
+
+    Args:
+        folder: where they lie.
+        encoding: the kind that is wanted.
+        classes: the class set that the kind should fit.
+        names: the files below the folder, where it holds others too.
+    """
+    names = list_files(folder, LABEL_SUFFIXES) if names is None else [n for n in names if n.lower().endswith(_LABELS)]
     kinds = {name: label_ending(key_of(name)) for name in names}
     chosen = next((kind for kind in _preference(encoding, classes) if kind in kinds.values()), "")
     if chosen:
         names = [name for name in names if kinds[name] == chosen]
         encoding = _encoding(chosen) if encoding == "auto" else encoding
     return keyed(folder, names), encoding
+
+
+def no_labels(folder: Path) -> str:
+    """Says that a folder holds no label files, and what it holds instead."""
+    lossy = len(list_files(folder, IMAGE_SUFFIXES - LABEL_SUFFIXES))
+    but = f", but {lossy} images stored with loss, which are no labels" if lossy else ""
+    kinds = ", ".join(sorted(LABEL_SUFFIXES))
+    return f"{folder}: found no label files{but}, expected files ending in {kinds}; pick another folder"
 
 
 def _preference(encoding: Encoding, classes: ClassSet | None) -> Sequence[str]:
@@ -299,10 +332,12 @@ def _preference(encoding: Encoding, classes: ClassSet | None) -> Sequence[str]:
     return ("_labelIds", "_labelTrainIds", "_color") if knows_raw_ids else ("_labelTrainIds", "_color", "_labelIds")
 
 
-def _with_own_labels(dataset: Dataset, folder: Path, classes: ClassSet | None) -> Dataset:
+def _with_own_labels(
+    dataset: Dataset, folder: Path, classes: ClassSet | None, names: Sequence[str] | None = None
+) -> Dataset:
     """Adds the labels that the layout has. None of this may stop a run that needs no labels, so faults become notes."""
     try:
-        files, encoding = label_files(folder, dataset.encoding, classes)
+        files, encoding = label_files(folder, dataset.encoding, classes, names)
         found = match(dataset.keys, files, what="label", folder=folder, partial=True)
     except InputError as error:
         return _replaced(dataset, {}, dataset.encoding, f"labels are not used: {error}")
@@ -313,9 +348,11 @@ def _with_own_labels(dataset: Dataset, folder: Path, classes: ClassSet | None) -
 
 def _with_labels(dataset: Dataset, folder: Path, encoding: Encoding, classes: ClassSet | None) -> Dataset:
     """Adds the labels that the user gave, one for each image."""
-    files, encoding = label_files(folder, encoding, classes)
+    images = {sample.image for sample in dataset.samples}
+    names = [name for name in list_files(folder, LABEL_SUFFIXES) if folder / name not in images]
+    files, encoding = label_files(folder, encoding, classes, names)
     if not files:
-        raise InputError(f"{folder}: found no label files, expected PNG, TIFF or BMP; pick another folder")
+        raise InputError(no_labels(folder))
     found = match(dataset.keys, files, what="label", folder=folder)
     used = set(found.values())
     folders = {path.parent for path in used}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from pathlib import Path
 from crots.data.spread import evenly_spread
 from crots.errors import InputError
 from crots.files import files_below
-from crots.images import IMAGE_SUFFIXES
+from crots.images import IMAGE_SUFFIXES, UNREAD
 
 # Longest first, since one ends with another. `_L` is CamVid's.
 _IMAGE_ENDINGS = ("_leftImg8bit",)
@@ -31,6 +31,7 @@ _TOKEN = re.compile(r"\d+|[^\W\d_]+|[\W_]")
 _NUMBER = re.compile(r"(?<![^\W_])\d+(?![^\W_])")
 # Images whose names are compared with all others to learn how a file is named after its image.
 _LEARNED_FROM = 12
+_UNREAD = tuple(UNREAD)
 _FOREIGN_ENDINGS = ("_instanceIds", "_instanceTrainIds")
 
 
@@ -60,6 +61,25 @@ def label_ending(key: str) -> str:
     return ""
 
 
+@dataclass
+class Listing:
+    """The files below a folder.
+
+    Attributes:
+        names: relative paths of those that were wanted, sorted.
+        left_out: how many pictures were left out, by reason.
+    """
+
+    names: list[str]
+    left_out: Counter[str]
+
+    @property
+    def note(self) -> str:
+        """What was left out, in words; empty where nothing was."""
+        parts = [f"{count} {reason}" for reason, count in sorted(self.left_out.items())]
+        return "left out: " + ", ".join(parts) if parts else ""
+
+
 def list_files(folder: Path, suffixes: Collection[str]) -> list[str]:
     """Lists the files below a folder, at any depth, sorted.
 
@@ -75,17 +95,42 @@ def list_files(folder: Path, suffixes: Collection[str]) -> list[str]:
     Raises:
         InputError: the folder is missing, no folder, or cannot be read.
     """
+    return list_folder(folder, suffixes).names
+
+
+def list_folder(folder: Path, suffixes: Collection[str]) -> Listing:
+    """Lists files as `list_files` does, and counts the pictures that are left out.
+
+    Raises:
+        InputError: the folder is missing, no folder, or cannot be read.
+    """
     if not folder.is_dir():
         found = "a file" if folder.exists() else "no such folder"
         raise InputError(f"{folder}: found {found}, expected a folder")
-    wanted = tuple(suffixes)
+    wanted, names, left_out = tuple(suffixes), list[str](), Counter[str]()
+
+    def dead(entry: os.DirEntry[str]) -> None:
+        if entry.is_symlink() and entry.name.lower().endswith(wanted):
+            left_out["dead links"] += 1
+
     try:
-        below = files_below(folder, lambda entry: not entry.name.startswith("."))
-        return sorted(
-            name for name, entry in below if not entry.name.startswith(".") and entry.name.lower().endswith(wanted)
-        )
+        for name, entry in files_below(folder, lambda entry: not entry.name.startswith("."), dead):
+            lower = entry.name.lower()
+            if lower.endswith(wanted):
+                if lower.startswith("."):
+                    left_out["hidden files"] += 1
+                else:
+                    names.append(name)
+            elif lower.endswith(_UNREAD) and not lower.startswith("."):
+                left_out[_why_unread(lower)] += 1
     except OSError as error:
         raise InputError(f"{error.filename}: cannot be read ({error.strerror}); change its permissions") from error
+    return Listing(sorted(names), left_out)
+
+
+def _why_unread(name: str) -> str:
+    suffix = os.path.splitext(name)[1]  # noqa: PTH122 - as in key_of
+    return f"{suffix} ({UNREAD[suffix]})"
 
 
 def keyed(folder: Path, names: Iterable[str]) -> dict[str, Path]:

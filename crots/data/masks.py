@@ -1,0 +1,87 @@
+"""Masks that lie among the images of a folder: they are labels, or say what the camera's own car is, but no targets."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from crots.data.matching import composed, key_of
+from crots.data.spread import evenly_spread
+from crots.errors import InputError
+from crots.images import LABEL_SUFFIXES, read_stored
+from crots.taxonomy import unique_labels
+
+# Photographs, even grey ones, have more distinct values than this; label maps and masks have fewer.
+MOST_IDS = 64
+# Files of a kind that are opened; of so few all are.
+_OPENED, _EACH = 8, 32
+_LABELS = tuple(LABEL_SUFFIXES)
+# A word at the end or the beginning of a name, with the sign that sets it off.
+_WORDS = (re.compile(r"[\W_]?[^\W\d_]+\d?$"), re.compile(r"^[^\W\d_]+[\W_]?"))
+
+
+def masks_among(folder: Path, names: Sequence[str]) -> set[str]:
+    """Returns which of the images in a folder are masks rather.
+
+    Only those are opened that lie beside photographs and are stored without loss, or that share the names of others but
+    for a word (``x`` and ``x_mask``, ``1_rgb`` and ``1_depth``); few of each kind.
+
+    Args:
+        folder: the folder.
+        names: its image files, relative.
+    """
+    by_suffix: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        by_suffix[os.path.splitext(name)[1].lower()].append(name)  # noqa: PTH122 - as in key_of
+    kinds = list(by_suffix.values()) if len(by_suffix) > 1 else _kinds(names)
+    found = {name for kind in kinds if kind[0].lower().endswith(_LABELS) for name in _masks(folder, kind)}
+    return found if len(found) < len(names) else set()
+
+
+def _masks(folder: Path, names: Sequence[str]) -> set[str]:
+    if len(names) <= _EACH:
+        return {name for name in names if is_label_like(folder / name)}
+    looked_at = [names[place] for place in evenly_spread(len(names), _OPENED)]
+    return set(names) if all(is_label_like(folder / name) for name in looked_at) else set()
+
+
+def _kinds(names: Sequence[str]) -> list[list[str]]:
+    """Groups names that differ from other names of the folder in one word only, by that word."""
+    keys = {key_of(name): name for name in names}
+    for pattern in _WORDS:
+        cores: dict[str, set[str]] = defaultdict(set)
+        cut: dict[str, tuple[str, str]] = {}
+        for key in keys:
+            *_, stem = key.rsplit("/", 1)
+            found = pattern.search(stem)
+            if found is None or found[0] == stem:
+                continue
+            parents = key[: len(key) - len(stem)]
+            core = composed(parents + stem[: found.start()] + "\0" + stem[found.end() :])
+            cut[key] = core, found[0]
+            cores[core].add(found[0])
+        kinds: dict[str, list[str]] = defaultdict(list)
+        for key, (core, word) in cut.items():
+            if len(cores[core]) > 1 or core.replace("\0", "") in keys:
+                kinds[word].append(keys[key])
+        if kinds:
+            return list(kinds.values())
+    return []
+
+
+def is_label_like(path: Path) -> bool:
+    """Whether a file holds few distinct values, or the 16 bits of a depth; a broken one does not."""
+    try:
+        values = read_stored(path).values
+    except InputError:
+        return False
+    if values.ndim == 2:
+        return values.dtype != np.uint8 or len(unique_labels(values)) <= MOST_IDS
+    wide = values.astype(np.int32)
+    codes = wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
+    return len(np.unique(codes)) <= MOST_IDS
