@@ -13,6 +13,7 @@ from pathlib import Path
 
 from crots.card import ModelCard, file_card
 from crots.config import Size
+from crots.data.depth import dark_images
 from crots.data.layouts import Dataset, open_dataset
 from crots.data.predictions import PredictionSet, open_predictions
 from crots.data.sizes import propose_size
@@ -119,6 +120,11 @@ class Inputs:
             return dataset
         samples = tuple(dataclasses.replace(sample, label=None) for sample in dataset.samples)
         return dataclasses.replace(dataset, samples=samples)
+
+    @cached_property
+    def dark(self) -> str:
+        """A warning about target images of 16 bits that use few of them; empty where all is well."""
+        return dark_images([sample.image for sample in self.target.samples])
 
     @property
     def validation(self) -> Dataset | None:

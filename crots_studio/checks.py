@@ -135,7 +135,9 @@ def check_target(setup: Setup) -> Finding:
             # As the details are seen by pointing only, the first is named here.
             text += f", at which a run would stop: {faults[0]}"
             offers = (Offer("Leave such images out", {"data.skip_bad": "true"}),)
-    level: Level = "warning" if faults or like_labels else "good"
+    if setup.dark:
+        text += f"; {setup.dark}"
+    level: Level = "warning" if faults or like_labels or setup.dark else "good"
     if faults and not setup.config.data.skip_bad:
         level = "bad"
     return Finding(level, text, (*faults, *dataset.notes), plural(len(dataset), "image"), offers)

@@ -34,6 +34,6 @@ def dark_images(images: Sequence[Path]) -> str:
         return ""
     bits = max(1, most.bit_length())
     return (
-        f"warning: the images have 16 bits and use {bits} of them (values up to {most}), so that as 8 bits they are "
+        f"the images have 16 bits and use {bits} of them (values up to {most}), so that as 8 bits they are "
         f"nearly black (up to {most // 257} of 255); multiply their values by {2 ** (16 - bits)} first"
     )

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crots.config import Size
+from crots.data.depth import dark_images
 from crots.data.feed import prefetch
 from crots.data.labels import decode, is_coloured, resolve_encoding
 from crots.data.layouts import SPLITS, Dataset, Encoding, Sample, open_dataset
@@ -195,6 +196,8 @@ def _dataset(
         judged = judged and known is not None
     if findings.sizes:
         summary.append(propose_size(list(findings.sizes.elements()))[1])
+        if dark := dark_images([sample.image for dataset in datasets for sample in dataset.samples]):
+            summary.append(f"warning: {dark}")
     kind = "image" if datasets[0].layout == "image" else "data set"
     return findings.result(path, kind, summary, classes if judged else None)
 

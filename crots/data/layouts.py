@@ -16,10 +16,10 @@ from typing import Literal, get_args
 from crots.config import unknown_name
 from crots.data.lists import read_list
 from crots.data.masks import masks_among
-from crots.data.matching import key_of, keyed, label_ending, list_files, list_folder, match, some
+from crots.data.matching import ENDINGS, key_of, keyed, label_ending, list_files, list_folder, match, some
 from crots.errors import InputError
 from crots.files import expanded
-from crots.images import IMAGE_SUFFIXES, LABEL_SUFFIXES
+from crots.images import IMAGE_SUFFIXES, LABEL_SUFFIXES, UNREAD
 from crots.taxonomy import ClassSet
 
 Encoding = Literal["auto", "train", "raw", "colour", "mask", "from-one", "synthia"]
@@ -238,6 +238,8 @@ def open_dataset(
 def _open_file(path: Path, split: str, root: Path | str | None) -> Dataset:
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return Dataset(path.parent, "image", "", (Sample(path.stem, path),))
+    if why := UNREAD.get(path.suffix.lower()):
+        raise InputError(f"{path}: {why}")
     listed = read_list(path, split, None if root is None else expanded(root).absolute())
     samples = [Sample(key, image, label) for key, (image, label) in sorted(listed.entries.items())]
     endings = {label_ending(key_of(sample.label.name)) for sample in samples if sample.label is not None}
@@ -283,8 +285,7 @@ class _Found:
 
 def _images(folder: Path) -> _Found:
     listing = list_folder(folder, IMAGE_SUFFIXES)
-    images = [name for name in listing.names if not label_ending(key_of(name))]
-    masks = [name for name in listing.names if label_ending(key_of(name))]
+    images, masks = _told_apart(listing.names)
     if among := masks_among(folder, images):
         images, masks = [name for name in images if name not in among], sorted([*masks, *among])
     if not images:
@@ -293,6 +294,23 @@ def _images(folder: Path) -> _Found:
     notes = [f"{len(masks)} label files among the images were left out ({some(masks)})"] if masks else []
     notes += [listing.note] if listing.note else []
     return _Found(dict(sorted(keyed(folder, images).items())), masks, tuple(notes))
+
+
+def _told_apart(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Tells images from what Cityscapes' names say to be labels."""
+    keys = {name: key for name in names if (key := key_of(name)).endswith(ENDINGS)}
+    if not keys:
+        return list(names), []
+    endings = {name: label_ending(key) for name, key in keys.items()}
+    certain = {keys[name].removesuffix(ending) for name, ending in endings.items() if ending not in ("", "_color")}
+    masks = []
+    for name, ending in endings.items():
+        core = keys[name].removesuffix(ending)
+        # Cameras that see depth too call their pictures so.
+        if ending and (ending != "_color" or core in certain or core.endswith(("_gtFine", "_gtCoarse"))):
+            masks.append(name)
+    taken = set(masks)
+    return [name for name in names if name not in taken], masks
 
 
 def label_files(

@@ -35,6 +35,9 @@ def masks_among(folder: Path, names: Sequence[str]) -> set[str]:
         folder: the folder.
         names: its image files, relative.
     """
+    suffix = os.path.splitext(names[0])[1] if names else ""  # noqa: PTH122 - as in key_of
+    if not suffix.lower().endswith(_LABELS) and all(name.endswith(suffix) for name in names):
+        return set()
     by_suffix: dict[str, list[str]] = defaultdict(list)
     for name in names:
         by_suffix[os.path.splitext(name)[1].lower()].append(name)  # noqa: PTH122 - as in key_of

@@ -31,8 +31,8 @@ _TOKEN = re.compile(r"\d+|[^\W\d_]+|[\W_]")
 _NUMBER = re.compile(r"(?<![^\W_])\d+(?![^\W_])")
 # Images whose names are compared with all others to learn how a file is named after its image.
 _LEARNED_FROM = 12
-_UNREAD = tuple(UNREAD)
-_FOREIGN_ENDINGS = ("_instanceIds", "_instanceTrainIds")
+# What tells the kinds of label files of Cityscapes apart.
+ENDINGS = ("_labelTrainIds", "_labelIds", "_color", "_instanceIds", "_instanceTrainIds")
 
 
 def key_of(relative: str) -> str:
@@ -55,10 +55,7 @@ def plain_stem(key: str) -> str:
 
 def label_ending(key: str) -> str:
     """Returns ``_labelTrainIds``, ``_labelIds``, ``_color``, ``_instanceIds`` ... of a Cityscapes-style name, or ''."""
-    for ending in ("_labelTrainIds", "_labelIds", "_color", *_FOREIGN_ENDINGS):
-        if key.endswith(ending):
-            return ending
-    return ""
+    return next((ending for ending in ENDINGS if key.endswith(ending)), "")
 
 
 @dataclass
@@ -107,30 +104,29 @@ def list_folder(folder: Path, suffixes: Collection[str]) -> Listing:
     if not folder.is_dir():
         found = "a file" if folder.exists() else "no such folder"
         raise InputError(f"{folder}: found {found}, expected a folder")
-    wanted, names, left_out = tuple(suffixes), list[str](), Counter[str]()
+    wanted, names, left_out = frozenset(suffixes), list[str](), Counter[str]()
 
     def dead(entry: os.DirEntry[str]) -> None:
-        if entry.is_symlink() and entry.name.lower().endswith(wanted):
+        if entry.is_symlink() and _suffix(entry.name) in wanted:
             left_out["dead links"] += 1
 
     try:
         for name, entry in files_below(folder, lambda entry: not entry.name.startswith("."), dead):
-            lower = entry.name.lower()
-            if lower.endswith(wanted):
-                if lower.startswith("."):
+            suffix = _suffix(name)
+            if suffix in wanted:
+                if entry.name.startswith("."):
                     left_out["hidden files"] += 1
                 else:
                     names.append(name)
-            elif lower.endswith(_UNREAD) and not lower.startswith("."):
-                left_out[_why_unread(lower)] += 1
+            elif suffix in UNREAD and not entry.name.startswith("."):
+                left_out[f"{suffix} ({UNREAD[suffix]})"] += 1
     except OSError as error:
         raise InputError(f"{error.filename}: cannot be read ({error.strerror}); change its permissions") from error
     return Listing(sorted(names), left_out)
 
 
-def _why_unread(name: str) -> str:
-    suffix = os.path.splitext(name)[1]  # noqa: PTH122 - as in key_of
-    return f"{suffix} ({UNREAD[suffix]})"
+def _suffix(name: str) -> str:
+    return name[name.rfind(".") :].lower()
 
 
 def keyed(folder: Path, names: Iterable[str]) -> dict[str, Path]:

@@ -117,6 +117,8 @@ class Workbench:
         Raises:
             InputError: no source is named, or it does not fit.
         """
+        if self.inputs.dark:
+            self.note(self.inputs.dark, warning=True)
         if self.config.source.predictions:
             images = {sample.key: sample.image for sample in self.dataset.samples}
             predictions = self.predictions.lookup(images)

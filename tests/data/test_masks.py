@@ -1,0 +1,126 @@
+"""Masks among the images of a folder are no targets, and what is left out is counted with its reason."""
+
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from crots.data.depth import dark_images
+from crots.data.inspection import inspect
+from crots.data.layouts import open_dataset
+from crots.errors import InputError
+from crots.images import UNREAD, write_image, write_labels
+
+PHOTO = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
+MASK = np.kron([[0, 1], [2, 0]], np.ones((12, 16), np.uint8)).astype(np.uint8)
+DEPTH = (np.arange(24 * 32, dtype=np.uint16) * 61).reshape(24, 32)
+
+
+def photo(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_image(path, PHOTO)
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("{}.jpg", "{}_mask.png"),
+        ("{}.png", "{}_mask.png"),
+        ("{}.jpg", "{}.png"),
+        ("{}_rgb.png", "{}_seg.png"),
+        ("img_{}.png", "gt_{}.png"),
+        ("{}_color.jpg", "{}_depth.png"),
+        ("{}.ppm", "{}.ah.pgm"),
+        ("day/{}.tif", "day/{}.label.tif"),
+        ("{}.jpg", "{}.jpg.png"),
+    ],
+)
+@pytest.mark.parametrize("names", ["1 2 3", "a b c", "road_0 road_1 road_10"])
+def test_images_and_masks_in_one_folder(tmp_path, image, mask, names):
+    for name in names.split():
+        photo(tmp_path / image.format(name))
+        path = tmp_path / mask.format(name)
+        Image.fromarray(DEPTH if "depth" in mask else MASK).save(path)
+    dataset = open_dataset(tmp_path)
+    assert sorted(sample.image.name for sample in dataset.samples) == sorted(
+        (tmp_path / image.format(name)).name for name in names.split()
+    )
+    assert dataset.labelled == 3
+    assert all(
+        sample.label.name.startswith(sample.key.rsplit("/")[-1][:1]) or "gt_" in mask for sample in dataset.samples
+    )
+    assert "3 label files among the images were left out" in dataset.notes[0]
+    assert inspect(tmp_path).counts == {"images": 3, "labels": 3}
+
+
+def test_one_odd_mask_among_photographs(tmp_path):
+    for number in range(4):
+        photo(tmp_path / f"{number}.jpg")
+    write_labels(tmp_path / "ego_mask.png", MASK)
+    dataset = open_dataset(tmp_path)
+    assert dataset.keys == ("0", "1", "2", "3") and "ego_mask.png" in dataset.notes[0]
+    (tmp_path / "2.jpg").write_bytes(b"broken")
+    found = inspect(tmp_path)
+    assert found.kind == "data set" and len(found.problems) == 1 and "2.jpg" in found.problems[0]
+
+
+def test_photographs_of_two_cameras_are_all_images(tmp_path):
+    for number in range(3):
+        for side in ("left", "right"):
+            photo(tmp_path / f"{number}_{side}.png")
+        photo(tmp_path / f"{number}.jpg")
+    assert len(open_dataset(tmp_path)) == 9
+
+
+def test_a_folder_of_masks_alone_is_listed(tmp_path):
+    for number in range(3):
+        write_labels(tmp_path / f"{number}_x.png", MASK)
+        write_labels(tmp_path / f"{number}.png", MASK)
+    assert len(open_dataset(tmp_path)) in (3, 6)
+
+
+def test_what_is_left_out_is_counted(tmp_path):
+    photo(tmp_path / "ok.jpg")
+    for name in ("a.DNG", "b.dng", "c.mp4", "._ok.jpg", ".hidden.png", "notes.txt", "Thumbs.db"):
+        (tmp_path / name).touch()
+    (tmp_path / "gone.jpg").symlink_to("nowhere.jpg")
+    dataset = open_dataset(tmp_path)
+    assert dataset.keys == ("ok",)
+    for words in ("2 .dng (a camera's raw file", "1 .mp4 (a film", "2 hidden files", "1 dead links"):
+        assert words in dataset.notes[0]
+    (tmp_path / "ok.jpg").unlink()
+    with pytest.raises(InputError, match=re.escape("found no images (left out: 2 .dng")):
+        open_dataset(tmp_path)
+
+
+@pytest.mark.skipif(".heic" not in UNREAD, reason="pillow-heif is installed")
+def test_heic_says_what_to_install(tmp_path):
+    photo(tmp_path / "ok.jpg")
+    (tmp_path / "IMG_1.HEIC").touch()
+    assert "1 .heic (pip install 'crots-studio[heif]' to read it)" in open_dataset(tmp_path).notes[0]
+    with pytest.raises(InputError, match="crots-studio"):
+        open_dataset(tmp_path / "IMG_1.HEIC")
+
+
+@pytest.mark.parametrize(("factor", "bits"), [(16, 12), (1, 8), (257, 0), (64, 14)])
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("colour", [False, True])
+def test_sixteen_bits_of_which_few_are_used(tmp_path, factor, bits, suffix, colour):
+    cv2 = pytest.importorskip("cv2")
+    values = PHOTO.astype(np.uint16) * factor
+    cv2.imwrite(str(tmp_path / f"a{suffix}"), values if colour else values[..., 0])
+    warning = dark_images([tmp_path / f"a{suffix}"])
+    assert bool(warning) == bool(bits)
+    if bits:
+        assert f"use {bits} of them" in warning
+        assert any("16 bits" in line for line in inspect(tmp_path).summary)
+    write_image(tmp_path / "a.png", PHOTO)
+    assert dark_images([tmp_path / "a.png"]) == ""
+
+
+def test_labels_beside_the_images_may_be_named_by_their_folder(tmp_path):
+    for number in range(3):
+        photo(tmp_path / f"{number}.png")
+        write_labels(tmp_path / f"{number}_mask.png", MASK)
+    assert open_dataset(tmp_path, labels=tmp_path).labelled == 3
