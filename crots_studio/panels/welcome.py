@@ -14,11 +14,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from crots_studio.models.recent import RecentProject
+from crots_studio.models.project_cards import ProjectCard, read_card
 from crots_studio.plain import Label, plain_tooltip
 from crots_studio.session import Session
 from crots_studio.widgets.big_button import BigButton
 from crots_studio.widgets.drop_hint import DropHint, dropped_paths
+from crots_studio.widgets.project_card import CARD, CardDelegate, Illustration
 
 _PATH = Qt.ItemDataRole.UserRole
 
@@ -34,16 +35,21 @@ class WelcomePanel(QWidget):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session = session
+        self._cards: list[ProjectCard] = []
         self.setAcceptDrops(True)
         self.drop_hint = DropHint(self)
-        self.new = BigButton("New project", "Choose your images and a source model, then run", self.new_wanted.emit)
-        self.open = BigButton("Open project", "Go on with a project folder", self.open_wanted.emit)
+        self.new = BigButton(
+            "New project", "Choose your images and a source model, then run", self.new_wanted.emit, "plus"
+        )
+        self.open = BigButton("Open project", "Go on with a project folder", self.open_wanted.emit, "folder")
         words = "Renders a small world and runs the whole method on it, live, in minutes"
-        self.demo = BigButton("Try the demonstration", words, self.demo_wanted.emit)
+        self.demo = BigButton("Try the demonstration", words, self.demo_wanted.emit, "demo")
         self.recent = QListWidget()
         self.recent.setAccessibleName("Recent projects")
-        self.recent.setProperty("role", "roomy")
-        self.recent.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.recent.setProperty("role", "bare")
+        self.recent.setMouseTracking(True)
+        self.recent.setItemDelegate(CardDelegate(self.recent))
+        self.recent.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.recent.itemActivated.connect(self._chosen)
         self.recent.itemClicked.connect(self._chosen)
         self.forget = QAction("Remove from the list", self.recent)
@@ -69,7 +75,9 @@ class WelcomePanel(QWidget):
         words.setWordWrap(True)
         words.setProperty("role", "muted")
         left = QVBoxLayout()
-        left.setSpacing(10)
+        left.setSpacing(8)
+        left.addWidget(Illustration())
+        left.addSpacing(4)
         for widget in (title, words, self.new, self.open, self.demo):
             left.addWidget(widget)
         hint = Label("A project folder can also be dropped here.")
@@ -77,6 +85,7 @@ class WelcomePanel(QWidget):
         left.addWidget(hint)
         left.addStretch(1)
         right = QVBoxLayout()
+        right.setSpacing(8)
         heading = Label("Recent projects")
         heading.setProperty("role", "heading")
         right.addWidget(heading)
@@ -89,26 +98,34 @@ class WelcomePanel(QWidget):
         both.addLayout(right, 1)
         middle = QWidget()
         middle.setLayout(both)
-        middle.setMaximumSize(980, 520)
+        middle.setMaximumSize(1080, 640)
         outer = QHBoxLayout(self)
-        outer.setContentsMargins(40, 40, 40, 40)
+        outer.setContentsMargins(40, 24, 40, 24)
         outer.addWidget(middle)
 
     def refresh(self) -> None:
-        """Reads the list of recent projects; whether they are still there is looked at beside the window."""
-        recent = self._session.settings.recent
-        self._show(recent.listed())
-        # A network drive that has gone away may take a minute to say so.
-        self._session.errands.in_background(recent.rows, self._show, token="recent projects")
+        """Reads the list of recent projects; what they hold is looked at beside the window."""
+        paths = [Path(path) for path in self._session.settings.recent.paths]
+        known = {card.path: card for card in self._cards}
+        self._show([known.get(path, ProjectCard(path)) for path in paths])
 
-    def _show(self, rows: list[RecentProject]) -> None:
+        def look() -> list[ProjectCard]:
+            # A network drive that has gone away may take a minute to say so.
+            return [read_card(path) for path in paths]
+
+        self._session.errands.in_background(look, self._show, token="recent projects")
+
+    def _show(self, cards: list[ProjectCard]) -> None:
+        self._cards = cards
         current = self.recent.currentRow()
         self.recent.clear()
-        for row in rows:
-            item = QListWidgetItem(f"{row.name}\n{row.path if row.present else f'{row.path} (not there)'}")
-            item.setData(_PATH, str(row.path))
-            item.setToolTip(plain_tooltip(str(row.path)))
-            if not row.present:
+        for card in cards:
+            item = QListWidgetItem(f"{card.name}\n{card.path if card.present else f'{card.path} (not there)'}")
+            item.setData(_PATH, str(card.path))
+            item.setData(CARD, card)
+            item.setData(Qt.ItemDataRole.AccessibleTextRole, card.spoken)
+            item.setToolTip(plain_tooltip(card.spoken))
+            if not card.present:
                 item.setForeground(self.palette().placeholderText())
             self.recent.addItem(item)
         self.recent.setVisible(self.recent.count() > 0)

@@ -1,20 +1,26 @@
-"""A large button with a title and a line that explains it."""
+"""A large button with an icon, a title and a line that explains it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QSize, Qt
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
+from crots_studio.icons import icon
 from crots_studio.plain import Label
+
+_SIDE = 24
 
 
 class BigButton(QPushButton):
-    """Calls ``act`` when it is clicked, or chosen with the Return key."""
+    """Calls ``act`` when it is clicked, or chosen with the Return key; ``sign`` is the name of an icon."""
 
-    def __init__(self, title: str, words: str, act: Callable[[], object], parent: QWidget | None = None) -> None:
+    def __init__(
+        self, title: str, words: str, act: Callable[[], object], sign: str, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
+        self.setProperty("role", "card")
         self.setAccessibleName(title)
         self.setAccessibleDescription(words)
         self.setAutoDefault(True)
@@ -22,18 +28,32 @@ class BigButton(QPushButton):
         heading, line = Label(title), Label(words)
         heading.setProperty("role", "heading")
         line.setProperty("role", "muted")
-        self._column = QVBoxLayout(self)
-        self._column.setContentsMargins(16, 10, 16, 10)
-        self._column.setSpacing(2)
-        for label in (heading, line):
+        picture = Label()
+        picture.setPixmap(icon(sign, "accent").pixmap(_SIDE, _SIDE))
+        self._picture, self._sign = picture, sign
+        texts = QVBoxLayout()
+        texts.setSpacing(2)
+        self._row = QHBoxLayout(self)
+        self._row.setContentsMargins(16, 10, 16, 10)
+        self._row.setSpacing(16)
+        self._row.addWidget(picture)
+        self._row.addLayout(texts, 1)
+        texts.addWidget(heading)
+        texts.addWidget(line)
+        for label in (picture, heading, line):
             # Clicks are for the button.
             label.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-            self._column.addWidget(label)
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt's name)
+        """Follows the theme."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange:
+            self._picture.setPixmap(icon(self._sign, "accent").pixmap(_SIDE, _SIDE))
 
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """As large as its two lines."""
-        return self._column.sizeHint()
+        return self._row.sizeHint()
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """No smaller than its two lines."""
-        return self._column.minimumSize()
+        return self._row.minimumSize()

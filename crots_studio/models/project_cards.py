@@ -1,0 +1,129 @@
+"""What the first page tells of a project: a picture, how far it is, what it gained, and when it last changed."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crots.config import Size
+from crots.errors import CrotsError
+from crots.eventlog import running
+from crots.files import exists
+from crots.images import read_image, resize_image
+from crots.project import CONFIG_NAME, Project
+from crots.records import is_safe_key, parse
+from crots_studio.models.iou import read_reports
+from crots_studio.models.names import running_order
+
+Array = npt.NDArray[Any]
+PICTURE = Size(width=128, height=72)
+# A line of ``images.jsonl`` is that of the first image; longer than this it is not one of ours.
+_LONGEST_LINE = 1 << 16
+
+
+@dataclass(frozen=True, eq=False)
+class ProjectCard:
+    """One project of the list.
+
+    Attributes:
+        path: its folder.
+        present: False where it is gone or cannot be read.
+        state: ``5 of 7 stages done``, ``running``.
+        changed: when something last happened in it, seconds since 1970; None where nothing has.
+        first: mIoU of the source, 0..1, None without validation labels.
+        last: mIoU of the last model.
+        picture: (72, 128, 3) uint8, None where there is none.
+    """
+
+    path: Path
+    present: bool = True
+    state: str = ""
+    changed: float | None = None
+    first: float | None = None
+    last: float | None = None
+    picture: Array | None = None
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.path.name or str(self.path)
+
+    @property
+    def date(self) -> str:
+        """``29 Nov 2026``, empty where nothing has happened."""
+        return "" if self.changed is None else f"{datetime.datetime.fromtimestamp(self.changed):%d %b %Y}".lstrip("0")
+
+    @property
+    def gain(self) -> str:
+        """``mIoU 41.3% → 52.6%``, or one figure, or nothing."""
+        if self.first is not None and self.last is not None:
+            return f"mIoU {self.first:.1%} → {self.last:.1%}"
+        known = self.last if self.last is not None else self.first
+        return "" if known is None else f"mIoU {known:.1%}"
+
+    @property
+    def spoken(self) -> str:
+        """The whole card for a screen reader."""
+        place = str(self.path) if self.present else f"{self.path}, not there"
+        return ", ".join(filter(None, (self.name, place, self.date, self.gain, self.state)))
+
+
+def read_card(path: Path) -> ProjectCard:
+    """Reads what a project's files say, few and small ones; not on the window's thread."""
+    if not exists(path / CONFIG_NAME):
+        return ProjectCard(path, present=False, state="not there")
+    try:
+        project = Project.open(path)
+        keys = project.stage_keys()
+        done = sum(project.record(key) is not None for key in keys)
+        reports = read_reports(project.stage_folder("evaluate"))
+        going_on = running(project.lock_path)
+    except (CrotsError, OSError) as error:
+        return ProjectCard(path, present=False, state=str(error))
+    scored = {report.subject: report.miou for report in reports if report.miou is not None}
+    first = scored.pop("source", None)
+    last = scored[max(scored, key=running_order)] if scored else None
+    words = (
+        "all stages done" if done == len(keys) else f"{done} of {len(keys)} stages done" if done else "nothing run yet"
+    )
+    return ProjectCard(
+        path,
+        state="running" if going_on else words,
+        changed=_changed(project),
+        first=first,
+        last=last,
+        picture=_picture(project),
+    )
+
+
+def _changed(project: Project) -> float | None:
+    times = []
+    for path in (project.events_path, project.folder / CONFIG_NAME):
+        try:
+            times.append(path.stat().st_mtime)
+        except OSError:
+            continue
+    return max(times, default=None)
+
+
+def _picture(project: Project) -> Array | None:
+    """The first image, its lower right half in the colours of its pseudo-labels."""
+    folder = project.stage_folder("pseudo-label")
+    try:
+        with (folder / "images.jsonl").open("rb") as file:
+            row = parse(file.readline(_LONGEST_LINE))
+        key, image = (row.get("key"), row.get("image")) if isinstance(row, dict) else (None, None)
+        if not (is_safe_key(key) and is_safe_key(image)) or project.config.data.target is None:
+            return None
+        photograph = resize_image(read_image(project.path(project.config.data.target) / str(image)), PICTURE)
+        labels = resize_image(read_image(folder / "label_color" / f"{key}.png"), PICTURE)
+    except (CrotsError, OSError, ValueError):
+        return None
+    rows, columns = np.mgrid[: PICTURE.height, : PICTURE.width]
+    beneath = (columns / PICTURE.width + rows / PICTURE.height > 1)[..., None]
+    return np.ascontiguousarray(np.where(beneath, labels // 2 + photograph // 2, photograph))

@@ -1,0 +1,42 @@
+"""What the first page says of projects: whatever their folders hold."""
+
+import shutil
+
+from crots_studio.models.project_cards import PICTURE, read_card
+from tests.studio.fake_project import make_fake_project
+
+
+def test_a_finished_project_shows_picture_gain_and_state(tmp_path):
+    card = read_card(make_fake_project(tmp_path / "town").folder)
+    assert card.present and card.state == "all stages done" and card.date
+    assert card.first < card.last and card.gain == f"mIoU {card.first:.1%} \u2192 {card.last:.1%}"
+    assert card.picture.shape == (PICTURE.height, PICTURE.width, 3) and card.picture.std() > 5
+    assert card.name in card.spoken and card.gain in card.spoken
+
+
+def test_a_project_on_its_way_says_how_far(tmp_path):
+    project = make_fake_project(tmp_path / "town", until="baseline")
+    card = read_card(project.folder)
+    assert card.state == f"2 of {len(project.stage_keys())} stages done"
+    assert card.gain == "" and card.picture is not None
+
+
+def test_damaged_and_missing_projects_are_told_and_break_nothing(tmp_path):
+    project = make_fake_project(tmp_path / "town")
+    (project.stage_folder("pseudo-label") / "images.jsonl").write_bytes(b"\xff{")
+    (project.stage_folder("evaluate") / "source.json").write_text("[]")
+    card = read_card(project.folder)
+    assert card.present and card.picture is None and card.first is None
+    (project.folder / "crots.toml").write_text("this is [no TOML")
+    card = read_card(project.folder)
+    assert not card.present and card.state
+    shutil.rmtree(project.folder)
+    card = read_card(project.folder)
+    assert not card.present and card.state == "not there" and "not there" in card.spoken
+
+
+def test_a_row_that_leads_out_of_the_project_is_not_followed(tmp_path):
+    project = make_fake_project(tmp_path / "town")
+    rows = project.stage_folder("pseudo-label") / "images.jsonl"
+    rows.write_text('{"key": "../../secret", "image": "/etc/passwd"}\n')
+    assert read_card(project.folder).picture is None
