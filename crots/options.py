@@ -198,8 +198,7 @@ class TrainingOptions:
     )
     rare_crops: float = option(
         0.0,
-        "Share of the crops that show a class chosen more often the rarer it is; needs crops. SpatialMix, which "
-        "cuts a whole mix from one place, takes images that show the class anywhere.",
+        "Share of the crops that show a class chosen more often the rarer it is; needs crops.",
         low=0,
         high=1,
     )

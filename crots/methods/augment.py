@@ -74,18 +74,22 @@ def plan_augment(
         jitter: probability of colour jitter.
         jitter_strength: s of the factors, 1-s..1+s, for hue -s..s; 0 to 0.5.
         blur: probability of Gaussian blur, sigma uniform in 0.15..1.15.
-        coins: ``image`` draws for each image; ``batch`` draws once for all (fault F7).
+        coins: ``image`` flips, jitters and blurs each image or not; ``batch`` all or none, with one sigma, as published
+            (fault F7). The factors of the jitter are each image's own either way.
     """
 
     def draw(low: float, high: float) -> Factor:
         values = rng.uniform(low, high, 1 if coins == "batch" else count)
         return np.broadcast_to(values, count).astype(np.float32)
 
+    def draw_each(low: float, high: float) -> Factor:
+        return rng.uniform(low, high, count).astype(np.float32)
+
     coin = {name: draw(0.0, 1.0) < chance for name, chance in (("flip", flip), ("jitter", jitter), ("blur", blur))}
     order = tuple(str(name) for name in rng.permutation(list(COLOUR_OPERATIONS)))
     low = max(0.0, 1.0 - jitter_strength)
-    factors = {name: draw(low, 1.0 + jitter_strength) for name in ("brightness", "contrast", "saturation")}
-    factors["hue"] = draw(-jitter_strength, jitter_strength)
+    factors = {name: draw_each(low, 1.0 + jitter_strength) for name in ("brightness", "contrast", "saturation")}
+    factors["hue"] = draw_each(-jitter_strength, jitter_strength)
     return AugmentPlan(coin["flip"], coin["jitter"], factors, order, coin["blur"], draw(*SIGMA_RANGE))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -11,7 +11,6 @@ from torch import Tensor
 
 from crots.config import Size
 from crots.events import Event
-from crots.execution.batches import mix_groups
 from crots.execution.context import Context
 from crots.execution.draws import random_numpy
 from crots.execution.engine import Engine
@@ -23,7 +22,9 @@ from crots.methods.mixing import apply_mix, plan_mix
 from crots.methods.pseudo import Confident, anchored, confident
 from crots.nets.model import Model
 from crots.options import AdaptOptions
-from crots.training.learner import Figures, Learner, shares
+from crots.training.balance import NO_CLASS
+from crots.training.cropping import cut, cut_nearest
+from crots.training.learner import Chosen, Figures, Learner, shares
 from crots.training.loop import Training, train
 from crots.training.material import Array, Material
 from crots.training.mixing import mix_in_groups
@@ -39,12 +40,16 @@ class Anchor(NamedTuple):
 
 
 class AdaptBatch(NamedTuple):
-    """Images (N, H, W, 3), what the source said of them, and patches (N, h, w, 3) with labels (N, h, w)."""
+    """Whole images (N, H, W, 3) and what the source said of them; patches (N, h, w, 3) with labels (N, h, w).
+
+    ``wanted`` is the class that a crop of each mix is to show, or `NO_CLASS`.
+    """
 
     images: Array
     anchor: Anchor | None
     patches: Array | None
     patch_labels: Array | None
+    wanted: Sequence[int] = ()
 
 
 class Mixed(NamedTuple):
@@ -100,24 +105,19 @@ class AdaptLearner(Learner):
         part, options = self.workers.part(self.options.batch), self.options
         chosen = self.choose(step)
         images = self._material.images(chosen.indices)
-        # SpatialMix takes each part from the same place in its image, so what it mixes is cut from one place.
-        together = mix_groups(options.batch) if options.mix == "spatialmix" else None
-        centred = options.rare_crops and self.crops and together is None
-        labels = self._material.labels(chosen.indices) if options.anchor or centred else None
         anchor = None
-        if options.anchor and labels is not None:
-            anchor = Anchor(labels, self._material.confidence(chosen.indices))
-        if crops := self.draw_crops(step, chosen, Size(images.shape[2], images.shape[1]), labels, together):
-            images = crops.images(images)
-            anchor = anchor and Anchor(*map(crops.labels, anchor))
+        if options.anchor:
+            anchor = Anchor(self._material.labels(chosen.indices), self._material.confidence(chosen.indices))
         if not self._patches:
-            return AdaptBatch(images, anchor, None, None)
+            return AdaptBatch(images, anchor, None, None, chosen.wanted)
         indices = self._patch_order.batch(step)[part]
-        return AdaptBatch(images, anchor, self._patches.images(indices), self._patches.labels(indices))
+        patches, labels = self._patches.images(indices), self._patches.labels(indices)
+        return AdaptBatch(images, anchor, patches, labels, chosen.wanted)
 
     def step(self, step: int, data: AdaptBatch, rate: float) -> Figures:
-        """One optimiser step of the method: teacher, mix, augment, student, hard patches, moving average."""
-        mixed = self.augment(self.mix(self.engine.images(data.images), step, data.anchor), step)
+        """One optimiser step of the method: teacher, mix, crop, augment, student, hard patches, moving average."""
+        mixed = self.mix(self.engine.images(data.images), step, data.anchor)
+        mixed = self.augment(self.crop(mixed, step, data.wanted), step)
         weights = confidence_weight(mixed.confidence, self.options.confidence, self.options.weighting)
         if weights.dim() == 0:
             weights = self.workers.sum(weights) / self.workers.world
@@ -140,10 +140,14 @@ class AdaptLearner(Learner):
         return figures
 
     def mix(self, images: Tensor, step: int, anchor: Anchor | None = None) -> Mixed:
-        """Mixes images (N, 3, H, W) with the teacher's labels and confidence of the clean ones, in groups."""
+        """Mixes images (N, 3, H, W) with the teacher's labels and confidence of the clean ones, in groups (F6)."""
         clean = Mixed(images, *self._teach(images, anchor))
-        mixes = mix_in_groups(self.workers, clean, lambda group, number: self._mix_group(Mixed(*group), step, number))
-        return Mixed(*mixes)
+
+        def mix(group: Sequence[Tensor], number: int) -> Mixed:
+            return self._mix_group(Mixed(*group), step, number)
+
+        # As published, partners come from the whole batch.
+        return Mixed(*mix_in_groups(self.workers, clean, mix, whole=self.options.partners == "repeated"))
 
     def _mix_group(self, clean: Mixed, step: int, number: int) -> Mixed:
         """Mixes the images of one group with each other; the draws are its own, whoever computes it."""
@@ -186,6 +190,25 @@ class AdaptLearner(Learner):
         with self.engine.autocast():
             logits: Tensor = self.teacher.model.logits(images)
         return logits
+
+    def crop(self, mixed: Mixed, step: int, wanted: Sequence[int] = ()) -> Mixed:
+        """Cuts what the student sees from the mixes, each from a place of its own.
+
+        The teacher has labelled whole images, which it knows better than parts of them, and SpatialMix has taken each
+        part from its own place.
+
+        Args:
+            mixed: of whole images.
+            step: 0-based.
+            wanted: a class for each mix that its crop is to show, or `NO_CLASS`.
+        """
+        height, width = mixed.labels.shape[-2:]
+        sought = any(number != NO_CLASS for number in wanted)
+        labels = mixed.labels.cpu().numpy() if sought else None
+        crops = self.draw_crops(step, Chosen((), wanted), Size(width, height), labels)
+        if crops is None:
+            return mixed
+        return Mixed(cut(crops, mixed.images), cut_nearest(crops, mixed.labels), cut_nearest(crops, mixed.confidence))
 
     def augment(self, mixed: Mixed, step: int) -> Mixed:
         """Mirrors mixes with their labels; jitters and blurs the images alone."""

@@ -135,7 +135,6 @@ class Learner(ABC):
         chosen: Chosen,
         size: Size,
         labels: np.ndarray[Any, Any] | None,
-        together: Sequence[slice] | None = None,
     ) -> Crops | None:
         """Draws where to crop the chosen images; None if whole images are used.
 
@@ -144,17 +143,14 @@ class Learner(ABC):
             chosen: images, and the classes that they have to show.
             size: of the images.
             labels: (N, H, W) of the images; without them crops lie anywhere.
-            together: parts of the global batch that are cropped at the same place, wherever their classes are.
         """
         if not self.crops:
             return None
         crop, part = self.options.crop or size, self.workers.part(self.options.batch)
         rng = random_numpy(self.seed, self.stage, step, "crop")
         windows = draw_windows(self.options.batch, size, crop, self.options.scale, rng)
-        for group in together or ():
-            windows[group] = [windows[group.start]] * (group.stop - group.start)
         windows = windows[part]
-        if labels is not None and together is None:
+        if labels is not None:
             for place, wanted in enumerate(chosen.wanted):
                 if wanted != NO_CLASS:
                     rng = random_numpy(self.seed, self.stage, step, f"centre {part.start + place}")

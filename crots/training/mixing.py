@@ -14,20 +14,21 @@ from crots.execution.workers import Workers
 MixGroup = Callable[[Sequence[Tensor], int], Sequence[Tensor]]
 
 
-def mix_in_groups(workers: Workers, clean: Sequence[Tensor], mix: MixGroup) -> list[Tensor]:
+def mix_in_groups(workers: Workers, clean: Sequence[Tensor], mix: MixGroup, *, whole: bool = False) -> list[Tensor]:
     """Mixes a batch group by group; the result does not depend on the number of workers.
 
     Args:
         workers: each holds its part of the batch.
         clean: images (N, 3, H, W) of this worker, and their labels and confidences (N, ...).
         mix: mixes one group, with the group's own generator.
+        whole: the whole batch is one group.
 
     Returns:
         This worker's part of the mixes.
     """
     own_count = len(clean[0])
     count = own_count * workers.world
-    groups, own = mix_groups(count), workers.part(count)
+    groups, own = [slice(0, count)] if whole else mix_groups(count), workers.part(count)
     held = own.start  # position of the first image in the global batch
     if not whole_groups(groups, count, workers.world):
         # Groups span several workers, so each worker gathers the global batch.

@@ -119,6 +119,16 @@ def test_f6_partners_are_distinct_or_drawn_with_replacement(make):
     assert min(repeated) < 4 and 1 not in repeated
 
 
+def test_f6_partners_with_replacement_come_from_the_whole_batch(make):
+    def beyond(partners):
+        shown = sources(make(batch=8, partners=partners, beta=0.0))
+        groups = [{int(grey) // 4 for grey in greys} for greys in shown]
+        return max(map(len, groups))
+
+    # The greys tell who is in a mix; groups of four are 0 to 3 and 4 to 7.
+    assert (beyond("repeated"), beyond("distinct")) == (2, 1)
+
+
 @pytest.mark.parametrize("batch", [1, 2, 3])
 def test_small_batches_mix_too(make, batch):
     for partners in ("distinct", "repeated"):

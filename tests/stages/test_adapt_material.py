@@ -11,8 +11,6 @@ from tiny_adapt import ENGINE, STILL, parameters, step
 from tiny_world import IGNORE
 
 from crots.config import Size
-from crots.data.crops import Crops
-from crots.execution.batches import mix_groups
 from crots.images import write_labels
 from crots.methods.losses import confidence_weight, weighted_cross_entropy
 from crots.stages.adapt import AdaptBatch
@@ -76,10 +74,40 @@ def test_draws_by_rarity_come_from_seed_stage_and_step(make):
         assert drawn() != other
 
 
+def seen(learner, number=0):
+    """What the student sees of a step before its colours change."""
+    data = learner.load(number)
+    mixed = learner.mix(learner.engine.images(data.images), number, data.anchor)
+    return learner.crop(mixed, number, data.wanted)
+
+
 def test_crops_reach_adapt(make):
     made = make(crop=Size(16, 8))
-    assert made.load(0).images.shape[1:3] == (8, 16)
+    shown = seen(made)
+    assert shown.images.shape == (4, 3, 8, 16)
+    assert shown.labels.shape == shown.confidence.shape == (4, 8, 16)
     assert np.isfinite(step(made)["consistency"])
+
+
+def test_without_crops_mixes_stay_as_they_are(make):
+    made = make()
+    data = made.load(0)
+    mixed = made.mix(made.engine.images(data.images), 0)
+    assert made.crop(mixed, 0, data.wanted) is mixed
+
+
+def test_the_teacher_labels_whole_images_and_the_student_sees_crops(make, monkeypatch):
+    made, shapes = make(crop=Size(16, 8), scale=2.0, **STILL), {"teacher": [], "student": []}
+    for name, model in (("teacher", made.teacher.model), ("student", made.student)):
+        logits = model.logits
+        monkeypatch.setattr(
+            model,
+            "logits",
+            lambda images, logits=logits, name=name: shapes[name].append(images.shape) or logits(images),
+        )
+    step(made)
+    assert {tuple(shape[-2:]) for shape in shapes["teacher"]} == {(32, 32)}
+    assert {tuple(shape[-2:]) for shape in shapes["student"]} == {(8, 16)}
 
 
 def test_balance_weighs_the_loss_by_the_sources_labels(make, tmp_path):
@@ -98,31 +126,32 @@ def test_balance_weighs_the_loss_by_the_sources_labels(make, tmp_path):
     assert step(plain)["consistency"] != pytest.approx(float(expected), rel=1e-2)
 
 
-def test_rare_crops_reach_adapt(make, tmp_path):
+@pytest.mark.parametrize("mix", ["classmix", "spatialmix"])
+def test_rare_crops_reach_adapt(make, tmp_path, mix):
     labels = world.write_predictions(tmp_path / "source", wrong=0.0)
 
     def share(**options):
-        made = make(labels=labels, anchor=0.5, crop=Size(8, 8), mix="classmix", **options)
-        crops = np.concatenate([made.load(number).anchor.labels for number in range(9)])
-        return (crops == world.LIGHT).any(axis=(1, 2)).mean()
+        made = make(labels=labels, anchor=1.0, crop=Size(8, 8), mix=mix, **options)
+        crops = torch.cat([seen(made, number).labels for number in range(9)])
+        return float((crops == world.LIGHT).any(dim=2).any(dim=1).float().mean())
 
     assert share(rare_crops=1.0) > 0.3 > share()
 
 
-def test_spatialmix_cuts_a_mix_from_one_place_and_takes_images_of_rare_classes(make, tmp_path):
+def test_each_crop_has_a_place_of_its_own_and_spatialmix_mixes_whole_images(make, tmp_path):
     labels = world.write_predictions(tmp_path / "source", wrong=0.0)
-    size, crop = Size(32, 32), Size(8, 8)
-    made = make(labels=labels, anchor=0.5, batch=8, crop=crop, scale=2.0, rare_crops=1.0)
-    apart = make(labels=labels, anchor=0.5, batch=8, crop=crop, scale=2.0, mix="cutmix")
-    chosen = made.choose(0)
-    windows = made.draw_crops(0, chosen, size, None, mix_groups(8)).windows
-    assert len(set(windows[:4])) == len(set(windows[4:])) == 1 and windows[0] != windows[4]
-    assert len(set(apart.draw_crops(0, apart.choose(0), size, None).windows)) == 8
+    made = make(labels=labels, anchor=1.0, batch=8, crop=Size(8, 8), scale=2.0, beta=0.0)
+    windows = made.draw_crops(0, made.choose(0), Size(32, 32), None).windows
+    assert len(set(windows)) == 8
     data = made.load(0)
-    images = made._material.images(chosen.indices)
-    assert np.array_equal(data.images, Crops(windows, crop).images(images))
-    shown = made._material.labels(chosen.indices)
-    assert all((labels == wanted).any() for labels, wanted in zip(shown, chosen.wanted, strict=True))
+    mixed = made.mix(made.engine.images(data.images), 0, data.anchor)
+    truth = torch.from_numpy(made._material.labels(made.choose(0).indices)).long()
+    # Every pixel of a mix comes from the same place of some image, and so does every pixel of its crop.
+    assert (mixed.labels.unsqueeze(1) == truth.unsqueeze(0)).any(dim=1).all()
+    shown = made.crop(mixed, 0, data.wanted)
+    for number, window in enumerate(windows):
+        part = mixed.labels[number, window.y : window.y + window.height, window.x : window.x + window.width]
+        assert set(shown.labels[number].unique().tolist()) <= set(part.unique().tolist())
 
 
 def test_the_end_of_a_round_is_averaged_with_its_start(make):
@@ -157,12 +186,11 @@ def test_an_anchor_holds_the_teacher_to_the_sources_labels(make, tmp_path, class
     assert np.isfinite(step(made, data=data)["consistency"])
 
 
-def test_an_anchor_is_cropped_with_its_image(make, tmp_path, classes):
+def test_labels_are_cropped_with_their_image(make, tmp_path, classes):
     labels = world.write_predictions(tmp_path / "source", wrong=0.0)
-    made = make(anchor=0.5, crop=Size(16, 8), scale=2.0, mix="cutmix")
+    made = make(anchor=1.0, crop=Size(16, 8), scale=2.0, mix="cutmix")
     made._material = dataclasses.replace(made._material, pseudo_labels=PseudoLabels.below(labels, classes))
-    data = made.load(0)
-    assert data.anchor.labels.shape == data.anchor.confidence.shape == (4, 8, 16)
+    shown = seen(made)
     # Sky is blue and road is grey: labels and colours still belong together.
-    blue = data.images[..., 2].astype(int) - data.images[..., 0]
-    assert blue[data.anchor.labels == world.SKY].mean() > 60 > blue[data.anchor.labels == world.ROAD].mean()
+    blue = shown.images[:, 2] - shown.images[:, 0]
+    assert blue[shown.labels == world.SKY].mean() > 60 > blue[shown.labels == world.ROAD].mean()
