@@ -12,6 +12,7 @@ from crots.errors import InputError
 from crots.files import exists
 from crots.options import SECTIONS
 from crots.project import ProjectConfig, config_values, override
+from crots_studio.models.option_groups import GROUPS, group_of, is_advanced, special_word
 from crots_studio.models.words import command_text, option_title, section_title
 
 Kind = Literal["switch", "choice", "choices", "whole", "text", "path"]
@@ -97,7 +98,28 @@ class OptionField:
     @property
     def placeholder(self) -> str:
         """What an empty entry field says."""
-        return "none" if self.info.optional else ""
+        return self.special or ("none" if self.info.optional else "")
+
+    @property
+    def special(self) -> str:
+        """What 0, none or nothing stands for: ``automatic``; empty where that is what it says."""
+        return special_word(self.section, self.info)
+
+    @property
+    def group(self) -> str:
+        """Under which heading it stands."""
+        return group_of(self.section, self.info.name)
+
+    @property
+    def folded(self) -> bool:
+        """Whether it is among those that are shown on request: seldom changed, and not changed here."""
+        return is_advanced(self.section, self.info.name) and not self.changed and not self.error
+
+    @property
+    def share(self) -> bool:
+        """Whether it is a number between 0 and about 1, for which a slider is handy."""
+        info = self.info
+        return info.kind is float and not info.optional and info.low is not None and info.high in (0.5, 0.9, 1)
 
     @property
     def limits(self) -> tuple[int, int]:
@@ -131,13 +153,13 @@ class OptionForm:
         self.config = config
 
     def fields(self, section: str) -> list[OptionField]:
-        """Returns the lines of a section."""
+        """Returns the lines of a section, group by group."""
         options = getattr(self.config, section)
-        return [
-            self._field(section, info, getattr(options, info.name))
-            for info in describe(SECTIONS[section])
-            if info.stored
-        ]
+        infos = sorted(
+            (info for info in describe(SECTIONS[section]) if info.stored),
+            key=lambda info: (GROUPS.index(group_of(section, info.name)), is_advanced(section, info.name)),
+        )
+        return [self._field(section, info, getattr(options, info.name)) for info in infos]
 
     def field(self, path: str) -> OptionField:
         """Returns one line."""

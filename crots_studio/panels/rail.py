@@ -40,7 +40,7 @@ _PICTURES = {
 # Pixels: the picture's square, what is left and right of everything, and where the words begin.
 _SQUARE, _MARGIN, _WORDS = 28, 8, 44
 # What a state takes at most, the reason why a stage is stale with it.
-_MOST_LINES = 4
+_MOST_LINES = 6
 
 
 class RailDelegate(QStyledItemDelegate):
@@ -58,8 +58,8 @@ class RailDelegate(QStyledItemDelegate):
         """Where the state's words have room, from the left end of the words and the top of their first line."""
         metrics = option.fontMetrics
         room = width - _WORDS - _MARGIN
-        if row.time:
-            room -= metrics.horizontalAdvance(row.time) + 8
+        if time := _time(row):
+            room -= metrics.horizontalAdvance(time) + 8
         most = QRect(0, 0, max(room, 40), metrics.height() * _MOST_LINES)
         needed = metrics.boundingRect(most, Qt.TextFlag.TextWordWrap, row.words).height()
         return QRect(0, 0, most.width(), max(metrics.height(), min(needed, most.height())))
@@ -126,7 +126,7 @@ class RailDelegate(QStyledItemDelegate):
         room = self._room(option, row, rect.width()).translated(inner.left(), inner.top() + line + 2)
         painter.setPen(QColor(theme.colours().muted))
         beneath = QRect(inner.left(), room.top(), inner.width(), line)
-        painter.drawText(beneath, Qt.AlignmentFlag.AlignRight, row.time)
+        painter.drawText(beneath, Qt.AlignmentFlag.AlignRight, _time(row))
         quiet = row.state in ("done", "not needed") and not row.warned
         colour = theme.colours().muted if quiet else state_colour(row.look)
         painter.setPen(QColor(colour))
@@ -140,6 +140,11 @@ class RailDelegate(QStyledItemDelegate):
         bar.setWidth(bar.width() * fraction)
         painter.setBrush(QColor(theme.colours().primary))
         painter.drawRoundedRect(bar, 1.5, 1.5)
+
+
+def _time(row: RailRow) -> str:
+    """The time has its place where no reason needs it."""
+    return "" if row.state == "stale" else row.time
 
 
 def _see_through(colour: str, share: float) -> QColor:

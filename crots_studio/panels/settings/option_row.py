@@ -13,20 +13,23 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLineEdit,
+    QSlider,
     QSpinBox,
-    QToolButton,
     QWidget,
 )
 
-from crots.config import to_plain
-from crots_studio.models.option_form import OptionField
+from crots_studio.models.option_form import OptionField, shown
 from crots_studio.plain import Label, plain_tooltip
 from crots_studio.settings import Settings
+from crots_studio.widgets.icon_button import IconButton
 from crots_studio.widgets.path_field import PathField
 from crots_studio.widgets.wheel import leave_wheel
 
 _TYPED_MS = 600
-_EDITOR_WIDTH = 130
+_EDITOR_WIDTH = 132
+# Beside a slider.
+_NUMBER_WIDTH = 58
+_PLACES = 100
 _FOLDERS = ("target", "val_images", "val_labels", "predictions", "confidence")
 
 
@@ -45,14 +48,11 @@ class OptionRow(QWidget):
         self.error = Label()
         self.error.setWordWrap(True)
         self.error.setProperty("role", "bad")
-        self.reset_button = QToolButton()
-        self.reset_button.setText("↺")
-        self.reset_button.setAutoRaise(True)
-        self.reset_button.setAccessibleName(f"Reset {field.title}")
-        self.reset_button.clicked.connect(lambda: self.reset.emit(self.path))
+        self.reset_button = IconButton("reset", f"Reset {field.title}", lambda: self.reset.emit(self.path))
         self.editor, self._show = self._make_editor(field)
         self.editor.setAccessibleName(field.title)
         self.label.setBuddy(self.editor)
+        self.slider = self._make_slider(field) if field.share else None
         self._lay_out(field)
         self.show_field(field)
 
@@ -68,17 +68,48 @@ class OptionRow(QWidget):
             grid.addWidget(self.reset_button, 0, 2)
             grid.addWidget(self.error, 2, 0, 1, 3)
         else:
-            grid.addWidget(self.editor, 0, 1)
+            grid.addWidget(self._with_slider() if self.slider is not None else self.editor, 0, 1)
             grid.addWidget(self.reset_button, 0, 2)
             grid.addWidget(self.error, 1, 0, 1, 3)
         grid.setColumnStretch(0, 1)
         if not wide:
             # One width for all rows, each of which is a grid of its own.
-            self.editor.setFixedWidth(_EDITOR_WIDTH)
+            self.editor.setFixedWidth(_EDITOR_WIDTH if self.slider is None else _NUMBER_WIDTH)
         # Room for the button whether it is there or not, so that nothing jumps.
         policy = self.reset_button.sizePolicy()
         policy.setRetainSizeWhenHidden(True)
         self.reset_button.setSizePolicy(policy)
+
+    def _make_slider(self, field: OptionField) -> QSlider:
+        slider = QSlider(Qt.Orientation.Horizontal)
+        slider.setRange(0, _PLACES)
+        # One change of the project for one movement, not a hundred.
+        slider.setTracking(False)
+        slider.setAccessibleName(f"{field.title}, slider")
+        low, high = float(field.info.low or 0), float(field.info.high or 1)
+        slider.valueChanged.connect(lambda place: self._edit(round(low + place * (high - low) / _PLACES, 4)))
+        leave_wheel(slider)
+        return slider
+
+    def _with_slider(self) -> QWidget:
+        holder = QWidget()
+        row = QHBoxLayout(holder)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(6)
+        assert self.slider is not None
+        row.addWidget(self.slider, 1)
+        row.addWidget(self.editor)
+        holder.setFixedWidth(_EDITOR_WIDTH)
+        return holder
+
+    def _show_slider(self, field: OptionField) -> None:
+        if self.slider is None or field.error:
+            return
+        low, high = float(field.info.low or 0), float(field.info.high or 1)
+        self.slider.blockSignals(True)
+        self.slider.setValue(round((float(field.value) - low) / (high - low) * _PLACES))
+        self.slider.blockSignals(False)
+        self.slider.setToolTip(plain_tooltip(field.tooltip))
 
     @property
     def searched(self) -> str:
@@ -94,18 +125,20 @@ class OptionRow(QWidget):
             parts = [self.editor]
         else:
             parts = list(self.editor.findChildren(QCheckBox))
-        return [*parts, self.reset_button]
+        sliders: list[QWidget] = [self.slider] if self.slider is not None else []
+        return [*parts, *sliders, self.reset_button]
 
     def show_field(self, field: OptionField) -> None:
         """Shows another value, default or error of the same option."""
         self._show(field)
-        self.label.setText(f"<b>{field.title}</b>" if field.changed else field.title)
+        self._show_slider(field)
+        self.label.setText(f"<b style='font-weight:600'>{field.title}</b>" if field.changed else field.title)
         self.reset_button.setVisible(field.changed or bool(field.error))
         self.error.setText(f"✗ {field.error}" if field.error else "")
         self.error.setVisible(bool(field.error))
         for widget in (self.label, self.editor):
             widget.setToolTip(plain_tooltip(field.tooltip))
-        self.reset_button.setToolTip(plain_tooltip(f"Back to {to_plain(field.default)}"))
+        self.reset_button.setToolTip(plain_tooltip(f"Back to {shown(field.default) or field.placeholder or 'nothing'}"))
         state = "changed. " if field.changed else ""
         self.editor.setAccessibleDescription(f"{state}{field.error or field.tooltip}")
 
@@ -164,6 +197,8 @@ class OptionRow(QWidget):
         box.setKeyboardTracking(False)
         if field.info.unit:
             box.setSuffix(f" {field.info.unit}")
+        # Qt shows it in place of the least number.
+        box.setSpecialValueText(field.special)
         box.valueChanged.connect(self._edit)
         leave_wheel(box)
 

@@ -14,17 +14,19 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPushButton,
     QScrollArea,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from crots.options import SECTIONS
+from crots_studio.icons import icon
 from crots_studio.models.option_form import OptionForm, init_command
-from crots_studio.models.words import section_of, section_title
+from crots_studio.models.option_groups import group_of
+from crots_studio.models.words import plural, section_of, section_title
 from crots_studio.panels.settings.option_row import OptionRow
 from crots_studio.plain import Label
 from crots_studio.session import Session
+from crots_studio.widgets.icon_button import IconButton
 
 _NARROWEST = 312
 # Sections of what the user has chosen for this project alone.
@@ -46,8 +48,13 @@ class SettingsPanel(QWidget):
         self.rows: dict[str, OptionRow] = {}
         self._pages: dict[str, QWidget] = {}
         self._abouts: dict[str, QLabel] = {}
+        self._headings: dict[tuple[str, str], QLabel] = {}
+        # A button for the folded options of each group, and which have been unfolded.
+        self.folds: dict[tuple[str, str], QPushButton] = {}
+        self._unfolded: set[tuple[str, str]] = set()
         column = QVBoxLayout(self)
-        column.setContentsMargins(0, 6, 6, 6)
+        column.setContentsMargins(8, 8, 8, 8)
+        column.setSpacing(8)
         column.addLayout(self._head())
         self.search = QLineEdit()
         self.search.setPlaceholderText("Find an option")
@@ -87,11 +94,12 @@ class SettingsPanel(QWidget):
         for name in SECTIONS:
             self.section.addItem(section_title(name), name)
         self.section.currentIndexChanged.connect(lambda _: self._show_section())
-        self.reset_all = QToolButton()
-        self.reset_all.setText("↺ all")
-        self.reset_all.setAccessibleName("Reset this section")
-        self.reset_all.setToolTip("Sets all options of this section back to their defaults")
-        self.reset_all.clicked.connect(self._reset_section)
+        self.reset_all = IconButton(
+            "reset",
+            "Reset this section",
+            self._reset_section,
+            tip="sets all options of it back to their defaults",
+        )
         row.addWidget(heading)
         row.addWidget(self.section, 1)
         row.addWidget(self.reset_all)
@@ -152,7 +160,10 @@ class SettingsPanel(QWidget):
         for section in SECTIONS if words else (wanted,):
             self._page(section)
         for row in self.rows.values():
-            row.setVisible(not words or words in row.searched)
+            field = self.form.field(row.path)
+            unfolded = not field.folded or (field.section, field.group) in self._unfolded
+            row.setVisible(words in row.searched if words else unfolded)
+        self._show_folds(bool(words))
         for section, page in self._pages.items():
             found = any(words in row.searched for row in page.findChildren(OptionRow))
             page.setVisible(found if words else section == wanted)
@@ -162,6 +173,25 @@ class SettingsPanel(QWidget):
         self.reset_all.setEnabled(changed and not words)
         # Folders and files have no defaults: a slip would cost all of them, and each has a reset of its own.
         self.reset_all.setVisible(self.section.currentData() not in _INPUTS)
+
+    def _show_folds(self, searching: bool) -> None:
+        assert self.form is not None
+        for (section, group), button in self.folds.items():
+            folded = [field for field in self.form.fields(section) if field.group == group and field.folded]
+            unfolded = (section, group) in self._unfolded
+            button.setVisible(bool(folded) and not searching)
+            button.setText("Fewer options" if unfolded else plural(len(folded), "more option"))
+            button.setIcon(icon("up" if unfolded else "down", "muted"))
+        for heading in self._headings.values():
+            heading.setVisible(not searching)
+
+    def unfold(self, section: str, group: str, unfolded: bool = True) -> None:
+        """Shows the seldom changed options of a group too, or folds them away."""
+        if unfolded:
+            self._unfolded.add((section, group))
+        else:
+            self._unfolded.discard((section, group))
+        self._show_section()
 
     def _page(self, section: str) -> QWidget:
         """Makes a section's rows when they are first wanted."""
@@ -176,26 +206,55 @@ class SettingsPanel(QWidget):
         about.setProperty("role", "muted")
         about.setWordWrap(True)
         column.addWidget(about)
-        for field in self.form.fields(section):
-            row = OptionRow(field, self._session.settings)
-            row.edited.connect(self._edited)
-            row.reset.connect(self._reset)
-            self.rows[field.path] = row
-            column.addWidget(row)
+        fields = self.form.fields(section)
+        several = len({field.group for field in fields}) > 1
+        for group, of_group in itertools.groupby(fields, key=lambda field: field.group):
+            if several:
+                heading = Label(group)
+                heading.setProperty("role", "strong")
+                heading.setContentsMargins(0, 10, 0, 2)
+                self._headings[section, group] = heading
+                column.addWidget(heading)
+            for field in of_group:
+                row = OptionRow(field, self._session.settings)
+                row.edited.connect(self._edited)
+                row.reset.connect(self._reset)
+                self.rows[field.path] = row
+                column.addWidget(row)
+            column.addWidget(self._fold(section, group))
         self._pages[section] = page
         self._stack.insertWidget(self._stack.count() - 1, page)
         self._order_tabs()
         return page
+
+    def _fold(self, section: str, group: str) -> QPushButton:
+        button = QPushButton()
+        button.setFlat(True)
+        button.setAccessibleDescription(f"Options of {group} that are seldom changed")
+        button.clicked.connect(lambda: self.unfold(section, group, (section, group) not in self._unfolded))
+        self.folds[section, group] = button
+        return button
 
     def _order_tabs(self) -> None:
         """Pages are made late; the Tab key shall still go from the search through the rows to the command line."""
         stops: list[QWidget] = [self.section, self.reset_all, self.search]
         for section in SECTIONS:
             if page := self._pages.get(section):
-                stops += [widget for row in page.findChildren(OptionRow) for widget in row.stops]
+                rows = {row.path: row for row in page.findChildren(OptionRow)}
+                for path, row in rows.items():
+                    stops += row.stops
+                    if self._last_of_group(path):
+                        stops.append(self.folds[section, group_of(section, path.partition(".")[2])])
         stops += [self.command, self.copy_button]
         for before, after in itertools.pairwise(stops):
             QWidget.setTabOrder(before, after)
+
+    def _last_of_group(self, path: str) -> bool:
+        assert self.form is not None
+        section = path.partition(".")[0]
+        fields = self.form.fields(section)
+        number = next(place for place, field in enumerate(fields) if field.path == path)
+        return number + 1 == len(fields) or fields[number + 1].group != fields[number].group
 
     def _go_to_match(self) -> None:
         """Goes from the search to the first option that was found."""
