@@ -5,7 +5,7 @@ What a field's content is worth is found out by `crots_studio.checks`, off the w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -53,6 +53,18 @@ class Finding:
     def short(self) -> str:
         """A few words."""
         return self.brief or (self.text if len(self.text) <= 40 else self.text[:37].rstrip() + "...")
+
+
+_WORST: tuple[Level, ...] = ("bad", "empty", "checking", "warning", "good")
+
+
+def step_state(findings: Sequence[Finding]) -> tuple[Level, str]:
+    """Returns the level of a step of several fields, the worst of theirs, and its words."""
+    if not findings:
+        return "empty", ""
+    worst = min(findings, key=lambda finding: _WORST.index(finding.level))
+    # Where all is well, the first field says most.
+    return worst.level, (findings[0] if worst.level == "good" else worst).text
 
 
 CHECKING = Finding("checking", "looking ...")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from crots.errors import CrotsError, InputError
 from crots.files import file_or_name
+from crots.resources import shipped
 from crots_studio.checks import Setup
 from crots_studio.models.class_map import ClassMapForm, Proposal
 from crots_studio.panels.setup.class_map_proposal import ProposalQuestion
@@ -36,7 +37,13 @@ class ClassMapEditor(QWidget):
         self.note = Label("The source has the target's classes; there is nothing to map.")
         self.note.setProperty("role", "muted")
         row = QHBoxLayout()
+        self.shipped = QComboBox()
+        self.shipped.setAccessibleName("Class maps that come with CROTS")
+        self.shipped.setToolTip("Class maps that come with CROTS")
+        self.shipped.addItems(["shipped maps", *shipped("class-maps")])
+        self.shipped.activated.connect(self._shipped_chosen)
         row.addWidget(self.file, 1)
+        row.addWidget(self.shipped)
         row.addWidget(self.propose)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -70,7 +77,7 @@ class ClassMapEditor(QWidget):
 
     def _show(self, form: ClassMapForm | None) -> None:
         needed = form is not None
-        for widget in (self.file, self.propose):
+        for widget in (self.file, self.shipped, self.propose):
             widget.setVisible(needed)
         self.note.setVisible(not needed)
         has_rows = form is not None and any(value != "ignore" for value in form.rows.values())
@@ -81,6 +88,11 @@ class ClassMapEditor(QWidget):
 
     def _choose(self, value: str) -> None:
         self._session.set_options({"task.class_map": value})
+
+    def _shipped_chosen(self, number: int) -> None:
+        if number:
+            self._choose(self.shipped.itemText(number))
+        self.shipped.setCurrentIndex(0)
 
     def _propose(self) -> None:
         project = self._session.project

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QComboBox, QFormLayout, QGroupBox, QLabel, QLineEdit, QWidget
+from PySide6.QtWidgets import QComboBox, QFormLayout, QLabel, QLineEdit, QWidget
 
 from crots.errors import InputError
 from crots.options import DEFAULT_NET
 from crots.taxonomy import shipped_class_sets
 from crots.trust import Code
+from crots_studio import theme
 from crots_studio.models.option_form import shown
 from crots_studio.models.words import in_window
 from crots_studio.panels.setup.finding_label import FindingLabel
@@ -162,19 +163,22 @@ class SetupFields:
             self._session.trust(code)
 
 
-def setup_group(title: str) -> tuple[QGroupBox, QFormLayout]:
-    """Returns a framed part of the page and the form in it."""
-    group = QGroupBox(title)
+def setup_group() -> tuple[QWidget, QFormLayout]:
+    """Returns a part of the page and the form in it."""
+    group = QWidget()
     form = QFormLayout(group)
+    form.setContentsMargins(12, 0, 12, 12)
+    form.setHorizontalSpacing(12)
+    form.setVerticalSpacing(4)
     form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-    form.setLabelAlignment(Qt.AlignmentFlag.AlignRight)
+    form.setLabelAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
     return group, form
 
 
 def _label(text: str, buddy: QWidget) -> QLabel:
     label = Label(text)
     label.setBuddy(buddy)
-    label.setMinimumWidth(110)
+    label.setMinimumSize(110, theme.control_height())
     label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
     return label
 

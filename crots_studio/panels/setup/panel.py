@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QComboBox,
-    QGroupBox,
     QHBoxLayout,
     QMessageBox,
     QPushButton,
@@ -24,14 +24,27 @@ from crots.project import Project, preset_names
 from crots_studio.background.loading import preload_torch
 from crots_studio.checks import check
 from crots_studio.models.drops import Drop, sort_drop
+from crots_studio.models.label_list import classes_of
 from crots_studio.models.option_form import apply_preset, preset_effect
-from crots_studio.models.project_form import ORDER, STILL_TO_BE_MADE, Finding, ProjectForm
+from crots_studio.models.project_form import ORDER, STILL_TO_BE_MADE, Finding, ProjectForm, step_state
 from crots_studio.panels.setup.class_map import ClassMapEditor
 from crots_studio.panels.setup.fields import UNNAMED, SetupFields, setup_group
-from crots_studio.plain import Label
+from crots_studio.panels.setup.source_glance import SourceGlance
+from crots_studio.plain import Elided, Label
 from crots_studio.runs.run import RunEnd
 from crots_studio.session import Session
+from crots_studio.widgets.class_chips import ClassChips
 from crots_studio.widgets.drop_hint import DropHint, dropped_paths
+from crots_studio.widgets.step_card import StepCard
+
+# The checks of each card.
+_STEPS = (
+    ("data.target", "data.size"),
+    ("task.classes", "task.source_classes", "task.class_map"),
+    ("source",),
+    ("student",),
+    ("validation",),
+)
 
 
 class SetupPanel(QWidget):
@@ -48,15 +61,26 @@ class SetupPanel(QWidget):
         self._session = session
         self.form = ProjectForm()
         self.fields = SetupFields(session, self._typed)
+        # Whose classes are shown with their colours.
+        self._chips_of: str | None = None
         self.setAcceptDrops(True)
         self.drop_hint = DropHint(self)
         self.setAccessibleName("Project set-up")
         body = QWidget()
         column = QVBoxLayout(body)
-        column.setSpacing(10)
+        column.setSpacing(8)
         column.addLayout(self._head())
-        for group in (self._target(), self._classes(), self._source(), self._student(), self._validation()):
-            column.addWidget(group)
+        column.setContentsMargins(12, 8, 12, 12)
+        steps = (
+            ("Images: yours, without labels", self._target()),
+            ("Classes", self._classes()),
+            ("Source: a model, or its predictions for your images", self._source()),
+            ("Student: the network to adapt", self._student()),
+            ("Validation (optional): only for scores, nothing learns from it", self._validation()),
+        )
+        self.cards = [StepCard(number, title, body) for number, (title, body) in enumerate(steps, 1)]
+        for card in self.cards:
+            column.addWidget(card)
         column.addStretch(1)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
@@ -88,7 +112,13 @@ class SetupPanel(QWidget):
         again.setToolTip("Looks at all files anew (F5)")
         again.setShortcut("F5")
         again.clicked.connect(self.check_again)
-        row.addWidget(Label("Drop folders and model files anywhere on this page."), 1)
+        self.ready = Label()
+        self.ready.setProperty("role", "heading")
+        hint = Elided("Drop folders and model files anywhere on this page.")
+        hint.setProperty("role", "muted")
+        row.setSpacing(8)
+        row.addWidget(self.ready)
+        row.addWidget(hint, 1)
         label = Label("Preset")
         label.setBuddy(self.preset)
         row.addWidget(label)
@@ -96,18 +126,22 @@ class SetupPanel(QWidget):
         row.addWidget(again)
         return row
 
-    def _target(self) -> QGroupBox:
-        group, form = setup_group("Target: your images, without labels")
+    def _target(self) -> QWidget:
+        group, form = setup_group()
         self.target = self.fields.path(form, "&Images", "data.target", "folder", "folder, list file or data-set root")
         self.fields.finding(form, "data.target")
         self.size_line = self.fields.line(form, "Working si&ze", "data.size", "proposed from the images")
         self.fields.finding(form, "data.size")
+        self.glance = SourceGlance(self._session)
+        form.addRow("", self.glance)
         return group
 
-    def _classes(self) -> QGroupBox:
-        group, form = setup_group("Classes")
+    def _classes(self) -> QWidget:
+        group, form = setup_group()
         self.classes = self.fields.class_set(form, "Class &set", "task.classes", ())
         self.fields.finding(form, "task.classes")
+        self.chips = ClassChips()
+        form.addRow("", self.chips)
         self.source_classes = self.fields.class_set(form, "S&ource classes", "task.source_classes", ("",))
         self.fields.finding(form, "task.source_classes")
         self.class_map = ClassMapEditor(self._session)
@@ -115,8 +149,8 @@ class SetupPanel(QWidget):
         self.fields.finding(form, "task.class_map")
         return group
 
-    def _source(self) -> QGroupBox:
-        group, form = setup_group("Source: a model, or what it said of your images")
+    def _source(self) -> QWidget:
+        group, form = setup_group()
         kinds = QHBoxLayout()
         self.by_model, self.by_predictions = QRadioButton("&Model file"), QRadioButton("&Predictions")
         for button in (self.by_model, self.by_predictions):
@@ -133,15 +167,15 @@ class SetupPanel(QWidget):
         self.fields.finding(form, "source")
         return group
 
-    def _student(self) -> QGroupBox:
-        group, form = setup_group("Student: the network to adapt")
+    def _student(self) -> QWidget:
+        group, form = setup_group()
         self.student_net = self.fields.combo(form, "Networ&k", "student.net", ("",))
         self.weights = self.fields.path(form, "&Weights", "student.weights", "file", "the source's, a file, or random")
         self.fields.finding(form, "student")
         return group
 
-    def _validation(self) -> QGroupBox:
-        group, form = setup_group("Validation (optional): only for scores, nothing learns from it")
+    def _validation(self) -> QWidget:
+        group, form = setup_group()
         self.val_images = self.fields.path(form, "V&alidation images", "data.val_images", "folder", "none")
         self.val_labels = self.fields.path(form, "Valida&tion labels", "data.val_labels", "folder", "none")
         self.fields.finding(form, "validation")
@@ -178,6 +212,7 @@ class SetupPanel(QWidget):
 
     def _another_project(self) -> None:
         self.form.clear()
+        self._chips_of = None
         self._session.errands.forget(*(f"check {name}" for name in ORDER))
         self.fields.refused.clear()
         predictions = self.fields.value("source.predictions") is not None
@@ -273,7 +308,36 @@ class SetupPanel(QWidget):
     def _tell(self) -> None:
         # A demonstration draws its images and trains its source itself.
         self._session.set_blocker("" if self._session.demo_unfinished else self.form.blocker)
+        self._show_steps()
         self.checked.emit(self.form)
+
+    def _show_steps(self) -> None:
+        """Says in the head of each card how it stands, and at the top how many are ready."""
+        if self._session.project is None:
+            return
+        ready = 0
+        for card, names in zip(self.cards, _STEPS, strict=True):
+            findings = [self.form.findings[name] for name in names if name in self.form.findings]
+            level, words = step_state(findings)
+            optional = names == ("validation",)
+            if optional and level == "empty":
+                words = "none"
+            card.show_level(level, words)
+            ready += level in ("good", "warning") or (optional and level == "empty")
+        self.ready.setText(f"{ready} of {len(self.cards)} ready")
+        target = self.form.findings.get("data.target")
+        self.glance.refresh(target is not None and target.level in ("good", "warning"))
+        self._show_classes()
+
+    def _show_classes(self) -> None:
+        project = self._session.project
+        if project is None or project.config.task.classes == self._chips_of:
+            return
+        self._chips_of = project.config.task.classes
+        self._session.errands.in_background(
+            partial(classes_of, project), self.chips.show_classes, lambda _: self.chips.show_classes(None),
+            token="class chips",
+        )  # fmt: skip
 
     # Drag and drop: the page guesses what was meant, says so, and asks before it replaces anything.
 

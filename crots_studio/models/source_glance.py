@@ -1,0 +1,97 @@
+"""A few of the user's images, small, and what the source says of one: whether folders, channels and classes are right.
+
+Nothing here is kept in the project; it runs on other threads than the window's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crots.config import Size
+from crots.images import look_up_colours, read_image, resize_image, resize_labels
+from crots.project import Project
+from crots.taxonomy import ClassSet
+from crots_studio.models.image_store import ImageStore
+from crots_studio.models.label_list import classes_of, glance
+from crots_studio.models.predictions import SOURCE, Predictions
+from crots_studio.models.words import listing
+
+Array = npt.NDArray[Any]
+COUNT = 6
+HEIGHT = 88
+_WIDEST = 200
+_OPACITY = 0.6
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """An image, small."""
+
+    key: str
+    path: Path
+    picture: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Glance:
+    """What the source says of one image.
+
+    Attributes:
+        picture: the image with the classes' colours over it, as small as its `Tile`.
+        words: the greatest classes with their shares, and how sure the source is.
+    """
+
+    picture: Array
+    words: str
+
+
+def small(image: Array) -> Array:
+    """Returns an image of `HEIGHT` pixels, no wider than a tile."""
+    width = min(_WIDEST, max(16, round(image.shape[1] * HEIGHT / image.shape[0])))
+    return resize_image(image, Size(width, HEIGHT))
+
+
+def read_tiles(project: Project) -> list[Tile]:
+    """Returns the first images of the target that can be read."""
+    rows = glance(project, COUNT)
+    paths = [(rows.keys[place], rows.path(place)) for place in range(len(rows))]
+    return [Tile(key, path, small(read_image(path))) for key, path in paths]
+
+
+def ask_source(project: Project, tile: Tile) -> Glance:
+    """Returns what the source says of an image.
+
+    Args:
+        project: with the trust of the user, as a run gets it: without, no code of others runs.
+        tile: the image.
+
+    Raises:
+        InputError: the source cannot be opened, or says nothing of this image.
+    """
+    classes = classes_of(project)
+    predictions = Predictions(project, ImageStore(project, classes))
+    said = predictions.predict(SOURCE, tile.key, tile.path, labelled=False)
+    return Glance(_overlay(tile.picture, said.labels, classes), _words(said.labels, said.confidence, classes))
+
+
+def _overlay(picture: Array, labels: Array, classes: ClassSet) -> Array:
+    fitting = resize_labels(labels, Size(picture.shape[1], picture.shape[0]))
+    known = fitting < len(classes)
+    colours = look_up_colours(classes.palette_array(), np.where(known, fitting, 0))
+    mixed = _OPACITY * colours + (1 - _OPACITY) * picture
+    return np.where(known[..., None], mixed, picture).round().astype(np.uint8)
+
+
+def _words(labels: Array, confidence: Array | None, classes: ClassSet) -> str:
+    counts = np.bincount(labels[labels < len(classes)].ravel(), minlength=len(classes))
+    if not counts.any():
+        return "The source names no class of the target in this image"
+    order = [int(place) for place in np.argsort(-counts) if counts[place]]
+    parts = [f"{classes.names[place]} {counts[place] / labels.size:.0%}" for place in order]
+    sure = f"; mean confidence {float(confidence.mean()):.2f}" if confidence is not None else ""
+    return f"{listing(parts, 80)}{sure}"

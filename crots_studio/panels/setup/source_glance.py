@@ -1,0 +1,108 @@
+"""A strip of the user's images; a click on one shows what the source says of it, before anything is trained."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from PySide6.QtCore import QSize
+from PySide6.QtGui import QIcon, QPixmap
+from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
+
+from crots_studio.models.source_glance import COUNT, HEIGHT, Glance, Tile, ask_source, read_tiles
+from crots_studio.plain import Label, plain_tooltip
+from crots_studio.session import Session
+from crots_studio.widgets.picture_layers import rgb_image
+
+_HINT = (
+    "Click an image to see what the source says of it: the quickest check of folders, channels and classes. "
+    "Nothing is trained."
+)
+
+
+class SourceGlance(QWidget):
+    """Shows nothing until there are images; asks the source only when an image is clicked."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._shown: tuple[object, ...] = ()
+        self.tiles: list[Tile] = []
+        self.buttons: list[QToolButton] = []
+        self._row = QHBoxLayout()
+        self._row.setSpacing(8)
+        self._row.addStretch(1)
+        self.words = Label(_HINT)
+        self.words.setWordWrap(True)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 4, 0, 0)
+        column.setSpacing(4)
+        column.addLayout(self._row)
+        column.addWidget(self.words)
+        self.hide()
+
+    def refresh(self, ready: bool) -> None:
+        """Reads the first images where they are others than before; ``ready`` says that the folder is fine."""
+        project = self._session.project
+        data = project.config.data if project is not None else None
+        wanted = (project.folder, data.target, data.layout, data.split) if project and data and ready else ()
+        if wanted == self._shown:
+            return
+        self._shown = wanted
+        self._show([])
+        if wanted and project is not None:
+            self._session.errands.in_background(
+                partial(read_tiles, project), self._show, lambda _: self._show([]), token="setup images"
+            )
+
+    def _show(self, tiles: list[Tile]) -> None:
+        for button in self.buttons:
+            self._row.removeWidget(button)
+            button.deleteLater()
+        self.tiles, self.buttons = tiles, []
+        for number, tile in enumerate(tiles[:COUNT]):
+            button = QToolButton()
+            button.setCheckable(True)
+            button.setAccessibleName(f"What the source says of {tile.key}")
+            button.setToolTip(plain_tooltip(tile.key))
+            button.setIconSize(QSize(tile.picture.shape[1], HEIGHT))
+            button.setFixedSize(tile.picture.shape[1] + 8, HEIGHT + 8)
+            button.clicked.connect(partial(self.ask, number))
+            self._row.insertWidget(number, button)
+            self.buttons.append(button)
+        self._paint()
+        self._say(_HINT)
+        self.setVisible(bool(tiles))
+
+    def _paint(self, asked: int = -1, glance: Glance | None = None) -> None:
+        for number, (button, tile) in enumerate(zip(self.buttons, self.tiles, strict=True)):
+            over = glance.picture if glance is not None and number == asked else tile.picture
+            button.setIcon(QIcon(QPixmap.fromImage(rgb_image(over))))
+            button.setChecked(number == asked)
+
+    def _say(self, words: str, role: str = "muted") -> None:
+        self.words.setText(words)
+        self.words.setProperty("role", role)
+        self.words.style().polish(self.words)
+
+    def ask(self, number: int, _checked: bool = False) -> None:
+        """Asks the source about an image, beside the window."""
+        if self._session.project is None:
+            return
+        if self._session.busy:
+            self._paint()
+            self._say("A run goes on; the source can be asked when it has ended.", "warning")
+            return
+        tile, project = self.tiles[number], self._session.for_run()
+        self._paint(number)
+        self._say(f"The source labels {tile.key} ...")
+
+        def answered(glance: Glance) -> None:
+            if number < len(self.tiles) and self.tiles[number] is tile:
+                self._paint(number, glance)
+                self._say(f"{tile.key}: {glance.words}", "good")
+
+        def failed(error: Exception) -> None:
+            self._paint()
+            self._say(str(error) or type(error).__name__, "bad")
+
+        self._session.errands.in_background(partial(ask_source, project, tile), answered, failed, token="ask source")

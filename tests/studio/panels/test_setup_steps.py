@@ -1,0 +1,105 @@
+"""Set-up as steps: cards that fold and say how they stand, classes in colours, a look at the source's labels."""
+
+import pytest
+from PySide6.QtCore import Qt
+
+from crots.errors import InputError
+from crots.project import Project, ProjectConfig
+from crots_studio.models.project_form import Finding, step_state
+from crots_studio.models.source_glance import COUNT, HEIGHT, Glance
+from crots_studio.panels.setup import source_glance
+from crots_studio.panels.setup.panel import SetupPanel
+from tests.studio.fake_project import KEYS, make_fake_project
+
+
+@pytest.fixture
+def panel(qtbot, session, show_panel, open_project, tmp_path):
+    panel = show_panel(SetupPanel, 900, 900)
+    open_project(make_fake_project(tmp_path / "fake").folder)
+    qtbot.waitUntil(lambda: session.errands.idle and not panel.form.blocker, timeout=30_000)
+    return panel
+
+
+def test_cards_say_how_they_stand_and_fold(qtbot, session, panel):
+    assert panel.ready.text() == "5 of 5 ready"
+    assert {card.level for card in panel.cards} <= {"good", "warning"}
+    card = panel.cards[0]
+    assert card.summary.text() in {panel.form.findings[name].text for name in ("data.target", "data.size")}
+    qtbot.mouseClick(card.fold, Qt.MouseButton.LeftButton)
+    assert not panel.target.isVisible() and card.fold.accessibleName().startswith("Unfold")
+    qtbot.mouseClick(card.fold, Qt.MouseButton.LeftButton)
+    assert panel.target.isVisible()
+    session.set_options({"data.target": "nowhere"})
+    qtbot.waitUntil(lambda: card.level == "bad", timeout=10_000)
+    assert int(panel.ready.text().split()[0]) < 5 and "nowhere" in card.summary.text()
+
+
+def test_a_new_project_says_what_is_to_be_chosen(qtbot, session, show_panel, open_project, tmp_path):
+    panel = show_panel(SetupPanel, 900, 900)
+    open_project(Project.create(tmp_path / "new", ProjectConfig()).folder)
+    qtbot.waitUntil(lambda: session.errands.idle, timeout=30_000)
+    assert panel.cards[0].level == "empty"
+    assert not panel.ready.text().startswith("5") and panel.glance.isHidden()
+    assert panel.cards[-1].summary.text() == "none", "validation is not wanted by a run"
+
+
+def test_classes_stand_there_with_their_colours(qtbot, session, panel):
+    assert panel.chips.isVisible() and "road" in panel.chips.accessibleDescription()
+    session.set_options({"task.classes": "cityscapes"})
+    qtbot.waitUntil(lambda: "traffic light" in panel.chips.accessibleDescription(), timeout=10_000)
+    assert panel.chips.heightForWidth(200) > panel.chips.heightForWidth(2000)
+
+
+def test_a_click_on_an_image_shows_what_the_source_says(qtbot, session, panel, monkeypatch):
+    asked = []
+    ask = source_glance.ask_source
+    monkeypatch.setattr(source_glance, "ask_source", lambda *given: asked.append(given) or ask(*given))
+    glance = panel.glance
+    qtbot.waitUntil(lambda: bool(glance.buttons), timeout=10_000)
+    assert len(glance.buttons) == min(COUNT, len(KEYS)) and not asked, "nobody asked yet"
+    assert all(tile.picture.shape[0] == HEIGHT for tile in glance.tiles)
+    before = glance.buttons[0].icon().pixmap(64, 64).toImage()
+    qtbot.mouseClick(glance.buttons[0], Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: "mean confidence" in glance.words.text(), timeout=60_000)
+    assert "road" in glance.words.text() and len(asked) == 1
+    assert glance.buttons[0].icon().pixmap(64, 64).toImage() != before
+
+
+def test_a_source_that_says_nothing_is_told_beneath(qtbot, session, panel, monkeypatch):
+    def refuse(project, tile):
+        raise InputError("it runs code of others; add --trust if you trust it")
+
+    monkeypatch.setattr(source_glance, "ask_source", refuse)
+    qtbot.waitUntil(lambda: bool(panel.glance.buttons), timeout=10_000)
+    panel.glance.ask(1)
+    qtbot.waitUntil(lambda: "code of others" in panel.glance.words.text(), timeout=10_000)
+    assert panel.glance.words.property("role") == "bad" and not panel.glance.buttons[1].isChecked()
+
+
+def test_the_source_is_asked_with_the_trust_of_this_window_alone(session, panel, monkeypatch, qtbot):
+    given = []
+
+    def ask(project, tile):
+        given.append(project.config.runtime.trust)
+        return Glance(tile.picture, "road 100%")
+
+    monkeypatch.setattr(source_glance, "ask_source", ask)
+    qtbot.waitUntil(lambda: bool(panel.glance.buttons), timeout=10_000)
+    panel.glance.ask(0)
+    qtbot.waitUntil(lambda: "road 100%" in panel.glance.words.text(), timeout=10_000)
+    assert given == [False]
+
+
+def test_shipped_class_maps_are_offered_by_name(qtbot, session, panel):
+    offered = [panel.class_map.shipped.itemText(number) for number in range(panel.class_map.shipped.count())]
+    assert "cityscapes-to-camvid" in offered
+    panel.class_map._shipped_chosen(offered.index("cityscapes-to-camvid"))
+    assert str(session.project.config.task.class_map) == "cityscapes-to-camvid"
+
+
+def test_a_step_is_as_good_as_its_worst_field():
+    good, warning, bad = Finding("good", "6 images"), Finding("warning", "two sizes"), Finding("bad", "not there")
+    assert step_state([good, warning]) == ("warning", "two sizes")
+    assert step_state([good, bad, warning]) == ("bad", "not there")
+    assert step_state([good, Finding("good", "64x32")]) == ("good", "6 images")
+    assert step_state([]) == ("empty", "")
