@@ -55,7 +55,9 @@ class SourceOptions:
     net: str = option(
         "", f"Network of a source checkpoint; empty takes what the file says of itself, else {DEFAULT_NET}."
     )
-    prefix: str = option("", "Prefix of the keys in the checkpoint; empty finds it.")
+    prefix: str = option(
+        "", "Prefix of the keys in the checkpoint, or its entry with the weights (ema_state_dict); empty finds it."
+    )
     predictions: Path | None = option(None, "Folder of predictions (label PNGs or soft .npz) in place of a model.")
     confidence: Path | None = option(None, "Folder of 8-bit confidence PNGs, one for each label PNG.")
     size: Size | None = option(None, "Input size of the source; none takes the file's, else the working size.", low=8)

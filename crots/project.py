@@ -17,6 +17,7 @@ import tomli_w
 
 from crots import options as opt
 from crots.config import PROFILES, Profile, changed, describe, from_mapping, to_mapping, unknown_name
+from crots.contents import Contents
 from crots.decisions import BUDGET, read_decisions
 from crots.errors import InputError
 from crots.eventlog import Ending, last_endings, running
@@ -444,17 +445,39 @@ class Project:
 
     def _stamps(self, value: Path | str | None) -> dict[str, Any]:
         """Evidence of the present content of a file or of all files of a folder."""
-        if not value:
+        if not value or not exists(self.path(value)):
             return {}
+        name, stamp = self._stamp(value)
+        return {name: self._contents.stamp(name, self.path(value), stamp, without=self.folder)}
+
+    def _stamp(self, value: Path | str) -> tuple[str, Any]:
+        """Names a file or folder that is there, and gives its sizes and times."""
         path = self.path(value)
-        if not exists(path):
-            return {}
         if path.is_dir():
-            return {f"files of {value}": listing_digest(path, without=self.folder)}
+            return f"files of {value}", listing_digest(path, without=self.folder)
         try:
-            return {f"file {value}": file_stamp(path)}
+            return f"file {value}", file_stamp(path)
         except OSError as error:  # it has gone, or its disk has
             raise InputError(f"{path}: cannot be read ({error.strerror}); see that it is there") from None
+
+    @property
+    def _contents(self) -> Contents:
+        return Contents(self.folder / "records" / "contents.json")
+
+    def _note_contents(self, key: str) -> None:
+        """Notes what the inputs hold that a stage has read, so that a copy of them is known again."""
+        data, task, source = self.config.data, self.config.task, self.config.source
+        read: dict[str, tuple[Path | str | None, ...]] = {
+            "pseudo-label": (
+                data.target, task.classes, task.class_map, source.file, source.predictions, source.confidence
+            ),
+            "baseline": (self.config.student.weights,),
+            "evaluate": (data.val_images, data.val_labels),
+        }  # fmt: skip
+        for value in read.get(key, ()):
+            if value and exists(self.path(value)):
+                name, stamp = self._stamp(value)
+                self._contents.note(name, self.path(value), stamp, without=self.folder)
 
     def record(self, key: str) -> dict[str, Any] | None:
         """Returns what `finish` wrote, None while the stage is not done.
@@ -492,6 +515,7 @@ class Project:
             # Of what was kept, not of the last step.
             miou = hindsight["miou"]
         self.files(key).publish({"seconds": seconds, "miou": miou}, without=without)
+        self._note_contents(key)
 
     def check_upstream(self, key: str) -> None:
         """Makes sure that a stage does not build on an old result while a new one is half done.

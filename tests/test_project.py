@@ -2,6 +2,7 @@ import os
 
 import pytest
 
+from crots import contents
 from crots.errors import InputError
 from crots.eventlog import EventLog
 from crots.events import Progress, StageStarted
@@ -257,3 +258,48 @@ def test_the_first_correction_that_is_taken_back_leaves_nothing_stale(project):
     assert states(project)["adapt-1"] == "stale"
     PatchCorrections().write(project.corrections_path)
     assert set(states(project).values()) == {"done"}
+
+
+def copied_anew(folder, time=10**9):
+    """The same bytes with other times."""
+    for path in folder.iterdir():
+        os.utime(path, ns=(time, time))
+
+
+def test_a_data_set_copied_anew_is_still_done_and_another_one_is_not(project, target):
+    complete(project, "pseudo-label", "baseline", "mine")
+    copied_anew(target)
+    assert {states(project)[key] for key in ("pseudo-label", "baseline", "mine")} == {"done"}
+    # Another process, which has digested nothing yet.
+    contents._made.clear()
+    assert states(project)["pseudo-label"] == "done"
+    (target / "a.png").write_bytes(b"2")
+    copied_anew(target, 2 * 10**9)
+    assert states(project)["pseudo-label"] == "stale"
+
+
+def test_a_copy_is_read_once_and_not_at_every_status(project, target, monkeypatch):
+    complete(project, "pseudo-label")
+    copied_anew(target)
+    read = []
+    monkeypatch.setattr(contents, "_of_file", lambda path, real=contents._of_file: read.append(path) or real(path))
+    for _ in range(3):
+        assert states(project)["pseudo-label"] == "done"
+    assert len(read) == 1
+
+
+def test_what_is_too_large_to_be_read_or_not_known_goes_by_its_times(project, target, monkeypatch):
+    monkeypatch.setattr(contents, "MOST_BYTES", 0)
+    complete(project, "pseudo-label")
+    assert not (project.folder / "records" / "contents.json").exists()
+    copied_anew(target)
+    assert states(project)["pseudo-label"] == "stale"
+
+
+@pytest.mark.parametrize("damage", [b"", b"[]", b"{", b'{"files of x": 1}', b"\xff"])
+def test_damaged_digests_are_as_none(project, target, damage):
+    complete(project, "pseudo-label")
+    (project.folder / "records" / "contents.json").write_bytes(damage)
+    assert states(project)["pseudo-label"] == "done"
+    copied_anew(target)
+    assert states(project)["pseudo-label"] == "stale"

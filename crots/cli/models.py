@@ -52,10 +52,13 @@ def open_model(
     Raises:
         InputError: the file cannot be read, does not say enough, or is for other classes.
     """
-    found = read_weights(path, part=part)
+    prefix = desk.config.source.prefix
+    found = read_weights(path, part=part, prefix=prefix)
     size = desk.config.data.size or (found.card.size if found.card else _proposed(desk, images))
     expected = load_class_set(classes) if classes else None
-    model, report = model_of(found, net=net, classes=expected, size=size, trust=desk.config.runtime.trust)
+    model, report = model_of(
+        found, net=net, classes=expected, size=size, trust=desk.config.runtime.trust, prefix=prefix
+    )
     bench = desk.bench(size)
     if is_factory(model.card.net):
         bench.note(f"this runs code of others, as you allowed: network {model.card.net}")

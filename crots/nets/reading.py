@@ -15,7 +15,7 @@ import reprlib
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,6 +40,20 @@ _AT_ONCE = 2**24
 _ENTRIES = (
     "state_dict", "model_state_dict", "model_state", "student", "model", "net", "network", "module", "weights",
 )  # fmt: skip
+# Where they put a moving average of the weights (EMA), which is what they evaluate with.
+_AVERAGES = (
+    "ema_state_dict", "state_dict_ema", "model_ema", "ema_model", "params_ema", "model_state_dict_ema", "ema",
+)  # fmt: skip
+# A moving average has as many tensors as the weights; a few are its counters.
+_ENOUGH_AVERAGED = 0.5
+# How deeply entries may lie in each other: ``ema`` / ``module``, ``model`` / ``state_dict``.
+_DEEPEST = 3
+_PART = re.compile(r"(?P<head>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.\w+)")
+# Parts of one model; any name can say any number.
+_MOST_PARTS = 1000
+_LONGEST_KEY = 200
+# Entries that hold tensors, but no network.
+_NO_NETWORK = re.compile("optim|sched|scaler|rng|history", re.IGNORECASE)
 _NOT_WEIGHTS = {
     "torchscript": "a TorchScript program, which holds code",
     "exported": "an exported program, which holds code",
@@ -56,12 +70,16 @@ class WeightsFile:
         tensors: by key, on the CPU, as the file spells them.
         card: what the file says of itself; None for the files of other programs.
         kind: ``plain`` state dict, ``nested`` in a training checkpoint, ``lightning`` or ``safetensors``.
+        entry: of the checkpoint that was read, ``ema.module``; empty for a plain state dict.
+        notes: what was chosen on the way and the user should read.
     """
 
     path: Path
     tensors: dict[str, Tensor]
     card: ModelCard | None
     kind: WeightsKind
+    entry: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def file_kind(path: Path) -> FileKind:
@@ -117,22 +135,52 @@ def check_file(path: Path) -> None:
         raise InputError(f"found no file {path}; check the path of the model file")
 
 
-def read_weights(path: Path, *, part: str = "") -> WeightsFile:
-    """Reads all tensors of a weights file.
+def read_weights(path: Path, *, part: str = "", prefix: str = "") -> WeightsFile:
+    """Reads all tensors of a weights file; of one of several parts, those of the others beside it too.
 
     Args:
         path: ``.pth``, ``.pt``, ``.ckpt``, ``.safetensors`` ...; its content decides, not its suffix.
         part: entry of a training checkpoint that holds several networks (``student``, ``teacher``); empty finds it.
+        prefix: as the user gives it, of keys; where it is the name of an entry, that one is read.
 
     Raises:
-        InputError: it is missing, damaged, holds code, no tensors, or NaN.
+        InputError: it is missing, damaged, holds code, no tensors, or NaN; or one of its parts is missing.
     """
+    parts = _parts(path)
+    found = _read_one(path, part, prefix)
+    for other in parts:
+        found.tensors.update(_read_one(other, part, prefix).tensors)
+    if not parts:
+        return found
+    return replace(found, notes=(*found.notes, f"read with the other parts: {', '.join(p.name for p in parts)}"))
+
+
+def _parts(path: Path) -> list[Path]:
+    """The other files of a model that was written in several, ``model-00001-of-00003.safetensors``."""
+    named = _PART.fullmatch(path.name)
+    if not named:
+        return []
+    count = int(named["count"])
+    if count > _MOST_PARTS:
+        raise InputError(f"{path} says that it is one of {count} parts, expected {_MOST_PARTS} at most")
+    names = [f"{named['head']}-{number:05}-of-{count:05}{named['suffix']}" for number in range(1, count + 1)]
+    others = [path.with_name(name) for name in names if name != path.name]
+    missing = [other.name for other in others if not is_file(other)]
+    if missing:
+        raise InputError(
+            f"{path} is part {int(named['number'])} of {count} of a model; missing beside it: "
+            f"{', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}; put all parts into one folder"
+        )
+    return others
+
+
+def _read_one(path: Path, part: str, prefix: str) -> WeightsFile:
     kind = file_kind(path)
     if kind in _NOT_WEIGHTS:
         raise InputError(f"{path} is {_NOT_WEIGHTS[kind]}, and not a weights file; it can be used as a source model")
     with parsed(path):
         check_claim(path, path.stat().st_size, "the file")
-        found = _read_safetensors(path) if kind == "safetensors" else _read_torch(path, part)
+        found = _read_safetensors(path) if kind == "safetensors" else _read_torch(path, part, prefix)
         for key, tensor in found.tensors.items():
             _check_finite(path, key, tensor)
     return found
@@ -172,33 +220,77 @@ def model_card(path: Path) -> ModelCard | None:
     return file_card(path) if kind == "safetensors" else read_weights(path).card
 
 
-def _read_torch(path: Path, part: str) -> WeightsFile:
+def _read_torch(path: Path, part: str, prefix: str) -> WeightsFile:
     content = _unpickle(path)
     if not isinstance(content, Mapping):
         raise InputError(f"{path} holds a {type(content).__name__}; expected a state dict (names and tensors)")
-    tensors, entry = _find_tensors(path, content, part)
+    tensors, entry, notes = _find_tensors(path, content, part, prefix)
     card = content.get("card")
     kind: WeightsKind = "nested" if entry else "plain"
     if "pytorch-lightning_version" in content:
         kind = "lightning"
-    return WeightsFile(path, tensors, read_card(card, path) if isinstance(card, dict) else None, kind)
+    return WeightsFile(path, tensors, read_card(card, path) if isinstance(card, dict) else None, kind, entry, notes)
 
 
-def _find_tensors(path: Path, content: Mapping[Any, Any], part: str) -> tuple[dict[str, Tensor], str]:
+def _find_tensors(
+    path: Path, content: Mapping[Any, Any], part: str, prefix: str
+) -> tuple[dict[str, Tensor], str, tuple[str, ...]]:
+    """Finds the weights in a checkpoint: tensors, the entry that they lie in, and what should be said of it."""
     if part:
         tensors = _tensors(content.get(part))
         if not tensors:
             raise InputError(f"{path} holds no network under {part!r}; found {_keys(content)}")
-        return tensors, part
-    for entry in _ENTRIES:
-        if tensors := _tensors(content.get(entry)):
-            return tensors, entry
-    tensors = _tensors(content)
-    if not tensors:
+        return tensors, part, ()
+    states = dict(_states(content, "", 1, set()))
+    own = sum(isinstance(value, Tensor) for value in content.values())
+    if (named := prefix.removesuffix(".")) in states:
+        return _tensors(states[named]), named, ()
+    plain = next((entry for entry in _ENTRIES if entry in states), "")
+    if not plain and own >= _ENOUGH_AVERAGED * max(map(len, states.values()), default=1):
+        return _tensors(content), "", ()
+    if average := _average(states, plain):
+        note = f"the moving average of the weights, {average}, is taken"
+        note += f", not {plain}; the prefix {plain} takes that" if plain else ""
+        return _tensors(states[average]), average, (note,)
+    if plain:
+        return _tensors(states[plain]), plain, ()
+    # Of several, say, a network and its discriminator, only the user can choose.
+    tops = [entry for entry in states if not any(entry.startswith(f"{other}.") for other in states)]
+    if len(tops) > 1:
+        raise InputError(
+            f"{path} holds several networks: {', '.join(tops[:8])}; give the one to use as the prefix",
+            field="source.prefix",
+        )
+    if not tops:
         raise InputError(
             f"{path} holds no tensors, found {_keys(content)}; expected a state dict, alone or under 'state_dict'"
         )
-    return tensors, ""
+    return _tensors(states[tops[0]]), tops[0], (f"the weights lie under {tops[0]}",)
+
+
+def _average(states: Mapping[str, Mapping[Any, Any]], plain: str) -> str:
+    """The entry with a moving average of the weights; empty where there is none."""
+    for name in _AVERAGES:
+        for entry, state in states.items():
+            same = entry.split(".", 1)[0] == name
+            if same and len(state) >= _ENOUGH_AVERAGED * len(states.get(plain, state)):
+                return entry
+    return ""
+
+
+def _states(
+    content: Mapping[Any, Any], before: str, depth: int, seen: set[int]
+) -> Iterator[tuple[str, Mapping[Any, Any]]]:
+    """Yields the entries of a checkpoint that hold weights by name, outer ones first; each is looked into once."""
+    for key, value in content.items():
+        fits = isinstance(key, str) and len(key) <= _LONGEST_KEY and isinstance(value, Mapping)
+        if not fits or id(value) in seen or _NO_NETWORK.search(key):
+            continue
+        seen.add(id(value))
+        if any(isinstance(item, Tensor) and item.ndim > 1 for item in value.values()):
+            yield before + key, value
+        if depth < _DEEPEST:
+            yield from _states(value, f"{before}{key}.", depth + 1, seen)
 
 
 def _keys(content: Mapping[Any, Any]) -> str:

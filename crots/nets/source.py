@@ -107,7 +107,7 @@ def load_exported(path: Path, *, trust: bool = False, device: torch.device | str
 
 def _open_network(request: _Request, *, trust: bool) -> Source:
     options = request.options
-    found = read_weights(request.path)
+    found = read_weights(request.path, prefix=options.prefix)
     if trust and found.card and is_factory(found.card.net) and found.card.net != options.net:
         # Trust was given for what the options name, and a stranger writes what a file says of itself.
         raise InputError(

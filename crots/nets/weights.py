@@ -219,10 +219,10 @@ def load_into(model: Model, path: Path, *, purpose: Purpose = "start", prefix: s
     Raises:
         InputError: the file cannot be read or does not fit.
     """
-    found = read_weights(path, part=part)
+    found = read_weights(path, part=part, prefix=prefix)
     if found.card and purpose == "source":
         agreed_card(found.card, path, net=None, classes=model.classes)
-    report = load_weights(model.net, found.tensors, name=str(path), purpose=purpose, prefix=prefix)
+    report = _filled(model.net, found, purpose=purpose, prefix=prefix)
     if found.card and found.card.oracle:
         # What grows from weights that labels chose stays marked so (fault F13).
         model.card = dataclasses.replace(model.card, oracle=True)
@@ -260,7 +260,7 @@ def load_model(
     Raises:
         InputError: the file cannot be read, does not say enough, contradicts the arguments, or does not fit.
     """
-    found = read_weights(path, part=part)
+    found = read_weights(path, part=part, prefix=prefix)
     return model_of(found, net=net, classes=classes, size=size, normalisation=normalisation, trust=trust, prefix=prefix)
 
 
@@ -296,8 +296,14 @@ def model_of(
     model = create_model(net, classes, size or PUBLISHED_SIZE, normalisation=normalisation, trust=trust)
     if found.card:
         model.card = dataclasses.replace(model.card, note=found.card.note, oracle=found.card.oracle)
-    report = load_weights(model.net, found.tensors, name=str(path), prefix=prefix)
-    return model.eval(), report
+    return model.eval(), _filled(model.net, found, prefix=prefix)
+
+
+def _filled(net: nn.Module, found: WeightsFile, *, purpose: Purpose = "source", prefix: str = "") -> LoadReport:
+    """Fills a network from a file; a prefix that chose the entry is none of its keys."""
+    prefix = "" if prefix.removesuffix(".") == found.entry else prefix
+    report = load_weights(net, found.tensors, name=str(found.path), purpose=purpose, prefix=prefix)
+    return dataclasses.replace(report, notes=(*found.notes, *report.notes))
 
 
 def agreed_card(card: ModelCard, path: Path, *, net: str | None, classes: ClassSet | None) -> ModelCard:

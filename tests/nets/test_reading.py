@@ -173,3 +173,66 @@ def test_programs_are_told_from_weights(tmp_path):
     assert [file_kind(tmp_path / name) for name in ("s.pt", "e.pt2", "n.onnx")] == ["torchscript", "exported", "onnx"]
     with pytest.raises(InputError, match=r"TorchScript program.*source model"):
         read_weights(tmp_path / "s.pt")
+
+
+AVERAGES = {
+    "model_ema": {"model_ema": STATE, "epoch": 3},
+    "ema_state_dict": {"ema_state_dict": STATE},
+    "params_ema": {"params_ema": STATE},
+    "ema.module": {"ema": {"decay": torch.tensor(0.9), "module": STATE}},
+    "teacher": {"teacher": STATE, "step": 1},
+    "model": {"model": {"state_dict": STATE}, "optimizer": {"state": {0: {"exp_avg": torch.ones(2, 2)}}}},
+}
+
+
+@pytest.mark.parametrize("entry", AVERAGES)
+def test_weights_are_found_wherever_a_checkpoint_keeps_them(tmp_path, entry):
+    torch.save(AVERAGES[entry], tmp_path / "c.pth")
+    found = read_weights(tmp_path / "c.pth")
+    assert found.entry.startswith(entry) and found.tensors.keys() == STATE.keys()
+    assert any(found.entry in note for note in found.notes)
+
+
+def test_a_moving_average_is_preferred_said_and_can_be_refused(tmp_path):
+    zeros = {key: torch.zeros_like(tensor) for key, tensor in STATE.items()}
+    torch.save({"state_dict": zeros, "ema_state_dict": STATE}, tmp_path / "c.pth")
+    found = read_weights(tmp_path / "c.pth")
+    assert (found.entry, found.tensors.keys()) == ("ema_state_dict", STATE.keys())
+    assert all(torch.equal(found.tensors[key], STATE[key]) for key in STATE)
+    assert "not state_dict; the prefix state_dict takes that" in found.notes[0]
+    other = read_weights(tmp_path / "c.pth", prefix="state_dict.")
+    assert other.entry == "state_dict" and not any(tensor.any() for tensor in other.tensors.values())
+    torch.save({"state_dict": STATE, "ema": {"decay": torch.ones(1, 1)}}, tmp_path / "counter.pth")
+    assert read_weights(tmp_path / "counter.pth").entry == "state_dict"
+
+
+def test_several_networks_are_a_question(tmp_path):
+    torch.save({"generator": STATE, "discriminator": {"c.weight": torch.ones(2, 2)}}, tmp_path / "gan.pth")
+    with pytest.raises(InputError, match="several networks: generator, discriminator") as caught:
+        read_weights(tmp_path / "gan.pth")
+    assert caught.value.field == "source.prefix"
+    assert read_weights(tmp_path / "gan.pth", prefix="generator").tensors.keys() == STATE.keys()
+
+
+def test_entries_that_hold_each_other_are_looked_into_once(tmp_path):
+    inner = {f"k{number}": {} for number in range(300)}
+    for value in inner.values():
+        value.update(dict.fromkeys((f"k{number}" for number in range(300)), inner))
+    torch.save({"nest": inner}, tmp_path / "n.pth")
+    with pytest.raises(InputError, match="no tensors"):
+        read_weights(tmp_path / "n.pth")
+
+
+def test_parts_are_read_together_or_the_missing_one_is_named(tmp_path):
+    keys = list(STATE)
+    names = [tmp_path / f"m-0000{number}-of-00002.safetensors" for number in (1, 2)]
+    save_file({key: STATE[key] for key in keys[:1]}, names[0])
+    with pytest.raises(InputError, match=r"part 1 of 2 of a model; missing beside it: m-00002-of-00002"):
+        read_weights(names[0])
+    save_file({key: STATE[key] for key in keys[1:]}, names[1])
+    for name in names:
+        found = read_weights(name)
+        assert set(found.tensors) == set(STATE) and "read with the other parts" in found.notes[0]
+    (tmp_path / "x-00001-of-99999.pth").write_bytes(names[0].read_bytes())
+    with pytest.raises(InputError, match="99999 parts"):
+        read_weights(tmp_path / "x-00001-of-99999.pth")
