@@ -448,7 +448,7 @@ class Project:
         if not value or not exists(self.path(value)):
             return {}
         name, stamp = self._stamp(value)
-        return {name: self._contents.stamp(name, self.path(value), stamp, without=self.folder)}
+        return {name: self._digests.stamp(name, self.path(value), stamp, without=self.folder)}
 
     def _stamp(self, value: Path | str) -> tuple[str, Any]:
         """Names a file or folder that is there, and gives its sizes and times."""
@@ -461,7 +461,7 @@ class Project:
             raise InputError(f"{path}: cannot be read ({error.strerror}); see that it is there") from None
 
     @property
-    def _contents(self) -> Contents:
+    def _digests(self) -> Contents:
         return Contents(self.folder / "records" / "contents.json")
 
     def _note_contents(self, key: str) -> None:
@@ -477,7 +477,7 @@ class Project:
         for value in read.get(key, ()):
             if value and exists(self.path(value)):
                 name, stamp = self._stamp(value)
-                self._contents.note(name, self.path(value), stamp, without=self.folder)
+                self._digests.note(name, self.path(value), stamp, without=self.folder)
 
     def record(self, key: str) -> dict[str, Any] | None:
         """Returns what `finish` wrote, None while the stage is not done.
