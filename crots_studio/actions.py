@@ -160,9 +160,14 @@ class ProjectActions(QObject):
         self.changed.emit()
         self.tell("Report", str(error) or type(error).__name__)
 
-    def open_dialog(self, module: str, name: str) -> None:
+    def help(self) -> None:
+        """Explains what the user is at: the tab in front, or the stage that was chosen since."""
+        self.open_dialog("help", "HelpDialog", topic=self._pages.topic)
+
+    def open_dialog(self, module: str, name: str, **options: str) -> None:
         """Opens a dialog by module and class; it is imported only now."""
-        dialog = getattr(importlib.import_module(f"crots_studio.dialogs.{module}"), name)(self._session, self._window)
+        kind = getattr(importlib.import_module(f"crots_studio.dialogs.{module}"), name)
+        dialog = kind(self._session, self._window, **options)
         dialog.exec()
         dialog.deleteLater()
 

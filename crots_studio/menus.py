@@ -109,7 +109,7 @@ class Menus:
 
     def _help(self, menu: QMenu) -> None:
         act = self._project_actions
-        self._add(menu, "&Help on the stages", partial(act.open_dialog, "help", "HelpDialog"), "F1", "help")
+        self._add(menu, "&Help on the stages", act.help, "F1", "help")
         self._add(menu, "&Shortcuts", partial(act.open_dialog, "shortcuts", "ShortcutsDialog"), "Ctrl+?", "keyboard")
         self._add(menu, "&About", partial(act.open_dialog, "about", "AboutDialog"), sign="info")
 

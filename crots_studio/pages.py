@@ -71,6 +71,12 @@ class Pages(QStackedWidget):
             self.workspace.show_tab(key)
 
     @property
+    def topic(self) -> str:
+        """The stage or input that the user is at; empty on the welcome page."""
+        in_front = self.workspace is not None and self.currentWidget() is self.workspace
+        return self.workspace.topic if in_front and self.workspace is not None else ""
+
+    @property
     def undo_texts(self) -> tuple[str, str]:
         """What can be undone and done again where the user is; empty for nothing."""
         return self.workspace.undo_texts if self.workspace is not None else ("", "")

@@ -110,6 +110,7 @@ class Workspace(QWidget):
         self._lay_out()
         self.rail.chosen.connect(self.show_stage)
         self._in_settings = False
+        self._topic = ""
         self._folder: Path | None = None
         session.project_changed.connect(self._look_from_the_start)
         self.tabs.currentChanged.connect(lambda _: self._another_tab())
@@ -132,7 +133,17 @@ class Workspace(QWidget):
                 area.verticalScrollBar().setValue(0)
                 area.horizontalScrollBar().setValue(0)
 
+    @property
+    def topic(self) -> str:
+        """The stage or input that the user is at: that of the tab in front, or the one chosen in the rail since."""
+        if self._topic:
+            return self._topic
+        run, row = self._session.run_state, self.rail.current
+        return run.stage if run.running and run.stage else row.key if row is not None else ""
+
     def _another_tab(self) -> None:
+        tab = self._tab
+        self._topic = tab.topic if tab is not None else ""
         self._in_settings = False
         self._session.undo_changed.emit()
 
@@ -237,6 +248,7 @@ class Workspace(QWidget):
         self.settings_panel.go_to(key)
         if key in ("target", "source"):
             self.show_tab("setup")
+        self._topic = key
         show = getattr(self.tabs.currentWidget(), "show_stage", None)
         if callable(show):
             show(key)

@@ -15,6 +15,7 @@ class Tab:
         panel: the class there.
         icon: of `crots_studio.icons`.
         tip: what is to be found there.
+        topic: of the help; empty where it is that of the stage at work or chosen.
     """
 
     title: str
@@ -22,6 +23,7 @@ class Tab:
     panel: str
     icon: str
     tip: str = ""
+    topic: str = ""
 
     @property
     def key(self) -> str:
@@ -30,18 +32,44 @@ class Tab:
 
 
 TABS = (
-    Tab("Set-up", "setup.panel", "SetupPanel", "setup", "Which images, which source, which classes"),
-    Tab("Mixing", "preview", "PreviewPanel", "mixing", "What the student will see: mixes of your own images"),
-    Tab("Pseudo-labels", "pseudo_labels", "PseudoLabelPanel", "labels", "What the source says of each image"),
-    Tab("Hard patches", "patches.panel", "PatchPanel", "patches", "Patches of rare classes: look, reject, relabel"),
-    Tab("Monitor", "monitor.panel", "MonitorPanel", "monitor", "Losses, scores and classes, live"),
+    Tab("Set-up", "setup.panel", "SetupPanel", "setup", "Target images, source model and classes", "target"),
+    Tab(
+        "Mixing", "preview", "PreviewPanel", "mixing", "Preview of the mixed images that the student is shown", "adapt"
+    ),
+    Tab(
+        "Pseudo-labels",
+        "pseudo_labels",
+        "PseudoLabelPanel",
+        "labels",
+        "The source's prediction for each target image",
+        "pseudo-label",
+    ),
+    Tab(
+        "Hard patches",
+        "patches.panel",
+        "PatchPanel",
+        "patches",
+        "Patches of rare classes: check, reject, relabel",
+        "mine",
+    ),
+    Tab("Monitor", "monitor.panel", "MonitorPanel", "monitor", "Losses, scores and per-class IoU, live"),
     Tab(
         "Before and after",
         "before_after",
         "BeforeAfterPanel",
         "before-after",
-        "Source, baseline and rounds on the same image",
+        "Predictions of source, baseline and rounds on the same image",
+        "evaluate",
     ),
-    Tab("Compare", "compare.panel", "ComparePanel", "compare", "Past runs on one chart"),
-    Tab("Methods", "methods", "MethodsPanel", "methods", "Methods compared on these images, over several seeds"),
+    Tab(
+        "Compare",
+        "compare.panel",
+        "ComparePanel",
+        "compare",
+        "Runs of this and other projects in one chart",
+        "evaluate",
+    ),
+    Tab(
+        "Methods", "methods", "MethodsPanel", "methods", "Several methods compared, each with several seeds", "evaluate"
+    ),
 )

@@ -9,12 +9,20 @@ from crots_studio.session import Session
 
 
 class HelpDialog(QDialog):
-    """Explains the stages."""
+    """Explains the stages.
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+    Args:
+        session: whose stage is explained at first.
+        parent: the window.
+        topic: a stage or an input to explain in its place.
+    """
+
+    def __init__(self, session: Session, parent: QWidget | None = None, *, topic: str = "") -> None:
         super().__init__(parent)
         self.setWindowTitle("What each stage does")
         self.panel = HelpPanel(session)
+        if topic:
+            self.panel.show_stage(topic)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
         column = QVBoxLayout(self)

@@ -93,6 +93,12 @@ def _rows(matrix: Sequence[Sequence[int]] | None) -> tuple[tuple[int, ...], ...]
     return tuple(map(tuple, matrix)) if matrix else None
 
 
+def counts(name: str, rounds: int | None) -> bool:
+    """Whether a stage or model is no round, or one of so many that the project has; None for any number."""
+    number = name.removeprefix("adapt-")
+    return rounds is None or number == name or not number.isdigit() or int(number) <= rounds
+
+
 class Scores:
     """The scores that count now: the latest of every model, and the validations of every stage.
 
@@ -158,8 +164,7 @@ class Scores:
         return tuple(sorted(found, key=running_order))
 
     def _counts(self, name: str) -> bool:
-        number = name.removeprefix("adapt-")
-        return self.rounds is None or number == name or not number.isdigit() or int(number) <= self.rounds
+        return counts(name, self.rounds)
 
     def latest(self, subject: str) -> Score | None:
         """Returns a model's score; None while it has none."""
@@ -344,6 +349,14 @@ def mistakes(confusion: Sequence[Sequence[int]], names: Sequence[str], count: in
         for row, column in cells
         if shares[row, column] > 0
     ]
+
+
+def most_mistaken(confusion: NDArray[np.int64], count: int) -> list[int]:
+    """Returns the classes with the largest share of mistakes, of the true or of the predicted pixels, worst first."""
+    wrong = np.maximum(normalised(confusion, "truth"), normalised(confusion, "prediction"))
+    np.fill_diagonal(wrong, 0)
+    worst = np.maximum(wrong.max(axis=0), wrong.max(axis=1))
+    return [int(place) for place in np.argsort(-worst, kind="stable")[:count]]
 
 
 def confusion_csv(confusion: Sequence[Sequence[int]], names: Sequence[str]) -> str:

@@ -24,7 +24,7 @@ class LogLine:
 
     def __str__(self) -> str:
         mark = {"info": "", "warning": "warning: ", "error": "error: "}[self.level]
-        return f"{time.strftime('%H:%M:%S', time.localtime(self.time))}  {mark}{self.text}"
+        return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(self.time))}  {mark}{self.text}"
 
 
 def log_lines(events: Iterable[Event]) -> list[LogLine]:

@@ -12,7 +12,7 @@ from crots_studio.models.history import History, StageHistory
 from crots_studio.models.names import title
 from crots_studio.models.project_form import Finding
 from crots_studio.models.run_state import RunState
-from crots_studio.models.words import duration, in_window, option_title
+from crots_studio.models.words import duration, in_window, option_title, plural
 
 # What the core says of a stage that its guard stopped.
 GUARDED = "went back"
@@ -207,8 +207,10 @@ def summary(rows: Sequence[RailRow]) -> str:
         return "No project"
     if all(row.state == "checking" for row in stages):
         return "Looking at the files …"
-    done = sum(row.state in FINISHED for row in stages)
-    text = f"{done} of {len(stages)} stages done"
+    # All that are listed are counted, those of a demonstration too.
+    worked = [row for row in rows if row.key not in INPUTS]
+    done = sum(row.state in FINISHED for row in worked)
+    text = f"{plural(len(rows) - len(worked), 'input')}, {done} of {len(worked)} stages done"
     stale = sum(row.state == "stale" for row in stages)
     return f"{text}, {stale} stale" if stale else text
 

@@ -162,9 +162,13 @@ class LogPanel(QWidget):
     def _another_project(self) -> None:
         self.clear()
         history = self._session.history
-        for stage in history.stages.values():
-            ends = (stage.started, *stage.notes, *stage.evaluations, stage.finished)
-            self.add_events([event for event in ends if event is not None])
+        told = [
+            event
+            for stage in history.stages.values()
+            for event in (stage.started, *stage.notes, *stage.evaluations, stage.finished)
+            if event is not None
+        ]
+        self.add_events(sorted(told, key=lambda event: event.time))
 
     def add_events(self, events: list[Event]) -> None:
         """Appends the lines of events."""

@@ -131,8 +131,18 @@ class PseudoLabelPanel(ImagePanel):
         # What lies under the pointer may be another class now.
         self._read_out("", *self._pointer)
         index = self.images.current
-        self.legend.set_shares(self.images.labels.shares(index) if self.images.labels.labelled else None)
+        self.legend.set_shares(self._shares(maps.labels, index))
         self.about.setText(self._about(key, index))
+
+    def _shares(self, labels: Array | None, index: int) -> Array | None:
+        """Of the labels as they are corrected; what was noted when they were made knows nothing of that."""
+        if not self.images.labels.labelled:
+            return None
+        if labels is None or self._classes is None:
+            return self.images.labels.shares(index)
+        counted = np.bincount(labels.ravel(), minlength=len(self._classes))[: len(self._classes)].astype(np.float64)
+        shares: Array = counted / max(1.0, counted.sum())
+        return shares
 
     def _contents(self, maps: ImageMaps, labels: Array | None) -> dict[str, Content]:
         size = maps.size
@@ -211,6 +221,7 @@ class PseudoLabelPanel(ImagePanel):
         """A stroke that is being drawn."""
         if self._maps is not None:
             self.area.show_contents(self._contents(self._maps, labels))
+            self.legend.set_shares(self._shares(labels, self.images.current))
 
     def _corrected(self, key: str) -> None:
         """An image was repainted, perhaps by an undo while another one is shown: goes there."""

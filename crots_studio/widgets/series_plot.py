@@ -60,7 +60,9 @@ class SeriesPlot(QWidget):
         self._marks: list[pg.InfiniteLine] = []
         self._mark_places: tuple[tuple[float, str], ...] = ()
         self._step_names: tuple[str, ...] = ()
-        self._log = self._linked = False
+        self._log = False
+        self._leader: SeriesPlot | None = None
+        self._room: pg.PlotDataItem | None = None
         self._extent: pg.PlotDataItem | None = None
         self._cursor_x: float | None = None
         self._has_legend = legend
@@ -135,10 +137,34 @@ class SeriesPlot(QWidget):
         # A single curve that is called like the plot needs no heading beside its legend.
         alone = self._has_legend and [name.lower() for name in self._curves] == [self.title.lower()]
         self._heading.setVisible(not alone)
+        self._make_room()
         self._show_values()
         self._describe()
         # Now rather than while painting, which would then have to be done twice.
         self.canvas.getViewBox().updateAutoRange()
+
+    def _make_room(self) -> None:
+        """Gives a single step or value an axis around it, with numbers of its own size."""
+        if self._room is not None:
+            self.canvas.removeItem(self._room)
+            self._room = None
+        drawn = [(curve.x, self._drawable(curve.y)) for curve in self.shown.values()]
+        points = [(x[known], y[known]) for x, y in drawn if (known := np.isfinite(y)).any()]
+        if not points:
+            return
+        x, y = np.concatenate([one for one, _ in points]), np.concatenate([one for _, one in points])
+        (left, right), (low, high) = (float(x.min()), float(x.max())), (float(y.min()), float(y.max()))
+        flat = high - low <= 1e-9 * max(abs(low), abs(high))
+        if right > left and not flat:
+            return
+        if right == left:
+            left, right = max(left - 1, min(left, 0.0)), right + 1
+        if flat:
+            reach = 0.1 * abs(high) or 1.0
+            low, high = (low / 1.2, high * 1.2) if self._log else (low - reach, high + reach)
+        self._room = pg.PlotDataItem([left, right], [low, high], pen=pg.mkPen((0, 0, 0, 0)))
+        self.canvas.addItem(self._room)
+        self._room.setLogMode(False, self._log)
 
     def _draw(self, curve: Curve) -> None:
         if curve.name not in self._items:
@@ -262,8 +288,34 @@ class SeriesPlot(QWidget):
 
     def link_x(self, other: SeriesPlot | None) -> None:
         """Shows the same steps as another plot, which must be seen; None lets go."""
-        self._linked = other is not None
-        self.canvas.setXLink(other.canvas if other else None)
+        if self._leader is other:
+            return
+        own = self.canvas.getViewBox()
+        if self._leader is not None:
+            self._leader.canvas.getViewBox().sigXRangeChanged.disconnect(self._follow)
+            own.sigRangeChangedManually.disconnect(self._lead)
+        self._leader = other
+        if other is not None:
+            # pyqtgraph's own link aligns plots by pixels, which cuts the steps of one that is narrower.
+            other.canvas.getViewBox().sigXRangeChanged.connect(self._follow)
+            own.sigRangeChangedManually.connect(self._lead)
+            self._follow(None, other.canvas.getViewBox().viewRange()[0])
+        else:
+            own.enableAutoRange(x=True)
+
+    def _follow(self, _box: object, steps: Sequence[float]) -> None:
+        """Shows the steps that the leading plot shows."""
+        self.canvas.getViewBox().setXRange(*steps, padding=0)
+
+    def _lead(self, *_: object) -> None:
+        """The user zoomed or panned here: the leading plot shows the same steps, and with it all others."""
+        if self._leader is not None:
+            self._leader.canvas.getViewBox().setXRange(*self.canvas.getViewBox().viewRange()[0], padding=0)
+            self._leader.held.emit(True)
+
+    @property
+    def _linked(self) -> bool:
+        return self._leader is not None
 
     def cover(self, first: float, last: float) -> None:
         """Shows these steps too while the view follows the data, though no curve of this plot may reach them."""

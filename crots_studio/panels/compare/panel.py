@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from crots.events import Evaluated, Event, StageFinished, StageStarted
+from crots.options import TaskOptions
 from crots_studio import theme
 from crots_studio.models.comparison_choice import ComparisonChoice, Key
 from crots_studio.models.iou import ClassLook
@@ -61,6 +62,7 @@ class ComparePanel(QWidget):
         self._others: dict[str, PastRuns] = {}
         self._choice = ComparisonChoice()
         self._places: dict[Key, int] = {}
+        self._task: TaskOptions | None = None
         self._stale = False
         self.setAccessibleName("Compare runs")
         self.setAcceptDrops(True)
@@ -69,6 +71,7 @@ class ComparePanel(QWidget):
         self._build(session)
         session.project_changed.connect(self._change_project)
         session.history_changed.connect(self._refresh)
+        session.config_changed.connect(self._config_changed)
         session.events_arrived.connect(self._take)
         session.theme_changed.connect(self._recolour)
         self._change_project()
@@ -142,6 +145,7 @@ class ComparePanel(QWidget):
         self._own, self._others = None, {}
         project, settings = self._session.project, self._session.settings
         kept = settings.project_value(project.folder, _CHOICE) if project is not None else ""
+        self._task = project.config.task if project is not None else None
         self._choice = ComparisonChoice.of_text(kept)
         self.table.table.chosen = set(self._choice.ticked)
         self._session.errands.forget("own runs")
@@ -149,6 +153,14 @@ class ComparePanel(QWidget):
         self._refresh()
         for folder in self._choice.projects:
             self.add_project(folder, quiet=True)
+
+    def _config_changed(self) -> None:
+        project = self._session.project
+        task = project.config.task if project is not None else None
+        if task != self._task:
+            # Order and colours of classes follow the class set.
+            self._task = task
+            self._refresh()
 
     def _take(self, events: Sequence[Event]) -> None:
         if any(isinstance(event, (StageStarted, StageFinished, Evaluated)) for event in events):

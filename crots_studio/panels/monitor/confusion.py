@@ -14,6 +14,7 @@ from crots_studio.models.iou import (
     Score,
     confusion_csv,
     mistakes,
+    most_mistaken,
     normalised,
 )
 from crots_studio.panels.monitor.matrix_view import MatrixView
@@ -27,6 +28,8 @@ _WAYS: dict[Normalisation, str] = {
     "prediction": "share of the predicted class",
     "pixels": "pixels",
 }
+# From so many classes on, cells are too small to be read: the worst ones come first.
+_MANY, _SHOWN = 40, 20
 _EMPTY = "No confusion matrix yet.\n\nIt comes with the first validation, which needs images with labels."
 
 
@@ -40,6 +43,11 @@ class ConfusionPanel(ScorePanel):
         self.way.setAccessibleName("What the cells show")
         for key, text in _WAYS.items():
             self.way.addItem(text, key)
+        self.which = QComboBox()
+        self.which.setAccessibleName("Classes in the matrix")
+        self.which.addItem(f"the {_SHOWN} most mistaken classes", "worst")
+        self.which.addItem("all classes", "all")
+        self.which.hide()
         self.view = MatrixView()
         self.view.setAccessibleName("Confusion matrix: rows are true classes, columns predicted ones")
         self.read_out = Label()
@@ -58,9 +66,11 @@ class ConfusionPanel(ScorePanel):
         self.fill_split(left, right, [640, 240])
         self.bar.addWidget(self.subject)
         self.bar.addWidget(self.way)
+        self.bar.addWidget(self.which)
         self.bar.addStretch(1)
         self.bar.addWidget(self.save)
-        self.way.activated.connect(lambda: self.redraw.now())
+        for choice in (self.way, self.which):
+            choice.activated.connect(lambda: self.redraw.now())
         self.view.entered.connect(self._read)
         self.view.selectionModel().currentChanged.connect(self._read)
         self.mistakes.currentRowChanged.connect(self._find)
@@ -86,14 +96,20 @@ class ConfusionPanel(ScorePanel):
 
     def _show(self, score: Score) -> None:
         way: Normalisation = self.way.currentData()
-        names = tuple(score.per_class)
         assert score.confusion is not None
-        shares = normalised(score.confusion, "truth" if way == "pixels" else way)
-        pixels = np.asarray(score.confusion, np.int64)
+        given = tuple(score.per_class)
+        matrix = np.asarray(score.confusion, np.int64)
+        every = normalised(matrix, "truth" if way == "pixels" else way)
+        self.which.setVisible(len(given) > _MANY)
+        few = len(given) > _MANY and self.which.currentData() == "worst"
+        kept = set(most_mistaken(matrix, _SHOWN)) if few else set(range(len(given)))
+        names = tuple(name for name in self._look.order(given) if given.index(name) in kept)
+        places = [given.index(name) for name in names]
+        shares, pixels = every[np.ix_(places, places)], matrix[np.ix_(places, places)]
         texts = [[_cell(pixels[r, c], shares[r, c], way) for c in range(len(names))] for r in range(len(names))]
-        words = _words(names, pixels, way)
+        words = _words(names, matrix, places, way)
         self.view.matrix.show(names, tuple(map(self._look.colour, names)), shares, texts, words)
-        self._mistakes = mistakes(score.confusion, names, 12)
+        self._mistakes = mistakes(score.confusion, given, 12)
         self.mistakes.clear()
         self.mistakes.addItems(
             [f"{_percent(row.share)}  {row.truth} taken for {row.prediction}" for row in self._mistakes]
@@ -112,6 +128,8 @@ class ConfusionPanel(ScorePanel):
         """Goes to the cell of a mistake."""
         if 0 <= row < len(self._mistakes):
             names, mistake = self.view.matrix.names, self._mistakes[row]
+            if mistake.truth not in names or mistake.prediction not in names:
+                return
             cell = self.view.matrix.index(names.index(mistake.truth), names.index(mistake.prediction))
             self.view.setCurrentIndex(cell)
             self.view.scrollTo(cell)
@@ -136,9 +154,13 @@ def _percent(share: float) -> str:
     return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
 
 
-def _words(names: Sequence[str], pixels: NDArray[np.int64], way: Normalisation) -> list[list[str]]:
-    """One sentence a cell."""
-    by_truth, by_prediction = normalised(pixels, "truth"), normalised(pixels, "prediction")
+def _words(
+    names: Sequence[str], matrix: NDArray[np.int64], places: Sequence[int], way: Normalisation
+) -> list[list[str]]:
+    """One sentence a cell; shares are of all classes, shown or not."""
+    cells = np.ix_(places, places)
+    by_truth, by_prediction = normalised(matrix, "truth")[cells], normalised(matrix, "prediction")[cells]
+    pixels = matrix[cells]
 
     def sentence(row: int, column: int) -> str:
         truth, said, count = names[row], names[column], int(pixels[row, column])

@@ -47,6 +47,8 @@ class MatrixModel(QAbstractTableModel):
         self.names, self.colours, self.shares, self.texts, self.words = names, colours, shares, texts, words
         if same and names:
             self.dataChanged.emit(self.index(0, 0), self.index(len(names) - 1, len(names) - 1))
+            for side in (Qt.Orientation.Horizontal, Qt.Orientation.Vertical):
+                self.headerDataChanged.emit(side, 0, len(names) - 1)
         else:
             self.beginResetModel()
             self.endResetModel()

@@ -18,9 +18,10 @@ from PySide6.QtWidgets import (
 )
 
 from crots.events import Event, StageFinished
+from crots.options import TaskOptions
 from crots_studio import theme
 from crots_studio.background.loading import preload_torch
-from crots_studio.models.iou import Scores, read_reports
+from crots_studio.models.iou import Scores, counts, read_reports
 from crots_studio.models.names import title
 from crots_studio.models.series import Curves, Figure, Group, curves_csv
 from crots_studio.panels.monitor.alarm import Alarm
@@ -74,6 +75,7 @@ class MonitorPanel(QWidget):
         layout.addWidget(self.tabs, 1)
         self._session = session
         self._explained = False
+        self._task: TaskOptions | None = None
         self.scores = Scores()
         session.project_changed.connect(self._reload)
         session.history_changed.connect(self._reload)
@@ -85,7 +87,9 @@ class MonitorPanel(QWidget):
         project, history = self._session.project, self._session.history
         reports = read_reports(project.stage_folder("evaluate")) if project else []
         self.scores = Scores.of_history(history, reports)
+        self._task = project.config.task if project is not None else None
         self._count_rounds()
+        self.training.set_rounds(self.scores.rounds)
         self.training.show_curves(Curves.of_history(history))
         self.classes.show_scores(self.scores)
         self.confusion.show_scores(self.scores)
@@ -102,8 +106,15 @@ class MonitorPanel(QWidget):
         return self.scores.rounds != before
 
     def _config_changed(self) -> None:
+        project = self._session.project
+        task = project.config.task if project is not None else None
+        if task != self._task:
+            self._task = task
+            for panel in (self.classes, self.confusion):
+                panel.take_look()
         if self._count_rounds():
             self._show_scores()
+            self.training.set_rounds(self.scores.rounds)
 
     def _show_scores(self) -> None:
         self.classes.update_scores()
@@ -133,6 +144,7 @@ class TrainingCurves(QWidget):
         self._colours: dict[Figure, int] = {}
         self._score_words: dict[str, str] = {}
         self._stages: tuple[str, ...] = ()
+        self._rounds: int | None = None
         self._arranged: tuple[Group, ...] = ()
         self.plots: dict[Group, SeriesPlot] = {group: SeriesPlot(text) for group, text in _TITLES.items()}
         self._build(session)
@@ -209,11 +221,22 @@ class TrainingCurves(QWidget):
         """The curves that are shown as CSV: every recorded number, unsmoothed."""
         return curves_csv(self._curves, self.chosen)
 
+    def set_rounds(self, rounds: int | None) -> None:
+        """Leaves out rounds beyond these, which the project no longer has; None shows all."""
+        if rounds != self._rounds:
+            self._rounds = rounds
+            self.redraw.ask()
+
+    @property
+    def _known(self) -> tuple[str, ...]:
+        """Stages with figures that the project still has."""
+        return tuple(stage for stage in self._curves.stages if counts(stage, self._rounds))
+
     @property
     def chosen(self) -> tuple[str, ...]:
         """Stages that are shown."""
         one = self.stage.currentData()
-        return tuple(stage for stage in self._curves.stages if one in ("", stage))
+        return tuple(stage for stage in self._known if one in ("", stage))
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
         """Catches up with what came while the panel was hidden."""
@@ -255,9 +278,9 @@ class TrainingCurves(QWidget):
         return choice[number % len(choice)], number >= len(choice)
 
     def _list_stages(self) -> None:
-        if self._curves.stages == self._stages:
+        if self._known == self._stages:
             return
-        self._stages = self._curves.stages
+        self._stages = self._known
         kept = self.stage.currentData()
         self.stage.blockSignals(True)
         self.stage.clear()

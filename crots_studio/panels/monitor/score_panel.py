@@ -57,6 +57,11 @@ class ScorePanel(QWidget):
         self._look = ClassLook.of(self._session.project)
         self.redraw.ask()
 
+    def take_look(self) -> None:
+        """The project's class set changed: its order and colours are taken over."""
+        self._look = ClassLook.of(self._session.project)
+        self.redraw.ask()
+
     def update_scores(self) -> None:
         """The scores given to `show_scores` have grown."""
         self.redraw.ask()

@@ -94,12 +94,12 @@ def test_a_demonstration_s_own_stages_come_first():
     history = History([StageStarted(stage="render", total=4), end])
     found = rows(StageStatus("baseline", "ready"), history=history)
     assert found[0].key == "render" and found[0].state == "done"
-    assert summary(found) == "0 of 1 stages done"
+    assert summary(found) == "2 inputs, 1 of 2 stages done"
 
 
 def test_summary_next_and_the_button_s_words():
     found = rows(StageStatus("pseudo-label", "done"), StageStatus("baseline", "stale"), StageStatus("mine", "ready"))
-    assert summary(found) == "1 of 3 stages done, 1 stale"
+    assert summary(found) == "2 inputs, 1 of 3 stages done, 1 stale"
     assert next_stage(found).key == "baseline"
     assert run_all_words(found) == "Run"
     assert run_all_words(rows(StageStatus("baseline", "interrupted"))) == "Resume"

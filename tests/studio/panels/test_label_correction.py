@@ -275,3 +275,14 @@ def test_a_correction_that_cannot_be_written_is_said_and_the_picture_is_as_befor
     assert str(fault) in problem.args[0]
     qtbot.waitUntil(lambda: session.errands.idle)
     assert np.array_equal(panel._maps.labels, before) and panel.correction.edits.undo_text == ""
+
+
+def test_the_shares_of_classes_follow_corrections(qtbot, panel):
+    shares = lambda: [panel.legend.list.item(row).text() for row in range(panel.legend.list.count())]  # noqa: E731
+    before = shares()
+    panel.correction.tools.classes.setCurrentIndex(panel.correction.tools.classes.findData(CAR))
+    panel.correction._change(lambda edits: edits.fill(panel.images.current_key, 2, 2, CAR))
+    qtbot.waitUntil(lambda: shares() != before, timeout=10_000)
+    assert shares()[SKY] == panel._classes.names[SKY] + "  \u2013" or shares()[SKY] != before[SKY]
+    panel.undo()
+    qtbot.waitUntil(lambda: shares() == before, timeout=10_000)

@@ -196,7 +196,7 @@ def test_a_legend_of_many_curves_leaves_room_to_the_plot(qtbot, panel, tell):
     tell([Scored(stage="baseline", step=step, values=values) for step in (1, 2)])
     plot = panel.training.plots["score"]
     qtbot.waitUntil(lambda: plot.legend.verticalScrollBar().maximum() > 0)
-    assert plot.legend.height() < 60 < plot.canvas.height()
+    assert plot.legend.height() < 80 < plot.canvas.height()
     looks = {(curve.colour, curve.dashed) for curve in plot.shown.values()}
     assert len(looks) == len(names), "each can be told apart"
     few = panel.training.plots["loss"]
@@ -241,7 +241,7 @@ def test_scores_say_what_they_can_and_cannot_tell(qtbot, open_project, panel, te
     open_project(tmp_path / "fake" / "project")
     tell([Scored(stage="baseline", step=1, values={"certainty": 0.5})])
     entries = panel.training.plots["score"].legend.entries
-    qtbot.waitUntil(lambda: "certainty" in entries and "surer" in entries["certainty"].toolTip(), timeout=30_000)
+    qtbot.waitUntil(lambda: "certainty" in entries and "more certain" in entries["certainty"].toolTip(), timeout=30_000)
 
 
 def test_past_events_come_back_with_a_project(qtbot, session, open_project, panel, tmp_path):
@@ -418,3 +418,122 @@ def test_names_of_stages_that_would_run_into_each_other_are_left_out(qtbot):
     plot.set_marks([(0.0, "Source model"), (700.0, "Baseline"), (720.0, "Round 1"), (900.0, "Round 2")])
     qtbot.wait(20)
     assert [line.label.isVisible() for line in plot._marks] == [True, False, True, True]
+
+
+# Class sets, plots of different widths, rounds that are gone, single points, many classes.
+
+
+def scored(panel, **classes):
+    names = list(classes) or ["road", "sky"]
+    return Evaluated(
+        stage="evaluate", subject="baseline", step=0, miou=0.5, per_class_iou=dict.fromkeys(names, 0.5),
+        confusion=np.diag(np.full(len(names), 9)).tolist(),
+    )  # fmt: skip
+
+
+CLASS_SET = """name = "{name}"
+[[classes]]
+name = "{first}"
+colour = {colour}
+[[classes]]
+name = "{second}"
+colour = [1, 2, 3]
+"""
+
+
+def test_classes_and_confusion_follow_the_class_set(qtbot, session, open_project, panel, tell, tmp_path):
+    open_project(make_fake_project(tmp_path).folder)
+    tell([scored(panel, Sky=1, Road=1)])
+    for one in (panel.classes, panel.confusion):
+        panel.tabs.setCurrentWidget(one)
+        qtbot.waitUntil(lambda one=one: not one.redraw._due)
+    first = panel.classes._look
+    session.set_options({"task.classes": "demo"})
+    names = panel.classes._look.names
+    assert names != first.names and panel.confusion._look.names == names
+    session.set_options({"task.classes": "camvid"})
+    assert panel.classes._look.names == first.names
+
+
+def test_the_matrix_takes_order_and_colours_of_the_class_set(qtbot, session, open_project, panel, tell, tmp_path):
+    open_project(make_fake_project(tmp_path).folder)
+    session.set_options({"task.classes": "demo"})
+    names = panel.confusion._look.names
+    turned = dict.fromkeys(names[::-1], 1)
+    panel.tabs.setCurrentWidget(panel.confusion)
+    tell([scored(panel, **turned)])
+    panel.confusion.subject.setCurrentIndex(panel.confusion.subject.findData("baseline"))
+    panel.confusion._choose_subject()
+    matrix = panel.confusion.view.matrix
+    assert matrix.names == names
+    assert matrix.colours == tuple(map(panel.confusion._look.colour, names))
+    told = []
+    matrix.headerDataChanged.connect(lambda *where: told.append(where))
+    matrix.show(names, tuple((9, 9, 9) for _ in names), matrix.shares, matrix.texts, matrix.words)
+    assert told, "the header shows other colours at once"
+
+
+def test_many_classes_show_the_most_mistaken_first(qtbot, panel, tell):
+    panel.tabs.setCurrentWidget(panel.confusion)
+    count = 60
+    pixels = np.diag(np.full(count, 100))
+    pixels[7, 50] = 80
+    names = [f"class {number}" for number in range(count)]
+    tell([Evaluated(stage="evaluate", subject="baseline", step=0, miou=0.5, per_class_iou=dict.fromkeys(names, 0.5),
+                    confusion=pixels.tolist())])  # fmt: skip
+    matrix, which = panel.confusion.view.matrix, panel.confusion.which
+    qtbot.waitUntil(lambda: which.isVisible() and len(matrix.names) == 20, timeout=10_000)
+    assert {"class 7", "class 50"} <= set(matrix.names)
+    row, column = matrix.names.index("class 7"), matrix.names.index("class 50")
+    assert matrix.shares[row, column] == pytest.approx(80 / 180)
+    assert "44% of class 7 is taken for class 50" in matrix.words[row][column]
+    which.setCurrentIndex(which.findData("all"))
+    which.activated.emit(which.currentIndex())
+    assert len(matrix.names) == count
+
+
+def test_linked_plots_show_the_same_steps_whatever_their_widths(qtbot, panel, tell):
+    values = {"loss": 1.0, "confidence weight": 0.5, "learning rate": 1e-4}
+    tell([Metrics(stage="adapt-1", step=step, values=values) for step in range(1, 101)])
+    plots = [plot for plot in panel.training.plots.values() if plot.isVisible()]
+    assert len({plot.canvas.width() for plot in plots}) > 1, "one is as wide as two others"
+    tell([Metrics(stage="adapt-1", step=step, values=values) for step in range(101, 201)])
+
+    def ranges():
+        return [plot.canvas.getViewBox().viewRange()[0] for plot in plots]
+
+    qtbot.waitUntil(lambda: all(right >= 200 for _, right in ranges()))
+    assert all(left <= 1 for left, _ in ranges())
+    # The user zooms in any of them: all follow.
+    for plot in plots:
+        plot.canvas.getViewBox().setXRange(50, 60, padding=0)
+        plot.canvas.getViewBox().sigRangeChangedManually.emit(plot.canvas.getViewBox().mouseEnabled())
+        qtbot.wait(10)
+        assert all(shown == pytest.approx([50, 60], abs=1) for shown in ranges())
+        panel.training.tools.fit.click()
+        qtbot.waitUntil(lambda: all(right >= 200 for _, right in ranges()))
+
+
+def test_curves_of_a_round_that_is_gone_leave_the_legend(qtbot, session, open_project, panel, tmp_path):
+    open_project(make_fake_project(tmp_path).folder)
+    qtbot.waitUntil(lambda: not panel.training.redraw._due)
+    assert panel.training.stage.findData("adapt-2") >= 0
+    panel.training.add([Metrics(stage="adapt-2", step=1, values={"an old loss": 1.0})])
+    qtbot.waitUntil(lambda: "an old loss" in panel.training.plots["loss"].legend.entries)
+    session.set_options({"adapt.rounds": "1"})
+    qtbot.waitUntil(lambda: "an old loss" not in panel.training.plots["loss"].legend.entries)
+    assert panel.training.stage.findData("adapt-2") < 0
+
+
+@pytest.mark.parametrize("value", [1e-4, 0.42, 250.0, 0.0])
+def test_a_single_point_has_an_axis_of_its_size(qtbot, value):
+    plot = SeriesPlot("one")
+    qtbot.addWidget(plot)
+    plot.resize(400, 300)
+    plot.show()
+    plot.set_curves([Curve("only", np.array([100.0]), np.array([value]), "#ff0000")])
+    (left, right), (low, high) = plot.canvas.getViewBox().viewRange()
+    assert left < 100 < right and low < value < high
+    assert high - low <= max(1.0 * abs(value), 2.5 if value == 0 else 0)
+    plot.set_curves([Curve("only", np.array([100.0, 200.0]), np.array([value, value + 1]), "#ff0000")])
+    assert plot.canvas.getViewBox().viewRange()[0][0] > 80, "two points need no room for one"

@@ -37,7 +37,7 @@ def test_a_finished_project_has_times_and_scores(rail, finished):
     assert list(rows) == ["target", "source", *finished.stage_keys()]
     assert rows["adapt-2"].state == "done"
     assert rows["adapt-2"].miou.endswith("%") and rows["adapt-2"].time.endswith("s")
-    assert rail.note.text() == "7 of 7 stages done"
+    assert rail.note.text() == "2 inputs, 7 of 7 stages done"
     assert rail.list.item(3).data(Qt.ItemDataRole.AccessibleTextRole).startswith("Baseline, done")
 
 
@@ -115,7 +115,7 @@ def test_a_round_that_went_back_and_one_that_is_not_needed_are_told():
     assert rows["adapt-1"].reason == kept and not rows["adapt-2"].warned
     assert rows["adapt-1"].look == "stale", "amber, not green"
     listed = list(rows.values())
-    assert summary(listed) == "2 of 3 stages done" and next_stage(listed).key == "export"
+    assert summary(listed) == "2 inputs, 2 of 3 stages done" and next_stage(listed).key == "export"
     assert run_all_words(listed[:-1]) == "All done"
 
 

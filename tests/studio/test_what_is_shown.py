@@ -1,0 +1,68 @@
+"""What the window shows: help on what one is at, the log in order, tooltips in either theme."""
+
+import time
+
+import pytest
+from PySide6.QtWidgets import QToolTip
+
+from crots.eventlog import EventLog
+from crots.events import StageFinished, StageStarted
+from crots_studio.dialogs.help import HelpDialog
+from crots_studio.models.help_topics import TOPICS, topic_of
+from tests.studio.fake_project import make_fake_project
+
+
+def test_f1_explains_what_the_user_is_at(qtbot, session, window, open_project, tmp_path, monkeypatch):
+    open_project(make_fake_project(tmp_path / "fake").folder)
+    asked = []
+    monkeypatch.setattr(window.project_actions, "open_dialog", lambda *names, **options: asked.append(options["topic"]))
+
+    def help_topic():
+        window.menus.actions["Help on the stages"].trigger()
+        return topic_of(asked[-1])
+
+    for tab, topic in (
+        ("setup", "target"),
+        ("patches", "mine"),
+        ("pseudo_labels", "pseudo-label"),
+        ("preview", "adapt"),
+    ):
+        window.pages.show_tab(tab)
+        assert help_topic() == topic
+    keys = [row.key for row in window.rail.rows]
+    for key, topic in (("export", "export"), ("adapt-2", "adapt"), ("source", "source")):
+        window.rail.list.setCurrentRow(keys.index(key))
+        assert help_topic() == topic
+    session.run_state.running, session.run_state.stage = True, "baseline"
+    window.pages.show_tab("monitor")
+    assert help_topic() == "baseline"
+    session.run_state.running = False
+
+
+def test_the_help_opens_at_the_topic_it_is_asked_for(qtbot, session):
+    dialog = HelpDialog(session, topic="mine")
+    qtbot.addWidget(dialog)
+    assert dialog.panel.list.currentRow() == TOPICS.index("mine")
+
+
+def test_the_log_is_in_the_order_of_time_and_has_dates(qtbot, session, window, open_project, tmp_path):
+    project = make_fake_project(tmp_path / "fake")
+    log = EventLog(project.events_path)
+    # The first stage was run again after the others.
+    log.append(StageStarted(stage="pseudo-label", time=1_800_000_000.0, total=6, unit="images"))
+    log.append(StageFinished(stage="pseudo-label", time=1_800_000_060.0, outcome="completed", seconds=60))
+    open_project(project.folder)
+    lines = window.log_panel.text.splitlines()
+    stamps = [line[:19] for line in lines]
+    assert stamps == sorted(stamps) and all(time.strptime(stamp, "%Y-%m-%d %H:%M:%S") for stamp in stamps)
+    assert lines[-1].endswith("Pseudo-labels is done after 1 min 00 s")
+
+
+@pytest.mark.parametrize("dark", [True, False])
+def test_tooltips_can_be_read_after_the_theme_was_switched(qtbot, session, dark):
+    for mode in (not dark, dark):
+        session.set_theme("dark" if mode else "light")
+    palette = QToolTip.palette()
+    text, base = palette.toolTipText().color(), palette.toolTipBase().color()
+    assert abs(text.lightness() - base.lightness()) > 110
+    session.set_theme("light")
