@@ -133,6 +133,22 @@ def _estimated(project: Project, keys: tuple[str, ...], context: Context) -> tup
     return (*plan.notes, *filter(None, [plan.estimate.words]))
 
 
+def estimate_project(project: Project, *, control: Control | None = None) -> Iterator[Event]:
+    """Measures what a run would take and stores it with the project; runs nothing, and has no events.
+
+    Raises:
+        CrotsError: another run goes on, the inputs do not fit, or the user asked to stop.
+    """
+    from crots.estimate.decide import decide
+    from crots.estimate.trial import Stopwatch
+
+    control = control or Control()
+    with locked(project):
+        project.check_inputs()
+        decide(project, project.stage_keys(), Stopwatch(check=control.check), busy=False)
+    yield from ()
+
+
 def planned(project: Project, *, until: str | None, only: str | None) -> tuple[str, ...]:
     """Returns the stages to consider, in running order.
 

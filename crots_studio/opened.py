@@ -10,6 +10,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from crots.errors import CrotsError
+from crots.estimate.facts import Estimate, known_estimate
 from crots.eventlog import running
 from crots.project import Project, ProjectConfig, StageStatus, override
 from crots.trust import Code, with_trust
@@ -41,6 +42,7 @@ class OpenProject(QObject):
         project: the open one.
         history: its events so far.
         status: its stages; empty until they have been looked at.
+        estimate: what is known of the rest of its run, with the options as they were when its stages were looked at.
         trusted: code of others that the user trusts, for this project in this window; kept nowhere else.
         looking: whether the stages are being looked at, which takes seconds for a hundred thousand files.
         conflict: options that were changed both here and in the project's file; nothing is written until one side is
@@ -80,6 +82,7 @@ class OpenProject(QObject):
         self.project: Project | None = None
         self.history = History()
         self.status: list[StageStatus] = []
+        self.estimate: Estimate | None = None
         self.trusted: frozenset[Code] = frozenset()
         self.looking = False
         self.conflict: Merged | None = None
@@ -108,6 +111,7 @@ class OpenProject(QObject):
 
     def _opened(self, found: Found) -> None:
         self.project, self.status, self.trusted = found.project, [], frozenset()
+        self.estimate = None
         self._begin_changes(ProjectFile(found.project))
         if not self.busy:
             # A demonstration opens its project in the middle of its run; its history is longer than the file's.
@@ -120,6 +124,7 @@ class OpenProject(QObject):
     def close_project(self) -> None:
         """Goes back to no project; only while nothing runs here."""
         self.project, self.history, self.status, self.looking = None, History(), [], False
+        self.estimate = None
         self.trusted = frozenset()
         self._begin_changes(None)
         self.project_changed.emit()
@@ -292,16 +297,17 @@ class OpenProject(QObject):
             return
         folder, snapshot = self.project.folder, Project(self.project.folder, self.project.config)
 
-        def work() -> tuple[Path, list[StageStatus]]:
-            return folder, snapshot.status()
+        def work() -> tuple[Path, list[StageStatus], Estimate | None]:
+            status = snapshot.status()
+            return folder, status, known_estimate(snapshot, status)
 
         self.looking = True
         self.errands.in_background(work, self._status_found, self._status_failed, token="status")
 
-    def _status_found(self, found: tuple[Path, list[StageStatus]]) -> None:
-        folder, status = found
+    def _status_found(self, found: tuple[Path, list[StageStatus], Estimate | None]) -> None:
+        folder, status, estimate = found
         if self.project is not None and self.project.folder == folder:
-            self.status, self.looking = status, False
+            self.status, self.estimate, self.looking = status, estimate, False
             self.status_changed.emit(status)
 
     def _status_failed(self, error: Exception) -> None:

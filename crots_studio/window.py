@@ -104,7 +104,7 @@ class MainWindow(QMainWindow):
             self._turn_page()
             request = self.session.request
             # Patches are cut while one looks at them.
-            if request.only != "mine":
+            if request.only != "mine" and not request.estimate:
                 self.pages.show_tab("methods" if request.compares else "monitor")
         self.menus.refresh()
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import os
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from crots.config import to_mapping
 from crots.files import digest, write_json
-from crots.project import Project
+from crots.project import Project, StageStatus
 from crots.records import Count, fits, read_json
 from crots.text import byte_count, duration
 
@@ -187,17 +187,19 @@ def _entries(project: Project) -> dict[str, Any]:
     return entries if isinstance(entries, dict) else {}
 
 
-def left_to_do(project: Project, keys: Iterable[str], *, busy: bool | None = None) -> dict[str, int]:
+def left_to_do(
+    project: Project, keys: Iterable[str], *, busy: bool | None = None, status: Sequence[StageStatus] | None = None
+) -> dict[str, int]:
     """Returns the timed stages that are not done, each with the units that an interrupted run of it has behind it."""
     keys = [key for key in keys if group_of(key) in TIMED]
-    states = {status.key: status for status in project.status(busy=busy)}
+    states = {stage.key: stage for stage in status or project.status(busy=busy)}
     open_keys = [key for key in keys if states[key].state not in ("done", "not needed")]
     begun = ("interrupted", "failed", "running")
     return {key: states[key].done if states[key].state in begun and project.resumable(key) else 0 for key in open_keys}
 
 
-def known_estimate(project: Project) -> Estimate | None:
+def known_estimate(project: Project, status: Sequence[StageStatus] | None = None) -> Estimate | None:
     """Returns what is known of the rest of a project's run without measuring; None where some stage was not timed."""
-    left = left_to_do(project, project.stage_keys())
+    left = left_to_do(project, project.stage_keys(), status=status)
     found = stored(project, left)
     return Estimate(found, left) if left and found.keys() == left.keys() else None

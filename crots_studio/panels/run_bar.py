@@ -18,6 +18,7 @@ from crots_studio.devices import Device, find_devices, gpu_memory
 from crots_studio.icons import icon
 from crots_studio.models.rail import DEMO_STAGES, FINISHED
 from crots_studio.models.words import byte_count
+from crots_studio.panels.run_estimate import RunEstimate
 from crots_studio.plain import Elided, Label, plain_tooltip
 from crots_studio.session import Session
 from crots_studio.widgets.icon_button import IconButton
@@ -51,6 +52,7 @@ class RunBar(QFrame):
         self.pause = IconButton("pause", "Pause", session.toggle_pause, flat=False)
         self.stop = IconButton("stop", "Stop and keep", lambda: session.stop(), flat=False)
         self.cancel = IconButton("discard", "Cancel ...", self._cancel, flat=False, role="bad")
+        self.estimate = RunEstimate(session)
         self.device = QComboBox()
         self.device.setAccessibleName("Device")
         self.device.setToolTip("Where networks run (runtime.device)")
@@ -91,7 +93,16 @@ class RunBar(QFrame):
         row.setSpacing(8)
         row.addLayout(left, 1)
         # All stay where they are, whatever goes on: the second click of a double click must meet no other button.
-        for widget in (self.memory, self.device, self.apart, self.cancel, self.stop, self.pause, self.run):
+        for widget in (
+            self.memory,
+            self.estimate,
+            self.device,
+            self.apart,
+            self.cancel,
+            self.stop,
+            self.pause,
+            self.run,
+        ):
             row.addWidget(widget)
         _keep_width(self.run, "Run", "Resume")
 

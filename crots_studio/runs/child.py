@@ -47,6 +47,8 @@ def command_line(project: Project, request: RunRequest) -> list[str]:
         command += ["--steps", str(request.steps)]
     if request.only:
         command += ["--only", request.only]
+    if request.estimate:
+        command += ["--estimate"]
     if request.until:
         command += ["--until", request.until]
     if project.config.runtime.trust:

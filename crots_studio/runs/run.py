@@ -18,7 +18,7 @@ from typing import Protocol
 from crots.events import Event, Outcome, StageFinished
 from crots.execution.control import Control
 from crots.project import Project
-from crots.runner import failure, run_project
+from crots.runner import estimate_project, failure, run_project
 from crots_studio.background.loading import preload_torch
 
 EventSource = Callable[[Control], Iterator[Event]]
@@ -36,12 +36,14 @@ class RunRequest:
         until: likewise.
         seeds: of a comparison; empty for a run of the project. A comparison takes a child process.
         steps: of a comparison's baseline and rounds; 0 takes the project's.
+        estimate: only measure what a run would take.
     """
 
     only: str | None = None
     until: str | None = None
     seeds: tuple[int, ...] = ()
     steps: int = 0
+    estimate: bool = False
 
     @property
     def compares(self) -> bool:
@@ -97,7 +99,9 @@ def project_events(project: Project, request: RunRequest) -> EventSource:
     snapshot = Project(project.folder, project.config)
 
     def source(control: Control) -> Iterator[Event]:
-        return run_project(snapshot, control=control, until=request.until, only=request.only)
+        if request.estimate:
+            return estimate_project(snapshot, control=control)
+        return run_project(snapshot, control=control, until=request.until, only=request.only, measure=True)
 
     return source
 

@@ -112,8 +112,8 @@ class Notifier(Toast):
         self._about = self._session.project.folder if self._session.project is not None else None
         request = self._session.request
         compares, discarded = request.compares, self._session.run_state.discarding
-        if request.only == "mine" and end.outcome == "completed":
-            return  # a moment's work, and its patches are in view
+        if (request.only == "mine" or request.estimate) and end.outcome == "completed":
+            return  # a moment's work, and its patches, or the estimate, are in view
         scores, project = Scores.of_history(self._session.history), self._session.project
         scores.rounds = len(project.needed_rounds()) if project is not None else None
         guarded = self._guarded() if end.outcome == "completed" and not compares else ""

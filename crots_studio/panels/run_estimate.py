@@ -1,0 +1,43 @@
+"""What the rest of a run takes, beside Run: the stored estimate, or a button that measures it."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QToolButton, QWidget
+
+from crots_studio.models.rail import FINISHED
+from crots_studio.plain import plain_tooltip
+from crots_studio.runs.run import RunRequest
+from crots_studio.session import Session
+
+_MEASURES = "Times a few steps of each stage, as they will be run, and says what a run would take"
+
+
+class RunEstimate(QToolButton):
+    """Shows ``about 14 min, 1.3 GB of memory``, or ``Estimate`` where no estimate holds for the options as they are."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self.setAutoRaise(True)
+        self.setProperty("role", "muted")
+        self.clicked.connect(self._measure)
+        for signal in (session.status_changed, session.blocker_changed, session.busy_changed):
+            signal.connect(self.refresh)
+        for plain in (session.config_changed, session.project_changed, session.run_changed):
+            plain.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self, *_: object) -> None:
+        """Shows what is known now."""
+        session, found = self._session, self._session.estimate
+        left = any(stage.state not in FINISHED for stage in session.status)
+        self.setVisible(session.project is not None and not session.busy and left and not session.demo_unfinished)
+        self.setEnabled(not session.blocker)
+        self.setText(found.short if found else "Estimate")
+        tip = "\n".join([*found.parts(), "", f"{_MEASURES}, where options have changed"]) if found else _MEASURES
+        self.setToolTip(plain_tooltip(tip))
+        self.setAccessibleName(f"Estimate: {found.short}" if found else "Estimate")
+        self.setAccessibleDescription(tip)
+
+    def _measure(self) -> None:
+        self._session.start_run(RunRequest(estimate=True))
