@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from crots import classlists
 from crots.config import unknown_name
 from crots.errors import InputError
 from crots.files import exists, expanded, file_or_name, is_file
@@ -248,6 +249,8 @@ def load_class_set(name_or_path: str | Path) -> ClassSet:
         InputError: there is none of that name or path, or the file is not a class set.
     """
     path = _find(name_or_path, "classes", "class set")
+    if path.suffix.lower() in classlists.SUFFIXES:
+        return _class_set(classlists.read_class_list(path), path)
     return _class_set(read_toml(path, "class set"), path)
 
 

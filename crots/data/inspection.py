@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from crots.config import Size
 from crots.data.depth import dark_images
+from crots.data.encodings import Encoding
 from crots.data.feed import prefetch
 from crots.data.labels import decode, is_coloured, resolve_encoding
-from crots.data.layouts import SPLITS, Dataset, Encoding, Sample, open_dataset
+from crots.data.layouts import SPLITS, Dataset, Sample, open_dataset
 from crots.data.masks import MOST_IDS
 from crots.data.matching import list_files, some
 from crots.data.predictions import PredictionSet, open_predictions, read_array
@@ -165,7 +166,7 @@ def _datasets(
     path: Path, labels: Path | str | None, layout: str, split: str | None, encoding: Encoding, classes: ClassSet | None
 ) -> list[Dataset]:
     """Opens the data set's splits, each once."""
-    found: dict[Path, Dataset] = {}
+    found: dict[tuple[Path, tuple[str, ...]], Dataset] = {}
     fault: InputError | None = None
     for name in SPLITS if split is None else (split,):
         try:
@@ -173,7 +174,7 @@ def _datasets(
         except InputError as error:
             fault = fault or error
             continue
-        found.setdefault(dataset.root, dataset)
+        found.setdefault((dataset.root, dataset.keys), dataset)
     if not found and fault is not None:
         raise fault
     return list(found.values())

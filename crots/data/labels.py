@@ -11,7 +11,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from crots.data.layouts import Dataset, Encoding, Sample
+from crots.data.encodings import Encoding
+from crots.data.layouts import Dataset, Sample
 from crots.data.matching import some
 from crots.data.readings import (
     WORDS,

@@ -6,27 +6,30 @@ and labels lie, or None where it is no such layout. No torch: picking a folder m
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 from crots.config import unknown_name
+from crots.data.encodings import ENCODINGS, Encoding
 from crots.data.lists import read_list
 from crots.data.masks import masks_among
 from crots.data.matching import ENDINGS, key_of, keyed, label_ending, list_files, list_folder, match, some
+from crots.data.releases import RELEASES, Spot, by_preference, folders_below, spot
 from crots.errors import InputError
 from crots.files import expanded
 from crots.images import IMAGE_SUFFIXES, LABEL_SUFFIXES, UNREAD
 from crots.taxonomy import ClassSet
 
-Encoding = Literal["auto", "train", "raw", "colour", "mask", "from-one", "synthia"]
-ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
 SPLITS = ("train", "val", "test", "train_extra", "trainval", "training", "validation", "testing")
 _LABELS = tuple(LABEL_SUFFIXES)
-_LABEL_FOLDERS = ("labels", "label_ids", "annotations", "masks")
+_IMAGE_FOLDERS = ("images", "image", "imgs", "img", "rgb", "RGB", "photos")
+_LABEL_FOLDERS = (
+    "labels", "label_ids", "annotations", "masks", "label", "mask", "annotation", "gt", "semantic", "segmentation",
+)  # fmt: skip
 _ENCODING_OF = {"_labelTrainIds": "train", "_labelIds": "raw", "_color": "colour"}
 _CAMVID_NAME = re.compile(r"(0001TP|0006R0|0016E5|Seq05VD)_f?\d+")
 
@@ -82,12 +85,26 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a layout's images and labels lie."""
+    """Where a layout's images and labels lie.
+
+    Attributes:
+        images: the folder of images.
+        labels: the folder of labels.
+        split: the split, empty where there is none.
+        encoding: how the labels store classes.
+        names: a pattern of the images' keys; others are left out.
+        labels_named: the same of the labels' keys.
+        stems: the images' stems, where a list makes up the split.
+        notes: what the user should know.
+    """
 
     images: Path
     labels: Path | None = None
     split: str = ""
     encoding: Encoding = "auto"
+    names: str = ""
+    labels_named: str = ""
+    stems: frozenset[str] | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -109,12 +126,51 @@ def _cityscapes(path: Path, split: str) -> Place | None:
     return Place(images, labels, split=below.parts[0])
 
 
+def _released(name: str) -> Callable[[Path, str, ClassSet | None], Place | None]:
+    """Makes the layout of a data set as it is released."""
+    release = RELEASES[name]
+
+    def layout(path: Path, split: str, classes: ClassSet | None) -> Place | None:
+        found = spot(release, path, split, folders_below(path))
+        if found is None:
+            return None
+        wanted = None if classes is None else classes.name
+        for folder, kind in by_preference(found, wanted):
+            if not kind.names or _holds(folder, kind.names):
+                # Train ids are those of one class set alone.
+                other = wanted is not None and kind.classes not in ("", wanted)
+                encoding: Encoding = "auto" if other and kind.encoding == "train" else kind.encoding
+                break
+        else:
+            return Place(found.images, None, found.split, names=found.names, stems=_stems(found))
+        notes = (f"the class set of this data set is {kind.classes}",) if kind.classes not in ("", wanted) else ()
+        return Place(found.images, folder, found.split, encoding, found.names, kind.names, _stems(found), notes)
+
+    layout.__doc__ = release.about
+    return layout
+
+
+def _holds(folder: Path, names: str) -> bool:
+    pattern = re.compile(names)
+    return any(pattern.search(key_of(name)) for name in list_files(folder, LABEL_SUFFIXES))
+
+
+def _stems(found: Spot) -> frozenset[str] | None:
+    if found.listed is None:
+        return None
+    lines = found.listed.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    return frozenset(line.split()[0] for line in lines if line.strip())
+
+
 def _synthia(path: Path, split: str) -> Place | None:
     """``RGB/*.png`` and ``GT/LABELS/*.png`` of SYNTHIA-RAND-CITYSCAPES, whose first channel of 16 bits is the class."""
     root = next((base for base in (path, path / "RAND_CITYSCAPES") if (base / "RGB").is_dir()), None)
-    if root is None or not (root / "GT" / "LABELS").is_dir():
+    if root is None:
         return None
-    return Place(root / "RGB", root / "GT" / "LABELS", encoding="synthia")
+    if (root / "GT" / "LABELS").is_dir():
+        return Place(root / "RGB", root / "GT" / "LABELS", encoding="synthia")
+    parsed = root / "parsed_LABELS"
+    return Place(root / "RGB", parsed, encoding="raw") if parsed.is_dir() else None
 
 
 def _gta5(path: Path, split: str) -> Place | None:
@@ -138,10 +194,11 @@ def _camvid(path: Path, split: str) -> Place | None:
 
 
 def _pairs(path: Path, split: str) -> Place | None:
-    """``images`` and ``labels`` (or ``masks``, ``annotations``) side by side, with or without splits below."""
-    if not (path / "images").is_dir() or not any((path / name).is_dir() for name in _LABEL_FOLDERS):
+    """``images`` and ``labels`` (or ``masks``, ``annotations`` ...) side by side, with or without splits below."""
+    images = next((name for name in _IMAGE_FOLDERS if (path / name).is_dir()), None)
+    if images is None or not any((path / name).is_dir() for name in _LABEL_FOLDERS):
         return None
-    return _images_and_labels(path, split, "auto")
+    return _images_and_labels(path, split, "auto", images)
 
 
 def _folder(path: Path, split: str) -> Place | None:
@@ -149,18 +206,23 @@ def _folder(path: Path, split: str) -> Place | None:
     return Place(path)
 
 
-LAYOUTS: dict[str, Callable[[Path, str], Place | None]] = {
-    "cityscapes": _cityscapes,
-    "synthia": _synthia,
-    "gta5": _gta5,
-    "camvid": _camvid,
-    "pairs": _pairs,
-    "folder": _folder,
+def _without_classes(layout: Callable[[Path, str], Place | None]) -> Callable[..., Place | None]:
+    @functools.wraps(layout)
+    def placed(path: Path, split: str, classes: ClassSet | None) -> Place | None:
+        return layout(path, split)
+
+    return placed
+
+
+_LAST = {"cityscapes": _cityscapes, "synthia": _synthia, "gta5": _gta5, "camvid": _camvid, "pairs": _pairs}
+LAYOUTS: dict[str, Callable[[Path, str, ClassSet | None], Place | None]] = {
+    **{name: _released(name) for name in RELEASES},
+    **{name: _without_classes(layout) for name, layout in {**_LAST, "folder": _folder}.items()},
 }
 
 
-def _images_and_labels(path: Path, split: str, encoding: Encoding) -> Place:
-    images = path / "images"
+def _images_and_labels(path: Path, split: str, encoding: Encoding, name: str = "images") -> Place:
+    images = path / name
     label_root = next((path / name for name in _LABEL_FOLDERS if (path / name).is_dir()), None)
     splits = [name for name in SPLITS if (images / name).is_dir()]
     if not splits:
@@ -253,21 +315,25 @@ def _encoding(ending: str) -> Encoding:
 
 
 def _open_folder(path: Path, layout: str, split: str, encoding: Encoding, classes: ClassSet | None) -> Dataset:
-    name, place = _detect(path, layout, split)
-    found = _images(place.images)
+    name, place = _detect(path, layout, split, classes)
+    found = _images(place)
     chosen = place.encoding if encoding == "auto" else encoding
+    if encoding == "auto" and chosen == "raw" and classes is not None and not classes.raw_ids:
+        chosen = "auto"
     samples = tuple(Sample(key, image) for key, image in found.images.items())
     dataset = Dataset(place.images, name, place.split, samples, chosen, (*place.notes, *found.notes))
     if place.labels is not None:
-        return _with_own_labels(dataset, place.labels, classes)
+        named = re.compile(place.labels_named)
+        names = [name for name in list_files(place.labels, LABEL_SUFFIXES) if named.search(key_of(name))]
+        return _with_own_labels(dataset, place.labels, classes, names)
     return _with_own_labels(dataset, place.images, classes, found.masks) if found.masks else dataset
 
 
-def _detect(path: Path, layout: str, split: str) -> tuple[str, Place]:
+def _detect(path: Path, layout: str, split: str, classes: ClassSet | None) -> tuple[str, Place]:
     if layout != "auto" and layout not in LAYOUTS:
         raise unknown_name("layout", layout, ["auto", *LAYOUTS], what="layout")
     for name, detector in LAYOUTS.items():
-        place = detector(path, split) if layout in ("auto", name) else None
+        place = detector(path, split, classes) if layout in ("auto", name) else None
         if place is not None:
             return name, place
     about = (LAYOUTS[layout].__doc__ or "").strip()
@@ -283,10 +349,17 @@ class _Found:
     notes: tuple[str, ...]
 
 
-def _images(folder: Path) -> _Found:
+def _images(place: Place) -> _Found:
+    folder = place.images
     listing = list_folder(folder, IMAGE_SUFFIXES)
     images, masks = _told_apart(listing.names)
-    if among := masks_among(folder, images):
+    if place.names:
+        # A release says itself which are its images.
+        named = re.compile(place.names)
+        images, masks = [name for name in listing.names if named.search(key_of(name))], []
+    if place.stems is not None:
+        images = [name for name in images if key_of(name) in place.stems]
+    if among := set() if place.names else masks_among(folder, images):
         images, masks = [name for name in images if name not in among], sorted([*masks, *among])
     if not images:
         suffixes, but = ", ".join(sorted(IMAGE_SUFFIXES)), f" ({listing.note})" if listing.note else ""

@@ -22,6 +22,8 @@ _SUFFIX = "|".join(re.escape(suffix) for suffix in sorted(IMAGE_SUFFIXES, revers
 _LINE = re.compile(rf"(?P<image>.+?(?:{_SUFFIX}))(?:[\s,;]+(?P<rest>.*))?$", re.IGNORECASE)
 _ROOT = re.compile(r"#\s*root\s*[:=]\s*(?P<root>.+)", re.IGNORECASE)
 _LEVELS_UP = 5
+_STEMS_LOOKED_AT = 20
+_COMMON = (".jpg", ".png", ".jpeg", ".JPG", ".tif", ".bmp")
 # A list of half a million images.
 _MOST_BYTES = 64 * 10**6
 
@@ -56,6 +58,8 @@ def read_list(path: Path, split: str, root: Path | None = None) -> ListedFiles:
     declared = next((found["root"].strip() for line in lines[:5] if (found := _ROOT.match(line))), None)
     if root is None and declared:
         root = (path.parent / expanded(declared)).absolute()
+    if stems := _stems(lines):
+        return _listed_stems(path, split, root, stems)
     rows = [_row(line, path, number) for number, line in enumerate(lines, 1) if line and not line.startswith("#")]
     if not rows:
         raise InputError(f"{path}: the list is empty, expected one image path a line")
@@ -71,6 +75,37 @@ def _lines(path: Path) -> list[str]:
         raise InputError(f"{path}: neither an image nor a text file; expected images or a list of them") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _stems(lines: list[str]) -> list[str]:
+    """Returns the names of a list that leaves out the suffixes, as those of VOC do; a number may follow each."""
+    rows = [line for line in lines if line and not line.startswith("#")]
+    if any(_LINE.match(line) for line in rows[:_STEMS_LOOKED_AT]):
+        return []
+    return list(dict.fromkeys(line.split()[0].replace("\\", "/") for line in rows))
+
+
+def _listed_stems(path: Path, split: str, root: Path | None, stems: list[str]) -> ListedFiles:
+    bases = [root] if root is not None else _around(path)
+    places = [place for base in bases for place in (base / "JPEGImages", *_places(base, split, path.stem))]
+    for place in dict.fromkeys(places):
+        if not any(is_file(place / f"{stems[0]}{suffix}") for suffix in _COMMON):
+            continue
+        files = {key_of(name): place / name for name in list_files(place, IMAGE_SUFFIXES)}
+        missing = [stem for stem in stems if stem not in files]
+        if missing:
+            raise InputError(
+                f"{path}: {len(missing)} of {len(stems)} images are not in {place} ({some(missing)[:400]}); correct "
+                "the list or add the files"
+            )
+        labels = place.parent / "SegmentationClass"
+        found = keyed(labels, list_files(labels, LABEL_SUFFIXES)) if labels.is_dir() else {}
+        return ListedFiles(place, {stem: (files[stem], found.get(stem)) for stem in stems})
+    raise InputError(
+        f"{path}: found no image {stems[0][:200]}, with whatever suffix, in {path.parent} and the folders around it, "
+        "expected an image path such as aachen/x.png, or a name in JPEGImages; begin the list with the line "
+        "`# root: FOLDER`"
+    )
 
 
 def _row(line: str, path: Path, number: int) -> tuple[str, str | None]:

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crots.config import Size
+from crots.data.encodings import Encoding
 from crots.data.labels import decode, detect_encoding, read_ids
-from crots.data.layouts import Encoding
 from crots.data.matching import key_of, keyed, label_ending, list_files, match, some
 from crots.data.readings import AmbiguousLabels, voids
 from crots.errors import InputError

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crots.data.layouts import Encoding
+from crots.data.encodings import Encoding
 from crots.data.matching import some
 from crots.errors import InputError
 from crots.images import TRAIN_IDS, StoredLabels

@@ -18,7 +18,7 @@ from crots.events import Event, noted
 from crots.execution.context import Context
 
 if TYPE_CHECKING:
-    from crots.data.layouts import Encoding
+    from crots.data.encodings import Encoding
 
 
 RESULTS = ("label_ids", "label_color")

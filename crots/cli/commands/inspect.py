@@ -70,8 +70,8 @@ def _inspect_project(path: Path) -> dict[str, Any]:
 
 
 def _inspect_files(args: argparse.Namespace) -> dict[str, Any]:
+    from crots.data.encodings import Encoding
     from crots.data.inspection import inspect
-    from crots.data.layouts import Encoding
     from crots.taxonomy import load_class_set
 
     classes = load_class_set(args.classes) if args.classes else None

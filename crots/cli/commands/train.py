@@ -31,7 +31,7 @@ from crots.events import Event
 from crots.execution.context import Context
 
 if TYPE_CHECKING:
-    from crots.data.layouts import Encoding
+    from crots.data.encodings import Encoding
 
 
 def configure(parser: Parser, profile: Profile) -> None:

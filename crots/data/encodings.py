@@ -1,0 +1,8 @@
+"""How label files store classes."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Encoding = Literal["auto", "train", "raw", "colour", "mask", "from-one", "synthia"]
+ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)

@@ -1,0 +1,311 @@
+"""Data sets as they are released: where images and labels lie below the root, one description each.
+
+`RELEASES` is data; `place` finds the root from whatever folder of it was picked.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from crots.data.encodings import Encoding
+from crots.errors import InputError
+
+_SPLITS = ("train", "val", "test", "trainval")
+_LEVELS_UP = 6
+# Entries of a folder that is looked into for a root; those of images have more.
+_FEW = 50
+_LONG = {"train": "training", "val": "validation", "test": "testing"}
+_CAPITAL = {"train": "Train", "val": "Val", "test": "Test"}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Label files of one kind.
+
+    Attributes:
+        folder: below the root; ``{split}`` stands for the split's folder.
+        names: a pattern of their keys; empty takes all.
+        encoding: how they store classes.
+        classes: the shipped class set of their ids.
+    """
+
+    folder: str
+    names: str = ""
+    encoding: Encoding = "auto"
+    classes: str = ""
+
+
+@dataclass(frozen=True)
+class Release:
+    """A data set as it is released.
+
+    Attributes:
+        about: what it is, for people.
+        images: folder below the root; ``{split}`` stands for the split's folder.
+        kinds: its label files, the preferred kind first.
+        names: a pattern of the images' keys, ``{split}`` as above; others are left out.
+        splits: split -> its folder, where they differ.
+        marks: patterns of files or folders below the root, all of which are there.
+        listed: a file of stems that makes up a split.
+    """
+
+    about: str
+    images: str
+    kinds: tuple[Kind, ...]
+    names: str = ""
+    splits: Mapping[str, str] = field(default_factory=dict)
+    marks: tuple[str, ...] = ()
+    listed: str = ""
+
+
+RELEASES: dict[str, Release] = {
+    "idd": Release(
+        "India Driving Dataset (and Lite): leftImg8bit and gtFine with labels of level 3.",
+        "leftImg8bit/{split}",
+        (
+            Kind("gtFine/{split}", r"(?i)_labellevel3ids$", "train", "idd"),
+            Kind("gtFine/{split}", r"(?i)_labelcstrainids$", "train", "cityscapes"),
+            Kind("gtFine/{split}", r"_label$", "train", "idd-lite"),
+        ),
+        names=r"(_leftImg8bit|_image)$",
+        marks=("gtFine/*/*/*_[lL]abel[lL]evel3*|gtFine/*/*/*_[lL]abelcs[tT]rain*|gtFine/*/*/*_label.png",),
+    ),
+    "acdc": Release(
+        "ACDC: rgb_anon/<weather>/<split> and gt, without the reference images.",
+        "rgb_anon",
+        (
+            Kind("gt", r"_gt_labelTrainIds$", "train", "cityscapes"),
+            Kind("gt", r"_gt_labelIds$", "raw", "cityscapes"),
+            Kind("gt_trainval/gt", r"_gt_labelTrainIds$", "train", "cityscapes"),
+        ),
+        names=r"(^|/){split}/(?!.*_ref(_|/|$)).*_rgb_anon$",
+        marks=("rgb_anon/fog|rgb_anon/night|rgb_anon/rain|rgb_anon/snow",),
+    ),
+    "dark-zurich": Release(
+        "Dark Zurich: rgb_anon/<split>/night and gt.",
+        "rgb_anon/{split}",
+        (Kind("gt/{split}", r"_gt_labelTrainIds$", "train", "cityscapes"),),
+        names=r"(^|/)night/.*_rgb_anon$",
+        marks=("rgb_anon/*/night|rgb_anon/night",),
+    ),
+    "bdd100k": Release(
+        "BDD100K: images/10k/<split> and labels/sem_seg/masks/<split>.",
+        "images/10k/{split}",
+        (Kind("labels/sem_seg/masks/{split}", "", "train", "cityscapes"),),
+    ),
+    "bdd100k-old": Release(
+        "BDD100K in its first form: seg/images/<split> and seg/labels/<split>.",
+        "seg/images/{split}",
+        (Kind("seg/labels/{split}", r"_train_id$", "train", "cityscapes"),),
+    ),
+    "mapillary": Release(
+        "Mapillary Vistas: <split>/images and <split>/v1.2/labels (or labels).",
+        "{split}/images",
+        (
+            Kind("{split}/v1.2/labels", "", "raw", "mapillary"),
+            Kind("{split}/labels", "", "raw", "mapillary"),
+            Kind("{split}/v2.0/labels"),
+        ),
+        splits=_LONG,
+        marks=("training/v1.2/labels|training/v2.0/labels|validation/v1.2/labels|validation/v2.0/labels|config*.json",),
+    ),
+    "kitti": Release(
+        "KITTI semantics: training/image_2 and training/semantic.",
+        "{split}/image_2",
+        (
+            Kind("{split}/semantic", "", "raw", "cityscapes"),
+            Kind("{split}/semantic_rgb", "", "colour", "cityscapes"),
+        ),
+        splits={"train": "training", "val": "training", "test": "testing"},
+    ),
+    "camvid-raw": Release(
+        "CamVid: 701_StillsRaw_full and LabeledApproved_full in 32 colours.",
+        "701_StillsRaw_full",
+        (Kind("LabeledApproved_full", r"_L$", "colour", "camvid32"),),
+    ),
+    "loveda": Release(
+        "LoveDA: Train/Urban/images_png and masks_png, also Rural; 0 is ignored.",
+        "{split}",
+        (Kind("{split}", r"(^|/)masks_png/", "raw", "loveda"),),
+        names=r"(^|/)images_png/",
+        splits=_CAPITAL,
+        marks=("*/Urban/images_png|*/Rural/images_png",),
+    ),
+    "ade20k": Release(
+        "ADE20K (scene parsing): images/<split> and annotations/<split>; 0 is ignored.",
+        "images/{split}",
+        (Kind("annotations/{split}", "", "raw", "ade20k"),),
+        splits={"train": "training", "val": "validation"},
+        marks=("annotations/training|annotations/validation",),
+    ),
+    "voc": Release(
+        "PASCAL VOC, and exports of CVAT and Datumaro: JPEGImages, SegmentationClass and ImageSets/Segmentation.",
+        "JPEGImages",
+        (Kind("SegmentationClass", "", "auto", "voc"),),
+        listed="ImageSets/Segmentation/{split}.txt",
+        marks=("SegmentationClass",),
+    ),
+    "drive": Release(
+        "DRIVE: <split>/images/21_training.tif and <split>/1st_manual/21_manual1.gif.",
+        "{split}/images",
+        (Kind("{split}/1st_manual", r"_manual1$", "auto", "vessels"),),
+        splits={"train": "training", "val": "test"},
+        marks=("training/1st_manual|test/images|test/1st_manual",),
+    ),
+    "stare": Release(
+        "STARE: stare-images/im0001.ppm and labels-ah/im0001.ah.ppm.",
+        "stare-images",
+        (Kind("labels-ah", "", "auto", "vessels"), Kind("labels-vk", "", "auto", "vessels")),
+    ),
+    "chase": Release(
+        "CHASE_DB1: Image_01L.jpg and Image_01L_1stHO.png in one folder.",
+        "",
+        (Kind("", r"_1stHO$", "auto", "vessels"),),
+        names=r"(^|/)Image_\d+[LR]$",
+        marks=("Image_[0-9][0-9][LR].jpg", "*_1stHO.png"),
+    ),
+    "mmsegmentation": Release(
+        "The folders of mmsegmentation: img_dir/<split> and ann_dir/<split>.",
+        "img_dir/{split}",
+        (Kind("ann_dir/{split}"),),
+        marks=("ann_dir",),
+    ),
+    "splits-of-pairs": Release(
+        "Splits with images and labels (or masks) in each: train/images and train/labels.",
+        "{split}/images",
+        (Kind("{split}/labels"), Kind("{split}/masks"), Kind("{split}/annotations")),
+        splits={},
+        marks=("*/labels|*/masks|*/annotations",),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where images and labels of a release lie on this disk.
+
+    Attributes:
+        root: the data set's root.
+        images: the folder of images.
+        split: its split, empty where it has none.
+        names: the pattern of the images' keys relative to the folder of images.
+        kinds: label files that may be there, with their folders.
+        listed: the file of the split's stems.
+    """
+
+    root: Path
+    images: Path
+    split: str
+    names: str
+    kinds: tuple[tuple[Path, Kind], ...]
+    listed: Path | None
+
+
+def spot(release: Release, path: Path, split: str, inner: Sequence[Path] = ()) -> Spot | None:
+    """Returns where images and labels lie, seen from the root, a part of it or a folder above; None where they do not.
+
+    Args:
+        release: what it might be.
+        path: the folder that was picked.
+        split: the wanted one, where ``path`` does not lie in another.
+        inner: folders below ``path`` that may be the root.
+    """
+    for base in _bases(release, path, inner):
+        below = path.relative_to(base).parts if path.is_relative_to(base) else ()
+        own = {theirs: ours for ours, theirs in release.splits.items()}
+        picked = next((part for part in below if _is_split(release, base, part)), "")
+        folder = picked or release.splits.get(split, split)
+        images = base / release.images.format(split=folder)
+        if not _marked(release, base):
+            continue
+        if not images.is_dir():
+            if others := _other_splits(release, base, path):
+                raise InputError(f"{base}: found {', '.join(others)}, expected the split {split}; give another one")
+            continue
+        folders = [base / kind.folder.format(split=folder) for kind in release.kinds]
+        if not any(_along(path, place) for place in (images, *folders)):
+            continue
+        within = path.relative_to(images) if path.is_relative_to(images) else Path()
+        kinds = [(_within(place, within), kind) for place, kind in zip(folders, release.kinds, strict=True)]
+        listed = base / release.listed.format(split=folder) if release.listed else None
+        if listed is not None and not listed.is_file():
+            _refuse_absent_list(listed, split)
+            listed = None
+        has_splits = "{split}" in release.images + release.names
+        return Spot(
+            base,
+            images / within,
+            (own.get(folder, folder) if picked else split) if has_splits else "",
+            release.names.replace("{split}", re.escape(folder)),
+            tuple((place, kind) for place, kind in kinds if place.is_dir()),
+            listed,
+        )
+    return None
+
+
+def folders_below(path: Path) -> list[Path]:
+    """Returns the folders of a folder and theirs, where these are few: a root may lie there."""
+    found: list[Path] = []
+    for folder in (path, *_folders(path)):
+        found += _folders(folder)
+    return found
+
+
+def _folders(folder: Path) -> list[Path]:
+    with os.scandir(folder) as entries:
+        first = [entry for entry, _ in zip(entries, range(_FEW + 1), strict=False)]
+    return sorted(Path(entry.path) for entry in first if entry.is_dir()) if len(first) <= _FEW else []
+
+
+def _bases(release: Release, path: Path, inner: Sequence[Path]) -> Iterator[Path]:
+    yield path
+    if release.images:
+        # Archives often have one folder in them.
+        yield from inner
+        yield from list(path.parents)[:_LEVELS_UP]
+
+
+def _is_split(release: Release, base: Path, part: str) -> bool:
+    if part in release.splits.values():
+        return True
+    return part in _SPLITS and (base / release.images.format(split=part)).is_dir()
+
+
+def _other_splits(release: Release, base: Path, path: Path) -> list[str]:
+    """The splits that are there, where the folder that was picked lies above them."""
+    if "{split}" not in release.images or not base.is_relative_to(path):
+        return []
+    places = {**dict.fromkeys(_SPLITS), **release.splits}
+    folders = {name: base / release.images.format(split=theirs or name) for name, theirs in places.items()}
+    return [name for name, folder in folders.items() if folder.is_dir()]
+
+
+def _refuse_absent_list(listed: Path, split: str) -> None:
+    """Where there are lists of other splits, all images are not what was asked for."""
+    others = [name for name in _SPLITS if listed.with_name(f"{name}.txt").is_file()]
+    if others:
+        raise InputError(f"{listed.parent}: found {', '.join(others)}, expected the split {split}; give another one")
+
+
+def _marked(release: Release, base: Path) -> bool:
+    try:
+        return all(any(next(base.glob(one), None) for one in mark.split("|")) for mark in release.marks)
+    except OSError:
+        return False
+
+
+def _along(path: Path, place: Path) -> bool:
+    return path.is_relative_to(place) or place.is_relative_to(path)
+
+
+def _within(place: Path, below: Path) -> Path:
+    return place / below if (place / below).is_dir() else place
+
+
+def by_preference(found: Spot, classes: str | None) -> list[tuple[Path, Kind]]:
+    """Returns the kinds of labels, those of the wanted class set first."""
+    return sorted(found.kinds, key=lambda one: one[1].classes != classes)

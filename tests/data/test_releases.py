@@ -1,0 +1,178 @@
+"""Data sets as they are released are understood from their root and from parts of it, without renaming a file."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from crots.data.inspection import inspect
+from crots.data.labels import read_truth
+from crots.data.layouts import LAYOUTS, open_dataset
+from crots.data.releases import RELEASES
+from crots.errors import InputError
+from crots.taxonomy import load_class_set
+
+PHOTO = Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 12, 3), np.uint8))
+
+
+def save(root: Path, images: str, labels: str, ids, *, numbers=(1, 2), colours=None, palette=None):
+    """Writes photographs and labels under names with a number in them."""
+    for number in numbers:
+        for name, picture in ((images, PHOTO), (labels, None)):
+            if not name:
+                continue
+            path = root / name.format(number)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            values = np.resize(np.array(ids, np.uint8), (8, 12))
+            if picture is None:
+                picture = Image.fromarray(values if colours is None else np.array(colours, np.uint8)[values])
+                if palette is not None:
+                    picture.putpalette(palette)
+            picture.save(path)
+    return root
+
+
+# By layout: images, labels, ids in them, class set, train ids of the first pixels, and a part that may be picked too.
+CITY = "ulm_000000_00000{}"
+TREES = {
+    "cityscapes": (
+        f"leftImg8bit/val/ulm/{CITY}_leftImg8bit.png", f"gtFine/val/ulm/{CITY}_gtFine_labelIds.png",
+        [7, 26, 0], "cityscapes", [0, 13, 255], "leftImg8bit/val/ulm",
+    ),
+    "gta5": ("images/0000{}.png", "labels/0000{}.png", [7, 26, 34], "gta5", [0, 13, 255], ""),
+    "synthia": ("RAND_CITYSCAPES/RGB/000000{}.png", "RAND_CITYSCAPES/parsed_LABELS/000000{}.png",
+                [3, 8, 0], "synthia", [0, 13, 255], "RAND_CITYSCAPES"),
+    "camvid": ("val/0001TP_00{}.png", "valannot/0001TP_00{}.png", [0, 10, 11], "camvid", [0, 10, 255], ""),
+    "camvid-raw": ("701_StillsRaw_full/0001TP_00{}.png", "LabeledApproved_full/0001TP_00{}_L.png",
+                   [0, 1, 2], "camvid32", [17, 5, 255], "701_StillsRaw_full"),
+    "idd": ("leftImg8bit/val/47/frame{}_leftImg8bit.png", "gtFine/val/47/frame{}_gtFine_labellevel3Ids.png",
+            [0, 25, 255], "idd", [0, 25, 255], "leftImg8bit/val"),
+    "acdc": ("rgb_anon/fog/val/G1/G1_frame_{}_rgb_anon.png", "gt/fog/val/G1/G1_frame_{}_gt_labelTrainIds.png",
+             [0, 18, 255], "cityscapes", [0, 18, 255], "rgb_anon"),
+    "dark-zurich": ("rgb_anon/val/night/G/G_{}_rgb_anon.png", "gt/val/night/G/G_{}_gt_labelTrainIds.png",
+                    [0, 18, 255], "cityscapes", [0, 18, 255], "rgb_anon/val"),
+    "bdd100k": ("bdd100k/images/10k/val/ab-{}.jpg", "bdd100k/labels/sem_seg/masks/val/ab-{}.png",
+                [0, 18, 255], "cityscapes", [0, 18, 255], "bdd100k/images/10k"),
+    "bdd100k-old": ("bdd100k/seg/images/val/ab-{}.jpg", "bdd100k/seg/labels/val/ab-{}_train_id.png",
+                    [0, 18, 255], "cityscapes", [0, 18, 255], "bdd100k/seg"),
+    "mapillary": ("validation/images/x{}.jpg", "validation/v1.2/labels/x{}.png",
+                  [13, 64, 65], "mapillary", [13, 64, 255], "validation"),
+    "kitti": ("training/image_2/00000{}_10.png", "training/semantic/00000{}_10.png",
+              [7, 26, 0], "cityscapes", [0, 13, 255], "training"),
+    "voc": ("VOCdevkit/VOC2012/JPEGImages/2007_{}.jpg", "VOCdevkit/VOC2012/SegmentationClass/2007_{}.png",
+            [0, 20, 255], "voc", [0, 20, 255], "VOCdevkit/VOC2012"),
+    "ade20k": ("ADE/images/validation/ADE_val_0000000{}.jpg", "ADE/annotations/validation/ADE_val_0000000{}.png",
+               [1, 150, 0], "ade20k", [0, 149, 255], "ADE/images/validation"),
+    "loveda": ("Val/Urban/images_png/{}.png", "Val/Urban/masks_png/{}.png", [1, 7, 0], "loveda", [0, 6, 255], "Val"),
+    "drive": ("test/images/2{}_test.tif", "test/1st_manual/2{}_manual1.gif", [0, 255, 0], "vessels", [0, 1, 0], "test"),
+    "stare": ("stare-images/im000{}.ppm", "labels-ah/im000{}.ah.ppm",
+              [0, 255, 0], "vessels", [0, 1, 0], "stare-images"),
+    "chase": ("Image_0{}L.jpg", "Image_0{}L_1stHO.png", [0, 255, 0], "vessels", [0, 1, 0], ""),
+    "mmsegmentation": ("img_dir/val/{}.jpg", "ann_dir/val/{}.png", [0, 10, 11], "camvid", [0, 10, 255], "img_dir"),
+    "splits-of-pairs": ("val/images/{}.jpg", "val/masks/{}_mask.png", [0, 10, 11], "camvid", [0, 10, 255], "val"),
+    "pairs": ("images/val/{}.jpg", "masks/val/{}.png", [0, 10, 11], "camvid", [0, 10, 255], ""),
+}  # fmt: skip
+COLOURS = {"camvid-raw": [(128, 64, 128), (64, 0, 128), (0, 0, 0)]}
+
+
+@pytest.fixture(params=sorted(TREES))
+def tree(request, tmp_path):
+    """The layout's name and the root of a small data set of it."""
+    images, labels, ids, classes, wanted, part = TREES[request.param]
+    save(tmp_path, images, labels, ids, colours=COLOURS.get(request.param))
+    return request.param, tmp_path, load_class_set(classes), wanted, part
+
+
+def test_every_release_has_a_tree():
+    assert set(TREES) == set(LAYOUTS) - {"folder"}
+    assert set(RELEASES) < set(TREES)
+
+
+def test_a_release_is_known_at_its_root_and_at_a_part(tree):
+    name, root, classes, wanted, part = tree
+    for picked in {root, root / part}:
+        dataset = open_dataset(picked, split="val", classes=classes)
+        assert (dataset.layout, len(dataset), dataset.labelled) == (name, 2, 2), picked
+    assert read_truth(dataset.samples[0], dataset, classes).ravel()[:3].tolist() == wanted
+    found = inspect(root, classes)
+    assert found.problems == () and found.counts == {"images": 2, "labels": 2}, found.summary
+
+
+def test_a_release_says_its_class_set(tmp_path):
+    images, labels, ids, *_ = TREES["loveda"]
+    save(tmp_path, images, labels, ids)
+    assert "the class set of this data set is loveda" in open_dataset(tmp_path, split="val").notes
+
+
+def test_what_is_no_image_of_a_release_is_left_out(tmp_path):
+    images, labels, *_ = TREES["acdc"]
+    save(tmp_path, images, labels, [0])
+    save(tmp_path, images.replace("_rgb_anon.png", "_ref_rgb_anon.png").replace("/val/", "/val_ref/"), "", [0])
+    assert len(open_dataset(tmp_path, split="val")) == 2
+    save(tmp_path / "chase", "Image_0{}L.jpg", "Image_0{}L_1stHO.png", [0, 255])
+    save(tmp_path / "chase", "", "Image_0{}L_2ndHO.png", [0, 255])
+    dataset = open_dataset(tmp_path / "chase")
+    assert [sample.label.name for sample in dataset.samples] == ["Image_01L_1stHO.png", "Image_02L_1stHO.png"]
+
+
+def test_idd_in_its_other_forms(tmp_path):
+    save(tmp_path, "leftImg8bit/train/472/{}_image.jpg", "gtFine/train/472/{}_label.png", [0, 6, 255])
+    dataset = open_dataset(tmp_path)
+    assert (dataset.layout, dataset.labelled, dataset.encoding) == ("idd", 2, "train")
+
+
+def test_voc_takes_the_list_of_its_split(tmp_path):
+    images, labels, ids, *_ = TREES["voc"]
+    save(tmp_path, images, labels, ids, numbers=range(6))
+    lists = tmp_path / "VOCdevkit/VOC2012/ImageSets/Segmentation"
+    lists.mkdir(parents=True)
+    (lists / "val.txt").write_text("2007_1\n2007_4\n")
+    assert open_dataset(tmp_path, split="val").keys == ("2007_1", "2007_4")
+    with pytest.raises(InputError, match="found val, expected the split train"):
+        open_dataset(tmp_path, split="train")
+    (lists / "val.txt").rename(lists / "default.txt")
+    assert len(open_dataset(tmp_path, split="train")) == 6
+    listed = open_dataset(lists / "default.txt")
+    assert (listed.keys, listed.labelled) == (("2007_1", "2007_4"), 2)
+    (lists / "default.txt").write_text("2007_1 1\n2007_9 -1\n")
+    with pytest.raises(InputError, match=r"1 of 2 images are not in .*JPEGImages \(2007_9\)"):
+        open_dataset(lists / "default.txt")
+
+
+def test_another_split_than_the_one_there_is_said(tmp_path):
+    images, labels, ids, *_ = TREES["loveda"]
+    save(tmp_path, images, labels, ids)
+    with pytest.raises(InputError, match="found val, expected the split train"):
+        open_dataset(tmp_path)
+
+
+def test_an_export_of_cvat(tmp_path):
+    save(tmp_path, "JPEGImages/f_{}.jpg", "SegmentationClass/f_{}.png", [0, 1, 2],
+         colours=[(0, 0, 0), (48, 112, 32), (176, 112, 32)])  # fmt: skip
+    save(tmp_path, "", "SegmentationObject/f_{}.png", [0, 1])
+    save(tmp_path, "JPEGImages/not_annotated_{}.jpg", "", [0], numbers=[7])
+    labelmap = "# label:color_rgb:parts:actions\nbackground:0,0,0::\nCat:48,112,32::\nDog:176,112,32::\n"
+    (tmp_path / "labelmap.txt").write_text(labelmap)
+    classes = load_class_set(tmp_path / "labelmap.txt")
+    assert classes.names == ("background", "Cat", "Dog")
+    dataset = open_dataset(tmp_path, classes=classes)
+    assert (dataset.layout, len(dataset), dataset.labelled) == ("voc", 3, 2)
+    assert read_truth(dataset.samples[0], dataset, classes).ravel()[:3].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "names"),
+    [
+        ("label_colors.txt", "128 64 128\tRoad\n0 0 0\tVoid\n64 0 128  Car\n", ("Road", "Car")),
+        ("config.json", '{"labels": [{"name": "a--b", "readable": "B", "color": [1, 2, 3]}, '
+         '{"name": "void", "readable": "Unlabeled", "color": [0, 0, 0]}]}', ("B",)),
+    ],
+)  # fmt: skip
+def test_class_sets_that_data_sets_bring(tmp_path, name, text, names):
+    (tmp_path / name).write_text(text)
+    assert load_class_set(tmp_path / name).names == names
+    for bad in ("", "nonsense", "[]", '{"labels": 3}', '{"labels": [{"name": 1}]}'):
+        (tmp_path / name).write_text(bad)
+        with pytest.raises(InputError, match="classes"):
+            load_class_set(tmp_path / name)
