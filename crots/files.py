@@ -10,18 +10,21 @@ import json
 import os
 import re
 import secrets
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from crots.errors import InputError, StageError
+from crots.errors import CrotsError, InputError, StageError
 
 # Hidden, so that no listing takes it for data, and short, so that it fits wherever the final name does.
 _PARTIAL = re.compile(r"\.[0-9a-f]{8}\.partial(\.\w+)?")
 # Seconds between attempts.
 _WAITS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+# Bytes; what is left of a disk on which a write has just failed.
+_NEXT_TO_NOTHING = 2**16
 _CAUSES = {
     errno.ENOSPC: "the disk is full; free some space and run again",
     errno.EDQUOT: "the disk quota is used up; free some space and run again",
@@ -49,11 +52,23 @@ def explained(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:
-        cause = _CAUSES.get(error.errno or 0)
-        if cause is None:
+    except CrotsError:
+        raise
+    except Exception as error:
+        # Libraries that write files raise errors of their own, which say less or nothing of the disk.
+        known = _CAUSES.get(error.errno or 0) if isinstance(error, OSError) else None
+        cause = known or (_CAUSES[errno.ENOSPC] if _is_full(path) else "")
+        if not cause:
             raise
         raise StageError(f"cannot write {path}: {cause}") from error
+
+
+def _is_full(path: Path) -> bool:
+    """Whether next to nothing is free on the disk of a path."""
+    for folder in path.parents:
+        with contextlib.suppress(OSError):
+            return shutil.disk_usage(folder).free < _NEXT_TO_NOTHING
+    return False
 
 
 def expanded(path: Path | str) -> Path:

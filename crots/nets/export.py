@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import io
 import json
 import logging
 import warnings
@@ -24,17 +25,20 @@ from torch.jit._trace import TracerWarning
 from torch.nn.functional import conv2d, pad
 
 from crots.card import CARD_KEY, ModelCard, Normalisation
+from crots.config import Size
 from crots.errors import InputError, StageError
-from crots.files import atomic_path
-from crots.nets.model import Model
+from crots.files import atomic_path, explained
+from crots.nets.model import Model, check_runs
 from crots.nets.quiet import torch_jit
-from crots.nets.source import CARD_FILE, MULTIPLE_KEY, load_exported
+from crots.nets.source import CARD_FILE, FIXED_KEY, MULTIPLE_KEY, load_exported
 from crots.nets.weights import load_model, save_pth, save_safetensors
 
 # The program normalises by itself, so its input is RGB as it comes.
 AS_IT_COMES = Normalisation("rgb", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 # TorchScript has no types in some versions of torch.
 _jit: Any = torch.jit
+# Writes a model to a file; returns what the user should read.
+Writer = Callable[[Model, Path], tuple[str, ...]]
 # Share of pixels whose class must be the same in the file and in the network.
 _AGREEMENT = 0.99
 
@@ -80,22 +84,57 @@ def export(
         trust: the model was built by a user's own factory, which is run again to load a ``pth`` or ``safetensors``.
 
     Raises:
-        InputError: unknown format.
-        StageError: the file cannot be written, or differs from the network.
+        InputError: unknown format, or the network does not take images of this size.
+        StageError: the file cannot be written, or differs from the network; none is left then.
     """
     if format not in _WRITERS:
         raise InputError(f"found the format {format!r}, expected one of {', '.join(_WRITERS)}", field="export.formats")
     own = copy.deepcopy(model).cpu().float().eval()
-    notes = _WRITERS[format](own, path)
+    batches, where = _batches(sample_images), torch.device(device)
+    if batches:
+        check_runs(own, Size(batches[0].shape[3], batches[0].shape[2]))
+    faults: list[str] = []
+    for write in _WRITERS[format]:
+        try:
+            return _attempt(own, path, format, write, batches, where, trust=trust)
+        except _Fault as fault:
+            faults.append(str(fault))
+    raise StageError(
+        f"{path}: this network cannot be written as {format} ({'; '.join(dict.fromkeys(faults))}); no file was kept; "
+        "export another format"
+    )
+
+
+class _Fault(Exception):
+    """A way of writing a network did not work, or gave another network."""
+
+
+def _attempt(
+    model: Model,
+    path: Path,
+    format: str,
+    write: Writer,
+    batches: list[Tensor],
+    device: torch.device,
+    *,
+    trust: bool,
+) -> ExportReport:
     reload = _as_model if format in ("pth", "safetensors") else _as_program
-    loaded = reload(own, path, torch.device(device), trust)
-    difference, agreement = _compare(own.to(device), loaded, _batches(sample_images), torch.device(device))
-    if not agreement >= _AGREEMENT:
-        raise StageError(
-            f"{path} was written but differs from the network: {agreement:.1%} of the pixels get the same class; "
-            "export another format, and please report this"
-        )
-    return ExportReport(path, format, difference, agreement, len(sample_images), notes)
+    # Compared before it has its name: no wrong file stays, and an older one gives way to a right one alone.
+    with atomic_path(path, durable=True) as partial:
+        try:
+            notes = write(model, partial)
+            loaded = reload(model, partial, device, trust)
+            difference, agreement = _compare(copy.deepcopy(model).to(device), loaded, batches, device)
+        except (StageError, MemoryError, torch.OutOfMemoryError, OSError):
+            raise
+        except Exception as error:  # exporters, and the programs they make, fail in any way at all
+            raise _Fault((str(error).strip().splitlines() or [type(error).__name__])[0][:160]) from error
+        # Some systems move no file that is open.
+        del loaded
+        if not agreement >= _AGREEMENT:
+            raise _Fault(f"it differs from the network: {agreement:.1%} of the pixels get the same class")
+    return ExportReport(path, format, difference, agreement, sum(map(len, batches)), notes)
 
 
 def _batches(images: Sequence[npt.NDArray[Any]] | Tensor) -> list[Tensor]:
@@ -154,30 +193,48 @@ def _write_safetensors(model: Model, path: Path) -> tuple[str, ...]:
 
 
 def _write_torchscript(model: Model, path: Path) -> tuple[str, ...]:
-    program = Program(with_fixed_padding(model)).eval()
-    with torch_jit(), torch.no_grad(), warnings.catch_warnings():
-        # Sizes are read from the images' shape, which tracing records; what it warns of are Python numbers among them.
-        warnings.filterwarnings("ignore", category=TracerWarning)
-        traced = _jit.trace(program, (_example(model),), check_trace=False)
-        with atomic_path(path) as partial:
-            _jit.save(traced, str(partial), _extra_files={CARD_FILE: json.dumps(_metadata(model))})
+    _trace(model, path, _example(model), model.info.multiple)
     return ()
 
 
-def _write_onnx(model: Model, path: Path) -> tuple[str, ...]:
+def _write_torchscript_of_one_size(model: Model, path: Path) -> tuple[str, ...]:
+    width, height = model.card.size
+    # Whatever it is given is brought to that size.
+    _trace(model, path, torch.zeros(1, 3, height, width), 1, fixed=True)
+    return (f"takes images of {width}x{height} only: tracing this network fixes its size",)
+
+
+def _trace(model: Model, path: Path, example: Tensor, multiple: int, *, fixed: bool = False) -> None:
     program = Program(with_fixed_padding(model)).eval()
-    notes: tuple[str, ...] = ()
-    try:
-        made = _to_onnx(program, _example(model), _dynamic_shape(model.info.multiple))
-    except Exception as error:  # the exporter fails in any way at all
-        reason, (width, height) = type(error).__name__, model.card.size
-        notes = (f"takes one image of {width}x{height} only: the exporter cannot do otherwise here ({reason})",)
-        made = _to_onnx(program, torch.zeros(1, 3, height, width), None)
+    about = {**_metadata(model), MULTIPLE_KEY: multiple} | ({FIXED_KEY: True} if fixed else {})
+    with torch_jit(), torch.no_grad(), warnings.catch_warnings():
+        # Sizes are read from the images' shape, which tracing records; what it warns of are Python numbers among them.
+        warnings.filterwarnings("ignore", category=TracerWarning)
+        traced = _jit.trace(program, (example,), check_trace=False)
+        # Into memory: given a path, libtorch ends the process where the disk is full.
+        made = io.BytesIO()
+        _jit.save(traced, made, _extra_files={CARD_FILE: json.dumps(about)})
+    with explained(path):
+        path.write_bytes(made.getbuffer())
+
+
+def _write_onnx(model: Model, path: Path) -> tuple[str, ...]:
+    _save_onnx(model, path, _example(model), _dynamic_shape(model.info.multiple))
+    return ()
+
+
+def _write_onnx_of_one_size(model: Model, path: Path) -> tuple[str, ...]:
+    width, height = model.card.size
+    _save_onnx(model, path, torch.zeros(1, 3, height, width), None)
+    return (f"takes one image of {width}x{height} only: the exporter cannot do otherwise with this network",)
+
+
+def _save_onnx(model: Model, path: Path, example: Tensor, dynamic: dict[int, Any] | None) -> None:
+    made = _to_onnx(Program(with_fixed_padding(model)).eval(), example, dynamic)
     made.model.metadata_props[CARD_KEY] = json.dumps(_metadata(model)[CARD_KEY])
     made.model.metadata_props[MULTIPLE_KEY] = str(model.info.multiple)
-    with atomic_path(path) as partial:
-        made.save(str(partial), external_data=False)
-    return notes
+    with explained(path):
+        made.save(str(path), external_data=False)
 
 
 def _to_onnx(program: Program, example: Tensor, dynamic: dict[int, Any] | None) -> Any:
@@ -258,9 +315,10 @@ def with_fixed_padding(model: Model) -> Model:
     return model
 
 
-_WRITERS: dict[str, Callable[[Model, Path], tuple[str, ...]]] = {
-    "pth": _write_pth,
-    "safetensors": _write_safetensors,
-    "onnx": _write_onnx,
-    "torchscript": _write_torchscript,
+# By format, the ways to write it: where the first does not work, or gives another network, the next is tried.
+_WRITERS: dict[str, tuple[Writer, ...]] = {
+    "pth": (_write_pth,),
+    "safetensors": (_write_safetensors,),
+    "onnx": (_write_onnx, _write_onnx_of_one_size),
+    "torchscript": (_write_torchscript, _write_torchscript_of_one_size),
 }

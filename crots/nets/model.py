@@ -165,6 +165,30 @@ def create_model(
     return Model(build_net(net, len(classes), trust=trust, seed=seed), card, info)
 
 
+def check_runs(model: Model, size: Size) -> None:
+    """Raises an error where the network fails on an image of this size, as those do that pool more than there is.
+
+    Raises:
+        InputError: with the network's own words.
+    """
+    modes = {module: module.training for module in model.modules()}
+    try:
+        with torch.no_grad():
+            model.eval()(torch.zeros(1, 3, size.height, size.width, device=model.device))
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, ValueError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"net {model.card.net} cannot take images of {size} ({reason[:160]}); choose a larger working size, or "
+            "another network",
+            field="data.size",
+        ) from error
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
 def check_batch(model: Model, batch: int, size: Size) -> None:
     """Raises an error where a training step on ``batch`` images would fail, without running one.
 
@@ -189,9 +213,12 @@ def check_batch(model: Model, batch: int, size: Size) -> None:
             "value a channel; use a batch of at least 2, or another network",
             field="batch",
         ) from error
-    except (RuntimeError, NotImplementedError):
+    except NotImplementedError:
         # The network does something a dry run cannot follow: then this check has nothing to say.
         return
+    except RuntimeError:
+        # It does such a thing, or it cannot take this size: one image tells.
+        check_runs(model, size)
     finally:
         for module, mode in modes.items():
             module.training = mode

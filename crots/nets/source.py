@@ -41,6 +41,8 @@ __all__ = ["Facts", "NetworkSource", "OnnxSource", "Output", "ProgramSource", "S
 # Where our own programs keep their card, and what their sides must be multiples of.
 CARD_FILE = "crots.json"
 MULTIPLE_KEY = "crots_multiple"
+# Whether a program takes its card's size alone.
+FIXED_KEY = "crots_fixed"
 
 # TorchScript has no types in some versions of torch.
 _jit: Any = torch.jit
@@ -158,8 +160,9 @@ def _open_torchscript(request: _Request) -> Source:
         check_claim(request.path, request.path.stat().st_size, "the file")
         with torch_jit():
             program = _jit.load(str(request.path), map_location=request.device, _extra_files=extra)
-    card, multiple = _described(extra[CARD_FILE], request.path)
-    return ProgramSource(program.eval(), _facts(request, card, [], multiple=multiple), request.device)
+    card, multiple, fixed = _described(extra[CARD_FILE], request.path)
+    shape = [1, 3, card.size.height, card.size.width] if card and fixed else []
+    return ProgramSource(program.eval(), _facts(request, card, shape, multiple=multiple), request.device)
 
 
 def _open_exported(request: _Request) -> Source:
@@ -176,7 +179,7 @@ def _open_exported(request: _Request) -> Source:
             exported = move_to_device_pass(exported, request.device)
         shape = _exported_shape(exported)
         program = exported.module()
-    card, multiple = _described(extra[CARD_FILE], request.path)
+    card, multiple, _ = _described(extra[CARD_FILE], request.path)
     return ProgramSource(program, _facts(request, card, shape, multiple=multiple), request.device)
 
 
@@ -186,12 +189,13 @@ def _exported_shape(exported: Any) -> list[Any]:
     return [side if isinstance(side, int) else str(side) for side in node.meta["val"].shape]
 
 
-def _described(text: str | bytes, path: Path) -> tuple[ModelCard | None, int]:
+def _described(text: str | bytes, path: Path) -> tuple[ModelCard | None, int, bool]:
+    """Card, multiple of the sides, and whether it takes the card's size alone, of a program of ours."""
     if not text:
-        return None, 1
+        return None, 1, False
     with parsed(path, partial(_unreadable, what="a program with a description")):
         content = parse(text)
-        return read_card(content[CARD_KEY], path), _whole(content.get(MULTIPLE_KEY))
+        return read_card(content[CARD_KEY], path), _whole(content.get(MULTIPLE_KEY)), content.get(FIXED_KEY) is True
 
 
 def _whole(value: object) -> int:

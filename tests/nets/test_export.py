@@ -14,7 +14,7 @@ from crots.errors import InputError, StageError
 from crots.nets import export as export_module
 from crots.nets.export import FixedPadding, export, with_fixed_padding
 from crots.nets.info import NetInfo
-from crots.nets.model import Model, create_model
+from crots.nets.model import Model, check_batch, create_model
 from crots.nets.source import load_exported
 from crots.taxonomy import ClassSet
 
@@ -140,8 +140,32 @@ def test_a_file_that_differs_is_reported(tmp_path, small, monkeypatch, fault):
         return lambda images: small.logits(images) * (float("nan") if fault == "nan" else -1)
 
     monkeypatch.setattr(export_module, "_as_model", broken)
+    (tmp_path / "m.pth").write_bytes(b"earlier")
     with pytest.raises(StageError, match="differs from the network"):
         export(small, tmp_path / "m.pth", "pth", sample_images=pictures(1))
+    # Neither a wrong file nor a part of one, and the earlier one is as it was.
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("m.pth", b"earlier")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["onnx", "torchscript"])
+@pytest.mark.parametrize("net", ["pspnet", "pan", "upernet"])
+def test_nets_that_pool_to_a_grid_agree_at_the_size_of_their_project(tmp_path, net, name):
+    pytest.importorskip("segmentation_models_pytorch")
+    size = Size(160, 128) if net == "pan" else Size(64, 64)
+    model = create_model(f"smp:{net}/resnet18", ABC, size)
+    images = pictures(1, size)
+    report = export(model, tmp_path / FORMATS[name], name, sample_images=images)
+    assert report.agreement >= 0.99 and report.max_difference < 1e-2
+    # A file that takes one size alone says so, and is given others at that size.
+    source = load_exported(tmp_path / FORMATS[name], trust=True)
+    larger = torch.from_numpy(np.stack(pictures(1, Size(192, 160)))).permute(0, 3, 1, 2)
+    assert source.logits(larger).shape == (1, 3, 160, 192)
+    if source.facts.fixed:
+        assert any(f"{size} only" in note for note in report.notes)
+    else:
+        wanted = model.eval().logits(larger)
+        assert (source.logits(larger).argmax(1) == wanted.argmax(1)).float().mean() > 0.99
 
 
 def test_tensor_images_and_unknown_format(tmp_path, small):
@@ -150,3 +174,16 @@ def test_tensor_images_and_unknown_format(tmp_path, small):
     with pytest.raises(InputError, match="found the format 'tflite', expected one of pth, safetensors, onnx"):
         export(small, tmp_path / "m.tflite", "tflite", sample_images=images)
     assert not (tmp_path / "m.tflite").exists()
+
+
+def test_a_size_that_a_net_cannot_take_is_refused_before_anything_is_written_or_trained(tmp_path):
+    pytest.importorskip("segmentation_models_pytorch")
+    small = create_model("smp:pan/resnet18", ABC, Size(64, 64))
+    for refused in (
+        lambda: export(small, tmp_path / "m.pt", "torchscript", sample_images=pictures(1, Size(64, 64))),
+        lambda: check_batch(small, 2, Size(64, 64)),
+    ):
+        with pytest.raises(InputError, match=r"cannot take images of 64x64 .*choose a larger working size"):
+            refused()
+    assert not list(tmp_path.iterdir())
+    check_batch(small, 2, Size(160, 128))
