@@ -43,6 +43,15 @@ _CAUSES = {
 }
 
 
+def machine_fault(error: BaseException) -> str:
+    """Says in words what a disk, a folder or a stream refused; empty where that is not what an error tells."""
+    cause = _CAUSES.get(error.errno or 0, "") if isinstance(error, OSError) else ""
+    if not cause:
+        return ""
+    assert isinstance(error, OSError)
+    return f"cannot read or write {error.filename}: {cause}" if error.filename else cause
+
+
 @contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
     """Turns an ``OSError`` while writing to ``path`` into a `StageError` with cause and remedy.

@@ -19,7 +19,7 @@ from crots.execution.context import Context, at_their_place
 from crots.execution.control import Control
 from crots.execution.launch import session
 from crots.execution.workers import current
-from crots.files import explained, is_partial, remove_partials
+from crots.files import explained, is_partial, machine_fault, remove_partials
 from crots.project import Project
 
 StageBody = Callable[[Context], Iterator[Event]]
@@ -248,6 +248,8 @@ def failure(error: Exception, stage: str, seconds: float) -> StageFinished:
         return StageFinished(
             stage=stage, outcome="failed", seconds=seconds, exit_code=error.exit_code, message=str(error)
         )
+    if fault := machine_fault(error):
+        return StageFinished(stage=stage, outcome="failed", seconds=seconds, exit_code=1, message=fault)
     detail = "".join(traceback.format_exception(error))
     message = f"unexpected {type(error).__name__}: {error}"
     if _out_of_memory(error):

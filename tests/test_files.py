@@ -1,16 +1,18 @@
 import errno
 import os
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
-from crots.errors import StageError
+from crots.errors import InputError, StageError
 from crots.files import (
     atomic_path,
     digest,
     exists,
     expanded,
+    explained,
     listing_digest,
     make_folder,
     remove_partials,
@@ -125,3 +127,18 @@ def test_where_readers_keep_a_file_from_being_replaced_it_is_tried_again(tmp_pat
     with pytest.raises(StageError, match="no permission"):
         write_text(path, "newer")
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_full_disk_is_named_by_whatever_a_library_raises(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr("crots.files.shutil.disk_usage", lambda path: usage._replace(free=100))
+    for raised in (RuntimeError("unexpected pos 64 vs 0"), OSError("1024 requested and 0 written"), ValueError("I/O")):
+        with pytest.raises(StageError, match="the disk is full"), atomic_path(tmp_path / "x.bin") as partial:
+            partial.write_bytes(b"part")
+            raise raised
+        assert not list(tmp_path.iterdir())
+    with pytest.raises(InputError, match="ours"), explained(tmp_path / "x.bin"):
+        raise InputError("ours")
+    monkeypatch.setattr("crots.files.shutil.disk_usage", lambda path: usage._replace(free=10**9))
+    with pytest.raises(RuntimeError, match="another"), explained(tmp_path / "x.bin"):
+        raise RuntimeError("another")

@@ -14,9 +14,10 @@ from crots import __version__, limits
 from crots.cli.command import make_parser, profile_in
 from crots.cli.commands import GROUPS, load_command
 from crots.cli.flags import taken
-from crots.cli.say import say, say_lines
+from crots.cli.say import OutputError, say, say_lines
 from crots.errors import CrotsError, InputError, Stopped
 from crots.execution.workers import is_first, launched
+from crots.files import machine_fault
 from crots.interpreter import keep_to_ourselves
 
 # Seconds.
@@ -35,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     keep_to_ourselves()
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # Names of files and classes may hold what the terminal cannot show.
         with contextlib.suppress(AttributeError, ValueError):
@@ -49,11 +51,43 @@ def main(argv: Sequence[str] | None = None) -> int:
         return complain("stopped", 130)
     except BrokenPipeError:
         # Whoever read our output has gone; the interpreter must not try to flush into it when it exits.
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more()
         return 1
-    except Exception as error:  # a fault of ours
+    except MemoryError:
+        return complain("out of memory; close other programs, or use smaller images or a smaller batch", 1)
+    except Exception as error:
+        if words_of_it := _refused_output(error) or machine_fault(error):
+            _write_no_more()
+            return complain(words_of_it, 1)
+        # A fault of ours.
         return complain(own_fault(error, debug="--debug" in words), 1)
+
+
+def _open_closed_streams() -> None:
+    """Opens the standard streams that whoever started us has closed: else the next file would be taken for one."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is not None:
+            continue
+        with contextlib.suppress(OSError):
+            while (opened := os.open(os.devnull, os.O_RDWR)) < number:
+                pass
+            if opened > number:
+                os.close(opened)
+        setattr(sys, name, open(os.devnull, "r" if number == 0 else "w"))  # noqa: SIM115, PTH123 - until we end
+
+
+def _write_no_more() -> None:
+    """Standard output takes nothing more; the interpreter must not try to flush into it when it exits."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _refused_output(error: Exception) -> str:
+    """Says that standard output could not be written to; empty where it is no such error."""
+    if not isinstance(error, OutputError):
+        return ""
+    reason = machine_fault(error.reason) or error.reason.strerror or str(error.reason)
+    return f"cannot write to standard output: {reason}"
 
 
 def dispatch(words: list[str]) -> int:
@@ -102,7 +136,7 @@ def complain(message: str, code: int) -> int:
         if code == Stopped.exit_code:
             return code
         message = f"worker {os.environ['RANK']}: {message}"
-    with contextlib.suppress(BrokenPipeError):
+    with contextlib.suppress(BrokenPipeError, OutputError):
         say(f"crots: {' '.join(message.split())}", sys.stderr)
     return code
 
@@ -118,6 +152,11 @@ def keep_traceback(message: str, detail: str, *, debug: bool) -> str:
     if debug:
         say_lines(detail, sys.stderr)
         return f"{message} (a fault of CROTS itself; please report it with the lines above)"
-    with tempfile.NamedTemporaryFile("w", prefix="crots-fault-", suffix=".txt", delete=False, encoding="utf-8") as file:
-        file.write(detail)
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="crots-fault-", suffix=".txt", delete=False, encoding="utf-8"
+        ) as file:
+            file.write(detail)
+    except OSError:  # a full disk, too
+        return f"{message} (a fault of CROTS itself; run it again with --debug, and please report the lines it shows)"
     return f"{message} (a fault of CROTS itself; the traceback is in {file.name}, please report it)"

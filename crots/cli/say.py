@@ -12,6 +12,27 @@ from typing import IO, Any
 from crots.text import printable, printable_json
 
 
+class OutputError(Exception):
+    """A stream of the terminal cannot be written to, for another reason than that its reader has gone.
+
+    Attributes:
+        reason: what the system said.
+    """
+
+    def __init__(self, reason: OSError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+def _write(text: str, stream: IO[str] | None) -> None:
+    try:
+        print(text, file=stream or sys.stdout, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(error) from error
+
+
 def say(text: str = "", stream: IO[str] | None = None) -> None:
     """Writes one line.
 
@@ -19,7 +40,7 @@ def say(text: str = "", stream: IO[str] | None = None) -> None:
         text: any text.
         stream: where to; None is standard output.
     """
-    print(printable(text), file=stream or sys.stdout, flush=True)
+    _write(printable(text), stream)
 
 
 def say_lines(text: str, stream: IO[str] | None = None) -> None:
@@ -31,7 +52,7 @@ def say_lines(text: str, stream: IO[str] | None = None) -> None:
 def say_json(value: Any, stream: IO[str] | None = None) -> None:
     """Writes a value as one line of JSON; text that is JSON already is written as it is."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    print(printable_json(text), file=stream or sys.stdout, flush=True)
+    _write(printable_json(text), stream)
 
 
 def typed(path: Path) -> str:

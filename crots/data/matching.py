@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -154,6 +155,11 @@ def _check_text(folder: Path, names: Iterable[str]) -> None:
         "".join(names).encode()
     except UnicodeEncodeError:
         bad = next(name for name in names if any("\ud800" <= letter <= "\udfff" for letter in name))
+        if (encoding := sys.getfilesystemencoding()) != "utf-8":
+            raise InputError(
+                f"{folder}: the file name {bad!a} cannot be read in this locale, whose encoding is {encoding}; set "
+                "LC_ALL=C.UTF-8 and PYTHONUTF8=1, and run again"
+            ) from None
         raise InputError(f"{folder}: the file name {bad!a} is not UTF-8; rename that file") from None
 
 

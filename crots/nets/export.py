@@ -22,12 +22,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.jit._trace import TracerWarning
-from torch.nn.functional import conv2d, pad
+from torch.nn.functional import conv2d, interpolate, pad
 
 from crots.card import CARD_KEY, ModelCard, Normalisation
 from crots.config import Size
 from crots.errors import InputError, StageError
-from crots.files import atomic_path, explained
+from crots.files import atomic_path
 from crots.nets.model import Model, check_runs
 from crots.nets.quiet import torch_jit
 from crots.nets.source import CARD_FILE, FIXED_KEY, MULTIPLE_KEY, load_exported
@@ -124,9 +124,16 @@ def _attempt(
     with atomic_path(path, durable=True) as partial:
         try:
             notes = write(model, partial)
-            loaded = reload(model, partial, device, trust)
-            difference, agreement = _compare(copy.deepcopy(model).to(device), loaded, batches, device)
-        except (StageError, MemoryError, torch.OutOfMemoryError, OSError):
+            loaded, any_size = reload(model, partial, device, trust)
+            own = copy.deepcopy(model).to(device)
+            difference, agreement = _compare(own, loaded, batches, device)
+            if batches and any_size and agreement >= _AGREEMENT:
+                other = _other_size(model, batches[0])
+                agreement = min(agreement, _compare(own, loaded, [other], device)[1])
+        except StageError as error:
+            # Of a disk; the name is that of the unfinished file.
+            raise StageError(str(error).replace(str(partial), str(path))) from error
+        except (MemoryError, torch.OutOfMemoryError, OSError):
             raise
         except Exception as error:  # exporters, and the programs they make, fail in any way at all
             raise _Fault((str(error).strip().splitlines() or [type(error).__name__])[0][:160]) from error
@@ -157,17 +164,26 @@ def _compare(
     return max(differences), sum(same) / len(same)
 
 
-def _as_model(model: Model, path: Path, device: torch.device, trust: bool) -> Callable[[Tensor], Tensor]:
+def _other_size(model: Model, images: Tensor) -> Tensor:
+    """An image of the same kind, larger by a quarter: a program that takes any size must be right there as well."""
+    multiple = model.info.multiple
+    height, width = (-(-side * 5 // (4 * multiple)) * multiple for side in images.shape[2:])
+    return interpolate(images[:1].float(), (height, width), mode="bilinear").round().to(images.dtype)
+
+
+def _as_model(model: Model, path: Path, device: torch.device, trust: bool) -> tuple[Callable[[Tensor], Tensor], bool]:
     card = model.card
     loaded, _ = load_model(
         path, net=card.net, classes=model.classes, size=card.size, normalisation=card.normalisation, trust=trust
     )
-    return loaded.to(device).logits
+    # The same network: there is nothing to compare at another size.
+    return loaded.to(device).logits, False
 
 
-def _as_program(model: Model, path: Path, device: torch.device, trust: bool) -> Callable[[Tensor], Tensor]:
+def _as_program(model: Model, path: Path, device: torch.device, trust: bool) -> tuple[Callable[[Tensor], Tensor], bool]:
     # Trusted, since it is the file written a moment ago.
-    return load_exported(path, trust=True, device=device).logits
+    source = load_exported(path, trust=True, device=device)
+    return source.logits, source.facts.fixed is None
 
 
 class Program(nn.Module):
@@ -214,8 +230,7 @@ def _trace(model: Model, path: Path, example: Tensor, multiple: int, *, fixed: b
         # Into memory: given a path, libtorch ends the process where the disk is full.
         made = io.BytesIO()
         _jit.save(traced, made, _extra_files={CARD_FILE: json.dumps(about)})
-    with explained(path):
-        path.write_bytes(made.getbuffer())
+    path.write_bytes(made.getbuffer())
 
 
 def _write_onnx(model: Model, path: Path) -> tuple[str, ...]:
@@ -233,8 +248,7 @@ def _save_onnx(model: Model, path: Path, example: Tensor, dynamic: dict[int, Any
     made = _to_onnx(Program(with_fixed_padding(model)).eval(), example, dynamic)
     made.model.metadata_props[CARD_KEY] = json.dumps(_metadata(model)[CARD_KEY])
     made.model.metadata_props[MULTIPLE_KEY] = str(model.info.multiple)
-    with explained(path):
-        made.save(str(path), external_data=False)
+    made.save(str(path), external_data=False)
 
 
 def _to_onnx(program: Program, example: Tensor, dynamic: dict[int, Any] | None) -> Any:

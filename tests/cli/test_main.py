@@ -1,5 +1,9 @@
+import errno
+import os
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -122,3 +126,58 @@ def test_closed_pipe_is_no_fault():
     process.stderr.close()
     process.wait(timeout=60)
     assert error == ""
+
+
+def crots_with(streams, *words, **environment):
+    """Runs the command line in a shell that redirects its streams."""
+    command = f"{shlex.quote(sys.executable)} -m crots {shlex.join(words)} {streams}"
+    return subprocess.run(
+        ["sh", "-c", command], capture_output=True, text=True, timeout=120, env={**os.environ, **environment}
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_full_standard_output_is_said_in_one_line():
+    ran = crots_with("> /dev/full", "--version")
+    assert ran.returncode == 1
+    assert (
+        ran.stderr.strip() == "crots: cannot write to standard output: the disk is full; free some space and run again"
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of Unix")
+@pytest.mark.parametrize("closed", ["<&- >&- 2>&-", ">&-", "2>&-", "<&-"])
+def test_closed_streams_are_no_fault(tmp_path, closed):
+    assert crots_with(closed, "--version").returncode == 0
+    assert crots_with(closed, "status", str(tmp_path)).returncode == 2
+
+
+def test_what_a_machine_refuses_is_no_fault_of_ours(capsys, monkeypatch, tmp_path):
+    def full(words):
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "x"))
+
+    monkeypatch.setattr(main_module, "dispatch", full)
+    monkeypatch.setattr(main_module, "_write_no_more", lambda: None)
+    assert main_module.main(["status"]) == 1
+    said = capsys.readouterr().err
+    assert "the disk is full" in said and str(tmp_path / "x") in said and "fault of CROTS" not in said
+
+    def out_of_memory(words):
+        raise MemoryError
+
+    monkeypatch.setattr(main_module, "dispatch", out_of_memory)
+    assert main_module.main(["status"]) == 1
+    assert "out of memory" in capsys.readouterr().err
+
+
+def test_our_own_faults_are_said_where_no_file_can_be_written(capsys, monkeypatch):
+    def broken(words):
+        raise KeyError("ours")
+
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(main_module, "dispatch", broken)
+    monkeypatch.setattr(main_module.tempfile, "NamedTemporaryFile", full)
+    assert main_module.main(["status"]) == 1
+    assert "run it again with --debug" in capsys.readouterr().err

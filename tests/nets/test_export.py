@@ -1,6 +1,7 @@
 """Every format is written, loaded back and compared with the network."""
 
 import json
+import shutil
 
 import numpy as np
 import onnxruntime
@@ -137,7 +138,7 @@ def test_onnx_of_fixed_size_where_it_cannot_be_otherwise(tmp_path):
 def test_a_file_that_differs_is_reported(tmp_path, small, monkeypatch, fault):
     def broken(model, path, device, trust):
         small.eval()
-        return lambda images: small.logits(images) * (float("nan") if fault == "nan" else -1)
+        return lambda images: small.logits(images) * (float("nan") if fault == "nan" else -1), False
 
     monkeypatch.setattr(export_module, "_as_model", broken)
     (tmp_path / "m.pth").write_bytes(b"earlier")
@@ -187,3 +188,14 @@ def test_a_size_that_a_net_cannot_take_is_refused_before_anything_is_written_or_
             refused()
     assert not list(tmp_path.iterdir())
     check_batch(small, 2, Size(160, 128))
+
+
+@pytest.mark.parametrize("name", ["pth", "safetensors", "torchscript"])
+def test_a_full_disk_names_the_file_that_was_asked_for(tmp_path, small, monkeypatch, name):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr("crots.files.shutil.disk_usage", lambda path: usage._replace(free=0))
+    monkeypatch.setattr("crots.files.move_file", lambda *_: (_ for _ in ()).throw(RuntimeError("short write")))
+    with pytest.raises(StageError, match="the disk is full") as caught:
+        export(small, tmp_path / FORMATS[name], name, sample_images=pictures(1))
+    assert str(tmp_path / FORMATS[name]) in str(caught.value) and "partial" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
