@@ -1,16 +1,10 @@
 """Runs of whole tiny projects: order, labels that no stage sees, options that reach their stages."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent / "stages"))
-
-import tiny_world as world
-from tiny_runs import ends, run, states, student_of
 
 from crots.errors import InputError
 from crots.eventlog import read_events
@@ -19,6 +13,8 @@ from crots.nets.weights import load_model
 from crots.runner import planned
 from crots.stages.workbench import Workbench
 from crots.training.loop import STUDENT, TEACHER
+from tests.stages import tiny_world as world
+from tests.stages.tiny_runs import ends, run, states, student_of
 
 pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.safety]
 
@@ -168,7 +164,7 @@ def test_the_published_file_names_do_not_stop_a_project(tmp_path):
 
 def test_a_size_that_the_student_cannot_take_is_refused_before_its_first_step(tmp_path):
     project = world.white_box(
-        tmp_path, data={"size": "40x32"}, student={"net": "tiny_nets:plain32", "weights": "random"}
+        tmp_path, data={"size": "40x32"}, student={"net": "tests.stages.tiny_nets:plain32", "weights": "random"}
     )
     events = run(project)
     assert ends(events) == {"pseudo-label": "completed", "baseline": "failed"}
@@ -181,7 +177,7 @@ def test_batch_1_works_or_is_refused_before_the_first_step_with_the_reason(tmp_p
     project = world.white_box(tmp_path / "a", baseline=single, adapt={**single, "rounds": 1})
     assert set(ends(run(project)).values()) == {"completed"}
     project = world.white_box(
-        tmp_path / "b", baseline=single, student={"net": "tiny_nets:pooling", "weights": "random"}
+        tmp_path / "b", baseline=single, student={"net": "tests.stages.tiny_nets:pooling", "weights": "random"}
     )
     events = run(project)
     assert ends(events)["baseline"] == "failed" and not world.of(events, StageStarted, "baseline")

@@ -3,16 +3,9 @@
 import json
 import os
 import resource
-import sys
-from pathlib import Path
 
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parent / "stages"))
-
-import tiny_world as world
-from tiny_runs import ends, metrics_at, run, states, student_of
 
 from crots.errors import StageError
 from crots.eventlog import EventLog, read_events
@@ -20,6 +13,8 @@ from crots.events import Metrics, Note, Scored, StageFinished, StageStarted
 from crots.execution.context import Context
 from crots.runner import failure, run_project, run_stage
 from crots.training.loop import CHECKPOINT, STUDENT
+from tests.stages import tiny_world as world
+from tests.stages.tiny_runs import ends, metrics_at, run, states, student_of
 
 pytestmark = [pytest.mark.usefixtures("one_thread"), pytest.mark.safety]
 

@@ -1,18 +1,11 @@
 """Runs of whole tiny projects: one at a time, stopped, halted, gone on with, thrown away."""
 
-import sys
 import threading
 import time
-from pathlib import Path
 
 import filelock
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parent / "stages"))
-
-import tiny_world as world
-from tiny_runs import ends, metrics_at, run, states, stop_at
 
 from crots.errors import InputError
 from crots.eventlog import read_events
@@ -20,6 +13,8 @@ from crots.events import Metrics, StageStarted
 from crots.execution.control import Control
 from crots.runner import discard, locked, run_project
 from crots.training.loop import CHECKPOINT, STUDENT, TEACHER
+from tests.stages import tiny_world as world
+from tests.stages.tiny_runs import ends, metrics_at, run, states, stop_at
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

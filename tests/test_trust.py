@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import io
 import json
-import sys
 import tempfile
 from pathlib import Path
 
@@ -23,10 +22,7 @@ from crots.options import RuntimeOptions
 from crots.project import Project, ProjectConfig, load_preset, override
 from crots.taxonomy import load_class_set
 from crots.trust import OWN_FAMILIES, code_of, is_factory, listed, program_kind, with_trust
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-import canary as birds
+from tests import canary as birds
 
 pytestmark = pytest.mark.safety
 

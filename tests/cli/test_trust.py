@@ -2,7 +2,6 @@
 
 import json
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,10 +12,7 @@ from crots.nets.quiet import torch_jit
 from crots.nets.weights import save_safetensors
 from crots.project import Project
 from crots.taxonomy import load_class_set
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-import canary as birds
+from tests import canary as birds
 
 pytestmark = pytest.mark.safety
 

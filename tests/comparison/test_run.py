@@ -1,7 +1,6 @@
 import json
 
 import pytest
-import tiny_world as world
 import torch
 
 from crots.comparison.methods import ABLATED_FAULTS, METHODS, ablations, base_config, chosen_methods, method_config
@@ -18,6 +17,7 @@ from crots.options import SECTIONS, AdaptOptions
 from crots.project import Project, override
 from crots.runner import run_project
 from crots.training.loop import STUDENT
+from tests.stages import tiny_world as world
 
 
 def with_labels(folder, **sections):
@@ -191,7 +191,7 @@ def test_the_choice_by_labels_is_marked_everywhere(tmp_path):
 
 
 def test_a_network_without_batch_norm_leaves_those_methods_out(tmp_path):
-    project = with_labels(tmp_path, student={"net": "tiny_nets:colour", "weights": "random"})
+    project = with_labels(tmp_path, student={"net": "tests.stages.tiny_nets:colour", "weights": "random"})
     job = Comparison(project, chosen_methods(("baseline", "tent", "cutmix")), (0,))
     events = list(run_comparison(job))
     assert events[-1].outcome == "completed"
@@ -214,8 +214,8 @@ def test_predictions_that_say_nothing_of_the_validation_images_leave_the_source_
 
 def test_batch_norm_statistics_are_the_sources_where_the_student_is_the_source(tmp_path):
     """The statistics of a white box change; its weights stay the source's."""
-    project = with_labels(tmp_path, source={"net": "tiny_nets:plain"}, student={"net": "", "weights": ""})
-    world.write_source(tmp_path / "source.safetensors", world.tiny_classes(tmp_path), "tiny_nets:plain")
+    project = with_labels(tmp_path, source={"net": "tests.stages.tiny_nets:plain"}, student={"net": "", "weights": ""})
+    world.write_source(tmp_path / "source.safetensors", world.tiny_classes(tmp_path), "tests.stages.tiny_nets:plain")
     job = Comparison(project, chosen_methods(("bn",)), (0,))
     assert list(run_comparison(job))[-1].outcome == "completed"
     found = tensors(job.folder / "seed-0" / "bn" / "adapt-1" / STUDENT)

@@ -1,17 +1,10 @@
 """What a run decides by measuring: precision and time budget. All times are made up; none is a real second."""
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "stages"))
-
-import tiny_world as world
-from tiny_runs import metrics_at, run, states, stop_at, student_of
 
 from crots.cli.main import main
 from crots.config import Duration, Size
@@ -22,6 +15,8 @@ from crots.estimate.facts import StageEstimate, group_of
 from crots.estimate.trial import Trial
 from crots.events import Note, StageStarted
 from crots.project import Project, override
+from tests.stages import tiny_world as world
+from tests.stages.tiny_runs import metrics_at, run, states, stop_at, student_of
 
 pytestmark = [pytest.mark.usefixtures("one_thread")]
 

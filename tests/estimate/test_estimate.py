@@ -2,15 +2,8 @@
 
 import functools
 import json
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "stages"))
-
-import tiny_world as world
-from tiny_runs import metrics_at, run, stop_at, student_of
 
 from crots.cli.main import main
 from crots.estimate import trial as trial_module
@@ -21,6 +14,8 @@ from crots.events import Note, StageFinished
 from crots.execution.context import Meter
 from crots.execution.control import Control
 from crots.runner import run_project
+from tests.stages import tiny_world as world
+from tests.stages.tiny_runs import metrics_at, run, stop_at, student_of
 
 pytestmark = [pytest.mark.usefixtures("one_thread")]
 

@@ -1,3 +1,3 @@
 """The tests of what runs stages share the tiny world of the stages."""
 
-from tiny_fixtures import all_on_one_thread, classes, images, make, material  # noqa: F401
+from tests.stages.tiny_fixtures import all_on_one_thread, classes, images, make, material  # noqa: F401

@@ -17,12 +17,7 @@ import traceback
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
-sys.path.insert(0, str(Path(__file__).parents[1] / "stages"))
-
-import tiny_world as world
 import torch
-from many_steps import CASES, take_steps
 
 import crots.cli.main
 import crots.execution.group
@@ -33,6 +28,8 @@ from crots.execution.launch import session
 from crots.execution.workers import by_first
 from crots.training import loop
 from crots.training.learner import Learner
+from tests.stages import tiny_world as world
+from tests.stages.many_steps import CASES, take_steps
 
 
 def fail_at(step):

@@ -12,17 +12,17 @@ import time
 from pathlib import Path
 
 import pytest
-import tiny_world as world
 import torch
-from many_steps import CASES, take_steps, write_material
 
 from crots.eventlog import read_events
 from crots.events import Metrics, Note, Scored, StageFinished, StageStarted
 from crots.project import Project
 from crots.runner import run_project
 from crots.training.loop import CHECKPOINT
+from tests.stages import tiny_world as world
+from tests.stages.many_steps import CASES, take_steps, write_material
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
 QUIET = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 TRAINING = {"batch": 4, "steps": 4, "log_every": 1, "checkpoint_every": 2, "learning_rate": 1e-3}
 
@@ -33,8 +33,8 @@ class Crew:
     def __init__(self, folder):
         self.folder = folder
         self._server = subprocess.Popen(
-            [sys.executable, str(HERE / "run_workers.py")],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=QUIET,
+            [sys.executable, "-m", "tests.execution.run_workers"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=QUIET, cwd=ROOT,
         )  # fmt: skip
 
     def __call__(self, *words, workers=2, **more):
@@ -62,7 +62,7 @@ def crew(tmp_path_factory):
 def make(folder, **sections):
     """A project in which no image's logits depend on the others of its batch, so that any dealing gives the same."""
     sections = {
-        "student": {"net": "tiny_nets:still", "weights": "random"},
+        "student": {"net": "tests.stages.tiny_nets:still", "weights": "random"},
         "baseline": TRAINING,
         "adapt": {**TRAINING, "rounds": 1, "batch_norm": "frozen", "select": "label-free", "validate_every": 2},
         "data": world.with_validation(folder, 5),
@@ -198,13 +198,15 @@ def test_what_cannot_be_shared_is_refused_before_the_workers_meet(tmp_path, crew
 @pytest.mark.slow
 def test_stages_alone_are_shared_too(tmp_path, alone, crew):
     common = ["--images", alone.config.data.target, "--size", "32x32", "--classes", alone.config.task.classes]
-    source = ["--source", alone.config.source.file, "--net", "tiny_nets:colour", "--trust", "--device", "cpu"]
+    here = ["--trust", "--device", "cpu"]
+    source = ["--source", alone.config.source.file, "--net", "tests.stages.tiny_nets:colour", *here]
     codes, said = crew("pseudo-label", *common, *source, "--out", tmp_path / "labels")
     assert codes == [0, 0], said
     found, expected = contents(tmp_path / "labels"), contents(alone.stage_folder("pseudo-label"))
     assert expected.items() <= found.items()
-    steps = ["--steps", 2, "--batch", 4, "--log-every", 1, "--net", "tiny_nets:still", "--weights", "random"]
-    where = ["--pseudo-labels", tmp_path / "labels" / "label_ids", "--trust", "--device", "cpu"]
+    net = ["--net", "tests.stages.tiny_nets:still", "--weights", "random"]
+    steps = ["--steps", 2, "--batch", 4, "--log-every", 1, *net]
+    where = ["--pseudo-labels", tmp_path / "labels" / "label_ids", *here]
     losses = []
     for workers in (1, 2):
         log, out = tmp_path / f"{workers}.jsonl", tmp_path / f"baseline{workers}"
@@ -238,7 +240,7 @@ def test_a_killed_worker_ends_the_run_and_any_number_goes_on(tmp_path, crew):
     words = ["run", str(project.folder), "--trust", "--until", "baseline"]
     launcher = subprocess.Popen(
         [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "crots", *words],
-        env={**QUIET, "PYTHONPATH": os.pathsep.join([str(HERE.parents[1]), str(HERE.parent / "stages")])},
+        env={**QUIET, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     checkpoint = project.work_folder("baseline") / CHECKPOINT

@@ -1,11 +1,9 @@
 """How work is dealt to workers: by arithmetic that all of them do alike."""
 
 import pytest
-import tiny_world as world
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from many_steps import make_learner, write_material
 
 from crots.config import Size
 from crots.errors import InputError
@@ -15,6 +13,8 @@ from crots.execution.group import _buckets, share_batch_norm, worker_device
 from crots.execution.launch import session
 from crots.execution.workers import Workers, by_first, current, is_first, launched, unshared_batch_norms
 from crots.methods.mixing import apply_mix, plan_mix
+from tests.stages import tiny_world as world
+from tests.stages.many_steps import make_learner, write_material
 
 WORLDS = st.integers(1, 16)
 

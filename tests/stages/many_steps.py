@@ -4,9 +4,7 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-import tiny_world as world
 import torch
-from tiny_world import IGNORE
 
 from crots.config import defaults
 from crots.data.cache import ImageCache
@@ -20,6 +18,8 @@ from crots.stages.baseline import BaselineLearner
 from crots.taxonomy import load_class_set
 from crots.training.material import Material, PseudoLabels
 from crots.training.patch_set import PatchSet
+from tests.stages import tiny_world as world
+from tests.stages.tiny_world import IGNORE
 
 STEPS = 3
 _ADAPT = {"kind": "adapt", "batch_norm": "frozen", "patches": True, "patch_weight": 1.0, "confidence": 0.35}
@@ -51,7 +51,7 @@ def write_material(folder):
     return folder
 
 
-def make_learner(folder, *, kind, net="tiny_nets:still", **options):
+def make_learner(folder, *, kind, net="tests.stages.tiny_nets:still", **options):
     """Makes the learner of a worker; call it while the session goes on."""
     classes, engine = load_class_set(str(folder / "tiny.toml")), Engine(RuntimeOptions(device="cpu"))
     kinds = {"adapt": AdaptOptions, "baseline": BaselineOptions}

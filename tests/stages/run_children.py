@@ -14,15 +14,12 @@ import sys
 import traceback
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
-sys.path.insert(0, str(Path(__file__).parent))
-
-import tiny_world as world
 import torch
 
 import crots.stages.project_stages  # noqa: F401 - loaded before the first fork, since it takes seconds
 from crots.project import Project
 from crots.runner import run_project
+from tests.stages import tiny_world as world
 
 
 def die():

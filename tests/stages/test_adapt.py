@@ -6,13 +6,13 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from tiny_adapt import ENGINE, STILL, head_bias, parameters, statistics, step
-from tiny_world import IGNORE
 
 from crots.config import defaults
 from crots.methods.patches import drop_unsure
 from crots.options import AdaptOptions
 from crots.stages.adapt import AdaptBatch, Mixed, mixing_beta
+from tests.stages.tiny_adapt import ENGINE, STILL, head_bias, parameters, statistics, step
+from tests.stages.tiny_world import IGNORE
 
 
 def test_f2_confidence_is_a_probability_or_a_raw_logit(make):
@@ -255,7 +255,7 @@ def test_beta_and_strategy_reach_the_mix(make):
 def test_mixes_carry_the_labels_of_the_pixels_they_show(make):
     # Nearest-colour logits label every pixel by itself, so the labels of a mix must be those of its own pixels.
     for strategy in ("spatialmix", "cutmix", "classmix"):
-        learner = make(net="tiny_nets:colour", mix=strategy, **STILL)
+        learner = make(net="tests.stages.tiny_nets:colour", mix=strategy, **STILL)
         images = ENGINE.images(learner.load(0).images)
         mixed = learner.mix(images, 0)
         assert not torch.equal(mixed.images, images)

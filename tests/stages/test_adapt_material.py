@@ -5,16 +5,16 @@ import dataclasses
 
 import numpy as np
 import pytest
-import tiny_world as world
 import torch
-from tiny_adapt import ENGINE, STILL, parameters, step
-from tiny_world import IGNORE
 
 from crots.config import Size
 from crots.images import write_labels
 from crots.methods.losses import confidence_weight, weighted_cross_entropy
 from crots.stages.adapt import AdaptBatch
 from crots.training.material import PseudoLabels
+from tests.stages import tiny_world as world
+from tests.stages.tiny_adapt import ENGINE, STILL, parameters, step
+from tests.stages.tiny_world import IGNORE
 
 
 def test_patches_whose_pixels_are_all_ignored_teach_nothing(make):
@@ -27,13 +27,13 @@ def test_patches_whose_pixels_are_all_ignored_teach_nothing(make):
 
 
 def test_patches_of_any_size_are_padded_for_networks_that_need_it(make):
-    learner = make(net="tiny_nets:plain32", patches=True, confidence=0.0, batch_norm="frozen", **STILL)
+    learner = make(net="tests.stages.tiny_nets:plain32", patches=True, confidence=0.0, batch_norm="frozen", **STILL)
     assert learner.student.info.multiple == 32
     data = learner.load(0)
     assert data.patches.shape[1:3] == (8, 8)
     found = step(learner, data=data)["hard patch"]
     # By hand: the loss of the padded patch's own pixels alone.
-    fresh = make(net="tiny_nets:plain32").student.eval()
+    fresh = make(net="tests.stages.tiny_nets:plain32").student.eval()
     grown = np.pad(data.patches, ((0, 0), (0, 24), (0, 24), (0, 0)), mode="edge")
     with torch.no_grad():
         logits = fresh.logits(ENGINE.images(grown))[..., :8, :8]

@@ -4,10 +4,7 @@ import copy
 
 import numpy as np
 import pytest
-import tiny_world as world
 import torch
-from tiny_training import ENGINE, FEW, student, weights
-from tiny_world import IGNORE
 
 from crots.errors import InputError, Stopped
 from crots.events import Note
@@ -18,6 +15,9 @@ from crots.options import BaselineOptions
 from crots.stages.baseline import BaselineLearner, baseline, refresh_steps
 from crots.training.loop import REFRESHED, Training
 from crots.training.refresh import make_refreshed
+from tests.stages import tiny_world as world
+from tests.stages.tiny_training import ENGINE, FEW, student, weights
+from tests.stages.tiny_world import IGNORE
 
 KEEPS = {"keep_ema": True, "ema_decay": 0.5}
 

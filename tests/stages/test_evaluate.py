@@ -4,9 +4,7 @@ import json
 
 import numpy as np
 import pytest
-import tiny_world as world
 import torch
-from tiny_world import CAR, IGNORE, LIGHT
 
 from crots.data.cache import ImageCache
 from crots.data.layouts import open_dataset
@@ -29,6 +27,8 @@ from crots.stages.evaluate import (
     score_model,
 )
 from crots.taxonomy import load_class_set
+from tests.stages import tiny_world as world
+from tests.stages.tiny_world import CAR, IGNORE, LIGHT
 
 ENGINE = Engine(RuntimeOptions(device="cpu"))
 
@@ -135,7 +135,7 @@ def test_a_model_is_scored_at_the_labels_own_size(tmp_path, classes):
     size = world.Size(64, 48)
     images = world.write_images(tmp_path / "large", 3, size=size)
     dataset = open_dataset(images, labels=world.write_truth(tmp_path / "truth", 3, size=size))
-    model = create_model("tiny_nets:colour", classes, world.SIZE, trust=True)
+    model = create_model("tests.stages.tiny_nets:colour", classes, world.SIZE, trust=True)
     cache = ImageCache(None, world.SIZE, 0)
     sizes = []
 
@@ -152,7 +152,7 @@ def test_a_model_is_scored_at_the_labels_own_size(tmp_path, classes):
 
 
 def test_flip_adds_the_mirror_image(truths, classes):
-    model = create_model("tiny_nets:plain", classes, world.SIZE, trust=True, seed=1)
+    model = create_model("tests.stages.tiny_nets:plain", classes, world.SIZE, trust=True, seed=1)
     sample = truths.samples[0]
     batch = torch.from_numpy(read_image(sample.image)[None]).permute(0, 3, 1, 2)
     model.eval()
@@ -168,7 +168,7 @@ def test_flip_adds_the_mirror_image(truths, classes):
 
 
 def test_scoring_leaves_the_model_in_training(truths, classes):
-    model = create_model("tiny_nets:plain", classes, world.SIZE, trust=True).train()
+    model = create_model("tests.stages.tiny_nets:plain", classes, world.SIZE, trust=True).train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     cache = ImageCache(None, world.SIZE, 0)
     report = score_model(model, truths, classes, ENGINE, cache, Control(), flip=False, batch=4)

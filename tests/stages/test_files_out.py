@@ -6,9 +6,7 @@ from collections import OrderedDict
 import cv2
 import numpy as np
 import pytest
-import tiny_world as world
 import torch
-from tiny_world import CAR, IGNORE
 
 from crots.data.layouts import open_dataset
 from crots.errors import InputError, Stopped
@@ -30,6 +28,8 @@ from crots.stages.predict import ImageFrames, Predicting, VideoFrames, at_workin
 from crots.taxonomy import identity_map, load_class_map, load_class_set
 from crots.training.loop import CHECKPOINT, STUDENT, TEACHER, Training, train
 from crots.training.material import Material, PseudoLabels
+from tests.stages import tiny_world as world
+from tests.stages.tiny_world import CAR, IGNORE
 
 pytestmark = pytest.mark.safety
 
@@ -40,7 +40,7 @@ FEW = {"steps": 3, "batch": 2, "checkpoint_every": 1, "learning_rate": 1e-2}
 @pytest.fixture
 def trained(tmp_path, images, classes):
     """A short round of adaptation, in ``run``."""
-    made = create_model("tiny_nets:plain", classes, world.SIZE, trust=True)
+    made = create_model("tests.stages.tiny_nets:plain", classes, world.SIZE, trust=True)
     material = Material(open_dataset(images).samples, world_cache())
     learner = AdaptLearner(
         made,
@@ -74,7 +74,7 @@ def test_extract_gives_the_weights_of_student_or_teacher(tmp_path, trained, clas
     else:
         model, _ = load_model(out, trust=True)
         found = model.net.state_dict()
-        assert model.classes.names == classes.names and model.card.net == "tiny_nets:plain"
+        assert model.classes.names == classes.names and model.card.net == "tests.stages.tiny_nets:plain"
     assert list(found) == list(expected) and all(torch.equal(found[name], expected[name]) for name in expected)
 
 
@@ -88,7 +88,7 @@ def test_extract_refuses_what_is_no_checkpoint(tmp_path, trained, images, classe
     for number in range(6):
         write_labels(tmp_path / "out" / "label_ids" / f"{world.key(number)}.png", world.paint(number)[1])
     material = Material(open_dataset(images).samples, world_cache(), PseudoLabels.below(tmp_path / "out", classes))
-    student = create_model("tiny_nets:plain", classes, world.SIZE, trust=True)
+    student = create_model("tests.stages.tiny_nets:plain", classes, world.SIZE, trust=True)
     learner = BaselineLearner(student, material, ENGINE, BaselineOptions(**FEW), seed=0, stage="baseline")
     list(train(learner, Training(tmp_path / "base", 0), Context("baseline")))
     job = Extraction(tmp_path / "base" / CHECKPOINT, tmp_path / "a.pth", "teacher", trust=True)
@@ -98,7 +98,7 @@ def test_extract_refuses_what_is_no_checkpoint(tmp_path, trained, images, classe
 
 
 def test_export_writes_each_format_and_tells_the_largest_difference(tmp_path, images, classes):
-    model = create_model("tiny_nets:plain", classes, world.SIZE, trust=True, seed=1)
+    model = create_model("tests.stages.tiny_nets:plain", classes, world.SIZE, trust=True, seed=1)
     pictures = [read_image(sample.image) for sample in open_dataset(images).samples[:3]]
     targets = {"safetensors": tmp_path / "a.safetensors", "pth": tmp_path / "a.pth", "torchscript": tmp_path / "a.pt"}
     events = list(export_model(Exporting(model, targets, pictures, torch.device("cpu")), Context("export")))
@@ -112,7 +112,7 @@ def test_export_writes_each_format_and_tells_the_largest_difference(tmp_path, im
 
 
 def test_export_stops_between_two_formats(tmp_path, images, classes):
-    model = create_model("tiny_nets:plain", classes, world.SIZE, trust=True)
+    model = create_model("tests.stages.tiny_nets:plain", classes, world.SIZE, trust=True)
     pictures = [read_image(open_dataset(images).samples[0].image)]
     control = Control()
     targets = {"safetensors": tmp_path / "a.safetensors", "pth": tmp_path / "a.pth"}
@@ -278,7 +278,7 @@ def test_labels_of_none_of_the_classes_and_unknown_ids_are_refused(tmp_path, ima
 
 
 def test_the_card_of_an_exported_student_says_all_that_is_needed(tmp_path, classes):
-    model = create_model("tiny_nets:colour", classes, world.SIZE, trust=True)
+    model = create_model("tests.stages.tiny_nets:colour", classes, world.SIZE, trust=True)
     save_safetensors(tmp_path / "a.safetensors", model.net, model.card)
     header, _ = world.weights_of(tmp_path / "a.safetensors")
     said = header["__metadata__"]

@@ -11,13 +11,14 @@ import time
 from pathlib import Path
 
 import pytest
-import tiny_world as world
 
 from crots.eventlog import read_events
 from crots.events import Metrics, Scored, StageFinished
 from crots.project import Project
 from crots.training.loop import STUDENT, TEACHER
+from tests.stages import tiny_world as world
 
+ROOT = Path(__file__).parents[2]
 KILLS = 20
 STAGES = ("baseline", "adapt-1", "adapt-2")
 FILES = [f"{stage}/{name}" for stage in STAGES for name in (STUDENT, TEACHER) if (stage, name) != (STAGES[0], TEACHER)]
@@ -60,8 +61,8 @@ class Children:
     def __init__(self):
         quiet = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         self._server = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("run_children.py"))],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=quiet,
+            [sys.executable, "-m", "tests.stages.run_children"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=quiet, cwd=ROOT,
         )  # fmt: skip
 
     def start(self, project, die=None):

@@ -4,8 +4,6 @@ import json
 
 import numpy as np
 import pytest
-import tiny_world as world
-from tiny_world import CAR, IGNORE, LIGHT, ROAD, SKY
 
 from crots.config import Grid, Size, defaults
 from crots.data.cache import ImageCache
@@ -21,6 +19,8 @@ from crots.stages.mine import Mining, find_rare, mine
 from crots.taxonomy import identity_map, load_class_map, load_class_set
 from crots.training.material import PseudoLabels
 from crots.training.patch_set import INDEX, PatchCorrections, PatchSet, load_index
+from tests.stages import tiny_world as world
+from tests.stages.tiny_world import CAR, IGNORE, LIGHT, ROAD, SKY
 
 
 @pytest.fixture
@@ -317,7 +317,7 @@ def test_mining_loads_no_network(tmp_path, labels, classes):
     import sys
 
     code = f"""
-import sys; sys.path.insert(0, {str(world.Path(world.__file__).parent)!r})
+import sys
 from pathlib import Path
 from crots.config import Grid, Size
 from crots.data.cache import ImageCache

@@ -4,9 +4,7 @@ import json
 
 import numpy as np
 import pytest
-import tiny_world as world
 import torch
-from tiny_world import CAR, IGNORE, LIGHT, ROAD, SKY
 
 from crots.card import Normalisation
 from crots.data.cache import ImageCache
@@ -26,6 +24,8 @@ from crots.stages.labellers import Labelled, NetworkLabels, PredictedLabels
 from crots.stages.pseudo_label import IMAGES, Labelling, pseudo_label, read_rows
 from crots.stages.workbench import Workbench
 from crots.taxonomy import identity_map, load_class_map, load_class_set
+from tests.stages import tiny_world as world
+from tests.stages.tiny_world import CAR, IGNORE, LIGHT, ROAD, SKY
 
 ENGINE = Engine(RuntimeOptions(device="cpu"))
 SOURCE_TOML = """
@@ -78,7 +78,7 @@ def label(job, **more):
     return list(pseudo_label(job, Context("pseudo-label", **more)))
 
 
-def network(path, classes, *, net="tiny_nets:plain", class_map=None, **options):
+def network(path, classes, *, net="tests.stages.tiny_nets:plain", class_map=None, **options):
     world.write_source(path, classes, net)
     source = open_source(path, options=SourceOptions(net=net), size=world.SIZE, trust=True)
     return NetworkLabels(source, class_map or identity_map(classes), ENGINE, PseudoLabelOptions(**options))
@@ -106,7 +106,9 @@ def test_whatever_the_batch_the_targets_statistics_are_the_same(tmp_path, images
 
 
 def test_a_source_without_batch_norm_labels_as_it_is(tmp_path, images, classes):
-    events = label(job(tmp_path, network(tmp_path / "source.pth", classes, net="tiny_nets:colour"), classes))
+    events = label(
+        job(tmp_path, network(tmp_path / "source.pth", classes, net="tests.stages.tiny_nets:colour"), classes)
+    )
     assert not any("statistics" in event.text for event in events if isinstance(event, Note))
 
 
@@ -253,7 +255,7 @@ def test_a_network_labels_with_one_pass_or_with_its_mirror_image(tmp_path, image
     dataset = open_dataset(images)
     pictures = np.stack([read_image(sample.image) for sample in dataset.samples[:3]])
     said = labeller.label(dataset.samples[:3], pictures)
-    model = create_model("tiny_nets:plain", classes, world.SIZE, trust=True, seed=1).eval()
+    model = create_model("tests.stages.tiny_nets:plain", classes, world.SIZE, trust=True, seed=1).eval()
     batch = torch.from_numpy(pictures).permute(0, 3, 1, 2)
     with torch.no_grad():
         logits = model.logits(batch)
@@ -292,7 +294,7 @@ def test_a_network_of_other_classes_speaks_in_those_of_the_target(tmp_path, imag
     labeller = network(tmp_path / "s.safetensors", theirs, class_map=class_map, flip=False)
     dataset = open_dataset(images)
     pictures = np.stack([read_image(sample.image) for sample in dataset.samples[:2]])
-    model = create_model("tiny_nets:plain", theirs, world.SIZE, trust=True, seed=1).eval()
+    model = create_model("tests.stages.tiny_nets:plain", theirs, world.SIZE, trust=True, seed=1).eval()
     with torch.no_grad():
         p = torch.softmax(model.logits(torch.from_numpy(pictures).permute(0, 3, 1, 2)), 1)
     # Street and path are summed, so that a road can win which neither of the two would; dust is ignored.
@@ -385,7 +387,7 @@ def test_large_class_sets_are_16_bit(tmp_path, images):
 
 
 def test_the_normalisation_of_the_source_reaches_the_network(tmp_path, images, classes):
-    labeller = network(tmp_path / "s.safetensors", classes, net="tiny_nets:colour", flip=False)
+    labeller = network(tmp_path / "s.safetensors", classes, net="tests.stages.tiny_nets:colour", flip=False)
     dataset = open_dataset(images)
     pictures = np.stack([read_image(sample.image) for sample in dataset.samples])
     said = labeller.label(dataset.samples, pictures)
@@ -395,8 +397,8 @@ def test_the_normalisation_of_the_source_reaches_the_network(tmp_path, images, c
 
 
 def test_a_source_in_reduced_precision_is_folded_once_and_says_the_same(tmp_path):
-    project = world.white_box(tmp_path, source={"net": "tiny_nets:plain"})
-    world.write_source(tmp_path / "source.safetensors", world.tiny_classes(tmp_path), "tiny_nets:plain")
+    project = world.white_box(tmp_path, source={"net": "tests.stages.tiny_nets:plain"})
+    world.write_source(tmp_path / "source.safetensors", world.tiny_classes(tmp_path), "tests.stages.tiny_nets:plain")
     images = np.stack([world.paint(number)[0] for number in range(2)])
     said = []
     for precision in ("fp32", "bf16"):

@@ -3,8 +3,6 @@ from functools import partial
 
 import numpy as np
 import pytest
-import tiny_world as world
-from tiny_world import CAR, LIGHT, ROAD, SKY
 
 from crots.data.cache import ImageCache
 from crots.data.layouts import open_dataset
@@ -16,6 +14,8 @@ from crots.methods.suspicion import Opinion
 from crots.runner import run_project, run_stage
 from crots.stages.suspects import INDEX, STAGE, Suspects, read_regions, search, suspects, suspects_of
 from crots.training.material import PseudoLabels
+from tests.stages import tiny_world as world
+from tests.stages.tiny_world import CAR, LIGHT, ROAD, SKY
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-import tiny_world as world
-from tiny_training import ENGINE, FEW, learner, student
 
 from crots.config import Size
 from crots.data.cache import ImageCache
@@ -14,6 +12,8 @@ from crots.execution.context import Context
 from crots.options import TrainOptions
 from crots.stages.train import TrainLearner, supervise
 from crots.training.loop import Training
+from tests.stages import tiny_world as world
+from tests.stages.tiny_training import ENGINE, FEW, learner, student
 
 
 def labelled_dataset(tmp_path, size=world.SIZE):

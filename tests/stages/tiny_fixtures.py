@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-import tiny_world as world
 
 from crots.config import defaults
 from crots.data.cache import ImageCache
@@ -16,6 +15,7 @@ from crots.options import AdaptOptions, RuntimeOptions
 from crots.stages.adapt import AdaptLearner
 from crots.training.material import Material, PseudoLabels
 from crots.training.patch_set import PatchSet
+from tests.stages import tiny_world as world
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -52,7 +52,14 @@ def make(tmp_path, images, classes):
         write_labels(tmp_path / "mined" / "labels" / f"p{number}.png", labels[:8, :8])
 
     def learner(
-        *, net="tiny_nets:plain", patches=False, labels=None, seed=3, stage="adapt-1", profile="corrected", **options
+        *,
+        net="tests.stages.tiny_nets:plain",
+        patches=False,
+        labels=None,
+        seed=3,
+        stage="adapt-1",
+        profile="corrected",
+        **options,
     ):
         base = dataclasses.replace(
             defaults(AdaptOptions, profile),

@@ -1,11 +1,10 @@
 """What tests of whole tiny projects ask and do."""
 
-import tiny_world as world
-
 from crots.events import Metrics, StageFinished
 from crots.execution.control import Control
 from crots.runner import run_project
 from crots.training.loop import STUDENT
+from tests.stages import tiny_world as world
 
 
 def states(project):

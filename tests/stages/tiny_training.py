@@ -1,6 +1,5 @@
 """A short training on painted pictures, for the tests of the loop that all training stages share."""
 
-import tiny_world as world
 import torch
 
 from crots.execution.context import Context
@@ -9,12 +8,13 @@ from crots.nets.model import create_model
 from crots.options import BaselineOptions, RuntimeOptions
 from crots.stages.baseline import BaselineLearner
 from crots.training.loop import Training, train
+from tests.stages import tiny_world as world
 
 ENGINE = Engine(RuntimeOptions(device="cpu"))
 FEW = {"steps": 6, "batch": 2, "log_every": 1, "checkpoint_every": 2, "learning_rate": 1e-2}
 
 
-def student(classes, net="tiny_nets:plain", seed=1):
+def student(classes, net="tests.stages.tiny_nets:plain", seed=1):
     return create_model(net, classes, world.SIZE, trust=True, seed=seed)
 
 

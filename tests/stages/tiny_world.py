@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tiny_nets import COLOURS
 
 from crots.config import Size
 from crots.images import read_labels, write_confidence, write_image, write_labels  # noqa: F401
@@ -15,6 +14,7 @@ from crots.nets.model import check_batch, create_model
 from crots.nets.weights import save_safetensors
 from crots.project import Project, build_config, override
 from crots.taxonomy import load_class_set
+from tests.stages.tiny_nets import COLOURS
 
 SIZE = Size(32, 32)
 ROAD, SKY, CAR, LIGHT = range(4)
@@ -90,7 +90,7 @@ def tiny_classes(folder):
     return load_class_set(str(write_classes(folder)))
 
 
-def write_source(path, classes, net="tiny_nets:colour", *, seed=1):
+def write_source(path, classes, net="tests.stages.tiny_nets:colour", *, seed=1):
     model = create_model(net, classes, SIZE, trust=True, seed=seed)
     save_safetensors(path, model.net, model.card)
     return path
@@ -102,8 +102,8 @@ def values(folder, **sections):
     base = {
         "data": {"target": str(folder / "images"), "size": "32x32"},
         "task": {"classes": str(write_classes(folder))},
-        "source": {"net": "tiny_nets:colour"},
-        "student": {"net": "tiny_nets:plain", "weights": "random"},
+        "source": {"net": "tests.stages.tiny_nets:colour"},
+        "student": {"net": "tests.stages.tiny_nets:plain", "weights": "random"},
         "runtime": {"device": "cpu", "threads": 1, "seed": 3, "precision": "fp32"},
         "mine": {"grid": "2x2"},
         "baseline": {"steps": 4, **training},
@@ -174,5 +174,5 @@ def warm_up():
     """Loads what the first dry run of a network loads, seconds of it, once for all runs."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        model = create_model("tiny_nets:plain", tiny_classes(Path(folder)), SIZE, trust=True)
+        model = create_model("tests.stages.tiny_nets:plain", tiny_classes(Path(folder)), SIZE, trust=True)
         check_batch(model, 2, SIZE)

@@ -1,8 +1,5 @@
 """Code of others in the studio: opening a project runs none, and trust is asked for, remembered, forgotten."""
 
-import sys
-from pathlib import Path
-
 import pytest
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QApplication, QMessageBox
@@ -14,10 +11,7 @@ from crots_studio.panels.setup.panel import SetupPanel
 from crots_studio.panels.setup.trust import ask_trust
 from crots_studio.runs.child import command_line
 from crots_studio.runs.run import RunRequest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-import canary as birds
+from tests import canary as birds
 
 EVIL = f"{birds.MODULE}:factory"
 

@@ -3,9 +3,7 @@
 import pickle
 
 import pytest
-import tiny_world as world
 import torch
-from tiny_training import learner, run, weights
 
 from crots.errors import InputError, StageError
 from crots.eventlog import EventLog
@@ -13,6 +11,8 @@ from crots.events import Note, StageStarted
 from crots.execution.context import Context
 from crots.training.checkpoints import DamagedError, read_checkpoint, save_checkpoint
 from crots.training.loop import CHECKPOINT, Training, train
+from tests.stages import tiny_world as world
+from tests.stages.tiny_training import learner, run, weights
 
 pytestmark = pytest.mark.safety
 

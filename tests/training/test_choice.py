@@ -3,9 +3,7 @@
 import json
 
 import pytest
-import tiny_world as world
 import torch
-from tiny_training import ENGINE, FEW, learner, run, student, weights
 
 from crots.errors import StageError
 from crots.events import Metrics, Note, Scored
@@ -16,6 +14,8 @@ from crots.options import AdaptOptions
 from crots.stages.adapt import AdaptLearner
 from crots.training.loop import STUDENT, Training, train
 from crots.training.watch import Look, Watch
+from tests.stages import tiny_world as world
+from tests.stages.tiny_training import ENGINE, FEW, learner, run, student, weights
 
 
 class Told(Watch):

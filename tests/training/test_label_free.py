@@ -2,9 +2,7 @@
 
 import numpy as np
 import pytest
-import tiny_world as world
 import torch
-from tiny_world import CAR
 
 from crots.data.cache import ImageCache
 from crots.data.layouts import open_dataset
@@ -18,12 +16,14 @@ from crots.options import AdaptOptions, RuntimeOptions
 from crots.training.label_free import IMAGES, LEAST_IMAGES, LabelFreeScores, confident_labels, looked_at
 from crots.training.material import Material
 from crots.training.watch import Watch
+from tests.stages import tiny_world as world
+from tests.stages.tiny_world import CAR
 
 ENGINE = Engine(RuntimeOptions(device="cpu"))
 
 
 def model(classes):
-    return create_model("tiny_nets:colour", classes, world.SIZE, trust=True, seed=1)
+    return create_model("tests.stages.tiny_nets:colour", classes, world.SIZE, trust=True, seed=1)
 
 
 def test_looks_are_a_small_part_of_a_run_however_short():
@@ -67,7 +67,7 @@ def test_the_confident_half_counts_and_labels_of_another_size_are_refused(classe
 
 
 def test_an_untrained_start_is_no_reference(classes, material):
-    student = create_model("tiny_nets:plain", classes, world.SIZE, trust=True, seed=1)
+    student = create_model("tests.stages.tiny_nets:plain", classes, world.SIZE, trust=True, seed=1)
     values, _ = LabelFreeScores(student, material, ENGINE, Context("baseline"), trained=False)()
     assert "agreement" not in values
     assert values["stability"] < 1.0, "the classes are the source's"

@@ -2,10 +2,7 @@
 
 import numpy as np
 import pytest
-import tiny_world as world
 import torch
-from tiny_training import ENGINE, FEW, learner, run, student, weights
-from tiny_world import CAR, IGNORE, LIGHT, SKY
 
 from crots.card import ModelCard
 from crots.config import Size
@@ -26,6 +23,9 @@ from crots.training.learner import shares
 from crots.training.loop import CHECKPOINT, STUDENT, TEACHER, Training, train
 from crots.training.order import Order
 from crots.training.supervised import mirrored
+from tests.stages import tiny_world as world
+from tests.stages.tiny_training import ENGINE, FEW, learner, run, student, weights
+from tests.stages.tiny_world import CAR, IGNORE, LIGHT, SKY
 
 
 def test_a_run_tells_every_step_and_leaves_checkpoint_and_student(tmp_path, material, classes):
@@ -46,7 +46,7 @@ def test_a_run_tells_every_step_and_leaves_checkpoint_and_student(tmp_path, mate
     assert model.classes.names == classes.names and model.card.size == world.SIZE
     state = torch.load(tmp_path / "run" / CHECKPOINT, weights_only=True)
     assert {"step", "seed", "student", "teacher", "optimiser", "card", "events", "looks"} <= set(state)
-    assert ModelCard.from_dict(state["card"]).net == "tiny_nets:plain" and state["teacher"] is None
+    assert ModelCard.from_dict(state["card"]).net == "tests.stages.tiny_nets:plain" and state["teacher"] is None
 
 
 def test_figures_are_told_now_and_then_and_at_the_end(tmp_path, material, classes):

@@ -1,9 +1,9 @@
 import pytest
 import torch
-from tiny_training import ENGINE, student
 
 from crots.options import BaselineOptions
 from crots.training.optimiser import Optimiser, parameter_groups
+from tests.stages.tiny_training import ENGINE, student
 
 
 def test_the_head_learns_faster_and_norms_do_not_decay(classes):
