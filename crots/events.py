@@ -90,15 +90,6 @@ class Scored(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preview(Event):
-    """A picture file worth showing; ``kind`` is ``mix``, ``pseudo-label`` or ``patch``."""
-
-    kind: str
-    path: str
-    step: Count = 0
-
-
-@dataclass(frozen=True, kw_only=True)
 class ArtifactWritten(Event):
     """A result is on disk; ``kind`` is ``pseudo-labels``, ``patches``, ``checkpoint``, ``model`` or ``export``."""
 
@@ -140,7 +131,7 @@ class StageFinished(Event):
 
 KINDS: dict[str, type[Event]] = {
     kind.__name__: kind
-    for kind in (StageStarted, Progress, Metrics, Evaluated, Scored, Preview, ArtifactWritten, Note, StageFinished)
+    for kind in (StageStarted, Progress, Metrics, Evaluated, Scored, ArtifactWritten, Note, StageFinished)
 }
 
 

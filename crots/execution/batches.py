@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from crots.errors import InputError
-
-if TYPE_CHECKING:
-    pass
-
 
 # Images that are mixed with each other, see `mix_groups`.
 MIX_GROUP = 4

@@ -17,7 +17,6 @@ from crots.events import (
     Event,
     Metrics,
     Note,
-    Preview,
     Progress,
     Scored,
     StageFinished,
@@ -57,7 +56,6 @@ class StageHistory:
         scores: label-free scores by name.
         notes: what the user should read.
         artifacts: files written.
-        previews: pictures worth showing.
         finished: its end, None while it runs or where it was interrupted.
     """
 
@@ -69,7 +67,6 @@ class StageHistory:
     scores: dict[str, Series] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
     artifacts: list[ArtifactWritten] = field(default_factory=list)
-    previews: list[Preview] = field(default_factory=list)
     finished: StageFinished | None = None
 
     @property
@@ -92,7 +89,6 @@ class StageHistory:
         for series in (*self.metrics.values(), *self.scores.values()):
             series.cut(step)
         self.evaluations = [event for event in self.evaluations if event.step <= step]
-        self.previews = [event for event in self.previews if event.step <= step]
 
 
 class History:
@@ -140,8 +136,6 @@ class History:
                     stage.scores.setdefault(name, Series()).add(event.step, value)
             case Evaluated():
                 stage.evaluations.append(event)
-            case Preview():
-                stage.previews.append(event)
             case ArtifactWritten():
                 stage.artifacts.append(event)
             case Note():

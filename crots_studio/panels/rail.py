@@ -21,7 +21,7 @@ from crots_studio import theme
 from crots_studio.icons import icon
 from crots_studio.icons import paint as paint_icon
 from crots_studio.models.project_form import ProjectForm
-from crots_studio.models.rail import RailRow, looking_rows, next_stage, rail_rows, run_all_words, summary
+from crots_studio.models.rail import RailRow, looking_rows, next_stage, rail_rows, summary
 from crots_studio.plain import Label, plain_tooltip
 from crots_studio.runs.run import RunRequest
 from crots_studio.session import Session
@@ -270,10 +270,6 @@ class RailPanel(QWidget):
         """The chosen row."""
         number = self.list.currentRow()
         return self.rows[number] if 0 <= number < len(self.rows) else None
-
-    def run_words(self) -> str:
-        """What the button that runs all that remain says."""
-        return run_all_words(self.rows)
 
     def _went_to(self, number: int) -> None:
         self.refresh()
