@@ -16,7 +16,10 @@ _MOST_ROWS = 2
 _SPACING = 2
 # Entries look like text until they are pointed at or have the focus.
 _FLAT = """
-QToolButton { border: 1px solid transparent; padding: 0px 2px; background: transparent; }
+QToolButton {
+    border: 1px solid transparent; padding: 0px 2px; background: transparent; min-height: 0; min-width: 0;
+}
+QToolButton:checked { background: transparent; border-color: transparent; }
 QToolButton:hover, QToolButton:focus { border: 1px solid palette(highlight); border-radius: 2px; }
 """
 

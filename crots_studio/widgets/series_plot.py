@@ -23,6 +23,10 @@ _SHOW_POINTS_UP_TO = 40
 _MARGIN = 0.05
 # Of a step, beside the first and the last that have names.
 _EDGE = 0.4
+# Opacity of a stage's tint; of how many curves the ends are named, and pixels between two names.
+_BAND = 0.09
+_MOST_ENDS = 5
+_LINE = 15
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,9 @@ class SeriesPlot(QWidget):
         self._log = False
         self._leader: SeriesPlot | None = None
         self._room: pg.PlotDataItem | None = None
+        self._bands: tuple[tuple[float, float, str], ...] = ()
+        self._band_items: list[pg.LinearRegionItem] = []
+        self._ends: dict[str, pg.TextItem] = {}
         self._extent: pg.PlotDataItem | None = None
         self._cursor_x: float | None = None
         self._has_legend = legend
@@ -142,6 +149,7 @@ class SeriesPlot(QWidget):
         self._describe()
         # Now rather than while painting, which would then have to be done twice.
         self.canvas.getViewBox().updateAutoRange()
+        self._show_ends()
 
     def _make_room(self) -> None:
         """Gives a single step or value an axis around it, with numbers of its own size."""
@@ -253,6 +261,53 @@ class SeriesPlot(QWidget):
             self._marks.append(line)
         self._show_mark_names()
 
+    def set_bands(self, bands: Sequence[tuple[float, float, str]]) -> None:
+        """Tints the steps from one place to another, a stage each, in its colour."""
+        if tuple(bands) == self._bands:
+            return
+        self._bands = tuple(bands)
+        for item in self._band_items:
+            self.canvas.removeItem(item)
+        self._band_items = []
+        for first, last, name in bands:
+            colour = QColor(name)
+            colour.setAlphaF(_BAND)
+            item = pg.LinearRegionItem((first, last), movable=False, brush=colour, pen=pg.mkPen(None))
+            item.setZValue(-20)
+            self.canvas.addItem(item, ignoreBounds=True)
+            self._band_items.append(item)
+
+    def _show_ends(self) -> None:
+        """Writes the name of a curve at its last point, where the names of a few do not lie over each other."""
+        shown = self.shown if len(self._curves) > 1 else {}
+        ends = {name: last_value(curve) for name, curve in shown.items()}
+        box = self.canvas.getViewBox()
+        (low, high), height = box.viewRange()[1], max(box.height(), 1.0)
+        taken: list[float] = []
+        for name in [name for name in self._ends if name not in ends]:
+            self.canvas.removeItem(self._ends.pop(name))
+        for name, point in ends.items():
+            fits = point is not None and len(ends) <= _MOST_ENDS
+            y = place = 0.0
+            if point is not None:
+                y = float(np.log10(point[1])) if self._log and point[1] > 0 else point[1]
+                place = (y - low) / max(high - low, 1e-12) * height
+                fits = fits and not (self._log and point[1] <= 0)
+                fits = fits and all(abs(place - other) > _LINE for other in taken)
+                taken.append(place)
+            item = self._ends.get(name)
+            if not fits or point is None:
+                if item is not None:
+                    item.setVisible(False)
+                continue
+            if item is None:
+                item = self._ends[name] = pg.TextItem(anchor=(1, 1))
+                self.canvas.addItem(item, ignoreBounds=True)
+            item.setText(name, color=self._curves[name].colour)
+            item.setAnchor((1, 0) if place > height - _LINE - 4 else (1, 1))
+            item.setPos(point[0], y)
+            item.setVisible(True)
+
     def _show_mark_names(self) -> None:
         """A name that would run into the next one, or whose line is out of sight, is left out."""
         box = self.canvas.getViewBox()
@@ -350,6 +405,7 @@ class SeriesPlot(QWidget):
         (self._hidden.discard if shown else self._hidden.add)(name)
         for item in self._items.get(name, ()):
             item.setVisible(shown)
+        self._show_ends()
         self._show_values()
 
     def _show_values(self) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from crots_studio.icons import icon
-from crots_studio.plain import Elided, Label
+from crots_studio.plain import Elided, Label, plain_tooltip
 from crots_studio.widgets.icon_button import SIDE
 
 # Icon, colour and word of a level.
@@ -33,7 +33,7 @@ class StepCard(QFrame):
         self.setProperty("role", "card")
         self._title, self._body = title, body
         self.level = "empty"
-        self.sign = QLabel()
+        self.sign = Label()
         self.sign.setFixedSize(QSize(SIDE, SIDE))
         name = Label(f"{number}  {title}")
         name.setProperty("role", "strong")
@@ -68,7 +68,7 @@ class StepCard(QFrame):
         self._body.setVisible(unfolded)
         self.fold.setIcon(icon("up" if unfolded else "down", "muted"))
         self.fold.setAccessibleName(f"{'Fold' if unfolded else 'Unfold'} {self._title}")
-        self.fold.setToolTip(self.fold.accessibleName())
+        self.fold.setToolTip(plain_tooltip(self.fold.accessibleName()))
 
     def show_level(self, level: str, summary: str) -> None:
         """Shows how the step stands: a level of `crots_studio.models.project_form`, and a few words."""
@@ -77,6 +77,6 @@ class StepCard(QFrame):
         self.sign.setPixmap(icon(sign, role).pixmap(SIDE, SIDE))
         self.setAccessibleName(f"{self._title}: {word}")
         self.summary.setText(summary or word)
-        self.summary.setToolTip(summary)
+        self.summary.setToolTip(plain_tooltip(summary))
         self.summary.setProperty("role", role if level in ("warning", "bad") else "muted")
         self.summary.style().polish(self.summary)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from crots.images import write_confidence, write_image, write_labels
+from crots_studio.theme import LIGHT
 from crots_studio.workspace_tabs import TABS
 from tests.studio.fake_project import make_fake_project
 from tests.studio.screen import Screen, available, fill_in, find_option, keep, wait_for
@@ -93,7 +94,7 @@ def test_a_project_on_the_command_line_shows_its_stages(screen, settings, tmp_pa
     project = make_fake_project(tmp_path / "fake")
     program = studio(screen, settings, project.folder)
     screen.window("project - CROTS Studio")
-    green = (26, 127, 75)
+    green = tuple(bytes.fromhex(LIGHT.good.removeprefix("#")))
     wait_for(lambda: green in colours(screen.picture().crop((0, 60, 220, 600))), what="stages that are done")
     before = screen.picture()
     for number, tab in enumerate(TABS, 1):

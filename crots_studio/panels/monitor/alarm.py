@@ -1,38 +1,47 @@
-"""A line that warns of what the user should not overlook, until he dismisses it or the next stage begins."""
+"""A tile that warns of what the user should not overlook, until it is dismissed or the next stage begins."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton, QWidget
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from crots.events import Event, Note, StageStarted
+from crots_studio.icons import icon
 from crots_studio.models.names import title
 from crots_studio.plain import Label, plain_tooltip
+from crots_studio.widgets.icon_button import SIDE, IconButton
 
 
 class Alarm(QFrame):
-    """Shows the warnings of the stage at work, the latest first; hidden while there are none."""
+    """Shows the warnings of the stage at work, the latest first; says so where there are none, and moves nothing."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setFrameShape(QFrame.Shape.StyledPanel)
+        self.setProperty("role", "card")
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Warnings of the stage")
         self.warnings: list[Note] = []
+        self.sign = Label()
+        caption = Label("Alarms")
+        caption.setProperty("role", "muted")
         self.text = Label()
         self.text.setWordWrap(True)
-        self.text.setProperty("role", "warning")
-        close = QToolButton()
-        close.setText("\u2715")
-        close.setAutoRaise(True)
-        close.setToolTip("Dismiss")
-        close.setAccessibleName("Dismiss warning")
-        close.clicked.connect(self.dismiss)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(8, 2, 4, 2)
-        row.addWidget(self.text, 1)
-        row.addWidget(close)
-        self.hide()
+        self.text.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.close_button = IconButton("close", "Dismiss warning", self.dismiss)
+        self.close_button.setMaximumHeight(SIDE + 6)
+        head = QHBoxLayout()
+        head.setSpacing(6)
+        head.addWidget(self.sign)
+        head.addWidget(caption, 1)
+        head.addWidget(self.close_button)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(12, 6, 6, 6)
+        column.setSpacing(0)
+        column.addLayout(head)
+        column.addWidget(self.text, 1)
+        self._show()
 
     def take(self, events: Iterable[Event]) -> None:
         """Takes in new events; a stage that begins makes the warnings of the one before history."""
@@ -49,9 +58,16 @@ class Alarm(QFrame):
         self._show()
 
     def _show(self) -> None:
-        self.setVisible(bool(self.warnings))
-        if self.warnings:
-            latest, more = self.warnings[0], len(self.warnings) - 1
-            others = "\n".join(f"{title(note.stage)}: {note.text}" for note in self.warnings)
-            self.text.setText(f"{title(latest.stage)}: {latest.text}" + (f"  (and {more} more)" if more else ""))
-            self.setToolTip(plain_tooltip(others if more else ""))
+        warned = bool(self.warnings)
+        self.close_button.setEnabled(warned)
+        self.sign.setPixmap(icon("alert" if warned else "check", "warning" if warned else "good").pixmap(SIDE, SIDE))
+        self.text.setProperty("role", "warning" if warned else "muted")
+        self.text.style().polish(self.text)
+        if not warned:
+            self.text.setText("None in this stage")
+            self.setToolTip("")
+            return
+        latest, more = self.warnings[0], len(self.warnings) - 1
+        others = "\n".join(f"{title(note.stage)}: {note.text}" for note in self.warnings)
+        self.text.setText(f"{title(latest.stage)}: {latest.text}" + (f"  (and {more} more)" if more else ""))
+        self.setToolTip(plain_tooltip(others))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from typing import Literal
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QGridLayout,
     QHBoxLayout,
@@ -22,8 +24,9 @@ from crots.options import TaskOptions
 from crots_studio import theme
 from crots_studio.background.loading import preload_torch
 from crots_studio.models.iou import Scores, counts, read_reports
+from crots_studio.models.monitor_tiles import loss_tile, miou_tile, time_tile
 from crots_studio.models.names import title
-from crots_studio.models.series import Curves, Figure, Group, curves_csv
+from crots_studio.models.series import MIOU, Curves, Figure, curves_csv
 from crots_studio.panels.monitor.alarm import Alarm
 from crots_studio.panels.monitor.confusion import ConfusionPanel
 from crots_studio.panels.monitor.iou_table import IouPanel
@@ -31,8 +34,11 @@ from crots_studio.plain import Label
 from crots_studio.session import Session
 from crots_studio.widgets.plot_tools import CurveTools, EmptyState, ExportButton, Redraw
 from crots_studio.widgets.series_plot import Curve, SeriesPlot
+from crots_studio.widgets.tile import Tile
 
-_TITLES: dict[Group, str] = {
+Plot = Literal["miou", "loss", "score", "weight", "rate"]
+_TITLES: dict[Plot, str] = {
+    "miou": "mIoU, %",
     "loss": "Losses",
     "score": "Scores",
     "weight": "Confidence weight",
@@ -49,6 +55,10 @@ _WORDS = {
     "mIoU": "Score against the validation labels; trains nothing",
 }
 _NOISY = ("loss", "weight")
+# Of the label-free scores those that are looked at seldom; a tick shows them.
+_MORE_SCORES = ("information", "neighbourhood", "stability", "flip", "scale", "colour", "teacher", "fit")
+# What a demonstration does to get a source is no part of the adaptation.
+_BEFORE = ("render", "train")
 _WHOLE_RUN = "whole run"
 _EMPTY = "Losses and scores appear here while a model is trained.\n\nStart a run to see them; past ones come back too."
 
@@ -69,9 +79,18 @@ class MonitorPanel(QWidget):
         self.tabs.addTab(self.classes, "&Classes")
         self.tabs.addTab(self.confusion, "Confusio&n")
         self.alarm = Alarm()
+        self.miou, self.time, self.loss = Tile("mIoU"), Tile("Time"), Tile("Loss")
+        tiles = QHBoxLayout()
+        tiles.setContentsMargins(8, 8, 8, 4)
+        tiles.setSpacing(8)
+        for tile in (self.miou, self.time, self.loss):
+            tiles.addWidget(tile, 2)
+        tiles.addWidget(self.alarm, 3)
+        self.alarm.setFixedHeight(self.miou.sizeHint().height())
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.alarm)
+        layout.setSpacing(0)
+        layout.addLayout(tiles)
         layout.addWidget(self.tabs, 1)
         self._session = session
         self._explained = False
@@ -81,6 +100,7 @@ class MonitorPanel(QWidget):
         session.history_changed.connect(self._reload)
         session.config_changed.connect(self._config_changed)
         session.events_arrived.connect(self._take)
+        session.run_changed.connect(self._show_tiles)
         self._reload()
 
     def _reload(self) -> None:
@@ -96,8 +116,26 @@ class MonitorPanel(QWidget):
         if project is not None and not self._explained:
             self._explained = True
             self._session.errands.in_background(score_words, self.training.explain_scores, token="score words")
+        self._show_tiles()
         self.alarm.dismiss()
         self.alarm.take(history.stage(history.current).notes)
+
+    def _show_tiles(self) -> None:
+        if not self.isVisible():
+            return
+        session = self._session
+        for tile, text in (
+            (self.miou, miou_tile(self.scores)),
+            (self.time, time_tile(session.run_state, session.history)),
+            (self.loss, loss_tile(self.training.curves)),
+        ):
+            tile.say(text.figure, text.note, text.tone)
+        self.time.caption.setText("Time left" if session.run_state.running else "Time")
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        """Catches up with what came while the panel was hidden."""
+        super().showEvent(event)
+        self._show_tiles()
 
     def _count_rounds(self) -> bool:
         """Leaves out rounds that the project no longer has; says whether there are more or fewer now."""
@@ -127,10 +165,11 @@ class MonitorPanel(QWidget):
         ended = any(isinstance(event, StageFinished) for event in events) and self._count_rounds()
         if self.scores.add(events) or ended:
             self._show_scores()
+        self._show_tiles()
 
 
 class TrainingCurves(QWidget):
-    """Up to four linked plots.
+    """Up to five linked plots.
 
     Signals:
         stage_chosen(str): a stage to look at alone, empty for all.
@@ -145,8 +184,8 @@ class TrainingCurves(QWidget):
         self._score_words: dict[str, str] = {}
         self._stages: tuple[str, ...] = ()
         self._rounds: int | None = None
-        self._arranged: tuple[Group, ...] = ()
-        self.plots: dict[Group, SeriesPlot] = {group: SeriesPlot(text) for group, text in _TITLES.items()}
+        self._arranged: tuple[Plot, ...] = ()
+        self.plots: dict[Plot, SeriesPlot] = {plot: SeriesPlot(text) for plot, text in _TITLES.items()}
         self._build(session)
         self.redraw = Redraw(self, self._draw)
         session.theme_changed.connect(self._recolour)
@@ -158,12 +197,15 @@ class TrainingCurves(QWidget):
         self.stage.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.stage.addItem(_WHOLE_RUN, "")
         self.tools = CurveTools(session, "training")
+        self.more_scores = QCheckBox("A&ll scores")
+        self.more_scores.setToolTip("Draws every label-free score, not the three that say most")
+        self.more_scores.toggled.connect(lambda _: self.redraw.now())
         self.held = Label("zoomed: Fit follows again")
         self.held.setProperty("role", "muted")
         self.held.hide()
         self.save = ExportButton(session, self._plot_area(), self.table, "training")
         bar = QHBoxLayout()
-        for widget in (self.stage, self.tools, self.held):
+        for widget in (self.stage, self.tools, self.more_scores, self.held):
             bar.addWidget(widget)
         bar.addStretch(1)
         bar.addWidget(self.save)
@@ -189,7 +231,7 @@ class TrainingCurves(QWidget):
             plot.held.connect(self._show_held)
         return self.area
 
-    def _link(self, groups: Sequence[Group]) -> None:
+    def _link(self, groups: Sequence[Plot]) -> None:
         """Joins the steps of the plots that are seen: one that is hidden has no place to align to."""
         first = self.plots[groups[0]] if groups else None
         if first is not self._first:
@@ -233,10 +275,26 @@ class TrainingCurves(QWidget):
         return tuple(stage for stage in self._curves.stages if counts(stage, self._rounds))
 
     @property
+    def curves(self) -> Curves:
+        """All figures."""
+        return self._curves
+
+    def _figures(self, plot: Plot, stages: Sequence[str]) -> list[Figure]:
+        """What a plot draws: the mIoU has one of its own, and of the label-free scores most wait to be asked for."""
+        if plot == "miou":
+            return [figure for figure in self._curves.figures(stages, "score") if figure.name == MIOU]
+        hidden = (MIOU,) if self.more_scores.isChecked() else (MIOU, *_MORE_SCORES)
+        found = list(self._curves.figures(stages, plot))
+        if plot != "score":
+            return found
+        # Where only those are known, they are better than nothing.
+        return [figure for figure in found if figure.name not in hidden] or [f for f in found if f.name != MIOU]
+
+    @property
     def chosen(self) -> tuple[str, ...]:
         """Stages that are shown."""
         one = self.stage.currentData()
-        return tuple(stage for stage in self._known if one in ("", stage))
+        return tuple(stage for stage in self._known if one == stage or (one == "" and stage not in _BEFORE))
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
         """Catches up with what came while the panel was hidden."""
@@ -248,16 +306,19 @@ class TrainingCurves(QWidget):
     def _draw(self) -> None:
         self._list_stages()
         stages = self.chosen
-        groups = [group for group in self.plots if self._curves.figures(stages, group)]
+        groups = [plot for plot in self.plots if self._figures(plot, stages)]
         self.stack.setCurrentIndex(1 if groups else 0)
         self.save.setEnabled(bool(groups))
         self._arrange(groups)
         self._link(groups)
-        marks = [(x, title(stage)) for stage, x in self._curves.offsets(stages).items()] if len(stages) > 1 else []
+        offsets = self._curves.offsets(stages)
+        marks = [(x, title(stage)) for stage, x in offsets.items()] if len(stages) > 1 else []
+        bands = [(x, x + self._curves.total(stage), theme.stage_colour(stage)) for stage, x in offsets.items()]
         for group in groups:
             named = group == groups[0] or len(groups) <= 2
+            self.plots[group].set_bands(bands if len(stages) > 1 else [])
             self.plots[group].set_marks(marks if named else [(x, "") for x, _ in marks])
-            figures = self._curves.figures(stages, group)
+            figures = self._figures(group, stages)
             self.plots[group].set_curves([self._curve(figure, stages) for figure in figures])
             self.plots[group].explain({**self._score_words, **_WORDS})
         steps = [curve.x for group in groups for curve in self.plots[group].shown.values() if len(curve.x)]
@@ -269,6 +330,9 @@ class TrainingCurves(QWidget):
         x, raw = self._curves.joined(figure, stages)
         y = self._curves.joined(figure, stages, points)[1] if points > 1 else raw
         colour, dashed = self._look(figure)
+        if figure.name == MIOU:
+            raw, y = 100 * raw, 100 * y
+            colour = theme.colours().accent
         return Curve(figure.name, x, y, colour, raw if points > 1 else None, dashed)
 
     def _look(self, figure: Figure) -> tuple[str, bool]:
@@ -290,23 +354,28 @@ class TrainingCurves(QWidget):
         self.stage.setCurrentIndex(max(self.stage.findData(kept), 0))
         self.stage.blockSignals(False)
 
-    def _arrange(self, groups: Sequence[Group]) -> None:
-        """One plot fills the panel, three leave the whole width to the first, four stand in a square."""
+    def _arrange(self, groups: Sequence[Plot]) -> None:
+        """One plot fills the panel, three leave the whole width to the first, four are a square, five two rows."""
         if self._arranged == tuple(groups):
             return
         self._arranged = tuple(groups)
         for plot in self.plots.values():
             self._grid.removeWidget(plot)
             plot.setVisible(False)
-        places = {1: [(0, 0, 2)], 2: [(0, 0, 2), (1, 0, 2)], 3: [(0, 0, 2), (1, 0, 1), (1, 1, 1)]}.get(
-            len(groups), [(0, 0, 1), (0, 1, 1), (1, 0, 1), (1, 1, 1)]
-        )
+        # In sixths of the width.
+        places = {
+            1: [(0, 0, 6)],
+            2: [(0, 0, 6), (1, 0, 6)],
+            3: [(0, 0, 6), (1, 0, 3), (1, 3, 3)],
+            4: [(0, 0, 3), (0, 3, 3), (1, 0, 3), (1, 3, 3)],
+            5: [(0, 0, 3), (0, 3, 3), (1, 0, 2), (1, 2, 2), (1, 4, 2)],
+        }.get(len(groups), [])
         for group, (row, column, span) in zip(groups, places, strict=False):
             self._grid.addWidget(self.plots[group], row, column, 1, span)
             self.plots[group].setVisible(True)
         for row in (0, 1):
             self._grid.setRowStretch(row, (3, 2)[row] if len(groups) > 1 or row == 0 else 0)
-        for column in (0, 1):
+        for column in range(6):
             self._grid.setColumnStretch(column, 1)
 
     # What the user does.

@@ -357,10 +357,62 @@ def test_every_control_has_an_accessible_name(panel):
 def test_a_vanishing_class_is_not_overlooked(qtbot, session, panel):
     vanishing = [Note(stage="adapt-1", level="warning", text=f"class {name} is vanishing") for name in ("pole", "sign")]
     session.events_arrived.emit([Note(stage="adapt-1", text="nothing to worry about"), *vanishing])
-    assert panel.alarm.isVisible()
+    height = panel.alarm.height()
     assert panel.alarm.text.text() == "Round 1: class sign is vanishing  (and 1 more)"
     session.events_arrived.emit([StageStarted(stage="adapt-2", total=9)])
-    assert not panel.alarm.isVisible()
+    assert panel.alarm.text.text() == "None in this stage" and not panel.alarm.warnings
+    assert panel.alarm.isVisible() and panel.alarm.height() == height, "nothing moves"
+
+
+def test_plots_of_different_widths_show_the_same_steps(qtbot, panel, tell):
+    values = {"loss": 1.0, "confidence weight": 0.5, "learning rate": 1e-4}
+    tell(
+        [StageStarted(stage="baseline", total=40), *(Metrics(stage="baseline", step=s, values=values) for s in (1, 20))]
+    )
+    tell([Scored(stage="baseline", step=20, values={"agreement": 0.5}), evaluated("baseline", 0.5, 20)])
+    plots = panel.training.plots
+    qtbot.waitUntil(lambda: all(plot.isVisible() for plot in plots.values()))
+    tell([Metrics(stage="baseline", step=40, values=values)])
+    qtbot.wait(50)
+    ranges = {name: plot.canvas.getViewBox().viewRange()[0] for name, plot in plots.items()}
+    assert len({plot.width() for plot in plots.values()}) > 1
+    for low, high in ranges.values():
+        assert [low, high] == ranges["miou"] and low <= 1 and high >= 40
+    plots["rate"].canvas.getViewBox().setXRange(5, 10, padding=0)
+    plots["rate"].canvas.getViewBox().sigRangeChangedManually.emit((True, True))
+    assert plots["miou"].canvas.getViewBox().viewRange()[0] == [5, 10]
+    assert plots["score"].canvas.getViewBox().viewRange()[0] == [5, 10]
+
+
+def test_the_score_has_a_plot_of_its_own_in_per_cent_and_a_tile(qtbot, session, open_project, panel, tmp_path):
+    make_fake_project(tmp_path / "fake")
+    open_project(tmp_path / "fake" / "project")
+    plot = panel.training.plots["miou"]
+    qtbot.waitUntil(lambda: "mIoU" in plot._curves)
+    shown = plot._curves["mIoU"].y
+    last = panel.scores.latest("adapt-2").miou
+    assert 1 < np.nanmax(shown) <= 100 and "mIoU" not in panel.training.plots["score"]._curves
+    assert panel.miou.figure.text() == f"{last:.1%}" and "against Source" in panel.miou.note.text()
+    assert panel.miou.note.property("role") == "good" and "Round 2" in panel.loss.note.text()
+    assert len(plot._band_items) == 3, "a band a stage"
+    assert panel.training.table().startswith("stage,step,"), "saved as recorded"
+
+
+def test_a_few_scores_are_drawn_and_the_others_on_request(qtbot, panel, tell):
+    names = ("certainty", "agreement", "source", "stability", "information", "flip")
+    tell([Scored(stage="baseline", step=step, values=dict.fromkeys(names, 0.5)) for step in (1, 2)])
+    plot = panel.training.plots["score"]
+    assert set(plot.names) == {"certainty", "agreement", "source"}
+    panel.training.more_scores.click()
+    assert set(plot.names) == set(names)
+
+
+def test_what_a_demonstration_trains_its_source_with_is_no_part_of_the_axis(qtbot, panel, tell):
+    tell([StageStarted(stage="train", total=500), *losses(1, 500, "train")])
+    tell([StageStarted(stage="baseline", total=20), *losses(1, 20)])
+    assert panel.training.chosen == ("baseline",)
+    panel.training.stage.setCurrentIndex(panel.training.stage.findData("train"))
+    assert panel.training.chosen == ("train",)
 
 
 @pytest.mark.timeout(REPAINTS)

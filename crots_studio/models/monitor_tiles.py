@@ -1,0 +1,75 @@
+"""What is read first on the monitor: how good, how long still, how the loss goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from crots_studio.models.history import History
+from crots_studio.models.iou import Scores
+from crots_studio.models.names import title
+from crots_studio.models.run_state import RunState
+from crots_studio.models.series import Curves, Figure
+from crots_studio.models.words import duration
+
+NOTHING = "–"  # noqa: RUF001 - a dash
+# Shares of a curve of which the means are compared.
+_PART = 0.2
+_SAME = 0.02
+
+
+@dataclass(frozen=True)
+class TileText:
+    """A figure, a note, and its tone: a role of labels."""
+
+    figure: str = NOTHING
+    note: str = ""
+    tone: str = "muted"
+
+
+def miou_tile(scores: Scores) -> TileText:
+    """The score of the latest model and its change since the source."""
+    known = [score for score in map(scores.latest, scores.subjects) if score is not None and score.miou is not None]
+    if not known:
+        return TileText(note="no validation labels")
+    last, first = known[-1], known[0]
+    assert last.miou is not None and first.miou is not None
+    figure, name = f"{last.miou:.1%}", title(last.subject)
+    if last is first:
+        return TileText(figure, name)
+    change = 100 * (last.miou - first.miou)
+    tone = "good" if change > 0.05 else "bad" if change < -0.05 else "muted"
+    sign = "+" if change >= 0 else "\u2212"
+    return TileText(figure, f"{name}: {sign}{abs(change):.1f} against {title(first.subject)}", tone)
+
+
+def time_tile(run: RunState, history: History) -> TileText:
+    """What is left of the stage at work; without a run, how long the stages took."""
+    if run.running:
+        left = run.seconds_left
+        words = duration(left) if left is not None and not run.paused else "paused" if run.paused else NOTHING
+        return TileText(words, run.text)
+    ends = [stage.finished for stage in history.stages.values() if stage.finished is not None]
+    if not ends:
+        return TileText(note="nothing has run yet")
+    return TileText(duration(sum(end.seconds for end in ends)), "all stages together")
+
+
+def loss_tile(curves: Curves) -> TileText:
+    """The loss of the latest stage that trains, and whether it falls."""
+    for stage in reversed(curves.stages):
+        figures = curves.figures([stage], "loss")
+        wanted = Figure("loss", "loss") if Figure("loss", "loss") in figures else next(iter(figures), None)
+        if wanted is None:
+            continue
+        values = curves.series(stage, wanted).values
+        values = values[np.isfinite(values)]
+        if not len(values):
+            continue
+        part = max(1, round(len(values) * _PART))
+        before, now = float(values[:part].mean()), float(values[-part:].mean())
+        moved = (now - before) / max(abs(before), 1e-9)
+        way = "steady" if abs(moved) < _SAME else "falling" if moved < 0 else "rising"
+        return TileText(f"{values[-1]:.3g}", f"{title(stage)}: {way}", "warning" if way == "rising" else "muted")
+    return TileText(note="no training yet")

@@ -1,0 +1,35 @@
+"""One figure with its name and a note: what is read first on a page of results."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QFrame, QSizePolicy, QVBoxLayout, QWidget
+
+from crots_studio.plain import Elided, Label, plain_tooltip
+
+
+class Tile(QFrame):
+    """A card with a caption, a figure and a note beneath; its height never changes."""
+
+    def __init__(self, caption: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("role", "card")
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.caption, self.figure, self.note = Label(caption), Elided(), Elided()
+        self.caption.setProperty("role", "muted")
+        self.figure.setProperty("role", "figure")
+        column = QVBoxLayout(self)
+        column.setContentsMargins(12, 6, 12, 6)
+        column.setSpacing(0)
+        for label in (self.caption, self.figure, self.note):
+            column.addWidget(label)
+        self.say("–")  # noqa: RUF001 - a dash, for nothing yet
+
+    def say(self, figure: str, note: str = "", tone: str = "muted") -> None:
+        """Shows a figure and a note in the colour of a role of labels."""
+        self.figure.setText(figure)
+        self.note.setText(note or " ")
+        self.note.setToolTip(plain_tooltip(note))
+        if self.note.property("role") != tone:
+            self.note.setProperty("role", tone)
+            self.note.style().polish(self.note)
+        self.setAccessibleName(": ".join(filter(None, (self.caption.text(), f"{figure} {note}".strip()))))
