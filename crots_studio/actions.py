@@ -198,6 +198,31 @@ class ProjectActions(QObject):
             QGuiApplication.clipboard().setText(run_command(project.folder, trust=project.config.runtime.trust))
             self._session.copied.emit("Copied the command that runs this project")
 
+    def show_option(self, path: str) -> None:
+        """Goes to an option of the settings, ``adapt.steps``."""
+        if self._pages.workspace is not None:
+            self._pages.workspace.show_settings(True)
+            self._pages.workspace.settings_panel.reveal(path)
+
+    def save_bundle(self) -> None:
+        """Asks for a file and writes what a bug report needs: log, options, events and versions, no images."""
+        from crots_studio.dialogs.about import versions
+        from crots_studio.models.debug_bundle import SUFFIX, write_bundle
+
+        settings, page = self._session.settings, self._pages.workspace
+        start = str(Path(settings.folder("bug report")) / f"crots-studio-report{SUFFIX}")
+        chosen, _ = QFileDialog.getSaveFileName(self._window, "Save a bug report", start, f"Archive (*{SUFFIX})")
+        if not chosen:
+            return
+        path = Path(chosen) if chosen.endswith(SUFFIX) else Path(chosen + SUFFIX)
+        settings.set_folder("bug report", str(path.parent))
+        log = page.log_panel.text if page is not None else ""
+        self._session.errands.in_background(
+            partial(write_bundle, path, self._session.project, log, versions()),
+            lambda written: self._session.notice.emit(f"Saved {written}: log, options and versions, no images"),
+            lambda error: self.tell("Bug report", str(error)),
+        )
+
     def find_option(self) -> None:
         """Goes to the search field of the settings."""
         if self._pages.workspace is not None:

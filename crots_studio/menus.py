@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMainWindow, QMenu
 
+from crots.config import describe
+from crots.options import SECTIONS
 from crots_studio.actions import ProjectActions
 from crots_studio.icons import icon
+from crots_studio.models.palette import Entry
 from crots_studio.models.rail import FINISHED
+from crots_studio.models.words import option_title, section_title
 from crots_studio.plain import plain_tooltip
 from crots_studio.session import Session
-from crots_studio.theme import MODES
+from crots_studio.theme import MODES, TEXT_SIZES
 from crots_studio.workspace_tabs import TABS
 
 if TYPE_CHECKING:
@@ -45,7 +49,12 @@ class Menus:
         self._edit(bar.addMenu("&Edit"))
         self._run(bar.addMenu("&Run"))
         self._view_menu = bar.addMenu("&View")
-        self._theme(self._view_menu.addMenu("&Theme"))
+        theme_menu = self._view_menu.addMenu("&Theme")
+        theme_menu.setIcon(icon("theme"))
+        self._theme(theme_menu)
+        size_menu = self._view_menu.addMenu("Te&xt size")
+        size_menu.setIcon(icon("text-size"))
+        self._text_size(size_menu)
         self._help(bar.addMenu("&Help"))
         project_actions.changed.connect(self.refresh)
         session.undo_changed.connect(self._refresh_undo)
@@ -88,6 +97,7 @@ class Menus:
         self._add(menu, "Copy &command that makes this project", act.copy_init_command, sign="copy")
         self._add(menu, "Copy command that ru&ns this project", act.copy_run_command, sign="copy")
         self._add(menu, "&Find an option", act.find_option, QKeySequence.StandardKey.Find, "search")
+        self._add(menu, "All co&mmands ...", self.open_palette, "Ctrl+K", "list")
 
     def _run(self, menu: QMenu) -> None:
         act, session = self._project_actions, self._session
@@ -106,11 +116,23 @@ class Menus:
             action.setChecked(self._session.settings.theme == mode)
             action.triggered.connect(lambda _=False, mode=mode: self._session.set_theme(mode))
             group.addAction(action)
+            self.actions[f"Theme: {mode}"] = action
+
+    def _text_size(self, menu: QMenu) -> None:
+        group = QActionGroup(menu)
+        for name in TEXT_SIZES:
+            action = menu.addAction(f"&{name.capitalize()}")
+            action.setCheckable(True)
+            action.setChecked(self._session.settings.text_size == name)
+            action.triggered.connect(lambda _=False, name=name: self._session.set_text_size(name))
+            group.addAction(action)
+            self.actions[f"Text size: {name}"] = action
 
     def _help(self, menu: QMenu) -> None:
         act = self._project_actions
         self._add(menu, "&Help on the stages", act.help, "F1", "help")
         self._add(menu, "&Shortcuts", partial(act.open_dialog, "shortcuts", "ShortcutsDialog"), "Ctrl+?", "keyboard")
+        self._add(menu, "Save a &bug report ...", act.save_bundle, sign="package")
         self._add(menu, "&About", partial(act.open_dialog, "about", "AboutDialog"), sign="info")
 
     def fill_view(self, workspace: Workspace) -> None:
@@ -137,6 +159,34 @@ class Menus:
                 changed.connect(action.setChecked)
             self.actions[words.replace("&", "")] = action
             self._of_workspace.append(action)
+
+    def palette_entries(self) -> dict[Entry, Callable[[], object]]:
+        """Everything that the palette offers: all entries of the menus, and all options of a project."""
+        found: dict[Entry, Callable[[], object]] = {}
+        for name, action in self.actions.items():
+            if name != "All commands":
+                menu = action.associatedObjects()[0] if action.associatedObjects() else None
+                place = menu.title().replace("&", "") if isinstance(menu, QMenu) else ""
+                keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+                title = action.text().replace("&", "") if ": " not in name else name
+                found[Entry(title, place, keys, enabled=action.isEnabled())] = action.trigger
+        if self._session.project is not None:
+            for section, options in SECTIONS.items():
+                for info in (info for info in describe(options) if info.stored):
+                    path = f"{section}.{info.name}"
+                    entry = Entry(
+                        option_title(info.name), f"Settings, {section_title(section)}", words=f"{path} {info.help}"
+                    )
+                    found[entry] = partial(self._project_actions.show_option, path)
+        return found
+
+    def open_palette(self) -> None:
+        """Opens the list of all commands and options."""
+        from crots_studio.dialogs.palette import PaletteDialog
+
+        self.palette = PaletteDialog(self.palette_entries(), self._window)
+        self.palette.finished.connect(self.palette.deleteLater)
+        self.palette.open()
 
     def _fill_recent(self, menu: QMenu) -> None:
         menu.clear()

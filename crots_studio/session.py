@@ -330,10 +330,15 @@ class Session(OpenProject):
         self.settings.theme = mode
         self.refresh_theme()
 
+    def set_text_size(self, name: str) -> None:
+        """Takes and remembers a size of `crots_studio.theme.TEXT_SIZES`."""
+        self.settings.text_size = name
+        self.refresh_theme()
+
     def refresh_theme(self) -> None:
         """Applies the remembered mode, which may follow the system."""
         dark = theme.wants_dark(self.settings.theme)
-        theme.apply(dark)
+        theme.apply(dark, theme.TEXT_SIZES[self.settings.text_size])
         self.theme_changed.emit(dark)
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ import platformdirs
 from PySide6.QtCore import QByteArray, QSettings
 
 from crots_studio.models.recent import Recent
-from crots_studio.theme import MODES
+from crots_studio.theme import MODES, TEXT_SIZES
 
 # Set by tests and by people who want several independent studios.
 PLACE = "CROTS_STUDIO_SETTINGS"
@@ -43,6 +43,16 @@ class Settings:
     @theme.setter
     def theme(self, mode: str) -> None:
         self._store.setValue("theme", mode)
+
+    @property
+    def text_size(self) -> str:
+        """One of `crots_studio.theme.TEXT_SIZES`."""
+        value = str(self._store.value("text_size", "normal"))
+        return value if value in TEXT_SIZES else "normal"
+
+    @text_size.setter
+    def text_size(self, name: str) -> None:
+        self._store.setValue("text_size", name)
 
     @property
     def recent(self) -> Recent:

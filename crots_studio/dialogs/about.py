@@ -49,6 +49,7 @@ class AboutDialog(QDialog):
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         copy = buttons.addButton("&Copy versions", QDialogButtonBox.ButtonRole.ActionRole)
         copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(self.versions.text()))
+        copy.clicked.connect(lambda: session.copied.emit("Copied the versions"))
         buttons.rejected.connect(self.reject)
         column = QVBoxLayout(self)
         for widget in (heading, words, self.versions, buttons):

@@ -71,7 +71,7 @@ class SettingsPanel(QWidget):
         self._stack = QVBoxLayout(self._body)
         self._stack.setContentsMargins(0, 0, 4, 0)
         self._stack.addStretch(1)
-        scroll = QScrollArea()
+        self._scroll = scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
@@ -133,6 +133,18 @@ class SettingsPanel(QWidget):
         if index >= 0:
             self.search.clear()
             self.section.setCurrentIndex(index)
+
+    def reveal(self, path: str) -> None:
+        """Goes to an option, unfolds its group where it is folded away, and gives it the keyboard."""
+        section, _, name = path.partition(".")
+        self.go_to(section)
+        if self.form is None or path not in self.rows:
+            return
+        if self.form.field(path).folded:
+            self.unfold(section, group_of(section, name))
+        row = self.rows[path]
+        row.stops[0].setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self._scroll.ensureWidgetVisible(row)
 
     def _another_project(self) -> None:
         project = self._session.project

@@ -1,0 +1,74 @@
+"""The command palette: type a few letters of an action or option, and Return does it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtGui import QColor, QKeyEvent
+from PySide6.QtWidgets import QApplication, QDialog, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+
+from crots_studio import theme
+from crots_studio.models.palette import Entry, find
+
+_SIZE = (560, 400)
+_ENTRY = Qt.ItemDataRole.UserRole
+
+
+class PaletteDialog(QDialog):
+    """Lists entries; what is chosen is done once the dialog has closed.
+
+    Args:
+        entries: what each entry does.
+        parent: over which it opens.
+    """
+
+    def __init__(self, entries: Mapping[Entry, Callable[[], object]], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._entries = dict(entries)
+        self.setWindowTitle("Commands")
+        self.resize(*_SIZE)
+        self.search = QLineEdit()
+        self.search.setPlaceholderText("Type a command or an option")
+        self.search.setAccessibleName("Find a command or an option")
+        self.search.textChanged.connect(self._show)
+        self.search.returnPressed.connect(self._choose)
+        self.search.installEventFilter(self)
+        self.list = QListWidget()
+        self.list.setAccessibleName("Commands and options")
+        self.list.setProperty("role", "bare")
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.list.itemActivated.connect(lambda _: self._choose())
+        self.list.itemClicked.connect(lambda _: self._choose())
+        column = QVBoxLayout(self)
+        column.setContentsMargins(12, 12, 12, 12)
+        column.addWidget(self.search)
+        column.addWidget(self.list, 1)
+        self._show("")
+        self.search.setFocus()
+
+    def _show(self, text: str) -> None:
+        self.list.clear()
+        for entry in find(self._entries, text):
+            item = QListWidgetItem(f"{entry.title}    {entry.place}{'    ' + entry.keys if entry.keys else ''}")
+            item.setData(_ENTRY, entry)
+            if not entry.enabled:
+                item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsEnabled)
+                item.setForeground(QColor(theme.colours().muted))
+            self.list.addItem(item)
+        self.list.setCurrentRow(0)
+
+    def _choose(self) -> None:
+        item = self.list.currentItem()
+        entry = item.data(_ENTRY) if item is not None else None
+        if isinstance(entry, Entry) and entry.enabled:
+            self.accept()
+            self._entries[entry]()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 (Qt's name)
+        """The arrows walk through the list while one types."""
+        arrows = (Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown)
+        if event.type() == QEvent.Type.KeyPress and isinstance(event, QKeyEvent) and event.key() in arrows:
+            QApplication.sendEvent(self.list, event)
+            return True
+        return False

@@ -1,0 +1,50 @@
+"""Finding an action or an option by a few letters: which entries fit, the best first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Something that can be chosen.
+
+    Attributes:
+        title: what it is called.
+        place: where it stands otherwise, "File" or "Settings, Adaptation".
+        keys: its shortcut.
+        words: more words by which it is found.
+        enabled: whether it can be chosen now.
+    """
+
+    title: str
+    place: str = ""
+    keys: str = ""
+    words: str = ""
+    enabled: bool = True
+
+
+def rank(entry: Entry, text: str) -> int | None:
+    """Returns how well an entry fits what was typed, smaller is better; None where it does not."""
+    wanted = text.lower().split()
+    title = entry.title.lower()
+    everywhere = f"{title} {entry.place} {entry.words}".lower()
+    if not all(word in everywhere for word in wanted):
+        return None
+    if not wanted:
+        return 0
+    if title.startswith(text.strip().lower()):
+        return 0
+    starts = title.split()
+    if all(any(start.startswith(word) for start in starts) for word in wanted):
+        return 1
+    return 2 if all(word in title for word in wanted) else 3
+
+
+def find(entries: Iterable[Entry], text: str, most: int = 200) -> list[Entry]:
+    """Returns the entries that fit, best first, those that can be chosen before the others."""
+    ranked = [(rank(entry, text), entry) for entry in entries]
+    fitting = [(place, entry) for place, entry in ranked if place is not None]
+    fitting.sort(key=lambda pair: (pair[0], not pair[1].enabled))
+    return [entry for _, entry in fitting[:most]]

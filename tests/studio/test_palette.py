@@ -1,0 +1,111 @@
+"""The command palette, the size of text, what is copied, and the archive for a bug report."""
+
+import zipfile
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFileDialog
+
+from crots.config import describe
+from crots.options import SECTIONS
+from crots_studio import theme
+from crots_studio.models.debug_bundle import write_bundle
+from crots_studio.models.palette import Entry, find, rank
+from tests.studio.fake_project import make_fake_project
+
+ENTRIES = [
+    Entry("Run all that remains", "Run"),
+    Entry("Learning rate", "Settings, Adaptation", words="adapt.learning_rate"),
+]
+
+
+@pytest.fixture
+def ready(qtbot, session, window, open_project, tmp_path):
+    open_project(make_fake_project(tmp_path / "fake").folder)
+    qtbot.waitUntil(lambda: session.errands.idle, timeout=30_000)
+    return window
+
+
+def test_the_best_fit_comes_first():
+    entries = [Entry("Warm up", words="learning rate"), Entry("Learning rate"), Entry("Head rate"), Entry("Quit")]
+    assert [entry.title for entry in find(entries, "rate learn")] == ["Learning rate", "Warm up"]
+    assert find(entries, "rate")[0].title in ("Learning rate", "Head rate")
+    assert find([Entry("Stop", enabled=False), Entry("Stop here")], "stop")[0].enabled
+    assert find(entries, "zebra") == []
+
+
+@given(st.text(max_size=30))
+def test_whatever_is_typed_has_an_answer(text):
+    found = find(ENTRIES, text)
+    assert len(found) <= len(ENTRIES) and all(rank(entry, text) is not None for entry in found)
+
+
+def test_every_action_and_every_option_can_be_found(ready):
+    entries = ready.menus.palette_entries()
+    titles = {entry.title for entry in entries}
+    assert {"Run all that remains", "Export ...", "Theme: dark", "Text size: large", "Set-up"} <= titles
+    options = {entry.words.split()[0] for entry in entries if entry.place.startswith("Settings")}
+    assert options == {
+        f"{name}.{info.name}" for name, kind in SECTIONS.items() for info in describe(kind) if info.stored
+    }
+
+
+def test_an_option_is_reached_by_typing_even_where_it_is_folded_away(qtbot, ready):
+    ready.menus.actions["All commands"].trigger()
+    palette = ready.menus.palette
+    qtbot.keyClicks(palette.search, "adapt.clip")
+    qtbot.keyClick(palette.search, Qt.Key.Key_Return)
+    row = ready.settings_panel.rows["adapt.clip"]
+    qtbot.waitUntil(row.isVisible)
+    assert ready.settings_panel.section.currentData() == "adapt"
+
+
+def test_an_action_is_done_by_typing_and_one_that_waits_is_not(qtbot, session, ready):
+    ready.menus.actions["All commands"].trigger()
+    palette = ready.menus.palette
+    qtbot.keyClicks(palette.search, "pause")
+    qtbot.keyClick(palette.search, Qt.Key.Key_Return)
+    assert palette.isVisible(), "nothing runs that could be halted"
+    palette.search.setText("theme: dark")
+    qtbot.keyClick(palette.search, Qt.Key.Key_Down)
+    palette.list.setCurrentRow(0)
+    qtbot.keyClick(palette.search, Qt.Key.Key_Return)
+    assert theme.is_dark() and session.settings.theme == "dark"
+    session.set_theme("light")
+
+
+def test_text_grows_at_once_and_is_remembered(qtbot, session, ready, settings):
+    before = ready.run_bar.run.fontMetrics().height()
+    ready.menus.actions["Text size: very large"].trigger()
+    qtbot.wait(20)
+    assert ready.run_bar.run.fontMetrics().height() > before
+    assert settings.text_size == "very large"
+    settings._store.setValue("text_size", "gigantic")
+    assert settings.text_size == "normal"
+    session.set_text_size("normal")
+
+
+def test_what_is_copied_is_said(qtbot, session, ready):
+    ready.menus.actions["Copy command that runs this project"].trigger()
+    assert ready.workspace.notice.isVisible() and ready.workspace.notice.text.text().startswith("Copied")
+
+
+def test_a_bug_report_has_log_options_and_versions_and_no_image(qtbot, session, ready, tmp_path, monkeypatch):
+    path = tmp_path / "report"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    with qtbot.waitSignal(session.notice, timeout=10_000):
+        ready.menus.actions["Save a bug report"].trigger()
+    with zipfile.ZipFile(tmp_path / "report.zip") as archive:
+        assert sorted(archive.namelist()) == ["crots.toml", "events.jsonl", "log.txt", "versions.txt"]
+        assert b"torch" in archive.read("versions.txt") and b"Baseline" in archive.read("log.txt")
+
+
+def test_a_long_story_is_told_from_its_end(tmp_path, monkeypatch):
+    project = make_fake_project(tmp_path / "fake")
+    monkeypatch.setattr("crots_studio.models.debug_bundle._MOST", 1000)
+    with zipfile.ZipFile(write_bundle(tmp_path / "a.zip", project, "", "")) as archive:
+        lines = archive.read("events.jsonl").splitlines()
+    assert lines and all(line.startswith(b"{") and line.endswith(b"}") for line in lines)
+    assert lines[-1] == project.events_path.read_bytes().splitlines()[-1]
