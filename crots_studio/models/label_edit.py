@@ -42,6 +42,16 @@ def stroke(shape: tuple[int, int], points: Sequence[tuple[int, int]], width: int
     return covered.astype(bool)
 
 
+def inside(shape: tuple[int, int], corners: Sequence[tuple[int, int]]) -> Array:
+    """Returns the pixels (H, W) bool of a polygon with corners (x, y), its edge included; a line where it has two."""
+    covered = np.zeros(shape, np.uint8)
+    points = np.array(corners, np.int32).reshape(-1, 1, 2)
+    if len(points):
+        cv2.fillPoly(covered, [points], 1)
+        cv2.polylines(covered, [points], True, 1)
+    return covered.astype(bool)
+
+
 class LabelEdits(Undoable[_State]):
     """The repainted labels of a project. A change is on disk before the call returns, so a crash loses none.
 
@@ -71,6 +81,18 @@ class LabelEdits(Undoable[_State]):
         height, length = self._labels.read(key).shape
         return self._put(f"brush {words}".strip(), key, stroke((height, length), points, width), new)
 
+    def erase(self, key: str, points: Sequence[tuple[int, int]], width: int) -> bool:
+        """Brings the stage's own labels back under a stroke through points (x, y); says whether anything changed."""
+        own = read_labels(self._labels.labels / f"{key}.png")
+        height, length = self._labels.read(key).shape
+        where = stroke((height, length), points, width)
+        return own.shape == where.shape and self._put("eraser", key, where, own[where])
+
+    def polygon(self, key: str, corners: Sequence[tuple[int, int]], new: int, words: str = "") -> bool:
+        """Gives the inside of a polygon with corners (x, y) another label; says whether anything changed."""
+        height, length = self._labels.read(key).shape
+        return self._put(f"polygon {words}".strip(), key, inside((height, length), corners), new)
+
     def reset(self, key: str) -> bool:
         """Takes all corrections of an image back; says whether there were any."""
         return self._do("reset of the image", key, None)
@@ -85,7 +107,7 @@ class LabelEdits(Undoable[_State]):
         step = self._steps.redo()
         return step.part if step else ""
 
-    def _put(self, text: str, key: str, where: Array, new: int) -> bool:
+    def _put(self, text: str, key: str, where: Array, new: int | Array) -> bool:
         labels = self._labels.read(key)
         changed = labels.copy()
         changed[where] = new

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy.typing as npt
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from crots.errors import CrotsError
 from crots.taxonomy import ClassSet
-from crots_studio.models.label_edit import LabelEdits, stroke
+from crots_studio.models.label_edit import LabelEdits, inside, stroke
 from crots_studio.session import Session
 from crots_studio.widgets.compare_area import CompareArea
-from crots_studio.widgets.label_tools import BRUSH, FILL, LOOK, LabelTools
+from crots_studio.widgets.label_tools import BRUSH, ERASER, FILL, LOOK, PICKER, POLYGON, TOOLS, LabelTools
 
 Array = npt.NDArray[Any]
 _PREVIEW_MS = 30
+# Pixels of the label that a click may be away from the first corner to close a polygon.
+_NEAR = 3
 
 
 class LabelCorrection(QWidget):
@@ -38,6 +42,7 @@ class LabelCorrection(QWidget):
         self._key = ""
         self._labels: Array | None = None
         self._points: list[tuple[int, int]] = []
+        self._ignore = 0
         # The image changed below the pressed pointer: the rest of that stroke belongs to none.
         self._broken_off = False
         self.tools = LabelTools()
@@ -46,18 +51,43 @@ class LabelCorrection(QWidget):
         layout.addWidget(self.tools)
         self._timer = QTimer(self, interval=_PREVIEW_MS, singleShot=True)
         self._timer.timeout.connect(self._preview)
-        self.tools.tool_changed.connect(lambda tool: area.set_drawing(tool != LOOK))
+        self.tools.tool_changed.connect(self._take_tool)
         self.tools.undo_asked.connect(self.undo)
         self.tools.redo_asked.connect(self.redo)
         self.tools.reset_asked.connect(self.reset)
         area.stroked.connect(self._stroked)
         area.stroke_ended.connect(self._stroke_ended)
+        self._make_keys(panel)
         self.show_image("", None)
+
+    def _take_tool(self, tool: str) -> None:
+        self._area.set_drawing(tool != LOOK)
+        if tool != POLYGON:
+            self._leave_polygon()
+
+    def _make_keys(self, panel: QWidget) -> None:
+        """Letters choose tools, digits classes, brackets the width; a field that is typed in keeps its letters."""
+
+        def key(keys: str, words: str, act: Callable[[], object]) -> None:
+            shortcut = QShortcut(QKeySequence(keys), panel)
+            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            shortcut.setWhatsThis(words)
+            shortcut.activated.connect(act)
+
+        for tool in TOOLS:
+            key(tool.keys, tool.title, partial(self.tools.choose, tool.key))
+        for digit in range(1, 10):
+            key(str(digit), f"Paint with class {digit}", partial(self.tools.choose_class, digit - 1))
+        key("[", "Narrower brush", partial(self.tools.widen, -2))
+        key("]", "Broader brush", partial(self.tools.widen, 2))
+        for keys in ("Return", "Enter"):
+            key(keys, "Close the polygon", self.close_polygon)
 
     def set_edits(self, edits: LabelEdits | None, classes: ClassSet | None) -> None:
         """Takes over another project's corrections."""
         self.edits = edits
         self.tools.set_classes(classes)
+        self._ignore = classes.ignore if classes is not None else 0
         self.show_image("", None)
 
     def show_image(self, key: str, labels: Array | None) -> None:
@@ -84,6 +114,14 @@ class LabelCorrection(QWidget):
                 label, words = self.tools.label, self.tools.words
                 self._change(lambda edits: edits.fill(self._key, x, y, label, words))
             return
+        if self.tools.current == PICKER:
+            if begins:
+                self.tools.choose_class(int(self._labels[y, x]))
+            return
+        if self.tools.current == POLYGON:
+            if begins:
+                self._corner(x, y)
+            return
         if begins:
             self._broken_off = False
             self._points.clear()
@@ -97,16 +135,49 @@ class LabelCorrection(QWidget):
         if self._labels is not None and self._points:
             shown = self._labels.copy()
             height, width = shown.shape
-            shown[stroke((height, width), self._points, self.tools.width_box.value())] = self.tools.label
+            if self.tools.current == POLYGON:
+                where = inside((height, width), self._points)
+            else:
+                where = stroke((height, width), self._points, self.tools.width_box.value())
+            # What the eraser brings back is known once it has.
+            shown[where] = self.tools.label if self.tools.current != ERASER else self._ignore
             self.previewed.emit(shown)
 
+    def _corner(self, x: int, y: int) -> None:
+        """Sets a corner of a polygon; near the first one closes it."""
+        first = self._points[0] if self._points else None
+        if first is not None and len(self._points) > 2 and max(abs(x - first[0]), abs(y - first[1])) <= _NEAR:
+            self.close_polygon()
+            return
+        self._points.append((x, y))
+        self._timer.start()
+
+    def close_polygon(self) -> None:
+        """Fills the polygon that is being drawn."""
+        if self.tools.current != POLYGON or len(self._points) < 3:
+            return
+        self._timer.stop()
+        corners, self._points = self._points, []
+        label, words = self.tools.label, self.tools.words
+        self._change(lambda edits: edits.polygon(self._key, corners, label, words))
+
+    def _leave_polygon(self) -> None:
+        """Another tool forgets a polygon that was not closed."""
+        if self._points and self._labels is not None:
+            self._points.clear()
+            self.previewed.emit(self._labels)
+
     def _stroke_ended(self) -> None:
+        if self.tools.current == POLYGON:
+            return
         self._timer.stop()
         self._broken_off = False
         points, self._points = self._points, []
+        width, label, words = self.tools.width_box.value(), self.tools.label, self.tools.words
         if points and self.tools.current == BRUSH:
-            width, label, words = self.tools.width_box.value(), self.tools.label, self.tools.words
             self._change(lambda edits: edits.paint(self._key, points, width, label, words))
+        elif points and self.tools.current == ERASER:
+            self._change(lambda edits: edits.erase(self._key, points, width))
 
     # Changes.
 

@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from PySide6.QtCore import QSignalBlocker, Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSpinBox, QWidget
+from PySide6.QtWidgets import QButtonGroup, QComboBox, QHBoxLayout, QPushButton, QSpinBox, QWidget
 
 from crots.taxonomy import ClassSet
-from crots_studio.plain import Label, plain_tooltip
+from crots_studio.plain import plain_tooltip
 from crots_studio.widgets.choice import snug
 from crots_studio.widgets.class_legend import swatch
+from crots_studio.widgets.icon_button import IconButton
 
-LOOK, FILL, BRUSH = "look", "fill", "brush"
-_TOOLS = {
-    LOOK: ("Look", "A drag moves the picture"),
-    FILL: ("Fill region", "A click gives the region under the pointer the class chosen beside"),
-    BRUSH: ("Brush", "A drag paints the class chosen beside; wheel and arrow keys still move the picture"),
-}
+LOOK, FILL, BRUSH, ERASER, PICKER, POLYGON = "look", "fill", "brush", "eraser", "picker", "polygon"
+
+
+@dataclass(frozen=True)
+class Tool:
+    """What the mouse does; ``keys`` chooses it."""
+
+    key: str
+    sign: str
+    title: str
+    tip: str
+    keys: str
+
+
+TOOLS = (
+    Tool(LOOK, "hand", "Look", "a drag moves the picture; no label is changed", "H"),
+    Tool(FILL, "fill", "Fill region", "a click gives the region under the pointer the chosen class", "F"),
+    Tool(BRUSH, "brush", "Brush", "a drag paints the chosen class", "B"),
+    Tool(ERASER, "eraser", "Eraser", "a drag brings back the label that the stage gave", "E"),
+    Tool(PICKER, "picker", "Pick a class", "a click chooses the class under the pointer", "P"),
+    Tool(POLYGON, "polygon", "Polygon", "clicks set corners; a click on the first one, or Return, fills it", "G"),
+)
+# Tools whose width counts.
+BROAD = (BRUSH, ERASER)
+_WIDEST = 99
 
 
 class LabelTools(QWidget):
@@ -33,47 +55,54 @@ class LabelTools(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.tool = QComboBox()
-        self.tool.setAccessibleName("What the mouse does in the picture")
-        for key, (text, tip) in _TOOLS.items():
-            self.tool.addItem(text, key)
-            self.tool.setItemData(self.tool.count() - 1, tip, 3)
+        self._group = QButtonGroup(self)
+        self.tools: dict[str, IconButton] = {}
+        for tool in TOOLS:
+            button = IconButton(tool.sign, tool.title, tip=f"{tool.tip} ({tool.keys})")
+            button.setCheckable(True)
+            self._group.addButton(button)
+            self.tools[tool.key] = button
+        self.tools[LOOK].setChecked(True)
         self.classes = QComboBox()
         self.classes.setAccessibleName("Class to paint")
-        self.classes.setToolTip("Class to paint; ignored pixels count in no loss")
+        self.classes.setToolTip("Class to paint (1 to 9); ignored pixels count in no loss")
         self.classes.setMinimumContentsLength(6)
         self.classes.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.width_box = QSpinBox()
-        self.width_box.setRange(1, 99)
+        self.width_box.setRange(1, _WIDEST)
         self.width_box.setValue(9)
         self.width_box.setSuffix(" px")
         self.width_box.setAccessibleName("Width of the brush in pixels")
-        self.width_box.setToolTip("Width of the brush in pixels of the label")
-        self.undo = QPushButton("&Undo")
-        self.redo = QPushButton("Re&do")
+        self.width_box.setToolTip("Width of the brush in pixels of the label ([ and ])")
+        self.undo = IconButton("undo", "Undo", self.undo_asked.emit)
+        self.redo = IconButton("redo", "Redo", self.redo_asked.emit)
         self.reset = QPushButton("Reset")
         self.reset.setToolTip("Take all corrections of this image back")
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        label = Label("&Correct")
-        label.setBuddy(self.tool)
-        row.addWidget(label)
-        row.addWidget(self.tool)
+        row.setSpacing(4)
+        for button in self.tools.values():
+            row.addWidget(button)
+        row.addSpacing(8)
         row.addWidget(self.classes, 1)
         row.addWidget(self.width_box)
         row.addStretch(1)
-        for button in (self.undo, self.redo, self.reset):
-            row.addWidget(snug(button))
-        self.tool.currentIndexChanged.connect(self._tool_chosen)
-        self.undo.clicked.connect(self.undo_asked)
-        self.redo.clicked.connect(self.redo_asked)
+        for other in (self.undo, self.redo, snug(self.reset)):
+            row.addWidget(other)
+        self._group.buttonClicked.connect(lambda _: self._tool_chosen())
         self.reset.clicked.connect(self.reset_asked)
         self._tool_chosen()
 
     @property
     def current(self) -> str:
-        """The tool: look, fill or brush."""
-        return str(self.tool.currentData())
+        """The tool, a key of `TOOLS`."""
+        return next(key for key, button in self.tools.items() if button.isChecked())
+
+    def choose(self, key: str) -> None:
+        """Takes up a tool, where it can be used now."""
+        if self.tools[key].isEnabled() and not self.tools[key].isChecked():
+            self.tools[key].setChecked(True)
+            self._tool_chosen()
 
     @property
     def label(self) -> int:
@@ -84,6 +113,15 @@ class LabelTools(QWidget):
     def words(self) -> str:
         """Name of the class to paint."""
         return self.classes.currentText()
+
+    def choose_class(self, label: int) -> None:
+        """Paints with a label from now on; one that there is not changes nothing."""
+        if (place := self.classes.findData(label)) >= 0:
+            self.classes.setCurrentIndex(place)
+
+    def widen(self, step: int) -> None:
+        """Makes the brush broader or narrower."""
+        self.width_box.setValue(self.width_box.value() + step)
 
     def set_classes(self, classes: ClassSet | None) -> None:
         """Offers the classes of a set, and ignore."""
@@ -102,13 +140,13 @@ class LabelTools(QWidget):
             button.setEnabled(bool(text))
             button.setToolTip(plain_tooltip(f"{word}: {text}" if text else f"Nothing to {word.lower()}"))
         self.reset.setEnabled(corrected)
-        self.tool.setEnabled(possible)
+        for button in self.tools.values():
+            button.setEnabled(possible)
         if not possible:
-            self.tool.setCurrentIndex(0)
+            self.tools[LOOK].setChecked(True)
         self._tool_chosen()
 
     def _tool_chosen(self) -> None:
-        self.tool.setToolTip(plain_tooltip(_TOOLS[self.current][1]))
-        self.classes.setEnabled(self.current != LOOK)
-        self.width_box.setEnabled(self.current == BRUSH)
+        self.classes.setEnabled(self.current not in (LOOK, ERASER))
+        self.width_box.setEnabled(self.current in BROAD)
         self.tool_changed.emit(self.current)

@@ -154,7 +154,7 @@ def drag(view, *points):
 
 def choose(panel, tool, label):
     tools = panel.correction.tools
-    tools.tool.setCurrentIndex(tools.tool.findData(tool))
+    tools.choose(tool)
     tools.classes.setCurrentIndex(tools.classes.findData(label))
 
 
@@ -209,10 +209,69 @@ def test_looking_changes_nothing_and_undo_goes_to_its_image(qtbot, panel, projec
 def test_without_labels_there_is_nothing_to_correct(qtbot, session, tmp_path, open_project):
     panel = PseudoLabelPanel(session)
     qtbot.addWidget(panel)
-    assert not panel.correction.tools.tool.isEnabled()
+    assert not panel.correction.tools.tools["brush"].isEnabled()
     open_project(make_fake_project(tmp_path, until="").folder)
     qtbot.waitUntil(lambda: panel._maps is not None, timeout=10_000)
-    assert not panel.correction.tools.tool.isEnabled() and not panel.correction.tools.undo.isEnabled()
+    assert not panel.correction.tools.tools["brush"].isEnabled() and not panel.correction.tools.undo.isEnabled()
+
+
+def test_the_eraser_brings_the_stage_s_own_label_back(qtbot, panel, project, labels):
+    own = labels.read(KEY).copy()
+    choose(panel, "fill", CAR)
+    view = panel.area.views.views[1]
+    drag(view, (2, 2))
+    qtbot.waitUntil(lambda: panel._maps is not None and panel._maps.labels[2, 2] == CAR, timeout=10_000)
+    panel.correction.tools.choose("eraser")
+    panel.correction.tools.width_box.setValue(5)
+    drag(view, (2, 2), (10, 2))
+    painted = read_labels(corrected(project))
+    assert painted[2, 6] == own[2, 6] and (painted == CAR).any()
+    panel.undo()
+    assert read_labels(corrected(project))[2, 6] == CAR
+
+
+def test_the_picker_takes_the_class_under_the_pointer(panel):
+    choose(panel, "picker", CAR)
+    drag(panel.area.views.views[1], (2, 2))
+    assert panel.correction.tools.label == panel._maps.labels[2, 2]
+    assert not panel.correction.edits.keys, "nothing was painted"
+
+
+def test_a_polygon_is_filled_when_its_first_corner_is_met_or_by_return(qtbot, panel, project):
+    choose(panel, "polygon", IGNORE)
+    view = panel.area.views.views[1]
+    for corner in ((10, 10), (30, 10), (30, 25), (10, 25)):
+        drag(view, corner)
+    assert not corrected(project).exists(), "not closed yet"
+    drag(view, (11, 11))
+    assert (read_labels(corrected(project))[11:25, 11:30] == IGNORE).all()
+    panel.undo()
+    for corner in ((10, 10), (20, 10), (20, 20)):
+        drag(view, corner)
+    panel.correction.close_polygon()
+    assert read_labels(corrected(project))[12, 18] == IGNORE
+    panel.undo()
+    drag(view, (5, 5))
+    panel.correction.tools.choose("look")
+    panel.correction.tools.choose("polygon")
+    assert panel.correction._points == [], "another tool forgets what was begun"
+
+
+def test_letters_choose_tools_and_digits_classes(qtbot, panel):
+    panel.activateWindow()
+    tools = panel.correction.tools
+    panel.area.views.views[1].setFocus()
+    for key, tool in (("B", "brush"), ("F", "fill"), ("E", "eraser"), ("P", "picker"), ("G", "polygon"), ("H", "look")):
+        qtbot.keyClicks(panel.area.views.views[1], key)
+        assert tools.current == tool
+    qtbot.keyClicks(panel.area.views.views[1], "3")
+    assert tools.label == 2
+    width = tools.width_box.value()
+    qtbot.keyClicks(panel.area.views.views[1], "]]")
+    assert tools.width_box.value() == width + 4
+    panel.images.search.setFocus()
+    qtbot.keyClicks(panel.images.search, "b")
+    assert panel.images.search.text() == "b" and tools.current == "look", "a field keeps its letters"
 
 
 def test_every_control_has_a_name(panel):
@@ -248,7 +307,7 @@ def test_what_a_kill_left_half_written_is_no_correction(project, labels):
 
 def test_a_stroke_during_which_the_image_changes_paints_on_neither(panel, project):
     correction, files = panel.correction, project.corrections_path / "label_ids"
-    correction.tools.tool.setCurrentIndex(correction.tools.tool.findData("brush"))
+    correction.tools.choose("brush")
     correction._stroked(2, 2, True)
     panel.images.step(1)
     correction.show_image(panel.images.current_key, correction._labels)
