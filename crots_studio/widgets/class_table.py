@@ -111,10 +111,12 @@ class BarDelegate(QStyledItemDelegate):
         found = index.data(BAR)
         if found and found[0] is not None:
             room = QRectF(option.rect).adjusted(4, 3, -4, -2)
-            colour = QColor(found[1])
-            colour.setAlphaF(0.75)
-            painter.fillRect(room, QColor(theme.colours().grid))
-            painter.fillRect(QRectF(room.left(), room.bottom() - 3, room.width() * found[0], 3), colour)
+            colour, empty = QColor(found[1]), QColor(theme.colours().grid)
+            # The number is read over it.
+            colour.setAlphaF(0.45)
+            empty.setAlphaF(0.35)
+            painter.fillRect(room, empty)
+            painter.fillRect(QRectF(room.left(), room.top(), room.width() * found[0], room.height()), colour)
         super().paint(painter, option, index)
 
 

@@ -107,6 +107,8 @@ class SeriesPlot(QWidget):
         plot.showGrid(y=True, alpha=0.25)  # grid lines are dear: these are worth it
         plot.getViewBox().sigXRangeChanged.connect(lambda *_: self._show_mark_names())
         plot.getViewBox().sigResized.connect(lambda *_: self._show_mark_names())
+        plot.getViewBox().sigResized.connect(lambda *_: self._show_ends())
+        plot.getViewBox().sigYRangeChanged.connect(lambda *_: self._show_ends())
         plot.getViewBox().sigRangeChangedManually.connect(lambda *_: self.held.emit(True))
         self._line = pg.InfiniteLine(angle=90, movable=False)
         self._line.setVisible(False)

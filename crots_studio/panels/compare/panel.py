@@ -261,6 +261,9 @@ class ComparePanel(QWidget):
     # Drawing.
 
     def _colour(self, run: Run) -> str:
+        # The latest runs of this project have the colours of their stages, as everywhere in the window.
+        if self._own is not None and run.key in {latest.key for latest in latest_runs(self._own.runs)}:
+            return theme.stage_colour(run.stage)
         return theme.run_colour(self._places.get(run.key, 0))
 
     def _draw(self) -> None:
