@@ -17,7 +17,7 @@ from crots_studio.window import MainWindow
 
 # File name, theme, tab.
 PICTURES = (
-    ("mixing", "light", "preview"),
+    ("set-up", "light", "setup"),
     ("pseudo-labels", "dark", "pseudo_labels"),
     ("monitor", "light", "monitor"),
 )
@@ -46,6 +46,10 @@ def main(project: Path, out: Path) -> None:
         session.set_theme(theme)
         window.pages.show_tab(tab)
         settle(8)
+        if tab == "setup":
+            # What the source says of one of the images.
+            window.panels[tab].glance.ask(4)  # type: ignore[attr-defined]
+            settle(15)
         window.grab().save(str(out / f"{name}.png"))
     # Threads that still decode pictures are not waited for.
     os._exit(0)
