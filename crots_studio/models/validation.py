@@ -55,6 +55,12 @@ def read_validation(project: Project, classes: ClassSet) -> Validation | None:
     return Validation(listed, dataset, classes)
 
 
+def wrong_pixels(truth: Array, said: Array, ignore: int) -> Array:
+    """Returns the pixels (H, W) bool where a prediction says something else than the labels."""
+    wrong: Array = (truth != ignore) & (truth != said)
+    return wrong
+
+
 def share_right(truth: Array, said: Array, ignore: int) -> float:
     """Returns the share of labelled pixels, 0..1, where a prediction says what the labels say."""
     counts = truth != ignore

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy.typing as npt
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QCheckBox, QWidget
 
 from crots.errors import InputError
 from crots.events import Event, StageFinished
@@ -17,7 +17,7 @@ from crots_studio.models.image_store import MOST_SIDE, ImageMaps, ImageStore, re
 from crots_studio.models.label_list import LabelList, classes_of, read_list
 from crots_studio.models.names import title
 from crots_studio.models.predictions import SOURCE, Prediction, Predictions, difference
-from crots_studio.models.validation import Validation, read_validation, share_right
+from crots_studio.models.validation import Validation, read_validation, share_right, wrong_pixels
 from crots_studio.session import Session
 from crots_studio.widgets.choice import choice
 from crots_studio.widgets.compare_area import LAST, CompareArea
@@ -50,6 +50,13 @@ class BeforeAfterPanel(ImagePanel):
         self.which.setToolTip("Validation images have labels: they are shown beside, and nothing learns from them")
         self.above_list.addWidget(self.which)
         self.which.currentIndexChanged.connect(lambda _: self._show_list())
+        self.errors = QCheckBox("Show &errors")
+        self.errors.setToolTip(
+            "Marks in red where a model says something else than the labels, in place of its classes"
+        )
+        self.errors.hide()
+        self.errors.toggled.connect(lambda _: self._show())
+        self.above_list.addWidget(self.errors)
         # A run takes the graphics card, and gives it back.
         session.busy_changed.connect(lambda _: self._make_predictions())
         session.trust_changed.connect(self._make_predictions)
@@ -64,6 +71,7 @@ class BeforeAfterPanel(ImagePanel):
         self._inputs = self._inputs_of(project)
         self._target, self._validation = LabelList(), None
         self.which.setVisible(False)
+        self.errors.setVisible(False)
         self.images.show_labels(LabelList(), None)
         self._say_empty(_NO_PROJECT if project is None else _NO_LABELS)
         self.legend.set_classes(None)
@@ -92,6 +100,7 @@ class BeforeAfterPanel(ImagePanel):
 
     def _show_list(self) -> None:
         listed = self._validating
+        self.errors.setVisible(listed is not None)
         self.images.show_labels(self._target if listed is None else listed.listed, self._classes)
 
     def _make_predictions(self) -> None:
@@ -191,7 +200,12 @@ class BeforeAfterPanel(ImagePanel):
             said, name = self._said.get(subject), title(subject)
             wait = "" if said is not None else (": cannot be shown" if subject in self._wrong else ": computing …")
             labels = None if said is None or said.labels.shape != (size.height, size.width) else said.labels
-            contents[name] = Content(name + wait, size, image=self._maps.image, labels=labels)
+            if labels is not None and self._truth is not None and self.errors.isChecked():
+                ignore = self._classes.ignore if self._classes else 255
+                wrong = wrong_pixels(self._truth, labels, ignore)
+                contents[name] = Content(f"{name}: errors", size, image=self._maps.image, veil=wrong)
+            else:
+                contents[name] = Content(name + wait, size, image=self._maps.image, labels=labels)
         self.area.show_contents(contents)
         self.about.setText(self._about_text())
 

@@ -48,6 +48,14 @@ def test_every_icon_is_there_and_shows_something(qapp):
         assert any(picture.pixelColor(x, y).alpha() > 100 for x in range(24) for y in range(24)), name
 
 
+def test_no_icon_is_shipped_that_no_source_names():
+    words = set()
+    for path in Path(crots_studio.__file__).parent.rglob("*.py"):
+        words |= set(re.findall(r"""["']([a-z-]+)["']""", path.read_text("utf-8")))
+    shipped = {path.stem for path in icon_file("check").parent.glob("*.svg") if not path.stem.startswith("style-")}
+    assert shipped <= words
+
+
 def test_icons_follow_the_theme_without_being_made_anew(qapp):
     shown = icon("check")
     seen = {}

@@ -9,6 +9,7 @@ from crots.events import StageFinished
 from crots.taxonomy import load_class_set
 from crots_studio.models.image_store import ImageStore
 from crots_studio.models.predictions import Prediction, Predictions, difference
+from crots_studio.models.validation import wrong_pixels
 from crots_studio.panels.before_after import BeforeAfterPanel
 from tests.studio.controls import unnamed
 from tests.studio.fake_project import CLASSES as CLASS_SET
@@ -136,6 +137,26 @@ def test_validation_images_stand_beside_their_labels(qtbot, panel, tmp_path, ope
     panel.which.setCurrentIndex(0)
     ready(qtbot, panel)
     assert "Labels (truth)" not in panel.area.shown
+
+
+def test_errors_are_marked_where_there_are_labels(qtbot, panel, tmp_path, open_project, predicted):
+    open_project(make_fake_project(tmp_path).folder)
+    ready(qtbot, panel)
+    assert not panel.errors.isVisible(), "target images have no labels"
+    panel.which.setCurrentIndex(1)
+    qtbot.waitUntil(lambda: panel._truth is not None, timeout=10_000)
+    ready(qtbot, panel)
+    panel.errors.click()
+    labels, shown = scene(50)[1], panel.area._contents
+    assert shown["Source"].labels is None and not shown["Source"].veil.any(), "the source is right everywhere"
+    assert np.array_equal(shown["Baseline"].veil, labels != 1)
+    panel.errors.click()
+    assert panel.area._contents["Baseline"].veil is None and panel.area._contents["Baseline"].labels is not None
+
+
+def test_pixels_without_a_label_are_no_errors():
+    truth, said = np.array([[1, 255], [2, 2]], np.uint8), np.array([[3, 3], [2, 1]], np.uint8)
+    assert wrong_pixels(truth, said, 255).tolist() == [[True, False], [False, True]]
 
 
 def test_without_validation_labels_only_target_images_are_offered(qtbot, panel, tmp_path, open_project, predicted):
