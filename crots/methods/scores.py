@@ -19,6 +19,8 @@ from torch import Tensor
 NEIGHBOURHOOD_TEMPERATURE = 0.05
 # Enough pixels to show the clusters; their similarities are a few million numbers.
 NEIGHBOURS = 2048
+# Surest pixels of a class from which on it counts in a mean, and from which on it alone can tell something.
+LEAST_OF_CLASS, SOUND_OF_CLASS = 50, 500
 # For scores without anything to compare with.
 _NONE = torch.empty(0)
 
@@ -38,6 +40,7 @@ class Summary(NamedTuple):
         teacher: share of pixels with the teacher's label, one for each image compared.
         source: (N,) share of the source's confident pixels that have its label.
         others: (N,) the same with the source's labels of another image.
+        surest: (N, 2, K) of the source's surest pixels of each class those that have its label, and all of them.
     """
 
     entropy: Tensor
@@ -50,6 +53,7 @@ class Summary(NamedTuple):
     teacher: Tensor = _NONE
     source: Tensor = _NONE
     others: Tensor = _NONE
+    surest: Tensor = _NONE
 
 
 def summarise(logits: Tensor, samples: int, generator: torch.Generator) -> Summary:
@@ -192,6 +196,36 @@ def source(summary: Summary, _reference: Summary) -> Tensor | None:
     return _mean(summary.source)
 
 
+def surest(summary: Summary, _reference: Summary) -> Tensor | None:
+    """Returns the share of the source's surest quarter of each class that keeps its label, as a mean over classes.
+
+    Rare classes count as much as common ones, so that one that is lost shows here where other scores hardly move. The
+    surest quarter is nearly always right; mistakes among them cannot be told from knowledge.
+    """
+    counts = summary.surest.sum(dim=0)
+    return _class_shares_kept(counts)[counts[1] >= LEAST_OF_CLASS].mean() if _some(counts, LEAST_OF_CLASS) else None
+
+
+def worst_class(summary: Summary, reference: Summary) -> Tensor | None:
+    """Returns 1 minus the greatest loss, since the start, of any class's surest quarter of the source's pixels.
+
+    A class of which too few pixels were looked at does not count: its share moves by chance.
+    """
+    counts = summary.surest.sum(dim=0)
+    if not _some(counts, SOUND_OF_CLASS):
+        return None
+    lost = _class_shares_kept(reference.surest.sum(dim=0)) - _class_shares_kept(counts)
+    return 1.0 - lost[counts[1] >= SOUND_OF_CLASS].max().clamp(min=0.0)
+
+
+def _some(counts: Tensor, least: int) -> bool:
+    return counts.dim() == 2 and bool((counts[1] >= least).any())
+
+
+def _class_shares_kept(counts: Tensor) -> Tensor:
+    return counts[0] / counts[1].clamp(min=1)
+
+
 def fit(summary: Summary, _reference: Summary) -> Tensor | None:
     """Returns how much better the labels fit the source's labels of the same image than those of another image.
 
@@ -214,6 +248,8 @@ SCORES: dict[str, Callable[[Summary, Summary], Tensor | None]] = {
     "colour": colour,
     "teacher": teacher,
     "source": source,
+    "surest": surest,
+    "worst class": worst_class,
     "fit": fit,
 }
 
@@ -229,6 +265,25 @@ def kept(first: Tensor, second: Tensor, ignore: int | None = None) -> Tensor:
     counted = torch.ones_like(second, dtype=torch.bool) if ignore is None else second != ignore
     same = ((first == second) & counted).flatten(1).sum(dim=1)
     return same / counted.flatten(1).sum(dim=1).clamp(min=1)
+
+
+def kept_by_class(labels: Tensor, reference: Tensor, classes: int) -> Tensor:
+    """Counts, for each of N label maps (N, H, W) and each class, the reference's pixels with the same label, and all.
+
+    Args:
+        labels: label maps.
+        reference: label maps; ids beyond the classes (ignore) do not count.
+        classes: K.
+
+    Returns:
+        (N, 2, K) float32.
+    """
+    bins = reference.long().clamp(max=classes).flatten(1)
+    same = (labels == reference).flatten(1).float()
+    # scatter_add_, since bincount synchronises with a CUDA device.
+    empty = torch.zeros(len(bins), classes + 1, device=bins.device)
+    own, every = empty.scatter_add(1, bins, same), empty.scatter_add(1, bins, torch.ones_like(same))
+    return torch.stack([own, every], dim=1)[..., :classes]
 
 
 def agreement_beyond_chance(first: Tensor, second: Tensor, classes: int) -> Tensor:

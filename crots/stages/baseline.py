@@ -16,15 +16,18 @@ from crots.events import Event
 from crots.execution.context import Context
 from crots.execution.draws import random_numpy
 from crots.execution.engine import Engine
+from crots.methods.alarms import surest_lost
 from crots.methods.augment import apply_blur, apply_jitter, plan_augment
 from crots.methods.batch_norm import batch_norms
 from crots.methods.ema import Teacher
 from crots.methods.mixing import apply_mix, plan_mix
+from crots.methods.scores import LEAST_OF_CLASS, SOUND_OF_CLASS
 from crots.methods.selection import keep_thresholds, rank_table, ranks
 from crots.nets.model import Model
 from crots.options import BaselineOptions
 from crots.ownership import remove_tree
 from crots.training.balance import sampled
+from crots.training.label_free import SUREST
 from crots.training.loop import REFRESHED, Training, train
 from crots.training.material import Array, Material
 from crots.training.mixing import mix_in_groups
@@ -70,6 +73,7 @@ class BaselineLearner(SupervisedLearner):
         if options.keep_share < 1 or self.refreshes:
             pixels = source_histogram(material, sampled(self.images), len(self.classes))
             self._source_ranks = rank_table(pixels)
+            self._surest = keep_thresholds(pixels, SUREST)
             self._least = np.maximum(keep_thresholds(pixels, options.keep_share), np.float32(options.min_confidence))
         self._refreshed: dict[int, Refreshed] = {}
         self.balance(self.read_labels)
@@ -81,6 +85,8 @@ class BaselineLearner(SupervisedLearner):
     def read_labels(self, indices: Sequence[int], step: int = 0) -> Array:
         """Reads pseudo-labels, the less sure left out as the options say; after a refresh those joined with it."""
         number = sum(refresh <= step for refresh in self.refreshes) - 1
+        while number >= 0 and self._labels_of(number).undone:
+            number -= 1
         if number < 0:
             return self._material.labels(indices, min_confidence=self._least)
         return np.stack([self._fused(index, self._labels_of(number)) for index in indices])
@@ -91,6 +97,27 @@ class BaselineLearner(SupervisedLearner):
             assert found is not None, "the loop makes the labels before the steps that read them"
             self._refreshed[number] = found
         return self._refreshed[number]
+
+    def _lost(self, before: Sequence[Array], after: Sequence[Array], indices: Sequence[int]) -> str:
+        """Says what a refresh would lose of the pixels that the source is surest of; empty where it is little.
+
+        Pixels that are left out teach nothing wrong, and do not count.
+        """
+        classes = len(self.classes)
+        counts = np.zeros((2, 2, classes))
+        for index, labels in zip(indices, zip(before, after, strict=True), strict=True):
+            source, confidence = self._material.labels([index])[0], self._material.confidence([index])[0]
+            known = source < classes
+            sure = known & (confidence >= self._surest[np.where(known, source, 0)])
+            for row, said in zip(counts, labels, strict=True):
+                held = sure & (said[0] != self.classes.ignore)
+                row[0] += np.bincount(source[held & (said[0] == source)], minlength=classes)[:classes]
+                row[1] += np.bincount(source[held], minlength=classes)[:classes]
+        shares = counts[:, 0] / np.maximum(counts[:, 1], 1)
+        lost, pixels = shares[0] - shares[1], counts[:, 1].min(axis=0)
+        counted, sound = pixels >= LEAST_OF_CLASS, pixels >= SOUND_OF_CLASS
+        mean, worst = float(lost[counted].mean()) if counted.any() else 0.0, float(lost[sound].max(initial=0.0))
+        return surest_lost(mean, worst)
 
     def _fused(self, index: int, refreshed: Refreshed) -> Array:
         key, labels = self._material.samples[index].key, self._material.pseudo_labels
@@ -112,6 +139,10 @@ class BaselineLearner(SupervisedLearner):
         indices, step = sampled(self.images), self.refreshes[number]
         before = [self.read_labels([index], step - 1) for index in indices]
         after = [self.read_labels([index], step) for index in indices]
+        if lost := self._labels_of(number).undone or self._lost(before, after, indices):
+            self.workers.from_first(lambda: self._labels_of(number).undo(lost))
+            del self._refreshed[number]
+            return f"labels made anew at step {step} are not used: {lost}"
         ignore = self.classes.ignore
         kept = float(np.mean([(labels != ignore).mean() for labels in after]))
         both = [(old != ignore) & (new != ignore) for old, new in zip(before, after, strict=True)]

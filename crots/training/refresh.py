@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,7 @@ _TABLE = "ranks.json"
 
 class _Table(TypedDict):
     ranks: list[list[float]]
+    undone: NotRequired[str]
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,13 @@ class Refreshed:
 
     Attributes:
         folder: has ``label_ids``, ``confidence`` and, when it is complete, the ranks of confidence.
+        undone: why they are not learnt; empty where they are.
         table: (K, LEVELS) rank of each confidence level within its class.
     """
 
     folder: Path
     table: Table
+    undone: str = ""
 
     @staticmethod
     def open(folder: Path) -> Refreshed | None:
@@ -52,7 +55,13 @@ class Refreshed:
         except InputError:
             # A truncated file; the labels exist, and the table is quickly rebuilt.
             return None
-        return Refreshed(folder, np.asarray(found["ranks"], np.float32)) if found else None
+        if not found:
+            return None
+        return Refreshed(folder, np.asarray(found["ranks"], np.float32), found.get("undone", ""))
+
+    def undo(self, reason: str) -> None:
+        """Notes that these labels are not to be learnt, now or when the run is resumed."""
+        _write_table(self.folder, self.table, undone=reason)
 
     def fused(self, key: str, source: Array, source_rank: Table, certain: Array | None, ignore: int) -> Array:
         """Fuses the labels of an image with the source's (`fuse_by_rank`).
@@ -107,10 +116,14 @@ def make_refreshed(
                 pixels += _histogram(folder, samples[place], classes)
     total = sum(workers.gathered(pixels), np.zeros_like(pixels))
     table = rank_table(total)
-    workers.from_first(lambda: write_json(folder / _TABLE, {"ranks": table.astype(float).round(6).tolist()}))
+    workers.from_first(lambda: _write_table(folder, table))
     found = Refreshed.open(folder)
     assert found is not None
     return found
+
+
+def _write_table(folder: Path, table: Table, *, undone: str = "") -> None:
+    write_json(folder / _TABLE, {"ranks": table.astype(float).round(6).tolist(), "undone": undone})
 
 
 @torch.inference_mode()

@@ -2,11 +2,12 @@
 
 import pytest
 
-from crots.methods.alarms import BOUNDS, EMPTY, UNFITTING, UNREADABLE, Alarm, healthy, judge, usable
+from crots.methods.alarms import BOUNDS, EMPTY, UNFITTING, UNREADABLE, Alarm, healthy, judge, surest_lost, usable
 
 START = {
     "certainty": 0.8, "information": 0.6, "neighbourhood": 0.74, "agreement": 1.0, "stability": 1.0, "flip": 0.92,
     "scale": 0.84, "colour": 0.85, "teacher": 1.0, "source": 1.0, "fit": 1.0, "classes kept": 1.0,
+    "surest": 0.97, "worst class": 1.0,
 }  # fmt: skip
 # After a round that gained 4 points.
 GAINED = START | {"information": 0.585, "agreement": 0.82, "stability": 0.99, "source": 0.946, "fit": 0.87}
@@ -30,6 +31,13 @@ def test_every_score_warns_below_its_first_bound_and_is_serious_below_its_second
     assert found == {f"{name} lost": True}
     text = judge([START, START | {name: before * (bounds.stops - 0.01)}], {}, trained=True)[0].text
     assert "learning rate" in text and f"{before:.2f} at the start" in text
+
+
+@pytest.mark.parametrize(
+    ("mean", "worst", "lost"), [(0.0, 0.0, False), (0.01, 0.1, False), (0.011, 0.0, True), (0.0, 0.11, True)]
+)
+def test_labels_made_anew_may_hardly_change_what_the_source_is_surest_of(mean, worst, lost):
+    assert bool(surest_lost(mean, worst)) is lost
 
 
 def test_the_three_views_count_together():

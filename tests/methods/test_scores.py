@@ -2,6 +2,8 @@ import math
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from crots.methods.scores import (
     SCORES,
@@ -16,10 +18,13 @@ from crots.methods.scores import (
     information,
     join,
     kept,
+    kept_by_class,
     neighbourhood,
     score,
     stability,
     summarise,
+    surest,
+    worst_class,
 )
 
 torch.set_num_threads(1)
@@ -167,3 +172,31 @@ def test_scores_of_what_was_compared_are_given_and_each_is_explained():
     words = describe()
     assert words.keys() == SCORES.keys()
     assert all(len(text) > 100 and "\n" not in text for text in words.values())
+
+
+def test_the_mean_over_classes_sees_a_rare_class_that_is_lost():
+    kept, total = torch.tensor([990.0, 0.0, 10.0]), torch.tensor([1000.0, 60.0, 20.0])
+    start = summary_of(varied())._replace(surest=torch.stack([total, total]).unsqueeze(0))
+    now = start._replace(surest=torch.stack([kept, total]).unsqueeze(0))
+    # The third class has too few pixels to count.
+    assert surest(now, start).item() == pytest.approx((0.99 + 0.0) / 2)
+    # Only the first has enough to tell something by itself.
+    assert worst_class(now, start).item() == pytest.approx(0.99)
+    assert worst_class(start, start).item() == 1.0
+    few = start._replace(surest=start.surest / 1000)
+    assert surest(few, few) is None and worst_class(few, few) is None
+    assert surest(summary_of(varied()), None) is None
+
+
+@given(st.integers(1, 4), st.integers(1, 5), st.integers(0, 1000))
+def test_pixels_are_counted_by_class(images, classes, seed):
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(classes, (images, 4, 5), generator=generator)
+    reference = torch.randint(classes + 1, (images, 4, 5), generator=generator)
+    reference[reference == classes] = 255
+    found = kept_by_class(labels, reference, classes)
+    for image in range(images):
+        for number in range(classes):
+            own = reference[image] == number
+            assert found[image, 1, number] == own.sum()
+            assert found[image, 0, number] == (own & (labels[image] == number)).sum()

@@ -12,9 +12,10 @@ from crots.execution.context import Context
 from crots.images import read_labels, write_labels
 from crots.methods.batch_norm import batch_norms
 from crots.options import BaselineOptions
+from crots.stages import baseline as baseline_module
 from crots.stages.baseline import BaselineLearner, baseline, refresh_steps
 from crots.training.loop import REFRESHED, Training
-from crots.training.refresh import make_refreshed
+from crots.training.refresh import make_refreshed, refreshed_folder
 from tests.stages import tiny_world as world
 from tests.stages.tiny_training import ENGINE, FEW, student, weights
 from tests.stages.tiny_world import IGNORE
@@ -109,6 +110,29 @@ def test_a_refresh_without_the_moving_average_is_refused(tmp_path, material, cla
         run(tmp_path / "a", material, classes, refresh=1)
 
 
+def test_a_refresh_that_loses_what_the_source_is_surest_of_is_undone_and_stays_so(tmp_path, material, classes):
+    made = learner(material, classes, tmp_path / "stage", trained=True, refresh=1, keep_share=0.6, **KEEPS)
+    # What the moving average says is wrong everywhere, and it is sure of some of it; it is not made again.
+    rng, place = np.random.default_rng(0), refreshed_folder(tmp_path / "stage", 0)
+    for number, sample in enumerate(material.samples):
+        labels = material.labels([number])[0]
+        write_labels(place / "label_ids" / f"{sample.key}.png", (labels + 1) % 4)
+        world.write_confidence(place / "confidence" / f"{sample.key}.png", rng.random(labels.shape).astype(np.float32))
+    text, step = made.refresh(0, lambda: None), made.refreshes[0]
+    assert "not used" in text and "worst class" in text
+    assert np.array_equal(made.read_labels(range(6), step), made.read_labels(range(6), step - 1))
+    again = learner(material, classes, tmp_path / "stage", trained=True, refresh=1, keep_share=0.6, **KEEPS)
+    assert np.array_equal(again.read_labels(range(6), step), made.read_labels(range(6), step - 1))
+    assert again.refresh(0, lambda: None) == text, "a resumed run says and does the same"
+
+
+@pytest.fixture
+def every_refresh_counts(monkeypatch):
+    """Lets refreshes of a student that has learnt little stand."""
+    monkeypatch.setattr(baseline_module, "surest_lost", lambda mean, worst: "")
+
+
+@pytest.mark.usefixtures("every_refresh_counts")
 def test_a_refresh_changes_what_is_learnt_and_leaves_nothing_behind(tmp_path, material, classes):
     plain, _ = run(tmp_path / "a", material, classes, **KEEPS)
     anew, events = run(tmp_path / "b", material, classes, refresh=1, **KEEPS)
@@ -129,10 +153,12 @@ class _StopsAt(Context):
             raise Stopped("stopped")
 
 
-@pytest.mark.parametrize("asked", [3, 5, 6, 8, 10, 11, 12])
+@pytest.mark.parametrize("counts", [True, False])
+@pytest.mark.parametrize("asked", [3, 6, 8, 10, 12])
 def test_a_run_that_was_stopped_before_in_or_after_a_refresh_ends_with_the_same_weights(
-    tmp_path, material, classes, asked
+    tmp_path, material, classes, asked, counts, monkeypatch
 ):
+    monkeypatch.setattr(baseline_module, "surest_lost", lambda mean, worst: "" if counts else "too much is lost")
     whole, _ = run(tmp_path / "a", material, classes, refresh=1, **KEEPS)
     _StopsAt.left = asked
     with pytest.raises(Stopped):
@@ -141,6 +167,7 @@ def test_a_run_that_was_stopped_before_in_or_after_a_refresh_ends_with_the_same_
     assert torch.equal(weights(resumed), weights(whole))
 
 
+@pytest.mark.usefixtures("every_refresh_counts")
 def test_corrections_win_over_labels_made_anew(tmp_path, material, classes):
     made = learner(material, classes, tmp_path / "stage", trained=True, refresh=1, **KEEPS)
     key = material.samples[0].key

@@ -13,7 +13,7 @@ from crots.execution.engine import Engine
 from crots.images import write_labels
 from crots.nets.model import create_model
 from crots.options import AdaptOptions, RuntimeOptions
-from crots.training.label_free import IMAGES, LEAST_IMAGES, LabelFreeScores, confident_labels, looked_at
+from crots.training.label_free import IMAGES, LEAST_IMAGES, LabelFreeScores, confident_labels, looked_at, surest_labels
 from crots.training.material import Material
 from crots.training.watch import Watch
 from tests.stages import tiny_world as world
@@ -47,6 +47,30 @@ def test_every_score_is_given_where_there_is_something_to_compare_with(classes, 
     assert LabelFreeScores(student, material, ENGINE, Context("adapt-1"))(teacher)[0]["teacher"] < 0.7
     bare = Material(material.samples, material.cache)
     assert not {"source", "fit", "teacher"} & LabelFreeScores(student, bare, ENGINE, Context("adapt-1"))()[0].keys()
+
+
+def test_the_surest_quarter_of_each_class_counts_and_a_lost_class_shows(classes, material, tmp_path):
+    # Lights are few, and the source is less sure of them than of anything else.
+    for number in range(6):
+        labels = world.paint(number)[1]
+        rng = np.random.default_rng(number)
+        confidence = np.where(labels == world.LIGHT, 0.3, 0.8) + 0.1 * rng.random(labels.shape)
+        world.write_labels(tmp_path / "out" / "label_ids" / f"{world.key(number)}.png", labels)
+        world.write_confidence(tmp_path / "out" / "confidence" / f"{world.key(number)}.png", confidence)
+    half, surest = confident_labels(material), surest_labels(material)
+    truth = material.labels(range(6))
+    assert not (half == world.LIGHT).any(), "the surest half of all pixels cannot see them vanish"
+    for number in range(4):
+        assert (surest == number).sum() == pytest.approx(0.25 * (truth == number).sum(), rel=0.3)
+        assert (truth[surest == number] == number).all()
+    student = model(classes)
+    scores = LabelFreeScores(student, material, ENGINE, Context("adapt-1"))
+    before, _ = scores()
+    with torch.no_grad():
+        student.net.head.bias[world.CAR] = -1e3
+    after, _ = scores()
+    assert before["surest"] > 0.9 and before["worst class"] == 1.0
+    assert before["surest"] - after["surest"] > 0.2
 
 
 def test_labels_of_other_images_do_not_fit(classes, material, tmp_path):
