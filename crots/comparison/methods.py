@@ -57,7 +57,7 @@ class Method:
         return self.settings.get("adapt.select") == "oracle"
 
 
-# Rivals have nothing of what this package adds: they run their whole budget and are scored at its end.
+# Rivals use nothing that this package adds: they run their whole budget and are scored at its end.
 _PLAIN = {
     "adapt.patches": False,
     "adapt.anchor": 0,
@@ -69,14 +69,14 @@ _PLAIN = {
 
 METHODS: tuple[Method, ...] = (
     Method("source", "source", "The source model, or its predictions, as they are.", rounds=False, passes=0),
-    Method("baseline", "baseline", "The student after the source's pseudo-labels; all others start here.",
+    Method("baseline", "baseline", "The student trained on the source's pseudo-labels; all others start here.",
            rounds=False, passes=1),
     Method("bn", "batch-norm statistics",
            "Statistics re-estimated on target images: of the source where the student is it, else of the baseline.",
            _PLAIN, learner="statistics", whole=True, passes=1),
-    Method("tent", "Tent", "Entropy minimised by batch norm's scale and shift alone.",
+    Method("tent", "Tent", "Entropy minimised over batch norm's scale and shift only.",
            _PLAIN, learner="tent", whole=True, passes=1),
-    Method("self-training", "self-training", "Hard labels of each round's start where it is sure; clean images.",
+    Method("self-training", "self-training", "Confident hard labels of each round's start; clean images.",
            {**_PLAIN, "adapt.weighting": "pixel", "adapt.jitter": 0, "adapt.blur": 0},
            learner="self-training"),
     Method("cutmix", "baseline + CutMix", "Mean teacher on images with a box of another one, without patches.",
@@ -151,11 +151,15 @@ def _other_rows(config: ProjectConfig) -> Iterator[Method]:
         yield Method("no-patches", "no patches", "As corrected, without hard patches.", {"adapt.patches": False})
         if config.adapt.patch_sampling != "uniform":
             settings = {"adapt.patch_sampling": "uniform"}
-            yield Method("uniform-patches", "patches drawn alike", "As corrected, patches drawn alike.", settings)
+            yield Method(
+                "uniform-patches", "patches drawn uniformly", "As corrected, patches drawn uniformly.", settings
+            )
     if config.adapt.anchor:
-        yield Method("no-anchor", "no anchor", "As corrected, the teacher's word alone.", {"adapt.anchor": 0})
+        yield Method("no-anchor", "no anchor", "As corrected, the teacher's labels only.", {"adapt.anchor": 0})
     if config.adapt.average:
-        yield Method("no-average", "no average", "As corrected, a round's end alone.", {"adapt.average": 0})
+        yield Method(
+            "no-average", "no average", "As corrected, rounds not averaged with their start.", {"adapt.average": 0}
+        )
     mixes = next(info for info in describe(opt.AdaptOptions) if info.name == "mix").choices
     for mix in mixes:
         if mix != config.adapt.mix:
@@ -210,7 +214,7 @@ def method_config(config: ProjectConfig, method: Method, seed: int, *, published
         settings |= {"adapt.rounds": 1, "adapt.steps": config.adapt.rounds * config.adapt.total}
     config = override(config, settings | dict(method.settings))
     if not looks_decide(config.adapt):
-        # Nobody goes by what is seen on the way, and the time it takes is none of the method's.
+        # Evaluations during training decide nothing here, and their time must not count.
         config = override(config, {"adapt.validate_every": config.adapt.steps})
     return config if config.adapt.select == "oracle" else _blind(config)
 

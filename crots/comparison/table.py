@@ -89,7 +89,7 @@ def _row(
             "passes": own[0].passes if own else 0,
             "seconds": spread([score["seconds"] for score in found]),
         },
-        "note": impossible.get(method.name, "" if own else "the source says nothing of the validation images"),
+        "note": impossible.get(method.name, "" if own else "the source cannot label the validation images"),
     }
 
 
@@ -227,7 +227,7 @@ def as_text(found: Mapping[str, Any], *, markdown: bool = False) -> str:
 
 
 def caption(found: Mapping[str, Any]) -> str:
-    """Says in words what the tables show."""
+    """Describes what the tables show."""
     budget, seeds = found["budget"], found["seeds"]
     listed = ", ".join(map(str, seeds))
     over = f"mean ± deviation over {len(seeds)} seeds ({listed})" if len(seeds) > 1 else f"seed {listed}"

@@ -1,1 +1,1 @@
-"""What a run needs whatever it trains: its control and context, the device, draws, and several workers."""
+"""The environment of a run: control and context, device, random draws, and several workers."""

@@ -1,4 +1,4 @@
-"""What every stage is handed: its key, the user's stop and pause, and where the event stream stands."""
+"""The context of a stage: its key, stop and pause, and the event stream."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Context:
     Attributes:
         stage: its key, ``adapt-2``.
         control: the user's stop and pause.
-        resume: continue from what an interrupted run left; otherwise it is cleared.
+        resume: continue the output of an interrupted run; otherwise it is cleared.
         log: the project's event stream, None for a stage that is run alone.
         notes: what the user should read when the stage begins.
     """
@@ -41,20 +41,20 @@ class Context:
         return self.log.position if self.log else 0
 
     def check(self) -> None:
-        """Asks, between two steps that all workers take together, whether the run is paused or to be stopped.
+        """Checks, between two steps of all workers, whether the run is paused or stopped.
 
         Raises:
-            Stopped: on all workers, where the user asked any of them to stop.
+            Stopped: on all workers, if the user stopped any of them.
         """
         current().check(self.control)
 
     def rewind(self, position: int) -> None:
-        """Takes back this stage's events after ``position``."""
+        """Removes this stage's events after ``position``."""
         if self.log:
             self.log.drop(self.stage, after=position)
 
     def rewind_run(self) -> None:
-        """Takes back all events of an interrupted run that left nothing to go on from."""
+        """Removes all events of an interrupted run that left nothing to resume."""
         if self.log:
             self.log.drop_latest(self.stage)
 
@@ -80,7 +80,7 @@ class Meter:
 
 
 def at_their_place(events: Iterator[Event], work: Path, final: Path) -> Iterator[Event]:
-    """Lets events name files of unfinished work by the place that these get when the stage is complete."""
+    """Makes events name files of unfinished work by their final place."""
     for event in events:
         if isinstance(event, ArtifactWritten) and (path := Path(event.path)).is_relative_to(work):
             event = dataclasses.replace(event, path=str(final / path.relative_to(work)))

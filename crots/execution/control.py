@@ -6,12 +6,12 @@ import threading
 
 from crots.errors import Stopped
 
-# The environment's name of a file whose making stops a command as Ctrl-C does, for programs that can send none.
+# Environment variable with the path of a file: creating this file stops the run, as Ctrl-C does.
 STOP_FILE = "CROTS_STOP_FILE"
 
 
 class Control:
-    """Stop and pause, set from any thread; a running stage asks between two steps."""
+    """Stop and pause, set from any thread; a running stage checks them between two steps."""
 
     def __init__(self) -> None:
         self._stop = threading.Event()
@@ -24,29 +24,29 @@ class Control:
         self._go.set()
 
     def pause(self) -> None:
-        """Halts the run after the current step."""
+        """Pauses the run after the current step."""
         if not self._stop.is_set():
             self._go.clear()
 
     def resume(self) -> None:
-        """Lets a halted run go on."""
+        """Resumes a paused run."""
         self._go.set()
 
     @property
     def stopping(self) -> bool:
-        """Whether a stop was asked for."""
+        """Whether a stop was requested."""
         return self._stop.is_set()
 
     @property
     def paused(self) -> bool:
-        """Whether the run is, or will soon be, halted."""
+        """Whether the run is, or will soon be, paused."""
         return not self._go.is_set()
 
     def check(self) -> None:
         """Waits while paused.
 
         Raises:
-            Stopped: the user asked to stop.
+            Stopped: the user stopped the run.
         """
         self._go.wait()
         if self._stop.is_set():

@@ -1,4 +1,4 @@
-"""Which device and which precision a run has, where the options leave it open."""
+"""Chooses device and precision if the options leave them open."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ import torch
 def random_numpy(seed: int, stage: str, step: int, purpose: str = "") -> np.random.Generator:
     """Returns the generator of one step.
 
-    Every draw of a run comes from (seed, stage, step, purpose), never from a generator that lives on: a resumed run
-    draws what the uninterrupted one would have drawn, and so does any process of a distributed one.
+    Every draw is derived from (seed, stage, step, purpose), never from a persistent generator, so a resumed run and any
+    process of a distributed one draw the same as an uninterrupted run.
     """
     return np.random.default_rng([seed, zlib.crc32(f"{stage}/{purpose}".encode()), step])
 

@@ -1,4 +1,4 @@
-"""Device, precision and memory layout: how the arithmetic of a stage is done."""
+"""Device, precision and memory layout of a stage."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from crots.options import RuntimeOptions
 
 
 class Engine:
-    """A device with a precision, and the workers who share the work.
+    """A device with a precision, and the workers that share the work.
 
     Attributes:
         device: where the networks run.
         precision: the resolved one.
-        workers: who take each step together.
+        workers: take each step together.
     """
 
     def __init__(self, options: RuntimeOptions) -> None:
@@ -47,7 +47,7 @@ class Engine:
 
     def images(self, batch: np.ndarray[Any, Any]) -> Tensor:
         """Moves uint8 images (N, H, W, 3) to the device as (N, 3, H, W)."""
-        # A permuted view of NHWC memory is channels-last already: no copy on the way.
+        # A permuted view of NHWC memory is already channels-last: no copy.
         tensor = self._move(torch.from_numpy(np.ascontiguousarray(batch))).permute(0, 3, 1, 2)
         return tensor if self.options.channels_last else tensor.contiguous()
 
@@ -65,14 +65,14 @@ class Engine:
         return tensor.pin_memory().to(self.device, non_blocking=True)
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
-        """Mixed precision where it was chosen."""
+        """Autocast to the chosen precision."""
         if self.precision == "fp32":
             return contextlib.nullcontext()
         dtype = torch.bfloat16 if self.precision == "bf16" else torch.float16
         return torch.autocast(self.device.type, dtype=dtype)
 
     def batch(self, asked: int) -> int:
-        """Images an inference pass: what was asked for, or a default for the device."""
+        """Images per inference pass: the given number, or a default for the device."""
         return asked or (4 if self.device.type == "cuda" else 1)
 
     def synchronise(self) -> None:

@@ -1,4 +1,4 @@
-"""What the workers of a run say to each other, on PyTorch's process groups: gloo on the CPU, nccl on CUDA."""
+"""Communication of the workers of a run by PyTorch's process groups: gloo on the CPU, nccl on CUDA."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ T = TypeVar("T")
 # step, where all set out together, and between steps, where the first may write a large file on a slow disk.
 STEP_TIMEOUT = datetime.timedelta(seconds=50)
 TIMEOUT = datetime.timedelta(minutes=10)
-# So long the first worker may take to record why it ends.
+# Seconds that rank 0 may take to record a failure.
 GRACE = 20.0
 _BUCKET = 32 * 2**20
 _FAILURE = "failure"
@@ -49,7 +49,7 @@ class Group(Workers):
             if device.type == "cuda":
                 torch.cuda.set_device(device)
                 dist.init_process_group("nccl", store=store, rank=rank, world_size=world, timeout=STEP_TIMEOUT)
-                # Decisions go by way of the processors, so that no step waits for a device.
+                # Decisions are exchanged on the CPU, so that no step waits for a device.
                 self._host: Any = dist.new_group(backend="gloo", timeout=TIMEOUT)
             else:
                 dist.init_process_group("gloo", store=store, rank=rank, world_size=world, timeout=TIMEOUT)
@@ -72,7 +72,7 @@ class Group(Workers):
         return Group(chosen, store, rank, world)
 
     def leave(self) -> None:
-        """Closes the connections: workers that wait for this one learn that it is gone."""
+        """Closes the connections, so that workers that wait for this one notice that it is gone."""
         if self._before is not None:
             with contextlib.suppress(ValueError):
                 signal.signal(signal.SIGTERM, self._before)
@@ -80,7 +80,7 @@ class Group(Workers):
         dist.destroy_process_group()
 
     def tell(self, failure: str) -> None:
-        """Leaves word for the others of why this worker ends; the first word counts."""
+        """Tells the others why this worker ends; the first message counts."""
         with contextlib.suppress(RuntimeError):
             self._store.compare_set(_FAILURE, "", f"worker {self.rank}: {failure}")
 
@@ -96,7 +96,7 @@ class Group(Workers):
             time.sleep(0.1)
 
     def from_first(self, make: Callable[[], T]) -> T:
-        """Lets the first worker make something; see `Workers.from_first`."""
+        """Computes a value on rank 0; see `Workers.from_first`."""
         if not self.first:
             told: T = _opened(self._broadcast(None))
             return told
@@ -109,7 +109,7 @@ class Group(Workers):
         return result
 
     def together(self, make: Callable[[], T]) -> T:
-        """Lets every worker make something; see `Workers.together`."""
+        """Computes a value on every worker; see `Workers.together`."""
         result: Any = None
         failure: CrotsError | None = None
         try:
@@ -131,7 +131,7 @@ class Group(Workers):
         return values
 
     def any(self, flag: bool) -> bool:
-        """Says whether the flag of any worker is set."""
+        """Returns whether the flag of any worker is set."""
         return bool(self._all_reduce(torch.tensor([flag], dtype=torch.uint8), dist.ReduceOp.MAX, self._host)[0])
 
     def sum(self, tensor: Tensor) -> Tensor:
@@ -139,7 +139,7 @@ class Group(Workers):
         return self._all_reduce(tensor.detach().clone(), dist.ReduceOp.SUM, None)
 
     def joined(self, tensor: Tensor) -> Tensor:
-        """Returns the workers' tensors behind each other; see `Workers.joined`."""
+        """Returns the workers' tensors concatenated along dimension 0; see `Workers.joined`."""
         own = tensor.contiguous()
         parts = [torch.empty_like(own) for _ in range(self.world)]
         with self._spoken():
@@ -200,7 +200,7 @@ class Group(Workers):
 
     @contextlib.contextmanager
     def _spoken(self) -> Iterator[None]:
-        """Turns what PyTorch says of a worker that is gone into one line."""
+        """Turns PyTorch's error about a lost worker into one line."""
         try:
             yield
         except torch.OutOfMemoryError:
@@ -213,7 +213,7 @@ class Group(Workers):
             for _ in range(10):
                 if self._store.check([_FAILURE]):
                     return str(self._store.get(_FAILURE), encoding="utf-8")
-                # It may still be on its way.
+                # The message may still be on its way.
                 time.sleep(0.1)
         return (
             f"another worker was killed, hangs or cannot be reached ({_brief(error)}); what is done is kept: start "
@@ -259,7 +259,7 @@ def worker_device(name: str, local_rank: int) -> torch.device:
 
 
 def _let_first_speak() -> Any:
-    """When another worker fails, the launcher ends all: the first gets some time to record why, but not for ever."""
+    """When another worker fails, the launcher ends all: rank 0 gets limited time to record the failure."""
 
     def ending(number: int, frame: Any) -> None:
         timer = threading.Timer(GRACE, _give_up)

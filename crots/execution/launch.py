@@ -1,4 +1,4 @@
-"""Meets the other workers that ``torchrun`` started, for a block."""
+"""Connects the workers that ``torchrun`` started, for a block."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from crots.execution.workers import Workers, become, current, launched
 
 @contextlib.contextmanager
 def session(device: str) -> Iterator[Workers]:
-    """Meets the other workers, for a block.
+    """Connects the workers, for a block.
 
     Args:
         device: as `crots.options.RuntimeOptions` names it.
 
     Raises:
-        InputError: the device cannot be used by several.
+        InputError: the device cannot be shared by several workers.
         StageError: the others cannot be reached.
     """
     if not launched():

@@ -1,10 +1,10 @@
-"""Several processes that run one project together, as ``torchrun`` starts them: who they are and how work is dealt.
+"""Several processes that run one project together, started by ``torchrun``: ranks, and how work is split.
 
-Every worker runs the same stages in step. The first one alone writes what there is one of (checkpoints, the event
-stream, records, the lock) and decides what only it can see; the others are told. Pictures, labels and patches are
-written by the worker that made them, so all must see the same file system.
+Every worker runs the same stages in step. Only rank 0 writes checkpoints, the event stream, records and the lock, and
+makes decisions, which it broadcasts. Pictures, labels and patches are written by the worker that made them, so all
+workers need the same file system.
 
-No torch here, so that ``crots status`` needs none: what talks to the others is in `crots.execution.group`.
+No torch here, so that ``crots status`` needs none: the communication is in `crots.execution.group`.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _GIVEN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
 class Workers:
-    """The workers of a run as one of them sees them; this one is a process on its own, for which nothing is exchanged.
+    """The workers of a run, seen from one of them; this base class is a single process, which exchanges nothing.
 
     Attributes:
         rank: of this worker, 0 for the first.
-        world: how many there are.
-        device: of this worker, where there are several; None leaves the choice to the options.
+        world: number of workers.
+        device: of this worker, if there are several; None leaves the choice to the options.
     """
 
     rank = 0
@@ -41,7 +41,7 @@ class Workers:
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that writes."""
+        """Whether this is rank 0, which writes."""
         return self.rank == 0
 
     def part(self, batch: int) -> slice:
@@ -49,36 +49,36 @@ class Workers:
         return slice(self.rank * batch // self.world, (self.rank + 1) * batch // self.world)
 
     def dealt(self, items: Sequence[T]) -> list[T | None]:
-        """This worker's items of a whole set, dealt in turn; filled up with None, so that all have equally many."""
+        """This worker's items of a whole set, taken in turns; padded with None, so that all have equally many."""
         padded = [*items, *[None] * (-len(items) % self.world)]
         return padded[self.rank :: self.world]
 
     def tell(self, failure: str) -> None:
-        """Leaves word for the others of why this worker ends."""
+        """Tells the others why this worker ends."""
 
-    # Decisions and files, by way of the processors' memory. All workers must call these in the same order.
+    # Decisions and files, exchanged on the CPU. All workers must call these in the same order.
 
     def check(self, control: Control) -> None:
         """Waits while any worker is paused.
 
         Raises:
-            Stopped: the user asked any of them to stop.
+            Stopped: the user stopped any of them.
         """
         control.check()
 
     def from_first(self, make: Callable[[], T]) -> T:
-        """Lets the first worker make something, and gives it to all.
+        """Computes a value on rank 0 and broadcasts it.
 
         Raises:
-            CrotsError: on all workers, where it was raised on the first.
+            CrotsError: on all workers, if it was raised on rank 0.
         """
         return make()
 
     def together(self, make: Callable[[], T]) -> T:
-        """Lets every worker make something for itself; `make` exchanges nothing with the others.
+        """Computes a value on every worker; `make` exchanges nothing with the others.
 
         Raises:
-            CrotsError: on all workers, where it was raised on any.
+            CrotsError: on all workers, if it was raised on any.
         """
         return make()
 
@@ -87,58 +87,58 @@ class Workers:
         return [value]
 
     def any(self, flag: bool) -> bool:
-        """Says whether the flag of any worker is set."""
+        """Returns whether the flag of any worker is set."""
         return flag
 
-    # Tensors, by way of the devices. All workers must call these in the same order, too.
+    # Tensors, exchanged on the devices. All workers must call these in the same order, too.
 
     def sum(self, tensor: Tensor) -> Tensor:
         """Returns the sum of the workers' tensors of one shape."""
         return tensor
 
     def joined(self, tensor: Tensor) -> Tensor:
-        """Returns the workers' tensors (N, ...) of one shape behind each other."""
+        """Returns the workers' tensors (N, ...) of one shape, concatenated along dimension 0."""
         return tensor
 
     def sum_gradients(self, net: nn.Module) -> None:
         """Replaces the gradients by the sums over all workers."""
 
     def share_statistics(self, net: nn.Module) -> None:
-        """Averages the running statistics of batch norm that sees this worker's images alone."""
+        """Averages the running statistics of batch norm that is not synchronised."""
 
     def align(self, net: nn.Module) -> None:
-        """Gives a network the weights of the first worker's, and on CUDA batch norm over all workers' images."""
+        """Gives a network the weights of rank 0, and on CUDA batch norm over the global batch."""
 
 
 _current = Workers()
 
 
 def current() -> Workers:
-    """Returns the workers of the run that goes on in this process."""
+    """Returns the workers of the active run of this process."""
     return _current
 
 
 def become(workers: Workers) -> None:
-    """Makes these the workers of the run that goes on in this process."""
+    """Sets the workers of the active run of this process."""
     global _current
     _current = workers
 
 
 def launched() -> bool:
-    """Says whether ``torchrun`` or its like started this process as one of several."""
+    """Returns whether ``torchrun`` or a similar launcher started this process as one of several."""
     return all(name in os.environ for name in _GIVEN) and int(os.environ["WORLD_SIZE"]) > 1
 
 
 def is_first() -> bool:
-    """Says whether this process speaks to the user; known before the workers have met."""
+    """Returns whether this process prints for the user; known before the workers are connected."""
     return not launched() or os.environ["RANK"] == "0"
 
 
 def by_first(make: Callable[[], Iterator[T]]) -> Iterator[T]:
-    """Yields what an iterator yields that only the first worker runs; the others wait for its end.
+    """Runs an iterator on rank 0 only and yields its items there; the others wait for its end.
 
     Raises:
-        CrotsError: on all workers, where it was raised on the first.
+        CrotsError: on all workers, if it was raised on rank 0.
     """
     workers = current()
     failure: CrotsError | None = None
@@ -156,7 +156,7 @@ def _raise(failure: CrotsError | None) -> None:
 
 
 def unshared_batch_norms(net: nn.Module) -> list[_BatchNorm]:
-    """Returns the layers of batch norm that see the images of one worker alone: on the CPU all of them."""
+    """Returns the batch-norm layers that are not synchronised: on the CPU all of them."""
     from torch.nn import SyncBatchNorm
     from torch.nn.modules.batchnorm import _BatchNorm
 

@@ -1,1 +1,1 @@
-"""What a run changed: facts from a project's files, what they mean in words, and one page that opens anywhere."""
+"""The report of what a run changed: facts from a project's files, a summary, and one page that opens anywhere."""

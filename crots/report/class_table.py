@@ -92,13 +92,13 @@ def _explained(facts: Facts, scores: Sequence[Score]) -> list[str]:
             listed = ", ".join(title(score.subject) for score in scores if score.oracle)
             lines.append(f"Chosen by these very labels (oracle): {listed}.")
     if facts.changes:
-        of = "the surer half of the source's pixels of that class" if _sure(facts) else "the source's pixels of it"
+        of = "the more confident half of the source's pixels of it" if _sure(facts) else "the source's pixels of it"
         lines.append(
-            f"Pixels: share of {len(facts.changes.images)} target images that the source called so (before) and "
-            f"{title(facts.changes.model)} calls so (now), no labels needed. Kept: of {of}, those still called so."
+            f"Pixels: share of {len(facts.changes.images)} target images that the source predicts as it (before) and "
+            f"{title(facts.changes.model)} predicts as it (now), no labels needed. Kept: of {of}, those unchanged."
         )
         if any(row.vanishing for row in facts.changes.classes):
-            lines.append("Vanishing: less than a quarter is left; lost, or false alarms that were mended.")
+            lines.append("Vanishing: less than a quarter is left; lost, or false positives that were corrected.")
     elif facts.shares:
         lines.append(f"Pixels: share of the pseudo-labels of all {facts.target.images:,} target images.")
     return lines

@@ -175,9 +175,9 @@ class ClassChange:
     Attributes:
         before: share that the source calls so.
         after: share that the adapted model calls so.
-        kept: of the surer half of the source's pixels of this class, the share that is still called so; None where
+        kept: of the more confident half of the source's pixels of this class, the share that is unchanged; None where
             the source sees none.
-        vanishing: it is about to be lost, or false alarms were mended.
+        vanishing: it is about to be lost, or false positives were corrected.
     """
 
     name: str

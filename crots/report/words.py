@@ -1,4 +1,4 @@
-"""What a run changed, in words: what got better, what got worse, how sure that is, and what to look at."""
+"""The summary of what a run changed: what got better or worse, how certain that is, and what to look at."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def story(result: Result, changes: Changes | None = None) -> Story:
     told = _measured(before, now, result) if now else _unmeasured(result)
     lost = set(_vanishing(result, changes))
     if now is None and lost:
-        told = _add(told, worse=[f"perhaps lost (or false alarms that were mended): {names(sorted(lost))}"])
+        told = _add(told, worse=[f"perhaps lost (or false positives that were corrected): {names(sorted(lost))}"])
     return _add(told, changed=_changed(changes), look=_worth_a_look(changes, measured=now is not None))
 
 
@@ -167,8 +167,8 @@ def _unmeasured(result: Result) -> Story:
     elif last and last.kept == 0:
         headline = f"Not measured against labels; {title(last.key)} kept what it started from."
     else:
-        headline = "Not measured against labels; nothing seen without them speaks against the result."
-    sure = ("Without labels a collapse shows, a small loss does not, and no gain can be proved: these are signs.",)
+        headline = "Not measured against labels; no label-free score speaks against the result."
+    sure = ("Without labels a collapse shows, but no small loss, and no gain can be proved: these are signs.",)
     ask = (
         "20 to 50 labelled images of the target (data.val_images, data.val_labels) would tell whether it is better; "
         "nothing learns from them",
@@ -180,7 +180,7 @@ def _unmeasured(result: Result) -> Story:
 
 def _kept(choices: Sequence[Choice]) -> tuple[str, ...]:
     share = choices[-1].end.get("source") if choices else None
-    return (f"{share:.1%} of what the source is surest of keeps its label",) if share is not None else ()
+    return (f"{share:.1%} of the source's most confident pixels keep their label",) if share is not None else ()
 
 
 def _signs(choices: Sequence[Choice]) -> tuple[str, ...]:
@@ -191,7 +191,7 @@ def _signs(choices: Sequence[Choice]) -> tuple[str, ...]:
     if old is None or new is None or new - old < _RISE:
         return ()
     return (
-        f"labels depend less on how an image is seen (mirrored, smaller, in other light: {old:.2f} before, "
+        f"labels are more consistent when an image is mirrored, smaller or recoloured ({old:.2f} before, "
         f"{new:.2f} now); training raises this by itself, so it is a weak sign",
     )
 
@@ -213,8 +213,8 @@ def _changed(changes: Changes | None) -> list[str]:
     ]
     more = [row for row in changes.classes if row.after >= _FREQUENT and row.after > _FACTOR * row.before]
     less = [row for row in changes.classes if row.before >= _FREQUENT and row.before > _FACTOR * row.after]
-    lines += [f"Seen more often: {_shares(more)}."] if more else []
-    lines += [f"Seen less often: {_shares(less)}."] if less else []
+    lines += [f"Predicted more often: {_shares(more)}."] if more else []
+    lines += [f"Predicted less often: {_shares(less)}."] if less else []
     return lines
 
 
@@ -237,7 +237,7 @@ def _worth_a_look(changes: Changes | None, *, measured: bool) -> list[str]:
     if changes.sure and doubtful:
         ranked = sorted(doubtful, key=lambda row: row.kept or 0.0)
         listed = names([f"{row.name} ({row.kept:.0%} kept)" for row in ranked])
-        lines.append(f"classes that changed where the source was surest: {listed}")
+        lines.append(f"classes that changed where the source was most confident: {listed}")
     return lines
 
 

@@ -40,9 +40,9 @@ class Anchor(NamedTuple):
 
 
 class AdaptBatch(NamedTuple):
-    """Whole images (N, H, W, 3) and what the source said of them; patches (N, h, w, 3) with labels (N, h, w).
+    """Whole images (N, H, W, 3) and the source's labels of them; patches (N, h, w, 3) with labels (N, h, w).
 
-    ``wanted`` is the class that a crop of each mix is to show, or `NO_CLASS`.
+    ``wanted`` is the class that a crop of each mix has to show, or `NO_CLASS`.
     """
 
     images: Array
@@ -90,10 +90,10 @@ class AdaptLearner(Learner):
 
     @torch.no_grad()
     def average(self) -> bool:
-        """Takes the round's start into the student's weights (WiSE-FT: Wortsman et al., CVPR 2022).
+        """Averages the student's weights with the start of the round (WiSE-FT: Wortsman et al., CVPR 2022).
 
-        Networks that part from one start stay so near each other that the mean of their weights is a network as good:
-        it has most of what a round gains and little of what it forgets, and no label is needed to tell the two apart.
+        Networks fine-tuned from one start stay so close that the mean of their weights works as well: it keeps most of
+        what a round gains and loses little of what it forgets, without needing a label.
         """
         for name, tensor in self.student.net.state_dict().items():
             if name in self._start:
@@ -150,7 +150,7 @@ class AdaptLearner(Learner):
         return Mixed(*mix_in_groups(self.workers, clean, mix, whole=self.options.partners == "repeated"))
 
     def _mix_group(self, clean: Mixed, step: int, number: int) -> Mixed:
-        """Mixes the images of one group with each other; the draws are its own, whoever computes it."""
+        """Mixes the images of one group with each other; the draws are its own, on whichever worker."""
         options, images = self.options, clean.images
         plan = plan_mix(
             options.mix,
@@ -166,7 +166,7 @@ class AdaptLearner(Learner):
 
     @torch.no_grad()
     def _teach(self, images: Tensor, anchor: Anchor | None) -> Confident:
-        """Labels the clean images, in as many passes as the student learns in."""
+        """Labels the clean images, in as many micro-batches as the student's."""
         options, parts = self.options, images.chunk(self.passes)
         if anchor is None:
             taught = [confident(self._teacher_logits(part), options.confidence_from) for part in parts]
@@ -211,7 +211,7 @@ class AdaptLearner(Learner):
         return Mixed(cut(crops, mixed.images), cut_nearest(crops, mixed.labels), cut_nearest(crops, mixed.confidence))
 
     def augment(self, mixed: Mixed, step: int) -> Mixed:
-        """Mirrors mixes with their labels; jitters and blurs the images alone."""
+        """Mirrors mixes and their labels; jitters and blurs only the images."""
         options = self.options
         count = len(mixed.images) * self.workers.world
         plan = plan_augment(
@@ -228,7 +228,7 @@ class AdaptLearner(Learner):
         return Mixed(apply_blur(plan, images), labels, confidence)
 
     def _learn(self, images: Tensor, labels: Tensor, weights: Tensor | None, factor: float) -> Tensor:
-        """Adds the gradient of ``factor`` times the loss, in parts.
+        """Accumulates the gradient of ``factor`` times the loss in micro-batches.
 
         Returns:
             The loss without the factor; of several workers, this one's share of it.
@@ -256,7 +256,7 @@ class AdaptLearner(Learner):
 
     @contextlib.contextmanager
     def _patch_statistics(self) -> Iterator[None]:
-        """F9: patches pass batch norm with their own statistics; only as published do these enter the running ones."""
+        """F9: patches are normalised by their own statistics, which enter the running ones only as published."""
         if self.options.batch_norm != "mixes":
             yield
             return

@@ -36,14 +36,14 @@ from crots.training.supervised import SupervisedLearner
 
 
 class BaselineLearner(SupervisedLearner):
-    """Teaches the pseudo-labels: the surest of each class, now and then made anew with what the student has learnt.
+    """Trains on pseudo-labels: the most confident of each class, refreshed at times with what the student has learnt.
 
     Args:
         student: as it starts.
         material: the target's images and pseudo-labels.
         engine: device and precision.
         options: settled (`crots.training.budget`).
-        folder: of the stage, for the labels that are made anew; without one they stay what they were.
+        folder: of the stage, for refreshed labels; without one they are never refreshed.
         trained: the student starts as a model of these classes.
         seed: of the run.
         stage: its key.
@@ -83,7 +83,7 @@ class BaselineLearner(SupervisedLearner):
         return self._material.images(indices)
 
     def read_labels(self, indices: Sequence[int], step: int = 0) -> Array:
-        """Reads pseudo-labels, the less sure left out as the options say; after a refresh those joined with it."""
+        """Reads pseudo-labels without those of low confidence; after a refresh, fused with its labels."""
         number = sum(refresh <= step for refresh in self.refreshes) - 1
         while number >= 0 and self._labels_of(number).undone:
             number -= 1
@@ -148,10 +148,10 @@ class BaselineLearner(SupervisedLearner):
         both = [(old != ignore) & (new != ignore) for old, new in zip(before, after, strict=True)]
         changed = sum(int((old != new)[mask].sum()) for old, new, mask in zip(before, after, both, strict=True))
         counted = max(1, sum(int(mask.sum()) for mask in both))
-        return f"labels made anew at step {step}: {kept:.0%} of the pixels have one, {changed / counted:.1%} changed"
+        return f"labels refreshed at step {step}: {kept:.0%} of the pixels have one, {changed / counted:.1%} changed"
 
     def settle(self) -> None:
-        """Keeps the moving average; labels made anew are of no more use."""
+        """Keeps the moving average; refreshed labels are no longer needed."""
         super().settle()
         if folder := self._folder:
             self.workers.from_first(lambda: remove_tree(folder / REFRESHED))
@@ -187,7 +187,7 @@ class BaselineLearner(SupervisedLearner):
         return apply_blur(plan, apply_jitter(plan, images))
 
     def set_modes(self) -> None:
-        """Puts the student in train mode, batch norm only where it is not frozen."""
+        """Puts the student in train mode, except frozen batch norm."""
         super().set_modes()
         if self.options.batch_norm == "frozen":
             for layer in batch_norms(self.student):
@@ -195,14 +195,14 @@ class BaselineLearner(SupervisedLearner):
 
 
 def with_batch_norm(options: BaselineOptions, *, trained: bool) -> BaselineOptions:
-    """Settles whether batch norm learns, where that is left to how the student starts."""
+    """Decides whether batch norm is frozen if that depends on how the student starts."""
     if options.batch_norm != "auto":
         return options
     return dataclasses.replace(options, batch_norm="frozen" if trained else "batch")
 
 
 def refresh_steps(options: BaselineOptions) -> tuple[int, ...]:
-    """Returns the steps before which labels are made anew: from 40 to 80 % of the run, evenly."""
+    """Returns the steps before which labels are refreshed: evenly from 40 to 80 % of the run."""
     if not options.refresh or options.total < 2:
         return ()
     shares = np.linspace(0.4, 0.8, options.refresh) if options.refresh > 1 else np.array([0.6])
@@ -232,11 +232,11 @@ def baseline(
         trained: the student starts as a model of these classes.
 
     Raises:
-        InputError: labels are to be made anew by a moving average that is not kept.
+        InputError: labels are refreshed by a moving average that is not kept.
     """
     if options.refresh and not options.keep_ema:
         raise InputError(
-            "baseline.refresh makes labels anew with the moving average; set baseline.keep_ema too, or refresh to 0",
+            "baseline.refresh renews the labels with the moving average; set baseline.keep_ema too, or refresh to 0",
             field="baseline.refresh",
         )
     options = with_batch_norm(options, trained=trained)

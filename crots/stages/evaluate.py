@@ -1,4 +1,4 @@
-"""Scoring against labels: per-class IoU of a model, or of predictions that somebody made."""
+"""Scoring against labels: per-class IoU of a model, or of existing predictions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Subject:
         name: see above.
         load: see above.
         oracle: target labels chose its checkpoint.
-        choice: what its stage kept and how far that is from its best checkpoint, for the report.
+        choice: the checkpoint that its stage kept and its distance to the best one, for the report.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Evaluation:
         dataset: images with labels.
         classes: what the labels mean.
         out: folder that gets ``<subject>.json``; None writes nothing.
-        batch: images a forward pass.
+        batch: images per forward pass.
     """
 
     dataset: Dataset
@@ -118,7 +118,7 @@ def score(
 ) -> Iterator[int]:
     """Adds the predictions of samples to a confusion; yields how many are done.
 
-    Several workers share the batches, take as many turns each, and all have the whole confusion in the end.
+    Several workers share the batches, and all have the whole confusion matrix in the end.
     """
 
     def load(part: Sequence[Sample] | None) -> tuple[Sequence[Sample], list[Array]]:

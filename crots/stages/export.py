@@ -37,7 +37,7 @@ def export_model(job: Exporting, context: Context) -> Iterator[Event]:
 
     Raises:
         InputError: a format that the network does not allow.
-        StageError: a file says something else than the network.
+        StageError: a file gives other results than the network.
     """
     yield StageStarted(stage=context.stage, total=len(job.targets), unit="files", device=str(job.device))
     model = job.model.to(job.device).eval()

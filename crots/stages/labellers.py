@@ -1,4 +1,4 @@
-"""Who labels the target's images: a network, or predictions that somebody made elsewhere."""
+"""The labellers of target images: a network, or existing predictions."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ MIXED_SHARES = (0.0, 0.5, 1.0)
 
 
 class Labelled(NamedTuple):
-    """What is said of one image in the target's classes.
+    """Labels of one image in the target's classes.
 
     Attributes:
         labels: (H, W) train ids or ``ignore``.
-        confidence: (H, W) float32 0..1, or None where the source gives none.
+        confidence: (H, W) float32 0..1, or None if the source gives none.
         entropy: mean of the pixels, in nats.
     """
 
@@ -67,7 +67,7 @@ class Labeller(Protocol):
         ...
 
     def prepare(self, batches: Iterable[Array]) -> bool:
-        """Fits itself to the target before it labels, by images (N, H, W, 3) uint8; False if there is nothing to do."""
+        """Adapts to the target before labelling, on images (N, H, W, 3) uint8; False if there is nothing to do."""
         ...
 
 
@@ -107,7 +107,7 @@ class NetworkLabels:
         self._same = source_names == target_names
 
     def prepare(self, batches: Iterable[Array]) -> bool:
-        """Takes batch-norm statistics from the target, where the options say so and the source has any."""
+        """Takes batch-norm statistics from the target if the options say so and the source has batch norm."""
         source = self._source
         if (
             self._options.batch_norm == "source"
@@ -212,14 +212,14 @@ class _Said(NamedTuple):
 def take_target_statistics(
     model: Model, read: Callable[[Sequence[int]], Array], count: int, engine: Engine, check: Callable[[], None]
 ) -> int:
-    """Gives a model the batch-norm statistics of a target; returns how many of its images told them.
+    """Gives a model the batch-norm statistics of a target; returns the number of images that they come from.
 
     Args:
         model: on the engine's device; left in eval mode.
         read: gives images (N, H, W, 3) uint8.
         count: of the target's images.
         engine: device and precision.
-        check: raises an error where the user asked to stop.
+        check: raises `Stopped` if the user stopped the run.
     """
     groups = statistics_groups(count)
 

@@ -136,7 +136,7 @@ def patch_names(samples: Sequence[Sample], *, keep_folders: bool) -> dict[str, s
 
 @dataclass(frozen=True)
 class Rare:
-    """A class that patches are cut for, and why."""
+    """A class that patches are cut for, and the reason."""
 
     id: int
     name: str
@@ -241,7 +241,7 @@ def _summary(patches: Sequence[Patch], rare: Sequence[Rare], job: Mining, contex
             stage=context.stage,
             level="warning",
             text=f"no pixel of {', '.join(row.name for row in rare) or 'a rare class'} was found, so there are no "
-            "patches; the next rounds train on mixes alone",
+            "patches; the next rounds train on mixes only",
         )
     counts = Counter(number for patch in patches for number in patch.classes)
     listed = ", ".join(f"{row.name} {counts[row.id]}" for row in rare)

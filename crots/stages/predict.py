@@ -51,7 +51,7 @@ class Frames(Protocol):
 
 
 class Predictor(Protocol):
-    """Gives label maps (H, W) of pictures at their own sizes."""
+    """Predicts label maps (H, W) of pictures at their own sizes."""
 
     def __call__(self, images: Sequence[Array]) -> list[Array]:
         """Predicts pictures (H, W, 3) of one size."""
@@ -63,10 +63,10 @@ class Predicting:
     """One run of the stage; ``out`` gets ``label_ids/``, ``label_color/`` and ``overlay/``.
 
     Attributes:
-        frames: what is looked at.
+        frames: the pictures to predict.
         predict: the model.
         classes: of the model.
-        video: frames a second of the overlay video to write, 0 for none.
+        video: frames per second of the overlay video to write, 0 for none.
     """
 
     frames: Frames
@@ -104,7 +104,7 @@ class ImageFrames:
                 raise image
 
     def check_headers(self, control: Control) -> None:
-        """Takes out the images that are not even such by their headers, so that ``bad`` names them.
+        """Removes the files whose headers are not of images, and lists them in ``bad``.
 
         Raises:
             Stopped: the user asked to.

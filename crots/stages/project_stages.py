@@ -1,4 +1,4 @@
-"""The stages of a project: which generator runs for which key, on which files."""
+"""The stages of a project: the generator of each key, and its files."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def stage_events(project: Project, context: Context) -> Iterator[Event]:
     name = "adapt" if context.stage.startswith("adapt-") else context.stage
     events = STAGES[name](project, bench, context)
     if context.resume and name not in ("baseline", "adapt"):
-        # Those two go back to their checkpoints; the others tell everything anew.
+        # Those two resume their checkpoints; the others repeat all events.
         context.rewind_run()
     return events
 
@@ -130,7 +130,7 @@ def distil(project: Project, bench: Workbench, context: Context, data: Material)
 def settle(
     bench: Workbench, options: Options, student: Model, images: int, start: Start, share: float = 1.0
 ) -> Options:
-    """Settles what the options of a training stage leave to the data, and says so; see `crots.training.budget`."""
+    """Computes the options of a training stage that depend on the data, with a note; see `crots.training.budget`."""
     found = settled(
         options,
         images=images,
@@ -147,7 +147,7 @@ def settle(
 
 
 def blend_statistics(bench: Workbench, student: Model, data: Material, context: Context) -> None:
-    """Gives a student that is trained already a mean of its own and the target's batch-norm statistics."""
+    """Gives a trained student a mean of its own and the target's batch-norm statistics."""
     share = bench.config.student.target_statistics
     if not share or not batch_norms(student):
         return
@@ -169,7 +169,7 @@ def run_adapt(project: Project, bench: Workbench, context: Context) -> Iterator[
     if patches is not None and len(patches):
         sizes.append(patches.image_size())
     elif options.patches:
-        bench.note("there are no hard patches; this round trains on mixes alone", warning=True)
+        bench.note("there are no hard patches; this round trains on mixes only", warning=True)
     data = material(project, bench)
     options = settle(bench, options, student, len(data.samples), "trained", ROUND)
     bench.check_training(student, options, sizes)
@@ -193,7 +193,7 @@ def training(
     student: Model,
     data: Material | None = None,
 ) -> Training:
-    """How a training stage of a project is watched and what it keeps.
+    """How the student of a training stage is evaluated, and which checkpoint is kept.
 
     Args:
         project: says where it writes.
@@ -227,7 +227,7 @@ def training(
 
 
 def scored_by_first(make: Callable[[], LabelFreeScores]) -> Scoring:
-    """Lets the first worker score; all are told what it saw, and so decide alike."""
+    """Scores on rank 0 and broadcasts the result, so that all workers decide alike."""
     workers = current()
     # Made by the first alone, since it looks at the student already; it exchanges nothing with the others.
     scores = make() if workers.first else None
@@ -285,7 +285,7 @@ def run_evaluate(project: Project, bench: Workbench, context: Context) -> Iterat
 
 
 def hindsight(choice: Mapping[str, Any]) -> dict[str, Any]:
-    """What a report says of a stage's choice: the step kept and, by labels that it did not see, how good it was."""
+    """A stage's choice for the report: the kept step and how good it was by labels that the choice did not read."""
     return {name: choice[name] for name in ("rule", "kept", "of", "given_up", "oracle")}
 
 
@@ -298,7 +298,7 @@ def with_notes(events: Iterator[Event], bench: Workbench) -> Iterator[Event]:
 
 
 def source_can_be_scored(bench: Workbench) -> bool:
-    """Whether the source says something of the validation images."""
+    """Whether the source can label the validation images."""
     if not bench.config.source.predictions:
         return bench.config.source.file is not None
     assert bench.validation is not None

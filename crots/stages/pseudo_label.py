@@ -1,4 +1,4 @@
-"""Pseudo-labels: what the source says of every target image, with confidence, entropy and class statistics."""
+"""Pseudo-labels: the source's labels of every target image, with confidence, entropy and class statistics."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     # Only for types, so that `crots mine`, which reads what this stage wrote, needs no torch.
     from crots.stages.labellers import Labelled, Labeller
 
-# One line an image: its key, entropy and class statistics. It also tells a resumed run what is done.
+# One line per image: key, entropy and class statistics. A resumed run reads from it what is done.
 IMAGES = "images.jsonl"
 STATISTICS = "statistics.json"
 SKIPPED = "skipped.json"
@@ -51,7 +51,7 @@ class Labelling:
         device: in words.
         skip_bad: leave out unreadable images.
         notes: what the user should read at the start.
-        clear: all pictures in ``out`` are of an earlier run, and are deleted unless it is gone on with.
+        clear: all pictures in ``out`` are of an earlier run, and are deleted unless that is resumed.
     """
 
     dataset: Dataset
@@ -96,7 +96,7 @@ def pseudo_label(job: Labelling, context: Context) -> Iterator[Event]:
     writer = LabelWriter(job)
     samples = [sample for sample in samples if sample.key not in bad]
     done = workers.from_first(writer.done if context.resume else writer.clear)
-    # Only whole batches count as done, so that a resumed run forms the very same ones.
+    # Only whole batches count as done, so that a resumed run forms the same batches.
     batches = [samples[first : first + job.batch] for first in range(0, len(samples), job.batch)]
     batches = [batch for batch in batches if not all(sample.key in done for sample in batch)]
     if batches:
@@ -105,7 +105,7 @@ def pseudo_label(job: Labelling, context: Context) -> Iterator[Event]:
     text, void = workers.from_first(lambda: _finished(writer, samples, job.classes))
     if void == len(samples):
         raise InputError(
-            f"the source says nothing but ignore of all {void} images, so there is nothing to learn from; check the "
+            f"the source's labels of all {void} images are ignore everywhere, so there is nothing to learn; check the "
             "class set and class map of the source, and its mean, scale and channel order"
         )
     yield ArtifactWritten(stage=context.stage, kind="pseudo-labels", path=str(job.out))
@@ -155,7 +155,7 @@ def read_all(
 
 
 def unreadable(bad: Mapping[str, str], dataset: Dataset, *, skip_bad: bool) -> str:
-    """Says which images are left out.
+    """Reports which images are left out.
 
     Args:
         bad: what is wrong, by image key; not empty.
@@ -163,19 +163,19 @@ def unreadable(bad: Mapping[str, str], dataset: Dataset, *, skip_bad: bool) -> s
         skip_bad: leave them out.
 
     Raises:
-        InputError: they may not be left out, or none is left.
+        InputError: they must not be left out, or none is left.
     """
     first = next(iter(bad.values()))
     if not skip_bad:
         more = f" (and {len(bad) - 1} more; `crots inspect {dataset.root}` lists them)" if len(bad) > 1 else ""
-        raise InputError(f"{first}{more}; mend or remove them, or leave them out with --skip-bad")
+        raise InputError(f"{first}{more}; repair or remove them, or leave them out with --skip-bad")
     if len(bad) == len(dataset.samples):
         raise InputError(f"none of the {len(bad)} images can be read; the first: {first}")
     return f"{len(bad)} unreadable images are left out; {first}"
 
 
 def _prepare(samples: Sequence[Sample], job: Labelling, context: Context) -> Iterator[Event]:
-    """Fits the source to the target by some of its images; the same ones in every run and every worker."""
+    """Adapts the source to the target on some of its images; the same ones in every run and on every worker."""
     groups = statistics_groups(len(samples))
     if not groups:
         return
@@ -248,7 +248,7 @@ class LabelWriter:
         self._progress = job.out / IMAGES
 
     def clear(self) -> set[str]:
-        """Forgets what an earlier run wrote; its pictures are overwritten, and those of lost images deleted."""
+        """Drops the records of an earlier run; its pictures are overwritten, and those of removed images deleted."""
         self._progress.unlink(missing_ok=True)
         for folder in ("label_ids", "label_color", "confidence") if self._job.clear else ():
             for path in (self._job.out / folder).rglob("*.png"):
@@ -256,7 +256,7 @@ class LabelWriter:
         return set()
 
     def done(self) -> set[str]:
-        """Keys of the images that an interrupted run finished; a line that a kill tore is taken back."""
+        """Keys of the images that an interrupted run finished; a half-written line is removed."""
         rows = read_rows(self._progress, len(self._job.classes))
         write_text(self._progress, "".join(json.dumps(row) + "\n" for row in rows))
         return {row["key"] for row in rows}
@@ -335,7 +335,7 @@ def total_statistics(rows: Iterable[ImageShape], classes: int) -> ClassStatistic
 
 
 def summary(rows: Sequence[ImageShape], classes: ClassSet) -> str:
-    """Says in one line what the labels show."""
+    """Summarises the labels in one line."""
     statistics = total_statistics(rows, len(classes))
     missing = [name for name, pixels in zip(classes.names, statistics.pixels, strict=True) if not pixels]
     text = f"labelled {len(rows)} images, mean entropy {np.mean([row['entropy'] for row in rows]):.3f} nats"

@@ -1,7 +1,7 @@
-"""Which images and regions to look at first when pseudo-labels are corrected; see `crots.methods.suspicion`.
+"""Ranks the images and regions to look at first when correcting pseudo-labels; see `crots.methods.suspicion`.
 
 The images are read twice, one at a time: first for the doubt of each, then, with the threshold that all together give,
-for its regions. A network runs only where a trained student is asked for its opinion.
+for its regions. A network runs only if a trained student is compared with the labels.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ class Suspects:
         cache: gives them at the size of their labels, for the student and for overlays.
         pseudo_labels: with the user's corrections, which are never suspicious.
         out: gets ``suspicion.json``, ``doubt/``, with a student ``student/``, and ``overlays/``.
-        student: says of images (H, W, 3) what it sees; None where there is no student.
-        student_key: the stage that it is from, for people.
-        share: of all pixels, the most doubtful, that regions are made of.
+        student: predicts images (H, W, 3); None if there is no student.
+        student_key: the stage that it is from.
+        share: share of all pixels, most doubtful first, that form regions.
         regions: how many are kept, worst first.
         overlays: how many images are drawn with their regions.
     """
@@ -85,8 +85,8 @@ def suspects_of(project: Project, *, student: str = "auto", share: float = SHARE
 
     Args:
         project: with pseudo-labels.
-        student: the key of the stage whose student is asked; ``auto`` is the last one that is done, ``none`` asks
-            nobody and runs no network.
+        student: the key of the stage whose student is used; ``auto`` is the last one that is done, ``none`` runs
+            no network.
         share: see `Suspects`.
         overlays: see `Suspects`.
 
@@ -128,7 +128,7 @@ def _student_key(project: Project, asked: str) -> str:
 
 
 def opinions(bench: Workbench, folder: Path) -> Callable[[Array], Opinion]:
-    """Lets the student of a stage say what it sees in an image (H, W, 3)."""
+    """Predicts an image (H, W, 3) with the student of a stage."""
     import torch
 
     from crots.execution.engine import evaluating
@@ -180,7 +180,7 @@ def suspects(job: Suspects, context: Context) -> Iterator[Event]:
     if labels.confidence is None and job.student is None:
         raise InputError(
             f"{labels.labels}: the source gave no confidence and no student is trained yet, so there is nothing to "
-            "tell good labels from bad ones by; run the baseline first"
+            "rank the labels by; run the baseline first"
         )
     total = len(job.samples)
     yield StageStarted(stage=context.stage, total=total, unit="images")

@@ -1,4 +1,4 @@
-"""From a configuration to what stages need: data, classes, source, student. Each is made when first asked for."""
+"""Data, classes, source and student of a configuration, each opened when it is first used."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Workbench:
         root: what relative paths are relative to.
         inputs: what the options name.
         stage: key for notes.
-        start: what the student that `new_student` gave last knows before it learns.
+        start: how the student of the last `new_student` starts.
         notes: what was decided on the way and the user should read.
     """
 
@@ -47,7 +47,7 @@ class Workbench:
         self.notes: list[Note] = []
         self.start: Start = "random"
         self._cache_folder = cache_folder
-        # A training checkpoint says its network too, which takes torch to read.
+        # A training checkpoint names its network too, but reading it takes torch.
         self.inputs = Inputs(config, root, card=file_card if config.source.net else model_card)
         if config.runtime.trust and (code := code_of(config, root)):
             self.note(f"this run may run code of others, as you allowed: {listed(code)}")
@@ -61,7 +61,7 @@ class Workbench:
         return self.inputs.path(value)
 
     def note(self, text: str, *, warning: bool = False) -> None:
-        """Keeps something to tell the user when the stage starts; the same thing once."""
+        """Keeps a note for the user for when the stage starts; the same note once."""
         note = Note(stage=self.stage, text=text, level="warning" if warning else "info")
         if all(old.text != text for old in self.notes):
             self.notes.append(note)
@@ -112,7 +112,7 @@ class Workbench:
         return ImageCache(self._cache_folder, self.size, limit, writers=self.engine.workers.world)
 
     def labeller(self) -> Labeller:
-        """The source, running or as predictions, speaking in the target's classes.
+        """The labeller: the source model or its predictions, in the target's classes.
 
         Raises:
             InputError: no source is named, or it does not fit.

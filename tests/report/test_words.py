@@ -75,9 +75,9 @@ def test_without_labels_nothing_is_called_better():
     steady = {**VIEWS, "source": 0.97}
     found = story(result(choices=(Choice("baseline", 100, 100, start=VIEWS, end=steady),)))
     assert found.tone == "unknown"
-    assert "nothing seen without them speaks against" in found.headline
+    assert "no label-free score speaks against" in found.headline
     assert "no gain can be proved" in told(found)
-    assert "97.0% of what the source is surest of keeps its label" in told(found)
+    assert "97.0% of the source's most confident pixels keep their label" in told(found)
     assert "weak sign" not in told(found), "consistency did not rise"
     assert any("data.val_labels" in line for line in found.look)
 
@@ -96,7 +96,7 @@ def test_alarms_and_vanishing_classes_are_signs_of_harm():
     assert found.tone == "harm"
     assert found.worse == (
         "round 1: classes merge (information 0.6)",
-        "perhaps lost (or false alarms that were mended): bus, pole",
+        "perhaps lost (or false positives that were corrected): bus, pole",
     )
 
 
@@ -116,10 +116,10 @@ def changes(**images):
 def test_what_changed_on_the_target_is_told_without_judgement():
     found = story(result(scored("source", 0.4), scored("adapt-1", 0.5)), changes(a=0.3, b=0.1))
     assert "On 2 target images, round 1 gives 20.0% of the pixels another label" in told(found)
-    assert "Seen more often: bus 0.10% → 1.0%." in found.changed
-    assert "Seen less often: pole 2.0% → 0.40%." in found.changed
+    assert "Predicted more often: bus 0.10% → 1.0%." in found.changed
+    assert "Predicted less often: pole 2.0% → 0.40%." in found.changed
     assert "of the images looked at, those whose labels changed most: a (30%), b (10%)" in found.look
-    assert "classes that changed where the source was surest: pole (40% kept)" in found.look
+    assert "classes that changed where the source was most confident: pole (40% kept)" in found.look
     assert "perhaps lost" not in told(found), "labels say it better"
 
 
