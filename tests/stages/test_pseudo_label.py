@@ -333,7 +333,7 @@ def test_a_source_that_says_nothing_is_refused_and_images_without_labels_are_cou
     count = len(dataset)
     assert f"{count - 1} of {count} images are ignore everywhere" in notes[-1].text and notes[-1].level == "warning"
     write_labels(tmp_path / "said" / f"{dataset.keys[0]}.png", void)
-    with pytest.raises(InputError, match=f"nothing but ignore of all {count} images"):
+    with pytest.raises(InputError, match=f"labels of all {count} images are ignore everywhere"):
         label(job(tmp_path, labeller, classes))
 
 
