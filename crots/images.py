@@ -34,7 +34,7 @@ _one_large = threading.Lock()
 _HEIF = (".heic", ".heif", ".hif")
 # By suffix what its content may be. All of them are still images that Pillow reads by itself; what starts another
 # program (EPS) is none of them.
-_FORMATS: dict[str, tuple[str, ...]] = {
+FORMATS: dict[str, tuple[str, ...]] = {
     ".png": ("PNG",),
     ".apng": ("PNG",),
     # Phones write pictures of several frames (MPO) under the name of plain JPEG.
@@ -56,8 +56,8 @@ _FORMATS: dict[str, tuple[str, ...]] = {
     **(dict.fromkeys(_HEIF, ("HEIF",)) if find_spec("pillow_heif") else {}),
 }
 # Those that a file shows by its first bytes.
-_EVERY_FORMAT = sorted({name for names in _FORMATS.values() for name in names} - {"MPO", "HEIF", "TGA"})
-IMAGE_SUFFIXES: frozenset[str] = frozenset(_FORMATS)
+_EVERY_FORMAT = sorted({name for names in FORMATS.values() for name in names} - {"MPO", "HEIF", "TGA"})
+IMAGE_SUFFIXES: frozenset[str] = frozenset(FORMATS)
 _RAW, _FILM, _OTHER = "a camera's raw file; convert it", "a film; crots predict reads it", "cannot be read; convert it"
 _NEEDS_HEIF = "pip install 'crots-studio[heif]' to read it"
 # Pictures that are no input here, and why.
@@ -69,7 +69,7 @@ UNREAD: dict[str, str] = {
         **dict.fromkeys((".mp4", ".avi", ".mov", ".mkv", ".webm"), _FILM),
         **dict.fromkeys((".xcf", ".svg", ".eps", ".exr", ".hdr", ".dcm", ".fits", ".nii", ".jxl"), _OTHER),
     }.items()
-    if suffix not in _FORMATS
+    if suffix not in FORMATS
 }
 # Stored with loss, or as a rule.
 _LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".dds", ".avif", *_HEIF)
@@ -94,10 +94,10 @@ _TRANSPOSITIONS = {
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """Opens a file whose content must match its suffix; any error of a decoder becomes an `InputError`."""
-    formats = _FORMATS.get(path.suffix.lower())
+    formats = FORMATS.get(path.suffix.lower())
     if formats is None:
         why = UNREAD.get(path.suffix.lower())
-        but, kinds = f" ({why})" if why else "", ", ".join(sorted(_FORMATS))
+        but, kinds = f" ({why})" if why else "", ", ".join(sorted(FORMATS))
         raise InputError(f"{path}: found the suffix {path.suffix!r}{but}, expected one of {kinds}")
     if exists(path) and not path.is_file():
         # Reading a pipe would block for ever.

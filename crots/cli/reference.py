@@ -12,7 +12,12 @@ from pathlib import Path
 from crots.cli.command import Parser, make_parser
 from crots.cli.commands import GROUPS, load_command
 from crots.cli.main import main
+from crots.data.layouts import LAYOUTS
+from crots.data.readings import WORDS
+from crots.data.releases import RELEASES
 from crots.files import write_text
+from crots.images import FORMATS, LABEL_SUFFIXES
+from crots.taxonomy import load_class_set, shipped_class_sets
 
 _COMMANDS = """# Commands
 
@@ -35,6 +40,34 @@ The options of a project by section. Set them with `--set section.option=value`,
 of the single stages, or in the studio. The column *published* shows the value of the profile `published` where it
 differs; *fault* names the [fault of the published code](../method.md#the-faults-of-the-published-code) that the option
 is about. `crots options SECTION` prints the same table.
+"""
+
+
+_DATA = """# Images, labels, data sets
+
+<!-- This page is generated: `python -m crots.cli.reference` writes it. -->
+
+What can be given as images, labels and data sets, and how it is found. `crots inspect PATH` says how a folder was
+understood, what was left out of it and why, and every problem in it.
+"""
+_MATCHING = """AVIF too where Pillow was built with it; HEIC with the extra `heif`. Camera raw files, films and other
+pictures are left out and counted. Photographs are turned as their EXIF orientation says. Images of 16 bits of which
+few are used are warned about.
+
+## Names
+
+A label or prediction belongs to the image of the same path, else to the one whose name has in common with its own what
+all names have: `x_image` and `x_label`, `21_training` and `21_manual1`, `x` and `x_mask`, `x.jpg` and `x.jpg.png`. If
+names do not decide, an error shows names of both sides. Masks in the folder of the images are no images.
+"""
+_ENCODINGS = """A layout is found from the root, from a part of it, or from a folder that holds the root; `--layout`
+chooses one.
+
+## Labels
+
+How label files store classes is found from the class set (`ids`, `ignored_ids`, colours), from palettes and from what
+occurs in the files. One way that fits is taken and said; where two fit and differ, `--encoding` chooses (for the
+validation labels of a project `--val-encoding`). The values -1, 255 and 65535 are ignored unless the set names them.
 """
 
 
@@ -90,7 +123,36 @@ def options_page() -> str:
     return f"{_OPTIONS}\n{printed.getvalue().strip()}\n"
 
 
-PAGES = {"commands.md": commands_page, "options.md": options_page}
+def data_page() -> str:
+    """Returns the page of what data are read: formats, layouts, encodings, class sets."""
+    formats: dict[tuple[str, ...], list[str]] = {}
+    for suffix, names in FORMATS.items():
+        if names[0] in ("AVIF", "HEIF"):  # as they were built here
+            continue
+        formats.setdefault(names, []).append(suffix)
+    rows = [_DATA, "## Formats", "", "| format | file names end in | labels too |", "|---|---|---|"]
+    for kinds_of, suffixes in formats.items():
+        label = "yes" if set(suffixes) <= LABEL_SUFFIXES else ""
+        rows.append(f"| {kinds_of[0]} | {' '.join(f'`{suffix}`' for suffix in suffixes)} | {label} |")
+    rows += ["", _MATCHING, "## Layouts", "", "| layout | what it is | class sets |", "|---|---|---|"]
+    for name, layout in LAYOUTS.items():
+        parts = (layout.__doc__ or "").strip().replace("``", "`").split("`")
+        about = "`".join(part if number % 2 else _cell(part) for number, part in enumerate(parts))
+        kinds = RELEASES[name].kinds if name in RELEASES else ()
+        sets = dict.fromkeys(f"`{kind.classes}`" for kind in kinds if kind.classes)
+        rows.append(f"| `{name}` | {about} | {' '.join(sets)} |")
+    rows += ["", _ENCODINGS, "| encoding | label files hold |", "|---|---|"]
+    rows += [f"| `{encoding}` | {_cell(words)} |" for encoding, words in WORDS.items()]
+    rows += ["", "## Class sets", "", "| class set | classes | label files |", "|---|---|---|"]
+    for name in shipped_class_sets():
+        classes = load_class_set(name)
+        first = ", ".join(classes.names[:12]) + (" ..." if len(classes) > 12 else "")
+        stored = "own ids" + (" or train ids" if classes.also_train_ids else "") if classes.raw_ids else "train ids"
+        rows.append(f"| `{name}` | {len(classes)}: {_cell(first)} | {stored} |")
+    return "\n".join(rows) + "\n"
+
+
+PAGES = {"commands.md": commands_page, "options.md": options_page, "data.md": data_page}
 
 
 if __name__ == "__main__":

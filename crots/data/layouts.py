@@ -18,7 +18,7 @@ from crots.data.encodings import ENCODINGS, Encoding
 from crots.data.lists import read_list
 from crots.data.masks import masks_among
 from crots.data.matching import ENDINGS, key_of, keyed, label_ending, list_files, list_folder, match, some
-from crots.data.releases import RELEASES, Spot, by_preference, folders_below, spot
+from crots.data.releases import RELEASES, Kind, Release, Spot, by_preference, folders_below, spot
 from crots.errors import InputError
 from crots.files import expanded
 from crots.images import IMAGE_SUFFIXES, LABEL_SUFFIXES, UNREAD
@@ -143,11 +143,19 @@ def _released(name: str) -> Callable[[Path, str, ClassSet | None], Place | None]
                 break
         else:
             return Place(found.images, None, found.split, names=found.names, stems=_stems(found))
-        notes = (f"the class set of this data set is {kind.classes}",) if kind.classes not in ("", wanted) else ()
+        notes = _class_notes(release, found, kind, classes)
         return Place(found.images, folder, found.split, encoding, found.names, kind.names, _stems(found), notes)
 
     layout.__doc__ = release.about
     return layout
+
+
+def _class_notes(release: Release, found: Spot, kind: Kind, classes: ClassSet | None) -> tuple[str, ...]:
+    own = next(found.root.glob(release.own_classes), None) if release.own_classes else None
+    if own is not None:
+        return () if classes is not None else (f"the class set of this data set is in {own}",)
+    wanted = None if classes is None else classes.name
+    return () if kind.classes in ("", wanted) else (f"the class set of this data set is {kind.classes}",)
 
 
 def _holds(folder: Path, names: str) -> bool:
@@ -397,7 +405,11 @@ def label_files(
         classes: the class set that the kind should fit.
         names: the files below the folder, where it holds others too.
     """
-    names = list_files(folder, LABEL_SUFFIXES) if names is None else [n for n in names if n.lower().endswith(_LABELS)]
+    if names is None:
+        # The root of an export of CVAT or VOC holds images and instances besides.
+        folder = folder / "SegmentationClass" if (folder / "SegmentationClass").is_dir() else folder
+        names = list_files(folder, LABEL_SUFFIXES)
+    names = [name for name in names if name.lower().endswith(_LABELS)]
     kinds = {name: label_ending(key_of(name)) for name in names}
     chosen = next((kind for kind in _preference(encoding, classes) if kind in kinds.values()), "")
     if chosen:
@@ -432,6 +444,8 @@ def _with_own_labels(
         found = match(dataset.keys, files, what="label", folder=folder, partial=True)
     except InputError as error:
         return _replaced(dataset, {}, dataset.encoding, f"labels are not used: {error}")
+    if names is not None and not found:
+        return dataset
     lacking = len(dataset) - len(found)
     note = f"{folder}: {lacking} of {len(dataset)} images have no label" if lacking else ""
     return _replaced(dataset, found, encoding, note)

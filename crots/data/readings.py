@@ -278,7 +278,8 @@ class _Judge:
 
     def two_classes(self, mask: _Reading, train: _Reading | None) -> tuple[Encoding, list[str]]:
         # Where some files hold 1 and others 255, 255 may as well be what is to be ignored.
-        if 255 in self.values and (1 in self.values or 0 not in self.values):
+        together = any({0, 255} <= file.values for file in self.files)
+        if 255 in self.values and (1 in self.values or not together):
             ones = "1 and 255 are" if 1 in self.values else "255 is"
             raise self.ambiguous({"train": "255 is ignored", "mask": f"{ones} {self.classes.names[1]}"})
         if train is not None and 255 not in self.values:

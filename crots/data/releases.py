@@ -51,6 +51,7 @@ class Release:
         splits: split -> its folder, where they differ.
         marks: patterns of files or folders below the root, all of which are there.
         listed: a file of stems that makes up a split.
+        own_classes: a pattern of a file that says its classes, and can be given as class set.
     """
 
     about: str
@@ -60,6 +61,7 @@ class Release:
     splits: Mapping[str, str] = field(default_factory=dict)
     marks: tuple[str, ...] = ()
     listed: str = ""
+    own_classes: str = ""
 
 
 RELEASES: dict[str, Release] = {
@@ -111,6 +113,7 @@ RELEASES: dict[str, Release] = {
             Kind("{split}/v2.0/labels"),
         ),
         splits=_LONG,
+        own_classes="config_v1.2.json",
         marks=("training/v1.2/labels|training/v2.0/labels|validation/v1.2/labels|validation/v2.0/labels|config*.json",),
     ),
     "kitti": Release(
@@ -148,6 +151,7 @@ RELEASES: dict[str, Release] = {
         (Kind("SegmentationClass", "", "auto", "voc"),),
         listed="ImageSets/Segmentation/{split}.txt",
         marks=("SegmentationClass",),
+        own_classes="labelmap.txt",
     ),
     "drive": Release(
         "DRIVE: <split>/images/21_training.tif and <split>/1st_manual/21_manual1.gif.",
