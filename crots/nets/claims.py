@@ -1,8 +1,8 @@
-"""What a PyTorch file claims to hold, read without allocating any of it.
+"""Reads the sizes that a PyTorch file states, without allocating any of it.
 
-A tensor is written as a place in a storage, sizes and strides, and torch believes all of them: a few bytes can ask for
-any amount of memory, or for more of a storage than the file has, which torch reads past its end. So the pickles are
-read once with stand-ins for all that they name, which only add up.
+A tensor is stored as an offset into a storage, sizes and strides, and torch trusts all of them: a few bytes can request
+any amount of memory, or more of a storage than the file holds, so that torch reads past its end. So the pickles are
+first read with stand-ins for everything that they name, which only add up sizes.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class _Storage:
 
 @dataclass
 class _Claims:
-    """What adds up while pickles are read.
+    """Sums of sizes while pickles are read.
 
     Attributes:
         storages: bytes by key.
@@ -57,7 +57,7 @@ class _Claims:
 
 
 class _StandIn:
-    """Stands for anything that a pickle names, makes or fills."""
+    """Stand-in for anything that a pickle names, builds or fills."""
 
     def __new__(cls, *_: Any, **__: Any) -> Any:
         return object.__new__(cls)
@@ -77,7 +77,7 @@ class _StandIn:
 
 
 class _Bounded:
-    """A file that is never asked for more than it has, nor for ever: a length in a pickle may be any number."""
+    """A file that limits each read to its size, and the number of reads: a length in a pickle may be any number."""
 
     def __init__(self, file: IO[bytes], size: int) -> None:
         self._file, self._left, self._steps = file, size, 0
@@ -99,7 +99,7 @@ class _Bounded:
 
 
 class _Reader(_Unpickler):
-    """Reads a pickle of anybody's: nothing of it is imported, called or allocated."""
+    """Reads a pickle of unknown origin: nothing in it is imported, called or allocated."""
 
     def __init__(self, file: _Bounded, claims: _Claims) -> None:
         super().__init__(file, encoding="latin1")

@@ -1,4 +1,4 @@
-"""A network small enough to be trained from nothing on two CPU cores, for the demonstration and for quick trials."""
+"""A network small enough to train from scratch on two CPU cores, for the demonstration and quick experiments."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Batch norm folded into the convolution before it, for networks that only predict.
 
-In reduced precision it gains a quarter of a forward pass; in fp32 a large network's convolutions take so long that it
-gains nothing. A teacher's weights change with every step, so that folding them would cost what it gains.
+In reduced precision it saves a quarter of a forward pass; in fp32 the convolutions of a large network dominate, so it
+saves nothing. A teacher's weights change with every step, so folding them would cost as much as it saves.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The shapes checkpoints come in: how the keys of a file become the keys of a network.
+"""Forms of checkpoints: maps the keys of a file to the keys of a network.
 
-Each form of the wild that needs more than a prefix is one function here, listed in `FORMS`.
+Each known form that needs more than a prefix is one function here, listed in `FORMS`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the rest of the package knows of a network without looking inside."""
+"""Facts about a network that the rest of the package needs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from crots.card import IMAGENET, Normalisation
 
 @dataclass(frozen=True)
 class NetInfo:
-    """How a network wants to be fed.
+    """Requirements of a network on its input.
 
     Attributes:
         name: registry name.

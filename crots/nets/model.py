@@ -1,4 +1,4 @@
-"""A network together with what it must be told: how its input is normalised, its classes and its size."""
+"""A network together with its normalisation, classes and size."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class Normalise(nn.Module):
 
 
 class Model(nn.Module):
-    """A network that takes images as they are and says what it is.
+    """A network that takes RGB images and carries its own description.
 
     Attributes:
         net: the bare network; ``model.net.state_dict()`` has the key names of its family.
-        card: what a file of it must say.
-        info: what the registry knows of the network.
+        card: the description for its file.
+        info: the registry's facts about the network.
     """
 
     def __init__(self, net: nn.Module, card: ModelCard, info: NetInfo) -> None:

@@ -1,4 +1,4 @@
-"""Libraries that say too much: warnings of torch about itself that we know, and reports to their makers."""
+"""Silences libraries: known warnings of torch about itself, and telemetry."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ _FOREIGN_START = 0.1
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What became of a file's tensors.
+    """Report of how a file's tensors were used.
 
     Attributes:
         matched: keys of the network that were filled.

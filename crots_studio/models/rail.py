@@ -219,10 +219,3 @@ def next_stage(rows: Sequence[RailRow]) -> RailRow | None:
     """Returns the first stage that is not done."""
     return next((row for row in rows if row.is_stage and row.state not in FINISHED), None)
 
-
-def run_all_words(rows: Sequence[RailRow]) -> str:
-    """What the button for all remaining stages says: ``Resume`` where a stage was interrupted."""
-    following = next_stage(rows)
-    if following is None:
-        return "All done"
-    return "Resume" if following.state in ("interrupted", "failed") else "Run"

@@ -4,7 +4,7 @@ from crots.events import Progress, StageFinished, StageStarted
 from crots.project import StageStatus
 from crots_studio.models.history import History
 from crots_studio.models.project_form import Finding
-from crots_studio.models.rail import next_stage, rail_rows, reason_words, run_all_words, summary
+from crots_studio.models.rail import next_stage, rail_rows, reason_words, summary
 from crots_studio.models.run_state import RunState
 
 
@@ -101,6 +101,3 @@ def test_summary_next_and_the_button_s_words():
     found = rows(StageStatus("pseudo-label", "done"), StageStatus("baseline", "stale"), StageStatus("mine", "ready"))
     assert summary(found) == "2 inputs, 1 of 3 stages done, 1 stale"
     assert next_stage(found).key == "baseline"
-    assert run_all_words(found) == "Run"
-    assert run_all_words(rows(StageStatus("baseline", "interrupted"))) == "Resume"
-    assert run_all_words(rows(StageStatus("baseline", "done"))) == "All done"
