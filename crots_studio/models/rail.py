@@ -218,4 +218,3 @@ def summary(rows: Sequence[RailRow]) -> str:
 def next_stage(rows: Sequence[RailRow]) -> RailRow | None:
     """Returns the first stage that is not done."""
     return next((row for row in rows if row.is_stage and row.state not in FINISHED), None)
-
