@@ -19,8 +19,16 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from crots.errors import InputError
 from crots.files import expanded
 
-Profile = Literal["corrected", "published"]
-PROFILES: tuple[Profile, ...] = ("corrected", "published")
+Profile = Literal["recommended", "published"]
+PROFILES: tuple[Profile, ...] = ("recommended", "published")
+# What version 0.1 called them; its projects are still read.
+_EARLIER_PROFILES = {"corrected": "recommended"}
+
+
+def profile_named(name: object) -> Profile | None:
+    """Returns the profile of this name, or of the one that it had in version 0.1; None where there is none."""
+    return next((profile for profile in PROFILES if profile == _EARLIER_PROFILES.get(str(name), name)), None)
+
 
 _UNSET: Any = object()
 _LONGEST_NAME = 80
@@ -102,7 +110,7 @@ def option(
     """Declares a dataclass field with everything forms, flags and tables need.
 
     Args:
-        default: value of the ``corrected`` profile, already of the field's type.
+        default: value of the ``recommended`` profile, already of the field's type.
         help: one sentence.
         low: smallest allowed number, inclusive.
         high: largest allowed number, inclusive.
@@ -161,7 +169,7 @@ def defaults(options_class: type[Options], profile: Profile) -> Options:
 
 
 def from_mapping(
-    options_class: type[Options], values: Mapping[str, Any], *, where: str, profile: Profile = "corrected"
+    options_class: type[Options], values: Mapping[str, Any], *, where: str, profile: Profile = "recommended"
 ) -> Options:
     """Builds options from TOML values, flags or form entries, on top of the profile's defaults.
 

@@ -1,7 +1,7 @@
 """Every option of every stage and of a project, with default, range, help and the fault it corrects.
 
-``corrected`` values are the defaults; ``published=`` gives the published code's where it differs. Fault numbers (F1 to
-F18) are explained in docs/method.md. No torch here: see `crots.config`.
+Values of the profile ``recommended`` are the defaults; ``published=`` gives the published code's where it differs.
+Fault numbers (F1 to F18) are explained in docs/method.md. No torch here: see `crots.config`.
 """
 
 from __future__ import annotations
@@ -77,11 +77,12 @@ class StudentOptions:
         "", "Start: a weights file, 'source', or 'random'; empty takes the source's if the nets are the same."
     )
     target_statistics: float = option(
-        0.0,
+        0.5,
         "Share of the target's batch-norm statistics in those of a student already trained on these classes; "
         "0 keeps its own.",
         low=0,
         high=1,
+        published=0.0,
     )
 
 
@@ -124,7 +125,7 @@ class PseudoLabelOptions:
         "mean", "Mean or sum of the two predictions' logits; the sum raises confidence.", published="sum"
     )
     batch_norm: Literal["source", "target", "mixed"] = option(
-        "target",
+        "mixed",
         "Batch-norm statistics that a source network labels with: its own, those of the target's images, or the mean "
         "prediction with its own, with a mean of both and with the target's.",
         published="source",
@@ -167,33 +168,48 @@ class TrainingOptions:
     """What all training stages share."""
 
     steps: int = option(
-        4000,
+        0,
         "Optimiser steps; the schedule spans them. 0 fits them to the number of images and the start.",
         low=0,
         high=10**8,
         unit="steps",
+        published=4000,
     )
-    batch: int = option(4, "Images per optimiser step: the global batch size.", low=1, high=4096)
+    batch: int = option(6, "Images per optimiser step: the global batch size.", low=1, high=4096, published=4)
     accumulate: int = option(1, "Forward and backward passes that a step's images are split into.", low=1, high=4096)
     optimiser: Literal["adam", "adamw"] = option(
-        "adam", "Optimiser; adamw decouples weight decay from the gradient and exempts norms and biases from it."
+        "adamw",
+        "Optimiser; adamw decouples weight decay from the gradient and exempts norms and biases from it.",
+        published="adam",
     )
     learning_rate: float | None = option(1e-4, "Peak learning rate of the encoder.", low=0, high=10)
-    head_rate: float = option(1.0, "Learning rate of the head as a multiple of the encoder's.", low=0.01, high=1000)
-    warm_up: float = option(0.0, "Share of the steps in which the learning rate rises to its peak.", low=0, high=0.9)
-    weight_decay: float = option(0.0, "Weight decay; with adam it is an L2 penalty.", low=0, high=1)
-    clip: float = option(0.0, "Gradient clipping: greatest norm of the gradient; 0 is off.", low=0, high=10**6)
+    head_rate: float = option(
+        5.0, "Learning rate of the head as a multiple of the encoder's.", low=0.01, high=1000, published=1.0
+    )
+    warm_up: float = option(
+        0.05, "Share of the steps in which the learning rate rises to its peak.", low=0, high=0.9, published=0.0
+    )
+    weight_decay: float = option(0.01, "Weight decay; with adam it is an L2 penalty.", low=0, high=1, published=0.0)
+    clip: float = option(
+        1.0, "Gradient clipping: greatest norm of the gradient; 0 is off.", low=0, high=10**6, published=0.0
+    )
     keep_ema: bool = option(
-        False, "Score and keep the moving average of the student's weights (EMA) instead of its last weights."
+        True,
+        "Score and keep the moving average of the student's weights (EMA) instead of its last weights.",
+        published=False,
     )
     ema_decay: float | None = option(
-        0.99, "Final decay of the moving average; none is 1 - 10 / steps, within 0.98 to 0.9995.", low=0, high=1
+        None,
+        "Final decay of the moving average; none is 1 - 10 / steps, within 0.98 to 0.9995.",
+        low=0,
+        high=1,
+        published=0.99,
     )
     crop: Size | None = option(
         None, "Train on random crops of this size; none trains on whole images.", low=8, unit="px"
     )
     scale: float = option(
-        1.0, "Greatest factor by which crops are enlarged or shrunk at random; 1 is off.", low=1, high=4
+        1.5, "Greatest factor by which crops are enlarged or shrunk at random; 1 is off.", low=1, high=4, published=1.0
     )
     balance: float = option(
         0.0, "Weight classes by their frequency to this power, so that rare ones count more; 0 is off.", low=0, high=1
@@ -257,37 +273,41 @@ class BaselineOptions(TrainingOptions):
         0.0, "Pixels below this confidence are ignored; 0 keeps all.", low=0, high=1, fault="F10", published=0.0
     )
     learning_rate: float | None = option(
-        1e-4,
+        None,
         "Peak learning rate of the encoder; none is 1e-4 from a trained start, 2e-4 from pretrained and 1e-3 from "
         "random weights.",
         low=0,
         high=10,
+        published=1e-4,
     )
     keep_share: float = option(
-        1.0,
+        0.66,
         "Share of the pixels of each class, most confident first, whose labels are used; the others are ignored. 1 "
         "keeps all.",
         low=0.01,
         high=1,
+        published=1.0,
     )
     batch_norm: Literal["batch", "auto", "frozen"] = option(
-        "batch",
+        "auto",
         "Batch norm uses the statistics of each batch, or is frozen; auto freezes it if the student is already trained "
         "on these classes.",
+        published="batch",
     )
     mix: Literal["none", "classmix", "cutmix", "spatialmix"] = option(
-        "none", "How images are mixed with each other, with their labels."
+        "classmix", "How images are mixed with each other, with their labels.", published="none"
     )
     mix_share: float = option(0.5, "Share of the images that are mixed.", low=0, high=1)
     refresh: int = option(
-        0,
+        3,
         "How often the labels are refreshed within the run, from the source and the moving average; needs keep_ema.",
         low=0,
         high=100,
+        published=0,
     )
     flip: bool = option(True, "Mirror half of the images.", published=False)
-    jitter: float = option(0.0, "Probability of colour jitter.", low=0, high=1)
-    blur: float = option(0.0, "Probability of Gaussian blur, sigma 0.15 to 1.15.", low=0, high=1)
+    jitter: float = option(0.8, "Probability of colour jitter.", low=0, high=1, published=0.0)
+    blur: float = option(0.3, "Probability of Gaussian blur, sigma 0.15 to 1.15.", low=0, high=1, published=0.0)
     guard: bool = _guard()
 
 
@@ -297,6 +317,7 @@ class TrainOptions(TrainingOptions):
 
     steps: int = option(4000, "Optimiser steps; the schedule spans them.", low=1, high=10**8, unit="steps")
     learning_rate: float = option(5e-4, "Peak learning rate of the encoder.", low=0, high=10)
+    head_rate: float = option(1.0, "Learning rate of the head as a multiple of the encoder's.", low=0.01, high=1000)
     flip: bool = option(True, "Mirror half of the images.")
     jitter: float = option(0.0, "Probability of colour jitter.", low=0, high=1)
 
@@ -306,7 +327,7 @@ class AdaptOptions(TrainingOptions):
     """Self-distillation on mixed images and hard patches, one round."""
 
     rounds: int = option(
-        2, "Greatest number of rounds, each starting from the last.", low=1, high=100, affects_result=False
+        1, "Greatest number of rounds, each starting from the last.", low=1, high=100, published=2, affects_result=False
     )
     stop_rounds: bool = option(
         True,
@@ -314,7 +335,7 @@ class AdaptOptions(TrainingOptions):
         published=False,
         affects_result=False,
     )
-    learning_rate: float = option(1e-5, "Peak learning rate of the encoder.", low=0, high=10)
+    learning_rate: float = option(5e-5, "Peak learning rate of the encoder.", low=0, high=10, published=1e-5)
     mix: Literal["spatialmix", "cutmix", "classmix"] = option("spatialmix", "How images are mixed.")
     beta: float | None = option(
         None,
@@ -330,11 +351,10 @@ class AdaptOptions(TrainingOptions):
         "softmax", "Confidence is the greatest probability, or the greatest raw logit.", fault="F2", published="logit"
     )
     anchor: float = option(
-        0.5,
+        0.0,
         "Share of the source's pseudo-labels in the teacher's labels, against drift; 0 is off, 1 the source alone.",
         low=0,
         high=1,
-        published=0.0,
     )
     average: float = option(
         0.5,
@@ -345,7 +365,7 @@ class AdaptOptions(TrainingOptions):
         published=0.0,
     )
     weighting: Literal["batch", "image", "pixel"] = option(
-        "image",
+        "pixel",
         "Share of confident pixels as one weight for the batch or for each image, or confident pixels only.",
         fault="F3",
         published="batch",
@@ -377,7 +397,7 @@ class AdaptOptions(TrainingOptions):
     )
     patch_weight: float = option(0.1, "Weight of the loss on hard patches.", low=0, high=100)
     batch_norm: Literal["separate", "mixes", "frozen"] = option(
-        "mixes",
+        "frozen",
         "Batch-norm statistics come from mixes and patches separately, from mixes only, or are frozen.",
         fault="F9",
         published="separate",

@@ -16,7 +16,7 @@ from typing import Any, Literal, NotRequired, TypedDict, cast
 import tomli_w
 
 from crots import options as opt
-from crots.config import PROFILES, Profile, changed, describe, from_mapping, to_mapping, unknown_name
+from crots.config import PROFILES, Profile, changed, describe, from_mapping, profile_named, to_mapping, unknown_name
 from crots.contents import Contents
 from crots.decisions import BUDGET, read_decisions
 from crots.errors import InputError
@@ -54,7 +54,7 @@ _HEADER = (
 class ProjectConfig:
     """All options of a project; the sections are those of `crots.options.SECTIONS`."""
 
-    profile: Profile = "corrected"
+    profile: Profile = "recommended"
     preset: str = ""
     data: opt.DataOptions = field(default_factory=opt.DataOptions)
     task: opt.TaskOptions = field(default_factory=opt.TaskOptions)
@@ -70,7 +70,7 @@ class ProjectConfig:
 
 
 def build_config(
-    values: Mapping[str, Mapping[str, Any]], *, profile: Profile = "corrected", preset: str = ""
+    values: Mapping[str, Mapping[str, Any]], *, profile: Profile = "recommended", preset: str = ""
 ) -> ProjectConfig:
     """Builds a configuration from sections of plain values, on top of a profile.
 
@@ -117,7 +117,7 @@ def load_preset(name: str) -> tuple[Profile, dict[str, dict[str, Any]]]:
     values = read_toml(path)
     values.pop("description", None)
     refuse_unstored(values, str(path))
-    return _profile(values.pop("profile", "corrected"), path), values
+    return _profile(values.pop("profile", "recommended"), path), values
 
 
 def refuse_unstored(values: Mapping[str, Any], where: str) -> None:
@@ -145,9 +145,10 @@ def refuse_unstored(values: Mapping[str, Any], where: str) -> None:
 
 
 def _profile(value: Any, path: Path) -> Profile:
-    if value not in PROFILES:
+    profile = profile_named(value)
+    if profile is None:
         raise InputError(f"{path}: profile {value!r}, expected one of {', '.join(PROFILES)}", field="profile")
-    return cast(Profile, value)
+    return profile
 
 
 def override(config: ProjectConfig, settings: Mapping[str, Any]) -> ProjectConfig:
@@ -244,7 +245,7 @@ class Project:
         values = read_toml(path)
         if values.pop("format", None) != FORMAT:
             raise InputError(f"{path}: not a project of format {FORMAT}; it was made by another version of CROTS")
-        profile, preset = _profile(values.pop("profile", "corrected"), path), str(values.pop("preset", ""))
+        profile, preset = _profile(values.pop("profile", "recommended"), path), str(values.pop("preset", ""))
         refuse_unstored(values, str(path))
         try:
             config = build_config(values, profile=profile, preset=preset)

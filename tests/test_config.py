@@ -24,7 +24,7 @@ ALL_OPTIONS = [*opt.SECTIONS.values(), opt.TrainOptions, opt.PredictOptions]
 
 
 @pytest.mark.parametrize("options_class", ALL_OPTIONS)
-@pytest.mark.parametrize("profile", ["corrected", "published"])
+@pytest.mark.parametrize("profile", ["recommended", "published"])
 def test_every_default_passes_its_own_check_and_survives_toml(options_class, profile):
     base = defaults(options_class, profile)
     for info in describe(options_class):
@@ -82,11 +82,11 @@ def test_strings_of_the_command_line_become_values():
 
 
 def test_changed_lists_what_differs_from_the_profile_and_never_trust():
-    options = dataclasses.replace(defaults(opt.RuntimeOptions, "corrected"), trust=True, seed=3)
-    assert changed(options, "corrected") == {"seed": 3}
+    options = dataclasses.replace(defaults(opt.RuntimeOptions, "recommended"), trust=True, seed=3)
+    assert changed(options, "recommended") == {"seed": 3}
     published = defaults(opt.AdaptOptions, "published")
     assert changed(published, "published") == {}
-    assert changed(published, "corrected")["confidence_from"] == "logit"
+    assert changed(published, "recommended")["confidence_from"] == "logit"
 
 
 @given(st.integers(8, 5000), st.integers(8, 5000))

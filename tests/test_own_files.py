@@ -436,7 +436,6 @@ def test_whatever_a_project_holds_a_run_and_a_discard_keep_it(tmp_path_factory, 
             path.symlink_to(base / "outside")
         except OSError:
             continue
-    outside = content(base / "outside") | content(base / "images")
     kept = {path: data for path, data in theirs.items() if path.parent != project.folder / "records"}
     if listed:
         lines = ["# Files made by the stage mine", *map(json.dumps, listed)]
@@ -444,6 +443,8 @@ def test_whatever_a_project_holds_a_run_and_a_discard_keep_it(tmp_path_factory, 
             write(project.folder / "records" / "mine.files", "\n".join(lines) + "\n")
         # What the listing names below its folder is CROTS's own.
         kept = {path: data for path, data in kept.items() if project.stage_folder("mine") not in path.parents}
+    # Taken last: the listing above may itself have gone through a link.
+    outside = content(base / "outside") | content(base / "images")
     settings = {option: str(project.folder / name) for option, name in options if (project.folder / name).exists()}
     project.config = override(project.config, settings | {"pseudo_label.flip": False})
     unfinished = project.folder / "unfinished"

@@ -39,7 +39,7 @@ def test_a_whole_project_runs_to_its_export_without_a_label_file_on_disk(tmp_pat
     assert not (tmp_path / "truth").exists() and not (tmp_path / "val").exists()
 
 
-@pytest.mark.parametrize("profile", ["corrected", "published"])
+@pytest.mark.parametrize("profile", ["recommended", "published"])
 def test_no_stage_but_evaluation_and_validation_opens_a_label_file(tmp_path, monkeypatch, profile):
     # The target lies in a layout that has labels right beside the images, and all of them are forged.
     import crots.data.labels

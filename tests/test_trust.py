@@ -149,7 +149,7 @@ def test_a_preset_cannot_give_it_either(tmp_path):
 
 def test_trust_is_the_only_option_that_no_file_holds():
     assert [field.name for field in dataclasses.fields(RuntimeOptions) if not field.metadata["stored"]] == ["trust"]
-    assert not defaults(RuntimeOptions, "corrected").trust and not defaults(RuntimeOptions, "published").trust
+    assert not defaults(RuntimeOptions, "recommended").trust and not defaults(RuntimeOptions, "published").trust
 
 
 def test_own_families_are_those_of_the_registry():

@@ -38,7 +38,7 @@ classes = [
 few = ["a", "b"]
 """
 CLASS_MAP = 'source = "classes.toml"\na = "b"\nb = "ignore"\nc = "c"\n'
-PRESET = """profile = "corrected"
+PRESET = """profile = "recommended"
 description = "small"
 [student]
 net = "compact"

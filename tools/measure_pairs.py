@@ -254,10 +254,12 @@ def main() -> int:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--name", default="default", help="of this kind of run, in the table and in folders")
     parser.add_argument("--profile", default=None)
+    parser.add_argument("--preset", default=None, help="options to start from, as for crots init")
     parser.add_argument("--set", action="append", default=[], help="option of a stage, as for crots init")
     args = parser.parse_args()
     extra = [word for value in args.set for word in ("--set", value)]
     extra += ["--profile", args.profile] if args.profile else []
+    extra += ["--preset", args.preset] if args.preset else []
     args.work.mkdir(parents=True, exist_ok=True)
     for seed in args.seeds:
         for name in args.pairs:

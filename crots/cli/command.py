@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from crots.config import PROFILES, Profile
+from crots.config import Profile, profile_named
 from crots.errors import InputError
 
 
@@ -104,7 +104,7 @@ def profile_in(words: Sequence[str]) -> Profile:
     """Finds ``--profile NAME`` before anything is parsed, since the help shows that profile's defaults."""
     for word, following in zip(words, [*words[1:], ""], strict=True):
         name = following if word == "--profile" else word.removeprefix("--profile=")
-        for profile in PROFILES:
-            if name == profile and word.startswith("--profile"):
-                return profile
-    return "corrected"
+        profile = profile_named(name) if word.startswith("--profile") else None
+        if profile:
+            return profile
+    return "recommended"

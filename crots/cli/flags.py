@@ -19,6 +19,7 @@ from crots.config import (
     describe,
     expectation,
     from_mapping,
+    profile_named,
     shown,
 )
 from crots.errors import InputError
@@ -126,7 +127,7 @@ def option_help(info: OptionInfo, profile: Profile, *, required: bool = False) -
     default = shown(info.default_for(profile))
     if default and not required:
         facts.append(f"default {default}")
-    other: Profile = "published" if profile == "corrected" else "corrected"
+    other: Profile = "published" if profile == "recommended" else "recommended"
     if info.default_for(other) != info.default_for(profile):
         facts.append(f"{other}: {shown(info.default_for(other))}")
     if info.fault:
@@ -157,11 +158,23 @@ def options_of(args: argparse.Namespace, section: str, options_class: type[Optio
     return from_mapping(options_class, given(args).get(section, {}), where=section, profile=args.profile)
 
 
+def read_profile(text: str) -> Profile:
+    """Reads a profile's name from the command line.
+
+    Raises:
+        argparse.ArgumentTypeError: there is none of this name.
+    """
+    profile = profile_named(text)
+    if profile is None:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected one of {', '.join(PROFILES)}")
+    return profile
+
+
 def add_profile(group: Group) -> None:
     """Adds ``--profile``."""
     group.add_argument(
-        "--profile", choices=PROFILES, default="corrected", metavar="|".join(PROFILES),
-        help="defaults to start from: faults of the published code corrected, or as published [default corrected]",
+        "--profile", type=read_profile, default="recommended", metavar="|".join(PROFILES),
+        help="defaults to start from: faults of the published code corrected, or as published [default recommended]",
     )  # fmt: skip
 
 
@@ -200,7 +213,7 @@ def add_json(group: Group, *, file: bool = False) -> None:
 def add_debug(group: Group) -> None:
     """Adds what every command takes: ``--debug``, and the limits of what one input may claim."""
     group.add_argument("--debug", action="store_true", help="show the traceback of a fault of CROTS itself")
-    add_options(group, SECTION, Limits, "corrected")
+    add_options(group, SECTION, Limits, "recommended")
 
 
 def settings(pairs: list[str]) -> dict[str, str]:

@@ -30,7 +30,7 @@ keeps a checkpoint; pressed twice, it stops at once.
 A command replaces only its own earlier results. `--out` and `--json FILE` refuse to replace other files unless you add
 `--overwrite`, and a command never overwrites what it reads.
 
-Defaults are those of the profile `corrected`; with `--profile published`, `--help` shows those of the published code.
+Defaults are those of the profile `recommended`; with `--profile published`, `--help` shows those of the published code.
 """
 _OPTIONS = """# Options
 
@@ -78,7 +78,7 @@ def commands_page() -> str:
         rows.append(f"| **{title}** | |")
         rows += [f"| [`crots {name}`](#crots-{name}) | {summary} |" for name, summary in commands.items()]
     parts = [
-        _command(make_parser(load_command(name), "corrected"), name) for group in GROUPS.values() for name in group
+        _command(make_parser(load_command(name), "recommended"), name) for group in GROUPS.values() for name in group
     ]
     return "\n".join([_COMMANDS, *rows, "", *parts])
 

@@ -44,7 +44,7 @@ class Method:
     title: str
     about: str
     settings: Mapping[str, Any] = field(default_factory=dict)
-    profile: Profile | None = "corrected"
+    profile: Profile | None = "recommended"
     learner: str = ""
     rounds: bool = True
     whole: bool = False
@@ -85,12 +85,15 @@ METHODS: tuple[Method, ...] = (
            {**_PLAIN, "adapt.mix": "classmix"}),
     Method("published", "CROTS published", "The method with every fault of the published code, its patches included.",
            profile="published"),
-    Method("corrected", "CROTS corrected", "The method as this project would run it."),
+    Method("recommended", "CROTS recommended", "The method as this project would run it."),
     Method("published-oracle", "CROTS published", "As published, its choice of checkpoint by target labels included.",
            {"adapt.select": "oracle"}, profile="published", asked_only=True),
 )  # fmt: skip
 
-REFERENCES: dict[Kind, str] = {"methods": "baseline", "ablation": "corrected"}
+# What every method is given alike, though the profiles differ in it.
+_BUDGET = ("steps", "batch", "learning_rate", "rounds")
+
+REFERENCES: dict[Kind, str] = {"methods": "baseline", "ablation": "recommended"}
 
 
 def default_methods() -> tuple[str, ...]:
@@ -113,7 +116,7 @@ def chosen_methods(names: Sequence[str]) -> tuple[Method, ...]:
 
 
 def ablations(config: ProjectConfig, names: Sequence[str] = ()) -> tuple[Method, ...]:
-    """Returns the rows of an ablation: the corrected method, each fault put back alone, and patches and mixes.
+    """Returns the rows of an ablation: the recommended method, each fault put back alone, and patches and mixes.
 
     The faults come from the options' own descriptions; one that the configuration has already makes no row.
 
@@ -124,7 +127,7 @@ def ablations(config: ProjectConfig, names: Sequence[str] = ()) -> tuple[Method,
     Raises:
         InputError: there is no such row.
     """
-    whole = next(method for method in METHODS if method.name == "corrected")
+    whole = next(method for method in METHODS if method.name == "recommended")
     rows = [whole, *_fault_rows(base_config(config)), *_other_rows(base_config(config))]
     known = [row.name for row in rows]
     for name in names:
@@ -143,27 +146,27 @@ def _fault_rows(config: ProjectConfig) -> Iterator[Method]:
         }
         if settings:
             said = ", ".join(f"{path} = {_shown(value)}" for path, value in settings.items())
-            yield Method(fault, f"{fault}: {said}", f"As corrected, but for {said}.", settings)
+            yield Method(fault, f"{fault}: {said}", f"As recommended, but for {said}.", settings)
 
 
 def _other_rows(config: ProjectConfig) -> Iterator[Method]:
     if config.adapt.patches:
-        yield Method("no-patches", "no patches", "As corrected, without hard patches.", {"adapt.patches": False})
+        yield Method("no-patches", "no patches", "As recommended, without hard patches.", {"adapt.patches": False})
         if config.adapt.patch_sampling != "uniform":
             settings = {"adapt.patch_sampling": "uniform"}
             yield Method(
-                "uniform-patches", "patches drawn uniformly", "As corrected, patches drawn uniformly.", settings
+                "uniform-patches", "patches drawn uniformly", "As recommended, patches drawn uniformly.", settings
             )
     if config.adapt.anchor:
-        yield Method("no-anchor", "no anchor", "As corrected, the teacher's labels only.", {"adapt.anchor": 0})
+        yield Method("no-anchor", "no anchor", "As recommended, the teacher's labels only.", {"adapt.anchor": 0})
     if config.adapt.average:
         yield Method(
-            "no-average", "no average", "As corrected, rounds not averaged with their start.", {"adapt.average": 0}
+            "no-average", "no average", "As recommended, rounds not averaged with their start.", {"adapt.average": 0}
         )
     mixes = next(info for info in describe(opt.AdaptOptions) if info.name == "mix").choices
     for mix in mixes:
         if mix != config.adapt.mix:
-            yield Method(f"mix-{mix}", f"adapt.mix = {mix}", f"As corrected, with {mix}.", {"adapt.mix": mix})
+            yield Method(f"mix-{mix}", f"adapt.mix = {mix}", f"As recommended, with {mix}.", {"adapt.mix": mix})
 
 
 def _shown(value: Any) -> str:
@@ -172,15 +175,15 @@ def _shown(value: Any) -> str:
 
 
 def base_config(config: ProjectConfig) -> ProjectConfig:
-    """Returns the configuration that every row starts from: corrected, and chosen without labels."""
-    config = switched(config, "corrected", _SECTIONS)
+    """Returns the configuration that every row starts from: recommended, and chosen without labels."""
+    config = switched(config, "recommended", _SECTIONS)
     return override(config, {"adapt.select": "last"}) if config.adapt.select == "oracle" else config
 
 
 def switched(config: ProjectConfig, profile: Profile, sections: Sequence[str]) -> ProjectConfig:
     """Returns a configuration whose switches, the options in which the profiles differ, are those of a profile.
 
-    A configuration of that profile already keeps what the user chose.
+    Steps, batch, learning rates and rounds stay. A configuration of that profile already keeps what the user chose.
     """
     if config.profile == profile:
         return config
@@ -188,7 +191,7 @@ def switched(config: ProjectConfig, profile: Profile, sections: Sequence[str]) -
         f"{section}.{info.name}": info.default_for(profile)
         for section in sections
         for info in describe(opt.SECTIONS[section])
-        if info.default != info.published
+        if info.default != info.published and info.name not in _BUDGET
     }
     return override(config, settings)
 
@@ -206,7 +209,7 @@ def method_config(config: ProjectConfig, method: Method, seed: int, *, published
     settings: dict[str, Any] = {"runtime.seed": seed}
     if method.profile == "published":
         # The baseline stays the one that all share.
-        config = switched(dataclasses.replace(config, profile="corrected"), "published", ("mine", "adapt"))
+        config = switched(dataclasses.replace(config, profile="recommended"), "published", ("mine", "adapt"))
         settings["adapt.select"] = "last"
         if not published_rare:
             settings["mine.rare"] = "auto"

@@ -19,7 +19,6 @@ from crots.execution.engine import Engine
 from crots.methods.alarms import surest_lost
 from crots.methods.augment import apply_blur, apply_jitter, plan_augment
 from crots.methods.batch_norm import batch_norms
-from crots.methods.ema import Teacher
 from crots.methods.mixing import apply_mix, plan_mix
 from crots.methods.scores import LEAST_OF_CLASS, SOUND_OF_CLASS
 from crots.methods.selection import keep_thresholds, rank_table, ranks
@@ -63,12 +62,9 @@ class BaselineLearner(SupervisedLearner):
         seed: int,
         stage: str,
     ) -> None:
-        super().__init__(student, engine, options, len(material.samples), seed=seed, stage=stage)
+        super().__init__(student, engine, options, len(material.samples), trained=trained, seed=seed, stage=stage)
         self._material, self._folder = material, folder
-        self.keeps_ema = options.keep_ema
-        if options.keep_ema:
-            self.teacher = Teacher(student, decay=options.decay, ramp=not trained)
-            self.refreshes = refresh_steps(options) if folder else ()
+        self.refreshes = refresh_steps(options) if folder and options.keep_ema else ()
         self._least: float | Array = options.min_confidence
         if options.keep_share < 1 or self.refreshes:
             pixels = source_histogram(material, sampled(self.images), len(self.classes))

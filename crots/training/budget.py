@@ -13,13 +13,13 @@ Options = TypeVar("Options", bound=TrainingOptions)
 
 # Views (images times epochs) per image, and the fewest and most in total.
 VIEWS: dict[Start, tuple[int, int, int]] = {
-    "trained": (8, 2400, 80_000),
+    "trained": (4, 1500, 80_000),
     "pretrained": (40, 6_000, 120_000),
     "random": (80, 12_000, 240_000),
 }
 RATES: dict[Start, float] = {"trained": 1e-4, "pretrained": 2e-4, "random": 1e-3}
 # A round starts from a trained model, so it takes this share of a whole training.
-ROUND = 0.5
+ROUND = 0.25
 # On a CPU, larger images are trained on in crops.
 _WHOLE_PIXELS = 100_000
 _CROP = 0.55

@@ -11,8 +11,11 @@ from torch import Tensor
 
 from crots.config import Size
 from crots.execution.draws import random_numpy
+from crots.execution.engine import Engine
 from crots.methods.augment import apply_jitter, plan_augment
+from crots.methods.ema import Teacher
 from crots.methods.losses import weighted_cross_entropy
+from crots.nets.model import Model
 from crots.options import BaselineOptions, TrainOptions
 from crots.training.learner import Figures, Learner, shares
 from crots.training.material import Array
@@ -26,9 +29,28 @@ class LabelledBatch(NamedTuple):
 
 
 class SupervisedLearner(Learner):
-    """Trains a student on fixed labels with cross-entropy, class-weighted if ``balance`` is set."""
+    """Trains a student on fixed labels with cross-entropy, class-weighted if ``balance`` is set.
+
+    The moving average of a student that is already trained on these classes (``trained``) begins as it is.
+    """
 
     options: BaselineOptions | TrainOptions
+
+    def __init__(
+        self,
+        student: Model,
+        engine: Engine,
+        options: BaselineOptions | TrainOptions,
+        images: int,
+        *,
+        trained: bool = False,
+        seed: int,
+        stage: str,
+    ) -> None:
+        super().__init__(student, engine, options, images, seed=seed, stage=stage)
+        self.keeps_ema = options.keep_ema
+        if options.keep_ema:
+            self.teacher = Teacher(student, decay=options.decay, ramp=not trained)
 
     @abstractmethod
     def read_images(self, indices: Sequence[int]) -> Array:

@@ -264,12 +264,15 @@ def preset_effect(name: str) -> str:
     """
     from crots.project import load_preset
 
-    _, preset = load_preset(name)
+    profile, preset = load_preset(name)
     named = [
-        f"{option_title(key).lower()} of {section_title(section).lower()}: {shown(value)}"
+        f"{option_title(info.name).lower()} of {section_title(section).lower()}: "
+        f"{shown(given.get(info.name, info.default_for(profile)))}"
         for section in _KEPT
-        for key, value in preset.get(section, {}).items()
-        if _is_taken_over(key)
+        for given in [preset.get(section, {})]
+        for info in describe(SECTIONS[section])
+        # What the file gives, and what its profile has other defaults for.
+        if _is_taken_over(info.name) and (info.name in given or info.default_for(profile) != info.default)
     ]
     words = "It sets the options of all stages anew; your files stay."
     return f"{words}\nIt also sets {'; '.join(named)}." if named else words

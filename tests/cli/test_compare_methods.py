@@ -71,22 +71,22 @@ def test_it_shows_the_tables(crots, project, asked):
 def test_options_given_here_stay_here(crots, project, asked):
     before = (project / "crots.toml").read_text()
     crots(
-        "compare-methods", project, "--steps", "9", "--set", "adapt.rounds=3", "--methods", "tent", "corrected",
+        "compare-methods", project, "--steps", "9", "--set", "adapt.rounds=3", "--methods", "tent", "recommended",
         "--seeds", "5", "5", "6", "--trust",
     )  # fmt: skip
     job = asked[0]
     assert (job.options.baseline.steps, job.options.adapt.steps, job.options.adapt.rounds) == (9, 9, 3)
-    assert ([method.name for method in job.methods], job.seeds) == (["tent", "corrected"], (5, 6))
+    assert ([method.name for method in job.methods], job.seeds) == (["tent", "recommended"], (5, 6))
     assert job.options.runtime.trust
     assert job.project.config.runtime.trust
-    assert job.project.config.adapt.rounds == Project.open(project).config.adapt.rounds == 2
+    assert job.project.config.adapt.rounds == Project.open(project).config.adapt.rounds == 1
     assert (project / "crots.toml").read_text() == before
 
 
 def test_ablation_is_compared_with_the_unchanged_method_by_the_projects_seed(crots, project, asked):
     crots("compare-methods", project, "--ablate", "--methods", "F3", "F5", "--set", "runtime.seed=7")
-    assert [method.name for method in asked[0].methods] == ["corrected", "F3", "F5"]
-    assert (asked[0].seeds, asked[0].reference) == ((7,), "corrected")
+    assert [method.name for method in asked[0].methods] == ["recommended", "F3", "F5"]
+    assert (asked[0].seeds, asked[0].reference) == ((7,), "recommended")
     assert asked[0].results_path.name == "ablation.json"
 
 

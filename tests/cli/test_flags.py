@@ -24,13 +24,16 @@ STAGES = [
     ("init", "task", opt.TaskOptions, ()),
     ("init", "source", opt.SourceOptions, ()),
     ("init", "student", opt.StudentOptions, ()),
-    *((name, "runtime", opt.RuntimeOptions, ()) for name in ("pseudo-label", "baseline", "train", "adapt", "evaluate")),
+    *(
+        (name, "runtime", opt.RuntimeOptions, ("time_budget",))
+        for name in ("pseudo-label", "baseline", "train", "adapt", "evaluate")
+    ),
     *((name, "data", opt.DataOptions, ()) for name in ("baseline", "train", "adapt")),
 ]
 
 
 def actions_of(command, section):
-    parser = make_parser(load_command(command), "corrected")
+    parser = make_parser(load_command(command), "recommended")
     found = {}
     for action in parser._actions:
         where, _, name = action.dest.partition(".")
@@ -115,10 +118,10 @@ def test_wrong_values_are_refused_in_one_line(refused, words, parts):
 
 
 def test_help_shows_the_defaults_of_the_chosen_profile(crots):
-    corrected = " ".join(crots("adapt", "--help").out.split())
+    recommended = " ".join(crots("adapt", "--help").out.split())
     published = " ".join(crots("adapt", "--help", "--profile", "published").out.split())
-    assert "default softmax; published: logit; F2" in corrected
-    assert "default logit; corrected: softmax; F2" in published
+    assert "default softmax; published: logit; F2" in recommended
+    assert "default logit; recommended: softmax; F2" in published
 
 
 @pytest.mark.parametrize(
@@ -126,9 +129,9 @@ def test_help_shows_the_defaults_of_the_chosen_profile(crots):
     [
         (["adapt", "--profile", "published"], "published"),
         (["adapt", "--profile=published", "--help"], "published"),
-        (["adapt"], "corrected"),
-        (["adapt", "--profile"], "corrected"),
-        (["adapt", "--net", "published"], "corrected"),
+        (["adapt"], "recommended"),
+        (["adapt", "--profile"], "recommended"),
+        (["adapt", "--net", "published"], "recommended"),
     ],
 )
 def test_profile_is_found_beforehand(words, profile):
@@ -137,9 +140,9 @@ def test_profile_is_found_beforehand(words, profile):
 
 def test_option_help_has_range_unit_default_and_fault():
     infos = {info.name: info for info in describe(opt.MineOptions)}
-    text = option_help(infos["min_confidence"], "corrected")
+    text = option_help(infos["min_confidence"], "recommended")
     assert all(part in text for part in ("from 0 to 1", "default 0.5", "published: 0", "F10"))
-    assert "(px)" in option_help(infos["min_pixels"], "corrected")
+    assert "(px)" in option_help(infos["min_pixels"], "recommended")
 
 
 def test_shown_values():

@@ -55,7 +55,7 @@ def test_round_trip(crots, city, words, tmp_path):
     assert shown.code == 0
     assert "evaluate" in shown.out
     stages = json.loads(crots("status", tmp_path / "p", "--json").out)["stages"]
-    assert [row["state"] for row in stages] == ["ready"] + ["waiting"] * 6
+    assert [row["state"] for row in stages] == ["ready"] + ["waiting"] * 5
     assert stages[0] | {"stage": "", "state": ""} == {
         "stage": "", "state": "", "reason": "", "seconds": None, "miou": None, "oracle": False, "done": 0, "total": 0,
         "kept": "",
@@ -93,7 +93,7 @@ def test_preset_then_flags_then_set(crots, words, tmp_path):
 
 
 def test_profile_wins_over_the_presets(crots, words, tmp_path):
-    crots("init", tmp_path / "p", *words, "--preset", "gta5-to-cityscapes", "--profile", "corrected")
+    crots("init", tmp_path / "p", *words, "--preset", "gta5-to-cityscapes", "--profile", "recommended")
     assert Project.open(tmp_path / "p").config.adapt.confidence_from == "softmax"
 
 

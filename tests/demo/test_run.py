@@ -14,11 +14,11 @@ def test_the_tiny_demonstration_runs_every_stage_and_leaves_a_project(tmp_path):
     events = list(demo_events(folder, tiny=True))
     ends = [event for event in events if isinstance(event, StageFinished)]
     assert [end.stage for end in ends] == [
-        "render", "train", "pseudo-label", "baseline", "mine", "adapt-1", "adapt-2", "evaluate", "export",
+        "render", "train", "pseudo-label", "baseline", "mine", "adapt-1", "evaluate", "export",
     ]  # fmt: skip
     assert {end.outcome for end in ends} == {"completed"}
     scored = [event.subject for event in events if isinstance(event, Evaluated) and event.stage == "evaluate"]
-    assert scored == ["source", "baseline", "adapt-1", "adapt-2"]
+    assert scored == ["source", "baseline", "adapt-1"]
     assert {status.state for status in Project.open(folder).status()} == {"done"}
     assert not (folder / "data" / "target" / "labels").exists(), "the target has no labels on disk"
     report = json.loads((folder / "evaluation" / "source.json").read_text())
@@ -29,7 +29,7 @@ def test_the_tiny_demonstration_runs_every_stage_and_leaves_a_project(tmp_path):
 
 def test_the_demonstration_is_an_ordinary_configuration():
     config = demo_config(TINY)
-    assert config.profile == "corrected" and config.adapt.select != "oracle"
+    assert config.profile == "recommended" and config.adapt.select != "oracle"
 
 
 def test_two_demonstrations_do_not_write_into_one_folder(tmp_path):

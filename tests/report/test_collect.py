@@ -37,7 +37,7 @@ def test_facts_of_a_finished_project(project):
 def test_settings_are_those_that_differ(project):
     found = {setting.path: setting for setting in settings_of(project)}
     assert found["data.size"].value == "64x48"
-    assert (found["baseline.steps"].value, found["baseline.steps"].default) == ("100", "4000")
+    assert (found["baseline.steps"].value, found["baseline.steps"].default) == ("100", "0")
     assert "adapt.flip" not in found
 
 

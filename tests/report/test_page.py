@@ -38,7 +38,7 @@ def facts_with(text):
     return Facts(
         project=text,
         made="2026-11-29T01:16+00:00",
-        profile="corrected",
+        profile="recommended",
         preset=text,
         settings=(Setting("data.target", text, text, "help"),),
         source=SourceFacts(FileFact(text, 7, "ab" * 32), text, text, 0, None, text, text),

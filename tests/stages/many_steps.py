@@ -55,7 +55,9 @@ def make_learner(folder, *, kind, net="tests.stages.tiny_nets:still", **options)
     """Makes the learner of a worker; call it while the session goes on."""
     classes, engine = load_class_set(str(folder / "tiny.toml")), Engine(RuntimeOptions(device="cpu"))
     kinds = {"adapt": AdaptOptions, "baseline": BaselineOptions}
-    changed = dataclasses.replace(defaults(kinds[kind], "corrected"), **{"steps": 10, "learning_rate": 1e-2, **options})
+    changed = dataclasses.replace(
+        defaults(kinds[kind], "recommended"), **{"steps": 10, "learning_rate": 1e-2, **options}
+    )
     student = create_model(net, classes, world.SIZE, trust=True, seed=1)
     with torch.no_grad():
         # Logits far enough apart that some pixels are sure and others are not.

@@ -302,16 +302,19 @@ def test_an_epoch_shows_every_image_once(make):
 
 
 def test_profiles_set_every_switch_of_adapt():
-    published, corrected = defaults(AdaptOptions, "published"), defaults(AdaptOptions, "corrected")
+    published, recommended = defaults(AdaptOptions, "published"), defaults(AdaptOptions, "recommended")
     expected = {
-        "confidence_from": ("logit", "softmax"), "weighting": ("batch", "image"),
+        "confidence_from": ("logit", "softmax"), "weighting": ("batch", "pixel"),
         "teacher_buffers": (False, True), "ema_when": ("before", "after"), "partners": ("repeated", "distinct"),
-        "coins": ("batch", "image"), "jitter_channels": ("bgr", "rgb"), "batch_norm": ("separate", "mixes"),
+        "coins": ("batch", "image"), "jitter_channels": ("bgr", "rgb"), "batch_norm": ("separate", "frozen"),
         "select": ("oracle", "label-free"), "guard": (False, True), "stop_rounds": (False, True),
-        "patch_sampling": ("uniform", "rarity"), "schedule": ("restarts", "cosine"),
+        "patch_sampling": ("uniform", "rarity"), "schedule": ("restarts", "cosine"), "optimiser": ("adam", "adamw"),
+        "head_rate": (1.0, 5.0), "warm_up": (0.0, 0.05), "weight_decay": (0.0, 0.01), "clip": (0.0, 1.0),
+        "keep_ema": (False, True), "ema_decay": (0.99, None), "scale": (1.0, 1.5), "learning_rate": (1e-5, 5e-5),
+        "batch": (4, 6), "steps": (4000, 0), "rounds": (2, 1),
     }  # fmt: skip
     for name, (theirs, ours) in expected.items():
-        assert (getattr(published, name), getattr(corrected, name)) == (theirs, ours), name
+        assert (getattr(published, name), getattr(recommended, name)) == (theirs, ours), name
 
 
 def test_dropping_unsure_pixels_is_what_min_confidence_means():

@@ -24,14 +24,14 @@ KEEPS = {"keep_ema": True, "ema_decay": 0.5}
 
 
 def learner(material, classes, folder=None, *, trained=False, **options):
-    options = BaselineOptions(**{**FEW, **options})
+    options = BaselineOptions(**{**FEW, **world.PLAIN_LABELS, **options})
     return BaselineLearner(
         student(classes), material, ENGINE, options, folder=folder, trained=trained, seed=3, stage="baseline"
     )
 
 
 def run(folder, material, classes, *, resume=False, context=None, **options):
-    options = BaselineOptions(**{**FEW, "guard": False, **options})
+    options = BaselineOptions(**{**FEW, **world.PLAIN_LABELS, "guard": False, **options})
     made = student(classes)
     context = context or Context("baseline", resume=resume)
     events = list(baseline(made, material, ENGINE, options, Training(folder, 3), context, trained=True))

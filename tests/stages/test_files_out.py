@@ -34,7 +34,7 @@ from tests.stages.tiny_world import CAR, IGNORE
 pytestmark = pytest.mark.safety
 
 ENGINE = Engine(RuntimeOptions(device="cpu"))
-FEW = {"steps": 3, "batch": 2, "checkpoint_every": 1, "learning_rate": 1e-2}
+FEW = {**world.PLAIN, "steps": 3, "batch": 2, "checkpoint_every": 1, "learning_rate": 1e-2}
 
 
 @pytest.fixture
@@ -89,7 +89,8 @@ def test_extract_refuses_what_is_no_checkpoint(tmp_path, trained, images, classe
         write_labels(tmp_path / "out" / "label_ids" / f"{world.key(number)}.png", world.paint(number)[1])
     material = Material(open_dataset(images).samples, world_cache(), PseudoLabels.below(tmp_path / "out", classes))
     student = create_model("tests.stages.tiny_nets:plain", classes, world.SIZE, trust=True)
-    learner = BaselineLearner(student, material, ENGINE, BaselineOptions(**FEW), seed=0, stage="baseline")
+    options = BaselineOptions(**FEW, **world.PLAIN_LABELS)
+    learner = BaselineLearner(student, material, ENGINE, options, seed=0, stage="baseline")
     list(train(learner, Training(tmp_path / "base", 0), Context("baseline")))
     job = Extraction(tmp_path / "base" / CHECKPOINT, tmp_path / "a.pth", "teacher", trust=True)
     with pytest.raises(InputError, match="teacher"):

@@ -133,7 +133,7 @@ def test_f10_unsure_pixels_are_ignored_in_patches_and_select_none(tmp_path, labe
 
 
 def test_f10_both_profiles():
-    assert (defaults(MineOptions, "published").min_confidence, defaults(MineOptions, "corrected").min_confidence) == (
+    assert (defaults(MineOptions, "published").min_confidence, defaults(MineOptions, "recommended").min_confidence) == (
         0.0,
         0.5,
     )

@@ -402,7 +402,7 @@ def test_a_source_in_reduced_precision_is_folded_once_and_says_the_same(tmp_path
     images = np.stack([world.paint(number)[0] for number in range(2)])
     said = []
     for precision in ("fp32", "bf16"):
-        config = override(project.config, {"runtime.precision": precision})
+        config = override(project.config, {"runtime.precision": precision, "pseudo_label.batch_norm": "target"})
         bench = Workbench(config, project.folder, None, "pseudo-label")
         labeller = bench.labeller()
         assert labeller.prepare([images])

@@ -11,7 +11,7 @@ from crots.training.loop import Training, train
 from tests.stages import tiny_world as world
 
 ENGINE = Engine(RuntimeOptions(device="cpu"))
-FEW = {"steps": 6, "batch": 2, "log_every": 1, "checkpoint_every": 2, "learning_rate": 1e-2}
+FEW = {**world.PLAIN, "steps": 6, "batch": 2, "log_every": 1, "checkpoint_every": 2, "learning_rate": 1e-2}
 
 
 def student(classes, net="tests.stages.tiny_nets:plain", seed=1):
@@ -19,7 +19,7 @@ def student(classes, net="tests.stages.tiny_nets:plain", seed=1):
 
 
 def learner(material, classes, *, seed=3, **options):
-    options = BaselineOptions(**{**FEW, **options})
+    options = BaselineOptions(**{**FEW, **world.PLAIN_LABELS, **options})
     return BaselineLearner(student(classes), material, ENGINE, options, seed=seed, stage="baseline")
 
 

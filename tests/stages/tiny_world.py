@@ -96,6 +96,14 @@ def write_source(path, classes, net="tests.stages.tiny_nets:colour", *, seed=1):
     return path
 
 
+# The optimiser of the paper, and nothing drawn: for tests of one thing at a time.
+PLAIN = {
+    "optimiser": "adam", "head_rate": 1.0, "warm_up": 0.0, "weight_decay": 0.0, "clip": 0.0,
+    "keep_ema": False, "ema_decay": 0.99, "scale": 1.0,
+}  # fmt: skip
+PLAIN_LABELS = {"keep_share": 1.0, "batch_norm": "batch", "mix": "none", "jitter": 0.0, "blur": 0.0, "refresh": 0}
+
+
 def values(folder, **sections):
     """Sections of a project that takes a second: tiny nets, few steps, every step recorded."""
     training = {"batch": 2, "log_every": 1, "checkpoint_every": 2, "learning_rate": 1e-3}
@@ -121,7 +129,7 @@ def trusted(project):
     return Project(project.folder, override(project.config, {"runtime.trust": True}))
 
 
-def white_box(folder, *, images=6, profile="corrected", **sections):
+def white_box(folder, *, images=6, profile="recommended", **sections):
     """A project whose source is a network's file."""
     write_images(folder / "images", images)
     plain = values(folder, **sections)
@@ -130,7 +138,7 @@ def white_box(folder, *, images=6, profile="corrected", **sections):
     return trusted(Project.create(folder / "project", build_config(plain, profile=profile)))
 
 
-def black_box(folder, *, images=6, profile="corrected", confidence=True, **sections):
+def black_box(folder, *, images=6, profile="recommended", confidence=True, **sections):
     """A project whose source is a folder of predictions."""
     write_images(folder / "images", images)
     plain = values(folder, **sections)

@@ -14,7 +14,7 @@ def settle(options, images=400, start="trained", size=SMALL, device="cpu", multi
 def test_what_the_user_set_is_taken_as_it_is():
     options = BaselineOptions(steps=7, learning_rate=0.5, crop=Size(64, 64), scale=1.5)
     assert settle(options, size=LARGE) == options
-    assert settle(BaselineOptions(), size=LARGE) == BaselineOptions()
+    assert settle(BaselineOptions(), size=LARGE) != BaselineOptions()
 
 
 @pytest.mark.parametrize("start", VIEWS)
@@ -29,7 +29,7 @@ def test_steps_follow_the_images_within_bounds(start):
 
 
 def test_a_round_takes_its_share():
-    assert settle(AdaptOptions(steps=0, batch=4), images=1000, share=0.5).steps == 1000
+    assert settle(AdaptOptions(steps=0, batch=4), images=1000, share=0.5).steps == 500
 
 
 @pytest.mark.parametrize("start", RATES)

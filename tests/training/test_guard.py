@@ -28,6 +28,7 @@ from crots.training.label_free import LabelFreeScores
 from crots.training.loop import STUDENT, Training
 from crots.training.material import Material, PseudoLabels
 from crots.training.watch import Watch
+from tests.stages import tiny_world as world
 
 SIZE = Size(64, 32)
 COUNT = 12
@@ -48,7 +49,7 @@ def street(tmp_path_factory):
         write_image(root / "noise" / "images" / f"street_{number:05d}.png", noise)
     simulator = open_dataset(root / "simulator/images", layout="folder", labels=root / "simulator/labels")
     model = create_model("compact", classes, SIZE, seed=0)
-    options = TrainOptions(steps=120, batch=4, learning_rate=3e-3, balance=0.5, jitter=0.5)
+    options = TrainOptions(**world.PLAIN, steps=120, batch=4, learning_rate=3e-3, balance=0.5, jitter=0.5)
     learner = TrainLearner(model, simulator, CACHE, ENGINE, options, seed=0, stage="train")
     for step in range(options.steps):
         learner.step(step, learner.load(step), learner.rate(step))
@@ -89,12 +90,20 @@ def go(street, out, stage, *, target="real", said=None, random=False, guard=True
     rule = "label-free" if guard and stage != "baseline" else "last"
     watch = Watch(stage, score=scores, rule=rule, guard=guard, trained=not random, distils=stage == "baseline")
     run = Training(out, 0, watch)
-    more = {"steps": steps, "batch": 4, "learning_rate": rate, "validate_every": 4, "log_every": 1, "guard": guard}
+    more = {
+        **world.PLAIN,
+        "steps": steps,
+        "batch": 4,
+        "learning_rate": rate,
+        "validate_every": 4,
+        "log_every": 1,
+        "guard": guard,
+    }
     if stage == "baseline":
-        events = list(baseline(student, data, ENGINE, BaselineOptions(**more), run, context))
+        events = list(baseline(student, data, ENGINE, BaselineOptions(**world.PLAIN_LABELS, **more), run, context))
     else:
         # An anchor alone would keep most of these runs from failing.
-        options = AdaptOptions(**more, anchor=0.0)
+        options = AdaptOptions(**more, anchor=0.0, weighting="image", batch_norm="mixes")
         events = list(adapt(student, data, None, ENGINE, options, run, context))
     kept, _ = load_model(out / STUDENT)
     path = out / "choice.json"

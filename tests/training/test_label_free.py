@@ -28,7 +28,7 @@ def model(classes):
 
 def test_looks_are_a_small_part_of_a_run_however_short():
     for steps, looks in ((100_000, 11), (4000, 11), (300, 11), (150, 4), (100, 3)):
-        images = looked_at(AdaptOptions(steps=steps), looks)
+        images = looked_at(AdaptOptions(steps=steps, batch=4), looks)
         assert LEAST_IMAGES <= images <= IMAGES
         # Two forward passes an image; a step has four for each of its four images.
         assert images == LEAST_IMAGES or 2 * images * looks <= 0.05 * steps * 16

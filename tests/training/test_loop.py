@@ -221,7 +221,7 @@ def test_a_disk_that_is_full_at_a_checkpoint_keeps_the_last_one(tmp_path, materi
 
 def test_full_precision_is_not_needed_on_the_cpu(tmp_path, material, classes):
     half = Engine(RuntimeOptions(device="cpu", precision="bf16"))
-    options = BaselineOptions(**FEW)
+    options = BaselineOptions(**FEW, **world.PLAIN_LABELS)
     made = BaselineLearner(student(classes), material, half, options, seed=3, stage="baseline")
     events = run(tmp_path, made)
     assert np.isfinite([event.values["cross-entropy"] for event in world.of(events, Metrics)]).all()
@@ -237,7 +237,9 @@ def test_channels_last_changes_no_figure(tmp_path, material, classes):
     figures = []
     for channels_last in (True, False):
         engine = Engine(RuntimeOptions(device="cpu", channels_last=channels_last))
-        made = BaselineLearner(student(classes), material, engine, BaselineOptions(**FEW), seed=3, stage="baseline")
+        made = BaselineLearner(
+            student(classes), material, engine, BaselineOptions(**FEW, **world.PLAIN_LABELS), seed=3, stage="baseline"
+        )
         assert made.student.net.conv2.weight.is_contiguous(memory_format=torch.channels_last) is channels_last
         figures.append(float(made.step(0, made.load(0), 0.0)["cross-entropy"]))
     assert figures[0] == pytest.approx(figures[1], rel=1e-5)
@@ -250,7 +252,7 @@ def test_labels_of_another_size_are_refused(tmp_path, material, classes):
 
 
 def test_the_baseline_as_a_stage(tmp_path, material, classes):
-    options = BaselineOptions(**FEW)
+    options = BaselineOptions(**FEW, **world.PLAIN_LABELS)
     made = student(classes)
     events = list(baseline(made, material, ENGINE, options, Training(tmp_path / "run", 3), Context("baseline")))
     assert world.of(events, ArtifactWritten) and (tmp_path / "run" / STUDENT).exists()

@@ -35,7 +35,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     add_options(run_group, "runtime", opt.RuntimeOptions, profile, without=("cache_gb", "seed", "time_budget"))
     add_json(run_group, file=True)
     add_debug(run_group)
-    parser.set_defaults(profile="corrected")
+    parser.set_defaults(profile="recommended")
 
 
 def run(args: argparse.Namespace) -> int:

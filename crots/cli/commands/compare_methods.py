@@ -45,8 +45,8 @@ def configure(parser: Parser, profile: Profile) -> None:
     )  # fmt: skip
     group.add_argument(
         "--ablate", action="store_true",
-        help="compare the corrected method with variants: each of the switches F2 to F10 as published, one at a time, "
-        "no patches, other mixes; --methods then names variants (F2, no-patches, mix-cutmix ...)",
+        help="compare the recommended method with variants: each of the switches F2 to F10 as published, one at a "
+        "time, no patches, other mixes; --methods then names variants (F2, no-patches, mix-cutmix ...)",
     )  # fmt: skip
     group.add_argument(
         "--seeds", nargs="+", type=int, default=None, metavar="N",
@@ -137,10 +137,10 @@ def _show(found: dict[str, Any], path: Path, stream: Any) -> None:
 COMMAND = Command(
     name="compare-methods",
     about="Adapts the student of a project with several methods and scores them on the validation labels: the source "
-    "alone, batch-norm statistics, Tent, plain self-training, CutMix, ClassMix, CROTS as published and corrected. All "
-    "get the same student, steps, batch, learning rates and seeds, and start from one baseline per seed. Everything "
-    "goes to PROJECT/compare; it can be stopped or killed at any time, and finished runs are not repeated.",
-    example="crots compare-methods city\ncrots compare-methods city --methods baseline cutmix corrected --seeds 0 "
+    "alone, batch-norm statistics, Tent, plain self-training, CutMix, ClassMix, CROTS as published and as recommended. "
+    "All get the same student, steps, batch, learning rates and seeds, and start from one baseline per seed. "
+    "Everything goes to PROJECT/compare; it can be stopped or killed at any time, and finished runs are not repeated.",
+    example="crots compare-methods city\ncrots compare-methods city --methods baseline cutmix recommended --seeds 0 "
     "--set adapt.steps=100\ncrots compare-methods city --ablate --out ablation.md",
     configure=configure,
     run=run,

@@ -45,7 +45,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     run_group = parser.add_argument_group("run")
     add_options(run_group, "runtime", opt.RuntimeOptions, profile, only=("device", "threads", "trust"))
     add_run_flags(run_group)
-    parser.set_defaults(profile="corrected")
+    parser.set_defaults(profile="recommended")
 
 
 def run(args: argparse.Namespace) -> int:

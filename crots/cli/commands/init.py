@@ -9,7 +9,7 @@ from typing import Any
 
 from crots import options as opt
 from crots.cli.command import Command, Parser
-from crots.cli.flags import SOURCE_FLAGS, add_debug, add_json, add_options, given, settings
+from crots.cli.flags import SOURCE_FLAGS, add_debug, add_json, add_options, given, read_profile, settings
 from crots.cli.say import say, say_json, typed
 from crots.config import PROFILES, Profile
 from crots.errors import InputError
@@ -43,8 +43,8 @@ def configure(parser: Parser, profile: Profile) -> None:
         "--preset", metavar="NAME|FILE", default="", help=f"options to start from: {', '.join(preset_names())}"
     )
     group.add_argument(
-        "--profile", choices=PROFILES, default=None, metavar="|".join(PROFILES),
-        help="faults of the published code corrected, or as published [default: the preset's, else corrected]",
+        "--profile", type=read_profile, default=None, metavar="|".join(PROFILES),
+        help="faults of the published code corrected, or as published [default: the preset's, else recommended]",
     )  # fmt: skip
     add_set(group)
     show = parser.add_argument_group("run")
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
 
 def configuration(args: argparse.Namespace) -> ProjectConfig:
     """Joins preset, flags and ``--set``, the later ones taking precedence."""
-    profile, values = load_preset(args.preset) if args.preset else ("corrected", {})
+    profile, values = load_preset(args.preset) if args.preset else ("recommended", {})
     for section, options in given(args).items():
         values[section] = {**values.get(section, {}), **options}
     config = build_config(values, profile=args.profile or profile, preset=args.preset)

@@ -143,7 +143,7 @@ def learner_of(tmp_path):
         patches = PatchSet.open(project.stage_folder("mine"), CLASSES, PatchCorrections.read(project.corrections_path))
         engine = Engine(RuntimeOptions(device="cpu", threads=1))
         # Drawn by rarity, relabelled patches would come in another order.
-        options = AdaptOptions(batch=4, patch_sampling="uniform")
+        options = AdaptOptions(steps=10, batch=4, patch_sampling="uniform", scale=1.0)
         return AdaptLearner(model, material, patches, engine, options, seed=0, stage="adapt-1")
 
     return project, make

@@ -29,7 +29,7 @@ def form(folder, **changes):
 
 
 def test_latest_models_come_first(tmp_path):
-    project = Project.create(tmp_path / "p", build_config({}))
+    project = Project.create(tmp_path / "p", build_config({"adapt": {"rounds": 2}}))
     assert checkpoints(project) == []
     for name in ("baseline/student", "adapt-1/student", "adapt-1/teacher", "adapt-2/student"):
         path = project.folder / f"{name}.safetensors"

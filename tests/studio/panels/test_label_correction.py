@@ -110,7 +110,7 @@ def test_a_repainted_label_reaches_the_loss_of_the_next_training(project, labels
     material = Material(dataset.samples, ImageCache(None, SIZE, 0), labels)
     model = create_model("torchvision:lraspp_mobilenet_v3_large", CLASSES, SIZE, seed=0)
     engine = Engine(RuntimeOptions(device="cpu"))
-    options = BaselineOptions(batch=len(KEYS), flip=False)
+    options = BaselineOptions(steps=10, learning_rate=1e-4, batch=len(KEYS), flip=False, scale=1.0)
 
     def loss_input():
         return BaselineLearner(model, material, engine, options, seed=0, stage="baseline").load(0).labels

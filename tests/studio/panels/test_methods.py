@@ -29,7 +29,7 @@ def project(tmp_path):
 
 def write_comparison(project, seeds=(0, 1)):
     """Results of three methods, one of which labels helped."""
-    job = Comparison(project, chosen_methods(["baseline", "corrected", "published-oracle"]), seeds)
+    job = Comparison(project, chosen_methods(["baseline", "recommended", "published-oracle"]), seeds)
     runs = [Run(method, seed, _Branch(project, method), None, None) for method in job.methods for seed in seeds]
     scores = {
         (run.method.name, run.seed): {

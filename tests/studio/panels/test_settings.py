@@ -146,7 +146,7 @@ def test_changed_options_are_marked_and_reset(qtbot, session, panel):
     assert line.editor.value() == 5
     assert line.reset_button.isVisible() and "<b" in line.label.text()
     qtbot.mouseClick(line.reset_button, Qt.MouseButton.LeftButton)
-    assert session.project.config.adapt.rounds == 2
+    assert session.project.config.adapt.rounds == 1
     assert not line.reset_button.isVisible()
 
 
@@ -201,6 +201,7 @@ def test_the_command_line_follows_and_is_copied(qtbot, session, panel):
 
 def test_scrolling_over_a_field_does_not_change_it(qtbot, session, panel):
     box = row(panel, "adapt.steps").editor
+    session.set_options({"adapt.steps": "4000"})
     panel.search.setFocus()
     wheel = QWheelEvent(
         QPointF(5, 5), QPointF(box.mapToGlobal(QPoint(5, 5))), QPoint(), QPoint(0, 120), Qt.MouseButton.NoButton,
