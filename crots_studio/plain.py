@@ -46,3 +46,8 @@ def plain_tooltip(text: str) -> str:
         return text
     lines = "<br>".join(map(html.escape, text.split("\n")))
     return f"<span>{lines}</span>"
+
+
+def strong(escaped: str) -> str:
+    """Returns rich text that stands out, in the weight that the studio's font has; what comes in is escaped already."""
+    return f"<b style='font-weight:600'>{escaped}</b>"

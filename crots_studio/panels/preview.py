@@ -35,7 +35,7 @@ from crots_studio.models.mix_preview import (
     choose,
     make_mixes,
 )
-from crots_studio.plain import Label
+from crots_studio.plain import Label, strong
 from crots_studio.session import Session
 from crots_studio.widgets.linked_views import LinkedViews
 from crots_studio.widgets.picture_layers import Content, colour_table
@@ -303,7 +303,7 @@ class PreviewPanel(QWidget):
         for caption, found in zip(self.captions, self.mixes, strict=False):
             mark = " (this project's)" if found.strategy == chosen else ""
             words = f"{html.escape(found.words)}; {found.share:.0%} of pixels count"
-            caption.setText(f"<b>{STRATEGIES[found.strategy]}</b>{mark}<br>{words}")
+            caption.setText(f"{strong(STRATEGIES[found.strategy])}{mark}<br>{words}")
 
 
 def _inputs_of(project: Project | None) -> object:

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 from crots.events import Event
 from crots.project import Project
 from crots.taxonomy import ClassSet
-from crots_studio.plain import Label
+from crots_studio.plain import Label, strong
 from crots_studio.session import Session
 from crots_studio.widgets.class_legend import ClassLegend
 from crots_studio.widgets.compare_area import CompareArea
@@ -143,4 +143,4 @@ def class_words(classes: ClassSet, number: int) -> str:
         return "ignored"
     red, green, blue = classes.palette[number]
     square = f'<span style="background-color: rgb({red}, {green}, {blue})">&nbsp;&nbsp;&nbsp;&nbsp;</span>'
-    return f"{square} <b>{html.escape(classes.names[number])}</b>"
+    return f"{square} {strong(html.escape(classes.names[number]))}"

@@ -26,7 +26,7 @@ from crots_studio.models.names import title
 from crots_studio.models.series import MIOU
 from crots_studio.models.words import plural
 from crots_studio.panels.monitor.score_panel import ScorePanel, column_of
-from crots_studio.plain import Label
+from crots_studio.plain import Label, strong
 from crots_studio.session import Session
 from crots_studio.widgets.class_table import ClassTableView, percent
 from crots_studio.widgets.plot_tools import ExportButton
@@ -140,7 +140,7 @@ class IouPanel(ScorePanel):
 def summary(table: ClassTable) -> str:
     """Says in a line how a model stands, and which classes fell."""
     colours = theme.colours()
-    parts = [f"<b>{html.escape(title(table.subject))}: mIoU {percent(table.mean.iou)}%</b>"]
+    parts = [strong(f"{html.escape(title(table.subject))}: mIoU {percent(table.mean.iou)}%")]
     for name, change in zip(table.compared, table.mean.changes, strict=True):
         if change is not None:
             colour = colours.good if change > 0 else colours.bad if change < 0 else colours.muted

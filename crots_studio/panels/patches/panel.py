@@ -27,7 +27,7 @@ from crots_studio.models.words import breakable, listing
 from crots_studio.panels.patches.patch_detail import PatchDetail
 from crots_studio.panels.patches.patch_filters import PatchFilters
 from crots_studio.panels.patches.rare_set import Found, RareSet
-from crots_studio.plain import Label, plain_tooltip
+from crots_studio.plain import Label, plain_tooltip, strong
 from crots_studio.session import Session
 from crots_studio.widgets.choice import snug
 from crots_studio.widgets.picture_layers import Content, colour_table
@@ -253,7 +253,7 @@ class PatchPanel(QWidget):
         contents = [Content("Patch", size, image=image), Content("Labels", size, image=image, labels=self._labels)]
         names = self._found.classes.names
         rare = [f"{names[number]} {patch.pixels.get(number, 0):,} px" for number in patch.classes]
-        place = f"<b>{breakable(html.escape(patch.image))}</b>, cell {patch.cell} of {self._found.gallery.grid}"
+        place = f"{strong(breakable(html.escape(patch.image)))}, cell {patch.cell} of {self._found.gallery.grid}"
         # All of them are in the tip: many lines would cover the picture.
         self.detail.show_patch(
             contents, f"{place}<br>{html.escape(listing(rare))}, confidence {patch.confidence:.2f}", ", ".join(rare)

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from crots_studio.models.option_form import OptionField, shown
-from crots_studio.plain import Label, plain_tooltip
+from crots_studio.plain import Label, plain_tooltip, strong
 from crots_studio.settings import Settings
 from crots_studio.widgets.icon_button import IconButton
 from crots_studio.widgets.path_field import PathField
@@ -132,7 +132,7 @@ class OptionRow(QWidget):
         """Shows another value, default or error of the same option."""
         self._show(field)
         self._show_slider(field)
-        self.label.setText(f"<b style='font-weight:600'>{field.title}</b>" if field.changed else field.title)
+        self.label.setText(strong(field.title) if field.changed else field.title)
         self.reset_button.setVisible(field.changed or bool(field.error))
         self.error.setText(f"✗ {field.error}" if field.error else "")
         self.error.setVisible(bool(field.error))
