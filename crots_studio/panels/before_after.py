@@ -50,7 +50,7 @@ class BeforeAfterPanel(ImagePanel):
         self.which.setToolTip("Validation images have labels: they are shown beside, and nothing learns from them")
         self.above_list.addWidget(self.which)
         self.which.currentIndexChanged.connect(lambda _: self._show_list())
-        self.errors = QCheckBox("Show &errors")
+        self.errors = QCheckBox("Sho&w errors")
         self.errors.setToolTip(
             "Marks in red where a model says something else than the labels, in place of its classes"
         )

@@ -43,6 +43,7 @@ class LabelCorrection(QWidget):
         self._labels: Array | None = None
         self._points: list[tuple[int, int]] = []
         self._ignore = 0
+        self._closing: list[QShortcut] = []
         # The image changed below the pressed pointer: the rest of that stroke belongs to none.
         self._broken_off = False
         self.tools = LabelTools()
@@ -68,11 +69,12 @@ class LabelCorrection(QWidget):
     def _make_keys(self, panel: QWidget) -> None:
         """Letters choose tools, digits classes, brackets the width; a field that is typed in keeps its letters."""
 
-        def key(keys: str, words: str, act: Callable[[], object]) -> None:
+        def key(keys: str, words: str, act: Callable[[], object]) -> QShortcut:
             shortcut = QShortcut(QKeySequence(keys), panel)
             shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
             shortcut.setWhatsThis(words)
             shortcut.activated.connect(act)
+            return shortcut
 
         for tool in TOOLS:
             key(tool.keys, tool.title, partial(self.tools.choose, tool.key))
@@ -80,8 +82,9 @@ class LabelCorrection(QWidget):
             key(str(digit), f"Paint with class {digit}", partial(self.tools.choose_class, digit - 1))
         key("[", "Narrower brush", partial(self.tools.widen, -2))
         key("]", "Broader brush", partial(self.tools.widen, 2))
-        for keys in ("Return", "Enter"):
-            key(keys, "Close the polygon", self.close_polygon)
+        # Only while there is one to close: lists and fields need these keys.
+        self._closing = [key(keys, "Close the polygon", self.close_polygon) for keys in ("Return", "Enter")]
+        self._may_close(False)
 
     def set_edits(self, edits: LabelEdits | None, classes: ClassSet | None) -> None:
         """Takes over another project's corrections."""
@@ -143,6 +146,10 @@ class LabelCorrection(QWidget):
             shown[where] = self.tools.label if self.tools.current != ERASER else self._ignore
             self.previewed.emit(shown)
 
+    def _may_close(self, possible: bool) -> None:
+        for shortcut in self._closing:
+            shortcut.setEnabled(possible)
+
     def _corner(self, x: int, y: int) -> None:
         """Sets a corner of a polygon; near the first one closes it."""
         first = self._points[0] if self._points else None
@@ -150,6 +157,7 @@ class LabelCorrection(QWidget):
             self.close_polygon()
             return
         self._points.append((x, y))
+        self._may_close(True)
         self._timer.start()
 
     def close_polygon(self) -> None:
@@ -157,12 +165,14 @@ class LabelCorrection(QWidget):
         if self.tools.current != POLYGON or len(self._points) < 3:
             return
         self._timer.stop()
+        self._may_close(False)
         corners, self._points = self._points, []
         label, words = self.tools.label, self.tools.words
         self._change(lambda edits: edits.polygon(self._key, corners, label, words))
 
     def _leave_polygon(self) -> None:
         """Another tool forgets a polygon that was not closed."""
+        self._may_close(False)
         if self._points and self._labels is not None:
             self._points.clear()
             self.previewed.emit(self._labels)

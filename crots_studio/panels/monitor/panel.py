@@ -197,7 +197,7 @@ class TrainingCurves(QWidget):
         self.stage.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.stage.addItem(_WHOLE_RUN, "")
         self.tools = CurveTools(session, "training")
-        self.more_scores = QCheckBox("A&ll scores")
+        self.more_scores = QCheckBox("&All scores")
         self.more_scores.setToolTip("Draws every label-free score, not the three that say most")
         self.more_scores.toggled.connect(lambda _: self.redraw.now())
         self.held = Label("zoomed: Fit follows again")
