@@ -54,8 +54,8 @@ def doubled_keys(window: QMainWindow) -> dict[str, list[str]]:
     for action in window.findChildren(QAction):
         claim(action.shortcut(), f"entry {action.text()}")
     for shortcut in window.findChildren(QShortcut):
-        if shortcut.parentWidget().isVisible():
-            claim(shortcut.key(), f"shortcut of {shortcut.parentWidget()}")
+        if shortcut.parent().isVisible() and shortcut.isEnabled():
+            claim(shortcut.key(), f"shortcut of {shortcut.parent()}")
     for button in window.findChildren(QAbstractButton):
         if button.isVisible():
             claim(button.shortcut(), f"button {button.text()}")
