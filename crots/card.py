@@ -78,7 +78,8 @@ class ModelCard:
 
 
 _KEYS = tuple(field.name for field in dataclasses.fields(ModelCard))
-_LONGEST = {"net": 200, "note": 10_000}
+# A network may be named by a folder.
+_LONGEST = {"net": 1000, "note": 10_000}
 # Far beyond sensible values, and within 32-bit floats.
 _LARGEST, _SMALLEST = 1e6, 1e-6
 

@@ -19,10 +19,21 @@ from crots.data.predictions import PredictionSet, open_predictions
 from crots.data.sizes import propose_size
 from crots.errors import InputError
 from crots.files import expanded, file_or_name
+from crots.folders import folder_card, is_model_folder, unnamed
 from crots.options import DEFAULT_NET
 from crots.project import ProjectConfig
 from crots.taxonomy import ClassMap, ClassSet, class_map_source, identity_map, load_class_map, load_class_set
 from crots.trust import is_factory, program_kind
+
+
+def card_of(path: Path) -> ModelCard | None:
+    """Returns what a model file or folder says of itself, as far as that can be read without torch.
+
+    Raises:
+        InputError: it says something that cannot be used.
+    """
+    return folder_card(path) if is_model_folder(path) else file_card(path)
+
 
 ListImages = Callable[[Path, str, str], Dataset]
 
@@ -46,7 +57,7 @@ class Inputs:
         root: Path,
         *,
         images: ListImages = list_images,
-        card: Callable[[Path], ModelCard | None] = file_card,
+        card: Callable[[Path], ModelCard | None] = card_of,
     ) -> None:
         """Args: ``images`` lists the target's; ``card`` reads what a model file says of itself."""
         self.config, self.root = config, root
@@ -78,6 +89,12 @@ class Inputs:
         if task.class_map and (named := class_map_source(file_or_name(task.class_map, self.root))) is not None:
             return named
         card = self.source_card
+        if card is not None and unnamed(card.classes["names"]):
+            raise InputError(
+                f"{self.config.source.file}: its {len(card.classes['names'])} classes have no names; give the class "
+                "set that it was trained with (--source-classes NAME|FILE)",
+                field="task.source_classes",
+            )
         if card is not None and list(self.classes.names) != card.classes["names"]:
             return ClassSet.from_dict(card.classes)
         return self.classes
@@ -219,7 +236,8 @@ class Inputs:
         file = self.config.source.file
         if file is None:
             raise InputError("no source is named; give --source FILE or --predictions DIR", field="source.file")
-        return present(self.path(file), "the source model", "source.file")
+        path = self.path(file)
+        return path if is_model_folder(path) else present(path, "the source model", "source.file")
 
     @cached_property
     def source_card(self) -> ModelCard | None:

@@ -18,7 +18,7 @@ from crots.project import ProjectConfig
 ProgramKind = Literal["torchscript", "exported"]
 
 # Prefixes of network names, up to the colon, that are families of this package; any other is a Python module.
-OWN_FAMILIES = ("torchvision:", "smp:")
+OWN_FAMILIES = ("torchvision:", "smp:", "hf:")
 PROGRAMS: dict[ProgramKind, str] = {"torchscript": "a TorchScript program", "exported": "an exported program"}
 
 

@@ -207,6 +207,7 @@ def check_batch(model: Model, batch: int, size: Size) -> None:
         _forward_meta(model.net, weights, images)
     except ValueError as error:
         if "Expected more than 1" not in str(error):
+            check_runs(model, size)
             return
         raise InputError(
             f"net {model.card.net} cannot train on batches of {batch} at {size}: its batch norm would see a single "

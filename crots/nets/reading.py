@@ -27,6 +27,7 @@ from torch import Tensor
 from crots.card import CARD_KEY, ModelCard, file_card, read_card
 from crots.errors import CrotsError, InputError
 from crots.files import exists, is_file
+from crots.folders import folder_card, is_model_folder
 from crots.limits import check_claim
 from crots.nets.claims import claimed_by_pickles
 from crots.trust import program_kind
@@ -88,6 +89,8 @@ def file_kind(path: Path) -> FileKind:
     Raises:
         InputError: there is no such file.
     """
+    if is_model_folder(path):
+        return "safetensors"
     check_file(path)
     if path.suffix.lower() == ".onnx":
         return "onnx"
@@ -146,6 +149,8 @@ def read_weights(path: Path, *, part: str = "", prefix: str = "") -> WeightsFile
     Raises:
         InputError: it is missing, damaged, holds code, no tensors, or NaN; or one of its parts is missing.
     """
+    if is_model_folder(path):
+        return _read_folder(path)
     parts = _parts(path)
     found = _read_one(path, part, prefix)
     for other in parts:
@@ -153,6 +158,23 @@ def read_weights(path: Path, *, part: str = "", prefix: str = "") -> WeightsFile
     if not parts:
         return found
     return replace(found, notes=(*found.notes, f"read with the other parts: {', '.join(p.name for p in parts)}"))
+
+
+def _read_folder(folder: Path) -> WeightsFile:
+    from crots.nets.hf_nets import read_state
+
+    card = folder_card(folder)
+    with parsed(folder, _damaged_folder):
+        check_claim(folder, sum(path.stat().st_size for path in folder.glob("*.safetensors")), "its files")
+        tensors = read_state(folder)
+        for key, tensor in tensors.items():
+            _check_finite(folder, key, tensor)
+    return WeightsFile(folder, tensors, card, "safetensors")
+
+
+def _damaged_folder(folder: Path, error: BaseException) -> InputError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return InputError(f"{folder}: its weights cannot be read ({reason[:160]}); copy the folder again")
 
 
 def _parts(path: Path) -> list[Path]:
@@ -214,6 +236,8 @@ def model_card(path: Path) -> ModelCard | None:
     Raises:
         InputError: it cannot be read.
     """
+    if is_model_folder(path):
+        return folder_card(path)
     kind = file_kind(path)
     if kind in _NOT_WEIGHTS:
         return None

@@ -10,7 +10,7 @@ from torch import nn
 
 from crots.config import unknown_name
 from crots.errors import InputError
-from crots.nets import compact, deeplabv2, smp_nets, torchvision_nets, user
+from crots.nets import compact, deeplabv2, hf_nets, smp_nets, torchvision_nets, user
 from crots.nets.info import Family, NetInfo
 from crots.trust import is_factory
 
@@ -20,6 +20,7 @@ FAMILIES: dict[str, Family] = {
     compact.NAME: compact.FAMILY,
     "torchvision:": torchvision_nets.FAMILY,
     "smp:": smp_nets.FAMILY,
+    "hf:": hf_nets.FAMILY,
 }
 
 

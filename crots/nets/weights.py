@@ -22,6 +22,7 @@ from crots.card import CARD_KEY, ModelCard, Normalisation
 from crots.config import Size
 from crots.errors import InputError
 from crots.files import atomic_path
+from crots.folders import unnamed
 from crots.limits import check_claim
 from crots.nets.forms import Fitted, fit, grouped
 from crots.nets.model import Model, create_model
@@ -282,6 +283,8 @@ def model_of(
     path = found.path
     if found.card:
         card = agreed_card(found.card, path, net=net, classes=classes)
+        if classes is not None and unnamed(card.classes["names"]):
+            card = dataclasses.replace(card, classes=classes.to_dict())
         net, classes = card.net, _class_set(card)
         if not trust:
             check_claim(path, net_bytes(net, len(classes)), f"its network {net} of {len(classes)} classes")
@@ -315,7 +318,8 @@ def agreed_card(card: ModelCard, path: Path, *, net: str | None, classes: ClassS
     if net and net != card.net:
         raise InputError(f"{path} holds a {card.net}, asked for was {net}; leave the network out", field="net")
     names = _class_set(card).names
-    if classes is not None and classes.names != names:
+    nameless = classes is not None and len(classes) == len(names) and unnamed(names)
+    if classes is not None and classes.names != names and not nameless:
         raise InputError(
             f"{path} is for {len(names)} classes ({', '.join(names[:4])} ...), the class set {classes.name} has "
             f"{len(classes)} ({', '.join(classes.names[:4])} ...); give the class set it was trained with",

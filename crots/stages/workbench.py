@@ -8,7 +8,6 @@ from pathlib import Path
 
 from torch import Tensor
 
-from crots.card import file_card
 from crots.config import Size
 from crots.data.cache import ImageCache
 from crots.data.layouts import Dataset
@@ -21,7 +20,7 @@ from crots.nets.model import Model, check_batch, create_model
 from crots.nets.reading import model_card, read_weights
 from crots.nets.source import NetworkSource, Source, open_source
 from crots.nets.weights import load_into, model_of
-from crots.opening import Inputs
+from crots.opening import Inputs, card_of
 from crots.options import TrainingOptions
 from crots.project import ProjectConfig
 from crots.stages.labellers import Labeller, NetworkLabels, PredictedLabels
@@ -48,7 +47,7 @@ class Workbench:
         self.start: Start = "random"
         self._cache_folder = cache_folder
         # A training checkpoint names its network too, but reading it takes torch.
-        self.inputs = Inputs(config, root, card=file_card if config.source.net else model_card)
+        self.inputs = Inputs(config, root, card=card_of if config.source.net else model_card)
         if config.runtime.trust and (code := code_of(config, root)):
             self.note(f"this run may run code of others, as you allowed: {listed(code)}")
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from crots.folders import is_model_folder
 from crots.images import IMAGE_SUFFIXES
 from crots.project import ProjectConfig
 from crots_studio.models.project_form import TITLES
@@ -67,7 +68,7 @@ def sort_drop(paths: Sequence[Path], config: ProjectConfig) -> Drop:
 
 def meaning(path: Path) -> str:
     """Returns the option that a file or folder is most likely meant for."""
-    if path.suffix.lower() in _MODEL_SUFFIXES:
+    if path.suffix.lower() in _MODEL_SUFFIXES or is_model_folder(path):
         return "source.file"
     if path.suffix == ".toml":
         return "task.classes"

@@ -15,6 +15,7 @@ from crots.config import Profile
 from crots.errors import InputError
 from crots.events import Event
 from crots.execution.context import Context
+from crots.folders import is_model_folder
 
 if TYPE_CHECKING:
     from crots.stages.predict import Frames
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         more["source"] = {"net": args.net}
     config = config_of(args, **more)
     assert config.source.file is not None
-    if not config.source.file.is_file():
+    if not config.source.file.is_file() and not is_model_folder(config.source.file):
         raise InputError(f"{config.source.file}: no such file, expected a model file or training checkpoint")
     options = options_of(args, "predict", opt.PredictOptions)
     claimed = claim(args, "predict", config, ("data", "source"), results=RESULTS, clear=False)
