@@ -16,7 +16,7 @@ from crots.taxonomy import ClassSet
 from crots_studio.models.label_edit import LabelEdits, inside, stroke
 from crots_studio.session import Session
 from crots_studio.widgets.compare_area import CompareArea
-from crots_studio.widgets.label_tools import BRUSH, ERASER, FILL, LOOK, PICKER, POLYGON, TOOLS, LabelTools
+from crots_studio.widgets.label_tools import BROAD, BRUSH, ERASER, FILL, LOOK, PICKER, POLYGON, TOOLS, LabelTools
 
 Array = npt.NDArray[Any]
 _PREVIEW_MS = 30
@@ -53,6 +53,7 @@ class LabelCorrection(QWidget):
         self._timer = QTimer(self, interval=_PREVIEW_MS, singleShot=True)
         self._timer.timeout.connect(self._preview)
         self.tools.tool_changed.connect(self._take_tool)
+        self.tools.width_box.valueChanged.connect(lambda _: self._take_tool(self.tools.current))
         self.tools.undo_asked.connect(self.undo)
         self.tools.redo_asked.connect(self.redo)
         self.tools.reset_asked.connect(self.reset)
@@ -63,6 +64,7 @@ class LabelCorrection(QWidget):
 
     def _take_tool(self, tool: str) -> None:
         self._area.set_drawing(tool != LOOK)
+        self._area.set_brush(self.tools.width_box.value() if tool in BROAD else 0)
         if tool != POLYGON:
             self._leave_polygon()
 

@@ -141,6 +141,11 @@ class CompareArea(QWidget):
         self.views.set_drawing(drawing)
         self.swipe.set_drawing(drawing)
 
+    def set_brush(self, width: int) -> None:
+        """Shows the outline of a brush under the pointer; 0 for none."""
+        self.views.set_brush(width)
+        self.swipe.set_brush(width)
+
     def fit(self) -> None:
         """Shows the whole picture."""
         self.views.fit()

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import (
     QColor,
+    QFocusEvent,
     QFont,
     QKeyEvent,
     QMouseEvent,
@@ -45,6 +46,8 @@ class Place:
 class ImageView(QGraphicsView):
     """Shows one `Content`. Wheel, + and - zoom, dragging and arrows pan, 0 fits.
 
+    While a tool draws, the middle button or the space bar held down pan.
+
     Signals:
         hovered(int, int): the pixel under the pointer, or (-1, -1) when it leaves.
         moved(Place): the user zoomed or panned.
@@ -71,6 +74,11 @@ class ImageView(QGraphicsView):
         self._opacity = 1.0
         self._drawing = False
         self._stroking = False
+        # The space bar is down: a drag moves the picture whatever the tool.
+        self._hand = False
+        # Width of the brush in pixels of the picture, 0 for none, and where the pointer is in those of the view.
+        self._brush = 0
+        self._pointer: QPointF | None = None
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -112,7 +120,18 @@ class ImageView(QGraphicsView):
     def set_drawing(self, drawing: bool) -> None:
         """A drag draws and does not move the picture."""
         self._drawing = drawing
-        self.viewport().setCursor(Qt.CursorShape.CrossCursor if drawing else Qt.CursorShape.ArrowCursor)
+        self._show_cursor()
+
+    def set_brush(self, width: int) -> None:
+        """Shows the outline of a brush under the pointer; its width is in pixels of the picture, 0 for none."""
+        self._brush = width
+        self.viewport().update()
+
+    def _show_cursor(self) -> None:
+        moves = self._dragged_from is not None
+        hand = Qt.CursorShape.ClosedHandCursor if moves else Qt.CursorShape.OpenHandCursor
+        tool = Qt.CursorShape.CrossCursor if self._drawing else Qt.CursorShape.ArrowCursor
+        self.viewport().setCursor(hand if self._hand or (moves and self._drawing) else tool)
 
     def _stroke(self, position: QPointF, *, begins: bool) -> None:
         if pixel := self.pixel_at(position):
@@ -198,7 +217,13 @@ class ImageView(QGraphicsView):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
         """Begins a pan or a click."""
-        if event.button() == Qt.MouseButton.LeftButton and self._drawing:
+        if event.button() == Qt.MouseButton.MiddleButton or (
+            event.button() == Qt.MouseButton.LeftButton and self._hand
+        ):
+            # Not a click: nothing is chosen or painted.
+            self._pressed, self._dragged_from = None, event.position()
+            self._show_cursor()
+        elif event.button() == Qt.MouseButton.LeftButton and self._drawing:
             self._stroking = True
             self.setFocus(Qt.FocusReason.MouseFocusReason)
             self._stroke(event.position(), begins=True)
@@ -211,10 +236,15 @@ class ImageView(QGraphicsView):
         """Pans, or says what is under the pointer."""
         if self._stroking:
             self._stroke(event.position(), begins=False)
-        elif self._dragged_from is not None and event.buttons() & Qt.MouseButton.LeftButton:
+        elif self._dragged_from is not None and event.buttons() & (
+            Qt.MouseButton.LeftButton | Qt.MouseButton.MiddleButton
+        ):
             step = event.position() - self._dragged_from
             self._dragged_from = event.position()
             self._pan(-step.x(), -step.y())
+        self._pointer = event.position()
+        if self._brush and self._drawing:
+            self.viewport().update()
         pixel = self.pixel_at(event.position()) or (-1, -1)
         self.hovered.emit(*pixel)
 
@@ -229,6 +259,7 @@ class ImageView(QGraphicsView):
             if pixel:
                 self.clicked.emit(*pixel)
         self._pressed = self._dragged_from = None
+        self._show_cursor()
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802
         """Fits; while drawing it is the second of two strokes."""
@@ -239,8 +270,24 @@ class ImageView(QGraphicsView):
 
     def leaveEvent(self, event: QEvent) -> None:  # noqa: N802
         """Says that no pixel is under the pointer."""
+        self._pointer = None
+        self.viewport().update()
         self.hovered.emit(-1, -1)
         super().leaveEvent(event)
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:  # noqa: N802
+        """Lets go of the space bar, whose release is heard elsewhere now."""
+        self._hand = False
+        self._show_cursor()
+        super().focusOutEvent(event)
+
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:  # noqa: N802
+        """Ends the hand when the space bar is let go."""
+        if event.key() == Qt.Key.Key_Space and self._hand:
+            self._hand = self._hand and event.isAutoRepeat()
+            self._show_cursor()
+        else:
+            event.ignore()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
         """Zooms and pans; other keys go to the panel."""
@@ -257,6 +304,9 @@ class ImageView(QGraphicsView):
             self.zoom_by(1 / _STEP)
         elif key == Qt.Key.Key_0:
             self.fit()
+        elif key == Qt.Key.Key_Space:
+            self._hand = True
+            self._show_cursor()
         elif key in moves and self._place.zoom > 1:
             self._pan(*moves[Qt.Key(key)])
         else:
@@ -282,6 +332,8 @@ class ImageView(QGraphicsView):
             self._draw_lines(painter, self.content.lines)
         if self._marker and self.content:
             self._draw_marker(painter, *self._marker)
+        if (ring := self.brush_ring) is not None:
+            self._draw_ring(painter, ring)
         painter.save()
         painter.resetTransform()
         if self.content and self.content.title:
@@ -316,6 +368,23 @@ class ImageView(QGraphicsView):
             painter.setPen(pen)
             painter.drawLine(middle - QPointF(reach, 0), middle + QPointF(reach, 0))
             painter.drawLine(middle - QPointF(0, reach), middle + QPointF(0, reach))
+
+    @property
+    def brush_ring(self) -> QRectF | None:
+        """What the brush would cover, in pixels of the picture; None where there is no brush or pointer."""
+        pixel = self.pixel_at(self._pointer) if self._pointer is not None else None
+        if pixel is None or not (self._brush and self._drawing) or self._hand:
+            return None
+        reach = self._brush / 2
+        return QRectF(pixel[0] + 0.5 - reach, pixel[1] + 0.5 - reach, self._brush, self._brush)
+
+    def _draw_ring(self, painter: QPainter, ring: QRectF) -> None:
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for colour, width in ((QColor(0, 0, 0, 200), 3), (QColor(255, 255, 255), 1)):
+            pen = QPen(colour, width)
+            pen.setCosmetic(True)
+            painter.setPen(pen)
+            painter.drawEllipse(ring)
 
     def _draw_scale(self, painter: QPainter, content: Content) -> None:
         """The colours of numbers, in the lower left corner."""

@@ -51,6 +51,7 @@ class LinkedViews(QWidget):
         self._table: Array | None = None
         self._opacity = 1.0
         self._drawing = False
+        self._brush = 0
         self._empty_text = ""
         self.setMinimumSize(max(1, columns) * (NARROWEST + GAP) - GAP, 140)
 
@@ -89,6 +90,12 @@ class LinkedViews(QWidget):
         for view in self.views:
             view.set_drawing(drawing)
 
+    def set_brush(self, width: int) -> None:
+        """Shows the outline of a brush in the view under the pointer."""
+        self._brush = width
+        for view in self.views:
+            view.set_brush(width)
+
     def fit(self) -> None:
         """Shows the whole pictures."""
         for view in self.views:
@@ -115,6 +122,7 @@ class LinkedViews(QWidget):
             view.set_table(self._table)
         view.set_opacity(self._opacity)
         view.set_drawing(self._drawing)
+        view.set_brush(self._brush)
         view.look(self.place)
         view.stroked.connect(self.stroked)
         view.stroke_ended.connect(self.stroke_ended)

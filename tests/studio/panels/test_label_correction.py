@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from PySide6.QtCore import QEvent, QPointF, Qt
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt
 from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QApplication
 
@@ -345,3 +345,51 @@ def test_the_shares_of_classes_follow_corrections(qtbot, panel):
     assert shares()[SKY] == panel._classes.names[SKY] + "  \u2013" or shares()[SKY] != before[SKY]
     panel.undo()
     qtbot.waitUntil(lambda: shares() == before, timeout=10_000)
+
+
+def move(view, x, y, buttons=Qt.MouseButton.NoButton):
+    point = QPointF(view.mapFromScene(QPointF(x + 0.5, y + 0.5)))
+    event = QMouseEvent(
+        QEvent.Type.MouseMove, point, view.viewport().mapToGlobal(point), Qt.MouseButton.NoButton, buttons,
+        Qt.KeyboardModifier.NoModifier,
+    )  # fmt: skip
+    QApplication.sendEvent(view.viewport(), event)
+
+
+def test_the_brush_has_an_outline_of_its_width(panel):
+    view = panel.area.views.views[0]
+    move(view, 20, 20)
+    assert view.brush_ring is None
+    choose(panel, "brush", CAR)
+    panel.correction.tools.width_box.setValue(7)
+    move(view, 30, 25)
+    assert view.brush_ring == QRectF(27, 22, 7, 7)
+    choose(panel, "fill", CAR)
+    assert view.brush_ring is None
+
+
+@pytest.mark.parametrize("way", ["space", "middle"])
+def test_a_zoomed_picture_is_panned_while_a_tool_is_chosen(qtbot, panel, way):
+    view = panel.area.views.views[0]
+    view.zoom_by(4)
+    choose(panel, "brush", CAR)
+    before, labels = view.place, panel._maps.labels.copy()
+    middle = QPointF(view.viewport().rect().center())
+    if way == "space":
+        view.setFocus()
+        qtbot.keyPress(view, Qt.Key.Key_Space)
+    button = Qt.MouseButton.LeftButton if way == "space" else Qt.MouseButton.MiddleButton
+    start, end = middle.toPoint(), middle.toPoint() + QPoint(30, 10)
+    qtbot.mousePress(view.viewport(), button, pos=start)
+    for place in (start + QPoint(10, 4), end):
+        event = QMouseEvent(
+            QEvent.Type.MouseMove, QPointF(place), view.viewport().mapToGlobal(QPointF(place)),
+            Qt.MouseButton.NoButton, button, Qt.KeyboardModifier.NoModifier,
+        )  # fmt: skip
+        QApplication.sendEvent(view.viewport(), event)
+    qtbot.mouseRelease(view.viewport(), button, pos=end)
+    assert view.place.x < before.x and view.place.zoom == before.zoom
+    assert np.array_equal(panel._maps.labels, labels) and not panel.correction.edits.keys
+    if way == "space":
+        qtbot.keyRelease(view, Qt.Key.Key_Space)
+    assert not view._hand
