@@ -144,7 +144,7 @@ class ProjectActions(QObject):
         if session.busy:
             return "Wait for the end of the run."
         if self._reporting:
-            return "It is being written; a network looks at some of the images."
+            return "The report is being written; a network is predicting some of the images."
         if not any(stage.state in _RUN for stage in session.status):
             return "Nothing has run in this project yet."
         return ""
@@ -256,5 +256,5 @@ class ProjectActions(QObject):
 
     def _refuse_while_busy(self) -> bool:
         if self._session.busy:
-            self.tell("A run goes on", "Stop the run before changing to another project.")
+            self.tell("A run is in progress", "Stop the run before you open another project.")
         return self._session.busy

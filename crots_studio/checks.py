@@ -73,7 +73,7 @@ def check(name: str, config: ProjectConfig, root: Path, trusted: Collection[Code
         return CHECKS[name](setup)
     except CrotsError as error:
         if owner := _said_beside(name, setup, str(error)):
-            return Finding("empty", f"Looked at when this is mended: {TITLES[owner]}.")
+            return Finding("empty", f"Checked once this is fixed: {TITLES[owner]}.")
         # Labels that can be read in two ways are a question.
         choices = error.choices if isinstance(error, AmbiguousLabels) else {}
         offers = tuple(Offer(f"Read as {WORDS[name]}", {"data.val_encoding": name}) for name in choices)
@@ -128,13 +128,13 @@ def check_target(setup: Setup) -> Finding:
     if like_labels:
         text += "; they look like label maps, not like photographs"
     if faults:
-        text += f"; {len(faults)} of the {looked_at} looked at cannot be read"
+        text += f"; {len(faults)} of the {looked_at} checked cannot be read"
         if setup.config.data.skip_bad:
-            text += " and will be left out"
+            text += " and will be skipped"
         else:
             # As the details are seen by pointing only, the first is named here.
-            text += f", at which a run would stop: {faults[0]}"
-            offers = (Offer("Leave such images out", {"data.skip_bad": "true"}),)
+            text += f"; a run would stop there: {faults[0]}"
+            offers = (Offer("Skip such images", {"data.skip_bad": "true"}),)
     if setup.dark:
         text += f"; {setup.dark}"
     level: Level = "warning" if faults or like_labels or setup.dark else "good"
@@ -268,7 +268,7 @@ def _check_predictions(setup: Setup) -> Finding:
     kind = "soft predictions" if found.soft else "label maps"
     # Ids and channels that are no classes of the source are refused here.
     seen = glance(found, images, setup.size if images else None)
-    fits = f"classes within 0 to {len(classes) - 1} in {plural(seen.count, 'file')} looked at"
+    fits = f"classes within 0 to {len(classes) - 1} in {plural(seen.count, 'file')} checked"
     text = f"{len(found)} {kind}, {matched}{fits}"
     if seen.confidence is not None:
         text += f", mean confidence {seen.confidence:.0%}"
@@ -287,9 +287,9 @@ def _map_or_none(setup: Setup) -> ClassMap | None:
 def _code_finding(code: Sequence[Code], setup: Setup, brief: str) -> Finding:
     """What is said of code of others: it is neither imported nor opened here."""
     if untrusted := tuple(piece for piece in code if piece not in setup.trusted):
-        text = f"A run would run code of others: {listed(untrusted)}."
+        text = f"A run would execute third-party code: {listed(untrusted)}."
         return Finding("bad", text, brief="not trusted", offers=(Offer("I trust this", trust=untrusted),))
-    return Finding("good", f"{listed(code)}: trusted in this window, looked at when it runs", brief=brief)
+    return Finding("good", f"{listed(code)}: trusted in this window; checked when it runs", brief=brief)
 
 
 def _check_model(setup: Setup, path: Path) -> Finding:
@@ -345,7 +345,7 @@ def check_student(setup: Setup) -> Finding:
 
     net_info(net)
     if weights == "random":
-        return Finding("warning", f"{net} from random weights: train it long, or give it a start")
+        return Finding("warning", f"{net} from random weights: it needs long training; pretrained weights are better")
     if weights in ("", "source"):
         return _start_from_source(setup, net)
     from crots.nets.weights import load_into
@@ -371,7 +371,7 @@ def check_validation(setup: Setup) -> Finding:
     """Images with labels for scoring; may be left empty."""
     data = setup.config.data
     if data.val_images is None and data.val_labels is None:
-        return Finding("empty", "Optional: labelled images, only to see how good the results are.")
+        return Finding("empty", "Optional: labelled images, used only to score the results.")
     if data.val_images is None:
         return Finding("bad", "Labels are chosen without their images; choose the folder of images too.")
     classes, dataset = setup.classes, setup.validation

@@ -44,19 +44,19 @@ class Leaving(QObject):
     def _ask(self) -> None:
         box = QMessageBox(self._window)
         box.setIcon(QMessageBox.Icon.Question)
-        box.setWindowTitle("A run goes on")
-        box.setText("What is to become of the run?")
+        box.setWindowTitle("A run is in progress")
+        box.setText("A run is in progress. What should happen to it?")
         box.setInformativeText(
-            "It has a process of its own and can go on without the window, which shows it again when the project is "
-            "opened. Stopped, it ends after the current step, and the work so far is kept."
+            "It runs in a separate process and can continue in the background; the window shows it again when you open "
+            "the project. If you stop it, it ends after the current step and keeps the work so far."
             if self._session.detached
-            else "Either way it ends here after the current step, and the work so far is kept. Without the window it "
-            "goes on in a process of its own."
+            else "Either way it stops here after the current step and keeps the work so far. In the background it then "
+            "continues in a separate process."
         )
         keep = box.addButton("Stop and keep", QMessageBox.ButtonRole.AcceptRole)
-        go_on = box.addButton("Go on without the window", QMessageBox.ButtonRole.AcceptRole)
+        go_on = box.addButton("Continue in the background", QMessageBox.ButtonRole.AcceptRole)
         go_on.setEnabled(self._session.project is not None)
-        back = box.addButton("Back to the window", QMessageBox.ButtonRole.RejectRole)
+        back = box.addButton("Keep the window open", QMessageBox.ButtonRole.RejectRole)
         box.setDefaultButton(back)
         box.setEscapeButton(back)
         keep.clicked.connect(lambda: self.leave(go_on=False))

@@ -36,7 +36,7 @@ class Menus:
         project_actions: what most entries call.
 
     Attributes:
-        actions: by their words without marks, ``Run all that remains``.
+        actions: by their words without marks, ``Run all remaining stages``.
     """
 
     def __init__(self, window: QMainWindow, session: Session, project_actions: ProjectActions) -> None:
@@ -81,7 +81,7 @@ class Menus:
         self._add(menu, "Try the &demonstration ...", act.try_demo, sign="demo")
         menu.addSeparator()
         self._add(menu, "&Export ...", act.export, "Ctrl+E", "export")
-        self._add(menu, "Re&port what changed", act.report, sign="report")
+        self._add(menu, "Create re&port", act.report, sign="report")
         # It says why it cannot be chosen.
         menu.setToolTipsVisible(True)
         self._add(menu, "Open project &folder", act.open_folder, sign="folder")
@@ -94,15 +94,15 @@ class Menus:
         self._add(menu, "&Undo", act.undo, QKeySequence.StandardKey.Undo)
         self._add(menu, "&Redo", act.redo, QKeySequence.StandardKey.Redo)
         menu.addSeparator()
-        self._add(menu, "Copy &command that makes this project", act.copy_init_command, sign="copy")
+        self._add(menu, "Copy &command that creates this project", act.copy_init_command, sign="copy")
         self._add(menu, "Copy command that ru&ns this project", act.copy_run_command, sign="copy")
         self._add(menu, "&Find an option", act.find_option, QKeySequence.StandardKey.Find, "search")
         self._add(menu, "All co&mmands ...", self.open_palette, "Ctrl+K", "list")
 
     def _run(self, menu: QMenu) -> None:
         act, session = self._project_actions, self._session
-        self._add(menu, "&Run all that remains", session.start_run, "Ctrl+R", "play")
-        self._add(menu, "Run the chosen stage &alone", act.run_chosen, "Ctrl+Shift+R")
+        self._add(menu, "&Run all remaining stages", session.start_run, "Ctrl+R", "play")
+        self._add(menu, "Run &only the selected stage", act.run_chosen, "Ctrl+Shift+R")
         menu.addSeparator()
         self._add(menu, "&Pause or resume", session.toggle_pause, "Ctrl+P", "pause")
         self._add(menu, "&Stop and keep", session.stop, "Ctrl+.", "stop")
@@ -211,19 +211,19 @@ class Menus:
             action.setEnabled(project or busy)
         remains = any(stage.state not in FINISHED for stage in session.status)
         can_run = project and not busy and not session.blocker
-        actions["Run all that remains"].setEnabled(can_run and remains)
-        actions["Run the chosen stage alone"].setEnabled(can_run)
+        actions["Run all remaining stages"].setEnabled(can_run and remains)
+        actions["Run only the selected stage"].setEnabled(can_run)
         for name in ("Pause or resume", "Stop and keep", "Cancel and discard"):
             actions[name].setEnabled(busy and not session.run_state.stopping and session.controllable)
         if session.request.compares:
             # What it has finished is kept in any case.
             actions["Cancel and discard"].setEnabled(False)
-        for name in ("Export", "Open project folder", "Copy command that makes this project", "Find an option"):
+        for name in ("Export", "Open project folder", "Copy command that creates this project", "Find an option"):
             actions[name].setEnabled(project)
         waits_for = self._project_actions.report_waits_for
-        actions["Report what changed"].setEnabled(not waits_for)
-        actions["Report what changed"].setToolTip(
-            plain_tooltip(waits_for or "Writes a page with all figures and opens it.")
+        actions["Create report"].setEnabled(not waits_for)
+        actions["Create report"].setToolTip(
+            plain_tooltip(waits_for or "Writes an HTML page with all figures and opens it.")
         )
         actions["Copy command that runs this project"].setEnabled(project)
         for name in ("Close project", "New project", "Open project", "Try the demonstration"):

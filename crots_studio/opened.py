@@ -312,5 +312,5 @@ class OpenProject(QObject):
 
     def _status_failed(self, error: Exception) -> None:
         self.looking = False
-        self.problem.emit(f"the stages cannot be looked at: {error}")
+        self.problem.emit(f"the stages cannot be checked: {error}")
         self.status_changed.emit(self.status)

@@ -84,7 +84,7 @@ class Session(OpenProject):
     def _opened(self, found: Found) -> None:
         if self.busy and self.project is not None:
             # It was asked for before the run, which goes on in the other project.
-            self.problem.emit(f"{found.project.folder} was not opened: a run had begun meanwhile")
+            self.problem.emit(f"{found.project.folder} was not opened: a run was started meanwhile")
             return
         super()._opened(found)
         self._look_timer.start()
@@ -142,7 +142,7 @@ class Session(OpenProject):
 
     @property
     def demo_unfinished(self) -> bool:
-        """Whether the project is a demonstration whose images or source are still to be made; a run makes them."""
+        """Whether the project is a demonstration whose images or source are not created yet; a run makes them."""
         return self.project is not None and is_unfinished(self.project)
 
     def start_demo(self, make_events: EventSource, folder: Path) -> None:

@@ -113,7 +113,7 @@ def command() -> list[str]:
         return [sys.executable]
     python = Path(sys.executable)
     windowed = python.with_name("pythonw.exe")
-    # -P: no file of the folder that it is started in is taken for a module.
+    # -P: no file of the folder that it is started in is predicted as a module.
     return [str(windowed if windowed.is_file() else python), "-P", "-m", "crots_studio"]
 
 

@@ -47,7 +47,7 @@ def main(project: Path, out: Path) -> None:
         window.pages.show_tab(tab)
         settle(8)
         if tab == "setup":
-            # What the source says of one of the images.
+            # The source's prediction for one of the images.
             window.panels[tab].glance.ask(4)  # type: ignore[attr-defined]
             settle(15)
         window.grab().save(str(out / f"{name}.png"))

@@ -28,7 +28,7 @@ class PlaceDialog(QDialog):
         self.name = QLineEdit(name)
         self.name.setAccessibleName("Name")
         self.name.selectAll()
-        self.place = PathField("Place", "folder", settings)
+        self.place = PathField("Location", "folder", settings)
         self.place.show_path(settings.folder("projects"))
         self.note = Label()
         self.note.setWordWrap(True)
@@ -40,7 +40,7 @@ class PlaceDialog(QDialog):
         self.buttons.rejected.connect(self.reject)
         self.form = QFormLayout()
         self.form.addRow("&Name", self.name)
-        label = Label("&Place")
+        label = Label("&Location")
         label.setBuddy(self.place.edit)
         self.form.addRow(label, self.place)
         column = QVBoxLayout(self)
@@ -71,8 +71,8 @@ class PlaceDialog(QDialog):
     def words(self) -> str:
         """What will happen."""
         if self.folder.is_dir():
-            return f"The folder is there already; the project's files come into it: {self.folder}"
-        return f"A folder is made: {self.folder}"
+            return f"The folder exists; the project's files will be written into it: {self.folder}"
+        return f"A new folder will be created: {self.folder}"
 
     def refresh(self) -> None:
         """Says what will happen, or why it cannot."""
@@ -139,10 +139,10 @@ class DemoDialog(PlaceDialog):
     def words(self) -> str:
         """What is going to happen, and how long it takes."""
         if exists(self.folder / CONFIG_NAME):
-            return f"Goes on with the demonstration in {self.folder}."
+            return f"Continues the demonstration in {self.folder}."
         return (
-            f"Draws a simulated and a real-looking town into {self.folder}, trains a model on the first and adapts it "
-            "to the second: a few minutes on two processor cores."
+            f"Renders a simulated and a realistic town into {self.folder}, trains a model on the first and adapts it "
+            "to the second. This takes a few minutes on two CPU cores."
         )
 
 

@@ -30,7 +30,7 @@ OWN_KEYS = (
     ("Pictures", "Z, X", "Hide the labels, or show them alone, while the key is held"),
     ("Pictures", "Page Up, Page Down", "Go to the image before, or the next"),
     ("Swipe", "Left, Right", "Move the divider"),
-    ("Hard patches", "Del", "Never train on the chosen patches"),
+    ("Hard patches", "Del", "Exclude the selected patches from training"),
     ("Plots", "Left, Right", "Move the crosshair step by step"),
     ("Plots", "Shift+Left, Shift+Right, Up, Down", "Move the picture"),
     ("Plots", "+, -", "Zoom"),

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 _LONGEST_HEAD = 64 * 2**20
 SUFFIXES = {"safetensors": "safetensors", "onnx": "onnx", "pth": "pth", "torchscript": "pt"}
 FORMATS = {
-    "safetensors": "Weights with their description; CROTS opens it without further questions.",
-    "onnx": "Runs anywhere ONNX Runtime does; takes RGB images 0 to 255, normalisation is inside.",
+    "safetensors": "Weights with a description of the network; CROTS opens it directly.",
+    "onnx": "Runs anywhere ONNX Runtime does; takes RGB images with values 0 to 255; normalisation is included.",
     "pth": "Plain PyTorch weights under the keys of AdaptSegNet.",
     "torchscript": "Runs in PyTorch and LibTorch without CROTS; takes RGB images 0 to 255.",
 }

@@ -49,28 +49,28 @@ def advise(failure: StageFinished, config: ProjectConfig) -> Advice:
     if failure.exit_code < 0:
         remedies = memory_remedies(failure.stage, config)
         todo = (
-            "What was finished is kept: run again, and it goes on from the last checkpoint. A system that is short of "
-            "memory ends processes so"
+            "Finished work is kept: run again to resume from the last checkpoint. Systems kill processes like this "
+            "when memory is short"
         )
         todo += "; if it happens again, choose a remedy below." if remedies else "; close other programs."
-        return Advice(f"{name} was ended from outside", _sentence(failure.message), todo, remedies, failure.detail)
+        return Advice(f"{name} was killed", _sentence(failure.message), todo, remedies, failure.detail)
     if "out of memory" in failure.message.lower():
         remedies = memory_remedies(failure.stage, config)
         todo = (
-            "Choose a remedy below and run again: it goes on from the last checkpoint where the options allow."
+            "Choose a remedy below and run again: it resumes from the last checkpoint where the options allow."
             if remedies
             else "Close other programs, choose another device, or set a smaller data.size, and run again."
         )
         return Advice(f"{name} ran out of memory", _sentence(failure.message), todo, remedies, failure.detail)
     if failure.exit_code == 2:
         skips = "--skip-bad" in failure.message
-        remedies = (Remedy("\u201cLeave out bad images\u201d", {"data.skip_bad": "true"}),) if skips else ()
-        todo = "Mend that and run again; what was finished is kept."
-        return Advice(f"{name} cannot go on like this", _sentence(failure.message), todo, remedies)
+        remedies = (Remedy("\u201cSkip unreadable images\u201d", {"data.skip_bad": "true"}),) if skips else ()
+        todo = "Fix this and run again; finished work is kept."
+        return Advice(f"{name} cannot continue", _sentence(failure.message), todo, remedies)
     if failure.detail:
-        todo = "This is a fault of CROTS: copy the report and send it in. Running again may well go on."
+        todo = "This is a bug in CROTS: please copy the report and send it in. Running again may work."
         return Advice(f"{name} stopped unexpectedly", _sentence(failure.message), todo, (), failure.detail)
-    todo = "What was finished is kept. Mend the cause and run again: it goes on from the last checkpoint."
+    todo = "Finished work is kept. Fix the cause and run again: the run resumes from the last checkpoint."
     return Advice(f"{name} failed", _sentence(failure.message), todo)
 
 
@@ -86,7 +86,7 @@ def memory_remedies(stage: str, config: ProjectConfig) -> tuple[Remedy, ...]:
         found.append(Remedy(label, {f"{section}.batch": str(batch // 2)}))
     if config.data.size and min(config.data.size) >= 128:
         size = Size(*(max(64, side * 3 // 4 // 32 * 32) for side in config.data.size))
-        label = f"smaller images: {size} instead of {config.data.size} (all stages begin anew)"
+        label = f"smaller images: {size} instead of {config.data.size} (all stages start over)"
         found.append(Remedy(label, {"data.size": str(size)}))
     return tuple(found)
 

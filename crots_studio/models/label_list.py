@@ -32,7 +32,7 @@ ORDERS: dict[Order, str] = {
     "easiest": "Easiest first",
     "name": "Name",
     "class": "Most of a class",
-    "unsure": "Least sure of a class",
+    "unsure": "Least confident of a class",
     "suspicious": "Most suspicious",
 }
 # Where data sets keep labels beside images; a first glance should not show those.

@@ -36,7 +36,7 @@ def _line(event: Event) -> LogLine | None:
     name = title(event.stage) if event.stage else "Run"
     match event:
         case StageStarted():
-            resumed = f", goes on from {event.resumed_at}" if event.resumed_at else ""
+            resumed = f", resumed at {event.resumed_at}" if event.resumed_at else ""
             text = f"{name} starts: {event.total} {event.unit} on {event.device}{resumed}"
         case Metrics():
             values = ", ".join(f"{key} {value:.4g}" for key, value in event.values.items())

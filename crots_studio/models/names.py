@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _TITLES = {
-    "render": "Drawn towns",
+    "render": "Rendered towns",
     "train": "Source model",
     "target": "Target images",
     "source": "Source",

@@ -131,13 +131,13 @@ class OptionField:
     def tooltip(self) -> str:
         """Help, range, defaults and the fault of the published code that it mends."""
         info = self.info
-        lines = [info.help, f"Takes {expectation(info)}."]
+        lines = [info.help, f"Value: {expectation(info)}."]
         default, published = shown(info.default) or "none", shown(info.published) or "none"
         lines.append(f"Default {default}" + (f", published {published}." if published != default else "."))
         if info.fault:
-            lines.append(f"Mends {info.fault} of the published code.")
+            lines.append(f"Fixes {info.fault} of the published code.")
         if not info.affects_result:
-            lines.append("Changes no result: no stage becomes stale.")
+            lines.append("Does not change results, so no stage becomes stale.")
         return "\n".join(lines)
 
 
@@ -274,5 +274,5 @@ def preset_effect(name: str) -> str:
         # What the file gives, and what its profile has other defaults for.
         if _is_taken_over(info.name) and (info.name in given or info.default_for(profile) != info.default)
     ]
-    words = "It sets the options of all stages anew; your files stay."
+    words = "It resets the options of all stages; your files are kept."
     return f"{words}\nIt also sets {'; '.join(named)}." if named else words

@@ -29,8 +29,8 @@ STATES: dict[State, str] = {
     "relabelled": "Relabelled",
 }
 ORDERS: dict[Order, str] = {
-    "least sure": "Least sure first",
-    "surest": "Surest first",
+    "least sure": "Least confident first",
+    "surest": "Most confident first",
     "most pixels": "Most rare pixels first",
     "name": "Name",
 }

@@ -67,9 +67,9 @@ def step_state(findings: Sequence[Finding]) -> tuple[Level, str]:
     return worst.level, (findings[0] if worst.level == "good" else worst).text
 
 
-CHECKING = Finding("checking", "looking ...")
+CHECKING = Finding("checking", "checking ...")
 # In place of what is wrong with a demonstration's own files before its run.
-STILL_TO_BE_MADE = Finding("empty", "The run of the demonstration makes it.", brief="still to be made")
+STILL_TO_BE_MADE = Finding("empty", "Created when the demonstration runs.", brief="not created yet")
 
 # By check: the options whose change calls for it. A whole section stands for all its options.
 DEPENDS: dict[str, tuple[str, ...]] = {

@@ -18,7 +18,7 @@ from crots_studio.models.words import duration, in_window, option_title, plural
 GUARDED = "went back"
 # What a demonstration does before the stages that every project has.
 DEMO_STAGES = ("render", "train")
-LOOKING = "looking …"
+LOOKING = "checking …"
 # States with nothing left to do.
 FINISHED = ("done", "not needed")
 # Rows that are inputs and not stages.
@@ -99,7 +99,7 @@ def _without_inputs(row: RailRow, lacking: Sequence[str]) -> RailRow:
     """The project knows of stages only: the first would be ready though there is nothing to work on."""
     if row.state != "ready" or not lacking:
         return row
-    return dataclasses.replace(row, state="waiting", words="waiting", reason=f"to be chosen: {', '.join(lacking)}")
+    return dataclasses.replace(row, state="waiting", words="waiting", reason=f"not chosen yet: {', '.join(lacking)}")
 
 
 def looking_rows(keys: Sequence[str]) -> list[StageStatus]:
@@ -127,7 +127,7 @@ def _stage_row(stage: StageStatus, run: RunState) -> RailRow:
     running_here = run.running and run.stage == stage.key
     state = "running" if running_here and stage.state != "done" else stage.state
     if stage.reason == LOOKING and not running_here:
-        return RailRow(stage.key, title(stage.key), "checking", LOOKING, "its files are being looked at")
+        return RailRow(stage.key, title(stage.key), "checking", LOOKING, "its files are being checked")
     fraction = None
     if state == "running":
         done, total = (run.done, run.total) if running_here else (stage.done, stage.total)
@@ -206,7 +206,7 @@ def summary(rows: Sequence[RailRow]) -> str:
     if not stages:
         return "No project"
     if all(row.state == "checking" for row in stages):
-        return "Looking at the files …"
+        return "Checking the files …"
     # All that are listed are counted, those of a demonstration too.
     worked = [row for row in rows if row.key not in INPUTS]
     done = sum(row.state in FINISHED for row in worked)

@@ -73,7 +73,7 @@ class Run:
         """In a word how it stands."""
         if self.stage == "source":
             return "given"
-        return {"completed": "done", "cancelled": "stopped", "failed": "failed", None: "not ended"}[self.outcome]
+        return {"completed": "done", "cancelled": "stopped", "failed": "failed", None: "unfinished"}[self.outcome]
 
 
 @dataclass(frozen=True)

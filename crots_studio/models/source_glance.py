@@ -39,7 +39,7 @@ class Tile:
 
 @dataclass(frozen=True, eq=False)
 class Glance:
-    """What the source says of one image.
+    """The source's prediction for one image.
 
     Attributes:
         picture: the image with the classes' colours over it, as small as its `Tile`.
@@ -90,7 +90,7 @@ def _overlay(picture: Array, labels: Array, classes: ClassSet) -> Array:
 def _words(labels: Array, confidence: Array | None, classes: ClassSet) -> str:
     counts = np.bincount(labels[labels < len(classes)].ravel(), minlength=len(classes))
     if not counts.any():
-        return "The source names no class of the target in this image"
+        return "The source predicts no target class in this image"
     order = [int(place) for place in np.argsort(-counts) if counts[place]]
     parts = [f"{classes.names[place]} {counts[place] / labels.size:.0%}" for place in order]
     sure = f"; mean confidence {float(confidence.mean()):.2f}" if confidence is not None else ""

@@ -45,11 +45,11 @@ _OPTIONS = {
     "val_layout": "Validation layout",
     "val_encoding": "Label encoding",
     "size": "Working size",
-    "skip_bad": "Leave out bad images",
+    "skip_bad": "Skip unreadable images",
     "cache_gb": "Cache",
-    "min_confidence": "Least confidence",
-    "min_pixels": "Least pixels",
-    "ema_when": "Teacher follows",
+    "min_confidence": "Minimum confidence",
+    "min_pixels": "Minimum pixels",
+    "ema_when": "Teacher update",
     "ema_decay": "Teacher decay",
 }
 

@@ -47,7 +47,7 @@ class BeforeAfterPanel(ImagePanel):
         self._stale = False
         self.about.setAccessibleName("How much the models differ from the source")
         self.which = choice("Target or validation images", {0: "Target images", 1: "Validation images, with labels"})
-        self.which.setToolTip("Validation images have labels: they are shown beside, and nothing learns from them")
+        self.which.setToolTip("Validation images have labels, which are shown alongside and never used for training")
         self.above_list.addWidget(self.which)
         self.which.currentIndexChanged.connect(lambda _: self._show_list())
         self.errors = QCheckBox("Sho&w errors")
@@ -228,7 +228,7 @@ class BeforeAfterPanel(ImagePanel):
         right = [
             f"{title(subject)} {share_right(truth, said.labels, ignore):.1%}" for subject, said in self._said.items()
         ]
-        text = f"{self.images.current_key}: labelled pixels that are right: {', '.join(right) or 'computing …'}"
+        text = f"{self.images.current_key}: correct labelled pixels: {', '.join(right) or 'computing …'}"
         return "\n".join([text, *(f"{title(subject)}: {error}" for subject, error in self._wrong.items())])
 
     def _read_out(self, _view: str, x: int, y: int) -> None:

@@ -55,7 +55,7 @@ class LogPanel(QWidget):
         self.lines.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         self.lines.setAccessibleName("Log")
         self.lines.setTabChangesFocus(True)
-        self.lines.setPlaceholderText("What a run says appears here.")
+        self.lines.setPlaceholderText("Messages of a run appear here.")
         self.problems = QListWidget()
         self.problems.setAccessibleName("Problems")
         self.problems.setWordWrap(True)

@@ -29,8 +29,8 @@ from crots_studio.widgets.plot_tools import EmptyState, ExportButton
 
 _EMPTY = (
     "No comparison yet.\n\nCompare methods trains this project's student with several methods, each with several "
-    "seeds and the same steps, and scores them on the validation labels. It takes about as long as so many rounds; it "
-    "runs in a process of its own, can be stopped, and goes on where it stopped."
+    "seeds and the same steps, and scores them on the validation labels. It takes about as long as that many rounds, "
+    "runs in a separate process, and can be stopped and resumed."
 )
 _LOOK_MS = 2000
 
@@ -47,7 +47,7 @@ class MethodsPanel(QWidget):
         self.view.setAccessibleName("What the table shows")
         for key, text in VIEWS.items():
             self.view.addItem(text, key)
-        self.seeds = _spin("Seeds", 1, 20, 3, "Each method runs once with each of so many seeds")
+        self.seeds = _spin("Seeds", 1, 20, 3, "Number of seeds: each method runs once per seed")
         self.steps = _spin(
             "Steps of the baseline and of each round", 0, 10**6, 0, "Fewer steps give a rougher answer sooner"
         )
@@ -161,10 +161,10 @@ class MethodsPanel(QWidget):
         labels = project is not None and project.config.data.val_labels is not None
         reason = session.blocker or ("" if labels else "It needs validation images with labels; choose them in Set-up")
         if session.busy:
-            reason = "A run goes on"
+            reason = "A run is in progress"
         self.run_button.setEnabled(project is not None and not reason)
         self.run_button.setToolTip(
-            plain_tooltip(reason or "Trains and scores every method with every seed, in a process of its own")
+            plain_tooltip(reason or "Trains and scores every method with every seed, in a separate process")
         )
         for box in (self.seeds, self.steps):
             box.setEnabled(project is not None and not session.busy)

@@ -80,25 +80,25 @@ class PreviewPanel(QWidget):
 
     def _build(self) -> None:
         self.beta = SliderRow(
-            "Split &beta", 0, 2, 0.01, tip="The split point is drawn by Beta(b, b): 0 is the middle, small values "
-            "lie near the borders of 20 and 80%, large ones near the middle",
+            "Split &beta", 0, 2, 0.01, tip="The split point is drawn from Beta(b, b): 0 is the middle, small "
+            "values lie near the borders of 20 and 80%, large ones near the middle",
         )  # fmt: skip
         self.confidence = SliderRow(
-            "&Confidence", 0, 1, 0.001, decimals=3, tip="Pixels count from this confidence on; the others are veiled "
-            "in red, and their share lowers the weight of the image",
+            "&Confidence", 0, 1, 0.001, decimals=3, tip="Pixels with at least this confidence count; the others are "
+            "shown in red, and their share lowers the weight of the image",
         )  # fmt: skip
         self.strength = SliderRow(
             "Colour &jitter", 0, 0.5, 0.01, tip="Strength of brightness, contrast, saturation, hue"
         )
         self.augmentation = QComboBox()
         self.augmentation.setAccessibleName("Augmentation of the preview")
-        self.augmentation.setToolTip("Mirroring, colour jitter and blur, which training does to the mixes")
+        self.augmentation.setToolTip("Flips, colour jitter and blur, as applied in training")
         for key, text in AUGMENTATIONS.items():
             self.augmentation.addItem(text, key)
-        self.another = QPushButton("&Another one")
+        self.another = QPushButton("&Another mix")
         self.another.setToolTip("Draw other images and another split")
         self.keep = QPushButton("&Use in project")
-        self.keep.setToolTip("Write what the sliders say into the project's options of the adaptation")
+        self.keep.setToolTip("Save the slider values as the project's adaptation options")
         self.opacity = QSlider(Qt.Orientation.Horizontal)
         self.opacity.setRange(0, 100)
         self.opacity.setValue(70)

@@ -1,4 +1,4 @@
-"""What the source says of the target's images: labels, how sure it is of them, where it is not; and mending them."""
+"""The source's predictions for the target's images: labels, confidence, entropy; and correcting them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from crots_studio.widgets.picture_layers import Content, Line
 Array = npt.NDArray[Any]
 _NO_PROJECT = "Open or make a project to see its images here."
 _NO_IMAGES = "No target images yet. Choose the target folder in the project's set-up."
-_NO_LABELS = "not labelled yet: run the stage Pseudo-labels to see what the source says of these images"
+_NO_LABELS = "no pseudo-labels yet: run the stage Pseudo-labels to see the source's predictions"
 IMAGE, LABELS, CONFIDENCE, ENTROPY = "Image", "Labels", "Confidence", "Entropy"
 
 
@@ -48,7 +48,7 @@ class PseudoLabelPanel(ImagePanel):
         self.suspect_button = QPushButton("Find suspicious labels")
         self.suspect_button.setToolTip(
             "Ranks images and outlines regions by doubt: where the source is unsure, and where the student, once there "
-            "is one, says something else. No labels are needed; it runs in a process of its own."
+            "is one, disagrees. Needs no labels; runs in a separate process."
         )
         self.suspect_button.clicked.connect(self._find_suspects)
         self.above_list.addWidget(self.suspect_button)

@@ -193,7 +193,7 @@ class RailPanel(QWidget):
         self.list.currentRowChanged.connect(self._went_to)
         self.run_one = QPushButton("Run this stage")
         self.run_one.setIcon(icon("play"))
-        self.run_one.setToolTip("Runs the chosen stage alone, even where it is done")
+        self.run_one.setToolTip("Runs only the selected stage, even if it is done")
         self.run_one.clicked.connect(self._run_one)
         self.note = Label()
         self.note.setProperty("role", "muted")
@@ -232,9 +232,9 @@ class RailPanel(QWidget):
         self.note.setText(summary(rows))
         row = self.current
         self.run_one.setEnabled(row is not None and row.startable and not self._session.blocker)
-        words = f"Run {row.title} alone" if row is not None and row.is_stage else "Run this stage"
+        words = f"Run only {row.title}" if row is not None and row.is_stage else "Run this stage"
         self.run_one.setText(words)
-        self.run_one.setToolTip(plain_tooltip(self._session.blocker or "Runs this stage alone, even where it is done"))
+        self.run_one.setToolTip(plain_tooltip(self._session.blocker or "Runs only this stage, even if it is done"))
 
     def _show(self, rows: list[RailRow]) -> None:
         same = [row.key for row in rows] == [row.key for row in self.rows]
@@ -292,7 +292,7 @@ class RailPanel(QWidget):
             return
         menu = QMenu(self)
         enabled = row.startable and not self._session.blocker
-        only = menu.addAction(f"Run {row.title} alone")
+        only = menu.addAction(f"Run only {row.title}")
         only.triggered.connect(self._run_one)
         until = menu.addAction(f"Run all up to {row.title}")
         until.triggered.connect(lambda: self._session.start_run(RunRequest(until=row.key)))

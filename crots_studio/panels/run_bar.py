@@ -57,9 +57,9 @@ class RunBar(QFrame):
         self.device.setAccessibleName("Device")
         self.device.setToolTip("Where networks run (runtime.device)")
         self.device.activated.connect(self._device_chosen)
-        self.apart = QCheckBox("own process")
+        self.apart = QCheckBox("separate process")
         self.apart.setToolTip(
-            "Runs in a process of its own, which outlives this window and a fault of the graphics driver"
+            "Runs in a separate process, which survives closing this window and a crash of the graphics driver"
         )
         self.apart.clicked.connect(lambda on: setattr(session, "in_child", on))
         self._lay_out()
@@ -123,14 +123,14 @@ class RunBar(QFrame):
         self.stop.show_as("stop", "Stop and keep", elsewhere or _STOPS)
         self.cancel.show_as("discard", "Cancel ...", elsewhere or _CANCELS)
         if state.paused:
-            self.pause.show_as("play", "Resume", elsewhere or "goes on with the next step")
+            self.pause.show_as("play", "Resume", elsewhere or "continues with the next step")
         else:
-            self.pause.show_as("pause", "Pause", elsewhere or "halts after the current step")
+            self.pause.show_as("pause", "Pause", elsewhere or "pauses after the current step")
         for button in (self.pause, self.stop, self.cancel):
             button.setEnabled(busy and not state.stopping and session.controllable)
         if busy and session.request.compares:
             self.cancel.setEnabled(False)
-            self.cancel.setToolTip("A comparison keeps what it has finished; stop it, and it can go on later")
+            self.cancel.setToolTip("A comparison keeps finished results; stop it to continue later")
         self.device.setEnabled(project and not busy)
         self.apart.setEnabled(project and not busy)
         self.apart.setChecked(session.in_child)
@@ -159,14 +159,14 @@ class RunBar(QFrame):
         if session.blocker:
             return f"Not ready: {session.blocker}"
         if session.looking and not session.status:
-            return "Looking at the project's files ..."
+            return "Checking the project's files ..."
         if session.status and not self._open_stages():
             return "All stages are done"
         states = self._states()
         if "failed" in states:
-            return "Failed: mend the cause, then Resume goes on from what is kept"
+            return "Failed: fix the cause, then Resume continues from the last checkpoint"
         if "interrupted" in states:
-            return "Interrupted: Resume goes on from the last checkpoint"
+            return "Interrupted: Resume continues from the last checkpoint"
         return "Ready to run"
 
     def _cancel(self) -> None:

@@ -41,8 +41,8 @@ class WelcomePanel(QWidget):
         self.new = BigButton(
             "New project", "Choose your images and a source model, then run", self.new_wanted.emit, "plus"
         )
-        self.open = BigButton("Open project", "Go on with a project folder", self.open_wanted.emit, "folder")
-        words = "Renders a small world and runs the whole method on it, live, in minutes"
+        self.open = BigButton("Open project", "Open an existing project folder", self.open_wanted.emit, "folder")
+        words = "Renders a small data set and runs the whole method on it in a few minutes"
         self.demo = BigButton("Try the demonstration", words, self.demo_wanted.emit, "demo")
         self.recent = QListWidget()
         self.recent.setAccessibleName("Recent projects")

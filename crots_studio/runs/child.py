@@ -191,7 +191,7 @@ class ChildRun:
 
     def _ending(self) -> RunEnd:
         if self._process is None and self._at_work:
-            message = "its process ended in the middle of the stage; run again to go on from the last checkpoint"
+            message = "its process ended in the middle of the stage; run again to resume from the last checkpoint"
             return RunEnd("failed", self._at_work, message, exit_code=KILLED)
         code = self._process.returncode if self._process is not None else 0
         if self._last is not None and (code in (0, 130) or self._last.outcome != "completed"):
@@ -201,13 +201,13 @@ class ChildRun:
         tail = log_tail(self.log_path)
         if self._stopped and (code in (130, -signal.SIGINT) or tail.rstrip().endswith("KeyboardInterrupt")):
             # It was stopped before it had come so far as to hear of it.
-            return RunEnd("cancelled", self._at_work, "stopped by the user; run again to go on", exit_code=130)
+            return RunEnd("cancelled", self._at_work, "stopped by the user; run again to resume", exit_code=130)
         if code < 0:
             # What it printed last has nothing to do with it.
-            words = f"its process was ended from outside ({_signal_name(-code)})"
+            words = f"its process was killed ({_signal_name(-code)})"
             return RunEnd("failed", self._at_work, words, tail, KILLED)
         # The last line of what it printed says why, be it our own message or a traceback's end.
-        words = tail.strip().splitlines()[-1] if tail.strip() else "it printed nothing"
+        words = tail.strip().splitlines()[-1] if tail.strip() else "no output"
         message = f"the run's process ended with code {code}: {words}"
         return RunEnd("failed", self._at_work, message, tail, code)
 

@@ -43,7 +43,7 @@ def refusal(folder: Path) -> str:
 
 
 def is_unfinished(project: Project) -> bool:
-    """Whether a project is a demonstration whose images or source model are still to be made."""
+    """Whether a project is a demonstration whose images or source model are not created yet."""
     if project.config.task.classes != "demo":
         return False
     from crots.demo.run import is_demo, stage_mark

@@ -51,9 +51,9 @@ def words_for(
     if end.message == NOT_BEGUN:
         return "The run was stopped", f"{name} had not begun; nothing was changed."
     if end.outcome == "cancelled" and discarded:
-        return "The run was cancelled", f"What {name} had done is thrown away; earlier results are kept."
+        return "The run was cancelled", f"What {name} had done was discarded; earlier results are kept."
     if end.outcome == "cancelled":
-        return "The run was stopped", f"{name} can go on from where it stopped."
+        return "The run was stopped", f"{name} can be resumed where it stopped."
     if compares:
         return "The comparison is finished", "The tab Methods shows what each method gains and costs."
     best = [score for score in map(scores.latest, scores.subjects) if score and score.miou is not None]

@@ -12,10 +12,10 @@ from crots_studio.widgets.icon_button import SIDE
 # Icon, colour and word of a level.
 _LOOKS = {
     "good": ("check", "good", "ready"),
-    "warning": ("alert", "warning", "worth reading"),
-    "bad": ("close", "bad", "to be corrected"),
-    "checking": ("refresh", "muted", "being looked at"),
-    "empty": ("next", "muted", "to be chosen"),
+    "warning": ("alert", "warning", "has a warning"),
+    "bad": ("close", "bad", "has an error"),
+    "checking": ("refresh", "muted", "being checked"),
+    "empty": ("next", "muted", "not chosen yet"),
 }
 
 

@@ -144,11 +144,11 @@ def test_a_broken_image_keeps_run_waiting_until_it_may_be_left_out(look, images)
     content = (images / "2.png").read_bytes()
     (images / "2.png").write_bytes(content[: len(content) // 2])
     found = look("data.target", data__target=images)
-    assert found.level == "bad" and "1 of the 4 looked at cannot be read" in found.text and "2.png" in found.text
+    assert found.level == "bad" and "1 of the 4 checked cannot be read" in found.text and "2.png" in found.text
     (offer,) = found.offers
     mended = look("data.target", data__target=images, data__skip_bad=True)
     assert dict(offer.settings) == {"data.skip_bad": "true"}
-    assert mended.level == "warning" and "will be left out" in mended.text and not mended.offers
+    assert mended.level == "warning" and "will be skipped" in mended.text and not mended.offers
     assert any("2.png" in line for line in found.details)
 
 

@@ -16,7 +16,7 @@ from crots_studio.models.palette import Entry, find, rank
 from tests.studio.fake_project import make_fake_project
 
 ENTRIES = [
-    Entry("Run all that remains", "Run"),
+    Entry("Run all remaining stages", "Run"),
     Entry("Learning rate", "Settings, Adaptation", words="adapt.learning_rate"),
 ]
 
@@ -45,7 +45,7 @@ def test_whatever_is_typed_has_an_answer(text):
 def test_every_action_and_every_option_can_be_found(ready):
     entries = ready.menus.palette_entries()
     titles = {entry.title for entry in entries}
-    assert {"Run all that remains", "Export ...", "Theme: dark", "Text size: large", "Set-up"} <= titles
+    assert {"Run all remaining stages", "Export ...", "Theme: dark", "Text size: large", "Set-up"} <= titles
     options = {entry.words.split()[0] for entry in entries if entry.place.startswith("Settings")}
     assert options == {
         f"{name}.{info.name}" for name, kind in SECTIONS.items() for info in describe(kind) if info.stored

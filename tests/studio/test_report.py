@@ -6,7 +6,7 @@ from PySide6.QtGui import QDesktopServices
 from crots_studio import actions
 from tests.studio.fake_project import make_fake_project
 
-NAME = "Report what changed"
+NAME = "Create report"
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Code of others in the studio: opening a project runs none, and trust is asked for, remembered, forgotten."""
+"""Third-party code in the studio: opening a project runs none, and trust is asked for, remembered, forgotten."""
 
 import pytest
 from PySide6.QtCore import Qt, QTimer

@@ -160,7 +160,7 @@ def test_run_is_refused_with_its_reason(qtbot, session, window, open_project, fo
     qtbot.waitUntil(lambda: "choose" in session.blocker, timeout=30_000)
     assert not window.run_bar.run.isEnabled()
     assert "choose the target images" in window.run_bar.text.text()
-    assert not window.menus.actions["Run all that remains"].isEnabled()
+    assert not window.menus.actions["Run all remaining stages"].isEnabled()
 
 
 def test_out_of_memory_offers_a_smaller_batch_and_runs_again(qtbot, session, ready, scripted):
@@ -217,7 +217,7 @@ def test_closing_can_be_thought_better_of(qtbot, session, ready, scripted):
     session.start_run()
     ready.close()
     buttons = {button.text(): button for button in ready.leaving.question.buttons()}
-    qtbot.mouseClick(buttons["Back to the window"], Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(buttons["Keep the window open"], Qt.MouseButton.LeftButton)
     assert session.busy and ready.isVisible()
 
 
@@ -229,7 +229,7 @@ def test_going_on_without_the_window_hands_over_to_a_child(qtbot, session, ready
     qtbot.waitUntil(lambda: session.run_state.done == 1)
     ready.close()
     buttons = {button.text(): button for button in ready.leaving.question.buttons()}
-    qtbot.mouseClick(buttons["Go on without the window"], Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(buttons["Continue in the background"], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: not ready.isVisible(), timeout=10_000)
     assert begun == ["started"]
     session._run = None
@@ -288,7 +288,7 @@ def test_a_recent_project_that_has_gone_is_shown_as_gone(qtbot, session, window,
     qtbot.waitUntil(lambda: "(not there)" in window.welcome.recent.item(0).text())
 
 
-@pytest.mark.parametrize("answer", ["Stop and keep", "Go on without the window"])
+@pytest.mark.parametrize("answer", ["Stop and keep", "Continue in the background"])
 def test_closing_over_a_run_in_another_process_asks_too(qtbot, session, ready, answer):
     child = FakeChild([])
     session._begin(child)

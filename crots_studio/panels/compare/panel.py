@@ -96,7 +96,7 @@ class ComparePanel(QWidget):
         self.save_chart.setText("Save chart")
         self.save_table = ExportButton(session, self.table, self.run_table, "comparison")
         self.save_table.setText("Save table")
-        self.hint = Label("Ticked runs are drawn. Hatched or dashed: oracle, labels chose the checkpoint.")
+        self.hint = Label("Ticked runs are drawn. Hatched or dashed: oracle (checkpoint chosen with labels).")
         self.hint.setProperty("role", "muted")
         self._lay_out()
         self._connect()

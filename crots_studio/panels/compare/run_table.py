@@ -34,7 +34,7 @@ SORT = Qt.ItemDataRole.UserRole
 FOLDER = Qt.ItemDataRole.UserRole + 1
 _WIDEST_CLASS = 110
 _FIXED = ("Model", "Project", "mIoU %", "Steps", "Took", "State", "Differs in")
-_ORACLE = "Oracle: validation labels chose this checkpoint, or one it grew from. It shows what could be reached."
+_ORACLE = "Oracle: validation labels chose this checkpoint, or one it started from. It shows what could be reached."
 
 
 class RunTableModel(QAbstractTableModel):
@@ -114,7 +114,7 @@ class RunTableModel(QAbstractTableModel):
         if column == 2 and run.oracle:
             return _ORACLE
         if column == 0 and run.started:
-            return time.strftime("Began %Y-%m-%d %H:%M", time.localtime(run.started)) + f" on {run.device}"
+            return time.strftime("Started %Y-%m-%d %H:%M", time.localtime(run.started)) + f" on {run.device}"
         return self._differs.get(run.key) or None if column == 6 else None
 
     def setData(self, index: Index, value: Any, role: int = 0) -> bool:  # noqa: N802

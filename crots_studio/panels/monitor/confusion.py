@@ -53,15 +53,15 @@ class ConfusionPanel(ScorePanel):
         self.read_out = Label()
         self.read_out.setWordWrap(True)
         self.mistakes = QListWidget()
-        self.mistakes.setAccessibleName("Commonest mistakes")
+        self.mistakes.setAccessibleName("Most frequent confusions")
         self.mistakes.setSpacing(2)
         self.mistakes.setWordWrap(True)
         self.mistakes.setTextElideMode(Qt.TextElideMode.ElideNone)
         self.mistakes.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        axes = Label("Rows: what it is. Columns: what the model says.")
+        axes = Label("Rows: true class. Columns: predicted class.")
         axes.setProperty("role", "muted")
         left = column_of(axes, self.view, self.read_out, stretched=self.view)
-        right = column_of(Label("Commonest mistakes"), self.mistakes, stretched=self.mistakes)
+        right = column_of(Label("Most frequent confusions"), self.mistakes, stretched=self.mistakes)
         self.save = ExportButton(session, left, self.table, "confusion")
         self.fill_split(left, right, [640, 240])
         self.bar.addWidget(self.subject)
@@ -112,11 +112,10 @@ class ConfusionPanel(ScorePanel):
         self._mistakes = mistakes(score.confusion, given, 12)
         self.mistakes.clear()
         self.mistakes.addItems(
-            [f"{_percent(row.share)}  {row.truth} taken for {row.prediction}" for row in self._mistakes]
-            or ["There are none."]
+            [f"{_percent(row.share)}  {row.truth} predicted as {row.prediction}" for row in self._mistakes] or ["None."]
         )
         if not self.read_out.text():
-            self.read_out.setText("Point at a cell, or walk with the arrow keys.")
+            self.read_out.setText("Point at a cell, or use the arrow keys.")
 
     # What the user does.
 
@@ -165,8 +164,9 @@ def _words(
     def sentence(row: int, column: int) -> str:
         truth, said, count = names[row], names[column], int(pixels[row, column])
         if way == "prediction":
-            return f"{_percent(by_prediction[row, column])} of what is called {said} is {truth} ({count:,} pixels)"
-        verb = "is recognised" if row == column else f"is taken for {said}"
+            share = _percent(by_prediction[row, column])
+            return f"{share} of the pixels predicted as {said} are {truth} ({count:,} pixels)"
+        verb = "is predicted correctly" if row == column else f"is predicted as {said}"
         return f"{_percent(by_truth[row, column])} of {truth} {verb} ({count:,} pixels)"
 
     return [[sentence(row, column) for column in range(len(names))] for row in range(len(names))]

@@ -33,8 +33,8 @@ from crots_studio.widgets.plot_tools import ExportButton
 from crots_studio.widgets.series_plot import Curve, SeriesPlot
 
 _EMPTY = (
-    "No scores yet.\n\nThey need validation images with labels: name them in the settings under Images. "
-    "Labels are never used to train, only to show how well it goes."
+    "No scores yet.\n\nThey need validation images with labels: choose them in Set-up. "
+    "Labels are never used for training, only to score the results."
 )
 
 

@@ -46,13 +46,13 @@ _TITLES: dict[Plot, str] = {
 }
 # What the figures mean, for who points at them.
 _WORDS = {
-    "cross-entropy": "Loss on the pseudo-labels: how badly the student says what they say",
-    "consistency": "Loss on mixed images: how badly the student says what the teacher says",
+    "cross-entropy": "Loss on the pseudo-labels",
+    "consistency": "Loss on mixed images, against the teacher's labels",
     "hard patch": "Loss on patches of rare classes",
-    "loss": "The sum that is learnt from",
-    "confidence weight": "Share of the pixels the teacher is sure enough of",
-    "learning rate": "Size of the steps",
-    "mIoU": "Score against the validation labels; trains nothing",
+    "loss": "Total loss: the weighted sum that training minimises",
+    "confidence weight": "Share of pixels whose teacher confidence is above the threshold",
+    "learning rate": "Learning rate of the optimiser",
+    "mIoU": "Mean IoU on the validation images; never used for training",
 }
 _NOISY = ("loss", "weight")
 # Of the label-free scores those that are looked at seldom; a tick shows them.
@@ -60,7 +60,10 @@ _MORE_SCORES = ("information", "neighbourhood", "stability", "flip", "scale", "c
 # What a demonstration does to get a source is no part of the adaptation.
 _BEFORE = ("render", "train")
 _WHOLE_RUN = "whole run"
-_EMPTY = "Losses and scores appear here while a model is trained.\n\nStart a run to see them; past ones come back too."
+_EMPTY = (
+    "Losses and scores appear here while a model is trained.\n\n"
+    "Start a run to see them. Figures of earlier runs are shown too."
+)
 
 
 class MonitorPanel(QWidget):
@@ -200,7 +203,7 @@ class TrainingCurves(QWidget):
         self.more_scores = QCheckBox("&All scores")
         self.more_scores.setToolTip("Draws every label-free score, not the three that say most")
         self.more_scores.toggled.connect(lambda _: self.redraw.now())
-        self.held = Label("zoomed: Fit follows again")
+        self.held = Label("zoomed in: press Fit to follow the run")
         self.held.setProperty("role", "muted")
         self.held.hide()
         self.save = ExportButton(session, self._plot_area(), self.table, "training")

@@ -38,7 +38,7 @@ _NO_PROJECT = "Open or make a project to see its hard patches."
 _NO_LABELS = "Hard patches are cut from the pseudo-labels. Run the stage Pseudo-labels first."
 _NOT_CUT = "No patches are cut yet. Tick the rare classes and press Cut patches."
 _NO_RARE = "No pixel of a rare class was found, so there are no patches."
-_NONE_LEFT = "No patch fits the filter."
+_NONE_LEFT = "No patch matches the filter."
 
 
 class PatchPanel(QWidget):

@@ -40,8 +40,8 @@ class PatchDetail(QWidget):
             # A long name must not push the other panels aside.
             label.setMinimumWidth(1)
         self.readout.setAccessibleName("Class under the pointer")
-        self.reject = _button("Re&ject", "Never train on the chosen patches (Delete)")
-        self.restore = _button("Res&tore", "Take the chosen patches back as they were cut")
+        self.reject = _button("Re&ject", "Exclude the selected patches from training (Delete)")
+        self.restore = _button("Res&tore", "Restore the selected patches as they were cut")
         self.old = QComboBox()
         self.old.setAccessibleName("Class to replace")
         self.new = QComboBox()

@@ -27,7 +27,7 @@ class PatchFilters(QWidget):
         self.shows.setToolTip("Show patches with pixels of this class")
         self.which = choice("Kept, rejected or relabelled patches", STATES)
         self.order = choice("Order of the patches", ORDERS)
-        tip = "Show patches whose rare pixels are at least this sure"
+        tip = "Show patches whose rare pixels have at least this confidence"
         self.least = SliderRow("Co&nfidence from", 0, 1, 0.01, tip=tip)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)

@@ -71,7 +71,7 @@ class RareSet(QWidget):
         self.at_once.setToolTip("Cut the patches again as soon as the rare classes change; no network is needed")
         self.at_once.setAccessibleName("Cut again as soon as the rare classes change")
         self.cut_button = QPushButton("&Cut patches")
-        self.cut_button.setToolTip("Cut the patches anew from the saved pseudo-labels; no network is needed")
+        self.cut_button.setToolTip("Cut the patches again from the saved pseudo-labels; no network is needed")
         self.why = _label("Why the class is rare")
         self.state = _label("State of the patches")
         self._build()
@@ -188,7 +188,7 @@ class RareSet(QWidget):
         if session.busy and session.run_state.stage == "mine":
             return "Cutting …"
         if self._timer.isActive():
-            return "Cuts when the run has ended." if session.busy else "Cuts in a moment …"
+            return "Will be cut when the run has finished." if session.busy else "Will be cut in a moment …"
         reason = stale_reason(session.status)
         return f"These patches are not up to date: {reason}." if reason else ""
 

@@ -63,7 +63,7 @@ class SettingsPanel(QWidget):
         self.search.textChanged.connect(lambda _: self._show_section())
         self.search.returnPressed.connect(self._go_to_match)
         column.addWidget(self.search)
-        self.nothing = Label("No option has these words.")
+        self.nothing = Label("No option matches.")
         self.nothing.setProperty("role", "muted")
         self.nothing.hide()
         column.addWidget(self.nothing)
@@ -125,7 +125,7 @@ class SettingsPanel(QWidget):
     def copy_command(self) -> None:
         """Puts the equivalent command line on the clipboard."""
         QGuiApplication.clipboard().setText(self.command.text())
-        self._session.copied.emit("Copied the command that makes this project")
+        self._session.copied.emit("Copied the command that creates this project")
 
     def go_to(self, key: str) -> None:
         """Shows the section of a stage or of an input."""

@@ -29,7 +29,7 @@ class ClassMapEditor(QWidget):
         )
         self.file.changed.connect(lambda text: self._choose(text or "none"))
         self.propose = QPushButton("Propose &by name")
-        self.propose.setToolTip("Maps each source class to the target class whose name is nearest")
+        self.propose.setToolTip("Maps each source class to the target class with the most similar name")
         self.propose.clicked.connect(self._propose)
         self.table = ClassMapTable()
         self.table.edited.connect(self._save)
@@ -110,7 +110,7 @@ class ClassMapEditor(QWidget):
             return
         proposal = Proposal.of(old, form)
         if not proposal:
-            self._session.notice.emit("The class map is as the names propose; nothing was changed")
+            self._session.notice.emit("The class map already matches the names; nothing was changed")
             return
         question = ProposalQuestion(proposal, self.window())
         question.agreed.connect(self._take_over)
@@ -137,7 +137,7 @@ class ClassMapEditor(QWidget):
 
 
 def _form(setup: Setup) -> ClassMapForm | None:
-    """The map as the project has it; an empty one where it is still to be made; None where none is needed."""
+    """The map as the project has it; an empty one where it is not created yet; None where none is needed."""
     source, target = setup.source_classes, setup.classes
     named = setup.config.task.class_map
     if named is None:

@@ -23,7 +23,7 @@ class ProposalQuestion(QMessageBox):
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setWindowTitle("Propose by name")
         lines = proposal.lines
-        self.setText(f"The names propose another class for {plural(len(lines), 'row')}:")
+        self.setText(f"By name, another class is proposed for {plural(len(lines), 'row')}:")
         more = [f"and {len(lines) - _MOST_LINES} more"] if len(lines) > _MOST_LINES else []
         self.setInformativeText("\n".join([*lines[:_MOST_LINES], *more]))
         filled, replaced = proposal.filled, proposal.replaced

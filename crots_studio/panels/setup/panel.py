@@ -76,7 +76,7 @@ class SetupPanel(QWidget):
             ("Classes", self._classes()),
             ("Source: a model, or its predictions for your images", self._source()),
             ("Student: the network to adapt", self._student()),
-            ("Validation (optional): only for scores, nothing learns from it", self._validation()),
+            ("Validation (optional): only for scores, never for training", self._validation()),
         )
         self.cards = [StepCard(number, title, body) for number, (title, body) in enumerate(steps, 1)]
         for card in self.cards:

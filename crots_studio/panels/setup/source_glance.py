@@ -14,7 +14,7 @@ from crots_studio.session import Session
 from crots_studio.widgets.picture_layers import rgb_image
 
 _HINT = (
-    "Click an image to see what the source says of it: the quickest check of folders, channels and classes. "
+    "Click an image to see the source's prediction: the quickest check of folders, channels and classes. "
     "Nothing is trained."
 )
 
@@ -62,7 +62,7 @@ class SourceGlance(QWidget):
         for number, tile in enumerate(tiles[:COUNT]):
             button = QToolButton()
             button.setCheckable(True)
-            button.setAccessibleName(f"What the source says of {tile.key}")
+            button.setAccessibleName(f"The source's prediction for {tile.key}")
             button.setToolTip(plain_tooltip(tile.key))
             button.setIconSize(QSize(tile.picture.shape[1], HEIGHT))
             button.setFixedSize(tile.picture.shape[1] + 8, HEIGHT + 8)
@@ -90,11 +90,11 @@ class SourceGlance(QWidget):
             return
         if self._session.busy:
             self._paint()
-            self._say("A run goes on; the source can be asked when it has ended.", "warning")
+            self._say("A run is in progress; predictions are available when it has finished.", "warning")
             return
         tile, project = self.tiles[number], self._session.for_run()
         self._paint(number)
-        self._say(f"The source labels {tile.key} ...")
+        self._say(f"Predicting {tile.key} ...")
 
         def answered(glance: Glance) -> None:
             if number < len(self.tiles) and self.tiles[number] is tile:

@@ -13,7 +13,7 @@ from crots.trust import Code, listed
 def ask_trust(code: Sequence[Code], parent: QWidget | None = None) -> bool:
     """Asks whether the named files and modules may run code; only a deliberate Yes is one."""
     box = QMessageBox(parent)
-    box.setWindowTitle("Code of others")
+    box.setWindowTitle("Third-party code")
     box.setIcon(QMessageBox.Icon.Warning)
     # Names come from files: none may pass for words of the window.
     box.setTextFormat(Qt.TextFormat.PlainText)

@@ -25,7 +25,7 @@ def give(dialog, place, name):
 
 def test_a_new_folder_is_named_in_full(dialog, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert give(dialog, "relative", "x") == f"A folder is made: {tmp_path / 'relative' / 'x'}"
+    assert give(dialog, "relative", "x") == f"A new folder will be created: {tmp_path / 'relative' / 'x'}"
     assert give(dialog, tmp_path, "../y").endswith(str(tmp_path.parent / "y"))
     assert dialog.create_button.isEnabled()
 

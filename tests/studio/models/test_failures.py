@@ -35,11 +35,11 @@ def test_out_of_memory_offers_accumulation_first():
 
 def test_a_process_that_was_killed_is_no_fault_of_ours():
     config = build_config({})
-    advice = advise(failed("its process was ended from outside (SIGKILL)", exit_code=-1, detail="log"), config)
-    assert advice.heading == "Round 1 was ended from outside" and advice.remedies
+    advice = advise(failed("its process was killed (SIGKILL)", exit_code=-1, detail="log"), config)
+    assert advice.heading == "Round 1 was killed" and advice.remedies
     assert "fault of CROTS" not in advice.todo and "goes on from the last checkpoint" in advice.todo
     nothing = StageFinished(stage="", outcome="failed", seconds=1, message="gone", exit_code=-1)
-    assert advise(nothing, config).heading == "The run was ended from outside"
+    assert advise(nothing, config).heading == "The run was killed"
 
 
 def test_bad_images_can_be_left_out_with_a_click():

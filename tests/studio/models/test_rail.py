@@ -73,7 +73,7 @@ def test_nothing_is_ready_without_its_inputs():
         assert row.state == state
     findings = {"source": Finding("empty", "")}
     row = by_key(rows(StageStatus("pseudo-label", "ready"), findings=findings))["pseudo-label"]
-    assert row.reason == "to be chosen: Source"
+    assert row.reason == "not chosen yet: Source"
 
 
 def test_reasons_speak_of_what_stands_in_the_window():

@@ -69,7 +69,7 @@ def test_a_resumed_run_is_one_run(tmp_path):
 def test_an_interrupted_run_has_no_end(tmp_path):
     project(tmp_path / "a", list(training("adapt-1", 0.3))[:-1])
     (run,) = read_runs(tmp_path / "a").runs
-    assert (run.outcome, run.seconds, run.state) == (None, None, "not ended")
+    assert (run.outcome, run.seconds, run.state) == (None, None, "unfinished")
 
 
 def test_oracle_marks_a_run_and_what_grew_from_it(tmp_path):

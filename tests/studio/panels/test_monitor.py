@@ -291,7 +291,7 @@ def test_confusion_reads_out_cells_and_finds_mistakes(qtbot, session, panel):
     qtbot.waitUntil(lambda: panel.confusion.view.matrix.rowCount() == 3)
     panel.confusion.mistakes.setCurrentRow(0)
     assert panel.confusion.view.currentIndex().row() == 0
-    assert "20% of road is taken for sky (2 pixels)" in panel.confusion.read_out.text()
+    assert "20% of road is predicted as sky (2 pixels)" in panel.confusion.read_out.text()
     panel.confusion.way.setCurrentIndex(1)
     panel.confusion.way.activated.emit(1)
     assert panel.confusion.view.matrix.index(0, 0).data() == "89"
@@ -538,7 +538,7 @@ def test_many_classes_show_the_most_mistaken_first(qtbot, panel, tell):
     assert {"class 7", "class 50"} <= set(matrix.names)
     row, column = matrix.names.index("class 7"), matrix.names.index("class 50")
     assert matrix.shares[row, column] == pytest.approx(80 / 180)
-    assert "44% of class 7 is taken for class 50" in matrix.words[row][column]
+    assert "44% of class 7 is predicted as class 50" in matrix.words[row][column]
     which.setCurrentIndex(which.findData("all"))
     which.activated.emit(which.currentIndex())
     assert len(matrix.names) == count

@@ -77,7 +77,7 @@ def test_filtered_by_class_and_confidence(panel, opened):
     assert 0 < len(panel._order) < 8
     assert panel.count.text() == f"{len(panel._order)} of 8"
     panel.filters.least.number.setValue(1)
-    assert panel.gallery.empty_text == "No patch fits the filter."
+    assert panel.gallery.empty_text == "No patch matches the filter."
 
 
 def test_reject_undo_redo_are_kept_in_the_project(qtbot, panel, opened):
