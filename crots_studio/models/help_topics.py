@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,29 @@ def topic_of(stage: str) -> str:
 def read_topics() -> tuple[Topic, ...]:
     """Reads all topics, in the order of the stages."""
     return tuple(_read(key, resources() / "help") for key in TOPICS)
+
+
+def read_glossary() -> Topic:
+    """Reads the glossary, the same that the documentation has."""
+    return Topic("glossary", "Glossary", glossary_text(_glossary().read_text(encoding="utf-8")), Path())
+
+
+def _glossary() -> Path:
+    """Shipped with the resources once installed, in the documentation in a checkout."""
+    installed = resources() / "help" / "glossary.md"
+    return installed if installed.is_file() else resources().parent / "docs" / "glossary.md"
+
+
+def glossary_text(markdown: str) -> str:
+    """Turns a list of definitions in Markdown into plain lines, ``confidence: the probability ...``."""
+    entries: list[tuple[str, list[str]]] = []
+    for line in markdown.splitlines():
+        if found := re.fullmatch(r"\*\*(.+)\*\*", line.strip()):
+            entries.append((found[1], []))
+        elif entries and line.strip():
+            entries[-1][1].append(line.strip().removeprefix(":").strip())
+    plain = [f"{term}: {' '.join(lines)}" for term, lines in entries]
+    return "\n\n".join(re.sub(r"\[([^]]+)\]\([^)]*\)", r"\1", text).replace("`", "") for text in plain)
 
 
 def _read(key: str, folder: Path) -> Topic:

@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QPixmap, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QListWidget, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
-from crots_studio.models.help_topics import read_topics, topic_of
+from crots_studio.models.help_topics import read_glossary, read_topics, topic_of
 from crots_studio.plain import Label
 from crots_studio.session import Session
 
@@ -50,7 +50,7 @@ class HelpPanel(QWidget):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAccessibleName("Help")
-        self._topics = read_topics()
+        self._topics = (*read_topics(), read_glossary())
         self.list = QListWidget()
         self.list.setAccessibleName("Stages")
         self.list.setSpacing(4)
@@ -92,4 +92,7 @@ class HelpPanel(QWidget):
         topic = self._topics[max(row, 0)]
         self.heading.setText(topic.title)
         self.text.setText(topic.text)
-        self.picture.show_file(str(topic.picture), f"Picture of the stage {topic.title}")
+        has_picture = topic.picture.suffix != ""
+        self.picture.setVisible(has_picture)
+        if has_picture:
+            self.picture.show_file(str(topic.picture), f"Picture of the stage {topic.title}")

@@ -51,7 +51,7 @@ def words_for(
     if end.message == NOT_BEGUN:
         return "The run was stopped", f"{name} had not begun; nothing was changed."
     if end.outcome == "cancelled" and discarded:
-        return "The run was cancelled", f"What {name} had done was discarded; earlier results are kept."
+        return "The run was cancelled", f"The unfinished work of {name} was discarded; earlier results are kept."
     if end.outcome == "cancelled":
         return "The run was stopped", f"{name} can be resumed where it stopped."
     if compares:

@@ -155,10 +155,10 @@ def test_failures_and_stops_are_told_too(qtbot, session):
     session.run_ended.emit(RunEnd("failed", "adapt-1", "out of memory"))
     assert "Round 1: out of memory" in notifier.text.text()
     session.run_ended.emit(RunEnd("cancelled", "adapt-1"))
-    assert "can go on" in notifier.text.text() and notifier.more.isHidden()
+    assert "can be resumed" in notifier.text.text() and notifier.more.isHidden()
     session.run_state.discarding = True
     session.run_ended.emit(RunEnd("cancelled", "adapt-1"))
-    assert "can go on" not in notifier.text.text() and "Round 1 had done is thrown away" in notifier.text.text()
+    assert "can be resumed" not in notifier.text.text() and "Round 1 was discarded" in notifier.text.text()
     session.run_ended.emit(RunEnd("failed", "", "no process"))
     assert notifier.text.text() == "The run failed. No process"
 

@@ -66,3 +66,17 @@ def test_tooltips_can_be_read_after_the_theme_was_switched(qtbot, session, dark)
     text, base = palette.toolTipText().color(), palette.toolTipBase().color()
     assert abs(text.lightness() - base.lightness()) > 110
     session.set_theme("light")
+
+
+def test_the_glossary_of_the_documentation_is_in_the_help(qtbot, session):
+    dialog = HelpDialog(session, topic="target")
+    qtbot.addWidget(dialog)
+    panel = dialog.panel
+    panel.list.setCurrentRow(panel.list.count() - 1)
+    assert panel.heading.text() == "Glossary" and panel.picture.isHidden()
+    entries = dict(line.split(": ", 1) for line in panel.text.text().split("\n\n"))
+    for term in ("pseudo-label", "student, teacher", "IoU, mIoU", "ignore index", "checkpoint", "global batch size"):
+        assert entries[term].endswith("."), term
+    assert not any(mark in panel.text.text() for mark in ("**", "](", "`"))
+    panel.list.setCurrentRow(0)
+    assert not panel.picture.isHidden()

@@ -37,7 +37,7 @@ def test_a_process_that_was_killed_is_no_fault_of_ours():
     config = build_config({})
     advice = advise(failed("its process was killed (SIGKILL)", exit_code=-1, detail="log"), config)
     assert advice.heading == "Round 1 was killed" and advice.remedies
-    assert "fault of CROTS" not in advice.todo and "goes on from the last checkpoint" in advice.todo
+    assert "bug in CROTS" not in advice.todo and "resume from the last checkpoint" in advice.todo
     nothing = StageFinished(stage="", outcome="failed", seconds=1, message="gone", exit_code=-1)
     assert advise(nothing, config).heading == "The run was killed"
 
@@ -61,6 +61,6 @@ def test_a_mistake_of_the_user_has_no_traceback_and_a_fault_of_ours_has():
     config = build_config({})
     assert advise(failed("the folder is empty", exit_code=2), config).words == "The folder is empty."
     fault = advise(failed("unexpected KeyError: 'x'", exit_code=1, detail="Traceback ..."), config)
-    assert "fault of CROTS" in fault.todo and fault.detail
+    assert "bug in CROTS" in fault.todo and fault.detail
     text = report_text(fault, [f"line {number}" for number in range(100)], "CROTS 0.1")
     assert "Traceback" in text and "line 99" in text and "line 3\n" not in text and "CROTS 0.1" in text

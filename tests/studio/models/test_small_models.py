@@ -111,7 +111,7 @@ def test_log_lines_leave_progress_out_and_mark_what_matters():
         ]
     )
     assert [line.level for line in lines] == ["info", "info", "warning", "error"]
-    assert "goes on from 1" in lines[0].text and "cuda:0" in lines[0].text
+    assert "resumed at 1" in lines[0].text and "cuda:0" in lines[0].text
     assert "loss 0.1235" in lines[1].text
     assert "the disk is full" in str(lines[3])
 

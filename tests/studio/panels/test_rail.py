@@ -70,7 +70,7 @@ def test_arrow_keys_go_through_the_stages(qtbot, rail, finished):
     rail.list.setCurrentRow(2)
     qtbot.keyClick(rail.list, Qt.Key.Key_Down)
     assert seen == ["pseudo-label", "baseline"]
-    assert rail.run_one.text() == "Run Baseline alone"
+    assert rail.run_one.text() == "Run only Baseline"
 
 
 def test_selection_survives_a_run(qtbot, session, rail, finished, scripted):
