@@ -13,7 +13,7 @@ PUZZLES = (
     r"\bmended\b", r"\bMends?\b", r"\bgoes on\b", r"\bbegins? anew\b", r"what (it|they|the \w+) says?\b",
     r"\bwhat it said\b", r"is to become of", r"cannot go on", r"Another one", r"^Takes ", r"Commonest",
     r"how badly", r"\blooked at\b", r"\bthrown away\b", r"in a process of its own", r"\bspeaks?\b", r"is learnt from",
-    r"A folder is made", r"\bsurest\b(?! first)", r"Third-party code", r"without the window",
+    r"A folder is made", r"\bsurest\b(?! first)", r"Code of others", r"without the window",
 )  # fmt: skip
 # Keys and names of things in the code, which nobody reads.
 INTERNAL = re.compile(r"^[a-z0-9_./-]+( [a-z]+)?$")
