@@ -17,6 +17,9 @@ ReadLabels = Callable[[Sequence[int]], Array]
 NO_CLASS = -1
 # Enough label maps to estimate class frequencies.
 _COUNTED = 200
+GREATEST_WEIGHT = 3.0
+# Passes in which the others make up for weights that are cut off.
+_ROUNDS = 50
 
 
 def count_pixels(read: ReadLabels, indices: Sequence[int], classes: int) -> Array:
@@ -35,16 +38,22 @@ def sampled(images: int) -> list[int]:
 def class_weights(counts: Array, power: float) -> Array:
     """Returns a weight for each class, greater for rarer ones, whose mean over the counted pixels is 1.
 
+    No weight is above `GREATEST_WEIGHT`: labels of rare classes are wrong more often than those of others.
+
     Args:
         counts: (K,) pixels of each class; one that does not occur gets the greatest weight of the others.
-        power: 0 gives 1 everywhere, 1 makes every class count the same.
+        power: 0 gives 1 everywhere, 1 makes every class count the same, as far as the greatest weight lets it.
     """
     weights = np.ones(len(counts))
     present = counts > 0
     weights[present] = (counts[present] / counts.sum()) ** -power
     weights[~present] = weights[present].max(initial=1.0)
-    normalised: Array = weights * counts.sum() / max((weights * counts).sum(), 1e-12)
-    return normalised
+    capped: Array = weights
+    for _ in range(_ROUNDS):
+        mean = (capped * counts).sum() / max(counts.sum(), 1)
+        weights = weights / max(mean, 1e-12)
+        capped = np.minimum(weights, GREATEST_WEIGHT)
+    return capped
 
 
 class RareCrops:

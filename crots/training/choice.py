@@ -68,8 +68,11 @@ class Choice:
     @property
     def kept(self) -> Look | None:
         """The evaluation of the kept weights; None if there was none."""
-        if self.averaged:
-            return self.averaged
+        return self.averaged or self.learnt
+
+    @property
+    def learnt(self) -> Look | None:
+        """The evaluation of what was learnt, before it was averaged with the start; None if there was none."""
         last = self.looks[-1] if self.looks and self.looks[-1].step == self.total else None
         return self.chosen or last
 
@@ -94,7 +97,8 @@ class Choice:
             return f"the round before {'was stopped by an alarm' if self.given_up else 'kept its start'}{anyway}"
         if self.looks and not self.looks[-1].healthy:
             return f"the round before ended with warnings, and the next would begin where they did{anyway}"
-        changed = 1.0 - self.kept.values.get("agreement", 0.0) if self.kept else 1.0
+        # An average with the start halves every change.
+        changed = 1.0 - self.learnt.values.get("agreement", 0.0) if self.learnt else 1.0
         if changed >= ROUND_MARGIN:
             return ""
         return f"the round before changed {changed:.1%} of the labels, less than {ROUND_MARGIN:.0%}{anyway}"

@@ -3,22 +3,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crots.training.balance import NO_CLASS, RareCrops, class_weights, count_pixels, sampled
+from crots.training.balance import GREATEST_WEIGHT, NO_CLASS, RareCrops, class_weights, count_pixels, sampled
 
 
 @given(st.lists(st.integers(0, 10**6), min_size=1, max_size=20).filter(any), st.floats(0, 1))
 def test_weights_average_to_one_over_the_pixels_and_never_favour_the_frequent(counts, power):
     counts = np.array(counts)
     weights = class_weights(counts, power)
-    assert (weights * counts).sum() / counts.sum() == pytest.approx(1)
+    assert (weights * counts).sum() / counts.sum() == pytest.approx(1, rel=1e-3)
+    assert weights.max() <= GREATEST_WEIGHT
     order = np.argsort(counts)
     assert (np.diff(weights[order]) <= 1e-9).all()
 
 
 def test_power_one_makes_every_class_count_the_same():
-    counts = np.array([900, 90, 10])
+    counts = np.array([400, 350, 250])
     assert np.ptp(class_weights(counts, 1.0) * counts) == pytest.approx(0, abs=1e-9)
     assert class_weights(counts, 0.0) == pytest.approx(1)
+
+
+def test_labels_of_a_rare_class_never_count_more_than_three_times():
+    # Of labels that are a quarter wrong, a greater weight teaches the mistakes.
+    counts = np.array([900, 90, 10])
+    assert class_weights(counts, 1.0)[1:] == pytest.approx([3.0, 3.0])
+    assert class_weights(counts, 1.0)[0] == pytest.approx((1000 - 300) / 900)
 
 
 def test_pixels_are_counted_image_by_image():

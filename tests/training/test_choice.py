@@ -12,6 +12,7 @@ from crots.methods.alarms import Alarm
 from crots.nets.weights import load_model
 from crots.options import AdaptOptions
 from crots.stages.adapt import AdaptLearner
+from crots.training.choice import Choice
 from crots.training.loop import STUDENT, Training, train
 from crots.training.watch import Look, Watch
 from tests.stages import tiny_world as world
@@ -169,3 +170,13 @@ def test_a_loss_that_is_not_finite_goes_back_where_there_is_something_to_go_back
     for more in ({}, {"guard": True, "bad": range(7)}):
         with pytest.raises(StageError, match="NaN"):
             broken(**more)
+
+
+@pytest.mark.parametrize(("learnt", "averaged", "ends"), [(0.93, 0.97, False), (0.97, 0.99, True)])
+def test_rounds_end_by_what_was_learnt_and_not_by_its_average_with_the_start(learnt, averaged, ends):
+    choice = Choice("label-free", 4)
+    for step, agreement in ((0, 1.0), (4, learnt)):
+        choice.add(Look(step, {"agreement": agreement}))
+    choice.averaged = Look(4, {"agreement": averaged})
+    assert bool(choice.report()["ends_rounds"]) is ends
+    assert choice.kept is choice.averaged
