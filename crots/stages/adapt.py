@@ -17,14 +17,14 @@ from crots.execution.engine import Engine
 from crots.methods.augment import apply_blur, apply_flip, apply_jitter, plan_augment
 from crots.methods.batch_norm import batch_norms
 from crots.methods.ema import Teacher
-from crots.methods.losses import confidence_weight, pad_to_multiple, weighted_cross_entropy
+from crots.methods.losses import confidence_weight
 from crots.methods.mixing import apply_mix, plan_mix
 from crots.methods.pseudo import Confident, anchored, confident
 from crots.nets.model import Model
 from crots.options import AdaptOptions
 from crots.training.balance import NO_CLASS
 from crots.training.cropping import cut, cut_nearest
-from crots.training.learner import Chosen, Figures, Learner, shares
+from crots.training.learner import Chosen, Figures, Learner
 from crots.training.loop import Training, train
 from crots.training.material import Array, Material
 from crots.training.mixing import mix_in_groups
@@ -122,13 +122,13 @@ class AdaptLearner(Learner):
         if weights.dim() == 0:
             weights = self.workers.sum(weights) / self.workers.world
 
-        self._set_modes()
-        consistency = self._learn(mixed.images, mixed.labels, weights, 1.0)
+        self.set_modes()
+        consistency = self.accumulate(mixed.images, mixed.labels, weights)
         figures = {"consistency": consistency, "confidence weight": weights.mean() / self.workers.world}
         if data.patches is not None and data.patch_labels is not None:
             patches, labels = self.engine.images(data.patches), self.engine.labels(data.patch_labels)
             with self._patch_statistics():
-                hard_patch = self._learn(patches, labels, None, self.options.patch_weight)
+                hard_patch = self.accumulate(patches, labels, factor=self.options.patch_weight)
             figures |= {"hard patch": hard_patch, "loss": consistency + self.options.patch_weight * hard_patch}
 
         self.exchange()
@@ -226,33 +226,6 @@ class AdaptLearner(Learner):
         images = apply_jitter(plan, apply_flip(plan, mixed.images), channels=options.jitter_channels)
         labels, confidence = apply_flip(plan, mixed.labels), apply_flip(plan, mixed.confidence)
         return Mixed(apply_blur(plan, images), labels, confidence)
-
-    def _learn(self, images: Tensor, labels: Tensor, weights: Tensor | None, factor: float) -> Tensor:
-        """Accumulates the gradient of ``factor`` times the loss in micro-batches.
-
-        Returns:
-            The loss without the factor; of several workers, this one's share of it.
-        """
-        parts, ignore = self.passes, self.classes.ignore
-        total = torch.zeros((), device=images.device)
-        by_image = weights is not None and weights.dim() == 1
-        counted = shares(labels, parts, ignore, by_image=by_image, workers=self.workers)
-        for index, (part, truth) in enumerate(zip(images.chunk(parts), labels.chunk(parts), strict=True)):
-            weight = weights if weights is None or weights.dim() == 0 else weights.chunk(parts)[index]
-            padded, _ = pad_to_multiple(part, None, self.student.info.multiple, ignore)
-            with self.engine.autocast():
-                logits = self.student.logits(padded)
-            logits = logits[..., : part.shape[-2], : part.shape[-1]]
-            loss = weighted_cross_entropy(logits, truth, weight, ignore, self.class_weights) * counted[index]
-            self.optimiser.backward(factor * loss)
-            total += loss.detach()
-        return total
-
-    def _set_modes(self) -> None:
-        self.student.train()
-        if self.options.batch_norm == "frozen":
-            for layer in batch_norms(self.student):
-                layer.eval()
 
     @contextlib.contextmanager
     def _patch_statistics(self) -> Iterator[None]:

@@ -18,7 +18,6 @@ from crots.execution.draws import random_numpy
 from crots.execution.engine import Engine
 from crots.methods.alarms import surest_lost
 from crots.methods.augment import apply_blur, apply_jitter, plan_augment
-from crots.methods.batch_norm import batch_norms
 from crots.methods.mixing import apply_mix, plan_mix
 from crots.methods.scores import LEAST_OF_CLASS, SOUND_OF_CLASS
 from crots.methods.selection import keep_thresholds, rank_table, ranks
@@ -138,7 +137,7 @@ class BaselineLearner(SupervisedLearner):
         if lost := self._labels_of(number).undone or self._lost(before, after, indices):
             self.workers.from_first(lambda: self._labels_of(number).undo(lost))
             del self._refreshed[number]
-            return f"labels made anew at step {step} are not used: {lost}"
+            return f"labels refreshed at step {step} are not used: {lost}"
         ignore = self.classes.ignore
         kept = float(np.mean([(labels != ignore).mean() for labels in after]))
         both = [(old != ignore) & (new != ignore) for old, new in zip(before, after, strict=True)]
@@ -181,13 +180,6 @@ class BaselineLearner(SupervisedLearner):
             blur=options.blur,
         ).part(self.workers.part(count))
         return apply_blur(plan, apply_jitter(plan, images))
-
-    def set_modes(self) -> None:
-        """Puts the student in train mode, except frozen batch norm."""
-        super().set_modes()
-        if self.options.batch_norm == "frozen":
-            for layer in batch_norms(self.student):
-                layer.eval()
 
 
 def with_batch_norm(options: BaselineOptions, *, trained: bool) -> BaselineOptions:

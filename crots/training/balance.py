@@ -46,12 +46,13 @@ def class_weights(counts: Array, power: float) -> Array:
     """
     weights = np.ones(len(counts))
     present = counts > 0
+    if not present.any():
+        return weights
     weights[present] = (counts[present] / counts.sum()) ** -power
     weights[~present] = weights[present].max(initial=1.0)
     capped: Array = weights
     for _ in range(_ROUNDS):
-        mean = (capped * counts).sum() / max(counts.sum(), 1)
-        weights = weights / max(mean, 1e-12)
+        weights = weights / ((capped * counts).sum() / counts.sum())
         capped = np.minimum(weights, GREATEST_WEIGHT)
     return capped
 

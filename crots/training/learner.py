@@ -17,7 +17,9 @@ from crots.execution.batches import passes
 from crots.execution.draws import random_numpy
 from crots.execution.engine import Engine
 from crots.execution.workers import Workers
+from crots.methods.batch_norm import batch_norms
 from crots.methods.ema import Teacher
+from crots.methods.losses import pad_to_multiple, weighted_cross_entropy
 from crots.methods.schedule import learning_rate
 from crots.nets.model import Model
 from crots.options import TrainingOptions
@@ -92,6 +94,43 @@ class Learner(ABC):
         self.workers.align(self.student.net)
         if self.teacher:
             self.workers.align(self.teacher.model.net)
+
+    def set_modes(self) -> None:
+        """Puts the student in train mode, but for batch norm where it is frozen."""
+        self.student.train()
+        if getattr(self.options, "batch_norm", "") == "frozen":
+            for layer in batch_norms(self.student):
+                layer.eval()
+
+    def accumulate(
+        self, images: Tensor, labels: Tensor, weights: Tensor | None = None, *, factor: float = 1.0
+    ) -> Tensor:
+        """Adds the gradient of ``factor`` times the mean cross-entropy, in micro-batches.
+
+        Args:
+            images: (N, 3, H, W), this worker's; padded to what the network needs.
+            labels: (N, H, W).
+            weights: of the loss, () of the batch, (N,) of each image or (N, H, W) of each pixel; None is 1.
+            factor: of the gradient.
+
+        Returns:
+            The loss without the factor; of several workers, this one's share of it.
+        """
+        parts, ignore = self.passes, self.classes.ignore
+        total = torch.zeros((), device=images.device)
+        by_image = weights is not None and weights.dim() == 1
+        counted = shares(labels, parts, ignore, by_image=by_image, workers=self.workers)
+        for index, (part, truth) in enumerate(zip(images.chunk(parts), labels.chunk(parts), strict=True)):
+            weight = weights if weights is None or weights.dim() == 0 else weights.chunk(parts)[index]
+            padded, _ = pad_to_multiple(part, None, self.student.info.multiple, ignore)
+            with self.engine.autocast():
+                logits = self.student.logits(padded)
+            if padded is not part:
+                logits = logits[..., : part.shape[-2], : part.shape[-1]]
+            loss = weighted_cross_entropy(logits, truth, weight, ignore, self.class_weights) * counted[index]
+            self.optimiser.backward(factor * loss)
+            total += loss.detach()
+        return total
 
     def exchange(self) -> None:
         """Adds up the gradients of all workers, before the optimiser takes its step."""

@@ -6,7 +6,6 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from crots.config import Size
@@ -14,10 +13,9 @@ from crots.execution.draws import random_numpy
 from crots.execution.engine import Engine
 from crots.methods.augment import apply_jitter, plan_augment
 from crots.methods.ema import Teacher
-from crots.methods.losses import weighted_cross_entropy
 from crots.nets.model import Model
 from crots.options import BaselineOptions, TrainOptions
-from crots.training.learner import Figures, Learner, shares
+from crots.training.learner import Figures, Learner
 from crots.training.material import Array
 
 
@@ -75,7 +73,8 @@ class SupervisedLearner(Learner):
     def step(self, step: int, data: LabelledBatch, rate: float) -> Figures:
         """One optimiser step of cross-entropy on mixed and colour-jittered images."""
         images, labels = self.mix(self.engine.images(data.images), self.engine.labels(data.labels), step)
-        loss = self._descend(self.augment(images, step), labels)
+        self.set_modes()
+        loss = self.accumulate(self.augment(images, step), labels)
         self.exchange()
         self.optimiser.apply(rate)
         if self.teacher:
@@ -91,24 +90,6 @@ class SupervisedLearner(Learner):
         count = len(images) * self.workers.world
         rng = random_numpy(self.seed, self.stage, step, "jitter")
         return apply_jitter(plan_augment(count, rng, jitter=self.options.jitter).part(self.workers.part(count)), images)
-
-    def _descend(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Adds the gradient of the mean cross-entropy in micro-batches; returns this worker's share of the loss."""
-        parts, ignore = self.passes, self.classes.ignore
-        total = torch.zeros((), device=images.device)
-        self.set_modes()
-        counted = shares(labels, parts, ignore, workers=self.workers)
-        for part, truth, share in zip(images.chunk(parts), labels.chunk(parts), counted, strict=True):
-            with self.engine.autocast():
-                logits = self.student.logits(part)
-            loss = weighted_cross_entropy(logits, truth, None, ignore, self.class_weights) * share
-            self.optimiser.backward(loss)
-            total += loss.detach()
-        return total
-
-    def set_modes(self) -> None:
-        """Puts the student in train mode."""
-        self.student.train()
 
 
 def mirrored(batch: Array, coins: Array) -> Array:

@@ -127,13 +127,13 @@ def test_shares_of_parts():
 
 
 def test_balance_weighs_rare_classes_more(material, classes):
-    counts = np.array([900, 90, 10, 0])
+    counts = np.array([450, 350, 200, 0])
     assert np.allclose(class_weights(counts, 0.0), 1)
     inverse = class_weights(counts, 1.0)
     assert np.allclose(inverse[:3] * counts[:3], inverse[0] * counts[0]) and inverse[3] == inverse[2]
     assert (class_weights(counts, 0.5) * counts).sum() == pytest.approx(counts.sum())
     assert np.isfinite(class_weights(np.zeros(4, int), 0.5)).all()
-    plain, balanced = learner(material, classes), learner(material, classes, balance=1.0)
+    plain, balanced = learner(material, classes), learner(material, classes, balance=0.5)
     figures = [float(made.step(0, made.load(0), 0.0)["cross-entropy"]) for made in (plain, balanced)]
     assert figures[0] != pytest.approx(figures[1])
     truths = np.stack([world.paint(number)[1] for number in range(6)])
