@@ -47,7 +47,7 @@ def test_the_project_is_there_before_its_files_have_been_looked_at(qtbot, sessio
         session.open_project(project.folder)
     assert session.looking and session.status == []
     assert [row.words for row in rail.rows if row.is_stage] == [LOOKING] * len(project.stage_keys())
-    assert "Looking" in rail.note.text()
+    assert "Checking" in rail.note.text()
     assert not any(row.startable for row in rail.rows)
     gate.set()
     with qtbot.waitSignal(session.status_changed, timeout=20_000):

@@ -32,7 +32,7 @@ def test_a_new_folder_is_named_in_full(dialog, tmp_path, monkeypatch):
 
 def test_a_folder_that_is_there_is_said_so(dialog, tmp_path):
     (tmp_path / "empty").mkdir()
-    assert "is there already" in give(dialog, tmp_path, "empty")
+    assert "folder exists" in give(dialog, tmp_path, "empty")
     assert dialog.create_button.isEnabled()
 
 
@@ -75,7 +75,7 @@ def demo_dialog(qtbot, settings, tmp_path):
 def test_the_demonstration_goes_on_where_there_is_one(qtbot, settings, demo_dialog, tmp_path):
     Project.create(tmp_path / "crots-demo", demo_config(TINY))
     demo_dialog.refresh()
-    assert "Goes on with the demonstration" in demo_dialog.note.text()
+    assert "Continues the demonstration" in demo_dialog.note.text()
     qtbot.mouseClick(demo_dialog.create_button, Qt.MouseButton.LeftButton)
     assert demo_dialog.result() and settings.folder("projects") == str(tmp_path)
 
