@@ -274,7 +274,7 @@ class BaselineOptions(TrainingOptions):
     )
     learning_rate: float | None = option(
         None,
-        "Peak learning rate of the encoder; none is 1e-4 from a trained start, 2e-4 from pretrained and 1e-3 from "
+        "Peak learning rate of the encoder; none is 1e-4 from a trained start, 5e-4 from pretrained and 1e-3 from "
         "random weights.",
         low=0,
         high=10,

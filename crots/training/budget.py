@@ -17,7 +17,7 @@ VIEWS: dict[Start, tuple[int, int, int]] = {
     "pretrained": (40, 6_000, 120_000),
     "random": (80, 12_000, 240_000),
 }
-RATES: dict[Start, float] = {"trained": 1e-4, "pretrained": 2e-4, "random": 1e-3}
+RATES: dict[Start, float] = {"trained": 1e-4, "pretrained": 5e-4, "random": 1e-3}
 # A round starts from a trained model, so it takes this share of a whole training.
 ROUND = 0.25
 # On a CPU, larger images are trained on in crops.
