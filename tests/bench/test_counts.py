@@ -1,5 +1,6 @@
 """The guard of speed: not seconds, but how often the things that cost are done."""
 
+import dataclasses
 import gc
 from collections import Counter
 from pathlib import Path
@@ -89,7 +90,7 @@ def learner(project):
 
 def baseline_learner(project):
     bench = Workbench(project.config, project.folder, project.cache_folder, "baseline")
-    options = bench.config.baseline
+    options = dataclasses.replace(bench.config.baseline, learning_rate=1e-4)
     return BaselineLearner(
         bench.new_student(), material(project, bench), bench.engine, options, seed=0, stage="baseline"
     )
