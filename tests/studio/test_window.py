@@ -293,7 +293,7 @@ def test_closing_over_a_run_in_another_process_asks_too(qtbot, session, ready, a
     child = FakeChild([])
     session._begin(child)
     session.pause()
-    assert not ready.close() and "process of its own" in ready.leaving.question.informativeText()
+    assert not ready.close() and "separate process" in ready.leaving.question.informativeText()
     buttons = {button.text(): button for button in ready.leaving.question.buttons()}
     qtbot.mouseClick(buttons[answer], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: not ready.isVisible(), timeout=10_000)
