@@ -23,6 +23,8 @@ from crots.errors import CrotsError, InputError, StageError
 _PARTIAL = re.compile(r"\.[0-9a-f]{8}\.partial(\.\w+)?")
 # Seconds between attempts.
 _WAITS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+# What libraries in Rust and C++ make of the system's message.
+_FULL = re.compile(r"No space left on device|os error 28\b|Disk quota exceeded")
 # Bytes; what is left of a disk on which a write has just failed.
 _NEXT_TO_NOTHING = 2**16
 _CAUSES = {
@@ -66,7 +68,8 @@ def explained(path: Path) -> Iterator[None]:
     except Exception as error:
         # Libraries that write files raise errors of their own, which say less or nothing of the disk.
         known = _CAUSES.get(error.errno or 0) if isinstance(error, OSError) else None
-        cause = known or (_CAUSES[errno.ENOSPC] if _is_full(path) else "")
+        full = _FULL.search(str(error)) or _is_full(path)
+        cause = known or (_CAUSES[errno.ENOSPC] if full else "")
         if not cause:
             raise
         raise StageError(f"cannot write {path}: {cause}") from error

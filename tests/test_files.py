@@ -140,5 +140,7 @@ def test_a_full_disk_is_named_by_whatever_a_library_raises(tmp_path, monkeypatch
     with pytest.raises(InputError, match="ours"), explained(tmp_path / "x.bin"):
         raise InputError("ours")
     monkeypatch.setattr("crots.files.shutil.disk_usage", lambda path: usage._replace(free=10**9))
+    with pytest.raises(StageError, match="the disk is full"), explained(tmp_path / "x.bin"):
+        raise RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
     with pytest.raises(RuntimeError, match="another"), explained(tmp_path / "x.bin"):
         raise RuntimeError("another")
