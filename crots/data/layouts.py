@@ -20,7 +20,7 @@ from crots.data.masks import masks_among
 from crots.data.matching import ENDINGS, key_of, keyed, label_ending, list_files, list_folder, match, some
 from crots.data.releases import RELEASES, Kind, Release, Spot, by_preference, folders_below, spot
 from crots.errors import InputError
-from crots.files import expanded
+from crots.files import expanded, is_file
 from crots.images import IMAGE_SUFFIXES, LABEL_SUFFIXES, UNREAD
 from crots.taxonomy import ClassSet
 
@@ -251,9 +251,9 @@ def _any_name(folder: Path, pattern: re.Pattern[str]) -> bool:
     """Whether a file up to one level below the folder has such a name; few are looked at."""
     with os.scandir(folder) as entries:
         for index, entry in enumerate(entries):
-            if pattern.match(entry.name) and entry.is_file():
+            if pattern.match(entry.name) and is_file(Path(entry.path)):
                 return True
-            if entry.is_dir() and _any_file(entry.path, pattern):
+            if os.path.isdir(entry.path) and _any_file(entry.path, pattern):  # noqa: PTH112
                 return True
             if index > 100:
                 break

@@ -260,9 +260,14 @@ def folders_below(path: Path) -> list[Path]:
 
 
 def _folders(folder: Path) -> list[Path]:
-    with os.scandir(folder) as entries:
-        first = [entry for entry, _ in zip(entries, range(_FEW + 1), strict=False)]
-    return sorted(Path(entry.path) for entry in first if entry.is_dir()) if len(first) <= _FEW else []
+    try:
+        with os.scandir(folder) as entries:
+            first = [Path(entry.path) for entry, _ in zip(entries, range(_FEW + 1), strict=False)]
+    except OSError:
+        # Not readable: whatever lies in it, it is no data set.
+        return []
+    # Path.is_dir, since a directory entry's raises for links in a circle.
+    return sorted(entry for entry in first if entry.is_dir()) if len(first) <= _FEW else []
 
 
 def _bases(release: Release, path: Path, inner: Sequence[Path]) -> Iterator[Path]:
