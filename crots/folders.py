@@ -32,7 +32,8 @@ _SIZE = Size(512, 512)
 
 def is_model_folder(path: Path) -> bool:
     """Whether a path is a folder with the configuration of a model."""
-    return path.is_dir() and is_file(path / CONFIG)
+    # A path with impossible names is none.
+    return is_file(path / CONFIG)
 
 
 def read_config(folder: Path) -> dict[str, Any]:

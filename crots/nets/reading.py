@@ -311,7 +311,7 @@ def _states(
         if not fits or id(value) in seen or _NO_NETWORK.search(key):
             continue
         seen.add(id(value))
-        if any(isinstance(item, Tensor) and item.ndim > 1 for item in value.values()):
+        if any(isinstance(item, Tensor) and (item.ndim > 1 or key in _ENTRIES) for item in value.values()):
             yield before + key, value
         if depth < _DEEPEST:
             yield from _states(value, f"{before}{key}.", depth + 1, seen)

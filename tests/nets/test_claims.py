@@ -367,7 +367,7 @@ def test_a_card_without_what_it_needs_names_the_key(tmp_path_factory, key):
         (("size",), [-512, -256]),
         (("size",), [True, 512]),
         (("oracle",), 1),
-        (("net",), "x" * 201),
+        (("net",), "x" * 1001),
         (("classes", "names"), ["x"] * 10**6),
         (("classes", "names"), ["x", "x"]),
         (("classes", "names"), [str(number) for number in range(10**6)]),
