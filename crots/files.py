@@ -238,6 +238,9 @@ def content_digest(path: Path) -> str:
                 with contextlib.suppress(FileNotFoundError):
                     rows.append([name, _hashed(path / name)])
             return _digest_of_rows(rows)
+        if not is_file(path):
+            # A pipe would be read for ever.
+            raise InputError(f"{path}: is neither a file nor a folder; move it away")
         return _hashed(path)
     except OSError as error:
         raise InputError(f"{error.filename}: cannot be read ({error.strerror}); change its permissions") from error

@@ -229,7 +229,7 @@ def test_a_damaged_record_is_named_with_the_way_out(project, capsys, content):
 def test_torn_corrections_are_never_taken_for_none_nor_overwritten(tmp_path, content):
     path = tmp_path / "patches.json"
     path.write_text(content)
-    with pytest.raises(CrotsError, match=r"patches\.json: is damaged .*mend it, or move it away"):
+    with pytest.raises(CrotsError, match=r"patches\.json: is damaged .*repair it, or move it away"):
         PatchCorrections.read(tmp_path)
     with pytest.raises(CrotsError, match="is damaged"):
         PatchCorrections(frozenset({"b_2"})).write(tmp_path)

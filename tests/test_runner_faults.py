@@ -63,8 +63,8 @@ def test_nan_weights_are_not_checkpointed_either(tmp_path, monkeypatch):
 
     monkeypatch.setattr(BaselineLearner, "step", step)
     last = run(project)[-1]
-    assert last.outcome == "failed" and "weights became" in last.message and "step 2 is kept" in last.message
-    assert torch.load(project.work_folder("baseline") / CHECKPOINT, weights_only=True)["step"] == 2
+    assert last.outcome == "failed" and "weights became" in last.message and "step 3 is kept" in last.message
+    assert torch.load(project.work_folder("baseline") / CHECKPOINT, weights_only=True)["step"] == 3
 
 
 def test_a_nan_before_the_first_checkpoint_says_that_there_is_none(tmp_path, monkeypatch):

@@ -99,8 +99,11 @@ def make_refreshed(
     workers, classes = engine.workers, len(model.classes)
     samples = material.samples
     batch = engine.batch(0)
-    own = [place for place in workers.dealt(range(len(samples))) if place is not None]
-    parts = [own[first : first + batch] for first in range(0, len(own), batch)]
+    # As many parts for each worker, since all of them take part in every check.
+    own = list(workers.dealt(range(len(samples))))
+    parts = [
+        [place for place in own[first : first + batch] if place is not None] for first in range(0, len(own), batch)
+    ]
     pixels = np.zeros((classes, LEVELS), np.int64)
 
     def load(part: Sequence[int]) -> Array | None:

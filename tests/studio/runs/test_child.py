@@ -85,7 +85,7 @@ def test_a_run_of_a_terminal_that_is_killed_has_not_completed(project):
             time.sleep(0.01)
     end = wait_for_end(run)
     assert (end.outcome, end.stage, end.exit_code) == ("failed", "baseline", KILLED)
-    assert "run again to go on" in end.message
+    assert "run again to resume" in end.message
 
 
 def test_so_it_has_not_where_the_window_came_later_than_its_last_event(project):
