@@ -119,7 +119,7 @@ def go(street, out, stage, *, target="real", said=None, random=False, guard=True
         ("baseline", {"said": "shuffled"}),
         ("baseline", {"target": "noise"}),
         # At the usual rate it takes 8 to 16 steps, depending on how a processor rounds.
-        ("adapt-1", {"target": "noise", "rate": 2e-3}),
+        ("adapt-1", {"target": "noise", "rate": 3e-3}),
     ],
 )
 def test_what_is_kept_is_never_worse_than_the_start(street, tmp_path, stage, more):
