@@ -169,8 +169,8 @@ def seconds_before(path: Path, stage: str) -> float:
 def running(lock_path: Path) -> bool:
     """Returns whether a process holds the lock of a project."""
     status = link_status(lock_path)
-    if status is None or kind_of(status) != "a file":
-        # Taking a lock writes to its file.
+    if status is None or kind_of(status) != "a file" or status.st_size:
+        # Taking a lock writes to its file, or empties it; one that holds something is somebody else's.
         return False
     try:
         with filelock.FileLock(lock_path, timeout=0):

@@ -19,7 +19,7 @@ from crots.execution.context import Context, at_their_place
 from crots.execution.control import Control
 from crots.execution.launch import session
 from crots.execution.workers import current
-from crots.files import explained, is_partial, machine_fault, remove_partials
+from crots.files import explained, is_file, is_partial, machine_fault, remove_partials
 from crots.project import Project
 
 StageBody = Callable[[Context], Iterator[Event]]
@@ -176,6 +176,10 @@ def locked(project: Project) -> Iterator[None]:
         InputError: another process runs it, or a link lies where the project writes.
     """
     project.check_places()
+    if is_file(project.lock_path) and project.lock_path.stat().st_size:
+        raise InputError(
+            f"{project.lock_path}: found a file that holds something, expected none or an empty one; move it"
+        )
     lock = filelock.FileLock(project.lock_path)
     try:
         with explained(project.lock_path):

@@ -466,3 +466,11 @@ def test_a_lock_is_taken_and_given_back(project):
     write_json(project.folder / "records" / "mine.json", {})
     with locked(project):
         pass
+
+
+def test_a_file_of_the_users_in_the_place_of_the_lock_is_kept(project):
+    write(project.lock_path)
+    assert not running(project.lock_path)
+    with pytest.raises(InputError, match=r"\.lock: found a file that holds something"), locked(project):
+        pass
+    assert project.lock_path.read_bytes() == b"of the user"
