@@ -128,7 +128,7 @@ class Source(abc.ABC):
         if flip:
             answers.append(self._answer(images.flip(3)).flip(3))
         for answer in answers:
-            self._check_classes(answer)
+            self._check_classes(answer, len(images))
             self._check_values(answer)
         return [answer.float() for answer in answers]
 
@@ -161,11 +161,13 @@ class Source(abc.ABC):
         if self.output != "labels":
             return self.logits(images).argmax(1)
         answer = self._answer(images)
-        if answer.ndim == 3:
-            answer = answer[:, None]
-        if answer.ndim != 4 or answer.shape[1] != 1:
+        if answer.ndim != 4 or answer.shape[1] != 1 or len(answer) != len(images):
             found = tuple(answer.shape)
-            raise InputError(f"{self.facts.path} gave {found}, expected labels (N, h, w); check source.output")
+            raise InputError(
+                f"{self.facts.path} gave {found} for {len(images)} images, expected labels (N, h, w); check "
+                "source.output",
+                field="source.output",
+            )
         self._check_finite(answer)
         labels = interpolate(answer.float(), images.shape[-2:], mode="nearest-exact")[:, 0].long()
         self._check_labels(labels)
@@ -193,13 +195,45 @@ class Source(abc.ABC):
     def _in_batches(self, x: Tensor) -> Tensor:
         batch = self.facts.batch
         if not batch or x.shape[0] == batch:
-            return self.run(x)
+            return self._formed(self.run(x), x.shape[0])
         answers = []
         for part in torch.split(x, batch):
             # Filled up with copies of the last image, whose answers are thrown away.
             full = torch.cat([part, part[-1:].expand(batch - part.shape[0], -1, -1, -1)])
-            answers.append(self.run(full)[: part.shape[0]])
+            answers.append(self._formed(self.run(full), batch)[: part.shape[0]])
         return torch.cat(answers)
+
+    def _formed(self, answer: Tensor, batch: int) -> Tensor:
+        """Brings an answer to the form (N, channels, h, w), with one channel of labels or one of scores for each class.
+
+        Exporters leave the batch out, put channels last, repeat labels in three channels for a picture, or give of two
+        classes the score of the second alone.
+        """
+        count = 1 if self.output == "labels" else len(self.facts.card.classes["names"])
+        if answer.ndim == 2 and batch == 1:
+            answer = answer[None]
+        if answer.ndim == 3:
+            answer = answer[None] if batch == 1 else answer[:, None]
+        if answer.ndim != 4 or len(answer) != batch:
+            return answer
+        if answer.shape[1] != count and answer.shape[3] in {count, 1, *({3} if count == 1 else ())}:
+            answer = answer.permute(0, 3, 1, 2)
+        if self.output == "labels":
+            repeated = answer.shape[1] == 3 and bool((answer == answer[:, :1]).all())
+            return answer[:, :1] if repeated else answer
+        return self._of_second(answer) if count == 2 and answer.shape[1] == 1 else answer
+
+    def _of_second(self, score: Tensor) -> Tensor:
+        """Returns scores (N, 2, h, w) where only the second class has one (N, 1, h, w), as models with a sigmoid do."""
+        if self.output == "probabilities":
+            return torch.cat([1 - score, score], 1)
+        if bool(((score >= 0) & (score <= 1)).all()):
+            raise InputError(
+                f"{self.facts.path} is said to give logits, but gave one value from 0 to 1 for each pixel, as "
+                "probabilities of the second class do; set source.output to probabilities",
+                field="source.output",
+            )
+        return torch.cat([torch.zeros_like(score), score], 1)
 
     def _input_size(self, width: int, height: int) -> Size:
         if self.facts.fixed:
@@ -207,12 +241,12 @@ class Source(abc.ABC):
         multiple = self.facts.multiple
         return Size(*(max(multiple, round(side / multiple) * multiple) for side in (width, height)))
 
-    def _check_classes(self, answer: Tensor) -> None:
+    def _check_classes(self, answer: Tensor, images: int) -> None:
         expected = len(self.facts.card.classes["names"])
-        if answer.ndim == 4 and answer.shape[1] == expected:
+        if answer.ndim == 4 and answer.shape[:2] == (images, expected):
             return
         raise InputError(
-            f"{self.facts.path} gave {tuple(answer.shape)}, expected (N, {expected}, h, w) for the "
+            f"{self.facts.path} gave {tuple(answer.shape)} for {images} images, expected (N, {expected}, h, w) for the "
             f"{expected} classes of {self.facts.card.classes['name']}; check the source's class set and output",
             field="task.source_classes",
         )
@@ -311,11 +345,7 @@ class OnnxSource(Source):
         if self.channels_last:
             x = x.permute(0, 2, 3, 1)
         (answer,) = self.session.run([self.answer], {self.input.name: x.contiguous().numpy()})
-        found = torch.from_numpy(answer)
-        count = len(self.facts.card.classes["names"])
-        if found.ndim == 4 and found.shape[3] == count != found.shape[1]:
-            return found.permute(0, 3, 1, 2)
-        return found
+        return torch.from_numpy(answer)
 
 
 def _size(images: Tensor) -> Size:
@@ -332,7 +362,10 @@ def image_input(session: Any, path: Path) -> Any:
     found = inputs[0] if len(inputs) == 1 else None
     if found is None or found.type not in ONNX_TYPES or len(found.shape) != 4:
         listed = ", ".join(f"{item.name} {item.type} {item.shape}" for item in inputs) or "none"
-        raise InputError(f"{path} has the inputs {listed}; expected one batch of images (N, 3, H, W)")
+        raise InputError(
+            f"{path} has the inputs {listed}; expected one batch of images (N, 3, H, W); export it with images as its "
+            "only input, and whatever else it takes as constants"
+        )
     return found
 
 

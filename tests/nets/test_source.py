@@ -216,7 +216,7 @@ def test_malformed_numbers(tmp_path, value):
 
 def test_other_number_of_classes(tmp_path):
     source = open_source(write_onnx(tmp_path / "m.onnx"), options=TOLD, classes=AB)
-    with pytest.raises(InputError, match=r"gave \(2, 3, 8, 16\), expected \(N, 2, h, w\)"):
+    with pytest.raises(InputError, match=r"gave \(2, 3, 8, 16\) for 2 images, expected \(N, 2, h, w\)"):
         source.logits(some_images())
 
 

@@ -1,0 +1,117 @@
+"""Models answer in many forms; each is understood, or refused in words."""
+
+import pytest
+import torch
+
+from crots.card import ModelCard, Normalisation
+from crots.config import Size
+from crots.errors import InputError
+from crots.nets.engines import Facts, Source
+from crots.taxonomy import ClassSet
+
+PLAIN = Normalisation("rgb", (0, 0, 0), (1, 1, 1))
+
+
+class Said(Source):
+    """Answers what a function makes of the images."""
+
+    def __init__(self, answer, names, output, batch=0):
+        classes = ClassSet.from_dict({"name": "toy", "names": list(names)})
+        card = ModelCard("toy", classes.to_dict(), PLAIN, Size(16, 8), output=output)
+        super().__init__(Facts("toy.onnx", card, batch=batch))
+        self.answer = answer
+
+    def run(self, images):
+        return self.answer(images.float())
+
+
+def images(n=2):
+    return torch.randint(0, 256, (n, 3, 8, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(n))
+
+
+def ids(x):
+    return (x[:, 0] // 86).long()
+
+
+LABELS = {
+    "nhw": ids,
+    "n1hw": lambda x: ids(x)[:, None],
+    "nhw1": lambda x: ids(x)[..., None],
+    "floats": lambda x: ids(x).float(),
+    "three channels": lambda x: ids(x)[:, None].repeat(1, 3, 1, 1),
+    "three channels last": lambda x: ids(x)[..., None].repeat(1, 1, 1, 3),
+    "bytes": lambda x: ids(x).to(torch.uint8)[:, None],
+}
+ALONE = {"hw": lambda x: ids(x)[0], "hw1": lambda x: ids(x)[0][..., None], "1hw": ids}
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("form", LABELS)
+def test_labels(form, n):
+    assert torch.equal(Said(LABELS[form], "abc", "labels").labels(images(n)), ids(images(n)))
+
+
+@pytest.mark.parametrize("form", ALONE)
+def test_labels_of_a_model_for_one_image(form):
+    assert torch.equal(Said(ALONE[form], "abc", "labels", batch=1).labels(images()), ids(images()))
+
+
+SCORES = {
+    "nchw": lambda x: x - 100,
+    "nhwc": lambda x: (x - 100).permute(0, 2, 3, 1),
+}
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("form", SCORES)
+def test_scores(form, n):
+    assert torch.equal(Said(SCORES[form], "abc", "logits").logits(images(n)), images(n).float() - 100)
+
+
+@pytest.mark.parametrize("form", SCORES)
+def test_scores_of_a_model_for_one_image_without_the_batch(form):
+    source = Said(lambda x: SCORES[form](x)[0], "abc", "logits", batch=1)
+    assert torch.equal(source.logits(images()), images().float() - 100)
+
+
+ONE = {
+    "n1hw": lambda score: score,
+    "nhw1": lambda score: score.permute(0, 2, 3, 1),
+    "nhw": lambda score: score[:, 0],
+}
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("form", ONE)
+def test_one_score_of_two_classes_is_that_of_the_second(form, n):
+    logit = (images(n)[:, :1].float() - 100) / 50
+    sigmoid = Said(lambda x: ONE[form](((x[:, :1] - 100) / 50).sigmoid()), "ab", "probabilities")
+    plain = Said(lambda x: ONE[form]((x[:, :1] - 100) / 50), "ab", "logits")
+    for source in (sigmoid, plain):
+        found = source.logits(images(n)).softmax(1)
+        assert torch.allclose(found[:, 1:], logit.sigmoid(), atol=1e-5)
+        assert torch.equal(source.labels(images(n)), (logit[:, 0] > 0).long())
+
+
+@pytest.mark.parametrize(
+    ("answer", "names", "output", "words"),
+    [
+        (lambda x: x[:, :1].sigmoid(), "ab", "logits", "set source.output to probabilities"),
+        (lambda x: x[:, :1], "ab", "probabilities", "set source.output to logits"),
+        (
+            lambda x: x[:, :1].sigmoid(),
+            "abc",
+            "probabilities",
+            r"gave \(2, 1, 8, 16\) for 2 images, expected \(N, 3, h, w\)",
+        ),
+        (lambda x: x[:, :2], "abc", "labels", r"gave \(2, 2, 8, 16\) for 2 images, expected labels"),
+        (lambda x: x.long(), "abc", "labels", r"gave \(2, 3, 8, 16\) for 2 images, expected labels"),
+        (lambda x: torch.cat([x, x]), "abc", "logits", r"gave \(4, 3, 8, 16\) for 2 images, expected \(N, 3, h, w\)"),
+        (lambda x: torch.cat([ids(x), ids(x)]), "abc", "labels", r"gave \(4, 1, 8, 16\) for 2 images, expected labels"),
+        (lambda x: x.mean((1, 2, 3)), "abc", "logits", r"gave \(2,\) for 2 images, expected \(N, 3, h, w\)"),
+    ],
+)
+def test_what_is_not_understood_is_refused(answer, names, output, words):
+    source = Said(answer, names, output)
+    with pytest.raises(InputError, match=words):
+        source.labels(images())
