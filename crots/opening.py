@@ -224,7 +224,9 @@ class Inputs:
                 kind = "a file" if path.exists() else "no such folder"
                 raise InputError(f"{path}: {kind}, expected a folder of predictions; check the path")
         confidence = self.path(source.confidence) if source.confidence else None
-        return open_predictions(self.path(source.predictions), confidence, self.source_classes, class_map)
+        return open_predictions(
+            self.path(source.predictions), confidence, self.source_classes, class_map, encoding=source.encoding
+        )
 
     @property
     def source_file(self) -> Path:

@@ -59,6 +59,10 @@ class SourceOptions:
         "", "Prefix of the keys in the checkpoint, or its entry with the weights (ema_state_dict); empty finds it."
     )
     predictions: Path | None = option(None, "Folder of predictions (label PNGs or soft .npz) in place of a model.")
+    encoding: Literal["auto", "train", "raw", "colour", "mask", "from-one"] = option(
+        "auto", "How predicted label PNGs store the source's classes: auto finds out and asks where two ways fit; "
+        "otherwise as for labels.",
+    )  # fmt: skip
     confidence: Path | None = option(None, "Folder of 8-bit confidence PNGs, one for each label PNG.")
     size: Size | None = option(None, "Input size of the source; none takes the file's, else the working size.", low=8)
     channels: Literal["auto", "rgb", "bgr"] = option("auto", "Channel order of the source's input.")

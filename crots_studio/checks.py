@@ -76,7 +76,8 @@ def check(name: str, config: ProjectConfig, root: Path, trusted: Collection[Code
             return Finding("empty", f"Checked once this is fixed: {TITLES[owner]}.")
         # Labels that can be read in two ways are a question.
         choices = error.choices if isinstance(error, AmbiguousLabels) else {}
-        offers = tuple(Offer(f"Read as {WORDS[name]}", {"data.val_encoding": name}) for name in choices)
+        field = error.field or ""
+        offers = tuple(Offer(f"Read as {WORDS[name]}", {field: name}) for name in choices)
         return Finding("bad", in_window(str(error)), offers=offers)
     except OSError as error:
         return Finding("bad", f"cannot be read: {error.strerror or error}")

@@ -35,6 +35,7 @@ SOURCE_FLAGS = {
     "net": "--net",
     "prefix": "--source-prefix",
     "predictions": "--predictions",
+    "encoding": "--predictions-encoding",
     "confidence": "--confidence",
     "size": "--source-size",
     "channels": "--source-channels",

@@ -114,7 +114,8 @@ class _Surveyor:
         }
         self.found.lines.append(f"source: {len(found)} predictions in {found.folder} ({sort})")
         images = {sample.key: sample.image for sample in target.samples} if target is not None else {}
-        found = found.lookup(images) if images else found
+        found, notes = (found.lookup(images) if images else found).resolved()
+        self.found.lines += notes
         self.found.warnings += glance(found, images, self.inputs.size if images else None).warnings
         if validation is not None:
             try:

@@ -138,7 +138,7 @@ def inspect(
     path = expanded(path).absolute()
     if path.is_dir() and labels is None and layout == "auto":
         if (path / "label_ids").is_dir() or confidence is not None or list_files(path, {".npz"}):
-            return _predictions(path, confidence, classes, workers, watch)
+            return _predictions(path, confidence, classes, encoding, workers, watch)
         if _holds_label_maps(path):
             return _label_maps(path, classes, encoding, workers, watch)
     datasets = _datasets(path, labels, layout, split, encoding, classes)
@@ -304,10 +304,15 @@ def _label_maps(
 
 
 def _predictions(
-    path: Path, confidence: Path | str | None, classes: ClassSet | None, workers: int, watch: Watch | None
+    path: Path,
+    confidence: Path | str | None,
+    classes: ClassSet | None,
+    encoding: Encoding,
+    workers: int,
+    watch: Watch | None,
 ) -> Inspection:
     named = classes if classes is not None else _unnamed(path)
-    found = open_predictions(path, confidence, named)
+    found = open_predictions(path, confidence, named, encoding=encoding)
     findings, keys = _Findings(), sorted(found.files)
     found, notes = found.resolved()
     if found.confidence_folder is not None:

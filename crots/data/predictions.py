@@ -249,7 +249,12 @@ def glance(found: PredictionSet, images: Mapping[str, Path], stretched: Size | N
 
 
 def open_predictions(
-    folder: Path | str, confidence: Path | str | None, source: ClassSet, class_map: ClassMap | None = None
+    folder: Path | str,
+    confidence: Path | str | None,
+    source: ClassSet,
+    class_map: ClassMap | None = None,
+    *,
+    encoding: Encoding = "auto",
 ) -> PredictionSet:
     """Lists a folder of predictions; opens none of them.
 
@@ -259,6 +264,7 @@ def open_predictions(
             certain.
         source: classes of the predictions.
         class_map: to the target's classes; None keeps the source's.
+        encoding: how label PNGs store the source's classes, where the user knows better.
 
     Raises:
         InputError: a folder is missing or holds nothing of the kind, or both kinds.
@@ -276,9 +282,9 @@ def open_predictions(
         )
     files, soft = _prediction_files(folder)
     if confidence is None or soft:
-        return PredictionSet(folder, soft, class_map, files)
+        return PredictionSet(folder, soft, class_map, files, encoding=encoding)
     maps = keyed(confidence, list_files(confidence, LABEL_SUFFIXES))
-    return PredictionSet(folder, soft, class_map, files, maps, confidence)
+    return PredictionSet(folder, soft, class_map, files, maps, confidence, encoding)
 
 
 def _size_of(array: NDArray[Any]) -> Size:

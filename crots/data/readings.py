@@ -33,9 +33,7 @@ _MOST_VOID = 0.5
 _MORE_CLASSES = 2
 Value = tuple[int, Colour | None]
 CHOOSE = "choose one by --encoding (for the validation labels of a project --val-encoding)"
-_AS_PREDICTED = (
-    "predictions should hold train ids: crots convert-labels --encoding train or raw writes them so that they say it"
-)
+_CHOOSE_PREDICTED = "choose one by --predictions-encoding (crots inspect: --encoding)"
 
 
 class AmbiguousLabels(InputError):
@@ -45,11 +43,11 @@ class AmbiguousLabels(InputError):
         choices: by encoding what it would mean.
     """
 
-    def __init__(self, where: str, choices: Mapping[Encoding, str], found: str, remedy: str) -> None:
+    def __init__(
+        self, where: str, choices: Mapping[Encoding, str], found: str, remedy: str, field: str = "data.val_encoding"
+    ) -> None:
         either = " or ".join(f"{name} ({words})" for name, words in choices.items())
-        super().__init__(
-            f"{where}: the labels hold {found}, which can mean {either}; {remedy}", field="data.val_encoding"
-        )
+        super().__init__(f"{where}: the labels hold {found}, which can mean {either}; {remedy}", field=field)
         self.choices = dict(choices)
 
 
@@ -144,8 +142,9 @@ class _Reading:
 class _Judge:
     """The readings of some files, and the choice among them."""
 
-    def __init__(self, files: Sequence[Seen], classes: ClassSet) -> None:
-        self.files, self.classes = files, classes
+    def __init__(self, files: Sequence[Seen], classes: ClassSet, predicted: bool) -> None:
+        self.files, self.classes, self.predicted = files, classes, predicted
+        self.flag = "--predictions-encoding" if predicted else "--encoding"
         self.pixels: Counter[Value] = Counter()
         for file in files:
             self.pixels.update(file.pixels)
@@ -247,8 +246,7 @@ class _Judge:
         if train is not None:
             own = raw is not None and raw.differs(train) and self.classes.also_train_ids
             if raw is not None and own and not any(file.says for file in self.files):
-                # There is no option for it: whoever knows writes train ids.
-                raise self.ambiguous(self.meanings(train, raw), _AS_PREDICTED)
+                raise self.ambiguous(self.meanings(train, raw))
             return self.said(train)
         for reading in (raw, self.colour()):
             if reading is not None:
@@ -268,11 +266,11 @@ class _Judge:
         if train is None or not raw.differs(train):
             return self.said(raw)
         if not self.classes.also_train_ids:
-            return self.said(raw, f"as class set {self.classes.name} says; --encoding train reads train ids")
+            return self.said(raw, f"as class set {self.classes.name} says; {self.flag} train reads train ids")
         if raw.void > _MOST_VOID and len(train.seen) >= _MORE_CLASSES * len(raw.seen):
             return self.said(
                 train, f"the data set's own ids would fit too, but leave {raw.void:.0%} of the pixels without a class; "
-                "--encoding raw reads those"
+                f"{self.flag} raw reads those"
             )  # fmt: skip
         raise self.ambiguous(self.meanings(train, raw))
 
@@ -284,7 +282,7 @@ class _Judge:
             raise self.ambiguous({"train": "255 is ignored", "mask": f"{ones} {self.classes.names[1]}"})
         if train is not None and 255 not in self.values:
             raise self.ambiguous(self.meanings(train, mask))
-        rest = f"0 is {self.classes.names[0]}, 255 is {self.classes.names[1]}; --encoding train ignores 255"
+        rest = f"0 is {self.classes.names[0]}, 255 is {self.classes.names[1]}; {self.flag} train ignores 255"
         return self.said(mask, rest)
 
     def by_palette(self, palette: _Reading, rivals: Sequence[_Reading]) -> tuple[Encoding, list[str]]:
@@ -317,9 +315,11 @@ class _Judge:
             )
         return reading.encoding, notes
 
-    def ambiguous(self, choices: Mapping[Encoding, str], more: str = CHOOSE) -> AmbiguousLabels:
+    def ambiguous(self, choices: Mapping[Encoding, str], more: str = "") -> AmbiguousLabels:
         where = os.path.commonpath([file.path.parent for file in self.files])
-        return AmbiguousLabels(where, choices, self.found, more)
+        if self.predicted:
+            return AmbiguousLabels(where, choices, self.found, _CHOOSE_PREDICTED, "source.encoding")
+        return AmbiguousLabels(where, choices, self.found, more or CHOOSE)
 
     def meanings(self, *readings: _Reading) -> dict[Encoding, str]:
         return {reading.encoding: self.words(reading) for reading in readings}
@@ -352,7 +352,7 @@ def read_as(files: Sequence[Seen], classes: ClassSet, *, predictions: bool = Fal
         AmbiguousLabels: two readings fit and differ.
         InputError: none fits.
     """
-    judge = _Judge(files, classes)
+    judge = _Judge(files, classes, predictions)
     return judge.predictions() if predictions else judge.truth()
 
 

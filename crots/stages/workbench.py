@@ -120,7 +120,9 @@ class Workbench:
             self.note(self.inputs.dark, warning=True)
         if self.config.source.predictions:
             images = {sample.key: sample.image for sample in self.dataset.samples}
-            predictions = self.predictions.lookup(images)
+            predictions, notes = self.predictions.lookup(images).resolved()
+            for note in notes:
+                self.note(note)
             for warning in glance(predictions, images, self.size).warnings:
                 self.note(warning, warning=True)
             return PredictedLabels(predictions, self.size)

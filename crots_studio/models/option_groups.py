@@ -24,7 +24,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
 # What most people never touch; it is folded away until it is changed, asked for or searched.
 _ADVANCED: dict[str, tuple[str, ...]] = {
     "data": ("layout", "split", "val_layout", "val_encoding", "skip_bad"),
-    "source": ("prefix", "size", "channels", "mean", "scale", "output"),
+    "source": ("prefix", "encoding", "size", "channels", "mean", "scale", "output"),
     "student": ("target_statistics",),
     "runtime": ("channels_last", "threads", "cache_gb"),
     "pseudo_label": ("flip_merge", "batch", "published_layout"),

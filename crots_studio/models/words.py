@@ -44,6 +44,7 @@ _OPTIONS = {
     "val_labels": "Validation labels",
     "val_layout": "Validation layout",
     "val_encoding": "Label encoding",
+    "encoding": "Encoding of predictions",
     "size": "Working size",
     "skip_bad": "Skip unreadable images",
     "cache_gb": "Cache",
@@ -72,6 +73,7 @@ _FLAGS = {
     "source": "source.file",
     "net": "source.net",
     "predictions": "source.predictions",
+    "predictions-encoding": "source.encoding",
     "student-weights": "student.weights",
     "device": "runtime.device",
 }

@@ -211,8 +211,22 @@ def test_predictions_hold_train_ids_unless_only_something_else_fits(tmp_path):
 
 
 def test_predictions_in_own_ids_that_could_be_train_ids_are_a_question(tmp_path):
-    with pytest.raises(AmbiguousLabels, match="predictions should hold train ids"):
+    with pytest.raises(AmbiguousLabels, match=r"choose one by --predictions-encoding") as caught:
         predictions(tmp_path, [[7, 8, 11]], CITY)
+    assert caught.value.field == "source.encoding" and set(caught.value.choices) == {"train", "raw"}
+
+
+@pytest.mark.parametrize(("encoding", "labels"), [("train", [7, 8, 11]), ("raw", [0, 1, 2])])
+def test_such_predictions_are_read_as_told(tmp_path, encoding, labels):
+    file(tmp_path / "0.png", [7, 8, 11])
+    found = open_predictions(tmp_path, None, CITY, encoding=encoding)
+    assert found.resolved() == (found, [])
+    assert found.read("0", None).labels.tolist() == [labels]
+
+
+def test_masks_of_predictions_that_differ_are_a_question_with_the_option_of_predictions(tmp_path):
+    with pytest.raises(AmbiguousLabels, match=r"train .* or mask .*--predictions-encoding"):
+        predictions(tmp_path, [[0, 255], [0, 1]], TWO)
 
 
 def test_coloured_predictions(tmp_path):

@@ -35,7 +35,7 @@ _IMAGE_FLAGS = {
     "val_images": "--images", "val_labels": "--labels", "val_layout": "--layout", "val_encoding": "--encoding",
 }  # fmt: skip
 _MODEL_FLAGS = {
-    "file": "--checkpoint", "prefix": "--prefix", "predictions": "--predictions",
+    "file": "--checkpoint", "prefix": "--prefix", "predictions": "--predictions", "encoding": "--predictions-encoding",
     "channels": "--channels", "mean": "--mean", "scale": "--scale", "output": "--output",
     "output_name": "--output-name",
 }  # fmt: skip
@@ -44,7 +44,9 @@ _MODEL_FLAGS = {
 def configure(parser: Parser, profile: Profile) -> None:
     """Adds the arguments."""
     group = parser.add_argument_group("inputs")
-    add_options(group, "source", opt.SourceOptions, profile, flags=_MODEL_FLAGS, only=("file", "predictions"))
+    add_options(
+        group, "source", opt.SourceOptions, profile, flags=_MODEL_FLAGS, only=("file", "predictions", "encoding")
+    )
     group.add_argument("--net", metavar="NET", help="network of a plain .pth; other files name their own")
     add_options(group, "data", opt.DataOptions, profile, flags=_IMAGE_FLAGS, only=(*_IMAGE_FLAGS, "size"))
     add_options(group, "task", opt.TaskOptions, profile, required=("classes",))
