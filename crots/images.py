@@ -20,10 +20,11 @@ from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import TiffImageFile
 
+from crots import rendering
 from crots.config import Size
 from crots.errors import CrotsError, InputError
 from crots.files import atomic_path, exists
-from crots.limits import check_pixels, strips
+from crots.limits import check_pixels
 
 # Users can neither see nor raise Pillow's own limit; `_opened` has one instead.
 Image.MAX_IMAGE_PIXELS = None
@@ -80,6 +81,8 @@ LABEL_NOTE = "Label ids"
 TRAIN_IDS = "train ids"
 
 _ORIENTATION_TAG = 0x0112
+_SUBFILE_TAG = 254
+_MOST_PAGES = 16
 _TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -171,6 +174,10 @@ def image_size(path: Path) -> Size:
     Raises:
         InputError: it is missing or not an image.
     """
+    if (banded := _banded(path)) is not None:
+        check_pixels(path, *banded.size)
+        width, height = banded.size
+        return Size(height, width) if banded.orientation in (5, 6, 7, 8) else banded.size
     with _opened(path) as image:
         width, height = image.size
         orientation = _orientation(image)
@@ -187,6 +194,8 @@ def is_turned(path: Path) -> bool:
     Raises:
         InputError: it is missing or no image.
     """
+    if (banded := _banded(path)) is not None:
+        return banded.orientation in _TRANSPOSITIONS
     with _opened(path) as image:
         if isinstance(image, TiffImageFile):
             return int(image.tag_v2.get(_ORIENTATION_TAG, 1)) in _TRANSPOSITIONS
@@ -196,35 +205,91 @@ def is_turned(path: Path) -> bool:
 def read_image(path: Path) -> NDArray[np.uint8]:
     """Reads an image and applies its EXIF rotation: grey, palette and 16-bit become 8-bit RGB without transparency.
 
+    What `crots.rendering` notes of the file decides about bands and white.
+
     Returns:
         (H, W, 3) uint8.
 
     Raises:
         InputError: it is missing, truncated, not an image, or of another format than its suffix.
     """
+    if (banded := _banded(path)) is not None:
+        rgb = Image.fromarray(rendering.to_8_bits(path, rendering.read_bands(path, banded))).convert("RGB")
+        return _upright(rgb, banded.orientation)
     with _opened(path) as image:
-        transposition = _TRANSPOSITIONS.get(_orientation(image))
+        orientation = _orientation(image)
+        wide = bool(rendering.of(path).white) and _has_16_bits(image) and not image.mode.startswith("I")
         image.load()
-        rgb = _to_rgb(image, path)
-        if transposition is not None:
-            rgb = rgb.transpose(transposition)
-        return np.array(rgb)
+        return _upright(_to_rgb(image, path, wide=wide), orientation)
 
 
-def range_used(path: Path) -> int | None:
-    """Returns the greatest value of an image of 16 bits; None for one of 8.
+def _upright(rgb: Image.Image, orientation: int) -> NDArray[np.uint8]:
+    transposition = _TRANSPOSITIONS.get(orientation)
+    return np.array(rgb if transposition is None else rgb.transpose(transposition))
+
+
+def is_plain(path: Path) -> bool:
+    """Whether an image is read as any program would: nothing is chosen for it, and it has no bands to choose from."""
+    return not rendering.of(path).words and _banded(path) is None
+
+
+def _banded(path: Path) -> rendering.TiffHeader | None:
+    """The header of a TIFF with more bands than Pillow reads, or than it would leave out silently."""
+    header = rendering.tiff_header(path)
+    return header if header is not None and header.is_banded else None
+
+
+@dataclass(frozen=True)
+class PixelFacts:
+    """What is known of an image's pixels beside its colours.
+
+    Attributes:
+        greatest: value of an image of 16 bits; None for one of 8.
+        transparent: share of its pixels that are not opaque.
+        frames: or pages.
+    """
+
+    greatest: int | None = None
+    transparent: float = 0.0
+    frames: int = 1
+
+
+def pixel_facts(path: Path) -> PixelFacts:
+    """Decodes an image to say what its colours do not.
 
     Raises:
         InputError: it is missing or broken.
     """
+    if (banded := _banded(path)) is not None:
+        values = rendering.read_bands(path, banded)
+        return PixelFacts(int(values.max()) if values.dtype == np.uint16 else None)
     with _opened(path) as image:
-        if not _has_16_bits(image):
-            return None
+        deep, frames = _has_16_bits(image), _frames(image)
         image.load()
-        if image.mode.startswith("I"):
-            return int(np.asarray(image).max())
-        # Colours come with the upper 8 bits alone.
-        return int(np.asarray(image.convert("RGB")).max()) * 256 + 255
+        greatest = None
+        if deep and image.mode.startswith("I"):
+            greatest = int(np.asarray(image).max())
+        elif deep:
+            # Colours come with the upper 8 bits alone.
+            greatest = int(np.asarray(image.convert("RGB")).max()) * 256 + 255
+        transparent = 0.0
+        if image.has_transparency_data:
+            alpha = np.asarray(image.convert("RGBA").getchannel("A"))
+            transparent = float((alpha < 255).mean())
+        return PixelFacts(greatest, transparent, frames)
+
+
+def _frames(image: Image.Image) -> int:
+    """Counts frames or pages; the smaller versions of the same picture that many a TIFF holds are none."""
+    count = int(getattr(image, "n_frames", 1))
+    if count == 1 or not isinstance(image, TiffImageFile):
+        return count
+    whole = 0
+    for number in range(min(count, _MOST_PAGES)):
+        image.seek(number)
+        whole += not int(image.tag_v2.get(_SUBFILE_TAG, 0)) & 1
+    image.seek(0)
+    return whole
 
 
 def _has_16_bits(image: Image.Image) -> bool:
@@ -235,22 +300,33 @@ def _has_16_bits(image: Image.Image) -> bool:
     return any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
 
 
-def _to_rgb(image: Image.Image, path: Path) -> Image.Image:
-    if image.mode == "F":
-        raise InputError(f"{path}: holds floating-point pixels, expected 8 or 16 bits; convert it")
-    if image.mode.startswith("I"):
-        grey = np.asarray(image)
-        if grey.min() < 0 or grey.max() > 65535:
-            raise InputError(
-                f"{path}: holds values from {grey.min()} to {grey.max()}, expected 8 or 16 bits; convert it"
-            )
-        narrow = np.empty(grey.shape, np.uint8)
-        for rows in strips(grey):
-            narrow[rows] = (grey[rows].astype(np.int64) + 128) // 257
-        image = Image.fromarray(narrow)
+def _to_rgb(image: Image.Image, path: Path, *, wide: bool = False) -> Image.Image:
+    """Brings a decoded image to RGB of 8 bits; ``wide`` reads the 16 bits of its colours, of which Pillow keeps 8."""
+    chosen = rendering.of(path)
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")  # Pillow warns when it drops a palette's transparency in one step
-    return image.convert("RGB")
+    number = image.mode.startswith(("I", "F"))
+    if not (number or chosen.bands or chosen.white):
+        return image.convert("RGB")
+    if not number and image.mode not in ("L", "LA", "RGB", "RGBA"):
+        image = image.convert("L" if image.mode == "1" else "RGB")
+    values = _read_wide(path) if wide else np.asarray(image)
+    values = rendering.pick(path, values) if chosen.bands else values
+    return Image.fromarray(rendering.to_8_bits(path, values)).convert("RGB")
+
+
+def _read_wide(path: Path) -> NDArray[Any]:
+    """Reads colours of 16 bits; the size was checked before."""
+    import cv2
+
+    try:
+        values = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        values = None
+    if values is None:
+        raise InputError(f"{path}: its 16 bits cannot be read; save it as a plain PNG or TIFF of 16 bits")
+    # OpenCV turns RGB into BGR.
+    return values if values.ndim == 2 else values[..., [2, 1, 0, *range(3, values.shape[2])]]
 
 
 @dataclass(frozen=True)
@@ -278,6 +354,8 @@ def read_stored(path: Path) -> StoredLabels:
         raise InputError(
             f"{path}: found labels in a lossy format, expected PNG, TIFF or BMP; convert the original labels"
         )
+    if (banded := _banded(path)) is not None:
+        raise InputError(f"{path}: has {banded.bands} bands, expected label ids in one; save these alone")
     with _opened(path) as image:
         image.load()
         said = image.info.get(LABEL_NOTE)

@@ -11,16 +11,17 @@ from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
+from crots import rendering
 from crots.card import ModelCard, file_card
 from crots.config import Size
-from crots.data.depth import dark_images
 from crots.data.layouts import Dataset, open_dataset
+from crots.data.pixels import pixel_warnings
 from crots.data.predictions import PredictionSet, open_predictions
 from crots.data.sizes import propose_size
 from crots.errors import InputError
 from crots.files import expanded, file_or_name
 from crots.folders import folder_card, is_model_folder, unnamed
-from crots.options import DEFAULT_NET
+from crots.options import DEFAULT_NET, DataOptions
 from crots.project import ProjectConfig
 from crots.taxonomy import ClassMap, ClassSet, class_map_source, identity_map, load_class_map, load_class_set
 from crots.trust import is_factory, program_kind
@@ -133,15 +134,16 @@ class Inputs:
         if data.target is None:
             raise InputError("no target images are named; give --target DIR", field="data.target")
         dataset = self._list_images(self.path(data.target), data.layout, data.split)
+        render(dataset, data)
         if not dataset.labelled:
             return dataset
         samples = tuple(dataclasses.replace(sample, label=None) for sample in dataset.samples)
         return dataclasses.replace(dataset, samples=samples)
 
     @cached_property
-    def dark(self) -> str:
-        """A warning about target images of 16 bits that use few of them; empty where all is well."""
-        return dark_images([sample.image for sample in self.target.samples])
+    def pixel_warnings(self) -> tuple[str, ...]:
+        """Warnings about target images that are nearly black, transparent, or of several frames."""
+        return pixel_warnings([sample.image for sample in self.target.samples])
 
     @property
     def validation(self) -> Dataset | None:
@@ -175,7 +177,7 @@ class Inputs:
             return None
         if data.val_images is None:
             raise InputError("--val-labels is given without --val-images; give both", field="data.val_images")
-        return open_dataset(
+        dataset = open_dataset(
             self.path(data.val_images),
             layout=data.val_layout,
             split="val",
@@ -183,6 +185,8 @@ class Inputs:
             encoding=data.val_encoding,
             classes=self.classes,
         )
+        render(dataset, data)
+        return dataset
 
     @cached_property
     def proposed_size(self) -> tuple[Size, str]:
@@ -305,6 +309,15 @@ class Inputs:
             "none); give --student NET --student-weights FILE, or 'random' to train it from nothing",
             field="student.weights",
         )
+
+
+def render(dataset: Dataset, data: DataOptions) -> None:
+    """Notes which bands of a data set's images are read, and what is white, for whoever reads them.
+
+    Raises:
+        InputError: the bands are not given as one or three numbers.
+    """
+    rendering.use((sample.image for sample in dataset.samples), rendering.rendering(data.bands, data.white))
 
 
 def closed(path: Path) -> bool:

@@ -35,6 +35,14 @@ class DataOptions:
         "raw ids, colours, masks of 0 and 1 or 255, ids that count from one, SYNTHIA's 16 bits.", affects_result=False,
     )  # fmt: skip
     size: Size | None = option(None, "Working size of all images; none proposes one from the data.", low=8, unit="px")
+    bands: str = option(
+        "", "Bands of the images that become red, green and blue, like 3,2,1, or one for grey; empty takes images of "
+        "up to three bands as they are.",
+    )  # fmt: skip
+    white: float = option(
+        0.0, "Value of the images that becomes white, for 16 bits that are not all used and floating-point images; 0 "
+        "takes the greatest that 8 or 16 bits hold.", low=0, high=1e9,
+    )  # fmt: skip
     skip_bad: bool = option(False, "Leave out unreadable images instead of refusing to start.")
 
 

@@ -136,9 +136,8 @@ def check_target(setup: Setup) -> Finding:
             # As the details are seen by pointing only, the first is named here.
             text += f"; a run would stop there: {faults[0]}"
             offers = (Offer("Skip such images", {"data.skip_bad": "true"}),)
-    if setup.dark:
-        text += f"; {setup.dark}"
-    level: Level = "warning" if faults or like_labels or setup.dark else "good"
+    text = "; ".join((text, *setup.pixel_warnings))
+    level: Level = "warning" if faults or like_labels or setup.pixel_warnings else "good"
     if faults and not setup.config.data.skip_bad:
         level = "bad"
     return Finding(level, text, (*faults, *dataset.notes), plural(len(dataset), "image"), offers)

@@ -41,12 +41,30 @@ def saved(path, array_or_image, **options):
 def test_every_format_is_read(tmp_path, suffix):
     image = np.zeros((20, 30, 3), np.uint8)
     image[:, 15:] = (250, 100, 20)
+    if suffix in (".heic", ".heif", ".hif"):
+        pytest.importorskip("pillow_heif").register_heif_opener()
     if Image.registered_extensions()[suffix] not in Image.SAVE:
         pytest.skip("Pillow only reads it")
     wanted = image.mean(2, keepdims=True).repeat(3, 2) if suffix in (".pgm", ".bw") else image
     path = saved(tmp_path / f"a{suffix}", image if wanted is image else wanted[..., 0].astype(np.uint8))
     assert np.abs(read_image(path).astype(int) - wanted).mean() < 6, "lossy formats come near"
     assert image_size(path) == Size(30, 20)
+
+
+def test_photographs_of_telephones_are_put_upright(tmp_path):
+    heif = pytest.importorskip("pillow_heif")
+    heif.register_heif_opener()
+    image = np.zeros((20, 30, 3), np.uint8)
+    image[:, :15] = (250, 100, 20)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = saved(tmp_path / "a.HEIC", image, format="HEIF", exif=exif.tobytes(), quality=95)
+    assert image_size(path) == Size(20, 30)
+    assert np.abs(read_image(path).astype(int) - np.rot90(image, -1)).mean() < 6
+    for end in (0, 20, 200):
+        path.write_bytes(path.read_bytes()[:end])
+        with pytest.raises(InputError):
+            read_image(path)
 
 
 def test_grey_palette_alpha_and_bilevel_become_rgb(tmp_path):

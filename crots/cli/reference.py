@@ -52,7 +52,9 @@ understood, what was left out of it and why, and every problem in it.
 """
 _MATCHING = """AVIF too where Pillow was built with it; HEIC with the extra `heif`. Camera raw files, films and other
 pictures are left out and counted. Photographs are turned as their EXIF orientation says. Images of 16 bits of which
-few are used are warned about.
+few are used are warned about, and so are transparent images and those of several frames, of which the first is read.
+`data.white` (`--white`) says which value becomes white. Of images with more than three bands `data.bands` (`--bands
+3,2,1`) says which become red, green and blue, or which one becomes grey; reading them takes the extra `tiff`.
 
 ## Names
 

@@ -75,8 +75,7 @@ class _Surveyor:
         self.found.lines.append(f"target: {len(dataset)} images in {dataset.root} (layout {dataset.layout}{where})")
         self.found.lines.append(reason)
         self.found.lines += [note for note in dataset.notes if "label" not in note or "left out" in note]
-        if self.inputs.dark:
-            self.found.warnings.append(self.inputs.dark)
+        self.found.warnings += self.inputs.pixel_warnings
         return dataset
 
     def validation(self) -> Dataset | None:

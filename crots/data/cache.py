@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from crots import rendering
 from crots.config import Size
 from crots.errors import StageError
 from crots.files import atomic_path, digest, file_stamp
@@ -61,7 +62,7 @@ class ImageCache:
         return resize_image(read_image(path), self.size)
 
     def _entry(self, folder: Path, path: Path) -> Path:
-        place = digest([str(path.absolute()), list(self.size)])
+        place = digest([str(path.absolute()), list(self.size), *rendering.of(path).words])
         try:
             stamp = digest(file_stamp(path))
         except OSError:

@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crots.config import Size
-from crots.data.depth import dark_images
 from crots.data.encodings import Encoding
 from crots.data.feed import prefetch
 from crots.data.labels import decode, is_coloured, resolve_encoding
 from crots.data.layouts import SPLITS, Dataset, Sample, open_dataset
 from crots.data.masks import MOST_IDS
 from crots.data.matching import list_files, some
+from crots.data.pixels import pixel_warnings
 from crots.data.predictions import PredictionSet, open_predictions, read_array
 from crots.data.readings import AmbiguousLabels
 from crots.data.sizes import propose_size
@@ -30,8 +30,10 @@ from crots.data.spread import evenly_spread
 from crots.errors import InputError
 from crots.files import expanded
 from crots.images import IMAGE_SUFFIXES, LABEL_SUFFIXES, read_image, read_labels, read_stored
+from crots.rendering import Rendering, use
 from crots.taxonomy import ClassSet, count_labels, unique_labels
 
+_AS_STORED = Rendering()
 Watch = Callable[[int, int], None]
 _LOOKED_AT = 8
 
@@ -114,6 +116,7 @@ def inspect(
     layout: str = "auto",
     split: str | None = None,
     encoding: Encoding = "auto",
+    rendered: Rendering = _AS_STORED,
     workers: int = 2,
     watch: Watch | None = None,
 ) -> Inspection:
@@ -129,6 +132,7 @@ def inspect(
         layout: as for `open_dataset`.
         split: one split; None looks at all that are there.
         encoding: how label files store classes.
+        rendered: which bands of the images are read, and what is white.
         workers: threads that read files.
         watch: told how many files of how many are done.
 
@@ -142,6 +146,7 @@ def inspect(
         if _holds_label_maps(path):
             return _label_maps(path, classes, encoding, workers, watch)
     datasets = _datasets(path, labels, layout, split, encoding, classes)
+    use((sample.image for dataset in datasets for sample in dataset.samples), rendered)
     return _dataset(path, datasets, classes, workers, watch)
 
 
@@ -197,8 +202,8 @@ def _dataset(
         judged = judged and known is not None
     if findings.sizes:
         summary.append(propose_size(list(findings.sizes.elements()))[1])
-        if dark := dark_images([sample.image for dataset in datasets for sample in dataset.samples]):
-            summary.append(f"warning: {dark}")
+        images = [sample.image for dataset in datasets for sample in dataset.samples]
+        summary += [f"warning: {text}" for text in pixel_warnings(images)]
     kind = "image" if datasets[0].layout == "image" else "data set"
     return findings.result(path, kind, summary, classes if judged else None)
 

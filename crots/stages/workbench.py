@@ -116,8 +116,8 @@ class Workbench:
         Raises:
             InputError: no source is named, or it does not fit.
         """
-        if self.inputs.dark:
-            self.note(self.inputs.dark, warning=True)
+        for warning in self.inputs.pixel_warnings:
+            self.note(warning, warning=True)
         if self.config.source.predictions:
             images = {sample.key: sample.image for sample in self.dataset.samples}
             predictions, notes = self.predictions.lookup(images).resolved()

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 
 from crots.config import Size
 from crots.errors import InputError
-from crots.images import check_decoded, image_size, read_image, resize_image
+from crots.images import check_decoded, image_size, is_plain, read_image, resize_image
 from crots.project import Project
 from crots.taxonomy import ClassSet
 from crots.training.material import PseudoLabels
@@ -39,21 +39,29 @@ def read_small(path: Path, side: int) -> Array:
     Raises:
         InputError: it is missing or broken.
     """
-    try:
-        with Image.open(path) as image:
-            check_decoded(path, image)
-            if not image.mode.startswith(("I", "F")):
-                image.draft("RGB", (side, side))
-                image.thumbnail((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
-                upright = ImageOps.exif_transpose(image)
-                return np.array((upright.convert("RGBA") if "transparency" in upright.info else upright).convert("RGB"))
-    except Exception as error:  # decoders raise nearly every type; the careful reader below says what is wrong
-        if not path.is_file():
-            raise InputError(f"{path}: no such file") from error
+    if is_plain(path) and (small := _quickly(path, side)) is not None:
+        return small
     whole = read_image(path)
     factor = min(1.0, side / max(whole.shape[:2]))
     height, width = (max(1, round(length * factor)) for length in whole.shape[:2])
     return resize_image(whole, Size(width, height))
+
+
+def _quickly(path: Path, side: int) -> Array | None:
+    """Reads an image as `read_small` does; None where the careful reader has to say what is wrong."""
+    try:
+        with Image.open(path) as image:
+            check_decoded(path, image)
+            if image.mode.startswith(("I", "F")):
+                return None
+            image.draft("RGB", (side, side))
+            image.thumbnail((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
+            upright = ImageOps.exif_transpose(image)
+            return np.array((upright.convert("RGBA") if "transparency" in upright.info else upright).convert("RGB"))
+    except Exception as error:  # decoders raise nearly every type
+        if not path.is_file():
+            raise InputError(f"{path}: no such file") from error
+        return None
 
 
 def entropy_map(confidence: Array, classes: int) -> Array:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crots.data.depth import dark_images
 from crots.data.inspection import inspect
 from crots.data.layouts import open_dataset
+from crots.data.pixels import pixel_warnings
 from crots.errors import InputError
 from crots.images import UNREAD, write_image, write_labels
 
@@ -110,13 +110,13 @@ def test_sixteen_bits_of_which_few_are_used(tmp_path, factor, bits, suffix, colo
     cv2 = pytest.importorskip("cv2")
     values = PHOTO.astype(np.uint16) * factor
     cv2.imwrite(str(tmp_path / f"a{suffix}"), values if colour else values[..., 0])
-    warning = dark_images([tmp_path / f"a{suffix}"])
+    warning = "".join(pixel_warnings([tmp_path / f"a{suffix}"]))
     assert bool(warning) == bool(bits)
     if bits:
         assert f"use {bits} of them" in warning
         assert any("16 bits" in line for line in inspect(tmp_path).summary)
     write_image(tmp_path / "a.png", PHOTO)
-    assert dark_images([tmp_path / "a.png"]) == ""
+    assert pixel_warnings([tmp_path / "a.png"]) == ()
 
 
 def test_labels_beside_the_images_may_be_named_by_their_folder(tmp_path):

@@ -48,7 +48,9 @@ def configure(parser: Parser, profile: Profile) -> None:
         group, "source", opt.SourceOptions, profile, flags=_MODEL_FLAGS, only=("file", "predictions", "encoding")
     )
     group.add_argument("--net", metavar="NET", help="network of a plain .pth; other files name their own")
-    add_options(group, "data", opt.DataOptions, profile, flags=_IMAGE_FLAGS, only=(*_IMAGE_FLAGS, "size"))
+    add_options(
+        group, "data", opt.DataOptions, profile, flags=_IMAGE_FLAGS, only=(*_IMAGE_FLAGS, "size", "bands", "white")
+    )
     add_options(group, "task", opt.TaskOptions, profile, required=("classes",))
     more = parser.add_argument_group("models of other programs")
     only = ("prefix", "channels", "mean", "scale", "output", "output_name")
@@ -128,12 +130,14 @@ def _events(desk: Desk, context: Context, args: argparse.Namespace) -> Iterator[
 def _labels(desk: Desk) -> tuple[Dataset, ClassSet]:
     from crots.cli.inputs import open_labels
     from crots.data.labels import resolve_encoding
+    from crots.opening import render
     from crots.taxonomy import load_class_set
 
     data, classes = desk.config.data, load_class_set(desk.config.task.classes)
     dataset = open_labels(
         data.val_images, data.val_labels, data.val_encoding, classes, layout=data.val_layout, split="val"
     )
+    render(dataset, data)
     return resolve_encoding(dataset, classes), classes
 
 

@@ -28,7 +28,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     group.add_argument("--confidence", type=Path, metavar="DIR", help="confidence maps of predictions")
     group.add_argument("--net", metavar="NET", help="network to compare a model file with")
     flags = {"val_encoding": "--encoding"}
-    add_options(group, "data", opt.DataOptions, profile, flags=flags, only=("layout", "val_encoding"))
+    add_options(group, "data", opt.DataOptions, profile, flags=flags, only=("layout", "val_encoding", "bands", "white"))
     run_group = parser.add_argument_group("run")
     add_json(run_group)
     add_debug(run_group)
@@ -72,13 +72,20 @@ def _inspect_project(path: Path) -> dict[str, Any]:
 def _inspect_files(args: argparse.Namespace) -> dict[str, Any]:
     from crots.data.encodings import Encoding
     from crots.data.inspection import inspect
+    from crots.rendering import rendering
     from crots.taxonomy import load_class_set
 
     classes = load_class_set(args.classes) if args.classes else None
     layout = getattr(args, "data.layout", "auto")
     encoding: Encoding = getattr(args, "data.val_encoding", "auto")
     return inspect(
-        args.path, classes, labels=args.labels, confidence=args.confidence, layout=layout, encoding=encoding
+        args.path,
+        classes,
+        labels=args.labels,
+        confidence=args.confidence,
+        layout=layout,
+        encoding=encoding,
+        rendered=rendering(getattr(args, "data.bands", ""), getattr(args, "data.white", 0.0)),
     ).to_dict()
 
 

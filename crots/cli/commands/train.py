@@ -71,6 +71,7 @@ def _events(
 ) -> Iterator[Event]:
     from crots.cli.inputs import open_labels, readable
     from crots.data.labels import resolve_encoding
+    from crots.opening import render
     from crots.stages.evaluate import labelled
     from crots.stages.project_stages import training
     from crots.stages.train import supervise
@@ -79,6 +80,7 @@ def _events(
     data = bench.config.data
     encoding: Encoding = getattr(args, "encoding", "auto")
     dataset = open_labels(data.target, args.labels, encoding, bench.classes, layout=data.layout, split=data.split)
+    render(dataset, data)
     dataset = resolve_encoding(dataset, bench.classes)
     if notes := "; ".join(dataset.notes):
         bench.note(notes)

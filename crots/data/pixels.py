@@ -1,0 +1,65 @@
+"""What should be known of the pixels of a data set's images before a run; few of them are opened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from crots import rendering
+from crots.data.spread import evenly_spread
+from crots.errors import InputError
+from crots.images import PixelFacts, pixel_facts
+
+_LOOKED_AT = 6
+# Up to a quarter of the range of 16 bits, which is what cameras of 12 and 14 bits fill.
+_DARK = 2**14
+
+
+def pixel_warnings(images: Sequence[Path]) -> tuple[str, ...]:
+    """Returns warnings about images that are nearly black, transparent, or of several frames.
+
+    Args:
+        images: the files of a data set.
+    """
+    facts, bright = [], False
+    for place in evenly_spread(len(images), _LOOKED_AT):
+        try:
+            found = pixel_facts(images[place])
+        except InputError:  # reported by those who need its pixels
+            continue
+        facts.append(found)
+        bright |= bool(rendering.of(images[place]).white)
+    return tuple(filter(None, ("" if bright else _dark(facts), _transparent(facts), _framed(facts))))
+
+
+def _dark(facts: Sequence[PixelFacts]) -> str:
+    greatest = [fact.greatest for fact in facts if fact.greatest is not None]
+    most = max(greatest, default=0)
+    if not greatest or len(greatest) < len(facts) or most >= _DARK:
+        return ""
+    bits = max(1, most.bit_length())
+    return (
+        f"the images have 16 bits and use {bits} of them (values up to {most}), so that as 8 bits they are nearly "
+        f"black (up to {most // 257} of 255); say which value is white (--white {2**bits - 1})"
+    )
+
+
+def _transparent(facts: Sequence[PixelFacts]) -> str:
+    count = sum(fact.transparent > 0 for fact in facts)
+    if not count:
+        return ""
+    share = sum(fact.transparent for fact in facts) / len(facts)
+    return (
+        f"{count} of {len(facts)} images looked at have transparent pixels ({share:.0%}), or a fourth band that is "
+        "marked as transparency; their colours are read as they are stored (--bands chooses bands)"
+    )
+
+
+def _framed(facts: Sequence[PixelFacts]) -> str:
+    count = sum(fact.frames > 1 for fact in facts)
+    if not count:
+        return ""
+    return (
+        f"{count} of {len(facts)} images looked at hold several frames or pages, of which the first alone is read; "
+        "save the others as files of their own if they count"
+    )
