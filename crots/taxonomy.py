@@ -321,13 +321,15 @@ def _refuse_repeats(items: Iterable[Any], what: str, path: Path) -> None:
 
 
 def _colour_list(rows: list[Any], path: Path) -> tuple[Colour, ...]:
+    rows = [(classlists.hex_colour(row) or row) if isinstance(row, str) else row for row in rows]
     for row in rows:
         numbers = (
             isinstance(row, list) and len(row) == 3 and all(type(part) is int and 0 <= part <= 255 for part in row)
         )
         if not numbers:
             raise InputError(
-                f"class set {path}: found the colour {reprlib.repr(row)}, expected [red, green, blue] from 0 to 255"
+                f"class set {path}: found the colour {reprlib.repr(row)}, expected [red, green, blue] from 0 to 255 or "
+                '"#rrggbb"'
             )
     return _colours(rows)
 
