@@ -30,6 +30,9 @@ def profile_named(name: object) -> Profile | None:
     return next((profile for profile in PROFILES if profile == _EARLIER_PROFILES.get(str(name), name)), None)
 
 
+# How an option names files: a folder, a file, or a file where it is not the name of something shipped.
+PathKind = Literal["", "folder", "file", "name or file"]
+
 _UNSET: Any = object()
 _LONGEST_NAME = 80
 _MOST_NAMES = 200
@@ -83,11 +86,9 @@ class OptionInfo:
     fault: str
     affects_result: bool
     stored: bool
-
-    @property
-    def flag(self) -> str:
-        """The command-line flag, ``--learning-rate``."""
-        return "--" + self.name.replace("_", "-")
+    title: str
+    path: PathKind
+    flag: str
 
     def default_for(self, profile: Profile) -> Any:
         """The value when the user gives none."""
@@ -106,6 +107,9 @@ def option(
     published: Any = _UNSET,
     affects_result: bool = True,
     stored: bool = True,
+    title: str = "",
+    path: PathKind = "",
+    flag: str = "",
 ) -> Any:
     """Declares a dataclass field with everything forms, flags and tables need.
 
@@ -120,6 +124,9 @@ def option(
         published: value of the ``published`` profile, if it differs.
         affects_result: False for options of speed or display only; changing them makes no stage stale.
         stored: False for options of a single run, which must not be stored in a project file.
+        title: what forms call it; empty makes ``Learning rate`` of ``learning_rate``.
+        path: what kind of path it holds, if any.
+        flag: its flag on the command line; empty makes ``--learning-rate``. A command may choose another.
     """
     metadata = {
         "help": help,
@@ -131,6 +138,9 @@ def option(
         "published": default if published is _UNSET else published,
         "affects_result": affects_result,
         "stored": stored,
+        "title": title,
+        "path": path,
+        "flag": flag,
     }
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -153,6 +163,8 @@ def _describe(field: dataclasses.Field[Any], hint: Any) -> OptionInfo:
     metadata = dict(field.metadata)
     if typing.get_origin(kind) is Literal:
         metadata["choices"], kind = typing.get_args(kind), str
+    metadata["title"] = metadata["title"] or field.name.replace("_", " ").capitalize()
+    metadata["flag"] = metadata["flag"] or "--" + field.name.replace("_", "-")
     return OptionInfo(name=field.name, kind=kind, optional=optional, default=field.default, **metadata)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from crots.config import Duration, Grid, Size, option
+from crots.config import Duration, Grid, OptionInfo, Size, describe, option
 
 # Of a source that says nothing of itself: the published one.
 DEFAULT_NET = "deeplabv2_resnet101"
@@ -24,17 +24,39 @@ def _inference_batch() -> Any:
 class DataOptions:
     """Where the images of a project are."""
 
-    target: Path | None = option(None, "Folder, list file or dataset root with the unlabelled target images.")
+    target: Path | None = option(
+        None,
+        "Folder, list file or dataset root with the unlabelled target images.",
+        title="Target images",
+        path="folder",
+    )
     layout: str = option("auto", "Dataset layout of the target folder; auto detects it.")
     split: str = option("train", "Split of the target dataset, if its layout has splits.")
-    val_images: Path | None = option(None, "Validation images, for scoring only.", affects_result=False)
-    val_labels: Path | None = option(None, "Labels of the validation images, for scoring only.", affects_result=False)
-    val_layout: str = option("auto", "Dataset layout of the validation folder.", affects_result=False)
+    val_images: Path | None = option(
+        None, "Validation images, for scoring only.", affects_result=False, title="Validation images", path="folder"
+    )
+    val_labels: Path | None = option(
+        None,
+        "Labels of the validation images, for scoring only.",
+        affects_result=False,
+        title="Validation labels",
+        path="folder",
+    )
+    val_layout: str = option(
+        "auto", "Dataset layout of the validation folder.", affects_result=False, title="Validation layout"
+    )
     val_encoding: Literal["auto", "train", "raw", "colour", "mask", "from-one", "synthia"] = option(
         "auto", "How label files store classes: auto finds out and asks where two ways fit; train ids, the data set's "
         "raw ids, colours, masks of 0 and 1 or 255, ids that count from one, SYNTHIA's 16 bits.", affects_result=False,
+        title="Label encoding",
     )  # fmt: skip
-    size: Size | None = option(None, "Working size of all images; none proposes one from the data.", low=8, unit="px")
+    size: Size | None = option(
+        None,
+        "Working size of all images; none proposes one from the data.",
+        low=8,
+        unit="px",
+        title="Working size",
+    )
     bands: str = option(
         "", "Bands of the images that become red, green and blue, like 3,2,1, or one for grey; empty takes images of "
         "up to three bands as they are.",
@@ -43,50 +65,104 @@ class DataOptions:
         0.0, "Value of the images that becomes white, for 16 bits that are not all used and floating-point images; 0 "
         "takes the greatest that 8 or 16 bits hold.", low=0, high=1e9,
     )  # fmt: skip
-    skip_bad: bool = option(False, "Leave out unreadable images instead of refusing to start.")
+    skip_bad: bool = option(
+        False, "Leave out unreadable images instead of refusing to start.", title="Skip unreadable images"
+    )
 
 
 @dataclass(frozen=True)
 class TaskOptions:
     """Which classes there are."""
 
-    classes: str = option("cityscapes", "Class set of the target: a shipped name or a TOML file.")
-    source_classes: str = option("", "Class set of the source, if it differs from the target's.")
-    class_map: Path | None = option(None, "TOML file that joins source classes to target classes.")
+    classes: str = option(
+        "cityscapes", "Class set of the target: a shipped name or a TOML file.", title="Class set", path="name or file"
+    )
+    source_classes: str = option("", "Class set of the source, if it differs from the target's.", path="name or file")
+    class_map: Path | None = option(
+        None,
+        "Class map: a shipped name or a TOML file that joins source classes to target classes.",
+        path="name or file",
+    )
 
 
 @dataclass(frozen=True)
 class SourceOptions:
     """The source model, or its predictions."""
 
-    file: Path | None = option(None, "Checkpoint, ONNX file or exported program of the source model.")
+    file: Path | None = option(
+        None,
+        "Checkpoint, ONNX file or exported program of the source model.",
+        title="Source model",
+        path="file",
+        flag="--source",
+    )
     net: str = option(
-        "", f"Network of a source checkpoint; empty takes what the file says of itself, else {DEFAULT_NET}."
+        "",
+        f"Network of a source checkpoint; empty takes what the file says of itself, else {DEFAULT_NET}.",
+        title="Network",
     )
     prefix: str = option(
-        "", "Prefix of the keys in the checkpoint, or its entry with the weights (ema_state_dict); empty finds it."
+        "",
+        "Prefix of the keys in the checkpoint, or its entry with the weights (ema_state_dict); empty finds it.",
+        flag="--source-prefix",
     )
-    predictions: Path | None = option(None, "Folder of predictions (label PNGs or soft .npz) in place of a model.")
+    predictions: Path | None = option(
+        None,
+        "Folder of predictions (label PNGs or soft .npz) in place of a model.",
+        title="Source predictions",
+        path="folder",
+    )
     encoding: Literal["auto", "train", "raw", "colour", "mask", "from-one"] = option(
         "auto", "How predicted label PNGs store the source's classes: auto finds out and asks where two ways fit; "
         "otherwise as for labels.",
+        title="Encoding of predictions", flag="--predictions-encoding",
     )  # fmt: skip
-    confidence: Path | None = option(None, "Folder of 8-bit confidence PNGs, one for each label PNG.")
-    size: Size | None = option(None, "Input size of the source; none takes the file's, else the working size.", low=8)
-    channels: Literal["auto", "rgb", "bgr"] = option("auto", "Channel order of the source's input.")
-    mean: str = option("", "Mean of each channel in 0..255 units, three numbers with commas; empty takes the net's.")
-    scale: str = option("", "Divisor of each channel in 0..255 units, one or three numbers; empty takes the net's.")
-    output: Literal["auto", "logits", "probabilities", "labels"] = option("auto", "What the source outputs.")
-    output_name: str = option("", "Which output to read, by name, of a source with several; empty finds it.")
+    confidence: Path | None = option(
+        None, "Folder of 8-bit confidence PNGs, one for each label PNG.", title="Source confidence", path="folder"
+    )
+    size: Size | None = option(
+        None,
+        "Input size of the source; none takes the file's, else the working size.",
+        low=8,
+        title="Input size",
+        flag="--source-size",
+    )
+    channels: Literal["auto", "rgb", "bgr"] = option(
+        "auto", "Channel order of the source's input.", title="Channel order", flag="--source-channels"
+    )
+    mean: str = option(
+        "",
+        "Mean of each channel in 0..255 units, three numbers with commas; empty takes the net's.",
+        flag="--source-mean",
+    )
+    scale: str = option(
+        "",
+        "Divisor of each channel in 0..255 units, one or three numbers; empty takes the net's.",
+        flag="--source-scale",
+    )
+    output: Literal["auto", "logits", "probabilities", "labels"] = option(
+        "auto", "What the source outputs.", flag="--source-output"
+    )
+    output_name: str = option(
+        "",
+        "Which output to read, by name, of a source with several; empty finds it.",
+        flag="--source-output-name",
+    )
 
 
 @dataclass(frozen=True)
 class StudentOptions:
     """The network to adapt."""
 
-    net: str = option("", "Network of the student; empty takes the source's.", fault="F1")
+    net: str = option(
+        "", "Network of the student; empty takes the source's.", fault="F1", title="Network", flag="--student"
+    )
     weights: str = option(
-        "", "Start: a weights file, 'source', or 'random'; empty takes the source's if the nets are the same."
+        "",
+        "Start: a weights file, 'source', or 'random'; empty takes the source's if the nets are the same.",
+        title="Initial weights",
+        path="name or file",
+        flag="--student-weights",
     )
     target_statistics: float = option(
         0.5,
@@ -111,7 +187,13 @@ class RuntimeOptions:
     channels_last: bool = option(True, "Keep images channels-last in memory, which is faster.", affects_result=False)
     threads: int = option(0, "CPU threads; 0 takes all.", low=0, high=1024, affects_result=False)
     cache_gb: float = option(
-        50.0, "Greatest size of the cache of resized images.", low=0, high=10**6, unit="GB", affects_result=False
+        50.0,
+        "Greatest size of the cache of resized images.",
+        low=0,
+        high=10**6,
+        unit="GB",
+        affects_result=False,
+        title="Cache",
     )
     time_budget: Duration | None = option(
         None,
@@ -170,8 +252,11 @@ class MineOptions:
         high=1,
         fault="F10",
         published=0.0,
+        title="Minimum confidence",
     )
-    min_pixels: int = option(1, "Number of rare pixels from which a cell is kept.", low=1, high=10**9, unit="px")
+    min_pixels: int = option(
+        1, "Number of rare pixels from which a cell is kept.", low=1, high=10**9, unit="px", title="Minimum pixels"
+    )
     keep_folders: bool = option(False, "Keep subfolders in patch names, so that equal base names do not clash.")
 
 
@@ -209,13 +294,15 @@ class TrainingOptions:
         True,
         "Score and keep the moving average of the student's weights (EMA) instead of its last weights.",
         published=False,
+        title="Keep EMA",
     )
     ema_decay: float | None = option(
         None,
-        "Final decay of the moving average; none is 1 - 10 / steps, within 0.98 to 0.9995.",
+        "Final decay of the moving average, which is the teacher of a round; none is 1 - 10 / steps, within 0.98 to 0.9995.",
         low=0,
         high=1,
         published=0.99,
+        title="EMA decay",
     )
     crop: Size | None = option(
         None, "Train on random crops of this size; none trains on whole images.", low=8, unit="px"
@@ -282,7 +369,13 @@ class BaselineOptions(TrainingOptions):
     """Distillation of the pseudo-labels into the student."""
 
     min_confidence: float = option(
-        0.0, "Pixels below this confidence are ignored; 0 keeps all.", low=0, high=1, fault="F10", published=0.0
+        0.0,
+        "Pixels below this confidence are ignored; 0 keeps all.",
+        low=0,
+        high=1,
+        fault="F10",
+        published=0.0,
+        title="Minimum confidence",
     )
     learning_rate: float | None = option(
         None,
@@ -389,7 +482,11 @@ class AdaptOptions(TrainingOptions):
         published=False,
     )
     ema_when: Literal["after", "before"] = option(
-        "after", "Update the teacher after or before the optimiser step.", fault="F5", published="before"
+        "after",
+        "Update the teacher after or before the optimiser step.",
+        fault="F5",
+        published="before",
+        title="Teacher update",
     )
     coins: Literal["image", "batch"] = option(
         "image", "Flip, jitter and blur are drawn for each image or once for the batch.", fault="F7", published="batch"
@@ -509,3 +606,13 @@ SECTIONS: dict[str, type] = {
     "evaluate": EvaluateOptions,
     "export": ExportOptions,
 }
+
+
+def all_options() -> dict[str, OptionInfo]:
+    """Returns the description of every option of a project by ``section.option``."""
+    return {f"{section}.{info.name}": info for section, cls in SECTIONS.items() for info in describe(cls)}
+
+
+def path_options() -> dict[str, OptionInfo]:
+    """Returns the options that name files or folders, by ``section.option``."""
+    return {name: info for name, info in all_options().items() if info.path}

@@ -16,7 +16,17 @@ from typing import Any, Literal, NotRequired, TypedDict, cast
 import tomli_w
 
 from crots import options as opt
-from crots.config import PROFILES, Profile, changed, describe, from_mapping, profile_named, to_mapping, unknown_name
+from crots.config import (
+    PROFILES,
+    OptionInfo,
+    Profile,
+    changed,
+    describe,
+    from_mapping,
+    profile_named,
+    to_mapping,
+    unknown_name,
+)
 from crots.contents import Contents
 from crots.decisions import BUDGET, read_decisions
 from crots.errors import InputError
@@ -165,6 +175,16 @@ def override(config: ProjectConfig, settings: Mapping[str, Any]) -> ProjectConfi
         new = from_mapping(type(old), {**to_mapping(old), name: value}, where=section, profile=config.profile)
         config = dataclasses.replace(config, **{section: new})
     return config
+
+
+def named_paths(config: ProjectConfig) -> dict[str, tuple[OptionInfo, Path | str]]:
+    """Returns what the options that name files or folders hold, by ``section.option``, but for the empty ones."""
+    found: dict[str, tuple[OptionInfo, Path | str]] = {}
+    for path, info in opt.path_options().items():
+        section, _, name = path.partition(".")
+        if value := getattr(getattr(config, section), name):
+            found[path] = (info, value)
+    return found
 
 
 class _Record(TypedDict):
@@ -576,14 +596,7 @@ class Project:
         Raises:
             InputError: one does.
         """
-        config = self.config
-        given = {
-            **{f"data.{name}": getattr(config.data, name) for name in ("target", "val_images", "val_labels")},
-            **{f"task.{name}": getattr(config.task, name) for name in ("classes", "source_classes", "class_map")},
-            **{f"source.{name}": getattr(config.source, name) for name in ("file", "predictions", "confidence")},
-            "student.weights": config.student.weights,
-        }
-        inputs = {name: self.path(value) for name, value in given.items() if value}
+        inputs = {name: self.path(value) for name, (_, value) in named_paths(self.config).items()}
         places = [*self._folders(), self.folder / CONFIG_NAME, self.events_path, self.lock_path]
         check_inputs(inputs, places)
 

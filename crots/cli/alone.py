@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from crots import __version__
 from crots import options as opt
 from crots.cli.command import Parser
-from crots.cli.flags import SOURCE_FLAGS, add_options, add_profile, add_run_flags, given
+from crots.cli.flags import add_options, add_profile, add_run_flags, given
 from crots.cli.follow import follow
 from crots.cli.outputs import RECORD, check_file, claimed, inputs_of
 from crots.cli.outputs import Claim as Claim
@@ -53,7 +53,7 @@ def add_data(
 
 def add_source(group: argparse._ArgumentGroup, profile: Profile) -> None:
     """Adds the flags of a source model or its predictions, and of their classes."""
-    add_options(group, "source", opt.SourceOptions, profile, flags=SOURCE_FLAGS)
+    add_options(group, "source", opt.SourceOptions, profile)
     add_options(group, "task", opt.TaskOptions, profile, only=("source_classes", "class_map"))
 
 

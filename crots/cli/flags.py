@@ -13,6 +13,7 @@ from crots.config import (
     Duration,
     Grid,
     OptionInfo,
+    PathKind,
     Profile,
     Size,
     check,
@@ -29,33 +30,12 @@ from crots.project import refuse_unstored
 Group = argparse._ArgumentGroup
 Options = TypeVar("Options")
 
-# Flags whose plain name would say too little, or means something else in the same command.
-SOURCE_FLAGS = {
-    "file": "--source",
-    "net": "--net",
-    "prefix": "--source-prefix",
-    "predictions": "--predictions",
-    "encoding": "--predictions-encoding",
-    "confidence": "--confidence",
-    "size": "--source-size",
-    "channels": "--source-channels",
-    "mean": "--source-mean",
-    "scale": "--source-scale",
-    "output": "--source-output",
-    "output_name": "--source-output-name",
-}
-_METAVARS = {
-    "data.target": "DIR",
-    "data.val_images": "DIR",
-    "data.val_labels": "DIR",
-    "source.file": "FILE",
-    "source.predictions": "DIR",
-    "source.confidence": "DIR",
-    "task.class_map": "FILE",
-    "task.classes": "NAME|FILE",
-    "task.source_classes": "NAME|FILE",
-    "student.weights": "FILE",
-}
+# The model that a command is about needs no "source" in its flags.
+MODEL_FLAGS = {
+    "file": "--checkpoint", "prefix": "--prefix", "size": "--size", "channels": "--channels", "mean": "--mean",
+    "scale": "--scale", "output": "--output", "output_name": "--output-name",
+}  # fmt: skip
+_PATH_METAVARS: dict[PathKind, str] = {"folder": "DIR", "file": "FILE", "name or file": "NAME|FILE"}
 _KIND_METAVARS: dict[Any, str] = {
     int: "N", float: "X", Size: "WxH", Grid: "RxC", Duration: "TIME", Path: "PATH", str: "TEXT",
 }  # fmt: skip
@@ -79,7 +59,7 @@ def add_options(
         section: as in ``crots.toml``.
         options_class: a class of `crots.options`.
         profile: whose defaults the help shows.
-        flags: other flags than ``--name`` by option.
+        flags: other flags than those of the options, for what an option means in this command.
         only: the options to add; empty adds all.
         without: options to leave out.
         required: options that must be given.
@@ -99,9 +79,8 @@ def add_option(group: Group, dest: str, info: OptionInfo, flag: str, profile: Pr
             flag, dest=dest, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=words
         )
         return
-    metavar = _METAVARS.get(dest) or _metavar(info)
     group.add_argument(
-        flag, dest=dest, type=_reader(info, flag), metavar=metavar, default=argparse.SUPPRESS, required=required,
+        flag, dest=dest, type=_reader(info, flag), metavar=_metavar(info), default=argparse.SUPPRESS, required=required,
         help=words,
     )  # fmt: skip
 
@@ -114,6 +93,8 @@ def _reader(info: OptionInfo, flag: str) -> Callable[[str], Any]:
 
 
 def _metavar(info: OptionInfo) -> str:
+    if info.path:
+        return _PATH_METAVARS[info.path]
     if info.choices:
         several = typing.get_origin(info.kind) is tuple
         return ",".join(info.choices[:2]) + ",..." if several else "|".join(info.choices)

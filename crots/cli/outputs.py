@@ -16,7 +16,7 @@ from crots.events import from_json
 from crots.execution.workers import current
 from crots.files import exists, expanded, explained, is_file, is_partial, make_folder, remove_partials, write_json
 from crots.ownership import Owned, is_link, kind_of, link_status, remove_files, walk
-from crots.project import CONFIG_NAME, Project, ProjectConfig
+from crots.project import CONFIG_NAME, Project, ProjectConfig, named_paths
 from crots.records import read_json
 
 if TYPE_CHECKING:
@@ -50,12 +50,8 @@ def inputs_of(args: argparse.Namespace) -> list[Path]:
 
 def inputs_of_config(config: ProjectConfig, root: Path) -> list[Path]:
     """Returns the files and folders that a configuration names, relative ones relative to ``root``."""
-    data, source, task = config.data, config.source, config.task
-    named = (data.target, data.val_images, data.val_labels, source.file, source.predictions, source.confidence)
-    found = [root / expanded(path) for path in named if path]
-    texts = (task.classes, task.source_classes, task.class_map, config.student.weights)
-    files = [root / expanded(text) for text in texts if text]
-    return [*found, *(path for path in files if exists(path) and path.is_file())]
+    named = [(info, root / expanded(value)) for info, value in named_paths(config).values()]
+    return [path for info, path in named if info.path != "name or file" or (exists(path) and path.is_file())]
 
 
 def refuse_inputs(places: Iterable[Path], inputs: Iterable[Path], *, around: bool = True) -> None:

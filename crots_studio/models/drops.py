@@ -9,15 +9,9 @@ from pathlib import Path
 from crots.folders import is_model_folder
 from crots.images import IMAGE_SUFFIXES
 from crots.project import ProjectConfig
-from crots_studio.models.project_form import TITLES
+from crots_studio.models.words import option_title
 
 _MODEL_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".onnx", ".pt2")
-_TITLES = {
-    "data.target": TITLES["data.target"],
-    "task.classes": TITLES["task.classes"],
-    "source.file": "Source model",
-    "source.predictions": "Source predictions",
-}
 # One source at a time: the other kind is let go.
 _OTHER = {"source.file": "source.predictions", "source.predictions": "source.file"}
 
@@ -52,10 +46,10 @@ def sort_drop(paths: Sequence[Path], config: ProjectConfig) -> Drop:
     for option, found in meant.items():
         if len(found) > 1:
             names = ", ".join(path.name for path in found)
-            left.append(f"{names}: more than one for {_TITLES.get(option, 'the source')}; drop one of them")
+            left.append(f"{names}: more than one for {option_title(option)}; drop one of them")
             continue
         before = _value(config, option) or _value(config, _OTHER.get(option, ""))
-        line = f"{_TITLES[option]}: {found[0].name}"
+        line = f"{option_title(option)}: {found[0].name}"
         if before and before != str(found[0]):
             line += f" in place of {Path(before).name}"
             replaced.append(line)

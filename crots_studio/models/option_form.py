@@ -10,13 +10,12 @@ from typing import Any, Literal
 from crots.config import OptionInfo, Profile, check, describe, expectation, to_plain
 from crots.errors import InputError
 from crots.files import exists
-from crots.options import SECTIONS
+from crots.options import SECTIONS, all_options, path_options
 from crots.project import ProjectConfig, config_values, override
 from crots_studio.models.option_groups import GROUPS, group_of, is_advanced, special_word
-from crots_studio.models.words import command_text, option_title, section_title
+from crots_studio.models.words import command_text, section_title
 
 Kind = Literal["switch", "choice", "choices", "whole", "text", "path"]
-_PATH_NAMES = ("target", "val_images", "val_labels", "file", "predictions", "confidence", "class_map")
 # What a preset adds to rather than sets anew.
 _KEPT = ("data", "task", "source", "student", "runtime")
 # A spin box cannot hold more.
@@ -66,7 +65,7 @@ class OptionField:
     @property
     def title(self) -> str:
         """``Learning rate``."""
-        return option_title(self.info.name)
+        return self.info.title
 
     @property
     def kind(self) -> Kind:
@@ -206,7 +205,7 @@ def init_command(config: ProjectConfig, folder: Path) -> str:
     for section, values in config_values(config).items():
         for name, value in values.items():
             here = folder / str(value)
-            if name in _PATH_NAMES and exists(here):
+            if f"{section}.{name}" in path_options() and exists(here):
                 value = here
             words += ["--set", f"{section}.{name}={_typed(value)}"]
     return command_text(words)
@@ -245,15 +244,14 @@ def apply_preset(config: ProjectConfig, name: str) -> ProjectConfig:
     for section, values in preset.items():
         section = section.replace("-", "_")
         mine = kept.setdefault(section, {})
-        for key, value in values.items():
-            if _is_taken_over(key):
-                mine[key] = value
+        mine |= {key: value for key, value in values.items() if _is_taken_over(f"{section}.{key}")}
     return build_config(kept, profile=profile, preset=name)
 
 
-def _is_taken_over(name: str) -> bool:
+def _is_taken_over(option: str) -> bool:
     """A preset proposes names and sizes; it must not replace the user's own choice of files."""
-    return name not in _PATH_NAMES
+    info = all_options().get(option)
+    return info is None or not (info.path and info.kind is Path)
 
 
 def preset_effect(name: str) -> str:
@@ -266,13 +264,14 @@ def preset_effect(name: str) -> str:
 
     profile, preset = load_preset(name)
     named = [
-        f"{option_title(info.name).lower()} of {section_title(section).lower()}: "
+        f"{info.title.lower()} of {section_title(section).lower()}: "
         f"{shown(given.get(info.name, info.default_for(profile)))}"
         for section in _KEPT
         for given in [preset.get(section, {})]
         for info in describe(SECTIONS[section])
         # What the file gives, and what its profile has other defaults for.
-        if _is_taken_over(info.name) and (info.name in given or info.default_for(profile) != info.default)
+        if _is_taken_over(f"{section}.{info.name}")
+        and (info.name in given or info.default_for(profile) != info.default)
     ]
     words = "It resets the options of all stages; your files are kept."
     return f"{words}\nIt also sets {'; '.join(named)}." if named else words

@@ -53,7 +53,7 @@ def difference(before: ProjectConfig, after: ProjectConfig) -> tuple[dict[str, A
 def name_of(path: str) -> str:
     """``Steps of Adaptation`` for ``adapt.steps``."""
     section, _, name = path.partition(".")
-    return f"{option_title(name)} ({section_title(section)})" if name else option_title(section)
+    return f"{option_title(path)} ({section_title(section)})" if name else option_title(section)
 
 
 def change_words(values: Values) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from crots.config import to_plain
 from crots.project import ProjectConfig
 from crots.trust import Code
+from crots_studio.models.words import option_title
 
 Level = Literal["empty", "checking", "good", "warning", "bad"]
 
@@ -84,16 +85,7 @@ DEPENDS: dict[str, tuple[str, ...]] = {
 }
 # In the order in which a user should mend them.
 ORDER = tuple(DEPENDS)
-TITLES = {
-    "data.target": "Target images",
-    "data.size": "Working size",
-    "task.classes": "Class set",
-    "task.source_classes": "Source classes",
-    "task.class_map": "Class map",
-    "source": "Source",
-    "student": "Student",
-    "validation": "Validation",
-}
+TITLES = {name: option_title(name) for name in DEPENDS}
 # Without these nothing can begin.
 _NEEDED = {"data.target": "choose the target images", "source": "choose a source"}
 

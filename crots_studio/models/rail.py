@@ -178,7 +178,7 @@ def _one_reason(part: str) -> str:
     if part.startswith(f"{CORRECTIONS}."):
         return "your corrections changed"
     if found := _CHANGED.match(part):
-        name = found[2] if found[2] in ("file", "files") else option_title(found[2])
+        name = found[2] if found[2] in ("file", "files") else option_title(f"{found[1]}.{found[2]}")
         return f"{name}{found[3] or ''} changed"
     if found := _STAGE_IS.match(part):
         return f"{title(found[1])} {found[2]}"

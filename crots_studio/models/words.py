@@ -7,8 +7,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from crots.config import describe
-from crots.options import SECTIONS
+from crots.options import SECTIONS, all_options
 from crots.text import byte_count as byte_count
 from crots.text import duration as duration
 
@@ -39,25 +38,11 @@ def section_of(key: str) -> str:
     return {"target": "data", "pseudo-label": "pseudo_label"}.get(key, key.replace("-", "_"))
 
 
-_OPTIONS = {
-    "val_images": "Validation images",
-    "val_labels": "Validation labels",
-    "val_layout": "Validation layout",
-    "val_encoding": "Label encoding",
-    "encoding": "Encoding of predictions",
-    "size": "Working size",
-    "skip_bad": "Skip unreadable images",
-    "cache_gb": "Cache",
-    "min_confidence": "Minimum confidence",
-    "min_pixels": "Minimum pixels",
-    "ema_when": "Teacher update",
-    "ema_decay": "Teacher decay",
-}
-
-
-def option_title(name: str) -> str:
-    """``learning_rate`` is ``Learning rate``."""
-    return _OPTIONS.get(name) or name.replace("_", " ").capitalize()
+def option_title(path: str) -> str:
+    """``adapt.learning_rate`` is ``Learning rate``."""
+    if info := all_options().get(path):
+        return info.title
+    return path.rpartition(".")[2].replace("_", " ").capitalize()
 
 
 # What messages of the core call by the flag of a command, and the option that it sets.
@@ -93,10 +78,9 @@ def in_window(message: str) -> str:
     """Puts what a message of the core says of flags and options into the words that stand in the window."""
 
     def option(path: str, found: str) -> str:
-        section, _, name = path.partition(".")
-        if name not in {info.name for info in describe(SECTIONS[section])}:
+        if path not in all_options():
             return found
-        return f"\u201c{option_title(name)}\u201d (settings, {section_title(section)})"
+        return f"\u201c{option_title(path)}\u201d (settings, {section_title(path.partition('.')[0])})"
 
     for words, better in _COMMANDS.items():
         message = message.replace(words, better)

@@ -95,7 +95,7 @@ def test_two_for_one_place_are_not_taken_but_told(qtbot, session, panel, files):
 
 def test_a_source_is_a_model_or_predictions_and_not_both(files):
     found = sort_drop([files / "model.pth", files / "predictions"], ProjectConfig())
-    assert not found.settings and "more than one for the source" in found.left[0]
+    assert not found.settings and "more than one for Source" in found.left[0]
 
 
 def test_a_field_takes_one_path_and_says_so_and_leaves_several_to_the_page(qtbot, settings_file, files):

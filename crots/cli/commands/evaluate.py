@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from crots import options as opt
 from crots.cli.alone import Desk, add_run, config_of
 from crots.cli.command import Command, Parser
-from crots.cli.flags import add_options, given
+from crots.cli.flags import MODEL_FLAGS, add_options, given
 from crots.cli.follow import follow
 from crots.cli.outputs import check_json_file
 from crots.cli.say import say_json
@@ -34,19 +34,12 @@ if TYPE_CHECKING:
 _IMAGE_FLAGS = {
     "val_images": "--images", "val_labels": "--labels", "val_layout": "--layout", "val_encoding": "--encoding",
 }  # fmt: skip
-_MODEL_FLAGS = {
-    "file": "--checkpoint", "prefix": "--prefix", "predictions": "--predictions", "encoding": "--predictions-encoding",
-    "channels": "--channels", "mean": "--mean", "scale": "--scale", "output": "--output",
-    "output_name": "--output-name",
-}  # fmt: skip
 
 
 def configure(parser: Parser, profile: Profile) -> None:
     """Adds the arguments."""
     group = parser.add_argument_group("inputs")
-    add_options(
-        group, "source", opt.SourceOptions, profile, flags=_MODEL_FLAGS, only=("file", "predictions", "encoding")
-    )
+    add_options(group, "source", opt.SourceOptions, profile, flags=MODEL_FLAGS, only=("file", "predictions", "encoding"))
     group.add_argument("--net", metavar="NET", help="network of a plain .pth; other files name their own")
     add_options(
         group, "data", opt.DataOptions, profile, flags=_IMAGE_FLAGS, only=(*_IMAGE_FLAGS, "size", "bands", "white")
@@ -54,7 +47,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     add_options(group, "task", opt.TaskOptions, profile, required=("classes",))
     more = parser.add_argument_group("models of other programs")
     only = ("prefix", "channels", "mean", "scale", "output", "output_name")
-    add_options(more, "source", opt.SourceOptions, profile, flags=_MODEL_FLAGS, only=only)
+    add_options(more, "source", opt.SourceOptions, profile, flags=MODEL_FLAGS, only=only)
     stage = parser.add_argument_group("options of the stage")
     add_options(stage, "evaluate", opt.EvaluateOptions, profile)
     add_run(parser, profile, json_file=True)

@@ -9,35 +9,34 @@ from typing import Any
 
 from crots import options as opt
 from crots.cli.command import Command, Parser
-from crots.cli.flags import SOURCE_FLAGS, add_debug, add_json, add_options, given, read_profile, settings
+from crots.cli.flags import add_debug, add_json, add_options, given, read_profile, settings
 from crots.cli.say import say, say_json, typed
 from crots.config import PROFILES, Profile
 from crots.errors import InputError
 from crots.files import expanded
-from crots.project import CONFIG_NAME, Project, ProjectConfig, build_config, load_preset, override, preset_names, unfit
-
-# Options that hold paths or names of shipped files; names are left as they are.
-_PATHS = {
-    "data": ("target", "val_images", "val_labels"),
-    "task": ("classes", "source_classes", "class_map"),
-    "source": ("file", "predictions", "confidence"),
-    "student": ("weights",),
-}
-_NAMES = ("classes", "source_classes", "class_map", "weights")
+from crots.project import (
+    CONFIG_NAME,
+    Project,
+    ProjectConfig,
+    build_config,
+    load_preset,
+    named_paths,
+    override,
+    preset_names,
+    unfit,
+)
 
 
 def configure(parser: Parser, profile: Profile) -> None:
     """Adds the arguments."""
     parser.add_argument("project", type=Path, metavar="PROJECT", help="folder to make")
     data = parser.add_argument_group("inputs")
-    add_options(data, "data", opt.DataOptions, profile, flags={"target": "--target"})
+    add_options(data, "data", opt.DataOptions, profile)
     add_options(data, "task", opt.TaskOptions, profile)
     source = parser.add_argument_group("the source: a model, or its predictions")
-    add_options(source, "source", opt.SourceOptions, profile, flags=SOURCE_FLAGS)
+    add_options(source, "source", opt.SourceOptions, profile)
     student = parser.add_argument_group("the student")
-    add_options(
-        student, "student", opt.StudentOptions, profile, flags={"net": "--student", "weights": "--student-weights"}
-    )
+    add_options(student, "student", opt.StudentOptions, profile)
     group = parser.add_argument_group("options of the stages")
     group.add_argument(
         "--preset", metavar="NAME|FILE", default="", help=f"options to start from: {', '.join(preset_names())}"
@@ -94,11 +93,10 @@ def configuration(args: argparse.Namespace) -> ProjectConfig:
 def settled(config: ProjectConfig) -> ProjectConfig:
     """Makes every path of the configuration absolute, as seen from the current folder."""
     changes: dict[str, Any] = {}
-    for section, names in _PATHS.items():
-        for name in names:
-            value = getattr(getattr(config, section), name)
-            if value and not (name in _NAMES and not expanded(value).exists()):
-                changes[f"{section}.{name}"] = os.path.normpath(expanded(Path(value)).absolute())
+    for name, (info, value) in named_paths(config).items():
+        # What is no file is the name of something shipped.
+        if info.path != "name or file" or expanded(value).exists():
+            changes[name] = os.path.normpath(expanded(value).absolute())
     return override(config, changes)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from crots import options as opt
 from crots.cli.alone import Desk, Job, add_out, add_run, claim, config_of, run_alone
 from crots.cli.command import Command, Parser
-from crots.cli.flags import add_options, options_of
+from crots.cli.flags import MODEL_FLAGS, add_options, options_of
 from crots.cli.outputs import Claim
 from crots.config import Profile
 from crots.errors import InputError
@@ -21,14 +21,13 @@ if TYPE_CHECKING:
     from crots.stages.predict import Frames
     from crots.stages.workbench import Workbench
 
-_MODEL_FLAGS = {"file": "--checkpoint"}
 RESULTS = ("label_ids", "label_color", "overlay", "overlay.mp4")
 
 
 def configure(parser: Parser, profile: Profile) -> None:
     """Adds the arguments."""
     group = parser.add_argument_group("inputs")
-    add_options(group, "source", opt.SourceOptions, profile, flags=_MODEL_FLAGS, only=("file",), required=("file",))
+    add_options(group, "source", opt.SourceOptions, profile, flags=MODEL_FLAGS, only=("file",), required=("file",))
     group.add_argument("--net", metavar="NET", help="network of a plain .pth; other files name their own")
     group.add_argument("--classes", metavar="NAME|FILE", help="class set of files that do not hold their own")
     add_options(
@@ -38,7 +37,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     add_out(group, "gets label_ids/, label_color/ and overlay/")
     more = parser.add_argument_group("models of other programs")
     only = ("prefix", "channels", "mean", "scale", "output", "output_name")
-    add_options(more, "source", opt.SourceOptions, profile, only=only)
+    add_options(more, "source", opt.SourceOptions, profile, flags=MODEL_FLAGS, only=only)
     stage = parser.add_argument_group("options of the stage")
     add_options(stage, "predict", opt.PredictOptions, profile)
     add_run(parser, profile)

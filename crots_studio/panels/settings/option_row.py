@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import (
@@ -30,7 +30,6 @@ _EDITOR_WIDTH = 132
 # Beside a slider.
 _NUMBER_WIDTH = 58
 _PLACES = 100
-_FOLDERS = ("target", "val_images", "val_labels", "predictions", "confidence")
 
 
 class OptionRow(QWidget):
@@ -211,8 +210,8 @@ class OptionRow(QWidget):
         return box, show
 
     def _path(self, field: OptionField) -> tuple[QWidget, Callable[[OptionField], None]]:
-        wanted = "folder" if field.info.name in _FOLDERS else "file"
-        box = PathField(field.title, "folder" if wanted == "folder" else "file", self._settings, placeholder="none")
+        kind: Literal["folder", "file"] = "folder" if field.info.path == "folder" else "file"
+        box = PathField(field.title, kind, self._settings, placeholder="none")
         box.changed.connect(self._edit)
         return box, lambda field: box.show_path(field.text)
 

@@ -139,7 +139,7 @@ def test_the_run_command_names_the_stage():
 
 
 def test_the_question_names_all_that_a_preset_changes_beside_stages():
-    assert preset_effect("quick").endswith("also sets net of student: torchvision:lraspp_mobilenet_v3_large.")
+    assert preset_effect("quick").endswith("also sets network of student: torchvision:lraspp_mobilenet_v3_large.")
     assert "class" in preset_effect("gta5-to-cityscapes") and "working size of images: 1024x512" in preset_effect(
         "gta5-to-cityscapes"
     )

@@ -138,7 +138,7 @@ def test_words():
     assert byte_count(640e6) == "640 MB" and byte_count(3.1e9) == "3.1 GB"
     assert plural(1, "image") == "1 image" and plural(2, "image") == "2 images"
     assert section_of("adapt-2") == "adapt" and section_of("pseudo-label") == "pseudo_label"
-    assert option_title("learning_rate") == "Learning rate"
+    assert option_title("adapt.learning_rate") == "Learning rate"
 
 
 def test_a_listing_says_how_many_there_is_no_room_for():
