@@ -16,6 +16,17 @@ from typing import Any, Literal, NotRequired, TypedDict, cast
 import tomli_w
 
 from crots import options as opt
+from crots.artefacts import (
+    BEST,
+    CHECKPOINT,
+    CHOICE,
+    LABEL_IDS,
+    PATCH_INDEX,
+    is_round,
+    round_key,
+    round_number,
+    section_of,
+)
 from crots.config import (
     PROFILES,
     OptionInfo,
@@ -48,9 +59,7 @@ STUDIO = "studio"
 UNFINISHED = "unfinished"
 FORMAT = 1
 # What only a training stage that was interrupted needs.
-CONTINUED_FROM = ("checkpoint.pt", "best.pt")
-# What a training stage says of what it kept and why.
-CHOICE = "choice.json"
+CONTINUED_FROM = (CHECKPOINT, BEST)
 _RECORD_REMEDY = "delete it and run again; the stage is run anew"
 _CHOICE_REMEDY = "delete it; it only says why this checkpoint was kept"
 State = Literal["ready", "waiting", "running", "done", "stale", "interrupted", "failed", "not needed"]
@@ -383,7 +392,7 @@ class Project:
 
     def round_keys(self) -> tuple[str, ...]:
         """``adapt-1`` ... of the configured rounds."""
-        return tuple(f"adapt-{number}" for number in range(1, self.config.adapt.rounds + 1))
+        return tuple(round_key(number) for number in range(1, self.config.adapt.rounds + 1))
 
     def needed_rounds(self) -> tuple[str, ...]:
         """The rounds up to the one that ended the sequence, where one did: `round_keys` without those not needed."""
@@ -412,9 +421,8 @@ class Project:
         rounds = self.needed_rounds()
         if key in ("baseline", "mine"):
             return ("pseudo-label",)
-        if key.startswith("adapt-"):
-            number = int(key.removeprefix("adapt-"))
-            before = "baseline" if number == 1 else f"adapt-{number - 1}"
+        if number := round_number(key):
+            before = "baseline" if number == 1 else round_key(number - 1)
             return (before, "mine") if self.config.adapt.patches else (before,)
         return {"evaluate": ("baseline", *rounds), "export": (rounds[-1],)}.get(key, ())
 
@@ -435,13 +443,13 @@ class Project:
         if key == "baseline":
             values["student"] = to_mapping(self.config.student) | self._stamps(self.config.student.weights)
         if key in ("baseline", "mine"):
-            values["corrections"] = self._contents("files of", f"{CORRECTIONS}/label_ids")
+            values["corrections"] = self._contents("files of", f"{CORRECTIONS}/{LABEL_IDS}")
         if looks_decide(options := getattr(config, section)):
             # Only what was looked at can be kept.
             values[section]["validate_every"] = options.validate_every
-        if key.startswith("adapt-") and self.config.adapt.patches:
-            values["corrections"] = self._contents("file", f"{CORRECTIONS}/patches.json")
-        if key == "evaluate" or (key.startswith("adapt-") and self.config.adapt.select == "oracle"):
+        if is_round(key) and self.config.adapt.patches:
+            values["corrections"] = self._contents("file", f"{CORRECTIONS}/{PATCH_INDEX}")
+        if key == "evaluate" or (is_round(key) and self.config.adapt.select == "oracle"):
             data = to_mapping(self.config.data)
             values["data"] = {name: value for name, value in data.items() if name.startswith("val_")}
             values["data"] |= self._stamps(self.config.data.val_images) | self._stamps(self.config.data.val_labels)
@@ -674,11 +682,6 @@ class InPlace(Project):
     def work_folder(self, key: str) -> Path:
         """The folder of the result."""
         return self.stage_folder(key)
-
-
-def section_of(key: str) -> str:
-    """Returns the section of the options that a stage has: ``adapt-2`` has ``adapt``."""
-    return "adapt" if key.startswith("adapt-") else key.replace("-", "_")
 
 
 def looks_decide(options: Any) -> bool:

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from crots.artefacts import STUDENT, TEACHER
 from crots.errors import InputError
 from crots.eventlog import read_events
 from crots.events import ArtifactWritten, Evaluated, Metrics, Note, Scored, StageStarted
 from crots.nets.weights import load_model
 from crots.runner import planned
 from crots.stages.workbench import Workbench
-from crots.training.loop import STUDENT, TEACHER
 from tests.stages import tiny_world as world
 from tests.stages.tiny_runs import ends, run, states, student_of
 

@@ -7,12 +7,12 @@ import resource
 import pytest
 import torch
 
+from crots.artefacts import CHECKPOINT, STUDENT
 from crots.errors import StageError
 from crots.eventlog import EventLog, read_events
 from crots.events import Metrics, Note, Scored, StageFinished, StageStarted
 from crots.execution.context import Context
 from crots.runner import failure, run_project, run_stage
-from crots.training.loop import CHECKPOINT, STUDENT
 from tests.stages import tiny_world as world
 from tests.stages.tiny_runs import ends, metrics_at, run, states, student_of
 

@@ -7,12 +7,12 @@ import filelock
 import pytest
 import torch
 
+from crots.artefacts import CHECKPOINT, STUDENT, TEACHER
 from crots.errors import InputError
 from crots.eventlog import read_events
 from crots.events import Metrics, StageStarted
 from crots.execution.control import Control
 from crots.runner import discard, locked, run_project
-from crots.training.loop import CHECKPOINT, STUDENT, TEACHER
 from tests.stages import tiny_world as world
 from tests.stages.tiny_runs import ends, metrics_at, run, states, stop_at
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from crots.artefacts import STUDENT
 from crots.config import Size
 from crots.data.cache import ImageCache
 from crots.data.layouts import open_dataset
@@ -34,7 +35,7 @@ from crots.runner import run_project, run_stage
 from crots.stages.evaluate import score_model
 from crots.stages.train import supervise
 from crots.taxonomy import load_class_set
-from crots.training.loop import STUDENT, Training
+from crots.training.loop import Training
 
 SIZE = Size(128, 64)
 IMAGES, HELD_OUT = 80, range(300, 340)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crots.artefacts import CONFIDENCE, LABEL_IDS
 from crots.bench.stages import exhaust
 from crots.bench.world import World
 from crots.errors import InputError
@@ -75,7 +76,7 @@ def _labels(world: World, precision: str) -> list[tuple[npt.NDArray[Any], npt.ND
     bench = world.bench(project, "pseudo-label")
     exhaust(pseudo_label(labelling(bench, out), Context("pseudo-label")))
     keys = [sample.key for sample in bench.dataset.samples]
-    folders = out / "label_ids", out / "confidence"
+    folders = out / LABEL_IDS, out / CONFIDENCE
     return [(read_labels(folders[0] / f"{key}.png"), read_confidence(folders[1] / f"{key}.png")) for key in keys]
 
 

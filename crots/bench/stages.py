@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from statistics import median
 
+from crots.artefacts import round_key
 from crots.bench.bare import Bare, flops, peak_flops
 from crots.bench.clock import seconds
 from crots.bench.world import World
@@ -83,7 +84,7 @@ class StageTimer:
         if "baseline" in self.options.stages:
             yield self.training("baseline", run_baseline, Bare.baseline)
         if "adapt" in self.options.stages:
-            yield self.training("adapt-1", run_adapt, Bare.adapt)
+            yield self.training(round_key(1), run_adapt, Bare.adapt)
 
     def bare(self, batch: int) -> Bare:
         """Returns the bare network."""

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from crots.artefacts import STUDENT
 from crots.config import Size, to_mapping
 from crots.data.layouts import open_dataset
 from crots.files import make_folder, write_text
@@ -24,7 +25,6 @@ from crots.options import BenchOptions, RuntimeOptions
 from crots.project import InPlace, Project, build_config
 from crots.stages.workbench import Workbench
 from crots.taxonomy import ClassSet, load_class_set
-from crots.training.loop import STUDENT
 
 # Rows and columns of the hard patches' grid.
 GRID = 4

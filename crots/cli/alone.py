@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from crots import __version__
 from crots import options as opt
+from crots.artefacts import BEST, CHECKPOINT, CHOICE, STUDENT, TEACHER
 from crots.cli.command import Parser
 from crots.cli.flags import add_options, add_profile, add_run_flags, given
 from crots.cli.follow import follow
@@ -25,7 +26,7 @@ from crots.execution.context import Context
 from crots.execution.control import Control
 from crots.execution.launch import session
 from crots.execution.workers import current
-from crots.project import CHOICE, InPlace, ProjectConfig, build_config
+from crots.project import InPlace, ProjectConfig, build_config
 from crots.records import read_object
 from crots.runner import run_stage
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from crots.stages.workbench import Workbench
 
 # The files that a training stage writes.
-TRAINED = ("checkpoint.pt", "student.safetensors", "teacher.safetensors", "best.pt", CHOICE)
+TRAINED = (CHECKPOINT, STUDENT, TEACHER, BEST, CHOICE)
 IMAGE_FLAGS = {"target": "--images"}
 STUDENT_FLAGS = {"net": "--net", "weights": "--weights"}
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crots.artefacts import CONFIDENCE, LABEL_IDS, SKIPPED
 from crots.config import Size
 from crots.data.encodings import Encoding
 from crots.data.layouts import Dataset, Sample, label_files, no_labels, open_dataset
@@ -78,8 +79,8 @@ def find_pseudo_labels(
     Raises:
         InputError: labels or confidence are missing.
     """
-    labels = folder / "label_ids" if (folder / "label_ids").is_dir() else folder
-    skipped = read_object(_beside(labels) / "skipped.json", remedy="run crots pseudo-label again") or {}
+    labels = folder / LABEL_IDS if (folder / LABEL_IDS).is_dir() else folder
+    skipped = read_object(_beside(labels) / SKIPPED, remedy="run crots pseudo-label again") or {}
     samples = [sample for sample in dataset.samples if sample.key not in skipped]
     keys = [sample.key for sample in samples]
     confidence = confidence or _confidence_beside(labels)
@@ -97,12 +98,12 @@ def _matched(folder: Path, keys: list[str], what: str) -> dict[str, Path]:
 
 def _beside(labels: Path) -> Path:
     """The folder that ``label_ids`` is in, which may be given with its split."""
-    return labels.parent.parent if labels.parent.name == "label_ids" else labels.parent
+    return labels.parent.parent if labels.parent.name == LABEL_IDS else labels.parent
 
 
 def _confidence_beside(labels: Path) -> Path | None:
-    found = _beside(labels) / "confidence"
-    if labels.name != "label_ids" and labels.parent.name != "label_ids":
+    found = _beside(labels) / CONFIDENCE
+    if labels.name != LABEL_IDS and labels.parent.name != LABEL_IDS:
         return None
     return found if found.is_dir() else None
 

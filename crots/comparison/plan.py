@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from crots import options as opt
+from crots.artefacts import IMAGE_ROWS
 from crots.comparison.methods import REFERENCES, Kind, Method, base_config, method_config
 from crots.config import describe, to_mapping
 from crots.errors import InputError
@@ -22,7 +23,6 @@ from crots.opening import Inputs
 from crots.ownership import check_place
 from crots.project import COMPARISON, Project, ProjectConfig, override
 from crots.records import read_plain
-from crots.stages.pseudo_label import IMAGES
 from crots.training.budget import ROUND, Start, steps_for
 
 FOLDER = COMPARISON
@@ -208,7 +208,7 @@ def _plan(job: Comparison, method: Method, seed: int, *, published_rare: bool) -
 
 def target_images(project: Project) -> int:
     """Counts the images of the target: those that have pseudo-labels, or all where there are none yet."""
-    if rows := read_plain(project.stage_folder("pseudo-label") / IMAGES, remedy="run the pseudo-label stage again"):
+    if rows := read_plain(project.stage_folder("pseudo-label") / IMAGE_ROWS, remedy="run the pseudo-label stage again"):
         return len(rows.splitlines())
     return len(Inputs(project.config, project.folder).target) if project.config.data.target else 0
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from crots.artefacts import STUDENT
 from crots.events import Event
 from crots.execution.context import Context
 from crots.execution.engine import Engine
@@ -19,7 +20,7 @@ from crots.stages.adapt import AdaptLearner, Anchor, Mixed
 from crots.stages.project_stages import material
 from crots.stages.workbench import Workbench
 from crots.training.learner import Figures, Learner
-from crots.training.loop import STUDENT, Training, train
+from crots.training.loop import Training, train
 from crots.training.material import Array, Material
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from crots.artefacts import STUDENT, TEACHER, is_round, stage_kind
 from crots.comparison.plan import Branch, Comparison, Run, plan_runs
 from crots.comparison.rivals import run_rival
 from crots.comparison.table import SUFFIXES, read_score, results, write_results
@@ -25,7 +26,6 @@ from crots.stages.evaluate import evaluated, labelled, score
 from crots.stages.labellers import Predict
 from crots.stages.project_stages import STAGES, model_predict, source_can_be_scored, source_predict
 from crots.stages.workbench import Workbench
-from crots.training.loop import STUDENT, TEACHER
 
 STAGE = "compare"
 
@@ -47,7 +47,7 @@ class _Task:
     def name(self) -> str:
         """``tent, seed 1: adapt-1``."""
         who = {"baseline": "baseline", "mine": "patches"}.get(self.key, self.run.method.name)
-        return f"{who}, seed {self.run.seed}" + (f": {self.key}" if self.key.startswith("adapt-") else "")
+        return f"{who}, seed {self.run.seed}" + (f": {self.key}" if is_round(self.key) else "")
 
 
 def check_comparison(job: Comparison) -> Workbench:
@@ -154,11 +154,10 @@ class _Comparer:
 
     def _body(self, task: _Task, bench: Workbench, inner: Context) -> Iterator[Event]:
         method = task.run.method
-        if task.key.startswith("adapt-") and method.learner:
+        if is_round(task.key) and method.learner:
             source = method.learner == "statistics" and bench.student_is_source
             return run_rival(method.learner, task.branch, bench, inner, from_source=source)
-        name = "adapt" if task.key.startswith("adapt-") else task.key
-        return STAGES[name](task.branch, bench, inner)
+        return STAGES[stage_kind(task.key)](task.branch, bench, inner)
 
     def _told(self, event: Event, task: _Task) -> Iterator[Event]:
         stage = self.context.stage

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from crots.artefacts import LABEL_IDS
 from crots.config import Size
 from crots.data.encodings import Encoding
 from crots.data.feed import prefetch
@@ -141,7 +142,7 @@ def inspect(
     """
     path = expanded(path).absolute()
     if path.is_dir() and labels is None and layout == "auto":
-        if (path / "label_ids").is_dir() or confidence is not None or list_files(path, {".npz"}):
+        if (path / LABEL_IDS).is_dir() or confidence is not None or list_files(path, {".npz"}):
             return _predictions(path, confidence, classes, encoding, workers, watch)
         if _holds_label_maps(path):
             return _label_maps(path, classes, encoding, workers, watch)

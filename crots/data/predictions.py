@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from crots.artefacts import CONFIDENCE, LABEL_IDS
 from crots.config import Size
 from crots.data.encodings import Encoding
 from crots.data.labels import decode, detect_encoding, read_ids
@@ -271,10 +272,10 @@ def open_predictions(
     """
     folder = expanded(folder).absolute()
     confidence = None if confidence is None else expanded(confidence).absolute()
-    if (folder / "label_ids").is_dir():
-        beside = folder / "confidence"
+    if (folder / LABEL_IDS).is_dir():
+        beside = folder / CONFIDENCE
         confidence = beside if confidence is None and beside.is_dir() else confidence
-        folder = folder / "label_ids"
+        folder = folder / LABEL_IDS
     class_map = class_map if class_map is not None else identity_map(source)
     if class_map.source.names != source.names:
         raise InputError(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from crots.artefacts import CHECKPOINT, STUDENT
 from crots.config import Size
 from crots.demo.looks import Domain
 from crots.demo.scenes import write_domain
@@ -137,7 +138,7 @@ def demo_config(scale: Scale) -> ProjectConfig:
             "task": {"classes": "demo"},
             # Its small network gains nothing from less, and ends the same on every processor.
             "runtime": {"precision": "fp32"},
-            "source": {"file": "source/student.safetensors", "net": NET},
+            "source": {"file": f"source/{STUDENT}", "net": NET},
             "baseline": {**shared, "steps": scale.baseline_steps},
             "adapt": {**shared, "steps": scale.adapt_steps},
         }
@@ -174,7 +175,7 @@ def train_source(project: Project, scale: Scale, context: Context) -> Iterator[E
     from crots.nets.model import create_model
     from crots.stages.train import supervise
     from crots.taxonomy import load_class_set
-    from crots.training.loop import CHECKPOINT, Training
+    from crots.training.loop import Training
 
     classes, runtime = load_class_set("demo"), project.config.runtime
     folder = project.folder / "source"

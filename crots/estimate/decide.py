@@ -8,10 +8,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from crots.artefacts import stage_kind
 from crots.config import Duration, defaults
 from crots.decisions import BUDGET, Decision, write_decisions
 from crots.errors import InputError
-from crots.estimate.facts import Estimate, group_of, left_to_do, rounded, store
+from crots.estimate.facts import Estimate, left_to_do, rounded, store
 from crots.estimate.measure import estimate, of_stage
 from crots.estimate.trial import Stopwatch
 from crots.execution.device import resolve_device
@@ -120,7 +121,7 @@ def _choose_precision(
 def _fit(project: Project, fresh: Iterable[str], left: Mapping[str, int], watch: Stopwatch | None) -> list[str]:
     """Fits the stages that begin anew to the time budget; returns what that costs, in words."""
     budget = project.config.runtime.time_budget
-    fresh = [key for key in fresh if group_of(key) in TRAINED and BUDGET not in project.decided(key)]
+    fresh = [key for key in fresh if stage_kind(key) in TRAINED and BUDGET not in project.decided(key)]
     if not budget or not fresh:
         return []
     whole = estimate(project, left, watch, busy=False)
@@ -132,7 +133,7 @@ def _fit(project: Project, fresh: Iterable[str], left: Mapping[str, int], watch:
     fitting.shrink_crops()
     fitting.take_fewer_steps()
     for key in fresh:
-        _keep(project, [key], {BUDGET: str(budget), **fitting.options.get(group_of(key), {})})
+        _keep(project, [key], {BUDGET: str(budget), **fitting.options.get(stage_kind(key), {})})
         store(project, key, fitting.stages[key])
     return [fitting.words()]
 
@@ -158,11 +159,11 @@ class _Fitting:
         return Estimate(self.stages, self._whole.done)
 
     def _keys(self, group: str) -> list[str]:
-        return [key for key in self._fresh if group_of(key) == group]
+        return [key for key in self._fresh if stage_kind(key) == group]
 
     def _open(self, option: str) -> list[str]:
         """The stages, ``baseline`` and ``adapt``, of which the user has not set an option."""
-        groups = dict.fromkeys(map(group_of, self._fresh))
+        groups = dict.fromkeys(map(stage_kind, self._fresh))
         return [group for group in groups if is_open(self._project.config, group, option)]
 
     def shrink_crops(self) -> None:
@@ -202,7 +203,7 @@ class _Fitting:
         for key in keys:
             stage = self.stages[key]
             steps = int(share * stage.count)
-            self.options.setdefault(group_of(key), {})[f"{group_of(key)}.steps"] = str(steps)
+            self.options.setdefault(stage_kind(key), {})[f"{stage_kind(key)}.steps"] = str(steps)
             self.stages[key] = dataclasses.replace(stage, count=steps, text=f"{steps} {stage.text.partition(' ')[2]}")
 
     def words(self) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+from crots.artefacts import is_round, stage_kind
 from crots.config import to_mapping
 from crots.files import digest, write_json
 from crots.project import Project, StageStatus
@@ -110,7 +111,7 @@ class Estimate:
 
     def parts(self) -> list[str]:
         """What each stage takes, rounds of one length together."""
-        rounds = [key for key in self.stages if key.startswith("adapt-")]
+        rounds = [key for key in self.stages if is_round(key)]
         parts = []
         for key, stage in self.stages.items():
             if key in rounds[1:]:
@@ -140,14 +141,9 @@ def rounded(seconds: float) -> str:
     return duration(60 * round(seconds / 60)).replace(" 00 s", "")
 
 
-def group_of(key: str) -> str:
-    """Returns what a stage is timed as: all rounds alike."""
-    return "adapt" if key.startswith("adapt-") else key
-
-
 def made_for(project: Project, key: str) -> str:
     """Returns the digest of everything that the time of a stage depends on, this machine among it."""
-    config, group = project.config_of(key), group_of(key)
+    config, group = project.config_of(key), stage_kind(key)
     sections = {
         "pseudo-label": ("data", "task", "source", "pseudo_label"),
         "baseline": ("data", "task", "student", "source", "baseline"),
@@ -191,7 +187,7 @@ def left_to_do(
     project: Project, keys: Iterable[str], *, busy: bool | None = None, status: Sequence[StageStatus] | None = None
 ) -> dict[str, int]:
     """Returns the timed stages that are not done, each with the units that an interrupted run of it has behind it."""
-    keys = [key for key in keys if group_of(key) in TIMED]
+    keys = [key for key in keys if stage_kind(key) in TIMED]
     states = {stage.key: stage for stage in status or project.status(busy=busy)}
     open_keys = [key for key in keys if states[key].state not in ("done", "not needed")]
     begun = ("interrupted", "failed", "running")

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from crots.artefacts import round_key, stage_kind
 from crots.data.feed import prefetch, readers
 from crots.data.layouts import Sample
 from crots.data.spread import evenly_spread, statistics_groups
-from crots.estimate.facts import StageEstimate, group_of
+from crots.estimate.facts import StageEstimate
 from crots.execution.draws import seed_step
 from crots.execution.engine import Engine, evaluating
 from crots.execution.memory import PeakMemory
@@ -145,7 +146,7 @@ class Trial:
         measure = {
             "pseudo-label": self._labelling, "baseline": self._baseline, "adapt": self._round,
             "evaluate": self._evaluation,
-        }[group_of(key)]  # fmt: skip
+        }[stage_kind(key)]  # fmt: skip
         with PeakMemory(bench.engine) as memory:
             found = measure(bench)
         return dataclasses.replace(found, memory=float(memory.host), device_memory=float(memory.device))
@@ -208,7 +209,7 @@ class Trial:
             rows, columns = cell_size(bench.size.height, bench.size.width, bench.config.mine.grid)
             patches = TrialPatches(Path(), (f"{rows}x{columns}",), bench.classes)
         learner = AdaptLearner(
-            student, self._material(bench, options), patches, bench.engine, options, seed=0, stage="adapt-1"
+            student, self._material(bench, options), patches, bench.engine, options, seed=0, stage=round_key(1)
         )
         seconds = self._step(learner, options)
         return _of_steps(bench, options, seconds, self._looks(bench, options, self._image(bench, student)))

@@ -29,6 +29,7 @@ from crots.taxonomy import ClassSet
 from crots.training.material import Array, PseudoLabels
 
 if TYPE_CHECKING:
+    from crots.artefacts import STUDENT
     from crots.stages.workbench import Workbench
 
 STAGE = "report"
@@ -159,8 +160,6 @@ class _Student:
 
 def _known(project: Project, key: str) -> Path | None:
     """Where `crots suspects` left what this very student says of every image; None where it did not."""
-    from crots.training.loop import STUDENT
-
     folder, student = project.folder / FOLDER, project.stage_folder(key) / STUDENT
     if mapping(read_json(folder / INDEX)).get("student") != key or not student.is_file():
         return None

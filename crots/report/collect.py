@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from crots import __version__
+from crots.artefacts import LABEL_IDS, PATCH_INDEX, STATISTICS
 from crots.config import describe, shown
 from crots.data.matching import list_files
 from crots.errors import CrotsError, InputError
@@ -120,7 +121,7 @@ class _Collector:
         return dataclasses.replace(facts, source_name=joined.source.name, mapped=mapped)
 
     def _target(self) -> TargetFacts:
-        labels = self._project.stage_folder("pseudo-label") / "label_ids"
+        labels = self._project.stage_folder("pseudo-label") / LABEL_IDS
         made: list[str] = []
         if exists(labels):
             made = self._attempt(lambda: list_files(labels, (".png",)), made)
@@ -129,8 +130,8 @@ class _Collector:
             size = self._attempt(lambda: image_size(labels / made[0]), None)
         folder = self._config.data.target
         corrections = self._project.corrections_path
-        repainted = sum(1 for _ in (corrections / "label_ids").rglob("*.png"))
-        patches = mapping(read_json(corrections / "patches.json"))
+        repainted = sum(1 for _ in (corrections / LABEL_IDS).rglob("*.png"))
+        patches = mapping(read_json(corrections / PATCH_INDEX))
         return TargetFacts(
             folder=folder.as_posix() if folder else "",
             images=len(made),
@@ -156,7 +157,7 @@ class _Collector:
         return tuple(map(facts, self._project.status()))
 
     def _shares(self, classes: ClassFacts | None) -> dict[str, float]:
-        path = self._project.stage_folder("pseudo-label") / "statistics.json"
+        path = self._project.stage_folder("pseudo-label") / STATISTICS
         if classes is None or not record(self._project, "pseudo-label"):
             return {}
         found = mapping(read_json(path)).get("pixels")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from crots.artefacts import STUDENT, round_number
 from crots.methods.alarms import with_consistency
 from crots.report.facts import Changes, Choice, ClassChange, Result, Score
 from crots.report.results import SOURCE, changed_names
@@ -53,7 +54,8 @@ class Story:
 
 def title(key: str) -> str:
     """What people call a model: ``adapt-2`` is "round 2"."""
-    return f"round {key.removeprefix('adapt-')}" if key.startswith("adapt-") else key
+    number = round_number(key)
+    return key if number is None else f"round {number}"
 
 
 def story(result: Result, changes: Changes | None = None) -> Story:
@@ -148,7 +150,7 @@ def _better_model(now: Score, result: Result) -> tuple[str, ...]:
     best = max(others, key=lambda score: score.miou, default=now)
     if best.miou < now.miou + EVEN:
         return ()
-    where = f"{best.subject}/student.safetensors"
+    where = f"{best.subject}/{STUDENT}"
     return (f"{title(best.subject)} scored higher ({best.miou:.1%}) than what was exported; its model is {where}",)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from crots.artefacts import LABEL_COLOUR, LABEL_IDS
 from crots.data.labels import read_truth
 from crots.data.layouts import Dataset, Sample
 from crots.errors import InputError
@@ -41,9 +42,9 @@ def convert_labels(job: Conversion, context: Context) -> Iterator[Event]:
 
     def convert(sample: Sample) -> None:
         labels = job.class_map.remap(read_truth(sample, job.dataset, job.class_map.source))
-        write_labels(job.out / "label_ids" / f"{sample.key}.png", labels, says=f"{TRAIN_IDS} of {target.name}")
+        write_labels(job.out / LABEL_IDS / f"{sample.key}.png", labels, says=f"{TRAIN_IDS} of {target.name}")
         if job.colour:
-            write_colours(job.out / "label_color" / f"{sample.key}.png", labels, target.palette_array())
+            write_colours(job.out / LABEL_COLOUR / f"{sample.key}.png", labels, target.palette_array())
         counts = np.bincount(labels[labels < len(target)].ravel(), minlength=len(target))
         np.add(pixels, counts, out=pixels)
 

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from crots.artefacts import IMAGE_ROWS, PATCH_COLOURS, PATCH_INDEX, PATCH_LABELS, PATCHES
 from crots.config import Size, to_mapping
 from crots.data.cache import ImageCache
 from crots.data.feed import prefetch, readers
@@ -23,10 +24,9 @@ from crots.images import read_image, resize_image, write_colours, write_image, w
 from crots.methods.patches import drop_unsure, grid_cells, select_cells
 from crots.methods.rare import ClassStatistics, RareClass, rare_classes
 from crots.options import MineOptions
-from crots.stages.pseudo_label import IMAGES, read_rows, total_statistics
+from crots.stages.pseudo_label import read_rows, total_statistics
 from crots.taxonomy import ClassSet
 from crots.training.material import Array, PseudoLabels
-from crots.training.patch_set import INDEX
 
 
 @dataclass(frozen=True)
@@ -102,13 +102,13 @@ def mine(job: Mining, context: Context) -> Iterator[Event]:
     # In the order of the images, whoever cut them.
     patches = [patch for turn in zip(*workers.gathered(cut), strict=True) for found in turn for patch in found]
     index = {"grid": str(job.options.grid), "rare": list(map(asdict, rare)), "patches": list(map(asdict, patches))}
-    workers.from_first(lambda: write_json(job.out / INDEX, index))
+    workers.from_first(lambda: write_json(job.out / PATCH_INDEX, index))
     yield ArtifactWritten(stage=context.stage, kind="patches", path=str(job.out))
     yield _summary(patches, rare, job, context)
 
 
 def _prepare(out: Path, *, clear: bool) -> None:
-    for folder in ("patches", "labels", "color_labels"):
+    for folder in (PATCHES, PATCH_LABELS, PATCH_COLOURS):
         if clear:
             shutil.rmtree(out / folder, ignore_errors=True)
         make_folder(out / folder)
@@ -186,7 +186,7 @@ def _found(job: Mining) -> list[RareClass]:
 def statistics_of(job: Mining) -> ClassStatistics:
     """Class statistics of the pseudo-labels: those written with them, or counted anew from the pictures."""
     labels = job.pseudo_labels
-    rows = {row["key"]: row for row in read_rows(labels.labels.parent / IMAGES, len(labels.classes))}
+    rows = {row["key"]: row for row in read_rows(labels.labels.parent / IMAGE_ROWS, len(labels.classes))}
     if rows and not labels.corrected and all(sample.key in rows for sample in job.samples):
         return total_statistics((rows[sample.key] for sample in job.samples), len(labels.classes))
     total = ClassStatistics(len(labels.classes))
@@ -222,9 +222,9 @@ def _image_for(cache: ImageCache, sample: Sample, size: Size) -> Array:
 
 
 def _write(job: Mining, name: str, image: Array, labels: Array) -> None:
-    write_image(job.out / "patches" / name, np.ascontiguousarray(image))
-    write_labels(job.out / "labels" / name, labels)
-    write_colours(job.out / "color_labels" / name, labels, job.pseudo_labels.classes.palette_array())
+    write_image(job.out / PATCHES / name, np.ascontiguousarray(image))
+    write_labels(job.out / PATCH_LABELS / name, labels)
+    write_colours(job.out / PATCH_COLOURS / name, labels, job.pseudo_labels.classes.palette_array())
 
 
 def _patch(name: str, image: str, cell: int, labels: Array, confidence: Array, rare: Sequence[int]) -> Patch:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import cv2
 import numpy as np
 
+from crots.artefacts import LABEL_COLOUR, LABEL_IDS
 from crots.config import Size, to_mapping
 from crots.data.feed import prefetch
 from crots.data.layouts import Sample
@@ -209,9 +210,9 @@ def _write(job: Predicting, frame: Frame, labels: Array, film: _Film | None) -> 
     name, options = f"{frame.name}.png", job.options
     if options.ids:
         ids = labels.astype(np.uint8 if job.classes.ignore == 255 else np.uint16)
-        write_labels(job.out / "label_ids" / name, ids, says=f"{TRAIN_IDS} of {job.classes.name}")
+        write_labels(job.out / LABEL_IDS / name, ids, says=f"{TRAIN_IDS} of {job.classes.name}")
     if options.colour:
-        write_colours(job.out / "label_color" / name, labels, job.classes.palette_array())
+        write_colours(job.out / LABEL_COLOUR / name, labels, job.classes.palette_array())
     if options.overlay:
         picture = overlay(frame.image, job.classes.colours(labels), options.opacity)
         if film:

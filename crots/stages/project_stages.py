@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from crots.artefacts import LABEL_IDS, STUDENT, TEACHER, stage_kind
 from crots.errors import InputError
 from crots.events import Evaluated, Event
 from crots.execution.context import Context
@@ -34,7 +35,7 @@ from crots.stages.pseudo_label import Labelling, pseudo_label
 from crots.stages.workbench import Workbench
 from crots.training.budget import ROUND, Start, settled
 from crots.training.label_free import LabelFreeScores, looked_at
-from crots.training.loop import STUDENT, TEACHER, Training
+from crots.training.loop import Training
 from crots.training.material import Material, PseudoLabels
 from crots.training.patch_set import PatchCorrections, PatchSet
 from crots.training.watch import Rule, Scoring, Watch
@@ -52,7 +53,7 @@ def stage_events(project: Project, context: Context) -> Iterator[Event]:
     bench = Workbench(config, project.folder, project.cache_folder, context.stage)
     for text in context.notes:
         bench.note(text)
-    name = "adapt" if context.stage.startswith("adapt-") else context.stage
+    name = stage_kind(context.stage)
     events = STAGES[name](project, bench, context)
     if context.resume and name not in ("baseline", "adapt"):
         # Those two resume their checkpoints; the others repeat all events.
@@ -87,7 +88,7 @@ def labelling(bench: Workbench, out: Path) -> Labelling:
 
 def pseudo_labels(project: Project, bench: Workbench) -> PseudoLabels:
     """The pseudo-labels of a project with the user's corrections."""
-    corrections = project.corrections_path / "label_ids"
+    corrections = project.corrections_path / LABEL_IDS
     return PseudoLabels.below(project.stage_folder("pseudo-label"), bench.classes, corrections)
 
 

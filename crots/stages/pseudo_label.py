@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from crots.artefacts import CONFIDENCE, EASY, HARD, IMAGE_ROWS, LABEL_COLOUR, LABEL_IDS, SKIPPED, STATISTICS
 from crots.config import to_mapping
 from crots.data.cache import ImageCache
 from crots.data.feed import prefetch, readers
@@ -30,11 +31,6 @@ from crots.taxonomy import ClassSet
 if TYPE_CHECKING:
     # Only for types, so that `crots mine`, which reads what this stage wrote, needs no torch.
     from crots.stages.labellers import Labelled, Labeller
-
-# One line per image: key, entropy and class statistics. A resumed run reads from it what is done.
-IMAGES = "images.jsonl"
-STATISTICS = "statistics.json"
-SKIPPED = "skipped.json"
 
 
 @dataclass(frozen=True)
@@ -245,12 +241,12 @@ class LabelWriter:
     def __init__(self, job: Labelling) -> None:
         self._job = job
         self._palette = job.classes.palette_array()
-        self._progress = job.out / IMAGES
+        self._progress = job.out / IMAGE_ROWS
 
     def clear(self) -> set[str]:
         """Drops the records of an earlier run; its pictures are overwritten, and those of removed images deleted."""
         self._progress.unlink(missing_ok=True)
-        for folder in ("label_ids", "label_color", "confidence") if self._job.clear else ():
+        for folder in (LABEL_IDS, LABEL_COLOUR, CONFIDENCE) if self._job.clear else ():
             for path in (self._job.out / folder).rglob("*.png"):
                 path.unlink()
         return set()
@@ -264,10 +260,10 @@ class LabelWriter:
     def write(self, sample: Sample, said: Labelled) -> dict[str, Any]:
         """Writes labels, colours and confidence; returns the line to be recorded."""
         out, name = self._job.out, self._name(sample.key)
-        write_labels(out / "label_ids" / name, said.labels, says=f"{TRAIN_IDS} of {self._job.classes.name}")
-        write_colours(out / "label_color" / name, said.labels, self._palette)
+        write_labels(out / LABEL_IDS / name, said.labels, says=f"{TRAIN_IDS} of {self._job.classes.name}")
+        write_colours(out / LABEL_COLOUR / name, said.labels, self._palette)
         if said.confidence is not None:
-            write_confidence(out / "confidence" / name, said.confidence)
+            write_confidence(out / CONFIDENCE / name, said.confidence)
         statistics = ClassStatistics(len(self._job.classes))
         certain = np.ones(said.labels.shape, np.float32)
         statistics.add(said.labels, certain if said.confidence is None else said.confidence)
@@ -292,7 +288,7 @@ class LabelWriter:
         rows = [by_key[sample.key] for sample in samples]
         ranked = sorted(rows, key=lambda row: (row["entropy"], row["key"]))
         easy = round(len(ranked) * self._job.options.easy)
-        for name, part in (("easy.txt", ranked[:easy]), ("hard.txt", ranked[easy:])):
+        for name, part in ((EASY, ranked[:easy]), (HARD, ranked[easy:])):
             write_text(self._job.out / name, "".join(f"{row['image']} {row['entropy']:.6f}\n" for row in part))
         write_json(self._job.out / STATISTICS, total_statistics(rows, len(self._job.classes)).to_dict())
         return rows

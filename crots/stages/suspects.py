@@ -32,6 +32,7 @@ from crots.project import SUSPICION
 from crots.training.material import Array, PseudoLabels
 
 if TYPE_CHECKING:
+    from crots.artefacts import STUDENT
     from crots.project import Project
     from crots.stages.workbench import Workbench
 
@@ -133,7 +134,6 @@ def opinions(bench: Workbench, folder: Path) -> Callable[[Array], Opinion]:
 
     from crots.execution.engine import evaluating
     from crots.methods.pseudo import confident
-    from crots.training.loop import STUDENT
 
     model = bench.load_student(folder / STUDENT)
     bench.engine.place(model)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from crots.artefacts import BEST, CHECKPOINT, CHOICE, STUDENT, TEACHER
 from crots.config import to_mapping
 from crots.data.feed import prefetch
 from crots.errors import StageError, Stopped
@@ -28,13 +29,8 @@ from crots.training.choice import Choice
 from crots.training.learner import Figures, Learner, State
 from crots.training.watch import Look, LookShape, Watch
 
-CHECKPOINT = "checkpoint.pt"
-STUDENT = "student.safetensors"
-TEACHER = "teacher.safetensors"
-CHOICE = "choice.json"
 # Labels that were renewed within the run; deleted when the stage is complete.
 REFRESHED = "refreshed"
-_BEST = "best.pt"
 
 
 @dataclass(frozen=True)
@@ -213,7 +209,7 @@ class _Trainer:
             look, events = self.run.watch.look(done, teacher, self.choice.looks)
         best_so_far = self.choice.add(look)
         if self.run.watch.keeps and best_so_far:
-            self._write(self.run.folder / _BEST, {"step": done, **self.learner.weights()})
+            self._write(self.run.folder / BEST, {"step": done, **self.learner.weights()})
         yield from events
         serious = next((alarm for alarm in look.alarms if alarm.serious), None)
         if serious and self._can_go_back:
@@ -256,7 +252,7 @@ class _Trainer:
         """Removes the files of an earlier run, and starts at step 0."""
 
         def remove() -> None:
-            for name in (CHECKPOINT, STUDENT, TEACHER, CHOICE, _BEST):
+            for name in (CHECKPOINT, STUDENT, TEACHER, CHOICE, BEST):
                 with explained(self.run.folder / name):
                     (self.run.folder / name).unlink(missing_ok=True)
             remove_tree(self.run.folder / REFRESHED)
@@ -295,14 +291,14 @@ class _Trainer:
             raise DamagedError(f"{path}: is damaged (its record of evaluations)")
         looks = [Look.from_dict(look) for look in state["looks"]]
         if self.run.watch and self.run.watch.keeps and any(look.healthy for look in looks):
-            read_checkpoint(self.run.folder / _BEST, self.learner, weights_only=True)
+            read_checkpoint(self.run.folder / BEST, self.learner, weights_only=True)
         return state, looks
 
     def finish(self) -> Iterator[Event]:
         """Writes the student (the chosen one, if there is a choice), the teacher, and the choice with its reason."""
         folder, learner, choice = self.run.folder, self.learner, self.choice
         if choice.chosen:
-            learner.load_weights(read_checkpoint(folder / _BEST, learner, weights_only=True))
+            learner.load_weights(read_checkpoint(folder / BEST, learner, weights_only=True))
         elif choice.unhealthy and self.run.watch and self.run.watch.guard:
             self._fall_back()
         if not choice.replaced_by:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crots.artefacts import CONFIDENCE, LABEL_IDS
 from crots.data.cache import ImageCache
 from crots.data.layouts import Sample
 from crots.errors import InputError
@@ -39,8 +40,8 @@ class PseudoLabels:
     @staticmethod
     def below(folder: Path, classes: ClassSet, corrections: Path | None = None) -> PseudoLabels:
         """The result of the ``pseudo-label`` stage in ``folder``."""
-        confidence = folder / "confidence"
-        return PseudoLabels(folder / "label_ids", confidence if confidence.is_dir() else None, classes, corrections)
+        confidence = folder / CONFIDENCE
+        return PseudoLabels(folder / LABEL_IDS, confidence if confidence.is_dir() else None, classes, corrections)
 
     @property
     def corrected(self) -> bool:

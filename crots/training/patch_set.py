@@ -9,6 +9,7 @@ from typing import NotRequired, TypedDict
 
 import numpy as np
 
+from crots.artefacts import PATCH_INDEX, PATCH_LABELS, PATCHES
 from crots.config import Size
 from crots.errors import InputError
 from crots.files import write_json
@@ -19,10 +20,8 @@ from crots.records import Count, Digits, Key, read_as
 from crots.taxonomy import ClassSet
 from crots.training.material import Array
 
-# In the folder of the patches: the index of mined patches.
-INDEX = "patches.json"
 # In the folder of the corrections: the user's corrections.
-CORRECTIONS = "patches.json"
+CORRECTIONS = PATCH_INDEX
 _REMEDY = "repair it, or move it away: without it no patch counts as corrected"
 
 
@@ -104,10 +103,10 @@ class PatchSet:
             InputError: there is no such folder, or a patch has no labels.
         """
         corrections = corrections or PatchCorrections()
-        if not (folder / "patches").is_dir():
+        if not (folder / PATCHES).is_dir():
             raise InputError(f"{folder}: no folder patches/ in it; give the output folder of `crots mine`")
-        names = _names(folder / "patches")
-        missing = sorted(set(names) - set(_names(folder / "labels")))
+        names = _names(folder / PATCHES)
+        missing = sorted(set(names) - set(_names(folder / PATCH_LABELS)))
         if missing:
             raise InputError(
                 f"{folder}: {len(missing)} patches have no labels ({missing[0]}.png in patches/, not in labels/); "
@@ -121,11 +120,11 @@ class PatchSet:
 
     def image_size(self) -> Size:
         """Size of the patches, which is the same for all."""
-        return image_size(self.folder / "patches" / f"{self.names[0]}.png")
+        return image_size(self.folder / PATCHES / f"{self.names[0]}.png")
 
     def images(self, indices: Sequence[int]) -> Array:
         """Returns (M, h, w, 3) uint8."""
-        maps = [read_image(self.folder / "patches" / f"{self.names[index]}.png") for index in indices]
+        maps = [read_image(self.folder / PATCHES / f"{self.names[index]}.png") for index in indices]
         return self._stack(maps, indices)
 
     def labels(self, indices: Sequence[int]) -> Array:
@@ -152,7 +151,7 @@ class PatchSet:
         return counts
 
     def _labels(self, name: str) -> Array:
-        labels = self.corrections.applied(name, read_labels(self.folder / "labels" / f"{name}.png"))
+        labels = self.corrections.applied(name, read_labels(self.folder / PATCH_LABELS / f"{name}.png"))
         wrong = labels[(labels >= len(self.classes)) & (labels != self.classes.ignore)]
         if wrong.size:
             raise InputError(
@@ -209,4 +208,4 @@ def load_index(folder: Path) -> IndexShape | None:
     Raises:
         InputError: it is damaged.
     """
-    return read_as(folder / INDEX, IndexShape, remedy="cut the patches again")
+    return read_as(folder / PATCH_INDEX, IndexShape, remedy="cut the patches again")

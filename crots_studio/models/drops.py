@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from crots.artefacts import LABEL_IDS
 from crots.folders import is_model_folder
 from crots.images import IMAGE_SUFFIXES
 from crots.project import ProjectConfig
@@ -79,7 +80,7 @@ def _value(config: ProjectConfig, option: str) -> str:
 def _looks_like_predictions(folder: Path) -> bool:
     """Whether a folder calls itself predictions, or holds soft ones."""
     names = (folder.name, folder.parent.name)
-    if "label_ids" in names or any("prediction" in name for name in names) or (folder / "label_ids").is_dir():
+    if LABEL_IDS in names or any("prediction" in name for name in names) or (folder / LABEL_IDS).is_dir():
         return True
     try:
         endings = {path.suffix.lower() for path in folder.iterdir()}

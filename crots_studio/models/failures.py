@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from crots.artefacts import section_of
 from crots.config import Size
 from crots.events import StageFinished
 from crots.options import TrainingOptions
@@ -76,7 +77,7 @@ def advise(failure: StageFinished, config: ProjectConfig) -> Advice:
 
 def memory_remedies(stage: str, config: ProjectConfig) -> tuple[Remedy, ...]:
     """Offers a step in more parts, then a smaller batch, then smaller images."""
-    section = "adapt" if stage.startswith("adapt-") else stage.replace("-", "_")
+    section = section_of(stage)
     options = getattr(config, section, None)
     found: list[Remedy] = []
     if isinstance(options, TrainingOptions):

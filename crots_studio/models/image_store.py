@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
+from crots.artefacts import LABEL_IDS
 from crots.config import Size
 from crots.errors import InputError
 from crots.images import check_decoded, image_size, is_plain, read_image, resize_image
@@ -167,7 +168,7 @@ class ImageStore:
     def __init__(self, project: Project, classes: ClassSet, *, limit: int = MEMORY) -> None:
         self.classes = classes
         self._project = project
-        self._corrections = project.corrections_path / "label_ids"
+        self._corrections = project.corrections_path / LABEL_IDS
         self._kept: Bounded[tuple[Any, ...], ImageMaps] = Bounded(limit, lambda maps: maps.nbytes)
 
     def maps(self, key: str, path: Path) -> ImageMaps:

@@ -10,6 +10,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from crots.artefacts import is_round, round_number
 from crots.errors import InputError
 from crots.events import Evaluated, Event, StageStarted
 from crots.opening import Inputs
@@ -95,8 +96,8 @@ def _rows(matrix: Sequence[Sequence[int]] | None) -> tuple[tuple[int, ...], ...]
 
 def counts(name: str, rounds: int | None) -> bool:
     """Whether a stage or model is no round, or one of so many that the project has; None for any number."""
-    number = name.removeprefix("adapt-")
-    return rounds is None or number == name or not number.isdigit() or int(number) <= rounds
+    number = round_number(name)
+    return rounds is None or number is None or number <= rounds
 
 
 class Scores:
@@ -180,7 +181,7 @@ class Scores:
         Round 3 has round 2 and the baseline, round 1 the baseline and the source; whatever has no score is passed over.
         """
         before = [name for name in self.subjects if running_order(name) < running_order(subject)]
-        stages = [name for name in before if not name.startswith("adapt-")]
+        stages = [name for name in before if not is_round(name)]
         return tuple(dict.fromkeys([*before[-1:], *(name for name in stages[::-1] if name not in before[-1:])]))[:2]
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from crots.artefacts import HARD, IMAGE_ROWS
 from crots.data.matching import key_of, label_ending
 from crots.errors import InputError
 from crots.files import file_stamp, files_below
@@ -20,7 +21,7 @@ from crots.images import IMAGE_SUFFIXES
 from crots.opening import Inputs
 from crots.project import Project
 from crots.records import is_plain, read_plain
-from crots.stages.pseudo_label import IMAGES, read_rows
+from crots.stages.pseudo_label import read_rows
 from crots.taxonomy import ClassSet
 from crots_studio.models.listing import Shared, target_dataset
 
@@ -216,7 +217,7 @@ _lists: Shared[LabelList] = Shared()
 
 def read_list(project: Project, classes: ClassSet) -> LabelList:
     """Lists the images of a project with what its pseudo-label stage found; for another thread than the window's."""
-    listed = project.shown_folder("pseudo-label") / IMAGES
+    listed = project.shown_folder("pseudo-label") / IMAGE_ROWS
     stamp = tuple(file_stamp(listed)) if is_plain(listed) else ()
     key = (project.folder, project.config.data, classes.name, stamp)
     return _lists.get(key, lambda: _read_list(project, classes))
@@ -231,7 +232,7 @@ def _read_list(project: Project, classes: ClassSet) -> LabelList:
     except InputError as error:
         return LabelList(problem=str(error))
     folder = project.shown_folder("pseudo-label")
-    if (folder / IMAGES).exists():
+    if (folder / IMAGE_ROWS).exists():
         return read_labelled(folder, dataset.root, classes)
     files = [below(os.fspath(sample.image), os.fspath(dataset.root)) for sample in dataset.samples]
     return without_labels(dataset.root, files, complete=True)
@@ -269,13 +270,13 @@ def read_labelled(folder: Path, root: Path, classes: ClassSet) -> LabelList:
     Raises:
         InputError: one of them is no file, or cannot be read.
     """
-    hard = {line.rpartition(" ")[0] for line in _lines(folder / "hard.txt")}
+    hard = {line.rpartition(" ")[0] for line in _lines(folder / HARD)}
     keys: list[str] = []
     files: list[str] = []
     entropy: list[float] = []
     pixels: list[Array] = []
     sums: list[Array] = []
-    for row in read_rows(folder / IMAGES, len(classes)):
+    for row in read_rows(folder / IMAGE_ROWS, len(classes)):
         keys.append(row["key"])
         files.append(row["image"])
         entropy.append(row["entropy"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from crots.artefacts import round_number
+
 _TITLES = {
     "render": "Rendered towns",
     "train": "Source model",
@@ -20,8 +22,8 @@ _LAST = ("evaluate", "export")
 
 def title(key: str) -> str:
     """Returns the name of a stage or of a scored model: ``adapt-2`` is "Round 2"."""
-    if key.startswith("adapt-"):
-        return f"Round {key.removeprefix('adapt-')}"
+    if (number := round_number(key)) is not None:
+        return f"Round {number}"
     return _TITLES.get(key, key.replace("-", " ").capitalize())
 
 
@@ -29,9 +31,8 @@ def running_order(key: str) -> tuple[int, int, str]:
     """Sorts stages and models as they follow each other in a project; unknown ones come last."""
     if key in _ORDER:
         return _ORDER.index(key), 0, ""
-    number = key.removeprefix("adapt-")
-    if key.startswith("adapt-") and number.isdigit():
-        return len(_ORDER), int(number), ""
+    if (number := round_number(key)) is not None:
+        return len(_ORDER), number, ""
     if key in _LAST:
         return len(_ORDER) + 1 + _LAST.index(key), 0, ""
     return len(_ORDER) + 1 + len(_LAST), 0, key

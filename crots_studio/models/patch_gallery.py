@@ -10,12 +10,12 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from crots.artefacts import PATCH_LABELS, PATCHES, STATISTICS
 from crots.images import read_image, read_labels
 from crots.methods.rare import ClassStatistics, StatisticsShape, rare_classes
 from crots.options import MineOptions
 from crots.records import read_as
 from crots.stages.mine import parse_class
-from crots.stages.pseudo_label import STATISTICS
 from crots.taxonomy import ClassSet
 from crots.training.patch_set import PatchCorrections, load_index
 
@@ -134,11 +134,11 @@ class PatchGallery:
 
     def picture(self, row: PatchRow) -> Path:
         """Returns the file of a patch."""
-        return self.folder / "patches" / f"{row.name}.png"
+        return self.folder / PATCHES / f"{row.name}.png"
 
     def read(self, row: PatchRow, corrections: PatchCorrections) -> tuple[Array, Array]:
         """Returns image (h, w, 3) and labels (h, w) of a patch, relabelled as training reads them."""
-        labels = read_labels(self.folder / "labels" / f"{row.name}.png")
+        labels = read_labels(self.folder / PATCH_LABELS / f"{row.name}.png")
         return read_image(self.picture(row)), corrections.applied(row.name, labels)
 
     def arrange(self, wanted: PatchFilter, corrections: PatchCorrections) -> list[int]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from crots.artefacts import STUDENT
 from crots.data.layouts import Sample
 from crots.errors import InputError
 from crots.files import file_stamp
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 SOURCE = "source"
-STUDENT = "student.safetensors"
 MEMORY = 96 * 2**20
 _MODELS = 2
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crots.artefacts import IMAGE_ROWS, LABEL_COLOUR
 from crots.config import Size
 from crots.errors import CrotsError
 from crots.eventlog import running
@@ -115,13 +116,13 @@ def _picture(project: Project) -> Array | None:
     """The first image, its lower right half in the colours of its pseudo-labels."""
     folder = project.stage_folder("pseudo-label")
     try:
-        with (folder / "images.jsonl").open("rb") as file:
+        with (folder / IMAGE_ROWS).open("rb") as file:
             row = parse(file.readline(_LONGEST_LINE))
         key, image = (row.get("key"), row.get("image")) if isinstance(row, dict) else (None, None)
         if not (is_safe_key(key) and is_safe_key(image)) or project.config.data.target is None:
             return None
         photograph = resize_image(read_image(project.path(project.config.data.target) / str(image)), PICTURE)
-        labels = resize_image(read_image(folder / "label_color" / f"{key}.png"), PICTURE)
+        labels = resize_image(read_image(folder / LABEL_COLOUR / f"{key}.png"), PICTURE)
     except (CrotsError, OSError, ValueError):
         return None
     rows, columns = np.mgrid[: PICTURE.height, : PICTURE.width]

@@ -31,13 +31,6 @@ def section_title(name: str) -> str:
     return _SECTIONS.get(name, name.replace("_", " ").capitalize())
 
 
-def section_of(key: str) -> str:
-    """Returns the section of the options that a stage has: ``adapt-2`` has ``adapt``."""
-    if key.startswith("adapt-"):
-        return "adapt"
-    return {"target": "data", "pseudo-label": "pseudo_label"}.get(key, key.replace("-", "_"))
-
-
 def option_title(path: str) -> str:
     """``adapt.learning_rate`` is ``Learning rate``."""
     if info := all_options().get(path):

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QCheckBox, QWidget
 
+from crots.artefacts import is_round
 from crots.errors import InputError
 from crots.events import Event, StageFinished
 from crots.project import Project
@@ -117,7 +118,7 @@ class BeforeAfterPanel(ImagePanel):
         ended = {event.stage for event in events if isinstance(event, StageFinished)}
         if "pseudo-label" in ended:
             self._reload()
-        elif any(key == "baseline" or key.startswith("adapt-") for key in ended):
+        elif any(key == "baseline" or is_round(key) for key in ended):
             self._make_predictions()
             self._pick(self.images.current)
 

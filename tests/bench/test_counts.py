@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from crots.artefacts import STUDENT
 from crots.bench.world import World
 from crots.config import Size
 from crots.data import cache as cache_module
@@ -23,7 +24,6 @@ from crots.stages.adapt import AdaptLearner
 from crots.stages.baseline import BaselineLearner
 from crots.stages.project_stages import material, open_patches
 from crots.stages.workbench import Workbench
-from crots.training.loop import STUDENT
 
 IMAGES = 4
 STEPS = 3

@@ -3,6 +3,7 @@ import json
 import pytest
 import torch
 
+from crots.artefacts import STUDENT
 from crots.comparison.methods import ABLATED_FAULTS, METHODS, ablations, base_config, chosen_methods, method_config
 from crots.comparison.plan import Comparison, plan_runs
 from crots.comparison.rivals import SelfTrainingLearner, StatisticsLearner, TentLearner
@@ -16,7 +17,6 @@ from crots.execution.control import Control
 from crots.options import SECTIONS, AdaptOptions
 from crots.project import Project, override
 from crots.runner import run_project
-from crots.training.loop import STUDENT
 from tests.stages import tiny_world as world
 
 

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from crots.artefacts import stage_kind
 from crots.cli.main import main
 from crots.config import Duration, Size
 from crots.errors import InputError
 from crots.estimate import decide as decide_module
 from crots.estimate.decide import LEAST_STEPS, decide
-from crots.estimate.facts import StageEstimate, group_of
+from crots.estimate.facts import StageEstimate
 from crots.estimate.trial import Trial
 from crots.events import Note, StageStarted
 from crots.project import Project, override
@@ -34,9 +35,9 @@ class Times:
         config = project.config_of(key)
         self.timed.append((key, config.runtime.precision))
         factor = self.bf16 if config.runtime.precision == "bf16" else 1.0
-        if group_of(key) not in ("baseline", "adapt"):
+        if stage_kind(key) not in ("baseline", "adapt"):
             return StageEstimate("images", 6, self.image * factor, memory=1e9)
-        options = getattr(config, group_of(key))
+        options = getattr(config, stage_kind(key))
         whole = config.data.size
         size = options.crop or whole
         pixels = size.width * size.height
@@ -236,7 +237,7 @@ def test_a_resumed_run_keeps_its_fit_and_its_bits(tmp_path, monkeypatch):
     started = {event.stage: event for event in world.of(events, StageStarted)}
     assert started["baseline"].resumed_at == 3 and started["baseline"].total == steps
     for key in ("baseline", "adapt-1"):
-        assert getattr(broken.config_of(key), group_of(key)) == getattr(whole.config_of(key), group_of(key))
+        assert getattr(broken.config_of(key), stage_kind(key)) == getattr(whole.config_of(key), stage_kind(key))
         assert student_of(broken, key) == student_of(whole, key)
 
 
@@ -305,7 +306,7 @@ def test_whatever_the_times_a_run_is_made_to_fit_or_refused(
         return
     assert plan.estimate.seconds <= 60 * minutes
     for key in ("baseline", "adapt-1"):
-        found = getattr(project.config_of(key), group_of(key))
+        found = getattr(project.config_of(key), stage_kind(key))
         assert found.steps <= steps
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from crots.artefacts import CHECKPOINT
 from crots.eventlog import read_events
 from crots.events import Metrics, Note, Scored, StageFinished, StageStarted
 from crots.project import Project
 from crots.runner import run_project
-from crots.training.loop import CHECKPOINT
 from tests.stages import tiny_world as world
 from tests.stages.many_steps import CASES, take_steps, write_material
 

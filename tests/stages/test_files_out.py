@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from crots.artefacts import CHECKPOINT, STUDENT, TEACHER
 from crots.data.layouts import open_dataset
 from crots.errors import InputError, Stopped
 from crots.events import ArtifactWritten, Note, StageStarted
@@ -26,7 +27,7 @@ from crots.stages.export import Exporting, export_model
 from crots.stages.extract import Extraction, extract
 from crots.stages.predict import ImageFrames, Predicting, VideoFrames, at_working_size, overlay, predict
 from crots.taxonomy import identity_map, load_class_map, load_class_set
-from crots.training.loop import CHECKPOINT, STUDENT, TEACHER, Training, train
+from crots.training.loop import Training, train
 from crots.training.material import Material, PseudoLabels
 from tests.stages import tiny_world as world
 from tests.stages.tiny_world import CAR, IGNORE

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from crots.artefacts import STUDENT, TEACHER
 from crots.eventlog import read_events
 from crots.events import Metrics, Scored, StageFinished
 from crots.project import Project
-from crots.training.loop import STUDENT, TEACHER
 from tests.stages import tiny_world as world
 
 ROOT = Path(__file__).parents[2]

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from crots.artefacts import PATCH_INDEX
 from crots.config import Grid, Size, defaults
 from crots.data.cache import ImageCache
 from crots.data.layouts import open_dataset
@@ -18,7 +19,7 @@ from crots.options import MineOptions
 from crots.stages.mine import Mining, find_rare, mine
 from crots.taxonomy import identity_map, load_class_map, load_class_set
 from crots.training.material import PseudoLabels
-from crots.training.patch_set import INDEX, PatchCorrections, PatchSet, load_index
+from crots.training.patch_set import PatchCorrections, PatchSet, load_index
 from tests.stages import tiny_world as world
 from tests.stages.tiny_world import CAR, IGNORE, LIGHT, ROAD, SKY
 
@@ -285,7 +286,7 @@ def test_rarity_counts_what_is_trained_on(tmp_path, labels, classes):
     moved[:, LIGHT] = 0
     assert relabelled.rarity() == pytest.approx(rarity_weights(moved))
     # Patches without an index are counted from their pictures.
-    (folder / INDEX).unlink()
+    (folder / PATCH_INDEX).unlink()
     assert every.rarity() == pytest.approx(rarity_weights(pixels))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from crots.artefacts import IMAGE_ROWS
 from crots.card import Normalisation
 from crots.data.cache import ImageCache
 from crots.data.layouts import open_dataset
@@ -21,7 +22,7 @@ from crots.nets.source import open_source
 from crots.options import PseudoLabelOptions, RuntimeOptions, SourceOptions
 from crots.project import override
 from crots.stages.labellers import Labelled, NetworkLabels, PredictedLabels
-from crots.stages.pseudo_label import IMAGES, Labelling, pseudo_label, read_rows
+from crots.stages.pseudo_label import Labelling, pseudo_label, read_rows
 from crots.stages.workbench import Workbench
 from crots.taxonomy import identity_map, load_class_map, load_class_set
 from tests.stages import tiny_world as world
@@ -188,18 +189,18 @@ def test_a_killed_run_goes_on_with_the_next_batch_and_ends_the_same(tmp_path, im
     with pytest.raises(KeyboardInterrupt):
         label(job(tmp_path, Scripted(answer, die_after=2), classes, batch=2))
     # A kill within the next batch: one of its images has its line, another only a part of it.
-    rows = (tmp_path / "out" / IMAGES).read_text().splitlines(keepends=True)
-    complete = (whole / "out" / IMAGES).read_text().splitlines(keepends=True)
+    rows = (tmp_path / "out" / IMAGE_ROWS).read_text().splitlines(keepends=True)
+    complete = (whole / "out" / IMAGE_ROWS).read_text().splitlines(keepends=True)
     assert rows == complete[:4]
-    (tmp_path / "out" / IMAGES).write_text("".join(complete[:5]) + complete[5][:30])
+    (tmp_path / "out" / IMAGE_ROWS).write_text("".join(complete[:5]) + complete[5][:30])
     again = Scripted(answer)
     events = label(job(tmp_path, again, classes, batch=2), resume=True)
     # The batch that was not finished is formed anew, of the very same images.
     assert again.batches == [[json.loads(line)["key"] for line in complete[4:]]]
     assert events[0].total == 6
-    for name in world.files_below(whole / "out") - {IMAGES}:
+    for name in world.files_below(whole / "out") - {IMAGE_ROWS}:
         assert (tmp_path / "out" / name).read_bytes() == (whole / "out" / name).read_bytes(), name
-    assert [row["key"] for row in read_rows(tmp_path / "out" / IMAGES, len(classes))][:4] == [
+    assert [row["key"] for row in read_rows(tmp_path / "out" / IMAGE_ROWS, len(classes))][:4] == [
         json.loads(line)["key"] for line in complete[:4]
     ]
 
@@ -213,7 +214,7 @@ def test_a_run_that_does_not_resume_starts_over(tmp_path, images, classes):
     assert len(again.batches) == 3
     assert len(list((tmp_path / "out" / "label_ids").rglob("*.png"))) == 3
     assert not list((tmp_path / "out" / "confidence").rglob("*.png"))
-    assert len(read_rows(tmp_path / "out" / IMAGES, len(classes))) == 3
+    assert len(read_rows(tmp_path / "out" / IMAGE_ROWS, len(classes))) == 3
 
 
 def test_a_broken_image_stops_the_run_before_anything_is_labelled(tmp_path, images, classes):
@@ -345,7 +346,7 @@ def test_confidence_of_hard_predictions_counts(tmp_path, images, classes):
     number = 2
     confidence = read_confidence(tmp_path / "out" / "confidence" / f"{world.key(number)}.png")
     assert sorted(np.unique(confidence.round(1)).tolist()) == pytest.approx([0.4, 0.9])
-    assert all(row["entropy"] > 0 for row in read_rows(tmp_path / "out" / IMAGES, len(classes)))
+    assert all(row["entropy"] > 0 for row in read_rows(tmp_path / "out" / IMAGE_ROWS, len(classes)))
 
 
 @pytest.mark.parametrize("name", ["probabilities", "logits"])

@@ -1,9 +1,9 @@
 """What tests of whole tiny projects ask and do."""
 
+from crots.artefacts import STUDENT
 from crots.events import Metrics, StageFinished
 from crots.execution.control import Control
 from crots.runner import run_project
-from crots.training.loop import STUDENT
 from tests.stages import tiny_world as world
 
 

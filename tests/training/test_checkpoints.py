@@ -5,12 +5,13 @@ import pickle
 import pytest
 import torch
 
+from crots.artefacts import CHECKPOINT
 from crots.errors import InputError, StageError
 from crots.eventlog import EventLog
 from crots.events import Note, StageStarted
 from crots.execution.context import Context
 from crots.training.checkpoints import DamagedError, read_checkpoint, save_checkpoint
-from crots.training.loop import CHECKPOINT, Training, train
+from crots.training.loop import Training, train
 from tests.stages import tiny_world as world
 from tests.stages.tiny_training import learner, run, weights
 

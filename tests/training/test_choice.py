@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from crots.artefacts import STUDENT
 from crots.errors import StageError
 from crots.events import Metrics, Note, Scored
 from crots.execution.context import Context
@@ -13,7 +14,7 @@ from crots.nets.weights import load_model
 from crots.options import AdaptOptions
 from crots.stages.adapt import AdaptLearner
 from crots.training.choice import Choice
-from crots.training.loop import STUDENT, Training, train
+from crots.training.loop import Training, train
 from crots.training.watch import Look, Watch
 from tests.stages import tiny_world as world
 from tests.stages.tiny_training import ENGINE, FEW, learner, run, student, weights

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from crots.artefacts import STUDENT
 from crots.config import Size
 from crots.data.cache import ImageCache
 from crots.data.layouts import open_dataset
@@ -25,7 +26,7 @@ from crots.stages.evaluate import score_model
 from crots.stages.train import TrainLearner
 from crots.taxonomy import load_class_set
 from crots.training.label_free import LabelFreeScores
-from crots.training.loop import STUDENT, Training
+from crots.training.loop import Training
 from crots.training.material import Material, PseudoLabels
 from crots.training.watch import Watch
 from tests.stages import tiny_world as world

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from crots.artefacts import CHECKPOINT, STUDENT, TEACHER
 from crots.card import ModelCard
 from crots.config import Size
 from crots.errors import InputError, StageError
@@ -20,7 +21,7 @@ from crots.stages.adapt import AdaptLearner
 from crots.stages.baseline import BaselineLearner, baseline
 from crots.training.balance import class_weights
 from crots.training.learner import shares
-from crots.training.loop import CHECKPOINT, STUDENT, TEACHER, Training, train
+from crots.training.loop import Training, train
 from crots.training.order import Order
 from crots.training.supervised import mirrored
 from tests.stages import tiny_world as world

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crots import options as opt
+from crots.artefacts import CHOICE, STUDENT, round_key
 from crots.cli.alone import (
     TRAINED,
     Desk,
@@ -30,12 +31,10 @@ from crots.config import Profile, Size, check, describe
 from crots.errors import InputError
 from crots.events import Event
 from crots.execution.context import Context
-from crots.project import CHOICE, ProjectConfig, looks_decide, read_choice
+from crots.project import ProjectConfig, looks_decide, read_choice
 
 if TYPE_CHECKING:
     from crots.data.layouts import Sample
-
-STUDENT_FILE = "student.safetensors"
 
 
 def configure(parser: Parser, profile: Profile) -> None:
@@ -85,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     for path in filter(None, (args.student, args.patches, args.pseudo_labels)):
         if not path.exists():
             raise InputError(f"{path}: no such file or folder; check the path")
-    keys = [f"adapt-{number}" for number in range(1, args.rounds + 1)]
+    keys = [round_key(number) for number in range(1, args.rounds + 1)]
     anchors = {"pseudo_labels": args.pseudo_labels.absolute()} if config.adapt.source_labels else {}
     # Only checkpoints that were evaluated can be kept.
     looks: dict[str, Any] = {"validate_every": config.adapt.validate_every} if looks_decide(config.adapt) else {}
@@ -98,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
             student=student.absolute(), patches=args.patches and args.patches.absolute(), **looks, **anchors,
         )  # fmt: skip
         jobs[key] = Job(partial(_events, args=args, student=student, claimed=claimed), out, claimed, enough)
-        student = out / STUDENT_FILE
+        student = out / STUDENT
     return run_alone(args, "adapt", jobs, config)
 
 

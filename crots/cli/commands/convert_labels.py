@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crots import options as opt
+from crots.artefacts import LABEL_COLOUR, LABEL_IDS
 from crots.cli.alone import Desk, Job, add_out, add_run, claim, config_of, run_alone
 from crots.cli.command import Command, Parser
 from crots.cli.commands.train import add_labels
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from crots.data.encodings import Encoding
 
 
-RESULTS = ("label_ids", "label_color")
+RESULTS = (LABEL_IDS, LABEL_COLOUR)
 
 
 def configure(parser: Parser, profile: Profile) -> None:

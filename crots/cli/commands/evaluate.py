@@ -39,7 +39,9 @@ _IMAGE_FLAGS = {
 def configure(parser: Parser, profile: Profile) -> None:
     """Adds the arguments."""
     group = parser.add_argument_group("inputs")
-    add_options(group, "source", opt.SourceOptions, profile, flags=MODEL_FLAGS, only=("file", "predictions", "encoding"))
+    add_options(
+        group, "source", opt.SourceOptions, profile, flags=MODEL_FLAGS, only=("file", "predictions", "encoding")
+    )
     group.add_argument("--net", metavar="NET", help="network of a plain .pth; other files name their own")
     add_options(
         group, "data", opt.DataOptions, profile, flags=_IMAGE_FLAGS, only=(*_IMAGE_FLAGS, "size", "bands", "white")

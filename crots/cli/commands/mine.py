@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from crots import options as opt
+from crots.artefacts import PATCH_COLOURS, PATCH_INDEX, PATCH_LABELS, PATCHES
 from crots.cli.alone import Desk, Job, add_data, add_out, add_run, add_stage, claim, config_of, run_alone
 from crots.cli.command import Command, Parser
 from crots.cli.flags import add_options
@@ -15,7 +16,7 @@ from crots.config import Profile
 from crots.events import Event
 from crots.execution.context import Context
 
-RESULTS = ("patches", "labels", "color_labels", "patches.json")
+RESULTS = (PATCHES, PATCH_LABELS, PATCH_COLOURS, PATCH_INDEX)
 
 
 def configure(parser: Parser, profile: Profile) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from crots import options as opt
+from crots.artefacts import LABEL_COLOUR, LABEL_IDS
 from crots.cli.alone import Desk, Job, add_out, add_run, claim, config_of, run_alone
 from crots.cli.command import Command, Parser
 from crots.cli.flags import MODEL_FLAGS, add_options, options_of
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from crots.stages.predict import Frames
     from crots.stages.workbench import Workbench
 
-RESULTS = ("label_ids", "label_color", "overlay", "overlay.mp4")
+RESULTS = (LABEL_IDS, LABEL_COLOUR, "overlay", "overlay.mp4")
 
 
 def configure(parser: Parser, profile: Profile) -> None:

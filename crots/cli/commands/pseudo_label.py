@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from crots import options as opt
+from crots.artefacts import CONFIDENCE, EASY, HARD, IMAGE_ROWS, LABEL_COLOUR, LABEL_IDS, SKIPPED, STATISTICS
 from crots.cli.alone import Desk, Job, add_data, add_out, add_run, add_source, add_stage, claim, config_of, run_alone
 from crots.cli.command import Command, Parser
 from crots.cli.outputs import Claim
@@ -16,9 +17,7 @@ from crots.events import Event
 from crots.execution.context import Context
 from crots.project import ProjectConfig
 
-RESULTS = (
-    "label_ids", "label_color", "confidence", "easy.txt", "hard.txt", "images.jsonl", "statistics.json", "skipped.json",
-)  # fmt: skip
+RESULTS = (LABEL_IDS, LABEL_COLOUR, CONFIDENCE, EASY, HARD, IMAGE_ROWS, STATISTICS, SKIPPED)
 
 
 def configure(parser: Parser, profile: Profile) -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 
+from crots.artefacts import is_round
 from crots.cli.command import Command, Parser
 from crots.cli.draw import show_table
 from crots.cli.flags import add_debug, add_json
@@ -75,7 +76,7 @@ def _chosen_by_labels(project: Project, key: str) -> bool:
     """Whether target labels choose the checkpoint of a round, which later rounds and the export build on."""
     config = project.config
     chosen = config.adapt.select == "oracle" and config.data.val_images is not None
-    return chosen and (key.startswith("adapt-") or key == "export")
+    return chosen and (is_round(key) or key == "export")
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:

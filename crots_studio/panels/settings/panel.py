@@ -18,11 +18,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from crots.artefacts import section_of
 from crots.options import SECTIONS
 from crots_studio.icons import icon
 from crots_studio.models.option_form import OptionForm, init_command
 from crots_studio.models.option_groups import group_of
-from crots_studio.models.words import plural, section_of, section_title
+from crots_studio.models.words import plural, section_title
 from crots_studio.panels.settings.option_row import OptionRow
 from crots_studio.plain import Label
 from crots_studio.session import Session
@@ -129,7 +130,7 @@ class SettingsPanel(QWidget):
 
     def go_to(self, key: str) -> None:
         """Shows the section of a stage or of an input."""
-        index = self.section.findData(section_of(key))
+        index = self.section.findData("data" if key == "target" else section_of(key))
         if index >= 0:
             self.search.clear()
             self.section.setCurrentIndex(index)

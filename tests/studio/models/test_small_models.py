@@ -2,6 +2,7 @@
 
 import pytest
 
+from crots.artefacts import section_of
 from crots.errors import InputError
 from crots.events import Metrics, Note, Progress, StageFinished, StageStarted
 from crots.taxonomy import load_class_map, load_class_set
@@ -9,16 +10,7 @@ from crots_studio.models.class_map import ClassMapForm
 from crots_studio.models.log_lines import log_lines
 from crots_studio.models.recent import MOST, Recent
 from crots_studio.models.run_state import RunState
-from crots_studio.models.words import (
-    breakable,
-    byte_count,
-    duration,
-    in_window,
-    listing,
-    option_title,
-    plural,
-    section_of,
-)
+from crots_studio.models.words import breakable, byte_count, duration, in_window, listing, option_title, plural
 
 SOURCE, TARGET = load_class_set("cityscapes"), load_class_set("camvid")
 
