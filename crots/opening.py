@@ -93,7 +93,7 @@ class Inputs:
         if card is not None and unnamed(card.classes["names"]):
             raise InputError(
                 f"{self.config.source.file}: its {len(card.classes['names'])} classes have no names; give the class "
-                "set that it was trained with (--source-classes NAME|FILE)",
+                "set that it was trained with, by `task.source_classes`",
                 field="task.source_classes",
             )
         if card is not None and list(self.classes.names) != card.classes["names"]:
@@ -113,7 +113,7 @@ class Inputs:
         if source.names != target.names:
             raise InputError(
                 f"the source has the classes of {source.name}, the target those of {target.name}; give a class map "
-                "(--class-map FILE) that joins them",
+                "that joins them, by `task.class_map`",
                 field="task.class_map",
             )
         return identity_map(target)
@@ -132,7 +132,7 @@ class Inputs:
         """
         data = self.config.data
         if data.target is None:
-            raise InputError("no target images are named; give --target DIR", field="data.target")
+            raise InputError("no target images are named; give `data.target`", field="data.target")
         dataset = self._list_images(self.path(data.target), data.layout, data.split)
         render(dataset, data)
         if not dataset.labelled:
@@ -167,7 +167,7 @@ class Inputs:
             return ""
         return (
             f"{found.root}: found no labels for the {len(found)} validation images, so nothing is scored; give "
-            "--val-labels DIR"
+            "`data.val_labels`"
         )
 
     @cached_property
@@ -176,7 +176,7 @@ class Inputs:
         if data.val_images is None and data.val_labels is None:
             return None
         if data.val_images is None:
-            raise InputError("--val-labels is given without --val-images; give both", field="data.val_images")
+            raise InputError("`data.val_labels` is given without `data.val_images`; give both", field="data.val_images")
         dataset = open_dataset(
             self.path(data.val_images),
             layout=data.val_layout,
@@ -220,7 +220,7 @@ class Inputs:
         assert source.predictions is not None
         if source.file is not None:
             raise InputError(
-                "both --source and --predictions are given, expected one of them; leave the other out",
+                "both `source.file` and `source.predictions` are given, expected one of them; leave the other out",
                 field="source.file",
             )
         for path in map(self.path, filter(None, (source.predictions, source.confidence))):
@@ -241,7 +241,7 @@ class Inputs:
         """
         file = self.config.source.file
         if file is None:
-            raise InputError("no source is named; give --source FILE or --predictions DIR", field="source.file")
+            raise InputError("no source is named; give `source.file` or `source.predictions`", field="source.file")
         path = self.path(file)
         return path if is_model_folder(path) else present(path, "the source model", "source.file")
 
@@ -267,7 +267,7 @@ class Inputs:
             # Trust was given for what the options name, and a stranger writes what a file says of itself.
             raise InputError(
                 f"{self.config.source.file} says that it is a {card.net}, which would run code of a Python module that "
-                f"the options do not name; if you trust it, name it as the network (--net {card.net})",
+                f"the options do not name; if you trust it, name it as the network (`source.net` {card.net})",
                 field="source.net",
             )
         if named:
@@ -306,7 +306,7 @@ class Inputs:
             return self.source_file
         raise InputError(
             f"the student {self.student_net} has no weights to start from (the source's do not fit it, or there are "
-            "none); give --student NET --student-weights FILE, or 'random' to train it from nothing",
+            "none); give `student.net` and a file as `student.weights`, or 'random' to train it from nothing",
             field="student.weights",
         )
 

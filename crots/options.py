@@ -6,6 +6,8 @@ Fault numbers (F1 to F18) are explained in docs/method.md. No torch here: see `c
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -608,9 +610,27 @@ SECTIONS: dict[str, type] = {
 }
 
 
+# Given by whoever starts a run, never stored.
+TRUST = "runtime.trust"
+
+
 def all_options() -> dict[str, OptionInfo]:
     """Returns the description of every option of a project by ``section.option``."""
     return {f"{section}.{info.name}": info for section, cls in SECTIONS.items() for info in describe(cls)}
+
+
+_NAMED = re.compile(r"`([a-z_]+\.[a-z_]+)`")
+
+
+def with_options_named(message: str, name: Callable[[str], str]) -> str:
+    """Renders the options that a message of the core names, as the reader knows them.
+
+    Args:
+        message: with ``section.option`` in backticks.
+        name: gives a flag or the title of a form's field for ``section.option``.
+    """
+    known = all_options() if "`" in message else {}
+    return _NAMED.sub(lambda found: name(found[1]) if found[1] in known else found[0], message)
 
 
 def path_options() -> dict[str, OptionInfo]:

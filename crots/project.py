@@ -270,7 +270,9 @@ class Project:
         """
         path = folder / CONFIG_NAME
         if not is_plain(path, remedy=f"give a project's folder, with a {CONFIG_NAME} that you may read"):
-            raise InputError(f"{folder}: no {CONFIG_NAME} there; make a project with `crots init`", field="project")
+            raise InputError(
+                f"{folder}: no {CONFIG_NAME} there; give the folder of a project, or make one first", field="project"
+            )
         values = read_toml(path)
         if values.pop("format", None) != FORMAT:
             raise InputError(f"{path}: not a project of format {FORMAT}; it was made by another version of CROTS")

@@ -55,8 +55,8 @@ def run_project(
     with session(project.config.runtime.device) as workers, contextlib.ExitStack() as stack:
         if budgeted and workers.world > 1:
             raise InputError(
-                f"time budget: it is fitted to one process, and this run has {workers.world} workers; take it out "
-                "(--set runtime.time_budget=none) and set baseline.steps and adapt.steps",
+                f"time budget: it is fitted to one process, and this run has {workers.world} workers; set "
+                "`runtime.time_budget` to none, and set `baseline.steps` and `adapt.steps`",
                 field="runtime.time_budget",
             )
         log = workers.from_first(lambda: _taken(project, stack))
@@ -257,7 +257,9 @@ def failure(error: Exception, stage: str, seconds: float) -> StageFinished:
     detail = "".join(traceback.format_exception(error))
     message = f"unexpected {type(error).__name__}: {error}"
     if _out_of_memory(error):
-        message = "out of memory; use a smaller batch, split it with accumulate, or a smaller data.size, and run again"
+        message = (
+            "out of memory; use a smaller batch, split it with accumulate, or a smaller `data.size`, and run again"
+        )
     return StageFinished(stage=stage, outcome="failed", seconds=seconds, exit_code=1, message=message, detail=detail)
 
 

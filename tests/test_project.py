@@ -168,7 +168,7 @@ def test_a_broken_project_file_is_named(tmp_path, text, part):
 
 
 def test_no_project_and_a_second_one_are_refused(project, tmp_path):
-    with pytest.raises(InputError, match="crots init"):
+    with pytest.raises(InputError, match="the folder of a project"):
         Project.open(tmp_path / "nowhere")
     with pytest.raises(InputError, match="already holds"):
         Project.create(project.folder, project.config)

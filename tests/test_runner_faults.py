@@ -281,7 +281,7 @@ def test_a_broken_image_stops_the_run_before_labelling_or_is_left_out_everywhere
     broken.write_bytes(broken.read_bytes()[:200])
     events = run(project)
     assert ends(events) == {"pseudo-label": "failed"} and events[-1].exit_code == 2
-    assert broken.name in events[-1].message and "--skip-bad" in events[-1].message
+    assert broken.name in events[-1].message and "`data.skip_bad`" in events[-1].message
     assert not list(project.stage_folder("pseudo-label").rglob("*.png"))
     lenient = world.change(project, data__skip_bad=True)
     events = run(lenient)

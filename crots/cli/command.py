@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from crots.config import Profile, profile_named
 from crots.errors import InputError
+from crots.options import all_options
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,13 @@ def make_parser(command: Command, profile: Profile) -> Parser:
     command.configure(parser, profile)
     parser.usage = " ".join([f"crots {command.name}", *_needed(parser), "[options]"])
     return parser
+
+
+def flags_by_option(parser: Parser) -> dict[str, str]:
+    """Returns the flag of each option that the command has, by ``section.option``."""
+    flags = {flag: flag for action in parser._actions for flag in action.option_strings}
+    found = {option: info.flag for option, info in all_options().items() if info.flag in flags}
+    return found | {action.dest: action.option_strings[0] for action in parser._actions if "." in action.dest}
 
 
 def _needed(parser: Parser) -> list[str]:

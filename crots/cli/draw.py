@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import IO, Any, Protocol
 
-from crots.cli.say import say, say_lines
+from crots.cli.say import presentable, say, say_lines
 from crots.cli.tables import Table, duration, percent, score_table
 from crots.events import (
     ArtifactWritten,
@@ -152,7 +152,7 @@ class RichScreen:
         self._print(text)
 
     def _print(self, text: str, style: str = "") -> None:
-        self._console.print(printable(text), style=style or None)
+        self._console.print(presentable(text), style=style or None)
 
     def close(self) -> None:
         """Takes the bars away and shows the cursor again."""

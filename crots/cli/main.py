@@ -11,10 +11,10 @@ import traceback
 from collections.abc import Sequence
 
 from crots import __version__, limits
-from crots.cli.command import make_parser, profile_in
+from crots.cli.command import flags_by_option, make_parser, profile_in
 from crots.cli.commands import GROUPS, load_command
 from crots.cli.flags import taken
-from crots.cli.say import OutputError, say, say_lines
+from crots.cli.say import OutputError, say, say_lines, use_flags
 from crots.errors import CrotsError, InputError, Stopped
 from crots.execution.workers import is_first, launched
 from crots.files import machine_fault
@@ -115,6 +115,7 @@ def dispatch(words: list[str]) -> int:
         args = parser.parse_strictly(words[1:])
     except SystemExit as done:  # --help
         return int(done.code or 0)
+    use_flags(flags_by_option(parser))
     limits.use(taken(args, limits.SECTION))
     return command.run(args)
 

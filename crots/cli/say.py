@@ -6,10 +6,15 @@ import json
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from crots.options import with_options_named
 from crots.text import printable, printable_json
+
+# Flags of the command that runs, by ``section.option``.
+_flags: dict[str, str] = {}
 
 
 class OutputError(Exception):
@@ -22,6 +27,23 @@ class OutputError(Exception):
     def __init__(self, reason: OSError) -> None:
         super().__init__(str(reason))
         self.reason = reason
+
+
+def use_flags(flags: Mapping[str, str], *, more: bool = False) -> None:
+    """Takes the flags by which messages of the core name options; an option without one is ``section.option``.
+
+    Args:
+        flags: by ``section.option``.
+        more: beside those taken before.
+    """
+    if not more:
+        _flags.clear()
+    _flags.update(flags)
+
+
+def presentable(text: str) -> str:
+    """Returns a text as the terminal shows it: options by their flags, and nothing that the terminal would obey."""
+    return printable(with_options_named(text, lambda option: _flags.get(option, option)))
 
 
 def _write(text: str, stream: IO[str] | None) -> None:
@@ -40,7 +62,7 @@ def say(text: str = "", stream: IO[str] | None = None) -> None:
         text: any text.
         stream: where to; None is standard output.
     """
-    _write(printable(text), stream)
+    _write(presentable(text), stream)
 
 
 def say_lines(text: str, stream: IO[str] | None = None) -> None:

@@ -60,7 +60,7 @@ def check_comparison(job: Comparison) -> Workbench:
     if bench.validation is None:
         raise InputError(
             "a comparison is scored on validation labels and this project names none; "
-            "set data.val_images and data.val_labels",
+            "set `data.val_images` and `data.val_labels`",
             field="data.val_images",
         )
     return bench

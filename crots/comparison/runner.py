@@ -28,7 +28,7 @@ def run_comparison(job: Comparison, *, control: Control | None = None) -> Iterat
 
     control, project = control or Control(), job.project
     if launched():
-        raise InputError("a comparison runs in one process; start it without torchrun, with --device for a GPU")
+        raise InputError("a comparison runs in one process; start it without torchrun, with `runtime.device` for a GPU")
     check_comparison(job)
     for key in needed_stages(job):
         if next(status.state for status in project.status() if status.key == key) == "done":

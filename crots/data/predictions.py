@@ -186,7 +186,7 @@ def check_shape(path: Path, found: Size, of: Size | None, stretched: Size | None
         )
     raise InputError(
         f"{path}: is {found}, but its image is {of}: another shape, as of a part of the image, or of another one; "
-        f"predict on whole images, or, where images were stretched to it, set the working size (data.size) to {found}"
+        f"predict on whole images, or, where images were stretched to it, set the working size (`data.size`) to {found}"
     )
 
 

@@ -32,8 +32,8 @@ WORDS: dict[Encoding, str] = {
 _MOST_VOID = 0.5
 _MORE_CLASSES = 2
 Value = tuple[int, Colour | None]
-CHOOSE = "choose one by --encoding (for the validation labels of a project --val-encoding)"
-_CHOOSE_PREDICTED = "choose one by --predictions-encoding (crots inspect: --encoding)"
+CHOOSE = "choose one by `data.val_encoding`"
+_CHOOSE_PREDICTED = "choose one by `source.encoding`"
 
 
 class AmbiguousLabels(InputError):
@@ -144,7 +144,7 @@ class _Judge:
 
     def __init__(self, files: Sequence[Seen], classes: ClassSet, predicted: bool) -> None:
         self.files, self.classes, self.predicted = files, classes, predicted
-        self.flag = "--predictions-encoding" if predicted else "--encoding"
+        self.flag = "`source.encoding`" if predicted else "`data.val_encoding`"
         self.pixels: Counter[Value] = Counter()
         for file in files:
             self.pixels.update(file.pixels)

@@ -24,7 +24,8 @@ def resolve_device(name: str) -> torch.device:
     if int(number or 0) >= count:
         found = f"{count} CUDA devices" if count else "no CUDA device"
         raise InputError(
-            f"device: {name} was asked for and {found} found here; choose --device cpu", field="runtime.device"
+            f"device: {name} was asked for and {found} found here; choose cpu as `runtime.device`",
+            field="runtime.device",
         )
     return torch.device(f"cuda:{int(number or 0)}")
 

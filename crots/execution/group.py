@@ -252,7 +252,7 @@ def worker_device(name: str, local_rank: int) -> torch.device:
     if local_rank >= torch.cuda.device_count():
         raise InputError(
             f"device: worker {local_rank} of this machine has no CUDA device, {torch.cuda.device_count()} found; start "
-            f"torchrun with --nproc-per-node {torch.cuda.device_count()}, or choose --device cpu",
+            f"torchrun with --nproc-per-node {torch.cuda.device_count()}, or choose cpu as `runtime.device`",
             field="runtime.device",
         )
     return torch.device(f"cuda:{local_rank}")

@@ -188,7 +188,7 @@ class Source(abc.ABC):
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise InputError(
                 f"{self.facts.path} failed on {x.shape[0]} images of {size}: {reason[:200]}; "
-                "check source.size and that it takes RGB images (N, 3, H, W)",
+                "check `source.size` and that it takes RGB images (N, 3, H, W)",
                 field="source.size",
             ) from error
 
@@ -230,7 +230,7 @@ class Source(abc.ABC):
         if bool(((score >= 0) & (score <= 1)).all()):
             raise InputError(
                 f"{self.facts.path} is said to give logits, but gave one value from 0 to 1 for each pixel, as "
-                "probabilities of the second class do; set source.output to probabilities",
+                "probabilities of the second class do; set `source.output` to probabilities",
                 field="source.output",
             )
         return torch.cat([torch.zeros_like(score), score], 1)
@@ -260,13 +260,13 @@ class Source(abc.ABC):
             raise InputError(
                 f"{self.facts.path} is said to give probabilities, but gave values from {float(answer.min()):.3g} to "
                 f"{float(answer.max()):.3g} whose sums over the classes go from {float(sums.min()):.3g} to "
-                f"{float(sums.max()):.3g}, expected 1; set source.output to logits, or export it with a softmax",
+                f"{float(sums.max()):.3g}, expected 1; set `source.output` to logits, or export it with a softmax",
                 field="source.output",
             )
         if self.output == "logits" and is_distribution and answer.shape[1] > 1:
             raise InputError(
                 f"{self.facts.path} is said to give logits, but gave values that sum to 1 over the classes, as "
-                "probabilities do; set source.output to probabilities",
+                "probabilities do; set `source.output` to probabilities",
                 field="source.output",
             )
 
@@ -274,10 +274,10 @@ class Source(abc.ABC):
         if not answer.is_floating_point() or bool(torch.isfinite(answer).all()):
             return
         share = float(1 - torch.isfinite(answer).float().mean())
-        remedy = "check its file, the normalisation (source.mean, source.scale) and the channel order"
+        remedy = "check its file, the normalisation (`source.mean`, `source.scale`) and the channel order"
         if answer.dtype == torch.float16:
             remedy = (
-                "half precision (fp16) ends at 65504: export it in fp32, or set runtime.precision to fp32 or bf16 "
+                "half precision (fp16) ends at 65504: export it in fp32, or set `runtime.precision` to fp32 or bf16 "
                 "where that made it half"
             )
         raise InputError(f"{self.facts.path} gave NaN or infinite values ({share:.0%} of them); {remedy}")
@@ -400,7 +400,7 @@ def choose_output(names: Sequence[str], path: Path, wanted: str = "") -> str:
     if wanted:
         if wanted not in names:
             raise InputError(
-                f"{path} has no output {wanted!r}, found {', '.join(names[:8])}; correct source.output_name",
+                f"{path} has no output {wanted!r}, found {', '.join(names[:8])}; correct `source.output_name`",
                 field="source.output_name",
             )
         return wanted
@@ -409,7 +409,7 @@ def choose_output(names: Sequence[str], path: Path, wanted: str = "") -> str:
     main = [name for name in names if not name.lower().startswith("aux")] or list(names)
     if len(main) > 1:
         raise InputError(
-            f"{path} has the outputs {', '.join(main[:8])}; say which to read (source.output_name)",
+            f"{path} has the outputs {', '.join(main[:8])}; say which to read (`source.output_name`)",
             field="source.output_name",
         )
     return main[0]

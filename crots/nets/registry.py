@@ -82,7 +82,8 @@ def _family(name: str, *, trust: bool) -> Family:
         raise unknown_name("net", name, list(net_names()), what="network")
     if not trust:
         raise InputError(
-            f"net {name!r} would run code of the Python module {head!r}; add --trust if you trust it, "
+            f"net {name!r} would run code of the Python module {head!r}; if you trust it, allow it by "
+            f"`runtime.trust`, "
             f"or choose one of {', '.join(net_names()[:-1])}",
             field="net",
         )

@@ -91,8 +91,8 @@ def open_source(
         return _open_network(request, trust=trust)
     if not trust:
         raise InputError(
-            f"{path} is {PROGRAMS[kind]}, which can run code; add --trust if you trust it, or give an ONNX file, "
-            "which cannot",
+            f"{path} is {PROGRAMS[kind]}, which can run code; if you trust it, allow it by `runtime.trust`, or "
+            "give an ONNX file, which cannot",
             field="runtime.trust",
         )
     return _open_torchscript(request) if kind == "torchscript" else _open_exported(request)
@@ -114,7 +114,7 @@ def _open_network(request: _Request, *, trust: bool) -> Source:
         # Trust was given for what the options name, and a stranger writes what a file says of itself.
         raise InputError(
             f"{request.path} says that it is a {found.card.net}, which would run code of a Python module that the "
-            f"options do not name; if you trust it, name it as the network (--net {found.card.net})",
+            f"options do not name; if you trust it, name it as the network (`source.net` {found.card.net})",
             field="source.net",
         )
     model, report = model_of(
@@ -236,12 +236,12 @@ def _facts(
     normalisation, untold = _normalisation(options, card.normalisation if card else None)
     output = options.output if options.output != "auto" else (card.output if card else guess)
     if output is None:
-        untold.append("source.output (logits, probabilities or labels)")
+        untold.append("`source.output` (logits, probabilities or labels)")
     classes = request.classes.to_dict() if request.classes is not None else card.classes if card else None
     if classes is None:
         untold.append("its classes")
     if normalisation is None or output is None or classes is None:
-        raise InputError(f"{path} does not say how it is used; tell {'; '.join(untold)}", field="source.output")
+        raise InputError(f"{path} does not say how it is used; give {'; '.join(untold)}", field="source.output")
     fixed, batch = _fixed(path, options, shape)
     base = card or ModelCard(path.name, classes, normalisation, request.size or PUBLISHED_SIZE)
     described = dataclasses.replace(base, classes=classes, normalisation=normalisation, output=output)
@@ -287,9 +287,9 @@ def _normalisation(options: SourceOptions, base: Normalisation | None) -> tuple[
     if channels and mean and scale:
         return Normalisation(channels, mean, scale), []
     told = {
-        "source.channels (rgb or bgr)": channels,
-        "source.mean (three numbers in 0..255 units)": mean,
-        "source.scale (one or three numbers in 0..255 units)": scale,
+        "`source.channels` (rgb or bgr)": channels,
+        "`source.mean` (three numbers in 0..255 units)": mean,
+        "`source.scale` (one or three numbers in 0..255 units)": scale,
     }
     return None, [words for words, value in told.items() if not value]
 

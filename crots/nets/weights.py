@@ -292,8 +292,8 @@ def model_of(
     if not net or classes is None:
         lacking = " and ".join(word for word, given in (("its network", net), ("its classes", classes)) if not given)
         raise InputError(
-            f"{path} holds plain weights and does not say {lacking}; give --net and --classes, "
-            "or a safetensors file written by crots export",
+            f"{path} holds plain weights and does not say {lacking}; name them (`source.net`, `task.classes`), "
+            "or give a safetensors file written by crots export",
             field="net",
         )
     model = create_model(net, classes, size or PUBLISHED_SIZE, normalisation=normalisation, trust=trust)

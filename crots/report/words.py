@@ -172,8 +172,8 @@ def _unmeasured(result: Result) -> Story:
         headline = "Not measured against labels; no label-free score speaks against the result."
     sure = ("Without labels a collapse shows, but no small loss, and no gain can be proved: these are signs.",)
     ask = (
-        "20 to 50 labelled images of the target (data.val_images, data.val_labels) would tell whether it is better; "
-        "nothing learns from them",
+        "20 to 50 labelled images of the target (data.val_images, data.val_labels) would show whether it is better; "
+        "they are never trained on",
     )
     tone: Tone = "harm" if worse else "unknown"
     kept = _kept(result.choices)

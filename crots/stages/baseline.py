@@ -224,7 +224,7 @@ def baseline(
     """
     if options.refresh and not options.keep_ema:
         raise InputError(
-            "baseline.refresh renews the labels with the moving average; set baseline.keep_ema too, or refresh to 0",
+            "`baseline.refresh` renews the labels with the moving average; set `baseline.keep_ema` too, or it to 0",
             field="baseline.refresh",
         )
     options = with_batch_norm(options, trained=trained)

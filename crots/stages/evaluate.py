@@ -103,7 +103,9 @@ def labelled(dataset: Dataset) -> list[Sample]:
     """
     samples = [sample for sample in dataset.samples if sample.label]
     if not samples:
-        raise InputError(f"{dataset.root}: no labels found for its {len(dataset.samples)} images; give --labels DIR")
+        raise InputError(
+            f"{dataset.root}: no labels found for its {len(dataset.samples)} images; give `data.val_labels`"
+        )
     return samples
 
 

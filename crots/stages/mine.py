@@ -128,7 +128,7 @@ def patch_names(samples: Sequence[Sample], *, keep_folders: bool) -> dict[str, s
         where = [key for key, name in names.items() if name == repeated[0]]
         raise InputError(
             f"{len(repeated)} base names occur in several folders ({' and '.join(where[:3])}), so their patches would "
-            "overwrite each other; rename them, or keep the folders with --keep-folders",
+            "overwrite each other; rename them, or keep the folders with `mine.keep_folders`",
             field="mine.keep_folders",
         )
     return names
@@ -155,7 +155,7 @@ def find_rare(job: Mining) -> list[Rare]:
     if asked == "published":
         if not job.published_rare:
             raise InputError(
-                f"mine.rare: class set {classes.name} has no published rare classes; use auto or name them",
+                f"`mine.rare`: class set {classes.name} has no published rare classes; use auto or name them",
                 field="mine.rare",
             )
         return [Rare(number, classes.names[number], "in the published set") for number in job.published_rare]
@@ -173,7 +173,7 @@ def parse_class(word: str, classes: ClassSet) -> int:
         return classes.index(word)
     if int(word) >= len(classes):
         raise InputError(
-            f"mine.rare: found train id {word}, expected 0 to {len(classes) - 1} of class set {classes.name}",
+            f"`mine.rare`: found train id {word}, expected 0 to {len(classes) - 1} of class set {classes.name}",
             field="mine.rare",
         )
     return int(word)

@@ -239,7 +239,9 @@ class _Film:
             code = cv2.VideoWriter.fourcc(*"mp4v")
             self._writer = cv2.VideoWriter(str(self._path), code, self._rate, (width, height))
             if not self._writer.isOpened():
-                raise StageError(f"{self._path}: this OpenCV cannot write MP4; use --no-overlay, or predict frames")
+                raise StageError(
+                    f"{self._path}: this OpenCV cannot write MP4; switch the overlay off, or predict frames"
+                )
         self._writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
 
     def close(self) -> None:

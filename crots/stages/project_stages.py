@@ -263,7 +263,9 @@ def run_evaluate(project: Project, bench: Workbench, context: Context) -> Iterat
     """Scores the source, the baseline and every round on the validation images."""
     dataset = bench.validation
     if dataset is None:
-        raise InputError("no validation images are named; give --val-images and --val-labels", field="data.val_images")
+        raise InputError(
+            "no validation images are named; give `data.val_images` and `data.val_labels`", field="data.val_images"
+        )
     options = bench.config.evaluate
     file = STUDENT if options.weights == "student" else TEACHER
     subjects = [Subject("source", partial(source_predict, bench))] if source_can_be_scored(bench) else []

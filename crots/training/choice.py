@@ -92,7 +92,7 @@ class Choice:
 
     def _ends_rounds(self) -> str:
         """Why another round would not help."""
-        anyway = "; adapt.stop_rounds=false runs further rounds anyway"
+        anyway = "; `adapt.stop_rounds` = false runs further rounds anyway"
         if self.given_up or (self.kept and self.kept.step == 0):
             return f"the round before {'was stopped by an alarm' if self.given_up else 'kept its start'}{anyway}"
         if self.looks and not self.looks[-1].healthy:

@@ -184,7 +184,7 @@ class _Trainer:
     def _way_out(self) -> str:
         kept = f"the checkpoint of step {self.saved_at} is kept" if self.saved_at else "no checkpoint was written yet"
         rate = f"{self.learner.options.rate:g}"
-        return f"{kept}; lower the learning rate (now {rate}) or set runtime.precision to fp32; either restarts it"
+        return f"{kept}; lower the learning rate (now {rate}) or set `runtime.precision` to fp32; either restarts it"
 
     def _left_unwatched(self, start: int, every: int) -> bool:
         """Whether a run that begins at ``start`` has to evaluate it."""

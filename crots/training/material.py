@@ -128,7 +128,7 @@ class Material:
             if labels.shape != (size.height, size.width):
                 raise InputError(
                     f"pseudo-labels of {self.samples[index].key} are {labels.shape[1]}x{labels.shape[0]} pixels, "
-                    f"expected the working size {size}; give --size {labels.shape[1]}x{labels.shape[0]} or make "
+                    f"expected the working size {size}; set `data.size` to {labels.shape[1]}x{labels.shape[0]} or make "
                     "them again"
                 )
         return np.stack(maps)

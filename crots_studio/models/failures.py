@@ -64,7 +64,7 @@ def advise(failure: StageFinished, config: ProjectConfig) -> Advice:
         )
         return Advice(f"{name} ran out of memory", _sentence(failure.message), todo, remedies, failure.detail)
     if failure.exit_code == 2:
-        skips = "--skip-bad" in failure.message
+        skips = "`data.skip_bad`" in failure.message
         remedies = (Remedy("\u201cSkip unreadable images\u201d", {"data.skip_bad": "true"}),) if skips else ()
         todo = "Fix this and run again; finished work is kept."
         return Advice(f"{name} cannot continue", _sentence(failure.message), todo, remedies)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import sys
 from collections.abc import Sequence
 
-from crots.options import SECTIONS, all_options
+from crots.options import TRUST, all_options, with_options_named
 from crots.text import byte_count as byte_count
 from crots.text import duration as duration
 
@@ -38,47 +37,16 @@ def option_title(path: str) -> str:
     return path.rpartition(".")[2].replace("_", " ").capitalize()
 
 
-# What messages of the core call by the flag of a command, and the option that it sets.
-_FLAGS = {
-    "target": "data.target",
-    "val-images": "data.val_images",
-    "val-labels": "data.val_labels",
-    "labels": "data.val_labels",
-    "skip-bad": "data.skip_bad",
-    "size": "data.size",
-    "classes": "task.classes",
-    "class-map": "task.class_map",
-    "source": "source.file",
-    "net": "source.net",
-    "predictions": "source.predictions",
-    "predictions-encoding": "source.encoding",
-    "student-weights": "student.weights",
-    "device": "runtime.device",
-}
-# Words that fit a terminal only.
-_COMMANDS = {
-    "make a project with `crots init`": "choose the folder of a project, or make a new one",
-    "; give --target DIR": "",
-    "add --trust if you trust it": "trust it on the set-up page if you do",
-    " (--class-map FILE)": "",
-    " by --encoding (for the validation labels of a project --val-encoding)": "",
-}
-_FLAG = re.compile(r"--([a-z]+(?:-[a-z]+)*)(?: (?:DIR|FILE)\b)?")
-_OPTION = re.compile(rf"(?<![\w/\\.-])({'|'.join(SECTIONS)})\.([a-z_]+)(?![\w/\\])(?!\.\w)")
-
-
 def in_window(message: str) -> str:
-    """Puts what a message of the core says of flags and options into the words that stand in the window."""
+    """Names the options of a core's message as the window calls them."""
+    return with_options_named(message, _named)
 
-    def option(path: str, found: str) -> str:
-        if path not in all_options():
-            return found
-        return f"\u201c{option_title(path)}\u201d (settings, {section_title(path.partition('.')[0])})"
 
-    for words, better in _COMMANDS.items():
-        message = message.replace(words, better)
-    message = _FLAG.sub(lambda hit: option(_FLAGS[hit[1]], hit[0]) if hit[1] in _FLAGS else hit[0], message)
-    return _OPTION.sub(lambda hit: option(f"{hit[1]}.{hit[2]}", hit[0]), message)
+def _named(option: str) -> str:
+    if option == TRUST:
+        return "the question about trust on the set-up page"
+    section, _, _ = option.partition(".")
+    return f"\u201c{option_title(option)}\u201d (settings, {section_title(section)})"
 
 
 def plural(count: int, noun: str) -> str:

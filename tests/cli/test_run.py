@@ -81,7 +81,7 @@ def test_wrong_use(refused, project, seen, words, part):
 
 
 def test_no_project(refused, tmp_path):
-    assert "crots init" in refused("run", tmp_path)
+    assert "the folder of a project" in refused("run", tmp_path)
 
 
 def test_another_run_goes_on(refused, project):

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 import crots.cli
+from crots.cli.command import flags_by_option, make_parser
+from crots.cli.commands import load_command
 from crots.cli.draw import open_screen, show_table
-from crots.cli.say import say
+from crots.cli.say import presentable, say, use_flags
 from crots.cli.tables import Table
 from crots.events import Evaluated, Metrics, Note, Progress, StageFinished, StageStarted
 
@@ -93,3 +95,18 @@ def test_nothing_else_writes_to_the_terminal():
 def test_a_line_stays_one(capsys):
     say("a\nb")
     assert capsys.readouterr().out == "a\\nb\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("init", "give --val-labels or --source"),
+        ("evaluate", "give --labels or --checkpoint"),
+        # Options of a project have no flag there.
+        ("run", "give data.val_labels or source.file"),
+    ],
+)
+def test_messages_of_the_core_name_options_by_the_flags_of_the_command(command, shown):
+    use_flags(flags_by_option(make_parser(load_command(command), "recommended")))
+    assert presentable("give `data.val_labels` or `source.file`") == shown
+    assert presentable("run `crots init`, see `data.nothing`") == "run `crots init`, see `data.nothing`"

@@ -56,7 +56,7 @@ def test_masks_of_two_classes_hold_0_and_255(tmp_path, suffix, channels, classes
 
 def test_masks_where_255_may_be_ignored_are_a_question(tmp_path):
     with pytest.raises(
-        AmbiguousLabels, match=r"train \(255 is ignored\) or mask \(1 and 255 are road.*--encoding"
+        AmbiguousLabels, match=r"train \(255 is ignored\) or mask \(1 and 255 are road.*data.val_encoding"
     ) as error:
         read(tmp_path, [[0, 1], [0, 255]], TWO)
     assert error.value.field == "data.val_encoding"
@@ -114,7 +114,7 @@ def test_sets_that_are_common_in_both_forms_are_a_question(tmp_path, ids):
 def test_train_ids_of_a_whole_street_are_no_question(tmp_path):
     encoding, said, labels = read(tmp_path, [TRAIN_IDS_OF_A_STREET], CITY)
     assert (encoding, labels) == ("train", [TRAIN_IDS_OF_A_STREET])
-    assert "own ids would fit too" in said and "--encoding raw" in said
+    assert "own ids would fit too" in said and "`data.val_encoding` raw" in said
 
 
 def test_ids_that_no_class_names_are_ignored_or_asked_for(tmp_path):
@@ -211,7 +211,7 @@ def test_predictions_hold_train_ids_unless_only_something_else_fits(tmp_path):
 
 
 def test_predictions_in_own_ids_that_could_be_train_ids_are_a_question(tmp_path):
-    with pytest.raises(AmbiguousLabels, match=r"choose one by --predictions-encoding") as caught:
+    with pytest.raises(AmbiguousLabels, match=r"choose one by `source.encoding`") as caught:
         predictions(tmp_path, [[7, 8, 11]], CITY)
     assert caught.value.field == "source.encoding" and set(caught.value.choices) == {"train", "raw"}
 
@@ -225,7 +225,7 @@ def test_such_predictions_are_read_as_told(tmp_path, encoding, labels):
 
 
 def test_masks_of_predictions_that_differ_are_a_question_with_the_option_of_predictions(tmp_path):
-    with pytest.raises(AmbiguousLabels, match=r"train .* or mask .*--predictions-encoding"):
+    with pytest.raises(AmbiguousLabels, match=r"train .* or mask .*source.encoding"):
         predictions(tmp_path, [[0, 255], [0, 1]], TWO)
 
 

@@ -243,7 +243,7 @@ def test_metadata_of_our_own_programs(tmp_path):
 def test_programs_need_trust(tmp_path, writer):
     # The suffix does not matter: a program named like weights is still one.
     path = writer(tmp_path / ("m.pth" if writer is write_torchscript else "m.pt2"))
-    with pytest.raises(InputError, match=r"can run code; add --trust"):
+    with pytest.raises(InputError, match=r"can run code; if you trust it"):
         open_source(path, options=TOLD, classes=ABC)
 
 

@@ -194,7 +194,7 @@ def test_images_without_labels_are_left_out_and_none_at_all_is_an_error(tmp_path
     some = [sample if number else world.dataclasses.replace(sample, label=None) for number, sample in
             enumerate(dataset.samples)]  # fmt: skip
     assert len(labelled(world.dataclasses.replace(dataset, samples=tuple(some)))) == 5
-    with pytest.raises(InputError, match="no labels found for its 6 images; give --labels"):
+    with pytest.raises(InputError, match="no labels found for its 6 images; give `data"):
         list(evaluate(Evaluation(open_dataset(images), classes, []), Context("evaluate")))
 
 

@@ -222,7 +222,7 @@ def test_a_broken_image_stops_the_run_before_anything_is_labelled(tmp_path, imag
         path = images / f"{world.key(number)}.png"
         path.write_bytes(path.read_bytes()[:150])
     said = Scripted(answer)
-    with pytest.raises(InputError, match=r"street_\d+.png.*1 more.*--skip-bad"):
+    with pytest.raises(InputError, match=r"street_\d+.png.*1 more.*data.skip_bad"):
         label(job(tmp_path, said, classes))
     assert not said.batches and not (tmp_path / "out").exists()
 

@@ -9,7 +9,7 @@ from typing import Any
 from crots import options as opt
 from crots.cli.command import Command, Parser
 from crots.cli.flags import add_debug, add_json, add_options
-from crots.cli.say import say, say_json
+from crots.cli.say import say, say_json, use_flags
 from crots.config import Profile
 from crots.errors import InputError
 from crots.project import CONFIG_NAME
@@ -38,6 +38,8 @@ def run(args: argparse.Namespace) -> int:
     """Inspects, reports, and returns 1 if there are problems."""
     if not args.path.exists():
         raise InputError(f"{args.path}: no such file or folder; expected images, predictions or a model file")
+    # The option of this command is about whatever has classes in it.
+    use_flags({"source.encoding": "--encoding"}, more=True)
     found = _look(args)
     if args.json:
         say_json(found)

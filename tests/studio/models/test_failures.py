@@ -43,7 +43,7 @@ def test_a_process_that_was_killed_is_no_fault_of_ours():
 
 
 def test_bad_images_can_be_left_out_with_a_click():
-    message = "a.png: broken or truncated image; repair or remove them, or leave them out with --skip-bad"
+    message = "a.png: broken or truncated image; repair or remove them, or leave them out with `data.skip_bad`"
     advice = advise(failed(message, exit_code=2), build_config({}))
     assert [dict(remedy.settings) for remedy in advice.remedies] == [{"data.skip_bad": "true"}]
     assert (

@@ -109,10 +109,9 @@ def test_log_lines_leave_progress_out_and_mark_what_matters():
 
 
 def test_messages_of_the_core_speak_of_what_stands_in_the_window():
-    assert in_window("add --trust if you trust it") == "trust it on the set-up page if you do"
-    assert in_window("give --val-labels DIR") == "give “Validation labels” (settings, Images)"
-    assert in_window("tell source.mean (3)") == "tell “Mean” (settings, Source) (3)"
-    assert "crots init" not in in_window("/x: no crots.toml there; make a project with `crots init`")
+    assert in_window("allow it by `runtime.trust`") == "allow it by the question about trust on the set-up page"
+    assert in_window("give `data.val_labels`") == "give “Validation labels” (settings, Images)"
+    assert in_window("give `source.mean` (3)") == "give “Mean” (settings, Source) (3)"
     for words in (
         "/photos/data.target/a.png",
         "my-data.size",
@@ -120,6 +119,7 @@ def test_messages_of_the_core_speak_of_what_stands_in_the_window():
         "source.safetensors",
         "C:\\data.size",
         "a--b",
+        "`no.option`",
     ):
         assert in_window(words) == words
 
