@@ -300,7 +300,7 @@ class TrainingOptions:
     )
     ema_decay: float | None = option(
         None,
-        "Final decay of the moving average, which is the teacher of a round; none is 1 - 10 / steps, within 0.98 to 0.9995.",
+        "Final decay of the moving average, a round's teacher; none is 1 - 10 / steps, within 0.98 to 0.9995.",
         low=0,
         high=1,
         published=0.99,

@@ -145,7 +145,7 @@ def read_bands(path: Path, header: TiffHeader) -> NDArray[Any]:
     if not of(path).bands:
         raise InputError(
             f"{path}: has {header.bands} bands, expected one (grey) or three (red, green, blue); say which to take "
-            "(--bands 3,2,1: the bands that are red, green and blue, counted from 1)",
+            "(`data.bands` 3,2,1: the bands that are red, green and blue, counted from 1)",
             field="data.bands",
         )
     check_pixels(path, *header.size)
@@ -207,7 +207,7 @@ def to_8_bits(path: Path, values: NDArray[Any]) -> NDArray[np.uint8]:
             kind = "floating-point values" if values.dtype.kind == "f" else "values"
             raise InputError(
                 f"{path}: holds {kind} from {low:g} to {high:g}, expected 8 or 16 bits; say which value is white "
-                "(--white; what is below 0 becomes black)",
+                "(`data.white`; what is below 0 becomes black)",
                 field="data.white",
             )
     narrow = np.empty(values.shape, np.uint8)

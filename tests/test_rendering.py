@@ -73,10 +73,10 @@ def test_bands_that_nobody_chose_are_an_error_that_names_the_option(tmp_path, co
         pytest.skip("three colours")
     path = write_tiff(tmp_path / "a.tif", some(count, kind), photometric=photometric)
     assert image_size(path) == Size(10, 6)
-    with pytest.raises(InputError, match=rf"has {count} bands, expected one .*--bands"):
+    with pytest.raises(InputError, match=rf"has {count} bands, expected one .*data.bands"):
         read_image(path)
     problems = inspect(tmp_path).problems
-    assert len(problems) == 1 and "--bands" in problems[0]
+    assert len(problems) == 1 and "data.bands" in problems[0]
     with pytest.raises(InputError, match=f"has {count} bands, expected label ids"):
         read_stored(path)
 
@@ -145,7 +145,7 @@ def test_what_is_white_uses_all_that_16_bits_hold(tmp_path, suffix, colour):
     values = some(3, np.uint16, 4095)
     path = tmp_path / f"a{suffix}"
     cv2.imwrite(str(path), values[..., ::-1] if colour else values[..., 0])
-    assert "--white 4095" in pixel_warnings([path])[0]
+    assert "`data.white` 4095" in pixel_warnings([path])[0]
     rendering.use([path], Rendering(white=4095.0))
     wanted = np.floor(values / 4095 * 255 + 0.5)
     assert np.array_equal(read_image(path), wanted if colour else wanted[..., [0, 0, 0]])
@@ -156,7 +156,7 @@ def test_floating_point_images_ask_what_is_white(tmp_path):
     values = RNG.random((6, 10)).astype(np.float32)
     values[0, 0], values[0, 1] = np.nan, -3
     Image.fromarray(values).save(tmp_path / "a.tif")
-    with pytest.raises(InputError, match=r"holds floating-point values from -3 to .*--white"):
+    with pytest.raises(InputError, match=r"holds floating-point values from -3 to .*data.white"):
         read_image(tmp_path / "a.tif")
     rendering.use([tmp_path / "a.tif"], Rendering(white=1.0))
     read = read_image(tmp_path / "a.tif")

@@ -40,7 +40,7 @@ def _dark(facts: Sequence[PixelFacts]) -> str:
     bits = max(1, most.bit_length())
     return (
         f"the images have 16 bits and use {bits} of them (values up to {most}), so that as 8 bits they are nearly "
-        f"black (up to {most // 257} of 255); say which value is white (--white {2**bits - 1})"
+        f"black (up to {most // 257} of 255); say which value is white (`data.white` {2**bits - 1})"
     )
 
 
@@ -51,7 +51,7 @@ def _transparent(facts: Sequence[PixelFacts]) -> str:
     share = sum(fact.transparent for fact in facts) / len(facts)
     return (
         f"{count} of {len(facts)} images looked at have transparent pixels ({share:.0%}), or a fourth band that is "
-        "marked as transparency; their colours are read as they are stored (--bands chooses bands)"
+        "marked as transparency; their colours are read as they are stored (`data.bands` chooses bands)"
     )
 
 
