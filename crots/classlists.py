@@ -75,7 +75,7 @@ def _rows(text: str, suffix: str) -> list[dict[str, Any]]:
 
 def _classes(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     numbered = [row | {"id": row.get("id", place)} for place, row in enumerate(rows)]
-    void = [row for row in numbered if _is_void(row["name"])]
+    void = [row for row in numbered if is_void(row["name"])]
     kept = [row for row in numbered if row not in void]
     counted = [row["id"] for row in kept] == list(range(len(kept)))
     classes = []
@@ -88,14 +88,15 @@ def _classes(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {"classes": classes, "ignored_colours": colours, "ignored_ids": ids}
 
 
-def _is_void(name: str) -> bool:
+def is_void(name: str) -> bool:
+    """Whether a name means what is to be ignored: ``void``, ``__ignore__``, ``unlabelled`` ..."""
     return name.lower().strip("_- ") in _VOID
 
 
 def _of_lines(text: str) -> list[dict[str, Any]]:
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     # Labelme's list begins with what is ignored, which has no number.
-    while lines and lines[0].startswith("_") and _is_void(lines[0]):
+    while lines and lines[0].startswith("_") and is_void(lines[0]):
         lines = lines[1:]
     for form in _FORMS:
         found = [form.fullmatch(line) for line in lines]

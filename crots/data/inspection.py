@@ -24,6 +24,7 @@ from crots.data.layouts import SPLITS, Dataset, Sample, open_dataset
 from crots.data.masks import MOST_IDS
 from crots.data.matching import list_files, some
 from crots.data.pixels import pixel_warnings
+from crots.data.polygons import has_outlines, names_in
 from crots.data.predictions import PredictionSet, open_predictions, read_array
 from crots.data.readings import AmbiguousLabels
 from crots.data.sizes import propose_size
@@ -193,6 +194,7 @@ def _dataset(
     total = sum(len(dataset) for dataset in datasets)
     for dataset in datasets:
         dataset, known = _resolved(dataset, classes, findings)
+        classes = classes or known
         where = f", split {dataset.split}" if dataset.split else ""
         summary.append(f"{dataset.layout} layout{where}: {len(dataset)} images, {dataset.labelled} with labels")
         summary += dataset.notes
@@ -212,6 +214,8 @@ def _dataset(
 def _resolved(dataset: Dataset, classes: ClassSet | None, findings: _Findings) -> tuple[Dataset, ClassSet | None]:
     """Finds out how labels are read, and by which classes they can be judged."""
     if classes is None:
+        classes = _named_classes(dataset)
+    if classes is None:
         return dataset, None
     try:
         return resolve_encoding(dataset, classes), classes
@@ -221,6 +225,13 @@ def _resolved(dataset: Dataset, classes: ClassSet | None, findings: _Findings) -
     except InputError:
         # Judge them by what fits most files, so that those at fault are named one by one.
         return dataclasses.replace(dataset, encoding=_likeliest(dataset, classes)), classes
+
+
+def _named_classes(dataset: Dataset) -> ClassSet | None:
+    """The classes that labels name themselves."""
+    labels = [sample.label for sample in dataset.samples if sample.label is not None]
+    names = names_in(labels) if labels and has_outlines(labels[0]) else []
+    return ClassSet.from_dict({"name": "the labels", "names": names}) if names else None
 
 
 def _likeliest(dataset: Dataset, classes: ClassSet) -> Encoding:

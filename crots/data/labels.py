@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from crots.data.encodings import Encoding
 from crots.data.layouts import Dataset, Sample
 from crots.data.matching import some
+from crots.data.polygons import has_outlines, rasterise
 from crots.data.readings import (
     WORDS,
     Seen,
@@ -55,7 +56,7 @@ def read_truth(sample: Sample, dataset: Dataset, classes: ClassSet, *, check_siz
     if sample.label is None:
         raise InputError(f"{sample.image}: has no label file; give the folder of labels")
     labels = decode(sample.label, _encoding(dataset, classes), classes)
-    if check_size:
+    if check_size and sample.image != sample.label:
         size = image_size(sample.image)
         if labels.shape != (size.height, size.width):
             raise InputError(
@@ -106,6 +107,9 @@ def detect_encoding(
         AmbiguousLabels: two ways of reading them fit and differ.
         InputError: they fit the class set in no way, or a file is broken.
     """
+    if has_outlines(labels[0]):
+        outside = "background" if "background" in map(str.lower, classes.names) else "ignored"
+        return "polygons", [f"labels are {WORDS['polygons']}; pixels outside of them are {outside}"]
     chosen = [labels[index] for index in np.unique(np.linspace(0, len(labels) - 1, _LOOKED_AT).astype(int))]
     stored = _readable(chosen)
     if any(is_coloured(found) for found in stored.values()):
@@ -145,6 +149,8 @@ def decode(path: Path, encoding: Encoding, classes: ClassSet) -> NDArray[Any]:
     Raises:
         InputError: the file is broken or holds what the class set does not know.
     """
+    if has_outlines(path):
+        return rasterise(path, classes)
     if encoding == "synthia":
         return _from_table(_read_synthia(path), _raw_table(classes, path), classes, path)
     if encoding == "colour":

@@ -18,7 +18,9 @@ from crots.data.encodings import ENCODINGS, Encoding
 from crots.data.lists import read_list
 from crots.data.masks import masks_among
 from crots.data.matching import ENDINGS, key_of, keyed, label_ending, list_files, list_folder, match, some
+from crots.data.polygons import SUFFIX, coco_labels, is_coco, is_labelme
 from crots.data.releases import RELEASES, Kind, Release, Spot, by_preference, folders_below, spot
+from crots.data.spread import evenly_spread
 from crots.errors import InputError
 from crots.files import expanded, is_file
 from crots.images import IMAGE_SUFFIXES, LABEL_SUFFIXES, UNREAD
@@ -30,6 +32,14 @@ _IMAGE_FOLDERS = ("images", "image", "imgs", "img", "rgb", "RGB", "photos")
 _LABEL_FOLDERS = (
     "labels", "label_ids", "annotations", "masks", "label", "mask", "annotation", "gt", "semantic", "segmentation",
 )  # fmt: skip
+# Files of labelme that are opened to know them.
+_OPENED = 4
+# JSON files of a folder that are opened to find those of COCO, and what its splits are called.
+_FEW_JSON = 8
+_SPLIT_WORDS = {
+    "train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing"),
+}  # fmt: skip
+_EVERY_SPLIT = frozenset(word for words in _SPLIT_WORDS.values() for word in words)
 _ENCODING_OF = {"_labelTrainIds": "train", "_labelIds": "raw", "_color": "colour"}
 _CAMVID_NAME = re.compile(r"(0001TP|0006R0|0016E5|Seq05VD)_f?\d+")
 
@@ -222,7 +232,55 @@ def _without_classes(layout: Callable[[Path, str], Place | None]) -> Callable[..
     return placed
 
 
-_LAST = {"cityscapes": _cityscapes, "synthia": _synthia, "gta5": _gta5, "camvid": _camvid, "pairs": _pairs}
+def _coco(path: Path, split: str) -> Place | None:
+    """COCO, also as CVAT, Label Studio and Roboflow export it: images, and one JSON file of outlines for each split."""
+    named = _SPLIT_WORDS.get(split, (split,))
+    folders = (path, path / "annotations", *(path / word for word in named))
+    files = {file: _words(file, path) for folder in folders for file in _json_files(folder) if is_coco(file)}
+    ours = [file for file, words in files.items() if words & set(named)]
+    others = [str(file.relative_to(path)) for file, words in files.items() if words & _EVERY_SPLIT]
+    if ours or not others:
+        return _of_coco((ours or list(files))[0], split if ours else "") if files else None
+    raise InputError(f"{path}: found {some(others, 8)}, expected one of the split {split}; give another one")
+
+
+def _words(file: Path, root: Path) -> set[str]:
+    """The words of a file's place below a folder, without numbers: ``annotations``, ``instances`` and ``val``."""
+    return set(re.findall(r"[a-z]+", str(file.relative_to(root)).lower()))
+
+
+def _json_files(folder: Path) -> list[Path]:
+    """The JSON files of a folder, where these are few: each has to be opened."""
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        found = sorted(folder / entry.name for entry in entries if entry.name.lower().endswith(SUFFIX))
+    # A folder of labelme has a file for each image.
+    return found if len(found) <= _FEW_JSON else []
+
+
+def _of_coco(file: Path, split: str) -> Place:
+    labels = coco_labels(file)
+    first = next(iter(labels), "")
+    above = [file.parent, file.parent.parent]
+    places = [place for base in above for place in (base, *folders_below(base))]
+    folder = next((place for place in places if first and is_file(place / first)), None)
+    if folder is None:
+        raise InputError(
+            f"{file}: found no image {first[:200] or '(it lists none)'} in {file.parent.parent} and the folders in it, "
+            "expected the images beside the file or in a folder beside it; move them there"
+        )
+    return Place(folder, file, split, stems=frozenset(key_of(name) for name in labels))
+
+
+_LAST = {
+    "coco": _coco,
+    "cityscapes": _cityscapes,
+    "synthia": _synthia,
+    "gta5": _gta5,
+    "camvid": _camvid,
+    "pairs": _pairs,
+}
 LAYOUTS: dict[str, Callable[[Path, str, ClassSet | None], Place | None]] = {
     **{name: _released(name) for name in RELEASES},
     **{name: _without_classes(layout) for name, layout in {**_LAST, "folder": _folder}.items()},
@@ -310,6 +368,10 @@ def _open_file(path: Path, split: str, root: Path | str | None) -> Dataset:
         return Dataset(path.parent, "image", "", (Sample(path.stem, path),))
     if why := UNREAD.get(path.suffix.lower()):
         raise InputError(f"{path}: {why}")
+    if path.suffix.lower() == SUFFIX:
+        if not is_coco(path):
+            raise InputError(f"{path}: is no COCO file of images and outlines; pick the folder of the images")
+        return _placed("coco", _of_coco(path, ""), "auto", None)
     listed = read_list(path, split, None if root is None else expanded(root).absolute())
     samples = [Sample(key, image, label) for key, (image, label) in sorted(listed.entries.items())]
     endings = {label_ending(key_of(sample.label.name)) for sample in samples if sample.label is not None}
@@ -324,17 +386,35 @@ def _encoding(ending: str) -> Encoding:
 
 def _open_folder(path: Path, layout: str, split: str, encoding: Encoding, classes: ClassSet | None) -> Dataset:
     name, place = _detect(path, layout, split, classes)
+    return _placed(name, place, encoding, classes)
+
+
+def _placed(name: str, place: Place, encoding: Encoding, classes: ClassSet | None) -> Dataset:
     found = _images(place)
     chosen = place.encoding if encoding == "auto" else encoding
     if encoding == "auto" and chosen == "raw" and classes is not None and not classes.raw_ids:
         chosen = "auto"
     samples = tuple(Sample(key, image) for key, image in found.images.items())
     dataset = Dataset(place.images, name, place.split, samples, chosen, (*place.notes, *found.notes))
+    if place.labels is not None and place.labels.is_file():
+        return _with_own_labels(dataset, place.labels, classes)
     if place.labels is not None:
         named = re.compile(place.labels_named)
         names = [name for name in list_files(place.labels, LABEL_SUFFIXES) if named.search(key_of(name))]
         return _with_own_labels(dataset, place.labels, classes, names)
-    return _with_own_labels(dataset, place.images, classes, found.masks) if found.masks else dataset
+    if found.masks:
+        return _with_own_labels(dataset, place.images, classes, found.masks)
+    outlines = _labelme_files(place.images, found.others)
+    return _with_own_labels(dataset, place.images, classes, outlines) if outlines else dataset
+
+
+def _labelme_files(folder: Path, names: Sequence[str]) -> list[str]:
+    """Which of the JSON files of a folder are labelme's; a few are opened."""
+    looked_at = [names[place] for place in evenly_spread(len(names), _OPENED)]
+    kinds = {name: is_labelme(folder / name) for name in looked_at}
+    if all(kinds.values()):
+        return list(names)
+    return [name for name in names if kinds.get(name, is_labelme(folder / name))] if any(kinds.values()) else []
 
 
 def _detect(path: Path, layout: str, split: str, classes: ClassSet | None) -> tuple[str, Place]:
@@ -350,21 +430,24 @@ def _detect(path: Path, layout: str, split: str, classes: ClassSet | None) -> tu
 
 @dataclass(frozen=True)
 class _Found:
-    """What a folder holds: images by key, label files that lie among them, and what to tell the user."""
+    """What a folder holds: images by key, label files that lie among them, what to tell the user, and JSON files."""
 
     images: dict[str, Path]
     masks: list[str]
     notes: tuple[str, ...]
+    others: list[str]
 
 
 def _images(place: Place) -> _Found:
     folder = place.images
-    listing = list_folder(folder, IMAGE_SUFFIXES)
-    images, masks = _told_apart(listing.names)
+    listing = list_folder(folder, {*IMAGE_SUFFIXES, SUFFIX})
+    others = [name for name in listing.names if name.lower().endswith(SUFFIX)]
+    names = [name for name in listing.names if not name.lower().endswith(SUFFIX)] if others else listing.names
+    images, masks = _told_apart(names)
     if place.names:
         # A release says itself which are its images.
         named = re.compile(place.names)
-        images, masks = [name for name in listing.names if named.search(key_of(name))], []
+        images, masks = [name for name in names if named.search(key_of(name))], []
     if place.stems is not None:
         images = [name for name in images if key_of(name) in place.stems]
     if among := set() if place.names else masks_among(folder, images):
@@ -374,7 +457,7 @@ def _images(place: Place) -> _Found:
         raise InputError(f"{folder}: found no images{but}, expected files ending in {suffixes}; pick another folder")
     notes = [f"{len(masks)} label files among the images were left out ({some(masks)})"] if masks else []
     notes += [listing.note] if listing.note else []
-    return _Found(dict(sorted(keyed(folder, images).items())), masks, tuple(notes))
+    return _Found(dict(sorted(keyed(folder, images).items())), masks, tuple(notes), others)
 
 
 def _told_apart(names: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -405,11 +488,18 @@ def label_files(
         classes: the class set that the kind should fit.
         names: the files below the folder, where it holds others too.
     """
+    if folder.is_file():
+        found = coco_labels(folder)
+        return keyed(folder, list(found)), encoding
     if names is None:
         # The root of an export of CVAT or VOC holds images and instances besides.
         folder = folder / "SegmentationClass" if (folder / "SegmentationClass").is_dir() else folder
         names = list_files(folder, LABEL_SUFFIXES)
+    if outlines := [name for name in names if name.lower().endswith(SUFFIX)]:
+        return keyed(folder, outlines), encoding
     names = [name for name in names if name.lower().endswith(_LABELS)]
+    if not names and (outlines := _labelme_files(folder, list_files(folder, {SUFFIX}))):
+        return keyed(folder, outlines), encoding
     kinds = {name: label_ending(key_of(name)) for name in names}
     chosen = next((kind for kind in _preference(encoding, classes) if kind in kinds.values()), "")
     if chosen:
@@ -454,7 +544,10 @@ def _with_own_labels(
 def _with_labels(dataset: Dataset, folder: Path, encoding: Encoding, classes: ClassSet | None) -> Dataset:
     """Adds the labels that the user gave, one for each image."""
     images = {sample.image for sample in dataset.samples}
-    names = [name for name in list_files(folder, LABEL_SUFFIXES) if folder / name not in images]
+    # A list of what lies in the folder without the images, or one file of COCO.
+    names = None
+    if not folder.is_file():
+        names = [name for name in list_files(folder, LABEL_SUFFIXES) if folder / name not in images]
     files, encoding = label_files(folder, encoding, classes, names)
     if not files:
         raise InputError(no_labels(folder))
