@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -78,13 +79,16 @@ def _classes(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     void = [row for row in numbered if is_void(row["name"])]
     kept = [row for row in numbered if row not in void]
     counted = [row["id"] for row in kept] == list(range(len(kept)))
+    # A colour of several classes tells none of them.
+    times = Counter(tuple(row["colour"]) for row in numbered if row.get("colour"))
     classes = []
     for row in kept:
         own = {} if counted else {"ids": [row["id"]]}
-        classes.append({"name": row["name"], **({"colour": row["colour"]} if row.get("colour") else {}), **own})
-    colours = [row["colour"] for row in void if row.get("colour") and row["colour"] != [0, 0, 0]]
-    # Where all classes count from 0, nothing is known of other values of the files.
-    ids = [] if counted else [row["id"] for row in void if 0 <= row["id"] <= 65535]
+        colour = {"colour": row["colour"]} if row.get("colour") and times[tuple(row["colour"])] == 1 else {}
+        classes.append({"name": row["name"], **colour, **own})
+    colours = [row["colour"] for row in void if row.get("colour") and times[tuple(row["colour"])] == 1]
+    colours = [colour for colour in colours if colour != [0, 0, 0]]
+    ids = [row["id"] for row in void if 0 <= row["id"] <= 65535]
     return {"classes": classes, "ignored_colours": colours, "ignored_ids": ids}
 
 
@@ -100,7 +104,8 @@ def _of_lines(text: str) -> list[dict[str, Any]]:
         lines = lines[1:]
     for form in _FORMS:
         found = [form.fullmatch(line) for line in lines]
-        if found and all(found):
+        # A word alone may be anything.
+        if all(found) and len(found) > (form is _FORMS[-1]):
             return [_row(hit.groupdict()) for hit in found if hit is not None]
     return []
 
@@ -159,7 +164,7 @@ def _of_plain(found: Any) -> list[dict[str, Any]]:
     if isinstance(found, dict):
         if all(str(key).isascii() and str(key).isdigit() and isinstance(name, str) for key, name in found.items()):
             return _sorted({"id": int(key), "name": name} for key, name in found.items())
-        if all(isinstance(number, int) for number in found.values()):
+        if len(found) > 1 and all(type(number) is int for number in found.values()):
             return _sorted({"id": number, "name": str(name)} for name, number in found.items())
         return []
     if not isinstance(found, list):
@@ -173,6 +178,10 @@ def _of_plain(found: Any) -> list[dict[str, Any]]:
         if not isinstance(own["name"], str):
             return []
         rows.append(_row({**own, "id": own["id"] if isinstance(own["id"], int) else None}))
+    names = [row["name"] for row in rows]
+    if len(set(names)) < len(names) and all(isinstance(row.get("name"), str) for row in found):
+        # Words for people may stand twice.
+        rows = [row | {"name": whole["name"]} for row, whole in zip(rows, found, strict=True)]
     return rows
 
 

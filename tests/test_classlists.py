@@ -96,6 +96,18 @@ def test_what_is_ignored_keeps_its_place(tmp_path):
     assert found.raw_ids == {0: 0, 1: 255, 2: 1} and found.ignored_colours == ((9, 9, 9),)
 
 
+def test_words_and_colours_that_stand_twice(tmp_path):
+    rows = [
+        {"name": "light--upright", "readable": "Light", "color": [1, 1, 1]},
+        {"name": "light--single", "readable": "Light", "color": [1, 1, 1]},
+        {"name": "wall", "readable": "Wall", "color": [2, 2, 2]},
+    ]
+    (tmp_path / "config.json").write_text(json.dumps({"labels": rows}))
+    found = load_class_set(tmp_path / "config.json")
+    assert found.names == ("light--upright", "light--single", "wall")
+    assert found.palette[2] == (2, 2, 2) and (1, 1, 1) not in found.palette
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [

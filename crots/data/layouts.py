@@ -24,7 +24,7 @@ from crots.data.spread import evenly_spread
 from crots.errors import InputError
 from crots.files import expanded, is_file
 from crots.images import IMAGE_SUFFIXES, LABEL_SUFFIXES, UNREAD
-from crots.taxonomy import ClassSet
+from crots.taxonomy import ClassSet, load_class_set
 
 SPLITS = ("train", "val", "test", "train_extra", "trainval", "training", "validation", "testing")
 _LABELS = tuple(LABEL_SUFFIXES)
@@ -145,23 +145,53 @@ def _released(name: str) -> Callable[[Path, str, ClassSet | None], Place | None]
         if found is None:
             return None
         wanted = None if classes is None else classes.name
+        unfit = ""
         for folder, kind in by_preference(found, wanted):
-            if not kind.names or _holds(folder, kind.names):
+            if misfit := _misfit(release, found, folder, kind, classes):
+                unfit = unfit or misfit
+            elif not kind.names or _holds(folder, kind.names):
                 # Train ids are those of one class set alone.
                 other = wanted is not None and kind.classes not in ("", wanted)
                 encoding: Encoding = "auto" if other and kind.encoding == "train" else kind.encoding
                 break
         else:
-            return Place(found.images, None, found.split, names=found.names, stems=_stems(found))
-        notes = _class_notes(release, found, kind, classes)
+            why = (f"labels are not used: {unfit}",) if unfit else ()
+            return Place(found.images, None, found.split, names=found.names, stems=_stems(found), notes=why)
+        notes = _class_notes(found, kind, classes)
         return Place(found.images, folder, found.split, encoding, found.names, kind.names, _stems(found), notes)
 
     layout.__doc__ = release.about
     return layout
 
 
-def _class_notes(release: Release, found: Spot, kind: Kind, classes: ClassSet | None) -> tuple[str, ...]:
-    own = next(found.root.glob(release.own_classes), None) if release.own_classes else None
+def _misfit(release: Release, found: Spot, folder: Path, kind: Kind, classes: ClassSet | None) -> str:
+    """Says that label files of ids are of other classes than the wanted ones, by the file that comes with them."""
+    by_id = len({one.classes for one in release.kinds if one.own_classes}) > 1
+    if classes is None or not kind.own_classes or not by_id:
+        return ""
+    own = _own_classes(found, kind)
+    if own is None:
+        others = [one.classes for one in release.kinds if one.classes != kind.classes]
+        fits = classes.name == kind.classes or classes.name not in others
+    else:
+        fits = _names_of(own) == [name.lower() for name in classes.names]
+    where = own or f"another version ({kind.own_classes})"
+    return "" if fits else f"those in {folder} are of the classes in {where}; give that file as the class set"
+
+
+def _names_of(own: Path) -> list[str]:
+    try:
+        return [name.lower() for name in load_class_set(own).names]
+    except InputError:
+        return []
+
+
+def _own_classes(found: Spot, kind: Kind) -> Path | None:
+    return next(found.root.glob(kind.own_classes), None) if kind.own_classes else None
+
+
+def _class_notes(found: Spot, kind: Kind, classes: ClassSet | None) -> tuple[str, ...]:
+    own = _own_classes(found, kind)
     if own is not None:
         return () if classes is not None else (f"the class set of this data set is in {own}",)
     wanted = None if classes is None else classes.name

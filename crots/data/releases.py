@@ -31,12 +31,14 @@ class Kind:
         names: a pattern of their keys; empty takes all.
         encoding: how they store classes.
         classes: the shipped class set of their ids.
+        own_classes: a pattern of a file below the root that says their classes, and can be given as class set.
     """
 
     folder: str
     names: str = ""
     encoding: Encoding = "auto"
     classes: str = ""
+    own_classes: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,6 @@ class Release:
         splits: split -> its folder, where they differ.
         marks: patterns of files or folders below the root, all of which are there.
         listed: a file of stems that makes up a split.
-        own_classes: a pattern of a file that says its classes, and can be given as class set.
     """
 
     about: str
@@ -61,7 +62,6 @@ class Release:
     splits: Mapping[str, str] = field(default_factory=dict)
     marks: tuple[str, ...] = ()
     listed: str = ""
-    own_classes: str = ""
 
 
 RELEASES: dict[str, Release] = {
@@ -108,12 +108,11 @@ RELEASES: dict[str, Release] = {
         "Mapillary Vistas: <split>/images and <split>/v1.2/labels (or labels).",
         "{split}/images",
         (
-            Kind("{split}/v1.2/labels", "", "raw", "mapillary"),
-            Kind("{split}/labels", "", "raw", "mapillary"),
-            Kind("{split}/v2.0/labels"),
+            Kind("{split}/v1.2/labels", "", "raw", "mapillary", "config_v1.2.json"),
+            Kind("{split}/labels", "", "raw", "mapillary", "config.json"),
+            Kind("{split}/v2.0/labels", own_classes="config_v2.0.json"),
         ),
         splits=_LONG,
-        own_classes="config_v1.2.json",
         marks=("training/v1.2/labels|training/v2.0/labels|validation/v1.2/labels|validation/v2.0/labels|config*.json",),
     ),
     "kitti": Release(
@@ -148,10 +147,9 @@ RELEASES: dict[str, Release] = {
     "voc": Release(
         "PASCAL VOC, and exports of CVAT and Datumaro: JPEGImages, SegmentationClass and ImageSets/Segmentation.",
         "JPEGImages",
-        (Kind("SegmentationClass", "", "auto", "voc"),),
+        (Kind("SegmentationClass", "", "auto", "voc", "labelmap.txt"),),
         listed="ImageSets/Segmentation/{split}.txt",
         marks=("SegmentationClass",),
-        own_classes="labelmap.txt",
     ),
     "drive": Release(
         "DRIVE: <split>/images/21_training.tif and <split>/1st_manual/21_manual1.gif.",

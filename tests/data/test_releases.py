@@ -1,5 +1,7 @@
 """Data sets as they are released are understood from their root and from parts of it, without renaming a file."""
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +123,40 @@ def test_idd_in_its_other_forms(tmp_path):
     save(tmp_path, "leftImg8bit/train/472/{}_image.jpg", "gtFine/train/472/{}_label.png", [0, 6, 255])
     dataset = open_dataset(tmp_path)
     assert (dataset.layout, dataset.labelled, dataset.encoding) == ("idd", 2, "train")
+
+
+@pytest.fixture
+def vistas(tmp_path):
+    """Both versions of Mapillary Vistas, each with the file of its classes."""
+    for version, ids, names in (("v1.2", [0, 1, 2], ["Bird", "Curb"]), ("v2.0", [0, 1, 3], ["Bird", "Wall", "Curb"])):
+        save(tmp_path, "training/images/{}.jpg", f"training/{version}/labels/{{}}.png", ids)
+        # As in version 2, a colour may stand twice.
+        rows = [{"name": f"x--{name}", "readable": name, "color": [250, 170, 30]} for name in names]
+        rows.append({"name": "void--unlabeled", "readable": "Unlabeled", "color": [0, 0, 0]})
+        (tmp_path / f"config_{version}.json").write_text(json.dumps({"labels": rows}))
+    return tmp_path
+
+
+@pytest.mark.parametrize(("version", "wanted"), [("v1.2", [0, 1, 255]), ("v2.0", [0, 1, 255])])
+def test_the_version_of_vistas_follows_its_class_file(vistas, version, wanted):
+    classes = load_class_set(vistas / f"config_{version}.json")
+    dataset = open_dataset(vistas, classes=classes)
+    assert dataset.layout == "mapillary" and dataset.labelled == 2
+    assert dataset.samples[0].label.parent.parent.name == version
+    assert read_truth(dataset.samples[0], dataset, classes).ravel()[:3].tolist() == wanted
+
+
+def test_other_classes_than_those_of_the_labels_are_said(vistas):
+    dataset = open_dataset(vistas, classes=load_class_set("mapillary"))
+    assert dataset.labelled == 0
+    assert "are of the classes in" in dataset.notes[0] and "config_v1.2.json" in dataset.notes[0]
+    for version in ("v1.2", "v2.0"):
+        (vistas / f"config_{version}.json").unlink()
+    dataset = open_dataset(vistas, classes=load_class_set("mapillary"))
+    assert {sample.label.parent.parent.name for sample in dataset.samples} == {"v1.2"}
+    shutil.rmtree(vistas / "training/v1.2")
+    dataset = open_dataset(vistas, classes=load_class_set("mapillary"))
+    assert dataset.labelled == 0 and "another version (config_v2.0.json)" in dataset.notes[0]
 
 
 def test_voc_takes_the_list_of_its_split(tmp_path):
