@@ -33,7 +33,7 @@ from crots.options import RuntimeOptions, TrainOptions
 from crots.project import Project, build_config
 from crots.runner import run_project, run_stage
 from crots.stages.evaluate import score_model
-from crots.stages.train import supervise
+from crots.stages.train import TrainJob, supervise
 from crots.taxonomy import load_class_set
 from crots.training.loop import Training
 
@@ -69,10 +69,8 @@ def train_source(root: Path, engine: Engine, seed: int) -> None:
     images = open_dataset(root / "simulator/images", layout="folder", labels=root / "simulator/labels")
     model = create_model("compact", load_class_set("demo"), SIZE, seed=seed)
     options = TrainOptions(steps=400, batch=4, learning_rate=3e-3, balance=0.5, jitter=0.5, checkpoint_every=1000)
-    body = partial(
-        supervise, model, images, ImageCache(None, SIZE, 0), engine, options, Training(root / "source", seed)
-    )
-    for event in run_stage(body, Context("train")):
+    job = TrainJob(model, images, ImageCache(None, SIZE, 0), engine, options, Training(root / "source", seed))
+    for event in run_stage(partial(supervise, job), Context("train")):
         assert not isinstance(event, StageFinished) or event.outcome == "completed", event
 
 

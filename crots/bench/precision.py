@@ -15,8 +15,8 @@ from crots.errors import InputError
 from crots.events import Metrics
 from crots.execution.context import Context
 from crots.images import read_confidence, read_labels
-from crots.stages.project_stages import labelling, run_baseline
-from crots.stages.pseudo_label import pseudo_label
+from crots.stages.project_stages import label_job, run_baseline
+from crots.stages.pseudo_label import label_images
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def _labels(world: World, precision: str) -> list[tuple[npt.NDArray[Any], npt.ND
     project = world.project(f"labels-{precision}", precision=precision)
     out = project.stage_folder("pseudo-label")
     bench = world.bench(project, "pseudo-label")
-    exhaust(pseudo_label(labelling(bench, out), Context("pseudo-label")))
+    exhaust(label_images(label_job(bench, out), Context("pseudo-label")))
     keys = [sample.key for sample in bench.dataset.samples]
     folders = out / LABEL_IDS, out / CONFIDENCE
     return [(read_labels(folders[0] / f"{key}.png"), read_confidence(folders[1] / f"{key}.png")) for key in keys]

@@ -23,8 +23,8 @@ from crots.execution.memory import PeakMemory
 from crots.nets.registry import build_net
 from crots.options import BenchOptions
 from crots.project import Project
-from crots.stages.project_stages import labelling, run_adapt, run_baseline, run_mine
-from crots.stages.pseudo_label import pseudo_label
+from crots.stages.project_stages import label_job, run_adapt, run_baseline, run_mine
+from crots.stages.pseudo_label import label_images
 from crots.stages.workbench import Workbench
 
 RunStage = Callable[[Project, Workbench, Context], Iterator[Event]]
@@ -133,7 +133,7 @@ class StageTimer:
     def _label(self, project: Project) -> Iterator[Event]:
         """The first stage of a project; its source is loaded at once."""
         bench = self.world.bench(project, "pseudo-label")
-        return pseudo_label(labelling(bench, project.stage_folder("pseudo-label")), Context("pseudo-label"))
+        return label_images(label_job(bench, project.stage_folder("pseudo-label")), Context("pseudo-label"))
 
     def _mine(self, project: Project) -> Iterator[Event]:
         # The stage looks for its pseudo-labels when it begins.

@@ -78,7 +78,7 @@ class Branch(Project):
 
 
 @dataclass(frozen=True)
-class Comparison:
+class CompareJob:
     """What is compared.
 
     Attributes:
@@ -176,7 +176,7 @@ def _seconds(owner: Project, key: str) -> float:
     return float((owner.record(key) or {}).get("seconds") or 0.0)
 
 
-def plan_runs(job: Comparison, *, published_rare: bool = True) -> list[Run]:
+def plan_runs(job: CompareJob, *, published_rare: bool = True) -> list[Run]:
     """Lays out a comparison, seed by seed.
 
     Args:
@@ -192,7 +192,7 @@ def plan_runs(job: Comparison, *, published_rare: bool = True) -> list[Run]:
     ]
 
 
-def _plan(job: Comparison, method: Method, seed: int, *, published_rare: bool) -> Run:
+def _plan(job: CompareJob, method: Method, seed: int, *, published_rare: bool) -> Run:
     config = method_config(job.options, method, seed, published_rare=published_rare)
     places = {key: job.project.stage_folder(key) for key in ("pseudo-label", "baseline", "mine")}
     baseline = _baseline(job, config, places)
@@ -233,7 +233,7 @@ def _start(config: ProjectConfig, source_net: str) -> Start:
     return "trained" if config.source.file and same_net and config.student.weights in ("", "source") else "pretrained"
 
 
-def _baseline(job: Comparison, config: ProjectConfig, places: Mapping[str, Path]) -> Branch | None:
+def _baseline(job: CompareJob, config: ProjectConfig, places: Mapping[str, Path]) -> Branch | None:
     """The branch that trains a baseline with these options and this seed; None where the project has that very one."""
     usual = config.baseline == base_config(job.options).baseline
     name = "baseline" if usual else f"baseline-{_short(config.baseline)}"
@@ -244,7 +244,7 @@ def _baseline(job: Comparison, config: ProjectConfig, places: Mapping[str, Path]
     return None if same else branch
 
 
-def _patches(job: Comparison, config: ProjectConfig, places: Mapping[str, Path]) -> Branch | None:
+def _patches(job: CompareJob, config: ProjectConfig, places: Mapping[str, Path]) -> Branch | None:
     """The branch that mines patches with these options; None where the project's own patches have them."""
     if config.mine == job.project.config.mine:
         return None
@@ -254,7 +254,7 @@ def _patches(job: Comparison, config: ProjectConfig, places: Mapping[str, Path])
     return Branch(job.project, config, home, {"pseudo-label": places["pseudo-label"]})
 
 
-def needed_stages(job: Comparison) -> tuple[str, ...]:
+def needed_stages(job: CompareJob) -> tuple[str, ...]:
     """The project's own stages that have to be done before the comparison."""
     runs = [run for run in plan_runs(job) if run.method.name != "source"]
     mined = any(run.method.rounds and run.branch.config.adapt.patches and run.patches is None for run in runs)

@@ -17,7 +17,7 @@ from crots.nets.model import Model
 from crots.options import AdaptOptions
 from crots.project import Project
 from crots.stages.adapt import AdaptLearner, Anchor, Mixed
-from crots.stages.project_stages import material
+from crots.stages.project_stages import open_material
 from crots.stages.workbench import Workbench
 from crots.training.learner import Figures, Learner
 from crots.training.loop import Training, train
@@ -136,6 +136,8 @@ def run_rival(name: str, project: Project, bench: Workbench, context: Context, *
     student = bench.new_student() if from_source else bench.load_student(project.stage_folder(before) / STUDENT)
     bench.check_training(student, options, [bench.size])
     seed = bench.config.runtime.seed
-    learner = LEARNERS[name](student, material(project, bench), bench.engine, options, seed=seed, stage=context.stage)
+    learner = LEARNERS[name](
+        student, open_material(project, bench), bench.engine, options, seed=seed, stage=context.stage
+    )
     run = Training(folder=project.work_folder(context.stage), seed=seed, notes=tuple(bench.notes))
     return train(learner, run, context)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crots.artefacts import STUDENT, TEACHER, is_round, stage_kind
-from crots.comparison.plan import Branch, Comparison, Run, plan_runs
+from crots.comparison.plan import Branch, CompareJob, Run, plan_runs
 from crots.comparison.rivals import run_rival
 from crots.comparison.table import SUFFIXES, read_score, results, write_results
 from crots.errors import InputError
@@ -50,7 +50,7 @@ class _Task:
         return f"{who}, seed {self.run.seed}" + (f": {self.key}" if is_round(self.key) else "")
 
 
-def check_comparison(job: Comparison) -> Workbench:
+def check_comparison(job: CompareJob) -> Workbench:
     """Returns the project's workbench.
 
     Raises:
@@ -66,7 +66,7 @@ def check_comparison(job: Comparison) -> Workbench:
     return bench
 
 
-def compare(job: Comparison, context: Context) -> Iterator[Event]:
+def compare(job: CompareJob, context: Context) -> Iterator[Event]:
     """Runs every method with every seed, scores it, and writes the table anew after each.
 
     Raises:
@@ -76,7 +76,7 @@ def compare(job: Comparison, context: Context) -> Iterator[Event]:
 
 
 class _Comparer:
-    def __init__(self, job: Comparison, bench: Workbench, context: Context) -> None:
+    def __init__(self, job: CompareJob, bench: Workbench, context: Context) -> None:
         self.job, self.bench, self.context = job, bench, context
         self.runs = plan_runs(job, published_rare=bool(bench.inputs.published_rare))
         if any(run.method.name == "source" for run in self.runs) and not source_can_be_scored(bench):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from crots.comparison.plan import Comparison, needed_stages
+from crots.comparison.plan import CompareJob, needed_stages
 from crots.errors import InputError
 from crots.eventlog import EventLog
 from crots.events import Event, StageFinished
@@ -16,7 +16,7 @@ from crots.files import remove_partials
 from crots.runner import locked, run_project, run_stage
 
 
-def run_comparison(job: Comparison, *, control: Control | None = None) -> Iterator[Event]:
+def run_comparison(job: CompareJob, *, control: Control | None = None) -> Iterator[Event]:
     """Runs a comparison of methods in a project's folder, after those of the project's own stages that it needs.
 
     Its events go to ``compare/events.jsonl``, those of each method to the method's folder.

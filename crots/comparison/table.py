@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypedDict, cast
 
 from crots.comparison.methods import Method
-from crots.comparison.plan import Comparison, Run
+from crots.comparison.plan import CompareJob, Run
 from crots.errors import InputError
 from crots.files import write_json, write_text
 from crots.records import Count, read_as
@@ -21,7 +21,7 @@ Scores = Mapping[tuple[str, int], Mapping[str, Any]]
 
 
 def results(
-    job: Comparison,
+    job: CompareJob,
     runs: Sequence[Run],
     scores: Scores,
     impossible: Mapping[str, str],

@@ -173,7 +173,7 @@ def train_source(project: Project, scale: Scale, context: Context) -> Iterator[E
     from crots.data.layouts import open_dataset
     from crots.execution.engine import Engine
     from crots.nets.model import create_model
-    from crots.stages.train import supervise
+    from crots.stages.train import TrainJob, supervise
     from crots.taxonomy import load_class_set
     from crots.training.loop import Training
 
@@ -188,4 +188,4 @@ def train_source(project: Project, scale: Scale, context: Context) -> Iterator[E
     cache = ImageCache(project.cache_folder, scale.size, int(runtime.cache_gb * 1e9))
     model = create_model(NET, classes, scale.size, seed=runtime.seed)
     run = Training(folder=folder, seed=runtime.seed)
-    return supervise(model, dataset, cache, Engine(runtime), scale.source, run, context)
+    return supervise(TrainJob(model, dataset, cache, Engine(runtime), scale.source, run), context)

@@ -28,7 +28,7 @@ from crots.options import AdaptOptions, TrainingOptions
 from crots.project import Project
 from crots.stages.adapt import AdaptLearner
 from crots.stages.baseline import BaselineLearner, refresh_steps, with_batch_norm
-from crots.stages.project_stages import labelling, settle
+from crots.stages.project_stages import label_job, settle
 from crots.stages.pseudo_label import LabelWriter
 from crots.stages.workbench import Workbench
 from crots.taxonomy import ClassSet
@@ -152,7 +152,7 @@ class Trial:
         return dataclasses.replace(found, memory=float(memory.host), device_memory=float(memory.device))
 
     def _labelling(self, bench: Workbench) -> StageEstimate:
-        job = labelling(bench, Path())
+        job = label_job(bench, Path())
         samples, count = job.dataset.samples, len(job.dataset.samples)
         batch = min(job.batch, count)
         few = [samples[place] for place in evenly_spread(count, (STEPS + 1) * batch)]

@@ -151,10 +151,11 @@ class Group(Workers):
     @torch.no_grad()
     def sum_gradients(self, net: nn.Module) -> None:
         """Replaces the gradients by the sums over all workers, some tens of megabytes at a time."""
-        # Not DistributedDataParallel: with gloo it is no faster (deeplabv2_resnet18, 2 backward passes a step, 30 pairs of
-        # steps of two processes: 1.02 of this time, quartiles 0.95 and 1.15), it refuses networks with parameters that a
-        # step does not use unless it searches the graph for them (1.00), and batch-norm statistics need these buckets
-        # anyhow. On several GPUs it could hide the exchange behind the backward pass; that is not measured.
+        # Not DistributedDataParallel. With gloo it is no faster: 1.02 of this time, quartiles 0.95 and 1.15, in 30
+        # pairs of steps of two processes with two backward passes of deeplabv2_resnet18 each. It refuses networks with
+        # parameters that a step does not use, unless it searches the graph for them (1.00 of the time), and batch-norm
+        # statistics need these buckets anyway. On several GPUs it could overlap the exchange with the backward pass;
+        # that is not measured.
         gradients = [parameter.grad for parameter in net.parameters() if parameter.grad is not None]
         self._sum_in_buckets(gradients)
 

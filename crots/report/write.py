@@ -24,7 +24,7 @@ NAME = "report.html"
 
 
 @dataclass
-class Reporting:
+class ReportJob:
     """One report.
 
     Attributes:
@@ -47,7 +47,7 @@ class Reporting:
         return self.out or self.project.folder / NAME
 
 
-def report(job: Reporting, context: Context) -> Iterator[Event]:
+def report(job: ReportJob, context: Context) -> Iterator[Event]:
     """Writes the page.
 
     Raises:
@@ -97,13 +97,13 @@ def write_report(project: Project) -> Path:
     Raises:
         CrotsError: nothing has run in the project, or the page cannot be written.
     """
-    job = Reporting(project)
+    job = ReportJob(project)
     for _ in report(job, Context(STAGE, Control())):
         pass
     return job.path
 
 
-def _device(job: Reporting) -> str:
+def _device(job: ReportJob) -> str:
     """Where the adapted model runs, in words."""
     # torch is loaded only now.
     from crots.execution.engine import Engine

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -263,15 +264,30 @@ def mixing_beta(options: AdaptOptions) -> float:
     return 0.25 if options.patches else 0.5
 
 
-def adapt(
-    student: Model,
-    material: Material,
-    patches: PatchSet | None,
-    engine: Engine,
-    options: AdaptOptions,
-    run: Training,
-    context: Context,
-) -> Iterator[Event]:
+@dataclass(frozen=True)
+class AdaptJob:
+    """One round.
+
+    Attributes:
+        student: as it starts.
+        material: the target's images and pseudo-labels.
+        patches: the hard patches; None trains on mixes only.
+        engine: device and precision.
+        options: settled (`crots.training.budget`).
+        run: where it writes, and how it is evaluated.
+    """
+
+    student: Model
+    material: Material
+    patches: PatchSet | None
+    engine: Engine
+    options: AdaptOptions
+    run: Training
+
+
+def adapt_student(job: AdaptJob, context: Context) -> Iterator[Event]:
     """Adapts the student for one round; see `crots.training.loop.train` for what it writes."""
-    learner = AdaptLearner(student, material, patches, engine, options, seed=run.seed, stage=context.stage)
-    return train(learner, run, context)
+    learner = AdaptLearner(
+        job.student, job.material, job.patches, job.engine, job.options, seed=job.run.seed, stage=context.stage
+    )
+    return train(learner, job.run, context)

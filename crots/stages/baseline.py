@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -198,37 +199,40 @@ def refresh_steps(options: BaselineOptions) -> tuple[int, ...]:
     return tuple(sorted(step for step in steps if 0 < step < options.total))
 
 
-def baseline(
-    student: Model,
-    material: Material,
-    engine: Engine,
-    options: BaselineOptions,
-    run: Training,
-    context: Context,
-    *,
-    trained: bool = False,
-) -> Iterator[Event]:
-    """Distils the pseudo-labels into the student; see `crots.training.loop.train` for what it writes.
+@dataclass(frozen=True)
+class BaselineJob:
+    """One run of the stage.
 
-    Args:
+    Attributes:
         student: as it starts.
         material: the target's images and pseudo-labels.
         engine: device and precision.
         options: settled (`crots.training.budget`).
-        run: where it writes, and how it is watched.
-        context: of the stage.
+        run: where it writes, and how it is evaluated.
         trained: the student starts as a model of these classes.
+    """
+
+    student: Model
+    material: Material
+    engine: Engine
+    options: BaselineOptions
+    run: Training
+    trained: bool = False
+
+
+def distil_student(job: BaselineJob, context: Context) -> Iterator[Event]:
+    """Distils the pseudo-labels into the student; see `crots.training.loop.train` for what it writes.
 
     Raises:
         InputError: labels are refreshed by a moving average that is not kept.
     """
-    if options.refresh and not options.keep_ema:
+    if job.options.refresh and not job.options.keep_ema:
         raise InputError(
             "`baseline.refresh` renews the labels with the moving average; set `baseline.keep_ema` too, or it to 0",
             field="baseline.refresh",
         )
-    options = with_batch_norm(options, trained=trained)
     learner = BaselineLearner(
-        student, material, engine, options, folder=run.folder, trained=trained, seed=run.seed, stage=context.stage
-    )
-    return train(learner, run, context)
+        job.student, job.material, job.engine, with_batch_norm(job.options, trained=job.trained),
+        folder=job.run.folder, trained=job.trained, seed=job.run.seed, stage=context.stage,
+    )  # fmt: skip
+    return train(learner, job.run, context)

@@ -20,7 +20,7 @@ from crots.taxonomy import ClassMap
 
 
 @dataclass(frozen=True)
-class Conversion:
+class ConvertJob:
     """One run: labels of ``dataset`` are read with ``class_map.source`` and written as ids of ``class_map.target``."""
 
     dataset: Dataset
@@ -29,7 +29,7 @@ class Conversion:
     colour: bool = False
 
 
-def convert_labels(job: Conversion, context: Context) -> Iterator[Event]:
+def convert(job: ConvertJob, context: Context) -> Iterator[Event]:
     """Writes one 8-bit (or 16-bit) index PNG a label file, under the image's key.
 
     Raises:

@@ -49,7 +49,7 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class EvaluateJob:
     """One run of the stage.
 
     Attributes:
@@ -67,7 +67,7 @@ class Evaluation:
     device: str = "cpu"
 
 
-def evaluate(job: Evaluation, context: Context) -> Iterator[Event]:
+def evaluate_subjects(job: EvaluateJob, context: Context) -> Iterator[Event]:
     """Scores every subject on every labelled image.
 
     Raises:

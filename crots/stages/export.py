@@ -16,7 +16,7 @@ from crots.training.material import Array
 
 
 @dataclass(frozen=True)
-class Exporting:
+class ExportJob:
     """One run of the stage.
 
     Attributes:
@@ -32,7 +32,7 @@ class Exporting:
     device: torch.device
 
 
-def export_model(job: Exporting, context: Context) -> Iterator[Event]:
+def export_model(job: ExportJob, context: Context) -> Iterator[Event]:
     """Writes and checks every format.
 
     Raises:

@@ -14,7 +14,7 @@ from crots.nets.weights import load_model, save_pth, save_safetensors
 
 
 @dataclass(frozen=True)
-class Extraction:
+class ExtractJob:
     """``checkpoint.pt`` of a training stage, and the ``.pth`` or ``.safetensors`` to write."""
 
     checkpoint: Path
@@ -23,7 +23,7 @@ class Extraction:
     trust: bool = False
 
 
-def extract(job: Extraction, context: Context) -> Iterator[Event]:
+def extract_model(job: ExtractJob, context: Context) -> Iterator[Event]:
     """Writes the plain weights.
 
     Raises:

@@ -30,7 +30,7 @@ from crots.training.material import Array, PseudoLabels
 
 
 @dataclass(frozen=True)
-class Mining:
+class MineJob:
     """One run of the stage.
 
     Attributes:
@@ -72,7 +72,7 @@ class Patch:
     classes: list[int]
 
 
-def mine(job: Mining, context: Context) -> Iterator[Event]:
+def mine_patches(job: MineJob, context: Context) -> Iterator[Event]:
     """Cuts out every cell that shows a rare class.
 
     Raises:
@@ -143,7 +143,7 @@ class Rare:
     reason: str
 
 
-def find_rare(job: Mining) -> list[Rare]:
+def find_rare(job: MineJob) -> list[Rare]:
     """Returns the rare classes that the options ask for (F11).
 
     Raises:
@@ -179,11 +179,11 @@ def parse_class(word: str, classes: ClassSet) -> int:
     return int(word)
 
 
-def _found(job: Mining) -> list[RareClass]:
+def _found(job: MineJob) -> list[RareClass]:
     return rare_classes(statistics_of(job), job.options.rare_count)
 
 
-def statistics_of(job: Mining) -> ClassStatistics:
+def statistics_of(job: MineJob) -> ClassStatistics:
     """Class statistics of the pseudo-labels: those written with them, or counted anew from the pictures."""
     labels = job.pseudo_labels
     rows = {row["key"]: row for row in read_rows(labels.labels.parent / IMAGE_ROWS, len(labels.classes))}
@@ -195,7 +195,7 @@ def statistics_of(job: Mining) -> ClassStatistics:
     return total
 
 
-def _cut(job: Mining, sample: Sample, name: str, rare: Sequence[Rare]) -> list[Patch]:
+def _cut(job: MineJob, sample: Sample, name: str, rare: Sequence[Rare]) -> list[Patch]:
     """Writes the patches of one image and returns their descriptions."""
     labels = job.pseudo_labels.read(sample.key)
     confidence = job.pseudo_labels.read_confidence(sample.key)
@@ -221,7 +221,7 @@ def _image_for(cache: ImageCache, sample: Sample, size: Size) -> Array:
     return resize_image(read_image(sample.image), size)
 
 
-def _write(job: Mining, name: str, image: Array, labels: Array) -> None:
+def _write(job: MineJob, name: str, image: Array, labels: Array) -> None:
     write_image(job.out / PATCHES / name, np.ascontiguousarray(image))
     write_labels(job.out / PATCH_LABELS / name, labels)
     write_colours(job.out / PATCH_COLOURS / name, labels, job.pseudo_labels.classes.palette_array())
@@ -235,7 +235,7 @@ def _patch(name: str, image: str, cell: int, labels: Array, confidence: Array, r
     return Patch(name, image, cell, pixels, round(mean, 4), [number for number in rare if number in pixels])
 
 
-def _summary(patches: Sequence[Patch], rare: Sequence[Rare], job: Mining, context: Context) -> Note:
+def _summary(patches: Sequence[Patch], rare: Sequence[Rare], job: MineJob, context: Context) -> Note:
     if not patches:
         return Note(
             stage=context.stage,

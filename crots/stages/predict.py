@@ -60,7 +60,7 @@ class Predictor(Protocol):
 
 
 @dataclass(frozen=True)
-class Predicting:
+class PredictJob:
     """One run of the stage; ``out`` gets ``label_ids/``, ``label_color/`` and ``overlay/``.
 
     Attributes:
@@ -165,7 +165,7 @@ class VideoFrames:
             raise InputError(f"{self._path}: holds no frames; expected a video")
 
 
-def predict(job: Predicting, context: Context) -> Iterator[Event]:
+def predict_frames(job: PredictJob, context: Context) -> Iterator[Event]:
     """Predicts every frame and writes what the options ask for.
 
     Raises:
@@ -206,7 +206,7 @@ def _batched(frames: Frames, size: int) -> Iterator[list[Frame]]:
         yield batch
 
 
-def _write(job: Predicting, frame: Frame, labels: Array, film: _Film | None) -> None:
+def _write(job: PredictJob, frame: Frame, labels: Array, film: _Film | None) -> None:
     name, options = f"{frame.name}.png", job.options
     if options.ids:
         ids = labels.astype(np.uint8 if job.classes.ignore == 255 else np.uint16)
@@ -250,7 +250,7 @@ class _Film:
 
 
 @contextlib.contextmanager
-def _film(job: Predicting) -> Iterator[_Film]:
+def _film(job: PredictJob) -> Iterator[_Film]:
     make_folder(job.out)
     with atomic_path(job.out / "overlay.mp4") as partial, contextlib.closing(_Film(partial, job.video)) as film:
         yield film

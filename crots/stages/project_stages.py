@@ -17,21 +17,21 @@ from crots.methods.batch_norm import batch_norms, read_statistics, set_statistic
 from crots.nets.model import Model
 from crots.options import AdaptOptions, TrainingOptions
 from crots.project import Project
-from crots.stages.adapt import adapt
-from crots.stages.baseline import baseline
+from crots.stages.adapt import AdaptJob, adapt_student
+from crots.stages.baseline import BaselineJob, distil_student
 from crots.stages.evaluate import (
-    Evaluation,
+    EvaluateJob,
     Subject,
-    evaluate,
+    evaluate_subjects,
     evaluated,
     predict_from_files,
     predict_with_model,
     score_model,
 )
-from crots.stages.export import Exporting, export_model
+from crots.stages.export import ExportJob, export_model
 from crots.stages.labellers import NetworkLabels, Predict, take_target_statistics
-from crots.stages.mine import Mining, mine
-from crots.stages.pseudo_label import Labelling, pseudo_label
+from crots.stages.mine import MineJob, mine_patches
+from crots.stages.pseudo_label import LabelJob, label_images
 from crots.stages.workbench import Workbench
 from crots.training.budget import ROUND, Start, settled
 from crots.training.label_free import LabelFreeScores, looked_at
@@ -63,16 +63,16 @@ def stage_events(project: Project, context: Context) -> Iterator[Event]:
 
 def run_pseudo_label(project: Project, bench: Workbench, context: Context) -> Iterator[Event]:
     """Labels the target's images."""
-    job = labelling(bench, project.work_folder("pseudo-label"))
+    job = label_job(bench, project.work_folder("pseudo-label"))
     # In a project the stages find labels by the images' keys; the published names are for other programs.
     options = dataclasses.replace(job.options, published_layout=False)
-    return pseudo_label(dataclasses.replace(job, options=options), context)
+    return label_images(dataclasses.replace(job, options=options), context)
 
 
-def labelling(bench: Workbench, out: Path) -> Labelling:
+def label_job(bench: Workbench, out: Path) -> LabelJob:
     """The pseudo-label stage of a configuration."""
     options = bench.config.pseudo_label
-    return Labelling(
+    return LabelJob(
         dataset=bench.dataset,
         cache=bench.cache,
         labeller=bench.labeller(),
@@ -92,7 +92,7 @@ def pseudo_labels(project: Project, bench: Workbench) -> PseudoLabels:
     return PseudoLabels.below(project.stage_folder("pseudo-label"), bench.classes, corrections)
 
 
-def material(project: Project, bench: Workbench) -> Material:
+def open_material(project: Project, bench: Workbench) -> Material:
     """The images of a project that have pseudo-labels."""
     labels = pseudo_labels(project, bench)
     samples = [sample for sample in bench.dataset.samples if (labels.labels / f"{sample.key}.png").exists()]
@@ -103,17 +103,17 @@ def material(project: Project, bench: Workbench) -> Material:
 
 def run_mine(project: Project, bench: Workbench, context: Context) -> Iterator[Event]:
     """Cuts the hard patches."""
-    data = material(project, bench)
+    data = open_material(project, bench)
     # In a project patches are named by the whole key: base names repeat in ordinary video folders.
     options = dataclasses.replace(bench.config.mine, keep_folders=True)
     labels = pseudo_labels(project, bench)
-    job = Mining(data.samples, bench.cache, labels, options, project.work_folder("mine"), bench.inputs.published_rare)
-    return mine(job, context)
+    job = MineJob(data.samples, bench.cache, labels, options, project.work_folder("mine"), bench.inputs.published_rare)
+    return mine_patches(job, context)
 
 
 def run_baseline(project: Project, bench: Workbench, context: Context) -> Iterator[Event]:
     """Distils the pseudo-labels."""
-    return distil(project, bench, context, material(project, bench))
+    return distil(project, bench, context, open_material(project, bench))
 
 
 def distil(project: Project, bench: Workbench, context: Context, data: Material) -> Iterator[Event]:
@@ -124,8 +124,8 @@ def distil(project: Project, bench: Workbench, context: Context, data: Material)
     bench.check_training(student, options, [bench.size])
     if trained:
         blend_statistics(bench, student, data, context)
-    run = training(project, bench, options, context, student, data)
-    return baseline(student, data, bench.engine, options, run, context, trained=trained)
+    run = training_run(project, bench, options, context, student, data)
+    return distil_student(BaselineJob(student, data, bench.engine, options, run, trained), context)
 
 
 def settle(
@@ -171,13 +171,13 @@ def run_adapt(project: Project, bench: Workbench, context: Context) -> Iterator[
         sizes.append(patches.image_size())
     elif options.patches:
         bench.note("there are no hard patches; this round trains on mixes only", warning=True)
-    data = material(project, bench)
+    data = open_material(project, bench)
     options = settle(bench, options, student, len(data.samples), "trained", ROUND)
     bench.check_training(student, options, sizes)
-    run = training(project, bench, options, context, student, data)
+    run = training_run(project, bench, options, context, student, data)
     if run.watch and run.watch.rule == "oracle":
         student.card = dataclasses.replace(student.card, oracle=True)
-    return adapt(student, data, patches, bench.engine, options, run, context)
+    return adapt_student(AdaptJob(student, data, patches, bench.engine, options, run), context)
 
 
 def open_patches(project: Project, bench: Workbench) -> PatchSet:
@@ -186,7 +186,7 @@ def open_patches(project: Project, bench: Workbench) -> PatchSet:
     return PatchSet.open(project.stage_folder("mine"), bench.classes, corrections)
 
 
-def training(
+def training_run(
     project: Project,
     bench: Workbench,
     options: TrainingOptions,
@@ -276,7 +276,7 @@ def run_evaluate(project: Project, bench: Workbench, context: Context) -> Iterat
         load = partial(model_predict, bench, path, flip=options.flip)
         oracle, chosen = bench.load_student(path).card.oracle, project.choice(key)
         subjects.append(Subject(key, load, oracle=oracle, choice=hindsight(chosen) if chosen else None))
-    job = Evaluation(
+    job = EvaluateJob(
         dataset=dataset,
         classes=bench.classes,
         subjects=subjects,
@@ -284,7 +284,7 @@ def run_evaluate(project: Project, bench: Workbench, context: Context) -> Iterat
         batch=bench.engine.batch(options.batch),
         device=bench.engine.name,
     )
-    return with_notes(evaluate(job, context), bench)
+    return with_notes(evaluate_subjects(job, context), bench)
 
 
 def hindsight(choice: Mapping[str, Any]) -> dict[str, Any]:
@@ -336,10 +336,10 @@ def run_export(project: Project, bench: Workbench, context: Context) -> Iterator
     options = bench.config.export
     file = STUDENT if options.weights == "student" else TEACHER
     model = bench.load_student(project.stage_folder(project.needed_rounds()[-1]) / file)
-    images = [bench.cache.get(sample.image) for sample in material(project, bench).samples[: options.images]]
+    images = [bench.cache.get(sample.image) for sample in open_material(project, bench).samples[: options.images]]
     out = project.work_folder("export")
     targets = {name: out / f"adapted.{SUFFIXES[name]}" for name in options.formats}
-    job = Exporting(model, targets, images, bench.engine.device)
+    job = ExportJob(model, targets, images, bench.engine.device)
     return by_first(lambda: export_model(job, context))
 
 

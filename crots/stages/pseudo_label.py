@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Labelling:
+class LabelJob:
     """One run of the stage.
 
     Attributes:
@@ -63,7 +63,7 @@ class Labelling:
     clear: bool = True
 
 
-def pseudo_label(job: Labelling, context: Context) -> Iterator[Event]:
+def label_images(job: LabelJob, context: Context) -> Iterator[Event]:
     """Labels every image of the target.
 
     Raises:
@@ -170,7 +170,7 @@ def unreadable(bad: Mapping[str, str], dataset: Dataset, *, skip_bad: bool) -> s
     return f"{len(bad)} unreadable images are left out; {first}"
 
 
-def _prepare(samples: Sequence[Sample], job: Labelling, context: Context) -> Iterator[Event]:
+def _prepare(samples: Sequence[Sample], job: LabelJob, context: Context) -> Iterator[Event]:
     """Adapts the source to the target on some of its images; the same ones in every run and on every worker."""
     groups = statistics_groups(len(samples))
     if not groups:
@@ -187,7 +187,7 @@ def _prepare(samples: Sequence[Sample], job: Labelling, context: Context) -> Ite
 
 
 def _label(
-    batches: Sequence[Sequence[Sample]], job: Labelling, writer: LabelWriter, context: Context, meter: Meter
+    batches: Sequence[Sequence[Sample]], job: LabelJob, writer: LabelWriter, context: Context, meter: Meter
 ) -> Iterator[Event]:
     """Labels the batches: each worker its own, in turns, after each of which the first records what was labelled."""
 
@@ -238,7 +238,7 @@ def _raise(errors: Sequence[BaseException]) -> None:
 class LabelWriter:
     """Writes the files of one image, and in the end those of the whole set; `write` is safe for several threads."""
 
-    def __init__(self, job: Labelling) -> None:
+    def __init__(self, job: LabelJob) -> None:
         self._job = job
         self._palette = job.classes.palette_array()
         self._progress = job.out / IMAGE_ROWS

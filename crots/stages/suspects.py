@@ -45,7 +45,7 @@ _BOX_COLOUR = (255, 0, 80)
 
 
 @dataclass(frozen=True)
-class Suspects:
+class SuspectsJob:
     """One run.
 
     Attributes:
@@ -81,27 +81,27 @@ class ImageDoubt:
     suspicious: float = 0.0
 
 
-def suspects_of(project: Project, *, student: str = "auto", share: float = SHARE, overlays: int = 0) -> Suspects:
+def suspects_of(project: Project, *, student: str = "auto", share: float = SHARE, overlays: int = 0) -> SuspectsJob:
     """Returns the job of a project.
 
     Args:
         project: with pseudo-labels.
         student: the key of the stage whose student is used; ``auto`` is the last one that is done, ``none`` runs
             no network.
-        share: see `Suspects`.
-        overlays: see `Suspects`.
+        share: see `SuspectsJob`.
+        overlays: see `SuspectsJob`.
 
     Raises:
         InputError: there are no pseudo-labels, or that stage is not done.
     """
-    from crots.stages.project_stages import material
+    from crots.stages.project_stages import open_material
     from crots.stages.workbench import Workbench
 
     bench = Workbench(project.config, project.folder, project.cache_folder, STAGE)
-    data = material(project, bench)
+    data = open_material(project, bench)
     assert data.pseudo_labels is not None
     key = _student_key(project, student)
-    return Suspects(
+    return SuspectsJob(
         samples=data.samples,
         cache=bench.cache,
         pseudo_labels=data.pseudo_labels,
@@ -146,7 +146,7 @@ def opinions(bench: Workbench, folder: Path) -> Callable[[Array], Opinion]:
     return look
 
 
-def search(project: Project, job: Suspects, context: Context) -> Iterator[Event]:
+def search(project: Project, job: SuspectsJob, context: Context) -> Iterator[Event]:
     """Ranks images and regions of a project; what was found the last time stays until all is found anew.
 
     Args:
@@ -166,11 +166,11 @@ def search(project: Project, job: Suspects, context: Context) -> Iterator[Event]
     # It is quick, so that nothing is gone on with.
     files.discard()
     files.begin({"student": job.student_key})
-    yield from at_their_place(suspects(job, context), files.work, files.final)
+    yield from at_their_place(find_suspects(job, context), files.work, files.final)
     files.publish({})
 
 
-def suspects(job: Suspects, context: Context) -> Iterator[Event]:
+def find_suspects(job: SuspectsJob, context: Context) -> Iterator[Event]:
     """Ranks images and regions.
 
     Raises:
@@ -224,13 +224,13 @@ class _Read(NamedTuple):
     image: Array | None
 
 
-def _read(job: Suspects, sample: Sample) -> _Read:
+def _read(job: SuspectsJob, sample: Sample) -> _Read:
     labels, key = job.pseudo_labels, sample.key
     image = job.cache.get(sample.image) if job.student else None
     return _Read(labels.read(key), labels.read_confidence(key), labels.repainted(key), image)
 
 
-def _doubt(job: Suspects, key: str, read: _Read, histogram: Array) -> float:
+def _doubt(job: SuspectsJob, key: str, read: _Read, histogram: Array) -> float:
     """Writes the doubt of one image, adds it to the histogram and returns its mean."""
     opinion = None
     if job.student and read.image is not None:
@@ -245,7 +245,7 @@ def _doubt(job: Suspects, key: str, read: _Read, histogram: Array) -> float:
     return float(found.mean())
 
 
-def _found(job: Suspects, threshold: float, sample: Sample) -> tuple[list[Region], float]:
+def _found(job: SuspectsJob, threshold: float, sample: Sample) -> tuple[list[Region], float]:
     """The regions of an image, and which share of it they are."""
     found = read_regions(job.out, job.pseudo_labels, sample.key, threshold)
     size = image_size(job.out / "doubt" / f"{sample.key}.png")
@@ -272,7 +272,7 @@ def read_regions(folder: Path, labels: PseudoLabels, key: str, threshold: float)
 
 
 def _index(
-    job: Suspects, threshold: float, rows: Sequence[ImageDoubt], ranked: Sequence[tuple[str, Region]]
+    job: SuspectsJob, threshold: float, rows: Sequence[ImageDoubt], ranked: Sequence[tuple[str, Region]]
 ) -> dict[str, Any]:
     names = job.pseudo_labels.classes.names
     regions = [
@@ -289,7 +289,7 @@ def _index(
     }
 
 
-def _draw(job: Suspects, ranked: Sequence[tuple[str, Region]]) -> None:
+def _draw(job: SuspectsJob, ranked: Sequence[tuple[str, Region]]) -> None:
     """Draws the images of the worst regions with all their regions that were kept."""
     by_image = sharded(ranked)
     by_key = {sample.key: sample for sample in job.samples}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -51,15 +52,30 @@ class TrainLearner(SupervisedLearner):
         return np.stack([resize_labels(truth, self._cache.size) for truth in truths])
 
 
-def supervise(
-    student: Model,
-    dataset: Dataset,
-    cache: ImageCache,
-    engine: Engine,
-    options: TrainOptions,
-    run: Training,
-    context: Context,
-) -> Iterator[Event]:
+@dataclass(frozen=True)
+class TrainJob:
+    """One run of the stage.
+
+    Attributes:
+        student: as it starts.
+        dataset: images with labels.
+        cache: gives them at working size.
+        engine: device and precision.
+        options: of the stage.
+        run: where it writes, and how it is evaluated.
+    """
+
+    student: Model
+    dataset: Dataset
+    cache: ImageCache
+    engine: Engine
+    options: TrainOptions
+    run: Training
+
+
+def supervise(job: TrainJob, context: Context) -> Iterator[Event]:
     """Trains on labelled images; see `crots.training.loop.train` for what it writes."""
-    learner = TrainLearner(student, dataset, cache, engine, options, seed=run.seed, stage=context.stage)
-    return train(learner, run, context)
+    learner = TrainLearner(
+        job.student, job.dataset, job.cache, job.engine, job.options, seed=job.run.seed, stage=context.stage
+    )
+    return train(learner, job.run, context)

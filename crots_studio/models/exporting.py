@@ -186,7 +186,7 @@ def export_events(project: Project, form: ExportForm, control: Control) -> Itera
     """
     from crots.execution.context import Context
     from crots.runner import run_stage
-    from crots.stages.export import Exporting, export_model
+    from crots.stages.export import ExportJob, export_model
     from crots.stages.workbench import Workbench
 
     if form.problem() or form.checkpoint is None:
@@ -200,6 +200,6 @@ def export_events(project: Project, form: ExportForm, control: Control) -> Itera
         model = bench.load_student(checkpoint.path)
         samples = bench.dataset.samples[: project.config.export.images]
         images = [bench.cache.get(sample.image) for sample in samples]
-        return export_model(Exporting(model, form.targets(), images, bench.engine.device), context)
+        return export_model(ExportJob(model, form.targets(), images, bench.engine.device), context)
 
     return run_stage(body, Context("export", control))

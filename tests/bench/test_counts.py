@@ -22,7 +22,7 @@ from crots.runner import run_project
 from crots.stages import mine as mine_module
 from crots.stages.adapt import AdaptLearner
 from crots.stages.baseline import BaselineLearner
-from crots.stages.project_stages import material, open_patches
+from crots.stages.project_stages import open_material, open_patches
 from crots.stages.workbench import Workbench
 
 IMAGES = 4
@@ -84,7 +84,7 @@ def learner(project):
     student = bench.load_student(project.stage_folder("baseline") / STUDENT)
     patches = open_patches(project, bench)
     return AdaptLearner(
-        student, material(project, bench), patches, bench.engine, bench.config.adapt, seed=0, stage="adapt-1"
+        student, open_material(project, bench), patches, bench.engine, bench.config.adapt, seed=0, stage="adapt-1"
     )
 
 
@@ -92,7 +92,7 @@ def baseline_learner(project):
     bench = Workbench(project.config, project.folder, project.cache_folder, "baseline")
     options = dataclasses.replace(bench.config.baseline, learning_rate=1e-4)
     return BaselineLearner(
-        bench.new_student(), material(project, bench), bench.engine, options, seed=0, stage="baseline"
+        bench.new_student(), open_material(project, bench), bench.engine, options, seed=0, stage="baseline"
     )
 
 

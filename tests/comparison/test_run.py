@@ -5,7 +5,7 @@ import torch
 
 from crots.artefacts import STUDENT
 from crots.comparison.methods import ABLATED_FAULTS, METHODS, ablations, base_config, chosen_methods, method_config
-from crots.comparison.plan import Comparison, plan_runs
+from crots.comparison.plan import CompareJob, plan_runs
 from crots.comparison.rivals import SelfTrainingLearner, StatisticsLearner, TentLearner
 from crots.comparison.run import STAGE
 from crots.comparison.runner import run_comparison
@@ -46,7 +46,7 @@ def compared(tmp_path_factory):
     """All default methods with two seeds; the project, its events and its results."""
     folder = tmp_path_factory.mktemp("compared")
     project = with_labels(folder)
-    job = Comparison(project, chosen_methods(()), (3, 4))
+    job = CompareJob(project, chosen_methods(()), (3, 4))
     return job, list(run_comparison(job)), json.loads(job.results_path.read_text())
 
 
@@ -111,7 +111,7 @@ class TestWhole:
         before = stages_run(job.folder)
         config = override(job.project.config, {"adapt.jitter": "0.1"})
         names = ("baseline", "self-training", "cutmix")
-        list(run_comparison(Comparison(job.project, chosen_methods(names), (3,), config=config)))
+        list(run_comparison(CompareJob(job.project, chosen_methods(names), (3,), config=config)))
         after = stages_run(job.folder)
         # Self-training never jitters.
         assert len(after) == len(before) + 2
@@ -158,7 +158,7 @@ class StopAt(Control):
 def test_a_stopped_comparison_goes_on_and_ends_the_same(tmp_path):
     ends = []
     for name, stops in (("whole", ()), ("stopped", (120, 9, 11))):
-        job = Comparison(with_labels(tmp_path / name), chosen_methods(("baseline", "tent", "recommended")), (0,))
+        job = CompareJob(with_labels(tmp_path / name), chosen_methods(("baseline", "tent", "recommended")), (0,))
         for stop in stops:
             end = list(run_comparison(job, control=StopAt(stop)))[-1]
             assert (end.stage, end.outcome, end.exit_code) == ("compare", "cancelled", 130)
@@ -175,14 +175,14 @@ def test_a_stopped_comparison_goes_on_and_ends_the_same(tmp_path):
 
 
 def test_without_validation_labels_it_is_refused_before_anything_runs(tmp_path):
-    job = Comparison(world.white_box(tmp_path), chosen_methods(()), (0,))
+    job = CompareJob(world.white_box(tmp_path), chosen_methods(()), (0,))
     with pytest.raises(InputError, match=r"data\.val_images"):
         list(run_comparison(job))
     assert not job.project.stage_folder("pseudo-label").exists()
 
 
 def test_the_choice_by_labels_is_marked_everywhere(tmp_path):
-    job = Comparison(with_labels(tmp_path), chosen_methods(("published", "published-oracle")), (0,))
+    job = CompareJob(with_labels(tmp_path), chosen_methods(("published", "published-oracle")), (0,))
     events = list(run_comparison(job))
     rows = json.loads(job.results_path.read_text())["rows"]
     assert [(row["checkpoint"], row["oracle"]) for row in rows] == [("last", False), ("oracle", True)]
@@ -192,7 +192,7 @@ def test_the_choice_by_labels_is_marked_everywhere(tmp_path):
 
 def test_a_network_without_batch_norm_leaves_those_methods_out(tmp_path):
     project = with_labels(tmp_path, student={"net": "tests.stages.tiny_nets:colour", "weights": "random"})
-    job = Comparison(project, chosen_methods(("baseline", "tent", "cutmix")), (0,))
+    job = CompareJob(project, chosen_methods(("baseline", "tent", "cutmix")), (0,))
     events = list(run_comparison(job))
     assert events[-1].outcome == "completed"
     rows = {row["method"]: row for row in json.loads(job.results_path.read_text())["rows"]}
@@ -204,7 +204,7 @@ def test_a_network_without_batch_norm_leaves_those_methods_out(tmp_path):
 
 def test_predictions_that_say_nothing_of_the_validation_images_leave_the_source_out(tmp_path):
     project = world.black_box(tmp_path, data=world.with_validation(tmp_path))
-    job = Comparison(project, chosen_methods(("source", "baseline")), (0,))
+    job = CompareJob(project, chosen_methods(("source", "baseline")), (0,))
     assert list(run_comparison(job))[-1].outcome == "completed"
     source, baseline = json.loads(job.results_path.read_text())["rows"]
     assert source["miou"]["mean"] is None
@@ -216,7 +216,7 @@ def test_batch_norm_statistics_are_the_sources_where_the_student_is_the_source(t
     """The statistics of a white box change; its weights stay the source's."""
     project = with_labels(tmp_path, source={"net": "tests.stages.tiny_nets:plain"}, student={"net": "", "weights": ""})
     world.write_source(tmp_path / "source.safetensors", world.tiny_classes(tmp_path), "tests.stages.tiny_nets:plain")
-    job = Comparison(project, chosen_methods(("bn",)), (0,))
+    job = CompareJob(project, chosen_methods(("bn",)), (0,))
     assert list(run_comparison(job))[-1].outcome == "completed"
     found = tensors(job.folder / "seed-0" / "bn" / "adapt-1" / STUDENT)
     source = tensors(tmp_path / "source.safetensors")
@@ -295,7 +295,7 @@ class TestRows:
 class TestLearners:
     @pytest.fixture
     def made(self, tmp_path):
-        from crots.stages.project_stages import material
+        from crots.stages.project_stages import open_material
         from crots.stages.workbench import Workbench
 
         project = world.white_box(tmp_path)
@@ -304,7 +304,9 @@ class TestLearners:
 
         def make(kind, **options):
             config = override(project.config, {"adapt.patches": False, **options})
-            return kind(bench.new_student(), material(project, bench), bench.engine, config.adapt, seed=0, stage="s")
+            return kind(
+                bench.new_student(), open_material(project, bench), bench.engine, config.adapt, seed=0, stage="s"
+            )
 
         return make
 
@@ -354,7 +356,7 @@ def test_scoring_reads_labels_only_after_training(tmp_path, monkeypatch):
     project = with_labels(tmp_path)
     for path in (tmp_path / "truth").rglob("*.png"):
         path.write_bytes(b"not a picture")
-    job = Comparison(project, chosen_methods(("recommended",)), (0,))
+    job = CompareJob(project, chosen_methods(("recommended",)), (0,))
     end = list(run_comparison(job))[-1]
     assert isinstance(end, StageFinished)
     assert end.outcome == "failed"
@@ -369,7 +371,7 @@ def test_rounds_that_are_not_needed_are_neither_run_nor_counted(tmp_path, monkey
 
     monkeypatch.setattr(Project, "ends_rounds", ends_rounds)
     project = with_labels(tmp_path, adapt={"stop_rounds": True})
-    job = Comparison(project, chosen_methods(("cutmix", "recommended")), (0,))
+    job = CompareJob(project, chosen_methods(("cutmix", "recommended")), (0,))
     assert list(run_comparison(job))[-1].outcome == "completed"
     steps = {row["method"]: row["cost"]["steps"] for row in json.loads(job.results_path.read_text())["rows"]}
     assert steps == {"cutmix": 8, "recommended": 4}
@@ -381,4 +383,4 @@ def test_several_workers_are_refused(tmp_path, monkeypatch):
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(InputError, match="one process"):
-        list(run_comparison(Comparison(with_labels(tmp_path), chosen_methods(()), (0,))))
+        list(run_comparison(CompareJob(with_labels(tmp_path), chosen_methods(()), (0,))))

@@ -13,7 +13,7 @@ from crots.images import read_labels, write_labels
 from crots.methods.batch_norm import batch_norms
 from crots.options import BaselineOptions
 from crots.stages import baseline as baseline_module
-from crots.stages.baseline import BaselineLearner, baseline, refresh_steps
+from crots.stages.baseline import BaselineJob, BaselineLearner, distil_student, refresh_steps
 from crots.training.loop import REFRESHED, Training
 from crots.training.refresh import make_refreshed, refreshed_folder
 from tests.stages import tiny_world as world
@@ -34,7 +34,7 @@ def run(folder, material, classes, *, resume=False, context=None, **options):
     options = BaselineOptions(**{**FEW, **world.PLAIN_LABELS, "guard": False, **options})
     made = student(classes)
     context = context or Context("baseline", resume=resume)
-    events = list(baseline(made, material, ENGINE, options, Training(folder, 3), context, trained=True))
+    events = list(distil_student(BaselineJob(made, material, ENGINE, options, Training(folder, 3), True), context))
     return made, events
 
 

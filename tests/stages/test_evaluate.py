@@ -18,9 +18,9 @@ from crots.images import read_image, write_labels
 from crots.nets.model import create_model
 from crots.options import RuntimeOptions
 from crots.stages.evaluate import (
-    Evaluation,
+    EvaluateJob,
     Subject,
-    evaluate,
+    evaluate_subjects,
     labelled,
     predict_from_files,
     predict_with_model,
@@ -44,8 +44,8 @@ def saying(answer):
 
 
 def scored(dataset, classes, answer, out=None, **more):
-    job = Evaluation(dataset, classes, [Subject("model", saying(answer), **more)], out)
-    return world.of(evaluate(job, Context("evaluate")), Evaluated)[0]
+    job = EvaluateJob(dataset, classes, [Subject("model", saying(answer), **more)], out)
+    return world.of(evaluate_subjects(job, Context("evaluate")), Evaluated)[0]
 
 
 def iou(predictions, truths, number):
@@ -121,8 +121,8 @@ def test_subjects_are_opened_one_after_the_other_and_progress_covers_them_all(tr
         return Subject(name, load)
 
     done = []
-    job = Evaluation(truths, classes, [subject("baseline"), subject("adapt-1")], batch=4)
-    for event in evaluate(job, Context("evaluate")):
+    job = EvaluateJob(truths, classes, [subject("baseline"), subject("adapt-1")], batch=4)
+    for event in evaluate_subjects(job, Context("evaluate")):
         done += world.of([event], Evaluated)
         if isinstance(event, StageStarted):
             assert event.total == 12
@@ -144,8 +144,8 @@ def test_a_model_is_scored_at_the_labels_own_size(tmp_path, classes):
         return cache.get(sample.image)
 
     predict = predict_with_model(model, ENGINE, read, flip=False)
-    job = Evaluation(dataset, classes, [Subject("model", lambda: predict)])
-    event = world.of(evaluate(job, Context("evaluate")), Evaluated)[0]
+    job = EvaluateJob(dataset, classes, [Subject("model", lambda: predict)])
+    event = world.of(evaluate_subjects(job, Context("evaluate")), Evaluated)[0]
     assert set(sizes) == {(32, 32, 3)}
     # Squeezed to 32x32 and back, the picture keeps its large parts.
     assert event.per_class_iou["road"] > 0.9 and event.per_class_iou["sky"] > 0.9
@@ -183,8 +183,8 @@ def test_scoring_leaves_the_model_in_training(truths, classes):
 def test_predictions_on_disk_are_scored(tmp_path, truths, classes):
     world.write_predictions(tmp_path / "said", wrong=0.2)
     found = open_predictions(tmp_path / "said", None, classes).lookup(truths.keys)
-    job = Evaluation(truths, classes, [Subject("said", lambda: predict_from_files(found))])
-    event = world.of(evaluate(job, Context("evaluate")), Evaluated)[0]
+    job = EvaluateJob(truths, classes, [Subject("said", lambda: predict_from_files(found))])
+    event = world.of(evaluate_subjects(job, Context("evaluate")), Evaluated)[0]
     assert 0.3 < event.miou < 0.9 and event.images == 6
 
 
@@ -195,7 +195,7 @@ def test_images_without_labels_are_left_out_and_none_at_all_is_an_error(tmp_path
             enumerate(dataset.samples)]  # fmt: skip
     assert len(labelled(world.dataclasses.replace(dataset, samples=tuple(some)))) == 5
     with pytest.raises(InputError, match="no labels found for its 6 images; give `data"):
-        list(evaluate(Evaluation(open_dataset(images), classes, []), Context("evaluate")))
+        list(evaluate_subjects(EvaluateJob(open_dataset(images), classes, []), Context("evaluate")))
 
 
 @pytest.mark.parametrize(
@@ -212,6 +212,6 @@ def test_labels_that_do_not_fit_are_refused_with_the_file(tmp_path, truths, clas
 def test_a_stop_ends_the_scoring(truths, classes):
     control = Control()
     control.stop()
-    job = Evaluation(truths, classes, [Subject("model", saying(lambda n: world.paint(n)[1]))])
+    job = EvaluateJob(truths, classes, [Subject("model", saying(lambda n: world.paint(n)[1]))])
     with pytest.raises(Stopped):
-        list(evaluate(job, Context("evaluate", control)))
+        list(evaluate_subjects(job, Context("evaluate", control)))

@@ -22,10 +22,10 @@ from crots.nets.weights import load_model, save_safetensors
 from crots.options import AdaptOptions, BaselineOptions, PredictOptions, RuntimeOptions
 from crots.stages.adapt import AdaptLearner
 from crots.stages.baseline import BaselineLearner
-from crots.stages.convert_labels import Conversion, convert_labels
-from crots.stages.export import Exporting, export_model
-from crots.stages.extract import Extraction, extract
-from crots.stages.predict import ImageFrames, Predicting, VideoFrames, at_working_size, overlay, predict
+from crots.stages.convert_labels import ConvertJob, convert
+from crots.stages.export import ExportJob, export_model
+from crots.stages.extract import ExtractJob, extract_model
+from crots.stages.predict import ImageFrames, PredictJob, VideoFrames, at_working_size, overlay, predict_frames
 from crots.taxonomy import identity_map, load_class_map, load_class_set
 from crots.training.loop import Training, train
 from crots.training.material import Material, PseudoLabels
@@ -66,7 +66,7 @@ def world_cache():
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_extract_gives_the_weights_of_student_or_teacher(tmp_path, trained, classes, part, file, suffix):
     out = tmp_path / f"plain{suffix}"
-    events = list(extract(Extraction(trained / CHECKPOINT, out, part, trust=True), Context("extract")))
+    events = list(extract_model(ExtractJob(trained / CHECKPOINT, out, part, trust=True), Context("extract")))
     assert world.of(events, ArtifactWritten)[0].path == str(out)
     expected = load_model(trained / file, trust=True)[0].net.state_dict()
     if suffix == ".pth":
@@ -81,10 +81,10 @@ def test_extract_gives_the_weights_of_student_or_teacher(tmp_path, trained, clas
 
 def test_extract_refuses_what_is_no_checkpoint(tmp_path, trained, images, classes):
     with pytest.raises(InputError, match=r"expected .pth or .safetensors"):
-        list(extract(Extraction(trained / CHECKPOINT, tmp_path / "plain.onnx", trust=True), Context("extract")))
+        list(extract_model(ExtractJob(trained / CHECKPOINT, tmp_path / "plain.onnx", trust=True), Context("extract")))
     (tmp_path / "nonsense.pt").write_bytes(b"nonsense")
     with pytest.raises(InputError, match=r"nonsense.pt"):
-        list(extract(Extraction(tmp_path / "nonsense.pt", tmp_path / "a.pth"), Context("extract")))
+        list(extract_model(ExtractJob(tmp_path / "nonsense.pt", tmp_path / "a.pth"), Context("extract")))
     # A baseline has no teacher.
     for number in range(6):
         write_labels(tmp_path / "out" / "label_ids" / f"{world.key(number)}.png", world.paint(number)[1])
@@ -93,9 +93,9 @@ def test_extract_refuses_what_is_no_checkpoint(tmp_path, trained, images, classe
     options = BaselineOptions(**FEW, **world.PLAIN_LABELS)
     learner = BaselineLearner(student, material, ENGINE, options, seed=0, stage="baseline")
     list(train(learner, Training(tmp_path / "base", 0), Context("baseline")))
-    job = Extraction(tmp_path / "base" / CHECKPOINT, tmp_path / "a.pth", "teacher", trust=True)
+    job = ExtractJob(tmp_path / "base" / CHECKPOINT, tmp_path / "a.pth", "teacher", trust=True)
     with pytest.raises(InputError, match="teacher"):
-        list(extract(job, Context("extract")))
+        list(extract_model(job, Context("extract")))
     assert not (tmp_path / "a.pth").exists()
 
 
@@ -103,7 +103,7 @@ def test_export_writes_each_format_and_tells_the_largest_difference(tmp_path, im
     model = create_model("tests.stages.tiny_nets:plain", classes, world.SIZE, trust=True, seed=1)
     pictures = [read_image(sample.image) for sample in open_dataset(images).samples[:3]]
     targets = {"safetensors": tmp_path / "a.safetensors", "pth": tmp_path / "a.pth", "torchscript": tmp_path / "a.pt"}
-    events = list(export_model(Exporting(model, targets, pictures, torch.device("cpu")), Context("export")))
+    events = list(export_model(ExportJob(model, targets, pictures, torch.device("cpu")), Context("export")))
     assert world.of(events, StageStarted)[0].total == 3
     assert [event.path for event in world.of(events, ArtifactWritten)] == [str(path) for path in targets.values()]
     assert sum("largest difference" in event.text and "3 images" in event.text for event in world.of(events, Note)) == 3
@@ -119,7 +119,7 @@ def test_export_stops_between_two_formats(tmp_path, images, classes):
     control = Control()
     targets = {"safetensors": tmp_path / "a.safetensors", "pth": tmp_path / "a.pth"}
     with pytest.raises(Stopped):
-        for event in export_model(Exporting(model, targets, pictures, torch.device("cpu")), Context("e", control)):
+        for event in export_model(ExportJob(model, targets, pictures, torch.device("cpu")), Context("e", control)):
             if isinstance(event, ArtifactWritten):
                 control.stop()
     assert targets["safetensors"].exists() and not targets["pth"].exists()
@@ -132,7 +132,7 @@ def by_colour(pictures):
 
 
 def predicting(frames, classes, out, predictor=by_colour, *, batch=2, video=0.0, **options):
-    return Predicting(frames, predictor, classes, PredictOptions(**options), out, batch=batch, video=video)
+    return PredictJob(frames, predictor, classes, PredictOptions(**options), out, batch=batch, video=video)
 
 
 def test_predict_writes_ids_colours_and_overlays_at_the_pictures_own_size(tmp_path, classes):
@@ -146,7 +146,7 @@ def test_predict_writes_ids_colours_and_overlays_at_the_pictures_own_size(tmp_pa
         return by_colour(pictures)
 
     out = tmp_path / "out"
-    events = list(predict(predicting(frames, classes, out, predictor, batch=4), Context("predict")))
+    events = list(predict_frames(predicting(frames, classes, out, predictor, batch=4), Context("predict")))
     assert all(len(set(batch)) == 1 for batch in batches) and sum(map(len, batches)) == 4
     for number in range(4):
         name, size = f"{world.key(number)}.png", world.SIZE if number < 2 else world.Size(64, 48)
@@ -163,7 +163,7 @@ def test_predict_writes_ids_colours_and_overlays_at_the_pictures_own_size(tmp_pa
 def test_predict_writes_only_what_is_asked_for(tmp_path, images, classes, name):
     frames = ImageFrames(open_dataset(images).samples)
     wanted = {**dict.fromkeys(("ids", "colour", "overlay"), False), name: True}
-    list(predict(predicting(frames, classes, tmp_path / "out", **wanted), Context("predict")))
+    list(predict_frames(predicting(frames, classes, tmp_path / "out", **wanted), Context("predict")))
     folder = {"ids": "label_ids", "colour": "label_color", "overlay": "overlay"}[name]
     assert {path.name for path in (tmp_path / "out").iterdir()} == {folder}
 
@@ -187,7 +187,7 @@ def test_a_video_becomes_ids_for_each_frame_and_an_overlay_video(tmp_path, video
     frames = VideoFrames(video)
     assert len(frames) == 5 and frames.rate == 10
     out = tmp_path / "out"
-    list(predict(predicting(frames, classes, out, video=frames.rate), Context("predict")))
+    list(predict_frames(predicting(frames, classes, out, video=frames.rate), Context("predict")))
     assert world.files_below(out / "label_ids") == {f"drive_{number:06d}.png" for number in range(1, 6)}
     for number in range(5):
         ids = read_labels(out / "label_ids" / f"drive_{number + 1:06d}.png")
@@ -201,7 +201,7 @@ def test_a_video_becomes_ids_for_each_frame_and_an_overlay_video(tmp_path, video
 
 def test_a_video_without_its_overlay(tmp_path, video, classes):
     job = predicting(VideoFrames(video), classes, tmp_path / "out", video=10.0, overlay=False)
-    list(predict(job, Context("predict")))
+    list(predict_frames(job, Context("predict")))
     assert world.files_below(tmp_path / "out") == {
         f"{folder}/drive_{number:06d}.png" for folder in ("label_ids", "label_color") for number in range(1, 6)
     }
@@ -218,14 +218,16 @@ def test_a_broken_picture_is_named(tmp_path, images, classes):
     path = images / f"{world.key(2)}.png"
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(InputError, match="street_002"):
-        list(predict(predicting(ImageFrames(open_dataset(images).samples), classes, tmp_path / "o"), Context("p")))
+        list(
+            predict_frames(predicting(ImageFrames(open_dataset(images).samples), classes, tmp_path / "o"), Context("p"))
+        )
 
 
 def test_predictions_stop(tmp_path, images, classes):
     control = Control()
     control.stop()
     with pytest.raises(Stopped):
-        list(predict(predicting(ImageFrames(open_dataset(images).samples), classes, tmp_path / "o"),
+        list(predict_frames(predicting(ImageFrames(open_dataset(images).samples), classes, tmp_path / "o"),
                      Context("predict", control)))  # fmt: skip
 
 
@@ -235,7 +237,7 @@ def test_pictures_of_any_size_come_to_the_working_size():
 
 
 def conversion(dataset, class_map, out, **more):
-    return list(convert_labels(Conversion(dataset, class_map, out, **more), Context("convert-labels")))
+    return list(convert(ConvertJob(dataset, class_map, out, **more), Context("convert-labels")))
 
 
 def test_raw_ids_become_train_ids(tmp_path, images):

@@ -16,7 +16,7 @@ from crots.images import read_image, read_labels, write_confidence, write_labels
 from crots.methods.patches import rarity_weights
 from crots.opening import published_rare
 from crots.options import MineOptions
-from crots.stages.mine import Mining, find_rare, mine
+from crots.stages.mine import MineJob, find_rare, mine_patches
 from crots.taxonomy import identity_map, load_class_map, load_class_set
 from crots.training.material import PseudoLabels
 from crots.training.patch_set import PatchCorrections, PatchSet, load_index
@@ -37,7 +37,7 @@ def labels(tmp_path, images):
 
 def mining(tmp_path, classes, *, corrections=None, size=world.SIZE, published=(LIGHT,), **options):
     options = {"rare": "light", "grid": Grid(4, 4), "min_confidence": 0.0, "keep_folders": True, **options}
-    return Mining(
+    return MineJob(
         open_dataset(tmp_path / "images").samples,
         ImageCache(None, size, 0),
         PseudoLabels.below(tmp_path / "out", classes, corrections),
@@ -48,7 +48,7 @@ def mining(tmp_path, classes, *, corrections=None, size=world.SIZE, published=(L
 
 
 def cut(*args, **more):
-    return list(mine(mining(*args, **more), Context("mine")))
+    return list(mine_patches(mining(*args, **more), Context("mine")))
 
 
 def cells_with(labels, ids, rows=4, columns=4, least=1):
@@ -327,14 +327,14 @@ from crots.methods.patches import rarity_weights
 from crots.options import MineOptions
 from crots.execution.context import Context
 from crots.training.material import PseudoLabels
-from crots.stages.mine import Mining, mine
+from crots.stages.mine import MineJob, mine_patches
 from crots.taxonomy import load_class_set
 folder = Path({str(tmp_path)!r})
 labels = PseudoLabels.below(folder / "out", load_class_set(str(folder / "tiny.toml")))
 options = MineOptions(rare="light", grid=Grid(4, 4), keep_folders=True)
-job = Mining(open_dataset(folder / "images").samples, ImageCache(None, Size(32, 32), 0), labels, options,
+job = MineJob(open_dataset(folder / "images").samples, ImageCache(None, Size(32, 32), 0), labels, options,
              folder / "mined")
-list(mine(job, Context("mine")))
+list(mine_patches(job, Context("mine")))
 sys.exit("torch" in sys.modules)
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -22,7 +22,7 @@ from crots.nets.source import open_source
 from crots.options import PseudoLabelOptions, RuntimeOptions, SourceOptions
 from crots.project import override
 from crots.stages.labellers import Labelled, NetworkLabels, PredictedLabels
-from crots.stages.pseudo_label import Labelling, pseudo_label, read_rows
+from crots.stages.pseudo_label import LabelJob, label_images, read_rows
 from crots.stages.workbench import Workbench
 from crots.taxonomy import identity_map, load_class_map, load_class_set
 from tests.stages import tiny_world as world
@@ -72,11 +72,11 @@ def job(tmp_path, labeller, classes, **more):
     options = PseudoLabelOptions(**more.pop("options", {}))
     dataset = open_dataset(more.pop("root", tmp_path / "images"))
     cache = ImageCache(None, world.SIZE, 0)
-    return Labelling(dataset, cache, labeller, classes, options, tmp_path / "out", **more)
+    return LabelJob(dataset, cache, labeller, classes, options, tmp_path / "out", **more)
 
 
 def label(job, **more):
-    return list(pseudo_label(job, Context("pseudo-label", **more)))
+    return list(label_images(job, Context("pseudo-label", **more)))
 
 
 def network(path, classes, *, net="tests.stages.tiny_nets:plain", class_map=None, **options):

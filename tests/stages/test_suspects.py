@@ -12,7 +12,7 @@ from crots.execution.context import Context
 from crots.images import read_labels, write_confidence, write_labels
 from crots.methods.suspicion import Opinion
 from crots.runner import run_project, run_stage
-from crots.stages.suspects import INDEX, STAGE, Suspects, read_regions, search, suspects, suspects_of
+from crots.stages.suspects import INDEX, STAGE, SuspectsJob, find_suspects, read_regions, search, suspects_of
 from crots.training.material import PseudoLabels
 from tests.stages import tiny_world as world
 from tests.stages.tiny_world import CAR, LIGHT, ROAD, SKY
@@ -34,11 +34,11 @@ def labelled(tmp_path, images):
 def job(folder, classes, **more):
     labels = PseudoLabels.below(folder / "out", classes, folder / "corrections")
     samples = open_dataset(folder / "images").samples
-    return Suspects(samples, ImageCache(None, world.SIZE, 0), labels, folder / "suspicion", **more)
+    return SuspectsJob(samples, ImageCache(None, world.SIZE, 0), labels, folder / "suspicion", **more)
 
 
 def ranked(asked):
-    events = list(run_stage(partial(suspects, asked), Context(STAGE)))
+    events = list(run_stage(partial(find_suspects, asked), Context(STAGE)))
     assert events[-1].outcome == "completed", events[-1]
     assert world.of(events, ArtifactWritten)
     return json.loads((asked.out / INDEX).read_text())
@@ -103,7 +103,7 @@ def test_without_confidence_or_student_there_is_nothing_to_go_by(labelled, class
     for path in (labelled / "out" / "confidence").rglob("*.png"):
         path.unlink()
     (labelled / "out" / "confidence").rename(labelled / "gone")
-    end = list(run_stage(partial(suspects, job(labelled, classes)), Context(STAGE)))[-1]
+    end = list(run_stage(partial(find_suspects, job(labelled, classes)), Context(STAGE)))[-1]
     assert isinstance(end, StageFinished)
     assert (end.outcome, end.exit_code) == ("failed", 2)
     assert "run the baseline first" in end.message

@@ -10,7 +10,7 @@ from crots.errors import InputError
 from crots.events import Metrics
 from crots.execution.context import Context
 from crots.options import TrainOptions
-from crots.stages.train import TrainLearner, supervise
+from crots.stages.train import TrainJob, TrainLearner, supervise
 from crots.training.loop import Training
 from tests.stages import tiny_world as world
 from tests.stages.tiny_training import ENGINE, FEW, learner, student
@@ -64,13 +64,13 @@ def test_crops_and_their_scale_reach_baseline_and_train(tmp_path, material, clas
 def test_train_needs_labels(tmp_path, images, classes):
     cache = ImageCache(None, world.SIZE, 0)
     with pytest.raises(InputError, match="no labels found for its 6 images"):
-        list(supervise(student(classes), open_dataset(images), cache, ENGINE, TrainOptions(**FEW),
-                       Training(tmp_path / "run", 0), Context("train")))  # fmt: skip
+        list(supervise(TrainJob(student(classes), open_dataset(images), cache, ENGINE, TrainOptions(**FEW),
+                                Training(tmp_path / "run", 0)), Context("train")))  # fmt: skip
 
 
 def test_train_as_a_stage(tmp_path, classes):
     events = list(
-        supervise(student(classes), labelled_dataset(tmp_path), ImageCache(None, world.SIZE, 0), ENGINE,
-                  TrainOptions(**FEW), Training(tmp_path / "run", 0), Context("train"))
+        supervise(TrainJob(student(classes), labelled_dataset(tmp_path), ImageCache(None, world.SIZE, 0), ENGINE,
+                           TrainOptions(**FEW), Training(tmp_path / "run", 0)), Context("train"))
     )  # fmt: skip
     assert [event.step for event in world.of(events, Metrics)] == [1, 2, 3, 4, 5, 6]

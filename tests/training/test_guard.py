@@ -20,8 +20,8 @@ from crots.images import read_labels, write_confidence, write_image, write_label
 from crots.nets.model import create_model
 from crots.nets.weights import load_model
 from crots.options import AdaptOptions, BaselineOptions, RuntimeOptions, TrainOptions
-from crots.stages.adapt import adapt
-from crots.stages.baseline import baseline
+from crots.stages.adapt import AdaptJob, adapt_student
+from crots.stages.baseline import BaselineJob, distil_student
 from crots.stages.evaluate import score_model
 from crots.stages.train import TrainLearner
 from crots.taxonomy import load_class_set
@@ -101,11 +101,12 @@ def go(street, out, stage, *, target="real", said=None, random=False, guard=True
         "guard": guard,
     }
     if stage == "baseline":
-        events = list(baseline(student, data, ENGINE, BaselineOptions(**world.PLAIN_LABELS, **more), run, context))
+        options = BaselineOptions(**world.PLAIN_LABELS, **more)
+        events = list(distil_student(BaselineJob(student, data, ENGINE, options, run), context))
     else:
         # An anchor alone would keep most of these runs from failing.
         options = AdaptOptions(**more, anchor=0.0, weighting="image", batch_norm="mixes")
-        events = list(adapt(student, data, None, ENGINE, options, run, context))
+        events = list(adapt_student(AdaptJob(student, data, None, ENGINE, options, run), context))
     kept, _ = load_model(out / STUDENT)
     path = out / "choice.json"
     choice = json.loads(path.read_text()) if path.exists() else {}

@@ -18,7 +18,7 @@ from crots.images import write_labels
 from crots.nets.weights import load_model
 from crots.options import AdaptOptions, BaselineOptions, RuntimeOptions
 from crots.stages.adapt import AdaptLearner
-from crots.stages.baseline import BaselineLearner, baseline
+from crots.stages.baseline import BaselineJob, BaselineLearner, distil_student
 from crots.training.balance import class_weights
 from crots.training.learner import shares
 from crots.training.loop import Training, train
@@ -255,7 +255,9 @@ def test_labels_of_another_size_are_refused(tmp_path, material, classes):
 def test_the_baseline_as_a_stage(tmp_path, material, classes):
     options = BaselineOptions(**FEW, **world.PLAIN_LABELS)
     made = student(classes)
-    events = list(baseline(made, material, ENGINE, options, Training(tmp_path / "run", 3), Context("baseline")))
+    events = list(
+        distil_student(BaselineJob(made, material, ENGINE, options, Training(tmp_path / "run", 3)), Context("baseline"))
+    )
     assert world.of(events, ArtifactWritten) and (tmp_path / "run" / STUDENT).exists()
 
 

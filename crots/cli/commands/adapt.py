@@ -112,8 +112,8 @@ def _events(
 ) -> Iterator[Event]:
     from crots.cli.inputs import find_pseudo_labels, readable
     from crots.cli.models import open_model
-    from crots.stages.adapt import adapt
-    from crots.stages.project_stages import settle, training
+    from crots.stages.adapt import AdaptJob, adapt_student
+    from crots.stages.project_stages import settle, training_run
     from crots.training.budget import ROUND
     from crots.training.material import Material
     from crots.training.patch_set import PatchSet
@@ -136,10 +136,10 @@ def _events(
         samples, labels = find_pseudo_labels(args.pseudo_labels, None, there, bench.classes)
     claimed.take()
     data = Material(samples, bench.cache, labels)
-    run = training(Loose(desk.out, bench.config), bench, options, context, model, data)
+    run = training_run(Loose(desk.out, bench.config), bench, options, context, model, data)
     if run.watch and run.watch.rule == "oracle":
         model.card = dataclasses.replace(model.card, oracle=True)
-    return adapt(model, data, patches, bench.engine, options, run, context)
+    return adapt_student(AdaptJob(model, data, patches, bench.engine, options, run), context)
 
 
 COMMAND = Command(

@@ -19,7 +19,7 @@ from crots.cli.outputs import check_file, inputs_of, inputs_of_config
 from crots.cli.say import say
 from crots.cli.tables import Table
 from crots.comparison.methods import METHODS, ablations, chosen_methods, default_methods
-from crots.comparison.plan import Comparison, check_seeds
+from crots.comparison.plan import CompareJob, check_seeds
 from crots.comparison.runner import run_comparison
 from crots.comparison.table import caption, class_cells, read_results, summary_cells, write_as
 from crots.config import Profile, check, describe
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
-def comparison(args: argparse.Namespace) -> Comparison:
+def comparison(args: argparse.Namespace) -> CompareJob:
     """Reads the arguments; options given here belong to the comparison and are not kept in the project.
 
     Raises:
@@ -106,8 +106,8 @@ def comparison(args: argparse.Namespace) -> Comparison:
     usual = (config.runtime.seed,) if args.ablate else (0, 1, 2)
     seeds = check_seeds(usual if args.seeds is None else args.seeds)
     if args.ablate:
-        return Comparison(project, ablations(config, args.methods), seeds, "ablation", config)
-    return Comparison(project, chosen_methods(args.methods), seeds, config=config)
+        return CompareJob(project, ablations(config, args.methods), seeds, "ablation", config)
+    return CompareJob(project, chosen_methods(args.methods), seeds, config=config)
 
 
 def _own_settings(pairs: list[str]) -> dict[str, str]:

@@ -51,7 +51,7 @@ def _events(desk: Desk, context: Context, claimed: Claim, args: argparse.Namespa
     from crots.cli.inputs import open_labels
     from crots.data.labels import resolve_encoding
     from crots.opening import Inputs
-    from crots.stages.convert_labels import Conversion, convert_labels
+    from crots.stages.convert_labels import ConvertJob, convert
 
     class_map = Inputs(desk.config, Path.cwd()).class_map
     encoding: Encoding = getattr(args, "encoding", "auto")
@@ -59,7 +59,7 @@ def _events(desk: Desk, context: Context, claimed: Claim, args: argparse.Namespa
     dataset = open_labels(data.target, args.labels, encoding, class_map.source, layout=data.layout, split=data.split)
     dataset = resolve_encoding(dataset, class_map.source)
     claimed.take(dataset.samples)
-    for number, event in enumerate(convert_labels(Conversion(dataset, class_map, desk.out, args.colour), context)):
+    for number, event in enumerate(convert(ConvertJob(dataset, class_map, desk.out, args.colour), context)):
         yield event
         if number == 0:
             yield from (noted(context.stage, text) for text in dataset.notes)

@@ -138,7 +138,7 @@ def _labels(desk: Desk) -> tuple[Dataset, ClassSet]:
 
 def _score_predictions(desk: Desk, context: Context) -> Iterator[Event]:
     from crots.opening import Inputs
-    from crots.stages.evaluate import Evaluation, Subject, evaluate, labelled, predict_from_files
+    from crots.stages.evaluate import EvaluateJob, Subject, evaluate_subjects, labelled, predict_from_files
 
     predictions = Inputs(desk.config, Path.cwd()).predictions
     folder = desk.config.source.predictions
@@ -148,7 +148,9 @@ def _score_predictions(desk: Desk, context: Context) -> Iterator[Event]:
     found = dataclasses.replace(predictions, confidence_folder=None)
     found = found.lookup([sample.key for sample in labelled(dataset)])
     subject = Subject(folder.name or "predictions", lambda: predict_from_files(found, desk.config.data.size))
-    return _with_notes(evaluate(Evaluation(dataset, classes, [subject]), context), dataset.notes, context.stage)
+    return _with_notes(
+        evaluate_subjects(EvaluateJob(dataset, classes, [subject]), context), dataset.notes, context.stage
+    )
 
 
 def _score_model(desk: Desk, context: Context, args: argparse.Namespace) -> Iterator[Event]:
@@ -168,7 +170,7 @@ def _score_model(desk: Desk, context: Context, args: argparse.Namespace) -> Iter
 def _own_model(desk: Desk, context: Context, args: argparse.Namespace) -> tuple[Iterator[Event], Workbench]:
     """A model in the classes of the labels: its logits are up-sampled to the labels' size."""
     from crots.cli.models import open_model
-    from crots.stages.evaluate import Evaluation, Subject, evaluate, predict_with_model
+    from crots.stages.evaluate import EvaluateJob, Subject, evaluate_subjects, predict_with_model
 
     dataset, classes = _labels(desk)
     file, options = desk.config.source.file, desk.config.evaluate
@@ -180,14 +182,14 @@ def _own_model(desk: Desk, context: Context, args: argparse.Namespace) -> tuple[
     engine.place(model)
     predict = predict_with_model(model, engine, lambda sample: bench.cache.get(sample.image), flip=options.flip)
     subject = Subject(file.stem, lambda: predict, oracle=model.card.oracle)
-    job = Evaluation(dataset, classes, [subject], batch=engine.batch(options.batch), device=engine.name)
-    return evaluate(job, context), bench
+    job = EvaluateJob(dataset, classes, [subject], batch=engine.batch(options.batch), device=engine.name)
+    return evaluate_subjects(job, context), bench
 
 
 def _foreign_model(desk: Desk, context: Context) -> tuple[Iterator[Event], Workbench]:
     """An ONNX file, a program, or a model of other classes: scored as a source."""
     from crots.data.sizes import propose_size
-    from crots.stages.evaluate import Evaluation, Subject, evaluate
+    from crots.stages.evaluate import EvaluateJob, Subject, evaluate_subjects
     from crots.stages.project_stages import source_predict
 
     dataset, classes = _labels(desk)
@@ -196,7 +198,7 @@ def _foreign_model(desk: Desk, context: Context) -> tuple[Iterator[Event], Workb
     assert file is not None
     subject = Subject(file.stem, lambda: source_predict(bench))
     batch = engine.batch(desk.config.evaluate.batch)
-    return evaluate(Evaluation(dataset, classes, [subject], batch=batch, device=engine.name), context), bench
+    return evaluate_subjects(EvaluateJob(dataset, classes, [subject], batch=batch, device=engine.name), context), bench
 
 
 def _with_notes(events: Iterator[Event], notes: tuple[str, ...], stage: str) -> Iterator[Event]:

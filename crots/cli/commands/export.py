@@ -61,14 +61,14 @@ def run(args: argparse.Namespace) -> int:
 
 def _events(desk: Desk, context: Context, args: argparse.Namespace) -> Iterator[Event]:
     from crots.cli.models import open_model
-    from crots.stages.export import Exporting, export_model
+    from crots.stages.export import ExportJob, export_model
     from crots.stages.project_stages import with_notes
 
     weights = given(args).get("export", {}).get("weights", "")
     part = weights if args.checkpoint.suffix != ".safetensors" else ""
     model, bench = open_model(desk, args.checkpoint, net=args.net, classes=args.classes, part=part)
     images = _images(bench)
-    job = Exporting(model, {args.format: args.out}, images, bench.engine.device)
+    job = ExportJob(model, {args.format: args.out}, images, bench.engine.device)
     return with_notes(export_model(job, context), bench)
 
 

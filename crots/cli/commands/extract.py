@@ -39,10 +39,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _events(desk: Desk, context: Context, args: argparse.Namespace) -> Iterator[Event]:
-    from crots.stages.extract import Extraction, extract
+    from crots.stages.extract import ExtractJob, extract_model
 
     part: Literal["student", "teacher"] = "teacher" if args.teacher else "student"
-    return extract(Extraction(args.checkpoint, args.out, part, desk.config.runtime.trust), context)
+    return extract_model(ExtractJob(args.checkpoint, args.out, part, desk.config.runtime.trust), context)
 
 
 COMMAND = Command(

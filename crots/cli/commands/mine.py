@@ -56,15 +56,15 @@ def _events(desk: Desk, context: Context, claimed: Claim, args: argparse.Namespa
     from crots.cli.inputs import find_pseudo_labels
     from crots.data.cache import ImageCache
     from crots.opening import Inputs
-    from crots.stages.mine import Mining, mine
+    from crots.stages.mine import MineJob, mine_patches
 
     inputs = Inputs(desk.config, Path.cwd())
     samples, labels = find_pseudo_labels(args.pseudo_labels, args.confidence_folder, inputs.target, inputs.classes)
     # Every image is read once, so nothing is kept of it.
     cache = ImageCache(None, labels.size, 0)
     claimed.take(samples)
-    job = Mining(samples, cache, labels, desk.config.mine, desk.out, inputs.published_rare, clear=False)
-    return mine(job, context)
+    job = MineJob(samples, cache, labels, desk.config.mine, desk.out, inputs.published_rare, clear=False)
+    return mine_patches(job, context)
 
 
 COMMAND = Command(

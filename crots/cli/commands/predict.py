@@ -63,13 +63,13 @@ def _events(
     desk: Desk, context: Context, claimed: Claim, args: argparse.Namespace, options: opt.PredictOptions
 ) -> Iterator[Event]:
     from crots.cli.models import open_predictor
-    from crots.stages.predict import Predicting, predict
+    from crots.stages.predict import PredictJob, predict_frames
     from crots.stages.project_stages import with_notes
 
     predictor, classes, bench = open_predictor(desk, net=args.net, classes=args.classes, flip=options.flip)
     frames, rate = _frames(bench, context)
     claimed.take(() if rate else bench.dataset.samples)
-    job = Predicting(
+    job = PredictJob(
         frames=frames,
         predict=predictor,
         classes=classes,
@@ -79,7 +79,7 @@ def _events(
         device=bench.engine.name,
         video=rate,
     )
-    return with_notes(predict(job, context), bench)
+    return with_notes(predict_frames(job, context), bench)
 
 
 def _frames(bench: Workbench, context: Context) -> tuple[Frames, float]:

@@ -59,12 +59,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _events(desk: Desk, context: Context, claimed: Claim) -> Iterator[Event]:
-    from crots.stages.project_stages import labelling
-    from crots.stages.pseudo_label import pseudo_label
+    from crots.stages.project_stages import label_job
+    from crots.stages.pseudo_label import label_images
 
-    job = dataclasses.replace(labelling(desk.bench(), desk.out), clear=False)
+    job = dataclasses.replace(label_job(desk.bench(), desk.out), clear=False)
     claimed.take(job.dataset.samples)
-    return pseudo_label(job, context)
+    return label_images(job, context)
 
 
 COMMAND = Command(

@@ -45,7 +45,7 @@ def configure(parser: Parser, profile: Profile) -> None:
 def run(args: argparse.Namespace) -> int:
     """Writes the page, then prints the summary."""
     from crots.execution.context import Context
-    from crots.report.write import Reporting, replaceable, report
+    from crots.report.write import ReportJob, replaceable, report
     from crots.runner import run_stage
 
     if not 0 <= args.images <= MOST_IMAGES:
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         )
     project = Project.open(args.project)
     passing = {f"runtime.{name}": value for name, value in given(args).get("runtime", {}).items()}
-    job = Reporting(
+    job = ReportJob(
         Project(project.folder, override(project.config, passing)), args.out, args.images, overwrite=args.overwrite
     )
     inputs = [path for path in inputs_of_config(project.config, project.folder) if path != project.folder]

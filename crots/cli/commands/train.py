@@ -73,8 +73,8 @@ def _events(
     from crots.data.labels import resolve_encoding
     from crots.opening import render
     from crots.stages.evaluate import labelled
-    from crots.stages.project_stages import training
-    from crots.stages.train import supervise
+    from crots.stages.project_stages import training_run
+    from crots.stages.train import TrainJob, supervise
 
     bench = desk.bench()
     data = bench.config.data
@@ -89,8 +89,8 @@ def _events(
     bench.check_training(student, options, [bench.size])
     dataset = readable(dataclasses.replace(dataset, samples=tuple(labelled(dataset))), bench, context)
     claimed.take()
-    run = training(Loose(desk.out, bench.config), bench, options, context, student)
-    return supervise(student, dataset, bench.cache, bench.engine, options, run, context)
+    run = training_run(Loose(desk.out, bench.config), bench, options, context, student)
+    return supervise(TrainJob(student, dataset, bench.cache, bench.engine, options, run), context)
 
 
 COMMAND = Command(
