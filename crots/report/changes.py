@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from PIL import Image
 
+from crots.artefacts import STUDENT
 from crots.config import Size
 from crots.data.layouts import Sample
 from crots.errors import InputError
@@ -29,7 +30,6 @@ from crots.taxonomy import ClassSet
 from crots.training.material import Array, PseudoLabels
 
 if TYPE_CHECKING:
-    from crots.artefacts import STUDENT
     from crots.stages.workbench import Workbench
 
 STAGE = "report"

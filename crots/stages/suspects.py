@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import cv2
 import numpy as np
 
+from crots.artefacts import STUDENT
 from crots.config import unknown_name
 from crots.data.cache import ImageCache
 from crots.data.feed import prefetch
@@ -32,7 +33,6 @@ from crots.project import SUSPICION
 from crots.training.material import Array, PseudoLabels
 
 if TYPE_CHECKING:
-    from crots.artefacts import STUDENT
     from crots.project import Project
     from crots.stages.workbench import Workbench
 
