@@ -126,6 +126,11 @@ class ProjectActions(QObject):
         """Opens the export dialog."""
         self.open_dialog("export", "ExportDialog")
 
+    def apply(self, stage: str = "") -> None:
+        """Opens the dialog that applies a model to other images; ``stage`` chooses whose."""
+        if self._session.project is not None:
+            self.open_dialog("apply", "ApplyDialog", stage=stage)
+
     def report(self) -> None:
         """Writes the report of what the runs changed, beside the window, and opens it in the browser."""
         project = self._session.project

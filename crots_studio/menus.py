@@ -81,6 +81,7 @@ class Menus:
         self._add(menu, "Try the &demonstration ...", act.try_demo, sign="demo")
         menu.addSeparator()
         self._add(menu, "&Export ...", act.export, "Ctrl+E", "export")
+        self._add(menu, "&Apply a model ...", act.apply, "Ctrl+Shift+A", "images")
         self._add(menu, "Create re&port", act.report, sign="report")
         # It says why it cannot be chosen.
         menu.setToolTipsVisible(True)
@@ -216,7 +217,13 @@ class Menus:
         if session.request.compares:
             # What it has finished is kept in any case.
             actions["Cancel and discard"].setEnabled(False)
-        for name in ("Export", "Open project folder", "Copy command that creates this project", "Find an option"):
+        for name in (
+            "Export",
+            "Apply a model",
+            "Open project folder",
+            "Copy command that creates this project",
+            "Find an option",
+        ):
             actions[name].setEnabled(project)
         waits_for = self._project_actions.report_waits_for
         actions["Create report"].setEnabled(not waits_for)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,16 +13,14 @@ from crots.config import Size
 from crots.data.sizes import propose_size
 from crots.errors import InputError
 from crots.nets.reading import WeightsFile, file_kind, read_weights
-from crots.nets.source import Source, open_source
-from crots.nets.weights import PUBLISHED_SIZE, LoadReport, model_of
-from crots.stages.predict import VIDEO_SUFFIXES, Predictor, at_working_size
-from crots.taxonomy import ClassSet, load_class_set
+from crots.nets.weights import LoadReport, model_of
+from crots.stages.applying import size_without_card
+from crots.taxonomy import load_class_set
 from crots.training.material import Array
 from crots.trust import is_factory
 
 if TYPE_CHECKING:
     from crots.data.layouts import Dataset
-    from crots.execution.engine import Engine
     from crots.nets.model import Model
     from crots.stages.workbench import Workbench
 
@@ -54,7 +51,7 @@ def open_model(
     """
     prefix = desk.config.source.prefix
     found = read_weights(path, part=part, prefix=prefix)
-    size = desk.config.data.size or (found.card.size if found.card else _proposed(desk, images))
+    size = desk.config.data.size or (found.card.size if found.card else _size_of(desk, images))
     expected = load_class_set(classes) if classes else None
     model, report = model_of(
         found, net=net, classes=expected, size=size, trust=desk.config.runtime.trust, prefix=prefix
@@ -66,76 +63,14 @@ def open_model(
     return model, bench
 
 
-def _proposed(desk: Desk, images: Dataset | None) -> Size:
-    if images is not None:
-        return propose_size(images)[0]
-    target = desk.config.data.target
-    if target is None or target.suffix.lower() in VIDEO_SUFFIXES:
-        return PUBLISHED_SIZE
-    return desk.bench().size
+def _size_of(desk: Desk, images: Dataset | None) -> Size:
+    return propose_size(images)[0] if images is not None else size_without_card(desk.bench())
 
 
 def noise(count: int, size: Size) -> list[Array]:
     """Returns images (H, W, 3) uint8 of noise, always the same."""
     rng = np.random.default_rng(0)
     return [rng.integers(0, 256, (size.height, size.width, 3), dtype=np.uint8) for _ in range(count)]
-
-
-def open_predictor(
-    desk: Desk, *, net: str | None, classes: str | None, flip: bool
-) -> tuple[Predictor, ClassSet, Workbench]:
-    """Opens any model file for ``crots predict``.
-
-    Args:
-        desk: with ``source.file`` and what the user told of it.
-        net: network of a file of plain weights.
-        classes: class set of a file that does not say its own.
-        flip: add the prediction of the mirror image.
-
-    Raises:
-        InputError: the file cannot be used, is not trusted, or too little is known of it.
-    """
-    path, config = desk.config.source.file, desk.config
-    assert path is not None
-    if file_kind(path) in ("weights", "safetensors") and not net and read_weights(path).card is None:
-        raise InputError(f"{path} holds plain weights and does not say its network; give --net and --classes")
-    engine = desk.bench().engine
-    source = open_source(
-        path,
-        options=config.source,
-        classes=load_class_set(classes) if classes else None,
-        size=config.data.size or _proposed(desk, None),
-        device=engine.device,
-        trust=config.runtime.trust,
-    )
-    size = config.data.size or source.facts.card.size
-    bench = desk.bench(size)
-    bench.note(f"{path.name}: {source.facts.card.net}, {len(source.classes)} classes, {size}")
-    return _predictor(source, engine, size, flip=flip), source.classes, bench
-
-
-def _predictor(source: Source, engine: Engine, size: Size, *, flip: bool) -> Predictor:
-    @torch.inference_mode()
-    def predict(images: Sequence[Array]) -> list[torch.Tensor]:
-        batch = engine.images(at_working_size(images, size))
-        shapes = [image.shape[:2] for image in images]
-        if source.output == "labels":
-            planes = source.labels(batch)[:, None].float()
-            return [_resized(planes[k : k + 1], shape, "nearest-exact")[0, 0].int() for k, shape in enumerate(shapes)]
-        with engine.autocast():
-            logits = source.flip_logits(batch) if flip else source.logits(batch)
-        return [_resized(logits[k : k + 1], shape, "bilinear")[0].argmax(0) for k, shape in enumerate(shapes)]
-
-    def to_numpy(images: Sequence[Array]) -> list[Array]:
-        return [np.asarray(labels.cpu()) for labels in predict(images)]
-
-    return to_numpy
-
-
-def _resized(planes: torch.Tensor, shape: tuple[int, ...], mode: str) -> torch.Tensor:
-    if tuple(planes.shape[-2:]) == tuple(shape):
-        return planes
-    return torch.nn.functional.interpolate(planes.float(), shape, mode=mode)
 
 
 def inspect_model(path: Path, *, classes: str | None, net: str | None) -> dict[str, Any]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
-from typing import TYPE_CHECKING
+from functools import partial
 
-from PySide6.QtCore import Qt, QTimer, QUrl
+from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -26,17 +25,12 @@ from PySide6.QtWidgets import (
 )
 
 from crots.errors import CrotsError
-from crots.events import Event
 from crots.files import exists, expanded
+from crots_studio.background.event_errand import EventErrand
 from crots_studio.models.exporting import FORMATS, Checkpoint, ExportForm, ExportLog, checkpoints, export_events
 from crots_studio.models.words import byte_count
 from crots_studio.plain import Label, plain_tooltip
 from crots_studio.session import Session
-
-if TYPE_CHECKING:
-    from crots.execution.control import Control
-
-_POLL_MS = 150
 
 
 class ExportDialog(QDialog):
@@ -48,13 +42,12 @@ class ExportDialog(QDialog):
         self._session = session
         self._project = session.for_run() if session.project else None
         self._checkpoints = checkpoints(self._project) if self._project else []
-        self._events: deque[Event] = deque()
-        self._control: Control | None = None
         self._log: ExportLog | None = None
+        self._failure = ""
+        self._errand = EventErrand(session.errands, self)
+        self._errand.arrived.connect(self._take)
+        self._errand.ended.connect(self._ended)
         self._build()
-        self._timer = QTimer(self)
-        self._timer.setInterval(_POLL_MS)
-        self._timer.timeout.connect(self._drain)
         self._refresh()
 
     def _build(self) -> None:
@@ -156,7 +149,7 @@ class ExportDialog(QDialog):
     @property
     def running(self) -> bool:
         """Whether files are being written."""
-        return self._control is not None
+        return self._errand.running
 
     def _refresh(self) -> None:
         form, running = self.form, self.running
@@ -183,26 +176,16 @@ class ExportDialog(QDialog):
 
     def export(self) -> None:
         """Writes the files beside the window."""
-        from crots.execution.control import Control
-
         form, project = self.form, self._project
         if project is None or form.problem() or self.running or not self._may_replace(form):
             return
-        self._log, self._control = ExportLog(form), Control()
-        events, control = self._events, self._control
-        events.clear()
-
-        def work() -> None:
-            for event in export_events(project, form, control):
-                events.append(event)
-
+        self._log, self._failure = ExportLog(form), ""
         for name, words in FORMATS.items():
             self.results[name].setText(words)
         self.progress.setRange(0, 0)
         self.progress.show()
         self._say("Writing and comparing ...", "muted")
-        self._session.errands.in_background(work, self._done, self._failed)
-        self._timer.start()
+        self._errand.start(partial(export_events, project, form))
         self._refresh()
 
     def _may_replace(self, form: ExportForm) -> bool:
@@ -213,15 +196,13 @@ class ExportDialog(QDialog):
         words = plain_tooltip(f"{names} in {form.folder}: replace what is there?")
         return QMessageBox.question(self, "Replace files", words) == QMessageBox.StandardButton.Yes
 
-    def _drain(self) -> None:
-        while self._events and self._log is not None:
-            try:
-                changed = self._log.take(self._events.popleft())
-            except CrotsError as error:
-                self._failed(error)
-                return
-            if changed:
+    def _take(self, event: object) -> None:
+        assert self._log is not None
+        try:
+            if self._log.take(event):  # type: ignore[arg-type]
                 self._show_files(self._log)
+        except CrotsError as error:
+            self._failure = str(error)
 
     def _show_files(self, log: ExportLog) -> None:
         self.progress.setRange(0, len(log.form.formats))
@@ -233,28 +214,19 @@ class ExportDialog(QDialog):
             label.setProperty("role", "good" if file.parity else "muted")
             label.style().polish(label)
 
-    def _done(self, _: None) -> None:
-        self._drain()
-        if self._log is not None and self.running:
-            self._end()
-            stopped = len(self._log.files) < len(self._log.form.formats)
-            self._say("Stopped." if stopped else f"Written to {self._log.form.folder}", "muted" if stopped else "good")
-
-    def _failed(self, error: Exception) -> None:
-        self._end()
-        self._say(str(error) or type(error).__name__, "bad")
-
-    def _end(self) -> None:
-        self._control = None
-        self._timer.stop()
+    def _ended(self, error: Exception | None) -> None:
         self.progress.hide()
         self._refresh()
+        assert self._log is not None
+        if error is not None or self._failure:
+            self._say(self._failure or str(error) or type(error).__name__, "bad")
+            return
+        stopped = len(self._log.files) < len(self._log.form.formats)
+        self._say("Stopped." if stopped else f"Written to {self._log.form.folder}", "muted" if stopped else "good")
 
     def reject(self) -> None:
         """Closes; what is being written is finished, the rest is not begun."""
-        if self._control is not None:
-            self._control.stop()
-        self._timer.stop()
+        self._errand.leave()
         super().reject()
 
     # What the user does.

@@ -153,6 +153,11 @@ def _see_through(colour: str, share: float) -> QColor:
     return made
 
 
+def _has_model(row: RailRow) -> bool:
+    writes = row.key in ("baseline", "export") or row.key.startswith("adapt-")
+    return writes and row.state in ("done", "stale")
+
+
 def state_colour(state: str) -> str:
     """Returns the colour of a stage's state."""
     colours = theme.colours()
@@ -168,9 +173,15 @@ def state_colour(state: str) -> str:
 
 
 class RailPanel(QWidget):
-    """Shows the stages; ``chosen`` brings the key of the row that the user went to."""
+    """Shows the stages.
+
+    Signals:
+        chosen(str): the key of the row that the user went to.
+        apply_wanted(str): the model of this stage is to be applied to other images.
+    """
 
     chosen = Signal(str)
+    apply_wanted = Signal(str)
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -298,6 +309,9 @@ class RailPanel(QWidget):
         until.triggered.connect(lambda: self._session.start_run(RunRequest(until=row.key)))
         drop = menu.addAction("Discard the unfinished work ...")
         drop.triggered.connect(lambda: self._discard(row.key))
+        apply = menu.addAction("Apply its model ...")
+        apply.triggered.connect(lambda: self.apply_wanted.emit(row.key))
+        apply.setEnabled(_has_model(row))
         only.setEnabled(enabled)
         until.setEnabled(not self._session.busy and not self._session.blocker)
         drop.setEnabled(not self._session.busy and row.state in ("interrupted", "failed"))

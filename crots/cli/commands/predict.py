@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from crots import options as opt
 from crots.artefacts import LABEL_COLOUR, LABEL_IDS
@@ -17,10 +17,6 @@ from crots.errors import InputError
 from crots.events import Event
 from crots.execution.context import Context
 from crots.folders import is_model_folder
-
-if TYPE_CHECKING:
-    from crots.stages.predict import Frames
-    from crots.stages.workbench import Workbench
 
 RESULTS = (LABEL_IDS, LABEL_COLOUR, "overlay", "overlay.mp4")
 
@@ -62,46 +58,9 @@ def run(args: argparse.Namespace) -> int:
 def _events(
     desk: Desk, context: Context, claimed: Claim, args: argparse.Namespace, options: opt.PredictOptions
 ) -> Iterator[Event]:
-    from crots.cli.models import open_predictor
-    from crots.stages.predict import PredictJob, predict_frames
-    from crots.stages.project_stages import with_notes
+    from crots.stages.applying import apply_model
 
-    predictor, classes, bench = open_predictor(desk, net=args.net, classes=args.classes, flip=options.flip)
-    frames, rate = _frames(bench, context)
-    claimed.take(() if rate else bench.dataset.samples)
-    job = PredictJob(
-        frames=frames,
-        predict=predictor,
-        classes=classes,
-        options=options,
-        out=desk.out,
-        batch=bench.engine.batch(options.batch),
-        device=bench.engine.name,
-        video=rate,
-    )
-    return with_notes(predict_frames(job, context), bench)
-
-
-def _frames(bench: Workbench, context: Context) -> tuple[Frames, float]:
-    """The images to predict, and the frames per second of a video.
-
-    Raises:
-        InputError: files are not images, and ``data.skip_bad`` is off.
-    """
-    from crots.stages.predict import VIDEO_SUFFIXES, ImageFrames, VideoFrames
-    from crots.stages.pseudo_label import unreadable
-
-    path = bench.config.data.target
-    assert path is not None
-    if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
-        video = VideoFrames(path)
-        return video, video.rate
-    images = ImageFrames(bench.dataset.samples, skip_bad=bench.config.data.skip_bad)
-    images.check_headers(context.control)
-    if images.bad:
-        # Reported at the end, together with those whose pixels are broken.
-        unreadable(images.bad, bench.dataset, skip_bad=bench.config.data.skip_bad)
-    return images, 0.0
+    return apply_model(desk.bench(), options, desk.out, context, classes=args.classes, claim=claimed.take)
 
 
 COMMAND = Command(

@@ -1,0 +1,284 @@
+"""Applies a model of the project to a folder of images, an image or a video, and opens the folder of the results."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QUrl
+from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from crots.errors import CrotsError
+from crots.files import exists, expanded
+from crots.images import IMAGE_SUFFIXES
+from crots.options import PredictOptions
+from crots.stages.predict import VIDEO_SUFFIXES
+from crots_studio.background.event_errand import EventErrand
+from crots_studio.models.applying import ApplyForm, ApplyLog, apply_events, free_folder, models
+from crots_studio.models.words import duration
+from crots_studio.plain import Label, plain_tooltip
+from crots_studio.session import Session
+from crots_studio.widgets.path_field import PathField
+from crots_studio.widgets.slider_row import SliderRow
+
+# What can be written: the option, its title and what it is.
+_RESULTS = (
+    ("ids", "Label ids", "label_ids/: a PNG an image whose values are train ids"),
+    ("colour", "Colours", "label_color/: a PNG an image in the colours of the classes"),
+    ("overlay", "Overlay", "overlay/: the colours over the image; of a video one overlay.mp4"),
+)
+
+
+class ApplyDialog(QDialog):
+    """Form above, progress below; stopping keeps what is written.
+
+    Args:
+        session: its project's models are offered.
+        parent: over which it opens.
+        stage: whose model is chosen at first; empty takes the latest.
+    """
+
+    def __init__(self, session: Session, parent: QWidget | None = None, *, stage: str = "") -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Apply a model")
+        assert session.project is not None
+        self._session, self._project = session, session.for_run()
+        self._models = models(self._project)
+        self._log = ApplyLog()
+        # Where the results of the last run are.
+        self._written: Path | None = None
+        self._errand = EventErrand(session.errands, self)
+        self._errand.arrived.connect(self._take)
+        self._errand.ended.connect(self._ended)
+        self._build()
+        stages = [model.stage for model in self._models]
+        self.model.setCurrentIndex(stages.index(stage) if stage in stages else 0)
+        self._propose()
+
+    def _build(self) -> None:
+        self.model = QComboBox()
+        self.model.setAccessibleName("Model to apply")
+        for model in self._models:
+            self.model.addItem(model.title)
+        self.words = Label()
+        self.words.setProperty("role", "muted")
+        settings = self._session.settings
+        self.images = PathField(
+            "Images or video", "folder", settings, placeholder="a folder of images, an image or a video"
+        )
+        self.file_button = QPushButton("&File ...")
+        self.file_button.setAutoDefault(False)
+        self.file_button.setAccessibleName("Choose an image or a video")
+        self.file_button.clicked.connect(self._browse_file)
+        self.out = PathField("Folder of the results", "folder", settings)
+        images = QHBoxLayout()
+        images.addWidget(self.images, 1)
+        images.addWidget(self.file_button)
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.addRow("&Model", self.model)
+        form.addRow("", self.words)
+        form.addRow(_label("&Images", self.images), images)
+        form.addRow(_label("&Results", self.out), self.out)
+        form.addRow("Write", self._ticks())
+        form.addRow(_label("Opaci&ty", self.opacity.slider), self.opacity)
+        self.problem = Label()
+        self.problem.setWordWrap(True)
+        self.progress = QProgressBar()
+        self.progress.setAccessibleName("Images predicted")
+        self.progress.hide()
+        column = QVBoxLayout(self)
+        column.addLayout(form)
+        column.addStretch(1)
+        column.addWidget(self.problem)
+        column.addWidget(self.progress)
+        column.addLayout(self._buttons())
+        self.resize(680, 380)
+        self.model.currentIndexChanged.connect(self.refresh)
+        self.images.changed.connect(self._propose)
+        self.out.changed.connect(self.refresh)
+
+    def _ticks(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        self.results: dict[str, QCheckBox] = {}
+        for name, words, help in _RESULTS:
+            self.results[name] = self._tick(words, help, PredictOptions(), name)
+            row.addWidget(self.results[name])
+        row.addStretch(1)
+        self.flip = self._tick("Average with the mirror image", "Twice the time; usually a little better", None, "flip")
+        row.addWidget(self.flip)
+        self.opacity = SliderRow("", 0, 1, 0.05, name="Opacity of the overlay")
+        self.opacity.set_value(PredictOptions().opacity)
+        return row
+
+    def _tick(self, words: str, help: str, defaults: PredictOptions | None, name: str) -> QCheckBox:
+        tick = QCheckBox(words)
+        tick.setToolTip(plain_tooltip(help))
+        tick.setAccessibleDescription(help)
+        tick.setChecked(defaults is not None and bool(getattr(defaults, name)))
+        tick.toggled.connect(self.refresh)
+        return tick
+
+    def _buttons(self) -> QHBoxLayout:
+        self.copy_button = QPushButton("&Copy command")
+        self.copy_button.setToolTip("The command line that writes the same files")
+        self.copy_button.clicked.connect(self._copy_command)
+        self.open_button = QPushButton("Op&en folder")
+        self.open_button.clicked.connect(self._open_folder)
+        for button in (self.copy_button, self.open_button):
+            button.setAutoDefault(False)
+        box = QDialogButtonBox()
+        self.start = box.addButton("&Apply", QDialogButtonBox.ButtonRole.AcceptRole)
+        self.close_button = box.addButton(QDialogButtonBox.StandardButton.Close)
+        self.start.setProperty("role", "primary")
+        self.start.setDefault(True)
+        self.start.clicked.connect(self.apply)
+        self.close_button.clicked.connect(self.reject)
+        row = QHBoxLayout()
+        row.addWidget(self.copy_button)
+        row.addWidget(self.open_button)
+        row.addWidget(box, 1)
+        return row
+
+    # The form.
+
+    @property
+    def form(self) -> ApplyForm:
+        """What is filled in."""
+        place = self.model.currentIndex()
+        chosen = self._models[place] if 0 <= place < len(self._models) else None
+        ticked = {name: tick.isChecked() for name, tick in self.results.items()}
+        options = PredictOptions(flip=self.flip.isChecked(), opacity=self.opacity.value, **ticked)
+        return ApplyForm(self._project, chosen, _path(self.images.text), _path(self.out.text), options)
+
+    @property
+    def running(self) -> bool:
+        """Whether images are being predicted."""
+        return self._errand.running
+
+    def _propose(self) -> None:
+        """Proposes a new folder for the results of these images."""
+        self.out.show_path(str(free_folder(self._project, _path(self.images.text))))
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Shows what is missing, or what is going on."""
+        form, running = self.form, self.running
+        problem = "" if running else form.problem()
+        self.words.setText(form.model.words if form.model else "")
+        self.start.setEnabled(not problem and not running)
+        self.copy_button.setEnabled(not problem)
+        self.open_button.setEnabled(self._written is not None)
+        for widget in (self.model, self.images, self.file_button, self.out, self.flip, *self.results.values()):
+            widget.setEnabled(not running)
+        self.opacity.setEnabled(not running and form.options.overlay)
+        self.close_button.setText("&Stop" if running else "&Close")
+        if not running:
+            # Nothing is wrong with a form that nobody has filled in yet.
+            begun = bool(self.images.text) or form.model is None
+            self._say(problem, "bad" if begun else "muted")
+
+    def _say(self, text: str, role: str) -> None:
+        self.problem.setText(text)
+        self.problem.setProperty("role", role)
+        self.problem.style().polish(self.problem)
+
+    # Work.
+
+    def apply(self) -> None:
+        """Predicts beside the window."""
+        form = self.form
+        if form.problem() or self.running:
+            return
+        self._log, self._written = ApplyLog(), form.out
+        device = "cpu" if self._session.busy else ""
+        self.progress.setRange(0, 0)
+        self.progress.show()
+        self._say("Opening the model ...", "muted")
+        self._errand.start(partial(apply_events, form, device=device))
+        self.refresh()
+
+    def _take(self, event: object) -> None:
+        log = self._log
+        try:
+            log.take(event)  # type: ignore[arg-type]
+        except CrotsError as error:
+            self._say(str(error), "bad")
+            return
+        self.progress.setRange(0, log.total)
+        self.progress.setValue(log.done)
+        if log.done and not log.outcome:
+            count = f"{log.done:,} of {log.total:,} images" if log.total else f"{log.done:,} images"
+            rate = f", {log.rate:.1f} a second" if log.rate else ""
+            left = f", {duration((log.total - log.done) / log.rate)} left" if log.rate and log.total else ""
+            self._say(count + rate + left, "muted")
+
+    def _ended(self, error: Exception | None) -> None:
+        self.progress.hide()
+        said = (self.problem.text(), str(self.problem.property("role")))
+        if self._written is not None and not exists(self._written):
+            self._written = None
+        written, log = self._written, self._log
+        # The next one gets a folder of its own.
+        self._propose()
+        if error is not None:
+            self._say(str(error) or type(error).__name__, "bad")
+        elif log.outcome == "completed":
+            self._say("\n".join([f"{log.done:,} images written to {written}", *log.notes]), "good")
+        elif log.outcome == "cancelled":
+            self._say(f"Stopped after {log.done:,} images" + (f"; they are in {written}" if written else ""), "muted")
+        else:
+            self._say(*said)
+
+    def reject(self) -> None:
+        """Stops what is going on; closes otherwise."""
+        if self.running:
+            self._errand.stop()
+            self._say("Stopping ...", "muted")
+            return
+        self._errand.leave()
+        super().reject()
+
+    # What the user does.
+
+    def _browse_file(self) -> None:
+        endings = " ".join(f"*{suffix}" for suffix in (*sorted(IMAGE_SUFFIXES), *VIDEO_SUFFIXES))
+        settings = self._session.settings
+        chosen, _ = QFileDialog.getOpenFileName(
+            self, "An image or a video", settings.folder("Images or video"), f"Images and videos ({endings})"
+        )
+        if chosen:
+            settings.set_folder("Images or video", str(Path(chosen).parent))
+            self.images.take(chosen)
+
+    def _copy_command(self) -> None:
+        QGuiApplication.clipboard().setText(self.form.command())
+
+    def _open_folder(self) -> None:
+        folder = self._written
+        if folder is not None and not QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder))):
+            self._say(f"No file manager opened it; the folder is {folder}", "warning")
+
+
+def _label(words: str, field: QWidget) -> QLabel:
+    label = Label(words)
+    label.setBuddy(field)
+    return label
+
+
+def _path(text: str) -> Path | None:
+    return expanded(text) if text else None

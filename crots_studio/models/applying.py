@@ -1,0 +1,181 @@
+"""The form for applying a model of the project to other images or a video, and how far that has come."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crots.errors import CrotsError, InputError
+from crots.events import Event, Note, Progress, StageFinished, StageStarted
+from crots.files import exists
+from crots.options import PredictOptions, SourceOptions
+from crots.project import Project, ProjectConfig
+from crots.stages.predict import VIDEO_SUFFIXES
+from crots.trust import is_factory
+from crots_studio.background.loading import preload_torch
+from crots_studio.models.exporting import Checkpoint, checkpoints, read_card
+from crots_studio.models.words import command_text
+
+if TYPE_CHECKING:
+    from crots.execution.control import Control
+
+# Of the project; no stage writes there.
+FOLDER = "predictions"
+# Those of the exported files that describe themselves and hold no code.
+_EXPORTED = ("adapted.safetensors", "adapted.onnx")
+
+
+def models(project: Project) -> list[Checkpoint]:
+    """Returns the models that can be applied: those of the stages, the latest first, then the exported files."""
+    files = [project.stage_folder("export") / name for name in _EXPORTED]
+    exported = [
+        Checkpoint("export", path.name, path, read_card(path) if path.suffix == ".safetensors" else {})
+        for path in files
+        if path.is_file()
+    ]
+    return checkpoints(project) + exported
+
+
+def free_folder(project: Project, images: Path | None) -> Path:
+    """Returns a folder of the project that is not there yet, named after the images."""
+    wanted = project.folder / FOLDER / ((images.stem or images.name) if images else "images")
+    folder, number = wanted, 1
+    while exists(folder):
+        number += 1
+        folder = wanted.with_name(f"{wanted.name}-{number}")
+    return folder
+
+
+@dataclass(frozen=True)
+class ApplyForm:
+    """What the user chose."""
+
+    project: Project
+    model: Checkpoint | None
+    images: Path | None
+    out: Path | None
+    options: PredictOptions
+
+    @property
+    def is_video(self) -> bool:
+        """Whether the frames of a video are to be predicted."""
+        return self.images is not None and self.images.suffix.lower() in VIDEO_SUFFIXES
+
+    def problem(self) -> str:
+        """Says what is missing; empty where nothing is."""
+        if self.model is None:
+            return "There is no trained model yet: run the baseline first."
+        if self.images is None:
+            return "Choose a folder of images, an image or a video."
+        if not exists(self.images):
+            return f"{self.images} does not exist; choose a folder of images, an image or a video."
+        if not (self.options.ids or self.options.colour or self.options.overlay):
+            return "Choose at least one thing to write."
+        return self._problem_of_out(self.images)
+
+    def _problem_of_out(self, images: Path) -> str:
+        if self.out is None:
+            return "Choose a folder for the results."
+        out, folder = self.out.resolve(), self.project.folder.resolve()
+        if exists(out) and not out.is_dir():
+            return f"{self.out} is a file; choose a folder."
+        if exists(out) and any(out.iterdir()):
+            return f"{self.out} is not empty; choose a new folder."
+        if images.is_dir() and out.is_relative_to(images.resolve()):
+            return f"{self.out} lies among the images; choose a folder outside of {images}."
+        if out.is_relative_to(folder) and not out.is_relative_to(folder / FOLDER):
+            return f"{self.out} belongs to the stages of this project; choose one in {folder / FOLDER}, or elsewhere."
+        return ""
+
+    def config(self, device: str = "") -> ProjectConfig:
+        """Returns the options of the run: the images, the model, and device and trust as in the project."""
+        assert self.model is not None
+        config, net = self.project.config, str(self.model.card.get("net", ""))
+        same = config.data.target is not None and self.images == self.project.path(config.data.target)
+        data = dataclasses.replace(
+            config.data,
+            target=self.images,
+            layout=config.data.layout if same else "auto",
+            size=None,
+            val_images=None,
+            val_labels=None,
+        )
+        # Trust was given to the network that the project's options name.
+        named = net if is_factory(net) and net in (config.source.net, config.student.net) else ""
+        source = SourceOptions(file=self.model.path, net=named)
+        # Threads belong to a run, should one go on in this process.
+        runtime = dataclasses.replace(config.runtime, device=device or config.runtime.device, threads=0)
+        return dataclasses.replace(config, data=data, source=source, runtime=runtime)
+
+    def command(self) -> str:
+        """Returns the command line that writes the same files."""
+        if self.model is None or self.images is None or self.out is None:
+            return ""
+        data, options = self.config().data, self.options
+        words = ["crots", "predict", "--checkpoint", str(self.model.path), "--images", str(self.images)]
+        words += ["--layout", data.layout] if data.layout != "auto" else []
+        words += ["--skip-bad"] if data.skip_bad else []
+        words += ["--out", str(self.out)]
+        words += ["--flip"] if options.flip else []
+        words += [f"--no-{name}" for name in ("ids", "colour", "overlay") if not getattr(options, name)]
+        words += ["--trust"] if self.project.config.runtime.trust else []
+        return command_text(words)
+
+
+@dataclass
+class ApplyLog:
+    """Follows the events of a run."""
+
+    total: int = 0
+    done: int = 0
+    rate: float = 0.0
+    notes: list[str] = field(default_factory=list)
+    outcome: str = ""
+
+    def take(self, event: Event) -> None:
+        """Takes in an event.
+
+        Raises:
+            CrotsError: the run failed.
+        """
+        if isinstance(event, StageStarted):
+            self.total = event.total
+        elif isinstance(event, Progress):
+            self.done, self.total, self.rate = event.done, event.total, event.rate
+        elif isinstance(event, Note):
+            self.notes += [event.text] if event.level == "warning" else []
+        elif isinstance(event, StageFinished):
+            self.outcome = event.outcome
+            if event.outcome == "failed":
+                raise CrotsError(event.message)
+
+
+def apply_events(form: ApplyForm, control: Control, device: str = "") -> Iterator[Event]:
+    """Predicts as the form says; loads torch, so not on the window's thread.
+
+    Args:
+        form: what the user chose.
+        control: stops between two batches; what is written stays.
+        device: where the model runs; empty takes the project's.
+
+    Raises:
+        InputError: the form has a problem.
+    """
+    preload_torch()
+    from crots.execution.context import Context
+    from crots.runner import run_stage
+    from crots.stages.applying import apply_model
+    from crots.stages.workbench import Workbench
+
+    if form.problem() or form.out is None:
+        raise InputError(form.problem())
+    out, config, folder = form.out, form.config(device), form.project.folder
+
+    def body(context: Context) -> Iterator[Event]:
+        bench = Workbench(config, folder, None, context.stage)
+        return apply_model(bench, form.options, out, context)
+
+    return run_stage(body, Context("predict", control))
