@@ -322,7 +322,7 @@ def _style_sheet(font: QFont) -> str:
     QAbstractSpinBox QLineEdit, QComboBox QLineEdit {{
         border: 0; padding: 0; min-height: 0; background: transparent; border-radius: 0;
     }}
-    QAbstractSpinBox {{ padding: 0 2px 0 7px; }}
+    QAbstractSpinBox QLineEdit {{ padding-left: 6px; }}
     QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {{
         border: 0; background: transparent; width: 16px; subcontrol-origin: border;
     }}

@@ -25,6 +25,7 @@ class RegionShape(TypedDict):
     key: Key
     box: _Box
     reason: str
+    doubt: NotRequired[float]
 
 
 class SuspicionShape(TypedDict):

@@ -98,7 +98,7 @@ class ApplyDialog(QDialog):
         form.addRow(_label("Opaci&ty", self.opacity.slider), self.opacity)
         self.problem = Label()
         self.problem.setWordWrap(True)
-        self.progress = QProgressBar()
+        self.progress = QProgressBar(textVisible=False)
         self.progress.setAccessibleName("Images predicted")
         self.progress.hide()
         column = QVBoxLayout(self)

@@ -78,7 +78,7 @@ class ExportDialog(QDialog):
         form.addRow("&Name", self.name)
         self.problem = Label()
         self.problem.setWordWrap(True)
-        self.progress = QProgressBar()
+        self.progress = QProgressBar(textVisible=False)
         self.progress.setAccessibleName("Files written")
         self.progress.hide()
         column = QVBoxLayout(self)

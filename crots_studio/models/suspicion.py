@@ -20,27 +20,26 @@ INDEX = Path("suspicion") / "suspicion.json"
 
 @dataclass(frozen=True)
 class Suspect:
-    """A region: left, top, width and height in pixels of the label, and why one should look."""
+    """A region: left, top, width and height in pixels of the label, why one should look, and its doubt, 0..1."""
 
     box: tuple[int, int, int, int]
     reason: str
-
-    @property
-    def outline(self) -> tuple[tuple[float, float, float, float], ...]:
-        """Its four sides as lines x0, y0, x1, y1."""
-        left, top, width, height = self.box
-        right, bottom = left + width, top + height
-        sides = ((left, top, right, top), (right, top, right, bottom), (right, bottom, left, bottom),
-                 (left, bottom, left, top))  # fmt: skip
-        return tuple((float(x0), float(y0), float(x1), float(y1)) for x0, y0, x1, y1 in sides)
+    doubt: float = 1.0
 
 
 @dataclass(frozen=True)
 class Suspicion:
-    """Doubt (0..1) by image key, and regions by image key, worst first; both empty where nothing was looked for."""
+    """What was found; empty where nothing was looked for.
+
+    Attributes:
+        doubt: 0..1 by image key.
+        regions: by image key, worst first.
+        ranked: the regions of all images with the keys of these, worst first.
+    """
 
     doubt: Mapping[str, float] = field(default_factory=dict)
     regions: Mapping[str, tuple[Suspect, ...]] = field(default_factory=dict)
+    ranked: tuple[tuple[str, Suspect], ...] = ()
 
     @staticmethod
     def read(project: Path) -> Suspicion:
@@ -53,10 +52,14 @@ class Suspicion:
             return Suspicion()
         doubt = {row["key"]: row["doubt"] for row in found["images"]}
         regions: dict[str, list[Suspect]] = {}
+        ranked: list[tuple[str, Suspect]] = []
         for region in found["regions"]:
             left, top, width, height = region["box"]
-            regions.setdefault(region["key"], []).append(Suspect((left, top, width, height), region["reason"]))
-        return Suspicion(doubt, {key: tuple(rows) for key, rows in regions.items()})
+            share = min(max(region.get("doubt", 1.0), 0.0), 1.0)
+            suspect = Suspect((left, top, width, height), region["reason"], share)
+            regions.setdefault(region["key"], []).append(suspect)
+            ranked.append((region["key"], suspect))
+        return Suspicion(doubt, {key: tuple(rows) for key, rows in regions.items()}, tuple(ranked))
 
     def joined(self, labels: LabelList) -> LabelList:
         """Returns the list with the doubt of its images."""

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QPushButton, QWidget
 
 from crots.events import Event, StageFinished
@@ -17,11 +19,13 @@ from crots_studio.models.image_store import ImageMaps, ImageStore
 from crots_studio.models.label_edit import LabelEdits
 from crots_studio.models.label_list import LabelList, classes_of, glance, read_list
 from crots_studio.models.suspicion import Suspect, Suspicion, find_suspects
+from crots_studio.models.words import plural
 from crots_studio.panels.label_correction import LabelCorrection
 from crots_studio.session import Session
 from crots_studio.widgets.compare_area import CompareArea
 from crots_studio.widgets.image_panel import ImagePanel, class_words
-from crots_studio.widgets.picture_layers import Content, Line
+from crots_studio.widgets.picture_layers import Content, Outline, doubt_colour
+from crots_studio.widgets.region_bar import RegionBar
 
 Array = npt.NDArray[Any]
 _NO_PROJECT = "Open or make a project to see its images here."
@@ -39,7 +43,19 @@ class PseudoLabelPanel(ImagePanel):
         self._maps: ImageMaps | None = None
         self._pointer = (-1, -1)
         self.correction = LabelCorrection(session, self.area, self)
+        self.regions = RegionBar()
+        self.regions.chosen.connect(self._go_to_region)
+        # The box to look at as soon as its image is there.
+        self._awaited: tuple[int, int, int, int] | None = None
+        self.below_area.addWidget(self.regions)
         self.below_area.addWidget(self.correction)
+        self._make_keys()
+        self.legend.list.setToolTip(
+            "Click a class to paint with it. Tick the classes to draw; double-click one to see it alone, again to see "
+            "all."
+        )
+        self.legend.picked.connect(self.correction.tools.choose_class)
+        self.correction.tools.class_changed.connect(self.legend.choose)
         self.correction.previewed.connect(self._preview)
         self.correction.corrected.connect(self._corrected)
         self.images.mark = self._mark
@@ -56,13 +72,24 @@ class PseudoLabelPanel(ImagePanel):
         session.busy_changed.connect(lambda _: self._enable())
         self._reload()
 
+    def _make_keys(self) -> None:
+        for keys, words, act in (
+            ("N", "Next doubtful region", self.regions.go_on),
+            ("Shift+N", "Doubtful region before", self.regions.go_back),
+        ):
+            shortcut = QShortcut(QKeySequence(keys), self)
+            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            shortcut.setWhatsThis(words)
+            shortcut.activated.connect(act)
+
     # The list.
 
     def _reload(self) -> None:
         project = self._session.project
         self._session.errands.forget("pseudo-labels glance", "pseudo-labels", "pseudo-labels image")
         self._store, self._maps, self._classes = None, None, None
-        self._suspicion = Suspicion()
+        self._suspicion, self._awaited = Suspicion(), None
+        self.regions.set_regions(())
         self._inputs = self._inputs_of(project)
         self.images.show_labels(LabelList(), None)
         self.legend.set_classes(None)
@@ -87,6 +114,8 @@ class PseudoLabelPanel(ImagePanel):
         self._classes = self._store.classes
         self.legend.set_classes(self._classes)
         self.correction.set_edits(edits, self._classes)
+        self.legend.choose(self.correction.tools.label)
+        self.regions.set_regions([f"{suspect.reason}; {key}" for key, suspect in self._suspicion.ranked])
         self._recolour()
         if not len(labels):
             self._say_empty(labels.problem or _NO_IMAGES)
@@ -133,6 +162,9 @@ class PseudoLabelPanel(ImagePanel):
         index = self.images.current
         self.legend.set_shares(self._shares(maps.labels, index))
         self.about.setText(self._about(key, index))
+        if self._awaited is not None:
+            box, self._awaited = self._awaited, None
+            self.area.look_at_box(box)
 
     def _shares(self, labels: Array | None, index: int) -> Array | None:
         """Of the labels as they are corrected; what was noted when they were made knows nothing of that."""
@@ -149,7 +181,7 @@ class PseudoLabelPanel(ImagePanel):
         contents = {IMAGE: Content(IMAGE, size, image=maps.image)}
         if labels is None or self._classes is None:
             return contents
-        contents[LABELS] = Content(LABELS, size, image=maps.image, labels=labels, lines=self._outlines())
+        contents[LABELS] = Content(LABELS, size, image=maps.image, labels=labels, outlines=self._outlines())
         if maps.confidence is not None and maps.entropy is not None:
             most = float(np.log(max(2, len(self._classes))))
             contents[CONFIDENCE] = Content(CONFIDENCE, size, values=maps.confidence, scale="confidence")
@@ -164,19 +196,35 @@ class PseudoLabelPanel(ImagePanel):
         half = "hard" if row.hard else "easy"
         sure = "" if self._maps is None or self._maps.confidence is not None else "; the source gave no confidence"
         why = self._suspects()
-        sure += f"; {len(why)} suspicious regions, first {why[0].reason}" if why else ""
+        sure += f"; {plural(len(why), 'suspicious region')}" if why else ""
         mended = "; corrected by hand" if self._mark(key) else ""
         return f"{key}: mean entropy {row.entropy:.3f} nats, {half} half{sure}{mended}"
 
     # Suspicion.
 
     def _suspects(self) -> tuple[Suspect, ...]:
-        """The regions of the current image, while images are listed by suspicion."""
-        wanted = self.images.order.currentData() == "suspicious"
+        """The regions of the current image, while images are listed by suspicion or regions are gone through."""
+        wanted = self.images.order.currentData() == "suspicious" or self.regions.current >= 0
         return self._suspicion.regions.get(self.images.current_key, ()) if wanted else ()
 
-    def _outlines(self) -> tuple[Line, ...]:
-        return tuple(line for suspect in self._suspects() for line in suspect.outline)
+    def _outlines(self) -> tuple[Outline, ...]:
+        place = self.regions.current
+        at = self._suspicion.ranked[place][1] if place >= 0 else None
+        return tuple(
+            Outline(suspect.box, doubt_colour(suspect.doubt), strong=suspect is at) for suspect in self._suspects()
+        )
+
+    def _go_to_region(self, place: int) -> None:
+        """Shows a doubtful region, in whichever image it is."""
+        key, suspect = self._suspicion.ranked[place]
+        self._awaited = suspect.box
+        if key == self.images.current_key:
+            self._redraw()
+            return
+        if not self.images.go_to(key):
+            self.images.clear_filters()
+            if not self.images.go_to(key):
+                self._session.notice.emit(f"{key} is not among the images any more; find suspicious labels again")
 
     def _redraw(self) -> None:
         if self._maps is not None and self.images.current >= 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy.typing as npt
-from PySide6.QtCore import QEvent, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QIcon, QPainter, QPalette, QPixmap
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -39,9 +39,11 @@ class ClassLegend(QWidget):
 
     Signals:
         shown_changed(frozenset[int]): the ticked classes.
+        picked(int): the user went to a class.
     """
 
     shown_changed = Signal(object)
+    picked = Signal(int)
 
     def __init__(self, parent: QWidget | None = None, *, title: str = "Classes") -> None:
         super().__init__(parent)
@@ -53,6 +55,7 @@ class ClassLegend(QWidget):
         self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.list.itemChanged.connect(self._changed)
         self.list.itemDoubleClicked.connect(self._only)
+        self.list.currentRowChanged.connect(self._went_to)
         heading = Label(title)
         heading.setBuddy(self.list)
         buttons = QHBoxLayout()
@@ -98,6 +101,15 @@ class ClassLegend(QWidget):
         """The ticked classes."""
         ticked = Qt.CheckState.Checked
         return frozenset(n for n in range(self.list.count()) if self.list.item(n).checkState() == ticked)
+
+    def choose(self, number: int) -> None:
+        """Marks a class as the chosen one, without saying so; one that is not listed marks none."""
+        with QSignalBlocker(self.list):
+            self.list.setCurrentRow(number if 0 <= number < self.list.count() else -1)
+
+    def _went_to(self, number: int) -> None:
+        if number >= 0:
+            self.picked.emit(number)
 
     def show_all(self, shown: bool = True) -> None:
         """Ticks all classes or none."""

@@ -151,6 +151,11 @@ class CompareArea(QWidget):
         self.views.fit()
         self.swipe.fit()
 
+    def look_at_box(self, box: tuple[int, int, int, int]) -> None:
+        """Brings a box of the picture to the middle."""
+        self.views.look_at_box(box)
+        self.swipe.look_at_box(box)
+
     @property
     def shown(self) -> list[str]:
         """Names of the contents that are seen now."""

@@ -108,6 +108,14 @@ class ImageList(QWidget):
             self.thumbnails.setCurrentIndex(self.thumbnails.thumbnails.index(row))
         return row >= 0
 
+    def clear_filters(self) -> None:
+        """Lists all images."""
+        self.search.clear()
+        self._timer.stop()
+        self.part.setCurrentIndex(0)
+        self.shows.setCurrentIndex(0)
+        self._arrange()
+
     def step(self, by: int) -> None:
         """Goes to the next or the one before."""
         row = self.thumbnails.current + by

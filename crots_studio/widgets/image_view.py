@@ -24,7 +24,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QFrame, QGraphicsScene, QGraphicsView, QWidget
 
 from crots.config import Size
-from crots_studio.widgets.picture_layers import SCALES, Content, Layers, Line, indexed_image
+from crots_studio.widgets.picture_layers import SCALES, Content, Layers, Line, Outline, indexed_image
 
 Array = npt.NDArray[Any]
 # Screen pixels that one pixel of the picture can have.
@@ -32,6 +32,9 @@ _MOST_ZOOM = 40.0
 _STEP = 1.25
 # In screen pixels.
 NARROWEST = 120
+# How much of a view a box fills that is looked at, and how far that zooms in at most.
+_BOX_SHARE = 0.35
+_BOX_ZOOM = 8.0
 
 
 @dataclass(frozen=True)
@@ -159,6 +162,20 @@ class ImageView(QGraphicsView):
         scale = fitting * zoom
         x, y = (before.x() - (at.x() - middle.x()) / scale), (before.y() - (at.y() - middle.y()) / scale)
         self._look_at(x, y, zoom)
+
+    @property
+    def percent(self) -> int:
+        """How large a pixel of the picture is on the screen, 100 for as large as one of the screen's."""
+        return round(100 * self._fitting() * self._place.zoom)
+
+    def look_at_box(self, box: tuple[int, int, int, int]) -> None:
+        """Brings a box of the picture (left, top, width, height) to the middle, with some of what is around it."""
+        if self.content is None:
+            return
+        left, top, width, height = box
+        size = self.content.size
+        zoom = _BOX_SHARE * min(size.width / max(1, width), size.height / max(1, height))
+        self._look_at(left + width / 2, top + height / 2, min(max(zoom, 1.0), _BOX_ZOOM))
 
     def look(self, place: Place) -> None:
         """Looks where another view looks; tells nobody."""
@@ -330,6 +347,7 @@ class ImageView(QGraphicsView):
         """Draws split lines and the marker in picture coordinates, title and focus in screen pixels."""
         if self.content:
             self._draw_lines(painter, self.content.lines)
+            self._draw_outlines(painter, self.content.outlines)
         if self._marker and self.content:
             self._draw_marker(painter, *self._marker)
         if (ring := self.brush_ring) is not None:
@@ -337,7 +355,7 @@ class ImageView(QGraphicsView):
         painter.save()
         painter.resetTransform()
         if self.content and self.content.title:
-            self._draw_title(painter, self.content.title)
+            self._draw_title(painter, f"{self.content.title}   {self.percent}%")
         if self.content and self.content.values is not None:
             self._draw_scale(painter, self.content)
         if self.content is None and self.empty_text:
@@ -358,6 +376,16 @@ class ImageView(QGraphicsView):
             painter.setPen(pen)
             for x0, y0, x1, y1 in lines:
                 painter.drawLine(QPointF(x0, y0), QPointF(x1, y1))
+
+    def _draw_outlines(self, painter: QPainter, outlines: tuple[Outline, ...]) -> None:
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for outline in sorted(outlines, key=lambda outline: outline.strong):
+            inner = 3 if outline.strong else 1.5
+            for colour, width in ((QColor(0, 0, 0, 180), inner + 2), (QColor(*outline.colour), inner)):
+                pen = QPen(colour, width)
+                pen.setCosmetic(True)
+                painter.setPen(pen)
+                painter.drawRect(QRectF(*outline.box))
 
     def _draw_marker(self, painter: QPainter, x: int, y: int) -> None:
         reach = 7 / max(1e-6, painter.worldTransform().m11())

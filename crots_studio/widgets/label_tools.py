@@ -45,10 +45,12 @@ class LabelTools(QWidget):
 
     Signals:
         tool_changed(str): a key of the tools.
+        class_changed(int): the label to paint.
         undo_asked(), redo_asked(), reset_asked(): a button was pressed.
     """
 
     tool_changed = Signal(str)
+    class_changed = Signal(int)
     undo_asked = Signal()
     redo_asked = Signal()
     reset_asked = Signal()
@@ -89,6 +91,7 @@ class LabelTools(QWidget):
         row.addStretch(1)
         for other in (self.undo, self.redo, snug(self.reset)):
             row.addWidget(other)
+        self.classes.currentIndexChanged.connect(lambda _: self.class_changed.emit(self.label))
         self._group.buttonClicked.connect(lambda _: self._tool_chosen())
         self.reset.clicked.connect(self.reset_asked)
         self._tool_chosen()

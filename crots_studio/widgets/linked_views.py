@@ -106,6 +106,10 @@ class LinkedViews(QWidget):
         for view in self.views:
             view.look(place)
 
+    def look_at_box(self, box: tuple[int, int, int, int]) -> None:
+        """Brings a box of the pictures to the middle of all views."""
+        self.views[0].look_at_box(box)
+
     @property
     def place(self) -> Place:
         """Where all views look."""

@@ -22,6 +22,15 @@ Line = tuple[float, float, float, float]
 _VEIL = (205, 20, 40, 170)
 
 
+@dataclass(frozen=True)
+class Outline:
+    """A box to draw round a part of the picture: left, top, width, height; and whether it is the one to look at."""
+
+    box: tuple[int, int, int, int]
+    colour: tuple[int, int, int] = (255, 255, 255)
+    strong: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class Content:
     """What a view shows, from the bottom up.
@@ -36,6 +45,7 @@ class Content:
         labels: (H, W) class ids, drawn with the colour table.
         veil: (H, W) bool, pixels to mark as not counting.
         lines: to draw over all, x0, y0, x1, y1.
+        outlines: boxes to draw over all.
     """
 
     title: str
@@ -47,6 +57,7 @@ class Content:
     labels: Array | None = None
     veil: Array | None = None
     lines: tuple[Line, ...] = ()
+    outlines: tuple[Outline, ...] = ()
 
 
 def _ramp(*stops: tuple[int, int, int]) -> Array:
@@ -61,6 +72,12 @@ SCALES: dict[str, Array] = {
     "confidence": _ramp((13, 8, 60), (64, 44, 122), (46, 110, 142), (53, 171, 121), (170, 220, 50), (253, 246, 170)),
     "entropy": _ramp((4, 4, 14), (72, 18, 100), (160, 42, 98), (225, 90, 50), (250, 165, 30), (252, 250, 180)),
 }
+
+
+def doubt_colour(doubt: float) -> tuple[int, int, int]:
+    """Returns the colour of a doubt of 0..1, seen on any picture: red for little, yellow for much."""
+    red, green, blue = (int(part) for part in SCALES["entropy"][round(255 * (0.5 + 0.4 * doubt)), :3])
+    return red, green, blue
 
 
 def colour_table(classes: ClassSet, shown: frozenset[int] | None = None) -> Array:

@@ -393,3 +393,16 @@ def test_a_zoomed_picture_is_panned_while_a_tool_is_chosen(qtbot, panel, way):
     if way == "space":
         qtbot.keyRelease(view, Qt.Key.Key_Space)
     assert not view._hand
+
+
+def test_a_click_on_a_class_of_the_list_paints_with_it_and_a_key_marks_it_there(qtbot, panel):
+    row = panel.legend.list.visualItemRect(panel.legend.list.item(3))
+    # Right of its tick box, which draws or hides it.
+    place = QPoint(row.left() + 60, row.center().y())
+    qtbot.mouseClick(panel.legend.list.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    assert panel.correction.tools.label == 3 and 3 in panel.legend.shown
+    with qtbot.waitActive(panel):
+        panel.activateWindow()
+    panel.images.thumbnails.setFocus()
+    qtbot.keyClick(panel.images.thumbnails, Qt.Key.Key_2)
+    assert panel.correction.tools.label == 1 and panel.legend.list.currentRow() == 1

@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+from PySide6.QtCore import Qt
 
 from crots.errors import InputError
 from crots_studio.models import suspicion
@@ -24,9 +25,11 @@ def project(tmp_path):
 def write_suspicion(project):
     images = [{"key": WORST, "doubt": 0.9, "regions": 2}, {"key": NEXT, "doubt": 0.5, "regions": 0}]
     reason = "car: doubt 0.90 on 20 pixels, the student predicts road on 80% of them"
+    low = "sky: doubt 0.70 on 9 pixels, the source has low confidence"
     regions = [
-        {"key": WORST, "box": [4, 6, 10, 8], "reason": reason},
-        {"key": WORST, "box": [40, 20, 5, 5], "reason": "sky: doubt 0.70 on 9 pixels, the source has low confidence"},
+        {"key": WORST, "box": [4, 6, 10, 8], "reason": reason, "doubt": 0.9},
+        {"key": NEXT, "box": [8, 8, 4, 4], "reason": low, "doubt": 0.8},
+        {"key": WORST, "box": [40, 20, 5, 5], "reason": low, "doubt": 0.7},
     ]
     path = project.folder / suspicion.INDEX
     path.parent.mkdir()
@@ -56,15 +59,70 @@ def test_the_most_suspicious_come_first_and_are_outlined(qtbot, panel, project, 
     write_suspicion(project)
     open_project(project.folder)
     ready(qtbot, panel)
-    assert panel.area._contents["Labels"].lines == ()
+    assert panel.area._contents["Labels"].outlines == ()
     by_suspicion(panel)
     assert listed(panel)[:2] == [WORST, NEXT] and len(listed(panel)) == len(KEYS)
     panel.images.go_to(WORST)
-    qtbot.waitUntil(lambda: len(panel.area._contents["Labels"].lines) == 8, timeout=10_000)
-    assert panel.area._contents["Labels"].lines[0] == (4, 6, 14, 6)
-    assert "2 suspicious regions" in panel.about.text() and "the student predicts road" in panel.about.text()
+    qtbot.waitUntil(lambda: len(outlines(panel)) == 2, timeout=10_000)
+    assert outlines(panel)[0].box == (4, 6, 10, 8)
+    # The colours tell more doubt from less.
+    assert len({outline.colour for outline in outlines(panel)}) == 2
+    assert "2 suspicious regions" in panel.about.text()
     panel.images.order.setCurrentIndex(0)
-    qtbot.waitUntil(lambda: not panel.area._contents["Labels"].lines, timeout=10_000)
+    qtbot.waitUntil(lambda: not outlines(panel), timeout=10_000)
+
+
+def test_a_key_goes_through_the_regions_of_all_images_worst_first(qtbot, panel, project, open_project):
+    write_suspicion(project)
+    open_project(project.folder)
+    ready(qtbot, panel)
+    assert panel.regions.isVisible() and panel.regions.counter.text() == "3 regions"
+    assert "the student predicts road" in panel.regions.list.itemText(0) and WORST in panel.regions.list.itemText(0)
+    # A filter that hides the image gives way.
+    panel.images.search.setText("night/frame_3")
+    panel.images._arrange()
+    panel.images.thumbnails.setFocus()
+    with qtbot.waitActive(panel):
+        panel.activateWindow()
+    for count, key, box in ((1, WORST, (4, 6, 10, 8)), (2, NEXT, (8, 8, 4, 4)), (3, WORST, (40, 20, 5, 5))):
+        qtbot.keyClick(panel.images.thumbnails, Qt.Key.Key_N)
+        assert panel.regions.counter.text() == f"{count} of 3"
+        qtbot.waitUntil(lambda key=key, box=box: looks_at(panel, key, box), timeout=10_000)
+    assert not panel.regions.next.isEnabled()
+    qtbot.keyClick(panel.images.thumbnails, Qt.Key.Key_N)
+    assert panel.regions.counter.text() == "3 of 3"
+    qtbot.keyClick(panel.images.thumbnails, Qt.Key.Key_N, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.waitUntil(lambda: looks_at(panel, NEXT, (8, 8, 4, 4)), timeout=10_000)
+    panel.regions.list.setCurrentIndex(0)
+    qtbot.waitUntil(lambda: looks_at(panel, WORST, (4, 6, 10, 8)), timeout=10_000)
+
+
+def looks_at(panel, key, box):
+    place, size = panel.area.views.place, panel.area._contents["Image"].size
+    strong = [outline.box for outline in outlines(panel) if outline.strong]
+    near = abs(place.x * size.width - (box[0] + box[2] / 2)) < 0.3 * size.width / place.zoom
+    return panel.images.current_key == key and strong == [box] and place.zoom > 1 and near
+
+
+def test_a_region_of_an_image_that_is_gone_is_said(qtbot, session, panel, project, open_project):
+    write_suspicion(project)
+    text = (project.folder / suspicion.INDEX).read_text().replace(NEXT, "gone/frame")
+    (project.folder / suspicion.INDEX).write_text(text)
+    open_project(project.folder)
+    ready(qtbot, panel)
+    with qtbot.waitSignal(session.notice) as said:
+        panel.regions.list.setCurrentIndex(1)
+    assert "gone/frame" in said.args[0]
+
+
+def test_without_a_search_there_is_nothing_to_go_through(qtbot, panel, project, open_project):
+    open_project(project.folder)
+    ready(qtbot, panel)
+    assert not panel.regions.isVisible()
+
+
+def outlines(panel):
+    return panel.area._contents["Labels"].outlines
 
 
 def test_the_button_looks_in_a_process_and_lists_what_was_found(qtbot, panel, project, open_project, monkeypatch):

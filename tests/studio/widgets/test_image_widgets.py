@@ -355,3 +355,16 @@ def test_loading_outlives_no_view(qtbot):
     queue = view.thumbnails.queue
     view.deleteLater()
     qtbot.waitUntil(lambda: queue._stopped)
+
+
+def test_the_zoom_in_percent_is_that_of_the_screen_and_a_box_comes_to_the_middle(qtbot):
+    view = shown(qtbot, ImageView(), 300, 200)
+    view.show_content(Content("red", SIZE, image=RED))
+    assert view.percent == 500
+    view.zoom_by(2.0)
+    assert view.percent == 1000
+    view.look_at_box((10, 10, 10, 10))
+    assert view.place == Place(0.25, 0.375, pytest.approx(0.35 * 4))
+    # All of it is no reason to zoom.
+    view.look_at_box((0, 0, 60, 40))
+    assert view.place == Place()
