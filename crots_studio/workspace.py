@@ -236,7 +236,12 @@ class Workspace(QWidget):
             place = self.tabs.addTab(panel, icon(tab.icon) if self._with_icons else QIcon(), tab.title)
             self.tabs.setTabToolTip(place, tab.tip)
         leave_wheel_below(self)
+        self.panels["monitor"].images_wanted.connect(self._show_images)  # type: ignore[attr-defined]
         self.panels["setup"].checked.connect(self.rail.take_findings)  # type: ignore[attr-defined]
+
+    def _show_images(self, question: object) -> None:
+        self.show_tab("before_after")
+        self.panels["before_after"].show_images(question)  # type: ignore[attr-defined]
 
     def show_tab(self, key: str) -> None:
         """Brings a tab to the front by its key."""

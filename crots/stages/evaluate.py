@@ -22,6 +22,7 @@ from crots.execution.context import Context, Meter
 from crots.execution.workers import current
 from crots.files import write_json
 from crots.methods.metrics import Confusion
+from crots.stages.image_scores import FOLDER, image_file, image_row
 from crots.taxonomy import ClassSet
 from crots.training.material import Array
 
@@ -55,7 +56,7 @@ class EvaluateJob:
     Attributes:
         dataset: images with labels.
         classes: what the labels mean.
-        out: folder that gets ``<subject>.json``; None writes nothing.
+        out: folder that gets ``<subject>.json`` and ``images/<subject>.json``; None writes nothing.
         batch: images per forward pass.
     """
 
@@ -82,7 +83,8 @@ def evaluate_subjects(job: EvaluateJob, context: Context) -> Iterator[Event]:
     for number, subject in enumerate(job.subjects):
         confusion = Confusion(len(job.classes), job.classes.ignore)
         predict = subject.load()
-        for done in score(predict, samples, dataset, job.classes, confusion, batch=job.batch):
+        rows: list[dict[str, Any]] = []
+        for done in score(predict, samples, dataset, job.classes, confusion, batch=job.batch, rows=rows):
             context.check()
             yield from meter.tick(number * len(samples) + done)
         report = confusion.report(job.classes.names, job.classes.subsets)
@@ -91,8 +93,13 @@ def evaluate_subjects(job: EvaluateJob, context: Context) -> Iterator[Event]:
         if subject.choice:
             report["choice"] = subject.choice
         if job.out:
-            current().from_first(partial(write_json, job.out / f"{subject.name}.json", report))
+            current().from_first(partial(_write, job.out, subject.name, report, image_file(job.classes.names, rows)))
         yield evaluated(report, context.stage, subject.name, oracle=subject.oracle)
+
+
+def _write(out: Path, subject: str, report: dict[str, Any], images: dict[str, Any]) -> None:
+    write_json(out / FOLDER / f"{subject}.json", images)
+    write_json(out / f"{subject}.json", report)
 
 
 def labelled(dataset: Dataset) -> list[Sample]:
@@ -117,28 +124,36 @@ def score(
     confusion: Confusion,
     *,
     batch: int = 1,
+    rows: list[dict[str, Any]] | None = None,
 ) -> Iterator[int]:
     """Adds the predictions of samples to a confusion; yields how many are done.
 
-    Several workers share the batches, and all have the whole confusion matrix in the end.
+    Several workers share the batches, and all have the whole confusion matrix in the end, and the ``rows``: what
+    `crots.stages.image_scores` keeps of each image.
     """
 
     def load(part: Sequence[Sample] | None) -> tuple[Sequence[Sample], list[Array]]:
         return part or [], [read_truth(sample, dataset, classes) for sample in part or []]
 
     workers, added = current(), Confusion(confusion.classes, confusion.ignore)
+    own: list[dict[str, Any]] = []
     parts = [samples[first : first + batch] for first in range(0, len(samples), batch)]
     loading = prefetch(workers.dealt(parts), load, workers=1, depth=2)
     try:
         for turn, (part, truths) in enumerate(loading, 1):
             sizes = [Size(truth.shape[1], truth.shape[0]) for truth in truths]
-            for truth, prediction in zip(truths, predict(part, sizes) if part else [], strict=True):
+            for sample, truth, prediction in zip(part, truths, predict(part, sizes) if part else [], strict=True):
+                before = (added.matrix.copy(), added.ignored_predictions.copy()) if rows is not None else None
                 added.add(truth, prediction)
+                if before is not None:
+                    own.append(image_row(sample.key, added.matrix - before[0], added.ignored_predictions - before[1]))
             yield min(len(samples), turn * workers.world * batch)
     finally:
         loading.close()
     for counted in workers.gathered(added):
         confusion.merge(counted)
+    if rows is not None:
+        rows.extend(row for part in workers.gathered(own) for row in part)
 
 
 def evaluated(report: dict[str, Any], stage: str, subject: str, *, step: int = 0, oracle: bool = False) -> Evaluated:

@@ -6,19 +6,23 @@ from functools import partial
 from typing import Any
 
 import numpy.typing as npt
+from PySide6.QtCore import QSignalBlocker
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QCheckBox, QWidget
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from crots.artefacts import is_round
 from crots.errors import InputError
 from crots.events import Event, StageFinished
 from crots.project import Project
+from crots.stages.image_scores import ImageScores
 from crots.taxonomy import ClassSet
+from crots_studio.models.image_ranking import SORTS, Question, rank, read_all, reference
 from crots_studio.models.image_store import MOST_SIDE, ImageMaps, ImageStore, read_small
 from crots_studio.models.label_list import LabelList, classes_of, read_list
 from crots_studio.models.names import title
 from crots_studio.models.predictions import SOURCE, Prediction, Predictions, difference
 from crots_studio.models.validation import Validation, read_validation, share_right, wrong_pixels
+from crots_studio.plain import plain_tooltip
 from crots_studio.session import Session
 from crots_studio.widgets.choice import choice
 from crots_studio.widgets.compare_area import LAST, CompareArea
@@ -58,19 +62,40 @@ class BeforeAfterPanel(ImagePanel):
         self.errors.hide()
         self.errors.toggled.connect(lambda _: self._show())
         self.above_list.addWidget(self.errors)
+        self._scores: dict[str, ImageScores] = {}
+        self._cell: Question | None = None
+        self._build_sorting()
         # A run takes the graphics card, and gives it back.
         session.busy_changed.connect(lambda _: self._make_predictions())
         session.trust_changed.connect(self._make_predictions)
         self._reload()
 
+    def _build_sorting(self) -> None:
+        self.sort = choice("Order of the validation images", SORTS)
+        self.model = choice("Model to sort by", {})
+        self.label = choice("Class to sort by", {})
+        self.sorting = QWidget()
+        column = QVBoxLayout(self.sorting)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addWidget(self.sort)
+        row = QHBoxLayout()
+        row.addWidget(self.model)
+        row.addWidget(self.label)
+        column.addLayout(row)
+        self.above_list.addWidget(self.sorting)
+        for combo in (self.sort, self.model, self.label):
+            combo.currentIndexChanged.connect(lambda _: self._rank())
+
     # What there is.
 
     def _reload(self) -> None:
         project = self._session.project
-        self._session.errands.forget("before list", "before image", "before prediction")
+        self._session.errands.forget("before list", "before scores", "before image", "before prediction")
         self._store, self._predictions, self._maps, self._said = None, None, None, {}
         self._inputs = self._inputs_of(project)
-        self._target, self._validation = LabelList(), None
+        self._target, self._validation, self._scores, self._cell = LabelList(), None, {}, None
+        self.sorting.hide()
         self.which.setVisible(False)
         self.errors.setVisible(False)
         self.images.show_labels(LabelList(), None)
@@ -82,8 +107,8 @@ class BeforeAfterPanel(ImagePanel):
                 partial(_read, snapshot), self._listed, self._failed, token="before list"
             )
 
-    def _listed(self, found: tuple[LabelList, ClassSet, Validation | None]) -> None:
-        self._target, self._classes, self._validation = found
+    def _listed(self, found: tuple[LabelList, ClassSet, Validation | None, dict[str, ImageScores]]) -> None:
+        self._target, self._classes, self._validation, scores = found
         project = self._session.project
         if project is None or not self._target.labelled:
             return
@@ -92,6 +117,62 @@ class BeforeAfterPanel(ImagePanel):
         self.legend.set_classes(self._classes)
         self._recolour()
         self.which.setVisible(self._validation is not None)
+        self._take_scores(scores)
+        self._show_list()
+
+    def _take_scores(self, scores: dict[str, ImageScores]) -> None:
+        """Offers the models whose images were scored one by one, the last one first."""
+        self._scores = scores
+        for combo, entries in (
+            (self.model, [(title(name), name) for name in reversed(scores)]),
+            (
+                self.label,
+                [("All classes", ""), *((name, name) for name in (self._classes.names if self._classes else ()))],
+            ),
+        ):
+            chosen = combo.currentData()
+            with QSignalBlocker(combo):
+                combo.clear()
+                for text, data in entries:
+                    combo.addItem(text, data)
+                combo.setCurrentIndex(max(0, combo.findData(chosen)))
+        self._rank()
+
+    # In which order.
+
+    def _rank(self) -> None:
+        """Puts the validation images into the order that was chosen."""
+        listed, sort = self._validating, self.sort.currentData()
+        self.sorting.setVisible(listed is not None and bool(self._scores))
+        self.model.setVisible(sort != "name")
+        self.label.setVisible(sort not in ("name", "cell"))
+        subject = str(self.model.currentData() or "")
+        against = reference(list(self._scores), subject)
+        gains = f"Compared with {title(against)}: IoU of the class, or share of correct pixels" if against else ""
+        self.sort.setToolTip(plain_tooltip(gains if sort in ("gain", "loss") and gains else "Order of the images"))
+        if listed is not None:
+            label = str(self.label.currentData() or "")
+            self.images.show_ranking(rank(listed.listed.keys, self._scores, subject, sort, label, self._cell))
+
+    def show_images(self, question: Question) -> None:
+        """Lists the validation images that a score is about, the worst first; says why where it cannot."""
+        if self._validation is None or question.subject not in self._scores:
+            text = f"The images of {title(question.subject)} can be listed once the stage Evaluation has run on them"
+            self._session.notice.emit(text)
+            return
+        self._cell = question if question.prediction else None
+        for combo in (self.which, self.sort, self.model, self.label):
+            combo.blockSignals(True)
+        while self.sort.count() > len(SORTS):
+            self.sort.removeItem(self.sort.count() - 1)
+        if self._cell is not None:
+            self.sort.addItem(question.words, "cell")
+        self.sort.setCurrentIndex(self.sort.findData("cell" if self._cell is not None else "worst"))
+        self.which.setCurrentIndex(1)
+        self.model.setCurrentIndex(self.model.findData(question.subject))
+        self.label.setCurrentIndex(max(0, self.label.findData(question.truth)))
+        for combo in (self.which, self.sort, self.model, self.label):
+            combo.blockSignals(False)
         self._show_list()
 
     @property
@@ -103,6 +184,7 @@ class BeforeAfterPanel(ImagePanel):
         listed = self._validating
         self.errors.setVisible(listed is not None)
         self.images.show_labels(self._target if listed is None else listed.listed, self._classes)
+        self._rank()
 
     def _make_predictions(self) -> None:
         project = self._session.project
@@ -118,9 +200,19 @@ class BeforeAfterPanel(ImagePanel):
         ended = {event.stage for event in events if isinstance(event, StageFinished)}
         if "pseudo-label" in ended:
             self._reload()
+        elif "evaluate" in ended:
+            self._read_scores()
         elif any(key == "baseline" or is_round(key) for key in ended):
             self._make_predictions()
             self._pick(self.images.current)
+
+    def _read_scores(self) -> None:
+        project, subjects = self._session.project, list(self._subjects)
+        if project is not None:
+            snapshot = Project(project.folder, project.config)
+            self._session.errands.in_background(
+                lambda: read_all(snapshot, subjects), self._take_scores, token="before scores"
+            )
 
     # One image.
 
@@ -246,9 +338,10 @@ class BeforeAfterPanel(ImagePanel):
         self.readout.setText(" &nbsp; ".join(parts))
 
 
-def _read(project: Project) -> tuple[LabelList, ClassSet, Validation | None]:
+def _read(project: Project) -> tuple[LabelList, ClassSet, Validation | None, dict[str, ImageScores]]:
     classes = classes_of(project)
-    return read_list(project, classes), classes, _validation(project, classes)
+    scores = read_all(project, (SOURCE, "baseline", *project.needed_rounds()))
+    return read_list(project, classes), classes, _validation(project, classes), scores
 
 
 def _validation(project: Project, classes: ClassSet) -> Validation | None:

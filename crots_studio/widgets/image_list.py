@@ -9,6 +9,7 @@ from PySide6.QtCore import QSize, QTimer, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from crots.taxonomy import ClassSet
+from crots_studio.models.image_ranking import Ranking
 from crots_studio.models.image_store import read_small
 from crots_studio.models.label_list import ORDERS, PARTS, LabelList, LabelRow
 from crots_studio.models.words import plural
@@ -35,6 +36,7 @@ class ImageList(QWidget):
         # A word over the picture of a key, empty for none.
         self.mark: Callable[[str], str] = lambda key: ""
         self._order: list[int] = []
+        self._ranking: Ranking | None = None
         self.search = QLineEdit()
         self.search.setPlaceholderText("Search names")
         self.search.setClearButtonEnabled(True)
@@ -83,12 +85,18 @@ class ImageList(QWidget):
         if labels.root != self.labels.root:
             # Before they are listed again, files of equal names may have become others.
             self.thumbnails.thumbnails.forget()
-        self.labels = labels
+        self.labels, self._ranking = labels, None
         self._fill_classes(classes)
         for widget in (self.order, self.part, self.shows):
             widget.setEnabled(labels.labelled)
             widget.setVisible(labels.labelled)
         self._arrange(keep=key)
+
+    def show_ranking(self, ranking: Ranking | None) -> None:
+        """Lists the images of a ranking in its order, and goes to the first; None lists them all again."""
+        if ranking != self._ranking:
+            self._ranking = ranking
+            self._arrange(keep="")
 
     @property
     def current(self) -> int:
@@ -152,6 +160,9 @@ class ImageList(QWidget):
         chosen = self.order.currentData(), self.part.currentData(), self.shows.currentData()
         order, part, shows = chosen
         self._order = self.labels.arrange(order, part=part, shows=shows, text=self.search.text())
+        if self._ranking is not None:
+            kept = set(self._order)
+            self._order = [index for index in self._ranking.places if index in kept]
         current = next((row for row, index in enumerate(self._order) if self.labels.keys[index] == keep), 0)
         self.thumbnails.show_entries(len(self._order), self._describe, current=current)
         self.count.setText(self._count_text())
@@ -166,6 +177,11 @@ class ImageList(QWidget):
             return ""
         return plural(every, "image") if shown == every else f"{shown:,} of {plural(every, 'image')}"
 
+    def _figure(self, index: int) -> str:
+        if self._ranking is not None:
+            return self._ranking.figures.get(index, "")
+        return self.labels.figure(index, self.order.currentData(), self.shows.currentData())
+
     def _describe(self, row: int) -> Thumbnail:
         index = self._order[row]
         shown: LabelRow = self.labels.row(index)
@@ -176,6 +192,6 @@ class ImageList(QWidget):
             load=partial(read_small, shown.path, PICTURE_SIDE),
             caption=self.labels.name(index),
             tip=tip,
-            figure=self.labels.figure(index, self.order.currentData(), self.shows.currentData()),
+            figure=self._figure(index),
             mark=self.mark(shown.key),
         )

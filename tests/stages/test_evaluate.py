@@ -26,6 +26,7 @@ from crots.stages.evaluate import (
     predict_with_model,
     score_model,
 )
+from crots.stages.image_scores import read_image_scores
 from crots.taxonomy import load_class_set
 from tests.stages import tiny_world as world
 from tests.stages.tiny_world import CAR, IGNORE, LIGHT
@@ -72,6 +73,19 @@ def test_the_figures_are_those_of_the_contract(tmp_path, truths, classes):
     assert report["images"] == 6 and np.array(report["confusion"]).sum() == 6 * 32 * 32
     assert event.confusion == report["confusion"] and event.subject == "model" and not event.oracle
     assert "oracle" not in report
+    # Image by image the same.
+    images = read_image_scores(tmp_path / "scores", "model")
+    assert images.classes == world.NAMES and len(images.keys) == 6
+    for truth in range(4):
+        for said in range(4):
+            assert images.confused(truth, said).sum() == report["confusion"][truth][said]
+        assert images.wrong(truth).sum() == sum(
+            report["confusion"][truth][other] + report["confusion"][other][truth]
+            for other in range(4)
+            if other != truth
+        )
+    right = [(answer(n) == world.paint(n)[1]).mean() for n in range(6)]
+    assert sorted(images.quality()) == pytest.approx(sorted(right))
 
 
 def test_miou16_and_miou13_are_told_where_the_class_set_has_them(tmp_path, images):

@@ -8,7 +8,7 @@ many rounds there are.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from crots.methods.metrics import Confusion
 from crots.methods.patches import drop_unsure, grid_cells, select_cells
 from crots.methods.rare import ClassStatistics, rare_classes
 from crots.project import Project, ProjectConfig, build_config
+from crots.stages.image_scores import image_file, image_row
 from crots.taxonomy import ClassSet, load_class_set
 
 SIZE = Size(64, 48)
@@ -156,6 +157,7 @@ def _write_stage(project: Project, key: str, classes: ClassSet) -> float | None:
     elif key == "evaluate":
         for subject in ("source", "baseline", *project.round_keys()):
             write_json(out / f"{subject}.json", report_of(subject, classes))
+            write_json(out / "images" / f"{subject}.json", images_of(subject, classes))
         return float(report_of(project.round_keys()[-1], classes)["miou"])
     elif key == "export":
         write_placeholder_model(out / "adapted.safetensors", classes)
@@ -229,14 +231,30 @@ def write_placeholder_model(path: Path, classes: ClassSet) -> None:
 
 def report_of(subject: str, classes: ClassSet) -> dict[str, Any]:
     """Scores that rise from source to the last round, from a confusion matrix that agrees with them."""
+    confusion = Confusion(len(classes))
+    for truth, said in _predicted(subject, classes):
+        confusion.add(truth, said)
+    return confusion.report(classes.names, classes.subsets)
+
+
+def images_of(subject: str, classes: ClassSet) -> dict[str, Any]:
+    """The same scores, image by image."""
+    rows = []
+    for index, (truth, said) in enumerate(_predicted(subject, classes)):
+        confusion = Confusion(len(classes))
+        confusion.add(truth, said)
+        rows.append(image_row(f"val_{index}", confusion.matrix, confusion.ignored_predictions))
+    return image_file(classes.names, rows)
+
+
+def _predicted(subject: str, classes: ClassSet) -> Iterator[tuple[Any, Any]]:
+    """The labels of each validation image and what a model predicts there."""
     step = 0 if subject == "source" else 1 if subject == "baseline" else 1 + int(subject.removeprefix("adapt-"))
     rng = np.random.default_rng(7)
-    confusion = Confusion(len(classes))
     for index in range(VALIDATION_IMAGES):
         truth = scene(50 + index)[1]
         wrong = rng.random(truth.shape) < 0.4 / (1 + step)
-        confusion.add(truth, np.where(wrong, rng.integers(0, len(classes), truth.shape), truth).astype(np.uint8))
-    return confusion.report(classes.names, classes.subsets)
+        yield truth, np.where(wrong, rng.integers(0, len(classes), truth.shape), truth).astype(np.uint8)
 
 
 class Clock:

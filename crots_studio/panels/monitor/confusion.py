@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QModelIndex, Qt
+from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtWidgets import QComboBox, QListWidget
 
+from crots_studio.models.image_ranking import Question
 from crots_studio.models.iou import (
     Normalisation,
     Score,
@@ -34,7 +35,13 @@ _EMPTY = "No confusion matrix yet.\n\nIt comes with the first validation, which 
 
 
 class ConfusionPanel(ScorePanel):
-    """Matrix left, mistakes right."""
+    """Matrix left, mistakes right.
+
+    Signals:
+        images_wanted(Question): a cell was clicked.
+    """
+
+    images_wanted = Signal(object)
 
     def __init__(self, session: Session) -> None:
         super().__init__(session, _EMPTY)
@@ -71,6 +78,8 @@ class ConfusionPanel(ScorePanel):
         self.bar.addWidget(self.save)
         for choice in (self.way, self.which):
             choice.activated.connect(lambda: self.redraw.now())
+        self.view.setToolTip("Click a cell, or press Return, to see its images, the worst first")
+        self.view.chosen.connect(self._ask_for_images)
         self.view.entered.connect(self._read)
         self.view.selectionModel().currentChanged.connect(self._read)
         self.mistakes.currentRowChanged.connect(self._find)
@@ -115,13 +124,17 @@ class ConfusionPanel(ScorePanel):
             [f"{_percent(row.share)}  {row.truth} predicted as {row.prediction}" for row in self._mistakes] or ["None."]
         )
         if not self.read_out.text():
-            self.read_out.setText("Point at a cell, or use the arrow keys.")
+            self.read_out.setText("Click a cell, or go there with the arrow keys and press Return, to see its images.")
 
     # What the user does.
 
     def _read(self, index: QModelIndex) -> None:
         if index.isValid():
             self.read_out.setText(str(index.data(Qt.ItemDataRole.AccessibleTextRole)))
+
+    def _ask_for_images(self, index: QModelIndex) -> None:
+        names, subject = self.view.matrix.names, str(self.subject.currentData() or "")
+        self.images_wanted.emit(Question(subject, names[index.row()], names[index.column()]))
 
     def _find(self, row: int) -> None:
         """Goes to the cell of a mistake."""

@@ -6,11 +6,12 @@ import html
 from collections.abc import Iterable
 
 import numpy as np
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent
 from PySide6.QtWidgets import QComboBox
 
 from crots_studio import theme
+from crots_studio.models.image_ranking import Question
 from crots_studio.models.iou import (
     ClassTable,
     Score,
@@ -39,7 +40,13 @@ _EMPTY = (
 
 
 class IouPanel(ScorePanel):
-    """Curves left, table right."""
+    """Curves left, table right.
+
+    Signals:
+        images_wanted(Question): an IoU or a change was clicked.
+    """
+
+    images_wanted = Signal(object)
 
     def __init__(self, session: Session) -> None:
         super().__init__(session, _EMPTY)
@@ -64,6 +71,10 @@ class IouPanel(ScorePanel):
         self.bar.addStretch(1)
         self.bar.addWidget(self.subject)
         self.bar.addWidget(self.save_table)
+        self.table.setToolTip(
+            "Click a class to see its curve, and an IoU, or press Return, to see the images, worst first"
+        )
+        self.table.clicked.connect(lambda index: self._ask_for_images() if index.column() else None)
         self.axis.activated.connect(self._choose_axis)
         self.table.selectionModel().selectionChanged.connect(
             lambda *_: self.plot.emphasise(self.table.selected_class())
@@ -86,11 +97,17 @@ class IouPanel(ScorePanel):
         return table_csv(table) if table else ""
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
-        """Escape shows all classes alike again."""
+        """Escape shows all classes alike again; Return asks for the images of the chosen one."""
         if event.key() == Qt.Key.Key_Escape:
             self.table.clearSelection()
+        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.table.hasFocus():
+            self._ask_for_images()
         else:
             super().keyPressEvent(event)
+
+    def _ask_for_images(self) -> None:
+        if (name := self.table.selected_class()) is not None:
+            self.images_wanted.emit(Question(str(self.subject.currentData() or ""), name))
 
     # Drawing.
 

@@ -67,7 +67,13 @@ _EMPTY = (
 
 
 class MonitorPanel(QWidget):
-    """What training says of itself, in three tabs."""
+    """What training says of itself, in three tabs.
+
+    Signals:
+        images_wanted(Question): the images behind a score are asked for.
+    """
+
+    images_wanted = Signal(object)
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -95,6 +101,8 @@ class MonitorPanel(QWidget):
         layout.setSpacing(0)
         layout.addLayout(tiles)
         layout.addWidget(self.tabs, 1)
+        self.classes.images_wanted.connect(self.images_wanted)
+        self.confusion.images_wanted.connect(self.images_wanted)
         self._session = session
         self._explained = False
         self._task: TaskOptions | None = None

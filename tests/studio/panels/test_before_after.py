@@ -1,12 +1,17 @@
 """Before and after: models of all rounds on one image, by the panel's widgets and by a real small network."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 import torch
 
 from crots.config import Size
 from crots.events import StageFinished
+from crots.stages.image_scores import read_image_scores
 from crots.taxonomy import load_class_set
+from crots_studio.models.image_ranking import Question, read_all
 from crots_studio.models.image_store import ImageStore
 from crots_studio.models.predictions import Prediction, Predictions, difference
 from crots_studio.models.validation import wrong_pixels
@@ -152,6 +157,80 @@ def test_errors_are_marked_where_there_are_labels(qtbot, panel, tmp_path, open_p
     assert np.array_equal(shown["Baseline"].veil, labels != 1)
     panel.errors.click()
     assert panel.area._contents["Baseline"].veil is None and panel.area._contents["Baseline"].labels is not None
+
+
+def order(panel):
+    return [panel.images.labels.keys[index] for index in panel.images._order]
+
+
+def figures(panel):
+    return [panel.images._figure(index) for index in panel.images._order]
+
+
+def test_validation_images_are_sorted_by_errors_gain_and_loss_of_all_classes_or_one(
+    qtbot, panel, tmp_path, open_project, predicted
+):
+    project = make_fake_project(tmp_path)
+    open_project(project.folder)
+    ready(qtbot, panel)
+    assert not panel.sorting.isVisible(), "target images have no scores"
+    panel.which.setCurrentIndex(1)
+    assert panel.sorting.isVisible() and not panel.model.isVisible()
+    assert panel.images.labels.keys == ("val_0", "val_1") == tuple(order(panel))
+    before, after = (read_image_scores(project.stage_folder("evaluate"), name) for name in ("source", "adapt-2"))
+    panel.sort.setCurrentIndex(panel.sort.findData("worst"))
+    assert panel.model.currentData() == "adapt-2" and panel.label.isVisible()
+    assert order(panel) == [after.keys[place] for place in np.argsort(-after.wrong())]
+    gain = after.quality() - before.quality()
+    panel.sort.setCurrentIndex(panel.sort.findData("gain"))
+    assert order(panel) == [after.keys[place] for place in np.argsort(-gain)]
+    assert figures(panel)[0] == f"{100 * gain.max():+.1f}"
+    panel.sort.setCurrentIndex(panel.sort.findData("loss"))
+    assert order(panel) == [after.keys[place] for place in np.argsort(gain)]
+    panel.label.setCurrentIndex(panel.label.findData("car"))
+    car = after.quality(8) - before.quality(8)
+    assert figures(panel) == [f"{100 * value:+.1f}".replace("-", "\u2212") for value in np.sort(car)]
+    # The source has nothing to be compared with.
+    panel.model.setCurrentIndex(panel.model.findData("source"))
+    assert order(panel) == ["val_0", "val_1"]
+    panel.which.setCurrentIndex(0)
+    assert not panel.sorting.isVisible() and len(order(panel)) == len(KEYS)
+
+
+def test_a_cell_lists_its_images_and_a_class_its_errors(qtbot, panel, tmp_path, open_project, predicted):
+    project = make_fake_project(tmp_path)
+    open_project(project.folder)
+    ready(qtbot, panel)
+    scores = read_image_scores(project.stage_folder("evaluate"), "baseline")
+    panel.show_images(Question("baseline", "road", "car"))
+    counts = scores.confused(3, 8)
+    assert panel.which.currentIndex() == 1 and panel.sort.currentText() == "road predicted as car"
+    assert order(panel) == [scores.keys[place] for place in np.argsort(-counts) if counts[place]]
+    assert figures(panel)[0] == str(counts.max())
+    panel.show_images(Question("baseline", "car"))
+    assert panel.sort.currentData() == "worst" and panel.label.currentText() == "car"
+    assert panel.sort.findData("cell") < 0
+    assert order(panel) == [scores.keys[place] for place in np.argsort(-scores.wrong(8))]
+
+
+def test_without_scores_image_by_image_it_is_said(qtbot, session, panel, tmp_path, open_project, predicted):
+    project = make_fake_project(tmp_path)
+    shutil.rmtree(project.stage_folder("evaluate") / "images")
+    open_project(project.folder)
+    ready(qtbot, panel)
+    with qtbot.waitSignal(session.notice) as said:
+        panel.show_images(Question("adapt-1", "road", "car"))
+    assert "Round 1" in said.args[0] and "Evaluation" in said.args[0]
+    assert panel.which.currentIndex() == 0
+
+
+def test_a_damaged_file_of_scores_counts_as_none(tmp_path):
+    project = make_fake_project(tmp_path)
+    path = project.stage_folder("evaluate") / "images" / "baseline.json"
+    found = json.loads(path.read_text())
+    found["images"][0]["pixels"][0][0] = 99
+    path.write_text(json.dumps(found))
+    assert set(read_all(project, ("source", "baseline"))) == {"source"}
 
 
 def test_pixels_without_a_label_are_no_errors():

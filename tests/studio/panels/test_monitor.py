@@ -13,6 +13,7 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QAbstractButton, QComboBox, QFileDialog, QMessageBox, QTableView
 
 from crots.events import Evaluated, Metrics, Note, Scored, StageStarted
+from crots_studio.models.image_ranking import Question
 from crots_studio.models.series import Figure
 from crots_studio.panels.monitor.panel import MonitorPanel, TrainingCurves
 from crots_studio.widgets import plot_tools
@@ -295,6 +296,33 @@ def test_confusion_reads_out_cells_and_finds_mistakes(qtbot, session, panel):
     panel.confusion.way.setCurrentIndex(1)
     panel.confusion.way.activated.emit(1)
     assert panel.confusion.view.matrix.index(0, 0).data() == "89"
+
+
+def test_a_cell_and_an_iou_ask_for_their_images_by_mouse_and_key(qtbot, session, panel):
+    asked = []
+    panel.images_wanted.connect(asked.append)
+    panel.tabs.setCurrentWidget(panel.confusion)
+    session.events_arrived.emit([evaluated("baseline", 0.4, 10)])
+    view = panel.confusion.view
+    qtbot.waitUntil(lambda: view.matrix.rowCount() == 3)
+    cell = view.visualRect(view.matrix.index(0, 1)).center()
+    qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=cell)
+    qtbot.keyClick(view, Qt.Key.Key_Return)
+    names = view.matrix.names
+    assert asked == 2 * [Question("baseline", names[0], names[1])]
+    panel.tabs.setCurrentWidget(panel.classes)
+    table = panel.classes.table
+    qtbot.waitUntil(lambda: table.model().rowCount() == 3)
+    asked.clear()
+    for column, count in ((0, 0), (1, 1)):
+        place = table.visualRect(table.model().index(1, column)).center()
+        qtbot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=place)
+        assert len(asked) == count
+    with qtbot.waitActive(panel):
+        panel.activateWindow()
+    table.setFocus()
+    qtbot.keyClick(table, Qt.Key.Key_Return)
+    assert asked == 2 * [Question("baseline", str(table.model().index(1, 0).data()))]
 
 
 def test_saving_gives_the_very_numbers_and_a_picture(qtbot, monkeypatch, tmp_path, panel, tell):
