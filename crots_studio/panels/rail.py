@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from crots.artefacts import is_round
 from crots_studio import theme
 from crots_studio.icons import icon
 from crots_studio.icons import paint as paint_icon
@@ -154,7 +155,7 @@ def _see_through(colour: str, share: float) -> QColor:
 
 
 def _has_model(row: RailRow) -> bool:
-    writes = row.key in ("baseline", "export") or row.key.startswith("adapt-")
+    writes = row.key in ("baseline", "export") or is_round(row.key)
     return writes and row.state in ("done", "stale")
 
 
