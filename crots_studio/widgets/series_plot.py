@@ -12,6 +12,7 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from crots_studio import theme
+from crots_studio.models.healthy import Level
 from crots_studio.models.series import Numbers, value_at
 from crots_studio.plain import Label
 from crots_studio.widgets.plot_canvas import HINT, Canvas
@@ -70,6 +71,8 @@ class SeriesPlot(QWidget):
         self._bands: tuple[tuple[float, float, str], ...] = ()
         self._band_items: list[pg.LinearRegionItem] = []
         self._ends: dict[str, pg.TextItem] = {}
+        self._levels: tuple[Level, ...] = ()
+        self._level_items: list[tuple[str, pg.PlotDataItem]] = []
         self._extent: pg.PlotDataItem | None = None
         self._cursor_x: float | None = None
         self._has_legend = legend
@@ -279,6 +282,25 @@ class SeriesPlot(QWidget):
             self.canvas.addItem(item, ignoreBounds=True)
             self._band_items.append(item)
 
+    def set_levels(self, levels: Sequence[Level]) -> None:
+        """Draws the lower end of the healthy range of curves, dashed in their colours; after `set_curves`."""
+        if tuple(levels) != self._levels:
+            self._levels = tuple(levels)
+            for _, item in self._level_items:
+                self.canvas.removeItem(item)
+            self._level_items = []
+            for level in levels:
+                item = pg.PlotDataItem([level.first, level.last], [level.value, level.value])
+                item.setZValue(-5)
+                self.canvas.addItem(item)
+                self._level_items.append((level.curve, item))
+        for name, item in self._level_items:
+            curve = self.shown.get(name)
+            item.setVisible(curve is not None)
+            if curve is not None:
+                item.setPen(pg.mkPen(curve.colour, width=1, style=Qt.PenStyle.DashLine))
+        self.canvas.getViewBox().updateAutoRange()
+
     def _show_ends(self) -> None:
         """Writes the name of a curve at its last point, where the names of a few do not lie over each other."""
         shown = self.shown if len(self._curves) > 1 else {}
@@ -306,6 +328,7 @@ class SeriesPlot(QWidget):
                 item = self._ends[name] = pg.TextItem(anchor=(1, 1))
                 self.canvas.addItem(item, ignoreBounds=True)
             item.setText(name, color=self._curves[name].colour)
+            item.fill = pg.mkBrush(_see_through(theme.colours().background))
             item.setAnchor((1, 0) if place > height - _LINE - 4 else (1, 1))
             item.setPos(point[0], y)
             item.setVisible(True)
@@ -407,6 +430,7 @@ class SeriesPlot(QWidget):
         (self._hidden.discard if shown else self._hidden.add)(name)
         for item in self._items.get(name, ()):
             item.setVisible(shown)
+        self.set_levels(self._levels)
         self._show_ends()
         self._show_values()
 
@@ -489,6 +513,13 @@ class SeriesPlot(QWidget):
         self._line.setPen(pg.mkPen(colours.accent, width=1))
         marks, self._mark_places = self._mark_places, ()
         self.set_marks(marks)
+
+
+def _see_through(colour: str) -> QColor:
+    """The background of a name that lies over lines."""
+    made = QColor(colour)
+    made.setAlphaF(0.75)
+    return made
 
 
 def same_data(one: Curve, other: Curve) -> bool:

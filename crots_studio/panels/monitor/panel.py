@@ -23,6 +23,7 @@ from crots.events import Event, StageFinished
 from crots.options import TaskOptions
 from crots_studio import theme
 from crots_studio.background.loading import preload_torch
+from crots_studio.models.healthy import healthy_words, levels
 from crots_studio.models.iou import Scores, counts, read_reports
 from crots_studio.models.monitor_tiles import loss_tile, miou_tile, time_tile
 from crots_studio.models.names import title
@@ -331,6 +332,7 @@ class TrainingCurves(QWidget):
             self.plots[group].set_marks(marks if named else [(x, "") for x, _ in marks])
             figures = self._figures(group, stages)
             self.plots[group].set_curves([self._curve(figure, stages) for figure in figures])
+            self.plots[group].set_levels(levels(self._curves, stages, figures) if group == "score" else [])
             self.plots[group].explain({**self._score_words, **_WORDS})
         steps = [curve.x for group in groups for curve in self.plots[group].shown.values() if len(curve.x)]
         if self._first is not None and steps:
@@ -423,5 +425,7 @@ def score_words() -> dict[str, str]:
     preload_torch()
     from crots.methods.scores import describe
 
+    healthy = healthy_words()
     plain = {name: text.removeprefix("Returns ").replace("`", "") for name, text in describe().items()}
-    return {name: textwrap.fill(text[:1].upper() + text[1:], 80) for name, text in plain.items()}
+    said = {name: textwrap.fill(text[:1].upper() + text[1:], 80) for name, text in plain.items()}
+    return {name: "\n".join(filter(None, (text, healthy.get(name)))) for name, text in {**healthy, **said}.items()}

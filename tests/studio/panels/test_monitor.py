@@ -13,6 +13,8 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QAbstractButton, QComboBox, QFileDialog, QMessageBox, QTableView
 
 from crots.events import Evaluated, Metrics, Note, Scored, StageStarted
+from crots.methods.alarms import BOUNDS
+from crots_studio.models.healthy import Level, healthy_words
 from crots_studio.models.image_ranking import Question
 from crots_studio.models.series import Figure
 from crots_studio.panels.monitor.panel import MonitorPanel, TrainingCurves
@@ -433,6 +435,27 @@ def test_a_few_scores_are_drawn_and_the_others_on_request(qtbot, panel, tell):
     assert set(plot.names) == {"certainty", "agreement", "source"}
     panel.training.more_scores.click()
     assert set(plot.names) == set(names)
+
+
+def test_the_healthy_range_of_the_scores_ends_where_the_guard_warns(qtbot, panel, tell):
+    looks = [(0, 0.9, 0.8), (10, 0.85, 0.7), (20, 0.8, 0.6)]
+    tell(
+        [
+            StageStarted(stage="baseline", total=20, unit="steps"),
+            *(Scored(stage="baseline", step=step, values={"source": s, "certainty": c}) for step, s, c in looks),
+            StageStarted(stage="adapt-1", total=40, unit="steps"),
+            Scored(stage="adapt-1", step=0, values={"source": 0.5, "certainty": 0.7}),
+            Scored(stage="adapt-1", step=40, values={"source": 0.5, "certainty": 0.7}),
+        ]
+    )
+    plot = panel.training.plots["score"]
+    bound = BOUNDS["source"].warns
+    # Each stage has its own, relative to its start; certainty is judged in another way.
+    assert plot._levels == (Level("source", 0, 20, bound * 0.9), Level("source", 20, 60, bound * 0.5))
+    assert all(item.isVisible() for _, item in plot._level_items)
+    plot.set_shown("source", False)
+    assert not any(item.isVisible() for _, item in plot._level_items)
+    assert f"{bound:.0%}" in healthy_words()["source"]
 
 
 def test_what_a_demonstration_trains_its_source_with_is_no_part_of_the_axis(qtbot, panel, tell):
