@@ -285,16 +285,57 @@ def rasterise(path: Path, classes: ClassSet) -> NDArray[Any]:
     Raises:
         InputError: the file cannot be read, or names a class that the set does not have.
     """
+    known = [_plain(name) for name in classes.names]
+    ground = known.index("background") if "background" in known else classes.ignore
+    return painted(path, classes, ground).astype(label_dtype(classes))
+
+
+def painted(path: Path, classes: ClassSet, ground: int) -> NDArray[np.int32]:
+    """Draws the labels of an image over a ground, (H, W); see `rasterise`.
+
+    Raises:
+        InputError: the file cannot be read, or names a class that the set does not have.
+    """
     outlines = read_outlines(path)
-    known = {_plain(name): train for train, name in enumerate(classes.names)}
-    ground = known.get("background", classes.ignore)
+    near = {_plain(name): train for train, name in enumerate(classes.names)}
+    exact = {name: train for train, name in enumerate(classes.names)}
     labels = np.full((outlines.size.height, outlines.size.width), ground, np.int32)
     for shape in outlines.shapes:
-        train = classes.ignore if is_void(shape.name) else known.get(_plain(shape.name))
+        train = exact.get(shape.name, near.get(_plain(shape.name)))
+        if train is None and is_void(shape.name):
+            train = classes.ignore
         if train is None:
             raise unknown_name(str(path), shape.name, list(classes.names), what=f"class of the set {classes.name}")
         _draw(labels, shape, train)
-    return labels.astype(label_dtype(classes))
+    return labels
+
+
+def outlined(labels: NDArray[Any], names: Mapping[int, str]) -> list[dict[str, Any]]:
+    """Returns the shapes of labelme that draw a label map exactly, larger ones first.
+
+    Args:
+        labels: (H, W).
+        names: of the labels that get shapes.
+    """
+    import cv2
+
+    found: list[tuple[int, dict[str, Any]]] = []
+    for label in np.unique(labels):
+        if int(label) not in names:
+            continue
+        # What hangs together by sides never crosses an outline, which hangs together by corners.
+        alike = (labels == label).astype(np.uint8)
+        count, parts, boxes, _ = cv2.connectedComponentsWithStats(alike, connectivity=4)
+        for part in range(1, count):
+            left, top, width, height, _ = boxes[part].tolist()
+            piece = (parts[top : top + height, left : left + width] == part).astype(np.uint8)
+            (ring,), _ = cv2.findContours(piece, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+            filled = int(cv2.drawContours(piece, [ring], 0, 1, cv2.FILLED).sum())
+            points = [[left + x, top + y] for x, y in ring[:, 0].tolist()]
+            points = (points * 3)[:3] if len(points) < 3 else points
+            shape = {"label": names[int(label)], "points": points, "group_id": None, "shape_type": "polygon"}
+            found.append((filled, {**shape, "flags": {}}))
+    return [shape for _, shape in sorted(found, key=lambda one: -one[0])]
 
 
 def _plain(name: str) -> str:

@@ -53,3 +53,27 @@ def test_json_holds_the_result(crots, project):
 )
 def test_wrong_use(refused, project, words, part):
     assert part in refused("suspects", project, *words)
+
+
+def test_images_go_to_a_labelling_tool_and_corrections_come_back(crots, refused, project, tmp_path):
+    for tool in ("labelme", "cvat"):
+        out = tmp_path / tool
+        ran = crots("suspects", project, "--top", "2", "--export", out, "--tool", tool)
+        assert ran.code == 0, ran.err
+        assert len(list(out.rglob("*.jpg"))) == 2
+        assert (out / ("im1.json" if tool == "labelme" else "JPEGImages/im1.jpg")).exists()
+        assert "is not empty" in refused("suspects", project, "--export", out)
+    found = json.loads((tmp_path / "labelme" / "im1.json").read_text())
+    found["shapes"].append({"label": "car", "shape_type": "rectangle", "points": [[0, 0], [9, 9]]})
+    (tmp_path / "labelme" / "im1.json").write_text(json.dumps(found))
+    ran = crots("suspects", project, "--import", tmp_path / "labelme")
+    assert ran.code == 0 and "1 of 2 images were corrected (im1)" in ran.err + ran.out
+    assert (project / "corrections" / "label_ids" / "im1.png").exists()
+
+
+def test_an_export_overwrites_nothing_and_lies_in_no_input(refused, project, city):
+    for place in (project / "labels", city / "images" / "train" / "new"):
+        refused("suspects", project, "--export", place)
+        assert not place.exists()
+    assert "--export" in refused("suspects", project, "--export", city / "x", "--import", city)
+    assert "no such folder" in refused("suspects", project, "--import", city / "absent")

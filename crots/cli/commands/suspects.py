@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from crots.cli.command import Command, Parser
 from crots.cli.draw import show_table
 from crots.cli.flags import add_options, add_run_flags, given
 from crots.cli.follow import follow
+from crots.cli.outputs import inputs_of_config, refuse_inputs
 from crots.cli.say import say
 from crots.cli.tables import Table, percent
 from crots.config import Profile
@@ -21,9 +22,11 @@ from crots.errors import InputError
 from crots.events import Event
 from crots.execution.context import Context
 from crots.execution.control import Control
+from crots.files import exists
 from crots.methods.suspicion import SHARE
 from crots.project import Project, override
 from crots.runner import run_stage
+from crots.stages.labelling_tools import TOOLS
 from crots.stages.suspects import FOLDER, INDEX, STAGE, search, suspects_of
 from crots.stages.suspicion_file import load_suspicion
 
@@ -45,6 +48,20 @@ def configure(parser: Parser, profile: Profile) -> None:
     group.add_argument(
         "--overlays", type=int, default=0, metavar="N", help="draw the N worst images with their regions [default 0]"
     )
+    tools = parser.add_argument_group("labelling tools")
+    tools.add_argument(
+        "--export", type=Path, default=None, metavar="DIR",
+        help="write the --top most doubtful images with their pseudo-labels to this new folder, for a labelling tool",
+    )  # fmt: skip
+    tools.add_argument(
+        "--tool", choices=TOOLS, default="cvat", help="format of --export: cvat (Segmentation mask 1.1, the layout of "
+        "VOC) or labelme (a JSON file beside each image, also for X-AnyLabeling) [default cvat]",
+    )  # fmt: skip
+    tools.add_argument(
+        "--import", type=Path, default=None, dest="returned", metavar="DIR",
+        help="read back what was corrected in a labelling tool, from its unpacked folder; black, or what no outline "
+        "covers, stays as it is",
+    )  # fmt: skip
     run_group = parser.add_argument_group("run")
     add_options(run_group, "runtime", opt.RuntimeOptions, profile, only=("device", "threads", "trust"))
     add_run_flags(run_group)
@@ -60,6 +77,10 @@ def run(args: argparse.Namespace) -> int:
     project = Project.open(args.project)
     passing = {f"runtime.{name}": value for name, value in given(args).get("runtime", {}).items()}
     project = Project(project.folder, override(project.config, passing))
+    if args.returned is not None:
+        return _import(args, project)
+    if args.export is not None:
+        _check_export(args, project)
     job = suspects_of(project, student=args.student, share=args.share, overlays=args.overlays)
 
     def events(control: Control) -> Generator[Event, None, None]:
@@ -74,9 +95,58 @@ def run(args: argparse.Namespace) -> int:
         return {**found, "images": found["images"][: args.top], "regions": found["regions"][: args.top]}
 
     code = follow(events, args, command="suspects", result=result)
+    if code == 0 and args.export is not None:
+        return _export(args, project)
     if code == 0 and not args.json and not args.quiet and (found := result()):
         _show(found, sys.stderr if args.events == "-" else sys.stdout)
     return code
+
+
+def _check_export(args: argparse.Namespace, project: Project) -> None:
+    out = args.export
+    if exists(out) and not (out.is_dir() and next(out.iterdir(), None) is None):
+        raise InputError(f"{out}: is not empty, expected a new folder; choose another one", field="--export")
+    refuse_inputs([out], [project.folder, *inputs_of_config(project.config, project.folder)])
+    if not args.top:
+        raise InputError("--top: found 0, expected how many images to export", field="--top")
+
+
+def _export(args: argparse.Namespace, project: Project) -> int:
+    """Writes the images that rank first."""
+    from crots.stages.labelling_tools import HandOut, hand_out
+    from crots.stages.project_stages import open_material
+    from crots.stages.workbench import Workbench
+
+    found = load_suspicion(project.folder / FOLDER / INDEX)
+    keys = [row["key"] for row in found["images"][: args.top]] if found else []
+    data = open_material(project, Workbench(project.config, project.folder, project.cache_folder, STAGE))
+    assert data.pseudo_labels is not None
+    samples = {sample.key: sample for sample in data.samples}
+    job = HandOut(
+        [samples[key] for key in keys if key in samples], data.cache, data.pseudo_labels, args.export, args.tool
+    )
+    return _followed(args, lambda context: hand_out(job, context))
+
+
+def _import(args: argparse.Namespace, project: Project) -> int:
+    from crots.stages.labelling_tools import TakeBack, take_back
+    from crots.stages.project_stages import open_material
+    from crots.stages.workbench import Workbench
+
+    if args.export is not None:
+        raise InputError("--import and --export are both given; give one of them", field="--import")
+    project.check_places()
+    data = open_material(project, Workbench(project.config, project.folder, project.cache_folder, STAGE))
+    assert data.pseudo_labels is not None
+    job = TakeBack(args.returned, [sample.key for sample in data.samples], data.pseudo_labels, project.folder)
+    return _followed(args, lambda context: take_back(job, context))
+
+
+def _followed(args: argparse.Namespace, stage: Callable[[Context], Iterator[Event]]) -> int:
+    def events(control: Control) -> Generator[Event, None, None]:
+        yield from run_stage(stage, Context(STAGE, control))
+
+    return follow(events, args, command="suspects")
 
 
 def _show(found: dict[str, Any], stream: Any) -> None:
@@ -99,7 +169,8 @@ COMMAND = Command(
     "source's confidence, and higher where a trained student confidently predicts another class.\n"
     "Writes PROJECT/suspicion/suspicion.json and a map of the doubt for every image. No labels but the pseudo-labels "
     "are read.",
-    example="crots suspects city\ncrots suspects city --student none --overlays 10",
+    example="crots suspects city\ncrots suspects city --student none --overlays 10\n"
+    "crots suspects city --top 30 --export to-correct --tool labelme\ncrots suspects city --import corrected",
     configure=configure,
     run=run,
 )
