@@ -54,14 +54,28 @@ class ProjectActions(QObject):
 
     def new_project(self) -> None:
         """Asks for a place and makes a project there."""
+        if not self._refuse_while_busy():
+            self._ask_for_project()
+
+    def _ask_for_project(self, like: Project | None = None) -> None:
         from crots_studio.dialogs.new_project import NewProjectDialog
 
-        if self._refuse_while_busy():
-            return
-        dialog = NewProjectDialog(self._session.settings, self._window)
+        dialog = NewProjectDialog(self._session.settings, self._window, like=like)
         if dialog.exec():
             self.create_project(dialog.folder, dialog.config)
         dialog.deleteLater()
+
+    def new_project_like(self, folder: str = "") -> None:
+        """Asks for a place and makes a project with the options of another one: of the open one, or in a folder."""
+        if self._refuse_while_busy():
+            return
+        try:
+            like = Project.open(Path(folder)) if folder else self._session.project
+        except CrotsError as error:
+            self.tell("New project", str(error))
+            return
+        if like is not None:
+            self._ask_for_project(like)
 
     def create_project(self, folder: Path, config: ProjectConfig) -> None:
         """Makes a project and opens it."""

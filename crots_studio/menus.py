@@ -75,6 +75,7 @@ class Menus:
     def _file(self, menu: QMenu) -> None:
         act = self._project_actions
         self._add(menu, "&New project ...", act.new_project, QKeySequence.StandardKey.New, "plus")
+        self._add(menu, "New project &like this ...", act.new_project_like, sign="copy")
         self._add(menu, "&Open project ...", act.open_project, QKeySequence.StandardKey.Open, "folder")
         recent = menu.addMenu("Open &recent")
         recent.aboutToShow.connect(lambda: self._fill_recent(recent))
@@ -231,5 +232,5 @@ class Menus:
             plain_tooltip(waits_for or "Writes an HTML page with all figures and opens it.")
         )
         actions["Copy command that runs this project"].setEnabled(project)
-        for name in ("Close project", "New project", "Open project", "Try the demonstration"):
-            actions[name].setEnabled(not busy and (project or name != "Close project"))
+        for name in ("Close project", "New project", "New project like this", "Open project", "Try the demonstration"):
+            actions[name].setEnabled(not busy and (project or name not in ("Close project", "New project like this")))

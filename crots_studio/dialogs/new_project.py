@@ -8,8 +8,9 @@ from pathlib import Path
 from PySide6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
 from crots.files import exists, expanded
-from crots.project import CONFIG_NAME, ProjectConfig, load_preset, preset_names, unfit
+from crots.project import CONFIG_NAME, Project, ProjectConfig, load_preset, preset_names, unfit
 from crots_studio.models.option_form import apply_preset
+from crots_studio.models.project_like import config_like
 from crots_studio.plain import Label
 from crots_studio.runs.demo import refusal
 from crots_studio.settings import Settings
@@ -90,10 +91,22 @@ class PlaceDialog(QDialog):
 
 
 class NewProjectDialog(PlaceDialog):
-    """Gives `folder` and `config` once it is accepted."""
+    """Gives `folder` and `config` once it is accepted.
 
-    def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
-        super().__init__(settings, "New project", "my-adaptation", parent)
+    Args:
+        settings: remember the place.
+        parent: over which it opens.
+        like: a project whose options are taken over, all but its images; None starts from a preset.
+    """
+
+    def __init__(self, settings: Settings, parent: QWidget | None = None, *, like: Project | None = None) -> None:
+        title = f"New project like {like.folder.name}" if like else "New project"
+        super().__init__(settings, title, _next_name(like.folder) if like else "my-adaptation", parent)
+        self._like = like
+        if like is not None:
+            self.place.show_path(str(like.folder.parent))
+            self.refresh()
+            return
         self.preset = QComboBox()
         self.preset.setAccessibleName("Preset")
         self.preset.addItem("defaults", "")
@@ -106,6 +119,8 @@ class NewProjectDialog(PlaceDialog):
     @property
     def config(self) -> ProjectConfig:
         """The options it starts with."""
+        if self._like is not None:
+            return config_like(self._like)
         name = self.preset.currentData()
         return apply_preset(ProjectConfig(), name) if name else ProjectConfig()
 
@@ -116,9 +131,19 @@ class NewProjectDialog(PlaceDialog):
 
     @property
     def words(self) -> str:
-        """Where, and what the preset is for."""
+        """Where, and what it starts with."""
+        if self._like is not None:
+            return f"{super().words}\nIt has the options and the source of {self._like.folder.name}; choose its images."
         preset = self.preset.currentData()
         return f"{super().words}\n{preset_words(preset)}" if preset else super().words
+
+
+def _next_name(folder: Path) -> str:
+    """Returns a name beside a folder that is not taken yet."""
+    number = 2
+    while os.path.lexists(folder.with_name(f"{folder.name}-{number}")):
+        number += 1
+    return f"{folder.name}-{number}"
 
 
 class DemoDialog(PlaceDialog):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
 from PySide6.QtWidgets import (
     QComboBox,
@@ -53,7 +53,13 @@ _CHOICE = "compare"
 
 
 class ComparePanel(QWidget):
-    """Chart above, table below."""
+    """Chart above, table below.
+
+    Signals:
+        like_wanted(str): a new project with the options of the one in this folder is asked for.
+    """
+
+    like_wanted = Signal(str)
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -90,6 +96,10 @@ class ComparePanel(QWidget):
         self.remove_button = QPushButton("Re&move")
         self.remove_button.setToolTip("Take the selected rows' projects out of the comparison; nothing is deleted")
         self.remove_button.setAccessibleName("Remove project from the comparison")
+        self.like_button = QPushButton("&New project like this")
+        self.like_button.setToolTip(
+            "Makes a project with the options and the source of the selected run's, other images"
+        )
         self.chart = RunChart(self._colour)
         self.table = RunTableView(self._colour)
         self.save_chart = ExportButton(session, self.chart, self.chart_table, "comparison-chart")
@@ -110,6 +120,7 @@ class ComparePanel(QWidget):
         bar.addWidget(self.add_button)
         below.addWidget(self.hint)
         below.addStretch(1)
+        below.addWidget(self.like_button)
         below.addWidget(self.save_table)
         below.addWidget(self.remove_button)
         lower = QWidget()
@@ -138,6 +149,7 @@ class ComparePanel(QWidget):
         self.table.table.ticked.connect(self._ticked)
         self.table.selectionModel().selectionChanged.connect(lambda *_: self._enable())
         self.remove_button.clicked.connect(self._remove)
+        self.like_button.clicked.connect(self._ask_for_like)
 
     # Which runs there are.
 
@@ -289,6 +301,7 @@ class ComparePanel(QWidget):
         for widget in (self.what, self.save_chart, self.save_table):
             widget.setEnabled(any_runs)
         self.tools.setEnabled(any_runs and is_curve)
+        self.like_button.setEnabled(len(self.table.selected_projects()) == 1)
         self.remove_button.setEnabled(bool(self.table.selected_projects() & self._others.keys()))
 
     # Tables for saving.
@@ -326,6 +339,10 @@ class ComparePanel(QWidget):
         if not self.add_menu.isEmpty():
             self.add_menu.addSeparator()
         self.add_menu.addAction("Choose a &folder...").triggered.connect(self._ask_project)
+
+    def _ask_for_like(self) -> None:
+        for folder in self.table.selected_projects():
+            self.like_wanted.emit(folder)
 
     def _ask_project(self) -> None:
         start = self._session.settings.folder("projects")

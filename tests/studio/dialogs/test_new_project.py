@@ -8,6 +8,9 @@ from PySide6.QtCore import Qt
 from crots.demo.run import TINY, demo_config
 from crots.project import Project, ProjectConfig, override
 from crots_studio.dialogs.new_project import DemoDialog, NewProjectDialog, unwritable
+from crots_studio.models.project_like import config_like
+from tests.studio.controls import unnamed
+from tests.studio.fake_project import make_fake_project
 
 
 @pytest.fixture
@@ -95,3 +98,51 @@ def test_what_cannot_become_the_demonstration_is_said_before_it_is_tried(demo_di
     ):
         assert words in give(demo_dialog, tmp_path, name)
         assert not demo_dialog.create_button.isEnabled()
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """A project with options of its own, whose source and class map lie in its folder."""
+    project = make_fake_project(tmp_path / "fake", sections={"adapt": {"mix": "cutmix"}})
+    (project.folder / "map.toml").write_text("")
+    files = {"source.file": "source/model.safetensors", "task.class_map": "map.toml", "data.layout": "folder"}
+    return Project(project.folder, override(project.config, files))
+
+
+def test_a_project_like_another_has_its_options_and_source_and_none_of_its_images(finished):
+    config, old = config_like(finished), finished.config
+    assert config.adapt == old.adapt and config.baseline == old.baseline and config.profile == old.profile
+    assert config.data.target is None and config.data.val_images is None and config.data.val_labels is None
+    assert config.data.layout == "auto" and config.data.size == old.data.size
+    assert config.source.file == finished.folder / "source" / "model.safetensors"
+    assert config.task.class_map == finished.folder / "map.toml"
+    # A shipped class set stays a name.
+    assert config.task.classes == old.task.classes and config.source.net == old.source.net
+    assert old.data.target is not None, "the other project is left alone"
+
+
+def test_predictions_of_the_other_images_are_not_taken_over(finished, tmp_path):
+    box = {"source.file": "none", "source.predictions": "said", "source.confidence": "sure"}
+    config = config_like(Project(finished.folder, override(finished.config, box)))
+    assert config.source.predictions is None and config.source.confidence is None
+
+
+def test_the_dialog_proposes_a_name_beside_the_other_and_makes_the_project(qtbot, settings, finished, tmp_path):
+    (finished.folder.parent / f"{finished.folder.name}-2").mkdir()
+    dialog = NewProjectDialog(settings, like=finished)
+    qtbot.addWidget(dialog)
+    assert dialog.folder == finished.folder.parent / f"{finished.folder.name}-3"
+    assert "choose its images" in dialog.note.text() and not unnamed(dialog)
+    made = Project.create(dialog.folder, dialog.config)
+    assert Project.open(made.folder).config == config_like(finished)
+
+
+def test_the_menu_and_a_run_ask_for_it(ready, monkeypatch, finished):
+    asked = []
+    monkeypatch.setattr(ready.project_actions, "_ask_for_project", lambda like=None: asked.append(like and like.folder))
+    ready.menus.actions["New project like this"].trigger()
+    ready.panels["compare"].like_wanted.emit(str(finished.folder))
+    assert asked == [ready.session.project.folder, finished.folder]
+    monkeypatch.setattr(ready.project_actions, "tell", lambda title, words: asked.append(words))
+    ready.panels["compare"].like_wanted.emit(str(finished.folder / "nowhere"))
+    assert "nowhere" in asked[-1]
