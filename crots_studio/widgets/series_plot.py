@@ -27,6 +27,8 @@ _EDGE = 0.4
 # Opacity of a stage's tint; of how many curves the ends are named, and pixels between two names.
 _BAND = 0.09
 _MOST_ENDS = 5
+# A name covers too much of a plot that is narrower than this; the legend names the curves there.
+_ROOM_FOR_ENDS = 340
 _LINE = 15
 
 
@@ -311,7 +313,7 @@ class SeriesPlot(QWidget):
         for name in [name for name in self._ends if name not in ends]:
             self.canvas.removeItem(self._ends.pop(name))
         for name, point in ends.items():
-            fits = point is not None and len(ends) <= _MOST_ENDS
+            fits = point is not None and len(ends) <= _MOST_ENDS and box.width() >= _ROOM_FOR_ENDS
             y = place = 0.0
             if point is not None:
                 y = float(np.log10(point[1])) if self._log and point[1] > 0 else point[1]

@@ -325,9 +325,14 @@ class SetupPanel(QWidget):
             card.show_level(level, words)
             ready += level in ("good", "warning") or (optional and level == "empty")
         self.ready.setText(f"{ready} of {len(self.cards)} ready")
-        target = self.form.findings.get("data.target")
-        self.glance.refresh(target is not None and target.level in ("good", "warning"))
+        images, source = (self._fine(names) for names in (("data.target",), ("data.size", *_STEPS[1], *_STEPS[2])))
+        self.glance.refresh(images, images and source)
         self._show_classes()
+
+    def _fine(self, names: Sequence[str]) -> bool:
+        """Whether nothing stands in the way of using these."""
+        findings = [self.form.findings.get(name) for name in names]
+        return all(finding is not None and finding.level in ("good", "warning") for finding in findings)
 
     def _show_classes(self) -> None:
         project = self._session.project

@@ -1,11 +1,11 @@
-"""A strip of the user's images; a click on one shows what the source says of it, before anything is trained."""
+"""A strip of the user's images, one of them with what the source says of it, before anything is trained."""
 
 from __future__ import annotations
 
 from functools import partial
 
 from PySide6.QtCore import QSize
-from PySide6.QtGui import QIcon, QPixmap
+from PySide6.QtGui import QIcon, QPixmap, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
 from crots_studio.models.source_glance import COUNT, HEIGHT, Glance, Tile, ask_source, read_tiles
@@ -20,12 +20,15 @@ _HINT = (
 
 
 class SourceGlance(QWidget):
-    """Shows nothing until there are images; asks the source only when an image is clicked."""
+    """Shows nothing until there are images; asks the source of the first one once that is fine too."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session = session
         self._shown: tuple[object, ...] = ()
+        self._source_ready = False
+        # What the source was asked with by itself last.
+        self._asked: tuple[object, ...] = ()
         self.tiles: list[Tile] = []
         self.buttons: list[QToolButton] = []
         self._row = QHBoxLayout()
@@ -40,12 +43,19 @@ class SourceGlance(QWidget):
         column.addWidget(self.words)
         self.hide()
 
-    def refresh(self, ready: bool) -> None:
-        """Reads the first images where they are others than before; ``ready`` says that the folder is fine."""
+    def refresh(self, ready: bool, source_ready: bool = False) -> None:
+        """Reads the first images where they are others than before.
+
+        Args:
+            ready: the folder is fine.
+            source_ready: the source and the classes are, too.
+        """
+        self._source_ready = source_ready
         project = self._session.project
         data = project.config.data if project is not None else None
         wanted = (project.folder, data.target, data.layout, data.split) if project and data and ready else ()
         if wanted == self._shown:
+            self._ask_by_itself()
             return
         self._shown = wanted
         self._show([])
@@ -71,7 +81,32 @@ class SourceGlance(QWidget):
             self.buttons.append(button)
         self._paint()
         self._say(_HINT)
+        self._asked = ()
         self.setVisible(bool(tiles))
+        self._ask_by_itself()
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 (Qt's name)
+        """Asks what nobody would have seen before."""
+        super().showEvent(event)
+        self._ask_by_itself()
+
+    def _ask_by_itself(self) -> None:
+        """Asks the source of the first image, once for each source; a network runs only for somebody who looks."""
+        project, session = self._session.project, self._session
+        if project is None or not self.tiles:
+            return
+        now = (self._shown, project.config.source, project.config.task, project.config.data.size, session.trusted)
+        if now == self._asked:
+            return
+        if self._asked:
+            # It was said of another source.
+            session.errands.forget("ask source")
+            self._asked = ()
+            self._paint()
+            self._say(_HINT)
+        if self._source_ready and self.isVisible() and not session.busy:
+            self._asked = now
+            self.ask(0)
 
     def _paint(self, asked: int = -1, glance: Glance | None = None) -> None:
         for number, (button, tile) in enumerate(zip(self.buttons, self.tiles, strict=True)):

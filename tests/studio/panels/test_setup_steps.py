@@ -56,13 +56,50 @@ def test_a_click_on_an_image_shows_what_the_source_says(qtbot, session, panel, m
     monkeypatch.setattr(source_glance, "ask_source", lambda *given: asked.append(given) or ask(*given))
     glance = panel.glance
     qtbot.waitUntil(lambda: bool(glance.buttons), timeout=10_000)
-    assert len(glance.buttons) == min(COUNT, len(KEYS)) and not asked, "nobody asked yet"
+    assert len(glance.buttons) == min(COUNT, len(KEYS)) and not asked
     assert all(tile.picture.shape[0] == HEIGHT for tile in glance.tiles)
-    before = glance.buttons[0].icon().pixmap(64, 64).toImage()
-    qtbot.mouseClick(glance.buttons[0], Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: "mean confidence" in glance.words.text(), timeout=60_000)
-    assert "road" in glance.words.text() and len(asked) == 1
-    assert glance.buttons[0].icon().pixmap(64, 64).toImage() != before
+    before = glance.buttons[1].icon().pixmap(64, 64).toImage()
+    qtbot.mouseClick(glance.buttons[1], Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: glance.words.text().startswith(f"{glance.tiles[1].key}: road"), timeout=60_000)
+    assert "mean confidence" in glance.words.text() and len(asked) == 1
+    assert glance.buttons[1].icon().pixmap(64, 64).toImage() != before
+
+
+def test_the_first_image_shows_what_the_source_says_by_itself_once_somebody_looks(
+    qtbot, session, show_panel, open_project, monkeypatch, tmp_path
+):
+    asked = []
+
+    def ask(project, tile):
+        asked.append((project.config.source.predictions, tile.key))
+        return Glance(tile.picture, "road 100%")
+
+    monkeypatch.setattr(source_glance, "ask_source", ask)
+    panel = show_panel(SetupPanel, 900, 900)
+    panel.hide()
+    project = open_project(make_fake_project(tmp_path / "fake").folder) or session.project
+
+    def settled():
+        qtbot.waitUntil(lambda: session.errands.idle and not panel.form.blocker, timeout=30_000)
+        qtbot.wait(50)
+
+    settled()
+    assert panel.glance.tiles and asked == [], "a network runs only for somebody who looks"
+    panel.show()
+    settled()
+    first = (project.config.source.predictions, panel.glance.tiles[0].key)
+    assert asked == [first] and "road 100%" in panel.glance.words.text()
+    assert panel.glance.buttons[0].isChecked()
+    # The same source is not asked again, another one is, and none that cannot be used.
+    session.set_options({"adapt.steps": "7"})
+    settled()
+    assert asked == [first]
+    session.set_options({"source.predictions": "nowhere"})
+    qtbot.waitUntil(lambda: panel.cards[2].level == "bad", timeout=10_000)
+    assert asked == [first] and "Click an image" in panel.glance.words.text(), "what another source says is gone"
+    session.set_options({"source.predictions": str(first[0])})
+    settled()
+    assert asked == [first, first]
 
 
 def test_a_source_that_says_nothing_is_told_beneath(qtbot, session, panel, monkeypatch):
