@@ -20,6 +20,8 @@ from crots.taxonomy import ClassSet
 CARD_KEY = "crots"
 # Characters; a card of 65,535 classes with their colours has two million.
 _MOST_CARD = 16 * 10**6
+# As `data.tile_overlap` has it: beyond half a tile, three of them would lie on each other.
+MOST_OVERLAP = 0.5
 # Bytes of the list of tensors at the head of a safetensors file, as the format itself bounds it.
 _MOST_HEADER = 100 * 10**6
 
@@ -53,6 +55,8 @@ class ModelCard:
         output: what the file outputs; the nets of this package output logits.
         note: where it came from, for users.
         oracle: this checkpoint, or one that it was trained from, was chosen by target labels.
+        tile_overlap: ``size`` is that of tiles, into which images are cut as they are; this least share of a tile
+            overlaps the next. None where images are resized to ``size``.
     """
 
     net: str
@@ -62,10 +66,20 @@ class ModelCard:
     output: Literal["logits", "probabilities", "labels"] = "logits"
     note: str = ""
     oracle: bool = False
+    tile_overlap: float | None = None
+
+    @property
+    def made_for(self) -> str:
+        """What the network was trained on, in words."""
+        return str(self.size) if self.tile_overlap is None else f"tiles of {self.size}, cut from images as they are"
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain JSON data."""
-        return {**dataclasses.asdict(self), "size": list(self.size)}
+        values = {**dataclasses.asdict(self), "size": list(self.size)}
+        if self.tile_overlap is None:
+            # Programs that know nothing of tiles read all other cards.
+            del values["tile_overlap"]
+        return values
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> ModelCard:
@@ -97,9 +111,12 @@ def _of_plain(values: object) -> ModelCard:
         output=_choice(values.get("output", "logits"), "output", ("logits", "probabilities", "labels")),
         note=_text(values, "note") if "note" in values else "",
         oracle=values.get("oracle", False),
+        tile_overlap=values.get("tile_overlap"),
     )
     if not isinstance(card.oracle, bool):
         raise _misfit("oracle", card.oracle, "true or false")
+    if not (card.tile_overlap is None or (_fits(card.tile_overlap, 0.0) and 0 <= card.tile_overlap <= MOST_OVERLAP)):
+        raise _misfit("tile_overlap", card.tile_overlap, f"a number from 0 to {MOST_OVERLAP:g}")
     return card
 
 

@@ -434,12 +434,28 @@ def read_confidence(path: Path) -> NDArray[np.float32]:
     Raises:
         InputError: it is missing, broken or coloured.
     """
+    return as_confidence(read_grey(path))
+
+
+def read_grey(path: Path) -> NDArray[Any]:
+    """Reads a confidence map as it is stored.
+
+    Returns:
+        (H, W) uint8 or uint16, for `as_confidence`.
+
+    Raises:
+        InputError: it is missing, broken or coloured.
+    """
     with _opened(path) as image:
         image.load()
         if image.mode not in ("L", "P") and not image.mode.startswith("I;16"):
             raise InputError(f"{path}: found {image.mode} pixels, expected a grey confidence map of 8 or 16 bits")
-        values = np.array(image)
-    return (values / np.float32(255 if values.dtype == np.uint8 else 65535)).astype(np.float32)
+        return np.array(image)
+
+
+def as_confidence(stored: NDArray[Any]) -> NDArray[np.float32]:
+    """Returns a confidence, 0..1, of what `read_grey` read."""
+    return (stored / np.float32(255 if stored.dtype == np.uint8 else 65535)).astype(np.float32)
 
 
 def _png(path: Path, image: Image.Image, says: str = "") -> None:

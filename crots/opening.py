@@ -18,6 +18,7 @@ from crots.data.layouts import Dataset, open_dataset
 from crots.data.pixels import pixel_warnings
 from crots.data.predictions import PredictionSet, open_predictions
 from crots.data.sizes import propose_size
+from crots.data.tiles import Tiling
 from crots.errors import InputError
 from crots.files import expanded, file_or_name
 from crots.folders import folder_card, is_model_folder, unnamed
@@ -195,8 +196,21 @@ class Inputs:
 
     @property
     def size(self) -> Size:
-        """The working size: what was asked for, or proposed from the images."""
-        return self.config.data.size or self.proposed_size[0]
+        """What a network sees at once: a tile, or an image at working size, asked for or proposed from the images.
+
+        Raises:
+            InputError: as `tiling`.
+        """
+        return self.tiling.size if self.tiling else self.config.data.size or self.proposed_size[0]
+
+    @property
+    def tiling(self) -> Tiling | None:
+        """How images are cut into tiles; None where they are resized to the working size.
+
+        Raises:
+            InputError: both are asked for.
+        """
+        return tiling_of(self.config.data)
 
     @cached_property
     def predictions(self) -> PredictionSet | None:
@@ -318,6 +332,23 @@ def render(dataset: Dataset, data: DataOptions) -> None:
         InputError: the bands are not given as one or three numbers.
     """
     rendering.use((sample.image for sample in dataset.samples), rendering.rendering(data.bands, data.white))
+
+
+def tiling_of(data: DataOptions) -> Tiling | None:
+    """Returns how images are cut into tiles; None where they are resized to the working size.
+
+    Raises:
+        InputError: both are asked for.
+    """
+    if data.tile is None:
+        return None
+    if data.size is not None:
+        raise InputError(
+            f"data.size is {data.size} and data.tile is {data.tile}, expected one of them: images are either resized "
+            "to a working size or cut into tiles as they are; set the other to none",
+            field="data.tile",
+        )
+    return Tiling(data.tile, data.tile_overlap)
 
 
 def closed(path: Path) -> bool:

@@ -59,6 +59,17 @@ class DataOptions:
         unit="px",
         title="Working size",
     )
+    tile: Size | None = option(
+        None,
+        "Cut images into overlapping tiles of this size instead of resizing them; none resizes.",
+        low=32,
+        unit="px",
+        title="Tiles",
+    )
+    tile_overlap: float = option(
+        0.25, "Least share of a tile's sides that overlaps the next tile; predictions fade into each other there.",
+        low=0, high=0.5, title="Overlap of tiles",
+    )  # fmt: skip
     bands: str = option(
         "", "Bands of the images that become red, green and blue, like 3,2,1, or one for grey; empty takes images of "
         "up to three bands as they are.",

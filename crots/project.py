@@ -462,7 +462,7 @@ class Project:
         files = (config.source.file, config.source.predictions, config.source.confidence)
         stamps = [self._stamps(file) for file in files if file]
         return {
-            "data": to_mapping(config.data, only_result=True) | self._stamps(config.data.target),
+            "data": _data_values(config.data) | self._stamps(config.data.target),
             "task": to_mapping(config.task) | self._stamps(config.task.class_map) | self._stamps(config.task.classes),
             # A net that is not named is the file's own, or this.
             "source": to_mapping(config.source, only_result=True)
@@ -698,6 +698,12 @@ def read_choice(path: Path) -> dict[str, Any] | None:
         InputError: it is damaged.
     """
     return cast(dict[str, Any] | None, read_as(path, _Choice, remedy=_CHOICE_REMEDY))
+
+
+def _data_values(data: opt.DataOptions) -> dict[str, Any]:
+    """The options of the images; those of tiles only where there are any, so that without they make nothing stale."""
+    values = to_mapping(data, only_result=True)
+    return values if data.tile else {name: value for name, value in values.items() if not name.startswith("tile")}
 
 
 def _not_done(before: Mapping[str, State], upstream: tuple[str, ...], states: tuple[State, ...]) -> str:

@@ -136,7 +136,7 @@ class Desk:
         from crots.stages.workbench import Workbench
 
         config = self.config
-        if size and not config.data.size:
+        if size and not config.data.size and not config.data.tile:
             config = dataclasses.replace(config, data=dataclasses.replace(config.data, size=size))
         return Workbench(config, Path.cwd(), self.cache, self.stage)
 

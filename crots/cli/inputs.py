@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from crots.artefacts import CONFIDENCE, LABEL_IDS, SKIPPED
 from crots.config import Size
 from crots.data.encodings import Encoding
@@ -16,12 +14,11 @@ from crots.data.layouts import Dataset, Sample, label_files, no_labels, open_dat
 from crots.data.matching import keyed, list_files, match
 from crots.errors import InputError
 from crots.execution.context import Context, Meter
-from crots.images import LABEL_SUFFIXES, image_size, read_confidence, read_labels
-from crots.methods.patches import drop_unsure
+from crots.images import LABEL_SUFFIXES, image_size
 from crots.records import read_object
 from crots.stages.pseudo_label import read_all, unreadable
 from crots.taxonomy import ClassSet
-from crots.training.material import Array, PseudoLabels
+from crots.training.material import PseudoLabels
 
 if TYPE_CHECKING:
     from crots.stages.workbench import Workbench
@@ -41,20 +38,13 @@ class MatchedLabels(PseudoLabels):
     label_files: Mapping[str, Path] = field(default_factory=dict)
     confidence_files: Mapping[str, Path] = field(default_factory=dict)
 
-    def read(self, key: str, *, min_confidence: float | Array = 0.0) -> Array:
-        """As `PseudoLabels.read`."""
-        path = self.label_files[key]
-        labels = read_labels(path)
-        self._check(path, labels)
-        if self.confidence is None or not np.any(min_confidence):
-            return labels
-        return drop_unsure(labels, self.read_confidence(key), min_confidence, self.classes.ignore)
+    def label_path(self, key: str) -> Path:
+        """As `PseudoLabels.label_path`."""
+        return self.label_files[key]
 
-    def read_confidence(self, key: str) -> Array:
-        """As `PseudoLabels.read_confidence`."""
-        if self.confidence is None:
-            return np.ones(self.read(key).shape, np.float32)
-        return read_confidence(self.confidence_files[key])
+    def confidence_path(self, key: str) -> Path:
+        """As `PseudoLabels.confidence_path`."""
+        return self.confidence_files[key]
 
     @property
     def size(self) -> Size:

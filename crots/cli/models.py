@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from crots.card import ModelCard
 from crots.cli.alone import Desk
 from crots.config import Size
 from crots.data.sizes import propose_size
 from crots.errors import InputError
 from crots.nets.reading import WeightsFile, file_kind, read_weights
 from crots.nets.weights import LoadReport, model_of
-from crots.stages.applying import size_without_card
+from crots.opening import tiling_of
+from crots.stages.applying import seen_as, size_without_card, tiling_for
 from crots.taxonomy import load_class_set
 from crots.training.material import Array
 from crots.trust import is_factory
@@ -51,16 +54,32 @@ def open_model(
     """
     prefix = desk.config.source.prefix
     found = read_weights(path, part=part, prefix=prefix)
-    size = desk.config.data.size or (found.card.size if found.card else _size_of(desk, images))
+    desk = as_made(desk, found.card)
+    tiling = tiling_of(desk.config.data)
+    size = (
+        tiling.size if tiling else desk.config.data.size or (found.card.size if found.card else _size_of(desk, images))
+    )
     expected = load_class_set(classes) if classes else None
     model, report = model_of(
         found, net=net, classes=expected, size=size, trust=desk.config.runtime.trust, prefix=prefix
     )
+    model.card = dataclasses.replace(model.card, tile_overlap=tiling.overlap if tiling else None)
     bench = desk.bench(size)
     if is_factory(model.card.net):
         bench.note(f"this runs code of others, as you allowed: network {model.card.net}")
-    bench.note(f"{path.name}: {model.card.net}, {len(model.classes)} classes, {size}; {'; '.join(report.lines())}")
+    seen = seen_as(tiling, size)
+    bench.note(f"{path.name}: {model.card.net}, {len(model.classes)} classes, {seen}; {'; '.join(report.lines())}")
     return model, bench
+
+
+def as_made(desk: Desk, card: ModelCard | None) -> Desk:
+    """Returns a desk whose images are cut into tiles if the model was made for tiles and the user says nothing."""
+    data = desk.config.data
+    tiling = tiling_for(data, card)
+    if tiling is None or data.tile:
+        return desk
+    data = dataclasses.replace(data, tile=tiling.size, tile_overlap=tiling.overlap)
+    return dataclasses.replace(desk, config=dataclasses.replace(desk.config, data=data))
 
 
 def _size_of(desk: Desk, images: Dataset | None) -> Size:
@@ -117,7 +136,9 @@ def _describe_weights(found: dict[str, Any], file: WeightsFile, classes: str | N
         card = file.card
         found["card"] = card.to_dict()
         names = ", ".join(card.classes["names"])
-        found["summary"].append(f"{card.net} for {len(card.classes['names'])} classes ({names}), made for {card.size}")
+        found["summary"].append(
+            f"{card.net} for {len(card.classes['names'])} classes ({names}), made for {card.made_for}"
+        )
         found["summary"] += ["oracle: labels of the target chose it"] if card.oracle else []
     if net and not classes:
         raise InputError("--net needs --classes to compare the file with; give the class set, too")
@@ -151,7 +172,9 @@ def _describe_onnx(found: dict[str, Any], path: Path) -> None:
     if CARD_KEY in metadata:
         card = read_card(metadata[CARD_KEY], path)
         found["card"] = card.to_dict()
-        found["summary"].append(f"{card.net} for the classes {', '.join(card.classes['names'])}, made for {card.size}")
+        found["summary"].append(
+            f"{card.net} for the classes {', '.join(card.classes['names'])}, made for {card.made_for}"
+        )
     else:
         found["summary"].append(
             "does not say its classes, normalisation and output: tell them with --source-classes, --source-channels, "

@@ -136,8 +136,7 @@ def run_rival(name: str, project: Project, bench: Workbench, context: Context, *
     student = bench.new_student() if from_source else bench.load_student(project.stage_folder(before) / STUDENT)
     bench.check_training(student, options, [bench.size])
     seed = bench.config.runtime.seed
-    learner = LEARNERS[name](
-        student, open_material(project, bench), bench.engine, options, seed=seed, stage=context.stage
-    )
+    data = open_material(project, bench).tiled(bench.tiling)
+    learner = LEARNERS[name](student, data, bench.engine, options, seed=seed, stage=context.stage)
     run = Training(folder=project.work_folder(context.stage), seed=seed, notes=tuple(bench.notes))
     return train(learner, run, context)

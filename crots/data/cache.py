@@ -1,11 +1,13 @@
-"""Images at working size, decoded once: reading a large photograph costs more than a training step on it."""
+"""Images at working or native size, decoded once: reading a large photograph costs more than a step on it."""
 
 from __future__ import annotations
 
 import contextlib
 import re
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,12 +32,12 @@ class ImageCache:
 
     Args:
         folder: where entries lie; None keeps nothing.
-        size: working size.
+        size: working size; None keeps the images' own.
         limit_bytes: no entry is added beyond this many bytes in all.
         writers: processes that fill the folder together, about equally fast.
     """
 
-    def __init__(self, folder: Path | None, size: Size, limit_bytes: int, *, writers: int = 1) -> None:
+    def __init__(self, folder: Path | None, size: Size | None, limit_bytes: int, *, writers: int = 1) -> None:
         self.folder = folder
         self.size = size
         self.limit_bytes = limit_bytes
@@ -44,42 +46,56 @@ class ImageCache:
         self._used: int | None = None
 
     def get(self, path: Path) -> NDArray[np.uint8]:
-        """Returns the image (H, W, 3) uint8 RGB at working size; writing into it changes no file.
+        """Returns the image (H, W, 3) uint8 RGB; writing into it changes no file, and a part of it reads no more.
 
         Raises:
             InputError: the image is missing or broken.
         """
+        kind = list(self.size) if self.size else "native"
+        return self._kept(path, kind, self._read, self._is_image)
+
+    def map_of(self, path: Path, read: Callable[[Path], NDArray[Any]], kind: Any = "") -> NDArray[Any]:
+        """Returns a map (H, W) of whole numbers at the size of its file; kept likewise.
+
+        Args:
+            path: the file.
+            read: reads it.
+            kind: plain data that says how it is read; empty is the name of ``read``.
+
+        Raises:
+            InputError: the file is missing or broken.
+        """
+        return self._kept(path, kind or read.__name__, read, _is_map)
+
+    def _kept(
+        self, path: Path, kind: Any, read: Callable[[Path], NDArray[Any]], fits: Callable[[NDArray[Any]], bool]
+    ) -> NDArray[Any]:
         if self.folder is None:
-            return self._read(path)
-        entry = self._entry(self.folder, path)
-        cached = self._load(entry)
+            return read(path)
+        entry = self._entry(self.folder, path, kind)
+        cached = _load(entry, fits)
         if cached is None:
-            cached = self._read(path)
+            cached = read(path)
             self._store(entry, cached)
         return cached
 
     def _read(self, path: Path) -> NDArray[np.uint8]:
-        return resize_image(read_image(path), self.size)
+        image = read_image(path)
+        return resize_image(image, self.size) if self.size else image
 
-    def _entry(self, folder: Path, path: Path) -> Path:
-        place = digest([str(path.absolute()), list(self.size), *rendering.of(path).words])
+    def _entry(self, folder: Path, path: Path, kind: Any) -> Path:
+        place = digest([str(path.absolute()), kind, *rendering.of(path).words])
         try:
             stamp = digest(file_stamp(path))
         except OSError:
             stamp = "gone"  # reading it will say so properly
         return folder / place[:2] / f"{place}-{stamp}.npy"
 
-    def _load(self, entry: Path) -> NDArray[np.uint8] | None:
-        try:
-            # Copy-on-write: torch warns of arrays that cannot be written to.
-            image = np.load(entry, mmap_mode="c", allow_pickle=False)
-        except (OSError, ValueError, EOFError):
-            return None
-        if image.shape != (self.size.height, self.size.width, 3) or image.dtype != np.uint8:
-            return None
-        return np.asarray(image)
+    def _is_image(self, found: NDArray[Any]) -> bool:
+        sides = (self.size.height, self.size.width) if self.size else found.shape[:2]
+        return bool(found.shape == (*sides, 3) and found.dtype == np.uint8)
 
-    def _store(self, entry: Path, image: NDArray[np.uint8]) -> None:
+    def _store(self, entry: Path, image: NDArray[Any]) -> None:
         if is_link(entry.parent.parent) or is_link(entry.parent) or not self._reserve(image.nbytes + _HEADER):
             # Nothing is written or deleted where a link leads.
             return
@@ -108,6 +124,19 @@ class ImageCache:
             # What the others add meanwhile is not seen, so it is reckoned.
             self._used += size * self._writers
             return True
+
+
+def _load(entry: Path, fits: Callable[[NDArray[Any]], bool]) -> NDArray[Any] | None:
+    try:
+        # Copy-on-write: torch warns of arrays that cannot be written to.
+        found = np.load(entry, mmap_mode="c", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return np.asarray(found) if fits(found) else None
+
+
+def _is_map(found: NDArray[Any]) -> bool:
+    return found.ndim == 2 and found.dtype.kind in "iu"
 
 
 def _bytes_below(folder: Path) -> int:

@@ -13,6 +13,10 @@ from crots.images import image_size
 
 MOST_PIXELS = 1024 * 512  # the published working size
 _LOOKED_AT = 50
+# From so many pixels of the image on for one of the working size, along a side, small objects vanish.
+_SHRUNK = 3
+# Starts of tiles, and most networks, go by multiples of this.
+_STEP = 32
 
 
 def propose_size(images: Dataset | Sequence[Size], multiple: int = 32) -> tuple[Size, str]:
@@ -35,6 +39,20 @@ def propose_size(images: Dataset | Sequence[Size], multiple: int = 32) -> tuple[
     common = Counter(size for size in sizes if _aspect(size) == shape).most_common(1)[0][0]
     proposal = _fitted(common, multiple)
     return proposal, _reason(proposal, common, count, len(sizes), multiple)
+
+
+def propose_tile(image: Size, working: Size) -> Size | None:
+    """Proposes the size of tiles; None where images lose little when they are resized.
+
+    Args:
+        image: the images' own size.
+        working: the size that they would be resized to.
+    """
+    if image.width * image.height < _SHRUNK**2 * working.width * working.height:
+        return None
+    # A square with as many pixels as the largest working size: it costs as much and shows most around an object.
+    side = math.isqrt(MOST_PIXELS) // _STEP * _STEP
+    return Size(*(min(side, -(-length // _STEP) * _STEP) for length in image))
 
 
 def _sizes(dataset: Dataset) -> list[Size]:
@@ -81,4 +99,9 @@ def _reason(proposal: Size, common: Size, count: int, looked_at: int, multiple: 
         text += ", scaled down to at most 1024x512 pixels in all"
     if common.width % multiple or common.height % multiple or proposal != common:
         text += f", sides rounded to multiples of {multiple}"
+    if tile := propose_tile(common, proposal):
+        times = math.sqrt(common.width * common.height / (proposal.width * proposal.height))
+        text += (
+            f"; a pixel of it is {times:.1f} pixels wide, so small objects vanish: tiles (data.tile {tile}) keep them"
+        )
     return text if proposal != common else f"working size {proposal}: {shape} looked at have it"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from crots.artefacts import stage_kind
 from crots.config import Duration, defaults
+from crots.data.tiles import in_parts
 from crots.decisions import BUDGET, Decision, write_decisions
 from crots.errors import InputError
 from crots.estimate.facts import Estimate, left_to_do, rounded, store
@@ -224,7 +225,8 @@ class _Fitting:
     def _shorter(self, group: str) -> str:
         key = self._keys(group)[0]
         was, now = self._whole.stages[key], self.stages[key]
-        batch, images = getattr(self._project.config, group).batch, max(1, len(self._bench.dataset.samples))
+        batch = getattr(self._project.config, group).batch
+        images = max(1, len(in_parts(self._bench.dataset.samples, self._bench.tiling)))
         said = []
         if crop := self.options[group].get(f"{group}.crop"):
             part = now.pixels / (self._bench.size.width * self._bench.size.height)

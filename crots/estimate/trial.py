@@ -18,6 +18,7 @@ from crots.artefacts import round_key, stage_kind
 from crots.data.feed import prefetch, readers
 from crots.data.layouts import Sample
 from crots.data.spread import evenly_spread, statistics_groups
+from crots.data.tiles import in_parts, read_sample
 from crots.estimate.facts import StageEstimate
 from crots.execution.draws import seed_step
 from crots.execution.engine import Engine, evaluating
@@ -88,11 +89,12 @@ class TrialMaterial(Material):
         assert self.classes is not None
         rng = np.random.default_rng([8, *indices])
         coarse = rng.integers(len(self.classes), size=(len(indices), 8, 8)).astype(np.uint8)
-        return np.stack([_enlarged(image, self.cache.size) for image in coarse])
+        return np.stack([_enlarged(image, self.size) for image in coarse])
 
     def confidence(self, indices: Sequence[int]) -> Array:
         """Returns (N, H, W) float32 0..1."""
-        size = self.cache.size
+        size = self.size
+        assert size is not None
         rng = np.random.default_rng([9, *indices])
         return rng.random((len(indices), size.height, size.width), dtype=np.float32)
 
@@ -153,17 +155,21 @@ class Trial:
 
     def _labelling(self, bench: Workbench) -> StageEstimate:
         job = label_job(bench, Path())
-        samples, count = job.dataset.samples, len(job.dataset.samples)
+        # Predictions are read image by image, also where a network would see tiles.
+        samples = in_parts(job.dataset.samples, bench.tiling if job.labeller.needs_images else None)
+        count = len(samples)
         batch = min(job.batch, count)
         few = [samples[place] for place in evenly_spread(count, (STEPS + 1) * batch)]
-        reading = self._watch.each(lambda number: job.cache.get(few[number % len(few)].image), bench.engine)
+        reading = self._watch.each(lambda number: read_sample(job.cache, few[number % len(few)]), bench.engine)
+        # An image is decoded once, whatever number of tiles it has.
+        reading *= len(job.dataset.samples) / count
         preparing = self._preparation(bench, job.labeller, few, count)
         needs = job.labeller.needs_images
         said: list[Any] = []
 
         def label(number: int) -> None:
             part = [few[(number * batch + place) % len(few)] for place in range(batch)]
-            images = np.stack([job.cache.get(sample.image) for sample in part]) if needs else None
+            images = np.stack([read_sample(job.cache, sample) for sample in part]) if needs else None
             said[:] = [(part[0], job.labeller.label(part, images)[0])]
 
         labelled = self._watch.each(label, bench.engine) / batch
@@ -179,14 +185,14 @@ class Trial:
         groups = statistics_groups(count)
         if not groups:
             return 0.0
-        images = np.stack([bench.cache.get(few[place % len(few)].image) for place in range(len(groups[0]))])
+        images = np.stack([read_sample(bench.cache, few[place % len(few)]) for place in range(len(groups[0]))])
         if not labeller.prepare([images]):
             return 0.0
         own = Stopwatch(self._watch.clock, self._watch.check)
         return len(groups) * own.each(lambda _: labeller.prepare([images]), bench.engine, steps=1)
 
     def _baseline(self, bench: Workbench) -> StageEstimate:
-        student, samples = bench.new_student(), bench.dataset.samples
+        student, samples = bench.new_student(), in_parts(bench.dataset.samples, bench.tiling)
         start = bench.start
         options = settle(bench, bench.config.baseline, student, len(samples), start)
         bench.check_training(student, options, [bench.size])
@@ -201,7 +207,7 @@ class Trial:
         return _of_steps(bench, options, seconds, anew + self._looks(bench, options, seen))
 
     def _round(self, bench: Workbench) -> StageEstimate:
-        student, samples = bench.new_student(), bench.dataset.samples
+        student, samples = bench.new_student(), in_parts(bench.dataset.samples, bench.tiling)
         options = settle(bench, bench.config.adapt, student, len(samples), "trained", ROUND)
         bench.check_training(student, options, [bench.size])
         patches = None
@@ -219,11 +225,13 @@ class Trial:
         bench.engine.place(student)
         seconds = self._image(bench, student) * (1.0 if bench.config.evaluate.flip else 0.5)
         subjects = 2 + len(self._project.needed_rounds())
-        return StageEstimate("images", len(dataset.samples) if dataset else 0, subjects * seconds)
+        count = len(in_parts(dataset.samples, bench.tiling)) if dataset else 0
+        return StageEstimate("images", count, subjects * seconds)
 
     def _material(self, bench: Workbench, options: TrainingOptions) -> TrialMaterial:
-        places = evenly_spread(len(bench.dataset.samples), 2 * options.batch)
-        return TrialMaterial([bench.dataset.samples[place] for place in places], bench.cache, classes=bench.classes)
+        samples = in_parts(bench.dataset.samples, bench.tiling)
+        places = evenly_spread(len(samples), 2 * options.batch)
+        return TrialMaterial([samples[place] for place in places], bench.cache, classes=bench.classes)
 
     def _step(self, learner: Learner, options: TrainingOptions) -> float:
         """Seconds of an optimiser step, its images loaded ahead as in a run."""
@@ -240,7 +248,7 @@ class Trial:
 
     def _image(self, bench: Workbench, student: Model) -> float:
         """Seconds of an image and its mirror image, without gradients."""
-        images = np.stack([bench.cache.get(bench.dataset.samples[0].image)])
+        images = np.stack([read_sample(bench.cache, in_parts(bench.dataset.samples[:1], bench.tiling)[0])])
 
         def see(_: int) -> None:
             with torch.inference_mode(), bench.engine.autocast():
@@ -253,9 +261,10 @@ class Trial:
         """Seconds of all looks at the student: label-free scores, and validation where there are labels."""
         looks = options.total // options.validate_every + 1 if options.validate_every else _LOOKS
         watched = isinstance(options, AdaptOptions) or bool(getattr(options, "guard", False))
-        scored = min(looked_at(options, looks), len(bench.dataset.samples)) if watched else 0
+        units = in_parts(bench.dataset.samples, bench.tiling)
+        scored = min(looked_at(options, looks), len(units)) if watched else 0
         # A look without labels is two forward passes an image, one with labels a single one.
-        validated = len(bench.validation.samples) / 2 if bench.validation else 0
+        validated = len(in_parts(bench.validation.samples, bench.tiling)) / 2 if bench.validation else 0
         return looks * seen * (scored + validated)
 
 

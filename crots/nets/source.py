@@ -122,7 +122,7 @@ def _open_network(request: _Request, *, trust: bool) -> Source:
         # The option has a default, so a file that knows its own network is not held against it.
         net=None if found.card else options.net or None,
         classes=request.classes,
-        size=request.size,
+        size=None if found.card else request.size,
         trust=trust,
         prefix=options.prefix,
     )

@@ -298,7 +298,8 @@ def model_of(
         )
     model = create_model(net, classes, size or PUBLISHED_SIZE, normalisation=normalisation, trust=trust)
     if found.card:
-        model.card = dataclasses.replace(model.card, note=found.card.note, oracle=found.card.oracle)
+        kept = {name: getattr(found.card, name) for name in ("note", "oracle", "tile_overlap")}
+        model.card = dataclasses.replace(model.card, **kept)
     return model.eval(), _filled(model.net, found, prefix=prefix)
 
 

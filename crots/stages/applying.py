@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from crots.card import ModelCard
 from crots.config import Size
 from crots.data.layouts import Sample
 from crots.data.sizes import propose_size
+from crots.data.tiles import Tiling
 from crots.errors import InputError
 from crots.events import Event
 from crots.execution.context import Context
@@ -18,7 +20,8 @@ from crots.execution.engine import Engine
 from crots.nets.reading import file_kind, read_weights
 from crots.nets.source import Source, open_source
 from crots.nets.weights import PUBLISHED_SIZE
-from crots.options import PredictOptions
+from crots.opening import tiling_of
+from crots.options import DataOptions, PredictOptions
 from crots.stages.predict import (
     VIDEO_SUFFIXES,
     Frames,
@@ -34,6 +37,7 @@ from crots.stages.pseudo_label import unreadable
 from crots.stages.workbench import Workbench
 from crots.taxonomy import ClassSet, load_class_set
 from crots.training.material import Array
+from crots.training.tiled import Tiles
 
 
 def apply_model(
@@ -58,7 +62,7 @@ def apply_model(
     Raises:
         InputError: the model or the images cannot be used.
     """
-    predictor, class_set = open_predictor(bench, classes=classes, flip=options.flip)
+    predictor, class_set = open_predictor(bench, classes=classes, flip=options.flip, batch=options.batch)
     frames, rate = open_frames(bench, context)
     claim(() if rate else bench.dataset.samples)
     job = PredictJob(
@@ -74,8 +78,18 @@ def apply_model(
     return with_notes(predict_frames(job, context), bench)
 
 
-def open_predictor(bench: Workbench, *, classes: str | None = None, flip: bool = False) -> tuple[Predictor, ClassSet]:
-    """Opens ``source.file`` for predicting images of any size; the model sees them at its working size.
+def open_predictor(
+    bench: Workbench, *, classes: str | None = None, flip: bool = False, batch: int = 0
+) -> tuple[Predictor, ClassSet]:
+    """Opens ``source.file`` for predicting images of any size.
+
+    The model sees them at its working size, or in tiles where it was made for tiles or the options ask for them.
+
+    Args:
+        bench: of a configuration with the file.
+        classes: class set of a file that does not say its own.
+        flip: add the prediction of the mirror image.
+        batch: tiles a forward pass; 0 is the device's usual number.
 
     Raises:
         InputError: the file cannot be used, is not trusted, or too little is known of it.
@@ -89,13 +103,46 @@ def open_predictor(bench: Workbench, *, classes: str | None = None, flip: bool =
         path,
         options=config.source,
         classes=load_class_set(classes) if classes else None,
-        size=config.data.size or size_without_card(bench),
+        size=bench.tiling.size if bench.tiling else config.data.size or size_without_card(bench),
         device=bench.engine.device,
         trust=config.runtime.trust,
     )
-    size = config.data.size or source.facts.card.size
-    bench.note(f"{path.name}: {source.facts.card.net}, {len(source.classes)} classes, {size}")
-    return _predictor(source, bench.engine, size, flip=flip), source.classes
+    card = source.facts.card
+    tiling, size = tiling_for(config.data, card), config.data.size or card.size
+    bench.note(f"{path.name}: {card.net}, {len(source.classes)} classes, {seen_as(tiling, size)}")
+    if tiling is None:
+        return _predictor(source, bench.engine, size, flip=flip), source.classes
+    tiles = Tiles(tiling, bench.engine, bench.engine.batch(batch))
+    return _tile_predictor(source, tiles, flip=flip), source.classes
+
+
+def tiling_for(data: DataOptions, card: ModelCard | None) -> Tiling | None:
+    """Returns how images are cut for a model: as the options say, else as it was made; None where they are resized.
+
+    Raises:
+        InputError: as `tiling_of`.
+    """
+    if data.size or data.tile or card is None or card.tile_overlap is None:
+        return tiling_of(data)
+    return Tiling(card.size, card.tile_overlap)
+
+
+def seen_as(tiling: Tiling | None, size: Size) -> str:
+    """Says in words how a model sees images."""
+    return f"images cut into tiles of {tiling.size}" if tiling else str(size)
+
+
+def _tile_predictor(source: Source, tiles: Tiles, *, flip: bool) -> Predictor:
+    hard = source.output == "labels"
+
+    @torch.inference_mode()
+    def look(images: torch.Tensor) -> torch.Tensor:
+        if hard:
+            return source.labels(images)[:, None]
+        with tiles.engine.autocast():
+            return source.flip_logits(images) if flip else source.logits(images)
+
+    return lambda images: [tiles.labels(image, look, hard=hard) for image in images]
 
 
 def size_without_card(bench: Workbench) -> Size:

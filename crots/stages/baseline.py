@@ -116,11 +116,10 @@ class BaselineLearner(SupervisedLearner):
         return surest_lost(mean, worst)
 
     def _fused(self, index: int, refreshed: Refreshed) -> Array:
-        key, labels = self._material.samples[index].key, self._material.pseudo_labels
-        assert labels is not None
+        key = self._material.samples[index].key
         source, confidence = self._material.labels([index])[0], self._material.confidence([index])[0]
         own_ranks = ranks(source, confidence, self._source_ranks)
-        return refreshed.fused(key, source, own_ranks, labels.repainted(key), self.classes.ignore)
+        return refreshed.fused(key, source, own_ranks, self._material.repainted(index), self.classes.ignore)
 
     def _place(self, number: int) -> Path:
         assert self._folder is not None

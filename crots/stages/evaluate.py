@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from crots.execution.engine import Engine
     from crots.nets.model import Model
     from crots.stages.labellers import Predict
+    from crots.training.tiled import Tiles
 
 
 @dataclass(frozen=True)
@@ -170,19 +171,27 @@ def evaluated(report: dict[str, Any], stage: str, subject: str, *, step: int = 0
     )
 
 
-def predict_with_model(model: Model, engine: Engine, read: Callable[[Sample], Array], *, flip: bool) -> Predict:
+def predict_with_model(
+    model: Model, engine: Engine, read: Callable[[Sample], Array], *, flip: bool, tiles: Tiles | None = None
+) -> Predict:
     """Predicts with a network: logits up-sampled to the size of the labels, then the greatest.
 
     Args:
         model: on the engine's device.
         engine: device and precision.
-        read: gives an image at the model's working size, (H, W, 3) uint8.
+        read: gives an image at the model's working size, (H, W, 3) uint8; at its own where there are tiles.
         flip: add the prediction of the mirror image.
+        tiles: images are cut into tiles; None where they are resized.
     """
     # Only here, so that scoring predictions on disk needs no torch.
     import torch
 
     from crots.execution.engine import evaluating
+    from crots.training.tiled import logits_of
+
+    if tiles is not None:
+        look, cut = logits_of(model, engine, flip=flip), tiles
+        return lambda samples, sizes: [cut.labels(read(sample), look) for sample in samples]
 
     def predict(samples: Sequence[Sample], sizes: Sequence[Size]) -> list[Array]:
         batch = engine.images(np.stack([read(sample) for sample in samples]))
@@ -225,6 +234,7 @@ def score_model(
     *,
     flip: bool,
     batch: int,
+    tiles: Tiles | None = None,
 ) -> dict[str, Any]:
     """Scores a model in one go, as validation during training does; returns the report.
 
@@ -232,7 +242,7 @@ def score_model(
         Stopped: the user asked to stop meanwhile.
     """
     confusion = Confusion(len(classes), classes.ignore)
-    predict = predict_with_model(model, engine, lambda sample: cache.get(sample.image), flip=flip)
-    for _ in score(predict, labelled(dataset), dataset, classes, confusion, batch=batch):
+    predict = predict_with_model(model, engine, lambda sample: cache.get(sample.image), flip=flip, tiles=tiles)
+    for _ in score(predict, labelled(dataset), dataset, classes, confusion, batch=1 if tiles else batch):
         context.check()
     return confusion.report(classes.names, classes.subsets)

@@ -28,6 +28,7 @@ from crots.nets.model import Model
 from crots.nets.source import NetworkSource, Source
 from crots.options import PseudoLabelOptions
 from crots.taxonomy import ClassMap
+from crots.training.tiled import Tiles, fill
 
 Array = npt.NDArray[Any]
 # Gives the predicted train ids (H, W) of each sample at the size of its labels.
@@ -55,7 +56,7 @@ class Labelled(NamedTuple):
 
 
 class Labeller(Protocol):
-    """Labels images of the target at working size."""
+    """Labels images of the target at working size, or at their own where they are cut into tiles."""
 
     def label(self, samples: Sequence[Sample], images: Array | None) -> list[Labelled]:
         """Labels images (N, H, W, 3) uint8; None where they are not needed (``needs_images``)."""
@@ -72,11 +73,16 @@ class Labeller(Protocol):
 
 
 class PredictedLabels:
-    """Predictions on disk, matched to the images beforehand."""
+    """Predictions on disk, matched to the images beforehand.
+
+    Args:
+        predictions: of the images.
+        size: working size of the labels; None gives them their images' own.
+    """
 
     needs_images = False
 
-    def __init__(self, predictions: PredictionSet, size: Size) -> None:
+    def __init__(self, predictions: PredictionSet, size: Size | None) -> None:
         self._predictions, self._size = predictions, size
         self._sure = predictions.soft or bool(predictions.confidences)
 
@@ -86,20 +92,37 @@ class PredictedLabels:
 
     def label(self, samples: Sequence[Sample], images: Array | None) -> list[Labelled]:
         """Reads the predictions of the samples at working size."""
+        sizes = [image_size(sample.image) for sample in samples]
         read = (
-            self._predictions.read(sample.key, self._size, of=image_size(sample.image), stretched=self._size)
-            for sample in samples
+            self._predictions.read(sample.key, self._size or size, of=size, stretched=self._size)
+            for sample, size in zip(samples, sizes, strict=True)
         )
         return [Labelled(said.labels, said.confidence if self._sure else None, said.entropy) for said in read]
 
 
 class NetworkLabels:
-    """A source model that runs: white box, ONNX file or exported program."""
+    """A source model that runs: white box, ONNX file or exported program.
+
+    Args:
+        source: the model.
+        class_map: joins its classes to the target's.
+        engine: device and precision.
+        options: of the stage.
+        tiles: images are larger than what the source sees at once; None where they are not.
+    """
 
     needs_images = True
 
-    def __init__(self, source: Source, class_map: ClassMap, engine: Engine, options: PseudoLabelOptions) -> None:
+    def __init__(
+        self,
+        source: Source,
+        class_map: ClassMap,
+        engine: Engine,
+        options: PseudoLabelOptions,
+        tiles: Tiles | None = None,
+    ) -> None:
         self._source, self._map, self._engine, self._options = source, class_map, engine, options
+        self._tiles = tiles
         self._folded = False
         self._mixed: tuple[Statistics, Statistics] | None = None
         self._matrix = torch.from_numpy(class_map.matrix())
@@ -126,6 +149,8 @@ class NetworkLabels:
         """Labels images (N, H, W, 3) uint8 with one forward pass, and one more of the mirror images where asked."""
         assert images is not None
         self._fold()
+        if self._tiles:
+            return [self._label_large(self._tiles, image) for image in images]
         batch = self._engine.images(images)
         if self._source.output == "labels":
             return [Labelled(labels, None, 0.0) for labels in self._hard(batch)]
@@ -134,6 +159,28 @@ class NetworkLabels:
             said = self._merged(self._logits(batch, size))
         columns = zip(said.labels.cpu().numpy(), said.confidence.cpu().numpy(), said.entropy.tolist(), strict=True)
         return [Labelled(labels.astype(self._dtype), confidence, entropy) for labels, confidence, entropy in columns]
+
+    def _label_large(self, tiles: Tiles, image: Array) -> Labelled:
+        """Labels an image (H, W, 3) tile by tile."""
+        labels = np.empty(image.shape[:2], self._dtype)
+        if self._source.output == "labels":
+            for window, block in tiles.blocks(image, self._hard_planes, taper=False):
+                fill(labels, window, block[0])
+            return Labelled(labels, None, 0.0)
+        confidence, entropies = np.empty(image.shape[:2], np.float32), 0.0
+        for window, block in tiles.blocks(image, self._tile_logits):
+            said = self._merged(block[None])
+            fill(labels, window, said.labels[0])
+            fill(confidence, window, said.confidence[0])
+            entropies += float(said.entropy[0]) * window.width * window.height
+        return Labelled(labels, confidence, entropies / labels.size)
+
+    @torch.inference_mode()
+    def _tile_logits(self, batch: Tensor) -> Tensor:
+        return self._logits(batch, Size(batch.shape[-1], batch.shape[-2]))
+
+    def _hard_planes(self, batch: Tensor) -> Tensor:
+        return torch.from_numpy(np.stack(self._hard(batch)).astype(np.int32))[:, None]
 
     def _fold(self) -> None:
         """Folds batch norm before the first images are labelled, its statistics being final then."""
@@ -147,10 +194,12 @@ class NetworkLabels:
         """Returns a function that labels samples at given sizes, for scoring the source.
 
         Args:
-            read: gives an image at working size.
+            read: gives an image at working size, or at its own where it is cut into tiles.
         """
 
         def predict(samples: Sequence[Sample], sizes: Sequence[Size]) -> list[Array]:
+            if self._tiles:
+                return [self._label_large(self._tiles, read(sample)).labels for sample in samples]
             batch = self._engine.images(np.stack([read(sample) for sample in samples]))
             if self._source.output == "labels":
                 return [resize_labels(ids, size) for ids, size in zip(self._hard(batch), sizes, strict=True)]

@@ -15,6 +15,7 @@ from crots.config import Size, to_mapping
 from crots.data.cache import ImageCache
 from crots.data.feed import prefetch, readers
 from crots.data.layouts import Sample
+from crots.data.tiles import Part, place_of, read_sample
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Event, Note, StageStarted
 from crots.execution.context import Context, Meter
@@ -34,7 +35,7 @@ class MineJob:
     """One run of the stage.
 
     Attributes:
-        samples: the target's images that have pseudo-labels.
+        samples: the target's images that have pseudo-labels, or tiles of them.
         cache: gives them at working size; images of pseudo-labels of another size are resized to those.
         pseudo_labels: where the labels and their confidence are.
         published_rare: F11's hard-coded set, for ``rare = "published"``.
@@ -187,18 +188,21 @@ def statistics_of(job: MineJob) -> ClassStatistics:
     """Class statistics of the pseudo-labels: those written with them, or counted anew from the pictures."""
     labels = job.pseudo_labels
     rows = {row["key"]: row for row in read_rows(labels.labels.parent / IMAGE_ROWS, len(labels.classes))}
-    if rows and not labels.corrected and all(sample.key in rows for sample in job.samples):
-        return total_statistics((rows[sample.key] for sample in job.samples), len(labels.classes))
+    # Of whole images, where there are tiles: these overlap.
+    keys = list(dict.fromkeys(place_of(sample)[0] for sample in job.samples))
+    if rows and not labels.corrected and all(key in rows for key in keys):
+        return total_statistics((rows[key] for key in keys), len(labels.classes))
     total = ClassStatistics(len(labels.classes))
-    for sample in job.samples:
-        total.add(labels.read(sample.key), labels.read_confidence(sample.key))
+    for key in keys:
+        total.add(labels.read(key), labels.read_confidence(key))
     return total
 
 
 def _cut(job: MineJob, sample: Sample, name: str, rare: Sequence[Rare]) -> list[Patch]:
     """Writes the patches of one image and returns their descriptions."""
-    labels = job.pseudo_labels.read(sample.key)
-    confidence = job.pseudo_labels.read_confidence(sample.key)
+    key, window = place_of(sample)
+    labels = job.pseudo_labels.read(key, window=window)
+    confidence = job.pseudo_labels.read_confidence(key, window)
     kept = drop_unsure(labels, confidence, job.options.min_confidence, job.pseudo_labels.classes.ignore)
     wanted = [row.id for row in rare]
     cells = select_cells(kept, wanted, job.options.grid, job.options.min_pixels)
@@ -211,13 +215,13 @@ def _cut(job: MineJob, sample: Sample, name: str, rare: Sequence[Rare]) -> list[
         rows, columns = places[cell - 1]
         part = kept[rows, columns]
         _write(job, f"{name}_{cell}.png", image[rows, columns], part)
-        patches.append(_patch(f"{name}_{cell}", sample.key, cell, part, confidence[rows, columns], wanted))
+        patches.append(_patch(f"{name}_{cell}", key, cell, part, confidence[rows, columns], wanted))
     return patches
 
 
 def _image_for(cache: ImageCache, sample: Sample, size: Size) -> Array:
-    if cache.size == size:
-        return cache.get(sample.image)
+    if isinstance(sample, Part) or cache.size == size:
+        return read_sample(cache, sample)
     return resize_image(read_image(sample.image), size)
 
 

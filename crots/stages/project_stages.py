@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from crots.artefacts import LABEL_IDS, STUDENT, TEACHER, stage_kind
+from crots.data.layouts import Sample
+from crots.data.tiles import in_parts, read_sample
 from crots.errors import InputError
 from crots.events import Evaluated, Event
 from crots.execution.context import Context
@@ -29,14 +31,14 @@ from crots.stages.evaluate import (
     score_model,
 )
 from crots.stages.export import ExportJob, export_model
-from crots.stages.labellers import NetworkLabels, Predict, take_target_statistics
+from crots.stages.labellers import Predict, take_target_statistics
 from crots.stages.mine import MineJob, mine_patches
 from crots.stages.pseudo_label import LabelJob, label_images
 from crots.stages.workbench import Workbench
 from crots.training.budget import ROUND, Start, settled
 from crots.training.label_free import LabelFreeScores, looked_at
 from crots.training.loop import Training
-from crots.training.material import Material, PseudoLabels
+from crots.training.material import Array, Material, PseudoLabels
 from crots.training.patch_set import PatchCorrections, PatchSet
 from crots.training.watch import Rule, Scoring, Watch
 
@@ -79,8 +81,9 @@ def label_job(bench: Workbench, out: Path) -> LabelJob:
         classes=bench.classes,
         options=options,
         out=out,
-        batch=bench.engine.batch(options.batch),
+        batch=1 if bench.tiling else bench.engine.batch(options.batch),
         device=bench.engine.name,
+        tiling=bench.tiling,
         skip_bad=bench.config.data.skip_bad,
         notes=tuple(bench.notes),
     )
@@ -103,11 +106,18 @@ def open_material(project: Project, bench: Workbench) -> Material:
 
 def run_mine(project: Project, bench: Workbench, context: Context) -> Iterator[Event]:
     """Cuts the hard patches."""
-    data = open_material(project, bench)
+    data = open_material(project, bench).tiled(bench.tiling)
+    assert data.pseudo_labels is not None
     # In a project patches are named by the whole key: base names repeat in ordinary video folders.
     options = dataclasses.replace(bench.config.mine, keep_folders=True)
-    labels = pseudo_labels(project, bench)
-    job = MineJob(data.samples, bench.cache, labels, options, project.work_folder("mine"), bench.inputs.published_rare)
+    job = MineJob(
+        data.samples,
+        bench.cache,
+        data.pseudo_labels,
+        options,
+        project.work_folder("mine"),
+        bench.inputs.published_rare,
+    )
     return mine_patches(job, context)
 
 
@@ -118,6 +128,7 @@ def run_baseline(project: Project, bench: Workbench, context: Context) -> Iterat
 
 def distil(project: Project, bench: Workbench, context: Context, data: Material) -> Iterator[Event]:
     """Trains the student that the configuration names on the pseudo-labels of some images."""
+    data = data.tiled(bench.tiling)
     student = bench.new_student()
     trained = bench.start == "trained"
     options = settle(bench, bench.config.baseline, student, len(data.samples), bench.start)
@@ -142,8 +153,9 @@ def settle(
         share=share,
     )
     if found.steps != options.steps:
-        crops = f"crops of {found.crop}" if found.crop else "whole images"
-        bench.note(f"{found.steps} steps of {found.batch}, on {crops}, for {images} images and a {start} start")
+        what = "tiles" if bench.tiling else "images"
+        crops = f"crops of {found.crop}" if found.crop else f"whole {what}"
+        bench.note(f"{found.steps} steps of {found.batch}, on {crops}, for {images} {what} and a {start} start")
     return found
 
 
@@ -157,7 +169,8 @@ def blend_statistics(bench: Workbench, student: Model, data: Material, context: 
     count = take_target_statistics(student, data.images, len(data.samples), bench.engine, context.check)
     if count:
         set_statistics(student, own, read_statistics(student), share)
-        bench.note(f"the student starts with {share:g} of the batch-norm statistics of {count} target images")
+        what = "tiles of target images" if bench.tiling else "target images"
+        bench.note(f"the student starts with {share:g} of the batch-norm statistics of {count} {what}")
 
 
 def run_adapt(project: Project, bench: Workbench, context: Context) -> Iterator[Event]:
@@ -171,7 +184,7 @@ def run_adapt(project: Project, bench: Workbench, context: Context) -> Iterator[
         sizes.append(patches.image_size())
     elif options.patches:
         bench.note("there are no hard patches; this round trains on mixes only", warning=True)
-    data = open_material(project, bench)
+    data = open_material(project, bench).tiled(bench.tiling)
     options = settle(bench, options, student, len(data.samples), "trained", ROUND)
     bench.check_training(student, options, sizes)
     run = training_run(project, bench, options, context, student, data)
@@ -252,7 +265,15 @@ def validator(bench: Workbench, context: Context, student: Model, *, oracle: boo
 
     def validate(step: int) -> Evaluated:
         report = score_model(
-            student, dataset, bench.classes, bench.engine, bench.cache, context, flip=False, batch=batch
+            student,
+            dataset,
+            bench.classes,
+            bench.engine,
+            bench.cache,
+            context,
+            flip=False,
+            batch=batch,
+            tiles=bench.tiles(),
         )
         return evaluated(report, context.stage, context.stage, step=step, oracle=oracle)
 
@@ -281,7 +302,7 @@ def run_evaluate(project: Project, bench: Workbench, context: Context) -> Iterat
         classes=bench.classes,
         subjects=subjects,
         out=project.work_folder("evaluate"),
-        batch=bench.engine.batch(options.batch),
+        batch=1 if bench.tiling else bench.engine.batch(options.batch),
         device=bench.engine.name,
     )
     return with_notes(evaluate_subjects(job, context), bench)
@@ -318,17 +339,23 @@ def source_predict(bench: Workbench) -> Predict:
     assert bench.validation is not None
     if bench.config.source.predictions:
         found = bench.predictions.lookup([sample.key for sample in bench.validation.samples])
-        return predict_from_files(found, bench.size)
-    options = dataclasses.replace(bench.config.pseudo_label, flip=bench.config.evaluate.flip)
-    labels = NetworkLabels(bench.source, bench.class_map, bench.engine, options)
-    return labels.predict_with(lambda sample: bench.cache.get(sample.image))
+        return predict_from_files(found, bench.stretched)
+    evaluation = bench.config.evaluate
+    options = dataclasses.replace(bench.config.pseudo_label, flip=evaluation.flip, batch=evaluation.batch)
+    return bench.network_labels(options).predict_with(lambda sample: bench.cache.get(sample.image))
 
 
 def model_predict(bench: Workbench, path: Path, *, flip: bool) -> Predict:
     """Predicts with a model that a stage wrote."""
     model = bench.load_student(path)
     bench.engine.place(model)
-    return predict_with_model(model, bench.engine, lambda sample: bench.cache.get(sample.image), flip=flip)
+    return predict_with_model(
+        model,
+        bench.engine,
+        lambda sample: bench.cache.get(sample.image),
+        flip=flip,
+        tiles=bench.tiles(bench.config.evaluate.batch),
+    )
 
 
 def run_export(project: Project, bench: Workbench, context: Context) -> Iterator[Event]:
@@ -336,11 +363,17 @@ def run_export(project: Project, bench: Workbench, context: Context) -> Iterator
     options = bench.config.export
     file = STUDENT if options.weights == "student" else TEACHER
     model = bench.load_student(project.stage_folder(project.needed_rounds()[-1]) / file)
-    images = [bench.cache.get(sample.image) for sample in open_material(project, bench).samples[: options.images]]
+    images = first_images(bench, open_material(project, bench).samples)
     out = project.work_folder("export")
     targets = {name: out / f"adapted.{SUFFIXES[name]}" for name in options.formats}
     job = ExportJob(model, targets, images, bench.engine.device)
     return by_first(lambda: export_model(job, context))
+
+
+def first_images(bench: Workbench, samples: Sequence[Sample]) -> list[Array]:
+    """The images, or tiles, on which exported files are compared with the network."""
+    count = bench.config.export.images
+    return [read_sample(bench.cache, sample) for sample in in_parts(samples[:count], bench.tiling)[:count]]
 
 
 SUFFIXES = {"pth": "pth", "safetensors": "safetensors", "onnx": "onnx", "torchscript": "pt"}

@@ -17,6 +17,7 @@ from crots.data.cache import ImageCache
 from crots.data.feed import prefetch, readers
 from crots.data.layouts import Dataset, Sample
 from crots.data.spread import statistics_groups
+from crots.data.tiles import Tiling, in_parts, read_sample
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Event, Note, StageStarted
 from crots.execution.context import Context, Meter
@@ -39,12 +40,13 @@ class LabelJob:
 
     Attributes:
         dataset: the target's images.
-        cache: gives them at working size.
+        cache: gives them at working size, or at their own where they are cut into tiles.
         labeller: the source.
         classes: the target's class set.
         out: gets ``label_ids/``, ``label_color/``, ``confidence/``, ``easy.txt``, ``hard.txt``, ``statistics.json``.
-        batch: images a forward pass.
+        batch: images a forward pass; 1 where they are cut into tiles.
         device: in words.
+        tiling: how images are cut into tiles; None where they are resized.
         skip_bad: leave out unreadable images.
         notes: what the user should read at the start.
         clear: all pictures in ``out`` are of an earlier run, and are deleted unless that is resumed.
@@ -58,6 +60,7 @@ class LabelJob:
     out: Path
     batch: int = 1
     device: str = "cpu"
+    tiling: Tiling | None = None
     skip_bad: bool = False
     notes: tuple[Note, ...] = field(default=())
     clear: bool = True
@@ -172,18 +175,20 @@ def unreadable(bad: Mapping[str, str], dataset: Dataset, *, skip_bad: bool) -> s
 
 def _prepare(samples: Sequence[Sample], job: LabelJob, context: Context) -> Iterator[Event]:
     """Adapts the source to the target on some of its images; the same ones in every run and on every worker."""
-    groups = statistics_groups(len(samples))
+    looked_at = in_parts(samples, job.tiling)
+    groups = statistics_groups(len(looked_at))
     if not groups:
         return
 
     def batches() -> Iterator[Any]:
         for group in groups:
             context.check()
-            yield np.stack([job.cache.get(samples[place].image) for place in group])
+            yield np.stack([read_sample(job.cache, looked_at[place]) for place in group])
 
     if job.labeller.prepare(batches()):
         count = sum(map(len, groups))
-        yield Note(stage=context.stage, text=f"the source's batch-norm statistics are those of {count} target images")
+        what = "tiles of target images" if job.tiling else "target images"
+        yield Note(stage=context.stage, text=f"the source's batch-norm statistics are those of {count} {what}")
 
 
 def _label(

@@ -134,9 +134,12 @@ def opinions(bench: Workbench, folder: Path) -> Callable[[Array], Opinion]:
 
     from crots.execution.engine import evaluating
     from crots.methods.pseudo import confident
+    from crots.training.tiled import logits_of
 
     model = bench.load_student(folder / STUDENT)
     bench.engine.place(model)
+    if tiles := bench.tiles():
+        return lambda image: Opinion(*tiles.confident(image, logits_of(model, bench.engine)))
 
     def look(image: Array) -> Opinion:
         with evaluating(model), torch.inference_mode(), bench.engine.autocast():

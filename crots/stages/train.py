@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from crots.data.cache import ImageCache
 from crots.data.labels import read_truth
-from crots.data.layouts import Dataset
+from crots.data.layouts import Dataset, Sample
+from crots.data.tiles import Tiling, cut_map, in_parts, place_of, read_sample
 from crots.events import Event
 from crots.execution.context import Context
 from crots.execution.engine import Engine
@@ -35,21 +37,36 @@ class TrainLearner(SupervisedLearner):
         engine: Engine,
         options: TrainOptions,
         *,
+        tiling: Tiling | None = None,
         seed: int,
         stage: str,
     ) -> None:
-        self._samples, self._dataset, self._cache = labelled(dataset), dataset, cache
+        self._samples = in_parts(labelled(dataset), tiling)
+        self._dataset, self._cache = dataset, cache
         super().__init__(student, engine, options, len(self._samples), seed=seed, stage=stage)
         self.balance(self.read_labels)
 
     def read_images(self, indices: Sequence[int]) -> Array:
         """Reads images at working size."""
-        return np.stack([self._cache.get(self._samples[index].image) for index in indices])
+        return np.stack([read_sample(self._cache, self._samples[index]) for index in indices])
 
     def read_labels(self, indices: Sequence[int], step: int = 0) -> Array:
         """Reads ground truth at working size."""
-        truths = (read_truth(self._samples[index], self._dataset, self.classes) for index in indices)
-        return np.stack([resize_labels(truth, self._cache.size) for truth in truths])
+        return np.stack([self._truth(self._samples[index]) for index in indices])
+
+    def _truth(self, sample: Sample) -> Array:
+        if self._cache.size is not None:
+            return resize_labels(read_truth(sample, self._dataset, self.classes), self._cache.size)
+        assert sample.label is not None
+        _, window = place_of(sample)
+        # Of a large map, decoded once, only the tile is read.
+        truth = self._cache.map_of(sample.label, lambda _: read_truth(sample, self._dataset, self.classes), self._kind)
+        return truth if window is None else cut_map(truth, window, self.classes.ignore)
+
+    @property
+    def _kind(self) -> list[Any]:
+        """What decides how a label file is read."""
+        return ["truth", self._dataset.encoding, self.classes.to_dict()]
 
 
 @dataclass(frozen=True)
@@ -59,10 +76,11 @@ class TrainJob:
     Attributes:
         student: as it starts.
         dataset: images with labels.
-        cache: gives them at working size.
+        cache: gives them at working size, or at their own where they are cut into tiles.
         engine: device and precision.
         options: of the stage.
         run: where it writes, and how it is evaluated.
+        tiling: how images are cut into tiles; None where they are resized.
     """
 
     student: Model
@@ -71,11 +89,19 @@ class TrainJob:
     engine: Engine
     options: TrainOptions
     run: Training
+    tiling: Tiling | None = None
 
 
 def supervise(job: TrainJob, context: Context) -> Iterator[Event]:
-    """Trains on labelled images; see `crots.training.loop.train` for what it writes."""
+    """Trains on labelled images, or tiles of them; see `crots.training.loop.train` for what it writes."""
     learner = TrainLearner(
-        job.student, job.dataset, job.cache, job.engine, job.options, seed=job.run.seed, stage=context.stage
+        job.student,
+        job.dataset,
+        job.cache,
+        job.engine,
+        job.options,
+        tiling=job.tiling,
+        seed=job.run.seed,
+        stage=context.stage,
     )
     return train(learner, job.run, context)

@@ -12,6 +12,7 @@ from crots.config import Size
 from crots.data.cache import ImageCache
 from crots.data.layouts import Dataset
 from crots.data.predictions import PredictionSet, glance
+from crots.data.tiles import Tiling
 from crots.errors import InputError
 from crots.events import Note
 from crots.execution.batches import check_batch_size, passes
@@ -21,11 +22,12 @@ from crots.nets.reading import model_card, read_weights
 from crots.nets.source import NetworkSource, Source, open_source
 from crots.nets.weights import load_into, model_of
 from crots.opening import Inputs, card_of
-from crots.options import TrainingOptions
+from crots.options import PseudoLabelOptions, TrainingOptions
 from crots.project import ProjectConfig
 from crots.stages.labellers import Labeller, NetworkLabels, PredictedLabels
 from crots.taxonomy import ClassMap, ClassSet
 from crots.training.budget import Start
+from crots.training.tiled import Tiles
 from crots.trust import code_of, listed
 
 
@@ -99,16 +101,30 @@ class Workbench:
 
     @cached_property
     def size(self) -> Size:
-        """The working size: what was asked for, or proposed from the images."""
-        if not self.config.data.size:
+        """What a network sees at once: a tile, or an image at working size, asked for or proposed from the images."""
+        if self.inputs.tiling is None and not self.config.data.size:
             self.note(self.inputs.proposed_size[1])
         return self.inputs.size
 
+    @property
+    def tiling(self) -> Tiling | None:
+        """How images are cut into tiles; None where they are resized."""
+        return self.inputs.tiling
+
+    def tiles(self, batch: int = 0) -> Tiles | None:
+        """Returns what runs networks on tiles; None where images are resized.
+
+        Args:
+            batch: tiles a forward pass; 0 is the device's usual number.
+        """
+        return Tiles(self.tiling, self.engine, self.engine.batch(batch)) if self.tiling else None
+
     @cached_property
     def cache(self) -> ImageCache:
-        """Images at working size."""
+        """Images at working size; at their own where they are cut into tiles."""
         limit = int(self.config.runtime.cache_gb * 1e9)
-        return ImageCache(self._cache_folder, self.size, limit, writers=self.engine.workers.world)
+        size = None if self.tiling else self.size
+        return ImageCache(self._cache_folder, size, limit, writers=self.engine.workers.world)
 
     def labeller(self) -> Labeller:
         """The labeller: the source model or its predictions, in the target's classes.
@@ -123,10 +139,19 @@ class Workbench:
             predictions, notes = self.predictions.lookup(images).resolved()
             for note in notes:
                 self.note(note)
-            for warning in glance(predictions, images, self.size).warnings:
+            for warning in glance(predictions, images, self.stretched).warnings:
                 self.note(warning, warning=True)
-            return PredictedLabels(predictions, self.size)
-        return NetworkLabels(self.source, self.class_map, self.engine, self.config.pseudo_label)
+            return PredictedLabels(predictions, self.stretched)
+        return self.network_labels(self.config.pseudo_label)
+
+    def network_labels(self, options: PseudoLabelOptions) -> NetworkLabels:
+        """The source model as a labeller, in the target's classes."""
+        return NetworkLabels(self.source, self.class_map, self.engine, options, self.tiles(options.batch))
+
+    @property
+    def stretched(self) -> Size | None:
+        """The size that images are resized to, whatever their shape; None where they keep their own."""
+        return None if self.tiling else self.size
 
     @property
     def predictions(self) -> PredictionSet:
@@ -181,6 +206,8 @@ class Workbench:
             trust=self.trusts(self.student_net),
             seed=self.config.runtime.seed,
         )
+        if self.tiling:
+            model.card = dataclasses.replace(model.card, tile_overlap=self.tiling.overlap)
         if weights is None:
             self.note(f"the student {self.student_net} starts from random weights", warning=True)
             self.start = "random"

@@ -192,7 +192,7 @@ def confident_labels(material: Material) -> Array:
     maps = material.labels(range(len(material.samples)))
     if labels.confidence is None:
         return maps
-    confidence = np.stack([labels.read_confidence(sample.key) for sample in material.samples])
+    confidence = material.confidence(range(len(material.samples)))
     counted = maps != labels.classes.ignore
     if counted.any():
         maps = np.where(confidence >= np.median(confidence[counted]), maps, labels.classes.ignore).astype(maps.dtype)

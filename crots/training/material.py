@@ -1,8 +1,9 @@
-"""Target images with their pseudo-labels, as the training stages read them."""
+"""Target images, or tiles of them, with their pseudo-labels, as the training stages read them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from crots.artefacts import CONFIDENCE, LABEL_IDS
+from crots.config import Size
 from crots.data.cache import ImageCache
+from crots.data.crops import Window
 from crots.data.layouts import Sample
+from crots.data.tiles import Part, Tiling, cut_map, parts_of, place_of, read_sample
 from crots.errors import InputError
-from crots.images import image_size, read_confidence, read_labels, resize_labels
+from crots.images import as_confidence, image_size, read_grey, read_labels, resize_labels
 from crots.methods.patches import drop_unsure
 from crots.taxonomy import ClassSet
 
@@ -30,12 +34,14 @@ class PseudoLabels:
         confidence: folder of confidence PNGs, None if the source gave none.
         classes: class set of the labels.
         corrections: folder of label PNGs that the user repainted; they replace the others.
+        cache: keeps decoded maps, where parts of large ones are read; None decodes them each time.
     """
 
     labels: Path
     confidence: Path | None
     classes: ClassSet
     corrections: Path | None = None
+    cache: ImageCache | None = None
 
     @staticmethod
     def below(folder: Path, classes: ClassSet, corrections: Path | None = None) -> PseudoLabels:
@@ -48,44 +54,62 @@ class PseudoLabels:
         """Whether the user repainted any of them."""
         return bool(self.corrections and any(self.corrections.rglob("*.png")))
 
-    def read(self, key: str, *, min_confidence: float | Array = 0.0) -> Array:
+    def label_path(self, key: str) -> Path:
+        """Returns the file of an image's labels as the source gave them."""
+        return self.labels / f"{key}.png"
+
+    def confidence_path(self, key: str) -> Path:
+        """Returns the file of an image's confidence, where the source gave one."""
+        assert self.confidence is not None
+        return self.confidence / f"{key}.png"
+
+    def read(self, key: str, *, min_confidence: float | Array = 0.0, window: Window | None = None) -> Array:
         """Returns the (H, W) labels of an image, with ``ignore`` where confidence is too low.
 
         Args:
             key: of the image.
             min_confidence: least confidence of a label that is kept, or (K,) one for each class.
+            window: the part of the image, ``ignore`` beyond it; None is the whole.
 
         Raises:
             InputError: ids that are not in the class set.
         """
-        original = self.labels / f"{key}.png"
+        original = self.label_path(key)
         path = self._corrected_path(key) or original
-        labels = read_labels(path)
-        self._check(path, labels)
+        labels = self._map(path, read_labels)
         if path != original and labels.shape != tuple(reversed(image_size(original))):
             # Repainted before the working size changed.
             labels = resize_labels(labels, image_size(original))
+        if window is not None and labels.ndim == 2:
+            labels = cut_map(labels, window, self.classes.ignore)
+        self._check(path, labels)
         if self.confidence is None or not np.any(min_confidence):
             return labels
-        return drop_unsure(labels, self.read_confidence(key), min_confidence, self.classes.ignore)
+        return drop_unsure(labels, self.read_confidence(key, window), min_confidence, self.classes.ignore)
 
-    def read_confidence(self, key: str) -> Array:
-        """Returns the (H, W) confidence of an image, float32 0..1; 1 if the source gave none."""
+    def read_confidence(self, key: str, window: Window | None = None) -> Array:
+        """Returns the (H, W) confidence of an image or a part, float32 0..1; 1 if the source gave none."""
         if self.confidence is None:
-            width, height = image_size(self.labels / f"{key}.png")
+            width, height = window[2:] if window is not None else image_size(self.label_path(key))
             return np.ones((height, width), np.float32)
-        confidence = read_confidence(self.confidence / f"{key}.png")
-        if (repainted := self.repainted(key)) is not None:
+        stored = self._map(self.confidence_path(key), read_grey)
+        confidence = as_confidence(stored if window is None else cut_map(stored, window, 0))
+        if (repainted := self.repainted(key, window)) is not None:
             # Corrections are certain.
             confidence = np.where(repainted, np.float32(1), confidence)
         return confidence
 
-    def repainted(self, key: str) -> Array | None:
-        """Returns where the user changed the labels of an image, (H, W) bool; None if nowhere."""
+    def repainted(self, key: str, window: Window | None = None) -> Array | None:
+        """Returns where the user changed the labels of an image or a part, (H, W) bool; None if nowhere."""
         if self._corrected_path(key) is None:
             return None
-        changed: Array = self.read(key) != read_labels(self.labels / f"{key}.png")
+        before = self._map(self.label_path(key), read_labels)
+        before = before if window is None else cut_map(before, window, self.classes.ignore)
+        changed: Array = self.read(key, window=window) != before
         return changed
+
+    def _map(self, path: Path, read: Callable[[Path], Array]) -> Array:
+        return read(path) if self.cache is None else self.cache.map_of(path, read)
 
     def _corrected_path(self, key: str) -> Path | None:
         path = self.corrections / f"{key}.png" if self.corrections else None
@@ -104,31 +128,76 @@ class PseudoLabels:
 
 @dataclass(frozen=True)
 class Material:
-    """Target images at working size, with their pseudo-labels if a stage needs them."""
+    """Target images at working size, with their pseudo-labels if a stage needs them.
+
+    Attributes:
+        samples: the images; or tiles of images (`tiled`), each of which is an image to whoever trains.
+        cache: gives them.
+        pseudo_labels: of the images.
+    """
 
     samples: Sequence[Sample]
     cache: ImageCache
     pseudo_labels: PseudoLabels | None = None
 
+    @property
+    def size(self) -> Size | None:
+        """The size of all images or tiles; None where images keep their own."""
+        first = self.samples[0] if self.samples else None
+        return Size(*first.window[2:]) if isinstance(first, Part) else self.cache.size
+
     def images(self, indices: Sequence[int]) -> Array:
         """Returns (N, H, W, 3) uint8."""
-        return np.stack([self.cache.get(self.samples[index].image) for index in indices])
+        return np.stack([read_sample(self.cache, self.samples[index]) for index in indices])
 
     def confidence(self, indices: Sequence[int]) -> Array:
         """Returns the confidence (N, H, W) of the pseudo-labels, float32 0..1."""
         assert self.pseudo_labels is not None, "this stage was given no pseudo-labels"
-        return np.stack([self.pseudo_labels.read_confidence(self.samples[index].key) for index in indices])
+        places = [place_of(self.samples[index]) for index in indices]
+        return np.stack([self.pseudo_labels.read_confidence(key, window) for key, window in places])
+
+    def repainted(self, index: int) -> Array | None:
+        """Returns where the user changed the labels, (H, W) bool; None if nowhere."""
+        assert self.pseudo_labels is not None, "this stage was given no pseudo-labels"
+        return self.pseudo_labels.repainted(*place_of(self.samples[index]))
 
     def labels(self, indices: Sequence[int], *, min_confidence: float | Array = 0.0) -> Array:
         """Returns (N, H, W) train ids."""
         assert self.pseudo_labels is not None, "this stage was given no pseudo-labels"
-        size = self.cache.size
-        maps = [self.pseudo_labels.read(self.samples[index].key, min_confidence=min_confidence) for index in indices]
+        size = self.size
+        places = [place_of(self.samples[index]) for index in indices]
+        maps = [self.pseudo_labels.read(key, min_confidence=min_confidence, window=window) for key, window in places]
         for index, labels in zip(indices, maps, strict=True):
-            if labels.shape != (size.height, size.width):
+            if size is not None and labels.shape != (size.height, size.width):
                 raise InputError(
                     f"pseudo-labels of {self.samples[index].key} are {labels.shape[1]}x{labels.shape[0]} pixels, "
                     f"expected the working size {size}; set `data.size` to {labels.shape[1]}x{labels.shape[0]} or make "
                     "them again"
                 )
         return np.stack(maps)
+
+    def tiled(self, tiling: Tiling | None) -> Material:
+        """Returns the tiles of these images in their place, which are cut from them when they are read.
+
+        Args:
+            tiling: how they are cut; None leaves the images whole.
+
+        Raises:
+            InputError: pseudo-labels have another size than their image.
+        """
+        if tiling is None:
+            return self
+        labels = self.pseudo_labels
+        parts: list[Part] = []
+        for sample in self.samples:
+            size = image_size(sample.image)
+            if labels is not None and (found := image_size(labels.label_path(sample.key))) != size:
+                raise InputError(
+                    f"pseudo-labels of {sample.key} are {found} pixels, expected the {size} of its image, which is cut "
+                    "into tiles; make them again with the same --tile",
+                    field="data.tile",
+                )
+            parts += parts_of(sample, size, tiling)
+        # Decoding a large map for each of its tiles would take longer than to train on the tile.
+        kept = labels and dataclasses.replace(labels, cache=self.cache)
+        return dataclasses.replace(self, samples=parts, pseudo_labels=kept)

@@ -187,6 +187,7 @@ def export_events(project: Project, form: ExportForm, control: Control) -> Itera
     from crots.execution.context import Context
     from crots.runner import run_stage
     from crots.stages.export import ExportJob, export_model
+    from crots.stages.project_stages import first_images
     from crots.stages.workbench import Workbench
 
     if form.problem() or form.checkpoint is None:
@@ -198,8 +199,7 @@ def export_events(project: Project, form: ExportForm, control: Control) -> Itera
         project.files("export").owned.disown(form.targets().values())
         bench = Workbench(project.config, project.folder, project.cache_folder, context.stage)
         model = bench.load_student(checkpoint.path)
-        samples = bench.dataset.samples[: project.config.export.images]
-        images = [bench.cache.get(sample.image) for sample in samples]
+        images = first_images(bench, bench.dataset.samples)
         return export_model(ExportJob(model, form.targets(), images, bench.engine.device), context)
 
     return run_stage(body, Context("export", control))

@@ -101,13 +101,13 @@ class Predictions:
 
     def _run_source(self, key: str, image: Path) -> Prediction:
         preload_torch()
-        from crots.stages.labellers import NetworkLabels, PredictedLabels
+        from crots.stages.labellers import PredictedLabels
 
         bench, sample = self._workbench(), Sample(key, image)
         if bench.config.source.predictions:
-            said = PredictedLabels(bench.predictions.lookup([key]), bench.size).label([sample], None)[0]
+            said = PredictedLabels(bench.predictions.lookup([key]), bench.stretched).label([sample], None)[0]
         else:
-            labels = NetworkLabels(bench.source, bench.class_map, bench.engine, bench.config.pseudo_label)
+            labels = bench.network_labels(bench.config.pseudo_label)
             said = labels.label([sample], np.asarray(bench.cache.get(image))[None])[0]
         return Prediction(said.labels, said.confidence)
 
@@ -120,8 +120,11 @@ class Predictions:
 
         from crots.methods.losses import pad_to_multiple
         from crots.methods.pseudo import confident
+        from crots.training.tiled import logits_of
 
         model, bench = self._model(subject), self._workbench()
+        if tiles := bench.tiles():
+            return Prediction(*tiles.confident(np.asarray(bench.cache.get(image)), logits_of(model, bench.engine)))
         with torch.inference_mode(), bench.engine.autocast():
             batch = bench.engine.images(np.asarray(bench.cache.get(image))[None])
             height, width = batch.shape[-2:]

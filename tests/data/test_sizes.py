@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from crots.config import Size
 from crots.data.layouts import Dataset, Sample, open_dataset
-from crots.data.sizes import MOST_PIXELS, propose_size
+from crots.data.sizes import MOST_PIXELS, propose_size, propose_tile
 from crots.errors import InputError
 from crots.images import write_image
 
@@ -70,3 +70,11 @@ def test_no_readable_image(tmp_path):
 @pytest.mark.skipif(not CAMVID.is_dir(), reason="shared data is not here")
 def test_shared_camvid():
     assert propose_size(open_dataset(CAMVID))[0] == (480, 352)
+
+
+def test_tiles_are_proposed_where_small_objects_would_vanish():
+    size, reason = propose_size([Size(6000, 4000)])
+    assert "a pixel of it is 6.8 pixels wide" in reason and "data.tile 704x704" in reason
+    assert propose_tile(Size(6000, 4000), size) == (704, 704)
+    assert propose_tile(Size(20000, 300), Size(7232, 64)) == (704, 320)
+    assert "data.tile" not in propose_size([Size(2048, 1024)])[1]

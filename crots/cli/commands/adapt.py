@@ -112,6 +112,7 @@ def _events(
 ) -> Iterator[Event]:
     from crots.cli.inputs import find_pseudo_labels, readable
     from crots.cli.models import open_model
+    from crots.data.tiles import in_parts
     from crots.stages.adapt import AdaptJob, adapt_student
     from crots.stages.project_stages import settle, training_run
     from crots.training.budget import ROUND
@@ -121,7 +122,10 @@ def _events(
     model, bench = open_model(
         desk, student, net=args.net if student == args.student else None, classes=desk.config.task.classes
     )
-    options = settle(bench, bench.config.adapt, model, len(bench.dataset.samples), "trained", ROUND)
+    # Tiles are counted by the sizes of images, which have to be sound.
+    counted = readable(bench.dataset, bench, context) if bench.tiling else bench.dataset
+    count = len(in_parts(counted.samples, bench.tiling))
+    options = settle(bench, bench.config.adapt, model, count, "trained", ROUND)
     patches = PatchSet.open(args.patches, bench.classes) if args.patches else None
     sizes = [bench.size]
     if patches is not None and len(patches):
@@ -135,7 +139,7 @@ def _events(
         there = dataclasses.replace(bench.dataset, samples=tuple(samples))
         samples, labels = find_pseudo_labels(args.pseudo_labels, None, there, bench.classes)
     claimed.take()
-    data = Material(samples, bench.cache, labels)
+    data = Material(samples, bench.cache, labels).tiled(bench.tiling)
     run = training_run(Loose(desk.out, bench.config), bench, options, context, model, data)
     if run.watch and run.watch.rule == "oracle":
         model.card = dataclasses.replace(model.card, oracle=True)

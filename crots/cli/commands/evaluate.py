@@ -44,7 +44,12 @@ def configure(parser: Parser, profile: Profile) -> None:
     )
     group.add_argument("--net", metavar="NET", help="network of a plain .pth; other files name their own")
     add_options(
-        group, "data", opt.DataOptions, profile, flags=_IMAGE_FLAGS, only=(*_IMAGE_FLAGS, "size", "bands", "white")
+        group,
+        "data",
+        opt.DataOptions,
+        profile,
+        flags=_IMAGE_FLAGS,
+        only=(*_IMAGE_FLAGS, "size", "tile", "tile_overlap", "bands", "white"),
     )
     add_options(group, "task", opt.TaskOptions, profile, required=("classes",))
     more = parser.add_argument_group("models of other programs")
@@ -180,24 +185,32 @@ def _own_model(desk: Desk, context: Context, args: argparse.Namespace) -> tuple[
     model, bench = open_model(desk, file, net=args.net, classes=desk.config.task.classes, part=part, images=dataset)
     engine = bench.engine
     engine.place(model)
-    predict = predict_with_model(model, engine, lambda sample: bench.cache.get(sample.image), flip=options.flip)
+    tiles = bench.tiles(options.batch)
+    predict = predict_with_model(
+        model, engine, lambda sample: bench.cache.get(sample.image), flip=options.flip, tiles=tiles
+    )
     subject = Subject(file.stem, lambda: predict, oracle=model.card.oracle)
-    job = EvaluateJob(dataset, classes, [subject], batch=engine.batch(options.batch), device=engine.name)
+    batch = 1 if tiles else engine.batch(options.batch)
+    job = EvaluateJob(dataset, classes, [subject], batch=batch, device=engine.name)
     return evaluate_subjects(job, context), bench
 
 
 def _foreign_model(desk: Desk, context: Context) -> tuple[Iterator[Event], Workbench]:
     """An ONNX file, a program, or a model of other classes: scored as a source."""
+    from crots.cli.models import as_made
     from crots.data.sizes import propose_size
     from crots.stages.evaluate import EvaluateJob, Subject, evaluate_subjects
     from crots.stages.project_stages import source_predict
 
     dataset, classes = _labels(desk)
-    bench = desk.bench(desk.config.data.size or propose_size(dataset)[0])
+    size = desk.config.data.size or propose_size(dataset)[0]
+    bench = desk.bench(size)
+    if (made := as_made(desk, bench.source.facts.card)) is not desk:
+        bench = made.bench(size)
     engine, file = bench.engine, desk.config.source.file
     assert file is not None
     subject = Subject(file.stem, lambda: source_predict(bench))
-    batch = engine.batch(desk.config.evaluate.batch)
+    batch = 1 if bench.tiling else engine.batch(desk.config.evaluate.batch)
     return evaluate_subjects(EvaluateJob(dataset, classes, [subject], batch=batch, device=engine.name), context), bench
 
 

@@ -75,12 +75,13 @@ def _events(desk: Desk, context: Context, args: argparse.Namespace) -> Iterator[
 def _images(bench: Workbench) -> list[Array]:
     """The images to compare on: those of the user, or noise."""
     from crots.cli.models import noise
+    from crots.stages.project_stages import first_images
 
     count = bench.config.export.images
     if bench.config.data.target is None:
         bench.note("compared on noise; --images DIR compares on real images", warning=True)
         return noise(count, bench.size)
-    return [bench.cache.get(sample.image) for sample in bench.dataset.samples[:count]]
+    return first_images(bench, bench.dataset.samples)
 
 
 COMMAND = Command(

@@ -57,13 +57,22 @@ def _events(desk: Desk, context: Context, claimed: Claim, args: argparse.Namespa
     from crots.data.cache import ImageCache
     from crots.opening import Inputs
     from crots.stages.mine import MineJob, mine_patches
+    from crots.training.material import Material
 
     inputs = Inputs(desk.config, Path.cwd())
     samples, labels = find_pseudo_labels(args.pseudo_labels, args.confidence_folder, inputs.target, inputs.classes)
     # Every image is read once, so nothing is kept of it.
-    cache = ImageCache(None, labels.size, 0)
+    tiling = inputs.tiling
+    cache = ImageCache(None, None if tiling else labels.size, 0)
     claimed.take(samples)
-    job = MineJob(samples, cache, labels, desk.config.mine, desk.out, inputs.published_rare, clear=False)
+    if tiling:
+        # Each of an image's tiles is read, so that image and labels are kept.
+        cache = ImageCache(desk.cache, None, int(desk.config.runtime.cache_gb * 1e9))
+    data = Material(samples, cache, labels).tiled(tiling)
+    assert data.pseudo_labels is not None
+    job = MineJob(
+        data.samples, cache, data.pseudo_labels, desk.config.mine, desk.out, inputs.published_rare, clear=False
+    )
     return mine_patches(job, context)
 
 

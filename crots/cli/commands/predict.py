@@ -29,7 +29,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     group.add_argument("--classes", metavar="NAME|FILE", help="class set of files that do not hold their own")
     add_options(
         group, "data", opt.DataOptions, profile, flags={"target": "--images"}, required=("target",),
-        only=("target", "layout", "split", "size", "skip_bad"),
+        only=("target", "layout", "split", "size", "tile", "tile_overlap", "skip_bad"),
     )  # fmt: skip
     add_out(group, "gets label_ids/, label_color/ and overlay/")
     more = parser.add_argument_group("models of other programs")

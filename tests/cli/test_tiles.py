@@ -1,0 +1,83 @@
+"""Models made for tiles: files say so, and commands then cut images by themselves."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from crots.config import Size
+from crots.data.tiles import Tiling
+from crots.execution.engine import Engine
+from crots.images import read_image, read_labels, write_image, write_labels
+from crots.nets.export import export
+from crots.nets.model import create_model
+from crots.nets.weights import save_safetensors
+from crots.options import RuntimeOptions
+from crots.taxonomy import load_class_set
+from crots.training.tiled import Tiles, logits_of
+
+TILE = Size(64, 64)
+
+
+@pytest.fixture
+def model():
+    found = create_model("compact", load_class_set("camvid"), TILE, seed=4).eval()
+    found.card = dataclasses.replace(found.card, tile_overlap=0.5)
+    return found
+
+
+@pytest.fixture
+def images(tmp_path):
+    rng = np.random.default_rng(1)
+    for name, (height, width) in {"large": (128, 192), "small": (40, 90)}.items():
+        coarse = rng.integers(0, 256, (-(-height // 8), -(-width // 8), 3))
+        write_image(
+            tmp_path / "images" / f"{name}.png", np.kron(coarse, np.ones((8, 8, 1)))[:height, :width].astype("u1")
+        )
+        write_labels(tmp_path / "labels" / f"{name}.png", rng.integers(0, 11, (height, width)).astype("u1"))
+    return tmp_path / "images"
+
+
+def labels_in(folder):
+    return {path.stem: read_labels(path) for path in sorted((folder / "label_ids").glob("*.png"))}
+
+
+def test_predict_cuts_images_where_the_model_was_made_for_tiles(crots, model, images, tmp_path):
+    engine = Engine(RuntimeOptions(device="cpu"))
+    look = logits_of(model, engine)
+    cut = Tiles(Tiling(TILE, 0.5), engine)
+    expected = {path.stem: cut.labels(read_image(path), look) for path in images.glob("*.png")}
+    files = {"safetensors": tmp_path / "m.safetensors", "onnx": tmp_path / "m.onnx"}
+    save_safetensors(files["safetensors"], model.net, model.card)
+    sample = read_image(images / "large.png")[:64, :64]
+    export(model, files["onnx"], "onnx", sample_images=[sample], device=engine.device)
+    for name, path in files.items():
+        ran = crots("predict", "--checkpoint", path, "--images", images, "--out", tmp_path / name, "--device", "cpu")
+        assert ran.code == 0 and "images cut into tiles of 64x64" in ran.out + ran.err
+        found = labels_in(tmp_path / name)
+        assert found.keys() == expected.keys()
+        for key, labels in expected.items():
+            assert found[key].shape == labels.shape and (found[key] == labels).mean() > 0.999
+    words = ["predict", "--checkpoint", files["safetensors"], "--images", images, "--device", "cpu"]
+    assert crots(*words, "--out", tmp_path / "resized", "--size", "64x64").code == 0
+    assert (labels_in(tmp_path / "resized")["large"] != expected["large"]).any()
+
+
+def test_a_model_of_resized_images_cuts_them_where_asked(crots, refused, model, images, tmp_path):
+    save_safetensors(tmp_path / "m.safetensors", model.net, dataclasses.replace(model.card, tile_overlap=None))
+    words = ["predict", "--checkpoint", tmp_path / "m.safetensors", "--images", images, "--device", "cpu"]
+    ran = crots(*words, "--out", tmp_path / "tiles", "--tile", "64x64", "--tile-overlap", "0.5")
+    assert ran.code == 0 and "images cut into tiles of 64x64" in ran.out + ran.err
+    both = refused(*words, "--out", tmp_path / "both", "--tile", "64x64", "--size", "64x64")
+    assert "expected one of them" in both
+
+
+def test_scores_are_of_whole_images(crots, model, images, tmp_path):
+    save_safetensors(tmp_path / "m.safetensors", model.net, model.card)
+    words = ["evaluate", "--checkpoint", tmp_path / "m.safetensors", "--images", images, "--labels"]
+    more = ["--classes", "camvid", "--device", "cpu", "--json", tmp_path / "s.json"]
+    ran = crots(*words, tmp_path / "labels", *more)
+    assert ran.code == 0 and "images cut into tiles of 64x64" in ran.out + ran.err
+    assert '"images": 2' in (tmp_path / "s.json").read_text()
+    said = crots("inspect", tmp_path / "m.safetensors")
+    assert "made for tiles of 64x64" in said.out
