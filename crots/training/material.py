@@ -194,7 +194,7 @@ class Material:
             if labels is not None and (found := image_size(labels.label_path(sample.key))) != size:
                 raise InputError(
                     f"pseudo-labels of {sample.key} are {found} pixels, expected the {size} of its image, which is cut "
-                    "into tiles; make them again with the same --tile",
+                    "into tiles; make them again with the same `data.tile`",
                     field="data.tile",
                 )
             parts += parts_of(sample, size, tiling)
