@@ -1,30 +1,47 @@
-"""Model folders of transformers (Hugging Face): what their own files say of classes and normalisation. No torch.
+"""Model folders of ``save_pretrained``: what their own files say of network, classes and normalisation. No torch.
 
+Those of transformers (Hugging Face) have a ``model_type``, those of segmentation-models-pytorch a ``_model_class``.
 Nothing in such a folder is run: it is JSON and safetensors. One whose configuration asks for code of its own is
 refused.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from crots.card import ModelCard, Normalisation
+from crots.card import IMAGENET, ModelCard, Normalisation, read_card
 from crots.config import Size
 from crots.errors import InputError
-from crots.files import is_file
+from crots.files import is_file, write_json
 from crots.records import read_object
 from crots.taxonomy import MOST_CLASSES, ClassSet
 
 # Head of the names of such networks; the folder follows.
 HEAD = "hf:"
 CONFIG = "config.json"
-_PREPROCESSOR = "preprocessor_config.json"
+WEIGHTS = "model.safetensors"
+PREPROCESSOR = "preprocessor_config.json"
+# How albumentations keeps what is done to images, beside a model of segmentation-models-pytorch.
+TRANSFORMS = "albumentations_config_eval.json"
+# What a folder that is written holds.
+WRITTEN = (CONFIG, WEIGHTS, PREPROCESSOR)
+# The entry of a configuration that holds the rest of its card; both libraries pass over it.
+CARD = "_crots"
 # Per-pixel heads. Others load by another class and give no logits for pixels.
 MODEL_TYPES = (
     "beit", "data2vec-vision", "dpt", "mobilenet_v2", "mobilevit", "mobilevitv2", "segformer", "upernet",
 )  # fmt: skip
+# Of segmentation-models-pytorch.
+MODEL_CLASSES = (
+    "DPT", "DeepLabV3", "DeepLabV3Plus", "FPN", "Linknet", "MAnet", "PAN", "PSPNet", "Segformer", "UPerNet", "Unet",
+    "UnetPlusPlus",
+)  # fmt: skip
+# Heads of the names of networks that such a folder can hold.
+_FOLDER_NETS = (HEAD, "smp:")
 _UNNAMED = re.compile(r"LABEL_\d+")
 _REMEDY = "copy the model's folder again"
 _SIZE = Size(512, 512)
@@ -50,6 +67,9 @@ def read_config(folder: Path) -> dict[str, Any]:
             f"{folder}: its {CONFIG} asks for code of its own (auto_map), which is never run; give an ONNX export, or "
             "predictions"
         )
+    if is_smp(found):
+        _check_smp(found, folder)
+        return found
     kind = found.get("model_type")
     if kind not in MODEL_TYPES:
         raise InputError(
@@ -59,25 +79,118 @@ def read_config(folder: Path) -> dict[str, Any]:
     return found
 
 
+def is_smp(config: dict[str, Any]) -> bool:
+    """Whether a configuration is one of segmentation-models-pytorch."""
+    return "_model_class" in config
+
+
+def _check_smp(config: dict[str, Any], folder: Path) -> None:
+    if config["_model_class"] not in MODEL_CLASSES:
+        raise InputError(
+            f"{folder}: is a {str(config['_model_class'])[:60]!r} of segmentation-models-pytorch, expected one of "
+            f"{', '.join(MODEL_CLASSES)}; give an ONNX export, or its predictions"
+        )
+    if config.get("in_channels", 3) != 3:
+        raise InputError(
+            f"{folder}: takes images of {str(config['in_channels'])[:20]} channels, expected 3; give its predictions"
+        )
+
+
+def check_formats(formats: Iterable[str], net: str) -> None:
+    """Refuses, before a run, formats that a network cannot be written in.
+
+    Raises:
+        InputError: there is one.
+    """
+    if "huggingface" in formats and not net.startswith(_FOLDER_NETS):
+        raise InputError(
+            f"the network {net} cannot be written in the format huggingface, which holds those of transformers and "
+            "segmentation-models-pytorch; choose another format",
+            field="export.formats",
+        )
+
+
 def folder_card(folder: Path) -> ModelCard:
     """Returns what a model folder says of itself.
 
     Raises:
         InputError: as `read_config`, or its classes or its normalisation cannot be read.
     """
-    config = read_config(folder)
+    config, net = read_config(folder), HEAD + str(folder)
     names = class_names(config, folder)
+    own = config.get(CARD)
+    card = None if own is None else read_card({**own, "net": net} if isinstance(own, dict) else own, folder / CONFIG)
+    if is_smp(config):
+        normalisation = card.normalisation if card is not None else _of_albumentations(folder)
+        if card is not None and len(card.classes["names"]) == len(names):
+            return card
+    else:
+        normalisation = _normalisation(folder)
+        if card is not None and card.classes["names"] == names:
+            return dataclasses.replace(card, normalisation=normalisation)
     classes = ClassSet.from_dict({"name": folder.name or "model", "names": names})
-    return ModelCard(HEAD + str(folder), classes.to_dict(), _normalisation(folder), _SIZE)
+    return ModelCard(net, classes.to_dict(), normalisation, _SIZE)
+
+
+def write_config(folder: Path, card: ModelCard, config: dict[str, Any]) -> None:
+    """Writes the configuration of a model folder, with what its library does not know."""
+    about = card.to_dict()
+    # The folder may be moved.
+    del about["net"]
+    write_json(folder / CONFIG, {**config, CARD: about})
+
+
+def write_processor(folder: Path, card: ModelCard, processor: dict[str, Any]) -> None:
+    """Writes how images are normalised for a model of transformers.
+
+    Args:
+        folder: of the model.
+        card: of the model.
+        processor: settings of an older image processor; what the card says replaces them.
+    """
+    mean, scale = ([part / 255 for part in row] for row in (card.normalisation.mean, card.normalisation.scale))
+    told = {
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_normalize": (mean, scale) != ([0] * 3, [1] * 3),
+        "image_mean": mean,
+        "image_std": scale,
+        # Whole images, as in training, or tiles of them, which are as they are.
+        "do_resize": card.tile_overlap is None,
+        "size": dict(zip(("width", "height"), card.size, strict=True)),
+        "do_center_crop": False,
+        # Labels have the numbers of the card's classes.
+        "do_reduce_labels": False,
+    }
+    if "do_flip_channel_order" in processor or card.normalisation.channels == "bgr":
+        told["do_flip_channel_order"] = card.normalisation.channels == "bgr"
+    if "keep_aspect_ratio" in processor:
+        told["keep_aspect_ratio"] = False
+    write_json(folder / PREPROCESSOR, {**processor, **told})
 
 
 def class_names(config: dict[str, Any], folder: Path) -> list[str]:
-    """Returns the names under ``id2label``, by their numbers; transformers makes two where there is none."""
-    labels = config.get("id2label", {"0": "LABEL_0", "1": "LABEL_1"})
+    """Returns the names under ``id2label``, by their numbers; transformers makes two where there is none.
+
+    segmentation-models-pytorch keeps no names, so they are those that transformers would make up.
+
+    Raises:
+        InputError: there are none, or a single one.
+    """
+    labels: Any = config.get("id2label", {"0": "LABEL_0", "1": "LABEL_1"})
+    if is_smp(config):
+        number = config.get("classes", 1)
+        fits = type(number) is int and 1 <= number <= MOST_CLASSES
+        labels = {str(label): f"LABEL_{label}" for label in range(number if fits else 0)}
     count = len(labels) if isinstance(labels, dict) else 0
     names = [labels.get(str(number)) for number in range(count)] if count <= MOST_CLASSES else []
     if not names or not all(isinstance(name, str) and name for name in names):
-        raise InputError(f"{folder / CONFIG}: id2label names no classes 0, 1, 2 ...; correct it")
+        key = "classes gives no number of" if is_smp(config) else "id2label names no"
+        raise InputError(f"{folder / CONFIG}: {key} classes 0, 1, 2 ...; correct it")
+    if count == 1:
+        raise InputError(
+            f"{folder}: gives one score a pixel, expected one for each of two classes or more; give its predictions"
+        )
     # Names may stand twice, in ADE20K's for example.
     return [name if names.index(name) == number else f"{name} ({number})" for number, name in enumerate(names)]
 
@@ -87,12 +200,44 @@ def unnamed(names: Any) -> bool:
     return all(isinstance(name, str) and _UNNAMED.fullmatch(name) for name in names)
 
 
+def _of_albumentations(folder: Path) -> Normalisation:
+    """What the transforms beside a model of segmentation-models-pytorch do; ImageNet's where there are none."""
+    found = read_object(folder / TRANSFORMS, remedy=_REMEDY)
+    if found is None:
+        return IMAGENET
+    pending: list[Any] = [found]
+    while pending:
+        part = pending.pop()
+        pending += part if isinstance(part, list) else []
+        if isinstance(part, dict) and str(part.get("__class_fullname__")).rpartition(".")[2] == "Normalize":
+            return _of_normalize(part, folder)
+        pending += part.values() if isinstance(part, dict) else []
+    return IMAGENET
+
+
+def _of_normalize(part: dict[str, Any], folder: Path) -> Normalisation:
+    most = part.get("max_pixel_value", 255.0)
+    rows = [part.get("mean", [0.485, 0.456, 0.406]), part.get("std", [0.229, 0.224, 0.225])]
+    rows = [row if isinstance(row, list) else [row] * 3 for row in rows]
+    numbers = [most, *rows[0], *rows[1]]
+    plain = part.get("normalization", "standard") == "standard"
+    if not plain or not all(type(number) in (int, float) for number in numbers) or [len(row) for row in rows] != [3, 3]:
+        raise InputError(
+            f"{folder / TRANSFORMS}: found {str(part)[:80]}, expected a mean and a standard deviation of three "
+            f"channels; {_REMEDY}"
+        )
+    (m0, m1, m2), (s0, s1, s2) = ([round(most * value, 6) for value in row] for row in rows)
+    if 0 in (s0, s1, s2):
+        raise InputError(f"{folder / TRANSFORMS}: divides by 0; correct it")
+    return Normalisation("rgb", (m0, m1, m2), (s0, s1, s2))
+
+
 def _normalisation(folder: Path) -> Normalisation:
     """What its image processor does to RGB in 0..255: multiply, subtract, divide."""
-    found = read_object(folder / _PREPROCESSOR, remedy=_REMEDY)
+    found = read_object(folder / PREPROCESSOR, remedy=_REMEDY)
     if found is None:
         raise InputError(
-            f"{folder}: holds no {_PREPROCESSOR}, which says how images are normalised; copy it from where the "
+            f"{folder}: holds no {PREPROCESSOR}, which says how images are normalised; copy it from where the "
             "model comes from"
         )
     factor = found.get("rescale_factor", 1 / 255) if found.get("do_rescale", True) else 1.0
@@ -102,7 +247,7 @@ def _normalisation(folder: Path) -> Normalisation:
         row = [plain] * 3 if row is None else [row] * 3 if isinstance(row, (int, float)) else row
         fits = isinstance(row, list) and len(row) == 3 and all(type(part) in (int, float) for part in row)
         if not fits or type(factor) not in (int, float) or not factor or (name == "image_std" and 0 in row):
-            raise InputError(f"{folder / _PREPROCESSOR}: {name} is {str(row)[:60]}, expected three numbers; {_REMEDY}")
+            raise InputError(f"{folder / PREPROCESSOR}: {name} is {str(row)[:60]}, expected three numbers; {_REMEDY}")
         # Rounded, since 0.485 * 255 is 123.67499... in binary and cards are compared.
         rows.append(tuple(round(part / factor, 6) for part in row))
     (m0, m1, m2), (s0, s1, s2) = rows

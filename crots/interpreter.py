@@ -11,6 +11,8 @@ import sys
 
 # Variables that the model libraries read before they contact their hub or send telemetry.
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+# Set where it was we who kept the hub's library offline.
+OURS = "CROTS_KEEPS_OFFLINE"
 
 
 def module_command(module: str, *words: str) -> list[str]:
@@ -31,7 +33,9 @@ def child_environment(**more: str) -> dict[str, str]:
 def keep_to_ourselves() -> None:
     """Called first by our programs: child processes do not search the current folder, and no library goes online.
 
-    A user who wants a hub sets the environment (``HF_HUB_OFFLINE=0``).
+    A user who wants a hub sets the environment (``HF_HUB_OFFLINE=0``); weights that were asked for by name are fetched.
     """
+    if "HF_HUB_OFFLINE" not in os.environ:
+        os.environ[OURS] = "1"
     for name, value in {**_OFFLINE, "PYTHONSAFEPATH": "1"}.items():
         os.environ.setdefault(name, value)

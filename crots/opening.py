@@ -22,7 +22,7 @@ from crots.data.tiles import Tiling
 from crots.errors import InputError
 from crots.files import expanded, file_or_name
 from crots.folders import folder_card, is_model_folder, unnamed
-from crots.options import DEFAULT_NET, DataOptions
+from crots.options import DEFAULT_NET, IMAGENET, DataOptions
 from crots.project import ProjectConfig
 from crots.taxonomy import ClassMap, ClassSet, class_map_source, identity_map, load_class_map, load_class_set
 from crots.trust import is_factory, program_kind
@@ -306,13 +306,13 @@ class Inputs:
 
     @property
     def student_weights(self) -> Path | None:
-        """The file that the student starts from; None for random weights.
+        """The file that the student starts from; None for random weights and for those of ImageNet.
 
         Raises:
             InputError: there is none and random ones were not asked for, or it is missing.
         """
         weights = self.config.student.weights
-        if weights == "random":
+        if weights in ("random", IMAGENET):
             return None
         if weights not in ("", "source"):
             return present(self.path(weights), "the student's weights", "student.weights")
@@ -320,7 +320,8 @@ class Inputs:
             return self.source_file
         raise InputError(
             f"the student {self.student_net} has no weights to start from (the source's do not fit it, or there are "
-            "none); give `student.net` and a file as `student.weights`, or 'random' to train it from nothing",
+            "none); give `student.net` and a file as `student.weights`, 'imagenet' to fetch those of its encoder, "
+            "or 'random' to train it from nothing",
             field="student.weights",
         )
 

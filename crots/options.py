@@ -16,6 +16,8 @@ from crots.config import Duration, Grid, OptionInfo, Size, describe, option
 
 # Of a source that says nothing of itself: the published one.
 DEFAULT_NET = "deeplabv2_resnet101"
+# The student's weights that are fetched by name.
+IMAGENET = "imagenet"
 
 
 def _inference_batch() -> Any:
@@ -172,7 +174,8 @@ class StudentOptions:
     )
     weights: str = option(
         "",
-        "Start: a weights file, 'source', or 'random'; empty takes the source's if the nets are the same.",
+        "Start: a weights file, 'source', 'imagenet' (its encoder's, fetched by timm or torchvision), or 'random'; "
+        "empty takes the source's if the nets are the same.",
         title="Initial weights",
         path="name or file",
         flag="--student-weights",
@@ -191,7 +194,9 @@ class StudentOptions:
 class RuntimeOptions:
     """Device, precision, threads and seed."""
 
-    device: str = option("auto", "auto, cpu, cuda or cuda:N.", affects_result=False)
+    device: str = option(
+        "auto", "auto, cpu, cuda or cuda:N; mps (Apple) and xpu (Intel) are untried.", affects_result=False
+    )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = option(
         "auto",
         "Arithmetic of the networks; auto is bf16 or fp16 on CUDA. On CPUs it is fp32, unless a run is long and bf16 "
@@ -552,7 +557,9 @@ class ExportOptions:
     """The adapted model as a file for other programs."""
 
     formats: tuple[str, ...] = option(
-        ("safetensors", "onnx"), "Formats to write.", choices=("pth", "safetensors", "onnx", "torchscript")
+        ("safetensors", "onnx"),
+        "Formats to write.",
+        choices=("pth", "safetensors", "onnx", "torchscript", "huggingface"),
     )
     weights: Literal["student", "teacher"] = option("student", "Whether the student or the teacher is exported.")
     images: int = option(4, "Target images on which each file is compared with the network.", low=1, high=1000)

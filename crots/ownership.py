@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import re
+import secrets
 import shutil
 import stat
 from collections.abc import Collection, Iterable, Iterator
@@ -82,11 +83,13 @@ class Owned:
         write_text(self.listing, "\n".join(lines) + "\n", durable=True)
 
     def disown(self, paths: Iterable[Path]) -> None:
-        """Removes files from the listing: what others write in their place is not CROTS's own."""
+        """Removes files, and those in folders, from the listing: what others write there is not CROTS's own."""
         names = self.names()
-        theirs = {path.relative_to(self.root).as_posix() for path in paths if path.is_relative_to(self.root)}
-        if names & theirs:
-            self.claim(names - theirs)
+        theirs = [path.relative_to(self.root).as_posix() for path in paths if path.is_relative_to(self.root)]
+        # One of the paths may be a folder.
+        kept = {name for name in names if not any(name == path or name.startswith(f"{path}/") for path in theirs)}
+        if kept != names:
+            self.claim(kept)
 
     def remove(self) -> None:
         """Deletes the listed files, the folders below ``root`` that become empty, and then the listing.
@@ -321,6 +324,62 @@ def make_folders(source: Path, target: Path) -> None:
 def in_the_way(path: Path) -> InputError:
     """Returns the error for a file that is in the way of an output; it was left alone."""
     return InputError(f"{path}: was not made by CROTS and is in the way of its output; move it away and run again")
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yields an empty folder beside ``path`` that gets its name if the block ends without error.
+
+    Raises:
+        InputError: something is there that is no older folder of the same files; it is left alone.
+        StageError: the disk is full or the folder cannot be written.
+    """
+    make_folder(path.parent)
+    partial, older = (path.with_name(f".{secrets.token_hex(4)}.partial") for _ in range(2))
+    try:
+        with explained(path):
+            partial.mkdir()
+            yield partial
+            for _, entry in walk(partial):
+                with Path(entry.path).open("rb+") as file:
+                    os.fsync(file.fileno())
+            check_replaceable(path, [name for name, _ in walk(partial)])
+            if link_status(path) is not None:
+                move_file(path, older)
+            try:
+                move_file(partial, path)
+            except OSError:
+                if link_status(older) is not None:
+                    move_file(older, path)
+                raise
+    finally:
+        for left in (partial, older):
+            # A disk that became read-only refuses this too, with a less helpful message.
+            with contextlib.suppress(StageError):
+                remove_tree(left)
+
+
+def check_replaceable(path: Path, names: Collection[str]) -> None:
+    """Makes sure that nothing is lost where a folder is written to ``path``.
+
+    Args:
+        path: its place.
+        names: of the files in it.
+
+    Raises:
+        InputError: something else is there.
+    """
+    status = link_status(path)
+    if status is None:
+        return
+    if kind_of(status) != "a folder":
+        raise InputError(f"{path}: is {kind_of(status)}, expected the name of a folder to write", field="out")
+    for name, entry in _entries(str(path), ""):
+        if kind_of(entry.stat(follow_symlinks=False)) != "a file" or name not in (*names, *_CLUTTER):
+            raise InputError(
+                f"{path}: is there already and holds {name}, which would not be written again; choose another name",
+                field="out",
+            )
 
 
 def remove_tree(folder: Path) -> None:

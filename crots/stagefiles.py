@@ -106,7 +106,7 @@ class StageFiles:
             StageError: a file cannot be moved; the next run tries again.
         """
         names = [name for name, entry in walk(self.work) if entry.is_file(follow_symlinks=False)]
-        names = [name for name in names if name not in without and not is_partial(name.rpartition("/")[2])]
+        names = [name for name in names if name not in without and not any(map(is_partial, name.split("/")))]
         self._refuse_foreign()
         started = read_json(self.started) or {}
         record = {**started, **facts}

@@ -14,9 +14,10 @@ from crots.data.layouts import Dataset, Sample
 from crots.data.predictions import glance
 from crots.data.readings import WORDS, AmbiguousLabels
 from crots.errors import CrotsError, InputError
+from crots.folders import check_formats
 from crots.images import image_size, read_image
 from crots.opening import Inputs
-from crots.options import DEFAULT_NET
+from crots.options import DEFAULT_NET, IMAGENET
 from crots.project import Project, ProjectConfig
 from crots.taxonomy import ClassMap, ClassSet, identity_map
 from crots.trust import PROGRAMS, Code, code_of, is_factory, listed, program_kind
@@ -336,6 +337,7 @@ def check_student(setup: Setup) -> Finding:
     """The network to adapt and what it starts from."""
     config = setup.config
     net, weights = setup.student_net, config.student.weights
+    check_formats(config.export.formats, net)
     if is_factory(net):
         code = [piece for piece in code_of(config, setup.root) if piece.name == net]
         return _code_finding(code, setup, net)
@@ -346,6 +348,10 @@ def check_student(setup: Setup) -> Finding:
     net_info(net)
     if weights == "random":
         return Finding("warning", f"{net} from random weights: it needs long training; pretrained weights are better")
+    if weights == IMAGENET:
+        from crots.nets.imagenet import weights_name
+
+        return Finding("good", f"{net} from ImageNet weights ({weights_name(net)}), fetched when it is trained")
     if weights in ("", "source"):
         return _start_from_source(setup, net)
     from crots.nets.weights import load_into

@@ -21,9 +21,12 @@ def find_devices() -> tuple[Device, ...]:
     preload_torch()
     import torch
 
+    from crots.execution.device import UNTRIED, device_count
+
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     cards = [Device(f"cuda:{index}", f"cuda:{index} {torch.cuda.get_device_name(index)}") for index in range(count)]
-    return (Device("auto", "auto (cuda)" if cards else "auto (CPU)"), Device("cpu", "CPU"), *cards)
+    others = [Device(kind, f"{kind} (untried)") for kind in UNTRIED if device_count(kind)]
+    return (Device("auto", "auto (cuda)" if cards else "auto (CPU)"), Device("cpu", "CPU"), *cards, *others)
 
 
 def gpu_memory() -> tuple[int, int] | None:

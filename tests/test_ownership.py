@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from crots.errors import InputError
 from crots.files import is_partial
-from crots.ownership import Owned, is_below, is_link, remove_files, walk
+from crots.ownership import Owned, atomic_folder, is_below, is_link, remove_files, walk
 
 pytestmark = pytest.mark.safety
 
@@ -88,6 +88,54 @@ def test_a_folder_in_the_place_of_a_listed_file_stays(tmp_path):
     assert files.foreign() == ["a/of the user"]
     files.remove()
     assert (files.root / "a" / "of the user").exists()
+
+
+def test_what_others_write_as_a_folder_is_theirs(tmp_path):
+    files = owned(tmp_path, "model/a", "model/b/c", "model.onnx")
+    files.disown([files.root / "model"])
+    assert files.names() == {"model.onnx"}
+
+
+def test_a_folder_gets_its_name_when_it_is_whole(tmp_path):
+    with atomic_folder(tmp_path / "deep" / "out") as partial:
+        write(partial / "a", "1")
+        assert not (tmp_path / "deep" / "out").exists()
+    with atomic_folder(tmp_path / "deep" / "out") as partial:
+        write(partial / "a", "2")
+        write(partial / "b", "2")
+    assert {path.name: path.read_text() for path in (tmp_path / "deep" / "out").iterdir()} == {"a": "2", "b": "2"}
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["out"]
+
+
+def test_of_a_folder_that_failed_nothing_is_left_and_the_older_one_stays(tmp_path):
+    write(tmp_path / "out" / "a", "1")
+
+    def fail():
+        with atomic_folder(tmp_path / "out") as partial:
+            write(partial / "a", "2")
+            raise ValueError("no good")
+
+    with pytest.raises(ValueError, match="no good"):
+        fail()
+    assert (tmp_path / "out" / "a").read_text() == "1" and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("kind", ["file", "other", "below", "empty", pytest.param("link", marks=POSIX)])
+def test_a_folder_replaces_nothing_but_its_own_kind(tmp_path, kind):
+    place = tmp_path / "out"
+    if kind == "file":
+        write(place)
+    elif kind == "link":
+        write(tmp_path / "elsewhere" / "a")
+        place.symlink_to(tmp_path / "elsewhere")
+    elif kind == "empty":
+        (place / "a").mkdir(parents=True)
+    else:
+        write(place / {"other": "b", "below": "a/b"}[kind])
+    before = sorted(path for path in tmp_path.rglob("*"))
+    with pytest.raises(InputError, match=r"out: is"), atomic_folder(place) as partial:
+        write(partial / "a", "new")
+    assert sorted(path for path in tmp_path.rglob("*")) == before
 
 
 @POSIX

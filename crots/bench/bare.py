@@ -128,7 +128,7 @@ def peak_flops(device: torch.device, precision: str) -> float:
     """Measures the operations a second of a large matrix product: what the device reaches at best."""
     from crots.bench.clock import seconds
 
-    side = _PRODUCT[device.type]
+    side = _PRODUCT.get(device.type, _PRODUCT["cpu"])
     left, right = (torch.randn(side, side, device=device, dtype=DTYPES[precision]) for _ in range(2))
     asked = torch.get_float32_matmul_precision()
     # Convolutions may use TF32 by default; products are compared alike.
@@ -136,8 +136,8 @@ def peak_flops(device: torch.device, precision: str) -> float:
 
     def product() -> None:
         torch.mm(left, right)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        if device.type != "cpu":
+            torch.accelerator.synchronize(device)
 
     try:
         product()

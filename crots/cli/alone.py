@@ -93,13 +93,17 @@ def add_out_file(group: argparse._ArgumentGroup, help: str) -> None:
     add_overwrite(group, "replace the file of --out if it exists")
 
 
-def check_out_file(args: argparse.Namespace) -> None:
+def check_out_file(args: argparse.Namespace, *, folder: Collection[str] = ()) -> None:
     """Makes sure that the file of ``--out`` may be written.
+
+    Args:
+        args: of the command.
+        folder: the names of the files, where it is a folder of those.
 
     Raises:
         InputError: it is there already, or is read.
     """
-    check_file(args.out, inputs_of(args), overwrite=args.overwrite)
+    check_file(args.out, inputs_of(args), overwrite=args.overwrite, folder=folder)
 
 
 def config_of(args: argparse.Namespace, **more: dict[str, Any]) -> ProjectConfig:

@@ -173,6 +173,10 @@ def add_run_flags(group: Group, *, json_file: bool = False) -> None:
         help="write every event as a line of JSON, over the events of an earlier run; - is standard output, and "
         "progress then goes to standard error",
     )  # fmt: skip
+    group.add_argument(
+        "--tensorboard", type=Path, metavar="DIR", default=None,
+        help="write curves and a few pictures there for TensorBoard (extra tensorboard)",
+    )  # fmt: skip
     group.add_argument("--quiet", action="store_true", help="show nothing but warnings and errors")
     add_debug(group)
 

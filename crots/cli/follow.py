@@ -14,8 +14,9 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
+from crots.cli.board import Board
 from crots.cli.draw import Screen, open_screen
-from crots.cli.outputs import event_file
+from crots.cli.outputs import event_file, inputs_of, refuse_inputs
 from crots.cli.say import say_json
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Evaluated, Event, Note, StageFinished, to_json
@@ -104,12 +105,15 @@ def follow(
             gentle_interrupt(control, screen),
             stop_file(control),
             event_lines(args if shown else None) as lines,
+            board(args if shown else None) as curves,
             contextlib.closing(events(control)) as stream,
         ):
             for event in stream:
                 if lines:
                     say_json(to_json(event), lines)
                 record.add(event)
+                if curves:
+                    curves.show(event)
                 if shown:
                     screen.show(event)
     finally:
@@ -145,6 +149,22 @@ def event_lines(args: argparse.Namespace | None) -> Iterator[IO[str] | None]:
     else:
         with event_file(Path(args.events), args) as file:
             yield file
+
+
+@contextlib.contextmanager
+def board(args: argparse.Namespace | None) -> Iterator[Board | None]:
+    """Opens the folder of ``--tensorboard``; none without arguments.
+
+    Raises:
+        InputError: TensorBoard is not installed, or a file is there.
+        StageError: the folder cannot be written.
+    """
+    if args is None or args.tensorboard is None:
+        yield None
+        return
+    refuse_inputs([args.tensorboard], inputs_of(args), around=False)
+    with contextlib.closing(Board(args.tensorboard)) as curves:
+        yield curves
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from crots.errors import InputError
 from crots.events import from_json
 from crots.execution.workers import current
 from crots.files import exists, expanded, explained, is_file, is_partial, make_folder, remove_partials, write_json
-from crots.ownership import Owned, is_link, kind_of, link_status, remove_files, walk
+from crots.ownership import Owned, check_replaceable, is_link, kind_of, link_status, remove_files, walk
 from crots.project import CONFIG_NAME, Project, ProjectConfig, named_paths
 from crots.records import read_json
 
@@ -27,7 +27,7 @@ RECORD = "run.json"
 # Which files it made. While a run is not complete there is none, and all among the results is its own.
 LISTING = ".crots-files"
 # The arguments that name what is written.
-_OUTPUTS = ("out", "json", "events")
+_OUTPUTS = ("out", "json", "events", "tensorboard")
 # What file managers leave in a folder.
 _CLUTTER = (".DS_Store", "Thumbs.db", "desktop.ini")
 # Letters.
@@ -92,13 +92,14 @@ def _identity(path: Path) -> tuple[int, int] | str | None:
     return (status.st_dev, status.st_ino) if status.st_ino else os.path.normcase(path)
 
 
-def check_file(path: Path, inputs: Iterable[Path], *, overwrite: bool) -> None:
+def check_file(path: Path, inputs: Iterable[Path], *, overwrite: bool, folder: Collection[str] = ()) -> None:
     """Makes sure that a file may be written, before the work for it begins, and that no project takes it for its own.
 
     Args:
         path: it replaces what is there when it is complete; a link itself, not what it leads to.
         inputs: what the command reads.
         overwrite: the user asked for that.
+        folder: the names of the files, where it is a folder of those.
 
     Raises:
         InputError: it is read, or something is there.
@@ -109,10 +110,12 @@ def check_file(path: Path, inputs: Iterable[Path], *, overwrite: bool) -> None:
     if status is None:
         _disown(path)
         return
-    if path.is_dir() or kind_of(status) not in ("a file", "a link"):
+    if folder:
+        check_replaceable(path, folder)
+    elif path.is_dir() or kind_of(status) not in ("a file", "a link"):
         kind = "a folder" if path.is_dir() else kind_of(status)
         raise InputError(f"{path}: is {kind}, expected the name of a file to write", field="out")
-    if not overwrite:
+    if not overwrite and not (folder and not any(path.iterdir())):
         raise InputError(f"{path}: is there already; replace it with --overwrite, or choose another name", field="out")
     _disown(path)
 

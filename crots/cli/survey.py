@@ -11,7 +11,9 @@ from typing import Any
 from crots.data.layouts import Dataset
 from crots.data.predictions import glance
 from crots.errors import InputError
+from crots.folders import check_formats
 from crots.opening import Inputs, closed
+from crots.options import IMAGENET
 from crots.project import ProjectConfig
 from crots.taxonomy import ClassMap, ClassSet
 from crots.trust import code_of, listed
@@ -125,9 +127,10 @@ class _Surveyor:
     def student(self, class_map: ClassMap | None) -> None:
         weights = self.config.student.weights
         net = self.inputs.student_net
+        check_formats(self.config.export.formats, net)
         if class_map is not None or weights not in ("", "source"):
             started = self.inputs.student_weights
-            if started is None:
+            if started is None and weights != IMAGENET:
                 self.found.warnings.append(f"the student {net} starts from random weights, which takes long to train")
         self.found.facts["student"] = {"net": net, "weights": weights or "source"}
         self.found.lines.append(f"student: {net}, starting from {weights or 'the source'}")

@@ -6,9 +6,20 @@ import torch
 
 from crots.errors import InputError
 
+# Kinds of devices that torch may have and CROTS was never run on.
+UNTRIED = ("mps", "xpu")
+
+
+def device_count(kind: str) -> int:
+    """Returns how many devices of a kind torch has here."""
+    if kind == "mps":
+        return int(torch.backends.mps.is_available())
+    found = getattr(torch, kind)
+    return found.device_count() if found.is_available() else 0
+
 
 def resolve_device(name: str) -> torch.device:
-    """Turns ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` into a device.
+    """Turns ``auto``, ``cpu``, ``cuda``, ``cuda:N``, ``mps`` or ``xpu`` into a device.
 
     Raises:
         InputError: there is no such device here.
@@ -16,18 +27,20 @@ def resolve_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
-        raise InputError(f"device: found {name!r}, expected auto, cpu, cuda or cuda:N", field="runtime.device")
+    if kind not in ("cpu", "cuda", *UNTRIED) or (number and not (number.isascii() and number.isdigit())):
+        raise InputError(
+            f"device: found {name!r}, expected auto, cpu, cuda, cuda:N, mps or xpu", field="runtime.device"
+        )
     if kind == "cpu":
         return torch.device("cpu")
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    count, words = device_count(kind), kind.upper()
     if int(number or 0) >= count:
-        found = f"{count} CUDA devices" if count else "no CUDA device"
+        found = f"{count} {words} devices" if count else f"no {words} device"
         raise InputError(
             f"device: {name} was asked for and {found} found here; choose cpu as `runtime.device`",
             field="runtime.device",
         )
-    return torch.device(f"cuda:{int(number or 0)}")
+    return torch.device(f"{kind}:{int(number or 0)}")
 
 
 def resolve_precision(name: str, device: torch.device) -> str:
@@ -41,8 +54,8 @@ def resolve_precision(name: str, device: torch.device) -> str:
             # Which is faster depends on processor and network: a run of a project measures it (`crots.estimate`).
             return "fp32"
         return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
-    if name == "fp16" and device.type == "cpu":
+    if name == "fp16" and device.type != "cuda":
         raise InputError(
-            "precision: fp16 needs CUDA; choose bf16 or fp32 for training on the CPU", field="runtime.precision"
+            f"precision: fp16 needs CUDA; choose bf16 or fp32 for training on {device.type}", field="runtime.precision"
         )
     return name

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from crots.execution.device import resolve_device, resolve_precision
+from crots.execution.device import UNTRIED, resolve_device, resolve_precision
 from crots.execution.workers import current
 from crots.options import RuntimeOptions
 
@@ -37,7 +37,8 @@ class Engine:
         """The device in words, ``cuda:0 (NVIDIA H100)``."""
         several = f", one of {self.workers.world} workers" if self.workers.world > 1 else ""
         if self.device.type != "cuda":
-            return f"{self.device}{several}"
+            untried = " (CROTS was never tried on this kind of device)" if self.device.type in UNTRIED else ""
+            return f"{self.device}{untried}{several}"
         return f"{self.device} ({torch.cuda.get_device_name(self.device)}){several}"
 
     def place(self, module: nn.Module) -> nn.Module:
@@ -61,7 +62,7 @@ class Engine:
 
     def _move(self, tensor: Tensor) -> Tensor:
         if self.device.type != "cuda":
-            return tensor
+            return tensor.to(self.device)
         return tensor.pin_memory().to(self.device, non_blocking=True)
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
@@ -77,8 +78,8 @@ class Engine:
 
     def synchronise(self) -> None:
         """Waits for the device; for timing only."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
+        if self.device.type != "cpu":
+            torch.accelerator.synchronize(self.device)
 
 
 @contextlib.contextmanager

@@ -252,8 +252,14 @@ def worker_device(name: str, local_rank: int) -> torch.device:
             "choose devices with CUDA_VISIBLE_DEVICES",
             field="runtime.device",
         )
-    if resolve_device(name).type == "cpu":
+    kind = resolve_device(name).type
+    if kind == "cpu":
         return torch.device("cpu")
+    if kind != "cuda":
+        raise InputError(
+            f"device: several workers share {kind}, expected cuda or cpu; start one run without torchrun",
+            field="runtime.device",
+        )
     if local_rank >= torch.cuda.device_count():
         raise InputError(
             f"device: worker {local_rank} of this machine has no CUDA device, {torch.cuda.device_count()} found; start "

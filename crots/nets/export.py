@@ -28,10 +28,13 @@ from crots.card import CARD_KEY, ModelCard, Normalisation
 from crots.config import Size
 from crots.errors import InputError, StageError
 from crots.files import atomic_path
+from crots.folders import check_formats
+from crots.nets.hf_nets import write_folder
 from crots.nets.model import Model, check_runs
 from crots.nets.quiet import torch_jit
 from crots.nets.source import CARD_FILE, FIXED_KEY, MULTIPLE_KEY, load_exported
 from crots.nets.weights import load_model, save_pth, save_safetensors
+from crots.ownership import atomic_folder
 
 # The program normalises by itself, so its input is RGB as it comes.
 AS_IT_COMES = Normalisation("rgb", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
@@ -77,8 +80,8 @@ def export(
 
     Args:
         model: stays as it is, on its device.
-        path: the file to write; it replaces an older one only after it was written whole.
-        format: ``pth``, ``safetensors``, ``onnx`` or ``torchscript``.
+        path: the file to write, for ``huggingface`` a folder; it replaces an older one only after it was written whole.
+        format: ``pth``, ``safetensors``, ``onnx``, ``torchscript`` or ``huggingface``.
         sample_images: uint8 RGB, (H, W, 3) arrays or a tensor (N, 3, H, W), of a size that the network takes.
         device: where the two are compared.
         trust: the model was built by a user's own factory, which is run again to load a ``pth`` or ``safetensors``.
@@ -89,6 +92,7 @@ def export(
     """
     if format not in _WRITERS:
         raise InputError(f"found the format {format!r}, expected one of {', '.join(_WRITERS)}", field="export.formats")
+    check_formats([format], model.card.net)
     own = copy.deepcopy(model).cpu().float().eval()
     batches, where = _batches(sample_images), torch.device(device)
     if batches:
@@ -119,9 +123,9 @@ def _attempt(
     *,
     trust: bool,
 ) -> ExportReport:
-    reload = _as_model if format in ("pth", "safetensors") else _as_program
+    reload = {"onnx": _as_program, "torchscript": _as_program, "huggingface": _as_folder}.get(format, _as_model)
     # Compared before it has its name: no wrong file stays, and an older one gives way to a right one alone.
-    with atomic_path(path, durable=True) as partial:
+    with atomic_folder(path) if format == "huggingface" else atomic_path(path, durable=True) as partial:
         try:
             notes = write(model, partial)
             loaded, any_size = reload(model, partial, device, trust)
@@ -180,6 +184,11 @@ def _as_model(model: Model, path: Path, device: torch.device, trust: bool) -> tu
     return loaded.to(device).logits, False
 
 
+def _as_folder(model: Model, path: Path, device: torch.device, trust: bool) -> tuple[Callable[[Tensor], Tensor], bool]:
+    # By what it says of itself alone, as anybody else would read it.
+    return load_model(path, classes=model.classes)[0].to(device).logits, False
+
+
 def _as_program(model: Model, path: Path, device: torch.device, trust: bool) -> tuple[Callable[[Tensor], Tensor], bool]:
     # Trusted, since it is the file written a moment ago.
     source = load_exported(path, trust=True, device=device)
@@ -206,6 +215,11 @@ def _write_pth(model: Model, path: Path) -> tuple[str, ...]:
 def _write_safetensors(model: Model, path: Path) -> tuple[str, ...]:
     save_safetensors(path, model.net, model.card)
     return ()
+
+
+def _write_huggingface(model: Model, path: Path) -> tuple[str, ...]:
+    write_folder(model.net, model.card, path)
+    return ("a folder for from_pretrained, with classes and normalisation",)
 
 
 def _write_torchscript(model: Model, path: Path) -> tuple[str, ...]:
@@ -335,4 +349,5 @@ _WRITERS: dict[str, tuple[Writer, ...]] = {
     "safetensors": (_write_safetensors,),
     "onnx": (_write_onnx, _write_onnx_of_one_size),
     "torchscript": (_write_torchscript, _write_torchscript_of_one_size),
+    "huggingface": (_write_huggingface,),
 }

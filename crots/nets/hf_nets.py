@@ -1,19 +1,39 @@
-"""Networks of transformers (the extra ``transformers``): ``hf:<folder>``, by the folder's own configuration."""
+"""Networks of folders that ``save_pretrained`` wrote: ``hf:<folder>``, by the folder's own configuration.
+
+Those of transformers need the extra ``transformers``, those of segmentation-models-pytorch the extra ``zoo``.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 
+from crots.card import ModelCard
 from crots.errors import InputError
-from crots.folders import HEAD, folder_card, read_config
+from crots.files import is_file
+from crots.folders import (
+    CARD,
+    CONFIG,
+    HEAD,
+    PREPROCESSOR,
+    TRANSFORMS,
+    folder_card,
+    is_smp,
+    read_config,
+    write_config,
+    write_processor,
+)
+from crots.nets import smp_nets
 from crots.nets.info import Family, NetInfo
+from crots.records import read_object
 
 PATTERN = "hf:<folder>"
 # Of the deepest of these networks.
@@ -42,10 +62,12 @@ def build(name: str, classes: int) -> nn.Module:
     """
     folder = Path(name.removeprefix(HEAD))
     values = read_config(folder)
+    if is_smp(values):
+        return smp_nets.build_folder(values, classes, folder)
     transformers = package()
     kind = values.pop("model_type")
     # They follow from the number of classes.
-    for key in ("id2label", "label2id", "num_labels", "transformers_version", "architectures", "_name_or_path"):
+    for key in ("id2label", "label2id", "num_labels", "transformers_version", "architectures", "_name_or_path", CARD):
         values.pop(key, None)
     with quiet(transformers):
         try:
@@ -66,9 +88,29 @@ def info(name: str) -> NetInfo:
         InputError: the folder is gone or no model of transformers.
     """
     folder = Path(name.removeprefix(HEAD))
-    return NetInfo(
-        name, "hf", folder_card(folder).normalisation, multiple=_MULTIPLE, encoder=_encoder(read_config(folder))
-    )
+    if is_smp(config := read_config(folder)):
+        return smp_nets.info_of(name, lambda: build(name, 2), refined(folder_card(folder)).normalisation)
+    return NetInfo(name, "hf", folder_card(folder).normalisation, multiple=_MULTIPLE, encoder=_encoder(config))
+
+
+def encoder_of(name: str) -> str:
+    """Returns the encoder of segmentation-models-pytorch in a network's folder; empty for any other network."""
+    config = read_config(Path(name.removeprefix(HEAD))) if name.startswith(HEAD) else {}
+    return str(config.get("encoder_name", "")) if is_smp(config) else ""
+
+
+def pretrained(name: str) -> nn.Module:
+    """Builds such a network with the ImageNet weights of its encoder, which are fetched."""
+    return smp_nets.pretrained_folder(read_config(Path(name.removeprefix(HEAD))))
+
+
+def refined(card: ModelCard) -> ModelCard:
+    """The card of a folder, with the normalisation of the encoder where none of its files says one."""
+    folder = Path(card.net.removeprefix(HEAD))
+    config = read_config(folder)
+    if not is_smp(config) or CARD in config or is_file(folder / TRANSFORMS):
+        return card
+    return dataclasses.replace(card, normalisation=smp_nets.normalisation(str(config.get("encoder_name"))))
 
 
 def _encoder(config: dict[str, Any]) -> tuple[str, ...]:
@@ -82,7 +124,8 @@ def read_state(folder: Path) -> dict[str, Tensor]:
     Raises:
         InputError: the package is missing, or weights are: nothing is ever silently random.
     """
-    read_config(folder)
+    if is_smp(read_config(folder)):
+        return smp_nets.read_folder(folder)
     transformers = package()
     with quiet(transformers):
         model, told = transformers.AutoModelForSemanticSegmentation.from_pretrained(
@@ -97,6 +140,47 @@ def read_state(folder: Path) -> dict[str, Tensor]:
         names = ", ".join(map(str, lacking or told["mismatched_keys"]))
         raise InputError(f"{folder}: its weights do not fill the network: missing {names[:200]}; copy the folder again")
     return {f"model.{key}": tensor.detach() for key, tensor in model.float().state_dict().items()}
+
+
+def write_folder(net: nn.Module, card: ModelCard, folder: Path) -> None:
+    """Writes a network as `read_state` reads it: ``from_pretrained`` of its library takes the folder.
+
+    Args:
+        net: a network of transformers or segmentation-models-pytorch.
+        card: its card.
+        folder: gets the files; there is nothing in it.
+    """
+    if not isinstance(net, Logits):
+        smp_nets.write_folder(net, card, folder)
+        return
+    names = card.classes["names"]
+    config: Any = net.model.config
+    config.id2label = dict(enumerate(names))
+    config.label2id = {name: number for number, name in enumerate(names)}
+    with quiet(package()):
+        # In one file, however large.
+        cast(Any, net.model).save_pretrained(folder, max_shard_size="1000GB")
+    write_config(folder, card, read_object(folder / CONFIG, remedy="") or {})
+    older = Path(card.net.removeprefix(HEAD)) / PREPROCESSOR
+    write_processor(folder, card, read_object(older, remedy="copy the model's folder again") or {})
+    _check_processor(folder, card)
+
+
+def _check_processor(folder: Path, card: ModelCard) -> None:
+    """Makes sure that the image processor of a folder does with an image of working size what the network expects."""
+    transformers = package()
+    width, height = card.size
+    image = torch.arange(height * width * 3).remainder(251).to(torch.uint8).view(height, width, 3)
+    with quiet(transformers):
+        processor = transformers.AutoImageProcessor.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False
+        )
+        found = torch.as_tensor(processor(images=image.numpy(), return_tensors="pt")["pixel_values"])
+    mean, scale = (torch.tensor(row).view(1, 3, 1, 1) for row in (card.normalisation.mean, card.normalisation.scale))
+    planes = image.permute(2, 0, 1)[None].float()
+    wanted = ((planes.flip(1) if card.normalisation.channels == "bgr" else planes) - mean) / scale
+    if found.shape != wanted.shape or not torch.allclose(found, wanted, atol=1e-3):
+        raise ValueError("the image processor of this kind of model cannot normalise images as it was trained")
 
 
 def package() -> Any:

@@ -161,9 +161,9 @@ def read_weights(path: Path, *, part: str = "", prefix: str = "") -> WeightsFile
 
 
 def _read_folder(folder: Path) -> WeightsFile:
-    from crots.nets.hf_nets import read_state
+    from crots.nets.hf_nets import read_state, refined
 
-    card = folder_card(folder)
+    card = refined(folder_card(folder))
     with parsed(folder, _damaged_folder):
         check_claim(folder, sum(path.stat().st_size for path in folder.glob("*.safetensors")), "its files")
         tensors = read_state(folder)

@@ -5,17 +5,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 import warnings
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
 
 import torch
-from torch import nn
+from safetensors.torch import load_file, save_model
+from torch import Tensor, nn
 
-from crots.card import IMAGENET, Normalisation
+from crots.card import IMAGENET, ModelCard, Normalisation
 from crots.config import unknown_name
 from crots.errors import InputError
+from crots.files import is_file
+from crots.folders import HEAD, WEIGHTS, write_config
 from crots.nets.info import Family, NetInfo
 
 PATTERN = "smp:<architecture>/<encoder>"
@@ -35,15 +41,128 @@ def build(name: str, classes: int) -> nn.Module:
     smp = _package()
     architecture, encoder = _parts(name)
     _check_architecture(smp, architecture)
+    with _refusing(smp, name, encoder):
+        net: nn.Module = smp.create_model(architecture, encoder, encoder_weights=None, classes=classes)
+    return net
+
+
+def pretrained(name: str) -> nn.Module:
+    """Builds a network whose encoder has its ImageNet weights, which smp and timm fetch into their cache."""
+    smp = _package()
+    architecture, encoder = _parts(name)
+    with _quietly():
+        net: nn.Module = smp.create_model(architecture, encoder, encoder_weights=_weights(encoder), classes=1)
+    return net
+
+
+def pretrained_folder(config: Mapping[str, Any]) -> nn.Module:
+    """As `pretrained`, of the network that a folder describes."""
+    with _quietly():
+        return _made(config, 1, _weights(str(config["encoder_name"])))
+
+
+def pretrained_name(encoder: str) -> str:
+    """Returns what the hub calls the ImageNet weights of an encoder.
+
+    Raises:
+        InputError: there are none.
+    """
+    smp = _package()
+    _check_encoder(encoder)
+    if encoder.startswith("tu-"):
+        import timm
+
+        found = None
+        with contextlib.suppress(RuntimeError):  # no such tag
+            found = timm.get_pretrained_cfg(encoder.removeprefix("tu-"), allow_unregistered=True)
+        if found is not None and found.has_weights:
+            return f"{found.architecture}.{found.tag}" if found.tag else str(found.architecture)
+    elif settings := smp.encoders.encoders.get(encoder, {}).get("pretrained_settings", {}).get("imagenet"):
+        return str(settings["repo_id"])
+    raise InputError(
+        f"the encoder {encoder} has no ImageNet weights by name; give a weights file, or 'random' to train it from "
+        "nothing",
+        field="student.weights",
+    )
+
+
+def _weights(encoder: str) -> bool | str:
+    return True if encoder.startswith("tu-") else "imagenet"
+
+
+def encoder_of(name: str) -> str:
+    """Returns the encoder in a network's name."""
+    return _parts(name)[1]
+
+
+def build_folder(config: Mapping[str, Any], classes: int, folder: Path) -> nn.Module:
+    """Builds the network that a folder of ``save_pretrained`` describes, with random weights.
+
+    Args:
+        config: its configuration, which `crots.folders.read_config` accepted.
+        classes: of the result.
+        folder: for messages.
+
+    Raises:
+        InputError: the package is missing, or the configuration makes no network.
+    """
+    smp = _package()
+    encoder = str(config.get("encoder_name", ""))
+    if not _PLAIN.fullmatch(encoder):
+        raise InputError(f"{folder}: found the encoder {encoder[:80]!r}, expected the name of one", field="net")
+    with _refusing(smp, f"{HEAD}{folder}", encoder):
+        return _made(config, classes, None)
+
+
+def _made(config: Mapping[str, Any], classes: int, weights: bool | str | None) -> nn.Module:
+    made = {maker.__name__: maker for maker in _package().MODEL_ARCHITECTURES_MAPPING.values()}[config["_model_class"]]
+    values = {key: value for key, value in config.items() if not key.startswith("_")}
+    # What gives logits of pixels and nothing else, and fetches nothing that was not asked for.
+    values |= {"encoder_weights": weights, "activation": None, "aux_params": None, "classes": classes}
+    net: nn.Module = made(**values)
+    return net
+
+
+def read_folder(folder: Path) -> dict[str, Tensor]:
+    """Reads the weights of such a folder, under the names of its network.
+
+    Raises:
+        InputError: there are none.
+    """
+    if not is_file(folder / WEIGHTS):
+        raise InputError(f"{folder}: holds no {WEIGHTS}; save the model with save_pretrained, or copy it again")
+    # Its second head tells what the image as a whole shows.
+    tensors: dict[str, Tensor] = load_file(folder / WEIGHTS)
+    return {key: tensor for key, tensor in tensors.items() if not key.startswith("classification_head.")}
+
+
+def write_folder(net: nn.Module, card: ModelCard, folder: Path) -> None:
+    """Writes a network as ``save_pretrained`` does, but for the licence that it would give it."""
+    config: dict[str, Any] = dict(cast(Any, net).config)
+    write_config(folder, card, {**config, "encoder_weights": None, "_model_class": type(net).__name__})
+    save_model(net, str(folder / WEIGHTS))
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    with warnings.catch_warnings():
+        # smp renames old `timm-` encoders itself and says so.
+        warnings.filterwarnings("ignore", message=".*timm-.* encoders are deprecated", category=DeprecationWarning)
+        yield
+
+
+@contextlib.contextmanager
+def _refusing(smp: Any, name: str, encoder: str) -> Iterator[None]:
+    """Builds without smp's remarks, and says why where it cannot."""
     _check_encoder(encoder)
     try:
-        with warnings.catch_warnings():
-            # smp renames old `timm-` encoders itself and says so.
-            warnings.filterwarnings("ignore", message=".*timm-.* encoders are deprecated", category=DeprecationWarning)
-            net: nn.Module = smp.create_model(architecture, encoder, encoder_weights=None, classes=classes)
-    except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+        with _quietly():
+            yield
+    except (KeyError, RuntimeError, ValueError, TypeError, AttributeError, AssertionError) as error:
+        if torch.get_default_device().type == "meta" and "meta tensor" in str(error):
+            # Transformer encoders compute with their weights while they are built.
+            raise NotImplementedError(str(error)) from error
         raise _refusal(smp, name, encoder, error) from error
-    return net
 
 
 @functools.lru_cache(maxsize=64)
@@ -53,17 +172,23 @@ def info(name: str) -> NetInfo:
     Raises:
         InputError: as `build`.
     """
+    return info_of(name, lambda: build(name, 1), normalisation(_parts(name)[1]))
+
+
+def info_of(name: str, build: Callable[[], nn.Module], normalisation: Normalisation) -> NetInfo:
+    """Returns the facts of a network of smp, built without memory."""
     try:
         with torch.device("meta"):
-            net = build(name, 1)
+            net = build()
     except (InputError, NotImplementedError):
         # Some encoders compute their layout with tensors, which the meta device cannot; an unknown name fails here too.
-        net = build(name, 1)
+        net = build()
     multiple = int(getattr(getattr(net, "encoder", None), "output_stride", 32))
-    return NetInfo(name, "smp", _normalisation(_parts(name)[1]), multiple=multiple, encoder=("encoder.",))
+    return NetInfo(name, "smp", normalisation, multiple=multiple, encoder=("encoder.",))
 
 
-def _normalisation(encoder: str) -> Normalisation:
+def normalisation(encoder: str) -> Normalisation:
+    """What the usual ImageNet weights of an encoder expect."""
     if encoder in _HALF_ENCODERS:
         return _HALF
     if not encoder.startswith("tu-"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from crots.config import unknown_name
 from crots.nets.info import Family, NetInfo
 
 _PREFIX = "torchvision:"
+_RESNET = re.compile(r"resnet\d+")
 NAMES = (
     "torchvision:deeplabv3_resnet50",
     "torchvision:deeplabv3_resnet101",
@@ -37,6 +39,20 @@ def build(name: str, classes: int) -> nn.Module:
     # A hook and not a wrapper, which would put its own prefix before every key.
     net.register_forward_hook(_logits)
     return net
+
+
+def backbone(name: str) -> str:
+    """Returns the image classifier that a network's encoder is made from, a DeepLabV2's too."""
+    found = _RESNET.search(name)
+    return found[0] if found else "mobilenet_v3_large"
+
+
+def pretrained(name: str) -> dict[str, Tensor]:
+    """Fetches the ImageNet weights of that classifier, by torchvision's means and into its cache."""
+    from torchvision.models import get_model_weights
+
+    tensors: dict[str, Tensor] = get_model_weights(backbone(name)).IMAGENET1K_V1.get_state_dict(progress=False)
+    return tensors
 
 
 def info(name: str) -> NetInfo:

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from crots.taxonomy import ClassSet
 
 __all__ = [
-    "LoadReport", "Purpose", "WeightsFile", "agreed_card", "load_into", "load_model", "load_weights", "model_of",
-    "read_weights", "save_pth", "save_safetensors",
+    "LoadReport", "Purpose", "WeightsFile", "agreed_card", "fill", "load_into", "load_model", "load_weights",
+    "model_of", "read_weights", "save_pth", "save_safetensors",
 ]  # fmt: skip
 
 Purpose = Literal["source", "start"]
@@ -227,7 +227,21 @@ def load_into(model: Model, path: Path, *, purpose: Purpose = "start", prefix: s
     if found.card and found.card.oracle:
         # What grows from weights that labels chose stays marked so (fault F13).
         model.card = dataclasses.replace(model.card, oracle=True)
-    wanted = found.card.normalisation if found.card else report.normalisation
+    return _normalised(model, report, found.card.normalisation if found.card else report.normalisation)
+
+
+def fill(model: Model, tensors: Mapping[str, Tensor], name: str) -> LoadReport:
+    """Starts a model from an encoder's weights; see `load_into`.
+
+    Raises:
+        InputError: they do not fit.
+    """
+    report = load_weights(model.net, tensors, name=name, purpose="start")
+    return _normalised(model, report, report.normalisation)
+
+
+def _normalised(model: Model, report: LoadReport, wanted: Normalisation | None) -> LoadReport:
+    """Takes over the normalisation that weights need, and says so."""
     if not wanted or wanted == model.card.normalisation:
         return report
     model.set_normalisation(wanted)

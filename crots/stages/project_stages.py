@@ -376,7 +376,13 @@ def first_images(bench: Workbench, samples: Sequence[Sample]) -> list[Array]:
     return [read_sample(bench.cache, sample) for sample in in_parts(samples[:count], bench.tiling)[:count]]
 
 
-SUFFIXES = {"pth": "pth", "safetensors": "safetensors", "onnx": "onnx", "torchscript": "pt"}
+SUFFIXES = {
+    "pth": "pth",
+    "safetensors": "safetensors",
+    "onnx": "onnx",
+    "torchscript": "pt",
+    "huggingface": "huggingface",
+}
 STAGES: dict[str, Callable[[Project, Workbench, Context], Iterator[Event]]] = {
     "pseudo-label": run_pseudo_label,
     "baseline": run_baseline,

@@ -17,12 +17,17 @@ from crots.errors import InputError
 from crots.events import Note
 from crots.execution.batches import check_batch_size, passes
 from crots.execution.engine import Engine
+from crots.folders import check_formats
+from crots.nets.imagenet import load_imagenet
 from crots.nets.model import Model, check_batch, create_model
 from crots.nets.reading import model_card, read_weights
 from crots.nets.source import NetworkSource, Source, open_source
 from crots.nets.weights import load_into, model_of
 from crots.opening import Inputs, card_of
 from crots.options import PseudoLabelOptions, TrainingOptions
+=======
+from crots.options import IMAGENET, TrainingOptions
+>>>>>>> 7269c00 (ImageNet weights of an encoder by name; transformers is part of dev)
 from crots.project import ProjectConfig
 from crots.stages.labellers import Labeller, NetworkLabels, PredictedLabels
 from crots.taxonomy import ClassMap, ClassSet
@@ -188,7 +193,7 @@ class Workbench:
     def student_is_source(self) -> bool:
         """Whether the student starts as the source itself: a white box of the same net and classes."""
         file, weights = self.config.source.file, self.config.student.weights
-        if file is None or weights == "random" or self.student_net != self.inputs.source_net:
+        if file is None or weights in ("random", IMAGENET) or self.student_net != self.inputs.source_net:
             return False
         return self.inputs.student_weights == self.path(file)
 
@@ -198,6 +203,7 @@ class Workbench:
         Raises:
             InputError: there are none and random ones were not asked for, or they do not fit.
         """
+        check_formats(self.config.export.formats, self.student_net)
         weights = self.inputs.student_weights
         model = create_model(
             self.student_net,
@@ -206,16 +212,20 @@ class Workbench:
             trust=self.trusts(self.student_net),
             seed=self.config.runtime.seed,
         )
+<<<<<<< HEAD
         if self.tiling:
             model.card = dataclasses.replace(model.card, tile_overlap=self.tiling.overlap)
-        if weights is None:
+        if self.config.student.weights == IMAGENET:
+            report, name = load_imagenet(model), "ImageNet weights"
+        elif weights is None:
             self.note(f"the student {self.student_net} starts from random weights", warning=True)
             self.start = "random"
             return model
-        report = load_into(model, weights, purpose="start")
+        else:
+            report, name = load_into(model, weights, purpose="start"), weights.name
         # A file that fills the head too is a model of as many classes.
         self.start = "pretrained" if report.missing else "trained"
-        self.note(f"the student {self.student_net} starts from {weights.name}: {'; '.join(report.lines())}")
+        self.note(f"the student {self.student_net} starts from {name}: {'; '.join(report.lines())}")
         return model
 
     @property

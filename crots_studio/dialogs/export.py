@@ -26,6 +26,7 @@ from PySide6.QtWidgets import (
 
 from crots.errors import CrotsError
 from crots.files import exists, expanded
+from crots.folders import HEAD
 from crots_studio.background.event_errand import EventErrand
 from crots_studio.models.exporting import FORMATS, Checkpoint, ExportForm, ExportLog, checkpoints, export_events
 from crots_studio.models.words import byte_count
@@ -96,13 +97,15 @@ class ExportDialog(QDialog):
     def _format_grid(self) -> QGridLayout:
         """A line a format: tick, description, and later what was measured."""
         wanted = self._project.config.export.formats if self._project else ()
+        # A model that came as a folder goes back as one.
+        own_form = any(str(one.card.get("net", "")).startswith(HEAD) for one in self._checkpoints[:1])
         grid = QGridLayout()
         grid.setColumnStretch(1, 1)
         self.formats: dict[str, QCheckBox] = {}
         self.results: dict[str, QLabel] = {}
         for place, (name, words) in enumerate(FORMATS.items()):
             tick = QCheckBox(name)
-            tick.setChecked(name in wanted)
+            tick.setChecked(name in wanted or (name == "huggingface" and own_form))
             tick.setToolTip(plain_tooltip(words))
             tick.setAccessibleDescription(words)
             tick.toggled.connect(self._refresh)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from crots.errors import CrotsError, InputError
 from crots.events import ArtifactWritten, Event, Note, StageFinished
 from crots.files import exists
+from crots.folders import WRITTEN, check_formats
+from crots.ownership import check_replaceable
 from crots.project import Project
 from crots_studio.models.names import title
 from crots_studio.models.words import command_text
@@ -20,12 +22,19 @@ if TYPE_CHECKING:
 
 # A head holds a line a tensor; what is longer is no model.
 _LONGEST_HEAD = 64 * 2**20
-SUFFIXES = {"safetensors": "safetensors", "onnx": "onnx", "pth": "pth", "torchscript": "pt"}
+SUFFIXES = {
+    "safetensors": "safetensors",
+    "onnx": "onnx",
+    "pth": "pth",
+    "torchscript": "pt",
+    "huggingface": "huggingface",
+}
 FORMATS = {
     "safetensors": "Weights with a description of the network; CROTS opens it directly.",
     "onnx": "Runs anywhere ONNX Runtime does; takes RGB images with values 0 to 255; normalisation is included.",
     "pth": "Plain PyTorch weights under the keys of AdaptSegNet.",
     "torchscript": "Runs in PyTorch and LibTorch without CROTS; takes RGB images 0 to 255.",
+    "huggingface": "A folder for from_pretrained of transformers or segmentation-models-pytorch, with the classes.",
 }
 
 
@@ -101,8 +110,15 @@ class ExportForm:
             return 'Give the files a name without / \\ : * ? " < > |'
         if _same_folder(self.folder, self.checkpoint.path.parent):
             return f"{self.folder} holds the model itself; choose another folder."
-        if odd := [path for path in self.existing() if not path.is_file() or path.is_symlink()]:
-            return f"{odd[0]} is no file to replace; choose another name or folder."
+        try:
+            check_formats(self.formats, str(self.checkpoint.card.get("net", "")))
+            for name, path in self.targets().items():
+                if name == "huggingface":
+                    check_replaceable(path, WRITTEN)
+                elif (exists(path) and not path.is_file()) or path.is_symlink():
+                    return f"{path} is no file to replace; choose another name or folder."
+        except InputError as error:
+            return str(error)
         return ""
 
     def targets(self) -> dict[str, Path]:
@@ -160,7 +176,7 @@ class ExportLog:
         if isinstance(event, ArtifactWritten):
             path = Path(event.path)
             formats = {target: name for name, target in self.form.targets().items()}
-            size = path.stat().st_size if path.exists() else 0
+            size = sum(each.stat().st_size for each in (path, *path.glob("*")) if each.is_file())
             self.files.append(Exported(formats.get(path, path.suffix.lstrip(".")), path, size))
             return True
         if isinstance(event, Note) and self.files and event.text.startswith(f"{self.files[-1].path.name}: "):

@@ -1,5 +1,6 @@
 """Folders of transformers' models: classes and normalisation from their own files, weights without code."""
 
+import dataclasses
 import json
 import shutil
 
@@ -8,9 +9,10 @@ import pytest
 import torch
 
 from crots.config import Size
-from crots.errors import InputError
-from crots.folders import MODEL_TYPES, folder_card
+from crots.errors import InputError, StageError
+from crots.folders import MODEL_TYPES, WRITTEN, folder_card
 from crots.images import write_image
+from crots.nets.export import export
 from crots.nets.hf_nets import build
 from crots.nets.model import check_batch, create_model
 from crots.nets.source import open_source
@@ -148,6 +150,57 @@ def test_weights_that_are_missing_are_an_error(segformer):
         open_source(folder, classes=ABC)
 
 
+def exported(model, path, size=Size(96, 64)):
+    pictures = np.random.default_rng(0).integers(0, 256, (2, size.height, size.width, 3), dtype=np.uint8)
+    return export(model, path, "huggingface", sample_images=list(pictures))
+
+
+def test_an_adapted_model_goes_back_as_a_folder_that_transformers_reads(segformer, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    _, folder = segformer
+    student = create_model(f"hf:{folder}", load_class_set("demo"), Size(96, 64), seed=1).eval()
+    student.card = dataclasses.replace(student.card, oracle=True, note="of a test")
+    report = exported(student, tmp_path / "out")
+    assert report.max_difference < 1e-4 and report.agreement == 1
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(WRITTEN)
+    again = transformers.AutoModelForSemanticSegmentation.from_pretrained(tmp_path / "out").eval()
+    assert list(again.config.id2label.values()) == list(student.classes.names)
+    processor = transformers.AutoImageProcessor.from_pretrained(tmp_path / "out")
+    photo = np.random.default_rng(1).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+    with torch.no_grad():
+        found = again(**processor(images=photo, return_tensors="pt")).logits
+        wanted = student(torch.from_numpy(photo).permute(2, 0, 1)[None])
+    assert torch.allclose(found, wanted, atol=1e-4)
+    # It is a source as any other, and what labels chose stays marked.
+    card = folder_card(tmp_path / "out")
+    assert card.oracle and card.size == Size(96, 64) and card.classes == student.card.classes
+    assert open_source(tmp_path / "out").classes == student.classes
+
+
+def test_an_older_folder_gives_way_and_anything_else_stays(segformer, tmp_path):
+    _, folder = segformer
+    student = create_model(f"hf:{folder}", ABC, Size(96, 64)).eval()
+    exported(student, tmp_path / "out")
+    exported(create_model(f"hf:{folder}", ABC, Size(96, 64), seed=3).eval(), tmp_path / "out")
+    with torch.no_grad():
+        (tmp_path / "mine").mkdir()
+        (tmp_path / "mine" / "thesis.txt").write_text("years")
+        with pytest.raises(InputError, match=r"holds thesis\.txt"):
+            exported(student, tmp_path / "mine")
+        student.net.model.decode_head.classifier.bias[0] = float("nan")
+    with pytest.raises(StageError, match="no file was kept"):
+        exported(student, tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m", "mine", "out"]
+    assert load_model(tmp_path / "out")[1].matched
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "years"
+
+
+def test_other_networks_have_no_such_folder(tmp_path):
+    with pytest.raises(InputError, match="compact cannot be written in the format huggingface"):
+        exported(create_model("compact", ABC, Size(96, 64)), tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
 TINY = {"hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 32, "image_size": 64,
         "patch_size": 16}  # fmt: skip
 TYPES = {
@@ -169,13 +222,17 @@ TYPES = {
 @pytest.mark.parametrize("kind", MODEL_TYPES)
 def test_every_kind_keeps_the_contract_of_a_net(tmp_path, kind):
     pytest.importorskip("transformers")
-    folder = described(tmp_path / "m", config={"model_type": kind, "id2label": SEGFORMER["id2label"], **TYPES[kind]})
+    # Some processors do not normalise, but change the order of the channels.
+    processor = {"do_flip_channel_order": True} if kind.startswith("mobilevit") else PROCESSOR
+    config = {"model_type": kind, "id2label": SEGFORMER["id2label"], **TYPES[kind]}
+    folder = described(tmp_path / "m", config=config, processor=processor)
     model = create_model(f"hf:{folder}", ABC, Size(64, 64))
     of_encoder = [name.startswith(model.info.encoder) for name, _ in model.net.named_parameters()]
     assert any(of_encoder) and not all(of_encoder), "both an encoder and a head are told"
     check_batch(model, 2, Size(64, 64))
     logits = model.train()(torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8))
     assert logits.shape[:2] == (2, 3) and logits.requires_grad and torch.isfinite(logits).all()
+    assert exported(model.eval(), tmp_path / "out", Size(64, 64)).agreement == 1
 
 
 @pytest.mark.slow
@@ -187,7 +244,15 @@ def test_a_project_runs_from_a_folder(segformer, tmp_path):
     (tmp_path / "abc.toml").write_text('classes = ["a", "b", "c"]\n')
     steps = [word for stage in ("baseline", "adapt") for word in ("--set", f"{stage}.steps=2")]
     words = ["--target", tmp_path / "images", "--classes", tmp_path / "abc.toml", "--source", tmp_path / "m"]
-    words += ["--size", "64x64", *steps, "--set", "adapt.rounds=1", "--set", "export.formats=safetensors"]
+    words += ["--size", "64x64", *steps, "--set", "adapt.rounds=1"]
     assert main(["init", str(tmp_path / "p"), *map(str, words)]) == 0
     assert main(["run", str(tmp_path / "p"), "--device", "cpu", "--quiet"]) == 0
-    assert (tmp_path / "p" / "export" / "adapted.safetensors").is_file()
+    written = tmp_path / "p" / "export"
+    assert (written / "adapted.safetensors").is_file()
+    assert {path.name for path in (written / "adapted.huggingface").iterdir()} == set(WRITTEN)
+    export = ["export", tmp_path / "p" / "adapt-1" / "student.safetensors", "--format", "huggingface", "--quiet"]
+    assert main([*map(str, export), "--out", str(tmp_path / "q")]) == 0 and (tmp_path / "q" / "config.json").is_file()
+    assert main([*map(str, export), "--out", str(tmp_path / "q")]) == 2, "it is there already"
+    assert main([*map(str, export), "--out", str(tmp_path / "q"), "--overwrite"]) == 0
+    # A folder is opened as any model file is.
+    assert main(["export", str(tmp_path / "q"), "--format", "onnx", "--out", str(tmp_path / "q.onnx"), "--quiet"]) == 0

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from crots.stages.workbench import Workbench
     from crots.training.material import Array
 
-FORMATS = ("pth", "safetensors", "onnx", "torchscript")
+FORMATS = ("pth", "safetensors", "onnx", "torchscript", "huggingface")
 
 
 def configure(parser: Parser, profile: Profile) -> None:
@@ -39,7 +39,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     )
     stage = parser.add_argument_group("options of the stage")
     stage.add_argument("--format", required=True, choices=FORMATS, metavar="|".join(FORMATS), help="[required]")
-    add_out_file(stage, "file to write")
+    add_out_file(stage, "file to write; for huggingface a folder")
     add_options(stage, "export", opt.ExportOptions, profile, only=("weights", "images"),
                 flags={"images": "--compare"})  # fmt: skip
     run_group = parser.add_argument_group("run")
@@ -50,9 +50,11 @@ def configure(parser: Parser, profile: Profile) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes and compares."""
-    if not args.checkpoint.is_file():
+    from crots.folders import WRITTEN, is_model_folder
+
+    if not args.checkpoint.is_file() and not is_model_folder(args.checkpoint):
         raise InputError(f"{args.checkpoint}: no such file, expected a model file or training checkpoint")
-    check_out_file(args)
+    check_out_file(args, folder=WRITTEN if args.format == "huggingface" else ())
     more: dict[str, dict[str, Any]] = {"task": {"classes": args.classes}} if args.classes else {}
     config = config_of(args, **more)
     job = Job(lambda desk, context: _events(desk, context, args), args.out)
@@ -61,12 +63,14 @@ def run(args: argparse.Namespace) -> int:
 
 def _events(desk: Desk, context: Context, args: argparse.Namespace) -> Iterator[Event]:
     from crots.cli.models import open_model
+    from crots.folders import check_formats
     from crots.stages.export import ExportJob, export_model
     from crots.stages.project_stages import with_notes
 
     weights = given(args).get("export", {}).get("weights", "")
     part = weights if args.checkpoint.suffix != ".safetensors" else ""
     model, bench = open_model(desk, args.checkpoint, net=args.net, classes=args.classes, part=part)
+    check_formats([args.format], model.card.net)
     images = _images(bench)
     job = ExportJob(model, {args.format: args.out}, images, bench.engine.device)
     return with_notes(export_model(job, context), bench)
@@ -88,9 +92,12 @@ COMMAND = Command(
     name="export",
     about="Writes a model for other programs, loads the file back and compares the outputs of both on some images; the "
     "largest difference is printed.\npth: weights under AdaptSegNet's key names. safetensors: weights with net, "
-    "classes, palette, normalisation and size.\nonnx, torchscript: self-contained; input RGB 0..255, output logits.",
+    "classes, palette, normalisation and size.\nonnx, torchscript: self-contained; input RGB 0..255, output logits."
+    "\nhuggingface: a folder for from_pretrained of transformers or segmentation-models-pytorch, whichever the network "
+    "is from.",
     example="crots export adapted/student.safetensors --format onnx --images street/ --out adapted.onnx\n"
-    "crots export gta5.pth --net deeplabv2_resnet101 --classes cityscapes --format torchscript --out gta5.pt",
+    "crots export gta5.pth --net deeplabv2_resnet101 --classes cityscapes --format torchscript --out gta5.pt\n"
+    "crots export adapted/student.safetensors --format huggingface --images street/ --out segformer-adapted",
     configure=configure,
     run=run,
 )

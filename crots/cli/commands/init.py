@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,8 @@ def run(args: argparse.Namespace) -> int:
     if problem := unfit(args.project):
         raise InputError(problem)
     config = settled(configuration(args))
+    if "export.formats" not in settings(args.set):
+        config = in_own_form(config, Path.cwd())
     from crots.cli.survey import survey
 
     found = survey(config, Path.cwd())
@@ -98,6 +101,18 @@ def settled(config: ProjectConfig) -> ProjectConfig:
         if info.path != "name or file" or expanded(value).exists():
             changes[name] = os.path.normpath(expanded(value).absolute())
     return override(config, changes)
+
+
+def in_own_form(config: ProjectConfig, root: Path) -> ProjectConfig:
+    """Has the adapted model of a Hugging Face folder written back as one, too."""
+    from crots.folders import HEAD
+    from crots.opening import Inputs
+
+    with contextlib.suppress(InputError):  # the survey tells
+        if Inputs(config, root).student_net.startswith(HEAD):
+            formats = dict.fromkeys((*config.export.formats, "huggingface"))
+            return override(config, {"export.formats": ",".join(formats)})
+    return config
 
 
 COMMAND = Command(

@@ -170,7 +170,9 @@ class SetupPanel(QWidget):
     def _student(self) -> QWidget:
         group, form = setup_group()
         self.student_net = self.fields.combo(form, "Networ&k", "student.net", ("",))
-        self.weights = self.fields.path(form, "&Weights", "student.weights", "file", "the source's, a file, or random")
+        self.weights = self.fields.path(
+            form, "&Weights", "student.weights", "file", "the source's, a file, imagenet, or random"
+        )
         self.fields.finding(form, "student")
         return group
 

@@ -64,6 +64,23 @@ def test_files_that_would_be_replaced_are_listed(tmp_path):
     assert form(tmp_path, name="adapted").existing() == [tmp_path / "adapted.safetensors"]
 
 
+def test_a_folder_is_offered_for_networks_that_came_as_one(tmp_path):
+    segformer = Checkpoint("adapt-2", "student", MODEL.path, {"net": "hf:/models/segformer"})
+    wanted = {"formats": ("huggingface",), "checkpoint": segformer}
+    assert form(tmp_path, **wanted).problem() == ""
+    compact = Checkpoint("adapt-2", "student", MODEL.path, {"net": "compact"})
+    assert "compact cannot be written" in form(tmp_path, **wanted | {"checkpoint": compact}).problem()
+    place = tmp_path / "model.huggingface"
+    place.mkdir()
+    (place / "config.json").write_text("{}")
+    assert form(tmp_path, **wanted).problem() == "" and form(tmp_path, **wanted).existing() == [place]
+    log = ExportLog(form(tmp_path, **wanted))
+    log.take(ArtifactWritten(stage="export", kind="export", path=str(place)))
+    assert (log.files[0].format, log.files[0].bytes >= 2) == ("huggingface", True)
+    (place / "my notes.txt").write_text("x")
+    assert "my notes.txt" in form(tmp_path, **wanted).problem()
+
+
 def test_the_log_keeps_parity_with_its_file(tmp_path):
     (tmp_path / "adapted.onnx").write_bytes(b"12345")
     log = ExportLog(form(tmp_path))
