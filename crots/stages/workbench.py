@@ -24,10 +24,7 @@ from crots.nets.reading import model_card, read_weights
 from crots.nets.source import NetworkSource, Source, open_source
 from crots.nets.weights import load_into, model_of
 from crots.opening import Inputs, card_of
-from crots.options import PseudoLabelOptions, TrainingOptions
-=======
-from crots.options import IMAGENET, TrainingOptions
->>>>>>> 7269c00 (ImageNet weights of an encoder by name; transformers is part of dev)
+from crots.options import IMAGENET, PseudoLabelOptions, TrainingOptions
 from crots.project import ProjectConfig
 from crots.stages.labellers import Labeller, NetworkLabels, PredictedLabels
 from crots.taxonomy import ClassMap, ClassSet
@@ -212,7 +209,6 @@ class Workbench:
             trust=self.trusts(self.student_net),
             seed=self.config.runtime.seed,
         )
-<<<<<<< HEAD
         if self.tiling:
             model.card = dataclasses.replace(model.card, tile_overlap=self.tiling.overlap)
         if self.config.student.weights == IMAGENET:
