@@ -344,10 +344,15 @@ class StoredLabels:
     says: str = ""
 
 
+class NoLabelIds(InputError):
+    """A sound image, of a kind that holds no label ids."""
+
+
 def read_stored(path: Path) -> StoredLabels:
     """Reads a label map with all that its file says about the values.
 
     Raises:
+        NoLabelIds: it is a sound image of several bands, of fractions, or one that says something by transparency.
         InputError: it is missing, broken, or in a lossy format.
     """
     if path.suffix.lower() in IMAGE_SUFFIXES - LABEL_SUFFIXES:
@@ -355,7 +360,7 @@ def read_stored(path: Path) -> StoredLabels:
             f"{path}: found labels in a lossy format, expected PNG, TIFF or BMP; convert the original labels"
         )
     if (banded := _banded(path)) is not None:
-        raise InputError(f"{path}: has {banded.bands} bands, expected label ids in one; save these alone")
+        raise NoLabelIds(f"{path}: has {banded.bands} bands, expected label ids in one; save these alone")
     with _opened(path) as image:
         image.load()
         said = image.info.get(LABEL_NOTE)
@@ -365,6 +370,8 @@ def read_stored(path: Path) -> StoredLabels:
             return StoredLabels(_without_palette(image))
         if image.mode == "P":
             return StoredLabels(np.array(image), _palette(image), says)
+        if image.mode in ("LA", "La", "PA", "RGBA", "RGBa"):
+            _check_opaque(image.convert("LA" if image.mode in ("LA", "La") else "RGBA"), path)
         if image.mode in ("LA", "La"):
             image = image.convert("L")
         if image.mode == "F":
@@ -372,6 +379,19 @@ def read_stored(path: Path) -> StoredLabels:
         if image.mode in ("1", "L") or image.mode.startswith("I"):
             return StoredLabels(_integers(np.array(image)), None, says)
         return StoredLabels(np.array(_to_rgb(image, path)), None, says)
+
+
+def _check_opaque(image: Image.Image, path: Path) -> None:
+    """Refuses labels that transparency tells apart and values do not: some tools store a mask as its opaque part."""
+    *values, alpha = np.moveaxis(np.asarray(image), 2, 0).astype(np.int64)
+    if (alpha == 255).all():
+        return
+    codes = sum(value << 8 * place for place, value in enumerate(values))
+    if len(np.unique(codes << 8 | alpha)) > len(np.unique(codes)):
+        raise NoLabelIds(
+            f"{path}: holds labels in its transparency, expected ids or colours of opaque pixels; save it anew with an "
+            "id or colour in place of what is transparent"
+        )
 
 
 def _without_palette(image: Image.Image) -> NDArray[np.uint8]:
@@ -387,7 +407,7 @@ def _palette(image: Image.Image) -> NDArray[np.uint8] | None:
 def _whole(values: NDArray[Any], path: Path) -> NDArray[np.int32]:
     """Label maps of geographic programs are often floating-point files of whole numbers."""
     if not (np.isfinite(values).all() and (values == np.rint(values)).all() and np.abs(values).max() < 2**24):
-        raise InputError(
+        raise NoLabelIds(
             f"{path}: holds floating-point pixels that are no whole numbers, expected label ids; convert it"
         )
     return values.astype(np.int32)

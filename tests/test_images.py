@@ -11,6 +11,7 @@ from crots.config import Size
 from crots.errors import InputError, StageError
 from crots.images import (
     IMAGE_SUFFIXES,
+    NoLabelIds,
     image_size,
     read_confidence,
     read_image,
@@ -245,3 +246,26 @@ def test_failed_writes_are_explained_and_leave_nothing(tmp_path):
     with pytest.raises(ValueError):
         write_image(tmp_path / "a.nonsense", RGB)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+@pytest.mark.parametrize(
+    ("alpha", "fits"),
+    [
+        ([255, 255, 255, 255], True),
+        ([0, 0, 255, 255], True),
+        ([0, 0, 0, 0], True),
+        ([0, 255, 255, 255], False),
+        ([255, 255, 255, 128], False),
+    ],
+)
+def test_labels_that_transparency_tells_apart_are_refused(tmp_path, mode, alpha, fits):
+    ids = np.array([[0, 0, 1, 1]], np.uint8)
+    planes = [ids] * (len(mode) - 1) + [np.array([alpha], np.uint8)]
+    Image.merge(mode, [Image.fromarray(plane) for plane in planes]).save(tmp_path / "a.png")
+    if fits:
+        found = read_labels(tmp_path / "a.png")
+        assert np.array_equal(found if mode == "LA" else found[..., 0], ids)
+    else:
+        with pytest.raises(NoLabelIds, match="holds labels in its transparency"):
+            read_labels(tmp_path / "a.png")

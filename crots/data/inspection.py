@@ -31,7 +31,7 @@ from crots.data.sizes import propose_size
 from crots.data.spread import evenly_spread
 from crots.errors import InputError
 from crots.files import expanded
-from crots.images import IMAGE_SUFFIXES, LABEL_SUFFIXES, read_image, read_labels, read_stored
+from crots.images import IMAGE_SUFFIXES, LABEL_SUFFIXES, NoLabelIds, read_image, read_labels, read_stored
 from crots.rendering import Rendering, use
 from crots.taxonomy import ClassSet, count_labels, unique_labels
 
@@ -161,6 +161,8 @@ def _holds_label_maps(path: Path) -> bool:
     for place in evenly_spread(len(names), _LOOKED_AT):
         try:
             labels = read_labels(path / names[place])
+        except NoLabelIds:
+            return False
         except InputError:
             continue
         readable += 1

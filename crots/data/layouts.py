@@ -564,6 +564,8 @@ def _with_own_labels(
         found = match(dataset.keys, files, what="label", folder=folder, partial=True)
     except InputError as error:
         return _replaced(dataset, {}, dataset.encoding, f"labels are not used: {error}")
+    if not files:
+        return _replaced(dataset, {}, dataset.encoding, f"labels are not used: {no_labels(folder)}")
     if names is not None and not found:
         return dataset
     lacking = len(dataset) - len(found)

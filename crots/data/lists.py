@@ -21,6 +21,7 @@ from crots.limits import check_file_size
 _SUFFIX = "|".join(re.escape(suffix) for suffix in sorted(IMAGE_SUFFIXES, reverse=True))
 _LINE = re.compile(rf"(?P<image>.+?(?:{_SUFFIX}))(?:[\s,;]+(?P<rest>.*))?$", re.IGNORECASE)
 _ROOT = re.compile(r"#\s*root\s*[:=]\s*(?P<root>.+)", re.IGNORECASE)
+_TABLES = (".csv", ".tsv")
 _LEVELS_UP = 5
 _STEMS_LOOKED_AT = 20
 _COMMON = (".jpg", ".png", ".jpeg", ".JPG", ".tif", ".bmp")
@@ -60,6 +61,9 @@ def read_list(path: Path, split: str, root: Path | None = None) -> ListedFiles:
         root = (path.parent / expanded(declared)).absolute()
     if stems := _stems(lines):
         return _listed_stems(path, split, root, stems)
+    if path.suffix.lower() in _TABLES and lines and not _LINE.match(lines[0]):
+        # What the columns are called; blank, so that lines keep their numbers.
+        lines[0] = ""
     rows = [_row(line, path, number) for number, line in enumerate(lines, 1) if line and not line.startswith("#")]
     if not rows:
         raise InputError(f"{path}: the list is empty, expected one image path a line")

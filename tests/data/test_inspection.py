@@ -3,11 +3,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from crots.data.inspection import inspect
+from crots.data.layouts import open_dataset
 from crots.errors import InputError
 from crots.images import write_confidence, write_image, write_labels
 from crots.taxonomy import ClassSet, load_class_set
+from tests.test_rendering import write_tiff
 
 pytestmark = pytest.mark.safety
 
@@ -133,3 +136,39 @@ def test_nothing_there(tmp_path):
 def test_shared_camvid():
     found = inspect(CAMVID, load_class_set("camvid"), split="val")
     assert (found.counts, found.sizes, found.problems) == ({"images": 101, "labels": 101}, {"480x360": 101}, ())
+
+
+@pytest.mark.parametrize("kind", ["floats", "bands", "transparency"])
+def test_images_that_hold_no_label_ids_are_no_label_maps(tmp_path, kind):
+    rng = np.random.default_rng(0)
+    (tmp_path / "images").mkdir()
+    for number in range(3):
+        path = tmp_path / "images" / f"{number}.{'png' if kind == 'transparency' else 'tif'}"
+        if kind == "floats":
+            Image.fromarray(rng.random((8, 12)).astype(np.float32)).save(path)
+        elif kind == "bands":
+            write_tiff(path, rng.integers(0, 255, (8, 12, 5)).astype(np.uint8))
+        else:
+            grey = np.full((8, 12), number, np.uint8)
+            Image.merge("LA", [Image.fromarray(grey), Image.fromarray(rng.integers(0, 255, (8, 12), np.uint8))]).save(
+                path
+            )
+        write_labels(tmp_path / "labels" / f"{number}.png", np.full((8, 12), number))
+    found = inspect(tmp_path)
+    assert (found.kind, found.counts["images"], found.counts["labels"]) == ("data set", 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "words"), [(".jpg", "but 3 images stored with loss"), (".npy", "found no label files")]
+)
+def test_labels_that_cannot_be_read_as_such_are_said(tmp_path, suffix, words):
+    for number in range(3):
+        write_image(tmp_path / "images" / f"{number}.jpg", np.full((8, 12, 3), 99, np.uint8))
+        path = tmp_path / "labels" / f"{number}{suffix}"
+        if suffix == ".jpg":
+            write_image(path, np.full((8, 12, 3), 1, np.uint8))
+        else:
+            path.parent.mkdir(exist_ok=True)
+            np.save(path, np.ones((8, 12)))
+    dataset = open_dataset(tmp_path)
+    assert dataset.labelled == 0 and words in dataset.notes[-1]

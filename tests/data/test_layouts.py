@@ -1,10 +1,12 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from crots.data.layouts import LAYOUTS, open_dataset
 from crots.errors import InputError
+from crots.images import write_image, write_labels
 from crots.taxonomy import ClassSet, load_class_set
 
 CAMVID = Path(__file__).parents[2] / ".." / "shared" / "data" / "camvid"
@@ -294,3 +296,19 @@ def test_names_that_no_file_can_have_are_missing_files(tmp_path):
         path.write_text(name + "\n")
         with pytest.raises(InputError, match=r"list\.txt"):
             open_dataset(path)
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["", "bom"])
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+@pytest.mark.parametrize("sign", [",", ";", "\t", ", "])
+@pytest.mark.parametrize("head", [True, False])
+def test_lists_as_tables(tmp_path, mark, ends, sign, head):
+    for name in ("a b", "ü"):
+        write_image(tmp_path / "images" / f"{name}.jpg", np.zeros((4, 4, 3), np.uint8))
+        write_labels(tmp_path / "labels" / f"{name}.png", np.zeros((4, 4), int))
+    lines = ([sign.join(("image", "label"))] if head else []) + [
+        f"images/{name}.jpg{sign}labels/{name}.png" for name in ("a b", "ü")
+    ]
+    (tmp_path / "list.csv").write_bytes(mark + ends.join(lines).encode())
+    dataset = open_dataset(tmp_path / "list.csv")
+    assert (len(dataset), dataset.labelled) == (2, 2)
