@@ -532,6 +532,11 @@ def label_files(
         return keyed(folder, outlines), encoding
     kinds = {name: label_ending(key_of(name)) for name in names}
     chosen = next((kind for kind in _preference(encoding, classes) if kind in kinds.values()), "")
+    if chosen == "_color" and encoding == "auto":
+        # Pictures for people beside ids without an ending.
+        plain = {key_of(name) for name in names if not kinds[name]}
+        if {key_of(name).removesuffix(chosen) for name, kind in kinds.items() if kind == chosen} <= plain:
+            return keyed(folder, [name for name in names if not kinds[name]]), encoding
     if chosen:
         names = [name for name in names if kinds[name] == chosen]
         encoding = _encoding(chosen) if encoding == "auto" else encoding
@@ -566,7 +571,8 @@ def _with_own_labels(
         return _replaced(dataset, {}, dataset.encoding, f"labels are not used: {error}")
     if not files:
         return _replaced(dataset, {}, dataset.encoding, f"labels are not used: {no_labels(folder)}")
-    if names is not None and not found:
+    if not found and folder == dataset.root:
+        # What lies among the images and belongs to none of them was said to be left out.
         return dataset
     lacking = len(dataset) - len(found)
     note = f"{folder}: {lacking} of {len(dataset)} images have no label" if lacking else ""

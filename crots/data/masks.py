@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,8 @@ from crots.taxonomy import unique_labels
 MOST_IDS = 64
 # Files of a kind that are opened; of so few all are.
 _OPENED, _EACH = 8, 32
+# Folders that may tell photographs from masks; more are drives or cities.
+_MOST_KINDS = 6
 _LABELS = tuple(LABEL_SUFFIXES)
 # A word at the end or the beginning of a name, with the sign that sets it off.
 _WORDS = (re.compile(r"[\W_]?[^\W\d_]+\d?$"), re.compile(r"^[^\W\d_]+[\W_]?"))
@@ -29,7 +31,8 @@ def masks_among(folder: Path, names: Sequence[str]) -> set[str]:
     """Returns which of the images in a folder are masks rather.
 
     Only those are opened that lie beside photographs and are stored without loss, or that share the names of others but
-    for a word (``x`` and ``x_mask``, ``1_rgb`` and ``1_depth``); few of each kind.
+    for a word (``x`` and ``x_mask``, ``1_rgb`` and ``1_depth``) or a folder (``rgb/1`` and ``seg/1``), or lie in one of
+    a few folders; few of each kind.
 
     Args:
         folder: the folder.
@@ -74,7 +77,33 @@ def _kinds(names: Sequence[str]) -> list[list[str]]:
                 kinds[word].append(keys[key])
         if kinds:
             return list(kinds.values())
-    return []
+    return _kinds_by_folder(keys)
+
+
+def _kinds_by_folder(keys: Mapping[str, str]) -> list[list[str]]:
+    """Groups names that differ from others in one folder, or in all of the last part, by that: rgb/1 and seg/1.
+
+    Where there are few folders, those of each are a group too.
+    """
+    parents: dict[str, list[str]] = defaultdict(list)
+    for key, name in keys.items():
+        parents[key.rpartition("/")[0]].append(name)
+    found: list[list[str]] = list(parents.values()) if 2 <= len(parents) <= _MOST_KINDS else []
+    parted = {name: composed(key).split("/") for key, name in keys.items()}
+    for place in range(max((len(parts) for parts in parted.values()), default=0)):
+        cores: dict[tuple[str, ...], set[str]] = defaultdict(set)
+        kinds: dict[str, list[str]] = defaultdict(list)
+        for parts in parted.values():
+            if len(parts) > place:
+                cores[(*parts[:place], "", *parts[place + 1 :])].add(parts[place])
+        words = {word for several in cores.values() if len(several) > 1 for word in several}
+        if not 2 <= len(words) <= _MOST_KINDS or any(word.isdigit() for word in words):
+            continue
+        for name, parts in parted.items():
+            if len(parts) > place and parts[place] in words:
+                kinds[parts[place]].append(name)
+        found += kinds.values()
+    return found
 
 
 def is_label_like(path: Path) -> bool:

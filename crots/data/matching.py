@@ -191,6 +191,7 @@ def match(
         lambda: Pairing(plain_stem, lambda key: plain_stem(_without_image_suffix(key))),
         lambda: learned(keys, files, what, folder, in_folders=False),
         lambda: _between_common_ends(keys, files),
+        lambda: Pairing(_unpadded, _unpadded),
     ]
     for make in pairings:
         if len(found) == len(keys) or (found and len(set(found.values())) == len(files)):
@@ -390,6 +391,13 @@ def _changes(images: Sequence[str], names: Iterable[str]) -> list[_Change]:
 def _numbered(*rests: str) -> bool:
     """Whether a part that is cut off holds a number by itself, which tells one image from another."""
     return any(_NUMBER.search(rest) for rest in rests)
+
+
+def _unpadded(key: str) -> str:
+    """The last part of a key with numbers as they count: one tool's ``0001`` is another's ``1``."""
+    return re.sub(
+        r"\d+", lambda found: str(int(found[0])) if len(found[0]) < 20 else found[0], plain_stem(composed(key))
+    )
 
 
 def _between_common_ends(keys: Collection[str], files: Collection[str]) -> Pairing | None:

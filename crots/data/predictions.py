@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import reprlib
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,7 +28,7 @@ from crots.data.labels import decode, detect_encoding, read_ids
 from crots.data.matching import key_of, keyed, label_ending, list_files, match, some
 from crots.data.readings import AmbiguousLabels, voids
 from crots.errors import InputError
-from crots.files import expanded
+from crots.files import expanded, files_below
 from crots.images import (
     LABEL_SUFFIXES,
     image_size,
@@ -303,7 +305,13 @@ def _prediction_files(folder: Path) -> tuple[dict[str, Path], bool]:
             "pick the folder of one"
         )
     if not soft and not hard:
-        raise InputError(f"{folder}: found no predictions, expected label PNGs or .npz files; pick another folder")
+        others = Counter(os.path.splitext(name)[1] for name, _ in files_below(folder))  # noqa: PTH122 - may be many
+        but = (
+            ", but " + some([f"{count} {suffix or 'other'} files" for suffix, count in others.most_common()])
+            if others
+            else ""
+        )
+        raise InputError(f"{folder}: found no predictions{but}, expected label PNGs or .npz files; pick another folder")
     return keyed(folder, soft or hard), bool(soft)
 
 

@@ -312,3 +312,21 @@ def test_lists_as_tables(tmp_path, mark, ends, sign, head):
     (tmp_path / "list.csv").write_bytes(mark + ends.join(lines).encode())
     dataset = open_dataset(tmp_path / "list.csv")
     assert (len(dataset), dataset.labelled) == (2, 2)
+
+
+def test_pictures_beside_ids_are_no_labels(tmp_path):
+    classes = ClassSet.from_dict({"name": "two", "names": ["a", "b"]})
+    for name in ("1", "2"):
+        write_image(tmp_path / "images" / f"{name}.jpg", np.zeros((4, 4, 3), np.uint8))
+        write_labels(tmp_path / "labels" / f"{name}.png", np.ones((4, 4), int))
+        write_image(tmp_path / "labels" / f"{name}_color.png", np.full((4, 4, 3), (9, 200, 3), np.uint8))
+    assert label_names(open_dataset(tmp_path, classes=classes)) == ["1.png", "2.png"]
+    (tmp_path / "labels" / "2.png").unlink()
+    assert label_names(open_dataset(tmp_path, classes=classes)) == ["1_color.png", "2_color.png"]
+
+
+def test_labels_that_belong_to_no_image_are_said(tmp_path):
+    write_image(tmp_path / "images" / "street.jpg", np.zeros((4, 4, 3), np.uint8))
+    write_labels(tmp_path / "labels" / "wood.png", np.ones((4, 4), int))
+    dataset = open_dataset(tmp_path)
+    assert dataset.labelled == 0 and "1 of 1 images have no label" in dataset.notes[-1]

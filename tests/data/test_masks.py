@@ -17,6 +17,11 @@ MASK = np.kron([[0, 1], [2, 0]], np.ones((12, 16), np.uint8)).astype(np.uint8)
 DEPTH = (np.arange(24 * 32, dtype=np.uint16) * 61).reshape(24, 32)
 
 
+def write_pixels(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
 def photo(path):
     path.parent.mkdir(parents=True, exist_ok=True)
     write_image(path, PHOTO)
@@ -52,6 +57,36 @@ def test_images_and_masks_in_one_folder(tmp_path, image, mask, names):
     )
     assert "3 label files among the images were left out" in dataset.notes[0]
     assert inspect(tmp_path).counts == {"images": 3, "labels": 3}
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("rgb/{}.png", "seg/{}.png"),
+        ("{}/image.png", "{}/label.png"),
+        ("{}/rgb/0.png", "{}/semantic/0.png"),
+        ("Original/{}.tif", "Ground Truth/{}.tif"),
+        ("left/{}.png", "labels/{}.png"),
+        ("left/{}.png", "labels/{}_gt.png"),
+        ("street/train_img/{}.bmp", "street/train_mask/{}.bmp"),
+    ],
+)
+@pytest.mark.parametrize("count", [3, 40])
+def test_images_and_masks_of_one_format_in_folders_of_their_own(tmp_path, image, mask, count):
+    for number in range(count):
+        photo(tmp_path / image.format(number))
+        write_pixels(tmp_path / mask.format(number), MASK)
+    dataset = open_dataset(tmp_path)
+    wanted = {tmp_path / image.format(number): tmp_path / mask.format(number) for number in range(count)}
+    assert {sample.image: sample.label for sample in dataset.samples} == wanted
+    assert f"{count} label files among the images were left out" in dataset.notes[0]
+
+
+def test_photographs_of_several_drives_are_all_images(tmp_path):
+    for drive in ("berlin", "ulm", "0001"):
+        for number in range(3):
+            photo(tmp_path / drive / f"{number}.png")
+    assert len(open_dataset(tmp_path)) == 9
 
 
 def test_one_odd_mask_among_photographs(tmp_path):

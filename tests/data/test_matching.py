@@ -179,3 +179,11 @@ def test_learned_names_are_never_another_images(names, image, label, before):
     keys, found = [f"{before}{name}{image}" for name in names], [f"{before}{name}{label}" for name in names]
     got = matched(keys, *found, partial=True)
     assert got == dict(zip(keys, found, strict=True))
+
+
+def test_numbers_that_are_padded_differently():
+    names = ["0001", "0002", "0010", "0100"]
+    assert matched(names, "1", "2", "10", "100") == dict(zip(names, ["1", "2", "10", "100"], strict=True))
+    assert matched(["a_01", "a_2"], "a_1", "a_002") == {"a_01": "a_1", "a_2": "a_002"}
+    with pytest.raises(InputError):
+        matched(["1", "01"], "001", "0001")

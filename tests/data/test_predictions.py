@@ -314,3 +314,10 @@ def test_a_glance_says_what_is_odd(tmp_path):
     assert len(turned) == 1 and "upright" in turned[0]
     with pytest.raises(InputError, match="is 16x8, but its image is 8x16 when upright"):
         glance(*said(tmp_path / "quarter", labels, exif=6))
+
+
+def test_other_files_than_predictions_are_counted(tmp_path):
+    for number in range(3):
+        np.save(tmp_path / f"{number}.npy", np.zeros((4, 4)))
+    with pytest.raises(InputError, match=r"found no predictions, but 3 .npy files, expected label PNGs or .npz files"):
+        open_predictions(tmp_path, None, SOURCE)
