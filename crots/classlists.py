@@ -18,10 +18,12 @@ _MOST_BYTES = 4 * 10**6
 # Names of what is to be ignored, without the signs around them; none of them is a class.
 _VOID = frozenset({"void", "unlabeled", "unlabelled", "ignore", "ignored", "unknown void", "don't care", "dontcare"})
 _RGB = r"(?P<red>\d{1,3})%(?P<green>\d{1,3})%(?P<blue>\d{1,3})"
-# Lines of one form: CVAT's ``label:r,g,b:parts:actions``, CamVid's ``r g b name``, numbered names, and names alone.
+# Lines of one form: CVAT's ``label:r,g,b:parts:actions``, CamVid's ``r g b name``, RUGD's ``id name r g b``, numbered
+# names, and names alone.
 _FORMS = (
     re.compile(r"(?P<name>[^:]+):" + _RGB.replace("%", ",") + ":.*"),
     re.compile(_RGB.replace("%", r"[\s,;]+") + r"[\s,;]+(?P<name>[^\W\d].*)"),
+    re.compile(r"(?P<id>\d{1,5})[\s,;:]+(?P<name>[^\W\d].*?)[\s,;:]+" + _RGB.replace("%", r"[\s,;]+")),
     re.compile(r"(?P<id>\d{1,5})\s*[:=,;\s]\s*(?P<name>[^\W\d].*)"),
     # Files of a data set are listed so too, but with numbers.
     re.compile(r"(?!.*\d{3})(?P<name>[^\W\d][^:;,=<>{}\[\]\"/\\.]{0,79})"),
@@ -162,6 +164,8 @@ def _of_json(text: str) -> list[dict[str, Any]]:
 def _of_plain(found: Any) -> list[dict[str, Any]]:
     """Reads a list of names, a list of tables, or a table of numbers and names."""
     if isinstance(found, dict):
+        if all(hex_colour(key) and isinstance(name, str) for key, name in found.items()):
+            return [{"name": name, "colour": hex_colour(key)} for key, name in found.items()]
         if all(str(key).isascii() and str(key).isdigit() and isinstance(name, str) for key, name in found.items()):
             return _sorted({"id": int(key), "name": name} for key, name in found.items())
         if len(found) > 1 and all(type(number) is int for number in found.values()):

@@ -54,6 +54,12 @@ COLOURED = {
         {"labels": [{"name": "x--" + name, "readable": name, "color": colour} for name, colour in
                     zip(NAMES, COLOURS, strict=True)]}
     ),
+    "colormap.txt": "\n".join(
+        f"{place} {name} " + " ".join(map(str, COLOURS[place])) for place, name in enumerate(NAMES)
+    ),
+    "class_list.json": json.dumps(
+        {"#{:02x}{:02x}{:02x}".format(*colour): name for name, colour in zip(NAMES, COLOURS, strict=True)}
+    ),
     "hex.json": json.dumps(
         [{"name": name, "color": "#{:02x}{:02X}{:02x}".format(*colour)} for name, colour in
          zip(NAMES, COLOURS, strict=True)]

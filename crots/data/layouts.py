@@ -19,7 +19,7 @@ from crots.data.lists import read_list
 from crots.data.masks import masks_among
 from crots.data.matching import ENDINGS, key_of, keyed, label_ending, list_files, list_folder, match, some
 from crots.data.polygons import SUFFIX, coco_labels, is_coco, is_labelme
-from crots.data.releases import RELEASES, Kind, Release, Spot, by_preference, folders_below, spot
+from crots.data.releases import RELEASES, Kind, Release, Spot, by_preference, folders_below, folders_in, spot
 from crots.data.spread import evenly_spread
 from crots.errors import InputError
 from crots.files import expanded, is_file
@@ -32,6 +32,8 @@ _IMAGE_FOLDERS = ("images", "image", "imgs", "img", "rgb", "RGB", "photos")
 _LABEL_FOLDERS = (
     "labels", "label_ids", "annotations", "masks", "label", "mask", "annotation", "gt", "semantic", "segmentation",
 )  # fmt: skip
+# Folders in which each is the only one.
+_DEEP = 3
 # Files of labelme that are opened to know them.
 _OPENED = 4
 # JSON files of a folder that are opened to find those of COCO, and what its splits are called.
@@ -121,8 +123,10 @@ class Place:
 def _cityscapes(path: Path, split: str) -> Place | None:
     """``leftImg8bit/<split>/<city>/*.png``, ``gtFine`` beside; any folder from the root to the city may be picked."""
     parts = path.parts
-    if (path / "leftImg8bit").is_dir():
-        root, below = path, Path(split)
+    # Each archive has a folder of its own: leftImg8bit_trainvaltest/leftImg8bit beside gtFine_trainvaltest/gtFine.
+    archives = [path, *(folder for folder in folders_in(path) if folder.name.startswith("leftImg8bit_"))]
+    if found := next((folder for folder in archives if (folder / "leftImg8bit").is_dir()), None):
+        root, below = found, Path(split)
     elif "leftImg8bit" in parts:
         index = len(parts) - 1 - parts[::-1].index("leftImg8bit")
         root, below = Path(*parts[:index]), Path(*parts[index + 1 :])
@@ -132,8 +136,9 @@ def _cityscapes(path: Path, split: str) -> Place | None:
     images = root / "leftImg8bit" / below
     if not images.is_dir():
         raise _no_split(root / "leftImg8bit", str(below))
-    labels = next((root / kind / below for kind in ("gtFine", "gtCoarse") if (root / kind / below).is_dir()), None)
-    return Place(images, labels, split=below.parts[0])
+    unpacked = [folder for folder in folders_in(root.parent) if folder.name.startswith(("gtFine_", "gtCoarse_"))]
+    places = (folder / kind / below for folder in (root, *unpacked) for kind in ("gtFine", "gtCoarse"))
+    return Place(images, next((place for place in places if place.is_dir()), None), split=below.parts[0])
 
 
 def _released(name: str) -> Callable[[Path, str, ClassSet | None], Place | None]:
@@ -450,12 +455,29 @@ def _labelme_files(folder: Path, names: Sequence[str]) -> list[str]:
 def _detect(path: Path, layout: str, split: str, classes: ClassSet | None) -> tuple[str, Place]:
     if layout != "auto" and layout not in LAYOUTS:
         raise unknown_name("layout", layout, ["auto", *LAYOUTS], what="layout")
-    for name, detector in LAYOUTS.items():
-        place = detector(path, split, classes) if layout in ("auto", name) else None
-        if place is not None:
-            return name, place
+    # Archives often have one folder in them, which holds the data set.
+    for base in _only_folders(path):
+        for name, detector in LAYOUTS.items():
+            # Where nothing else fits, the whole folder that was picked counts.
+            if layout not in ("auto", name) or (name == "folder" and base != path and layout == "auto"):
+                continue
+            if (place := detector(base, split, classes)) is not None and (name != "folder" or layout == name):
+                return name, place
+    if layout == "auto":
+        return "folder", Place(path)
     about = (LAYOUTS[layout].__doc__ or "").strip()
     raise InputError(f"{path}: not of the layout {layout}, expected {about[:-1]}; pick its root, or let auto decide")
+
+
+def _only_folders(path: Path) -> list[Path]:
+    """A folder, the only folder in it, and the only one in that, as long as there are no images beside."""
+    found = [path]
+    while len(found) <= _DEEP:
+        inner = [folder for folder in folders_in(found[-1]) if not folder.name.startswith((".", "__"))]
+        if len(inner) != 1 or any(name.suffix.lower() in IMAGE_SUFFIXES for name in found[-1].iterdir()):
+            break
+        found += inner
+    return found
 
 
 @dataclass(frozen=True)

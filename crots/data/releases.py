@@ -76,6 +76,15 @@ RELEASES: dict[str, Release] = {
         names=r"(_leftImg8bit|_image)$",
         marks=("gtFine/*/*/*_[lL]abel[lL]evel3*|gtFine/*/*/*_[lL]abelcs[tT]rain*|gtFine/*/*/*_label.png",),
     ),
+    "acdc-archives": Release(
+        "ACDC as unpacked: rgb_anon_trainvaltest/rgb_anon and gt_trainval/gt.",
+        "rgb_anon_trainvaltest/rgb_anon",
+        (
+            Kind("gt_trainval/gt", r"_gt_labelTrainIds$", "train", "cityscapes"),
+            Kind("gt_trainval/gt", r"_gt_labelIds$", "raw", "cityscapes"),
+        ),
+        names=r"(^|/){split}/(?!.*_ref(_|/|$)).*_rgb_anon$",
+    ),
     "acdc": Release(
         "ACDC: rgb_anon/<weather>/<split> and gt, without the reference images.",
         "rgb_anon",
@@ -252,12 +261,13 @@ def spot(release: Release, path: Path, split: str, inner: Sequence[Path] = ()) -
 def folders_below(path: Path) -> list[Path]:
     """Returns the folders of a folder and theirs, where these are few: a root may lie there."""
     found: list[Path] = []
-    for folder in (path, *_folders(path)):
-        found += _folders(folder)
+    for folder in (path, *folders_in(path)):
+        found += folders_in(folder)
     return found
 
 
-def _folders(folder: Path) -> list[Path]:
+def folders_in(folder: Path) -> list[Path]:
+    """Returns the folders of a folder; none where it holds many entries, as folders of images do."""
     try:
         with os.scandir(folder) as entries:
             first = [Path(entry.path) for entry, _ in zip(entries, range(_FEW + 1), strict=False)]

@@ -52,6 +52,9 @@ TREES = {
             [0, 25, 255], "idd", [0, 25, 255], "leftImg8bit/val"),
     "acdc": ("rgb_anon/fog/val/G1/G1_frame_{}_rgb_anon.png", "gt/fog/val/G1/G1_frame_{}_gt_labelTrainIds.png",
              [0, 18, 255], "cityscapes", [0, 18, 255], "rgb_anon"),
+    "acdc-archives": ("rgb_anon_trainvaltest/rgb_anon/fog/val/G1/G1_frame_{}_rgb_anon.png",
+                      "gt_trainval/gt/fog/val/G1/G1_frame_{}_gt_labelTrainIds.png",
+                      [0, 18, 255], "cityscapes", [0, 18, 255], "rgb_anon_trainvaltest"),
     "dark-zurich": ("rgb_anon/val/night/G/G_{}_rgb_anon.png", "gt/val/night/G/G_{}_gt_labelTrainIds.png",
                     [0, 18, 255], "cityscapes", [0, 18, 255], "rgb_anon/val"),
     "bdd100k": ("bdd100k/images/10k/val/ab-{}.jpg", "bdd100k/labels/sem_seg/masks/val/ab-{}.png",
@@ -100,6 +103,31 @@ def test_a_release_is_known_at_its_root_and_at_a_part(tree):
     assert read_truth(dataset.samples[0], dataset, classes).ravel()[:3].tolist() == wanted
     found = inspect(root, classes)
     assert found.problems == () and found.counts == {"images": 2, "labels": 2}, found.summary
+
+
+@pytest.mark.parametrize("name", sorted(set(TREES) - {"chase"}))
+def test_a_release_is_known_through_the_folders_of_archives(name, tmp_path):
+    images, labels, ids, classes, wanted, _ = TREES[name]
+    root = save(tmp_path / "unpacked" / "Data Set 1.2", images, labels, ids, colours=COLOURS.get(name))
+    (tmp_path / "unpacked" / "__MACOSX" / "Data Set 1.2").mkdir(parents=True)
+    (tmp_path / "unpacked" / "readme.txt").touch()
+    for picked in (root.parent, tmp_path):
+        dataset = open_dataset(picked, split="val", classes=load_class_set(classes))
+        assert (dataset.layout, len(dataset), dataset.labelled) == (name, 2, 2), picked
+        assert read_truth(dataset.samples[0], dataset, load_class_set(classes)).ravel()[:3].tolist() == wanted
+
+
+def test_cityscapes_as_its_archives_unpack(tmp_path):
+    for split in ("train", "val"):
+        save(tmp_path, f"leftImg8bit_trainvaltest/leftImg8bit/{split}/ulm/{CITY}_leftImg8bit.png",
+             f"gtFine_trainvaltest/gtFine/{split}/ulm/{CITY}_gtFine_labelIds.png", [7, 26, 0])  # fmt: skip
+    for picked in (
+        tmp_path,
+        tmp_path / "leftImg8bit_trainvaltest",
+        tmp_path / "leftImg8bit_trainvaltest/leftImg8bit/val",
+    ):
+        dataset = open_dataset(picked, split="val", classes=load_class_set("cityscapes"))
+        assert (dataset.layout, dataset.split, len(dataset), dataset.labelled) == ("cityscapes", "val", 2, 2), picked
 
 
 def test_a_release_says_its_class_set(tmp_path):
