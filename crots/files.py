@@ -23,6 +23,8 @@ from crots.errors import CrotsError, InputError, StageError
 _PARTIAL = re.compile(r"\.[0-9a-f]{8}\.partial(\.\w+)?")
 # Seconds between attempts.
 _WAITS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+# How files of Git LFS begin that were not fetched.
+_POINTER = b"version https://git-lfs"
 # What libraries in Rust and C++ make of the system's message.
 _FULL = re.compile(r"No space left on device|os error 28\b|Disk quota exceeded")
 # Bytes; what is left of a disk on which a write has just failed.
@@ -197,6 +199,15 @@ def digest(value: Any) -> str:
     """Returns a short hexadecimal digest of a JSON-able value, equal for equal values on every machine."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def is_pointer(path: Path) -> bool:
+    """Whether a file is what Git LFS leaves in the place of a large one that was not fetched."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_POINTER)) == _POINTER
+    except OSError:
+        return False
 
 
 def file_stamp(path: Path) -> list[Any]:

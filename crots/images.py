@@ -23,7 +23,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from crots import rendering
 from crots.config import Size
 from crots.errors import CrotsError, InputError
-from crots.files import atomic_path, exists
+from crots.files import atomic_path, exists, is_pointer
 from crots.limits import check_pixels
 
 # Users can neither see nor raise Pillow's own limit; `_opened` has one instead.
@@ -155,6 +155,8 @@ def check_decoded(path: Path, image: Image.Image) -> None:
 def _why_unreadable(path: Path, error: Exception) -> str:
     if path.stat().st_size == 0:
         return "the file is empty"
+    if is_pointer(path):
+        return "is a pointer of Git LFS and not the image itself; run `git lfs pull` where it comes from"
     if isinstance(error, UnidentifiedImageError):
         return f"not an image, though its suffix is {path.suffix}"
     return f"broken or truncated image ({str(error) or type(error).__name__})"

@@ -269,3 +269,10 @@ def test_labels_that_transparency_tells_apart_are_refused(tmp_path, mode, alpha,
     else:
         with pytest.raises(NoLabelIds, match="holds labels in its transparency"):
             read_labels(tmp_path / "a.png")
+
+
+def test_a_pointer_of_git_lfs_is_named(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12\n")
+    with pytest.raises(InputError, match=r"a pointer of Git LFS .*git lfs pull"):
+        read_image(path)

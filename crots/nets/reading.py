@@ -26,7 +26,7 @@ from torch import Tensor
 
 from crots.card import CARD_KEY, ModelCard, file_card, read_card
 from crots.errors import CrotsError, InputError
-from crots.files import exists, is_file
+from crots.files import exists, is_file, is_pointer
 from crots.folders import folder_card, is_model_folder
 from crots.limits import check_claim
 from crots.nets.claims import claimed_by_pickles
@@ -379,6 +379,10 @@ def _refused(path: Path, error: BaseException) -> InputError:
 
 def _damaged(path: Path, error: BaseException) -> InputError:
     size = path.stat().st_size if path.exists() else 0
+    if is_pointer(path):
+        return InputError(
+            f"{path}: is a pointer of Git LFS, not the weights themselves; run `git lfs pull` where it comes from"
+        )
     reason = type(error).__name__
     # The part of torch's message that tells something; the rest advises to switch the safety off.
     for words in ("failed finding central directory", "unexpected EOF", "HeaderTooLarge", "not a ZIP archive",

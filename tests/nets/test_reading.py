@@ -236,3 +236,11 @@ def test_parts_are_read_together_or_the_missing_one_is_named(tmp_path):
     (tmp_path / "x-00001-of-99999.pth").write_bytes(names[0].read_bytes())
     with pytest.raises(InputError, match="99999 parts"):
         read_weights(tmp_path / "x-00001-of-99999.pth")
+
+
+@pytest.mark.parametrize("name", ["a.pth", "a.safetensors", "a.ckpt"])
+def test_a_pointer_of_git_lfs_is_named(tmp_path, name):
+    path = tmp_path / name
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12\n")
+    with pytest.raises(InputError, match=r"a pointer of Git LFS, .*git lfs pull"):
+        read_weights(path)
