@@ -3,8 +3,8 @@
 import sys
 
 if __name__ == "__main__" and not sys.flags.safe_path:
-    # Python searches the current folder first for it, where a stranger's `json.py` may lie; so nothing else is imported
-    # before this, not even `__future__`.
+    # Python searches the current folder first for it, where somebody else's `json.py` may lie; so nothing else is
+    # imported before this, not even `__future__`.
     del sys.path[0]
 
 from crots.cli.main import main

@@ -179,7 +179,7 @@ def read_card(card: object, path: Path) -> ModelCard:
     """
     try:
         values = parse(card, most=_MOST_CARD) if isinstance(card, (str, bytes)) else card
-        return ModelCard.from_dict(cast("Mapping[str, Any]", values))  # anything is looked at
+        return ModelCard.from_dict(cast("Mapping[str, Any]", values))  # anything is read
     except (ValueError, InputError) as error:
         raise InputError(
             f"{path}: its description is not of this version of CROTS ({error}); export it again"

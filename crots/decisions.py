@@ -17,7 +17,7 @@ from crots.records import read_as
 _REMEDY = "delete it; a stage that is not done is then decided and begun anew"
 # With it a decision says which time budget it was made for.
 BUDGET = "runtime.time_budget"
-# A record may be a stranger's, and may decide nothing else.
+# A record may come from anyone, and may decide nothing else.
 DECIDABLE = (BUDGET, "runtime.precision", "baseline.steps", "baseline.crop", "adapt.steps", "adapt.crop")
 
 

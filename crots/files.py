@@ -48,7 +48,7 @@ _CAUSES = {
 
 
 def machine_fault(error: BaseException) -> str:
-    """Says in words what a disk, a folder or a stream refused; empty where that is not what an error tells."""
+    """Describes what a disk, a folder or a stream refused; empty for an error of another kind."""
     cause = _CAUSES.get(error.errno or 0, "") if isinstance(error, OSError) else ""
     if not cause:
         return ""
@@ -286,9 +286,9 @@ def files_below(
     no recursion, since folders of unknown origin may be nested as deeply as a disk allows.
 
     Args:
-        folder: where to look.
+        folder: where to search.
         enters: decides whether to enter a folder below.
-        dead: told of dead and circular links, and of pipes.
+        dead: called with dead and circular links, and pipes.
 
     Raises:
         OSError: a folder cannot be read.

@@ -303,7 +303,7 @@ def _has_16_bits(image: Image.Image) -> bool:
 
 
 def _to_rgb(image: Image.Image, path: Path, *, wide: bool = False) -> Image.Image:
-    """Brings a decoded image to RGB of 8 bits; ``wide`` reads the 16 bits of its colours, of which Pillow keeps 8."""
+    """Converts a decoded image to RGB of 8 bits; ``wide`` reads the 16 bits of its colours, of which Pillow keeps 8."""
     chosen = rendering.of(path)
     if image.mode == "P" and "transparency" in image.info:
         image = image.convert("RGBA")  # Pillow warns when it drops a palette's transparency in one step
@@ -368,7 +368,7 @@ def read_stored(path: Path) -> StoredLabels:
         said = image.info.get(LABEL_NOTE)
         says = said if isinstance(said, str) else ""
         if image.format == "GIF" and image.mode == "P":
-            # Whoever writes a GIF may sort its colours anew, so that only these mean something.
+            # A program that writes a GIF may reorder its palette, so that only these indices keep their meaning.
             return StoredLabels(_without_palette(image))
         if image.mode == "P":
             return StoredLabels(np.array(image), _palette(image), says)

@@ -1,4 +1,4 @@
-"""What a project's options name, opened: one answer and one error for each input, for whoever asks. No torch.
+"""Opens what a project's options name: one result and one error for each input, for all callers. No torch.
 
 The workbench of the stages, the survey of ``crots init``, the commands that run one stage and the studio's set-up page
 all ask here, so that what one of them accepts no other refuses.
@@ -278,7 +278,7 @@ class Inputs:
         if card is None or named == card.net:
             return named or DEFAULT_NET
         if is_factory(card.net):
-            # Trust was given for what the options name, and a stranger writes what a file says of itself.
+            # Trust was given for the code that the options name; the file's own description may come from anyone.
             raise InputError(
                 f"{self.config.source.file} says that it is a {card.net}, which would run code of a Python module that "
                 f"the options do not name; if you trust it, name it as the network (`source.net` {card.net})",
@@ -298,7 +298,7 @@ class Inputs:
 
     @property
     def source_fits_student(self) -> bool:
-        """Whether the source is a model file of the student's network and classes, as far as the options tell."""
+        """Whether the source is a model file of the student's network and classes, as far as the options show."""
         source = self.config.source
         if source.file is None or source.predictions is not None or closed(self.path(source.file)):
             return False
@@ -327,7 +327,7 @@ class Inputs:
 
 
 def render(dataset: Dataset, data: DataOptions) -> None:
-    """Notes which bands of a data set's images are read, and what is white, for whoever reads them.
+    """Notes which bands of a data set's images are read, and what is white, for all that read them.
 
     Raises:
         InputError: the bands are not given as one or three numbers.

@@ -140,7 +140,7 @@ def load_preset(name: str) -> tuple[Profile, dict[str, dict[str, Any]]]:
 
 
 def refuse_unstored(values: Mapping[str, Any], where: str) -> None:
-    """Refuses what whoever starts a run says for that run alone, trust above all, where a file says it.
+    """Refuses options of a single run, above all trust, where a file gives them.
 
     Args:
         values: sections of plain values.
@@ -446,8 +446,8 @@ class Project:
             values["student"] = to_mapping(self.config.student) | self._stamps(self.config.student.weights)
         if key in ("baseline", "mine"):
             values["corrections"] = self._contents("files of", f"{CORRECTIONS}/{LABEL_IDS}")
-        if looks_decide(options := getattr(config, section)):
-            # Only what was looked at can be kept.
+        if evaluations_decide(options := getattr(config, section)):
+            # Only checkpoints that were evaluated can be kept.
             values[section]["validate_every"] = options.validate_every
         if is_round(key) and self.config.adapt.patches:
             values["corrections"] = self._contents("file", f"{CORRECTIONS}/{PATCH_INDEX}")
@@ -614,7 +614,7 @@ class Project:
         """Returns the state of every stage, in running order.
 
         Args:
-            busy: whether a run goes on; None looks.
+            busy: whether a run is in progress; None checks.
         """
         endings, inputs = last_endings(self.events_path), self.inputs()
         busy = running(self.lock_path) if busy is None else busy
@@ -686,8 +686,8 @@ class InPlace(Project):
         return self.stage_folder(key)
 
 
-def looks_decide(options: Any) -> bool:
-    """Whether what a training stage keeps depends on when its student was looked at."""
+def evaluations_decide(options: Any) -> bool:
+    """Whether the checkpoint that a training stage keeps depends on when it was evaluated."""
     return bool(getattr(options, "guard", False)) or getattr(options, "select", "last") != "last"
 
 

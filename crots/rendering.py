@@ -43,7 +43,7 @@ class Rendering:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """What tells it from others; empty where images are read as they are."""
+        """What distinguishes it from others; empty where images are read as they are."""
         return () if self == _PLAIN else (",".join(map(str, self.bands)), f"{self.white!r}")
 
 
@@ -191,7 +191,7 @@ def pick(path: Path, stored: NDArray[Any]) -> NDArray[Any]:
 
 
 def to_8_bits(path: Path, values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Brings values of any type to 0..255: what is chosen as white, or the greatest of 16 bits, becomes 255.
+    """Scales values of any type to 0..255: what is chosen as white, or the greatest of 16 bits, becomes 255.
 
     Raises:
         InputError: it is not known what white is.

@@ -272,7 +272,7 @@ def _out_of_memory(error: Exception) -> bool:
 
 
 def discard(project: Project, key: str) -> None:
-    """Throws away what an unfinished run of a stage has written and said; what its last complete run did stays.
+    """Discards the files and events of an unfinished run of a stage; what its last complete run did stays.
 
     Raises:
         InputError: a run goes on in the project.

@@ -122,7 +122,7 @@ def check_target(setup: Setup) -> Finding:
         return Finding("empty", "Choose a folder, a list file or the root of a data set; or drop one here.")
     dataset = setup.target
     sizes, faults = _sizes(dataset.samples)
-    looked_at = len(sizes) + len(faults)
+    checked = len(sizes) + len(faults)
     broken, like_labels = _opened(dataset.samples, sizes)
     faults += [fault for fault in broken if fault not in faults]
     text = f"{plural(len(dataset), 'image')}, {_layout(dataset)}, {_size_words(sizes)}"
@@ -130,7 +130,7 @@ def check_target(setup: Setup) -> Finding:
     if like_labels:
         text += "; they look like label maps, not like photographs"
     if faults:
-        text += f"; {len(faults)} of the {looked_at} checked cannot be read"
+        text += f"; {len(faults)} of the {checked} checked cannot be read"
         if setup.config.data.skip_bad:
             text += " and will be skipped"
         else:

@@ -198,7 +198,7 @@ def test_transparent_images_are_said(tmp_path, suffix):
     assert pixel_warnings([tmp_path / f"a{suffix}"]) == ()
     colours[:3, :, 3] = 0
     Image.fromarray(colours).save(tmp_path / f"a{suffix}", exact=True, **options)
-    assert "1 of 1 images looked at have transparent pixels (50%)" in pixel_warnings([tmp_path / f"a{suffix}"])[0]
+    assert "1 of 1 images checked have transparent pixels (50%)" in pixel_warnings([tmp_path / f"a{suffix}"])[0]
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".tif", ".webp", ".png"])

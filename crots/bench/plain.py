@@ -1,4 +1,4 @@
-"""The plain procedure, as a first version of the method would be written: what all measures together are held against.
+"""The plain procedure, as a first version of the method would be written: the reference for all measures together.
 
 Single precision, contiguous memory, one image at a time, no cache; the network runs once for the labels and once more
 for the patches, each time with a flip; mixes, optimiser and moving average are loops. It shares no code with the

@@ -173,7 +173,7 @@ class StageTimer:
                     break
                 waited, began = waiting.seconds, time.perf_counter()
         assert bare is not None
-        # Each repeat is held against the bare work before and after it.
+        # Each repeat is compared with the bare work before and after it.
         ratios = [2 * own / sum(pair) for own, pair in zip(ours, itertools.pairwise(theirs), strict=True)]
         done = StageTime(
             stage.removesuffix("-1"), "step", self.options.batch, median(ours), median(theirs), median(ratios), ratios,

@@ -79,7 +79,7 @@ class World:
 
     @cached_property
     def images(self) -> tuple[Path, ...]:
-        """The images that are looked at: as many as a repeat labels and a batch needs."""
+        """The images that are used: as many as a repeat labels and a batch needs."""
         wanted = max(self.options.count, self.options.batch)
         if self.options.images:
             return tuple(sample.image for sample in open_dataset(self.options.images.absolute()).samples[:wanted])

@@ -225,7 +225,7 @@ def figures(values: dict[str, float]) -> str:
 
 
 def words(event: Event) -> str:
-    """Says in one line what an event tells; '' where it tells people nothing."""
+    """Describes an event in one line; '' for an event that is not shown."""
     if isinstance(event, Note):
         return ("warning: " if event.level == "warning" else "") + event.text
     if isinstance(event, ArtifactWritten):

@@ -161,7 +161,7 @@ def add_profile(group: Group) -> None:
 
 
 def add_run_flags(group: Group, *, json_file: bool = False) -> None:
-    """Adds what all long commands share: how they tell what they do.
+    """Adds what all long commands share: how they report progress and results.
 
     Args:
         group: where the help lists them.

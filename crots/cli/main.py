@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return complain("stopped", 130)
     except BrokenPipeError:
-        # Whoever read our output has gone; the interpreter must not try to flush into it when it exits.
+        # The reader of our output has gone; the interpreter must not try to flush into it when it exits.
         _write_no_more()
         return 1
     except MemoryError:
@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _open_closed_streams() -> None:
-    """Opens the standard streams that whoever started us has closed: else the next file would be taken for one."""
+    """Opens the standard streams that are closed: otherwise the next file opened would take the place of one."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is not None:
             continue

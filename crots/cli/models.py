@@ -177,6 +177,6 @@ def _describe_onnx(found: dict[str, Any], path: Path) -> None:
         )
     else:
         found["summary"].append(
-            "does not say its classes, normalisation and output: tell them with --source-classes, --source-channels, "
-            "--source-mean, --source-scale and --source-output"
+            "does not describe its classes, normalisation and output: give them by --source-classes, "
+            "--source-channels, --source-mean, --source-scale and --source-output"
         )

@@ -121,7 +121,7 @@ def check_file(path: Path, inputs: Iterable[Path], *, overwrite: bool, folder: C
 
 
 def _disown(path: Path) -> None:
-    """A stage of a project would replace or delete what it has listed, whoever has written it since."""
+    """A stage of a project would replace or delete what it has listed, even if another program has written it since."""
     place = Path(os.path.realpath(path.parent)) / path.name
     for folder in place.parents:
         if is_file(folder / CONFIG_NAME):
@@ -172,7 +172,7 @@ def event_file(path: Path, args: argparse.Namespace) -> Iterator[IO[str]]:
     make_folder(path.parent)
     with explained(path):
         path.unlink(missing_ok=True)
-        # Follows no link, whoever makes one now.
+        # Follows no link, even one that is made now.
         file = path.open("x", encoding="utf-8", newline="\n")
     with file:
         yield file
@@ -240,7 +240,7 @@ class Claim:
             remove_files(owned.root, ours)
             ours = frozenset()
         if self.foreign:
-            # A run that does not end leaves a listing that tells those apart.
+            # A run that does not end leaves a listing that distinguishes those.
             owned.claim(ours)
         else:
             with explained(owned.listing):

@@ -68,8 +68,9 @@ chooses one.
 ## Labels
 
 How label files store classes is found from the class set (`ids`, `ignored_ids`, colours), from palettes and from what
-occurs in the files. One way that fits is taken and said; where two fit and differ, `--encoding` chooses (for the
-validation labels of a project `--val-encoding`). The values -1, 255 and 65535 are ignored unless the set names them.
+occurs in the files. One encoding that fits is used and reported; where two fit and differ, `--encoding` chooses (for
+the validation labels of a project `--val-encoding`). The values -1, 255 and 65535 are ignored unless the set names
+them.
 
 Outlines in the JSON files of COCO and labelme are drawn by the names of their classes, later shapes over earlier ones.
 Pixels outside of them are the class *background* where there is one, else they are ignored; lines and points cover

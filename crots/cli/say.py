@@ -1,4 +1,4 @@
-"""The one place that writes to the terminal: what is said may come from files, so it is made fit to be shown."""
+"""The one place that writes to the terminal: text may come from files, so it is made safe to show."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class OutputError(Exception):
     """A stream of the terminal cannot be written to, for another reason than that its reader has gone.
 
     Attributes:
-        reason: what the system said.
+        reason: the error of the system.
     """
 
     def __init__(self, reason: OSError) -> None:
@@ -78,6 +78,6 @@ def say_json(value: Any, stream: IO[str] | None = None) -> None:
 
 
 def typed(path: Path) -> str:
-    """Writes a path for a command that is suggested: a folder's name may be a stranger's, and a shell obeys it."""
+    """Writes a path for a command that is suggested: a folder's name may come from anyone, and a shell executes it."""
     # The terminal of Windows knows no single quotes.
     return subprocess.list2cmdline([str(path)]) if sys.platform == "win32" else shlex.quote(str(path))

@@ -45,7 +45,7 @@ class _Surveyor:
         self.faults: list[InputError] = []
 
     def attempt(self, look: Callable[[], Any]) -> Any:
-        """Does one part; a fault does not keep the others from being looked at."""
+        """Checks one part; an error in it does not keep the others from being checked."""
         try:
             return look()
         except InputError as error:
@@ -94,7 +94,7 @@ class _Surveyor:
 
     def source(self, class_map: ClassMap | None, target: Dataset | None, validation: Dataset | None) -> None:
         if self.config.source.predictions is not None:
-            # Without a class map they cannot be opened, and that is said already.
+            # Without a class map they cannot be opened, and that is reported already.
             if class_map is not None:
                 self._predictions(target, validation)
             return
@@ -149,7 +149,7 @@ class _Surveyor:
 
 
 def survey(config: ProjectConfig, root: Path) -> Survey:
-    """Looks at everything a configuration names.
+    """Checks everything a configuration names.
 
     Args:
         config: the options.
@@ -172,5 +172,5 @@ def survey(config: ProjectConfig, root: Path) -> Survey:
         raise surveyor.faults[0]
     if surveyor.faults:
         listed = " | ".join(str(fault) for fault in surveyor.faults)
-        raise InputError(f"{len(surveyor.faults)} things to mend: {listed}")
+        raise InputError(f"{len(surveyor.faults)} things to fix: {listed}")
     return dataclasses.replace(surveyor.found)

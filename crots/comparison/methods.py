@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from crots import options as opt
 from crots.config import Profile, describe, to_plain, unknown_name
-from crots.project import ProjectConfig, looks_decide, override
+from crots.project import ProjectConfig, evaluations_decide, override
 
 Kind = Literal["methods", "ablation"]
 
@@ -216,7 +216,7 @@ def method_config(config: ProjectConfig, method: Method, seed: int, *, published
     if method.whole:
         settings |= {"adapt.rounds": 1, "adapt.steps": config.adapt.rounds * config.adapt.total}
     config = override(config, settings | dict(method.settings))
-    if not looks_decide(config.adapt):
+    if not evaluations_decide(config.adapt):
         # Evaluations during training decide nothing here, and their time must not count.
         config = override(config, {"adapt.validate_every": config.adapt.steps})
     return config if config.adapt.select == "oracle" else _blind(config)

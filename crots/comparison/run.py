@@ -126,7 +126,7 @@ class _Comparer:
         )
 
     def _stage(self, task: _Task) -> Iterator[Event]:
-        """Runs one stage in its branch; tells its warnings and progress as the comparison's own."""
+        """Runs one stage in its branch; passes its warnings and progress on as the comparison's own."""
         branch, run = task.branch, task.run
         log = EventLog(branch.events_path)
         inner = Context(task.key, self.context.control, resume=branch.resumable(task.key), log=log)
@@ -222,6 +222,6 @@ def _tasks(run: Run) -> Iterator[_Task]:
         yield _Task(run.patches, "mine", run)
     for key in run.branch.round_keys():
         yield _Task(run.branch, key, run)
-        # What an earlier run with other options said of its rounds does not count.
+        # The choice of an earlier run with other options does not count.
         if run.branch.finished(key) and run.branch.ends_rounds(key):
             return

@@ -45,7 +45,7 @@ class Inspection:
     """The result of `inspect`.
 
     Attributes:
-        path: what was looked at.
+        path: what was inspected.
         kind: ``data set``, ``label maps``, ``predictions`` or ``image``.
         summary: what it is, line by line.
         counts: how many of what: ``images``, ``labels``, ``predictions``, ``unreadable`` ...
@@ -69,7 +69,7 @@ class Inspection:
 
 @dataclass
 class _Findings:
-    """What adds up while files are looked at."""
+    """What adds up while files are inspected."""
 
     counts: Counter[str] = field(default_factory=Counter)
     sizes: Counter[Size] = field(default_factory=Counter)
@@ -122,7 +122,7 @@ def inspect(
     workers: int = 2,
     watch: Watch | None = None,
 ) -> Inspection:
-    """Looks at everything in a folder, list file, image or prediction set.
+    """Inspects everything in a folder, list file, image or prediction set.
 
     Checkpoints are not for here: see `crots.nets.weights`.
 
@@ -132,14 +132,14 @@ def inspect(
         labels: label files of the images, where they lie elsewhere.
         confidence: confidence maps of predictions.
         layout: as for `open_dataset`.
-        split: one split; None looks at all that are there.
+        split: one split; None inspects all that are there.
         encoding: how label files store classes.
         rendered: which bands of the images are read, and what is white.
         workers: threads that read files.
-        watch: told how many files of how many are done.
+        watch: called with the number of files done and of all.
 
     Raises:
-        InputError: there is nothing to look at.
+        InputError: there is nothing to inspect.
     """
     path = expanded(path).absolute()
     if path.is_dir() and labels is None and layout == "auto":
@@ -153,7 +153,7 @@ def inspect(
 
 
 def _holds_label_maps(path: Path) -> bool:
-    """Whether there are label files alone: all files looked at hold few distinct values in one channel."""
+    """Whether there are label files alone: all sampled files hold few distinct values in one channel."""
     names = list_files(path, IMAGE_SUFFIXES)
     if not names or not all(name.lower().endswith(tuple(LABEL_SUFFIXES)) for name in names):
         return False
@@ -355,7 +355,7 @@ def _predictions(
 
 
 def _unnamed(path: Path) -> ClassSet:
-    """A set of numbered classes for predictions of which nobody said what they are."""
+    """A set of numbered classes for predictions whose classes are not given."""
     soft = list_files(path, {".npz"})
     count = 255
     if soft:

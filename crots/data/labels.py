@@ -18,8 +18,8 @@ from crots.data.polygons import has_outlines, rasterise
 from crots.data.readings import (
     WORDS,
     Seen,
+    files_checked,
     from_one_table,
-    looked_at,
     mask_levels,
     raw_table,
     read_as,
@@ -33,7 +33,7 @@ from crots.limits import check_pixels, strips
 from crots.taxonomy import ClassSet, label_dtype, look_up, unique_labels
 
 _LOOKED_AT = 16
-# Encodings that were found out, so that reading a thousand files looks at the first few only once.
+# Encodings found, so that reading a thousand files analyses the first few only once.
 _resolved: WeakKeyDictionary[Dataset, Encoding] = WeakKeyDictionary()
 
 
@@ -101,7 +101,7 @@ def detect_encoding(
         predictions: a model made them.
 
     Returns:
-        The encoding, and what to tell the user: how they are read and why, and warnings.
+        The encoding, and notes for the user: how the labels are read and why, and warnings.
 
     Raises:
         AmbiguousLabels: two ways of reading them fit and differ.
@@ -115,7 +115,7 @@ def detect_encoding(
     if any(is_coloured(found) for found in stored.values()):
         for path in stored:
             decode(path, "colour", classes)
-        return "colour", [f"labels are {WORDS['colour']}: {looked_at(len(stored))}"]
+        return "colour", [f"labels are {WORDS['colour']}: {files_checked(len(stored))}"]
     seen = [
         seen_in(path, dataclasses.replace(found, values=_plane(found.values, path))) for path, found in stored.items()
     ]

@@ -1,6 +1,6 @@
 """Data-set layouts: which files are the images of a folder, and which labels belong to them.
 
-Files are listed here, never opened. A layout is one function in `LAYOUTS`: it looks at a folder and says where images
+Files are listed here, never opened. A layout is one function in `LAYOUTS`: it takes a folder and finds where images
 and labels lie, or None where it is no such layout. No torch: picking a folder must be answered at once.
 """
 
@@ -341,7 +341,7 @@ def _no_split(folder: Path, split: str) -> InputError:
 
 
 def _any_name(folder: Path, pattern: re.Pattern[str]) -> bool:
-    """Whether a file up to one level below the folder has such a name; few are looked at."""
+    """Whether a file up to one level below the folder has such a name; few are examined."""
     with os.scandir(folder) as entries:
         for index, entry in enumerate(entries):
             if pattern.match(entry.name) and is_file(Path(entry.path)):
@@ -377,7 +377,7 @@ def open_dataset(
         labels: a folder of label files for the images; None takes what the layout has, if anything.
         encoding: how label files store classes, where the user knows better.
         classes: helps to choose between label files of several encodings.
-        root: where a list file's entries are relative to; None looks around the list file.
+        root: where a list file's entries are relative to; None searches around the list file.
 
     Raises:
         InputError: nothing there, no image, two images of one key, unknown layout, or labels (where given) that do
@@ -445,8 +445,8 @@ def _placed(name: str, place: Place, encoding: Encoding, classes: ClassSet | Non
 
 def _labelme_files(folder: Path, names: Sequence[str]) -> list[str]:
     """Which of the JSON files of a folder are labelme's; a few are opened."""
-    looked_at = [names[place] for place in evenly_spread(len(names), _OPENED)]
-    kinds = {name: is_labelme(folder / name) for name in looked_at}
+    sampled = [names[place] for place in evenly_spread(len(names), _OPENED)]
+    kinds = {name: is_labelme(folder / name) for name in sampled}
     if all(kinds.values()):
         return list(names)
     return [name for name in names if kinds.get(name, is_labelme(folder / name))] if any(kinds.values()) else []
@@ -482,7 +482,7 @@ def _only_folders(path: Path) -> list[Path]:
 
 @dataclass(frozen=True)
 class _Found:
-    """What a folder holds: images by key, label files that lie among them, what to tell the user, and JSON files."""
+    """What a folder holds: images by key, label files that lie among them, notes for the user, and JSON files."""
 
     images: dict[str, Path]
     masks: list[str]
@@ -513,7 +513,7 @@ def _images(place: Place) -> _Found:
 
 
 def _told_apart(names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Tells images from what Cityscapes' names say to be labels."""
+    """Separates images from files that are labels by Cityscapes' names."""
     keys = {name: key for name in names if (key := key_of(name)).endswith(ENDINGS)}
     if not keys:
         return list(names), []

@@ -1,7 +1,7 @@
 """List files: one image a line, relative to the data set's folder; a label or a number may follow.
 
-The published form is ``aachen/aachen_000000_000019_leftImg8bit.png``, one a line, with the folder told apart. Here the
-folder is looked for around the list file, or stands in the file's first line as ``# root: FOLDER``.
+The published form is ``aachen/aachen_000000_000019_leftImg8bit.png``, one a line, with the folder given apart. Here the
+folder is searched for around the list file, or is named in the file's first line as ``# root: FOLDER``.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def read_list(path: Path, split: str, root: Path | None = None) -> ListedFiles:
     Args:
         path: the text file.
         split: ``train`` ..., for entries below ``leftImg8bit/<split>``; the list's own name counts too.
-        root: the folder its entries are relative to; None looks for it.
+        root: the folder its entries are relative to; None searches for it.
 
     Raises:
         InputError: it is no list of images, or files that it names do not exist.
@@ -183,7 +183,7 @@ def _named_labels(path: Path, base: Path, labels: dict[str, str | None]) -> dict
     roots = [base, *list(base.parents)[:3]]
     first = next(iter(named.values()))
     root = next((place for place in roots if is_file(place / first)), None)
-    # Labels may be absent where only images are needed; whoever needs them says so.
+    # Labels may be absent where only images are needed; a stage that needs them raises its own error.
     return {} if root is None else {key: root / label for key, label in named.items() if is_file(root / label)}
 
 

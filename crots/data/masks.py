@@ -52,8 +52,8 @@ def masks_among(folder: Path, names: Sequence[str]) -> set[str]:
 def _masks(folder: Path, names: Sequence[str]) -> set[str]:
     if len(names) <= _EACH:
         return {name for name in names if is_label_like(folder / name)}
-    looked_at = [names[place] for place in evenly_spread(len(names), _OPENED)]
-    return set(names) if all(is_label_like(folder / name) for name in looked_at) else set()
+    sampled = [names[place] for place in evenly_spread(len(names), _OPENED)]
+    return set(names) if all(is_label_like(folder / name) for name in sampled) else set()
 
 
 def _kinds(names: Sequence[str]) -> list[list[str]]:

@@ -26,13 +26,13 @@ _LABEL_ENDINGS = (
     *(kind + what for kind in ("_gtFine", "_gtCoarse", "") for what in ("_labelTrainIds", "_labelIds", "_color")),
     "_L",
 )
-# Words, numbers and signs of a name; letters and digits are told apart.
+# Words, numbers and signs of a name; letters and digits are separate.
 _TOKEN = re.compile(r"\d+|[^\W\d_]+|[\W_]")
 # A number that stands by itself; those of leftImg8bit, manual1 and 1stHO do not.
 _NUMBER = re.compile(r"(?<![^\W_])\d+(?![^\W_])")
 # Images whose names are compared with all others to learn how a file is named after its image.
 _LEARNED_FROM = 12
-# What tells the kinds of label files of Cityscapes apart.
+# What distinguishes the kinds of label files of Cityscapes.
 ENDINGS = ("_labelTrainIds", "_labelIds", "_color", "_instanceIds", "_instanceTrainIds")
 
 
@@ -84,7 +84,7 @@ def list_files(folder: Path, suffixes: Collection[str]) -> list[str]:
     Hidden files and folders are left out, links to folders are followed once.
 
     Args:
-        folder: where to look.
+        folder: where to search.
         suffixes: wanted ones in lower case, with dot.
 
     Returns:
@@ -336,8 +336,8 @@ def learned(
     """
     part = composed if in_folders else _last
     names, images = {part(key) for key in files}, [part(key) for key in keys]
-    looked_at = [images[place] for place in evenly_spread(len(images), _LEARNED_FROM)]
-    changes = sorted(_changes(looked_at, names), key=lambda change: -_fitting(change, looked_at, names))
+    sampled = [images[place] for place in evenly_spread(len(images), _LEARNED_FROM)]
+    changes = sorted(_changes(sampled, names), key=lambda change: -_fitting(change, sampled, names))
     fits = {change: _fitting(change, images, names) for change in changes[:_LEARNED_FROM]}
     most = max(fits.values(), default=0)
     if not most or (most == 1 and len(keys) > 1):
@@ -389,7 +389,7 @@ def _changes(images: Sequence[str], names: Iterable[str]) -> list[_Change]:
 
 
 def _numbered(*rests: str) -> bool:
-    """Whether a part that is cut off holds a number by itself, which tells one image from another."""
+    """Whether a part that is cut off holds a number by itself, which distinguishes images."""
     return any(_NUMBER.search(rest) for rest in rests)
 
 

@@ -50,7 +50,7 @@ def _transparent(facts: Sequence[PixelFacts]) -> str:
         return ""
     share = sum(fact.transparent for fact in facts) / len(facts)
     return (
-        f"{count} of {len(facts)} images looked at have transparent pixels ({share:.0%}), or a fourth band that is "
+        f"{count} of {len(facts)} images checked have transparent pixels ({share:.0%}), or a fourth band that is "
         "marked as transparency; their colours are read as they are stored (`data.bands` chooses bands)"
     )
 
@@ -60,6 +60,6 @@ def _framed(facts: Sequence[PixelFacts]) -> str:
     if not count:
         return ""
     return (
-        f"{count} of {len(facts)} images looked at hold several frames or pages, of which the first alone is read; "
+        f"{count} of {len(facts)} images checked hold several frames or pages, of which the first alone is read; "
         "save the others as files of their own if they count"
     )

@@ -1,4 +1,4 @@
-"""A black-box source: a folder of what some model said of the images.
+"""A black-box source: a folder with the predictions of some model.
 
 Hard predictions are index PNGs, with confidence PNGs beside them where known; soft ones are ``.npz`` files of
 probabilities or logits (C, H, W). Both come out in the target's classes, at the working size.
@@ -80,7 +80,7 @@ class PredictionSet:
         files: key -> prediction file.
         confidences: key -> confidence file; empty where there are none.
         confidence_folder: where these lie.
-        encoding: how hard predictions hold the source's classes; ``auto`` until `resolved` or the first `read` looks.
+        encoding: how hard predictions hold the source's classes; ``auto`` until `resolved` or `read` finds it.
     """
 
     folder: Path
@@ -134,7 +134,7 @@ class PredictionSet:
         """Finds out how hard predictions hold the classes.
 
         Returns:
-            The set with its encoding, and what to tell the user. What fits in no way is left to `read`, which names
+            The set with its encoding, and notes for the user. What fits in no way is left to `read`, which names
             the file.
 
         Raises:
@@ -173,7 +173,7 @@ def check_shape(path: Path, found: Size, of: Size | None, stretched: Size | None
     Args:
         path: of the prediction.
         found: its size.
-        of: that of its image, upright; None looks at nothing.
+        of: that of its image, upright; None checks nothing.
         stretched: a size of another shape that it may have.
 
     Raises:
@@ -198,7 +198,7 @@ def _alike(one: Size, other: Size) -> bool:
 
 @dataclass(frozen=True)
 class Glance:
-    """What a few of the predictions look like.
+    """Facts about a few of the predictions.
 
     Attributes:
         count: how many were opened.
@@ -216,7 +216,7 @@ def glance(found: PredictionSet, images: Mapping[str, Path], stretched: Size | N
 
     Args:
         found: the set, bound to the images where there are any.
-        images: by key; none looks at the predictions alone.
+        images: by key; none checks the predictions alone.
         stretched: the working size.
 
     Raises:
@@ -242,10 +242,10 @@ def glance(found: PredictionSet, images: Mapping[str, Path], stretched: Size | N
             "numbers: nearly every pixel counts as unsure; store 255 times the probability"
         )
     if void:
-        warnings.append(f"{void} of {count} predictions looked at are ignore everywhere; check their ids and class map")
+        warnings.append(f"{void} of {count} predictions checked are ignore everywhere; check their ids and class map")
     if turned:
         warnings.append(
-            f"{turned} of {count} images looked at are turned or mirrored by their EXIF orientation, which is followed "
+            f"{turned} of {count} images checked are turned or mirrored by their EXIF orientation, which is followed "
             "here; their predictions have to be of the upright images"
         )
     return Glance(count, sum(means) / count if found.soft or found.confidences else None, tuple(warnings))

@@ -1,6 +1,6 @@
 """Which way of reading label files fits them: by what the class set says, by palettes, and by what occurs in them.
 
-One way that fits is taken and said. Where two fit and differ, and nothing speaks for one of them, the user is asked.
+One encoding that fits is used and reported. Where two fit and differ, and no evidence favours one, the user is asked.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Seen:
     Attributes:
         path: the file.
         pixels: how often each value occurs, with its colour where the file has a palette.
-        says: what the file's writer said.
+        says: what the file states about itself.
     """
 
     path: Path
@@ -150,7 +150,7 @@ class _Judge:
         for file in files:
             self.pixels.update(file.pixels)
         self.values = sorted({value for value, _ in self.pixels})
-        self.found = f"{ranges(self.values)} in {looked_at(len(files))}"
+        self.found = f"{ranges(self.values)} in {files_checked(len(files))}"
 
     def read(self, encoding: Encoding, label: Callable[[Value], int | None]) -> _Reading | None:
         """Makes a reading, where it knows every value and gives some pixel a class."""
@@ -347,7 +347,7 @@ def read_as(files: Sequence[Seen], classes: ClassSet, *, predictions: bool = Fal
         predictions: a model made them, which gives train ids as a rule.
 
     Returns:
-        The encoding, and what to tell the user: how they are read and why, and warnings.
+        The encoding, and notes for the user: how the labels are read and why, and warnings.
 
     Raises:
         AmbiguousLabels: two readings fit and differ.
@@ -371,9 +371,9 @@ def unknown_ids(where: str, ids: Sequence[int], classes: ClassSet) -> InputError
     )
 
 
-def looked_at(files: int) -> str:
-    """Says how many files were looked at."""
-    return f"{files} file{'s' * (files != 1)} looked at"
+def files_checked(files: int) -> str:
+    """Says how many files were checked."""
+    return f"{files} file{'s' * (files != 1)} checked"
 
 
 def ranges(ids: Sequence[int]) -> str:

@@ -92,9 +92,9 @@ def _multiples(side: float, multiple: int) -> tuple[int, int]:
     return below, max(multiple, math.ceil(side / multiple - 1e-9) * multiple)
 
 
-def _reason(proposal: Size, common: Size, count: int, looked_at: int, multiple: int) -> str:
-    shape = f"the {looked_at} images" if count == looked_at else f"{count} of {looked_at} images"
-    text = f"working size {proposal}: {shape} looked at are shaped like {common}"
+def _reason(proposal: Size, common: Size, count: int, checked: int, multiple: int) -> str:
+    shape = f"the {checked} images" if count == checked else f"{count} of {checked} images"
+    text = f"working size {proposal}: {shape} checked are shaped like {common}"
     if common.width * common.height > MOST_PIXELS:
         text += ", scaled down to at most 1024x512 pixels in all"
     if common.width % multiple or common.height % multiple or proposal != common:
@@ -104,4 +104,4 @@ def _reason(proposal: Size, common: Size, count: int, looked_at: int, multiple: 
         text += (
             f"; a pixel of it is {times:.1f} pixels wide, so small objects vanish: tiles (data.tile {tile}) keep them"
         )
-    return text if proposal != common else f"working size {proposal}: {shape} looked at have it"
+    return text if proposal != common else f"working size {proposal}: {shape} checked have it"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-# So many images, so many at a time, tell a target's batch-norm statistics.
+# Images, and images per forward pass, from which a target's batch-norm statistics are estimated.
 _STATISTICS, _TOGETHER = 200, 4
 
 
@@ -14,10 +14,10 @@ def evenly_spread(count: int, most: int) -> list[int]:
 
 
 def statistics_groups(count: int) -> list[list[int]]:
-    """Returns the places of the images that tell a target's batch-norm statistics, in groups of one forward pass.
+    """Returns the indices of the images for a target's batch-norm statistics, in groups of one forward pass.
 
     Args:
-        count: images of the target; a single one has no statistics worth the name, and the list is empty.
+        count: images of the target; of a single one no statistics can be estimated, and the list is empty.
     """
     if count < 2:
         return []

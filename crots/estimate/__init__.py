@@ -1,1 +1,1 @@
-"""What a run will take, told before it begins: a few timed steps of each stage, and arithmetic."""
+"""How long a run will take, estimated before it begins from a few timed steps of each stage."""

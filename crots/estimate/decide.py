@@ -57,7 +57,7 @@ def decide(project: Project, keys: Iterable[str], watch: Stopwatch | None = None
         project: with its options.
         keys: of the stages that are to be run.
         watch: times, and asks for a stop.
-        busy: whether a run goes on; None looks.
+        busy: whether a run is in progress; None checks.
 
     Raises:
         CrotsError: the inputs of a stage do not fit, or the time budget is too small.

@@ -43,7 +43,7 @@ class StageEstimate:
         unit: what ``count`` counts, images or steps.
         count: of the whole stage.
         seconds: that one of them takes.
-        extra: seconds for what comes besides: reading, looks at the student, labels made anew.
+        extra: seconds besides the steps: reading, evaluations of the student, refreshes of labels.
         memory: bytes of the process at most.
         device_memory: bytes on the graphics card at most; 0 without one.
         text: size and number of what a step sees.

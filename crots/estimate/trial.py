@@ -34,7 +34,7 @@ from crots.stages.pseudo_label import LabelWriter
 from crots.stages.workbench import Workbench
 from crots.taxonomy import ClassSet
 from crots.training.budget import ROUND
-from crots.training.label_free import looked_at
+from crots.training.label_free import images_to_score
 from crots.training.learner import Learner
 from crots.training.material import Array, Material
 from crots.training.patch_set import PatchSet
@@ -45,8 +45,8 @@ Check = Callable[[], None]
 # Steps that are timed after one that warms up, and seconds after which no further one is begun.
 STEPS = 3
 LONGEST = 20.0
-# Looks at a student, the one at the start included, unless the options say otherwise.
-_LOOKS = 11
+# Evaluations of a student, including the one at the start, unless the options set another number.
+_EVALUATIONS = 11
 
 
 @dataclass(frozen=True)
@@ -258,14 +258,14 @@ class Trial:
             return self._watch.each(see, bench.engine, steps=2)
 
     def _looks(self, bench: Workbench, options: TrainingOptions, seen: float) -> float:
-        """Seconds of all looks at the student: label-free scores, and validation where there are labels."""
-        looks = options.total // options.validate_every + 1 if options.validate_every else _LOOKS
+        """Seconds of all evaluations of the student: label-free scores, and validation where there are labels."""
+        evaluations = options.total // options.validate_every + 1 if options.validate_every else _EVALUATIONS
         watched = isinstance(options, AdaptOptions) or bool(getattr(options, "guard", False))
         units = in_parts(bench.dataset.samples, bench.tiling)
-        scored = min(looked_at(options, looks), len(units)) if watched else 0
-        # A look without labels is two forward passes an image, one with labels a single one.
+        scored = min(images_to_score(options, evaluations), len(units)) if watched else 0
+        # An evaluation without labels is two forward passes an image, one with labels a single pass.
         validated = len(in_parts(bench.validation.samples, bench.tiling)) / 2 if bench.validation else 0
-        return looks * seen * (scored + validated)
+        return evaluations * seen * (scored + validated)
 
 
 def _of_steps(bench: Workbench, options: TrainingOptions, seconds: float, extra: float) -> StageEstimate:

@@ -80,7 +80,7 @@ class Group(Workers):
         dist.destroy_process_group()
 
     def tell(self, failure: str) -> None:
-        """Tells the others why this worker ends; the first message counts."""
+        """Sends the reason why this worker ends to the others; the first message counts."""
         with contextlib.suppress(RuntimeError):
             self._store.compare_set(_FAILURE, "", f"worker {self.rank}: {failure}")
 

@@ -54,7 +54,7 @@ class Workers:
         return padded[self.rank :: self.world]
 
     def tell(self, failure: str) -> None:
-        """Tells the others why this worker ends."""
+        """Sends the reason why this worker ends to the others."""
 
     # Decisions and files, exchanged on the CPU. All workers must call these in the same order.
 

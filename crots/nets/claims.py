@@ -29,7 +29,7 @@ _WIDTHS = {
     "": 4, "Double": 8, "Float": 4, "Half": 2, "BFloat16": 2, "Long": 8, "Int": 4, "Short": 2, "QInt32": 4,
     "ComplexDouble": 16, "ComplexFloat": 8,
 }  # fmt: skip
-# Newer types lie in storages of bytes, and the tensor tells the type.
+# Newer types are stored as bytes, and the tensor has the type.
 _WIDEST_NEW = 8
 
 
@@ -47,7 +47,7 @@ class _Claims:
 
     Attributes:
         storages: bytes by key.
-        tensors: bytes of all tensors, had each a storage of its own.
+        tensors: bytes of all tensors if each had its own storage.
         other: bytes of what is made directly.
     """
 
@@ -57,7 +57,7 @@ class _Claims:
 
 
 class _StandIn:
-    """Stand-in for anything that a pickle names, builds or fills."""
+    """Stand-in for any object that a pickle names, builds or fills."""
 
     def __new__(cls, *_: Any, **__: Any) -> Any:
         return object.__new__(cls)
@@ -110,7 +110,7 @@ class _Reader(_Unpickler):
         self._bounded.read(8)
 
     def _refuse_byte_array(self) -> None:
-        """Refuses what would be allocated before it is read; torch's own reader of tensors knows no such thing."""
+        """Refuses byte arrays that would be allocated before they are read; torch's tensors need none."""
         raise pickle.UnpicklingError("a byte array")
 
     dispatch: ClassVar[dict[int, Any]] = {
@@ -196,7 +196,7 @@ def claimed_by_pickles(path: Path) -> int:
         for number in range(_LEGACY_PICKLES):
             found = _Reader(bounded, claims).load()
             if number == 0 and found != _MAGIC:
-                break  # torch refuses it, and tells whether it is a pickle of another kind
+                break  # torch refuses it, with an error that depends on the kind of pickle
     if sum(claims.storages.values()) > held:
         raise ValueError("its storages are larger than the file")
     return max(held, claims.tensors) + claims.other

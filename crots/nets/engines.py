@@ -1,6 +1,6 @@
-"""What runs a source model: a network of ours, a program, or an ONNX file, behind one interface.
+"""Engines for source models: one of our networks, a program, or an ONNX file, behind one interface.
 
-A source takes images at the working size and answers at that size in its own classes, whatever happens inside.
+A source takes images at the working size and returns predictions at that size, in its own classes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _UNEVEN = 0.02
 _FOLDING_SIDE = 128
 Output = Literal["logits", "probabilities", "labels"]
 
-# Names of the output that counts, in torchvision, transformers and most exporters.
+# Names of the main output in torchvision, transformers and most exporters.
 _MAIN_OUTPUTS = ("logits", "out")
 
 ONNX_TYPES = {
@@ -48,9 +48,9 @@ class Facts:
 
     Attributes:
         path: its file.
-        card: net, classes, normalisation and output; what the file did not say was told by the options.
-        fixed: input size that the source insists on; None takes any.
-        batch: number of images that the source insists on; 0 takes any.
+        card: net, classes, normalisation and output, from the file or else from the options.
+        fixed: the only input size that the source takes; None for any.
+        batch: the only batch size that the source takes; 0 for any.
         multiple: both sides of its input must be multiples of this.
         output_name: of the output to read, where it has several; empty finds it.
     """
@@ -64,11 +64,11 @@ class Facts:
 
 
 class Source(abc.ABC):
-    """A model that answers for the source.
+    """A source model ready to predict.
 
     Attributes:
         facts: what is known of it.
-        report: what became of a checkpoint's tensors; None for programs.
+        report: how a checkpoint's tensors were used; None for programs.
         align_corners: how its logits are resized.
     """
 
@@ -79,7 +79,7 @@ class Source(abc.ABC):
 
     @property
     def output(self) -> Output:
-        """What the source gives; from ``labels`` no `logits` can be had."""
+        """What the source outputs; ``labels`` have no `logits`."""
         return self.facts.card.output
 
     @property
@@ -99,7 +99,7 @@ class Source(abc.ABC):
         A source of probabilities gives their logarithms, whose softmax they are again.
 
         Raises:
-            InputError: it gives labels only, other classes than said, or fails.
+            InputError: it outputs labels only, or another number of classes than its class set has, or fails.
         """
         return self.resized(self.views(images), _size(images))
 
@@ -117,7 +117,7 @@ class Source(abc.ABC):
 
         Args:
             images: as for `logits`.
-            flip: a second answer is that to the mirror images, mirrored back.
+            flip: adds the prediction of the mirrored images, mirrored back.
 
         Raises:
             InputError: as `logits`.
@@ -133,7 +133,7 @@ class Source(abc.ABC):
         return [answer.float() for answer in answers]
 
     def resized(self, views: Sequence[Tensor], size: Size, merge: Merge = "mean") -> Tensor:
-        """Resizes the answers of `views` and joins them.
+        """Resizes the outputs of `views` and merges them.
 
         Returns:
             Float32 logits (N, classes, size.height, size.width).
@@ -198,13 +198,13 @@ class Source(abc.ABC):
             return self._formed(self.run(x), x.shape[0])
         answers = []
         for part in torch.split(x, batch):
-            # Filled up with copies of the last image, whose answers are thrown away.
+            # Filled up with copies of the last image, whose predictions are discarded.
             full = torch.cat([part, part[-1:].expand(batch - part.shape[0], -1, -1, -1)])
             answers.append(self._formed(self.run(full), batch)[: part.shape[0]])
         return torch.cat(answers)
 
     def _formed(self, answer: Tensor, batch: int) -> Tensor:
-        """Brings an answer to the form (N, channels, h, w), with one channel of labels or one of scores for each class.
+        """Converts an output to the form (N, channels, h, w), with one channel of labels or one of scores a class.
 
         Exporters leave the batch out, put channels last, repeat labels in three channels for a picture, or give of two
         classes the score of the second alone.
@@ -229,7 +229,7 @@ class Source(abc.ABC):
             return torch.cat([1 - score, score], 1)
         if bool(((score >= 0) & (score <= 1)).all()):
             raise InputError(
-                f"{self.facts.path} is said to give logits, but gave one value from 0 to 1 for each pixel, as "
+                f"{self.facts.path} should output logits, but gave one value from 0 to 1 for each pixel, as "
                 "probabilities of the second class do; set `source.output` to probabilities",
                 field="source.output",
             )
@@ -252,20 +252,20 @@ class Source(abc.ABC):
         )
 
     def _check_values(self, answer: Tensor) -> None:
-        """Refuses answers that are no numbers, and those that are not what the source is said to give."""
+        """Refuses outputs that are not finite, and those that are not of the declared kind."""
         self._check_finite(answer)
         sums = answer.sum(1, dtype=torch.float32)
         is_distribution = bool(answer.min() >= 0) and float((sums - 1).abs().max()) < _UNEVEN
         if self.output == "probabilities" and not is_distribution:
             raise InputError(
-                f"{self.facts.path} is said to give probabilities, but gave values from {float(answer.min()):.3g} to "
+                f"{self.facts.path} should output probabilities, but gave values from {float(answer.min()):.3g} to "
                 f"{float(answer.max()):.3g} whose sums over the classes go from {float(sums.min()):.3g} to "
                 f"{float(sums.max()):.3g}, expected 1; set `source.output` to logits, or export it with a softmax",
                 field="source.output",
             )
         if self.output == "logits" and is_distribution and answer.shape[1] > 1:
             raise InputError(
-                f"{self.facts.path} is said to give logits, but gave values that sum to 1 over the classes, as "
+                f"{self.facts.path} should output logits, but gave values that sum to 1 over the classes, as "
                 "probabilities do; set `source.output` to probabilities",
                 field="source.output",
             )
@@ -378,9 +378,9 @@ def answer_name(session: Any, path: Path, wanted: str = "") -> str:
     """Returns the name of the output of an ONNX session to read; see `choose_output`.
 
     Raises:
-        InputError: it cannot be told, or there is none of that name.
+        InputError: it is ambiguous, or there is none of that name.
     """
-    # What has other sides than labels or scores of an image is neither.
+    # An output whose sides do not fit an image holds neither labels nor scores.
     shaped = [item.name for item in session.get_outputs() if not item.shape or len(item.shape) in (2, 3, 4)]
     names = [item.name for item in session.get_outputs()]
     return choose_output(names if wanted else shaped or names, path, wanted)
@@ -395,7 +395,7 @@ def choose_output(names: Sequence[str], path: Path, wanted: str = "") -> str:
         wanted: what the user named; empty finds it.
 
     Raises:
-        InputError: it cannot be told, or there is none of that name.
+        InputError: it is ambiguous, or there is none of that name.
     """
     if wanted:
         if wanted not in names:

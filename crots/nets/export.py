@@ -124,7 +124,7 @@ def _attempt(
     trust: bool,
 ) -> ExportReport:
     reload = {"onnx": _as_program, "torchscript": _as_program, "huggingface": _as_folder}.get(format, _as_model)
-    # Compared before it has its name: no wrong file stays, and an older one gives way to a right one alone.
+    # Compared under a temporary name: no wrong file stays, and only a right one replaces an older file.
     with atomic_folder(path) if format == "huggingface" else atomic_path(path, durable=True) as partial:
         try:
             notes = write(model, partial)
@@ -209,7 +209,7 @@ class Program(nn.Module):
 
 def _write_pth(model: Model, path: Path) -> tuple[str, ...]:
     save_pth(path, model.net)
-    return ("plain weights: net, classes and normalisation must be told to whoever loads them",)
+    return ("plain weights: to load them, net, classes and normalisation must be given",)
 
 
 def _write_safetensors(model: Model, path: Path) -> tuple[str, ...]:
@@ -229,7 +229,7 @@ def _write_torchscript(model: Model, path: Path) -> tuple[str, ...]:
 
 def _write_torchscript_of_one_size(model: Model, path: Path) -> tuple[str, ...]:
     width, height = model.card.size
-    # Whatever it is given is brought to that size.
+    # Every input is resized to that size.
     _trace(model, path, torch.zeros(1, 3, height, width), 1, fixed=True)
     return (f"takes images of {width}x{height} only: tracing this network fixes its size",)
 

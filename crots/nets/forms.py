@@ -32,7 +32,7 @@ class Fitted:
         notes: what the user should read.
         foreign: weights in the network's own parts that it does not have, as a ResNet-101 has over a ResNet-50.
         headless: the file has no classifier that could serve, for the reason given.
-        normalisation: what the weights were trained with, where the form tells.
+        normalisation: what the weights were trained with, where the form implies it.
     """
 
     tensors: dict[str, Tensor]

@@ -25,7 +25,7 @@ _WIDEST = 8
 
 
 def open_session(path: Path, device: torch.device) -> Any:
-    """Returns an onnxruntime session of a file that was looked at.
+    """Returns an onnxruntime session of a file that was checked.
 
     Raises:
         InputError: it is missing, damaged, reaches outside its folder, or claims more memory than the limit.

@@ -35,7 +35,7 @@ from crots.trust import program_kind
 FileKind = Literal["weights", "safetensors", "onnx", "torchscript", "exported"]
 WeightsKind = Literal["plain", "nested", "lightning", "safetensors"]
 
-# Elements whose finiteness is looked at in one step, which takes a few bytes for each.
+# Elements checked for finiteness in one step, which takes a few bytes for each.
 _AT_ONCE = 2**24
 # Where training programs put the state dict, the likelier first.
 _ENTRIES = (
@@ -84,7 +84,7 @@ class WeightsFile:
 
 
 def file_kind(path: Path) -> FileKind:
-    """Tells by content, and for ONNX by its suffix, what a model file is; pickles of all sorts count as weights.
+    """Determines the kind of a model file by its content, or by the suffix of ONNX; any pickle counts as weights.
 
     Raises:
         InputError: there is no such file.
@@ -259,7 +259,7 @@ def _read_torch(path: Path, part: str, prefix: str) -> WeightsFile:
 def _find_tensors(
     path: Path, content: Mapping[Any, Any], part: str, prefix: str
 ) -> tuple[dict[str, Tensor], str, tuple[str, ...]]:
-    """Finds the weights in a checkpoint: tensors, the entry that they lie in, and what should be said of it."""
+    """Finds the weights in a checkpoint: tensors, the entry that holds them, and a note about it."""
     if part:
         tensors = _tensors(content.get(part))
         if not tensors:
@@ -384,7 +384,7 @@ def _damaged(path: Path, error: BaseException) -> InputError:
             f"{path}: is a pointer of Git LFS, not the weights themselves; run `git lfs pull` where it comes from"
         )
     reason = type(error).__name__
-    # The part of torch's message that tells something; the rest advises to switch the safety off.
+    # The informative part of torch's message; the rest advises to switch the safety off.
     for words in ("failed finding central directory", "unexpected EOF", "HeaderTooLarge", "not a ZIP archive",
                   "InvalidHeader", "MetadataIncompleteBuffer", "incomplete metadata", "Permission denied"):  # fmt: skip
         if words in str(error):

@@ -50,7 +50,7 @@ def build_net(name: str, classes: int, *, trust: bool = False, seed: int = 0) ->
 
 
 def net_bytes(name: str, classes: int) -> int:
-    """Returns how much memory the weights of a network take, without making them; 0 where that cannot be told.
+    """Returns how much memory the weights of a network take, without making them; 0 where that is unknown.
 
     Raises:
         InputError: as `build_net`.

@@ -1,4 +1,4 @@
-"""Opening a source model of any kind: what its file says is joined with what the user said, and both are checked."""
+"""Opening a source model of any kind: the file's own description is merged with the options, and both are checked."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ FIXED_KEY = "crots_fixed"
 
 # TorchScript has no types in some versions of torch.
 _jit: Any = torch.jit
-# A batch is filled up to the number that a program insists on, which any file can say.
+# A batch is filled up to the size that a program requires, which any file can claim.
 _MOST_BATCH = 64
 
 
@@ -74,7 +74,7 @@ def open_source(
 
     Args:
         path: a checkpoint, safetensors, ONNX file, TorchScript or exported program.
-        options: what the user told of it; None is nothing.
+        options: of the source; None for the defaults.
         classes: the source's classes; None takes the file's.
         size: working size, for the card of a file that has none.
         device: where it runs.
@@ -111,7 +111,7 @@ def _open_network(request: _Request, *, trust: bool) -> Source:
     options = request.options
     found = read_weights(request.path, prefix=options.prefix)
     if trust and found.card and is_factory(found.card.net) and found.card.net != options.net:
-        # Trust was given for what the options name, and a stranger writes what a file says of itself.
+        # Trust was given for the code that the options name; the file's own description may come from anyone.
         raise InputError(
             f"{request.path} says that it is a {found.card.net}, which would run code of a Python module that the "
             f"options do not name; if you trust it, name it as the network (`source.net` {found.card.net})",
@@ -119,7 +119,7 @@ def _open_network(request: _Request, *, trust: bool) -> Source:
         )
     model, report = model_of(
         found,
-        # The option has a default, so a file that knows its own network is not held against it.
+        # The option has a default, so a file that names its own network does not contradict it.
         net=None if found.card else options.net or None,
         classes=request.classes,
         size=None if found.card else request.size,
@@ -218,14 +218,14 @@ def _facts(
     guess: Output | None = None,
     bytes_in: bool = False,
 ) -> Facts:
-    """Joins what a program's file says with what the user said.
+    """Merges the description in a program's file with the options.
 
     Args:
-        request: what the user said.
-        card: what the file says.
+        request: the options and what is known from elsewhere.
+        card: the file's own description.
         shape: its input's, empty where unknown.
         multiple: of its input's sides.
-        guess: what it gives, by its form.
+        guess: the kind of output, by its form.
         bytes_in: it takes 8-bit images, which it normalises itself.
     """
     path, options = request.path, request.options
@@ -279,7 +279,7 @@ def _fixed(path: Path, options: SourceOptions, shape: list[Any]) -> tuple[Size |
 
 
 def _normalisation(options: SourceOptions, base: Normalisation | None) -> tuple[Normalisation | None, list[str]]:
-    """Returns the normalisation, and what must still be told where that is None."""
+    """Returns the normalisation, and what is still missing where that is None."""
     channels = options.channels if options.channels != "auto" else (base.channels if base else None)
     _check_units(options)
     mean = _three(options.mean, "source.mean") or (base.mean if base else None)

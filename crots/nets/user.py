@@ -20,7 +20,7 @@ PATTERN = "<package.module>:<factory>"
 
 
 def factory(name: str) -> Callable[..., Any]:
-    """Imports a factory from what is installed or on PYTHONPATH; the current folder may hold a stranger's files.
+    """Imports a factory from what is installed or on PYTHONPATH; the current folder may hold anyone's files.
 
     Raises:
         InputError: module or factory cannot be had.

@@ -42,7 +42,7 @@ Purpose = Literal["source", "start"]
 PUBLISHED_SIZE = Size(1024, 512)
 # A counter of training steps that changes no output; files from before PyTorch 0.4.1 lack it.
 _COUNTER = "num_batches_tracked"
-# Share of the encoder's tensors that a start must bring, and of all tensors where we cannot tell which the encoder is.
+# Share of the encoder's tensors that initial weights must fill, and of all tensors where the encoder is unknown.
 _ENOUGH_ENCODER = 0.9
 _ENOUGH_WHOLE = 0.5
 # Weights that a start may have in the network's own parts beyond the network's; timm leaves out a few unused ones.
@@ -59,7 +59,7 @@ class LoadReport:
         unexpected: keys of the file that the network does not know.
         dropped: keys of the file left out on purpose.
         notes: what the user should read, a sentence each.
-        normalisation: what the weights were trained with, where their form tells.
+        normalisation: what the weights were trained with, where their form implies it.
     """
 
     matched: tuple[str, ...]
@@ -95,7 +95,7 @@ def load_weights(
         net: the bare network.
         tensors: by the file's keys.
         name: the file, for messages.
-        purpose: a ``source`` must bring every tensor; a ``start`` may lack the head, not the encoder.
+        purpose: a ``source`` must fill every tensor; a ``start`` may leave out the head, not the encoder.
         prefix: of the file's keys; empty finds it.
 
     Raises:
@@ -171,14 +171,14 @@ def _check(report: LoadReport, fitted: Fitted, state: Mapping[str, Tensor], name
     share = 1 - sum(key in lacking for key in encoder) / max(1, len(encoder))
     if share < enough:
         raise InputError(
-            f"{name} is for another network: it brings {share:.0%} of the encoder's tensors; missing "
+            f"{name} is for another network: it holds {share:.0%} of the encoder's tensors; missing "
             f"{grouped(report.missing)}; unknown {grouped(report.unexpected) or 'none'}; "
             "give the network it was trained with, or the prefix of its keys",
             field="net",
         )
     if len(fitted.foreign) > (_FOREIGN_START * len(report.matched) if purpose == "start" else 0):
         raise InputError(
-            f"{name} is for a larger network: it has {len(fitted.foreign)} weights that this one lacks "
+            f"{name} is for a larger network: it has {len(fitted.foreign)} weights that this one does not have "
             f"({grouped(sorted(fitted.foreign))}); give the network it was trained with",
             field="net",
         )
@@ -208,7 +208,7 @@ def _encoder_keys(state: Mapping[str, Tensor]) -> tuple[list[str], float]:
 
 
 def load_into(model: Model, path: Path, *, purpose: Purpose = "start", prefix: str = "", part: str = "") -> LoadReport:
-    """Fills a model from a file and takes over the normalisation its weights need, where a start's form tells it.
+    """Fills a model from a file and takes over the normalisation that the form of initial weights implies.
 
     Args:
         model: the model to fill.
@@ -325,7 +325,7 @@ def _filled(net: nn.Module, found: WeightsFile, *, purpose: Purpose = "source", 
 
 
 def agreed_card(card: ModelCard, path: Path, *, net: str | None, classes: ClassSet | None) -> ModelCard:
-    """Returns a file's card after comparing it with what the user said.
+    """Returns a file's card after comparing it with the options.
 
     Raises:
         InputError: the two contradict each other.

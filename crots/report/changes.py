@@ -1,7 +1,7 @@
 """Source and adapted model compared on some target images: no label is needed, so none is read.
 
-What the source said is on disk. The adapted model is run on these images, unless `crots suspects` has asked the same
-model already.
+The source's predictions are on disk. The adapted model is run on these images, unless `crots suspects` has run it
+already.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class Comparison:
     found: Changes | None = field(default=None, init=False)
 
     def run(self, context: Context) -> Iterator[int]:
-        """Looks at the images, yields how many are done, and leaves the result in `found`.
+        """Compares the images, yields how many are done, and leaves the result in `found`.
 
         Raises:
             InputError: there is no student, or it does not fit.

@@ -10,7 +10,7 @@ from crots.report.facts import Curve
 from crots.report.markup import Markup, joined, tag
 
 COLOURS = 8
-# So few points are marked: each is a look or a validation.
+# Up to this many points are marked: each is an evaluation.
 _DOTTED = 12
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 10, 18, 20
 

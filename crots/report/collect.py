@@ -55,7 +55,7 @@ def collect(project: Project) -> Facts:
 
 
 class _Collector:
-    """Looks at one part after the other; what fails is left out and said."""
+    """Collects one part after the other; what fails is left out and noted."""
 
     def __init__(self, project: Project) -> None:
         self._project, self._config = project, project.config

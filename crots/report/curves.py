@@ -1,4 +1,4 @@
-"""The figures that training stages told over their steps, from the stream of events, thinned for a picture."""
+"""The metrics of training stages over their steps, from the stream of events, thinned for a picture."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Points = dict[float, float]
 
 @dataclass
 class Told:
-    """What a stage told in its latest run: points by step of every figure, remarks, where it ran."""
+    """The latest run of a stage: points by step of every metric, notes, where it ran."""
 
     total: int = 0
     device: str = ""
@@ -69,7 +69,7 @@ def _moment(time: float) -> str:
     try:
         return datetime.fromtimestamp(time).astimezone().isoformat(timespec="minutes")
     except (ValueError, OverflowError, OSError):
-        # No clock said that.
+        # Not a time that any clock gives.
         return ""
 
 

@@ -25,7 +25,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class FileFact:
-    """A file by which a colleague can tell that it is the same one."""
+    """A file, with what identifies it."""
 
     name: str
     bytes: int
@@ -84,7 +84,7 @@ class TargetFacts:
 
 @dataclass(frozen=True)
 class Remark:
-    """Something a stage said; ``warning`` where the user should mind it."""
+    """A note of a stage; ``warning`` where the user should act on it."""
 
     text: str
     warning: bool = False
@@ -130,7 +130,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Choice:
-    """What a training stage kept: the step of how many, why in words, and the alarms at that look.
+    """What a training stage kept: the step of how many, why in words, and the alarms at that evaluation.
 
     Attributes:
         start: label-free scores before the stage.
@@ -252,7 +252,7 @@ class StageCurves:
 
 @dataclass(frozen=True)
 class Facts:
-    """All that a report tells.
+    """All that a report shows.
 
     Attributes:
         project: the folder's name.

@@ -79,7 +79,7 @@ def _tiles(facts: Facts) -> list[Markup]:
     if facts.changes:
         found.append((f"{facts.changes.changed:.1%}", f"of labels changed ({len(facts.changes.images)} images)"))
     alarms = {remark.text for stage in facts.stages for remark in stage.remarks if remark.warning}
-    # Most of them were told as warnings, too.
+    # Most of them were shown as warnings, too.
     alarms |= {text for choice in facts.result.choices for text in choice.alarms}
     found.append((str(len(alarms)) if alarms else "none", "warnings and alarms"))
     spent = sum(stage.seconds or 0.0 for stage in facts.stages)
@@ -93,7 +93,7 @@ def _words(told: Story) -> list[Markup]:
         ("Better", told.better),
         ("Worse", told.worse),
         ("How sure this is", told.sure),
-        ("What to look at", told.look),
+        ("What to check", told.look),
     )
     found = [
         tag("section", tag("h3", heading), tag("ul", *(tag("li", _sentence(line)) for line in lines)))

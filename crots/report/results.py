@@ -79,7 +79,7 @@ def _is_evaluated(project: Project, subject: str) -> bool:
 
 
 def _score_on_the_way(project: Project, subject: str) -> Score | None:
-    """What a validation during training said of what the stage kept."""
+    """The validation during training of the checkpoint that the stage kept."""
     miou = number(record(project, subject).get("miou"))
     if miou is None:
         return None

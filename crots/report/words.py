@@ -15,7 +15,7 @@ Tone = Literal["better", "worse", "even", "harm", "unknown"]
 
 # Of mIoU: less is no difference that a single run shows.
 EVEN = 0.005
-# Of a class's IoU: less is not worth a word.
+# Change of a class's IoU: a smaller one is not mentioned.
 WORTH_SAYING = 0.02
 # A class of which more was recognised before is lost when less is.
 _RECOGNISED, _LOST = 0.05, 0.01
@@ -23,7 +23,7 @@ _RECOGNISED, _LOST = 0.05, 0.01
 _FACTOR, _FREQUENT = 1.25, 1e-3
 # Of the consistency of labels over views, 0..1: a smaller rise is none.
 _RISE = 0.01
-# Of the source's surest pixels of a class: less is worth a look.
+# Of the source's surest pixels of a class: a smaller share is listed for checking.
 _KEPT = 0.8
 _FEW_IMAGES = 20
 _NAMES = 6
@@ -40,7 +40,7 @@ class Story:
         better: what speaks for the result.
         worse: what speaks against it.
         sure: how far this can be relied on.
-        look: what a person should look at.
+        look: what a person should check.
     """
 
     tone: Tone
@@ -73,7 +73,7 @@ def story(result: Result, changes: Changes | None = None) -> Story:
     lost = set(_vanishing(result, changes))
     if now is None and lost:
         told = _add(told, worse=[f"perhaps lost (or false positives that were corrected): {names(sorted(lost))}"])
-    return _add(told, changed=_changed(changes), look=_worth_a_look(changes, measured=now is not None))
+    return _add(told, changed=_changed(changes), look=_to_check(changes, measured=now is not None))
 
 
 def _add(told: Story, **more: Sequence[str]) -> Story:
@@ -230,11 +230,11 @@ def small(share: float) -> str:
     return "0" if share == 0 else f"{share:.1%}" if share >= 0.01 else f"{share:.2%}" if share >= 5e-5 else "<0.01%"
 
 
-def _worth_a_look(changes: Changes | None, *, measured: bool) -> list[str]:
+def _to_check(changes: Changes | None, *, measured: bool) -> list[str]:
     if changes is None or not changes.images:
         return []
     most = [f"{key} ({share:.0%})" for key, share in list(changes.images.items())[:3]]
-    lines = [f"of the images looked at, those whose labels changed most: {names(most)}"]
+    lines = [f"of the images compared, those whose labels changed most: {names(most)}"]
     doubtful = [row for row in changes.classes if row.kept is not None and row.kept < _KEPT]
     if changes.sure and doubtful:
         ranked = sorted(doubtful, key=lambda row: row.kept or 0.0)

@@ -1,4 +1,4 @@
-"""Makes a project's report: facts, a look at some images with the adapted model, the page."""
+"""Makes a project's report: facts, predictions of the adapted model on some images, the page."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ReportJob:
         out: the page; None is ``report.html`` in the project.
         images: target images to run the adapted model on; 0 runs it on none.
         overwrite: replace a file that is no report.
-        facts: what it tells, once it is written.
+        facts: its content, once it is written.
     """
 
     project: Project

@@ -64,7 +64,7 @@ class Labeller(Protocol):
 
     @property
     def needs_images(self) -> bool:
-        """Whether `label` looks at the images."""
+        """Whether `label` reads the images."""
         ...
 
     def prepare(self, batches: Iterable[Array]) -> bool:

@@ -100,7 +100,7 @@ def mine_patches(job: MineJob, context: Context) -> Iterator[Event]:
             yield from meter.tick(min(len(names), done * workers.world))
     finally:
         cutting.close()
-    # In the order of the images, whoever cut them.
+    # In the order of the images, whichever worker cut them.
     patches = [patch for turn in zip(*workers.gathered(cut), strict=True) for found in turn for patch in found]
     index = {"grid": str(job.options.grid), "rare": list(map(asdict, rare)), "patches": list(map(asdict, patches))}
     workers.from_first(lambda: write_json(job.out / PATCH_INDEX, index))

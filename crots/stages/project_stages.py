@@ -36,7 +36,7 @@ from crots.stages.mine import MineJob, mine_patches
 from crots.stages.pseudo_label import LabelJob, label_images
 from crots.stages.workbench import Workbench
 from crots.training.budget import ROUND, Start, settled
-from crots.training.label_free import LabelFreeScores, looked_at
+from crots.training.label_free import LabelFreeScores, images_to_score
 from crots.training.loop import Training
 from crots.training.material import Array, Material, PseudoLabels
 from crots.training.patch_set import PatchCorrections, PatchSet
@@ -211,7 +211,7 @@ def training_run(
 
     Args:
         project: says where it writes.
-        bench: for what is looked at.
+        bench: the data on which it is evaluated.
         options: of the stage.
         context: of the stage.
         student: as the stage begins.
@@ -223,7 +223,7 @@ def training_run(
     score = None
     if data and (adapting or guard):
         every = options.validate_every or max(1, options.total // 10)
-        images = looked_at(options, options.total // every + 1)
+        images = images_to_score(options, options.total // every + 1)
         score = scored_by_first(
             lambda: LabelFreeScores(student, data, bench.engine, context, images=images, trained=trained)
         )
@@ -243,7 +243,7 @@ def training_run(
 def scored_by_first(make: Callable[[], LabelFreeScores]) -> Scoring:
     """Scores on rank 0 and broadcasts the result, so that all workers decide alike."""
     workers = current()
-    # Made by the first alone, since it looks at the student already; it exchanges nothing with the others.
+    # Made on rank 0 alone, since making it evaluates the student; it exchanges nothing with the others.
     scores = make() if workers.first else None
     return lambda teacher: workers.from_first(lambda: scores(teacher) if scores else ({}, {}))
 

@@ -1,4 +1,4 @@
-"""Ranks the images and regions to look at first when correcting pseudo-labels; see `crots.methods.suspicion`.
+"""Ranks the images and regions to check first when correcting pseudo-labels; see `crots.methods.suspicion`.
 
 The images are read twice, one at a time: first for the doubt of each, then, with the threshold that all together give,
 for its regions. A network runs only if a trained student is compared with the labels.
@@ -166,7 +166,7 @@ def search(project: Project, job: SuspectsJob, context: Context) -> Iterator[Eve
         # By version 0.1, which kept no listing.
         files.owned.claim(earlier_names(STAGE, files.final))
     files.settle()
-    # It is quick, so that nothing is gone on with.
+    # It is quick, so it is never resumed.
     files.discard()
     files.begin({"student": job.student_key})
     yield from at_their_place(find_suspects(job, context), files.work, files.final)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from crots.training.watch import Look, Rule
+from crots.training.watch import Evaluation, Rule
 
 _USELESS = (
     "the student has not learnt the source's pseudo-labels, and no round can correct that; use the source "
@@ -20,7 +20,7 @@ class Choice:
     """The evaluations of a stage so far, and which of them is kept.
 
     Attributes:
-        looks: the evaluations, in order.
+        evaluations: in order.
         best: the last healthy one, or with the rule ``oracle`` the one of greatest mIoU; None if there is none.
         given_up: why the stage stopped early, empty if it did not.
         replaced_by: whose weights replace those of a student that learnt nothing.
@@ -29,29 +29,31 @@ class Choice:
 
     def __init__(self, rule: Rule, total: int) -> None:
         self.rule, self.total = rule, total
-        self.looks: list[Look] = []
-        self.best: Look | None = None
+        self.evaluations: list[Evaluation] = []
+        self.best: Evaluation | None = None
         self.given_up = self.replaced_by = ""
-        self.averaged: Look | None = None
+        self.averaged: Evaluation | None = None
 
-    def add(self, look: Look) -> bool:
+    def add(self, evaluation: Evaluation) -> bool:
         """Adds an evaluation; returns whether it is the best so far."""
-        self.looks.append(look)
-        if not look.healthy or (self.rule == "oracle" and self.best and (look.miou or 0.0) <= (self.best.miou or 0.0)):
+        self.evaluations.append(evaluation)
+        if not evaluation.healthy or (
+            self.rule == "oracle" and self.best and (evaluation.miou or 0.0) <= (self.best.miou or 0.0)
+        ):
             return False
-        self.best = look
+        self.best = evaluation
         return True
 
-    def looked_at(self, step: int) -> bool:
+    def evaluated_at(self, step: int) -> bool:
         """Whether there was an evaluation at ``step`` or later."""
-        return bool(self.looks) and self.looks[-1].step >= step
+        return bool(self.evaluations) and self.evaluations[-1].step >= step
 
     def give_up(self, reason: str) -> None:
         """Records that the stage goes back to the best evaluation."""
         self.given_up = reason
 
     @property
-    def chosen(self) -> Look | None:
+    def chosen(self) -> Evaluation | None:
         """The evaluation whose checkpoint is kept; None keeps the final weights."""
         return self.best if self.given_up or self.rule != "last" else None
 
@@ -63,17 +65,17 @@ class Choice:
     @property
     def unhealthy(self) -> bool:
         """Whether there were evaluations and none found a usable student."""
-        return bool(self.looks) and self.best is None
+        return bool(self.evaluations) and self.best is None
 
     @property
-    def kept(self) -> Look | None:
+    def kept(self) -> Evaluation | None:
         """The evaluation of the kept weights; None if there was none."""
         return self.averaged or self.learnt
 
     @property
-    def learnt(self) -> Look | None:
+    def learnt(self) -> Evaluation | None:
         """The evaluation of what was learnt, before it was averaged with the start; None if there was none."""
-        last = self.looks[-1] if self.looks and self.looks[-1].step == self.total else None
+        last = self.evaluations[-1] if self.evaluations and self.evaluations[-1].step == self.total else None
         return self.chosen or last
 
     def report(self) -> dict[str, Any]:
@@ -87,7 +89,7 @@ class Choice:
             "words": "; ".join(text for text, _ in self.words()),
             "ends_rounds": self._ends_rounds(),
             "oracle": self._hindsight(self.kept),
-            "looks": [look.to_dict() for look in self.looks],
+            "looks": [found.to_dict() for found in self.evaluations],
         }
 
     def _ends_rounds(self) -> str:
@@ -95,7 +97,7 @@ class Choice:
         anyway = "; `adapt.stop_rounds` = false runs further rounds anyway"
         if self.given_up or (self.kept and self.kept.step == 0):
             return f"the round before {'was stopped by an alarm' if self.given_up else 'kept its start'}{anyway}"
-        if self.looks and not self.looks[-1].healthy:
+        if self.evaluations and not self.evaluations[-1].healthy:
             return f"the round before ended with warnings, and the next would begin where they did{anyway}"
         # An average with the start halves every change.
         changed = 1.0 - self.learnt.values.get("agreement", 0.0) if self.learnt else 1.0
@@ -103,13 +105,13 @@ class Choice:
             return ""
         return f"the round before changed {changed:.1%} of the labels, less than {ROUND_MARGIN:.0%}{anyway}"
 
-    def _hindsight(self, kept: Look | None) -> dict[str, Any] | None:
+    def _hindsight(self, kept: Evaluation | None) -> dict[str, Any] | None:
         """What only labels can show; never used for a choice, unless the rule is ``oracle``."""
-        looks = [*self.looks, *filter(None, [self.averaged])]
-        scored = [look for look in looks if look.miou is not None]
+        evaluations = [*self.evaluations, *filter(None, [self.averaged])]
+        scored = [found for found in evaluations if found.miou is not None]
         if not kept or kept.miou is None:
             return None
-        best = max(scored, key=lambda look: look.miou or 0.0)
+        best = max(scored, key=lambda found: found.miou or 0.0)
         return {"miou": kept.miou, "best_step": best.step, "best_miou": best.miou}
 
     def words(self) -> list[tuple[str, bool]]:
@@ -127,13 +129,13 @@ class Choice:
 
     def _chosen_words(self) -> list[tuple[str, bool]]:
         assert self.chosen is not None
-        step, end = self.chosen.step, self.looks[-1].step
+        step, end = self.chosen.step, self.evaluations[-1].step
         place = "its start" if step == 0 else f"the checkpoint of step {step}"
         if self.given_up:
             said = f"stopped after step {end} of {self.total} and went back to {place}, the best healthy one"
             return [(f"{said}: {self.given_up}", True)]
         place += ", averaged with the start," if self.averaged else ""
         how = "by validation labels (oracle)" if self.rule == "oracle" else "by label-free scores"
-        nothing = "; no later checkpoint looks better than the start" if step == 0 else ""
+        nothing = "; no later checkpoint scores better than the start" if step == 0 else ""
         which = "the start of the stage" if step == 0 else f"{place} of {self.total}"
         return [(f"kept {which}, chosen {how}{nothing}", False)]

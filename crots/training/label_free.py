@@ -42,15 +42,15 @@ SUREST = 0.25
 _SMALLER = 0.75
 
 
-def looked_at(options: TrainingOptions, looks: int) -> int:
+def images_to_score(options: TrainingOptions, evaluations: int) -> int:
     """Returns the number of images per evaluation, so that all evaluations cost a small part of the run.
 
     Args:
         options: of the stage.
-        looks: number of evaluations in the whole run, including the one at its start.
+        evaluations: number of evaluations in the whole run, including the one at its start.
     """
     forwards = _BUDGET * options.total * options.batch * _FORWARDS_A_STEP
-    return int(min(IMAGES, max(LEAST_IMAGES, forwards / (2 * max(1, looks)))))
+    return int(min(IMAGES, max(LEAST_IMAGES, forwards / (2 * max(1, evaluations)))))
 
 
 class LabelFreeScores:

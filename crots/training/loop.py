@@ -27,7 +27,7 @@ from crots.records import fits
 from crots.training.checkpoints import DamagedError, read_checkpoint, save_checkpoint
 from crots.training.choice import Choice
 from crots.training.learner import Figures, Learner, State
-from crots.training.watch import Look, LookShape, Watch
+from crots.training.watch import Evaluation, EvaluationShape, Watch
 
 # Labels that were renewed within the run; deleted when the stage is complete.
 REFRESHED = "refreshed"
@@ -188,7 +188,7 @@ class _Trainer:
 
     def _left_unwatched(self, start: int, every: int) -> bool:
         """Whether a run that begins at ``start`` has to evaluate it."""
-        if not self.run.watch or self.choice.looked_at(start):
+        if not self.run.watch or self.choice.evaluated_at(start):
             return False
         # The start of the stage is a candidate too: a run that only makes things worse changes nothing.
         due = start % every == 0 or start == self.learner.options.total
@@ -206,12 +206,12 @@ class _Trainer:
         assert self.run.watch is not None
         teacher = self.learner.teacher.model if self.learner.teacher else None
         with self.learner.as_kept():
-            look, events = self.run.watch.look(done, teacher, self.choice.looks)
-        best_so_far = self.choice.add(look)
+            evaluation, events = self.run.watch.evaluate(done, teacher, self.choice.evaluations)
+        best_so_far = self.choice.add(evaluation)
         if self.run.watch.keeps and best_so_far:
             self._write(self.run.folder / BEST, {"step": done, **self.learner.weights()})
         yield from events
-        serious = next((alarm for alarm in look.alarms if alarm.serious), None)
+        serious = next((alarm for alarm in evaluation.alarms if alarm.serious), None)
         if serious and self._can_go_back:
             self.choice.give_up(serious.text)
 
@@ -234,7 +234,7 @@ class _Trainer:
         state = {
             "step": done,
             "seed": self.run.seed,
-            "looks": [look.to_dict() for look in self.choice.looks],
+            "looks": [found.to_dict() for found in self.choice.evaluations],
             "events": self.context.position,
             "card": self.learner.student.card.to_dict(),
             **self.learner.state_dict(),
@@ -266,7 +266,7 @@ class _Trainer:
         if not self.workers.from_first(lambda: exists(path)):
             return self._start_anew()
         try:
-            state, looks = self._read(path)
+            state, evaluations = self._read(path)
         except DamagedError as error:
             self.lost = str(error)
         # All workers or none: another one may have failed.
@@ -275,8 +275,8 @@ class _Trainer:
             return self._start_anew()
         self.learner.load_state_dict(state)
         self.saved_at = state["step"]
-        for look in looks:
-            self.choice.add(look)
+        for evaluation in evaluations:
+            self.choice.add(evaluation)
         self.context.rewind(state["events"])
         return self.saved_at
 
@@ -284,15 +284,15 @@ class _Trainer:
         self.context.rewind_run()
         return self.clear()
 
-    def _read(self, path: Path) -> tuple[State, list[Look]]:
+    def _read(self, path: Path) -> tuple[State, list[Evaluation]]:
         """Reads a checkpoint with its earlier evaluations, whose best weights must exist too."""
         state = read_checkpoint(path, self.learner)
-        if not all(fits(look, LookShape) for look in state["looks"]):
+        if not all(fits(row, EvaluationShape) for row in state["looks"]):
             raise DamagedError(f"{path}: is damaged (its record of evaluations)")
-        looks = [Look.from_dict(look) for look in state["looks"]]
-        if self.run.watch and self.run.watch.keeps and any(look.healthy for look in looks):
+        evaluations = [Evaluation.from_dict(row) for row in state["looks"]]
+        if self.run.watch and self.run.watch.keeps and any(found.healthy for found in evaluations):
             read_checkpoint(self.run.folder / BEST, self.learner, weights_only=True)
-        return state, looks
+        return state, evaluations
 
     def finish(self) -> Iterator[Event]:
         """Writes the student (the chosen one, if there is a choice), the teacher, and the choice with its reason."""
@@ -319,7 +319,7 @@ class _Trainer:
             return
         if watch:
             teacher = self.learner.teacher.model if self.learner.teacher else None
-            choice.averaged, events = watch.look(choice.step, teacher, choice.looks)
+            choice.averaged, events = watch.evaluate(choice.step, teacher, choice.evaluations)
             yield from events
 
     def _write_models(self) -> None:

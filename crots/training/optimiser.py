@@ -21,7 +21,7 @@ class Optimiser:
     ``clip``, and norms and biases are exempt from weight decay.
 
     Args:
-        model: the student; its net tells encoder and head apart.
+        model: the student; its info names the encoder.
         options: of the stage.
         engine: device and precision.
     """

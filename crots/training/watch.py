@@ -20,7 +20,7 @@ Scoring = Callable[[Model | None], tuple[dict[str, float], dict[str, str]]]
 
 
 @dataclass(frozen=True)
-class Look:
+class Evaluation:
     """An evaluation of the student at ``step``.
 
     Attributes:
@@ -41,9 +41,9 @@ class Look:
         return dataclasses.asdict(self)
 
     @staticmethod
-    def from_dict(values: Mapping[str, Any]) -> Look:
+    def from_dict(values: Mapping[str, Any]) -> Evaluation:
         """Reads the output of `to_dict`."""
-        return Look(**{**values, "alarms": tuple(Alarm(**alarm) for alarm in values["alarms"])})
+        return Evaluation(**{**values, "alarms": tuple(Alarm(**alarm) for alarm in values["alarms"])})
 
 
 class AlarmShape(TypedDict):
@@ -54,8 +54,8 @@ class AlarmShape(TypedDict):
     serious: bool
 
 
-class LookShape(TypedDict):
-    """`Look` as plain data."""
+class EvaluationShape(TypedDict):
+    """`Evaluation` as plain data."""
 
     step: Count
     values: dict[str, float]
@@ -102,7 +102,9 @@ class Watch:
         """Whether checkpoints are kept at evaluations, including that of the start."""
         return self.guard or self.rule != "last"
 
-    def look(self, step: int, teacher: Model | None, before: Sequence[Look]) -> tuple[Look, list[Event]]:
+    def evaluate(
+        self, step: int, teacher: Model | None, before: Sequence[Evaluation]
+    ) -> tuple[Evaluation, list[Event]]:
         """Evaluates the student in its current state.
 
         Args:
@@ -113,25 +115,27 @@ class Watch:
         Returns:
             The evaluation, and its events: each alarm once.
         """
-        look, events = Look(step), list[Event]()
+        found, events = Evaluation(step), list[Event]()
         if self._score:
             values, lost = self._score(teacher)
-            look = self._judged(step, values, lost, before)
-            events.append(Scored(stage=self._stage, step=step, values=dict(look.values)))
+            found = self._judged(step, values, lost, before)
+            events.append(Scored(stage=self._stage, step=step, values=dict(found.values)))
         if self._validate:
             evaluated = self._validate(step)
-            look = dataclasses.replace(look, miou=evaluated.miou)
+            found = dataclasses.replace(found, miou=evaluated.miou)
             # Step 0 marks a finished model; the start was scored by the stage that made it.
             events += [evaluated] if step else []
         said = {alarm.name for earlier in before for alarm in earlier.alarms}
-        fresh = [alarm for alarm in look.alarms if alarm.name not in said]
-        return look, events + [Note(stage=self._stage, level="warning", text=alarm.text) for alarm in fresh]
+        fresh = [alarm for alarm in found.alarms if alarm.name not in said]
+        return found, events + [Note(stage=self._stage, level="warning", text=alarm.text) for alarm in fresh]
 
-    def _judged(self, step: int, values: Values, lost: Mapping[str, str], before: Sequence[Look]) -> Look:
-        raised = judge([*(look.values for look in before), values], lost, trained=self._trained, distils=self._distils)
+    def _judged(self, step: int, values: Values, lost: Mapping[str, str], before: Sequence[Evaluation]) -> Evaluation:
+        raised = judge(
+            [*(earlier.values for earlier in before), values], lost, trained=self._trained, distils=self._distils
+        )
         good = healthy(raised)
         # A trained start is always a valid choice, whatever alarms the images raise.
         good = good or step == 0 if self._trained else good and usable(values)
         # JSON and plots cannot show NaN; the alarm reports it.
         finite = {name: value for name, value in values.items() if math.isfinite(value)}
-        return Look(step, finite, good, tuple(raised))
+        return Evaluation(step, finite, good, tuple(raised))

@@ -131,7 +131,7 @@ def test_what_is_missing_is_named_and_nothing_is_made(refused, words, tmp_path, 
 
 def test_all_faults_at_once(refused, words, tmp_path):
     line = refused("init", tmp_path / "p", *replaced(replaced(words, "--target", "a"), "--source", "b.pth"))
-    assert "2 things to mend" in line
+    assert "2 things to fix" in line
     assert "b.pth" in line
 
 

@@ -81,7 +81,7 @@ def test_auto_encoding_is_found_at_the_first_read_and_said(pair):
     assert read_truth(dataset.samples[0], dataset, CITY)[0].tolist() == [0, 18, 255]
     resolved = resolve_encoding(dataset, CITY)
     assert resolved.encoding == "raw"
-    assert resolved.notes == ("labels are the data set's own ids: 0, 7, 23-24, 26, 33 in 1 file looked at",)
+    assert resolved.notes == ("labels are the data set's own ids: 0, 7, 23-24, 26, 33 in 1 file checked",)
     assert resolve_encoding(resolved, CITY) is resolved
 
 

@@ -309,7 +309,7 @@ def test_a_glance_says_what_is_odd(tmp_path):
     (cut,) = glance(*said(tmp_path / "cut", labels, np.eye(8, 16))).warnings
     assert "nothing above 1 of 255" in cut
     void = glance(*said(tmp_path / "void", labels + 3, np.full((8, 16), 200))).warnings
-    assert void == ("2 of 2 predictions looked at are ignore everywhere; check their ids and class map",)
+    assert void == ("2 of 2 predictions checked are ignore everywhere; check their ids and class map",)
     turned = glance(*said(tmp_path / "turned", labels, np.full((8, 16), 200), exif=3)).warnings
     assert len(turned) == 1 and "upright" in turned[0]
     with pytest.raises(InputError, match="is 16x8, but its image is 8x16 when upright"):

@@ -47,7 +47,7 @@ def test_the_commonest_shape_wins_and_is_said():
     sizes = [Size(640, 480)] * 3 + [Size(320, 240)] * 2 + [Size(1000, 200)] * 4
     proposal, reason = propose_size(sizes)
     assert proposal == (640, 480)
-    assert reason.startswith("working size 640x480: 5 of 9 images looked at")
+    assert reason.startswith("working size 640x480: 5 of 9 images checked")
 
 
 def test_only_fifty_headers_are_read_and_broken_ones_skipped(tmp_path):

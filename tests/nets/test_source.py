@@ -328,11 +328,11 @@ def test_logits_told_as_probabilities_and_probabilities_told_as_logits_are_refus
     logits = open_source(
         write_onnx(tmp_path / "l.onnx"), options=dataclasses.replace(TOLD, output="probabilities"), classes=ABC
     )
-    with pytest.raises(InputError, match="is said to give probabilities") as caught:
+    with pytest.raises(InputError, match="should output probabilities") as caught:
         logits.logits(some_images())
     assert caught.value.field == "source.output"
     softmax = write_onnx(tmp_path / "p.onnx", output="probabilities")
-    with pytest.raises(InputError, match="is said to give logits, but gave values that sum to 1"):
+    with pytest.raises(InputError, match="should output logits, but gave values that sum to 1"):
         open_source(softmax, options=TOLD, classes=ABC).logits(some_images())
 
 

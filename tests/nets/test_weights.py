@@ -243,7 +243,7 @@ def test_a_deeper_network_of_the_same_shapes_is_refused(purpose):
     with torch.device("meta"):
         state = build_net("deeplabv2_resnet101", 3).state_dict()
         net = build_net("deeplabv2_resnet50", 3)
-    with pytest.raises(InputError, match=r"larger network: it has 102 weights that this one lacks \(layer3"):
+    with pytest.raises(InputError, match=r"larger network: it has 102 weights that this one does not have \(layer3"):
         load_weights(net, with_prefix(state, "module."), purpose=purpose)
 
 

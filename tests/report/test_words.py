@@ -118,7 +118,7 @@ def test_what_changed_on_the_target_is_told_without_judgement():
     assert "On 2 target images, round 1 gives 20.0% of the pixels another label" in told(found)
     assert "Predicted more often: bus 0.10% → 1.0%." in found.changed
     assert "Predicted less often: pole 2.0% → 0.40%." in found.changed
-    assert "of the images looked at, those whose labels changed most: a (30%), b (10%)" in found.look
+    assert "of the images compared, those whose labels changed most: a (30%), b (10%)" in found.look
     assert "classes that changed where the source was most confident: pole (40% kept)" in found.look
     assert "perhaps lost" not in told(found), "labels say it better"
 

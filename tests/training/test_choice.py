@@ -15,7 +15,7 @@ from crots.options import AdaptOptions
 from crots.stages.adapt import AdaptLearner
 from crots.training.choice import Choice
 from crots.training.loop import Training, train
-from crots.training.watch import Look, Watch
+from crots.training.watch import Evaluation, Watch
 from tests.stages import tiny_world as world
 from tests.stages.tiny_training import ENGINE, FEW, learner, run, student, weights
 
@@ -27,11 +27,11 @@ class Told(Watch):
         super().__init__("baseline", rule=rule, guard=guard)
         self.bad, self.alarms, self.mious, self.see = bad, alarms, mious or {}, see
 
-    def look(self, step, teacher, before):
+    def evaluate(self, step, teacher, before):
         self.see(step)
         alarms = (Alarm("broken", "it broke", serious=True),) if step in self.alarms else ()
         healthy = step not in self.bad and not alarms
-        return Look(step, {"agreement": 0.9}, healthy, alarms, self.mious.get(step)), [
+        return Evaluation(step, {"agreement": 0.9}, healthy, alarms, self.mious.get(step)), [
             Scored(stage="baseline", step=step, values={"agreement": 0.9})
         ]
 
@@ -177,7 +177,7 @@ def test_a_loss_that_is_not_finite_goes_back_where_there_is_something_to_go_back
 def test_rounds_end_by_what_was_learnt_and_not_by_its_average_with_the_start(learnt, averaged, ends):
     choice = Choice("label-free", 4)
     for step, agreement in ((0, 1.0), (4, learnt)):
-        choice.add(Look(step, {"agreement": agreement}))
-    choice.averaged = Look(4, {"agreement": averaged})
+        choice.add(Evaluation(step, {"agreement": agreement}))
+    choice.averaged = Evaluation(4, {"agreement": averaged})
     assert bool(choice.report()["ends_rounds"]) is ends
     assert choice.kept is choice.averaged

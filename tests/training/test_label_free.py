@@ -13,7 +13,14 @@ from crots.execution.engine import Engine
 from crots.images import write_labels
 from crots.nets.model import create_model
 from crots.options import AdaptOptions, RuntimeOptions
-from crots.training.label_free import IMAGES, LEAST_IMAGES, LabelFreeScores, confident_labels, looked_at, surest_labels
+from crots.training.label_free import (
+    IMAGES,
+    LEAST_IMAGES,
+    LabelFreeScores,
+    confident_labels,
+    images_to_score,
+    surest_labels,
+)
 from crots.training.material import Material
 from crots.training.watch import Watch
 from tests.stages import tiny_world as world
@@ -28,12 +35,12 @@ def model(classes):
 
 def test_looks_are_a_small_part_of_a_run_however_short():
     for steps, looks in ((100_000, 11), (4000, 11), (300, 11), (150, 4), (100, 3)):
-        images = looked_at(AdaptOptions(steps=steps, batch=4), looks)
+        images = images_to_score(AdaptOptions(steps=steps, batch=4), looks)
         assert LEAST_IMAGES <= images <= IMAGES
         # Two forward passes an image; a step has four for each of its four images.
         assert images == LEAST_IMAGES or 2 * images * looks <= 0.05 * steps * 16
-    assert looked_at(AdaptOptions(steps=4000), 11) == IMAGES
-    assert looked_at(AdaptOptions(steps=4), 5) == LEAST_IMAGES
+    assert images_to_score(AdaptOptions(steps=4000), 11) == IMAGES
+    assert images_to_score(AdaptOptions(steps=4), 5) == LEAST_IMAGES
 
 
 def test_every_score_is_given_where_there_is_something_to_compare_with(classes, material):
@@ -120,12 +127,12 @@ def test_label_free_scores_warn_of_a_class_that_vanishes(images, classes):
     student = model(classes)
     before = torch.get_rng_state()
     watch = Watch("adapt-1", score=label_free_scores(student, images, Context("adapt-1")))
-    first, events = watch.look(0, None, [])
+    first, events = watch.evaluate(0, None, [])
     assert torch.equal(before, torch.get_rng_state())
     assert len(events) == 1 and events[0].values["classes kept"] == 1.0
     with torch.no_grad():
         student.net.head.bias[CAR] = -1e3
-    lost, events = watch.look(1, None, [first])
+    lost, events = watch.evaluate(1, None, [first])
     assert any("car is vanishing" in event.text and event.level == "warning" for event in world.of(events, Note))
-    assert not world.of(watch.look(2, None, [first, lost])[1], Note), "said once"
+    assert not world.of(watch.evaluate(2, None, [first, lost])[1], Note), "said once"
     assert first.healthy and not lost.healthy

@@ -31,7 +31,7 @@ from crots.config import Profile, Size, check, describe
 from crots.errors import InputError
 from crots.events import Event
 from crots.execution.context import Context
-from crots.project import ProjectConfig, looks_decide, read_choice
+from crots.project import ProjectConfig, evaluations_decide, read_choice
 
 if TYPE_CHECKING:
     from crots.data.layouts import Sample
@@ -87,14 +87,14 @@ def run(args: argparse.Namespace) -> int:
     keys = [round_key(number) for number in range(1, args.rounds + 1)]
     anchors = {"pseudo_labels": args.pseudo_labels.absolute()} if config.adapt.source_labels else {}
     # Only checkpoints that were evaluated can be kept.
-    looks: dict[str, Any] = {"validate_every": config.adapt.validate_every} if looks_decide(config.adapt) else {}
+    every: dict[str, Any] = {"validate_every": config.adapt.validate_every} if evaluations_decide(config.adapt) else {}
     enough = partial(round_ended, config)
     jobs, student = {}, args.student
     for key in keys:
         out = args.out if len(keys) == 1 else args.out / key
         claimed = claim(
             args, "adapt", config, ("data", "task", "adapt", "runtime"), results=TRAINED, precious=True, out=out,
-            student=student.absolute(), patches=args.patches and args.patches.absolute(), **looks, **anchors,
+            student=student.absolute(), patches=args.patches and args.patches.absolute(), **every, **anchors,
         )  # fmt: skip
         jobs[key] = Job(partial(_events, args=args, student=student, claimed=claimed), out, claimed, enough)
         student = out / STUDENT

@@ -28,7 +28,7 @@ from crots.cli.outputs import Claim
 from crots.config import Profile
 from crots.events import Event
 from crots.execution.context import Context
-from crots.project import looks_decide
+from crots.project import evaluations_decide
 
 
 def configure(parser: Parser, profile: Profile) -> None:
@@ -50,10 +50,12 @@ def run(args: argparse.Namespace) -> int:
     """Trains the student."""
     config = config_of(args)
     # Only checkpoints that were evaluated can be rolled back to.
-    looks: dict[str, Any] = {"validate_every": config.baseline.validate_every} if looks_decide(config.baseline) else {}
+    every: dict[str, Any] = (
+        {"validate_every": config.baseline.validate_every} if evaluations_decide(config.baseline) else {}
+    )
     claimed = claim(
         args, "baseline", config, ("data", "task", "student", "baseline", "runtime"), results=TRAINED, precious=True,
-        pseudo_labels=args.pseudo_labels.absolute(), **looks,
+        pseudo_labels=args.pseudo_labels.absolute(), **every,
     )  # fmt: skip
 
     def body(desk: Desk, context: Context) -> Iterator[Event]:

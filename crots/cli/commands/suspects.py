@@ -164,7 +164,7 @@ def _show(found: dict[str, Any], stream: Any) -> None:
 
 COMMAND = Command(
     name="suspects",
-    about="Lists the pseudo-labels to look at first when correcting them: regions of one class whose labels are "
+    about="Lists the pseudo-labels to check first when correcting them: regions of one class whose labels are "
     "doubtful, ranked by area times doubt, with the reason, and images by their mean doubt. Doubt is 1 minus the "
     "source's confidence, and higher where a trained student confidently predicts another class.\n"
     "Writes PROJECT/suspicion/suspicion.json and a map of the doubt for every image. No labels but the pseudo-labels "
