@@ -365,8 +365,8 @@ def read_stored(path: Path) -> StoredLabels:
         raise NoLabelIds(f"{path}: has {banded.bands} bands, expected label ids in one; save these alone")
     with _opened(path) as image:
         image.load()
-        said = image.info.get(LABEL_NOTE)
-        says = said if isinstance(said, str) else ""
+        note = image.info.get(LABEL_NOTE)
+        says = note if isinstance(note, str) else ""
         if image.format == "GIF" and image.mode == "P":
             # A program that writes a GIF may reorder its palette, so that only these indices keep their meaning.
             return StoredLabels(_without_palette(image))

@@ -105,7 +105,7 @@ def check_file(path: Path, inputs: Iterable[Path], *, overwrite: bool, folder: C
         InputError: it is read, or something is there.
     """
     refuse_inputs([path], inputs)
-    with _looking_at(path):
+    with _readable(path):
         status = link_status(path)
     if status is None:
         _disown(path)
@@ -141,7 +141,7 @@ def check_json_file(args: argparse.Namespace) -> None:
 
 
 @contextlib.contextmanager
-def _looking_at(path: Path) -> Iterator[None]:
+def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -166,7 +166,7 @@ def event_file(path: Path, args: argparse.Namespace) -> Iterator[IO[str]]:
         with path.open("w", encoding="utf-8", newline="\n") as file:
             yield file
         return
-    with _looking_at(path):
+    with _readable(path):
         if link_status(path) is not None:
             _refuse_other_file(path)
     make_folder(path.parent)
@@ -274,7 +274,7 @@ def claimed(
         raise InputError(f"{out}: is a file, expected a folder to write to; choose another --out", field="out")
     refuse_inputs(_places(out, results), inputs)
     command = record["command"]
-    with _looking_at(out):
+    with _readable(out):
         foreign = _foreign(out, results, command)
     if foreign and not overwrite:
         raise InputError(

@@ -145,8 +145,8 @@ def _fault_rows(config: ProjectConfig) -> Iterator[Method]:
             if info.fault == fault and getattr(getattr(config, section), info.name) != info.published
         }
         if settings:
-            said = ", ".join(f"{path} = {_shown(value)}" for path, value in settings.items())
-            yield Method(fault, f"{fault}: {said}", f"As recommended, but for {said}.", settings)
+            listed = ", ".join(f"{path} = {_shown(value)}" for path, value in settings.items())
+            yield Method(fault, f"{fault}: {listed}", f"As recommended, but for {listed}.", settings)
 
 
 def _other_rows(config: ProjectConfig) -> Iterator[Method]:

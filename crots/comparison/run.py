@@ -146,7 +146,7 @@ class _Comparer:
             log.append(event)
             if isinstance(event, StageStarted):
                 share = (event.total - event.resumed_at) / max(1, event.total)
-            yield from self._told(event, task)
+            yield from self._passed_on(event, task)
         # Of a resumed stage only the rest was timed.
         # The optimiser's state of every method and seed would soon fill a disk; what is finished needs none.
         branch.finish(task.key, (time.monotonic() - started) / (share or 1.0), None, without=CONTINUED_FROM)
@@ -159,7 +159,7 @@ class _Comparer:
             return run_rival(method.learner, task.branch, bench, inner, from_source=source)
         return STAGES[stage_kind(task.key)](task.branch, bench, inner)
 
-    def _told(self, event: Event, task: _Task) -> Iterator[Event]:
+    def _passed_on(self, event: Event, task: _Task) -> Iterator[Event]:
         stage = self.context.stage
         if isinstance(event, StageStarted):
             yield Note(stage=stage, text=task.name)

@@ -203,7 +203,7 @@ def _dataset(
         if 0 < dataset.labelled < len(dataset):
             lacking = [sample.key for sample in dataset.samples if sample.label is None]
             findings.problems.append(f"{dataset.root}: {len(lacking)} images have no label ({some(lacking)})")
-        _look_at_samples(dataset, known, findings, workers, lambda: _tell(watch, findings.counts["images"], total))
+        _inspect_samples(dataset, known, findings, workers, lambda: _tell(watch, findings.counts["images"], total))
         judged = judged and known is not None
     if findings.sizes:
         summary.append(propose_size(list(findings.sizes.elements()))[1])
@@ -258,8 +258,8 @@ def _tell(watch: Watch | None, done: int, total: int) -> None:
         watch(done, total)
 
 
-def _look_at_samples(
-    dataset: Dataset, classes: ClassSet | None, findings: _Findings, workers: int, told: Callable[[], None]
+def _inspect_samples(
+    dataset: Dataset, classes: ClassSet | None, findings: _Findings, workers: int, tick: Callable[[], None]
 ) -> None:
     def load(sample: Sample) -> tuple[Size | None, NDArray[Any] | None, list[str]]:
         size, size_faults = _size(sample.image)
@@ -279,7 +279,7 @@ def _look_at_samples(
             findings.counts["labels"] += 1
             if labels.ndim == 2:
                 findings.add_labels(labels)
-        told()
+        tick()
 
 
 def _size(image: Path) -> tuple[Size | None, list[str]]:

@@ -495,7 +495,7 @@ def _images(place: Place) -> _Found:
     listing = list_folder(folder, {*IMAGE_SUFFIXES, SUFFIX})
     others = [name for name in listing.names if name.lower().endswith(SUFFIX)]
     names = [name for name in listing.names if not name.lower().endswith(SUFFIX)] if others else listing.names
-    images, masks = _told_apart(names)
+    images, masks = _separated(names)
     if place.names:
         # A release says itself which are its images.
         named = re.compile(place.names)
@@ -512,7 +512,7 @@ def _images(place: Place) -> _Found:
     return _Found(dict(sorted(keyed(folder, images).items())), masks, tuple(notes), others)
 
 
-def _told_apart(names: Sequence[str]) -> tuple[list[str], list[str]]:
+def _separated(names: Sequence[str]) -> tuple[list[str], list[str]]:
     """Separates images from files that are labels by Cityscapes' names."""
     keys = {name: key for name in names if (key := key_of(name)).endswith(ENDINGS)}
     if not keys:

@@ -344,14 +344,14 @@ def learned(
         return None
     best = [change for change, count in fits.items() if count == most]
     # A longer common part is the better reason; changes that say the same of every image are one.
-    said = {tuple(_named(change, name) for name in images[:_LEARNED_FROM]): change for change in reversed(best)}
-    if len(said) > 1:
-        either = " or ".join(str(_named(change, images[0])) for change in said.values())
+    readings = {tuple(_named(change, name) for name in images[:_LEARNED_FROM]): change for change in reversed(best)}
+    if len(readings) > 1:
+        either = " or ".join(str(_named(change, images[0])) for change in readings.values())
         raise InputError(
             f"{folder}: the {what} of {images[0]} may be {either}; found {some(images)} and {some(sorted(names))}, "
             f"expected {what}s of one kind; give a folder that holds no others"
         )
-    change = next(iter(said.values()))
+    change = next(iter(readings.values()))
     return Pairing(lambda key: change.image_core(part(key)), lambda key: change.file_core(part(key)))
 
 

@@ -228,10 +228,10 @@ def glance(found: PredictionSet, images: Mapping[str, Path], stretched: Size | N
     means, highest, void, turned = [], 0.0, 0, 0
     for key in chosen_keys:
         of = image_size(images[key]) if key in images else None
-        said = found.read(key, None, of=of, stretched=stretched)
-        means.append(float(np.mean(said.confidence)))
-        highest = max(highest, float(said.confidence.max(initial=0)))
-        void += bool((said.labels == found.class_map.target.ignore).all())
+        read = found.read(key, None, of=of, stretched=stretched)
+        means.append(float(np.mean(read.confidence)))
+        highest = max(highest, float(read.confidence.max(initial=0)))
+        void += bool((read.labels == found.class_map.target.ignore).all())
         turned += key in images and is_turned(images[key])
     count, warnings = len(chosen_keys), []
     if not found.soft and not found.confidences:

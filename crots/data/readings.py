@@ -206,7 +206,7 @@ class _Judge:
         """How files of labels are read."""
         train, raw, mask, loose = self.train(), self.raw(), self.mask(), self.loose()
         if train is not None and any(file.says.startswith(TRAIN_IDS) for file in self.files):
-            return self.said(train, "as the files themselves say")
+            return self.reported(train, "as the files themselves say")
         if (palette := self.colour()) is not None:
             return self.by_palette(palette, [reading for reading in (raw, train, mask) if reading is not None])
         if raw is not None or (train is not None and self.all_void()):
@@ -216,10 +216,10 @@ class _Judge:
         if train is not None:
             if loose is not None and loose.differs(train):
                 raise self.ambiguous(self.meanings(train, loose))
-            return self.said(train)
+            return self.reported(train)
         if loose is not None:
             unnamed = [value for value in self.values if value not in raw_table(self.classes)]
-            return self.said(loose, f"ids that the class set does not name are ignored: {ranges(unnamed)}")
+            return self.reported(loose, f"ids that the class set does not name are ignored: {ranges(unnamed)}")
         if (counted := self.one_based()) is not None:
             raise self.ambiguous(
                 self.meanings(counted),
@@ -248,10 +248,10 @@ class _Judge:
             own = raw is not None and raw.differs(train) and self.classes.also_train_ids
             if raw is not None and own and not any(file.says for file in self.files):
                 raise self.ambiguous(self.meanings(train, raw))
-            return self.said(train)
+            return self.reported(train)
         for reading in (raw, self.colour()):
             if reading is not None:
-                return self.said(reading)
+                return self.reported(reading)
         return self.nothing({"train": train_table(self.classes)})
 
     def all_void(self) -> bool:
@@ -265,11 +265,11 @@ class _Judge:
             if train is not None and not self.classes.also_train_ids:
                 raise self.ambiguous(self.meanings(train, raw))
         if train is None or not raw.differs(train):
-            return self.said(raw)
+            return self.reported(raw)
         if not self.classes.also_train_ids:
-            return self.said(raw, f"as class set {self.classes.name} says; {self.flag} train reads train ids")
+            return self.reported(raw, f"as class set {self.classes.name} says; {self.flag} train reads train ids")
         if raw.void > _MOST_VOID and len(train.seen) >= _MORE_CLASSES * len(raw.seen):
-            return self.said(
+            return self.reported(
                 train, f"the data set's own ids would fit too, but leave {raw.void:.0%} of the pixels without a class; "
                 f"{self.flag} raw reads those"
             )  # fmt: skip
@@ -284,15 +284,15 @@ class _Judge:
         if train is not None and 255 not in self.values:
             raise self.ambiguous(self.meanings(train, mask))
         rest = f"0 is {self.classes.names[0]}, 255 is {self.classes.names[1]}; {self.flag} train ignores 255"
-        return self.said(mask, rest)
+        return self.reported(mask, rest)
 
     def by_palette(self, palette: _Reading, rivals: Sequence[_Reading]) -> tuple[Encoding, list[str]]:
         for rival in rivals:
             if not palette.differs(rival):
-                return self.said(rival, "and their colours say the same")
+                return self.reported(rival, "and their colours say the same")
         if rivals:
             raise self.ambiguous(self.meanings(rivals[0], palette))
-        return self.said(palette)
+        return self.reported(palette)
 
     def nothing(self, tables: Mapping[Encoding, Mapping[int, int]]) -> tuple[Encoding, list[str]]:
         """No reading gives a pixel a class: either all of it is ignored, or values are unknown."""
@@ -300,14 +300,14 @@ class _Judge:
             if all(value in table for value in self.values):
                 labels = {value: table[value[0]] for value in self.pixels}
                 empty = _Reading(encoding, labels, self.classes.ignore, 1.0)
-                encoding, notes = self.said(empty)
+                encoding, notes = self.reported(empty)
                 return encoding, [*notes, "warning: no pixel of them has a class, so they score nothing"]
         known = {**tables["train"], **tables.get("raw", {})}
         worst = max(self.files, key=lambda file: len(file.values - known.keys()))
         wrong = sorted(worst.values - known.keys()) or sorted(worst.values - tables["train"].keys())
         raise unknown_ids(str(worst.path), wrong, self.classes)
 
-    def said(self, reading: _Reading, why: str = "") -> tuple[Encoding, list[str]]:
+    def reported(self, reading: _Reading, why: str = "") -> tuple[Encoding, list[str]]:
         notes = [f"labels are {WORDS[reading.encoding]}: {self.found}" + (f"; {why}" if why else "")]
         if reading.seen == {0} and len(self.classes) > 1 and reading.void:
             notes.append(

@@ -102,17 +102,17 @@ def _choose_precision(
         _keep(project, undecided, {"runtime.precision": "fp32"})
         return []
     notes = []
-    for timed in (["pseudo-label"], [key for key in undecided if key != "pseudo-label"]):
-        part = [key for key in timed if key in undecided]
+    for alike in (["pseudo-label"], [key for key in undecided if key != "pseudo-label"]):
+        part = [key for key in alike if key in undecided]
         # Evaluation goes with the training, whose model it runs.
-        told = next((key for key in part if key != "evaluate"), part[0] if part else None)
-        if told is None:
+        probe = next((key for key in part if key != "evaluate"), part[0] if part else None)
+        if probe is None:
             continue
-        reduced = of_stage(_variant(project, told, runtime__precision="bf16"), told, watch)
-        ratio = reduced.seconds / full[told].seconds if full[told].seconds else 1.0
+        reduced = of_stage(_variant(project, probe, runtime__precision="bf16"), probe, watch)
+        ratio = reduced.seconds / full[probe].seconds if full[probe].seconds else 1.0
         chosen = "bf16" if ratio <= FASTER else "fp32"
         _keep(project, part, {"runtime.precision": chosen})
-        notes.append(f"{told}: bf16 takes {ratio:.2f} of the time of fp32 here, so precision auto is {chosen}")
+        notes.append(f"{probe}: bf16 takes {ratio:.2f} of the time of fp32 here, so precision auto is {chosen}")
     return notes
 
 
@@ -227,15 +227,15 @@ class _Fitting:
         was, now = self._whole.stages[key], self.stages[key]
         batch = getattr(self._project.config, group).batch
         images = max(1, len(in_parts(self._bench.dataset.samples, self._bench.tiling)))
-        said = []
+        parts = []
         if crop := self.options[group].get(f"{group}.crop"):
             part = now.pixels / (self._bench.size.width * self._bench.size.height)
-            said.append(f"sees crops of {crop}, {part:.0%} of an image at a time")
+            parts.append(f"sees crops of {crop}, {part:.0%} of an image at a time")
         if f"{group}.steps" in self.options[group]:
             views, before = (stage.count * batch / images for stage in (now, was))
             seen = f"each image seen {views:.3g} times and not {before:.3g}"
-            said.append(f"takes {now.count} of {was.count} steps, {seen}")
-        return f"{group} {' and '.join(said)}"
+            parts.append(f"takes {now.count} of {was.count} steps, {seen}")
+        return f"{group} {' and '.join(parts)}"
 
 
 def is_open(config: ProjectConfig, section: str, option: str) -> bool:

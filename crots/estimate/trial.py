@@ -165,17 +165,17 @@ class Trial:
         reading *= len(job.dataset.samples) / count
         preparing = self._preparation(bench, job.labeller, few, count)
         needs = job.labeller.needs_images
-        said: list[Any] = []
+        written: list[Any] = []
 
         def label(number: int) -> None:
             part = [few[(number * batch + place) % len(few)] for place in range(batch)]
             images = np.stack([read_sample(job.cache, sample) for sample in part]) if needs else None
-            said[:] = [(part[0], job.labeller.label(part, images)[0])]
+            written[:] = [(part[0], job.labeller.label(part, images)[0])]
 
         labelled = self._watch.each(label, bench.engine) / batch
         with tempfile.TemporaryDirectory(prefix="crots-trial-") as folder:
             writer = LabelWriter(dataclasses.replace(job, out=Path(folder)))
-            writing = self._watch.each(lambda _: writer.write(*said[0]), bench.engine)
+            writing = self._watch.each(lambda _: writer.write(*written[0]), bench.engine)
         # Pictures are read before and written beside the labelling, several at a time.
         threads = min(readers(), torch.get_num_threads())
         return StageEstimate("images", count, labelled + (reading + writing) / threads, preparing)
@@ -204,7 +204,7 @@ class Trial:
         seconds = self._step(learner, options)
         seen = self._image(bench, student)
         anew = len(refresh_steps(options)) * len(samples) * seen
-        return _of_steps(bench, options, seconds, anew + self._looks(bench, options, seen))
+        return _of_steps(bench, options, seconds, anew + self._evaluations(bench, options, seen))
 
     def _round(self, bench: Workbench) -> StageEstimate:
         student, samples = bench.new_student(), in_parts(bench.dataset.samples, bench.tiling)
@@ -218,7 +218,7 @@ class Trial:
             student, self._material(bench, options), patches, bench.engine, options, seed=0, stage=round_key(1)
         )
         seconds = self._step(learner, options)
-        return _of_steps(bench, options, seconds, self._looks(bench, options, self._image(bench, student)))
+        return _of_steps(bench, options, seconds, self._evaluations(bench, options, self._image(bench, student)))
 
     def _evaluation(self, bench: Workbench) -> StageEstimate:
         student, dataset = bench.new_student(), bench.validation
@@ -257,7 +257,7 @@ class Trial:
         with evaluating(student):
             return self._watch.each(see, bench.engine, steps=2)
 
-    def _looks(self, bench: Workbench, options: TrainingOptions, seen: float) -> float:
+    def _evaluations(self, bench: Workbench, options: TrainingOptions, seen: float) -> float:
         """Seconds of all evaluations of the student: label-free scores, and validation where there are labels."""
         evaluations = options.total // options.validate_every + 1 if options.validate_every else _EVALUATIONS
         watched = isinstance(options, AdaptOptions) or bool(getattr(options, "guard", False))

@@ -98,8 +98,8 @@ class Group(Workers):
     def from_first(self, make: Callable[[], T]) -> T:
         """Computes a value on rank 0; see `Workers.from_first`."""
         if not self.first:
-            told: T = _opened(self._broadcast(None))
-            return told
+            value: T = _opened(self._broadcast(None))
+            return value
         try:
             result = make()
         except CrotsError as error:

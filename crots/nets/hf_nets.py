@@ -128,16 +128,16 @@ def read_state(folder: Path) -> dict[str, Tensor]:
         return smp_nets.read_folder(folder)
     transformers = package()
     with quiet(transformers):
-        model, told = transformers.AutoModelForSemanticSegmentation.from_pretrained(
+        model, loading = transformers.AutoModelForSemanticSegmentation.from_pretrained(
             str(folder),
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
             output_loading_info=True,
         )
-    lacking = sorted(told["missing_keys"])
-    if lacking or told.get("mismatched_keys"):
-        names = ", ".join(map(str, lacking or told["mismatched_keys"]))
+    lacking = sorted(loading["missing_keys"])
+    if lacking or loading.get("mismatched_keys"):
+        names = ", ".join(map(str, lacking or loading["mismatched_keys"]))
         raise InputError(f"{folder}: its weights do not fill the network: missing {names[:200]}; copy the folder again")
     return {f"model.{key}": tensor.detach() for key, tensor in model.float().state_dict().items()}
 

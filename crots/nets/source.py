@@ -251,8 +251,8 @@ def _facts(
 def _of_bytes(options: SourceOptions, path: Path) -> SourceOptions:
     """The options of a model that takes whole numbers from 0 to 255: there is nothing to subtract or divide by."""
     for name, plain in (("mean", 0.0), ("scale", 1.0)):
-        told = _three(getattr(options, name), f"source.{name}")
-        if told and any(part != plain for part in told):
+        values = _three(getattr(options, name), f"source.{name}")
+        if values and any(part != plain for part in values):
             raise InputError(
                 f"{path} takes images of 8 bits and normalises them itself, but source.{name} is "
                 f"{getattr(options, name)}; leave it out",
@@ -286,22 +286,22 @@ def _normalisation(options: SourceOptions, base: Normalisation | None) -> tuple[
     scale = _three(options.scale, "source.scale") or (base.scale if base else None)
     if channels and mean and scale:
         return Normalisation(channels, mean, scale), []
-    told = {
+    values = {
         "`source.channels` (rgb or bgr)": channels,
         "`source.mean` (three numbers in 0..255 units)": mean,
         "`source.scale` (one or three numbers in 0..255 units)": scale,
     }
-    return None, [words for words, value in told.items() if not value]
+    return None, [words for words, value in values.items() if not value]
 
 
 def _check_units(options: SourceOptions) -> None:
     """Refuses means and divisors of images in 0..1, as most training programs write them."""
     for name in ("mean", "scale"):
-        told = _three(getattr(options, name), f"source.{name}")
+        values = _three(getattr(options, name), f"source.{name}")
         # A mean of 0 and a divisor of 1 are those of images that are taken as they are.
         plain = 0.0 if name == "mean" else 1.0
-        if told and any(part != plain for part in told) and all(abs(part) <= 1 for part in told):
-            better = ",".join(f"{part * 255:.6g}" for part in told)
+        if values and any(part != plain for part in values) and all(abs(part) <= 1 for part in values):
+            better = ",".join(f"{part * 255:.6g}" for part in values)
             raise InputError(
                 f"source.{name}: found {getattr(options, name)}, which is for images in 0..1, expected 0..255 units; "
                 f"multiply by 255: {better}",

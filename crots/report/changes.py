@@ -41,7 +41,7 @@ _QUALITY = 82
 _BINS = 256
 
 
-class Looked(NamedTuple):
+class Compared(NamedTuple):
     """One image: its share of changed labels, and what is needed to show it."""
 
     sample: Sample
@@ -61,7 +61,7 @@ class Counts:
     def __init__(self, classes: int) -> None:
         self.before, self.after = np.zeros(classes, np.int64), np.zeros(classes, np.int64)
         # (K, bins): the source's pixels of a class by its confidence, all of them and those that keep their label.
-        self._said = np.zeros((classes, _BINS), np.int64)
+        self._labelled = np.zeros((classes, _BINS), np.int64)
         self._same = np.zeros((classes, _BINS), np.int64)
 
     def add(self, before: Array, after: Array, confidence: Array) -> None:
@@ -72,17 +72,17 @@ class Counts:
         places = old * _BINS + np.rint(confidence[counts].clip(0, 1) * (_BINS - 1)).astype(np.int64)
         self.before += np.bincount(old, minlength=classes)
         self.after += np.bincount(new[new < classes], minlength=classes)
-        self._said += np.bincount(places, minlength=classes * _BINS).reshape(classes, _BINS)
+        self._labelled += np.bincount(places, minlength=classes * _BINS).reshape(classes, _BINS)
         self._same += np.bincount(places[old == new], minlength=classes * _BINS).reshape(classes, _BINS)
 
     def kept(self, place: int) -> float | None:
         """Of the surer half of the source's pixels of a class, the share that keeps its label."""
         # From the surest down, up to the bin in which half of them is reached.
-        said, same = np.cumsum(self._said[place, ::-1]), np.cumsum(self._same[place, ::-1])
-        if not said[-1]:
+        labelled, same = np.cumsum(self._labelled[place, ::-1]), np.cumsum(self._same[place, ::-1])
+        if not labelled[-1]:
             return None
-        half = int(np.searchsorted(said, said[-1] / 2))
-        return float(same[half] / said[half])
+        half = int(np.searchsorted(labelled, labelled[-1] / 2))
+        return float(same[half] / labelled[half])
 
     def shares(self) -> tuple[Array, Array]:
         """Shares of the pixels, (K,) each: before and after."""
@@ -119,12 +119,12 @@ class Comparison:
         if not samples:
             raise InputError(f"{labels.labels}: no pseudo-labels of the target's images there any more")
         predict = _Student(self.project, bench, keys[-1])
-        counts, looked = Counts(len(bench.classes)), list[Looked]()
+        counts, compared = Counts(len(bench.classes)), list[Compared]()
         for done, sample in enumerate(samples, 1):
             context.control.check()
-            looked.append(_look(sample, labels, predict, bench, counts))
+            compared.append(_compare(sample, labels, predict, bench, counts))
             yield done
-        self.found = _changes(keys[-1], looked, counts, bench.classes, sure=labels.confidence is not None)
+        self.found = _changes(keys[-1], compared, counts, bench.classes, sure=labels.confidence is not None)
 
 
 def evenly(samples: Sequence[Sample], most: int) -> list[Sample]:
@@ -143,18 +143,18 @@ class _Student:
     def __init__(self, project: Project, bench: Workbench, key: str) -> None:
         self._bench, self._folder = bench, project.stage_folder(key)
         self._known = _known(project, key)
-        self._look: Callable[[Array], Any] | None = None
+        self._compare: Callable[[Array], Any] | None = None
 
     def __call__(self, sample: Sample, image: Array) -> Array:
         kept = self._known / f"{sample.key}.png" if self._known else None
         if kept and kept.is_file():
             return read_labels(kept)
-        if self._look is None:
+        if self._compare is None:
             # torch is loaded only now.
             from crots.stages.suspects import opinions
 
-            self._look = opinions(self._bench, self._folder)
-        found: Array = self._look(image).labels
+            self._compare = opinions(self._bench, self._folder)
+        found: Array = self._compare(image).labels
         return found
 
 
@@ -167,7 +167,7 @@ def _known(project: Project, key: str) -> Path | None:
     return folder / "student" if newer else None
 
 
-def _look(sample: Sample, labels: PseudoLabels, predict: _Student, bench: Workbench, counts: Counts) -> Looked:
+def _compare(sample: Sample, labels: PseudoLabels, predict: _Student, bench: Workbench, counts: Counts) -> Compared:
     image = np.asarray(bench.cache.get(sample.image))
     after = predict(sample, image)
     size = Size(after.shape[1], after.shape[0])
@@ -175,10 +175,10 @@ def _look(sample: Sample, labels: PseudoLabels, predict: _Student, bench: Workbe
     before = resize_labels(labels.read(sample.key), size)
     confidence = resize_confidence(labels.read_confidence(sample.key), size)
     counts.add(before, after, confidence)
-    said = before != bench.classes.ignore
-    changed = float((before != after)[said].mean()) if said.any() else 0.0
+    labelled = before != bench.classes.ignore
+    changed = float((before != after)[labelled].mean()) if labelled.any() else 0.0
     small = fitting(size)
-    return Looked(
+    return Compared(
         sample, changed, resize_image(image, small), resize_labels(before, small), resize_labels(after, small)
     )
 
@@ -189,14 +189,14 @@ def fitting(size: Size) -> Size:
     return Size(max(1, round(size.width * factor)), max(1, round(size.height * factor)))
 
 
-def _changes(key: str, looked: Sequence[Looked], counts: Counts, classes: ClassSet, *, sure: bool) -> Changes:
-    ranked = sorted(looked, key=lambda look: (-look.changed, look.sample.key))
+def _changes(key: str, compared: Sequence[Compared], counts: Counts, classes: ClassSet, *, sure: bool) -> Changes:
+    ranked = sorted(compared, key=lambda row: (-row.changed, row.sample.key))
     return Changes(
         model=key,
-        images={look.sample.key: look.changed for look in ranked},
+        images={row.sample.key: row.changed for row in ranked},
         classes=_class_changes(counts, classes),
         sure=sure,
-        pictures=tuple(_picture(look, classes, kind) for look, kind in chosen(ranked)),
+        pictures=tuple(_picture(row, classes, kind) for row, kind in chosen(ranked)),
     )
 
 
@@ -217,7 +217,7 @@ def _class_changes(counts: Counts, classes: ClassSet) -> tuple[ClassChange, ...]
 Kind = Literal["most changed", "typical"]
 
 
-def chosen(ranked: Sequence[Looked]) -> list[tuple[Looked, Kind]]:
+def chosen(ranked: Sequence[Compared]) -> list[tuple[Compared, Kind]]:
     """Returns the images to show: those that changed most, and those nearest to the median.
 
     Args:
@@ -225,15 +225,15 @@ def chosen(ranked: Sequence[Looked]) -> list[tuple[Looked, Kind]]:
     """
     most, rest = list(ranked[:_MOST_CHANGED]), list(ranked[_MOST_CHANGED:])
     middle = ranked[len(ranked) // 2].changed if ranked else 0.0
-    typical = sorted(rest, key=lambda look: (abs(look.changed - middle), look.sample.key))[:_TYPICAL]
-    return [*((look, "most changed") for look in most), *((look, "typical") for look in typical)]
+    typical = sorted(rest, key=lambda row: (abs(row.changed - middle), row.sample.key))[:_TYPICAL]
+    return [*((row, "most changed") for row in most), *((row, "typical") for row in typical)]
 
 
-def _picture(look: Looked, classes: ClassSet, kind: Kind) -> Picture:
+def _picture(row: Compared, classes: ClassSet, kind: Kind) -> Picture:
     photo = io.BytesIO()
-    Image.fromarray(look.photo).save(photo, format="JPEG", quality=_QUALITY)
-    before, after = _coloured(look.before, classes), _coloured(look.after, classes)
-    return Picture(look.sample.key, look.changed, kind, photo.getvalue(), before, after)
+    Image.fromarray(row.photo).save(photo, format="JPEG", quality=_QUALITY)
+    before, after = _coloured(row.before, classes), _coloured(row.after, classes)
+    return Picture(row.sample.key, row.changed, kind, photo.getvalue(), before, after)
 
 
 def _coloured(labels: Array, classes: ClassSet) -> bytes:

@@ -24,7 +24,7 @@ from crots.opening import Inputs
 from crots.options import SECTIONS
 from crots.project import Project, StageStatus, config_values
 from crots.records import read_json
-from crots.report.curves import Told, told
+from crots.report.curves import StageLog, stage_logs
 from crots.report.facts import (
     ClassFacts,
     Facts,
@@ -64,8 +64,8 @@ class _Collector:
 
     def facts(self) -> Facts:
         project, config = self._project, self._config
-        stages: dict[str, Told] = {}
-        stages = self._attempt(lambda: told(read_events(project.events_path)), stages)
+        stages: dict[str, StageLog] = {}
+        stages = self._attempt(lambda: stage_logs(read_events(project.events_path)), stages)
         classes = self._attempt(self._classes, None)
         return Facts(
             project=project.folder.name,
@@ -140,18 +140,18 @@ class _Collector:
             patches=len({*_names(patches.get("rejected")), *_names(patches.get("relabelled"))}),
         )
 
-    def _stages(self, stages: dict[str, Told]) -> tuple[StageFacts, ...]:
+    def _stages(self, stages: dict[str, StageLog]) -> tuple[StageFacts, ...]:
         def facts(status: StageStatus) -> StageFacts:
-            said = stages.get(status.key, Told())
+            log = stages.get(status.key, StageLog())
             return StageFacts(
                 key=status.key,
                 state=status.state,
                 reason=status.reason,
                 seconds=status.seconds,
                 kept=status.kept,
-                device=said.device,
-                ended=said.ended,
-                remarks=tuple(said.remarks),
+                device=log.device,
+                ended=log.ended,
+                remarks=tuple(log.remarks),
             )
 
         return tuple(map(facts, self._project.status()))
@@ -174,7 +174,7 @@ class _Collector:
         paths = sorted(path for path in folder.glob("adapted.*") if path.is_file())
         return tuple(filter(None, (self._attempt(partial(file_fact, path), None) for path in paths)))
 
-    def _curves(self, stages: dict[str, Told]) -> tuple[StageCurves, ...]:
+    def _curves(self, stages: dict[str, StageLog]) -> tuple[StageCurves, ...]:
         keys = [key for key in ("baseline", *self._project.needed_rounds()) if key in stages]
         return tuple(filter(None, (stages[key].curves(key) for key in keys)))
 

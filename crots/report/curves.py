@@ -18,7 +18,7 @@ Points = dict[float, float]
 
 
 @dataclass
-class Told:
+class StageLog:
     """The latest run of a stage: points by step of every metric, notes, where it ran."""
 
     total: int = 0
@@ -29,9 +29,9 @@ class Told:
     miou: Points = field(default_factory=dict)
     remarks: list[Remark] = field(default_factory=list)
 
-    def begin(self, event: StageStarted) -> Told:
+    def begin(self, event: StageStarted) -> StageLog:
         """Returns what still holds when the stage begins anew or goes on; a resumed run repeats the rest."""
-        kept = self if event.resumed_at else Told()
+        kept = self if event.resumed_at else StageLog()
         kept.total, kept.device, kept.ended, kept.remarks = event.total, event.device, "", []
         for points in (*kept.losses.values(), *kept.scores.values(), kept.miou):
             for step in [step for step in points if step > event.resumed_at]:
@@ -73,11 +73,11 @@ def _moment(time: float) -> str:
         return ""
 
 
-def told(events: Iterable[Event]) -> dict[str, Told]:
+def stage_logs(events: Iterable[Event]) -> dict[str, StageLog]:
     """Arranges a stream by stage."""
-    stages: dict[str, Told] = {}
+    stages: dict[str, StageLog] = {}
     for event in events:
-        stage = stages.setdefault(event.stage, Told())
+        stage = stages.setdefault(event.stage, StageLog())
         if isinstance(event, StageStarted):
             stages[event.stage] = stage.begin(event)
         else:

@@ -21,11 +21,11 @@ MARK = "<!doctype html><!-- CROTS report -->"
 
 def page(facts: Facts) -> str:
     """Returns the page; only its pictures are larger than text."""
-    told = story(facts.result, facts.changes)
+    summary = story(facts.result, facts.changes)
     body = tag(
         "main",
-        *_head(facts, told),
-        *_words(told),
+        *_head(facts, summary),
+        *_words(summary),
         *class_section(facts),
         *_pictures(facts),
         *_curves(facts),
@@ -48,7 +48,7 @@ def page(facts: Facts) -> str:
 # What it is about.
 
 
-def _head(facts: Facts, told: Story) -> list[Markup]:
+def _head(facts: Facts, summary: Story) -> list[Markup]:
     return [
         tag("h1", f"{facts.project}: what adaptation changed"),
         tag(
@@ -56,7 +56,7 @@ def _head(facts: Facts, told: Story) -> list[Markup]:
             f"{_from(facts)}. Made on {when(facts.made)} by CROTS {facts.versions.get('crots', '')}.",
             class_="soft",
         ),
-        tag("p", told.headline, class_=f"verdict {told.tone}"),
+        tag("p", summary.headline, class_=f"verdict {summary.tone}"),
         tag("div", *_tiles(facts), class_="tiles"),
         *([tag("ul", *(tag("li", gap, class_="warned") for gap in facts.gaps))] if facts.gaps else []),
     ]
@@ -87,13 +87,13 @@ def _tiles(facts: Facts) -> list[Markup]:
     return [tag("div", tag("b", value), tag("span", label), class_="tile") for value, label in found]
 
 
-def _words(told: Story) -> list[Markup]:
+def _words(summary: Story) -> list[Markup]:
     parts = (
-        ("What changed", told.changed),
-        ("Better", told.better),
-        ("Worse", told.worse),
-        ("How sure this is", told.sure),
-        ("What to check", told.look),
+        ("What changed", summary.changed),
+        ("Better", summary.better),
+        ("Worse", summary.worse),
+        ("How sure this is", summary.sure),
+        ("What to check", summary.look),
     )
     found = [
         tag("section", tag("h3", heading), tag("ul", *(tag("li", _sentence(line)) for line in lines)))

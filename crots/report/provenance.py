@@ -20,7 +20,7 @@ def _stages(facts: Facts) -> list[Markup]:
     if not facts.stages:
         return []
     rows = [
-        [title(s.key).capitalize(), _state(s), duration(s.seconds), when(s.ended), s.device, _said(s)]
+        [title(s.key).capitalize(), _state(s), duration(s.seconds), when(s.ended), s.device, _notes(s)]
         for s in facts.stages
     ]
     return section(
@@ -33,10 +33,10 @@ def _state(stage: StageFacts) -> Markup:
     return tag("span", stage.state, **_warned(stage.state not in _SETTLED))
 
 
-def _said(stage: StageFacts) -> Markup:
+def _notes(stage: StageFacts) -> Markup:
     lines = [tag("li", stage.reason, **_warned(stage.state not in _SETTLED))] if stage.reason else []
-    told = [remark.text for remark in stage.remarks]
-    lines += [tag("li", f"kept: {stage.kept}")] if stage.kept and stage.kept not in "; ".join(told) else []
+    texts = [remark.text for remark in stage.remarks]
+    lines += [tag("li", f"kept: {stage.kept}")] if stage.kept and stage.kept not in "; ".join(texts) else []
     lines += [tag("li", f"Warning: {r.text}" if r.warning else r.text, **_warned(r.warning)) for r in stage.remarks]
     return tag("ul", *lines, class_="small") if lines else joined([""])
 
@@ -58,8 +58,8 @@ def _inputs(facts: Facts) -> list[Markup]:
     rows += [("working size", target.size)] if target.size else []
     rows += [("classes", f"{facts.classes.name} ({len(facts.classes.names)})")] if facts.classes else []
     by_hand = [(target.repainted, "images repainted"), (target.patches, "hard patches rejected or relabelled")]
-    said = ", ".join(f"{count:,} {what}" for count, what in by_hand if count)
-    rows.append(("corrections by hand", said or "none"))
+    listed = ", ".join(f"{count:,} {what}" for count, what in by_hand if count)
+    rows.append(("corrections by hand", listed or "none"))
     rows += [("exported", _file(output)) for output in facts.outputs]
     return section("Inputs and outputs", table((), rows, class_="values"), *_class_map(facts))
 

@@ -69,16 +69,16 @@ def story(result: Result, changes: Changes | None = None) -> Story:
         return Story("unknown", "Nothing is trained yet: there are only the source's labels.")
     now = result.score(result.key)
     before = next((score for score in result.scores if score.subject != result.key), None)
-    told = _measured(before, now, result) if now else _unmeasured(result)
+    summary = _measured(before, now, result) if now else _unmeasured(result)
     lost = set(_vanishing(result, changes))
     if now is None and lost:
-        told = _add(told, worse=[f"perhaps lost (or false positives that were corrected): {names(sorted(lost))}"])
-    return _add(told, changed=_changed(changes), look=_to_check(changes, measured=now is not None))
+        summary = _add(summary, worse=[f"perhaps lost (or false positives that were corrected): {names(sorted(lost))}"])
+    return _add(summary, changed=_changed(changes), look=_to_check(changes, measured=now is not None))
 
 
-def _add(told: Story, **more: Sequence[str]) -> Story:
-    values = {name: (*getattr(told, name), *lines) for name, lines in more.items()}
-    return Story(**{**vars(told), **values})
+def _add(summary: Story, **more: Sequence[str]) -> Story:
+    values = {name: (*getattr(summary, name), *lines) for name, lines in more.items()}
+    return Story(**{**vars(summary), **values})
 
 
 # With labels.
@@ -255,10 +255,16 @@ def summary(result: Result) -> list[str]:
     return story_lines(story(result)) if result.key else []
 
 
-def story_lines(told: Story) -> list[str]:
+def story_lines(summary: Story) -> list[str]:
     """Returns a story in lines for a terminal: what speaks for it (+), against it (-), and the rest."""
-    marked = [("=", told.changed), ("+", told.better), ("-", told.worse), ("?", told.sure), (">", told.look)]
-    return [told.headline, *(f"  {mark} {line}" for mark, lines in marked for line in lines)]
+    marked = [
+        ("=", summary.changed),
+        ("+", summary.better),
+        ("-", summary.worse),
+        ("?", summary.sure),
+        (">", summary.look),
+    ]
+    return [summary.headline, *(f"  {mark} {line}" for mark, lines in marked for line in lines)]
 
 
 def duration(seconds: float | None) -> str:

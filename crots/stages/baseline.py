@@ -105,9 +105,9 @@ class BaselineLearner(SupervisedLearner):
             source, confidence = self._material.labels([index])[0], self._material.confidence([index])[0]
             known = source < classes
             sure = known & (confidence >= self._surest[np.where(known, source, 0)])
-            for row, said in zip(counts, labels, strict=True):
-                held = sure & (said[0] != self.classes.ignore)
-                row[0] += np.bincount(source[held & (said[0] == source)], minlength=classes)[:classes]
+            for row, predicted in zip(counts, labels, strict=True):
+                held = sure & (predicted[0] != self.classes.ignore)
+                row[0] += np.bincount(source[held & (predicted[0] == source)], minlength=classes)[:classes]
                 row[1] += np.bincount(source[held], minlength=classes)[:classes]
         shares = counts[:, 0] / np.maximum(counts[:, 1], 1)
         lost, pixels = shares[0] - shares[1], counts[:, 1].min(axis=0)

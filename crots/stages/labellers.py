@@ -97,7 +97,7 @@ class PredictedLabels:
             self._predictions.read(sample.key, self._size or size, of=size, stretched=self._size)
             for sample, size in zip(samples, sizes, strict=True)
         )
-        return [Labelled(said.labels, said.confidence if self._sure else None, said.entropy) for said in read]
+        return [Labelled(one.labels, one.confidence if self._sure else None, one.entropy) for one in read]
 
 
 class NetworkLabels:
@@ -156,8 +156,10 @@ class NetworkLabels:
             return [Labelled(labels, None, 0.0) for labels in self._hard(batch)]
         with torch.inference_mode():
             size = Size(batch.shape[-1], batch.shape[-2])
-            said = self._merged(self._logits(batch, size))
-        columns = zip(said.labels.cpu().numpy(), said.confidence.cpu().numpy(), said.entropy.tolist(), strict=True)
+            predicted = self._merged(self._logits(batch, size))
+        columns = zip(
+            predicted.labels.cpu().numpy(), predicted.confidence.cpu().numpy(), predicted.entropy.tolist(), strict=True
+        )
         return [Labelled(labels.astype(self._dtype), confidence, entropy) for labels, confidence, entropy in columns]
 
     def _label_large(self, tiles: Tiles, image: Array) -> Labelled:
@@ -226,8 +228,8 @@ class NetworkLabels:
         mean: Tensor | None = None
         for share in MIXED_SHARES:
             set_statistics(cast(NetworkSource, self._source).model, *self._mixed, share)
-            said = torch.softmax(self._joined(self._views(batch), size), dim=1)
-            mean = said if mean is None else mean + said
+            probabilities = torch.softmax(self._joined(self._views(batch), size), dim=1)
+            mean = probabilities if mean is None else mean + probabilities
         assert mean is not None
         return (mean / len(MIXED_SHARES)).clamp_min(torch.finfo(torch.float32).tiny).log()
 
@@ -238,19 +240,19 @@ class NetworkLabels:
     def _joined(self, views: Sequence[Tensor], size: Size) -> Tensor:
         return self._source.resized(views, size, self._options.flip_merge)
 
-    def _merged(self, logits: Tensor) -> _Said:
+    def _merged(self, logits: Tensor) -> _Predicted:
         """Labels, confidence and entropy in the target's classes."""
         if self._same:
-            return _Said(*confident(logits), entropy(logits))
+            return _Predicted(*confident(logits), entropy(logits))
         merged = merge_classes(torch.softmax(logits.float(), dim=1), self._matrix, self._map.target.ignore)
-        return _Said(merged.labels, merged.confidence, entropy_of_probabilities(merged.probabilities))
+        return _Predicted(merged.labels, merged.confidence, entropy_of_probabilities(merged.probabilities))
 
     def _hard(self, batch: Tensor) -> list[Array]:
         maps = self._source.labels(batch).cpu().numpy()
         return [self._map.remap(ids).astype(self._dtype) for ids in maps]
 
 
-class _Said(NamedTuple):
+class _Predicted(NamedTuple):
     """Labels (N, H, W), confidence (N, H, W) and mean entropy (N,) in target classes."""
 
     labels: Tensor

@@ -262,18 +262,18 @@ class LabelWriter:
         write_text(self._progress, "".join(json.dumps(row) + "\n" for row in rows))
         return {row["key"] for row in rows}
 
-    def write(self, sample: Sample, said: Labelled) -> dict[str, Any]:
+    def write(self, sample: Sample, labelled: Labelled) -> dict[str, Any]:
         """Writes labels, colours and confidence; returns the line to be recorded."""
         out, name = self._job.out, self._name(sample.key)
-        write_labels(out / LABEL_IDS / name, said.labels, says=f"{TRAIN_IDS} of {self._job.classes.name}")
-        write_colours(out / LABEL_COLOUR / name, said.labels, self._palette)
-        if said.confidence is not None:
-            write_confidence(out / CONFIDENCE / name, said.confidence)
+        write_labels(out / LABEL_IDS / name, labelled.labels, says=f"{TRAIN_IDS} of {self._job.classes.name}")
+        write_colours(out / LABEL_COLOUR / name, labelled.labels, self._palette)
+        if labelled.confidence is not None:
+            write_confidence(out / CONFIDENCE / name, labelled.confidence)
         statistics = ClassStatistics(len(self._job.classes))
-        certain = np.ones(said.labels.shape, np.float32)
-        statistics.add(said.labels, certain if said.confidence is None else said.confidence)
+        certain = np.ones(labelled.labels.shape, np.float32)
+        statistics.add(labelled.labels, certain if labelled.confidence is None else labelled.confidence)
         relative = sample.image.relative_to(self._job.dataset.root).as_posix()
-        return {"key": sample.key, "image": relative, "entropy": said.entropy, **statistics.to_dict()}
+        return {"key": sample.key, "image": relative, "entropy": labelled.entropy, **statistics.to_dict()}
 
     def record(self, row: dict[str, Any]) -> None:
         """Notes that the files of an image are there."""

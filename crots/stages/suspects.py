@@ -141,12 +141,12 @@ def opinions(bench: Workbench, folder: Path) -> Callable[[Array], Opinion]:
     if tiles := bench.tiles():
         return lambda image: Opinion(*tiles.confident(image, logits_of(model, bench.engine)))
 
-    def look(image: Array) -> Opinion:
+    def predict(image: Array) -> Opinion:
         with evaluating(model), torch.inference_mode(), bench.engine.autocast():
-            said = confident(model.logits(bench.engine.images(image[None])))
-        return Opinion(said.labels[0].cpu().numpy(), said.confidence[0].cpu().numpy())
+            predicted = confident(model.logits(bench.engine.images(image[None])))
+        return Opinion(predicted.labels[0].cpu().numpy(), predicted.confidence[0].cpu().numpy())
 
-    return look
+    return predict
 
 
 def search(project: Project, job: SuspectsJob, context: Context) -> Iterator[Event]:

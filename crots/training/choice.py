@@ -118,22 +118,22 @@ class Choice:
         """Describes what is kept, each sentence with whether it is a warning."""
         if self.replaced_by:
             return [(f"the student learnt nothing usable; the weights of {self.replaced_by} are kept instead", True)]
-        said = self._chosen_words() if self.chosen else []
+        lines = self._chosen_words() if self.chosen else []
         if self.unhealthy:
-            said.append((_USELESS, True))
+            lines.append((_USELESS, True))
         if hindsight := self._hindsight(self.kept):
             miou, best = hindsight["miou"], hindsight["best_miou"]
             where = "the best" if best <= miou else f"the best checkpoint, step {hindsight['best_step']}, {best:.1%}"
-            said.append((f"by labels (oracle, after the choice): mIoU {miou:.1%} for what is kept; {where}", False))
-        return said
+            lines.append((f"by labels (oracle, after the choice): mIoU {miou:.1%} for what is kept; {where}", False))
+        return lines
 
     def _chosen_words(self) -> list[tuple[str, bool]]:
         assert self.chosen is not None
         step, end = self.chosen.step, self.evaluations[-1].step
         place = "its start" if step == 0 else f"the checkpoint of step {step}"
         if self.given_up:
-            said = f"stopped after step {end} of {self.total} and went back to {place}, the best healthy one"
-            return [(f"{said}: {self.given_up}", True)]
+            lines = f"stopped after step {end} of {self.total} and went back to {place}, the best healthy one"
+            return [(f"{lines}: {self.given_up}", True)]
         place += ", averaged with the start," if self.averaged else ""
         how = "by validation labels (oracle)" if self.rule == "oracle" else "by label-free scores"
         nothing = "; no later checkpoint scores better than the start" if step == 0 else ""

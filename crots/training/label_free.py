@@ -83,16 +83,16 @@ class LabelFreeScores:
         self._data = dataclasses.replace(data, samples=[data.samples[place] for place in places])
         self._count = len(places)
         self._student, self._engine, self._context = student, engine, context
-        self._said = confident_labels(self._data) if data.pseudo_labels else None
+        self._pseudo_labels = confident_labels(self._data) if data.pseudo_labels else None
         self._surest = surest_labels(self._data) if data.pseudo_labels else np.empty(0)
         engine.place(student)
-        self._start = self._look(None)
+        self._start = self._evaluate(None)
         self._trained = trained
-        if not trained and self._said is not None:
+        if not trained and self._pseudo_labels is not None:
             self._start = self._start._replace(shares=self._source_shares())
 
     @torch.inference_mode()
-    def _look(self, teacher: Model | None) -> Summary:
+    def _evaluate(self, teacher: Model | None) -> Summary:
         # The same seed for every call, since `agreement` compares the same pixels.
         generator = torch.Generator().manual_seed(0)
         batch = self._engine.batch(0)
@@ -102,13 +102,13 @@ class LabelFreeScores:
                 self._context.control.check()
                 places = range(first, min(first + batch, self._count))
                 images = self._engine.images(self._data.images(places))
-                summaries.append(self._summarise(images, places, teacher, generator))
+                summaries.append(self._summary(images, places, teacher, generator))
         return join(summaries)
 
-    def _summarise(self, images: Tensor, places: range, teacher: Model | None, generator: torch.Generator) -> Summary:
+    def _summary(self, images: Tensor, places: range, teacher: Model | None, generator: torch.Generator) -> Summary:
         logits = self._student.logits(images)
         summary, labels = summarise(logits, _PIXELS, generator), logits.argmax(dim=1)
-        if self._said is not None:
+        if self._pseudo_labels is not None:
             ignore = self._student.classes.ignore
             own, others = (self._source_labels(places, shift) for shift in (0, 1))
             alone = self._count == 1
@@ -123,11 +123,13 @@ class LabelFreeScores:
         return self._views(summary, images[chosen], labels[chosen], teacher)
 
     def _source_labels(self, places: range, shift: int) -> Tensor:
-        assert self._said is not None
-        return self._engine.labels(np.stack([self._said[(place + shift) % len(self._said)] for place in places]))
+        assert self._pseudo_labels is not None
+        return self._engine.labels(
+            np.stack([self._pseudo_labels[(place + shift) % len(self._pseudo_labels)] for place in places])
+        )
 
     def _source_shares(self) -> Tensor:
-        assert self._said is not None
+        assert self._pseudo_labels is not None
         labels = self._engine.labels(self._data.labels(range(self._count)))
         return torch.stack([class_shares(image, len(self._student.classes)) for image in labels])
 
@@ -157,7 +159,7 @@ class LabelFreeScores:
         Returns:
             The scores by name, and a message for each vanishing class, by class name.
         """
-        now = self._look(teacher)
+        now = self._evaluate(teacher)
         lost = collapsed_classes(self._start.shares.mean(dim=0), now.shares.mean(dim=0))
         values = score(now, self._start)
         present = int((self._start.shares.mean(dim=0) >= _PRESENT).sum())

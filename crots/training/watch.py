@@ -125,8 +125,8 @@ class Watch:
             found = dataclasses.replace(found, miou=evaluated.miou)
             # Step 0 marks a finished model; the start was scored by the stage that made it.
             events += [evaluated] if step else []
-        said = {alarm.name for earlier in before for alarm in earlier.alarms}
-        fresh = [alarm for alarm in found.alarms if alarm.name not in said]
+        known = {alarm.name for earlier in before for alarm in earlier.alarms}
+        fresh = [alarm for alarm in found.alarms if alarm.name not in known]
         return found, events + [Note(stage=self._stage, level="warning", text=alarm.text) for alarm in fresh]
 
     def _judged(self, step: int, values: Values, lost: Mapping[str, str], before: Sequence[Evaluation]) -> Evaluation:

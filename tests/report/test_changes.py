@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from crots.config import Size
 from crots.data.layouts import Sample
-from crots.report.changes import Counts, Looked, chosen, evenly, fitting
+from crots.report.changes import Compared, Counts, chosen, evenly, fitting
 
 
 def test_the_surer_half_of_each_class_is_what_counts():
@@ -28,7 +28,7 @@ def test_without_confidence_all_pixels_count():
 
 
 def looked(key, changed):
-    return Looked(Sample(key, None), changed, None, None, None)
+    return Compared(Sample(key, None), changed, None, None, None)
 
 
 def test_the_most_changed_and_the_typical_are_shown():

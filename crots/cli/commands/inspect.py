@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"{args.path}: no such file or folder; expected images, predictions or a model file")
     # The option of this command is about whatever has classes in it.
     use_flags({"source.encoding": "--encoding"}, more=True)
-    found = _look(args)
+    found = _inspect(args)
     if args.json:
         say_json(found)
     else:
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if found["problems"] else 0
 
 
-def _look(args: argparse.Namespace) -> dict[str, Any]:
+def _inspect(args: argparse.Namespace) -> dict[str, Any]:
     if (args.path / CONFIG_NAME).is_file():
         return _inspect_project(args.path)
     if args.path.is_file() and args.path.suffix.lower() in MODEL_SUFFIXES:

@@ -66,8 +66,8 @@ def run(args: argparse.Namespace) -> int:
     def result() -> dict[str, Any] | None:
         if job.facts is None:
             return None
-        told = dataclasses.asdict(story(job.facts.result, job.facts.changes))
-        return {"page": str(job.path), "words": told, "facts": plain(job.facts)}
+        summary = dataclasses.asdict(story(job.facts.result, job.facts.changes))
+        return {"page": str(job.path), "words": summary, "facts": plain(job.facts)}
 
     code = follow(events, args, command="report", result=result)
     if code == 0 and not args.json and not args.quiet and job.facts:
