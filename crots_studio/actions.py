@@ -124,7 +124,7 @@ class ProjectActions(QObject):
         dialog.deleteLater()
 
     def start_demo(self, folder: Path, *, tiny: bool = False) -> None:
-        """Runs the demonstration into a folder, or goes on with one."""
+        """Runs the demonstration into a folder, or resumes one."""
         from crots_studio.runs.demo import demo_source
 
         self._pages.build_workspace()

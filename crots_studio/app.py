@@ -28,7 +28,7 @@ from crots_studio.window import MainWindow
 
 _GC_MS = 2000
 _SWITCH_SECONDS = 0.001
-# Looking through so many objects takes about 20 ms, in which neither the window nor a training goes on.
+# A collection of that many objects takes about 20 ms, which stops the window and a training.
 _MOST_OBJECTS = 50_000
 
 
@@ -73,7 +73,7 @@ class Collector(QObject):
             self._set_aside()
 
     def _set_aside(self) -> None:
-        """No later collection looks at what there is now; what nobody refers to is freed all the same."""
+        """Exempts the present objects from later collections; unreferenced ones are freed all the same."""
         gc.freeze()
         self._kept = 0
 

@@ -1,4 +1,4 @@
-"""What the fields of a project are worth, said in words. Runs off the window's thread; torch is loaded where needed."""
+"""Checks the fields of a project. Runs off the window's thread and imports torch where needed."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Setup(Inputs):
     Looking runs no code of others, trusted or not: that is for runs.
 
     Attributes:
-        trusted: what the user said to trust, in this window.
+        trusted: the code that the user trusted in this window.
     """
 
     def __init__(self, config: ProjectConfig, root: Path, trusted: Collection[Code] = ()) -> None:
@@ -67,7 +67,7 @@ class Setup(Inputs):
 
 
 def check(name: str, config: ProjectConfig, root: Path, trusted: Collection[Code] = ()) -> Finding:
-    """Looks at one field; every error becomes a finding."""
+    """Checks one field; every error becomes a finding."""
     setup = Setup(config, root, trusted)
     try:
         _check_place(name, setup)
@@ -166,13 +166,13 @@ def _sizes(samples: Sequence[Sample]) -> tuple[list[Size], list[str]]:
 
 
 def _opened(samples: Sequence[Sample], sizes: Sequence[Size]) -> tuple[list[str], bool]:
-    """Decodes some: a file cut short has a sound header; says too whether all look like label maps."""
+    """Decodes some, since a truncated file has a sound header; also returns whether all look like label maps."""
     faults, counts = [], []
     largest = max((size.width * size.height for size in sizes), default=1)
     most = min(_MOST_OPENED, max(_OPENED, _OPENED_PIXELS // largest))
     for sample in _spread(samples, most):
         try:
-            # Every fourth pixel of every fourth row tells enough of the colours.
+            # Every fourth pixel of every fourth row shows enough of the colours.
             pixels = read_image(sample.image)[::4, ::4].astype(np.uint32)
             counts.append(np.unique(pixels @ np.array([65536, 256, 1], np.uint32)).size)
         except InputError as error:
@@ -281,12 +281,12 @@ def _check_predictions(setup: Setup) -> Finding:
 def _map_or_none(setup: Setup) -> ClassMap | None:
     try:
         return setup.class_map
-    except InputError:  # said beside the class map
+    except InputError:  # reported beside the class map
         return None
 
 
 def _code_finding(code: Sequence[Code], setup: Setup, brief: str) -> Finding:
-    """What is said of code of others: it is neither imported nor opened here."""
+    """The finding about third-party code, which is neither imported nor opened here."""
     if untrusted := tuple(piece for piece in code if piece not in setup.trusted):
         text = f"A run would execute third-party code: {listed(untrusted)}."
         return Finding("bad", text, brief="not trusted", offers=(Offer("I trust this", trust=untrusted),))
@@ -368,7 +368,7 @@ def check_student(setup: Setup) -> Finding:
 def _start_from_source(setup: Setup, net: str) -> Finding:
     if setup.source_fits_student:
         return Finding("good", f"{net}, starting from the source's weights")
-    why = "the source's do not fit" if setup.config.source.predictions is None else "predictions bring none"
+    why = "the source's do not fit" if setup.config.source.predictions is None else "predictions have none"
     text = f"{net} has no weights to start from: {why}. Choose a weights file, or random weights."
     return Finding("bad", text, offers=(Offer("Start from random weights", {"student.weights": "random"}),))
 

@@ -1,4 +1,4 @@
-"""Closing the window while a run goes on: stop and keep, go on in a child process, or stay."""
+"""Closing the window during a run: stop and keep, continue in a child process, or stay."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Leaving(QObject):
 
     @property
     def _leaves_it(self) -> bool:
-        """Whether the run was told to go on without the window."""
+        """Whether the run continues without the window."""
         return self.under_way and self._go_on
 
     def _ask(self) -> None:

@@ -41,22 +41,22 @@ class OpenProject(QObject):
         errands: what works beside the window.
         project: the open one.
         history: its events so far.
-        status: its stages; empty until they have been looked at.
-        estimate: what is known of the rest of its run, with the options as they were when its stages were looked at.
+        status: its stages; empty until they have been read.
+        estimate: what is known of the rest of its run, with the options as they were when its stages were read.
         trusted: code of others that the user trusts, for this project in this window; kept nowhere else.
-        looking: whether the stages are being looked at, which takes seconds for a hundred thousand files.
+        looking: whether the stages are being read, which takes seconds for a hundred thousand files.
         conflict: options that were changed both here and in the project's file; nothing is written until one side is
             chosen. None for none.
 
     Signals (all on the window's thread):
         problem(str): something that the user should read and that has no better place.
-        notice(str): something worth knowing that needs nothing to be done.
+        notice(str): information that needs no action.
         copied(str): what was put on the clipboard, which shows nowhere else.
         conflict_found(Merged): `conflict` is waiting for an answer.
         undo_changed(): something else can be undone or done again, here or in a panel.
         class_map_changed(): the project's class map was written, perhaps without a change of an option.
         project_changed(): another project, or the same one read anew; `project` and `history` are both ready.
-        history_changed(): what a run had said was taken back; `history` was read anew.
+        history_changed(): events of a run were taken back; `history` was read anew.
         config_changed(): an option of the project changed.
         trust_changed(): the user trusts more code of others.
         status_changed(list[StageStatus]): the stages' states, after a change of options, files or the run.
@@ -86,7 +86,7 @@ class OpenProject(QObject):
         self.trusted: frozenset[Code] = frozenset()
         self.looking = False
         self.conflict: Merged | None = None
-        # What was said of the project's file last, and whether it could not be written then.
+        # The last message about the project's file, and whether it could not be written then.
         self._fault, self._unsaved = "", False
         self._file: ProjectFile | None = None
         # Which of the changes by others the options here are joined with.
@@ -95,7 +95,7 @@ class OpenProject(QObject):
 
     @property
     def busy(self) -> bool:
-        """Whether a run goes on in this window, or is followed by it."""
+        """Whether a run is active in this window, or is followed by it."""
         return False
 
     def open_project(self, folder: Path | str, failed: Callable[[Exception], None] | None = None) -> None:
@@ -136,7 +136,7 @@ class OpenProject(QObject):
         self.trust_changed.emit()
 
     def for_run(self) -> Project:
-        """The project as a run gets it: its options as they are now, trusted where the user said so of all code."""
+        """The project as a run gets it: its options as they are now, trusted where the user trusts all its code."""
         assert self.project is not None
         folder, config = self.project.folder, self.project.config
         return Project(folder, with_trust(config, folder, self.trusted) if self.trusted else config)
@@ -247,7 +247,7 @@ class OpenProject(QObject):
             )
 
     def _file_unreadable(self, error: Exception) -> None:
-        # Looked at every few seconds, but told once.
+        # Checked every few seconds, but reported once.
         if str(error) != self._fault:
             self._fault = str(error)
             self.problem.emit(self._fault)
@@ -292,7 +292,7 @@ class OpenProject(QObject):
             self.save_config(override(self.project.config, settings))
 
     def refresh_status(self) -> None:
-        """Asks anew for the stages' states; `status_changed` brings them."""
+        """Reads the stages' states again; `status_changed` delivers them."""
         if self.project is None:
             return
         folder, snapshot = self.project.folder, Project(self.project.folder, self.project.config)

@@ -45,7 +45,7 @@ class Pages(QStackedWidget):
             pass
 
     def build_gently(self) -> None:
-        """Makes the panels one by one, so that the window answers in between."""
+        """Makes the panels one by one, so that the window stays responsive."""
         if not self._ended and next(self._building, "done") != "done":
             QTimer.singleShot(0, self.build_gently)
 

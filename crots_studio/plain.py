@@ -1,4 +1,4 @@
-"""Text from files (names of classes and files, messages, notes) is shown as it stands: Qt would read tags in it."""
+"""Text from files (names of classes and files, messages, notes) is shown literally: Qt would interpret tags in it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 
 class Label(QLabel):
-    """A label whose text is plain, unless it is told that its text is rich; what comes into that is escaped."""
+    """A label whose text is plain unless it is set to rich text, into which values are escaped."""
 
     def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -41,7 +41,7 @@ class Elided(Label):
 
 
 def plain_tooltip(text: str) -> str:
-    """Returns a tooltip that shows a text as it stands; a tooltip cannot be told that it is plain."""
+    """Returns a tooltip that shows a text literally; tooltips have no switch for plain text."""
     if "<" not in text and "&" not in text:
         return text
     lines = "<br>".join(map(html.escape, text.split("\n")))

@@ -83,7 +83,7 @@ class Session(OpenProject):
 
     def _opened(self, found: Found) -> None:
         if self.busy and self.project is not None:
-            # It was asked for before the run, which goes on in the other project.
+            # It was requested before the run, which continues in the other project.
             self.problem.emit(f"{found.project.folder} was not opened: a run was started meanwhile")
             return
         super()._opened(found)
@@ -100,12 +100,12 @@ class Session(OpenProject):
 
     @property
     def busy(self) -> bool:
-        """Whether a run goes on in this window, or is followed by it."""
+        """Whether a run is active in this window, or is followed by it."""
         return self._run is not None or self._turning
 
     @property
     def detached(self) -> bool:
-        """Whether the run goes on in another process."""
+        """Whether the run is in another process."""
         return self._run is not None and self._run.detached
 
     @property

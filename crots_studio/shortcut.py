@@ -225,4 +225,4 @@ def _make_link(path: Path, environment: Mapping[str, str]) -> None:
         env={**environment, **values}, capture_output=True, text=True, errors="replace", check=False,
     )  # fmt: skip
     if done.returncode or not path.is_file():
-        raise StageError(f"cannot write {path}: PowerShell said: {' '.join(done.stderr.split()) or 'nothing'}")
+        raise StageError(f"cannot write {path}: PowerShell reported: {' '.join(done.stderr.split()) or 'nothing'}")

@@ -40,9 +40,9 @@ class Colours:
         grid: of grid lines and borders.
         accent: of what is selected or running.
         good: of what is done or became better.
-        warning: of what is stale or worth reading.
+        warning: of stale stages and warnings.
         bad: of what failed or became worse.
-        series: one a curve, told apart by colour-blind people too.
+        series: one a curve, distinct for colour-blind people too.
         primary: what the one button to press next is filled with; its text is white.
         raised: of buttons and cards.
         hovered: of what the pointer is on.
@@ -132,15 +132,15 @@ def stage_colour(key: str) -> str:
     return {"source": theme.source, "train": theme.source, "baseline": theme.baseline}.get(name, theme.muted)
 
 
-# Of a circle: no two of many turns by it come to lie near each other.
+# Share of a circle: many turns by it stay far apart from each other.
 _GOLDEN = 0.618034
 
 
 def run_colour(place: int) -> str:
     """Returns the colour of the n-th of any number of curves: each another, all of them seen on the background.
 
-    The first ones are those of ``series``, which colour-blind people tell apart; the others go round the colours in
-    three tones.
+    The first ones are those of ``series``, which colour-blind people can distinguish; the others go round the colours
+    in three tones.
     """
     series = colours().series
     if place < len(series):
@@ -182,7 +182,7 @@ def apply(dark: bool, points: float | None = None) -> None:
 
 
 def font_of(points: float) -> QFont:
-    """Returns the studio's own font; letters that it lacks come from those of the system."""
+    """Returns the studio's own font; missing letters come from those of the system."""
     if not _fonts:
         for path in sorted((resources() / "fonts").glob("*.otf")):
             _fonts.append(QFontDatabase.addApplicationFont(str(path)))

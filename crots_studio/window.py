@@ -1,4 +1,4 @@
-"""The main window: its title, its pages and menus, and what is said when a run failed."""
+"""The main window: its title, its pages and menus, and the message when a run failed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class MainWindow(QMainWindow):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
-        # Benchmarks and soak tests have nobody to answer.
+        # Benchmarks and soak tests have no user to answer.
         self.dialogs_are_quiet = False
         self.workspace: Workspace | None = None
         self.pages = Pages(session)
@@ -105,7 +105,7 @@ class MainWindow(QMainWindow):
         if busy:
             self._turn_page()
             request = self.session.request
-            # Patches are cut while one looks at them.
+            # Patches are cut while they are shown.
             if request.only != "mine" and not request.estimate:
                 self.pages.show_tab("methods" if request.compares else "monitor")
         self.menus.refresh()
@@ -149,7 +149,7 @@ class MainWindow(QMainWindow):
         super().changeEvent(event)
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 (Qt's name)
-        """Asks what is to become of a run in this process; one in another process goes on by itself."""
+        """Asks whether to stop a run in this process; one in another process continues by itself."""
         if not self.leaving.may_leave():
             event.ignore()
             return

@@ -119,7 +119,7 @@ class Workspace(QWidget):
             application.focusChanged.connect(self._focus_moved)
 
     def _look_from_the_start(self) -> None:
-        """Another project is seen from its beginning and whole, wherever one looked in the last."""
+        """Shows another project from its beginning and whole, wherever the last one was scrolled or zoomed."""
         project = self._session.project
         folder = project.folder if project is not None else None
         if folder == self._folder:

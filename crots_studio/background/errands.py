@@ -36,7 +36,7 @@ class Errands(QObject):
     """Runs errands for panels.
 
     Signals:
-        problem(str): an errand failed that nobody else answers for.
+        problem(str): an errand failed whose error no caller handles.
     """
 
     problem = Signal(str)

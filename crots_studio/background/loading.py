@@ -1,4 +1,4 @@
-"""Loads torch's machine code before torch is imported, so that the window answers meanwhile.
+"""Loads torch's machine code before torch is imported, so that the window stays responsive.
 
 Python holds its lock while the system loads an extension module, half a second for torch's libraries. Loaded through
 ctypes, which lets go of the lock during a call, they are there already when the import asks for them.

@@ -1,1 +1,1 @@
-"""Windows that ask or tell something and go away."""
+"""Dialogs: questions and messages."""

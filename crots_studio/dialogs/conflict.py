@@ -13,7 +13,7 @@ _MOST_LINES = 12
 
 
 class ConflictQuestion(QMessageBox):
-    """Asks, and tells the session; nothing is written to the file before."""
+    """Asks and passes the answer to the session; nothing is written to the file before."""
 
     def __init__(self, session: Session, merged: Merged, parent: QWidget) -> None:
         super().__init__(parent)

@@ -147,7 +147,7 @@ def _next_name(folder: Path) -> str:
 
 
 class DemoDialog(PlaceDialog):
-    """Asks where the demonstration goes; one that was stopped goes on."""
+    """Asks for the demonstration's folder; one that was stopped is resumed."""
 
     accept_words = "Start"
 
@@ -157,7 +157,7 @@ class DemoDialog(PlaceDialog):
 
     @property
     def fault(self) -> str:
-        """One that was stopped goes on; another project, or a folder that is in use, cannot become one."""
+        """A stopped demonstration is resumed; another project, or a folder in use, cannot become one."""
         return super().fault or refusal(self.folder)
 
     @property

@@ -84,6 +84,6 @@ def _looks_like_predictions(folder: Path) -> bool:
         return True
     try:
         endings = {path.suffix.lower() for path in folder.iterdir()}
-    except OSError:  # said beside the field, once it is there
+    except OSError:  # reported beside the field, once it is there
         return False
     return ".npz" in endings and not endings & set(IMAGE_SUFFIXES)

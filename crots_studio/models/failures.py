@@ -1,4 +1,4 @@
-"""What to tell a user whose run failed, and what he can do about it with one click."""
+"""The message for a user whose run failed, and the remedies that one click applies."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Advice:
         heading: "Round 1 ran out of memory".
         words: what happened.
         todo: what to do.
-        remedies: offers, the gentlest first; empty where only the user can mend it.
+        remedies: offers, the mildest first; empty where only the user can fix it.
         detail: the traceback for a bug report; empty for a mistake of the user's.
     """
 

@@ -13,7 +13,7 @@ TOPICS = ("target", "source", "pseudo-label", "baseline", "mine", "adapt", "eval
 
 @dataclass(frozen=True)
 class Topic:
-    """What is said of a stage."""
+    """The explanation of a stage."""
 
     key: str
     title: str

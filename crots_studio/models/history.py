@@ -1,6 +1,6 @@
 """The events of a project so far, arranged for display: figures by step, scores, notes and endings of each stage.
 
-What a resumed or repeated stage had said before is forgotten here as it is on disk.
+The earlier events of a resumed or repeated stage are dropped here as they are on disk.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Series:
 
 @dataclass
 class StageHistory:
-    """What one stage said in its latest run.
+    """The latest run of one stage.
 
     Attributes:
         key: ``adapt-2``.
@@ -112,7 +112,7 @@ class History:
         return History(read_events(path))
 
     def stage(self, key: str) -> StageHistory:
-        """Returns what a stage said; an empty history for one that never ran."""
+        """Returns the history of a stage; an empty one if it never ran."""
         return self.stages.get(key, StageHistory(key))
 
     def add(self, events: Iterable[Event]) -> None:

@@ -95,7 +95,7 @@ def _rows(matrix: Sequence[Sequence[int]] | None) -> tuple[tuple[int, ...], ...]
 
 
 def counts(name: str, rounds: int | None) -> bool:
-    """Whether a stage or model is no round, or one of so many that the project has; None for any number."""
+    """Whether a stage or model is not a round, or one of the project's ``rounds``; None for any number."""
     number = round_number(name)
     return rounds is None or number is None or number <= rounds
 
@@ -115,7 +115,7 @@ class Scores:
 
     @staticmethod
     def of_history(history: History, reports: Iterable[Score] = ()) -> Scores:
-        """Takes over what a project said before it was opened; ``reports`` stand in for models it said nothing of."""
+        """Takes over the earlier events of a project; ``reports`` stand in for models without any."""
         said: list[Event] = []
         for stage in history.stages.values():
             said += [stage.started] if stage.started else []
@@ -197,7 +197,7 @@ def read_reports(folder: Path) -> list[Score]:
 
 
 class ClassLook:
-    """Order and colours of classes: those of the project's class set, made-up ones for names that it lacks."""
+    """Order and colours of classes: those of the project's class set, made-up ones for names that are not in it."""
 
     def __init__(self, classes: ClassSet | None = None) -> None:
         self.names: tuple[str, ...] = classes.names if classes else ()

@@ -82,7 +82,7 @@ class LabelEdits(Undoable[_State]):
         return self._put(f"brush {words}".strip(), key, stroke((height, length), points, width), new)
 
     def erase(self, key: str, points: Sequence[tuple[int, int]], width: int) -> bool:
-        """Brings the stage's own labels back under a stroke through points (x, y); says whether anything changed."""
+        """Restores the stage's own labels under a stroke through points (x, y); returns whether anything changed."""
         own = read_labels(self._labels.labels / f"{key}.png")
         height, length = self._labels.read(key).shape
         where = stroke((height, length), points, width)
@@ -142,7 +142,7 @@ class LabelEdits(Undoable[_State]):
             self.keys.add(key)
 
     def _remove_empty(self, folder: Path) -> None:
-        """A folder that is left empty would tell the project that something was repainted."""
+        """Removes an empty folder, which the project would take for corrections."""
         while folder.is_relative_to(self._folder):
             with contextlib.suppress(OSError):
                 folder.rmdir()

@@ -68,7 +68,7 @@ class LabelList:
         hard: (N,) bool.
         pixels: (N, K) predicted pixels by class.
         confidence: (N, K) sums of their confidences.
-        doubt: (N,) float32, 0..1, how suspicious the labels are; nan, or empty, where nobody looked.
+        doubt: (N,) float32, 0..1, how suspicious the labels are; nan, or empty, where not searched.
         complete: False for a first glance at a long listing.
         problem: why there are no images.
     """
@@ -88,7 +88,7 @@ class LabelList:
     _ending: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        """Looks at the names, in the thread that made the list."""
+        """Reads the names, in the thread that made the list."""
         names = {key.rpartition("/")[2] for key in self.keys}
         ends = [name[::-1] for name in names] if len(names) > 1 else [""]
         # What the first and the last in order share, all share.
@@ -122,7 +122,7 @@ class LabelList:
         return self.root / self.files[index]
 
     def name(self, index: int) -> str:
-        """Returns what tells an image from the others: no ending that all have, no folder unless names come again."""
+        """Returns the distinct part of a name: no common ending, and no folder unless names repeat."""
         key = self.keys[index]
         name = key if self._again else key.rpartition("/")[2]
         return name[: len(name) - self._ending] or name
@@ -199,7 +199,7 @@ def glance(project: Project, most: int = 200) -> LabelList:
 
 
 def _glanced(root: Path) -> Iterator[str]:
-    # Up to what cannot be looked into: whoever reads the whole list says what is wrong.
+    # Up to the first unreadable folder; reading the whole list reports the error.
     with contextlib.suppress(OSError):
         for name, entry in files_below(root, lambda entry: _may_hold_images(entry.name)):
             name = Path(name).as_posix()

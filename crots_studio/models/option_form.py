@@ -128,7 +128,7 @@ class OptionField:
 
     @property
     def tooltip(self) -> str:
-        """Help, range, defaults and the fault of the published code that it mends."""
+        """Help, range, defaults and the fault of the published code that it fixes."""
         info = self.info
         lines = [info.help, f"Value: {expectation(info)}."]
         default, published = shown(info.default) or "none", shown(info.published) or "none"

@@ -1,4 +1,4 @@
-"""What the first page tells of a project: a picture, how far it is, what it gained, and when it last changed."""
+"""What the welcome page shows of a project: a picture, its progress, its gain, and when it last changed."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The set-up page: its fields, which of them must be looked at anew after a change, and why Run has to wait.
+"""The set-up page: its fields, which of them must be checked again after a change, and why Run has to wait.
 
-What a field's content is worth is found out by `crots_studio.checks`, off the window's thread.
+The checks themselves are in `crots_studio.checks`, off the window's thread.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Level = Literal["empty", "checking", "good", "warning", "bad"]
 
 @dataclass(frozen=True)
 class Offer:
-    """What mends a finding.
+    """An offer to fix a finding.
 
     Attributes:
         label: what is clicked.
@@ -83,7 +83,7 @@ DEPENDS: dict[str, tuple[str, ...]] = {
     "student": ("student", "source.file", "source.net", "source.predictions", "task", "data.size"),
     "validation": ("data.val_images", "data.val_labels", "data.val_layout", "data.val_encoding", "task.classes"),
 }
-# In the order in which a user should mend them.
+# In the order in which a user should fix them.
 ORDER = tuple(DEPENDS)
 TITLES = {name: option_title(name) for name in DEPENDS}
 # Without these nothing can begin.

@@ -82,7 +82,7 @@ def rail_rows(
 
     Args:
         status: of `Project.status`.
-        run: the run that goes on.
+        run: the active run.
         findings: what was found of the fields ``data.target`` and ``source``.
         history: knows of what a demonstration does before its project's own stages.
     """
@@ -168,7 +168,7 @@ _STAGE_IS = re.compile(r"^([a-z0-9-]+) (changed|is [a-z]+)$")
 
 
 def reason_words(reason: str) -> str:
-    """Puts a reason of the core, why a stage is stale or waits, into the words of the window."""
+    """Translates a reason of the core, why a stage is stale or waits, for the window."""
     for mark in (", ", "; "):
         reason = mark.join(_one_reason(part) for part in reason.split(mark))
     return in_window(reason)

@@ -13,7 +13,7 @@ from crots_studio.models.words import duration
 
 @dataclass
 class RunState:
-    """The run that goes on, or went on last.
+    """The active run, or the last one.
 
     Attributes:
         running: from the click on Run to the run's end.

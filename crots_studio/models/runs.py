@@ -32,7 +32,7 @@ class Run:
         options: of the stage.
         curves: its figures.
         seconds: how long it took, over all its parts; None while it has no end.
-        outcome: how it ended; None while it goes on or was interrupted.
+        outcome: how it ended; None while it is active or was interrupted.
         final: its score as a finished model.
         validation: its latest score during training.
         oracle: labels chose its checkpoint, or that of a model it grew from.
@@ -55,7 +55,7 @@ class Run:
 
     @property
     def key(self) -> tuple[str, str, int]:
-        """What tells it from all others."""
+        """What identifies it."""
         return str(self.folder), self.stage, self.number
 
     @property
@@ -171,7 +171,7 @@ class _Reader:
                 run.validation = Score.of_event(event)
 
     def _subject(self, subject: str) -> Run:
-        """The run whose model is meant; one is made up for models that no event tells of, such as the source."""
+        """The run whose model is meant; one is made up for models without events, such as the source."""
         if subject not in self.now:
             self.now[subject] = Run(self.folder.name, self.folder, subject, outcome="completed")
             self.runs.append(self.now[subject])
@@ -181,7 +181,7 @@ class _Reader:
 def differing_options(runs: Sequence[Run]) -> dict[tuple[str, str, int], str]:
     """Says for each run, by its key, in which options it differs from others of its kind: "steps 400, mix cutmix".
 
-    Baselines are held against baselines and rounds against rounds.
+    Baselines are compared with baselines and rounds with rounds.
     """
     found: dict[tuple[str, str, int], str] = {}
     for run in runs:
@@ -218,12 +218,12 @@ def in_order_of_colours(runs: Sequence[Run]) -> list[Run]:
 
 
 def labels(runs: Sequence[Run]) -> list[str]:
-    """Returns a name for each run that tells it from the others, with the project before it where there are several."""
+    """Returns a distinct name for each run, with the project before it where there are several."""
     folders = {run.folder for run in runs}
     names = {run.project for run in runs}
     if len(folders) == 1:
         return [run.title for run in runs]
-    # Two projects of one name are told apart by the folder they lie in.
+    # Two projects of one name are distinguished by the folder they lie in.
     alike = len(names) < len(folders)
     return [f"{f'{run.folder.parent.name}/' if alike else ''}{run.project}: {run.title}" for run in runs]
 

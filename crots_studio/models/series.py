@@ -67,7 +67,7 @@ class Series:
 class Curves:
     """Every figure of a stream of events, by stage.
 
-    A stage that begins anew loses its old figures, one that goes on from step N those after N: what remains is what the
+    A stage that starts over loses its old figures, one that resumes at step N those after N: what remains is what the
     run that counts has shown.
     """
 
@@ -78,7 +78,7 @@ class Curves:
 
     @staticmethod
     def of_history(history: History) -> Curves:
-        """Takes over what a project said before it was opened."""
+        """Takes over the earlier events of a project."""
         curves = Curves()
         for key, stage in history.stages.items():
             if stage.started:

@@ -68,14 +68,14 @@ class Suspicion:
 
 
 def find_suspects(project: Path, *flags: str) -> None:
-    """Looks for suspicious labels in a process of its own, as in a terminal; for another thread than the window's.
+    """Searches for suspicious labels in a child process, as in a terminal; for another thread than the window's.
 
     Args:
         project: the folder.
         flags: ``--trust`` where the user trusts the code of others that the options name.
 
     Raises:
-        InputError: what the command said.
+        InputError: the error of the command.
     """
     command = module_command("crots", "suspects", str(project), "--quiet", *flags)
     done = subprocess.run(

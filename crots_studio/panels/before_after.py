@@ -233,14 +233,14 @@ class BeforeAfterPanel(ImagePanel):
         def read() -> tuple[str, ImageMaps, Array | None]:
             if validation is None:
                 return key, store.maps(key, path), None
-            # All models speak at the working size.
+            # All models predict at the working size.
             truth = validation.truth(index, store.working_size(sized))
             return key, ImageMaps(read_small(path, MOST_SIDE), truth), truth
 
         self._session.errands.in_background(read, self._show_image, self._broken, token="before image")
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
-        """Computes what was chosen while nobody looked."""
+        """Computes what was chosen while the panel was hidden."""
         super().showEvent(event)
         if self._stale:
             self._stale = False
@@ -266,7 +266,7 @@ class BeforeAfterPanel(ImagePanel):
         def work() -> tuple[str, str, Prediction | str]:
             try:
                 return key, subject, predictions.predict(subject, key, path, labelled=labelled)
-            except Exception as error:  # said in place of the picture; the other models go on
+            except Exception as error:  # shown in place of the picture; the other models go on
                 return key, subject, str(error) or type(error).__name__
 
         self._session.errands.in_background(work, self._take, token="before prediction")
@@ -347,5 +347,5 @@ def _read(project: Project) -> tuple[LabelList, ClassSet, Validation | None, dic
 def _validation(project: Project, classes: ClassSet) -> Validation | None:
     try:
         return read_validation(project, classes)
-    except InputError:  # said beside its fields in the set-up
+    except InputError:  # reported beside its fields in the set-up
         return None

@@ -144,7 +144,7 @@ class LabelCorrection(QWidget):
                 where = inside((height, width), self._points)
             else:
                 where = stroke((height, width), self._points, self.tools.width_box.value())
-            # What the eraser brings back is known once it has.
+            # What the eraser restores is known only afterwards.
             shown[where] = self.tools.label if self.tools.current != ERASER else self._ignore
             self.previewed.emit(shown)
 

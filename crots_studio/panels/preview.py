@@ -283,7 +283,7 @@ class PreviewPanel(QWidget):
         )
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
-        """Makes the preview that was not made while nobody looked."""
+        """Makes the preview that was due while the panel was hidden."""
         super().showEvent(event)
         if self._stale:
             self._stale = False

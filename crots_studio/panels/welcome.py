@@ -104,7 +104,7 @@ class WelcomePanel(QWidget):
         outer.addWidget(middle)
 
     def refresh(self) -> None:
-        """Reads the list of recent projects; what they hold is looked at beside the window."""
+        """Reads the list of recent projects; their contents are read on another thread."""
         paths = [Path(path) for path in self._session.settings.recent.paths]
         known = {card.path: card for card in self._cards}
         self._show([known.get(path, ProjectCard(path)) for path in paths])

@@ -52,7 +52,7 @@ def command_line(project: Project, request: RunRequest) -> list[str]:
     if request.until:
         command += ["--until", request.until]
     if project.config.runtime.trust:
-        # Never kept in a project file: it is said anew for each run.
+        # Never kept in a project file: it is given anew for each run.
         command += ["--trust"]
     return command
 
@@ -102,7 +102,7 @@ class ChildRun:
 
     Args:
         project: its folder's ``events.jsonl`` is followed.
-        request: what to run; None attaches to the run that goes on.
+        request: what to run; None attaches to the active run.
         after: time of the last event that the window knows.
         at_work: the stage that has no end among the events that the window knows, empty for none.
     """
@@ -133,7 +133,7 @@ class ChildRun:
         return self._project.folder / STUDIO / "run.log"
 
     def start(self) -> None:
-        """Starts the process, or attaches to the one that goes on."""
+        """Starts the process, or attaches to the active one."""
         self._pid = remembered_pid(self._project) if self._attached else self._spawn()
         threading.Thread(target=self._follow, name="crots-child", daemon=True).start()
 
@@ -267,7 +267,7 @@ class ChildRun:
 
     @property
     def end(self) -> RunEnd | None:
-        """How it ended, None while it goes on."""
+        """How it ended, None while it is active."""
         return self._end
 
 
@@ -299,7 +299,7 @@ def remember(project: Project, pid: int, request: RunRequest) -> None:
 
 
 def remembered(project: Project) -> dict[str, Any]:
-    """Returns what was noted of the run that goes on, nothing where it was not started by a studio."""
+    """Returns the note about the active run, nothing if no studio started it."""
     noted = read_json(project.folder / STUDIO / "run.json")
     if noted is None or not fits(noted, _Noted):
         return {}
@@ -310,13 +310,13 @@ def remembered(project: Project) -> dict[str, Any]:
 
 
 def remembered_pid(project: Project) -> int | None:
-    """Returns the process of the run that goes on, None where it was not started by a studio."""
+    """Returns the process of the active run, None if no studio started it."""
     pid = remembered(project).get("pid")
     return int(pid) if pid is not None else None
 
 
 def remembered_request(project: Project) -> RunRequest:
-    """Returns what the run that goes on was asked for, as far as the window needs it."""
+    """Returns the request of the active run, as far as the window needs it."""
     noted = remembered(project)
     try:
         return RunRequest(seeds=tuple(noted.get("seeds", ())), steps=int(noted.get("steps", 0)))

@@ -26,7 +26,7 @@ def demo_source(folder: Path, *, tiny: bool = False) -> EventSource:
 
 
 def refusal(folder: Path) -> str:
-    """Why no demonstration can be made, or gone on with, in a folder; empty where one can."""
+    """Why no demonstration can be made or resumed in a folder; empty where one can."""
     if not exists(folder / CONFIG_NAME):
         return unfit(folder)
     try:

@@ -63,7 +63,7 @@ class RunEnd:
 
 
 class Run(Protocol):
-    """What the session needs of a run, wherever it goes on."""
+    """What the session needs of a run, in whichever process."""
 
     detached: bool
 
@@ -91,7 +91,7 @@ class Run(Protocol):
 
     @property
     def end(self) -> RunEnd | None:
-        """How it ended, None while it goes on."""
+        """How it ended, None while it is active."""
 
 
 def project_events(project: Project, request: RunRequest) -> EventSource:

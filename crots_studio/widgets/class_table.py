@@ -142,7 +142,7 @@ class ClassTableView(QTableView):
         self.setShowGrid(False)
         self.setAlternatingRowColors(True)
         self.setTabKeyNavigation(False)
-        # Long names that begin alike are told apart by their ends.
+        # Long names that begin alike are distinguished by their ends.
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setWordWrap(False)
         self.verticalHeader().hide()

@@ -126,7 +126,7 @@ class CompareArea(QWidget):
         self._show()
 
     def set_empty_text(self, text: str) -> None:
-        """What is said where there is nothing to show."""
+        """The text where there is nothing to show."""
         self.views.set_empty_text(text)
         self.swipe.empty_text = text
         self.swipe.viewport().update()

@@ -12,13 +12,13 @@ from crots_studio.session import Session
 class DiscardQuestion(QMessageBox):
     """Asks, and discards only then: the stage that is at work, or one that was interrupted.
 
-    It never blocks, so that a run goes on and is shown meanwhile. Where the stage ends before the answer, the question
-    goes: a yes would concern another stage.
+    It never blocks, so that a run continues and is shown meanwhile. If the stage ends before the answer, the question
+    closes: a yes would concern another stage.
 
     Args:
         session: whose run or stage it is.
         parent: the window.
-        stage: an interrupted stage; empty for the run that goes on.
+        stage: an interrupted stage; empty for the active run.
     """
 
     def __init__(self, session: Session, parent: QWidget, stage: str = "") -> None:
@@ -76,7 +76,7 @@ def ask_to_discard(session: Session, parent: QWidget, stage: str = "") -> Discar
     Args:
         session: whose run or stage it is.
         parent: over whose window it opens.
-        stage: an interrupted stage; empty for the run that goes on.
+        stage: an interrupted stage; empty for the active run.
     """
     if not stage and not session.run_state.stage:
         # It has not begun: there is nothing to discard.

@@ -19,7 +19,7 @@ def dropped_paths(event: QDropEvent) -> list[Path]:
 
 
 class DropHint(QWidget):
-    """Covers a page with a frame and the words of what would happen; hidden until told.
+    """Covers a page with a frame and a text about the drop; hidden until shown.
 
     Args:
         page: what it covers; it follows its size.

@@ -178,7 +178,7 @@ class ImageView(QGraphicsView):
         self._look_at(left + width / 2, top + height / 2, min(max(zoom, 1.0), _BOX_ZOOM))
 
     def look(self, place: Place) -> None:
-        """Looks where another view looks; tells nobody."""
+        """Shows the same place as another view; emits no signal."""
         if place != self._place:
             self._place = place
             self._apply()

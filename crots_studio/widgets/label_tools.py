@@ -31,7 +31,7 @@ TOOLS = (
     Tool(LOOK, "hand", "Look", "a drag moves the picture; no label is changed", "H"),
     Tool(FILL, "fill", "Fill region", "a click gives the region under the pointer the chosen class", "F"),
     Tool(BRUSH, "brush", "Brush", "a drag paints the chosen class; space bar or middle button move the picture", "B"),
-    Tool(ERASER, "eraser", "Eraser", "a drag brings back the label that the stage gave", "E"),
+    Tool(ERASER, "eraser", "Eraser", "a drag restores the label that the stage gave", "E"),
     Tool(PICKER, "picker", "Pick a class", "a click chooses the class under the pointer", "P"),
     Tool(POLYGON, "polygon", "Polygon", "clicks set corners; a click on the first one, or Return, fills it", "G"),
 )

@@ -30,7 +30,7 @@ def best_columns(count: int, width: int, height: int, aspect: float) -> int:
 
 
 class LinkedViews(QWidget):
-    """A grid of `ImageView`; all look at the same place and mark the pixel under the pointer.
+    """A grid of `ImageView`; all show the same place and mark the pixel under the pointer.
 
     Signals:
         hovered(int, int, int): view, x, y; x and y are -1 when the pointer leaves.

@@ -1,4 +1,4 @@
-"""Tells of the end of a run: by the desktop where it can, and in any case by a note that floats in the window."""
+"""Notifies of the end of a run: by the desktop where possible, and always by a note that floats in the window."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def words_for(
         compares: it was a comparison of methods.
         discarded: it was cancelled, and what the last stage had done is thrown away.
         only: the stage that was asked for alone, which may leave later ones and their scores stale.
-        guarded: what is to be said of stages that their guard stopped.
+        guarded: the text about stages that their guard stopped.
     """
     if guarded and end.outcome == "completed":
         heading, text = words_for(end, scores, compares=compares, only=only)
@@ -75,7 +75,7 @@ class Notifier(Toast):
     """The note over the page; hidden while there is nothing to say.
 
     Args:
-        session: whose runs are told of.
+        session: whose runs are reported.
         more: label of a button and what it does, such as opening the export dialog; shown after a completed run.
     """
 
@@ -92,9 +92,9 @@ class Notifier(Toast):
         self._tray: QSystemTrayIcon | None = None
         session.run_ended.connect(self._ended)
         session.busy_changed.connect(self._begun)
-        # When the run began that it tells of.
+        # When the reported run began.
         self._began = 0.0
-        # Of which project it tells.
+        # The reported project.
         self._about: Path | None = None
         session.project_changed.connect(self._another_project)
 

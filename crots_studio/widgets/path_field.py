@@ -22,7 +22,7 @@ class PathField(QWidget):
 
     Args:
         name: accessible name, and the title of the dialog.
-        wanted: what the dialog looks for; typed and dropped paths may be either.
+        wanted: what the dialog offers; typed and dropped paths may be either.
         settings: remembers the folder of the dialog.
         filters: of a file dialog, as Qt wants them.
     """
@@ -66,7 +66,7 @@ class PathField(QWidget):
 
     @property
     def text(self) -> str:
-        """The path as it stands there."""
+        """The path as typed."""
         return self.edit.text().strip()
 
     def show_path(self, path: str) -> None:

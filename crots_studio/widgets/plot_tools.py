@@ -194,7 +194,7 @@ class CurveTools(QWidget):
         self._session, self._name = session, name
         self.smoothing = QComboBox()
         self.smoothing.setAccessibleName("Smoothing")
-        self.smoothing.setToolTip("Mean over so many recorded points; the unsmoothed curve stays behind it, faint")
+        self.smoothing.setToolTip("Mean over this many recorded points; the unsmoothed curve stays behind it, faint")
         for window in SMOOTHING:
             self.smoothing.addItem("no smoothing" if window == 1 else f"mean of {window}", window)
         self.log = QCheckBox("&Log")

@@ -109,7 +109,7 @@ class SeriesPlot(QWidget):
         plot.getAxis("left").setWidth(_AXIS_WIDTH)
         plot.getAxis("left").enableAutoSIPrefix(False)
         plot.getAxis("bottom").enableAutoSIPrefix(False)
-        plot.showGrid(y=True, alpha=0.25)  # grid lines are dear: these are worth it
+        plot.showGrid(y=True, alpha=0.25)  # grid lines are expensive: only these are drawn
         plot.getViewBox().sigXRangeChanged.connect(lambda *_: self._show_mark_names())
         plot.getViewBox().sigResized.connect(lambda *_: self._show_mark_names())
         plot.getViewBox().sigResized.connect(lambda *_: self._show_ends())
@@ -410,7 +410,7 @@ class SeriesPlot(QWidget):
         self.canvas.getViewBox().updateAutoRange()
 
     def name_steps(self, names: Sequence[str]) -> None:
-        """Writes names under 0, 1, 2 ... of the step axis in place of numbers; no names bring the numbers back."""
+        """Writes names under 0, 1, 2 ... of the step axis in place of numbers; no names restore the numbers."""
         self._step_names = tuple(names)
         ticks = [list(enumerate(names))] if names else None
         self.canvas.getPlotItem().getAxis("bottom").setTicks(ticks)
@@ -466,7 +466,7 @@ class SeriesPlot(QWidget):
         return min(max(x, first), last) if first - near <= x <= last + near else x
 
     def _describe(self) -> None:
-        """Tells a screen reader what a sighted user sees at a glance."""
+        """Describes for a screen reader what a sighted user sees at a glance."""
         latest = ", ".join(f"{name} {number(value)}" for name, (_, value) in self.values_at(None).items())
         self.canvas.setAccessibleDescription(f"Latest values: {latest}" if latest else "No values yet")
 

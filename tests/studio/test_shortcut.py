@@ -147,7 +147,7 @@ def test_the_link_of_windows(tmp_path, monkeypatch):
 
 def test_a_powershell_that_fails_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(shortcut.subprocess, "run", PowerShell(code=1))
-    with pytest.raises(StageError, match="PowerShell said: no COM here"):
+    with pytest.raises(StageError, match="PowerShell reported: no COM here"):
         shortcut.install(shortcut.entries("win32", {"APPDATA": str(tmp_path)}))
     assert files_below(tmp_path) == []
     with pytest.raises(InputError, match="APPDATA"):

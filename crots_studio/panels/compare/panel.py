@@ -194,7 +194,7 @@ class ComparePanel(QWidget):
             self._show_runs()
 
     def add_project(self, folder: Path | str, *, quiet: bool = False) -> None:
-        """Adds the runs of another project; what goes wrong is said, unless ``quiet``."""
+        """Adds the runs of another project; errors are shown, unless ``quiet``."""
         path, choice = Path(folder), self._choice
 
         def found(runs: PastRuns) -> None:

@@ -29,7 +29,7 @@ _WAYS: dict[Normalisation, str] = {
     "prediction": "share of the predicted class",
     "pixels": "pixels",
 }
-# From so many classes on, cells are too small to be read: the worst ones come first.
+# With more classes, cells are too small to be read: the worst ones come first.
 _MANY, _SHOWN = 40, 20
 _EMPTY = "No confusion matrix yet.\n\nIt comes with the first validation, which needs images with labels."
 

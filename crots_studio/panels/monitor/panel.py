@@ -56,7 +56,7 @@ _WORDS = {
     "mIoU": "Mean IoU on the validation images; never used for training",
 }
 _NOISY = ("loss", "weight")
-# Of the label-free scores those that are looked at seldom; a tick shows them.
+# The label-free scores that are seldom needed; a tick shows them.
 _MORE_SCORES = ("information", "neighbourhood", "stability", "flip", "scale", "colour", "teacher", "fit")
 # What a demonstration does to get a source is no part of the adaptation.
 _BEFORE = ("render", "train")
@@ -184,7 +184,7 @@ class TrainingCurves(QWidget):
     """Up to five linked plots.
 
     Signals:
-        stage_chosen(str): a stage to look at alone, empty for all.
+        stage_chosen(str): a stage to show alone, empty for all.
     """
 
     stage_chosen = Signal(str)
@@ -267,7 +267,7 @@ class TrainingCurves(QWidget):
             self.redraw.ask()
 
     def explain_scores(self, words: dict[str, str]) -> None:
-        """Takes what the label-free scores can and cannot tell."""
+        """Takes what the label-free scores can and cannot show."""
         self._score_words = words
         self.redraw.ask()
 
@@ -421,7 +421,7 @@ class TrainingCurves(QWidget):
 
 
 def score_words() -> dict[str, str]:
-    """Returns what each label-free score can and cannot tell, in lines; loads torch."""
+    """Returns what each label-free score can and cannot show, in lines; loads torch."""
     preload_torch()
     from crots.methods.scores import describe
 

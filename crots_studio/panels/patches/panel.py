@@ -352,7 +352,7 @@ def _published(project: Project) -> tuple[int, ...]:
     """As the stage takes it; classes that are not joined yet have no such set."""
     try:
         return Inputs(project.config, project.folder).published_rare
-    except InputError:  # said on the set-up page
+    except InputError:  # reported on the set-up page
         return ()
 
 

@@ -46,7 +46,7 @@ class RareSet(QWidget):
     """Table of the classes, with the choice of the rare ones.
 
     Signals:
-        class_picked(int): the user looks at a class.
+        class_picked(int): the user selected a class.
     """
 
     class_picked = Signal(int)
@@ -166,7 +166,7 @@ class RareSet(QWidget):
         return self._found is not None and self._found.statistics is not None
 
     def cut(self) -> None:
-        """Cuts the patches anew; where a run goes on, when it has ended."""
+        """Cuts the patches anew; during a run, when it has ended."""
         if self._session.busy:
             self._timer.start()
         elif self._session.project is not None and self._labelled:
@@ -194,7 +194,7 @@ class RareSet(QWidget):
 
 
 def stale_reason(status: list[StageStatus]) -> str:
-    """Why the patches are not those of the options; what the user said of patches does not cut them anew."""
+    """Why the patches are not those of the options; corrections of patches do not cut them anew."""
     reason = next((row.reason for row in status if row.key == "mine" and row.state == "stale"), "")
     return ", ".join(part for part in reason.split(", ") if not part.startswith("corrections."))
 

@@ -33,7 +33,7 @@ _PLACES = 100
 
 
 class OptionRow(QWidget):
-    """Shows an `OptionField`; ``edited`` brings what the user made of it, ``reset`` asks for the default."""
+    """Shows an `OptionField`; ``edited`` carries the new value, ``reset`` asks for the default."""
 
     edited = Signal(str, object)
     reset = Signal(str)

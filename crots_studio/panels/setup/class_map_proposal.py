@@ -12,7 +12,7 @@ _MOST_LINES = 12
 
 
 class ProposalQuestion(QMessageBox):
-    """Shows the rows that would change; ``agreed`` brings the map that the user wants."""
+    """Shows the rows that would change; ``agreed`` carries the map that the user wants."""
 
     agreed = Signal(object)
 

@@ -35,7 +35,7 @@ class SetupFields:
 
     Args:
         session: whose project is edited.
-        told: gets the name of a check and why what was typed there was not taken over; empty where it was.
+        told: called with the name of a check and why the typed value was refused; empty where it was accepted.
 
     Attributes:
         findings: what stands beside the fields, by the name of the check.
@@ -61,7 +61,7 @@ class SetupFields:
         return getattr(getattr(self._session.project.config, section), name)
 
     def set_options(self, settings: Mapping[str, str], field: str = "") -> None:
-        """Takes over option values, or tells why not."""
+        """Takes over option values, or reports why not."""
         name = field if field in self.findings else "source"
         try:
             self._session.set_options(settings)
@@ -95,7 +95,7 @@ class SetupFields:
             settled.stop()
             if line.isModified():
                 line.setModified(False)
-                # Before and after: what is told of the change must find it too.
+                # Before and after, since listeners to the change read it too.
                 own[0] = line.text().strip()
                 self.set_options({option: own[0] or "none"}, field=option)
                 own[0] = shown(self.value(option))

@@ -1,4 +1,4 @@
-"""What was found of a field, said beside it: a sign, words in the fitting colour, details as tooltip, offers."""
+"""The finding about a field, shown beside it: a sign, coloured text, details as tooltip, offers."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 from crots_studio.models.project_form import Finding, level_word
 from crots_studio.plain import plain_tooltip
 
-# Signs besides colours: not everybody tells red from green.
+# Signs besides colours: not everybody can distinguish red from green.
 SIGNS = {"good": "✓", "warning": "!", "bad": "✗", "checking": "…", "empty": "○"}
 _ROLES = {"good": "good", "warning": "warning", "bad": "bad", "checking": "muted", "empty": "muted"}
 
 
 class FindingLabel(QLabel):
-    """Shows a `Finding`; a click on an offer brings by ``offered`` its settings, or by ``trusting`` its code."""
+    """Shows a `Finding`; a click on an offer emits ``offered`` with its settings, or ``trusting`` with its code."""
 
     offered = Signal(object)
     trusting = Signal(object)

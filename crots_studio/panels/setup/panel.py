@@ -109,7 +109,7 @@ class SetupPanel(QWidget):
             self.preset.addItem(name, name)
         self.preset.activated.connect(self._preset_chosen)
         again = QPushButton("Check again")
-        again.setToolTip("Looks at all files anew (F5)")
+        again.setToolTip("Checks all files again (F5)")
         again.setShortcut("F5")
         again.clicked.connect(self.check_again)
         self.ready = Label()
@@ -231,7 +231,7 @@ class SetupPanel(QWidget):
             box.setEditText(text)
 
     def _typed(self, name: str, fault: str) -> None:
-        """What cannot be an option's value keeps Run waiting as long as it stands there."""
+        """An invalid value keeps Run waiting as long as it is in the field."""
         if fault:
             finding = Finding("bad", fault)
             self.form.refuse(name, finding)
@@ -250,12 +250,12 @@ class SetupPanel(QWidget):
         self.refresh()
 
     def _events(self, events: list[Event]) -> None:
-        """A demonstration makes its own inputs; look at them once they are there."""
+        """A demonstration makes its own inputs; checks them once they are there."""
         if any(isinstance(event, StageFinished) and event.stage in ("render", "train") for event in events):
             self.check_again()
 
     def check_again(self) -> None:
-        """Looks at all files anew, and with them at what they make stale."""
+        """Checks all files again, and the stages that they make stale."""
         self.form.clear()
         self.fields.refused.clear()
         self.refresh()
@@ -267,7 +267,7 @@ class SetupPanel(QWidget):
             self.check_again()
 
     def refresh(self) -> None:
-        """Shows the options and looks at what depends on those that changed."""
+        """Shows the options and checks what depends on those that changed."""
         project = self._session.project
         self.setEnabled(project is not None)
         self.fields.show()

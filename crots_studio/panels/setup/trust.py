@@ -1,4 +1,4 @@
-"""The question whether code of others may run; its answer holds for one project in one window."""
+"""The question whether third-party code may run; its answer holds for one project in one window."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def ask_trust(code: Sequence[Code], parent: QWidget | None = None) -> bool:
     box = QMessageBox(parent)
     box.setWindowTitle("Third-party code")
     box.setIcon(QMessageBox.Icon.Warning)
-    # Names come from files: none may pass for words of the window.
+    # Names come from files: none may pass for text of the window.
     box.setTextFormat(Qt.TextFormat.PlainText)
     box.setText(f"This runs code: {listed(code)}.")
     box.setInformativeText(
