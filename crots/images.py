@@ -33,7 +33,7 @@ _LARGE = 24 * 10**6
 _one_large = threading.Lock()
 
 _HEIF = (".heic", ".heif", ".hif")
-# By suffix what its content may be. All of them are still images that Pillow reads by itself; what starts another
+# The formats that a suffix may have. All of them are still images that Pillow decodes itself; what starts another
 # program (EPS) is none of them.
 FORMATS: dict[str, tuple[str, ...]] = {
     ".png": ("PNG",),

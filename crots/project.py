@@ -55,10 +55,10 @@ CORRECTIONS = "corrections"
 COMPARISON = "compare"
 SUSPICION = "suspicion"
 STUDIO = "studio"
-# What stages have written that are not complete.
+# Files of stages that are not complete.
 UNFINISHED = "unfinished"
 FORMAT = 1
-# What only a training stage that was interrupted needs.
+# Files that only an interrupted training stage needs.
 CONTINUED_FROM = (CHECKPOINT, BEST)
 _RECORD_REMEDY = "delete it and run again; the stage is run anew"
 _CHOICE_REMEDY = "delete it; it only says why this checkpoint was kept"
@@ -218,7 +218,7 @@ class _Choice(TypedDict):
 
 @dataclass(frozen=True)
 class StageStatus:
-    """What the rail and ``crots status`` show of one stage.
+    """The state of one stage, for the rail and ``crots status``.
 
     Attributes:
         key: ``adapt-2``.
@@ -227,7 +227,7 @@ class StageStatus:
         seconds: how long it took, None while not done.
         miou: score of its model where one was measured, 0..1.
         done: units finished, of ``total``, of an interrupted stage.
-        kept: which checkpoint a training stage kept, where it did not simply keep the last, in words.
+        kept: which checkpoint a training stage kept, as a sentence; empty where it kept the last.
     """
 
     key: str
@@ -309,7 +309,7 @@ class Project:
 
     @property
     def lock_path(self) -> Path:
-        """Held while a run goes on."""
+        """Held during a run."""
         return self.folder / ".lock"
 
     @property
@@ -579,7 +579,7 @@ class Project:
             check_place(self.folder, path, "file")
 
     def settle(self) -> None:
-        """Makes good what a kill left between the work of stages and their results; only while no run goes on.
+        """Completes the move of results that a kill interrupted; only while no run is active.
 
         Raises:
             InputError: what is noted of the files is damaged, or something else lies in their place.
@@ -595,7 +595,7 @@ class Project:
         yield from (self.cache_folder, self.corrections_path, *map(self.stage_folder, (*self.stage_keys(), "evaluate")))
 
     def _files(self) -> Iterator[Path]:
-        """The files of its own that CROTS writes, but for those of stages."""
+        """The files that CROTS writes, except those of stages."""
         yield from (self.folder / CONFIG_NAME, self.events_path, self.lock_path)
         for folder in (self.folder / "records", self.folder / STUDIO):
             yield from (folder / name for name, _ in walk(folder))
@@ -651,16 +651,16 @@ class Project:
     def _unfinished(
         self, key: str, inputs: Mapping[str, Any], record: Any, ending: Ending | None, busy: bool
     ) -> tuple[State, str] | None:
-        """State and reason of a stage whose work was begun; None where its last result is what counts."""
+        """State and reason of a stage that was begun; None where its last result counts."""
         if busy and ending and ending.outcome is None:
             return "running", ""
         if record and not self.files(key).continues(inputs):
-            # The options were changed back or further since: nobody will go on with it.
+            # The options were changed since: it will not be resumed.
             return None
         if ending and ending.outcome == "failed":
             return "failed", ending.message
         stays = "; the result before it stays until then" if record else ""
-        return "interrupted", f"run again to go on from the last checkpoint{stays}"
+        return "interrupted", f"run again to resume from the last checkpoint{stays}"
 
 
 def unfit(folder: Path) -> str:

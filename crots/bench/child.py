@@ -1,4 +1,4 @@
-"""Forward passes while another thread decodes: run as a process, whose environment says how OpenMP's threads wait."""
+"""Forward passes while another thread decodes, in a process whose environment sets how OpenMP's threads wait."""
 
 from __future__ import annotations
 

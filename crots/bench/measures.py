@@ -1,4 +1,4 @@
-"""What each measure gains by itself: everything else alike, switched on and off in turns."""
+"""The gain of each measure alone: everything else equal, switched on and off in turns."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ class World:
         return Size(self.options.size.width // GRID, self.options.size.height // GRID)
 
     def project(self, name: str, *, keep: bool = False, steps: int = 1, log_every: int = 0, **runtime: Any) -> Project:
-        """Returns a project on the images, with a cache of its own.
+        """Returns a project on the images, with its own cache.
 
         Args:
             name: of its folder.

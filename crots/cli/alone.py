@@ -1,4 +1,4 @@
-"""A stage run by itself: options as flags, files where the user wants them, a workbench made in memory."""
+"""A single stage without a project: options as flags, files where the user wants them, a workbench in memory."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def claim(
         args: with ``out`` and ``overwrite``, and ``resume`` where the command has it.
         command: that writes there.
         config: of the run.
-        sections: whose options decide the result; a resumed run must have the same.
+        sections: of the options that decide the result; a resumed run must have the same.
         results: files and folders that the command writes.
         precious: they took long to make, so they are replaced only on request.
         clear: the results of an earlier run are deleted first, rather than replaced file by file.

@@ -28,7 +28,7 @@ _NAME = "pseudo-label"
 
 @dataclass(frozen=True)
 class MatchedLabels(PseudoLabels):
-    """Pseudo-labels whose files may be named otherwise than the images: the published layout's, or somebody else's.
+    """Pseudo-labels with other file names than the images: the published layout's, or another program's.
 
     Attributes:
         label_files: by image key.

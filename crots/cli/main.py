@@ -83,7 +83,7 @@ def _write_no_more() -> None:
 
 
 def _refused_output(error: Exception) -> str:
-    """Says that standard output could not be written to; empty where it is no such error."""
+    """Describes an error in writing standard output; empty for other errors."""
     if not isinstance(error, OutputError):
         return ""
     reason = machine_fault(error.reason) or error.reason.strerror or str(error.reason)
@@ -91,7 +91,7 @@ def _refused_output(error: Exception) -> str:
 
 
 def dispatch(words: list[str]) -> int:
-    """Runs the command that the words name.
+    """Runs a command line.
 
     Raises:
         InputError: wrong use.
@@ -107,7 +107,7 @@ def dispatch(words: list[str]) -> int:
     command = load_command(words[0])
     if launched() and not command.shared:
         raise InputError(
-            f"crots {command.name} is no work for several workers; run it by itself, without torchrun (shared are "
+            f"crots {command.name} cannot be shared by several workers; run it without torchrun (shared are "
             "crots run and the training, labelling, mining and scoring stages)"
         )
     parser = make_parser(command, profile_in(words))

@@ -18,7 +18,7 @@ NOTHING = "-"
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of words; the first column is aligned left, and so are those in ``left``."""
+    """A table of text; the first column is aligned left, and so are those in ``left``."""
 
     headers: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]

@@ -32,7 +32,7 @@ class Method:
         title: what the table says.
         about: one sentence.
         settings: ``section.option`` values on top of ``profile``'s switches.
-        profile: whose values the options have in which the profiles differ; None keeps the project's.
+        profile: gives the options in which the profiles differ; None keeps the project's.
         learner: a name in `crots.comparison.rivals.LEARNERS`, '' for the method's own rounds.
         rounds: adapts at all; ``source`` and ``baseline`` are scored as they are.
         whole: one run of the length of all rounds, for methods that know none.
@@ -181,7 +181,7 @@ def base_config(config: ProjectConfig) -> ProjectConfig:
 
 
 def switched(config: ProjectConfig, profile: Profile, sections: Sequence[str]) -> ProjectConfig:
-    """Returns a configuration whose switches, the options in which the profiles differ, are those of a profile.
+    """Returns a configuration with the switches of a profile: the options in which the profiles differ.
 
     Steps, batch, learning rates and rounds stay. A configuration of that profile already keeps what the user chose.
     """

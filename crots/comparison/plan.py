@@ -29,7 +29,7 @@ FOLDER = COMPARISON
 
 
 class Branch(Project):
-    """A variant of a project: its data, labels and corrections, but other options and folders of its own.
+    """A variant of a project: its data, labels and corrections with other options and folders.
 
     Attributes:
         project: where the data are.
@@ -85,7 +85,7 @@ class CompareJob:
         project: with validation labels; its pseudo-labels, and its patches where methods need them, are made already.
         methods: the rows.
         seeds: each method runs once with each.
-        kind: ``ablation`` compares with the unchanged method and has results of its own.
+        kind: ``ablation`` compares with the unchanged method and keeps its results apart.
         config: options to use in place of the project's; data, task, source and pseudo-labels are the project's.
     """
 

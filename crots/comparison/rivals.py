@@ -41,7 +41,7 @@ class ImagesLearner(Learner):
 
 
 class StatisticsLearner(ImagesLearner):
-    """Estimates the batch-norm statistics anew on target images; no weight moves."""
+    """Re-estimates the batch-norm statistics on target images; no weight changes."""
 
     def __init__(
         self, student: Model, data: Material, engine: Engine, options: AdaptOptions, *, seed: int, stage: str

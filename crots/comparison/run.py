@@ -1,7 +1,7 @@
 """Compares methods on a project's own images: same student, steps, batch and seeds, one baseline for all of a seed.
 
 Everything lies below the project's folder ``compare/``; what is finished there with the present options is not run
-again, and a run that was stopped or killed goes on from its checkpoint. The scoring alone reads labels.
+again, and a run that was stopped or killed resumes from its checkpoint. Only the scoring reads labels.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def check_comparison(job: CompareJob) -> Workbench:
 
 
 def compare(job: CompareJob, context: Context) -> Iterator[Event]:
-    """Runs every method with every seed, scores it, and writes the table anew after each.
+    """Runs every method with every seed, scores it, and rewrites the table after each.
 
     Raises:
         InputError: there are no validation labels, or the options do not fit.
@@ -88,7 +88,7 @@ class _Comparer:
     def events(self) -> Iterator[Event]:
         for branch in (branch for run in self.runs for branch in run.branches):
             branch.check_places()
-            # A stage whose result a kill kept from its place is not run again.
+            # A finished stage whose result was not moved because of a kill is not run again.
             branch.settle()
         tasks = {task.branch.stage_folder(task.key): task for run in self.runs for task in _tasks(run)}
         self.total = sum(task.steps for task in tasks.values() if not task.branch.finished(task.key))

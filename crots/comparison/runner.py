@@ -22,7 +22,7 @@ def run_comparison(job: CompareJob, *, control: Control | None = None) -> Iterat
     Its events go to ``compare/events.jsonl``, those of each method to the method's folder.
 
     Raises:
-        InputError: the project has no validation labels, another run goes on in it, or there are several workers.
+        InputError: the project has no validation labels, another run is active in it, or there are several workers.
     """
     from crots.comparison.run import STAGE, check_comparison, compare
 

@@ -178,7 +178,7 @@ class _ScoreShape(TypedDict):
 
 
 def read_score(path: Path, classes: Sequence[str]) -> dict[str, Any] | None:
-    """Reads the score of a run; None where it has to be taken anew."""
+    """Reads the score of a run; None where it must be computed again."""
     try:
         found = cast(dict[str, Any] | None, read_as(path, _ScoreShape))
     except InputError:

@@ -20,7 +20,7 @@ from crots.images import read_image, resize_image
 from crots.ownership import is_link
 
 _HEADER = 128  # bytes before the pixels in a .npy file
-# Only such names are ours to delete.
+# Only files with these names are deleted.
 _ENTRY = re.compile(r"[0-9a-f]{16}-([0-9a-f]{16}|gone)\.npy")
 
 

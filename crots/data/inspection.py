@@ -37,7 +37,7 @@ from crots.taxonomy import ClassSet, count_labels, unique_labels
 
 _AS_STORED = Rendering()
 Watch = Callable[[int, int], None]
-_LOOKED_AT = 8
+_CHECKED = 8
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def _holds_label_maps(path: Path) -> bool:
     if not names or not all(name.lower().endswith(tuple(LABEL_SUFFIXES)) for name in names):
         return False
     readable = 0
-    for place in evenly_spread(len(names), _LOOKED_AT):
+    for place in evenly_spread(len(names), _CHECKED):
         try:
             labels = read_labels(path / names[place])
         except NoLabelIds:
@@ -237,7 +237,7 @@ def _named_classes(dataset: Dataset) -> ClassSet | None:
 
 
 def _likeliest(dataset: Dataset, classes: ClassSet) -> Encoding:
-    samples = [sample for sample in dataset.samples if sample.label is not None][:_LOOKED_AT]
+    samples = [sample for sample in dataset.samples if sample.label is not None][:_CHECKED]
     encodings: tuple[Encoding, ...] = ("train", "raw", "colour", "mask")
     trials = [dataclasses.replace(dataset, encoding=encoding) for encoding in encodings]
     fitting = [sum(not _labels(sample, trial, classes)[1] for sample in samples) for trial in trials]

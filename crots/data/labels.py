@@ -32,7 +32,7 @@ from crots.images import StoredLabels, image_size, read_labels, read_stored
 from crots.limits import check_pixels, strips
 from crots.taxonomy import ClassSet, label_dtype, look_up, unique_labels
 
-_LOOKED_AT = 16
+_CHECKED = 16
 # Encodings found, so that reading a thousand files analyses the first few only once.
 _resolved: WeakKeyDictionary[Dataset, Encoding] = WeakKeyDictionary()
 
@@ -110,7 +110,7 @@ def detect_encoding(
     if has_outlines(labels[0]):
         outside = "background" if "background" in map(str.lower, classes.names) else "ignored"
         return "polygons", [f"labels are {WORDS['polygons']}; pixels outside of them are {outside}"]
-    chosen = [labels[index] for index in np.unique(np.linspace(0, len(labels) - 1, _LOOKED_AT).astype(int))]
+    chosen = [labels[index] for index in np.unique(np.linspace(0, len(labels) - 1, _CHECKED).astype(int))]
     stored = _readable(chosen)
     if any(is_coloured(found) for found in stored.values()):
         for path in stored:

@@ -1,7 +1,7 @@
 """Data-set layouts: which files are the images of a folder, and which labels belong to them.
 
 Files are listed here, never opened. A layout is one function in `LAYOUTS`: it takes a folder and finds where images
-and labels lie, or None where it is no such layout. No torch: picking a folder must be answered at once.
+and labels lie, or None if the folder has another layout. No torch, so that choosing a folder is checked at once.
 """
 
 from __future__ import annotations
@@ -280,7 +280,7 @@ def _coco(path: Path, split: str) -> Place | None:
 
 
 def _words(file: Path, root: Path) -> set[str]:
-    """The words of a file's place below a folder, without numbers: ``annotations``, ``instances`` and ``val``."""
+    """The parts of a file's path below a folder, without numbers: ``annotations``, ``instances`` and ``val``."""
     return set(re.findall(r"[a-z]+", str(file.relative_to(root)).lower()))
 
 

@@ -23,7 +23,7 @@ _LINE = re.compile(rf"(?P<image>.+?(?:{_SUFFIX}))(?:[\s,;]+(?P<rest>.*))?$", re.
 _ROOT = re.compile(r"#\s*root\s*[:=]\s*(?P<root>.+)", re.IGNORECASE)
 _TABLES = (".csv", ".tsv")
 _LEVELS_UP = 5
-_STEMS_LOOKED_AT = 20
+_STEMS_CHECKED = 20
 _COMMON = (".jpg", ".png", ".jpeg", ".JPG", ".tif", ".bmp")
 # A list of half a million images.
 _MOST_BYTES = 64 * 10**6
@@ -84,7 +84,7 @@ def _lines(path: Path) -> list[str]:
 def _stems(lines: list[str]) -> list[str]:
     """Returns the names of a list that leaves out the suffixes, as those of VOC do; a number may follow each."""
     rows = [line for line in lines if line and not line.startswith("#")]
-    if any(_LINE.match(line) for line in rows[:_STEMS_LOOKED_AT]):
+    if any(_LINE.match(line) for line in rows[:_STEMS_CHECKED]):
         return []
     return list(dict.fromkeys(line.split()[0].replace("\\", "/") for line in rows))
 

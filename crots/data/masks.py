@@ -18,7 +18,7 @@ from crots.taxonomy import unique_labels
 
 # Photographs, even grey ones, have more distinct values than this; label maps and masks have fewer.
 MOST_IDS = 64
-# Files of a kind that are opened; of so few all are.
+# Number of files of a kind that are opened.
 _OPENED, _EACH = 8, 32
 # Folders that may tell photographs from masks; more are drives or cities.
 _MOST_KINDS = 6

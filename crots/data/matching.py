@@ -73,7 +73,7 @@ class Listing:
 
     @property
     def note(self) -> str:
-        """What was left out, in words; empty where nothing was."""
+        """A note on what was left out; empty where nothing was."""
         parts = [f"{count} {reason}" for reason, count in sorted(self.left_out.items())]
         return "left out: " + ", ".join(parts) if parts else ""
 

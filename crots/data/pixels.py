@@ -10,7 +10,7 @@ from crots.data.spread import evenly_spread
 from crots.errors import InputError
 from crots.images import PixelFacts, pixel_facts
 
-_LOOKED_AT = 6
+_CHECKED = 6
 # Up to a quarter of the range of 16 bits, which is what cameras of 12 and 14 bits fill.
 _DARK = 2**14
 
@@ -22,7 +22,7 @@ def pixel_warnings(images: Sequence[Path]) -> tuple[str, ...]:
         images: the files of a data set.
     """
     facts, bright = [], False
-    for place in evenly_spread(len(images), _LOOKED_AT):
+    for place in evenly_spread(len(images), _CHECKED):
         try:
             found = pixel_facts(images[place])
         except InputError:  # reported by those who need its pixels

@@ -44,10 +44,10 @@ _SOFT = ".npz"
 _ARRAYS = ("probabilities", "logits")
 # An array is read as 32-bit numbers; there are three of its size while it is turned into the target's classes.
 _WIDTH, _COPIES = 4, 3
-# A prediction at a resolution of its own, in whole blocks of a network, has the shape of its image by this.
+# Tolerance of the aspect ratio of a prediction at another resolution, which networks round to whole blocks.
 _SQUEEZED = 0.05
 # Files opened before a run: enough to notice a wrong kind, few enough for a network drive.
-_LOOKED_AT = 6
+_CHECKED = 6
 # The confidence of an 8-bit 1.
 _CUT = 1.01 / 255
 
@@ -223,7 +223,7 @@ def glance(found: PredictionSet, images: Mapping[str, Path], stretched: Size | N
         InputError: one is broken, of other classes, or of another shape than its image.
     """
     keys = list(images or found.files)
-    chosen = {keys[round(index * (len(keys) - 1) / max(1, _LOOKED_AT - 1))] for index in range(_LOOKED_AT)}
+    chosen = {keys[round(index * (len(keys) - 1) / max(1, _CHECKED - 1))] for index in range(_CHECKED)}
     chosen_keys = [key for key in keys if key in chosen]
     means, highest, void, turned = [], 0.0, 0, 0
     for key in chosen_keys:

@@ -364,7 +364,9 @@ def unknown_ids(where: str, ids: Sequence[int], classes: ClassSet) -> InputError
         remedy = "choose another class set or encoding, or write into its file which class each id means (ids = [...]) "
         remedy += "or that it is ignored (ignored_ids = [...])"
     else:
-        remedy = "labels are whole numbers from 0 to 65535, and -1 where they count for nothing; write them anew so"
+        remedy = (
+            "labels are whole numbers from 0 to 65535, and -1 where they count for nothing; write them in this form"
+        )
     return InputError(
         f"{where}: found the label ids {some(ids, 8)}, which class set {classes.name} does not know (0 to "
         f"{len(classes) - 1} and {classes.ignore}{raw}); {remedy}"

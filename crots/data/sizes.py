@@ -12,8 +12,8 @@ from crots.errors import InputError
 from crots.images import image_size
 
 MOST_PIXELS = 1024 * 512  # the published working size
-_LOOKED_AT = 50
-# From so many pixels of the image on for one of the working size, along a side, small objects vanish.
+_CHECKED = 50
+# Pixels of the image for one of the working size, along a side, from which on small objects vanish.
 _SHRUNK = 3
 # Starts of tiles, and most networks, go by multiples of this.
 _STEP = 32
@@ -27,7 +27,7 @@ def propose_size(images: Dataset | Sequence[Size], multiple: int = 32) -> tuple[
         multiple: both sides are multiples of it; rounding goes to the nearest that the limits allow.
 
     Returns:
-        The size, and the reason in words.
+        The size, and the reason as a sentence.
 
     Raises:
         InputError: no image can be read.
@@ -57,7 +57,7 @@ def propose_tile(image: Size, working: Size) -> Size | None:
 
 def _sizes(dataset: Dataset) -> list[Size]:
     last = len(dataset) - 1
-    places = sorted({round(index * last / max(1, _LOOKED_AT - 1)) for index in range(_LOOKED_AT)})
+    places = sorted({round(index * last / max(1, _CHECKED - 1)) for index in range(_CHECKED)})
     sizes, fault = [], None
     for place in places:
         try:

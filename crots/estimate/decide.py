@@ -30,7 +30,7 @@ FASTER = 0.85
 # Shares of an image's sides that crops are made of, one after the other, until the run fits.
 CROPS = (0.55, 0.4)
 LEAST_STEPS = 50
-# Share of the budget that is planned with: a few timed steps are no promise.
+# Share of the budget that is planned: a few timed steps are an estimate.
 _PLANNED = 0.95
 TRAINED = ("baseline", "adapt")
 
@@ -49,14 +49,14 @@ class Plan:
 
 
 def decide(project: Project, keys: Iterable[str], watch: Stopwatch | None = None, *, busy: bool | None = None) -> Plan:
-    """Decides what the options leave open for the stages that begin anew, and keeps it with the project.
+    """Decides what the options leave open for the stages that have not begun, and keeps it with the project.
 
-    What was decided once holds as long as options and images stay: a run that goes on does what it would have done.
+    A decision holds as long as options and images stay, so that a resumed run ends with the same result.
 
     Args:
         project: with its options.
         keys: of the stages that are to be run.
-        watch: times, and asks for a stop.
+        watch: measures times, and checks for a stop.
         busy: whether a run is in progress; None checks.
 
     Raises:
@@ -104,7 +104,7 @@ def _choose_precision(
     notes = []
     for alike in (["pseudo-label"], [key for key in undecided if key != "pseudo-label"]):
         part = [key for key in alike if key in undecided]
-        # Evaluation goes with the training, whose model it runs.
+        # Evaluation follows training, since it runs that model.
         probe = next((key for key in part if key != "evaluate"), part[0] if part else None)
         if probe is None:
             continue
@@ -120,7 +120,7 @@ def _choose_precision(
 
 
 def _fit(project: Project, fresh: Iterable[str], left: Mapping[str, int], watch: Stopwatch | None) -> list[str]:
-    """Fits the stages that begin anew to the time budget; returns what that costs, in words."""
+    """Fits the stages that have not begun to the time budget; returns notes on what was shortened."""
     budget = project.config.runtime.time_budget
     fresh = [key for key in fresh if stage_kind(key) in TRAINED and BUDGET not in project.decided(key)]
     if not budget or not fresh:
@@ -183,7 +183,7 @@ class _Fitting:
                 self.stages |= dict.fromkeys(self._keys(group), found)
 
     def take_fewer_steps(self) -> None:
-        """Shortens all stages whose steps are open by one share."""
+        """Shortens all stages with automatic steps by the same share."""
         total = self._now.seconds
         groups = self._open("steps")
         if total <= self._room or not groups:

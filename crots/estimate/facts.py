@@ -71,7 +71,7 @@ class Estimate:
 
     Attributes:
         stages: by key.
-        done: units that an interrupted stage has behind it, by key.
+        done: units that an interrupted stage has finished, by key.
     """
 
     stages: Mapping[str, StageEstimate]
@@ -164,7 +164,7 @@ def stored(project: Project, keys: Iterable[str]) -> dict[str, StageEstimate]:
     entries, found = _entries(project), {}
     for key in keys:
         entry = entries.get(made_for(project, key))
-        # It can be measured anew: what is damaged counts for nothing.
+        # It can be measured again, so a damaged record is ignored.
         if isinstance(entry, dict) and fits(entry, _Stored):
             found[key] = StageEstimate(**{field.name: entry[field.name] for field in dataclasses.fields(StageEstimate)})
     return found
@@ -186,7 +186,7 @@ def _entries(project: Project) -> dict[str, Any]:
 def left_to_do(
     project: Project, keys: Iterable[str], *, busy: bool | None = None, status: Sequence[StageStatus] | None = None
 ) -> dict[str, int]:
-    """Returns the timed stages that are not done, each with the units that an interrupted run of it has behind it."""
+    """Returns the timed stages that are not done, each with the units that an interrupted run has finished."""
     keys = [key for key in keys if stage_kind(key) in TIMED]
     states = {stage.key: stage for stage in status or project.status(busy=busy)}
     open_keys = [key for key in keys if states[key].state not in ("done", "not needed")]

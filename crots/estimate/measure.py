@@ -17,7 +17,7 @@ def estimate(
     Args:
         project: with its options.
         keys: of the stages that are to be run.
-        watch: times, and asks for a stop.
+        watch: measures times, and checks for a stop.
         busy: whether a run is in progress; None checks.
 
     Raises:

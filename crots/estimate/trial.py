@@ -130,8 +130,8 @@ class Trial:
     """Times the stages of a project with its options.
 
     Args:
-        project: whose images, source and options are taken; nothing is written there but the cache of images.
-        watch: times and asks for a stop.
+        project: gives images, source and options; only the cache of images is written there.
+        watch: measures times, and checks for a stop.
     """
 
     def __init__(self, project: Project, watch: Stopwatch | None = None) -> None:

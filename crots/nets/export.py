@@ -36,7 +36,7 @@ from crots.nets.source import CARD_FILE, FIXED_KEY, MULTIPLE_KEY, load_exported
 from crots.nets.weights import load_model, save_pth, save_safetensors
 from crots.ownership import atomic_folder
 
-# The program normalises by itself, so its input is RGB as it comes.
+# The program normalises its input, which is RGB in 0..255.
 AS_IT_COMES = Normalisation("rgb", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 # TorchScript has no types in some versions of torch.
 _jit: Any = torch.jit

@@ -169,7 +169,7 @@ def check_runs(model: Model, size: Size) -> None:
     """Raises an error where the network fails on an image of this size, as those do that pool more than there is.
 
     Raises:
-        InputError: with the network's own words.
+        InputError: with the network's own message.
     """
     modes = {module: module.training for module in model.modules()}
     try:
@@ -215,10 +215,10 @@ def check_batch(model: Model, batch: int, size: Size) -> None:
             field="batch",
         ) from error
     except NotImplementedError:
-        # The network does something a dry run cannot follow: then this check has nothing to say.
+        # The network does something that a dry run on the meta device cannot follow: nothing is checked then.
         return
     except RuntimeError:
-        # It does such a thing, or it cannot take this size: one image tells.
+        # Either the network depends on the batch, or it cannot take this size: a single image decides.
         check_runs(model, size)
     finally:
         for module, mode in modes.items():

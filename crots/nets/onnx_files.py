@@ -1,4 +1,4 @@
-"""Opening ONNX files of anybody's: what they name outside themselves, and how much memory they ask for, comes first.
+"""Opening untrusted ONNX files: references to other files and the memory that they claim are checked first.
 
 onnxruntime folds constants while it opens a file, so that a shape in a file of a few bytes is a tensor in memory.
 """
@@ -18,7 +18,7 @@ from crots.limits import check_claim
 from crots.nets.quiet import onnx_runtime
 from crots.nets.reading import check_file, parsed
 
-# Operators whose result is as large as a constant among their inputs says.
+# Operators whose output size is given by a constant among their inputs.
 _SHAPED_BY = {"ConstantOfShape": 0, "Expand": 1, "RandomNormal": None, "RandomUniform": None}
 _REPEATED_BY = {"Tile": 1}
 _WIDEST = 8

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 _KNOWN_OF_JIT = (
-    # Newer versions deprecate TorchScript, which users still have files of and ask for.
+    # Newer versions deprecate TorchScript, but users still have and need such files.
     (r".*`?torch\.jit\.\w+`? is deprecated", FutureWarning),
     (r".*`?torch\.jit\.\w+`? is (deprecated|not supported)", DeprecationWarning),
 )

@@ -188,7 +188,7 @@ def test_what_only_one_worker_finds_wrong_is_said_once_and_refused_by_all(tmp_pa
 
 def test_what_cannot_be_shared_is_refused_before_the_workers_meet(tmp_path, crew):
     codes, said = crew("export", "--help")
-    assert codes == [2, 2] and "crots export is no work for several workers" in said[0]
+    assert codes == [2, 2] and "crots export cannot be shared by several workers" in said[0]
     project = make(tmp_path)
     codes, said = crew("run", project.folder, "--device", "cuda:0")
     assert codes == [2, 2] and "torchrun gives each worker a device of its own" in said[0]
