@@ -82,6 +82,11 @@ class PseudoLabelPanel(ImagePanel):
             shortcut.setWhatsThis(words)
             shortcut.activated.connect(act)
 
+    @property
+    def maps(self) -> ImageMaps | None:
+        """The maps of the image that is shown; None while there are none."""
+        return self._maps
+
     # The list.
 
     def _reload(self) -> None:

@@ -157,6 +157,11 @@ class CompareArea(QWidget):
         self.swipe.look_at_box(box)
 
     @property
+    def contents(self) -> dict[str, Content]:
+        """All contents by name, those that are seen now and the others."""
+        return dict(self._contents)
+
+    @property
     def shown(self) -> list[str]:
         """Names of the contents that are seen now."""
         if self.mode.currentData() == "all":

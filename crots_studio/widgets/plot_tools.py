@@ -48,6 +48,11 @@ class Redraw(QObject):
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._fire)
 
+    @property
+    def due(self) -> bool:
+        """Whether a change is not drawn yet."""
+        return self._due
+
     def ask(self) -> None:
         """Something changed."""
         self._due = True

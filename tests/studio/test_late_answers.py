@@ -215,7 +215,7 @@ def test_a_picture_that_changed_while_the_project_was_closed_is_loaded_anew(
         return model.picture(0)
 
     open_project(project.folder)
-    path = panel.images.labels.path(panel.images._order[0]) if first() else None
+    path = panel.images.labels.path(panel.images.arranged[0]) if first() else None
     path.write_bytes(b"broken")
     session.close_project()
     open_project(project.folder)

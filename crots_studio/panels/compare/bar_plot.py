@@ -123,6 +123,11 @@ class BarPlot(QWidget):
         self.canvas.getPlotItem().showGrid(y=True, alpha=0.25)
         self.recolour()
 
+    @property
+    def shown(self) -> tuple[tuple[str, ...], tuple[Bars, ...]]:
+        """Names of the groups, and the bars, that are drawn."""
+        return self._shown
+
     def set_bars(self, groups: Sequence[str], bars: Sequence[Bars]) -> None:
         """Draws these in place of the old ones."""
         if (tuple(groups), tuple(bars)) == self._shown:

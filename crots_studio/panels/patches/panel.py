@@ -186,6 +186,12 @@ class PatchPanel(QWidget):
             self._pick(-1)
         self._show_counts()
 
+    @property
+    def arranged(self) -> tuple[str, ...]:
+        """Names of the patches in the gallery, in their order."""
+        rows = self._found.gallery.rows if self._found is not None else ()
+        return tuple(rows[index].name for index in self._order if index < len(rows))
+
     def _patch(self, row: int) -> PatchRow | None:
         """The patch in a row of the gallery; None outside, and while a new cut is not arranged yet."""
         if self._found is None or not 0 <= row < len(self._order):

@@ -152,11 +152,11 @@ def test_errors_are_marked_where_there_are_labels(qtbot, panel, tmp_path, open_p
     qtbot.waitUntil(lambda: panel._truth is not None, timeout=10_000)
     ready(qtbot, panel)
     panel.errors.click()
-    labels, shown = scene(50)[1], panel.area._contents
+    labels, shown = scene(50)[1], panel.area.contents
     assert shown["Source"].labels is None and not shown["Source"].veil.any(), "the source is right everywhere"
     assert np.array_equal(shown["Baseline"].veil, labels != 1)
     panel.errors.click()
-    assert panel.area._contents["Baseline"].veil is None and panel.area._contents["Baseline"].labels is not None
+    assert panel.area.contents["Baseline"].veil is None and panel.area.contents["Baseline"].labels is not None
 
 
 def order(panel):

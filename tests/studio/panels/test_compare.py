@@ -47,7 +47,7 @@ def panel(show_panel):
 @pytest.fixture
 def opened(qtbot, open_project, panel, tmp_path):
     open_project(make(tmp_path / "mine", training("baseline", 0.3), training("adapt-1", 0.5, mix="cutmix")))
-    qtbot.waitUntil(lambda: len(panel.runs) == 2 and not panel.redraw._due)
+    qtbot.waitUntil(lambda: len(panel.runs) == 2 and not panel.redraw.due)
     return panel
 
 
@@ -64,12 +64,12 @@ def test_nothing_to_compare_says_what_to_do(panel):
 
 def test_own_runs_are_listed_and_drawn(opened):
     assert opened.what.currentText() == SCORES
-    assert [bars.values for bars in opened.chart.bars._shown[1]] == [(30.0, None), (None, 50.0)]
+    assert [bars.values for bars in opened.chart.bars.shown[1]] == [(30.0, None), (None, 50.0)]
     assert opened.table.isColumnHidden(1)
     opened.what.setCurrentIndex(opened.what.findText("loss over steps"))
     opened.what.activated.emit(0)
     assert opened.chart.curves.title == "loss"
-    curve = opened.chart.curves._curves["Round 1"]
+    curve = opened.chart.curves.shown["Round 1"]
     assert curve.x.tolist() == [10, 20] and curve.y.tolist() == [0.05, 0.025]
 
 
@@ -78,7 +78,7 @@ def test_unticking_takes_a_run_off_the_chart(qtbot, opened):
     opened.table.setFocus()
     qtbot.keyClick(opened.table, Qt.Key.Key_Space)
     assert [run.stage for run in opened.chosen] == ["adapt-1"]
-    assert opened.chart.bars._shown[0] == ("Round 1",)
+    assert opened.chart.bars.shown[0] == ("Round 1",)
 
 
 def test_names_of_bars_are_whole_in_two_lines_where_one_has_no_room(qtbot):
@@ -115,10 +115,10 @@ def test_upright_names_are_all_there(qtbot):
 def test_runs_without_a_score_have_no_bar(qtbot, open_project, panel, tmp_path):
     unscored = [event for event in training("train", 0.5) if not isinstance(event, Evaluated)]
     open_project(make(tmp_path / "mine", unscored, training("baseline", 0.3)))
-    qtbot.waitUntil(lambda: len(panel.runs) == 2 and not panel.redraw._due)
-    assert panel.chart.bars._shown[0] == ("Baseline",)
+    qtbot.waitUntil(lambda: len(panel.runs) == 2 and not panel.redraw.due)
+    assert panel.chart.bars.shown[0] == ("Baseline",)
     panel.table.table.setData(panel.table.table.index(1, 0), Qt.CheckState.Unchecked, Qt.ItemDataRole.CheckStateRole)
-    qtbot.waitUntil(lambda: len(panel.chosen) == 1 and not panel.redraw._due)
+    qtbot.waitUntil(lambda: len(panel.chosen) == 1 and not panel.redraw.due)
     said = "None of the ticked" in getattr(panel.chart.currentWidget(), "text", lambda: "")()
     assert said == (panel.chosen[0].stage == "train")
 
@@ -126,12 +126,12 @@ def test_runs_without_a_score_have_no_bar(qtbot, open_project, panel, tmp_path):
 def test_another_project_is_added_marked_and_removed(qtbot, session, opened, tmp_path):
     other = make(tmp_path / "other", training("adapt-1", 0.9, select="oracle", mix="spatialmix"))
     opened.add_project(other)
-    qtbot.waitUntil(lambda: len(opened.runs) == 3 and not opened.redraw._due)
+    qtbot.waitUntil(lambda: len(opened.runs) == 3 and not opened.redraw.due)
     assert not opened.table.isColumnHidden(1)
     kept = ComparisonChoice.of_text(session.settings.project_value(session.project.folder, "compare"))
     assert kept.projects == [str(other)]
-    assert "other: Round 1 (oracle)" in opened.chart.bars._shown[0]
-    assert [bars.hatched for bars in opened.chart.bars._shown[1]] == [False, False, True]
+    assert "other: Round 1 (oracle)" in opened.chart.bars.shown[0]
+    assert [bars.hatched for bars in opened.chart.bars.shown[1]] == [False, False, True]
     model = opened.table.model()
     texts = {model.index(row, 2).data() for row in range(model.rowCount())}
     assert texts == {"30.0", "50.0", "90.0 oracle"}
@@ -258,7 +258,7 @@ def test_new_scores_of_a_live_run_arrive(qtbot, session, opened):
 def test_bars_by_class_leave_out_what_occurs_nowhere(opened):
     opened.what.setCurrentIndex(opened.what.findText(CLASSES))
     opened.what.activated.emit(1)
-    groups, bars = opened.chart.bars._shown
+    groups, bars = opened.chart.bars.shown
     assert groups == ("road", "sky")
     assert [one.values for one in bars] == [(30.0, None), (50.0, None)]
 

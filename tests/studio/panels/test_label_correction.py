@@ -128,7 +128,7 @@ def test_a_repainted_label_reaches_the_loss_of_the_next_training(project, labels
 def panel(show_panel, qtbot, session, project, open_project):
     panel = show_panel(PseudoLabelPanel, 900, 560)
     open_project(project.folder)
-    qtbot.waitUntil(lambda: panel._maps is not None and panel.images.labels.labelled, timeout=10_000)
+    qtbot.waitUntil(lambda: panel.maps is not None and panel.images.labels.labelled, timeout=10_000)
     panel.images.go_to(KEY)
     qtbot.waitUntil(lambda: panel.correction._key == KEY and session.errands.idle, timeout=10_000)
     qtbot.wait(20)
@@ -169,7 +169,7 @@ def test_a_click_fills_and_the_stages_are_stale_at_once(qtbot, session, panel, p
     states = {row.key: row.state for row in session.status}
     assert states["baseline"] == states["mine"] == "stale" and states["pseudo-label"] == "done"
     assert read_labels(corrected(project))[2, 2] == CAR
-    qtbot.waitUntil(lambda: panel._maps is not None and panel._maps.labels[2, 2] == CAR, timeout=10_000)
+    qtbot.waitUntil(lambda: panel.maps is not None and panel.maps.labels[2, 2] == CAR, timeout=10_000)
     assert "corrected by hand" in panel.about.text() and panel._mark(KEY) == "corrected"
     with qtbot.waitSignal(session.status_changed, timeout=10_000):
         panel.correction.tools.undo.click()
@@ -184,7 +184,7 @@ def test_a_drag_paints_a_stroke_that_is_seen_while_it_is_drawn(qtbot, panel, pro
     place = view.place
     mouse(view, QEvent.Type.MouseButtonPress, 5, 30)
     mouse(view, QEvent.Type.MouseMove, 40, 30)
-    qtbot.waitUntil(lambda: panel.area._contents["Labels"].labels[30, 20] == IGNORE, timeout=5000)
+    qtbot.waitUntil(lambda: panel.area.contents["Labels"].labels[30, 20] == IGNORE, timeout=5000)
     assert not corrected(project).exists() and view.place == place
     mouse(view, QEvent.Type.MouseButtonRelease, 40, 30)
     assert (read_labels(corrected(project))[30, 5:41] == IGNORE).all()
@@ -211,7 +211,7 @@ def test_without_labels_there_is_nothing_to_correct(qtbot, session, tmp_path, op
     qtbot.addWidget(panel)
     assert not panel.correction.tools.tools["brush"].isEnabled()
     open_project(make_fake_project(tmp_path, until="").folder)
-    qtbot.waitUntil(lambda: panel._maps is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: panel.maps is not None, timeout=10_000)
     assert not panel.correction.tools.tools["brush"].isEnabled() and not panel.correction.tools.undo.isEnabled()
 
 
@@ -220,7 +220,7 @@ def test_the_eraser_brings_the_stage_s_own_label_back(qtbot, panel, project, lab
     choose(panel, "fill", CAR)
     view = panel.area.views.views[1]
     drag(view, (2, 2))
-    qtbot.waitUntil(lambda: panel._maps is not None and panel._maps.labels[2, 2] == CAR, timeout=10_000)
+    qtbot.waitUntil(lambda: panel.maps is not None and panel.maps.labels[2, 2] == CAR, timeout=10_000)
     panel.correction.tools.choose("eraser")
     panel.correction.tools.width_box.setValue(5)
     drag(view, (2, 2), (10, 2))
@@ -233,7 +233,7 @@ def test_the_eraser_brings_the_stage_s_own_label_back(qtbot, panel, project, lab
 def test_the_picker_takes_the_class_under_the_pointer(panel):
     choose(panel, "picker", CAR)
     drag(panel.area.views.views[1], (2, 2))
-    assert panel.correction.tools.label == panel._maps.labels[2, 2]
+    assert panel.correction.tools.label == panel.maps.labels[2, 2]
     assert not panel.correction.edits.keys, "nothing was painted"
 
 
@@ -314,7 +314,7 @@ def test_a_stroke_during_which_the_image_changes_paints_on_neither(panel, projec
     correction._stroked(20, 20, False)
     correction._stroke_ended()
     assert not list(files.rglob("*.png"))
-    correction.show_image(panel.images.current_key, panel._maps.labels)
+    correction.show_image(panel.images.current_key, panel.maps.labels)
     correction._stroked(20, 20, True)
     correction._stroke_ended()
     assert len(list(files.rglob("*.png"))) == 1
@@ -327,13 +327,13 @@ def test_a_correction_that_cannot_be_written_is_said_and_the_picture_is_as_befor
     def refuse(*args, **kwargs):
         raise fault
 
-    before = panel._maps.labels.copy()
+    before = panel.maps.labels.copy()
     monkeypatch.setattr("crots_studio.models.label_edit.write_labels", refuse)
     with qtbot.waitSignal(session.problem) as problem:
         panel.correction._change(lambda edits: edits.fill(panel.images.current_key, 2, 2, CAR))
     assert str(fault) in problem.args[0]
     qtbot.waitUntil(lambda: session.errands.idle)
-    assert np.array_equal(panel._maps.labels, before) and panel.correction.edits.undo_text == ""
+    assert np.array_equal(panel.maps.labels, before) and panel.correction.edits.undo_text == ""
 
 
 def test_the_shares_of_classes_follow_corrections(qtbot, panel):
@@ -373,7 +373,7 @@ def test_a_zoomed_picture_is_panned_while_a_tool_is_chosen(qtbot, panel, way):
     view = panel.area.views.views[0]
     view.zoom_by(4)
     choose(panel, "brush", CAR)
-    before, labels = view.place, panel._maps.labels.copy()
+    before, labels = view.place, panel.maps.labels.copy()
     middle = QPointF(view.viewport().rect().center())
     if way == "space":
         view.setFocus()
@@ -389,7 +389,7 @@ def test_a_zoomed_picture_is_panned_while_a_tool_is_chosen(qtbot, panel, way):
         QApplication.sendEvent(view.viewport(), event)
     qtbot.mouseRelease(view.viewport(), button, pos=end)
     assert view.place.x < before.x and view.place.zoom == before.zoom
-    assert np.array_equal(panel._maps.labels, labels) and not panel.correction.edits.keys
+    assert np.array_equal(panel.maps.labels, labels) and not panel.correction.edits.keys
     if way == "space":
         qtbot.keyRelease(view, Qt.Key.Key_Space)
     assert not view._hand

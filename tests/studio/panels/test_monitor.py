@@ -50,7 +50,7 @@ def tell(qtbot, session, panel):
 
     def tell(events):
         session.events_arrived.emit(list(events))
-        qtbot.waitUntil(lambda: not panel.training.redraw._due)
+        qtbot.waitUntil(lambda: not panel.training.redraw.due)
 
     return tell
 
@@ -82,7 +82,7 @@ def test_events_are_batched_into_few_redraws(qtbot, session, panel, tell):
     panel.training.redraw._draw = lambda: (count.append(1), draw())
     for step in range(3, 203):
         session.events_arrived.emit(losses(step, step + 1))
-    qtbot.waitUntil(lambda: not panel.training.redraw._due)
+    qtbot.waitUntil(lambda: not panel.training.redraw.due)
     assert len(count) <= 2
     assert len(drawn(panel.training.plots["loss"], "loss")[0]) == 202
 
@@ -333,7 +333,7 @@ def test_saving_gives_the_very_numbers_and_a_picture(qtbot, monkeypatch, tmp_pat
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "out.csv"), ""))
     panel.training.save.table_action.trigger()
     rows = list(csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text(encoding="utf-8"))))
-    curves = panel.training._curves
+    curves = panel.training.curves
     for figure in curves.figures():
         series = curves.series("baseline", figure)
         read = [(float(row["step"]), float(row[figure.name])) for row in rows if row[figure.name]]
@@ -370,9 +370,9 @@ def test_both_themes_recolour_the_plots(qtbot, session, panel, tell):
     colours = set()
     for mode in ("light", "dark"):
         session.set_theme(mode)
-        qtbot.waitUntil(lambda: not panel.training.redraw._due)
+        qtbot.waitUntil(lambda: not panel.training.redraw.due)
         background = panel.training.plots["loss"].canvas.backgroundBrush().color().name()
-        colours.add((background, panel.training.plots["loss"]._curves["loss"].colour))
+        colours.add((background, panel.training.plots["loss"].shown["loss"].colour))
     assert len(colours) == 2
 
 
@@ -418,10 +418,10 @@ def test_the_score_has_a_plot_of_its_own_in_per_cent_and_a_tile(qtbot, session, 
     make_fake_project(tmp_path / "fake")
     open_project(tmp_path / "fake" / "project")
     plot = panel.training.plots["miou"]
-    qtbot.waitUntil(lambda: "mIoU" in plot._curves)
-    shown = plot._curves["mIoU"].y
+    qtbot.waitUntil(lambda: "mIoU" in plot.shown)
+    shown = plot.shown["mIoU"].y
     last = panel.scores.latest("adapt-2").miou
-    assert 1 < np.nanmax(shown) <= 100 and "mIoU" not in panel.training.plots["score"]._curves
+    assert 1 < np.nanmax(shown) <= 100 and "mIoU" not in panel.training.plots["score"].names
     assert panel.miou.figure.text() == f"{last:.1%}" and "since Source, Round 2" in panel.miou.note.text()
     assert panel.miou.note.property("role") == "good" and "Round 2" in panel.loss.note.text()
     assert len(plot._band_items) == 3, "a band a stage"
@@ -471,7 +471,7 @@ def test_many_repaints_lose_no_reference_to_none_and_no_memory(qtbot, panel, tel
     """PySide6 6.12 on Python 3.11 loses some at each repaint and aborts after a minute; 6.11 gains some, harmlessly."""
     panel.resize(500, 350)
     tell(losses(1, 100))
-    curves, plot = panel.training._curves, panel.training.plots["loss"]
+    curves, plot = panel.training.curves, panel.training.plots["loss"]
 
     def repaint(first, last):
         for step in range(first, last):
@@ -549,7 +549,7 @@ def test_classes_and_confusion_follow_the_class_set(qtbot, session, open_project
     tell([scored(panel, Sky=1, Road=1)])
     for one in (panel.classes, panel.confusion):
         panel.tabs.setCurrentWidget(one)
-        qtbot.waitUntil(lambda one=one: not one.redraw._due)
+        qtbot.waitUntil(lambda one=one: not one.redraw.due)
     first = panel.classes._look
     session.set_options({"task.classes": "demo"})
     names = panel.classes._look.names
@@ -619,7 +619,7 @@ def test_linked_plots_show_the_same_steps_whatever_their_widths(qtbot, panel, te
 
 def test_curves_of_a_round_that_is_gone_leave_the_legend(qtbot, session, open_project, panel, tmp_path):
     open_project(make_fake_project(tmp_path).folder)
-    qtbot.waitUntil(lambda: not panel.training.redraw._due)
+    qtbot.waitUntil(lambda: not panel.training.redraw.due)
     assert panel.training.stage.findData("adapt-2") >= 0
     panel.training.add([Metrics(stage="adapt-2", step=1, values={"an old loss": 1.0})])
     qtbot.waitUntil(lambda: "an old loss" in panel.training.plots["loss"].legend.entries)

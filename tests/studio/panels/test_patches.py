@@ -25,7 +25,7 @@ def panel(show_panel):
 @pytest.fixture
 def opened(qtbot, panel, tmp_path, open_project):
     project = open_project(make_fake_project(tmp_path, until="mine").folder)
-    qtbot.waitUntil(lambda: len(panel._order) == 8, timeout=10_000)
+    qtbot.waitUntil(lambda: len(panel.arranged) == 8, timeout=10_000)
     return project
 
 
@@ -38,7 +38,7 @@ def select(panel, *rows):
 
 
 def names(panel):
-    return [panel._found.gallery.rows[index].name for index in panel._order]
+    return list(panel.arranged)
 
 
 def test_without_a_project_it_says_what_to_do(panel):
@@ -71,11 +71,11 @@ def test_what_is_rare_and_why(panel, opened):
 
 def test_filtered_by_class_and_confidence(panel, opened):
     panel.filters.shows.setCurrentText("bicyclist")
-    assert len(panel._order) == 2
+    assert len(panel.arranged) == 2
     panel.filters.shows.setCurrentIndex(0)
     panel.filters.least.number.setValue(0.62)
-    assert 0 < len(panel._order) < 8
-    assert panel.count.text() == f"{len(panel._order)} of 8"
+    assert 0 < len(panel.arranged) < 8
+    assert panel.count.text() == f"{len(panel.arranged)} of 8"
     panel.filters.least.number.setValue(1)
     assert panel.gallery.empty_text == "No patch matches the filter."
 
@@ -97,7 +97,7 @@ def test_reject_undo_redo_are_kept_in_the_project(qtbot, panel, opened):
 
 def test_relabel_changes_what_training_reads(panel, opened):
     panel.filters.shows.setCurrentText("sign")
-    select(panel, *range(len(panel._order)))
+    select(panel, *range(len(panel.arranged)))
     detail = panel.detail
     detail.old.setCurrentIndex(detail.old.findData(SIGN))
     detail.new.setCurrentIndex(detail.new.findData(CLASSES.ignore))
@@ -123,7 +123,7 @@ def test_the_rare_set_is_written_and_patches_are_cut_anew_without_a_network(qtbo
     panel.rare.table.item(CAR, 0).setCheckState(Qt.CheckState.Checked)
     assert session.project.config.mine.rare == "pole, sign, car, bicyclist"
     assert panel.rare.mode.currentData() == "own"
-    qtbot.waitUntil(lambda: len(panel._order) > 8, timeout=60_000)
+    qtbot.waitUntil(lambda: len(panel.arranged) > 8, timeout=60_000)
     assert before <= set(names(panel))
     index = json.loads((opened.stage_folder("mine") / "patches.json").read_text())
     assert [row["name"] for row in index["rare"]] == ["pole", "sign", "car", "bicyclist"]
@@ -137,7 +137,7 @@ def test_without_at_once_the_patches_wait_for_the_button(qtbot, panel, opened, s
     panel.rare.table.item(CAR, 0).setCheckState(Qt.CheckState.Checked)
     qtbot.waitUntil(lambda: "not up to date" in panel.rare.state.text(), timeout=10_000)
     assert not session.busy
-    assert len(panel._order) == 8
+    assert len(panel.arranged) == 8
 
 
 def test_back_to_the_found_set(qtbot, panel, opened, session):

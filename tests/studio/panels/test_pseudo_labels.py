@@ -29,7 +29,7 @@ def project(tmp_path):
 
 
 def ready(qtbot, panel):
-    qtbot.waitUntil(lambda: panel._maps is not None and panel.images.labels.labelled, timeout=10_000)
+    qtbot.waitUntil(lambda: panel.maps is not None and panel.images.labels.labelled, timeout=10_000)
     qtbot.waitUntil(lambda: panel._session.errands.idle, timeout=10_000)
     qtbot.wait(20)
 
@@ -45,9 +45,9 @@ def test_images_are_listed_hardest_first_and_shown(qtbot, panel, project, open_p
     assert len(panel.images.labels) == len(KEYS)
     assert panel.images.labels.row(panel.images.current).entropy == pytest.approx(0.7)
     assert panel.area.shown == ["Image", "Labels"]
-    assert list(panel.area._contents) == ["Image", "Labels", "Confidence", "Entropy"]
+    assert list(panel.area.contents) == ["Image", "Labels", "Confidence", "Entropy"]
     index = KEYS.index(panel.images.current_key)
-    assert np.array_equal(panel._maps.labels, scene(index)[1])
+    assert np.array_equal(panel.maps.labels, scene(index)[1])
 
 
 def test_another_image_is_shown_by_the_keyboard(qtbot, panel, project, open_project):
@@ -81,7 +81,7 @@ def test_filters_change_the_list(qtbot, panel, project, open_project):
     assert panel.images.count.text() == "3 of 6 images"
     panel.images.search.setText("nothing like this")
     qtbot.waitUntil(lambda: panel.images.count.text().startswith("0 of"))
-    assert panel.area._contents == {}
+    assert panel.area.contents == {}
 
 
 def test_sorting_by_class_takes_the_rarest_when_none_is_chosen(qtbot, panel, project, open_project):
@@ -103,13 +103,13 @@ def test_the_legend_hides_classes_in_the_picture(qtbot, panel, project, open_pro
 def test_before_the_stage_images_are_shown_and_after_it_labels(qtbot, panel, tmp_path, session, open_project):
     project = make_fake_project(tmp_path, until="")
     open_project(project.folder)
-    qtbot.waitUntil(lambda: panel._maps is not None and panel.images.labels.complete, timeout=10_000)
-    assert list(panel.area._contents) == ["Image"]
+    qtbot.waitUntil(lambda: panel.maps is not None and panel.images.labels.complete, timeout=10_000)
+    assert list(panel.area.contents) == ["Image"]
     assert "run the stage" in panel.about.text()
     finish_stage(project, "pseudo-label", load_class_set("camvid"))
     session.events_arrived.emit([StageFinished(stage="pseudo-label", outcome="completed", seconds=1)])
     ready(qtbot, panel)
-    assert "Labels" in panel.area._contents
+    assert "Labels" in panel.area.contents
 
 
 def test_a_missing_folder_is_said(qtbot, panel, tmp_path, open_project):
@@ -157,7 +157,7 @@ def test_many_quick_switches_end_at_the_last_image(qtbot, panel, project, open_p
         view.setCurrentIndex(view.thumbnails.index(number % 6))
     ready(qtbot, panel)
     assert panel.images.current_key in panel.about.text()
-    assert np.array_equal(panel._maps.labels, scene(KEYS.index(panel.images.current_key))[1])
+    assert np.array_equal(panel.maps.labels, scene(KEYS.index(panel.images.current_key))[1])
 
 
 def test_both_themes_are_drawn(qtbot, panel, project, open_project, session):

@@ -42,7 +42,7 @@ def panel(show_panel):
 
 
 def listed(panel):
-    return [panel.images.labels.keys[index] for index in panel.images._order]
+    return [panel.images.labels.keys[index] for index in panel.images.arranged]
 
 
 def by_suspicion(panel):
@@ -50,7 +50,7 @@ def by_suspicion(panel):
 
 
 def ready(qtbot, panel):
-    qtbot.waitUntil(lambda: panel._maps is not None and panel.images.labels.labelled, timeout=10_000)
+    qtbot.waitUntil(lambda: panel.maps is not None and panel.images.labels.labelled, timeout=10_000)
     qtbot.waitUntil(lambda: panel._session.errands.idle, timeout=10_000)
     qtbot.wait(20)
 
@@ -59,7 +59,7 @@ def test_the_most_suspicious_come_first_and_are_outlined(qtbot, panel, project, 
     write_suspicion(project)
     open_project(project.folder)
     ready(qtbot, panel)
-    assert panel.area._contents["Labels"].outlines == ()
+    assert panel.area.contents["Labels"].outlines == ()
     by_suspicion(panel)
     assert listed(panel)[:2] == [WORST, NEXT] and len(listed(panel)) == len(KEYS)
     panel.images.go_to(WORST)
@@ -98,7 +98,7 @@ def test_a_key_goes_through_the_regions_of_all_images_worst_first(qtbot, panel, 
 
 
 def looks_at(panel, key, box):
-    place, size = panel.area.views.place, panel.area._contents["Image"].size
+    place, size = panel.area.views.place, panel.area.contents["Image"].size
     strong = [outline.box for outline in outlines(panel) if outline.strong]
     near = abs(place.x * size.width - (box[0] + box[2] / 2)) < 0.3 * size.width / place.zoom
     return panel.images.current_key == key and strong == [box] and place.zoom > 1 and near
@@ -122,7 +122,7 @@ def test_without_a_search_there_is_nothing_to_go_through(qtbot, panel, project, 
 
 
 def outlines(panel):
-    return panel.area._contents["Labels"].outlines
+    return panel.area.contents["Labels"].outlines
 
 
 def test_the_button_looks_in_a_process_and_lists_what_was_found(qtbot, panel, project, open_project, monkeypatch):
