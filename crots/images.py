@@ -317,14 +317,23 @@ def _to_rgb(image: Image.Image, path: Path, *, wide: bool = False) -> Image.Imag
     return Image.fromarray(rendering.to_8_bits(path, values)).convert("RGB")
 
 
-def _read_wide(path: Path) -> NDArray[Any]:
-    """Reads colours of 16 bits; the size was checked before."""
+def decode_wide(path: Path) -> NDArray[Any] | None:
+    """Decodes a file of 16 bits a channel, of which Pillow keeps 8; BGR, None where it fails.
+
+    OpenCV believes the header, so the size must be checked before.
+    """
     import cv2
 
     try:
         values = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
-        values = None
+        return None
+    return None if values is None else np.asarray(values)
+
+
+def _read_wide(path: Path) -> NDArray[Any]:
+    """Reads colours of 16 bits; the size was checked before."""
+    values = decode_wide(path)
     if values is None:
         raise InputError(f"{path}: its 16 bits cannot be read; save it as a plain PNG or TIFF of 16 bits")
     # OpenCV turns RGB into BGR.

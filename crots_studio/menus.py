@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -51,10 +51,10 @@ class Menus:
         self._view_menu = bar.addMenu("&View")
         theme_menu = self._view_menu.addMenu("&Theme")
         theme_menu.setIcon(icon("theme"))
-        self._theme(theme_menu)
+        self._add_choice(theme_menu, "Theme", MODES, session.settings.theme, session.set_theme)
         size_menu = self._view_menu.addMenu("Te&xt size")
         size_menu.setIcon(icon("text-size"))
-        self._text_size(size_menu)
+        self._add_choice(size_menu, "Text size", TEXT_SIZES, session.settings.text_size, session.set_text_size)
         self._help(bar.addMenu("&Help"))
         project_actions.changed.connect(self.refresh)
         session.undo_changed.connect(self._refresh_undo)
@@ -110,25 +110,18 @@ class Menus:
         self._add(menu, "&Stop and keep", session.stop, "Ctrl+.", "stop")
         self._add(menu, "&Cancel and discard ...", act.cancel_run)
 
-    def _theme(self, menu: QMenu) -> None:
+    def _add_choice(
+        self, menu: QMenu, title: str, names: Iterable[str], chosen: str, choose: Callable[[str], object]
+    ) -> None:
+        """Adds one checkable action a name, of which one is checked."""
         group = QActionGroup(menu)
-        for mode in MODES:
-            action = menu.addAction(f"&{mode.capitalize()}")
-            action.setCheckable(True)
-            action.setChecked(self._session.settings.theme == mode)
-            action.triggered.connect(lambda _=False, mode=mode: self._session.set_theme(mode))
-            group.addAction(action)
-            self.actions[f"Theme: {mode}"] = action
-
-    def _text_size(self, menu: QMenu) -> None:
-        group = QActionGroup(menu)
-        for name in TEXT_SIZES:
+        for name in names:
             action = menu.addAction(f"&{name.capitalize()}")
             action.setCheckable(True)
-            action.setChecked(self._session.settings.text_size == name)
-            action.triggered.connect(lambda _=False, name=name: self._session.set_text_size(name))
+            action.setChecked(name == chosen)
+            action.triggered.connect(lambda _=False, name=name: choose(name))
             group.addAction(action)
-            self.actions[f"Text size: {name}"] = action
+            self.actions[f"{title}: {name}"] = action
 
     def _help(self, menu: QMenu) -> None:
         act = self._project_actions

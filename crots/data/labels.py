@@ -28,7 +28,7 @@ from crots.data.readings import (
     unknown_ids,
 )
 from crots.errors import InputError
-from crots.images import StoredLabels, image_size, read_labels, read_stored
+from crots.images import StoredLabels, decode_wide, image_size, read_labels, read_stored
 from crots.limits import check_pixels, strips
 from crots.taxonomy import ClassSet, label_dtype, look_up, unique_labels
 
@@ -262,16 +262,10 @@ def _from_colours(image: NDArray[Any], classes: ClassSet, path: Path) -> NDArray
 
 
 def _read_synthia(path: Path) -> NDArray[Any]:
-    """Reads the class channel, the first of a PNG of 16 bits a channel, which Pillow would cut to 8."""
-    import cv2
-
-    # From the header, which OpenCV would believe.
+    """Reads the class channel, the first of a PNG of 16 bits a channel."""
     size = image_size(path)
     check_pixels(path, size.width, size.height)
-    try:
-        labels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        labels = None
+    labels = decode_wide(path)
     if labels is None:
         raise InputError(f"{path}: missing, broken or truncated label file; replace it")
     # OpenCV turns RGB into BGR, so the file's first channel is the third.

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from crots import text
 from crots.artefacts import STUDENT, round_number
 from crots.methods.alarms import with_consistency
 from crots.report.facts import Changes, Choice, ClassChange, Result, Score
@@ -269,13 +270,7 @@ def story_lines(summary: Story) -> list[str]:
 
 def duration(seconds: float | None) -> str:
     """``42 s``, ``3 min 20 s``, ``2 h 05 min``."""
-    if seconds is None:
-        return "-"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+    return "-" if seconds is None else text.duration(seconds)
 
 
 def when(moment: str) -> str:

@@ -128,4 +128,4 @@ def test_warnings_and_alarms_are_counted_once():
 
 
 def test_durations():
-    assert [duration(value) for value in (None, 8, 200, 7500)] == ["-", "8 s", "3 min 20 s", "2 h 05 min"]
+    assert [duration(value) for value in (None, 8, 200, 7500)] == ["-", "8.0 s", "3 min 20 s", "2 h 05 min"]
