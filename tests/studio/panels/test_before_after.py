@@ -160,11 +160,11 @@ def test_errors_are_marked_where_there_are_labels(qtbot, panel, tmp_path, open_p
 
 
 def order(panel):
-    return [panel.images.labels.keys[index] for index in panel.images._order]
+    return [panel.images.labels.keys[index] for index in panel.images.arranged]
 
 
 def figures(panel):
-    return [panel.images._figure(index) for index in panel.images._order]
+    return [panel.images._figure(index) for index in panel.images.arranged]
 
 
 def test_validation_images_are_sorted_by_errors_gain_and_loss_of_all_classes_or_one(
