@@ -628,7 +628,7 @@ SECTIONS: dict[str, type] = {
 }
 
 
-# Given by whoever starts a run, never stored.
+# Given for a single run, never stored.
 TRUST = "runtime.trust"
 
 

@@ -1,6 +1,6 @@
 """How images of other than three bands, of more than 8 bits, or of floating-point numbers become RGB of 8 bits.
 
-What a project chooses holds for each of its images, whoever reads them: `use` notes it by file.
+What a project chooses holds for each of its images in every reader: `use` notes it by file.
 """
 
 from __future__ import annotations

@@ -212,7 +212,7 @@ def _check_finite(path: Path, key: str, tensor: Tensor) -> None:
     if not tensor.is_floating_point():
         return
     if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
-        # It repeats its numbers: looked at are those that are there.
+        # It repeats its numbers, so only those that are stored are checked.
         length = tensor.untyped_storage().nbytes() // tensor.element_size()
         tensor = tensor.as_strided((length,), (1,), 0)
     for part in torch.split(tensor.flatten(), _AT_ONCE):

@@ -25,7 +25,7 @@ def _stages(facts: Facts) -> list[Markup]:
     ]
     return section(
         "Stages",
-        table(("stage", "state", "time", "ended", "device", "what it said"), rows, numbers=(2,), class_="stages"),
+        table(("stage", "state", "time", "ended", "device", "notes"), rows, numbers=(2,), class_="stages"),
     )
 
 

@@ -21,7 +21,7 @@ class EventErrand(QObject):
     """One at a time; closing whatever waits for it stops it after what it is at.
 
     Signals (on the window's thread):
-        arrived(Event): it said something.
+        arrived(Event): an event of it.
         ended(object): it is over; the exception it failed with, or None.
     """
 

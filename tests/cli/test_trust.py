@@ -91,7 +91,7 @@ def test_trust_in_one_thing_is_none_in_another(crots, words, weights, evil_model
         # Another file in its place since.
         evil_model.replace(program)
         ran = crots("run", project.folder, "--only", "pseudo-label", "--device", "cpu", "--trust")
-        assert ran.code == 2 and f"--net {EVIL}" in ran.err
+        assert ran.code == 2 and f"source.net {EVIL}" in ran.err
     else:
         folder = project.stage_folder("baseline")
         folder.mkdir()
