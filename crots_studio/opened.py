@@ -26,7 +26,7 @@ _MOST_STEPS = 500
 
 
 @dataclass(frozen=True)
-class Found:
+class OpenedFiles:
     """What reading a project's folder brought; ``going_on`` says that a run holds it."""
 
     project: Project
@@ -102,14 +102,14 @@ class OpenProject(QObject):
         """Opens a project and reads its events; `project_changed` says when it is there."""
         path = Path(folder)
 
-        def read() -> Found:
+        def read() -> OpenedFiles:
             project = Project.open(path)
-            return Found(project, History.read(project.events_path), running(project.lock_path))
+            return OpenedFiles(project, History.read(project.events_path), running(project.lock_path))
 
         # It may be the one whose options are being written at this moment.
         self.errands.after_saving(lambda: self.errands.in_background(read, self._opened, failed, token="open project"))
 
-    def _opened(self, found: Found) -> None:
+    def _opened(self, found: OpenedFiles) -> None:
         self.project, self.status, self.trusted = found.project, [], frozenset()
         self.estimate = None
         self._begin_changes(ProjectFile(found.project))

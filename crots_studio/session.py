@@ -17,7 +17,7 @@ from crots.runner import discard
 from crots_studio import theme
 from crots_studio.models.history import History
 from crots_studio.models.run_state import RunState
-from crots_studio.opened import Found, OpenProject
+from crots_studio.opened import OpenedFiles, OpenProject
 from crots_studio.runs.demo import demo_source, is_unfinished
 from crots_studio.runs.run import EventSource, Run, RunEnd, RunRequest, project_events, release_memory
 from crots_studio.runs.thread import ThreadRun
@@ -81,7 +81,7 @@ class Session(OpenProject):
             self.blocker = reason
             self.blocker_changed.emit(reason)
 
-    def _opened(self, found: Found) -> None:
+    def _opened(self, found: OpenedFiles) -> None:
         if self.busy and self.project is not None:
             # It was requested before the run, which continues in the other project.
             self.problem.emit(f"{found.project.folder} was not opened: a run was started meanwhile")

@@ -117,7 +117,7 @@ class CompareJob:
 
 
 @dataclass(frozen=True)
-class Run:
+class PlannedRun:
     """One method with one seed.
 
     Attributes:
@@ -176,7 +176,7 @@ def _seconds(owner: Project, key: str) -> float:
     return float((owner.record(key) or {}).get("seconds") or 0.0)
 
 
-def plan_runs(job: CompareJob, *, published_rare: bool = True) -> list[Run]:
+def plan_runs(job: CompareJob, *, published_rare: bool = True) -> list[PlannedRun]:
     """Lays out a comparison, seed by seed.
 
     Args:
@@ -192,7 +192,7 @@ def plan_runs(job: CompareJob, *, published_rare: bool = True) -> list[Run]:
     ]
 
 
-def _plan(job: CompareJob, method: Method, seed: int, *, published_rare: bool) -> Run:
+def _plan(job: CompareJob, method: Method, seed: int, *, published_rare: bool) -> PlannedRun:
     config = method_config(job.options, method, seed, published_rare=published_rare)
     places = {key: job.project.stage_folder(key) for key in ("pseudo-label", "baseline", "mine")}
     baseline = _baseline(job, config, places)
@@ -203,7 +203,7 @@ def _plan(job: CompareJob, method: Method, seed: int, *, published_rare: bool) -
         places["mine"] = patches.stage_folder("mine")
     home = job.folder / f"seed-{seed}" / ("baseline-score" if method.name == "baseline" else method.name)
     home = job.folder / "source" if method.name == "source" else home
-    return Run(method, seed, Branch(job.project, config, home, places), baseline, patches)
+    return PlannedRun(method, seed, Branch(job.project, config, home, places), baseline, patches)
 
 
 def target_images(project: Project) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crots.artefacts import STUDENT, TEACHER, is_round, stage_kind
-from crots.comparison.plan import Branch, CompareJob, Run, plan_runs
+from crots.comparison.plan import Branch, CompareJob, PlannedRun, plan_runs
 from crots.comparison.rivals import run_rival
 from crots.comparison.table import SUFFIXES, read_score, results, write_results
 from crots.errors import InputError
@@ -36,7 +36,7 @@ class _Task:
 
     branch: Branch
     key: str
-    run: Run
+    run: PlannedRun
 
     @property
     def steps(self) -> int:
@@ -107,7 +107,7 @@ class _Comparer:
             path = self.job.results_path.with_suffix(suffix)
             yield ArtifactWritten(stage=self.context.stage, kind="comparison", path=str(path))
 
-    def _run(self, run: Run) -> Iterator[Event]:
+    def _run(self, run: PlannedRun) -> Iterator[Event]:
         """Runs the stages of one method and seed that are not done, and scores its model."""
         for task in _tasks(run):
             if task.branch.finished(task.key):
@@ -168,7 +168,7 @@ class _Comparer:
         elif isinstance(event, Progress) and task.steps:
             yield Progress(stage=stage, done=self.done + event.done, total=self.total, rate=event.rate)
 
-    def _score(self, run: Run) -> dict[str, Any]:
+    def _score(self, run: PlannedRun) -> dict[str, Any]:
         """The score of a run: the one on disk where nothing has changed, else a new one."""
         inputs = run.branch.scored_with(run.last_key)
         kept = read_score(run.score_path, self.bench.classes.names)
@@ -193,7 +193,7 @@ class _Comparer:
         write_json(run.score_path, found, durable=True)
         return found
 
-    def _predict(self, run: Run) -> Predict:
+    def _predict(self, run: PlannedRun) -> Predict:
         options = self.job.options.evaluate
         if run.method.name == "source":
             return source_predict(self.bench)
@@ -210,7 +210,7 @@ class _Comparer:
         )
 
 
-def _tasks(run: Run) -> Iterator[_Task]:
+def _tasks(run: PlannedRun) -> Iterator[_Task]:
     """The stages that a run needs, in order, but for those of the project itself."""
     if run.last_key == "pseudo-label":
         return

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypedDict, cast
 
 from crots.comparison.methods import Method
-from crots.comparison.plan import CompareJob, Run
+from crots.comparison.plan import CompareJob, PlannedRun
 from crots.errors import InputError
 from crots.files import write_json, write_text
 from crots.records import Count, read_as
@@ -22,7 +22,7 @@ Scores = Mapping[tuple[str, int], Mapping[str, Any]]
 
 def results(
     job: CompareJob,
-    runs: Sequence[Run],
+    runs: Sequence[PlannedRun],
     scores: Scores,
     impossible: Mapping[str, str],
     classes: Sequence[str],
@@ -69,7 +69,7 @@ def results(
 
 
 def _row(
-    method: Method, runs: Sequence[Run], scores: Scores, impossible: Mapping[str, str], classes: Sequence[str]
+    method: Method, runs: Sequence[PlannedRun], scores: Scores, impossible: Mapping[str, str], classes: Sequence[str]
 ) -> dict[str, Any]:
     own = [run for run in runs if run.method.name == method.name]
     found = [scores[run.method.name, run.seed] for run in own if (run.method.name, run.seed) in scores]

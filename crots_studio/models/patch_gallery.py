@@ -72,7 +72,7 @@ class PatchFilter:
 
 
 @dataclass(frozen=True)
-class ClassRow:
+class RareRow:
     """One class in the table of rare classes.
 
     Attributes:
@@ -197,7 +197,7 @@ def class_rows(
     rare: Mapping[int, str],
     gallery: PatchGallery,
     corrections: PatchCorrections,
-) -> list[ClassRow]:
+) -> list[RareRow]:
     """Returns a row for each class: how common, how sure, rare or not and why, and its patches.
 
     Args:
@@ -215,7 +215,7 @@ def class_rows(
         pixels = int(statistics.pixels[number])
         total, kept = counts.get(number, (0, 0))
         rows.append(
-            ClassRow(
+            RareRow(
                 id=number,
                 name=name,
                 share=pixels / every,

@@ -34,7 +34,7 @@ _MODELS = 2
 
 
 @dataclass(frozen=True, eq=False)
-class Prediction:
+class ModelPrediction:
     """Labels (H, W) and, where known, their confidence (H, W) float32."""
 
     labels: Array
@@ -57,7 +57,7 @@ class Predictions:
 
     def __init__(self, project: Project, store: ImageStore, *, device: str | None = None) -> None:
         self._project, self._store, self._device = project, store, device
-        self._kept: Bounded[tuple[Any, ...], Prediction] = Bounded(MEMORY, lambda found: found.nbytes)
+        self._kept: Bounded[tuple[Any, ...], ModelPrediction] = Bounded(MEMORY, lambda found: found.nbytes)
         self._models: OrderedDict[tuple[Any, ...], Model] = OrderedDict()
         self._bench: Workbench | None = None
         # One at a time: two networks at once would be slower and take twice the memory.
@@ -68,7 +68,7 @@ class Predictions:
         trained = [key for key in ("baseline", *self._project.needed_rounds()) if self._path(key).is_file()]
         return [SOURCE, *trained]
 
-    def predict(self, subject: str, key: str, image: Path, *, labelled: bool = True) -> Prediction:
+    def predict(self, subject: str, key: str, image: Path, *, labelled: bool = True) -> ModelPrediction:
         """Returns what a model says of an image.
 
         Args:
@@ -87,11 +87,11 @@ class Predictions:
             maps = self._store.maps(key, image)
             if maps.labels is None:
                 raise InputError("not labelled yet; run the stage Pseudo-labels")
-            return Prediction(maps.labels, maps.confidence)
+            return ModelPrediction(maps.labels, maps.confidence)
         name = (subject, *file_stamp(self._path(subject)), str(image))
         return self._ask(name, lambda: self._run(subject, image))
 
-    def _ask(self, name: tuple[Any, ...], run: Callable[[], Prediction]) -> Prediction:
+    def _ask(self, name: tuple[Any, ...], run: Callable[[], ModelPrediction]) -> ModelPrediction:
         kept = self._kept.get(name)
         if kept is None:
             with self._lock:
@@ -99,22 +99,22 @@ class Predictions:
             self._kept.put(name, kept)
         return kept
 
-    def _run_source(self, key: str, image: Path) -> Prediction:
+    def _run_source(self, key: str, image: Path) -> ModelPrediction:
         preload_torch()
         from crots.stages.labellers import PredictedLabels
 
         bench, sample = self._workbench(), Sample(key, image)
         if bench.config.source.predictions:
-            said = PredictedLabels(bench.predictions.lookup([key]), bench.stretched).label([sample], None)[0]
+            predicted = PredictedLabels(bench.predictions.lookup([key]), bench.stretched).label([sample], None)[0]
         else:
             labels = bench.network_labels(bench.config.pseudo_label)
-            said = labels.label([sample], np.asarray(bench.cache.get(image))[None])[0]
-        return Prediction(said.labels, said.confidence)
+            predicted = labels.label([sample], np.asarray(bench.cache.get(image))[None])[0]
+        return ModelPrediction(predicted.labels, predicted.confidence)
 
     def _path(self, subject: str) -> Path:
         return self._project.stage_folder(subject) / STUDENT
 
-    def _run(self, subject: str, image: Path) -> Prediction:
+    def _run(self, subject: str, image: Path) -> ModelPrediction:
         preload_torch()
         import torch
 
@@ -129,9 +129,9 @@ class Predictions:
             batch = bench.engine.images(np.asarray(bench.cache.get(image))[None])
             height, width = batch.shape[-2:]
             padded, _ = pad_to_multiple(batch, None, model.info.multiple, bench.classes.ignore)
-            said = confident(model.logits(padded)[..., :height, :width])
-        labels = said.labels[0].cpu().numpy().astype(np.uint8 if bench.classes.ignore == 255 else np.uint16)
-        return Prediction(labels, said.confidence[0].float().cpu().numpy())
+            predicted = confident(model.logits(padded)[..., :height, :width])
+        labels = predicted.labels[0].cpu().numpy().astype(np.uint8 if bench.classes.ignore == 255 else np.uint16)
+        return ModelPrediction(labels, predicted.confidence[0].float().cpu().numpy())
 
     def _model(self, subject: str) -> Model:
         path = self._path(subject)

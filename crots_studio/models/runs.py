@@ -19,7 +19,7 @@ _NO_OPTION_WORTH_NAMING = ("log_every", "checkpoint_every", "validate_every", "r
 
 
 @dataclass
-class Run:
+class PastRun:
     """One training run of a stage, or the source, which ran nowhere.
 
     Attributes:
@@ -82,7 +82,7 @@ class PastRuns:
 
     project: str
     folder: Path
-    runs: tuple[Run, ...]
+    runs: tuple[PastRun, ...]
     look: ClassLook
 
 
@@ -111,10 +111,10 @@ class _Reader:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.runs: list[Run] = []
-        self.now: dict[str, Run] = {}
+        self.runs: list[PastRun] = []
+        self.now: dict[str, PastRun] = {}
 
-    def read(self, events: Iterable[Event], reports: Sequence[Score]) -> list[Run]:
+    def read(self, events: Iterable[Event], reports: Sequence[Score]) -> list[PastRun]:
         for event in events:
             self._take(event)
         for report in reports:
@@ -140,9 +140,9 @@ class _Reader:
         run.curves.add([event])
         run.oracle = event.options.get("select") == "oracle" or self._grew_from_oracle(event.stage)
 
-    def _open(self, event: StageStarted) -> Run:
+    def _open(self, event: StageStarted) -> PastRun:
         number = sum(run.stage == event.stage for run in self.runs) + 1
-        run = Run(
+        run = PastRun(
             project=self.folder.name,
             folder=self.folder,
             stage=event.stage,
@@ -161,7 +161,7 @@ class _Reader:
         return bool(before) and max(before, key=lambda run: running_order(run.stage)).oracle
 
     @staticmethod
-    def _follow(run: Run, event: Event) -> None:
+    def _follow(run: PastRun, event: Event) -> None:
         if isinstance(event, StageFinished):
             run.outcome = event.outcome
             run.seconds = event.seconds
@@ -170,15 +170,15 @@ class _Reader:
             if isinstance(event, Evaluated):
                 run.validation = Score.of_event(event)
 
-    def _subject(self, subject: str) -> Run:
+    def _subject(self, subject: str) -> PastRun:
         """The run whose model is meant; one is made up for models without events, such as the source."""
         if subject not in self.now:
-            self.now[subject] = Run(self.folder.name, self.folder, subject, outcome="completed")
+            self.now[subject] = PastRun(self.folder.name, self.folder, subject, outcome="completed")
             self.runs.append(self.now[subject])
         return self.now[subject]
 
 
-def differing_options(runs: Sequence[Run]) -> dict[tuple[str, str, int], str]:
+def differing_options(runs: Sequence[PastRun]) -> dict[tuple[str, str, int], str]:
     """Says for each run, by its key, in which options it differs from others of its kind: "steps 400, mix cutmix".
 
     Baselines are compared with baselines and rounds with rounds.
@@ -195,7 +195,7 @@ def differing_options(runs: Sequence[Run]) -> dict[tuple[str, str, int], str]:
     return found
 
 
-def _kind(run: Run) -> str:
+def _kind(run: PastRun) -> str:
     return run.stage.split("-")[0]
 
 
@@ -205,19 +205,19 @@ def _short(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def latest_runs(runs: Sequence[Run]) -> list[Run]:
+def latest_runs(runs: Sequence[PastRun]) -> list[PastRun]:
     """Returns the last run of each stage of each project, in running order over all projects."""
     latest = {(run.folder, run.stage): run for run in sorted(runs, key=lambda run: run.number)}
     return sorted(latest.values(), key=lambda run: running_order(run.stage))
 
 
-def in_order_of_colours(runs: Sequence[Run]) -> list[Run]:
+def in_order_of_colours(runs: Sequence[PastRun]) -> list[PastRun]:
     """Sorts runs so that each keeps its colour when later ones of its project come; projects stay in their order."""
     folders = list(dict.fromkeys(run.folder for run in runs))
     return sorted(runs, key=lambda run: (folders.index(run.folder), run.started, running_order(run.stage), run.number))
 
 
-def labels(runs: Sequence[Run]) -> list[str]:
+def labels(runs: Sequence[PastRun]) -> list[str]:
     """Returns a distinct name for each run, with the project before it where there are several."""
     folders = {run.folder for run in runs}
     names = {run.project for run in runs}
@@ -228,7 +228,7 @@ def labels(runs: Sequence[Run]) -> list[str]:
     return [f"{f'{run.folder.parent.name}/' if alike else ''}{run.project}: {run.title}" for run in runs]
 
 
-def common_figures(runs: Sequence[Run]) -> tuple[Figure, ...]:
+def common_figures(runs: Sequence[PastRun]) -> tuple[Figure, ...]:
     """Returns the figures that at least one run has, for choosing what to draw."""
     found: dict[Figure, None] = {}
     for run in runs:
@@ -236,12 +236,12 @@ def common_figures(runs: Sequence[Run]) -> tuple[Figure, ...]:
     return tuple(sorted(found, key=lambda figure: figure.group != "score"))
 
 
-def class_names(runs: Sequence[Run], look: ClassLook) -> tuple[str, ...]:
+def class_names(runs: Sequence[PastRun], look: ClassLook) -> tuple[str, ...]:
     """Returns the classes that any run was scored on."""
     return look.order(dict.fromkeys(name for run in runs if run.score for name in run.score.per_class))
 
 
-def runs_csv(runs: Sequence[Run], look: ClassLook) -> str:
+def runs_csv(runs: Sequence[PastRun], look: ClassLook) -> str:
     """Returns a table of runs as CSV: scores 0..1, empty where unknown."""
     names, differs = class_names(runs, look), differing_options(runs)
     header = ["project", "folder", "model", "run", "state", "steps", "seconds", "oracle", "mIoU", *names, "options"]
@@ -263,7 +263,7 @@ def runs_csv(runs: Sequence[Run], look: ClassLook) -> str:
     return csv_text(header, rows)
 
 
-def run_curves_csv(runs: Sequence[Run], figure: Figure) -> str:
+def run_curves_csv(runs: Sequence[PastRun], figure: Figure) -> str:
     """Returns one figure of several runs as CSV: a row a run and step."""
     rows = [
         [run.project, run.stage, run.number, int(step), value]

@@ -20,7 +20,7 @@ from crots_studio.models.image_ranking import SORTS, Question, rank, read_all, r
 from crots_studio.models.image_store import MOST_SIDE, ImageMaps, ImageStore, read_small
 from crots_studio.models.label_list import LabelList, classes_of, read_list
 from crots_studio.models.names import title
-from crots_studio.models.predictions import SOURCE, Prediction, Predictions, difference
+from crots_studio.models.predictions import SOURCE, ModelPrediction, Predictions, difference
 from crots_studio.models.validation import Validation, read_validation, share_right, wrong_pixels
 from crots_studio.plain import plain_tooltip
 from crots_studio.session import Session
@@ -47,7 +47,7 @@ class BeforeAfterPanel(ImagePanel):
         self._truth: Array | None = None
         self._subjects: list[str] = []
         self._maps: ImageMaps | None = None
-        self._said: dict[str, Prediction] = {}
+        self._predicted: dict[str, ModelPrediction] = {}
         self._wrong: dict[str, str] = {}
         self._stale = False
         self.about.setAccessibleName("How much the models differ from the source")
@@ -89,10 +89,15 @@ class BeforeAfterPanel(ImagePanel):
 
     # What there is.
 
+    @property
+    def predicted(self) -> dict[str, ModelPrediction]:
+        """What the models predicted for the current image so far, by their keys."""
+        return dict(self._predicted)
+
     def _reload(self) -> None:
         project = self._session.project
         self._session.errands.forget("before list", "before scores", "before image", "before prediction")
-        self._store, self._predictions, self._maps, self._said = None, None, None, {}
+        self._store, self._predictions, self._maps, self._predicted = None, None, None, {}
         self._inputs = self._inputs_of(project)
         self._target, self._validation, self._scores, self._cell = LabelList(), None, {}, None
         self.sorting.hide()
@@ -219,7 +224,7 @@ class BeforeAfterPanel(ImagePanel):
     def _pick(self, index: int) -> None:
         # What another project's or an earlier model has still to say is not this image's.
         self._session.errands.forget("before image", "before prediction")
-        self._maps, self._truth, self._said, self._wrong = None, None, {}, {}
+        self._maps, self._truth, self._predicted, self._wrong = None, None, {}, {}
         if index < 0 or self._store is None:
             self.area.show_contents({})
             return
@@ -256,14 +261,14 @@ class BeforeAfterPanel(ImagePanel):
 
     def _ask_next(self) -> None:
         """One model after the other, so that the first ones are seen while the others still compute."""
-        left = [name for name in self._subjects if name not in self._said and name not in self._wrong]
+        left = [name for name in self._subjects if name not in self._predicted and name not in self._wrong]
         predictions, index = self._predictions, self.images.current
         if not left or predictions is None or index < 0:
             return
         subject, key, path = left[0], self.images.labels.keys[index], self.images.labels.path(index)
         labelled = self._validating is None
 
-        def work() -> tuple[str, str, Prediction | str]:
+        def work() -> tuple[str, str, ModelPrediction | str]:
             try:
                 return key, subject, predictions.predict(subject, key, path, labelled=labelled)
             except Exception as error:  # shown in place of the picture; the other models go on
@@ -271,14 +276,14 @@ class BeforeAfterPanel(ImagePanel):
 
         self._session.errands.in_background(work, self._take, token="before prediction")
 
-    def _take(self, found: tuple[str, str, Prediction | str]) -> None:
-        key, subject, said = found
+    def _take(self, found: tuple[str, str, ModelPrediction | str]) -> None:
+        key, subject, predicted = found
         if key != self.images.current_key:
             return
-        if isinstance(said, Prediction):
-            self._said[subject] = said
+        if isinstance(predicted, ModelPrediction):
+            self._predicted[subject] = predicted
         else:
-            self._wrong[subject] = said
+            self._wrong[subject] = predicted
         self._show()
         self._ask_next()
 
@@ -290,9 +295,11 @@ class BeforeAfterPanel(ImagePanel):
         if self._truth is not None:
             contents[TRUTH] = Content(TRUTH, size, image=self._maps.image, labels=self._truth)
         for subject in self._subjects:
-            said, name = self._said.get(subject), title(subject)
-            wait = "" if said is not None else (": cannot be shown" if subject in self._wrong else ": computing …")
-            labels = None if said is None or said.labels.shape != (size.height, size.width) else said.labels
+            predicted, name = self._predicted.get(subject), title(subject)
+            wait = "" if predicted is not None else (": cannot be shown" if subject in self._wrong else ": computing …")
+            labels = (
+                None if predicted is None or predicted.labels.shape != (size.height, size.width) else predicted.labels
+            )
             if labels is not None and self._truth is not None and self.errors.isChecked():
                 ignore = self._classes.ignore if self._classes else 255
                 wrong = wrong_pixels(self._truth, labels, ignore)
@@ -305,12 +312,12 @@ class BeforeAfterPanel(ImagePanel):
     def _about_text(self) -> str:
         if self._truth is not None:
             return self._right_text(self._truth)
-        source = self._said.get(SOURCE)
+        source = self._predicted.get(SOURCE)
         parts = [self.images.current_key]
         for subject in self._subjects[1:]:
-            said = self._said.get(subject)
-            if said is not None and source is not None:
-                parts.append(f"{title(subject)} differs in {difference(source.labels, said.labels):.1%}")
+            predicted = self._predicted.get(subject)
+            if predicted is not None and source is not None:
+                parts.append(f"{title(subject)} differs in {difference(source.labels, predicted.labels):.1%}")
         text = "; ".join([": ".join(parts[:2]), *parts[2:]]) + (" of pixels from the source" if len(parts) > 1 else "")
         if len(self._subjects) == 1:
             text += "; no model is trained yet, run the stage Baseline"
@@ -319,22 +326,23 @@ class BeforeAfterPanel(ImagePanel):
     def _right_text(self, truth: Array) -> str:
         ignore = self._classes.ignore if self._classes else 255
         right = [
-            f"{title(subject)} {share_right(truth, said.labels, ignore):.1%}" for subject, said in self._said.items()
+            f"{title(subject)} {share_right(truth, predicted.labels, ignore):.1%}"
+            for subject, predicted in self._predicted.items()
         ]
         text = f"{self.images.current_key}: correct labelled pixels: {', '.join(right) or 'computing …'}"
         return "\n".join([text, *(f"{title(subject)}: {error}" for subject, error in self._wrong.items())])
 
     def _read_out(self, _view: str, x: int, y: int) -> None:
-        if x < 0 or self._classes is None or not self._said:
+        if x < 0 or self._classes is None or not self._predicted:
             self.readout.setText("")
             return
         parts = [f"{x}, {y}"]
         if self._truth is not None:
             parts.append(f"{TRUTH}: {class_words(self._classes, int(self._truth[y, x]))}")
-        for subject, said in self._said.items():
-            if y < said.labels.shape[0] and x < said.labels.shape[1]:
-                sure = "" if said.confidence is None else f" {said.confidence[y, x]:.2f}"
-                parts.append(f"{title(subject)}: {class_words(self._classes, int(said.labels[y, x]))}{sure}")
+        for subject, predicted in self._predicted.items():
+            if y < predicted.labels.shape[0] and x < predicted.labels.shape[1]:
+                sure = "" if predicted.confidence is None else f" {predicted.confidence[y, x]:.2f}"
+                parts.append(f"{title(subject)}: {class_words(self._classes, int(predicted.labels[y, x]))}{sure}")
         self.readout.setText(" &nbsp; ".join(parts))
 
 

@@ -49,7 +49,7 @@ _NO_LABELS = (
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class PreviewInputs:
     """What previews are made of."""
 
     labels: LabelList
@@ -64,7 +64,7 @@ class PreviewPanel(QWidget):
         super().__init__(parent)
         self.setAccessibleName("Mixing preview")
         self._session = session
-        self._material: Material | None = None
+        self._material: PreviewInputs | None = None
         self._inputs: object = None
         self._stale = False
         # As tried here, and as the project's options were when the sliders last took them over.
@@ -185,7 +185,7 @@ class PreviewPanel(QWidget):
                 lambda: _read(snapshot), self._ready, self._failed, token="preview list"
             )
 
-    def _ready(self, material: Material) -> None:
+    def _ready(self, material: PreviewInputs) -> None:
         if not material.labels.labelled:
             return
         self._material = material
@@ -310,12 +310,12 @@ def _inputs_of(project: Project | None) -> object:
     return None if project is None else (project.folder, project.config.data, project.config.task.classes)
 
 
-def _read(project: Project) -> Material:
+def _read(project: Project) -> PreviewInputs:
     classes = classes_of(project)
-    return Material(read_list(project, classes), classes, ImageStore(project, classes))
+    return PreviewInputs(read_list(project, classes), classes, ImageStore(project, classes))
 
 
-def mix(material: Material, settings: MixSettings, options: AdaptOptions) -> list[MixPicture]:
+def mix(material: PreviewInputs, settings: MixSettings, options: AdaptOptions) -> list[MixPicture]:
     """Makes the mixes of one setting; in another thread."""
     labels, store = material.labels, material.store
     chosen: Sequence[tuple[str, Path]] = [

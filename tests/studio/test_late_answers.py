@@ -11,7 +11,7 @@ from crots.errors import StageError
 from crots.images import write_image
 from crots.project import Project, ProjectConfig, override
 from crots_studio.models.class_map import FILE
-from crots_studio.models.predictions import Prediction, Predictions
+from crots_studio.models.predictions import ModelPrediction, Predictions
 from crots_studio.panels import preview, pseudo_labels
 from crots_studio.panels.before_after import BeforeAfterPanel
 from crots_studio.panels.patches.panel import PatchPanel
@@ -57,7 +57,7 @@ def test_a_prediction_of_another_project_s_model_is_not_shown(
         else:
             # The first project's answer comes before this one's picture.
             gate.set()
-        return Prediction(np.full((SIZE.height, SIZE.width), label, np.uint8), None)
+        return ModelPrediction(np.full((SIZE.height, SIZE.width), label, np.uint8), None)
 
     monkeypatch.setattr(Predictions, "_run", run)
     panel = show_panel(BeforeAfterPanel)
@@ -74,8 +74,8 @@ def test_a_prediction_of_another_project_s_model_is_not_shown(
     monkeypatch.setattr(Predictions, "_run", run)
     for found in answered:
         show_image(found)
-    qtbot.waitUntil(lambda: len(panel._said) == 3, timeout=10_000)
-    assert (panel._said["baseline"].labels == 2).all()
+    qtbot.waitUntil(lambda: len(panel.predicted) == 3, timeout=10_000)
+    assert (panel.predicted["baseline"].labels == 2).all()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import crots_studio
 from crots.events import Note
 from crots.taxonomy import ClassSet
 from crots_studio.models.iou import ClassRow, ClassTable, Score
-from crots_studio.panels.monitor.alarm import Alarm
+from crots_studio.panels.monitor.alarm import AlarmBanner
 from crots_studio.panels.monitor.iou_table import summary
 from crots_studio.plain import Label, plain_tooltip
 from crots_studio.widgets.class_legend import ClassLegend
@@ -41,7 +41,7 @@ def check(widget):
 
 
 def test_the_alarm(qtbot):
-    alarm = Alarm()
+    alarm = AlarmBanner()
     qtbot.addWidget(alarm)
     alarm.take([Note(stage="mine", text=NAME, level="warning"), Note(stage="mine", text=NAME, level="warning")])
     assert NAME in alarm.text.text()

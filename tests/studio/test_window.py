@@ -13,7 +13,7 @@ from crots.events import Progress, StageFinished, StageStarted
 from crots.project import Project, ProjectConfig
 from crots.taxonomy import load_class_set
 from crots_studio import theme
-from crots_studio.models.patch_gallery import ClassRow
+from crots_studio.models.patch_gallery import RareRow
 from crots_studio.runs.run import RunRequest
 from crots_studio.window import MainWindow
 from crots_studio.workspace_tabs import TABS
@@ -450,7 +450,7 @@ def test_patches_have_room_at_1280_by_720(qtbot, session, ready):
     ready.pages.show_tab("patches")
     panel, classes = ready.panels["patches"], load_class_set("demo")
     rows = [
-        ClassRow(id=n, name=name, share=0.05, confidence=0.5, images=1, rare=True, reason="", patches=2025, kept=2024)
+        RareRow(id=n, name=name, share=0.05, confidence=0.5, images=1, rare=True, reason="", patches=2025, kept=2024)
         for n, name in enumerate(classes.names)
     ]
     table = panel.rare.table

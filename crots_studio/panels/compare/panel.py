@@ -26,8 +26,8 @@ from crots_studio import theme
 from crots_studio.models.comparison_choice import ComparisonChoice, Key
 from crots_studio.models.iou import ClassLook
 from crots_studio.models.runs import (
+    PastRun,
     PastRuns,
-    Run,
     common_figures,
     in_order_of_colours,
     latest_runs,
@@ -235,13 +235,13 @@ class ComparePanel(QWidget):
         self._show_runs()
 
     @property
-    def runs(self) -> tuple[Run, ...]:
+    def runs(self) -> tuple[PastRun, ...]:
         """All runs, those of this project first."""
         parts = ([self._own] if self._own else []) + list(self._others.values())
         return tuple(run for part in parts for run in part.runs)
 
     @property
-    def chosen(self) -> tuple[Run, ...]:
+    def chosen(self) -> tuple[PastRun, ...]:
         """Ticked runs."""
         return tuple(run for run in self.runs if run.key in self.table.table.chosen)
 
@@ -272,7 +272,7 @@ class ComparePanel(QWidget):
 
     # Drawing.
 
-    def _colour(self, run: Run) -> str:
+    def _colour(self, run: PastRun) -> str:
         # The latest runs of this project have the colours of their stages, as everywhere in the window.
         if self._own is not None and run.key in {latest.key for latest in latest_runs(self._own.runs)}:
             return theme.stage_colour(run.stage)

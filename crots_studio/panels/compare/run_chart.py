@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from PySide6.QtWidgets import QStackedWidget
 
 from crots_studio.models.iou import ClassLook
-from crots_studio.models.runs import Run, class_names, labels
+from crots_studio.models.runs import PastRun, class_names, labels
 from crots_studio.models.series import MIOU, Figure
 from crots_studio.panels.compare.bar_plot import BarPlot, Bars
 from crots_studio.widgets.plot_tools import EmptyState
@@ -25,14 +25,14 @@ What = Figure | str
 class RunChart(QStackedWidget):
     """Curves or bars, as what is shown needs."""
 
-    def __init__(self, colour: Callable[[Run], str]) -> None:
+    def __init__(self, colour: Callable[[PastRun], str]) -> None:
         super().__init__()
         self._colour = colour
         self.curves, self.bars = SeriesPlot(MIOU), BarPlot(SCORES)
         for widget in (self.curves, self.bars, EmptyState(_NO_SCORES)):
             self.addWidget(widget)
 
-    def show_runs(self, what: What, runs: Sequence[Run], look: ClassLook, points: int) -> None:
+    def show_runs(self, what: What, runs: Sequence[PastRun], look: ClassLook, points: int) -> None:
         """Draws some runs; noisy figures as the mean over ``points``."""
         names = [name + (" (oracle)" if run.oracle else "") for name, run in zip(labels(runs), runs, strict=True)]
         pairs = list(zip(runs, names, strict=True))
@@ -48,17 +48,17 @@ class RunChart(QStackedWidget):
             bars = [self._score_bar(run, place, len(scored)) for place, (run, _) in enumerate(scored)]
             self.bars.set_bars([name for _, name in scored], bars)
 
-    def _curve(self, run: Run, name: str, figure: Figure, points: int) -> Curve:
+    def _curve(self, run: PastRun, name: str, figure: Figure, points: int) -> Curve:
         points = points if figure.group in ("loss", "weight") else 1
         x, raw = run.curves.joined(figure, [run.stage])
         y = run.curves.joined(figure, [run.stage], points)[1] if points > 1 else raw
         return Curve(name, x, y, self._colour(run), raw if points > 1 else None, dashed=run.oracle)
 
-    def _class_bars(self, run: Run, name: str, classes: Sequence[str]) -> Bars:
+    def _class_bars(self, run: PastRun, name: str, classes: Sequence[str]) -> Bars:
         per_class = run.score.per_class if run.score else {}
         return Bars(name, tuple(_percent(per_class.get(one)) for one in classes), self._colour(run), run.oracle)
 
-    def _score_bar(self, run: Run, place: int, count: int) -> Bars:
+    def _score_bar(self, run: PastRun, place: int, count: int) -> Bars:
         values: list[float | None] = [None] * count
         values[place] = _percent(run.score.miou if run.score else None)
         return Bars(run.title, tuple(values), self._colour(run), run.oracle, width=0.6)

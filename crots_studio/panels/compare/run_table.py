@@ -21,7 +21,7 @@ from PySide6.QtWidgets import QHeaderView, QTableView, QWidget
 from crots_studio import theme
 from crots_studio.models.iou import ClassLook
 from crots_studio.models.names import running_order
-from crots_studio.models.runs import Run, class_names, differing_options
+from crots_studio.models.runs import PastRun, class_names, differing_options
 from crots_studio.models.words import duration
 from crots_studio.plain import plain_tooltip
 from crots_studio.widgets.class_legend import show_boxes
@@ -46,15 +46,15 @@ class RunTableModel(QAbstractTableModel):
 
     ticked = Signal()
 
-    def __init__(self, colour: Callable[[Run], str], parent: QWidget | None = None) -> None:
+    def __init__(self, colour: Callable[[PastRun], str], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._colour = colour
-        self.runs: tuple[Run, ...] = ()
+        self.runs: tuple[PastRun, ...] = ()
         self.chosen: set[Key] = set()
         self._classes: tuple[str, ...] = ()
         self._differs: dict[Key, str] = {}
 
-    def show(self, runs: Sequence[Run], look: ClassLook) -> None:
+    def show(self, runs: Sequence[PastRun], look: ClassLook) -> None:
         """Takes over runs; those that were ticked stay so."""
         self.beginResetModel()
         self.runs = tuple(runs)
@@ -108,7 +108,7 @@ class RunTableModel(QAbstractTableModel):
             return side | Qt.AlignmentFlag.AlignVCenter
         return plain_tooltip(self._tip(run, column) or "") if role == Qt.ItemDataRole.ToolTipRole else None
 
-    def _tip(self, run: Run, column: int) -> str | None:
+    def _tip(self, run: PastRun, column: int) -> str | None:
         if column == 1:
             return str(run.folder)
         if column == 2 and run.oracle:
@@ -127,7 +127,7 @@ class RunTableModel(QAbstractTableModel):
         self.ticked.emit()
         return True
 
-    def _text(self, run: Run, column: int) -> str:
+    def _text(self, run: PastRun, column: int) -> str:
         if column >= len(_FIXED):
             return percent(run.score.per_class.get(self._classes[column - len(_FIXED)])) if run.score else "\u2013"
         if column == 2:
@@ -136,7 +136,7 @@ class RunTableModel(QAbstractTableModel):
         steps = f"{run.total:,}" if run.total else ""
         return (run.title, run.project, "", steps, took, run.state, self._differs.get(run.key, ""))[column]
 
-    def _rank(self, run: Run, column: int) -> Any:
+    def _rank(self, run: PastRun, column: int) -> Any:
         """Numbers sort as numbers, models in running order."""
         if column == 0:
             order = running_order(run.stage)
@@ -151,7 +151,7 @@ class RunTableModel(QAbstractTableModel):
 class RunTableView(QTableView):
     """The table as a widget; the space bar ticks."""
 
-    def __init__(self, colour: Callable[[Run], str], parent: QWidget | None = None) -> None:
+    def __init__(self, colour: Callable[[PastRun], str], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.table = RunTableModel(colour, self)
         sorted_model = QSortFilterProxyModel(self)
@@ -177,7 +177,7 @@ class RunTableView(QTableView):
         if event.type() == QEvent.Type.PaletteChange:
             show_boxes(self)
 
-    def show_runs(self, runs: Sequence[Run], look: ClassLook) -> None:
+    def show_runs(self, runs: Sequence[PastRun], look: ClassLook) -> None:
         """Shows runs; a column of projects only where there are several."""
         self.table.show(runs, look)
         header = self.horizontalHeader()

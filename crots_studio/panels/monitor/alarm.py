@@ -14,7 +14,7 @@ from crots_studio.plain import Label, plain_tooltip
 from crots_studio.widgets.icon_button import SIDE, IconButton
 
 
-class Alarm(QFrame):
+class AlarmBanner(QFrame):
     """Shows the warnings of the stage at work, the latest first; says so where there are none, and moves nothing."""
 
     def __init__(self, parent: QWidget | None = None) -> None:

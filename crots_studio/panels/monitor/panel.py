@@ -28,7 +28,7 @@ from crots_studio.models.iou import Scores, counts, read_reports
 from crots_studio.models.monitor_tiles import loss_tile, miou_tile, time_tile
 from crots_studio.models.names import title
 from crots_studio.models.series import MIOU, Curves, Figure, curves_csv
-from crots_studio.panels.monitor.alarm import Alarm
+from crots_studio.panels.monitor.alarm import AlarmBanner
 from crots_studio.panels.monitor.confusion import ConfusionPanel
 from crots_studio.panels.monitor.iou_table import IouPanel
 from crots_studio.plain import Label
@@ -88,7 +88,7 @@ class MonitorPanel(QWidget):
         self.tabs.addTab(self.training, "&Training")
         self.tabs.addTab(self.classes, "&Classes")
         self.tabs.addTab(self.confusion, "Confusio&n")
-        self.alarm = Alarm()
+        self.alarm = AlarmBanner()
         self.miou, self.time, self.loss = Tile("mIoU"), Tile("Time"), Tile("Loss")
         tiles = QHBoxLayout()
         tiles.setContentsMargins(8, 8, 8, 4)

@@ -26,7 +26,7 @@ from crots_studio.models.patch_gallery import PatchGallery, PatchRow, read_stati
 from crots_studio.models.words import breakable, listing
 from crots_studio.panels.patches.patch_detail import PatchDetail
 from crots_studio.panels.patches.patch_filters import PatchFilters
-from crots_studio.panels.patches.rare_set import Found, RareSet
+from crots_studio.panels.patches.rare_set import MinedPatches, RareSet
 from crots_studio.plain import Label, plain_tooltip, strong
 from crots_studio.session import Session
 from crots_studio.widgets.choice import snug
@@ -48,7 +48,7 @@ class PatchPanel(QWidget):
         super().__init__(parent)
         self.setAccessibleName("Hard patches")
         self._session = session
-        self._found: Found | None = None
+        self._found: MinedPatches | None = None
         self._corrections: Corrections | None = None
         self._order: list[int] = []
         self._labels: Array | None = None
@@ -135,7 +135,7 @@ class PatchPanel(QWidget):
     def _failed(self, error: Exception) -> None:
         self._show_nothing(str(error))
 
-    def _ready(self, read: tuple[Found, Corrections]) -> None:
+    def _ready(self, read: tuple[MinedPatches, Corrections]) -> None:
         found, corrections = read
         self._found = found
         if self._corrections is None:
@@ -346,11 +346,11 @@ class PatchPanel(QWidget):
         self._session.refresh_status()
 
 
-def _read(project: Project) -> tuple[Found, Corrections]:
+def _read(project: Project) -> tuple[MinedPatches, Corrections]:
     classes = classes_of(project)
     statistics = read_statistics(project.stage_folder("pseudo-label"), classes)
     gallery = PatchGallery.open(project.stage_folder("mine"))
-    found = Found(classes, statistics, gallery, _published(project))
+    found = MinedPatches(classes, statistics, gallery, _published(project))
     return found, Corrections(project.corrections_path)
 
 
@@ -362,7 +362,7 @@ def _published(project: Project) -> tuple[int, ...]:
         return ()
 
 
-def _empty_text(found: Found) -> str:
+def _empty_text(found: MinedPatches) -> str:
     if found.gallery.mined:
         return _NONE_LEFT if len(found.gallery) else _NO_RARE
     return _NO_LABELS if found.statistics is None else _NOT_CUT

@@ -26,7 +26,7 @@ MODES = {"auto": "Found from the predictions", "published": "The published set",
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class MinedPatches:
     """What was read of a project.
 
     Attributes:
@@ -54,7 +54,7 @@ class RareSet(QWidget):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session = session
-        self._found: Found | None = None
+        self._found: MinedPatches | None = None
         self._corrections = PatchCorrections()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -98,7 +98,7 @@ class RareSet(QWidget):
         self._session.events_arrived.connect(lambda _: self.show_state())
         self._session.status_changed.connect(lambda _: self.show_state())
 
-    def show_found(self, found: Found | None, corrections: PatchCorrections) -> None:
+    def show_found(self, found: MinedPatches | None, corrections: PatchCorrections) -> None:
         """Shows the classes of a project; None shows none."""
         self._found, self._corrections = found, corrections
         if found is None:

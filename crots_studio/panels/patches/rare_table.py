@@ -8,7 +8,7 @@ from PySide6.QtCore import QEvent, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
 from crots.taxonomy import ClassSet
-from crots_studio.models.patch_gallery import ClassRow
+from crots_studio.models.patch_gallery import RareRow
 from crots_studio.plain import plain_tooltip
 from crots_studio.widgets.class_legend import percent, show_boxes, swatch
 
@@ -66,14 +66,14 @@ class RareTable(QTableWidget):
         if event.type() == QEvent.Type.PaletteChange:
             show_boxes(self)
 
-    def show_rows(self, rows: Sequence[ClassRow], classes: ClassSet | None) -> None:
+    def show_rows(self, rows: Sequence[RareRow], classes: ClassSet | None) -> None:
         """Shows the classes; the current row stays."""
         with QSignalBlocker(self):
             self.setRowCount(len(rows))
             for place, row in enumerate(rows):
                 self._show_row(place, row, classes)
 
-    def _show_row(self, place: int, row: ClassRow, classes: ClassSet | None) -> None:
+    def _show_row(self, place: int, row: RareRow, classes: ClassSet | None) -> None:
         name = QTableWidgetItem(row.name)
         if classes is not None:
             name.setIcon(swatch(classes.palette[row.id]))

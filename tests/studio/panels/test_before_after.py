@@ -13,7 +13,7 @@ from crots.stages.image_scores import read_image_scores
 from crots.taxonomy import load_class_set
 from crots_studio.models.image_ranking import Question, read_all
 from crots_studio.models.image_store import ImageStore
-from crots_studio.models.predictions import Prediction, Predictions, difference
+from crots_studio.models.predictions import ModelPrediction, Predictions, difference
 from crots_studio.models.validation import wrong_pixels
 from crots_studio.panels.before_after import BeforeAfterPanel
 from tests.studio.controls import unnamed
@@ -38,14 +38,14 @@ def predicted(monkeypatch):
         if subject == "adapt-2":
             raise ValueError("broken model")
         labels = np.full((SIZE.height, SIZE.width), 1 if subject == "baseline" else 3, np.uint8)
-        return Prediction(labels, np.full(labels.shape, 0.5, np.float32))
+        return ModelPrediction(labels, np.full(labels.shape, 0.5, np.float32))
 
     monkeypatch.setattr(Predictions, "_run", run)
     return asked
 
 
 def ready(qtbot, panel, count=4):
-    qtbot.waitUntil(lambda: len(panel._said) + len(panel._wrong) == count, timeout=10_000)
+    qtbot.waitUntil(lambda: len(panel.predicted) + len(panel._wrong) == count, timeout=10_000)
 
 
 def test_without_a_project_it_says_what_to_do(panel):
@@ -89,7 +89,7 @@ def test_predictions_are_kept_for_each_image(qtbot, panel, tmp_path, open_projec
     ready(qtbot, panel)
     panel.images.step(-1)
     assert panel.images.current == first
-    qtbot.waitUntil(lambda: "baseline" in panel._said, timeout=10_000)
+    qtbot.waitUntil(lambda: "baseline" in panel.predicted, timeout=10_000)
     ready(qtbot, panel)
     assert len([name for name in predicted if name[0] == "baseline"]) == 2
 
@@ -134,7 +134,7 @@ def test_validation_images_stand_beside_their_labels(qtbot, panel, tmp_path, ope
     ready(qtbot, panel)
     assert panel.area.shown[:2] == ["Image", "Labels (truth)"]
     labels = scene(50)[1]
-    assert np.array_equal(panel._truth, labels) and np.array_equal(panel._said["source"].labels, labels)
+    assert np.array_equal(panel._truth, labels) and np.array_equal(panel.predicted["source"].labels, labels)
     share = (labels == 1).mean()
     assert "Source 100.0%" in panel.about.text() and f"Baseline {share:.1%}" in panel.about.text()
     panel.area.hovered.emit("Source", 2, 2)
