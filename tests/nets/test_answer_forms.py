@@ -96,8 +96,8 @@ def test_one_score_of_two_classes_is_that_of_the_second(form, n):
 @pytest.mark.parametrize(
     ("answer", "names", "output", "words"),
     [
-        (lambda x: x[:, :1].sigmoid(), "ab", "logits", "set source.output to probabilities"),
-        (lambda x: x[:, :1], "ab", "probabilities", "set source.output to logits"),
+        (lambda x: x[:, :1].sigmoid(), "ab", "logits", "set `source.output` to probabilities"),
+        (lambda x: x[:, :1], "ab", "probabilities", "set `source.output` to logits"),
         (
             lambda x: x[:, :1].sigmoid(),
             "abc",
