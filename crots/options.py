@@ -377,6 +377,23 @@ class TrainingOptions:
         """Decay of the moving average; by default it averages over about a tenth of the run."""
         return min(0.9995, max(0.98, 1 - 10 / self.total)) if self.ema_decay is None else self.ema_decay
 
+    # Not every training stage has these options.
+
+    @property
+    def guarded(self) -> bool:
+        """Whether a serious alarm stops the stage."""
+        return False
+
+    @property
+    def selection(self) -> Literal["last", "label-free", "oracle"]:
+        """Which checkpoint the stage keeps."""
+        return "last"
+
+    @property
+    def frozen(self) -> bool:
+        """Whether batch norm is frozen."""
+        return False
+
 
 def _guard() -> Any:
     return option(True, "Stop at a serious alarm and go back to the best healthy checkpoint.", published=False)
@@ -432,6 +449,16 @@ class BaselineOptions(TrainingOptions):
     jitter: float = option(0.8, "Probability of colour jitter.", low=0, high=1, published=0.0)
     blur: float = option(0.3, "Probability of Gaussian blur, sigma 0.15 to 1.15.", low=0, high=1, published=0.0)
     guard: bool = _guard()
+
+    @property
+    def guarded(self) -> bool:
+        """See `TrainingOptions`."""
+        return self.guard
+
+    @property
+    def frozen(self) -> bool:
+        """See `TrainingOptions`."""
+        return self.batch_norm == "frozen"
 
 
 @dataclass(frozen=True)
@@ -536,6 +563,21 @@ class AdaptOptions(TrainingOptions):
         published="oracle",
     )
     guard: bool = _guard()
+
+    @property
+    def guarded(self) -> bool:
+        """See `TrainingOptions`."""
+        return self.guard
+
+    @property
+    def selection(self) -> Literal["last", "label-free", "oracle"]:
+        """See `TrainingOptions`."""
+        return self.select
+
+    @property
+    def frozen(self) -> bool:
+        """See `TrainingOptions`."""
+        return self.batch_norm == "frozen"
 
     @property
     def source_labels(self) -> tuple[str, ...]:

@@ -688,7 +688,7 @@ class InPlace(Project):
 
 def evaluations_decide(options: Any) -> bool:
     """Whether the checkpoint that a training stage keeps depends on when it was evaluated."""
-    return bool(getattr(options, "guard", False)) or getattr(options, "select", "last") != "last"
+    return isinstance(options, opt.TrainingOptions) and (options.guarded or options.selection != "last")
 
 
 def read_choice(path: Path) -> dict[str, Any] | None:

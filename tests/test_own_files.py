@@ -172,13 +172,13 @@ def test_the_demonstration_goes_into_no_folder_in_use(tmp_path, capsys):
 
 
 def test_the_demonstration_trains_over_no_model_that_it_did_not_train(tmp_path):
-    from crots.demo.run import TINY, open_project, train_source
+    from crots.demo.run import TINY, DemoJob, open_project, train_source
     from crots.execution.context import Context
 
     project = open_project(tmp_path / "D", TINY)
     theirs = write(project.folder / "source" / "student.safetensors")
     with pytest.raises(InputError, match="was not made by CROTS"):
-        list(train_source(project, TINY, Context("train", resume=True)))
+        list(train_source(DemoJob(project, TINY), Context("train", resume=True)))
     assert theirs.read_text() == "of the user"
     assert open_project(tmp_path / "D", TINY).config == project.config
 

@@ -79,6 +79,7 @@ def demo_events(folder: Path, *, tiny: bool = False, control: Control | None = N
     """
     control, scale = control or Control(), TINY if tiny else FULL
     project = open_project(folder, scale)
+    job = DemoJob(project, scale)
     with locked(project):
         log = EventLog(project.events_path)
         for stage, body in (("render", render), ("train", train_source)):
@@ -87,7 +88,7 @@ def demo_events(folder: Path, *, tiny: bool = False, control: Control | None = N
                 continue
             context = Context(stage, control, resume=True, log=log)
             end: Event | None = None
-            for event in run_stage(partial(body, project, scale), context):
+            for event in run_stage(partial(body, job), context):
                 end = event
                 yield event
             if not isinstance(end, StageFinished) or end.outcome != "completed":
@@ -145,9 +146,17 @@ def demo_config(scale: Scale) -> ProjectConfig:
     )
 
 
-def render(project: Project, scale: Scale, context: Context) -> Iterator[Event]:
+@dataclass(frozen=True)
+class DemoJob:
+    """A demonstration: its project, and how large it is."""
+
+    project: Project
+    scale: Scale
+
+
+def render(job: DemoJob, context: Context) -> Iterator[Event]:
     """Draws the simulator, the target without labels, and a labelled validation set of the target's domain."""
-    data = project.folder / "data"
+    scale, data = job.scale, job.project.folder / "data"
     seen = range(scale.images)
     held_out = range(FIRST_VALIDATION, FIRST_VALIDATION + scale.validation)
     sets: list[tuple[str, Domain, range, bool]] = [
@@ -166,7 +175,7 @@ def render(project: Project, scale: Scale, context: Context) -> Iterator[Event]:
     yield ArtifactWritten(stage=context.stage, kind="images", path=str(data))
 
 
-def train_source(project: Project, scale: Scale, context: Context) -> Iterator[Event]:
+def train_source(job: DemoJob, context: Context) -> Iterator[Event]:
     """Trains the source model on the simulator's labels, from nothing."""
     # torch is loaded only now.
     from crots.data.cache import ImageCache
@@ -177,6 +186,7 @@ def train_source(project: Project, scale: Scale, context: Context) -> Iterator[E
     from crots.taxonomy import load_class_set
     from crots.training.loop import Training
 
+    project, scale = job.project, job.scale
     classes, runtime = load_class_set("demo"), project.config.runtime
     folder = project.folder / "source"
     found = next((name for name, entry in walk(folder) if not is_partial(entry.name)), None)

@@ -260,7 +260,7 @@ class Trial:
     def _evaluations(self, bench: Workbench, options: TrainingOptions, seen: float) -> float:
         """Seconds of all evaluations of the student: label-free scores, and validation where there are labels."""
         evaluations = options.total // options.validate_every + 1 if options.validate_every else _EVALUATIONS
-        watched = isinstance(options, AdaptOptions) or bool(getattr(options, "guard", False))
+        watched = isinstance(options, AdaptOptions) or options.guarded
         units = in_parts(bench.dataset.samples, bench.tiling)
         scored = min(images_to_score(options, evaluations), len(units)) if watched else 0
         # An evaluation without labels is two forward passes an image, one with labels a single pass.

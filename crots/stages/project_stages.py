@@ -219,7 +219,7 @@ def training_run(
     """
     adapting = isinstance(options, AdaptOptions)
     trained = adapting or bench.starts_from_source
-    guard, rule = bool(getattr(options, "guard", False)), _rule(bench, getattr(options, "select", "last"))
+    guard, rule = options.guarded, _rule(bench, options.selection)
     score = None
     if data and (adapting or guard):
         every = options.validate_every or max(1, options.total // 10)

@@ -98,7 +98,7 @@ class Learner(ABC):
     def set_modes(self) -> None:
         """Puts the student in train mode, but for batch norm where it is frozen."""
         self.student.train()
-        if getattr(self.options, "batch_norm", "") == "frozen":
+        if self.options.frozen:
             for layer in batch_norms(self.student):
                 layer.eval()
 
