@@ -7,7 +7,7 @@ import pytest
 from PySide6.QtGui import QColor
 
 from crots.comparison.methods import chosen_methods
-from crots.comparison.plan import CompareJob, Run
+from crots.comparison.plan import CompareJob, PlannedRun
 from crots.comparison.table import results, write_results
 from crots.events import Evaluated, Note, Progress, StageFinished, StageStarted, to_json
 from crots.project import override
@@ -30,7 +30,7 @@ def project(tmp_path):
 def write_comparison(project, seeds=(0, 1)):
     """Results of three methods, one of which labels helped."""
     job = CompareJob(project, chosen_methods(["baseline", "recommended", "published-oracle"]), seeds)
-    runs = [Run(method, seed, _Branch(project, method), None, None) for method in job.methods for seed in seeds]
+    runs = [PlannedRun(method, seed, _Branch(project, method), None, None) for method in job.methods for seed in seeds]
     scores = {
         (run.method.name, run.seed): {
             "seed": run.seed,
