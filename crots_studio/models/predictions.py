@@ -124,7 +124,7 @@ class Predictions:
 
         model, bench = self._model(subject), self._workbench()
         if tiles := bench.tiles():
-            return Prediction(*tiles.confident(np.asarray(bench.cache.get(image)), logits_of(model, bench.engine)))
+            return ModelPrediction(*tiles.confident(np.asarray(bench.cache.get(image)), logits_of(model, bench.engine)))
         with torch.inference_mode(), bench.engine.autocast():
             batch = bench.engine.images(np.asarray(bench.cache.get(image))[None])
             height, width = batch.shape[-2:]
