@@ -159,11 +159,12 @@ def board(args: argparse.Namespace | None) -> Iterator[Board | None]:
         InputError: TensorBoard is not installed, or a file is there.
         StageError: the folder cannot be written.
     """
-    if args is None or args.tensorboard is None:
+    folder: Path | None = getattr(args, "tensorboard", None)
+    if args is None or folder is None:
         yield None
         return
-    refuse_inputs([args.tensorboard], inputs_of(args), around=False)
-    with contextlib.closing(Board(args.tensorboard)) as curves:
+    refuse_inputs([folder], inputs_of(args), around=False)
+    with contextlib.closing(Board(folder)) as curves:
         yield curves
 
 
