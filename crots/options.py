@@ -428,6 +428,14 @@ class BaselineOptions(TrainingOptions):
         high=1,
         published=1.0,
     )
+    unsure_weight: float = option(
+        0.3,
+        "Weight of the source's labels that keep_share or a refresh leaves out; 0 ignores these pixels, and the "
+        "student then sees rare classes in whatever is hard to tell.",
+        low=0,
+        high=1,
+        published=0.0,
+    )
     batch_norm: Literal["batch", "auto", "frozen"] = option(
         "auto",
         "Batch norm uses the statistics of each batch, or is frozen; auto freezes it if the student is already trained "

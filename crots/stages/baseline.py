@@ -80,12 +80,24 @@ class BaselineLearner(SupervisedLearner):
 
     def read_labels(self, indices: Sequence[int], step: int = 0) -> Array:
         """Reads pseudo-labels without those of low confidence; after a refresh, fused with its labels."""
-        number = sum(refresh <= step for refresh in self.refreshes) - 1
-        while number >= 0 and self._labels_of(number).undone:
-            number -= 1
-        if number < 0:
-            return self._material.labels(indices, min_confidence=self._least)
-        return np.stack([self._fused(index, self._labels_of(number)) for index in indices])
+        if refreshed := self._last_refreshed(step):
+            return np.stack([self._fused(index, refreshed) for index in indices])
+        return self._material.labels(indices, min_confidence=self._least)
+
+    def read_weighted(self, indices: Sequence[int], step: int) -> tuple[Array, Array | None]:
+        """Reads labels, and those of the source with less weight where `read_labels` has none."""
+        sure, options = self.read_labels(indices, step), self.options
+        if not options.unsure_weight or (options.keep_share == 1 and not self.refreshes):
+            return sure, None
+        left_out = sure == self.classes.ignore
+        source = self._material.labels(indices, min_confidence=options.min_confidence)
+        weights = np.where(left_out, np.float32(options.unsure_weight), np.float32(1))
+        return np.where(left_out, source, sure), weights
+
+    def _last_refreshed(self, step: int) -> Refreshed | None:
+        """Returns the labels of the last refresh before a step that was not undone."""
+        made = (self._labels_of(number) for number, refresh in enumerate(self.refreshes) if refresh <= step)
+        return next((labels for labels in reversed(list(made)) if not labels.undone), None)
 
     def _labels_of(self, number: int) -> Refreshed:
         if number not in self._refreshed:
@@ -151,11 +163,11 @@ class BaselineLearner(SupervisedLearner):
         if folder := self._folder:
             self.workers.from_first(lambda: remove_tree(folder / REFRESHED))
 
-    def mix(self, images: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """Mixes a share of the images with others of their group, with their labels."""
-        options = self.options
+    def mix(self, clean: Sequence[Tensor], step: int) -> Sequence[Tensor]:
+        """Mixes a share of the images with others of their group, with their labels and weights."""
+        options, images = self.options, clean[0]
         if options.mix == "none" or not options.mix_share:
-            return images, labels
+            return clean
 
         def mix(group: Sequence[Tensor], number: int) -> Sequence[Tensor]:
             rng = random_numpy(self.seed, self.stage, step, f"mix {number}")
@@ -167,8 +179,7 @@ class BaselineLearner(SupervisedLearner):
                 for tensor in group
             ]
 
-        mixed_images, mixed_labels = mix_in_groups(self.workers, (images, labels), mix)
-        return mixed_images, mixed_labels
+        return mix_in_groups(self.workers, clean, mix)
 
     def augment(self, images: Tensor, step: int) -> Tensor:
         """Jitters the colours and blurs."""

@@ -20,10 +20,11 @@ from crots.training.material import Array
 
 
 class LabelledBatch(NamedTuple):
-    """Images (N, H, W, 3) uint8 and labels (N, H, W)."""
+    """Images (N, H, W, 3) uint8, labels (N, H, W) and their weights in the loss, (N, H, W) float32 or None for 1."""
 
     images: Array
     labels: Array
+    weights: Array | None = None
 
 
 class SupervisedLearner(Learner):
@@ -58,32 +59,41 @@ class SupervisedLearner(Learner):
     def read_labels(self, indices: Sequence[int], step: int = 0) -> Array:
         """Reads the labels (N, H, W) of images at working size, as of a step."""
 
+    def read_weighted(self, indices: Sequence[int], step: int) -> tuple[Array, Array | None]:
+        """Reads labels and their weights (N, H, W) as of a step; here all labels weigh the same, None."""
+        return self.read_labels(indices, step), None
+
     def load(self, step: int) -> LabelledBatch:
         """Reads this worker's images of a step and their labels, cropped and mirrored as the options say."""
         part, options = self.workers.part(self.options.batch), self.options
         chosen = self.choose(step)
-        images, labels = self.read_images(chosen.indices), self.read_labels(chosen.indices, step)
+        images, (labels, weights) = self.read_images(chosen.indices), self.read_weighted(chosen.indices, step)
         if crops := self.draw_crops(step, chosen, Size(labels.shape[2], labels.shape[1]), labels):
             images, labels = crops.images(images), crops.labels(labels)
+            weights = None if weights is None else crops.labels(weights)
         if options.flip:
             coins = random_numpy(self.seed, self.stage, step, "flip").random(options.batch)[part] < 0.5
             images, labels = mirrored(images, coins), mirrored(labels, coins)
-        return LabelledBatch(images, labels)
+            weights = None if weights is None else mirrored(weights, coins)
+        return LabelledBatch(images, labels, weights)
 
     def step(self, step: int, data: LabelledBatch, rate: float) -> Figures:
         """One optimiser step of cross-entropy on mixed and colour-jittered images."""
-        images, labels = self.mix(self.engine.images(data.images), self.engine.labels(data.labels), step)
+        clean = [self.engine.images(data.images), self.engine.labels(data.labels)]
+        if data.weights is not None:
+            clean.append(self.engine.floats(data.weights))
+        images, labels, *weights = self.mix(clean, step)
         self.set_modes()
-        loss = self.accumulate(self.augment(images, step), labels)
+        loss = self.accumulate(self.augment(images, step), labels, *weights)
         self.exchange()
         self.optimiser.apply(rate)
         if self.teacher:
             self.teacher.follow(self.student, step)
         return {"cross-entropy": loss}
 
-    def mix(self, images: Tensor, labels: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """Mixes some of the images (N, 3, H, W) with each other, with their labels (N, H, W); here none."""
-        return images, labels
+    def mix(self, clean: Sequence[Tensor], step: int) -> Sequence[Tensor]:
+        """Mixes some of the images (N, 3, H, W) with each other, with their labels and weights (N, H, W); here none."""
+        return clean
 
     def augment(self, images: Tensor, step: int) -> Tensor:
         """Changes the colours of images (N, 3, H, W)."""

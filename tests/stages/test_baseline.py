@@ -89,13 +89,13 @@ def test_a_share_of_the_images_is_mixed_with_their_labels(material, classes, mix
         data = made.load(step)
         images, labels = ENGINE.images(data.images).float(), ENGINE.labels(data.labels)
         images = torch.cat([images, labels.unsqueeze(1).float()], dim=1)
-        found, found_labels = made.mix(images, labels, step)
+        found, found_labels = made.mix([images, labels], step)
         assert torch.equal(found[:, 3].long(), found_labels), "labels move with their images"
         same = (found == images).flatten(1).all(dim=1)
         whole, mixed = whole + int(same.sum()), mixed + int((~same).sum())
     assert mixed > 8 and whole > 8
     off = learner(material, classes, mix="none")
-    assert off.mix(images, labels, 0)[0] is images
+    assert off.mix([images, labels], 0)[0] is images
 
 
 def test_labels_are_made_anew_evenly_between_40_and_80_per_cent():
