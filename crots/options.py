@@ -428,10 +428,10 @@ class BaselineOptions(TrainingOptions):
         high=1,
         published=1.0,
     )
-    unsure_weight: float = option(
-        0.3,
-        "Weight of the source's labels that keep_share or a refresh leaves out; 0 ignores these pixels, and the "
-        "student then sees rare classes in whatever is hard to tell.",
+    unsure_weight: float | None = option(
+        None,
+        "Weight of the source's labels that keep_share or a refresh leaves out; 0 ignores these pixels. none is 0 from "
+        "a trained start and 0.3 otherwise: a fresh student that never sees hard pixels takes them for rare classes.",
         low=0,
         high=1,
         published=0.0,

@@ -1,4 +1,4 @@
-"""Computes steps, crop size and learning rate if the options leave them to the data."""
+"""Computes steps, crop size, learning rate and the weight of unsure labels if the options leave them to the data."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ VIEWS: dict[Start, tuple[int, int, int]] = {
     "random": (80, 12_000, 240_000),
 }
 RATES: dict[Start, float] = {"trained": 1e-4, "pretrained": 5e-4, "random": 1e-3}
+# Weight of labels that are left out: a trained start knows what the source predicts there, and learns better without.
+UNSURE: dict[Start, float] = {"trained": 0.0, "pretrained": 0.3, "random": 0.3}
 # A round starts from a trained model, so it takes this share of a whole training.
 ROUND = 0.25
 # On a CPU, larger images are trained on in crops.
@@ -46,6 +48,8 @@ def settled(
         changes["crop"] = crop_of(size, multiple)
     if isinstance(options, BaselineOptions) and options.learning_rate is None:
         changes["learning_rate"] = RATES[start]
+    if isinstance(options, BaselineOptions) and options.unsure_weight is None:
+        changes["unsure_weight"] = UNSURE[start]
     return dataclasses.replace(options, **changes) if changes else options  # type: ignore[arg-type]
 
 

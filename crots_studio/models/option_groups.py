@@ -15,7 +15,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "Teacher": (
         "confidence", "confidence_from", "anchor", "average", "weighting", "teacher_buffers", "ema_when", "ema_decay",
-        "keep_ema", "min_confidence", "keep_share", "balance", "refresh",
+        "keep_ema", "min_confidence", "keep_share", "unsure_weight", "balance", "refresh",
     ),
     "Safety": (
         "guard", "stop_rounds", "select", "clip", "batch_norm", "log_every", "checkpoint_every", "validate_every",
@@ -35,14 +35,15 @@ _ADVANCED: dict[str, tuple[str, ...]] = {
 _ADVANCED_IN_TRAINING = (
     "accumulate", "optimiser", "head_rate", "warm_up", "weight_decay", "schedule", "partners", "jitter_channels",
     "coins", "patch_sampling", "scale", "rare_crops", "blur", "jitter_strength", "beta", "confidence_from", "weighting",
-    "teacher_buffers", "ema_when", "ema_decay", "keep_ema", "balance", "refresh", "clip", "batch_norm", "log_every",
-    "checkpoint_every", "validate_every",
+    "teacher_buffers", "ema_when", "ema_decay", "keep_ema", "unsure_weight", "balance", "refresh", "clip", "batch_norm",
+    "log_every", "checkpoint_every", "validate_every",
 )  # fmt: skip
 # What the least number, none or an empty line stands for, where it is not that number; by name or by section and name.
 _SPECIAL: dict[str, str] = {
     **dict.fromkeys(("steps", "validate_every", "threads", "rare_count", "ema_decay", "beta"), "automatic"),
     **dict.fromkeys(("net", "prefix", "mean", "scale", "weights", "size"), "automatic"),
-    **dict.fromkeys(("pseudo_label.batch", "evaluate.batch", "baseline.learning_rate"), "automatic"),
+    **dict.fromkeys(("pseudo_label.batch", "evaluate.batch"), "automatic"),
+    **dict.fromkeys(("baseline.learning_rate", "baseline.unsure_weight"), "automatic"),
     **dict.fromkeys(("clip", "refresh"), "off"),
     "crop": "whole images",
     "source_classes": "the target's",

@@ -28,6 +28,7 @@ CASES = {
     "baseline": {"kind": "baseline", "batch": 4},
     "baseline in parts, balanced": {"kind": "baseline", "batch": 8, "accumulate": 4, "balance": 0.5, "jitter": 0.8},
     "baseline, crops": {"kind": "baseline", "batch": 6, "crop": world.Size(16, 16), "scale": 1.5},
+    "baseline, unsure labels": {"kind": "baseline", "batch": 4, "keep_share": 0.5, "unsure_weight": 0.3},
     "adapt, weight of the batch": {**_ADAPT, "batch": 4, "weighting": "batch"},
     "adapt, weight of each image": {**_ADAPT, "batch": 4, "weighting": "image"},
     "adapt, weight of each pixel": {**_ADAPT, "batch": 4, "weighting": "pixel"},

@@ -52,6 +52,44 @@ def test_the_surest_share_of_each_class_is_learnt(material, classes):
     assert np.array_equal(learner(material, classes).read_labels(range(6)), labels)
 
 
+def test_labels_that_are_left_out_are_learnt_with_less_weight(material, classes):
+    made = learner(material, classes, keep_share=0.5, unsure_weight=0.25, min_confidence=0.2)
+    sure, source = made.read_labels(range(6)), material.labels(range(6), min_confidence=0.2)
+    labels, weights = made.read_weighted(range(6), 0)
+    assert (source == IGNORE).any() and np.array_equal(labels, source), "unsure labels, but none below min_confidence"
+    assert np.array_equal(weights, np.where(sure == IGNORE, np.float32(0.25), np.float32(1)))
+    assert (weights == 1).any() and (weights[source != IGNORE] == 0.25).any()
+    ignored = learner(material, classes, keep_share=0.5, unsure_weight=0.0).read_weighted(range(6), 0)
+    assert ignored[1] is None and np.array_equal(
+        ignored[0], learner(material, classes, keep_share=0.5).read_labels(range(6))
+    )
+    assert learner(material, classes, unsure_weight=0.25).read_weighted(range(6), 0)[1] is None, "nothing is left out"
+
+
+@pytest.mark.parametrize("mix", ["none", "classmix", "spatialmix"])
+def test_weights_move_with_their_labels(material, classes, mix):
+    made = learner(material, classes, keep_share=0.5, unsure_weight=0.25, scale=1.5, batch=4, mix=mix, mix_share=0.5)
+    # Labels that tell by themselves which of them are unsure.
+    made.read_weighted = lambda indices, step: (
+        (labels := (made.read_labels(indices) == IGNORE).astype(np.uint8)),
+        np.where(labels, np.float32(0.25), np.float32(1)),
+    )
+    for step in range(6):
+        data = made.load(step)
+        tensors = [ENGINE.images(data.images), ENGINE.labels(data.labels), ENGINE.floats(data.weights)]
+        _, labels, weights = made.mix(tensors, step)
+        assert torch.equal(weights, torch.where(labels == 1, 0.25, 1.0))
+        assert labels.bool().any() and not labels.bool().all()
+
+
+def test_unsure_labels_change_what_is_learnt(tmp_path, material, classes):
+    ends = [
+        weights(run(tmp_path / str(share), material, classes, keep_share=0.5, unsure_weight=share)[0])
+        for share in (0.0, 0.5)
+    ]
+    assert not torch.equal(*ends)
+
+
 def test_batch_norm_is_frozen_only_where_the_start_is_trained(tmp_path, material, classes):
     def statistics(model):
         return torch.cat([layer.running_mean.clone() for layer in batch_norms(model)])
