@@ -442,13 +442,17 @@ class BaselineOptions(TrainingOptions):
         "on these classes.",
         published="batch",
     )
-    mix: Literal["none", "classmix", "cutmix", "spatialmix"] = option(
-        "classmix", "How images are mixed with each other, with their labels.", published="none"
+    mix: Literal["auto", "none", "classmix", "cutmix", "spatialmix"] = option(
+        "auto",
+        "How images are mixed with each other, with their labels; auto is classmix from a trained start and none "
+        "otherwise.",
+        published="none",
     )
     mix_share: float = option(0.5, "Share of the images that are mixed.", low=0, high=1)
-    refresh: int = option(
-        3,
-        "How often the labels are refreshed within the run, from the source and the moving average; needs keep_ema.",
+    refresh: int | None = option(
+        None,
+        "How often the labels are refreshed within the run, from the source and the moving average; needs keep_ema. "
+        "none is 3 from a trained start and 0 otherwise.",
         low=0,
         high=100,
         published=0,

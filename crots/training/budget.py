@@ -1,9 +1,9 @@
-"""Computes steps, crop size, learning rate and the weight of unsure labels if the options leave them to the data."""
+"""Settles what the options leave open by the data and by how the student starts: steps, crops, learning rate ..."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from crots.config import Size
 from crots.options import BaselineOptions, TrainingOptions
@@ -17,9 +17,14 @@ VIEWS: dict[Start, tuple[int, int, int]] = {
     "pretrained": (40, 6_000, 120_000),
     "random": (80, 12_000, 240_000),
 }
-RATES: dict[Start, float] = {"trained": 1e-4, "pretrained": 5e-4, "random": 1e-3}
-# Weight of labels that are left out: a trained start knows what the source predicts there, and learns better without.
-UNSURE: dict[Start, float] = {"trained": 0.0, "pretrained": 0.3, "random": 0.3}
+# What else of the baseline follows from the start, where the options leave it open. A trained student already predicts
+# what the source does: it gains from what the source is sure of, from mixing and from labels of its own, and forgets by
+# learning doubtful labels. One that starts afresh has to learn all from the source, hard pixels too (docs/results.md).
+RECIPES: dict[Start, dict[str, Any]] = {
+    "trained": {"learning_rate": 1e-4, "unsure_weight": 0.0, "mix": "classmix", "refresh": 3},
+    "pretrained": {"learning_rate": 5e-4, "unsure_weight": 0.3, "mix": "none", "refresh": 0},
+    "random": {"learning_rate": 1e-3, "unsure_weight": 0.3, "mix": "none", "refresh": 0},
+}
 # A round starts from a trained model, so it takes this share of a whole training.
 ROUND = 0.25
 # On a CPU, larger images are trained on in crops.
@@ -30,7 +35,7 @@ _CROP = 0.55
 def settled(
     options: Options, *, images: int, start: Start, size: Size, device: str, multiple: int, share: float = 1.0
 ) -> Options:
-    """Returns options with steps, crop and learning rate; values that the user set are kept.
+    """Returns options that leave nothing open; values that the user set are kept.
 
     Args:
         options: of the stage.
@@ -46,10 +51,10 @@ def settled(
         changes["steps"] = steps_for(images, start, options.batch, share)
     if options.crop is None and options.scale != 1 and device == "cpu" and size.width * size.height > _WHOLE_PIXELS:
         changes["crop"] = crop_of(size, multiple)
-    if isinstance(options, BaselineOptions) and options.learning_rate is None:
-        changes["learning_rate"] = RATES[start]
-    if isinstance(options, BaselineOptions) and options.unsure_weight is None:
-        changes["unsure_weight"] = UNSURE[start]
+    if isinstance(options, BaselineOptions):
+        changes |= {name: value for name, value in RECIPES[start].items() if getattr(options, name) in (None, "auto")}
+        if "refresh" in changes and not options.keep_ema:
+            changes["refresh"] = 0  # the moving average is what refreshes labels
     return dataclasses.replace(options, **changes) if changes else options  # type: ignore[arg-type]
 
 

@@ -43,8 +43,8 @@ _SPECIAL: dict[str, str] = {
     **dict.fromkeys(("steps", "validate_every", "threads", "rare_count", "ema_decay", "beta"), "automatic"),
     **dict.fromkeys(("net", "prefix", "mean", "scale", "weights", "size"), "automatic"),
     **dict.fromkeys(("pseudo_label.batch", "evaluate.batch"), "automatic"),
-    **dict.fromkeys(("baseline.learning_rate", "baseline.unsure_weight"), "automatic"),
-    **dict.fromkeys(("clip", "refresh"), "off"),
+    **dict.fromkeys(("baseline.learning_rate", "baseline.unsure_weight", "baseline.refresh"), "automatic"),
+    "clip": "off",
     "crop": "whole images",
     "source_classes": "the target's",
 }

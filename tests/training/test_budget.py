@@ -2,7 +2,7 @@ import pytest
 
 from crots.config import Size
 from crots.options import AdaptOptions, BaselineOptions
-from crots.training.budget import RATES, UNSURE, VIEWS, settled, steps_for
+from crots.training.budget import RECIPES, VIEWS, settled, steps_for
 
 SMALL, LARGE = Size(256, 128), Size(1024, 512)
 
@@ -12,7 +12,9 @@ def settle(options, images=400, start="trained", size=SMALL, device="cpu", multi
 
 
 def test_what_the_user_set_is_taken_as_it_is():
-    options = BaselineOptions(steps=7, learning_rate=0.5, unsure_weight=0.1, crop=Size(64, 64), scale=1.5)
+    options = BaselineOptions(
+        steps=7, learning_rate=0.5, unsure_weight=0.1, mix="none", refresh=0, crop=Size(64, 64), scale=1.5
+    )
     assert settle(options, size=LARGE) == options
     assert settle(BaselineOptions(), size=LARGE) != BaselineOptions()
 
@@ -32,11 +34,21 @@ def test_a_round_takes_its_share():
     assert settle(AdaptOptions(steps=0, batch=4), images=1000, share=0.5).steps == 500
 
 
-@pytest.mark.parametrize("start", RATES)
-def test_the_rate_follows_the_start(start):
-    assert settle(BaselineOptions(learning_rate=None), start=start).rate == RATES[start]
-    assert settle(BaselineOptions(), start=start).unsure_weight == UNSURE[start]
-    assert settle(BaselineOptions(unsure_weight=0.1), start=start).unsure_weight == 0.1
+@pytest.mark.parametrize("start", RECIPES)
+def test_the_recipe_follows_the_start_where_the_user_leaves_it_open(start):
+    found = settle(BaselineOptions(), start=start)
+    assert {name: getattr(found, name) for name in RECIPES[start]} == RECIPES[start]
+    own = {"learning_rate": 0.5, "unsure_weight": 0.1, "mix": "cutmix", "refresh": 1}
+    found = settle(BaselineOptions(**own), start=start)
+    assert {name: getattr(found, name) for name in own} == own
+
+
+def test_without_a_moving_average_labels_are_not_refreshed_by_themselves():
+    assert settle(BaselineOptions(keep_ema=False), start="trained").refresh == 0
+
+
+def test_all_starts_settle_the_same_options():
+    assert len({tuple(recipe) for recipe in RECIPES.values()}) == 1
 
 
 def test_large_images_are_trained_on_in_crops_on_a_processor_alone():
