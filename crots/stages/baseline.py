@@ -21,7 +21,7 @@ from crots.methods.alarms import surest_lost
 from crots.methods.augment import apply_blur, apply_jitter, plan_augment
 from crots.methods.mixing import apply_mix, plan_mix
 from crots.methods.scores import LEAST_OF_CLASS, SOUND_OF_CLASS
-from crots.methods.selection import keep_thresholds, rank_table, ranks
+from crots.methods.selection import keep_thresholds, learnt_thresholds, rank_table, ranks
 from crots.nets.model import Model
 from crots.options import BaselineOptions
 from crots.ownership import remove_tree
@@ -70,7 +70,7 @@ class BaselineLearner(SupervisedLearner):
             pixels = source_histogram(material, sampled(self.images), len(self.classes))
             self._source_ranks = rank_table(pixels)
             self._surest = keep_thresholds(pixels, SUREST)
-            self._least = np.maximum(keep_thresholds(pixels, options.keep_share), np.float32(options.min_confidence))
+            self._least = np.maximum(learnt_thresholds(pixels, options.keep_share), np.float32(options.min_confidence))
         self._refreshed: dict[int, Refreshed] = {}
         self.balance(self.read_labels)
 

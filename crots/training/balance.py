@@ -17,7 +17,7 @@ ReadLabels = Callable[[Sequence[int]], Array]
 NO_CLASS = -1
 # Enough label maps to estimate class frequencies.
 _COUNTED = 200
-GREATEST_WEIGHT = 3.0
+GREATEST_WEIGHT = 10.0
 # Passes in which the others make up for weights that are cut off.
 _ROUNDS = 50
 

@@ -4,10 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crots.methods.selection import (
+    CERTAIN,
     LEVELS,
     confidence_histogram,
     fuse_by_rank,
     keep_thresholds,
+    learnt_thresholds,
     rank_table,
     ranks,
 )
@@ -48,6 +50,33 @@ def test_the_surest_share_of_every_class_is_kept_however_rare(seed, share):
 def test_everything_is_kept_with_a_share_of_one_and_a_missing_class_has_no_threshold():
     labels, confidence = np.array([0, 0], np.uint8), np.array([0.0, 1.0], np.float32)
     assert keep_thresholds(confidence_histogram(labels, confidence, 2), 1.0).tolist() == [0.0, 0.0]
+
+
+@given(st.integers(0, 10**6), st.sampled_from([0.25, 0.66, 0.9]))
+def test_certain_labels_are_learnt_whatever_their_rank(seed, share):
+    labels, confidence = random_maps(seed)
+    pixels = confidence_histogram(labels, confidence, 3)
+    by_rank, learnt = keep_thresholds(pixels, share), learnt_thresholds(pixels, share)
+    overall = keep_thresholds(pixels.sum(axis=0, keepdims=True), share)[0]
+    assert learnt.tolist() == [min(own, max(overall, np.float32(CERTAIN))) for own in by_rank]
+    known = labels < 3
+    assert (confidence[known] >= learnt_thresholds(pixels, 1.0)[labels[known]]).all()
+
+
+def test_of_a_class_that_is_confident_everywhere_no_third_is_left_out():
+    # Road at 0.92 to 1, a pole at 0.3 to 0.6: the pole's threshold is its own, the road has none of its own.
+    labels = np.repeat(np.array([0, 1], np.uint8), 1000)
+    confidence = np.concatenate([np.linspace(0.92, 1, 1000), np.linspace(0.3, 0.6, 1000)]).astype(np.float32)
+    pixels = confidence_histogram(labels, confidence, 2)
+    road, pole = learnt_thresholds(pixels, 0.66)
+    assert road == np.float32(CERTAIN) and pole == keep_thresholds(pixels, 0.66)[1]
+
+
+def test_a_source_that_is_confident_everywhere_still_loses_its_least_confident_labels():
+    labels = np.zeros(1000, np.uint8)
+    confidence = np.linspace(0.95, 1, 1000).astype(np.float32)
+    threshold = learnt_thresholds(confidence_histogram(labels, confidence, 1), 0.5)[0]
+    assert 0.4 < (confidence >= threshold).mean() < 0.6
 
 
 def test_a_rank_is_the_share_of_its_class_that_is_less_sure():
