@@ -278,6 +278,9 @@ class MineOptions:
     keep_folders: bool = option(False, "Keep subfolders in patch names, so that equal base names do not clash.")
 
 
+_BALANCE = "Weight classes by their frequency to this power, so that rare ones count more; 0 is off"
+
+
 @dataclass(frozen=True)
 class TrainingOptions:
     """What all training stages share."""
@@ -328,9 +331,7 @@ class TrainingOptions:
     scale: float = option(
         1.5, "Greatest factor by which crops are enlarged or shrunk at random; 1 is off.", low=1, high=4, published=1.0
     )
-    balance: float = option(
-        0.0, "Weight classes by their frequency to this power, so that rare ones count more; 0 is off.", low=0, high=1
-    )
+    balance: float | None = option(0.0, f"{_BALANCE}.", low=0, high=1)
     rare_crops: float = option(
         0.0,
         "Share of the crops that show a class chosen more often the rarer it is; needs crops.",
@@ -428,6 +429,13 @@ class BaselineOptions(TrainingOptions):
         high=1,
         published=1.0,
     )
+    balance: float | None = option(
+        None,
+        f"{_BALANCE}; none is off from a trained start and 0.5 otherwise.",
+        low=0,
+        high=1,
+        published=0.0,
+    )
     unsure_weight: float | None = option(
         None,
         "Weight of the source's labels that keep_share or a refresh leaves out; 0 ignores these pixels. none is 0 from "
@@ -480,6 +488,7 @@ class TrainOptions(TrainingOptions):
     steps: int = option(4000, "Optimiser steps; the schedule spans them.", low=1, high=10**8, unit="steps")
     learning_rate: float = option(5e-4, "Peak learning rate of the encoder.", low=0, high=10)
     head_rate: float = option(1.0, "Learning rate of the head as a multiple of the encoder's.", low=0.01, high=1000)
+    balance: float = option(0.0, f"{_BALANCE}.", low=0, high=1)
     flip: bool = option(True, "Mirror half of the images.")
     jitter: float = option(0.0, "Probability of colour jitter.", low=0, high=1)
 
@@ -498,6 +507,7 @@ class AdaptOptions(TrainingOptions):
         affects_result=False,
     )
     learning_rate: float = option(5e-5, "Peak learning rate of the encoder.", low=0, high=10, published=1e-5)
+    balance: float = option(0.0, f"{_BALANCE}.", low=0, high=1)
     mix: Literal["spatialmix", "cutmix", "classmix"] = option("spatialmix", "How images are mixed.")
     beta: float | None = option(
         None,
