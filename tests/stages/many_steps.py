@@ -57,7 +57,8 @@ def make_learner(folder, *, kind, net="tests.stages.tiny_nets:still", **options)
     classes, engine = load_class_set(str(folder / "tiny.toml")), Engine(RuntimeOptions(device="cpu"))
     kinds = {"adapt": AdaptOptions, "baseline": BaselineOptions}
     changed = dataclasses.replace(
-        defaults(kinds[kind], "recommended"), **{"steps": 10, "learning_rate": 1e-2, **options}
+        defaults(kinds[kind], "recommended"),
+        **{"steps": 10, "learning_rate": 1e-2, **({"mix": "classmix"} if kind == "baseline" else {}), **options},
     )
     student = create_model(net, classes, world.SIZE, trust=True, seed=1)
     with torch.no_grad():

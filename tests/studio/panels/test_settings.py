@@ -69,13 +69,13 @@ def test_options_stand_in_groups_and_the_seldom_changed_are_folded(qtbot, sessio
 def test_automatic_is_said_where_nothing_means_automatic(panel):
     words = {
         "adapt.steps": "automatic", "adapt.validate_every": "automatic", "runtime.threads": "automatic",
-        "baseline.refresh": "off", "pseudo_label.batch": "automatic", "mine.rare_count": "automatic",
+        "pseudo_label.batch": "automatic", "mine.rare_count": "automatic",
     }  # fmt: skip
     for path, word in words.items():
         box = row(panel, path).editor
         assert box.specialValueText() == word and box.minimum() == 0, path
-    assert row(panel, "adapt.beta").editor.placeholderText() == "automatic"
-    assert row(panel, "data.size").editor.placeholderText() == "automatic"
+    for path in ("adapt.beta", "data.size", "baseline.refresh", "baseline.balance", "baseline.unsure_weight"):
+        assert row(panel, path).editor.placeholderText() == "automatic", path
     assert row(panel, "adapt.batch").editor.specialValueText() == "", "a batch of 1 is a batch of 1"
 
 
