@@ -29,6 +29,22 @@ def find_devices() -> tuple[Device, ...]:
     return (Device("auto", "auto (cuda)" if cards else "auto (CPU)"), Device("cpu", "CPU"), *cards, *others)
 
 
+def free_memory(device: str) -> tuple[int, str]:
+    """Returns the free bytes where a run would go on, and what they are of; loads torch.
+
+    Args:
+        device: a value of ``runtime.device``.
+    """
+    preload_torch()
+    import psutil
+    import torch
+
+    if device != "cpu" and torch.cuda.is_available():
+        number = device.partition(":")[2]
+        return int(torch.cuda.mem_get_info(int(number) if number else 0)[0]), "memory of the graphics card"
+    return int(psutil.virtual_memory().available), "memory"
+
+
 def gpu_memory() -> tuple[int, int] | None:
     """Returns bytes taken and bytes in all of the graphics card in use, None where this process uses none."""
     torch = sys.modules.get("torch")

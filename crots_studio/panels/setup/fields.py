@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QComboBox, QFormLayout, QLabel, QLineEdit, QWidget
+from PySide6.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QWidget
 
 from crots.errors import InputError
 from crots.options import DEFAULT_NET
@@ -114,8 +114,16 @@ class SetupFields:
         form.addRow(_label(label, line), line)
         return line
 
-    def combo(self, form: QFormLayout, label: str, option: str, items: tuple[str, ...] = ()) -> QComboBox:
-        """Adds a list to choose from that takes other words too."""
+    def combo(
+        self,
+        form: QFormLayout,
+        label: str,
+        option: str,
+        items: tuple[str, ...] = (),
+        *,
+        beside: QWidget | None = None,
+    ) -> QComboBox:
+        """Adds a list to choose from that takes other words too; ``beside`` stands at its right."""
         box = QComboBox()
         line = QLineEdit()
         box.setEditable(True)
@@ -141,8 +149,28 @@ class SetupFields:
                 box.setEditText(str(self.value(option) or ""))
 
         self._showing.append(show)
-        form.addRow(_label(label, box), box)
+        form.addRow(_label(label, box), box if beside is None else _row(box, beside))
         return box
+
+    def net(self, form: QFormLayout, label: str, option: str) -> QComboBox:
+        """Adds a choice of networks, with a button that lists all of them."""
+        button = QPushButton("Browse ...")
+        button.setAutoDefault(False)
+        button.setAccessibleName(f"Browse the networks for {option.partition('.')[0]}")
+        button.setToolTip("Lists every network that is installed, with its parameters and what its training takes")
+        box = self.combo(form, label, option, ("",), beside=button)
+        button.clicked.connect(lambda: self._browse_nets(box, option))
+        return box
+
+    def _browse_nets(self, box: QComboBox, option: str) -> None:
+        # Loaded only when asked for.
+        from crots_studio.panels.setup.network_browser import NetworkBrowser
+
+        browser = NetworkBrowser(self._session, box.currentText().strip(), box.window())
+        browser.accepted.connect(lambda: self.set_options({option: browser.chosen}))
+        browser.finished.connect(browser.deleteLater)
+        self.browser = browser
+        browser.open()
 
     def class_set(self, form: QFormLayout, label: str, option: str, first: tuple[str, ...]) -> QComboBox:
         """Adds a choice of class sets."""
@@ -173,6 +201,15 @@ def setup_group() -> tuple[QWidget, QFormLayout]:
     form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
     form.setLabelAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
     return group, form
+
+
+def _row(first: QWidget, second: QWidget) -> QWidget:
+    whole = QWidget()
+    row = QHBoxLayout(whole)
+    row.setContentsMargins(0, 0, 0, 0)
+    row.addWidget(first, 1)
+    row.addWidget(second)
+    return whole
 
 
 def _label(text: str, buddy: QWidget) -> QLabel:

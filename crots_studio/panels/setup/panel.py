@@ -159,17 +159,22 @@ class SetupPanel(QWidget):
         kinds.addStretch(1)
         form.addRow("Source is a", kinds)
         self.file = self.fields.path(form, "Model fi&le", "source.file", "file", "checkpoint, ONNX file or program")
-        self.net = self.fields.combo(form, "&Network", "source.net", ("",))
+        self.net = self.fields.net(form, "&Network", "source.net")
         self.predictions = self.fields.path(form, "Pre&dictions", "source.predictions", "folder", "label PNGs or .npz")
         self.confidence = self.fields.path(form, "&Confidence", "source.confidence", "folder", "8-bit PNGs, optional")
-        self._rows = {"model": (self.file, self.net), "predictions": (self.predictions, self.confidence)}
+        net_row = self.net.parentWidget()
+        assert net_row is not None
+        self._rows: dict[str, tuple[QWidget, ...]] = {
+            "model": (self.file, net_row),
+            "predictions": (self.predictions, self.confidence),
+        }
         self._source_form = form
         self.fields.finding(form, "source")
         return group
 
     def _student(self) -> QWidget:
         group, form = setup_group()
-        self.student_net = self.fields.combo(form, "Networ&k", "student.net", ("",))
+        self.student_net = self.fields.net(form, "Networ&k", "student.net")
         self.weights = self.fields.path(
             form, "&Weights", "student.weights", "file", "the source's, a file, imagenet, or random"
         )
