@@ -119,7 +119,9 @@ class ApplyDialog(QDialog):
             self.results[name] = self._tick(words, help, PredictOptions(), name)
             row.addWidget(self.results[name])
         row.addStretch(1)
-        self.flip = self._tick("Average with the mirror image", "Twice the time; usually a little better", None, "flip")
+        self.flip = self._tick(
+            "Average with the mirrored image", "Needs twice the time; usually a little more accurate", None, "flip"
+        )
         row.addWidget(self.flip)
         self.opacity = SliderRow("", 0, 1, 0.05, name="Opacity of the overlay")
         self.opacity.set_value(PredictOptions().opacity)

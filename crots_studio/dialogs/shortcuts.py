@@ -37,9 +37,9 @@ OWN_KEYS = (
     ("Plots", "F, 0", "Show everything and follow the data"),
     ("Plots", "Esc", "Take the crosshair away"),
     ("Class table", "Esc", "Show all classes alike"),
-    ("Class table", "Return", "Show the images of the chosen class, the worst first"),
+    ("Class table", "Return, Enter", "Show the images of the chosen class, the worst first"),
     ("Confusion matrix", "Arrow keys", "Walk through the cells"),
-    ("Confusion matrix", "Return", "Show the images of the cell, the worst first"),
+    ("Confusion matrix", "Return, Enter", "Show the images of the cell, the worst first"),
     ("Table of runs", "Space", "Draw the selected runs, or not"),
 )
 
