@@ -19,7 +19,7 @@ from crots.images import image_size, read_image
 from crots.opening import Inputs
 from crots.options import DEFAULT_NET, IMAGENET
 from crots.project import Project, ProjectConfig
-from crots.taxonomy import ClassMap, ClassSet, identity_map
+from crots.taxonomy import ClassMap, ClassSet, identity_map, load_class_set, shipped_class_sets
 from crots.trust import PROGRAMS, Code, code_of, is_factory, listed, program_kind
 from crots_studio.background.loading import preload_torch
 from crots_studio.models.class_map import ClassMapForm
@@ -116,10 +116,16 @@ def _said_beside(name: str, setup: Setup, message: str) -> str:
     return ""
 
 
+# For the rail, where the stages are.
+_NOT_CHOSEN = "not chosen yet"
+
+
 def check_target(setup: Setup) -> Finding:
     """Counts, layout and sizes of the target's images."""
     if setup.config.data.target is None:
-        return Finding("empty", "Choose a folder, a list file or the root of a data set; or drop one here.")
+        return Finding(
+            "empty", "Choose a folder, a list file or the root of a data set; or drop one here.", brief=_NOT_CHOSEN
+        )
     dataset = setup.target
     sizes, faults = _sizes(dataset.samples)
     checked = len(sizes) + len(faults)
@@ -240,11 +246,22 @@ def check_class_map(setup: Setup) -> Finding:
     try:
         joined = setup.class_map
     except InputError as error:
-        needless = same or not setup.config.task.source_classes
-        offers = (Offer("Use no class map", {"task.class_map": "none"}),) if needless else ()
-        return Finding("bad", in_window(str(error)), offers=offers)
+        return Finding("bad", in_window(str(error)), offers=_class_offers(setup))
     form = ClassMapForm(source, target, joined.names())
     return Finding("warning" if form.unreached else "good", form.summary[0].upper() + form.summary[1:])
+
+
+def _class_offers(setup: Setup) -> tuple[Offer, ...]:
+    """What would let the class sets of source and target fit without a map."""
+    task, source = setup.config.task, setup.source_classes
+    if task.class_map is not None:
+        needless = source.names == setup.classes.names or not task.source_classes
+        return (Offer("Use no class map", {"task.class_map": "none"}),) if needless else ()
+    named = task.source_classes or source.name
+    if not task.source_classes and (named not in shipped_class_sets() or load_class_set(named).names != source.names):
+        # Those of a file that go by no name.
+        return ()
+    return (Offer(f"Use the source's classes ({source.name})", {"task.classes": named}),)
 
 
 def check_source(setup: Setup) -> Finding:
@@ -253,7 +270,11 @@ def check_source(setup: Setup) -> Finding:
     if source.predictions is not None:
         return _check_predictions(setup)
     if source.file is None:
-        return Finding("empty", "Choose the source model's file, or the folder of its predictions; or drop one here.")
+        return Finding(
+            "empty",
+            "Choose the source model's file, or the folder of its predictions; or drop one here.",
+            brief=_NOT_CHOSEN,
+        )
     return _check_model(setup, setup.path(source.file))
 
 

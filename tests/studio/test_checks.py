@@ -302,3 +302,18 @@ def test_labels_that_can_be_read_in_two_ways_are_a_question(look, images, tmp_pa
     ]
     assert "own ids" in found.offers[1].label
     assert look("validation", **settings, data__val_encoding="raw").level == "good"
+
+
+def test_classes_that_differ_offer_those_of_the_source_and_no_map_to_drop(look, tmp_path):
+    classes = load_class_set("camvid")
+    model = create_model("compact", classes, Size(64, 48), seed=0)
+    save_safetensors(tmp_path / "source.safetensors", model.net, model.card)
+    file = str(tmp_path / "source.safetensors")
+    for given in ({"source__file": file}, {"task__source_classes": "camvid"}):
+        found = look("task.class_map", **given)
+        assert found.level == "bad" and [dict(offer.settings) for offer in found.offers] == [{"task.classes": "camvid"}]
+        assert look("task.class_map", **given, task__classes="camvid").level == "good"
+
+
+def test_nothing_is_chosen_is_said_in_few_words_in_the_rail(look):
+    assert look("data.target").short == look("source").short == "not chosen yet"

@@ -66,7 +66,8 @@ class ClassMapEditor(QWidget):
         if project is None:
             return
         task = project.config.task
-        wanted = (project.folder, task)
+        # The source's file may say its classes itself.
+        wanted = (project.folder, task, project.config.source)
         if wanted != self._shown:
             self._shown = wanted
             self.file.show_path(str(task.class_map or ""))

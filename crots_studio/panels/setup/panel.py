@@ -152,6 +152,7 @@ class SetupPanel(QWidget):
     def _source(self) -> QWidget:
         group, form = setup_group()
         kinds = QHBoxLayout()
+        kinds.setSpacing(16)
         self.by_model, self.by_predictions = QRadioButton("&Model file"), QRadioButton("&Predictions")
         for button in (self.by_model, self.by_predictions):
             kinds.addWidget(button)
