@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from crots.methods.alarms import BOUNDS
+from crots.methods.alarms import BOUNDS, EMPTY
 from crots_studio.models.series import Curves, Figure
 
 
@@ -26,10 +26,14 @@ def levels(curves: Curves, stages: Sequence[str], figures: Sequence[Figure]) -> 
     Args:
         curves: the figures of a run.
         stages: that are shown.
-        figures: the scores that are shown; those that are not judged by a bound have none.
+        figures: the scores that are shown; those that are not judged by a bound have none, and none has one in a
+            stage that began with an untrained model: its start is no reference.
     """
     found: list[Level] = []
     for stage, offset in curves.offsets(stages).items():
+        information = curves.series(stage, Figure("score", "information"))
+        if len(information) and float(information.values[0]) < EMPTY:
+            continue
         for figure in figures:
             series = curves.series(stage, figure)
             if figure.name not in BOUNDS or not len(series):

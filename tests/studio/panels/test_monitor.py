@@ -446,6 +446,10 @@ def test_the_healthy_range_of_the_scores_ends_where_the_guard_warns(qtbot, panel
             StageStarted(stage="adapt-1", total=40, unit="steps"),
             Scored(stage="adapt-1", step=0, values={"source": 0.5, "certainty": 0.7}),
             Scored(stage="adapt-1", step=40, values={"source": 0.5, "certainty": 0.7}),
+            # Nothing can be lost by a model that knew nothing at its start.
+            StageStarted(stage="adapt-2", total=10, unit="steps"),
+            Scored(stage="adapt-2", step=0, values={"source": 0.3, "information": 0.02}),
+            Scored(stage="adapt-2", step=10, values={"source": 0.1, "information": 0.2}),
         ]
     )
     plot = panel.training.plots["score"]
