@@ -17,7 +17,7 @@ from crots.config import Size
 from crots.data.layouts import Dataset, open_dataset
 from crots.data.pixels import pixel_warnings
 from crots.data.predictions import PredictionSet, open_predictions
-from crots.data.sizes import propose_size
+from crots.data.sizes import propose_size, proposed_tile
 from crots.data.tiles import Tiling
 from crots.errors import InputError
 from crots.files import expanded, file_or_name
@@ -202,6 +202,20 @@ class Inputs:
             InputError: as `tiling`.
         """
         return self.tiling.size if self.tiling else self.config.data.size or self.proposed_size[0]
+
+    @property
+    def stretched(self) -> Size | None:
+        """The size that images are resized to, whatever their shape; None where they keep their own.
+
+        Raises:
+            InputError: as `tiling`.
+        """
+        return None if self.tiling else self.size
+
+    @cached_property
+    def proposed_tile(self) -> Size | None:
+        """The size of tiles that the target's images suggest; None where resizing loses little."""
+        return proposed_tile(self.target, self.proposed_size[0])
 
     @property
     def tiling(self) -> Tiling | None:

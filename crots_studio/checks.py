@@ -195,13 +195,18 @@ def _size_words(sizes: Sequence[Size]) -> str:
 
 
 def check_size(setup: Setup) -> Finding:
-    """The working size, or the one that will be proposed."""
+    """The working size, or the one that will be proposed; or how images are cut into tiles."""
     data = setup.config.data
     if data.target is None:
         return Finding("empty", "Proposed from the images once they are chosen.")
+    if setup.tiling:
+        text = f"Images are cut into tiles of {data.tile} as they are; neighbours overlap by {data.tile_overlap:.0%}"
+        return Finding("good", text, offers=(Offer("Resize them instead", {"data.tile": "none"}),))
     proposal, reason = setup.proposed_size
     if data.size is None:
-        return Finding("good", reason[0].upper() + reason[1:])
+        tile = setup.proposed_tile
+        offers = (Offer(f"Cut into tiles of {tile}", {"data.tile": str(tile)}),) if tile else ()
+        return Finding("good", reason[0].upper() + reason[1:], offers=offers)
     if data.size == proposal:
         return Finding("good", f"As proposed: {reason}")
     offer = Offer(f"Use the proposal {proposal}", {"data.size": "none"})
@@ -289,7 +294,7 @@ def _check_predictions(setup: Setup) -> Finding:
         matched = "every target image has one, "
     kind = "soft predictions" if found.soft else "label maps"
     # Ids and channels that are no classes of the source are refused here.
-    seen = glance(found, images, setup.size if images else None)
+    seen = glance(found, images, setup.stretched if images else None)
     fits = f"classes within 0 to {len(classes) - 1} in {plural(seen.count, 'file')} checked"
     text = f"{len(found)} {kind}, {matched}{fits}"
     if seen.confidence is not None:

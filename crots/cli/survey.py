@@ -69,8 +69,10 @@ class _Surveyor:
 
     def target(self) -> Dataset:
         dataset = self.inputs.target
-        asked = self.config.data.size
+        asked, tiling = self.config.data.size, self.inputs.tiling
         size, reason = (asked, f"working size {asked}, as asked for") if asked else self.inputs.proposed_size
+        if tiling:
+            size, reason = tiling.size, f"images are cut into tiles of {tiling.size}, as asked for"
         where = f", split {dataset.split}" if dataset.split else ""
         self.found.facts["target"] = {"layout": dataset.layout, "split": dataset.split, "images": len(dataset)}
         self.found.facts["size"] = str(size)
@@ -117,7 +119,7 @@ class _Surveyor:
         images = {sample.key: sample.image for sample in target.samples} if target is not None else {}
         found, notes = (found.lookup(images) if images else found).resolved()
         self.found.lines += notes
-        self.found.warnings += glance(found, images, self.inputs.size if images else None).warnings
+        self.found.warnings += glance(found, images, self.inputs.stretched if images else None).warnings
         if validation is not None:
             try:
                 found.lookup(validation.keys)

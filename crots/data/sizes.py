@@ -35,10 +35,24 @@ def propose_size(images: Dataset | Sequence[Size], multiple: int = 32) -> tuple[
     sizes = _sizes(images) if isinstance(images, Dataset) else list(images)
     if not sizes:
         raise InputError("found no image to propose a working size from; give images, or a size like 512x256")
-    shape, count = Counter(_aspect(size) for size in sizes).most_common(1)[0]
-    common = Counter(size for size in sizes if _aspect(size) == shape).most_common(1)[0][0]
+    common, count = _commonest(sizes)
     proposal = _fitted(common, multiple)
     return proposal, _reason(proposal, common, count, len(sizes), multiple)
+
+
+def _commonest(sizes: Sequence[Size]) -> tuple[Size, int]:
+    """The commonest size of the commonest shape, and how many have that shape."""
+    shape, count = Counter(_aspect(size) for size in sizes).most_common(1)[0]
+    return Counter(size for size in sizes if _aspect(size) == shape).most_common(1)[0][0], count
+
+
+def proposed_tile(images: Dataset, working: Size) -> Size | None:
+    """Proposes the size of tiles for a data set; None where its images lose little when they are resized.
+
+    Raises:
+        InputError: no image can be read.
+    """
+    return propose_tile(_commonest(_sizes(images))[0], working)
 
 
 def propose_tile(image: Size, working: Size) -> Size | None:
@@ -101,7 +115,5 @@ def _reason(proposal: Size, common: Size, count: int, checked: int, multiple: in
         text += f", sides rounded to multiples of {multiple}"
     if tile := propose_tile(common, proposal):
         times = math.sqrt(common.width * common.height / (proposal.width * proposal.height))
-        text += (
-            f"; a pixel of it is {times:.1f} pixels wide, so small objects vanish: tiles (data.tile {tile}) keep them"
-        )
+        text += f"; a pixel of it is {times:.1f} pixels wide, so small objects vanish; tiles of {tile} keep them"
     return text if proposal != common else f"working size {proposal}: {shape} checked have it"

@@ -125,8 +125,8 @@ class _Collector:
         made: list[str] = []
         if exists(labels):
             made = self._attempt(lambda: list_files(labels, (".png",)), made)
-        size = self._config.data.size
-        if size is None and made:
+        size, tile = self._config.data.size, self._config.data.tile
+        if size is None and tile is None and made:
             size = self._attempt(lambda: image_size(labels / made[0]), None)
         folder = self._config.data.target
         corrections = self._project.corrections_path
@@ -135,7 +135,7 @@ class _Collector:
         return TargetFacts(
             folder=folder.as_posix() if folder else "",
             images=len(made),
-            size=str(size) if size else "",
+            size=f"tiles of {tile}" if tile else str(size) if size else "",
             repainted=repainted,
             patches=len({*_names(patches.get("rejected")), *_names(patches.get("relabelled"))}),
         )

@@ -75,12 +75,12 @@ STILL_TO_BE_MADE = Finding("empty", "Created when the demonstration runs.", brie
 # By check: the options whose change calls for it. A whole section stands for all its options.
 DEPENDS: dict[str, tuple[str, ...]] = {
     "data.target": ("data.target", "data.layout", "data.split"),
-    "data.size": ("data.size", "data.target", "data.layout", "data.split"),
+    "data.size": ("data.size", "data.tile", "data.tile_overlap", "data.target", "data.layout", "data.split"),
     "task.classes": ("task.classes",),
     "task.source_classes": ("task", "source.file", "source.predictions"),
     "task.class_map": ("task", "source.file", "source.predictions"),
-    "source": ("source", "task", "data.target", "data.layout", "data.split", "data.size"),
-    "student": ("student", "source.file", "source.net", "source.predictions", "task", "data.size"),
+    "source": ("source", "task", "data.target", "data.layout", "data.split", "data.size", "data.tile"),
+    "student": ("student", "source.file", "source.net", "source.predictions", "task", "data.size", "data.tile"),
     "validation": ("data.val_images", "data.val_labels", "data.val_layout", "data.val_encoding", "task.classes"),
 }
 # In the order in which a user should fix them.

@@ -29,13 +29,14 @@ class Validation:
     dataset: Dataset
     classes: ClassSet
 
-    def truth(self, index: int, size: Size) -> Array:
-        """Returns the labels (H, W) of an image of the list at a size.
+    def truth(self, index: int, size: Size | None) -> Array:
+        """Returns the labels (H, W) of an image of the list at a size; None keeps their own.
 
         Raises:
             InputError: the file is broken, or holds ids that are no class.
         """
-        return resize_labels(read_truth(self.dataset.samples[index], self.dataset, self.classes), size)
+        labels = read_truth(self.dataset.samples[index], self.dataset, self.classes)
+        return labels if size is None else resize_labels(labels, size)
 
 
 def read_validation(project: Project, classes: ClassSet) -> Validation | None:

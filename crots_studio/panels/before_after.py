@@ -234,12 +234,14 @@ class BeforeAfterPanel(ImagePanel):
             return
         labels, store, validation = self.images.labels, self._store, self._validating
         key, path, sized = labels.keys[index], labels.path(index), self._target.keys
+        project = self._session.project
+        tiled = project is not None and project.config.data.tile is not None
 
         def read() -> tuple[str, ImageMaps, Array | None]:
             if validation is None:
                 return key, store.maps(key, path), None
-            # All models predict at the working size.
-            truth = validation.truth(index, store.working_size(sized))
+            # All models predict at the working size, or at the image's own where it is cut into tiles.
+            truth = validation.truth(index, None if tiled else store.working_size(sized))
             return key, ImageMaps(read_small(path, MOST_SIDE), truth), truth
 
         self._session.errands.in_background(read, self._show_image, self._broken, token="before image")

@@ -81,3 +81,12 @@ def test_scores_are_of_whole_images(crots, model, images, tmp_path):
     assert '"images": 2' in (tmp_path / "s.json").read_text()
     said = crots("inspect", tmp_path / "m.safetensors")
     assert "made for tiles of 64x64" in said.out
+
+
+def test_init_says_how_images_will_be_seen(crots, refused, images, tmp_path):
+    words = ["init", tmp_path / "p", "--target", images, "--classes", "camvid", "--student", "compact"]
+    words += ["--student-weights", "random", "--source", tmp_path / "m.onnx", "--tile", "64x64"]
+    (tmp_path / "m.onnx").write_bytes(b"opened by a run")
+    ran = crots(*words)
+    assert ran.code == 0 and "images are cut into tiles of 64x64" in ran.out, ran
+    assert 'tile = "64x64"' in (tmp_path / "p" / "crots.toml").read_text()

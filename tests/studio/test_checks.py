@@ -317,3 +317,16 @@ def test_classes_that_differ_offer_those_of_the_source_and_no_map_to_drop(look, 
 
 def test_nothing_is_chosen_is_said_in_few_words_in_the_rail(look):
     assert look("data.target").short == look("source").short == "not chosen yet"
+
+
+def test_large_images_are_offered_tiles_and_tiles_a_way_back(look, images, tmp_path):
+    assert look("data.size", data__target=images).offers == (), "nothing is lost by resizing small images"
+    write_image(tmp_path / "large" / "one.png", np.zeros((1800, 3200, 3), np.uint8))
+    found = look("data.size", data__target=tmp_path / "large")
+    assert found.level == "good" and "tiles of 704x704 keep them" in found.text
+    assert found.offers[0].settings == {"data.tile": "704x704"}
+    found = look("data.size", data__target=tmp_path / "large", data__tile="704x704")
+    assert found.level == "good" and "cut into tiles of 704x704" in found.text and "25%" in found.text
+    assert found.offers[0].settings == {"data.tile": "none"}
+    found = look("data.size", data__target=tmp_path / "large", data__tile="704x704", data__size="512x256")
+    assert found.level == "bad" and "expected one of them" in found.text
