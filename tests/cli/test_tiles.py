@@ -30,10 +30,10 @@ def model():
 def images(tmp_path):
     rng = np.random.default_rng(1)
     for name, (height, width) in {"large": (128, 192), "small": (40, 90)}.items():
-        coarse = rng.integers(0, 256, (-(-height // 8), -(-width // 8), 3))
-        write_image(
-            tmp_path / "images" / f"{name}.png", np.kron(coarse, np.ones((8, 8, 1)))[:height, :width].astype("u1")
-        )
+        coarse = np.kron(rng.integers(0, 240, (-(-height // 8), -(-width // 8), 3)), np.ones((8, 8, 1)))
+        # Grain, since a picture of few colours is taken for labels.
+        grain = rng.integers(0, 16, (height, width, 3))
+        write_image(tmp_path / "images" / f"{name}.png", (coarse[:height, :width] + grain).astype("u1"))
         write_labels(tmp_path / "labels" / f"{name}.png", rng.integers(0, 11, (height, width)).astype("u1"))
     return tmp_path / "images"
 
