@@ -161,7 +161,7 @@ class ProjectActions(QObject):
         if session.project is None:
             return "Open a project first."
         if session.busy:
-            return "Wait for the end of the run."
+            return "Wait until the run has finished."
         if self._reporting:
             return "The report is being written; a network is predicting some of the images."
         if not any(stage.state in _RUN for stage in session.status):

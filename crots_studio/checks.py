@@ -221,7 +221,7 @@ def check_size(setup: Setup) -> Finding:
 def check_classes(setup: Setup) -> Finding:
     """The target's class set."""
     if not setup.config.task.classes:
-        return Finding("bad", "Choose the classes that the adapted model is to know.")
+        return Finding("bad", "Choose the classes of the adapted model.")
     return _class_words(setup.classes)
 
 

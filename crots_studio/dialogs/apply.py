@@ -37,9 +37,9 @@ from crots_studio.widgets.slider_row import SliderRow
 
 # What can be written: the option, its title and what it is.
 _RESULTS = (
-    ("ids", "Label ids", "label_ids/: a PNG an image whose values are train ids"),
-    ("colour", "Colours", "label_color/: a PNG an image in the colours of the classes"),
-    ("overlay", "Overlay", "overlay/: the colours over the image; of a video one overlay.mp4"),
+    ("ids", "Label ids", "label_ids/: one PNG per image, its values are train ids"),
+    ("colour", "Colours", "label_color/: one PNG per image in the colours of the classes"),
+    ("overlay", "Overlay", "overlay/: the colours over the image; for a video, one overlay.mp4"),
 )
 
 
@@ -120,7 +120,7 @@ class ApplyDialog(QDialog):
             row.addWidget(self.results[name])
         row.addStretch(1)
         self.flip = self._tick(
-            "Average with the mirrored image", "Needs twice the time; usually a little more accurate", None, "flip"
+            "Average with the mirrored image", "Takes twice as long and is usually a little more accurate", None, "flip"
         )
         row.addWidget(self.flip)
         self.opacity = SliderRow("", 0, 1, 0.05, name="Opacity of the overlay")

@@ -25,8 +25,8 @@ class ConflictQuestion(QMessageBox):
         lines = list(map(str, merged.conflicts))
         more = [f"and {len(lines) - _MOST_LINES} more"] if len(lines) > _MOST_LINES else []
         self.setInformativeText("\n".join([*lines[:_MOST_LINES], *more]))
-        self.mine = self.addButton("Keep what is here", QMessageBox.ButtonRole.AcceptRole)
-        self.theirs = self.addButton("Take what is in the file", QMessageBox.ButtonRole.RejectRole)
+        self.mine = self.addButton("Keep the options in this window", QMessageBox.ButtonRole.AcceptRole)
+        self.theirs = self.addButton("Use the options in the file", QMessageBox.ButtonRole.RejectRole)
         # Closed without an answer, it leaves the file as it is.
         self.setDefaultButton(self.theirs)
         self.setEscapeButton(self.theirs)

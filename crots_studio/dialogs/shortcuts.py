@@ -28,7 +28,7 @@ OWN_KEYS = (
     ("Pictures", "0", "Show the whole picture"),
     ("Pictures", "Arrow keys", "Move the picture that is zoomed"),
     ("Pictures", "Z, X", "Hide the labels, or show them alone, while the key is held"),
-    ("Pictures", "Page Up, Page Down", "Go to the image before, or the next"),
+    ("Pictures", "Page Up, Page Down", "Go to the previous or the next image"),
     ("Swipe", "Left, Right", "Move the divider"),
     ("Hard patches", "Del", "Exclude the selected patches from training"),
     ("Plots", "Left, Right", "Move the crosshair step by step"),

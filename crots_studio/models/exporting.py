@@ -116,7 +116,7 @@ class ExportForm:
                 if name == "huggingface":
                     check_replaceable(path, WRITTEN)
                 elif (exists(path) and not path.is_file()) or path.is_symlink():
-                    return f"{path} is no file to replace; choose another name or folder."
+                    return f"{path} is not a regular file and cannot be replaced; choose another name or folder."
         except InputError as error:
             return str(error)
         return ""

@@ -31,7 +31,7 @@ Augmentation = Literal["none", "chance", "all"]
 AUGMENTATIONS: dict[Augmentation, str] = {
     "none": "None",
     "chance": "By chance, as in training",
-    "all": "All of it, always",
+    "all": "All of it, on every image",
 }
 STRATEGIES = {"spatialmix": "SpatialMix", "cutmix": "CutMix", "classmix": "ClassMix"}
 # A mix shows parts of four images; the published batch is four too.

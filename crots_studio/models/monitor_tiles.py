@@ -41,7 +41,7 @@ def miou_tile(scores: Scores) -> TileText:
     change = 100 * (last.miou - first.miou)
     tone = "good" if change > 0.05 else "bad" if change < -0.05 else "muted"
     sign = "+" if change >= 0 else "\u2212"
-    return TileText(figure, f"{sign}{abs(change):.1f} since {title(first.subject)}, {name}", tone)
+    return TileText(figure, f"{name}: {sign}{abs(change):.1f} vs {title(first.subject)}", tone)
 
 
 def time_tile(run: RunState, history: History) -> TileText:

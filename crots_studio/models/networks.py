@@ -60,7 +60,7 @@ def words_of(facts: NetFacts, size: Size | None, free: int, where: str) -> NetWo
     """
     needed, level = facts.training_bytes, "good"
     lines = [f"{facts.parameters / 1e6:.1f} million parameters"]
-    memory = f"training takes {byte_count(needed)} and the activations, of {byte_count(free)} free {where}"
+    memory = f"training takes {byte_count(needed)} plus the activations; {byte_count(free)} of {where} are free"
     if needed > _ROOM * free:
         level, memory = "warning", f"may not fit: {memory}"
     lines.append(memory)
@@ -68,7 +68,7 @@ def words_of(facts: NetFacts, size: Size | None, free: int, where: str) -> NetWo
         lines.append(f"takes sizes that are multiples of {facts.multiple}; images of {size} are padded")
     lines += [f"weights at hand: {path}" for path in facts.weights]
     if not facts.weights:
-        lines.append("no pretrained weights of it were downloaded to this computer")
+        lines.append("no pretrained weights of it on this computer")
     return NetWords(tuple(lines), level)
 
 

@@ -160,7 +160,7 @@ def _value(config: ProjectConfig, path: str) -> Any:
 
 def level_word(level: str) -> str:
     """What a screen reader says before a finding."""
-    return {"good": "in order", "warning": "warning", "bad": "error", "checking": "checking", "empty": "empty"}[level]
+    return {"good": "OK", "warning": "warning", "bad": "error", "checking": "checking", "empty": "empty"}[level]
 
 
 def worst(findings: Mapping[str, Finding]) -> Level:

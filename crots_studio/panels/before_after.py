@@ -56,9 +56,7 @@ class BeforeAfterPanel(ImagePanel):
         self.above_list.addWidget(self.which)
         self.which.currentIndexChanged.connect(lambda _: self._show_list())
         self.errors = QCheckBox("Sho&w errors")
-        self.errors.setToolTip(
-            "Marks in red where a model says something else than the labels, in place of its classes"
-        )
+        self.errors.setToolTip("Marks in red where a model disagrees with the labels, instead of showing its classes")
         self.errors.hide()
         self.errors.toggled.connect(lambda _: self._show())
         self.above_list.addWidget(self.errors)

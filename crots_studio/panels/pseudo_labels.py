@@ -51,8 +51,8 @@ class PseudoLabelPanel(ImagePanel):
         self.below_area.addWidget(self.correction)
         self._make_keys()
         self.legend.list.setToolTip(
-            "Click a class to paint with it. Tick the classes to draw; double-click one to see it alone, again to see "
-            "all."
+            "Click a class to paint with it. Tick the classes to draw; double-click one to see only that one, again to "
+            "see all."
         )
         self.legend.picked.connect(self.correction.tools.choose_class)
         self.correction.tools.class_changed.connect(self.legend.choose)
@@ -75,7 +75,7 @@ class PseudoLabelPanel(ImagePanel):
     def _make_keys(self) -> None:
         for keys, words, act in (
             ("N", "Next doubtful region", self.regions.go_on),
-            ("Shift+N", "Doubtful region before", self.regions.go_back),
+            ("Shift+N", "Previous doubtful region", self.regions.go_back),
         ):
             shortcut = QShortcut(QKeySequence(keys), self)
             shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
@@ -229,7 +229,7 @@ class PseudoLabelPanel(ImagePanel):
         if not self.images.go_to(key):
             self.images.clear_filters()
             if not self.images.go_to(key):
-                self._session.notice.emit(f"{key} is not among the images any more; find suspicious labels again")
+                self._session.notice.emit(f"{key} is no longer among the images; find suspicious labels again")
 
     def _redraw(self) -> None:
         if self._maps is not None and self.images.current >= 0:

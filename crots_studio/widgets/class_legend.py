@@ -49,7 +49,7 @@ class ClassLegend(QWidget):
         super().__init__(parent)
         self.list = TickList()
         self.list.setAccessibleName("Classes: ticked ones are drawn")
-        self.list.setToolTip("Tick the classes to draw. Double-click one to see it alone, again to see all.")
+        self.list.setToolTip("Tick the classes to draw. Double-click one to see only that one, again to see all.")
         self.list.setIconSize(QSize(14, 14))
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)

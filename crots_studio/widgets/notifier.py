@@ -49,7 +49,7 @@ def words_for(
         words = in_window(end.message)
         return "The run failed", f"{name}: {words}" if end.stage else f"{words[:1].upper()}{words[1:]}"
     if end.message == NOT_BEGUN:
-        return "The run was stopped", f"{name} had not begun; nothing was changed."
+        return "The run was stopped", f"{name} had not started; nothing was changed."
     if end.outcome == "cancelled" and discarded:
         return "The run was cancelled", f"The unfinished work of {name} was discarded; earlier results are kept."
     if end.outcome == "cancelled":

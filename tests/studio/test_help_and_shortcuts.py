@@ -209,7 +209,7 @@ def test_what_is_told_of_a_run_goes_with_its_project(qtbot, session, open_projec
 
 def test_a_stage_that_was_stopped_before_it_began_is_not_said_to_go_on(qtbot, session):
     heading, text = words_for(RunEnd("cancelled", "baseline", NOT_BEGUN), Scores(), discarded=True)
-    assert (heading, text) == ("The run was stopped", "Baseline had not begun; nothing was changed.")
+    assert (heading, text) == ("The run was stopped", "Baseline had not started; nothing was changed.")
 
 
 def test_the_notice_tells_of_a_round_that_the_project_has(qtbot, session, open_project, tmp_path):

@@ -98,7 +98,7 @@ class ComparePanel(QWidget):
         self.remove_button.setAccessibleName("Remove project from the comparison")
         self.like_button = QPushButton("&New project like this")
         self.like_button.setToolTip(
-            "Makes a project with the options and the source of the selected run's, other images"
+            "Makes a project with the options and the source of the selected run, for other images"
         )
         self.chart = RunChart(self._colour)
         self.table = RunTableView(self._colour)

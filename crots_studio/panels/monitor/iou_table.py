@@ -51,7 +51,7 @@ class IouPanel(ScorePanel):
     def __init__(self, session: Session) -> None:
         super().__init__(session, _EMPTY)
         self.subject.setAccessibleName("Model in the table")
-        self.subject.setToolTip("Whose classes the table shows")
+        self.subject.setToolTip("The model whose classes the table shows")
         self.axis = QComboBox()
         self.axis.addItems(["over validations", "over models"])
         self.axis.setAccessibleName("Horizontal axis of the plot")

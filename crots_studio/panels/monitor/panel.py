@@ -210,7 +210,7 @@ class TrainingCurves(QWidget):
         self.stage.addItem(_WHOLE_RUN, "")
         self.tools = CurveTools(session, "training")
         self.more_scores = QCheckBox("&All scores")
-        self.more_scores.setToolTip("Draws every label-free score, not the three that say most")
+        self.more_scores.setToolTip("Draws every label-free score, not only the most informative ones")
         self.more_scores.toggled.connect(lambda _: self.redraw.now())
         self.held = Label("zoomed in: press Fit to follow the run")
         self.held.setProperty("role", "muted")

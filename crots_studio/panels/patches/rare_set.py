@@ -66,7 +66,7 @@ class RareSet(QWidget):
         self.mode.setToolTip("How the rare classes are chosen; tick classes to choose them yourself")
         for key, text in MODES.items():
             self.mode.addItem(text, key)
-        self.at_once = QCheckBox("at &once")
+        self.at_once = QCheckBox("&automatically")
         self.at_once.setChecked(True)
         self.at_once.setToolTip("Cut the patches again as soon as the rare classes change; no network is needed")
         self.at_once.setAccessibleName("Cut again as soon as the rare classes change")

@@ -99,7 +99,7 @@ class SettingsPanel(QWidget):
             "reset",
             "Reset this section",
             self._reset_section,
-            tip="sets all options of it back to their defaults",
+            tip="sets all its options back to their defaults",
         )
         row.addWidget(heading)
         row.addWidget(self.section, 1)

@@ -100,7 +100,7 @@ class NetworkBrowser(QDialog):
         if not name or project is None:
             self._say((), "muted")
             return
-        self._say(("Looking at it ...",), "muted")
+        self._say(("Counting its parameters ...",), "muted")
         try:
             classes = len(classes_of(project))
         except CrotsError:

@@ -17,10 +17,10 @@ def ask_trust(code: Sequence[Code], parent: QWidget | None = None) -> bool:
     box.setIcon(QMessageBox.Icon.Warning)
     # Names come from files: none may pass for text of the window.
     box.setTextFormat(Qt.TextFormat.PlainText)
-    box.setText(f"This runs code: {listed(code)}.")
+    box.setText(f"This runs third-party code: {listed(code)}.")
     box.setInformativeText(
         "A run will execute it with all your rights, like any program that you start. Say yes only if you trust "
-        "whoever made it. This holds for these names, in this window, until you close the project; it is not saved."
+        "its author. This holds for these names, in this window, until you close the project; it is not saved."
     )
     box.setStandardButtons(QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.No)
     box.setDefaultButton(QMessageBox.StandardButton.No)

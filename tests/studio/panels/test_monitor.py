@@ -422,7 +422,8 @@ def test_the_score_has_a_plot_of_its_own_in_per_cent_and_a_tile(qtbot, session, 
     shown = plot.shown["mIoU"].y
     last = panel.scores.latest("adapt-2").miou
     assert 1 < np.nanmax(shown) <= 100 and "mIoU" not in panel.training.plots["score"].names
-    assert panel.miou.figure.text() == f"{last:.1%}" and "since Source, Round 2" in panel.miou.note.text()
+    assert panel.miou.figure.text() == f"{last:.1%}"
+    assert panel.miou.note.text().startswith("Round 2: ") and "vs Source" in panel.miou.note.text()
     assert panel.miou.note.property("role") == "good" and "Round 2" in panel.loss.note.text()
     assert len(plot._band_items) == 3, "a band a stage"
     assert panel.training.table().startswith("stage,step,"), "saved as recorded"

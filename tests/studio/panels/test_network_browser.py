@@ -36,7 +36,7 @@ def test_architectures_and_encoders_are_listed_where_the_package_is_installed():
 def test_whether_it_fits_is_said_with_both_numbers(tmp_path):
     facts = NetFacts("x", "smp", 10_000_000, 32, (tmp_path / "x.pth",))
     fine = words_of(facts, Size(256, 128), 8_000_000_000, "memory")
-    assert fine.level == "good" and "160 MB" in fine.lines[1] and "8.0 GB free memory" in fine.lines[1]
+    assert fine.level == "good" and "160 MB" in fine.lines[1] and "8.0 GB of memory are free" in fine.lines[1]
     assert str(tmp_path / "x.pth") in fine.lines[-1]
     tight = words_of(facts, Size(250, 128), 200_000_000, "memory")
     assert tight.level == "warning" and tight.lines[1].startswith("may not fit")

@@ -62,7 +62,7 @@ def test_a_typed_folder_is_looked_at_and_said_beside_the_field(qtbot, session, p
     label = panel.fields.findings["data.target"]
     assert label.finding.level == "good"
     assert "3 images" in label.text()
-    assert label.accessibleName().endswith("in order")
+    assert label.accessibleName().endswith("OK")
     qtbot.waitUntil(lambda: Project.open(session.project.folder).config.data.target == images)
 
 
