@@ -120,7 +120,7 @@ class ApplyDialog(QDialog):
             row.addWidget(self.results[name])
         row.addStretch(1)
         self.flip = self._tick(
-            "Average with the mirrored image", "Takes twice as long and is usually a little more accurate", None, "flip"
+            "Average with the mirrored image", "Twice as slow, and usually a little more accurate", None, "flip"
         )
         row.addWidget(self.flip)
         self.opacity = SliderRow("", 0, 1, 0.05, name="Opacity of the overlay")
