@@ -36,7 +36,7 @@ def run(command, folder, **more):
 
 def test_python_m_crots_imports_nothing_from_the_current_folder(hostile):
     ran = run([sys.executable, "-m", "crots", "status", "."], hostile)
-    assert ran.returncode == 2 and "make a project with" in ran.stderr, ran.stderr
+    assert ran.returncode == 2 and "no crots.toml there" in ran.stderr, ran.stderr
     assert not (hostile / "sung").exists()
 
 

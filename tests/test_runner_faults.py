@@ -51,7 +51,7 @@ def test_a_nan_loss_stops_the_stage_and_keeps_the_last_good_checkpoint(tmp_path,
 def test_nan_weights_are_not_checkpointed_either(tmp_path, monkeypatch):
     from crots.stages.baseline import BaselineLearner
 
-    project = world.white_box(tmp_path, baseline={"steps": 8, "log_every": 8})
+    project = world.white_box(tmp_path, baseline={"steps": 8, "log_every": 8, "refresh": 3})
     original = BaselineLearner.step
 
     def step(self, number, data, rate):

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -76,14 +75,20 @@ class Crops:
 
     def images(self, batch: Array) -> Array:
         """Cuts (N, H, W, 3) uint8, interpolated."""
+        import cv2  # late: the studio's window reads windows of images without it
+
         return self._cut(batch, cv2.INTER_LINEAR)
 
     def labels(self, batch: Array) -> Array:
         """Cuts (N, H, W) labels, uint8 or uint16, or their confidence, float32; the nearest pixel's counts."""
+        import cv2
+
         # The other nearest-neighbour rule of OpenCV shifts labels against their image by up to half a pixel.
         return self._cut(batch, cv2.INTER_NEAREST_EXACT)
 
     def _cut(self, batch: Array, how: int) -> Array:
+        import cv2
+
         crops = []
         for image, window in zip(batch, self.windows, strict=True):
             part = image[window.y : window.y + window.height, window.x : window.x + window.width]

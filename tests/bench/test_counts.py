@@ -90,7 +90,7 @@ def learner(project):
 
 def baseline_learner(project):
     bench = Workbench(project.config, project.folder, project.cache_folder, "baseline")
-    options = dataclasses.replace(bench.config.baseline, learning_rate=1e-4)
+    options = dataclasses.replace(bench.config.baseline, learning_rate=1e-4, mix="classmix")
     return BaselineLearner(
         bench.new_student(), open_material(project, bench), bench.engine, options, seed=0, stage="baseline"
     )

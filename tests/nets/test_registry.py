@@ -91,7 +91,7 @@ def test_multiples():
         ("smp:unet/resnet19", "did you mean"),
         ("smp:unet/tu-resnet_18", "did you mean tu-resnet"),
         ("", "the choices are"),
-        ("my.module:make", "--trust"),
+        ("my.module:make", "runtime.trust"),
     ],
 )
 def test_unknown_names_are_refused_with_the_nearest(name, says):

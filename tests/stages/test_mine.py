@@ -211,7 +211,7 @@ def test_equal_base_names_are_refused_with_the_names_or_kept_apart(tmp_path, cla
     for folder in ("a", "b"):
         world.write_image(tmp_path / "images" / folder / "one.png", world.paint(0)[0])
         write_labels(tmp_path / "out" / "label_ids" / folder / "one.png", world.paint(0)[1])
-    with pytest.raises(InputError, match=r"a/one and b/one.*--keep-folders"):
+    with pytest.raises(InputError, match=r"a/one and b/one.*mine.keep_folders"):
         cut(tmp_path, classes, keep_folders=False)
     assert not (tmp_path / "mined").exists()
     cut(tmp_path, classes, keep_folders=True)

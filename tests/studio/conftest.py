@@ -24,6 +24,9 @@ HARMLESS = ("This plugin does not support", "propagateSizeHints", "XDG_RUNTIME_D
 @pytest.fixture(autouse=True, scope="module")
 def garbage_waits_for_this_thread():
     """As in the studio itself: a collection on another thread would destroy widgets and timers there."""
+    gc.collect()
+    # As the studio does too: with all of torch and the libraries in it, each collection would take seconds.
+    gc.freeze()
     gc.disable()
     yield
     gc.collect()

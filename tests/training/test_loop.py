@@ -98,7 +98,7 @@ def test_flip_mirrors_images_with_their_labels(material, classes):
         for index in range(2):
             coin = not np.array_equal(plain.images[index], flipped.images[index])
             turned += coin
-            for before, after in zip(plain, flipped, strict=True):
+            for before, after in zip(plain[:2], flipped[:2], strict=True):
                 expected = before[index][:, ::-1] if coin else before[index]
                 assert np.array_equal(after[index], expected)
     assert 0 < turned < 12
