@@ -423,8 +423,8 @@ class BaselineOptions(TrainingOptions):
     )
     keep_share: float = option(
         0.66,
-        "Share of the pixels of each class, most confident first, whose labels are used; the others are ignored. 1 "
-        "keeps all.",
+        "Share of the pixels of each class, most confident first, whose labels are used; a student that starts afresh "
+        "also learns those that are certain. The others count as unsure_weight says. 1 keeps all.",
         low=0.01,
         high=1,
         published=1.0,

@@ -65,7 +65,7 @@ def keep_thresholds(pixels: Histogram, share: float) -> npt.NDArray[np.float32]:
 
 
 def learnt_thresholds(pixels: Histogram, share: float) -> npt.NDArray[np.float32]:
-    """Returns, for each class, the confidence from which the baseline learns a label.
+    """Returns, for each class, the confidence from which a student that starts afresh learns a label.
 
     It keeps the most confident ``share`` of each class and, beyond that, labels that are certain: of confidence
     `CERTAIN` and among the most confident share of all pixels. Without these, a class such as road, which is confident

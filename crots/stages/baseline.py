@@ -70,7 +70,9 @@ class BaselineLearner(SupervisedLearner):
             pixels = source_histogram(material, sampled(self.images), len(self.classes))
             self._source_ranks = rank_table(pixels)
             self._surest = keep_thresholds(pixels, SUREST)
-            self._least = np.maximum(learnt_thresholds(pixels, options.keep_share), np.float32(options.min_confidence))
+            # A trained student gains by leaving out what the source is not surest of, certain or not.
+            thresholds = (keep_thresholds if trained else learnt_thresholds)(pixels, options.keep_share)
+            self._least = np.maximum(thresholds, np.float32(options.min_confidence))
         self._refreshed: dict[int, Refreshed] = {}
         self.balance(self.read_labels)
 

@@ -10,6 +10,7 @@ from crots.errors import InputError, Stopped
 from crots.events import Note
 from crots.execution.context import Context
 from crots.images import read_labels, write_labels
+from crots.methods import selection
 from crots.methods.batch_norm import batch_norms
 from crots.options import BaselineOptions
 from crots.stages import baseline as baseline_module
@@ -50,6 +51,13 @@ def test_the_surest_share_of_each_class_is_learnt(material, classes):
             assert (kept[own] != IGNORE).mean() >= 0.5
     assert (kept == IGNORE).mean() > 0.3
     assert np.array_equal(learner(material, classes).read_labels(range(6)), labels)
+
+
+def test_a_student_that_starts_afresh_learns_certain_labels_whatever_their_rank(material, classes, monkeypatch):
+    monkeypatch.setattr(selection, "CERTAIN", 0.0)
+    afresh, trained = (learner(material, classes, keep_share=0.5, trained=trained) for trained in (False, True))
+    kept, fewer = (made.read_labels(range(6)) != IGNORE for made in (afresh, trained))
+    assert kept[fewer].all() and kept.sum() > fewer.sum()
 
 
 def test_labels_that_are_left_out_are_learnt_with_less_weight(material, classes):
