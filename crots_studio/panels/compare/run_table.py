@@ -32,6 +32,7 @@ Index = QModelIndex | QPersistentModelIndex
 Key = tuple[str, str, int]
 SORT = Qt.ItemDataRole.UserRole
 FOLDER = Qt.ItemDataRole.UserRole + 1
+_BOX = 16  # pixels
 _WIDEST_CLASS = 110
 _FIXED = ("Model", "Project", "mIoU %", "Steps", "Took", "State", "Differs in")
 _ORACLE = "Oracle: validation labels chose this checkpoint, or one it started from. It shows what could be reached."
@@ -183,6 +184,8 @@ class RunTableView(QTableView):
         header = self.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         self.resizeColumnsToContents()
+        # The tick boxes of the theme are wider than those that the width is computed with.
+        self.setColumnWidth(0, self.columnWidth(0) + _BOX)
         for column in range(6, self.table.columnCount()):
             self.setColumnWidth(column, min(self.columnWidth(column), 260 if column == 6 else _WIDEST_CLASS))
         self.setColumnHidden(1, len({run.folder for run in runs}) < 2)
