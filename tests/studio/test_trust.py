@@ -152,4 +152,4 @@ def test_the_question_names_it_and_only_yes_is_yes(qtbot, button, said):
     QTimer.singleShot(50, answer)
     assert ask_trust([Code("student.net", EVIL, "the Python module <b>x</b>")]) is said
     text, form, careful = seen[0]
-    assert "runs code: the Python module <b>x</b>" in text and form == Qt.TextFormat.PlainText and careful
+    assert "third-party code: the Python module <b>x</b>" in text and form == Qt.TextFormat.PlainText and careful
