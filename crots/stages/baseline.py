@@ -240,7 +240,8 @@ def distil_student(job: BaselineJob, context: Context) -> Iterator[Event]:
     """
     if job.options.refresh and not job.options.keep_ema:
         raise InputError(
-            "`baseline.refresh` renews the labels with the moving average; set `baseline.keep_ema` too, or it to 0",
+            "`baseline.refresh` renews the labels with the moving average; keep it with `baseline.keep_ema`, or "
+            "refresh no labels (0)",
             field="baseline.refresh",
         )
     learner = BaselineLearner(
