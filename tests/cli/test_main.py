@@ -12,7 +12,7 @@ from crots.cli.commands import SUMMARIES, load_command
 
 
 def python(code, *args, **kwargs):
-    return subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, timeout=60, **kwargs)
+    return subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, timeout=240, **kwargs)
 
 
 def test_overview_names_every_command(crots):
@@ -76,7 +76,7 @@ def test_help_imports_neither_torch_nor_numpy_nor_rich(words):
 
 
 def test_module_can_be_run():
-    ran = subprocess.run([sys.executable, "-m", "crots", "--version"], capture_output=True, text=True, timeout=60)
+    ran = subprocess.run([sys.executable, "-m", "crots", "--version"], capture_output=True, text=True, timeout=240)
     assert ran.returncode == 0
     assert ran.stdout.startswith("crots ")
 
@@ -124,7 +124,7 @@ def test_closed_pipe_is_no_fault():
     process.stdout.close()
     error = process.stderr.read()
     process.stderr.close()
-    process.wait(timeout=60)
+    process.wait(timeout=240)
     assert error == ""
 
 

@@ -4,6 +4,7 @@ import gc
 import os
 
 import pytest
+from pytestqt.qtbot import QtBot
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
@@ -16,6 +17,9 @@ from crots_studio.app import Collector
 from crots_studio.session import Session
 from crots_studio.settings import PLACE, Settings
 from crots_studio.window import MainWindow
+
+# Milliseconds that every wait may take at least: a machine that tests share with others stands still for seconds.
+PATIENCE = 60_000
 
 # What the offscreen platform lacks, said by Qt at every show().
 HARMLESS = ("This plugin does not support", "propagateSizeHints", "XDG_RUNTIME_DIR")
@@ -38,6 +42,36 @@ def little_garbage(garbage_waits_for_this_thread):
     """What one test leaves is gone before the next."""
     yield
     gc.collect(1)
+
+
+class PatientBot(QtBot):
+    """A wait ends when what it waits for is there; how long that takes is not what these tests are about."""
+
+    def waitSignal(self, *args, timeout=0, **options):
+        """Waits for a signal."""
+        return super().waitSignal(*args, timeout=max(timeout, PATIENCE), **options)
+
+    def waitSignals(self, *args, timeout=0, **options):
+        """Waits for several signals."""
+        return super().waitSignals(*args, timeout=max(timeout, PATIENCE), **options)
+
+    def waitUntil(self, *args, timeout=0):
+        """Waits until a condition holds."""
+        super().waitUntil(*args, timeout=max(timeout, PATIENCE))
+
+    def waitExposed(self, *args, timeout=0):
+        """Waits until a window is on the screen."""
+        return super().waitExposed(*args, timeout=max(timeout, PATIENCE))
+
+    def waitActive(self, *args, timeout=0):
+        """Waits until a window has the focus."""
+        return super().waitActive(*args, timeout=max(timeout, PATIENCE))
+
+
+@pytest.fixture
+def qtbot(qapp, request):
+    """In place of pytest-qt's own, with its five seconds for a wait."""
+    return PatientBot(request)
 
 
 @pytest.fixture(autouse=True)

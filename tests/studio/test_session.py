@@ -64,7 +64,7 @@ def test_only_the_latest_request_of_a_token_is_answered(qtbot, session):
     gate = threading.Event()
 
     def slow():
-        gate.wait(5)
+        gate.wait(60)
         return "old"
 
     session.errands.in_background(slow, got.append, token="check")
@@ -141,12 +141,12 @@ def test_stop_answers_at_once_and_ends_after_the_step(qtbot, session, open_proje
 
     def step(control):
         in_step.set()
-        may_end.wait(30)
+        may_end.wait(60)
 
     start = StageStarted(stage="baseline", total=2)
     scripted(start, step, Progress(stage="baseline", done=1, total=2))
     session.start_run()
-    assert in_step.wait(5)
+    assert in_step.wait(60)
     # Returns while the step still waits.
     session.stop()
     assert session.run_state.stopping and "stopping" in session.run_state.text
