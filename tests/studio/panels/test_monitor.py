@@ -46,11 +46,12 @@ def panel(show_panel):
 
 @pytest.fixture
 def tell(qtbot, session, panel):
-    """Sends events as a run does and waits until they are drawn."""
+    """Sends events as a run does and waits until the tab in front has drawn them; hidden ones wait."""
 
     def tell(events):
         session.events_arrived.emit(list(events))
-        qtbot.waitUntil(lambda: not panel.training.redraw.due)
+        tabs = panel.training, panel.classes, panel.confusion
+        qtbot.waitUntil(lambda: not any(tab.redraw.due for tab in tabs if tab.isVisible()))
 
     return tell
 
