@@ -101,7 +101,7 @@ class ProjectActions(QObject):
         # Panels that came after the project would have missed its signals.
         self._pages.build_workspace()
         if not self._refuse_while_busy():
-            self._session.open_project(folder, self._cannot_open)
+            self._session.opened.open_project(folder, self._cannot_open)
 
     def _cannot_open(self, error: Exception) -> None:
         self._pages.welcome.refresh()
@@ -110,7 +110,7 @@ class ProjectActions(QObject):
     def close_project(self) -> None:
         """Goes back to the welcome page."""
         if not self._refuse_while_busy():
-            self._session.close_project()
+            self._session.opened.close_project()
 
     def try_demo(self) -> None:
         """Asks for a folder and runs the demonstration there, live."""
@@ -128,7 +128,7 @@ class ProjectActions(QObject):
         from crots_studio.runs.demo import demo_source
 
         self._pages.build_workspace()
-        self._session.start_demo(demo_source(folder, tiny=tiny), folder)
+        self._session.run.start_demo(demo_source(folder, tiny=tiny), folder)
 
     def open_folder(self) -> None:
         """Shows the project folder in the desktop's file manager."""
@@ -160,11 +160,11 @@ class ProjectActions(QObject):
         session = self._session
         if session.project is None:
             return "Open a project first."
-        if session.busy:
+        if session.run.busy:
             return "Wait until the run has finished."
         if self._reporting:
             return "The report is being written; a network is predicting some of the images."
-        if not any(stage.state in _RUN for stage in session.status):
+        if not any(stage.state in _RUN for stage in session.opened.status):
             return "Nothing has run in this project yet."
         return ""
 
@@ -197,7 +197,7 @@ class ProjectActions(QObject):
         page = self._pages.workspace
         row = page.rail.current if page is not None else None
         if row is not None and row.is_stage and row.startable:
-            self._session.start_run(RunRequest(only=row.key))
+            self._session.run.start(RunRequest(only=row.key))
 
     def cancel_run(self) -> None:
         """Asks whether to end the run and to throw away what its stage has done."""
@@ -213,7 +213,7 @@ class ProjectActions(QObject):
     def copy_run_command(self) -> None:
         """Puts the command that runs this project on the clipboard."""
         if self._session.project is not None:
-            project = self._session.for_run()
+            project = self._session.opened.for_run()
             QGuiApplication.clipboard().setText(run_command(project.folder, trust=project.config.runtime.trust))
             self._session.copied.emit("Copied the command that runs this project")
 
@@ -274,6 +274,6 @@ class ProjectActions(QObject):
         box.open()
 
     def _refuse_while_busy(self) -> bool:
-        if self._session.busy:
+        if self._session.run.busy:
             self.tell("A run is in progress", "Stop the run before you open another project.")
-        return self._session.busy
+        return self._session.run.busy

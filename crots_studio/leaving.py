@@ -24,13 +24,13 @@ class Leaving(QObject):
         self.under_way = False
         self._go_on = self._handed_over = False
         self.question: QMessageBox | None = None
-        session.run_ended.connect(self._ended)
+        session.run.ended.connect(self._ended)
 
     def may_leave(self) -> bool:
         """Whether the window can close now; asks where it cannot."""
         session = self._session
         # A run that was started in a terminal is none of the window's business.
-        if not session.busy or (session.detached and (self._leaves_it or not session.controllable)):
+        if not session.run.busy or (session.run.detached and (self._leaves_it or not session.run.controllable)):
             return True
         if not self.under_way:
             self._ask()
@@ -49,7 +49,7 @@ class Leaving(QObject):
         box.setInformativeText(
             "It runs in a separate process and can continue in the background; the window shows it again when you open "
             "the project. If you stop it, it ends after the current step and keeps the work so far."
-            if self._session.detached
+            if self._session.run.detached
             else "Either way it stops here after the current step and keeps the work so far. In the background it then "
             "continues in a separate process."
         )
@@ -68,12 +68,12 @@ class Leaving(QObject):
     def leave(self, *, go_on: bool) -> None:
         """Stops the run and then closes the window; with ``go_on`` a child process takes over where it stopped."""
         self.under_way, self._go_on = True, go_on
-        if go_on and self._session.detached:
+        if go_on and self._session.run.detached:
             # Halted, it would wait for ever for a window that is gone.
-            self._session.resume()
+            self._session.run.resume()
             self._window.close()
-        elif self._session.busy:
-            self._session.stop()
+        elif self._session.run.busy:
+            self._session.run.stop()
         else:
             # The run ended while the question stood there.
             self._window.close()
@@ -89,13 +89,13 @@ class Leaving(QObject):
             return
         self._handed_over = self._go_on and end.outcome == "cancelled"
         if self._handed_over:
-            self._session.start_run(self._session.request, in_child=True)
+            self._session.run.start(self._session.run.request, in_child=True)
         QTimer.singleShot(0, self._close_when_child_runs)
 
     def _close_when_child_runs(self) -> None:
-        if self._session.busy and not self._session.detached:
+        if self._session.run.busy and not self._session.run.detached:
             QTimer.singleShot(_LOOK_MS, self._close_when_child_runs)
-        elif self._handed_over and not self._session.busy:
+        elif self._handed_over and not self._session.run.busy:
             # No process could be started, as the problems say: only this window can go on.
             self.under_way = False
         else:

@@ -57,7 +57,7 @@ class Menus:
         self._add_choice(size_menu, "Text size", TEXT_SIZES, session.settings.text_size, session.set_text_size)
         self._help(bar.addMenu("&Help"))
         project_actions.changed.connect(self.refresh)
-        session.undo_changed.connect(self._refresh_undo)
+        session.opened.undo_changed.connect(self._refresh_undo)
         self.refresh()
 
     def _add(
@@ -103,11 +103,11 @@ class Menus:
 
     def _run(self, menu: QMenu) -> None:
         act, session = self._project_actions, self._session
-        self._add(menu, "&Run all remaining stages", session.start_run, "Ctrl+R", "play")
+        self._add(menu, "&Run all remaining stages", session.run.start, "Ctrl+R", "play")
         self._add(menu, "Run &only the selected stage", act.run_chosen, "Ctrl+Shift+R")
         menu.addSeparator()
-        self._add(menu, "&Pause or resume", session.toggle_pause, "Ctrl+P", "pause")
-        self._add(menu, "&Stop and keep", session.stop, "Ctrl+.", "stop")
+        self._add(menu, "&Pause or resume", session.run.toggle_pause, "Ctrl+P", "pause")
+        self._add(menu, "&Stop and keep", session.run.stop, "Ctrl+.", "stop")
         self._add(menu, "&Cancel and discard ...", act.cancel_run)
 
     def _add_choice(
@@ -199,16 +199,16 @@ class Menus:
         """Enables what can be done now."""
         session, actions = self._session, self.actions
         self._refresh_undo()
-        project, busy = session.project is not None, session.busy
+        project, busy = session.project is not None, session.run.busy
         for action in self._of_workspace:
             action.setEnabled(project or busy)
-        remains = any(stage.state not in FINISHED for stage in session.status)
-        can_run = project and not busy and not session.blocker
+        remains = any(stage.state not in FINISHED for stage in session.opened.status)
+        can_run = project and not busy and not session.run.blocker
         actions["Run all remaining stages"].setEnabled(can_run and remains)
         actions["Run only the selected stage"].setEnabled(can_run)
         for name in ("Pause or resume", "Stop and keep", "Cancel and discard"):
-            actions[name].setEnabled(busy and not session.run_state.stopping and session.controllable)
-        if session.request.compares:
+            actions[name].setEnabled(busy and not session.run.state.stopping and session.run.controllable)
+        if session.run.request.compares:
             # What it has finished is kept in any case.
             actions["Cancel and discard"].setEnabled(False)
         for name in (

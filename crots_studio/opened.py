@@ -38,7 +38,6 @@ class OpenProject(QObject):
     """Opens, changes and closes a project.
 
     Attributes:
-        errands: what works beside the window.
         project: the open one.
         history: its events so far.
         status: its stages; empty until they have been read.
@@ -47,15 +46,16 @@ class OpenProject(QObject):
         looking: whether the stages are being read, which takes seconds for a hundred thousand files.
         conflict: options that were changed both here and in the project's file; nothing is written until one side is
             chosen. None for none.
+        guard: tells whether a run is active, which keeps the project open.
 
     Signals (all on the window's thread):
         problem(str): something that the user should read and that has no better place.
         notice(str): information that needs no action.
-        copied(str): what was put on the clipboard, which shows nowhere else.
         conflict_found(Merged): `conflict` is waiting for an answer.
         undo_changed(): something else can be undone or done again, here or in a panel.
         class_map_changed(): the project's class map was written, perhaps without a change of an option.
         project_changed(): another project, or the same one read anew; `project` and `history` are both ready.
+        opened(bool): after that, where a project was opened: whether a run holds it.
         history_changed(): events of a run were taken back; `history` was read anew.
         config_changed(): an option of the project changed.
         trust_changed(): the user trusts more code of others.
@@ -64,21 +64,20 @@ class OpenProject(QObject):
 
     problem = Signal(str)
     notice = Signal(str)
-    copied = Signal(str)
     conflict_found = Signal(object)
     undo_changed = Signal()
     class_map_changed = Signal()
     project_changed = Signal()
+    opened = Signal(bool)
     history_changed = Signal()
     config_changed = Signal()
     trust_changed = Signal()
     status_changed = Signal(list)
 
-    def __init__(self, settings: Settings, parent: QObject | None = None) -> None:
+    def __init__(self, settings: Settings, errands: Errands, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.errands = Errands(self)
-        self.errands.problem.connect(self.problem)
-        self.settings = settings
+        self._settings, self._errands = settings, errands
+        self.guard: Callable[[], bool] = lambda: False
         self.project: Project | None = None
         self.history = History()
         self.status: list[StageStatus] = []
@@ -93,11 +92,6 @@ class OpenProject(QObject):
         self._turn = 0
         self._changes: UndoStack[Values] = UndoStack(self._restore, _MOST_STEPS)
 
-    @property
-    def busy(self) -> bool:
-        """Whether a run is active in this window, or is followed by it."""
-        return False
-
     def open_project(self, folder: Path | str, failed: Callable[[Exception], None] | None = None) -> None:
         """Opens a project and reads its events; `project_changed` says when it is there."""
         path = Path(folder)
@@ -107,19 +101,32 @@ class OpenProject(QObject):
             return OpenedFiles(project, History.read(project.events_path), running(project.lock_path))
 
         # It may be the one whose options are being written at this moment.
-        self.errands.after_saving(lambda: self.errands.in_background(read, self._opened, failed, token="open project"))
+        self._errands.after_saving(
+            lambda: self._errands.in_background(read, self._opened, failed, token="open project")
+        )
 
     def _opened(self, found: OpenedFiles) -> None:
+        busy = self.guard()
+        if busy and self.project is not None:
+            # It was requested before the run, which continues in the other project.
+            self.problem.emit(f"{found.project.folder} was not opened: a run was started meanwhile")
+            return
         self.project, self.status, self.trusted = found.project, [], frozenset()
         self.estimate = None
         self._begin_changes(ProjectFile(found.project))
-        if not self.busy:
+        if not busy:
             # A demonstration opens its project in the middle of its run; its history is longer than the file's.
             self.history = found.history
-        self.settings.recent = self.settings.recent.opened(self.project.folder)
+        self._settings.recent = self._settings.recent.opened(self.project.folder)
         # Before the panels, so that their questions to the disk come after this one.
         self.refresh_status()
         self.project_changed.emit()
+        self.opened.emit(found.going_on)
+
+    def take_history(self, history: History) -> None:
+        """Takes over the history as it was read anew, after events of a run were taken back."""
+        self.history = history
+        self.history_changed.emit()
 
     def close_project(self) -> None:
         """Goes back to no project; only while nothing runs here."""
@@ -230,7 +237,7 @@ class OpenProject(QObject):
         if self._file is None or self.project is None or self.conflict is not None:
             return
         file, config, turn = self._file, self.project.config, self._turn
-        self.errands.save_in_background(
+        self._errands.save_in_background(
             lambda: file.write(config, turn), lambda found: self._found_in_file(file, found), self._not_written
         )
 
@@ -242,7 +249,7 @@ class OpenProject(QObject):
         """Takes over what somebody else wrote into the project's file."""
         if self._file is not None and self.conflict is None:
             file = self._file
-            self.errands.save_in_background(
+            self._errands.save_in_background(
                 file.changed, lambda found: self._found_in_file(file, found), self._file_unreadable
             )
 
@@ -302,7 +309,7 @@ class OpenProject(QObject):
             return folder, status, known_estimate(snapshot, status)
 
         self.looking = True
-        self.errands.in_background(work, self._status_found, self._status_failed, token="status")
+        self._errands.in_background(work, self._status_found, self._status_failed, token="status")
 
     def _status_found(self, found: tuple[Path, list[StageStatus], Estimate | None]) -> None:
         folder, status, estimate = found

@@ -62,7 +62,7 @@ class Pages(QStackedWidget):
     def show_fitting(self) -> None:
         """Shows the workspace where there is a project or a run, otherwise the welcome page."""
         if self.workspace is not None:
-            live = self._session.project is not None or self._session.busy
+            live = self._session.project is not None or self._session.run.busy
             self.setCurrentWidget(self.workspace if live else self.welcome)
 
     def show_tab(self, key: str) -> None:

@@ -1,329 +1,55 @@
-"""The open project and its run: what all panels share. Panels connect to its signals and never to each other."""
+"""What all panels share: the open project, its run and the work beside the window.
+
+Panels connect to the signals of these parts and never to each other.
+"""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING
+from PySide6.QtCore import QObject, Signal
 
-from PySide6.QtCore import QObject, QTimer, Signal
-
-from crots.errors import CrotsError
-from crots.eventlog import running
-from crots.events import Event, Note, StageFinished, StageStarted
-from crots.project import CONFIG_NAME, Project
-from crots.runner import discard
+from crots.project import Project
 from crots_studio import theme
-from crots_studio.models.history import History
-from crots_studio.models.run_state import RunState
-from crots_studio.opened import OpenedFiles, OpenProject
-from crots_studio.runs.demo import demo_source, is_unfinished
-from crots_studio.runs.run import EventSource, Run, RunEnd, RunRequest, project_events, release_memory
-from crots_studio.runs.thread import ThreadRun
+from crots_studio.background.errands import Errands
+from crots_studio.opened import OpenProject
+from crots_studio.runs.active import ActiveRun
 from crots_studio.settings import Settings
 
-if TYPE_CHECKING:
-    from crots_studio.runs.child import ChildRun
 
-SourceMaker = Callable[[Project, RunRequest], EventSource]
-
-# Redrawing on every event would cost the training a third of its speed; eight times a second costs nothing.
-DRAIN_MS = 125
-# Drawing more of them in one go would hold the window up; the others wait for the next time.
-_AT_ONCE = 1000
-_LOOK_FOR_RUNS_MS = 2000
-
-
-class Session(OpenProject):
+class Session(QObject):
     """What the window is about.
 
-    Signals (all on the window's thread, with those of `OpenProject`):
-        events_arrived(list[Event]): new events, already in `history`; at most eight times a second.
-        busy_changed(bool): a run began or ended.
-        run_changed(): `run_state` changed.
-        run_ended(RunEnd): how it ended.
+    Attributes:
+        settings: what is remembered between sessions.
+        errands: work beside the window.
+        opened: the open project, its history, its stages' states and its changes.
+        run: the run of that project.
+
+    Signals (all on the window's thread):
+        problem(str): something that the user should read and that has no better place; those of the parts too.
+        notice(str): information that needs no action; likewise.
+        copied(str): what was put on the clipboard, which shows nowhere else.
         theme_changed(bool): dark or not.
-        blocker_changed(str): why Run has to wait, empty where it need not.
     """
 
-    events_arrived = Signal(list)
-    busy_changed = Signal(bool)
-    run_changed = Signal()
-    run_ended = Signal(object)
+    problem = Signal(str)
+    notice = Signal(str)
+    copied = Signal(str)
     theme_changed = Signal(bool)
-    blocker_changed = Signal(str)
 
     def __init__(self, settings: Settings | None = None, parent: QObject | None = None) -> None:
-        super().__init__(settings or Settings(), parent)
-        self.run_state = RunState()
-        self.blocker = ""
-        self.make_source: SourceMaker = project_events
-        self._run: Run | None = None
-        self._waiting: deque[Event] = deque()
-        self._awaited: Path | None = None
-        # Between two states: a child is made ready, or what a run did is thrown away.
-        self._turning = False
-        # What was asked for last; a child process that takes over is asked for the same.
-        self.request = RunRequest()
-        self._drain_timer = self._timer(DRAIN_MS, self._drain)
-        self._look_timer = self._timer(_LOOK_FOR_RUNS_MS, self._look_for_run)
-
-    def _timer(self, interval: int, slot: Callable[[], None]) -> QTimer:
-        timer = QTimer(self)
-        timer.setInterval(interval)
-        timer.timeout.connect(slot)
-        return timer
-
-    def set_blocker(self, reason: str) -> None:
-        """Says why Run has to wait; empty where it need not."""
-        if reason != self.blocker:
-            self.blocker = reason
-            self.blocker_changed.emit(reason)
-
-    def _opened(self, found: OpenedFiles) -> None:
-        if self.busy and self.project is not None:
-            # It was requested before the run, which continues in the other project.
-            self.problem.emit(f"{found.project.folder} was not opened: a run was started meanwhile")
-            return
-        super()._opened(found)
-        self._look_timer.start()
-        if found.going_on:
-            self._attach()
-
-    def close_project(self) -> None:
-        """Goes back to no project; only while nothing runs here."""
-        self._look_timer.stop()
-        super().close_project()
-
-    # The run.
+        super().__init__(parent)
+        self.settings = settings or Settings()
+        self.errands = Errands(self)
+        self.opened = OpenProject(self.settings, self.errands, self)
+        self.run = ActiveRun(self.opened, self.settings, self.errands, self)
+        for part in (self.errands, self.opened, self.run):
+            part.problem.connect(self.problem)
+        self.opened.notice.connect(self.notice)
 
     @property
-    def busy(self) -> bool:
-        """Whether a run is active in this window, or is followed by it."""
-        return self._run is not None or self._turning
-
-    @property
-    def detached(self) -> bool:
-        """Whether the run is in another process."""
-        return self._run is not None and self._run.detached
-
-    @property
-    def controllable(self) -> bool:
-        """Whether the run can be stopped from here; one that was started in a terminal cannot."""
-        return self._run is None or self._run.controllable
-
-    @property
-    def in_child(self) -> bool:
-        """Whether runs of this project go on in a process of their own; it is remembered for the project."""
-        folder = self.project.folder if self.project is not None else None
-        return folder is not None and self.settings.project_value(folder, "in_child") == "true"
-
-    @in_child.setter
-    def in_child(self, value: bool) -> None:
-        if self.project is not None:
-            self.settings.set_project_value(self.project.folder, "in_child", "true" if value else "")
-
-    def start_run(self, request: RunRequest | None = None, *, in_child: bool | None = None) -> None:
-        """Runs one stage, or all that remain, in a thread or (by the settings) in a child process."""
-        if self.project is None or self.busy:
-            return
-        self.request = request = request or RunRequest()
-        child = request.compares or (self.in_child if in_child is None else in_child)
-        if child:
-            self._turning = True
-            self.errands.after_saving(lambda: self._begin(self._child(request)))
-        else:
-            self._begin(ThreadRun(self._source(request)))
-
-    def _source(self, request: RunRequest) -> EventSource:
-        assert self.project is not None
-        return demo_source(self.project.folder) if self.demo_unfinished else self.make_source(self.for_run(), request)
-
-    @property
-    def demo_unfinished(self) -> bool:
-        """Whether the project is a demonstration whose images or source are not created yet; a run makes them."""
-        return self.project is not None and is_unfinished(self.project)
-
-    def start_demo(self, make_events: EventSource, folder: Path) -> None:
-        """Runs what makes a project of its own, and opens that as soon as it is there."""
-        if self.busy:
-            return
-        self.errands.forget("open project")
-        self.close_project()
-        self._awaited, self.request = folder, RunRequest()
-        self._begin(ThreadRun(make_events))
-
-    def _open_awaited(self) -> None:
-        if self._awaited is not None and (self._awaited / CONFIG_NAME).is_file():
-            folder, self._awaited = self._awaited, None
-            self.open_project(folder)
-
-    def _child(self, request: RunRequest | None) -> ChildRun:
-        # Only now: subprocess and psutil would delay the first paint.
-        from crots_studio.runs.child import ChildRun
-
-        assert self.project is not None
-        last = self.history.stage(self.history.current)
-        at_work = last.key if last.started and not last.finished else ""
-        return ChildRun(self.for_run(), request, after=self.history.latest, at_work=at_work)
-
-    def _begin(self, run: Run) -> None:
-        self._turning = False
-        if self._run is not None:
-            return
-        self._run = run
-        self._waiting.clear()
-        self.run_state.begin(detached=run.detached)
-        try:
-            run.start()
-        except (OSError, CrotsError) as error:
-            self._run = None
-            self.run_state.running = False
-            self.problem.emit(f"the run's process could not be started: {error}")
-            self.run_changed.emit()
-            return
-        self._drain_timer.start()
-        self.busy_changed.emit(True)
-        self.run_changed.emit()
-
-    def _attach(self) -> None:
-        if not self.busy and self.project is not None:
-            run = self._child(None)
-            self.request = run.request
-            self._begin(run)
-            self.run_state.paused = run.paused
-            if not run.request.compares:
-                self.run_state.add(self.history.opening(self.history.current))
-            self.run_changed.emit()
-
-    def _look_for_run(self) -> None:
-        """Notices a run that was started in a terminal, and what was written to the project's file elsewhere."""
-        self.look_at_file()
-        if self.project is None or self.busy:
-            return
-        path, lock = self.project.events_path, self.project.lock_path
-        latest = self.history.latest
-
-        def look() -> bool:
-            return path.exists() and path.stat().st_mtime > latest and running(lock)
-
-        # Where the disk has gone away, somebody else says so, and not every two seconds.
-        token = "look for run"
-        self.errands.in_background(look, lambda found: self._attach() if found else None, lambda _: None, token=token)
-
-    def pause(self) -> None:
-        """Halts the run after the current step."""
-        if self._run is not None:
-            self._run.pause()
-            self.run_state.paused = True
-            self.run_changed.emit()
-
-    def resume(self) -> None:
-        """Lets a halted run go on."""
-        if self._run is not None:
-            self._run.resume()
-            self.run_state.paused = False
-            self.run_state.interrupt_clock()
-            self.run_changed.emit()
-
-    def toggle_pause(self) -> None:
-        """Halts the run, or lets it go on."""
-        if self.run_state.paused:
-            self.resume()
-        else:
-            self.pause()
-
-    def stop(self, *, discard: bool = False) -> None:
-        """Ends the run after the current step; keeps what it did, or throws the unfinished stage away."""
-        if self._run is not None:
-            self._run.stop()
-            self.run_state.paused, self.run_state.stopping = False, True
-            self.run_state.discarding = discard
-            self.run_changed.emit()
-
-    def run_memory(self) -> int:
-        """Host memory of the run's process in bytes, 0 where there is none."""
-        return self._run.memory() if self._run is not None else 0
-
-    def _drain(self) -> None:
-        if self._run is None:
-            self._drain_timer.stop()
-            return
-        # Asked before draining, so that nothing can come after the last drain.
-        end = self._run.end
-        waiting = self._waiting
-        waiting.extend(self._run.drain())
-        if waiting:
-            self._take([waiting.popleft() for _ in range(min(len(waiting), _AT_ONCE))])
-        if end is not None and not waiting:
-            self._finish(end)
-
-    def _take(self, events: list[Event]) -> None:
-        self.run_state.add(events)
-        if self.request.compares:
-            # A comparison is no part of the project's own story: its table is read from its file.
-            events = [event for event in events if isinstance(event, (Note, StageFinished))]
-        else:
-            self.history.add(events)
-        self.events_arrived.emit(events)
-        self.run_changed.emit()
-        self._open_awaited()
-        if any(isinstance(event, (StageStarted, StageFinished)) for event in events):
-            self.refresh_status()
-
-    def _finish(self, end: RunEnd) -> None:
-        self._run = None
-        self._drain_timer.stop()
-        # The run's own thread must not: it could destroy widgets.
-        release_memory(only_cards=True)
-        self._open_awaited()
-        self._awaited = None
-        if self.run_state.discarding and end.outcome == "cancelled" and end.stage:
-            self._discard(end.stage, lambda: self._conclude(end))
-        else:
-            self._conclude(end)
-
-    def _conclude(self, end: RunEnd) -> None:
-        state = self.run_state
-        state.running = state.paused = state.stopping = False
-        self.refresh_status()
-        self.busy_changed.emit(False)
-        self.run_changed.emit()
-        self.run_ended.emit(end)
-
-    def _discard(self, key: str, then: Callable[[], None]) -> None:
-        """Busy until all is gone, which takes seconds for many files: the next run must not write among them."""
-        if self.project is None:
-            then()
-            return
-        project, self._turning = self.project, True
-
-        def work() -> History:
-            discard(project, key)
-            return History.read(project.events_path)
-
-        def done(history: History) -> None:
-            self.history = history
-            self.history_changed.emit()
-            end()
-
-        def failed(error: Exception) -> None:
-            self.problem.emit(str(error))
-            end()
-
-        def end() -> None:
-            self._turning = False
-            then()
-
-        self.errands.in_background(work, done, failed)
-
-    def discard_stage(self, key: str) -> None:
-        """Throws away what an unfinished run of a stage has written; its last complete result stays."""
-        if not self.busy:
-            self._discard(key, self.refresh_status)
-
-    # Theme and end.
+    def project(self) -> Project | None:
+        """The open project."""
+        return self.opened.project
 
     def set_theme(self, mode: str) -> None:
         """Takes and remembers a mode of `crots_studio.theme.MODES`."""
@@ -343,7 +69,6 @@ class Session(OpenProject):
 
     def close(self) -> None:
         """Lets go of threads and timers; a run in this process must have ended before."""
-        self._drain_timer.stop()
-        self._look_timer.stop()
+        self.run.close()
         self.errands.end_errands()
         self.settings.sync()

@@ -75,13 +75,13 @@ class MainWindow(QMainWindow):
         welcome.project_chosen.connect(lambda path: actions.go_to_project(Path(path)))
         self.pages.built.connect(self._take_workspace)
         self.pages.export_wanted.connect(actions.export)
-        session.project_changed.connect(self._turn_page)
-        session.busy_changed.connect(self._busy)
-        session.run_ended.connect(self._run_ended)
-        session.conflict_found.connect(self._ask_about_conflict)
-        session.blocker_changed.connect(lambda _: self.menus.refresh())
-        session.status_changed.connect(lambda _: self.menus.refresh())
-        session.run_changed.connect(self.menus.refresh)
+        session.opened.project_changed.connect(self._turn_page)
+        session.run.busy_changed.connect(self._busy)
+        session.run.ended.connect(self._run_ended)
+        session.opened.conflict_found.connect(self._ask_about_conflict)
+        session.run.blocker_changed.connect(lambda _: self.menus.refresh())
+        session.opened.status_changed.connect(lambda _: self.menus.refresh())
+        session.run.changed.connect(self.menus.refresh)
 
     def _take_workspace(self) -> None:
         self.workspace = page = self.pages.workspace
@@ -104,7 +104,7 @@ class MainWindow(QMainWindow):
     def _busy(self, busy: bool) -> None:
         if busy:
             self._turn_page()
-            request = self.session.request
+            request = self.session.run.request
             # Patches are cut while they are shown.
             if request.only != "mine" and not request.estimate:
                 self.pages.show_tab("methods" if request.compares else "monitor")
@@ -138,9 +138,9 @@ class MainWindow(QMainWindow):
 
     def _mend(self, dialog: FailureDialog) -> None:
         if dialog.settings:
-            self.session.set_options(dialog.settings)
+            self.session.opened.set_options(dialog.settings)
         if dialog.again:
-            self.session.start_run(self.session.request)
+            self.session.run.start(self.session.run.request)
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt's name)
         """Follows the desktop from light to dark."""

@@ -39,7 +39,7 @@ _ROOMY = 1500
 _LOG_HEIGHT = 150
 
 
-class History(Protocol):
+class Undoable(Protocol):
     """Changes that can be taken back."""
 
     @property
@@ -56,7 +56,7 @@ class Corrected(Protocol):
     """A panel whose contents the user corrects."""
 
     @property
-    def history(self) -> History | None:
+    def history(self) -> Undoable | None:
         """Its changes; None while it shows nothing."""
 
     def undo(self) -> None:
@@ -112,7 +112,7 @@ class Workspace(QWidget):
         self._in_settings = False
         self._topic = ""
         self._folder: Path | None = None
-        session.project_changed.connect(self._look_from_the_start)
+        session.opened.project_changed.connect(self._look_from_the_start)
         self.tabs.currentChanged.connect(lambda _: self._another_tab())
         application = QApplication.instance()
         if isinstance(application, QApplication):
@@ -138,14 +138,14 @@ class Workspace(QWidget):
         """The stage or input that the user is at: that of the tab in front, or the one chosen in the rail since."""
         if self._topic:
             return self._topic
-        run, row = self._session.run_state, self.rail.current
+        run, row = self._session.run.state, self.rail.current
         return run.stage if run.running and run.stage else row.key if row is not None else ""
 
     def _another_tab(self) -> None:
         tab = self._tab
         self._topic = tab.topic if tab is not None else ""
         self._in_settings = False
-        self._session.undo_changed.emit()
+        self._session.opened.undo_changed.emit()
 
     def _lay_out(self) -> None:
         self.rows = QSplitter(Qt.Orientation.Vertical)
@@ -270,22 +270,22 @@ class Workspace(QWidget):
     def undo_texts(self) -> tuple[str, str]:
         """What can be undone and done again where the user is; empty for nothing."""
         panel = self._panel_with_history
-        history = self._session if panel is None else panel.history
+        history = self._session.opened if panel is None else panel.history
         return (history.undo_text, history.redo_text) if history is not None else ("", "")
 
     def undo(self) -> None:
         """Takes the last change back of what the user works at."""
-        (self._panel_with_history or self._session).undo()
+        (self._panel_with_history or self._session.opened).undo()
 
     def redo(self) -> None:
         """Makes the change again that was taken back last."""
-        (self._panel_with_history or self._session).redo()
+        (self._panel_with_history or self._session.opened).redo()
 
     def _focus_moved(self, _old: QWidget | None, new: QWidget | None) -> None:
         # A menu takes the focus for as long as it is open.
         if new is not None and self.isAncestorOf(new):
             self._in_settings = self.settings_panel.isAncestorOf(new)
-            self._session.undo_changed.emit()
+            self._session.opened.undo_changed.emit()
 
 
 def _held(widget: QWidget) -> QWidget:

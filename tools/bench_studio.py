@@ -193,7 +193,7 @@ def beside(folder: Path) -> dict[str, Any]:
 
     tabs.timeout.connect(turn)
 
-    session.events_arrived.connect(measured.add)
+    session.run.events_arrived.connect(measured.add)
     found: dict[str, Any] = {}
 
     def end() -> None:
@@ -201,10 +201,10 @@ def beside(folder: Path) -> dict[str, Any]:
         found.update(measured.found())
         application.quit()
 
-    session.run_ended.connect(lambda _: end())
-    session.project_changed.connect(lambda: session.start_run(RunRequest(only=STAGE), in_child=False))
-    session.project_changed.connect(tabs.start)
-    session.open_project(folder)
+    session.run.ended.connect(lambda _: end())
+    session.opened.project_changed.connect(lambda: session.run.start(RunRequest(only=STAGE), in_child=False))
+    session.opened.project_changed.connect(tabs.start)
+    session.opened.open_project(folder)
     application.exec()
     found |= {"gaps": loop.gaps, "tabs": loop.tabs, "qt": application.platformName()}
     session.close()

@@ -56,7 +56,7 @@ class ApplyDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Apply a model")
         assert session.project is not None
-        self._session, self._project = session, session.for_run()
+        self._session, self._project = session, session.opened.for_run()
         self._models = models(self._project)
         self._log = ApplyLog()
         # Where the results of the last run are.
@@ -207,7 +207,7 @@ class ApplyDialog(QDialog):
         if form.problem() or self.running:
             return
         self._log, self._written = ApplyLog(), form.out
-        device = "cpu" if self._session.busy else ""
+        device = "cpu" if self._session.run.busy else ""
         self.progress.setRange(0, 0)
         self.progress.show()
         self._say("Opening the model ...", "muted")

@@ -30,5 +30,5 @@ class ConflictQuestion(QMessageBox):
         # Closed without an answer, it leaves the file as it is.
         self.setDefaultButton(self.theirs)
         self.setEscapeButton(self.theirs)
-        self.finished.connect(lambda _: session.settle_conflict(mine=self.clickedButton() is self.mine))
-        session.project_changed.connect(self.reject)
+        self.finished.connect(lambda _: session.opened.settle_conflict(mine=self.clickedButton() is self.mine))
+        session.opened.project_changed.connect(self.reject)

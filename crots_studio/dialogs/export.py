@@ -41,7 +41,7 @@ class ExportDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Export")
         self._session = session
-        self._project = session.for_run() if session.project else None
+        self._project = session.opened.for_run() if session.project else None
         self._checkpoints = checkpoints(self._project) if self._project else []
         self._log: ExportLog | None = None
         self._failure = ""

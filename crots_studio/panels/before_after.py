@@ -64,8 +64,8 @@ class BeforeAfterPanel(ImagePanel):
         self._cell: Question | None = None
         self._build_sorting()
         # A run takes the graphics card, and gives it back.
-        session.busy_changed.connect(lambda _: self._make_predictions())
-        session.trust_changed.connect(self._make_predictions)
+        session.run.busy_changed.connect(lambda _: self._make_predictions())
+        session.opened.trust_changed.connect(self._make_predictions)
         self._reload()
 
     def _build_sorting(self) -> None:
@@ -192,8 +192,8 @@ class BeforeAfterPanel(ImagePanel):
     def _make_predictions(self) -> None:
         project = self._session.project
         if project is not None and self._store is not None:
-            device = "cpu" if self._session.busy else None
-            self._predictions = Predictions(self._session.for_run(), self._store, device=device)
+            device = "cpu" if self._session.run.busy else None
+            self._predictions = Predictions(self._session.opened.for_run(), self._store, device=device)
             self._subjects = self._predictions.subjects()
 
     def _inputs_of(self, project: Project | None) -> object:

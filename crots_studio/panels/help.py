@@ -65,7 +65,7 @@ class HelpPanel(QWidget):
         )
         self._lay_out()
         self.list.currentRowChanged.connect(self._show)
-        self.show_stage(session.history.current or "target")
+        self.show_stage(session.opened.history.current or "target")
 
     def _lay_out(self) -> None:
         page = QWidget()

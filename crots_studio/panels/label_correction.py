@@ -107,7 +107,7 @@ class LabelCorrection(QWidget):
         undo, redo = (edits.undo_text, edits.redo_text) if edits else ("", "")
         corrected = edits is not None and self._key in edits.keys
         self.tools.show_state(undo, redo, corrected=corrected, possible=possible)
-        self._session.undo_changed.emit()
+        self._session.opened.undo_changed.emit()
 
     # The mouse.
 
@@ -218,5 +218,5 @@ class LabelCorrection(QWidget):
             self._session.problem.emit(str(error))
         if key:
             self.corrected.emit(key)
-            self._session.refresh_status()
+            self._session.opened.refresh_status()
         self._refresh()

@@ -71,9 +71,9 @@ class LogPanel(QWidget):
         column.addWidget(self.foot)
         column.addWidget(self.tabs)
         self.unfold(session.settings.value("log unfolded") == "yes")
-        session.project_changed.connect(self._another_project)
-        session.history_changed.connect(self._another_project)
-        session.events_arrived.connect(self.add_events)
+        session.opened.project_changed.connect(self._another_project)
+        session.opened.history_changed.connect(self._another_project)
+        session.run.events_arrived.connect(self.add_events)
         session.problem.connect(self.add_problem)
         session.notice.connect(lambda text: self.add_lines([LogLine(time.time(), "info", text)]))
 
@@ -161,7 +161,7 @@ class LogPanel(QWidget):
 
     def _another_project(self) -> None:
         self.clear()
-        history = self._session.history
+        history = self._session.opened.history
         told = [
             event
             for stage in history.stages.values()

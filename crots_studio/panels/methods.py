@@ -97,10 +97,10 @@ class MethodsPanel(QWidget):
         self.view.currentIndexChanged.connect(lambda _: self._fill())
         self.run_button.clicked.connect(self.run)
         self._timer.timeout.connect(self._read)
-        session.project_changed.connect(self._another_project)
-        session.busy_changed.connect(self._busy)
+        session.opened.project_changed.connect(self._another_project)
+        session.run.busy_changed.connect(self._busy)
         session.theme_changed.connect(lambda _: self._fill())
-        for signal in (session.config_changed, session.blocker_changed, session.run_changed):
+        for signal in (session.opened.config_changed, session.run.blocker_changed, session.run.changed):
             signal.connect(lambda *_: self._enable())
 
     # The table.
@@ -159,26 +159,28 @@ class MethodsPanel(QWidget):
         session = self._session
         project = session.project
         labels = project is not None and project.config.data.val_labels is not None
-        reason = session.blocker or ("" if labels else "It needs validation images with labels; choose them in Set-up")
-        if session.busy:
+        reason = session.run.blocker or (
+            "" if labels else "It needs validation images with labels; choose them in Set-up"
+        )
+        if session.run.busy:
             reason = "A run is in progress"
         self.run_button.setEnabled(project is not None and not reason)
         self.run_button.setToolTip(
             plain_tooltip(reason or "Trains and scores every method with every seed, in a separate process")
         )
         for box in (self.seeds, self.steps):
-            box.setEnabled(project is not None and not session.busy)
+            box.setEnabled(project is not None and not session.run.busy)
         self.view.setEnabled(bool(self.shown))
         self.save.setEnabled(bool(self.shown))
 
     def run(self) -> None:
         """Starts the comparison in a child process; what an earlier one finished is kept."""
         request = RunRequest(seeds=tuple(range(self.seeds.value())), steps=self.steps.value())
-        self._session.start_run(request)
+        self._session.run.start(request)
 
     def _busy(self, busy: bool) -> None:
         self._enable()
-        if busy and self._session.request.compares:
+        if busy and self._session.run.request.compares:
             self._timer.start()
         else:
             self._timer.stop()

@@ -165,9 +165,9 @@ class PreviewPanel(QWidget):
         self.views.set_opacity(self.opacity.value() / 100)
         self.another.clicked.connect(self._another)
         self.keep.clicked.connect(self._keep)
-        self._session.project_changed.connect(self._reload)
-        self._session.config_changed.connect(self._config_changed)
-        self._session.events_arrived.connect(self._events)
+        self._session.opened.project_changed.connect(self._reload)
+        self._session.opened.config_changed.connect(self._config_changed)
+        self._session.run.events_arrived.connect(self._events)
         self._session.theme_changed.connect(lambda _: self._show_captions())
 
     # What the previews are made of.
@@ -262,7 +262,7 @@ class PreviewPanel(QWidget):
         project = self._session.project
         if project is not None:
             adapt = dataclasses.replace(project.config.adapt, **self.settings.changed_options(project.config.adapt))
-            self._session.save_config(dataclasses.replace(project.config, adapt=adapt))
+            self._session.opened.save_config(dataclasses.replace(project.config, adapt=adapt))
         self._show_keep()
 
     def _show_keep(self) -> None:

@@ -69,7 +69,7 @@ class PseudoLabelPanel(ImagePanel):
         self.suspect_button.clicked.connect(self._find_suspects)
         self.above_list.addWidget(self.suspect_button)
         self.images.order.currentIndexChanged.connect(lambda _: self._redraw())
-        session.busy_changed.connect(lambda _: self._enable())
+        session.run.busy_changed.connect(lambda _: self._enable())
         self._reload()
 
     def _make_keys(self) -> None:
@@ -237,7 +237,7 @@ class PseudoLabelPanel(ImagePanel):
 
     def _enable(self) -> None:
         self.suspect_button.setVisible(self.images.labels.labelled)
-        self.suspect_button.setEnabled(not (self._searching or self._session.busy))
+        self.suspect_button.setEnabled(not (self._searching or self._session.run.busy))
         self.suspect_button.setText("Looking at the labels …" if self._searching else "Find suspicious labels")
 
     def _find_suspects(self) -> None:
@@ -247,7 +247,7 @@ class PseudoLabelPanel(ImagePanel):
             if self.suspect_button.hasFocus():
                 # Qt would move it on from what is disabled, perhaps into a field that the next key changes.
                 self.images.search.setFocus()
-            flags = ("--trust",) if self._session.for_run().config.runtime.trust else ()
+            flags = ("--trust",) if self._session.opened.for_run().config.runtime.trust else ()
             self._session.errands.in_background(
                 lambda: find_suspects(folder, *flags), lambda _: self._searched(folder), self._not_searched
             )

@@ -220,10 +220,10 @@ class RailPanel(QWidget):
         column.addWidget(self.note)
         column.addWidget(self.list, 1)
         column.addWidget(self.run_one)
-        session.project_changed.connect(self.refresh)
-        session.status_changed.connect(lambda _: self.refresh())
-        session.run_changed.connect(self.refresh)
-        session.blocker_changed.connect(lambda _: self.refresh())
+        session.opened.project_changed.connect(self.refresh)
+        session.opened.status_changed.connect(lambda _: self.refresh())
+        session.run.changed.connect(self.refresh)
+        session.run.blocker_changed.connect(lambda _: self.refresh())
         session.theme_changed.connect(lambda _: self.list.viewport().update())
         self.refresh()
 
@@ -235,18 +235,18 @@ class RailPanel(QWidget):
     def refresh(self) -> None:
         """Shows the rows as they are now; rows that stay keep selection and place."""
         session = self._session
-        status = session.status if session.project is not None else []
-        if session.project is not None and not status and session.looking:
+        status = session.opened.status if session.project is not None else []
+        if session.project is not None and not status and session.opened.looking:
             status = looking_rows(session.project.stage_keys())
-        rows = rail_rows(status, session.run_state, self._form.findings, session.history) if status else []
+        rows = rail_rows(status, session.run.state, self._form.findings, session.opened.history) if status else []
         if rows != self.rows:
             self._show(rows)
         self.note.setText(summary(rows))
         row = self.current
-        self.run_one.setEnabled(row is not None and row.startable and not self._session.blocker)
+        self.run_one.setEnabled(row is not None and row.startable and not self._session.run.blocker)
         words = f"Run only {row.title}" if row is not None and row.is_stage else "Run this stage"
         self.run_one.setText(words)
-        self.run_one.setToolTip(plain_tooltip(self._session.blocker or "Runs only this stage, even if it is done"))
+        self.run_one.setToolTip(plain_tooltip(self._session.run.blocker or "Runs only this stage, even if it is done"))
 
     def _show(self, rows: list[RailRow]) -> None:
         same = [row.key for row in rows] == [row.key for row in self.rows]
@@ -290,7 +290,7 @@ class RailPanel(QWidget):
 
     def _run_one(self) -> None:
         if (row := self.current) is not None and row.startable:
-            self._session.start_run(RunRequest(only=row.key))
+            self._session.run.start(RunRequest(only=row.key))
 
     def _discard(self, key: str) -> None:
         # Loaded only when asked for.
@@ -303,18 +303,18 @@ class RailPanel(QWidget):
         if row is None or not row.is_stage:
             return
         menu = QMenu(self)
-        enabled = row.startable and not self._session.blocker
+        enabled = row.startable and not self._session.run.blocker
         only = menu.addAction(f"Run only {row.title}")
         only.triggered.connect(self._run_one)
         until = menu.addAction(f"Run all up to {row.title}")
-        until.triggered.connect(lambda: self._session.start_run(RunRequest(until=row.key)))
+        until.triggered.connect(lambda: self._session.run.start(RunRequest(until=row.key)))
         drop = menu.addAction("Discard the unfinished work ...")
         drop.triggered.connect(lambda: self._discard(row.key))
         apply = menu.addAction("Apply its model ...")
         apply.triggered.connect(lambda: self.apply_wanted.emit(row.key))
         apply.setEnabled(_has_model(row))
         only.setEnabled(enabled)
-        until.setEnabled(not self._session.busy and not self._session.blocker)
-        drop.setEnabled(not self._session.busy and row.state in ("interrupted", "failed"))
+        until.setEnabled(not self._session.run.busy and not self._session.run.blocker)
+        drop.setEnabled(not self._session.run.busy and row.state in ("interrupted", "failed"))
         menu.exec(self.list.mapToGlobal(point))
         menu.deleteLater()

@@ -48,9 +48,9 @@ class RunBar(QFrame):
         self.run.setProperty("role", "primary")
         self.run.setIcon(icon("play", "white"))
         self.run.setToolTip("Runs all stages that are not done (Ctrl+R)")
-        self.run.clicked.connect(lambda: session.start_run())
-        self.pause = IconButton("pause", "Pause", session.toggle_pause, flat=False)
-        self.stop = IconButton("stop", "Stop and keep", lambda: session.stop(), flat=False)
+        self.run.clicked.connect(lambda: session.run.start())
+        self.pause = IconButton("pause", "Pause", session.run.toggle_pause, flat=False)
+        self.stop = IconButton("stop", "Stop and keep", lambda: session.run.stop(), flat=False)
         self.cancel = IconButton("discard", "Cancel ...", self._cancel, flat=False, role="bad")
         self.estimate = RunEstimate(session)
         self.device = QComboBox()
@@ -65,12 +65,12 @@ class RunBar(QFrame):
         self._lay_out()
         self._timer = QTimer(self, interval=_MEMORY_MS)
         self._timer.timeout.connect(self._measure)
-        for signal in (session.run_changed, session.project_changed, session.config_changed):
+        for signal in (session.run.changed, session.opened.project_changed, session.opened.config_changed):
             signal.connect(self.refresh)
-        session.blocker_changed.connect(lambda _: self.refresh())
-        session.status_changed.connect(lambda _: self.refresh())
-        session.busy_changed.connect(self._busy)
-        session.project_changed.connect(self._find_devices)
+        session.run.blocker_changed.connect(lambda _: self.refresh())
+        session.opened.status_changed.connect(lambda _: self.refresh())
+        session.run.busy_changed.connect(self._busy)
+        session.opened.project_changed.connect(self._find_devices)
         self._devices_found((Device("auto", "auto"), Device("cpu", "CPU")))
         self.refresh()
 
@@ -108,8 +108,8 @@ class RunBar(QFrame):
 
     def refresh(self) -> None:
         """Shows the run as it is now."""
-        session, state = self._session, self._session.run_state
-        busy, project = session.busy, session.project is not None
+        session, state = self._session, self._session.run.state
+        busy, project = session.run.busy, session.project is not None
         self.bar.setVisible(busy)
         self.bar.setValue(round(1000 * state.fraction) if busy else 0)
         self.text.setText(state.text if busy else self._idle_words())
@@ -118,8 +118,8 @@ class RunBar(QFrame):
         self.name.setToolTip(plain_tooltip(str(session.project.folder) if session.project is not None else ""))
         self.pace.setText(state.pace if busy else "")
         self.run.setText(self._run_words())
-        self.run.setEnabled(project and not busy and not session.blocker and self._open_stages())
-        elsewhere = "" if session.controllable else _ELSEWHERE
+        self.run.setEnabled(project and not busy and not session.run.blocker and self._open_stages())
+        elsewhere = "" if session.run.controllable else _ELSEWHERE
         self.stop.show_as("stop", "Stop and keep", elsewhere or _STOPS)
         self.cancel.show_as("discard", "Cancel ...", elsewhere or _CANCELS)
         if state.paused:
@@ -127,24 +127,26 @@ class RunBar(QFrame):
         else:
             self.pause.show_as("pause", "Pause", elsewhere or "pauses after the current step")
         for button in (self.pause, self.stop, self.cancel):
-            button.setEnabled(busy and not state.stopping and session.controllable)
-        if busy and session.request.compares:
+            button.setEnabled(busy and not state.stopping and session.run.controllable)
+        if busy and session.run.request.compares:
             self.cancel.setEnabled(False)
             self.cancel.setToolTip("A comparison keeps finished results; stop it to continue later")
         self.device.setEnabled(project and not busy)
         self.apart.setEnabled(project and not busy)
-        self.apart.setChecked(session.in_child)
+        self.apart.setChecked(session.run.in_child)
         if project and session.project is not None:
             index = self.device.findData(session.project.config.runtime.device)
             self.device.setCurrentIndex(index if index >= 0 else 0)
 
     def _open_stages(self) -> bool:
-        return any(stage.state not in FINISHED for stage in self._session.status)
+        return any(stage.state not in FINISHED for stage in self._session.opened.status)
 
     def _states(self) -> list[str]:
-        states = [str(stage.state) for stage in self._session.status]
+        states = [str(stage.state) for stage in self._session.opened.status]
         # What a demonstration does before the stages that every project has.
-        begun = self._session.demo_unfinished and any(key in self._session.history.stages for key in DEMO_STAGES)
+        begun = self._session.run.demo_unfinished and any(
+            key in self._session.opened.history.stages for key in DEMO_STAGES
+        )
         return ["interrupted", *states] if begun else states
 
     def _run_words(self) -> str:
@@ -156,11 +158,11 @@ class RunBar(QFrame):
         session = self._session
         if session.project is None:
             return "No project"
-        if session.blocker:
-            return f"Not ready: {session.blocker}"
-        if session.looking and not session.status:
+        if session.run.blocker:
+            return f"Not ready: {session.run.blocker}"
+        if session.opened.looking and not session.opened.status:
             return "Checking the project's files ..."
-        if session.status and not self._open_stages():
+        if session.opened.status and not self._open_stages():
             return "All stages are done"
         states = self._states()
         if "failed" in states:
@@ -185,9 +187,9 @@ class RunBar(QFrame):
         self.refresh()
 
     def _measure(self) -> None:
-        used = self._session.run_memory()
+        used = self._session.run.memory()
         words = [f"RAM {byte_count(used)}"] if used else []
-        if not self._session.detached and (graphics := gpu_memory()):
+        if not self._session.run.detached and (graphics := gpu_memory()):
             words.append(f"GPU {byte_count(graphics[0])} of {byte_count(graphics[1])}")
         self.memory.setText(", ".join(words))
 
@@ -202,7 +204,7 @@ class RunBar(QFrame):
         self.refresh()
 
     def _device_chosen(self, index: int) -> None:
-        self._session.set_options({"runtime.device": self.device.itemData(index)})
+        self._session.opened.set_options({"runtime.device": self.device.itemData(index)})
 
 
 def _keep_width(button: QPushButton, *texts: str) -> None:

@@ -21,18 +21,20 @@ class RunEstimate(QToolButton):
         self.setAutoRaise(True)
         self.setProperty("role", "muted")
         self.clicked.connect(self._measure)
-        for signal in (session.status_changed, session.blocker_changed, session.busy_changed):
+        for signal in (session.opened.status_changed, session.run.blocker_changed, session.run.busy_changed):
             signal.connect(self.refresh)
-        for plain in (session.config_changed, session.project_changed, session.run_changed):
+        for plain in (session.opened.config_changed, session.opened.project_changed, session.run.changed):
             plain.connect(self.refresh)
         self.refresh()
 
     def refresh(self, *_: object) -> None:
         """Shows what is known now."""
-        session, found = self._session, self._session.estimate
-        left = any(stage.state not in FINISHED for stage in session.status)
-        self.setVisible(session.project is not None and not session.busy and left and not session.demo_unfinished)
-        self.setEnabled(not session.blocker)
+        session, found = self._session, self._session.opened.estimate
+        left = any(stage.state not in FINISHED for stage in session.opened.status)
+        self.setVisible(
+            session.project is not None and not session.run.busy and left and not session.run.demo_unfinished
+        )
+        self.setEnabled(not session.run.blocker)
         self.setText(found.short if found else "Estimate")
         tip = "\n".join([*found.parts(), "", f"{_MEASURES}, where options have changed"]) if found else _MEASURES
         self.setToolTip(plain_tooltip(tip))
@@ -40,4 +42,4 @@ class RunEstimate(QToolButton):
         self.setAccessibleDescription(tip)
 
     def _measure(self) -> None:
-        self._session.start_run(RunRequest(estimate=True))
+        self._session.run.start(RunRequest(estimate=True))

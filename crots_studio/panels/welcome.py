@@ -62,7 +62,7 @@ class WelcomePanel(QWidget):
         self._empty = Label("Projects that you open appear here.")
         self._empty.setProperty("role", "muted")
         self._lay_out()
-        session.project_changed.connect(self.refresh)
+        session.opened.project_changed.connect(self.refresh)
         self.refresh()
 
     def _lay_out(self) -> None:

@@ -24,7 +24,7 @@ class DiscardQuestion(QMessageBox):
     def __init__(self, session: Session, parent: QWidget, stage: str = "") -> None:
         super().__init__(parent)
         self._session, self._cancels = session, not stage
-        self.stage = stage or session.run_state.stage
+        self.stage = stage or session.run.state.stage
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setIcon(QMessageBox.Icon.Warning)
         self.setTextFormat(Qt.TextFormat.PlainText)
@@ -33,21 +33,21 @@ class DiscardQuestion(QMessageBox):
         self.discard_button.clicked.connect(self._discard)
         if self._cancels:
             stop = self.addButton("Stop and keep", QMessageBox.ButtonRole.AcceptRole)
-            stop.clicked.connect(lambda: session.stop())
+            stop.clicked.connect(lambda: session.run.stop())
         back = self.addButton("Keep running" if self._cancels else "Keep", QMessageBox.ButtonRole.RejectRole)
         self.setDefaultButton(back)
         self.setEscapeButton(back)
-        session.run_changed.connect(self._follow)
-        session.project_changed.connect(self.reject)
+        session.run.changed.connect(self._follow)
+        session.opened.project_changed.connect(self.reject)
         self._say()
 
     def _say(self) -> None:
-        run, project = self._session.run_state, self._session.project
+        run, project = self._session.run.state, self._session.project
         if self._cancels:
             found = loss(project, self.stage, done=run.done, total=run.total, unit=run.unit)
         else:
-            ending = next((row for row in self._session.status if row.key == self.stage), None)
-            started = self._session.history.stage(self.stage).started
+            ending = next((row for row in self._session.opened.status if row.key == self.stage), None)
+            started = self._session.opened.history.stage(self.stage).started
             done, total = (ending.done, ending.total) if ending is not None else (0, 0)
             found = loss(project, self.stage, done=done, total=total, unit=started.unit if started else "steps")
         words = f"{found.goes} {found.stays}"
@@ -56,7 +56,7 @@ class DiscardQuestion(QMessageBox):
             self.setInformativeText(words)
 
     def _follow(self) -> None:
-        run = self._session.run_state
+        run = self._session.run.state
         fits = (run.running and not run.stopping and run.stage == self.stage) if self._cancels else not run.running
         if fits:
             self._say()
@@ -65,9 +65,9 @@ class DiscardQuestion(QMessageBox):
 
     def _discard(self) -> None:
         if self._cancels:
-            self._session.stop(discard=True)
+            self._session.run.stop(discard=True)
         else:
-            self._session.discard_stage(self.stage)
+            self._session.run.discard_stage(self.stage)
 
 
 def ask_to_discard(session: Session, parent: QWidget, stage: str = "") -> DiscardQuestion | None:
@@ -78,9 +78,9 @@ def ask_to_discard(session: Session, parent: QWidget, stage: str = "") -> Discar
         parent: over whose window it opens.
         stage: an interrupted stage; empty for the active run.
     """
-    if not stage and not session.run_state.stage:
+    if not stage and not session.run.state.stage:
         # It has not begun: there is nothing to discard.
-        session.stop()
+        session.run.stop()
         return None
     question = DiscardQuestion(session, parent.window(), stage)
     question.open()

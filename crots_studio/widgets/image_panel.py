@@ -47,9 +47,9 @@ class ImagePanel(QWidget):
         self.legend.shown_changed.connect(lambda _: self._recolour())
         self.area.hovered.connect(self._read_out)
         self.area.listen_to(self.images.thumbnails, self.legend.list)
-        session.project_changed.connect(self._reload)
-        session.config_changed.connect(self._config_changed)
-        session.events_arrived.connect(self._events)
+        session.opened.project_changed.connect(self._reload)
+        session.opened.config_changed.connect(self._config_changed)
+        session.run.events_arrived.connect(self._events)
 
     def _build(self) -> None:
         upper, main = QWidget(), QWidget()

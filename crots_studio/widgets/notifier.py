@@ -90,13 +90,13 @@ class Notifier(Toast):
         self._has_more = more is not None
         self.row.insertWidget(1, self.more)
         self._tray: QSystemTrayIcon | None = None
-        session.run_ended.connect(self._ended)
-        session.busy_changed.connect(self._begun)
+        session.run.ended.connect(self._ended)
+        session.run.busy_changed.connect(self._begun)
         # When the reported run began.
         self._began = 0.0
         # The reported project.
         self._about: Path | None = None
-        session.project_changed.connect(self._another_project)
+        session.opened.project_changed.connect(self._another_project)
 
     def _begun(self, busy: bool) -> None:
         if busy:
@@ -110,11 +110,11 @@ class Notifier(Toast):
 
     def _ended(self, end: RunEnd) -> None:
         self._about = self._session.project.folder if self._session.project is not None else None
-        request = self._session.request
-        compares, discarded = request.compares, self._session.run_state.discarding
+        request = self._session.run.request
+        compares, discarded = request.compares, self._session.run.state.discarding
         if (request.only == "mine" or request.estimate) and end.outcome == "completed":
             return  # a moment's work, and its patches, or the estimate, are in view
-        scores, project = Scores.of_history(self._session.history), self._session.project
+        scores, project = Scores.of_history(self._session.opened.history), self._session.project
         scores.rounds = len(project.needed_rounds()) if project is not None else None
         guarded = self._guarded() if end.outcome == "completed" and not compares else ""
         heading, text = words_for(
@@ -137,7 +137,7 @@ class Notifier(Toast):
 
     def _guarded(self) -> str:
         """Which stages of this run their guard stopped, and why, in sentences."""
-        project, history = self._session.project, self._session.history
+        project, history = self._session.project, self._session.opened.history
         if project is None:
             return ""
         ran = [key for key in project.stage_keys() if self._began <= _ended_at(history, key)]

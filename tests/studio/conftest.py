@@ -106,9 +106,9 @@ def session(qtbot, settings):
     collect = gc.collect
     Collector(session)
     yield session
-    if session.busy:
-        session.stop()
-        qtbot.waitUntil(lambda: not session.busy, timeout=30_000)
+    if session.run.busy:
+        session.run.stop()
+        qtbot.waitUntil(lambda: not session.run.busy, timeout=30_000)
     session.close()
     gc.collect = collect
 
@@ -118,9 +118,9 @@ def open_project(qtbot, session):
     """Opens a project folder in the session and waits until it is there."""
 
     def open_it(folder):
-        with qtbot.waitSignal(session.project_changed, timeout=10_000):
-            session.open_project(folder)
-        qtbot.waitUntil(lambda: not session.looking, timeout=10_000)
+        with qtbot.waitSignal(session.opened.project_changed, timeout=10_000):
+            session.opened.open_project(folder)
+        qtbot.waitUntil(lambda: not session.opened.looking, timeout=10_000)
         return session.project
 
     return open_it
@@ -158,7 +158,7 @@ def scripted(session):
 
             return as_a_stage(source)
 
-        session.make_source = make
+        session.run.make_source = make
 
     script.requests = []
     return script
@@ -182,9 +182,9 @@ def window(qtbot, session):
     window = MainWindow(session)
 
     def end_run(_):
-        if session.busy:
-            session.stop()
-            qtbot.waitUntil(lambda: not session.busy, timeout=30_000)
+        if session.run.busy:
+            session.run.stop()
+            qtbot.waitUntil(lambda: not session.run.busy, timeout=30_000)
 
     qtbot.addWidget(window, before_close_func=end_run)
     window.show()
@@ -203,7 +203,7 @@ def ready(qtbot, session, window, open_project, folder):
     open_project(folder)
     qtbot.waitUntil(lambda: session.errands.idle, timeout=30_000)
     qtbot.wait(50)
-    session.set_blocker = lambda reason: None
-    session.blocker = ""
-    session.blocker_changed.emit("")
+    session.run.set_blocker = lambda reason: None
+    session.run.blocker = ""
+    session.run.blocker_changed.emit("")
     return window

@@ -24,13 +24,13 @@ def test_a_double_click_on_run_meets_no_other_button_and_no_button_moves(qtbot, 
     qtbot.mouseClick(bar.run, Qt.MouseButton.LeftButton)
     assert bar.childAt(places[0].center()) is bar.run
     qtbot.mouseClick(bar.childAt(places[0].center()), Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: session.run_state.done == 1)
+    qtbot.waitUntil(lambda: session.run.state.done == 1)
     for pause in (True, False):
         qtbot.mouseClick(bar.pause, Qt.MouseButton.LeftButton)
-        assert session.run_state.paused == pause
+        assert session.run.state.paused == pause
         qtbot.wait(20)
         assert [button.geometry() for button in buttons] == places
-    assert session.busy and not session.run_state.stopping
+    assert session.run.busy and not session.run.state.stopping
 
 
 @pytest.fixture
@@ -48,14 +48,14 @@ def cancelling(qtbot, session, ready, scripted):
     project.begin("baseline")
     write(project.work_folder("baseline") / "checkpoint.pt", b"x")
     log.append(START)
-    session.start_run()
-    qtbot.waitUntil(lambda: session.run_state.done == 1)
+    session.run.start()
+    qtbot.waitUntil(lambda: session.run.state.done == 1)
     qtbot.mouseClick(ready.run_bar.cancel, Qt.MouseButton.LeftButton)
     question = ready.findChild(DiscardQuestion)
     yield question
-    if session.busy:
-        session.stop()
-        qtbot.waitUntil(lambda: not session.busy)
+    if session.run.busy:
+        session.run.stop()
+        qtbot.waitUntil(lambda: not session.run.busy)
 
 
 def answer(box, words):
@@ -63,24 +63,24 @@ def answer(box, words):
 
 
 def test_cancel_asks_and_says_what_goes_and_what_stays(qtbot, session, cancelling):
-    assert cancelling.isVisible() and session.busy and not session.run_state.stopping
+    assert cancelling.isVisible() and session.run.busy and not session.run.state.stopping
     words = cancelling.informativeText()
     assert "1 of 100 steps" in words and "cannot be undone" in words
     assert "earlier result of Baseline stays" in words and "mIoU 50.0%" in words
     assert cancelling.defaultButton().text() == "Keep running"
     cancelling.reject()
-    assert session.busy and not session.run_state.stopping
+    assert session.run.busy and not session.run.state.stopping
 
 
 def test_cancel_discards_only_once_agreed_and_the_earlier_result_stays(qtbot, session, ready, cancelling):
     project = session.project
     answer(cancelling, "Discard")
-    qtbot.waitUntil(lambda: not session.busy)
+    qtbot.waitUntil(lambda: not session.run.busy)
     assert not project.work_folder("baseline").exists()
     assert (project.stage_folder("baseline") / "student.safetensors").read_bytes() == b"first"
     assert project.record("baseline")["miou"] == 0.5
     # What the earlier run had said is shown again, here and after the next start.
-    assert session.history.stage("baseline").miou == 0.5
+    assert session.opened.history.stage("baseline").miou == 0.5
     assert last_endings(project.events_path)["baseline"].outcome == "completed"
     assert "cancelled" not in ready.log_panel.text
 
@@ -88,14 +88,14 @@ def test_cancel_discards_only_once_agreed_and_the_earlier_result_stays(qtbot, se
 def test_the_question_can_stop_and_keep_instead(qtbot, session, cancelling):
     project = session.project
     answer(cancelling, "Stop and keep")
-    qtbot.waitUntil(lambda: not session.busy)
+    qtbot.waitUntil(lambda: not session.run.busy)
     assert (project.work_folder("baseline") / "checkpoint.pt").exists()
 
 
 def test_the_question_goes_when_another_stage_is_at_work(qtbot, session, cancelling):
-    session.run_state.stage = "mine"
-    session.run_changed.emit()
-    assert not cancelling.isVisible() and not session.run_state.stopping
+    session.run.state.stage = "mine"
+    session.run.changed.emit()
+    assert not cancelling.isVisible() and not session.run.state.stopping
 
 
 def test_the_rail_asks_before_it_discards(qtbot, session, ready):
@@ -109,14 +109,14 @@ def test_the_rail_asks_before_it_discards(qtbot, session, ready):
     assert project.work_folder("pseudo-label").exists()
     ready.rail._discard("pseudo-label")
     answer(ready.findChildren(DiscardQuestion)[-1], "Discard")
-    qtbot.waitUntil(lambda: not session.busy)
+    qtbot.waitUntil(lambda: not session.run.busy)
     assert not project.work_folder("pseudo-label").exists()
 
 
 def test_a_comparison_cannot_be_discarded(session, ready):
     child = FakeChild([])
-    session.request = RunRequest(seeds=(0,))
-    session._begin(child)
+    session.run.request = RunRequest(seeds=(0,))
+    session.run._begin(child)
     assert not ready.run_bar.cancel.isEnabled() and ready.run_bar.stop.isEnabled()
     assert not ready.menus.actions["Cancel and discard"].isEnabled()
-    session._run = None
+    session.run._run = None

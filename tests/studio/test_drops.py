@@ -61,7 +61,7 @@ def test_all_that_is_dropped_together_is_taken(session, panel, files):
     drop(panel, files / "photos", files / "model.pth")
     config = session.project.config
     assert (config.data.target, config.source.file) == (files / "photos", files / "model.pth")
-    session.undo()
+    session.opened.undo()
     assert session.project.config == ProjectConfig(), "together they came, together they go"
 
 

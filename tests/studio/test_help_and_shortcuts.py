@@ -125,41 +125,41 @@ def test_the_end_of_a_run_is_told_with_its_score(qtbot, session):
     pressed = []
     notifier = Notifier(session, more=("Export", lambda: pressed.append(1)))
     qtbot.addWidget(notifier)
-    session.history.add([scored("source", 0.4), scored("adapt-2", 0.525)])
-    session.run_ended.emit(RunEnd("completed", "export"))
+    session.opened.history.add([scored("source", 0.4), scored("adapt-2", 0.525)])
+    session.run.ended.emit(RunEnd("completed", "export"))
     assert notifier.isVisible()
     assert notifier.text.text() == "The run is finished. Round 2: mIoU 52.5%, +12.5 against Source"
     notifier.more.click()
     assert pressed
-    session.busy_changed.emit(True)
+    session.run.busy_changed.emit(True)
     assert not notifier.isVisible()
 
 
 def test_a_stage_alone_is_told_without_the_scores_of_later_ones(qtbot, session):
     notifier = Notifier(session)
     qtbot.addWidget(notifier)
-    session.history.add([scored("source", 0.4), scored("baseline", 0.45), scored("adapt-2", 0.525)])
+    session.opened.history.add([scored("source", 0.4), scored("baseline", 0.45), scored("adapt-2", 0.525)])
     for only, words in (
         ("pseudo-label", "Pseudo-labels is done."),
         ("baseline", "Baseline: mIoU 45.0%, +5.0 against Source"),
         ("evaluate", "Round 2: mIoU 52.5%, +12.5 against Source"),
     ):
-        session.request = RunRequest(only=only)
-        session.run_ended.emit(RunEnd("completed", only))
+        session.run.request = RunRequest(only=only)
+        session.run.ended.emit(RunEnd("completed", only))
         assert notifier.text.text() == f"The run is finished. {words}"
 
 
 def test_failures_and_stops_are_told_too(qtbot, session):
     notifier = Notifier(session)
     qtbot.addWidget(notifier)
-    session.run_ended.emit(RunEnd("failed", "adapt-1", "out of memory"))
+    session.run.ended.emit(RunEnd("failed", "adapt-1", "out of memory"))
     assert "Round 1: out of memory" in notifier.text.text()
-    session.run_ended.emit(RunEnd("cancelled", "adapt-1"))
+    session.run.ended.emit(RunEnd("cancelled", "adapt-1"))
     assert "can be resumed" in notifier.text.text() and notifier.more.isHidden()
-    session.run_state.discarding = True
-    session.run_ended.emit(RunEnd("cancelled", "adapt-1"))
+    session.run.state.discarding = True
+    session.run.ended.emit(RunEnd("cancelled", "adapt-1"))
     assert "can be resumed" not in notifier.text.text() and "Round 1 was discarded" in notifier.text.text()
-    session.run_ended.emit(RunEnd("failed", "", "no process"))
+    session.run.ended.emit(RunEnd("failed", "", "no process"))
     assert notifier.text.text() == "The run failed. No process"
 
 
@@ -167,16 +167,16 @@ def test_a_run_that_the_guard_stopped_is_told_in_amber_with_the_reason(qtbot, se
     project = open_project(make_fake_project(tmp_path / "fake").folder)
     notifier = Notifier(session)
     qtbot.addWidget(notifier)
-    session.run_ended.emit(RunEnd("completed", "export"))
+    session.run.ended.emit(RunEnd("completed", "export"))
     assert notifier.text.property("role") == "good"
     words = "stopped after step 60 of 100 and went back to the checkpoint of step 40, the best healthy one"
     write_json(project.stage_folder("adapt-1") / "choice.json", {"words": words})
-    session.run_ended.emit(RunEnd("completed", "export"))
+    session.run.ended.emit(RunEnd("completed", "export"))
     assert notifier.text.property("role") == "warning"
     assert "with a warning" in notifier.text.text() and f"Round 1 {words}." in notifier.text.text()
     # A later run that did not touch this round is not blamed for it.
     notifier._began = 2_000_000_000.0
-    session.run_ended.emit(RunEnd("completed", "export"))
+    session.run.ended.emit(RunEnd("completed", "export"))
     assert notifier.text.property("role") == "good"
 
 
@@ -189,7 +189,7 @@ def test_the_desktop_is_told_where_it_can_be(qtbot, session, monkeypatch):
     notifier = Notifier(session)
     qtbot.addWidget(notifier)
     notifier.window().isActiveWindow = lambda: False
-    session.run_ended.emit(RunEnd("completed", "export"))
+    session.run.ended.emit(RunEnd("completed", "export"))
     assert told == [("The run is finished", "All stages that were asked for are done.")]
 
 
@@ -199,11 +199,11 @@ def test_what_is_told_of_a_run_goes_with_its_project(qtbot, session, open_projec
     for name, shown in (("a", True), ("b", False)):
         folder = Project.create(tmp_path / name, ProjectConfig()).folder
         if name == "b":
-            session.open_project(folder)
+            session.opened.open_project(folder)
             qtbot.waitUntil(lambda folder=folder: session.project.folder == folder)
         else:
             open_project(folder)
-            session.run_ended.emit(RunEnd("failed", "baseline", "the disk is full"))
+            session.run.ended.emit(RunEnd("failed", "baseline", "the disk is full"))
         assert notifier.isVisible() == shown
 
 
@@ -214,10 +214,10 @@ def test_a_stage_that_was_stopped_before_it_began_is_not_said_to_go_on(qtbot, se
 
 def test_the_notice_tells_of_a_round_that_the_project_has(qtbot, session, open_project, tmp_path):
     open_project(make_fake_project(tmp_path / "fake").folder)
-    session.set_options({"adapt.rounds": "1"})
+    session.opened.set_options({"adapt.rounds": "1"})
     notifier = Notifier(session)
     qtbot.addWidget(notifier)
-    session.run_ended.emit(RunEnd("completed", "export"))
+    session.run.ended.emit(RunEnd("completed", "export"))
     assert "Round 1: mIoU" in notifier.text.text()
 
 
@@ -228,5 +228,5 @@ def test_the_monitor_follows_the_number_of_rounds(qtbot, session, open_project, 
     panel.show()
     panel.tabs.setCurrentWidget(panel.classes)
     qtbot.waitUntil(lambda: panel.classes.subject.currentData() == "adapt-2")
-    session.set_options({"adapt.rounds": "1"})
+    session.opened.set_options({"adapt.rounds": "1"})
     qtbot.waitUntil(lambda: panel.classes.subject.currentData() == "adapt-1")

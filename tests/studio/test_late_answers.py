@@ -97,7 +97,7 @@ def test_a_list_that_comes_after_its_project_was_closed_is_not_shown(
     held = gate(module, "_read")
     panel = show_panel(kind)
     open_project(project.folder)
-    session.close_project()
+    session.opened.close_project()
     held.set()
     settle(qtbot, session)
     assert empty(panel), "its tools would write into a project that is closed"
@@ -133,7 +133,7 @@ def test_a_class_map_that_was_mended_in_an_editor_is_read_when_the_project_is_op
     panel.class_map.propose.click()
     qtbot.waitUntil(lambda: session.project.config.task.class_map is not None)
     settle(qtbot, session)
-    session.close_project()
+    session.opened.close_project()
     file = project.folder / FILE
     file.write_text(file.read_text().replace('truck = "car"', 'truck = "ignore"'))
     open_project(project.folder)
@@ -196,10 +196,10 @@ def test_a_run_leaves_the_device_to_itself(qtbot, session, show_panel, open_proj
     settle(qtbot, session)
     assert panel._predictions._device is None
     busy = []
-    session.busy_changed.connect(lambda _: busy.append(panel._predictions._device))
+    session.run.busy_changed.connect(lambda _: busy.append(panel._predictions._device))
     scripted()
-    with qtbot.waitSignal(session.run_ended):
-        session.start_run()
+    with qtbot.waitSignal(session.run.ended):
+        session.run.start()
     assert busy == ["cpu", None]
 
 
@@ -217,10 +217,10 @@ def test_a_picture_that_changed_while_the_project_was_closed_is_loaded_anew(
     open_project(project.folder)
     path = panel.images.labels.path(panel.images.arranged[0]) if first() else None
     path.write_bytes(b"broken")
-    session.close_project()
+    session.opened.close_project()
     open_project(project.folder)
     assert isinstance(first(), str), "it says that the file cannot be read"
     write_image(path, np.full((48, 64, 3), 90, np.uint8))
-    session.close_project()
+    session.opened.close_project()
     open_project(project.folder)
     assert not isinstance(first(), str)

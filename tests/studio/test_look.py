@@ -179,7 +179,7 @@ def test_the_log_is_one_line_until_asked_for(qtbot, session, window, open_projec
 def test_a_long_reason_is_not_cut_in_the_rail(qtbot, session, show_panel, open_project, tmp_path):
     rail = show_panel(RailPanel, 208, 900)
     open_project(make_fake_project(tmp_path).folder)
-    session.set_options({"adapt.steps": "7", "adapt.learning_rate": "0.001", "adapt.patch_weight": "0.5"})
+    session.opened.set_options({"adapt.steps": "7", "adapt.learning_rate": "0.001", "adapt.patch_weight": "0.5"})
     qtbot.waitUntil(lambda: any(row.state == "stale" for row in rail.rows))
     number = next(number for number, row in enumerate(rail.rows) if row.state == "stale" and row.reason)
     rect = rail.list.visualItemRect(rail.list.item(number))

@@ -43,16 +43,16 @@ def test_the_project_is_there_before_its_files_have_been_looked_at(qtbot, sessio
     monkeypatch.setattr(Project, "status", slow)
     rail = RailPanel(session)
     qtbot.addWidget(rail)
-    with qtbot.waitSignal(session.project_changed, timeout=5000):
-        session.open_project(project.folder)
-    assert session.looking and session.status == []
+    with qtbot.waitSignal(session.opened.project_changed, timeout=5000):
+        session.opened.open_project(project.folder)
+    assert session.opened.looking and session.opened.status == []
     assert [row.words for row in rail.rows if row.is_stage] == [LOOKING] * len(project.stage_keys())
     assert "Checking" in rail.note.text()
     assert not any(row.startable for row in rail.rows)
     gate.set()
-    with qtbot.waitSignal(session.status_changed, timeout=20_000):
+    with qtbot.waitSignal(session.opened.status_changed, timeout=20_000):
         pass
-    assert not session.looking
+    assert not session.opened.looking
     assert {row.key: row.state for row in rail.rows}["pseudo-label"] == "ready"
     assert "0 of" in rail.note.text()
 

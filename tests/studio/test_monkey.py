@@ -46,7 +46,7 @@ def ready(qtbot, session, window, open_project, project, scripted, monkeypatch, 
     window.dialogs_are_quiet = True
     open_project(project.folder)
     # A child process would run the real stages.
-    monkeypatch.setattr(type(session), "in_child", property(lambda self: False, lambda self, value: None))
+    monkeypatch.setattr(type(session.run), "in_child", property(lambda self: False, lambda self, value: None))
     return window
 
 
@@ -64,10 +64,10 @@ def rampage(qtbot, session, window, seed, enough):
 
 
 def settle(qtbot, session):
-    if session.busy:
-        session.resume()
-        session.stop()
-    qtbot.waitUntil(lambda: not session.busy, timeout=60_000)
+    if session.run.busy:
+        session.run.resume()
+        session.run.stop()
+    qtbot.waitUntil(lambda: not session.run.busy, timeout=60_000)
     qtbot.waitUntil(lambda: session.errands.idle, timeout=60_000)
 
 

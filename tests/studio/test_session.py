@@ -94,24 +94,24 @@ def test_opening_reads_project_history_and_status(qtbot, session, open_project, 
     (folder / "events.jsonl").write_text('{"event": "StageStarted", "stage": "baseline", "time": 5, "total": 9}\n')
     project = open_project(folder)
     assert project.folder == folder
-    assert session.history.stage("baseline").total == 9
-    assert [status.key for status in session.status] == list(project.stage_keys())
+    assert session.opened.history.stage("baseline").total == 9
+    assert [status.key for status in session.opened.status] == list(project.stage_keys())
     assert session.settings.recent.paths == [str(folder)]
 
 
 def test_a_folder_without_a_project_is_reported(qtbot, session, tmp_path):
     with qtbot.waitSignal(session.problem) as problem:
-        session.open_project(tmp_path)
+        session.opened.open_project(tmp_path)
     assert "no crots.toml" in problem.args[0]
     assert session.project is None
 
 
 def test_saved_options_are_on_disk_and_ask_for_the_status(qtbot, session, open_project, folder):
     project = open_project(folder)
-    with qtbot.waitSignal(session.status_changed):
-        session.save_config(override(project.config, {"adapt.rounds": 3}))
+    with qtbot.waitSignal(session.opened.status_changed):
+        session.opened.save_config(override(project.config, {"adapt.rounds": 3}))
     qtbot.waitUntil(lambda: Project.open(folder).config.adapt.rounds == 3)
-    assert "adapt-3" in [status.key for status in session.status]
+    assert "adapt-3" in [status.key for status in session.opened.status]
 
 
 def test_a_run_s_events_arrive_in_batches_and_in_order(qtbot, session, open_project, folder, scripted):
@@ -123,15 +123,15 @@ def test_a_run_s_events_arrive_in_batches_and_in_order(qtbot, session, open_proj
         StageFinished(stage="baseline", outcome="completed", seconds=1),
     )
     batches = []
-    session.events_arrived.connect(batches.append)
-    with qtbot.waitSignal(session.run_ended) as ended:
-        session.start_run()
-        assert session.busy
+    session.run.events_arrived.connect(batches.append)
+    with qtbot.waitSignal(session.run.ended) as ended:
+        session.run.start()
+        assert session.run.busy
     assert ended.args[0].outcome == "completed"
-    assert not session.busy
+    assert not session.run.busy
     assert len(batches) < 10
     assert sum(len(batch) for batch in batches) == 502
-    assert session.history.stage("baseline").metrics["loss"].steps == list(range(1, 501))
+    assert session.opened.history.stage("baseline").metrics["loss"].steps == list(range(1, 501))
 
 
 def test_stop_answers_at_once_and_ends_after_the_step(qtbot, session, open_project, folder, scripted):
@@ -145,12 +145,12 @@ def test_stop_answers_at_once_and_ends_after_the_step(qtbot, session, open_proje
 
     start = StageStarted(stage="baseline", total=2)
     scripted(start, step, Progress(stage="baseline", done=1, total=2))
-    session.start_run()
+    session.run.start()
     assert in_step.wait(60)
     # Returns while the step still waits.
-    session.stop()
-    assert session.run_state.stopping and "stopping" in session.run_state.text
-    with qtbot.waitSignal(session.run_ended) as ended:
+    session.run.stop()
+    assert session.run.state.stopping and "stopping" in session.run.state.text
+    with qtbot.waitSignal(session.run.ended) as ended:
         may_end.set()
     assert ended.args[0].outcome == "cancelled"
 
@@ -162,25 +162,25 @@ def test_an_exception_outside_of_stages_ends_the_run_in_words(qtbot, session, op
         raise InputError("another run goes on in this project")
 
     scripted(fail)
-    with qtbot.waitSignal(session.run_ended) as ended:
-        session.start_run(RunRequest(only="baseline"))
+    with qtbot.waitSignal(session.run.ended) as ended:
+        session.run.start(RunRequest(only="baseline"))
     assert ended.args[0].outcome == "failed"
     assert ended.args[0].message == "another run goes on in this project"
 
 
 def test_two_hundred_runs_leave_no_thread_behind(qtbot, session, open_project, folder, scripted):
     open_project(folder)
-    session._drain_timer.setInterval(1)
+    session.run._drain_timer.setInterval(1)
     scripted(StageStarted(stage="baseline", total=1), lambda control: time.sleep(0.001))
     # Of the system: Python's own list keeps a name for Qt's threads that have ended.
     before = psutil.Process().num_threads()
     for number in range(200):
-        with qtbot.waitSignal(session.run_ended, timeout=30_000):
-            session.start_run()
+        with qtbot.waitSignal(session.run.ended, timeout=30_000):
+            session.run.start()
             if number % 2:
-                session.pause()
-                session.resume()
-            session.stop()
+                session.run.pause()
+                session.run.resume()
+            session.run.stop()
     assert psutil.Process().num_threads() <= before + 2
 
 
@@ -193,10 +193,10 @@ def test_a_project_that_is_still_being_opened_does_not_come_into_a_run(
     problems = []
     session.problem.connect(problems.append)
     scripted(StageStarted(stage="baseline", total=1), lambda control: time.sleep(0.2))
-    with qtbot.waitSignal(session.run_ended):
-        session.open_project(other)
+    with qtbot.waitSignal(session.run.ended):
+        session.opened.open_project(other)
         qtbot.waitUntil(lambda: not session.errands._saver.idle or not session.errands._pool.idle)
-        session.start_run()
+        session.run.start()
         gate.set()
         qtbot.waitUntil(lambda: bool(problems))
         assert session.project.folder == folder and "other was not opened" in problems[0]
@@ -205,10 +205,10 @@ def test_a_project_that_is_still_being_opened_does_not_come_into_a_run(
 def test_nor_into_a_demonstration(qtbot, session, open_project, folder, tmp_path, monkeypatch):
     gate, read = threading.Event(), Project.open
     monkeypatch.setattr(Project, "open", staticmethod(lambda path: gate.wait(10) and read(path)))
-    session.open_project(folder)
+    session.opened.open_project(folder)
     qtbot.waitUntil(lambda: not session.errands._pool.idle)
-    with qtbot.waitSignal(session.run_ended):
-        session.start_demo(lambda control: iter([control.check() or Progress(stage="render", done=1, total=1)]),
+    with qtbot.waitSignal(session.run.ended):
+        session.run.start_demo(lambda control: iter([control.check() or Progress(stage="render", done=1, total=1)]),
                            tmp_path / "demo")  # fmt: skip
         gate.set()
     qtbot.waitUntil(lambda: session.errands.idle)
@@ -220,9 +220,9 @@ def test_options_that_are_being_written_are_read_again(qtbot, session, open_proj
     open_project(folder)
     gate, save = threading.Event(), Project.save
     monkeypatch.setattr(Project, "save", lambda project: gate.wait(10) and save(project))
-    session.set_options({"adapt.steps": "77"})
-    session.close_project()
-    session.open_project(folder)
+    session.opened.set_options({"adapt.steps": "77"})
+    session.opened.close_project()
+    session.opened.open_project(folder)
     qtbot.wait(100)
     gate.set()
     qtbot.waitUntil(lambda: session.project is not None)
@@ -232,19 +232,21 @@ def test_options_that_are_being_written_are_read_again(qtbot, session, open_proj
 def test_it_is_busy_until_what_was_cancelled_is_gone(qtbot, session, open_project, folder, scripted, monkeypatch):
     project = open_project(folder)
     gate = threading.Event()
-    monkeypatch.setattr("crots_studio.session.discard", lambda project, key: gate.wait(10))
+    monkeypatch.setattr("crots_studio.runs.active.discard", lambda project, key: gate.wait(10))
     done = Progress(stage="baseline", done=1, total=1)
     scripted(StageStarted(stage="baseline", total=1), done, lambda control: time.sleep(0.3), done)
-    with qtbot.waitSignal(session.run_ended) as ended:
-        session.start_run()
-        qtbot.waitUntil(lambda: session.run_state.done == 1)
-        session.stop(discard=True)
-        qtbot.waitUntil(lambda: session._run is None, timeout=10_000)
-        assert session.busy
-        session.start_run()
-        assert session._run is None and len(scripted.requests) == 1, "no run begins among files that are being deleted"
+    with qtbot.waitSignal(session.run.ended) as ended:
+        session.run.start()
+        qtbot.waitUntil(lambda: session.run.state.done == 1)
+        session.run.stop(discard=True)
+        qtbot.waitUntil(lambda: session.run._run is None, timeout=10_000)
+        assert session.run.busy
+        session.run.start()
+        assert session.run._run is None and len(scripted.requests) == 1, (
+            "no run begins among files that are being deleted"
+        )
         gate.set()
-    assert ended.args[0].outcome == "cancelled" and not session.busy and session.project is project
+    assert ended.args[0].outcome == "cancelled" and not session.run.busy and session.project is project
 
 
 def test_a_flood_of_events_comes_in_portions_and_the_run_ends_after_the_last(
@@ -252,9 +254,9 @@ def test_a_flood_of_events_comes_in_portions_and_the_run_ends_after_the_last(
 ):
     open_project(folder)
     portions = []
-    session.events_arrived.connect(lambda events: portions.append(len(events)))
-    session._drain_timer.setInterval(1)
+    session.run.events_arrived.connect(lambda events: portions.append(len(events)))
+    session.run._drain_timer.setInterval(1)
     scripted(*(Progress(stage="baseline", done=number, total=5000) for number in range(5000)))
-    with qtbot.waitSignal(session.run_ended, timeout=20_000):
-        session.start_run()
+    with qtbot.waitSignal(session.run.ended, timeout=20_000):
+        session.run.start()
     assert max(portions) <= 1000 and sum(portions) == 5000

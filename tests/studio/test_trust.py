@@ -61,11 +61,11 @@ def click(panel, name):
 
 def test_opening_runs_nothing_and_says_what_would(qtbot, session, received, canary):
     settle(qtbot, received)
-    assert canary.quiet() and "torch.jit" not in session.blocker
+    assert canary.quiet() and "torch.jit" not in session.run.blocker
     texts = {name: received.fields.findings[name].finding.text for name in ("source", "student")}
     assert "program.pt', a TorchScript program" in texts["source"] and f"'{birds.MODULE}'" in texts["student"]
     assert {level(received, name) for name in texts} == {"bad"}
-    assert not session.for_run().config.runtime.trust
+    assert not session.opened.for_run().config.runtime.trust
 
 
 def test_each_is_asked_about_by_name_and_the_answer_is_kept_in_this_window_only(
@@ -76,17 +76,17 @@ def test_each_is_asked_about_by_name_and_the_answer_is_kept_in_this_window_only(
     words += [False, True, True]
     click(received, "student")
     settle(qtbot, received)
-    assert asked == [[EVIL]] and level(received, "student") == "bad" and not session.trusted
+    assert asked == [[EVIL]] and level(received, "student") == "bad" and not session.opened.trusted
     click(received, "student")
     settle(qtbot, received)
     assert level(received, "student") == "good"
-    assert not session.for_run().config.runtime.trust, "the program was not asked about yet"
+    assert not session.opened.for_run().config.runtime.trust, "the program was not asked about yet"
     click(received, "source")
     settle(qtbot, received)
     assert level(received, "source") == "good"
-    assert session.for_run().config.runtime.trust and canary.quiet()
+    assert session.opened.for_run().config.runtime.trust and canary.quiet()
     # Nothing of it is written, to the project or to the settings.
-    session.set_options({"adapt.steps": "7"})
+    session.opened.set_options({"adapt.steps": "7"})
     session.settings.sync()
     qtbot.waitUntil(lambda: Project.open(session.project.folder).config.adapt.steps == 7)
     assert not session.project.config.runtime.trust
@@ -107,25 +107,25 @@ def trusted(qtbot, session, received, answers):
 
 def test_a_run_in_a_thread_and_in_a_process_gets_it(qtbot, session, trusted):
     made = []
-    session.make_source = lambda project, request: made.append(project) or (lambda control: iter(()))
-    session.start_run(in_child=False)
-    qtbot.waitUntil(lambda: not session.busy)
+    session.run.make_source = lambda project, request: made.append(project) or (lambda control: iter(()))
+    session.run.start(in_child=False)
+    qtbot.waitUntil(lambda: not session.run.busy)
     assert made[0].config.runtime.trust
-    assert command_line(session._child(RunRequest())._project, RunRequest())[-1] == "--trust"
+    assert command_line(session.run._child(RunRequest())._project, RunRequest())[-1] == "--trust"
 
 
 @pytest.mark.parametrize("change", [{"student.net": "other:factory"}, {"source.net": "other:factory"}])
 def test_another_name_is_asked_about_anew(qtbot, session, trusted, change):
-    session.set_options(change)
+    session.opened.set_options(change)
     settle(qtbot, trusted)
     assert "bad" in (level(trusted, "source"), level(trusted, "student"))
-    assert not session.for_run().config.runtime.trust
+    assert not session.opened.for_run().config.runtime.trust
 
 
 def test_another_file_of_the_same_name_too(qtbot, session, trusted):
     path = session.project.folder / "program.pt"
     path.write_bytes(path.read_bytes() + b" ")
-    assert not session.for_run().config.runtime.trust
+    assert not session.opened.for_run().config.runtime.trust
     trusted.check_again()
     settle(qtbot, trusted)
     assert level(trusted, "source") == "bad"
@@ -134,10 +134,10 @@ def test_another_file_of_the_same_name_too(qtbot, session, trusted):
 def test_closing_or_opening_anew_forgets_it(qtbot, session, trusted, open_project):
     folder = session.project.folder
     open_project(folder)
-    assert not session.trusted and not session.for_run().config.runtime.trust
-    session.trust([Code("student.net", EVIL, "it")])
-    session.close_project()
-    assert not session.trusted
+    assert not session.opened.trusted and not session.opened.for_run().config.runtime.trust
+    session.opened.trust([Code("student.net", EVIL, "it")])
+    session.opened.close_project()
+    assert not session.opened.trusted
 
 
 @pytest.mark.parametrize(("button", "said"), [("Yes", True), ("No", False), (None, False)])

@@ -31,7 +31,7 @@ def on_disk(folder):
 def test_a_change_elsewhere_is_not_written_over(qtbot, session, open_project, folder):
     open_project(folder)
     change(folder, adapt__steps=77)
-    session.set_options({"baseline.steps": "55"})
+    session.opened.set_options({"baseline.steps": "55"})
     qtbot.waitUntil(lambda: on_disk(folder).baseline.steps == 55, timeout=10_000)
     assert on_disk(folder).adapt.steps == 77
     assert session.project.config.adapt.steps == 77
@@ -41,14 +41,14 @@ def test_a_change_elsewhere_is_seen_and_told(qtbot, session, open_project, folde
     open_project(folder)
     change(folder, adapt__steps=77)
     with qtbot.waitSignal(session.notice) as notice:
-        session.look_at_file()
+        session.opened.look_at_file()
     assert "Steps (Adaptation)" in notice.args[0]
     qtbot.waitUntil(lambda: session.project.config.adapt.steps == 77)
 
 
 def test_the_file_is_looked_at_again_and_again(qtbot, session, open_project, folder):
     open_project(folder)
-    session._look_timer.setInterval(20)
+    session.run._look_timer.setInterval(20)
     for steps in (77, 78):
         change(folder, adapt__steps=steps)
         qtbot.waitUntil(lambda steps=steps: session.project.config.adapt.steps == steps, timeout=10_000)
@@ -58,11 +58,11 @@ def test_the_file_is_looked_at_again_and_again(qtbot, session, open_project, fol
 def test_a_conflict_is_asked_and_nothing_is_written_before(qtbot, session, window, open_project, folder, mine, steps):
     open_project(folder)
     change(folder, adapt__steps=77, adapt__rounds=5)
-    session.set_options({"adapt.steps": "55"})
+    session.opened.set_options({"adapt.steps": "55"})
     qtbot.waitUntil(lambda: window.findChild(QMessageBox) is not None, timeout=10_000)
     question = window.findChild(ConflictQuestion)
     assert "here 55" in question.informativeText() and "in the file 77" in question.informativeText()
-    session.set_options({"baseline.steps": "33"})
+    session.opened.set_options({"baseline.steps": "33"})
     qtbot.waitUntil(lambda: session.errands.idle, timeout=30_000)
     assert on_disk(folder).adapt.steps == 77 and on_disk(folder).baseline.steps != 33
     (question.mine if mine else question.theirs).click()
@@ -78,13 +78,13 @@ def test_two_windows_take_each_other_s_changes(qtbot, session, open_project, fol
     open_project(folder)
     other = Session(Settings(settings_file))
     try:
-        with qtbot.waitSignal(other.project_changed):
-            other.open_project(folder)
-        session.set_options({"adapt.steps": "77"})
+        with qtbot.waitSignal(other.opened.project_changed):
+            other.opened.open_project(folder)
+        session.opened.set_options({"adapt.steps": "77"})
         qtbot.waitUntil(lambda: on_disk(folder).adapt.steps == 77)
-        other.set_options({"baseline.steps": "55"})
+        other.opened.set_options({"baseline.steps": "55"})
         qtbot.waitUntil(lambda: on_disk(folder).baseline.steps == 55, timeout=10_000)
-        session.look_at_file()
+        session.opened.look_at_file()
         qtbot.waitUntil(lambda: session.project.config.baseline.steps == 55, timeout=10_000)
         assert on_disk(folder).adapt.steps == 77 and other.project.config.adapt.steps == 77
     finally:
@@ -99,24 +99,24 @@ def test_a_file_that_cannot_be_read_is_told_once_and_what_is_here_is_written_lat
     good = path.read_text()
     session.problem.connect(problems.append)
     path.write_text("format = 1\n[adapt\n")
-    session.set_options({"adapt.steps": "55"})
+    session.opened.set_options({"adapt.steps": "55"})
     qtbot.waitUntil(lambda: bool(problems))
     assert CONFIG_NAME in problems[0] and "options are kept here" in problems[0]
     assert path.read_text() == "format = 1\n[adapt\n"
     for _ in range(3):
-        session.look_at_file()
+        session.opened.look_at_file()
         qtbot.waitUntil(lambda: session.errands.idle, timeout=30_000)
         qtbot.wait(20)
     assert len(problems) <= 2
     path.write_text(good)
-    session.look_at_file()
+    session.opened.look_at_file()
     qtbot.waitUntil(lambda: on_disk(folder).adapt.steps == 55, timeout=10_000)
 
 
 def test_a_file_that_was_deleted_is_written_anew(qtbot, session, open_project, folder):
     open_project(folder)
     (folder / CONFIG_NAME).unlink()
-    session.set_options({"adapt.steps": "55"})
+    session.opened.set_options({"adapt.steps": "55"})
     qtbot.waitUntil(lambda: (folder / CONFIG_NAME).exists() and on_disk(folder).adapt.steps == 55)
 
 

@@ -16,7 +16,7 @@ def mapped(qtbot, session, window, open_project, tmp_path):
     """A window with a project whose classes differ from the source's, at the set-up page."""
     folder = Project.create(tmp_path / "project", ProjectConfig()).folder
     project = open_project(folder)
-    session.set_options({"task.classes": "camvid", "task.source_classes": "cityscapes"})
+    session.opened.set_options({"task.classes": "camvid", "task.source_classes": "cityscapes"})
     window.pages.show_tab("setup")
     editor = window.panels["setup"].class_map
     qtbot.waitUntil(lambda: editor.propose.isVisible(), timeout=10_000)
@@ -38,11 +38,11 @@ def wheel(widget, steps=-1):
 def test_the_wheel_over_the_class_map_changes_nothing(qtbot, session, mapped):
     window, project, editor = mapped
     window.tabs.setFocus()
-    before = (project.folder / FILE).read_text(), session.undo_text
+    before = (project.folder / FILE).read_text(), session.opened.undo_text
     for row in range(editor.table.rowCount()):
         for steps in (-1, 1):
             wheel(editor.table.cellWidget(row, 1), steps)
-    assert ((project.folder / FILE).read_text(), session.undo_text) == before
+    assert ((project.folder / FILE).read_text(), session.opened.undo_text) == before
 
 
 def test_the_wheel_changes_no_control_that_the_user_has_not_gone_to(qtbot, session, window, open_project, tmp_path):
@@ -90,9 +90,9 @@ def test_a_row_of_the_class_map_is_undone_and_done_again(qtbot, session, mapped)
 
 def test_the_first_class_map_is_undone_with_its_file(qtbot, session, mapped):
     _window, project, _editor = mapped
-    session.undo()
+    session.opened.undo()
     assert project.config.task.class_map is None and not (project.folder / FILE).exists()
-    session.redo()
+    session.opened.redo()
     assert str(project.config.task.class_map) == FILE and (project.folder / FILE).exists()
 
 
@@ -102,7 +102,7 @@ def test_options_are_undone_one_by_one_whoever_changed_them(qtbot, session, wind
     undo, redo = window.menus.actions["Undo"], window.menus.actions["Redo"]
     assert not undo.isEnabled() and not redo.isEnabled() and undo.text() == "&Undo"
     start = project.config
-    session.set_options({"adapt.steps": "77"})
+    session.opened.set_options({"adapt.steps": "77"})
     window.panels["setup"].fields.set_options({"data.size": "64x48"})
     assert undo.isEnabled() and undo.text() == "&Undo Working size (Images)"
     undo.trigger()
@@ -112,20 +112,20 @@ def test_options_are_undone_one_by_one_whoever_changed_them(qtbot, session, wind
     assert project.config == start and not undo.isEnabled()
     redo.trigger()
     qtbot.waitUntil(lambda: Project.open(folder).config.adapt.steps == 77)
-    session.set_options({"adapt.rounds": "9"})
+    session.opened.set_options({"adapt.rounds": "9"})
     assert not redo.isEnabled()
 
 
 def test_an_undo_leaves_what_was_changed_elsewhere(qtbot, session, open_project, tmp_path):
     project = open_project(Project.create(tmp_path / "project", ProjectConfig()).folder)
-    session.set_options({"adapt.steps": "77"})
+    session.opened.set_options({"adapt.steps": "77"})
     qtbot.waitUntil(lambda: session.errands.idle, timeout=30_000)
     other = Project.open(project.folder)
     other.config = override(other.config, {"adapt.rounds": 9})
     other.save()
-    session.look_at_file()
+    session.opened.look_at_file()
     qtbot.waitUntil(lambda: project.config.adapt.rounds == 9, timeout=10_000)
-    session.undo()
+    session.opened.undo()
     assert project.config.adapt.steps != 77 and project.config.adapt.rounds == 9
 
 
@@ -137,7 +137,7 @@ def test_a_line_shows_what_was_undone_even_while_it_has_the_focus(qtbot, session
     qtbot.keyClicks(line, "64x48")
     line.editingFinished.emit()
     assert session.project.config.data.size is not None and line.text() == "64x48"
-    session.undo()
+    session.opened.undo()
     assert session.project.config.data.size is None and line.text() == ""
 
 
@@ -152,7 +152,7 @@ def test_each_tab_has_its_history_and_the_settings_beside_it_the_options(
     assert not undo.isEnabled()
     patches.reject()
     assert undo.isEnabled() and undo.text() == "&Undo reject 1 patch"
-    session.set_options({"adapt.steps": "77"})
+    session.opened.set_options({"adapt.steps": "77"})
     assert undo.text() == "&Undo reject 1 patch"
     window.pages.workspace._focus_moved(None, window.settings_panel.search)
     assert undo.text() == "&Undo Steps (Adaptation)"
@@ -168,10 +168,10 @@ def test_each_tab_has_its_history_and_the_settings_beside_it_the_options(
 def test_another_project_has_another_history(qtbot, session, window, open_project, tmp_path):
     first, second = (Project.create(tmp_path / name, ProjectConfig()).folder for name in ("a", "b"))
     open_project(first)
-    session.set_options({"adapt.steps": "77"})
+    session.opened.set_options({"adapt.steps": "77"})
     open_project(second)
-    assert session.undo_text == "" and not window.menus.actions["Undo"].isEnabled()
-    session.undo()
+    assert session.opened.undo_text == "" and not window.menus.actions["Undo"].isEnabled()
+    session.opened.undo()
     assert Project.open(second).config == ProjectConfig()
 
 
@@ -191,5 +191,5 @@ def test_a_proposal_by_name_asks_before_it_replaces_rows(qtbot, session, mapped)
     button.click()
     rows = editor.table.form.rows
     assert rows[names[edited]] == "sky" and rows[names[emptied]] == proposed[names[emptied]]
-    session.undo()
+    session.opened.undo()
     qtbot.waitUntil(lambda: editor.table.form.rows[names[emptied]] == "ignore", timeout=10_000)

@@ -33,10 +33,10 @@ def test_f1_explains_what_the_user_is_at(qtbot, session, window, open_project, t
     for key, topic in (("export", "export"), ("adapt-2", "adapt"), ("source", "source")):
         window.rail.list.setCurrentRow(keys.index(key))
         assert help_topic() == topic
-    session.run_state.running, session.run_state.stage = True, "baseline"
+    session.run.state.running, session.run.state.stage = True, "baseline"
     window.pages.show_tab("monitor")
     assert help_topic() == "baseline"
-    session.run_state.running = False
+    session.run.state.running = False
 
 
 def test_the_help_opens_at_the_topic_it_is_asked_for(qtbot, session):

@@ -127,7 +127,7 @@ def test_run_pause_resume_stop_by_buttons(qtbot, session, ready, scripted):
     long_run(scripted)
     bar = ready.run_bar
     qtbot.mouseClick(bar.run, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: session.run_state.done == 1)
+    qtbot.waitUntil(lambda: session.run.state.done == 1)
     assert bar.stop.isEnabled() and not bar.run.isEnabled()
     assert "step 1 of 100" in bar.text.text()
     assert "3 images/s" in bar.pace.text()
@@ -137,7 +137,7 @@ def test_run_pause_resume_stop_by_buttons(qtbot, session, ready, scripted):
     assert bar.pause.accessibleName() == "Pause"
     qtbot.mouseClick(bar.stop, Qt.MouseButton.LeftButton)
     assert "stopping" in bar.text.text() and not bar.stop.isEnabled()
-    qtbot.waitUntil(lambda: not session.busy)
+    qtbot.waitUntil(lambda: not session.run.busy)
     qtbot.waitUntil(lambda: bar.run.isEnabled())
     assert not bar.stop.isEnabled()
     assert scripted.requests[0].only is None
@@ -148,14 +148,14 @@ def test_a_stage_alone_from_the_rail(qtbot, session, ready, scripted):
     keys = [row.key for row in ready.rail.rows]
     ready.rail.list.setCurrentRow(keys.index("pseudo-label"))
     assert ready.settings_panel.section.currentData() == "pseudo_label"
-    with qtbot.waitSignal(session.run_ended):
+    with qtbot.waitSignal(session.run.ended):
         qtbot.mouseClick(ready.rail.run_one, Qt.MouseButton.LeftButton)
     assert scripted.requests[0].only == "pseudo-label"
 
 
 def test_run_is_refused_with_its_reason(qtbot, session, window, open_project, folder):
     open_project(folder)
-    qtbot.waitUntil(lambda: "choose" in session.blocker, timeout=30_000)
+    qtbot.waitUntil(lambda: "choose" in session.run.blocker, timeout=30_000)
     assert not window.run_bar.run.isEnabled()
     assert "choose the target images" in window.run_bar.text.text()
     assert not window.menus.actions["Run all remaining stages"].isEnabled()
@@ -164,13 +164,13 @@ def test_run_is_refused_with_its_reason(qtbot, session, window, open_project, fo
 def test_out_of_memory_offers_a_smaller_batch_and_runs_again(qtbot, session, ready, scripted):
     words = "out of memory; use a smaller batch"
     scripted(START, StageFinished(stage="baseline", outcome="failed", seconds=1, exit_code=1, message=words))
-    with qtbot.waitSignal(session.run_ended):
-        session.start_run()
+    with qtbot.waitSignal(session.run.ended):
+        session.run.start()
     dialog = ready.failure
     assert "memory" in dialog.windowTitle() or "memory" in dialog._advice.heading
     assert dialog.remedies
     scripted(START, StageFinished(stage="baseline", outcome="completed", seconds=1))
-    with qtbot.waitSignal(session.run_ended):
+    with qtbot.waitSignal(session.run.ended):
         qtbot.mouseClick(dialog.remedies[0], Qt.MouseButton.LeftButton)
     assert session.project.config.baseline.accumulate > 1
 
@@ -180,8 +180,8 @@ def test_an_error_of_ours_shows_the_traceback_and_can_be_copied(qtbot, session, 
         raise ZeroDivisionError("oh")
 
     scripted(START, fail)
-    with qtbot.waitSignal(session.run_ended):
-        session.start_run()
+    with qtbot.waitSignal(session.run.ended):
+        session.run.start()
     assert "ZeroDivisionError" in ready.failure.tail.toPlainText()
     ready.failure.copy_report()
     ready.failure.reject()
@@ -192,55 +192,55 @@ def test_an_input_error_is_one_line_without_traceback(qtbot, session, ready, scr
         raise InputError("data.size: found 7, expected at least 8")
 
     scripted(fail)
-    with qtbot.waitSignal(session.run_ended):
-        session.start_run()
+    with qtbot.waitSignal(session.run.ended):
+        session.run.start()
     assert "Traceback" not in ready.failure.tail.toPlainText()
     ready.failure.reject()
 
 
 def test_closing_while_a_run_goes_on_asks_and_stop_and_keep_ends_it(qtbot, session, ready, scripted):
     long_run(scripted)
-    session.start_run()
-    qtbot.waitUntil(lambda: session.run_state.done == 1)
+    session.run.start()
+    qtbot.waitUntil(lambda: session.run.state.done == 1)
     assert not ready.close()
     assert ready.leaving.question.isVisible()
     buttons = {button.text(): button for button in ready.leaving.question.buttons()}
     qtbot.mouseClick(buttons["Stop and keep"], Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: not session.busy)
+    qtbot.waitUntil(lambda: not session.run.busy)
     qtbot.waitUntil(lambda: not ready.isVisible())
 
 
 def test_closing_can_be_thought_better_of(qtbot, session, ready, scripted):
     long_run(scripted)
-    session.start_run()
+    session.run.start()
     ready.close()
     buttons = {button.text(): button for button in ready.leaving.question.buttons()}
     qtbot.mouseClick(buttons["Keep the window open"], Qt.MouseButton.LeftButton)
-    assert session.busy and ready.isVisible()
+    assert session.run.busy and ready.isVisible()
 
 
 def test_going_on_without_the_window_hands_over_to_a_child(qtbot, session, ready, scripted, monkeypatch):
     long_run(scripted)
     begun = []
-    monkeypatch.setattr(session, "_child", lambda request: FakeChild(begun))
-    session.start_run()
-    qtbot.waitUntil(lambda: session.run_state.done == 1)
+    monkeypatch.setattr(session.run, "_child", lambda request: FakeChild(begun))
+    session.run.start()
+    qtbot.waitUntil(lambda: session.run.state.done == 1)
     ready.close()
     buttons = {button.text(): button for button in ready.leaving.question.buttons()}
     qtbot.mouseClick(buttons["Continue in the background"], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: not ready.isVisible(), timeout=10_000)
     assert begun == ["started"]
-    session._run = None
+    session.run._run = None
 
 
 def test_where_no_child_can_take_over_the_window_stays_and_says_so(qtbot, session, ready, scripted, monkeypatch):
     long_run(scripted)
     monkeypatch.setattr(FakeChild, "start", refuse_to_start)
-    monkeypatch.setattr(session, "_child", lambda request: FakeChild([]))
-    session.start_run()
-    qtbot.waitUntil(lambda: session.run_state.done == 1)
+    monkeypatch.setattr(session.run, "_child", lambda request: FakeChild([]))
+    session.run.start()
+    qtbot.waitUntil(lambda: session.run.state.done == 1)
     ready.leaving.leave(go_on=True)
-    qtbot.waitUntil(lambda: not session.busy and not ready.leaving.under_way)
+    qtbot.waitUntil(lambda: not session.run.busy and not ready.leaving.under_way)
     qtbot.wait(100)
     assert ready.isVisible() and "no more processes" in ready.log_panel.text
 
@@ -258,10 +258,10 @@ def test_a_run_that_fails_while_the_window_waits_for_it_is_shown(qtbot, session,
         raise StageError("cannot write checkpoint.pt: the disk is full; free some space and run again")
 
     scripted(START, fail)
-    session.start_run()
+    session.run.start()
     assert begun.wait(5)
     ready.leaving.leave(go_on=False)
-    qtbot.waitUntil(lambda: not session.busy)
+    qtbot.waitUntil(lambda: not session.run.busy)
     qtbot.wait(100)
     assert ready.isVisible() and "disk is full" in ready.log_panel.text + ready.failure._advice.words
     ready.failure.reject()
@@ -270,13 +270,13 @@ def test_a_run_that_fails_while_the_window_waits_for_it_is_shown(qtbot, session,
 def test_the_welcome_page_offers_nothing_that_does_nothing(session, window):
     setup = next(action for action in window.menus._of_workspace if action.text() == TABS[0].title)
     assert not setup.isEnabled()
-    session.busy_changed.emit(False)
+    session.run.busy_changed.emit(False)
     assert not setup.isEnabled()
 
 
 def test_a_recent_project_that_has_gone_is_shown_as_gone(qtbot, session, window, open_project, folder):
     open_project(folder)
-    session.close_project()
+    session.opened.close_project()
     folder.rename(folder.with_name("elsewhere"))
     window.welcome.recent.itemClicked.emit(window.welcome.recent.item(0))
     qtbot.waitUntil(lambda: hasattr(window.project_actions, "message"))
@@ -289,30 +289,30 @@ def test_a_recent_project_that_has_gone_is_shown_as_gone(qtbot, session, window,
 @pytest.mark.parametrize("answer", ["Stop and keep", "Continue in the background"])
 def test_closing_over_a_run_in_another_process_asks_too(qtbot, session, ready, answer):
     child = FakeChild([])
-    session._begin(child)
-    session.pause()
+    session.run._begin(child)
+    session.run.pause()
     assert not ready.close() and "separate process" in ready.leaving.question.informativeText()
     buttons = {button.text(): button for button in ready.leaving.question.buttons()}
     qtbot.mouseClick(buttons[answer], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: not ready.isVisible(), timeout=10_000)
     # A halted process would wait for ever.
     assert child.begun[-1] == ("stopped" if answer == "Stop and keep" else "resumed")
-    session._run = None
+    session.run._run = None
 
 
 def test_one_of_a_terminal_is_left_alone(session, ready):
     child = FakeChild([])
     child.controllable = False
-    session._begin(child)
+    session.run._begin(child)
     bar = ready.run_bar
     assert not bar.stop.isEnabled() and "another window" in bar.stop.toolTip() and bar.memory.text() == ""
     assert ready.close() and child.begun == ["started"]
-    session._run = None
+    session.run._run = None
 
 
 def test_another_project_is_refused_while_a_run_goes_on(qtbot, session, ready, scripted, tmp_path):
     long_run(scripted)
-    session.start_run()
+    session.run.start()
     other = Project.create(tmp_path / "other", ProjectConfig()).folder
     ready.project_actions.go_to_project(other)
     assert "Stop the run" in ready.project_actions.message.text()
@@ -327,8 +327,8 @@ def test_an_interrupted_project_offers_to_resume(qtbot, session, window, folder)
         '{"event": "StageStarted", "stage": "pseudo-label", "time": 5, "total": 100}\n'
         '{"event": "Progress", "stage": "pseudo-label", "time": 6, "done": 30, "total": 100}\n'
     )
-    with qtbot.waitSignal(session.project_changed):
-        session.open_project(folder)
+    with qtbot.waitSignal(session.opened.project_changed):
+        session.opened.open_project(folder)
     qtbot.waitUntil(lambda: window.run_bar.run.text() == "Resume")
     row = next(row for row in window.rail.rows if row.key == "pseudo-label")
     assert row.words == "interrupted at 30%"
@@ -339,10 +339,10 @@ def test_the_window_answers_while_a_run_floods_it(qtbot, session, ready, scripte
     scripted(START, *events)
     ticks = []
     timer = QTimer(interval=0)
-    timer.timeout.connect(lambda: ticks.append(session.busy))
+    timer.timeout.connect(lambda: ticks.append(session.run.busy))
     timer.start()
-    with qtbot.waitSignal(session.run_ended, timeout=60_000):
-        session.start_run()
+    with qtbot.waitSignal(session.run.ended, timeout=60_000):
+        session.run.start()
     # How fast it is the benchmark measures; here the window only has to come to its own work in between.
     assert ticks.count(True) > 5
 
@@ -425,12 +425,12 @@ def test_on_a_small_screen_the_window_fills_it(qtbot, session):
 def test_cutting_patches_leaves_the_user_where_he_is(qtbot, session, ready, scripted):
     scripted(StageStarted(stage="mine", total=1), StageFinished(stage="mine", outcome="completed", seconds=1))
     ready.pages.show_tab("patches")
-    with qtbot.waitSignal(session.run_ended):
-        session.start_run(RunRequest(only="mine"))
+    with qtbot.waitSignal(session.run.ended):
+        session.run.start(RunRequest(only="mine"))
     assert ready.tabs.currentWidget() is ready.panels["patches"]
     assert ready.workspace.notifier.isHidden()
-    with qtbot.waitSignal(session.run_ended):
-        session.start_run(RunRequest(only="baseline"))
+    with qtbot.waitSignal(session.run.ended):
+        session.run.start(RunRequest(only="baseline"))
     assert ready.tabs.currentWidget() is ready.panels["monitor"]
     assert not ready.workspace.notifier.isHidden()
 
@@ -469,7 +469,7 @@ def test_another_project_is_seen_whole_from_its_start_and_with_its_own_process_c
     open_project(first)
     window.resize(1000, 640)
     qtbot.mouseClick(window.run_bar.apart, Qt.MouseButton.LeftButton)
-    assert session.in_child
+    assert session.run.in_child
     area, scrolls = window.panels["pseudo_labels"].area, window.panels["setup"].findChild(QScrollArea)
     window.pages.show_tab("pseudo_labels")
     qtbot.waitUntil(lambda: bool(area.shown), timeout=10_000)
@@ -480,6 +480,6 @@ def test_another_project_is_seen_whole_from_its_start_and_with_its_own_process_c
     assert area.views.place.zoom > 1 and scrolls.verticalScrollBar().value() > 0
     open_project(second)
     assert area.views.place.zoom == 1 and scrolls.verticalScrollBar().value() == 0
-    assert not session.in_child and not window.run_bar.apart.isChecked()
+    assert not session.run.in_child and not window.run_bar.apart.isChecked()
     open_project(first)
-    assert session.in_child and window.run_bar.apart.isChecked()
+    assert session.run.in_child and window.run_bar.apart.isChecked()

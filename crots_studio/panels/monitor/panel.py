@@ -108,15 +108,15 @@ class MonitorPanel(QWidget):
         self._explained = False
         self._task: TaskOptions | None = None
         self.scores = Scores()
-        session.project_changed.connect(self._reload)
-        session.history_changed.connect(self._reload)
-        session.config_changed.connect(self._config_changed)
-        session.events_arrived.connect(self._take)
-        session.run_changed.connect(self._show_tiles)
+        session.opened.project_changed.connect(self._reload)
+        session.opened.history_changed.connect(self._reload)
+        session.opened.config_changed.connect(self._config_changed)
+        session.run.events_arrived.connect(self._take)
+        session.run.changed.connect(self._show_tiles)
         self._reload()
 
     def _reload(self) -> None:
-        project, history = self._session.project, self._session.history
+        project, history = self._session.project, self._session.opened.history
         reports = read_reports(project.stage_folder("evaluate")) if project else []
         self.scores = Scores.of_history(history, reports)
         self._task = project.config.task if project is not None else None
@@ -138,11 +138,11 @@ class MonitorPanel(QWidget):
         session = self._session
         for tile, text in (
             (self.miou, miou_tile(self.scores)),
-            (self.time, time_tile(session.run_state, session.history)),
+            (self.time, time_tile(session.run.state, session.opened.history)),
             (self.loss, loss_tile(self.training.curves)),
         ):
             tile.say(text.figure, text.note, text.tone)
-        self.time.caption.setText("Time left" if session.run_state.running else "Time")
+        self.time.caption.setText("Time left" if session.run.state.running else "Time")
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
         """Catches up with what came while the panel was hidden."""
@@ -172,7 +172,7 @@ class MonitorPanel(QWidget):
 
     def _take(self, events: list[Event]) -> None:
         self.training.add(events)
-        if not self._session.request.compares:
+        if not self._session.run.request.compares:
             self.alarm.take(events)
         ended = any(isinstance(event, StageFinished) for event in events) and self._count_rounds()
         if self.scores.add(events) or ended:

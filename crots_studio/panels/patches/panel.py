@@ -110,9 +110,9 @@ class PatchPanel(QWidget):
         self.detail.views.hovered.connect(self._read_out)
         self.undo_button.clicked.connect(self.undo)
         self.redo_button.clicked.connect(self.redo)
-        self._session.project_changed.connect(self._reload)
-        self._session.config_changed.connect(self._config_changed)
-        self._session.events_arrived.connect(self._events)
+        self._session.opened.project_changed.connect(self._reload)
+        self._session.opened.config_changed.connect(self._config_changed)
+        self._session.run.events_arrived.connect(self._events)
 
     # Reading.
 
@@ -226,7 +226,7 @@ class PatchPanel(QWidget):
         undo, redo = (self._corrections.undo_text, self._corrections.redo_text) if self._corrections else ("", "")
         _show_step(self.undo_button, "Undo", undo, "Ctrl+Z")
         _show_step(self.redo_button, "Redo", redo, "Ctrl+Shift+Z")
-        self._session.undo_changed.emit()
+        self._session.opened.undo_changed.emit()
 
     # The chosen patches.
 
@@ -343,7 +343,7 @@ class PatchPanel(QWidget):
             self._show_counts()
         else:
             self._arrange()
-        self._session.refresh_status()
+        self._session.opened.refresh_status()
 
 
 def _read(project: Project) -> tuple[MinedPatches, Corrections]:

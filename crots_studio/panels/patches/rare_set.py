@@ -94,9 +94,9 @@ class RareSet(QWidget):
         self.table.rare_changed.connect(self._choose)
         self.table.class_picked.connect(self._class_picked)
         self.cut_button.clicked.connect(self.cut)
-        self._session.busy_changed.connect(lambda _: self.show_state())
-        self._session.events_arrived.connect(lambda _: self.show_state())
-        self._session.status_changed.connect(lambda _: self.show_state())
+        self._session.run.busy_changed.connect(lambda _: self.show_state())
+        self._session.run.events_arrived.connect(lambda _: self.show_state())
+        self._session.opened.status_changed.connect(lambda _: self.show_state())
 
     def show_found(self, found: MinedPatches | None, corrections: PatchCorrections) -> None:
         """Shows the classes of a project; None shows none."""
@@ -146,7 +146,7 @@ class RareSet(QWidget):
         if project is None or option == project.config.mine.rare:
             return
         mine = dataclasses.replace(project.config.mine, rare=option)
-        self._session.save_config(dataclasses.replace(project.config, mine=mine))
+        self._session.opened.save_config(dataclasses.replace(project.config, mine=mine))
         if self.at_once.isChecked() and self._labelled:
             self._timer.start()
         self.show_state()
@@ -167,16 +167,16 @@ class RareSet(QWidget):
 
     def cut(self) -> None:
         """Cuts the patches anew; during a run, when it has ended."""
-        if self._session.busy:
+        if self._session.run.busy:
             self._timer.start()
         elif self._session.project is not None and self._labelled:
-            self._session.start_run(RunRequest(only="mine"), in_child=False)
+            self._session.run.start(RunRequest(only="mine"), in_child=False)
         self.show_state()
 
     def show_state(self) -> None:
         """Says how the patches stand to the options."""
         session = self._session
-        self.cut_button.setEnabled(self._labelled and not session.busy)
+        self.cut_button.setEnabled(self._labelled and not session.run.busy)
         for widget in (self.table, self.mode, self.at_once):
             widget.setEnabled(self._labelled)
         self.state.setText(self._state_text())
@@ -185,11 +185,11 @@ class RareSet(QWidget):
         session = self._session
         if session.project is None:
             return ""
-        if session.busy and session.run_state.stage == "mine":
+        if session.run.busy and session.run.state.stage == "mine":
             return "Cutting …"
         if self._timer.isActive():
-            return "Will be cut when the run has finished." if session.busy else "Will be cut in a moment …"
-        reason = stale_reason(session.status)
+            return "Will be cut when the run has finished." if session.run.busy else "Will be cut in a moment …"
+        reason = stale_reason(session.opened.status)
         return f"These patches are not up to date: {reason}." if reason else ""
 
 

@@ -82,8 +82,8 @@ class SettingsPanel(QWidget):
         self.setMinimumWidth(_NARROWEST)
         column.addWidget(scroll, 1)
         column.addWidget(self._foot())
-        session.project_changed.connect(self._another_project)
-        session.config_changed.connect(self.refresh)
+        session.opened.project_changed.connect(self._another_project)
+        session.opened.config_changed.connect(self.refresh)
         self._another_project()
 
     def _head(self) -> QHBoxLayout:
@@ -279,7 +279,7 @@ class SettingsPanel(QWidget):
         if self.form is None:
             return
         if self.form.edit(path, value):
-            self._session.save_config(self.form.config)
+            self._session.opened.save_config(self.form.config)
         self.rows[path].show_field(self.form.field(path))
         self._show_section()
 
@@ -287,12 +287,12 @@ class SettingsPanel(QWidget):
         if self.form is None:
             return
         self.form.reset(path)
-        self._session.save_config(self.form.config)
+        self._session.opened.save_config(self.form.config)
         self.refresh()
 
     def _reset_section(self) -> None:
         if self.form is None:
             return
         self.form.reset_section(self.section.currentData())
-        self._session.save_config(self.form.config)
+        self._session.opened.save_config(self.form.config)
         self.refresh()

@@ -51,7 +51,7 @@ class ClassMapEditor(QWidget):
         column.addLayout(row)
         column.addWidget(self.table)
         self._shown: tuple[object, ...] = ()
-        session.class_map_changed.connect(self._forget)
+        session.opened.class_map_changed.connect(self._forget)
 
     def _forget(self) -> None:
         """What was read of the file counts no more."""
@@ -88,7 +88,7 @@ class ClassMapEditor(QWidget):
             self.table.show_form(form)
 
     def _choose(self, value: str) -> None:
-        self._session.set_options({"task.class_map": value})
+        self._session.opened.set_options({"task.class_map": value})
 
     def _shipped_chosen(self, number: int) -> None:
         if number:
@@ -128,7 +128,7 @@ class ClassMapEditor(QWidget):
         if form is None:
             return
         try:
-            self._session.write_class_map(form.text, words)
+            self._session.opened.write_class_map(form.text, words)
         except (CrotsError, OSError) as error:
             self._session.problem.emit(str(error))
             # Shows what counts, which is what lies on the disk.

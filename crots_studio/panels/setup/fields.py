@@ -64,7 +64,7 @@ class SetupFields:
         """Takes over option values, or reports why not."""
         name = field if field in self.findings else "source"
         try:
-            self._session.set_options(settings)
+            self._session.opened.set_options(settings)
         except InputError as error:
             self.refused.add(field)
             # The option's name stands beside it already.
@@ -188,7 +188,7 @@ class SetupFields:
 
     def _ask_trust(self, code: tuple[Code, ...]) -> None:
         if ask_trust(code, self.findings["source"].window()):
-            self._session.trust(code)
+            self._session.opened.trust(code)
 
 
 def setup_group() -> tuple[QWidget, QFormLayout]:

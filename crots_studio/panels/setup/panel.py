@@ -90,12 +90,12 @@ class SetupPanel(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scroll)
-        session.project_changed.connect(self._another_project)
-        session.config_changed.connect(self.refresh)
-        session.trust_changed.connect(self._trusted)
-        session.class_map_changed.connect(self._map_changed)
-        session.events_arrived.connect(self._events)
-        session.run_ended.connect(self._run_ended)
+        session.opened.project_changed.connect(self._another_project)
+        session.opened.config_changed.connect(self.refresh)
+        session.opened.trust_changed.connect(self._trusted)
+        session.opened.class_map_changed.connect(self._map_changed)
+        session.run.events_arrived.connect(self._events)
+        session.run.ended.connect(self._run_ended)
         self.refresh()
 
     # The parts of the page.
@@ -213,7 +213,7 @@ class SetupPanel(QWidget):
             return
         answer = QMessageBox.question(self, "Preset", f"Take over the preset {name}?\n{preset_effect(name)}")
         if answer == QMessageBox.StandardButton.Yes:
-            self._session.save_config(apply_preset(project.config, name))
+            self._session.opened.save_config(apply_preset(project.config, name))
         self.refresh()
 
     # Checking.
@@ -265,7 +265,7 @@ class SetupPanel(QWidget):
         self.form.clear()
         self.fields.refused.clear()
         self.refresh()
-        self._session.refresh_status()
+        self._session.opened.refresh_status()
 
     def _run_ended(self, end: RunEnd) -> None:
         """A run may have failed over files that are no longer what they were."""
@@ -292,11 +292,11 @@ class SetupPanel(QWidget):
         self._tell()
 
     def _look(self, name: str, project: Project) -> None:
-        config, root, trusted = project.config, project.folder, self._session.trusted
+        config, root, trusted = project.config, project.folder, self._session.opened.trusted
         self.fields.findings[name].show_finding(self.form.findings[name])
 
         def found(finding: Finding) -> None:
-            if finding.level == "bad" and self._session.demo_unfinished:
+            if finding.level == "bad" and self._session.run.demo_unfinished:
                 finding = STILL_TO_BE_MADE
             self.form.found(name, finding)
             self.fields.findings[name].show_finding(self.form.findings[name])
@@ -315,7 +315,7 @@ class SetupPanel(QWidget):
 
     def _tell(self) -> None:
         # A demonstration draws its images and trains its source itself.
-        self._session.set_blocker("" if self._session.demo_unfinished else self.form.blocker)
+        self._session.run.set_blocker("" if self._session.run.demo_unfinished else self.form.blocker)
         self._show_steps()
         self.checked.emit(self.form)
 

@@ -95,7 +95,13 @@ class SourceGlance(QWidget):
         project, session = self._session.project, self._session
         if project is None or not self.tiles:
             return
-        now = (self._shown, project.config.source, project.config.task, project.config.data.size, session.trusted)
+        now = (
+            self._shown,
+            project.config.source,
+            project.config.task,
+            project.config.data.size,
+            session.opened.trusted,
+        )
         if now == self._asked:
             return
         if self._asked:
@@ -104,7 +110,7 @@ class SourceGlance(QWidget):
             self._asked = ()
             self._paint()
             self._say(_HINT)
-        if self._source_ready and self.isVisible() and not session.busy:
+        if self._source_ready and self.isVisible() and not session.run.busy:
             self._asked = now
             self.ask(0)
 
@@ -123,11 +129,11 @@ class SourceGlance(QWidget):
         """Asks the source about an image, beside the window."""
         if self._session.project is None:
             return
-        if self._session.busy:
+        if self._session.run.busy:
             self._paint()
             self._say("A run is in progress; predictions are available when it has finished.", "warning")
             return
-        tile, project = self.tiles[number], self._session.for_run()
+        tile, project = self.tiles[number], self._session.opened.for_run()
         self._paint(number)
         self._say(f"Predicting {tile.key} ...")
 

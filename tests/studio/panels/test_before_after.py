@@ -102,7 +102,7 @@ def test_a_new_round_appears_when_its_stage_ends(qtbot, panel, tmp_path, open_pr
     from tests.studio.fake_project import finish_stage
 
     finish_stage(project, "adapt-1", CLASSES)
-    session.events_arrived.emit([StageFinished(stage="adapt-1", outcome="completed", seconds=1)])
+    session.run.events_arrived.emit([StageFinished(stage="adapt-1", outcome="completed", seconds=1)])
     ready(qtbot, panel, 3)
     assert "Round 1" in panel.area.shown
 

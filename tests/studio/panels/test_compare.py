@@ -250,7 +250,7 @@ def test_new_scores_of_a_live_run_arrive(qtbot, session, opened):
     new = list(training("adapt-2", 0.6))
     for event in new:
         log.append(event)
-    session.events_arrived.emit(new)
+    session.run.events_arrived.emit(new)
     qtbot.waitUntil(lambda: len(opened.runs) == 3)
     assert len(opened.chosen) == 3
 

@@ -164,17 +164,17 @@ def corrected(project):
 
 def test_a_click_fills_and_the_stages_are_stale_at_once(qtbot, session, panel, project):
     choose(panel, "fill", CAR)
-    with qtbot.waitSignal(session.status_changed, timeout=10_000):
+    with qtbot.waitSignal(session.opened.status_changed, timeout=10_000):
         drag(panel.area.views.views[1], (2, 2))
-    states = {row.key: row.state for row in session.status}
+    states = {row.key: row.state for row in session.opened.status}
     assert states["baseline"] == states["mine"] == "stale" and states["pseudo-label"] == "done"
     assert read_labels(corrected(project))[2, 2] == CAR
     qtbot.waitUntil(lambda: panel.maps is not None and panel.maps.labels[2, 2] == CAR, timeout=10_000)
     assert "corrected by hand" in panel.about.text() and panel._mark(KEY) == "corrected"
-    with qtbot.waitSignal(session.status_changed, timeout=10_000):
+    with qtbot.waitSignal(session.opened.status_changed, timeout=10_000):
         panel.correction.tools.undo.click()
     assert not corrected(project).exists()
-    assert {row.state for row in session.status} == {"done"}
+    assert {row.state for row in session.opened.status} == {"done"}
 
 
 def test_a_drag_paints_a_stroke_that_is_seen_while_it_is_drawn(qtbot, panel, project):

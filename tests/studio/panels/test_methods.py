@@ -63,7 +63,7 @@ def test_a_project_without_a_comparison_says_what_one_is(qtbot, session, panel, 
     open_project(project.folder)
     qtbot.waitUntil(lambda: session.errands.idle)
     assert panel.stack.currentIndex() == 0 and panel.run_button.isEnabled()
-    session.set_options({"data.val_labels": "none"})
+    session.opened.set_options({"data.val_labels": "none"})
     assert not panel.run_button.isEnabled() and "labels" in panel.run_button.toolTip()
 
 
@@ -99,7 +99,7 @@ def test_the_button_starts_the_same_command_in_a_child(qtbot, session, panel, pr
     open_project(project.folder)
     qtbot.waitUntil(lambda: session.errands.idle)
     asked = []
-    monkeypatch.setattr(session, "start_run", asked.append)
+    monkeypatch.setattr(session.run, "start", asked.append)
     panel.seeds.setValue(2)
     panel.steps.setValue(50)
     panel.run_button.click()
@@ -125,13 +125,13 @@ def test_its_events_are_no_part_of_the_project_s_own_story(qtbot, session, proje
         ),
         StageFinished(stage="compare", outcome="completed", seconds=1),
     ]
-    session.request = RunRequest(seeds=(0,))
+    session.run.request = RunRequest(seeds=(0,))
     seen = []
-    session.events_arrived.connect(seen.extend)
-    session._take(events)
-    assert session.run_state.stage == "compare" and session.run_state.total == 10
+    session.run.events_arrived.connect(seen.extend)
+    session.run._take(events)
+    assert session.run.state.stage == "compare" and session.run.state.total == 10
     assert [type(event).__name__ for event in seen] == ["Note", "StageFinished"]
-    assert "compare" not in session.history.stages
+    assert "compare" not in session.opened.history.stages
     assert json.loads((folder / "events.jsonl").read_text())["time"] == 5
 
 
@@ -152,12 +152,12 @@ def test_a_comparison_stays_in_its_tab_and_says_that_it_is_finished(qtbot, sessi
     open_project(project.folder)
     qtbot.waitUntil(lambda: session.errands.idle)
     window.pages.show_tab("methods")
-    session.request = RunRequest(seeds=(0,))
-    session.busy_changed.emit(True)
+    session.run.request = RunRequest(seeds=(0,))
+    session.run.busy_changed.emit(True)
     assert window.workspace.tabs.currentWidget() is window.panels["methods"]
-    session.events_arrived.emit([Note(stage="compare", text="no hard patches", level="warning")])
+    session.run.events_arrived.emit([Note(stage="compare", text="no hard patches", level="warning")])
     assert not window.panels["monitor"].alarm.warnings, "that was not said of this project's stages"
-    session.run_ended.emit(RunEnd("completed", "compare"))
+    session.run.ended.emit(RunEnd("completed", "compare"))
     assert "comparison is finished" in window.workspace.notifier.text.text()
     assert window.workspace.notifier.more.isHidden()
 

@@ -127,7 +127,7 @@ def test_the_rare_set_is_written_and_patches_are_cut_anew_without_a_network(qtbo
     assert before <= set(names(panel))
     index = json.loads((opened.stage_folder("mine") / "patches.json").read_text())
     assert [row["name"] for row in index["rare"]] == ["pole", "sign", "car", "bicyclist"]
-    qtbot.waitUntil(lambda: not session.busy and session.errands.idle, timeout=10_000)
+    qtbot.waitUntil(lambda: not session.run.busy and session.errands.idle, timeout=10_000)
     assert Project.open(opened.folder).config.mine.rare == "pole, sign, car, bicyclist"
     qtbot.waitUntil(lambda: panel.rare.state.text() == "", timeout=10_000)
 
@@ -136,7 +136,7 @@ def test_without_at_once_the_patches_wait_for_the_button(qtbot, panel, opened, s
     panel.rare.at_once.setChecked(False)
     panel.rare.table.item(CAR, 0).setCheckState(Qt.CheckState.Checked)
     qtbot.waitUntil(lambda: "not up to date" in panel.rare.state.text(), timeout=10_000)
-    assert not session.busy
+    assert not session.run.busy
     assert len(panel.arranged) == 8
 
 
@@ -176,8 +176,8 @@ def test_every_control_has_a_name(panel):
 def test_an_undone_rejection_leaves_no_stage_stale(qtbot, session, panel, open_project, tmp_path):
     open_project(make_fake_project(tmp_path / "whole").folder)
     qtbot.waitUntil(lambda: panel.gallery.current >= 0, timeout=10_000)
-    stale = lambda: [status.key for status in session.status if status.state == "stale"]  # noqa: E731
+    stale = lambda: [status.key for status in session.opened.status if status.state == "stale"]  # noqa: E731
     panel.reject()
-    qtbot.waitUntil(lambda: bool(stale()) and not session.looking, timeout=10_000)
+    qtbot.waitUntil(lambda: bool(stale()) and not session.opened.looking, timeout=10_000)
     panel.undo()
-    qtbot.waitUntil(lambda: not stale() and not session.looking, timeout=10_000)
+    qtbot.waitUntil(lambda: not stale() and not session.opened.looking, timeout=10_000)

@@ -89,9 +89,9 @@ def test_augmentation_is_seen(qtbot, panel, opened):
 
 def test_what_is_tried_stays_where_another_option_changes(qtbot, panel, opened, session):
     panel.confidence.number.setValue(0.9)
-    session.set_options({"adapt.steps": "7"})
+    session.opened.set_options({"adapt.steps": "7"})
     assert panel.confidence.value == pytest.approx(0.9)
-    session.set_options({"adapt.confidence": "0.5"})
+    session.opened.set_options({"adapt.confidence": "0.5"})
     assert panel.confidence.value == pytest.approx(0.5)
 
 
@@ -129,7 +129,7 @@ def test_options_changed_elsewhere_move_the_sliders(qtbot, panel, opened, sessio
     import dataclasses
 
     config = session.project.config
-    session.save_config(dataclasses.replace(config, adapt=dataclasses.replace(config.adapt, confidence=0.5)))
+    session.opened.save_config(dataclasses.replace(config, adapt=dataclasses.replace(config.adapt, confidence=0.5)))
     assert panel.confidence.value == pytest.approx(0.5)
     assert not panel.keep.isEnabled()
 

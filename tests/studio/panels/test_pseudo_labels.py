@@ -107,7 +107,7 @@ def test_before_the_stage_images_are_shown_and_after_it_labels(qtbot, panel, tmp
     assert list(panel.area.contents) == ["Image"]
     assert "run the stage" in panel.about.text()
     finish_stage(project, "pseudo-label", load_class_set("camvid"))
-    session.events_arrived.emit([StageFinished(stage="pseudo-label", outcome="completed", seconds=1)])
+    session.run.events_arrived.emit([StageFinished(stage="pseudo-label", outcome="completed", seconds=1)])
     ready(qtbot, panel)
     assert "Labels" in panel.area.contents
 

@@ -42,18 +42,18 @@ def test_a_finished_project_has_times_and_scores(rail, finished):
 
 
 def test_a_changed_option_shows_what_becomes_stale(qtbot, session, rail, finished):
-    session.set_options({"adapt.steps": "7"})
+    session.opened.set_options({"adapt.steps": "7"})
     qtbot.waitUntil(lambda: states(rail)["adapt-1"] == "stale")
     assert states(rail)["baseline"] == "done"
     assert states(rail)["export"] == "stale"
     row = next(row for row in rail.rows if row.key == "adapt-1")
     assert row.reason == "Steps changed"
-    session.set_options({"adapt.steps": "100"})
+    session.opened.set_options({"adapt.steps": "100"})
     qtbot.waitUntil(lambda: states(rail)["adapt-1"] == "done")
 
 
 def test_more_rounds_make_more_rows(qtbot, session, rail, finished):
-    session.set_options({"adapt.rounds": "3"})
+    session.opened.set_options({"adapt.rounds": "3"})
     qtbot.waitUntil(lambda: "adapt-3" in states(rail))
     assert states(rail)["adapt-2"] == "done"
 
@@ -76,7 +76,7 @@ def test_arrow_keys_go_through_the_stages(qtbot, rail, finished):
 def test_selection_survives_a_run(qtbot, session, rail, finished, scripted):
     rail.list.setCurrentRow(4)
     scripted(StageStarted(stage="mine", total=1), StageFinished(stage="mine", outcome="completed", seconds=1))
-    with qtbot.waitSignal(session.run_ended):
+    with qtbot.waitSignal(session.run.ended):
         qtbot.mouseClick(rail.run_one, Qt.MouseButton.LeftButton)
         assert not rail.run_one.isEnabled()
     assert rail.list.currentRow() == 4
@@ -86,7 +86,7 @@ def test_selection_survives_a_run(qtbot, session, rail, finished, scripted):
 def test_a_blocker_disables_the_button_and_says_why(session, rail, finished):
     rail.list.setCurrentRow(4)
     assert rail.run_one.isEnabled()
-    session.set_blocker("Target images: gone")
+    session.run.set_blocker("Target images: gone")
     assert not rail.run_one.isEnabled()
     assert rail.run_one.toolTip() == "Target images: gone"
 

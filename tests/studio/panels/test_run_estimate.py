@@ -15,8 +15,8 @@ from tests.studio.fake_project import make_fake_project
 @pytest.fixture
 def opened(qtbot, session, tmp_path):
     project = make_fake_project(tmp_path, until="mine")
-    session.open_project(project.folder)
-    qtbot.waitUntil(lambda: session.project is not None and bool(session.status), timeout=60_000)
+    session.opened.open_project(project.folder)
+    qtbot.waitUntil(lambda: session.project is not None and bool(session.opened.status), timeout=60_000)
     return session
 
 
@@ -54,12 +54,12 @@ def test_a_stored_estimate_is_shown_with_its_parts(qtbot, opened, label):
 
 def test_it_is_not_there_while_a_run_goes_on_or_nothing_is_left(qtbot, session, tmp_path, scripted):
     project = make_fake_project(tmp_path)
-    session.open_project(project.folder)
-    qtbot.waitUntil(lambda: bool(session.status), timeout=60_000)
+    session.opened.open_project(project.folder)
+    qtbot.waitUntil(lambda: bool(session.opened.status), timeout=60_000)
     widget = RunEstimate(session)
     qtbot.addWidget(widget)
     assert not widget.isVisibleTo(None)
-    session.close_project()
+    session.opened.close_project()
     assert not widget.isVisibleTo(None)
 
 

@@ -59,7 +59,7 @@ def test_options_stand_in_groups_and_the_seldom_changed_are_folded(qtbot, sessio
     qtbot.mouseClick(fold, Qt.MouseButton.LeftButton)
     assert clip.isVisible() and fold.text() == "Fewer options"
     qtbot.mouseClick(fold, Qt.MouseButton.LeftButton)
-    session.set_options({"adapt.clip": "2"})
+    session.opened.set_options({"adapt.clip": "2"})
     assert clip.isVisible(), "what was changed is never hidden"
     assert fold.text() == f"{count - 1} more options"
     panel.search.setText("adapt.log_every")
@@ -85,7 +85,7 @@ def test_shares_have_a_slider_that_follows_and_leads(qtbot, session, panel):
     line.slider.setFocus()
     qtbot.keyClick(line.slider, Qt.Key.Key_Left)
     assert session.project.config.adapt.confidence == 0.96 and line.editor.text() == "0.96"
-    session.set_options({"adapt.confidence": "0.5"})
+    session.opened.set_options({"adapt.confidence": "0.5"})
     assert line.slider.value() == 50
     assert row(panel, "adapt.learning_rate").slider is None
 
@@ -142,7 +142,7 @@ def test_an_error_stands_beside_its_field_and_goes_away(qtbot, session, panel):
 def test_changed_options_are_marked_and_reset(qtbot, session, panel):
     line = row(panel, "adapt.rounds")
     assert not line.reset_button.isVisible()
-    session.set_options({"adapt.rounds": "5"})
+    session.opened.set_options({"adapt.rounds": "5"})
     assert line.editor.value() == 5
     assert line.reset_button.isVisible() and "<b" in line.label.text()
     qtbot.mouseClick(line.reset_button, Qt.MouseButton.LeftButton)
@@ -151,7 +151,7 @@ def test_changed_options_are_marked_and_reset(qtbot, session, panel):
 
 
 def test_a_section_is_reset_as_a_whole(qtbot, session, panel):
-    session.set_options({"adapt.rounds": "5", "adapt.steps": "9", "baseline.steps": "9"})
+    session.opened.set_options({"adapt.rounds": "5", "adapt.steps": "9", "baseline.steps": "9"})
     panel.go_to("adapt-1")
     qtbot.mouseClick(panel.reset_all, Qt.MouseButton.LeftButton)
     assert session.project.config.adapt == ProjectConfig().adapt
@@ -193,7 +193,7 @@ def test_the_keys_go_from_the_search_through_the_rows(qtbot, panel):
 
 
 def test_the_command_line_follows_and_is_copied(qtbot, session, panel):
-    session.set_options({"adapt.steps": "123"})
+    session.opened.set_options({"adapt.steps": "123"})
     assert "--set adapt.steps=123" in panel.command.text()
     panel.copy_command()
     assert QGuiApplication.clipboard().text() == panel.command.text()
@@ -201,7 +201,7 @@ def test_the_command_line_follows_and_is_copied(qtbot, session, panel):
 
 def test_scrolling_over_a_field_does_not_change_it(qtbot, session, panel):
     box = row(panel, "adapt.steps").editor
-    session.set_options({"adapt.steps": "4000"})
+    session.opened.set_options({"adapt.steps": "4000"})
     panel.search.setFocus()
     wheel = QWheelEvent(
         QPointF(5, 5), QPointF(box.mapToGlobal(QPoint(5, 5))), QPoint(), QPoint(0, 120), Qt.MouseButton.NoButton,
@@ -216,5 +216,5 @@ def test_a_number_being_typed_is_left_alone(qtbot, session, panel):
     line.setFocus()
     line.selectAll()
     qtbot.keyClicks(line, "1e-")
-    session.set_options({"adapt.steps": "5"})
+    session.opened.set_options({"adapt.steps": "5"})
     assert line.text() == "1e-"

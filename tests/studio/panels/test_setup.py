@@ -76,7 +76,7 @@ def test_a_wrong_folder_says_why_and_keeps_run_waiting(qtbot, session, panel, se
     type_path(qtbot, panel.target, tmp_path / "nowhere")
     settled()
     assert panel.fields.findings["data.target"].finding.level == "bad"
-    assert "nowhere" in session.blocker
+    assert "nowhere" in session.run.blocker
 
 
 def test_emptying_a_field_takes_the_option_back(qtbot, session, panel, settled, images):
@@ -87,7 +87,7 @@ def test_emptying_a_field_takes_the_option_back(qtbot, session, panel, settled, 
 
 
 def test_an_offer_is_one_click(qtbot, session, panel, settled):
-    session.set_options({"student.weights": ""})
+    session.opened.set_options({"student.weights": ""})
     settled()
     label = panel.fields.findings["student"]
     assert label.finding.level == "bad"
@@ -131,19 +131,19 @@ def test_a_bad_size_keeps_run_waiting_until_it_is_mended(qtbot, session, panel, 
         qtbot.keyClicks(panel.size_line, words)
         qtbot.keyClick(panel.size_line, Qt.Key.Key_Return)
 
-    session.set_options({"data.target": str(images)})
+    session.opened.set_options({"data.target": str(images)})
     enter("64x32")
     settled()
     enter("large")
     panel.target.edit.setFocus()
-    assert session.blocker.startswith("Working size: found 'large', expected")
-    session.set_options({"task.classes": "camvid"})
+    assert session.run.blocker.startswith("Working size: found 'large', expected")
+    session.opened.set_options({"task.classes": "camvid"})
     settled()
     # It stays what it was, words and all, until somebody mends it.
     assert panel.size_line.text() == "large" and "found 'large'" in panel.fields.findings["data.size"].text()
     enter("64x32")
     settled()
-    assert panel.fields.findings["data.size"].finding.level != "bad" and "large" not in session.blocker
+    assert panel.fields.findings["data.size"].finding.level != "bad" and "large" not in session.run.blocker
 
 
 def test_one_kind_of_source_at_a_time(qtbot, session, panel, settled, images):
@@ -156,7 +156,7 @@ def test_one_kind_of_source_at_a_time(qtbot, session, panel, settled, images):
 
 
 def test_the_class_map_is_proposed_edited_and_kept_in_the_project(qtbot, session, panel, settled):
-    session.set_options({"task.classes": "camvid", "task.source_classes": "cityscapes"})
+    session.opened.set_options({"task.classes": "camvid", "task.source_classes": "cityscapes"})
     settled()
     assert panel.fields.findings["task.class_map"].finding.level == "bad"
     qtbot.waitUntil(panel.class_map.propose.isVisible)
@@ -175,7 +175,7 @@ def test_the_class_map_is_proposed_edited_and_kept_in_the_project(qtbot, session
 
 
 def test_a_preset_keeps_the_user_s_files(qtbot, session, panel, images, monkeypatch):
-    session.set_options({"data.target": str(images)})
+    session.opened.set_options({"data.target": str(images)})
     monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.Yes)
     index = panel.preset.findData("quick")
     panel.preset.setCurrentIndex(index)
@@ -232,16 +232,16 @@ def test_networks_are_offered_once_torch_is_there(qtbot, session, panel):
 def test_the_network_box_shows_what_a_file_says_of_itself(session, panel, settled, tmp_path):
     made = create_model("compact", load_class_set("demo"), Size(64, 64))
     save_safetensors(tmp_path / "model.safetensors", made.net, made.card)
-    session.set_options({"source.file": str(tmp_path / "model.safetensors"), "task.classes": "demo"})
+    session.opened.set_options({"source.file": str(tmp_path / "model.safetensors"), "task.classes": "demo"})
     settled()
     assert (panel.net.currentText(), panel.net.lineEdit().placeholderText()) == ("", "compact")
-    session.set_options({"source.file": "none"})
+    session.opened.set_options({"source.file": "none"})
     settled()
     assert "deeplabv2_resnet101" in panel.net.lineEdit().placeholderText()
 
 
 def test_check_again_looks_at_files_that_changed(qtbot, session, panel, settled, images):
-    session.set_options({"data.target": str(images)})
+    session.opened.set_options({"data.target": str(images)})
     settled()
     write_image(images / "new.png", np.zeros((48, 64, 3), np.uint8))
     panel.check_again()
@@ -250,13 +250,13 @@ def test_check_again_looks_at_files_that_changed(qtbot, session, panel, settled,
 
 
 def test_files_are_looked_at_again_after_a_run_that_failed(qtbot, session, panel, settled, images):
-    session.set_options({"data.target": str(images)})
+    session.opened.set_options({"data.target": str(images)})
     settled()
     images.rename(images.with_name("away"))
-    with qtbot.waitSignal(session.status_changed):
-        session.run_ended.emit(RunEnd("failed", "baseline", "no such file"))
+    with qtbot.waitSignal(session.opened.status_changed):
+        session.run.ended.emit(RunEnd("failed", "baseline", "no such file"))
     settled()
-    assert "no such" in session.blocker
+    assert "no such" in session.run.blocker
 
 
 def test_every_label_s_key_leads_to_a_field_that_takes_it(panel):

@@ -29,7 +29,7 @@ def test_cards_say_how_they_stand_and_fold(qtbot, session, panel):
     assert not panel.target.isVisible() and card.fold.accessibleName().startswith("Unfold")
     qtbot.mouseClick(card.fold, Qt.MouseButton.LeftButton)
     assert panel.target.isVisible()
-    session.set_options({"data.target": "nowhere"})
+    session.opened.set_options({"data.target": "nowhere"})
     qtbot.waitUntil(lambda: card.level == "bad", timeout=10_000)
     assert int(panel.ready.text().split()[0]) < 5 and "nowhere" in card.summary.text()
 
@@ -45,7 +45,7 @@ def test_a_new_project_says_what_is_to_be_chosen(qtbot, session, show_panel, ope
 
 def test_classes_stand_there_with_their_colours(qtbot, session, panel):
     assert panel.chips.isVisible() and "road" in panel.chips.accessibleDescription()
-    session.set_options({"task.classes": "cityscapes"})
+    session.opened.set_options({"task.classes": "cityscapes"})
     qtbot.waitUntil(lambda: "traffic light" in panel.chips.accessibleDescription(), timeout=10_000)
     assert panel.chips.heightForWidth(200) > panel.chips.heightForWidth(2000)
 
@@ -91,13 +91,13 @@ def test_the_first_image_shows_what_the_source_says_by_itself_once_somebody_look
     assert asked == [first] and "road 100%" in panel.glance.words.text()
     assert panel.glance.buttons[0].isChecked()
     # The same source is not asked again, another one is, and none that cannot be used.
-    session.set_options({"adapt.steps": "7"})
+    session.opened.set_options({"adapt.steps": "7"})
     settled()
     assert asked == [first]
-    session.set_options({"source.predictions": "nowhere"})
+    session.opened.set_options({"source.predictions": "nowhere"})
     qtbot.waitUntil(lambda: panel.cards[2].level == "bad", timeout=10_000)
     assert asked == [first] and "Click an image" in panel.glance.words.text(), "what another source says is gone"
-    session.set_options({"source.predictions": str(first[0])})
+    session.opened.set_options({"source.predictions": str(first[0])})
     settled()
     assert asked == [first, first]
 

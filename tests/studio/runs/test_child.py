@@ -53,8 +53,8 @@ def test_ends_of_lines_within_a_text_do_not_tear_it(tmp_path):
 
 @pytest.mark.parametrize("spoil", ["folder", "note"])
 def test_a_disk_that_refuses_is_said_and_the_window_is_not_busy_for_ever(qtbot, session, project, monkeypatch, spoil):
-    with qtbot.waitSignal(session.project_changed):
-        session.open_project(project.folder)
+    with qtbot.waitSignal(session.opened.project_changed):
+        session.opened.open_project(project.folder)
     qtbot.waitUntil(lambda: session.errands.idle)
     refused = StageError("cannot write studio: the disk is full; free some space and run again")
 
@@ -64,15 +64,15 @@ def test_a_disk_that_refuses_is_said_and_the_window_is_not_busy_for_ever(qtbot, 
     monkeypatch.setattr(child, "make_folder" if spoil == "folder" else "write_json", refuse)
     problems = []
     session.problem.connect(problems.append)
-    session.start_run(RunRequest(only="mine"), in_child=True)
-    qtbot.waitUntil(lambda: not session._turning)
+    session.run.start(RunRequest(only="mine"), in_child=True)
+    qtbot.waitUntil(lambda: not session.run._turning)
     if spoil == "folder":
         assert "the disk is full" in problems[0]
     else:
         # Without the note it runs all the same, and is followed to its end.
-        assert session.busy and session.controllable
-        qtbot.waitUntil(lambda: not session.busy, timeout=60_000)
-    assert not session.busy and not session.run_state.running
+        assert session.run.busy and session.run.controllable
+        qtbot.waitUntil(lambda: not session.run.busy, timeout=60_000)
+    assert not session.run.busy and not session.run.state.running
 
 
 def test_a_run_of_a_terminal_that_is_killed_has_not_completed(project):
@@ -152,13 +152,13 @@ def test_a_window_that_comes_later_shows_that_the_run_is_halted(qtbot, session, 
         before = ChildRun(project, None)
         before.start()
         before.pause()
-        session.open_project(project.folder)
-        qtbot.waitUntil(lambda: session.busy)
-        assert session.run_state.paused and session.run_state.stage == "baseline"
-        session.toggle_pause()
+        session.opened.open_project(project.folder)
+        qtbot.waitUntil(lambda: session.run.busy)
+        assert session.run.state.paused and session.run.state.stage == "baseline"
+        session.run.toggle_pause()
         qtbot.waitUntil(lambda: not before.paused)
         process.kill()
-    qtbot.waitUntil(lambda: not session.busy, timeout=10_000)
+    qtbot.waitUntil(lambda: not session.run.busy, timeout=10_000)
 
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no signals")

@@ -19,7 +19,7 @@ def tiny(monkeypatch):
     source = crots_studio.runs.demo.demo_source
     small = lambda folder, *, tiny=False: source(folder, tiny=True)  # noqa: E731
     monkeypatch.setattr("crots_studio.runs.demo.demo_source", small)
-    monkeypatch.setattr("crots_studio.session.demo_source", small)
+    monkeypatch.setattr("crots_studio.runs.active.demo_source", small)
 
 
 def answer(qtbot, folder):
@@ -35,7 +35,7 @@ def answer(qtbot, folder):
 def test_it_runs_to_its_end_by_buttons(qtbot, session, window, tmp_path):
     folder = tmp_path / "demo"
     QTimer.singleShot(200, lambda: answer(qtbot, folder))
-    with qtbot.waitSignal(session.run_ended, timeout=500_000) as ended:
+    with qtbot.waitSignal(session.run.ended, timeout=500_000) as ended:
         qtbot.mouseClick(window.welcome.demo, Qt.MouseButton.LeftButton)
     assert ended.args[0].outcome == "completed", ended.args[0]
     assert session.project.folder == folder
@@ -52,22 +52,22 @@ def test_it_runs_to_its_end_by_buttons(qtbot, session, window, tmp_path):
 def test_a_stopped_one_goes_on_with_run(qtbot, session, window, tmp_path):
     folder = tmp_path / "demo"
     window.project_actions.start_demo(folder)
-    qtbot.waitUntil(lambda: "render" in session.history.stages, timeout=120_000)
-    session.stop()
-    qtbot.waitUntil(lambda: not session.busy, timeout=120_000)
+    qtbot.waitUntil(lambda: "render" in session.opened.history.stages, timeout=120_000)
+    session.run.stop()
+    qtbot.waitUntil(lambda: not session.run.busy, timeout=120_000)
     assert session.project is not None or (folder / "crots.toml").exists()
     # What panels asked for before, torch among it, comes first.
-    with qtbot.waitSignal(session.project_changed, timeout=60_000):
-        session.open_project(folder)
-    assert session.demo_unfinished
+    with qtbot.waitSignal(session.opened.project_changed, timeout=60_000):
+        session.opened.open_project(folder)
+    assert session.run.demo_unfinished
     assert command_line(Project.open(folder), RunRequest())[:2] == ["crots", "demo"]
-    qtbot.waitUntil(lambda: not session.blocker and window.run_bar.run.isEnabled(), timeout=60_000)
+    qtbot.waitUntil(lambda: not session.run.blocker and window.run_bar.run.isEnabled(), timeout=60_000)
     assert window.run_bar.run.text() == "Resume" and window.run_bar.text.text().startswith("Interrupted")
     # Nothing is wrong with files that the run is going to make.
     qtbot.waitUntil(lambda: all(row.state != "checking" for row in window.rail.rows), timeout=60_000)
     source = next(row for row in window.rail.rows if row.key == "source")
     assert (source.state, source.words) == ("missing", "not created yet")
-    with qtbot.waitSignal(session.run_ended, timeout=500_000) as ended:
+    with qtbot.waitSignal(session.run.ended, timeout=500_000) as ended:
         qtbot.mouseClick(window.run_bar.run, Qt.MouseButton.LeftButton)
     assert ended.args[0].outcome == "completed", ended.args[0]
-    assert not session.demo_unfinished
+    assert not session.run.demo_unfinished

@@ -104,18 +104,18 @@ def test_a_window_attaches_to_a_run_that_goes_on(qtbot, session, project):
     with subprocess.Popen(command) as process:
         while not project.events_path.exists() and process.poll() is None:
             time.sleep(0.05)
-        with qtbot.waitSignal(session.run_ended, timeout=240_000) as ended:
-            session.open_project(project.folder)
+        with qtbot.waitSignal(session.run.ended, timeout=240_000) as ended:
+            session.opened.open_project(project.folder)
         assert process.wait(60) == 0
     assert ended.args[0].outcome == "completed"
-    assert session.history.stage("baseline").metrics["cross-entropy"].steps == [1, 2, 3]
+    assert session.opened.history.stage("baseline").metrics["cross-entropy"].steps == [1, 2, 3]
 
 
 def test_a_run_goes_on_when_the_window_is_gone(qtbot, session, window, project, expected):
-    with qtbot.waitSignal(session.project_changed, timeout=60_000):
+    with qtbot.waitSignal(session.opened.project_changed, timeout=60_000):
         window.project_actions.go_to_project(project.folder)
-    session.start_run(RunRequest(until="adapt"), in_child=False)
-    qtbot.waitUntil(lambda: bool(session.history.stage("baseline").metrics), timeout=240_000)
+    session.run.start(RunRequest(until="adapt"), in_child=False)
+    qtbot.waitUntil(lambda: bool(session.opened.history.stage("baseline").metrics), timeout=240_000)
     window.leaving.leave(go_on=True)
     qtbot.waitUntil(lambda: not window.isVisible(), timeout=120_000)
     pid = remembered_pid(project)
@@ -126,7 +126,7 @@ def test_a_run_goes_on_when_the_window_is_gone(qtbot, session, window, project, 
     assert losses(read_events(project.events_path)) == expected
     # What was asked for, and no more.
     assert project.record("adapt-1") and not project.record("export")
-    session._run = None
+    session.run._run = None
 
 
 def test_the_tail_survives_a_rewritten_file(tmp_path):
