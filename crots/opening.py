@@ -346,7 +346,7 @@ def render(dataset: Dataset, data: DataOptions) -> None:
     Raises:
         InputError: the bands are not given as one or three numbers.
     """
-    rendering.use((sample.image for sample in dataset.samples), rendering.rendering(data.bands, data.white))
+    rendering.use((sample.image for sample in dataset.samples), rendering.parse_rendering(data.bands, data.white))
 
 
 def tiling_of(data: DataOptions) -> Tiling | None:

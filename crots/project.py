@@ -46,7 +46,7 @@ from crots.files import content_digest, digest, exists, expanded, file_stamp, li
 from crots.inputs import check_inputs
 from crots.ownership import check_place, walk
 from crots.records import is_plain, read_as, read_toml
-from crots.resources import resources
+from crots.resources import resource_folder
 from crots.stagefiles import StageFiles
 
 CONFIG_NAME = "crots.toml"
@@ -121,7 +121,7 @@ def config_values(config: ProjectConfig) -> dict[str, dict[str, Any]]:
 
 def preset_names() -> tuple[str, ...]:
     """Names of the shipped presets."""
-    return tuple(sorted(path.stem for path in (resources() / "presets").glob("*.toml")))
+    return tuple(sorted(path.stem for path in (resource_folder() / "presets").glob("*.toml")))
 
 
 def load_preset(name: str) -> tuple[Profile, dict[str, dict[str, Any]]]:
@@ -130,7 +130,7 @@ def load_preset(name: str) -> tuple[Profile, dict[str, dict[str, Any]]]:
     Raises:
         InputError: there is no such preset, or it is not TOML.
     """
-    path = Path(name) if name.endswith(".toml") else resources() / "presets" / f"{name}.toml"
+    path = Path(name) if name.endswith(".toml") else resource_folder() / "presets" / f"{name}.toml"
     if not path.is_file():
         raise unknown_name("preset", name, list(preset_names()), what="preset")
     values = read_toml(path)

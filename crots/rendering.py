@@ -51,7 +51,7 @@ _PLAIN = Rendering()
 _chosen: dict[Path, Rendering] = {}
 
 
-def rendering(bands: str, white: float) -> Rendering:
+def parse_rendering(bands: str, white: float) -> Rendering:
     """Reads the options ``data.bands`` and ``data.white``.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def resources() -> Path:
+def resource_folder() -> Path:
     """Returns the resources folder: inside the package once installed, beside it in a checkout."""
     package = Path(__file__).parent
     installed = package / "resources"
@@ -14,4 +14,4 @@ def resources() -> Path:
 
 def shipped(kind: str) -> dict[str, Path]:
     """Returns the shipped TOML files of a kind (``classes``, ``class-maps``, ``presets``) by name, sorted."""
-    return {path.stem: path for path in sorted((resources() / kind).glob("*.toml"))}
+    return {path.stem: path for path in sorted((resource_folder() / kind).glob("*.toml"))}

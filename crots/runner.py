@@ -114,11 +114,11 @@ def _measured(project: Project, keys: tuple[str, ...], body: StageBody, context:
 
 def _estimated(project: Project, keys: tuple[str, ...], context: Context) -> tuple[str, ...]:
     """Returns the estimate in words; the run goes on without one where the inputs of a stage do not fit."""
-    from crots.estimate.decide import decide
+    from crots.estimate.decide import decide_options
     from crots.estimate.trial import Stopwatch
 
     try:
-        plan = decide(project, keys, Stopwatch(check=context.check), busy=False)
+        plan = decide_options(project, keys, Stopwatch(check=context.check), busy=False)
     except Stopped:
         raise Stopped(NOT_BEGUN) from None
     except CrotsError as error:
@@ -139,13 +139,13 @@ def estimate_project(project: Project, *, control: Control | None = None) -> Ite
     Raises:
         CrotsError: another run goes on, the inputs do not fit, or the user asked to stop.
     """
-    from crots.estimate.decide import decide
+    from crots.estimate.decide import decide_options
     from crots.estimate.trial import Stopwatch
 
     control = control or Control()
     with locked(project):
         project.check_inputs()
-        decide(project, project.stage_keys(), Stopwatch(check=control.check), busy=False)
+        decide_options(project, project.stage_keys(), Stopwatch(check=control.check), busy=False)
     yield from ()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PySide6.QtGui import QIcon
 
-from crots.resources import resources
+from crots.resources import resource_folder
 
 # Pixels.
 SIZES = (16, 32, 48, 64, 128, 256)
@@ -14,7 +14,7 @@ SIZES = (16, 32, 48, 64, 128, 256)
 
 def icon_path(side: int) -> Path:
     """Returns the picture of a size."""
-    return resources() / "icons" / f"crots-studio-{side}.png"
+    return resource_folder() / "icons" / f"crots-studio-{side}.png"
 
 
 def app_icon() -> QIcon:

@@ -9,13 +9,13 @@ from PySide6.QtCore import QPoint, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QIcon, QIconEngine, QPainter, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 
-from crots.resources import resources
+from crots.resources import resource_folder
 from crots_studio import theme
 
 
 def icon_file(name: str) -> Path:
     """Returns the drawing of an icon, black on nothing, of which the shape alone counts."""
-    return resources() / "icons" / "ui" / f"{name}.svg"
+    return resource_folder() / "icons" / "ui" / f"{name}.svg"
 
 
 def icon(name: str, role: str = "text") -> QIcon:

@@ -17,7 +17,15 @@ from crots.trust import Code, with_trust
 from crots_studio.background.errands import Errands
 from crots_studio.models import class_map
 from crots_studio.models.history import History
-from crots_studio.models.project_changes import Merged, Values, change_words, difference, listed, merge, with_values
+from crots_studio.models.project_changes import (
+    MergedChanges,
+    Values,
+    change_words,
+    difference,
+    listed,
+    merge,
+    with_values,
+)
 from crots_studio.models.project_file import Foreign, ProjectFile
 from crots_studio.models.undo import Step, UndoStack
 from crots_studio.settings import Settings
@@ -84,7 +92,7 @@ class OpenProject(QObject):
         self.estimate: Estimate | None = None
         self.trusted: frozenset[Code] = frozenset()
         self.looking = False
-        self.conflict: Merged | None = None
+        self.conflict: MergedChanges | None = None
         # The last message about the project's file, and whether it could not be written then.
         self._fault, self._unsaved = "", False
         self._file: ProjectFile | None = None

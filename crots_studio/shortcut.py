@@ -17,7 +17,7 @@ from pathlib import Path
 
 from crots.errors import InputError, StageError
 from crots.files import atomic_path, explained, make_folder
-from crots.resources import resources
+from crots.resources import resource_folder
 from crots_studio.icon import SIZES, icon_path
 
 TITLE = "CROTS Studio"
@@ -37,7 +37,7 @@ $link.Save()
 
 
 @dataclass(frozen=True)
-class Entry:
+class ShortcutFile:
     """One file of a shortcut.
 
     Attributes:
@@ -55,7 +55,7 @@ class Entry:
 
 def entries(
     platform: str = sys.platform, environment: Mapping[str, str] = os.environ, home: Path | None = None
-) -> list[Entry]:
+) -> list[ShortcutFile]:
     """Returns the files of the shortcut of a platform, by the names of ``sys.platform``.
 
     Raises:
@@ -70,7 +70,7 @@ def entries(
     return _macos(home) if platform == "darwin" else _linux(home, environment)
 
 
-def install(files: Sequence[Entry]) -> list[Path]:
+def install(files: Sequence[ShortcutFile]) -> list[Path]:
     """Writes a shortcut, in place of an earlier one of ours; returns what was written.
 
     Raises:
@@ -89,7 +89,7 @@ def install(files: Sequence[Entry]) -> list[Path]:
     return [file.path for file in files]
 
 
-def remove(files: Sequence[Entry]) -> list[Path]:
+def remove(files: Sequence[ShortcutFile]) -> list[Path]:
     """Removes what `install` wrote, and the folders that are empty then; returns the files removed.
 
     Raises:
@@ -121,7 +121,7 @@ def _there(path: Path) -> bool:
     return os.path.lexists(path)
 
 
-def _ours(file: Entry) -> bool:
+def _ours(file: ShortcutFile) -> bool:
     """Says whether a file carries the mark, in the encodings of text files and of Windows' links."""
     path = file.owner or file.path
     if path.is_symlink() or file.path.is_symlink() or not path.is_file():
@@ -136,13 +136,13 @@ def _content(content: bytes) -> Callable[[Path], object]:
     return lambda path: path.write_bytes(content)
 
 
-def _linux(home: Path, environment: Mapping[str, str]) -> list[Entry]:
+def _linux(home: Path, environment: Mapping[str, str]) -> list[ShortcutFile]:
     """A desktop entry and its icon, in the user's own folders by the XDG specifications."""
     named = Path(environment.get("XDG_DATA_HOME", ""))
     data = named if named.is_absolute() else home / ".local" / "share"
     icons = data / "icons" / "hicolor"
     pictures = [
-        Entry(icons / f"{side}x{side}" / "apps" / f"{_NAME}.png", _content(icon_path(side).read_bytes()))
+        ShortcutFile(icons / f"{side}x{side}" / "apps" / f"{_NAME}.png", _content(icon_path(side).read_bytes()))
         for side in SIZES
     ]
 
@@ -152,7 +152,7 @@ def _linux(home: Path, environment: Mapping[str, str]) -> list[Entry]:
         with suppress(OSError):
             os.utime(icons)
 
-    return [*pictures, Entry(data / "applications" / f"{_NAME}.desktop", write)]
+    return [*pictures, ShortcutFile(data / "applications" / f"{_NAME}.desktop", write)]
 
 
 def desktop_entry(words: Sequence[str]) -> str:
@@ -177,7 +177,7 @@ def _quoted(word: str) -> str:
     return f'"{value.replace("%", "%%")}"'
 
 
-def _macos(home: Path) -> list[Entry]:
+def _macos(home: Path) -> list[ShortcutFile]:
     """An application bundle in the user's own Applications folder."""
     contents = home / "Applications" / f"{TITLE}.app" / "Contents"
     facts = {
@@ -191,21 +191,21 @@ def _macos(home: Path) -> list[Entry]:
     }
     owner = contents / "Info.plist"
     script = f'#!/bin/sh\n# {MARK}\nexec {shlex.join(command())} "$@"\n'
-    icon = (resources() / "icons" / f"{_NAME}.icns").read_bytes()
+    icon = (resource_folder() / "icons" / f"{_NAME}.icns").read_bytes()
     return [
-        Entry(contents / "Resources" / f"{_NAME}.icns", _content(icon), owner=owner),
-        Entry(contents / "MacOS" / _NAME, _content(script.encode()), program=True),
-        Entry(owner, _content(plistlib.dumps(facts))),
+        ShortcutFile(contents / "Resources" / f"{_NAME}.icns", _content(icon), owner=owner),
+        ShortcutFile(contents / "MacOS" / _NAME, _content(script.encode()), program=True),
+        ShortcutFile(owner, _content(plistlib.dumps(facts))),
     ]
 
 
-def _windows(environment: Mapping[str, str]) -> list[Entry]:
+def _windows(environment: Mapping[str, str]) -> list[ShortcutFile]:
     """A link in the user's own start menu, made by the PowerShell that every Windows has."""
     roaming = environment.get("APPDATA")
     if not roaming:
         raise InputError("APPDATA is not set, below which the start menu is; run this in an ordinary session")
     menu = Path(roaming) / "Microsoft" / "Windows" / "Start Menu" / "Programs"
-    return [Entry(menu / f"{TITLE}.lnk", lambda path: _make_link(path, environment))]
+    return [ShortcutFile(menu / f"{TITLE}.lnk", lambda path: _make_link(path, environment))]
 
 
 def _make_link(path: Path, environment: Mapping[str, str]) -> None:
@@ -215,7 +215,7 @@ def _make_link(path: Path, environment: Mapping[str, str]) -> None:
         "CROTS_LINK": str(path),
         "CROTS_TARGET": target,
         "CROTS_ARGUMENTS": subprocess.list2cmdline(arguments),
-        "CROTS_ICON": str(resources() / "icons" / f"{_NAME}.ico"),
+        "CROTS_ICON": str(resource_folder() / "icons" / f"{_NAME}.ico"),
         "CROTS_DESCRIPTION": f"{ABOUT} ({MARK})",
     }
     # By its whole path: a program of the same name elsewhere is not meant.

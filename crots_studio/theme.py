@@ -13,7 +13,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontMetrics, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication, QToolTip
 
-from crots.resources import resources
+from crots.resources import resource_folder
 
 MODES = ("system", "light", "dark")
 # Text sizes in points, by what they are called; headings follow.
@@ -184,7 +184,7 @@ def apply(dark: bool, points: float | None = None) -> None:
 def font_of(points: float) -> QFont:
     """Returns the studio's own font; missing letters come from those of the system."""
     if not _fonts:
-        for path in sorted((resources() / "fonts").glob("*.otf")):
+        for path in sorted((resource_folder() / "fonts").glob("*.otf")):
             _fonts.append(QFontDatabase.addApplicationFont(str(path)))
     font = QFont(FAMILY)
     font.setPointSizeF(points)
@@ -255,7 +255,7 @@ def _style_sheet(font: QFont) -> str:
     theme = colours()
     window, base, alternate, tip = _SURFACES[is_dark()]
     points, inner = font.pointSizeF(), _height(QFontMetrics(font)) - 2
-    pictures = (resources() / "icons" / "ui").as_posix()
+    pictures = (resource_folder() / "icons" / "ui").as_posix()
     edge, chosen = theme.grid, mixed(theme.primary, 0.16, base)
     pressed, faded = mixed(theme.text, 0.12, theme.raised), mixed(theme.muted, 0.55, window)
     return f"""

@@ -15,7 +15,7 @@ from crots_studio.actions import ProjectActions
 from crots_studio.icon import app_icon
 from crots_studio.leaving import Leaving
 from crots_studio.menus import Menus
-from crots_studio.models.project_changes import Merged
+from crots_studio.models.project_changes import MergedChanges
 from crots_studio.pages import Pages
 from crots_studio.runs.run import RunEnd
 from crots_studio.session import Session
@@ -110,7 +110,7 @@ class MainWindow(QMainWindow):
                 self.pages.show_tab("methods" if request.compares else "monitor")
         self.menus.refresh()
 
-    def _ask_about_conflict(self, merged: Merged) -> None:
+    def _ask_about_conflict(self, merged: MergedChanges) -> None:
         from crots_studio.dialogs.conflict import ConflictQuestion
 
         ConflictQuestion(self.session, merged, self).open()

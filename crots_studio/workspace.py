@@ -39,7 +39,7 @@ _ROOMY = 1500
 _LOG_HEIGHT = 150
 
 
-class Undoable(Protocol):
+class ChangeHistory(Protocol):
     """Changes that can be taken back."""
 
     @property
@@ -56,7 +56,7 @@ class Corrected(Protocol):
     """A panel whose contents the user corrects."""
 
     @property
-    def history(self) -> Undoable | None:
+    def history(self) -> ChangeHistory | None:
         """Its changes; None while it shows nothing."""
 
     def undo(self) -> None:

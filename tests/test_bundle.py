@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import crots
-from crots.resources import resources
+from crots.resources import resource_folder
 
 ROOT = Path(__file__).parents[1]
 START = ROOT / "tools" / "bundle" / "start.py"
@@ -66,4 +66,4 @@ def test_the_bundle_is_told_of_files_that_exist():
     text = (ROOT / "tools" / "bundle" / "crots-studio.spec").read_text(encoding="utf-8")
     compile(text, "crots-studio.spec", "exec")
     assert all(name in text for name in ("crots-studio.ico", "crots-studio.icns", "start.py"))
-    assert all((resources() / "icons" / f"crots-studio.{form}").is_file() for form in ("ico", "icns"))
+    assert all((resource_folder() / "icons" / f"crots-studio.{form}").is_file() for form in ("ico", "icns"))

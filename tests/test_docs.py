@@ -150,13 +150,13 @@ def test_the_deployment_example_runs_on_an_exported_model(tmp_path, monkeypatch)
 
     from crots.config import Size
     from crots.images import read_labels
-    from crots.nets.export import export
+    from crots.nets.export import export_as
     from crots.nets.model import create_model
     from crots.taxonomy import ClassSet
 
     model = create_model("compact", ClassSet.from_dict({"name": "two", "names": ["ground", "sky"]}), Size(512, 256))
     photo = np.random.default_rng(0).integers(0, 256, (256, 512, 3), np.uint8)
-    export(model, tmp_path / "adapted.onnx", "onnx", sample_images=[photo])
+    export_as(model, tmp_path / "adapted.onnx", "onnx", sample_images=[photo])
     Image.fromarray(photo).resize((640, 320)).save(tmp_path / "street.png")
     (body,) = (body for _, kind, body in FENCE.findall(read(DOCS / "guide" / "exporting.md")) if kind == "python")
     monkeypatch.chdir(tmp_path)

@@ -167,13 +167,13 @@ def test_floating_point_images_ask_what_is_white(tmp_path):
 @pytest.mark.parametrize("text", ["a", "1,2", "0", "1,2,3,4", "1.5", "-1,2,3", "1 2 3", "99999"])
 def test_bands_that_are_no_choice(text):
     with pytest.raises(InputError, match=r"data.bands: found .* expected the numbers"):
-        rendering.rendering(text, 0.0)
+        rendering.parse_rendering(text, 0.0)
 
 
 def test_bands_as_people_write_them():
-    assert rendering.rendering(" 3, 2 ,1 ", 0).bands == (3, 2, 1)
-    assert rendering.rendering("7", 0).bands == (7,)
-    assert rendering.rendering("", 0) == Rendering()
+    assert rendering.parse_rendering(" 3, 2 ,1 ", 0).bands == (3, 2, 1)
+    assert rendering.parse_rendering("7", 0).bands == (7,)
+    assert rendering.parse_rendering("", 0) == Rendering()
 
 
 def test_a_project_notes_its_choice_for_all_readers(tmp_path):

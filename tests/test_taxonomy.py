@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crots.errors import InputError
-from crots.resources import resources, shipped
+from crots.resources import resource_folder, shipped
 from crots.taxonomy import (
     ClassSet,
     build_class_map,
@@ -41,7 +41,7 @@ def test_shipped_class_sets_load_and_survive_json(name):
 
 
 def test_resources_are_found():
-    assert (resources() / "classes" / "cityscapes.toml").is_file()
+    assert (resource_folder() / "classes" / "cityscapes.toml").is_file()
     assert "cityscapes-to-camvid" in shipped("class-maps")
 
 

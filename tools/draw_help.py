@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from crots.config import Size
 from crots.demo.scenes import render
-from crots.resources import resources
+from crots.resources import resource_folder
 from crots.taxonomy import load_class_set
 
 WIDTH, HEIGHT, SCALE = 520, 150, 2
@@ -71,7 +71,7 @@ class Page:
 
     def save(self, name: str) -> None:
         """Writes the page with few colours, which keeps the file small."""
-        path = resources() / "help" / f"{name}.png"
+        path = resource_folder() / "help" / f"{name}.png"
         self.image.quantize(192, method=Image.Quantize.FASTOCTREE).save(path, optimize=True)
 
 

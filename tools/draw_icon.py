@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
-from crots.resources import resources
+from crots.resources import resource_folder
 from crots_studio.icon import SIZES, icon_path
 from crots_studio.shortcut import MARK
 
@@ -48,4 +48,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(resources() / "icons")
+    main(resource_folder() / "icons")

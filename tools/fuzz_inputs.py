@@ -65,7 +65,7 @@ class Outcome:
 
 
 @dataclass
-class Table:
+class VerdictTable:
     """Counts by kind."""
 
     counts: dict[str, Counter[str]] = field(default_factory=dict)
@@ -285,11 +285,11 @@ def keep(folder: Path, task: Task, outcome: Outcome, world: Path) -> None:
     )
 
 
-def fuzz(made: list[Task], world: Path, workers: int, kept: Path | None) -> Table:
+def fuzz(made: list[Task], world: Path, workers: int, kept: Path | None) -> VerdictTable:
     """Runs all tasks and counts."""
     from fuzz_kinds import KINDS
 
-    table, lock, pending = Table(), threading.Lock(), iter(made)
+    table, lock, pending = VerdictTable(), threading.Lock(), iter(made)
 
     def work() -> None:
         worker = Worker(world)

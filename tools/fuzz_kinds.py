@@ -18,7 +18,7 @@ from crots.cli.main import main
 from crots.config import Size
 from crots.files import write_json
 from crots.images import write_confidence, write_labels
-from crots.nets.export import export
+from crots.nets.export import export_as
 from crots.nets.model import create_model
 from crots.nets.weights import save_safetensors
 from crots.project import Project
@@ -208,7 +208,9 @@ def _write_models(world: Path, *, exported: bool) -> None:
     torch.save({"state_dict": state, "card": model.card.to_dict(), "step": 3}, folder / "nested.pth")
     save_safetensors(folder / "whole.safetensors", model.net, model.card)
     if exported:
-        export(model, folder / "model.onnx", "onnx", sample_images=[np.zeros((SIZE.height, SIZE.width, 3), np.uint8)])
+        export_as(
+            model, folder / "model.onnx", "onnx", sample_images=[np.zeros((SIZE.height, SIZE.width, 3), np.uint8)]
+        )
     _write_tiny_onnx(folder / "tiny.onnx")
 
 

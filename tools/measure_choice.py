@@ -26,21 +26,21 @@ Rule = Callable[[Looks], float]
 
 
 @dataclass(frozen=True)
-class Run:
+class FinishedStage:
     """The looks of a finished stage, and the mIoU of what it kept."""
 
     looks: Looks
     kept: float
 
 
-def runs_below(folder: Path) -> dict[str, Run]:
+def runs_below(folder: Path) -> dict[str, FinishedStage]:
     """Returns every run below a folder that labels scored at two looks or more."""
-    found: dict[str, Run] = {}
+    found: dict[str, FinishedStage] = {}
     for path in sorted(folder.rglob("choice.json")):
         choice = json.loads(path.read_text(encoding="utf-8"))
         looks = [look for look in choice["looks"] if look["miou"] is not None]
         if len(looks) > 1 and choice["oracle"]:
-            found[str(path.parent)] = Run(looks, float(choice["oracle"]["miou"]))
+            found[str(path.parent)] = FinishedStage(looks, float(choice["oracle"]["miou"]))
     return found
 
 

@@ -31,7 +31,7 @@ def minimum(requirement: Requirement) -> str:
     return f"{requirement.name}=={lowest[0]}"
 
 
-def minimum_versions(project: dict[str, Any], extras: Sequence[str] = ()) -> Iterator[str]:
+def lowest_versions(project: dict[str, Any], extras: Sequence[str] = ()) -> Iterator[str]:
     """The lowest version of each dependency that this Python and system install.
 
     Args:
@@ -57,7 +57,7 @@ def minimum_versions(project: dict[str, Any], extras: Sequence[str] = ()) -> Ite
 def main(extras: Sequence[str]) -> int:
     """Prints the list, or one line that says what is wrong."""
     try:
-        lines = list(minimum_versions(tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"], extras))
+        lines = list(lowest_versions(tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"], extras))
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2

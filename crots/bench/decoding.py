@@ -36,7 +36,7 @@ class Decoding:
     seconds: float
 
 
-def decoding(world: World) -> Iterator[Decoding]:
+def measure_decoding(world: World) -> Iterator[Decoding]:
     """Yields the time of each library on a PNG and a JPEG."""
     options = world.options
     picture = photograph(0, options.photo)

@@ -16,7 +16,7 @@ from crots import options as opt
 from crots.artefacts import BEST, CHECKPOINT, CHOICE, STUDENT, TEACHER
 from crots.cli.command import Parser
 from crots.cli.flags import add_options, add_profile, add_run_flags, given
-from crots.cli.follow import follow
+from crots.cli.follow import follow_events
 from crots.cli.outputs import RECORD, check_file, claimed, inputs_of
 from crots.cli.outputs import Claim as Claim
 from crots.config import Profile, Size, to_mapping
@@ -165,7 +165,7 @@ def run_alone(args: argparse.Namespace, command: str, jobs: Mapping[str, Job], c
         jobs: what to do, by stage key.
         config: the options.
     """
-    return follow(partial(_events, args, jobs, config), args, command=command)
+    return follow_events(partial(_events, args, jobs, config), args, command=command)
 
 
 @dataclass(frozen=True)

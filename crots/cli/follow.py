@@ -72,7 +72,7 @@ class Record:
         return json.dumps(self._values | ({"result": result} if result else {}), ensure_ascii=False)
 
 
-def follow(
+def follow_events(
     events: Events,
     args: argparse.Namespace,
     *,

@@ -150,7 +150,7 @@ class _Surveyor:
             self.found.lines.append("--trust is not needed: nothing here runs code of others")
 
 
-def survey(config: ProjectConfig, root: Path) -> Survey:
+def survey_inputs(config: ProjectConfig, root: Path) -> Survey:
     """Checks everything a configuration names.
 
     Args:

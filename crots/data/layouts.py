@@ -19,7 +19,7 @@ from crots.data.lists import read_list
 from crots.data.masks import masks_among
 from crots.data.matching import ENDINGS, key_of, keyed, label_ending, list_files, list_folder, match, some
 from crots.data.polygons import SUFFIX, coco_labels, is_coco, is_labelme
-from crots.data.releases import RELEASES, Kind, Release, Spot, by_preference, folders_below, folders_in, spot
+from crots.data.releases import RELEASES, LabelKind, Release, Spot, by_preference, folders_below, folders_in, spot
 from crots.data.spread import evenly_spread
 from crots.errors import InputError
 from crots.files import expanded, is_file
@@ -169,7 +169,7 @@ def _released(name: str) -> Callable[[Path, str, ClassSet | None], Place | None]
     return layout
 
 
-def _misfit(release: Release, found: Spot, folder: Path, kind: Kind, classes: ClassSet | None) -> str:
+def _misfit(release: Release, found: Spot, folder: Path, kind: LabelKind, classes: ClassSet | None) -> str:
     """Says that label files of ids are of other classes than the wanted ones, by the file that comes with them."""
     by_id = len({one.classes for one in release.kinds if one.own_classes}) > 1
     if classes is None or not kind.own_classes or not by_id:
@@ -191,11 +191,11 @@ def _names_of(own: Path) -> list[str]:
         return []
 
 
-def _own_classes(found: Spot, kind: Kind) -> Path | None:
+def _own_classes(found: Spot, kind: LabelKind) -> Path | None:
     return next(found.root.glob(kind.own_classes), None) if kind.own_classes else None
 
 
-def _class_notes(found: Spot, kind: Kind, classes: ClassSet | None) -> tuple[str, ...]:
+def _class_notes(found: Spot, kind: LabelKind, classes: ClassSet | None) -> tuple[str, ...]:
     own = _own_classes(found, kind)
     if own is not None:
         return () if classes is not None else (f"the class set of this data set is in {own}",)

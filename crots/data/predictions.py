@@ -197,7 +197,7 @@ def _alike(one: Size, other: Size) -> bool:
 
 
 @dataclass(frozen=True)
-class Glance:
+class PredictionFacts:
     """Facts about a few of the predictions.
 
     Attributes:
@@ -211,7 +211,7 @@ class Glance:
     warnings: tuple[str, ...]
 
 
-def glance(found: PredictionSet, images: Mapping[str, Path], stretched: Size | None = None) -> Glance:
+def glance(found: PredictionSet, images: Mapping[str, Path], stretched: Size | None = None) -> PredictionFacts:
     """Opens a few predictions, from all over the set.
 
     Args:
@@ -248,7 +248,7 @@ def glance(found: PredictionSet, images: Mapping[str, Path], stretched: Size | N
             f"{turned} of {count} images checked are turned or mirrored by their EXIF orientation, which is followed "
             "here; their predictions have to be of the upright images"
         )
-    return Glance(count, sum(means) / count if found.soft or found.confidences else None, tuple(warnings))
+    return PredictionFacts(count, sum(means) / count if found.soft or found.confidences else None, tuple(warnings))
 
 
 def open_predictions(

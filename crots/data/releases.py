@@ -23,7 +23,7 @@ _CAPITAL = {"train": "Train", "val": "Val", "test": "Test"}
 
 
 @dataclass(frozen=True)
-class Kind:
+class LabelKind:
     """Label files of one kind.
 
     Attributes:
@@ -57,7 +57,7 @@ class Release:
 
     about: str
     images: str
-    kinds: tuple[Kind, ...]
+    kinds: tuple[LabelKind, ...]
     names: str = ""
     splits: Mapping[str, str] = field(default_factory=dict)
     marks: tuple[str, ...] = ()
@@ -69,9 +69,9 @@ RELEASES: dict[str, Release] = {
         "India Driving Dataset (and Lite): leftImg8bit and gtFine with labels of level 3.",
         "leftImg8bit/{split}",
         (
-            Kind("gtFine/{split}", r"(?i)_labellevel3ids$", "train", "idd"),
-            Kind("gtFine/{split}", r"(?i)_labelcstrainids$", "train", "cityscapes"),
-            Kind("gtFine/{split}", r"_label$", "train", "idd-lite"),
+            LabelKind("gtFine/{split}", r"(?i)_labellevel3ids$", "train", "idd"),
+            LabelKind("gtFine/{split}", r"(?i)_labelcstrainids$", "train", "cityscapes"),
+            LabelKind("gtFine/{split}", r"_label$", "train", "idd-lite"),
         ),
         names=r"(_leftImg8bit|_image)$",
         marks=("gtFine/*/*/*_[lL]abel[lL]evel3*|gtFine/*/*/*_[lL]abelcs[tT]rain*|gtFine/*/*/*_label.png",),
@@ -80,8 +80,8 @@ RELEASES: dict[str, Release] = {
         "ACDC as unpacked: rgb_anon_trainvaltest/rgb_anon and gt_trainval/gt.",
         "rgb_anon_trainvaltest/rgb_anon",
         (
-            Kind("gt_trainval/gt", r"_gt_labelTrainIds$", "train", "cityscapes"),
-            Kind("gt_trainval/gt", r"_gt_labelIds$", "raw", "cityscapes"),
+            LabelKind("gt_trainval/gt", r"_gt_labelTrainIds$", "train", "cityscapes"),
+            LabelKind("gt_trainval/gt", r"_gt_labelIds$", "raw", "cityscapes"),
         ),
         names=r"(^|/){split}/(?!.*_ref(_|/|$)).*_rgb_anon$",
     ),
@@ -89,9 +89,9 @@ RELEASES: dict[str, Release] = {
         "ACDC: rgb_anon/<weather>/<split> and gt, without the reference images.",
         "rgb_anon",
         (
-            Kind("gt", r"_gt_labelTrainIds$", "train", "cityscapes"),
-            Kind("gt", r"_gt_labelIds$", "raw", "cityscapes"),
-            Kind("gt_trainval/gt", r"_gt_labelTrainIds$", "train", "cityscapes"),
+            LabelKind("gt", r"_gt_labelTrainIds$", "train", "cityscapes"),
+            LabelKind("gt", r"_gt_labelIds$", "raw", "cityscapes"),
+            LabelKind("gt_trainval/gt", r"_gt_labelTrainIds$", "train", "cityscapes"),
         ),
         names=r"(^|/){split}/(?!.*_ref(_|/|$)).*_rgb_anon$",
         marks=("rgb_anon/fog|rgb_anon/night|rgb_anon/rain|rgb_anon/snow",),
@@ -99,27 +99,27 @@ RELEASES: dict[str, Release] = {
     "dark-zurich": Release(
         "Dark Zurich: rgb_anon/<split>/night and gt.",
         "rgb_anon/{split}",
-        (Kind("gt/{split}", r"_gt_labelTrainIds$", "train", "cityscapes"),),
+        (LabelKind("gt/{split}", r"_gt_labelTrainIds$", "train", "cityscapes"),),
         names=r"(^|/)night/.*_rgb_anon$",
         marks=("rgb_anon/*/night|rgb_anon/night",),
     ),
     "bdd100k": Release(
         "BDD100K: images/10k/<split> and labels/sem_seg/masks/<split>.",
         "images/10k/{split}",
-        (Kind("labels/sem_seg/masks/{split}", "", "train", "cityscapes"),),
+        (LabelKind("labels/sem_seg/masks/{split}", "", "train", "cityscapes"),),
     ),
     "bdd100k-old": Release(
         "BDD100K in its first form: seg/images/<split> and seg/labels/<split>.",
         "seg/images/{split}",
-        (Kind("seg/labels/{split}", r"_train_id$", "train", "cityscapes"),),
+        (LabelKind("seg/labels/{split}", r"_train_id$", "train", "cityscapes"),),
     ),
     "mapillary": Release(
         "Mapillary Vistas: <split>/images and <split>/v1.2/labels (or labels).",
         "{split}/images",
         (
-            Kind("{split}/v1.2/labels", "", "raw", "mapillary", "config_v1.2.json"),
-            Kind("{split}/labels", "", "raw", "mapillary", "config.json"),
-            Kind("{split}/v2.0/labels", own_classes="config_v2.0.json"),
+            LabelKind("{split}/v1.2/labels", "", "raw", "mapillary", "config_v1.2.json"),
+            LabelKind("{split}/labels", "", "raw", "mapillary", "config.json"),
+            LabelKind("{split}/v2.0/labels", own_classes="config_v2.0.json"),
         ),
         splits=_LONG,
         marks=("training/v1.2/labels|training/v2.0/labels|validation/v1.2/labels|validation/v2.0/labels|config*.json",),
@@ -128,20 +128,20 @@ RELEASES: dict[str, Release] = {
         "KITTI semantics: training/image_2 and training/semantic.",
         "{split}/image_2",
         (
-            Kind("{split}/semantic", "", "raw", "cityscapes"),
-            Kind("{split}/semantic_rgb", "", "colour", "cityscapes"),
+            LabelKind("{split}/semantic", "", "raw", "cityscapes"),
+            LabelKind("{split}/semantic_rgb", "", "colour", "cityscapes"),
         ),
         splits={"train": "training", "val": "training", "test": "testing"},
     ),
     "camvid-raw": Release(
         "CamVid: 701_StillsRaw_full and LabeledApproved_full in 32 colours.",
         "701_StillsRaw_full",
-        (Kind("LabeledApproved_full", r"_L$", "colour", "camvid32"),),
+        (LabelKind("LabeledApproved_full", r"_L$", "colour", "camvid32"),),
     ),
     "loveda": Release(
         "LoveDA: Train/Urban/images_png and masks_png, also Rural; 0 is ignored.",
         "{split}",
-        (Kind("{split}", r"(^|/)masks_png/", "raw", "loveda"),),
+        (LabelKind("{split}", r"(^|/)masks_png/", "raw", "loveda"),),
         names=r"(^|/)images_png/",
         splits=_CAPITAL,
         marks=("*/Urban/images_png|*/Rural/images_png",),
@@ -149,46 +149,46 @@ RELEASES: dict[str, Release] = {
     "ade20k": Release(
         "ADE20K (scene parsing): images/<split> and annotations/<split>; 0 is ignored.",
         "images/{split}",
-        (Kind("annotations/{split}", "", "raw", "ade20k"),),
+        (LabelKind("annotations/{split}", "", "raw", "ade20k"),),
         splits={"train": "training", "val": "validation"},
         marks=("annotations/training|annotations/validation",),
     ),
     "voc": Release(
         "PASCAL VOC, and exports of CVAT and Datumaro: JPEGImages, SegmentationClass and ImageSets/Segmentation.",
         "JPEGImages",
-        (Kind("SegmentationClass", "", "auto", "voc", "labelmap.txt"),),
+        (LabelKind("SegmentationClass", "", "auto", "voc", "labelmap.txt"),),
         listed="ImageSets/Segmentation/{split}.txt",
         marks=("SegmentationClass",),
     ),
     "drive": Release(
         "DRIVE: <split>/images/21_training.tif and <split>/1st_manual/21_manual1.gif.",
         "{split}/images",
-        (Kind("{split}/1st_manual", r"_manual1$", "auto", "vessels"),),
+        (LabelKind("{split}/1st_manual", r"_manual1$", "auto", "vessels"),),
         splits={"train": "training", "val": "test"},
         marks=("training/1st_manual|test/images|test/1st_manual",),
     ),
     "stare": Release(
         "STARE: stare-images/im0001.ppm and labels-ah/im0001.ah.ppm.",
         "stare-images",
-        (Kind("labels-ah", "", "auto", "vessels"), Kind("labels-vk", "", "auto", "vessels")),
+        (LabelKind("labels-ah", "", "auto", "vessels"), LabelKind("labels-vk", "", "auto", "vessels")),
     ),
     "chase": Release(
         "CHASE_DB1: Image_01L.jpg and Image_01L_1stHO.png in one folder.",
         "",
-        (Kind("", r"_1stHO$", "auto", "vessels"),),
+        (LabelKind("", r"_1stHO$", "auto", "vessels"),),
         names=r"(^|/)Image_\d+[LR]$",
         marks=("Image_[0-9][0-9][LR].jpg", "*_1stHO.png"),
     ),
     "mmsegmentation": Release(
         "The folders of mmsegmentation: img_dir/<split> and ann_dir/<split>.",
         "img_dir/{split}",
-        (Kind("ann_dir/{split}"),),
+        (LabelKind("ann_dir/{split}"),),
         marks=("ann_dir",),
     ),
     "splits-of-pairs": Release(
         "Splits with images and labels (or masks) in each: train/images and train/labels.",
         "{split}/images",
-        (Kind("{split}/labels"), Kind("{split}/masks"), Kind("{split}/annotations")),
+        (LabelKind("{split}/labels"), LabelKind("{split}/masks"), LabelKind("{split}/annotations")),
         splits={},
         marks=("*/labels|*/masks|*/annotations",),
     ),
@@ -212,7 +212,7 @@ class Spot:
     images: Path
     split: str
     names: str
-    kinds: tuple[tuple[Path, Kind], ...]
+    kinds: tuple[tuple[Path, LabelKind], ...]
     listed: Path | None
 
 
@@ -323,6 +323,6 @@ def _within(place: Path, below: Path) -> Path:
     return place / below if (place / below).is_dir() else place
 
 
-def by_preference(found: Spot, classes: str | None) -> list[tuple[Path, Kind]]:
+def by_preference(found: Spot, classes: str | None) -> list[tuple[Path, LabelKind]]:
     """Returns the kinds of labels, those of the wanted class set first."""
     return sorted(found.kinds, key=lambda one: one[1].classes != classes)

@@ -123,7 +123,7 @@ class Tiling:
 
 
 @dataclass(frozen=True)
-class Part(Sample):
+class TileSample(Sample):
     """A tile of an image, as a sample of its own.
 
     Attributes:
@@ -136,7 +136,7 @@ class Part(Sample):
     window: Window = Window(0, 0, 0, 0)
 
 
-def parts_of(sample: Sample, image: Size, tiling: Tiling) -> Iterator[Part]:
+def parts_of(sample: Sample, image: Size, tiling: Tiling) -> Iterator[TileSample]:
     """Yields the tiles of an image.
 
     Args:
@@ -145,7 +145,7 @@ def parts_of(sample: Sample, image: Size, tiling: Tiling) -> Iterator[Part]:
         tiling: how it is cut.
     """
     for number, window in enumerate(tiling.windows(image), 1):
-        yield Part(f"{sample.key}~{number}", sample.image, sample.label, sample.key, window)
+        yield TileSample(f"{sample.key}~{number}", sample.image, sample.label, sample.key, window)
 
 
 def in_parts(samples: Sequence[Sample], tiling: Tiling | None) -> Sequence[Sample]:
@@ -166,12 +166,12 @@ def read_sample(cache: ImageCache, sample: Sample) -> Array:
         InputError: it is missing or broken.
     """
     image = cache.get(sample.image)
-    return cut_image(image, sample.window) if isinstance(sample, Part) else image
+    return cut_image(image, sample.window) if isinstance(sample, TileSample) else image
 
 
 def place_of(sample: Sample) -> tuple[str, Window | None]:
     """Returns the key of the image that a sample is, or is a tile of, and the tile's window."""
-    return (sample.whole, sample.window) if isinstance(sample, Part) else (sample.key, None)
+    return (sample.whole, sample.window) if isinstance(sample, TileSample) else (sample.key, None)
 
 
 def cut_image(image: Array, window: Window) -> Array:

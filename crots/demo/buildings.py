@@ -6,7 +6,7 @@ import numpy as np
 
 from crots.demo.canvas import Faces, quads, upright
 from crots.demo.dice import Dice, Floats
-from crots.demo.labels import Label
+from crots.demo.labels import DemoClass
 from crots.demo.layout import FAR, Thing
 from crots.demo.looks import Look
 
@@ -43,7 +43,7 @@ def paint_house(faces: Faces, dice: Dice, look: Look, thing: Thing) -> None:
     _paint_end_wall(faces, dice, look, thing, wall, depth)
     x0, x1, h, z = thing.x, thing.x + thing.side * depth, thing.height, max(thing.z, 1.0)
     gable = np.array([[(x0, h, z), (x1, h, z), (0.5 * (x0 + x1), h + rise, z)]])
-    faces.add(gable, wall * look.lights[2] * 0.97, Label.BUILDING)
+    faces.add(gable, wall * look.lights[2] * 0.97, DemoClass.BUILDING)
     edges = _bay_edges(thing, 3.0)
     _paint_wall(faces, dice, look, thing, wall, edges)
     if thing.z < _WINDOWS:
@@ -73,7 +73,7 @@ def _paint_end_wall(faces: Faces, dice: Dice, look: Look, thing: Thing, wall: Fl
         return
     x0, x1 = thing.x, thing.x + thing.side * depth
     light = look.lights[2]
-    faces.add(np.array([upright(x0, x1, 0.0, thing.height, thing.z)]), wall * light, Label.BUILDING)
+    faces.add(np.array([upright(x0, x1, 0.0, thing.height, thing.z)]), wall * light, DemoClass.BUILDING)
     if not dice.chance(0.6):
         return
     columns = [thing.x + thing.side * offset for offset in (1.8, 4.8)]
@@ -83,12 +83,12 @@ def _paint_end_wall(faces: Faces, dice: Dice, look: Look, thing: Thing, wall: Fl
         for x in columns
         for s in range(floors)
     ]
-    faces.add(np.array(panes), _glass(dice, look, len(panes), light), Label.BUILDING)
+    faces.add(np.array(panes), _glass(dice, look, len(panes), light), DemoClass.BUILDING)
 
 
 def _paint_wall(faces: Faces, dice: Dice, look: Look, thing: Thing, wall: Floats, edges: Floats) -> None:
     tone = look.side_light(thing.side) * (1.0 + 0.04 * look.wear * dice.spread(len(edges) - 1))
-    faces.add(_facade(thing.x, edges[:-1], edges[1:], 0.0, thing.height), wall * tone[:, None], Label.BUILDING)
+    faces.add(_facade(thing.x, edges[:-1], edges[1:], 0.0, thing.height), wall * tone[:, None], DemoClass.BUILDING)
 
 
 def _paint_bands(faces: Faces, thing: Thing, edges: Floats, bands: list[tuple[float, float, Floats]]) -> None:
@@ -96,7 +96,7 @@ def _paint_bands(faces: Faces, thing: Thing, edges: Floats, bands: list[tuple[fl
     x, count = thing.x - 0.12 * thing.side, max(len(edges) // 3, 1)
     stations = np.linspace(edges[0], edges[-1], count + 1)
     for low, high, colour in bands:
-        faces.add(_facade(x, stations[:-1], stations[1:], low, high), colour, Label.BUILDING)
+        faces.add(_facade(x, stations[:-1], stations[1:], low, high), colour, DemoClass.BUILDING)
 
 
 def _paint_windows(faces: Faces, dice: Dice, look: Look, thing: Thing, edges: Floats, floors: int, first: int) -> None:
@@ -115,13 +115,13 @@ def _paint_windows(faces: Faces, dice: Dice, look: Look, thing: Thing, edges: Fl
     n = int((near < _FRAMES).sum())
     if n:
         outer = _facade(thing.x, near[:n] - rim, far[:n] + rim, low[:n] - rim, low[:n] + rise + rim)
-        faces.add(outer, frame, Label.BUILDING)
-    faces.add(_facade(thing.x, near, far, low, low + rise), _glass(dice, look, len(near), light), Label.BUILDING)
+        faces.add(outer, frame, DemoClass.BUILDING)
+    faces.add(_facade(thing.x, near, far, low, low + rise), _glass(dice, look, len(near), light), DemoClass.BUILDING)
     n = int((near < _BARS).sum())
     if look.real and n:
         middle = 0.5 * (near + far)[:n]
         bars = _facade(thing.x, middle - 0.05, middle + 0.05, low[:n], low[:n] + rise)
-        faces.add(bars, frame * 0.92, Label.BUILDING)
+        faces.add(bars, frame * 0.92, DemoClass.BUILDING)
 
 
 def _glass(dice: Dice, look: Look, count: int, light: float) -> Floats:
@@ -139,14 +139,14 @@ def _paint_shop(faces: Faces, dice: Dice, look: Look, thing: Thing, edges: Float
     colour = look.ink(dice, look.palette.shops, max(light, 0.7))
     near, far = edges[:-1], edges[1:]
     glass = _glass(dice, look, len(near), light) * 0.9
-    faces.add(_facade(thing.x, near + 0.25, far - 0.25, 0.45, 2.5), glass, Label.BUILDING)
+    faces.add(_facade(thing.x, near + 0.25, far - 0.25, 0.45, 2.5), glass, DemoClass.BUILDING)
     _paint_bands(faces, thing, edges, [(2.6, 3.2, colour)])
     if dice.chance(0.4):
         x0, x1 = thing.x, thing.x - 1.1 * thing.side
         z = np.stack([near, far, far, near], axis=1)
         awning = quads(np.array([x0, x0, x1, x1]), np.array([2.7, 2.7, 2.2, 2.2]), z, len(near))
         stripes = np.where(np.arange(len(near))[:, None] % 2 == 0, colour, colour * (0.7 if look.real else 1.25))
-        faces.add(awning, stripes, Label.BUILDING)
+        faces.add(awning, stripes, DemoClass.BUILDING)
 
 
 def _paint_roof(faces: Faces, dice: Dice, look: Look, thing: Thing, rise: float, depth: float, hip: float) -> None:
@@ -159,7 +159,7 @@ def _paint_roof(faces: Faces, dice: Dice, look: Look, thing: Thing, rise: float,
     if dice.chance(0.5):
         z = dice.between(z0 + hip, max(z1 - hip, z0 + hip))
         chimney = np.array([upright(ridge - 0.4, ridge + 0.4, high - 0.5, high + 1.1, z)])
-        faces.add(chimney, colour * 0.85, Label.BUILDING)
+        faces.add(chimney, colour * 0.85, DemoClass.BUILDING)
     corners = [[(eaves, low, z0), (eaves, low, z1), (ridge, high, z1 - hip), (ridge, high, z0 + hip)]]
     inks = [colour]
     if hip and thing.z > 1.5:  # the slope that looks at the camera
@@ -168,7 +168,7 @@ def _paint_roof(faces: Faces, dice: Dice, look: Look, thing: Thing, rise: float,
             [(eaves, low, z0), (back, low, z0), (back - thing.side * depth, high, z0 + hip), (ridge, high, z0 + hip)]
         )
         inks.append(colour * 0.92)
-    faces.add(np.array(corners), np.array(inks), Label.BUILDING)
+    faces.add(np.array(corners), np.array(inks), DemoClass.BUILDING)
 
 
 def paint_fence(faces: Faces, dice: Dice, look: Look, thing: Thing) -> None:
@@ -177,11 +177,11 @@ def paint_fence(faces: Faces, dice: Dice, look: Look, thing: Thing) -> None:
     light = look.side_light(thing.side)
     colour = look.ink(dice, look.palette.fences, light)
     tones = 1.0 + 0.06 * look.wear * dice.spread(len(edges) - 1)
-    faces.add(_facade(thing.x, edges[:-1], edges[1:], 0.0, thing.height), colour * tones[:, None], Label.BUILDING)
+    faces.add(_facade(thing.x, edges[:-1], edges[1:], 0.0, thing.height), colour * tones[:, None], DemoClass.BUILDING)
     start, gap = max(thing.z, 1.0), 0.4 if look.real else 2.0
     near = np.arange(start, max(min(thing.z + thing.length, 20.0), start + gap), gap)
     posts = _facade(thing.x, near - 0.06, near + 0.06, 0.0, thing.height + 0.08)
-    faces.add(posts, colour * (0.66 if look.real else 1.12), Label.BUILDING)
+    faces.add(posts, colour * (0.66 if look.real else 1.12), DemoClass.BUILDING)
     _paint_bands(faces, thing, edges, [(thing.height - 0.1, thing.height, colour * 1.1)])
 
 
@@ -195,9 +195,9 @@ def paint_skyline(faces: Faces, dice: Dice, look: Look) -> None:
             spots = np.full((count, 3), FAR)
             spots[:, 0], spots[:, 1] = x + width * dice.floats(count), 0.4 * height
             green = look.ink(dice, look.palette.leaves, look.lights[2])
-            faces.discs(spots, np.tile([5.5, 0.55 * height], (count, 1)), green, Label.VEGETATION, corners=8)
+            faces.discs(spots, np.tile([5.5, 0.55 * height], (count, 1)), green, DemoClass.VEGETATION, corners=8)
         else:
             height = dice.between(7.0, 20.0)
             wall = look.ink(dice, look.palette.walls, look.lights[2])
-            faces.add(np.array([upright(x, x + width, 0.0, height, FAR)]), wall, Label.BUILDING)
+            faces.add(np.array([upright(x, x + width, 0.0, height, FAR)]), wall, DemoClass.BUILDING)
         x += width

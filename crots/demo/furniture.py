@@ -6,7 +6,7 @@ import numpy as np
 
 from crots.demo.canvas import Colour, Faces, upright
 from crots.demo.dice import Dice, Floats
-from crots.demo.labels import Label
+from crots.demo.labels import DemoClass
 from crots.demo.layout import Thing
 from crots.demo.looks import Look
 
@@ -27,9 +27,9 @@ def paint_lamp(faces: Faces, dice: Dice, look: Look, thing: Thing) -> None:
     x, z, top = thing.x, thing.z, thing.height
     starts = np.array([(x, 0.0, z), (x, 0.0, z), (x, top, z)])
     ends = np.array([(x, top, z), (x, 1.1, z), (tip, top + 0.3, z)])
-    faces.bars(starts, ends, np.array([0.19, 0.28, 0.12]), colour, Label.POLE)
+    faces.bars(starts, ends, np.array([0.19, 0.28, 0.12]), colour, DemoClass.POLE)
     glow = np.array([255.0, 226.0, 160.0]) if look.weather == "dusk" else colour * 1.2
-    faces.discs(np.array([(tip, top + 0.28, z)]), np.array([(0.4, 0.13)]), glow, Label.POLE, corners=8)
+    faces.discs(np.array([(tip, top + 0.28, z)]), np.array([(0.4, 0.13)]), glow, DemoClass.POLE, corners=8)
 
 
 def paint_sign(faces: Faces, dice: Dice, look: Look, thing: Thing) -> None:
@@ -44,7 +44,7 @@ def paint_sign(faces: Faces, dice: Dice, look: Look, thing: Thing) -> None:
 def _paint_post(faces: Faces, dice: Dice, look: Look, thing: Thing, width: float) -> None:
     colour = look.ink(dice, look.palette.posts, look.lights[2])
     foot = np.array([(thing.x, 0.0, thing.z)])
-    faces.bars(foot, foot + np.array([0.0, thing.height, 0.0]), width, colour, Label.POLE)
+    faces.bars(foot, foot + np.array([0.0, thing.height, 0.0]), width, colour, DemoClass.POLE)
 
 
 def _inks(light: float, *colours: Colour) -> Floats:
@@ -54,16 +54,16 @@ def _inks(light: float, *colours: Colour) -> Floats:
 def _paint_round(faces: Faces, dice: Dice, centre: Point, light: float) -> None:
     rim, face = dice.pick(((_RED, _WHITE), (_RED, _WHITE), (_BLUE, _BLUE), (_RED, _BLUE)))
     radii = np.array([(0.46, 0.46), (0.33, 0.33)])
-    faces.discs(np.array([centre, centre]), radii, _inks(light, rim, face), Label.SIGN)
+    faces.discs(np.array([centre, centre]), radii, _inks(light, rim, face), DemoClass.SIGN)
     x, y, z = centre
     bar = np.array([upright(x - 0.2, x + 0.2, y - 0.06, y + 0.06, z)])
-    faces.add(bar, _inks(light, _BLACK if face == _WHITE else _WHITE), Label.SIGN)
+    faces.add(bar, _inks(light, _BLACK if face == _WHITE else _WHITE), DemoClass.SIGN)
 
 
 def _paint_triangle(faces: Faces, dice: Dice, centre: Point, light: float) -> None:
     flip = -1.0 if dice.chance(0.3) else 1.0
     outline = np.array([(-0.54, -0.44 * flip, 0.0), (0.54, -0.44 * flip, 0.0), (0.0, 0.52 * flip, 0.0)])
-    faces.add(np.array(centre) + np.stack([outline, 0.6 * outline]), _inks(light, _RED, _WHITE), Label.SIGN)
+    faces.add(np.array(centre) + np.stack([outline, 0.6 * outline]), _inks(light, _RED, _WHITE), DemoClass.SIGN)
 
 
 def _paint_square(faces: Faces, dice: Dice, centre: Point, light: float) -> None:
@@ -79,7 +79,7 @@ def _paint_panel(faces: Faces, centre: Point, half: float, rise: float, colour: 
     mark = _WHITE if colour in (_BLUE, _GREEN) else _BLACK
     spans = ((half, rise), (half * 0.9, rise * 0.86), (half * 0.55, rise * 0.22))
     panels = np.array([upright(x - w, x + w, y - h, y + h, z) for w, h in spans])
-    faces.add(panels, _inks(light, mark, colour, mark), Label.SIGN)
+    faces.add(panels, _inks(light, mark, colour, mark), DemoClass.SIGN)
 
 
 _PANELS = {"round": _paint_round, "triangle": _paint_triangle, "square": _paint_square, "board": _paint_board}
@@ -89,8 +89,8 @@ def paint_light(faces: Faces, dice: Dice, look: Look, thing: Thing) -> None:
     """Paints a traffic light on its post."""
     _paint_post(faces, dice, look, thing, 0.13)
     x, y, z = thing.x, thing.height, thing.z - 0.1
-    faces.add(np.array([upright(x - 0.22, x + 0.22, y - 0.2, y + 0.85, z)]), (34.0, 36.0, 38.0), Label.SIGN)
+    faces.add(np.array([upright(x - 0.22, x + 0.22, y - 0.2, y + 0.85, z)]), (34.0, 36.0, 38.0), DemoClass.SIGN)
     inks = _LAMPS * 0.22
     lit = dice.whole(0, 2)
     inks[lit] = _LAMPS[lit]
-    faces.discs(np.array([(x, y + dy, z) for dy in (0.66, 0.33, 0.0)]), 0.13, inks, Label.SIGN, corners=8)
+    faces.discs(np.array([(x, y + dy, z) for dy in (0.66, 0.33, 0.0)]), 0.13, inks, DemoClass.SIGN, corners=8)

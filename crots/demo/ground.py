@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from crots.demo.canvas import FLAT, NEAREST, OVERSAMPLING, UNIT_POLYGONS, Camera, Faces, Pixels, quads
 from crots.demo.dice import Dice, Floats
-from crots.demo.labels import Label
+from crots.demo.labels import DemoClass
 from crots.demo.layout import FAR, LANE, Street
 from crots.demo.looks import Look
 
 _STATIONS = np.array([NEAREST, 2.0, 4.0, 8.0, 16.0, 30.0, 55.0, 90.0, FAR * 1.6])
 _TILE = 256  # side of the relief tables, in cells
-_ROAD, _PAVEMENT = FLAT + Label.ROAD, FLAT + Label.PAVEMENT
+_ROAD, _PAVEMENT = FLAT + DemoClass.ROAD, FLAT + DemoClass.PAVEMENT
 _LID = 0.34 * UNIT_POLYGONS[8]
 
 
@@ -25,11 +25,11 @@ def prime(pixels: Pixels, camera: Camera, dice: Dice, look: Look) -> None:
     first = int(camera.horizon) + 1
     share = np.minimum(np.arange(first) / first, 1.0)[:, None]
     top, low = (np.asarray(colour) for colour in look.sky)
-    gradient = np.full((first, 4), Label.SKY, np.uint8)
+    gradient = np.full((first, 4), DemoClass.SKY, np.uint8)
     gradient[:, :3] = np.clip(top + (low - top) * share * (share if look.real else 1.0), 0, 255)
     pixels[:first] = gradient[:, None]
     grass = np.clip(look.ink(dice, look.palette.grass, look.lights[3]), 0, 255).astype(np.uint8)
-    pixels[first:] = (*grass.tolist(), FLAT + Label.VEGETATION)
+    pixels[first:] = (*grass.tolist(), FLAT + DemoClass.VEGETATION)
 
 
 def paint_ground(faces: Faces, dice: Dice, look: Look, street: Street) -> None:
@@ -53,7 +53,7 @@ def paint_toy_clouds(faces: Faces, dice: Dice) -> None:
     for _ in range(dice.whole(1, 4)):
         centres = np.full((5, 3), 120.0)
         centres[:, :2] = puffs + np.array([dice.between(-90.0, 90.0), dice.between(28.0, 75.0)])
-        faces.discs(centres, radii, (246.0, 249.0, 252.0), Label.SKY)
+        faces.discs(centres, radii, (246.0, 249.0, 252.0), DemoClass.SKY)
 
 
 def _strip(faces: Faces, left: float, right: float, colour: Floats, label: int) -> None:
@@ -146,13 +146,13 @@ def _slabs() -> Floats:
 @lru_cache(maxsize=2)
 def _reliefs(real: bool) -> NDArray[np.float32]:
     """Returns a domain's reliefs (10, 256, 256), by class; the simulator's only one is the joints of square tiles."""
-    tables = np.zeros((len(Label), _TILE, _TILE), np.float32)
+    tables = np.zeros((len(DemoClass), _TILE, _TILE), np.float32)
     if real:
-        tables[Label.ROAD], tables[Label.PAVEMENT] = _relief("asphalt"), _slabs()
-        tables[Label.VEGETATION] = _relief("turf")
+        tables[DemoClass.ROAD], tables[DemoClass.PAVEMENT] = _relief("asphalt"), _slabs()
+        tables[DemoClass.VEGETATION] = _relief("turf")
     else:
-        tables[Label.PAVEMENT, ::16] = -1.0
-        tables[Label.PAVEMENT, :, ::16] = -1.0
+        tables[DemoClass.PAVEMENT, ::16] = -1.0
+        tables[DemoClass.PAVEMENT, :, ::16] = -1.0
     return tables
 
 
@@ -189,7 +189,7 @@ def paint_clouds(image: Pixels, labels: Pixels, dice: Dice, look: Look) -> None:
     i = (np.arange(rows) * 2 // scale + dice.whole(0, _TILE - 1)) & (_TILE - 1)
     j = (np.arange(image.shape[1]) // scale + dice.whole(0, _TILE - 1)) & (_TILE - 1)
     cover = np.clip(_relief("clouds")[i[:, None], j] * dice.between(0.6, 1.4) + dice.between(-0.3, 0.5), 0.0, 0.85)
-    cover *= labels[:rows] == Label.SKY
+    cover *= labels[:rows] == DemoClass.SKY
     tint = np.asarray(look.sky[1]) * (0.74 if look.weather in ("rain", "dusk") else 1.08)
     sky = image[:rows]
     sky[:] = np.clip(sky + (tint - sky) * cover[..., None], 0, 255).astype(np.uint8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 
-class Label(IntEnum):
+class DemoClass(IntEnum):
     """Train ids, in the order of the class set ``demo``."""
 
     ROAD = 0

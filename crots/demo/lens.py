@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from crots.demo.canvas import Pixels
 from crots.demo.dice import Dice
-from crots.demo.labels import Label
+from crots.demo.labels import DemoClass
 from crots.demo.looks import Look
 
 Image = NDArray[np.float32]  # (H, W, 3) or (H, W), 0..255
@@ -22,13 +22,13 @@ _REFERENCE = 256  # width in pixels for which blur and grain are stated
 _TABLE = 512
 # Class, depth of its small blotches, depth of its large ones.
 _GRAIN = (
-    (Label.ROAD, 0.03, 0.04),
-    (Label.PAVEMENT, 0.03, 0.05),
-    (Label.BUILDING, 0.04, 0.06),
-    (Label.VEGETATION, 0.1, 0.08),
-    (Label.PEDESTRIAN, 0.06, 0.0),
-    (Label.CYCLIST, 0.06, 0.0),
-    (Label.CAR, 0.03, 0.05),
+    (DemoClass.ROAD, 0.03, 0.04),
+    (DemoClass.PAVEMENT, 0.03, 0.05),
+    (DemoClass.BUILDING, 0.04, 0.06),
+    (DemoClass.VEGETATION, 0.1, 0.08),
+    (DemoClass.PEDESTRIAN, 0.06, 0.0),
+    (DemoClass.CYCLIST, 0.06, 0.0),
+    (DemoClass.CAR, 0.03, 0.05),
 )
 
 
@@ -78,7 +78,7 @@ def _wet(picture: Image, labels: Pixels, dice: Dice, horizon: float) -> Image:
     height, width = labels.shape
     rows = np.arange(height)
     mirrored = np.clip(2 * round(horizon) - rows, 0, height - 1)
-    strength = (labels == Label.ROAD) * np.float32(dice.between(0.2, 0.38))
+    strength = (labels == DemoClass.ROAD) * np.float32(dice.between(0.2, 0.38))
     mirror = _blur(picture, 3)[mirrored]
     picture = picture + (mirror - picture) * strength[..., None]
     streaks = np.zeros((height, width), np.float32)

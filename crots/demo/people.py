@@ -6,7 +6,7 @@ import numpy as np
 
 from crots.demo.canvas import Faces
 from crots.demo.dice import Dice, Floats
-from crots.demo.labels import Label
+from crots.demo.labels import DemoClass
 from crots.demo.layout import Thing
 from crots.demo.looks import Look
 
@@ -38,7 +38,7 @@ def _add_head(faces: Faces, place: Floats, face: Floats, cover: Floats, scale: f
 
 def paint_walker(faces: Faces, dice: Dice, look: Look, thing: Thing) -> None:
     """Paints a pedestrian in mid step."""
-    size, light, label = dice.between(0.88, 1.06), look.lights[2], Label.PEDESTRIAN
+    size, light, label = dice.between(0.88, 1.06), look.lights[2], DemoClass.PEDESTRIAN
     coat, trousers = (look.ink(dice, look.palette.clothes, light, 0.1) for _ in range(2))
     skin, hair = look.ink(dice, look.palette.skin, light), look.ink(dice, look.palette.hair, light)
     sideways = thing.facing == 0
@@ -73,21 +73,21 @@ def paint_cyclist(faces: Faces, dice: Dice, look: Look, thing: Thing) -> None:
     if thing.facing == 0:
         frame = look.ink(dice, look.palette.cars, light * 0.9)
         _add_bicycle(faces, thing, frame, light)
-        _add_limbs(faces, thing, _rider_sideways(dice, coat, trousers), 1.0, Label.CYCLIST)
-        _add_head(faces, _points(thing, [(0.2, 1.58)]), skin, cover, 1.0, Label.CYCLIST)
+        _add_limbs(faces, thing, _rider_sideways(dice, coat, trousers), 1.0, DemoClass.CYCLIST)
+        _add_head(faces, _points(thing, [(0.2, 1.58)]), skin, cover, 1.0, DemoClass.CYCLIST)
         return
-    _add_limbs(faces, thing, _rider_lengthways(dice, coat, trousers), 1.0, Label.CYCLIST)
+    _add_limbs(faces, thing, _rider_lengthways(dice, coat, trousers), 1.0, DemoClass.CYCLIST)
     torso = [(-0.17, 0.86), (0.17, 0.86), (0.23, 1.42), (-0.23, 1.42)]
-    faces.add(_points(thing, torso)[None], coat, Label.CYCLIST)
-    _add_head(faces, _points(thing, [(0.0, 1.58)]), hair if thing.facing > 0 else skin, cover, 1.0, Label.CYCLIST)
+    faces.add(_points(thing, torso)[None], coat, DemoClass.CYCLIST)
+    _add_head(faces, _points(thing, [(0.0, 1.58)]), hair if thing.facing > 0 else skin, cover, 1.0, DemoClass.CYCLIST)
     lamp = (206.0, 30.0, 30.0) if thing.facing > 0 else (250.0, 250.0, 226.0)
-    faces.discs(_points(thing, [(0.0, 0.76)]), 0.06, lamp, Label.CYCLIST, corners=6)
+    faces.discs(_points(thing, [(0.0, 0.76)]), 0.06, lamp, DemoClass.CYCLIST, corners=6)
 
 
 def _add_bicycle(faces: Faces, thing: Thing, frame: Floats, light: float) -> None:
     hubs = _points(thing, [(-0.52, 0.35), (0.52, 0.35)])
-    faces.discs(hubs, 0.35, _TYRE, Label.CYCLIST)
-    faces.discs(hubs, 0.28, _TYRE * 0.4 + np.array([96.0, 96.0, 98.0]) * light, Label.CYCLIST)
+    faces.discs(hubs, 0.35, _TYRE, DemoClass.CYCLIST)
+    faces.discs(hubs, 0.28, _TYRE * 0.4 + np.array([96.0, 96.0, 98.0]) * light, DemoClass.CYCLIST)
     tubes = (
         ((-0.52, 0.35), (-0.15, 0.85)),
         ((-0.15, 0.85), (0.4, 0.85)),
@@ -95,7 +95,7 @@ def _add_bicycle(faces: Faces, thing: Thing, frame: Floats, light: float) -> Non
         ((0.4, 0.92), (0.52, 0.35)),
         ((-0.52, 0.35), (-0.1, 0.35)),
     )
-    _add_limbs(faces, thing, [(a, b, 0.055, frame) for a, b in tubes], 1.0, Label.CYCLIST)
+    _add_limbs(faces, thing, [(a, b, 0.055, frame) for a, b in tubes], 1.0, DemoClass.CYCLIST)
 
 
 def _rider_sideways(dice: Dice, coat: Floats, trousers: Floats) -> list[Limb]:

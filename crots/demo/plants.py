@@ -6,7 +6,7 @@ import numpy as np
 
 from crots.demo.canvas import Faces, quads
 from crots.demo.dice import Dice, Floats
-from crots.demo.labels import Label
+from crots.demo.labels import DemoClass
 from crots.demo.layout import Thing
 from crots.demo.looks import Look
 
@@ -38,7 +38,7 @@ def _paint_wood(faces: Faces, dice: Dice, look: Look, thing: Thing, bark: Floats
         starts.append(fork)
         ends.append(centre + np.array([dice.between(-0.7, 0.7) * reach, 0.0, 0.0]))
         widths.append(0.02 * thing.height)
-    faces.bars(np.array(starts), np.array(ends), np.array(widths), bark, Label.VEGETATION)
+    faces.bars(np.array(starts), np.array(ends), np.array(widths), bark, DemoClass.VEGETATION)
 
 
 def _paint_dabs(faces: Faces, dice: Dice, look: Look, centre: Floats, radii: Floats, count: int) -> None:
@@ -60,7 +60,7 @@ def _paint_dabs(faces: Faces, dice: Dice, look: Look, centre: Floats, radii: Flo
     points[:, :2] += spots * radii
     inks = green * (0.5 * (look.lights[2] + look.lights[3]) * np.clip(tone, 0.34, 1.5))[:, None]
     spans = sizes[:, None] * radii * (1.1, 1.0)
-    faces.discs(points[order], spans[order], inks[order], Label.VEGETATION, corners=6)
+    faces.discs(points[order], spans[order], inks[order], DemoClass.VEGETATION, corners=6)
 
 
 def _paint_solid(faces: Faces, dice: Dice, look: Look, centre: Floats, radii: Floats) -> None:
@@ -73,7 +73,7 @@ def _paint_solid(faces: Faces, dice: Dice, look: Look, centre: Floats, radii: Fl
     points = np.tile(centre, (3, 1))
     points[:, :2] += shifts * radii
     sizes = np.array([(1.0, 0.9), (0.66, 0.66), (0.5, 0.5)]) * radii
-    faces.discs(points, sizes, green * np.array([[0.8], [0.94], [1.08]]), Label.VEGETATION, corners=8)
+    faces.discs(points, sizes, green * np.array([[0.8], [0.94], [1.08]]), DemoClass.VEGETATION, corners=8)
 
 
 def _paint_fir(faces: Faces, green: Floats, x: float, y: float, z: float, radii: Floats) -> None:
@@ -82,7 +82,7 @@ def _paint_fir(faces: Faces, green: Floats, x: float, y: float, z: float, radii:
         base, top, half = y + low * radii[1], y + high * radii[1], width * radii[0]
         halves.append([(x - half, base, z), (x, top, z), (x, base, z)])
         halves.append([(x, base, z), (x, top, z), (x + half, base, z)])
-    faces.add(np.array(halves), np.tile([green * 0.92, green * 0.76], (3, 1)), Label.VEGETATION)
+    faces.add(np.array(halves), np.tile([green * 0.92, green * 0.76], (3, 1)), DemoClass.VEGETATION)
 
 
 def paint_bush(faces: Faces, dice: Dice, look: Look, thing: Thing) -> None:
@@ -108,8 +108,8 @@ def paint_hedge(faces: Faces, dice: Dice, look: Look, thing: Thing) -> None:
     tones = 0.86 + 0.08 * rough * dice.spread(count)
     back = thing.x + 0.8 * thing.side
     tops = quads(np.array([thing.x, thing.x, back, back]), high[:, None], z[:, [0, 1, 1, 0]], count)
-    faces.add(tops, green * 1.12, Label.VEGETATION)
-    faces.add(quads(thing.x, y, z, count), green * tones[:, None], Label.VEGETATION)
+    faces.add(tops, green * 1.12, DemoClass.VEGETATION)
+    faces.add(quads(thing.x, y, z, count), green * tones[:, None], DemoClass.VEGETATION)
     if look.real:
         _paint_leaves(faces, dice, thing, green, near, min(far, 25.0))
 
@@ -122,7 +122,7 @@ def _paint_leaves(faces: Faces, dice: Dice, thing: Thing, green: Floats, near: f
     spots[:, 1] = thing.height * dice.floats(count)
     spots[:, 2] = np.sort(near + (far - near) * dice.floats(count))[::-1]
     inks = green * (0.86 + 0.3 * (dice.floats(count) - 0.5))[:, None]
-    faces.discs(spots, 0.16, inks, Label.VEGETATION, corners=6)
+    faces.discs(spots, 0.16, inks, DemoClass.VEGETATION, corners=6)
 
 
 def paint_grove(faces: Faces, dice: Dice, look: Look, thing: Thing) -> None:
@@ -136,7 +136,7 @@ def paint_grove(faces: Faces, dice: Dice, look: Look, thing: Thing) -> None:
     green = look.ink(dice, look.palette.leaves, look.lights[2])
     tones = 0.7 + 0.25 * dice.floats(count)
     sizes = np.stack([0.42 * heights, 0.52 * heights], axis=1)
-    faces.discs(points, sizes, green * tones[:, None], Label.VEGETATION, corners=8)
+    faces.discs(points, sizes, green * tones[:, None], DemoClass.VEGETATION, corners=8)
     if look.real and thing.z < 50.0:
         for centre, height in zip(points[::2], heights[::2], strict=True):
             _paint_dabs(faces, dice, look, centre, np.array([0.4, 0.5]) * height, 12)

@@ -9,7 +9,7 @@ import numpy as np
 
 from crots.demo.canvas import UNIT_POLYGONS, Faces, upright
 from crots.demo.dice import Dice, Floats
-from crots.demo.labels import Label
+from crots.demo.labels import DemoClass
 from crots.demo.layout import Thing
 from crots.demo.looks import Look
 
@@ -61,7 +61,7 @@ class _Sketch:
         self.add(inner, glass)  # type: ignore[arg-type]
 
     def hand_over(self, faces: Faces) -> None:
-        faces.add(np.asarray(self.corners), np.asarray(self.inks), Label.CAR)
+        faces.add(np.asarray(self.corners), np.asarray(self.inks), DemoClass.CAR)
 
 
 def paint_car(faces: Faces, dice: Dice, look: Look, thing: Thing) -> None:
@@ -153,7 +153,7 @@ def _paint_wheels(faces: Faces, x: float, near: float, shape: _Shape) -> None:
     for k, (hub, radius) in enumerate((hub, radius) for hub in hubs for radius in (0.34, 0.2)):
         points[k, :, 1] = 0.33 + radius * UNIT_POLYGONS[8][:, 1]
         points[k, :, 2] = hub + radius * UNIT_POLYGONS[8][:, 0]
-    faces.add(points, np.stack([_RUBBER, _HUB, _RUBBER, _HUB]), Label.CAR)
+    faces.add(points, np.stack([_RUBBER, _HUB, _RUBBER, _HUB]), DemoClass.CAR)
 
 
 def _add_end(sketch: _Sketch, look: Look, thing: Thing, shape: _Shape, paint: Floats) -> None:
@@ -183,5 +183,5 @@ def _paint_profile(faces: Faces, dice: Dice, look: Look, thing: Thing, shape: _S
     sketch.add(upright(x - 0.5 * length, x + 0.5 * length, 0.28, 0.44, z), paint * light * 0.72)
     sketch.hand_over(faces)
     hubs = np.array([[x + share * length, 0.33, z - 0.02] for share in (-0.32, 0.31)])
-    faces.discs(hubs, 0.34, _RUBBER, Label.CAR)
-    faces.discs(hubs, 0.18, _HUB, Label.CAR, corners=8)
+    faces.discs(hubs, 0.34, _RUBBER, DemoClass.CAR)
+    faces.discs(hubs, 0.18, _HUB, DemoClass.CAR, corners=8)

@@ -48,7 +48,9 @@ class Plan:
     notes: tuple[str, ...] = ()
 
 
-def decide(project: Project, keys: Iterable[str], watch: Stopwatch | None = None, *, busy: bool | None = None) -> Plan:
+def decide_options(
+    project: Project, keys: Iterable[str], watch: Stopwatch | None = None, *, busy: bool | None = None
+) -> Plan:
     """Decides what the options leave open for the stages that have not begun, and keeps it with the project.
 
     A decision holds as long as options and images stay, so that a resumed run ends with the same result.

@@ -43,7 +43,7 @@ ONNX_TYPES = {
 
 
 @dataclass(frozen=True)
-class Facts:
+class SourceSpec:
     """What must be known of a source before it can be used.
 
     Attributes:
@@ -72,7 +72,7 @@ class Source(abc.ABC):
         align_corners: how its logits are resized.
     """
 
-    def __init__(self, facts: Facts, report: LoadReport | None = None, *, align_corners: bool = False) -> None:
+    def __init__(self, facts: SourceSpec, report: LoadReport | None = None, *, align_corners: bool = False) -> None:
         self.facts = facts
         self.report = report
         self.align_corners = align_corners
@@ -296,7 +296,7 @@ class Source(abc.ABC):
 class NetworkSource(Source):
     """A network of ours, with the source's weights."""
 
-    def __init__(self, model: Model, facts: Facts, report: LoadReport) -> None:
+    def __init__(self, model: Model, facts: SourceSpec, report: LoadReport) -> None:
         super().__init__(facts, report, align_corners=model.info.align_corners)
         self.model = model.eval()
 
@@ -316,7 +316,7 @@ class NetworkSource(Source):
 class ProgramSource(Source):
     """A TorchScript or exported program, which has passed ``--trust``."""
 
-    def __init__(self, program: Any, facts: Facts, device: torch.device) -> None:
+    def __init__(self, program: Any, facts: SourceSpec, device: torch.device) -> None:
         super().__init__(facts)
         self.program = program
         self.device = device
@@ -330,7 +330,7 @@ class ProgramSource(Source):
 class OnnxSource(Source):
     """An ONNX file in onnxruntime, which runs no code of the file's own."""
 
-    def __init__(self, session: Any, facts: Facts) -> None:
+    def __init__(self, session: Any, facts: SourceSpec) -> None:
         super().__init__(facts)
         self.session = session
         self.normalise = Normalise(facts.card.normalisation)
@@ -415,7 +415,7 @@ def choose_output(names: Sequence[str], path: Path, wanted: str = "") -> str:
     return main[0]
 
 
-def _tensor_of(answer: Any, facts: Facts) -> Tensor:
+def _tensor_of(answer: Any, facts: SourceSpec) -> Tensor:
     while not isinstance(answer, Tensor):
         if isinstance(answer, dict) and answer:
             answer = answer[choose_output([str(name) for name in answer], facts.path, facts.output_name)]

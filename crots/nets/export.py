@@ -67,7 +67,7 @@ class ExportReport:
     notes: tuple[str, ...] = ()
 
 
-def export(
+def export_as(
     model: Model,
     path: Path,
     format: str,

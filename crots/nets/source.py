@@ -15,12 +15,12 @@ from crots.config import Size
 from crots.errors import InputError
 from crots.limits import check_claim
 from crots.nets.engines import (
-    Facts,
     NetworkSource,
     OnnxSource,
     Output,
     ProgramSource,
     Source,
+    SourceSpec,
     answer_name,
     image_input,
     is_channels_last,
@@ -36,7 +36,16 @@ from crots.trust import PROGRAMS, is_factory
 if TYPE_CHECKING:
     from crots.taxonomy import ClassSet
 
-__all__ = ["Facts", "NetworkSource", "OnnxSource", "Output", "ProgramSource", "Source", "load_exported", "open_source"]
+__all__ = [
+    "NetworkSource",
+    "OnnxSource",
+    "Output",
+    "ProgramSource",
+    "Source",
+    "SourceSpec",
+    "load_exported",
+    "open_source",
+]
 
 # Where our own programs keep their card, and what their sides must be multiples of.
 CARD_FILE = "crots.json"
@@ -131,7 +140,7 @@ def _open_network(request: _Request, *, trust: bool) -> Source:
         model.set_normalisation(wanted)
     if options.size:
         model.check_size(*options.size)
-    facts = Facts(request.path, model.card, fixed=options.size, multiple=model.info.multiple)
+    facts = SourceSpec(request.path, model.card, fixed=options.size, multiple=model.info.multiple)
     return NetworkSource(model.to(request.device), facts, report)
 
 
@@ -217,7 +226,7 @@ def _facts(
     multiple: int,
     guess: Output | None = None,
     bytes_in: bool = False,
-) -> Facts:
+) -> SourceSpec:
     """Merges the description in a program's file with the options.
 
     Args:
@@ -245,7 +254,7 @@ def _facts(
     fixed, batch = _fixed(path, options, shape)
     base = card or ModelCard(path.name, classes, normalisation, request.size or PUBLISHED_SIZE)
     described = dataclasses.replace(base, classes=classes, normalisation=normalisation, output=output)
-    return Facts(path, described, fixed, batch, multiple, options.output_name)
+    return SourceSpec(path, described, fixed, batch, multiple, options.output_name)
 
 
 def _of_bytes(options: SourceOptions, path: Path) -> SourceOptions:

@@ -15,7 +15,7 @@ _DOTTED = 12
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 10, 18, 20
 
 
-class Part(NamedTuple):
+class Stretch(NamedTuple):
     """A stage's stretch of the axis: its title, its length in steps, and its curves."""
 
     title: str
@@ -23,7 +23,7 @@ class Part(NamedTuple):
     curves: Sequence[Curve]
 
 
-class Box(NamedTuple):
+class PlotSize(NamedTuple):
     """Size of a picture, and how many lines across it has at least."""
 
     width: float
@@ -31,13 +31,13 @@ class Box(NamedTuple):
     ticks: int = 4
 
 
-LARGE, SMALL = Box(980, 240), Box(250, 112, 2)
+LARGE, SMALL = PlotSize(980, 240), PlotSize(250, 112, 2)
 
 
 class _Frame:
     """Turns steps and values into places in the picture."""
 
-    def __init__(self, box: Box, parts: Sequence[Part]) -> None:
+    def __init__(self, box: PlotSize, parts: Sequence[Stretch]) -> None:
         self.box = box
         self.starts = [sum(part.length for part in parts[:place]) for place in range(len(parts))]
         self._length = max(1.0, sum(part.length for part in parts))
@@ -67,7 +67,7 @@ def ticks(low: float, high: float, count: int) -> list[float]:
     return [place * step for place in range(first, last + 1)]
 
 
-def chart(parts: Sequence[Part], names: Sequence[str], words: str, box: Box = LARGE) -> Markup:
+def chart(parts: Sequence[Stretch], names: Sequence[str], words: str, box: PlotSize = LARGE) -> Markup:
     """Draws curves; the stages stand behind one another.
 
     Args:
@@ -92,7 +92,7 @@ def _grid(frame: _Frame) -> list[Markup]:
     return lines
 
 
-def _stages(frame: _Frame, parts: Sequence[Part]) -> list[Markup]:
+def _stages(frame: _Frame, parts: Sequence[Stretch]) -> list[Markup]:
     drawn = []
     for number, (part, start) in enumerate(zip(parts, frame.starts, strict=True)):
         x, bottom = frame.x(start), frame.box.height - _BOTTOM

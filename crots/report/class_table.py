@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from crots.report.facts import ClassChange, Facts, Score
+from crots.report.facts import ClassChange, Facts, ModelScore
 from crots.report.markup import Markup, joined, section, swatch, table, tag
 from crots.report.results import changed_names
 from crots.report.words import EVEN, points, small, title
@@ -72,7 +72,7 @@ def _share_cells(row: ClassChange | None) -> list[str]:
     return [small(row.before), joined([small(row.after), *mark]), kept]
 
 
-def _mean(scores: Sequence[Score], columns: int, gains: Mapping[str, float]) -> list[list[str]]:
+def _mean(scores: Sequence[ModelScore], columns: int, gains: Mapping[str, float]) -> list[list[str]]:
     if not scores:
         return []
     cells = ["mIoU", *(_percent(score.miou) for score in scores)]
@@ -80,7 +80,7 @@ def _mean(scores: Sequence[Score], columns: int, gains: Mapping[str, float]) -> 
     return [[tag("b", cell) for cell in [*cells, *[""] * (columns - len(cells))]]]
 
 
-def _explained(facts: Facts, scores: Sequence[Score]) -> list[str]:
+def _explained(facts: Facts, scores: Sequence[ModelScore]) -> list[str]:
     lines = []
     if scores:
         now = scores[-1]

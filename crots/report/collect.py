@@ -43,7 +43,7 @@ _PROGRAMS = ("torch", "torchvision", "numpy")
 _PREDICTIONS = (*LABEL_SUFFIXES, ".npz", ".npy")
 
 
-def collect(project: Project) -> Facts:
+def collect_facts(project: Project) -> Facts:
     """Returns all that a project's files say.
 
     Raises:

@@ -108,7 +108,7 @@ class StageFacts:
 
 
 @dataclass(frozen=True)
-class Score:
+class ModelScore:
     """How well a model does against validation labels; IoU 0..1, None for a class that occurs nowhere.
 
     Attributes:
@@ -129,7 +129,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Choice:
+class KeptModel:
     """What a training stage kept: the step of how many, why in words, and the alarms at that evaluation.
 
     Attributes:
@@ -160,10 +160,10 @@ class Result:
     """
 
     key: str
-    scores: tuple[Score, ...] = ()
-    choices: tuple[Choice, ...] = ()
+    scores: tuple[ModelScore, ...] = ()
+    choices: tuple[KeptModel, ...] = ()
 
-    def score(self, subject: str) -> Score | None:
+    def score(self, subject: str) -> ModelScore | None:
         """Returns a model's score; None while it has none."""
         return next((score for score in self.scores if score.subject == subject), None)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from crots.report.charts import SMALL, Part, chart, legend
+from crots.report.charts import SMALL, Stretch, chart, legend
 from crots.report.class_table import class_section
 from crots.report.facts import Curve, Facts, Picture, StageCurves
 from crots.report.markup import Markup, picture, section, swatch, tag
-from crots.report.provenance import provenance
+from crots.report.provenance import provenance_section
 from crots.report.words import Story, duration, story, title, when
-from crots.resources import resources
+from crots.resources import resource_folder
 
 # Whatever a name in it says, a browser loads and runs nothing.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -19,7 +19,7 @@ _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 MARK = "<!doctype html><!-- CROTS report -->"
 
 
-def page(facts: Facts) -> str:
+def render_page(facts: Facts) -> str:
     """Returns the page; only its pictures are larger than text."""
     summary = story(facts.result, facts.changes)
     body = tag(
@@ -29,9 +29,9 @@ def page(facts: Facts) -> str:
         *class_section(facts),
         *_pictures(facts),
         *_curves(facts),
-        *provenance(facts),
+        *provenance_section(facts),
     )
-    style = Markup((resources() / "report.css").read_text(encoding="utf-8"))
+    style = Markup((resource_folder() / "report.css").read_text(encoding="utf-8"))
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -144,9 +144,9 @@ def _shots(row: Picture, model: str) -> list[Markup]:
 
 
 def _curves(facts: Facts) -> list[Markup]:
-    losses = [Part(_with_steps(s), s.total, s.losses) for s in facts.curves]
-    mious = [Part(_with_steps(s), s.total, [_in_percent(s.miou)] if s.miou else []) for s in facts.curves]
-    scores = [Part(title(s.key), s.total, s.scores) for s in facts.curves]
+    losses = [Stretch(_with_steps(s), s.total, s.losses) for s in facts.curves]
+    mious = [Stretch(_with_steps(s), s.total, [_in_percent(s.miou)] if s.miou else []) for s in facts.curves]
+    scores = [Stretch(title(s.key), s.total, s.scores) for s in facts.curves]
     parts = [
         *_one_chart("Losses", losses),
         *_one_chart("mIoU on validation labels, percent", mious),
@@ -163,11 +163,11 @@ def _in_percent(curve: Curve) -> Curve:
     return Curve(curve.name, curve.steps, tuple(100 * value for value in curve.values))
 
 
-def _named(parts: Iterable[Part]) -> list[str]:
+def _named(parts: Iterable[Stretch]) -> list[str]:
     return list(dict.fromkeys(curve.name for part in parts for curve in part.curves))
 
 
-def _one_chart(heading: str, parts: Sequence[Part]) -> list[Markup]:
+def _one_chart(heading: str, parts: Sequence[Stretch]) -> list[Markup]:
     parts = [part for part in parts if part.curves]
     if not parts:
         return []
@@ -176,10 +176,10 @@ def _one_chart(heading: str, parts: Sequence[Part]) -> list[Markup]:
     return [tag("h3", heading), *keys, chart(parts, names, f"{heading} over optimiser steps")]
 
 
-def _multiples(parts: Sequence[Part]) -> list[Markup]:
+def _multiples(parts: Sequence[Stretch]) -> list[Markup]:
     found = []
     for name in _named(parts):
-        own = [Part(p.title, p.length, [curve for curve in p.curves if curve.name == name]) for p in parts]
+        own = [Stretch(p.title, p.length, [curve for curve in p.curves if curve.name == name]) for p in parts]
         own = [part for part in own if part.curves]
         first, last = own[0].curves[0].values[0], own[-1].curves[0].values[-1]
         words = f"{name} over optimiser steps"

@@ -11,7 +11,7 @@ NOTHING = "-"
 _SETTLED = ("done", "not needed", "ready", "waiting")
 
 
-def provenance(facts: Facts) -> list[Markup]:
+def provenance_section(facts: Facts) -> list[Markup]:
     """Returns stages, inputs and outputs, settings and versions."""
     return [*_stages(facts), *_inputs(facts), *_settings(facts), *_versions(facts)]
 

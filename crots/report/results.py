@@ -10,7 +10,7 @@ from crots.files import digest
 from crots.methods.alarms import VANISHING
 from crots.project import Project
 from crots.records import read_json
-from crots.report.facts import Choice, Result, Score
+from crots.report.facts import KeptModel, ModelScore, Result
 
 SOURCE = "source"
 
@@ -60,14 +60,14 @@ def numbers(value: Any) -> dict[str, float]:
     return {name: part for name, part in found.items() if part is not None}
 
 
-def _score(project: Project, subject: str) -> Score | None:
+def _score(project: Project, subject: str) -> ModelScore | None:
     if _is_evaluated(project, subject):
         report = mapping(read_json(project.stage_folder("evaluate") / f"{subject}.json"))
         miou = number(report.get("miou"))
         if miou is not None:
             per_class = {str(name): number(iou) for name, iou in mapping(report.get("per_class_iou")).items()}
             images = int(number(report.get("images")) or 0)
-            return Score(subject, miou, per_class, images, oracle=bool(report.get("oracle")))
+            return ModelScore(subject, miou, per_class, images, oracle=bool(report.get("oracle")))
     return _score_on_the_way(project, subject)
 
 
@@ -78,16 +78,16 @@ def _is_evaluated(project: Project, subject: str) -> bool:
     return inputs.get(f"after {key}") == digest(record(project, key).get("inputs"))
 
 
-def _score_on_the_way(project: Project, subject: str) -> Score | None:
+def _score_on_the_way(project: Project, subject: str) -> ModelScore | None:
     """The validation during training of the checkpoint that the stage kept."""
     miou = number(record(project, subject).get("miou"))
     if miou is None:
         return None
     choice = mapping(project.choice(subject))
-    return Score(subject, miou, step=int(number(choice.get("kept")) or 0), oracle=choice.get("rule") == "oracle")
+    return ModelScore(subject, miou, step=int(number(choice.get("kept")) or 0), oracle=choice.get("rule") == "oracle")
 
 
-def _choice(project: Project, key: str) -> Choice | None:
+def _choice(project: Project, key: str) -> KeptModel | None:
     found = mapping(project.choice(key))
     if not found:
         return None
@@ -96,7 +96,7 @@ def _choice(project: Project, key: str) -> Choice | None:
     start = next((look for look in looks if look.get("step") == 0), {})
     end = next((look for look in looks if look.get("step") == kept), {})
     named = [(str(alarm.get("name", "")), str(alarm.get("text", ""))) for alarm in tables(end.get("alarms"))]
-    return Choice(
+    return KeptModel(
         key=key,
         kept=kept,
         of=int(number(found.get("of")) or 0),

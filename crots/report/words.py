@@ -9,7 +9,7 @@ from typing import Literal
 from crots import text
 from crots.artefacts import STUDENT, round_number
 from crots.methods.alarms import with_consistency
-from crots.report.facts import Changes, Choice, ClassChange, Result, Score
+from crots.report.facts import Changes, ClassChange, KeptModel, ModelScore, Result
 from crots.report.results import SOURCE, changed_names
 
 Tone = Literal["better", "worse", "even", "harm", "unknown"]
@@ -85,7 +85,7 @@ def _add(summary: Story, **more: Sequence[str]) -> Story:
 # With labels.
 
 
-def _measured(before: Score | None, now: Score, result: Result) -> Story:
+def _measured(before: ModelScore | None, now: ModelScore, result: Result) -> Story:
     if before is None:
         text = f"mIoU is {now.miou:.1%} ({title(now.subject)}); no earlier model was scored, so the gain is unknown."
         return Story("unknown", text, sure=_sureness(now))
@@ -104,7 +104,7 @@ def _measured(before: Score | None, now: Score, result: Result) -> Story:
     )
 
 
-def _headline(before: Score, now: Score, tone: Tone) -> str:
+def _headline(before: ModelScore, now: ModelScore, tone: Tone) -> str:
     old, new = f"{before.miou:.1%} ({title(before.subject)})", f"{now.miou:.1%} ({title(now.subject)})"
     if tone == "even":
         return f"About as good as before: mIoU {old} and {new} now, {points(now.miou - before.miou)} points."
@@ -125,7 +125,7 @@ def _class_lines(word: str, classes: Sequence[str], by_class: Mapping[str, float
     return (f"{count} {word} {100 * WORTH_SAYING:g} points of IoU or more: {listed}",)
 
 
-def _not_recognised(before: Score, now: Score) -> tuple[str, ...]:
+def _not_recognised(before: ModelScore, now: ModelScore) -> tuple[str, ...]:
     old, new = before.per_class, now.per_class
     gone = [
         name for name, iou in new.items() if iou is not None and iou < _LOST and (old.get(name) or 0.0) >= _RECOGNISED
@@ -133,7 +133,7 @@ def _not_recognised(before: Score, now: Score) -> tuple[str, ...]:
     return (f"no longer recognised at all: {names(gone)}",) if gone else ()
 
 
-def _sureness(now: Score) -> tuple[str, ...]:
+def _sureness(now: ModelScore) -> tuple[str, ...]:
     count = f"{now.images} labelled" if now.images else "labelled"
     lines = [f"Measured on {count} validation images, from which nothing was learnt."]
     if now.step:
@@ -146,7 +146,7 @@ def _sureness(now: Score) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _better_model(now: Score, result: Result) -> tuple[str, ...]:
+def _better_model(now: ModelScore, result: Result) -> tuple[str, ...]:
     others = [score for score in result.scores if score.subject not in (SOURCE, now.subject)]
     best = max(others, key=lambda score: score.miou, default=now)
     if best.miou < now.miou + EVEN:
@@ -155,7 +155,7 @@ def _better_model(now: Score, result: Result) -> tuple[str, ...]:
     return (f"{title(best.subject)} scored higher ({best.miou:.1%}) than what was exported; its model is {where}",)
 
 
-def _use_the_source(before: Score, tone: Tone) -> tuple[str, ...]:
+def _use_the_source(before: ModelScore, tone: Tone) -> tuple[str, ...]:
     return ("the source itself is the better model here",) if tone == "worse" and before.subject == SOURCE else ()
 
 
@@ -181,12 +181,12 @@ def _unmeasured(result: Result) -> Story:
     return Story(tone, headline, changed=kept, better=_signs(result.choices), worse=tuple(worse), sure=sure, look=ask)
 
 
-def _kept(choices: Sequence[Choice]) -> tuple[str, ...]:
+def _kept(choices: Sequence[KeptModel]) -> tuple[str, ...]:
     share = choices[-1].end.get("source") if choices else None
     return (f"{share:.1%} of the source's most confident pixels keep their label",) if share is not None else ()
 
 
-def _signs(choices: Sequence[Choice]) -> tuple[str, ...]:
+def _signs(choices: Sequence[KeptModel]) -> tuple[str, ...]:
     """What speaks for a result, as far as anything can without labels."""
     first = next((choice.start for choice in choices if choice.start), {})
     end = choices[-1].end if choices else {}

@@ -16,9 +16,9 @@ from crots.files import write_text
 from crots.ownership import link_status
 from crots.project import Project
 from crots.report.changes import STAGE, Comparison
-from crots.report.collect import collect
+from crots.report.collect import collect_facts
 from crots.report.facts import IMAGES, Facts
-from crots.report.page import MARK, page
+from crots.report.page import MARK, render_page
 
 NAME = "report.html"
 
@@ -57,7 +57,7 @@ def report(job: ReportJob, context: Context) -> Iterator[Event]:
         raise InputError(
             f"{job.path}: is there already and no report of ours; move it away, or choose another name with --out"
         )
-    facts = collect(job.project)
+    facts = collect_facts(job.project)
     compare = job.images > 0 and bool(facts.result.key)
     total = min(job.images, facts.target.images) if compare else 0
     yield StageStarted(stage=context.stage, total=total, unit="images", device=_device(job) if compare else "cpu")
@@ -72,7 +72,7 @@ def report(job: ReportJob, context: Context) -> Iterator[Event]:
             facts = dataclasses.replace(facts, gaps=(*facts.gaps, gap))
     for gap in facts.gaps:
         yield Note(stage=context.stage, text=gap, level="warning")
-    write_text(job.path, page(facts))
+    write_text(job.path, render_page(facts))
     job.facts = facts
     yield ArtifactWritten(stage=context.stage, kind=STAGE, path=str(job.path))
 

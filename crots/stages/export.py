@@ -10,7 +10,7 @@ import torch
 
 from crots.events import ArtifactWritten, Event, Note, StageStarted
 from crots.execution.context import Context
-from crots.nets.export import export
+from crots.nets.export import export_as
 from crots.nets.model import Model
 from crots.training.material import Array
 
@@ -44,7 +44,7 @@ def export_model(job: ExportJob, context: Context) -> Iterator[Event]:
     for name, path in job.targets.items():
         context.control.check()
         # Trusted: the model in hand was built by the same factory.
-        report = export(model, path, name, sample_images=job.images, device=job.device, trust=True)
+        report = export_as(model, path, name, sample_images=job.images, device=job.device, trust=True)
         yield ArtifactWritten(stage=context.stage, kind="export", path=str(path))
         yield Note(
             stage=context.stage,

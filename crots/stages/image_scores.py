@@ -23,7 +23,7 @@ class _Row(TypedDict):
     pixels: list[tuple[Count, Count, Count]]
 
 
-class _Shape(TypedDict):
+class _FileShape(TypedDict):
     classes: list[str]
     images: list[_Row]
 
@@ -95,7 +95,7 @@ def read_image_scores(evaluation: Path, subject: str) -> ImageScores | None:
         InputError: the file is damaged.
     """
     path = evaluation / FOLDER / f"{subject}.json"
-    found = read_as(path, _Shape, remedy=_REMEDY)
+    found = read_as(path, _FileShape, remedy=_REMEDY)
     if found is None:
         return None
     classes, images = tuple(found["classes"]), found["images"]

@@ -15,7 +15,7 @@ from crots.config import Size, to_mapping
 from crots.data.cache import ImageCache
 from crots.data.feed import prefetch, readers
 from crots.data.layouts import Sample
-from crots.data.tiles import Part, place_of, read_sample
+from crots.data.tiles import TileSample, place_of, read_sample
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Event, Note, StageStarted
 from crots.execution.context import Context, Meter
@@ -220,7 +220,7 @@ def _cut(job: MineJob, sample: Sample, name: str, rare: Sequence[Rare]) -> list[
 
 
 def _image_for(cache: ImageCache, sample: Sample, size: Size) -> Array:
-    if isinstance(sample, Part) or cache.size == size:
+    if isinstance(sample, TileSample) or cache.size == size:
         return read_sample(cache, sample)
     return resize_image(read_image(sample.image), size)
 

@@ -10,7 +10,7 @@ from crots.records import Count, Key, read_as
 _Box = tuple[Count, Count, Count, Count]
 
 
-class ImageShape(TypedDict):
+class ImageDoubtShape(TypedDict):
     """One image; see `crots.stages.suspects.ImageDoubt`."""
 
     key: Key
@@ -31,7 +31,7 @@ class RegionShape(TypedDict):
 class SuspicionShape(TypedDict):
     """The file, as far as it is read."""
 
-    images: list[ImageShape]
+    images: list[ImageDoubtShape]
     regions: list[RegionShape]
 
 

@@ -16,7 +16,7 @@ from crots.config import Size
 from crots.data.cache import ImageCache
 from crots.data.crops import Window
 from crots.data.layouts import Sample
-from crots.data.tiles import Part, Tiling, cut_map, parts_of, place_of, read_sample
+from crots.data.tiles import TileSample, Tiling, cut_map, parts_of, place_of, read_sample
 from crots.errors import InputError
 from crots.images import as_confidence, image_size, read_grey, read_labels, resize_labels
 from crots.methods.patches import drop_unsure
@@ -144,7 +144,7 @@ class Material:
     def size(self) -> Size | None:
         """The size of all images or tiles; None where images keep their own."""
         first = self.samples[0] if self.samples else None
-        return Size(*first.window[2:]) if isinstance(first, Part) else self.cache.size
+        return Size(*first.window[2:]) if isinstance(first, TileSample) else self.cache.size
 
     def images(self, indices: Sequence[int]) -> Array:
         """Returns (N, H, W, 3) uint8."""
@@ -188,7 +188,7 @@ class Material:
         if tiling is None:
             return self
         labels = self.pseudo_labels
-        parts: list[Part] = []
+        parts: list[TileSample] = []
         for sample in self.samples:
             size = image_size(sample.image)
             if labels is not None and (found := image_size(labels.label_path(sample.key))) != size:

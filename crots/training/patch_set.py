@@ -25,7 +25,7 @@ CORRECTIONS = PATCH_INDEX
 _REMEDY = "repair it, or move it away: without it no patch counts as corrected"
 
 
-class _Kept(TypedDict):
+class _CorrectionsShape(TypedDict):
     """The file of corrections."""
 
     rejected: NotRequired[list[Key]]
@@ -51,7 +51,7 @@ class PatchCorrections:
         Raises:
             InputError: the file is damaged; the user's work is never silently dropped.
         """
-        values: _Kept = read_as(folder / CORRECTIONS, _Kept, remedy=_REMEDY) or {}
+        values: _CorrectionsShape = read_as(folder / CORRECTIONS, _CorrectionsShape, remedy=_REMEDY) or {}
         relabelled = {
             name: {int(old): int(new) for old, new in ids.items()} for name, ids in values.get("relabelled", {}).items()
         }

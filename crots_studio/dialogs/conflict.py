@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox, QWidget
 
 from crots.project import CONFIG_NAME
-from crots_studio.models.project_changes import Merged
+from crots_studio.models.project_changes import MergedChanges
 from crots_studio.session import Session
 
 _MOST_LINES = 12
@@ -15,7 +15,7 @@ _MOST_LINES = 12
 class ConflictQuestion(QMessageBox):
     """Asks and passes the answer to the session; nothing is written to the file before."""
 
-    def __init__(self, session: Session, merged: Merged, parent: QWidget) -> None:
+    def __init__(self, session: Session, merged: MergedChanges, parent: QWidget) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setIcon(QMessageBox.Icon.Warning)

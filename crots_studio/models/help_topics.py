@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from crots.resources import resources
+from crots.resources import resource_folder
 
 TOPICS = ("target", "source", "pseudo-label", "baseline", "mine", "adapt", "evaluate", "export")
 
@@ -28,7 +28,7 @@ def topic_of(stage: str) -> str:
 
 def read_topics() -> tuple[Topic, ...]:
     """Reads all topics, in the order of the stages."""
-    return tuple(_read(key, resources() / "help") for key in TOPICS)
+    return tuple(_read(key, resource_folder() / "help") for key in TOPICS)
 
 
 def read_glossary() -> Topic:
@@ -38,8 +38,8 @@ def read_glossary() -> Topic:
 
 def _glossary() -> Path:
     """Shipped with the resources once installed, in the documentation in a checkout."""
-    installed = resources() / "help" / "glossary.md"
-    return installed if installed.is_file() else resources().parent / "docs" / "glossary.md"
+    installed = resource_folder() / "help" / "glossary.md"
+    return installed if installed.is_file() else resource_folder().parent / "docs" / "glossary.md"
 
 
 def glossary_text(markdown: str) -> str:

@@ -25,7 +25,7 @@ from crots.events import (
 
 
 @dataclass
-class Series:
+class StepSeries:
     """One figure over optimiser steps; both lists have the same length and ``steps`` rises."""
 
     steps: list[int] = field(default_factory=list)
@@ -62,9 +62,9 @@ class StageHistory:
     key: str
     started: StageStarted | None = None
     progress: Progress | None = None
-    metrics: dict[str, Series] = field(default_factory=dict)
+    metrics: dict[str, StepSeries] = field(default_factory=dict)
     evaluations: list[Evaluated] = field(default_factory=list)
-    scores: dict[str, Series] = field(default_factory=dict)
+    scores: dict[str, StepSeries] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
     artifacts: list[ArtifactWritten] = field(default_factory=list)
     finished: StageFinished | None = None
@@ -130,10 +130,10 @@ class History:
                 stage.progress = event
             case Metrics():
                 for name, value in event.values.items():
-                    stage.metrics.setdefault(name, Series()).add(event.step, value)
+                    stage.metrics.setdefault(name, StepSeries()).add(event.step, value)
             case Scored():
                 for name, value in event.values.items():
-                    stage.scores.setdefault(name, Series()).add(event.step, value)
+                    stage.scores.setdefault(name, StepSeries()).add(event.step, value)
             case Evaluated():
                 stage.evaluations.append(event)
             case ArtifactWritten():

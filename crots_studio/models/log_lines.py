@@ -27,7 +27,7 @@ class LogLine:
         return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(self.time))}  {mark}{self.text}"
 
 
-def log_lines(events: Iterable[Event]) -> list[LogLine]:
+def to_lines(events: Iterable[Event]) -> list[LogLine]:
     """Returns the lines of events; progress and pictures have none."""
     return [line for event in events if (line := _line(event)) is not None]
 

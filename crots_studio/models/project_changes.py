@@ -78,7 +78,7 @@ class Conflict:
 
 
 @dataclass(frozen=True)
-class Merged:
+class MergedChanges:
     """Two changes of one configuration, joined.
 
     Attributes:
@@ -96,7 +96,7 @@ class Merged:
         return with_values(self.config, {conflict.path: conflict.theirs for conflict in self.conflicts})
 
 
-def merge(base: ProjectConfig, mine: ProjectConfig, theirs: ProjectConfig) -> Merged:
+def merge(base: ProjectConfig, mine: ProjectConfig, theirs: ProjectConfig) -> MergedChanges:
     """Joins two configurations that were the same before."""
     _, new = difference(base, theirs)
     here = values_of(mine)
@@ -104,7 +104,7 @@ def merge(base: ProjectConfig, mine: ProjectConfig, theirs: ProjectConfig) -> Me
     both = [path for path in new if path in changed_here and to_plain(new[path]) != to_plain(here[path])]
     taken = {path: value for path, value in new.items() if path not in changed_here}
     conflicts = tuple(Conflict(path, here[path], new[path]) for path in both)
-    return Merged(with_values(mine, taken), taken, conflicts)
+    return MergedChanges(with_values(mine, taken), taken, conflicts)
 
 
 def listed(paths: Iterable[str]) -> str:

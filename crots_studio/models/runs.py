@@ -95,7 +95,7 @@ def read_runs(folder: Path) -> PastRuns:
     if not (folder / CONFIG_NAME).is_file():
         raise InputError(f"{folder}: no {CONFIG_NAME} there; choose the folder of a project", field="project")
     folder = folder.resolve()
-    runs = _Reader(folder).read(read_events(folder / "events.jsonl"), read_reports(folder / "evaluation"))
+    runs = _RunReader(folder).read(read_events(folder / "events.jsonl"), read_reports(folder / "evaluation"))
     return PastRuns(folder.name, folder, tuple(runs), _look(folder))
 
 
@@ -106,7 +106,7 @@ def _look(folder: Path) -> ClassLook:
         return ClassLook()
 
 
-class _Reader:
+class _RunReader:
     """Walks through a stream and opens a run wherever a training stage begins anew."""
 
     def __init__(self, folder: Path) -> None:

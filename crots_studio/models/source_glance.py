@@ -29,7 +29,7 @@ _OPACITY = 0.6
 
 
 @dataclass(frozen=True, eq=False)
-class Tile:
+class SmallImage:
     """An image, small."""
 
     key: str
@@ -42,7 +42,7 @@ class Glance:
     """The source's prediction for one image.
 
     Attributes:
-        picture: the image with the classes' colours over it, as small as its `Tile`.
+        picture: the image with the classes' colours over it, as small as its `SmallImage`.
         words: the greatest classes with their shares, and how sure the source is.
     """
 
@@ -56,14 +56,14 @@ def small(image: Array) -> Array:
     return resize_image(image, Size(width, HEIGHT))
 
 
-def read_tiles(project: Project) -> list[Tile]:
+def read_tiles(project: Project) -> list[SmallImage]:
     """Returns the first images of the target that can be read."""
     rows = glance(project, COUNT)
     paths = [(rows.keys[place], rows.path(place)) for place in range(len(rows))]
-    return [Tile(key, path, small(read_image(path))) for key, path in paths]
+    return [SmallImage(key, path, small(read_image(path))) for key, path in paths]
 
 
-def ask_source(project: Project, tile: Tile) -> Glance:
+def ask_source(project: Project, tile: SmallImage) -> Glance:
     """Returns what the source says of an image.
 
     Args:

@@ -24,7 +24,7 @@ from crots_studio.models.predictions import SOURCE, ModelPrediction, Predictions
 from crots_studio.models.validation import Validation, read_validation, share_right, wrong_pixels
 from crots_studio.plain import plain_tooltip
 from crots_studio.session import Session
-from crots_studio.widgets.choice import choice
+from crots_studio.widgets.choice import choice_box
 from crots_studio.widgets.compare_area import LAST, CompareArea
 from crots_studio.widgets.image_panel import ImagePanel, class_words
 from crots_studio.widgets.picture_layers import Content
@@ -51,7 +51,9 @@ class BeforeAfterPanel(ImagePanel):
         self._wrong: dict[str, str] = {}
         self._stale = False
         self.about.setAccessibleName("How much the models differ from the source")
-        self.which = choice("Target or validation images", {0: "Target images", 1: "Validation images, with labels"})
+        self.which = choice_box(
+            "Target or validation images", {0: "Target images", 1: "Validation images, with labels"}
+        )
         self.which.setToolTip("Validation images have labels, which are shown alongside and never used for training")
         self.above_list.addWidget(self.which)
         self.which.currentIndexChanged.connect(lambda _: self._show_list())
@@ -69,9 +71,9 @@ class BeforeAfterPanel(ImagePanel):
         self._reload()
 
     def _build_sorting(self) -> None:
-        self.sort = choice("Order of the validation images", SORTS)
-        self.model = choice("Model to sort by", {})
-        self.label = choice("Class to sort by", {})
+        self.sort = choice_box("Order of the validation images", SORTS)
+        self.model = choice_box("Model to sort by", {})
+        self.label = choice_box("Class to sort by", {})
         self.sorting = QWidget()
         column = QVBoxLayout(self.sorting)
         column.setContentsMargins(0, 0, 0, 0)

@@ -13,7 +13,7 @@ from crots_studio.session import Session
 _WIDEST = 620
 
 
-class Picture(QLabel):
+class ScaledPicture(QLabel):
     """A picture that keeps its shape and never grows beyond its own size."""
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class HelpPanel(QWidget):
         self.list.setSpacing(4)
         self.list.addItems([topic.title for topic in self._topics])
         self.list.setMaximumWidth(170)
-        self.heading, self.text, self.picture = Label(), Label(), Picture()
+        self.heading, self.text, self.picture = Label(), Label(), ScaledPicture()
         self.heading.setProperty("role", "heading")
         self.text.setWordWrap(True)
         self.text.setMaximumWidth(_WIDEST)

@@ -24,7 +24,7 @@ from crots.errors import CrotsError
 from crots.events import Event
 from crots.files import write_text
 from crots_studio.icons import icon
-from crots_studio.models.log_lines import LogLine, log_lines
+from crots_studio.models.log_lines import LogLine, to_lines
 from crots_studio.models.words import plural
 from crots_studio.plain import Elided
 from crots_studio.session import Session
@@ -172,7 +172,7 @@ class LogPanel(QWidget):
 
     def add_events(self, events: list[Event]) -> None:
         """Appends the lines of events."""
-        self.add_lines(log_lines(events))
+        self.add_lines(to_lines(events))
 
     def add_lines(self, lines: list[LogLine]) -> None:
         """Appends lines; the view follows the end unless the user has scrolled away from it."""

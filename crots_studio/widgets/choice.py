@@ -11,7 +11,7 @@ from crots_studio import theme
 from crots_studio.plain import plain_tooltip
 
 
-def choice(name: str, entries: Mapping[Any, str]) -> QComboBox:
+def choice_box(name: str, entries: Mapping[Any, str]) -> QComboBox:
     """Returns a list of entries with their data; it may become narrower than its longest entry.
 
     Args:

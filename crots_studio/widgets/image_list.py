@@ -14,7 +14,7 @@ from crots_studio.models.image_store import read_small
 from crots_studio.models.label_list import ORDERS, PARTS, LabelList, LabelRow
 from crots_studio.models.words import plural
 from crots_studio.plain import Label
-from crots_studio.widgets.choice import choice
+from crots_studio.widgets.choice import choice_box
 from crots_studio.widgets.class_legend import swatch
 from crots_studio.widgets.thumbnails import PICTURE_SIDE, Thumbnail, ThumbnailView
 
@@ -41,9 +41,9 @@ class ImageList(QWidget):
         self.search.setPlaceholderText("Search names")
         self.search.setClearButtonEnabled(True)
         self.search.setAccessibleName("Search image names")
-        self.order = choice("Order of the images", ORDERS)
-        self.part = choice("Easy or hard images", PARTS)
-        self.shows = choice("Images that show a class", {})
+        self.order = choice_box("Order of the images", ORDERS)
+        self.part = choice_box("Easy or hard images", PARTS)
+        self.shows = choice_box("Images that show a class", {})
         self.shows.setToolTip("List only images in which this class was predicted")
         self.count = Label()
         self.count.setProperty("role", "muted")

@@ -38,7 +38,7 @@ _BOX_ZOOM = 8.0
 
 
 @dataclass(frozen=True)
-class Place:
+class Viewpoint:
     """Where a view looks: the middle in 0..1 of the picture, and how much larger than fitting."""
 
     x: float = 0.5
@@ -53,7 +53,7 @@ class ImageView(QGraphicsView):
 
     Signals:
         hovered(int, int): the pixel under the pointer, or (-1, -1) when it leaves.
-        moved(Place): the user zoomed or panned.
+        moved(Viewpoint): the user zoomed or panned.
         clicked(int, int): a pixel was clicked.
         stroked(int, int, bool): while ``drawing``: a pixel that the pressed pointer is on; True where it begins.
         stroke_ended(): the button was let go.
@@ -70,7 +70,7 @@ class ImageView(QGraphicsView):
         self.setScene(QGraphicsScene(self))
         self.layers = Layers(self.scene())
         self.empty_text = ""
-        self._place = Place()
+        self._place = Viewpoint()
         self._marker: tuple[int, int] | None = None
         self._pressed: QPoint | None = None
         self._dragged_from: QPointF | None = None
@@ -100,7 +100,7 @@ class ImageView(QGraphicsView):
         return self.layers.content
 
     @property
-    def place(self) -> Place:
+    def place(self) -> Viewpoint:
         """Where it looks."""
         return self._place
 
@@ -148,7 +148,7 @@ class ImageView(QGraphicsView):
 
     def fit(self) -> None:
         """Shows the whole picture."""
-        self._go(Place())
+        self._go(Viewpoint())
 
     def zoom_by(self, factor: float, at: QPointF | None = None) -> None:
         """Zooms about a point of the viewport, or its middle."""
@@ -177,7 +177,7 @@ class ImageView(QGraphicsView):
         zoom = _BOX_SHARE * min(size.width / max(1, width), size.height / max(1, height))
         self._look_at(left + width / 2, top + height / 2, min(max(zoom, 1.0), _BOX_ZOOM))
 
-    def look(self, place: Place) -> None:
+    def look(self, place: Viewpoint) -> None:
         """Shows the same place as another view; emits no signal."""
         if place != self._place:
             self._place = place
@@ -189,11 +189,11 @@ class ImageView(QGraphicsView):
         # At most half of the view is empty, so that the picture is never lost.
         clamp = (max(0.0, inside - 0.5), min(1.0, 1.5 - inside))
         column, row = (min(max(part, clamp[0]), clamp[1]) for part in (x / size.width, y / size.height))
-        self._go(Place(column, row, zoom))
+        self._go(Viewpoint(column, row, zoom))
 
-    def _go(self, place: Place) -> None:
+    def _go(self, place: Viewpoint) -> None:
         if place.zoom <= 1.0001:
-            place = Place()
+            place = Viewpoint()
         if place != self._place:
             self.look(place)
             self.moved.emit(place)

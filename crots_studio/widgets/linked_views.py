@@ -10,7 +10,7 @@ from PySide6.QtCore import QRect, QSize, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QWidget
 
-from crots_studio.widgets.image_view import NARROWEST, ImageView, Place
+from crots_studio.widgets.image_view import NARROWEST, ImageView, Viewpoint
 from crots_studio.widgets.picture_layers import Content
 
 Array = npt.NDArray[Any]
@@ -99,9 +99,9 @@ class LinkedViews(QWidget):
     def fit(self) -> None:
         """Shows the whole pictures."""
         for view in self.views:
-            view.look(Place())
+            view.look(Viewpoint())
 
-    def look(self, place: Place) -> None:
+    def look(self, place: Viewpoint) -> None:
         """Looks elsewhere with all views."""
         for view in self.views:
             view.look(place)
@@ -111,9 +111,9 @@ class LinkedViews(QWidget):
         self.views[0].look_at_box(box)
 
     @property
-    def place(self) -> Place:
+    def place(self) -> Viewpoint:
         """Where all views look."""
-        return self.views[0].place if self.views else Place()
+        return self.views[0].place if self.views else Viewpoint()
 
     def sizeHint(self) -> QSize:  # noqa: N802
         """Qt asks."""

@@ -7,7 +7,7 @@ from PySide6.QtGui import QColor, QFont, QPainter, QPainterPath, QPaintEvent, QP
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QSizePolicy, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
-from crots.resources import resources
+from crots.resources import resource_folder
 from crots_studio import theme
 from crots_studio.icons import paint as paint_icon
 from crots_studio.models.project_cards import PICTURE, ProjectCard
@@ -24,7 +24,7 @@ class Illustration(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._drawing = QSvgRenderer(str(resources() / "illustration.svg"))
+        self._drawing = QSvgRenderer(str(resource_folder() / "illustration.svg"))
         policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)

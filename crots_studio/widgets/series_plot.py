@@ -33,7 +33,7 @@ _LINE = 15
 
 
 @dataclass(frozen=True)
-class Curve:
+class PlotCurve:
     """What to draw: x and y (N,) with NaN where the line breaks; ``faint`` are unsmoothed values to draw behind."""
 
     name: str
@@ -58,10 +58,10 @@ class SeriesPlot(QWidget):
     def __init__(self, title: str, parent: QWidget | None = None, *, legend: bool = True) -> None:
         super().__init__(parent)
         self.title = title
-        self._curves: dict[str, Curve] = {}
+        self._curves: dict[str, PlotCurve] = {}
         self._items: dict[str, tuple[pg.PlotDataItem, pg.PlotDataItem]] = {}
         self._looks: dict[str, tuple[object, ...]] = {}
-        self._drawn: dict[str, tuple[Curve, bool]] = {}
+        self._drawn: dict[str, tuple[PlotCurve, bool]] = {}
         self._hidden: set[str] = set()
         self._emphasised: str | None = None
         self._marks: list[pg.InfiniteLine] = []
@@ -137,11 +137,11 @@ class SeriesPlot(QWidget):
         return tuple(self._curves)
 
     @property
-    def shown(self) -> dict[str, Curve]:
+    def shown(self) -> dict[str, PlotCurve]:
         """Curves that the user has not hidden."""
         return {name: curve for name, curve in self._curves.items() if name not in self._hidden}
 
-    def set_curves(self, curves: Sequence[Curve]) -> None:
+    def set_curves(self, curves: Sequence[PlotCurve]) -> None:
         """Draws these curves in place of the old ones, where they changed; the user's zoom and hidden curves stay."""
         self._curves = {curve.name: curve for curve in curves if np.isfinite(curve.y).any()}
         for name in [name for name in self._items if name not in self._curves]:
@@ -181,7 +181,7 @@ class SeriesPlot(QWidget):
         self.canvas.addItem(self._room)
         self._room.setLogMode(False, self._log)
 
-    def _draw(self, curve: Curve) -> None:
+    def _draw(self, curve: PlotCurve) -> None:
         if curve.name not in self._items:
             self._items[curve.name] = (self._new_item(), self._new_item())
             self.legend.add(curve.name, curve.name not in self._hidden)
@@ -200,7 +200,7 @@ class SeriesPlot(QWidget):
         for item in (faint, line):
             item.setVisible(curve.name not in self._hidden)
 
-    def _dress(self, curve: Curve, few: bool) -> None:
+    def _dress(self, curve: PlotCurve, few: bool) -> None:
         """Sets pens and symbols where they changed: each of these calls makes pyqtgraph draw the whole curve anew."""
         emphasis = None if self._emphasised is None else self._emphasised == curve.name
         look = (curve.colour, curve.dashed, few, emphasis)
@@ -524,7 +524,7 @@ def _see_through(colour: str) -> QColor:
     return made
 
 
-def same_data(one: Curve, other: Curve) -> bool:
+def same_data(one: PlotCurve, other: PlotCurve) -> bool:
     """Says whether two curves have the same points."""
     if (one.faint is None) != (other.faint is None):
         return False
@@ -534,7 +534,7 @@ def same_data(one: Curve, other: Curve) -> bool:
     return all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
 
 
-def last_value(curve: Curve) -> tuple[float, float] | None:
+def last_value(curve: PlotCurve) -> tuple[float, float] | None:
     """Returns the last point of a curve; None where it has none."""
     known = np.flatnonzero(np.isfinite(curve.y[-64:]))
     return (float(curve.x[-64:][known[-1]]), float(curve.y[-64:][known[-1]])) if known.size else None

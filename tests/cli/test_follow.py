@@ -9,7 +9,7 @@ import textwrap
 import pytest
 
 from crots.cli import main as main_module
-from crots.cli.follow import follow
+from crots.cli.follow import follow_events
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Evaluated, Note, Progress, StageFinished, StageStarted, from_json
 from crots.execution.context import Context
@@ -52,14 +52,14 @@ def steps_until_stopped(control, *, total=100, at=3, signals=1):
 
 
 def test_draws_and_returns_zero(capsys):
-    assert follow(script(SCRIPT), arguments(), command="mine") == 0
+    assert follow_events(script(SCRIPT), arguments(), command="mine") == 0
     captured = capsys.readouterr()
     assert "[mine] done in 2 s" in captured.out
     assert captured.err == ""
 
 
 def test_json_is_one_object_and_nothing_else_on_stdout(capsys):
-    assert follow(script(SCRIPT), arguments(json=True), command="mine") == 0
+    assert follow_events(script(SCRIPT), arguments(json=True), command="mine") == 0
     captured = capsys.readouterr()
     found = json.loads(captured.out)
     assert found["command"] == "mine"
@@ -71,7 +71,7 @@ def test_json_is_one_object_and_nothing_else_on_stdout(capsys):
 
 
 def test_events_on_stdout_and_nothing_else(capsys):
-    assert follow(script(SCRIPT), arguments(events="-"), command="mine") == 0
+    assert follow_events(script(SCRIPT), arguments(events="-"), command="mine") == 0
     captured = capsys.readouterr()
     assert [from_json(line) for line in captured.out.splitlines()] == SCRIPT
     assert "done in" in captured.err
@@ -79,19 +79,19 @@ def test_events_on_stdout_and_nothing_else(capsys):
 
 def test_events_to_a_file(capsys, tmp_path):
     path = tmp_path / "sub" / "events.jsonl"
-    assert follow(script(SCRIPT), arguments(events=str(path)), command="mine") == 0
+    assert follow_events(script(SCRIPT), arguments(events=str(path)), command="mine") == 0
     assert [from_json(line) for line in path.read_text().splitlines()] == SCRIPT
     assert "done in" in capsys.readouterr().out
 
 
 def test_both_on_stdout_is_wrong_use():
     with pytest.raises(InputError, match="standard output"):
-        follow(script(SCRIPT), arguments(events="-", json=True), command="mine")
+        follow_events(script(SCRIPT), arguments(events="-", json=True), command="mine")
 
 
 def test_failure_has_its_exit_code_and_one_line(capsys):
     end = StageFinished(stage="mine", outcome="failed", seconds=1.0, exit_code=2, message="x.png: broken; mend it")
-    assert follow(script([*SCRIPT[:1], end]), arguments(json=True), command="mine") == 2
+    assert follow_events(script([*SCRIPT[:1], end]), arguments(json=True), command="mine") == 2
     captured = capsys.readouterr()
     assert captured.err.splitlines()[-1] == "crots: x.png: broken; mend it"
     found = json.loads(captured.out)
@@ -106,7 +106,7 @@ def test_own_fault_in_a_stage_keeps_its_traceback_in_a_file(capsys, monkeypatch,
         yield StageStarted(stage="mine", total=1)
         raise KeyError("ours")
 
-    code = follow(lambda control: run_stage(body, Context("mine", control)), arguments(), command="mine")
+    code = follow_events(lambda control: run_stage(body, Context("mine", control)), arguments(), command="mine")
     captured = capsys.readouterr()
     (kept,) = tmp_path.iterdir()
     assert code == 1
@@ -118,7 +118,7 @@ def test_own_fault_in_a_stage_keeps_its_traceback_in_a_file(capsys, monkeypatch,
 
 def test_ctrl_c_stops_after_the_step(capsys):
     before = signal.getsignal(signal.SIGINT)
-    assert follow(steps_until_stopped, arguments(json=True), command="adapt") == 130
+    assert follow_events(steps_until_stopped, arguments(json=True), command="adapt") == 130
     found = json.loads(capsys.readouterr().out)
     assert found["outcome"] == "cancelled"
     assert found["stages"][-1]["stage"] == "adapt-1"
@@ -126,7 +126,7 @@ def test_ctrl_c_stops_after_the_step(capsys):
 
 
 def test_ctrl_c_lets_the_step_finish(capsys):
-    follow(steps_until_stopped, arguments(events="-"), command="adapt")
+    follow_events(steps_until_stopped, arguments(events="-"), command="adapt")
     events = [from_json(line) for line in capsys.readouterr().out.splitlines()]
     assert [event.done for event in events if isinstance(event, Progress)] == [1, 2, 3, 4]
     assert isinstance(events[-1], StageFinished)
@@ -134,7 +134,7 @@ def test_ctrl_c_lets_the_step_finish(capsys):
 
 def test_second_ctrl_c_stops_at_once():
     with pytest.raises(KeyboardInterrupt):
-        follow(lambda control: steps_until_stopped(control, signals=2), arguments(), command="adapt")
+        follow_events(lambda control: steps_until_stopped(control, signals=2), arguments(), command="adapt")
 
 
 def test_exit_codes_of_a_process():
@@ -177,5 +177,5 @@ def test_stream_is_closed_when_drawing_fails(monkeypatch):
 
     monkeypatch.setattr("crots.cli.draw.PlainScreen.show", fail)
     with pytest.raises(BrokenPipeError):
-        follow(make, arguments(), command="mine")
+        follow_events(make, arguments(), command="mine")
     assert closed

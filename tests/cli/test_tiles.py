@@ -9,7 +9,7 @@ from crots.config import Size
 from crots.data.tiles import Tiling
 from crots.execution.engine import Engine
 from crots.images import read_image, read_labels, write_image, write_labels
-from crots.nets.export import export
+from crots.nets.export import export_as
 from crots.nets.model import create_model
 from crots.nets.weights import save_safetensors
 from crots.options import RuntimeOptions
@@ -50,7 +50,7 @@ def test_predict_cuts_images_where_the_model_was_made_for_tiles(crots, model, im
     files = {"safetensors": tmp_path / "m.safetensors", "onnx": tmp_path / "m.onnx"}
     save_safetensors(files["safetensors"], model.net, model.card)
     sample = read_image(images / "large.png")[:64, :64]
-    export(model, files["onnx"], "onnx", sample_images=[sample], device=engine.device)
+    export_as(model, files["onnx"], "onnx", sample_images=[sample], device=engine.device)
     for name, path in files.items():
         ran = crots("predict", "--checkpoint", path, "--images", images, "--out", tmp_path / name, "--device", "cpu")
         assert ran.code == 0 and "images cut into tiles of 64x64" in ran.out + ran.err

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from crots.config import Size
 from crots.data.labels import read_truth, resolve_encoding
 from crots.data.layouts import open_dataset
-from crots.demo.labels import Label
+from crots.demo.labels import DemoClass
 from crots.demo.looks import DOMAINS, HABITS, draw_look
 from crots.demo.palettes import REAL, SIMULATOR
 from crots.demo.scenes import Dice, render, write_domain
@@ -19,15 +19,15 @@ from crots.images import read_image
 from crots.taxonomy import load_class_set
 
 SIZE = Size(256, 128)
-RARE = [Label.POLE, Label.SIGN, Label.PEDESTRIAN, Label.CYCLIST]
+RARE = [DemoClass.POLE, DemoClass.SIGN, DemoClass.PEDESTRIAN, DemoClass.CYCLIST]
 # Frozen before any adaptation was measured: a change here makes every figure of the demonstration another one.
 DIGESTS = {"simulator": "b52efad817cf0799", "real": "b4dbaabf1219a41e"}
 
 
 def shares(domain, count):
-    pixels = np.zeros(len(Label))
+    pixels = np.zeros(len(DemoClass))
     for index in range(count):
-        pixels += np.bincount(render(domain, index, 0, SIZE)[1].ravel(), minlength=len(Label))
+        pixels += np.bincount(render(domain, index, 0, SIZE)[1].ravel(), minlength=len(DemoClass))
     return pixels / pixels.sum()
 
 
@@ -36,7 +36,7 @@ def test_scene_is_an_image_with_a_class_in_every_pixel(domain):
     image, labels = render(domain, 0, 0, SIZE)
     assert image.shape == (128, 256, 3) and image.dtype == np.uint8
     assert labels.shape == (128, 256) and labels.dtype == np.uint8
-    assert labels.max() < len(Label)
+    assert labels.max() < len(DemoClass)
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
@@ -84,7 +84,7 @@ def test_every_class_occurs_and_four_are_rare(domain):
 
 def test_domains_differ_in_class_frequencies():
     simulator, real = shares("simulator", 30), shares("real", 30)
-    assert real[Label.VEGETATION] > 1.4 * simulator[Label.VEGETATION]
+    assert real[DemoClass.VEGETATION] > 1.4 * simulator[DemoClass.VEGETATION]
     assert HABITS["simulator"] != HABITS["real"]
 
 
@@ -99,7 +99,7 @@ def test_simulator_surfaces_are_flat_and_real_ones_are_not():
         found = []
         for index in range(6):
             image, labels = render(domain, index, 0, SIZE)
-            road = (labels[1:, 1:] == Label.ROAD) & (labels[:-1, :-1] == Label.ROAD)
+            road = (labels[1:, 1:] == DemoClass.ROAD) & (labels[:-1, :-1] == DemoClass.ROAD)
             steps = np.abs(image[1:, 1:].astype(int) - image[:-1, :-1]).max(axis=2)[road]
             found.append(np.median(steps))
         return np.mean(found)
@@ -116,7 +116,7 @@ def test_real_domain_has_weather_and_the_simulator_has_none():
 
 def test_class_set_names_the_labels():
     classes = load_class_set("demo")
-    assert classes.names == tuple(label.name.lower() for label in Label)
+    assert classes.names == tuple(label.name.lower() for label in DemoClass)
 
 
 def test_written_pictures_are_read_back_as_a_labelled_data_set(tmp_path: Path):
@@ -149,7 +149,7 @@ def test_an_unlabelled_target_has_no_label_file(tmp_path: Path):
 def test_any_number_and_size_can_be_drawn(domain, index, seed, width, height):
     image, labels = render(domain, index, seed, Size(width, height))
     assert image.shape == (height, width, 3)
-    assert labels.shape == (height, width) and labels.max() < len(Label)
+    assert labels.shape == (height, width) and labels.max() < len(DemoClass)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from crots.cli.main import main
 from crots.config import Duration, Size
 from crots.errors import InputError
 from crots.estimate import decide as decide_module
-from crots.estimate.decide import LEAST_STEPS, decide
+from crots.estimate.decide import LEAST_STEPS, decide_options
 from crots.estimate.facts import StageEstimate
 from crots.estimate.trial import Trial
 from crots.events import Note, StageStarted
@@ -68,7 +68,7 @@ def chosen(project):
 def test_bf16_is_taken_where_it_proves_faster_and_a_resumed_run_keeps_it(tmp_path, monkeypatch):
     project = world.white_box(tmp_path, runtime=auto())
     times = Times(monkeypatch, step=100.0, image=1.0, bf16=0.5)
-    plan = decide(project, project.stage_keys(), busy=False)
+    plan = decide_options(project, project.stage_keys(), busy=False)
     expected = {"pseudo-label": "bf16", "baseline": "bf16", "adapt-1": "bf16", "adapt-2": "bf16"}
     assert {key: value for key, value in chosen(project).items() if key in expected} == expected
     assert project.config.runtime.precision == "auto"
@@ -93,7 +93,7 @@ def test_labelling_and_training_are_decided_apart(tmp_path, monkeypatch):
         return of(project, key)
 
     times.of = slow_labels
-    decide(project, project.stage_keys(), busy=False)
+    decide_options(project, project.stage_keys(), busy=False)
     found = chosen(project)
     assert (found["pseudo-label"], found["baseline"], found["evaluate"]) == ("fp32", "bf16", "bf16")
 
@@ -102,14 +102,14 @@ def test_labelling_and_training_are_decided_apart(tmp_path, monkeypatch):
 def test_a_small_difference_is_none(tmp_path, monkeypatch, bf16, precision):
     project = world.white_box(tmp_path, runtime=auto())
     Times(monkeypatch, step=100.0, bf16=bf16)
-    decide(project, project.stage_keys(), busy=False)
+    decide_options(project, project.stage_keys(), busy=False)
     assert chosen(project)["baseline"] == precision
 
 
 def test_a_short_run_is_fp32_and_times_nothing_else(tmp_path, monkeypatch):
     project = world.white_box(tmp_path, runtime=auto())
     times = Times(monkeypatch, step=0.1, bf16=0.1)
-    decide(project, project.stage_keys(), busy=False)
+    decide_options(project, project.stage_keys(), busy=False)
     assert {precision for _, precision in times.timed} == {"fp32"}
     assert {chosen(project)[key] for key in ("pseudo-label", "baseline", "adapt-1")} == {"fp32"}
 
@@ -118,7 +118,7 @@ def test_a_short_run_is_fp32_and_times_nothing_else(tmp_path, monkeypatch):
 def test_a_precision_that_is_set_is_taken_as_it_is(tmp_path, monkeypatch, precision):
     project = world.white_box(tmp_path, runtime={"precision": precision})
     times = Times(monkeypatch, step=100.0, bf16=0.1)
-    decide(project, project.stage_keys(), busy=False)
+    decide_options(project, project.stage_keys(), busy=False)
     assert {found for _, found in times.timed} == {precision}
     assert not project.decisions_path.exists()
 
@@ -134,7 +134,7 @@ def test_what_was_decided_makes_no_stage_stale_and_a_change_by_hand_does(tmp_pat
     assert states(world.change(project, runtime__precision="fp32"))["baseline"] == "stale"
     # A budget that comes later says nothing of what is done.
     assert set(states(world.change(project, runtime__time_budget="5m")).values()) == {"done"}
-    assert decide(project, project.stage_keys(), busy=False).estimate.words == ""
+    assert decide_options(project, project.stage_keys(), busy=False).estimate.words == ""
 
 
 def test_stages_of_an_earlier_version_stay_done(tmp_path, monkeypatch):
@@ -142,7 +142,7 @@ def test_stages_of_an_earlier_version_stay_done(tmp_path, monkeypatch):
     run(project, until="baseline")
     assert not project.decisions_path.exists()
     Times(monkeypatch, step=100.0, bf16=0.5)
-    decide(project, project.stage_keys(), busy=False)
+    decide_options(project, project.stage_keys(), busy=False)
     found = chosen(project)
     assert (found["pseudo-label"], found["baseline"], found["adapt-1"]) == ("auto", "auto", "bf16")
     assert states(project)["baseline"] == "done"
@@ -154,7 +154,7 @@ def test_stages_of_an_earlier_version_stay_done(tmp_path, monkeypatch):
 def test_a_run_that_fits_stays_as_it_is(tmp_path, monkeypatch):
     project = open_project(tmp_path, runtime={"time_budget": "2h"})
     Times(monkeypatch, step=1.0, steps=1000)
-    plan = decide(project, project.stage_keys(), busy=False)
+    plan = decide_options(project, project.stage_keys(), busy=False)
     assert plan.notes == ("the run fits into the time budget of 2h as it is",)
     assert project.config_of("baseline").baseline == project.config.baseline
 
@@ -163,12 +163,12 @@ def test_crops_shrink_first_then_steps(tmp_path, monkeypatch):
     Times(monkeypatch, step=1.0, steps=1000)
     # 3000 steps of a second: crops of 0.55 take a quarter of it, which fits into 20 minutes.
     roomy = open_project(tmp_path / "roomy", runtime={"time_budget": "20m"})
-    plan = decide(roomy, roomy.stage_keys(), busy=False)
+    plan = decide_options(roomy, roomy.stage_keys(), busy=False)
     options = [roomy.config_of(key) for key in ("baseline", "adapt-1", "adapt-2")]
     assert options[0].baseline.crop == Size(128, 128) and options[0].baseline.steps == 0
     assert plan.estimate.seconds <= 1200
     tight = open_project(tmp_path / "tight", runtime={"time_budget": "5m"})
-    plan = decide(tight, tight.stage_keys(), busy=False)
+    plan = decide_options(tight, tight.stage_keys(), busy=False)
     options = [tight.config_of(key) for key in ("baseline", "adapt-1", "adapt-2")]
     assert options[0].baseline.crop == options[1].adapt.crop == Size(96, 96)
     assert 100 < options[0].baseline.steps < 1000
@@ -182,7 +182,7 @@ def test_what_the_user_set_is_taken_as_it_is(tmp_path, monkeypatch):
     project = open_project(
         tmp_path, runtime={"time_budget": "10m"}, baseline={"steps": 300, "crop": "192x192"}, adapt={"crop": "256x224"}
     )
-    plan = decide(project, project.stage_keys(), busy=False)
+    plan = decide_options(project, project.stage_keys(), busy=False)
     assert project.config_of("baseline").baseline == project.config.baseline
     adapt = project.config_of("adapt-1").adapt
     assert adapt.crop == Size(256, 224) and 0 < adapt.steps < 1000
@@ -193,7 +193,7 @@ def test_a_budget_that_cannot_be_met_by_what_is_set_is_said(tmp_path, monkeypatc
     Times(monkeypatch, step=1.0)
     fixed = {"steps": 500, "crop": "192x192"}
     project = open_project(tmp_path, runtime={"time_budget": "3m"}, baseline=fixed, adapt=fixed)
-    plan = decide(project, project.stage_keys(), busy=False)
+    plan = decide_options(project, project.stage_keys(), busy=False)
     assert "more than the time budget of 3m" in plan.notes[0]
     assert project.config_of("baseline").baseline == project.config.baseline
 
@@ -202,14 +202,14 @@ def test_a_budget_that_is_too_small_names_the_least(tmp_path, monkeypatch, capsy
     Times(monkeypatch, step=60.0, steps=1000)
     project = open_project(tmp_path, runtime={"time_budget": "2m"})
     with pytest.raises(InputError, match="found 2m, expected at least") as caught:
-        decide(project, project.stage_keys(), busy=False)
+        decide_options(project, project.stage_keys(), busy=False)
     assert caught.value.field == "runtime.time_budget"
     least = str(caught.value).split("at least ")[1].split(" ")[0]
     events = run(project)
     assert (events[-1].exit_code, states(project)["pseudo-label"]) == (2, "failed")
     # What it names is enough.
     enough = world.change(project, runtime__time_budget=least)
-    plan = decide(enough, enough.stage_keys(), busy=False)
+    plan = decide_options(enough, enough.stage_keys(), busy=False)
     assert enough.config_of("baseline").baseline.steps >= LEAST_STEPS
     assert plan.estimate.seconds <= 60 * enough.config.runtime.time_budget.minutes
     assert main(["run", str(project.folder), "--trust", "--estimate"]) == 2
@@ -300,7 +300,7 @@ def test_whatever_the_times_a_run_is_made_to_fit_or_refused(
     Times(monkeypatch, step=step, image=image, steps=steps)
     project = open_project(folder, runtime={"time_budget": f"{minutes}m"}, adapt={"rounds": rounds})
     try:
-        plan = decide(project, project.stage_keys(), busy=False)
+        plan = decide_options(project, project.stage_keys(), busy=False)
     except InputError as error:
         assert error.field == "runtime.time_budget"
         return

@@ -6,7 +6,7 @@ import torch
 from crots.card import ModelCard, Normalisation
 from crots.config import Size
 from crots.errors import InputError
-from crots.nets.engines import Facts, Source
+from crots.nets.engines import Source, SourceSpec
 from crots.taxonomy import ClassSet
 
 PLAIN = Normalisation("rgb", (0, 0, 0), (1, 1, 1))
@@ -18,7 +18,7 @@ class Said(Source):
     def __init__(self, answer, names, output, batch=0):
         classes = ClassSet.from_dict({"name": "toy", "names": list(names)})
         card = ModelCard("toy", classes.to_dict(), PLAIN, Size(16, 8), output=output)
-        super().__init__(Facts("toy.onnx", card, batch=batch))
+        super().__init__(SourceSpec("toy.onnx", card, batch=batch))
         self.answer = answer
 
     def run(self, images):

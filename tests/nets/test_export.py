@@ -13,7 +13,7 @@ from crots.card import CAFFE, ModelCard, Normalisation
 from crots.config import Size
 from crots.errors import InputError, StageError
 from crots.nets import export as export_module
-from crots.nets.export import FixedPadding, export, with_fixed_padding
+from crots.nets.export import FixedPadding, export_as, with_fixed_padding
 from crots.nets.info import NetInfo
 from crots.nets.model import Model, check_batch, create_model
 from crots.nets.source import load_exported
@@ -41,7 +41,7 @@ def small():
 def test_every_format(tmp_path, small, name):
     small.train()
     before = {key: value.clone() for key, value in small.net.state_dict().items()}
-    report = export(small, tmp_path / FORMATS[name], name, sample_images=pictures())
+    report = export_as(small, tmp_path / FORMATS[name], name, sample_images=pictures())
     assert report.images == 2 and report.agreement >= 0.99
     assert report.max_difference == 0 if name in ("pth", "safetensors") else report.max_difference < 1e-2
     assert small.training and all(torch.equal(before[key], value) for key, value in small.net.state_dict().items())
@@ -51,7 +51,7 @@ def test_every_format(tmp_path, small, name):
 @pytest.fixture(scope="module")
 def onnx_file(tmp_path_factory, small):
     path = tmp_path_factory.mktemp("onnx") / "m.onnx"
-    export(small, path, "onnx", sample_images=pictures(1))
+    export_as(small, path, "onnx", sample_images=pictures(1))
     return path
 
 
@@ -60,7 +60,7 @@ def test_programs_stand_alone_at_any_size(tmp_path, small, onnx_file, name):
     path = onnx_file
     if name == "torchscript":
         path = tmp_path / "m.pt"
-        export(small, path, name, sample_images=pictures(1))
+        export_as(small, path, name, sample_images=pictures(1))
     source = load_exported(path, trust=True)
     small.eval()
     assert source.classes == ABC and source.facts.fixed is None and source.facts.card.size == Size(80, 48)
@@ -96,7 +96,7 @@ def test_nets_with_padding_by_size(tmp_path):
         images = torch.randint(0, 256, (2, 3, height, width), generator=torch.Generator().manual_seed(1)).byte()
         with torch.no_grad():
             assert torch.equal(fixed.logits(images), model.logits(images))
-    report = export(model, tmp_path / "m.pt", "torchscript", sample_images=pictures(1, Size(48, 32)))
+    report = export_as(model, tmp_path / "m.pt", "torchscript", sample_images=pictures(1, Size(48, 32)))
     assert report.agreement == 1
     assert load_exported(tmp_path / "m.pt", trust=True).facts.multiple == 16
 
@@ -104,7 +104,7 @@ def test_nets_with_padding_by_size(tmp_path):
 @pytest.mark.slow
 def test_onnx_of_a_net_with_padding_by_size(tmp_path):
     model = create_model("smp:deeplabv3plus/tu-tf_efficientnet_lite0", ABC, Size(96, 64)).eval()
-    report = export(model, tmp_path / "m.onnx", "onnx", sample_images=pictures(2, Size(112, 48)))
+    report = export_as(model, tmp_path / "m.onnx", "onnx", sample_images=pictures(2, Size(112, 48)))
     assert report.agreement >= 0.99 and not report.notes
     source = load_exported(tmp_path / "m.onnx")
     assert source.facts.fixed is None and source.facts.multiple == 16
@@ -127,7 +127,7 @@ def stubborn():
 
 
 def test_onnx_of_fixed_size_where_it_cannot_be_otherwise(tmp_path):
-    report = export(stubborn(), tmp_path / "m.onnx", "onnx", sample_images=pictures(2, Size(16, 8)))
+    report = export_as(stubborn(), tmp_path / "m.onnx", "onnx", sample_images=pictures(2, Size(16, 8)))
     assert any("16x8 only" in note for note in report.notes)
     source = load_exported(tmp_path / "m.onnx")
     assert source.facts.fixed == Size(16, 8) and source.facts.batch == 1
@@ -143,7 +143,7 @@ def test_a_file_that_differs_is_reported(tmp_path, small, monkeypatch, fault):
     monkeypatch.setattr(export_module, "_as_model", broken)
     (tmp_path / "m.pth").write_bytes(b"earlier")
     with pytest.raises(StageError, match="differs from the network"):
-        export(small, tmp_path / "m.pth", "pth", sample_images=pictures(1))
+        export_as(small, tmp_path / "m.pth", "pth", sample_images=pictures(1))
     # Neither a wrong file nor a part of one, and the earlier one is as it was.
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("m.pth", b"earlier")]
 
@@ -156,7 +156,7 @@ def test_nets_that_pool_to_a_grid_agree_at_the_size_of_their_project(tmp_path, n
     size = Size(160, 128) if net == "pan" else Size(64, 64)
     model = create_model(f"smp:{net}/resnet18", ABC, size)
     images = pictures(1, size)
-    report = export(model, tmp_path / FORMATS[name], name, sample_images=images)
+    report = export_as(model, tmp_path / FORMATS[name], name, sample_images=images)
     assert report.agreement >= 0.99 and report.max_difference < 1e-2
     # A file that takes one size alone says so, and is given others at that size.
     source = load_exported(tmp_path / FORMATS[name], trust=True)
@@ -171,9 +171,9 @@ def test_nets_that_pool_to_a_grid_agree_at_the_size_of_their_project(tmp_path, n
 
 def test_tensor_images_and_unknown_format(tmp_path, small):
     images = torch.from_numpy(np.stack(pictures(3))).permute(0, 3, 1, 2)
-    assert export(small, tmp_path / "m.pth", "pth", sample_images=images).images == 3
+    assert export_as(small, tmp_path / "m.pth", "pth", sample_images=images).images == 3
     with pytest.raises(InputError, match="found the format 'tflite', expected one of pth, safetensors, onnx"):
-        export(small, tmp_path / "m.tflite", "tflite", sample_images=images)
+        export_as(small, tmp_path / "m.tflite", "tflite", sample_images=images)
     assert not (tmp_path / "m.tflite").exists()
 
 
@@ -181,7 +181,7 @@ def test_a_size_that_a_net_cannot_take_is_refused_before_anything_is_written_or_
     pytest.importorskip("segmentation_models_pytorch")
     small = create_model("smp:pan/resnet18", ABC, Size(64, 64))
     for refused in (
-        lambda: export(small, tmp_path / "m.pt", "torchscript", sample_images=pictures(1, Size(64, 64))),
+        lambda: export_as(small, tmp_path / "m.pt", "torchscript", sample_images=pictures(1, Size(64, 64))),
         lambda: check_batch(small, 2, Size(64, 64)),
     ):
         with pytest.raises(InputError, match=r"cannot take images of 64x64 .*choose a larger working size"):
@@ -196,6 +196,6 @@ def test_a_full_disk_names_the_file_that_was_asked_for(tmp_path, small, monkeypa
     monkeypatch.setattr("crots.files.shutil.disk_usage", lambda path: usage._replace(free=0))
     monkeypatch.setattr("crots.files.move_file", lambda *_: (_ for _ in ()).throw(RuntimeError("short write")))
     with pytest.raises(StageError, match="the disk is full") as caught:
-        export(small, tmp_path / FORMATS[name], name, sample_images=pictures(1))
+        export_as(small, tmp_path / FORMATS[name], name, sample_images=pictures(1))
     assert str(tmp_path / FORMATS[name]) in str(caught.value) and "partial" not in str(caught.value)
     assert not list(tmp_path.iterdir())

@@ -12,7 +12,7 @@ from crots.config import Size
 from crots.errors import InputError, StageError
 from crots.folders import MODEL_TYPES, WRITTEN, folder_card
 from crots.images import write_image
-from crots.nets.export import export
+from crots.nets.export import export_as
 from crots.nets.hf_nets import build
 from crots.nets.model import check_batch, create_model
 from crots.nets.source import open_source
@@ -152,7 +152,7 @@ def test_weights_that_are_missing_are_an_error(segformer):
 
 def exported(model, path, size=Size(96, 64)):
     pictures = np.random.default_rng(0).integers(0, 256, (2, size.height, size.width, 3), dtype=np.uint8)
-    return export(model, path, "huggingface", sample_images=list(pictures))
+    return export_as(model, path, "huggingface", sample_images=list(pictures))
 
 
 def test_an_adapted_model_goes_back_as_a_folder_that_transformers_reads(segformer, tmp_path):

@@ -10,7 +10,7 @@ import torch
 from crots.config import Size
 from crots.errors import InputError
 from crots.folders import MODEL_CLASSES, folder_card
-from crots.nets.export import export
+from crots.nets.export import export_as
 from crots.nets.model import create_model
 from crots.nets.source import open_source
 from crots.nets.weights import load_into, load_model
@@ -115,7 +115,7 @@ def test_a_student_goes_back_as_a_folder(tmp_path, net):
     if net == "hf:":
         assert load_into(student, tmp_path / "m").missing, "its head is for other classes"
     images = np.random.default_rng(0).integers(0, 256, (1, 64, 96, 3), dtype=np.uint8)
-    assert export(student, tmp_path / "out", "huggingface", sample_images=list(images)).agreement == 1
+    assert export_as(student, tmp_path / "out", "huggingface", sample_images=list(images)).agreement == 1
     again = smp.from_pretrained(str(tmp_path / "out")).eval()
     loaded, _ = load_model(tmp_path / "out")
     assert loaded.classes == student.classes and loaded.card.normalisation == student.card.normalisation

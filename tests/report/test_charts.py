@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crots.report.charts import LARGE, Part, chart, ticks
+from crots.report.charts import LARGE, Stretch, chart, ticks
 from crots.report.facts import Curve
 
 FINITE = st.floats(-1e9, 1e9, allow_nan=False)
@@ -30,7 +30,7 @@ def test_ticks_are_round(low, high, expected):
 @given(st.lists(FINITE, min_size=1, max_size=30))
 def test_every_point_lies_in_the_picture(values):
     curve = Curve("loss", tuple(map(float, range(len(values)))), tuple(values))
-    drawn = chart([Part("baseline", 30, [curve]), Part("round 1", 30, [curve])], ["loss"], "loss")
+    drawn = chart([Stretch("baseline", 30, [curve]), Stretch("round 1", 30, [curve])], ["loss"], "loss")
     places = [pair.split(",") for line in re.findall(r'points="([^"]+)"', drawn) for pair in line.split()]
     assert len(places) == 2 * len(values)
     assert all(0 <= float(x) <= LARGE.width and 0 <= float(y) <= LARGE.height for x, y in places)
@@ -38,5 +38,5 @@ def test_every_point_lies_in_the_picture(values):
 
 def test_few_points_are_marked_and_many_are_not():
     few, many = (Curve("loss", tuple(map(float, range(n))), (1.0,) * n) for n in (3, 40))
-    assert chart([Part("a", 40, [few])], ["loss"], "x").count("<circle") == 3
-    assert chart([Part("a", 40, [many])], ["loss"], "x").count("<circle") == 0
+    assert chart([Stretch("a", 40, [few])], ["loss"], "x").count("<circle") == 3
+    assert chart([Stretch("a", 40, [many])], ["loss"], "x").count("<circle") == 0

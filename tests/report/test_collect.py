@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from crots.errors import InputError
-from crots.report.collect import collect, settings_of
+from crots.report.collect import collect_facts, settings_of
 from crots.report.facts import plain
 from crots.report.results import result_of
 from tests.studio.fake_project import make_fake_project
@@ -18,7 +18,7 @@ def project(tmp_path):
 
 
 def test_facts_of_a_finished_project(project):
-    facts = collect(project)
+    facts = collect_facts(project)
     assert facts.gaps == ()
     assert (facts.target.images, facts.target.size) == (6, "64x48")
     assert (facts.source.predictions, facts.source.confidence) == (8, 8)
@@ -46,32 +46,32 @@ def test_corrections_by_hand_are_counted(project):
     (folder / "label_ids" / "day").mkdir(parents=True)
     (folder / "label_ids" / "day" / "frame_0.png").write_bytes(b"")
     (folder / "patches.json").write_text(json.dumps({"rejected": ["a", "b"], "relabelled": {"b": {"1": 2}, "c": {}}}))
-    target = collect(project).target
+    target = collect_facts(project).target
     assert (target.repainted, target.patches) == (1, 3)
 
 
 def test_the_end_of_each_stage_is_told(project):
-    assert all(stage.ended.startswith("2023-11-1") for stage in collect(project).stages)
+    assert all(stage.ended.startswith("2023-11-1") for stage in collect_facts(project).stages)
     event = '{"event": "StageFinished", "stage": "export", "time": 1e300, "outcome": "completed", "seconds": 1}\n'
     project.events_path.write_text(event)
-    assert collect(project).stages[-1].ended == ""
+    assert collect_facts(project).stages[-1].ended == ""
 
 
 def test_a_source_file_is_told_by_its_hash(tmp_path):
     (tmp_path / "source.pth").write_bytes(b"weights")
     source = {"file": str(tmp_path / "source.pth"), "predictions": "none", "confidence": "none", "net": "compact"}
     project = make_fake_project(tmp_path, sections={"source": source})
-    file = collect(project).source.file
+    file = collect_facts(project).source.file
     assert (file.name, file.bytes, file.sha256) == ("source.pth", 7, hashlib.sha256(b"weights").hexdigest())
     (tmp_path / "source.pth").unlink()
-    facts = collect(project)
+    facts = collect_facts(project)
     assert facts.source.file is None
     assert any("source.pth" in gap for gap in facts.gaps)
 
 
 def test_a_class_map_is_told_by_names(tmp_path):
     task = {"classes": "camvid", "source_classes": "cityscapes", "class_map": "cityscapes-to-camvid"}
-    classes = collect(make_fake_project(tmp_path, sections={"task": task})).classes
+    classes = collect_facts(make_fake_project(tmp_path, sections={"task": task})).classes
     assert classes.source_name == "cityscapes"
     assert classes.mapped["sidewalk"] == "pavement"
     assert len(classes.mapped) == 19 and set(classes.mapped.values()) <= {*classes.names, "ignore"}
@@ -79,12 +79,12 @@ def test_a_class_map_is_told_by_names(tmp_path):
 
 def test_a_project_in_which_nothing_ran_is_refused(tmp_path):
     with pytest.raises(InputError, match="crots run"):
-        collect(make_fake_project(tmp_path, until=""))
+        collect_facts(make_fake_project(tmp_path, until=""))
 
 
 @pytest.mark.parametrize(("until", "key"), [("pseudo-label", ""), ("baseline", "baseline"), ("adapt-1", "adapt-1")])
 def test_facts_of_a_project_half_way(tmp_path, until, key):
-    facts = collect(make_fake_project(tmp_path, until=until))
+    facts = collect_facts(make_fake_project(tmp_path, until=until))
     assert facts.result.key == key
     assert not facts.gaps and not facts.outputs
     # Without an evaluation, what was validated on the way counts, and the source has no score.
@@ -120,7 +120,7 @@ JUNK = [
 )
 def test_damaged_files_leave_their_part_out(project, name, junk):
     (project.folder / name).write_bytes(junk)
-    facts = collect(project)
+    facts = collect_facts(project)
     assert facts.target.images == 6
     if name.endswith("statistics.json"):
         assert facts.shares == {} and "statistics.json" in facts.gaps[0]

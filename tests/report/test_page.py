@@ -7,23 +7,23 @@ from hypothesis import strategies as st
 
 from crots.report.facts import (
     Changes,
-    Choice,
     ClassChange,
     ClassFacts,
     Curve,
     Facts,
     FileFact,
+    KeptModel,
+    ModelScore,
     Picture,
     Remark,
     Result,
-    Score,
     Setting,
     SourceFacts,
     StageCurves,
     StageFacts,
     TargetFacts,
 )
-from crots.report.page import page
+from crots.report.page import render_page
 from crots.report.words import duration
 from tests.studio.fake_project import make_fake_project
 
@@ -33,8 +33,8 @@ def facts_with(text):
     classes = ClassFacts(text, (text,), ((1, 2, 3),), source_name=text, mapped={text: text})
     picture = Picture(text, 0.5, "typical", b"photo", b"before", b"after")
     curve = Curve(text, (1.0, 2.0), (0.5, 0.6))
-    scores = (Score("source", 0.4, {text: 0.4}, 50), Score("adapt-1", 0.5, {text: 0.9}, 50))
-    choice = Choice("adapt-1", 5, 10, text, {}, {}, (text,), (text,))
+    scores = (ModelScore("source", 0.4, {text: 0.4}, 50), ModelScore("adapt-1", 0.5, {text: 0.9}, 50))
+    choice = KeptModel("adapt-1", 5, 10, text, {}, {}, (text,), (text,))
     return Facts(
         project=text,
         made="2026-11-29T01:16+00:00",
@@ -69,18 +69,18 @@ class Elements(HTMLParser):
         self.words.append(data)
 
 
-PLAIN = Elements(page(facts_with("word"))).found
+PLAIN = Elements(render_page(facts_with("word"))).found
 
 
 @settings(max_examples=60)
 @given(st.text(min_size=1, max_size=40))
 def test_no_word_from_outside_becomes_markup(text):
-    assert Elements(page(facts_with(text))).found == PLAIN
+    assert Elements(render_page(facts_with(text))).found == PLAIN
 
 
 def test_scripts_in_names_are_shown_and_never_run():
     wild = "\"'><script>alert(1)</script><img src=x onerror=alert(2)></style></title>\udcff"
-    text = page(facts_with(wild))
+    text = render_page(facts_with(wild))
     found = Elements(text)
     assert found.found == PLAIN
     assert "<script" not in text
@@ -90,7 +90,7 @@ def test_scripts_in_names_are_shown_and_never_run():
 
 def test_the_page_needs_nothing_besides_itself(tmp_path):
     facts = facts_with("word")
-    text = page(facts)
+    text = render_page(facts)
     assert not re.search(r"https?:|//[a-z]|@import|url\(", text)
     sources = Elements(text).sources
     assert len(sources) == 3 and all(source.startswith("data:image/") for source in sources)
@@ -99,20 +99,20 @@ def test_the_page_needs_nothing_besides_itself(tmp_path):
 
 
 def test_what_is_missing_is_left_out(tmp_path):
-    from crots.report.collect import collect
+    from crots.report.collect import collect_facts
 
     project = make_fake_project(tmp_path, until="pseudo-label")
-    text = page(collect(project))
+    text = render_page(collect_facts(project))
     assert "Nothing is trained yet" in text
     for heading in ("Curves", "Before and after"):
         assert f"<h2>{heading}</h2>" not in text
     assert "<h2>Classes</h2>" in text, "the pseudo-labels have shares"
-    bare = dataclasses.replace(collect(project), classes=None, shares={}, stages=(), settings=())
-    assert "<h2>Classes</h2>" not in page(bare) and "<h2>Stages</h2>" not in page(bare)
+    bare = dataclasses.replace(collect_facts(project), classes=None, shares={}, stages=(), settings=())
+    assert "<h2>Classes</h2>" not in render_page(bare) and "<h2>Stages</h2>" not in render_page(bare)
 
 
 def test_the_table_has_scores_changes_and_shares(tmp_path):
-    text = page(facts_with("pole"))
+    text = render_page(facts_with("pole"))
     row = re.search(r"<tr><td><span class=\"swatch\"[^>]*></span>pole</td>(.*?)</tr>", text)[1]
     cells = [re.sub("<[^>]+>", "", cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", row)]
     assert cells == ["40.0", "90.0", "+50.0", "20.0%", "1.0% vanishing", "50%"]
@@ -120,11 +120,11 @@ def test_the_table_has_scores_changes_and_shares(tmp_path):
 
 def test_warnings_and_alarms_are_counted_once():
     facts = facts_with("word")
-    assert "<b>1</b><span>warnings and alarms</span>" in page(facts), "the alarm is the warning"
+    assert "<b>1</b><span>warnings and alarms</span>" in render_page(facts), "the alarm is the warning"
     stage = StageFacts("adapt-1", "done", remarks=(Remark("another", True), Remark("no warning")))
-    assert "<b>2</b><span>warnings and alarms</span>" in page(dataclasses.replace(facts, stages=(stage,)))
+    assert "<b>2</b><span>warnings and alarms</span>" in render_page(dataclasses.replace(facts, stages=(stage,)))
     quiet = dataclasses.replace(facts, stages=(), result=Result("adapt-1"))
-    assert "<b>none</b><span>warnings and alarms</span>" in page(quiet)
+    assert "<b>none</b><span>warnings and alarms</span>" in render_page(quiet)
 
 
 def test_durations():

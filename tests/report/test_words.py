@@ -1,11 +1,11 @@
 import pytest
 
-from crots.report.facts import Changes, Choice, ClassChange, Result, Score
+from crots.report.facts import Changes, ClassChange, KeptModel, ModelScore, Result
 from crots.report.words import names, small, story, summary
 
 
 def scored(subject, miou, images=50, **classes):
-    return Score(subject, miou, classes, images=images)
+    return ModelScore(subject, miou, classes, images=images)
 
 
 def result(*scores, choices=()):
@@ -49,9 +49,9 @@ def test_sureness_tells_images_choice_by_labels_and_validation_on_the_way():
     few = told(story(result(scored("source", 0.4), scored("adapt-1", 0.5, images=4))))
     assert "4 labelled validation images" in few and "Only 4 images" in few
     assert "Only" not in told(story(result(scored("source", 0.4), scored("adapt-1", 0.5, images=400))))
-    oracle = result(scored("source", 0.4), Score("adapt-1", 0.5, images=50, oracle=True))
+    oracle = result(scored("source", 0.4), ModelScore("adapt-1", 0.5, images=50, oracle=True))
     assert "chose the checkpoint (oracle)" in told(story(oracle))
-    on_the_way = result(Score("baseline", 0.4, step=150), Score("adapt-1", 0.5, step=100))
+    on_the_way = result(ModelScore("baseline", 0.4, step=150), ModelScore("adapt-1", 0.5, step=100))
     assert "while it was trained" in told(story(on_the_way))
 
 
@@ -73,7 +73,7 @@ VIEWS = {"flip": 0.7, "scale": 0.7, "colour": 0.7}
 
 def test_without_labels_nothing_is_called_better():
     steady = {**VIEWS, "source": 0.97}
-    found = story(result(choices=(Choice("baseline", 100, 100, start=VIEWS, end=steady),)))
+    found = story(result(choices=(KeptModel("baseline", 100, 100, start=VIEWS, end=steady),)))
     assert found.tone == "unknown"
     assert "no label-free score speaks against" in found.headline
     assert "no gain can be proved" in told(found)
@@ -83,14 +83,14 @@ def test_without_labels_nothing_is_called_better():
 
 
 def test_a_rise_of_consistency_is_called_a_weak_sign():
-    choice = Choice("adapt-1", 100, 100, start=VIEWS, end=dict.fromkeys(VIEWS, 0.8))
+    choice = KeptModel("adapt-1", 100, 100, start=VIEWS, end=dict.fromkeys(VIEWS, 0.8))
     assert "0.70 before, 0.80 now); training raises this by itself, so it is a weak sign" in told(
         story(result(choices=(choice,)))
     )
 
 
 def test_alarms_and_vanishing_classes_are_signs_of_harm():
-    choice = Choice("adapt-1", 50, 100, vanishing=("pole", "bus"), alarms=("classes merge (information 0.6)",))
+    choice = KeptModel("adapt-1", 50, 100, vanishing=("pole", "bus"), alarms=("classes merge (information 0.6)",))
     found = story(result(choices=(choice,)))
     assert "signs of harm" in found.headline
     assert found.tone == "harm"
@@ -101,7 +101,7 @@ def test_alarms_and_vanishing_classes_are_signs_of_harm():
 
 
 def test_a_round_that_kept_its_start_is_said():
-    assert "round 1 kept what it started from" in story(result(choices=(Choice("adapt-1", 0, 100),))).headline
+    assert "round 1 kept what it started from" in story(result(choices=(KeptModel("adapt-1", 0, 100),))).headline
 
 
 def changes(**images):

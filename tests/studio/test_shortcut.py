@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from crots.errors import InputError, StageError
-from crots.resources import resources
+from crots.resources import resource_folder
 from crots_studio import app, shortcut
 from crots_studio.icon import SIZES, app_icon, icon_path
 
@@ -187,8 +187,8 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, monkeypatch, caps
 def test_every_picture_carries_the_mark_and_the_other_forms_are_there(qapp):
     for side in SIZES:
         assert picture(icon_path(side)).text["Comment"] == shortcut.MARK
-    assert (256, 256) in picture(resources() / "icons" / "crots-studio.ico").info["sizes"]
-    assert picture(resources() / "icons" / "crots-studio.icns").format == "ICNS"
+    assert (256, 256) in picture(resource_folder() / "icons" / "crots-studio.ico").info["sizes"]
+    assert picture(resource_folder() / "icons" / "crots-studio.icns").format == "ICNS"
     assert {size.width() for size in app_icon().availableSizes()} == set(SIZES)
 
 

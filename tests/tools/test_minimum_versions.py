@@ -8,7 +8,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = runpy.run_path(str(ROOT / "tools" / "minimum_versions.py"))
-minimum, minimum_versions, main = TOOL["minimum"], TOOL["minimum_versions"], TOOL["main"]
+minimum, lowest_versions, main = TOOL["minimum"], TOOL["lowest_versions"], TOOL["main"]
 
 
 @pytest.mark.parametrize(
@@ -35,10 +35,10 @@ def test_what_another_python_or_an_extra_not_named_needs_is_left_out():
         "dependencies": ["a>=1", "b>=2; python_version < '3'", "c>=3; python_version >= '3'"],
         "optional-dependencies": {"more": ["d>=4"], "rest": ["e>=5"]},
     }
-    assert list(minimum_versions(project)) == ["a==1", "c==3"]
-    assert list(minimum_versions(project, ["more"])) == ["a==1", "c==3", "d==4"]
+    assert list(lowest_versions(project)) == ["a==1", "c==3"]
+    assert list(lowest_versions(project, ["more"])) == ["a==1", "c==3", "d==4"]
     with pytest.raises(ValueError, match=r"found the extras none, expected some of more, rest"):
-        list(minimum_versions(project, ["none"]))
+        list(lowest_versions(project, ["none"]))
 
 
 def test_this_project_names_a_lowest_version_of_everything_that_users_install(capsys):
@@ -55,4 +55,4 @@ def test_security_md_gives_the_reason_of_every_minimum():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     text = (ROOT / "SECURITY.md").read_text(encoding="utf-8").partition("## Versions")[2]
     told = re.findall(r"^\| ([\w-]+) \| ([\d.]+) \| [^|\n]{20,} \|$", text, flags=re.MULTILINE)
-    assert [f"{name}=={version}" for name, version in told] == list(minimum_versions(project, ["zoo", "studio"]))
+    assert [f"{name}=={version}" for name, version in told] == list(lowest_versions(project, ["zoo", "studio"]))

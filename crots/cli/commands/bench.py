@@ -89,7 +89,7 @@ def check(options: opt.BenchOptions, *, trust: bool) -> None:
 
 
 def _parts(world: Any, report: Any) -> Iterator[Table]:
-    from crots.bench.decoding import decoding
+    from crots.bench.decoding import measure_decoding
     from crots.bench.measures import Measures
     from crots.bench.plain import against_plain
     from crots.bench.precision import check_precision
@@ -110,7 +110,7 @@ def _parts(world: Any, report: Any) -> Iterator[Table]:
         report.precision = [check_precision(world, reduced, max(_LOSS_STEPS, options.steps * options.repeats))]
         yield precision_table(report.to_dict()["precision"])
     if "decoding" in options.parts:
-        report.decoding = list(decoding(world))
+        report.decoding = list(measure_decoding(world))
         yield decoding_table(report.to_dict()["decoding"])
 
 

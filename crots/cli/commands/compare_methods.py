@@ -14,7 +14,7 @@ from crots.cli.command import Command, Parser
 from crots.cli.commands.init import add_set
 from crots.cli.draw import show_table
 from crots.cli.flags import add_options, add_run_flags, given, settings
-from crots.cli.follow import follow
+from crots.cli.follow import follow_events
 from crots.cli.outputs import check_file, inputs_of, inputs_of_config
 from crots.cli.say import say
 from crots.cli.tables import Table
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     def events(control: Control) -> Generator[Event, None, None]:
         yield from run_comparison(job, control=control)
 
-    code = follow(events, args, command="compare-methods", result=lambda: read_results(job.results_path))
+    code = follow_events(events, args, command="compare-methods", result=lambda: read_results(job.results_path))
     if code not in (0, 130) or (found := read_results(job.results_path)) is None:
         return code
     if args.out:

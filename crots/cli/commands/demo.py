@@ -9,7 +9,7 @@ from pathlib import Path
 
 from crots.cli.command import Command, Parser
 from crots.cli.flags import add_run_flags
-from crots.cli.follow import follow
+from crots.cli.follow import follow_events
 from crots.cli.say import say, typed
 from crots.config import Profile
 from crots.events import Event
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
 
         yield from demo_events(args.folder, tiny=args.tiny, control=control)
 
-    code = follow(events, args, command="demo")
+    code = follow_events(events, args, command="demo")
     if code == 0 and not args.json and not args.quiet:
         stream = sys.stderr if args.events == "-" else sys.stdout
         say(f"{args.folder} is an ordinary project: try crots status {typed(args.folder)}", stream)

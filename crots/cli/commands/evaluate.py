@@ -13,7 +13,7 @@ from crots import options as opt
 from crots.cli.alone import Desk, add_run, config_of
 from crots.cli.command import Command, Parser
 from crots.cli.flags import MODEL_FLAGS, add_options, given
-from crots.cli.follow import follow
+from crots.cli.follow import follow_events
 from crots.cli.outputs import check_json_file
 from crots.cli.say import say_json
 from crots.config import Profile
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
                     scores.extend([event] if isinstance(event, Evaluated) else [])
                     yield event
 
-    code = follow(events, args, command="evaluate")
+    code = follow_events(events, args, command="evaluate")
     if code == 0 and args.json and is_first():
         from crots.taxonomy import load_class_set
 

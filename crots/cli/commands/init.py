@@ -68,9 +68,9 @@ def run(args: argparse.Namespace) -> int:
     config = settled(configuration(args))
     if "export.formats" not in settings(args.set):
         config = in_own_form(config, Path.cwd())
-    from crots.cli.survey import survey
+    from crots.cli.survey import survey_inputs
 
-    found = survey(config, Path.cwd())
+    found = survey_inputs(config, Path.cwd())
     project = Project.create(args.project, config)
     if args.json:
         say_json({"project": str(project.folder), **found.to_dict()})

@@ -74,7 +74,7 @@ def _inspect_project(path: Path) -> dict[str, Any]:
 def _inspect_files(args: argparse.Namespace) -> dict[str, Any]:
     from crots.data.encodings import Encoding
     from crots.data.inspection import inspect
-    from crots.rendering import rendering
+    from crots.rendering import parse_rendering
     from crots.taxonomy import load_class_set
 
     classes = load_class_set(args.classes) if args.classes else None
@@ -87,7 +87,7 @@ def _inspect_files(args: argparse.Namespace) -> dict[str, Any]:
         confidence=args.confidence,
         layout=layout,
         encoding=encoding,
-        rendered=rendering(getattr(args, "data.bands", ""), getattr(args, "data.white", 0.0)),
+        rendered=parse_rendering(getattr(args, "data.bands", ""), getattr(args, "data.white", 0.0)),
     ).to_dict()
 
 

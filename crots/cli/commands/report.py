@@ -14,7 +14,7 @@ from crots import options as opt
 from crots.cli.alone import add_overwrite
 from crots.cli.command import Command, Parser
 from crots.cli.flags import add_options, add_run_flags, given
-from crots.cli.follow import follow
+from crots.cli.follow import follow_events
 from crots.cli.outputs import check_file, inputs_of_config
 from crots.cli.say import say
 from crots.config import Profile
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         summary = dataclasses.asdict(story(job.facts.result, job.facts.changes))
         return {"page": str(job.path), "words": summary, "facts": plain(job.facts)}
 
-    code = follow(events, args, command="report", result=result)
+    code = follow_events(events, args, command="report", result=result)
     if code == 0 and not args.json and not args.quiet and job.facts:
         stream = sys.stderr if args.events == "-" else sys.stdout
         for line in story_lines(story(job.facts.result, job.facts.changes)):

@@ -12,7 +12,7 @@ from crots import options as opt
 from crots.cli.command import Command, Parser
 from crots.cli.commands.init import add_set
 from crots.cli.flags import add_options, add_run_flags, given, settings
-from crots.cli.follow import follow
+from crots.cli.follow import follow_events
 from crots.cli.say import say, say_json, typed
 from crots.config import Profile
 from crots.errors import InputError
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
             shown += 1
             yield event
 
-    code = follow(events, args, command="run")
+    code = follow_events(events, args, command="run")
     if code == 0 and not args.json and not args.quiet and is_first():
         stream = sys.stderr if args.events == "-" else sys.stdout
         what = "done" if shown else "nothing to do, all stages are done"
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
 def estimated(project: Project, args: argparse.Namespace) -> int:
     """Shows what a run would take, and runs nothing."""
-    from crots.estimate.decide import decide
+    from crots.estimate.decide import decide_options
     from crots.runner import locked
 
     if os.environ.get("WORLD_SIZE", "1") != "1":
@@ -80,7 +80,7 @@ def estimated(project: Project, args: argparse.Namespace) -> int:
     keys = planned(project, until=args.until, only=args.only)
     with locked(project):
         project.check_inputs()
-        plan = decide(project, keys, busy=False)
+        plan = decide_options(project, keys, busy=False)
     if args.json:
         say_json({"command": "run", **plan.estimate.to_dict(), "notes": list(plan.notes)})
         return 0

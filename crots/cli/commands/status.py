@@ -18,7 +18,7 @@ from crots.project import Project, StageStatus
 from crots.records import read_as
 
 
-class _Report(TypedDict):
+class _MiouShape(TypedDict):
     """The fields of a model's scores that are read."""
 
     miou: float | None
@@ -69,7 +69,7 @@ def _report(project: Project, key: str) -> dict[str, Any]:
     if project.record("evaluate") is None:
         return {}
     path = project.stage_folder("evaluate") / f"{subject}.json"
-    return cast(dict[str, Any], read_as(path, _Report, remedy="delete it and run the evaluation again") or {})
+    return cast(dict[str, Any], read_as(path, _MiouShape, remedy="delete it and run the evaluation again") or {})
 
 
 def _chosen_by_labels(project: Project, key: str) -> bool:

@@ -13,7 +13,7 @@ from crots import options as opt
 from crots.cli.command import Command, Parser
 from crots.cli.draw import show_table
 from crots.cli.flags import add_options, add_run_flags, given
-from crots.cli.follow import follow
+from crots.cli.follow import follow_events
 from crots.cli.outputs import inputs_of_config, refuse_inputs
 from crots.cli.say import say
 from crots.cli.tables import Table, percent
@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
             return None
         return {**found, "images": found["images"][: args.top], "regions": found["regions"][: args.top]}
 
-    code = follow(events, args, command="suspects", result=result)
+    code = follow_events(events, args, command="suspects", result=result)
     if code == 0 and args.export is not None:
         return _export(args, project)
     if code == 0 and not args.json and not args.quiet and (found := result()):
@@ -146,7 +146,7 @@ def _followed(args: argparse.Namespace, stage: Callable[[Context], Iterator[Even
     def events(control: Control) -> Generator[Event, None, None]:
         yield from run_stage(stage, Context(STAGE, control))
 
-    return follow(events, args, command="suspects")
+    return follow_events(events, args, command="suspects")
 
 
 def _show(found: dict[str, Any], stream: Any) -> None:

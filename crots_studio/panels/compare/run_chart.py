@@ -11,7 +11,7 @@ from crots_studio.models.runs import PastRun, class_names, labels
 from crots_studio.models.series import MIOU, Figure
 from crots_studio.panels.compare.bar_plot import BarPlot, Bars
 from crots_studio.widgets.plot_tools import EmptyState
-from crots_studio.widgets.series_plot import Curve, SeriesPlot
+from crots_studio.widgets.series_plot import PlotCurve, SeriesPlot
 
 _NO_SCORES = (
     "None of the ticked runs has a score.\n\nScores need validation images with labels; curves of training are in the "
@@ -48,11 +48,11 @@ class RunChart(QStackedWidget):
             bars = [self._score_bar(run, place, len(scored)) for place, (run, _) in enumerate(scored)]
             self.bars.set_bars([name for _, name in scored], bars)
 
-    def _curve(self, run: PastRun, name: str, figure: Figure, points: int) -> Curve:
+    def _curve(self, run: PastRun, name: str, figure: Figure, points: int) -> PlotCurve:
         points = points if figure.group in ("loss", "weight") else 1
         x, raw = run.curves.joined(figure, [run.stage])
         y = run.curves.joined(figure, [run.stage], points)[1] if points > 1 else raw
-        return Curve(name, x, y, self._colour(run), raw if points > 1 else None, dashed=run.oracle)
+        return PlotCurve(name, x, y, self._colour(run), raw if points > 1 else None, dashed=run.oracle)
 
     def _class_bars(self, run: PastRun, name: str, classes: Sequence[str]) -> Bars:
         per_class = run.score.per_class if run.score else {}

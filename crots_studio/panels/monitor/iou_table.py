@@ -31,7 +31,7 @@ from crots_studio.plain import Label, strong
 from crots_studio.session import Session
 from crots_studio.widgets.class_table import ClassTableView, percent
 from crots_studio.widgets.plot_tools import ExportButton
-from crots_studio.widgets.series_plot import Curve, SeriesPlot
+from crots_studio.widgets.series_plot import PlotCurve, SeriesPlot
 
 _EMPTY = (
     "No scores yet.\n\nThey need validation images with labels: choose them in Set-up. "
@@ -133,15 +133,15 @@ class IouPanel(ScorePanel):
         self.plot.set_curves(list(self._curves(points)))
         self.plot.name_steps(names)
 
-    def _curves(self, points: list[tuple[float, Score]]) -> Iterable[Curve]:
+    def _curves(self, points: list[tuple[float, Score]]) -> Iterable[PlotCurve]:
         x = np.array([place for place, _ in points], float)
         names = self._look.order(dict.fromkeys(name for _, score in points for name in score.per_class))
         for name in names:
             values = [score.per_class.get(name) for _, score in points]
             y = np.array([np.nan if value is None else 100 * value for value in values])
-            yield Curve(name, x, y, readable(QColor(*self._look.colour(name))).name())
+            yield PlotCurve(name, x, y, readable(QColor(*self._look.colour(name))).name())
         means = [np.nan if score.miou is None else 100 * score.miou for _, score in points]
-        yield Curve(MIOU, x, np.array(means), theme.colours().text)
+        yield PlotCurve(MIOU, x, np.array(means), theme.colours().text)
 
     # What the user does.
 

@@ -34,7 +34,7 @@ from crots_studio.panels.monitor.iou_table import IouPanel
 from crots_studio.plain import Label
 from crots_studio.session import Session
 from crots_studio.widgets.plot_tools import CurveTools, EmptyState, ExportButton, Redraw
-from crots_studio.widgets.series_plot import Curve, SeriesPlot
+from crots_studio.widgets.series_plot import PlotCurve, SeriesPlot
 from crots_studio.widgets.tile import Tile
 
 Plot = Literal["miou", "loss", "score", "weight", "rate"]
@@ -338,7 +338,7 @@ class TrainingCurves(QWidget):
         if self._first is not None and steps:
             self._first.cover(min(float(x[0]) for x in steps), max(float(x[-1]) for x in steps))
 
-    def _curve(self, figure: Figure, stages: Sequence[str]) -> Curve:
+    def _curve(self, figure: Figure, stages: Sequence[str]) -> PlotCurve:
         points = self.tools.points if figure.group in _NOISY else 1
         x, raw = self._curves.joined(figure, stages)
         y = self._curves.joined(figure, stages, points)[1] if points > 1 else raw
@@ -346,7 +346,7 @@ class TrainingCurves(QWidget):
         if figure.name == MIOU:
             raw, y = 100 * raw, 100 * y
             colour = theme.colours().accent
-        return Curve(figure.name, x, y, colour, raw if points > 1 else None, dashed)
+        return PlotCurve(figure.name, x, y, colour, raw if points > 1 else None, dashed)
 
     def _look(self, figure: Figure) -> tuple[str, bool]:
         """A figure keeps its look as long as the panel lives; where the colours end, they come again dashed."""

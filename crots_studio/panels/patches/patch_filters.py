@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from crots.taxonomy import ClassSet
 from crots_studio.models.patch_gallery import ORDERS, STATES, PatchFilter
-from crots_studio.widgets.choice import choice
+from crots_studio.widgets.choice import choice_box
 from crots_studio.widgets.class_legend import swatch
 from crots_studio.widgets.slider_row import SliderRow
 
@@ -23,10 +23,10 @@ class PatchFilters(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.shows = choice("Patches that show a class", {})
+        self.shows = choice_box("Patches that show a class", {})
         self.shows.setToolTip("Show patches with pixels of this class")
-        self.which = choice("Kept, rejected or relabelled patches", STATES)
-        self.order = choice("Order of the patches", ORDERS)
+        self.which = choice_box("Kept, rejected or relabelled patches", STATES)
+        self.order = choice_box("Order of the patches", ORDERS)
         tip = "Show patches whose rare pixels have at least this confidence"
         self.least = SliderRow("Co&nfidence from", 0, 1, 0.01, tip=tip)
         row = QHBoxLayout(self)

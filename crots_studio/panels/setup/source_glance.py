@@ -8,7 +8,7 @@ from PySide6.QtCore import QSize
 from PySide6.QtGui import QIcon, QPixmap, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
-from crots_studio.models.source_glance import COUNT, HEIGHT, Glance, Tile, ask_source, read_tiles
+from crots_studio.models.source_glance import COUNT, HEIGHT, Glance, SmallImage, ask_source, read_tiles
 from crots_studio.plain import Label, plain_tooltip
 from crots_studio.session import Session
 from crots_studio.widgets.picture_layers import rgb_image
@@ -29,7 +29,7 @@ class SourceGlance(QWidget):
         self._source_ready = False
         # What the source was asked with by itself last.
         self._asked: tuple[object, ...] = ()
-        self.tiles: list[Tile] = []
+        self.tiles: list[SmallImage] = []
         self.buttons: list[QToolButton] = []
         self._row = QHBoxLayout()
         self._row.setSpacing(8)
@@ -64,7 +64,7 @@ class SourceGlance(QWidget):
                 partial(read_tiles, project), self._show, lambda _: self._show([]), token="setup images"
             )
 
-    def _show(self, tiles: list[Tile]) -> None:
+    def _show(self, tiles: list[SmallImage]) -> None:
         for button in self.buttons:
             self._row.removeWidget(button)
             button.deleteLater()

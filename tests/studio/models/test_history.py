@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from crots.eventlog import EventLog
 from crots.events import Evaluated, Metrics, Note, Progress, StageFinished, StageStarted
-from crots_studio.models.history import History, Series
+from crots_studio.models.history import History, StepSeries
 
 
 def metrics(step, stage="baseline", **values):
@@ -64,7 +64,7 @@ def test_live_and_replayed_are_the_same(tmp_path):
 
 @given(st.lists(st.integers(1, 50)))
 def test_steps_of_a_series_rise_whatever_comes(steps):
-    series = Series()
+    series = StepSeries()
     for step in steps:
         series.add(step, float(step))
     assert series.steps == sorted(set(series.steps))

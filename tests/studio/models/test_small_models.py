@@ -7,7 +7,7 @@ from crots.errors import InputError
 from crots.events import Metrics, Note, Progress, StageFinished, StageStarted
 from crots.taxonomy import load_class_map, load_class_set
 from crots_studio.models.class_map import ClassMapForm
-from crots_studio.models.log_lines import log_lines
+from crots_studio.models.log_lines import to_lines
 from crots_studio.models.recent import MOST, Recent
 from crots_studio.models.run_state import RunState
 from crots_studio.models.words import breakable, byte_count, duration, in_window, listing, option_title, plural
@@ -93,7 +93,7 @@ def test_recent_keeps_the_latest_first_and_once(tmp_path):
 
 
 def test_log_lines_leave_progress_out_and_mark_what_matters():
-    lines = log_lines(
+    lines = to_lines(
         [
             StageStarted(stage="baseline", total=3, device="cuda:0", resumed_at=1),
             Progress(stage="baseline", done=1, total=3),

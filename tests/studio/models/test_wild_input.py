@@ -14,7 +14,7 @@ from crots.taxonomy import IGNORE_WORD, ClassSet, load_class_map, make_palette
 from crots_studio.models.class_map import ClassMapForm
 from crots_studio.models.history import History
 from crots_studio.models.label_list import ORDERS, PARTS, LabelList
-from crots_studio.models.log_lines import log_lines
+from crots_studio.models.log_lines import to_lines
 from crots_studio.models.patch_gallery import rare_now, rare_option
 from crots_studio.models.rail import rail_rows
 from crots_studio.models.run_state import RunState
@@ -93,7 +93,7 @@ def test_the_log_the_rail_and_the_run_bar_have_words_for_whatever_comes(events):
     run.begin()
     run.add(events)
     assert 0 <= run.fraction <= 1 and isinstance(run.text + run.pace, str)
-    assert all(str(line) for line in log_lines(events))
+    assert all(str(line) for line in to_lines(events))
     assert all(row.spoken for row in rail_rows([], run, {}, history))
 
 

@@ -19,7 +19,7 @@ from crots_studio.models.image_ranking import Question
 from crots_studio.models.series import Figure
 from crots_studio.panels.monitor.panel import MonitorPanel, TrainingCurves
 from crots_studio.widgets import plot_tools
-from crots_studio.widgets.series_plot import Curve, SeriesPlot
+from crots_studio.widgets.series_plot import PlotCurve, SeriesPlot
 from tests.studio.fake_project import make_fake_project
 
 LOSS = Figure("loss", "loss")
@@ -523,7 +523,7 @@ def test_names_of_stages_that_would_run_into_each_other_are_left_out(qtbot):
     plot.resize(500, 240)
     plot.show()
     x = np.arange(0, 1001.0)
-    plot.set_curves([Curve("loss", x, x, "#336699")])
+    plot.set_curves([PlotCurve("loss", x, x, "#336699")])
     plot.set_marks([(0.0, "Source model"), (700.0, "Baseline"), (720.0, "Round 1"), (900.0, "Round 2")])
     qtbot.wait(20)
     assert [line.label.isVisible() for line in plot._marks] == [True, False, True, True]
@@ -640,9 +640,9 @@ def test_a_single_point_has_an_axis_of_its_size(qtbot, value):
     qtbot.addWidget(plot)
     plot.resize(400, 300)
     plot.show()
-    plot.set_curves([Curve("only", np.array([100.0]), np.array([value]), "#ff0000")])
+    plot.set_curves([PlotCurve("only", np.array([100.0]), np.array([value]), "#ff0000")])
     (left, right), (low, high) = plot.canvas.getViewBox().viewRange()
     assert left < 100 < right and low < value < high
     assert high - low <= max(1.0 * abs(value), 2.5 if value == 0 else 0)
-    plot.set_curves([Curve("only", np.array([100.0, 200.0]), np.array([value, value + 1]), "#ff0000")])
+    plot.set_curves([PlotCurve("only", np.array([100.0, 200.0]), np.array([value, value + 1]), "#ff0000")])
     assert plot.canvas.getViewBox().viewRange()[0][0] > 80, "two points need no room for one"

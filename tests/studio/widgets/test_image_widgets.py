@@ -10,7 +10,7 @@ from crots.config import Size
 from crots.taxonomy import ClassSet, load_class_set
 from crots_studio.widgets.class_legend import ClassLegend, percent
 from crots_studio.widgets.compare_area import LAST, CompareArea
-from crots_studio.widgets.image_view import ImageView, Place
+from crots_studio.widgets.image_view import ImageView, Viewpoint
 from crots_studio.widgets.linked_views import LinkedViews, best_columns
 from crots_studio.widgets.picture_layers import Content, colour_table, rgb_image
 from crots_studio.widgets.slider_row import SliderRow
@@ -86,7 +86,7 @@ def test_zooming_keeps_the_pixel_under_the_pointer(qtbot):
     assert abs(before.x() - after.x()) < 0.7
     assert abs(before.y() - after.y()) < 0.7
     view.fit()
-    assert view.place == Place()
+    assert view.place == Viewpoint()
 
 
 def test_the_keyboard_zooms_pans_and_fits(qtbot):
@@ -98,7 +98,7 @@ def test_the_keyboard_zooms_pans_and_fits(qtbot):
     qtbot.keyClick(view, Qt.Key.Key_Right)
     assert view.place.x > before
     qtbot.keyClick(view, Qt.Key.Key_0)
-    assert view.place == Place()
+    assert view.place == Viewpoint()
     for _ in range(100):
         qtbot.keyClick(view, Qt.Key.Key_Plus)
     assert view.transform().m11() <= 40.01
@@ -206,7 +206,7 @@ def test_the_divider_can_be_dragged(qtbot):
     qtbot.mouseMove(port, QPoint(60, 100))
     qtbot.mouseRelease(port, Qt.MouseButton.LeftButton, pos=QPoint(60, 100))
     assert view.split == pytest.approx(0.2, abs=0.02)
-    assert view.place == Place()
+    assert view.place == Viewpoint()
 
 
 def contents(**pictures):
@@ -364,7 +364,7 @@ def test_the_zoom_in_percent_is_that_of_the_screen_and_a_box_comes_to_the_middle
     view.zoom_by(2.0)
     assert view.percent == 1000
     view.look_at_box((10, 10, 10, 10))
-    assert view.place == Place(0.25, 0.375, pytest.approx(0.35 * 4))
+    assert view.place == Viewpoint(0.25, 0.375, pytest.approx(0.35 * 4))
     # All of it is no reason to zoom.
     view.look_at_box((0, 0, 60, 40))
-    assert view.place == Place()
+    assert view.place == Viewpoint()
