@@ -15,7 +15,7 @@ from crots.records import parse, read_plain
 _TABLES, _YAML = (".csv", ".tsv"), (".yaml", ".yml")
 SUFFIXES = (".txt", ".names", ".lst", ".json", *_TABLES, *_YAML)
 _MOST_BYTES = 4 * 10**6
-# Names of what is to be ignored, without the signs around them; none of them is a class.
+# Names that mean "ignored", without surrounding punctuation; none of them is a class.
 _VOID = frozenset({"void", "unlabeled", "unlabelled", "ignore", "ignored", "unknown void", "don't care", "dontcare"})
 _RGB = r"(?P<red>\d{1,3})%(?P<green>\d{1,3})%(?P<blue>\d{1,3})"
 # Lines of one form: CVAT's ``label:r,g,b:parts:actions``, CamVid's ``r g b name``, RUGD's ``id name r g b``, numbered
@@ -81,7 +81,7 @@ def _classes(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     void = [row for row in numbered if is_void(row["name"])]
     kept = [row for row in numbered if row not in void]
     counted = [row["id"] for row in kept] == list(range(len(kept)))
-    # A colour of several classes tells none of them.
+    # A colour shared by several classes identifies none of them.
     times = Counter(tuple(row["colour"]) for row in numbered if row.get("colour"))
     classes = []
     for row in kept:
@@ -95,7 +95,7 @@ def _classes(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def is_void(name: str) -> bool:
-    """Whether a name means what is to be ignored: ``void``, ``__ignore__``, ``unlabelled`` ..."""
+    """Whether a name means "ignored": ``void``, ``__ignore__``, ``unlabelled`` ..."""
     return name.lower().strip("_- ") in _VOID
 
 
@@ -184,7 +184,7 @@ def _of_plain(found: Any) -> list[dict[str, Any]]:
         rows.append(_row({**own, "id": own["id"] if isinstance(own["id"], int) else None}))
     names = [row["name"] for row in rows]
     if len(set(names)) < len(names) and all(isinstance(row.get("name"), str) for row in found):
-        # Words for people may stand twice.
+        # Display names may repeat.
         rows = [row | {"name": whole["name"]} for row, whole in zip(rows, found, strict=True)]
     return rows
 

@@ -71,7 +71,7 @@ class Duration(NamedTuple):
 
 @dataclass(frozen=True)
 class OptionInfo:
-    """All that is known of one option; ``kind`` is its Python type, ``optional`` when ``None`` is allowed."""
+    """The description of one option; ``kind`` is its Python type, ``optional`` if ``None`` is allowed."""
 
     name: str
     kind: Any

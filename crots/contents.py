@@ -1,4 +1,4 @@
-"""What a project's inputs hold: where time stamps differ, the content decides whether an input is another one.
+"""Recognises unchanged inputs by content: if time stamps differ, a digest decides whether an input changed.
 
 A data set that was copied anew has other times and the same bytes. What stages record of an input is its stamp (sizes
 and times), which is cheap; beside that stamp lies a digest of the bytes, made when the stage had read them.

@@ -1,4 +1,4 @@
-"""What a run decided by measuring, kept with the project so that a resumed run does the same. No torch.
+"""Options that a run decided by measuring, stored in the project so that a resumed run keeps them. No torch.
 
 ``records/decided.json`` holds, by stage, options in place of those that the user left open: the arithmetic that was
 faster, the steps and crops that fit into a time budget. A decision holds as long as the options that it was made for.
@@ -15,7 +15,7 @@ from crots.files import write_json
 from crots.records import read_as
 
 _REMEDY = "delete it; a stage that is not done is then decided and begun anew"
-# With it a decision says which time budget it was made for.
+# The time budget that a decision was made for is stored under this name.
 BUDGET = "runtime.time_budget"
 # A record may come from anyone, and may decide nothing else.
 DECIDABLE = (BUDGET, "runtime.precision", "baseline.steps", "baseline.crop", "adapt.steps", "adapt.crop")

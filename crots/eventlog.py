@@ -154,7 +154,7 @@ def last_endings(path: Path) -> dict[str, Ending]:
 
 
 def seconds_before(path: Path, stage: str) -> float:
-    """Returns how long the parts of a stage took on which its present part builds, 0 where it began anew."""
+    """Returns the seconds of the earlier parts of a resumed stage, 0 if the stage started over."""
     spent = begun = latest = 0.0
     for event in read_events(path):
         if event.stage != stage:
@@ -170,7 +170,7 @@ def running(lock_path: Path) -> bool:
     """Returns whether a process holds the lock of a project."""
     status = link_status(lock_path)
     if status is None or kind_of(status) != "a file" or status.st_size:
-        # Taking a lock writes to its file, or empties it; one that holds something is somebody else's.
+        # Taking a lock writes to its file or empties it, so a file with content is another program's.
         return False
     try:
         with filelock.FileLock(lock_path, timeout=0):

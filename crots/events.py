@@ -106,7 +106,7 @@ class Note(Event):
 
 
 def noted(stage: str, text: str) -> Note:
-    """Makes an event of what was found of the inputs; what begins with ``warning:`` is one."""
+    """Makes an event of a finding about the inputs; text that begins with ``warning:`` becomes a warning."""
     warning = text.removeprefix("warning: ")
     return Note(stage=stage, text=warning, level="info" if warning == text else "warning")
 
@@ -136,7 +136,7 @@ KINDS: dict[str, type[Event]] = {
 
 
 def to_json(event: Event) -> str:
-    """Returns the event as one line of JSON; its class name stands under ``event``."""
+    """Returns the event as one line of JSON; ``event`` holds its class name."""
     return json.dumps({"event": type(event).__name__, **dataclasses.asdict(event)}, ensure_ascii=False)
 
 

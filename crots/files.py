@@ -25,7 +25,7 @@ _PARTIAL = re.compile(r"\.[0-9a-f]{8}\.partial(\.\w+)?")
 _WAITS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 # How files of Git LFS begin that were not fetched.
 _POINTER = b"version https://git-lfs"
-# What libraries in Rust and C++ make of the system's message.
+# How libraries in Rust and C++ word the system's message.
 _FULL = re.compile(r"No space left on device|os error 28\b|Disk quota exceeded")
 # Bytes; what is left of a disk on which a write has just failed.
 _NEXT_TO_NOTHING = 2**16
@@ -78,7 +78,7 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def _is_full(path: Path) -> bool:
-    """Whether next to nothing is free on the disk of a path."""
+    """Whether the disk of a path is almost full."""
     for folder in path.parents:
         with contextlib.suppress(OSError):
             return shutil.disk_usage(folder).free < _NEXT_TO_NOTHING
@@ -250,7 +250,7 @@ def content_digest(path: Path) -> str:
                     rows.append([name, _hashed(path / name)])
             return _digest_of_rows(rows)
         if not is_file(path):
-            # A pipe would be read for ever.
+            # Reading a pipe would never end.
             raise InputError(f"{path}: is neither a file nor a folder; move it away")
         return _hashed(path)
     except OSError as error:

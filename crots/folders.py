@@ -64,7 +64,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise InputError(f"{folder}: holds no {CONFIG}, expected the folder of a model of transformers; check the path")
     if "auto_map" in found:
         raise InputError(
-            f"{folder}: its {CONFIG} asks for code of its own (auto_map), which is never run; give an ONNX export, or "
+            f"{folder}: its {CONFIG} requires custom code (auto_map), which is never run; give an ONNX export, or "
             "predictions"
         )
     if is_smp(found):
@@ -111,7 +111,7 @@ def check_formats(formats: Iterable[str], net: str) -> None:
 
 
 def folder_card(folder: Path) -> ModelCard:
-    """Returns what a model folder says of itself.
+    """Returns the card of a model folder, from its own files.
 
     Raises:
         InputError: as `read_config`, or its classes or its normalisation cannot be read.
@@ -133,7 +133,7 @@ def folder_card(folder: Path) -> ModelCard:
 
 
 def write_config(folder: Path, card: ModelCard, config: dict[str, Any]) -> None:
-    """Writes the configuration of a model folder, with what its library does not know."""
+    """Writes the configuration of a model folder, with the entries that its library does not write."""
     about = card.to_dict()
     # The folder may be moved.
     del about["net"]
@@ -191,12 +191,12 @@ def class_names(config: dict[str, Any], folder: Path) -> list[str]:
         raise InputError(
             f"{folder}: gives one score a pixel, expected one for each of two classes or more; give its predictions"
         )
-    # Names may stand twice, in ADE20K's for example.
+    # Names may repeat, as in ADE20K.
     return [name if names.index(name) == number else f"{name} ({number})" for number, name in enumerate(names)]
 
 
 def unnamed(names: Any) -> bool:
-    """Whether classes have no names but those that transformers makes up."""
+    """Whether classes only have the placeholder names of transformers."""
     return all(isinstance(name, str) and _UNNAMED.fullmatch(name) for name in names)
 
 

@@ -191,7 +191,7 @@ def image_size(path: Path) -> Size:
 
 
 def is_turned(path: Path) -> bool:
-    """Whether an image is stored turned or mirrored, and its EXIF orientation says how to put it upright.
+    """Whether the EXIF orientation of an image rotates or mirrors it.
 
     Raises:
         InputError: it is missing or no image.
@@ -231,7 +231,7 @@ def _upright(rgb: Image.Image, orientation: int) -> NDArray[np.uint8]:
 
 
 def is_plain(path: Path) -> bool:
-    """Whether an image is read as any program would: nothing is chosen for it, and it has no bands to choose from."""
+    """Whether an image needs no choice of bands or white value."""
     return not rendering.of(path).words and _banded(path) is None
 
 
@@ -243,7 +243,7 @@ def _banded(path: Path) -> rendering.TiffHeader | None:
 
 @dataclass(frozen=True)
 class PixelFacts:
-    """What is known of an image's pixels beside its colours.
+    """Facts about an image's pixels besides its colours.
 
     Attributes:
         greatest: value of an image of 16 bits; None for one of 8.
@@ -257,7 +257,7 @@ class PixelFacts:
 
 
 def pixel_facts(path: Path) -> PixelFacts:
-    """Decodes an image to say what its colours do not.
+    """Decodes an image to find transparency, frames and its greatest 16-bit value.
 
     Raises:
         InputError: it is missing or broken.
@@ -393,15 +393,15 @@ def read_stored(path: Path) -> StoredLabels:
 
 
 def _check_opaque(image: Image.Image, path: Path) -> None:
-    """Refuses labels that transparency tells apart and values do not: some tools store a mask as its opaque part."""
+    """Refuses labels that only differ in transparency: some tools store a mask as its opaque part."""
     *values, alpha = np.moveaxis(np.asarray(image), 2, 0).astype(np.int64)
     if (alpha == 255).all():
         return
     codes = sum(value << 8 * place for place, value in enumerate(values))
     if len(np.unique(codes << 8 | alpha)) > len(np.unique(codes)):
         raise NoLabelIds(
-            f"{path}: holds labels in its transparency, expected ids or colours of opaque pixels; save it anew with an "
-            "id or colour in place of what is transparent"
+            f"{path}: holds labels in its transparency, expected ids or colours of opaque pixels; save it again with "
+            "an id or colour in place of transparent pixels"
         )
 
 

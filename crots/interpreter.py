@@ -11,7 +11,7 @@ import sys
 
 # Variables that the model libraries read before they contact their hub or send telemetry.
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-# Set where it was we who kept the hub's library offline.
+# Set if CROTS, and not the user, keeps the hub's library offline.
 OURS = "CROTS_KEEPS_OFFLINE"
 
 

@@ -300,7 +300,7 @@ class Inputs:
             )
         if named:
             raise InputError(
-                f"{self.config.source.file} holds a {card.net}, asked for was {named}; leave the network out",
+                f"{self.config.source.file} holds a {card.net}, but the option names {named}; leave the network out",
                 field="source.net",
             )
         return card.net

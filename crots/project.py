@@ -51,7 +51,7 @@ from crots.stagefiles import StageFiles
 
 CONFIG_NAME = "crots.toml"
 CORRECTIONS = "corrections"
-# What other commands than a run write in a project.
+# Written into a project by commands other than a run.
 COMPARISON = "compare"
 SUSPICION = "suspicion"
 STUDIO = "studio"
@@ -470,7 +470,7 @@ class Project:
         }
 
     def _contents(self, kind: str, name: str) -> dict[str, Any]:
-        """The content of corrections: one that is taken back leaves nothing stale."""
+        """The digest of corrections by content, so that undoing a correction leaves nothing stale."""
         path = self.folder / name
         return {f"{kind} {name}": content_digest(path)} if exists(path) else {}
 

@@ -86,7 +86,7 @@ def _taken(project: Project, stack: contextlib.ExitStack) -> EventLog:
 
 
 def _due(project: Project, key: str, asked: bool) -> tuple[bool, bool]:
-    """Says whether a stage is to be run, and whether an interrupted run of it is continued."""
+    """Decides whether a stage runs, and whether it continues an interrupted run."""
     # The run that goes on is this one.
     state = next(status.state for status in project.status(busy=False) if status.key == key)
     return asked or state not in ("done", "not needed"), project.resumable(key)

@@ -411,7 +411,7 @@ class ClassMap:
         return look_up(lookup, labels)
 
     def matrix(self) -> NDArray[np.float32]:
-        """Returns (S, T + 1) float32 zeros and ones; the last column is what becomes ignored."""
+        """Returns (S, T + 1) float32 zeros and ones; the last column stands for "ignore"."""
         matrix = np.zeros((len(self.source), len(self.target) + 1), np.float32)
         columns = np.where(self.table == self.target.ignore, len(self.target), self.table)
         matrix[np.arange(len(self.source)), columns] = 1
@@ -431,7 +431,7 @@ def unique_labels(labels: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def count_labels(labels: NDArray[Any]) -> NDArray[np.int64]:
-    """Returns how often each value from 0 to the greatest stands in a label map; none may be negative."""
+    """Counts each value from 0 to the greatest in a label map; none may be negative."""
     counts = np.zeros(int(labels.max()) + 1 if labels.size else 0, np.int64)
     for rows in strips(labels):
         part = np.bincount(labels[rows].ravel())

@@ -54,7 +54,7 @@ _LARGER = 4
 class Setup(Inputs):
     """What is checked: the inputs as a run opens them, and the code that the user trusts.
 
-    Looking runs no code of others, trusted or not: that is for runs.
+    Looking runs no third-party code, trusted or not: that is for runs.
 
     Attributes:
         trusted: the code that the user trusted in this window.

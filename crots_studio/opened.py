@@ -50,7 +50,7 @@ class OpenProject(QObject):
         history: its events so far.
         status: its stages; empty until they have been read.
         estimate: what is known of the rest of its run, with the options as they were when its stages were read.
-        trusted: code of others that the user trusts, for this project in this window; kept nowhere else.
+        trusted: third-party code that the user trusts, for this project in this window; kept nowhere else.
         looking: whether the stages are being read, which takes seconds for a hundred thousand files.
         conflict: options that were changed both here and in the project's file; nothing is written until one side is
             chosen. None for none.
@@ -66,7 +66,7 @@ class OpenProject(QObject):
         opened(bool): after that, where a project was opened: whether a run holds it.
         history_changed(): events of a run were taken back; `history` was read anew.
         config_changed(): an option of the project changed.
-        trust_changed(): the user trusts more code of others.
+        trust_changed(): the user trusts more third-party code.
         status_changed(list[StageStatus]): the stages' states, after a change of options, files or the run.
     """
 
@@ -146,7 +146,7 @@ class OpenProject(QObject):
         self.status_changed.emit([])
 
     def trust(self, code: Iterable[Code]) -> None:
-        """Lets code of others run that the user was asked about, until the project is closed."""
+        """Lets third-party code run that the user was asked about, until the project is closed."""
         self.trusted |= frozenset(code)
         self.trust_changed.emit()
 

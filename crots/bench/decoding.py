@@ -1,4 +1,4 @@
-"""What it costs to decode a photograph and resize it, by library."""
+"""Times decoding and resizing of a photograph, by library."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class Measures:
         self._repeats = world.options.repeats
 
     def run(self) -> Iterator[Measure]:
-        """Yields each measure that was asked for."""
+        """Yields each requested measure."""
         for name in self.world.options.measures:
             yield TRIALS[name](self, name)
 

@@ -78,7 +78,7 @@ class StageTimer:
         self.peak = peak_flops(self.engine.device, self.engine.precision)
 
     def run(self) -> Iterator[StageTime]:
-        """Yields the time of each stage that was asked for."""
+        """Yields the time of each requested stage."""
         if "labels" in self.options.stages:
             yield from self.labels()
         if "baseline" in self.options.stages:

@@ -46,7 +46,7 @@ def open_screen(stream: IO[str], *, quiet: bool = False) -> Screen:
 
 
 def is_result(event: Event) -> bool:
-    """Whether an event is a final score, to stand in the table at the end, and no validation in between."""
+    """Whether an event is a final score for the table at the end, not a validation during training."""
     return isinstance(event, Evaluated) and event.step == 0
 
 
@@ -66,7 +66,7 @@ class PlainScreen:
         say(text, self._stream)
 
     def close(self) -> None:
-        """Nothing is left to tidy."""
+        """Does nothing: there is nothing to clean up."""
 
     def show(self, event: Event) -> None:
         """Writes the lines of one event, if it deserves any."""
@@ -117,7 +117,7 @@ class QuietScreen:
         """Says nothing."""
 
     def close(self) -> None:
-        """Nothing is left to tidy."""
+        """Does nothing: there is nothing to clean up."""
 
     def show(self, event: Event) -> None:
         """Shows warnings."""
@@ -155,7 +155,7 @@ class RichScreen:
         self._console.print(presentable(text), style=style or None)
 
     def close(self) -> None:
-        """Takes the bars away and shows the cursor again."""
+        """Removes the bars and shows the cursor again."""
         self._bars.stop()
 
     def show(self, event: Event) -> None:
@@ -203,16 +203,16 @@ class RichScreen:
 
 
 def opening(event: StageStarted) -> str:
-    """Says what a stage is about to do."""
+    """Describes the start of a stage."""
     if event.unit == "files":
         text = "1 file" if event.total == 1 else f"{event.total} files"
     else:
         text = f"{event.total} {event.unit} on {event.device}"
-    return text + (f", going on from {event.resumed_at}" if event.resumed_at else "")
+    return text + (f", continuing from {event.resumed_at}" if event.resumed_at else "")
 
 
 def ending(event: StageFinished) -> str:
-    """Says how a stage ended."""
+    """Describes the end of a stage."""
     if event.outcome == "completed":
         return f"done in {duration(event.seconds)}"
     # The error itself is the last line of the program, on standard error.

@@ -36,7 +36,7 @@ class Record:
         self.detail = ""
 
     def add(self, event: Event) -> None:
-        """Takes note of one event."""
+        """Records one event."""
         if isinstance(event, StageFinished):
             row = {"stage": event.stage, "outcome": event.outcome, "seconds": round(event.seconds, 3)}
             self._values["stages"].append(row | ({"message": event.message} if event.message else {}))
@@ -54,12 +54,12 @@ class Record:
             })  # fmt: skip
 
     def end(self, outcome: str, code: int, message: str) -> None:
-        """Says how the whole ended."""
+        """Summarises how the command ended."""
         self._values |= {"outcome": outcome, "exit_code": code, "message": message}
 
     @property
     def exit_code(self) -> int:
-        """What the process ends with."""
+        """The exit code."""
         return int(self._values["exit_code"])
 
     @property

@@ -1,4 +1,4 @@
-"""Finding what the user points at: pseudo-labels with their confidence, labels without images."""
+"""Finds inputs that the user names: pseudo-labels with their confidence, labels without images."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if words_of_it := _refused_output(error) or machine_fault(error):
             _write_no_more()
             return complain(words_of_it, 1)
-        # A fault of ours.
+        # A bug in CROTS.
         return complain(own_fault(error, debug="--debug" in words), 1)
 
 

@@ -1,4 +1,4 @@
-"""Opening the model that a user points at, together with a workbench of its size."""
+"""Opens a model file that the user names, with a workbench of its working size."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def open_model(
     model.card = dataclasses.replace(model.card, tile_overlap=tiling.overlap if tiling else None)
     bench = desk.bench(size)
     if is_factory(model.card.net):
-        bench.note(f"this runs code of others, as you allowed: network {model.card.net}")
+        bench.note(f"this runs third-party code, as you allowed: network {model.card.net}")
     seen = seen_as(tiling, size)
     bench.note(f"{path.name}: {model.card.net}, {len(model.classes)} classes, {seen}; {'; '.join(report.lines())}")
     return model, bench
@@ -144,7 +144,7 @@ def _describe_weights(found: dict[str, Any], file: WeightsFile, classes: str | N
         raise InputError("--net needs --classes to compare the file with; give the class set, too")
     if is_factory(net or (file.card.net if file.card else "")):
         found["summary"].append(
-            "its network is a Python function, which inspecting does not call: not compared with it"
+            "its network is a Python function, which is not called while inspecting: not compared with it"
         )
     elif net or file.card:
         found["summary"] += _compared(file, classes, net).lines()

@@ -1,4 +1,4 @@
-"""Where the commands outside a project write: over their own earlier results alone, and never over what they read."""
+"""Where commands outside a project write: only over their own earlier results, never over their inputs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from crots.records import read_json
 if TYPE_CHECKING:
     from crots.data.layouts import Sample
 
-# Says which command made a folder, with which options.
+# Records which command made a folder, with which options.
 RECORD = "run.json"
 # Which files it made. While a run is not complete there is none, and all among the results is its own.
 LISTING = ".crots-files"

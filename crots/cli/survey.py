@@ -1,4 +1,4 @@
-"""What a configuration points at: found, counted and checked, without torch, before anything is written."""
+"""Finds, counts and checks every input of a configuration, without torch, before anything is written."""
 
 from __future__ import annotations
 
@@ -138,16 +138,16 @@ class _Surveyor:
         self.found.lines.append(f"student: {net}, starting from {weights or 'the source'}")
 
     def code(self) -> None:
-        """Says what only --trust will let run; nothing of it is imported or run here."""
+        """Lists the code that needs --trust; none of it is imported or run here."""
         code = code_of(self.config, self.root)
         self.found.facts["code"] = [{"option": piece.option, "name": piece.name} for piece in code]
         if code:
             kept = ", which no project keeps" if self.config.runtime.trust else ""
             self.found.warnings.append(
-                f"a run will run code of others: {listed(code)}; if you trust it, start every run with --trust{kept}"
+                f"a run executes third-party code: {listed(code)}; if you trust it, start every run with --trust{kept}"
             )
         elif self.config.runtime.trust:
-            self.found.lines.append("--trust is not needed: nothing here runs code of others")
+            self.found.lines.append("--trust is not needed: nothing here runs third-party code")
 
 
 def survey_inputs(config: ProjectConfig, root: Path) -> Survey:

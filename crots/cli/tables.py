@@ -72,17 +72,17 @@ def _style(word: str) -> str:
 
 
 def percent(value: float | None) -> str:
-    """Writes a score of 0..1 in percent."""
+    """Formats a score of 0..1 in percent."""
     return NOTHING if value is None else f"{100 * value:.1f}"
 
 
 def change(value: float | None, before: float | None) -> str:
-    """Writes by how many points a score changed."""
+    """Formats the change of a score in percentage points."""
     return NOTHING if value is None or before is None else f"{100 * (value - before):+.1f}"
 
 
 def duration(seconds: float | None) -> str:
-    """Writes a time: ``8 s``, ``3:21``, ``2:03:00``."""
+    """Formats a time: ``8 s``, ``3:21``, ``2:03:00``."""
     if seconds is None:
         return ""
     minutes, rest = divmod(round(seconds), 60)

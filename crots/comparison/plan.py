@@ -52,7 +52,7 @@ class Branch(Project):
         return self.home / "events.jsonl"
 
     def stage_folder(self, key: str) -> Path:
-        """The result of a stage, of its own or of the branch that owns it."""
+        """The result of a stage, in this branch or in the one it shares the stage with."""
         return self.places.get(key, self.home / key)
 
     def check_places(self) -> None:
@@ -65,7 +65,7 @@ class Branch(Project):
         check_place(self.home, self.events_path, "file")
 
     def finished(self, key: str) -> bool:
-        """Whether a stage of its own is done with the present options and inputs."""
+        """Whether one of its own stages is done with the current options and inputs."""
         record = self.record(key)
         return record is not None and digest(record.get("inputs")) == digest(self.inputs()[key])
 
@@ -112,7 +112,7 @@ class CompareJob:
 
     @property
     def reference(self) -> str:
-        """The row that differences are to."""
+        """The row that the others are compared with."""
         return REFERENCES[self.kind]
 
 

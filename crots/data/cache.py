@@ -88,7 +88,7 @@ class ImageCache:
         try:
             stamp = digest(file_stamp(path))
         except OSError:
-            stamp = "gone"  # reading it will say so properly
+            stamp = "gone"  # reading it raises the proper error
         return folder / place[:2] / f"{place}-{stamp}.npy"
 
     def _is_image(self, found: NDArray[Any]) -> bool:
@@ -108,7 +108,7 @@ class ImageCache:
         self._drop_stale(entry)
 
     def _drop_stale(self, entry: Path) -> None:
-        """Deletes what was kept of an earlier state of the same image."""
+        """Deletes entries of earlier versions of the same image."""
         place = entry.stem.split("-")[0]
         for stale in entry.parent.glob(f"{place}-*.npy"):
             if stale != entry and _ENTRY.fullmatch(stale.name):
@@ -121,7 +121,7 @@ class ImageCache:
                 self._used = _bytes_below(self.folder) if self.folder else 0
             if self._used + size > self.limit_bytes:
                 return False
-            # What the others add meanwhile is not seen, so it is reckoned.
+            # Additions of the other writers are estimated, since they are not seen.
             self._used += size * self._writers
             return True
 

@@ -1,4 +1,4 @@
-"""Random crops at random scale, cut on the way from the cache to the device."""
+"""Random crops at random scale, cut before the images go to the device."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Crops:
         """Cuts (N, H, W) labels, uint8 or uint16, or their confidence, float32; the nearest pixel's counts."""
         import cv2
 
-        # The other nearest-neighbour rule of OpenCV shifts labels against their image by up to half a pixel.
+        # OpenCV's default nearest-neighbour rule shifts labels against their image by up to half a pixel.
         return self._cut(batch, cv2.INTER_NEAREST_EXACT)
 
     def _cut(self, batch: Array, how: int) -> Array:

@@ -41,7 +41,7 @@ def count_waiting() -> Iterator[Waiting]:
 
 
 def readers() -> int:
-    """Threads that decode whole data sets: one a core, since a core decodes but ten photographs a second.
+    """Threads for decoding whole data sets: one per core, since a core decodes only about ten photographs a second.
 
     Workers that ``torchrun`` started on one machine share its cores.
     """

@@ -1,4 +1,4 @@
-"""What a folder, list file or prediction set is, how much there is of it, and everything that is wrong with it.
+"""Inspects a folder, list file or prediction set: what it is, what it contains, and every problem in it.
 
 This opens every file, label files too: it informs and changes nothing.
 """
@@ -124,7 +124,7 @@ def inspect(
 ) -> Inspection:
     """Inspects everything in a folder, list file, image or prediction set.
 
-    Checkpoints are not for here: see `crots.nets.weights`.
+    For checkpoints see `crots.nets.weights`.
 
     Args:
         path: what the user picked.
@@ -225,7 +225,7 @@ def _resolved(dataset: Dataset, classes: ClassSet | None, findings: _Findings) -
         findings.problems.append(str(error))
         return dataset, None
     except InputError:
-        # Judge them by what fits most files, so that those at fault are named one by one.
+        # Use the encoding that fits most files, so that the faulty files are listed one by one.
         return dataclasses.replace(dataset, encoding=_likeliest(dataset, classes)), classes
 
 

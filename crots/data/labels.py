@@ -1,4 +1,4 @@
-"""Reading ground truth as train ids, whatever way a data set stores its classes."""
+"""Reads ground truth as train ids, for every encoding of classes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from crots.limits import check_pixels, strips
 from crots.taxonomy import ClassSet, label_dtype, look_up, unique_labels
 
 _CHECKED = 16
-# Encodings found, so that reading a thousand files analyses the first few only once.
+# Cache of detected encodings: the sampled files of a data set are analysed once.
 _resolved: WeakKeyDictionary[Dataset, Encoding] = WeakKeyDictionary()
 
 

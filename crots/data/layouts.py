@@ -458,7 +458,7 @@ def _detect(path: Path, layout: str, split: str, classes: ClassSet | None) -> tu
     # Archives often have one folder in them, which holds the data set.
     for base in _only_folders(path):
         for name, detector in LAYOUTS.items():
-            # Where nothing else fits, the whole folder that was picked counts.
+            # If nothing else fits, the picked folder is taken as a whole.
             if layout not in ("auto", name) or (name == "folder" and base != path and layout == "auto"):
                 continue
             if (place := detector(base, split, classes)) is not None and (name != "folder" or layout == name):
@@ -497,7 +497,7 @@ def _images(place: Place) -> _Found:
     names = [name for name in listing.names if not name.lower().endswith(SUFFIX)] if others else listing.names
     images, masks = _separated(names)
     if place.names:
-        # A release says itself which are its images.
+        # A release's description states which files are its images.
         named = re.compile(place.names)
         images, masks = [name for name in names if named.search(key_of(name))], []
     if place.stems is not None:
@@ -522,7 +522,7 @@ def _separated(names: Sequence[str]) -> tuple[list[str], list[str]]:
     masks = []
     for name, ending in endings.items():
         core = keys[name].removesuffix(ending)
-        # Cameras that see depth too call their pictures so.
+        # Depth cameras use these names.
         if ending and (ending != "_color" or core in certain or core.endswith(("_gtFine", "_gtCoarse"))):
             masks.append(name)
     taken = set(masks)
@@ -594,7 +594,7 @@ def _with_own_labels(
     if not files:
         return _replaced(dataset, {}, dataset.encoding, f"labels are not used: {no_labels(folder)}")
     if not found and folder == dataset.root:
-        # What lies among the images and belongs to none of them was said to be left out.
+        # Label files among the images that match none were already reported as left out.
         return dataset
     lacking = len(dataset) - len(found)
     note = f"{folder}: {lacking} of {len(dataset)} images have no label" if lacking else ""

@@ -162,7 +162,7 @@ def _resolve(path: Path, base: Path, rows: list[tuple[str, str | None]]) -> List
     root, names = _relative(base, list(images))
     labels = {key_of(name): label for name, label in zip(names, images.values(), strict=True)}
     files = keyed(root, names)
-    notes = [f"{len(rows) - len(images)} lines stand twice and count once"] if len(rows) > len(images) else []
+    notes = [f"{len(rows) - len(images)} lines are duplicates and count once"] if len(rows) > len(images) else []
     found = _named_labels(path, base, labels) or _cityscapes_labels(base, list(files))
     return ListedFiles(root, {key: (image, found.get(key)) for key, image in files.items()}, tuple(notes))
 

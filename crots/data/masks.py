@@ -1,4 +1,4 @@
-"""Masks that lie among the images of a folder: they are labels, or say what the camera's own car is, but no targets."""
+"""Masks among the images of a folder: labels, or masks of the camera's own car, which are no target images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from crots.taxonomy import unique_labels
 MOST_IDS = 64
 # Number of files of a kind that are opened.
 _OPENED, _EACH = 8, 32
-# Folders that may tell photographs from masks; more are drives or cities.
+# Up to this many folders may separate photographs from masks; more are drives or cities.
 _MOST_KINDS = 6
 _LABELS = tuple(LABEL_SUFFIXES)
 # A word at the end or the beginning of a name, with the sign that sets it off.
@@ -28,7 +28,7 @@ _WORDS = (re.compile(r"[\W_]?[^\W\d_]+\d?$"), re.compile(r"^[^\W\d_]+[\W_]?"))
 
 
 def masks_among(folder: Path, names: Sequence[str]) -> set[str]:
-    """Returns which of the images in a folder are masks rather.
+    """Returns which image files in a folder are masks.
 
     Only those are opened that lie beside photographs and are stored without loss, or that share the names of others but
     for a word (``x`` and ``x_mask``, ``1_rgb`` and ``1_depth``) or a folder (``rgb/1`` and ``seg/1``), or lie in one of

@@ -223,7 +223,7 @@ def _match_by(
     where: str,
     what: str,
 ) -> dict[str, Path]:
-    """Matches what is not in ``found`` yet by a pairing; a file that is some image's already is nobody else's."""
+    """Matches what is not in ``found`` yet by a pairing; a file already matched is not used again."""
     candidates, wanted = _grouped(files, pairing.file), _grouped(keys, pairing.image)
     taken = set(found.values())
     more = {}

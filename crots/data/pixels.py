@@ -1,4 +1,4 @@
-"""What should be known of the pixels of a data set's images before a run; few of them are opened."""
+"""Warnings about the pixels of a data set's images before a run; only a few images are opened."""
 
 from __future__ import annotations
 

@@ -323,7 +323,7 @@ def outlined(labels: NDArray[Any], names: Mapping[int, str]) -> list[dict[str, A
     for label in np.unique(labels):
         if int(label) not in names:
             continue
-        # What hangs together by sides never crosses an outline, which hangs together by corners.
+        # A 4-connected area never crosses an 8-connected outline.
         alike = (labels == label).astype(np.uint8)
         count, parts, boxes, _ = cv2.connectedComponentsWithStats(alike, connectivity=4)
         for part in range(1, count):

@@ -54,7 +54,7 @@ _CUT = 1.01 / 255
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a source says of one image, in target classes.
+    """A source's prediction for one image, in target classes.
 
     Attributes:
         labels: (H, W) target ids or the target's ignore label.
@@ -371,7 +371,7 @@ def _read_probabilities(path: Path, class_map: ClassMap) -> NDArray[np.float32]:
         raise InputError(f"{path}: found {array.dtype} values, expected float16 or float32 probabilities or logits")
     values = array.astype(np.float32, copy=False)
     if not np.isfinite(values).all():
-        raise InputError(f"{path}: holds NaN or infinite values; make the prediction anew")
+        raise InputError(f"{path}: holds NaN or infinite values; make the prediction again")
     del array
     if _is_logits(values, kind, path):
         # In place, since these arrays are large.
@@ -405,7 +405,7 @@ def read_array(path: Path) -> tuple[NDArray[Any], str]:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except Exception as error:  # zip and array readers raise nearly every type on broken files
-        raise InputError(f"{path}: broken or no .npz file ({error}); make the prediction anew") from error
+        raise InputError(f"{path}: broken or no .npz file ({error}); make the prediction again") from error
 
 
 def _check_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:

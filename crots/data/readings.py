@@ -1,4 +1,4 @@
-"""Which way of reading label files fits them: by what the class set says, by palettes, and by what occurs in them.
+"""Detects the encoding of label files from the class set, palettes and the values that occur.
 
 One encoding that fits is used and reported. Where two fit and differ, and no evidence favours one, the user is asked.
 """
@@ -276,7 +276,7 @@ class _Judge:
         raise self.ambiguous(self.meanings(train, raw))
 
     def two_classes(self, mask: _Reading, train: _Reading | None) -> tuple[Encoding, list[str]]:
-        # Where some files hold 1 and others 255, 255 may as well be what is to be ignored.
+        # If some files hold 1 and others 255, then 255 may mean ignored.
         together = any({0, 255} <= file.values for file in self.files)
         if 255 in self.values and (1 in self.values or not together):
             ones = "1 and 255 are" if 1 in self.values else "255 is"
@@ -326,7 +326,7 @@ class _Judge:
         return {reading.encoding: self.words(reading) for reading in readings}
 
     def words(self, reading: _Reading) -> str:
-        """What a reading makes of the values, in short."""
+        """Summarises how a reading maps the values."""
         by_class: dict[str, list[int]] = {}
         for (value, _), label in sorted(reading.labels.items(), key=lambda item: item[0][0]):
             name = "ignored" if label == reading.ignore else self.classes.names[label]
@@ -358,7 +358,7 @@ def read_as(files: Sequence[Seen], classes: ClassSet, *, predictions: bool = Fal
 
 
 def unknown_ids(where: str, ids: Sequence[int], classes: ClassSet) -> InputError:
-    """Says that a class set does not know ids, and what helps."""
+    """The error for ids that a class set does not know, with remedies."""
     raw = f", or its {len(classes.raw_ids)} own ids" if classes.raw_ids else ""
     if all(0 <= value <= 65535 for value in ids):
         remedy = "choose another class set or encoding, or write into its file which class each id means (ids = [...]) "
@@ -379,7 +379,7 @@ def files_checked(files: int) -> str:
 
 
 def ranges(ids: Sequence[int]) -> str:
-    """Writes sorted ids shortly: ``0-10, 255``."""
+    """Formats sorted ids as ranges: ``0-10, 255``."""
     runs: list[list[int]] = []
     for value in ids:
         if runs and value == runs[-1][1] + 1 and value > 0:

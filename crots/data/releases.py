@@ -272,7 +272,7 @@ def folders_in(folder: Path) -> list[Path]:
         with os.scandir(folder) as entries:
             first = [Path(entry.path) for entry, _ in zip(entries, range(_FEW + 1), strict=False)]
     except OSError:
-        # Not readable: whatever lies in it, it is no data set.
+        # Not readable, so it cannot be used as a data set.
         return []
     # Path.is_dir, since a directory entry's raises for links in a circle.
     return sorted(entry for entry in first if entry.is_dir()) if len(first) <= _FEW else []

@@ -1,4 +1,4 @@
-"""Which images stand for all of them where looking at all would take too long. No torch."""
+"""Chooses a representative sample of images where reading all would take too long. No torch."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _POLES = {"lamp": 0.16, "sign": 0.1, "light": 0.14, "walker": 0.5, "cyclist": 0.
 
 
 def shade_ground(faces: Faces, look: Look, street: Street, size: Size) -> Pixels:
-    """Returns how dark (H, W) the light of a look leaves the ground, 0..255, whatever stands on it."""
+    """Returns the shadow (H, W) that the light of a look casts on the ground, 0..255."""
     blocks = [part for thing in street.things for part in _outlines(thing, look)]
     shade = np.zeros((size.height, size.width), np.uint8)
     if not blocks:

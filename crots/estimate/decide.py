@@ -51,7 +51,7 @@ class Plan:
 def decide_options(
     project: Project, keys: Iterable[str], watch: Stopwatch | None = None, *, busy: bool | None = None
 ) -> Plan:
-    """Decides what the options leave open for the stages that have not begun, and keeps it with the project.
+    """Decides options left open, for stages that have not begun, and stores the decisions in the project.
 
     A decision holds as long as options and images stay, so that a resumed run ends with the same result.
 

@@ -6,7 +6,7 @@ import torch
 
 from crots.errors import InputError
 
-# Kinds of devices that torch may have and CROTS was never run on.
+# Device types that torch supports but CROTS was never tested on.
 UNTRIED = ("mps", "xpu")
 
 
@@ -37,7 +37,7 @@ def resolve_device(name: str) -> torch.device:
     if int(number or 0) >= count:
         found = f"{count} {words} devices" if count else f"no {words} device"
         raise InputError(
-            f"device: {name} was asked for and {found} found here; choose cpu as `runtime.device`",
+            f"device: {name} was requested, but {found} found here; choose cpu as `runtime.device`",
             field="runtime.device",
         )
     return torch.device(f"{kind}:{int(number or 0)}")

@@ -37,7 +37,7 @@ class Engine:
         """The device in words, ``cuda:0 (NVIDIA H100)``."""
         several = f", one of {self.workers.world} workers" if self.workers.world > 1 else ""
         if self.device.type != "cuda":
-            untried = " (CROTS was never tried on this kind of device)" if self.device.type in UNTRIED else ""
+            untried = " (CROTS was never tested on this device type)" if self.device.type in UNTRIED else ""
             return f"{self.device}{untried}{several}"
         return f"{self.device} ({torch.cuda.get_device_name(self.device)}){several}"
 

@@ -248,7 +248,7 @@ def worker_device(name: str, local_rank: int) -> torch.device:
     """
     if name.startswith("cuda:"):
         raise InputError(
-            f"device: {name} was asked for, expected cuda or cpu: torchrun gives each worker a device of its own; "
+            f"device: {name} was requested, expected cuda or cpu: torchrun gives each worker its own device; "
             "choose devices with CUDA_VISIBLE_DEVICES",
             field="runtime.device",
         )

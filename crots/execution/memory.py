@@ -1,4 +1,4 @@
-"""Memory that a piece of work takes at most."""
+"""Peak memory of a piece of work."""
 
 from __future__ import annotations
 

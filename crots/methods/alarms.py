@@ -31,7 +31,7 @@ OVERCONFIDENT = 0.98
 
 VANISHING = "vanishing: "
 
-# What labels made anew may lose of the source's surest pixels, in the mean over classes and in any one class.
+# How many of the source's most confident pixels refreshed labels may change: mean over classes, and in any one class.
 MOST_LOST, MOST_LOST_OF_CLASS = 0.01, 0.1
 
 
@@ -49,7 +49,7 @@ class Bounds(NamedTuple):
 BOUNDS: dict[str, Bounds] = {
     # Runs that gained kept 0.92 and more; those that lost 40 % of their mIoU had 0.83 to 0.87.
     "source": Bounds(0.9, 0.8, "the source's confident labels are being lost"),
-    # A run that gained a little had 0.93 and 0.88: where the source is weak, some of what it is surest of is wrong.
+    # A run that gained a little had 0.93 and 0.88: some of the most confident pixels of a weak source are wrong.
     # One that lost a fifth on noise had 0.80 and 0.32.
     "surest": Bounds(0.9, 0.82, "what the source is surest of in each class is being lost"),
     "worst class": Bounds(0.7, 0.35, "a class that the source is sure of is being lost"),
@@ -134,7 +134,7 @@ def _since_the_start(start: Values, now: Values) -> list[Alarm]:
 
 
 def surest_lost(mean: float, worst: float) -> str:
-    """Says that too much is lost of what the source is surest of; empty where it is not.
+    """Returns why too many of the source's most confident pixels are lost; empty if they are not.
 
     Args:
         mean: loss of the share kept of each class's surest pixels, as a mean over classes.

@@ -1,4 +1,4 @@
-"""Every network that is installed, and what is known of one without making it: nothing is downloaded or trained."""
+"""Every installed network, and its facts without building it: nothing is downloaded or trained."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class NetFacts:
     Attributes:
         name: of the registry.
         family: ``smp``, ``torchvision`` ...
-        parameters: how many, 0 where that cannot be told without making it.
+        parameters: how many; 0 if only building it would show.
         multiple: both sides of its input are multiples of this.
         weights: pretrained files on this computer that belong to it.
     """
@@ -38,12 +38,12 @@ class NetFacts:
 
     @property
     def training_bytes(self) -> int:
-        """Memory of its training without the activations, which depend on size and batch."""
+        """Memory that training takes, without the activations, which depend on size and batch."""
         return self.parameters * _BYTES * _TRAINING_COPIES
 
 
 def installed_nets() -> tuple[str, ...]:
-    """Returns the names of all networks that can be built here; of smp each architecture with each of its encoders."""
+    """Returns the names of all networks that can be built here; for smp, every architecture with every encoder."""
     patterns = (smp_nets.PATTERN, hf_nets.PATTERN, user.PATTERN)
     return (*(name for name in net_names() if name not in patterns), *_smp_names())
 
@@ -61,7 +61,7 @@ def net_facts(name: str, classes: int) -> NetFacts:
     """Returns what is known of a network.
 
     Args:
-        name: of the registry; code of others is not run.
+        name: of the registry; third-party code is not run.
         classes: channels of its logits.
 
     Raises:
@@ -93,7 +93,7 @@ def _weights(name: str) -> list[Path]:
 
 
 def _of_encoder(encoder: str) -> list[Path]:
-    """Where the libraries keep what they downloaded for an encoder; looked at, never asked for."""
+    """Where the libraries cache an encoder's downloads; only looked up, never fetched."""
     import segmentation_models_pytorch as smp
     from huggingface_hub import try_to_load_from_cache
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
-# The unpickler in C reserves memory for any number of memo entries that a file asks for; this one does not.
+# The C unpickler reserves memory for as many memo entries as a file states; this one does not.
 _Unpickler = pickle._Unpickler
 # A legacy file holds its magic number, protocol, system and content, before the bytes of the storages.
 _LEGACY_PICKLES = 4
@@ -141,7 +141,7 @@ class _Reader(_Unpickler):
 
 
 def _maker(claims: _Claims, name: str) -> type[_StandIn]:
-    """Returns the stand-in of a class whose arguments say how much it takes; for storages it knows the element."""
+    """Returns the stand-in of a class whose arguments state its size; for storages the element size is known."""
 
     class Maker(_StandIn):
         width = _width(name)
@@ -180,7 +180,7 @@ def _tensor_bytes(width: int, offset: Any, sizes: Any, strides: Any) -> int:
 
 
 def claimed_by_pickles(path: Path) -> int:
-    """Returns how many bytes the storages, tensors and buffers of a PyTorch file take once it is loaded.
+    """Returns how many bytes the storages, tensors and buffers of a PyTorch file take when loaded.
 
     Raises:
         ValueError: it claims more of a storage than it holds.

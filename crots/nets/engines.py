@@ -44,7 +44,7 @@ ONNX_TYPES = {
 
 @dataclass(frozen=True)
 class SourceSpec:
-    """What must be known of a source before it can be used.
+    """The facts needed to run a source model.
 
     Attributes:
         path: its file.
@@ -91,7 +91,7 @@ class Source(abc.ABC):
 
     @abc.abstractmethod
     def run(self, images: Tensor) -> Tensor:
-        """Runs the model on RGB in 0..255 (N, 3, H, W) of a size it takes; returns what it gives, channels first."""
+        """Runs the model on RGB in 0..255 (N, 3, H, W) of a size it accepts; returns its raw output, channels first."""
 
     def logits(self, images: Tensor) -> Tensor:
         """Returns float32 logits (N, classes, H, W) for images (N, 3, H, W), uint8 or float RGB in 0..255.
@@ -113,7 +113,7 @@ class Source(abc.ABC):
 
     @torch.no_grad()
     def views(self, images: Tensor, *, flip: bool = False) -> list[Tensor]:
-        """Returns what the source gives (N, classes, h, w), at its own resolution, for `resized` to resize once.
+        """Returns the source's output (N, classes, h, w) at its own resolution, for `resized` to resize once.
 
         Args:
             images: as for `logits`.
@@ -184,7 +184,7 @@ class Source(abc.ABC):
             raise
         except torch.cuda.OutOfMemoryError:
             raise
-        except Exception as error:  # a foreign program fails in any way at all
+        except Exception as error:  # a foreign program can raise anything
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise InputError(
                 f"{self.facts.path} failed on {x.shape[0]} images of {size}: {reason[:200]}; "

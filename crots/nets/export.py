@@ -110,7 +110,7 @@ def export_as(
 
 
 class _Fault(Exception):
-    """A way of writing a network did not work, or gave another network."""
+    """A network could not be written this way, or the file computes something else."""
 
 
 def _attempt(
@@ -139,9 +139,9 @@ def _attempt(
             raise StageError(str(error).replace(str(partial), str(path))) from error
         except (MemoryError, torch.OutOfMemoryError, OSError):
             raise
-        except Exception as error:  # exporters, and the programs they make, fail in any way at all
+        except Exception as error:  # exporters and their programs can raise anything
             raise _Fault((str(error).strip().splitlines() or [type(error).__name__])[0][:160]) from error
-        # Some systems move no file that is open.
+        # Some systems cannot move an open file.
         del loaded
         if not agreement >= _AGREEMENT:
             raise _Fault(f"it differs from the network: {agreement:.1%} of the pixels get the same class")
@@ -185,7 +185,7 @@ def _as_model(model: Model, path: Path, device: torch.device, trust: bool) -> tu
 
 
 def _as_folder(model: Model, path: Path, device: torch.device, trust: bool) -> tuple[Callable[[Tensor], Tensor], bool]:
-    # By what it says of itself alone, as anybody else would read it.
+    # Using only its own description, as other programs would read it.
     return load_model(path, classes=model.classes)[0].to(device).logits, False
 
 

@@ -70,7 +70,7 @@ def _fetch(net: str) -> dict[str, Tensor]:
 
 @contextlib.contextmanager
 def _online() -> Iterator[None]:
-    """Lets the hub's library go online where it was we who told it not to."""
+    """Lets the hub's library go online if only CROTS had forbidden it."""
     if not os.environ.get(OURS):
         yield
         return

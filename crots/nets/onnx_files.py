@@ -47,7 +47,7 @@ def _session(path: Path, device: torch.device) -> Any:
 
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = torch.get_num_threads()
-    # What it has to say comes as an error.
+    # Its messages are raised as errors.
     settings.log_severity_level = 4
     providers: list[Any] = ["CPUExecutionProvider"]
     if device.type == "cuda" and "CUDAExecutionProvider" in onnxruntime.get_available_providers():

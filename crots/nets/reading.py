@@ -1,7 +1,7 @@
 """Reading weights files without running code from them: tensors, and the card where the file holds one.
 
 PyTorch files are read with ``weights_only=True`` and an allow-list of plain containers, or with safetensors; nothing
-else. Which file belongs to which network is the business of `crots.nets.weights`.
+else. `crots.nets.weights` matches files to networks.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ def build_folder(config: Mapping[str, Any], classes: int, folder: Path) -> nn.Mo
 def _made(config: Mapping[str, Any], classes: int, weights: bool | str | None) -> nn.Module:
     made = {maker.__name__: maker for maker in _package().MODEL_ARCHITECTURES_MAPPING.values()}[config["_model_class"]]
     values = {key: value for key, value in config.items() if not key.startswith("_")}
-    # What gives logits of pixels and nothing else, and fetches nothing that was not asked for.
+    # Options for per-pixel logits as the only output, and no downloads.
     values |= {"encoder_weights": weights, "activation": None, "aux_params": None, "classes": classes}
     net: nn.Module = made(**values)
     return net
@@ -131,7 +131,7 @@ def read_folder(folder: Path) -> dict[str, Tensor]:
     """
     if not is_file(folder / WEIGHTS):
         raise InputError(f"{folder}: holds no {WEIGHTS}; save the model with save_pretrained, or copy it again")
-    # Its second head tells what the image as a whole shows.
+    # Its second head classifies the whole image.
     tensors: dict[str, Tensor] = load_file(folder / WEIGHTS)
     return {key: tensor for key, tensor in tensors.items() if not key.startswith("classification_head.")}
 
@@ -153,7 +153,7 @@ def _quietly() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _refusing(smp: Any, name: str, encoder: str) -> Iterator[None]:
-    """Builds without smp's remarks, and says why where it cannot."""
+    """Builds without smp's warnings; an error states why it failed."""
     _check_encoder(encoder)
     try:
         with _quietly():

@@ -258,7 +258,7 @@ def _facts(
 
 
 def _of_bytes(options: SourceOptions, path: Path) -> SourceOptions:
-    """The options of a model that takes whole numbers from 0 to 255: there is nothing to subtract or divide by."""
+    """The options of a model that takes 8-bit images: no mean to subtract and no scale to divide by."""
     for name, plain in (("mean", 0.0), ("scale", 1.0)):
         values = _three(getattr(options, name), f"source.{name}")
         if values and any(part != plain for part in values):
@@ -283,7 +283,9 @@ def _fixed(path: Path, options: SourceOptions, shape: list[Any]) -> tuple[Size |
         return options.size, batch
     fixed = Size(width, height)
     if options.size and options.size != fixed:
-        raise InputError(f"{path} takes images of {fixed} only, asked for was {options.size}", field="source.size")
+        raise InputError(
+            f"{path} only takes images of {fixed}, but `source.size` is {options.size}", field="source.size"
+        )
     return fixed, batch
 
 

@@ -225,7 +225,7 @@ def load_into(model: Model, path: Path, *, purpose: Purpose = "start", prefix: s
         agreed_card(found.card, path, net=None, classes=model.classes)
     report = _filled(model.net, found, purpose=purpose, prefix=prefix)
     if found.card and found.card.oracle:
-        # What grows from weights that labels chose stays marked so (fault F13).
+        # A model trained from weights that were chosen by labels keeps that mark (fault F13).
         model.card = dataclasses.replace(model.card, oracle=True)
     return _normalised(model, report, found.card.normalisation if found.card else report.normalisation)
 
@@ -331,7 +331,7 @@ def agreed_card(card: ModelCard, path: Path, *, net: str | None, classes: ClassS
         InputError: the two contradict each other.
     """
     if net and net != card.net:
-        raise InputError(f"{path} holds a {card.net}, asked for was {net}; leave the network out", field="net")
+        raise InputError(f"{path} holds a {card.net}, but the option names {net}; leave the network out", field="net")
     names = _class_set(card).names
     nameless = classes is not None and len(classes) == len(names) and unnamed(names)
     if classes is not None and classes.names != names and not nameless:
@@ -369,7 +369,7 @@ def save_safetensors(path: Path, net: nn.Module, card: ModelCard) -> None:
     # Cloned, since safetensors refuses tensors that share memory.
     tensors = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in net.state_dict().items()}
     with atomic_path(path, durable=True) as partial:
-        # safetensors makes files that their owner alone can read; a shared folder needs those of everybody else.
+        # safetensors makes files readable by their owner only, which would not work in a shared folder.
         partial.touch()
         mode = partial.stat().st_mode
         save_file(tensors, partial, metadata)

@@ -1,4 +1,4 @@
-"""Source and adapted model compared on some target images: no label is needed, so none is read.
+"""Compares source and adapted model on some target images; needs and reads no label.
 
 The source's predictions are on disk. The adapted model is run on these images, unless `crots suspects` has run it
 already.

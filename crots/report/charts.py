@@ -68,12 +68,12 @@ def ticks(low: float, high: float, count: int) -> list[float]:
 
 
 def chart(parts: Sequence[Stretch], names: Sequence[str], words: str, box: PlotSize = LARGE) -> Markup:
-    """Draws curves; the stages stand behind one another.
+    """Draws curves; the stages follow one another on the axis.
 
     Args:
         parts: stages with their curves; at least one value.
         names: of the curves; their order gives the colours.
-        words: what it shows, for those who cannot see it.
+        words: text alternative for screen readers.
         box: how large.
     """
     frame = _Frame(box, parts)

@@ -30,7 +30,7 @@ class StageLog:
     remarks: list[Remark] = field(default_factory=list)
 
     def begin(self, event: StageStarted) -> StageLog:
-        """Returns what still holds when the stage begins anew or goes on; a resumed run repeats the rest."""
+        """Returns the points that stay when the stage starts over or resumes; a resumed run repeats the rest."""
         kept = self if event.resumed_at else StageLog()
         kept.total, kept.device, kept.ended, kept.remarks = event.total, event.device, "", []
         for points in (*kept.losses.values(), *kept.scores.values(), kept.miou):

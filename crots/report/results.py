@@ -39,7 +39,7 @@ def record(project: Project, key: str) -> dict[str, Any]:
 
 
 def mapping(value: Any) -> dict[str, Any]:
-    """A table of a file that anybody may have changed; empty where it is none."""
+    """A table from a file that may have been edited by hand; empty if it is not a table."""
     return value if isinstance(value, dict) else {}
 
 

@@ -70,7 +70,7 @@ class BaselineLearner(SupervisedLearner):
             pixels = source_histogram(material, sampled(self.images), len(self.classes))
             self._source_ranks = rank_table(pixels)
             self._surest = keep_thresholds(pixels, SUREST)
-            # A trained student gains by leaving out what the source is not surest of, certain or not.
+            # A trained student does better without the less confident labels, even where their confidence is high.
             thresholds = (keep_thresholds if trained else learnt_thresholds)(pixels, options.keep_share)
             self._least = np.maximum(thresholds, np.float32(options.min_confidence))
         self._refreshed: dict[int, Refreshed] = {}
@@ -87,7 +87,7 @@ class BaselineLearner(SupervisedLearner):
         return self._material.labels(indices, min_confidence=self._least)
 
     def read_weighted(self, indices: Sequence[int], step: int) -> tuple[Array, Array | None]:
-        """Reads labels, and those of the source with less weight where `read_labels` has none."""
+        """Reads labels; where `read_labels` has none, the source's label with a smaller weight."""
         sure, options = self.read_labels(indices, step), self.options
         if not options.unsure_weight or (options.keep_share == 1 and not self.refreshes):
             return sure, None
@@ -109,7 +109,7 @@ class BaselineLearner(SupervisedLearner):
         return self._refreshed[number]
 
     def _lost(self, before: Sequence[Array], after: Sequence[Array], indices: Sequence[int]) -> str:
-        """Says what a refresh would lose of the pixels that the source is surest of; empty where it is little.
+        """Describes how many of the source's most confident pixels a refresh would change; empty if few.
 
         Pixels that are left out teach nothing wrong, and do not count.
         """

@@ -33,10 +33,10 @@ TOOLS: tuple[Tool, ...] = get_args(Tool)
 _LABELMAP, _MASKS, _PICTURES = "labelmap.txt", "SegmentationClass", "JPEGImages"
 _LIST = Path("ImageSets", "Segmentation", "default.txt")
 _IGNORED = "ignore"
-# What no tool says anything about; black in CVAT's masks.
+# Pixels without a shape; black in CVAT's masks.
 _UNCHANGED = -1
 _BLACK: Colour = (0, 0, 0)
-# Labels that differ by more are of another run, or of other images.
+# If more pixels differ, the labels come from another run or other images.
 _MOST_CHANGED = 0.5
 
 
@@ -157,7 +157,7 @@ class Returned:
 
 
 def returned(folder: Path) -> Returned:
-    """Finds out which tool a folder is from, and lists its labels.
+    """Detects the tool that wrote a folder, and lists its labels.
 
     Raises:
         InputError: it is no such folder.
@@ -177,7 +177,7 @@ def returned(folder: Path) -> Returned:
 
 
 def take_back(job: TakeBack, context: Context) -> Iterator[Event]:
-    """Keeps what was corrected in a labelling tool as corrections of the project.
+    """Imports corrections made in a labelling tool into the project.
 
     Raises:
         InputError: the folder is no tool's, its labels are not of this project, or name other classes.
@@ -209,8 +209,8 @@ def take_back(job: TakeBack, context: Context) -> Iterator[Event]:
     share = counts[0] / max(1, counts[1])
     if share > _MOST_CHANGED:
         raise InputError(
-            f"{job.folder}: {share:.0%} of the pixels differ from the pseudo-labels, as where these were made anew "
-            "since the export, or where the pictures are others; nothing was taken over; export them again"
+            f"{job.folder}: {share:.0%} of the pixels differ from the pseudo-labels, which were probably made again "
+            "since the export, or belong to other images; nothing was imported; export them again"
         )
     assert job.labels.corrections is not None
     for key, labels in changed.items():

@@ -185,7 +185,7 @@ def _found(job: MineJob) -> list[RareClass]:
 
 
 def statistics_of(job: MineJob) -> ClassStatistics:
-    """Class statistics of the pseudo-labels: those written with them, or counted anew from the pictures."""
+    """Class statistics of the pseudo-labels: those written with them, or counted again from the label files."""
     labels = job.pseudo_labels
     rows = {row["key"]: row for row in read_rows(labels.labels.parent / IMAGE_ROWS, len(labels.classes))}
     # Of whole images, where there are tiles: these overlap.

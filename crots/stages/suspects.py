@@ -150,7 +150,7 @@ def opinions(bench: Workbench, folder: Path) -> Callable[[Array], Opinion]:
 
 
 def search(project: Project, job: SuspectsJob, context: Context) -> Iterator[Event]:
-    """Ranks images and regions of a project; what was found the last time stays until all is found anew.
+    """Ranks images and regions of a project; the previous result stays until the new one is complete.
 
     Args:
         project: of the job.

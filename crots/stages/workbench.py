@@ -53,10 +53,10 @@ class Workbench:
         # A training checkpoint names its network too, but reading it takes torch.
         self.inputs = Inputs(config, root, card=card_of if config.source.net else model_card)
         if config.runtime.trust and (code := code_of(config, root)):
-            self.note(f"this run may run code of others, as you allowed: {listed(code)}")
+            self.note(f"this run may run third-party code, as you allowed: {listed(code)}")
 
     def trusts(self, net: str) -> bool:
-        """Whether a network may be built that a file names: trust covers what the options name and nothing else."""
+        """Whether the network named in a file may be built: trust covers only what the options name."""
         return self.config.runtime.trust and net in (self.config.source.net, self.config.student.net)
 
     def path(self, value: Path | str) -> Path:

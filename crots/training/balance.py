@@ -18,7 +18,7 @@ NO_CLASS = -1
 # Enough label maps to estimate class frequencies.
 _COUNTED = 200
 GREATEST_WEIGHT = 10.0
-# Passes in which the others make up for weights that are cut off.
+# Rescaling passes after weights were capped, so that the mean is 1 again.
 _ROUNDS = 50
 
 

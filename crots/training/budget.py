@@ -1,4 +1,4 @@
-"""Settles what the options leave open by the data and by how the student starts: steps, crops, learning rate ..."""
+"""Sets options left to the program from the data and the student's start: steps, crops, learning rate ..."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Crops of what is on the device already: mixes, with the labels and confidence that were made of whole images."""
+"""Crops on the device: of mixed images, with the labels and confidence made from whole images."""
 
 from __future__ import annotations
 

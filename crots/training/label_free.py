@@ -37,7 +37,7 @@ _FORWARDS_A_STEP = 4
 # One in this many images is evaluated in four more views, so an evaluation takes two forward passes per image.
 _VIEWED = 4
 _PIXELS = 256
-# Of each class's pixels: so many are right 94 times in a hundred.
+# Share of each class's pixels; of these, 94 % are labelled right.
 SUREST = 0.25
 _SMALLER = 0.75
 

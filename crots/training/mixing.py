@@ -1,4 +1,4 @@
-"""Mixes the images of a step in groups, whichever workers hold them."""
+"""Mixes the images of a step in groups, independently of the number of workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order in which images are visited: permutations that any step can compute, so no state has to be saved."""
+"""The order of training images: permutations computed from the step alone, so no state has to be saved."""
 
 from __future__ import annotations
 

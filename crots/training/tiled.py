@@ -1,4 +1,4 @@
-"""Networks on images larger than what they see at once: run on overlapping tiles, their answers joined."""
+"""Runs networks on images larger than their input: on overlapping tiles, whose outputs are blended."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from crots.execution.engine import Engine, evaluating
 from crots.methods.pseudo import confident
 from crots.nets.model import Model
 
-# Maps images (N, 3, h, w) to what is known of each of their pixels (N, C, h, w).
+# Maps images (N, 3, h, w) to values for each pixel (N, C, h, w).
 Look = Callable[[Tensor], Tensor]
 
 
@@ -58,7 +58,7 @@ class Tiles:
                 yield Window(column.first, row.first, block.shape[2], block.shape[1]), block
 
     def _seen(self, image: Array, row: Span, columns: list[Span], look: Look) -> Iterator[Tensor]:
-        """What the network says of the tiles of one row, (C, h, w) each."""
+        """The network's outputs for the tiles of one row, (C, h, w) each."""
         size = self.tiling.size
         for first in range(0, len(columns), self.batch):
             windows = [Window(column.start, row.start, *size) for column in columns[first : first + self.batch]]
@@ -89,7 +89,7 @@ class Tiles:
 
 
 def logits_of(model: Model, engine: Engine, *, flip: bool = False) -> Look:
-    """Returns what asks a network of ours.
+    """Returns a function that runs one of our networks.
 
     Args:
         model: on the engine's device.

@@ -24,7 +24,7 @@ class Offer:
     Attributes:
         label: what is clicked.
         settings: options to change, for `crots.project.override`.
-        trust: code of others that the user is asked to trust; no option can.
+        trust: third-party code that the user is asked to trust; no option can.
     """
 
     label: str

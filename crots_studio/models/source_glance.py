@@ -67,7 +67,7 @@ def ask_source(project: Project, tile: SmallImage) -> Glance:
     """Returns what the source says of an image.
 
     Args:
-        project: with the trust of the user, as a run gets it: without, no code of others runs.
+        project: with the trust of the user, as a run gets it: without, no third-party code runs.
         tile: the image.
 
     Raises:

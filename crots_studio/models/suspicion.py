@@ -72,7 +72,7 @@ def find_suspects(project: Path, *flags: str) -> None:
 
     Args:
         project: the folder.
-        flags: ``--trust`` where the user trusts the code of others that the options name.
+        flags: ``--trust`` where the user trusts the third-party code that the options name.
 
     Raises:
         InputError: the error of the command.

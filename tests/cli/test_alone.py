@@ -166,7 +166,7 @@ def test_stopped_and_resumed_ends_as_if_never_stopped(crots, city, source, tmp_p
 
     ran = crots(*words, "--out", halves, "--resume")
     assert ran.code == 0, ran.err
-    assert "going on from 1" in ran.out
+    assert "continuing from 1" in ran.out
     assert equal(tensors(halves / "checkpoint.pt"), tensors(whole / "checkpoint.pt"))
     assert crots(*words, "--out", halves, "--overwrite").code == 0
 

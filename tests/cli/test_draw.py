@@ -110,7 +110,7 @@ def test_resumed_stage_says_so_and_its_eta_counts_from_there():
         Progress(stage="b", time=20.0, done=60, total=100),
     ]
     text = drawn(PlainScreen(stream), stream, events)
-    assert "going on from 50" in text
+    assert "continuing from 50" in text
     assert "1:20 left" in text
 
 

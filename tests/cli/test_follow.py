@@ -141,7 +141,7 @@ def test_exit_codes_of_a_process():
     code = textwrap.dedent("""
         import argparse, os, signal, sys
         from crots.cli import main
-        from crots.cli.follow import follow
+        from crots.cli.follow import follow_events
         from crots.events import StageStarted
         from crots.runner import run_stage
         from crots.execution.context import Context
@@ -153,7 +153,7 @@ def test_exit_codes_of_a_process():
             context.control.check()
 
         args = argparse.Namespace(json=False, events=None, quiet=False, debug=False)
-        main.dispatch = lambda words: follow(lambda c: run_stage(body, Context("b", c)), args, command="b")
+        main.dispatch = lambda words: follow_events(lambda c: run_stage(body, Context("b", c)), args, command="b")
         sys.exit(main.main([]))
     """)
     for presses in ("1", "2"):

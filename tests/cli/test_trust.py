@@ -71,7 +71,7 @@ def test_a_run_is_refused_without_it_and_says_first_what_it_runs_with_it(crots, 
     ran = crots("run", tmp_path / "p", "--until", "pseudo-label", "--device", "cpu", "--trust", "--events", "-")
     assert ran.code == 0, ran.err
     notes = [event for line in ran.out.splitlines() if (event := json.loads(line))["event"] == "Note"]
-    assert "code of others" in notes[0]["text"] and f"'{birds.MODULE}'" in notes[0]["text"]
+    assert "third-party code" in notes[0]["text"] and f"'{birds.MODULE}'" in notes[0]["text"]
     assert canary.sung
 
 

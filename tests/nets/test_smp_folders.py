@@ -87,7 +87,7 @@ def test_normalisation_is_that_of_the_encoder_or_of_the_transforms_beside_it(tmp
         ({"encoder_name": "tu-no_such"}, "no_such"),
         ({"decoder_channels": 7}, "cannot be built"),
         ({"decoder_channels": [32, 16, 8, 8, 8]}, "for another network"),
-        ({"auto_map": {}}, "code of its own"),
+        ({"auto_map": {}}, "requires custom code"),
     ],
 )
 def test_what_cannot_be_used_is_said(tmp_path, values, says):

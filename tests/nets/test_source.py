@@ -185,7 +185,7 @@ def test_input_size_of_the_file_and_of_the_options(tmp_path):
         assert source.logits(images).shape == (2, 3, 8, 16)
         assert source.labels(images).shape == (2, 8, 16)
         assert source.facts.fixed == Size(8, 4)
-    with pytest.raises(InputError, match="takes images of 8x4 only, asked for was 16x8"):
+    with pytest.raises(InputError, match=r"only takes images of 8x4, but `source\.size` is 16x8"):
         open_source(fixed, options=dataclasses.replace(TOLD, size=Size(16, 8)), classes=ABC)
 
 

@@ -310,7 +310,7 @@ def test_arguments_that_contradict_a_self_describing_file(tmp_path):
     path = tmp_path / "m.safetensors"
     save_safetensors(path, model.net, model.card)
     load_model(path, net=NET, classes=ABC)
-    with pytest.raises(InputError, match="holds a deeplabv2_resnet18, asked for was deeplabv2_resnet50"):
+    with pytest.raises(InputError, match="holds a deeplabv2_resnet18, but the option names deeplabv2_resnet50"):
         load_model(path, net="deeplabv2_resnet50")
     with pytest.raises(InputError, match="is for 3 classes"):
         load_model(path, classes=classes("a", "b"))

@@ -61,7 +61,7 @@ def _plain(info: OptionInfo) -> dict[str, Any]:
 
 
 def markdown(name: str, about: str, rows: tuple[tuple[str, ...], ...]) -> str:
-    """Returns a section as a Markdown table, as it stands in the documentation."""
+    """Returns a section as the Markdown table of the documentation."""
     lines = [f"## `{name}`", "", about, "", f"| {' | '.join(_HEADERS)} |", "|" + "---|" * len(_HEADERS)]
     for option, *cells in rows:
         lines.append(f"| `{option}` | " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")

@@ -104,12 +104,12 @@ def test_the_first_image_shows_what_the_source_says_by_itself_once_somebody_look
 
 def test_a_source_that_says_nothing_is_told_beneath(qtbot, session, panel, monkeypatch):
     def refuse(project, tile):
-        raise InputError("it runs code of others; add --trust if you trust it")
+        raise InputError("it runs third-party code; add --trust if you trust it")
 
     monkeypatch.setattr(source_glance, "ask_source", refuse)
     qtbot.waitUntil(lambda: bool(panel.glance.buttons), timeout=10_000)
     panel.glance.ask(1)
-    qtbot.waitUntil(lambda: "code of others" in panel.glance.words.text(), timeout=10_000)
+    qtbot.waitUntil(lambda: "third-party code" in panel.glance.words.text(), timeout=10_000)
     assert panel.glance.words.property("role") == "bad" and not panel.glance.buttons[1].isChecked()
 
 
