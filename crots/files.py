@@ -292,6 +292,7 @@ def files_below(
 
     Raises:
         OSError: a folder cannot be read.
+        InputError: it is, or a link in it leads to, the root of the system's disk, which would take minutes to walk.
     """
     seen: set[tuple[int, int]] = set()
     pending = [_entries(str(folder), "", seen)]
@@ -311,6 +312,8 @@ def files_below(
 
 def _entries(folder: str, prefix: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, os.DirEntry[str]]]:
     place = identity(folder)
+    if place == _system_root():
+        raise InputError(f"{folder}: is the root of the system's disk, expected the folder of a data set; choose that")
     # Some file systems on Windows have no file numbers.
     if place in seen and place[1]:
         return
@@ -333,6 +336,11 @@ def identity(folder: str) -> tuple[int, int]:
     """Identifies a folder, whatever links led to it."""
     status = os.stat(folder)  # noqa: PTH116
     return status.st_dev, status.st_ino
+
+
+@functools.cache
+def _system_root() -> tuple[int, int]:
+    return identity(Path(os.path.expanduser("~")).anchor or os.sep)  # noqa: PTH111 - Path's raises without a home
 
 
 def _digest_of_rows(rows: list[list[Any]], at_once: int = 1000) -> str:

@@ -32,6 +32,7 @@ from crots.config import (
     OptionInfo,
     Profile,
     changed,
+    defaults,
     describe,
     from_mapping,
     profile_named,
@@ -39,7 +40,7 @@ from crots.config import (
     unknown_name,
 )
 from crots.contents import Contents
-from crots.decisions import BUDGET, read_decisions
+from crots.decisions import BUDGET, holds, read_decisions
 from crots.errors import InputError
 from crots.eventlog import Ending, last_endings, running
 from crots.files import content_digest, digest, exists, expanded, file_stamp, listing_digest, make_folder, write_text
@@ -375,11 +376,18 @@ class Project:
             InputError: the file of decisions is damaged.
         """
         decision = read_decisions(self.decisions_path).get(key)
-        holds = decision is not None and decision["made_for"] == self.decided_by(key, decision["options"])
-        return decision["options"] if decision and holds else {}
+        if decision is None:
+            return {}
+        now = self.decided_by(key, decision["options"])
+        usual = {
+            name: to_mapping(defaults(type(getattr(self.config, name)), self.config.profile))
+            for name in now
+            if name in opt.SECTIONS
+        }
+        return decision["options"] if holds(decision, now, usual) else {}
 
-    def decided_by(self, key: str, options: Collection[str]) -> str:
-        """Digest of what a decision for a stage is made for; with other options or images it no longer holds.
+    def decided_by(self, key: str, options: Collection[str]) -> dict[str, dict[str, Any]]:
+        """Everything that a decision for a stage is made for; with other options or images it no longer holds.
 
         Args:
             key: of the stage.
@@ -390,7 +398,7 @@ class Project:
         del values["runtime"]["seed"]
         if BUDGET in options:
             values["budget"] = {"time": str(self.config.runtime.time_budget), **self._stamps(self.config.data.target)}
-        return digest(values)
+        return values
 
     def round_keys(self) -> tuple[str, ...]:
         """``adapt-1`` ... of the configured rounds."""

@@ -9,10 +9,13 @@ import pytest
 from crots.errors import InputError, StageError
 from crots.files import (
     atomic_path,
+    content_digest,
     digest,
     exists,
     expanded,
     explained,
+    files_below,
+    identity,
     listing_digest,
     make_folder,
     remove_partials,
@@ -144,3 +147,21 @@ def test_a_full_disk_is_named_by_whatever_a_library_raises(tmp_path, monkeypatch
         raise RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
     with pytest.raises(RuntimeError, match="another"), explained(tmp_path / "x.bin"):
         raise RuntimeError("another")
+
+
+@pytest.mark.parametrize("walk", [lambda path: list(files_below(path)), listing_digest, content_digest])
+def test_the_whole_disk_is_not_walked_under_any_name(tmp_path, monkeypatch, walk):
+    """Here ``disk`` stands for it."""
+    (tmp_path / "disk" / "images").mkdir(parents=True)
+    monkeypatch.setattr("crots.files._system_root", lambda: identity(str(tmp_path / "disk")))
+    (tmp_path / "target").mkdir()
+    (tmp_path / "target" / "link").symlink_to(tmp_path / "disk", target_is_directory=True)
+    for path in (tmp_path / "disk", tmp_path / "target", tmp_path):
+        with pytest.raises(InputError, match="root of the system's disk"):
+            walk(path)
+    walk(tmp_path / "disk" / "images")
+
+
+def test_the_systems_disk_is_known():
+    with pytest.raises(InputError, match="root of the system's disk"):
+        next(files_below(Path(Path.home().anchor)))

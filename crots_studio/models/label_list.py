@@ -200,7 +200,7 @@ def glance(project: Project, most: int = 200) -> LabelList:
 
 def _glanced(root: Path) -> Iterator[str]:
     # Up to the first unreadable folder; reading the whole list reports the error.
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, InputError):
         for name, entry in files_below(root, lambda entry: _may_hold_images(entry.name)):
             name = Path(name).as_posix()
             is_image = entry.name.lower().endswith(tuple(IMAGE_SUFFIXES)) and not label_ending(key_of(entry.name))

@@ -8,13 +8,15 @@ from hypothesis import strategies as st
 
 from crots.artefacts import stage_kind
 from crots.cli.main import main
-from crots.config import Duration, Size
+from crots.config import Duration, Size, defaults, to_mapping
+from crots.decisions import write_decisions
 from crots.errors import InputError
 from crots.estimate import decide as decide_module
 from crots.estimate.decide import LEAST_STEPS, decide_options
 from crots.estimate.facts import StageEstimate
 from crots.estimate.trial import Trial
 from crots.events import Note, StageStarted
+from crots.files import digest
 from crots.project import Project, override
 from tests.stages import tiny_world as world
 from tests.stages.tiny_runs import metrics_at, run, states, stop_at, student_of
@@ -329,6 +331,44 @@ def test_a_file_of_decisions_decides_nothing_else(tmp_path, content):
     project.decisions_path.write_text(content)
     with pytest.raises(InputError, match="delete it"):
         project.config_of("baseline")
+
+
+DECIDED = {"runtime.precision": "bf16"}
+
+
+def decided_for(project, made_for):
+    """What a stored decision, made for these options, still decides."""
+    write_decisions(project.decisions_path, {"baseline": {"made_for": made_for, "options": DECIDED}})
+    return project.decided("baseline")
+
+
+def test_a_decision_outlives_options_that_a_version_adds_or_removes(tmp_path):
+    project = world.white_box(tmp_path)
+    for section in ("data", "baseline"):
+        options = getattr(project.config, section)
+        usual = to_mapping(defaults(type(options), project.config.profile))
+        values = project.decided_by("baseline", DECIDED)[section]
+        added = next(name for name in values if values[name] == usual[name])
+        made_for = project.decided_by("baseline", DECIDED)
+        made_for[section]["gone"] = 3
+        del made_for[section][added]
+        assert decided_for(project, made_for) == DECIDED, section
+        made_for[section][added] = "other"
+        assert decided_for(project, made_for) == {}, section
+
+
+def test_an_option_that_a_version_adds_and_the_user_sets_makes_a_decision_void(tmp_path):
+    project = world.change(world.white_box(tmp_path), baseline__clip=3.0)
+    made_for = project.decided_by("baseline", DECIDED)
+    assert decided_for(project, made_for) == DECIDED
+    del made_for["baseline"]["clip"]
+    assert decided_for(project, made_for) == {}
+
+
+def test_a_decision_of_an_earlier_version_is_known_by_its_digest(tmp_path):
+    project = world.white_box(tmp_path)
+    assert decided_for(project, digest(project.decided_by("baseline", DECIDED))) == DECIDED
+    assert world.change(project, baseline__clip=3.0).decided("baseline") == {}
 
 
 def test_values_that_do_not_fit_are_told(tmp_path):
