@@ -22,13 +22,9 @@ def check_inputs(inputs: Mapping[str, Path], places: Iterable[Path]) -> None:
     Raises:
         InputError: an input lies there.
     """
-    places = tuple(places)
+    written = {mark: place for place in places if exists(place) and (mark := _chain(place)[0]) is not None}
     for name, path in inputs.items():
-        if not exists(path):
-            continue
-        real = path.resolve()
-        around = {_identity(part) for part in (real, *real.parents)}
-        place = next((place for place in places if exists(place) and _identity(place) in around), None)
+        place = next((written[mark] for mark in _chain(path) if mark in written), None) if exists(path) else None
         if place is not None:
             raise InputError(
                 f"{path}: lies in {place}, which CROTS writes to and would replace it; move it elsewhere, and name "
@@ -37,8 +33,39 @@ def check_inputs(inputs: Mapping[str, Path], places: Iterable[Path]) -> None:
             )
 
 
-def _identity(path: Path) -> tuple[int, int] | str:
-    """The identity of a file or folder, equal for all its names."""
-    status = path.stat()
+def refuse_inputs(places: Iterable[Path], inputs: Iterable[Path], *, around: bool = True) -> None:
+    """Makes sure that a command's output does not replace its input, under whatever name.
+
+    Args:
+        places: the files and folders that are written.
+        inputs: those that are read.
+        around: a place inside an input folder is refused too, and not only an input inside a place.
+
+    Raises:
+        InputError: a place is an input, contains one, or lies in one.
+    """
+    chains = [(place, _chain(place)) for place in places]
+    for path in inputs:
+        if not exists(path):
+            continue
+        chain = _chain(path)
+        for place, above in chains:
+            inside = around and chain[0] in above
+            if inside or (above[0] is not None and above[0] in chain):
+                found = f"lies in {path}, which this command reads" if inside else f"holds {path}, which is read"
+                raise InputError(f"{place}: {found}; choose another place to write to", field="out")
+
+
+def _chain(path: Path) -> list[tuple[int, int] | str | None]:
+    """Identities of a path and of the folders that it really lies in, equal for all their names; None if missing."""
+    real = Path(os.path.realpath(path))
+    return [_identity(part) for part in (real, *real.parents)]
+
+
+def _identity(path: Path) -> tuple[int, int] | str | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
     # Some file systems on Windows have no file numbers.
-    return (status.st_dev, status.st_ino) if status.st_ino else os.path.normcase(path.resolve())
+    return (status.st_dev, status.st_ino) if status.st_ino else os.path.normcase(path)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from crots.errors import InputError, StageError
 from crots.files import atomic_path, explained, make_folder
+from crots.interpreter import module_command
 from crots.resources import resource_folder
 from crots_studio.icon import SIZES, icon_path
 
@@ -111,10 +112,9 @@ def command() -> list[str]:
     """Returns what the entry starts: the frozen program, or this Python with this package."""
     if getattr(sys, "frozen", False):
         return [sys.executable]
-    python = Path(sys.executable)
-    windowed = python.with_name("pythonw.exe")
-    # -P: no file of the folder that it is started in is predicted as a module.
-    return [str(windowed if windowed.is_file() else python), "-P", "-m", "crots_studio"]
+    start = module_command("crots_studio")
+    windowed = Path(start[0]).with_name("pythonw.exe")
+    return [str(windowed), *start[1:]] if windowed.is_file() else start
 
 
 def _there(path: Path) -> bool:

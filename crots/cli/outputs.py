@@ -15,6 +15,7 @@ from crots.errors import InputError
 from crots.events import from_json
 from crots.execution.workers import current
 from crots.files import exists, expanded, explained, is_file, is_partial, make_folder, remove_partials, write_json
+from crots.inputs import refuse_inputs
 from crots.ownership import Owned, check_replaceable, is_link, kind_of, link_status, remove_files, walk
 from crots.project import CONFIG_NAME, Project, ProjectConfig, named_paths
 from crots.records import read_json
@@ -52,44 +53,6 @@ def inputs_of_config(config: ProjectConfig, root: Path) -> list[Path]:
     """Returns the files and folders that a configuration names, relative ones relative to ``root``."""
     named = [(info, root / expanded(value)) for info, value in named_paths(config).values()]
     return [path for info, path in named if info.path != "name or file" or (exists(path) and path.is_file())]
-
-
-def refuse_inputs(places: Iterable[Path], inputs: Iterable[Path], *, around: bool = True) -> None:
-    """Makes sure that nothing is written to what is read: links are followed, and names that a disk takes for the same.
-
-    Args:
-        places: the files and folders that are written.
-        inputs: those that are read.
-        around: a place in a folder that is read is refused, too, and not only an input in a place.
-
-    Raises:
-        InputError: a place is an input, holds one, or lies in one.
-    """
-    chains = [(place, _identities(place)) for place in places]
-    for path in inputs:
-        if not exists(path):
-            continue
-        chain = _identities(path)
-        for place, above in chains:
-            inside = around and chain[0] in above
-            if inside or (above[0] is not None and above[0] in chain):
-                found = f"lies in {path}, which this command reads" if inside else f"holds {path}, which is read"
-                raise InputError(f"{place}: {found}; choose another place to write to", field="out")
-
-
-def _identities(path: Path) -> list[tuple[int, int] | str | None]:
-    """Of a path and the folders it really lies in, what is the same for all names of each; None where nothing is."""
-    real = Path(os.path.realpath(path))
-    return [_identity(part) for part in (real, *real.parents)]
-
-
-def _identity(path: Path) -> tuple[int, int] | str | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    # Some disks of Windows have no numbers.
-    return (status.st_dev, status.st_ino) if status.st_ino else os.path.normcase(path)
 
 
 def check_file(path: Path, inputs: Iterable[Path], *, overwrite: bool, folder: Collection[str] = ()) -> None:

@@ -14,7 +14,7 @@ from crots.cli.command import Command, Parser
 from crots.cli.draw import show_table
 from crots.cli.flags import add_options, add_run_flags, given
 from crots.cli.follow import follow_events
-from crots.cli.outputs import inputs_of_config, refuse_inputs
+from crots.cli.outputs import inputs_of_config
 from crots.cli.say import say
 from crots.cli.tables import Table, percent
 from crots.config import Profile
@@ -23,6 +23,7 @@ from crots.events import Event
 from crots.execution.context import Context
 from crots.execution.control import Control
 from crots.files import exists
+from crots.inputs import refuse_inputs
 from crots.methods.suspicion import SHARE
 from crots.project import Project, override
 from crots.runner import run_stage
