@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDialog,
-    QDialogButtonBox,
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
@@ -33,6 +32,7 @@ from crots_studio.models.words import duration
 from crots_studio.plain import Label, plain_tooltip
 from crots_studio.session import Session
 from crots_studio.widgets.path_field import PathField
+from crots_studio.widgets.result_buttons import ResultButtons
 from crots_studio.widgets.slider_row import SliderRow
 
 # What can be written: the option, its title and what it is.
@@ -106,7 +106,12 @@ class ApplyDialog(QDialog):
         column.addStretch(1)
         column.addWidget(self.problem)
         column.addWidget(self.progress)
-        column.addLayout(self._buttons())
+        self.buttons = ResultButtons("&Apply", "Op&en folder")
+        self.buttons.copy_command.clicked.connect(self._copy_command)
+        self.buttons.open_folder.clicked.connect(self._open_folder)
+        self.buttons.start.clicked.connect(self.apply)
+        self.buttons.close_button.clicked.connect(self.reject)
+        column.addWidget(self.buttons)
         self.resize(680, 380)
         self.model.currentIndexChanged.connect(self.refresh)
         self.images.changed.connect(self._propose)
@@ -135,27 +140,6 @@ class ApplyDialog(QDialog):
         tick.toggled.connect(self.refresh)
         return tick
 
-    def _buttons(self) -> QHBoxLayout:
-        self.copy_button = QPushButton("&Copy command")
-        self.copy_button.setToolTip("The command line that writes the same files")
-        self.copy_button.clicked.connect(self._copy_command)
-        self.open_button = QPushButton("Op&en folder")
-        self.open_button.clicked.connect(self._open_folder)
-        for button in (self.copy_button, self.open_button):
-            button.setAutoDefault(False)
-        box = QDialogButtonBox()
-        self.start = box.addButton("&Apply", QDialogButtonBox.ButtonRole.AcceptRole)
-        self.close_button = box.addButton(QDialogButtonBox.StandardButton.Close)
-        self.start.setProperty("role", "primary")
-        self.start.setDefault(True)
-        self.start.clicked.connect(self.apply)
-        self.close_button.clicked.connect(self.reject)
-        row = QHBoxLayout()
-        row.addWidget(self.copy_button)
-        row.addWidget(self.open_button)
-        row.addWidget(box, 1)
-        return row
-
     # The form.
 
     @property
@@ -182,13 +166,13 @@ class ApplyDialog(QDialog):
         form, running = self.form, self.running
         problem = "" if running else form.problem()
         self.words.setText(form.model.words if form.model else "")
-        self.start.setEnabled(not problem and not running)
-        self.copy_button.setEnabled(not problem)
-        self.open_button.setEnabled(self._written is not None)
+        self.buttons.start.setEnabled(not problem and not running)
+        self.buttons.copy_command.setEnabled(not problem)
+        self.buttons.open_folder.setEnabled(self._written is not None)
         for widget in (self.model, self.images, self.file_button, self.out, self.flip, *self.results.values()):
             widget.setEnabled(not running)
         self.opacity.setEnabled(not running and form.options.overlay)
-        self.close_button.setText("&Stop" if running else "&Close")
+        self.buttons.close_button.setText("&Stop" if running else "&Close")
         if not running:
             # Nothing is wrong with a form that nobody has filled in yet.
             begun = bool(self.images.text) or form.model is None

@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDialog,
-    QDialogButtonBox,
     QFileDialog,
     QFormLayout,
     QGridLayout,
@@ -32,6 +31,7 @@ from crots_studio.models.exporting import FORMATS, Checkpoint, ExportForm, Expor
 from crots_studio.models.words import byte_count
 from crots_studio.plain import Label, plain_tooltip
 from crots_studio.session import Session
+from crots_studio.widgets.result_buttons import ResultButtons
 
 
 class ExportDialog(QDialog):
@@ -88,7 +88,12 @@ class ExportDialog(QDialog):
         column.addWidget(self.problem)
         column.addStretch(1)
         column.addWidget(self.progress)
-        column.addLayout(self._buttons())
+        self.buttons = ResultButtons("&Export")
+        self.buttons.copy_command.clicked.connect(self._copy_command)
+        self.buttons.open_folder.clicked.connect(self._open_folder)
+        self.buttons.start.clicked.connect(self.export)
+        self.buttons.close_button.clicked.connect(self.reject)
+        column.addWidget(self.buttons)
         self.resize(680, 400)
         self.checkpoint.currentIndexChanged.connect(self._refresh)
         for edit in (self.folder, self.name):
@@ -118,26 +123,6 @@ class ExportDialog(QDialog):
             self.formats[name], self.results[name] = tick, result
         return grid
 
-    def _buttons(self) -> QHBoxLayout:
-        self.copy_button = QPushButton("&Copy command")
-        self.copy_button.setToolTip("The command line that writes the same files")
-        self.copy_button.clicked.connect(self._copy_command)
-        self.open_button = QPushButton("&Open folder")
-        self.open_button.clicked.connect(self._open_folder)
-        for button in (self.copy_button, self.open_button):
-            button.setAutoDefault(False)
-        box = QDialogButtonBox()
-        self.start = box.addButton("&Export", QDialogButtonBox.ButtonRole.AcceptRole)
-        self.close_button = box.addButton(QDialogButtonBox.StandardButton.Close)
-        self.start.setDefault(True)
-        self.start.clicked.connect(self.export)
-        self.close_button.clicked.connect(self.reject)
-        row = QHBoxLayout()
-        row.addWidget(self.copy_button)
-        row.addWidget(self.open_button)
-        row.addWidget(box, 1)
-        return row
-
     # The form.
 
     @property
@@ -158,9 +143,9 @@ class ExportDialog(QDialog):
         form, running = self.form, self.running
         problem, existing = form.problem(), form.existing() if not form.problem() else []
         self.words.setText(form.checkpoint.words if form.checkpoint else "")
-        self.start.setEnabled(not problem and not running)
-        self.copy_button.setEnabled(not problem)
-        self.open_button.setEnabled(form.folder is not None and exists(form.folder) and form.folder.is_dir())
+        self.buttons.start.setEnabled(not problem and not running)
+        self.buttons.copy_command.setEnabled(not problem)
+        self.buttons.open_folder.setEnabled(form.folder is not None and exists(form.folder) and form.folder.is_dir())
         for widget in (self.checkpoint, self.folder, self.name, *self.formats.values()):
             widget.setEnabled(not running)
         if problem:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from PySide6.QtCore import QEvent, QObject, Qt
-from PySide6.QtGui import QColor, QKeyEvent
-from PySide6.QtWidgets import QApplication, QDialog, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QDialog, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
 from crots_studio import theme
 from crots_studio.models.palette import Entry, find
+from crots_studio.widgets.list_search import ListSearch
 
 _SIZE = (560, 400)
 _ENTRY = Qt.ItemDataRole.UserRole
@@ -28,13 +29,12 @@ class PaletteDialog(QDialog):
         self._entries = dict(entries)
         self.setWindowTitle("Commands")
         self.resize(*_SIZE)
-        self.search = QLineEdit()
+        self.list = QListWidget()
+        self.search = ListSearch(self.list)
         self.search.setPlaceholderText("Type a command or an option")
         self.search.setAccessibleName("Find a command or an option")
         self.search.textChanged.connect(self._show)
         self.search.returnPressed.connect(self._choose)
-        self.search.installEventFilter(self)
-        self.list = QListWidget()
         self.list.setAccessibleName("Commands and options")
         self.list.setProperty("role", "bare")
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -64,11 +64,3 @@ class PaletteDialog(QDialog):
         if isinstance(entry, Entry) and entry.enabled:
             self.accept()
             self._entries[entry]()
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 (Qt's name)
-        """The arrows walk through the list while one types."""
-        arrows = (Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown)
-        if event.type() == QEvent.Type.KeyPress and isinstance(event, QKeyEvent) and event.key() in arrows:
-            QApplication.sendEvent(self.list, event)
-            return True
-        return False

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from PySide6.QtCore import QEvent, QObject, Qt
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
-    QApplication,
     QDialog,
     QDialogButtonBox,
-    QLineEdit,
     QListWidget,
     QVBoxLayout,
     QWidget,
@@ -24,6 +21,7 @@ from crots_studio.models.networks import NetWords, find, read_facts, read_names,
 from crots_studio.models.words import plural
 from crots_studio.plain import Label
 from crots_studio.session import Session
+from crots_studio.widgets.list_search import ListSearch
 
 
 class NetworkBrowser(QDialog):
@@ -40,12 +38,11 @@ class NetworkBrowser(QDialog):
         self.setWindowTitle("Networks")
         self._session, self._first = session, chosen
         self._names: tuple[str, ...] = ()
-        self.search = QLineEdit()
+        self.list = QListWidget()
+        self.search = ListSearch(self.list)
         self.search.setPlaceholderText("Search, such as deeplab resnet50")
         self.search.setClearButtonEnabled(True)
         self.search.setAccessibleName("Search networks")
-        self.search.installEventFilter(self)
-        self.list = QListWidget()
         self.list.setAccessibleName("Networks")
         self.count = Label("Listing the installed networks ...")
         self.count.setProperty("role", "muted")
@@ -119,14 +116,6 @@ class NetworkBrowser(QDialog):
         self.facts.setText("\n".join(lines))
         self.facts.setProperty("role", role)
         self.facts.style().polish(self.facts)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 (Qt's name)
-        """The arrows walk through the list while one types."""
-        arrows = (Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown)
-        if event.type() == QEvent.Type.KeyPress and isinstance(event, QKeyEvent) and event.key() in arrows:
-            QApplication.sendEvent(self.list, event)
-            return True
-        return False
 
     def done(self, result: int) -> None:
         """Nobody waits for what is still being looked up."""

@@ -62,10 +62,10 @@ def test_the_stage_that_was_asked_for_is_chosen(qtbot, session, dialog):
 
 
 def test_a_form_without_images_only_asks_for_them(dialog, images):
-    assert not dialog.start.isEnabled()
+    assert not dialog.buttons.start.isEnabled()
     assert "Choose a folder of images" in dialog.problem.text() and dialog.problem.property("role") == "muted"
     dialog.images.take(str(images))
-    assert dialog.start.isEnabled() and dialog.problem.text() == ""
+    assert dialog.buttons.start.isEnabled() and dialog.problem.text() == ""
     assert dialog.out.text.endswith("new images")
 
 
@@ -103,7 +103,7 @@ def test_the_command_says_the_same(qtbot, dialog, fake, images):
     dialog.images.take(str(images))
     dialog.results["colour"].setChecked(False)
     dialog.flip.setChecked(True)
-    dialog.copy_button.click()
+    dialog.buttons.copy_command.click()
     words = ["crots", "predict", "--checkpoint", str(models(fake)[0].path), "--images", str(images)]
     words += ["--out", dialog.out.text, "--flip", "--no-colour"]
     assert QGuiApplication.clipboard().text() == command_text(words)
@@ -124,8 +124,8 @@ def test_progress_is_shown_and_the_results_can_be_opened(qtbot, monkeypatch, dia
     monkeypatch.setattr(module, "apply_events", events)
     dialog.images.take(str(images))
     out = dialog.form.out
-    dialog.start.click()
-    assert dialog.running and not dialog.start.isEnabled() and not dialog.images.isEnabled()
+    dialog.buttons.start.click()
+    assert dialog.running and not dialog.buttons.start.isEnabled() and not dialog.images.isEnabled()
     qtbot.waitUntil(lambda: "10 of 40 images, 5.0 a second, 6.0 s left" in dialog.problem.text())
     assert dialog.progress.isVisible() and dialog.progress.value() == 10
     go_on.set()
@@ -135,7 +135,7 @@ def test_progress_is_shown_and_the_results_can_be_opened(qtbot, monkeypatch, dia
     assert dialog.form.out != out
     opened = []
     monkeypatch.setattr(QDesktopServices, "openUrl", opened.append)
-    dialog.open_button.click()
+    dialog.buttons.open_folder.click()
     assert opened == [QUrl.fromLocalFile(str(out))]
 
 
@@ -149,13 +149,13 @@ def test_stop_keeps_what_is_written_and_the_dialog_open(qtbot, monkeypatch, dial
 
     monkeypatch.setattr(module, "apply_events", events)
     dialog.images.take(str(images))
-    dialog.start.click()
+    dialog.buttons.start.click()
     qtbot.waitUntil(lambda: "3 of 40" in dialog.problem.text())
-    assert dialog.close_button.text() == "&Stop"
-    dialog.close_button.click()
+    assert dialog.buttons.close_button.text() == "&Stop"
+    dialog.buttons.close_button.click()
     qtbot.waitUntil(lambda: not dialog.running)
     assert dialog.isVisible() and dialog.problem.text().startswith("Stopped after 3 images; they are in ")
-    dialog.close_button.click()
+    dialog.buttons.close_button.click()
     assert not dialog.isVisible()
 
 
@@ -165,10 +165,10 @@ def test_a_failure_is_said_in_words(qtbot, monkeypatch, dialog, images):
 
     monkeypatch.setattr(module, "apply_events", events)
     dialog.images.take(str(images))
-    dialog.start.click()
+    dialog.buttons.start.click()
     qtbot.waitUntil(lambda: not dialog.running)
     assert dialog.problem.text() == "the disk is full" and dialog.problem.property("role") == "bad"
-    assert not dialog.open_button.isEnabled()
+    assert not dialog.buttons.open_folder.isEnabled()
 
 
 def test_a_real_model_labels_images_and_the_frames_of_a_video(fake, images, tmp_path):

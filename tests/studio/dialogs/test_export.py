@@ -37,7 +37,7 @@ def written(form, name, difference="2e-06"):
 def test_without_a_project_it_says_what_is_missing(qtbot, session):
     dialog = ExportDialog(session)
     qtbot.addWidget(dialog)
-    assert not dialog.start.isEnabled()
+    assert not dialog.buttons.start.isEnabled()
     assert "baseline first" in dialog.problem.text()
 
 
@@ -45,17 +45,17 @@ def test_the_latest_model_and_the_project_s_formats_are_proposed(dialog):
     assert dialog.checkpoint.currentText() == "Round 2, student"
     assert "11 classes (camvid)" in dialog.words.text()
     assert [name for name, tick in dialog.formats.items() if tick.isChecked()] == ["safetensors", "onnx"]
-    assert dialog.start.isEnabled()
+    assert dialog.buttons.start.isEnabled()
 
 
 def test_what_is_missing_disables_the_button_with_the_reason(dialog, tmp_path):
     for tick in dialog.formats.values():
         tick.setChecked(False)
-    assert not dialog.start.isEnabled() and "at least one format" in dialog.problem.text()
+    assert not dialog.buttons.start.isEnabled() and "at least one format" in dialog.problem.text()
     dialog.formats["onnx"].setChecked(True)
-    assert dialog.start.isEnabled() and dialog.problem.text() == ""
+    assert dialog.buttons.start.isEnabled() and dialog.problem.text() == ""
     dialog.name.setText("a/b")
-    assert not dialog.start.isEnabled()
+    assert not dialog.buttons.start.isEnabled()
 
 
 def test_files_that_would_be_replaced_are_named(dialog, tmp_path):
@@ -83,7 +83,7 @@ def test_files_are_replaced_only_when_asked_for(qtbot, monkeypatch, dialog, tmp_
     (tmp_path / "out").mkdir()
     dialog.name.setText("mine")
     (tmp_path / "out" / "mine.onnx").write_text("old")
-    dialog.start.click()
+    dialog.buttons.start.click()
     qtbot.waitUntil(lambda: not dialog.running)
     assert "mine.onnx" in asked[0]
     assert ((tmp_path / "out" / "mine.onnx").read_bytes() == b"old") == (answer == "No")
@@ -93,7 +93,7 @@ def test_a_model_is_not_written_over_itself(dialog):
     path = dialog.form.checkpoint.path
     dialog.folder.setText(str(path.parent / ".." / path.parent.name))
     dialog.name.setText(path.stem)
-    assert not dialog.start.isEnabled()
+    assert not dialog.buttons.start.isEnabled()
     assert "holds the model itself" in dialog.problem.text()
 
 
@@ -105,14 +105,14 @@ def test_parity_stands_beside_each_format(qtbot, monkeypatch, dialog, tmp_path):
         yield StageFinished(stage="export", outcome="completed", seconds=1)
 
     monkeypatch.setattr(module, "export_events", events)
-    dialog.start.click()
-    assert dialog.running and not dialog.start.isEnabled()
+    dialog.buttons.start.click()
+    assert dialog.running and not dialog.buttons.start.isEnabled()
     qtbot.waitUntil(lambda: not dialog.running)
     assert "2 MB" in dialog.results["onnx"].text() and "difference is 2e-06" in dialog.results["onnx"].text()
     assert "Written to" in dialog.problem.text()
     opened = []
     monkeypatch.setattr(QDesktopServices, "openUrl", opened.append)
-    dialog.open_button.click()
+    dialog.buttons.open_folder.click()
     assert opened == [QUrl.fromLocalFile(str(tmp_path / "out"))]
 
 
@@ -122,15 +122,15 @@ def test_a_failure_is_said_in_words(qtbot, monkeypatch, dialog):
         yield StageFinished(stage="export", outcome="failed", seconds=1, message="the disk is full")
 
     monkeypatch.setattr(module, "export_events", events)
-    dialog.start.click()
+    dialog.buttons.start.click()
     qtbot.waitUntil(lambda: not dialog.running)
-    assert dialog.problem.text() == "the disk is full" and dialog.start.isEnabled()
+    assert dialog.problem.text() == "the disk is full" and dialog.buttons.start.isEnabled()
 
     def refuse(project, form, control):
         raise InputError("this net cannot be written as onnx")
 
     monkeypatch.setattr(module, "export_events", refuse)
-    dialog.start.click()
+    dialog.buttons.start.click()
     qtbot.waitUntil(lambda: not dialog.running)
     assert dialog.problem.text() == "this net cannot be written as onnx"
 
@@ -158,7 +158,7 @@ def test_closing_stops_after_the_current_file(qtbot, monkeypatch, dialog, sessio
 
 
 def test_the_command_goes_to_the_clipboard(dialog):
-    dialog.copy_button.click()
+    dialog.buttons.copy_command.click()
     assert QGuiApplication.clipboard().text().startswith("crots export ")
 
 
@@ -176,7 +176,7 @@ def test_a_real_model_is_written_and_compared(qtbot, session, dialog, tmp_path):
     save_safetensors(path, model.net, model.card)
     dialog.formats["onnx"].setChecked(False)
     dialog.formats["pth"].setChecked(True)
-    dialog.start.click()
+    dialog.buttons.start.click()
     qtbot.waitUntil(lambda: not dialog.running, timeout=120_000)
     assert "Written to" in dialog.problem.text(), dialog.problem.text()
     assert "100.00% of the pixels" in dialog.results["pth"].text()
