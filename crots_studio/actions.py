@@ -1,4 +1,4 @@
-"""What the user can do with projects, whatever asks for it: a menu, the welcome page, the command line."""
+"""The actions on projects, for menus, the welcome page and the command line."""
 
 from __future__ import annotations
 

@@ -308,7 +308,7 @@ def _of_coco(file: Path, split: str) -> Place:
     return Place(folder, file, split, stems=frozenset(key_of(name) for name in labels))
 
 
-_LAST = {
+_FUNCTIONS = {
     "coco": _coco,
     "cityscapes": _cityscapes,
     "synthia": _synthia,
@@ -318,7 +318,7 @@ _LAST = {
 }
 LAYOUTS: dict[str, Callable[[Path, str, ClassSet | None], Place | None]] = {
     **{name: _released(name) for name in RELEASES},
-    **{name: _without_classes(layout) for name, layout in {**_LAST, "folder": _folder}.items()},
+    **{name: _without_classes(layout) for name, layout in {**_FUNCTIONS, "folder": _folder}.items()},
 }
 
 

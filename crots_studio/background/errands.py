@@ -1,4 +1,4 @@
-"""Work beside the window: done on a few threads, handed over on the window's own.
+"""Background work: done on a few threads, with results delivered on the window's thread.
 
 The threads know errands by number only. Did they hold what is to be called, theirs could be the last reference to a
 widget, which would then be destroyed on the wrong thread.
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class _Relay(QObject):
-    """What the threads hold: it carries a number, whether it went well, and the result or the exception."""
+    """Passed to the threads: carries an errand's number, its success, and the result or the exception."""
 
     arrived = Signal(int, bool, object)
 
@@ -47,7 +47,7 @@ class Errands(QObject):
         # One thread, so that the last of several states is the one that stays on disk.
         self._saver = Pool(threads=1)
         self._closed = False
-        # What is called at the end of an errand, well or not, by its number.
+        # Callbacks for success and failure, by the errand's number.
         self._targets: dict[int, tuple[Callable[[Any], None], Callable[[Exception], None]]] = {}
         self._latest: dict[str, int] = {}
         self._count = 0
@@ -89,13 +89,13 @@ class Errands(QObject):
         pool.submit(work, relay.tell(number, True), relay.tell(number, False), token)
 
     def forget(self, *tokens: str) -> None:
-        """The latest requests of these tokens are answered no more: what they were about is gone."""
+        """Drops the latest requests of these tokens, whose subject is gone."""
         for token in tokens:
             self._targets.pop(self._latest.get(token, 0), None)
 
     @Slot(int, bool, object)
     def _deliver(self, number: int, well: bool, result: Any) -> None:
-        # A later request of the same token has taken the earlier one away.
+        # A later request with the same token replaced it.
         done, failed = self._targets.pop(number, (None, None))
         target = done if well else failed
         owner = getattr(target, "__self__", None)
@@ -125,7 +125,7 @@ class Errands(QObject):
         self._send(self._saver, lambda: None, lambda _: act(), self._report)
 
     def end_errands(self) -> None:
-        """Nothing is handed over any more; the threads end after what they are at."""
+        """Delivers nothing any more; the threads end after their current work."""
         self._closed = True
         self._targets.clear()
         self._pool.close()

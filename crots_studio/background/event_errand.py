@@ -1,4 +1,4 @@
-"""An errand that tells of itself in events, such as an export: they arrive on the window's thread, and it can stop."""
+"""An errand that yields events, such as an export: they arrive on the window's thread, and it can be stopped."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class EventErrand(QObject):
 
     @property
     def running(self) -> bool:
-        """Whether it is under way."""
+        """Whether it is running."""
         return self._control is not None
 
     def start(self, make: Callable[[Control], Iterator[Event]]) -> None:
@@ -56,12 +56,12 @@ class EventErrand(QObject):
         self._timer.start()
 
     def stop(self) -> None:
-        """Ends it after what it is at."""
+        """Stops it after the current item."""
         if self._control is not None:
             self._control.stop()
 
     def leave(self) -> None:
-        """Stops, and says nothing more: nobody waits for it any longer."""
+        """Stops it without further signals: its receiver is gone."""
         self.stop()
         self._timer.stop()
         self.blockSignals(True)

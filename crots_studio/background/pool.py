@@ -1,4 +1,4 @@
-"""A few daemon threads for reading and checking beside the window; superseded work is not even begun.
+"""A few daemon threads for background work; superseded work is not started.
 
 Daemon threads rather than an executor, whose threads the interpreter would wait for when the window is closed.
 """
@@ -61,11 +61,11 @@ class Pool:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is queued or under way."""
+        """Whether nothing is queued or running."""
         return self._open == 0
 
     def close(self) -> None:
-        """Lets the threads end after what they are at."""
+        """Lets the threads end after their current work."""
         for _ in range(self._threads):
             self._tasks.put(None)
 

@@ -1,4 +1,4 @@
-"""Which versions of what are at work, ready to be copied into a bug report."""
+"""The versions of all packages, to be copied into a bug report."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def versions() -> str:
 
 
 class AboutDialog(QDialog):
-    """What this is."""
+    """The about box."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)

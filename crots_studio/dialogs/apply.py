@@ -59,7 +59,7 @@ class ApplyDialog(QDialog):
         self._session, self._project = session, session.opened.for_run()
         self._models = models(self._project)
         self._log = ApplyLog()
-        # Where the results of the last run are.
+        # Folder of the last run's results.
         self._written: Path | None = None
         self._errand = EventErrand(session.errands, self)
         self._errand.arrived.connect(self._take)
@@ -144,7 +144,7 @@ class ApplyDialog(QDialog):
 
     @property
     def form(self) -> ApplyForm:
-        """What is filled in."""
+        """The current content."""
         place = self.model.currentIndex()
         chosen = self._models[place] if 0 <= place < len(self._models) else None
         ticked = {name: tick.isChecked() for name, tick in self.results.items()}
@@ -162,7 +162,7 @@ class ApplyDialog(QDialog):
         self.refresh()
 
     def refresh(self) -> None:
-        """Shows what is missing, or what is going on."""
+        """Shows missing inputs, or the progress."""
         form, running = self.form, self.running
         problem = "" if running else form.problem()
         self.words.setText(form.model.words if form.model else "")
@@ -174,7 +174,7 @@ class ApplyDialog(QDialog):
         self.opacity.setEnabled(not running and form.options.overlay)
         self.buttons.close_button.setText("&Stop" if running else "&Close")
         if not running:
-            # Nothing is wrong with a form that nobody has filled in yet.
+            # An untouched form is not an error.
             begun = bool(self.images.text) or form.model is None
             self._say(problem, "bad" if begun else "muted")
 
@@ -219,7 +219,7 @@ class ApplyDialog(QDialog):
         if self._written is not None and not exists(self._written):
             self._written = None
         written, log = self._written, self._log
-        # The next one gets a folder of its own.
+        # The next run gets a new folder.
         self._propose()
         if error is not None:
             self._say(str(error) or type(error).__name__, "bad")
@@ -231,7 +231,7 @@ class ApplyDialog(QDialog):
             self._say(*said)
 
     def reject(self) -> None:
-        """Stops what is going on; closes otherwise."""
+        """Stops the work; closes the dialog if there is none."""
         if self.running:
             self._errand.stop()
             self._say("Stopping ...", "muted")

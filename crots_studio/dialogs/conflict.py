@@ -1,4 +1,4 @@
-"""The question which side counts where options were changed both here and in the project's file."""
+"""Asks which version to keep if options were changed both here and in the project's file."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ class ExportDialog(QDialog):
 
     @property
     def form(self) -> ExportForm:
-        """What is filled in."""
+        """The current content."""
         place = self.checkpoint.currentIndex()
         chosen: Checkpoint | None = self._checkpoints[place] if 0 <= place < len(self._checkpoints) else None
         folder = self.folder.text().strip()
@@ -177,7 +177,7 @@ class ExportDialog(QDialog):
         self._refresh()
 
     def _may_replace(self, form: ExportForm) -> bool:
-        """Asks whether files that are there are to be replaced."""
+        """Asks whether existing files may be replaced."""
         names = ", ".join(path.name for path in form.existing())
         if not names:
             return True
@@ -213,7 +213,7 @@ class ExportDialog(QDialog):
         self._say("Stopped." if stopped else f"Written to {self._log.form.folder}", "muted" if stopped else "good")
 
     def reject(self) -> None:
-        """Closes; what is being written is finished, the rest is not begun."""
+        """Closes; the current file is completed, the remaining ones are not started."""
         self._errand.leave()
         super().reject()
 

@@ -1,4 +1,4 @@
-"""What went wrong with a run, in words, with the log's tail and what one click can do about it."""
+"""Explains why a run failed, with the end of the log and remedies to apply with one click."""
 
 from __future__ import annotations
 
@@ -63,6 +63,6 @@ class FailureDialog(QDialog):
         self.accept()
 
     def copy_report(self) -> None:
-        """Puts all that a bug report needs on the clipboard."""
+        """Copies everything that a bug report needs."""
         versions = f"CROTS {crots.__version__}, Python {platform.python_version()}, {platform.platform()}"
         QGuiApplication.clipboard().setText(report_text(self._advice, self._log.splitlines(), versions))

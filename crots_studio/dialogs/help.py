@@ -1,4 +1,4 @@
-"""The help in a window of its own."""
+"""The help in a separate window."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All keys in one list: those of the menus, found by themselves, and those that views have of their own."""
+"""All shortcuts in one list: those of the menus, collected automatically, and those of views."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 
 from crots_studio.session import Session
 
-# Keys of widgets that are no actions: place, keys, what they do.
+# Keys of widgets without an action: place, keys, effect.
 OWN_KEYS = (
     ("Pictures", "+, -", "Zoom"),
     ("Pictures", "0", "Show the whole picture"),
@@ -71,7 +71,7 @@ def keys_of(window: QWidget) -> list[Key]:
             found.setdefault(Key(_view_of(shortcut), _text(shortcut.key()), words))
     rows = [key for key in found if key.what]
     places = list(dict.fromkeys(key.place for key in rows))
-    # As they stand in the menus.
+    # In the order of the menus.
     return sorted(rows, key=lambda key: places.index(key.place)) + [Key(*row) for row in OWN_KEYS]
 
 

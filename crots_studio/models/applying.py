@@ -1,4 +1,4 @@
-"""The form for applying a model of the project to other images or a video, and how far that has come."""
+"""The form for applying a project's model to other images or a video, and the progress of that."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ class ApplyLog:
     outcome: str = ""
 
     def take(self, event: Event) -> None:
-        """Takes in an event.
+        """Handles an event.
 
         Raises:
             CrotsError: the run failed.

@@ -1,4 +1,4 @@
-"""The class map as a table to edit: one row a source class, a target class or nothing beside it."""
+"""The class map as an editable table: one row per source class, with its target class or none."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ClassMapForm:
     """An editable class map.
 
     Attributes:
-        rows: source class -> target class or ``ignore``; every source class stands there.
+        rows: source class -> target class or ``ignore``; every source class is listed.
     """
 
     def __init__(self, source: ClassSet, target: ClassSet, rows: Mapping[str, str] | None = None) -> None:
@@ -50,7 +50,7 @@ class ClassMapForm:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """What a source class can become."""
+        """The values that a row can have."""
         return (*self.target.names, IGNORE_WORD)
 
     def set(self, name: str, value: str) -> None:
@@ -75,7 +75,7 @@ class ClassMapForm:
 
     @property
     def summary(self) -> str:
-        """One line: how many are joined, ignored and out of reach."""
+        """One line: how many classes are mapped, ignored and unreachable."""
         ignored = sum(value == IGNORE_WORD for value in self.rows.values())
         text = f"{len(self.rows) - ignored} of {len(self.rows)} source classes are mapped"
         if ignored:
@@ -125,7 +125,7 @@ class Proposal:
 
 
 def read_text(path: Path) -> str | None:
-    """Returns a class map as it lies on the disk, None where there is none.
+    """Returns the text of a class map file, None if there is none.
 
     Raises:
         InputError: it is no text, or cannot be read.
@@ -139,7 +139,7 @@ def read_text(path: Path) -> str | None:
 
 
 def write_text_or_none(path: Path, text: str | None) -> None:
-    """Writes a class map, or takes it away where there was none."""
+    """Writes a class map, or deletes it if the text is None."""
     if text is None:
         path.unlink(missing_ok=True)
     else:

@@ -1,4 +1,4 @@
-"""What a project's comparison of runs shows: other projects and ticked runs; kept as text between sessions."""
+"""The runs that a project is compared with: other projects and ticked runs; stored as text between sessions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ComparisonChoice:
 
     @staticmethod
     def of_text(text: str) -> ComparisonChoice:
-        """Reads what `text` wrote; what makes no sense is nothing."""
+        """Reads what `text` wrote; invalid text gives an empty choice."""
         try:
             found = json.loads(text) if text else {}
         except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""What a user says of hard patches: rejected, relabelled; with undo and redo, and kept in the project at once."""
+"""The user's corrections of hard patches: rejected, relabelled; with undo and redo, saved at once."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Corrections(Undoable[PatchCorrections]):
         super().__init__(_MOST_STEPS)
 
     def reject(self, names: Iterable[str]) -> None:
-        """Takes patches out of training."""
+        """Excludes patches from training."""
         fresh = frozenset(names) - self.state.rejected
         if fresh:
             self._do(f"reject {_patches(len(fresh))}", rejected=self.state.rejected | fresh)
 
     def restore(self, names: Iterable[str]) -> None:
-        """Takes rejected patches back, and forgets how these were relabelled."""
+        """Restores rejected patches, and drops their relabelling."""
         chosen = frozenset(names)
         relabelled = {name: ids for name, ids in self.state.relabelled.items() if name not in chosen}
         touched = (chosen & self.state.rejected) | (chosen & set(self.state.relabelled))
@@ -65,12 +65,12 @@ class Corrections(Undoable[PatchCorrections]):
             self._do(f"relabel {words or f'{old} to {new}'} in {_patches(count)}", relabelled=relabelled)
 
     def undo(self) -> None:
-        """Takes the last change back."""
+        """Undoes the last change."""
         if self._steps.undo():
             self._tell()
 
     def redo(self) -> None:
-        """Does the change again that was taken back last."""
+        """Redoes the change that was undone last."""
         if self._steps.redo():
             self._tell()
 
@@ -89,7 +89,7 @@ class Corrections(Undoable[PatchCorrections]):
         self._tell()
 
     def _write(self, _part: str, state: PatchCorrections) -> None:
-        """First to disk: where that fails, nothing has changed."""
+        """Writes to disk first: if that fails, nothing has changed."""
         state.write(self.folder)
         self.state = state
 

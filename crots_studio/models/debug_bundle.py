@@ -1,4 +1,4 @@
-"""What a bug report needs, as one archive: the log, the options, the events and the versions; no images, no models."""
+"""The archive for a bug report: log, options, events and versions; no images, no models."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from crots.files import atomic_path
 from crots.project import CONFIG_NAME, Project
 
-# Of the event stream the end, which is where things go wrong.
+# Bytes of the event stream's end, where faults show.
 _MOST = 4_000_000
 SUFFIX = ".zip"
 
@@ -40,5 +40,5 @@ def _end_of(path: Path) -> bytes:
         size = file.seek(0, 2)
         file.seek(max(0, size - _MOST))
         content = file.read(_MOST)
-    # A line that was cut in two is none.
+    # The first line may be cut.
     return content if size <= _MOST else content.partition(b"\n")[2]

@@ -1,4 +1,4 @@
-"""What is lost when the unfinished work of a stage is thrown away, and what stays, in words."""
+"""Describes what discarding the unfinished work of a stage deletes, and what it keeps."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Loss:
 
 
 def loss(project: Project | None, key: str, *, done: int, total: int, unit: str = "steps") -> Loss:
-    """Says what discarding a stage throws away and what it keeps.
+    """Describes what discarding a stage deletes and what it keeps.
 
     Args:
         project: None where a demonstration has not made its own yet.

@@ -1,4 +1,4 @@
-"""What dropped files and folders are meant for, and what they would replace."""
+"""Guesses which options dropped files and folders are for, and which values they would replace."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from crots.project import ProjectConfig
 from crots_studio.models.words import option_title
 
 _MODEL_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".onnx", ".pt2")
-# One source at a time: the other kind is let go.
+# One source at a time: choosing one kind clears the other.
 _OTHER = {"source.file": "source.predictions", "source.predictions": "source.file"}
 
 
 @dataclass(frozen=True)
 class Drop:
-    """What is done with what was dropped.
+    """The effect of a drop.
 
     Attributes:
         settings: options to set.
@@ -35,7 +35,7 @@ class Drop:
 
 
 def sort_drop(paths: Sequence[Path], config: ProjectConfig) -> Drop:
-    """Puts each path where it belongs; two for the same place are not taken, since one would be lost."""
+    """Assigns each path to an option; two paths for the same option are refused, since one would be lost."""
     meant: dict[str, list[Path]] = {}
     for path in paths:
         meant.setdefault(meaning(path), []).append(path)

@@ -1,4 +1,4 @@
-"""The export form: which checkpoint, which formats, where to; what was written and how near it comes to the network."""
+"""The export form: checkpoint, formats and folder; and the files written, with their difference to the network."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from crots_studio.models.words import command_text
 if TYPE_CHECKING:
     from crots.execution.control import Control
 
-# A head holds a line a tensor; what is longer is no model.
+# A header has one line per tensor; anything longer is no model.
 _LONGEST_HEAD = 64 * 2**20
 SUFFIXES = {
     "safetensors": "safetensors",
@@ -54,7 +54,7 @@ class Checkpoint:
 
     @property
     def words(self) -> str:
-        """What the file says of itself: net, classes, size."""
+        """The file's own description: net, classes, size."""
         if not self.card:
             return ""
         classes, size = self.card.get("classes", {}), self.card.get("size", [])
@@ -162,7 +162,7 @@ class Exported:
 
 @dataclass
 class ExportLog:
-    """Follows the events of an export."""
+    """Collects the events of an export."""
 
     form: ExportForm
     files: list[Exported] = field(default_factory=list)

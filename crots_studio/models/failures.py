@@ -45,7 +45,7 @@ class Advice:
 
 
 def advise(failure: StageFinished, config: ProjectConfig) -> Advice:
-    """Says what went wrong with a stage and what can be done."""
+    """Explains why a stage failed and what can be done."""
     name = title(failure.stage) if failure.stage else "The run"
     if failure.exit_code < 0:
         remedies = memory_remedies(failure.stage, config)
@@ -76,7 +76,7 @@ def advise(failure: StageFinished, config: ProjectConfig) -> Advice:
 
 
 def memory_remedies(stage: str, config: ProjectConfig) -> tuple[Remedy, ...]:
-    """Offers a step in more parts, then a smaller batch, then smaller images."""
+    """Offers more micro-batches, then a smaller batch, then smaller images."""
     section = section_of(stage)
     options = getattr(config, section, None)
     found: list[Remedy] = []

@@ -38,7 +38,7 @@ class StepSeries:
         self.values.append(value)
 
     def cut(self, step: int) -> None:
-        """Forgets all points after ``step``."""
+        """Drops all points after ``step``."""
         keep = bisect_right(self.steps, step)
         del self.steps[keep:], self.values[keep:]
 
@@ -85,7 +85,7 @@ class StageHistory:
         return self.evaluations[-1].miou if self.evaluations else None
 
     def rewind(self, step: int) -> None:
-        """Forgets what came after ``step``, since a resumed run repeats it."""
+        """Drops everything after ``step``, since a resumed run repeats it."""
         for series in (*self.metrics.values(), *self.scores.values()):
             series.cut(step)
         self.evaluations = [event for event in self.evaluations if event.step <= step]
@@ -96,7 +96,7 @@ class History:
 
     Attributes:
         stages: by key.
-        current: key of the stage that spoke last, empty before.
+        current: key of the stage of the last event, empty before.
         latest: time of the last event, seconds since the epoch.
     """
 

@@ -25,7 +25,7 @@ SORTS: dict[Sort, str] = {
 
 @dataclass(frozen=True)
 class Question:
-    """Whose images are asked for: those of a class, or of one that is taken for another.
+    """Asks for the images of a class, or of a class that is predicted as another.
 
     Attributes:
         subject: the model.
@@ -39,7 +39,7 @@ class Question:
 
     @property
     def words(self) -> str:
-        """What the order is called."""
+        """The name of the order."""
         if not self.prediction:
             return f"errors of {self.truth}"
         how = "correct" if self.prediction == self.truth else f"predicted as {self.prediction}"
@@ -48,14 +48,14 @@ class Question:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Images of a list in an order of their own, with the number that each goes by."""
+    """Images of a list in this order, with the number that each is sorted by."""
 
     places: tuple[int, ...]
     figures: Mapping[int, str]
 
 
 def read_all(project: Project, subjects: Sequence[str]) -> dict[str, ImageScores]:
-    """Reads what was counted of each image; a damaged file counts as none."""
+    """Reads the confusions of each image; a damaged file counts as none."""
     found: dict[str, ImageScores] = {}
     for subject in subjects:
         try:

@@ -1,4 +1,4 @@
-"""Pictures and maps of a project's images: read in other threads, on demand, within a bound of memory."""
+"""Pictures and maps of a project's images: read on demand, on other threads, within a memory limit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Array = npt.NDArray[Any]
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
-# A side of more pixels than this is not seen on any screen beside another picture.
+# No screen shows more pixels of an image beside another.
 MOST_SIDE = 2048
 MEMORY = 96 * 2**20
 
@@ -49,7 +49,7 @@ def read_small(path: Path, side: int) -> Array:
 
 
 def _quickly(path: Path, side: int) -> Array | None:
-    """Reads an image as `read_small` does; None where the careful reader has to say what is wrong."""
+    """Reads an image as `read_small` does; None if the careful reader must produce the error."""
     try:
         with Image.open(path) as image:
             check_decoded(path, image)
@@ -114,7 +114,7 @@ class ImageMaps:
 
 
 class Bounded(Generic[K, V]):
-    """Keeps what was used last within a number of bytes; safe for several threads."""
+    """A least-recently-used cache limited in bytes; safe for several threads."""
 
     def __init__(self, limit: int, weigh: Callable[[V], int]) -> None:
         self._limit, self._weigh = limit, weigh
@@ -131,14 +131,14 @@ class Bounded(Generic[K, V]):
         return self._bytes
 
     def get(self, key: K) -> V | None:
-        """Returns what is kept, and notes that it was used."""
+        """Returns a cached value and marks it as used."""
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
             return self._kept.get(key)
 
     def put(self, key: K, value: V) -> None:
-        """Keeps a value and forgets those unused for longest."""
+        """Stores a value and drops the least recently used ones."""
         with self._lock:
             self._forget(key)
             self._kept[key] = value
@@ -147,7 +147,7 @@ class Bounded(Generic[K, V]):
                 self._forget(next(iter(self._kept)))
 
     def drop(self, key: K) -> None:
-        """Forgets one value."""
+        """Drops one value."""
         with self._lock:
             self._forget(key)
 
@@ -181,7 +181,7 @@ class ImageStore:
         Raises:
             InputError: a file is broken, or its labels are for other classes.
         """
-        # Asked before reading: what is repainted meanwhile is read anew the next time.
+        # Before reading, so that labels repainted meanwhile are read again the next time.
         name = (key, *map(_stamp, (self.pseudo_labels.labels / f"{key}.png", self._corrections / f"{key}.png")))
         kept = self._kept.get(name)
         if kept is None:
@@ -256,11 +256,11 @@ class PictureQueue:
 
     @property
     def waiting(self) -> int:
-        """How many wishes wait."""
+        """The number of waiting requests."""
         return len(self._wishes)
 
     def want(self, key: Hashable, load: Callable[[], Array]) -> None:
-        """Asks for a picture; asking again moves it to the front."""
+        """Requests a picture; another request for it moves it to the front."""
         with self._wake:
             self._wishes.pop(key, None)
             self._wishes[key] = load
@@ -270,12 +270,12 @@ class PictureQueue:
             self._wake.notify()
 
     def clear(self) -> None:
-        """Forgets all wishes."""
+        """Drops all requests."""
         with self._wake:
             self._wishes.clear()
 
     def stop(self) -> None:
-        """Lets the threads end; what they load at this moment is not delivered. Does not wait for them."""
+        """Lets the threads end without waiting; the images being loaded are not delivered."""
         with self._wake:
             self._stopped = True
             self._wishes.clear()

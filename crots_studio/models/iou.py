@@ -1,4 +1,4 @@
-"""Scores against labels: per class, over validations, the change since earlier models, what is mistaken for what."""
+"""Scores against labels: per class, over validations, changes since earlier models, and confusions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class _Report(TypedDict):
 
 @dataclass(frozen=True)
 class Score:
-    """How well a model does; IoU 0..1.
+    """The scores of a model; IoU 0..1.
 
     Attributes:
         subject: ``source``, ``baseline``, ``adapt-1`` ...
@@ -120,7 +120,7 @@ class Scores:
         for stage in history.stages.values():
             said += [stage.started] if stage.started else []
             said += stage.evaluations
-        # In the order of time: a score of a model that was made anew since then counts no longer.
+        # In order of time: scores from before a model was trained again are dropped.
         return Scores(sorted(said, key=lambda event: event.time), reports)
 
     def add(self, events: Iterable[Event]) -> bool:
@@ -135,7 +135,7 @@ class Scores:
         return changed
 
     def _restart(self, event: StageStarted) -> bool:
-        """A model that is being made anew loses its old scores."""
+        """A model that is being trained again loses its old scores."""
         old = self._validations.get(event.stage, [])
         kept = [score for score in old if score.step <= event.resumed_at]
         if len(kept) == len(old) and event.stage not in self._latest:
@@ -176,7 +176,7 @@ class Scores:
         return tuple(self._validations.get(stage, ()))
 
     def earlier(self, subject: str) -> tuple[str, ...]:
-        """Returns what a model is compared with: the one before it, and the stage before its rounds.
+        """Returns the models that a model is compared with: the one before it, and the stage before its rounds.
 
         Round 3 has round 2 and the baseline, round 1 the baseline and the source; whatever has no score is passed over.
         """

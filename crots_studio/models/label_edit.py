@@ -1,4 +1,4 @@
-"""Whole pseudo-labels as a user repaints them: regions filled, strokes drawn; with undo and redo, on disk at once."""
+"""Repainting pseudo-labels: regions filled, strokes drawn; with undo and redo, saved at once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _State = bytes | None
 
 
 def region(labels: Array, x: int, y: int) -> Array:
-    """Returns the pixels (H, W) bool of the same label that hang together with one, by their sides."""
+    """Returns the 4-connected region (H, W) bool of one label around a pixel."""
     same = (labels == labels[y, x]).astype(np.uint8)
     _, parts = cv2.connectedComponents(same, connectivity=4)
     found: Array = parts == parts[y, x]
@@ -66,18 +66,18 @@ class LabelEdits(Undoable[_State]):
         assert labels.corrections is not None
         self._labels, self._folder = labels, labels.corrections
         super().__init__(_MOST_STEPS)
-        # What a kill left half-written would count as a correction.
+        # Files that a kill left half-written would count as corrections.
         remove_partials(self._folder)
         self.keys: set[str] = {
             path.relative_to(self._folder).with_suffix("").as_posix() for path in self._folder.rglob("*.png")
         }
 
     def fill(self, key: str, x: int, y: int, new: int, words: str = "") -> bool:
-        """Gives the region under a pixel another label; says whether anything changed."""
+        """Relabels the region under a pixel; returns whether anything changed."""
         return self._put(f"fill {words}".strip(), key, region(self._labels.read(key), x, y), new)
 
     def paint(self, key: str, points: Sequence[tuple[int, int]], width: int, new: int, words: str = "") -> bool:
-        """Draws a stroke through points (x, y) in a label; says whether anything changed."""
+        """Draws a stroke through points (x, y) in a label; returns whether anything changed."""
         height, length = self._labels.read(key).shape
         return self._put(f"brush {words}".strip(), key, stroke((height, length), points, width), new)
 
@@ -89,21 +89,21 @@ class LabelEdits(Undoable[_State]):
         return own.shape == where.shape and self._put("eraser", key, where, own[where])
 
     def polygon(self, key: str, corners: Sequence[tuple[int, int]], new: int, words: str = "") -> bool:
-        """Gives the inside of a polygon with corners (x, y) another label; says whether anything changed."""
+        """Relabels the inside of a polygon with corners (x, y); returns whether anything changed."""
         height, length = self._labels.read(key).shape
         return self._put(f"polygon {words}".strip(), key, inside((height, length), corners), new)
 
     def reset(self, key: str) -> bool:
-        """Takes all corrections of an image back; says whether there were any."""
+        """Removes all corrections of an image; returns whether there were any."""
         return self._do("reset of the image", key, None)
 
     def undo(self) -> str:
-        """Takes the last change back and returns the key of its image, empty where there was none."""
+        """Undoes the last change and returns the key of its image, empty if there was none."""
         step = self._steps.undo()
         return step.part if step else ""
 
     def redo(self) -> str:
-        """Does the change again that was taken back last; likewise."""
+        """Redoes the change that was undone last; likewise."""
         step = self._steps.redo()
         return step.part if step else ""
 

@@ -1,4 +1,4 @@
-"""The images of a project with what is known of their pseudo-labels: sorted and filtered without touching a file."""
+"""The images of a project with statistics of their pseudo-labels: sorted and filtered without reading files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ORDERS: dict[Order, str] = {
     "unsure": "Least confident of a class",
     "suspicious": "Most suspicious",
 }
-# Where data sets keep labels beside images; a first glance should not show those.
+# Folders of labels beside images; the first images shown should not come from them.
 _LABEL_FOLDERS = {"gt", "gtfine", "gtcoarse", "labels", "label_ids", "masks", "annotations"}
 PARTS: dict[Part, str] = {"all": "All images", "easy": "Easy half", "hard": "Hard half"}
 
@@ -47,7 +47,7 @@ class LabelRow:
 
     Attributes:
         entropy: mean of its pixels in nats, None without labels.
-        hard: whether it stands in ``hard.txt``.
+        hard: whether it is listed in ``hard.txt``.
     """
 
     key: str
@@ -91,7 +91,7 @@ class LabelList:
         """Reads the names, in the thread that made the list."""
         names = {key.rpartition("/")[2] for key in self.keys}
         ends = [name[::-1] for name in names] if len(names) > 1 else [""]
-        # What the first and the last in order share, all share.
+        # In sorted order, what the first and the last share is shared by all.
         same = takewhile(lambda pair: pair[0] == pair[1], zip(min(ends), max(ends), strict=False))
         shared = "".join(letter for letter, _ in same)
         object.__setattr__(self, "_again", len(names) < len(self.keys))
@@ -128,7 +128,7 @@ class LabelList:
         return name[: len(name) - self._ending] or name
 
     def figure(self, index: int, order: Order, shows: int | None) -> str:
-        """Returns the number that an order goes by, for one image: entropy, share or confidence of a class, doubt."""
+        """Returns the number that an order sorts one image by: entropy, share or confidence of a class, doubt."""
         if not self.labelled or np.isnan(self.entropy[index]):
             return ""
         if order == "class" and shows is not None:
@@ -245,7 +245,7 @@ def below(path: str, root: str) -> str:
 
 
 def without_labels(root: Path, files: list[str], *, complete: bool) -> LabelList:
-    """Returns images of which nothing is known but where they are.
+    """Returns a list of images without any statistics.
 
     Args:
         root: folder that ``files`` are relative to.

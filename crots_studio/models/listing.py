@@ -1,4 +1,4 @@
-"""Listing a folder once for all who ask at the same time: a hundred thousand files take seconds each time."""
+"""Lists a folder once for concurrent callers: a hundred thousand files take seconds each time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Shared(Generic[T]):
-    """Makes a value once for all that ask for it while it is made or in use; it is forgotten with its last user."""
+    """Computes a value once for all callers while it is computed or in use; dropped with its last user."""
 
     def __init__(self) -> None:
         self._lock, self._counting = threading.Lock(), threading.Lock()
@@ -31,7 +31,7 @@ class Shared(Generic[T]):
                 value = self._made.get(key)
                 if value is None:
                     value = self._made[key] = make()
-                # Kept for those who wait, and for nobody else.
+                # Kept only for the waiting callers.
                 self._held = value
                 return value
         finally:

@@ -1,4 +1,4 @@
-"""The log: events as lines of text, and those that the user should not miss as problems."""
+"""The log: events as lines of text, of which warnings and errors are also listed as problems."""
 
 from __future__ import annotations
 

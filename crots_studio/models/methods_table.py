@@ -1,4 +1,4 @@
-"""What `crots compare-methods` wrote into a project, as tables of words; methods that labels helped are marked."""
+"""The results of `crots compare-methods` as tables of text; methods that used labels are marked."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class MethodsTable:
 
     @staticmethod
     def read(project: Path) -> MethodsTable:
-        """Reads what the project has; a file of another make counts as none."""
+        """Reads the project's results; a file of another form counts as none."""
         try:
             return MethodsTable(read_results(project / FOLDER / RESULTS))
         except InputError:
@@ -53,7 +53,7 @@ class MethodsTable:
 
     @property
     def caption(self) -> str:
-        """Says what the tables show."""
+        """Describes what the tables show."""
         return caption(self.found) if self.found else ""
 
     @property

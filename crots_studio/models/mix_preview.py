@@ -40,7 +40,7 @@ IMAGES = 4
 
 @dataclass(frozen=True)
 class MixSettings:
-    """What the sliders say.
+    """The values of the sliders.
 
     Attributes:
         beta: of the Beta(beta, beta) that places the split; 0 is the middle.
@@ -102,7 +102,7 @@ class MixPicture:
 
 
 def choose(count: int, seed: int, wanted: int = IMAGES) -> list[int]:
-    """Draws the images of a preview; with few images some stand twice, as in a batch larger than the data."""
+    """Draws the images of a preview; with few images some repeat, as in a batch larger than the data set."""
     if not count:
         return []
     order = np.random.default_rng([seed, count]).permutation(count)
@@ -112,7 +112,7 @@ def choose(count: int, seed: int, wanted: int = IMAGES) -> list[int]:
 def make_mixes(
     settings: MixSettings, options: AdaptOptions, maps: Sequence[ImageMaps], names: Sequence[str], ignore: int
 ) -> list[MixPicture]:
-    """Mixes the first image with the others in every way there is.
+    """Mixes the first image with the others by every strategy.
 
     Args:
         settings: the sliders.

@@ -1,4 +1,4 @@
-"""What is read first on the monitor: how good, how long still, how the loss goes."""
+"""The tiles above the monitor's plots: score, remaining time and loss."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def miou_tile(scores: Scores) -> TileText:
 
 
 def time_tile(run: RunState, history: History) -> TileText:
-    """What is left of the stage at work; without a run, how long the stages took."""
+    """Remaining time of the running stage; without a run, the time that the stages took."""
     if run.running:
         left = run.seconds_left
         words = duration(left) if left is not None and not run.paused else "paused" if run.paused else NOTHING

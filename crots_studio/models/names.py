@@ -1,4 +1,4 @@
-"""What stages and scored models are called in the window, and in which order they stand."""
+"""Names of stages and scored models in the window, and their order."""
 
 from __future__ import annotations
 

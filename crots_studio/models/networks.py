@@ -1,4 +1,4 @@
-"""The networks that are installed, and what is said of one: parameters, weights at hand, whether it fits."""
+"""The installed networks and their description: parameters, local weights, whether training fits in memory."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from crots_studio.models.words import byte_count
 if TYPE_CHECKING:
     from crots.nets.catalogue import NetFacts
 
-# Of what is free, what the activations and everything else must have.
+# Share of free memory reserved for activations and everything else.
 _ROOM = 0.5
 
 
 @dataclass(frozen=True)
 class NetWords:
-    """What is said of a network; ``level`` is ``good``, or ``warning`` where it hardly fits."""
+    """The description of a network; ``level`` is ``good``, or ``warning`` if it may not fit."""
 
     lines: tuple[str, ...]
     level: str

@@ -16,7 +16,7 @@ from crots_studio.models.option_groups import GROUPS, group_of, is_advanced, spe
 from crots_studio.models.words import command_text, section_title
 
 Kind = Literal["switch", "choice", "choices", "whole", "text", "path"]
-# What a preset adds to rather than sets anew.
+# Sections that a preset adds to instead of resetting.
 _KEPT = ("data", "task", "source", "student", "runtime")
 # A spin box cannot hold more.
 _MOST_WHOLE = 2**31 - 1
@@ -101,12 +101,12 @@ class OptionField:
 
     @property
     def special(self) -> str:
-        """What 0, none or nothing stands for: ``automatic``; empty where that is what it says."""
+        """The meaning of 0, none or an empty field, such as ``automatic``; empty if it has no special meaning."""
         return special_word(self.section, self.info)
 
     @property
     def group(self) -> str:
-        """Under which heading it stands."""
+        """The heading that it is listed under."""
         return group_of(self.section, self.info.name)
 
     @property
@@ -170,7 +170,7 @@ class OptionForm:
         return OptionField(section, info, value, self.config.profile, error, typed)
 
     def edit(self, path: str, value: Any) -> bool:
-        """Takes what was typed into ``config``; False where it does not fit, and the field then has an error."""
+        """Puts a typed value into ``config``; returns False if it is invalid, and the field then has an error."""
         field = self.field(path)
         try:
             check(field.info, value, where=field.title)
@@ -212,7 +212,7 @@ def init_command(config: ProjectConfig, folder: Path) -> str:
 
 
 def _beside(folder: Path) -> Path:
-    """A project is not made twice: the folder itself where none is there yet, else the first free name after its."""
+    """The folder for a copy: the project's own if it does not exist yet, else the first free name."""
     names = (folder.name, *(f"{folder.name}-{number}" for number in range(2, 1000)))
     return next(path for path in map(folder.with_name, names) if not exists(path))
 
@@ -255,7 +255,7 @@ def _is_taken_over(option: str) -> bool:
 
 
 def preset_effect(name: str) -> str:
-    """Says what taking over a preset changes, and what not.
+    """Describes what applying a preset changes, and what it keeps.
 
     Raises:
         InputError: there is no such preset.
@@ -269,7 +269,7 @@ def preset_effect(name: str) -> str:
         for section in _KEPT
         for given in [preset.get(section, {})]
         for info in describe(SECTIONS[section])
-        # What the file gives, and what its profile has other defaults for.
+        # The values in the file, and those whose default differs in its profile.
         if _is_taken_over(f"{section}.{info.name}")
         and (info.name in given or info.default_for(profile) != info.default)
     ]

@@ -1,11 +1,11 @@
-"""How the form orders the options of a section: groups, what is seldom changed, and what 0 or nothing stands for."""
+"""Arranges the options of a section in the form: groups, rarely changed options, and the meaning of 0 or empty."""
 
 from __future__ import annotations
 
 from crots.config import OptionInfo
 
 BASICS = "Basics"
-# Of the training stages; other sections have the first alone.
+# Groups of the training stages; other sections only have the first.
 GROUPS = (BASICS, "Mixing", "Teacher", "Safety")
 _TRAINING = ("baseline", "adapt")
 _GROUPS: dict[str, tuple[str, ...]] = {
@@ -21,7 +21,7 @@ _GROUPS: dict[str, tuple[str, ...]] = {
         "guard", "stop_rounds", "select", "clip", "batch_norm", "log_every", "checkpoint_every", "validate_every",
     ),
 }  # fmt: skip
-# What most people never touch; it is folded away until it is changed, asked for or searched.
+# Options that few users change; folded until changed, searched for or unfolded.
 _ADVANCED: dict[str, tuple[str, ...]] = {
     "data": ("layout", "split", "val_layout", "val_encoding", "skip_bad"),
     "source": ("prefix", "encoding", "size", "channels", "mean", "scale", "output"),
@@ -38,7 +38,7 @@ _ADVANCED_IN_TRAINING = (
     "teacher_buffers", "ema_when", "ema_decay", "keep_ema", "unsure_weight", "balance", "refresh", "clip", "batch_norm",
     "log_every", "checkpoint_every", "validate_every",
 )  # fmt: skip
-# What the least number, none or an empty line stands for, where it is not that number; by name or by section and name.
+# Special meanings of the least number, none or an empty line; by name, or by section and name.
 _SPECIAL: dict[str, str] = {
     **dict.fromkeys(("steps", "validate_every", "threads", "rare_count", "ema_decay", "beta"), "automatic"),
     **dict.fromkeys(("net", "prefix", "mean", "scale", "weights", "size"), "automatic"),
@@ -52,7 +52,7 @@ _SPECIAL: dict[str, str] = {
 
 
 def group_of(section: str, name: str) -> str:
-    """Returns the group of `GROUPS` that an option stands in."""
+    """Returns the group of `GROUPS` that an option belongs to."""
     if section in _TRAINING:
         return next((group for group, names in _GROUPS.items() if name in names), BASICS)
     return BASICS
@@ -64,7 +64,7 @@ def is_advanced(section: str, name: str) -> bool:
 
 
 def special_word(section: str, info: OptionInfo) -> str:
-    """Returns what 0, none or an empty line stands for, ``automatic``; empty where 0 is 0."""
+    """Returns the meaning of 0, none or an empty line, such as ``automatic``; empty if it has no special meaning."""
     word = _SPECIAL.get(f"{section}.{info.name}") or _SPECIAL.get(info.name, "")
     fits = info.optional or info.kind is str or (info.kind is int and info.low == 0)
     return word if fits else ""

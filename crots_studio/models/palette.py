@@ -1,4 +1,4 @@
-"""Finding an action or an option by a few letters: which entries fit, the best first."""
+"""Finds actions and options by a few letters, best match first."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Entry:
-    """Something that can be chosen.
+    """An entry of the command palette.
 
     Attributes:
         title: what it is called.
@@ -26,7 +26,7 @@ class Entry:
 
 
 def rank(entry: Entry, text: str) -> int | None:
-    """Returns how well an entry fits what was typed, smaller is better; None where it does not."""
+    """Returns how well an entry matches the typed text, smaller is better; None if it does not match."""
     wanted = text.lower().split()
     title = entry.title.lower()
     everywhere = f"{title} {entry.place} {entry.words}".lower()

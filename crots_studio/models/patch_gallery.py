@@ -1,4 +1,4 @@
-"""Hard patches as a gallery: which there are, of which class, how sure; and which classes are rare, and why."""
+"""Hard patches as a gallery, filtered by class and confidence; and the table of rare classes with reasons."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ def class_rows(
 def rare_now(
     options: MineOptions, classes: ClassSet, statistics: ClassStatistics | None, published: Sequence[int]
 ) -> dict[int, str]:
-    """Returns what the project's options call rare, id -> reason, as the stage will find it.
+    """Returns the classes that are rare by the project's options, id -> reason, as the stage will choose them.
 
     Raises:
         InputError: a class that the set does not have.
@@ -249,7 +249,7 @@ def rare_now(
 
 
 def rare_option(chosen: Collection[int], classes: ClassSet) -> str:
-    """Writes a choice of classes as ``mine.rare`` takes it: names, or ids where names would be misread."""
+    """Formats a choice of classes for ``mine.rare``: names, or ids where names would be misread."""
     names = [classes.names[number] for number in sorted(chosen)]
     clear = all(name == name.strip() and "," not in name and not name.isdigit() for name in names)
     if clear and names not in (["auto"], ["published"]):

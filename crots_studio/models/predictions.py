@@ -1,4 +1,4 @@
-"""What source, baseline and rounds say of one image, computed when asked for and kept within a bound of memory.
+"""Predictions of source, baseline and rounds for one image, computed on demand and cached within a memory limit.
 
 torch is imported with the first prediction of a model, which happens in another thread than the window's.
 """
@@ -69,7 +69,7 @@ class Predictions:
         return [SOURCE, *trained]
 
     def predict(self, subject: str, key: str, image: Path, *, labelled: bool = True) -> ModelPrediction:
-        """Returns what a model says of an image.
+        """Returns a model's prediction for an image.
 
         Args:
             subject: one of `subjects`.

@@ -1,4 +1,4 @@
-"""What the welcome page shows of a project: a picture, its progress, its gain, and when it last changed."""
+"""The cards of the welcome page: a project's picture, progress, gain, and time of the last change."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class ProjectCard:
 
 
 def read_card(path: Path) -> ProjectCard:
-    """Reads what a project's files say, few and small ones; not on the window's thread."""
+    """Reads a card from a few small files of a project; not on the window's thread."""
     if not exists(path / CONFIG_NAME):
         return ProjectCard(path, present=False, state="not there")
     try:

@@ -1,4 +1,4 @@
-"""Changes of a project's options as values by name: what differs, what it is called, and how two changes are joined."""
+"""Changes of a project's options as values by name: differences, their titles, and merging two changes."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def name_of(path: str) -> str:
 
 
 def change_words(values: Values) -> str:
-    """What a change is called in the menu: ``Steps (Adaptation)``, ``preset street``, ``3 options``."""
+    """The name of a change in the menu: ``Steps (Adaptation)``, ``preset street``, ``3 options``."""
     if values.get("preset"):
         return f"preset {values['preset']}"
     names = [name for name in values if name not in _HEAD] or list(values)
@@ -79,7 +79,7 @@ class Conflict:
 
 @dataclass(frozen=True)
 class MergedChanges:
-    """Two changes of one configuration, joined.
+    """Two changes of one configuration, merged.
 
     Attributes:
         config: both; where they conflict, what was changed here.
@@ -97,7 +97,7 @@ class MergedChanges:
 
 
 def merge(base: ProjectConfig, mine: ProjectConfig, theirs: ProjectConfig) -> MergedChanges:
-    """Joins two configurations that were the same before."""
+    """Merges two configurations that were changed from the same base."""
     _, new = difference(base, theirs)
     here = values_of(mine)
     _, changed_here = difference(base, mine)

@@ -1,4 +1,4 @@
-"""``crots.toml`` as this window knows it: read and written without losing what somebody else wrote meanwhile."""
+"""``crots.toml`` as this window knows it: read and written without losing changes by other programs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from crots_studio.models.project_changes import difference
 
 @dataclass(frozen=True)
 class Foreign:
-    """What somebody else wrote.
+    """Options that another program wrote.
 
     Attributes:
         before: what was in the file as far as this window knew.
@@ -56,7 +56,7 @@ class ProjectFile:
         if (found := self.changed()) is not None or turn != self._turn:
             return found
         if exists(self._path) and not any(difference(self._known, config)):
-            # Somebody may be writing at this very moment.
+            # Another program may be writing at this moment.
             return None
         Project(self._folder, config).save()
         self._known, self._stamp = config, _stamp(self._path)
@@ -72,7 +72,7 @@ class ProjectFile:
         if stamp == self._stamp:
             return None
         if not exists(self._path):
-            # It was deleted: the next change writes it anew.
+            # It was deleted: the next change writes it again.
             self._stamp = stamp
             return None
         try:

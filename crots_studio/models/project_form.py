@@ -1,4 +1,4 @@
-"""The set-up page: its fields, which of them must be checked again after a change, and why Run has to wait.
+"""The set-up page: its fields, the checks that a change calls for, and the reason why Run is blocked.
 
 The checks themselves are in `crots_studio.checks`, off the window's thread.
 """
@@ -34,7 +34,7 @@ class Offer:
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found of a field.
+    """The finding of a check.
 
     Attributes:
         level: ``bad`` keeps Run from starting.
@@ -64,12 +64,12 @@ def step_state(findings: Sequence[Finding]) -> tuple[Level, str]:
     if not findings:
         return "empty", ""
     worst = min(findings, key=lambda finding: _WORST.index(finding.level))
-    # Where all is well, the first field says most.
+    # If all is well, the first field is the most informative.
     return worst.level, (findings[0] if worst.level == "good" else worst).text
 
 
 CHECKING = Finding("checking", "checking ...")
-# In place of what is wrong with a demonstration's own files before its run.
+# Replaces errors about files that a demonstration creates in its run.
 STILL_TO_BE_MADE = Finding("empty", "Created when the demonstration runs.", brief="not created yet")
 
 # By check: the options whose change calls for it. A whole section stands for all its options.
@@ -91,7 +91,7 @@ _NEEDED = {"data.target": "choose the target images", "source": "choose a source
 
 
 class ProjectForm:
-    """Findings by check, and the option values that they are about."""
+    """Findings by check, with the option values that they were made for."""
 
     def __init__(self) -> None:
         self.findings: dict[str, Finding] = {}
@@ -99,24 +99,24 @@ class ProjectForm:
         self._refused: set[str] = set()
 
     def clear(self) -> None:
-        """Forgets everything, for another project or to look again."""
+        """Drops all findings, for another project or a new check."""
         self.findings.clear()
         self._seen.clear()
         self._refused.clear()
 
     def forget(self, *names: str) -> None:
-        """Asks for some checks again, since their files changed."""
+        """Marks some checks as due, since their files changed."""
         for name in names:
             self._seen.pop(name, None)
             self._refused.discard(name)
 
     def refuse(self, name: str, finding: Finding) -> None:
-        """Takes what is wrong with something typed that no option can hold; it stays until `forget`."""
+        """Records an error in typed text that no option can hold; it stays until `forget`."""
         self._refused.add(name)
         self.findings[name] = finding
 
     def refused(self, name: str) -> bool:
-        """Whether a field holds what no option can."""
+        """Whether a field holds text that is no valid option value."""
         return name in self._refused
 
     def due(self, config: ProjectConfig) -> list[str]:
@@ -137,7 +137,7 @@ class ProjectForm:
 
     @property
     def blocker(self) -> str:
-        """Why Run cannot start, in words; empty where it can."""
+        """The reason why Run cannot start; empty if it can."""
         for name in ORDER:
             finding = self.findings.get(name)
             if finding is None or finding.level == "checking":

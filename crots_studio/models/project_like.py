@@ -1,4 +1,4 @@
-"""The options of a new project that is like another one but for its images."""
+"""The options of a new project that copies another one, except for its images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stage rail: what has to be there, the stages in running order, and how each of them stands."""
+"""The stage rail: the inputs, then the stages in running order, each with its state."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from crots_studio.models.project_form import Finding
 from crots_studio.models.run_state import RunState
 from crots_studio.models.words import duration, in_window, option_title, plural
 
-# What the core says of a stage that its guard stopped.
+# How the core words a stage that its guard stopped.
 GUARDED = "went back"
 # What a demonstration does before the stages that every project has.
 DEMO_STAGES = ("render", "train")
@@ -60,7 +60,7 @@ class RailRow:
 
     @property
     def look(self) -> str:
-        """The state whose colour and sign it has: what is done with a warning is not green."""
+        """The state that sets colour and sign: a stage that is done with a warning is not green."""
         return "stale" if self.warned else self.state
 
     @property
@@ -96,14 +96,14 @@ def rail_rows(
 
 
 def _without_inputs(row: RailRow, lacking: Sequence[str]) -> RailRow:
-    """The project knows of stages only: the first would be ready though there is nothing to work on."""
+    """Without inputs the first stage is not ready, though the project, which only knows stages, says so."""
     if row.state != "ready" or not lacking:
         return row
     return dataclasses.replace(row, state="waiting", words="waiting", reason=f"not chosen yet: {', '.join(lacking)}")
 
 
 def looking_rows(keys: Sequence[str]) -> list[StageStatus]:
-    """Returns stages of which nothing is known yet."""
+    """Returns rows for stages whose state is not known yet."""
     return [StageStatus(key, "waiting", LOOKING) for key in keys]
 
 
@@ -156,7 +156,7 @@ def _words(stage: StageStatus, state: str, fraction: float | None, run: RunState
     if state == "stale":
         return f"stale: {reason_words(stage.reason)}" if stage.reason else "stale"
     if state == "done" and chosen_by_labels(stage):
-        # The mark first: beside a long duration the end of the words is cut.
+        # The mark comes first, since a long duration cuts the end of the text.
         return "oracle, done"
     if state == "done" and went_back(stage):
         return f"done, {kept_words(stage)}"
@@ -186,7 +186,7 @@ def _one_reason(part: str) -> str:
 
 
 def kept_words(stage: StageStatus) -> str:
-    """Which checkpoint a training stage kept, where it did not simply keep the last."""
+    """The checkpoint that a training stage kept, if it is not the last."""
     return str(getattr(stage, "kept", ""))
 
 
@@ -201,13 +201,13 @@ def chosen_by_labels(stage: StageStatus) -> bool:
 
 
 def summary(rows: Sequence[RailRow]) -> str:
-    """Says in one line how far the project is."""
+    """Summarises the project's progress in one line."""
     stages = [row for row in rows if row.is_stage]
     if not stages:
         return "No project"
     if all(row.state == "checking" for row in stages):
         return "Checking the files …"
-    # All that are listed are counted, those of a demonstration too.
+    # Counts every listed row, those of a demonstration included.
     worked = [row for row in rows if row.key not in INPUTS]
     done = sum(row.state in FINISHED for row in worked)
     text = f"{plural(len(rows) - len(worked), 'input')}, {done} of {len(worked)} stages done"

@@ -1,4 +1,4 @@
-"""The list of projects opened lately."""
+"""The list of recently opened projects."""
 
 from __future__ import annotations
 
@@ -43,5 +43,5 @@ class Recent:
         return [RecentProject(Path(path), present=True) for path in self.paths]
 
     def rows(self, config_name: str = "crots.toml") -> list[RecentProject]:
-        """Looks on the disk which projects are still there."""
+        """Checks on disk which projects still exist."""
         return [RecentProject(Path(path), exists(Path(path) / config_name)) for path in self.paths]

@@ -1,4 +1,4 @@
-"""What the run bar shows: stage, progress, remaining time, rate; paused or stopping the moment it was asked for."""
+"""The state of the run bar: stage, progress, remaining time, rate; paused or stopping as soon as requested."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class RunState:
                 self.rate = 0.0
 
     def interrupt_clock(self) -> None:
-        """Forgets the pace: a pause must not count as slowness."""
+        """Resets the rate: a pause must not count as slow work."""
         self._marks.clear()
 
     @property
@@ -69,7 +69,7 @@ class RunState:
 
     @property
     def seconds_left(self) -> float | None:
-        """Of this stage, from the pace of the last minute; None while unknown."""
+        """Remaining seconds of this stage, from the rate of the last minute; None while unknown."""
         if len(self._marks) < 2 or not self.total:
             return None
         (first_time, first_done), (last_time, last_done) = self._marks[0], self._marks[-1]

@@ -1,4 +1,4 @@
-"""Past runs of projects, for comparison: what was trained when and how, its curves and scores, who chose by labels."""
+"""Past runs of projects, for comparison: options, curves and scores, and whether labels chose the checkpoint."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class PastRun:
 
     @property
     def key(self) -> tuple[str, str, int]:
-        """What identifies it."""
+        """The identity of the run."""
         return str(self.folder), self.stage, self.number
 
     @property
@@ -65,12 +65,12 @@ class PastRun:
 
     @property
     def title(self) -> str:
-        """What it is called within its project: "Round 1, run 2"."""
+        """Its title within the project: "Round 1, run 2"."""
         return title(self.stage) + (f", run {self.number}" if self.number > 1 else "")
 
     @property
     def state(self) -> str:
-        """In a word how it stands."""
+        """Its state in one word."""
         if self.stage == "source":
             return "given"
         return {"completed": "done", "cancelled": "stopped", "failed": "failed", None: "unfinished"}[self.outcome]
@@ -107,7 +107,7 @@ def _look(folder: Path) -> ClassLook:
 
 
 class _RunReader:
-    """Walks through a stream and opens a run wherever a training stage begins anew."""
+    """Walks through an event stream; a run begins wherever a training stage starts over."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -179,7 +179,7 @@ class _RunReader:
 
 
 def differing_options(runs: Sequence[PastRun]) -> dict[tuple[str, str, int], str]:
-    """Says for each run, by its key, in which options it differs from others of its kind: "steps 400, mix cutmix".
+    """Returns, by run key, the options that differ from other runs of its kind: "steps 400, mix cutmix".
 
     Baselines are compared with baselines and rounds with rounds.
     """

@@ -22,7 +22,7 @@ _NO_LOSS: dict[str, Group] = {"confidence weight": "weight", "learning rate": "r
 
 
 class Figure(NamedTuple):
-    """What is drawn as one curve: ``Figure("loss", "consistency")``."""
+    """The name of one curve: ``Figure("loss", "consistency")``."""
 
     group: Group
     name: str
@@ -49,7 +49,7 @@ class Series:
         return self._data[1, : self._length]
 
     def append(self, step: float, value: float) -> None:
-        """Adds a value; whatever stood at this step or later is replaced, as a resumed stage repeats its steps."""
+        """Adds a value; values at this step or later are dropped, as a resumed stage repeats its steps."""
         if self._length and step <= self._data[0, self._length - 1]:
             self.cut(step - 1)
         if self._length == self._data.shape[1]:
@@ -58,9 +58,9 @@ class Series:
         self._length += 1
 
     def cut(self, last: float) -> None:
-        """Forgets the steps after ``last``."""
+        """Drops the steps after ``last``."""
         self._length = int(np.searchsorted(self.steps, last, side="right"))
-        # Views of the old values stay what they were.
+        # Views of the old values must not change.
         self._data = self._data.copy()
 
 
@@ -106,7 +106,7 @@ class Curves:
             self._totals[event.stage] = event.total
         old = self._series.get(event.stage, {})
         for series in old.values():
-            # Of a stage that begins anew the look before its first step, at 0, is old too.
+            # If a stage starts over, its evaluation at step 0 is outdated too.
             series.cut(event.resumed_at or -1)
         return bool(old)
 
@@ -131,7 +131,7 @@ class Curves:
         return tuple(sorted(kept, key=running_order))
 
     def total(self, stage: str) -> int:
-        """Steps a stage will have, or has so far where its beginning was not seen."""
+        """The total steps of a stage, or those so far if its start was not seen."""
         drawn = [series for series in self._series.get(stage, {}).values() if len(series)]
         longest = max((int(series.steps[-1]) for series in drawn), default=0)
         return max(self._totals.get(stage, 0), longest)

@@ -30,7 +30,7 @@ _OPACITY = 0.6
 
 @dataclass(frozen=True, eq=False)
 class SmallImage:
-    """An image, small."""
+    """A target image, scaled down."""
 
     key: str
     path: Path
@@ -64,7 +64,7 @@ def read_tiles(project: Project) -> list[SmallImage]:
 
 
 def ask_source(project: Project, tile: SmallImage) -> Glance:
-    """Returns what the source says of an image.
+    """Returns the source's prediction for an image.
 
     Args:
         project: with the trust of the user, as a run gets it: without, no third-party code runs.

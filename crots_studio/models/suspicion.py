@@ -1,4 +1,4 @@
-"""What `crots suspects` found doubtful in the pseudo-labels of a project: by image, and as regions with a reason."""
+"""Doubtful pseudo-labels that `crots suspects` found in a project: by image, and as regions with a reason."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Suspect:
 
 @dataclass(frozen=True)
 class Suspicion:
-    """What was found; empty where nothing was looked for.
+    """The result of a search; empty if there was none.
 
     Attributes:
         doubt: 0..1 by image key.
@@ -43,7 +43,7 @@ class Suspicion:
 
     @staticmethod
     def read(project: Path) -> Suspicion:
-        """Reads a project's file; one of another make counts as none."""
+        """Reads a project's file; a file of another form counts as none."""
         try:
             found = load_suspicion(project / INDEX)
         except InputError:

@@ -21,11 +21,11 @@ class Step(Generic[S]):
 
 
 class UndoStack(Generic[S]):
-    """The changes so far, and those that were taken back.
+    """The changes so far, and those that were undone.
 
     Args:
         write: puts a part's state on disk; where it raises, nothing has changed here either.
-        most: steps that can be taken back.
+        most: steps that can be undone.
     """
 
     def __init__(self, write: Callable[[str, S], None], most: int) -> None:
@@ -35,22 +35,22 @@ class UndoStack(Generic[S]):
 
     @property
     def undo_text(self) -> str:
-        """What `undo` takes back, empty where there is nothing."""
+        """The change that `undo` reverts, empty if there is none."""
         return self._done[-1].text if self._done else ""
 
     @property
     def redo_text(self) -> str:
-        """What `redo` does again, empty where there is nothing."""
+        """The change that `redo` repeats, empty if there is none."""
         return self._undone[-1].text if self._undone else ""
 
     def do(self, step: Step[S]) -> None:
-        """Makes a change; what had been taken back cannot be done again."""
+        """Makes a change; changes that were undone before cannot be redone."""
         self._write(step.part, step.after)
         self._done.append(step)
         self._undone.clear()
 
     def undo(self) -> Step[S] | None:
-        """Takes the last change back and returns it, None where there was none."""
+        """Undoes the last change and returns it, None if there was none."""
         if not self._done:
             return None
         step = self._done[-1]
@@ -59,7 +59,7 @@ class UndoStack(Generic[S]):
         return step
 
     def redo(self) -> Step[S] | None:
-        """Does the change again that was taken back last; likewise."""
+        """Redoes the change that was undone last; likewise."""
         if not self._undone:
             return None
         step = self._undone[-1]
@@ -69,7 +69,7 @@ class UndoStack(Generic[S]):
 
 
 class Undoable(Generic[S]):
-    """What is changed by steps of an `UndoStack`; a subclass says how a part's state is written."""
+    """State that is changed in steps of an `UndoStack`; a subclass writes the state of a part."""
 
     def __init__(self, most: int) -> None:
         self._steps: UndoStack[S] = UndoStack(self._write, most)
@@ -79,10 +79,10 @@ class Undoable(Generic[S]):
 
     @property
     def undo_text(self) -> str:
-        """What `undo` takes back, empty where there is nothing."""
+        """The change that `undo` reverts, empty if there is none."""
         return self._steps.undo_text
 
     @property
     def redo_text(self) -> str:
-        """What `redo` does again, empty where there is nothing."""
+        """The change that `redo` repeats, empty if there is none."""
         return self._steps.redo_text

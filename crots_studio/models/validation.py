@@ -57,12 +57,12 @@ def read_validation(project: Project, classes: ClassSet) -> Validation | None:
 
 
 def wrong_pixels(truth: Array, said: Array, ignore: int) -> Array:
-    """Returns the pixels (H, W) bool where a prediction says something else than the labels."""
+    """Returns the pixels (H, W) bool where a prediction differs from the labels."""
     wrong: Array = (truth != ignore) & (truth != said)
     return wrong
 
 
 def share_right(truth: Array, said: Array, ignore: int) -> float:
-    """Returns the share of labelled pixels, 0..1, where a prediction says what the labels say."""
+    """Returns the share of labelled pixels, 0..1, where a prediction agrees with the labels."""
     counts = truth != ignore
     return float((truth == said)[counts].mean()) if truth.shape == said.shape and np.any(counts) else 0.0

@@ -26,7 +26,7 @@ _SECTIONS = {
 
 
 def section_title(name: str) -> str:
-    """Returns what a section of the options is called."""
+    """Returns the title of a section of options."""
     return _SECTIONS.get(name, name.replace("_", " ").capitalize())
 
 

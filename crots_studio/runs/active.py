@@ -1,4 +1,4 @@
-"""The run of the open project: started, followed and ended here, whichever process it is in."""
+"""The run of the open project: started, followed and stopped here, in this process or another."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class ActiveRun(QObject):
         self._run: Run | None = None
         self._waiting: deque[Event] = deque()
         self._awaited: Path | None = None
-        # Between two states: a child is made ready, or what a run did is thrown away.
+        # Between two states: a child is being started, or work is being discarded.
         self._turning = False
         self._drain_timer = self._timer(DRAIN_MS, self._drain)
         self._look_timer = self._timer(_LOOK_FOR_RUNS_MS, self._look_for_run)
@@ -217,19 +217,19 @@ class ActiveRun(QObject):
         def look() -> bool:
             return path.exists() and path.stat().st_mtime > latest and running(lock)
 
-        # Where the disk has gone away, somebody else says so, and not every two seconds.
+        # A missing disk is reported elsewhere, and not every two seconds.
         token = "look for run"
         self._errands.in_background(look, lambda found: self._attach() if found else None, lambda _: None, token=token)
 
     def pause(self) -> None:
-        """Halts the run after the current step."""
+        """Pauses the run after the current step."""
         if self._run is not None:
             self._run.pause()
             self.state.paused = True
             self.changed.emit()
 
     def resume(self) -> None:
-        """Lets a halted run go on."""
+        """Resumes a paused run."""
         if self._run is not None:
             self._run.resume()
             self.state.paused = False
@@ -237,14 +237,14 @@ class ActiveRun(QObject):
             self.changed.emit()
 
     def toggle_pause(self) -> None:
-        """Halts the run, or lets it go on."""
+        """Pauses the run, or resumes it."""
         if self.state.paused:
             self.resume()
         else:
             self.pause()
 
     def stop(self, *, discard: bool = False) -> None:
-        """Ends the run after the current step; keeps what it did, or throws the unfinished stage away."""
+        """Stops the run after the current step; keeps the unfinished stage, or discards it."""
         if self._run is not None:
             self._run.stop()
             self.state.paused, self.state.stopping = False, True
@@ -271,7 +271,7 @@ class ActiveRun(QObject):
     def _take(self, events: list[Event]) -> None:
         self.state.add(events)
         if self.request.compares:
-            # A comparison is no part of the project's own story: its table is read from its file.
+            # A comparison is not part of the project's history: its table is read from its file.
             events = [event for event in events if isinstance(event, (Note, StageFinished))]
         else:
             self._opened.history.add(events)
@@ -327,11 +327,11 @@ class ActiveRun(QObject):
         self._errands.in_background(work, done, failed)
 
     def discard_stage(self, key: str) -> None:
-        """Throws away what an unfinished run of a stage has written; its last complete result stays."""
+        """Discards the unfinished work of a stage; its last complete result stays."""
         if not self.busy:
             self._discard(key, self._opened.refresh_status)
 
     def close(self) -> None:
-        """Lets go of the timers; a run in this process must have ended before."""
+        """Stops the timers; a run in this process must have ended before."""
         self._drain_timer.stop()
         self._look_timer.stop()

@@ -1,4 +1,4 @@
-"""A run in a process of its own: the same command line, which outlives the window and a fault of the graphics driver.
+"""A run in a separate process: the same command line, which survives the window and a crash of the graphics driver.
 
 The child writes its events to the project's stream, and the window follows that file; so a run that was started in a
 terminal, or by a window that is gone, is shown in the same way.
@@ -52,7 +52,7 @@ def command_line(project: Project, request: RunRequest) -> list[str]:
     if request.until:
         command += ["--until", request.until]
     if project.config.runtime.trust:
-        # Never kept in a project file: it is given anew for each run.
+        # Never stored in a project file: it is given for each run.
         command += ["--trust"]
     return command
 
@@ -91,7 +91,7 @@ class EventTail:
 
 
 def _events(content: bytes) -> Iterator[Event]:
-    # Not splitlines, which knows more ends of lines than the stream does.
+    # Not splitlines, which splits at characters that a line of the stream may contain.
     for line in content.decode("utf-8", "replace").split("\n"):
         with contextlib.suppress(InputError):
             yield from_json(line)
@@ -129,7 +129,7 @@ class ChildRun:
 
     @property
     def log_path(self) -> Path:
-        """What the child prints."""
+        """The file of the child's output."""
         return self._project.folder / STUDIO / "run.log"
 
     def start(self) -> None:
@@ -155,7 +155,7 @@ class ChildRun:
 
     @property
     def _stop_path(self) -> Path:
-        """Made to stop the child where no signal reaches it."""
+        """The file that stops the child if no signal reaches it."""
         return self._project.folder / STUDIO / "stop"
 
     def _follow(self) -> None:
@@ -200,10 +200,10 @@ class ChildRun:
             return RunEnd("completed", message="there was nothing left to do")
         tail = log_tail(self.log_path)
         if self._stopped and (code in (130, -signal.SIGINT) or tail.rstrip().endswith("KeyboardInterrupt")):
-            # It was stopped before it had come so far as to hear of it.
+            # It was stopped before it could handle the request.
             return RunEnd("cancelled", self._at_work, "stopped by the user; run again to resume", exit_code=130)
         if code < 0:
-            # What it printed last has nothing to do with it.
+            # Its last output is unrelated.
             words = f"its process was killed ({_signal_name(-code)})"
             return RunEnd("failed", self._at_work, words, tail, KILLED)
         # The last line of what it printed says why, be it our own message or a traceback's end.
@@ -212,7 +212,7 @@ class ChildRun:
         return RunEnd("failed", self._at_work, message, tail, code)
 
     def stop(self) -> None:
-        """Ends the run after the current step."""
+        """Stops the run after the current step."""
         self._stopped = True
         self.resume()
         # A run on a disk that takes no empty file ends by itself.
@@ -224,15 +224,15 @@ class ChildRun:
             self._send(lambda process: process.send_signal(signal.SIGINT))
 
     def pause(self) -> None:
-        """Halts the process where it is."""
+        """Suspends the process."""
         self._send(psutil.Process.suspend)
 
     def resume(self) -> None:
-        """Lets the process go on."""
+        """Resumes the process."""
         self._send(psutil.Process.resume)
 
     def _send(self, act: Callable[[psutil.Process], None]) -> None:
-        # It may end at this very moment.
+        # It may end at this moment.
         with contextlib.suppress(psutil.Error):
             if (process := self._psutil()) is not None:
                 act(process)
@@ -245,7 +245,7 @@ class ChildRun:
 
     @property
     def paused(self) -> bool:
-        """Whether its process is halted, perhaps by a window that is gone."""
+        """Whether its process is suspended, perhaps by a window that was closed."""
         try:
             process = self._psutil()
             return process is not None and process.status() == psutil.STATUS_STOPPED
@@ -279,7 +279,7 @@ def _signal_name(number: int) -> str:
 
 
 def _detachment() -> dict[str, Any]:
-    """What lets a child outlive the window and keeps a terminal's Ctrl-C from it."""
+    """Arguments that let a child survive the window and a terminal's Ctrl-C."""
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
     return {"start_new_session": True}

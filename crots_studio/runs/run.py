@@ -23,7 +23,7 @@ from crots_studio.background.loading import preload_torch
 
 EventSource = Callable[[Control], Iterator[Event]]
 
-# Exit code of a run whose process was ended by the system or by somebody.
+# Exit code of a run whose process was killed.
 KILLED = -1
 
 
@@ -63,7 +63,7 @@ class RunEnd:
 
 
 class Run(Protocol):
-    """What the session needs of a run, in whichever process."""
+    """The interface of a run, in this process or another."""
 
     detached: bool
 
@@ -71,13 +71,13 @@ class Run(Protocol):
         """Begins; returns at once."""
 
     def stop(self) -> None:
-        """Asks for the end after the current step; returns at once."""
+        """Requests a stop after the current step; returns at once."""
 
     def pause(self) -> None:
-        """Asks for a halt after the current step; returns at once."""
+        """Requests a pause after the current step; returns at once."""
 
     def resume(self) -> None:
-        """Lets a halted run go on."""
+        """Resumes a paused run."""
 
     def drain(self) -> list[Event]:
         """Takes the events that came since the last call."""
@@ -142,15 +142,15 @@ class BackgroundRun:
         return None
 
     def stop(self) -> None:
-        """Ends the run after the current step."""
+        """Stops the run after the current step."""
         self.control.stop()
 
     def pause(self) -> None:
-        """Halts the run after the current step."""
+        """Pauses the run after the current step."""
         self.control.pause()
 
     def resume(self) -> None:
-        """Lets it go on."""
+        """Resumes the run."""
         self.control.resume()
 
     def drain(self) -> list[Event]:

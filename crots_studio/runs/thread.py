@@ -10,7 +10,7 @@ from crots_studio.runs.run import BackgroundRun, EventSource, RunEnd
 
 
 class _Thread(QThread):
-    """Does one piece of work and ends."""
+    """A thread for one piece of work."""
 
     def __init__(self, work: Callable[[], None]) -> None:
         super().__init__()
@@ -20,7 +20,7 @@ class _Thread(QThread):
     def run(self) -> None:
         """Called by Qt on the new thread."""
         self._work()
-        # It knows the run, which knows this thread: without a circle both go as soon as the session lets go.
+        # Breaks the reference cycle of run and thread, so that both are freed as soon as the session drops them.
         del self._work
 
 

@@ -41,7 +41,7 @@ class BigButton(QPushButton):
         texts.addWidget(heading)
         texts.addWidget(line)
         for label in (picture, heading, line):
-            # Clicks are for the button.
+            # Clicks on the labels belong to the button.
             label.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt's name)

@@ -1,4 +1,4 @@
-"""Controls that take no more room than they need: what stands beside them needs it more."""
+"""Controls that take no more room than they need."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ def choice_box(name: str, entries: Mapping[Any, str]) -> QComboBox:
 
 
 def snug(button: QPushButton) -> QPushButton:
-    """Lets a button be no wider than its text asks for."""
+    """Limits a button's width to its text."""
     button.setMaximumWidth(button.fontMetrics().horizontalAdvance(button.text()) + 2 * theme.PADDING + 2)
     return button

@@ -1,4 +1,4 @@
-"""The classes with their colours: tick those to see, choose one to filter by."""
+"""The classes with their colours: tick classes to show them, choose one to filter by it."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class ClassLegend(QWidget):
         return frozenset(n for n in range(self.list.count()) if self.list.item(n).checkState() == ticked)
 
     def choose(self, number: int) -> None:
-        """Marks a class as the chosen one, without saying so; one that is not listed marks none."""
+        """Selects a class without a signal; a class that is not listed clears the selection."""
         with QSignalBlocker(self.list):
             self.list.setCurrentRow(number if 0 <= number < self.list.count() else -1)
 

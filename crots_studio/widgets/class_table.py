@@ -59,7 +59,7 @@ class ClassTableModel(QAbstractTableModel):
         return None
 
     def data(self, index: Index, role: int = 0) -> Any:
-        """What a cell shows."""
+        """The content of a cell."""
         if self.table is None or not index.isValid():
             return None
         row, column = self.table.rows[index.row()], index.column()
@@ -96,7 +96,7 @@ def percent(value: float | None, *, signed: bool = False) -> str:
 
 
 def change_colour(value: float | None) -> QColor:
-    """Green for better, red for worse, muted for what hardly moved."""
+    """Green for better, red for worse, muted for small changes."""
     colours = theme.colours()
     if value is None or abs(value) < 0.0005:
         return QColor(colours.muted)

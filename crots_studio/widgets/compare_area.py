@@ -1,4 +1,4 @@
-"""Contents of one image, side by side or one swiped over the other, with a fading overlay and linked zoom."""
+"""Pictures of one image, side by side or swiped, with an overlay of adjustable opacity and linked zoom."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ class CompareArea(QWidget):
         self.swipe.set_opacity(value / 100)
 
     def listen_to(self, *widgets: QWidget) -> None:
-        """Takes the keys for hiding the overlay from these widgets too, which would search for those letters."""
+        """Handles the overlay keys for these widgets too, which would use the letters for searching."""
         for widget in widgets:
             widget.installEventFilter(self)
 
@@ -227,12 +227,12 @@ class CompareArea(QWidget):
             super().keyPressEvent(event)
 
     def keyReleaseEvent(self, event: QKeyEvent) -> None:  # noqa: N802
-        """Lets the overlay go."""
+        """Restores the overlay."""
         if not self._hold(event):
             super().keyReleaseEvent(event)
 
     def event(self, event: QEvent) -> bool:
-        """Lets the overlay go when the window loses the keyboard with a key down."""
+        """Restores the overlay when the window loses the focus while a key is down."""
         if event.type() in (QEvent.Type.WindowDeactivate, QEvent.Type.Hide) and self._held is not None:
             self._held = None
             self._fade()

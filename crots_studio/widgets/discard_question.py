@@ -1,4 +1,4 @@
-"""The question before unfinished work is thrown away: it says what is lost and what stays."""
+"""The confirmation before unfinished work is discarded, with what is lost and what is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a drop would do, shown over the page while something is dragged there."""
+"""The effect of a drop, shown over the page during a drag."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class DropHint(QWidget):
         self.update()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 (Qt's name)
-        """Goes when the drag leaves or ends."""
+        """Hides when the drag leaves or ends."""
         if event.type() in (QEvent.Type.DragLeave, QEvent.Type.Drop, QEvent.Type.Resize, QEvent.Type.Hide):
             self.hide()
         return False

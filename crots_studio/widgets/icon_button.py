@@ -1,4 +1,4 @@
-"""A button that shows an icon; its name is in the tooltip and for those who hear the window."""
+"""A button that shows an icon; its name is in the tooltip and read by screen readers."""
 
 from __future__ import annotations
 

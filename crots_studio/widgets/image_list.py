@@ -80,10 +80,10 @@ class ImageList(QWidget):
 
     def show_labels(self, labels: LabelList, classes: ClassSet | None) -> None:
         """Lists other images; the current one stays where it is still there."""
-        # What a first glance happened to show first is nobody's choice.
+        # The first image of a partial listing was not chosen by the user.
         key = self.current_key if self.labels.complete else ""
         if labels.root != self.labels.root:
-            # Before they are listed again, files of equal names may have become others.
+            # The files behind equal names may have changed since the last listing.
             self.thumbnails.thumbnails.forget()
         self.labels, self._ranking = labels, None
         self._fill_classes(classes)

@@ -1,4 +1,4 @@
-"""Notifies of the end of a run: by the desktop where possible, and always by a note that floats in the window."""
+"""Notifies of the end of a run: by the desktop if possible, and always by a note in the window."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from crots_studio.widgets.class_table import percent
 from crots_studio.widgets.toast import Toast
 
 _SHOWN_MS = 20_000
-# Pixels: the folded log stays in sight.
+# Pixels, so that the folded log stays visible.
 _LOG_LINE = 36
 
 
@@ -122,7 +122,7 @@ class Notifier(Toast):
         )
         role = {"completed": "good", "failed": "bad"}.get(end.outcome, "muted")
         if end.outcome == "completed" and ("\u2212" in text or guarded):
-            # It came out worse than it began: not what green stands for.
+            # Not green: the score fell.
             role = "warning"
         self.text.setProperty("role", role)
         self.text.style().polish(self.text)
@@ -156,7 +156,7 @@ class Notifier(Toast):
         self._tray.show()
         kind = QSystemTrayIcon.MessageIcon.Critical if failed else QSystemTrayIcon.MessageIcon.Information
         self._tray.showMessage(heading, text, kind, _SHOWN_MS)
-        # An icon that stays behind would only be in the way.
+        # The tray icon is removed after the message.
         QTimer.singleShot(_SHOWN_MS, self._tray, self._tray.hide)
 
     def _come_up(self) -> None:

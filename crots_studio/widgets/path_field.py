@@ -1,4 +1,4 @@
-"""A path to type, to drop or to choose; says so when it has settled, not at every key."""
+"""A path to type, drop or choose; signals a change when typing has ended, not for every key."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class PathField(QWidget):
         return self.edit.text().strip()
 
     def show_path(self, path: str) -> None:
-        """Shows a path without telling of a change; does not disturb one who types."""
+        """Shows a path without a signal, and not while the user types."""
         self._last = path
         if self.text != path and not (self.edit.hasFocus() and self._settled.isActive()):
             self.edit.setText(path)

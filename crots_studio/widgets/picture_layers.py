@@ -1,4 +1,4 @@
-"""What a picture view draws: an image or a map of numbers, labels in colours, and pixels that do not count.
+"""The layers of a picture view: an image or a map of numbers, coloured labels, and ignored pixels.
 
 Labels stay ids: their colours are a table of the picture, so that fading and hiding classes costs no work on arrays.
 """
@@ -138,7 +138,7 @@ class PictureItem(QGraphicsItem):
         self.update()
 
     def set_table(self, table: Array) -> None:
-        """Recolours ids without touching them."""
+        """Changes the colours of ids without changing the ids."""
         if self._image.format() == QImage.Format.Format_Indexed8:
             self._image.setColorTable(packed(table))
             self.update()

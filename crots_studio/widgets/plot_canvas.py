@@ -35,7 +35,7 @@ class Canvas(pg.PlotWidget):  # type: ignore[misc]
         self.cursor.emit(float(box.mapSceneToView(place).x()) if inside else None)
 
     def leaveEvent(self, event: QEvent) -> None:  # noqa: N802
-        """Takes the crosshair away."""
+        """Hides the crosshair."""
         self.cursor.emit(None)
         super().leaveEvent(event)
 

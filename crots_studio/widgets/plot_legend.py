@@ -72,14 +72,14 @@ class PlotLegend(QScrollArea):
         self._flow.addWidget(button)
 
     def drop(self, name: str) -> None:
-        """Takes an entry away."""
+        """Removes an entry."""
         self._looks.pop(name, None)
         if button := self.entries.pop(name, None):
             self._flow.removeWidget(button)
             button.deleteLater()
 
     def explain(self, words: Mapping[str, str]) -> None:
-        """Says in tooltips what the curves mean."""
+        """Explains the curves in tooltips."""
         for name, button in self.entries.items():
             tip = f"{words[name]}\nClick to show or hide" if name in words else f"Show or hide {name}"
             if button.toolTip() != tip:

@@ -1,4 +1,4 @@
-"""What every plot offers beside itself: smoothing, log scale, fit, pictures and tables of it; and when to redraw."""
+"""Tools of every plot: smoothing, log scale, fit, saving as picture or table; and when to redraw."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ class CurveTools(QWidget):
 
     @property
     def points(self) -> int:
-        """Over how many points to take the mean."""
+        """The number of points of the moving mean."""
         return int(self.smoothing.currentData() or 1)
 
     def _restore(self) -> None:
@@ -237,7 +237,7 @@ class CurveTools(QWidget):
 
 
 class EmptyState(Label):
-    """What stands in place of a plot that has nothing to show, and what to do about it."""
+    """A text in place of an empty plot, with what to do about it."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)

@@ -1,4 +1,4 @@
-"""Projects as cards: a picture, the name, how far and how well; and the picture of the first page."""
+"""Projects as cards: picture, name, progress and scores; and the picture of the welcome page."""
 
 from __future__ import annotations
 

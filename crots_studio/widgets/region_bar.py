@@ -1,4 +1,4 @@
-"""Doubtful regions, the worst first: a list to choose from, the next and the one before, and how many there are."""
+"""Doubtful regions, worst first: a list, buttons for the next and the previous one, and their number."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class RegionBar(QWidget):
 
     @property
     def current(self) -> int:
-        """The place that was gone to last, -1 for none."""
+        """The place that was visited last, -1 for none."""
         return self.list.currentIndex()
 
     def set_regions(self, words: Sequence[str]) -> None:

@@ -34,7 +34,7 @@ _LINE = 15
 
 @dataclass(frozen=True)
 class PlotCurve:
-    """What to draw: x and y (N,) with NaN where the line breaks; ``faint`` are unsmoothed values to draw behind."""
+    """A curve: x and y (N,) with NaN where the line breaks; ``faint`` are unsmoothed values drawn behind it."""
 
     name: str
     x: Numbers
@@ -125,7 +125,7 @@ class SeriesPlot(QWidget):
     # What is shown.
 
     def set_title(self, title: str) -> None:
-        """Calls the plot something else."""
+        """Changes the title."""
         self.title = title
         self._heading.setText(title)
         self.canvas.setAccessibleName(f"Plot of {title}")
@@ -232,7 +232,7 @@ class SeriesPlot(QWidget):
         return np.where(values > 0, values, np.nan) if self._log else values
 
     def _set_points(self, item: pg.PlotDataItem, x: Numbers, y: Numbers) -> None:
-        """Hands points to an item; pyqtgraph warns of a curve of which none can be drawn."""
+        """Sets the points of an item; pyqtgraph warns of a curve without drawable points."""
         y = self._drawable(y)
         item.setData(*((x, y) if np.isfinite(y).any() else ([], [])))
 
@@ -244,7 +244,7 @@ class SeriesPlot(QWidget):
         self.legend.drop(name)
 
     def emphasise(self, name: str | None) -> None:
-        """Makes one curve stand out; None treats all alike."""
+        """Emphasises one curve; None none."""
         if name != self._emphasised:
             self._emphasised = name
             self.set_curves(list(self._curves.values()))
@@ -336,7 +336,7 @@ class SeriesPlot(QWidget):
             item.setVisible(True)
 
     def _show_mark_names(self) -> None:
-        """A name that would run into the next one, or whose line is out of sight, is left out."""
+        """Hides names that would overlap the next one, or whose line is out of view."""
         box = self.canvas.getViewBox()
         (left, right), width = box.viewRange()[0], box.width()
         places = [(line.value() - left) / max(right - left, 1e-12) * width for line in self._marks]
@@ -424,7 +424,7 @@ class SeriesPlot(QWidget):
     # Legend.
 
     def explain(self, words: Mapping[str, str]) -> None:
-        """Says in the legend's tooltips what the curves mean."""
+        """Explains the curves in the legend's tooltips."""
         self.legend.explain(words)
 
     def set_shown(self, name: str, shown: bool) -> None:
@@ -456,7 +456,7 @@ class SeriesPlot(QWidget):
         return {name: point for name, point in found.items() if point is not None}
 
     def _inside(self, x: float) -> float:
-        """Moves a place just outside of all curves to their end: nobody hits the last point exactly."""
+        """Snaps a place just outside of all curves to their end, which is hard to hit exactly."""
         known = [curve.x[np.isfinite(curve.y)] for curve in self.shown.values()]
         ends = [(float(steps[0]), float(steps[-1])) for steps in known if len(steps)]
         if not ends:
@@ -477,7 +477,7 @@ class SeriesPlot(QWidget):
         self.cursor_moved.emit(x)
 
     def set_cursor(self, x: float | None) -> None:
-        """Puts the crosshair at the step next to ``x``; None takes it away."""
+        """Puts the crosshair at the step next to ``x``; None hides it."""
         found = next(iter(self.values_at(x).values()), None) if x is not None else None
         # Kept where no curve is, too: values of other steps would be taken for those of this one.
         self._cursor_x = x
@@ -488,7 +488,7 @@ class SeriesPlot(QWidget):
 
     @property
     def cursor_step(self) -> float | None:
-        """Where the crosshair stands; None while there is none."""
+        """The crosshair's position; None while it is hidden."""
         return float(self._line.value()) if self._line.isVisible() else None
 
     def _step_cursor(self, direction: int) -> None:
@@ -525,7 +525,7 @@ def _see_through(colour: str) -> QColor:
 
 
 def same_data(one: PlotCurve, other: PlotCurve) -> bool:
-    """Says whether two curves have the same points."""
+    """Returns whether two curves have the same points."""
     if (one.faint is None) != (other.faint is None):
         return False
     pairs = [(one.x, other.x), (one.y, other.y)]
@@ -541,7 +541,7 @@ def last_value(curve: PlotCurve) -> tuple[float, float] | None:
 
 
 def number(value: float) -> str:
-    """Writes a figure as briefly as it can be read: 0.523, 12.4, 1e-05."""
+    """Formats a figure briefly: 0.523, 12.4, 1e-05."""
     if value == 0 or 1e-3 <= abs(value) < 1e4:
         return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
     return f"{value:.2g}"

@@ -61,7 +61,7 @@ class SliderRow(QWidget):
         return float(self.number.value())
 
     def set_value(self, value: float) -> None:
-        """Sets both without saying so."""
+        """Sets both without a signal."""
         with QSignalBlocker(self.slider), QSignalBlocker(self.number):
             self.number.setValue(value)
             self.slider.setValue(round((value - self._low) / self._step))

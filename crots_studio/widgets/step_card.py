@@ -1,4 +1,4 @@
-"""A step of a page as a card: its state and what was found in the head, its fields beneath, to be folded away."""
+"""A step of a page as a card that folds: state and finding in its head, fields below."""
 
 from __future__ import annotations
 

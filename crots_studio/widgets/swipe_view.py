@@ -64,7 +64,7 @@ class SwipeView(ImageView):
         self.right_layers.set_opacity(opacity)
 
     def side(self, x: int) -> int:
-        """Says which content a column of pixels shows: 0 left, 1 right."""
+        """Returns which content a column of pixels shows: 0 left, 1 right."""
         return int(self.content is not None and x >= self._split * self.content.size.width)
 
     def _divider(self) -> float:
@@ -73,7 +73,7 @@ class SwipeView(ImageView):
         return float(self.mapFromScene(QPointF(self._split * width, 0)).x())
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        """Takes hold of the divider where it is near, else pans."""
+        """Grabs the divider if it is near, else pans."""
         self._swiping = self.content is not None and abs(event.position().x() - self._divider()) <= _GRIP
         if self._swiping:
             self.setFocus(Qt.FocusReason.MouseFocusReason)

@@ -90,11 +90,11 @@ class ThumbnailModel(QStringListModel):
         self.setStringList([""] * count)
 
     def forget(self) -> None:
-        """Loads all pictures anew when they are next seen."""
+        """Loads all pictures again when they are next visible."""
         self._kept.clear()
 
     def refresh(self) -> None:
-        """Asks for all captions and marks anew; the selection stays."""
+        """Updates all captions and marks; the selection stays."""
         if self._count:
             self.dataChanged.emit(self.index(0), self.index(self._count - 1))
 
@@ -267,7 +267,7 @@ class ThumbnailView(QListView):
             self.picked.emit(current.row())
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
-        """Says why it is empty."""
+        """Shows why the gallery is empty."""
         super().paintEvent(event)
         if self.thumbnails.rowCount() or not self.empty_text:
             return

@@ -1,4 +1,4 @@
-"""One figure with its name and a note: what is read first on a page of results."""
+"""One figure with its name and a note, at the top of a page of results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A message that floats over a page and moves nothing."""
+"""A message that floats over a page without changing its layout."""
 
 from __future__ import annotations
 

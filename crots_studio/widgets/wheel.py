@@ -1,4 +1,4 @@
-"""The mouse wheel scrolls pages: it changes a value only where the user has gone to the control."""
+"""The mouse wheel scrolls pages, and changes a value only in a control with the focus."""
 
 from __future__ import annotations
 
