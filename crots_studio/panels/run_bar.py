@@ -61,7 +61,7 @@ class RunBar(QFrame):
         self.apart.setToolTip(
             "Runs in a separate process, which survives closing this window and a crash of the graphics driver"
         )
-        self.apart.clicked.connect(lambda on: setattr(session, "in_child", on))
+        self.apart.clicked.connect(lambda on: setattr(session.run, "in_child", on))
         self._lay_out()
         self._timer = QTimer(self, interval=_MEMORY_MS)
         self._timer.timeout.connect(self._measure)
