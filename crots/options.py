@@ -438,8 +438,9 @@ class BaselineOptions(TrainingOptions):
     )
     unsure_weight: float | None = option(
         None,
-        "Weight of the source's labels that keep_share or a refresh leaves out; 0 ignores these pixels. none is 0 from "
-        "a trained start and 0.3 otherwise: a fresh student that never sees hard pixels takes them for rare classes.",
+        "Weight of the source's labels that keep_share or a refresh leaves out; 0 ignores these pixels. none is 0.3, "
+        "but 0 from a trained start unless the source is sure of all its classes: a fresh student that never sees hard "
+        "pixels takes them for rare classes.",
         low=0,
         high=1,
         published=0.0,

@@ -19,6 +19,11 @@ Histogram = npt.NDArray[np.int64]
 LEVELS = 256
 # Confidence from which a label that is among the most confident of all classes is kept, whatever its rank in its own.
 CERTAIN = 0.9
+# Weight of labels that are left out, where they are learnt at all.
+UNSURE_WEIGHT = 0.3
+# Mean confidence, averaged over the classes, from which a source is mostly right in what is left out too. Measured on
+# four pairs: 0.90 from one eye clinic to another, 0.77 between countries, 0.71 and 0.76 on rendered images.
+SURE_SOURCE = 0.82
 
 
 def confidence_histogram(labels: Labels, confidence: Confidence, classes: int) -> Histogram:
@@ -81,6 +86,23 @@ def learnt_thresholds(pixels: Histogram, share: float) -> npt.NDArray[np.float32
     """
     overall = keep_thresholds(pixels.sum(axis=0, keepdims=True), share)[0]
     return np.minimum(keep_thresholds(pixels, share), max(overall, np.float32(CERTAIN)))
+
+
+def left_out_weight(pixels: Histogram) -> float:
+    """Returns the weight with which a trained student learns the labels that a selection by class leaves out.
+
+    The most confident share of each class leaves out more of common classes than of rare ones where the two meet, so
+    rare classes grow. Where the source is unsure, this corrects it; where it is sure of all its classes, it does harm:
+    vessels of the eye swell, since nothing tells the student where they end.
+
+    Args:
+        pixels: (K, LEVELS), as `confidence_histogram` counts them.
+    """
+    totals = pixels.sum(axis=1)
+    if not (present := totals > 0).any():
+        return 0.0
+    means = pixels[present] @ np.linspace(0, 1, LEVELS) / totals[present]
+    return UNSURE_WEIGHT if means.mean() >= SURE_SOURCE else 0.0
 
 
 def rank_table(pixels: Histogram) -> npt.NDArray[np.float32]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from crots.config import Size
 from crots.errors import InputError
-from crots.events import Event
+from crots.events import Event, noted
 from crots.execution.context import Context
 from crots.execution.draws import random_numpy
 from crots.execution.engine import Engine
@@ -21,7 +21,7 @@ from crots.methods.alarms import surest_lost
 from crots.methods.augment import apply_blur, apply_jitter, plan_augment
 from crots.methods.mixing import apply_mix, plan_mix
 from crots.methods.scores import LEAST_OF_CLASS, SOUND_OF_CLASS
-from crots.methods.selection import keep_thresholds, learnt_thresholds, rank_table, ranks
+from crots.methods.selection import keep_thresholds, learnt_thresholds, left_out_weight, rank_table, ranks
 from crots.nets.model import Model
 from crots.options import BaselineOptions
 from crots.ownership import remove_tree
@@ -66,6 +66,7 @@ class BaselineLearner(SupervisedLearner):
         self._material, self._folder = material, folder
         self.refreshes = refresh_steps(options) if folder and options.keep_ema else ()
         self._least: float | Array = options.min_confidence
+        self.unsure_weight = options.unsure_weight or 0.0
         if options.keep_share < 1 or self.refreshes:
             pixels = source_histogram(material, sampled(self.images), len(self.classes))
             self._source_ranks = rank_table(pixels)
@@ -73,6 +74,8 @@ class BaselineLearner(SupervisedLearner):
             # A trained student does better without the less confident labels, even where their confidence is high.
             thresholds = (keep_thresholds if trained else learnt_thresholds)(pixels, options.keep_share)
             self._least = np.maximum(thresholds, np.float32(options.min_confidence))
+            if options.unsure_weight is None:
+                self.unsure_weight = left_out_weight(pixels)
         self._refreshed: dict[int, Refreshed] = {}
         self.balance(self.read_labels)
 
@@ -89,11 +92,11 @@ class BaselineLearner(SupervisedLearner):
     def read_weighted(self, indices: Sequence[int], step: int) -> tuple[Array, Array | None]:
         """Reads labels; where `read_labels` has none, the source's label with a smaller weight."""
         sure, options = self.read_labels(indices, step), self.options
-        if not options.unsure_weight or (options.keep_share == 1 and not self.refreshes):
+        if not self.unsure_weight or (options.keep_share == 1 and not self.refreshes):
             return sure, None
         left_out = sure == self.classes.ignore
         source = self._material.labels(indices, min_confidence=options.min_confidence)
-        weights = np.where(left_out, np.float32(options.unsure_weight), np.float32(1))
+        weights = np.where(left_out, np.float32(self.unsure_weight), np.float32(1))
         return np.where(left_out, source, sure), weights
 
     def _last_refreshed(self, step: int) -> Refreshed | None:
@@ -248,4 +251,7 @@ def distil_student(job: BaselineJob, context: Context) -> Iterator[Event]:
         job.student, job.material, job.engine, with_batch_norm(job.options, trained=job.trained),
         folder=job.run.folder, trained=job.trained, seed=job.run.seed, stage=context.stage,
     )  # fmt: skip
-    return train(learner, job.run, context)
+    if learner.unsure_weight and job.options.unsure_weight is None:
+        what = "the source is sure of all its classes, so the labels that are left out are learnt too"
+        yield noted(context.stage, f"{what}, with a weight of {learner.unsure_weight:g}")
+    yield from train(learner, job.run, context)

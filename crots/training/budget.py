@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any, Literal, TypeVar
 
 from crots.config import Size
+from crots.methods.selection import UNSURE_WEIGHT
 from crots.options import BaselineOptions, TrainingOptions
 
 Start = Literal["trained", "pretrained", "random"]
@@ -19,11 +20,12 @@ VIEWS: dict[Start, tuple[int, int, int]] = {
 }
 # What else of the baseline follows from the start, where the options leave it open. A trained student already predicts
 # what the source does: it gains from what the source is sure of, from mixing and from labels of its own, and forgets by
-# learning doubtful labels. One that starts afresh has to learn all from the source, hard pixels too (docs/results.md).
+# learning doubtful labels; `left_out_weight` decides whether they are. One that starts afresh has to learn all from the
+# source, hard pixels too (docs/results.md).
 RECIPES: dict[Start, dict[str, Any]] = {
-    "trained": {"learning_rate": 1e-4, "unsure_weight": 0.0, "balance": 0.0, "mix": "classmix", "refresh": 3},
-    "pretrained": {"learning_rate": 5e-4, "unsure_weight": 0.3, "balance": 0.5, "mix": "none", "refresh": 0},
-    "random": {"learning_rate": 1e-3, "unsure_weight": 0.3, "balance": 0.5, "mix": "none", "refresh": 0},
+    "trained": {"learning_rate": 1e-4, "unsure_weight": None, "balance": 0.0, "mix": "classmix", "refresh": 3},
+    "pretrained": {"learning_rate": 5e-4, "unsure_weight": UNSURE_WEIGHT, "balance": 0.5, "mix": "none", "refresh": 0},
+    "random": {"learning_rate": 1e-3, "unsure_weight": UNSURE_WEIGHT, "balance": 0.5, "mix": "none", "refresh": 0},
 }
 # A round starts from a trained model, so it takes this share of a whole training.
 ROUND = 0.25

@@ -6,10 +6,13 @@ from hypothesis import strategies as st
 from crots.methods.selection import (
     CERTAIN,
     LEVELS,
+    SURE_SOURCE,
+    UNSURE_WEIGHT,
     confidence_histogram,
     fuse_by_rank,
     keep_thresholds,
     learnt_thresholds,
+    left_out_weight,
     rank_table,
     ranks,
 )
@@ -77,6 +80,22 @@ def test_a_source_that_is_confident_everywhere_still_loses_its_least_confident_l
     confidence = np.linspace(0.95, 1, 1000).astype(np.float32)
     threshold = learnt_thresholds(confidence_histogram(labels, confidence, 1), 0.5)[0]
     assert 0.4 < (confidence >= threshold).mean() < 0.6
+
+
+def of_confidence(*means):
+    """A histogram of classes whose pixels all have one confidence, the first class a hundred times as frequent."""
+    labels = np.repeat(np.arange(len(means)), [1000, *[10] * (len(means) - 1)]).astype(np.uint8)
+    return confidence_histogram(labels, np.array(means, np.float32)[labels], len(means))
+
+
+def test_what_is_left_out_is_learnt_where_the_source_is_sure_of_every_class():
+    assert left_out_weight(of_confidence(0.97, 0.83)) == UNSURE_WEIGHT
+    # However sure it is of most pixels, a class that it is unsure of counts as much as any other.
+    assert left_out_weight(of_confidence(0.99, 0.6)) == 0.0
+    absent = np.vstack([of_confidence(0.97, 0.83), np.zeros((3, LEVELS), np.int64)])
+    assert left_out_weight(absent) == UNSURE_WEIGHT
+    assert left_out_weight(np.zeros((3, LEVELS), np.int64)) == 0.0
+    assert 0.5 < SURE_SOURCE < 1
 
 
 def test_a_rank_is_the_share_of_its_class_that_is_less_sure():

@@ -74,6 +74,21 @@ def test_labels_that_are_left_out_are_learnt_with_less_weight(material, classes)
     assert learner(material, classes, unsure_weight=0.25).read_weighted(range(6), 0)[1] is None, "nothing is left out"
 
 
+def test_how_sure_the_source_is_decides_whether_the_rest_is_learnt_where_the_user_leaves_it_open(
+    tmp_path, material, classes, monkeypatch
+):
+    for least, weight in ((0.0, selection.UNSURE_WEIGHT), (1.1, 0.0)):
+        monkeypatch.setattr(selection, "SURE_SOURCE", least)
+        open_ = {"keep_share": 0.5, "unsure_weight": None}
+        assert learner(material, classes, **open_).unsure_weight == weight
+        assert learner(material, classes, **{**open_, "unsure_weight": 0.7}).unsure_weight == 0.7
+        assert learner(material, classes, keep_share=1.0, unsure_weight=None).unsure_weight == 0.0
+        _, events = run(tmp_path / str(least), material, classes, **open_)
+        assert any("left out are learnt too" in event.text for event in events if isinstance(event, Note)) == bool(
+            weight
+        )
+
+
 @pytest.mark.parametrize("mix", ["none", "classmix", "spatialmix"])
 def test_weights_move_with_their_labels(material, classes, mix):
     made = learner(material, classes, keep_share=0.5, unsure_weight=0.25, scale=1.5, batch=4, mix=mix, mix_share=0.5)
