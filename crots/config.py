@@ -195,9 +195,16 @@ def from_mapping(
         InputError: unknown name, wrong type or out of range; ``field`` says which.
     """
     known = {info.name: info for info in describe(options_class)}
+    removed: Mapping[str, str] = getattr(options_class, "REMOVED", {})
     given: dict[str, Any] = {}
     for key, value in values.items():
         name = key.replace("-", "_")
+        if name in removed:
+            # Projects that left it off, as it was by default, lose nothing.
+            if str(value) not in ("0", "0.0", "False"):
+                text = f"{where}.{name}: this option was removed, {removed[name]}; delete it"
+                raise InputError(text, field=f"{where}.{name}")
+            continue
         if name not in known:
             raise unknown_name(f"{where}.{key}", key, list(known), what="option")
         if name in given:

@@ -74,6 +74,15 @@ def test_a_wrong_value_is_refused_with_its_path_and_what_is_allowed(section, val
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", opt.TrainingOptions.REMOVED)
+def test_a_removed_option_loads_where_it_was_off_and_is_explained_where_it_was_on(name):
+    for off in (0, 0.0, "0"):
+        assert from_mapping(opt.AdaptOptions, {name: off}, where="adapt") == opt.AdaptOptions()
+    with pytest.raises(InputError, match=f"adapt.{name}: this option was removed, since it cost") as error:
+        from_mapping(opt.AdaptOptions, {name: 0.5}, where="adapt")
+    assert error.value.field == f"adapt.{name}"
+
+
 def test_strings_of_the_command_line_become_values():
     options = from_mapping(opt.MineOptions, {"grid": "2x3", "min-confidence": "0.25"}, where="mine")
     assert options.grid == Grid(2, 3) and options.min_confidence == 0.25

@@ -60,7 +60,6 @@ class Method:
 # Rivals use nothing that this package adds: they run their whole budget and are scored at its end.
 _PLAIN = {
     "adapt.patches": False,
-    "adapt.anchor": 0,
     "adapt.average": 0,
     "adapt.select": "last",
     "adapt.guard": False,
@@ -157,8 +156,6 @@ def _other_rows(config: ProjectConfig) -> Iterator[Method]:
             yield Method(
                 "uniform-patches", "patches drawn uniformly", "As recommended, patches drawn uniformly.", settings
             )
-    if config.adapt.anchor:
-        yield Method("no-anchor", "no anchor", "As recommended, the teacher's labels only.", {"adapt.anchor": 0})
     if config.adapt.average:
         yield Method(
             "no-average", "no average", "As recommended, rounds not averaged with their start.", {"adapt.average": 0}

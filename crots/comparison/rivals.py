@@ -16,7 +16,7 @@ from crots.methods.ema import Teacher
 from crots.nets.model import Model
 from crots.options import AdaptOptions
 from crots.project import Project
-from crots.stages.adapt import AdaptLearner, Anchor, Mixed
+from crots.stages.adapt import AdaptLearner, Mixed
 from crots.stages.project_stages import open_material
 from crots.stages.workbench import Workbench
 from crots.training.learner import Figures, Learner
@@ -99,9 +99,9 @@ class SelfTrainingLearner(AdaptLearner):
         self.teacher = _Standing(student)
         self.keeps_ema = False
 
-    def mix(self, images: Tensor, step: int, anchor: Anchor | None = None) -> Mixed:
+    def mix(self, images: Tensor, step: int) -> Mixed:
         """The clean images with the labels and confidence of the round's start."""
-        return Mixed(images.float(), *self._teach(images, anchor))
+        return Mixed(images.float(), *self._teach(images))
 
 
 class _Standing(Teacher[Model]):

@@ -47,25 +47,6 @@ def draw_windows(count: int, size: Size, crop: Size, scale: float, rng: np.rando
     return windows
 
 
-def moved_to(window: Window, found: npt.NDArray[np.bool_], rng: np.random.Generator) -> Window:
-    """Moves a window so that one of the pixels found, drawn at random, lies in its middle half.
-
-    Args:
-        window: within the image.
-        found: (H, W) of the image; where nothing is found the window stays.
-        rng: of the step.
-    """
-    places = np.flatnonzero(found)
-    if not len(places):
-        return window
-    height, width = found.shape
-    y, x = divmod(int(rng.choice(places)), width)
-    right, down = rng.uniform(0.25, 0.75, 2)
-    left = min(max(0, round(x - right * window.width)), width - window.width)
-    top = min(max(0, round(y - down * window.height)), height - window.height)
-    return window._replace(x=left, y=top)
-
-
 @dataclass(frozen=True)
 class Crops:
     """Windows of a batch, one an image, and the size they are brought to."""

@@ -46,37 +46,6 @@ def confident(logits: Tensor, confidence_from: ConfidenceFrom = "softmax") -> Co
     return Confident(labels, (logits - greatest.unsqueeze(1)).exp_().sum(dim=1).reciprocal_())
 
 
-def anchored(
-    logits: Tensor,
-    labels: Tensor,
-    confidence: Tensor,
-    share: float,
-    ignore: int,
-    confidence_from: ConfidenceFrom = "softmax",
-) -> Confident:
-    """Returns the likeliest class of the mean of two predictions: a network's, and labels with a confidence.
-
-    A label becomes a distribution: its confidence for its class, and the rest spread evenly over the others. Two
-    different models err in different places, so their mean is right more often than either.
-
-    Args:
-        logits: (N, K, H, W) of the network.
-        labels: (N, H, W) integers; where they are ``ignore``, only the network counts.
-        confidence: (N, H, W), 0..1, of the labels.
-        share: of the labels in the mean, 0..1.
-        ignore: label of pixels without one.
-        confidence_from: ``softmax`` gives the mean's probability; ``logit`` the network's raw logit (fault F2).
-    """
-    probabilities = torch.softmax(logits.float(), dim=1)
-    known = labels != ignore
-    place = labels.masked_fill(~known, 0).long().unsqueeze(1)
-    others = (1.0 - confidence) / max(1, logits.shape[1] - 1)
-    said = others.unsqueeze(1).expand_as(probabilities).scatter(1, place, confidence.unsqueeze(1))
-    mean = torch.where(known.unsqueeze(1), torch.lerp(probabilities, said, share), probabilities)
-    greatest, best = mean.max(dim=1)
-    return Confident(best, greatest if confidence_from == "softmax" else logits.float().amax(dim=1))
-
-
 def entropy(logits: Tensor) -> Tensor:
     """Returns the mean entropy per pixel of ``softmax(logits)``, in nats, for each image.
 

@@ -20,12 +20,11 @@ from crots.methods.batch_norm import batch_norms
 from crots.methods.ema import Teacher
 from crots.methods.losses import confidence_weight
 from crots.methods.mixing import apply_mix, plan_mix
-from crots.methods.pseudo import Confident, anchored, confident
+from crots.methods.pseudo import Confident, confident
 from crots.nets.model import Model
 from crots.options import AdaptOptions
-from crots.training.balance import NO_CLASS
 from crots.training.cropping import cut, cut_nearest
-from crots.training.learner import Chosen, Figures, Learner
+from crots.training.learner import Figures, Learner
 from crots.training.loop import Training, train
 from crots.training.material import Array, Material
 from crots.training.mixing import mix_in_groups
@@ -33,24 +32,12 @@ from crots.training.order import Order, WeightedOrder
 from crots.training.patch_set import PatchSet
 
 
-class Anchor(NamedTuple):
-    """Pseudo-labels of the source (N, H, W) and their confidence (N, H, W)."""
-
-    labels: Array
-    confidence: Array
-
-
 class AdaptBatch(NamedTuple):
-    """Whole images (N, H, W, 3) and the source's labels of them; patches (N, h, w, 3) with labels (N, h, w).
-
-    ``wanted`` is the class that a crop of each mix has to show, or `NO_CLASS`.
-    """
+    """Whole images (N, H, W, 3); patches (N, h, w, 3) with labels (N, h, w)."""
 
     images: Array
-    anchor: Anchor | None
     patches: Array | None
     patch_labels: Array | None
-    wanted: Sequence[int] = ()
 
 
 class Mixed(NamedTuple):
@@ -86,7 +73,7 @@ class AdaptLearner(Learner):
         self._patches = patches if patches is not None and len(patches) else None
         if self._patches:
             self._patch_order = _patch_order(self._patches, options, seed, stage)
-        if options.source_labels:
+        if options.balance:
             self.balance(material.labels)
 
     @torch.no_grad()
@@ -103,22 +90,16 @@ class AdaptLearner(Learner):
 
     def load(self, step: int) -> AdaptBatch:
         """Reads this worker's images and patches of a step."""
-        part, options = self.workers.part(self.options.batch), self.options
-        chosen = self.choose(step)
-        images = self._material.images(chosen.indices)
-        anchor = None
-        if options.anchor:
-            anchor = Anchor(self._material.labels(chosen.indices), self._material.confidence(chosen.indices))
+        images = self._material.images(self.choose(step))
         if not self._patches:
-            return AdaptBatch(images, anchor, None, None, chosen.wanted)
-        indices = self._patch_order.batch(step)[part]
-        patches, labels = self._patches.images(indices), self._patches.labels(indices)
-        return AdaptBatch(images, anchor, patches, labels, chosen.wanted)
+            return AdaptBatch(images, None, None)
+        indices = self._patch_order.batch(step)[self.workers.part(self.options.batch)]
+        return AdaptBatch(images, self._patches.images(indices), self._patches.labels(indices))
 
     def step(self, step: int, data: AdaptBatch, rate: float) -> Figures:
         """One optimiser step of the method: teacher, mix, crop, augment, student, hard patches, moving average."""
-        mixed = self.mix(self.engine.images(data.images), step, data.anchor)
-        mixed = self.augment(self.crop(mixed, step, data.wanted), step)
+        mixed = self.mix(self.engine.images(data.images), step)
+        mixed = self.augment(self.crop(mixed, step), step)
         weights = confidence_weight(mixed.confidence, self.options.confidence, self.options.weighting)
         if weights.dim() == 0:
             weights = self.workers.sum(weights) / self.workers.world
@@ -140,9 +121,9 @@ class AdaptLearner(Learner):
             self.teacher.follow(self.student, step)
         return figures
 
-    def mix(self, images: Tensor, step: int, anchor: Anchor | None = None) -> Mixed:
+    def mix(self, images: Tensor, step: int) -> Mixed:
         """Mixes images (N, 3, H, W) with the teacher's labels and confidence of the clean ones, in groups (F6)."""
-        clean = Mixed(images, *self._teach(images, anchor))
+        clean = Mixed(images, *self._teach(images))
 
         def mix(group: Sequence[Tensor], number: int) -> Mixed:
             return self._mix_group(Mixed(*group), step, number)
@@ -166,25 +147,10 @@ class AdaptLearner(Learner):
         return Mixed(*(apply_mix(plan, tensor) for tensor in clean))
 
     @torch.no_grad()
-    def _teach(self, images: Tensor, anchor: Anchor | None) -> Confident:
+    def _teach(self, images: Tensor) -> Confident:
         """Labels the clean images, in as many micro-batches as the student's."""
-        options, parts = self.options, images.chunk(self.passes)
-        if anchor is None:
-            taught = [confident(self._teacher_logits(part), options.confidence_from) for part in parts]
-        else:
-            labels = self.engine.labels(anchor.labels).chunk(self.passes)
-            sure = self.engine.floats(anchor.confidence).chunk(self.passes)
-            taught = [
-                anchored(
-                    self._teacher_logits(part),
-                    truth,
-                    confidence,
-                    options.anchor,
-                    self.classes.ignore,
-                    options.confidence_from,
-                )
-                for part, truth, confidence in zip(parts, labels, sure, strict=True)
-            ]
+        parts = images.chunk(self.passes)
+        taught = [confident(self._teacher_logits(part), self.options.confidence_from) for part in parts]
         return Confident(*map(torch.cat, zip(*taught, strict=True)))
 
     def _teacher_logits(self, images: Tensor) -> Tensor:
@@ -192,7 +158,7 @@ class AdaptLearner(Learner):
             logits: Tensor = self.teacher.model.logits(images)
         return logits
 
-    def crop(self, mixed: Mixed, step: int, wanted: Sequence[int] = ()) -> Mixed:
+    def crop(self, mixed: Mixed, step: int) -> Mixed:
         """Cuts what the student sees from the mixes, each from a place of its own.
 
         The teacher has labelled whole images, which it knows better than parts of them, and SpatialMix has taken each
@@ -201,12 +167,9 @@ class AdaptLearner(Learner):
         Args:
             mixed: of whole images.
             step: 0-based.
-            wanted: a class for each mix that its crop is to show, or `NO_CLASS`.
         """
         height, width = mixed.labels.shape[-2:]
-        sought = any(number != NO_CLASS for number in wanted)
-        labels = mixed.labels.cpu().numpy() if sought else None
-        crops = self.draw_crops(step, Chosen((), wanted), Size(width, height), labels)
+        crops = self.draw_crops(step, Size(width, height))
         if crops is None:
             return mixed
         return Mixed(cut(crops, mixed.images), cut_nearest(crops, mixed.labels), cut_nearest(crops, mixed.confidence))

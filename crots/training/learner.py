@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from crots.config import Size
-from crots.data.crops import Crops, draw_windows, moved_to
+from crots.data.crops import Crops, draw_windows
 from crots.execution.batches import passes
 from crots.execution.draws import random_numpy
 from crots.execution.engine import Engine
@@ -23,19 +22,12 @@ from crots.methods.losses import pad_to_multiple, weighted_cross_entropy
 from crots.methods.schedule import learning_rate
 from crots.nets.model import Model
 from crots.options import TrainingOptions
-from crots.training.balance import NO_CLASS, RareCrops, ReadLabels, class_weights, count_pixels, sampled
+from crots.training.balance import ReadLabels, class_weights, count_pixels, sampled
 from crots.training.optimiser import Optimiser
 from crots.training.order import Order
 
 Figures = Mapping[str, Tensor]
 State = dict[str, Any]
-
-
-class Chosen(NamedTuple):
-    """Indices of images, and the class that a crop of each has to show, or `NO_CLASS`."""
-
-    indices: Sequence[int]
-    wanted: Sequence[int]
 
 
 class Learner(ABC):
@@ -63,7 +55,6 @@ class Learner(ABC):
     keeps_ema = False
     refreshes: tuple[int, ...] = ()
     class_weights: Tensor | None = None
-    _rare: RareCrops | None = None
 
     def __init__(
         self, student: Model, engine: Engine, options: TrainingOptions, images: int, *, seed: int, stage: str
@@ -151,50 +142,28 @@ class Learner(ABC):
         return self.options.crop is not None or self.options.scale != 1
 
     def balance(self, read_labels: ReadLabels) -> None:
-        """Prepares class weights and rare-class crops (`TrainingOptions`) from the training labels."""
+        """Computes class weights (`TrainingOptions.balance`) from the training labels."""
         options, classes = self.options, len(self.classes)
         if options.balance:
             counts = count_pixels(read_labels, sampled(self.images), classes).sum(axis=0)
             self.class_weights = self.engine.floats(class_weights(counts, options.balance))
-        if options.rare_crops and self.crops:
-            counts = count_pixels(read_labels, range(self.images), classes)
-            self._rare = RareCrops(counts, options.rare_crops, seed=self.seed, stage=self.stage)
 
-    def choose(self, step: int) -> Chosen:
-        """Chooses this worker's images of a step."""
-        part, indices = self.workers.part(self.options.batch), self.order.batch(step)
-        wanted = [NO_CLASS] * len(indices)
-        if self._rare:
-            indices, wanted = self._rare.draw(indices, step)
-        return Chosen(indices[part], wanted[part])
+    def choose(self, step: int) -> Sequence[int]:
+        """Chooses this worker's images of a step, by index."""
+        return self.order.batch(step)[self.workers.part(self.options.batch)]
 
-    def draw_crops(
-        self,
-        step: int,
-        chosen: Chosen,
-        size: Size,
-        labels: np.ndarray[Any, Any] | None,
-    ) -> Crops | None:
-        """Draws where to crop the chosen images; None if whole images are used.
+    def draw_crops(self, step: int, size: Size) -> Crops | None:
+        """Draws where to crop this worker's images of a step; None if whole images are used.
 
         Args:
             step: 0-based.
-            chosen: images, and the classes that they have to show.
             size: of the images.
-            labels: (N, H, W) of the images; without them crops lie anywhere.
         """
         if not self.crops:
             return None
         crop, part = self.options.crop or size, self.workers.part(self.options.batch)
         rng = random_numpy(self.seed, self.stage, step, "crop")
-        windows = draw_windows(self.options.batch, size, crop, self.options.scale, rng)
-        windows = windows[part]
-        if labels is not None:
-            for place, wanted in enumerate(chosen.wanted):
-                if wanted != NO_CLASS:
-                    rng = random_numpy(self.seed, self.stage, step, f"centre {part.start + place}")
-                    windows[place] = moved_to(windows[place], labels[place] == wanted, rng)
-        return Crops(windows, crop)
+        return Crops(draw_windows(self.options.batch, size, crop, self.options.scale, rng)[part], crop)
 
     def average(self) -> bool:
         """Averages the student's weights with the stage's start if the options say so; returns whether they do."""

@@ -67,8 +67,8 @@ class SupervisedLearner(Learner):
         """Reads this worker's images of a step and their labels, cropped and mirrored as the options say."""
         part, options = self.workers.part(self.options.batch), self.options
         chosen = self.choose(step)
-        images, (labels, weights) = self.read_images(chosen.indices), self.read_weighted(chosen.indices, step)
-        if crops := self.draw_crops(step, chosen, Size(labels.shape[2], labels.shape[1]), labels):
+        images, (labels, weights) = self.read_images(chosen), self.read_weighted(chosen, step)
+        if crops := self.draw_crops(step, Size(labels.shape[2], labels.shape[1])):
             images, labels = crops.images(images), crops.labels(labels)
             weights = None if weights is None else crops.labels(weights)
         if options.flip:

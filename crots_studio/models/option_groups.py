@@ -11,10 +11,10 @@ _TRAINING = ("baseline", "adapt")
 _GROUPS: dict[str, tuple[str, ...]] = {
     "Mixing": (
         "mix", "mix_share", "beta", "partners", "flip", "jitter", "jitter_strength", "jitter_channels", "blur", "coins",
-        "patches", "patch_sampling", "patch_weight", "crop", "scale", "rare_crops",
+        "patches", "patch_sampling", "patch_weight", "crop", "scale",
     ),
     "Teacher": (
-        "confidence", "confidence_from", "anchor", "average", "weighting", "teacher_buffers", "ema_when", "ema_decay",
+        "confidence", "confidence_from", "average", "weighting", "teacher_buffers", "ema_when", "ema_decay",
         "keep_ema", "min_confidence", "keep_share", "unsure_weight", "balance", "refresh",
     ),
     "Safety": (
@@ -34,7 +34,7 @@ _ADVANCED: dict[str, tuple[str, ...]] = {
 }
 _ADVANCED_IN_TRAINING = (
     "accumulate", "optimiser", "head_rate", "warm_up", "weight_decay", "schedule", "partners", "jitter_channels",
-    "coins", "patch_sampling", "scale", "rare_crops", "blur", "jitter_strength", "beta", "confidence_from", "weighting",
+    "coins", "patch_sampling", "scale", "blur", "jitter_strength", "beta", "confidence_from", "weighting",
     "teacher_buffers", "ema_when", "ema_decay", "keep_ema", "unsure_weight", "balance", "refresh", "clip", "batch_norm",
     "log_every", "checkpoint_every", "validate_every",
 )  # fmt: skip

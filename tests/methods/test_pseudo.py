@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from crots.methods.pseudo import Confident, anchored, confident, entropy, entropy_of_probabilities, merge_classes
+from crots.methods.pseudo import confident, entropy, entropy_of_probabilities, merge_classes
 
 torch.set_num_threads(1)
 
@@ -68,28 +68,3 @@ def test_an_identity_map_changes_nothing(ignore):
     merged = merge_classes(probabilities, matrix, ignore)
     torch.testing.assert_close(merged.probabilities, probabilities)
     assert torch.equal(merged.labels, probabilities.argmax(1))
-
-
-def test_an_anchor_is_the_mean_of_two_opinions():
-    logits = torch.log(torch.tensor([0.7, 0.2, 0.1])).view(1, 3, 1, 1).expand(1, 3, 1, 2)
-    labels = torch.tensor([[[1, 255]]])
-    confidence = torch.tensor([[[0.8, 0.9]]])
-    made = anchored(logits, labels, confidence, 0.5, 255)
-    # Class 0: (0.7 + 0.1) / 2, class 1: (0.2 + 0.8) / 2; an ignored pixel keeps the network's word.
-    assert made.labels.tolist() == [[[1, 0]]]
-    assert made.confidence.tolist() == [[[pytest.approx(0.5), pytest.approx(0.7)]]]
-    raw = anchored(logits, labels, confidence, 0.5, 255, "logit")
-    assert torch.equal(raw.labels, made.labels)
-    assert torch.equal(raw.confidence, logits.amax(dim=1))
-
-
-@pytest.mark.parametrize("share", [0.0, 1.0])
-def test_the_ends_of_an_anchor_are_the_network_and_the_source(share):
-    generator = torch.Generator().manual_seed(0)
-    logits = torch.randn(2, 5, 4, 6, generator=generator)
-    labels = torch.randint(0, 5, (2, 4, 6), generator=generator)
-    confidence = torch.rand(2, 4, 6, generator=generator) * 0.6 + 0.4
-    made = anchored(logits, labels, confidence, share, 255)
-    expected = Confident(labels, confidence) if share else confident(logits)
-    assert torch.equal(made.labels, expected.labels)
-    assert torch.allclose(made.confidence, expected.confidence)

@@ -35,7 +35,7 @@ CASES = {
     "adapt, whole groups": {**_ADAPT, "batch": 8, "weighting": "batch", "mix": "classmix"},
     "adapt in parts": {**_ADAPT, "batch": 8, "weighting": "image", "accumulate": 4, "coins": "batch"},
     "adapt, published": {**_ADAPT, "batch": 12, "weighting": "pixel", "ema_when": "before", "partners": "repeated"},
-    "adapt, crops": {**_ADAPT, "batch": 4, "weighting": "image", "crop": world.Size(16, 16), "anchor": 0.4},
+    "adapt, crops": {**_ADAPT, "batch": 4, "weighting": "image", "crop": world.Size(16, 16)},
 }
 
 

@@ -1,4 +1,4 @@
-"""What a step of the adaptation looks at: patches, crops, rare classes, the start and the source."""
+"""What a step of the adaptation looks at: patches, crops, class weights and the start."""
 
 import copy
 import dataclasses
@@ -10,6 +10,7 @@ import torch
 from crots.config import Size
 from crots.images import write_labels
 from crots.methods.losses import confidence_weight, weighted_cross_entropy
+from crots.methods.pseudo import Confident
 from crots.stages.adapt import AdaptBatch
 from crots.training.material import PseudoLabels
 from tests.stages import tiny_world as world
@@ -22,7 +23,7 @@ def test_patches_whose_pixels_are_all_ignored_teach_nothing(make):
     data = learner.load(0)
     nothing = np.full_like(data.patch_labels, IGNORE)
     before = parameters(learner.student).clone()
-    figures = step(learner, data=AdaptBatch(data.images, None, data.patches, nothing))
+    figures = step(learner, data=AdaptBatch(data.images, data.patches, nothing))
     assert figures["hard patch"] == 0 and torch.equal(parameters(learner.student), before)
 
 
@@ -77,8 +78,17 @@ def test_draws_by_rarity_come_from_seed_stage_and_step(make):
 def seen(learner, number=0):
     """What the student sees of a step before its colours change."""
     data = learner.load(number)
-    mixed = learner.mix(learner.engine.images(data.images), number, data.anchor)
-    return learner.crop(mixed, number, data.wanted)
+    mixed = learner.mix(learner.engine.images(data.images), number)
+    return learner.crop(mixed, number)
+
+
+def taught_by_the_source(learner, folder, classes):
+    """Has the first step's labels come from correct pseudo-labels, where a teacher of two layers would guess."""
+    labels = PseudoLabels.below(world.write_predictions(folder, wrong=0.0), classes)
+    learner._material = dataclasses.replace(learner._material, pseudo_labels=labels)
+    truth = torch.from_numpy(learner._material.labels(learner.choose(0))).long()
+    learner._teach = lambda images: Confident(truth, torch.full(truth.shape, 0.9))
+    return learner
 
 
 def test_crops_reach_adapt(make):
@@ -93,7 +103,7 @@ def test_without_crops_mixes_stay_as_they_are(make):
     made = make()
     data = made.load(0)
     mixed = made.mix(made.engine.images(data.images), 0)
-    assert made.crop(mixed, 0, data.wanted) is mixed
+    assert made.crop(mixed, 0) is mixed
 
 
 def test_the_teacher_labels_whole_images_and_the_student_sees_crops(make, monkeypatch):
@@ -126,29 +136,15 @@ def test_balance_weighs_the_loss_by_the_sources_labels(make, tmp_path):
     assert step(plain)["consistency"] != pytest.approx(float(expected), rel=1e-2)
 
 
-@pytest.mark.parametrize("mix", ["classmix", "spatialmix"])
-def test_rare_crops_reach_adapt(make, tmp_path, mix):
-    labels = world.write_predictions(tmp_path / "source", wrong=0.0)
-
-    def share(**options):
-        made = make(labels=labels, anchor=1.0, crop=Size(8, 8), mix=mix, **options)
-        crops = torch.cat([seen(made, number).labels for number in range(9)])
-        return float((crops == world.LIGHT).any(dim=2).any(dim=1).float().mean())
-
-    assert share(rare_crops=1.0) > 0.3 > share()
-
-
-def test_each_crop_has_a_place_of_its_own_and_spatialmix_mixes_whole_images(make, tmp_path):
-    labels = world.write_predictions(tmp_path / "source", wrong=0.0)
-    made = make(labels=labels, anchor=1.0, batch=8, crop=Size(8, 8), scale=2.0, beta=0.0)
-    windows = made.draw_crops(0, made.choose(0), Size(32, 32), None).windows
+def test_each_crop_has_a_place_of_its_own_and_spatialmix_mixes_whole_images(make, tmp_path, classes):
+    made = taught_by_the_source(make(batch=8, crop=Size(8, 8), scale=2.0, beta=0.0), tmp_path / "source", classes)
+    windows = made.draw_crops(0, Size(32, 32)).windows
     assert len(set(windows)) == 8
-    data = made.load(0)
-    mixed = made.mix(made.engine.images(data.images), 0, data.anchor)
-    truth = torch.from_numpy(made._material.labels(made.choose(0).indices)).long()
+    mixed = made.mix(made.engine.images(made.load(0).images), 0)
+    truth = torch.from_numpy(made._material.labels(made.choose(0))).long()
     # Every pixel of a mix comes from the same place of some image, and so does every pixel of its crop.
     assert (mixed.labels.unsqueeze(1) == truth.unsqueeze(0)).any(dim=1).all()
-    shown = made.crop(mixed, 0, data.wanted)
+    shown = made.crop(mixed, 0)
     for number, window in enumerate(windows):
         part = mixed.labels[number, window.y : window.y + window.height, window.x : window.x + window.width]
         assert set(shown.labels[number].unique().tolist()) <= set(part.unique().tolist())
@@ -171,26 +167,9 @@ def test_the_end_of_a_round_is_averaged_with_its_start(make):
     assert not plain.average() and all(torch.equal(end[n], t) for n, t in plain.student.net.state_dict().items())
 
 
-def test_an_anchor_holds_the_teacher_to_the_sources_labels(make, tmp_path, classes):
-    labels = world.write_predictions(tmp_path / "source", wrong=0.0)
-    made = make(anchor=1.0)
-    made._material = dataclasses.replace(made._material, pseudo_labels=PseudoLabels.below(labels, classes))
-    data = made.load(0)
-    mixed = made.mix(made.engine.images(data.images), 0, data.anchor)
-    free = made.mix(made.engine.images(data.images), 0)
-    assert torch.allclose(mixed.confidence, torch.tensor(0.9), atol=0.01)
-    assert not torch.equal(mixed.labels, free.labels)
-    # Every pixel has the label of one of the images at that place.
-    truth = torch.from_numpy(made._material.labels(made.order.batch(0))).long()
-    assert (mixed.labels.unsqueeze(1) == truth.unsqueeze(0)).any(dim=1).all()
-    assert np.isfinite(step(made, data=data)["consistency"])
-
-
 def test_labels_are_cropped_with_their_image(make, tmp_path, classes):
-    labels = world.write_predictions(tmp_path / "source", wrong=0.0)
-    made = make(anchor=1.0, crop=Size(16, 8), scale=2.0, mix="cutmix")
-    made._material = dataclasses.replace(made._material, pseudo_labels=PseudoLabels.below(labels, classes))
-    shown = seen(made)
+    made = make(crop=Size(16, 8), scale=2.0, mix="cutmix")
+    shown = seen(taught_by_the_source(made, tmp_path / "source", classes))
     # Sky is blue and road is grey: labels and colours still belong together.
     blue = shown.images[:, 2] - shown.images[:, 0]
     assert blue[shown.labels == world.SKY].mean() > 60 > blue[shown.labels == world.ROAD].mean()

@@ -48,7 +48,7 @@ def trained(tmp_path, images, classes):
         material,
         None,
         ENGINE,
-        AdaptOptions(**FEW, confidence=0.0, anchor=0.0, average=0.0),
+        AdaptOptions(**FEW, confidence=0.0, average=0.0),
         seed=0,
         stage="adapt-1",
     )

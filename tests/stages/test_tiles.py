@@ -116,7 +116,7 @@ def test_a_stopped_run_on_tiles_ends_with_the_same_bits(make, stage):
     options = {
         "baseline": {"refresh": 2, "keep_ema": True, "mix": "classmix", "steps": 6, "crop": "24x24", "scale": 1.5},
         "mine": {"rare": "light"},
-        "adapt": {"crop": "24x24", "scale": 1.5, "anchor": 0.5},
+        "adapt": {"crop": "24x24", "scale": 1.5},
     }
     whole, stopped = make("whole", **options), make("stopped", **options)
     run(whole)
@@ -128,7 +128,7 @@ def test_a_stopped_run_on_tiles_ends_with_the_same_bits(make, stage):
 
 
 def test_images_and_labels_are_decoded_once_for_all_their_tiles(make, monkeypatch):
-    project = make(adapt={"anchor": 0.5})
+    project = make(adapt={"balance": 0.5})
     run(project, until="pseudo-label")
     reads = []
 

@@ -64,7 +64,7 @@ def make(tmp_path, images, classes):
         plain = {**world.PLAIN, "weighting": "image", "batch_norm": "mixes"} if profile == "recommended" else {}
         base = dataclasses.replace(
             defaults(AdaptOptions, profile),
-            **{**plain, "batch": 4, "steps": 10, "learning_rate": 1e-2, "anchor": 0.0, **options},
+            **{**plain, "batch": 4, "steps": 10, "learning_rate": 1e-2, **options},
         )
         student = create_model(net, classes, world.SIZE, trust=True, seed=1)
         labels = PseudoLabels.below(labels, classes) if labels else None

@@ -99,7 +99,7 @@ def test_a_serious_alarm_ends_the_stage_at_the_last_healthy_checkpoint(tmp_path,
 
 def test_what_a_round_keeps_is_averaged_with_its_start_and_looked_at(tmp_path, material, classes):
     def go(folder, **more):
-        options = {**FEW, "confidence": 0.0, "anchor": 0.0, "validate_every": 1, "average": 0.5}
+        options = {**FEW, "confidence": 0.0, "validate_every": 1, "average": 0.5}
         made = AdaptLearner(student(classes), material, None, ENGINE, AdaptOptions(**options), seed=3, stage="adapt-1")
         states = []
         watch = Told(rule="label-free", see=lambda step: states.append((step, weights(made.student))), **more)

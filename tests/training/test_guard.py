@@ -104,8 +104,7 @@ def go(street, out, stage, *, target="real", said=None, random=False, guard=True
         options = BaselineOptions(**world.PLAIN_LABELS, **more)
         events = list(distil_student(BaselineJob(student, data, ENGINE, options, run), context))
     else:
-        # An anchor alone would keep most of these runs from failing.
-        options = AdaptOptions(**more, anchor=0.0, weighting="image", batch_norm="mixes")
+        options = AdaptOptions(**more, weighting="image", batch_norm="mixes")
         events = list(adapt_student(AdaptJob(student, data, None, ENGINE, options, run), context))
     kept, _ = load_model(out / STUDENT)
     path = out / "choice.json"

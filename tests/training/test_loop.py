@@ -6,7 +6,6 @@ import torch
 
 from crots.artefacts import CHECKPOINT, STUDENT, TEACHER
 from crots.card import ModelCard
-from crots.config import Size
 from crots.errors import InputError, StageError
 from crots.eventlog import EventLog
 from crots.events import ArtifactWritten, Metrics, Note, Progress, StageStarted
@@ -143,24 +142,9 @@ def test_balance_weighs_rare_classes_more(material, classes):
     assert float(weighed[torch.from_numpy(truths.astype(np.int64))].mean()) == pytest.approx(1, rel=1e-4)
 
 
-def test_rare_crops_show_the_rare_class(material, classes):
-    def share(**options):
-        made = learner(material, classes, crop=Size(8, 8), scale=1.5, flip=False, **options)
-        return np.mean([(made.load(step).labels == LIGHT).any(axis=(1, 2)).mean() for step in range(20)])
-
-    assert share(rare_crops=1.0) > 0.3 > 0.15 > share()
-
-
-def test_rare_crops_need_crops(material, classes):
-    made, plain = learner(material, classes, rare_crops=1.0), learner(material, classes)
-    assert np.array_equal(made.load(0).images, plain.load(0).images)
-
-
 def test_resuming_restores_weights_moments_and_rate_to_the_bit(tmp_path, images, material, classes):
     def fresh():
-        options = AdaptOptions(
-            **{**FEW, "confidence": 0.0, "anchor": 0.0, "teacher_buffers": False, "checkpoint_every": 3}
-        )
+        options = AdaptOptions(**{**FEW, "confidence": 0.0, "teacher_buffers": False, "checkpoint_every": 3})
         return AdaptLearner(student(classes), material, None, ENGINE, options, seed=3, stage="adapt-1")
 
     whole = fresh()

@@ -25,7 +25,6 @@ from crots.cli.alone import (
     run_alone,
 )
 from crots.cli.command import Command, Parser
-from crots.cli.flags import given
 from crots.cli.outputs import Claim
 from crots.config import Profile, Size, check, describe
 from crots.errors import InputError
@@ -54,8 +53,7 @@ def configure(parser: Parser, profile: Profile) -> None:
         "--pseudo-labels",
         type=Path,
         metavar="DIR",
-        help="output of crots pseudo-label, which --anchor, --balance and --rare-crops need; without it, only the "
-        "teacher's labels are used",
+        help="output of crots pseudo-label, whose class frequencies --balance needs",
     )
     add_out(group, "gets checkpoint.pt, student.safetensors and teacher.safetensors", resume=True)
     group.add_argument(
@@ -75,17 +73,14 @@ def _rounds(text: str) -> int:
 def run(args: argparse.Namespace) -> int:
     """Adapts the student."""
     facts: dict[str, Any] = {"patches": args.patches is not None, "rounds": args.rounds}
-    if not args.pseudo_labels:
-        facts["anchor"] = given(args).get("adapt", {}).get("anchor", 0.0)
     config = config_of(args, adapt=facts)
-    if config.adapt.source_labels and not args.pseudo_labels:
-        option = config.adapt.source_labels[0].replace("_", "-")
-        raise InputError(f"--{option} needs the source's labels; give them with --pseudo-labels", field="pseudo_labels")
+    if config.adapt.balance and not args.pseudo_labels:
+        raise InputError("--balance needs the source's labels; give them with --pseudo-labels", field="pseudo_labels")
     for path in filter(None, (args.student, args.patches, args.pseudo_labels)):
         if not path.exists():
             raise InputError(f"{path}: no such file or folder; check the path")
     keys = [round_key(number) for number in range(1, args.rounds + 1)]
-    anchors = {"pseudo_labels": args.pseudo_labels.absolute()} if config.adapt.source_labels else {}
+    counted = {"pseudo_labels": args.pseudo_labels.absolute()} if config.adapt.balance else {}
     # Only checkpoints that were evaluated can be kept.
     every: dict[str, Any] = {"validate_every": config.adapt.validate_every} if evaluations_decide(config.adapt) else {}
     enough = partial(round_ended, config)
@@ -94,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
         out = args.out if len(keys) == 1 else args.out / key
         claimed = claim(
             args, "adapt", config, ("data", "task", "adapt", "runtime"), results=TRAINED, precious=True, out=out,
-            student=student.absolute(), patches=args.patches and args.patches.absolute(), **every, **anchors,
+            student=student.absolute(), patches=args.patches and args.patches.absolute(), **every, **counted,
         )  # fmt: skip
         jobs[key] = Job(partial(_events, args=args, student=student, claimed=claimed), out, claimed, enough)
         student = out / STUDENT
@@ -135,7 +130,7 @@ def _events(
     bench.check_training(model, options, sizes)
     samples: Sequence[Sample] = readable(bench.dataset, bench, context).samples
     labels = None
-    if options.source_labels:
+    if options.balance:
         there = dataclasses.replace(bench.dataset, samples=tuple(samples))
         samples, labels = find_pseudo_labels(args.pseudo_labels, None, there, bench.classes)
     claimed.take()
