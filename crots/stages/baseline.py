@@ -20,6 +20,7 @@ from crots.execution.engine import Engine
 from crots.methods.alarms import surest_lost
 from crots.methods.augment import apply_blur, apply_jitter, plan_augment
 from crots.methods.mixing import apply_mix, plan_mix
+from crots.methods.patches import drop_unsure
 from crots.methods.scores import LEAST_OF_CLASS, SOUND_OF_CLASS
 from crots.methods.selection import keep_thresholds, learnt_thresholds, left_out_weight, rank_table, ranks
 from crots.nets.model import Model
@@ -91,11 +92,15 @@ class BaselineLearner(SupervisedLearner):
 
     def read_weighted(self, indices: Sequence[int], step: int) -> tuple[Array, Array | None]:
         """Reads labels; where `read_labels` has none, the source's label with a smaller weight."""
-        sure, options = self.read_labels(indices, step), self.options
-        if not self.unsure_weight or (options.keep_share == 1 and not self.refreshes):
-            return sure, None
+        if not self.unsure_weight or (self.options.keep_share == 1 and not self.refreshes):
+            return self.read_labels(indices, step), None
+        source = self._material.labels(indices, min_confidence=self.options.min_confidence)
+        if self._last_refreshed(step):
+            sure = self.read_labels(indices, step)
+        else:
+            # As `read_labels`, without reading the source's labels a second time.
+            sure = drop_unsure(source, self._material.confidence(indices), self._least, self.classes.ignore)
         left_out = sure == self.classes.ignore
-        source = self._material.labels(indices, min_confidence=options.min_confidence)
         weights = np.where(left_out, np.float32(self.unsure_weight), np.float32(1))
         return np.where(left_out, source, sure), weights
 

@@ -74,6 +74,14 @@ def test_labels_that_are_left_out_are_learnt_with_less_weight(material, classes)
     assert learner(material, classes, unsure_weight=0.25).read_weighted(range(6), 0)[1] is None, "nothing is left out"
 
 
+def test_labels_and_their_weights_come_from_one_reading_of_the_files(material, classes, monkeypatch):
+    made = learner(material, classes, keep_share=0.5, unsure_weight=0.25)
+    reads = []
+    monkeypatch.setattr("crots.training.material.read_labels", lambda path: reads.append(path) or read_labels(path))
+    made.read_weighted([0, 1], 0)
+    assert len(reads) == len(set(reads)) == 2
+
+
 def test_how_sure_the_source_is_decides_whether_the_rest_is_learnt_where_the_user_leaves_it_open(
     tmp_path, material, classes, monkeypatch
 ):
