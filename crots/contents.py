@@ -1,6 +1,6 @@
 """Recognises unchanged inputs by content: if time stamps differ, a digest decides whether an input changed.
 
-A data set that was copied anew has other times and the same bytes. What stages record of an input is its stamp (sizes
+A data set that was copied again has other times and the same bytes. What stages record of an input is its stamp (sizes
 and times), which is cheap; beside that stamp lies a digest of the bytes, made when the stage had read them.
 """
 

@@ -15,7 +15,7 @@ from crots.errors import InputError
 from crots.files import digest, write_json
 from crots.records import read_as
 
-_REMEDY = "delete it; a stage that is not done is then decided and begun anew"
+_REMEDY = "delete it; a stage that is not done is then decided again and started over"
 # The time budget that a decision was made for is stored under this name.
 BUDGET = "runtime.time_budget"
 # Records may come from strangers: nothing else can be decided by one.

@@ -29,7 +29,7 @@ from crots.trust import is_factory, program_kind
 
 
 def card_of(path: Path) -> ModelCard | None:
-    """Returns what a model file or folder says of itself, as far as that can be read without torch.
+    """Returns the card of a model file or folder, as far as it can be read without torch.
 
     Raises:
         InputError: it says something that cannot be used.
@@ -158,7 +158,7 @@ class Inputs:
 
     @property
     def unscored(self) -> str:
-        """Why nothing is scored although validation images are named; empty where that is not so.
+        """Why nothing is scored although validation images are named; empty otherwise.
 
         Raises:
             InputError: as `validation`.
@@ -191,12 +191,12 @@ class Inputs:
 
     @cached_property
     def proposed_size(self) -> tuple[Size, str]:
-        """The working size that the target's images suggest, and why in words."""
+        """The working size proposed from the target's images, with the reason."""
         return propose_size(self.target)
 
     @property
     def size(self) -> Size:
-        """What a network sees at once: a tile, or an image at working size, asked for or proposed from the images.
+        """The input size of a network: a tile, or an image at working size, given or proposed from the images.
 
         Raises:
             InputError: as `tiling`.
@@ -262,7 +262,7 @@ class Inputs:
 
     @property
     def source_file(self) -> Path:
-        """The source model's file; only that it is there is known.
+        """The source model's file, which exists but was not opened.
 
         Raises:
             InputError: none is named, or it is missing.
@@ -275,7 +275,7 @@ class Inputs:
 
     @cached_property
     def source_card(self) -> ModelCard | None:
-        """What the source model's file says of itself; None where it says nothing, or predictions are the source."""
+        """The card in the source model's file; None if it has none, or predictions are the source."""
         source = self.config.source
         if source.file is None or source.predictions is not None:
             return None

@@ -61,7 +61,7 @@ UNFINISHED = "unfinished"
 FORMAT = 1
 # Files that only an interrupted training stage needs.
 CONTINUED_FROM = (CHECKPOINT, BEST)
-_RECORD_REMEDY = "delete it and run again; the stage is run anew"
+_RECORD_REMEDY = "delete it and run again; the stage is run again"
 _CHOICE_REMEDY = "delete it; it only says why this checkpoint was kept"
 State = Literal["ready", "waiting", "running", "done", "stale", "interrupted", "failed", "not needed"]
 
@@ -198,7 +198,7 @@ def named_paths(config: ProjectConfig) -> dict[str, tuple[OptionInfo, Path | str
 
 
 class _Record(TypedDict):
-    """What must be in the record of a stage."""
+    """Required fields of a stage's record."""
 
     inputs: dict[str, Any]
     seconds: NotRequired[float | None]
@@ -210,7 +210,7 @@ class _Hindsight(TypedDict):
 
 
 class _Choice(TypedDict):
-    """What is read of ``choice.json``."""
+    """The fields of ``choice.json`` that are read."""
 
     words: NotRequired[str]
     ends_rounds: NotRequired[str]
@@ -315,12 +315,12 @@ class Project:
 
     @property
     def estimate_path(self) -> Path:
-        """What the stages will take, as it was measured on this machine."""
+        """Estimates of the stages, measured on this machine."""
         return self.home / "records" / "estimate.json"
 
     @property
     def decisions_path(self) -> Path:
-        """What runs decided by measuring."""
+        """Options that runs decided by measuring."""
         return self.home / "records" / "decided.json"
 
     @property
@@ -338,27 +338,27 @@ class Project:
         return self.home / UNFINISHED / key
 
     def shown_folder(self, key: str) -> Path:
-        """What people are shown of a stage: its last complete result, or the unfinished first one."""
+        """The result to show to people: the last complete one, or the unfinished first one."""
         work = self.work_folder(key)
         return work if not self.record_path(key).exists() and work.is_dir() else self.stage_folder(key)
 
     def files(self, key: str) -> StageFiles:
-        """The files of a stage, and what is noted of them."""
-        # What is exported goes to other places, and others may put their own beside it.
+        """The files of a stage and their records."""
+        # Exported files may lie beside files of the user.
         own = "adapted." if key == "export" else ""
         return StageFiles(self.folder, key, self.stage_folder(key), self.work_folder(key), self.home / "records", own)
 
     @property
     def corrections_path(self) -> Path:
-        """What the user corrected: ``patches.json`` (rejected, relabelled) and ``label_ids/`` (repainted)."""
+        """The user's corrections: ``patches.json`` (rejected, relabelled) and ``label_ids/`` (repainted)."""
         return self.folder / CORRECTIONS
 
     def record_path(self, key: str) -> Path:
-        """The proof that a stage is done, and with what."""
+        """The record of a finished stage, with its inputs."""
         return self.files(key).record
 
     def started_path(self, key: str) -> Path:
-        """With what the unfinished work of a stage was begun."""
+        """The record of a stage's unfinished work, with its inputs."""
         return self.files(key).started
 
     def config_of(self, key: str) -> ProjectConfig:
@@ -411,12 +411,12 @@ class Project:
         return keys[:ended]
 
     def ends_rounds(self, key: str) -> str:
-        """Says why no round is needed after a finished one; empty where the next is."""
+        """Returns why no round is needed after a finished one; empty if another is."""
         choice = self.choice(key) if self.config.adapt.stop_rounds else None
         return str(choice.get("ends_rounds", "")) if choice else ""
 
     def choice(self, key: str) -> dict[str, Any] | None:
-        """Returns what a finished training stage kept and why, None where it did not choose."""
+        """Returns the checkpoint that a finished training stage kept and why, None if it did not choose."""
         if not self.record_path(key).exists():
             return None
         return read_choice(self.stage_folder(key) / CHOICE)
@@ -504,7 +504,7 @@ class Project:
         return Contents(self.folder / "records" / "contents.json")
 
     def _note_contents(self, key: str) -> None:
-        """Notes what the inputs hold that a stage has read, so that a copy of them is known again."""
+        """Records digests of the inputs that a stage has read, so that a copy of them is recognised."""
         data, task, source = self.config.data, self.config.task, self.config.source
         read: dict[str, tuple[Path | str | None, ...]] = {
             "pseudo-label": (
@@ -530,7 +530,7 @@ class Project:
         return cast(dict[str, Any] | None, read_as(path, _Record, remedy=_RECORD_REMEDY))
 
     def resumable(self, key: str) -> bool:
-        """Says whether an interrupted run of a stage had the same inputs and so can be continued."""
+        """Returns whether an interrupted run of a stage had the same inputs and so can be continued."""
         return self.files(key).continues(self.inputs()[key])
 
     def begin(self, key: str) -> bool:
@@ -587,7 +587,7 @@ class Project:
             check_place(self.folder, path, "file")
 
     def settle(self) -> None:
-        """Completes the move of results that a kill interrupted; only while no run is active.
+        """Completes moves of results that a kill interrupted; only while no run is active.
 
         Raises:
             InputError: what is noted of the files is damaged, or something else lies in their place.
@@ -599,7 +599,7 @@ class Project:
         """The folders that CROTS writes to."""
         names = ("records", UNFINISHED, COMPARISON, SUSPICION, STUDIO)
         yield from (self.folder / name for name in names)
-        # Scores too, though there may be no labels now.
+        # Scores too, which may be from earlier labels.
         yield from (self.cache_folder, self.corrections_path, *map(self.stage_folder, (*self.stage_keys(), "evaluate")))
 
     def _files(self) -> Iterator[Path]:
@@ -652,14 +652,14 @@ class Project:
         if reason:
             return status("waiting", reason)
         if ending and ending.outcome == "failed":
-            # Its inputs did not fit, so that it never began.
+            # Its inputs did not fit, so it never began.
             return status("failed", ending.message)
         return status("ready")
 
     def _unfinished(
         self, key: str, inputs: Mapping[str, Any], record: Any, ending: Ending | None, busy: bool
     ) -> tuple[State, str] | None:
-        """State and reason of a stage that was begun; None where its last result counts."""
+        """State and reason of a stage that was begun; None if its last result counts."""
         if busy and ending and ending.outcome is None:
             return "running", ""
         if record and not self.files(key).continues(inputs):
@@ -672,17 +672,17 @@ class Project:
 
 
 def unfit(folder: Path) -> str:
-    """Says why a folder cannot become a project; empty where it can."""
+    """Returns why a folder cannot become a project; empty if it can."""
     if exists(folder / CONFIG_NAME):
         return f"{folder} already holds a project; open it, or choose an empty folder"
     if not os.path.lexists(folder):
         return ""
     if not folder.is_dir():
-        return f"{folder}: is no folder; choose another place for the project"
+        return f"{folder}: is not a folder; choose another place for the project"
     try:
         found = min((path.name for path in folder.iterdir()), default="")
     except OSError as error:
-        return f"{folder}: cannot be looked into ({error.strerror}); choose another place for the project"
+        return f"{folder}: cannot be read ({error.strerror}); choose another place for the project"
     return f"{folder}: is in use, it holds {found}; choose an empty or a new folder for the project" if found else ""
 
 
@@ -709,7 +709,7 @@ def read_choice(path: Path) -> dict[str, Any] | None:
 
 
 def _data_values(data: opt.DataOptions) -> dict[str, Any]:
-    """The options of the images; those of tiles only where there are any, so that without they make nothing stale."""
+    """The options of the images; those of tiles only if images are cut, so that they make nothing else stale."""
     values = to_mapping(data, only_result=True)
     return values if data.tile else {name: value for name, value in values.items() if not name.startswith("tile")}
 
@@ -720,7 +720,7 @@ def _not_done(before: Mapping[str, State], upstream: tuple[str, ...], states: tu
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    """Says what changed between two `Project.inputs` of a stage, one phrase an option or input."""
+    """Yields the changes between two `Project.inputs` of a stage, one phrase for each option or input."""
     for section in sorted({*old, *new}):
         before, after = old.get(section), new.get(section)
         if isinstance(before, Mapping) and isinstance(after, Mapping):

@@ -1,4 +1,4 @@
-"""How images of other than three bands, of more than 8 bits, or of floating-point numbers become RGB of 8 bits.
+"""Converts images with other than three bands, more than 8 bits or floating-point values to 8-bit RGB.
 
 What a project chooses holds for each of its images in every reader: `use` notes it by file.
 """
@@ -43,7 +43,7 @@ class Rendering:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """What distinguishes it from others; empty where images are read as they are."""
+        """The key of the choice; empty if images are read as they are."""
         return () if self == _PLAIN else (",".join(map(str, self.bands)), f"{self.white!r}")
 
 
@@ -84,7 +84,7 @@ def of(path: Path) -> Rendering:
 
 @dataclass(frozen=True)
 class TiffHeader:
-    """What the first directory of a TIFF says.
+    """The first directory of a TIFF.
 
     Attributes:
         size: as stored.
@@ -105,7 +105,7 @@ class TiffHeader:
 
 
 def tiff_header(path: Path) -> TiffHeader | None:
-    """Reads the header of a TIFF; None for other files, and for broken ones, of which a decoder says more."""
+    """Reads the header of a TIFF; None for other files, and for broken ones, which a decoder reports better."""
     if path.suffix.lower() not in _TIFF or not path.is_file():
         return None
     try:

@@ -1,4 +1,4 @@
-"""Where the shipped data lies: presets, class sets, class maps, icons."""
+"""The folder of shipped data: presets, class sets, class maps, icons."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from crots.files import explained, is_file, is_partial, machine_fault, remove_pa
 from crots.project import Project
 
 StageBody = Callable[[Context], Iterator[Event]]
-# Why a stage that was stopped too soon for anything to change has ended.
+# Message for a stage that was stopped before it changed anything.
 NOT_BEGUN = "stopped before it began; nothing was changed"
 
 
@@ -47,7 +47,7 @@ def run_project(
     Raises:
         InputError: no such stage, or another run goes on in this project.
     """
-    # torch is loaded only now: everything before a run does without it.
+    # torch is imported only here: nothing before a run needs it.
     from crots.stages.project_stages import stage_events
 
     control, budgeted = control or Control(), project.config.runtime.time_budget is not None
@@ -77,7 +77,7 @@ def run_project(
 
 
 def _taken(project: Project, stack: contextlib.ExitStack) -> EventLog:
-    """Takes the project for a run."""
+    """Locks the project for a run."""
     stack.enter_context(locked(project))
     project.check_inputs()
     log = EventLog(project.events_path)
@@ -87,19 +87,19 @@ def _taken(project: Project, stack: contextlib.ExitStack) -> EventLog:
 
 def _due(project: Project, key: str, asked: bool) -> tuple[bool, bool]:
     """Decides whether a stage runs, and whether it continues an interrupted run."""
-    # The run that goes on is this one.
+    # The active run is this one.
     state = next(status.state for status in project.status(busy=False) if status.key == key)
     return asked or state not in ("done", "not needed"), project.resumable(key)
 
 
 def _begun(project: Project, stage_events: Callable[[Project, Context], Iterator[Event]], context: Context) -> Any:
-    """Begins a stage only now that its inputs have proved good."""
+    """Begins a stage after its inputs were checked."""
     workers = current()
     try:
         context.check()
         workers.from_first(lambda: project.check_upstream(context.stage))
         events = workers.together(lambda: stage_events(project, context))
-        # So it does where the user thought better of it while torch was being loaded.
+        # The user may have stopped the run while torch was being imported.
         context.check()
     except Stopped:
         raise Stopped(NOT_BEGUN) from None
@@ -108,7 +108,7 @@ def _begun(project: Project, stage_events: Callable[[Project, Context], Iterator
 
 
 def _measured(project: Project, keys: tuple[str, ...], body: StageBody, context: Context) -> Iterator[Event]:
-    """Begins a stage after saying what this run will take."""
+    """Begins a stage after the estimate of the run."""
     return body(dataclasses.replace(context, notes=_estimated(project, keys, context)))
 
 
@@ -124,7 +124,7 @@ def _estimated(project: Project, keys: tuple[str, ...], context: Context) -> tup
     except CrotsError as error:
         if getattr(error, "field", "") == "runtime.time_budget":
             raise
-        # The stage itself says so, in its turn.
+        # The stage itself raises the error when it runs.
         return ()
     except (MemoryError, RuntimeError) as error:
         if not _out_of_memory(error):
@@ -177,13 +177,11 @@ def locked(project: Project) -> Iterator[None]:
     """
     project.check_places()
     if is_file(project.lock_path) and project.lock_path.stat().st_size:
-        raise InputError(
-            f"{project.lock_path}: found a file that holds something, expected none or an empty one; move it"
-        )
+        raise InputError(f"{project.lock_path}: found a file with content, expected none or an empty one; move it away")
     lock = filelock.FileLock(project.lock_path)
     try:
         with explained(project.lock_path):
-            # Asking whether a run goes on takes the lock for a moment: that is waited for.
+            # Checking for an active run holds the lock for a moment, so this waits briefly.
             lock.acquire(timeout=0.3)
     except filelock.Timeout:
         raise InputError(f"{project.folder}: another run goes on in this project; wait for it or stop it") from None
@@ -199,7 +197,7 @@ def tidy(project: Project) -> None:
     stages = (place(key) for key in project.stage_keys() for place in (project.stage_folder, project.work_folder))
     for folder in (project.cache_folder, project.folder / "records", *stages):
         remove_partials(folder)
-    # Of the stream; others may be writing crots.toml, and deeper there may be the user's own images.
+    # Only of the stream: others may be writing crots.toml, and subfolders may hold the user's own images.
     for path in project.folder.glob(f".*.partial{project.events_path.suffix}"):
         if is_partial(path.name):
             path.unlink(missing_ok=True)
@@ -239,13 +237,13 @@ def run_stage(
         if end.outcome == "completed" and record:
             # After the event: a kill in between leaves a stage to be resumed at its last step, not one without a start.
             record(end.seconds, miou)
-    except CrotsError as error:  # a full disk: what failed first is the better news
+    except CrotsError as error:  # a full disk: the first failure is more useful
         end = failure(error, context.stage, end.seconds) if end.outcome == "completed" else end
     yield end
 
 
 def failure(error: Exception, stage: str, seconds: float) -> StageFinished:
-    """Says in words what went wrong."""
+    """Describes a failure."""
     if isinstance(error, Stopped):
         return StageFinished(stage=stage, outcome="cancelled", seconds=seconds, exit_code=130, message=str(error))
     if isinstance(error, CrotsError):
@@ -264,7 +262,7 @@ def failure(error: Exception, stage: str, seconds: float) -> StageFinished:
 
 
 def _out_of_memory(error: Exception) -> bool:
-    """Says whether memory ran out; the allocators of CPU, CUDA, ONNX and OpenCV each have their own words."""
+    """Returns whether memory ran out; the allocators of CPU, CUDA, ONNX and OpenCV word it differently."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     words = ("out of memory", "can't allocate memory", "alloc_failed", "failed to allocate", "insufficient memory")

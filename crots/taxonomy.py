@@ -1,4 +1,4 @@
-"""Class sets and class maps: which classes there are, and how a source's become a target's.
+"""Class sets, and class maps from a source's classes to a target's.
 
 Train ids run from 0 to K-1; a pixel that counts for nothing holds ``ignore``. The TOML forms are described at the head
 of the shipped files, ``resources/classes/*.toml`` and ``resources/class-maps/*.toml``.
@@ -142,7 +142,7 @@ def _of_plain(values: object) -> ClassSet:
 
 
 def _misfit(where: str, found: object, expected: str) -> InputError:
-    # Anybody's value may be of any length and depth.
+    # Values from strangers may have any length and depth.
     return InputError(f"{where}: found {reprlib.repr(found)}, expected {expected}", field=where)
 
 
@@ -316,7 +316,7 @@ def _refuse_repeats(items: Iterable[Any], what: str, path: Path) -> None:
     seen: set[Any] = set()
     for item in items:
         if item in seen:
-            raise InputError(f"class set {path}: the {what} {item!r} stands twice; each may stand once")
+            raise InputError(f"class set {path}: the {what} {item!r} is listed twice, expected once")
         seen.add(item)
 
 
@@ -375,7 +375,7 @@ def _subsets(values: object, names: tuple[str, ...], path: Path) -> dict[str, tu
 
 @dataclass(frozen=True, eq=False)
 class ClassMap:
-    """How the classes of a source become those of a target.
+    """Maps the classes of a source to those of a target.
 
     Attributes:
         source: classes of the source's predictions.
@@ -505,7 +505,7 @@ def load_class_map(path: str | Path, source: ClassSet | None, target: ClassSet) 
     values = read_toml(file, "class map")
     source = source or _source_of(values, file)
     if source is None:
-        raise InputError(f'class map {file}: says no source class set; add a line source = "NAME" or give it')
+        raise InputError(f'class map {file}: names no source class set; add a line source = "NAME" or give the set')
     names = {key: value for key, value in values.items() if not _is_header(key, source)}
     return build_class_map(names, source, target, where=f"class map {file}")
 
@@ -530,7 +530,7 @@ def _is_header(key: str, source: ClassSet) -> bool:
 
 
 def propose_class_map(source: ClassSet, target: ClassSet) -> dict[str, str]:
-    """Guesses a class map by equal, near, then contained names; what is like no target class becomes ``ignore``."""
+    """Guesses a class map by equal, similar, then contained names; the rest becomes ``ignore``."""
     return {name: _nearest(name, target.names) or IGNORE_WORD for name in source.names}
 
 

@@ -1,4 +1,4 @@
-"""Text made fit to be shown: what comes from files may hold anything, and times and bytes are read by people."""
+"""Formats text for display: escapes control characters from files, and writes times and bytes for people."""
 
 from __future__ import annotations
 

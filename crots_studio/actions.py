@@ -97,8 +97,8 @@ class ProjectActions(QObject):
             self.go_to_project(Path(chosen))
 
     def go_to_project(self, folder: Path) -> None:
-        """Opens a project; says why where it cannot be opened."""
-        # Panels that came after the project would have missed its signals.
+        """Opens a project; shows why if it cannot be opened."""
+        # Panels that are created after the project would miss its signals.
         self._pages.build_workspace()
         if not self._refuse_while_busy():
             self._session.opened.open_project(folder, self._cannot_open)
@@ -156,7 +156,7 @@ class ProjectActions(QObject):
 
     @property
     def report_waits_for(self) -> str:
-        """Why no report can be written now; empty where it can."""
+        """The reason why no report can be written now; empty if it can."""
         session = self._session
         if session.project is None:
             return "Open a project first."
@@ -180,7 +180,7 @@ class ProjectActions(QObject):
         self.tell("Report", str(error) or type(error).__name__)
 
     def help(self) -> None:
-        """Explains what the user is at: the tab in front, or the stage that was chosen since."""
+        """Opens the help on the tab in front, or on the stage that was selected since."""
         self.open_dialog("help", "HelpDialog", topic=self._pages.topic)
 
     def open_dialog(self, module: str, name: str, **options: str) -> None:
@@ -200,18 +200,18 @@ class ProjectActions(QObject):
             self._session.run.start(RunRequest(only=row.key))
 
     def cancel_run(self) -> None:
-        """Asks whether to end the run and to throw away what its stage has done."""
+        """Asks whether to stop the run and to discard its unfinished stage."""
         from crots_studio.widgets.discard_question import ask_to_discard
 
         ask_to_discard(self._session, self._window)
 
     def copy_init_command(self) -> None:
-        """Puts the command that makes this project on the clipboard."""
+        """Copies the command that creates this project."""
         if self._pages.workspace is not None:
             self._pages.workspace.settings_panel.copy_command()
 
     def copy_run_command(self) -> None:
-        """Puts the command that runs this project on the clipboard."""
+        """Copies the command that runs this project."""
         if self._session.project is not None:
             project = self._session.opened.for_run()
             QGuiApplication.clipboard().setText(run_command(project.folder, trust=project.config.runtime.trust))
@@ -250,21 +250,21 @@ class ProjectActions(QObject):
 
     @property
     def undo_texts(self) -> tuple[str, str]:
-        """What can be undone and done again where the user is; empty for nothing."""
+        """The changes that can be undone and redone at the user's place; empty if there are none."""
         return self._pages.undo_texts
 
     def undo(self) -> None:
-        """Takes the last change back of what the user works at."""
+        """Undoes the last change at the user's place."""
         self._pages.undo()
 
     def redo(self) -> None:
-        """Makes the change again that was taken back last."""
+        """Redoes the change that was undone last."""
         self._pages.redo()
 
     # Messages.
 
     def tell(self, title: str, words: str) -> None:
-        """Says something that the user asked for and did not get."""
+        """Shows why a request of the user failed."""
         words = in_window(words)
         self._session.problem.emit(words)
         box = QMessageBox(QMessageBox.Icon.Warning, title, words, QMessageBox.StandardButton.Ok, self._window)

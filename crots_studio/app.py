@@ -1,4 +1,4 @@
-"""The application: arguments, theme, the window, and what keeps Python and Qt out of each other's way."""
+"""The application: arguments, theme, the window, and rules for garbage collection and exceptions in Qt."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _collect = gc.collect
 
 
 def collect_here(generation: int = 2) -> int:
-    """In place of `gc.collect`: libraries and runs call that on threads of their own, where widgets must not die."""
+    """Replaces `gc.collect`, which libraries call on their threads, where no widget may be destroyed."""
     return _collect(generation) if threading.current_thread() is threading.main_thread() else 0
 
 
@@ -50,7 +50,7 @@ class Collector(QObject):
         super().__init__(session)
         gc.disable()
         gc.collect = collect_here
-        # Libraries count what they left when the process ends, and complain.
+        # Libraries warn of leaked objects at exit.
         atexit.register(gc.unfreeze)
         self._turn = self._kept = 0
         self._timer = QTimer(self, interval=_GC_MS)
@@ -58,7 +58,7 @@ class Collector(QObject):
         self._timer.start()
 
     def collect(self) -> None:
-        """Young objects every time, older ones now and then; libraries' hundreds of thousands are set aside instead."""
+        """Collects young objects every time and older ones sometimes; the many objects of libraries are frozen."""
         young = gc.get_count()[0]
         if young > _MOST_OBJECTS:
             self._set_aside()
@@ -127,7 +127,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def change_shortcut(*, remove: bool) -> int:
-    """Adds the studio to the desktop's menu or takes it out, says what it wrote, and returns the exit code."""
+    """Adds the studio to the desktop's menu or removes it, prints the files, and returns the exit code."""
     from crots.errors import CrotsError
     from crots_studio import shortcut
 
@@ -174,7 +174,7 @@ def notice_interrupts(window: MainWindow) -> None:
             end.setblocking(False)
         notifier = QSocketNotifier(reading.fileno(), QSocketNotifier.Type.Read, window)
         notifier.activated.connect(lambda: reading.recv(64))
-        # Open for as long as the process lives.
+        # Stays open until the process ends.
         signal.set_wakeup_fd(writing.detach())
 
 

@@ -37,7 +37,7 @@ _OPENED_PIXELS = 40_000_000
 _LABEL_COLOURS = 40
 # An image of another shape than the working size by more is visibly squeezed.
 _SQUEEZED = 0.1
-# By check: the options of its own that name files or folders.
+# The options of each check that name files or folders.
 INPUTS = {
     "data.target": (("data", "target"),),
     "task.classes": (("task", "classes"),),
@@ -47,12 +47,12 @@ INPUTS = {
     "student": (("student", "weights"),),
     "validation": (("data", "val_images"), ("data", "val_labels")),
 }
-# Pixels of a working size, in those of the proposal, from which memory is what to think of.
+# Above this multiple of the proposed size's pixels, the finding mentions memory.
 _LARGER = 4
 
 
 class Setup(Inputs):
-    """What is checked: the inputs as a run opens them, and the code that the user trusts.
+    """The inputs to check, opened as a run opens them, and the code that the user trusts.
 
     Looking runs no third-party code, trusted or not: that is for runs.
 
@@ -116,7 +116,7 @@ def _said_beside(name: str, setup: Setup, message: str) -> str:
     return ""
 
 
-# For the rail, where the stages are.
+# Shown in the rail.
 _NOT_CHOSEN = "not chosen yet"
 
 
@@ -232,7 +232,7 @@ def _class_words(classes: ClassSet) -> Finding:
 
 
 def check_source_classes(setup: Setup) -> Finding:
-    """The source's class set, where it is another."""
+    """The source's class set, if it differs from the target's."""
     if not setup.config.task.source_classes and setup.source_classes.names == setup.classes.names:
         return Finding("good", "The same as the target's.")
     found = _class_words(setup.source_classes)
@@ -243,7 +243,7 @@ def check_source_classes(setup: Setup) -> Finding:
 
 
 def check_class_map(setup: Setup) -> Finding:
-    """Whether the two class sets are joined."""
+    """Whether a class map between the two sets is needed and given."""
     source, target = setup.source_classes, setup.classes
     same = source.names == target.names
     if setup.config.task.class_map is None and same:
@@ -257,7 +257,7 @@ def check_class_map(setup: Setup) -> Finding:
 
 
 def _class_offers(setup: Setup) -> tuple[Offer, ...]:
-    """What would let the class sets of source and target fit without a map."""
+    """Offers that make a class map unnecessary."""
     task, source = setup.config.task, setup.source_classes
     if task.class_map is not None:
         needless = source.names == setup.classes.names or not task.source_classes
@@ -360,7 +360,7 @@ def _check_onnx(setup: Setup, path: Path) -> Finding:
 
 
 def check_student(setup: Setup) -> Finding:
-    """The network to adapt and what it starts from."""
+    """The network to adapt and its initial weights."""
     config = setup.config
     net, weights = setup.student_net, config.student.weights
     check_formats(config.export.formats, net)

@@ -1,4 +1,4 @@
-"""Which devices there are and how much of their memory is taken. Loads torch only off the window's thread."""
+"""The available devices and their memory in use. Loads torch, only off the window's thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Icons of the studio's own, drawn in the colours of the theme that is on; they follow when it changes."""
+"""The studio's icons, drawn in the colours of the current theme, which they follow."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _tinted(name: str, side: int, ratio: float, rgba: int) -> QPixmap:
 
 
 class _Engine(QIconEngine):
-    """Draws in the theme's colour at the moment of painting, so that no icon has to be made anew."""
+    """Reads the theme's colour when it paints, so that icons need no update."""
 
     def __init__(self, name: str, role: str) -> None:
         super().__init__()

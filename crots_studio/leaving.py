@@ -29,7 +29,7 @@ class Leaving(QObject):
     def may_leave(self) -> bool:
         """Whether the window can close now; asks where it cannot."""
         session = self._session
-        # A run that was started in a terminal is none of the window's business.
+        # A run that was started in a terminal does not depend on the window.
         if not session.run.busy or (session.run.detached and (self._leaves_it or not session.run.controllable)):
             return True
         if not self.under_way:
@@ -69,7 +69,7 @@ class Leaving(QObject):
         """Stops the run and then closes the window; with ``go_on`` a child process takes over where it stopped."""
         self.under_way, self._go_on = True, go_on
         if go_on and self._session.run.detached:
-            # Halted, it would wait for ever for a window that is gone.
+            # A paused run would wait for a closed window.
             self._session.run.resume()
             self._window.close()
         elif self._session.run.busy:
@@ -84,7 +84,7 @@ class Leaving(QObject):
                 self.question = None
             return
         if end.outcome == "failed":
-            # Nothing was kept as promised: the window stays and says why.
+            # The run failed, so nothing can continue: the window stays and shows why.
             self.under_way = False
             return
         self._handed_over = self._go_on and end.outcome == "cancelled"
@@ -96,7 +96,7 @@ class Leaving(QObject):
         if self._session.run.busy and not self._session.run.detached:
             QTimer.singleShot(_LOOK_MS, self._close_when_child_runs)
         elif self._handed_over and not self._session.run.busy:
-            # No process could be started, as the problems say: only this window can go on.
+            # No process could be started (the log shows why): only this window can continue.
             self.under_way = False
         else:
             self._window.close()

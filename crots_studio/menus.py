@@ -42,7 +42,7 @@ class Menus:
     def __init__(self, window: QMainWindow, session: Session, project_actions: ProjectActions) -> None:
         self._window, self._session, self._project_actions = window, session, project_actions
         self.actions: dict[str, QAction] = {}
-        # What shows a part of the workspace; the welcome page has none.
+        # Actions that show a part of the workspace, which the welcome page does not have.
         self._of_workspace: list[QAction] = []
         bar = window.menuBar()
         self._file(bar.addMenu("&File"))
@@ -156,7 +156,7 @@ class Menus:
             self._of_workspace.append(action)
 
     def palette_entries(self) -> dict[Entry, Callable[[], object]]:
-        """Everything that the palette offers: all entries of the menus, and all options of a project."""
+        """The entries of the command palette: all menu entries, and all options of a project."""
         found: dict[Entry, Callable[[], object]] = {}
         for name, action in self.actions.items():
             if name != "All commands":
@@ -209,7 +209,7 @@ class Menus:
         for name in ("Pause or resume", "Stop and keep", "Cancel and discard"):
             actions[name].setEnabled(busy and not session.run.state.stopping and session.run.controllable)
         if session.run.request.compares:
-            # What it has finished is kept in any case.
+            # Finished parts of a comparison are kept in any case.
             actions["Cancel and discard"].setEnabled(False)
         for name in (
             "Export",

@@ -1,4 +1,4 @@
-"""The project that is open: its options, its events, and how its stages stand."""
+"""The open project: its options, its events, and the state of its stages."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _MOST_STEPS = 500
 
 @dataclass(frozen=True)
 class OpenedFiles:
-    """What reading a project's folder brought; ``going_on`` says that a run holds it."""
+    """The content of a project's folder; ``going_on``: a run holds it."""
 
     project: Project
     history: History
@@ -62,9 +62,9 @@ class OpenProject(QObject):
         conflict_found(Merged): `conflict` is waiting for an answer.
         undo_changed(): something else can be undone or done again, here or in a panel.
         class_map_changed(): the project's class map was written, perhaps without a change of an option.
-        project_changed(): another project, or the same one read anew; `project` and `history` are both ready.
+        project_changed(): another project, or the same one read again; `project` and `history` are both ready.
         opened(bool): after that, where a project was opened: whether a run holds it.
-        history_changed(): events of a run were taken back; `history` was read anew.
+        history_changed(): events of a run were discarded; `history` was read again.
         config_changed(): an option of the project changed.
         trust_changed(): the user trusts more third-party code.
         status_changed(list[StageStatus]): the stages' states, after a change of options, files or the run.
@@ -132,7 +132,7 @@ class OpenProject(QObject):
         self.opened.emit(found.going_on)
 
     def take_history(self, history: History) -> None:
-        """Takes over the history as it was read anew, after events of a run were taken back."""
+        """Replaces the history after events of a run were discarded."""
         self.history = history
         self.history_changed.emit()
 
@@ -164,7 +164,7 @@ class OpenProject(QObject):
         self.undo_changed.emit()
 
     def save_config(self, config: ProjectConfig, words: str = "") -> None:
-        """Takes over new options, writes them to disk and asks anew what is stale; it can be undone.
+        """Takes over new options, writes them to disk and checks again what is stale; it can be undone.
 
         Args:
             config: all options.
@@ -195,7 +195,7 @@ class OpenProject(QObject):
         self.undo_changed.emit()
 
     def _restore(self, _part: str, values: Values) -> None:
-        """Makes a change, or takes one back: only what it concerns is set."""
+        """Makes or undoes a change: only the options that it concerns are set."""
         assert self.project is not None
         options = {name: value for name, value in values.items() if name != class_map.FILE}
         config = with_values(self.project.config, options)
@@ -214,20 +214,20 @@ class OpenProject(QObject):
 
     @property
     def undo_text(self) -> str:
-        """The change of options, set-up or class map that `undo` takes back; empty where there is none."""
+        """The change of options, set-up or class map that `undo` reverts; empty if there is none."""
         return self._changes.undo_text
 
     @property
     def redo_text(self) -> str:
-        """The change that `redo` makes again; likewise."""
+        """The change that `redo` repeats; likewise."""
         return self._changes.redo_text
 
     def undo(self) -> None:
-        """Takes the last change of options, set-up or class map back."""
+        """Undoes the last change of options, set-up or class map."""
         self._walk(self._changes.undo)
 
     def redo(self) -> None:
-        """Makes the change again that was taken back last."""
+        """Redoes the change that was undone last."""
         self._walk(self._changes.redo)
 
     def _walk(self, step: Callable[[], object]) -> None:
@@ -254,7 +254,7 @@ class OpenProject(QObject):
         self.problem.emit(str(error))
 
     def look_at_file(self) -> None:
-        """Takes over what somebody else wrote into the project's file."""
+        """Merges changes that another program wrote into the project's file."""
         if self._file is not None and self.conflict is None:
             file = self._file
             self._errands.save_in_background(
@@ -289,7 +289,7 @@ class OpenProject(QObject):
         if merged is None or self.project is None:
             return
         theirs = {} if mine else {conflict.path: conflict.theirs for conflict in merged.conflicts}
-        # What was changed here while the question stood there is kept.
+        # Changes made here while the question was open are kept.
         self._join(with_values(self.project.config, {**merged.taken, **theirs}), {**merged.taken, **theirs})
 
     def _join(self, config: ProjectConfig, taken: Values) -> None:

@@ -78,16 +78,16 @@ class Pages(QStackedWidget):
 
     @property
     def undo_texts(self) -> tuple[str, str]:
-        """What can be undone and done again where the user is; empty for nothing."""
+        """The changes that can be undone and redone at the user's place; empty if there are none."""
         return self.workspace.undo_texts if self.workspace is not None else ("", "")
 
     def undo(self) -> None:
-        """Takes the last change back of what the user works at."""
+        """Undoes the last change at the user's place."""
         if self.workspace is not None:
             self.workspace.undo()
 
     def redo(self) -> None:
-        """Makes the change again that was taken back last."""
+        """Redoes the change that was undone last."""
         if self.workspace is not None:
             self.workspace.redo()
 

@@ -19,7 +19,7 @@ class Label(QLabel):
 
 
 class Elided(Label):
-    """One line that gives way to what stands beside it: its end becomes an ellipsis, and a tooltip has the whole."""
+    """One line that shrinks if its neighbours need room: it ends in an ellipsis, and a tooltip shows the whole."""
 
     def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
         super().__init__(text, parent)

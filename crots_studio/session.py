@@ -16,7 +16,7 @@ from crots_studio.settings import Settings
 
 
 class Session(QObject):
-    """What the window is about.
+    """The shared state of a window.
 
     Attributes:
         settings: what is remembered between sessions.
@@ -68,7 +68,7 @@ class Session(QObject):
         self.theme_changed.emit(dark)
 
     def close(self) -> None:
-        """Lets go of threads and timers; a run in this process must have ended before."""
+        """Ends threads and timers; a run in this process must have ended before."""
         self.run.close()
         self.errands.end_errands()
         self.settings.sync()

@@ -1,4 +1,4 @@
-"""What the studio remembers between sessions, in one INI file of the user."""
+"""Settings of the studio between sessions, in one INI file of the user."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _key(folder: Path, name: str) -> str:
 
 
 class Settings:
-    """Typed access to the settings file; a value that makes no sense counts as not set."""
+    """Typed access to the settings file; an invalid value counts as not set."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._store = QSettings(str(path or settings_path()), QSettings.Format.IniFormat)
@@ -56,7 +56,7 @@ class Settings:
 
     @property
     def recent(self) -> Recent:
-        """Projects opened lately."""
+        """Recently opened projects."""
         value: Any = self._store.value("recent", [])
         paths = [value] if isinstance(value, str) else value if isinstance(value, list) else []
         return Recent([str(path) for path in paths])

@@ -44,11 +44,11 @@ class ChangeHistory(Protocol):
 
     @property
     def undo_text(self) -> str:
-        """What would be taken back, empty for nothing."""
+        """The change that would be undone, empty if there is none."""
 
     @property
     def redo_text(self) -> str:
-        """What would be done again, likewise."""
+        """The change that would be redone, likewise."""
 
 
 @runtime_checkable
@@ -268,13 +268,13 @@ class Workspace(QWidget):
 
     @property
     def undo_texts(self) -> tuple[str, str]:
-        """What can be undone and done again where the user is; empty for nothing."""
+        """The changes that can be undone and redone at the user's place; empty if there are none."""
         panel = self._panel_with_history
         history = self._session.opened if panel is None else panel.history
         return (history.undo_text, history.redo_text) if history is not None else ("", "")
 
     def undo(self) -> None:
-        """Takes the last change back of what the user works at."""
+        """Undoes the last change at the user's place."""
         (self._panel_with_history or self._session.opened).undo()
 
     def redo(self) -> None:

@@ -150,7 +150,7 @@ def test_a_file_becomes_no_project_and_an_empty_folder_does(tmp_path):
         Project.create(tmp_path / "file", build_config({}))
     (tmp_path / "empty").mkdir()
     with mock.patch.object(Path, "iterdir", side_effect=PermissionError(13, "Permission denied")):
-        assert "cannot be looked into (Permission denied)" in unfit(tmp_path / "empty")
+        assert "cannot be read (Permission denied)" in unfit(tmp_path / "empty")
     assert Project.create(tmp_path / "empty", build_config({})).folder == tmp_path / "empty"
 
 
@@ -471,6 +471,6 @@ def test_a_lock_is_taken_and_given_back(project):
 def test_a_file_of_the_users_in_the_place_of_the_lock_is_kept(project):
     write(project.lock_path)
     assert not running(project.lock_path)
-    with pytest.raises(InputError, match=r"\.lock: found a file that holds something"), locked(project):
+    with pytest.raises(InputError, match=r"\.lock: found a file with content"), locked(project):
         pass
     assert project.lock_path.read_bytes() == b"of the user"

@@ -125,15 +125,15 @@ def test_void_ids_alone_keep_the_train_ids(tmp_path):
         ("classes = [", "cannot be read as TOML"),
         ("", "found 0 classes"),
         ("klasses = ['a']", "did you mean classes"),
-        ("classes = ['a', 'a']", "stands twice"),
+        ("classes = ['a', 'a']", "is listed twice"),
         ("classes = ['ignore']", "no class name"),
         ("classes = [3]", "expected a name"),
         ("classes = 'a'", "expected a list"),
         ("classes = [{ name = 'a', color = [1, 2, 3] }]", "did you mean colour"),
         ("classes = [{ name = 'a', colour = [1, 2] }]", "expected [red, green, blue]"),
         ("classes = [{ name = 'a', colour = [1, 2, 300] }]", "expected [red, green, blue]"),
-        ("classes = [{ name = 'a', colour = [1, 1, 1] }, { name = 'b', colour = [1, 1, 1] }]", "stands twice"),
-        ("classes = [{ name = 'a', ids = [1] }, { name = 'b', ids = [1] }]", "stands twice"),
+        ("classes = [{ name = 'a', colour = [1, 1, 1] }, { name = 'b', colour = [1, 1, 1] }]", "is listed twice"),
+        ("classes = [{ name = 'a', ids = [1] }, { name = 'b', ids = [1] }]", "is listed twice"),
         ("classes = [{ name = 'a', ids = [-1] }]", "whole number"),
         ("classes = ['road']\npublished_rare = ['raod']", "did you mean road"),
         ("classes = ['a']\n[subsets]\nx = ['b']", "unknown class"),
@@ -203,7 +203,7 @@ def test_faulty_maps_are_explained(tmp_path, text, says):
 
 
 def test_a_map_without_source_set_needs_one(tmp_path):
-    with pytest.raises(InputError, match="says no source class set"):
+    with pytest.raises(InputError, match="names no source class set"):
         load_class_map(written(tmp_path, 'a = "x"'), None, load_class_set("camvid"))
 
 

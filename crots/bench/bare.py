@@ -1,4 +1,4 @@
-"""The network's own arithmetic, in PyTorch as anyone would write it: none of our code, nothing but the network.
+"""The bare network in plain PyTorch, without any of our code.
 
 No decoding, normalising, up-sampling, loss, optimiser or moving average is in it: gradients begin at the
 logits of the network's own resolution.

@@ -1,4 +1,4 @@
-"""Seconds: repeats that take turns, so that whatever else the machine does hits both alike."""
+"""Timing in alternating repeats, so that other load on the machine affects both sides alike."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Work = Callable[[], object]
 
 
 def seconds(work: Work, engine: Engine | None = None) -> float:
-    """Returns how long ``work`` takes, the device's part of it included."""
+    """Returns the seconds of ``work``, including the device's part."""
     if engine:
         engine.synchronise()
     began = time.perf_counter()

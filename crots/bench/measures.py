@@ -1,4 +1,4 @@
-"""The gain of each measure alone: everything else equal, switched on and off in turns."""
+"""The gain of each speed measure on its own: everything else equal, switched on and off in turns."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Measure:
 
 
 class Measures:
-    """Tries measures on the network and images of a world."""
+    """Times measures on the network and images of a world."""
 
     def __init__(self, world: World) -> None:
         self.world, self.engine = world, Engine(world.runtime)

@@ -111,7 +111,7 @@ class Plain:
                 Image.fromarray(labels[rows, columns] * 10).save(self.out / f"{name}_colours.png")
 
     def labels_and_patches(self) -> None:
-        """Both for every image."""
+        """Labels and patches of every image."""
         for path in self.images:
             self.label(path)
         for path in self.images:

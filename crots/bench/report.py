@@ -1,4 +1,4 @@
-"""What the benchmark found, as plain data: what it ran on, its settings, and a list for each part."""
+"""The benchmark's report as plain data: the machine, the settings, and a list for each part."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def new_report(options: BenchOptions, runtime: RuntimeOptions) -> Report:
 
 
 def machine(engine: Engine) -> dict[str, Any]:
-    """Describes what the figures were measured on."""
+    """Describes the machine that the figures were measured on."""
     return {
         "system": platform.platform(),
         "processor": processor(),

@@ -1,4 +1,4 @@
-"""The stages as they are, timed beside the bare network."""
+"""Times the real stages against the bare network."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RunStage = Callable[[Project, Workbench, Context], Iterator[Event]]
 
 @dataclass(frozen=True)
 class StageTime:
-    """What one stage costs.
+    """The cost of one stage.
 
     Attributes:
         stage: its name.

@@ -1,4 +1,4 @@
-"""What the benchmark runs on: photographs and a source model, made on the spot or given."""
+"""The benchmark's data: photographs and a source model, generated or given."""
 
 from __future__ import annotations
 

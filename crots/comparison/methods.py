@@ -1,4 +1,4 @@
-"""What can be compared on a project's own images: methods, and the switches F2 to F10 one by one. No torch.
+"""The methods that can be compared on a project's images, and an ablation of the switches F2 to F10. No torch.
 
 A method is a line in `METHODS`: options that differ from the project's, and where needed a learner of
 `crots.comparison.rivals`.
@@ -220,5 +220,5 @@ def method_config(config: ProjectConfig, method: Method, seed: int, *, published
 
 
 def _blind(config: ProjectConfig) -> ProjectConfig:
-    """Without the validation labels: no stage of a comparison but the scoring may see them."""
+    """Without the validation labels, which only the scoring stage of a comparison may read."""
     return dataclasses.replace(config, data=dataclasses.replace(config.data, val_images=None, val_labels=None))

@@ -1,4 +1,4 @@
-"""Lays out a comparison: which run uses which options, folders and shared baseline. No torch.
+"""Plans a comparison: the options, folders and shared baseline of each run. No torch.
 
 Every method gets the project's student, steps, batch and learning rates, and starts from the same baseline, which is
 trained once for each seed.
@@ -79,7 +79,7 @@ class Branch(Project):
 
 @dataclass(frozen=True)
 class CompareJob:
-    """What is compared.
+    """The request for a comparison.
 
     Attributes:
         project: with validation labels; its pseudo-labels, and its patches where methods need them, are made already.
@@ -97,7 +97,7 @@ class CompareJob:
 
     @cached_property
     def options(self) -> ProjectConfig:
-        """The options that methods change, with the steps that all methods are given."""
+        """The options that methods change, with the steps that are the same for all methods."""
         return with_steps(self.config or self.project.config, partial(target_images, self.project), self.project.folder)
 
     @property
@@ -137,7 +137,7 @@ class PlannedRun:
 
     @property
     def branches(self) -> tuple[Branch, ...]:
-        """All that it writes to."""
+        """All places that it writes to."""
         return tuple(filter(None, (self.branch, self.baseline, self.patches)))
 
     @property

@@ -25,7 +25,7 @@ from crots.training.material import Array, Material
 
 
 class ImagesLearner(Learner):
-    """Learns from clean images alone; visits them in the order in which `AdaptLearner` does."""
+    """Learns from unmixed images, in the order of `AdaptLearner`."""
 
     options: AdaptOptions
 
@@ -105,7 +105,7 @@ class SelfTrainingLearner(AdaptLearner):
 
 
 class _Standing(Teacher[Model]):
-    """A teacher that stays what it was."""
+    """A teacher that is never updated."""
 
     def follow(self, student: torch.nn.Module, step: int) -> None:
         """Does nothing."""

@@ -169,7 +169,7 @@ class _Comparer:
             yield Progress(stage=stage, done=self.done + event.done, total=self.total, rate=event.rate)
 
     def _score(self, run: PlannedRun) -> dict[str, Any]:
-        """The score of a run: the one on disk where nothing has changed, else a new one."""
+        """The score of a run: the stored one if nothing has changed, else a new one."""
         inputs = run.branch.scored_with(run.last_key)
         kept = read_score(run.score_path, self.bench.classes.names)
         if kept is not None and kept["inputs"] == inputs:
@@ -222,6 +222,6 @@ def _tasks(run: PlannedRun) -> Iterator[_Task]:
         yield _Task(run.patches, "mine", run)
     for key in run.branch.round_keys():
         yield _Task(run.branch, key, run)
-        # The choice of an earlier run with other options does not count.
+        # Ignores the choice of an earlier run with other options.
         if run.branch.finished(key) and run.branch.ends_rounds(key):
             return

@@ -155,7 +155,7 @@ def read_results(path: Path) -> dict[str, Any] | None:
     found = cast(dict[str, Any] | None, read_as(path, _Results, remedy=remedy))
     try:
         if found is not None:
-            # What the types do not say: names and numbers of values that belong together.
+            # Checks that types cannot express: names and numbers of values that belong together.
             as_csv(found), as_text(found)
     except (LookupError, TypeError) as error:
         raise InputError(f"{path}: is damaged ({error} is missing); {remedy}") from None

@@ -27,7 +27,7 @@ _ENTRY = re.compile(r"[0-9a-f]{16}-([0-9a-f]{16}|gone)\.npy")
 class ImageCache:
     """Reads images resized to a working size and keeps them on disk, one ``.npy`` each, safe for several threads.
 
-    An entry belongs to path, size and the file's stamp, so a changed image is read anew and replaces its entry. A full
+    An entry belongs to path, size and the file's stamp, so a changed image is read again and replaces its entry. A full
     disk or a read-only folder ends the writing, not the run.
 
     Args:

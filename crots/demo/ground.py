@@ -1,4 +1,4 @@
-"""Sky, road, pavements and verges: what is painted before anything that stands up, and its reliefs."""
+"""Sky, road, pavements and verges, which are painted before upright things, and their reliefs."""
 
 from __future__ import annotations
 

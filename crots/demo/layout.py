@@ -1,4 +1,4 @@
-"""The grammar of the streets, common to both domains: what stands where, in metres, before anything is painted."""
+"""The layout of the streets, common to both domains: the place of every thing, in metres, before painting."""
 
 from __future__ import annotations
 

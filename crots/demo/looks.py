@@ -1,4 +1,4 @@
-"""How each domain looks: palettes, light, weather and habits. The domains share no colour table and no texture."""
+"""The appearance of each domain: palettes, light, weather and habits. Domains share no colour table or texture."""
 
 from __future__ import annotations
 

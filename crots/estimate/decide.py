@@ -1,4 +1,4 @@
-"""What a run decides by measuring before its first stage: the arithmetic of ``auto``, and what fits a time budget."""
+"""Options that a run decides by measuring before its first stage: precision ``auto``, and a time budget's steps."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from crots.project import Project, ProjectConfig, override
 from crots.stages.workbench import Workbench
 from crots.training.budget import crop_of
 
-# Shorter runs are fp32: to time another arithmetic would take longer than it could save.
+# Shorter runs use fp32: timing another precision would take longer than it could save.
 WORTH_MEASURING = 180.0
-# The time of bf16 over that of fp32 from which on it is taken; two timings of the same thing differ by some percent.
+# bf16 is used up to this ratio of times to fp32; repeated timings differ by some percent.
 FASTER = 0.85
 # Shares of an image's sides that crops are made of, one after the other, until the run fits.
 CROPS = (0.55, 0.4)
@@ -37,7 +37,7 @@ TRAINED = ("baseline", "adapt")
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will do.
+    """The plan of a run.
 
     Attributes:
         estimate: what it takes.
@@ -78,7 +78,7 @@ def _variant(project: Project, key: str, **options: str) -> Project:
 
 
 def _keep(project: Project, keys: Iterable[str], options: Mapping[str, str]) -> None:
-    """Keeps what was decided for stages, beside what still holds of earlier decisions for them."""
+    """Stores decisions for stages, together with earlier ones that still hold."""
     decisions: dict[str, Decision] = {}
     for key in keys:
         joined = {**project.decided(key), **options}
@@ -170,7 +170,7 @@ class _Fitting:
         return [group for group in groups if is_open(self._project.config, group, option)]
 
     def shrink_crops(self) -> None:
-        """Lets the student see smaller parts of the images, where it gains time."""
+        """Uses smaller crops where they save time."""
         net = self._bench.student_net
         multiple = net_info(net, trust=self._bench.trusts(net)).multiple
         for share, group in itertools.product(CROPS, self._open("crop")):
@@ -210,7 +210,7 @@ class _Fitting:
             self.stages[key] = dataclasses.replace(stage, count=steps, text=f"{steps} {stage.text.partition(' ')[2]}")
 
     def words(self) -> str:
-        """Says what fits and what that costs."""
+        """Describes the shortened run and its expected cost in quality."""
         budget = self._project.config.runtime.time_budget
         parts = [self._shorter(group) for group in self.options]
         if self._now.seconds > self._room:

@@ -16,7 +16,7 @@ from crots.project import Project, StageStatus
 from crots.records import Count, fits, read_json
 from crots.text import byte_count, duration
 
-# Measurements of other settings that are kept too: a change that is taken back is not measured again.
+# Measurements kept for earlier settings, so that undoing a change needs no new measurement.
 _MOST = 64
 # Stages that take long enough to be timed; mining and exporting take seconds.
 TIMED = ("pseudo-label", "baseline", "adapt", "evaluate")
@@ -37,7 +37,7 @@ class _Stored(TypedDict):
 
 @dataclass(frozen=True)
 class StageEstimate:
-    """What one stage takes.
+    """Time and memory of one stage.
 
     Attributes:
         unit: what ``count`` counts, images or steps.
@@ -67,7 +67,7 @@ class StageEstimate:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What the stages of a run that are not done take, in running order; rounds each under a key of their own.
+    """Time and memory of the stages that are not done, in running order; each round has its own key.
 
     Attributes:
         stages: by key.
@@ -110,7 +110,7 @@ class Estimate:
         return f"this run takes {self.short}: {', '.join(self.parts())}"
 
     def parts(self) -> list[str]:
-        """What each stage takes, rounds of one length together."""
+        """The time of each stage, with rounds of equal length grouped."""
         rounds = [key for key in self.stages if is_round(key)]
         parts = []
         for key, stage in self.stages.items():
@@ -135,7 +135,7 @@ class Estimate:
 
 
 def rounded(seconds: float) -> str:
-    """Says a time as roughly as a few timed steps can know it."""
+    """Rounds a time to the precision of a few timed steps."""
     if seconds < 60:
         return duration(max(1, round(seconds)) if seconds < 10 else 5 * round(seconds / 5)).replace(".0 s", " s")
     return duration(60 * round(seconds / 60)).replace(" 00 s", "")
@@ -151,7 +151,7 @@ def made_for(project: Project, key: str) -> str:
         "evaluate": ("data", "task", "student", "source", "evaluate"),
     }[group]
     values = {name: to_mapping(getattr(config, name)) for name in (*sections, "runtime")}
-    # Trust and the seed change no time, nor do rounds that of one.
+    # Trust and the seed do not change the time, nor does the number of rounds that of one.
     for name in ("trust", "seed", "cache_gb", "time_budget"):
         del values["runtime"][name]
     values.get("adapt", {}).pop("rounds", None)

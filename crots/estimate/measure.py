@@ -1,4 +1,4 @@
-"""The estimate of a run: what is stored and still holds, and the rest measured."""
+"""The estimate of a run: stored estimates where they still hold, measurements for the rest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from crots.project import Project
 def estimate(
     project: Project, keys: Iterable[str], watch: Stopwatch | None = None, *, busy: bool | None = None
 ) -> Estimate:
-    """Estimates what the stages that are not done will take; what is measured is stored with the project.
+    """Estimates the time of the stages that are not done; measurements are stored in the project.
 
     Args:
         project: with its options.

@@ -1,4 +1,4 @@
-"""A few steps of each stage, as it will be run, on weights that are thrown away."""
+"""Runs a few steps of each stage as in a real run, on weights that are discarded."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from crots.training.patch_set import PatchSet
 Clock = Callable[[], float]
 Check = Callable[[], None]
 
-# Steps that are timed after one that warms up, and seconds after which no further one is begun.
+# Timed steps after a warm-up step, and the seconds after which no further step is started.
 STEPS = 3
 LONGEST = 20.0
 # Evaluations of a student, including the one at the start, unless the options set another number.

@@ -1,4 +1,4 @@
-"""Facts from a project's files. Nothing here runs a network or imports torch; what cannot be read becomes a gap."""
+"""Collects facts from a project's files without a network or torch; unreadable parts become gaps."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def file_fact(path: Path) -> FileFact:
 
 
 def versions() -> dict[str, str]:
-    """Returns what made the report; the programs are asked for their versions without being loaded."""
+    """Returns the versions of the programs that made the report, without importing them."""
     found = {"crots": __version__, "python": platform.python_version()}
     for name in _PROGRAMS:
         try:

@@ -10,9 +10,9 @@ from datetime import datetime
 from crots.events import Evaluated, Event, Metrics, Note, Scored, StageFinished, StageStarted
 from crots.report.facts import Curve, Remark, StageCurves
 
-# No screen shows more, and the page stays small.
+# More points would not be visible, and enlarge the page.
 POINTS = 240
-# Neither has the scale of a loss.
+# These are not on the scale of a loss.
 _NO_LOSS = ("confidence weight", "learning rate")
 Points = dict[float, float]
 
@@ -69,7 +69,7 @@ def _moment(time: float) -> str:
     try:
         return datetime.fromtimestamp(time).astimezone().isoformat(timespec="minutes")
     except (ValueError, OverflowError, OSError):
-        # Not a time that any clock gives.
+        # Not a valid time.
         return ""
 
 

@@ -1,4 +1,4 @@
-"""What is known of a project and what its run changed, as plain frozen data; nothing here reads a file."""
+"""Facts about a project and the changes by its run, as frozen data; nothing here reads a file."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class ModelScore:
 
 @dataclass(frozen=True)
 class KeptModel:
-    """What a training stage kept: the step of how many, why in words, and the alarms at that evaluation.
+    """The checkpoint that a training stage kept: its step, the reason, and the alarms at that evaluation.
 
     Attributes:
         start: label-free scores before the stage.
@@ -170,7 +170,7 @@ class Result:
 
 @dataclass(frozen=True)
 class ClassChange:
-    """What became of a class on the images that the adapted model was run on; shares of their pixels, 0..1.
+    """The change of a class on the images that the adapted model was run on; shares of their pixels, 0..1.
 
     Attributes:
         before: share that the source calls so.

@@ -1,4 +1,4 @@
-"""HTML that cannot be broken from outside: every text is escaped by construction, only what `tag` made is not."""
+"""HTML that input text cannot break: all text is escaped, except markup made by `tag`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def joined(parts: Iterable[str]) -> Markup:
 
 
 def picture(content: bytes, kind: str, words: str) -> Markup:
-    """Returns an image that lies in the page itself.
+    """Returns an image that is embedded in the page.
 
     Args:
         content: the file.

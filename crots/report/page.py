@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs nothing besides itself: no network, no script, no other file."""
+"""The report as one self-contained HTML page: no network, no script, no other file."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from crots.report.provenance import provenance_section
 from crots.report.words import Story, duration, story, title, when
 from crots.resources import resource_folder
 
-# Whatever a name in it says, a browser loads and runs nothing.
+# Names may come from strangers: a browser must not load or run anything.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
-# What every page of ours begins with, so that the next one may take its place.
+# The first line of every report, by which the next report knows that it may replace it.
 MARK = "<!doctype html><!-- CROTS report -->"
 
 

@@ -1,4 +1,4 @@
-"""The page's end: how the result was made, from what, with which settings and programs."""
+"""The last part of the page: stages, inputs, settings and program versions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from crots.report.markup import Markup, joined, section, table, tag
 from crots.report.words import duration, title, when
 
 NOTHING = "-"
-# States that nobody needs to do anything about.
+# States that need no action.
 _SETTLED = ("done", "not needed", "ready", "waiting")
 
 

@@ -1,4 +1,4 @@
-"""What evaluation, choice and records say of a project's models: read in an instant, without torch or the events."""
+"""Scores and choices of a project's models, read quickly from its files, without torch or the events."""
 
 from __future__ import annotations
 

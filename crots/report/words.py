@@ -14,11 +14,11 @@ from crots.report.results import SOURCE, changed_names
 
 Tone = Literal["better", "worse", "even", "harm", "unknown"]
 
-# Of mIoU: less is no difference that a single run shows.
+# mIoU: a single run cannot show a smaller difference.
 EVEN = 0.005
 # Change of a class's IoU: a smaller one is not mentioned.
 WORTH_SAYING = 0.02
-# A class of which more was recognised before is lost when less is.
+# A class is lost if its IoU falls from above the first value to below the second.
 _RECOGNISED, _LOST = 0.05, 0.01
 # Of a share of pixels: a class has become more or less frequent beyond this factor, if it is this frequent at all.
 _FACTOR, _FREQUENT = 1.25, 1e-3
@@ -54,7 +54,7 @@ class Story:
 
 
 def title(key: str) -> str:
-    """What people call a model: ``adapt-2`` is "round 2"."""
+    """The title of a model: ``adapt-2`` is "round 2"."""
     number = round_number(key)
     return key if number is None else f"round {number}"
 
@@ -187,7 +187,7 @@ def _kept(choices: Sequence[KeptModel]) -> tuple[str, ...]:
 
 
 def _signs(choices: Sequence[KeptModel]) -> tuple[str, ...]:
-    """What speaks for a result, as far as anything can without labels."""
+    """Evidence for a result that needs no labels."""
     first = next((choice.start for choice in choices if choice.start), {})
     end = choices[-1].end if choices else {}
     old, new = with_consistency(first).get("consistency"), with_consistency(end).get("consistency")

@@ -104,7 +104,7 @@ def write_report(project: Project) -> Path:
 
 
 def _device(job: ReportJob) -> str:
-    """Where the adapted model runs, in words."""
+    """The device of the adapted model, for people."""
     # torch is loaded only now.
     from crots.execution.engine import Engine
 

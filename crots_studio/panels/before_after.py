@@ -1,4 +1,4 @@
-"""Before and after: what source, baseline and every round say of the same image."""
+"""Before and after: predictions of source, baseline and every round for the same image."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class BeforeAfterPanel(ImagePanel):
         self._scores: dict[str, ImageScores] = {}
         self._cell: Question | None = None
         self._build_sorting()
-        # A run takes the graphics card, and gives it back.
+        # During a run the graphics card belongs to it.
         session.run.busy_changed.connect(lambda _: self._make_predictions())
         session.opened.trust_changed.connect(self._make_predictions)
         self._reload()
@@ -222,14 +222,14 @@ class BeforeAfterPanel(ImagePanel):
     # One image.
 
     def _pick(self, index: int) -> None:
-        # What another project's or an earlier model has still to say is not this image's.
+        # Pending predictions for another project or model must not be shown here.
         self._session.errands.forget("before image", "before prediction")
         self._maps, self._truth, self._predicted, self._wrong = None, None, {}, {}
         if index < 0 or self._store is None:
             self.area.show_contents({})
             return
         if not self.isVisible():
-            # Networks run only for somebody who looks.
+            # Networks run only while the panel is visible.
             self._stale = True
             return
         labels, store, validation = self.images.labels, self._store, self._validating
@@ -262,7 +262,7 @@ class BeforeAfterPanel(ImagePanel):
         self._ask_next()
 
     def _ask_next(self) -> None:
-        """One model after the other, so that the first ones are seen while the others still compute."""
+        """Runs one model after the other, so that first results show while others are computed."""
         left = [name for name in self._subjects if name not in self._predicted and name not in self._wrong]
         predictions, index = self._predictions, self.images.current
         if not left or predictions is None or index < 0:

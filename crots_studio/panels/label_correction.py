@@ -1,4 +1,4 @@
-"""Repainting the pseudo-label of the image that is shown: from clicks and strokes to the project's corrections."""
+"""Repaints the pseudo-label of the shown image: turns clicks and strokes into corrections of the project."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ class LabelCorrection(QWidget):
                 where = inside((height, width), self._points)
             else:
                 where = stroke((height, width), self._points, self.tools.width_box.value())
-            # What the eraser restores is known only afterwards.
+            # The labels that the eraser restores are only known afterwards.
             shown[where] = self.tools.label if self.tools.current != ERASER else self._ignore
             self.previewed.emit(shown)
 
@@ -194,7 +194,7 @@ class LabelCorrection(QWidget):
     # Changes.
 
     def undo(self) -> None:
-        """Takes the last correction back."""
+        """Undoes the last correction."""
         self._step(LabelEdits.undo)
 
     def redo(self) -> None:
@@ -202,7 +202,7 @@ class LabelCorrection(QWidget):
         self._step(LabelEdits.redo)
 
     def reset(self) -> None:
-        """Takes all corrections of this image back."""
+        """Removes all corrections of this image."""
         self._change(lambda edits: edits.reset(self._key))
 
     def _change(self, act: Callable[[LabelEdits], bool]) -> None:

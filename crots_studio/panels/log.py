@@ -31,7 +31,7 @@ from crots_studio.session import Session
 from crots_studio.widgets.icon_button import SIDE, IconButton
 
 _MOST_LINES = 5000
-# What Qt takes for no limit.
+# Qt's value for no limit.
 _MOST_PIXELS = 16777215
 _MOST_PROBLEMS = 500
 _SIGNS = {"info": "·", "warning": "!", "error": "✗"}
@@ -191,7 +191,7 @@ class LogPanel(QWidget):
         self._count()
 
     def add_problem(self, text: str) -> None:
-        """Appends something that no event says."""
+        """Appends a message that is not from an event."""
         self.add_lines([LogLine(time.time(), "error", text)])
 
     def _count(self) -> None:

@@ -1,4 +1,4 @@
-"""Methods compared on the project's own images: the table with deviations over seeds and cost, and a run of it."""
+"""Compares methods on the project's images: the table with deviations over seeds and cost, and its run."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ class MethodsPanel(QWidget):
             self._read()
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
-        """Looks whether a comparison in a terminal has written meanwhile."""
+        """Checks whether a comparison in a terminal has written results meanwhile."""
         super().showEvent(event)
         self._read()
 

@@ -1,4 +1,4 @@
-"""How training will mix this user's own images, live while the sliders move; CutMix and ClassMix beside SpatialMix."""
+"""A live preview of how training mixes the user's images, with CutMix and ClassMix beside SpatialMix."""
 
 from __future__ import annotations
 
@@ -224,7 +224,7 @@ class PreviewPanel(QWidget):
         if _inputs_of(self._session.project) != self._inputs:
             self._reload()
         elif MixSettings.of(self._options) != self._taken and self.settings.changed_options(self._options):
-            # Not where another option changed: what is being tried here stays.
+            # Changes of other options leave the sliders as they are.
             self._take_options()
             self._timer.start()
         self._show_keep()

@@ -162,7 +162,7 @@ class PseudoLabelPanel(ImagePanel):
         self.area.setEnabled(True)
         self.area.show_contents(self._contents(maps, maps.labels))
         self.correction.show_image(key, maps.labels)
-        # What lies under the pointer may be another class now.
+        # The class under the pointer may have changed.
         self._read_out("", *self._pointer)
         index = self.images.current
         self.legend.set_shares(self._shares(maps.labels, index))
@@ -296,11 +296,11 @@ class PseudoLabelPanel(ImagePanel):
 
     @property
     def history(self) -> LabelEdits | None:
-        """What `undo` walks along."""
+        """The history that `undo` uses."""
         return self.correction.edits
 
     def undo(self) -> None:
-        """Takes the last correction back."""
+        """Undoes the last correction."""
         self.correction.undo()
 
     def redo(self) -> None:

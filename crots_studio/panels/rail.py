@@ -270,7 +270,7 @@ class RailPanel(QWidget):
             self._go_to_the_start()
 
     def _go_to_the_start(self) -> None:
-        """Chooses what the user will want to see first: the stage that is next, or the inputs of a new project."""
+        """Selects the next stage, or the inputs of a new project."""
         begun = any(row.is_stage and row.state not in ("ready", "waiting", "checking") for row in self.rows)
         following = next_stage(self.rows)
         key = following.key if begun and following is not None else "target"

@@ -92,7 +92,7 @@ class RunBar(QFrame):
         row.setContentsMargins(12, 8, 12, 4)
         row.setSpacing(8)
         row.addLayout(left, 1)
-        # All stay where they are, whatever goes on: the second click of a double click must meet no other button.
+        # Buttons never move: the second click of a double click must not hit another one.
         for widget in (
             self.memory,
             self.estimate,
@@ -143,7 +143,7 @@ class RunBar(QFrame):
 
     def _states(self) -> list[str]:
         states = [str(stage.state) for stage in self._session.opened.status]
-        # What a demonstration does before the stages that every project has.
+        # Stages of a demonstration before those that every project has.
         begun = self._session.run.demo_unfinished and any(
             key in self._session.opened.history.stages for key in DEMO_STAGES
         )

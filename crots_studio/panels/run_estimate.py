@@ -1,4 +1,4 @@
-"""What the rest of a run takes, beside Run: the stored estimate, or a button that measures it."""
+"""The estimate of a run beside Run: the stored one, or a button that measures it."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class ImagePanel(QWidget):
         """Hears of a run."""
 
     def _inputs_of(self, project: Project | None) -> object:
-        """What the list depends on: another value lists anew."""
+        """The key of the list: another value lists the images again."""
         return None if project is None else (project.folder, project.config.data, project.config.task.classes)
 
     # Shared.

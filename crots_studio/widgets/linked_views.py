@@ -141,7 +141,7 @@ class LinkedViews(QWidget):
         self.hovered.emit(number, x, y)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
-        """Lays the views out anew."""
+        """Lays the views out again."""
         super().resizeEvent(event)
         self._arrange()
 

@@ -145,7 +145,7 @@ class ExportButton(QPushButton):
 
 
 def picture(widget: QWidget, scale: float = 2.0) -> QImage:
-    """Returns a picture of a widget, drawn anew at a higher resolution, with every entry of its legends."""
+    """Returns a picture of a widget, drawn again at a higher resolution, with every entry of its legends."""
     with ExitStack() as stack:
         for legend in widget.findChildren(PlotLegend):
             stack.enter_context(legend.whole())

@@ -35,7 +35,7 @@ class Thumbnail:
     """One entry of a gallery.
 
     Attributes:
-        key: of its picture among the kept ones; another key when the picture must be drawn anew.
+        key: of its picture among the kept ones; another key when the picture must be drawn again.
         load: gives the picture (h, w, 3) uint8, in another thread.
         caption: below it.
         tip: tooltip, and what a screen reader says.

@@ -211,7 +211,7 @@ def test_list_with_labels_numbers_and_spaces(tmp_path):
     dataset = open_dataset(path)
     assert dataset.keys == ("my images/a b", "my images/c")
     assert label_names(dataset) == ["a.png", None]
-    assert dataset.notes == ("1 lines stand twice and count once",)
+    assert dataset.notes == ("1 lines are duplicates and count once",)
 
 
 def test_list_with_root(cityscapes, tmp_path_factory):

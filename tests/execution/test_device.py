@@ -40,7 +40,7 @@ def test_counting_devices_asks_torch_for_each_kind():
 
 def test_an_untried_device_is_called_so_and_takes_no_fp16(monkeypatch):
     having(monkeypatch, mps=1)
-    assert "never tried" in Engine(RuntimeOptions(device="mps")).name
+    assert "never tested" in Engine(RuntimeOptions(device="mps")).name
     assert Engine(RuntimeOptions(device="cpu")).name == "cpu"
     assert resolve_precision("auto", torch.device("mps")) == "fp32"
     with pytest.raises(InputError, match="fp16 needs CUDA"):

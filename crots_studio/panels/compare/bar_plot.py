@@ -37,7 +37,7 @@ class NameAxis(pg.AxisItem):  # type: ignore[misc]
     """Names of groups; in two lines, or written upwards, where they would run into each other."""
 
     def __init__(self) -> None:
-        self._names: tuple[str, ...] = ()  # asked for by the base class already while it is made
+        self._names: tuple[str, ...] = ()  # the base class reads it in its constructor
         self._written: tuple[str, ...] = ()
         self._upright = False
         super().__init__("bottom")

@@ -48,7 +48,7 @@ _EMPTY = (
     "Add other projects with the button above, or drop their folders here."
 )
 _TICKED_AT_FIRST = 8
-# Where the settings keep what a project is compared with.
+# Key in the settings for the projects to compare with.
 _CHOICE = "compare"
 
 
@@ -151,7 +151,7 @@ class ComparePanel(QWidget):
         self.remove_button.clicked.connect(self._remove)
         self.like_button.clicked.connect(self._ask_for_like)
 
-    # Which runs there are.
+    # The list of runs.
 
     def _change_project(self) -> None:
         self._own, self._others = None, {}
@@ -181,7 +181,7 @@ class ComparePanel(QWidget):
                 self._refresh()
 
     def _refresh(self) -> None:
-        """Reads this project's runs anew, beside the window."""
+        """Reads this project's runs again, in the background."""
         self._stale = False
         if self._session.project is not None:
             folder = self._session.project.folder
@@ -199,7 +199,7 @@ class ComparePanel(QWidget):
 
         def found(runs: PastRuns) -> None:
             if choice is not self._choice:
-                # Another project was opened meanwhile, which is compared with others.
+                # Another project was opened meanwhile; it has its own comparison.
                 return
             self._found_other(runs)
             if not quiet and str(runs.folder) in self._others:
@@ -264,7 +264,7 @@ class ComparePanel(QWidget):
         self.redraw.ask()
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
-        """Catches up with what came while the panel was hidden."""
+        """Shows changes that came while the panel was hidden."""
         super().showEvent(event)
         if self._stale:
             self._refresh()

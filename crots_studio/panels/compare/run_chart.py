@@ -23,7 +23,7 @@ What = Figure | str
 
 
 class RunChart(QStackedWidget):
-    """Curves or bars, as what is shown needs."""
+    """Shows curves or bars, depending on the figure."""
 
     def __init__(self, colour: Callable[[PastRun], str]) -> None:
         super().__init__()

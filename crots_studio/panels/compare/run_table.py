@@ -1,4 +1,4 @@
-"""The table of past runs: what was run, how it scored, in which options it differs; ticked ones are drawn."""
+"""The table of past runs with scores and differing options; ticked runs are drawn."""
 
 from __future__ import annotations
 

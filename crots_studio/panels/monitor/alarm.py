@@ -1,4 +1,4 @@
-"""A tile that warns of what the user should not overlook, until it is dismissed or the next stage begins."""
+"""A tile with warnings, until they are dismissed or the next stage begins."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class AlarmBanner(QFrame):
         self._show()
 
     def dismiss(self) -> None:
-        """Takes the warnings away."""
+        """Removes the warnings."""
         self.warnings = []
         self._show()
 

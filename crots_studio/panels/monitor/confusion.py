@@ -1,4 +1,4 @@
-"""What is mistaken for what: the confusion matrix of a model, and its commonest mistakes in words."""
+"""The confusion matrix of a model, and its most frequent confusions as text."""
 
 from __future__ import annotations
 

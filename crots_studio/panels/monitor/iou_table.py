@@ -155,7 +155,7 @@ class IouPanel(ScorePanel):
 
 
 def summary(table: ClassTable) -> str:
-    """Says in a line how a model stands, and which classes fell."""
+    """Summarises in a line the mIoU of a model, and the classes that fell."""
     colours = theme.colours()
     parts = [strong(f"{html.escape(title(table.subject))}: mIoU {percent(table.mean.iou)}%")]
     for name, change in zip(table.compared, table.mean.changes, strict=True):

@@ -97,7 +97,7 @@ class HeatDelegate(QStyledItemDelegate):
         rect: QRect = option.rect
         share, colours = float(index.data(SHARE) or 0.0), theme.colours()
         colour = QColor(colours.good if index.row() == index.column() else colours.bad)
-        # Small mistakes matter too: the square root lets one percent be seen.
+        # The square root makes confusions of one percent visible.
         fill = mixed(QColor(colours.background), colour, share**0.5 * 0.9)
         painter.fillRect(rect.adjusted(0, 0, -1, -1), fill)
         if rect.width() >= _WRITTEN_FROM:

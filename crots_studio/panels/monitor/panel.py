@@ -45,7 +45,7 @@ _TITLES: dict[Plot, str] = {
     "weight": "Confidence weight",
     "rate": "Learning rate",
 }
-# What the figures mean, for who points at them.
+# Tooltips of the figures.
 _WORDS = {
     "cross-entropy": "Loss on the pseudo-labels",
     "consistency": "Loss on mixed images, against the teacher's labels",
@@ -56,9 +56,9 @@ _WORDS = {
     "mIoU": "Mean IoU on the validation images; never used for training",
 }
 _NOISY = ("loss", "weight")
-# The label-free scores that are seldom needed; a tick shows them.
+# Label-free scores that are only drawn on request.
 _MORE_SCORES = ("information", "neighbourhood", "stability", "flip", "scale", "colour", "teacher", "fit")
-# What a demonstration does to get a source is no part of the adaptation.
+# Training the source of a demonstration is not part of the adaptation.
 _BEFORE = ("render", "train")
 _WHOLE_RUN = "whole run"
 _EMPTY = (
@@ -68,7 +68,7 @@ _EMPTY = (
 
 
 class MonitorPanel(QWidget):
-    """What training says of itself, in three tabs.
+    """The figures of training, in three tabs.
 
     Signals:
         images_wanted(Question): the images behind a score are asked for.
@@ -267,7 +267,7 @@ class TrainingCurves(QWidget):
             self.redraw.ask()
 
     def explain_scores(self, words: dict[str, str]) -> None:
-        """Takes what the label-free scores can and cannot show."""
+        """Sets the explanations of the label-free scores."""
         self._score_words = words
         self.redraw.ask()
 

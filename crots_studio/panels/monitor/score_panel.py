@@ -1,4 +1,4 @@
-"""What panels about scores share: which model is shown, the latest one until the user chooses, and an empty state."""
+"""The base of panels about scores: a choice of the model, which follows the latest one, and an empty state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hard patches: a gallery by class and confidence, the chosen ones large, and what the user says of them."""
+"""Hard patches: a gallery by class and confidence, the selected ones enlarged, and their corrections."""
 
 from __future__ import annotations
 
@@ -289,15 +289,15 @@ class PatchPanel(QWidget):
 
     @property
     def history(self) -> Corrections | None:
-        """What `undo` walks along."""
+        """The history that `undo` uses."""
         return self._corrections
 
     def reject(self) -> None:
-        """Takes the chosen patches out of training."""
+        """Excludes the selected patches from training."""
         self._correct(lambda corrections: corrections.reject(patch.name for patch in self.chosen))
 
     def restore(self) -> None:
-        """Takes the chosen patches back as they were cut."""
+        """Restores the selected patches as they were cut."""
         self._correct(lambda corrections: corrections.restore(patch.name for patch in self.chosen))
 
     def relabel(self, old: int, new: int) -> None:
@@ -309,11 +309,11 @@ class PatchPanel(QWidget):
             self._correct(lambda corrections: corrections.relabel(chosen, old, new, words))
 
     def undo(self) -> None:
-        """Takes the last correction back."""
+        """Undoes the last correction."""
         self._correct(Corrections.undo)
 
     def redo(self) -> None:
-        """Does the correction again that was taken back last."""
+        """Redoes the correction that was undone last."""
         self._correct(Corrections.redo)
 
     def _correct(self, act: Callable[[Corrections], None]) -> None:

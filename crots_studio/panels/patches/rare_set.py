@@ -1,4 +1,4 @@
-"""Which classes are rare, and why; the user's own choice of them, and cutting the patches anew without a network."""
+"""The rare classes with reasons, the user's own choice, and cutting patches again, which needs no network."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MODES = {"auto": "Found from the predictions", "published": "The published set",
 
 @dataclass(frozen=True, eq=False)
 class MinedPatches:
-    """What was read of a project.
+    """Data of a project.
 
     Attributes:
         classes: of the target.
@@ -102,7 +102,7 @@ class RareSet(QWidget):
         """Shows the classes of a project; None shows none."""
         self._found, self._corrections = found, corrections
         if found is None:
-            # What was ticked belongs to the project that is left.
+            # The ticks belong to the previous project.
             self._timer.stop()
             self.table.show_rows([], None)
             self.why.setText("")
@@ -128,7 +128,7 @@ class RareSet(QWidget):
         try:
             return rare_now(project.config.mine, found.classes, found.statistics, found.published)
         except InputError:
-            return {}  # the options form says what is wrong with them
+            return {}  # the options form shows the error
 
     # Choosing.
 
@@ -166,7 +166,7 @@ class RareSet(QWidget):
         return self._found is not None and self._found.statistics is not None
 
     def cut(self) -> None:
-        """Cuts the patches anew; during a run, when it has ended."""
+        """Cuts the patches again; during a run, when it has ended."""
         if self._session.run.busy:
             self._timer.start()
         elif self._session.project is not None and self._labelled:
@@ -194,7 +194,7 @@ class RareSet(QWidget):
 
 
 def stale_reason(status: list[StageStatus]) -> str:
-    """Why the patches are not those of the options; corrections of patches do not cut them anew."""
+    """Why the patches are not those of the options; corrections of patches need no new cut."""
     reason = next((row.reason for row in status if row.key == "mine" and row.state == "stale"), "")
     return ", ".join(part for part in reason.split(", ") if not part.startswith("corrections."))
 

@@ -231,7 +231,7 @@ class OptionRow(QWidget):
         box.editingFinished.connect(told)
 
         def show(field: OptionField) -> None:
-            # One who is typing "1e-" must not be interrupted.
+            # Half-typed numbers such as "1e-" must not raise an error yet.
             if not box.isModified() and not (box.hasFocus() and field.error):
                 box.setText(field.text)
                 box.setModified(False)

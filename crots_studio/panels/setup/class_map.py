@@ -54,7 +54,7 @@ class ClassMapEditor(QWidget):
         session.opened.class_map_changed.connect(self._forget)
 
     def _forget(self) -> None:
-        """What was read of the file counts no more."""
+        """Drops the content that was read from the file."""
         self._shown = ()
 
     def refresh(self) -> None:
@@ -131,7 +131,7 @@ class ClassMapEditor(QWidget):
             self._session.opened.write_class_map(form.text, words)
         except (CrotsError, OSError) as error:
             self._session.problem.emit(str(error))
-            # Shows what counts, which is what lies on the disk.
+            # Shows the file on disk, which is what counts.
             self._shown = ()
             self.table.form = None
             self.refresh()

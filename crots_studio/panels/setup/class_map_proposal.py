@@ -1,4 +1,4 @@
-"""The question what a proposal by name may replace in a class map that is there already."""
+"""Asks what a proposal by name may replace in an existing class map."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from crots_studio.widgets.path_field import PathField, Wanted
 
 _MODELS = "Models (*.pth *.pt *.ckpt *.safetensors *.onnx *.pt2);;All files (*)"
 _SETTLED_MS = 500
-# What an empty box means.
+# Placeholders: the meaning of an empty field.
 UNNAMED = {
     "source.net": f"the file's own, else {DEFAULT_NET}",
     "student.net": "the same as the source's",
@@ -88,7 +88,7 @@ class SetupFields:
         line.setPlaceholderText(hint)
         line.setAccessibleName(_plain(label))
         settled = QTimer(line, singleShot=True, interval=_SETTLED_MS)
-        # What was made of what is typed here.
+        # The value that was made of the typed text.
         own = [""]
 
         def told() -> None:
@@ -179,7 +179,7 @@ class SetupFields:
         return box
 
     def finding(self, form: QFormLayout, name: str) -> None:
-        """Adds the place where a check says what it found."""
+        """Adds the label of a check's finding."""
         label = FindingLabel(name)
         label.offered.connect(self.set_options)
         label.trusting.connect(self._ask_trust)

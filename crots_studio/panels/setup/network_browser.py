@@ -1,4 +1,4 @@
-"""Lists every installed network, and says of the chosen one what it takes; nothing is downloaded."""
+"""Lists every installed network, with the needs of the selected one; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class NetworkBrowser(QDialog):
         try:
             classes = len(classes_of(project))
         except CrotsError:
-            # Said beside its field.
+            # The error is shown beside its field.
             classes = 1
         config = project.config
         self._session.errands.in_background(
@@ -118,7 +118,7 @@ class NetworkBrowser(QDialog):
         self.facts.style().polish(self.facts)
 
     def done(self, result: int) -> None:
-        """Nobody waits for what is still being looked up."""
+        """Cancels pending look-ups."""
         self._session.errands.forget("network names", "network facts")
         super().done(result)
 

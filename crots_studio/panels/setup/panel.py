@@ -1,4 +1,4 @@
-"""The set-up page: which images, which source, which classes; each field says beside itself what was found."""
+"""The set-up page: images, source and classes; a finding beside each field."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class SetupPanel(QWidget):
         self._session = session
         self.form = ProjectForm()
         self.fields = SetupFields(session, self._typed)
-        # Whose classes are shown with their colours.
+        # The option whose classes are shown with their colours.
         self._chips_of: str | None = None
         self.setAcceptDrops(True)
         self.drop_hint = DropHint(self)
@@ -190,7 +190,7 @@ class SetupPanel(QWidget):
         return group
 
     def _kind_chosen(self) -> None:
-        """One source at a time: choosing the other kind lets go of the first."""
+        """One source at a time: choosing one kind clears the other."""
         if self.by_model.isChecked() and self.fields.value("source.predictions") is not None:
             self.fields.set_options({"source.predictions": "none", "source.confidence": "none"})
         if self.by_predictions.isChecked() and self.fields.value("source.file") is not None:
@@ -208,7 +208,7 @@ class SetupPanel(QWidget):
         if project is None:
             return
         if not name:
-            # Options become one's own by being changed.
+            # A preset's options are stored once they are changed.
             self.refresh()
             return
         answer = QMessageBox.question(self, "Preset", f"Take over the preset {name}?\n{preset_effect(name)}")
@@ -268,7 +268,7 @@ class SetupPanel(QWidget):
         self._session.opened.refresh_status()
 
     def _run_ended(self, end: RunEnd) -> None:
-        """A run may have failed over files that are no longer what they were."""
+        """Checks again after a failed run, since files may have changed."""
         if end.outcome == "failed":
             self.check_again()
 
@@ -320,7 +320,7 @@ class SetupPanel(QWidget):
         self.checked.emit(self.form)
 
     def _show_steps(self) -> None:
-        """Says in the head of each card how it stands, and at the top how many are ready."""
+        """Shows the state of each card in its head, and the number of ready cards at the top."""
         if self._session.project is None:
             return
         ready = 0
