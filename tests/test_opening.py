@@ -64,7 +64,7 @@ def test_a_file_that_knows_its_network_is_asked_before_the_usual_one_is_taken(op
     assert (inputs.source_net, inputs.student_net, inputs.source_fits_student) == ("compact", "compact", True)
     assert inputs.student_weights == inputs.root / "model.safetensors"
     assert opened(source__file="plain.pth", task__classes="demo").source_net == DEFAULT_NET
-    with pytest.raises(InputError, match="holds a compact, asked for was deeplabv2_resnet18"):
+    with pytest.raises(InputError, match="holds a compact, but the option names deeplabv2_resnet18"):
         _ = opened(source__file="model.safetensors", source__net="deeplabv2_resnet18").source_net
 
 

@@ -146,7 +146,7 @@ def test_a_folder_in_use_becomes_no_project(tmp_path, name):
 
 def test_a_file_becomes_no_project_and_an_empty_folder_does(tmp_path):
     write(tmp_path / "file")
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         Project.create(tmp_path / "file", build_config({}))
     (tmp_path / "empty").mkdir()
     with mock.patch.object(Path, "iterdir", side_effect=PermissionError(13, "Permission denied")):

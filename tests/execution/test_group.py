@@ -191,7 +191,7 @@ def test_what_cannot_be_shared_is_refused_before_the_workers_meet(tmp_path, crew
     assert codes == [2, 2] and "crots export cannot be shared by several workers" in said[0]
     project = make(tmp_path)
     codes, said = crew("run", project.folder, "--device", "cuda:0")
-    assert codes == [2, 2] and "torchrun gives each worker a device of its own" in said[0]
+    assert codes == [2, 2] and "torchrun gives each worker its own device" in said[0]
     assert not project.events_path.exists()
 
 

@@ -145,7 +145,7 @@ def test_labels_of_another_run_are_refused(labels, tmp_path):
     folder = exported(labels, "labelme", tmp_path / "out")
     for key in KEYS:
         write_labels(labels.labels / f"{key}.png", np.full((16, 24), 4))
-    with pytest.raises(InputError, match=r"% of the pixels differ from the pseudo-labels, .* nothing was taken over"):
+    with pytest.raises(InputError, match=r"% of the pixels differ from the pseudo-labels, .* nothing was imported"):
         imported(labels, folder)
     assert corrections(labels) == set()
 
