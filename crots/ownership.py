@@ -377,7 +377,7 @@ def check_replaceable(path: Path, names: Collection[str]) -> None:
     for name, entry in _entries(str(path), ""):
         if kind_of(entry.stat(follow_symlinks=False)) != "a file" or name not in (*names, *_CLUTTER):
             raise InputError(
-                f"{path}: is there already and holds {name}, which would not be written again; choose another name",
+                f"{path}: exists and contains {name}, which the export does not write; choose another name",
                 field="out",
             )
 

@@ -34,9 +34,9 @@ class Measure:
         name: one of `crots.options.MEASURES`.
         work: on what it was tried.
         off: seconds without it.
-        on: seconds with it; None where it cannot be had here.
+        on: seconds with it; None if it does not work here.
         factor: off by on.
-        note: why it cannot be had, or what it costs besides.
+        note: why it does not work, or its other costs.
     """
 
     name: str
@@ -187,7 +187,7 @@ class Measures:
             self.passing(compiled, x)()
         except Exception as error:  # no compiler, or a network it cannot follow
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            return Measure(name, "forward", None, None, None, f"not to be had here: {reason[:100]}")
+            return Measure(name, "forward", None, None, None, f"does not work here: {reason[:100]}")
         note = f"compiled in {time.perf_counter() - began:.0f} s"
         return self.compare(name, "forward", self.passing(net, x), self.passing(compiled, x), note=note)
 

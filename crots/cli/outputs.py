@@ -79,7 +79,7 @@ def check_file(path: Path, inputs: Iterable[Path], *, overwrite: bool, folder: C
         kind = "a folder" if path.is_dir() else kind_of(status)
         raise InputError(f"{path}: is {kind}, expected the name of a file to write", field="out")
     if not overwrite and not (folder and not any(path.iterdir())):
-        raise InputError(f"{path}: is there already; replace it with --overwrite, or choose another name", field="out")
+        raise InputError(f"{path}: exists already; replace it with --overwrite, or choose another name", field="out")
     _disown(path)
 
 
@@ -153,7 +153,7 @@ def _refuse_other_file(path: Path) -> None:
             from_json(first)
     except InputError:
         raise InputError(
-            f"{path}: is there already and holds no events of an earlier run; choose another name for --events",
+            f"{path}: exists already and holds no events of an earlier run; choose another name for --events",
             field="events",
         ) from None
 
@@ -241,7 +241,7 @@ def claimed(
         foreign = _foreign(out, results, command)
     if foreign and not overwrite:
         raise InputError(
-            f"{out / min(foreign)}: is there already, and crots {command} did not write it; choose another folder for "
+            f"{out / min(foreign)}: exists already, and crots {command} did not write it; choose another folder for "
             "--out, or replace what is there with --overwrite",
             field="out",
         )

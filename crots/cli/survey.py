@@ -70,9 +70,9 @@ class _Surveyor:
     def target(self) -> Dataset:
         dataset = self.inputs.target
         asked, tiling = self.config.data.size, self.inputs.tiling
-        size, reason = (asked, f"working size {asked}, as asked for") if asked else self.inputs.proposed_size
+        size, reason = (asked, f"working size {asked}, as given") if asked else self.inputs.proposed_size
         if tiling:
-            size, reason = tiling.size, f"images are cut into tiles of {tiling.size}, as asked for"
+            size, reason = tiling.size, f"images are cut into tiles of {tiling.size}, as given"
         where = f", split {dataset.split}" if dataset.split else ""
         self.found.facts["target"] = {"layout": dataset.layout, "split": dataset.split, "images": len(dataset)}
         self.found.facts["size"] = str(size)

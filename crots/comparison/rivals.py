@@ -129,7 +129,7 @@ def run_rival(name: str, project: Project, bench: Workbench, context: Context, *
         from_source: start from the student's own starting weights instead of the round before.
 
     Raises:
-        InputError: the method cannot be had with this network.
+        InputError: the method does not work with this network.
     """
     options = bench.config.adapt
     before = project.upstream(context.stage)[0]

@@ -35,7 +35,7 @@ def results(
         job: what is compared.
         runs: the methods and seeds.
         scores: what is known so far, by method and seed.
-        impossible: why a method cannot be had, by method.
+        impossible: by method, why it cannot run with this network.
         classes: names, in train-id order.
         complete: whether every run that is possible has its score.
 

@@ -302,7 +302,7 @@ def _other_splits(release: Release, base: Path, path: Path) -> list[str]:
 
 
 def _refuse_absent_list(listed: Path, split: str) -> None:
-    """Where there are lists of other splits, all images are not what was asked for."""
+    """Raises an error if there are lists of other splits only: taking all images would be wrong."""
     others = [name for name in _SPLITS if listed.with_name(f"{name}.txt").is_file()]
     if others:
         raise InputError(f"{listed.parent}: found {', '.join(others)}, expected the split {split}; give another one")

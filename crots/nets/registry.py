@@ -42,7 +42,7 @@ def build_net(name: str, classes: int, *, trust: bool = False, seed: int = 0) ->
         InputError: the name is unknown, a package is missing, or a factory is not trusted.
     """
     if classes < 1:
-        raise InputError(f"a network of {classes} classes was asked for; at least 1 is needed")
+        raise InputError(f"found {classes} classes for the network, expected at least 1")
     family = _family(name, trust=trust)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)

@@ -23,7 +23,7 @@ def factory(name: str) -> Callable[..., Any]:
     """Imports a factory from what is installed or on PYTHONPATH; the current folder may hold anyone's files.
 
     Raises:
-        InputError: module or factory cannot be had.
+        InputError: the module or the factory cannot be imported.
     """
     module_name, _, attribute = name.partition(":")
     try:

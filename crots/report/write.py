@@ -55,7 +55,7 @@ def report(job: ReportJob, context: Context) -> Iterator[Event]:
     """
     if not replaceable(job.path) and not job.overwrite:
         raise InputError(
-            f"{job.path}: is there already and no report of ours; move it away, or choose another name with --out"
+            f"{job.path}: exists and is not a report of CROTS; move it away, or choose another name with --out"
         )
     facts = collect_facts(job.project)
     compare = job.images > 0 and bool(facts.result.key)

@@ -40,7 +40,7 @@ class ActiveRun(QObject):
 
     Attributes:
         state: what the run is doing.
-        request: what was asked for last; a child process that takes over is asked for the same.
+        request: the latest request; a child process that takes over gets the same.
         blocker: why Run has to wait; empty where it need not.
         make_source: makes the events of a run in this process.
 

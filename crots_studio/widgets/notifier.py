@@ -38,7 +38,7 @@ def words_for(
         scores: of the project.
         compares: it was a comparison of methods.
         discarded: it was cancelled, and what the last stage had done is thrown away.
-        only: the stage that was asked for alone, which may leave later ones and their scores stale.
+        only: the single stage that was requested, which may leave later ones and their scores stale.
         guarded: the text about stages that their guard stopped.
     """
     if guarded and end.outcome == "completed":

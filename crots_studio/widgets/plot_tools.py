@@ -134,7 +134,7 @@ class ExportButton(QPushButton):
         return path
 
     def _may_replace(self, path: Path) -> bool:
-        words = plain_tooltip(f"{path} is there already: replace it?")
+        words = plain_tooltip(f"{path} exists already: replace it?")
         return QMessageBox.question(self, "Replace the file", words) == QMessageBox.StandardButton.Yes
 
     def _attempt(self, path: Path, write: Callable[[], None]) -> None:

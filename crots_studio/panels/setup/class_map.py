@@ -103,7 +103,7 @@ class ClassMapEditor(QWidget):
         self._session.errands.in_background(lambda: _proposal(setup), self._take, token="class map proposal")
 
     def _take(self, form: ClassMapForm) -> None:
-        """Where a map is there already, it asks what of it the proposal may replace."""
+        """Asks which rows of an existing map the proposal may replace."""
         old = self.table.form
         named = self._session.project is not None and self._session.project.config.task.class_map is not None
         if not named or old is None or (old.source, old.target) != (form.source, form.target):
