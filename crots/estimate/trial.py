@@ -28,7 +28,7 @@ from crots.nets.model import Model
 from crots.options import AdaptOptions, TrainingOptions
 from crots.project import Project
 from crots.stages.adapt import AdaptLearner
-from crots.stages.baseline import BaselineLearner, refresh_steps, with_batch_norm
+from crots.stages.baseline import BaselineLearner, refresh_steps
 from crots.stages.project_stages import label_job, settle
 from crots.stages.pseudo_label import LabelWriter
 from crots.stages.workbench import Workbench
@@ -196,10 +196,14 @@ class Trial:
         start = bench.start
         options = settle(bench, bench.config.baseline, student, len(samples), start)
         bench.check_training(student, options, [bench.size])
-        trained = start == "trained"
-        options = with_batch_norm(options, trained=trained)
         learner = BaselineLearner(
-            student, self._material(bench, options), bench.engine, options, trained=trained, seed=0, stage="baseline"
+            student,
+            self._material(bench, options),
+            bench.engine,
+            options,
+            trained=start == "trained",
+            seed=0,
+            stage="baseline",
         )
         seconds = self._step(learner, options)
         seen = self._image(bench, student)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -203,13 +202,6 @@ class BaselineLearner(SupervisedLearner):
         return apply_blur(plan, apply_jitter(plan, images))
 
 
-def with_batch_norm(options: BaselineOptions, *, trained: bool) -> BaselineOptions:
-    """Decides whether batch norm is frozen if that depends on how the student starts."""
-    if options.batch_norm != "auto":
-        return options
-    return dataclasses.replace(options, batch_norm="frozen" if trained else "batch")
-
-
 def refresh_steps(options: BaselineOptions) -> tuple[int, ...]:
     """Returns the steps before which labels are refreshed: evenly from 40 to 80 % of the run."""
     if not options.refresh or options.total < 2:
@@ -253,7 +245,7 @@ def distil_student(job: BaselineJob, context: Context) -> Iterator[Event]:
             field="baseline.refresh",
         )
     learner = BaselineLearner(
-        job.student, job.material, job.engine, with_batch_norm(job.options, trained=job.trained),
+        job.student, job.material, job.engine, job.options,
         folder=job.run.folder, trained=job.trained, seed=job.run.seed, stage=context.stage,
     )  # fmt: skip
     if learner.unsure_weight and job.options.unsure_weight is None:

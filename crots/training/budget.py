@@ -23,10 +23,19 @@ VIEWS: dict[Start, tuple[int, int, int]] = {
 # learning doubtful labels; `left_out_weight` decides whether they are. One that starts afresh has to learn all from the
 # source, hard pixels too (docs/results.md).
 RECIPES: dict[Start, dict[str, Any]] = {
-    "trained": {"learning_rate": 1e-4, "unsure_weight": None, "balance": 0.0, "mix": "classmix", "refresh": 3},
-    "pretrained": {"learning_rate": 5e-4, "unsure_weight": UNSURE_WEIGHT, "balance": 0.5, "mix": "none", "refresh": 0},
-    "random": {"learning_rate": 1e-3, "unsure_weight": UNSURE_WEIGHT, "balance": 0.5, "mix": "none", "refresh": 0},
-}
+    "trained": {
+        "learning_rate": 1e-4, "unsure_weight": None, "balance": 0.0, "mix": "classmix", "refresh": 3,
+        "batch_norm": "frozen",
+    },
+    "pretrained": {
+        "learning_rate": 5e-4, "unsure_weight": UNSURE_WEIGHT, "balance": 0.5, "mix": "none", "refresh": 0,
+        "batch_norm": "batch",
+    },
+    "random": {
+        "learning_rate": 1e-3, "unsure_weight": UNSURE_WEIGHT, "balance": 0.5, "mix": "none", "refresh": 0,
+        "batch_norm": "batch",
+    },
+}  # fmt: skip
 # A round starts from a trained model, so it takes this share of a whole training.
 ROUND = 0.25
 # On a CPU, larger images are trained on in crops.

@@ -121,12 +121,12 @@ def test_unsure_labels_change_what_is_learnt(tmp_path, material, classes):
     assert not torch.equal(*ends)
 
 
-def test_batch_norm_is_frozen_only_where_the_start_is_trained(tmp_path, material, classes):
+def test_frozen_batch_norm_keeps_its_statistics(tmp_path, material, classes):
     def statistics(model):
         return torch.cat([layer.running_mean.clone() for layer in batch_norms(model)])
 
     start = statistics(student(classes))
-    frozen, _ = run(tmp_path / "a", material, classes, batch_norm="auto")
+    frozen, _ = run(tmp_path / "a", material, classes, batch_norm="frozen")
     moving, _ = run(tmp_path / "b", material, classes, batch_norm="batch")
     assert torch.equal(statistics(frozen), start)
     assert not torch.equal(statistics(moving), start)

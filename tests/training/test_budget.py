@@ -13,8 +13,9 @@ def settle(options, images=400, start="trained", size=SMALL, device="cpu", multi
 
 def test_what_the_user_set_is_taken_as_it_is():
     options = BaselineOptions(
-        steps=7, learning_rate=0.5, unsure_weight=0.1, balance=0.1, mix="none", refresh=0, crop=Size(64, 64), scale=1.5
-    )
+        steps=7, learning_rate=0.5, unsure_weight=0.1, balance=0.1, mix="none", refresh=0, batch_norm="batch",
+        crop=Size(64, 64), scale=1.5,
+    )  # fmt: skip
     assert settle(options, size=LARGE) == options
     assert settle(BaselineOptions(), size=LARGE) != BaselineOptions()
 
@@ -39,6 +40,7 @@ def test_the_recipe_follows_the_start_where_the_user_leaves_it_open(start):
     found = settle(BaselineOptions(), start=start)
     assert {name: getattr(found, name) for name in RECIPES[start]} == RECIPES[start]
     own = {"learning_rate": 0.5, "unsure_weight": 0.1, "balance": 0.2, "mix": "cutmix", "refresh": 1}
+    own["batch_norm"] = "batch" if start == "trained" else "frozen"
     found = settle(BaselineOptions(**own), start=start)
     assert {name: getattr(found, name) for name in own} == own
 
