@@ -140,7 +140,7 @@ class Menus:
         menu.addSeparator()
         rail, settings, log = workspace.rail, workspace.settings_panel, workspace.log_panel
         shown = (
-            ("Stage &rail", "F2", not rail.isHidden(), rail.setVisible, None),
+            ("&Stages", "F2", not rail.isHidden(), rail.setVisible, None),
             ("S&ettings", "F3", not settings.isHidden(), workspace.show_settings, workspace.settings_shown),
             ("&Log", "F4", log.is_unfolded, log.unfold, log.unfolded),
         )

@@ -100,7 +100,7 @@ DARK = Colours(
     hovered="#323a46",
     source="#7a828e",
     baseline="#a6b2f2",
-    rounds=("#1d633d", "#2b945c", "#41c87f", "#d6f3e3"),
+    rounds=("#41c87f", "#d6f3e3", "#2b945c", "#1d633d"),
 )
 
 # Window, base, alternate base, tooltip; text colours come from `Colours`.
@@ -322,7 +322,6 @@ def _style_sheet(font: QFont) -> str:
     QAbstractSpinBox QLineEdit, QComboBox QLineEdit {{
         border: 0; padding: 0; min-height: 0; background: transparent; border-radius: 0;
     }}
-    QAbstractSpinBox QLineEdit {{ padding-left: 6px; }}
     QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {{
         border: 0; background: transparent; width: 16px; subcontrol-origin: border;
     }}
@@ -362,6 +361,8 @@ def _style_sheet(font: QFont) -> str:
     }}
     QGroupBox::title {{ subcontrol-origin: margin; subcontrol-position: top left; left: 2px; top: 4px; }}
     QFrame[role="card"] {{ background: {base}; border: 1px solid {edge}; border-radius: 8px; }}
+    QWidget[role="plot"] {{ background: {base}; border: 1px solid {edge}; border-radius: 8px; }}
+    QGraphicsView[role="picture"] {{ background: {mixed(theme.text, 0.08, window) if not is_dark() else base}; }}
     QFrame[role="toast"] {{ background: {tip}; border: 1px solid {edge}; border-radius: 8px; }}
     QFrame[role="toast"][tone="good"] {{ border-left: 4px solid {theme.good}; }}
     QFrame[role="toast"][tone="warning"] {{ border-left: 4px solid {theme.warning}; }}

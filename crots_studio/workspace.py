@@ -87,6 +87,7 @@ class Workspace(QWidget):
         self.settings_panel = SettingsPanel(session)
         self.log_panel = LogPanel(session)
         self.run_bar = RunBar(session)
+        self.run_bar.export_wanted.connect(lambda: export())
         self.notifier = Notifier(session, self, more=("Export ...", export))
         self.notice = Toast(self, name="Notice", lift=36)
         session.copied.connect(lambda text: self.notice.say(text, "good", SHORT_MS))
@@ -292,6 +293,6 @@ def _held(widget: QWidget) -> QWidget:
     """A corner of tabs gives its widget no air."""
     holder = QWidget()
     row = QHBoxLayout(holder)
-    row.setContentsMargins(4, 2, 8, 2)
+    row.setContentsMargins(4, 0, 8, 6)
     row.addWidget(widget)
     return holder

@@ -27,7 +27,15 @@ from crots.errors import CrotsError
 from crots.files import exists, expanded
 from crots.folders import HEAD
 from crots_studio.background.event_errand import EventErrand
-from crots_studio.models.exporting import FORMATS, Checkpoint, ExportForm, ExportLog, checkpoints, export_events
+from crots_studio.models.exporting import (
+    FORMAT_NAMES,
+    FORMATS,
+    Checkpoint,
+    ExportForm,
+    ExportLog,
+    checkpoints,
+    export_events,
+)
 from crots_studio.models.words import byte_count
 from crots_studio.plain import Label, plain_tooltip
 from crots_studio.session import Session
@@ -60,7 +68,7 @@ class ExportDialog(QDialog):
         self.words.setProperty("role", "muted")
         self.folder = QLineEdit(str(self._project.stage_folder("export")) if self._project else "")
         self.folder.setAccessibleName("Folder to write to")
-        browse = QPushButton("&Browse...")
+        browse = QPushButton("&Browse ...")
         browse.setAccessibleName("Choose the folder to write to")
         browse.setAutoDefault(False)
         browse.clicked.connect(self._browse)
@@ -109,7 +117,7 @@ class ExportDialog(QDialog):
         self.formats: dict[str, QCheckBox] = {}
         self.results: dict[str, QLabel] = {}
         for place, (name, words) in enumerate(FORMATS.items()):
-            tick = QCheckBox(name)
+            tick = QCheckBox(FORMAT_NAMES[name])
             tick.setChecked(name in wanted or (name == "huggingface" and own_form))
             tick.setToolTip(plain_tooltip(words))
             tick.setAccessibleDescription(words)

@@ -176,9 +176,9 @@ def unwritable(folder: Path) -> str:
     """Says why a folder cannot be made or written in; empty where it can."""
     there = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), folder.parent)
     if not there.is_dir():
-        return f"{there} is not a folder: choose another place."
+        return f"{there} is not a folder: choose another location."
     if not os.access(there, os.W_OK | os.X_OK):
-        return f"Nothing can be written in {there}: choose another place."
+        return f"{there} cannot be written to: choose another location."
     return ""
 
 

@@ -24,23 +24,23 @@ from crots_studio.session import Session
 
 # Keys of widgets without an action: place, keys, effect.
 OWN_KEYS = (
-    ("Pictures", "+, -", "Zoom"),
-    ("Pictures", "0", "Show the whole picture"),
-    ("Pictures", "Arrow keys", "Move the picture that is zoomed"),
-    ("Pictures", "Z, X", "Hide the labels, or show them alone, while the key is held"),
-    ("Pictures", "Page Up, Page Down", "Go to the previous or the next image"),
+    ("Images", "+, -", "Zoom"),
+    ("Images", "0", "Fit the image to the view"),
+    ("Images", "Arrow keys", "Pan the zoomed image"),
+    ("Images", "Z, X", "Hide the labels, or show them alone, while the key is held"),
+    ("Images", "Page Up, Page Down", "Go to the previous or the next image"),
     ("Swipe", "Left, Right", "Move the divider"),
     ("Hard patches", "Del", "Exclude the selected patches from training"),
     ("Plots", "Left, Right", "Move the crosshair step by step"),
-    ("Plots", "Shift+Left, Shift+Right, Up, Down", "Move the picture"),
+    ("Plots", "Shift+Left, Shift+Right, Up, Down", "Pan the plot"),
     ("Plots", "+, -", "Zoom"),
     ("Plots", "F, 0", "Show everything and follow the data"),
-    ("Plots", "Esc", "Take the crosshair away"),
-    ("Class table", "Esc", "Show all classes alike"),
+    ("Plots", "Esc", "Hide the crosshair"),
+    ("Class table", "Esc", "Clear the selection"),
     ("Class table", "Return, Enter", "Show the images of the chosen class, the worst first"),
     ("Confusion matrix", "Arrow keys", "Walk through the cells"),
     ("Confusion matrix", "Return, Enter", "Show the images of the cell, the worst first"),
-    ("Table of runs", "Space", "Draw the selected runs, or not"),
+    ("Table of runs", "Space", "Show or hide the selected runs"),
 )
 
 

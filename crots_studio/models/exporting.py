@@ -29,10 +29,18 @@ SUFFIXES = {
     "torchscript": "pt",
     "huggingface": "huggingface",
 }
+# As people write them.
+FORMAT_NAMES = {
+    "safetensors": "safetensors",
+    "onnx": "ONNX",
+    "pth": "PyTorch",
+    "torchscript": "TorchScript",
+    "huggingface": "Hugging Face",
+}
 FORMATS = {
     "safetensors": "Weights with a description of the network; CROTS opens it directly.",
     "onnx": "Runs anywhere ONNX Runtime does; takes RGB images with values 0 to 255; normalisation is included.",
-    "pth": "Plain PyTorch weights under the keys of AdaptSegNet.",
+    "pth": "A plain state dict; that of a DeepLabV2 has AdaptSegNet's key names.",
     "torchscript": "Runs in PyTorch and LibTorch without CROTS; takes RGB images 0 to 255.",
     "huggingface": "A folder for from_pretrained of transformers or segmentation-models-pytorch, with the classes.",
 }

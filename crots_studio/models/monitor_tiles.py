@@ -28,11 +28,16 @@ class TileText:
     tone: str = "muted"
 
 
-def miou_tile(scores: Scores) -> TileText:
-    """The score of the latest model and its change since the source."""
+def miou_tile(scores: Scores, labelled: bool = False) -> TileText:
+    """The score of the latest model and its change since the source.
+
+    Args:
+        scores: of all models so far.
+        labelled: whether there are validation labels, so that a score will come.
+    """
     known = [score for score in map(scores.latest, scores.subjects) if score is not None and score.miou is not None]
     if not known:
-        return TileText(note="no validation labels")
+        return TileText(note="not scored yet" if labelled else "no validation labels")
     last, first = known[-1], known[0]
     assert last.miou is not None and first.miou is not None
     figure, name = f"{last.miou:.1%}", title(last.subject)

@@ -66,9 +66,9 @@ def words_of(facts: NetFacts, size: Size | None, free: int, where: str) -> NetWo
     lines.append(memory)
     if size is not None and (size.width % facts.multiple or size.height % facts.multiple):
         lines.append(f"takes sizes that are multiples of {facts.multiple}; images of {size} are padded")
-    lines += [f"weights at hand: {path}" for path in facts.weights]
+    lines += [f"pretrained weights found: {path}" for path in facts.weights]
     if not facts.weights:
-        lines.append("no pretrained weights of it on this computer")
+        lines.append("no pretrained weights on this computer")
     return NetWords(tuple(lines), level)
 
 

@@ -47,6 +47,8 @@ _SPECIAL: dict[str, str] = {
     **dict.fromkeys(("baseline.refresh", "baseline.balance"), "automatic"),
     "clip": "off",
     "crop": "whole images",
+    "bands": "as they are",
+    "output_name": "the only one",
     "source_classes": "the target's",
 }
 

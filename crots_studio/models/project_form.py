@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from crots.config import to_plain
 from crots.project import ProjectConfig
+from crots.taxonomy import ClassSet
 from crots.trust import Code
 from crots_studio.models.words import option_title
 
@@ -25,11 +26,13 @@ class Offer:
         label: what is clicked.
         settings: options to change, for `crots.project.override`.
         trust: third-party code that the user is asked to trust; no option can.
+        classes: become those of the target, from a file that is written into the project.
     """
 
     label: str
     settings: Mapping[str, str] = field(default_factory=dict)
     trust: tuple[Code, ...] = ()
+    classes: ClassSet | None = None
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Finding:
         details: more lines, for those who look closer.
         brief: a few words for the rail; empty takes the first words of the text.
         offers: what one click would change.
+        plain_to_see: the field says it itself, so that nothing has to be said beside it.
     """
 
     level: Level
@@ -49,6 +53,7 @@ class Finding:
     details: tuple[str, ...] = ()
     brief: str = ""
     offers: tuple[Offer, ...] = ()
+    plain_to_see: bool = False
 
     @property
     def short(self) -> str:
@@ -87,7 +92,7 @@ DEPENDS: dict[str, tuple[str, ...]] = {
 ORDER = tuple(DEPENDS)
 TITLES = {name: option_title(name) for name in DEPENDS}
 # Without these nothing can begin.
-_NEEDED = {"data.target": "choose the target images", "source": "choose a source"}
+_NEEDED = {"data.target": "choose the target images in Set-up", "source": "choose a source in Set-up"}
 
 
 class ProjectForm:
@@ -146,7 +151,7 @@ class ProjectForm:
                 named = finding.text.lower().startswith(TITLES[name].lower())
                 return finding.text if named else f"{TITLES[name]}: {finding.text}"
             if finding.level == "empty" and name in _NEEDED:
-                return f"{TITLES[name]}: {_NEEDED[name]}"
+                return _NEEDED[name]
         if not self.findings or any(finding.level == "checking" for finding in self.findings.values()):
             return "checking the project ..."
         return ""

@@ -154,7 +154,7 @@ def _words(stage: StageStatus, state: str, fraction: float | None, run: RunState
     if state == "interrupted":
         return f"interrupted at {stage.done / stage.total:.0%}" if stage.total else "interrupted"
     if state == "stale":
-        return f"stale: {reason_words(stage.reason)}" if stage.reason else "stale"
+        return f"stale: {_in_short(reason_words(stage.reason))}" if stage.reason else "stale"
     if state == "done" and chosen_by_labels(stage):
         # The mark comes first, since a long duration cuts the end of the text.
         return "oracle, done"
@@ -165,6 +165,14 @@ def _words(stage: StageStatus, state: str, fraction: float | None, run: RunState
 
 _CHANGED = re.compile(r"^([a-z_-]+)\.([a-z_]+)( of .*)? changed$")
 _STAGE_IS = re.compile(r"^([a-z0-9-]+) (changed|is [a-z]+)$")
+
+
+def _in_short(reason: str) -> str:
+    """Leaves room for the stages below: the first of several changes, and how many more there are."""
+    first, *others = reason.split("; ")[0].split(", ")
+    if not others or not first.endswith(" changed"):
+        return reason
+    return f"{first.removesuffix(' changed')} and {len(others)} more changed"
 
 
 def reason_words(reason: str) -> str:
@@ -210,9 +218,9 @@ def summary(rows: Sequence[RailRow]) -> str:
     # Counts every listed row, those of a demonstration included.
     worked = [row for row in rows if row.key not in INPUTS]
     done = sum(row.state in FINISHED for row in worked)
-    text = f"{plural(len(rows) - len(worked), 'input')}, {done} of {len(worked)} stages done"
+    text = f"{done} of {len(worked)} stages done"
     stale = sum(row.state == "stale" for row in stages)
-    return f"{text}, {stale} stale" if stale else text
+    return f"{text}, {stale} stale" if stale else f"{plural(len(rows) - len(worked), 'input')}, {text}"
 
 
 def next_stage(rows: Sequence[RailRow]) -> RailRow | None:

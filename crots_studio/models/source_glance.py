@@ -23,6 +23,8 @@ from crots_studio.models.words import listing
 
 Array = npt.NDArray[Any]
 COUNT = 6
+# Of how many images they are taken: the list of a huge folder would take long.
+_LISTED = 5000
 HEIGHT = 88
 _WIDEST = 200
 _OPACITY = 0.6
@@ -57,10 +59,10 @@ def small(image: Array) -> Array:
 
 
 def read_tiles(project: Project) -> list[SmallImage]:
-    """Returns the first images of the target that can be read."""
-    rows = glance(project, COUNT)
-    paths = [(rows.keys[place], rows.path(place)) for place in range(len(rows))]
-    return [SmallImage(key, path, small(read_image(path))) for key, path in paths]
+    """Returns a few images of the target from all over it: neighbours are often frames of one video."""
+    rows = glance(project, _LISTED)
+    places = dict.fromkeys(round(place) for place in np.linspace(0, len(rows) - 1, COUNT)) if len(rows) else ()
+    return [SmallImage(rows.keys[place], rows.path(place), small(read_image(rows.path(place)))) for place in places]
 
 
 def ask_source(project: Project, tile: SmallImage) -> Glance:

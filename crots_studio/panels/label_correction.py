@@ -83,7 +83,7 @@ class LabelCorrection(QWidget):
         for digit in range(1, 10):
             key(str(digit), f"Paint with class {digit}", partial(self.tools.choose_class, digit - 1))
         key("[", "Narrower brush", partial(self.tools.widen, -2))
-        key("]", "Broader brush", partial(self.tools.widen, 2))
+        key("]", "Wider brush", partial(self.tools.widen, 2))
         # Only while there is one to close: lists and fields need these keys.
         self._closing = [key(keys, "Close the polygon", self.close_polygon) for keys in ("Return", "Enter")]
         self._may_close(False)

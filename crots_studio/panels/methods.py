@@ -25,6 +25,7 @@ from crots_studio.models.methods_table import VIEWS, MethodsTable, View
 from crots_studio.plain import Label, plain_tooltip
 from crots_studio.runs.run import RunRequest
 from crots_studio.session import Session
+from crots_studio.widgets.choice import indent
 from crots_studio.widgets.plot_tools import EmptyState, ExportButton
 
 _EMPTY = (
@@ -135,7 +136,10 @@ class MethodsPanel(QWidget):
         self.table.setColumnCount(len(header))
         self.table.setHorizontalHeaderLabels(header)
         if first := self.table.horizontalHeaderItem(0):
-            first.setTextAlignment(Qt.AlignmentFlag.AlignLeft)
+            first.setTextAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        for column in range(1, len(header)):
+            if item := self.table.horizontalHeaderItem(column):
+                item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.table.setRowCount(len(rows))
         marked, about, warning = self.shown.marked(view), self.shown.about, QColor(theme.colours().warning)
         for place, cells in enumerate(rows):
@@ -194,6 +198,7 @@ class MethodsPanel(QWidget):
 
 def _spin(name: str, least: int, most: int, value: int, tip: str) -> QSpinBox:
     box = QSpinBox()
+    indent(box)
     box.setRange(least, most)
     box.setValue(value)
     box.setAccessibleName(name)

@@ -144,6 +144,7 @@ class PreviewPanel(QWidget):
             row.addWidget(label)
             row.addWidget(widget, 1)
         buttons = QHBoxLayout()
+        buttons.setSpacing(6)
         buttons.addWidget(self.another)
         buttons.addWidget(self.keep)
         grid.addWidget(self.beta, 0, 0)

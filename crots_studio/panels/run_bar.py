@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -25,12 +25,18 @@ from crots_studio.widgets.icon_button import IconButton
 
 _MEMORY_MS = 1500
 _STOPS = "ends after the current step; the work so far is kept"
-_CANCELS = "ends after the current step and, once you agree, throws away what this stage has done"
+_CANCELS = "asks first, then ends the run and discards what this stage has done so far"
 _ELSEWHERE = "This run was started in a terminal or another window: stop it there"
 
 
 class RunBar(QFrame):
-    """Controls the run of a session."""
+    """Controls the run of a session.
+
+    Signals:
+        export_wanted(): everything is done, and the model is to be used.
+    """
+
+    export_wanted = Signal()
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -53,6 +59,11 @@ class RunBar(QFrame):
         self.stop = IconButton("stop", "Stop and keep", lambda: session.run.stop(), flat=False)
         self.cancel = IconButton("discard", "Cancel ...", self._cancel, flat=False, role="bad")
         self.estimate = RunEstimate(session)
+        # In the place of the estimate, once nothing is left to run.
+        self.export = QPushButton("Export ...")
+        self.export.setIcon(icon("export"))
+        self.export.setToolTip("Writes the adapted model as ONNX, safetensors, ... (Ctrl+E)")
+        self.export.clicked.connect(self.export_wanted)
         self.device = QComboBox()
         self.device.setAccessibleName("Device")
         self.device.setToolTip("Where networks run (runtime.device)")
@@ -96,6 +107,7 @@ class RunBar(QFrame):
         for widget in (
             self.memory,
             self.estimate,
+            self.export,
             self.device,
             self.apart,
             self.cancel,
@@ -118,6 +130,7 @@ class RunBar(QFrame):
         self.name.setToolTip(plain_tooltip(str(session.project.folder) if session.project is not None else ""))
         self.pace.setText(state.pace if busy else "")
         self.run.setText(self._run_words())
+        self.export.setVisible(project and not busy and bool(session.opened.status) and not self._open_stages())
         self.run.setEnabled(project and not busy and not session.run.blocker and self._open_stages())
         elsewhere = "" if session.run.controllable else _ELSEWHERE
         self.stop.show_as("stop", "Stop and keep", elsewhere or _STOPS)

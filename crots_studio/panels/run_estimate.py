@@ -9,7 +9,7 @@ from crots_studio.plain import plain_tooltip
 from crots_studio.runs.run import RunRequest
 from crots_studio.session import Session
 
-_MEASURES = "Times a few steps of each stage, as they will be run, and says what a run would take"
+_MEASURES = "Times a few steps of each stage and estimates how long a run takes and how much memory it needs"
 
 
 class RunEstimate(QToolButton):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from PySide6.QtWidgets import QComboBox, QPushButton
+from PySide6.QtWidgets import QAbstractSpinBox, QComboBox, QPushButton
 
 from crots_studio import theme
 from crots_studio.plain import plain_tooltip
@@ -32,3 +32,8 @@ def snug(button: QPushButton) -> QPushButton:
     """Limits a button's width to its text."""
     button.setMaximumWidth(button.fontMetrics().horizontalAdvance(button.text()) + 2 * theme.PADDING + 2)
     return button
+
+
+def indent(box: QAbstractSpinBox) -> None:
+    """Keeps a number as far from the edge as the text of other fields; a style sheet cannot."""
+    box.lineEdit().setTextMargins(theme.STEP, 0, 0, 0)

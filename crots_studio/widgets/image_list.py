@@ -169,6 +169,7 @@ class ImageList(QWidget):
             kept = set(self._order)
             self._order = [index for index in self._ranking.places if index in kept]
         current = next((row for row, index in enumerate(self._order) if self.labels.keys[index] == keep), 0)
+        self.thumbnails.empty_text = "No image matches the filter." if len(self.labels) else ""
         self.thumbnails.show_entries(len(self._order), self._describe, current=current)
         self.count.setText(self._count_text())
         if not self._order:

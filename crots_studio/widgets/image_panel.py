@@ -110,8 +110,7 @@ class ImagePanel(QWidget):
         self._say_empty(str(error))
 
     def _say_empty(self, text: str) -> None:
-        self.images.thumbnails.empty_text = text
-        self.images.thumbnails.viewport().update()
+        # Beside the list, where there is room for it.
         self.area.set_empty_text(text)
         self.area.show_contents({})
         self.area.setEnabled(False)

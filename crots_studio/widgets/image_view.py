@@ -83,6 +83,7 @@ class ImageView(QGraphicsView):
         self._brush = 0
         self._pointer: QPointF | None = None
         self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setProperty("role", "picture")
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setTransformationAnchor(QGraphicsView.ViewportAnchor.NoAnchor)

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QButtonGroup, QComboBox, QHBoxLayout, QPushButton,
 
 from crots.taxonomy import ClassSet
 from crots_studio.plain import plain_tooltip
-from crots_studio.widgets.choice import snug
+from crots_studio.widgets.choice import indent, snug
 from crots_studio.widgets.class_legend import swatch
 from crots_studio.widgets.icon_button import IconButton
 
@@ -28,12 +28,12 @@ class Tool:
 
 
 TOOLS = (
-    Tool(LOOK, "hand", "Look", "a drag moves the picture; no label is changed", "H"),
-    Tool(FILL, "fill", "Fill region", "a click gives the region under the pointer the chosen class", "F"),
-    Tool(BRUSH, "brush", "Brush", "a drag paints the chosen class; space bar or middle button move the picture", "B"),
-    Tool(ERASER, "eraser", "Eraser", "a drag restores the label that the stage gave", "E"),
-    Tool(PICKER, "picker", "Pick a class", "a click chooses the class under the pointer", "P"),
-    Tool(POLYGON, "polygon", "Polygon", "clicks set corners; a click on the first one, or Return, fills it", "G"),
+    Tool(LOOK, "hand", "Pan", "drag to move the image; no label is changed", "H"),
+    Tool(FILL, "fill", "Fill region", "click a region to give it the chosen class", "F"),
+    Tool(BRUSH, "brush", "Brush", "drag to paint the chosen class; space bar or middle button pan", "B"),
+    Tool(ERASER, "eraser", "Eraser", "drag to restore the source's own labels", "E"),
+    Tool(PICKER, "picker", "Pick a class", "click to choose the class under the pointer", "P"),
+    Tool(POLYGON, "polygon", "Polygon", "click to set corners; click the first one or press Return to fill it", "G"),
 )
 # Tools whose width counts.
 BROAD = (BRUSH, ERASER)
@@ -71,6 +71,7 @@ class LabelTools(QWidget):
         self.classes.setMinimumContentsLength(6)
         self.classes.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.width_box = QSpinBox()
+        indent(self.width_box)
         self.width_box.setRange(1, _WIDEST)
         self.width_box.setValue(9)
         self.width_box.setSuffix(" px")

@@ -18,7 +18,8 @@ from crots_studio.plain import Label
 from crots_studio.widgets.plot_canvas import HINT, Canvas
 from crots_studio.widgets.plot_legend import PlotLegend
 
-_AXIS_WIDTH = 50
+# Pixels: a number as long as 1.73e-05 has room; what has none is not written.
+_AXIS_WIDTH = 62
 _SHOW_POINTS_UP_TO = 40
 # Of the steps, beside which the crosshair still takes the first or last one.
 _MARGIN = 0.05
@@ -97,11 +98,15 @@ class SeriesPlot(QWidget):
         head = QHBoxLayout()
         head.setContentsMargins(4, 0, 4, 0)
         head.setSpacing(8)
-        head.addWidget(self._heading)
-        head.addWidget(self._step)
-        head.addWidget(self.legend, 1)
+        # Beside the first line of a long legend.
+        top = Qt.AlignmentFlag.AlignTop
+        head.addWidget(self._heading, 0, top)
+        head.addWidget(self._step, 0, top)
+        head.addWidget(self.legend, 1, top)
+        self.setProperty("role", "plot")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setContentsMargins(6, 6, 6, 4)
         layout.setSpacing(1)
         layout.addLayout(head)
         layout.addWidget(self.canvas, 1)
@@ -260,10 +265,12 @@ class SeriesPlot(QWidget):
         self._marks = []
         for x, text in marks:
             back = QColor(colours.background)
-            back.setAlphaF(0.7)
+            back.setAlphaF(0.85)
             options = {"position": 0.97, "anchors": [(0, 0), (0, 0)], "color": colours.muted, "fill": back}
             line = pg.InfiniteLine(x, angle=90, movable=False, label=text or None, labelOpts=options)
             line.setPen(pg.mkPen(colours.grid, width=1))
+            # Its name is not struck through by curves.
+            line.setZValue(5)
             self.canvas.addItem(line, ignoreBounds=True)
             self._marks.append(line)
         self._show_mark_names()

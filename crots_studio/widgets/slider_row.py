@@ -6,6 +6,7 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QSlider, QWidget
 
 from crots_studio.plain import Label, plain_tooltip
+from crots_studio.widgets.choice import indent
 
 
 class SliderRow(QWidget):
@@ -36,6 +37,7 @@ class SliderRow(QWidget):
         self.slider.setPageStep(max(1, self.slider.maximum() // 10))
         self.slider.setMinimumWidth(60)
         self.number = QDoubleSpinBox()
+        indent(self.number)
         self.number.setRange(low, high)
         self.number.setDecimals(decimals)
         self.number.setSingleStep(step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from crots_studio.icons import icon
@@ -15,7 +16,7 @@ _LOOKS = {
     "warning": ("alert", "warning", "has a warning"),
     "bad": ("close", "bad", "has an error"),
     "checking": ("refresh", "muted", "being checked"),
-    "empty": ("next", "muted", "not chosen yet"),
+    "empty": ("", "muted", "not chosen yet"),
 }
 
 
@@ -48,7 +49,9 @@ class StepCard(QFrame):
         head.setSpacing(8)
         head.addWidget(self.sign)
         head.addWidget(name)
+        self._between = QWidget()
         head.addWidget(self.summary, 1)
+        head.addWidget(self._between, 1)
         head.addWidget(self.fold)
         column = QVBoxLayout(self)
         column.setContentsMargins(1, 1, 1, 1)
@@ -66,6 +69,9 @@ class StepCard(QFrame):
     def unfold(self, unfolded: bool = True) -> None:
         """Shows its fields, or its head alone."""
         self._body.setVisible(unfolded)
+        # The fields say it themselves.
+        self.summary.setVisible(not unfolded)
+        self._between.setVisible(unfolded)
         self.fold.setIcon(icon("up" if unfolded else "down", "muted"))
         self.fold.setAccessibleName(f"{'Fold' if unfolded else 'Unfold'} {self._title}")
         self.fold.setToolTip(plain_tooltip(self.fold.accessibleName()))
@@ -74,7 +80,7 @@ class StepCard(QFrame):
         """Shows how the step stands: a level of `crots_studio.models.project_form`, and a few words."""
         self.level = level
         sign, role, word = _LOOKS[level]
-        self.sign.setPixmap(icon(sign, role).pixmap(SIDE, SIDE))
+        self.sign.setPixmap(icon(sign, role).pixmap(SIDE, SIDE) if sign else QPixmap())
         self.setAccessibleName(f"{self._title}: {word}")
         self.summary.setText(summary or word)
         self.summary.setToolTip(plain_tooltip(summary))

@@ -13,7 +13,7 @@ from crots.nets.quiet import torch_jit
 from crots.nets.weights import save_pth, save_safetensors
 from crots.opening import Inputs
 from crots.project import ProjectConfig, override
-from crots.taxonomy import load_class_set
+from crots.taxonomy import ClassSet, load_class_set
 from crots.trust import with_trust
 from crots_studio.checks import CHECKS, INPUTS, Setup, check
 from crots_studio.models.project_form import DEPENDS
@@ -313,6 +313,30 @@ def test_classes_that_differ_offer_those_of_the_source_and_no_map_to_drop(look, 
         found = look("task.class_map", **given)
         assert found.level == "bad" and [dict(offer.settings) for offer in found.offers] == [{"task.classes": "camvid"}]
         assert look("task.class_map", **given, task__classes="camvid").level == "good"
+
+
+def test_classes_that_only_the_source_s_file_knows_are_offered_too(look, tmp_path):
+    classes = ClassSet("of a stranger", ("street", "rest"), ((1, 2, 3), (4, 5, 6)))
+    model = create_model("compact", classes, Size(64, 48), seed=0)
+    save_safetensors(tmp_path / "source.safetensors", model.net, model.card)
+    found = look("task.class_map", source__file=str(tmp_path / "source.safetensors"))
+    assert found.level == "bad" and [offer.classes for offer in found.offers] == [classes]
+    assert "of a stranger" in found.text and "propose one by name" in found.text
+    student = look("student", source__file=str(tmp_path / "source.safetensors"))
+    assert student.level == "empty" and not student.offers, "random weights are no answer to classes that differ"
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_file_of_a_model_folder_offers_the_folder(look, tmp_path, name):
+    folder = tmp_path / "segformer"
+    folder.mkdir()
+    for file in ("config.json", "model.safetensors"):
+        (folder / file).write_text('{"model_type": "segformer"}')
+    found = look("source", source__file=str(folder / name))
+    assert found.level == "bad" and "the folder segformer" in found.text
+    assert [dict(offer.settings) for offer in found.offers] == [{"source.file": str(folder)}]
+    (tmp_path / "alone.pth").write_text("no weights")
+    assert not look("source", source__file=str(tmp_path / "alone.pth")).offers
 
 
 def test_nothing_is_chosen_is_said_in_few_words_in_the_rail(look):

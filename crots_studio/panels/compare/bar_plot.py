@@ -114,13 +114,18 @@ class BarPlot(QWidget):
         self._items: list[pg.GraphicsObject] = []
         self._shown: tuple[tuple[str, ...], tuple[Bars, ...]] = ((), ())
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
+        self.setProperty("role", "plot")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        layout.setContentsMargins(6, 6, 6, 4)
         layout.setSpacing(2)
         layout.addWidget(self.legend)
         layout.addWidget(self.canvas, 1)
         self.canvas.getPlotItem().getViewBox().setMouseEnabled(x=True, y=False)
         self.canvas.getPlotItem().getAxis("left").setWidth(50)
         self.canvas.getPlotItem().showGrid(y=True, alpha=0.25)
+        for side in ("left", "bottom"):
+            # Their lines are behind the bars.
+            self.canvas.getPlotItem().getAxis(side).setZValue(-1)
         self.recolour()
 
     @property

@@ -38,7 +38,7 @@ from crots_studio.models.runs import (
 from crots_studio.models.series import Figure
 from crots_studio.panels.compare.run_chart import CLASSES, SCORES, RunChart, What
 from crots_studio.panels.compare.run_table import RunTableView
-from crots_studio.plain import Label
+from crots_studio.plain import Elided
 from crots_studio.session import Session
 from crots_studio.widgets.drop_hint import DropHint, dropped_paths
 from crots_studio.widgets.plot_tools import CurveTools, EmptyState, ExportButton, Redraw
@@ -94,7 +94,7 @@ class ComparePanel(QWidget):
         self.add_menu.aboutToShow.connect(self._list_recent)
         self.add_button.setMenu(self.add_menu)
         self.remove_button = QPushButton("Re&move")
-        self.remove_button.setToolTip("Take the selected rows' projects out of the comparison; nothing is deleted")
+        self.remove_button.setToolTip("Removes the selected rows' projects from the comparison; nothing is deleted")
         self.remove_button.setAccessibleName("Remove project from the comparison")
         self.like_button = QPushButton("&New project like this")
         self.like_button.setToolTip(
@@ -106,7 +106,7 @@ class ComparePanel(QWidget):
         self.save_chart.setText("Save chart")
         self.save_table = ExportButton(session, self.table, self.run_table, "comparison")
         self.save_table.setText("Save table")
-        self.hint = Label("Ticked runs are drawn. Hatched or dashed: oracle (checkpoint chosen with labels).")
+        self.hint = Elided("Ticked runs are drawn. Hatched or dashed: oracle (checkpoint chosen with labels).")
         self.hint.setProperty("role", "muted")
         self._lay_out()
         self._connect()
@@ -338,7 +338,7 @@ class ComparePanel(QWidget):
                 self.add_menu.addAction(folder).triggered.connect(partial(self.add_project, folder))
         if not self.add_menu.isEmpty():
             self.add_menu.addSeparator()
-        self.add_menu.addAction("Choose a &folder...").triggered.connect(self._ask_project)
+        self.add_menu.addAction("Choose a &folder ...").triggered.connect(self._ask_project)
 
     def _ask_for_like(self) -> None:
         for folder in self.table.selected_projects():

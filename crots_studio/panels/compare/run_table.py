@@ -32,9 +32,11 @@ Index = QModelIndex | QPersistentModelIndex
 Key = tuple[str, str, int]
 SORT = Qt.ItemDataRole.UserRole
 FOLDER = Qt.ItemDataRole.UserRole + 1
-_BOX = 16  # pixels
+# Pixels: a box to tick, and around the words of the state.
+_BOX, _AIR = 16, 16
 _WIDEST_CLASS = 110
 _FIXED = ("Model", "Project", "mIoU %", "Steps", "Took", "State", "Differs in")
+_STATE = _FIXED.index("State")
 _ORACLE = "Oracle: validation labels chose this checkpoint, or one it started from. It shows what could be reached."
 
 
@@ -77,6 +79,8 @@ class RunTableModel(QAbstractTableModel):
             return None
         if role == Qt.ItemDataRole.DisplayRole:
             return (*_FIXED, *self._classes)[section]
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return _alignment(section)
         if role == Qt.ItemDataRole.ToolTipRole and section >= len(_FIXED):
             return plain_tooltip(f"IoU of {self._classes[section - len(_FIXED)]} in percent")
         return None
@@ -104,9 +108,7 @@ class RunTableModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.ForegroundRole and column == 2 and run.oracle:
             return QColor(theme.colours().warning)
         if role == Qt.ItemDataRole.TextAlignmentRole:
-            right = column in (2, 3, 4) or column >= len(_FIXED)
-            side = Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft
-            return side | Qt.AlignmentFlag.AlignVCenter
+            return _alignment(column)
         return plain_tooltip(self._tip(run, column) or "") if role == Qt.ItemDataRole.ToolTipRole else None
 
     def _tip(self, run: PastRun, column: int) -> str | None:
@@ -149,6 +151,15 @@ class RunTableModel(QAbstractTableModel):
         return {3: float(run.total), 4: run.seconds or 0.0}.get(column, self._text(run, column))
 
 
+def _alignment(column: int) -> Qt.AlignmentFlag:
+    """Figures end under the end of their heading, words begin under its beginning."""
+    figures = column in (2, 3, 4) or column >= len(_FIXED)
+    side = Qt.AlignmentFlag.AlignRight if figures else Qt.AlignmentFlag.AlignLeft
+    # Apart from the figures before it.
+    side = Qt.AlignmentFlag.AlignHCenter if column == _STATE else side
+    return side | Qt.AlignmentFlag.AlignVCenter
+
+
 class RunTableView(QTableView):
     """The table as a widget; the space bar ticks."""
 
@@ -186,6 +197,7 @@ class RunTableView(QTableView):
         self.resizeColumnsToContents()
         # The tick boxes of the theme are wider than those that the width is computed with.
         self.setColumnWidth(0, self.columnWidth(0) + _BOX)
+        self.setColumnWidth(_STATE, self.columnWidth(_STATE) + _AIR)
         for column in range(6, self.table.columnCount()):
             self.setColumnWidth(column, min(self.columnWidth(column), 260 if column == 6 else _WIDEST_CLASS))
         self.setColumnHidden(1, len({run.folder for run in runs}) < 2)

@@ -31,6 +31,9 @@ class AlarmBanner(QFrame):
         self.text.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.close_button = IconButton("close", "Dismiss warning", self.dismiss)
         self.close_button.setMaximumHeight(SIDE + 6)
+        policy = self.close_button.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self.close_button.setSizePolicy(policy)
         head = QHBoxLayout()
         head.setSpacing(6)
         head.addWidget(self.sign)
@@ -59,7 +62,7 @@ class AlarmBanner(QFrame):
 
     def _show(self) -> None:
         warned = bool(self.warnings)
-        self.close_button.setEnabled(warned)
+        self.close_button.setVisible(warned)
         self.sign.setPixmap(icon("alert" if warned else "check", "warning" if warned else "good").pixmap(SIDE, SIDE))
         self.text.setProperty("role", "warning" if warned else "muted")
         self.text.style().polish(self.text)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QModelIndex, Qt, Signal
-from PySide6.QtWidgets import QComboBox, QListWidget
+from PySide6.QtWidgets import QComboBox, QListWidget, QListWidgetItem
 
 from crots_studio.models.image_ranking import Question
 from crots_studio.models.iou import (
@@ -20,7 +20,7 @@ from crots_studio.models.iou import (
 )
 from crots_studio.panels.monitor.matrix_view import MatrixView
 from crots_studio.panels.monitor.score_panel import ScorePanel, column_of
-from crots_studio.plain import Label
+from crots_studio.plain import Label, plain_tooltip
 from crots_studio.session import Session
 from crots_studio.widgets.plot_tools import ExportButton
 
@@ -62,15 +62,13 @@ class ConfusionPanel(ScorePanel):
         self.mistakes = QListWidget()
         self.mistakes.setAccessibleName("Most frequent confusions")
         self.mistakes.setSpacing(2)
-        self.mistakes.setWordWrap(True)
-        self.mistakes.setTextElideMode(Qt.TextElideMode.ElideNone)
         self.mistakes.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         axes = Label("Rows: true class. Columns: predicted class.")
         axes.setProperty("role", "muted")
         left = column_of(axes, self.view, self.read_out, stretched=self.view)
         right = column_of(Label("Most frequent confusions"), self.mistakes, stretched=self.mistakes)
         self.save = ExportButton(session, left, self.table, "confusion")
-        self.fill_split(left, right, [640, 240])
+        self.fill_split(left, right, [640, 300])
         self.bar.addWidget(self.subject)
         self.bar.addWidget(self.way)
         self.bar.addWidget(self.which)
@@ -120,9 +118,11 @@ class ConfusionPanel(ScorePanel):
         self.view.matrix.show(names, tuple(map(self._look.colour, names)), shares, texts, words)
         self._mistakes = mistakes(score.confusion, given, 12)
         self.mistakes.clear()
-        self.mistakes.addItems(
-            [f"{_percent(row.share)}  {row.truth} predicted as {row.prediction}" for row in self._mistakes] or ["None."]
-        )
+        lines = [f"{_percent(row.share)}  {row.truth} predicted as {row.prediction}" for row in self._mistakes]
+        for line in lines or ["None."]:
+            item = QListWidgetItem(line)
+            item.setToolTip(plain_tooltip(line))
+            self.mistakes.addItem(item)
         if not self.read_out.text():
             self.read_out.setText("Click a cell, or go there with the arrow keys and press Return, to see its images.")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from PySide6.QtCore import Qt, Signal
@@ -53,12 +53,12 @@ class IouPanel(ScorePanel):
         self.subject.setAccessibleName("Model in the table")
         self.subject.setToolTip("The model whose classes the table shows")
         self.axis = QComboBox()
-        self.axis.addItems(["over validations", "over models"])
+        self.axis.addItems(["over training steps", "by model"])
         self.axis.setAccessibleName("Horizontal axis of the plot")
         self.summary = Label()
         self.summary.setWordWrap(True)
         self.summary.setTextFormat(Qt.TextFormat.RichText)
-        self.plot = SeriesPlot("IoU of each class", legend=False)
+        self.plot = SeriesPlot("IoU of each class and their mean (dashed), %", legend=False)
         self.table = ClassTableView()
         right = column_of(self.summary, self.table, stretched=self.table)
         self.save_plot = ExportButton(session, self.plot, self._curves_table, "validations")
@@ -129,9 +129,14 @@ class IouPanel(ScorePanel):
         else:
             points, marks = over_models(self._scores), []
             names = [title(score.subject) for _, score in points]
-        self.plot.set_marks(marks if len(marks) > 1 else [])
+        several = len(marks) > 1
+        self.plot.set_marks(marks if several else [])
+        self.plot.set_bands(_bands(marks, points[-1][0]) if several else [])
         self.plot.set_curves(list(self._curves(points)))
         self.plot.name_steps(names)
+        if several:
+            # From where the first stage begins, so that its name is seen.
+            self.plot.cover(marks[0][0], points[-1][0])
 
     def _curves(self, points: list[tuple[float, Score]]) -> Iterable[PlotCurve]:
         x = np.array([place for place, _ in points], float)
@@ -141,7 +146,7 @@ class IouPanel(ScorePanel):
             y = np.array([np.nan if value is None else 100 * value for value in values])
             yield PlotCurve(name, x, y, readable(QColor(*self._look.colour(name))).name())
         means = [np.nan if score.miou is None else 100 * score.miou for _, score in points]
-        yield PlotCurve(MIOU, x, np.array(means), theme.colours().text)
+        yield PlotCurve(MIOU, x, np.array(means), theme.colours().text, dashed=True)
 
     # What the user does.
 
@@ -152,6 +157,12 @@ class IouPanel(ScorePanel):
     def _recolour(self) -> None:
         self.plot.recolour()
         self.redraw.ask()
+
+
+def _bands(marks: Sequence[tuple[float, str]], end: float) -> list[tuple[float, float, str]]:
+    """From where to where each stage goes, in its colour."""
+    ends = [*(place for place, _ in marks[1:]), end]
+    return [(first, last, theme.stage_colour(name)) for (first, name), last in zip(marks, ends, strict=True)]
 
 
 def summary(table: ClassTable) -> str:

@@ -17,7 +17,7 @@ from crots_studio.widgets.plot_legend import swatch
 
 Index = QModelIndex | QPersistentModelIndex
 SHARE = Qt.ItemDataRole.UserRole
-_SMALLEST, _WIDEST, _HIGHEST = 14, 64, 44
+_SMALLEST, _WIDEST, _HIGHEST = 14, 88, 56
 _WIDEST_NAME = 150
 _WRITTEN_FROM = 22
 _FLAT = "QHeaderView::section { background: transparent; border: none; padding: 0 4px; }"

@@ -135,9 +135,10 @@ class MonitorPanel(QWidget):
     def _show_tiles(self) -> None:
         if not self.isVisible():
             return
-        session = self._session
+        session, project = self._session, self._session.project
+        labelled = project is not None and project.config.data.val_labels is not None
         for tile, text in (
-            (self.miou, miou_tile(self.scores)),
+            (self.miou, miou_tile(self.scores, labelled)),
             (self.time, time_tile(session.run.state, session.opened.history)),
             (self.loss, loss_tile(self.training.curves)),
         ):
@@ -375,20 +376,20 @@ class TrainingCurves(QWidget):
         for plot in self.plots.values():
             self._grid.removeWidget(plot)
             plot.setVisible(False)
-        # In sixths of the width.
+        # In quarters of the width; of five, the scores have most curves.
         places = {
-            1: [(0, 0, 6)],
-            2: [(0, 0, 6), (1, 0, 6)],
-            3: [(0, 0, 6), (1, 0, 3), (1, 3, 3)],
-            4: [(0, 0, 3), (0, 3, 3), (1, 0, 3), (1, 3, 3)],
-            5: [(0, 0, 3), (0, 3, 3), (1, 0, 2), (1, 2, 2), (1, 4, 2)],
+            1: [(0, 0, 4)],
+            2: [(0, 0, 4), (1, 0, 4)],
+            3: [(0, 0, 4), (1, 0, 2), (1, 2, 2)],
+            4: [(0, 0, 2), (0, 2, 2), (1, 0, 2), (1, 2, 2)],
+            5: [(0, 0, 2), (0, 2, 2), (1, 0, 2), (1, 2, 1), (1, 3, 1)],
         }.get(len(groups), [])
         for group, (row, column, span) in zip(groups, places, strict=False):
             self._grid.addWidget(self.plots[group], row, column, 1, span)
             self.plots[group].setVisible(True)
         for row in (0, 1):
             self._grid.setRowStretch(row, (3, 2)[row] if len(groups) > 1 or row == 0 else 0)
-        for column in range(6):
+        for column in range(4):
             self._grid.setColumnStretch(column, 1)
 
     # What the user does.

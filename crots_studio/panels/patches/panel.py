@@ -213,9 +213,10 @@ class PatchPanel(QWidget):
         return Thumbnail(
             key=(self._version, patch.name),
             load=partial(read_small, found.gallery.picture(patch), PICTURE_SIDE),
-            caption=f"{patch.confidence:.2f} {names}",
+            caption=names,
             tip=f"{patch.name}: {names}, confidence {patch.confidence:.3f}",
             mark="rejected" if rejected else "relabelled" if relabelled else "",
+            figure=f"{patch.confidence:.2f}",
             crossed=rejected,
             colours=tuple(found.classes.palette[number] for number in patch.classes),
         )

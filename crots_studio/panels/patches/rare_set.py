@@ -15,6 +15,7 @@ from crots.project import StageStatus
 from crots.taxonomy import ClassSet
 from crots.training.patch_set import PatchCorrections
 from crots_studio.models.patch_gallery import PatchGallery, class_rows, rare_now, rare_option
+from crots_studio.models.rail import reason_words
 from crots_studio.panels.patches.rare_table import RareTable
 from crots_studio.plain import Label
 from crots_studio.runs.run import RunRequest
@@ -190,7 +191,7 @@ class RareSet(QWidget):
         if self._timer.isActive():
             return "Will be cut when the run has finished." if session.run.busy else "Will be cut in a moment …"
         reason = stale_reason(session.opened.status)
-        return f"These patches are not up to date: {reason}." if reason else ""
+        return f"These patches are not up to date: {reason_words(reason)}." if reason else ""
 
 
 def stale_reason(status: list[StageStatus]) -> str:

@@ -14,7 +14,7 @@ from crots_studio.widgets.class_legend import percent, show_boxes, swatch
 
 # Names such as "motorcycle" are whole.
 _NARROWEST = 296
-_HEADS = ("Rare class", "Share", "Sure", "Patches")
+_HEADS = ("Rare class", "Share", "Conf.", "Patches")
 _TIPS = (
     "Patches are cut for the ticked classes",
     "Share of all predicted pixels",
@@ -40,6 +40,8 @@ class RareTable(QTableWidget):
         for column, (head, tip) in enumerate(zip(_HEADS, _TIPS, strict=True)):
             item = QTableWidgetItem(head)
             item.setToolTip(plain_tooltip(tip))
+            side = Qt.AlignmentFlag.AlignRight if column else Qt.AlignmentFlag.AlignLeft
+            item.setTextAlignment(side | Qt.AlignmentFlag.AlignVCenter)
             self.setHorizontalHeaderItem(column, item)
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 6)

@@ -15,12 +15,14 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QSlider,
     QSpinBox,
+    QVBoxLayout,
     QWidget,
 )
 
 from crots_studio.models.option_form import OptionField, shown
 from crots_studio.plain import Label, plain_tooltip, strong
 from crots_studio.settings import Settings
+from crots_studio.widgets.choice import indent
 from crots_studio.widgets.icon_button import IconButton
 from crots_studio.widgets.path_field import PathField
 from crots_studio.widgets.wheel import leave_wheel
@@ -44,6 +46,8 @@ class OptionRow(QWidget):
         self.label = Label(field.title)
         # Our own words; bold for what was changed.
         self.label.setTextFormat(Qt.TextFormat.AutoText)
+        # A long title goes on in the next line, or the whole page would be wider than the panel.
+        self.label.setWordWrap(True)
         self.error = Label()
         self.error.setWordWrap(True)
         self.error.setProperty("role", "bad")
@@ -169,8 +173,10 @@ class OptionRow(QWidget):
 
     def _choices(self, field: OptionField) -> tuple[QWidget, Callable[[OptionField], None]]:
         holder = QWidget()
-        row = QHBoxLayout(holder)
-        row.setContentsMargins(0, 0, 0, 0)
+        # One below the other: a row of them is wider than the panel.
+        column = QVBoxLayout(holder)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
         boxes = {name: QCheckBox(name) for name in field.info.choices}
 
         def told() -> None:
@@ -179,8 +185,7 @@ class OptionRow(QWidget):
         for name, box in boxes.items():
             box.setAccessibleName(f"{field.title}: {name}")
             box.clicked.connect(told)
-            row.addWidget(box)
-        row.addStretch(1)
+            column.addWidget(box)
         holder.setFocusProxy(next(iter(boxes.values())))
 
         def show(field: OptionField) -> None:
@@ -191,6 +196,7 @@ class OptionRow(QWidget):
 
     def _whole(self, field: OptionField) -> tuple[QWidget, Callable[[OptionField], None]]:
         box = QSpinBox()
+        indent(box)
         box.setRange(*field.limits)
         box.setGroupSeparatorShown(False)
         box.setKeyboardTracking(False)

@@ -25,7 +25,7 @@ class ClassMapEditor(QWidget):
         super().__init__(parent)
         self._session = session
         self.file = PathField(
-            "Class map", "file", session.settings, filters="Class maps (*.toml)", placeholder="file or shipped name"
+            "Class map", "file", session.settings, filters="Class maps (*.toml)", placeholder="file or built-in name"
         )
         self.file.changed.connect(lambda text: self._choose(text or "none"))
         self.propose = QPushButton("Propose &by name")
@@ -34,13 +34,13 @@ class ClassMapEditor(QWidget):
         self.table = ClassMapTable()
         self.table.edited.connect(self._save)
         self.table.setMinimumHeight(_ROWS_SHOWN * 26)
-        self.note = Label("The source has the target's classes; there is nothing to map.")
+        self.note = Label("Not needed: source and target have the same classes.")
         self.note.setProperty("role", "muted")
         row = QHBoxLayout()
         self.shipped = QComboBox()
         self.shipped.setAccessibleName("Class maps that come with CROTS")
         self.shipped.setToolTip("Class maps that come with CROTS")
-        self.shipped.addItems(["shipped maps", *shipped("class-maps")])
+        self.shipped.addItems(["built-in maps", *shipped("class-maps")])
         self.shipped.activated.connect(self._shipped_chosen)
         row.addWidget(self.file, 1)
         row.addWidget(self.shipped)

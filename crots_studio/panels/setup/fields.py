@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QWidget
 
-from crots.errors import InputError
+from crots.errors import CrotsError, InputError
 from crots.options import DEFAULT_NET
-from crots.taxonomy import shipped_class_sets
+from crots.taxonomy import ClassSet, shipped_class_sets
 from crots.trust import Code
 from crots_studio import theme
+from crots_studio.models.class_sets import keep_class_set
 from crots_studio.models.option_form import shown
 from crots_studio.models.words import in_window
 from crots_studio.panels.setup.finding_label import FindingLabel
@@ -183,8 +184,21 @@ class SetupFields:
         label = FindingLabel(name)
         label.offered.connect(self.set_options)
         label.trusting.connect(self._ask_trust)
+        label.adopting.connect(self._adopt)
         self.findings[name] = label
         form.addRow("", label)
+
+    def _adopt(self, classes: ClassSet) -> None:
+        """Gives the target the classes that the source's file names."""
+        project = self._session.project
+        if project is None:
+            return
+        try:
+            name = keep_class_set(project.folder, classes)
+        except (CrotsError, OSError) as error:
+            self._session.problem.emit(str(error))
+        else:
+            self.set_options({"task.classes": name}, field="task.classes")
 
     def _ask_trust(self, code: tuple[Code, ...]) -> None:
         if ask_trust(code, self.findings["source"].window()):

@@ -16,10 +16,17 @@ _ROLES = {"good": "good", "warning": "warning", "bad": "bad", "checking": "muted
 
 
 class FindingLabel(QLabel):
-    """Shows a `Finding`; a click on an offer emits ``offered`` with its settings, or ``trusting`` with its code."""
+    """Shows a `Finding`; a click on an offer emits what it would change.
+
+    Signals:
+        offered(dict): settings.
+        trusting(tuple[Code, ...]): code that the user is asked to trust.
+        adopting(ClassSet): classes that become the target's.
+    """
 
     offered = Signal(object)
     trusting = Signal(object)
+    adopting = Signal(object)
 
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -45,7 +52,7 @@ class FindingLabel(QLabel):
         labels = [html.escape(offer.label, quote=False) for offer in finding.offers]
         links = [f'<a href="{number}">{label}</a>' for number, label in enumerate(labels)]
         self.setText(" &nbsp; ".join([f"{SIGNS[finding.level]} {words}", *links]) if words else "")
-        self.setVisible(bool(words))
+        self.setVisible(bool(words) and not finding.plain_to_see)
         # A link must be reachable by Tab; plain words must not stop there.
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus if links else Qt.FocusPolicy.NoFocus)
         self.setToolTip(plain_tooltip("\n".join(finding.details)))
@@ -74,5 +81,7 @@ class FindingLabel(QLabel):
         offer = self.finding.offers[int(link)]
         if offer.trust:
             self.trusting.emit(offer.trust)
+        elif offer.classes is not None:
+            self.adopting.emit(offer.classes)
         else:
             self.offered.emit(dict(offer.settings))

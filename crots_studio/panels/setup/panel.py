@@ -72,7 +72,7 @@ class SetupPanel(QWidget):
         column.addLayout(self._head())
         column.setContentsMargins(12, 8, 12, 12)
         steps = (
-            ("Images: yours, without labels", self._target()),
+            ("Target images: yours, no labels needed", self._target()),
             ("Classes", self._classes()),
             ("Source: a model, or its predictions for your images", self._source()),
             ("Student: the network to adapt", self._student()),
@@ -104,7 +104,7 @@ class SetupPanel(QWidget):
         row = QHBoxLayout()
         self.preset = QComboBox()
         self.preset.setAccessibleName("Preset")
-        self.preset.addItem("own options", "")
+        self.preset.addItem("custom options", "")
         for name in preset_names():
             self.preset.addItem(name, name)
         self.preset.activated.connect(self._preset_chosen)
@@ -211,7 +211,7 @@ class SetupPanel(QWidget):
             # A preset's options are stored once they are changed.
             self.refresh()
             return
-        answer = QMessageBox.question(self, "Preset", f"Take over the preset {name}?\n{preset_effect(name)}")
+        answer = QMessageBox.question(self, "Preset", f"Apply the preset {name}?\n{preset_effect(name)}")
         if answer == QMessageBox.StandardButton.Yes:
             self._session.opened.save_config(apply_preset(project.config, name))
         self.refresh()

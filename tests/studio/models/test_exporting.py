@@ -12,6 +12,7 @@ from crots.events import ArtifactWritten, Note, StageFinished
 from crots.options import ExportOptions
 from crots.project import Project, build_config
 from crots_studio.models.exporting import (
+    FORMAT_NAMES,
     FORMATS,
     SUFFIXES,
     Checkpoint,
@@ -41,7 +42,7 @@ def test_latest_models_come_first(tmp_path):
 
 
 def test_every_format_of_the_core_has_a_description_and_a_suffix():
-    assert set(FORMATS) == set(SUFFIXES)
+    assert set(FORMATS) == set(SUFFIXES) == set(FORMAT_NAMES)
     assert set(ExportOptions().formats) <= set(FORMATS)
 
 

@@ -41,7 +41,7 @@ def test_the_blocker_names_the_first_thing_to_mend():
     assert form.blocker == ""
     form.found("student", Finding("bad", "no weights"))
     form.found("data.target", Finding("empty", ""))
-    assert form.blocker == "Target images: choose the target images"
+    assert form.blocker == "choose the target images in Set-up"
     form.found("data.target", Finding("warning", "one is broken"))
     assert form.blocker == "Student: no weights"
 

@@ -34,6 +34,19 @@ def test_states_in_words_with_duration_and_score():
     assert "Pseudo-labels, done" in found["pseudo-label"].spoken
 
 
+def test_many_reasons_of_a_stale_stage_leave_room_for_the_stages_below():
+    changed = ", ".join(f"baseline.{name} changed" for name in ("steps", "batch", "mix", "refresh"))
+    found = by_key(
+        rows(
+            StageStatus("baseline", "stale", reason=changed),
+            StageStatus("mine", "stale", reason="files of my images, all/a.b changed, pseudo-label changed"),
+        )
+    )
+    assert found["baseline"].words == "stale: Steps and 3 more changed"
+    assert found["baseline"].reason.count(" changed") == 4, "the tooltip has all of them"
+    assert found["mine"].words.startswith("stale: files of my images, all/a.b changed"), "a name that holds a comma"
+
+
 def test_a_choice_by_labels_is_marked():
     kept = "kept the checkpoint of step 20, of 40, chosen by {}; by labels (oracle, after the choice): mIoU 45.3%"
     found = by_key(
@@ -99,5 +112,5 @@ def test_a_demonstration_s_own_stages_come_first():
 
 def test_summary_next_and_the_button_s_words():
     found = rows(StageStatus("pseudo-label", "done"), StageStatus("baseline", "stale"), StageStatus("mine", "ready"))
-    assert summary(found) == "2 inputs, 1 of 3 stages done, 1 stale"
+    assert summary(found) == "1 of 3 stages done, 1 stale"
     assert next_stage(found).key == "baseline"

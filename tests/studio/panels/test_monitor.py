@@ -9,7 +9,7 @@ import numpy as np
 import psutil
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QImage
+from PySide6.QtGui import QFontMetrics, QImage
 from PySide6.QtWidgets import QAbstractButton, QComboBox, QFileDialog, QMessageBox, QTableView
 
 from crots.events import Evaluated, Metrics, Note, Scored, StageStarted
@@ -634,7 +634,7 @@ def test_curves_of_a_round_that_is_gone_leave_the_legend(qtbot, session, open_pr
     assert panel.training.stage.findData("adapt-2") < 0
 
 
-@pytest.mark.parametrize("value", [1e-4, 0.42, 250.0, 0.0])
+@pytest.mark.parametrize("value", [1.726e-5, 1e-4, 0.42, 250.0, 0.0])
 def test_a_single_point_has_an_axis_of_its_size(qtbot, value):
     plot = SeriesPlot("one")
     qtbot.addWidget(plot)
@@ -644,5 +644,10 @@ def test_a_single_point_has_an_axis_of_its_size(qtbot, value):
     (left, right), (low, high) = plot.canvas.getViewBox().viewRange()
     assert left < 100 < right and low < value < high
     assert high - low <= max(1.0 * abs(value), 2.5 if value == 0 else 0)
+    axis = plot.canvas.getPlotItem().getAxis("left")
+    ticks = [
+        text for spacing, places in axis.tickValues(low, high, 150) for text in axis.tickStrings(places, 1, spacing)
+    ]
+    assert max(map(QFontMetrics(axis.font()).horizontalAdvance, ticks)) < axis.width(), "a longer one is left out"
     plot.set_curves([PlotCurve("only", np.array([100.0, 200.0]), np.array([value, value + 1]), "#ff0000")])
     assert plot.canvas.getViewBox().viewRange()[0][0] > 80, "two points need no room for one"

@@ -82,6 +82,7 @@ def test_filters_change_the_list(qtbot, panel, project, open_project):
     panel.images.search.setText("nothing like this")
     qtbot.waitUntil(lambda: panel.images.count.text().startswith("0 of"))
     assert panel.area.contents == {}
+    assert "No image matches" in panel.images.thumbnails.empty_text
 
 
 def test_sorting_by_class_takes_the_rarest_when_none_is_chosen(qtbot, panel, project, open_project):

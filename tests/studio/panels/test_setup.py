@@ -14,7 +14,7 @@ from crots.images import write_image, write_labels
 from crots.nets.model import create_model
 from crots.nets.weights import save_safetensors
 from crots.project import Project, ProjectConfig, override
-from crots.taxonomy import load_class_set
+from crots.taxonomy import ClassSet, load_class_set
 from crots_studio.models.project_form import Finding, Offer
 from crots_studio.panels.setup.finding_label import FindingLabel
 from crots_studio.panels.setup.panel import SetupPanel
@@ -93,6 +93,20 @@ def test_an_offer_is_one_click(qtbot, session, panel, settled):
     assert label.finding.level == "bad"
     label.linkActivated.emit("0")
     assert session.project.config.student.weights == "random"
+
+
+def test_the_classes_that_a_source_names_become_those_of_the_target_by_one_click(qtbot, session, panel, settled):
+    classes = ClassSet("of a stranger", ("street", "rest"), ((1, 2, 3), (4, 5, 6)))
+    label = panel.fields.findings["task.class_map"]
+    label.show_finding(Finding("bad", "they differ", offers=(Offer("use them", classes=classes),)))
+    label.linkActivated.emit("0")
+    assert session.project.config.task.classes == "classes-of-a-stranger.toml"
+    assert load_class_set(session.project.folder / "classes-of-a-stranger.toml").names == classes.names
+    settled()
+    assert panel.fields.findings["task.classes"].finding.level == "good"
+    assert panel.chips.classes is not None and panel.chips.classes.names == classes.names
+    session.opened.undo()
+    assert session.project.config.task.classes != "classes-of-a-stranger.toml"
 
 
 def test_links_take_the_colour_of_another_theme(qtbot, session):

@@ -1,12 +1,14 @@
 """Set-up as steps: cards that fold and say how they stand, classes in colours, a look at the source's labels."""
 
+import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 
 from crots.errors import InputError
-from crots.project import Project, ProjectConfig
+from crots.images import write_image
+from crots.project import Project, ProjectConfig, build_config
 from crots_studio.models.project_form import Finding, step_state
-from crots_studio.models.source_glance import COUNT, HEIGHT, Glance
+from crots_studio.models.source_glance import COUNT, HEIGHT, Glance, read_tiles
 from crots_studio.panels.setup import source_glance
 from crots_studio.panels.setup.panel import SetupPanel
 from tests.studio.fake_project import KEYS, make_fake_project
@@ -25,8 +27,9 @@ def test_cards_say_how_they_stand_and_fold(qtbot, session, panel):
     assert {card.level for card in panel.cards} <= {"good", "warning"}
     card = panel.cards[0]
     assert card.summary.text() in {panel.form.findings[name].text for name in ("data.target", "data.size")}
+    assert not card.summary.isVisible(), "the fields say it"
     qtbot.mouseClick(card.fold, Qt.MouseButton.LeftButton)
-    assert not panel.target.isVisible() and card.fold.accessibleName().startswith("Unfold")
+    assert card.summary.isVisible() and not panel.target.isVisible() and card.fold.accessibleName().startswith("Unfold")
     qtbot.mouseClick(card.fold, Qt.MouseButton.LeftButton)
     assert panel.target.isVisible()
     session.opened.set_options({"data.target": "nowhere"})
@@ -48,6 +51,20 @@ def test_classes_stand_there_with_their_colours(qtbot, session, panel):
     session.opened.set_options({"task.classes": "cityscapes"})
     qtbot.waitUntil(lambda: "traffic light" in panel.chips.accessibleDescription(), timeout=10_000)
     assert panel.chips.heightForWidth(200) > panel.chips.heightForWidth(2000)
+
+
+def test_nothing_is_said_beside_a_field_that_says_it_itself(panel):
+    beside = panel.fields.findings
+    assert not any(beside[name].isVisible() for name in ("task.classes", "task.class_map"))
+    assert panel.class_map.note.isVisible() and beside["data.target"].isVisible()
+
+
+def test_the_images_are_from_all_over_the_folder(tmp_path):
+    for number in range(100):
+        write_image(tmp_path / "video" / f"{number:03}.png", np.zeros((4, 4, 3), np.uint8))
+    project = Project.create(tmp_path / "new", build_config({"data": {"target": str(tmp_path / "video")}}))
+    keys = [int(tile.key) for tile in read_tiles(project)]
+    assert len(keys) == COUNT and keys == sorted(keys) and (keys[0], keys[-1]) == (0, 99)
 
 
 def test_a_click_on_an_image_shows_what_the_source_says(qtbot, session, panel, monkeypatch):

@@ -1,0 +1,20 @@
+"""The bar at the top: once nothing is left to run, it offers what comes next."""
+
+from PySide6.QtCore import Qt
+
+from crots_studio.panels.run_bar import RunBar
+from tests.studio.fake_project import make_fake_project
+
+
+def test_export_is_offered_once_all_stages_are_done_and_not_before(qtbot, session, show_panel, open_project, tmp_path):
+    bar = show_panel(RunBar, 1000, 60)
+    assert not bar.export.isVisible(), "no project"
+    open_project(make_fake_project(tmp_path).folder)
+    qtbot.waitUntil(lambda: bar.export.isVisible(), timeout=60_000)
+    assert bar.text.text() == "All stages are done" and not bar.estimate.isVisible()
+    with qtbot.waitSignal(bar.export_wanted):
+        qtbot.mouseClick(bar.export, Qt.MouseButton.LeftButton)
+    places = [button.pos() for button in (bar.device, bar.cancel, bar.stop, bar.pause, bar.run)]
+    session.opened.set_options({"adapt.steps": "7"})
+    qtbot.waitUntil(lambda: bar.estimate.isVisible() and not bar.export.isVisible(), timeout=60_000)
+    assert places == [button.pos() for button in (bar.device, bar.cancel, bar.stop, bar.pause, bar.run)]
