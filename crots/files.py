@@ -44,16 +44,58 @@ _CAUSES = {
         "the disk does not respond; check that it is connected, and run again",
     ),
     errno.EEXIST: "a part of this path is a file, not a folder; choose another folder",
+    errno.ELOOP: "its links lead in a circle; choose another folder",
+    **dict.fromkeys(
+        (errno.EMFILE, errno.ENFILE),
+        "too many files are open; close other programs or raise the limit (ulimit -n), and run again",
+    ),
+    errno.ENOMEM: "out of memory; close other programs and run again",
+    errno.EBUSY: "another program uses it; close that and run again",
 }
+# How the allocators of the processor, CUDA, ONNX, OpenCV and the loader of libraries say that memory ran out.
+_NO_MEMORY = re.compile(
+    r"(?i)out ?of ?memory|can't allocate memory|cannot allocate memory|alloc_failed|failed to (re)?allocate|"
+    r"insufficient memory|unable to allocate|failed to map segment"
+)
+# How the loaders of Linux, macOS and Windows say that a compiled library does not load.
+_NOT_LOADED = re.compile(
+    r"cannot open shared object|undefined symbol|DLL load failed|Library not loaded|symbol not found"
+)
 
 
 def machine_fault(error: BaseException) -> str:
-    """Describes what a disk, a folder or a stream refused; empty for an error of another kind."""
-    cause = _CAUSES.get(error.errno or 0, "") if isinstance(error, OSError) else ""
-    if not cause:
+    """Describes what a disk, a folder, a stream or a library refused; empty for an error of another kind."""
+    if isinstance(error, ImportError):
+        return _import_fault(error)
+    if not isinstance(error, OSError):
         return ""
-    assert isinstance(error, OSError)
-    return f"cannot read or write {error.filename}: {cause}" if error.filename else cause
+    if error.errno == errno.ENOENT:
+        return _absent(error)
+    cause = _CAUSES.get(error.errno or 0, "")
+    return f"cannot read or write {error.filename}: {cause}" if cause and error.filename else cause
+
+
+def _import_fault(error: ImportError) -> str:
+    if out_of_memory(error):
+        return "out of memory while libraries were loaded; close other programs and run again"
+    if _NOT_LOADED.search(str(error)):
+        return f"a library does not load ({error}); install crots-studio and its libraries anew"
+    return ""
+
+
+def _absent(error: OSError) -> str:
+    if error.filename:
+        return f"{error.filename}: no such file or folder; if it was moved or deleted meanwhile, put it back"
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return "the folder that this was started in is gone; change to another one and run again"
+    return ""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, on the processor or a GPU."""
+    return isinstance(error, MemoryError) or _NO_MEMORY.search(f"{type(error).__name__} {error}") is not None
 
 
 @contextlib.contextmanager

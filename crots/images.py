@@ -25,6 +25,7 @@ from crots.config import Size
 from crots.errors import CrotsError, InputError
 from crots.files import atomic_path, exists, is_pointer
 from crots.limits import check_pixels
+from crots.stored_pixels import NoLabelIds, narrowed, storage_of
 
 # Users can neither see nor raise Pillow's own limit; `_opened` has one instead.
 Image.MAX_IMAGE_PIXELS = None
@@ -114,8 +115,11 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (PermissionError, IsADirectoryError) as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except OSError as error:
+        # Those of decoders have no number; the others are the disk's.
+        if error.errno:
+            raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+        raise InputError(f"{path}: {_why_unreadable(path, error)}; replace the file or leave it out") from error
     except Exception as error:  # decoders raise all kinds of exceptions on broken files
         raise InputError(f"{path}: {_why_unreadable(path, error)}; replace the file or leave it out") from error
 
@@ -157,6 +161,10 @@ def _why_unreadable(path: Path, error: Exception) -> str:
         return "the file is empty"
     if is_pointer(path):
         return "is a pointer of Git LFS and not the image itself; run `git lfs pull` where it comes from"
+    if isinstance(error, UnidentifiedImageError) and rendering.tiff_header(path) is not None:
+        return (
+            "a TIFF of a kind that is not read here, as those of 64 bits a number are; convert it to 8, 16 or 32 bits"
+        )
     if isinstance(error, UnidentifiedImageError):
         return f"not an image, though its suffix is {path.suffix}"
     return f"broken or truncated image ({str(error) or type(error).__name__})"
@@ -355,15 +363,12 @@ class StoredLabels:
     says: str = ""
 
 
-class NoLabelIds(InputError):
-    """A sound image, of a kind that holds no label ids."""
-
-
 def read_stored(path: Path) -> StoredLabels:
     """Reads a label map with all that its file says about the values.
 
     Raises:
-        NoLabelIds: it is a sound image of several bands, of fractions, or one that says something by transparency.
+        NoLabelIds: it is a sound image of several bands or frames, of fractions, or one that says something by
+            transparency or EXIF.
         InputError: it is missing, broken, or in a lossy format.
     """
     if path.suffix.lower() in IMAGE_SUFFIXES - LABEL_SUFFIXES:
@@ -373,6 +378,7 @@ def read_stored(path: Path) -> StoredLabels:
     if (banded := _banded(path)) is not None:
         raise NoLabelIds(f"{path}: has {banded.bands} bands, expected label ids in one; save these alone")
     with _opened(path) as image:
+        storage = storage_of(path, image, _frames(image), _orientation(image))
         image.load()
         note = image.info.get(LABEL_NOTE)
         says = note if isinstance(note, str) else ""
@@ -383,12 +389,14 @@ def read_stored(path: Path) -> StoredLabels:
             return StoredLabels(np.array(image), _palette(image), says)
         if image.mode in ("LA", "La", "PA", "RGBA", "RGBa"):
             _check_opaque(image.convert("LA" if image.mode in ("LA", "La") else "RGBA"), path)
+        if storage.deep:
+            return StoredLabels(narrowed(path, _read_wide(path)), None, says)
         if image.mode in ("LA", "La"):
             image = image.convert("L")
         if image.mode == "F":
             return StoredLabels(_whole(np.array(image), path), None, says)
         if image.mode in ("1", "L") or image.mode.startswith("I"):
-            return StoredLabels(_integers(np.array(image)), None, says)
+            return StoredLabels(_integers(storage.numbers(np.array(image))), None, says)
         return StoredLabels(np.array(_to_rgb(image, path)), None, says)
 
 

@@ -19,7 +19,7 @@ from crots.execution.context import Context, at_their_place
 from crots.execution.control import Control
 from crots.execution.launch import session
 from crots.execution.workers import current
-from crots.files import explained, is_file, is_partial, machine_fault, remove_partials
+from crots.files import explained, is_file, is_partial, machine_fault, out_of_memory, remove_partials
 from crots.project import Project
 
 StageBody = Callable[[Context], Iterator[Event]]
@@ -127,7 +127,7 @@ def _estimated(project: Project, keys: tuple[str, ...], context: Context) -> tup
         # The stage itself raises the error when it runs.
         return ()
     except (MemoryError, RuntimeError) as error:
-        if not _out_of_memory(error):
+        if not out_of_memory(error):
             raise
         return (f"a trial of this run ran out of memory ({str(error).splitlines()[0]}); use a smaller batch",)
     return (*plan.notes, *filter(None, [plan.estimate.words]))
@@ -254,19 +254,11 @@ def failure(error: Exception, stage: str, seconds: float) -> StageFinished:
         return StageFinished(stage=stage, outcome="failed", seconds=seconds, exit_code=1, message=fault)
     detail = "".join(traceback.format_exception(error))
     message = f"unexpected {type(error).__name__}: {error}"
-    if _out_of_memory(error):
+    if out_of_memory(error):
         message = (
             "out of memory; use a smaller batch, split it with accumulate, or a smaller `data.size`, and run again"
         )
     return StageFinished(stage=stage, outcome="failed", seconds=seconds, exit_code=1, message=message, detail=detail)
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """Returns whether memory ran out; the allocators of CPU, CUDA, ONNX and OpenCV word it differently."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    words = ("out of memory", "can't allocate memory", "alloc_failed", "failed to allocate", "insufficient memory")
-    return any(part in str(error).lower() for part in words)
 
 
 def discard(project: Project, key: str) -> None:

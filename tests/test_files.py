@@ -17,11 +17,14 @@ from crots.files import (
     files_below,
     identity,
     listing_digest,
+    machine_fault,
     make_folder,
+    out_of_memory,
     remove_partials,
     write_json,
     write_text,
 )
+from crots.images import image_size, read_image
 
 pytestmark = pytest.mark.safety
 
@@ -165,3 +168,54 @@ def test_the_whole_disk_is_not_walked_under_any_name(tmp_path, monkeypatch, walk
 def test_the_systems_disk_is_known():
     with pytest.raises(InputError, match="root of the system's disk"):
         next(files_below(Path(Path.home().anchor)))
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.EMFILE, "Too many open files", "x"), "too many files are open"),
+        (OSError(errno.ELOOP, "Too many levels of symbolic links", "x"), "its links lead in a circle"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "out of memory"),
+        (OSError(errno.EBUSY, "Device or resource busy", "x"), "another program uses it"),
+        (OSError(errno.EIO, "Input/output error", "x"), "the disk does not respond"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "gone.png"), "gone.png: no such file or folder; if it"),
+        (ImportError("libtorch_cuda.so: failed to map segment from shared object"), "out of memory while libraries"),
+        (ImportError("libcudart.so.12: cannot open shared object file: No such file"), "a library does not load"),
+        (ImportError("DLL load failed while importing _C"), "a library does not load"),
+        (ImportError("cannot import name 'x' from 'crots'"), ""),
+        (FileNotFoundError(errno.ENOENT, "No such file"), ""),
+        (KeyError("ours"), ""),
+    ],
+)  # fmt: skip
+def test_what_a_machine_refuses_has_words(error, words):
+    said = machine_fault(error)
+    assert words in said if words else not said
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder in use cannot be deleted there")
+def test_a_current_folder_that_is_gone_has_words(tmp_path, monkeypatch):
+    (tmp_path / "x").mkdir()
+    monkeypatch.chdir(tmp_path / "x")
+    (tmp_path / "x").rmdir()
+    with pytest.raises(FileNotFoundError) as raised:
+        Path("a").absolute()
+    assert "started in is gone" in machine_fault(raised.value)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "ran_out"),
+    [("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes", True),
+     ("CUDA error: out of memory", True), ("Unable to allocate 8.00 EiB for an array", True),
+     ("sizes of tensors must match", False)],
+)  # fmt: skip
+def test_memory_that_ran_out_is_known_by_its_words(words, ran_out):
+    assert out_of_memory(RuntimeError(words)) == ran_out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links of Unix")
+def test_an_image_that_is_a_link_to_itself_is_no_fault(tmp_path):
+    (tmp_path / "a.jpg").symlink_to(tmp_path / "a.jpg")
+    for read in (read_image, image_size):
+        with pytest.raises(InputError, match="cannot be read"):
+            read(tmp_path / "a.jpg")

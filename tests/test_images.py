@@ -11,7 +11,6 @@ from crots.config import Size
 from crots.errors import InputError, StageError
 from crots.images import (
     IMAGE_SUFFIXES,
-    NoLabelIds,
     image_size,
     read_confidence,
     read_image,
@@ -24,6 +23,7 @@ from crots.images import (
     write_image,
     write_labels,
 )
+from crots.stored_pixels import NoLabelIds
 from crots.taxonomy import load_class_set
 
 pytestmark = pytest.mark.safety

@@ -105,7 +105,7 @@ def _needed(parser: Parser) -> list[str]:
 
 
 def _width() -> int:
-    return min(100, shutil.get_terminal_size().columns) - 2
+    return max(20, min(100, shutil.get_terminal_size().columns)) - 2
 
 
 def profile_in(words: Sequence[str]) -> Profile:

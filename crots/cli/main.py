@@ -17,7 +17,7 @@ from crots.cli.flags import taken
 from crots.cli.say import OutputError, say, say_lines, use_flags
 from crots.errors import CrotsError, InputError, Stopped
 from crots.execution.workers import is_first, launched
-from crots.files import machine_fault
+from crots.files import machine_fault, out_of_memory
 from crots.interpreter import keep_to_ourselves
 
 # Seconds.
@@ -53,9 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output has gone; the interpreter must not try to flush into it when it exits.
         _write_no_more()
         return 1
-    except MemoryError:
-        return complain("out of memory; close other programs, or use smaller images or a smaller batch", 1)
     except Exception as error:
+        if out_of_memory(error):
+            return complain("out of memory; close other programs, or use smaller images or a smaller batch", 1)
         if words_of_it := _refused_output(error) or machine_fault(error):
             _write_no_more()
             return complain(words_of_it, 1)

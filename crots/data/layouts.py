@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +23,9 @@ from crots.data.polygons import SUFFIX, coco_labels, is_coco, is_labelme
 from crots.data.releases import RELEASES, LabelKind, Release, Spot, by_preference, folders_below, folders_in, spot
 from crots.data.spread import evenly_spread
 from crots.errors import InputError
-from crots.files import expanded, is_file
+from crots.files import expanded, files_below, is_file
 from crots.images import IMAGE_SUFFIXES, LABEL_SUFFIXES, UNREAD
+from crots.resources import shipped
 from crots.taxonomy import ClassSet, load_class_set
 
 SPLITS = ("train", "val", "test", "train_extra", "trainval", "training", "validation", "testing")
@@ -152,7 +154,7 @@ def _released(name: str) -> Callable[[Path, str, ClassSet | None], Place | None]
         wanted = None if classes is None else classes.name
         unfit = ""
         for folder, kind in by_preference(found, wanted):
-            if misfit := _misfit(release, found, folder, kind, classes):
+            if misfit := _misfit(release, found, folder, kind, classes) or _other_ids(folder, kind, classes):
                 unfit = unfit or misfit
             elif not kind.names or _holds(folder, kind.names):
                 # Train ids are those of one class set alone.
@@ -182,6 +184,26 @@ def _misfit(release: Release, found: Spot, folder: Path, kind: LabelKind, classe
         fits = _names_of(own) == [name.lower() for name in classes.names]
     where = own or f"another version ({kind.own_classes})"
     return "" if fits else f"those in {folder} are of the classes in {where}; give that file as the class set"
+
+
+def _other_ids(folder: Path, kind: LabelKind, classes: ClassSet | None) -> str:
+    """Says that ids of one known class set are other classes in the wanted known one; users' own sets may do so."""
+    if classes is None or kind.classes in ("", classes.name) or kind.encoding not in ("train", "raw"):
+        return ""
+    if classes.name not in shipped("classes") or load_class_set(classes.name) != classes:
+        return ""
+    theirs, ours = (_names_by_id(one, kind.encoding) for one in (load_class_set(kind.classes), classes))
+    if all(theirs[value] == ours[value] for value in theirs.keys() & ours.keys()):
+        return ""
+    return (
+        f"those in {folder} are ids of the classes of {kind.classes}, which mean others in {classes.name}; choose "
+        f"the class set {kind.classes}, or give labels of {classes.name}"
+    )
+
+
+def _names_by_id(classes: ClassSet, encoding: Encoding) -> dict[int, str]:
+    ids = classes.raw_ids if encoding == "raw" and classes.raw_ids else {train: train for train in range(len(classes))}
+    return {value: classes.names[train].lower() for value, train in ids.items() if train != classes.ignore}
 
 
 def _names_of(own: Path) -> list[str]:
@@ -568,9 +590,15 @@ def label_files(
 def no_labels(folder: Path) -> str:
     """Says that a folder holds no label files, and what it holds instead."""
     lossy = len(list_files(folder, IMAGE_SUFFIXES - LABEL_SUFFIXES))
-    but = f", but {lossy} images stored with loss, which are no labels" if lossy else ""
-    kinds = ", ".join(sorted(LABEL_SUFFIXES))
-    return f"{folder}: found no label files{but}, expected files ending in {kinds}; pick another folder"
+    others = Counter(os.path.splitext(name)[1].lower() for name, _ in files_below(folder))  # noqa: PTH122 - may be many
+    listed = some([f"{count} {suffix or 'other'} files" for suffix, count in others.most_common()])
+    but = f", but {listed}" if listed else ""
+    if lossy:
+        but = f", but {lossy} images stored with loss, which are no labels"
+    return (
+        f"{folder}: found no label files{but}, expected ids or colours as PNG, TIFF, BMP, GIF or PGM, or outlines of "
+        "COCO or labelme; pick another folder"
+    )
 
 
 def _preference(encoding: Encoding, classes: ClassSet | None) -> Sequence[str]:

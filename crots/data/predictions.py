@@ -48,8 +48,10 @@ _WIDTH, _COPIES = 4, 3
 _SQUEEZED = 0.05
 # Files opened before a run: enough to notice a wrong kind, few enough for a network drive.
 _CHECKED = 6
-# The confidence of an 8-bit 1.
-_CUT = 1.01 / 255
+# The confidence of an 8-bit 1 and of an 8-bit 100.
+_CUT, _PER_CENT = 1.01 / 255, 100.5 / 255
+# By how much the sums of probabilities may differ from 1.
+_UNEVEN = 0.02
 
 
 @dataclass(frozen=True)
@@ -241,6 +243,11 @@ def glance(found: PredictionSet, images: Mapping[str, Path], stretched: Size | N
             "the confidence maps hold nothing above 1 of 255, as where probabilities from 0 to 1 were stored as whole "
             "numbers: nearly every pixel counts as unsure; store 255 times the probability"
         )
+    elif not found.soft and void < count and highest <= _PER_CENT:
+        warnings.append(
+            f"the confidence maps hold nothing above {highest * 255:.0f} of 255, as where per cent were stored: every "
+            "pixel counts as unsure; store 255 times the probability"
+        )
     if void:
         warnings.append(f"{void} of {count} predictions checked are ignore everywhere; check their ids and class map")
     if turned:
@@ -419,10 +426,22 @@ def _check_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo)
 
 
 def _is_logits(values: NDArray[np.float32], kind: str, path: Path) -> bool:
-    if kind == "logits":
-        return True
+    """Whether scores are logits and no probabilities, by their name and by what they are.
+
+    Raises:
+        InputError: the two differ, or they are neither.
+    """
+    low, high, sums = float(values.min()), float(values.max()), values.sum(0)
+    least, most = float(sums.min()), float(sums.max())
     # Half precision sums to 1 within a few thousandths.
-    is_distribution = bool(values.min() >= 0) and bool(np.abs(values.sum(0) - 1).max() < 0.02)
-    if kind == "probabilities" and not is_distribution:
-        raise InputError(f"{path}: found probabilities that do not sum to 1 over the classes; name logits so")
-    return not is_distribution
+    is_distribution = low >= 0 and abs(least - 1) < _UNEVEN and abs(most - 1) < _UNEVEN
+    if is_distribution and kind != "logits":
+        return False
+    is_share = low >= 0 and (high <= 1 or most - least < _UNEVEN * most)
+    if kind != "probabilities" and not is_share:
+        return True
+    raise InputError(
+        f"{path}: found {'scores' if kind not in _ARRAYS else kind} from {low:.3g} to {high:.3g} whose sums over the "
+        f"classes go from {least:.3g} to {most:.3g}, expected probabilities, which sum to 1, or logits from before the "
+        "softmax or sigmoid; store one of them, under the name probabilities or logits"
+    )

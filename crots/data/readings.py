@@ -32,6 +32,8 @@ WORDS: dict[Encoding, str] = {
 # the other reading sees so many times as many classes.
 _MOST_VOID = 0.5
 _MORE_CLASSES = 2
+# Of 16 bits.
+_WHITE = 65535
 Value = tuple[int, Colour | None]
 CHOOSE = "choose one by `data.val_encoding`"
 _CHOOSE_PREDICTED = "choose one by `source.encoding`"
@@ -122,7 +124,12 @@ def colour_table(classes: ClassSet) -> dict[Colour, int]:
 
 
 def mask_levels(values: Collection[Value]) -> dict[Value, int]:
-    """Returns the brightness of the values of a mask: palettes of black and white say it better than their indices."""
+    """Returns the brightness of the values of a mask: palettes of black and white say it better than their indices.
+
+    White of 16 bits counts as that of 8.
+    """
+    if {value for value, _ in values} <= {0, _WHITE}:
+        return {(value, colour): 255 if value else 0 for value, colour in values}
     colours = {colour for _, colour in values if colour is not None}
     by_colour = len(colours) == len(values) and colours <= {(0, 0, 0), (255, 255, 255)}
     return {(value, colour): colour[0] if by_colour and colour else value for value, colour in values}
@@ -276,23 +283,34 @@ class _Judge:
         raise self.ambiguous(self.meanings(train, raw))
 
     def two_classes(self, mask: _Reading, train: _Reading | None) -> tuple[Encoding, list[str]]:
+        whites = [value for value in (255, _WHITE) if value in self.values]
+        white = " and ".join(map(str, whites))
         # If some files hold 1 and others 255, then 255 may mean ignored.
-        together = any({0, 255} <= file.values for file in self.files)
-        if 255 in self.values and (1 in self.values or not together):
-            ones = "1 and 255 are" if 1 in self.values else "255 is"
-            raise self.ambiguous({"train": "255 is ignored", "mask": f"{ones} {self.classes.names[1]}"})
-        if train is not None and 255 not in self.values:
+        together = any(0 in file.values and file.values & set(whites) for file in self.files)
+        if whites and (1 in self.values or not together):
+            ones = f"1 and {white} are" if 1 in self.values else f"{white} is"
+            raise self.ambiguous({"train": f"{white} is ignored", "mask": f"{ones} {self.classes.names[1]}"})
+        if train is not None and not whites:
             raise self.ambiguous(self.meanings(train, mask))
-        rest = f"0 is {self.classes.names[0]}, 255 is {self.classes.names[1]}; {self.flag} train ignores 255"
+        rest = f"0 is {self.classes.names[0]}, {white} is {self.classes.names[1]}; {self.flag} train ignores {white}"
         return self.reported(mask, rest)
 
     def by_palette(self, palette: _Reading, rivals: Sequence[_Reading]) -> tuple[Encoding, list[str]]:
         for rival in rivals:
             if not palette.differs(rival):
                 return self.reported(rival, "and their colours say the same")
+            if shared := self.without_colour(palette, rival):
+                return self.reported(rival, f"and their colours say the same, but that {ranges(shared)} has none")
         if rivals:
             raise self.ambiguous(self.meanings(rivals[0], palette))
         return self.reported(palette)
+
+    def without_colour(self, palette: _Reading, rival: _Reading) -> list[int]:
+        """Ignored values whose colour is another value's, as what fills a palette up; empty where more differs."""
+        apart = [value for value in self.pixels if palette.labels[value] != rival.labels[value]]
+        others = {colour for value, colour in self.pixels if (value, colour) not in apart}
+        filled = all(rival.labels[value] == rival.ignore and value[1] in others for value in apart)
+        return sorted(value for value, _ in apart) if filled else []
 
     def nothing(self, tables: Mapping[Encoding, Mapping[int, int]]) -> tuple[Encoding, list[str]]:
         """No reading gives a pixel a class: either all of it is ignored, or values are unknown."""

@@ -71,7 +71,7 @@ RELEASES: dict[str, Release] = {
         (
             LabelKind("gtFine/{split}", r"(?i)_labellevel3ids$", "train", "idd"),
             LabelKind("gtFine/{split}", r"(?i)_labelcstrainids$", "train", "cityscapes"),
-            LabelKind("gtFine/{split}", r"_label$", "train", "idd-lite"),
+            LabelKind("gtFine/{split}", r"(?<!_inst)_label$", "train", "idd-lite"),
         ),
         names=r"(_leftImg8bit|_image)$",
         marks=("gtFine/*/*/*_[lL]abel[lL]evel3*|gtFine/*/*/*_[lL]abelcs[tT]rain*|gtFine/*/*/*_label.png",),

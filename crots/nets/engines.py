@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # Half precision sums to 1 within a few thousandths.
 _UNEVEN = 0.02
+# Logits of an untrained network may all be small and positive; a sigmoid's values reach further.
+_WIDE = 0.5
 # Enough for a network of stride 32 to give more than one value a channel.
 _FOLDING_SIDE = 128
 Output = Literal["logits", "probabilities", "labels"]
@@ -255,18 +257,29 @@ class Source(abc.ABC):
         """Refuses outputs that are not finite, and those that are not of the declared kind."""
         self._check_finite(answer)
         sums = answer.sum(1, dtype=torch.float32)
-        is_distribution = bool(answer.min() >= 0) and float((sums - 1).abs().max()) < _UNEVEN
+        low, high = (float(value) for value in answer.aminmax())
+        is_share = low >= 0 and high <= 1
+        is_distribution = low >= 0 and float((sums - 1).abs().max()) < _UNEVEN
         if self.output == "probabilities" and not is_distribution:
+            remedy = (
+                "export it with a softmax" if is_share else "set `source.output` to logits, or export it with a softmax"
+            )
             raise InputError(
-                f"{self.facts.path} should output probabilities, but gave values from {float(answer.min()):.3g} to "
-                f"{float(answer.max()):.3g} whose sums over the classes go from {float(sums.min()):.3g} to "
-                f"{float(sums.max()):.3g}, expected 1; set `source.output` to logits, or export it with a softmax",
+                f"{self.facts.path} should output probabilities, but gave values from {low:.3g} to {high:.3g} whose "
+                f"sums over the classes go from {float(sums.min()):.3g} to {float(sums.max()):.3g}, expected 1; "
+                f"{remedy}export it with a softmax",
                 field="source.output",
             )
         if self.output == "logits" and is_distribution and answer.shape[1] > 1:
             raise InputError(
                 f"{self.facts.path} should output logits, but gave values that sum to 1 over the classes, as "
                 "probabilities do; set `source.output` to probabilities",
+                field="source.output",
+            )
+        if self.output == "logits" and is_share and high > _WIDE:
+            raise InputError(
+                f"{self.facts.path} should output logits, but gave values from {low:.3g} to {high:.3g}, as a sigmoid "
+                "of each class does; export it without the sigmoid, or with a softmax",
                 field="source.output",
             )
 

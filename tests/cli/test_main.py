@@ -162,12 +162,23 @@ def test_what_a_machine_refuses_is_no_fault_of_ours(capsys, monkeypatch, tmp_pat
     said = capsys.readouterr().err
     assert "the disk is full" in said and str(tmp_path / "x") in said and "fault of CROTS" not in said
 
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_memory_that_runs_out_is_no_fault_of_ours(capsys, monkeypatch, error):
     def out_of_memory(words):
-        raise MemoryError
+        raise error
 
     monkeypatch.setattr(main_module, "dispatch", out_of_memory)
     assert main_module.main(["status"]) == 1
-    assert "out of memory" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "out of memory" in said and "fault of CROTS" not in said
+
+
+@pytest.mark.parametrize("columns", ["0", "-5", "1", "nonsense", "100000"])
+def test_terminals_of_any_width_show_help(columns, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", columns)
+    assert main_module.main(["status", "--help"]) == 0
+    assert "status" in capsys.readouterr().out
 
 
 def test_our_own_faults_are_said_where_no_file_can_be_written(capsys, monkeypatch):

@@ -108,13 +108,28 @@ def test_soft_predictions_take_the_working_size(tmp_path):
         (np.ones((3, 1, 1)) / 3, "probabilities", r"shape \(3, 1, 1\), expected \(4, height, width\)"),
         (np.ones((4, 4)), "probabilities", "shape"),
         (np.ones((4, 0, 1)), "probabilities", "shape"),
-        (np.ones((4, 1, 1)), "probabilities", "do not sum to 1"),
+        (np.ones((4, 1, 1)), "probabilities", "from 4 to 4, expected probabilities, which sum to 1"),
+        (np.array([2.0, -1, 0, 3]).reshape(4, 1, 1), "probabilities", "found probabilities from -1 to 3"),
+        (np.zeros((4, 1, 1)), "probabilities", "from 0 to 0"),
+        (np.array([0.9, 0.2, 0.6, 0]).reshape(4, 1, 1), "x", "found scores from 0 to 0.9 .* sigmoid"),
+        (np.array([0.9, 0.2, 0.6, 0]).reshape(4, 1, 1), "logits", "found logits from 0 to 0.9"),
+        (np.array([0.7, 0.1, 0.1, 0.1]).reshape(4, 1, 1), "logits", "found logits .* from 1 to 1"),
+        (np.array([70.0, 10, 10, 10]).reshape(4, 1, 1), "x", "from 100 to 100"),
+        (np.zeros((4, 1, 1)), "x", "from 0 to 0"),
         (np.full((4, 1, 1), np.nan), "logits", "NaN"),
     ],
 )
 def test_faulty_soft_predictions(tmp_path, array, name, says):
     with pytest.raises(InputError, match=says):
         soft(tmp_path, array, name).read("k", SIZE)
+
+
+@pytest.mark.parametrize("name", ["logits", "scores"])
+def test_logits_that_are_all_positive_are_logits(tmp_path, name):
+    logits = np.array([7.0, 1, 2, 0.5]).reshape(4, 1, 1) * np.array([1, 2])
+    found = soft(tmp_path, logits, name).read("k", Size(2, 1))
+    expected = np.exp(logits - logits.max(0))
+    assert found.confidence[0] == pytest.approx((expected / expected.sum(0))[0, 0], abs=1e-5)
 
 
 def test_other_faulty_soft_files(tmp_path):
@@ -308,6 +323,8 @@ def test_a_glance_says_what_is_odd(tmp_path):
     assert "every pixel counts as certain" in glance(*said(tmp_path / "bare", labels)).warnings[0]
     (cut,) = glance(*said(tmp_path / "cut", labels, np.eye(8, 16))).warnings
     assert "nothing above 1 of 255" in cut
+    (per_cent,) = glance(*said(tmp_path / "per cent", labels, np.full((8, 16), 97))).warnings
+    assert "nothing above 97 of 255, as where per cent were stored" in per_cent
     void = glance(*said(tmp_path / "void", labels + 3, np.full((8, 16), 200))).warnings
     assert void == ("2 of 2 predictions checked are ignore everywhere; check their ids and class map",)
     turned = glance(*said(tmp_path / "turned", labels, np.full((8, 16), 200), exif=3)).warnings

@@ -287,3 +287,26 @@ def test_resolving_says_the_warnings(folder):
         write_labels(folder / "masks" / f"{name}.png", np.array([[0, 255], [0, 0]]))
     dataset = open_dataset(folder / "images", labels=folder / "masks")
     assert any(note.startswith("warning: nothing but a") for note in resolve_encoding(dataset, THREE).notes)
+
+
+@pytest.mark.parametrize("filler", [(0, 0, 0), (224, 224, 192)])
+def test_a_colour_that_only_fills_the_palette_up_says_nothing(tmp_path, filler):
+    voc = load_class_set("voc")
+    assert voc.palette[0] == (0, 0, 0), "black is a class"
+    image = Image.fromarray(np.array([[0, 1, 20, 255]], np.uint8))
+    image.putpalette([*np.array(voc.palette, np.uint8).ravel().tolist(), *filler * (256 - len(voc))])
+    image.save(tmp_path / "a.png")
+    encoding, notes = detect_encoding([tmp_path / "a.png"], voc)
+    assert encoding == "train" and ("255 has none" in notes[0]) == (filler == (0, 0, 0))
+    assert decode(tmp_path / "a.png", encoding, voc).tolist() == [[0, 1, 20, 255]]
+
+
+def test_a_palette_that_gives_a_class_the_colour_of_another_is_a_question(tmp_path):
+    voc = load_class_set("voc")
+    palette = np.array(voc.palette, np.uint8)
+    palette[2] = palette[1]
+    image = Image.fromarray(np.array([[0, 1, 2, 255]], np.uint8))
+    image.putpalette([*palette.ravel().tolist(), *[0] * 3 * (256 - len(voc))])
+    image.save(tmp_path / "a.png")
+    with pytest.raises(AmbiguousLabels):
+        detect_encoding([tmp_path / "a.png"], voc)

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from crots.data.inspection import inspect
-from crots.data.labels import read_truth
+from crots.data.labels import read_truth, resolve_encoding
 from crots.data.layouts import LAYOUTS, open_dataset
 from crots.data.releases import RELEASES
 from crots.errors import InputError
-from crots.taxonomy import load_class_set
+from crots.taxonomy import ClassSet, load_class_set
 
 PHOTO = Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 12, 3), np.uint8))
 
@@ -151,6 +151,31 @@ def test_idd_in_its_other_forms(tmp_path):
     save(tmp_path, "leftImg8bit/train/472/{}_image.jpg", "gtFine/train/472/{}_label.png", [0, 6, 255])
     dataset = open_dataset(tmp_path)
     assert (dataset.layout, dataset.labelled, dataset.encoding) == ("idd", 2, "train")
+    save(tmp_path, "", "gtFine/train/472/{}_inst_label.png", [0, 6, 255])
+    dataset = open_dataset(tmp_path)
+    assert dataset.labelled == 2 and not any("inst" in sample.label.name for sample in dataset.samples)
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "used"),
+    [("idd", "cityscapes", False), ("idd", "camvid", False), ("loveda", "ade20k", False), ("ade20k", "voc", False),
+     ("kitti", "gta5", True), ("kitti", "cityscapes16", True), ("bdd100k", "gta5", True),
+     ("bdd100k", "cityscapes16", False), ("idd", "idd", True)],
+)  # fmt: skip
+def test_ids_of_one_known_class_set_are_not_read_as_those_of_another(tmp_path, name, classes, used):
+    images, labels, ids, *_ = TREES[name]
+    save(tmp_path, images, labels, ids)
+    dataset = open_dataset(tmp_path, split="val", classes=load_class_set(classes))
+    assert dataset.labelled == (2 if used else 0)
+    assert used or f"which mean others in {classes}" in dataset.notes[-1]
+
+
+def test_own_class_sets_may_give_the_ids_of_a_known_set_other_names(tmp_path):
+    images, labels, *_ = TREES["idd"]
+    save(tmp_path, images, labels, [0, 1, 255])
+    own = ClassSet.from_dict({"name": "own", "names": ["Strasse", "Weg"]})
+    dataset = resolve_encoding(open_dataset(tmp_path, split="val", classes=own), own)
+    assert (dataset.labelled, dataset.encoding) == (2, "train")
 
 
 @pytest.fixture

@@ -336,6 +336,15 @@ def test_logits_told_as_probabilities_and_probabilities_told_as_logits_are_refus
         open_source(softmax, options=TOLD, classes=ABC).logits(some_images())
 
 
+@pytest.mark.parametrize("output", ["logits", "probabilities"])
+def test_a_sigmoid_of_each_class_is_neither_logits_nor_probabilities(tmp_path, output):
+    path = write_graph(tmp_path / "s.onnx", [helper.make_node("Sigmoid", ["raw"], ["out"])], ["out"])
+    source = open_source(path, options=dataclasses.replace(TOLD, output=output), classes=ABC)
+    with pytest.raises(InputError, match=f"should output {output}.* softmax") as caught:
+        source.logits(some_images())
+    assert caught.value.field == "source.output" and "to logits" not in str(caught.value)
+
+
 def test_values_that_are_no_numbers_are_refused_and_half_precision_is_named(tmp_path):
     root = write_graph(tmp_path / "nan.onnx", [helper.make_node("Sqrt", ["raw"], ["out"])], ["out"])
     source = open_source(root, options=TOLD, classes=ABC)
