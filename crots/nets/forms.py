@@ -18,6 +18,8 @@ from crots.errors import InputError
 # Where networks keep an encoder whose weights come in a file of its own.
 _ENCODERS = ("encoder.model.", "encoder.", "backbone.")
 _DEEPEST_PREFIX = 4
+# What torch inserts after the name of a part; at the beginning of a key it is a prefix as any other.
+_WRAPPER = re.compile(r"\.(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)(?=\.|$)")
 
 
 @dataclass
@@ -74,10 +76,18 @@ def fit(tensors: Mapping[str, Tensor], expected: Iterable[str], *, prefix: str =
         InputError: several prefixes match equally well, or the given one does not occur.
     """
     expected = list(expected)
-    fitted = _rename(tensors, expected, prefix, name)
+    fitted = _rename(_unwrapped(tensors, name), expected, _WRAPPER.sub("", prefix), name)
     for form in FORMS:
         form(fitted, frozenset(expected))
     return fitted
+
+
+def _unwrapped(tensors: Mapping[str, Tensor], name: str) -> Mapping[str, Tensor]:
+    """Removes from keys that a part was compiled, sharded or recomputed by itself."""
+    plain = {_WRAPPER.sub("", key): tensor for key, tensor in tensors.items()}
+    if len(plain) < len(tensors):
+        raise InputError(f"{name}: holds weights of a compiled or sharded part twice; save one of them alone")
+    return plain
 
 
 def _rename(tensors: Mapping[str, Tensor], expected: list[str], prefix: str, name: str) -> Fitted:

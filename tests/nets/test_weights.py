@@ -74,6 +74,19 @@ def test_prefixes(prefix, given):
     assert len(report.matched) == len(state) and not report.missing and not report.unexpected
 
 
+@pytest.mark.parametrize("wrapper", ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"])
+@pytest.mark.parametrize("prefix", ["", "module.", "module._orig_mod.", "_orig_mod."])
+@pytest.mark.parametrize("given", [False, True])
+def test_parts_that_were_compiled_or_sharded_by_themselves(wrapper, prefix, given):
+    net, state = build_net(NET, 3), filled()
+    parts = {key.split(".", 1)[0] for key in state}
+    wrapped = {key.replace(".", f".{wrapper}.", 1): tensor for key, tensor in state.items()}
+    report = load_weights(net, with_prefix(wrapped, prefix), prefix=prefix if given else "")
+    assert holds(net, state) and len(report.matched) == len(state) and len(parts) > 1
+    with pytest.raises(InputError, match="sharded part twice"):
+        load_weights(net, {**wrapped, **state})
+
+
 def test_prefix_is_found_for_every_family():
     for name in ("torchvision:lraspp_mobilenet_v3_large", "smp:unet/resnet18"):
         net, state = build_net(name, 3), filled(name)
