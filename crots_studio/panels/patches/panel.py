@@ -94,7 +94,7 @@ class PatchPanel(QWidget):
         split.addWidget(self.rare)
         split.addWidget(right)
         split.setStretchFactor(1, 1)
-        split.setSizes([290, 458])
+        split.setSizes([320, 440])
         outer = QHBoxLayout(self)
         outer.setContentsMargins(6, 6, 6, 6)
         outer.addWidget(split)
