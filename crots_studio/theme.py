@@ -174,8 +174,12 @@ def apply(dark: bool, points: float | None = None) -> None:
         # Under a style sheet widgets would keep the font they have.
         application.setStyleSheet("")
         application.setFont(font)
+    sheet = _style_sheet(font)
+    if application.styleSheet() == sheet and application.palette() == palette(dark):
+        # Qt would polish every widget anew all the same.
+        return
     application.setPalette(palette(dark))
-    application.setStyleSheet(_style_sheet(font))
+    application.setStyleSheet(sheet)
     # Of itself a tooltip keeps the palette that it was first shown with.
     QToolTip.setPalette(palette(dark))
     QToolTip.setFont(font)

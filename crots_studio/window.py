@@ -79,8 +79,8 @@ class MainWindow(QMainWindow):
         session.run.busy_changed.connect(self._busy)
         session.run.ended.connect(self._run_ended)
         session.opened.conflict_found.connect(self._ask_about_conflict)
-        session.run.blocker_changed.connect(lambda _: self.menus.refresh())
-        session.opened.status_changed.connect(lambda _: self.menus.refresh())
+        session.run.blocker_changed.connect(self.menus.refresh)
+        session.opened.status_changed.connect(self.menus.refresh)
         session.run.changed.connect(self.menus.refresh)
 
     def _take_workspace(self) -> None:

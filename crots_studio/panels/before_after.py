@@ -66,7 +66,7 @@ class BeforeAfterPanel(ImagePanel):
         self._cell: Question | None = None
         self._build_sorting()
         # During a run the graphics card belongs to it.
-        session.run.busy_changed.connect(lambda _: self._make_predictions())
+        session.run.busy_changed.connect(self._make_predictions)
         session.opened.trust_changed.connect(self._make_predictions)
         self._reload()
 

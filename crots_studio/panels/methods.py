@@ -95,12 +95,12 @@ class MethodsPanel(QWidget):
 
     def _connect(self) -> None:
         session = self._session
-        self.view.currentIndexChanged.connect(lambda _: self._fill())
+        self.view.currentIndexChanged.connect(self._fill)
         self.run_button.clicked.connect(self.run)
         self._timer.timeout.connect(self._read)
         session.opened.project_changed.connect(self._another_project)
         session.run.busy_changed.connect(self._busy)
-        session.theme_changed.connect(lambda _: self._fill())
+        session.theme_changed.connect(self._fill)
         for signal in (session.opened.config_changed, session.run.blocker_changed, session.run.changed):
             signal.connect(lambda *_: self._enable())
 

@@ -169,7 +169,7 @@ class PreviewPanel(QWidget):
         self._session.opened.project_changed.connect(self._reload)
         self._session.opened.config_changed.connect(self._config_changed)
         self._session.run.events_arrived.connect(self._events)
-        self._session.theme_changed.connect(lambda _: self._show_captions())
+        self._session.theme_changed.connect(self._show_captions)
 
     # What the previews are made of.
 

@@ -69,7 +69,7 @@ class PseudoLabelPanel(ImagePanel):
         self.suspect_button.clicked.connect(self._find_suspects)
         self.above_list.addWidget(self.suspect_button)
         self.images.order.currentIndexChanged.connect(lambda _: self._redraw())
-        session.run.busy_changed.connect(lambda _: self._enable())
+        session.run.busy_changed.connect(self._enable)
         self._reload()
 
     def _make_keys(self) -> None:

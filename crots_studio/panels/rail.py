@@ -221,9 +221,9 @@ class RailPanel(QWidget):
         column.addWidget(self.list, 1)
         column.addWidget(self.run_one)
         session.opened.project_changed.connect(self.refresh)
-        session.opened.status_changed.connect(lambda _: self.refresh())
+        session.opened.status_changed.connect(self.refresh)
         session.run.changed.connect(self.refresh)
-        session.run.blocker_changed.connect(lambda _: self.refresh())
+        session.run.blocker_changed.connect(self.refresh)
         session.theme_changed.connect(lambda _: self.list.viewport().update())
         self.refresh()
 

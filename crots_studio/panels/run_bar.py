@@ -78,8 +78,8 @@ class RunBar(QFrame):
         self._timer.timeout.connect(self._measure)
         for signal in (session.run.changed, session.opened.project_changed, session.opened.config_changed):
             signal.connect(self.refresh)
-        session.run.blocker_changed.connect(lambda _: self.refresh())
-        session.opened.status_changed.connect(lambda _: self.refresh())
+        session.run.blocker_changed.connect(self.refresh)
+        session.opened.status_changed.connect(self.refresh)
         session.run.busy_changed.connect(self._busy)
         session.opened.project_changed.connect(self._find_devices)
         self._devices_found((Device("auto", "auto"), Device("cpu", "CPU")))

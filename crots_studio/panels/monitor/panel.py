@@ -240,6 +240,9 @@ class TrainingCurves(QWidget):
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._first: SeriesPlot | None = None
         for plot in self.plots.values():
+            # A plot that has never been shown has to go with the panel too.
+            plot.setParent(self.area)
+            plot.hide()
             plot.cursor_moved.connect(self._move_cursor)
             plot.held.connect(self._show_held)
         return self.area

@@ -95,9 +95,9 @@ class RareSet(QWidget):
         self.table.rare_changed.connect(self._choose)
         self.table.class_picked.connect(self._class_picked)
         self.cut_button.clicked.connect(self.cut)
-        self._session.run.busy_changed.connect(lambda _: self.show_state())
-        self._session.run.events_arrived.connect(lambda _: self.show_state())
-        self._session.opened.status_changed.connect(lambda _: self.show_state())
+        self._session.run.busy_changed.connect(self.show_state)
+        self._session.run.events_arrived.connect(self.show_state)
+        self._session.opened.status_changed.connect(self.show_state)
 
     def show_found(self, found: MinedPatches | None, corrections: PatchCorrections) -> None:
         """Shows the classes of a project; None shows none."""
