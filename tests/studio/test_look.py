@@ -82,7 +82,7 @@ def test_controls_are_of_one_height_at_every_text_size(qtbot, session):
     for points in theme.TEXT_SIZES.values():
         theme.apply(False, points)
         qtbot.wait(10)
-        assert {widget.sizeHint().height() for widget in kinds} == {theme.control_height()}, points
+        qtbot.waitUntil(lambda: {widget.sizeHint().height() for widget in kinds} == {theme.control_height()})
         assert QFontInfo(kinds[0].font()).family() == theme.FAMILY
         assert kinds[0].font().pointSizeF() == points
     theme.apply(False, theme.TEXT_SIZES["normal"])
@@ -153,11 +153,11 @@ def test_a_note_floats_and_moves_nothing(qtbot, session, window, open_project, t
     assert page.notice.isVisible() and page.rect().contains(page.notice.geometry())
     page.notifier.say("The run is finished. " * 12, "good")
     qtbot.wait(20)
-    assert page.rect().contains(page.notifier.geometry())
+    qtbot.waitUntil(lambda: page.rect().contains(page.notifier.geometry()))
     assert {"tabs": page.tabs.geometry().getRect(), "rail": page.rail.geometry().getRect()} == before
     window.resize(1000, 640)
     qtbot.wait(20)
-    assert page.rect().contains(page.notifier.geometry())
+    qtbot.waitUntil(lambda: page.rect().contains(page.notifier.geometry()))
 
 
 def test_the_log_is_one_line_until_asked_for(qtbot, session, window, open_project, tmp_path):
@@ -165,13 +165,12 @@ def test_the_log_is_one_line_until_asked_for(qtbot, session, window, open_projec
     window.pages.setCurrentWidget(window.workspace)
     log = window.log_panel
     qtbot.wait(20)
-    assert not log.is_unfolded and log.height() <= log.foot.sizeHint().height()
+    qtbot.waitUntil(lambda: not log.is_unfolded and log.height() <= log.foot.sizeHint().height())
     assert log.latest.text() == log.text.splitlines()[-1]
     session.problem.emit("the disk is full")
     assert "problem" in log.problem_button.text() and log.problem_button.isVisible()
     log.problem_button.click()
-    qtbot.wait(20)
-    assert log.problems.isVisible() and log.height() > 100
+    qtbot.waitUntil(lambda: log.problems.isVisible() and log.height() > 100)
     window.menus.actions["Log"].trigger()
     assert not log.is_unfolded and not window.menus.actions["Log"].isChecked()
 

@@ -79,8 +79,7 @@ def test_an_action_is_done_by_typing_and_one_that_waits_is_not(qtbot, session, r
 def test_text_grows_at_once_and_is_remembered(qtbot, session, ready, settings):
     before = ready.run_bar.run.fontMetrics().height()
     ready.menus.actions["Text size: very large"].trigger()
-    qtbot.wait(20)
-    assert ready.run_bar.run.fontMetrics().height() > before
+    qtbot.waitUntil(lambda: ready.run_bar.run.fontMetrics().height() > before)
     assert settings.text_size == "very large"
     settings._store.setValue("text_size", "gigantic")
     assert settings.text_size == "normal"

@@ -241,8 +241,9 @@ def test_where_no_child_can_take_over_the_window_stays_and_says_so(qtbot, sessio
     qtbot.waitUntil(lambda: session.run.state.done == 1)
     ready.leaving.leave(go_on=True)
     qtbot.waitUntil(lambda: not session.run.busy and not ready.leaving.under_way)
+    qtbot.waitUntil(lambda: "no more processes" in ready.log_panel.text)
     qtbot.wait(100)
-    assert ready.isVisible() and "no more processes" in ready.log_panel.text
+    assert ready.isVisible()
 
 
 def refuse_to_start(child):
@@ -262,8 +263,9 @@ def test_a_run_that_fails_while_the_window_waits_for_it_is_shown(qtbot, session,
     assert begun.wait(5)
     ready.leaving.leave(go_on=False)
     qtbot.waitUntil(lambda: not session.run.busy)
+    qtbot.waitUntil(lambda: "disk is full" in ready.log_panel.text + ready.failure._advice.words)
     qtbot.wait(100)
-    assert ready.isVisible() and "disk is full" in ready.log_panel.text + ready.failure._advice.words
+    assert ready.isVisible()
     ready.failure.reject()
 
 
@@ -362,7 +364,8 @@ def test_layout_is_remembered(qtbot, session, window):
     again.pages.setCurrentWidget(again.workspace)
     again.workspace.show_settings(True)
     qtbot.wait(20)
-    assert all(abs(a - b) < 40 for a, b in zip(before, again.workspace.columns.sizes(), strict=True))
+    columns = again.workspace.columns
+    qtbot.waitUntil(lambda: all(abs(a - b) < 40 for a, b in zip(before, columns.sizes(), strict=True)))
 
 
 def test_long_names_push_no_panel_aside(qtbot, session, ready):
@@ -441,8 +444,8 @@ def test_thumbnails_stand_in_two_columns_at_1280_by_720(qtbot, session, ready):
         ready.pages.show_tab(tab)
         qtbot.wait(50)
         view = ready.panels[tab].images.thumbnails
-        room = view.width() - view.verticalScrollBar().sizeHint().width() - 2 * view.frameWidth()
-        assert room >= 2 * view.gridSize().width(), tab
+        beside = view.verticalScrollBar().sizeHint().width() + 2 * view.frameWidth()
+        qtbot.waitUntil(lambda view=view, beside=beside: view.width() - beside >= 2 * view.gridSize().width())
 
 
 def test_patches_have_room_at_1280_by_720(qtbot, session, ready):
@@ -456,10 +459,12 @@ def test_patches_have_room_at_1280_by_720(qtbot, session, ready):
     table = panel.rare.table
     table.show_rows(rows, classes)
     qtbot.wait(50)
-    assert table.sizeHintForColumn(0) <= table.columnWidth(0), "no name is cut"
+    # No name is cut.
+    qtbot.waitUntil(lambda: table.sizeHintForColumn(0) <= table.columnWidth(0))
     first, second = panel.detail.views.views[:2]
-    assert first.geometry().right() < second.geometry().left(), "picture and labels do not overlap"
-    assert second.geometry().right() <= panel.detail.views.width()
+    # Picture and labels do not overlap.
+    qtbot.waitUntil(lambda: first.geometry().right() < second.geometry().left())
+    qtbot.waitUntil(lambda: second.geometry().right() <= panel.detail.views.width())
 
 
 def test_another_project_is_seen_whole_from_its_start_and_with_its_own_process_choice(
@@ -475,7 +480,7 @@ def test_another_project_is_seen_whole_from_its_start_and_with_its_own_process_c
     qtbot.waitUntil(lambda: bool(area.shown), timeout=10_000)
     area.views.views[0].zoom_by(4)
     window.pages.show_tab("setup")
-    qtbot.wait(20)
+    qtbot.waitUntil(lambda: scrolls.verticalScrollBar().maximum() > 0)
     scrolls.verticalScrollBar().setValue(100)
     assert area.views.place.zoom > 1 and scrolls.verticalScrollBar().value() > 0
     open_project(second)

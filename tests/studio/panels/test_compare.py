@@ -88,14 +88,12 @@ def test_names_of_bars_are_whole_in_two_lines_where_one_has_no_room(qtbot):
     plot.show()
     names = [f"a_project_{n}: Round {n}" for n in range(7)]
     plot.set_bars(names, [Bars("x", (1.0,) * 7, "#ff0000", width=0.6)])
-    qtbot.wait(20)
-    assert plot._names._written[2] == "a_project_2:\nRound 2" and not plot._names._upright
+    drawn = plot._names
+    qtbot.waitUntil(lambda: drawn._written[2:3] == ("a_project_2:\nRound 2",) and not drawn._upright)
     plot.resize(2000, 300)
-    qtbot.wait(20)
-    assert plot._names._written == tuple(names)
+    qtbot.waitUntil(lambda: drawn._written == tuple(names) and not drawn._upright)
     plot.resize(300, 300)
-    qtbot.wait(20)
-    assert plot._names._written == tuple(names) and plot._names._upright
+    qtbot.waitUntil(lambda: drawn._written == tuple(names) and drawn._upright)
 
 
 def test_upright_names_are_all_there(qtbot):
@@ -105,9 +103,8 @@ def test_upright_names_are_all_there(qtbot):
     names = [f"a long name of class {n:02d}" for n in range(30)]
     plot.set_bars(names, [Bars("x", (1.0,) * 30, "#ff0000")])
     plot.show()
-    qtbot.wait(50)
+    qtbot.waitUntil(lambda: plot._names._upright and [name for _, name in plot._names._upright_names()] == names)
     places = plot._names._upright_names()
-    assert plot._names._upright and [name for _, name in places] == names
     steps = {round(after - before) for (before, _), (after, _) in pairwise(places)}
     assert max(steps) - min(steps) <= 1 and places[0][0] > 0
 

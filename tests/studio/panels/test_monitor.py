@@ -109,9 +109,7 @@ def test_zoom_stays_put_while_data_flow_until_fit(qtbot, panel, tell):
     assert view.viewRange() == zoomed
     assert panel.training.plots["rate"].canvas.getViewBox().viewRange()[0] == pytest.approx(zoomed[0], rel=0.1)
     panel.training.tools.fit.click()
-    qtbot.wait(50)
-    assert plot.following
-    assert view.viewRange()[0][1] >= 399
+    qtbot.waitUntil(lambda: plot.following and view.viewRange()[0][1] >= 399)
     assert panel.training.held.isHidden()
 
 
@@ -404,11 +402,12 @@ def test_plots_of_different_widths_show_the_same_steps(qtbot, panel, tell):
     plots = panel.training.plots
     qtbot.waitUntil(lambda: all(plot.isVisible() for plot in plots.values()))
     tell([Metrics(stage="baseline", step=40, values=values)])
-    qtbot.wait(50)
-    ranges = {name: plot.canvas.getViewBox().viewRange()[0] for name, plot in plots.items()}
+
+    def shown():
+        return [plot.canvas.getViewBox().viewRange()[0] for plot in plots.values()]
+
+    qtbot.waitUntil(lambda: all(shown()[0] == each and each[0] <= 1 and each[1] >= 40 for each in shown()))
     assert len({plot.width() for plot in plots.values()}) > 1
-    for low, high in ranges.values():
-        assert [low, high] == ranges["miou"] and low <= 1 and high >= 40
     plots["rate"].canvas.getViewBox().setXRange(5, 10, padding=0)
     plots["rate"].canvas.getViewBox().sigRangeChangedManually.emit((True, True))
     assert plots["miou"].canvas.getViewBox().viewRange()[0] == [5, 10]
@@ -502,7 +501,6 @@ def test_scores_before_the_first_loss_are_followed_and_share_their_steps_with_wh
         session.opened.history.add(events)
         session.run.events_arrived.emit(list(events))
         training.redraw.now()
-        qtbot.wait(20)
 
     def steps(group):
         return training.plots[group].canvas.getViewBox().viewRange()[0]
@@ -510,11 +508,10 @@ def test_scores_before_the_first_loss_are_followed_and_share_their_steps_with_wh
     take(StageStarted(stage="baseline", total=100))
     for step in range(1, 9):
         take(Scored(stage="baseline", step=step, values={"agreement": step / 10}))
-    low, high = steps("score")
-    assert low <= 1 and 8 <= high < 12
+    qtbot.waitUntil(lambda: steps("score")[0] <= 1 and 8 <= steps("score")[1] < 12)
     take(Metrics(stage="baseline", step=4, values={"loss": 1.0}))
-    assert steps("loss")[0] <= 1 and steps("loss")[1] >= 8, "it shows the steps of all plots"
-    assert steps("score") == pytest.approx(steps("loss"), abs=0.5)
+    qtbot.waitUntil(lambda: steps("loss")[0] <= 1 and steps("loss")[1] >= 8)  # the steps of all plots
+    qtbot.waitUntil(lambda: steps("score") == pytest.approx(steps("loss"), abs=0.5))
 
 
 def test_names_of_stages_that_would_run_into_each_other_are_left_out(qtbot):
@@ -525,8 +522,7 @@ def test_names_of_stages_that_would_run_into_each_other_are_left_out(qtbot):
     x = np.arange(0, 1001.0)
     plot.set_curves([PlotCurve("loss", x, x, "#336699")])
     plot.set_marks([(0.0, "Source model"), (700.0, "Baseline"), (720.0, "Round 1"), (900.0, "Round 2")])
-    qtbot.wait(20)
-    assert [line.label.isVisible() for line in plot._marks] == [True, False, True, True]
+    qtbot.waitUntil(lambda: [line.label.isVisible() for line in plot._marks] == [True, False, True, True])
 
 
 # Class sets, plots of different widths, rounds that are gone, single points, many classes.
@@ -617,8 +613,7 @@ def test_linked_plots_show_the_same_steps_whatever_their_widths(qtbot, panel, te
     for plot in plots:
         plot.canvas.getViewBox().setXRange(50, 60, padding=0)
         plot.canvas.getViewBox().sigRangeChangedManually.emit(plot.canvas.getViewBox().mouseEnabled())
-        qtbot.wait(10)
-        assert all(shown == pytest.approx([50, 60], abs=1) for shown in ranges())
+        qtbot.waitUntil(lambda: all(shown == pytest.approx([50, 60], abs=1) for shown in ranges()))
         panel.training.tools.fit.click()
         qtbot.waitUntil(lambda: all(right >= 200 for _, right in ranges()))
 
