@@ -90,8 +90,8 @@ class Workspace(QWidget):
         self.run_bar.export_wanted.connect(lambda: export())
         self.notifier = Notifier(session, self, more=("Export ...", export))
         self.notice = Toast(self, name="Notice", lift=36)
-        session.copied.connect(lambda text: self.notice.say(text, "good", SHORT_MS))
-        session.notice.connect(lambda text: self.notice.say(text, milliseconds=3 * SHORT_MS))
+        session.copied.connect(self._say_copied)
+        session.notice.connect(self._say)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.setAccessibleName("Views")
@@ -118,6 +118,13 @@ class Workspace(QWidget):
         application = QApplication.instance()
         if isinstance(application, QApplication):
             application.focusChanged.connect(self._focus_moved)
+
+    # Methods, not lambdas: a session would keep those alive, and with them the window.
+    def _say_copied(self, text: str) -> None:
+        self.notice.say(text, "good", SHORT_MS)
+
+    def _say(self, text: str) -> None:
+        self.notice.say(text, milliseconds=3 * SHORT_MS)
 
     def _look_from_the_start(self) -> None:
         """Shows another project from its beginning and whole, wherever the last one was scrolled or zoomed."""

@@ -31,7 +31,7 @@ def hostile(tmp_path):
 def run(command, folder, **more):
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
     environment |= {"PYTHONPATH": str(ROOT), **more}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
 
 
 def test_python_m_crots_imports_nothing_from_the_current_folder(hostile):
@@ -50,13 +50,13 @@ def test_python_m_crots_studio_neither(hostile):
 def test_a_child_does_not_see_it_whatever_the_path(hostile, monkeypatch, path):
     monkeypatch.setenv("PYTHONPATH", path + str(ROOT))
     command = module_command("crots", "status", ".")
-    ran = subprocess.run(command, cwd=hostile, env=child_environment(), capture_output=True, text=True, timeout=120)
+    ran = subprocess.run(command, cwd=hostile, env=child_environment(), capture_output=True, text=True, timeout=600)
     assert ran.returncode == 2, ran.stderr
     assert not (hostile / "sung").exists()
     # Nor do its own children, whoever starts them.
     code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import safetensors, json'])"
     monkeypatch.setenv("PYTHONPATH", "")
-    subprocess.run([sys.executable, "-P", "-c", code], cwd=hostile, env=child_environment(), timeout=240)
+    subprocess.run([sys.executable, "-P", "-c", code], cwd=hostile, env=child_environment(), timeout=600)
     assert not (hostile / "sung").exists()
 
 

@@ -81,7 +81,7 @@ def test_pause_halts_between_two_steps_and_resume_goes_on(tmp_path):
 
     thread = threading.Thread(target=work)
     thread.start()
-    assert reached.wait(60) and control.paused
+    assert reached.wait(300) and control.paused
     time.sleep(0.4)
     halted = len(events)
     time.sleep(0.4)

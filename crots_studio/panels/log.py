@@ -75,7 +75,7 @@ class LogPanel(QWidget):
         session.opened.history_changed.connect(self._another_project)
         session.run.events_arrived.connect(self.add_events)
         session.problem.connect(self.add_problem)
-        session.notice.connect(lambda text: self.add_lines([LogLine(time.time(), "info", text)]))
+        session.notice.connect(self._note)
 
     def _buttons(self) -> QWidget:
         holder = QWidget()
@@ -173,6 +173,9 @@ class LogPanel(QWidget):
     def add_events(self, events: list[Event]) -> None:
         """Appends the lines of events."""
         self.add_lines(to_lines(events))
+
+    def _note(self, text: str) -> None:
+        self.add_lines([LogLine(time.time(), "info", text)])
 
     def add_lines(self, lines: list[LogLine]) -> None:
         """Appends lines; the view follows the end unless the user has scrolled away from it."""

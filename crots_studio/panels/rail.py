@@ -224,8 +224,11 @@ class RailPanel(QWidget):
         session.opened.status_changed.connect(self.refresh)
         session.run.changed.connect(self.refresh)
         session.run.blocker_changed.connect(self.refresh)
-        session.theme_changed.connect(lambda _: self.list.viewport().update())
+        session.theme_changed.connect(self._recolour)
         self.refresh()
+
+    def _recolour(self) -> None:
+        self.list.viewport().update()
 
     def take_findings(self, form: ProjectForm) -> None:
         """Shows what was found of the inputs."""

@@ -157,7 +157,7 @@ def test_exit_codes_of_a_process():
         sys.exit(main.main([]))
     """)
     for presses in ("1", "2"):
-        ran = subprocess.run([sys.executable, "-c", code, presses], capture_output=True, text=True, timeout=240)
+        ran = subprocess.run([sys.executable, "-c", code, presses], capture_output=True, text=True, timeout=600)
         assert ran.returncode == 130, ran
         assert ran.stderr.splitlines()[-1].startswith("crots: stopped")
         assert "Traceback" not in ran.stderr

@@ -222,8 +222,8 @@ def test_status_and_init_need_no_torch(crots, words, tmp_path):
         "assert not set(sys.argv[1].split(',')) & set(sys.modules); sys.exit(code)"
     )
     init = [sys.executable, "-c", code, "torch", "init", tmp_path / "p", *words]
-    ran = subprocess.run(list(map(str, init)), capture_output=True, text=True, timeout=240)
+    ran = subprocess.run(list(map(str, init)), capture_output=True, text=True, timeout=600)
     assert ran.returncode == 0, ran.stderr
     status = [sys.executable, "-c", code, "torch,numpy,rich", "status", str(tmp_path / "p")]
-    ran = subprocess.run(status, capture_output=True, text=True, timeout=240)
+    ran = subprocess.run(status, capture_output=True, text=True, timeout=600)
     assert ran.returncode == 0, ran.stderr

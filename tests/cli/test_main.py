@@ -12,7 +12,7 @@ from crots.cli.commands import SUMMARIES, load_command
 
 
 def python(code, *args, **kwargs):
-    return subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, timeout=240, **kwargs)
+    return subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, timeout=600, **kwargs)
 
 
 def test_overview_names_every_command(crots):
@@ -76,7 +76,7 @@ def test_help_imports_neither_torch_nor_numpy_nor_rich(words):
 
 
 def test_module_can_be_run():
-    ran = subprocess.run([sys.executable, "-m", "crots", "--version"], capture_output=True, text=True, timeout=240)
+    ran = subprocess.run([sys.executable, "-m", "crots", "--version"], capture_output=True, text=True, timeout=600)
     assert ran.returncode == 0
     assert ran.stdout.startswith("crots ")
 
@@ -124,7 +124,7 @@ def test_closed_pipe_is_no_fault():
     process.stdout.close()
     error = process.stderr.read()
     process.stderr.close()
-    process.wait(timeout=240)
+    process.wait(timeout=600)
     assert error == ""
 
 
@@ -132,7 +132,7 @@ def crots_with(streams, *words, **environment):
     """Runs the command line in a shell that redirects its streams."""
     command = f"{shlex.quote(sys.executable)} -m crots {shlex.join(words)} {streams}"
     return subprocess.run(
-        ["sh", "-c", command], capture_output=True, text=True, timeout=120, env={**os.environ, **environment}
+        ["sh", "-c", command], capture_output=True, text=True, timeout=600, env={**os.environ, **environment}
     )
 
 

@@ -122,7 +122,7 @@ def test_no_torch(city, labelled, tmp_path):
         "assert 'torch' not in sys.modules; sys.exit(code)"
     )
     words = list(map(str, mine_words(city, labelled, tmp_path / "out", "--rare", "10")))
-    ran = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=240)
+    ran = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=600)
     assert ran.returncode == 0, ran.stderr
 
 

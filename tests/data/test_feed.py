@@ -74,7 +74,7 @@ def test_a_broken_source_of_items_ends_cleanly():
 
 
 def test_loads_overlap():
-    barrier = threading.Barrier(2, timeout=60)
+    barrier = threading.Barrier(2, timeout=600)
     assert list(prefetch(range(2), lambda item: (barrier.wait(), item)[1], workers=2)) == [0, 1]
 
 

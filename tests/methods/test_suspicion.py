@@ -86,4 +86,4 @@ def test_the_threshold_leaves_the_asked_share_above():
 
 def test_it_needs_no_torch():
     code = "import sys, crots.methods.suspicion, crots.stages.suspects; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], timeout=240).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], timeout=600).returncode == 0

@@ -81,7 +81,7 @@ class Children:
 
     def close(self):
         self._server.stdin.close()
-        self._server.wait(30)
+        self._server.wait(300)
         self._server.stdout.close()
 
 

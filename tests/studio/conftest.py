@@ -18,8 +18,8 @@ from crots_studio.session import Session
 from crots_studio.settings import PLACE, Settings
 from crots_studio.window import MainWindow
 
-# Milliseconds that every wait may take at least: a machine that tests share with others stands still for seconds.
-PATIENCE = 60_000
+# Milliseconds that every wait may take at least: others may leave a machine that they share a twentieth of its time.
+PATIENCE = 600_000
 
 # What the offscreen platform lacks, said by Qt at every show().
 HARMLESS = ("This plugin does not support", "propagateSizeHints", "XDG_RUNTIME_DIR")

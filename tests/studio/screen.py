@@ -51,10 +51,10 @@ class Screen:
 
     def do(self, *words: str) -> str:
         """Runs xdotool."""
-        done = subprocess.run(["xdotool", *words], env=self.environment, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(["xdotool", *words], env=self.environment, capture_output=True, text=True, timeout=600)
         return done.stdout.strip()
 
-    def window(self, title: str, timeout: float = 60) -> str:
+    def window(self, title: str, timeout: float = 600) -> str:
         """Waits for a visible window of this title, gives it the keyboard and returns its number."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
@@ -65,7 +65,7 @@ class Screen:
             time.sleep(0.1)
         raise AssertionError(f"no window called {title!r}")
 
-    def gone(self, title: str, timeout: float = 60) -> None:
+    def gone(self, title: str, timeout: float = 600) -> None:
         """Waits until no such window is visible."""
         end = time.monotonic() + timeout
         while self.do("search", "--onlyvisible", "--name", title):
@@ -90,7 +90,7 @@ class Screen:
         """Returns what a person would see."""
         return ImageGrab.grab(xdisplay=self.name).convert("RGB")
 
-    def settle(self, timeout: float = 60) -> Image.Image:
+    def settle(self, timeout: float = 600) -> Image.Image:
         """Waits until nothing moves any more and returns the picture."""
         end, before, since = time.monotonic() + timeout, self.picture(), time.monotonic()
         while time.monotonic() - since < 1.5:
@@ -108,7 +108,7 @@ class Screen:
                 program.terminate()
         for program in (*self._programs, self._server):
             try:
-                program.wait(20)
+                program.wait(300)
             except subprocess.TimeoutExpired:
                 program.kill()
                 program.wait()
@@ -116,7 +116,7 @@ class Screen:
                 program.stdout.close()
 
 
-def wait_for(condition, timeout: float = 60, what: str = "it") -> None:
+def wait_for(condition, timeout: float = 600, what: str = "it") -> None:
     """Waits until a condition holds."""
     end = time.monotonic() + timeout
     while not condition():

@@ -80,5 +80,5 @@ sys.exit(app.main([]))
 
 
 def test_an_interrupt_in_the_terminal_closes_the_window():
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=240)
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr

@@ -120,7 +120,7 @@ def test_the_end_of_a_stage_is_heard_when_its_result_is_in_its_place(project):
         assert [type(event) for event in wait_for(run, 1)] == [StageFinished]
 
 
-def wait_for(run, count, seconds=10):
+def wait_for(run, count, seconds=600):
     found, end = [], time.monotonic() + seconds
     while len(found) < count:
         assert time.monotonic() < end

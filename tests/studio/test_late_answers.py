@@ -29,7 +29,7 @@ def gate(monkeypatch):
         event, inner = threading.Event(), getattr(place, name)
 
         def waiting(*args, **more):
-            event.wait(10)
+            event.wait(300)
             return inner(*args, **more)
 
         monkeypatch.setattr(place, name, waiting)
@@ -53,7 +53,7 @@ def test_a_prediction_of_another_project_s_model_is_not_shown(
         label = 1 if self._project.folder == first.folder else 2
         if label == 1:
             begun.set()
-            gate.wait(10)
+            gate.wait(300)
         else:
             # The first project's answer comes before this one's picture.
             gate.set()
@@ -162,7 +162,7 @@ def test_suspects_of_a_project_that_is_left_change_nothing_here(
 ):
     first, second = make_fake_project(tmp_path / "a"), make_fake_project(tmp_path / "b")
     held = threading.Event()
-    monkeypatch.setattr(pseudo_labels, "find_suspects", lambda folder: held.wait(10))
+    monkeypatch.setattr(pseudo_labels, "find_suspects", lambda folder: held.wait(300))
     panel = show_panel(PseudoLabelPanel)
     open_project(first.folder)
     settle(qtbot, session)

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QApplication
 
 from crots_studio import theme
 from crots_studio.session import Session
+from crots_studio.window import MainWindow
 from crots_studio.workspace_tabs import TABS
 from tests.studio.fake_project import make_fake_project
 
@@ -50,6 +51,18 @@ def test_of_a_closed_panel_nothing_is_left(qtbot, settings, tmp_path, left, tab)
     qtbot.waitUntil(lambda: not session.opened.looking)
     show_and_close(qtbot, panel, session)
     session.close()
+    assert left() == []
+
+
+def test_of_a_closed_window_nothing_is_left(qtbot, settings, left):
+    session = Session(settings)
+    window = MainWindow(session)
+    window.show()
+    window.pages.build_workspace()
+    window.close()
+    window.deleteLater()
+    session.close()
+    del window, session
     assert left() == []
 
 

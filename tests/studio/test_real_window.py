@@ -65,7 +65,7 @@ def studio(screen, settings, *words):
 
 def test_the_first_paint_waits_for_no_library_that_a_run_needs(screen, settings):
     program = screen.start(sys.executable, "-c", FIRST_PAINT, **settings)
-    output, _ = program.communicate(timeout=120)
+    output, _ = program.communicate(timeout=600)
     assert program.returncode == 0, output
     assert not HEAVY & set(json.loads(output.splitlines()[0]))
 
@@ -103,7 +103,7 @@ def test_a_project_on_the_command_line_shows_its_stages(screen, settings, tmp_pa
         keep(screen.picture(), tab.key)
     assert colours(before) != colours(screen.picture())
     screen.press("ctrl+q")
-    assert program.wait(60) == 0
+    assert program.wait(300) == 0
 
 
 @pytest.fixture
@@ -140,14 +140,14 @@ def test_a_new_project_by_keyboard_then_run_to_an_onnx_file(screen, settings, ma
     for option, steps in (("baseline.steps", 3), ("adapt.steps", 2)):
         find_option(screen, folder, option, steps)
     keep(screen.picture(), "set-up-by-keyboard")
-    wait_for(lambda: start_run(screen, folder), timeout=120, what="the run")
+    wait_for(lambda: start_run(screen, folder), timeout=600, what="the run")
     wait_for(lambda: (folder / "records" / "export.json").exists(), timeout=400, what="the export")
     assert (folder / "export" / "adapted.onnx").exists()
     # The window has still to hear of it; before that, Ctrl+Q would ask.
     time.sleep(5)
     keep(screen.picture(), "run-finished")
     screen.press("ctrl+q")
-    assert program.wait(60) == 0
+    assert program.wait(300) == 0
 
 
 def start_run(screen, folder):

@@ -64,7 +64,7 @@ def test_only_the_latest_request_of_a_token_is_answered(qtbot, session):
     gate = threading.Event()
 
     def slow():
-        gate.wait(60)
+        gate.wait(300)
         return "old"
 
     session.errands.in_background(slow, got.append, token="check")
@@ -141,12 +141,12 @@ def test_stop_answers_at_once_and_ends_after_the_step(qtbot, session, open_proje
 
     def step(control):
         in_step.set()
-        may_end.wait(60)
+        may_end.wait(300)
 
     start = StageStarted(stage="baseline", total=2)
     scripted(start, step, Progress(stage="baseline", done=1, total=2))
     session.run.start()
-    assert in_step.wait(60)
+    assert in_step.wait(300)
     # Returns while the step still waits.
     session.run.stop()
     assert session.run.state.stopping and "stopping" in session.run.state.text
@@ -189,10 +189,11 @@ def test_a_project_that_is_still_being_opened_does_not_come_into_a_run(
 ):
     open_project(folder)
     other, gate, read = Project.create(tmp_path / "other", ProjectConfig()).folder, threading.Event(), Project.open
-    monkeypatch.setattr(Project, "open", staticmethod(lambda path: gate.wait(10) and read(path)))
-    problems = []
+    monkeypatch.setattr(Project, "open", staticmethod(lambda path: gate.wait(300) and read(path)))
+    problems, said = [], threading.Event()
     session.problem.connect(problems.append)
-    scripted(StageStarted(stage="baseline", total=1), lambda control: time.sleep(0.2))
+    session.problem.connect(lambda _: said.set())
+    scripted(StageStarted(stage="baseline", total=1), lambda control: said.wait(300))
     with qtbot.waitSignal(session.run.ended):
         session.opened.open_project(other)
         qtbot.waitUntil(lambda: not session.errands._saver.idle or not session.errands._pool.idle)
@@ -204,7 +205,7 @@ def test_a_project_that_is_still_being_opened_does_not_come_into_a_run(
 
 def test_nor_into_a_demonstration(qtbot, session, open_project, folder, tmp_path, monkeypatch):
     gate, read = threading.Event(), Project.open
-    monkeypatch.setattr(Project, "open", staticmethod(lambda path: gate.wait(10) and read(path)))
+    monkeypatch.setattr(Project, "open", staticmethod(lambda path: gate.wait(300) and read(path)))
     session.opened.open_project(folder)
     qtbot.waitUntil(lambda: not session.errands._pool.idle)
     with qtbot.waitSignal(session.run.ended):
@@ -219,7 +220,7 @@ def test_nor_into_a_demonstration(qtbot, session, open_project, folder, tmp_path
 def test_options_that_are_being_written_are_read_again(qtbot, session, open_project, folder, monkeypatch):
     open_project(folder)
     gate, save = threading.Event(), Project.save
-    monkeypatch.setattr(Project, "save", lambda project: gate.wait(10) and save(project))
+    monkeypatch.setattr(Project, "save", lambda project: gate.wait(300) and save(project))
     session.opened.set_options({"adapt.steps": "77"})
     session.opened.close_project()
     session.opened.open_project(folder)
@@ -232,9 +233,9 @@ def test_options_that_are_being_written_are_read_again(qtbot, session, open_proj
 def test_it_is_busy_until_what_was_cancelled_is_gone(qtbot, session, open_project, folder, scripted, monkeypatch):
     project = open_project(folder)
     gate = threading.Event()
-    monkeypatch.setattr("crots_studio.runs.active.discard", lambda project, key: gate.wait(10))
+    monkeypatch.setattr("crots_studio.runs.active.discard", lambda project, key: gate.wait(300))
     done = Progress(stage="baseline", done=1, total=1)
-    scripted(StageStarted(stage="baseline", total=1), done, lambda control: time.sleep(0.3), done)
+    scripted(StageStarted(stage="baseline", total=1), done, lambda control: control._stop.wait(300), done)
     with qtbot.waitSignal(session.run.ended) as ended:
         session.run.start()
         qtbot.waitUntil(lambda: session.run.state.done == 1)

@@ -40,7 +40,7 @@ def test_a_file_that_is_no_settings_file(qtbot, session, settings_file):
 def test_a_drive_that_does_not_answer_does_not_hold_the_window_up(qtbot, session, tmp_path, monkeypatch):
     session.settings.recent = session.settings.recent.opened(tmp_path / "far away")
     answered, rows = threading.Event(), Recent.rows
-    monkeypatch.setattr(Recent, "rows", lambda recent: answered.wait(10) and rows(recent))
+    monkeypatch.setattr(Recent, "rows", lambda recent: answered.wait(300) and rows(recent))
     welcome = WelcomePanel(session)
     qtbot.addWidget(welcome)
     assert welcome.recent.count() == 1 and "not there" not in welcome.recent.item(0).text()

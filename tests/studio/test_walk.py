@@ -62,7 +62,7 @@ def test_camvid_from_an_empty_screen_to_an_onnx_file(screen, tmp_path):
     time.sleep(5)
     look_around(screen)
     screen.press("ctrl+q")
-    assert program.wait(60) == 0
+    assert program.wait(300) == 0
 
 
 def set_up(screen, folder, data):

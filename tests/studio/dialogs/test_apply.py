@@ -115,7 +115,7 @@ def test_progress_is_shown_and_the_results_can_be_opened(qtbot, monkeypatch, dia
     def events(form, control, device):
         yield StageStarted(stage="predict", total=40, unit="images")
         yield Progress(stage="predict", done=10, total=40, rate=5.0)
-        go_on.wait(10)
+        go_on.wait(300)
         form.out.mkdir(parents=True)
         yield Progress(stage="predict", done=40, total=40, rate=5.0)
         yield Note(stage="predict", level="warning", text="1 unreadable image is left out")

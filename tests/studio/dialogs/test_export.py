@@ -141,7 +141,7 @@ def test_closing_stops_after_the_current_file(qtbot, monkeypatch, dialog, sessio
     def events(project, form, control):
         controls.append(control)
         yield StageStarted(stage="export", total=2, unit="files")
-        gate.wait(10)
+        gate.wait(300)
 
     monkeypatch.setattr(module, "export_events", events)
     second = ExportDialog(session)

@@ -123,13 +123,13 @@ def test_the_newest_wish_is_loaded_first_and_old_ones_are_forgotten():
             all_done.set()
 
     queue = PictureQueue(ready, workers=1, most=4)
-    queue.want("first", lambda: gate.wait(5) or np.zeros(1))
+    queue.want("first", lambda: gate.wait(300) or np.zeros(1))
     while queue.waiting:
         time.sleep(0.001)
     for number in range(100):
         queue.want(number, lambda: np.zeros(1))
     gate.set()
-    assert all_done.wait(5)
+    assert all_done.wait(300)
     queue.stop()
     assert loaded == ["first", 99, 98, 97, 96]
 
@@ -146,6 +146,6 @@ def test_an_error_is_delivered_in_place_of_the_picture():
 
     queue = PictureQueue(ready)
     queue.want(1, broken)
-    assert done.wait(5)
+    assert done.wait(300)
     queue.stop()
     assert str(got[0]) == "bad file"

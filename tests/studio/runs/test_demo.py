@@ -10,7 +10,7 @@ from crots_studio.dialogs.new_project import DemoDialog
 from crots_studio.runs.child import command_line
 from crots_studio.runs.run import RunRequest
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)

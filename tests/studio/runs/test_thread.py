@@ -5,7 +5,7 @@ import time
 
 from crots_studio.runs.thread import ThreadRun
 
-PATIENCE = 10
+PATIENCE = 600
 
 
 class Lingering(ThreadRun):
