@@ -210,10 +210,11 @@ def test_f9_patches_enter_the_running_statistics_or_do_not_or_nothing_does(make)
 
 def test_f14_the_schedule_reaches_the_optimiser(make):
     # Six images, batch 2: an epoch has 3 steps, so the published cosine is at zero in steps 30 to 32, then rises.
-    rates = {
-        name: [make(schedule=name, steps=60, batch=2, learning_rate=1.0).rate(number) for number in range(60)]
+    learners = {
+        name: make(schedule=name, steps=60, batch=2, learning_rate=1.0)
         for name in ("cosine", "restarts", "constant", "poly")
     }
+    rates = {name: [learner.rate(number) for number in range(60)] for name, learner in learners.items()}
     assert rates["restarts"][30] == pytest.approx(0) and rates["restarts"][59] > rates["restarts"][33] > 0
     assert all(a > b for a, b in itertools.pairwise(rates["cosine"])) and rates["cosine"][30] == pytest.approx(0.5)
     assert set(rates["constant"]) == {1.0} and len({tuple(row) for row in rates.values()}) == 4
