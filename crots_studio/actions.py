@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QGuiApplication
@@ -18,6 +20,9 @@ from crots_studio.models.words import in_window
 from crots_studio.pages import Pages
 from crots_studio.runs.run import RunRequest
 from crots_studio.session import Session
+
+if TYPE_CHECKING:
+    from crots_studio.dialogs.queue import QueueDialog
 
 # States of a stage that has left a result.
 _RUN = ("done", "stale")
@@ -49,6 +54,7 @@ class ProjectActions(QObject):
         super().__init__(window)
         self._session, self._pages, self._window = session, pages, window
         self._reporting = False
+        self.queue_dialog: QueueDialog | None = None
 
     # Projects.
 
@@ -178,6 +184,31 @@ class ProjectActions(QObject):
         self._reporting = False
         self.changed.emit()
         self.tell("Report", str(error) or type(error).__name__)
+
+    def show_queue(self) -> None:
+        """Shows the queue of runs; the window stays in use."""
+        from crots_studio.dialogs.queue import QueueDialog
+
+        if self.queue_dialog is None:
+            self.queue_dialog = dialog = QueueDialog(self._session, self._window)
+            dialog.open_wanted.connect(lambda folder: self.go_to_project(Path(folder)))
+            dialog.finished.connect(self._queue_closed)
+        self.queue_dialog.show()
+        self.queue_dialog.raise_()
+        self.queue_dialog.activateWindow()
+
+    def _queue_closed(self) -> None:
+        if self.queue_dialog is not None:
+            self.queue_dialog.deleteLater()
+            self.queue_dialog = None
+
+    def queue(self, folders: Iterable[str] = ()) -> None:
+        """Puts projects at the end of the queue, by default the open one, and shows it."""
+        project = self._session.project
+        chosen = list(folders) or ([str(project.folder)] if project is not None else [])
+        if chosen:
+            self._session.queue.add(chosen)
+            self.show_queue()
 
     def help(self) -> None:
         """Opens the help on the tab in front, or on the stage that was selected since."""

@@ -109,6 +109,9 @@ class Menus:
         self._add(menu, "&Pause or resume", session.run.toggle_pause, "Ctrl+P", "pause")
         self._add(menu, "&Stop and keep", session.run.stop, "Ctrl+.", "stop")
         self._add(menu, "&Cancel and discard ...", act.cancel_run)
+        menu.addSeparator()
+        self._add(menu, "&Add this project to the queue", act.queue, "Ctrl+Shift+Q", "plus")
+        self._add(menu, "&Queue of runs ...", act.show_queue, "Ctrl+U", "list")
 
     def _add_choice(
         self, menu: QMenu, title: str, names: Iterable[str], chosen: str, choose: Callable[[str], object]
@@ -214,6 +217,7 @@ class Menus:
         for name in (
             "Export",
             "Apply a model",
+            "Add this project to the queue",
             "Open project folder",
             "Copy command that creates this project",
             "Find an option",

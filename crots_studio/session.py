@@ -12,6 +12,7 @@ from crots_studio import theme
 from crots_studio.background.errands import Errands
 from crots_studio.opened import OpenProject
 from crots_studio.runs.active import ActiveRun
+from crots_studio.runs.queue import FILE, RunQueue
 from crots_studio.settings import Settings
 
 
@@ -23,6 +24,7 @@ class Session(QObject):
         errands: work beside the window.
         opened: the open project, its history, its stages' states and its changes.
         run: the run of that project.
+        queue: projects that are run one after another, each in a process of its own.
 
     Signals (all on the window's thread):
         problem(str): something that the user should read and that has no better place; those of the parts too.
@@ -42,9 +44,11 @@ class Session(QObject):
         self.errands = Errands(self)
         self.opened = OpenProject(self.settings, self.errands, self)
         self.run = ActiveRun(self.opened, self.settings, self.errands, self)
-        for part in (self.errands, self.opened, self.run):
+        self.queue = RunQueue(self.settings.home / FILE, self.errands, lambda: self.run.busy, self)
+        for part in (self.errands, self.opened, self.run, self.queue):
             part.problem.connect(self.problem)
         self.opened.notice.connect(self.notice)
+        self.queue.said.connect(self.notice)
 
     @property
     def project(self) -> Project | None:
@@ -70,5 +74,6 @@ class Session(QObject):
     def close(self) -> None:
         """Ends threads and timers; a run in this process must have ended before."""
         self.run.close()
+        self.queue.close()
         self.errands.end_errands()
         self.settings.sync()

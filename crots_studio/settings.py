@@ -35,6 +35,11 @@ class Settings:
         self._store = QSettings(str(path or settings_path()), QSettings.Format.IniFormat)
 
     @property
+    def home(self) -> Path:
+        """The folder of the settings file, where the studio keeps what belongs to no project."""
+        return Path(self._store.fileName()).parent
+
+    @property
     def theme(self) -> str:
         """One of `crots_studio.theme.MODES`."""
         value = str(self._store.value("theme", "system"))

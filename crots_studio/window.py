@@ -90,6 +90,7 @@ class MainWindow(QMainWindow):
         self.run_bar, self.tabs, self.panels = page.run_bar, page.tabs, page.panels
         self.rail.apply_wanted.connect(self.project_actions.apply)
         self.panels["compare"].like_wanted.connect(self.project_actions.new_project_like)  # type: ignore[attr-defined]
+        self.panels["compare"].queue_wanted.connect(self.project_actions.queue)  # type: ignore[attr-defined]
         self.menus.fill_view(page)
         self._turn_page()
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from PySide6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QFormLayout, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QFormLayout,
+    QLineEdit,
+    QVBoxLayout,
+    QWidget,
+)
 
 from crots.files import exists, expanded
 from crots.project import CONFIG_NAME, Project, ProjectConfig, load_preset, preset_names, unfit
@@ -97,7 +106,7 @@ class NewProjectDialog(PlaceDialog):
     Args:
         settings: remember the place.
         parent: over which it opens.
-        like: a project whose options are taken over, all but its images; None starts from a preset.
+        like: a project whose options are taken over, its images only where asked for; None starts from a preset.
     """
 
     def __init__(self, settings: Settings, parent: QWidget | None = None, *, like: Project | None = None) -> None:
@@ -105,7 +114,10 @@ class NewProjectDialog(PlaceDialog):
         super().__init__(settings, title, _next_name(like.folder) if like else "my-adaptation", parent)
         self._like = like
         if like is not None:
+            self.same_images = QCheckBox("Same i&mages: a variant to compare with it")
             self.place.show_path(str(like.folder.parent))
+            self.same_images.toggled.connect(lambda _: self.refresh())
+            self.form.addRow("", self.same_images)
             self.refresh()
             return
         self.preset = QComboBox()
@@ -121,7 +133,7 @@ class NewProjectDialog(PlaceDialog):
     def config(self) -> ProjectConfig:
         """The options it starts with."""
         if self._like is not None:
-            return config_like(self._like)
+            return config_like(self._like, images=self.same_images.isChecked())
         name = self.preset.currentData()
         return apply_preset(ProjectConfig(), name) if name else ProjectConfig()
 
@@ -134,7 +146,8 @@ class NewProjectDialog(PlaceDialog):
     def words(self) -> str:
         """Where, and what it starts with."""
         if self._like is not None:
-            return f"{super().words}\nIt has the options and the source of {self._like.folder.name}; choose its images."
+            has = f"{super().words}\nIt has the options and the source of {self._like.folder.name}"
+            return f"{has}, and its images." if self.same_images.isChecked() else f"{has}; choose its images."
         preset = self.preset.currentData()
         return f"{super().words}\n{preset_words(preset)}" if preset else super().words
 

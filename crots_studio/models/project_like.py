@@ -1,4 +1,4 @@
-"""The options of a new project that copies another one, except for its images."""
+"""The options of a new project that copies another one, with its images or without."""
 
 from __future__ import annotations
 
@@ -16,10 +16,15 @@ _OF_THE_IMAGES = (
 )  # fmt: skip
 
 
-def config_like(project: Project) -> ProjectConfig:
-    """Returns a project's options without its images; what they name in its folder is found from anywhere."""
+def config_like(project: Project, *, images: bool = False) -> ProjectConfig:
+    """Returns a project's options; what they name in its folder is found from anywhere.
+
+    Args:
+        project: the other one.
+        images: also takes over its images, for a variant of the same run.
+    """
     config, empty = project.config, ProjectConfig()
-    values = {path: _value(empty, path) for path in _OF_THE_IMAGES}
+    values = {} if images else {path: _value(empty, path) for path in _OF_THE_IMAGES}
     for path, info in path_options().items():
         value = _value(config, path)
         if path in values or value in (None, ""):

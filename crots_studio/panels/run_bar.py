@@ -80,6 +80,7 @@ class RunBar(QFrame):
             signal.connect(self.refresh)
         session.run.blocker_changed.connect(self.refresh)
         session.opened.status_changed.connect(self.refresh)
+        session.queue.changed.connect(self.refresh)
         session.run.busy_changed.connect(self._busy)
         session.opened.project_changed.connect(self._find_devices)
         self._devices_found((Device("auto", "auto"), Device("cpu", "CPU")))
@@ -169,6 +170,8 @@ class RunBar(QFrame):
 
     def _idle_words(self) -> str:
         session = self._session
+        if session.queue.running:
+            return session.queue.words
         if session.project is None:
             return "No project"
         if session.run.blocker:

@@ -57,9 +57,11 @@ class ComparePanel(QWidget):
 
     Signals:
         like_wanted(str): a new project with the options of the one in this folder is asked for.
+        queue_wanted(list[str]): the projects in these folders are to be put into the queue of runs.
     """
 
     like_wanted = Signal(str)
+    queue_wanted = Signal(list)
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -100,6 +102,8 @@ class ComparePanel(QWidget):
         self.like_button.setToolTip(
             "Makes a project with the options and the source of the selected run, for other images"
         )
+        self.queue_button = QPushButton("Add to &queue")
+        self.queue_button.setToolTip("Puts the projects of the selected runs into the queue of runs")
         self.chart = RunChart(self._colour)
         self.table = RunTableView(self._colour)
         self.save_chart = ExportButton(session, self.chart, self.chart_table, "comparison-chart")
@@ -120,6 +124,7 @@ class ComparePanel(QWidget):
         bar.addWidget(self.add_button)
         below.addWidget(self.hint)
         below.addStretch(1)
+        below.addWidget(self.queue_button)
         below.addWidget(self.like_button)
         below.addWidget(self.save_table)
         below.addWidget(self.remove_button)
@@ -150,6 +155,7 @@ class ComparePanel(QWidget):
         self.table.selectionModel().selectionChanged.connect(lambda *_: self._enable())
         self.remove_button.clicked.connect(self._remove)
         self.like_button.clicked.connect(self._ask_for_like)
+        self.queue_button.clicked.connect(lambda: self.queue_wanted.emit(sorted(self.table.selected_projects())))
 
     # The list of runs.
 
@@ -301,6 +307,7 @@ class ComparePanel(QWidget):
         for widget in (self.what, self.save_chart, self.save_table):
             widget.setEnabled(any_runs)
         self.tools.setEnabled(any_runs and is_curve)
+        self.queue_button.setEnabled(bool(self.table.selected_projects()))
         self.like_button.setEnabled(len(self.table.selected_projects()) == 1)
         self.remove_button.setEnabled(bool(self.table.selected_projects() & self._others.keys()))
 

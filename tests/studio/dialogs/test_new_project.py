@@ -146,3 +146,14 @@ def test_the_menu_and_a_run_ask_for_it(ready, monkeypatch, finished):
     monkeypatch.setattr(ready.project_actions, "tell", lambda title, words: asked.append(words))
     ready.panels["compare"].like_wanted.emit(str(finished.folder / "nowhere"))
     assert "nowhere" in asked[-1]
+
+
+def test_a_variant_takes_over_the_images_where_asked(qtbot, settings, tmp_path):
+    project = make_fake_project(tmp_path / "fake")
+    dialog = NewProjectDialog(settings, like=project)
+    qtbot.addWidget(dialog)
+    assert dialog.config.data.target is None and "choose its images" in dialog.note.text()
+    dialog.same_images.setChecked(True)
+    assert dialog.config.data.target == project.path(project.config.data.target)
+    assert dialog.config.data.val_labels == project.path(project.config.data.val_labels)
+    assert "and its images" in dialog.note.text() and not unnamed(dialog)

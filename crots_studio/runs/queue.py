@@ -1,0 +1,357 @@
+"""Runs the projects of the queue one after another, each in a process of its own, whatever the window shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from crots.errors import CrotsError, InputError
+from crots.eventlog import running
+from crots.project import Project
+from crots.trust import Code, code_of, listed, with_trust
+from crots_studio.background.errands import Errands
+from crots_studio.models.history import History
+from crots_studio.models.names import title
+from crots_studio.models.project_cards import read_card
+from crots_studio.models.rail import GUARDED
+from crots_studio.models.run_queue import (
+    Entries,
+    Entry,
+    QueueFile,
+    State,
+    added,
+    following,
+    marked,
+    moved,
+    removed,
+    restored,
+)
+from crots_studio.models.run_state import RunState
+from crots_studio.models.undo import Step, UndoStack
+from crots_studio.models.words import in_window, plural
+from crots_studio.runs.run import Run, RunEnd, RunRequest
+
+FILE = "queue.json"
+_LOOK_MS = 250
+_MOST_STEPS = 100
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A project that is about to run: its options on disk, what its stream holds, whether a process runs it already."""
+
+    project: Project
+    latest: float = 0.0
+    at_work: str = ""
+    going_on: bool = False
+
+
+def prepare(folder: Path, trusted: Iterable[Code]) -> Prepared:
+    """Reads a project for a run; not on the window's thread.
+
+    Raises:
+        InputError: it is gone or damaged, or would execute third-party code that nobody trusts.
+    """
+    project = Project.open(folder)
+    config = with_trust(project.config, folder, tuple(trusted))
+    if (code := code_of(config, folder)) and not config.runtime.trust:
+        raise InputError(f"it would execute third-party code, which you did not trust: {listed(code)}")
+    history = History.read(project.events_path)
+    last = history.stage(history.current)
+    at_work = last.key if last.started and not last.finished else ""
+    return Prepared(Project(folder, config), history.latest, at_work, running(project.lock_path))
+
+
+def outcome_words(folder: Path) -> str:
+    """Says what a finished run gained and which stages were stopped by their guard; not on the window's thread."""
+    project = Project.open(folder)
+    choices = {key: str((project.choice(key) or {}).get("words", "")) for key in project.stage_keys()}
+    guarded = [f"{title(key)} {words}" for key, words in choices.items() if GUARDED in words]
+    return ". ".join(filter(None, (read_card(folder).gain, *guarded)))
+
+
+def start_child(prepared: Prepared) -> Run:
+    """Starts the process of a run, or follows the one that runs this project already."""
+    # Only now: subprocess and psutil would delay the first paint.
+    from crots_studio.runs.child import ChildRun
+
+    request = None if prepared.going_on else RunRequest()
+    run = ChildRun(prepared.project, request, after=prepared.latest, at_work=prepared.at_work)
+    run.start()
+    return run
+
+
+class RunQueue(QObject):
+    """The queue of this window; it never starts by itself.
+
+    Attributes:
+        entries: the projects, first to last.
+        running: whether this window runs them.
+        current: folder of the one that is running here, empty for none.
+        state: its progress.
+        start_run: starts one; tests replace it.
+
+    Signals:
+        changed(): entries, progress or `running`.
+        said(str): something that the user should know, such as the end of a run.
+        problem(str): something failed.
+        halted(): the queue stopped or came to its end.
+    """
+
+    changed = Signal()
+    said = Signal(str)
+    problem = Signal(str)
+    halted = Signal()
+
+    def __init__(
+        self, path: Path, errands: Errands, window_busy: Callable[[], bool], parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._file, self._errands, self._window_busy = QueueFile(path), errands, window_busy
+        self._stamp: tuple[int, ...] = ()
+        self.entries: Entries = ()
+        self.running = False
+        self.current = ""
+        self.state = RunState()
+        self.start_run: Callable[[Prepared], Run] = start_child
+        self._trusted: frozenset[Code] = frozenset()
+        self._run: Run | None = None
+        self._stopping = False
+        self._steps: UndoStack[Entries] = UndoStack(self._restore, _MOST_STEPS)
+        self._timer = QTimer(self, interval=_LOOK_MS)
+        self._timer.timeout.connect(self._look)
+
+    # The list.
+
+    def refresh(self) -> None:
+        """Reads the file anew where another window changed it."""
+        if (stamp := self._file.stamp) == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            self.entries = self._file.read()
+        except CrotsError as error:
+            self.entries = ()
+            self.problem.emit(f"The queue of runs: {error}")
+        self.changed.emit()
+
+    def _change(self, act: Callable[[Entries], Entries]) -> None:
+        self.entries = self._file.change(act)
+        self._stamp = self._file.stamp
+        self.changed.emit()
+
+    def _do(self, words: str, act: Callable[[Entries], Entries]) -> None:
+        """Makes a change that the user can take back."""
+        self.refresh()
+        before, after = self.entries, act(self.entries)
+        if before != after:
+            self._say_problem(lambda: self._steps.do(Step(words, "", before, after)))
+
+    def _restore(self, _part: str, wanted: Entries) -> None:
+        self._change(lambda entries: restored(entries, self._with_current(wanted)))
+
+    def _with_current(self, wanted: Entries) -> Entries:
+        """What is running is in the list, whatever is taken back."""
+        here = [entry for entry in self.entries if entry.folder == self.current]
+        return wanted if any(entry.folder == self.current for entry in wanted) else (*here, *wanted)
+
+    def _say_problem(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except CrotsError as error:
+            self.problem.emit(str(error))
+        # What can be undone is known only after the list was written.
+        self.changed.emit()
+
+    def add(self, folders: Iterable[str]) -> None:
+        """Puts projects at the end of the queue."""
+        folders = list(folders)
+        words = f"Add {Entry(folders[0]).name}" if len(folders) == 1 else f"Add {plural(len(folders), 'project')}"
+        self._do(words, lambda entries: added(entries, folders))
+
+    def remove(self, folders: Iterable[str]) -> None:
+        """Takes projects out of the queue, but not the one that is running here."""
+        gone = [folder for folder in folders if folder != self.current]
+        if gone:
+            words = f"Remove {Entry(gone[0]).name}" if len(gone) == 1 else f"Remove {plural(len(gone), 'project')}"
+            self._do(words, lambda entries: removed(entries, gone))
+
+    def move(self, folder: str, by: int) -> None:
+        """Moves a project by so many places."""
+        self._do(f"Move {Entry(folder).name}", lambda entries: moved(entries, folder, by))
+
+    @property
+    def undo_text(self) -> str:
+        """The change of the list that `undo` takes back."""
+        return self._steps.undo_text
+
+    @property
+    def redo_text(self) -> str:
+        """The change that `redo` makes again."""
+        return self._steps.redo_text
+
+    def undo(self) -> None:
+        """Takes the last change of the list back; what has run since keeps its result."""
+        self._say_problem(self._steps.undo)
+
+    def redo(self) -> None:
+        """Makes it again."""
+        self._say_problem(self._steps.redo)
+
+    # Running it.
+
+    @property
+    def waiting(self) -> int:
+        """How many projects wait, without the one that runs."""
+        return sum(entry.state in ("waiting", "running") and entry.folder != self.current for entry in self.entries)
+
+    @property
+    def words(self) -> str:
+        """What the queue does, in a line; empty while it does nothing."""
+        if not self.running:
+            return ""
+        count = f", {self.waiting} waiting" if self.waiting else ""
+        if not self.current:
+            return f"Queue: waits until the run in this window has ended{count}"
+        return f"Queue: {Entry(self.current).name} is running{count}"
+
+    def untrusted(self) -> dict[str, tuple[Code, ...]]:
+        """Returns the third-party code that waiting projects would execute, by folder; not on the window's thread."""
+        found: dict[str, tuple[Code, ...]] = {}
+        for entry in self.entries:
+            if entry.state in ("waiting", "running"):
+                try:
+                    project = Project.open(Path(entry.folder))
+                    code = code_of(project.config, project.folder)
+                except (CrotsError, OSError):  # it is shown as failed when its turn comes
+                    continue
+                if any(piece not in self._trusted for piece in code):
+                    found[entry.folder] = code
+        return found
+
+    def start(self, trusted: Iterable[Code] = ()) -> None:
+        """Runs the waiting projects one after another.
+
+        Args:
+            trusted: third-party code that the user trusts; it holds in this window, and no file keeps it.
+        """
+        self._trusted |= frozenset(trusted)
+        self.refresh()
+        if self.running or following(self.entries) is None:
+            return
+        try:
+            mine = self._file.claim()
+        except CrotsError as error:
+            self.problem.emit(str(error))
+            return
+        if not mine:
+            self.problem.emit("Another window is running the queue.")
+            return
+        self.running, self._stopping = True, False
+        self._timer.start()
+        self._look()
+        self.changed.emit()
+
+    def stop(self) -> None:
+        """Ends the current run after its step, which keeps its work; the others go on waiting."""
+        if not self.running:
+            return
+        self._stopping = True
+        if self._run is not None:
+            self._run.stop()
+            self.state.stopping = True
+        elif not self.current:
+            self._halt()
+        self.changed.emit()
+
+    def _look(self) -> None:
+        self.refresh()
+        if self._run is not None:
+            self._follow(self._run)
+        elif self.running and not self.current:
+            self._next()
+
+    def _next(self) -> None:
+        entry = following(self.entries)
+        if entry is None or self._stopping:
+            self._halt()
+        elif not self._window_busy():
+            self.current, self.state = entry.folder, RunState(running=True, detached=True)
+            self._mark("running")
+            folder, trusted = Path(entry.folder), self._trusted
+            # Its options may just be on their way to the disk.
+            self._errands.after_saving(
+                lambda: self._errands.in_background(
+                    lambda: prepare(folder, trusted), self._begin, self._not_begun, token="queued run"
+                )
+            )
+
+    def _begin(self, prepared: Prepared) -> None:
+        if self._stopping:
+            self._ended(RunEnd("cancelled"))
+            return
+        try:
+            self._run = self.start_run(prepared)
+        except (OSError, CrotsError) as error:
+            self._not_begun(error)
+        self.changed.emit()
+
+    def _not_begun(self, error: Exception) -> None:
+        self._ended(RunEnd("failed", message=str(error) or type(error).__name__))
+
+    def _follow(self, run: Run) -> None:
+        end = run.end
+        if events := run.drain():
+            self.state.add(events)
+            self.changed.emit()
+        if end is not None:
+            self._ended(end)
+
+    def _ended(self, end: RunEnd) -> None:
+        name, message = Entry(self.current).name, in_window(end.message)
+        if end.outcome == "cancelled":
+            # Whoever stopped it does not want the next one to start at once.
+            self._stopping = True
+            self._mark("waiting", "Stopped; it continues from there.")
+        elif end.outcome == "failed":
+            self._mark("failed", message)
+            self.problem.emit(f"Queue: {name} failed: {message}")
+        else:
+            self._mark("done", message)
+            self.said.emit(f"Queue: {name} is done.")
+            self._sum_up(self.current)
+        self._run, self.current = None, ""
+        self.state = RunState()
+        self._next()
+        self.changed.emit()
+
+    def _sum_up(self, folder: str) -> None:
+        """Adds to what has ended what it gained, and which stages their guard stopped."""
+
+        def found(words: str) -> None:
+            if words:
+                self._say_problem(lambda: self._change(lambda entries: marked(entries, folder, "done", words)))
+
+        self._errands.in_background(lambda: outcome_words(Path(folder)), found, lambda _: None)
+
+    def _mark(self, state: State, words: str = "") -> None:
+        folder = self.current
+        self._say_problem(lambda: self._change(lambda entries: marked(entries, folder, state, words)))
+
+    def _halt(self) -> None:
+        was, self.running, self._stopping = self.running, False, False
+        self._timer.stop()
+        self._file.release()
+        self.changed.emit()
+        if was:
+            self.halted.emit()
+
+    def close(self) -> None:
+        """Lets go: a run continues in its own process and is found again, the others wait until they are started."""
+        self._errands.forget("queued run")
+        self._timer.stop()
+        self._file.release()
+        self._run, self.current, self.running = None, "", False
