@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from crots.notes import Note
+
 Colour = tuple[int, int, int]
 # Target images that the adapted model is run on: enough for shares of pixels, and minutes of the slowest net on a CPU.
 IMAGES = 24
@@ -265,6 +267,8 @@ class Facts:
         gaps: what could not be read and is left out, a line each.
         curves: of the training stages in running order.
         changes: None where the model was not run.
+        note: what somebody called the project and wrote of it.
+        run_notes: likewise of the latest runs, by stage.
     """
 
     project: str
@@ -283,6 +287,8 @@ class Facts:
     curves: tuple[StageCurves, ...] = ()
     changes: Changes | None = None
     gaps: tuple[str, ...] = ()
+    note: Note = Note()
+    run_notes: Mapping[str, Note] = field(default_factory=dict)
 
 
 def plain(facts: Facts) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def render_page(facts: Facts) -> str:
         tag("meta", charset="utf-8"),
         tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", f"{facts.project}: what adaptation changed"),
+        tag("title", f"{facts.note.title or facts.project}: what adaptation changed"),
         tag("style", style),
     )
     text = f"{MARK}\n{tag('html', head, tag('body', body), lang='en')}\n"
@@ -50,7 +50,8 @@ def render_page(facts: Facts) -> str:
 
 def _head(facts: Facts, summary: Story) -> list[Markup]:
     return [
-        tag("h1", f"{facts.project}: what adaptation changed"),
+        tag("h1", f"{facts.note.title or facts.project}: what adaptation changed"),
+        *([tag("p", facts.note.note, class_="note")] if facts.note.note else []),
         tag(
             "p",
             f"{_from(facts)}. Made on {when(facts.made)} by CROTS {facts.versions.get('crots', '')}.",
@@ -58,8 +59,14 @@ def _head(facts: Facts, summary: Story) -> list[Markup]:
         ),
         tag("p", summary.headline, class_=f"verdict {summary.tone}"),
         tag("div", *_tiles(facts), class_="tiles"),
+        *_notes(facts),
         *([tag("ul", *(tag("li", gap, class_="warned") for gap in facts.gaps))] if facts.gaps else []),
     ]
+
+
+def _notes(facts: Facts) -> list[Markup]:
+    lines = [tag("li", tag("b", title(stage)), f": {note.line}") for stage, note in facts.run_notes.items()]
+    return [tag("ul", *lines)] if lines else []
 
 
 def _from(facts: Facts) -> str:

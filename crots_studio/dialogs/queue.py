@@ -101,7 +101,7 @@ class QueueDialog(QDialog):
         self.up = IconButton("up", "Up", lambda: self._move(-1), flat=False)
         self.down = IconButton("down", "Down", lambda: self._move(1), flat=False)
         self.remove_button = self._button(
-            "&Remove", "Takes the selected projects out of the queue; nothing of theirs is deleted (Del)", self._remove
+            "&Remove", "Removes the selected projects from the queue; nothing of theirs is deleted (Del)", self._remove
         )
         self.undo_button = IconButton("undo", "Undo", self._queue.undo, flat=False)
         self.start = self._button("&Start", "Runs the waiting projects one after another", self.begin)

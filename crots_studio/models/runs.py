@@ -10,6 +10,7 @@ from typing import Any
 from crots.errors import InputError
 from crots.eventlog import read_events
 from crots.events import Evaluated, Event, Metrics, Outcome, Scored, StageFinished, StageStarted
+from crots.notes import Note, Notes, read_notes, run_key
 from crots.project import CONFIG_NAME, Project
 from crots_studio.models.iou import ClassLook, Score, read_reports, score_cells
 from crots_studio.models.names import running_order, title
@@ -36,6 +37,8 @@ class PastRun:
         final: its score as a finished model.
         validation: its latest score during training.
         oracle: labels chose its checkpoint, or that of a model it grew from.
+        note: what somebody called it and wrote of it.
+        project_note: likewise of its project.
     """
 
     project: str
@@ -52,6 +55,8 @@ class PastRun:
     final: Score | None = None
     validation: Score | None = None
     oracle: bool = False
+    note: Note = Note()
+    project_note: Note = Note()
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -64,9 +69,24 @@ class PastRun:
         return self.final or self.validation
 
     @property
-    def title(self) -> str:
-        """Its title within the project: "Round 1, run 2"."""
+    def note_key(self) -> str:
+        """What its note is kept under."""
+        return run_key(self.stage, self.started)
+
+    @property
+    def model(self) -> str:
+        """What was trained, "Round 1, run 2"."""
         return title(self.stage) + (f", run {self.number}" if self.number > 1 else "")
+
+    @property
+    def title(self) -> str:
+        """What it is called within its project: "Round 1, run 2 (no mixing)"."""
+        return f"{self.model} ({self.note.title})" if self.note.title else self.model
+
+    @property
+    def project_title(self) -> str:
+        """What its project is called; the folder's name unless somebody chose another."""
+        return self.project_note.title or self.project
 
     @property
     def state(self) -> str:
@@ -85,6 +105,16 @@ class PastRuns:
     runs: tuple[PastRun, ...]
     look: ClassLook
 
+    def with_notes(self) -> PastRuns:
+        """Returns them with the notes that lie on the disk now."""
+        try:
+            notes = read_notes(self.folder)
+        except InputError:  # who writes one is told
+            notes = Notes()
+        for run in self.runs:
+            run.note, run.project_note = notes.of(run.note_key), notes.project
+        return self
+
 
 def read_runs(folder: Path) -> PastRuns:
     """Reads a project's runs; takes a second for a million events, so not on the window's thread.
@@ -96,7 +126,7 @@ def read_runs(folder: Path) -> PastRuns:
         raise InputError(f"{folder}: no {CONFIG_NAME} there; choose the folder of a project", field="project")
     folder = folder.resolve()
     runs = _RunReader(folder).read(read_events(folder / "events.jsonl"), read_reports(folder / "evaluation"))
-    return PastRuns(folder.name, folder, tuple(runs), _look(folder))
+    return PastRuns(folder.name, folder, tuple(runs), _look(folder)).with_notes()
 
 
 def _look(folder: Path) -> ClassLook:
@@ -220,12 +250,12 @@ def in_order_of_colours(runs: Sequence[PastRun]) -> list[PastRun]:
 def labels(runs: Sequence[PastRun]) -> list[str]:
     """Returns a distinct name for each run, with the project before it where there are several."""
     folders = {run.folder for run in runs}
-    names = {run.project for run in runs}
+    names = {run.project_title for run in runs}
     if len(folders) == 1:
         return [run.title for run in runs]
     # Two projects of one name are distinguished by the folder they lie in.
     alike = len(names) < len(folders)
-    return [f"{f'{run.folder.parent.name}/' if alike else ''}{run.project}: {run.title}" for run in runs]
+    return [f"{f'{run.folder.parent.name}/' if alike else ''}{run.project_title}: {run.title}" for run in runs]
 
 
 def common_figures(runs: Sequence[PastRun]) -> tuple[Figure, ...]:
@@ -245,6 +275,7 @@ def runs_csv(runs: Sequence[PastRun], look: ClassLook) -> str:
     """Returns a table of runs as CSV: scores 0..1, empty where unknown."""
     names, differs = class_names(runs, look), differing_options(runs)
     header = ["project", "folder", "model", "run", "state", "steps", "seconds", "oracle", "mIoU", *names, "options"]
+    header += ["project title", "title", "project note", "note"]
     rows = [
         [
             run.project,
@@ -257,6 +288,10 @@ def runs_csv(runs: Sequence[PastRun], look: ClassLook) -> str:
             "yes" if run.oracle else "no",
             *score_cells(run.score, names),
             differs[run.key],
+            run.project_note.title,
+            run.note.title,
+            run.project_note.note,
+            run.note.note,
         ]
         for run in runs
     ]

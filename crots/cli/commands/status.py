@@ -14,6 +14,7 @@ from crots.cli.flags import add_debug, add_json
 from crots.cli.say import say, say_json
 from crots.cli.tables import Table, duration, percent
 from crots.config import Profile
+from crots.notes import Note, read_notes, stage_notes
 from crots.project import Project, StageStatus
 from crots.records import read_as
 
@@ -37,13 +38,22 @@ def run(args: argparse.Namespace) -> int:
     """Shows the stages."""
     project = Project.open(args.project)
     rows = [row(project, status) for status in project.status()]
+    own, noted = read_notes(project.folder).project, stage_notes(project.folder, project.events_path)
     if args.json:
+        for found in rows:
+            note = noted.get(found["stage"], Note())
+            found |= {"title": note.title, "note": note.note}
         config = project.config
         head = {"project": str(project.folder), "profile": config.profile, "preset": config.preset}
+        head |= {"title": own.title, "note": own.note}
         say_json({**head, "stages": rows})
         return 0
     say(f"{project.folder} (profile {project.config.profile})")
+    for line in filter(None, (own.title, *own.note.splitlines())):
+        say(line)
     show_table(Table(("stage", "state", "time", "mIoU (%)", "reason"), tuple(map(_cells, rows)), (0, 1, 4)), sys.stdout)
+    for stage, note in noted.items():
+        say(f"{stage}: {note.line}")
     return 0
 
 

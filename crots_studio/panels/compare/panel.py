@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +20,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from crots.errors import CrotsError
 from crots.events import Evaluated, Event, StageFinished, StageStarted
+from crots.notes import Note, write_note
 from crots.options import TaskOptions
 from crots_studio import theme
 from crots_studio.models.comparison_choice import ComparisonChoice, Key
@@ -36,6 +38,9 @@ from crots_studio.models.runs import (
     runs_csv,
 )
 from crots_studio.models.series import Figure
+from crots_studio.models.undo import Step, UndoStack
+from crots_studio.opened import OpenProject
+from crots_studio.panels.compare.note_row import NoteRow
 from crots_studio.panels.compare.run_chart import CLASSES, SCORES, RunChart, What
 from crots_studio.panels.compare.run_table import RunTableView
 from crots_studio.plain import Elided
@@ -48,6 +53,7 @@ _EMPTY = (
     "Add other projects with the button above, or drop their folders here."
 )
 _TICKED_AT_FIRST = 8
+_MOST_STEPS = 100
 # Key in the settings for the projects to compare with.
 _CHOICE = "compare"
 
@@ -72,6 +78,7 @@ class ComparePanel(QWidget):
         self._places: dict[Key, int] = {}
         self._task: TaskOptions | None = None
         self._stale = False
+        self._notes: UndoStack[Note] = UndoStack(self._write_note, _MOST_STEPS)
         self.setAccessibleName("Compare runs")
         self.setAcceptDrops(True)
         self.drop_hint = DropHint(self)
@@ -106,6 +113,7 @@ class ComparePanel(QWidget):
         self.queue_button.setToolTip("Puts the projects of the selected runs into the queue of runs")
         self.chart = RunChart(self._colour)
         self.table = RunTableView(self._colour)
+        self.note_row = NoteRow()
         self.save_chart = ExportButton(session, self.chart, self.chart_table, "comparison-chart")
         self.save_chart.setText("Save chart")
         self.save_table = ExportButton(session, self.table, self.run_table, "comparison")
@@ -133,6 +141,7 @@ class ComparePanel(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(below)
         column.addWidget(self.table, 1)
+        column.addWidget(self.note_row)
         self.split = QSplitter(Qt.Orientation.Vertical)
         self.split.addWidget(self.chart)
         self.split.addWidget(lower)
@@ -153,6 +162,7 @@ class ComparePanel(QWidget):
         self.tools.fit_asked.connect(self.chart.fit)
         self.table.table.ticked.connect(self._ticked)
         self.table.selectionModel().selectionChanged.connect(lambda *_: self._enable())
+        self.note_row.edited.connect(self._take_note)
         self.remove_button.clicked.connect(self._remove)
         self.like_button.clicked.connect(self._ask_for_like)
         self.queue_button.clicked.connect(lambda: self.queue_wanted.emit(sorted(self.table.selected_projects())))
@@ -160,7 +170,10 @@ class ComparePanel(QWidget):
     # The list of runs.
 
     def _change_project(self) -> None:
+        self.note_row.show_run(None)
         self._own, self._others = None, {}
+        self._notes = UndoStack(self._write_note, _MOST_STEPS)
+        self._session.opened.undo_changed.emit()
         project, settings = self._session.project, self._session.settings
         kept = settings.project_value(project.folder, _CHOICE) if project is not None else ""
         self._task = project.config.task if project is not None else None
@@ -307,6 +320,7 @@ class ComparePanel(QWidget):
         for widget in (self.what, self.save_chart, self.save_table):
             widget.setEnabled(any_runs)
         self.tools.setEnabled(any_runs and is_curve)
+        self.note_row.show_run(self.table.selected_run())
         self.queue_button.setEnabled(bool(self.table.selected_projects()))
         self.like_button.setEnabled(len(self.table.selected_projects()) == 1)
         self.remove_button.setEnabled(bool(self.table.selected_projects() & self._others.keys()))
@@ -321,6 +335,41 @@ class ComparePanel(QWidget):
     def run_table(self) -> str:
         """All runs as CSV."""
         return runs_csv(self.runs, self._look)
+
+    # Names and notes.
+
+    def _take_note(self, run: PastRun, of_project: bool, note: Note) -> None:
+        key, before = ("", run.project_note) if of_project else (run.note_key, run.note)
+        what = run.project if of_project else run.model
+        words = f"{'Name' if note.title != before.title else 'Note'} of {what}"
+        self._walk(lambda: self._notes.do(Step(words, f"{key}\n{run.folder}", before, note)))
+
+    def _write_note(self, part: str, note: Note) -> None:
+        key, _, folder = part.partition("\n")
+        write_note(Path(folder), key, note)
+        for runs in filter(None, (self._own, *self._others.values())):
+            runs.with_notes()
+        self._show_runs()
+
+    def _walk(self, step: Callable[[], object]) -> None:
+        try:
+            step()
+        except CrotsError as error:
+            self._session.problem.emit(str(error))
+        self._session.opened.undo_changed.emit()
+
+    @property
+    def history(self) -> UndoStack[Note] | OpenProject:
+        """Names and notes; changes of options where none were written here."""
+        return self._notes if self._notes.undo_text or self._notes.redo_text else self._session.opened
+
+    def undo(self) -> None:
+        """Takes the last name or note back."""
+        self._walk(self.history.undo)
+
+    def redo(self) -> None:
+        """Writes it again."""
+        self._walk(self.history.redo)
 
     # What the user does.
 

@@ -9,6 +9,8 @@ from typing import Any
 from PySide6.QtCore import (
     QAbstractTableModel,
     QEvent,
+    QItemSelection,
+    QItemSelectionModel,
     QModelIndex,
     QPersistentModelIndex,
     QSortFilterProxyModel,
@@ -35,7 +37,7 @@ FOLDER = Qt.ItemDataRole.UserRole + 1
 # Pixels: a box to tick, and around the words of the state.
 _BOX, _AIR = 16, 16
 _WIDEST_CLASS = 110
-_FIXED = ("Model", "Project", "mIoU %", "Steps", "Took", "State", "Differs in")
+_FIXED = ("Model", "Project", "mIoU %", "Steps", "Took", "State", "Differs in", "Note")
 _STATE = _FIXED.index("State")
 _ORACLE = "Oracle: validation labels chose this checkpoint, or one it started from. It shows what could be reached."
 
@@ -113,7 +115,9 @@ class RunTableModel(QAbstractTableModel):
 
     def _tip(self, run: PastRun, column: int) -> str | None:
         if column == 1:
-            return str(run.folder)
+            return "\n".join(filter(None, (str(run.folder), run.project_note.note)))
+        if column == 7:
+            return run.note.note or None
         if column == 2 and run.oracle:
             return _ORACLE
         if column == 0 and run.started:
@@ -137,7 +141,8 @@ class RunTableModel(QAbstractTableModel):
             return percent(run.score.miou if run.score else None) + (" oracle" if run.oracle else "")
         took = "" if run.seconds is None else duration(run.seconds)
         steps = f"{run.total:,}" if run.total else ""
-        return (run.title, run.project, "", steps, took, run.state, self._differs.get(run.key, ""))[column]
+        differs, note = self._differs.get(run.key, ""), " ".join(run.note.note.split())
+        return (run.title, run.project_title, "", steps, took, run.state, differs, note)[column]
 
     def _rank(self, run: PastRun, column: int) -> Any:
         """Numbers sort as numbers, models in running order."""
@@ -166,10 +171,10 @@ class RunTableView(QTableView):
     def __init__(self, colour: Callable[[PastRun], str], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.table = RunTableModel(colour, self)
-        sorted_model = QSortFilterProxyModel(self)
-        sorted_model.setSortRole(SORT)
-        sorted_model.setSourceModel(self.table)
-        self.setModel(sorted_model)
+        self._sorted = QSortFilterProxyModel(self)
+        self._sorted.setSortRole(SORT)
+        self._sorted.setSourceModel(self.table)
+        self.setModel(self._sorted)
         self.setSelectionBehavior(QTableView.SelectionBehavior.SelectRows)
         self.setAlternatingRowColors(True)
         self.setShowGrid(False)
@@ -190,8 +195,10 @@ class RunTableView(QTableView):
             show_boxes(self)
 
     def show_runs(self, runs: Sequence[PastRun], look: ClassLook) -> None:
-        """Shows runs; a column of projects only where there are several."""
+        """Shows runs, those that were selected still so; a column of projects only where there are several."""
+        selected = {run.key for run in self._selected_runs()}
         self.table.show(runs, look)
+        self._select(selected)
         header = self.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         self.resizeColumnsToContents()
@@ -199,9 +206,11 @@ class RunTableView(QTableView):
         self.setColumnWidth(0, self.columnWidth(0) + _BOX)
         self.setColumnWidth(_STATE, self.columnWidth(_STATE) + _AIR)
         for column in range(6, self.table.columnCount()):
-            self.setColumnWidth(column, min(self.columnWidth(column), 260 if column == 6 else _WIDEST_CLASS))
-        self.setColumnHidden(1, len({run.folder for run in runs}) < 2)
+            self.setColumnWidth(column, min(self.columnWidth(column), 260 if column in (6, 7) else _WIDEST_CLASS))
+        one = len({run.folder for run in runs}) < 2
+        self.setColumnHidden(1, one and not any(run.project_note for run in runs))
         self.setColumnHidden(6, not any(self.table._differs.values()))
+        self.setColumnHidden(7, not any(run.note.note for run in runs))
 
     def keyPressEvent(self, event: Any) -> None:  # noqa: N802
         """Space ticks all selected rows alike, whichever column the cursor is in."""
@@ -213,6 +222,24 @@ class RunTableView(QTableView):
         state = Qt.CheckState.Unchecked if checked else Qt.CheckState.Checked
         for row in rows:
             self.model().setData(row, state, Qt.ItemDataRole.CheckStateRole)
+
+    def _selected_runs(self) -> list[PastRun]:
+        rows = self.selectionModel().selectedRows(0)
+        return [self.table.runs[self._sorted.mapToSource(row).row()] for row in rows]
+
+    def _select(self, keys: set[Key]) -> None:
+        found = QItemSelection()
+        for row, run in enumerate(self.table.runs):
+            if run.key in keys:
+                index = self._sorted.mapFromSource(self.table.index(row, 0))
+                found.select(index, index)
+        flags = QItemSelectionModel.SelectionFlag.ClearAndSelect | QItemSelectionModel.SelectionFlag.Rows
+        self.selectionModel().select(found, flags)
+
+    def selected_run(self) -> PastRun | None:
+        """Returns the run of the selected row; None where none or several are selected."""
+        runs = self._selected_runs()
+        return runs[0] if len(runs) == 1 else None
 
     def selected_projects(self) -> set[str]:
         """Returns the folders of the projects of selected rows."""

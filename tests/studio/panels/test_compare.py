@@ -13,12 +13,15 @@ from PySide6.QtGui import QColor, QDropEvent
 
 from crots.eventlog import EventLog
 from crots.events import Evaluated, Metrics, StageFinished, StageStarted
+from crots.notes import Note, notes_path, read_notes, write_note
 from crots.project import Project, build_config
 from crots_studio import theme
 from crots_studio.models.comparison_choice import ComparisonChoice
+from crots_studio.models.runs import labels, read_runs
 from crots_studio.panels.compare.bar_plot import BarPlot, Bars
 from crots_studio.panels.compare.panel import ComparePanel
 from crots_studio.panels.compare.run_chart import CLASSES, SCORES
+from tests.studio.controls import unnamed
 
 
 def training(stage, miou, **options):
@@ -284,3 +287,72 @@ def test_a_project_whose_disk_is_not_there_today_stays_remembered(qtbot, session
     qtbot.waitUntil(lambda: len(panel.runs) == 3)
     kept = ComparisonChoice.of_text(session.settings.project_value(mine, "compare"))
     assert kept.projects == [str(gone), str(here), str(tmp_path / "new")]
+
+
+def note(panel, title, text, *, of="Run"):
+    """Types into the fields below the table and leaves them."""
+    panel.note_row.of.setCurrentText(of)
+    for field, words in ((panel.note_row.title, title), (panel.note_row.note, text)):
+        field.selectAll()
+        field.insert(words)
+        field.setModified(True)
+        field.editingFinished.emit()
+
+
+def test_runs_and_projects_get_names_and_notes_which_can_be_taken_back(opened, session):
+    row = opened.note_row
+    assert not row.title.isEnabled() and not unnamed(opened)
+    opened.table.selectRow(row_of(opened, "Round 1"))
+    assert row.title.isEnabled() and "Round 1" in row.title.accessibleName()
+    note(opened, "no mixing", "worse on poles")
+    note(opened, "CamVid", "second try", of="Project")
+    place = row_of(opened, "Round 1 (no mixing)")
+    assert opened.table.model().index(place, 7).data() == "worse on poles"
+    assert opened.table.model().index(place, 1).data() == "CamVid" and not opened.table.isColumnHidden(1)
+    assert opened.table.selected_run().stage == "adapt-1", "the row stays selected"
+    run = next(run for run in read_runs(session.project.folder).runs if run.stage == "adapt-1")
+    assert (run.note, run.project_note) == (Note("no mixing", "worse on poles"), Note("CamVid", "second try"))
+    found = next(iter(csv.DictReader(io.StringIO(opened.run_table()))))
+    assert found["project title"] == "CamVid"
+    assert opened.history.undo_text == "Note of mine"
+    for _ in range(3):
+        opened.undo()
+    assert read_notes(session.project.folder).project == Note()
+    assert read_notes(session.project.folder).runs == {run.note_key: Note("no mixing", "")}
+    opened.undo()
+    opened.redo()
+    assert row_of(opened, "Round 1 (no mixing)") >= 0
+    assert opened.history.redo_text == "Note of Round 1"
+
+
+def test_undo_goes_back_to_the_options_where_no_note_was_written(opened, session):
+    session.opened.set_options({"adapt.steps": "77"})
+    assert opened.history is session.opened
+    opened.undo()
+    assert session.project.config.adapt.steps != 77
+
+
+def test_a_note_that_cannot_be_written_is_said(opened, session):
+    (session.project.folder / "records").mkdir(exist_ok=True)
+    notes_path(session.project.folder).write_text("{")
+    problems = []
+    session.problem.connect(problems.append)
+    opened.table.selectRow(0)
+    note(opened, "lost", "")
+    assert problems and "damaged" in problems[0] and not opened._notes.undo_text
+
+
+def test_what_was_typed_is_kept_when_another_row_is_chosen(opened, session):
+    opened.table.selectRow(row_of(opened, "Round 1"))
+    opened.note_row.title.insert("typed")
+    opened.note_row.title.setModified(True)
+    opened.table.selectRow(row_of(opened, "Baseline"))
+    assert row_of(opened, "Round 1 (typed)") >= 0 and opened.note_row.title.text() == ""
+
+
+def test_two_projects_are_told_apart_by_their_titles(qtbot, opened, tmp_path):
+    other = make(tmp_path / "other", training("baseline", 0.4))
+    write_note(other, "", Note("upper bound", ""))
+    opened.add_project(other)
+    qtbot.waitUntil(lambda: len(opened.runs) == 3)
+    assert "upper bound: Baseline" in labels(opened.runs)
