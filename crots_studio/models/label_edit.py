@@ -93,6 +93,11 @@ class LabelEdits(Undoable[_State]):
         height, length = self._labels.read(key).shape
         return self._put(f"polygon {words}".strip(), key, inside((height, length), corners), new)
 
+    def cover(self, key: str, where: Array, new: int, words: str = "") -> bool:
+        """Gives the superpixels ``where``, (H, W) bool, another label; returns whether anything changed."""
+        same = where.shape == self._labels.read(key).shape
+        return same and self._put(f"superpixels {words}".strip(), key, where, new)
+
     def reset(self, key: str) -> bool:
         """Removes all corrections of an image; returns whether there were any."""
         return self._do("reset of the image", key, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,12 +11,26 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from crots.config import Size
 from crots.errors import CrotsError
+from crots.images import resize_image
 from crots.taxonomy import ClassSet
 from crots_studio.models.label_edit import LabelEdits, inside, stroke
+from crots_studio.models.superpixels import Superpixels
 from crots_studio.session import Session
 from crots_studio.widgets.compare_area import CompareArea
-from crots_studio.widgets.label_tools import BROAD, BRUSH, ERASER, FILL, LOOK, PICKER, POLYGON, TOOLS, LabelTools
+from crots_studio.widgets.label_tools import (
+    BROAD,
+    BRUSH,
+    ERASER,
+    FILL,
+    LOOK,
+    PICKER,
+    POLYGON,
+    SUPERPIXELS,
+    TOOLS,
+    LabelTools,
+)
 
 Array = npt.NDArray[Any]
 _PREVIEW_MS = 30
@@ -41,6 +55,8 @@ class LabelCorrection(QWidget):
         self.edits: LabelEdits | None = None
         self._key = ""
         self._labels: Array | None = None
+        self._picture: Array | None = None
+        self._superpixels: Superpixels | None = None
         self._points: list[tuple[int, int]] = []
         self._ignore = 0
         self._closing: list[QShortcut] = []
@@ -64,7 +80,9 @@ class LabelCorrection(QWidget):
 
     def _take_tool(self, tool: str) -> None:
         self._area.set_drawing(tool != LOOK)
-        self._area.set_brush(self.tools.width_box.value() if tool in BROAD else 0)
+        # A superpixel is not round: no ring shows it.
+        self._area.set_brush(self.tools.width_box.value() if tool in BROAD and tool != SUPERPIXELS else 0)
+        self._superpixels = None
         if tool != POLYGON:
             self._leave_polygon()
 
@@ -95,9 +113,15 @@ class LabelCorrection(QWidget):
         self._ignore = classes.ignore if classes is not None else 0
         self.show_image("", None)
 
-    def show_image(self, key: str, labels: Array | None) -> None:
-        """Works on another image; ``labels`` (H, W) as shown, None where it has none."""
-        self._key, self._labels = key, labels
+    def show_image(self, key: str, labels: Array | None, picture: Array | None = None) -> None:
+        """Works on another image.
+
+        Args:
+            key: of the image.
+            labels: (H, W) as shown, None where it has none.
+            picture: (h, w, 3) uint8 below them.
+        """
+        self._key, self._labels, self._picture, self._superpixels = key, labels, picture, None
         self._broken_off = self._broken_off or bool(self._points)
         self._points.clear()
         self._refresh()
@@ -130,6 +154,7 @@ class LabelCorrection(QWidget):
         if begins:
             self._broken_off = False
             self._points.clear()
+            self._superpixels = None
         if self._broken_off:
             return
         self._points.append((x, y))
@@ -142,11 +167,22 @@ class LabelCorrection(QWidget):
             height, width = shown.shape
             if self.tools.current == POLYGON:
                 where = inside((height, width), self._points)
+            elif self.tools.current == SUPERPIXELS and self._picture is not None:
+                where = self._touched(self._points)
             else:
                 where = stroke((height, width), self._points, self.tools.width_box.value())
             # The labels that the eraser restores are only known afterwards.
             shown[where] = self.tools.label if self.tools.current != ERASER else self._ignore
             self.previewed.emit(shown)
+
+    def _touched(self, points: Sequence[tuple[int, int]]) -> Array:
+        """The superpixels under the stroke that is being drawn; those that it touched before are known."""
+        assert self._picture is not None and self._labels is not None
+        if self._superpixels is None:
+            height, width = self._labels.shape
+            picture = resize_image(self._picture, Size(width, height))
+            self._superpixels = Superpixels(picture, self.tools.width_box.value())
+        return self._superpixels.touch(points)
 
     def _may_close(self, possible: bool) -> None:
         for shortcut in self._closing:
@@ -190,6 +226,9 @@ class LabelCorrection(QWidget):
             self._change(lambda edits: edits.paint(self._key, points, width, label, words))
         elif points and self.tools.current == ERASER:
             self._change(lambda edits: edits.erase(self._key, points, width))
+        elif points and self.tools.current == SUPERPIXELS and self._picture is not None:
+            where, self._superpixels = self._touched(points), None
+            self._change(lambda edits: edits.cover(self._key, where, label, words))
 
     # Changes.
 

@@ -161,7 +161,7 @@ class PseudoLabelPanel(ImagePanel):
         self._maps = maps
         self.area.setEnabled(True)
         self.area.show_contents(self._contents(maps, maps.labels))
-        self.correction.show_image(key, maps.labels)
+        self.correction.show_image(key, maps.labels, maps.image)
         # The class under the pointer may have changed.
         self._read_out("", *self._pointer)
         index = self.images.current

@@ -14,6 +14,7 @@ from crots_studio.widgets.class_legend import swatch
 from crots_studio.widgets.icon_button import IconButton
 
 LOOK, FILL, BRUSH, ERASER, PICKER, POLYGON = "look", "fill", "brush", "eraser", "picker", "polygon"
+SUPERPIXELS = "superpixels"
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,11 @@ TOOLS = (
     Tool(BRUSH, "brush", "Brush", "drag to paint the chosen class; space bar or middle button pan", "B"),
     Tool(ERASER, "eraser", "Eraser", "drag to restore the source's own labels", "E"),
     Tool(PICKER, "picker", "Pick a class", "click to choose the class under the pointer", "P"),
+    Tool(SUPERPIXELS, "superpixels", "Superpixels", "click or drag to fill small areas up to image edges", "S"),
     Tool(POLYGON, "polygon", "Polygon", "click to set corners; click the first one or press Return to fill it", "G"),
 )
 # Tools whose width counts.
-BROAD = (BRUSH, ERASER)
+BROAD = (BRUSH, ERASER, SUPERPIXELS)
 _WIDEST = 99
 
 
@@ -75,8 +77,8 @@ class LabelTools(QWidget):
         self.width_box.setRange(1, _WIDEST)
         self.width_box.setValue(9)
         self.width_box.setSuffix(" px")
-        self.width_box.setAccessibleName("Width of the brush in pixels")
-        self.width_box.setToolTip("Width of the brush in label pixels ([ and ])")
+        self.width_box.setAccessibleName("Width of the brush, or of a superpixel, in pixels")
+        self.width_box.setToolTip("Width of the brush, or of a superpixel, in label pixels ([ and ])")
         self.undo = IconButton("undo", "Undo", self.undo_asked.emit)
         self.redo = IconButton("redo", "Redo", self.redo_asked.emit)
         self.reset = QPushButton("Reset")

@@ -199,6 +199,11 @@ class RunTableView(QTableView):
         selected = {run.key for run in self._selected_runs()}
         self.table.show(runs, look)
         self._select(selected)
+        # Before the widths: a hidden column has none.
+        one = len({run.folder for run in runs}) < 2
+        self.setColumnHidden(1, one and not any(run.project_note for run in runs))
+        self.setColumnHidden(6, not any(self.table._differs.values()))
+        self.setColumnHidden(7, not any(run.note.note for run in runs))
         header = self.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         self.resizeColumnsToContents()
@@ -207,10 +212,6 @@ class RunTableView(QTableView):
         self.setColumnWidth(_STATE, self.columnWidth(_STATE) + _AIR)
         for column in range(6, self.table.columnCount()):
             self.setColumnWidth(column, min(self.columnWidth(column), 260 if column in (6, 7) else _WIDEST_CLASS))
-        one = len({run.folder for run in runs}) < 2
-        self.setColumnHidden(1, one and not any(run.project_note for run in runs))
-        self.setColumnHidden(6, not any(self.table._differs.values()))
-        self.setColumnHidden(7, not any(run.note.note for run in runs))
 
     def keyPressEvent(self, event: Any) -> None:  # noqa: N802
         """Space ticks all selected rows alike, whichever column the cursor is in."""

@@ -307,8 +307,8 @@ def test_runs_and_projects_get_names_and_notes_which_can_be_taken_back(opened, s
     note(opened, "no mixing", "worse on poles")
     note(opened, "CamVid", "second try", of="Project")
     place = row_of(opened, "Round 1 (no mixing)")
-    assert opened.table.model().index(place, 7).data() == "worse on poles"
-    assert opened.table.model().index(place, 1).data() == "CamVid" and not opened.table.isColumnHidden(1)
+    assert opened.table.model().index(place, 7).data() == "worse on poles" and opened.table.columnWidth(7) > 40
+    assert opened.table.model().index(place, 1).data() == "CamVid" and opened.table.columnWidth(1) > 40
     assert opened.table.selected_run().stage == "adapt-1", "the row stays selected"
     run = next(run for run in read_runs(session.project.folder).runs if run.stage == "adapt-1")
     assert (run.note, run.project_note) == (Note("no mixing", "worse on poles"), Note("CamVid", "second try"))

@@ -406,3 +406,28 @@ def test_a_click_on_a_class_of_the_list_paints_with_it_and_a_key_marks_it_there(
     panel.images.thumbnails.setFocus()
     qtbot.keyClick(panel.images.thumbnails, Qt.Key.Key_2)
     assert panel.correction.tools.label == 1 and panel.legend.list.currentRow() == 1
+
+
+def test_superpixels_follow_the_image_and_can_be_taken_back(qtbot, open_project, show_panel, project):
+    open_project(project.folder)
+    panel = show_panel(PseudoLabelPanel)
+    qtbot.waitUntil(lambda: panel.maps is not None)
+    correction, tools = panel.correction, panel.correction.tools
+    key, before = panel.images.current_key, panel.maps.labels.copy()
+    qtbot.keyClick(panel, Qt.Key.Key_S)
+    assert tools.current == "superpixels" and tools.width_box.isEnabled()
+    tools.choose_class(CAR)
+    previews = []
+    correction.previewed.connect(previews.append)
+    correction._stroked(20, 20, True)
+    correction._stroked(26, 20, False)
+    qtbot.waitUntil(lambda: bool(previews))
+    correction._stroke_ended()
+    qtbot.waitUntil(lambda: not np.array_equal(panel.maps.labels, before))
+    changed = panel.maps.labels != before
+    assert (panel.maps.labels[20, 20:27] == CAR).all() and changed.sum() < before.size / 4
+    assert np.array_equal(previews[-1] != before, changed), "what was shown is what was done"
+    assert panel.history.undo_text == "superpixels car"
+    panel.undo()
+    qtbot.waitUntil(lambda: np.array_equal(panel.maps.labels, before))
+    assert key == panel.images.current_key and not unnamed(tools)
