@@ -151,6 +151,14 @@ class ProjectActions(QObject):
         if self._session.project is not None:
             self.open_dialog("apply", "ApplyDialog", stage=stage)
 
+    def export_doubtful(self) -> None:
+        """Opens the dialog that writes the most doubtful images for a labelling tool."""
+        self.open_dialog("labelling", "ExportDoubtfulDialog")
+
+    def import_corrected(self) -> None:
+        """Opens the dialog that reads what was corrected in a labelling tool."""
+        self.open_dialog("labelling", "ImportCorrectedDialog")
+
     def report(self) -> None:
         """Writes the report of what the runs changed, beside the window, and opens it in the browser."""
         project = self._session.project

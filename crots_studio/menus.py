@@ -83,6 +83,8 @@ class Menus:
         menu.addSeparator()
         self._add(menu, "&Export ...", act.export, "Ctrl+E", "export")
         self._add(menu, "&Apply a model ...", act.apply, "Ctrl+Shift+A", "images")
+        self._add(menu, "Export dou&btful images ...", act.export_doubtful)
+        self._add(menu, "&Import corrected labels ...", act.import_corrected)
         self._add(menu, "Create re&port", act.report, sign="report")
         # It says why it cannot be chosen.
         menu.setToolTipsVisible(True)
@@ -218,6 +220,8 @@ class Menus:
             "Export",
             "Apply a model",
             "Add this project to the queue",
+            "Export doubtful images",
+            "Import corrected labels",
             "Open project folder",
             "Copy command that creates this project",
             "Find an option",

@@ -66,6 +66,7 @@ class OpenProject(QObject):
         opened(bool): after that, where a project was opened: whether a run holds it.
         history_changed(): events of a run were discarded; `history` was read again.
         config_changed(): an option of the project changed.
+        corrections_imported(list[Import]): a labelling tool's corrections of the open project were written.
         trust_changed(): the user trusts more third-party code.
         status_changed(list[StageStatus]): the stages' states, after a change of options, files or the run.
     """
@@ -79,6 +80,7 @@ class OpenProject(QObject):
     opened = Signal(bool)
     history_changed = Signal()
     config_changed = Signal()
+    corrections_imported = Signal(object)
     trust_changed = Signal()
     status_changed = Signal(list)
 

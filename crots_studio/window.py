@@ -90,6 +90,9 @@ class MainWindow(QMainWindow):
         self.run_bar, self.tabs, self.panels = page.run_bar, page.tabs, page.panels
         self.rail.apply_wanted.connect(self.project_actions.apply)
         self.panels["compare"].like_wanted.connect(self.project_actions.new_project_like)  # type: ignore[attr-defined]
+        labels, act = self.panels["pseudo_labels"], self.project_actions
+        labels.export_wanted.connect(act.export_doubtful)  # type: ignore[attr-defined]
+        labels.import_wanted.connect(act.import_corrected)  # type: ignore[attr-defined]
         self.panels["compare"].queue_wanted.connect(self.project_actions.queue)  # type: ignore[attr-defined]
         self.menus.fill_view(page)
         self._turn_page()

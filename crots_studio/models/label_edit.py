@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,15 @@ def inside(shape: tuple[int, int], corners: Sequence[tuple[int, int]]) -> Array:
     return covered.astype(bool)
 
 
+@dataclass(frozen=True)
+class Import:
+    """The corrections of one image before and after an import from a labelling tool, as `LabelEdits.states`."""
+
+    key: str
+    before: _State
+    after: _State
+
+
 class LabelEdits(Undoable[_State]):
     """The repainted labels of a project. A change is on disk before the call returns, so a crash loses none.
 
@@ -97,6 +107,15 @@ class LabelEdits(Undoable[_State]):
         """Gives the superpixels ``where``, (H, W) bool, another label; returns whether anything changed."""
         same = where.shape == self._labels.read(key).shape
         return same and self._put(f"superpixels {words}".strip(), key, where, new)
+
+    def states(self) -> dict[str, _State]:
+        """Returns the corrected labels of all images, packed."""
+        return {key: self._state(key) for key in self.keys}
+
+    def take_imported(self, found: Sequence[Import]) -> None:
+        """Lets corrections be taken back, image by image, that an import has written already."""
+        for change in found:
+            self._steps.note(Step(f"import of {change.key}", change.key, change.before, change.after))
 
     def reset(self, key: str) -> bool:
         """Removes all corrections of an image; returns whether there were any."""

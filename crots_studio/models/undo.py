@@ -49,6 +49,11 @@ class UndoStack(Generic[S]):
         self._done.append(step)
         self._undone.clear()
 
+    def note(self, step: Step[S]) -> None:
+        """Lets a change be taken back that something else has written already."""
+        self._done.append(step)
+        self._undone.clear()
+
     def undo(self) -> Step[S] | None:
         """Undoes the last change and returns it, None if there was none."""
         if not self._done:

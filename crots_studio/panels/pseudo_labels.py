@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QPushButton, QWidget
+from PySide6.QtWidgets import QMenu, QPushButton, QWidget
 
 from crots.events import Event, StageFinished
 from crots.project import Project
 from crots.taxonomy import ClassSet
 from crots_studio.models.image_store import ImageMaps, ImageStore
-from crots_studio.models.label_edit import LabelEdits
+from crots_studio.models.label_edit import Import, LabelEdits
 from crots_studio.models.label_list import LabelList, classes_of, glance, read_list
 from crots_studio.models.suspicion import Suspect, Suspicion, find_suspects
 from crots_studio.models.words import plural
@@ -35,7 +35,14 @@ IMAGE, LABELS, CONFIDENCE, ENTROPY = "Image", "Labels", "Confidence", "Entropy"
 
 
 class PseudoLabelPanel(ImagePanel):
-    """List of images on the left, the chosen one on the right in two of four forms."""
+    """List of images on the left, the chosen one on the right in two of four forms.
+
+    Signals:
+        export_wanted(), import_wanted(): doubtful images are to go to a labelling tool, or corrections to come back.
+    """
+
+    export_wanted = Signal()
+    import_wanted = Signal()
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, "Pseudo-labels", CompareArea(left=IMAGE, right=LABELS), parent)
@@ -68,6 +75,16 @@ class PseudoLabelPanel(ImagePanel):
         )
         self.suspect_button.clicked.connect(self._find_suspects)
         self.above_list.addWidget(self.suspect_button)
+        self.tool_menu = QMenu(self)
+        self.tool_menu.addAction("&Export doubtful images ...").triggered.connect(self.export_wanted)
+        self.tool_menu.addAction("&Import corrected labels ...").triggered.connect(self.import_wanted)
+        self.tool_button = QPushButton("Labelling tool")
+        self.tool_button.setToolTip("Corrects the most doubtful images in CVAT or labelme, and reads them back")
+        self.tool_button.setMenu(self.tool_menu)
+        self.above_list.addWidget(self.tool_button)
+        # Waits for the labels to be read again.
+        self._imported: list[Import] = []
+        session.opened.corrections_imported.connect(self._take_imported)
         self.images.order.currentIndexChanged.connect(lambda _: self._redraw())
         session.run.busy_changed.connect(self._enable)
         self._reload()
@@ -117,6 +134,8 @@ class PseudoLabelPanel(ImagePanel):
     def _listed(self, found: tuple[LabelList, ImageStore, LabelEdits, Suspicion]) -> None:
         labels, self._store, edits, self._suspicion = found
         self._classes = self._store.classes
+        imported, self._imported = self._imported, []
+        edits.take_imported(imported)
         self.legend.set_classes(self._classes)
         self.correction.set_edits(edits, self._classes)
         self.legend.choose(self.correction.tools.label)
@@ -236,7 +255,9 @@ class PseudoLabelPanel(ImagePanel):
             self._show((self.images.current_key, self._maps))
 
     def _enable(self) -> None:
-        self.suspect_button.setVisible(self.images.labels.labelled)
+        for button in (self.suspect_button, self.tool_button):
+            button.setVisible(self.images.labels.labelled)
+        self.tool_button.setEnabled(not self._session.run.busy)
         self.suspect_button.setEnabled(not (self._searching or self._session.run.busy))
         self.suspect_button.setText("Looking at the labels …" if self._searching else "Find suspicious labels")
 
@@ -269,6 +290,10 @@ class PseudoLabelPanel(ImagePanel):
         self._enable()
 
     # Corrections.
+
+    def _take_imported(self, found: list[Import]) -> None:
+        self._imported += found
+        self._reload()
 
     def _preview(self, labels: Array) -> None:
         """A stroke that is being drawn."""

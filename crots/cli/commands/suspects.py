@@ -114,32 +114,20 @@ def _check_export(args: argparse.Namespace, project: Project) -> None:
 
 def _export(args: argparse.Namespace, project: Project) -> int:
     """Writes the images that rank first."""
-    from crots.stages.labelling_tools import HandOut, hand_out
-    from crots.stages.project_stages import open_material
-    from crots.stages.workbench import Workbench
+    from crots.stages.labelling_rounds import hand_out_of
+    from crots.stages.labelling_tools import hand_out
 
-    found = load_suspicion(project.folder / FOLDER / INDEX)
-    keys = [row["key"] for row in found["images"][: args.top]] if found else []
-    data = open_material(project, Workbench(project.config, project.folder, project.cache_folder, STAGE))
-    assert data.pseudo_labels is not None
-    samples = {sample.key: sample for sample in data.samples}
-    job = HandOut(
-        [samples[key] for key in keys if key in samples], data.cache, data.pseudo_labels, args.export, args.tool
-    )
+    job = hand_out_of(project, args.top, args.export, args.tool)
     return _followed(args, lambda context: hand_out(job, context))
 
 
 def _import(args: argparse.Namespace, project: Project) -> int:
-    from crots.stages.labelling_tools import TakeBack, take_back
-    from crots.stages.project_stages import open_material
-    from crots.stages.workbench import Workbench
+    from crots.stages.labelling_rounds import take_back_of
+    from crots.stages.labelling_tools import take_back
 
     if args.export is not None:
         raise InputError("--import and --export are both given; give one of them", field="--import")
-    project.check_places()
-    data = open_material(project, Workbench(project.config, project.folder, project.cache_folder, STAGE))
-    assert data.pseudo_labels is not None
-    job = TakeBack(args.returned, [sample.key for sample in data.samples], data.pseudo_labels, project.folder)
+    job = take_back_of(project, args.returned)
     return _followed(args, lambda context: take_back(job, context))
 
 

@@ -1,0 +1,271 @@
+"""Doubtful images out to a labelling tool, and the corrections made there back into the project."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QUrl
+from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtWidgets import QComboBox, QDialog, QFormLayout, QProgressBar, QSpinBox, QVBoxLayout, QWidget
+
+from crots.events import Note, StageFinished, StageStarted
+from crots.files import exists, expanded
+from crots_studio.background.event_errand import EventErrand
+from crots_studio.models.applying import ApplyLog
+from crots_studio.models.label_edit import Import
+from crots_studio.models.labelling import TOOLS, ExportForm, ImportForm, export_events, import_events, new_folder
+from crots_studio.models.words import in_window, plural
+from crots_studio.plain import Label
+from crots_studio.session import Session
+from crots_studio.widgets.path_field import PathField
+from crots_studio.widgets.result_buttons import ResultButtons
+
+_COUNT, _MOST = 20, 10_000
+
+
+class LabellingDialog(QDialog):
+    """What export and import share: a form, progress, and a line that says what is missing or what came of it."""
+
+    start_words = ""
+    busy_words = ""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        assert session.project is not None
+        self._session, self._project = session, session.opened.for_run()
+        self._log = ApplyLog()
+        self._note = ""
+        self._errand = EventErrand(session.errands, self)
+        self._errand.arrived.connect(self._take)
+        self._errand.ended.connect(self._ended)
+        self.form = QFormLayout()
+        self.form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        self.problem = Label()
+        self.problem.setWordWrap(True)
+        self.progress = QProgressBar(textVisible=False)
+        self.progress.setAccessibleName("Images done")
+        self.progress.hide()
+        self.buttons = ResultButtons(self.start_words)
+        self.buttons.copy_command.clicked.connect(lambda: QGuiApplication.clipboard().setText(self.content.command()))
+        self.buttons.open_folder.clicked.connect(self._open_folder)
+        self.buttons.start.clicked.connect(self.start)
+        self.buttons.close_button.clicked.connect(self.reject)
+        self.fields: list[QWidget] = []
+        self.build(self.form)
+        column = QVBoxLayout(self)
+        column.addLayout(self.form)
+        column.addStretch(1)
+        for widget in (self.problem, self.progress, self.buttons):
+            column.addWidget(widget)
+        self.resize(640, 240)
+        self.refresh()
+
+    def build(self, form: QFormLayout) -> None:
+        """Adds the rows, and their controls to `fields`."""
+        raise NotImplementedError
+
+    @property
+    def content(self) -> ExportForm | ImportForm:
+        """What is filled in."""
+        raise NotImplementedError
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder that can be shown, None for none yet."""
+        raise NotImplementedError
+
+    def begin(self) -> None:
+        """Starts the errand."""
+        raise NotImplementedError
+
+    def outcome(self) -> str:
+        """Says what came of it."""
+        raise NotImplementedError
+
+    def path_row(self, words: str, name: str, form: QFormLayout) -> PathField:
+        """Adds a row with a folder."""
+        field = PathField(name, "folder", self._session.settings)
+        label = Label(words)
+        label.setBuddy(field)
+        form.addRow(label, field)
+        field.changed.connect(lambda _: self.refresh())
+        self.fields.append(field)
+        return field
+
+    @property
+    def running(self) -> bool:
+        """Whether images are being written or read."""
+        return self._errand.running
+
+    def refresh(self) -> None:
+        """Shows what is missing, or what is going on."""
+        running = self.running
+        problem = "" if running else self.content.problem()
+        if self._session.run.busy and not problem:
+            problem = "Wait until the run has ended."
+        self.buttons.start.setEnabled(not problem and not running)
+        self.buttons.copy_command.setEnabled(not problem)
+        self.buttons.open_folder.setEnabled(self.folder is not None and not running)
+        for widget in self.fields:
+            widget.setEnabled(not running)
+        self.buttons.close_button.setText("&Stop" if running else "&Close")
+        if not running:
+            self.say(problem, "muted")
+
+    def say(self, text: str, role: str) -> None:
+        """Shows a line below the form."""
+        self.problem.setText(text)
+        self.problem.setProperty("role", role)
+        self.problem.style().polish(self.problem)
+
+    def start(self) -> None:
+        """Works beside the window."""
+        if not self.buttons.start.isEnabled():
+            return
+        self._log, self._note = ApplyLog(), ""
+        self.progress.setRange(0, 0)
+        self.progress.show()
+        self.begin()
+        self.refresh()
+        self.say(self.busy_words, "muted")
+
+    def _take(self, event: object) -> None:
+        log = self._log
+        if isinstance(event, StageStarted):
+            # Of the search first, where there was none.
+            log.done = 0
+        if isinstance(event, Note) and event.level != "warning":
+            self._note = event.text
+        if isinstance(event, StageFinished) and event.outcome == "failed":
+            self.say(in_window(event.message), "bad")
+            log.outcome = "failed"
+            return
+        log.take(event)  # type: ignore[arg-type]
+        self.progress.setRange(0, log.total)
+        self.progress.setValue(log.done)
+        if log.done and not log.outcome:
+            self.say(f"{log.done:,} of {plural(log.total, 'image')}", "muted")
+
+    def _ended(self, error: Exception | None) -> None:
+        self.progress.hide()
+        said = (self.problem.text(), str(self.problem.property("role")))
+        self.refresh()
+        if error is not None:
+            self.say(in_window(str(error)) or type(error).__name__, "bad")
+        elif self._log.outcome == "completed":
+            self.say("\n".join([self.outcome(), *self._log.notes]), "good")
+        elif self._log.outcome == "cancelled":
+            self.say(f"Stopped after {plural(self._log.done, 'image')}.", "muted")
+        else:
+            self.say(*said)
+
+    def reject(self) -> None:
+        """Stops the work; closes the dialog if there is none."""
+        if self.running:
+            self._errand.stop()
+            self.say("Stopping ...", "muted")
+            return
+        self._errand.leave()
+        super().reject()
+
+    def _open_folder(self) -> None:
+        folder = self.folder
+        if folder is not None and not QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder))):
+            self.say(f"No file manager opened it; the folder is {folder}", "warning")
+
+
+class ExportDoubtfulDialog(LabellingDialog):
+    """Writes the most doubtful images with their pseudo-labels."""
+
+    start_words = "&Export"
+    busy_words = "Opening the project ..."
+
+    def build(self, form: QFormLayout) -> None:
+        """Adds the rows."""
+        self.setWindowTitle("Export doubtful images")
+        self._written: Path | None = None
+        self.count = QSpinBox()
+        self.count.setRange(1, _MOST)
+        self.count.setValue(_COUNT)
+        self.count.setAccessibleName("How many images to export, the most doubtful first")
+        self.tool = QComboBox()
+        self.tool.setAccessibleName("Labelling tool")
+        for tool, words in TOOLS.items():
+            self.tool.addItem(words, tool)
+        form.addRow("&Images", self.count)
+        form.addRow("For the &tool", self.tool)
+        self.out = self.path_row("Into the &folder", "Folder to export to", form)
+        self.out.show_path(str(new_folder(self._project)))
+        self.fields += [self.count, self.tool]
+        self.count.valueChanged.connect(lambda _: self.refresh())
+        self.tool.currentIndexChanged.connect(lambda _: self.refresh())
+
+    @property
+    def content(self) -> ExportForm:
+        """What is filled in."""
+        return ExportForm(self._project, self.count.value(), self.tool.currentData(), _path(self.out.text))
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the last export."""
+        return self._written
+
+    def begin(self) -> None:
+        """Starts the export."""
+        self._exported = self.content
+        self._errand.start(partial(export_events, self._exported))
+
+    def outcome(self) -> str:
+        """Says where the images are, and what to do with them."""
+        out = self._exported.out
+        self._written = out if out is not None and exists(out) else None
+        self.out.show_path(str(new_folder(self._project)))
+        self.buttons.open_folder.setEnabled(self._written is not None)
+        return (
+            f"{plural(self._log.done, 'image')} with pseudo-labels written to {out}. Correct them in the tool, "
+            "then choose Import corrected labels."
+        )
+
+
+class ImportCorrectedDialog(LabellingDialog):
+    """Reads what was corrected in a labelling tool."""
+
+    start_words = "&Import"
+    busy_words = "Opening the project ..."
+
+    def build(self, form: QFormLayout) -> None:
+        """Adds the row."""
+        self.setWindowTitle("Import corrected labels")
+        self._found: list[Import] = []
+        self.source = self.path_row("&Folder", "Folder that the labelling tool wrote, unpacked", form)
+        about = Label("What is black, or no outline covers, stays as it is. Every image can be undone.")
+        about.setProperty("role", "muted")
+        form.addRow("", about)
+
+    @property
+    def content(self) -> ImportForm:
+        """What is filled in."""
+        return ImportForm(self._project, _path(self.source.text))
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder that is chosen."""
+        chosen = _path(self.source.text)
+        return chosen if chosen is not None and chosen.is_dir() else None
+
+    def begin(self) -> None:
+        """Starts the import."""
+        self._found = []
+        self._errand.start(partial(import_events, self.content, self._found))
+
+    def outcome(self) -> str:
+        """Tells the panels what came back, and the user."""
+        if self._found:
+            self._session.opened.corrections_imported.emit(self._found)
+            self._session.opened.refresh_status()
+        return self._note[:1].upper() + self._note[1:] + "."
+
+
+def _path(text: str) -> Path | None:
+    return expanded(text) if text else None
