@@ -374,6 +374,9 @@ def _check_onnx(setup: Setup, path: Path) -> Finding:
 def check_student(setup: Setup) -> Finding:
     """The network to adapt and its initial weights."""
     config = setup.config
+    chosen = (config.source.file, config.source.predictions, config.student.net, config.student.weights)
+    if not any(chosen):
+        return Finding("empty", "The same network as the source's, starting from its weights.", brief=_NOT_CHOSEN)
     net, weights = setup.student_net, config.student.weights
     check_formats(config.export.formats, net)
     if is_factory(net):

@@ -67,7 +67,7 @@ class QueueDialog(QDialog):
         self._timer = QTimer(self, interval=_LOOK_MS)
         self._timer.timeout.connect(self._ask)
         self._queue.changed.connect(self._refresh)
-        session.theme_changed.connect(lambda _: self._refresh())
+        session.theme_changed.connect(self._refresh)
         self._queue.refresh()
         self._ask()
         self._refresh()

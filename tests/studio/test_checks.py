@@ -339,6 +339,11 @@ def test_a_file_of_a_model_folder_offers_the_folder(look, tmp_path, name):
     assert not look("source", source__file=str(tmp_path / "alone.pth")).offers
 
 
+def test_a_student_waits_for_the_source_without_an_alarm(look, tmp_path):
+    assert look("student").level == "empty"
+    assert look("student", source__predictions=tmp_path).level == "bad"
+
+
 def test_nothing_is_chosen_is_said_in_few_words_in_the_rail(look):
     assert look("data.target").short == look("source").short == "not chosen yet"
 

@@ -25,7 +25,7 @@ class NoteRow(QWidget):
         super().__init__(parent)
         self._run: PastRun | None = None
         self.of = QComboBox()
-        self.of.setAccessibleName("Name and note of the run or of its project")
+        self.of.setAccessibleName("Title and note of the run or of its project")
         self.of.addItems([_RUN, _PROJECT])
         self.of.currentIndexChanged.connect(lambda _: self._fill())
         self.title, self.note = QLineEdit(), QLineEdit()
@@ -34,7 +34,7 @@ class NoteRow(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.of)
-        for field, words, share in ((self.title, "Na&me", 1), (self.note, "No&te", 3)):
+        for field, words, share in ((self.title, "&Title", 1), (self.note, "N&ote", 3)):
             label = Label(words)
             label.setBuddy(field)
             field.editingFinished.connect(self._edited)
@@ -73,7 +73,7 @@ class NoteRow(QWidget):
         self.note.setText(kept.note.replace("\n", " "))
         self.title.setPlaceholderText(f"what you call {what}" if what else "select a run")
         self.note.setPlaceholderText("what is worth knowing: why it was run, what came out" if what else "")
-        self.title.setAccessibleName(f"Name of {what}" if what else "Name of the selected run")
+        self.title.setAccessibleName(f"Title of {what}" if what else "Title of the selected run")
         self.note.setAccessibleName(f"Note on {what}" if what else "Note on the selected run")
         self.note.setCursorPosition(0)
 

@@ -336,12 +336,12 @@ class ComparePanel(QWidget):
         """All runs as CSV."""
         return runs_csv(self.runs, self._look)
 
-    # Names and notes.
+    # Titles and notes.
 
     def _take_note(self, run: PastRun, of_project: bool, note: Note) -> None:
         key, before = ("", run.project_note) if of_project else (run.note_key, run.note)
         what = run.project if of_project else run.model
-        words = f"{'Name' if note.title != before.title else 'Note'} of {what}"
+        words = f"{'Title' if note.title != before.title else 'Note'} of {what}"
         self._walk(lambda: self._notes.do(Step(words, f"{key}\n{run.folder}", before, note)))
 
     def _write_note(self, part: str, note: Note) -> None:
@@ -360,11 +360,11 @@ class ComparePanel(QWidget):
 
     @property
     def history(self) -> UndoStack[Note] | OpenProject:
-        """Names and notes; changes of options where none were written here."""
+        """Titles and notes; changes of options where none were written here."""
         return self._notes if self._notes.undo_text or self._notes.redo_text else self._session.opened
 
     def undo(self) -> None:
-        """Takes the last name or note back."""
+        """Takes the last title or note back."""
         self._walk(self.history.undo)
 
     def redo(self) -> None:

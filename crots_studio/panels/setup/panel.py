@@ -82,7 +82,7 @@ class SetupPanel(QWidget):
         for card in self.cards:
             column.addWidget(card)
         column.addStretch(1)
-        scroll = QScrollArea()
+        self.scroll_area = scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
         scroll.setWidget(body)
@@ -97,6 +97,13 @@ class SetupPanel(QWidget):
         session.run.events_arrived.connect(self._events)
         session.run.ended.connect(self._run_ended)
         self.refresh()
+
+    def show_stage(self, key: str) -> None:
+        """Scrolls to the step of an input."""
+        card = {"target": self.cards[0], "source": self.cards[2]}.get(key)
+        if card is not None:
+            card.unfold()
+            self.scroll_area.verticalScrollBar().setValue(card.y())
 
     # The parts of the page.
 
@@ -159,7 +166,9 @@ class SetupPanel(QWidget):
             button.clicked.connect(self._kind_chosen)
         kinds.addStretch(1)
         form.addRow("Source is a", kinds)
-        self.file = self.fields.path(form, "Model fi&le", "source.file", "file", "checkpoint, ONNX file or program")
+        self.file = self.fields.path(
+            form, "Model fi&le", "source.file", "file", "checkpoint, ONNX file, program, or a Hugging Face folder"
+        )
         self.net = self.fields.net(form, "&Network", "source.net")
         self.predictions = self.fields.path(form, "Pre&dictions", "source.predictions", "folder", "label PNGs or .npz")
         self.confidence = self.fields.path(form, "&Confidence", "source.confidence", "folder", "8-bit PNGs, optional")

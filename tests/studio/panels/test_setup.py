@@ -288,3 +288,16 @@ def test_no_key_is_taken_twice(panel):
     clashes = {key for key in keys if keys.count(key) > 1}
     assert not clashes
     assert not menus & set(keys)
+
+
+def test_the_rail_brings_the_step_into_view(qtbot, panel):
+    panel.resize(760, 300)
+    qtbot.wait(20)
+    bar = panel.scroll_area.verticalScrollBar()
+    panel.cards[2].unfold(False)
+    panel.show_stage("source")
+    assert panel.cards[2].unfolded and bar.value() == min(panel.cards[2].y(), bar.maximum()) > 0
+    panel.show_stage("baseline")
+    assert bar.value() > 0, "no step of this page"
+    panel.show_stage("target")
+    assert bar.value() <= panel.cards[0].y()
