@@ -35,6 +35,10 @@ CARD = "_crots"
 MODEL_TYPES = (
     "beit", "data2vec-vision", "dpt", "mobilenet_v2", "mobilevit", "mobilevitv2", "segformer", "upernet",
 )  # fmt: skip
+# Query models, whose masks `crots.nets.queries` joins. Sources only, see `check_student`.
+QUERY_TYPES = ("eomt", "eomt_dinov3", "mask2former", "maskformer")
+# Of these, the ones whose positions are learnt for one size of images.
+_FIXED_TYPES = ("eomt", "eomt_dinov3")
 # Of segmentation-models-pytorch.
 MODEL_CLASSES = (
     "DPT", "DeepLabV3", "DeepLabV3Plus", "FPN", "Linknet", "MAnet", "PAN", "PSPNet", "Segformer", "UPerNet", "Unet",
@@ -45,6 +49,7 @@ _FOLDER_NETS = (HEAD, "smp:")
 _UNNAMED = re.compile(r"LABEL_\d+")
 _REMEDY = "copy the model's folder again"
 _SIZE = Size(512, 512)
+_LARGEST_SIDE = 4096
 
 
 def is_model_folder(path: Path) -> bool:
@@ -71,12 +76,50 @@ def read_config(folder: Path) -> dict[str, Any]:
         _check_smp(found, folder)
         return found
     kind = found.get("model_type")
-    if kind not in MODEL_TYPES:
+    if kind not in (*MODEL_TYPES, *QUERY_TYPES):
         raise InputError(
-            f"{folder}: is a model of the type {str(kind)[:60]!r}, expected one of {', '.join(MODEL_TYPES)}; give an "
-            "ONNX export, or its predictions"
+            f"{folder}: is a model of the type {str(kind)[:60]!r}, expected one of "
+            f"{', '.join((*MODEL_TYPES, *QUERY_TYPES))}; give an ONNX export, or its predictions"
         )
     return found
+
+
+def is_query(config: dict[str, Any]) -> bool:
+    """Whether a configuration is that of a query model."""
+    return config.get("model_type") in QUERY_TYPES
+
+
+def fixed_size(config: dict[str, Any], folder: Path) -> Size | None:
+    """Returns the only size of images that a model of transformers takes; None for any.
+
+    Raises:
+        InputError: it says none.
+    """
+    if config.get("model_type") not in _FIXED_TYPES:
+        return None
+    side = config.get("image_size", 640)
+    if type(side) is not int or not 1 <= side <= _LARGEST_SIDE:
+        raise InputError(
+            f"{folder / CONFIG}: image_size is {str(side)[:60]}, expected the side of its images in pixels; {_REMEDY}"
+        )
+    return Size(side, side)
+
+
+def check_student(net: str) -> None:
+    """Refuses networks that can label images, but not be trained here.
+
+    Raises:
+        InputError: it is a query model, which learns by matching its masks to objects, not from labels of pixels.
+    """
+    folder = Path(net.removeprefix(HEAD))
+    if not net.startswith(HEAD) or not is_model_folder(folder) or not is_query(config := read_config(folder)):
+        return
+    raise InputError(
+        f"{folder} is a query model ({config['model_type']}): it can be the source, but not the student, since it "
+        "learns from whole objects and not from labels of pixels; choose another network for the student "
+        "(`student.net`) and what it starts from (`student.weights`)",
+        field="student.net",
+    )
 
 
 def is_smp(config: dict[str, Any]) -> bool:
@@ -129,7 +172,7 @@ def folder_card(folder: Path) -> ModelCard:
         if card is not None and card.classes["names"] == names:
             return dataclasses.replace(card, normalisation=normalisation)
     classes = ClassSet.from_dict({"name": folder.name or "model", "names": names})
-    return ModelCard(net, classes.to_dict(), normalisation, _SIZE)
+    return ModelCard(net, classes.to_dict(), normalisation, fixed_size(config, folder) or _SIZE)
 
 
 def write_config(folder: Path, card: ModelCard, config: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ from crots.data.sizes import propose_size, proposed_tile
 from crots.data.tiles import Tiling
 from crots.errors import InputError
 from crots.files import expanded, file_or_name
-from crots.folders import folder_card, is_model_folder, unnamed
+from crots.folders import check_student, folder_card, is_model_folder, unnamed
 from crots.options import DEFAULT_NET, IMAGENET, DataOptions
 from crots.project import ProjectConfig
 from crots.taxonomy import ClassMap, ClassSet, class_map_source, identity_map, load_class_map, load_class_set
@@ -307,8 +307,14 @@ class Inputs:
 
     @property
     def student_net(self) -> str:
-        """The student's network: the named one, or the source's."""
-        return self.config.student.net or self.source_net
+        """The student's network: the named one, or the source's.
+
+        Raises:
+            InputError: it cannot be trained.
+        """
+        net = self.config.student.net or self.source_net
+        check_student(net)
+        return net
 
     @property
     def source_fits_student(self) -> bool:

@@ -103,7 +103,7 @@ def inspect_model(path: Path, *, classes: str | None, net: str | None) -> dict[s
     found: dict[str, Any] = {"path": str(path), "kind": "model", "summary": [], "counts": {}, "problems": []}
     try:
         kind = file_kind(path)
-        found["kind"] = _KINDS[kind]
+        found["kind"] = "model folder" if path.is_dir() else _KINDS[kind]
         if kind in ("weights", "safetensors"):
             _describe_weights(found, read_weights(path), classes, net)
         elif kind == "onnx":

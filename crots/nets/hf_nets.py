@@ -15,8 +15,10 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from crots.card import ModelCard
+from crots.config import Size
 from crots.errors import InputError
 from crots.files import is_file
 from crots.folders import (
@@ -25,7 +27,9 @@ from crots.folders import (
     HEAD,
     PREPROCESSOR,
     TRANSFORMS,
+    fixed_size,
     folder_card,
+    is_query,
     is_smp,
     read_config,
     write_config,
@@ -33,6 +37,7 @@ from crots.folders import (
 )
 from crots.nets import smp_nets
 from crots.nets.info import Family, NetInfo
+from crots.nets.queries import log_probabilities
 from crots.records import read_object
 
 PATTERN = "hf:<folder>"
@@ -54,6 +59,30 @@ class Logits(nn.Module):
         return logits
 
 
+class Queries(nn.Module):
+    """A query model of transformers as a network: images in, logarithms of class probabilities out.
+
+    Args:
+        model: it gives masks, and scores of the classes for each.
+        fixed: the only size of images that it takes, to which others are resized; None for any.
+    """
+
+    def __init__(self, model: nn.Module, fixed: Size | None) -> None:
+        super().__init__()
+        self.model = model
+        self.fixed = fixed
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Maps normalised images (N, 3, H, W) to log-probabilities (N, classes, H, W)."""
+        seen = images
+        if self.fixed is not None and (images.shape[-1], images.shape[-2]) != self.fixed:
+            seen = interpolate(images, (self.fixed.height, self.fixed.width), mode="bilinear", antialias=True)
+        said = self.model(pixel_values=seen)
+        return log_probabilities(
+            said.class_queries_logits, said.masks_queries_logits, (images.shape[-2], images.shape[-1])
+        )
+
+
 def build(name: str, classes: int) -> nn.Module:
     """Builds the network that a folder describes, with random weights.
 
@@ -65,6 +94,7 @@ def build(name: str, classes: int) -> nn.Module:
     if is_smp(values):
         return smp_nets.build_folder(values, classes, folder)
     transformers = package()
+    query, fixed = is_query(values), fixed_size(values, folder)
     kind = values.pop("model_type")
     # They follow from the number of classes.
     for key in ("id2label", "label2id", "num_labels", "transformers_version", "architectures", "_name_or_path", CARD):
@@ -72,7 +102,8 @@ def build(name: str, classes: int) -> nn.Module:
     with quiet(transformers):
         try:
             config = transformers.AutoConfig.for_model(kind, **values, num_labels=classes)
-            return Logits(transformers.AutoModelForSemanticSegmentation.from_config(config).float())
+            model = _kind_of(transformers, query=query).from_config(config).float()
+            return Queries(model, fixed) if query else Logits(model)
         except NotImplementedError:
             raise
         except Exception as error:  # a configuration may be anybody's
@@ -90,7 +121,9 @@ def info(name: str) -> NetInfo:
     folder = Path(name.removeprefix(HEAD))
     if is_smp(config := read_config(folder)):
         return smp_nets.info_of(name, lambda: build(name, 2), refined(folder_card(folder)).normalisation)
-    return NetInfo(name, "hf", folder_card(folder).normalisation, multiple=_MULTIPLE, encoder=_encoder(config))
+    # Those of one size are given images of any.
+    multiple = 1 if fixed_size(config, folder) else _MULTIPLE
+    return NetInfo(name, "hf", folder_card(folder).normalisation, multiple=multiple, encoder=_encoder(config))
 
 
 def encoder_of(name: str) -> str:
@@ -128,18 +161,33 @@ def read_state(folder: Path) -> dict[str, Tensor]:
         return smp_nets.read_folder(folder)
     transformers = package()
     with quiet(transformers):
-        model, loading = transformers.AutoModelForSemanticSegmentation.from_pretrained(
+        model, loading = _kind_of(transformers, query=is_query(read_config(folder))).from_pretrained(
             str(folder),
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
             output_loading_info=True,
         )
-    lacking = sorted(loading["missing_keys"])
+    # What training weighs its losses by follows from the configuration.
+    lacking = sorted(key for key in loading["missing_keys"] if not key.startswith("criterion."))
     if lacking or loading.get("mismatched_keys"):
         names = ", ".join(map(str, lacking or loading["mismatched_keys"]))
         raise InputError(f"{folder}: its weights do not fill the network: missing {names[:200]}; copy the folder again")
     return {f"model.{key}": tensor.detach() for key, tensor in model.float().state_dict().items()}
+
+
+def remarks(folder: Path) -> tuple[str, ...]:
+    """Returns what the user should know of how a model folder is used, a sentence each."""
+    config = read_config(folder)
+    notes = []
+    if is_query(config):
+        notes.append("a query model: the classes of its masks are joined to probabilities of pixels")
+    if size := fixed_size(config, folder):
+        notes.append(
+            f"it sees images of {size} only, to which others are resized whatever their shape; tiles of that size "
+            f"(`data.tile` {size}) keep it"
+        )
+    return tuple(notes)
 
 
 def write_folder(net: nn.Module, card: ModelCard, folder: Path) -> None:
@@ -150,7 +198,7 @@ def write_folder(net: nn.Module, card: ModelCard, folder: Path) -> None:
         card: its card.
         folder: gets the files; there is nothing in it.
     """
-    if not isinstance(net, Logits):
+    if not isinstance(net, (Logits, Queries)):
         smp_nets.write_folder(net, card, folder)
         return
     names = card.classes["names"]
@@ -181,6 +229,10 @@ def _check_processor(folder: Path, card: ModelCard) -> None:
     wanted = ((planes.flip(1) if card.normalisation.channels == "bgr" else planes) - mean) / scale
     if found.shape != wanted.shape or not torch.allclose(found, wanted, atol=1e-3):
         raise ValueError("the image processor of this kind of model cannot normalise images as it was trained")
+
+
+def _kind_of(transformers: Any, *, query: bool) -> Any:
+    return transformers.AutoModelForUniversalSegmentation if query else transformers.AutoModelForSemanticSegmentation
 
 
 def package() -> Any:

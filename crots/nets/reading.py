@@ -161,7 +161,7 @@ def read_weights(path: Path, *, part: str = "", prefix: str = "") -> WeightsFile
 
 
 def _read_folder(folder: Path) -> WeightsFile:
-    from crots.nets.hf_nets import read_state, refined
+    from crots.nets.hf_nets import read_state, refined, remarks
 
     card = refined(folder_card(folder))
     with parsed(folder, _damaged_folder):
@@ -169,7 +169,7 @@ def _read_folder(folder: Path) -> WeightsFile:
         tensors = read_state(folder)
         for key, tensor in tensors.items():
             _check_finite(folder, key, tensor)
-    return WeightsFile(folder, tensors, card, "safetensors")
+    return WeightsFile(folder, tensors, card, "safetensors", notes=remarks(folder))
 
 
 def _damaged_folder(folder: Path, error: BaseException) -> InputError:

@@ -70,7 +70,7 @@ def test_every_way_of_its_processor_is_in_our_units(tmp_path, processor, mean, s
     ("more", "says"),
     [
         ({"auto_map": {"AutoModel": "evil.Net"}}, "requires custom code"),
-        ({"model_type": "mask2former"}, "expected one of beit, data2vec-vision, dpt"),
+        ({"model_type": "oneformer"}, "expected one of beit, data2vec-vision, dpt"),
         ({"model_type": ["x"]}, "expected one of"),
         ({"id2label": {"1": "b"}}, "id2label names no classes"),
         ({"id2label": 7}, "id2label names no classes"),

@@ -12,6 +12,7 @@ from crots.cli.flags import add_debug, add_json, add_options
 from crots.cli.say import say, say_json, use_flags
 from crots.config import Profile
 from crots.errors import InputError
+from crots.folders import is_model_folder
 from crots.project import CONFIG_NAME
 
 MODEL_SUFFIXES = (".pth", ".pt", ".pt2", ".ckpt", ".bin", ".pkl", ".safetensors", ".onnx")
@@ -19,7 +20,7 @@ MODEL_SUFFIXES = (".pth", ".pt", ".pt2", ".ckpt", ".bin", ".pkl", ".safetensors"
 
 def configure(parser: Parser, profile: Profile) -> None:
     """Adds the arguments."""
-    parser.add_argument("path", type=Path, metavar="PATH", help="folder, list file, image or model file")
+    parser.add_argument("path", type=Path, metavar="PATH", help="folder, list file, image, model file or folder")
     group = parser.add_argument_group("inputs")
     group.add_argument(
         "--classes", metavar="NAME|FILE", help="class set to check labels, predictions or a model against"
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 def _inspect(args: argparse.Namespace) -> dict[str, Any]:
     if (args.path / CONFIG_NAME).is_file():
         return _inspect_project(args.path)
-    if args.path.is_file() and args.path.suffix.lower() in MODEL_SUFFIXES:
+    if (args.path.is_file() and args.path.suffix.lower() in MODEL_SUFFIXES) or is_model_folder(args.path):
         return _inspect_model(args)
     return _inspect_files(args)
 

@@ -1,0 +1,45 @@
+"""Query models (MaskFormer, Mask2Former, EoMT): masks with a class each, joined to probabilities of classes at pixels.
+
+A query claims a pixel for a class as far as its mask is there (sigmoid) and its class is that one (softmax over the
+classes and "no object"). The claims of all queries sum to a class's score, as each of these models is evaluated in its
+own paper. Scores are no probabilities: where several queries claim a pixel they sum to more than 1, and where none does
+they sum to nearly 0. So what is claimed more than once is divided by its sum, and what nobody claims is spread evenly
+over the classes. The likeliest class stays that of the greatest score, and a pixel that no query wants is unsure of all
+classes, where plain division by the sum would make it sure of whichever class has a trace of a claim.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+# Masks at full size take a hundred times the memory of an image, so only a few are made at once.
+_AT_ONCE = 16
+
+
+def scores(classes: Tensor, masks: Tensor, size: tuple[int, int]) -> Tensor:
+    """Sums the claims of all queries, each 0..1, to scores of classes (N, classes, height, width).
+
+    Args:
+        classes: (N, queries, classes + 1) logits, "no object" last.
+        masks: (N, queries, h, w) logits.
+        size: (height, width) of the result, to which masks are up-sampled before they are joined.
+    """
+    shares = classes.float().softmax(-1)[..., :-1]
+    claimed = shares.new_zeros(len(shares), shares.shape[-1], *size)
+    for share, mask in zip(shares.split(_AT_ONCE, 1), masks.float().split(_AT_ONCE, 1), strict=True):
+        mask = interpolate(mask, size, mode="bilinear", align_corners=False)
+        claimed = claimed + torch.einsum("nqc,nqhw->nchw", share, mask.sigmoid())
+    return claimed
+
+
+def log_probabilities(classes: Tensor, masks: Tensor, size: tuple[int, int]) -> Tensor:
+    """Returns the logarithms (N, classes, height, width) of probabilities that sum to 1; see `scores`."""
+    # Sums of a hundred small numbers need more than half precision.
+    with torch.autocast(masks.device.type, enabled=False):
+        claimed = scores(classes, masks, size)
+        total = claimed.sum(1, keepdim=True)
+        unclaimed = (1 - total).clamp_min(0) / claimed.shape[1]
+        probabilities = claimed / total.clamp_min(1) + unclaimed
+        return probabilities.clamp_min(torch.finfo(torch.float32).tiny).log()
