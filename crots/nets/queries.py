@@ -28,7 +28,7 @@ def scores(classes: Tensor, masks: Tensor, size: tuple[int, int]) -> Tensor:
     """
     shares = classes.float().softmax(-1)[..., :-1]
     claimed = shares.new_zeros(len(shares), shares.shape[-1], *size)
-    for share, mask in zip(shares.split(_AT_ONCE, 1), masks.float().split(_AT_ONCE, 1), strict=True):
+    for share, mask in zip(torch.split(shares, _AT_ONCE, 1), torch.split(masks.float(), _AT_ONCE, 1), strict=True):
         mask = interpolate(mask, size, mode="bilinear", align_corners=False)
         claimed = claimed + torch.einsum("nqc,nqhw->nchw", share, mask.sigmoid())
     return claimed

@@ -1,7 +1,5 @@
 """What every kind of network must do, with batch norm and without, and back from a file."""
 
-import json
-
 import pytest
 import torch
 
@@ -18,42 +16,16 @@ from crots.methods.batch_norm import (
 from crots.nets.model import create_model
 from crots.nets.weights import load_model, load_weights, save_safetensors
 from crots.taxonomy import ClassSet
+from tests.every_net import NETS, net_named
 
 torch.set_num_threads(1)
 
 ABC = ClassSet.from_dict({"name": "abc", "names": ["a", "b", "c"]})
-SEGFORMER = {
-    "model_type": "segformer", "depths": [1, 1, 1, 1], "hidden_sizes": [8, 16, 24, 32], "decoder_hidden_size": 16,
-    "num_attention_heads": [1, 1, 1, 1], "id2label": {"0": "a", "1": "b", "2": "c"},
-}  # fmt: skip
-DPT = {
-    "model_type": "dpt", "hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 32,
-    "image_size": 64, "patch_size": 16, "backbone_out_indices": [0, 1, 2, 3], "neck_hidden_sizes": [8, 8, 8, 8],
-    "fusion_hidden_size": 8, "is_hybrid": False, "use_auxiliary_head": False,
-    "use_batch_norm_in_fusion_residual": False,
-    "id2label": SEGFORMER["id2label"],
-}  # fmt: skip
-NETS = {
-    "compact": "compact",
-    "deeplabv2": "deeplabv2_resnet18",
-    "torchvision": "torchvision:lraspp_mobilenet_v3_large",
-    "smp-cnn": "smp:fpn/tu-mobilenetv3_small_050",
-    "smp-transformer": "smp:segformer/mit_b0",
-    "hf-segformer": SEGFORMER,
-    "hf-without-batch-norm": DPT,
-}
 
 
 @pytest.fixture(params=NETS)
 def net(request, tmp_path):
-    found = NETS[request.param]
-    if isinstance(found, str):
-        return found
-    pytest.importorskip("transformers")
-    (tmp_path / "m").mkdir()
-    (tmp_path / "m" / "config.json").write_text(json.dumps(found))
-    (tmp_path / "m" / "preprocessor_config.json").write_text(json.dumps({"image_mean": 0.5, "image_std": 0.5}))
-    return f"hf:{tmp_path / 'm'}"
+    return net_named(request.param, tmp_path / "m")
 
 
 def test_every_net_gives_logits_and_goes_through_a_file(net, tmp_path):
