@@ -209,7 +209,14 @@ class Program(nn.Module):
 
 def _write_pth(model: Model, path: Path) -> tuple[str, ...]:
     save_pth(path, model.net)
-    return ("plain weights: to load them, net, classes and normalisation must be given",)
+    needed = "plain weights: to load them, net, classes and normalisation must be given"
+    overlap = model.card.tile_overlap
+    tiles = (
+        ""
+        if overlap is None
+        else f"; --tile {model.card.size} --tile-overlap {overlap:g} cuts images as it was trained"
+    )
+    return (needed + tiles,)
 
 
 def _write_safetensors(model: Model, path: Path) -> tuple[str, ...]:

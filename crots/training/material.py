@@ -134,11 +134,13 @@ class Material:
         samples: the images; or tiles of images (`tiled`), each of which is an image to whoever trains.
         cache: gives them.
         pseudo_labels: of the images.
+        tiling: how the images are cut; None where they are whole.
     """
 
     samples: Sequence[Sample]
     cache: ImageCache
     pseudo_labels: PseudoLabels | None = None
+    tiling: Tiling | None = None
 
     @property
     def size(self) -> Size | None:
@@ -200,4 +202,4 @@ class Material:
             parts += parts_of(sample, size, tiling)
         # Decoding a large map for each of its tiles would take longer than to train on the tile.
         kept = labels and dataclasses.replace(labels, cache=self.cache)
-        return dataclasses.replace(self, samples=parts, pseudo_labels=kept)
+        return dataclasses.replace(self, samples=parts, pseudo_labels=kept, tiling=tiling)

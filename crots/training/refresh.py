@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 
 from crots.data.feed import prefetch, readers
 from crots.data.layouts import Sample
+from crots.data.tiles import cut_map, place_of
 from crots.errors import InputError
 from crots.execution.engine import Engine, evaluating
 from crots.files import write_json
@@ -23,6 +25,7 @@ from crots.nets.model import Model
 from crots.records import read_as
 from crots.training.loop import REFRESHED
 from crots.training.material import Array, Material
+from crots.training.tiled import Tiles, logits_of
 
 Table = npt.NDArray[np.float32]
 _TABLE = "ranks.json"
@@ -89,6 +92,8 @@ def make_refreshed(
 ) -> Refreshed:
     """Labels every image with one flipped pass and writes the labels; existing ones are kept.
 
+    Images that are cut into tiles are labelled whole, as their pseudo-labels were, and the labels cut into tiles.
+
     Args:
         model: the moving average, in the state in which an interrupted refresh began.
         material: the images; several workers share them.
@@ -98,23 +103,25 @@ def make_refreshed(
     """
     workers, classes = engine.workers, len(model.classes)
     samples = material.samples
-    batch = engine.batch(0)
-    # As many parts for each worker, since all of them take part in every check.
-    own = list(workers.dealt(range(len(samples))))
-    parts = [
-        [place for place in own[first : first + batch] if place is not None] for first in range(0, len(own), batch)
-    ]
+    parts = _parts(material, engine)
     pixels = np.zeros((classes, LEVELS), np.int64)
 
     def load(part: Sequence[int]) -> Array | None:
         done = all((folder / "confidence" / f"{samples[place].key}.png").exists() for place in part)
-        return None if done else material.images(part)
+        if done:
+            return None
+        return material.cache.get(samples[part[0]].image) if material.tiling else material.images(part)
+
+    def at(part: Sequence[int]) -> list[Sample]:
+        return [samples[place] for place in part]
 
     with evaluating(model):
         for part, images in zip(parts, prefetch(parts, load, workers=1, depth=2), strict=True):
             check()
-            if images is not None:
-                _label(model, engine, images, [samples[place] for place in part], folder)
+            if images is not None and material.tiling:
+                _label_tiles(model, Tiles(material.tiling, engine, engine.batch(0)), images, at(part), folder)
+            elif images is not None:
+                _label(model, engine, images, at(part), folder)
             for place in part:
                 pixels += _histogram(folder, samples[place], classes)
     total = sum(workers.gathered(pixels), np.zeros_like(pixels))
@@ -125,6 +132,19 @@ def make_refreshed(
     return found
 
 
+def _parts(material: Material, engine: Engine) -> list[list[int]]:
+    """The places of the samples that this worker labels, in the parts in which it does: batches, or an image's tiles.
+
+    As many parts for each worker, since all of them take part in every check.
+    """
+    places = range(len(material.samples))
+    if material.tiling:
+        images = itertools.groupby(places, lambda place: place_of(material.samples[place])[0])
+        return [part or [] for part in engine.workers.dealt([list(tiles) for _, tiles in images])]
+    own, batch = list(engine.workers.dealt(places)), engine.batch(0)
+    return [[place for place in own[first : first + batch] if place is not None] for first in range(0, len(own), batch)]
+
+
 def _write_table(folder: Path, table: Table, *, undone: str = "") -> None:
     write_json(folder / _TABLE, {"ranks": table.astype(float).round(6).tolist(), "undone": undone})
 
@@ -133,13 +153,28 @@ def _write_table(folder: Path, table: Table, *, undone: str = "") -> None:
 def _label(model: Model, engine: Engine, images: Array, samples: Sequence[Sample], folder: Path) -> None:
     with engine.autocast():
         said = confident(model.flip_logits(engine.images(images)))
-    kind = np.uint8 if model.classes.ignore == 255 else np.uint16
     for sample, labels, confidence in zip(
         samples, said.labels.cpu().numpy(), said.confidence.cpu().numpy(), strict=True
     ):
-        write_labels(folder / "label_ids" / f"{sample.key}.png", labels.astype(kind))
-        # Last, since this file marks the image as done for a resumed run.
-        write_confidence(folder / "confidence" / f"{sample.key}.png", confidence)
+        _write(folder, sample.key, labels, confidence, model)
+
+
+def _label_tiles(model: Model, tiles: Tiles, image: Array, samples: Sequence[Sample], folder: Path) -> None:
+    """Labels an image (H, W, 3) whole, and writes the labels of each of its tiles."""
+    labels, confidence = tiles.confident(image, logits_of(model, tiles.engine, flip=True))
+    for sample in samples:
+        _, window = place_of(sample)
+        assert window is not None
+        # Beyond the image there is nothing to learn.
+        part = cut_map(labels, window, model.classes.ignore)
+        _write(folder, sample.key, part, cut_map(confidence, window, 0), model)
+
+
+def _write(folder: Path, key: str, labels: Array, confidence: Array, model: Model) -> None:
+    kind = np.uint8 if model.classes.ignore == 255 else np.uint16
+    write_labels(folder / "label_ids" / f"{key}.png", labels.astype(kind))
+    # Last, since this file marks the image as done for a resumed run.
+    write_confidence(folder / "confidence" / f"{key}.png", confidence)
 
 
 def _histogram(folder: Path, sample: Sample, classes: int) -> npt.NDArray[np.int64]:

@@ -11,6 +11,7 @@ from crots.execution.engine import Engine
 from crots.images import read_image, read_labels, write_image, write_labels
 from crots.nets.export import export_as
 from crots.nets.model import create_model
+from crots.nets.reading import model_card
 from crots.nets.weights import save_safetensors
 from crots.options import RuntimeOptions
 from crots.taxonomy import load_class_set
@@ -61,6 +62,36 @@ def test_predict_cuts_images_where_the_model_was_made_for_tiles(crots, model, im
     words = ["predict", "--checkpoint", files["safetensors"], "--images", images, "--device", "cpu"]
     assert crots(*words, "--out", tmp_path / "resized", "--size", "64x64").code == 0
     assert (labels_in(tmp_path / "resized")["large"] != expected["large"]).any()
+
+
+@pytest.mark.parametrize("form", ["torchscript", "huggingface", "pth"])
+def test_every_form_that_can_says_that_it_was_made_for_tiles(crots, images, tmp_path, form):
+    model = create_model("smp:fpn/tu-mobilenetv3_small_050", load_class_set("camvid"), TILE, seed=4).eval()
+    model.card = dataclasses.replace(model.card, tile_overlap=0.5)
+    save_safetensors(tmp_path / "m.safetensors", model.net, model.card)
+    out = tmp_path / f"m.{form}"
+    ran = crots("export", tmp_path / "m.safetensors", "--format", form, "--out", out, "--images", images)
+    assert ran.code == 0
+    words = ["predict", "--checkpoint", out, "--images", images, "--out", tmp_path / "p", "--device", "cpu", "--trust"]
+    if form == "pth":
+        # Plain weights say nothing of themselves, so what is needed is said when they are written.
+        assert "--tile 64x64 --tile-overlap 0.5" in ran.out + ran.err
+        words += ["--tile", "64x64", "--tile-overlap", "0.5", "--net", model.card.net, "--classes", "camvid"]
+    ran = crots(*words)
+    assert ran.code == 0 and "images cut into tiles of 64x64" in ran.out + ran.err
+    image = read_image(images / "large.png")
+    engine = Engine(RuntimeOptions(device="cpu"))
+    expected = Tiles(Tiling(TILE, 0.5), engine).labels(image, logits_of(model, engine))
+    assert (labels_in(tmp_path / "p")["large"] == expected).mean() > 0.999
+
+
+def test_a_file_without_the_note_gets_it_on_export(crots, model, images, tmp_path):
+    save_safetensors(tmp_path / "m.safetensors", model.net, dataclasses.replace(model.card, tile_overlap=None))
+    out = tmp_path / "n.safetensors"
+    words = ["--tile", "64x64", "--tile-overlap", "0.25", "--images", images]
+    assert crots("export", tmp_path / "m.safetensors", "--format", "safetensors", "--out", out, *words).code == 0
+    card = model_card(out)
+    assert card is not None and (card.size, card.tile_overlap) == (TILE, 0.25)
 
 
 def test_a_model_of_resized_images_cuts_them_where_asked(crots, refused, model, images, tmp_path):

@@ -10,10 +10,11 @@ from crots.artefacts import STUDENT
 from crots.config import Size
 from crots.data.cache import ImageCache
 from crots.data.layouts import open_dataset
-from crots.data.tiles import Tiling
+from crots.data.tiles import Tiling, cut_map
 from crots.errors import InputError
 from crots.events import Evaluated, Note
 from crots.images import image_size, read_confidence, read_image, read_labels, write_confidence, write_labels
+from crots.methods.pseudo import confident
 from crots.nets.reading import model_card
 from crots.project import Project
 from crots.stages.labellers import NetworkLabels
@@ -21,6 +22,8 @@ from crots.stages.project_stages import open_material as material_of
 from crots.stages.workbench import Workbench
 from crots.training import material as material_module
 from crots.training.material import Material, PseudoLabels
+from crots.training.refresh import make_refreshed
+from crots.training.tiled import logits_of
 from tests.stages import tiny_world as world
 from tests.stages.tiny_runs import ends, metrics_at, run, states, stop_at, student_of
 
@@ -127,6 +130,32 @@ def test_a_stopped_run_on_tiles_ends_with_the_same_bits(make):
             assert student_of(whole, key) == student_of(project, key), (stage, key)
 
 
+def test_refreshed_labels_are_those_of_whole_images(make, tmp_path):
+    project = make()
+    run(project, until="pseudo-label")
+    bench = bench_of(project)
+    model = bench.new_student()
+    bench.engine.place(model)
+    data = material_of(project, bench).tiled(bench.tiling)
+    folder, look = tmp_path / "refreshed", logits_of(model, bench.engine, flip=True)
+    first = make_refreshed(model, data, bench.engine, folder, lambda: None)
+    alone = 0
+    for number, part in enumerate(data.samples):
+        image = read_image(part.image)
+        whole, sure = bench.tiles().confident(image, look)
+        labels = read_labels(folder / "label_ids" / f"{part.key}.png")
+        assert (labels == cut_map(whole, part.window, world.IGNORE)).all()
+        confidence = read_confidence(folder / "confidence" / f"{part.key}.png")
+        np.testing.assert_allclose(confidence, cut_map(sure, part.window, 0), atol=0.51 / 255 + 1e-5)
+        tile = confident(look(bench.engine.images(data.images([number])))).confidence[0].numpy()
+        alone += int((abs(tile - cut_map(sure, part.window, 0)) > 0.01).sum())
+    assert alone, "a tile by itself says something else at its edges"
+    # An image is labelled again where any of its tiles is missing.
+    (folder / "confidence" / f"{data.samples[1].key}.png").unlink()
+    again = make_refreshed(model, data, bench.engine, folder, lambda: None)
+    assert (first.table == again.table).all()
+
+
 def test_images_and_labels_are_decoded_once_for_all_their_tiles(make, monkeypatch):
     project = make(adapt={"balance": 0.5})
     run(project, until="pseudo-label")
@@ -208,8 +237,6 @@ def test_without_gradients_nothing_is_kept_of_the_graph(make):
     model = bench.new_student()
     bench.engine.place(model)
     image = read_image(bench.dataset.samples[0].image)
-    from crots.training.tiled import logits_of
-
     blocks = [block for _, block in bench.tiles().blocks(image, logits_of(model, bench.engine))]
     assert blocks and not any(block.requires_grad for block in blocks) and model.training
     assert torch.is_grad_enabled()

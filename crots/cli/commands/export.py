@@ -35,7 +35,7 @@ def configure(parser: Parser, profile: Profile) -> None:
         opt.DataOptions,
         profile,
         flags={"target": "--images"},
-        only=("target", "layout", "split", "size"),
+        only=("target", "layout", "split", "size", "tile", "tile_overlap"),
     )
     stage = parser.add_argument_group("options of the stage")
     stage.add_argument("--format", required=True, choices=FORMATS, metavar="|".join(FORMATS), help="[required]")
