@@ -13,13 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from crots.config import Size
+from crots.data.tiles import Tiling
 from crots.images import look_up_colours, read_image, resize_image, resize_labels
 from crots.project import Project
 from crots.taxonomy import ClassSet
 from crots_studio.models.image_store import ImageStore
 from crots_studio.models.label_list import classes_of, glance
 from crots_studio.models.predictions import SOURCE, Predictions
-from crots_studio.models.words import listing
+from crots_studio.models.words import listing, plural
 
 Array = npt.NDArray[Any]
 COUNT = 6
@@ -28,15 +29,25 @@ _LISTED = 5000
 HEIGHT = 88
 _WIDEST = 200
 _OPACITY = 0.6
+# Pixels from one line of the grid of tiles to the next.
+_CLOSEST = 6
 
 
 @dataclass(frozen=True, eq=False)
 class SmallImage:
-    """A target image, scaled down."""
+    """A target image, scaled down.
+
+    Attributes:
+        key: of the image.
+        path: its file.
+        picture: (height, width, 3).
+        size: of the whole image.
+    """
 
     key: str
     path: Path
     picture: Array
+    size: Size
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +73,46 @@ def read_tiles(project: Project) -> list[SmallImage]:
     """Returns a few images of the target from all over it: neighbours are often frames of one video."""
     rows = glance(project, _LISTED)
     places = dict.fromkeys(round(place) for place in np.linspace(0, len(rows) - 1, COUNT)) if len(rows) else ()
-    return [SmallImage(rows.keys[place], rows.path(place), small(read_image(rows.path(place)))) for place in places]
+    return [_small_image(rows.keys[place], rows.path(place)) for place in places]
+
+
+def _small_image(key: str, path: Path) -> SmallImage:
+    image = read_image(path)
+    return SmallImage(key, path, small(image), Size(image.shape[1], image.shape[0]))
+
+
+def with_grid(picture: Array, size: Size, tiling: Tiling | None) -> Array:
+    """Returns a small picture of an image with lines where one tile's predictions give way to the next one's.
+
+    Args:
+        picture: (height, width, 3).
+        size: of the image itself.
+        tiling: how it is cut; None draws nothing.
+    """
+    if tiling is None:
+        return picture
+    drawn = picture.copy()
+    height, width = picture.shape[:2]
+    rows, columns = tiling.rows(size, taper=False)[1:], tiling.columns(size, taper=False)[1:]
+    for spans, across, long, short in (
+        (rows, drawn, size.height, height),
+        (columns, drawn.transpose(1, 0, 2), size.width, width),
+    ):
+        if short < _CLOSEST * (len(spans) + 1):
+            # Nothing but lines would be left; `tile_words` tells.
+            continue
+        places = [min(short - 1, span.first * short // long) for span in spans]
+        # White beside black is seen on any image.
+        across[[max(0, place - 1) for place in places]] = 0
+        across[places] = 255
+    return drawn
+
+
+def tile_words(size: Size, tiling: Tiling | None) -> str:
+    """Says into how many tiles an image is cut; empty where it is resized."""
+    if tiling is None:
+        return ""
+    return f"{plural(len(tiling.windows(size)), 'tile')} of {tiling.size}"
 
 
 def ask_source(project: Project, tile: SmallImage) -> Glance:

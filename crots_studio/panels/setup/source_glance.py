@@ -8,7 +8,20 @@ from PySide6.QtCore import QSize
 from PySide6.QtGui import QIcon, QPixmap, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QToolButton, QVBoxLayout, QWidget
 
-from crots_studio.models.source_glance import COUNT, HEIGHT, Glance, SmallImage, ask_source, read_tiles
+from crots.data.tiles import Tiling
+from crots.errors import InputError
+from crots.opening import tiling_of
+from crots.options import DataOptions
+from crots_studio.models.source_glance import (
+    COUNT,
+    HEIGHT,
+    Glance,
+    SmallImage,
+    ask_source,
+    read_tiles,
+    tile_words,
+    with_grid,
+)
 from crots_studio.plain import Label, plain_tooltip
 from crots_studio.session import Session
 from crots_studio.widgets.picture_layers import rgb_image
@@ -29,6 +42,9 @@ class SourceGlance(QWidget):
         self._source_ready = False
         # What the source was asked with by itself last.
         self._asked: tuple[object, ...] = ()
+        # How the images are cut, and what is drawn over which of them.
+        self._tiling: Tiling | None = None
+        self._painted: tuple[int, Glance | None] = (-1, None)
         self.tiles: list[SmallImage] = []
         self.buttons: list[QToolButton] = []
         self._row = QHBoxLayout()
@@ -53,6 +69,9 @@ class SourceGlance(QWidget):
         self._source_ready = source_ready
         project = self._session.project
         data = project.config.data if project is not None else None
+        self._tiling, before = _tiling(data), self._tiling
+        if self._tiling != before:
+            self._paint(*self._painted)
         wanted = (project.folder, data.target, data.layout, data.split) if project and data and ready else ()
         if wanted == self._shown:
             self._ask_by_itself()
@@ -73,7 +92,6 @@ class SourceGlance(QWidget):
             button = QToolButton()
             button.setCheckable(True)
             button.setAccessibleName(f"The source's prediction for {tile.key}")
-            button.setToolTip(plain_tooltip(tile.key))
             button.setIconSize(QSize(tile.picture.shape[1], HEIGHT))
             button.setFixedSize(tile.picture.shape[1] + 8, HEIGHT + 8)
             button.clicked.connect(partial(self.ask, number))
@@ -100,6 +118,7 @@ class SourceGlance(QWidget):
             project.config.source,
             project.config.task,
             project.config.data.size,
+            self._tiling,
             session.opened.trusted,
         )
         if now == self._asked:
@@ -115,9 +134,12 @@ class SourceGlance(QWidget):
             self.ask(0)
 
     def _paint(self, asked: int = -1, glance: Glance | None = None) -> None:
+        self._painted = (asked, glance)
         for number, (button, tile) in enumerate(zip(self.buttons, self.tiles, strict=True)):
+            cut = tile_words(tile.size, self._tiling)
+            button.setToolTip(plain_tooltip(f"{tile.key}: {cut}" if cut else tile.key))
             over = glance.picture if glance is not None and number == asked else tile.picture
-            button.setIcon(QIcon(QPixmap.fromImage(rgb_image(over))))
+            button.setIcon(QIcon(QPixmap.fromImage(rgb_image(with_grid(over, tile.size, self._tiling)))))
             button.setChecked(number == asked)
 
     def _say(self, words: str, role: str = "muted") -> None:
@@ -147,3 +169,11 @@ class SourceGlance(QWidget):
             self._say(str(error) or type(error).__name__, "bad")
 
         self._session.errands.in_background(partial(ask_source, project, tile), answered, failed, token="ask source")
+
+
+def _tiling(data: DataOptions | None) -> Tiling | None:
+    """How images are cut; None where they are not, or two options contradict each other."""
+    try:
+        return tiling_of(data) if data is not None else None
+    except InputError:
+        return None

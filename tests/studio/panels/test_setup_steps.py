@@ -82,6 +82,27 @@ def test_a_click_on_an_image_shows_what_the_source_says(qtbot, session, panel, m
     assert glance.buttons[1].icon().pixmap(64, 64).toImage() != before
 
 
+def test_small_images_show_how_they_are_cut_into_tiles(qtbot, session, panel):
+    glance = panel.glance
+    qtbot.waitUntil(lambda: bool(glance.buttons), timeout=10_000)
+
+    def drawn():
+        # The first image gets the source's prediction by itself.
+        return glance.buttons[1].icon().pixmap(300, 300).toImage()
+
+    def tip():
+        return glance.buttons[1].toolTip()
+
+    before = drawn()
+    assert "tiles" not in tip() and max(glance.tiles[0].size) > 32
+    session.opened.set_options({"data.size": "none", "data.tile": "32x32"})
+    qtbot.waitUntil(lambda: "tiles of" in tip(), timeout=10_000)
+    assert drawn() != before
+    session.opened.set_options({"data.tile": "none"})
+    qtbot.waitUntil(lambda: "tiles of" not in tip(), timeout=10_000)
+    assert drawn() == before
+
+
 def test_the_first_image_shows_what_the_source_says_by_itself_once_somebody_looks(
     qtbot, session, show_panel, open_project, monkeypatch, tmp_path
 ):
