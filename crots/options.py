@@ -200,7 +200,7 @@ class RuntimeOptions:
     precision: Literal["auto", "fp32", "bf16", "fp16"] = option(
         "auto",
         "Arithmetic of the networks; auto is bf16 or fp16 on CUDA. On CPUs it is fp32, unless a run is long and bf16 "
-        "proves faster in a few timed steps.",
+        "proves faster in a few timed steps. Evaluation is in fp32 with auto.",
     )
     channels_last: bool = option(True, "Keep images channels-last in memory, which is faster.", affects_result=False)
     threads: int = option(0, "CPU threads; 0 takes all.", low=0, high=1024, affects_result=False)

@@ -96,7 +96,8 @@ def _choose_precision(
     runtime = project.config.runtime
     if runtime.precision != "auto" or resolve_device(runtime.device).type != "cpu":
         return []
-    undecided = [key for key in fresh if "runtime.precision" not in project.decided(key)]
+    # Scores are always computed in fp32.
+    undecided = [key for key in fresh if key != "evaluate" and "runtime.precision" not in project.decided(key)]
     if not undecided:
         return []
     full = {key: of_stage(_variant(project, key, runtime__precision="fp32"), key, watch) for key in left}
@@ -106,10 +107,9 @@ def _choose_precision(
     notes = []
     for alike in (["pseudo-label"], [key for key in undecided if key != "pseudo-label"]):
         part = [key for key in alike if key in undecided]
-        # Evaluation follows training, since it runs that model.
-        probe = next((key for key in part if key != "evaluate"), part[0] if part else None)
-        if probe is None:
+        if not part:
             continue
+        probe = part[0]
         reduced = of_stage(_variant(project, probe, runtime__precision="bf16"), probe, watch)
         ratio = reduced.seconds / full[probe].seconds if full[probe].seconds else 1.0
         chosen = "bf16" if ratio <= FASTER else "fp32"

@@ -71,8 +71,12 @@ class Workbench:
 
     @cached_property
     def engine(self) -> Engine:
-        """Device and precision."""
-        return Engine(self.config.runtime)
+        """Device and precision; scores are computed in fp32, unless the user chose another precision."""
+        runtime = self.config.runtime
+        if self.stage == "evaluate" and runtime.precision == "auto":
+            # Rounding moves mIoU by up to half a point, and a score must not depend on how fast a processor is.
+            runtime = dataclasses.replace(runtime, precision="fp32")
+        return Engine(runtime)
 
     @property
     def classes(self) -> ClassSet:

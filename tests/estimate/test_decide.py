@@ -18,6 +18,7 @@ from crots.estimate.trial import Trial
 from crots.events import Note, StageStarted
 from crots.files import digest
 from crots.project import Project, override
+from crots.stages.workbench import Workbench
 from tests.stages import tiny_world as world
 from tests.stages.tiny_runs import metrics_at, run, states, stop_at, student_of
 
@@ -97,7 +98,17 @@ def test_labelling_and_training_are_decided_apart(tmp_path, monkeypatch):
     times.of = slow_labels
     decide_options(project, project.stage_keys(), busy=False)
     found = chosen(project)
-    assert (found["pseudo-label"], found["baseline"], found["evaluate"]) == ("fp32", "bf16", "bf16")
+    assert (found["pseudo-label"], found["baseline"], found["evaluate"]) == ("fp32", "bf16", "auto")
+
+
+@pytest.mark.parametrize(("precision", "used"), [("auto", "fp32"), ("bf16", "bf16")])
+def test_scores_are_computed_in_fp32_unless_the_user_chose_another_precision(tmp_path, monkeypatch, precision, used):
+    project = world.white_box(tmp_path, data=world.with_validation(tmp_path), runtime={"precision": precision})
+    Times(monkeypatch, step=100.0, image=100.0, bf16=0.5)
+    decide_options(project, project.stage_keys(), busy=False)
+    for key, expected in (("evaluate", used), ("baseline", "bf16")):
+        bench = Workbench(project.config_of(key), project.folder, project.cache_folder, key)
+        assert bench.engine.precision == expected
 
 
 @pytest.mark.parametrize(("bf16", "precision"), [(0.84, "bf16"), (0.86, "fp32"), (1.5, "fp32")])
