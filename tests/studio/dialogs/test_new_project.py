@@ -58,7 +58,7 @@ def test_what_cannot_become_a_project_is_said_before_it_is_tried(dialog, tmp_pat
 
 def test_a_place_where_nothing_can_be_written(monkeypatch, tmp_path):
     monkeypatch.setattr("os.access", lambda path, mode: False)
-    assert unwritable(tmp_path / "a" / "b") == f"Nothing can be written in {tmp_path}: choose another place."
+    assert unwritable(tmp_path / "a" / "b") == f"{tmp_path} cannot be written to: choose another location."
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no symbolic links without a right to them")
