@@ -17,7 +17,7 @@ LONGEST_NOTE = 4000
 
 
 @dataclass(frozen=True)
-class Note:
+class RunNote:
     """What a project or a run is called, and what is worth knowing of it; either may be empty."""
 
     title: str = ""
@@ -32,11 +32,11 @@ class Note:
         return ": ".join(filter(None, (self.title, " ".join(self.note.split()))))
 
 
-def tidy(title: str, note: str) -> Note:
+def tidy(title: str, note: str) -> RunNote:
     """Returns what a person typed or pasted, within bounds: a title is one line without control characters."""
     line = "".join(filter(str.isprintable, " ".join(title.split())))
     text = "".join(letter for letter in note.expandtabs() if letter == "\n" or letter.isprintable())
-    return Note(line[:LONGEST_TITLE].strip(), text.strip()[:LONGEST_NOTE])
+    return RunNote(line[:LONGEST_TITLE].strip(), text.strip()[:LONGEST_NOTE])
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,14 @@ class Notes:
         runs: by `run_key`.
     """
 
-    project: Note = Note()
-    runs: dict[str, Note] = field(default_factory=dict)
+    project: RunNote = RunNote()
+    runs: dict[str, RunNote] = field(default_factory=dict)
 
-    def of(self, key: str) -> Note:
+    def of(self, key: str) -> RunNote:
         """Returns the note of a run, of the project itself for an empty key."""
-        return self.runs.get(key, Note()) if key else self.project
+        return self.runs.get(key, RunNote()) if key else self.project
 
-    def having(self, key: str, note: Note) -> Notes:
+    def having(self, key: str, note: RunNote) -> Notes:
         """Returns them with one replaced; an empty one is none."""
         if not key:
             return replace(self, project=note)
@@ -73,7 +73,7 @@ class _Note(TypedDict):
     note: Annotated[str, lambda text: len(text) <= LONGEST_NOTE]
 
 
-class _File(TypedDict):
+class _NotesShape(TypedDict):
     project: _Note
     runs: dict[str, _Note]
 
@@ -89,13 +89,13 @@ def read_notes(folder: Path) -> Notes:
     Raises:
         InputError: their file is damaged.
     """
-    found = read_as(notes_path(folder), _File)
+    found = read_as(notes_path(folder), _NotesShape)
     if found is None:
         return Notes()
-    return Notes(Note(**found["project"]), {key: Note(**note) for key, note in found["runs"].items()})
+    return Notes(RunNote(**found["project"]), {key: RunNote(**note) for key, note in found["runs"].items()})
 
 
-def write_note(folder: Path, key: str, note: Note) -> None:
+def write_note(folder: Path, key: str, note: RunNote) -> None:
     """Replaces the note of a run, or of the project for an empty key.
 
     Raises:
@@ -120,7 +120,7 @@ def latest_runs(events_path: Path) -> dict[str, str]:
     return {stage: run_key(stage, time) for stage, time in started.items()}
 
 
-def stage_notes(folder: Path, events_path: Path) -> dict[str, Note]:
+def stage_notes(folder: Path, events_path: Path) -> dict[str, RunNote]:
     """Returns the notes of the latest runs, by stage, and of the source.
 
     Raises:

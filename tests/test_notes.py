@@ -12,8 +12,8 @@ from crots.eventlog import EventLog
 from crots.events import StageStarted
 from crots.notes import (
     LONGEST_TITLE,
-    Note,
     Notes,
+    RunNote,
     latest_runs,
     notes_path,
     read_notes,
@@ -37,14 +37,14 @@ def project(tmp_path):
 
 def test_each_run_has_its_own_and_an_empty_one_is_none(project):
     assert read_notes(project.folder) == Notes()
-    write_note(project.folder, "", Note("city at night", "two lines\nof text"))
-    write_note(project.folder, run_key("baseline", 100.0), Note("first", ""))
-    write_note(project.folder, run_key("baseline", 200.0), Note("", "batch 4"))
+    write_note(project.folder, "", RunNote("city at night", "two lines\nof text"))
+    write_note(project.folder, run_key("baseline", 100.0), RunNote("first", ""))
+    write_note(project.folder, run_key("baseline", 200.0), RunNote("", "batch 4"))
     notes = read_notes(project.folder)
-    assert notes.project == Note("city at night", "two lines\nof text")
+    assert notes.project == RunNote("city at night", "two lines\nof text")
     assert latest_runs(project.events_path) == {"baseline": "baseline@200.000"}, "a resumed run is the same run"
-    assert stage_notes(project.folder, project.events_path) == {"baseline": Note("", "batch 4")}
-    write_note(project.folder, run_key("baseline", 200.0), Note())
+    assert stage_notes(project.folder, project.events_path) == {"baseline": RunNote("", "batch 4")}
+    write_note(project.folder, run_key("baseline", 200.0), RunNote())
     assert list(read_notes(project.folder).runs) == ["baseline@100.000"]
 
 
@@ -67,7 +67,7 @@ def test_a_damaged_file_is_said_and_kept(project, text):
     with pytest.raises(InputError, match=r"notes\.json"):
         read_notes(project.folder)
     with pytest.raises(CrotsError):
-        write_note(project.folder, "", Note("x"))
+        write_note(project.folder, "", RunNote("x"))
     assert path.read_text() == text
     assert main(["status", str(project.folder)]) == 2
 
@@ -77,15 +77,15 @@ def test_no_link_is_followed(project, tmp_path):
     notes_path(project.folder).parent.mkdir(exist_ok=True)
     notes_path(project.folder).symlink_to(other)
     with pytest.raises(CrotsError):
-        write_note(project.folder, "", Note("x"))
+        write_note(project.folder, "", RunNote("x"))
     assert not other.exists()
 
 
 def test_status_shows_them(project, capsys):
     assert main(["status", str(project.folder), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["title"] == ""
-    write_note(project.folder, "", Note("city at night", "balance as\nin the paper"))
-    write_note(project.folder, run_key("baseline", 200.0), Note("long", "worse on\npoles"))
+    write_note(project.folder, "", RunNote("city at night", "balance as\nin the paper"))
+    write_note(project.folder, run_key("baseline", 200.0), RunNote("long", "worse on\npoles"))
     assert main(["status", str(project.folder)]) == 0
     out = capsys.readouterr().out
     assert "city at night" in out and "in the paper" in out and "baseline: long: worse on poles" in out
@@ -98,5 +98,5 @@ def test_status_shows_them(project, capsys):
 
 def test_they_change_no_state_of_a_stage(project):
     before = project.status()
-    write_note(project.folder, "", Note("x", "y"))
+    write_note(project.folder, "", RunNote("x", "y"))
     assert project.status() == before

@@ -20,7 +20,7 @@ from crots.errors import CrotsError, InputError
 from crots.eventlog import read_events
 from crots.files import exists
 from crots.images import LABEL_SUFFIXES, image_size
-from crots.notes import Note, read_notes, stage_notes
+from crots.notes import RunNote, read_notes, stage_notes
 from crots.opening import Inputs
 from crots.options import SECTIONS
 from crots.project import Project, StageStatus, config_values
@@ -83,7 +83,7 @@ class _Collector:
             shares=self._shares(classes),
             outputs=self._outputs(),
             curves=self._curves(stages),
-            note=self._attempt(lambda: read_notes(project.folder).project, Note()),
+            note=self._attempt(lambda: read_notes(project.folder).project, RunNote()),
             run_notes=self._attempt(lambda: stage_notes(project.folder, project.events_path), {}),
             gaps=tuple(self._gaps),
         )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from crots.notes import Note
+from crots.notes import RunNote
 
 Colour = tuple[int, int, int]
 # Target images that the adapted model is run on: enough for shares of pixels, and minutes of the slowest net on a CPU.
@@ -287,8 +287,8 @@ class Facts:
     curves: tuple[StageCurves, ...] = ()
     changes: Changes | None = None
     gaps: tuple[str, ...] = ()
-    note: Note = Note()
-    run_notes: Mapping[str, Note] = field(default_factory=dict)
+    note: RunNote = RunNote()
+    run_notes: Mapping[str, RunNote] = field(default_factory=dict)
 
 
 def plain(facts: Facts) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from crots.files import exists, expanded
 from crots_studio.background.event_errand import EventErrand
 from crots_studio.models.applying import ApplyLog
 from crots_studio.models.label_edit import Import
-from crots_studio.models.labelling import TOOLS, ExportForm, ImportForm, export_events, import_events, new_folder
+from crots_studio.models.labelling import TOOLS, ImportForm, LabellingExport, export_events, import_events, new_folder
 from crots_studio.models.words import in_window, plural
 from crots_studio.plain import Label
 from crots_studio.session import Session
@@ -66,7 +66,7 @@ class LabellingDialog(QDialog):
         raise NotImplementedError
 
     @property
-    def content(self) -> ExportForm | ImportForm:
+    def content(self) -> LabellingExport | ImportForm:
         """What is filled in."""
         raise NotImplementedError
 
@@ -202,9 +202,9 @@ class ExportDoubtfulDialog(LabellingDialog):
         self.tool.currentIndexChanged.connect(lambda _: self.refresh())
 
     @property
-    def content(self) -> ExportForm:
+    def content(self) -> LabellingExport:
         """What is filled in."""
-        return ExportForm(self._project, self.count.value(), self.tool.currentData(), _path(self.out.text))
+        return LabellingExport(self._project, self.count.value(), self.tool.currentData(), _path(self.out.text))
 
     @property
     def folder(self) -> Path | None:

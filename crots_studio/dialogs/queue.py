@@ -25,7 +25,7 @@ from crots.files import exists
 from crots.project import CONFIG_NAME
 from crots.trust import Code
 from crots_studio import theme
-from crots_studio.models.run_queue import Entries, Entry, standing
+from crots_studio.models.run_queue import Entries, QueueEntry, standing
 from crots_studio.plain import Label, plain_tooltip
 from crots_studio.session import Session
 from crots_studio.widgets.icon_button import IconButton
@@ -170,7 +170,7 @@ class QueueDialog(QDialog):
         self.words.setText(queue.words or self._idle_words())
         self._enable()
 
-    def _standing(self, entry: Entry) -> tuple[str, str]:
+    def _standing(self, entry: QueueEntry) -> tuple[str, str]:
         state = self._queue.state
         if entry.folder == self._queue.current:
             return "running", ", ".join(filter(None, (state.text, state.pace)))

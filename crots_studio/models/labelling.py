@@ -40,7 +40,7 @@ def new_folder(project: Project) -> Path:
 
 
 @dataclass(frozen=True)
-class ExportForm:
+class LabellingExport:
     """What the user chose to export."""
 
     project: Project
@@ -90,7 +90,7 @@ def _trust(project: Project) -> list[str]:
     return ["--trust"] if project.config.runtime.trust else []
 
 
-def export_events(form: ExportForm, control: Control) -> Iterator[Event]:
+def export_events(form: LabellingExport, control: Control) -> Iterator[Event]:
     """Exports images with their pseudo-labels; searches for doubtful ones first where nobody has.
 
     Loads torch, so not on the window's thread.

@@ -25,7 +25,7 @@ _WAIT = 2.0  # seconds for another window that writes at this moment
 
 
 @dataclass(frozen=True)
-class Entry:
+class QueueEntry:
     """A project of the queue, which has it once.
 
     Attributes:
@@ -46,14 +46,14 @@ class Entry:
         return Path(self.folder).name or self.folder
 
 
-Entries = tuple[Entry, ...]
+Entries = tuple[QueueEntry, ...]
 
 
 def added(entries: Entries, folders: Iterable[str]) -> Entries:
     """Puts projects at the end; one that has ended is run again, one that waits or runs keeps its place."""
     for folder in folders:
         if not any(entry.folder == folder and entry.state in OPEN for entry in entries):
-            entries = (*(entry for entry in entries if entry.folder != folder), Entry(folder))
+            entries = (*(entry for entry in entries if entry.folder != folder), QueueEntry(folder))
     return entries
 
 
@@ -87,26 +87,26 @@ def restored(entries: Entries, wanted: Entries) -> Entries:
     return tuple(_as_it_stands(now.get(entry.folder), entry) for entry in wanted)
 
 
-def _as_it_stands(now: Entry | None, before: Entry) -> Entry:
+def _as_it_stands(now: QueueEntry | None, before: QueueEntry) -> QueueEntry:
     # One that has ended and was only queued again is as it was.
     requeued = now is not None and now.state == "waiting" and before.state in ("done", "failed")
     return before if now is None or requeued else now
 
 
-def following(entries: Sequence[Entry]) -> Entry | None:
+def following(entries: Sequence[QueueEntry]) -> QueueEntry | None:
     """Returns the project to run next, None at the end."""
     return next((entry for state in OPEN for entry in entries if entry.state == state), None)
 
 
-class _Row(TypedDict):
+class _QueueRow(TypedDict):
     folder: str
     state: Annotated[str, STATES.__contains__]
     words: str
     ended: Moment
 
 
-class _File(TypedDict):
-    queue: list[_Row]
+class _QueueShape(TypedDict):
+    queue: list[_QueueRow]
 
 
 class QueueFile:
@@ -135,9 +135,9 @@ class QueueFile:
         Raises:
             InputError: the file is damaged.
         """
-        found = read_as(self.path, _File)
+        found = read_as(self.path, _QueueShape)
         rows = found["queue"] if found is not None else []
-        return tuple({row["folder"]: Entry(**row) for row in rows}.values())  # type: ignore[arg-type]
+        return tuple({row["folder"]: QueueEntry(**row) for row in rows}.values())  # type: ignore[arg-type]
 
     def change(self, act: Callable[[Entries], Entries]) -> Entries:
         """Reads, changes and writes the queue while no other window does, and returns it.
@@ -172,7 +172,7 @@ class QueueFile:
         self._running.release()
 
 
-def standing(entry: Entry, *, here: bool) -> tuple[str, str]:
+def standing(entry: QueueEntry, *, here: bool) -> tuple[str, str]:
     """Says how a project of the queue stands, in a word and in a sentence; looks on the disk.
 
     Args:

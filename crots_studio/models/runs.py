@@ -10,7 +10,7 @@ from typing import Any
 from crots.errors import InputError
 from crots.eventlog import read_events
 from crots.events import Evaluated, Event, Metrics, Outcome, Scored, StageFinished, StageStarted
-from crots.notes import Note, Notes, read_notes, run_key
+from crots.notes import Notes, RunNote, read_notes, run_key
 from crots.project import CONFIG_NAME, Project
 from crots_studio.models.iou import ClassLook, Score, read_reports, score_cells
 from crots_studio.models.names import running_order, title
@@ -55,8 +55,8 @@ class PastRun:
     final: Score | None = None
     validation: Score | None = None
     oracle: bool = False
-    note: Note = Note()
-    project_note: Note = Note()
+    note: RunNote = RunNote()
+    project_note: RunNote = RunNote()
 
     @property
     def key(self) -> tuple[str, str, int]:

@@ -19,7 +19,7 @@ from crots_studio.models.project_cards import read_card
 from crots_studio.models.rail import GUARDED
 from crots_studio.models.run_queue import (
     Entries,
-    Entry,
+    QueueEntry,
     QueueFile,
     State,
     added,
@@ -169,19 +169,19 @@ class RunQueue(QObject):
     def add(self, folders: Iterable[str]) -> None:
         """Puts projects at the end of the queue."""
         folders = list(folders)
-        words = f"Add {Entry(folders[0]).name}" if len(folders) == 1 else f"Add {plural(len(folders), 'project')}"
+        words = f"Add {QueueEntry(folders[0]).name}" if len(folders) == 1 else f"Add {plural(len(folders), 'project')}"
         self._do(words, lambda entries: added(entries, folders))
 
     def remove(self, folders: Iterable[str]) -> None:
         """Takes projects out of the queue, but not the one that is running here."""
         gone = [folder for folder in folders if folder != self.current]
         if gone:
-            words = f"Remove {Entry(gone[0]).name}" if len(gone) == 1 else f"Remove {plural(len(gone), 'project')}"
+            words = f"Remove {QueueEntry(gone[0]).name}" if len(gone) == 1 else f"Remove {plural(len(gone), 'project')}"
             self._do(words, lambda entries: removed(entries, gone))
 
     def move(self, folder: str, by: int) -> None:
         """Moves a project by so many places."""
-        self._do(f"Move {Entry(folder).name}", lambda entries: moved(entries, folder, by))
+        self._do(f"Move {QueueEntry(folder).name}", lambda entries: moved(entries, folder, by))
 
     @property
     def undo_text(self) -> str:
@@ -216,7 +216,7 @@ class RunQueue(QObject):
         count = f", {self.waiting} waiting" if self.waiting else ""
         if not self.current:
             return f"Queue: waits until the run in this window has ended{count}"
-        return f"Queue: {Entry(self.current).name} is running{count}"
+        return f"Queue: {QueueEntry(self.current).name} is running{count}"
 
     def untrusted(self) -> dict[str, tuple[Code, ...]]:
         """Returns the third-party code that waiting projects would execute, by folder; not on the window's thread."""
@@ -311,7 +311,7 @@ class RunQueue(QObject):
             self._ended(end)
 
     def _ended(self, end: RunEnd) -> None:
-        name, message = Entry(self.current).name, in_window(end.message)
+        name, message = QueueEntry(self.current).name, in_window(end.message)
         if end.outcome == "cancelled":
             # Whoever stopped it does not want the next one to start at once.
             self._stopping = True

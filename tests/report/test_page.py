@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crots.notes import Note
+from crots.notes import RunNote
 from crots.report.facts import (
     Changes,
     ClassChange,
@@ -53,8 +53,8 @@ def facts_with(text):
         curves=(StageCurves("adapt-1", 10, (curve,), (curve,), curve),),
         changes=Changes("adapt-1", {text: 0.5}, (ClassChange(text, 0.2, 0.01, 0.5, True),), True, (picture,)),
         gaps=(text,),
-        note=Note(text, text),
-        run_notes={"adapt-1": Note(text, text)},
+        note=RunNote(text, text),
+        run_notes={"adapt-1": RunNote(text, text)},
     )
 
 
@@ -136,10 +136,12 @@ def test_durations():
 
 def test_the_title_and_the_notes_of_somebody_are_shown():
     facts = dataclasses.replace(
-        facts_with("x"), note=Note("City at night", "why\nand how"), run_notes={"adapt-1": Note("no mixing", "worse")}
+        facts_with("x"),
+        note=RunNote("City at night", "why\nand how"),
+        run_notes={"adapt-1": RunNote("no mixing", "worse")},
     )
     text = render_page(facts)
     assert "<h1>City at night: what adaptation changed</h1>" in text
     assert '<p class="note">why\nand how</p>' in text and "no mixing: worse" in text
-    nameless = render_page(dataclasses.replace(facts, note=Note(), run_notes={}))
+    nameless = render_page(dataclasses.replace(facts, note=RunNote(), run_notes={}))
     assert "<h1>x: what adaptation changed</h1>" in nameless and "no mixing" not in nameless

@@ -14,7 +14,7 @@ from crots.cli.flags import add_debug, add_json
 from crots.cli.say import say, say_json
 from crots.cli.tables import Table, duration, percent
 from crots.config import Profile
-from crots.notes import Note, read_notes, stage_notes
+from crots.notes import RunNote, read_notes, stage_notes
 from crots.project import Project, StageStatus
 from crots.records import read_as
 
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     own, noted = read_notes(project.folder).project, stage_notes(project.folder, project.events_path)
     if args.json:
         for found in rows:
-            note = noted.get(found["stage"], Note())
+            note = noted.get(found["stage"], RunNote())
             found |= {"title": note.title, "note": note.note}
         config = project.config
         head = {"project": str(project.folder), "profile": config.profile, "preset": config.preset}

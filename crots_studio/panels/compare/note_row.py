@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QWidget
 
-from crots.notes import LONGEST_NOTE, LONGEST_TITLE, Note, tidy
+from crots.notes import LONGEST_NOTE, LONGEST_TITLE, RunNote, tidy
 from crots_studio.models.runs import PastRun
 from crots_studio.plain import Label
 
@@ -47,9 +47,9 @@ class NoteRow(QWidget):
         return self.of.currentText() == _PROJECT
 
     @property
-    def _kept(self) -> Note:
+    def _kept(self) -> RunNote:
         if self._run is None:
-            return Note()
+            return RunNote()
         return self._run.project_note if self._of_project else self._run.note
 
     def show_run(self, run: PastRun | None) -> None:

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 
 from crots.errors import CrotsError
 from crots.events import Evaluated, Event, StageFinished, StageStarted
-from crots.notes import Note, write_note
+from crots.notes import RunNote, write_note
 from crots.options import TaskOptions
 from crots_studio import theme
 from crots_studio.models.comparison_choice import ComparisonChoice, Key
@@ -78,7 +78,7 @@ class ComparePanel(QWidget):
         self._places: dict[Key, int] = {}
         self._task: TaskOptions | None = None
         self._stale = False
-        self._notes: UndoStack[Note] = UndoStack(self._write_note, _MOST_STEPS)
+        self._notes: UndoStack[RunNote] = UndoStack(self._write_note, _MOST_STEPS)
         self.setAccessibleName("Compare runs")
         self.setAcceptDrops(True)
         self.drop_hint = DropHint(self)
@@ -338,13 +338,13 @@ class ComparePanel(QWidget):
 
     # Titles and notes.
 
-    def _take_note(self, run: PastRun, of_project: bool, note: Note) -> None:
+    def _take_note(self, run: PastRun, of_project: bool, note: RunNote) -> None:
         key, before = ("", run.project_note) if of_project else (run.note_key, run.note)
         what = run.project if of_project else run.model
         words = f"{'Title' if note.title != before.title else 'Note'} of {what}"
         self._walk(lambda: self._notes.do(Step(words, f"{key}\n{run.folder}", before, note)))
 
-    def _write_note(self, part: str, note: Note) -> None:
+    def _write_note(self, part: str, note: RunNote) -> None:
         key, _, folder = part.partition("\n")
         write_note(Path(folder), key, note)
         for runs in filter(None, (self._own, *self._others.values())):
@@ -359,7 +359,7 @@ class ComparePanel(QWidget):
         self._session.opened.undo_changed.emit()
 
     @property
-    def history(self) -> UndoStack[Note] | OpenProject:
+    def history(self) -> UndoStack[RunNote] | OpenProject:
         """Titles and notes; changes of options where none were written here."""
         return self._notes if self._notes.undo_text or self._notes.redo_text else self._session.opened
 

@@ -8,7 +8,7 @@ from PySide6.QtGui import QGuiApplication
 
 from crots.images import read_image
 from crots_studio.dialogs.labelling import ExportDoubtfulDialog, ImportCorrectedDialog
-from crots_studio.models.labelling import ExportForm, ImportForm, new_folder
+from crots_studio.models.labelling import ImportForm, LabellingExport, new_folder
 from crots_studio.models.words import command_text
 from crots_studio.panels.pseudo_labels import PseudoLabelPanel
 from tests.studio.controls import unnamed
@@ -43,7 +43,7 @@ def finish(qtbot, dialog):
 
 def test_forms_say_what_is_missing(project, tmp_path):
     def export(out):
-        return ExportForm(project, 3, "cvat", out)
+        return LabellingExport(project, 3, "cvat", out)
 
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "x").touch()

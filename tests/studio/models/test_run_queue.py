@@ -11,7 +11,7 @@ from crots.project import Project, ProjectConfig
 from crots.runner import locked
 from crots_studio.models.run_queue import (
     STATES,
-    Entry,
+    QueueEntry,
     QueueFile,
     added,
     following,
@@ -22,7 +22,7 @@ from crots_studio.models.run_queue import (
     standing,
 )
 
-ENTRIES = tuple(Entry(f"/p/{name}") for name in "abc")
+ENTRIES = tuple(QueueEntry(f"/p/{name}") for name in "abc")
 
 
 def names(entries):
@@ -33,12 +33,12 @@ def test_a_project_is_in_the_queue_once():
     assert names(added(ENTRIES, ["/p/a", "/p/d"])) == "abcd"
     ended = marked(ENTRIES, "/p/a", "failed", "no images")
     again = added(ended, ["/p/a"])
-    assert names(again) == "bca" and again[-1] == Entry("/p/a")
+    assert names(again) == "bca" and again[-1] == QueueEntry("/p/a")
 
 
 @given(st.permutations("abcd"), st.sampled_from("abcd"), st.integers(-9, 9))
 def test_moving_changes_the_order_only(order, name, by):
-    entries = tuple(Entry(f"/p/{letter}") for letter in order)
+    entries = tuple(QueueEntry(f"/p/{letter}") for letter in order)
     after = moved(entries, f"/p/{name}", by)
     assert sorted(names(after)) == sorted(order)
     place = order.index(name)
@@ -66,7 +66,7 @@ def test_the_file_keeps_it_and_two_windows_share_it(tmp_path):
     assert one.read() == () and one.stamp == ()
     one.change(lambda entries: added(entries, ["/p/a"]))
     other.change(lambda entries: added(entries, ["/p/\udcffb"]))
-    assert one.read() == other.read() == (Entry("/p/a"), Entry("/p/\udcffb"))
+    assert one.read() == other.read() == (QueueEntry("/p/a"), QueueEntry("/p/\udcffb"))
     assert one.claim() and not other.claim()
     one.release()
     assert other.claim()
@@ -94,19 +94,19 @@ def test_a_damaged_file_is_said_and_not_overwritten(tmp_path, text):
 def test_a_project_twice_in_the_file_is_one(tmp_path):
     row = {"folder": "/p/a", "state": "waiting", "words": "", "ended": 0.0}
     (tmp_path / "queue.json").write_text(json.dumps({"queue": [row, row]}))
-    assert QueueFile(tmp_path / "queue.json").read() == (Entry("/p/a"),)
+    assert QueueFile(tmp_path / "queue.json").read() == (QueueEntry("/p/a"),)
 
 
 def test_how_a_project_stands(tmp_path):
     project = Project.create(tmp_path / "a", ProjectConfig())
-    entry = Entry(str(project.folder))
+    entry = QueueEntry(str(project.folder))
     assert standing(entry, here=False) == ("waiting", "")
     begun = marked((entry,), entry.folder, "running")[0]
     assert standing(begun, here=True)[0] == "running"
     assert standing(begun, here=False)[0] == "interrupted"
     with locked(project):
         assert standing(begun, here=False)[0] == "running"
-    assert standing(Entry(str(tmp_path / "gone")), here=False)[0] == "gone"
+    assert standing(QueueEntry(str(tmp_path / "gone")), here=False)[0] == "gone"
     (project.folder / "crots.toml").write_text("not toml")
     assert standing(begun, here=False)[0] == "interrupted"
     assert set(STATES) == {"waiting", "running", "done", "failed"}

@@ -13,7 +13,7 @@ from PySide6.QtGui import QColor, QDropEvent
 
 from crots.eventlog import EventLog
 from crots.events import Evaluated, Metrics, StageFinished, StageStarted
-from crots.notes import Note, notes_path, read_notes, write_note
+from crots.notes import RunNote, notes_path, read_notes, write_note
 from crots.project import Project, build_config
 from crots_studio import theme
 from crots_studio.models.comparison_choice import ComparisonChoice
@@ -311,14 +311,14 @@ def test_runs_and_projects_get_names_and_notes_which_can_be_taken_back(opened, s
     assert opened.table.model().index(place, 1).data() == "CamVid" and opened.table.columnWidth(1) > 40
     assert opened.table.selected_run().stage == "adapt-1", "the row stays selected"
     run = next(run for run in read_runs(session.project.folder).runs if run.stage == "adapt-1")
-    assert (run.note, run.project_note) == (Note("no mixing", "worse on poles"), Note("CamVid", "second try"))
+    assert (run.note, run.project_note) == (RunNote("no mixing", "worse on poles"), RunNote("CamVid", "second try"))
     found = next(iter(csv.DictReader(io.StringIO(opened.run_table()))))
     assert found["project title"] == "CamVid"
     assert opened.history.undo_text == "Note of mine"
     for _ in range(3):
         opened.undo()
-    assert read_notes(session.project.folder).project == Note()
-    assert read_notes(session.project.folder).runs == {run.note_key: Note("no mixing", "")}
+    assert read_notes(session.project.folder).project == RunNote()
+    assert read_notes(session.project.folder).runs == {run.note_key: RunNote("no mixing", "")}
     opened.undo()
     opened.redo()
     assert row_of(opened, "Round 1 (no mixing)") >= 0
@@ -352,7 +352,7 @@ def test_what_was_typed_is_kept_when_another_row_is_chosen(opened, session):
 
 def test_two_projects_are_told_apart_by_their_titles(qtbot, opened, tmp_path):
     other = make(tmp_path / "other", training("baseline", 0.4))
-    write_note(other, "", Note("upper bound", ""))
+    write_note(other, "", RunNote("upper bound", ""))
     opened.add_project(other)
     qtbot.waitUntil(lambda: len(opened.runs) == 3)
     assert "upper bound: Baseline" in labels(opened.runs)
