@@ -27,8 +27,16 @@ def test_steps_follow_the_images_within_bounds(start):
     assert steps_for(10**6, start, 8) * 8 == pytest.approx(most, abs=8)
     middle = 2 * least // each
     assert steps_for(middle, start, 4) * 4 == pytest.approx(each * middle, abs=4)
-    found = settle(BaselineOptions(steps=0, batch=6), images=middle, start=start)
-    assert found.steps == steps_for(middle, start, 6) and found.total == found.steps
+    found = settle(BaselineOptions(steps=0, batch=6), images=middle, start=start, size=LARGE)
+    assert found.crop and found.steps == steps_for(middle, start, 6) and found.total == found.steps
+
+
+@pytest.mark.parametrize("start", VIEWS)
+def test_whole_images_are_seen_half_as_often_by_a_student_that_starts_afresh(start):
+    share = 1.0 if start == "trained" else 0.5
+    for options, size in ((BaselineOptions(), SMALL), (BaselineOptions(scale=1.0), LARGE)):
+        assert settle(options, start=start, size=size).steps == steps_for(400, start, options.batch, share)
+    assert settle(BaselineOptions(crop=Size(64, 64)), start=start).steps == steps_for(400, start, 6)
 
 
 def test_a_round_takes_its_share():
