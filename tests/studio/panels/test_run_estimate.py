@@ -32,23 +32,23 @@ def store_estimates(project, seconds=6.0):
         store(project, key, StageEstimate("steps", 100, seconds, memory=1.3e9, text="100 steps of 4 images of 64x48"))
 
 
-def test_without_a_stored_estimate_it_asks_for_one(qtbot, opened, label, scripted):
+def test_without_a_stored_estimate_it_asks_for_one(qtbot, session, opened, label, scripted):
     assert label.text() == "Estimate" and label.isVisibleTo(None)
     scripted()
     label.click()
     assert scripted.requests == [RunRequest(estimate=True)]
-    qtbot.waitUntil(lambda: not opened.busy, timeout=60_000)
+    qtbot.waitUntil(lambda: not session.run.busy, timeout=60_000)
 
 
-def test_a_stored_estimate_is_shown_with_its_parts(qtbot, opened, label):
+def test_a_stored_estimate_is_shown_with_its_parts(qtbot, session, opened, label):
     store_estimates(opened.project)
-    with qtbot.waitSignal(opened.status_changed, timeout=60_000):
-        opened.refresh_status()
+    with qtbot.waitSignal(session.opened.status_changed, timeout=60_000):
+        session.opened.refresh_status()
     assert label.text().startswith("about 30 min, 1.3 GB")
     assert "up to 2 rounds 20 min (100 steps of 4 images of 64x48)" in label.toolTip()
     # With other options it no longer holds.
-    with qtbot.waitSignal(opened.status_changed, timeout=60_000):
-        opened.set_options({"adapt.batch": "8"})
+    with qtbot.waitSignal(session.opened.status_changed, timeout=60_000):
+        session.opened.set_options({"adapt.batch": "8"})
     qtbot.waitUntil(lambda: label.text() == "Estimate", timeout=60_000)
 
 
@@ -63,8 +63,8 @@ def test_it_is_not_there_while_a_run_goes_on_or_nothing_is_left(qtbot, session, 
     assert not widget.isVisibleTo(None)
 
 
-def test_looking_for_it_loads_no_torch(opened):
-    assert opened.estimate is None
+def test_looking_for_it_loads_no_torch(session, opened):
+    assert session.opened.estimate is None
     loaded = [name for name in sys.modules if name.startswith("crots.estimate.")]
     assert "crots.estimate.facts" in loaded
 
