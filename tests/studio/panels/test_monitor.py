@@ -517,7 +517,7 @@ def test_scores_before_the_first_loss_are_followed_and_share_their_steps_with_wh
 def test_names_of_stages_that_would_run_into_each_other_are_left_out(qtbot):
     plot = SeriesPlot("loss")
     qtbot.addWidget(plot)
-    plot.resize(500, 240)
+    plot.resize(560, 240)
     plot.show()
     x = np.arange(0, 1001.0)
     plot.set_curves([PlotCurve("loss", x, x, "#336699")])
