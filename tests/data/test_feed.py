@@ -2,6 +2,7 @@ import itertools
 import os
 import threading
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -84,11 +85,16 @@ def test_waiting_is_counted_where_the_consumer_is_faster_than_the_threads():
     assert waiting.seconds > 0.1
 
 
-def test_no_waiting_is_counted_where_data_is_ready():
+def test_no_waiting_is_counted_where_data_is_ready(monkeypatch):
+    def submit(pool, load, item):
+        future = Future()
+        future.set_result(load(item))
+        return future
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", submit)
     with count_waiting() as waiting:
-        for _ in prefetch(range(3), lambda item: item, workers=1, depth=1):
-            time.sleep(0.01)
-    assert waiting.seconds < 0.02
+        assert list(prefetch(range(3), lambda item: item)) == [0, 1, 2]
+    assert waiting.seconds == 0
 
 
 def test_workers_on_one_machine_share_its_cores(monkeypatch):
