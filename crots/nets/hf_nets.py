@@ -108,6 +108,8 @@ def build(name: str, classes: int) -> nn.Module:
             raise
         except Exception as error:  # a configuration may be anybody's
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            if isinstance(error, ImportError):
+                raise InputError(f"{folder}: {reason[:160]} {_EXTRA}", field="net") from error
             raise InputError(f"{folder}: its configuration makes no network ({reason[:160]})", field="net") from error
 
 

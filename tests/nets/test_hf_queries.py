@@ -12,6 +12,7 @@ from crots.errors import InputError
 from crots.folders import QUERY_TYPES, folder_card
 from crots.images import read_image, read_labels, write_image, write_labels
 from crots.methods.batch_norm import batch_norms
+from crots.nets import hf_nets
 from crots.nets.queries import log_probabilities, scores
 from crots.nets.source import open_source
 from crots.nets.weights import load_model
@@ -133,6 +134,20 @@ def test_one_of_a_single_size_says_so(tmp_path):
     assert any("images of 64x64 only" in line and "data.tile" in line for line in report.lines())
     with pytest.raises(InputError, match="image_size is x"):
         folder_card(described(tmp_path / "n", "eomt", image_size="x"))
+
+
+def test_a_package_that_is_missing_is_named_with_the_extra_that_brings_it(tmp_path, monkeypatch):
+    pytest.importorskip("transformers")
+
+    class Needy:
+        @staticmethod
+        def from_config(config):
+            raise ImportError("\nEomtLoss requires the scipy library but it was not found in your environment.\nMore.")
+
+    monkeypatch.setattr(hf_nets, "_kind_of", lambda transformers, query: Needy)
+    folder = described(tmp_path / "m", "eomt")
+    with pytest.raises(InputError, match=r"requires the scipy library.* pip install 'crots-studio\[transformers\]'"):
+        hf_nets.build(f"hf:{folder}", 3)
 
 
 def test_who_claims_more_than_once_shares_and_who_claims_nothing_is_unsure():
