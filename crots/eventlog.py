@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -93,7 +94,12 @@ class EventLog:
 
 def _no_link(path: str, flags: int) -> int:
     """Opens a file, but not a link that has replaced it since it was checked."""
-    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    try:
+        return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise InputError(f"{path}: is a link, expected a file that CROTS writes to; move it away") from error
 
 
 def _fields(line: bytes) -> dict[str, Any]:

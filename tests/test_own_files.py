@@ -304,7 +304,7 @@ def test_the_stream_of_events_is_written_through_no_link(tmp_path):
     log.append(Note(stage="mine", text="a"))
     path.unlink()
     path.symlink_to(theirs)
-    with pytest.raises(OSError):
+    with pytest.raises(InputError, match=r"events\.jsonl: is a link"):
         log.append(Note(stage="mine", text="$(touch x)"))
     with pytest.raises(InputError, match=r"events\.jsonl: is a link"):
         EventLog(path)

@@ -129,7 +129,7 @@ class QueueDialog(QDialog):
     def _button(words: str, tip: str, act: Callable[[], object]) -> QPushButton:
         button = QPushButton(words)
         button.setAutoDefault(False)
-        button.setToolTip(tip)
+        button.setToolTip(plain_tooltip(tip))
         button.clicked.connect(lambda: act())
         return button
 

@@ -185,7 +185,7 @@ def test_an_older_folder_gives_way_and_anything_else_stays(segformer, tmp_path):
     with torch.no_grad():
         (tmp_path / "mine").mkdir()
         (tmp_path / "mine" / "thesis.txt").write_text("years")
-        with pytest.raises(InputError, match=r"holds thesis\.txt"):
+        with pytest.raises(InputError, match=r"contains thesis\.txt"):
             exported(student, tmp_path / "mine")
         student.net.model.decode_head.classifier.bias[0] = float("nan")
     with pytest.raises(StageError, match="no file was kept"):

@@ -276,7 +276,7 @@ def test_accumulation_gives_the_same_loss_and_weights_as_none(make, weighting):
         # Parts with unequal shares of ignored pixels: the mean is over all pixels, not over the parts' means.
         patch_labels = data.patch_labels.copy()
         patch_labels[0], patch_labels[1, :4] = IGNORE, IGNORE
-        figures = step(learner, data=AdaptBatch(data.images, None, data.patches, patch_labels))
+        figures = step(learner, data=AdaptBatch(data.images, data.patches, patch_labels))
         found[parts] = figures, parameters(learner.student)
     for parts in (2, 4):
         assert found[parts][0] == pytest.approx(found[1][0], rel=1e-4)
