@@ -108,8 +108,8 @@ class Errands(QObject):
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is being worked on in the background."""
-        return self._pool.idle and self._saver.idle
+        """Whether nothing is being worked on in the background and every answer has arrived in the window."""
+        return self._pool.idle and self._saver.idle and not self._targets
 
     def save_in_background(
         self,

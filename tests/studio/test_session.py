@@ -3,6 +3,7 @@
 import gc
 import threading
 import time
+import time
 import weakref
 
 import psutil
@@ -43,6 +44,17 @@ def test_garbage_is_collected_on_the_window_s_thread_alone(qtbot, session):
     qtbot.waitUntil(lambda: threads == [0])
     assert not gone, "a run or a library that collects on its own thread destroys nothing"
     assert gc.collect() > 0 and gone and not gc.isenabled()
+
+
+def test_an_answer_on_its_way_to_the_window_is_not_idle(qtbot, session):
+    got = []
+    errands = session.errands
+    errands.in_background(lambda: "answer", got.append)
+    while not errands._pool.idle:
+        time.sleep(0.001)
+    assert not errands.idle and got == [], "the thread is done, the window has not heard of it"
+    qtbot.waitUntil(lambda: errands.idle)
+    assert got == ["answer"]
 
 
 def test_what_a_library_brought_is_never_looked_through(session):
