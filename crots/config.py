@@ -1,7 +1,7 @@
 """Options described once: a frozen dataclass per group, from which TOML, flags, forms, help and tables are made.
 
 Each field is made by `option` and so carries its help, range, unit, fault number and published value. This module and
-`crots.options` import no torch, so that help, forms and status are instant.
+those of the options import no torch, so that help, forms and status are instant.
 """
 
 from __future__ import annotations

@@ -49,6 +49,7 @@ from crots.ownership import check_place, walk
 from crots.records import is_plain, read_as, read_toml
 from crots.resources import resource_folder
 from crots.stagefiles import StageFiles
+from crots.training_options import AdaptOptions, BaselineOptions, TrainingOptions
 
 CONFIG_NAME = "crots.toml"
 CORRECTIONS = "corrections"
@@ -83,8 +84,8 @@ class ProjectConfig:
     runtime: opt.RuntimeOptions = field(default_factory=opt.RuntimeOptions)
     pseudo_label: opt.PseudoLabelOptions = field(default_factory=opt.PseudoLabelOptions)
     mine: opt.MineOptions = field(default_factory=opt.MineOptions)
-    baseline: opt.BaselineOptions = field(default_factory=opt.BaselineOptions)
-    adapt: opt.AdaptOptions = field(default_factory=opt.AdaptOptions)
+    baseline: BaselineOptions = field(default_factory=BaselineOptions)
+    adapt: AdaptOptions = field(default_factory=AdaptOptions)
     evaluate: opt.EvaluateOptions = field(default_factory=opt.EvaluateOptions)
     export: opt.ExportOptions = field(default_factory=opt.ExportOptions)
 
@@ -696,7 +697,7 @@ class InPlace(Project):
 
 def evaluations_decide(options: Any) -> bool:
     """Whether the checkpoint that a training stage keeps depends on when it was evaluated."""
-    return isinstance(options, opt.TrainingOptions) and (options.guarded or options.selection != "last")
+    return isinstance(options, TrainingOptions) and (options.guarded or options.selection != "last")
 
 
 def read_choice(path: Path) -> dict[str, Any] | None:

@@ -19,8 +19,9 @@ from crots.config import (
     to_plain,
 )
 from crots.errors import InputError
+from crots.training_options import AdaptOptions, TrainingOptions, TrainOptions
 
-ALL_OPTIONS = [*opt.SECTIONS.values(), opt.TrainOptions, opt.PredictOptions]
+ALL_OPTIONS = [*opt.SECTIONS.values(), TrainOptions, opt.PredictOptions]
 
 
 @pytest.mark.parametrize("options_class", ALL_OPTIONS)
@@ -74,12 +75,12 @@ def test_a_wrong_value_is_refused_with_its_path_and_what_is_allowed(section, val
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", opt.TrainingOptions.REMOVED)
+@pytest.mark.parametrize("name", TrainingOptions.REMOVED)
 def test_a_removed_option_loads_where_it_was_off_and_is_explained_where_it_was_on(name):
     for off in (0, 0.0, "0"):
-        assert from_mapping(opt.AdaptOptions, {name: off}, where="adapt") == opt.AdaptOptions()
+        assert from_mapping(AdaptOptions, {name: off}, where="adapt") == AdaptOptions()
     with pytest.raises(InputError, match=f"adapt.{name}: this option was removed, since it cost") as error:
-        from_mapping(opt.AdaptOptions, {name: 0.5}, where="adapt")
+        from_mapping(AdaptOptions, {name: 0.5}, where="adapt")
     assert error.value.field == f"adapt.{name}"
 
 
@@ -93,7 +94,7 @@ def test_strings_of_the_command_line_become_values():
 def test_changed_lists_what_differs_from_the_profile_and_never_trust():
     options = dataclasses.replace(defaults(opt.RuntimeOptions, "recommended"), trust=True, seed=3)
     assert changed(options, "recommended") == {"seed": 3}
-    published = defaults(opt.AdaptOptions, "published")
+    published = defaults(AdaptOptions, "published")
     assert changed(published, "published") == {}
     assert changed(published, "recommended")["confidence_from"] == "logit"
 
@@ -106,7 +107,7 @@ def test_sizes_survive_their_text(width, height):
 
 @given(
     st.dictionaries(
-        st.sampled_from([i.name for i in describe(opt.AdaptOptions)]),
+        st.sampled_from([i.name for i in describe(AdaptOptions)]),
         st.one_of(
             st.none(),
             st.booleans(),
@@ -119,11 +120,11 @@ def test_sizes_survive_their_text(width, height):
 )
 def test_wild_values_are_taken_or_refused_never_worse(values):
     try:
-        options = from_mapping(opt.AdaptOptions, values, where="adapt")
+        options = from_mapping(AdaptOptions, values, where="adapt")
     except InputError as error:
         assert "adapt." in str(error)
     else:
-        for info in describe(opt.AdaptOptions):
+        for info in describe(AdaptOptions):
             check(info, to_plain(getattr(options, info.name)), where="adapt")
 
 

@@ -29,13 +29,14 @@ from crots.execution.engine import Engine
 from crots.images import read_labels, write_image, write_labels
 from crots.nets.model import create_model
 from crots.nets.weights import load_model
-from crots.options import RuntimeOptions, TrainOptions
+from crots.options import RuntimeOptions
 from crots.project import Project, build_config
 from crots.runner import run_project, run_stage
 from crots.stages.evaluate import score_model
 from crots.stages.train import TrainJob, supervise
 from crots.taxonomy import load_class_set
 from crots.training.loop import Training
+from crots.training_options import TrainOptions
 
 SIZE = Size(128, 64)
 IMAGES, HELD_OUT = 80, range(300, 340)

@@ -57,7 +57,7 @@ def add_options(
     Args:
         group: where the help lists them.
         section: as in ``crots.toml``.
-        options_class: a class of `crots.options`.
+        options_class: whose options.
         profile: whose defaults the help shows.
         flags: other flags than those of the options, for what an option means in this command.
         only: the options to add; empty adds all.

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from crots import options as opt
 from crots.config import Profile, describe, to_plain, unknown_name
 from crots.project import ProjectConfig, evaluations_decide, override
+from crots.training_options import AdaptOptions
 
 Kind = Literal["methods", "ablation"]
 
@@ -160,7 +161,7 @@ def _other_rows(config: ProjectConfig) -> Iterator[Method]:
         yield Method(
             "no-average", "no average", "As recommended, rounds not averaged with their start.", {"adapt.average": 0}
         )
-    mixes = next(info for info in describe(opt.AdaptOptions) if info.name == "mix").choices
+    mixes = next(info for info in describe(AdaptOptions) if info.name == "mix").choices
     for mix in mixes:
         if mix != config.adapt.mix:
             yield Method(f"mix-{mix}", f"adapt.mix = {mix}", f"As recommended, with {mix}.", {"adapt.mix": mix})

@@ -14,7 +14,6 @@ from crots.execution.engine import Engine
 from crots.methods.batch_norm import forget_statistics, mean_entropy, train_affine_only
 from crots.methods.ema import Teacher
 from crots.nets.model import Model
-from crots.options import AdaptOptions
 from crots.project import Project
 from crots.stages.adapt import AdaptLearner, Mixed
 from crots.stages.project_stages import open_material
@@ -22,6 +21,7 @@ from crots.stages.workbench import Workbench
 from crots.training.learner import Figures, Learner
 from crots.training.loop import Training, train
 from crots.training.material import Array, Material
+from crots.training_options import AdaptOptions
 
 
 class ImagesLearner(Learner):

@@ -18,10 +18,10 @@ from crots.estimate.measure import estimate, of_stage
 from crots.estimate.trial import Stopwatch
 from crots.execution.device import resolve_device
 from crots.nets.registry import net_info
-from crots.options import TrainingOptions
 from crots.project import Project, ProjectConfig, override
 from crots.stages.workbench import Workbench
 from crots.training.budget import crop_of
+from crots.training_options import TrainingOptions
 
 # Shorter runs use fp32: timing another precision would take longer than it could save.
 WORTH_MEASURING = 180.0

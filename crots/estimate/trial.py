@@ -25,7 +25,6 @@ from crots.execution.engine import Engine, evaluating
 from crots.execution.memory import PeakMemory
 from crots.methods.patches import cell_size
 from crots.nets.model import Model
-from crots.options import AdaptOptions, TrainingOptions
 from crots.project import Project
 from crots.stages.adapt import AdaptLearner
 from crots.stages.baseline import BaselineLearner, refresh_steps
@@ -38,6 +37,7 @@ from crots.training.label_free import images_to_score
 from crots.training.learner import Learner
 from crots.training.material import Array, Material
 from crots.training.patch_set import PatchSet
+from crots.training_options import AdaptOptions, TrainingOptions
 
 Clock = Callable[[], float]
 Check = Callable[[], None]

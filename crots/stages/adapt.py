@@ -22,7 +22,6 @@ from crots.methods.losses import confidence_weight
 from crots.methods.mixing import apply_mix, plan_mix
 from crots.methods.pseudo import Confident, confident
 from crots.nets.model import Model
-from crots.options import AdaptOptions
 from crots.training.cropping import cut, cut_nearest
 from crots.training.learner import Figures, Learner
 from crots.training.loop import Training, train
@@ -30,6 +29,7 @@ from crots.training.material import Array, Material
 from crots.training.mixing import mix_in_groups
 from crots.training.order import Order, WeightedOrder
 from crots.training.patch_set import PatchSet
+from crots.training_options import AdaptOptions
 
 
 class AdaptBatch(NamedTuple):

@@ -23,7 +23,6 @@ from crots.methods.patches import drop_unsure
 from crots.methods.scores import LEAST_OF_CLASS, SOUND_OF_CLASS
 from crots.methods.selection import keep_thresholds, learnt_thresholds, left_out_weight, rank_table, ranks
 from crots.nets.model import Model
-from crots.options import BaselineOptions
 from crots.ownership import remove_tree
 from crots.training.balance import sampled
 from crots.training.label_free import SUREST
@@ -32,6 +31,7 @@ from crots.training.material import Array, Material
 from crots.training.mixing import mix_in_groups
 from crots.training.refresh import Refreshed, make_refreshed, refreshed_folder, source_histogram
 from crots.training.supervised import SupervisedLearner
+from crots.training_options import BaselineOptions
 
 
 class BaselineLearner(SupervisedLearner):

@@ -17,7 +17,6 @@ from crots.execution.context import Context
 from crots.execution.workers import by_first, current
 from crots.methods.batch_norm import batch_norms, read_statistics, set_statistics
 from crots.nets.model import Model
-from crots.options import AdaptOptions, TrainingOptions
 from crots.project import Project
 from crots.stages.adapt import AdaptJob, adapt_student
 from crots.stages.baseline import BaselineJob, distil_student
@@ -41,6 +40,7 @@ from crots.training.loop import Training
 from crots.training.material import Array, Material, PseudoLabels
 from crots.training.patch_set import PatchCorrections, PatchSet
 from crots.training.watch import Rule, Scoring, Watch
+from crots.training_options import AdaptOptions, TrainingOptions
 
 Options = TypeVar("Options", bound=TrainingOptions)
 

@@ -17,11 +17,11 @@ from crots.execution.context import Context
 from crots.execution.engine import Engine
 from crots.images import resize_labels
 from crots.nets.model import Model
-from crots.options import TrainOptions
 from crots.stages.evaluate import labelled
 from crots.training.loop import Training, train
 from crots.training.material import Array
 from crots.training.supervised import SupervisedLearner
+from crots.training_options import TrainOptions
 
 
 class TrainLearner(SupervisedLearner):

@@ -24,12 +24,13 @@ from crots.nets.reading import model_card, read_weights
 from crots.nets.source import NetworkSource, Source, open_source
 from crots.nets.weights import load_into, model_of
 from crots.opening import Inputs, card_of
-from crots.options import IMAGENET, PseudoLabelOptions, TrainingOptions
+from crots.options import IMAGENET, PseudoLabelOptions
 from crots.project import ProjectConfig
 from crots.stages.labellers import Labeller, NetworkLabels, PredictedLabels
 from crots.taxonomy import ClassMap, ClassSet
 from crots.training.budget import Start
 from crots.training.tiled import Tiles
+from crots.training_options import TrainingOptions
 from crots.trust import code_of, listed
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar
 
 from crots.config import Size
 from crots.methods.selection import UNSURE_WEIGHT
-from crots.options import BaselineOptions, TrainingOptions
+from crots.training_options import BaselineOptions, TrainingOptions
 
 Start = Literal["trained", "pretrained", "random"]
 Options = TypeVar("Options", bound=TrainingOptions)

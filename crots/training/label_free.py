@@ -24,8 +24,8 @@ from crots.methods.scores import (
 )
 from crots.methods.selection import confidence_histogram, keep_thresholds
 from crots.nets.model import Model
-from crots.options import TrainingOptions
 from crots.training.material import Array, Material
+from crots.training_options import TrainingOptions
 
 IMAGES = 32
 # The fewest images that still reveal a collapse.

@@ -21,10 +21,10 @@ from crots.methods.ema import Teacher
 from crots.methods.losses import pad_to_multiple, weighted_cross_entropy
 from crots.methods.schedule import learning_rate
 from crots.nets.model import Model
-from crots.options import TrainingOptions
 from crots.training.balance import ReadLabels, class_weights, count_pixels, sampled
 from crots.training.optimiser import Optimiser
 from crots.training.order import Order
+from crots.training_options import TrainingOptions
 
 Figures = Mapping[str, Tensor]
 State = dict[str, Any]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from crots.execution.engine import Engine
 from crots.nets.model import Model
-from crots.options import TrainingOptions
+from crots.training_options import TrainingOptions
 
 State = dict[str, Any]
 

@@ -14,9 +14,9 @@ from crots.execution.engine import Engine
 from crots.methods.augment import apply_jitter, plan_augment
 from crots.methods.ema import Teacher
 from crots.nets.model import Model
-from crots.options import BaselineOptions, TrainOptions
 from crots.training.learner import Figures, Learner
 from crots.training.material import Array
+from crots.training_options import BaselineOptions, TrainOptions
 
 
 class LabelledBatch(NamedTuple):

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from crots.artefacts import section_of
 from crots.config import Size
 from crots.events import StageFinished
-from crots.options import TrainingOptions
 from crots.project import ProjectConfig
+from crots.training_options import TrainingOptions
 from crots_studio.models.names import title
 from crots_studio.models.words import in_window
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from crots.config import Size
 from crots.images import resize_confidence, resize_image, resize_labels
-from crots.options import AdaptOptions
+from crots.training_options import AdaptOptions
 from crots_studio.background.loading import preload_torch
 from crots_studio.models.image_store import ImageMaps
 from crots_studio.models.words import listing

@@ -22,9 +22,9 @@ from PySide6.QtWidgets import (
 )
 
 from crots.events import Event, StageFinished
-from crots.options import AdaptOptions
 from crots.project import Project
 from crots.taxonomy import ClassSet
+from crots.training_options import AdaptOptions
 from crots_studio.models.image_store import ImageStore
 from crots_studio.models.label_list import LabelList, classes_of, read_list
 from crots_studio.models.mix_preview import (

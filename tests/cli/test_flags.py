@@ -8,14 +8,15 @@ from crots.cli.commands import load_command
 from crots.cli.flags import given, option_help, settings
 from crots.config import Grid, Size, describe, shown
 from crots.errors import InputError
+from crots.training_options import AdaptOptions, BaselineOptions, TrainOptions
 
 # Where each stage's options are flags, and those that the command says in another way.
 STAGES = [
     ("pseudo-label", "pseudo_label", opt.PseudoLabelOptions, ()),
     ("mine", "mine", opt.MineOptions, ()),
-    ("baseline", "baseline", opt.BaselineOptions, ()),
-    ("train", "train", opt.TrainOptions, ()),
-    ("adapt", "adapt", opt.AdaptOptions, ("rounds", "patches")),
+    ("baseline", "baseline", BaselineOptions, ()),
+    ("train", "train", TrainOptions, ()),
+    ("adapt", "adapt", AdaptOptions, ("rounds", "patches")),
     ("evaluate", "evaluate", opt.EvaluateOptions, ()),
     ("predict", "predict", opt.PredictOptions, ()),
     ("pseudo-label", "source", opt.SourceOptions, ()),
@@ -160,7 +161,7 @@ def test_settings():
 
 def test_options_command_lists_every_option(crots):
     text = crots("options", "--markdown").out
-    for cls in (*opt.SECTIONS.values(), opt.TrainOptions, opt.PredictOptions):
+    for cls in (*opt.SECTIONS.values(), TrainOptions, opt.PredictOptions):
         assert all((f"| `{info.name}` |" in text) == info.stored for info in describe(cls))
     assert "adapt" in crots("options", "adapt").out
 

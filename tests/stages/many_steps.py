@@ -12,12 +12,13 @@ from crots.data.layouts import open_dataset
 from crots.execution.engine import Engine
 from crots.images import write_image, write_labels
 from crots.nets.model import create_model
-from crots.options import AdaptOptions, BaselineOptions, RuntimeOptions
+from crots.options import RuntimeOptions
 from crots.stages.adapt import AdaptLearner
 from crots.stages.baseline import BaselineLearner
 from crots.taxonomy import load_class_set
 from crots.training.material import Material, PseudoLabels
 from crots.training.patch_set import PatchSet
+from crots.training_options import AdaptOptions, BaselineOptions
 from tests.stages import tiny_world as world
 from tests.stages.tiny_world import IGNORE
 

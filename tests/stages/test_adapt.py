@@ -9,8 +9,8 @@ import torch
 
 from crots.config import defaults
 from crots.methods.patches import drop_unsure
-from crots.options import AdaptOptions
 from crots.stages.adapt import AdaptBatch, Mixed, mixing_beta
+from crots.training_options import AdaptOptions
 from tests.stages.tiny_adapt import ENGINE, STILL, head_bias, parameters, statistics, step
 from tests.stages.tiny_world import IGNORE
 

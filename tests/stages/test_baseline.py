@@ -12,11 +12,11 @@ from crots.execution.context import Context
 from crots.images import read_labels, write_labels
 from crots.methods import selection
 from crots.methods.batch_norm import batch_norms
-from crots.options import BaselineOptions
 from crots.stages import baseline as baseline_module
 from crots.stages.baseline import BaselineJob, BaselineLearner, distil_student, refresh_steps
 from crots.training.loop import REFRESHED, Training
 from crots.training.refresh import make_refreshed, refreshed_folder
+from crots.training_options import BaselineOptions
 from tests.stages import tiny_world as world
 from tests.stages.tiny_training import ENGINE, FEW, student, weights
 from tests.stages.tiny_world import IGNORE

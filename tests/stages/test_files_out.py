@@ -19,7 +19,7 @@ from crots.images import read_image, read_labels, write_labels
 from crots.nets.model import create_model
 from crots.nets.source import load_exported
 from crots.nets.weights import load_model, save_safetensors
-from crots.options import AdaptOptions, BaselineOptions, PredictOptions, RuntimeOptions
+from crots.options import PredictOptions, RuntimeOptions
 from crots.stages.adapt import AdaptLearner
 from crots.stages.baseline import BaselineLearner
 from crots.stages.convert_labels import ConvertJob, convert
@@ -29,6 +29,7 @@ from crots.stages.predict import ImageFrames, PredictJob, VideoFrames, at_workin
 from crots.taxonomy import identity_map, load_class_map, load_class_set
 from crots.training.loop import Training, train
 from crots.training.material import Material, PseudoLabels
+from crots.training_options import AdaptOptions, BaselineOptions
 from tests.stages import tiny_world as world
 from tests.stages.tiny_world import CAR, IGNORE
 

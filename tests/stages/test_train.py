@@ -9,9 +9,9 @@ from crots.data.layouts import open_dataset
 from crots.errors import InputError
 from crots.events import Metrics
 from crots.execution.context import Context
-from crots.options import TrainOptions
 from crots.stages.train import TrainJob, TrainLearner, supervise
 from crots.training.loop import Training
+from crots.training_options import TrainOptions
 from tests.stages import tiny_world as world
 from tests.stages.tiny_training import ENGINE, FEW, learner, student
 

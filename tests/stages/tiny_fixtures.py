@@ -11,10 +11,11 @@ from crots.data.layouts import open_dataset
 from crots.execution.engine import Engine
 from crots.images import write_confidence, write_image, write_labels
 from crots.nets.model import create_model
-from crots.options import AdaptOptions, RuntimeOptions
+from crots.options import RuntimeOptions
 from crots.stages.adapt import AdaptLearner
 from crots.training.material import Material, PseudoLabels
 from crots.training.patch_set import PatchSet
+from crots.training_options import AdaptOptions
 from tests.stages import tiny_world as world
 
 

@@ -5,9 +5,10 @@ import torch
 from crots.execution.context import Context
 from crots.execution.engine import Engine
 from crots.nets.model import create_model
-from crots.options import BaselineOptions, RuntimeOptions
+from crots.options import RuntimeOptions
 from crots.stages.baseline import BaselineLearner
 from crots.training.loop import Training, train
+from crots.training_options import BaselineOptions
 from tests.stages import tiny_world as world
 
 ENGINE = Engine(RuntimeOptions(device="cpu"))

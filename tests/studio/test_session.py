@@ -3,7 +3,6 @@
 import gc
 import threading
 import time
-import time
 import weakref
 
 import psutil

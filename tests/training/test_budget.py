@@ -1,8 +1,8 @@
 import pytest
 
 from crots.config import Size
-from crots.options import AdaptOptions, BaselineOptions
 from crots.training.budget import RECIPES, VIEWS, settled, steps_for
+from crots.training_options import AdaptOptions, BaselineOptions
 
 SMALL, LARGE = Size(256, 128), Size(1024, 512)
 

@@ -11,11 +11,11 @@ from crots.events import Metrics, Note, Scored
 from crots.execution.context import Context
 from crots.methods.alarms import Alarm
 from crots.nets.weights import load_model
-from crots.options import AdaptOptions
 from crots.stages.adapt import AdaptLearner
 from crots.training.choice import Choice
 from crots.training.loop import Training, train
 from crots.training.watch import Evaluation, Watch
+from crots.training_options import AdaptOptions
 from tests.stages import tiny_world as world
 from tests.stages.tiny_training import ENGINE, FEW, learner, run, student, weights
 

@@ -19,7 +19,7 @@ from crots.execution.engine import Engine
 from crots.images import read_labels, write_confidence, write_image, write_labels
 from crots.nets.model import create_model
 from crots.nets.weights import load_model
-from crots.options import AdaptOptions, BaselineOptions, RuntimeOptions, TrainOptions
+from crots.options import RuntimeOptions
 from crots.stages.adapt import AdaptJob, adapt_student
 from crots.stages.baseline import BaselineJob, distil_student
 from crots.stages.evaluate import score_model
@@ -29,6 +29,7 @@ from crots.training.label_free import LabelFreeScores
 from crots.training.loop import Training
 from crots.training.material import Material, PseudoLabels
 from crots.training.watch import Watch
+from crots.training_options import AdaptOptions, BaselineOptions, TrainOptions
 from tests.stages import tiny_world as world
 
 SIZE = Size(64, 32)

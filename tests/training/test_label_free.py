@@ -12,7 +12,7 @@ from crots.execution.context import Context
 from crots.execution.engine import Engine
 from crots.images import write_labels
 from crots.nets.model import create_model
-from crots.options import AdaptOptions, RuntimeOptions
+from crots.options import RuntimeOptions
 from crots.training.label_free import (
     IMAGES,
     LEAST_IMAGES,
@@ -23,6 +23,7 @@ from crots.training.label_free import (
 )
 from crots.training.material import Material
 from crots.training.watch import Watch
+from crots.training_options import AdaptOptions
 from tests.stages import tiny_world as world
 from tests.stages.tiny_world import CAR
 

@@ -15,7 +15,7 @@ from crots.execution.draws import random_numpy, seed_step
 from crots.execution.engine import Engine, evaluating
 from crots.images import write_labels
 from crots.nets.weights import load_model
-from crots.options import AdaptOptions, BaselineOptions, RuntimeOptions
+from crots.options import RuntimeOptions
 from crots.stages.adapt import AdaptLearner
 from crots.stages.baseline import BaselineJob, BaselineLearner, distil_student
 from crots.training.balance import class_weights
@@ -23,6 +23,7 @@ from crots.training.learner import shares
 from crots.training.loop import Training, train
 from crots.training.order import Order
 from crots.training.supervised import mirrored
+from crots.training_options import AdaptOptions, BaselineOptions
 from tests.stages import tiny_world as world
 from tests.stages.tiny_training import ENGINE, FEW, learner, run, student, weights
 from tests.stages.tiny_world import CAR, IGNORE, LIGHT, SKY

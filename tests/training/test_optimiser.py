@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from crots.options import BaselineOptions
 from crots.training.optimiser import Optimiser, parameter_groups
+from crots.training_options import BaselineOptions
 from tests.stages import tiny_world as world
 from tests.stages.tiny_training import ENGINE, student
 

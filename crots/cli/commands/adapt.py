@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crots import options as opt
 from crots.artefacts import CHOICE, STUDENT, round_key
 from crots.cli.alone import (
     TRAINED,
@@ -31,6 +30,7 @@ from crots.errors import InputError
 from crots.events import Event
 from crots.execution.context import Context
 from crots.project import ProjectConfig, evaluations_decide, read_choice
+from crots.training_options import AdaptOptions
 
 if TYPE_CHECKING:
     from crots.data.layouts import Sample
@@ -61,12 +61,12 @@ def configure(parser: Parser, profile: Profile) -> None:
         help="greatest number of rounds, each starting from the last; with more than one, each gets its own folder "
         "adapt-1, adapt-2 ... in --out [at least 1; default 1]",
     )  # fmt: skip
-    add_stage(parser, "adapt", opt.AdaptOptions, profile, without=("rounds", "patches"))
+    add_stage(parser, "adapt", AdaptOptions, profile, without=("rounds", "patches"))
     add_run(parser, profile)
 
 
 def _rounds(text: str) -> int:
-    info = next(info for info in describe(opt.AdaptOptions) if info.name == "rounds")
+    info = next(info for info in describe(AdaptOptions) if info.name == "rounds")
     return int(check(info, text, where="--rounds"))
 
 

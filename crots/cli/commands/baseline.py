@@ -29,6 +29,7 @@ from crots.config import Profile
 from crots.events import Event
 from crots.execution.context import Context
 from crots.project import evaluations_decide
+from crots.training_options import BaselineOptions
 
 
 def configure(parser: Parser, profile: Profile) -> None:
@@ -37,7 +38,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     add_pseudo_labels(group)
     add_student(group, profile)
     add_out(group, "gets checkpoint.pt and student.safetensors", resume=True)
-    add_stage(parser, "baseline", opt.BaselineOptions, profile)
+    add_stage(parser, "baseline", BaselineOptions, profile)
     add_run(parser, profile)
 
 

@@ -27,6 +27,7 @@ from crots.errors import InputError
 from crots.events import Event
 from crots.execution.control import Control
 from crots.project import Project, override
+from crots.training_options import TrainOptions
 
 # Sections that all methods take from the project.
 _THE_PROJECTS = ("data", "task", "source", "pseudo_label")
@@ -68,7 +69,7 @@ def configure(parser: Parser, profile: Profile) -> None:
 
 
 def _steps(text: str) -> int:
-    info = next(info for info in describe(opt.TrainOptions) if info.name == "steps")
+    info = next(info for info in describe(TrainOptions) if info.name == "steps")
     return int(check(info, text, where="--steps"))
 
 

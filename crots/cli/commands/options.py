@@ -12,7 +12,8 @@ from crots.cli.flags import add_debug, add_json
 from crots.cli.say import say, say_json, say_lines
 from crots.cli.tables import Table
 from crots.config import OptionInfo, Profile, describe, expectation, shown, to_plain, unknown_name
-from crots.options import SECTIONS, BenchOptions, PredictOptions, TrainOptions
+from crots.options import SECTIONS, BenchOptions, PredictOptions
+from crots.training_options import TrainOptions
 
 # Also of the stages that are not part of a project.
 CLASSES: dict[str, type] = {**SECTIONS, "train": TrainOptions, "predict": PredictOptions, "bench": BenchOptions}

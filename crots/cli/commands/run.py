@@ -24,6 +24,7 @@ from crots.project import Project, override
 from crots.report.results import result_of
 from crots.report.words import summary
 from crots.runner import planned, run_project
+from crots.training_options import AdaptOptions
 
 
 def configure(parser: Parser, profile: Profile) -> None:
@@ -32,7 +33,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     group = parser.add_argument_group("what to run")
     group.add_argument("--until", metavar="STAGE", help="stop after this stage; adapt means its last round")
     group.add_argument("--only", metavar="STAGE", help="run only this stage, even if it is done")
-    add_options(group, "adapt", opt.AdaptOptions, profile, only=("rounds",))
+    add_options(group, "adapt", AdaptOptions, profile, only=("rounds",))
     add_set(group)
     group.add_argument(
         "--estimate", action="store_true", help="only estimate the time and memory of the run, from a few steps"

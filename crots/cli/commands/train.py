@@ -29,6 +29,7 @@ from crots.cli.outputs import Claim
 from crots.config import Profile, describe, to_mapping
 from crots.events import Event
 from crots.execution.context import Context
+from crots.training_options import TrainOptions
 
 if TYPE_CHECKING:
     from crots.data.encodings import Encoding
@@ -40,7 +41,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     add_labels(group, profile)
     add_student(group, profile)
     add_out(group, "gets checkpoint.pt and student.safetensors", resume=True)
-    add_stage(parser, "train", opt.TrainOptions, profile)
+    add_stage(parser, "train", TrainOptions, profile)
     add_run(parser, profile)
 
 
@@ -54,7 +55,7 @@ def add_labels(group: argparse._ArgumentGroup, profile: Profile) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trains the network."""
     config = config_of(args)
-    options = options_of(args, "train", opt.TrainOptions)
+    options = options_of(args, "train", TrainOptions)
     claimed = claim(
         args, "train", config, ("data", "task", "student", "runtime"), results=TRAINED, precious=True,
         labels=args.labels and args.labels.absolute(), train=to_mapping(options, only_result=True),
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _events(
-    desk: Desk, context: Context, claimed: Claim, args: argparse.Namespace, options: opt.TrainOptions
+    desk: Desk, context: Context, claimed: Claim, args: argparse.Namespace, options: TrainOptions
 ) -> Iterator[Event]:
     from crots.cli.inputs import open_labels, readable
     from crots.data.labels import resolve_encoding

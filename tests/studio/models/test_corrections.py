@@ -12,11 +12,12 @@ from crots.errors import StageError
 from crots.execution.engine import Engine
 from crots.nets.info import NetInfo
 from crots.nets.model import Model
-from crots.options import AdaptOptions, RuntimeOptions
+from crots.options import RuntimeOptions
 from crots.stages.adapt import AdaptLearner
 from crots.taxonomy import load_class_set
 from crots.training.material import Material, PseudoLabels
 from crots.training.patch_set import PatchCorrections, PatchSet
+from crots.training_options import AdaptOptions
 from crots_studio.models.corrections import Corrections
 from tests.studio.fake_project import SIZE, make_fake_project
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from crots.options import AdaptOptions
 from crots.taxonomy import load_class_set
+from crots.training_options import AdaptOptions
 from crots_studio.models.image_store import ImageMaps
 from crots_studio.models.mix_preview import IMAGES, STRATEGIES, MixSettings, choose, make_mixes
 

@@ -13,10 +13,11 @@ from crots.errors import StageError
 from crots.execution.engine import Engine
 from crots.images import read_confidence, read_labels, write_labels
 from crots.nets.model import create_model
-from crots.options import BaselineOptions, RuntimeOptions
+from crots.options import RuntimeOptions
 from crots.stages.baseline import BaselineLearner
 from crots.taxonomy import load_class_set
 from crots.training.material import Material, PseudoLabels
+from crots.training_options import BaselineOptions
 from crots_studio.models.label_edit import LabelEdits, region, stroke
 from crots_studio.panels.pseudo_labels import PseudoLabelPanel
 from tests.studio.controls import unnamed
