@@ -213,7 +213,7 @@ def check_size(setup: Setup) -> Finding:
     text = f"Images are resized to {data.size}; proposed from the images: {proposal}"
     shape = (data.size.width / data.size.height) / (proposal.width / proposal.height)
     if not 1 - _SQUEEZED < shape < 1 / (1 - _SQUEEZED):
-        return Finding("warning", f"{text}, which has another shape", offers=(offer,))
+        return Finding("warning", f"{text}, which has another aspect ratio", offers=(offer,))
     larger = data.size.width * data.size.height > _LARGER * proposal.width * proposal.height
     return Finding("warning" if larger else "good", text + (", which is smaller" if larger else ""), offers=(offer,))
 
@@ -240,7 +240,7 @@ def check_source_classes(setup: Setup) -> Finding:
     if setup.config.task.source_classes:
         return found
     where = "the class map" if setup.config.task.class_map else "the source's file"
-    return dataclasses.replace(found, text=f"As {where} says: {setup.source_classes.name}, {found.text}")
+    return dataclasses.replace(found, text=f"From {where}: {setup.source_classes.name}, {found.text}")
 
 
 def check_class_map(setup: Setup) -> Finding:
@@ -291,7 +291,7 @@ def check_source(setup: Setup) -> Finding:
         # A file dialog shows files; the model is the folder that they lie in.
         if not is_model_folder(path.parent):
             raise
-        text = f"{path.name} is part of the model in the folder {path.parent.name}. Alone it is no source: {error}"
+        text = f"{path.name} is part of the model in the folder {path.parent.name}. It cannot be used alone: {error}"
         return Finding("bad", in_window(text), offers=(Offer("Use the folder", {"source.file": str(path.parent)}),))
 
 
@@ -392,7 +392,7 @@ def check_student(setup: Setup) -> Finding:
     if weights == IMAGENET:
         from crots.nets.imagenet import weights_name
 
-        return Finding("good", f"{net} from ImageNet weights ({weights_name(net)}), fetched when it is trained")
+        return Finding("good", f"{net} from ImageNet weights ({weights_name(net)}), downloaded when it is trained")
     if weights in ("", "source"):
         return _start_from_source(setup, net)
     from crots.nets.weights import load_into
@@ -424,7 +424,7 @@ def check_validation(setup: Setup) -> Finding:
     if data.val_images is None and data.val_labels is None:
         return Finding("empty", "Optional: labelled images, used only to score the results.")
     if data.val_images is None:
-        return Finding("bad", "Labels are chosen without their images; choose the folder of images too.")
+        return Finding("bad", "Labels are chosen, but not their images; choose the folder of images too.")
     classes, dataset = setup.classes, setup.validation
     if dataset is None:
         return Finding("warning", in_window(setup.unscored))

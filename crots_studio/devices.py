@@ -25,7 +25,7 @@ def find_devices() -> tuple[Device, ...]:
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     cards = [Device(f"cuda:{index}", f"cuda:{index} {torch.cuda.get_device_name(index)}") for index in range(count)]
-    others = [Device(kind, f"{kind} (untried)") for kind in UNTRIED if device_count(kind)]
+    others = [Device(kind, f"{kind} (untested)") for kind in UNTRIED if device_count(kind)]
     return (Device("auto", "auto (cuda)" if cards else "auto (CPU)"), Device("cpu", "CPU"), *cards, *others)
 
 

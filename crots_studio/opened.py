@@ -296,7 +296,7 @@ class OpenProject(QObject):
 
     def _join(self, config: ProjectConfig, taken: Values) -> None:
         if taken:
-            self.notice.emit(f"The project's file was changed elsewhere; taken over: {listed(taken)}")
+            self.notice.emit(f"The project file was changed elsewhere; now used: {listed(taken)}")
         self._take_config(config)
 
     def set_options(self, settings: Mapping[str, Any]) -> None:

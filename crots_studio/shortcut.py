@@ -67,7 +67,7 @@ def entries(
     try:
         home = home or Path.home()
     except RuntimeError as error:
-        raise InputError("this account has no home folder, where a menu entry would be; set HOME") from error
+        raise InputError("this account has no home folder for a menu entry; set HOME") from error
     return _macos(home) if platform == "darwin" else _linux(home, environment)
 
 
@@ -80,9 +80,7 @@ def install(files: Sequence[ShortcutFile]) -> list[Path]:
     """
     for file in files:
         if _there(file.path) and not _ours(file):
-            raise InputError(
-                f"{file.path}: is there and was not {MARK}; move it away or delete it, then run this again"
-            )
+            raise InputError(f"{file.path}: exists and was not {MARK}; move it away or delete it, then run this again")
     for file in files:
         with atomic_path(file.path) as partial:
             file.write(partial)
@@ -203,7 +201,7 @@ def _windows(environment: Mapping[str, str]) -> list[ShortcutFile]:
     """A link in the user's own start menu, made by the PowerShell that every Windows has."""
     roaming = environment.get("APPDATA")
     if not roaming:
-        raise InputError("APPDATA is not set, below which the start menu is; run this in an ordinary session")
+        raise InputError("APPDATA is not set, so the start menu cannot be found; run this in an ordinary session")
     menu = Path(roaming) / "Microsoft" / "Windows" / "Start Menu" / "Programs"
     return [ShortcutFile(menu / f"{TITLE}.lnk", lambda path: _make_link(path, environment))]
 

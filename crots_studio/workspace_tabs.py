@@ -34,7 +34,12 @@ class Tab:
 TABS = (
     Tab("Set-up", "setup.panel", "SetupPanel", "setup", "Target images, source model and classes", "target"),
     Tab(
-        "Mixing", "preview", "PreviewPanel", "mixing", "Preview of the mixed images that the student is shown", "adapt"
+        "Mixing",
+        "preview",
+        "PreviewPanel",
+        "mixing",
+        "Preview of the mixed images that the student is trained on",
+        "adapt",
     ),
     Tab(
         "Pseudo-labels",

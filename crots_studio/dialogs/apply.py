@@ -209,7 +209,7 @@ class ApplyDialog(QDialog):
         self.progress.setValue(log.done)
         if log.done and not log.outcome:
             count = f"{log.done:,} of {log.total:,} images" if log.total else f"{log.done:,} images"
-            rate = f", {log.rate:.1f} a second" if log.rate else ""
+            rate = f", {log.rate:.1f} per second" if log.rate else ""
             left = f", {duration((log.total - log.done) / log.rate)} left" if log.rate and log.total else ""
             self._say(count + rate + left, "muted")
 

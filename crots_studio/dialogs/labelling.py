@@ -188,14 +188,14 @@ class ExportDoubtfulDialog(LabellingDialog):
         self.count = QSpinBox()
         self.count.setRange(1, _MOST)
         self.count.setValue(_COUNT)
-        self.count.setAccessibleName("How many images to export, the most doubtful first")
+        self.count.setAccessibleName("Number of images to export, most doubtful first")
         self.tool = QComboBox()
         self.tool.setAccessibleName("Labelling tool")
         for tool, words in TOOLS.items():
             self.tool.addItem(words, tool)
         form.addRow("&Images", self.count)
-        form.addRow("For the &tool", self.tool)
-        self.out = self.path_row("Into the &folder", "Folder to export to", form)
+        form.addRow("&Tool", self.tool)
+        self.out = self.path_row("&Folder", "Folder to export to", form)
         self.out.show_path(str(new_folder(self._project)))
         self.fields += [self.count, self.tool]
         self.count.valueChanged.connect(lambda _: self.refresh())
@@ -238,8 +238,8 @@ class ImportCorrectedDialog(LabellingDialog):
         """Adds the row."""
         self.setWindowTitle("Import corrected labels")
         self._found: list[Import] = []
-        self.source = self.path_row("&Folder", "Folder that the labelling tool wrote, unpacked", form)
-        about = Label("What is black, or no outline covers, stays as it is. Every image can be undone.")
+        self.source = self.path_row("&Folder", "Unpacked export of the labelling tool", form)
+        about = Label("Pixels that are black, or outside every outline, keep their labels. Every image can be undone.")
         about.setProperty("role", "muted")
         form.addRow("", about)
 

@@ -73,7 +73,7 @@ class PlaceDialog(QDialog):
     def fault(self) -> str:
         """Why it cannot be made there; empty where it can."""
         if not self.name.text().strip():
-            return "Give it a name."
+            return "Enter a name."
         if exists(self.folder) and not self.folder.is_dir():
             return f"{self.folder} is a file: choose another name."
         return unwritable(self.folder)
@@ -146,7 +146,7 @@ class NewProjectDialog(PlaceDialog):
     def words(self) -> str:
         """Where, and what it starts with."""
         if self._like is not None:
-            has = f"{super().words}\nIt has the options and the source of {self._like.folder.name}"
+            has = f"{super().words}\nUses the options and the source of {self._like.folder.name}"
             return f"{has}, and its images." if self.same_images.isChecked() else f"{has}; choose its images."
         preset = self.preset.currentData()
         return f"{super().words}\n{preset_words(preset)}" if preset else super().words

@@ -34,7 +34,7 @@ _LOOK_MS = 2000
 _FOLDER = Qt.ItemDataRole.UserRole
 _COLUMNS = ("Project", "State", "Details")
 _COLOURS = {"done": "good", "failed": "bad", "gone": "bad", "interrupted": "warning", "running": "accent"}
-_EMPTY = "The queue is empty. Add the projects that are to run one after another, for example variants of one project."
+_EMPTY = "The queue is empty. Add projects to run one after another, for example variants of one project."
 
 Standings = dict[str, tuple[str, str]]
 
@@ -95,18 +95,20 @@ class QueueDialog(QDialog):
         self.add_button = QPushButton("&Add project")
         self.add_button.setMenu(self.add_menu)
         self.again_button = self._button(
-            "Run a&gain", "Puts the selected projects at the end of the queue", self._again
+            "Run a&gain", "Moves the selected projects to the end of the queue", self._again
         )
         self.open_button = self._button("&Open", "Shows the selected project in the window (Return)", self._open)
         self.up = IconButton("up", "Up", lambda: self._move(-1), flat=False)
         self.down = IconButton("down", "Down", lambda: self._move(1), flat=False)
         self.remove_button = self._button(
-            "&Remove", "Removes the selected projects from the queue; nothing of theirs is deleted (Del)", self._remove
+            "&Remove", "Removes the selected projects from the queue; their files are kept (Del)", self._remove
         )
         self.undo_button = IconButton("undo", "Undo", self._queue.undo, flat=False)
         self.start = self._button("&Start", "Runs the waiting projects one after another", self.begin)
         self.start.setProperty("role", "primary")
-        self.stop = self._button("S&top", "Ends the current run after its step; its work is kept", self._queue.stop)
+        self.stop = self._button(
+            "S&top", "Stops the current run after the current step; its work is kept", self._queue.stop
+        )
         self.close_button = self._button("&Close", "The queue continues", self.close)
         above, below = QHBoxLayout(), QHBoxLayout()
         left = (self.add_button, self.again_button, self.open_button)

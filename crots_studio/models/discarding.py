@@ -41,12 +41,16 @@ def loss(project: Project | None, key: str, *, done: int, total: int, unit: str 
         total: of the whole stage; 0 where it is not known.
         unit: ``steps``, ``images`` or ``files``.
     """
-    goes = f"Its {done:,} of {plural(total, unit.removesuffix('s'))} are lost" if total else "What it has done is lost"
+    goes = (
+        f"Its {done:,} of {plural(total, unit.removesuffix('s'))} will be lost"
+        if total
+        else "Its work so far will be lost"
+    )
     return Loss(key, f"{goes}; this cannot be undone.", f"{_stays(project, key)} Other stages keep their results.")
 
 
 def _stays(project: Project | None, key: str) -> str:
-    none = f"{title(key)} has no earlier result."
+    none = f"There is no earlier result of {title(key)}."
     if project is None or not project.record_path(key).exists():
         return none
     try:

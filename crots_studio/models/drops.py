@@ -47,7 +47,7 @@ def sort_drop(paths: Sequence[Path], config: ProjectConfig) -> Drop:
     for option, found in meant.items():
         if len(found) > 1:
             names = ", ".join(path.name for path in found)
-            left.append(f"{names}: more than one for {option_title(option)}; drop one of them")
+            left.append(f"{names}: more than one file for {option_title(option)}; drop only one")
             continue
         before = _value(config, option) or _value(config, _OTHER.get(option, ""))
         line = f"{option_title(option)}: {found[0].name}"

@@ -77,8 +77,10 @@ class ImportForm:
     def problem(self) -> str:
         """Says what is missing; empty where nothing is."""
         if self.folder is None:
-            return "Choose the folder that the labelling tool wrote, unpacked."
-        return "" if self.folder.is_dir() else f"{self.folder} is no folder; unpack what the labelling tool wrote."
+            return "Choose the unpacked export of the labelling tool."
+        return (
+            "" if self.folder.is_dir() else f"{self.folder} is not a folder; unpack the export of the labelling tool."
+        )
 
     def command(self) -> str:
         """Returns the command line that does the same."""

@@ -70,14 +70,14 @@ class ProjectCard:
     @property
     def spoken(self) -> str:
         """The whole card for a screen reader."""
-        place = str(self.path) if self.present else f"{self.path}, not there"
+        place = str(self.path) if self.present else f"{self.path}, not found"
         return ", ".join(filter(None, (self.name, place, self.date, self.gain, self.state)))
 
 
 def read_card(path: Path) -> ProjectCard:
     """Reads a card from a few small files of a project; not on the window's thread."""
     if not exists(path / CONFIG_NAME):
-        return ProjectCard(path, present=False, state="not there")
+        return ProjectCard(path, present=False, state="not found")
     try:
         project = Project.open(path)
         keys = project.stage_keys()

@@ -58,7 +58,7 @@ def added(entries: Entries, folders: Iterable[str]) -> Entries:
 
 
 def removed(entries: Entries, folders: Iterable[str]) -> Entries:
-    """Takes projects out; nothing of theirs is deleted."""
+    """Takes projects out; their files are kept."""
     gone = set(folders)
     return tuple(entry for entry in entries if entry.folder not in gone)
 

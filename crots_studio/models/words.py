@@ -44,7 +44,7 @@ def in_window(message: str) -> str:
 
 def _named(option: str) -> str:
     if option == TRUST:
-        return "the question about trust on the set-up page"
+        return "the trust question in Set-up"
     section, _, _ = option.partition(".")
     return f"\u201c{option_title(option)}\u201d (settings, {section_title(section)})"
 

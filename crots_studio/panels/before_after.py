@@ -29,7 +29,7 @@ from crots_studio.widgets.compare_area import LAST, CompareArea
 from crots_studio.widgets.image_panel import ImagePanel, class_words
 from crots_studio.widgets.picture_layers import Content
 
-_NO_PROJECT = "Open or make a project to compare its models here."
+_NO_PROJECT = "Open or create a project to compare its models here."
 _NO_LABELS = "Models are compared with the source. Run the stage Pseudo-labels first."
 IMAGE, TRUTH = "Image", "Labels (truth)"
 Array = npt.NDArray[Any]
@@ -58,7 +58,7 @@ class BeforeAfterPanel(ImagePanel):
         self.above_list.addWidget(self.which)
         self.which.currentIndexChanged.connect(lambda _: self._show_list())
         self.errors = QCheckBox("Sho&w errors")
-        self.errors.setToolTip("Marks in red where a model disagrees with the labels, instead of showing its classes")
+        self.errors.setToolTip("Shows in red where a model disagrees with the labels, instead of its classes")
         self.errors.hide()
         self.errors.toggled.connect(lambda _: self._show())
         self.above_list.addWidget(self.errors)

@@ -28,7 +28,7 @@ from crots_studio.widgets.picture_layers import Content, Outline, doubt_colour
 from crots_studio.widgets.region_bar import RegionBar
 
 Array = npt.NDArray[Any]
-_NO_PROJECT = "Open or make a project to see its images here."
+_NO_PROJECT = "Open or create a project to see its images here."
 _NO_IMAGES = "No target images yet. Choose the target folder in the project's set-up."
 _NO_LABELS = "no pseudo-labels yet: run the stage Pseudo-labels to see the source's predictions"
 IMAGE, LABELS, CONFIDENCE, ENTROPY = "Image", "Labels", "Confidence", "Entropy"

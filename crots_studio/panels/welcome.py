@@ -120,7 +120,7 @@ class WelcomePanel(QWidget):
         current = self.recent.currentRow()
         self.recent.clear()
         for card in cards:
-            item = QListWidgetItem(f"{card.name}\n{card.path if card.present else f'{card.path} (not there)'}")
+            item = QListWidgetItem(f"{card.name}\n{card.path if card.present else f'{card.path} (not found)'}")
             item.setData(_PATH, str(card.path))
             item.setData(CARD, card)
             item.setData(Qt.ItemDataRole.AccessibleTextRole, card.spoken)

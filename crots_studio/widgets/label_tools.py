@@ -69,7 +69,7 @@ class LabelTools(QWidget):
         self.tools[LOOK].setChecked(True)
         self.classes = QComboBox()
         self.classes.setAccessibleName("Class to paint")
-        self.classes.setToolTip("Class to paint (1 to 9); ignored pixels count in no loss")
+        self.classes.setToolTip("Class to paint (1 to 9); ignored pixels are left out of the loss")
         self.classes.setMinimumContentsLength(6)
         self.classes.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.width_box = QSpinBox()

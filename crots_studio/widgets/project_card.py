@@ -105,7 +105,7 @@ class CardDelegate(QStyledItemDelegate):
 
     def _words(self, painter: QPainter, inner: QRect, card: ProjectCard, option: QStyleOptionViewItem) -> None:
         colours, line = theme.colours(), option.fontMetrics.height()
-        state = card.state if card.present else f"not there: {card.state}".removesuffix(": not there")
+        state = card.state if card.present else f"not found: {card.state}".removesuffix(": not found")
         facts = "  \u00b7  ".join(filter(None, (card.date, state)))
         rows = (
             (card.name, colours.text if card.present else colours.muted, QFont.Weight.DemiBold),

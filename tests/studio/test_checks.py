@@ -279,7 +279,7 @@ def test_the_studio_opens_what_a_run_opens(tmp_path):
     config = override(ProjectConfig(), {"task.classes": "camvid", "task.class_map": "cityscapes-to-camvid"})
     assert Setup(config, tmp_path).source_classes == Inputs(config, tmp_path).source_classes
     assert check("task.class_map", config, tmp_path).level in ("good", "warning")
-    assert check("task.source_classes", config, tmp_path).text.startswith("As the class map says: cityscapes")
+    assert check("task.source_classes", config, tmp_path).text.startswith("From the class map: cityscapes")
     made = create_model("compact", load_class_set("demo"), Size(64, 64))
     save_safetensors(tmp_path / "model.safetensors", made.net, made.card)
     config = override(ProjectConfig(), {"task.classes": "demo", "source.file": "model.safetensors"})

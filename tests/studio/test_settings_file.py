@@ -43,6 +43,6 @@ def test_a_drive_that_does_not_answer_does_not_hold_the_window_up(qtbot, session
     monkeypatch.setattr(Recent, "rows", lambda recent: answered.wait(300) and rows(recent))
     welcome = WelcomePanel(session)
     qtbot.addWidget(welcome)
-    assert welcome.recent.count() == 1 and "not there" not in welcome.recent.item(0).text()
+    assert welcome.recent.count() == 1 and "not found" not in welcome.recent.item(0).text()
     answered.set()
-    qtbot.waitUntil(lambda: "not there" in welcome.recent.item(0).text())
+    qtbot.waitUntil(lambda: "not found" in welcome.recent.item(0).text())

@@ -285,7 +285,7 @@ def test_a_recent_project_that_has_gone_is_shown_as_gone(qtbot, session, window,
     assert "crots init" not in window.project_actions.message.text()
     window.project_actions.message.close()
     # The disk is looked at beside the window.
-    qtbot.waitUntil(lambda: "(not there)" in window.welcome.recent.item(0).text())
+    qtbot.waitUntil(lambda: "(not found)" in window.welcome.recent.item(0).text())
 
 
 @pytest.mark.parametrize("answer", ["Stop and keep", "Continue in the background"])

@@ -71,8 +71,8 @@ class NoteRow(QWidget):
         self.title.setText(kept.title)
         # A line end of a note that was written elsewhere.
         self.note.setText(kept.note.replace("\n", " "))
-        self.title.setPlaceholderText(f"what you call {what}" if what else "select a run")
-        self.note.setPlaceholderText("what is worth knowing: why it was run, what came out" if what else "")
+        self.title.setPlaceholderText(f"a name for {what}" if what else "select a run")
+        self.note.setPlaceholderText("for example why it was run and what the outcome was" if what else "")
         self.title.setAccessibleName(f"Title of {what}" if what else "Title of the selected run")
         self.note.setAccessibleName(f"Note on {what}" if what else "Note on the selected run")
         self.note.setCursorPosition(0)

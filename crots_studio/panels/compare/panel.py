@@ -93,7 +93,7 @@ class ComparePanel(QWidget):
 
     def _build(self, session: Session) -> None:
         self.what = QComboBox()
-        self.what.setAccessibleName("What to draw")
+        self.what.setAccessibleName("Quantity to plot")
         self.what.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.tools = CurveTools(session, "compare")
         self.add_button = QPushButton("&Add project")
@@ -107,7 +107,7 @@ class ComparePanel(QWidget):
         self.remove_button.setAccessibleName("Remove project from the comparison")
         self.like_button = QPushButton("&New project like this")
         self.like_button.setToolTip(
-            "Makes a project with the options and the source of the selected run, for other images"
+            "Creates a project with the options and the source of the selected run, for other images"
         )
         self.queue_button = QPushButton("Add to &queue")
         self.queue_button.setToolTip("Puts the projects of the selected runs into the queue of runs")
@@ -118,7 +118,9 @@ class ComparePanel(QWidget):
         self.save_chart.setText("Save chart")
         self.save_table = ExportButton(session, self.table, self.run_table, "comparison")
         self.save_table.setText("Save table")
-        self.hint = Elided("Ticked runs are drawn. Hatched or dashed: oracle (checkpoint chosen with labels).")
+        self.hint = Elided(
+            "Ticked runs are drawn. Hatched or dashed: oracle (checkpoint chosen with validation labels)."
+        )
         self.hint.setProperty("role", "muted")
         self._lay_out()
         self._connect()

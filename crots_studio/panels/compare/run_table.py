@@ -39,7 +39,10 @@ _BOX, _AIR = 16, 16
 _WIDEST_CLASS = 110
 _FIXED = ("Model", "Project", "mIoU %", "Steps", "Took", "State", "Differs in", "Note")
 _STATE = _FIXED.index("State")
-_ORACLE = "Oracle: validation labels chose this checkpoint, or one it started from. It shows what could be reached."
+_ORACLE = (
+    "Oracle: this checkpoint, or one it started from, was chosen with validation labels. "
+    "Read its score as an upper bound."
+)
 
 
 class RunTableModel(QAbstractTableModel):

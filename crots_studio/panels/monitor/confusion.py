@@ -52,7 +52,7 @@ class ConfusionPanel(ScorePanel):
             self.way.addItem(text, key)
         self.which = QComboBox()
         self.which.setAccessibleName("Classes in the matrix")
-        self.which.addItem(f"the {_SHOWN} most mistaken classes", "worst")
+        self.which.addItem(f"the {_SHOWN} most confused classes", "worst")
         self.which.addItem("all classes", "all")
         self.which.hide()
         self.view = MatrixView()

@@ -62,8 +62,7 @@ _MORE_SCORES = ("information", "neighbourhood", "stability", "flip", "scale", "c
 _BEFORE = ("render", "train")
 _WHOLE_RUN = "whole run"
 _EMPTY = (
-    "Losses and scores appear here while a model is trained.\n\n"
-    "Start a run to see them. Figures of earlier runs are shown too."
+    "Losses and scores appear here while a model is trained.\n\nStart a run to see them. Earlier runs are shown too."
 )
 
 

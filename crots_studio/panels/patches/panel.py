@@ -34,7 +34,7 @@ from crots_studio.widgets.picture_layers import Content, colour_table
 from crots_studio.widgets.thumbnails import NOTHING, PICTURE_SIDE, Thumbnail, ThumbnailView
 
 Array = npt.NDArray[Any]
-_NO_PROJECT = "Open or make a project to see its hard patches."
+_NO_PROJECT = "Open or create a project to see its hard patches."
 _NO_LABELS = "Hard patches are cut from the pseudo-labels. Run the stage Pseudo-labels first."
 _NOT_CUT = "No patches are cut yet. Tick the rare classes and press Cut patches."
 _NO_RARE = "No pixel of a rare class was found, so there are no patches."

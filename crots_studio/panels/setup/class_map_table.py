@@ -51,7 +51,7 @@ class ClassMapTable(QTableWidget):
 
     def _chooser(self, form: ClassMapForm, name: str, value: str) -> QComboBox:
         box = QComboBox()
-        box.setAccessibleName(f"{name} becomes")
+        box.setAccessibleName(f"Target class of {name}")
         for choice in form.choices:
             box.addItem(swatch(form.target, choice), choice)
         box.setCurrentText(value if value in form.choices else IGNORE_WORD)

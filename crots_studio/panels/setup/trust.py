@@ -19,8 +19,8 @@ def ask_trust(code: Sequence[Code], parent: QWidget | None = None) -> bool:
     box.setTextFormat(Qt.TextFormat.PlainText)
     box.setText(f"This runs third-party code: {listed(code)}.")
     box.setInformativeText(
-        "A run will execute it with all your rights, like any program that you start. Say yes only if you trust "
-        "its author. This holds for these names, in this window, until you close the project; it is not saved."
+        "A run will execute it with all your rights, like any program that you start. Answer Yes only if you trust "
+        "its author. Your answer holds for these names in this window until you close the project; it is not saved."
     )
     box.setStandardButtons(QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.No)
     box.setDefaultButton(QMessageBox.StandardButton.No)

@@ -50,7 +50,7 @@ def test_what_cannot_become_a_project_is_said_before_it_is_tried(dialog, tmp_pat
         (tmp_path / "file" / "deeper", "x", "is not a folder"),
         (tmp_path, "old", "already holds a project"),
         (tmp_path, "used", "is in use, it holds photo.png"),
-        (tmp_path, "  ", "Give it a name"),
+        (tmp_path, "  ", "Enter a name"),
     ):
         assert words in give(dialog, place, name)
         assert not dialog.create_button.isEnabled()

@@ -32,7 +32,7 @@ def test_damaged_and_missing_projects_are_told_and_break_nothing(tmp_path):
     assert not card.present and card.state
     shutil.rmtree(project.folder)
     card = read_card(project.folder)
-    assert not card.present and card.state == "not there" and "not there" in card.spoken
+    assert not card.present and card.state == "not found" and "not found" in card.spoken
 
 
 def test_a_row_that_leads_out_of_the_project_is_not_followed(tmp_path):

@@ -109,7 +109,7 @@ def test_log_lines_leave_progress_out_and_mark_what_matters():
 
 
 def test_messages_of_the_core_speak_of_what_stands_in_the_window():
-    assert in_window("allow it by `runtime.trust`") == "allow it by the question about trust on the set-up page"
+    assert in_window("allow it by `runtime.trust`") == "allow it by the trust question in Set-up"
     assert in_window("give `data.val_labels`") == "give “Validation labels” (settings, Images)"
     assert in_window("give `source.mean` (3)") == "give “Mean” (settings, Source) (3)"
     for words in (
