@@ -23,7 +23,7 @@ from crots.errors import InputError
 from crots.files import expanded, file_or_name
 from crots.folders import check_student, folder_card, is_model_folder, unnamed
 from crots.options import DEFAULT_NET, IMAGENET, DataOptions
-from crots.project import ProjectConfig
+from crots.project_config import ProjectConfig
 from crots.taxonomy import ClassMap, ClassSet, class_map_source, identity_map, load_class_map, load_class_set
 from crots.trust import is_factory, program_kind
 

@@ -1,19 +1,14 @@
-"""A project: a folder with ``crots.toml``, artefacts, checkpoints and the event stream; what is done and what is stale.
+"""A project: a folder with ``crots.toml``, artefacts, checkpoints and events, and what each result depends on.
 
 Reading a project imports no torch, so ``crots status`` and the studio's stage rail are instant.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NotRequired, TypedDict, cast
-
-import tomli_w
+from typing import Any, NotRequired, TypedDict, cast
 
 from crots import options as opt
 from crots.artefacts import (
@@ -28,28 +23,19 @@ from crots.artefacts import (
     section_of,
 )
 from crots.config import (
-    PROFILES,
-    OptionInfo,
-    Profile,
-    changed,
     defaults,
-    describe,
-    from_mapping,
-    profile_named,
     to_mapping,
-    unknown_name,
 )
 from crots.contents import Contents
 from crots.decisions import BUDGET, holds, read_decisions
 from crots.errors import InputError
-from crots.eventlog import Ending, last_endings, running
 from crots.files import content_digest, digest, exists, expanded, file_stamp, listing_digest, make_folder, write_text
 from crots.inputs import check_inputs
 from crots.ownership import check_place, walk
-from crots.records import is_plain, read_as, read_toml
-from crots.resources import resource_folder
+from crots.project_config import ProjectConfig, config_text, named_paths, override, read_config
+from crots.records import is_plain, read_as
 from crots.stagefiles import StageFiles
-from crots.training_options import AdaptOptions, BaselineOptions, TrainingOptions
+from crots.training_options import TrainingOptions
 
 CONFIG_NAME = "crots.toml"
 CORRECTIONS = "corrections"
@@ -59,143 +45,10 @@ SUSPICION = "suspicion"
 STUDIO = "studio"
 # Files of stages that are not complete.
 UNFINISHED = "unfinished"
-FORMAT = 1
 # Files that only an interrupted training stage needs.
 CONTINUED_FROM = (CHECKPOINT, BEST)
 _RECORD_REMEDY = "delete it and run again; the stage is run again"
 _CHOICE_REMEDY = "delete it; it only says why this checkpoint was kept"
-State = Literal["ready", "waiting", "running", "done", "stale", "interrupted", "failed", "not needed"]
-
-_HEADER = (
-    "# A CROTS project. Options that are not listed have the profile's defaults; `crots status` shows what is done.\n"
-)
-
-
-@dataclass(frozen=True)
-class ProjectConfig:
-    """All options of a project; the sections are those of `crots.options.SECTIONS`."""
-
-    profile: Profile = "recommended"
-    preset: str = ""
-    data: opt.DataOptions = field(default_factory=opt.DataOptions)
-    task: opt.TaskOptions = field(default_factory=opt.TaskOptions)
-    source: opt.SourceOptions = field(default_factory=opt.SourceOptions)
-    student: opt.StudentOptions = field(default_factory=opt.StudentOptions)
-    runtime: opt.RuntimeOptions = field(default_factory=opt.RuntimeOptions)
-    pseudo_label: opt.PseudoLabelOptions = field(default_factory=opt.PseudoLabelOptions)
-    mine: opt.MineOptions = field(default_factory=opt.MineOptions)
-    baseline: BaselineOptions = field(default_factory=BaselineOptions)
-    adapt: AdaptOptions = field(default_factory=AdaptOptions)
-    evaluate: opt.EvaluateOptions = field(default_factory=opt.EvaluateOptions)
-    export: opt.ExportOptions = field(default_factory=opt.ExportOptions)
-
-
-def build_config(
-    values: Mapping[str, Mapping[str, Any]], *, profile: Profile = "recommended", preset: str = ""
-) -> ProjectConfig:
-    """Builds a configuration from sections of plain values, on top of a profile.
-
-    Raises:
-        InputError: an unknown section or option, or a value that does not fit.
-    """
-    sections: dict[str, Any] = {}
-    given = {name.replace("-", "_"): section for name, section in values.items()}
-    for name in given:
-        if name not in opt.SECTIONS:
-            raise unknown_name(name, name, list(opt.SECTIONS), what="section")
-    for name, options_class in opt.SECTIONS.items():
-        section = given.get(name, {})
-        if not isinstance(section, Mapping):
-            raise InputError(f"{name}: found {section!r}, expected a table of options", field=name)
-        sections[name] = from_mapping(options_class, section, where=name, profile=profile)
-    return ProjectConfig(profile=profile, preset=preset, **sections)
-
-
-def config_values(config: ProjectConfig) -> dict[str, dict[str, Any]]:
-    """Returns, by section, the options that differ from the profile's defaults, as plain values without ``None``."""
-    values = {name: changed(getattr(config, name), config.profile) for name in opt.SECTIONS}
-    return {
-        name: {key: value if value is not None else "none" for key, value in section.items()}
-        for name, section in values.items()
-        if section
-    }
-
-
-def preset_names() -> tuple[str, ...]:
-    """Names of the shipped presets."""
-    return tuple(sorted(path.stem for path in (resource_folder() / "presets").glob("*.toml")))
-
-
-def load_preset(name: str) -> tuple[Profile, dict[str, dict[str, Any]]]:
-    """Returns a preset's profile and sections; ``name`` is a shipped one or a TOML file.
-
-    Raises:
-        InputError: there is no such preset, or it is not TOML.
-    """
-    path = Path(name) if name.endswith(".toml") else resource_folder() / "presets" / f"{name}.toml"
-    if not path.is_file():
-        raise unknown_name("preset", name, list(preset_names()), what="preset")
-    values = read_toml(path)
-    values.pop("description", None)
-    refuse_unstored(values, str(path))
-    return _profile(values.pop("profile", "recommended"), path), values
-
-
-def refuse_unstored(values: Mapping[str, Any], where: str) -> None:
-    """Refuses options of a single run, above all trust, where a file gives them.
-
-    Args:
-        values: sections of plain values.
-        where: the file, for the message.
-
-    Raises:
-        InputError: naming file and option.
-    """
-    for section, options in values.items():
-        options_class = opt.SECTIONS.get(section.replace("-", "_"))
-        if options_class is None or not isinstance(options, Mapping):
-            continue
-        unstored = {info.name: info.flag for info in describe(options_class) if not info.stored}
-        for key in options:
-            if flag := unstored.get(key.replace("-", "_")):
-                raise InputError(
-                    f"{where}: {section}.{key}: found in a file, which cannot give it; leave it out there, and type "
-                    f"{flag} where you start a run, if you mean it",
-                    field=f"{section}.{key}",
-                )
-
-
-def _profile(value: Any, path: Path) -> Profile:
-    profile = profile_named(value)
-    if profile is None:
-        raise InputError(f"{path}: profile {value!r}, expected one of {', '.join(PROFILES)}", field="profile")
-    return profile
-
-
-def override(config: ProjectConfig, settings: Mapping[str, Any]) -> ProjectConfig:
-    """Returns the configuration with ``{"adapt.steps": "100"}`` applied.
-
-    Raises:
-        InputError: an unknown ``section.option``, or a value that does not fit.
-    """
-    for path, value in settings.items():
-        section, _, name = path.replace("-", "_").partition(".")
-        if section not in opt.SECTIONS or not name:
-            raise unknown_name(path, section, list(opt.SECTIONS), what="section (expected section.option=value)")
-        old = getattr(config, section)
-        new = from_mapping(type(old), {**to_mapping(old), name: value}, where=section, profile=config.profile)
-        config = dataclasses.replace(config, **{section: new})
-    return config
-
-
-def named_paths(config: ProjectConfig) -> dict[str, tuple[OptionInfo, Path | str]]:
-    """Returns what the options that name files or folders hold, by ``section.option``, but for the empty ones."""
-    found: dict[str, tuple[OptionInfo, Path | str]] = {}
-    for path, info in opt.path_options().items():
-        section, _, name = path.partition(".")
-        if value := getattr(getattr(config, section), name):
-            found[path] = (info, value)
-    return found
 
 
 class _Record(TypedDict):
@@ -216,30 +69,6 @@ class _Choice(TypedDict):
     words: NotRequired[str]
     ends_rounds: NotRequired[str]
     oracle: NotRequired[_Hindsight | None]
-
-
-@dataclass(frozen=True)
-class StageStatus:
-    """The state of one stage, for the rail and ``crots status``.
-
-    Attributes:
-        key: ``adapt-2``.
-        state: see `State`.
-        reason: why it is stale, waiting or failed.
-        seconds: how long it took, None while not done.
-        miou: score of its model where one was measured, 0..1.
-        done: units finished, of ``total``, of an interrupted stage.
-        kept: which checkpoint a training stage kept, as a sentence; empty where it kept the last.
-    """
-
-    key: str
-    state: State
-    reason: str = ""
-    seconds: float | None = None
-    miou: float | None = None
-    done: int = 0
-    total: int = 0
-    kept: str = ""
 
 
 class Project:
@@ -275,25 +104,12 @@ class Project:
             raise InputError(
                 f"{folder}: no {CONFIG_NAME} there; give the folder of a project, or make one first", field="project"
             )
-        values = read_toml(path)
-        if values.pop("format", None) != FORMAT:
-            raise InputError(f"{path}: not a project of format {FORMAT}; it was made by another version of CROTS")
-        profile, preset = _profile(values.pop("profile", "recommended"), path), str(values.pop("preset", ""))
-        refuse_unstored(values, str(path))
-        try:
-            config = build_config(values, profile=profile, preset=preset)
-        except InputError as error:
-            raise InputError(f"{path}: {error}", field=error.field) from None
-        return Project(folder.resolve(), config)
+        return Project(folder.resolve(), read_config(path))
 
     def save(self) -> None:
         """Writes ``crots.toml`` atomically; paths inside the project are written relative to it."""
-        head: dict[str, Any] = {"format": FORMAT, "profile": self.config.profile}
-        if self.config.preset:
-            head["preset"] = self.config.preset
-        body = {**head, **config_values(self.config)}
         check_place(self.folder, self.folder / CONFIG_NAME, "file")
-        write_text(self.folder / CONFIG_NAME, _HEADER + tomli_w.dumps(body), durable=True)
+        write_text(self.folder / CONFIG_NAME, config_text(self.config), durable=True)
 
     def path(self, value: Path | str) -> Path:
         """Resolves a path of the configuration: relative ones are relative to the project."""
@@ -619,58 +435,6 @@ class Project:
         places = [*self._folders(), self.folder / CONFIG_NAME, self.events_path, self.lock_path]
         check_inputs(inputs, places)
 
-    def status(self, *, busy: bool | None = None) -> list[StageStatus]:
-        """Returns the state of every stage, in running order.
-
-        Args:
-            busy: whether a run is in progress; None checks.
-        """
-        endings, inputs = last_endings(self.events_path), self.inputs()
-        busy = running(self.lock_path) if busy is None else busy
-        result: list[StageStatus] = []
-        for key in self.stage_keys():
-            before = {status.key: status.state for status in result}
-            result.append(self._status(key, inputs[key], before, endings.get(key), busy))
-        return result
-
-    def _status(
-        self, key: str, inputs: Mapping[str, Any], before: Mapping[str, State], ending: Ending | None, busy: bool
-    ) -> StageStatus:
-        if key in self.round_keys() and key not in self.needed_rounds():
-            return StageStatus(key, "not needed", self.ends_rounds(self.needed_rounds()[-1]))
-        record = self.record(key)
-        status = partial(StageStatus, key, done=ending.done if ending else 0, total=ending.total if ending else 0)
-        if self.started_path(key).exists() and (unfinished := self._unfinished(key, inputs, record, ending, busy)):
-            return status(*unfinished)
-        if record:
-            reason = ", ".join(_differences(record.get("inputs", {}), inputs))
-            state: State = "stale" if reason else "done"
-            kept = str((self.choice(key) or {}).get("words", ""))
-            return status(state, reason, seconds=record.get("seconds"), miou=record.get("miou"), kept=kept)
-        reason = _not_done(
-            before, self.upstream(key), ("waiting", "ready", "stale", "interrupted", "failed", "running")
-        )
-        if reason:
-            return status("waiting", reason)
-        if ending and ending.outcome == "failed":
-            # Its inputs did not fit, so it never began.
-            return status("failed", ending.message)
-        return status("ready")
-
-    def _unfinished(
-        self, key: str, inputs: Mapping[str, Any], record: Any, ending: Ending | None, busy: bool
-    ) -> tuple[State, str] | None:
-        """State and reason of a stage that was begun; None if its last result counts."""
-        if busy and ending and ending.outcome is None:
-            return "running", ""
-        if record and not self.files(key).continues(inputs):
-            # The options were changed since: it will not be resumed.
-            return None
-        if ending and ending.outcome == "failed":
-            return "failed", ending.message
-        stays = "; the result before it stays until then" if record else ""
-        return "interrupted", f"run again to resume from the last checkpoint{stays}"
-
 
 def unfit(folder: Path) -> str:
     """Returns why a folder cannot become a project; empty if it can."""
@@ -713,19 +477,3 @@ def _data_values(data: opt.DataOptions) -> dict[str, Any]:
     """The options of the images; those of tiles only if images are cut, so that they make nothing else stale."""
     values = to_mapping(data, only_result=True)
     return values if data.tile else {name: value for name, value in values.items() if not name.startswith("tile")}
-
-
-def _not_done(before: Mapping[str, State], upstream: tuple[str, ...], states: tuple[State, ...]) -> str:
-    waiting = [f"{name} is {before[name]}" for name in upstream if before.get(name) in states]
-    return "; ".join(waiting)
-
-
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    """Yields the changes between two `Project.inputs` of a stage, one phrase for each option or input."""
-    for section in sorted({*old, *new}):
-        before, after = old.get(section), new.get(section)
-        if isinstance(before, Mapping) and isinstance(after, Mapping):
-            names = sorted({*before, *after})
-            yield from (f"{section}.{name} changed" for name in names if before.get(name) != after.get(name))
-        elif before != after:
-            yield f"{section.removeprefix('after ')} changed"

@@ -21,6 +21,7 @@ from crots.execution.launch import session
 from crots.execution.workers import current
 from crots.files import explained, is_file, is_partial, machine_fault, out_of_memory, remove_partials
 from crots.project import Project
+from crots.project_status import statuses
 
 StageBody = Callable[[Context], Iterator[Event]]
 # Message for a stage that was stopped before it changed anything.
@@ -88,7 +89,7 @@ def _taken(project: Project, stack: contextlib.ExitStack) -> EventLog:
 def _due(project: Project, key: str, asked: bool) -> tuple[bool, bool]:
     """Decides whether a stage runs, and whether it continues an interrupted run."""
     # The active run is this one.
-    state = next(status.state for status in project.status(busy=False) if status.key == key)
+    state = next(status.state for status in statuses(project, busy=False) if status.key == key)
     return asked or state not in ("done", "not needed"), project.resumable(key)
 
 

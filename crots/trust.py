@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from crots.files import expanded
-from crots.project import ProjectConfig
+from crots.project_config import ProjectConfig
 
 ProgramKind = Literal["torchscript", "exported"]
 

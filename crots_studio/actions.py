@@ -13,7 +13,8 @@ from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from crots.errors import CrotsError
-from crots.project import Project, ProjectConfig
+from crots.project import Project
+from crots.project_config import ProjectConfig
 from crots_studio.background.loading import preload_torch
 from crots_studio.models.option_form import run_command
 from crots_studio.models.words import in_window

@@ -18,7 +18,8 @@ from crots.folders import check_formats, is_model_folder
 from crots.images import image_size, read_image
 from crots.opening import Inputs
 from crots.options import DEFAULT_NET, IMAGENET
-from crots.project import Project, ProjectConfig
+from crots.project import Project
+from crots.project_config import ProjectConfig
 from crots.taxonomy import ClassMap, ClassSet, identity_map, load_class_set, shipped_class_sets
 from crots.trust import PROGRAMS, Code, code_of, is_factory, listed, program_kind
 from crots_studio.background.loading import preload_torch

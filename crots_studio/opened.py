@@ -12,7 +12,9 @@ from PySide6.QtCore import QObject, Signal
 from crots.errors import CrotsError
 from crots.estimate.facts import Estimate, known_estimate
 from crots.eventlog import running
-from crots.project import Project, ProjectConfig, StageStatus, override
+from crots.project import Project
+from crots.project_config import ProjectConfig, override
+from crots.project_status import StageStatus, statuses
 from crots.trust import Code, with_trust
 from crots_studio.background.errands import Errands
 from crots_studio.models import class_map
@@ -315,7 +317,7 @@ class OpenProject(QObject):
         folder, snapshot = self.project.folder, Project(self.project.folder, self.project.config)
 
         def work() -> tuple[Path, list[StageStatus], Estimate | None]:
-            status = snapshot.status()
+            status = statuses(snapshot)
             return folder, status, known_estimate(snapshot, status)
 
         self.looking = True

@@ -10,7 +10,7 @@ from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import QMainWindow
 
 from crots.events import StageFinished
-from crots.project import ProjectConfig
+from crots.project_config import ProjectConfig
 from crots_studio.actions import ProjectActions
 from crots_studio.icon import app_icon
 from crots_studio.leaving import Leaving

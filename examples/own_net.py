@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from crots.events import Event, Scored, StageFinished
 from crots.nets.info import Family, NetInfo
 from crots.nets.registry import FAMILIES
-from crots.project import Project, build_config
+from crots.project import Project
+from crots.project_config import build_config
 from crots.runner import run_project
 
 NAME = "three-layers"

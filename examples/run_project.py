@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 from crots.events import Evaluated, Event, Metrics, Note, StageFinished, StageStarted
-from crots.project import Project, build_config
+from crots.project import Project
+from crots.project_config import build_config
 from crots.runner import run_project
 
 

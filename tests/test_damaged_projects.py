@@ -15,7 +15,9 @@ from crots.errors import CrotsError
 from crots.eventlog import EventLog, read_events
 from crots.events import Progress
 from crots.files import write_json
-from crots.project import Project, build_config
+from crots.project import Project
+from crots.project_config import build_config
+from crots.project_status import statuses
 from crots.stages.pseudo_label import read_rows
 from crots.stages.suspicion_file import load_suspicion
 from crots.taxonomy import load_class_set
@@ -101,7 +103,7 @@ def read_all(folder):
     assert main(["status", str(folder)]) in (0, 1, 2)
     labels, scores = folder / "pseudo-labels", []
     readers = (
-        lambda: Project.open(folder).status(),
+        lambda: statuses(Project.open(folder)),
         lambda: scores.extend(read_reports(folder / "evaluation")),
         lambda: Scores.of_history(History.read(folder / "events.jsonl"), scores),
         lambda: read_rows(labels / "images.jsonl", K),

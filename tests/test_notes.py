@@ -22,7 +22,9 @@ from crots.notes import (
     tidy,
     write_note,
 )
-from crots.project import Project, ProjectConfig
+from crots.project import Project
+from crots.project_config import ProjectConfig
+from crots.project_status import statuses
 
 
 @pytest.fixture
@@ -97,6 +99,6 @@ def test_status_shows_them(project, capsys):
 
 
 def test_they_change_no_state_of_a_stage(project):
-    before = project.status()
+    before = statuses(project)
     write_note(project.folder, "", RunNote("x", "y"))
-    assert project.status() == before
+    assert statuses(project) == before

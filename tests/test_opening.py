@@ -10,7 +10,7 @@ from crots.nets.model import create_model
 from crots.nets.weights import save_pth, save_safetensors
 from crots.opening import Inputs, published_rare
 from crots.options import DEFAULT_NET
-from crots.project import ProjectConfig, override
+from crots.project_config import ProjectConfig, override
 from crots.taxonomy import load_class_set
 
 

@@ -20,7 +20,9 @@ from crots.eventlog import EventLog, running
 from crots.events import ArtifactWritten, Note, StageFinished, StageStarted
 from crots.files import remove_partials, write_json
 from crots.images import write_image
-from crots.project import Project, build_config, override, unfit
+from crots.project import Project, unfit
+from crots.project_config import build_config, override
+from crots.project_status import statuses
 from crots.runner import discard, locked, run_project, tidy
 from crots.training.patch_set import PatchCorrections
 
@@ -84,7 +86,7 @@ def interrupt(project, key, text="2"):
 
 
 def states(project):
-    return {status.key: status.state for status in project.status()}
+    return {status.key: status.state for status in statuses(project)}
 
 
 # Inputs where the project writes (H1).
@@ -205,7 +207,7 @@ def test_cancel_and_discard_keep_the_result_before(project):
     records = content(project.folder / "records")
     project.config = override(project.config, {"baseline.learning_rate": 0.5})
     interrupt(project, "baseline")
-    status = {status.key: status for status in project.status()}["baseline"]
+    status = {status.key: status for status in statuses(project)}["baseline"]
     assert status.state == "interrupted" and "the result before it stays until then" in status.reason
     assert content(project.stage_folder("baseline")) == before["baseline"]
     discard(project, "baseline")
@@ -293,7 +295,7 @@ def test_what_is_no_file_in_the_place_of_one_is_refused(project, tmp_path, name,
         with pytest.raises(InputError, match=f"is a {kind}, expected a file that CROTS writes to"):
             act()
     if name == ".lock":
-        assert not running(project.lock_path) and project.status()
+        assert not running(project.lock_path) and statuses(project)
     assert theirs.read_text() == "echo\n"
 
 

@@ -2,7 +2,8 @@ import pytest
 
 from crots.config import PROFILES, profile_named
 from crots.errors import InputError
-from crots.project import Project, ProjectConfig, load_preset
+from crots.project import Project
+from crots.project_config import ProjectConfig, load_preset
 
 
 def test_a_project_of_version_0_1_names_its_profile_as_it_was(tmp_path):

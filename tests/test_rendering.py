@@ -17,7 +17,7 @@ from crots.data.pixels import pixel_warnings
 from crots.errors import InputError
 from crots.images import image_size, is_plain, is_turned, read_image, read_stored
 from crots.opening import Inputs
-from crots.project import build_config
+from crots.project_config import build_config
 from crots.rendering import Rendering
 
 pytestmark = pytest.mark.safety

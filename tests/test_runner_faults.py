@@ -12,6 +12,7 @@ from crots.errors import StageError
 from crots.eventlog import EventLog, read_events
 from crots.events import Metrics, Note, Scored, StageFinished, StageStarted
 from crots.execution.context import Context
+from crots.project_status import statuses
 from crots.runner import failure, run_project, run_stage
 from tests.stages import tiny_world as world
 from tests.stages.tiny_runs import ends, metrics_at, run, states, student_of
@@ -132,7 +133,7 @@ def test_an_input_that_does_not_fit_takes_no_earlier_result_back(tmp_path):
 def test_a_stage_whose_inputs_did_not_fit_shows_its_failure(tmp_path):
     project = world.change(world.white_box(tmp_path), student__weights=str(tmp_path / "missing.pth"))
     events = run(project)
-    status = {status.key: status for status in project.status()}["baseline"]
+    status = {status.key: status for status in statuses(project)}["baseline"]
     assert status.state == "failed" and status.reason == events[-1].message and "missing.pth" in status.reason
 
 

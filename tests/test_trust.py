@@ -19,7 +19,8 @@ from crots.config import Size, defaults
 from crots.errors import InputError
 from crots.images import write_image
 from crots.options import RuntimeOptions
-from crots.project import Project, ProjectConfig, load_preset, override
+from crots.project import Project
+from crots.project_config import ProjectConfig, load_preset, override
 from crots.taxonomy import load_class_set
 from crots.trust import OWN_FAMILIES, code_of, is_factory, listed, program_kind, with_trust
 from tests import canary as birds

@@ -14,7 +14,8 @@ from crots.errors import InputError
 from crots.files import files_below, listing_digest, write_json
 from crots.nets import claims
 from crots.ownership import Owned, move_files, remove_files
-from crots.project import Project, ProjectConfig
+from crots.project import Project
+from crots.project_config import ProjectConfig
 from crots.records import read_object, read_toml
 from crots.report.markup import tag
 

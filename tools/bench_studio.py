@@ -36,7 +36,8 @@ from crots.config import Size
 from crots.demo.scenes import render
 from crots.events import Evaluated, Event, Metrics, StageFinished
 from crots.images import write_confidence, write_image, write_labels
-from crots.project import Project, build_config
+from crots.project import Project
+from crots.project_config import build_config
 
 STAGE = "adapt-1"
 IMAGES, VALIDATION = 24, 4

@@ -30,7 +30,8 @@ from crots.images import read_labels, write_image, write_labels
 from crots.nets.model import create_model
 from crots.nets.weights import load_model
 from crots.options import RuntimeOptions
-from crots.project import Project, build_config
+from crots.project import Project
+from crots.project_config import build_config
 from crots.runner import run_project, run_stage
 from crots.stages.evaluate import score_model
 from crots.stages.train import TrainJob, supervise

@@ -22,7 +22,8 @@ from crots.methods.batch_norm import take_statistics
 from crots.nets.model import Model, create_model
 from crots.nets.weights import load_model, save_safetensors
 from crots.options import BenchOptions, RuntimeOptions
-from crots.project import InPlace, Project, build_config
+from crots.project import InPlace, Project
+from crots.project_config import build_config
 from crots.stages.workbench import Workbench
 from crots.taxonomy import ClassSet, load_class_set
 

@@ -26,7 +26,8 @@ from crots.execution.context import Context
 from crots.execution.control import Control
 from crots.execution.launch import session
 from crots.execution.workers import current
-from crots.project import InPlace, ProjectConfig, build_config
+from crots.project import InPlace
+from crots.project_config import ProjectConfig, build_config
 from crots.records import read_object
 from crots.runner import run_stage
 

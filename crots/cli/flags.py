@@ -25,7 +25,7 @@ from crots.config import (
 )
 from crots.errors import InputError
 from crots.limits import SECTION, Limits
-from crots.project import refuse_unstored
+from crots.project_config import refuse_unstored
 
 Group = argparse._ArgumentGroup
 Options = TypeVar("Options")

@@ -17,7 +17,8 @@ from crots.execution.workers import current
 from crots.files import exists, expanded, explained, is_file, is_partial, make_folder, remove_partials, write_json
 from crots.inputs import refuse_inputs
 from crots.ownership import Owned, check_replaceable, is_link, kind_of, link_status, remove_files, walk
-from crots.project import CONFIG_NAME, Project, ProjectConfig, named_paths
+from crots.project import CONFIG_NAME, Project
+from crots.project_config import ProjectConfig, named_paths
 from crots.records import read_json
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from crots.errors import InputError
 from crots.folders import check_formats
 from crots.opening import Inputs, closed
 from crots.options import IMAGENET
-from crots.project import ProjectConfig
+from crots.project_config import ProjectConfig
 from crots.taxonomy import ClassMap, ClassSet
 from crots.trust import code_of, listed
 

@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 from crots import options as opt
 from crots.config import Profile, describe, to_plain, unknown_name
-from crots.project import ProjectConfig, evaluations_decide, override
+from crots.project import evaluations_decide
+from crots.project_config import ProjectConfig, override
 from crots.training_options import AdaptOptions
 
 Kind = Literal["methods", "ablation"]

@@ -21,7 +21,8 @@ from crots.errors import InputError
 from crots.files import digest
 from crots.opening import Inputs
 from crots.ownership import check_place
-from crots.project import COMPARISON, Project, ProjectConfig, override
+from crots.project import COMPARISON, Project
+from crots.project_config import ProjectConfig, override
 from crots.records import read_plain
 from crots.training.budget import ROUND, Start, steps_for
 

@@ -13,6 +13,7 @@ from crots.execution.context import Context
 from crots.execution.control import Control
 from crots.execution.workers import launched
 from crots.files import remove_partials
+from crots.project_status import statuses
 from crots.runner import locked, run_project, run_stage
 
 
@@ -31,7 +32,7 @@ def run_comparison(job: CompareJob, *, control: Control | None = None) -> Iterat
         raise InputError("a comparison runs in one process; start it without torchrun, with `runtime.device` for a GPU")
     check_comparison(job)
     for key in needed_stages(job):
-        if next(status.state for status in project.status() if status.key == key) == "done":
+        if next(status.state for status in statuses(project) if status.key == key) == "done":
             continue
         for event in run_project(project, control=control, only=key):
             yield event

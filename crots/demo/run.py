@@ -19,7 +19,8 @@ from crots.execution.context import Context, Meter
 from crots.execution.control import Control
 from crots.files import is_partial, write_json
 from crots.ownership import in_the_way, walk
-from crots.project import CONFIG_NAME, Project, ProjectConfig, build_config
+from crots.project import CONFIG_NAME, Project
+from crots.project_config import ProjectConfig, build_config
 from crots.runner import locked, run_project, run_stage
 from crots.training_options import TrainOptions
 

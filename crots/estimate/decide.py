@@ -18,7 +18,8 @@ from crots.estimate.measure import estimate, of_stage
 from crots.estimate.trial import Stopwatch
 from crots.execution.device import resolve_device
 from crots.nets.registry import net_info
-from crots.project import Project, ProjectConfig, override
+from crots.project import Project
+from crots.project_config import ProjectConfig, override
 from crots.stages.workbench import Workbench
 from crots.training.budget import crop_of
 from crots.training_options import TrainingOptions

@@ -12,7 +12,8 @@ from typing import Any, TypedDict
 from crots.artefacts import is_round, stage_kind
 from crots.config import to_mapping
 from crots.files import digest, write_json
-from crots.project import Project, StageStatus
+from crots.project import Project
+from crots.project_status import StageStatus, statuses
 from crots.records import Count, fits, read_json
 from crots.text import byte_count, duration
 
@@ -188,7 +189,7 @@ def left_to_do(
 ) -> dict[str, int]:
     """Returns the timed stages that are not done, each with the units that an interrupted run has finished."""
     keys = [key for key in keys if stage_kind(key) in TIMED]
-    states = {stage.key: stage for stage in status or project.status(busy=busy)}
+    states = {stage.key: stage for stage in status or statuses(project, busy=busy)}
     open_keys = [key for key in keys if states[key].state not in ("done", "not needed")]
     begun = ("interrupted", "failed", "running")
     return {key: states[key].done if states[key].state in begun and project.resumable(key) else 0 for key in open_keys}

@@ -23,7 +23,9 @@ from crots.images import LABEL_SUFFIXES, image_size
 from crots.notes import RunNote, read_notes, stage_notes
 from crots.opening import Inputs
 from crots.options import SECTIONS
-from crots.project import Project, StageStatus, config_values
+from crots.project import Project
+from crots.project_config import config_values
+from crots.project_status import StageStatus, statuses
 from crots.records import read_json
 from crots.report.curves import StageLog, stage_logs
 from crots.report.facts import (
@@ -157,7 +159,7 @@ class _Collector:
                 remarks=tuple(log.remarks),
             )
 
-        return tuple(map(facts, self._project.status()))
+        return tuple(map(facts, statuses(self._project)))
 
     def _shares(self, classes: ClassFacts | None) -> dict[str, float]:
         path = self._project.stage_folder("pseudo-label") / STATISTICS

@@ -94,7 +94,7 @@ class Remark:
 
 @dataclass(frozen=True)
 class StageFacts:
-    """One stage: see `crots.project.StageStatus`; ``device``, ``remarks`` and ``ended`` are of its latest run.
+    """One stage: see `crots.project_status.StageStatus`; ``device``, ``remarks`` and ``ended`` are of its latest run.
 
     ``ended`` is a date and time, ISO; empty where it has no end.
     """

@@ -25,7 +25,7 @@ from crots.nets.source import NetworkSource, Source, open_source
 from crots.nets.weights import load_into, model_of
 from crots.opening import Inputs, card_of
 from crots.options import IMAGENET, PseudoLabelOptions
-from crots.project import ProjectConfig
+from crots.project_config import ProjectConfig
 from crots.stages.labellers import Labeller, NetworkLabels, PredictedLabels
 from crots.taxonomy import ClassMap, ClassSet
 from crots.training.budget import Start

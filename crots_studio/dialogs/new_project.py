@@ -17,7 +17,8 @@ from PySide6.QtWidgets import (
 )
 
 from crots.files import exists, expanded
-from crots.project import CONFIG_NAME, Project, ProjectConfig, load_preset, preset_names, unfit
+from crots.project import CONFIG_NAME, Project, unfit
+from crots.project_config import ProjectConfig, load_preset, preset_names
 from crots_studio.models.option_form import apply_preset
 from crots_studio.models.project_like import config_like
 from crots_studio.plain import Label

@@ -12,7 +12,8 @@ from crots.errors import CrotsError, InputError
 from crots.events import Event, Note, Progress, StageFinished, StageStarted
 from crots.files import exists
 from crots.options import PredictOptions, SourceOptions
-from crots.project import Project, ProjectConfig
+from crots.project import Project
+from crots.project_config import ProjectConfig
 from crots.stages.predict import VIDEO_SUFFIXES
 from crots.trust import is_factory
 from crots_studio.background.loading import preload_torch

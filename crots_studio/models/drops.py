@@ -9,7 +9,7 @@ from pathlib import Path
 from crots.artefacts import LABEL_IDS
 from crots.folders import is_model_folder
 from crots.images import IMAGE_SUFFIXES
-from crots.project import ProjectConfig
+from crots.project_config import ProjectConfig
 from crots_studio.models.words import option_title
 
 _MODEL_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".onnx", ".pt2")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from crots.artefacts import section_of
 from crots.config import Size
 from crots.events import StageFinished
-from crots.project import ProjectConfig
+from crots.project_config import ProjectConfig
 from crots.training_options import TrainingOptions
 from crots_studio.models.names import title
 from crots_studio.models.words import in_window
@@ -19,7 +19,7 @@ LOG_TAIL = 60
 
 @dataclass(frozen=True)
 class Remedy:
-    """A change of options that may help; ``settings`` are for `crots.project.override`."""
+    """A change of options that may help; ``settings`` are for `crots.project_config.override`."""
 
     label: str
     settings: Mapping[str, str] = field(default_factory=dict)

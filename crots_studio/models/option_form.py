@@ -11,7 +11,7 @@ from crots.config import OptionInfo, Profile, check, describe, expectation, to_p
 from crots.errors import InputError
 from crots.files import exists
 from crots.options import SECTIONS, all_options, path_options
-from crots.project import ProjectConfig, config_values, override
+from crots.project_config import ProjectConfig, config_values, override
 from crots_studio.models.option_groups import GROUPS, group_of, is_advanced, special_word
 from crots_studio.models.words import command_text, section_title
 
@@ -235,7 +235,7 @@ def apply_preset(config: ProjectConfig, name: str) -> ProjectConfig:
     Raises:
         InputError: there is no such preset.
     """
-    from crots.project import build_config, load_preset
+    from crots.project_config import build_config, load_preset
 
     profile, preset = load_preset(name)
     kept: dict[str, dict[str, Any]] = {
@@ -260,7 +260,7 @@ def preset_effect(name: str) -> str:
     Raises:
         InputError: there is no such preset.
     """
-    from crots.project import load_preset
+    from crots.project_config import load_preset
 
     profile, preset = load_preset(name)
     named = [

@@ -9,7 +9,7 @@ from typing import Any
 
 from crots.config import describe, to_plain
 from crots.options import SECTIONS
-from crots.project import ProjectConfig
+from crots.project_config import ProjectConfig
 from crots_studio.models.option_form import shown
 from crots_studio.models.words import option_title, plural, section_title
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from crots.errors import InputError
 from crots.files import exists
-from crots.project import CONFIG_NAME, Project, ProjectConfig
+from crots.project import CONFIG_NAME, Project
+from crots.project_config import ProjectConfig
 from crots_studio.models.project_changes import difference
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from crots.config import to_plain
-from crots.project import ProjectConfig
+from crots.project_config import ProjectConfig
 from crots.taxonomy import ClassSet
 from crots.trust import Code
 from crots_studio.models.words import option_title
@@ -24,7 +24,7 @@ class Offer:
 
     Attributes:
         label: what is clicked.
-        settings: options to change, for `crots.project.override`.
+        settings: options to change, for `crots.project_config.override`.
         trust: third-party code that the user is asked to trust; no option can.
         classes: become those of the target, from a file that is written into the project.
     """

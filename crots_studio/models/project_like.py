@@ -7,7 +7,8 @@ from typing import Any
 
 from crots.files import exists
 from crots.options import path_options
-from crots.project import Project, ProjectConfig, override
+from crots.project import Project
+from crots.project_config import ProjectConfig, override
 
 # What belongs to the other project's images.
 _OF_THE_IMAGES = (

@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from crots.project import CORRECTIONS, StageStatus, State
+from crots.project import CORRECTIONS
+from crots.project_status import StageStatus, State
 from crots_studio.models.history import History, StageHistory
 from crots_studio.models.names import title
 from crots_studio.models.project_form import Finding
@@ -35,7 +36,7 @@ class RailRow:
     Attributes:
         key: stage key, or ``target`` and ``source``.
         title: what people read.
-        state: one of `crots.project.State`, or ``checking`` and ``missing`` for inputs.
+        state: one of `crots.project_status.State`, or ``checking`` and ``missing`` for inputs.
         words: the state in words, with percent or reason.
         reason: the whole reason, for a tooltip.
         fraction: progress while running, else None.

@@ -17,7 +17,8 @@ from crots.data import cache as cache_module
 from crots.events import StageFinished
 from crots.nets.compact import Compact
 from crots.options import BenchOptions, RuntimeOptions
-from crots.project import Project, override
+from crots.project import Project
+from crots.project_config import override
 from crots.runner import run_project
 from crots.stages import mine as mine_module
 from crots.stages.adapt import AdaptLearner

@@ -18,7 +18,8 @@ from crots.data.layouts import Sample
 from crots.errors import InputError
 from crots.events import Note, to_json
 from crots.inputs import refuse_inputs
-from crots.project import Project, ProjectConfig
+from crots.project import Project
+from crots.project_config import ProjectConfig
 
 pytestmark = pytest.mark.safety
 

@@ -104,7 +104,7 @@ def test_trust_in_one_thing_is_none_in_another(crots, words, weights, evil_model
 
 def bench_refuses(project, path):
     from crots.errors import InputError
-    from crots.project import override
+    from crots.project_config import override
     from crots.stages.workbench import Workbench
 
     config = override(project.config, {"runtime.trust": True})

@@ -15,7 +15,8 @@ from crots.errors import InputError
 from crots.events import ArtifactWritten, Evaluated, Note, StageFinished, StageStarted
 from crots.execution.control import Control
 from crots.options import SECTIONS
-from crots.project import Project, override
+from crots.project import Project
+from crots.project_config import override
 from crots.runner import run_project
 from crots.training_options import AdaptOptions
 from tests.stages import tiny_world as world

@@ -6,6 +6,7 @@ from crots.demo.run import TINY, demo_config, demo_events
 from crots.errors import InputError
 from crots.events import Evaluated, StageFinished
 from crots.project import Project
+from crots.project_status import statuses
 
 
 @pytest.mark.slow
@@ -19,7 +20,7 @@ def test_the_tiny_demonstration_runs_every_stage_and_leaves_a_project(tmp_path):
     assert {end.outcome for end in ends} == {"completed"}
     scored = [event.subject for event in events if isinstance(event, Evaluated) and event.stage == "evaluate"]
     assert scored == ["source", "baseline", "adapt-1"]
-    assert {status.state for status in Project.open(folder).status()} == {"done"}
+    assert {status.state for status in statuses(Project.open(folder))} == {"done"}
     assert not (folder / "data" / "target" / "labels").exists(), "the target has no labels on disk"
     report = json.loads((folder / "evaluation" / "source.json").read_text())
     assert report["images"] == TINY.validation

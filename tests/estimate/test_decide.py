@@ -17,7 +17,8 @@ from crots.estimate.facts import StageEstimate
 from crots.estimate.trial import Trial
 from crots.events import Note, StageStarted
 from crots.files import digest
-from crots.project import Project, override
+from crots.project import Project
+from crots.project_config import override
 from crots.stages.workbench import Workbench
 from tests.stages import tiny_world as world
 from tests.stages.tiny_runs import metrics_at, run, states, stop_at, student_of

@@ -13,6 +13,7 @@ from crots.estimate.trial import STEPS, Stopwatch, Trial
 from crots.events import Note, StageFinished
 from crots.execution.context import Meter
 from crots.execution.control import Control
+from crots.project_status import statuses
 from crots.runner import run_project
 from tests.stages import tiny_world as world
 from tests.stages.tiny_runs import metrics_at, run, stop_at, student_of
@@ -162,7 +163,7 @@ def test_the_command_says_it_and_runs_nothing(tmp_path, capsys):
     assert main([*arguments, "--json"]) == 0
     values = json.loads(capsys.readouterr().out)
     assert values["seconds"] == pytest.approx(sum(stage["seconds"] for stage in values["stages"].values()))
-    assert {status.state for status in project.status()} == {"ready", "waiting"}
+    assert {status.state for status in statuses(project)} == {"ready", "waiting"}
     assert main([*arguments, "--until", "pseudo-label", "--json"]) == 0
     assert list(json.loads(capsys.readouterr().out)["stages"]) == ["pseudo-label"]
 

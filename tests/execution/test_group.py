@@ -18,6 +18,7 @@ from crots.artefacts import CHECKPOINT
 from crots.eventlog import read_events
 from crots.events import Metrics, Note, Scored, StageFinished, StageStarted
 from crots.project import Project
+from crots.project_status import statuses
 from crots.runner import run_project
 from tests.stages import tiny_world as world
 from tests.stages.many_steps import CASES, take_steps, write_material
@@ -127,7 +128,7 @@ def test_two_workers_run_a_project_as_one_process_does(alone, shared):
     assert [event.step for event in scored[0]] == [event.step for event in scored[1]]
     for mine, theirs in zip(*scored, strict=True):
         assert theirs.values == pytest.approx(mine.values, abs=1e-3)
-    assert {status.state for status in Project.open(project.folder).status()} == {"done"}
+    assert {status.state for status in statuses(Project.open(project.folder))} == {"done"}
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from crots.nets.model import check_batch, create_model
 from crots.nets.source import open_source
 from crots.nets.weights import load_into, load_model, save_safetensors
 from crots.opening import Inputs
-from crots.project import ProjectConfig, override
+from crots.project_config import ProjectConfig, override
 from crots.taxonomy import ClassSet, load_class_set
 
 pytestmark = pytest.mark.safety

@@ -17,7 +17,7 @@ from crots.nets.queries import log_probabilities, scores
 from crots.nets.source import open_source
 from crots.nets.weights import load_model
 from crots.opening import Inputs
-from crots.project import ProjectConfig, override
+from crots.project_config import ProjectConfig, override
 from crots.taxonomy import ClassSet
 
 torch.set_num_threads(1)

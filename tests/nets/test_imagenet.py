@@ -13,7 +13,7 @@ from crots.errors import InputError
 from crots.nets.imagenet import load_imagenet, weights_name
 from crots.nets.model import create_model
 from crots.opening import Inputs
-from crots.project import ProjectConfig, override
+from crots.project_config import ProjectConfig, override
 from crots.stages.workbench import Workbench
 from crots.taxonomy import ClassSet
 

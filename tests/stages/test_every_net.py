@@ -8,7 +8,8 @@ from crots.artefacts import STUDENT
 from crots.config import Size
 from crots.images import read_confidence, read_labels
 from crots.nets.weights import load_model
-from crots.project import Project, build_config
+from crots.project import Project
+from crots.project_config import build_config
 from tests.every_net import NETS, net_named
 from tests.stages import tiny_world as world
 from tests.stages.tiny_runs import ends, run

@@ -16,6 +16,7 @@ from crots.artefacts import STUDENT, TEACHER
 from crots.eventlog import read_events
 from crots.events import Metrics, Scored, StageFinished
 from crots.project import Project
+from crots.project_status import statuses
 from tests.stages import tiny_world as world
 
 ROOT = Path(__file__).parents[2]
@@ -121,7 +122,7 @@ def assert_same(project, whole):
     ends = world.of(read_events(project.events_path), StageFinished)
     assert [event.stage for event in ends] == list(project.stage_keys())
     assert {event.outcome for event in ends} == {"completed"}
-    assert {status.state for status in Project.open(project.folder).status()} == {"done"}
+    assert {status.state for status in statuses(Project.open(project.folder))} == {"done"}
     assert not [name for name in world.files_below(project.folder) if ".partial" in name]
 
 

@@ -20,7 +20,7 @@ from crots.methods.pseudo import confident, entropy
 from crots.nets.model import create_model
 from crots.nets.source import open_source
 from crots.options import PseudoLabelOptions, RuntimeOptions, SourceOptions
-from crots.project import override
+from crots.project_config import override
 from crots.stages.labellers import Labelled, NetworkLabels, PredictedLabels
 from crots.stages.pseudo_label import LabelJob, label_images, read_rows
 from crots.stages.workbench import Workbench

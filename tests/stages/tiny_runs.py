@@ -3,12 +3,13 @@
 from crots.artefacts import STUDENT
 from crots.events import Metrics, StageFinished
 from crots.execution.control import Control
+from crots.project_status import statuses
 from crots.runner import run_project
 from tests.stages import tiny_world as world
 
 
 def states(project):
-    return {status.key: status.state for status in project.status()}
+    return {status.key: status.state for status in statuses(project)}
 
 
 def ends(events):

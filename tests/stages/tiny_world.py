@@ -12,7 +12,8 @@ from crots.config import Size
 from crots.images import read_labels, write_confidence, write_image, write_labels  # noqa: F401
 from crots.nets.model import check_batch, create_model
 from crots.nets.weights import save_safetensors
-from crots.project import Project, build_config, override
+from crots.project import Project
+from crots.project_config import build_config, override
 from crots.taxonomy import load_class_set
 from tests.stages.tiny_nets import COLOURS
 

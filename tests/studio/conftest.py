@@ -12,7 +12,8 @@ from PySide6.QtCore import QSettings
 
 from crots.errors import Stopped
 from crots.events import StageFinished
-from crots.project import Project, ProjectConfig
+from crots.project import Project
+from crots.project_config import ProjectConfig
 from crots_studio.app import Collector
 from crots_studio.session import Session
 from crots_studio.settings import PLACE, Settings

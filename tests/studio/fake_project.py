@@ -34,7 +34,8 @@ from crots.images import write_colours, write_confidence, write_image, write_lab
 from crots.methods.metrics import Confusion
 from crots.methods.patches import drop_unsure, grid_cells, select_cells
 from crots.methods.rare import ClassStatistics, rare_classes
-from crots.project import Project, ProjectConfig, build_config
+from crots.project import Project
+from crots.project_config import ProjectConfig, build_config
 from crots.stages.image_scores import image_file, image_row
 from crots.taxonomy import ClassSet, load_class_set
 

@@ -12,7 +12,7 @@ from crots.nets.model import create_model
 from crots.nets.quiet import torch_jit
 from crots.nets.weights import save_pth, save_safetensors
 from crots.opening import Inputs
-from crots.project import ProjectConfig, override
+from crots.project_config import ProjectConfig, override
 from crots.taxonomy import ClassSet, load_class_set
 from crots.trust import with_trust
 from crots_studio.checks import CHECKS, INPUTS, Setup, check

@@ -5,7 +5,8 @@ from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
 from PySide6.QtWidgets import QApplication
 
-from crots.project import Project, ProjectConfig
+from crots.project import Project
+from crots.project_config import ProjectConfig
 from crots_studio.models.drops import meaning, sort_drop
 from crots_studio.panels.setup.panel import SetupPanel
 from crots_studio.settings import Settings

@@ -11,7 +11,8 @@ from PySide6.QtWidgets import QMainWindow, QPushButton, QSystemTrayIcon, QWidget
 import crots_studio
 from crots.events import Evaluated
 from crots.files import write_json
-from crots.project import Project, ProjectConfig
+from crots.project import Project
+from crots.project_config import ProjectConfig
 from crots.runner import NOT_BEGUN
 from crots_studio.dialogs.about import AboutDialog
 from crots_studio.dialogs.help import HelpDialog

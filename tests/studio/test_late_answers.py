@@ -9,7 +9,8 @@ import crots_studio.panels.patches.panel as patches
 import crots_studio.panels.setup.class_map as class_map
 from crots.errors import StageError
 from crots.images import write_image
-from crots.project import Project, ProjectConfig, override
+from crots.project import Project
+from crots.project_config import ProjectConfig, override
 from crots_studio.models.class_map import FILE
 from crots_studio.models.predictions import ModelPrediction, Predictions
 from crots_studio.panels import preview, pseudo_labels

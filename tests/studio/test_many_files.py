@@ -11,7 +11,8 @@ import pytest
 
 from crots.files import digest, listing_digest
 from crots.images import write_image
-from crots.project import Project, build_config
+from crots.project import Project
+from crots.project_config import build_config
 from crots_studio.models import listing
 from crots_studio.models.label_list import classes_of, read_list
 from crots_studio.models.rail import LOOKING

@@ -10,7 +10,8 @@ import pytest
 
 from crots.errors import InputError
 from crots.events import Metrics, Progress, StageFinished, StageStarted
-from crots.project import Project, ProjectConfig, override
+from crots.project import Project
+from crots.project_config import ProjectConfig, override
 from crots_studio.app import Collector
 from crots_studio.runs.run import RunRequest
 

@@ -4,7 +4,8 @@ import pytest
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QApplication, QMessageBox
 
-from crots.project import Project, ProjectConfig, override
+from crots.project import Project
+from crots.project_config import ProjectConfig, override
 from crots.trust import Code
 from crots_studio.panels.setup import fields
 from crots_studio.panels.setup.panel import SetupPanel

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PySide6.QtWidgets import QMessageBox
 
-from crots.project import CONFIG_NAME, Project, ProjectConfig, override
+from crots.project import CONFIG_NAME, Project
+from crots.project_config import ProjectConfig, override
 from crots_studio.dialogs.conflict import ConflictQuestion
 from crots_studio.models.project_changes import difference, merge, with_values
 

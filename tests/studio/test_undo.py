@@ -5,7 +5,8 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QAbstractSpinBox, QApplication, QComboBox
 
-from crots.project import Project, ProjectConfig, override
+from crots.project import Project
+from crots.project_config import ProjectConfig, override
 from crots_studio.models.class_map import FILE
 from crots_studio.workspace_tabs import TABS
 from tests.studio.fake_project import make_fake_project

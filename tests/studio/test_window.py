@@ -10,7 +10,8 @@ from PySide6.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLin
 
 from crots.errors import InputError, StageError
 from crots.events import Progress, StageFinished, StageStarted
-from crots.project import Project, ProjectConfig
+from crots.project import Project
+from crots.project_config import ProjectConfig
 from crots.taxonomy import load_class_set
 from crots_studio import theme
 from crots_studio.models.patch_gallery import RareRow

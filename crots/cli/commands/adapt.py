@@ -29,7 +29,8 @@ from crots.config import Profile, Size, check, describe
 from crots.errors import InputError
 from crots.events import Event
 from crots.execution.context import Context
-from crots.project import ProjectConfig, evaluations_decide, read_choice
+from crots.project import evaluations_decide, read_choice
+from crots.project_config import ProjectConfig
 from crots.training_options import AdaptOptions
 
 if TYPE_CHECKING:

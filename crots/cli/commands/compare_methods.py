@@ -26,7 +26,8 @@ from crots.config import Profile, check, describe
 from crots.errors import InputError
 from crots.events import Event
 from crots.execution.control import Control
-from crots.project import Project, override
+from crots.project import Project
+from crots.project_config import override
 from crots.training_options import TrainOptions
 
 # Sections that all methods take from the project.

@@ -24,7 +24,7 @@ from crots.execution.control import Control
 from crots.execution.launch import session
 from crots.execution.workers import is_first
 from crots.files import write_text
-from crots.project import ProjectConfig
+from crots.project_config import ProjectConfig
 
 if TYPE_CHECKING:
     from crots.data.layouts import Dataset

@@ -15,17 +15,8 @@ from crots.cli.say import say, say_json, typed
 from crots.config import PROFILES, Profile
 from crots.errors import InputError
 from crots.files import expanded
-from crots.project import (
-    CONFIG_NAME,
-    Project,
-    ProjectConfig,
-    build_config,
-    load_preset,
-    named_paths,
-    override,
-    preset_names,
-    unfit,
-)
+from crots.project import CONFIG_NAME, Project, unfit
+from crots.project_config import ProjectConfig, build_config, load_preset, named_paths, override, preset_names
 
 
 def configure(parser: Parser, profile: Profile) -> None:

@@ -15,7 +15,7 @@ from crots.config import Profile
 from crots.errors import InputError
 from crots.events import Event
 from crots.execution.context import Context
-from crots.project import ProjectConfig
+from crots.project_config import ProjectConfig
 
 RESULTS = (LABEL_IDS, LABEL_COLOUR, CONFIDENCE, EASY, HARD, IMAGE_ROWS, STATISTICS, SKIPPED)
 

@@ -21,7 +21,8 @@ from crots.config import Profile
 from crots.errors import InputError
 from crots.events import Event
 from crots.execution.control import Control
-from crots.project import Project, override
+from crots.project import Project
+from crots.project_config import override
 from crots.report.facts import IMAGES, MOST_IMAGES, plain
 from crots.report.words import story, story_lines
 

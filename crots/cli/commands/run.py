@@ -20,7 +20,8 @@ from crots.eventlog import running
 from crots.events import Event
 from crots.execution.control import Control
 from crots.execution.workers import is_first
-from crots.project import Project, override
+from crots.project import Project
+from crots.project_config import override
 from crots.report.results import result_of
 from crots.report.words import summary
 from crots.runner import planned, run_project

@@ -15,7 +15,8 @@ from crots.cli.say import say, say_json
 from crots.cli.tables import Table, duration, percent
 from crots.config import Profile
 from crots.notes import RunNote, read_notes, stage_notes
-from crots.project import Project, StageStatus
+from crots.project import Project
+from crots.project_status import StageStatus, statuses
 from crots.records import read_as
 
 
@@ -37,7 +38,7 @@ def configure(parser: Parser, profile: Profile) -> None:
 def run(args: argparse.Namespace) -> int:
     """Shows the stages."""
     project = Project.open(args.project)
-    rows = [row(project, status) for status in project.status()]
+    rows = [row(project, status) for status in statuses(project)]
     own, noted = read_notes(project.folder).project, stage_notes(project.folder, project.events_path)
     if args.json:
         for found in rows:

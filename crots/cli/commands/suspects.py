@@ -25,7 +25,8 @@ from crots.execution.control import Control
 from crots.files import exists
 from crots.inputs import refuse_inputs
 from crots.methods.suspicion import SHARE
-from crots.project import Project, override
+from crots.project import Project
+from crots.project_config import override
 from crots.runner import run_stage
 from crots.stages.labelling_tools import TOOLS
 from crots.stages.suspects import FOLDER, INDEX, STAGE, search, suspects_of

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QPushBu
 
 from crots.errors import InputError
 from crots.methods.rare import ClassStatistics
-from crots.project import StageStatus
+from crots.project_status import StageStatus
 from crots.taxonomy import ClassSet
 from crots.training.patch_set import PatchCorrections
 from crots_studio.models.patch_gallery import PatchGallery, class_rows, rare_now, rare_option

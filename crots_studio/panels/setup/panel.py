@@ -20,7 +20,8 @@ from PySide6.QtWidgets import (
 )
 
 from crots.events import Event, StageFinished
-from crots.project import Project, preset_names
+from crots.project import Project
+from crots.project_config import preset_names
 from crots_studio.background.loading import preload_torch
 from crots_studio.checks import check
 from crots_studio.models.drops import Drop, sort_drop

@@ -6,7 +6,8 @@ import pytest
 from PySide6.QtCore import Qt
 
 from crots.demo.run import TINY, demo_config
-from crots.project import Project, ProjectConfig, override
+from crots.project import Project
+from crots.project_config import ProjectConfig, override
 from crots_studio.dialogs.new_project import DemoDialog, NewProjectDialog, unwritable
 from crots_studio.models.project_like import config_like
 from tests.studio.controls import unnamed

@@ -4,7 +4,8 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox
 
-from crots.project import Project, ProjectConfig, override
+from crots.project import Project
+from crots.project_config import ProjectConfig, override
 from crots_studio import theme
 from crots_studio.dialogs.queue import QueueDialog
 from crots_studio.panels.compare.panel import ComparePanel

@@ -10,7 +10,8 @@ import pytest
 from crots.errors import CrotsError
 from crots.events import ArtifactWritten, Note, StageFinished
 from crots.options import ExportOptions
-from crots.project import Project, build_config
+from crots.project import Project
+from crots.project_config import build_config
 from crots_studio.models.exporting import (
     FORMAT_NAMES,
     FORMATS,

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crots.events import StageFinished
-from crots.project import build_config, override
+from crots.project_config import build_config, override
 from crots_studio.models.failures import advise, memory_remedies, report_text
 
 

@@ -12,7 +12,8 @@ from crots.cli.main import main
 from crots.config import Size, describe, to_plain
 from crots.images import write_image
 from crots.options import SECTIONS
-from crots.project import Project, ProjectConfig, build_config, load_preset, override, preset_names
+from crots.project import Project
+from crots.project_config import ProjectConfig, build_config, load_preset, override, preset_names
 from crots_studio.models.option_form import OptionForm, apply_preset, init_command, preset_effect, run_command
 from crots_studio.models.words import command_text
 

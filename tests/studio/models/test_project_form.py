@@ -1,6 +1,6 @@
 """The set-up page's model: which checks are due, and what keeps Run from starting."""
 
-from crots.project import ProjectConfig, override
+from crots.project_config import ProjectConfig, override
 from crots_studio.models.project_form import DEPENDS, Finding, ProjectForm, worst
 
 CONFIG = ProjectConfig()

@@ -1,7 +1,7 @@
 """The rail: states in words, live progress over the state on disk, a demonstration's own stages, Run or Resume."""
 
 from crots.events import Progress, StageFinished, StageStarted
-from crots.project import StageStatus
+from crots.project_status import StageStatus
 from crots_studio.models.history import History
 from crots_studio.models.project_form import Finding
 from crots_studio.models.rail import next_stage, rail_rows, reason_words, summary

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crots.errors import CrotsError, InputError
-from crots.project import Project, ProjectConfig
+from crots.project import Project
+from crots.project_config import ProjectConfig
 from crots.runner import locked
 from crots_studio.models.run_queue import (
     STATES,

@@ -9,7 +9,8 @@ from crots.errors import InputError
 from crots.eventlog import EventLog
 from crots.events import Evaluated, Metrics, StageFinished, StageStarted
 from crots.files import write_json
-from crots.project import Project, build_config
+from crots.project import Project
+from crots.project_config import build_config
 from crots_studio.models.iou import ClassLook
 from crots_studio.models.runs import (
     class_names,

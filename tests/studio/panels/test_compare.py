@@ -14,7 +14,8 @@ from PySide6.QtGui import QColor, QDropEvent
 from crots.eventlog import EventLog
 from crots.events import Evaluated, Metrics, StageFinished, StageStarted
 from crots.notes import RunNote, notes_path, read_notes, write_note
-from crots.project import Project, build_config
+from crots.project import Project
+from crots.project_config import build_config
 from crots_studio import theme
 from crots_studio.models.comparison_choice import ComparisonChoice
 from crots_studio.models.runs import labels, read_runs

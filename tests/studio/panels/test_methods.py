@@ -10,7 +10,7 @@ from crots.comparison.methods import chosen_methods
 from crots.comparison.plan import CompareJob, PlannedRun
 from crots.comparison.table import results, write_results
 from crots.events import Evaluated, Note, Progress, StageFinished, StageStarted, to_json
-from crots.project import override
+from crots.project_config import override
 from crots_studio import theme
 from crots_studio.models.methods_table import MethodsTable
 from crots_studio.panels.methods import MethodsPanel

@@ -4,7 +4,7 @@ import pytest
 from PySide6.QtCore import Qt
 
 from crots.events import StageFinished, StageStarted
-from crots.project import StageStatus
+from crots.project_status import StageStatus
 from crots_studio.models.history import History
 from crots_studio.models.project_form import Finding
 from crots_studio.models.rail import next_stage, rail_rows, summary

@@ -11,7 +11,8 @@ from PySide6.QtWidgets import QApplication, QCheckBox, QComboBox, QLineEdit, QSp
 
 from crots.config import describe
 from crots.options import SECTIONS
-from crots.project import Project, ProjectConfig
+from crots.project import Project
+from crots.project_config import ProjectConfig
 from crots_studio.models.option_form import OptionForm
 from crots_studio.models.option_groups import GROUPS
 from crots_studio.panels.settings.panel import SettingsPanel

@@ -13,7 +13,8 @@ from crots.config import Size
 from crots.images import write_image, write_labels
 from crots.nets.model import create_model
 from crots.nets.weights import save_safetensors
-from crots.project import Project, ProjectConfig, override
+from crots.project import Project
+from crots.project_config import ProjectConfig, override
 from crots.taxonomy import ClassSet, load_class_set
 from crots_studio.models.project_form import Finding, Offer
 from crots_studio.panels.setup.finding_label import FindingLabel

@@ -6,7 +6,8 @@ from PySide6.QtCore import Qt
 
 from crots.errors import InputError
 from crots.images import write_image
-from crots.project import Project, ProjectConfig, build_config
+from crots.project import Project
+from crots.project_config import ProjectConfig, build_config
 from crots_studio.models.project_form import Finding, step_state
 from crots_studio.models.source_glance import COUNT, HEIGHT, Glance, read_tiles
 from crots_studio.panels.setup import source_glance

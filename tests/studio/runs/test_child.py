@@ -12,7 +12,8 @@ from crots.errors import StageError
 from crots.eventlog import EventLog
 from crots.events import Note, StageFinished, StageStarted
 from crots.execution.control import STOP_FILE, Control
-from crots.project import Project, ProjectConfig
+from crots.project import Project
+from crots.project_config import ProjectConfig
 from crots.runner import locked
 from crots_studio.runs import child
 from crots_studio.runs.child import ChildRun, EventTail, remembered_request

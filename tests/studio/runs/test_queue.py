@@ -5,7 +5,8 @@ import json
 import pytest
 
 from crots.events import Progress, StageStarted
-from crots.project import Project, ProjectConfig, override
+from crots.project import Project
+from crots.project_config import ProjectConfig, override
 from crots.trust import Code
 from crots_studio.runs.queue import FILE, RunQueue, prepare
 from crots_studio.runs.run import RunEnd

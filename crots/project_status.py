@@ -1,0 +1,114 @@
+"""The state of each stage of a project: what is done, stale, interrupted or waiting, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+from crots.eventlog import last_endings, running
+from crots.project import Project
+
+State = Literal["ready", "waiting", "running", "done", "stale", "interrupted", "failed", "not needed"]
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """The state of one stage, for the rail and ``crots status``.
+
+    Attributes:
+        key: ``adapt-2``.
+        state: see `State`.
+        reason: why it is stale, waiting or failed.
+        seconds: how long it took, None while not done.
+        miou: score of its model where one was measured, 0..1.
+        done: units finished, of ``total``, of an interrupted stage.
+        kept: which checkpoint a training stage kept, as a sentence; empty where it kept the last.
+    """
+
+    key: str
+    state: State
+    reason: str = ""
+    seconds: float | None = None
+    miou: float | None = None
+    done: int = 0
+    total: int = 0
+    kept: str = ""
+
+
+def statuses(project: Project, *, busy: bool | None = None) -> list[StageStatus]:
+    """Returns the state of every stage, in running order.
+
+    Args:
+        project: whose stages.
+        busy: whether a run is in progress; None checks.
+    """
+    states = _States(project, running(project.lock_path) if busy is None else busy)
+    result: list[StageStatus] = []
+    for key in project.stage_keys():
+        result.append(states.status(key, {status.key: status.state for status in result}))
+    return result
+
+
+class _States:
+    """What the states of all stages are read from."""
+
+    def __init__(self, project: Project, busy: bool) -> None:
+        self._project = project
+        self._busy = busy
+        self._endings = last_endings(project.events_path)
+        self._inputs = project.inputs()
+
+    def status(self, key: str, before: Mapping[str, State]) -> StageStatus:
+        """Returns the state of a stage, given those before it."""
+        project, ending = self._project, self._endings.get(key)
+        if key in project.round_keys() and key not in project.needed_rounds():
+            return StageStatus(key, "not needed", project.ends_rounds(project.needed_rounds()[-1]))
+        record = project.record(key)
+        status = partial(StageStatus, key, done=ending.done if ending else 0, total=ending.total if ending else 0)
+        if project.started_path(key).exists() and (unfinished := self._unfinished(key, record)):
+            return status(*unfinished)
+        if record:
+            reason = ", ".join(_differences(record.get("inputs", {}), self._inputs[key]))
+            state: State = "stale" if reason else "done"
+            kept = str((project.choice(key) or {}).get("words", ""))
+            return status(state, reason, seconds=record.get("seconds"), miou=record.get("miou"), kept=kept)
+        reason = _not_done(
+            before, project.upstream(key), ("waiting", "ready", "stale", "interrupted", "failed", "running")
+        )
+        if reason:
+            return status("waiting", reason)
+        if ending and ending.outcome == "failed":
+            # Its inputs did not fit, so it never began.
+            return status("failed", ending.message)
+        return status("ready")
+
+    def _unfinished(self, key: str, record: Mapping[str, Any] | None) -> tuple[State, str] | None:
+        """State and reason of a stage that was begun; None if its last result counts."""
+        ending = self._endings.get(key)
+        if self._busy and ending and ending.outcome is None:
+            return "running", ""
+        if record and not self._project.files(key).continues(self._inputs[key]):
+            # The options were changed since: it will not be resumed.
+            return None
+        if ending and ending.outcome == "failed":
+            return "failed", ending.message
+        stays = "; the result before it stays until then" if record else ""
+        return "interrupted", f"run again to resume from the last checkpoint{stays}"
+
+
+def _not_done(before: Mapping[str, State], upstream: tuple[str, ...], states: tuple[State, ...]) -> str:
+    waiting = [f"{name} is {before[name]}" for name in upstream if before.get(name) in states]
+    return "; ".join(waiting)
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """Yields the changes between two `Project.inputs` of a stage, one phrase for each option or input."""
+    for section in sorted({*old, *new}):
+        before, after = old.get(section), new.get(section)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            names = sorted({*before, *after})
+            yield from (f"{section}.{name} changed" for name in names if before.get(name) != after.get(name))
+        elif before != after:
+            yield f"{section.removeprefix('after ')} changed"

@@ -1,0 +1,258 @@
+import os
+
+import pytest
+
+from crots import contents
+from crots.eventlog import EventLog
+from crots.events import Progress, StageStarted
+from crots.files import write_json
+from crots.project import Project
+from crots.project_config import build_config, override
+from crots.project_status import statuses
+from crots.training.patch_set import PatchCorrections
+
+pytestmark = pytest.mark.safety
+
+
+@pytest.fixture
+def target(tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(b"1")
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path, target):
+    config = build_config({"data": {"target": str(target)}, "adapt": {"rounds": 2}})
+    return Project.create(tmp_path / "project", config)
+
+
+def states(project):
+    return {status.key: status.state for status in statuses(project)}
+
+
+def complete(project, *keys):
+    for key in keys:
+        project.begin(key)
+        project.finish(key, 1.5, None)
+
+
+def test_stages_wait_for_those_they_need(project):
+    assert states(project) == {
+        "pseudo-label": "ready", "baseline": "waiting", "mine": "waiting",
+        "adapt-1": "waiting", "adapt-2": "waiting", "export": "waiting",
+    }  # fmt: skip
+    complete(project, "pseudo-label")
+    assert states(project)["baseline"] == states(project)["mine"] == "ready"
+
+
+def test_a_changed_option_makes_its_stage_and_all_after_it_stale_and_says_why(project):
+    complete(project, *project.stage_keys())
+    assert set(states(project).values()) == {"done"}
+    project.config = override(project.config, {"mine.min_pixels": 5})
+    found = {status.key: status for status in statuses(project)}
+    assert [key for key, status in found.items() if status.state == "stale"] == ["mine", "adapt-1", "adapt-2", "export"]
+    assert "mine.min_pixels changed" in found["mine"].reason
+    assert "mine" in found["adapt-1"].reason
+    assert found["baseline"].state == "done"
+
+
+def test_options_that_change_no_result_leave_everything_done(project):
+    complete(project, *project.stage_keys())
+    project.config = override(project.config, {"runtime.device": "cuda", "adapt.log_every": 1})
+    assert set(states(project).values()) == {"done"}
+
+
+@pytest.mark.parametrize(
+    ("select", "guard"), [("last", False), ("last", True), ("oracle", False), ("label-free", False)]
+)
+def test_how_often_is_looked_decides_the_result_where_a_checkpoint_may_be_gone_back_to(project, select, guard):
+    project.config = override(project.config, {"adapt.select": select, "adapt.guard": guard, "baseline.guard": guard})
+    complete(project, *project.stage_keys())
+    project.config = override(project.config, {"adapt.validate_every": 7, "baseline.validate_every": 7})
+    found = {status.key: status for status in statuses(project)}
+    stale = guard or select != "last"
+    assert found["adapt-1"].state == ("stale" if stale else "done")
+    assert found["baseline"].state == ("stale" if guard else "done")
+    assert ("adapt.validate_every changed" in found["adapt-1"].reason) == stale
+
+
+def test_a_new_round_leaves_the_earlier_ones_done(project):
+    complete(project, *project.stage_keys())
+    project.config = override(project.config, {"adapt.rounds": 3})
+    found = states(project)
+    assert found["adapt-2"] == "done" and found["adapt-3"] == "ready" and found["export"] == "stale"
+
+
+def test_a_changed_image_makes_everything_stale(project, target):
+    complete(project, *project.stage_keys())
+    (target / "a.png").write_bytes(b"22")
+    found = {status.key: status for status in statuses(project)}
+    assert {status.state for status in found.values()} == {"stale"}
+    assert "files of" in found["pseudo-label"].reason
+
+
+def test_corrections_make_the_rounds_stale(project):
+    complete(project, *project.stage_keys())
+    project.corrections_path.mkdir()
+    (project.corrections_path / "patches.json").write_text("{}")
+    assert states(project)["adapt-1"] == "stale"
+
+
+def test_a_project_with_corrections_may_be_moved(project):
+    labels = project.corrections_path / "label_ids"
+    labels.mkdir(parents=True)
+    (labels / "a.png").write_bytes(b"1")
+    complete(project, *project.stage_keys())
+    elsewhere = project.folder.with_name("elsewhere")
+    project.folder.rename(elsewhere)
+    assert set(states(Project.open(elsewhere)).values()) == {"done"}
+
+
+def test_an_interrupted_stage_resumes_with_the_same_options_only(project):
+    complete(project, "pseudo-label")
+    assert project.begin("baseline") is False
+    log = EventLog(project.events_path)
+    log.append(StageStarted(stage="baseline", total=10))
+    log.append(Progress(stage="baseline", done=4, total=10))
+    status = next(status for status in statuses(project) if status.key == "baseline")
+    assert (status.state, status.done, status.total) == ("interrupted", 4, 10)
+    assert project.begin("baseline") is True
+    project.config = override(project.config, {"baseline.learning_rate": 0.5})
+    assert project.begin("baseline") is False
+
+
+def test_the_record_keeps_the_inputs_of_the_start(project):
+    complete(project, "pseudo-label")
+    project.begin("baseline")
+    project.config = override(project.config, {"baseline.learning_rate": 0.5})
+    project.finish("baseline", 1.0, 0.4)
+    status = next(status for status in statuses(project) if status.key == "baseline")
+    assert status.state == "stale" and "learning_rate" in status.reason and status.miou == 0.4
+
+
+def test_status_needs_no_torch(project):
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from pathlib import Path; from crots.project import Project\n"
+        "from crots.project_status import statuses\n"
+        f"statuses(Project.open(Path({str(project.folder)!r}))); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], env={**os.environ}).returncode == 0
+
+
+def choose(project, key, **values):
+    """Runs a training stage that leaves its choice."""
+    project.begin(key)
+    write_json(project.work_folder(key) / "choice.json", {"ends_rounds": "", "words": "", "oracle": None, **values})
+    project.finish(key, 1.0, 0.125)
+
+
+def test_rounds_after_one_that_learnt_nothing_are_not_needed(project):
+    project.config = override(project.config, {"adapt.rounds": 3})
+    complete(project, "pseudo-label", "baseline", "mine")
+    choose(project, "adapt-1")
+    assert states(project)["adapt-2"] == "ready"
+    choose(project, "adapt-1", ends_rounds="it kept its start")
+    found = {status.key: status for status in statuses(project)}
+    assert [found[f"adapt-{number}"].state for number in (1, 2, 3)] == ["done", "not needed", "not needed"]
+    assert found["adapt-2"].reason == "it kept its start" and found["export"].state == "ready"
+    assert project.needed_rounds() == ("adapt-1",) and project.upstream("export") == ("adapt-1",)
+    complete(project, "export")
+    # More rounds at most do not bring back those that are not needed; the switch does.
+    project.config = override(project.config, {"adapt.rounds": 5})
+    assert states(project)["export"] == "done" and states(project)["adapt-5"] == "not needed"
+    project.config = override(project.config, {"adapt.stop_rounds": False})
+    found = states(project)
+    assert (found["adapt-1"], found["adapt-2"], found["export"]) == ("done", "ready", "stale")
+
+
+def test_a_round_that_begins_anew_decides_anew(project):
+    complete(project, "pseudo-label", "baseline", "mine")
+    choose(project, "adapt-1", ends_rounds="it kept its start")
+    project.config = override(project.config, {"adapt.steps": 7})
+    assert states(project)["adapt-1"] == "stale"
+    project.begin("adapt-1")
+    # Until it is complete, the last result is what there is.
+    assert project.needed_rounds() == ("adapt-1",)
+    project.finish("adapt-1", 1.0, None)
+    assert project.needed_rounds() == ("adapt-1", "adapt-2")
+
+
+def test_status_says_which_checkpoint_was_kept_and_its_score(project):
+    complete(project, "pseudo-label")
+    hindsight = {"miou": 0.25, "best_step": 4, "best_miou": 0.5}
+    choose(project, "baseline", words="went back to step 2", oracle=hindsight)
+    status = {status.key: status for status in statuses(project)}["baseline"]
+    assert (status.kept, status.miou) == ("went back to step 2", 0.25)
+
+
+def test_corrections_that_are_taken_back_leave_nothing_stale(project):
+    labels = project.corrections_path / "label_ids"
+    labels.mkdir(parents=True)
+    (labels / "a.png").write_bytes(b"1")
+    first = PatchCorrections(frozenset({"a"}))
+    first.write(project.corrections_path)
+    complete(project, *project.stage_keys())
+    (labels / "a.png").write_bytes(b"2")
+    PatchCorrections(frozenset({"a", "b"})).write(project.corrections_path)
+    assert {states(project)[key] for key in ("baseline", "mine", "adapt-1")} == {"stale"}
+    (labels / "a.png").write_bytes(b"1")
+    first.write(project.corrections_path)
+    assert set(states(project).values()) == {"done"}
+
+
+def test_the_first_correction_that_is_taken_back_leaves_nothing_stale(project):
+    complete(project, *project.stage_keys())
+    PatchCorrections(frozenset({"a"})).write(project.corrections_path)
+    assert states(project)["adapt-1"] == "stale"
+    PatchCorrections().write(project.corrections_path)
+    assert set(states(project).values()) == {"done"}
+
+
+def copied_anew(folder, time=10**9):
+    """The same bytes with other times."""
+    for path in folder.iterdir():
+        os.utime(path, ns=(time, time))
+
+
+def test_a_data_set_copied_anew_is_still_done_and_another_one_is_not(project, target):
+    complete(project, "pseudo-label", "baseline", "mine")
+    copied_anew(target)
+    assert {states(project)[key] for key in ("pseudo-label", "baseline", "mine")} == {"done"}
+    # Another process, which has digested nothing yet.
+    contents._made.clear()
+    assert states(project)["pseudo-label"] == "done"
+    (target / "a.png").write_bytes(b"2")
+    copied_anew(target, 2 * 10**9)
+    assert states(project)["pseudo-label"] == "stale"
+
+
+def test_a_copy_is_read_once_and_not_at_every_status(project, target, monkeypatch):
+    complete(project, "pseudo-label")
+    copied_anew(target)
+    read = []
+    monkeypatch.setattr(contents, "_of_file", lambda path, real=contents._of_file: read.append(path) or real(path))
+    for _ in range(3):
+        assert states(project)["pseudo-label"] == "done"
+    assert len(read) == 1
+
+
+def test_what_is_too_large_to_be_read_or_not_known_goes_by_its_times(project, target, monkeypatch):
+    monkeypatch.setattr(contents, "MOST_BYTES", 0)
+    complete(project, "pseudo-label")
+    assert not (project.folder / "records" / "contents.json").exists()
+    copied_anew(target)
+    assert states(project)["pseudo-label"] == "stale"
+
+
+@pytest.mark.parametrize("damage", [b"", b"[]", b"{", b'{"files of x": 1}', b"\xff"])
+def test_damaged_digests_are_as_none(project, target, damage):
+    complete(project, "pseudo-label")
+    (project.folder / "records" / "contents.json").write_bytes(damage)
+    assert states(project)["pseudo-label"] == "done"
+    copied_anew(target)
+    assert states(project)["pseudo-label"] == "stale"
