@@ -213,7 +213,7 @@ def method_config(config: ProjectConfig, method: Method, seed: int, *, published
         if not published_rare:
             settings["mine.rare"] = "auto"
     if method.whole:
-        settings |= {"adapt.rounds": 1, "adapt.steps": config.adapt.rounds * config.adapt.total}
+        settings |= {"adapt.rounds": 1, "adapt.steps": config.adapt.rounds * config.adapt.steps}
     config = override(config, settings | dict(method.settings))
     if not evaluations_decide(config.adapt):
         # Evaluations during training decide nothing here, and their time must not count.

@@ -7,24 +7,19 @@ trained once for each seed.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from crots import options as opt
-from crots.artefacts import IMAGE_ROWS
 from crots.comparison.methods import REFERENCES, Kind, Method, base_config, method_config
 from crots.config import describe, to_mapping
 from crots.errors import InputError
 from crots.files import digest
-from crots.opening import Inputs
 from crots.ownership import check_place
 from crots.project import COMPARISON, Project
-from crots.project_config import ProjectConfig, override
-from crots.records import read_plain
-from crots.training.budget import ROUND, Start, steps_for
+from crots.project_config import ProjectConfig
 
 FOLDER = COMPARISON
 
@@ -96,10 +91,10 @@ class CompareJob:
     kind: Kind = "methods"
     config: ProjectConfig | None = None
 
-    @cached_property
+    @property
     def options(self) -> ProjectConfig:
-        """The options that methods change, with the steps that are the same for all methods."""
-        return with_steps(self.config or self.project.config, partial(target_images, self.project), self.project.folder)
+        """The options that methods change; steps that they leave open are settled before the first run."""
+        return self.config or self.project.config
 
     @property
     def folder(self) -> Path:
@@ -205,33 +200,6 @@ def _plan(job: CompareJob, method: Method, seed: int, *, published_rare: bool) -
     home = job.folder / f"seed-{seed}" / ("baseline-score" if method.name == "baseline" else method.name)
     home = job.folder / "source" if method.name == "source" else home
     return PlannedRun(method, seed, Branch(job.project, config, home, places), baseline, patches)
-
-
-def target_images(project: Project) -> int:
-    """Counts the images of the target: those that have pseudo-labels, or all where there are none yet."""
-    if rows := read_plain(project.stage_folder("pseudo-label") / IMAGE_ROWS, remedy="run the pseudo-label stage again"):
-        return len(rows.splitlines())
-    return len(Inputs(project.config, project.folder).target) if project.config.data.target else 0
-
-
-def with_steps(config: ProjectConfig, images: Callable[[], int], root: Path) -> ProjectConfig:
-    """Settles the steps that the options leave to the data, so that every method is given as many."""
-    settings: dict[str, Any] = {}
-    if not config.baseline.steps:
-        settings["baseline.steps"] = steps_for(
-            images(), _start(config, Inputs(config, root).source_net), config.baseline.batch
-        )
-    if not config.adapt.steps:
-        settings["adapt.steps"] = steps_for(images(), "trained", config.adapt.batch, ROUND)
-    return override(config, settings)
-
-
-def _start(config: ProjectConfig, source_net: str) -> Start:
-    """What the student starts as, by the options and the source's network alone."""
-    if config.student.weights == "random":
-        return "random"
-    same_net = config.student.net in ("", source_net)
-    return "trained" if config.source.file and same_net and config.student.weights in ("", "source") else "pretrained"
 
 
 def _baseline(job: CompareJob, config: ProjectConfig, places: Mapping[str, Path]) -> Branch | None:

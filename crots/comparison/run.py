@@ -6,12 +6,14 @@ again, and a run that was stopped or killed resumes from its checkpoint. Only th
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from crots.artefacts import STUDENT, TEACHER, is_round, stage_kind
+from crots.comparison.methods import base_config
 from crots.comparison.plan import Branch, CompareJob, PlannedRun, plan_runs
 from crots.comparison.rivals import run_rival
 from crots.comparison.table import SUFFIXES, read_score, results, write_results
@@ -22,10 +24,19 @@ from crots.execution.context import Context, at_their_place
 from crots.files import write_json
 from crots.methods.metrics import Confusion
 from crots.project import CONTINUED_FROM
+from crots.project_config import override
 from crots.stages.evaluate import evaluated, labelled, score
 from crots.stages.labellers import Predict
-from crots.stages.project_stages import STAGES, model_predict, source_can_be_scored, source_predict
+from crots.stages.project_stages import (
+    STAGES,
+    model_predict,
+    open_material,
+    settle,
+    source_can_be_scored,
+    source_predict,
+)
 from crots.stages.workbench import Workbench
+from crots.training.budget import ROUND
 
 STAGE = "compare"
 
@@ -66,6 +77,20 @@ def check_comparison(job: CompareJob) -> Workbench:
     return bench
 
 
+def with_steps(job: CompareJob, bench: Workbench) -> CompareJob:
+    """Settles the steps that the options leave open as the project's own run would, the same for all methods."""
+    config, usual = job.options, base_config(job.options)
+    if (config.baseline.steps and config.adapt.steps) or all(method.name == "source" for method in job.methods):
+        return job
+    images = len(open_material(job.project, bench).tiled(bench.tiling).samples)
+    student = bench.new_student()
+    steps = {
+        "baseline.steps": settle(bench, usual.baseline, student, images, bench.start).total,
+        "adapt.steps": settle(bench, usual.adapt, student, images, "trained", ROUND).total,
+    }
+    return dataclasses.replace(job, config=override(config, steps))
+
+
 def compare(job: CompareJob, context: Context) -> Iterator[Event]:
     """Runs every method with every seed, scores it, and rewrites the table after each.
 
@@ -77,7 +102,8 @@ def compare(job: CompareJob, context: Context) -> Iterator[Event]:
 
 class _Comparer:
     def __init__(self, job: CompareJob, bench: Workbench, context: Context) -> None:
-        self.job, self.bench, self.context = job, bench, context
+        self.job = job = with_steps(job, bench)
+        self.bench, self.context = bench, context
         self.runs = plan_runs(job, published_rare=bool(bench.inputs.published_rare))
         if any(run.method.name == "source" for run in self.runs) and not source_can_be_scored(bench):
             self.runs = [run for run in self.runs if run.method.name != "source"]

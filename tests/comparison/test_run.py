@@ -10,7 +10,7 @@ from crots.comparison.rivals import SelfTrainingLearner, StatisticsLearner, Tent
 from crots.comparison.run import STAGE
 from crots.comparison.runner import run_comparison
 from crots.comparison.table import as_csv, as_text, spread
-from crots.config import describe
+from crots.config import Size, describe
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Evaluated, Note, StageFinished, StageStarted
 from crots.execution.control import Control
@@ -18,6 +18,7 @@ from crots.options import SECTIONS
 from crots.project import Project
 from crots.project_config import override
 from crots.runner import run_project
+from crots.training.budget import VIEWS
 from crots.training_options import AdaptOptions
 from tests.stages import tiny_world as world
 
@@ -386,3 +387,25 @@ def test_several_workers_are_refused(tmp_path, monkeypatch):
         monkeypatch.setenv(name, value)
     with pytest.raises(InputError, match="one process"):
         list(run_comparison(CompareJob(with_labels(tmp_path), chosen_methods(()), (0,))))
+
+
+@pytest.mark.parametrize("tile", [None, "32x32"])
+def test_open_steps_are_those_that_the_project_itself_would_take(tmp_path, monkeypatch, tile):
+    """A student that starts afresh sees whole images half as often, and tiles count as images."""
+    views = {start: (1, 8, 80) for start in VIEWS}
+    monkeypatch.setattr("crots.training.budget.VIEWS", views)
+    images, labels = tmp_path / "val", tmp_path / "truth"
+    big = Size(48, 40)
+    world.write_images(images, 3, first=50, size=big)
+    world.write_truth(labels, 3, first=50, size=big)
+    data = {"val_images": str(images), "val_labels": str(labels), **({"tile": tile, "size": "none"} if tile else {})}
+    open_steps = {"baseline": {"steps": 0}, "adapt": {"steps": 0}, "student": {"weights": "random"}}
+    project = world.white_box(tmp_path, data=data, **open_steps)
+    world.write_images(tmp_path / "images", size=big)
+    events = list(run_project(project))
+    assert events[-1].outcome == "completed"
+    own = {start.stage: start.total for start in world.of(events, StageStarted)}
+    job = CompareJob(project, chosen_methods(("baseline", "recommended")), (0,))
+    assert list(run_comparison(job))[-1].outcome == "completed"
+    budget = json.loads(job.results_path.read_text())["budget"]
+    assert (budget["baseline steps"], budget["steps a round"]) == (own["baseline"], own["adapt-1"])
