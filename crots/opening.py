@@ -14,7 +14,7 @@ from pathlib import Path
 from crots import rendering
 from crots.card import ModelCard, file_card
 from crots.config import Size
-from crots.data.layouts import Dataset, open_dataset
+from crots.data.datasets import Dataset, open_dataset
 from crots.data.pixels import pixel_warnings
 from crots.data.predictions import PredictionSet, open_predictions
 from crots.data.sizes import propose_size, proposed_tile
@@ -41,7 +41,7 @@ ListImages = Callable[[Path, str, str], Dataset]
 
 
 def list_images(path: Path, layout: str, split: str) -> Dataset:
-    """Lists the images of a target; see `crots.data.layouts.open_dataset`."""
+    """Lists the images of a target; see `crots.data.datasets.open_dataset`."""
     return open_dataset(path, layout=layout, split=split)
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from crots.config import Size
+from crots.data.datasets import Dataset, Sample
 from crots.data.labels import read_truth, resolve_encoding
-from crots.data.layouts import Dataset, Sample
 from crots.data.predictions import glance
 from crots.data.readings import WORDS, AmbiguousLabels
 from crots.errors import CrotsError, InputError

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from crots.config import Size
+from crots.data.datasets import open_dataset
 from crots.data.labels import read_truth
-from crots.data.layouts import open_dataset
 from crots.images import read_image, resize_image, write_colours, write_labels
 from crots.methods.metrics import Confusion
 from crots.nets.model import Model

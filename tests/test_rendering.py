@@ -11,8 +11,8 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from crots import rendering
 from crots.config import Size
 from crots.data.cache import ImageCache
+from crots.data.datasets import open_dataset
 from crots.data.inspection import inspect
-from crots.data.layouts import open_dataset
 from crots.data.pixels import pixel_warnings
 from crots.errors import InputError
 from crots.images import image_size, is_plain, is_turned, read_image, read_stored

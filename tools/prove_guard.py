@@ -20,7 +20,7 @@ import numpy as np
 from crots.artefacts import STUDENT
 from crots.config import Size
 from crots.data.cache import ImageCache
-from crots.data.layouts import open_dataset
+from crots.data.datasets import open_dataset
 from crots.demo.looks import Domain
 from crots.demo.scenes import write_domain
 from crots.events import StageFinished

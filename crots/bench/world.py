@@ -15,7 +15,7 @@ from torch import nn
 
 from crots.artefacts import STUDENT
 from crots.config import Size, to_mapping
-from crots.data.layouts import open_dataset
+from crots.data.datasets import open_dataset
 from crots.files import make_folder, write_text
 from crots.images import write_image
 from crots.methods.batch_norm import take_statistics

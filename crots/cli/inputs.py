@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from crots.artefacts import CONFIDENCE, LABEL_IDS, SKIPPED
 from crots.config import Size
+from crots.data.datasets import Dataset, Sample, label_files, no_labels, open_dataset
 from crots.data.encodings import Encoding
-from crots.data.layouts import Dataset, Sample, label_files, no_labels, open_dataset
 from crots.data.matching import keyed, list_files, match
 from crots.errors import InputError
 from crots.execution.context import Context, Meter

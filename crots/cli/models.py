@@ -23,7 +23,7 @@ from crots.training.material import Array
 from crots.trust import is_factory
 
 if TYPE_CHECKING:
-    from crots.data.layouts import Dataset
+    from crots.data.datasets import Dataset
     from crots.nets.model import Model
     from crots.stages.workbench import Workbench
 

@@ -22,7 +22,7 @@ from crots.project_config import ProjectConfig, named_paths
 from crots.records import read_json
 
 if TYPE_CHECKING:
-    from crots.data.layouts import Sample
+    from crots.data.datasets import Sample
 
 # Records which command made a folder, with which options.
 RECORD = "run.json"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from crots.data.layouts import Dataset
+from crots.data.datasets import Dataset
 from crots.data.predictions import glance
 from crots.errors import InputError
 from crots.folders import check_formats

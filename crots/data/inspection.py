@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from crots.artefacts import LABEL_IDS
 from crots.config import Size
+from crots.data.datasets import Dataset, Sample, open_dataset
 from crots.data.encodings import Encoding
 from crots.data.feed import prefetch
 from crots.data.labels import decode, is_coloured, resolve_encoding
-from crots.data.layouts import SPLITS, Dataset, Sample, open_dataset
+from crots.data.layouts import SPLITS
 from crots.data.masks import MOST_IDS
 from crots.data.matching import list_files, some
 from crots.data.pixels import pixel_warnings

@@ -11,8 +11,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from crots.data.datasets import Dataset, Sample
 from crots.data.encodings import Encoding
-from crots.data.layouts import Dataset, Sample
 from crots.data.matching import some
 from crots.data.polygons import has_outlines, rasterise
 from crots.data.readings import (

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from crots.config import Size
-from crots.data.layouts import Dataset
+from crots.data.datasets import Dataset
 from crots.errors import InputError
 from crots.images import image_size
 

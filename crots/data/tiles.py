@@ -17,7 +17,7 @@ import numpy.typing as npt
 from crots.config import Size
 from crots.data.cache import ImageCache
 from crots.data.crops import Window
-from crots.data.layouts import Sample
+from crots.data.datasets import Sample
 from crots.images import image_size
 
 Array = npt.NDArray[Any]

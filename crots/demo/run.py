@@ -180,7 +180,7 @@ def train_source(job: DemoJob, context: Context) -> Iterator[Event]:
     """Trains the source model on the simulator's labels, from nothing."""
     # torch is loaded only now.
     from crots.data.cache import ImageCache
-    from crots.data.layouts import open_dataset
+    from crots.data.datasets import open_dataset
     from crots.execution.engine import Engine
     from crots.nets.model import create_model
     from crots.stages.train import TrainJob, supervise

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from crots.artefacts import round_key, stage_kind
+from crots.data.datasets import Sample
 from crots.data.feed import prefetch, readers
-from crots.data.layouts import Sample
 from crots.data.spread import evenly_spread, statistics_groups
 from crots.data.tiles import in_parts, read_sample
 from crots.estimate.facts import StageEstimate

@@ -17,7 +17,7 @@ from PIL import Image
 
 from crots.artefacts import STUDENT
 from crots.config import Size
-from crots.data.layouts import Sample
+from crots.data.datasets import Sample
 from crots.errors import InputError
 from crots.execution.context import Context
 from crots.images import read_labels, resize_confidence, resize_image, resize_labels

@@ -10,7 +10,7 @@ import torch
 
 from crots.card import ModelCard
 from crots.config import Size
-from crots.data.layouts import Sample
+from crots.data.datasets import Sample
 from crots.data.sizes import propose_size
 from crots.data.tiles import Tiling
 from crots.errors import InputError

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from crots.artefacts import LABEL_COLOUR, LABEL_IDS
+from crots.data.datasets import Dataset, Sample
 from crots.data.labels import read_truth
-from crots.data.layouts import Dataset, Sample
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Event, Note, StageStarted
 from crots.execution.context import Context, metered

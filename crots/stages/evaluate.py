@@ -12,9 +12,9 @@ import numpy as np
 
 from crots.config import Size
 from crots.data.cache import ImageCache
+from crots.data.datasets import Dataset, Sample
 from crots.data.feed import prefetch
 from crots.data.labels import read_truth, resolve_encoding
-from crots.data.layouts import Dataset, Sample
 from crots.data.predictions import PredictionSet
 from crots.errors import InputError
 from crots.events import Evaluated, Event, StageStarted, noted

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from crots.config import Size
-from crots.data.layouts import Sample
+from crots.data.datasets import Sample
 from crots.data.predictions import PredictionSet
 from crots.data.spread import statistics_groups
 from crots.execution.engine import Engine

@@ -16,7 +16,7 @@ import numpy as np
 
 from crots.classlists import is_void, read_class_list
 from crots.data.cache import ImageCache
-from crots.data.layouts import Sample
+from crots.data.datasets import Sample
 from crots.data.matching import keyed, list_files, match, some
 from crots.data.polygons import SUFFIX, is_labelme, outlined, painted
 from crots.errors import InputError

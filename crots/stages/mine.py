@@ -13,8 +13,8 @@ import numpy as np
 from crots.artefacts import IMAGE_ROWS, PATCH_COLOURS, PATCH_INDEX, PATCH_LABELS, PATCHES
 from crots.config import Size, to_mapping
 from crots.data.cache import ImageCache
+from crots.data.datasets import Sample
 from crots.data.feed import prefetch, readers
-from crots.data.layouts import Sample
 from crots.data.tiles import TileSample, place_of, read_sample
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Event, Note, StageStarted

@@ -13,8 +13,8 @@ import numpy as np
 
 from crots.artefacts import LABEL_COLOUR, LABEL_IDS
 from crots.config import Size, to_mapping
+from crots.data.datasets import Sample
 from crots.data.feed import prefetch
-from crots.data.layouts import Sample
 from crots.errors import InputError, StageError
 from crots.events import ArtifactWritten, Event, Note, StageStarted
 from crots.execution.context import Context, Meter

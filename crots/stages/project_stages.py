@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from crots.artefacts import LABEL_IDS, STUDENT, TEACHER, stage_kind
-from crots.data.layouts import Sample
+from crots.data.datasets import Sample
 from crots.data.tiles import in_parts, read_sample
 from crots.errors import InputError
 from crots.events import Evaluated, Event

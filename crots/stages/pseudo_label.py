@@ -14,8 +14,8 @@ import numpy as np
 from crots.artefacts import CONFIDENCE, EASY, HARD, IMAGE_ROWS, LABEL_COLOUR, LABEL_IDS, SKIPPED, STATISTICS
 from crots.config import to_mapping
 from crots.data.cache import ImageCache
+from crots.data.datasets import Dataset, Sample
 from crots.data.feed import prefetch, readers
-from crots.data.layouts import Dataset, Sample
 from crots.data.spread import statistics_groups
 from crots.data.tiles import Tiling, in_parts, read_sample
 from crots.errors import InputError

@@ -20,8 +20,8 @@ import numpy as np
 from crots.artefacts import STUDENT
 from crots.config import unknown_name
 from crots.data.cache import ImageCache
+from crots.data.datasets import Sample
 from crots.data.feed import prefetch
-from crots.data.layouts import Sample
 from crots.earlier import earlier_names
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Event, Note, StageStarted

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from crots.data.cache import ImageCache
+from crots.data.datasets import Dataset, Sample
 from crots.data.labels import read_truth
-from crots.data.layouts import Dataset, Sample
 from crots.data.tiles import Tiling, cut_map, in_parts, place_of, read_sample
 from crots.events import Event
 from crots.execution.context import Context

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from crots.config import Size
 from crots.data.cache import ImageCache
-from crots.data.layouts import Dataset
+from crots.data.datasets import Dataset
 from crots.data.predictions import PredictionSet, glance
 from crots.data.tiles import Tiling
 from crots.errors import InputError

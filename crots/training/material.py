@@ -15,7 +15,7 @@ from crots.artefacts import CONFIDENCE, LABEL_IDS
 from crots.config import Size
 from crots.data.cache import ImageCache
 from crots.data.crops import Window
-from crots.data.layouts import Sample
+from crots.data.datasets import Sample
 from crots.data.tiles import TileSample, Tiling, cut_map, parts_of, place_of, read_sample
 from crots.errors import InputError
 from crots.images import as_confidence, image_size, read_grey, read_labels, resize_labels

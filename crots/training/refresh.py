@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from crots.data.datasets import Sample
 from crots.data.feed import prefetch, readers
-from crots.data.layouts import Sample
 from crots.data.tiles import cut_map, place_of
 from crots.errors import InputError
 from crots.execution.engine import Engine, evaluating

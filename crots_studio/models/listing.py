@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from crots.data.layouts import Dataset, open_dataset
+from crots.data.datasets import Dataset, open_dataset
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ _datasets: Shared[Dataset] = Shared()
 
 
 def target_dataset(path: Path, layout: str, split: str) -> Dataset:
-    """Lists the images of a target; see `crots.data.layouts.open_dataset`.
+    """Lists the images of a target; see `crots.data.datasets.open_dataset`.
 
     Raises:
         InputError: as there.

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crots.artefacts import STUDENT
-from crots.data.layouts import Sample
+from crots.data.datasets import Sample
 from crots.errors import InputError
 from crots.files import file_stamp
 from crots.project import Project

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from crots.config import Size
+from crots.data.datasets import Dataset
 from crots.data.labels import read_truth, resolve_encoding
-from crots.data.layouts import Dataset
 from crots.images import resize_labels
 from crots.opening import Inputs
 from crots.project import Project

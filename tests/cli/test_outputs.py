@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from crots.cli.main import main
 from crots.cli.outputs import LISTING, check_file, claimed, event_file
-from crots.data.layouts import Sample
+from crots.data.datasets import Sample
 from crots.errors import InputError
 from crots.events import Note, to_json
 from crots.inputs import refuse_inputs

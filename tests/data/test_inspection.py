@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from crots.data.datasets import open_dataset
 from crots.data.inspection import inspect
-from crots.data.layouts import open_dataset
 from crots.errors import InputError
 from crots.images import write_confidence, write_image, write_labels
 from crots.taxonomy import ClassSet, load_class_set

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from crots.data.datasets import open_dataset
 from crots.data.labels import read_truth, resolve_encoding
-from crots.data.layouts import open_dataset
 from crots.errors import InputError
 from crots.images import TRAIN_IDS, write_labels
 from crots.taxonomy import ClassSet, load_class_set

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from crots.data.datasets import open_dataset
 from crots.data.labels import decode, detect_encoding, read_truth, resolve_encoding
-from crots.data.layouts import open_dataset
 from crots.errors import InputError
 from crots.images import write_colours, write_image, write_labels
 from crots.taxonomy import ClassSet, load_class_set

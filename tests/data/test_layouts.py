@@ -1,37 +1,14 @@
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from crots.data.layouts import LAYOUTS, open_dataset
+from crots.data.datasets import open_dataset
+from crots.data.layouts import LAYOUTS
 from crots.errors import InputError
-from crots.images import write_image, write_labels
 from crots.taxonomy import ClassSet, load_class_set
+from tests.data.trees import label_names, touch
 
 CAMVID = Path(__file__).parents[2] / ".." / "shared" / "data" / "camvid"
-
-
-def touch(root, *names):
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).touch()
-    return root
-
-
-def label_names(dataset):
-    return [sample.label and sample.label.name for sample in dataset.samples]
-
-
-@pytest.fixture
-def cityscapes(tmp_path):
-    names = []
-    for split, city in (("train", "aachen"), ("train", "ulm"), ("val", "bonn")):
-        base = f"{split}/{city}/{city}_000000_000019"
-        names += [f"leftImg8bit/{base}_leftImg8bit.png"]
-        names += [f"gtFine/{base}_gtFine_{kind}.png" for kind in ("color", "instanceIds", "labelIds")]
-        names += [f"gtFine/{base}_gtFine_polygons.json"]
-    return touch(tmp_path, *names)
 
 
 def test_cityscapes(cityscapes):
@@ -135,141 +112,6 @@ def test_every_layout_says_what_it_looks_for():
     assert all(detector.__doc__ and detector.__doc__.endswith(".") for detector in LAYOUTS.values())
 
 
-def test_given_labels(tmp_path):
-    touch(tmp_path, "images/a/1.jpg", "images/b/1.jpg", "truth/a/1.png", "truth/b/1.png")
-    dataset = open_dataset(tmp_path / "images", labels=tmp_path / "truth")
-    assert [sample.label for sample in dataset.samples] == [tmp_path / "truth/a/1.png", tmp_path / "truth/b/1.png"]
-    assert dataset.encoding == "auto"
-
-
-def test_given_labels_must_fit(tmp_path):
-    images = touch(tmp_path / "images", "a.jpg", "b.jpg")
-    with pytest.raises(InputError, match="no such folder"):
-        open_dataset(images, labels=tmp_path / "truth")
-    truth = touch(tmp_path / "truth", "a.png")
-    with pytest.raises(InputError, match=r"no label for 1 of 2 images \(b\)"):
-        open_dataset(images, labels=truth)
-    touch(truth, "b.png", "c.png")
-    with pytest.raises(InputError, match=r"found 3 labels for 2 images, expected as many; no image for c"):
-        open_dataset(images, labels=truth)
-    (truth / "c.png").rename(truth / "a.bmp")
-    with pytest.raises(InputError, match=r"a\.bmp and a\.png"):
-        open_dataset(images, labels=truth)
-    (tmp_path / "none").mkdir()
-    with pytest.raises(InputError, match="no label files"):
-        open_dataset(images, labels=tmp_path / "none")
-
-
-def test_labels_of_other_splits_may_lie_beside(cityscapes):
-    dataset = open_dataset(cityscapes / "leftImg8bit/val", layout="folder", labels=cityscapes / "gtFine")
-    assert label_names(dataset) == ["bonn_000000_000019_gtFine_labelIds.png"]
-    assert dataset.encoding == "raw"
-
-
-def test_own_labels_never_stop_a_run(tmp_path):
-    touch(tmp_path, "images/a.jpg", "labels/a.png", "labels/a.bmp")
-    dataset = open_dataset(tmp_path)
-    assert dataset.labelled == 0
-    assert "labels are not used" in dataset.notes[0]
-
-
-def test_bad_folders(tmp_path):
-    with pytest.raises(InputError, match="no such file or folder"):
-        open_dataset(tmp_path / "absent")
-    with pytest.raises(InputError, match="found no images"):
-        open_dataset(tmp_path)
-    touch(tmp_path, "a.png", "a.jpg")
-    with pytest.raises(InputError, match=r"a\.jpg and a\.png"):
-        open_dataset(tmp_path)
-
-
-def test_one_image(tmp_path):
-    dataset = open_dataset(touch(tmp_path, "a.png", "b.png") / "a.png")
-    assert (dataset.layout, dataset.keys) == ("image", ("a",))
-
-
-@pytest.mark.parametrize("place", [".", "leftImg8bit/train", "datasets/list/cityscapes", "lists"])
-def test_list_files_find_their_images(cityscapes, place):
-    (cityscapes / place).mkdir(parents=True, exist_ok=True)
-    path = cityscapes / place / "train.txt"
-    path.write_text("ulm/ulm_000000_000019_leftImg8bit.png\n\naachen/aachen_000000_000019_leftImg8bit.png\n")
-    dataset = open_dataset(path)
-    assert dataset.layout == "list"
-    assert dataset.keys == ("aachen/aachen_000000_000019_leftImg8bit", "ulm/ulm_000000_000019_leftImg8bit")
-    assert (dataset.labelled, dataset.encoding) == (2, "raw")
-
-
-def test_list_of_val_named_so(cityscapes):
-    (cityscapes / "val.txt").write_text("bonn/bonn_000000_000019_leftImg8bit.png")
-    assert len(open_dataset(cityscapes / "val.txt")) == 1
-
-
-def test_list_with_labels_numbers_and_spaces(tmp_path):
-    touch(tmp_path, "my images/a b.jpg", "my images/c.jpg", "l/a.png")
-    path = tmp_path / "list.txt"
-    path.write_text("my images/a b.jpg l/a.png\r\nmy images/c.jpg 0.31\nmy images/c.jpg\n")
-    dataset = open_dataset(path)
-    assert dataset.keys == ("my images/a b", "my images/c")
-    assert label_names(dataset) == ["a.png", None]
-    assert dataset.notes == ("1 lines are duplicates and count once",)
-
-
-def test_list_with_root(cityscapes, tmp_path_factory):
-    elsewhere = tmp_path_factory.mktemp("elsewhere")
-    path = elsewhere / "train.txt"
-    entry = "ulm/ulm_000000_000019_leftImg8bit.png\n"
-    path.write_text(entry)
-    with pytest.raises(InputError, match="# root: FOLDER"):
-        open_dataset(path)
-    assert len(open_dataset(path, root=cityscapes)) == 1
-    path.write_text(f"# root: {cityscapes}\n{entry}")
-    assert len(open_dataset(path)) == 1
-
-
-def test_list_of_absolute_paths(cityscapes, tmp_path_factory):
-    path = tmp_path_factory.mktemp("lists") / "x.txt"
-    images = sorted((cityscapes / "leftImg8bit" / "train").rglob("*.png"))
-    path.write_text("\n".join(map(str, images)))
-    assert open_dataset(path).keys == (
-        "aachen/aachen_000000_000019_leftImg8bit",
-        "ulm/ulm_000000_000019_leftImg8bit",
-    )
-
-
-def test_faulty_lists(tmp_path):
-    path = tmp_path / "list.txt"
-    path.touch()
-    with pytest.raises(InputError, match="the list is empty"):
-        open_dataset(path)
-    path.write_text("a.jpg\nnonsense\n")
-    with pytest.raises(InputError, match="line 2: found 'nonsense'"):
-        open_dataset(path)
-    touch(tmp_path, "a.jpg")
-    path.write_text("a.jpg\nb.jpg\n")
-    with pytest.raises(InputError, match=r"1 of 2 files are not in .* \(b.jpg\)"):
-        open_dataset(path)
-    path.write_bytes(b"\xff\xfe\x00\x80")
-    with pytest.raises(InputError, match="neither an image nor a text file"):
-        open_dataset(path)
-
-
-def test_thousands_of_files_are_listed_without_opening_one(tmp_path, monkeypatch):
-    for folder in range(10):
-        touch(tmp_path, *(f"{folder}/{index:05}.jpg" for index in range(500)))
-    monkeypatch.setattr("PIL.Image.open", lambda *arguments, **options: pytest.fail("an image was opened"))
-    assert len(open_dataset(tmp_path)) == 5000
-
-
-def test_label_files_are_listed_but_not_opened(tmp_path, monkeypatch):
-    touch(tmp_path, "images/a.jpg", "labels/a.png")
-
-    def refuse(*args, **kwargs):
-        raise AssertionError("opened an image")
-
-    monkeypatch.setattr(Image, "open", refuse)
-    assert open_dataset(tmp_path).labelled == 1
-
-
 @pytest.mark.skipif(not CAMVID.is_dir(), reason="shared data is not here")
 def test_shared_camvid():
     train, val = open_dataset(CAMVID), open_dataset(CAMVID, split="val")
@@ -280,53 +122,3 @@ def test_shared_camvid():
         (CAMVID / "labels/val" / f"{key}.png").absolute() for key in given.keys
     ]
     assert list(given.keys) == sorted(given.keys)
-
-
-def test_a_list_of_many_megabytes_is_not_read(tmp_path):
-    path = tmp_path / "list.txt"
-    with path.open("wb") as file:
-        file.truncate(65 * 10**6)
-    with pytest.raises(InputError, match=r"list\.txt: has 65 MB, expected at most 64 MB"):
-        open_dataset(path)
-
-
-def test_names_that_no_file_can_have_are_missing_files(tmp_path):
-    path = tmp_path / "list.txt"
-    for name in ("x" * 5000 + ".png", "a\x00.png", "../" * 3000 + "a.png"):
-        path.write_text(name + "\n")
-        with pytest.raises(InputError, match=r"list\.txt"):
-            open_dataset(path)
-
-
-@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["", "bom"])
-@pytest.mark.parametrize("ends", ["\n", "\r\n"])
-@pytest.mark.parametrize("sign", [",", ";", "\t", ", "])
-@pytest.mark.parametrize("head", [True, False])
-def test_lists_as_tables(tmp_path, mark, ends, sign, head):
-    for name in ("a b", "ü"):
-        write_image(tmp_path / "images" / f"{name}.jpg", np.zeros((4, 4, 3), np.uint8))
-        write_labels(tmp_path / "labels" / f"{name}.png", np.zeros((4, 4), int))
-    lines = ([sign.join(("image", "label"))] if head else []) + [
-        f"images/{name}.jpg{sign}labels/{name}.png" for name in ("a b", "ü")
-    ]
-    (tmp_path / "list.csv").write_bytes(mark + ends.join(lines).encode())
-    dataset = open_dataset(tmp_path / "list.csv")
-    assert (len(dataset), dataset.labelled) == (2, 2)
-
-
-def test_pictures_beside_ids_are_no_labels(tmp_path):
-    classes = ClassSet.from_dict({"name": "two", "names": ["a", "b"]})
-    for name in ("1", "2"):
-        write_image(tmp_path / "images" / f"{name}.jpg", np.zeros((4, 4, 3), np.uint8))
-        write_labels(tmp_path / "labels" / f"{name}.png", np.ones((4, 4), int))
-        write_image(tmp_path / "labels" / f"{name}_color.png", np.full((4, 4, 3), (9, 200, 3), np.uint8))
-    assert label_names(open_dataset(tmp_path, classes=classes)) == ["1.png", "2.png"]
-    (tmp_path / "labels" / "2.png").unlink()
-    assert label_names(open_dataset(tmp_path, classes=classes)) == ["1_color.png", "2_color.png"]
-
-
-def test_labels_that_belong_to_no_image_are_said(tmp_path):
-    write_image(tmp_path / "images" / "street.jpg", np.zeros((4, 4, 3), np.uint8))
-    write_labels(tmp_path / "labels" / "wood.png", np.ones((4, 4), int))
-    dataset = open_dataset(tmp_path)
-    assert dataset.labelled == 0 and "1 of 1 images have no label" in dataset.notes[-1]

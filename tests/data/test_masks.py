@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from crots.data.datasets import open_dataset
 from crots.data.inspection import inspect
-from crots.data.layouts import open_dataset
 from crots.data.pixels import pixel_warnings
 from crots.errors import InputError
 from crots.images import UNREAD, write_image, write_labels

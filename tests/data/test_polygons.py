@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from crots.data.datasets import open_dataset
 from crots.data.inspection import inspect
 from crots.data.labels import read_truth, resolve_encoding
-from crots.data.layouts import open_dataset
 from crots.data.polygons import _packed_runs, rasterise, read_outlines
 from crots.errors import InputError
 from crots.images import write_image

@@ -12,8 +12,8 @@ from PIL import Image
 
 from crots import limits
 from crots.config import Size
+from crots.data.datasets import open_dataset
 from crots.data.labels import read_truth
-from crots.data.layouts import open_dataset
 from crots.data.predictions import check_shape, glance, open_predictions, widest_entropy
 from crots.errors import InputError
 from crots.images import write_confidence, write_image, write_labels

@@ -5,10 +5,10 @@ import pytest
 from PIL import Image
 
 from crots.config import describe
+from crots.data.datasets import open_dataset
 from crots.data.encodings import ENCODINGS
 from crots.data.inspection import inspect
 from crots.data.labels import decode, detect_encoding, resolve_encoding
-from crots.data.layouts import open_dataset
 from crots.data.predictions import open_predictions
 from crots.data.readings import AmbiguousLabels
 from crots.errors import InputError

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from crots.data.datasets import open_dataset
 from crots.data.inspection import inspect
 from crots.data.labels import read_truth, resolve_encoding
-from crots.data.layouts import LAYOUTS, open_dataset
+from crots.data.layouts import LAYOUTS
 from crots.data.releases import RELEASES
 from crots.errors import InputError
 from crots.taxonomy import ClassSet, load_class_set

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crots.config import Size
-from crots.data.layouts import Dataset, Sample, open_dataset
+from crots.data.datasets import Dataset, Sample, open_dataset
 from crots.data.sizes import MOST_PIXELS, propose_size, propose_tile
 from crots.errors import InputError
 from crots.images import write_image

@@ -11,7 +11,7 @@ from crots.card import MOST_OVERLAP
 from crots.config import Size, describe
 from crots.data.cache import ImageCache
 from crots.data.crops import Window
-from crots.data.layouts import Sample
+from crots.data.datasets import Sample
 from crots.data.tiles import Tiling, cut_image, cut_map, in_parts, place_of, read_sample
 from crots.errors import InputError
 from crots.images import write_image

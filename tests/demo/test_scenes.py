@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crots.config import Size
+from crots.data.datasets import open_dataset
 from crots.data.labels import read_truth, resolve_encoding
-from crots.data.layouts import open_dataset
 from crots.demo.labels import DemoClass
 from crots.demo.looks import DOMAINS, HABITS, draw_look
 from crots.demo.palettes import REAL, SIMULATOR

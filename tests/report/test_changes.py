@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crots.config import Size
-from crots.data.layouts import Sample
+from crots.data.datasets import Sample
 from crots.report.changes import Compared, Counts, chosen, evenly, fitting
 
 

@@ -8,7 +8,7 @@ import torch
 
 from crots.config import defaults
 from crots.data.cache import ImageCache
-from crots.data.layouts import open_dataset
+from crots.data.datasets import open_dataset
 from crots.execution.engine import Engine
 from crots.images import write_image, write_labels
 from crots.nets.model import create_model

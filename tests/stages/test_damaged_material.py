@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from crots.data.layouts import open_dataset
+from crots.data.datasets import open_dataset
 from crots.errors import InputError
 from crots.images import image_size, read_image, read_labels
 from crots.training.material import PseudoLabels

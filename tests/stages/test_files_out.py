@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from crots.artefacts import CHECKPOINT, STUDENT, TEACHER
-from crots.data.layouts import open_dataset
+from crots.data.datasets import open_dataset
 from crots.errors import InputError, Stopped
 from crots.events import ArtifactWritten, Note, StageStarted
 from crots.execution.context import Context

@@ -11,8 +11,8 @@ from PIL import Image
 
 from crots.config import Size
 from crots.data.cache import ImageCache
+from crots.data.datasets import Sample, open_dataset
 from crots.data.labels import detect_encoding
-from crots.data.layouts import Sample, open_dataset
 from crots.data.polygons import outlined, painted
 from crots.errors import InputError
 from crots.events import Note

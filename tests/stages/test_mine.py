@@ -8,7 +8,7 @@ import pytest
 from crots.artefacts import PATCH_INDEX
 from crots.config import Grid, Size, defaults
 from crots.data.cache import ImageCache
-from crots.data.layouts import open_dataset
+from crots.data.datasets import open_dataset
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Note
 from crots.execution.context import Context

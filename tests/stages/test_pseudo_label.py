@@ -9,7 +9,7 @@ import torch
 from crots.artefacts import IMAGE_ROWS
 from crots.card import Normalisation
 from crots.data.cache import ImageCache
-from crots.data.layouts import open_dataset
+from crots.data.datasets import open_dataset
 from crots.data.predictions import open_predictions
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Note, StageStarted

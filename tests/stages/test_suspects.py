@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from crots.data.cache import ImageCache
-from crots.data.layouts import open_dataset
+from crots.data.datasets import open_dataset
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Progress, StageFinished
 from crots.execution.context import Context

@@ -9,7 +9,7 @@ import torch
 from crots.artefacts import STUDENT
 from crots.config import Size
 from crots.data.cache import ImageCache
-from crots.data.layouts import open_dataset
+from crots.data.datasets import open_dataset
 from crots.data.tiles import Tiling, cut_map
 from crots.errors import InputError
 from crots.events import Evaluated, Note

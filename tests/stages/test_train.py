@@ -5,7 +5,7 @@ import pytest
 
 from crots.config import Size
 from crots.data.cache import ImageCache
-from crots.data.layouts import open_dataset
+from crots.data.datasets import open_dataset
 from crots.errors import InputError
 from crots.events import Metrics
 from crots.execution.context import Context

@@ -10,7 +10,7 @@ import torch
 from crots.artefacts import STUDENT
 from crots.config import Size
 from crots.data.cache import ImageCache
-from crots.data.layouts import open_dataset
+from crots.data.datasets import open_dataset
 from crots.demo.scenes import write_domain
 from crots.events import Metrics, Note
 from crots.execution.context import Context

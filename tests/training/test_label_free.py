@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from crots.data.cache import ImageCache
-from crots.data.layouts import open_dataset
+from crots.data.datasets import open_dataset
 from crots.errors import InputError, Stopped
 from crots.events import Note
 from crots.execution.context import Context

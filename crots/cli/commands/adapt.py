@@ -34,7 +34,7 @@ from crots.project_config import ProjectConfig
 from crots.training_options import AdaptOptions
 
 if TYPE_CHECKING:
-    from crots.data.layouts import Sample
+    from crots.data.datasets import Sample
 
 
 def configure(parser: Parser, profile: Profile) -> None:

@@ -27,7 +27,7 @@ from crots.files import write_text
 from crots.project_config import ProjectConfig
 
 if TYPE_CHECKING:
-    from crots.data.layouts import Dataset
+    from crots.data.datasets import Dataset
     from crots.stages.workbench import Workbench
     from crots.taxonomy import ClassSet
 

@@ -7,7 +7,7 @@ import torch
 from crots.card import IMAGENET, ModelCard
 from crots.config import Size
 from crots.data.cache import ImageCache
-from crots.data.layouts import open_dataset
+from crots.data.datasets import open_dataset
 from crots.errors import StageError
 from crots.execution.engine import Engine
 from crots.nets.info import NetInfo

@@ -8,7 +8,7 @@ from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QApplication
 
 from crots.data.cache import ImageCache
-from crots.data.layouts import open_dataset
+from crots.data.datasets import open_dataset
 from crots.errors import StageError
 from crots.execution.engine import Engine
 from crots.images import read_confidence, read_labels, write_labels

@@ -1,0 +1,327 @@
+"""Data sets: the images of a folder, list file or data-set root, each with its label file if there is one.
+
+Files are listed here; only those are opened that list others or hold outlines. No torch, so that choosing a folder is
+checked at once.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from crots.config import unknown_name
+from crots.data.encodings import ENCODINGS, Encoding
+from crots.data.layouts import Place, coco_place, find_place
+from crots.data.lists import read_list
+from crots.data.masks import masks_among
+from crots.data.matching import ENDINGS, key_of, keyed, label_ending, list_files, list_folder, match, some
+from crots.data.polygons import SUFFIX, coco_labels, is_coco, is_labelme
+from crots.data.spread import evenly_spread
+from crots.errors import InputError
+from crots.files import expanded, files_below
+from crots.images import IMAGE_SUFFIXES, LABEL_SUFFIXES, UNREAD
+from crots.taxonomy import ClassSet
+
+_LABELS = tuple(LABEL_SUFFIXES)
+# Files of labelme that are opened to know them.
+_OPENED = 4
+_ENCODING_OF = {"_labelTrainIds": "train", "_labelIds": "raw", "_color": "colour"}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An image and, where there is one, its label file.
+
+    Attributes:
+        key: path below the data set's root, ``/`` between folders, without suffix.
+        image: the image file.
+        label: the label file.
+    """
+
+    key: str
+    image: Path
+    label: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """The images of a folder in the order of their keys.
+
+    Attributes:
+        root: the folder that keys are relative to.
+        layout: name in `crots.data.layouts.LAYOUTS`, or ``list`` or ``image``.
+        split: ``train``, ``val`` ..., or empty where the layout has none.
+        samples: at least one.
+        encoding: how label files store classes; ``auto`` until `crots.data.labels.resolve_encoding` has looked.
+        notes: what the user should know about how the folder was understood.
+    """
+
+    root: Path
+    layout: str
+    split: str
+    samples: tuple[Sample, ...]
+    encoding: Encoding = "auto"
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The images' keys."""
+        return tuple(sample.key for sample in self.samples)
+
+    @property
+    def labelled(self) -> int:
+        """How many images have a label file."""
+        return sum(sample.label is not None for sample in self.samples)
+
+
+def open_dataset(
+    path: Path | str,
+    *,
+    layout: str = "auto",
+    split: str = "train",
+    labels: Path | str | None = None,
+    encoding: Encoding = "auto",
+    classes: ClassSet | None = None,
+    root: Path | str | None = None,
+) -> Dataset:
+    """Lists the images of a folder, data-set root, list file or single image.
+
+    Args:
+        path: what the user picked.
+        layout: name in `crots.data.layouts.LAYOUTS`; ``auto`` detects it.
+        split: where the layout has splits.
+        labels: a folder of label files for the images; None takes what the layout has, if anything.
+        encoding: how label files store classes, where the user knows better.
+        classes: helps to choose between label files of several encodings.
+        root: where a list file's entries are relative to; None searches around the list file.
+
+    Raises:
+        InputError: nothing there, no image, two images of one key, unknown layout, or labels (where given) that do
+            not belong to the images one to one.
+    """
+    if encoding not in ENCODINGS:
+        raise unknown_name("encoding", encoding, list(ENCODINGS), what="encoding")
+    path = expanded(path).absolute()
+    label_root = None if labels is None else expanded(labels).absolute()
+    if path.is_file():
+        dataset = _open_file(path, split, root)
+    elif path.is_dir():
+        name, place = find_place(path, layout, split, classes)
+        dataset = _placed(name, place, encoding, classes)
+    else:
+        raise InputError(f"{path}: no such file or folder; expected images, a data-set root or a list file")
+    if label_root is not None:
+        return _with_labels(dataset, label_root, encoding, classes)
+    return dataset
+
+
+def _open_file(path: Path, split: str, root: Path | str | None) -> Dataset:
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return Dataset(path.parent, "image", "", (Sample(path.stem, path),))
+    if why := UNREAD.get(path.suffix.lower()):
+        raise InputError(f"{path}: {why}")
+    if path.suffix.lower() == SUFFIX:
+        if not is_coco(path):
+            raise InputError(f"{path}: is no COCO file of images and outlines; pick the folder of the images")
+        return _placed("coco", coco_place(path, ""), "auto", None)
+    listed = read_list(path, split, None if root is None else expanded(root).absolute())
+    samples = [Sample(key, image, label) for key, (image, label) in sorted(listed.entries.items())]
+    endings = {label_ending(key_of(sample.label.name)) for sample in samples if sample.label is not None}
+    encoding = _encoding(endings.pop()) if len(endings) == 1 else "auto"
+    return Dataset(listed.root, "list", split, tuple(samples), encoding, listed.notes)
+
+
+def _encoding(ending: str) -> Encoding:
+    found = _ENCODING_OF.get(ending, "auto")
+    return next(name for name in ENCODINGS if name == found)
+
+
+def _placed(name: str, place: Place, encoding: Encoding, classes: ClassSet | None) -> Dataset:
+    found = _images(place)
+    chosen = place.encoding if encoding == "auto" else encoding
+    if encoding == "auto" and chosen == "raw" and classes is not None and not classes.raw_ids:
+        chosen = "auto"
+    samples = tuple(Sample(key, image) for key, image in found.images.items())
+    dataset = Dataset(place.images, name, place.split, samples, chosen, (*place.notes, *found.notes))
+    if place.labels is not None and place.labels.is_file():
+        return _with_own_labels(dataset, place.labels, classes)
+    if place.labels is not None:
+        named = re.compile(place.labels_named)
+        names = [name for name in list_files(place.labels, LABEL_SUFFIXES) if named.search(key_of(name))]
+        return _with_own_labels(dataset, place.labels, classes, names)
+    if found.masks:
+        return _with_own_labels(dataset, place.images, classes, found.masks)
+    outlines = _labelme_files(place.images, found.others)
+    return _with_own_labels(dataset, place.images, classes, outlines) if outlines else dataset
+
+
+def _labelme_files(folder: Path, names: Sequence[str]) -> list[str]:
+    """Which of the JSON files of a folder are labelme's; a few are opened."""
+    sampled = [names[place] for place in evenly_spread(len(names), _OPENED)]
+    kinds = {name: is_labelme(folder / name) for name in sampled}
+    if all(kinds.values()):
+        return list(names)
+    return [name for name in names if kinds.get(name, is_labelme(folder / name))] if any(kinds.values()) else []
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a folder holds: images by key, label files that lie among them, notes for the user, and JSON files."""
+
+    images: dict[str, Path]
+    masks: list[str]
+    notes: tuple[str, ...]
+    others: list[str]
+
+
+def _images(place: Place) -> _Found:
+    folder = place.images
+    listing = list_folder(folder, {*IMAGE_SUFFIXES, SUFFIX})
+    others = [name for name in listing.names if name.lower().endswith(SUFFIX)]
+    names = [name for name in listing.names if not name.lower().endswith(SUFFIX)] if others else listing.names
+    images, masks = _separated(names)
+    if place.names:
+        # A release's description states which files are its images.
+        named = re.compile(place.names)
+        images, masks = [name for name in names if named.search(key_of(name))], []
+    if place.stems is not None:
+        images = [name for name in images if key_of(name) in place.stems]
+    if among := set() if place.names else masks_among(folder, images):
+        images, masks = [name for name in images if name not in among], sorted([*masks, *among])
+    if not images:
+        suffixes, but = ", ".join(sorted(IMAGE_SUFFIXES)), f" ({listing.note})" if listing.note else ""
+        raise InputError(f"{folder}: found no images{but}, expected files ending in {suffixes}; pick another folder")
+    notes = [f"{len(masks)} label files among the images were left out ({some(masks)})"] if masks else []
+    notes += [listing.note] if listing.note else []
+    return _Found(dict(sorted(keyed(folder, images).items())), masks, tuple(notes), others)
+
+
+def _separated(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Separates images from files that are labels by Cityscapes' names."""
+    keys = {name: key for name in names if (key := key_of(name)).endswith(ENDINGS)}
+    if not keys:
+        return list(names), []
+    endings = {name: label_ending(key) for name, key in keys.items()}
+    certain = {keys[name].removesuffix(ending) for name, ending in endings.items() if ending not in ("", "_color")}
+    masks = []
+    for name, ending in endings.items():
+        core = keys[name].removesuffix(ending)
+        # Depth cameras use these names.
+        if ending and (ending != "_color" or core in certain or core.endswith(("_gtFine", "_gtCoarse"))):
+            masks.append(name)
+    taken = set(masks)
+    return [name for name in names if name not in taken], masks
+
+
+def label_files(
+    folder: Path, encoding: Encoding, classes: ClassSet | None, names: Sequence[str] | None = None
+) -> tuple[dict[str, Path], Encoding]:
+    """Lists label files; where an image has several (ids, train ids, colours) the fitting kind is taken.
+
+    Args:
+        folder: where they lie.
+        encoding: the kind that is wanted.
+        classes: the class set that the kind should fit.
+        names: the files below the folder, where it holds others too.
+    """
+    if folder.is_file():
+        found = coco_labels(folder)
+        return keyed(folder, list(found)), encoding
+    if names is None:
+        # The root of an export of CVAT or VOC holds images and instances besides.
+        folder = folder / "SegmentationClass" if (folder / "SegmentationClass").is_dir() else folder
+        names = list_files(folder, LABEL_SUFFIXES)
+    if outlines := [name for name in names if name.lower().endswith(SUFFIX)]:
+        return keyed(folder, outlines), encoding
+    names = [name for name in names if name.lower().endswith(_LABELS)]
+    if not names and (outlines := _labelme_files(folder, list_files(folder, {SUFFIX}))):
+        return keyed(folder, outlines), encoding
+    kinds = {name: label_ending(key_of(name)) for name in names}
+    chosen = next((kind for kind in _preference(encoding, classes) if kind in kinds.values()), "")
+    if chosen == "_color" and encoding == "auto":
+        # Pictures for people beside ids without an ending.
+        plain = {key_of(name) for name in names if not kinds[name]}
+        if {key_of(name).removesuffix(chosen) for name, kind in kinds.items() if kind == chosen} <= plain:
+            return keyed(folder, [name for name in names if not kinds[name]]), encoding
+    if chosen:
+        names = [name for name in names if kinds[name] == chosen]
+        encoding = _encoding(chosen) if encoding == "auto" else encoding
+    return keyed(folder, names), encoding
+
+
+def no_labels(folder: Path) -> str:
+    """Says that a folder holds no label files, and what it holds instead."""
+    lossy = len(list_files(folder, IMAGE_SUFFIXES - LABEL_SUFFIXES))
+    others = Counter(os.path.splitext(name)[1].lower() for name, _ in files_below(folder))  # noqa: PTH122 - may be many
+    listed = some([f"{count} {suffix or 'other'} files" for suffix, count in others.most_common()])
+    but = f", but {listed}" if listed else ""
+    if lossy:
+        but = f", but {lossy} images stored with loss, which are no labels"
+    return (
+        f"{folder}: found no label files{but}, expected ids or colours as PNG, TIFF, BMP, GIF or PGM, or outlines of "
+        "COCO or labelme; pick another folder"
+    )
+
+
+def _preference(encoding: Encoding, classes: ClassSet | None) -> Sequence[str]:
+    exact = [ending for ending, stored in _ENCODING_OF.items() if stored == encoding]
+    if exact:
+        return exact
+    # Raw ids fit every class set that knows them, train ids only the set they were made for.
+    knows_raw_ids = classes is None or bool(classes.raw_ids)
+    return ("_labelIds", "_labelTrainIds", "_color") if knows_raw_ids else ("_labelTrainIds", "_color", "_labelIds")
+
+
+def _with_own_labels(
+    dataset: Dataset, folder: Path, classes: ClassSet | None, names: Sequence[str] | None = None
+) -> Dataset:
+    """Adds the labels that the layout has. None of this may stop a run that needs no labels, so faults become notes."""
+    try:
+        files, encoding = label_files(folder, dataset.encoding, classes, names)
+        found = match(dataset.keys, files, what="label", folder=folder, partial=True)
+    except InputError as error:
+        return _replaced(dataset, {}, dataset.encoding, f"labels are not used: {error}")
+    if not files:
+        return _replaced(dataset, {}, dataset.encoding, f"labels are not used: {no_labels(folder)}")
+    if not found and folder == dataset.root:
+        # Label files among the images that match none were already reported as left out.
+        return dataset
+    lacking = len(dataset) - len(found)
+    note = f"{folder}: {lacking} of {len(dataset)} images have no label" if lacking else ""
+    return _replaced(dataset, found, encoding, note)
+
+
+def _with_labels(dataset: Dataset, folder: Path, encoding: Encoding, classes: ClassSet | None) -> Dataset:
+    """Adds the labels that the user gave, one for each image."""
+    images = {sample.image for sample in dataset.samples}
+    # A list of what lies in the folder without the images, or one file of COCO.
+    names = None
+    if not folder.is_file():
+        names = [name for name in list_files(folder, LABEL_SUFFIXES) if folder / name not in images]
+    files, encoding = label_files(folder, encoding, classes, names)
+    if not files:
+        raise InputError(no_labels(folder))
+    found = match(dataset.keys, files, what="label", folder=folder)
+    used = set(found.values())
+    folders = {path.parent for path in used}
+    # Other splits may lie beside; but a label without image next to one that has its image means images are missing.
+    extra = [key for key, path in files.items() if path not in used and path.parent in folders]
+    if extra and dataset.layout not in ("list", "image"):
+        raise InputError(
+            f"{folder}: found {len(used) + len(extra)} labels for {len(used)} images, expected as many; "
+            f"no image for {some(extra)}; add the images or move these labels away"
+        )
+    return _replaced(dataset, found, encoding, "")
+
+
+def _replaced(dataset: Dataset, labels: dict[str, Path], encoding: Encoding, note: str) -> Dataset:
+    samples = tuple(Sample(sample.key, sample.image, labels.get(sample.key)) for sample in dataset.samples)
+    notes = (*dataset.notes, note) if note else dataset.notes
+    return Dataset(dataset.root, dataset.layout, dataset.split, samples, encoding, notes)
