@@ -16,7 +16,8 @@ import torch
 from crots.config import Size
 from crots.data.datasets import open_dataset
 from crots.data.labels import read_truth
-from crots.images import read_image, resize_image, write_colours, write_labels
+from crots.images import read_image, resize_image
+from crots.label_files import write_colours, write_labels
 from crots.methods.metrics import Confusion
 from crots.nets.model import Model
 from crots.nets.weights import load_model

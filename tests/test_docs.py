@@ -149,7 +149,7 @@ def test_the_deployment_example_runs_on_an_exported_model(tmp_path, monkeypatch)
     from PIL import Image
 
     from crots.config import Size
-    from crots.images import read_labels
+    from crots.label_files import read_labels
     from crots.nets.export import export_as
     from crots.nets.model import create_model
     from crots.taxonomy import ClassSet

@@ -11,7 +11,7 @@ import pytest
 
 from crots.demo.run import demo_events
 from crots.events import StageFinished
-from crots.images import read_labels
+from crots.label_files import read_labels
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

@@ -12,7 +12,8 @@ from PIL import Image
 from crots import limits
 from crots.cli.main import main
 from crots.errors import InputError
-from crots.images import image_size, read_image, read_labels
+from crots.images import image_size, read_image
+from crots.label_files import read_labels
 
 pytestmark = pytest.mark.safety
 

@@ -5,7 +5,8 @@ import pytest
 
 from crots.config import Size
 from crots.errors import InputError
-from crots.images import write_image, write_labels
+from crots.images import write_image
+from crots.label_files import write_labels
 from crots.nets.model import create_model
 from crots.nets.weights import save_pth, save_safetensors
 from crots.opening import Inputs, published_rare

@@ -15,7 +15,8 @@ from crots.data.datasets import open_dataset
 from crots.data.inspection import inspect
 from crots.data.pixels import pixel_warnings
 from crots.errors import InputError
-from crots.images import image_size, is_plain, is_turned, read_image, read_stored
+from crots.images import image_size, is_plain, is_turned, read_image
+from crots.label_files import read_stored
 from crots.opening import Inputs
 from crots.project_config import build_config
 from crots.rendering import Rendering

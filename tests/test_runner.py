@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from crots.artefacts import STUDENT, TEACHER
 from crots.errors import InputError
@@ -43,7 +44,6 @@ def test_a_whole_project_runs_to_its_export_without_a_label_file_on_disk(tmp_pat
 def test_no_stage_but_evaluation_and_validation_opens_a_label_file(tmp_path, monkeypatch, profile):
     # The target lies in a layout that has labels right beside the images, and all of them are forged.
     import crots.data.labels
-    import crots.images
 
     project = world.white_box(tmp_path, profile=profile, adapt={"select": "last"}, mine={"rare": "light"})
     root = tmp_path / "cityscapes"
@@ -57,16 +57,16 @@ def test_no_stage_but_evaluation_and_validation_opens_a_label_file(tmp_path, mon
     bench = Workbench(project.config, project.folder, None, "baseline")
     assert len(bench.dataset) == 6 and not bench.dataset.labelled, "the stages are not even told where labels are"
     opened = []
-    original = crots.images._opened
+    original = Image.open
 
-    def watched(path):
+    def watched(path, **options):
         opened.append(Path(path))
-        return original(path)
+        return original(path, **options)
 
     def forbidden(*args, **more):
         raise AssertionError("ground truth was read")
 
-    monkeypatch.setattr(crots.images, "_opened", watched)
+    monkeypatch.setattr(Image, "open", watched)
     for name in ("read_truth", "decode", "detect_encoding", "resolve_encoding"):
         monkeypatch.setattr(crots.data.labels, name, forbidden)
     monkeypatch.setattr("crots.stages.evaluate.read_truth", forbidden)

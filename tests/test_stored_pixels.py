@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from crots.data.labels import decode, detect_encoding
-from crots.images import read_image, read_labels, read_stored
+from crots.images import read_image
+from crots.label_files import read_labels, read_stored
 from crots.stored_pixels import NoLabelIds
 from crots.taxonomy import ClassSet
 

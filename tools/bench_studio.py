@@ -35,7 +35,8 @@ import psutil
 from crots.config import Size
 from crots.demo.scenes import render
 from crots.events import Evaluated, Event, Metrics, StageFinished
-from crots.images import write_confidence, write_image, write_labels
+from crots.images import write_image
+from crots.label_files import write_confidence, write_labels
 from crots.project import Project
 from crots.project_config import build_config
 

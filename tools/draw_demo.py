@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import torch
 
-from crots.images import read_image, read_labels, write_image
+from crots.images import read_image, write_image
+from crots.label_files import read_labels
 from crots.nets.model import Model
 from crots.nets.weights import load_model
 from crots.project import Project

@@ -17,7 +17,7 @@ from PIL import Image
 from crots.cli.main import main
 from crots.config import Size
 from crots.files import write_json
-from crots.images import write_confidence, write_labels
+from crots.label_files import write_confidence, write_labels
 from crots.nets.export import export_as
 from crots.nets.model import create_model
 from crots.nets.weights import save_safetensors

@@ -14,7 +14,7 @@ from crots.bench.world import World
 from crots.errors import InputError
 from crots.events import Metrics
 from crots.execution.context import Context
-from crots.images import read_confidence, read_labels
+from crots.label_files import read_confidence, read_labels
 from crots.stages.project_stages import label_job, run_baseline
 from crots.stages.pseudo_label import label_images
 

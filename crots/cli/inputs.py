@@ -14,7 +14,8 @@ from crots.data.encodings import Encoding
 from crots.data.matching import keyed, list_files, match
 from crots.errors import InputError
 from crots.execution.context import Context, Meter
-from crots.images import LABEL_SUFFIXES, image_size
+from crots.image_formats import LABEL_SUFFIXES
+from crots.images import image_size
 from crots.records import read_object
 from crots.stages.pseudo_label import read_all, unreadable
 from crots.taxonomy import ClassSet

@@ -16,7 +16,7 @@ from crots.data.layouts import LAYOUTS
 from crots.data.readings import WORDS
 from crots.data.releases import RELEASES
 from crots.files import write_text
-from crots.images import FORMATS, LABEL_SUFFIXES
+from crots.image_formats import FORMATS, LABEL_SUFFIXES
 from crots.taxonomy import load_class_set, shipped_class_sets
 
 _COMMANDS = """# Commands

@@ -23,7 +23,7 @@ from crots.data.polygons import SUFFIX, coco_labels, is_coco, is_labelme
 from crots.data.spread import evenly_spread
 from crots.errors import InputError
 from crots.files import expanded, files_below
-from crots.images import IMAGE_SUFFIXES, LABEL_SUFFIXES, UNREAD
+from crots.image_formats import IMAGE_SUFFIXES, LABEL_SUFFIXES, UNREAD
 from crots.taxonomy import ClassSet
 
 _LABELS = tuple(LABEL_SUFFIXES)

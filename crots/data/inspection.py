@@ -32,7 +32,9 @@ from crots.data.sizes import propose_size
 from crots.data.spread import evenly_spread
 from crots.errors import InputError
 from crots.files import expanded
-from crots.images import IMAGE_SUFFIXES, LABEL_SUFFIXES, read_image, read_labels, read_stored
+from crots.image_formats import IMAGE_SUFFIXES, LABEL_SUFFIXES
+from crots.images import read_image
+from crots.label_files import read_labels, read_stored
 from crots.rendering import Rendering, use
 from crots.stored_pixels import NoLabelIds
 from crots.taxonomy import ClassSet, count_labels, unique_labels

@@ -28,7 +28,8 @@ from crots.data.readings import (
     unknown_ids,
 )
 from crots.errors import InputError
-from crots.images import StoredLabels, decode_wide, image_size, read_labels, read_stored
+from crots.images import decode_wide, image_size
+from crots.label_files import StoredLabels, read_labels, read_stored
 from crots.limits import check_pixels, strips
 from crots.taxonomy import ClassSet, label_dtype, look_up, unique_labels
 

@@ -20,7 +20,7 @@ from crots.data.polygons import SUFFIX, coco_labels, is_coco
 from crots.data.releases import RELEASES, LabelKind, Release, Spot, by_preference, folders_below, folders_in, spot
 from crots.errors import InputError
 from crots.files import is_file
-from crots.images import IMAGE_SUFFIXES, LABEL_SUFFIXES
+from crots.image_formats import IMAGE_SUFFIXES, LABEL_SUFFIXES
 from crots.resources import shipped
 from crots.taxonomy import ClassSet, load_class_set
 

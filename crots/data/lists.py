@@ -15,7 +15,7 @@ from pathlib import Path
 from crots.data.matching import key_of, keyed, label_ending, list_files, match, some
 from crots.errors import InputError
 from crots.files import expanded, is_file
-from crots.images import IMAGE_SUFFIXES, LABEL_SUFFIXES
+from crots.image_formats import IMAGE_SUFFIXES, LABEL_SUFFIXES
 from crots.limits import check_file_size
 
 _SUFFIX = "|".join(re.escape(suffix) for suffix in sorted(IMAGE_SUFFIXES, reverse=True))

@@ -13,7 +13,8 @@ import numpy as np
 from crots.data.matching import composed, key_of
 from crots.data.spread import evenly_spread
 from crots.errors import InputError
-from crots.images import LABEL_SUFFIXES, read_stored
+from crots.image_formats import LABEL_SUFFIXES
+from crots.label_files import read_stored
 from crots.taxonomy import unique_labels
 
 # Photographs, even grey ones, have more distinct values than this; label maps and masks have fewer.

@@ -18,7 +18,7 @@ from pathlib import Path
 from crots.data.spread import evenly_spread
 from crots.errors import InputError
 from crots.files import files_below
-from crots.images import IMAGE_SUFFIXES, UNREAD
+from crots.image_formats import IMAGE_SUFFIXES, UNREAD
 
 # Longest first, since one ends with another. `_L` is CamVid's.
 _IMAGE_ENDINGS = ("_leftImg8bit",)

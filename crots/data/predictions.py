@@ -29,14 +29,9 @@ from crots.data.matching import key_of, keyed, label_ending, list_files, match, 
 from crots.data.readings import AmbiguousLabels, voids
 from crots.errors import InputError
 from crots.files import expanded, files_below
-from crots.images import (
-    LABEL_SUFFIXES,
-    image_size,
-    is_turned,
-    read_confidence,
-    resize_confidence,
-    resize_labels,
-)
+from crots.image_formats import LABEL_SUFFIXES
+from crots.images import image_size, is_turned
+from crots.label_files import read_confidence, resize_confidence, resize_labels
 from crots.limits import check_claim
 from crots.taxonomy import ClassMap, ClassSet, identity_map, label_dtype
 

@@ -16,7 +16,7 @@ import numpy as np
 from crots.data.encodings import Encoding
 from crots.data.matching import some
 from crots.errors import InputError
-from crots.images import TRAIN_IDS, StoredLabels
+from crots.label_files import TRAIN_IDS, StoredLabels
 from crots.taxonomy import ClassSet, Colour, count_labels
 
 WORDS: dict[Encoding, str] = {

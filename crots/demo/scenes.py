@@ -22,7 +22,8 @@ from crots.demo.lens import photograph
 from crots.demo.looks import DOMAINS, HABITS, Domain, Look, draw_look
 from crots.demo.shadows import shade_ground
 from crots.errors import InputError
-from crots.images import write_image, write_labels
+from crots.images import write_image
+from crots.label_files import write_labels
 from crots.taxonomy import load_class_set
 
 _PAINTERS: dict[str, Callable[[Faces, Dice, Look, Thing], None]] = {

@@ -20,7 +20,8 @@ from crots.config import Size
 from crots.data.datasets import Sample
 from crots.errors import InputError
 from crots.execution.context import Context
-from crots.images import read_labels, resize_confidence, resize_image, resize_labels
+from crots.images import resize_image
+from crots.label_files import read_labels, resize_confidence, resize_labels
 from crots.project import Project
 from crots.records import read_json
 from crots.report.facts import IMAGES, Changes, ClassChange, Picture

@@ -19,7 +19,8 @@ from crots.data.matching import list_files
 from crots.errors import CrotsError, InputError
 from crots.eventlog import read_events
 from crots.files import exists
-from crots.images import LABEL_SUFFIXES, image_size
+from crots.image_formats import LABEL_SUFFIXES
+from crots.images import image_size
 from crots.notes import RunNote, read_notes, stage_notes
 from crots.opening import Inputs
 from crots.options import SECTIONS
@@ -28,16 +29,7 @@ from crots.project_config import config_values
 from crots.project_status import StageStatus, statuses
 from crots.records import read_json
 from crots.report.curves import StageLog, stage_logs
-from crots.report.facts import (
-    ClassFacts,
-    Facts,
-    FileFact,
-    Setting,
-    SourceFacts,
-    StageCurves,
-    StageFacts,
-    TargetFacts,
-)
+from crots.report.facts import ClassFacts, Facts, FileFact, Setting, SourceFacts, StageCurves, StageFacts, TargetFacts
 from crots.report.results import mapping, number, record, result_of
 from crots.taxonomy import ClassSet
 

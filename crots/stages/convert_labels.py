@@ -14,7 +14,7 @@ from crots.data.labels import read_truth
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Event, Note, StageStarted
 from crots.execution.context import Context, metered
-from crots.images import TRAIN_IDS, write_colours, write_labels
+from crots.label_files import TRAIN_IDS, write_colours, write_labels
 from crots.stages.evaluate import labelled
 from crots.taxonomy import ClassMap
 

@@ -15,14 +15,9 @@ from crots.data.datasets import Sample
 from crots.data.predictions import PredictionSet
 from crots.data.spread import statistics_groups
 from crots.execution.engine import Engine
-from crots.images import image_size, resize_labels
-from crots.methods.batch_norm import (
-    Statistics,
-    batch_norms,
-    read_statistics,
-    set_statistics,
-    take_statistics,
-)
+from crots.images import image_size
+from crots.label_files import resize_labels
+from crots.methods.batch_norm import Statistics, batch_norms, read_statistics, set_statistics, take_statistics
 from crots.methods.pseudo import confident, entropy, entropy_of_probabilities, merge_classes
 from crots.nets.model import Model
 from crots.nets.source import NetworkSource, Source

@@ -23,7 +23,9 @@ from crots.errors import InputError
 from crots.events import ArtifactWritten, Event, Note, StageStarted
 from crots.execution.context import Context, metered
 from crots.files import write_text
-from crots.images import LABEL_SUFFIXES, read_labels, write_image, write_labels
+from crots.image_formats import LABEL_SUFFIXES
+from crots.images import write_image
+from crots.label_files import read_labels, write_labels
 from crots.ownership import check_place
 from crots.taxonomy import ClassSet, Colour, make_palette
 from crots.training.material import Array, PseudoLabels

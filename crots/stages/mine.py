@@ -21,7 +21,8 @@ from crots.events import ArtifactWritten, Event, Note, StageStarted
 from crots.execution.context import Context, Meter
 from crots.execution.workers import current
 from crots.files import make_folder, write_json
-from crots.images import read_image, resize_image, write_colours, write_image, write_labels
+from crots.images import read_image, resize_image, write_image
+from crots.label_files import write_colours, write_labels
 from crots.methods.patches import drop_unsure, grid_cells, select_cells
 from crots.methods.rare import ClassStatistics, RareClass, rare_classes
 from crots.options import MineOptions

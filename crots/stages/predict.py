@@ -20,7 +20,8 @@ from crots.events import ArtifactWritten, Event, Note, StageStarted
 from crots.execution.context import Context, Meter
 from crots.execution.control import Control
 from crots.files import atomic_path, make_folder
-from crots.images import TRAIN_IDS, image_size, read_image, resize_image, write_colours, write_image, write_labels
+from crots.images import image_size, read_image, resize_image, write_image
+from crots.label_files import TRAIN_IDS, write_colours, write_labels
 from crots.limits import check_pixels
 from crots.options import PredictOptions
 from crots.taxonomy import ClassSet

@@ -23,7 +23,7 @@ from crots.events import ArtifactWritten, Event, Note, StageStarted
 from crots.execution.context import Context, Meter
 from crots.execution.workers import current
 from crots.files import explained, write_json, write_text
-from crots.images import TRAIN_IDS, write_colours, write_confidence, write_labels
+from crots.label_files import TRAIN_IDS, write_colours, write_confidence, write_labels
 from crots.methods.rare import ClassStatistics, StatisticsShape
 from crots.options import PseudoLabelOptions
 from crots.records import Key, fits, parse, read_plain

@@ -27,7 +27,8 @@ from crots.errors import InputError
 from crots.events import ArtifactWritten, Event, Note, StageStarted
 from crots.execution.context import Context, Meter, at_their_place
 from crots.files import write_json
-from crots.images import image_size, read_confidence, read_labels, write_confidence, write_image, write_labels
+from crots.images import image_size, write_image
+from crots.label_files import read_confidence, read_labels, write_confidence, write_labels
 from crots.methods.suspicion import SHARE, Opinion, Region, doubt, smoothed, suspicious_regions, threshold_of
 from crots.project import SUSPICION
 from crots.training.material import Array, PseudoLabels

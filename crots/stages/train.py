@@ -15,7 +15,7 @@ from crots.data.tiles import Tiling, cut_map, in_parts, place_of, read_sample
 from crots.events import Event
 from crots.execution.context import Context
 from crots.execution.engine import Engine
-from crots.images import resize_labels
+from crots.label_files import resize_labels
 from crots.nets.model import Model
 from crots.stages.evaluate import labelled
 from crots.training.loop import Training, train

@@ -18,7 +18,8 @@ from crots.data.crops import Window
 from crots.data.datasets import Sample
 from crots.data.tiles import TileSample, Tiling, cut_map, parts_of, place_of, read_sample
 from crots.errors import InputError
-from crots.images import as_confidence, image_size, read_grey, read_labels, resize_labels
+from crots.images import image_size
+from crots.label_files import as_confidence, read_grey, read_labels, resize_labels
 from crots.methods.patches import drop_unsure
 from crots.taxonomy import ClassSet
 

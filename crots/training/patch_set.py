@@ -13,7 +13,8 @@ from crots.artefacts import PATCH_INDEX, PATCH_LABELS, PATCHES
 from crots.config import Size
 from crots.errors import InputError
 from crots.files import write_json
-from crots.images import image_size, read_image, read_labels
+from crots.images import image_size, read_image
+from crots.label_files import read_labels
 from crots.methods.patches import rarity_weights
 from crots.ownership import check_place
 from crots.records import Count, Digits, Key, read_as

@@ -18,7 +18,7 @@ from crots.data.tiles import cut_map, place_of
 from crots.errors import InputError
 from crots.execution.engine import Engine, evaluating
 from crots.files import write_json
-from crots.images import read_confidence, read_labels, write_confidence, write_labels
+from crots.label_files import read_confidence, read_labels, write_confidence, write_labels
 from crots.methods.pseudo import confident
 from crots.methods.selection import LEVELS, confidence_histogram, fuse_by_rank, rank_table, ranks
 from crots.nets.model import Model

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 
 from crots.errors import CrotsError
 from crots.files import exists, expanded
-from crots.images import IMAGE_SUFFIXES
+from crots.image_formats import IMAGE_SUFFIXES
 from crots.options import PredictOptions
 from crots.stages.predict import VIDEO_SUFFIXES
 from crots_studio.background.event_errand import EventErrand

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from crots.artefacts import LABEL_IDS
 from crots.folders import is_model_folder
-from crots.images import IMAGE_SUFFIXES
+from crots.image_formats import IMAGE_SUFFIXES
 from crots.project_config import ProjectConfig
 from crots_studio.models.words import option_title
 

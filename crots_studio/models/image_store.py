@@ -17,7 +17,8 @@ from PIL import Image, ImageOps
 from crots.artefacts import LABEL_IDS
 from crots.config import Size
 from crots.errors import InputError
-from crots.images import check_decoded, image_size, is_plain, read_image, resize_image
+from crots.image_formats import check_decoded
+from crots.images import image_size, is_plain, read_image, resize_image
 from crots.project import Project
 from crots.taxonomy import ClassSet
 from crots.training.material import PseudoLabels

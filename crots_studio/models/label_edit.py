@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crots.files import explained, remove_partials
-from crots.images import read_labels, write_labels
+from crots.label_files import read_labels, write_labels
 from crots.ownership import check_place
 from crots.training.material import PseudoLabels
 from crots_studio.models.undo import Step, Undoable

@@ -17,7 +17,7 @@ from crots.artefacts import HARD, IMAGE_ROWS
 from crots.data.matching import key_of, label_ending
 from crots.errors import InputError
 from crots.files import file_stamp, files_below
-from crots.images import IMAGE_SUFFIXES
+from crots.image_formats import IMAGE_SUFFIXES
 from crots.opening import Inputs
 from crots.project import Project
 from crots.records import is_plain, read_plain

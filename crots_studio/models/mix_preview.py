@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from crots.config import Size
-from crots.images import resize_confidence, resize_image, resize_labels
+from crots.images import resize_image
+from crots.label_files import resize_confidence, resize_labels
 from crots.training_options import AdaptOptions
 from crots_studio.background.loading import preload_torch
 from crots_studio.models.image_store import ImageMaps

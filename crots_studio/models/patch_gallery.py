@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from crots.artefacts import PATCH_LABELS, PATCHES, STATISTICS
-from crots.images import read_image, read_labels
+from crots.images import read_image
+from crots.label_files import read_labels
 from crots.methods.rare import ClassStatistics, StatisticsShape, rare_classes
 from crots.options import MineOptions
 from crots.records import read_as

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from crots.config import Size
 from crots.data.tiles import Tiling
-from crots.images import look_up_colours, read_image, resize_image, resize_labels
+from crots.images import read_image, resize_image
+from crots.label_files import look_up_colours, resize_labels
 from crots.project import Project
 from crots.taxonomy import ClassSet
 from crots_studio.models.image_store import ImageStore

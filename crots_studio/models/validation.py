@@ -12,7 +12,7 @@ import numpy.typing as npt
 from crots.config import Size
 from crots.data.datasets import Dataset
 from crots.data.labels import read_truth, resolve_encoding
-from crots.images import resize_labels
+from crots.label_files import resize_labels
 from crots.opening import Inputs
 from crots.project import Project
 from crots.taxonomy import ClassSet

@@ -11,7 +11,7 @@ from PIL import Image
 
 from crots.errors import Stopped
 from crots.execution.control import Control
-from crots.images import read_labels
+from crots.label_files import read_labels
 from crots.stages.adapt import AdaptLearner
 
 NET = "deeplabv2_resnet18"

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crots.images import image_size, read_labels
+from crots.images import image_size
+from crots.label_files import read_labels
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from crots.cli.commands import run as run_module
-from crots.images import write_confidence
+from crots.label_files import write_confidence
 from tests.studio.fake_project import make_fake_project
 
 WILD = '<script>alert("1")</script>'

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from crots.images import write_confidence
+from crots.label_files import write_confidence
 
 
 @pytest.fixture

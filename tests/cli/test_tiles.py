@@ -8,7 +8,8 @@ import pytest
 from crots.config import Size
 from crots.data.tiles import Tiling
 from crots.execution.engine import Engine
-from crots.images import read_image, read_labels, write_image, write_labels
+from crots.images import read_image, write_image
+from crots.label_files import read_labels, write_labels
 from crots.nets.export import export_as
 from crots.nets.model import create_model
 from crots.nets.reading import model_card

@@ -4,7 +4,8 @@ from PIL import Image
 
 from crots.data.datasets import open_dataset
 from crots.errors import InputError
-from crots.images import write_image, write_labels
+from crots.images import write_image
+from crots.label_files import write_labels
 from crots.taxonomy import ClassSet
 from tests.data.trees import label_names, touch
 

@@ -8,7 +8,8 @@ from PIL import Image
 from crots.data.datasets import open_dataset
 from crots.data.inspection import inspect
 from crots.errors import InputError
-from crots.images import write_confidence, write_image, write_labels
+from crots.images import write_image
+from crots.label_files import write_confidence, write_labels
 from crots.taxonomy import ClassSet, load_class_set
 from tests.test_rendering import write_tiff
 

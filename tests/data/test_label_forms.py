@@ -16,7 +16,7 @@ from PIL import Image
 from crots.data.datasets import open_dataset
 from crots.data.labels import read_truth, resolve_encoding
 from crots.errors import InputError
-from crots.images import TRAIN_IDS, write_labels
+from crots.label_files import TRAIN_IDS, write_labels
 from crots.taxonomy import ClassSet, load_class_set
 
 PHOTO = Image.fromarray(np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8))

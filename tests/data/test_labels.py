@@ -9,7 +9,8 @@ from PIL import Image
 from crots.data.datasets import open_dataset
 from crots.data.labels import decode, detect_encoding, read_truth, resolve_encoding
 from crots.errors import InputError
-from crots.images import write_colours, write_image, write_labels
+from crots.images import write_image
+from crots.label_files import write_colours, write_labels
 from crots.taxonomy import ClassSet, load_class_set
 
 pytestmark = pytest.mark.safety

@@ -10,7 +10,9 @@ from crots.data.datasets import open_dataset
 from crots.data.inspection import inspect
 from crots.data.pixels import pixel_warnings
 from crots.errors import InputError
-from crots.images import UNREAD, write_image, write_labels
+from crots.image_formats import UNREAD
+from crots.images import write_image
+from crots.label_files import write_labels
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
 MASK = np.kron([[0, 1], [2, 0]], np.ones((12, 16), np.uint8)).astype(np.uint8)

@@ -16,7 +16,8 @@ from crots.data.datasets import open_dataset
 from crots.data.labels import read_truth
 from crots.data.predictions import check_shape, glance, open_predictions, widest_entropy
 from crots.errors import InputError
-from crots.images import write_confidence, write_image, write_labels
+from crots.images import write_image
+from crots.label_files import write_confidence, write_labels
 from crots.taxonomy import ClassSet, build_class_map, load_class_map, load_class_set
 
 pytestmark = pytest.mark.safety

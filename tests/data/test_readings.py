@@ -12,7 +12,8 @@ from crots.data.labels import decode, detect_encoding, resolve_encoding
 from crots.data.predictions import open_predictions
 from crots.data.readings import AmbiguousLabels
 from crots.errors import InputError
-from crots.images import TRAIN_IDS, write_image, write_labels
+from crots.images import write_image
+from crots.label_files import TRAIN_IDS, write_labels
 from crots.options import DataOptions
 from crots.taxonomy import ClassSet, load_class_set
 

@@ -10,7 +10,8 @@ from crots.cli.main import main
 from crots.config import Size
 from crots.errors import InputError
 from crots.folders import QUERY_TYPES, folder_card
-from crots.images import read_image, read_labels, write_image, write_labels
+from crots.images import read_image, write_image
+from crots.label_files import read_labels, write_labels
 from crots.methods.batch_norm import batch_norms
 from crots.nets import hf_nets
 from crots.nets.queries import log_probabilities, scores

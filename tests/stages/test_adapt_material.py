@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from crots.config import Size
-from crots.images import write_labels
+from crots.label_files import write_labels
 from crots.methods.losses import confidence_weight, weighted_cross_entropy
 from crots.methods.pseudo import Confident
 from crots.stages.adapt import AdaptBatch

@@ -9,7 +9,7 @@ import torch
 from crots.errors import InputError, Stopped
 from crots.events import Note
 from crots.execution.context import Context
-from crots.images import read_labels, write_labels
+from crots.label_files import read_labels, write_labels
 from crots.methods import selection
 from crots.methods.batch_norm import batch_norms
 from crots.stages import baseline as baseline_module

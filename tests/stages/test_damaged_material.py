@@ -6,7 +6,8 @@ import pytest
 
 from crots.data.datasets import open_dataset
 from crots.errors import InputError
-from crots.images import image_size, read_image, read_labels
+from crots.images import image_size, read_image
+from crots.label_files import read_labels
 from crots.training.material import PseudoLabels
 
 pytestmark = pytest.mark.safety

@@ -14,7 +14,8 @@ from crots.events import Evaluated, Progress, StageStarted
 from crots.execution.context import Context
 from crots.execution.control import Control
 from crots.execution.engine import Engine
-from crots.images import read_image, write_labels
+from crots.images import read_image
+from crots.label_files import write_labels
 from crots.nets.model import create_model
 from crots.options import RuntimeOptions
 from crots.stages.evaluate import (

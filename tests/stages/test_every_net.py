@@ -6,7 +6,7 @@ import torch
 
 from crots.artefacts import STUDENT
 from crots.config import Size
-from crots.images import read_confidence, read_labels
+from crots.label_files import read_confidence, read_labels
 from crots.nets.weights import load_model
 from crots.project import Project
 from crots.project_config import build_config

@@ -15,7 +15,8 @@ from crots.events import ArtifactWritten, Note, StageStarted
 from crots.execution.context import Context
 from crots.execution.control import Control
 from crots.execution.engine import Engine
-from crots.images import read_image, read_labels, write_labels
+from crots.images import read_image
+from crots.label_files import read_labels, write_labels
 from crots.nets.model import create_model
 from crots.nets.source import load_exported
 from crots.nets.weights import load_model, save_safetensors

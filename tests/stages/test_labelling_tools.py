@@ -17,7 +17,8 @@ from crots.data.polygons import outlined, painted
 from crots.errors import InputError
 from crots.events import Note
 from crots.execution.context import Context
-from crots.images import image_size, read_image, write_image, write_labels
+from crots.images import image_size, read_image, write_image
+from crots.label_files import write_labels
 from crots.stages.labelling_tools import TOOLS, HandOut, TakeBack, hand_out, take_back
 from crots.taxonomy import ClassSet, load_class_set
 from crots.training.material import PseudoLabels

@@ -12,7 +12,8 @@ from crots.data.datasets import open_dataset
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Note
 from crots.execution.context import Context
-from crots.images import read_image, read_labels, write_confidence, write_labels
+from crots.images import read_image
+from crots.label_files import read_labels, write_confidence, write_labels
 from crots.methods.patches import rarity_weights
 from crots.opening import published_rare
 from crots.options import MineOptions

@@ -15,7 +15,8 @@ from crots.errors import InputError
 from crots.events import ArtifactWritten, Note, StageStarted
 from crots.execution.context import Context
 from crots.execution.engine import Engine
-from crots.images import read_confidence, read_image, read_labels, write_labels
+from crots.images import read_image
+from crots.label_files import read_confidence, read_labels, write_labels
 from crots.methods.pseudo import confident, entropy
 from crots.nets.model import create_model
 from crots.nets.source import open_source

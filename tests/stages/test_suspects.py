@@ -9,7 +9,7 @@ from crots.data.datasets import open_dataset
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Progress, StageFinished
 from crots.execution.context import Context
-from crots.images import read_labels, write_confidence, write_labels
+from crots.label_files import read_labels, write_confidence, write_labels
 from crots.methods.suspicion import Opinion
 from crots.runner import run_project, run_stage
 from crots.stages.suspects import INDEX, STAGE, SuspectsJob, find_suspects, read_regions, search, suspects_of

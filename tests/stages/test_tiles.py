@@ -13,7 +13,8 @@ from crots.data.datasets import open_dataset
 from crots.data.tiles import Tiling, cut_map
 from crots.errors import InputError
 from crots.events import Evaluated, Note
-from crots.images import image_size, read_confidence, read_image, read_labels, write_confidence, write_labels
+from crots.images import image_size, read_image
+from crots.label_files import read_confidence, read_labels, write_confidence, write_labels
 from crots.methods.pseudo import confident
 from crots.nets.reading import model_card
 from crots.project import Project

@@ -9,7 +9,8 @@ from crots.config import defaults
 from crots.data.cache import ImageCache
 from crots.data.datasets import open_dataset
 from crots.execution.engine import Engine
-from crots.images import write_confidence, write_image, write_labels
+from crots.images import write_image
+from crots.label_files import write_confidence, write_labels
 from crots.nets.model import create_model
 from crots.options import RuntimeOptions
 from crots.stages.adapt import AdaptLearner

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from crots.config import Size
-from crots.images import read_labels, write_confidence, write_image, write_labels  # noqa: F401
+from crots.images import write_image
+from crots.label_files import write_confidence, write_labels
 from crots.nets.model import check_batch, create_model
 from crots.nets.weights import save_safetensors
 from crots.project import Project

@@ -18,19 +18,10 @@ from safetensors.numpy import save_file
 from crots.card import IMAGENET, ModelCard
 from crots.config import Grid, Size, to_mapping
 from crots.eventlog import EventLog
-from crots.events import (
-    ArtifactWritten,
-    Evaluated,
-    Event,
-    Metrics,
-    Note,
-    Progress,
-    Scored,
-    StageFinished,
-    StageStarted,
-)
+from crots.events import ArtifactWritten, Evaluated, Event, Metrics, Note, Progress, Scored, StageFinished, StageStarted
 from crots.files import write_json, write_text
-from crots.images import write_colours, write_confidence, write_image, write_labels
+from crots.images import write_image
+from crots.label_files import write_colours, write_confidence, write_labels
 from crots.methods.metrics import Confusion
 from crots.methods.patches import drop_unsure, grid_cells, select_cells
 from crots.methods.rare import ClassStatistics, rare_classes

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from crots.config import Size
-from crots.images import write_confidence, write_image, write_labels
+from crots.images import write_image
+from crots.label_files import write_confidence, write_labels
 from crots.nets.model import create_model
 from crots.nets.quiet import torch_jit
 from crots.nets.weights import save_pth, save_safetensors

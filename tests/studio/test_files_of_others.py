@@ -10,7 +10,7 @@ from crots.errors import InputError
 from crots.eventlog import EventLog
 from crots.events import Note, StageFinished
 from crots.execution.control import Control
-from crots.images import write_labels
+from crots.label_files import write_labels
 from crots.project_config import override
 from crots.runner import locked
 from crots.taxonomy import load_class_set

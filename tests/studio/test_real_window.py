@@ -7,7 +7,8 @@ import time
 import numpy as np
 import pytest
 
-from crots.images import write_confidence, write_image, write_labels
+from crots.images import write_image
+from crots.label_files import write_confidence, write_labels
 from crots_studio.theme import LIGHT
 from crots_studio.workspace_tabs import TABS
 from tests.studio.fake_project import make_fake_project

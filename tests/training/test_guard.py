@@ -16,7 +16,8 @@ from crots.events import Metrics, Note
 from crots.execution.context import Context
 from crots.execution.control import Control
 from crots.execution.engine import Engine
-from crots.images import read_labels, write_confidence, write_image, write_labels
+from crots.images import write_image
+from crots.label_files import read_labels, write_confidence, write_labels
 from crots.nets.model import create_model
 from crots.nets.weights import load_model
 from crots.options import RuntimeOptions

@@ -10,7 +10,7 @@ from crots.errors import InputError, Stopped
 from crots.events import Note
 from crots.execution.context import Context
 from crots.execution.engine import Engine
-from crots.images import write_labels
+from crots.label_files import write_labels
 from crots.nets.model import create_model
 from crots.options import RuntimeOptions
 from crots.training.label_free import (

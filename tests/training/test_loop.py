@@ -13,7 +13,7 @@ from crots.execution.context import Context
 from crots.execution.device import resolve_device
 from crots.execution.draws import random_numpy, seed_step
 from crots.execution.engine import Engine, evaluating
-from crots.images import write_labels
+from crots.label_files import write_labels
 from crots.nets.weights import load_model
 from crots.options import RuntimeOptions
 from crots.stages.adapt import AdaptLearner

@@ -11,7 +11,8 @@ from PySide6.QtGui import QDesktopServices, QGuiApplication
 from crots.config import Size
 from crots.errors import InputError
 from crots.events import Note, Progress, StageFinished, StageStarted
-from crots.images import read_labels, write_image
+from crots.images import write_image
+from crots.label_files import read_labels
 from crots.options import PredictOptions
 from crots_studio.dialogs import apply as module
 from crots_studio.dialogs.apply import ApplyDialog

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from crots.errors import InputError
-from crots.images import write_image, write_labels
+from crots.images import write_image
+from crots.label_files import write_labels
 from crots.taxonomy import load_class_set
 from crots_studio.models.image_store import Bounded, ImageMaps, ImageStore, PictureQueue, entropy_map, read_small
 from tests.studio.fake_project import KEYS, make_fake_project, scene

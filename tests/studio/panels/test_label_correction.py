@@ -11,7 +11,7 @@ from crots.data.cache import ImageCache
 from crots.data.datasets import open_dataset
 from crots.errors import StageError
 from crots.execution.engine import Engine
-from crots.images import read_confidence, read_labels, write_labels
+from crots.label_files import read_confidence, read_labels, write_labels
 from crots.nets.model import create_model
 from crots.options import RuntimeOptions
 from crots.stages.baseline import BaselineLearner

@@ -10,7 +10,8 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QMessageBox
 
 from crots.config import Size
-from crots.images import write_image, write_labels
+from crots.images import write_image
+from crots.label_files import write_labels
 from crots.nets.model import create_model
 from crots.nets.weights import save_safetensors
 from crots.project import Project

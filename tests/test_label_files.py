@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from crots.config import Size
+from crots.errors import InputError
+from crots.images import read_image
+from crots.label_files import (
+    read_confidence,
+    read_labels,
+    resize_confidence,
+    resize_labels,
+    write_colours,
+    write_confidence,
+    write_labels,
+)
+from crots.stored_pixels import NoLabelIds
+from crots.taxonomy import load_class_set
+from tests.saved import saved
+
+pytestmark = pytest.mark.safety
+
+RNG = np.random.default_rng(0)
+RGB = RNG.integers(0, 256, (20, 30, 3), np.uint8)
+
+
+def test_labels_come_back_as_written(tmp_path):
+    small = RNG.integers(0, 256, (5, 7)).astype(np.int64)
+    write_labels(tmp_path / "l.png", small)
+    with Image.open(tmp_path / "l.png") as image:
+        assert image.mode == "L"
+    assert (read_labels(tmp_path / "l.png") == small).all()
+    large = np.array([[0, 256, 65535]], np.int32)
+    write_labels(tmp_path / "w.png", large)
+    assert read_labels(tmp_path / "w.png").tolist() == large.tolist()
+    write_labels(tmp_path / "u.png", np.array([[3, 4]], np.uint16))
+    assert read_labels(tmp_path / "u.png").dtype == np.uint8, "16 bits only where needed"
+
+
+def test_colours_are_a_palette_png_of_the_same_ids(tmp_path):
+    classes = load_class_set("cityscapes")
+    labels = np.array([[0, 18, 255]], np.uint8)
+    write_colours(tmp_path / "c.png", labels, classes.palette_array())
+    assert (read_labels(tmp_path / "c.png") == labels).all()
+    assert read_image(tmp_path / "c.png").tolist() == [[[128, 64, 128], [119, 11, 32], [0, 0, 0]]]
+    assert (read_labels(tmp_path / "c.png", colour=True) == read_image(tmp_path / "c.png")).all()
+
+
+def test_colours_of_large_sets(tmp_path):
+    palette = np.zeros((65536, 3), np.uint8)
+    palette[300] = (1, 2, 3)
+    write_colours(tmp_path / "c.png", np.array([[300]], np.uint16), palette)
+    assert read_image(tmp_path / "c.png").tolist() == [[[1, 2, 3]]]
+
+
+def test_label_kinds(tmp_path):
+    assert read_labels(saved(tmp_path / "rgba.png", np.dstack([RGB, RGB[..., 0]]))).tolist() == RGB.tolist()
+    assert read_labels(saved(tmp_path / "1.png", Image.new("1", (2, 1), 1))).tolist() == [[1, 1]]
+    assert read_labels(saved(tmp_path / "t.tif", np.array([[700]], np.uint16))).tolist() == [[700]]
+    with pytest.raises(InputError, match="loss"):
+        read_labels(saved(tmp_path / "l.jpg", RGB[..., 0]))
+
+
+def test_confidence(tmp_path):
+    values = np.array([[0.0, 0.5, 1.0]], np.float32)
+    write_confidence(tmp_path / "c.png", values)
+    read = read_confidence(tmp_path / "c.png")
+    assert read.dtype == np.float32
+    assert np.abs(read - values).max() <= 0.5 / 255 + 1e-6
+    assert read_confidence(saved(tmp_path / "w.png", np.array([[65535, 0]], np.uint16))).tolist() == [[1.0, 0.0]]
+    with pytest.raises(InputError, match="grey confidence map"):
+        read_confidence(saved(tmp_path / "rgb.png", RGB))
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+@pytest.mark.parametrize(
+    ("alpha", "fits"),
+    [
+        ([255, 255, 255, 255], True),
+        ([0, 0, 255, 255], True),
+        ([0, 0, 0, 0], True),
+        ([0, 255, 255, 255], False),
+        ([255, 255, 255, 128], False),
+    ],
+)
+def test_labels_that_transparency_tells_apart_are_refused(tmp_path, mode, alpha, fits):
+    ids = np.array([[0, 0, 1, 1]], np.uint8)
+    planes = [ids] * (len(mode) - 1) + [np.array([alpha], np.uint8)]
+    Image.merge(mode, [Image.fromarray(plane) for plane in planes]).save(tmp_path / "a.png")
+    if fits:
+        found = read_labels(tmp_path / "a.png")
+        assert np.array_equal(found if mode == "LA" else found[..., 0], ids)
+    else:
+        with pytest.raises(NoLabelIds, match="holds labels in its transparency"):
+            read_labels(tmp_path / "a.png")
+
+
+def test_resizing():
+    for dtype in (np.uint8, np.uint16, np.int64):
+        labels = RNG.integers(0, 250, (20, 30)).astype(dtype)
+        resized = resize_labels(labels, Size(13, 33))
+        expected = Image.fromarray(labels.astype(np.uint8)).resize((13, 33), Image.NEAREST)
+        assert (resized == np.array(expected)).all() and resized.dtype == dtype
+    assert resize_labels(np.array([[60000]], np.uint16), Size(2, 1)).tolist() == [[60000, 60000]]
+    assert resize_confidence(np.full((4, 4), 0.25, np.float32), Size(9, 2)).tolist() == [[0.25] * 9] * 2
