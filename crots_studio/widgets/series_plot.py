@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pyqtgraph as pg
@@ -16,7 +15,9 @@ from crots_studio.models.healthy import Level
 from crots_studio.models.series import Numbers, value_at
 from crots_studio.plain import Label
 from crots_studio.widgets.plot_canvas import HINT, Canvas
+from crots_studio.widgets.plot_curve import PlotCurve, last_value, number, same_data
 from crots_studio.widgets.plot_legend import PlotLegend
+from crots_studio.widgets.plot_marks import CurveEnds, StageMarks
 
 # Pixels: a number as long as 1.73e-05 has room; what has none is not written.
 _AXIS_WIDTH = 62
@@ -25,24 +26,6 @@ _SHOW_POINTS_UP_TO = 40
 _MARGIN = 0.05
 # Of a step, beside the first and the last that have names.
 _EDGE = 0.4
-# Opacity of a stage's tint; of how many curves the ends are named, and pixels between two names.
-_BAND = 0.09
-_MOST_ENDS = 5
-# A name covers too much of a plot that is narrower than this; the legend names the curves there.
-_ROOM_FOR_ENDS = 340
-_LINE = 15
-
-
-@dataclass(frozen=True)
-class PlotCurve:
-    """A curve: x and y (N,) with NaN where the line breaks; ``faint`` are unsmoothed values drawn behind it."""
-
-    name: str
-    x: Numbers
-    y: Numbers
-    colour: str
-    faint: Numbers | None = None
-    dashed: bool = False
 
 
 class SeriesPlot(QWidget):
@@ -65,15 +48,10 @@ class SeriesPlot(QWidget):
         self._drawn: dict[str, tuple[PlotCurve, bool]] = {}
         self._hidden: set[str] = set()
         self._emphasised: str | None = None
-        self._marks: list[pg.InfiniteLine] = []
-        self._mark_places: tuple[tuple[float, str], ...] = ()
         self._step_names: tuple[str, ...] = ()
         self._log = False
         self._leader: SeriesPlot | None = None
         self._room: pg.PlotDataItem | None = None
-        self._bands: tuple[tuple[float, float, str], ...] = ()
-        self._band_items: list[pg.LinearRegionItem] = []
-        self._ends: dict[str, pg.TextItem] = {}
         self._levels: tuple[Level, ...] = ()
         self._level_items: list[tuple[str, pg.PlotDataItem]] = []
         self._extent: pg.PlotDataItem | None = None
@@ -115,8 +93,8 @@ class SeriesPlot(QWidget):
         plot.getAxis("left").enableAutoSIPrefix(False)
         plot.getAxis("bottom").enableAutoSIPrefix(False)
         plot.showGrid(y=True, alpha=0.25)  # grid lines are expensive: only these are drawn
-        plot.getViewBox().sigXRangeChanged.connect(lambda *_: self._show_mark_names())
-        plot.getViewBox().sigResized.connect(lambda *_: self._show_mark_names())
+        self.marks = StageMarks(self.canvas)
+        self.ends = CurveEnds(self.canvas)
         plot.getViewBox().sigResized.connect(lambda *_: self._show_ends())
         plot.getViewBox().sigYRangeChanged.connect(lambda *_: self._show_ends())
         plot.getViewBox().sigRangeChangedManually.connect(lambda *_: self.held.emit(True))
@@ -256,40 +234,11 @@ class SeriesPlot(QWidget):
 
     def set_marks(self, marks: Sequence[tuple[float, str]]) -> None:
         """Draws vertical lines with names (which may be empty), where a stage begins."""
-        if tuple(marks) == self._mark_places:
-            return
-        self._mark_places = tuple(marks)
-        colours = theme.colours()
-        for line in self._marks:
-            self.canvas.removeItem(line)
-        self._marks = []
-        for x, text in marks:
-            back = QColor(colours.background)
-            back.setAlphaF(0.85)
-            options = {"position": 0.97, "anchors": [(0, 0), (0, 0)], "color": colours.muted, "fill": back}
-            line = pg.InfiniteLine(x, angle=90, movable=False, label=text or None, labelOpts=options)
-            line.setPen(pg.mkPen(colours.grid, width=1))
-            # Its name is not struck through by curves.
-            line.setZValue(5)
-            self.canvas.addItem(line, ignoreBounds=True)
-            self._marks.append(line)
-        self._show_mark_names()
+        self.marks.set_marks(marks)
 
     def set_bands(self, bands: Sequence[tuple[float, float, str]]) -> None:
         """Tints the steps from one place to another, a stage each, in its colour."""
-        if tuple(bands) == self._bands:
-            return
-        self._bands = tuple(bands)
-        for item in self._band_items:
-            self.canvas.removeItem(item)
-        self._band_items = []
-        for first, last, name in bands:
-            colour = QColor(name)
-            colour.setAlphaF(_BAND)
-            item = pg.LinearRegionItem((first, last), movable=False, brush=colour, pen=pg.mkPen(None))
-            item.setZValue(-20)
-            self.canvas.addItem(item, ignoreBounds=True)
-            self._band_items.append(item)
+        self.marks.set_bands(bands)
 
     def set_levels(self, levels: Sequence[Level]) -> None:
         """Draws the lower end of the healthy range of curves, dashed in their colours; after `set_curves`."""
@@ -311,48 +260,8 @@ class SeriesPlot(QWidget):
         self.canvas.getViewBox().updateAutoRange()
 
     def _show_ends(self) -> None:
-        """Writes the name of a curve at its last point, where the names of a few do not lie over each other."""
-        shown = self.shown if len(self._curves) > 1 else {}
-        ends = {name: last_value(curve) for name, curve in shown.items()}
-        box = self.canvas.getViewBox()
-        (low, high), height = box.viewRange()[1], max(box.height(), 1.0)
-        taken: list[float] = []
-        for name in [name for name in self._ends if name not in ends]:
-            self.canvas.removeItem(self._ends.pop(name))
-        for name, point in ends.items():
-            fits = point is not None and len(ends) <= _MOST_ENDS and box.width() >= _ROOM_FOR_ENDS
-            y = place = 0.0
-            if point is not None:
-                y = float(np.log10(point[1])) if self._log and point[1] > 0 else point[1]
-                place = (y - low) / max(high - low, 1e-12) * height
-                fits = fits and not (self._log and point[1] <= 0)
-                fits = fits and all(abs(place - other) > _LINE for other in taken)
-                taken.append(place)
-            item = self._ends.get(name)
-            if not fits or point is None:
-                if item is not None:
-                    item.setVisible(False)
-                continue
-            if item is None:
-                item = self._ends[name] = pg.TextItem(anchor=(1, 1))
-                self.canvas.addItem(item, ignoreBounds=True)
-            item.setText(name, color=self._curves[name].colour)
-            item.fill = pg.mkBrush(_see_through(theme.colours().background))
-            item.setAnchor((1, 0) if place > height - _LINE - 4 else (1, 1))
-            item.setPos(point[0], y)
-            item.setVisible(True)
-
-    def _show_mark_names(self) -> None:
-        """Hides names that would overlap the next one, or whose line is out of view."""
-        box = self.canvas.getViewBox()
-        (left, right), width = box.viewRange()[0], box.width()
-        places = [(line.value() - left) / max(right - left, 1e-12) * width for line in self._marks]
-        after_last = width
-        for number, (line, place) in enumerate(zip(self._marks, places, strict=True)):
-            after = places[number + 1] if number + 1 < len(places) else after_last
-            label = getattr(line, "label", None)  # an unnamed line has none
-            if label is not None:
-                label.setVisible(place >= 0 and label.boundingRect().width() < after - place)
+        """Names the curves at their ends, if there are several."""
+        self.ends.show(self.shown if len(self._curves) > 1 else {}, log=self._log)
 
     def set_log(self, log: bool) -> None:
         """Switches the value axis between linear and logarithmic."""
@@ -520,35 +429,4 @@ class SeriesPlot(QWidget):
             plot.getAxis(side).setPen(pg.mkPen(colours.grid))
             plot.getAxis(side).setTextPen(pg.mkPen(colours.muted))
         self._line.setPen(pg.mkPen(colours.accent, width=1))
-        marks, self._mark_places = self._mark_places, ()
-        self.set_marks(marks)
-
-
-def _see_through(colour: str) -> QColor:
-    """The background of a name that lies over lines."""
-    made = QColor(colour)
-    made.setAlphaF(0.75)
-    return made
-
-
-def same_data(one: PlotCurve, other: PlotCurve) -> bool:
-    """Returns whether two curves have the same points."""
-    if (one.faint is None) != (other.faint is None):
-        return False
-    pairs = [(one.x, other.x), (one.y, other.y)]
-    if one.faint is not None and other.faint is not None:
-        pairs.append((one.faint, other.faint))
-    return all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)
-
-
-def last_value(curve: PlotCurve) -> tuple[float, float] | None:
-    """Returns the last point of a curve; None where it has none."""
-    known = np.flatnonzero(np.isfinite(curve.y[-64:]))
-    return (float(curve.x[-64:][known[-1]]), float(curve.y[-64:][known[-1]])) if known.size else None
-
-
-def number(value: float) -> str:
-    """Formats a figure briefly: 0.523, 12.4, 1e-05."""
-    if value == 0 or 1e-3 <= abs(value) < 1e4:
-        return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
-    return f"{value:.2g}"
+        self.marks.recolour()

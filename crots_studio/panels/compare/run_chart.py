@@ -10,8 +10,9 @@ from crots_studio.models.iou import ClassLook
 from crots_studio.models.runs import PastRun, class_names, labels
 from crots_studio.models.series import MIOU, Figure
 from crots_studio.panels.compare.bar_plot import BarPlot, Bars
+from crots_studio.widgets.plot_curve import PlotCurve
 from crots_studio.widgets.plot_tools import EmptyState
-from crots_studio.widgets.series_plot import PlotCurve, SeriesPlot
+from crots_studio.widgets.series_plot import SeriesPlot
 
 _NO_SCORES = (
     "None of the ticked runs has a score.\n\nScores need validation images with labels; curves of training are in the "

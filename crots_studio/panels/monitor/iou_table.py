@@ -30,8 +30,9 @@ from crots_studio.panels.monitor.score_panel import ScorePanel, column_of
 from crots_studio.plain import Label, strong
 from crots_studio.session import Session
 from crots_studio.widgets.class_table import ClassTableView, percent
+from crots_studio.widgets.plot_curve import PlotCurve
 from crots_studio.widgets.plot_tools import ExportButton
-from crots_studio.widgets.series_plot import PlotCurve, SeriesPlot
+from crots_studio.widgets.series_plot import SeriesPlot
 
 _EMPTY = (
     "No scores yet.\n\nThey need validation images with labels: choose them in Set-up. "

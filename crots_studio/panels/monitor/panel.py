@@ -33,8 +33,9 @@ from crots_studio.panels.monitor.confusion import ConfusionPanel
 from crots_studio.panels.monitor.iou_table import IouPanel
 from crots_studio.plain import Label
 from crots_studio.session import Session
+from crots_studio.widgets.plot_curve import PlotCurve
 from crots_studio.widgets.plot_tools import CurveTools, EmptyState, ExportButton, Redraw
-from crots_studio.widgets.series_plot import PlotCurve, SeriesPlot
+from crots_studio.widgets.series_plot import SeriesPlot
 from crots_studio.widgets.tile import Tile
 
 Plot = Literal["miou", "loss", "score", "weight", "rate"]

@@ -19,7 +19,8 @@ from crots_studio.models.image_ranking import Question
 from crots_studio.models.series import Figure
 from crots_studio.panels.monitor.panel import MonitorPanel, TrainingCurves
 from crots_studio.widgets import plot_tools
-from crots_studio.widgets.series_plot import PlotCurve, SeriesPlot
+from crots_studio.widgets.plot_curve import PlotCurve
+from crots_studio.widgets.series_plot import SeriesPlot
 from tests.studio.fake_project import make_fake_project
 
 LOSS = Figure("loss", "loss")
@@ -425,7 +426,7 @@ def test_the_score_has_a_plot_of_its_own_in_per_cent_and_a_tile(qtbot, session, 
     assert panel.miou.figure.text() == f"{last:.1%}"
     assert panel.miou.note.text().startswith("Round 2: ") and "vs Source" in panel.miou.note.text()
     assert panel.miou.note.property("role") == "good" and "Round 2" in panel.loss.note.text()
-    assert len(plot._band_items) == 3, "a band a stage"
+    assert len(plot.marks.tints) == 3, "a band a stage"
     assert panel.training.table().startswith("stage,step,"), "saved as recorded"
 
 
@@ -522,7 +523,7 @@ def test_names_of_stages_that_would_run_into_each_other_are_left_out(qtbot):
     x = np.arange(0, 1001.0)
     plot.set_curves([PlotCurve("loss", x, x, "#336699")])
     plot.set_marks([(0.0, "Source model"), (700.0, "Baseline"), (720.0, "Round 1"), (900.0, "Round 2")])
-    qtbot.waitUntil(lambda: [line.label.isVisible() for line in plot._marks] == [True, False, True, True])
+    qtbot.waitUntil(lambda: [line.label.isVisible() for line in plot.marks.lines] == [True, False, True, True])
 
 
 # Class sets, plots of different widths, rounds that are gone, single points, many classes.
