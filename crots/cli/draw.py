@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import IO, Any, Protocol
 
-from crots.cli.say import presentable, say, say_lines
 from crots.cli.tables import Table, duration, percent, score_table
+from crots.cli.terminal import presentable, say, say_lines
 from crots.events import (
     ArtifactWritten,
     Evaluated,

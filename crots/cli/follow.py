@@ -17,7 +17,7 @@ from typing import IO, Any
 from crots.cli.board import Board
 from crots.cli.draw import Screen, open_screen
 from crots.cli.outputs import event_file, inputs_of
-from crots.cli.say import say_json
+from crots.cli.terminal import say_json
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Evaluated, Event, Note, StageFinished, to_json
 from crots.execution.control import STOP_FILE, Control

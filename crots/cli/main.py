@@ -14,7 +14,7 @@ from crots import __version__, limits
 from crots.cli.command import flags_by_option, make_parser, profile_in
 from crots.cli.commands import GROUPS, load_command
 from crots.cli.flags import taken
-from crots.cli.say import OutputError, say, say_lines, use_flags
+from crots.cli.terminal import OutputError, say, say_lines, use_flags
 from crots.errors import CrotsError, InputError, Stopped
 from crots.execution.workers import is_first, launched
 from crots.files import machine_fault, out_of_memory

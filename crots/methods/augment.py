@@ -93,7 +93,7 @@ def plan_augment(
     return AugmentPlan(coin["flip"], coin["jitter"], factors, order, coin["blur"], draw(*SIGMA_RANGE))
 
 
-def augment(plan: AugmentPlan, images: Tensor, *, channels: Channels = "rgb") -> Tensor:
+def apply_plan(plan: AugmentPlan, images: Tensor, *, channels: Channels = "rgb") -> Tensor:
     """Applies a plan to images; `apply_flip` applies its flip to labels and confidences.
 
     Args:

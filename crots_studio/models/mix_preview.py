@@ -189,14 +189,14 @@ def _augmented(
     mixed: Sequence[Any], settings: MixSettings, options: AdaptOptions
 ) -> tuple[tuple[Array, Array, Array], bool]:
     """Augments one mix; returns image, labels and confidence as arrays, and whether they are mirrored."""
-    from crots.methods.augment import apply_flip, augment
+    from crots.methods.augment import apply_flip, apply_plan
 
     image, labels, confidence = mixed
     if settings.augmentation == "none":
         return (_picture(image), labels[0].numpy(), confidence[0].numpy()), False
     plan = augment_plan(settings, options)
     flipped = [apply_flip(plan, part)[0].numpy() for part in (labels, confidence)]
-    image = augment(plan, image, channels=options.jitter_channels)
+    image = apply_plan(plan, image, channels=options.jitter_channels)
     return (_picture(image), flipped[0], flipped[1]), bool(plan.flip[0])
 
 

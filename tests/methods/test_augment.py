@@ -5,8 +5,7 @@ import torchvision.transforms.functional as tvf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crots.methods import augment
-from crots.methods.augment import COLOUR_OPERATIONS, apply_blur, apply_flip, apply_jitter, plan_augment
+from crots.methods.augment import COLOUR_OPERATIONS, apply_blur, apply_flip, apply_jitter, apply_plan, plan_augment
 
 torch.set_num_threads(1)
 TORCHVISION = {
@@ -148,7 +147,7 @@ def test_any_image_stays_an_image_and_the_input_unchanged(count, height, width, 
     images = images.to(torch.uint8)
     copy = images.clone()
     plan = plan_for(count, seed, flip=chance, jitter=chance, jitter_strength=strength, blur=chance)
-    changed = augment.augment(plan, images, channels=channels)
+    changed = apply_plan(plan, images, channels=channels)
     assert changed.dtype == torch.float32
     assert changed.shape == images.shape
     assert -1e-3 <= changed.min() <= changed.max() <= 255.001

@@ -14,8 +14,8 @@ from crots.cli.command import Command, Parser
 from crots.cli.draw import show_table
 from crots.cli.flags import add_debug, add_json, add_options, options_of
 from crots.cli.outputs import check_json_file
-from crots.cli.say import say_json, say_lines
 from crots.cli.tables import NOTHING, Table
+from crots.cli.terminal import say_json, say_lines
 from crots.config import Profile
 from crots.errors import InputError
 from crots.files import write_json

@@ -16,8 +16,8 @@ from crots.cli.draw import show_table
 from crots.cli.flags import add_options, add_run_flags, given, settings
 from crots.cli.follow import follow_events
 from crots.cli.outputs import check_file, inputs_of, inputs_of_config
-from crots.cli.say import say
 from crots.cli.tables import Table
+from crots.cli.terminal import say
 from crots.comparison.methods import METHODS, ablations, chosen_methods, default_methods
 from crots.comparison.plan import CompareJob, check_seeds
 from crots.comparison.runner import run_comparison

@@ -10,7 +10,7 @@ from pathlib import Path
 from crots.cli.command import Command, Parser
 from crots.cli.flags import add_run_flags
 from crots.cli.follow import follow_events
-from crots.cli.say import say, typed
+from crots.cli.terminal import say, typed
 from crots.config import Profile
 from crots.events import Event
 from crots.execution.control import Control

@@ -15,7 +15,7 @@ from crots.cli.command import Command, Parser
 from crots.cli.flags import MODEL_FLAGS, add_options, given
 from crots.cli.follow import follow_events
 from crots.cli.outputs import check_json_file
-from crots.cli.say import say_json
+from crots.cli.terminal import say_json
 from crots.config import Profile
 from crots.errors import InputError
 from crots.events import Evaluated, Event, noted

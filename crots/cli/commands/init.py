@@ -11,7 +11,7 @@ from typing import Any
 from crots import options as opt
 from crots.cli.command import Command, Parser
 from crots.cli.flags import add_debug, add_json, add_options, given, read_profile, settings
-from crots.cli.say import say, say_json, typed
+from crots.cli.terminal import say, say_json, typed
 from crots.config import PROFILES, Profile
 from crots.errors import InputError
 from crots.files import expanded

@@ -9,7 +9,7 @@ from typing import Any
 from crots import options as opt
 from crots.cli.command import Command, Parser
 from crots.cli.flags import add_debug, add_json, add_options
-from crots.cli.say import say, say_json, use_flags
+from crots.cli.terminal import say, say_json, use_flags
 from crots.config import Profile
 from crots.errors import InputError
 from crots.folders import is_model_folder

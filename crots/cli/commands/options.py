@@ -9,8 +9,8 @@ from typing import Any
 from crots.cli.command import Command, Parser
 from crots.cli.draw import show_table
 from crots.cli.flags import add_debug, add_json
-from crots.cli.say import say, say_json, say_lines
 from crots.cli.tables import Table
+from crots.cli.terminal import say, say_json, say_lines
 from crots.config import OptionInfo, Profile, describe, expectation, shown, to_plain, unknown_name
 from crots.options import SECTIONS, BenchOptions, PredictOptions
 from crots.training_options import TrainOptions

@@ -16,7 +16,7 @@ from crots.cli.command import Command, Parser
 from crots.cli.flags import add_options, add_run_flags, given
 from crots.cli.follow import follow_events
 from crots.cli.outputs import check_file, inputs_of_config
-from crots.cli.say import say
+from crots.cli.terminal import say
 from crots.config import Profile
 from crots.errors import InputError
 from crots.events import Event

@@ -13,7 +13,7 @@ from crots.cli.command import Command, Parser
 from crots.cli.commands.init import add_set
 from crots.cli.flags import add_options, add_run_flags, given, settings
 from crots.cli.follow import follow_events
-from crots.cli.say import say, say_json, typed
+from crots.cli.terminal import say, say_json, typed
 from crots.config import Profile
 from crots.errors import InputError
 from crots.eventlog import running

@@ -11,8 +11,8 @@ from crots.artefacts import is_round
 from crots.cli.command import Command, Parser
 from crots.cli.draw import show_table
 from crots.cli.flags import add_debug, add_json
-from crots.cli.say import say, say_json
 from crots.cli.tables import Table, duration, percent
+from crots.cli.terminal import say, say_json
 from crots.config import Profile
 from crots.notes import RunNote, read_notes, stage_notes
 from crots.project import Project

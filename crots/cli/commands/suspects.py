@@ -15,8 +15,8 @@ from crots.cli.draw import show_table
 from crots.cli.flags import add_options, add_run_flags, given
 from crots.cli.follow import follow_events
 from crots.cli.outputs import inputs_of_config
-from crots.cli.say import say
 from crots.cli.tables import Table, percent
+from crots.cli.terminal import say
 from crots.config import Profile
 from crots.errors import InputError
 from crots.events import Event

@@ -13,8 +13,8 @@ import crots.cli
 from crots.cli.command import flags_by_option, make_parser
 from crots.cli.commands import load_command
 from crots.cli.draw import open_screen, show_table
-from crots.cli.say import presentable, say, use_flags
 from crots.cli.tables import Table
+from crots.cli.terminal import presentable, say, use_flags
 from crots.events import Evaluated, Metrics, Note, Progress, StageFinished, StageStarted
 
 pytestmark = pytest.mark.safety
@@ -89,7 +89,7 @@ def test_nothing_else_writes_to_the_terminal():
     for path in Path(crots.cli.__file__).parent.rglob("*.py"):
         names = {node.func.id for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
                  if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}  # fmt: skip
-        assert "print" not in names or path.name == "say.py", path
+        assert "print" not in names or path.name == "terminal.py", path
 
 
 def test_a_line_stays_one(capsys):
