@@ -13,6 +13,7 @@ from pathlib import Path
 
 from crots import rendering
 from crots.card import ModelCard, file_card
+from crots.class_maps import ClassMap, class_map_source, identity_map, load_class_map
 from crots.config import Size
 from crots.data.datasets import Dataset, open_dataset
 from crots.data.pixels import pixel_warnings
@@ -24,7 +25,7 @@ from crots.files import expanded, file_or_name
 from crots.folders import check_student, folder_card, is_model_folder, unnamed
 from crots.options import DEFAULT_NET, IMAGENET, DataOptions
 from crots.project_config import ProjectConfig
-from crots.taxonomy import ClassMap, ClassSet, class_map_source, identity_map, load_class_map, load_class_set
+from crots.taxonomy import ClassSet, load_class_set
 from crots.trust import is_factory, program_kind
 
 

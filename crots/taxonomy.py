@@ -1,14 +1,12 @@
-"""Class sets, and class maps from a source's classes to a target's.
+"""Class sets: names, colours and ids of the classes, and labels of them.
 
-Train ids run from 0 to K-1; a pixel that counts for nothing holds ``ignore``. The TOML forms are described at the head
-of the shipped files, ``resources/classes/*.toml`` and ``resources/class-maps/*.toml``.
+Train ids run from 0 to K-1; a pixel that counts for nothing holds ``ignore``. The TOML form is described at the head
+of the shipped files, ``resources/classes/*.toml``.
 """
 
 from __future__ import annotations
 
 import colorsys
-import difflib
-import re
 import reprlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,12 +20,13 @@ from numpy.typing import NDArray
 from crots import classlists
 from crots.config import unknown_name
 from crots.errors import InputError
-from crots.files import exists, expanded, file_or_name, is_file
+from crots.files import exists, expanded, is_file
 from crots.limits import strips
 from crots.records import read_toml
 from crots.resources import shipped
 
 Colour = tuple[int, int, int]
+# In class maps in place of a target class, and so no name of a class.
 IGNORE_WORD = "ignore"
 _SET_KEYS = ("name", "classes", "ignored_ids", "ignored_colours", "also_train_ids", "published_rare", "subsets")
 _CLASS_KEYS = ("name", "colour", "ids")
@@ -248,13 +247,23 @@ def load_class_set(name_or_path: str | Path) -> ClassSet:
     Raises:
         InputError: there is none of that name or path, or the file is not a class set.
     """
-    path = _find(name_or_path, "classes", "class set")
+    path = find_file(name_or_path, "classes", "class set")
     if path.suffix.lower() in classlists.SUFFIXES:
         return _class_set(classlists.read_class_list(path), path)
     return _class_set(read_toml(path, "class set"), path)
 
 
-def _find(name_or_path: str | Path, kind: str, what: str) -> Path:
+def find_file(name_or_path: str | Path, kind: str, what: str) -> Path:
+    """Returns the file of a shipped name, or the user's own.
+
+    Args:
+        name_or_path: what the user gave.
+        kind: folder of the shipped files, ``classes`` or ``class-maps``.
+        what: how messages call it.
+
+    Raises:
+        InputError: there is neither.
+    """
     text = str(name_or_path)
     if text in shipped(kind):
         return shipped(kind)[text]
@@ -373,56 +382,6 @@ def _subsets(values: object, names: tuple[str, ...], path: Path) -> dict[str, tu
     return {key: _members(found, names, f"subsets.{key}", path) for key, found in values.items()}
 
 
-@dataclass(frozen=True, eq=False)
-class ClassMap:
-    """Maps the classes of a source to those of a target.
-
-    Attributes:
-        source: classes of the source's predictions.
-        target: classes of the result.
-        table: (len(source),) integers, target id or the target's ignore label by source id.
-    """
-
-    source: ClassSet
-    target: ClassSet
-    table: NDArray[np.int64]
-
-    def remap(self, labels: NDArray[Any]) -> NDArray[Any]:
-        """Renames hard labels.
-
-        Args:
-            labels: (H, W) source ids, or the source's ignore label.
-
-        Returns:
-            (H, W) target ids, uint8, or uint16 for large sets.
-
-        Raises:
-            InputError: an id is no source class; the ids are listed.
-        """
-        found = unique_labels(labels)
-        wrong = found[((found < 0) | (found >= len(self.source))) & (found != self.source.ignore)]
-        if wrong.size:
-            raise InputError(
-                f"found the class ids {_some(wrong)}, expected 0 to {len(self.source) - 1} or {self.source.ignore} "
-                f"(class set {self.source.name}); give the class set of the source"
-            )
-        lookup = np.full(self.source.ignore + 1, self.target.ignore, label_dtype(self.target))
-        lookup[: len(self.source)] = self.table
-        return look_up(lookup, labels)
-
-    def matrix(self) -> NDArray[np.float32]:
-        """Returns (S, T + 1) float32 zeros and ones; the last column stands for "ignore"."""
-        matrix = np.zeros((len(self.source), len(self.target) + 1), np.float32)
-        columns = np.where(self.table == self.target.ignore, len(self.target), self.table)
-        matrix[np.arange(len(self.source)), columns] = 1
-        return matrix
-
-    def names(self) -> dict[str, str]:
-        """Returns source name -> target name or ``ignore``, as in the TOML file."""
-        targets = {self.target.ignore: IGNORE_WORD, **dict(enumerate(self.target.names))}
-        return {name: targets[int(self.table[index])] for index, name in enumerate(self.source.names)}
-
-
 def unique_labels(labels: NDArray[Any]) -> NDArray[np.int64]:
     """Returns the distinct values of a label map, ascending."""
     if labels.dtype in (np.uint8, np.uint16):  # counting is many times faster than sorting
@@ -450,98 +409,3 @@ def look_up(table: NDArray[Any], labels: NDArray[Any]) -> NDArray[Any]:
 def label_dtype(classes: ClassSet) -> type[np.uint8] | type[np.uint16]:
     """Returns the smallest type that holds the labels of a class set."""
     return np.uint8 if classes.ignore == 255 else np.uint16
-
-
-def _some(values: Iterable[Any], most: int = 8) -> str:
-    items = [str(value) for value in values]
-    return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
-
-
-def identity_map(classes: ClassSet) -> ClassMap:
-    """Returns the map of a class set onto itself."""
-    return ClassMap(classes, classes, np.arange(len(classes)))
-
-
-def build_class_map(names: Mapping[str, str], source: ClassSet, target: ClassSet, *, where: str) -> ClassMap:
-    """Makes a class map of source name -> target name or ``ignore``.
-
-    Args:
-        names: one entry a source class.
-        source: classes of the source.
-        target: classes of the result.
-        where: what errors name, the file.
-
-    Raises:
-        InputError: a name is unknown or a source class is missing.
-    """
-    known = frozenset(source.names)
-    ids = {IGNORE_WORD: target.ignore, **{name: train for train, name in enumerate(target.names)}}
-    for name, value in names.items():
-        if name not in known:
-            raise unknown_name(where, name, list(source.names), what=f"class of the source set {source.name}")
-        if not isinstance(value, str) or value not in ids:
-            choices = [*target.names, IGNORE_WORD]
-            raise unknown_name(f"{where}: {name}", str(value), choices, what=f"class of the target set {target.name}")
-    missing = [name for name in source.names if name not in names]
-    if missing:
-        raise InputError(
-            f'{where}: no line for {_some(missing)}; map every class of {source.name}, or write = "ignore"'
-        )
-    return ClassMap(source, target, np.array([ids[names[name]] for name in source.names], np.int64))
-
-
-def load_class_map(path: str | Path, source: ClassSet | None, target: ClassSet) -> ClassMap:
-    """Reads a class map from a TOML file, or a shipped one by name.
-
-    Args:
-        path: the file, or ``cityscapes-to-camvid``.
-        source: classes of the source; None takes the set that the file names under ``source``.
-        target: classes of the result.
-
-    Raises:
-        InputError: it is missing, malformed, for other class sets, or leaves a source class out.
-    """
-    file = _find(path, "class-maps", "class map")
-    values = read_toml(file, "class map")
-    source = source or _source_of(values, file)
-    if source is None:
-        raise InputError(f'class map {file}: names no source class set; add a line source = "NAME" or give the set')
-    names = {key: value for key, value in values.items() if not _is_header(key, source)}
-    return build_class_map(names, source, target, where=f"class map {file}")
-
-
-def class_map_source(path: str | Path) -> ClassSet | None:
-    """Returns the source's class set as a class map names it; None where it names none.
-
-    Raises:
-        InputError: the map is missing or no TOML, or there is no such class set.
-    """
-    file = _find(path, "class-maps", "class map")
-    return _source_of(read_toml(file, "class map"), file)
-
-
-def _source_of(values: Mapping[str, Any], file: Path) -> ClassSet | None:
-    name = values.get("source")
-    return load_class_set(file_or_name(name, file.parent)) if isinstance(name, str) else None
-
-
-def _is_header(key: str, source: ClassSet) -> bool:
-    return key in ("source", "target") and key not in source.names
-
-
-def propose_class_map(source: ClassSet, target: ClassSet) -> dict[str, str]:
-    """Guesses a class map by equal, similar, then contained names; the rest becomes ``ignore``."""
-    return {name: _nearest(name, target.names) or IGNORE_WORD for name in source.names}
-
-
-def _nearest(name: str, choices: tuple[str, ...]) -> str | None:
-    plain = {"".join(_words(choice)): choice for choice in choices}
-    near = difflib.get_close_matches("".join(_words(name)), list(plain), n=1, cutoff=0.8)
-    if near:
-        return plain[near[0]]
-    words = set(_words(name))
-    return next((choice for choice in choices if words <= set(_words(choice)) or words >= set(_words(choice))), None)
-
-
-def _words(name: str) -> list[str]:
-    return re.findall(r"[^\W_]+", name.lower())

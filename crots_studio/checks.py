@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from crots.class_maps import ClassMap, identity_map
 from crots.config import Size
 from crots.data.datasets import Dataset, Sample
 from crots.data.labels import read_truth, resolve_encoding
@@ -20,7 +21,7 @@ from crots.opening import Inputs
 from crots.options import DEFAULT_NET, IMAGENET
 from crots.project import Project
 from crots.project_config import ProjectConfig
-from crots.taxonomy import ClassMap, ClassSet, identity_map, load_class_set, shipped_class_sets
+from crots.taxonomy import ClassSet, load_class_set, shipped_class_sets
 from crots.trust import PROGRAMS, Code, code_of, is_factory, listed, program_kind
 from crots_studio.background.loading import preload_torch
 from crots_studio.models.class_map import ClassMapForm

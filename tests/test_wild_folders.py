@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from crots.cli.say import typed
+from crots.cli.terminal import typed
 from crots.data.matching import list_files
 from crots.errors import InputError
 from crots.files import files_below, listing_digest, write_json

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from crots.class_maps import ClassMap
 from crots.data.datasets import Dataset
 from crots.data.predictions import glance
 from crots.errors import InputError
@@ -15,7 +16,7 @@ from crots.folders import check_formats
 from crots.opening import Inputs, closed
 from crots.options import IMAGENET
 from crots.project_config import ProjectConfig
-from crots.taxonomy import ClassMap, ClassSet
+from crots.taxonomy import ClassSet
 from crots.trust import code_of, listed
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crots.artefacts import CONFIDENCE, LABEL_IDS
+from crots.class_maps import ClassMap, identity_map
 from crots.config import Size
 from crots.data.encodings import Encoding
 from crots.data.labels import decode, detect_encoding, read_ids
@@ -33,7 +34,7 @@ from crots.image_formats import LABEL_SUFFIXES
 from crots.images import image_size, is_turned
 from crots.label_files import read_confidence, resize_confidence, resize_labels
 from crots.limits import check_claim
-from crots.taxonomy import ClassMap, ClassSet, identity_map, label_dtype
+from crots.taxonomy import ClassSet, label_dtype
 
 _SOFT = ".npz"
 _ARRAYS = ("probabilities", "logits")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from crots.artefacts import LABEL_COLOUR, LABEL_IDS
+from crots.class_maps import ClassMap
 from crots.data.datasets import Dataset, Sample
 from crots.data.labels import read_truth
 from crots.errors import InputError
@@ -16,7 +17,6 @@ from crots.events import ArtifactWritten, Event, Note, StageStarted
 from crots.execution.context import Context, metered
 from crots.label_files import TRAIN_IDS, write_colours, write_labels
 from crots.stages.evaluate import labelled
-from crots.taxonomy import ClassMap
 
 
 @dataclass(frozen=True)

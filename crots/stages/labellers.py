@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from crots.class_maps import ClassMap
 from crots.config import Size
 from crots.data.datasets import Sample
 from crots.data.predictions import PredictionSet
@@ -22,7 +23,6 @@ from crots.methods.pseudo import confident, entropy, entropy_of_probabilities, m
 from crots.nets.model import Model
 from crots.nets.source import NetworkSource, Source
 from crots.options import PseudoLabelOptions
-from crots.taxonomy import ClassMap
 from crots.training.tiled import Tiles, fill
 
 Array = npt.NDArray[Any]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from crots.class_maps import ClassMap
 from crots.config import Size
 from crots.data.cache import ImageCache
 from crots.data.datasets import Dataset
@@ -27,7 +28,7 @@ from crots.opening import Inputs, card_of
 from crots.options import IMAGENET, PseudoLabelOptions
 from crots.project_config import ProjectConfig
 from crots.stages.labellers import Labeller, NetworkLabels, PredictedLabels
-from crots.taxonomy import ClassMap, ClassSet
+from crots.taxonomy import ClassSet
 from crots.training.budget import Start
 from crots.training.tiled import Tiles
 from crots.training_options import TrainingOptions

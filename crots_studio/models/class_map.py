@@ -9,9 +9,10 @@ from pathlib import Path
 
 import tomli_w
 
+from crots.class_maps import load_class_map, propose_class_map
 from crots.errors import InputError
 from crots.files import write_text
-from crots.taxonomy import IGNORE_WORD, ClassSet, load_class_map, propose_class_map
+from crots.taxonomy import IGNORE_WORD, ClassSet
 
 FILE = "class-map.toml"
 

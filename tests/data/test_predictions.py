@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from crots import limits
+from crots.class_maps import build_class_map, load_class_map
 from crots.config import Size
 from crots.data.datasets import open_dataset
 from crots.data.labels import read_truth
@@ -18,7 +19,7 @@ from crots.data.predictions import check_shape, glance, open_predictions, widest
 from crots.errors import InputError
 from crots.images import write_image
 from crots.label_files import write_confidence, write_labels
-from crots.taxonomy import ClassSet, build_class_map, load_class_map, load_class_set
+from crots.taxonomy import ClassSet, load_class_set
 
 pytestmark = pytest.mark.safety
 

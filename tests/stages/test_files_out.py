@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from crots.artefacts import CHECKPOINT, STUDENT, TEACHER
+from crots.class_maps import identity_map, load_class_map
 from crots.data.datasets import open_dataset
 from crots.errors import InputError, Stopped
 from crots.events import ArtifactWritten, Note, StageStarted
@@ -27,7 +28,7 @@ from crots.stages.convert_labels import ConvertJob, convert
 from crots.stages.export import ExportJob, export_model
 from crots.stages.extract import ExtractJob, extract_model
 from crots.stages.predict import ImageFrames, PredictJob, VideoFrames, at_working_size, overlay, predict_frames
-from crots.taxonomy import identity_map, load_class_map, load_class_set
+from crots.taxonomy import load_class_set
 from crots.training.loop import Training, train
 from crots.training.material import Material, PseudoLabels
 from crots.training_options import AdaptOptions, BaselineOptions

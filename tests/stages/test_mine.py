@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from crots.artefacts import PATCH_INDEX
+from crots.class_maps import identity_map, load_class_map
 from crots.config import Grid, Size, defaults
 from crots.data.cache import ImageCache
 from crots.data.datasets import open_dataset
@@ -18,7 +19,7 @@ from crots.methods.patches import rarity_weights
 from crots.opening import published_rare
 from crots.options import MineOptions
 from crots.stages.mine import MineJob, find_rare, mine_patches
-from crots.taxonomy import identity_map, load_class_map, load_class_set
+from crots.taxonomy import load_class_set
 from crots.training.material import PseudoLabels
 from crots.training.patch_set import PatchCorrections, PatchSet, load_index
 from tests.stages import tiny_world as world

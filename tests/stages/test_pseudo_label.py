@@ -8,6 +8,7 @@ import torch
 
 from crots.artefacts import IMAGE_ROWS
 from crots.card import Normalisation
+from crots.class_maps import identity_map, load_class_map
 from crots.data.cache import ImageCache
 from crots.data.datasets import open_dataset
 from crots.data.predictions import open_predictions
@@ -25,7 +26,7 @@ from crots.project_config import override
 from crots.stages.labellers import Labelled, NetworkLabels, PredictedLabels
 from crots.stages.pseudo_label import LabelJob, label_images, read_rows
 from crots.stages.workbench import Workbench
-from crots.taxonomy import identity_map, load_class_map, load_class_set
+from crots.taxonomy import load_class_set
 from tests.stages import tiny_world as world
 from tests.stages.tiny_world import CAR, IGNORE, LIGHT, ROAD, SKY
 

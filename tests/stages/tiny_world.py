@@ -10,7 +10,7 @@ import torch
 
 from crots.config import Size
 from crots.images import write_image
-from crots.label_files import write_confidence, write_labels
+from crots.label_files import read_labels, write_confidence, write_labels  # noqa: F401
 from crots.nets.model import check_batch, create_model
 from crots.nets.weights import save_safetensors
 from crots.project import Project

@@ -3,9 +3,10 @@
 import pytest
 
 from crots.artefacts import section_of
+from crots.class_maps import load_class_map
 from crots.errors import InputError
 from crots.events import Metrics, Note, Progress, StageFinished, StageStarted
-from crots.taxonomy import load_class_map, load_class_set
+from crots.taxonomy import load_class_set
 from crots_studio.models.class_map import ClassMapForm
 from crots_studio.models.log_lines import to_lines
 from crots_studio.models.recent import MOST, Recent

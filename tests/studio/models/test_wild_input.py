@@ -8,9 +8,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from crots.class_maps import load_class_map
 from crots.errors import StageError
 from crots.events import Evaluated, Metrics, Note, Progress, Scored, StageFinished, StageStarted
-from crots.taxonomy import IGNORE_WORD, ClassSet, load_class_map, make_palette
+from crots.taxonomy import IGNORE_WORD, ClassSet, make_palette
 from crots_studio.models.class_map import ClassMapForm
 from crots_studio.models.history import History
 from crots_studio.models.label_list import ORDERS, PARTS, LabelList
