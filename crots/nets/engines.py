@@ -20,6 +20,7 @@ from crots.config import Size
 from crots.errors import InputError
 from crots.nets.folding import folded
 from crots.nets.model import Merge, Model, Normalise
+from crots.nets.reasons import reason_of
 
 if TYPE_CHECKING:
     from crots.nets.weights import LoadReport
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 # Half precision sums to 1 within a few thousandths.
 _UNEVEN = 0.02
+# What probabilities in per cent, in bytes or in 16 bits sum to.
+_UNITS = (100, 255, 65535)
+# Greatest side that may be reduced to one pixel, and what rounding takes off a side.
+_SMALLEST, _ROUNDED = 32, 8
 # Logits of an untrained network may all be small and positive; a sigmoid's values reach further.
 _WIDE = 0.5
 # Enough for a network of stride 32 to give more than one value a channel.
@@ -181,15 +186,16 @@ class Source(abc.ABC):
         if (size.height, size.width) != tuple(images.shape[-2:]):
             x = interpolate(x.float(), (size.height, size.width), mode="bicubic", antialias=True).clamp(0, 255)
         try:
-            return self._in_batches(x).to(images.device)
+            answer = self._in_batches(x).to(images.device)
+            self._check_sides(answer, _size(x))
+            return answer
         except InputError:
             raise
         except torch.cuda.OutOfMemoryError:
             raise
         except Exception as error:  # a foreign program can raise anything
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise InputError(
-                f"{self.facts.path} failed on {x.shape[0]} images of {size}: {reason[:200]}; "
+                f"{self.facts.path} failed on {x.shape[0]} images of {size}: {reason_of(error)}; "
                 "check `source.size` and that it takes RGB images (N, 3, H, W)",
                 field="source.size",
             ) from error
@@ -212,7 +218,7 @@ class Source(abc.ABC):
         classes the score of the second alone.
         """
         count = 1 if self.output == "labels" else len(self.facts.card.classes["names"])
-        if answer.ndim == 2 and batch == 1:
+        if answer.ndim == 2 and batch == 1 and self.output == "labels":
             answer = answer[None]
         if answer.ndim == 3:
             answer = answer[None] if batch == 1 else answer[:, None]
@@ -243,6 +249,24 @@ class Source(abc.ABC):
         multiple = self.facts.multiple
         return Size(*(max(multiple, round(side / multiple) * multiple) for side in (width, height)))
 
+    def _check_sides(self, answer: Tensor, size: Size) -> None:
+        """Refuses outputs that are none of the whole upright image: turned, without a margin, or one for all pixels."""
+        if answer.ndim != 4:
+            return
+        found = _size(answer)
+        lost = (size.width - found.width, size.height - found.height)
+        fault = ""
+        if found == Size(1, 1) and max(size) > _SMALLEST:
+            fault = "one value for the whole image, as networks that classify images do; choose another output"
+        elif size.width != size.height and found == Size(size.height, size.width):
+            fault = "a turned image; export it with height before width"
+        elif size.width != size.height and lost[0] == lost[1] and lost[0] > _ROUNDED:
+            fault = "an image without its margins, as convolutions without padding do; export it with padding"
+        if fault:
+            raise InputError(
+                f"{self.facts.path} gave {found} for images of {size}: {fault}", field="source.output_name"
+            )
+
     def _check_classes(self, answer: Tensor, images: int) -> None:
         expected = len(self.facts.card.classes["names"])
         if answer.ndim == 4 and answer.shape[:2] == (images, expected):
@@ -260,14 +284,17 @@ class Source(abc.ABC):
         low, high = (float(value) for value in answer.aminmax())
         is_share = low >= 0 and high <= 1
         is_distribution = low >= 0 and float((sums - 1).abs().max()) < _UNEVEN
+        unit = next((unit for unit in _UNITS if _is_even(sums / unit)), 0) if low >= 0 and answer.shape[1] > 1 else 0
         if self.output == "probabilities" and not is_distribution:
-            remedy = (
-                "export it with a softmax" if is_share else "set `source.output` to logits, or export it with a softmax"
-            )
+            remedy = "export it with a softmax"
+            if unit:
+                remedy = f"divide its output by {unit} in the file"
+            elif not is_share:
+                remedy = f"set `source.output` to logits, or {remedy}"
+            least, most = float(sums.min()), float(sums.max())
             raise InputError(
                 f"{self.facts.path} should output probabilities, but gave values from {low:.3g} to {high:.3g} whose "
-                f"sums over the classes go from {float(sums.min()):.3g} to {float(sums.max()):.3g}, expected 1; "
-                f"{remedy}export it with a softmax",
+                f"sums over the classes go from {least:.3g} to {most:.3g}, expected 1; {remedy}",
                 field="source.output",
             )
         if self.output == "logits" and is_distribution and answer.shape[1] > 1:
@@ -276,7 +303,28 @@ class Source(abc.ABC):
                 "probabilities do; set `source.output` to probabilities",
                 field="source.output",
             )
-        if self.output == "logits" and is_share and high > _WIDE:
+        if self.output != "logits":
+            return
+        if unit:
+            raise InputError(
+                f"{self.facts.path} should output logits, but gave values that sum to {unit} over the classes, as "
+                f"probabilities in other units do; divide them by {unit} in the file, and set `source.output` to "
+                "probabilities",
+                field="source.output",
+            )
+        if is_share and any(_is_even(answer.sum(axis, dtype=torch.float32)) for axis in (2, 3)):
+            raise InputError(
+                f"{self.facts.path} should output logits, but gave values that sum to 1 over rows or columns, as a "
+                "softmax over the wrong axis does; export it with the softmax over the classes, or without",
+                field="source.output",
+            )
+        if low >= 0 and _is_even((-answer.float()).exp().sum(1)):
+            raise InputError(
+                f"{self.facts.path} should output logits, but gave the negative logarithms of probabilities; export it "
+                "with their sign changed",
+                field="source.output",
+            )
+        if is_share and high > _WIDE:
             raise InputError(
                 f"{self.facts.path} should output logits, but gave values from {low:.3g} to {high:.3g}, as a sigmoid "
                 "of each class does; export it without the sigmoid, or with a softmax",
@@ -286,14 +334,15 @@ class Source(abc.ABC):
     def _check_finite(self, answer: Tensor) -> None:
         if not answer.is_floating_point() or bool(torch.isfinite(answer).all()):
             return
-        share = float(1 - torch.isfinite(answer).float().mean())
+        # Of many pixels one may be meant, which is not 0 %.
+        wrong, count = int((~torch.isfinite(answer)).sum()), answer.numel()
         remedy = "check its file, the normalisation (`source.mean`, `source.scale`) and the channel order"
         if answer.dtype == torch.float16:
             remedy = (
                 "half precision (fp16) ends at 65504: export it in fp32, or set `runtime.precision` to fp32 or bf16 "
                 "where that made it half"
             )
-        raise InputError(f"{self.facts.path} gave NaN or infinite values ({share:.0%} of them); {remedy}")
+        raise InputError(f"{self.facts.path} gave NaN or infinite values ({wrong:,} of {count:,}); {remedy}")
 
     def _check_labels(self, labels: Tensor) -> None:
         count = len(self.facts.card.classes["names"])
@@ -361,6 +410,11 @@ class OnnxSource(Source):
         return torch.from_numpy(answer)
 
 
+def _is_even(sums: Tensor) -> bool:
+    """Whether sums are all 1."""
+    return float((sums - 1).abs().max()) < _UNEVEN
+
+
 def _size(images: Tensor) -> Size:
     return Size(images.shape[-1], images.shape[-2])
 
@@ -379,6 +433,12 @@ def image_input(session: Any, path: Path) -> Any:
             f"{path} has the inputs {listed}; expected one batch of images (N, 3, H, W); export it with images as its "
             "only input, and whatever else it takes as constants"
         )
+    sides = [side for side in (found.shape[1], found.shape[3]) if isinstance(side, int) and side > 0]
+    if isinstance(found.shape[1], int) and 3 not in sides:
+        raise InputError(
+            f"{path} takes images of {found.shape[1]} channels ({found.name} {found.shape}), expected 3 (RGB or BGR); "
+            "export it with a first step that makes its channels of three"
+        )
     return found
 
 
@@ -393,8 +453,9 @@ def answer_name(session: Any, path: Path, wanted: str = "") -> str:
     Raises:
         InputError: it is ambiguous, or there is none of that name.
     """
-    # An output whose sides do not fit an image holds neither labels nor scores.
-    shaped = [item.name for item in session.get_outputs() if not item.shape or len(item.shape) in (2, 3, 4)]
+    # An output whose sides do not fit an image holds neither labels nor scores; labels may lack the batch.
+    ranks = [(item.name, len(item.shape or ())) for item in session.get_outputs()]
+    shaped = [name for name, rank in ranks if rank in (0, 3, 4)] or [name for name, rank in ranks if rank == 2]
     names = [item.name for item in session.get_outputs()]
     return choose_output(names if wanted else shaped or names, path, wanted)
 
@@ -433,8 +494,33 @@ def _tensor_of(answer: Any, facts: SourceSpec) -> Tensor:
         if isinstance(answer, dict) and answer:
             answer = answer[choose_output([str(name) for name in answer], facts.path, facts.output_name)]
         elif isinstance(answer, (list, tuple)) and answer:
-            answer = answer[0]
+            answer = _item_of(answer, facts)
         else:
             found = type(answer).__name__
             raise InputError(f"the source gave a {found}; expected a tensor, or a dict or tuple of them")
     return answer
+
+
+def _item_of(answers: Sequence[Any], facts: SourceSpec) -> Any:
+    """Chooses one of the outputs of a program, which have no names but their places, 0, 1 ..."""
+    places = [str(place) for place in range(len(answers))]
+    if len(answers) == 1:
+        return answers[0]
+    if facts.output_name:
+        return answers[int(choose_output(places, facts.path, facts.output_name))]
+    classes = 1 if facts.card.output == "labels" else len(facts.card.classes["names"])
+    fitting = [
+        place
+        for place, item in zip(places, answers, strict=True)
+        if not isinstance(item, Tensor) or (item.ndim == 4 and classes in (item.shape[1], item.shape[3]))
+    ]
+    if len(fitting) > 1:
+        shapes = ", ".join(
+            f"{place} ({'x'.join(map(str, item.shape)) if isinstance(item, Tensor) else type(item).__name__})"
+            for place, item in zip(places[:8], answers, strict=False)
+        )
+        raise InputError(
+            f"{facts.path} has the outputs {shapes}; say which to read by its number (`source.output_name`)",
+            field="source.output_name",
+        )
+    return answers[int(fitting[0]) if fitting else 0]

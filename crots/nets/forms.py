@@ -14,6 +14,7 @@ from torch import Tensor
 
 from crots.card import IMAGENET, Normalisation
 from crots.errors import InputError
+from crots.nets.entries import is_average
 
 # Where networks keep an encoder whose weights come in a file of its own.
 _ENCODERS = ("encoder.model.", "encoder.", "backbone.")
@@ -92,7 +93,7 @@ def _unwrapped(tensors: Mapping[str, Tensor], name: str) -> Mapping[str, Tensor]
 
 def _rename(tensors: Mapping[str, Tensor], expected: list[str], prefix: str, name: str) -> Fitted:
     targets = _targets(expected)
-    strip, add = _best(tensors, targets, _given(tensors, prefix, name), name)
+    strip, add, choice = _best(tensors, targets, _given(tensors, prefix, name), name)
     fitted = Fitted({}, strip, add)
     for key, tensor in tensors.items():
         if not key.startswith(strip):
@@ -103,6 +104,8 @@ def _rename(tensors: Mapping[str, Tensor], expected: list[str], prefix: str, nam
         fitted.tensors[_lookup(targets[add], rest) or rest] = tensor
     if strip:
         fitted.notes.append(f"keys start with {strip}")
+    if choice:
+        fitted.notes.append(choice)
     own = {_canonical(rest).split(".", 1)[0] for rest in targets[add]}
     fitted.foreign = [
         key
@@ -155,7 +158,8 @@ def _given(tensors: Mapping[str, Tensor], prefix: str, name: str) -> str | None:
 
 def _best(
     tensors: Mapping[str, Tensor], targets: dict[str, dict[str, str]], given: str | None, name: str
-) -> tuple[str, str]:
+) -> tuple[str, str, str]:
+    """What to take off keys, what to put before them, and a note where an average could be chosen."""
     counts: Counter[tuple[str, str]] = Counter()
     for key in tensors:
         for strip in _heads(key) if given is None else [given]:
@@ -163,17 +167,25 @@ def _best(
                 if key.startswith(strip) and _lookup(names, key[len(strip) :]):
                     counts[strip, add] += 1
     if not counts:
-        return given or "", ""
+        return given or "", "", ""
     most = max(counts.values())
     best = sorted((pair for pair, count in counts.items() if count == most), key=lambda pair: (len(pair[1]), pair[0]))
     strips = [strip for strip, add in best if add == best[0][1]]
+    averages = [strip for strip in strips if is_average(strip)]
+    if len(strips) == 2 and len(averages) == 1:
+        (average,), (other,) = averages, set(strips) - set(averages)
+        if not other:
+            words = f"the moving average of the weights lies under {average}; that prefix takes it"
+            return "", best[0][1], words
+        words = f"the moving average of the weights, {average}, is taken, not {other}; the prefix {other} takes that"
+        return average, best[0][1], words
     if len(strips) > 1 and strips[0]:
         raise InputError(
             f"{name} holds the network {len(strips)} times, under {', '.join(strips)}; "
             "give the prefix of the one to use",
             field="source.prefix",
         )
-    return best[0]
+    return *best[0], ""
 
 
 def _heads(key: str) -> list[str]:

@@ -17,11 +17,20 @@ from crots.errors import InputError
 from crots.limits import check_claim
 from crots.nets.quiet import onnx_runtime
 from crots.nets.reading import check_file, parsed
+from crots.nets.reasons import reason_of, stranger
 
 # Operators whose output size is given by a constant among their inputs.
 _SHAPED_BY = {"ConstantOfShape": 0, "Expand": 1, "RandomNormal": None, "RandomUniform": None}
 _REPEATED_BY = {"Tile": 1}
 _WIDEST = 8
+# What onnxruntime says of files that are whole, and what helps.
+_OWN_OPERATOR = "it uses operators of another program; export it with those of ONNX alone"
+_REMEDIES = {
+    "IR version": "update onnxruntime, or export it for an older version of ONNX",
+    "Opset": "update onnxruntime, or export it with an older opset_version",
+    "No opset import for domain": _OWN_OPERATOR,
+    "is not a registered function/op": _OWN_OPERATOR,
+}
 
 
 def open_session(path: Path, device: torch.device) -> Any:
@@ -37,9 +46,12 @@ def open_session(path: Path, device: torch.device) -> Any:
 
 
 def unreadable(path: Path, error: BaseException) -> InputError:
-    """Says in one line that a file is no ONNX file, and why."""
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return InputError(f"{path} cannot be read as an ONNX file ({reason[:160]}); copy or export it again")
+    """Says in one line that a file is no ONNX file, or one for another version, and why."""
+    if words := stranger(path):
+        return InputError(f"{path} is {words}; expected an ONNX file")
+    reason = reason_of(error)
+    remedy = next((words for sign, words in _REMEDIES.items() if sign in reason), "copy or export it again")
+    return InputError(f"{path} cannot be read as an ONNX file ({reason}); {remedy}")
 
 
 def _session(path: Path, device: torch.device) -> Any:
@@ -115,6 +127,15 @@ def _check_place(path: Path, tensor: Any) -> None:
             f"{path}: its data lie in {name[:200]!r}, expected a file in its own folder, no link; "
             "export it again as one file"
         )
+    _check_length(path, tensor, steps[-1])
+
+
+def _check_length(path: Path, tensor: Any, place: Path) -> None:
+    stated = {entry.key: entry.value for entry in tensor.external_data}
+    offset, length = (int(text) if (text := stated.get(key, "0")).isdecimal() else 0 for key in ("offset", "length"))
+    if offset + length > (held := place.stat().st_size):
+        words = stranger(place) or f"cut short: it holds {held:,} bytes, expected {offset + length:,}; copy it again"
+        raise InputError(f"{path}: its weights lie in {place.name[:200]}, which is {words}")
 
 
 def _made_by(graph: Any) -> int:

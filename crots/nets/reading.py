@@ -11,7 +11,6 @@ import contextlib
 import pathlib
 import pickle
 import re
-import reprlib
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -30,6 +29,9 @@ from crots.files import exists, is_file, is_pointer
 from crots.folders import folder_card, is_model_folder
 from crots.limits import check_claim
 from crots.nets.claims import claimed_by_pickles
+from crots.nets.entries import find_entry
+from crots.nets.reasons import stranger
+from crots.records import parse
 from crots.trust import program_kind
 
 FileKind = Literal["weights", "safetensors", "onnx", "torchscript", "exported"]
@@ -37,24 +39,11 @@ WeightsKind = Literal["plain", "nested", "lightning", "safetensors"]
 
 # Elements checked for finiteness in one step, which takes a few bytes for each.
 _AT_ONCE = 2**24
-# Where training programs put the state dict, the likelier first.
-_ENTRIES = (
-    "state_dict", "model_state_dict", "model_state", "student", "model", "net", "network", "module", "weights",
-)  # fmt: skip
-# Where they put a moving average of the weights (EMA), which is what they evaluate with.
-_AVERAGES = (
-    "ema_state_dict", "state_dict_ema", "model_ema", "ema_model", "params_ema", "model_state_dict_ema", "ema",
-)  # fmt: skip
-# A moving average has as many tensors as the weights; a few are its counters.
-_ENOUGH_AVERAGED = 0.5
-# How deeply entries may lie in each other: ``ema`` / ``module``, ``model`` / ``state_dict``.
-_DEEPEST = 3
-_PART = re.compile(r"(?P<head>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<suffix>\.\w+)")
+_PART = re.compile(r"(?P<head>.+?)(?P<number>\d{1,5})(?P<of>[-_.]?of[-_.]?)(?P<count>\d{1,5})(?P<suffix>\.\w+)")
+# What lists the parts of a model by the names of its tensors, and the largest that is read.
+_INDEX, _LARGEST_INDEX = ".index.json", 64 * 2**20
 # Parts of one model; any name can say any number.
 _MOST_PARTS = 1000
-_LONGEST_KEY = 200
-# Entries that hold tensors, but no network.
-_NO_NETWORK = re.compile("optim|sched|scaler|rng|history", re.IGNORECASE)
 _NOT_WEIGHTS = {
     "torchscript": "a TorchScript program, which holds code",
     "exported": "an exported program, which holds code",
@@ -151,6 +140,7 @@ def read_weights(path: Path, *, part: str = "", prefix: str = "") -> WeightsFile
     """
     if is_model_folder(path):
         return _read_folder(path)
+    path = _indexed(path)
     parts = _parts(path)
     found = _read_one(path, part, prefix)
     for other in parts:
@@ -185,15 +175,39 @@ def _parts(path: Path) -> list[Path]:
     count = int(named["count"])
     if count > _MOST_PARTS:
         raise InputError(f"{path} says that it is one of {count} parts, expected {_MOST_PARTS} at most")
-    names = [f"{named['head']}-{number:05}-of-{count:05}{named['suffix']}" for number in range(1, count + 1)]
+    width, tail = len(named["number"]), f"{named['of']}{named['count']}{named['suffix']}"
+    # Some programs count from 0.
+    zero = f"{named['head']}{0:0{width}}{tail}"
+    first = 0 if zero == path.name or is_file(path.with_name(zero)) else 1
+    names = [f"{named['head']}{number:0{width}}{tail}" for number in range(first, first + count)]
+    if path.name not in names:
+        return []
     others = [path.with_name(name) for name in names if name != path.name]
     missing = [other.name for other in others if not is_file(other)]
     if missing:
         raise InputError(
-            f"{path} is part {int(named['number'])} of {count} of a model; missing beside it: "
+            f"{path} is part {names.index(path.name) + 1} of {count} of a model; missing beside it: "
             f"{', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}; put all parts into one folder"
         )
     return others
+
+
+def _indexed(path: Path) -> Path:
+    """The first part of a model, where ``path`` is the list of its parts; else ``path`` itself."""
+    if not path.name.lower().endswith(_INDEX):
+        return path
+    check_file(path)
+    with parsed(path):
+        # Names alone are taken, so that a list reaches no other folder.
+        names = sorted({str(name) for name in parse(path.read_bytes(), most=_LARGEST_INDEX)["weight_map"].values()})
+    for name in names:
+        if "/" in name or "\\" in name or not is_file(path.with_name(name)):
+            raise InputError(
+                f"{path} lists the part {name[:100]}, which is not beside it; put all parts into one folder"
+            )
+    if not names:
+        raise InputError(f"{path} lists no parts of a model; choose the file that holds the weights")
+    return path.with_name(names[0])
 
 
 def _read_one(path: Path, part: str, prefix: str) -> WeightsFile:
@@ -209,8 +223,14 @@ def _read_one(path: Path, part: str, prefix: str) -> WeightsFile:
 
 
 def _check_finite(path: Path, key: str, tensor: Tensor) -> None:
+    if tensor.is_complex():
+        raise InputError(
+            f"{path}: the weights hold complex numbers in {key}, expected real ones; it is no network here"
+        )
     if not tensor.is_floating_point():
         return
+    if tensor.element_size() == 1:
+        tensor = tensor.float()
     if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
         # It repeats its numbers, so only those that are stored are checked.
         length = tensor.untyped_storage().nbytes() // tensor.element_size()
@@ -248,94 +268,12 @@ def _read_torch(path: Path, part: str, prefix: str) -> WeightsFile:
     content = _unpickle(path)
     if not isinstance(content, Mapping):
         raise InputError(f"{path} holds a {type(content).__name__}; expected a state dict (names and tensors)")
-    tensors, entry, notes = _find_tensors(path, content, part, prefix)
-    card = content.get("card")
-    kind: WeightsKind = "nested" if entry else "plain"
+    found = find_entry(path, content, part=part, prefix=prefix)
+    kind: WeightsKind = "nested" if found.name else "plain"
     if "pytorch-lightning_version" in content:
         kind = "lightning"
-    return WeightsFile(path, tensors, read_card(card, path) if isinstance(card, dict) else None, kind, entry, notes)
-
-
-def _find_tensors(
-    path: Path, content: Mapping[Any, Any], part: str, prefix: str
-) -> tuple[dict[str, Tensor], str, tuple[str, ...]]:
-    """Finds the weights in a checkpoint: tensors, the entry that holds them, and a note about it."""
-    if part:
-        tensors = _tensors(content.get(part))
-        if not tensors:
-            raise InputError(f"{path} holds no network under {part!r}; found {_keys(content)}")
-        return tensors, part, ()
-    states = dict(_states(content, "", 1, set()))
-    own = sum(isinstance(value, Tensor) for value in content.values())
-    if (named := prefix.removesuffix(".")) in states:
-        return _tensors(states[named]), named, ()
-    plain = next((entry for entry in _ENTRIES if entry in states), "")
-    if not plain and own >= _ENOUGH_AVERAGED * max(map(len, states.values()), default=1):
-        return _tensors(content), "", ()
-    if average := _average(states, plain):
-        note = f"the moving average of the weights, {average}, is taken"
-        note += f", not {plain}; the prefix {plain} takes that" if plain else ""
-        return _tensors(states[average]), average, (note,)
-    if plain:
-        return _tensors(states[plain]), plain, ()
-    # Of several, say, a network and its discriminator, only the user can choose.
-    tops = [entry for entry in states if not any(entry.startswith(f"{other}.") for other in states)]
-    if len(tops) > 1:
-        raise InputError(
-            f"{path} holds several networks: {', '.join(tops[:8])}; give the one to use as the prefix",
-            field="source.prefix",
-        )
-    if not tops:
-        raise InputError(
-            f"{path} holds no tensors, found {_keys(content)}; expected a state dict, alone or under 'state_dict'"
-        )
-    return _tensors(states[tops[0]]), tops[0], (f"the weights lie under {tops[0]}",)
-
-
-def _average(states: Mapping[str, Mapping[Any, Any]], plain: str) -> str:
-    """The entry with a moving average of the weights; empty where there is none."""
-    for name in _AVERAGES:
-        for entry, state in states.items():
-            same = entry.split(".", 1)[0] == name
-            if same and len(state) >= _ENOUGH_AVERAGED * len(states.get(plain, state)):
-                return entry
-    return ""
-
-
-def _states(
-    content: Mapping[Any, Any], before: str, depth: int, seen: set[int]
-) -> Iterator[tuple[str, Mapping[Any, Any]]]:
-    """Yields the entries of a checkpoint that hold weights by name, outer ones first; each is looked into once."""
-    for key, value in content.items():
-        fits = isinstance(key, str) and len(key) <= _LONGEST_KEY and isinstance(value, Mapping)
-        if not fits or id(value) in seen or _NO_NETWORK.search(key):
-            continue
-        seen.add(id(value))
-        if any(isinstance(item, Tensor) and (item.ndim > 1 or key in _ENTRIES) for item in value.values()):
-            yield before + key, value
-        if depth < _DEEPEST:
-            yield from _states(value, f"{before}{key}.", depth + 1, seen)
-
-
-def _keys(content: Mapping[Any, Any]) -> str:
-    # A key may be anything that a pickle can build, of any size.
-    return (
-        ", ".join(str(key)[:80] if isinstance(key, str) else reprlib.repr(key) for key in list(content)[:8])
-        or "nothing"
-    )
-
-
-def _tensors(value: object) -> dict[str, Tensor]:
-    if not isinstance(value, Mapping):
-        return {}
-    found = {key: item.detach() for key, item in value.items() if isinstance(key, str) and isinstance(item, Tensor)}
-    for key, tensor in found.items():
-        if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized or tensor.is_nested:
-            raise InputError(
-                f"{key} is a sparse, quantized or empty tensor, expected plain numbers; save model.state_dict() of the "
-                "network as it was trained"
-            )
-    return found
+    card = read_card(content["card"], path) if isinstance(content.get("card"), dict) else None
+    return WeightsFile(path, found.tensors, card, kind, found.name, found.notes)
 
 
 def _unpickle(path: Path) -> Any:
@@ -383,6 +321,8 @@ def _damaged(path: Path, error: BaseException) -> InputError:
         return InputError(
             f"{path}: is a pointer of Git LFS, not the weights themselves; run `git lfs pull` where it comes from"
         )
+    if words := stranger(path):
+        return InputError(f"{path} is {words}; expected a state dict (.pth, .ckpt) or safetensors")
     reason = type(error).__name__
     # The informative part of torch's message; the rest advises to switch the safety off.
     for words in ("failed finding central directory", "unexpected EOF", "HeaderTooLarge", "not a ZIP archive",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,6 +30,7 @@ from crots.nets.engines import (
 from crots.nets.onnx_files import open_session, unreadable
 from crots.nets.quiet import torch_export, torch_jit
 from crots.nets.reading import file_kind, parsed, read_weights
+from crots.nets.reasons import reason_of
 from crots.nets.weights import PUBLISHED_SIZE, agreed_card, model_of
 from crots.options import SourceOptions
 from crots.records import parse
@@ -52,6 +55,12 @@ CARD_FILE = "crots.json"
 MULTIPLE_KEY = "crots_multiple"
 # Whether a program takes its card's size alone.
 FIXED_KEY = "crots_fixed"
+
+# Types of an ONNX output that can only be labels.
+_WHOLE_NUMBERS = ("tensor(int", "tensor(uint", "tensor(bool")
+# Means and divisors of images in 0..255; a smaller divisor is one of images in 0..1, or a factor.
+_WHITE = 256
+_FACTOR = 0.05
 
 # TorchScript has no types in some versions of torch.
 _jit: Any = torch.jit
@@ -154,8 +163,7 @@ def _open_onnx(request: _Request) -> Source:
             shape = [shape[0], shape[3], shape[1], shape[2]]
         chosen = answer_name(session, request.path, request.options.output_name)
         answer = next(item for item in session.get_outputs() if item.name == chosen)
-        # Whole numbers can only be labels.
-        guess: Output | None = "labels" if answer.type.startswith(("tensor(int", "tensor(uint")) else None
+        guess: Output | None = "labels" if answer.type.startswith(_WHOLE_NUMBERS) else None
         bytes_in = image_input(session, request.path).type == "tensor(uint8)"
         facts = _facts(
             request, card, shape, multiple=_whole(metadata.get(MULTIPLE_KEY)), guess=guess, bytes_in=bytes_in
@@ -214,8 +222,7 @@ def _whole(value: object) -> int:
 
 
 def _unreadable(path: Path, error: BaseException, *, what: str) -> InputError:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return InputError(f"{path} cannot be read as {what} ({reason[:160]}); copy or export it again")
+    return InputError(f"{path} cannot be read as {what} ({reason_of(error)}); copy or export it again")
 
 
 def _facts(
@@ -311,13 +318,27 @@ def _check_units(options: SourceOptions) -> None:
         values = _three(getattr(options, name), f"source.{name}")
         # A mean of 0 and a divisor of 1 are those of images that are taken as they are.
         plain = 0.0 if name == "mean" else 1.0
-        if values and any(part != plain for part in values) and all(abs(part) <= 1 for part in values):
-            better = ",".join(f"{part * 255:.6g}" for part in values)
+        if not values or all(part == plain for part in values):
+            continue
+        if all(abs(part) <= 1 for part in values):
+            better = f"multiply by 255: {_listed(part * 255 for part in values)}"
+            if name == "scale" and all(abs(part) < _FACTOR for part in values):
+                better = f"where they are factors, give 1 divided by each: {_listed(1 / part for part in values)}"
             raise InputError(
                 f"source.{name}: found {getattr(options, name)}, which is for images in 0..1, expected 0..255 units; "
-                f"multiply by 255: {better}",
+                f"{better}",
                 field=f"source.{name}",
             )
+        if not all(0 <= part <= _WHITE for part in values):
+            raise InputError(
+                f"source.{name}: found {getattr(options, name)}, expected numbers from 0 to 255, as pixels of 8 bits "
+                "have; convert it to those units",
+                field=f"source.{name}",
+            )
+
+
+def _listed(values: Iterable[float]) -> str:
+    return ",".join(f"{value:.6g}" for value in values)
 
 
 def _three(text: str, field: str) -> tuple[float, float, float] | None:
@@ -326,6 +347,8 @@ def _three(text: str, field: str) -> tuple[float, float, float] | None:
     try:
         values = [float(part) for part in text.split(",")]
     except ValueError:
+        values = []
+    if not all(math.isfinite(value) for value in values):
         values = []
     if len(values) == 1:
         values *= 3

@@ -103,6 +103,7 @@ def load_weights(
     """
     state = {key: value for key, value in net.state_dict().items() if isinstance(value, Tensor)}
     fitted = fit(tensors, state, prefix=prefix, name=name)
+    _check_numbers(fitted, state, name)
     _settle_shapes(fitted, state, name, purpose)
     chosen = {key: tensor for key, tensor in fitted.tensors.items() if key in state}
     report = _report(fitted, state, chosen)
@@ -110,6 +111,16 @@ def load_weights(
     # Through the original method: smp's own filters and warns.
     nn.Module.load_state_dict(net, chosen, strict=False)
     return report
+
+
+def _check_numbers(fitted: Fitted, state: Mapping[str, Tensor], name: str) -> None:
+    for key, tensor in fitted.tensors.items():
+        if key in state and state[key].is_floating_point() and not tensor.is_floating_point():
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise InputError(
+                f"{name} holds whole numbers ({kind}) in {key}, as a quantised model does, expected floating point; "
+                "give the weights from before it was quantised, or an ONNX file"
+            )
 
 
 def _settle_shapes(fitted: Fitted, state: Mapping[str, Tensor], name: str, purpose: Purpose) -> None:

@@ -1,6 +1,7 @@
 """Files that hold weights, files that hold code, and files that hold neither."""
 
 import argparse
+import json
 import os
 import pathlib
 import pickle
@@ -175,11 +176,21 @@ def test_programs_are_told_from_weights(tmp_path):
         read_weights(tmp_path / "s.pt")
 
 
+ZEROS = {key: torch.zeros_like(tensor) for key, tensor in STATE.items()}
 AVERAGES = {
     "model_ema": {"model_ema": STATE, "epoch": 3},
     "ema_state_dict": {"ema_state_dict": STATE},
     "params_ema": {"params_ema": STATE},
     "ema.module": {"ema": {"decay": torch.tensor(0.9), "module": STATE}},
+    "EMA": {"model": ZEROS, "EMA": STATE},
+    "modelEMA": {"model": ZEROS, "modelEMA": STATE},
+    "ema_net": {"net": ZEROS, "ema_net": STATE},
+    "swa_model": {"model": ZEROS, "swa_model": STATE},
+    "shadow": {"model_state": ZEROS, "shadow": STATE},
+    "callbacks.EMAWeights.ema_state_dict": {
+        "state_dict": ZEROS,
+        "callbacks": {"EMAWeights": {"ema_state_dict": STATE}},
+    },
     "teacher": {"teacher": STATE, "step": 1},
     "model": {"model": {"state_dict": STATE}, "optimizer": {"state": {0: {"exp_avg": torch.ones(2, 2)}}}},
 }
@@ -189,7 +200,7 @@ AVERAGES = {
 def test_weights_are_found_wherever_a_checkpoint_keeps_them(tmp_path, entry):
     torch.save(AVERAGES[entry], tmp_path / "c.pth")
     found = read_weights(tmp_path / "c.pth")
-    assert found.entry.startswith(entry) and found.tensors.keys() == STATE.keys()
+    assert found.entry.startswith(entry) and same(found.tensors)
     assert any(found.entry in note for note in found.notes)
 
 
@@ -204,6 +215,38 @@ def test_a_moving_average_is_preferred_said_and_can_be_refused(tmp_path):
     assert other.entry == "state_dict" and not any(tensor.any() for tensor in other.tensors.values())
     torch.save({"state_dict": STATE, "ema": {"decay": torch.ones(1, 1)}}, tmp_path / "counter.pth")
     assert read_weights(tmp_path / "counter.pth").entry == "state_dict"
+
+
+def test_the_average_of_mmengine_lies_in_the_plain_entry(tmp_path):
+    content = {"message_hub": {}, "state_dict": STATE, "ema_state_dict": {f"module.{k}": ZEROS[k] for k in ZEROS}}
+    torch.save(content, tmp_path / "c.pth")
+    found = read_weights(tmp_path / "c.pth")
+    assert same(found.tensors) and "the prefix ema_state_dict takes the last weights" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            {"model": STATE, "ema": {"decay": 0.9, "shadow_params": list(ZEROS.values())}},
+            "(ema.shadow_params), but as a",
+        ),
+        ({"model": {**STATE, "ema.aweight": ZEROS["a.weight"], "ema.abias": ZEROS["a.bias"]}}, "(ema.aweight ...)"),
+        (
+            {"meta": {"mmcv_version": "1.7"}, "state_dict": {**STATE, "ema_a_weight": ZEROS["a.weight"]}},
+            "as mmcv writes",
+        ),
+        (
+            {"model": STATE, "best_model": ZEROS},
+            "model is taken; best_model could be, by giving its name as the prefix",
+        ),
+    ],
+)
+def test_what_else_could_have_been_read_is_said(tmp_path, content, words):
+    torch.save(content, tmp_path / "c.pth")
+    found = read_weights(tmp_path / "c.pth")
+    assert found.entry in ("model", "state_dict") and torch.equal(found.tensors["a.bias"], STATE["a.bias"])
+    assert any(words in note for note in found.notes)
 
 
 def test_several_networks_are_a_question(tmp_path):
@@ -236,6 +279,52 @@ def test_parts_are_read_together_or_the_missing_one_is_named(tmp_path):
     (tmp_path / "x-00001-of-99999.pth").write_bytes(names[0].read_bytes())
     with pytest.raises(InputError, match="99999 parts"):
         read_weights(tmp_path / "x-00001-of-99999.pth")
+
+
+@pytest.mark.parametrize("form", ["m_{:05}-of-00002.bin", "m-{}-of-2.bin", "m.{:02}_of_02.bin"])
+@pytest.mark.parametrize("first", [0, 1])
+def test_parts_are_known_by_any_numbers(tmp_path, form, first):
+    keys = list(STATE)
+    names = [tmp_path / form.format(first + number) for number in range(2)]
+    torch.save({key: STATE[key] for key in keys[:1]}, names[0])
+    with pytest.raises(InputError, match="part 1 of 2 of a model; missing beside it"):
+        read_weights(names[0])
+    torch.save({key: STATE[key] for key in keys[1:]}, names[1])
+    assert all(set(read_weights(name).tensors) == set(STATE) for name in names)
+
+
+def test_a_list_of_parts_stands_for_them(tmp_path):
+    keys, index = list(STATE), tmp_path / "pytorch_model.bin.index.json"
+    names = [f"pytorch_model-0000{number}-of-00002.bin" for number in (1, 2)]
+    index.write_text(json.dumps({"weight_map": {key: names[bool(place)] for place, key in enumerate(keys)}}))
+    with pytest.raises(InputError, match=r"lists the part pytorch_model-00001-of-00002.bin, which is not beside it"):
+        read_weights(index)
+    torch.save({key: STATE[key] for key in keys[:1]}, tmp_path / names[0])
+    torch.save({key: STATE[key] for key in keys[1:]}, tmp_path / names[1])
+    assert set(read_weights(index).tensors) == set(STATE)
+    for content in ('{"weight_map": {"a": "../x.bin"}}', '{"weight_map": {}}', '{"weight_map": 3}', "[]", "{"):
+        index.write_text(content)
+        with pytest.raises(InputError):
+            read_weights(index)
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [(b"\x1f\x8b\x08", "gzip"), (b"\x89HDF\r\n", "Keras"), (b"<!doctype html>", "web page"), (b"GGUF", "GGUF")],
+)
+def test_files_of_other_kinds_are_named(tmp_path, start, words):
+    (tmp_path / "w.pth").write_bytes(start + bytes(100))
+    with pytest.raises(InputError, match=words):
+        read_weights(tmp_path / "w.pth")
+
+
+def test_numbers_of_one_byte_are_read_and_complex_ones_refused(tmp_path):
+    tiny = {key: tensor.to(torch.float8_e4m3fn) for key, tensor in STATE.items()}
+    save_file(tiny, tmp_path / "f8.safetensors")
+    assert read_weights(tmp_path / "f8.safetensors").tensors.keys() == STATE.keys()
+    torch.save({"a.weight": torch.ones(2, 2, dtype=torch.complex64)}, tmp_path / "c.pth")
+    with pytest.raises(InputError, match=r"complex numbers in a.weight"):
+        read_weights(tmp_path / "c.pth")
 
 
 @pytest.mark.parametrize("name", ["a.pth", "a.safetensors", "a.ckpt"])

@@ -376,7 +376,7 @@ def test_which_of_several_outputs_is_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "told", [{"mean": "0.485,0.456,0.406"}, {"scale": "0.229,0.224,0.225"}, {"mean": "0.5"}, {"scale": "0.0039"}]
+    "told", [{"mean": "0.485,0.456,0.406"}, {"scale": "0.229,0.224,0.225"}, {"mean": "0.5"}, {"scale": "0.5"}]
 )
 def test_normalisation_in_units_of_0_to_1_is_refused_with_the_right_numbers(tmp_path, told):
     options = dataclasses.replace(TOLD, **{"mean": "124", "scale": "58", **told})
@@ -400,3 +400,96 @@ def test_missing_outside_data_are_named_with_their_folder(tmp_path):
     (tmp_path / "m.data").unlink()
     with pytest.raises(InputError, match=r"another file, 'm\.data', which is missing; copy it to"):
         open_source(path, options=TOLD, classes=ABC)
+
+
+class ToyTuple(Toy):
+    """Gives an auxiliary output first, as networks with two heads do."""
+
+    def __init__(self, *others):
+        super().__init__()
+        self.others = others
+
+    def forward(self, x):
+        answer = self.conv(x)
+        made = {"aux": nn.functional.avg_pool2d(answer, 2), "features": torch.cat([x, x], 1)}
+        return *(made[kind] for kind in self.others), answer
+
+
+def test_which_of_the_nameless_outputs_of_a_program_is_read(tmp_path):
+    path = write_torchscript(tmp_path / "features.pt", ToyTuple("features"))
+    source = open_source(path, options=TOLD, classes=ABC, trust=True)
+    assert torch.allclose(source.logits(some_images()), expected_logits(some_images()), atol=1e-3)
+    path = write_torchscript(tmp_path / "aux.pt", ToyTuple("aux"))
+    with pytest.raises(InputError, match=r"has the outputs 0 \(\d+x3x4x8\), 1 \(\d+x3x8x16\); say which .* number"):
+        open_source(path, options=TOLD, classes=ABC, trust=True).logits(some_images())
+    told = dataclasses.replace(TOLD, output_name="1")
+    source = open_source(path, options=told, classes=ABC, trust=True)
+    assert torch.allclose(source.logits(some_images()), expected_logits(some_images()), atol=1e-3)
+    with pytest.raises(InputError, match="has no output '7', found 0, 1"):
+        open_source(path, options=dataclasses.replace(TOLD, output_name="7"), classes=ABC, trust=True).logits(
+            some_images()
+        )
+
+
+def softmax_times(path, number):
+    nodes = [helper.make_node("Softmax", ["raw"], ["p"], axis=1), helper.make_node("Mul", ["p", "k"], ["out"])]
+    return write_graph(path, nodes, ["out"], extra=[numpy_helper.from_array(np.float32(number), "k")])
+
+
+def test_probabilities_in_other_units_are_no_logits(tmp_path):
+    path = softmax_times(tmp_path / "percent.onnx", 100)
+    for output in ("logits", "probabilities"):
+        source = open_source(path, options=dataclasses.replace(TOLD, output=output), classes=ABC)
+        with pytest.raises(InputError, match=r"divide .* by 100 in the file"):
+            source.logits(some_images())
+
+
+@pytest.mark.parametrize(
+    ("nodes", "words"),
+    [
+        ([helper.make_node("Softmax", ["raw"], ["out"], axis=3)], "softmax over the wrong axis"),
+        (
+            [helper.make_node("LogSoftmax", ["raw"], ["l"], axis=1), helper.make_node("Neg", ["l"], ["out"])],
+            "sign changed",
+        ),
+        (
+            [helper.make_node("Transpose", ["raw"], ["out"], perm=[0, 1, 3, 2])],
+            "gave 8x16 for images of 16x8: a turned",
+        ),
+        ([helper.make_node("GlobalAveragePool", ["raw"], ["out"])], "one value for the whole image"),
+    ],
+)
+def test_outputs_that_are_no_logits_of_the_upright_image_are_refused(tmp_path, nodes, words):
+    path = write_graph(tmp_path / "m.onnx", nodes, ["out"])
+    images = some_images(height=40, width=80) if "whole" in words else some_images()
+    with pytest.raises(InputError, match=words):
+        open_source(path, options=TOLD, classes=ABC).logits(images)
+
+
+def test_an_output_without_the_margins_of_the_image_is_refused(tmp_path):
+    path = write_graph(tmp_path / "m.onnx", [helper.make_node("AveragePool", ["raw"], ["out"], kernel_shape=[13, 13])],
+                       ["out"])  # fmt: skip
+    with pytest.raises(InputError, match="gave 68x28 for images of 80x40: an image without its margins"):
+        open_source(path, options=TOLD, classes=ABC).logits(some_images(height=40, width=80))
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"scale": "0.0171"}, "1 divided by each: 58.4795"),
+        ({"scale": "0.0039216"}, "1 divided by each: 254.998"),
+        ({"scale": "0.229"}, "multiply by 255: 58.395"),
+        ({"mean": "31620"}, "expected numbers from 0 to 255"),
+        ({"mean": "-124"}, "expected numbers from 0 to 255"),
+        ({"scale": "-58"}, "expected numbers from 0 to 255"),
+        ({"mean": "nan"}, "expected one number or three"),
+    ],
+)
+def test_normalisation_in_other_units_is_refused(tmp_path, told, words):
+    with pytest.raises(InputError, match=words):
+        open_source(write_onnx(tmp_path / "m.onnx"), options=dataclasses.replace(TOLD, **told), classes=ABC)
+
+
+def test_images_of_other_channels_are_refused_at_once(tmp_path):
+    with pytest.raises(InputError, match="takes images of 1 channel"):
+        open_source(write_onnx(tmp_path / "m.onnx", shape=("n", 1, "h", "w")), options=TOLD, classes=ABC)

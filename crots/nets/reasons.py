@@ -1,0 +1,51 @@
+"""Why a model file cannot be read or run, in words for people: libraries say it between much else."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path
+
+_LONGEST = 300
+# What onnxruntime puts before its message: a code, the file, and the place in its own sources.
+_BEFORE = re.compile(
+    r"\[ONNXRuntimeError\] : \d+ : \w+ : "
+    r"|Load model from .*? failed:"
+    r"|Exception during initialization: "
+    r"|/\S+\.(?:cc|h):\d+ [^()]*?\(.*\)(?: const)? (?=\S)"
+    r"|\w+\.cc:\d+ \w+ "
+)
+_ERROR = re.compile(r"\w*(?:Error|Exception): ")
+# First bytes of files that are taken for models by mistake, and what they are.
+_STRANGERS = {
+    b"version https://git-lfs": "a pointer of Git LFS; run `git lfs pull` where it comes from",
+    b"\x1f\x8b": "a gzip archive; unpack it",
+    b"7z\xbc\xaf": "a 7z archive; unpack it",
+    b"\xfd7zXZ": "an xz archive; unpack it",
+    b"\x89HDF": "an HDF5 file, as Keras writes it; export the model as ONNX",
+    b"<!doc": "a web page; download the file again",
+    b"<html": "a web page; download the file again",
+    b"{": "text in JSON, not the weights themselves",
+    b"gguf": "a GGUF file, which holds rounded weights; use the original ones",
+}
+
+
+def reason_of(error: BaseException) -> str:
+    """Returns what an error of a library says of its cause, in one line of limited length."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    # TorchScript quotes code and the calls that made it, and ends with the cause.
+    text = lines[-1] if len(lines) > 1 and _ERROR.match(lines[-1]) else " ".join(lines)
+    text = _BEFORE.sub("", text).strip(" .") or type(error).__name__
+    return text if len(text) <= _LONGEST else text[:_LONGEST].rsplit(" ", 1)[0] + " ..."
+
+
+def stranger(path: Path) -> str:
+    """What a file is that is no model, by its first bytes, and what to do; empty where they say nothing."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        head = file.read(64).lstrip().lower()
+        for start, words in _STRANGERS.items():
+            if head.startswith(start.lower()):
+                return words
+    return ""
