@@ -138,6 +138,18 @@ def test_a_class_set_of_the_documentation_is_one(tmp_path):
     assert load_class_set(tmp_path / "yard.toml").names == ("ground", "plant", "person")
 
 
+def test_a_class_map_of_the_documentation_is_whole(tmp_path):
+    from crots.taxonomy import load_class_map, load_class_set
+
+    bodies = [
+        body for path in FILES for _, kind, body in FENCE.findall(read(path)) if kind == "toml" and "source =" in body
+    ]
+    assert bodies
+    for body in bodies:
+        (tmp_path / "map.toml").write_text(body, encoding="utf-8")
+        assert load_class_map(tmp_path / "map.toml", None, load_class_set(tomllib.loads(body)["target"]))
+
+
 @pytest.mark.parametrize("body", blocks("python"))
 def test_python_is_valid(body):
     ast.parse(body)

@@ -62,7 +62,9 @@ def test_issue_forms_have_what_a_form_needs(path):
 def test_the_citation_names_the_paper_and_this_software():
     citation = yaml.safe_load(read("CITATION.cff"))
     assert citation["cff-version"] == "1.2.0" and citation["license"] == PROJECT["project"]["license"]
-    doi = citation["preferred-citation"]["doi"]
+    paper = citation["preferred-citation"]
+    assert all(author["family-names"] and author["given-names"] for author in paper["authors"])
+    doi = paper["doi"]
     assert PROJECT["project"]["urls"]["Paper"] == f"https://doi.org/{doi}"
 
 

@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 from crots.errors import InputError
-from crots.nets import hf_nets, smp_nets, user
 from crots.nets.registry import build_net, net_info, net_names
 
 # Weights, gradients, and the two moments of AdamW, all in single precision.
@@ -44,8 +43,8 @@ class NetFacts:
 
 def installed_nets() -> tuple[str, ...]:
     """Returns the names of all networks that can be built here; for smp, every architecture with every encoder."""
-    patterns = (smp_nets.PATTERN, hf_nets.PATTERN, user.PATTERN)
-    return (*(name for name in net_names() if name not in patterns), *_smp_names())
+    # Patterns, such as ``smp:<architecture>/<encoder>``, are no names.
+    return (*(name for name in net_names() if "<" not in name), *_smp_names())
 
 
 def _smp_names() -> list[str]:

@@ -16,7 +16,7 @@ class NetInfo:
 
     Attributes:
         name: registry name.
-        family: ``deeplabv2``, ``torchvision``, ``smp`` or ``user``.
+        family: the first word of the name (``deeplabv2``, ``torchvision``, ``compact``); ``user`` of a factory.
         normalisation: what its usual pretrained weights expect; a model may override it.
         multiple: both sides of its input must be multiples of this; 1 takes any size.
         align_corners: how its logits are up-sampled to the input's size.

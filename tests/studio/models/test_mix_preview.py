@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from crots.config import describe
+from crots.methods import mixing
 from crots.taxonomy import load_class_set
-from crots.training_options import AdaptOptions
+from crots.training_options import AdaptOptions, BaselineOptions
 from crots_studio.models.image_store import ImageMaps
 from crots_studio.models.mix_preview import IMAGES, STRATEGIES, MixSettings, choose, make_mixes
 
@@ -128,3 +130,11 @@ def test_what_the_sliders_would_change():
     settings = MixSettings.of(options)
     assert settings.changed_options(options) == {}
     assert dataclasses.replace(settings, confidence=0.5).changed_options(options) == {"confidence": 0.5}
+
+
+def test_every_strategy_can_be_chosen_and_has_a_title():
+    (adapt,), (baseline,) = (
+        [set(info.choices) for info in describe(options) if info.name == "mix"]
+        for options in (AdaptOptions, BaselineOptions)
+    )
+    assert adapt == set(STRATEGIES) == set(mixing.STRATEGIES) == baseline - {"auto", "none"}
