@@ -125,6 +125,16 @@ def test_options_that_are_named_exist(path):
         assert option in (set().union(*OPTIONS.values()) if section == "*" else OPTIONS[section]), (section, option)
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_names_of_the_code_that_are_mentioned_exist(path):
+    text = prose(path)
+    for file in re.findall(r"(?<![\w/-])(?:crots|crots_studio|tools|examples|tests|resources)/[\w/.-]*\w", text):
+        # A guide's example is to be written by the reader.
+        assert (ROOT / file).exists() or "/my_" in file, file
+    for name, file in re.findall(r"`([A-Za-z_][\w.]*)`\s+(?:in|of)\s+`((?:crots|tests)[\w/]+\.py)`", text):
+        assert all(part in read(ROOT / file) for part in name.split(".")), (name, file)
+
+
 @pytest.mark.parametrize("body", blocks("toml"))
 def test_toml_is_valid(body):
     assert tomllib.loads(body)

@@ -61,6 +61,8 @@ class Parser(argparse.ArgumentParser):
     def _unknown(self, word: str) -> str:
         flag = word.partition("=")[0]
         if not flag.startswith("-"):
+            if "=" in word and "--set" in self._option_string_actions:
+                return f"unexpected argument {word!r}; each option takes a --set of its own: `--set {word}`"
             return f"unexpected argument {word!r}; `{self.prog} --help` explains all arguments"
         near = difflib.get_close_matches(flag, list(self._option_string_actions), n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"`{self.prog} --help` lists all"

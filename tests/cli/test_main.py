@@ -57,6 +57,10 @@ def test_unexpected_word(refused):
     assert "unexpected argument 'b'" in refused("status", "a", "b")
 
 
+def test_a_second_option_after_one_set_is_told_to_take_its_own(refused):
+    assert "`--set adapt.steps=4`" in refused("run", "project", "--set", "baseline.steps=4", "adapt.steps=4")
+
+
 def test_missing_arguments_are_named(refused):
     assert "--pseudo-labels" in refused("mine", "--images", "x")
 
