@@ -149,7 +149,8 @@ def test_a_class_set_of_the_documentation_is_one(tmp_path):
 
 
 def test_a_class_map_of_the_documentation_is_whole(tmp_path):
-    from crots.taxonomy import load_class_map, load_class_set
+    from crots.class_maps import load_class_map
+    from crots.taxonomy import load_class_set
 
     bodies = [
         body for path in FILES for _, kind, body in FENCE.findall(read(path)) if kind == "toml" and "source =" in body
