@@ -52,13 +52,14 @@ _EVERY_FORMAT = sorted({name for names in FORMATS.values() for name in names} - 
 IMAGE_SUFFIXES: frozenset[str] = frozenset(FORMATS)
 _RAW, _FILM, _OTHER = "a camera's raw file; convert it", "a film; crots predict reads it", "cannot be read; convert it"
 _NEEDS_HEIF = "pip install 'crots-studio[heif]' to read it"
-# Pictures that are no input here, and why.
+# Files that may hold pictures but are no input here, and why.
 UNREAD: dict[str, str] = {
     suffix: why
     for suffix, why in {
         **dict.fromkeys((*_HEIF, ".avif"), _NEEDS_HEIF),
         **dict.fromkeys((".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"), _RAW),
         **dict.fromkeys((".mp4", ".avi", ".mov", ".mkv", ".webm"), _FILM),
+        **dict.fromkeys((".gz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".tgz", ".7z", ".rar"), "compressed; unpack it"),
         **dict.fromkeys((".xcf", ".svg", ".eps", ".exr", ".hdr", ".dcm", ".fits", ".nii", ".jxl"), _OTHER),
     }.items()
     if suffix not in FORMATS

@@ -168,8 +168,8 @@ class Inputs:
         if found is None or found.labelled:
             return ""
         return (
-            f"{found.root}: found no labels for the {len(found)} validation images, so nothing is scored; give "
-            "`data.val_labels`"
+            f"{found.root}: found no labels for the {len(found)} validation images{found.why_unlabelled}, so nothing "
+            "is scored; give `data.val_labels`"
         )
 
     @cached_property

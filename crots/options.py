@@ -53,8 +53,8 @@ class DataOptions:
     )
     val_encoding: Literal["auto", "train", "raw", "colour", "mask", "from-one", "synthia", "polygons"] = option(
         "auto", "How label files store classes: auto finds out and asks where two ways fit; train ids, the data set's "
-        "raw ids, colours, masks of 0 and 1 or 255, ids that count from one, SYNTHIA's 16 bits, outlines of COCO "
-        "or labelme.", affects_result=False, title="Label encoding",
+        "raw ids, colours, masks of 0 and 1 or 255, ids that count from one, SYNTHIA's 16 bits, outlines of COCO, "
+        "CVAT or labelme.", affects_result=False, title="Label encoding",
     )  # fmt: skip
     size: Size | None = option(
         None,

@@ -28,7 +28,10 @@ from crots.resources import shipped
 Colour = tuple[int, int, int]
 # In class maps in place of a target class, and so no name of a class.
 IGNORE_WORD = "ignore"
-_SET_KEYS = ("name", "classes", "ignored_ids", "ignored_colours", "also_train_ids", "published_rare", "subsets")
+_SET_KEYS = (
+    "name", "classes", "ignored_ids", "ignored_colours", "also_train_ids", "published_rare", "subsets",
+    "other_names",
+)  # fmt: skip
 _CLASS_KEYS = ("name", "colour", "ids")
 _PLAIN_KEYS = ("name", "names", "palette", "raw_ids", "subsets", "published_rare", "ignored_colours")
 MOST_CLASSES = 65535
@@ -50,6 +53,7 @@ class ClassSet:
         ignored_colours: colours of colour-coded labels that mean no class, besides black.
         also_train_ids: whether label files of train ids go round as well as files of the raw ids. It says how to read
             files, nothing of the classes, and model files do not keep it.
+        other_names: further names that outlines of the data set use -> train id or `ignore`; not kept either.
     """
 
     name: str
@@ -60,6 +64,7 @@ class ClassSet:
     published_rare: tuple[int, ...] = ()
     ignored_colours: tuple[Colour, ...] = ()
     also_train_ids: bool = field(default=False, compare=False)
+    other_names: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -299,7 +304,17 @@ def _class_set(values: dict[str, Any], path: Path) -> ClassSet:
         published_rare=tuple(index[name] for name in rare),
         ignored_colours=ignored,
         also_train_ids=also,
+        other_names=_other_names(values.get("other_names", {}), index, ignore_label(len(names)), path),
     )
+
+
+def _other_names(values: object, index: Mapping[str, int], ignore: int, path: Path) -> dict[str, int]:
+    if not isinstance(values, dict):
+        raise InputError(f"class set {path}: other_names is {reprlib.repr(values)}, expected a table [other_names]")
+    for name, meant in values.items():
+        if not isinstance(meant, str) or (meant != IGNORE_WORD and meant not in index):
+            raise unknown_name(f"class set {path}: other_names.{name}", str(meant), [*index, IGNORE_WORD], what="class")
+    return {name: index.get(meant, ignore) for name, meant in values.items()}
 
 
 def _list(values: Mapping[str, Any], key: str, path: Path) -> list[Any]:

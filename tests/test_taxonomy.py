@@ -112,6 +112,12 @@ def test_users_own_set(tmp_path):
     assert classes.ignored_colours == ((9, 9, 9),)
 
 
+def test_other_names_are_of_the_file_alone(tmp_path):
+    classes = load_class_set(written(tmp_path, "classes = ['a', 'b']\n[other_names]\nc = 'b'\nd = 'ignore'"))
+    assert classes.other_names == {"c": 1, "d": 255}
+    assert ClassSet.from_dict(classes.to_dict()) == classes
+
+
 def test_void_ids_alone_keep_the_train_ids(tmp_path):
     assert load_class_set(written(tmp_path, "classes = ['a', 'b']\nignored_ids = [2]")).raw_ids == {0: 0, 1: 1, 2: 255}
 
@@ -120,6 +126,9 @@ def test_void_ids_alone_keep_the_train_ids(tmp_path):
     ("text", "says"),
     [
         ("classes = [", "cannot be read as TOML"),
+        ("classes = ['a']\n[other_names]\nb = 'c'", "other_names.b"),
+        ("classes = ['a']\n[other_names]\nb = ['a']", "other_names.b"),
+        ("classes = ['a']\nother_names = ['a']", "expected a table"),
         ("", "found 0 classes"),
         ("klasses = ['a']", "did you mean classes"),
         ("classes = ['a', 'a']", "is listed twice"),

@@ -11,6 +11,7 @@ from crots.artefacts import CONFIDENCE, LABEL_IDS, SKIPPED
 from crots.config import Size
 from crots.data.datasets import Dataset, Sample, label_files, no_labels, open_dataset
 from crots.data.encodings import Encoding
+from crots.data.labels import resolve_encoding
 from crots.data.matching import keyed, list_files, match
 from crots.errors import InputError
 from crots.execution.context import Context, Meter
@@ -110,7 +111,8 @@ def open_labels(
     if images is not None:
         dataset = open_dataset(images, layout=layout, split=split, labels=labels, encoding=encoding, classes=classes)
         if not dataset.labelled:
-            raise InputError(f"{dataset.root}: no labels found for its {len(dataset)} images; give --labels DIR")
+            why = dataset.why_unlabelled
+            raise InputError(f"{dataset.root}: no labels found for its {len(dataset)} images{why}; give --labels DIR")
         return dataset
     if labels is None:
         raise InputError("no labels are named; give --labels DIR, or --images of a data set that has labels")
@@ -120,6 +122,24 @@ def open_labels(
         raise InputError(no_labels(root))
     samples = tuple(Sample(key, path, path) for key, path in sorted(files.items()))
     return Dataset(root, "labels", "", samples, encoding)
+
+
+def resolve_labels(dataset: Dataset, classes: ClassSet) -> Dataset:
+    """Finds the encoding of labels for which ``--encoding`` is the flag; see `resolve_encoding`.
+
+    Raises:
+        InputError: as `resolve_encoding`.
+    """
+    try:
+        found = resolve_encoding(dataset, classes)
+    except InputError as error:
+        raise InputError(_with_own_flag(str(error))) from None
+    return replace(found, notes=tuple(map(_with_own_flag, found.notes)))
+
+
+def _with_own_flag(text: str) -> str:
+    # The flag of the option is about the labels of validation images.
+    return text.replace("`data.val_encoding`", "--encoding")
 
 
 def readable(dataset: Dataset, bench: Workbench, context: Context) -> Dataset:

@@ -72,9 +72,10 @@ occurs in the files. One encoding that fits is used and reported; where two fit 
 the validation labels of a project `--val-encoding`). The values -1, 255 and 65535 are ignored unless the set names
 them.
 
-Outlines in the JSON files of COCO and labelme are drawn by the names of their classes, later shapes over earlier ones.
-Pixels outside of them are the class *background* where there is one, else they are ignored; lines and points cover
-nothing.
+Outlines and masks in the files of COCO (instances, stuff, panoptic), CVAT for images (`annotations.xml`), labelme and
+Cityscapes (`*_polygons.json`, all that IDD brings) are drawn by the names of their classes, later shapes over earlier
+ones; `[other_names]` in a class set's file joins further names to its classes. Pixels outside of them are the class
+*background* where there is one, else they are ignored; lines and points cover nothing.
 """
 
 

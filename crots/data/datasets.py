@@ -15,11 +15,11 @@ from pathlib import Path
 
 from crots.config import unknown_name
 from crots.data.encodings import ENCODINGS, Encoding
-from crots.data.layouts import Place, coco_place, find_place
+from crots.data.layouts import UNUSED, Place, album_place, find_place
 from crots.data.lists import read_list
 from crots.data.masks import masks_among
 from crots.data.matching import ENDINGS, key_of, keyed, label_ending, list_files, list_folder, match, some
-from crots.data.polygons import SUFFIX, coco_labels, is_coco, is_labelme
+from crots.data.polygons import ALBUMS, SUFFIX, album_labels, is_album, is_outlined
 from crots.data.spread import evenly_spread
 from crots.errors import InputError
 from crots.files import expanded, files_below
@@ -27,7 +27,7 @@ from crots.image_formats import IMAGE_SUFFIXES, LABEL_SUFFIXES, UNREAD
 from crots.taxonomy import ClassSet
 
 _LABELS = tuple(LABEL_SUFFIXES)
-# Files of labelme that are opened to know them.
+# JSON files of outlines that are opened to know them.
 _OPENED = 4
 _ENCODING_OF = {"_labelTrainIds": "train", "_labelIds": "raw", "_color": "colour"}
 
@@ -74,6 +74,11 @@ class Dataset:
     def keys(self) -> tuple[str, ...]:
         """The images' keys."""
         return tuple(sample.key for sample in self.samples)
+
+    @property
+    def why_unlabelled(self) -> str:
+        """Why label files that were found are not used, in brackets; empty where none were found."""
+        return "".join(f" ({note})" for note in self.notes if note.startswith(UNUSED))
 
     @property
     def labelled(self) -> int:
@@ -127,10 +132,12 @@ def _open_file(path: Path, split: str, root: Path | str | None) -> Dataset:
         return Dataset(path.parent, "image", "", (Sample(path.stem, path),))
     if why := UNREAD.get(path.suffix.lower()):
         raise InputError(f"{path}: {why}")
-    if path.suffix.lower() == SUFFIX:
-        if not is_coco(path):
-            raise InputError(f"{path}: is no COCO file of images and outlines; pick the folder of the images")
-        return _placed("coco", coco_place(path, ""), "auto", None)
+    if path.suffix.lower() in ALBUMS:
+        if not is_album(path):
+            raise InputError(
+                f"{path}: is no file of COCO or CVAT with the outlines of images; pick the folder of images"
+            )
+        return _placed("coco", album_place(path, "", ""), "auto", None)
     listed = read_list(path, split, None if root is None else expanded(root).absolute())
     samples = [Sample(key, image, label) for key, (image, label) in sorted(listed.entries.items())]
     endings = {label_ending(key_of(sample.label.name)) for sample in samples if sample.label is not None}
@@ -153,22 +160,22 @@ def _placed(name: str, place: Place, encoding: Encoding, classes: ClassSet | Non
     if place.labels is not None and place.labels.is_file():
         return _with_own_labels(dataset, place.labels, classes)
     if place.labels is not None:
-        named = re.compile(place.labels_named)
-        names = [name for name in list_files(place.labels, LABEL_SUFFIXES) if named.search(key_of(name))]
+        named, start = re.compile(place.labels_named), place.labels_within
+        names = [name for name in list_files(place.labels, LABEL_SUFFIXES) if named.search(start + key_of(name))]
         return _with_own_labels(dataset, place.labels, classes, names)
     if found.masks:
         return _with_own_labels(dataset, place.images, classes, found.masks)
-    outlines = _labelme_files(place.images, found.others)
+    outlines = _outlined_files(place.images, found.others)
     return _with_own_labels(dataset, place.images, classes, outlines) if outlines else dataset
 
 
-def _labelme_files(folder: Path, names: Sequence[str]) -> list[str]:
-    """Which of the JSON files of a folder are labelme's; a few are opened."""
+def _outlined_files(folder: Path, names: Sequence[str]) -> list[str]:
+    """Which of the JSON files of a folder hold the outlines of an image; a few are opened."""
     sampled = [names[place] for place in evenly_spread(len(names), _OPENED)]
-    kinds = {name: is_labelme(folder / name) for name in sampled}
+    kinds = {name: is_outlined(folder / name) for name in sampled}
     if all(kinds.values()):
         return list(names)
-    return [name for name in names if kinds.get(name, is_labelme(folder / name))] if any(kinds.values()) else []
+    return [name for name in names if kinds.get(name, is_outlined(folder / name))] if any(kinds.values()) else []
 
 
 @dataclass(frozen=True)
@@ -190,7 +197,7 @@ def _images(place: Place) -> _Found:
     if place.names:
         # A release's description states which files are its images.
         named = re.compile(place.names)
-        images, masks = [name for name in names if named.search(key_of(name))], []
+        images, masks = [name for name in names if named.search(place.within + key_of(name))], []
     if place.stems is not None:
         images = [name for name in images if key_of(name) in place.stems]
     if among := set() if place.names else masks_among(folder, images):
@@ -232,7 +239,7 @@ def label_files(
         names: the files below the folder, where it holds others too.
     """
     if folder.is_file():
-        found = coco_labels(folder)
+        found = album_labels(folder)
         return keyed(folder, list(found)), encoding
     if names is None:
         # The root of an export of CVAT or VOC holds images and instances besides.
@@ -241,7 +248,7 @@ def label_files(
     if outlines := [name for name in names if name.lower().endswith(SUFFIX)]:
         return keyed(folder, outlines), encoding
     names = [name for name in names if name.lower().endswith(_LABELS)]
-    if not names and (outlines := _labelme_files(folder, list_files(folder, {SUFFIX}))):
+    if not names and (outlines := _outlined_files(folder, list_files(folder, {SUFFIX}))):
         return keyed(folder, outlines), encoding
     kinds = {name: label_ending(key_of(name)) for name in names}
     chosen = next((kind for kind in _preference(encoding, classes) if kind in kinds.values()), "")
@@ -266,7 +273,7 @@ def no_labels(folder: Path) -> str:
         but = f", but {lossy} images stored with loss, which are no labels"
     return (
         f"{folder}: found no label files{but}, expected ids or colours as PNG, TIFF, BMP, GIF or PGM, or outlines of "
-        "COCO or labelme; pick another folder"
+        "COCO, CVAT, labelme or Cityscapes; pick another folder"
     )
 
 
@@ -287,9 +294,9 @@ def _with_own_labels(
         files, encoding = label_files(folder, dataset.encoding, classes, names)
         found = match(dataset.keys, files, what="label", folder=folder, partial=True)
     except InputError as error:
-        return _replaced(dataset, {}, dataset.encoding, f"labels are not used: {error}")
+        return _replaced(dataset, {}, dataset.encoding, f"{UNUSED}{error}")
     if not files:
-        return _replaced(dataset, {}, dataset.encoding, f"labels are not used: {no_labels(folder)}")
+        return _replaced(dataset, {}, dataset.encoding, f"{UNUSED}{no_labels(folder)}")
     if not found and folder == dataset.root:
         # Label files among the images that match none were already reported as left out.
         return dataset
@@ -301,7 +308,7 @@ def _with_own_labels(
 def _with_labels(dataset: Dataset, folder: Path, encoding: Encoding, classes: ClassSet | None) -> Dataset:
     """Adds the labels that the user gave, one for each image."""
     images = {sample.image for sample in dataset.samples}
-    # A list of what lies in the folder without the images, or one file of COCO.
+    # A list of what lies in the folder without the images, or one file of COCO or CVAT.
     names = None
     if not folder.is_file():
         names = [name for name in list_files(folder, LABEL_SUFFIXES) if folder / name not in images]

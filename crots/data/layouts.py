@@ -10,13 +10,13 @@ import functools
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crots.config import unknown_name
 from crots.data.encodings import Encoding
 from crots.data.matching import key_of, list_files, some
-from crots.data.polygons import SUFFIX, coco_labels, is_coco
+from crots.data.polygons import ALBUMS, album_labels, album_parts, is_album
 from crots.data.releases import RELEASES, LabelKind, Release, Spot, by_preference, folders_below, folders_in, spot
 from crots.errors import InputError
 from crots.files import is_file
@@ -29,14 +29,18 @@ _IMAGE_FOLDERS = ("images", "image", "imgs", "img", "rgb", "RGB", "photos")
 _LABEL_FOLDERS = (
     "labels", "label_ids", "annotations", "masks", "label", "mask", "annotation", "gt", "semantic", "segmentation",
 )  # fmt: skip
+# Begins a note that says why there are labels that are left alone.
+UNUSED = "labels are not used: "
 # Folders in which each is the only one.
 _DEEP = 3
-# JSON files of a folder that are opened to find those of COCO, and what its splits are called.
-_FEW_JSON = 8
+# Files of a folder that are opened to find those of COCO and CVAT, and what their splits are called.
+_FEW_ALBUMS = 8
 _SPLIT_WORDS = {
     "train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing"),
 }  # fmt: skip
 _EVERY_SPLIT = frozenset(word for words in _SPLIT_WORDS.values() for word in words)
+# Labels of SegNet's form of CamVid.
+_SEGNET = LabelKind("", "", "raw", "camvid")
 _CAMVID_NAME = re.compile(r"(0001TP|0006R0|0016E5|Seq05VD)_f?\d+")
 
 
@@ -50,7 +54,9 @@ class Place:
         split: the split, empty where there is none.
         encoding: how the labels store classes.
         names: a pattern of the images' keys; others are left out.
-        labels_named: the same of the labels' keys.
+        within: what a key begins with for the pattern: the folder's place in that of the whole data set.
+        labels_named: a pattern of the labels' keys.
+        labels_within: as ``within``, of the labels.
         stems: the images' stems, where a list makes up the split.
         notes: what the user should know.
     """
@@ -60,7 +66,9 @@ class Place:
     split: str = ""
     encoding: Encoding = "auto"
     names: str = ""
+    within: str = ""
     labels_named: str = ""
+    labels_within: str = ""
     stems: frozenset[str] | None = None
     notes: tuple[str, ...] = ()
 
@@ -95,20 +103,26 @@ def _released(name: str) -> Callable[[Path, str, ClassSet | None], Place | None]
         if found is None:
             return None
         wanted = None if classes is None else classes.name
-        unfit = ""
-        for folder, kind in by_preference(found, wanted):
+        unfit, start = "", _start(found.within)
+        for whole, kind in by_preference(found, wanted):
+            part = _part(whole, found.within, kind.names)
+            folder = whole / part
             if misfit := _misfit(release, found, folder, kind, classes) or _other_ids(folder, kind, classes):
                 unfit = unfit or misfit
-            elif not kind.names or _holds(folder, kind.names):
+            elif not kind.names or _holds(folder, kind.names, part):
                 # Train ids are those of one class set alone.
                 other = wanted is not None and kind.classes not in ("", wanted)
                 encoding: Encoding = "auto" if other and kind.encoding == "train" else kind.encoding
                 break
         else:
-            why = (f"labels are not used: {unfit}",) if unfit else ()
-            return Place(found.images, None, found.split, names=found.names, stems=_stems(found), notes=why)
-        notes = _class_notes(found, kind, classes)
-        return Place(found.images, folder, found.split, encoding, found.names, kind.names, _stems(found), notes)
+            why = (f"{UNUSED}{unfit}",) if unfit else ()
+            return Place(
+                found.images, None, found.split, names=found.names, within=start, stems=_stems(found), notes=why
+            )
+        return Place(
+            found.images, folder, found.split, encoding, found.names, start, kind.names, _start(part), _stems(found),
+            _class_notes(found, kind, classes),
+        )  # fmt: skip
 
     layout.__doc__ = release.about
     return layout
@@ -131,7 +145,7 @@ def _misfit(release: Release, found: Spot, folder: Path, kind: LabelKind, classe
 
 def _other_ids(folder: Path, kind: LabelKind, classes: ClassSet | None) -> str:
     """Says that ids of one known class set are other classes in the wanted known one; users' own sets may do so."""
-    if classes is None or kind.classes in ("", classes.name) or kind.encoding not in ("train", "raw"):
+    if classes is None or kind.classes in ("", classes.name) or kind.encoding not in ("train", "raw", "synthia"):
         return ""
     if classes.name not in shipped("classes") or load_class_set(classes.name) != classes:
         return ""
@@ -145,7 +159,8 @@ def _other_ids(folder: Path, kind: LabelKind, classes: ClassSet | None) -> str:
 
 
 def _names_by_id(classes: ClassSet, encoding: Encoding) -> dict[int, str]:
-    ids = classes.raw_ids if encoding == "raw" and classes.raw_ids else {train: train for train in range(len(classes))}
+    ids = classes.raw_ids if encoding != "train" else {}
+    ids = ids or {train: train for train in range(len(classes))}
     return {value: classes.names[train].lower() for value, train in ids.items() if train != classes.ignore}
 
 
@@ -168,9 +183,21 @@ def _class_notes(found: Spot, kind: LabelKind, classes: ClassSet | None) -> tupl
     return () if kind.classes in ("", wanted) else (f"the class set of this data set is {kind.classes}",)
 
 
-def _holds(folder: Path, names: str) -> bool:
-    pattern = re.compile(names)
-    return any(pattern.search(key_of(name)) for name in list_files(folder, LABEL_SUFFIXES))
+def _part(whole: Path, within: Path, names: str) -> Path:
+    """The part of a folder of labels that belongs to a part of the images: as deep as there are such labels."""
+    for part in (within, *within.parents):
+        if (whole / part).is_dir() and (not names or _holds(whole / part, names, part)):
+            return part
+    return Path()
+
+
+def _start(part: Path) -> str:
+    return "" if part == Path() else f"{part.as_posix()}/"
+
+
+def _holds(folder: Path, names: str, part: Path) -> bool:
+    pattern, start = re.compile(names), _start(part)
+    return any(pattern.search(start + key_of(name)) for name in list_files(folder, LABEL_SUFFIXES))
 
 
 def _stems(found: Spot) -> frozenset[str] | None:
@@ -180,32 +207,25 @@ def _stems(found: Spot) -> frozenset[str] | None:
     return frozenset(line.split()[0] for line in lines if line.strip())
 
 
-def _synthia(path: Path, split: str) -> Place | None:
-    """``RGB/*.png`` and ``GT/LABELS/*.png`` of SYNTHIA-RAND-CITYSCAPES, whose first channel of 16 bits is the class."""
-    root = next((base for base in (path, path / "RAND_CITYSCAPES") if (base / "RGB").is_dir()), None)
-    if root is None:
-        return None
-    if (root / "GT" / "LABELS").is_dir():
-        return Place(root / "RGB", root / "GT" / "LABELS", encoding="synthia")
-    parsed = root / "parsed_LABELS"
-    return Place(root / "RGB", parsed, encoding="raw") if parsed.is_dir() else None
-
-
 def _gta5(path: Path, split: str) -> Place | None:
     """``images/00001.png`` and ``labels/00001.png``."""
     if not (path / "images").is_dir() or not (path / "labels").is_dir():
         return None
-    return _images_and_labels(path, split, "raw") if _any_name(path / "images", re.compile(r"\d{5}\.")) else None
+    # Data of other people have such names too, so their encoding is found as in any folder.
+    return _images_and_labels(path, split, "auto") if _any_name(path / "images", re.compile(r"\d{5}\.")) else None
 
 
-def _camvid(path: Path, split: str) -> Place | None:
+def _camvid(path: Path, split: str, classes: ClassSet | None) -> Place | None:
     """``train`` and ``trainannot`` (SegNet), ``train`` and ``train_labels``, or ``images`` with CamVid's file names."""
     for suffix in ("annot", "_labels"):
         pairs = [name for name in SPLITS if (path / name).is_dir() and (path / (name + suffix)).is_dir()]
         if pairs and split not in pairs:
             raise InputError(f"{path}: found the splits {', '.join(pairs)}, expected {split}; give one of them")
         if pairs:
-            return Place(path / split, path / (split + suffix), split)
+            labels = path / (split + suffix)
+            unfit = _other_ids(labels, _SEGNET, classes) if suffix == "annot" else ""
+            notes = (f"{UNUSED}{unfit}",) if unfit else ()
+            return Place(path / split, None if unfit else labels, split, notes=notes)
     if (path / "images").is_dir() and _any_name(path / "images", _CAMVID_NAME):
         return _images_and_labels(path, split, "auto")
     return None
@@ -233,15 +253,22 @@ def _without_classes(layout: Callable[[Path, str], Place | None]) -> Callable[..
 
 
 def _coco(path: Path, split: str) -> Place | None:
-    """COCO, also as CVAT, Label Studio and Roboflow export it: images, and one JSON file of outlines for each split."""
+    """COCO and CVAT, also as Label Studio and Roboflow export them: images, and one file of outlines for each split."""
     named = _SPLIT_WORDS.get(split, (split,))
     folders = (path, path / "annotations", *(path / word for word in named))
-    files = {file: _words(file, path) for folder in folders for file in _json_files(folder) if is_coco(file)}
+    files = {file: _words(file, path) for folder in folders for file in _albums_in(folder) if is_album(file)}
     ours = [file for file, words in files.items() if words & set(named)]
     others = [str(file.relative_to(path)) for file, words in files.items() if words & _EVERY_SPLIT]
-    if ours or not others:
-        return coco_place((ours or list(files))[0], split if ours else "") if files else None
-    raise InputError(f"{path}: found {some(others, 8)}, expected one of the split {split}; give another one")
+    if not ours and others:
+        raise InputError(f"{path}: found {some(others, 8)}, expected one of the split {split}; give another one")
+    fitting = ours or list(files)
+    if not fitting:
+        return None
+    place = album_place(fitting[0], split, split if ours else "")
+    if len(fitting) == 1:
+        return place
+    rest = some([file.name for file in fitting[1:]])
+    return replace(place, notes=(f"labels are those of {fitting[0].name}; for {rest}, give that file as the labels",))
 
 
 def _words(file: Path, root: Path) -> set[str]:
@@ -249,19 +276,30 @@ def _words(file: Path, root: Path) -> set[str]:
     return set(re.findall(r"[a-z]+", str(file.relative_to(root)).lower()))
 
 
-def _json_files(folder: Path) -> list[Path]:
-    """The JSON files of a folder, where these are few: each has to be opened."""
+def _albums_in(folder: Path) -> list[Path]:
+    """The files of a folder that may hold the labels of many images, where these are few: each has to be opened."""
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
-        found = sorted(folder / entry.name for entry in entries if entry.name.lower().endswith(SUFFIX))
+        found = sorted(folder / entry.name for entry in entries if entry.name.lower().endswith(ALBUMS))
     # A folder of labelme has a file for each image.
-    return found if len(found) <= _FEW_JSON else []
+    return found if len(found) <= _FEW_ALBUMS else []
 
 
-def coco_place(file: Path, split: str) -> Place:
-    """Finds the images that a file of COCO lists, beside it or in a folder beside it."""
-    labels = coco_labels(file)
+def album_place(file: Path, wanted: str, split: str) -> Place:
+    """The images of a file of COCO or CVAT.
+
+    Args:
+        file: one of those.
+        wanted: the split to take, where the file says which image is of which; empty takes all.
+        split: that of the whole file, empty where it has none.
+    """
+    labels, parts = list(album_labels(file)), album_parts(file)
+    if wanted and (said := {part.lower() for part in parts.values()}) & _EVERY_SPLIT:
+        labels = [name for name in labels if parts.get(name, "").lower() in _SPLIT_WORDS.get(wanted, (wanted,))]
+        split = wanted
+        if not labels:
+            raise InputError(f"{file}: found images of {some(sorted(said), 8)}, expected the split {split}")
     first = next(iter(labels), "")
     above = [file.parent, file.parent.parent]
     places = [place for base in above for place in (base, *folders_below(base))]
@@ -274,17 +312,14 @@ def coco_place(file: Path, split: str) -> Place:
     return Place(folder, file, split, stems=frozenset(key_of(name) for name in labels))
 
 
-_FUNCTIONS = {
-    "coco": _coco,
-    "cityscapes": _cityscapes,
-    "synthia": _synthia,
-    "gta5": _gta5,
-    "camvid": _camvid,
-    "pairs": _pairs,
-}
 LAYOUTS: dict[str, Callable[[Path, str, ClassSet | None], Place | None]] = {
     **{name: _released(name) for name in RELEASES},
-    **{name: _without_classes(layout) for name, layout in {**_FUNCTIONS, "folder": _folder}.items()},
+    "coco": _without_classes(_coco),
+    "cityscapes": _without_classes(_cityscapes),
+    "gta5": _without_classes(_gta5),
+    "camvid": _camvid,
+    "pairs": _without_classes(_pairs),
+    "folder": _without_classes(_folder),
 }
 
 

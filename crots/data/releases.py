@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from crots.data.encodings import Encoding
@@ -18,6 +18,8 @@ _SPLITS = ("train", "val", "test", "trainval")
 _LEVELS_UP = 6
 # Entries of a folder that is looked into for a root; those of images have more.
 _FEW = 50
+# Begins patterns of the keys of files that lie in a folder named after the split.
+_OF_SPLIT = r"(^|/){split}/.*"
 _LONG = {"train": "training", "val": "validation", "test": "testing"}
 _CAPITAL = {"train": "Train", "val": "Val", "test": "Test"}
 
@@ -28,7 +30,7 @@ class LabelKind:
 
     Attributes:
         folder: below the root; ``{split}`` stands for the split's folder.
-        names: a pattern of their keys; empty takes all.
+        names: a pattern of their keys below the folder, ``{split}`` as above; empty takes all.
         encoding: how they store classes.
         classes: the shipped class set of their ids.
         own_classes: a pattern of a file below the root that says their classes, and can be given as class set.
@@ -80,8 +82,8 @@ RELEASES: dict[str, Release] = {
         "ACDC as unpacked: rgb_anon_trainvaltest/rgb_anon and gt_trainval/gt.",
         "rgb_anon_trainvaltest/rgb_anon",
         (
-            LabelKind("gt_trainval/gt", r"_gt_labelTrainIds$", "train", "cityscapes"),
-            LabelKind("gt_trainval/gt", r"_gt_labelIds$", "raw", "cityscapes"),
+            LabelKind("gt_trainval/gt", _OF_SPLIT + r"_gt_labelTrainIds$", "train", "cityscapes"),
+            LabelKind("gt_trainval/gt", _OF_SPLIT + r"_gt_labelIds$", "raw", "cityscapes"),
         ),
         names=r"(^|/){split}/(?!.*_ref(_|/|$)).*_rgb_anon$",
     ),
@@ -89,9 +91,9 @@ RELEASES: dict[str, Release] = {
         "ACDC: rgb_anon/<weather>/<split> and gt, without the reference images.",
         "rgb_anon",
         (
-            LabelKind("gt", r"_gt_labelTrainIds$", "train", "cityscapes"),
-            LabelKind("gt", r"_gt_labelIds$", "raw", "cityscapes"),
-            LabelKind("gt_trainval/gt", r"_gt_labelTrainIds$", "train", "cityscapes"),
+            LabelKind("gt", _OF_SPLIT + r"_gt_labelTrainIds$", "train", "cityscapes"),
+            LabelKind("gt", _OF_SPLIT + r"_gt_labelIds$", "raw", "cityscapes"),
+            LabelKind("gt_trainval/gt", _OF_SPLIT + r"_gt_labelTrainIds$", "train", "cityscapes"),
         ),
         names=r"(^|/){split}/(?!.*_ref(_|/|$)).*_rgb_anon$",
         marks=("rgb_anon/fog|rgb_anon/night|rgb_anon/rain|rgb_anon/snow",),
@@ -123,6 +125,12 @@ RELEASES: dict[str, Release] = {
         ),
         splits=_LONG,
         marks=("training/v1.2/labels|training/v2.0/labels|validation/v1.2/labels|validation/v2.0/labels|config*.json",),
+    ),
+    "synthia": Release(
+        "SYNTHIA-RAND-CITYSCAPES: RGB and GT/LABELS, whose first channel of 16 bits is the class.",
+        "RGB",
+        (LabelKind("GT/LABELS", "", "synthia", "synthia"), LabelKind("parsed_LABELS", "", "raw", "synthia")),
+        marks=("GT/LABELS|parsed_LABELS",),
     ),
     "kitti": Release(
         "KITTI semantics: training/image_2 and training/semantic.",
@@ -201,15 +209,17 @@ class Spot:
 
     Attributes:
         root: the data set's root.
-        images: the folder of images.
+        images: the folder of images, or the part of it that was picked.
+        within: where that part lies in the folder.
         split: its split, empty where it has none.
-        names: the pattern of the images' keys relative to the folder of images.
-        kinds: label files that may be there, with their folders.
+        names: the pattern of the images' keys relative to the whole folder.
+        kinds: label files that may be there, with the folders of all of them.
         listed: the file of the split's stems.
     """
 
     root: Path
     images: Path
+    within: Path
     split: str
     names: str
     kinds: tuple[tuple[Path, LabelKind], ...]
@@ -241,7 +251,8 @@ def spot(release: Release, path: Path, split: str, inner: Sequence[Path] = ()) -
         if not any(_along(path, place) for place in (images, *folders)):
             continue
         within = path.relative_to(images) if path.is_relative_to(images) else Path()
-        kinds = [(_within(place, within), kind) for place, kind in zip(folders, release.kinds, strict=True)]
+        named = re.escape(folder)
+        kinds = [replace(kind, names=kind.names.replace("{split}", named)) for kind in release.kinds]
         listed = base / release.listed.format(split=folder) if release.listed else None
         if listed is not None and not listed.is_file():
             _refuse_absent_list(listed, split)
@@ -250,9 +261,10 @@ def spot(release: Release, path: Path, split: str, inner: Sequence[Path] = ()) -
         return Spot(
             base,
             images / within,
+            within,
             (own.get(folder, folder) if picked else split) if has_splits else "",
-            release.names.replace("{split}", re.escape(folder)),
-            tuple((place, kind) for place, kind in kinds if place.is_dir()),
+            release.names.replace("{split}", named),
+            tuple((place, kind) for place, kind in zip(folders, kinds, strict=True) if place.is_dir()),
             listed,
         )
     return None
@@ -317,10 +329,6 @@ def _marked(release: Release, base: Path) -> bool:
 
 def _along(path: Path, place: Path) -> bool:
     return path.is_relative_to(place) or place.is_relative_to(path)
-
-
-def _within(place: Path, below: Path) -> Path:
-    return place / below if (place / below).is_dir() else place
 
 
 def by_preference(found: Spot, classes: str | None) -> list[tuple[Path, LabelKind]]:

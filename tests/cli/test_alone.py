@@ -5,6 +5,7 @@ import os
 import pickle
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -358,3 +359,24 @@ def test_unwritable_out(crots, city, source, tmp_path):
     ran = crots(*label_words(city, source), "--out", tmp_path / "file" / "out")
     assert ran.code == 1
     assert "cannot write" in ran.err
+
+
+@pytest.mark.parametrize("command", ["train", "convert-labels"])
+def test_the_flag_of_labels_that_can_be_read_in_two_ways(refused, tmp_path, command):
+    """`crots train` has a flag for the validation labels too, which would change nothing."""
+    for name in ("a", "b"):
+        for folder, values in (("images", np.zeros((8, 8, 3))), ("labels", np.full((8, 8), 7))):
+            (tmp_path / "in" / folder).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(values.astype(np.uint8)).save(tmp_path / "in" / folder / f"{name}.png")
+    words = [command, "--images", tmp_path / "in", "--classes", "cityscapes", "--out", tmp_path / "out"]
+    more = ["--net", NET, "--weights", "random", "--size", "64x64"] if command == "train" else []
+    line = refused(*words, *more)
+    assert "can mean" in line and "choose one by --encoding" in line and "val" not in line
+
+
+def test_labels_that_are_not_used_are_no_missing_labels(refused, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("im1", "im2", "im1.ah", "im1.vk", "im2.ah", "im2.vk"):
+        Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "in" / f"{name}.png")
+    line = refused("convert-labels", "--images", tmp_path / "in", "--classes", "vessels", "--out", tmp_path / "out")
+    assert "the label of im1 may be" in line and "give --labels" in line

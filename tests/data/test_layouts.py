@@ -55,7 +55,7 @@ def test_cityscapes_of_an_absent_split_lists_the_others(cityscapes):
 def test_gta5(tmp_path):
     touch(tmp_path, "images/00001.png", "images/00002.png", "labels/00001.png", "labels/00002.png")
     dataset = open_dataset(tmp_path)
-    assert (dataset.layout, dataset.encoding, dataset.keys) == ("gta5", "raw", ("00001", "00002"))
+    assert (dataset.layout, dataset.encoding, dataset.keys) == ("gta5", "auto", ("00001", "00002"))
     assert dataset.labelled == 2
 
 

@@ -119,12 +119,18 @@ def test_a_folder_of_masks_alone_is_listed(tmp_path):
 
 def test_what_is_left_out_is_counted(tmp_path):
     photo(tmp_path / "ok.jpg")
-    for name in ("a.DNG", "b.dng", "c.mp4", "._ok.jpg", ".hidden.png", "notes.txt", "Thumbs.db"):
+    for name in ("a.DNG", "b.dng", "c.mp4", "d.ppm.gz", "._ok.jpg", ".hidden.png", "notes.txt", "Thumbs.db"):
         (tmp_path / name).touch()
     (tmp_path / "gone.jpg").symlink_to("nowhere.jpg")
     dataset = open_dataset(tmp_path)
     assert dataset.keys == ("ok",)
-    for words in ("2 .dng (a camera's raw file", "1 .mp4 (a film", "2 hidden files", "1 dead links"):
+    for words in (
+        "2 .dng (a camera's raw file",
+        "1 .mp4 (a film",
+        "1 .gz (compressed; unpack it)",
+        "2 hidden files",
+        "1 dead links",
+    ):
         assert words in dataset.notes[0]
     (tmp_path / "ok.jpg").unlink()
     with pytest.raises(InputError, match=re.escape("found no images (left out: 2 .dng")):

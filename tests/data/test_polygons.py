@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from crots.data.coco import packed_runs
 from crots.data.datasets import open_dataset
 from crots.data.inspection import inspect
 from crots.data.labels import read_truth, resolve_encoding
-from crots.data.polygons import _packed_runs, rasterise, read_outlines
+from crots.data.polygons import rasterise, read_outlines
 from crots.errors import InputError
 from crots.images import write_image
-from crots.taxonomy import ClassSet
+from crots.taxonomy import ClassSet, load_class_set
 
 pytestmark = pytest.mark.safety
 
@@ -243,7 +244,141 @@ def test_damaged_coco_files(tmp_path):
 
 @given(st.lists(st.integers(0, 5000), min_size=1, max_size=30))
 def test_packed_runs(counts):
-    assert _packed_runs(pack(counts)) == counts
+    assert packed_runs(pack(counts)) == counts
+
+
+def cvat(path, names, *, lamp="polygon", subset="", head="", more=""):
+    """As CVAT for images writes it: the lamp stands first but lies above by its z_order; masks go row by row."""
+    shapes = {
+        "polygon": 'polygon {} points="4.00,2.00;8.00,2.00;8.00,4.00;4.00,4.00"',
+        "box": 'box {} xtl="4.00" ytl="2.00" xbr="8.00" ybr="4.00"',
+        "turned": 'box {} xtl="5.00" ytl="1.00" xbr="7.00" ybr="5.00" rotation="90.00"',
+        "mask": 'mask {} rle="0, 5, 1, 11, 1" left="4" top="2" width="6" height="3"',
+    }
+    about = 'label="{}" source="manual" occluded="0" {} z_order="{}"'
+    drawn = [f"<{shapes[lamp].format(about.format('traffic light', '', 1))}/>",
+             f"<polygon {about.format('road', '', 0)} points=\"0,0;5,0;5,7;0,7\"></polygon>", more]  # fmt: skip
+    where = f'subset="{subset}"' if subset else ""
+    images = [f'<image id="{number}" name="{name}" {where} width="12" height="8">{"".join(drawn)}</image>'
+              for number, name in enumerate(names)]  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f'<?xml version="1.0" encoding="utf-8"?>{head}<annotations><version>1.1</version><meta><task>'
+                    f"<name>x</name></task></meta>{''.join(images)}</annotations>")  # fmt: skip
+    return path
+
+
+@pytest.mark.parametrize("lamp", ["polygon", "box", "turned"])
+@pytest.mark.parametrize("images", ["images/{}.jpg", "{}.jpg", "images/default/{}.jpg"])
+def test_cvat_for_images_from_its_root(tmp_path, images, lamp):
+    for name in ("a", "b"):
+        photo(tmp_path / images.format(name))
+    file = cvat(tmp_path / "annotations.xml", ["a.jpg", "b.jpg"], lamp=lamp)
+    assert check(tmp_path).layout == "coco"
+    check(file)
+    check((tmp_path / images).parent, labels=file)
+
+
+def test_a_mask_of_cvat(tmp_path):
+    labels = rasterise(cvat(tmp_path / "annotations.xml", ["a.jpg"], lamp="mask") / "a.jpg", CLASSES)
+    wanted = np.zeros((8, 12), int)
+    wanted[:, :6] = 1
+    wanted[2:5, 4:10] = np.array([[2, 2, 2, 2, 2, 0], [2, 2, 2, 2, 2, 2], [2, 2, 2, 2, 2, 0]])
+    wanted[2, 9] = wanted[4, 9] = 0
+    assert np.array_equal(labels, wanted)
+
+
+def test_a_project_of_cvat_has_subsets(tmp_path):
+    for subset, name in (("Train", "a"), ("Validation", "b")):
+        photo(tmp_path / "images" / subset / f"{name}.jpg")
+    file = cvat(tmp_path / "annotations.xml", ["a.jpg"], subset="Train")
+    rows = [found.read_text() for found in (file, cvat(tmp_path / "b.xml", ["b.jpg"], subset="Validation"))]
+    (tmp_path / "b.xml").unlink()
+    file.write_text(rows[0].replace("</annotations>", rows[1][rows[1].index("<image") :]))
+    assert [check(tmp_path, count=1, split=split).keys for split in ("train", "val")] == [("a",), ("b",)]
+    with pytest.raises(InputError, match="found images of train, validation, expected the split test"):
+        open_dataset(tmp_path, split="test")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"head": '<!DOCTYPE x [<!ENTITY a "b">]>'}, "a document type"),
+        ({"more": "<cuboid label='road' xtl1='3'/>"}, "the shape 'cuboid'"),
+        ({"more": "<mask label='road' rle='3, 4' left='0' top='0' width='5' height='5'/>"}, "runs do not fill"),
+        ({"more": "<polygon label='road' points='3;4'/>"}, "not understood"),
+        ({"more": "<polygon points='0,0;1,1;2,0'/>"}, "no 'label'"),
+        ({"more": "</image><track id='0'></track><image>"}, "a film's tracks"),
+        ({"more": "<open>"}, "mismatched tag"),
+        ({"names": ["a.jpg", "a.jpg"]}, "two images called"),
+    ],
+)
+def test_damaged_files_of_cvat(tmp_path, change, says):
+    photo(tmp_path / "images" / "a.jpg")
+    file = cvat(tmp_path / "annotations.xml", **{"names": ["a.jpg"], **change})
+    with pytest.raises(InputError, match=says):
+        truths(open_dataset(tmp_path / "images", labels=file, classes=CLASSES))
+
+
+def test_other_xml_is_no_labels(tmp_path):
+    photo(tmp_path / "images" / "a.jpg")
+    (tmp_path / "about.xml").write_text("<annotation><folder>VOC2012</folder></annotation>")
+    assert open_dataset(tmp_path).layout == "folder"
+    with pytest.raises(InputError, match="no file of COCO or CVAT"):
+        open_dataset(tmp_path / "about.xml")
+
+
+def test_segments_of_coco_panoptic(tmp_path):
+    """Pictures of segment numbers of three bytes, each with its class in the JSON file."""
+    file = tmp_path / "annotations" / "panoptic_val2017.json"
+    segments = {0: None, 1: (300, "road"), 2: (70000, "traffic light")}
+    ids = np.array([0 if found is None else found[0] for found in segments.values()])[WANTED]
+    picture = np.stack([ids % 256, ids // 256 % 256, ids // 65536], axis=-1).astype(np.uint8)
+    for name in ("a", "b"):
+        photo(tmp_path / "val2017" / f"{name}.jpg")
+        path = tmp_path / "annotations" / "panoptic_val2017" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(path)
+    infos = [{"id": 300, "category_id": 7, "iscrowd": 0}, {"id": 70000, "category_id": 3, "iscrowd": 0}]
+    found = json.loads(coco(file, ["a.jpg", "b.jpg"]).read_text())
+    rows = [
+        {"image_id": number, "file_name": f"{name}.png", "segments_info": infos} for number, name in enumerate("ab")
+    ]
+    file.write_text(json.dumps({**found, "annotations": rows}))
+    check(tmp_path)
+    check(tmp_path / "val2017", labels=file)
+    (path.parent / "b.png").unlink()
+    with pytest.raises(InputError, match=r"expected the pictures of the segments in .*panoptic_val2017"):
+        truths(open_dataset(tmp_path, split="val"))
+
+
+def test_several_files_of_one_split_are_said(tmp_path):
+    photo(tmp_path / "val2017" / "a.jpg")
+    for kind in ("instances", "stuff"):
+        coco(tmp_path / "annotations" / f"{kind}_val2017.json", ["a.jpg"])
+    dataset = check(tmp_path, count=1)
+    assert "labels are those of instances_val2017.json; for stuff_val2017.json, give" in dataset.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("classes", "names", "wanted"),
+    [
+        ("cityscapes", ["road", "traffic light", "cargroup", "polegroup", "license plate"], [0, 6, 13, 255, 255]),
+        ("cityscapes16", ["road", "traffic light", "train", "bicyclegroup", "out of roi"], [0, 6, 255, 15, 255]),
+        ("idd", ["parking", "polegroup", "animal", "fallback background", "ego vehicle"], [1, 20, 4, 25, 255]),
+    ],
+)
+def test_outlines_of_cityscapes_and_idd(tmp_path, classes, names, wanted):
+    """IDD is released with outlines alone, whose names are finer than its classes."""
+    classes = load_class_set(classes)
+    photo(tmp_path / "leftImg8bit" / "val" / "7" / "x_leftImg8bit.png")
+    boxes = [[[2 * place, 0], [2 * place + 1, 0], [2 * place + 1, 7], [2 * place, 7]] for place in range(6)]
+    rows = [{"label": name, "polygon": box, "deleted": 0} for name, box in zip(names, boxes, strict=False)]
+    rows += [{"label": "nobody knows", "polygon": boxes[0], "deleted": 1}]
+    file = tmp_path / "gtFine" / "val" / "7" / "x_gtFine_polygons.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps({"imgHeight": 8, "imgWidth": 12, "objects": rows}))
+    _, (labels,) = truths(open_dataset(tmp_path, split="val", classes=classes), classes)
+    assert labels[3, ::2].tolist() == [*wanted, 255] and labels[3, 1::2].tolist() == [*wanted, 255]
 
 
 VALUES = st.recursive(

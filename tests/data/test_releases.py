@@ -148,6 +148,58 @@ def test_what_is_no_image_of_a_release_is_left_out(tmp_path):
     assert [sample.label.name for sample in dataset.samples] == ["Image_01L_1stHO.png", "Image_02L_1stHO.png"]
 
 
+def test_a_folder_far_below_the_root_may_be_picked(tmp_path):
+    """Down to the last folder of images, and its labels are those of its own split and part."""
+    for split in ("train", "val"):
+        for weather in ("fog", "night"):
+            images, labels = (
+                f"rgb_anon/{weather}/{split}/G/{{}}_rgb_anon.png",
+                f"gt/{weather}/{split}/G/{{}}_gt_labelIds.png",
+            )
+            save(tmp_path / "acdc", images, labels, [7])
+    for place in ("Urban", "Rural"):
+        save(tmp_path / "love", f"Val/{place}/images_png/{{}}.png", f"Val/{place}/masks_png/{{}}.png", [1])
+    save(tmp_path / "dark", "rgb_anon/val/night/G/{}_rgb_anon.png", "gt/val/night/G/{}_gt_labelTrainIds.png", [0])
+    for root, deepest, classes in (
+        ("acdc", "rgb_anon/night/val/G", "cityscapes"), ("love", "Val/Urban/images_png", "loveda"),
+        ("dark", "rgb_anon/val/night/G", "cityscapes"),
+    ):  # fmt: skip
+        picked = tmp_path / root / deepest
+        while picked.parent not in (tmp_path / root, tmp_path / root / "rgb_anon"):
+            dataset = open_dataset(picked, split="val", classes=load_class_set(classes))
+            assert dataset.labelled == len(dataset) >= 2, picked
+            assert all(sample.label.parts[-4:-2] in {("night", "val"), ("Val", "Urban"), ("val", "night")} or
+                       "Rural" in sample.label.parts for sample in dataset.samples), picked  # fmt: skip
+            picked = picked.parent
+
+
+def test_labels_of_one_split_are_never_those_of_another(tmp_path):
+    """The test images of ACDC have no labels, and their names may occur in the other splits."""
+    for split in ("train", "test"):
+        save(tmp_path, f"rgb_anon/fog/{split}/G/{{}}_rgb_anon.png", "", [0])
+    save(tmp_path, "", "gt/fog/train/G/{}_gt_labelTrainIds.png", [0])
+    assert open_dataset(tmp_path, split="train").labelled == 2
+    dataset = open_dataset(tmp_path, split="test")
+    assert (dataset.labelled, dataset.notes) == (0, ())
+
+
+def test_gta5_is_read_with_the_classes_of_cityscapes(tmp_path):
+    images, labels, ids, *_ = TREES["gta5"]
+    for classes in ("cityscapes", "cityscapes16", "cityscapes13", "gta5"):
+        save(tmp_path, images, labels, ids)
+        found = load_class_set(classes)
+        truth = read_truth(open_dataset(tmp_path).samples[0], open_dataset(tmp_path, classes=found), found)
+        assert [found.names[train] for train in truth.ravel()[:2]] == ["road", "car"] and truth.ravel()[2] == 255
+
+
+def test_train_ids_under_numbered_names_are_not_taken_for_those_of_gta5(tmp_path):
+    """Anybody's images may be called 00001.png."""
+    classes = load_class_set("cityscapes")
+    save(tmp_path, "images/0000{}.png", "labels/0000{}.png", [0, 1, 2, 8, 10, 13, 255])
+    dataset = resolve_encoding(open_dataset(tmp_path, classes=classes), classes)
+    assert dataset.encoding == "train"
+
+
 def test_idd_in_its_other_forms(tmp_path):
     save(tmp_path, "leftImg8bit/train/472/{}_image.jpg", "gtFine/train/472/{}_label.png", [0, 6, 255])
     dataset = open_dataset(tmp_path)
@@ -161,7 +213,8 @@ def test_idd_in_its_other_forms(tmp_path):
     ("name", "classes", "used"),
     [("idd", "cityscapes", False), ("idd", "camvid", False), ("loveda", "ade20k", False), ("ade20k", "voc", False),
      ("kitti", "gta5", True), ("kitti", "cityscapes16", True), ("bdd100k", "gta5", True),
-     ("bdd100k", "cityscapes16", False), ("idd", "idd", True)],
+     ("bdd100k", "cityscapes16", False), ("idd", "idd", True), ("synthia", "cityscapes16", False),
+     ("synthia", "cityscapes", False), ("synthia", "synthia", True), ("camvid", "cityscapes", False)],
 )  # fmt: skip
 def test_ids_of_one_known_class_set_are_not_read_as_those_of_another(tmp_path, name, classes, used):
     images, labels, ids, *_ = TREES[name]

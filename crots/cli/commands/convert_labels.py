@@ -48,8 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _events(desk: Desk, context: Context, claimed: Claim, args: argparse.Namespace) -> Iterator[Event]:
-    from crots.cli.inputs import open_labels
-    from crots.data.labels import resolve_encoding
+    from crots.cli.inputs import open_labels, resolve_labels
     from crots.opening import Inputs
     from crots.stages.convert_labels import ConvertJob, convert
 
@@ -57,7 +56,7 @@ def _events(desk: Desk, context: Context, claimed: Claim, args: argparse.Namespa
     encoding: Encoding = getattr(args, "encoding", "auto")
     data = desk.config.data
     dataset = open_labels(data.target, args.labels, encoding, class_map.source, layout=data.layout, split=data.split)
-    dataset = resolve_encoding(dataset, class_map.source)
+    dataset = resolve_labels(dataset, class_map.source)
     claimed.take(dataset.samples)
     for number, event in enumerate(convert(ConvertJob(dataset, class_map, desk.out, args.colour), context)):
         yield event

@@ -70,8 +70,7 @@ def run(args: argparse.Namespace) -> int:
 def _events(
     desk: Desk, context: Context, claimed: Claim, args: argparse.Namespace, options: TrainOptions
 ) -> Iterator[Event]:
-    from crots.cli.inputs import open_labels, readable
-    from crots.data.labels import resolve_encoding
+    from crots.cli.inputs import open_labels, readable, resolve_labels
     from crots.opening import render
     from crots.stages.evaluate import labelled
     from crots.stages.project_stages import training_run
@@ -82,7 +81,7 @@ def _events(
     encoding: Encoding = getattr(args, "encoding", "auto")
     dataset = open_labels(data.target, args.labels, encoding, bench.classes, layout=data.layout, split=data.split)
     render(dataset, data)
-    dataset = resolve_encoding(dataset, bench.classes)
+    dataset = resolve_labels(dataset, bench.classes)
     if notes := "; ".join(dataset.notes):
         bench.note(notes)
     student = bench.new_student()
