@@ -241,12 +241,16 @@ def _patch(name: str, image: str, cell: int, labels: Array, confidence: Array, r
 
 
 def _summary(patches: Sequence[Patch], rare: Sequence[Rare], job: MineJob, context: Context) -> Note:
+    options = job.options
     if not patches:
+        pixels = "a pixel" if options.min_pixels == 1 else f"{options.min_pixels} pixels"
+        # Classes of which nothing is certain are rare by that, and may fill every image.
+        sure = f" with a confidence of {options.min_confidence:g} or more" if options.min_confidence else ""
         return Note(
             stage=context.stage,
             level="warning",
-            text=f"no pixel of {', '.join(row.name for row in rare) or 'a rare class'} was found, so there are no "
-            "patches; the next rounds train on mixes only",
+            text=f"no cell has {pixels} of {', '.join(row.name for row in rare) or 'a rare class'}{sure}, so there are "
+            "no patches; the next rounds train on mixes only",
         )
     counts = Counter(number for patch in patches for number in patch.classes)
     listed = ", ".join(f"{row.name} {counts[row.id]}" for row in rare)

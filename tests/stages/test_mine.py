@@ -242,8 +242,14 @@ def test_mining_again_leaves_nothing_of_the_last_time(tmp_path, labels, classes)
 
 def test_no_rare_pixel_at_all_is_a_warning_and_an_empty_set(tmp_path, labels, classes):
     events = cut(tmp_path, classes, rare="light", min_pixels=1000)
-    assert world.of(events, Note)[-1].level == "warning" and "no pixel of light" in world.of(events, Note)[-1].text
+    note = world.of(events, Note)[-1]
+    assert note.level == "warning" and "no cell has 1000 pixels of light" in note.text
     assert len(PatchSet.open(tmp_path / "mined", classes)) == 0
+
+
+def test_pixels_that_are_there_but_unsure_are_not_said_to_be_missing(tmp_path, labels, classes):
+    note = world.of(cut(tmp_path, classes, rare="light", min_confidence=0.95), Note)[-1]
+    assert "no cell has a pixel of light with a confidence of 0.95 or more" in note.text
 
 
 def test_repainted_labels_take_the_place_of_the_others_and_are_certain(tmp_path, labels, classes):
@@ -324,7 +330,7 @@ import sys
 from pathlib import Path
 from crots.config import Grid, Size
 from crots.data.cache import ImageCache
-from crots.data.layouts import open_dataset
+from crots.data.datasets import open_dataset
 from crots.methods.patches import rarity_weights
 from crots.options import MineOptions
 from crots.execution.context import Context

@@ -37,7 +37,7 @@ Array = npt.NDArray[Any]
 _NO_PROJECT = "Open or create a project to see its hard patches."
 _NO_LABELS = "Hard patches are cut from the pseudo-labels. Run the stage Pseudo-labels first."
 _NOT_CUT = "No patches are cut yet. Tick the rare classes and press Cut patches."
-_NO_RARE = "No pixel of a rare class was found, so there are no patches."
+_NO_RARE = "No cell has enough confident pixels of a rare class, so there are no patches."
 _NONE_LEFT = "No patch matches the filter."
 
 
