@@ -138,7 +138,7 @@ class KeptModel:
         start: label-free scores before the stage.
         end: of what was kept.
         vanishing: classes that an alarm says are being lost.
-        alarms: texts of the other alarms.
+        alarms: texts of the other alarms; also that a student has not learnt its labels.
     """
 
     key: str

@@ -104,7 +104,10 @@ def _choice(project: Project, key: str) -> KeptModel | None:
         start=numbers(start.get("values")),
         end=numbers(end.get("values")),
         vanishing=tuple(name.removeprefix(VANISHING) for name, _ in named if name.startswith(VANISHING)),
-        alarms=tuple(text for name, text in named if not name.startswith(VANISHING)),
+        alarms=(
+            *([str(found.get("words", ""))] if found.get("useless") is True else []),
+            *(text for name, text in named if not name.startswith(VANISHING)),
+        ),
     )
 
 

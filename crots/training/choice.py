@@ -86,6 +86,7 @@ class Choice:
             "of": self.total,
             "averaged": self.averaged is not None,
             "given_up": self.given_up,
+            "useless": self.unhealthy and not self.replaced_by,
             "words": "; ".join(text for text, _ in self.words()),
             "ends_rounds": self._ends_rounds(),
             "oracle": self._hindsight(self.kept),

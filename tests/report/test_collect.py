@@ -7,8 +7,11 @@ import pytest
 
 from crots.errors import InputError
 from crots.report.collect import collect_facts, settings_of
-from crots.report.facts import plain
+from crots.report.facts import Result, plain
 from crots.report.results import result_of
+from crots.report.words import story
+from crots.training.choice import Choice
+from crots.training.watch import Evaluation
 from tests.studio.fake_project import make_fake_project
 
 
@@ -163,6 +166,18 @@ def test_the_choice_tells_scores_and_alarms_of_what_was_kept(project):
     (choice,) = result_of(project).choices
     assert (choice.start, choice.end) == ({"fit": 0.7}, {"fit": 0.9})
     assert (choice.vanishing, choice.alarms) == (("Car",), ("low",))
+
+
+def test_a_student_that_learnt_nothing_is_a_sign_of_harm(project):
+    """Its round may be healthy all the same, compared with such a start."""
+    choice = Choice("last", 4)
+    choice.add(Evaluation(4, {"source": 0.38}, False, (), None))
+    path = project.stage_folder("baseline") / "choice.json"
+    path.write_text(json.dumps(choice.report()))
+    found = result_of(project).choices[0]
+    assert "has not learnt the source's pseudo-labels" in found.alarms[0]
+    told = story(Result("adapt-2", (), (found,)))
+    assert told.tone == "harm" and told.worse[0].startswith("baseline: the student has not learnt")
 
 
 def test_the_summary_of_a_run_needs_neither_torch_nor_numpy():
