@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from crots.errors import CrotsError
-from crots.files import digest, files_below, write_json
+from crots.files import digest, files_below, is_left_by_viewers, write_json
 from crots.records import read_object
 
 # Bytes that are read to compare an input; of larger ones the stamps decide.
@@ -86,6 +86,8 @@ def _digest(place: Path, without: Path) -> str:
         return _of_file(place) if place.stat().st_size <= MOST_BYTES else ""
     found, files, total = hashlib.sha256(), [], 0
     for name, entry in files_below(place, lambda entry: Path(entry.path) != without):
+        if is_left_by_viewers(entry.name):
+            continue
         total += entry.stat().st_size
         files.append((name, Path(entry.path)))
         if total > MOST_BYTES:

@@ -19,6 +19,8 @@ from typing import Any, Literal
 
 from crots.errors import CrotsError, InputError, StageError
 
+# What Windows leaves where pictures were looked at; macOS and Linux hide what they leave.
+_OF_VIEWERS = ("thumbs.db", "ehthumbs.db", "desktop.ini")
 # Hidden, so that no listing takes it for data, and short, so that it fits wherever the final name does.
 _PARTIAL = re.compile(r"\.[0-9a-f]{8}\.partial(\.\w+)?")
 # Seconds between attempts.
@@ -261,7 +263,8 @@ def file_stamp(path: Path) -> list[Any]:
 def listing_digest(folder: Path, *, without: Path | None = None) -> str:
     """Returns a digest of names, sizes and times of all files below ``folder``, except those below ``without``.
 
-    Names are relative, so that moving a dataset as a whole does not change it. Broken and circular links and pipes
+    Names are relative, so that moving a dataset as a whole does not change it. Hidden files count as little, as those
+    that viewers leave. Broken and circular links and pipes
     are skipped.
 
     Raises:
@@ -310,8 +313,15 @@ def _hash(path: str, *_stamp: int) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
+def is_left_by_viewers(name: str) -> bool:
+    """Whether a file is hidden, or left behind by a program that showed the folder; no input is called so."""
+    return name.startswith(".") or name.lower() in _OF_VIEWERS
+
+
 def _rows(folder: Path, without: Path | None) -> Iterator[list[Any]]:
     for name, entry in files_below(folder, lambda entry: not without or Path(entry.path) != without):
+        if is_left_by_viewers(entry.name):
+            continue
         with contextlib.suppress(FileNotFoundError):
             status = entry.stat()
             yield [name, status.st_size, status.st_mtime_ns]

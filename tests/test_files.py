@@ -97,6 +97,15 @@ def test_a_name_as_long_as_the_file_system_allows_can_be_written(tmp_path):
     assert path.read_text() == "x"
 
 
+@pytest.mark.parametrize("name", [".DS_Store", "._1.png", "Thumbs.db", "x/desktop.ini"])
+def test_listing_digest_ignores_what_viewers_leave(tmp_path, name):
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "1.png").write_bytes(b"1")
+    before = listing_digest(tmp_path)
+    (tmp_path / name).write_bytes(b"left")
+    assert listing_digest(tmp_path) == before
+
+
 def test_listing_digest_sees_a_changed_file_and_not_a_moved_folder(tmp_path):
     folder = tmp_path / "a"
     write_json(folder / "x" / "1.json", 1)

@@ -17,7 +17,7 @@ from crots.config import unknown_name
 from crots.data.encodings import ENCODINGS, Encoding
 from crots.data.layouts import UNUSED, Place, album_place, find_place
 from crots.data.lists import read_list
-from crots.data.masks import masks_among
+from crots.data.masks import masks_among, measurements_among, other_pictures
 from crots.data.matching import ENDINGS, key_of, keyed, label_ending, list_files, list_folder, match, some
 from crots.data.polygons import ALBUMS, SUFFIX, album_labels, is_album, is_outlined
 from crots.data.spread import evenly_spread
@@ -27,6 +27,7 @@ from crots.image_formats import IMAGE_SUFFIXES, LABEL_SUFFIXES, UNREAD
 from crots.taxonomy import ClassSet
 
 _LABELS = tuple(LABEL_SUFFIXES)
+_LAST_WORD = re.compile(r"[^\w]?_?[^\W\d_]+$")
 # JSON files of outlines that are opened to know them.
 _OPENED = 4
 _ENCODING_OF = {"_labelTrainIds": "train", "_labelIds": "raw", "_color": "colour"}
@@ -205,7 +206,17 @@ def _images(place: Place) -> _Found:
     if not images:
         suffixes, but = ", ".join(sorted(IMAGE_SUFFIXES)), f" ({listing.note})" if listing.note else ""
         raise InputError(f"{folder}: found no images{but}, expected files ending in {suffixes}; pick another folder")
+    measured = measurements_among(folder, masks)
+    masks = [name for name in masks if name not in measured]
     notes = [f"{len(masks)} label files among the images were left out ({some(masks)})"] if masks else []
+    if measured:
+        what = "files of numbers that are no classes, as depths and instances are,"
+        notes.append(f"{len(measured)} {what} were left out ({some(sorted(measured))})")
+    if not place.names and (alike := other_pictures(images)):
+        notes.append(
+            f"{len(alike)} of {len(images)} images have the names of others but for a word ({some(alike)}) and are "
+            "targets too; where they are no photographs, move them away or give a list of the images"
+        )
     notes += [listing.note] if listing.note else []
     return _Found(dict(sorted(keyed(folder, images).items())), masks, tuple(notes), others)
 
@@ -253,8 +264,9 @@ def label_files(
     kinds = {name: label_ending(key_of(name)) for name in names}
     chosen = next((kind for kind in _preference(encoding, classes) if kind in kinds.values()), "")
     if chosen == "_color" and encoding == "auto":
-        # Pictures for people beside ids without an ending.
+        # Pictures for people beside ids without an ending, or with one of their own: x_color, x_label.
         plain = {key_of(name) for name in names if not kinds[name]}
+        plain |= {_LAST_WORD.sub("", key) for key in plain}
         if {key_of(name).removesuffix(chosen) for name, kind in kinds.items() if kind == chosen} <= plain:
             return keyed(folder, [name for name in names if not kinds[name]]), encoding
     if chosen:
@@ -265,12 +277,13 @@ def label_files(
 
 def no_labels(folder: Path) -> str:
     """Says that a folder holds no label files, and what it holds instead."""
-    lossy = len(list_files(folder, IMAGE_SUFFIXES - LABEL_SUFFIXES))
+    lossy = list_files(folder, IMAGE_SUFFIXES - LABEL_SUFFIXES)
     others = Counter(os.path.splitext(name)[1].lower() for name, _ in files_below(folder))  # noqa: PTH122 - may be many
     listed = some([f"{count} {suffix or 'other'} files" for suffix, count in others.most_common()])
     but = f", but {listed}" if listed else ""
     if lossy:
-        but = f", but {lossy} images stored with loss, which are no labels"
+        mostly = ", as WebP mostly is" if any(name.lower().endswith(".webp") for name in lossy) else ""
+        but = f", but {len(lossy)} images stored with loss{mostly}, which are no labels"
     return (
         f"{folder}: found no label files{but}, expected ids or colours as PNG, TIFF, BMP, GIF or PGM, or outlines of "
         "COCO, CVAT, labelme or Cityscapes; pick another folder"

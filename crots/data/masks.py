@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections import defaultdict
@@ -13,14 +14,21 @@ import numpy as np
 from crots.data.matching import composed, key_of
 from crots.data.spread import evenly_spread
 from crots.errors import InputError
-from crots.image_formats import LABEL_SUFFIXES
+from crots.image_formats import LABEL_SUFFIXES, opened
 from crots.label_files import read_stored
+from crots.stored_pixels import NoLabelIds
 from crots.taxonomy import unique_labels
 
 # Photographs, even grey ones, have more distinct values than this; label maps and masks have fewer.
 MOST_IDS = 64
 # Number of files of a kind that are opened.
 _OPENED, _EACH = 8, 32
+# Names that are like most others differ in these alone; up to so many may be odd ones of a pattern.
+_NUMBERS, _FEW = re.compile(r"\d+"), 2
+# No data set has so many classes: greater numbers of 16 bits are depths or instances. 65535 is void.
+_MOST_CLASSES, _VOID = 1023, 65535
+# Share of the names that differ from others by a word alone, and how many such words there may be.
+_SHARED, _MOST_WORDS = 0.5, 3
 # Up to this many folders may separate photographs from masks; more are drives or cities.
 _MOST_KINDS = 6
 _LABELS = tuple(LABEL_SUFFIXES)
@@ -45,8 +53,8 @@ def masks_among(folder: Path, names: Sequence[str]) -> set[str]:
     by_suffix: dict[str, list[str]] = defaultdict(list)
     for name in names:
         by_suffix[os.path.splitext(name)[1].lower()].append(name)  # noqa: PTH122 - as in key_of
-    kinds = list(by_suffix.values()) if len(by_suffix) > 1 else _kinds(names)
-    found = {name for kind in kinds if kind[0].lower().endswith(_LABELS) for name in _masks(folder, kind)}
+    kinds = list(by_suffix.values()) if len(by_suffix) > 1 else [*_kinds(names), _odd(names)]
+    found = {name for kind in kinds if kind and kind[0].lower().endswith(_LABELS) for name in _masks(folder, kind)}
     return found if len(found) < len(names) else set()
 
 
@@ -55,6 +63,61 @@ def _masks(folder: Path, names: Sequence[str]) -> set[str]:
         return {name for name in names if is_label_like(folder / name)}
     sampled = [names[place] for place in evenly_spread(len(names), _OPENED)]
     return set(names) if all(is_label_like(folder / name) for name in sampled) else set()
+
+
+def _odd(names: Sequence[str]) -> list[str]:
+    """The few names that are not like most others but for their numbers, such as a mask of the camera's own car."""
+    patterns: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        patterns[_NUMBERS.sub("#", key_of(name))].append(name)
+    few = [name for same in patterns.values() if len(same) <= _FEW for name in same]
+    return few if few and max(map(len, patterns.values())) > len(few) and len(few) <= _EACH else []
+
+
+def measurements_among(folder: Path, names: Sequence[str]) -> set[str]:
+    """Returns which of the masks of a folder hold depths, instances or other numbers that are no classes.
+
+    Args:
+        folder: the folder.
+        names: the masks, relative.
+    """
+    patterns: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        patterns[_NUMBERS.sub("#", key_of(name))].append(name)
+    found: set[str] = set()
+    for same in patterns.values():
+        sampled = [same[place] for place in evenly_spread(len(same), _OPENED)]
+        if any(_is_measured(folder / name) for name in sampled):
+            found.update(same)
+    return found
+
+
+def other_pictures(names: Sequence[str]) -> list[str]:
+    """Returns the images whose names are those of others but for one word, ``x_overlay`` beside ``x``, shortest first.
+
+    They may be pictures of labels, thumbnails, depths of 8 bits, or the other eye of a stereo camera: nobody knows.
+    """
+    keys = {key_of(name): name for name in names}
+    cores: dict[str, list[str]] = defaultdict(list)
+    for key in keys:
+        found = _WORDS[0].search(key.rpartition("/")[2])
+        start = len(key) - len(found[0]) if found else len(key)
+        cores[key[:start] if found and key[start - 1 : start].isalnum() else key].append(key)
+    several = {core: sorted(same, key=len) for core, same in cores.items() if len(same) > 1}
+    words = {key[len(core) :] for core, same in several.items() for key in same}
+    if sum(map(len, several.values())) < _SHARED * len(names) or len(words) > _MOST_WORDS:
+        return []
+    return [keys[key] for same in several.values() for key in same[1:]]
+
+
+def _is_measured(path: Path) -> bool:
+    try:
+        values = read_stored(path).values
+    except NoLabelIds:
+        return _is_fractional(path)
+    except InputError:
+        return False
+    return values.ndim == 2 and values.dtype != np.uint8 and bool(((values > _MOST_CLASSES) & (values != _VOID)).any())
 
 
 def _kinds(names: Sequence[str]) -> list[list[str]]:
@@ -111,6 +174,9 @@ def is_label_like(path: Path) -> bool:
     """Whether a file holds few distinct values, or the 16 bits of a depth; a broken one does not."""
     try:
         values = read_stored(path).values
+    except NoLabelIds:
+        # Depths in metres, say.
+        return _is_fractional(path)
     except InputError:
         return False
     if values.ndim == 2:
@@ -118,3 +184,10 @@ def is_label_like(path: Path) -> bool:
     wide = values.astype(np.int32)
     codes = wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
     return len(np.unique(codes)) <= MOST_IDS
+
+
+def _is_fractional(path: Path) -> bool:
+    """Whether a file holds one channel of floating-point numbers."""
+    with contextlib.suppress(InputError), opened(path) as image:
+        return image.mode == "F"
+    return False

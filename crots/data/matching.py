@@ -344,11 +344,17 @@ def learned(
         return None
     best = [change for change, count in fits.items() if count == most]
     # A longer common part is the better reason; changes that say the same of every image are one.
+    # Of x and x_overlay the file x_mask is that of x.
+    best = [change for change in best if not change.image] or best
     readings = {tuple(_named(change, name) for name in images[:_LEARNED_FROM]): change for change in reversed(best)}
     if len(readings) > 1:
-        either = " or ".join(str(_named(change, images[0])) for change in readings.values())
+        named = {image: [_named(change, image) for change in readings.values()] for image in images}
+        image = max(images, key=lambda image: len(set(named[image]) & names))
+        either = " or ".join(name for name in named[image] if name is not None)
+        if len(set(named[image]) & names) < 2:
+            either += ", which may be that of another"
         raise InputError(
-            f"{folder}: the {what} of {images[0]} may be {either}; found {some(images)} and {some(sorted(names))}, "
+            f"{folder}: the {what} of {image} may be {either}; found {some(images)} and {some(sorted(names))}, "
             f"expected {what}s of one kind; give a folder that holds no others"
         )
     change = next(iter(readings.values()))

@@ -37,7 +37,6 @@ def photo(path):
         ("{}.jpg", "{}.png"),
         ("{}_rgb.png", "{}_seg.png"),
         ("img_{}.png", "gt_{}.png"),
-        ("{}_color.jpg", "{}_depth.png"),
         ("{}.ppm", "{}.ah.pgm"),
         ("day/{}.tif", "day/{}.label.tif"),
         ("{}.jpg", "{}.jpg.png"),
@@ -48,7 +47,7 @@ def test_images_and_masks_in_one_folder(tmp_path, image, mask, names):
     for name in names.split():
         photo(tmp_path / image.format(name))
         path = tmp_path / mask.format(name)
-        Image.fromarray(DEPTH if "depth" in mask else MASK).save(path)
+        Image.fromarray(MASK).save(path)
     dataset = open_dataset(tmp_path)
     assert sorted(sample.image.name for sample in dataset.samples) == sorted(
         (tmp_path / image.format(name)).name for name in names.split()
@@ -100,6 +99,59 @@ def test_one_odd_mask_among_photographs(tmp_path):
     (tmp_path / "2.jpg").write_bytes(b"broken")
     found = inspect(tmp_path)
     assert found.kind == "data set" and len(found.problems) == 1 and "2.jpg" in found.problems[0]
+
+
+@pytest.mark.parametrize("odd", ["ego_mask.png", "mask.png", "sub/roi.png"])
+def test_one_odd_mask_among_photographs_of_its_own_format(tmp_path, odd):
+    for number in range(6):
+        photo(tmp_path / f"frame_{number:04}.png")
+    write_pixels(tmp_path / odd, MASK)
+    dataset = open_dataset(tmp_path)
+    assert len(dataset) == 6 and odd in dataset.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("image", "other", "values"),
+    [
+        ("{}_color.jpg", "{}_depth.png", "depth"),
+        ("rgb_{:04}.png", "depth_{:04}.png", "depth"),
+        ("rgb/{}.png", "depth/{}.png", "depth"),
+        ("{}_color.jpg", "{}_depth.tiff", "metres"),
+        ("{}.jpg", "{}_instance.png", "instances"),
+    ],
+)
+def test_depths_and_instances_are_no_labels(tmp_path, image, other, values):
+    for number in range(3):
+        photo(tmp_path / image.format(number))
+        path = tmp_path / other.format(number)
+        path.parent.mkdir(exist_ok=True)
+        found = {"depth": DEPTH, "metres": DEPTH.astype(np.float32) / 7, "instances": MASK.astype(np.uint16) * 1000}
+        Image.fromarray(found[values]).save(path)
+    dataset = open_dataset(tmp_path)
+    assert len(dataset) == 3 and dataset.labelled == 0
+    assert "3 files of numbers that are no classes" in dataset.notes[0]
+
+
+def test_labels_are_chosen_beside_pictures_and_instances_of_them(tmp_path):
+    for number in range(3):
+        photo(tmp_path / f"{number}.jpg")
+        write_pixels(tmp_path / f"{number}_label.png", MASK)
+        write_pixels(tmp_path / f"{number}_color.png", np.repeat(MASK[..., None] * 80, 3, 2))
+        Image.fromarray(MASK.astype(np.uint16) * 1000).save(tmp_path / f"{number}_instance.png")
+    dataset = open_dataset(tmp_path)
+    assert [sample.label.name for sample in dataset.samples] == ["0_label.png", "1_label.png", "2_label.png"]
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_pictures_named_like_other_images_are_said_and_take_no_labels(tmp_path, suffix):
+    for number in range(3):
+        photo(tmp_path / f"{number}.jpg")
+        photo(tmp_path / f"{number}_overlay.{suffix}")
+        write_pixels(tmp_path / f"{number}_mask.png", MASK)
+    dataset = open_dataset(tmp_path)
+    labelled = {sample.image.name: sample.label.name for sample in dataset.samples if sample.label}
+    assert labelled == {f"{number}.jpg": f"{number}_mask.png" for number in range(3)}
+    assert any("3 of 6 images have the names of others but for a word (0_overlay" in note for note in dataset.notes)
 
 
 def test_photographs_of_two_cameras_are_all_images(tmp_path):
