@@ -5,6 +5,7 @@ The studio runs stages in a process of its own, as ``sys.executable -P -m crots 
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import runpy
@@ -17,6 +18,7 @@ def main() -> int:
     """Runs what the arguments and the program's own name ask for; returns the exit code."""
     multiprocessing.freeze_support()
     open_streams()
+    silence_torch()
     if module := asked_module(sys.argv[1:]):
         name, *words = module
         sys.argv = [name, *words]
@@ -34,6 +36,11 @@ def asked_module(words: list[str]) -> list[str]:
     if words[:1] == ["-P"]:
         words = words[1:]
     return words[1:] if words[:1] == ["-m"] else []
+
+
+def silence_torch() -> None:
+    """Keeps torch from warning, at an export, that Triton is missing: the bundle leaves it out."""
+    logging.getLogger("torch.utils.flop_counter").setLevel(logging.ERROR)
 
 
 def open_streams() -> None:
