@@ -4,6 +4,7 @@ import os
 import runpy
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,24 @@ def test_the_size_of_a_bundle_counts_links_once(tmp_path):
     if sys.platform != "win32":
         (tmp_path / "b.so").symlink_to(tmp_path / "lib" / "a.so")
         assert size_of(tmp_path) - before < 500
+
+
+def test_the_bundle_holds_the_data_that_a_wheel_does(monkeypatch):
+    """The help window's glossary is one of docs/, and was missing."""
+    hooks = types.ModuleType("PyInstaller.utils.hooks")
+    hooks.collect_dynamic_libs = hooks.collect_submodules = hooks.copy_metadata = lambda *_, **__: []
+    for name in ("PyInstaller", "PyInstaller.utils"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    monkeypatch.setitem(sys.modules, hooks.__name__, hooks)
+    told = {}
+    made = types.SimpleNamespace(pure=[], scripts=[], binaries=[], datas=[])
+    world = {"Analysis": lambda *_, **given: told.update(given) or made}
+    world |= dict.fromkeys(("PYZ", "EXE", "COLLECT"), lambda *_, **__: None)
+    spec = ROOT / "tools" / "bundle" / "crots-studio.spec"
+    exec(compile(spec.read_text(encoding="utf-8"), spec.name, "exec"), {**world, "SPECPATH": str(spec.parent)})
+    assert (str(ROOT / "resources"), "crots/resources") in told["datas"]
+    assert (str(ROOT / "docs" / "glossary.md"), str(Path("crots/resources/help"))) in told["datas"]
+    assert all(Path(source).exists() for source, _ in told["datas"])
 
 
 def test_the_bundle_is_told_of_files_that_exist():
