@@ -16,6 +16,7 @@ from crots.cli.commands.options import CLASSES
 from crots.cli.flags import settings
 from crots.cli.reference import PAGES
 from crots.config import describe
+from crots.resources import shipped
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -138,6 +139,11 @@ def test_files_and_names_of_the_code_that_are_mentioned_exist(path):
 @pytest.mark.parametrize("body", blocks("toml"))
 def test_toml_is_valid(body):
     assert tomllib.loads(body)
+
+
+@pytest.mark.parametrize("page", ["guide/projects.md", "glossary.md"])
+def test_every_preset_is_named(page):
+    assert all(f"`{name}`" in read(DOCS / page) for name in shipped("presets"))
 
 
 def test_a_class_set_of_the_documentation_is_one(tmp_path):
