@@ -48,6 +48,11 @@ def stage_kind(key: str) -> str:
     return "adapt" if is_round(key) else key
 
 
+def is_scoring(key: str) -> bool:
+    """Whether the result of a stage is scores, which must not depend on the precision that a machine prefers."""
+    return key == "evaluate"
+
+
 def section_of(key: str) -> str:
     """Returns the section of the options that a stage has: ``adapt`` of ``adapt-2``, ``pseudo_label``."""
     return stage_kind(key).replace("-", "_")

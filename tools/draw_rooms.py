@@ -61,7 +61,7 @@ def path(module: str) -> str:
 def picture() -> str:
     """Returns the SVG: a row for each layer, imports only go down."""
     parts: list[str] = []
-    top = _PAD
+    top: float = _PAD
     for package, rows in layers().items():
         parts.append(_text(_PAD, top + 18, package, size=18, bold=True))
         top += 30

@@ -175,7 +175,8 @@ def _make(pair: Pair, name: str, data: Path, work: Path, project: Path, settings
     base = work / f"inputs-{name}"
     if not (base / "source/student.safetensors").exists():
         crots("demo", base)
-    inputs = ["--target", base / "data/target/images", "--val-images", base / "data/validation/images"]
+    inputs: list[str | Path] = ["--target", base / "data/target/images"]
+    inputs += ["--val-images", base / "data/validation/images"]
     inputs += ["--val-labels", base / "data/validation/labels", "--classes", "demo", "--size", "256x128"]
     crots("init", project, *inputs, "--source", base / "source/student.safetensors", "--net", "compact", *settings)
 
@@ -212,7 +213,7 @@ def _scores_of(project: Path, data: Path, images: Path, labels: Path) -> dict[st
     found = {}
     for key in scores(project):
         out = project / f"{images.parent.name}-{key}.json"
-        model = ["--checkpoint", project / key / "student.safetensors"]
+        model: list[str | Path] = ["--checkpoint", project / key / "student.safetensors"]
         if key == "source":
             black_box = data / "camvid/black_box"
             model = ["--predictions", black_box / "label_ids/val", "--source-classes", "cityscapes"]

@@ -135,7 +135,8 @@ def main() -> None:
         model, _ = load_model(path)
         engine.place(model)
         context = Context("evaluate")
-        return 100 * score_model(model, val, model.classes, engine, cache, context, flip=False, batch=4)["miou"]
+        report = score_model(model, val, model.classes, engine, cache, context, flip=False, batch=4)
+        return 100 * float(report["miou"])
 
     print(f"{'case':24} {'stage':9} {'start':>6} {'bare':>6}   {'start':>6} {'kept':>6}   (mIoU in per cent)")
     for case in CASES:

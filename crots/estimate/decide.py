@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from crots.artefacts import stage_kind
+from crots.artefacts import is_scoring, stage_kind
 from crots.config import Duration, defaults
 from crots.data.tiles import in_parts
 from crots.decisions import BUDGET, Decision, write_decisions
@@ -98,7 +98,7 @@ def _choose_precision(
     if runtime.precision != "auto" or resolve_device(runtime.device).type != "cpu":
         return []
     # Scores are always computed in fp32.
-    undecided = [key for key in fresh if key != "evaluate" and "runtime.precision" not in project.decided(key)]
+    undecided = [key for key in fresh if not is_scoring(key) and "runtime.precision" not in project.decided(key)]
     if not undecided:
         return []
     full = {key: of_stage(_variant(project, key, runtime__precision="fp32"), key, watch) for key in left}

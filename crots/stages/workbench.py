@@ -8,6 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from crots.artefacts import is_scoring
 from crots.class_maps import ClassMap
 from crots.config import Size
 from crots.data.cache import ImageCache
@@ -75,7 +76,7 @@ class Workbench:
     def engine(self) -> Engine:
         """Device and precision; scores are computed in fp32, unless the user chose another precision."""
         runtime = self.config.runtime
-        if self.stage == "evaluate" and runtime.precision == "auto":
+        if is_scoring(self.stage) and runtime.precision == "auto":
             # Rounding moves mIoU by up to half a point, and a score must not depend on how fast a processor is.
             runtime = dataclasses.replace(runtime, precision="fp32")
         return Engine(runtime)

@@ -30,7 +30,7 @@ from crots_studio.models.run_queue import (
     restored,
 )
 from crots_studio.models.run_state import RunState
-from crots_studio.models.undo import Step, UndoStack
+from crots_studio.models.undo import Step, Undoable
 from crots_studio.models.words import in_window, plural
 from crots_studio.runs.run import Run, RunEnd, RunRequest
 
@@ -84,7 +84,7 @@ def start_child(prepared: Prepared) -> Run:
     return run
 
 
-class RunQueue(QObject):
+class RunQueue(Undoable[Entries], QObject):
     """The queue of this window; it never starts by itself.
 
     Attributes:
@@ -109,7 +109,8 @@ class RunQueue(QObject):
     def __init__(
         self, path: Path, errands: Errands, window_busy: Callable[[], bool], parent: QObject | None = None
     ) -> None:
-        super().__init__(parent)
+        QObject.__init__(self, parent)
+        Undoable.__init__(self, _MOST_STEPS)
         self._file, self._errands, self._window_busy = QueueFile(path), errands, window_busy
         self._stamp: tuple[int, ...] = ()
         self.entries: Entries = ()
@@ -120,7 +121,6 @@ class RunQueue(QObject):
         self._trusted: frozenset[Code] = frozenset()
         self._run: Run | None = None
         self._stopping = False
-        self._steps: UndoStack[Entries] = UndoStack(self._restore, _MOST_STEPS)
         self._timer = QTimer(self, interval=_LOOK_MS)
         self._timer.timeout.connect(self._look)
 
@@ -150,8 +150,8 @@ class RunQueue(QObject):
         if before != after:
             self._say_problem(lambda: self._steps.do(Step(words, "", before, after)))
 
-    def _restore(self, _part: str, wanted: Entries) -> None:
-        self._change(lambda entries: restored(entries, self._with_current(wanted)))
+    def _write(self, part: str, state: Entries) -> None:
+        self._change(lambda entries: restored(entries, self._with_current(state)))
 
     def _with_current(self, wanted: Entries) -> Entries:
         """What is running is in the list, whatever is taken back."""
@@ -182,16 +182,6 @@ class RunQueue(QObject):
     def move(self, folder: str, by: int) -> None:
         """Moves a project by so many places."""
         self._do(f"Move {QueueEntry(folder).name}", lambda entries: moved(entries, folder, by))
-
-    @property
-    def undo_text(self) -> str:
-        """The change of the list that `undo` takes back."""
-        return self._steps.undo_text
-
-    @property
-    def redo_text(self) -> str:
-        """The change that `redo` makes again."""
-        return self._steps.redo_text
 
     def undo(self) -> None:
         """Takes the last change of the list back; what has run since keeps its result."""

@@ -25,10 +25,12 @@ def main() -> int:
         runpy.run_module(name, run_name="__main__", alter_sys=True)
         return 0
     if Path(sys.executable).stem == "crots":
-        from crots.cli.main import main as run
-    else:
-        from crots_studio.__main__ import main as run
-    return run()
+        from crots.cli.main import main as command
+
+        return command()
+    from crots_studio.__main__ import main as studio
+
+    return studio()
 
 
 def asked_module(words: list[str]) -> list[str]:
