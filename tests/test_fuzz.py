@@ -41,7 +41,7 @@ def test_what_falls_through_is_told_from_what_is_refused(tools, monkeypatch):
             return {"fine": 0}.get(result, 1)
 
         monkeypatch.setattr("crots.cli.main.main", main)
-        return fuzz_inputs._verdict(["x"])[0]
+        return fuzz_inputs.judge(["x"])[0]
 
     assert [said(result) for result in ("fine", "no", "fault", SystemExit(), RecursionError())] == [
         "accepted", "refused", "traceback", "traceback", "traceback",

@@ -151,7 +151,7 @@ def run(task: Task, world: Path, sound: Path) -> Outcome:
     words = [word.format(file=file, world=world) for word in kind.words]
     began = time.monotonic()
     _forget_peak()
-    verdict, said = _verdict(words)
+    verdict, said = judge(words)
     seconds = time.monotonic() - began
     if verdict in ("refused", "accepted") and _peak() > MEMORY:
         verdict, said = "memory", f"{_peak() / 1e9:.1f} GB\n{said}"
@@ -159,7 +159,8 @@ def run(task: Task, world: Path, sound: Path) -> Outcome:
     return Outcome(verdict, said, seconds)
 
 
-def _verdict(words: list[str]) -> tuple[str, str]:
+def judge(words: list[str]) -> tuple[str, str]:
+    """Runs a command; returns how it took its input, and what it wrote."""
     from crots.cli.main import main
 
     said = io.StringIO()

@@ -101,7 +101,7 @@ class SelfTrainingLearner(AdaptLearner):
 
     def mix(self, images: Tensor, step: int) -> Mixed:
         """The clean images with the labels and confidence of the round's start."""
-        return Mixed(images.float(), *self._teach(images))
+        return Mixed(images.float(), *self.teach(images))
 
 
 class _Standing(Teacher[Model]):

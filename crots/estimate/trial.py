@@ -135,7 +135,7 @@ class Trial:
     """
 
     def __init__(self, project: Project, watch: Stopwatch | None = None) -> None:
-        self._project, self._watch = project, watch or Stopwatch()
+        self.project, self._watch = project, watch or Stopwatch()
 
     def estimate(self, key: str) -> StageEstimate:
         """Times one stage.
@@ -144,7 +144,7 @@ class Trial:
             CrotsError: its inputs do not fit.
             Stopped: the user asked to stop.
         """
-        bench = Workbench(self._project.config_of(key), self._project.folder, self._project.cache_folder, key)
+        bench = Workbench(self.project.config_of(key), self.project.folder, self.project.cache_folder, key)
         measure = {
             "pseudo-label": self._labelling, "baseline": self._baseline, "adapt": self._round,
             "evaluate": self._evaluation,
@@ -228,7 +228,7 @@ class Trial:
         student, dataset = bench.new_student(), bench.validation
         bench.engine.place(student)
         seconds = self._image(bench, student) * (1.0 if bench.config.evaluate.flip else 0.5)
-        subjects = 2 + len(self._project.needed_rounds())
+        subjects = 2 + len(self.project.needed_rounds())
         count = len(in_parts(dataset.samples, bench.tiling)) if dataset else 0
         return StageEstimate("images", count, subjects * seconds)
 

@@ -42,6 +42,10 @@ class Control:
         """Whether the run is, or will soon be, paused."""
         return not self._go.is_set()
 
+    def wait_for_stop(self, seconds: float) -> bool:
+        """Waits until a stop is requested; returns whether it was within that time."""
+        return self._stop.wait(seconds)
+
     def check(self) -> None:
         """Waits while paused.
 

@@ -69,10 +69,10 @@ class AdaptLearner(Learner):
         self.teacher = Teacher(student, buffers=options.teacher_buffers, decay=options.decay, ramp=not options.keep_ema)
         self.keeps_ema = options.keep_ema
         self._start = _copied(student) if options.average else {}
-        self._material = material
+        self.material = material
         self._patches = patches if patches is not None and len(patches) else None
         if self._patches:
-            self._patch_order = _patch_order(self._patches, options, seed, stage)
+            self.patch_order = _patch_order(self._patches, options, seed, stage)
         if options.balance:
             self.balance(material.labels)
 
@@ -90,10 +90,10 @@ class AdaptLearner(Learner):
 
     def load(self, step: int) -> AdaptBatch:
         """Reads this worker's images and patches of a step."""
-        images = self._material.images(self.choose(step))
+        images = self.material.images(self.choose(step))
         if not self._patches:
             return AdaptBatch(images, None, None)
-        indices = self._patch_order.batch(step)[self.workers.part(self.options.batch)]
+        indices = self.patch_order.batch(step)[self.workers.part(self.options.batch)]
         return AdaptBatch(images, self._patches.images(indices), self._patches.labels(indices))
 
     def step(self, step: int, data: AdaptBatch, rate: float) -> Figures:
@@ -123,7 +123,7 @@ class AdaptLearner(Learner):
 
     def mix(self, images: Tensor, step: int) -> Mixed:
         """Mixes images (N, 3, H, W) with the teacher's labels and confidence of the clean ones, in groups (F6)."""
-        clean = Mixed(images, *self._teach(images))
+        clean = Mixed(images, *self.teach(images))
 
         def mix(group: Sequence[Tensor], number: int) -> Mixed:
             return self._mix_group(Mixed(*group), step, number)
@@ -147,7 +147,7 @@ class AdaptLearner(Learner):
         return Mixed(*(apply_mix(plan, tensor) for tensor in clean))
 
     @torch.no_grad()
-    def _teach(self, images: Tensor) -> Confident:
+    def teach(self, images: Tensor) -> Confident:
         """Labels the clean images, in as many micro-batches as the student's."""
         parts = images.chunk(self.passes)
         taught = [confident(self._teacher_logits(part), self.options.confidence_from) for part in parts]

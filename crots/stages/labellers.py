@@ -116,7 +116,7 @@ class NetworkLabels:
         options: PseudoLabelOptions,
         tiles: Tiles | None = None,
     ) -> None:
-        self._source, self._map, self._engine, self._options = source, class_map, engine, options
+        self.source, self._map, self._engine, self._options = source, class_map, engine, options
         self._tiles = tiles
         self._folded = False
         self._mixed: tuple[Statistics, Statistics] | None = None
@@ -126,7 +126,7 @@ class NetworkLabels:
 
     def prepare(self, batches: Iterable[Array]) -> bool:
         """Takes batch-norm statistics from the target if the options say so and the source has batch norm."""
-        source = self._source
+        source = self.source
         if (
             self._options.batch_norm == "source"
             or not isinstance(source, NetworkSource)
@@ -147,7 +147,7 @@ class NetworkLabels:
         if self._tiles:
             return [self._label_large(self._tiles, image) for image in images]
         batch = self._engine.images(images)
-        if self._source.output == "labels":
+        if self.source.output == "labels":
             return [Labelled(labels, None, 0.0) for labels in self._hard(batch)]
         with torch.inference_mode():
             size = Size(batch.shape[-1], batch.shape[-2])
@@ -160,7 +160,7 @@ class NetworkLabels:
     def _label_large(self, tiles: Tiles, image: Array) -> Labelled:
         """Labels an image (H, W, 3) tile by tile."""
         labels = np.empty(image.shape[:2], self._dtype)
-        if self._source.output == "labels":
+        if self.source.output == "labels":
             for window, block in tiles.blocks(image, self._hard_planes, taper=False):
                 fill(labels, window, block[0])
             return Labelled(labels, None, 0.0)
@@ -182,9 +182,9 @@ class NetworkLabels:
     def _fold(self) -> None:
         """Folds batch norm before the first images are labelled, its statistics being final then."""
         # In fp32 it gains nothing with large networks, and labels stay what they were to the bit.
-        final = self._mixed is None and isinstance(self._source, NetworkSource)
+        final = self._mixed is None and isinstance(self.source, NetworkSource)
         if not self._folded and self._engine.precision != "fp32" and final:
-            cast(NetworkSource, self._source).fold()
+            cast(NetworkSource, self.source).fold()
         self._folded = True
 
     def predict_with(self, read: Callable[[Sample], Array]) -> Predict:
@@ -198,7 +198,7 @@ class NetworkLabels:
             if self._tiles:
                 return [self._label_large(self._tiles, read(sample)).labels for sample in samples]
             batch = self._engine.images(np.stack([read(sample) for sample in samples]))
-            if self._source.output == "labels":
+            if self.source.output == "labels":
                 return [resize_labels(ids, size) for ids, size in zip(self._hard(batch), sizes, strict=True)]
             with torch.inference_mode():
                 views = self._views(batch)
@@ -222,7 +222,7 @@ class NetworkLabels:
             return self._joined(self._views(batch), size)
         mean: Tensor | None = None
         for share in MIXED_SHARES:
-            set_statistics(cast(NetworkSource, self._source).model, *self._mixed, share)
+            set_statistics(cast(NetworkSource, self.source).model, *self._mixed, share)
             probabilities = torch.softmax(self._joined(self._views(batch), size), dim=1)
             mean = probabilities if mean is None else mean + probabilities
         assert mean is not None
@@ -230,10 +230,10 @@ class NetworkLabels:
 
     def _views(self, batch: Tensor) -> list[Tensor]:
         with self._engine.autocast():
-            return self._source.views(batch, flip=self._options.flip)
+            return self.source.views(batch, flip=self._options.flip)
 
     def _joined(self, views: Sequence[Tensor], size: Size) -> Tensor:
-        return self._source.resized(views, size, self._options.flip_merge)
+        return self.source.resized(views, size, self._options.flip_merge)
 
     def _merged(self, logits: Tensor) -> _Predicted:
         """Labels, confidence and entropy in the target's classes."""
@@ -243,7 +243,7 @@ class NetworkLabels:
         return _Predicted(merged.labels, merged.confidence, entropy_of_probabilities(merged.probabilities))
 
     def _hard(self, batch: Tensor) -> list[Array]:
-        maps = self._source.labels(batch).cpu().numpy()
+        maps = self.source.labels(batch).cpu().numpy()
         return [self._map.remap(ids).astype(self._dtype) for ids in maps]
 
 

@@ -107,9 +107,14 @@ class Errands(QObject):
         self.problem.emit(str(error) or type(error).__name__)
 
     @property
+    def working(self) -> bool:
+        """Whether a thread is at work."""
+        return not (self._pool.idle and self._saver.idle)
+
+    @property
     def idle(self) -> bool:
         """Whether nothing is being worked on in the background and every answer has arrived in the window."""
-        return self._pool.idle and self._saver.idle and not self._targets
+        return not self.working and not self._targets
 
     def save_in_background(
         self,

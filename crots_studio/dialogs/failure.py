@@ -19,7 +19,7 @@ class FailureDialog(QDialog):
     def __init__(self, advice: Advice, log: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("The run failed")
-        self._advice, self._log = advice, log
+        self.advice, self._log = advice, log
         self.settings: Mapping[str, str] = {}
         self.again = False
         heading = Label(advice.heading)
@@ -65,4 +65,4 @@ class FailureDialog(QDialog):
     def copy_report(self) -> None:
         """Copies everything that a bug report needs."""
         versions = f"CROTS {crots.__version__}, Python {platform.python_version()}, {platform.platform()}"
-        QGuiApplication.clipboard().setText(report_text(self._advice, self._log.splitlines(), versions))
+        QGuiApplication.clipboard().setText(report_text(self.advice, self._log.splitlines(), versions))

@@ -246,7 +246,7 @@ class PictureQueue:
         self._wishes: OrderedDict[Hashable, Callable[[], Array]] = OrderedDict()
         self._wake = threading.Condition()
         self._threads: list[threading.Thread] = []
-        self._stopped = False
+        self.stopped = False
         self._all.add(self)
 
     @classmethod
@@ -278,12 +278,12 @@ class PictureQueue:
     def stop(self) -> None:
         """Lets the threads end without waiting; the images being loaded are not delivered."""
         with self._wake:
-            self._stopped = True
+            self.stopped = True
             self._wishes.clear()
             self._wake.notify_all()
 
     def _start(self) -> None:
-        if not self._threads and not self._stopped:
+        if not self._threads and not self.stopped:
             self._threads = [
                 threading.Thread(target=self._work, name=f"pictures-{number}", daemon=True)
                 for number in range(self._workers)
@@ -298,11 +298,11 @@ class PictureQueue:
                 result: Array | Exception = load()
             except Exception as error:  # shown in place of the picture
                 result = error
-            if not self._stopped:
+            if not self.stopped:
                 self._ready(key, result)
 
     def _next(self) -> tuple[Hashable, Callable[[], Array]] | None:
         with self._wake:
-            while not self._wishes and not self._stopped:
+            while not self._wishes and not self.stopped:
                 self._wake.wait()
-            return None if self._stopped else self._wishes.popitem(last=True)
+            return None if self.stopped else self._wishes.popitem(last=True)

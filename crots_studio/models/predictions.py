@@ -56,7 +56,7 @@ class Predictions:
     """
 
     def __init__(self, project: Project, store: ImageStore, *, device: str | None = None) -> None:
-        self._project, self._store, self._device = project, store, device
+        self._project, self._store, self.device = project, store, device
         self._kept: Bounded[tuple[Any, ...], ModelPrediction] = Bounded(MEMORY, lambda found: found.nbytes)
         self._models: OrderedDict[tuple[Any, ...], Model] = OrderedDict()
         self._bench: Workbench | None = None
@@ -155,7 +155,7 @@ class Predictions:
 
             config = self._project.config
             # Threads belong to the run, should one go on in this process.
-            runtime = dataclasses.replace(config.runtime, device=self._device or config.runtime.device, threads=0)
+            runtime = dataclasses.replace(config.runtime, device=self.device or config.runtime.device, threads=0)
             config = dataclasses.replace(config, runtime=runtime)
             self._bench = Workbench(config, self._project.folder, self._project.cache_folder, "preview")
         return self._bench

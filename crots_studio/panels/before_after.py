@@ -41,14 +41,14 @@ class BeforeAfterPanel(ImagePanel):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, "Before and after", CompareArea(left=title(SOURCE), right=LAST, mode="all"), parent)
         self._store: ImageStore | None = None
-        self._predictions: Predictions | None = None
+        self.predictions: Predictions | None = None
         self._target = LabelList()
         self._validation: Validation | None = None
-        self._truth: Array | None = None
+        self.truth: Array | None = None
         self._subjects: list[str] = []
         self._maps: ImageMaps | None = None
         self._predicted: dict[str, ModelPrediction] = {}
-        self._wrong: dict[str, str] = {}
+        self.wrong: dict[str, str] = {}
         self._stale = False
         self.about.setAccessibleName("How much the models differ from the source")
         self.which = choice_box(
@@ -97,7 +97,7 @@ class BeforeAfterPanel(ImagePanel):
     def _reload(self) -> None:
         project = self._session.project
         self._session.errands.forget("before list", "before scores", "before image", "before prediction")
-        self._store, self._predictions, self._maps, self._predicted = None, None, None, {}
+        self._store, self.predictions, self._maps, self._predicted = None, None, None, {}
         self._inputs = self._inputs_of(project)
         self._target, self._validation, self._scores, self._cell = LabelList(), None, {}, None
         self.sorting.hide()
@@ -195,8 +195,8 @@ class BeforeAfterPanel(ImagePanel):
         project = self._session.project
         if project is not None and self._store is not None:
             device = "cpu" if self._session.run.busy else None
-            self._predictions = Predictions(self._session.opened.for_run(), self._store, device=device)
-            self._subjects = self._predictions.subjects()
+            self.predictions = Predictions(self._session.opened.for_run(), self._store, device=device)
+            self._subjects = self.predictions.subjects()
 
     def _inputs_of(self, project: Project | None) -> object:
         return None if project is None else (super()._inputs_of(project), project.config.adapt.rounds)
@@ -224,7 +224,7 @@ class BeforeAfterPanel(ImagePanel):
     def _pick(self, index: int) -> None:
         # Pending predictions for another project or model must not be shown here.
         self._session.errands.forget("before image", "before prediction")
-        self._maps, self._truth, self._predicted, self._wrong = None, None, {}, {}
+        self._maps, self.truth, self._predicted, self.wrong = None, None, {}, {}
         if index < 0 or self._store is None:
             self.area.show_contents({})
             return
@@ -254,7 +254,7 @@ class BeforeAfterPanel(ImagePanel):
             self._pick(self.images.current)
 
     def _show_image(self, found: tuple[str, ImageMaps, Array | None]) -> None:
-        key, self._maps, self._truth = found
+        key, self._maps, self.truth = found
         if key != self.images.current_key:
             return
         self.area.setEnabled(True)
@@ -263,8 +263,8 @@ class BeforeAfterPanel(ImagePanel):
 
     def _ask_next(self) -> None:
         """Runs one model after the other, so that first results show while others are computed."""
-        left = [name for name in self._subjects if name not in self._predicted and name not in self._wrong]
-        predictions, index = self._predictions, self.images.current
+        left = [name for name in self._subjects if name not in self._predicted and name not in self.wrong]
+        predictions, index = self.predictions, self.images.current
         if not left or predictions is None or index < 0:
             return
         subject, key, path = left[0], self.images.labels.keys[index], self.images.labels.path(index)
@@ -285,7 +285,7 @@ class BeforeAfterPanel(ImagePanel):
         if isinstance(predicted, ModelPrediction):
             self._predicted[subject] = predicted
         else:
-            self._wrong[subject] = predicted
+            self.wrong[subject] = predicted
         self._show()
         self._ask_next()
 
@@ -294,17 +294,17 @@ class BeforeAfterPanel(ImagePanel):
             return
         size = self._maps.size
         contents = {IMAGE: Content(IMAGE, size, image=self._maps.image)}
-        if self._truth is not None:
-            contents[TRUTH] = Content(TRUTH, size, image=self._maps.image, labels=self._truth)
+        if self.truth is not None:
+            contents[TRUTH] = Content(TRUTH, size, image=self._maps.image, labels=self.truth)
         for subject in self._subjects:
             predicted, name = self._predicted.get(subject), title(subject)
-            wait = "" if predicted is not None else (": cannot be shown" if subject in self._wrong else ": computing …")
+            wait = "" if predicted is not None else (": cannot be shown" if subject in self.wrong else ": computing …")
             labels = (
                 None if predicted is None or predicted.labels.shape != (size.height, size.width) else predicted.labels
             )
-            if labels is not None and self._truth is not None and self.errors.isChecked():
+            if labels is not None and self.truth is not None and self.errors.isChecked():
                 ignore = self._classes.ignore if self._classes else 255
-                wrong = wrong_pixels(self._truth, labels, ignore)
+                wrong = wrong_pixels(self.truth, labels, ignore)
                 contents[name] = Content(f"{name}: errors", size, image=self._maps.image, veil=wrong)
             else:
                 contents[name] = Content(name + wait, size, image=self._maps.image, labels=labels)
@@ -312,8 +312,8 @@ class BeforeAfterPanel(ImagePanel):
         self.about.setText(self._about_text())
 
     def _about_text(self) -> str:
-        if self._truth is not None:
-            return self._right_text(self._truth)
+        if self.truth is not None:
+            return self._right_text(self.truth)
         source = self._predicted.get(SOURCE)
         parts = [self.images.current_key]
         for subject in self._subjects[1:]:
@@ -323,7 +323,7 @@ class BeforeAfterPanel(ImagePanel):
         text = "; ".join([": ".join(parts[:2]), *parts[2:]]) + (" of pixels from the source" if len(parts) > 1 else "")
         if len(self._subjects) == 1:
             text += "; no model is trained yet, run the stage Baseline"
-        return "\n".join([text, *(f"{title(subject)}: {error}" for subject, error in self._wrong.items())])
+        return "\n".join([text, *(f"{title(subject)}: {error}" for subject, error in self.wrong.items())])
 
     def _right_text(self, truth: Array) -> str:
         ignore = self._classes.ignore if self._classes else 255
@@ -332,15 +332,15 @@ class BeforeAfterPanel(ImagePanel):
             for subject, predicted in self._predicted.items()
         ]
         text = f"{self.images.current_key}: correct labelled pixels: {', '.join(right) or 'computing …'}"
-        return "\n".join([text, *(f"{title(subject)}: {error}" for subject, error in self._wrong.items())])
+        return "\n".join([text, *(f"{title(subject)}: {error}" for subject, error in self.wrong.items())])
 
     def _read_out(self, _view: str, x: int, y: int) -> None:
         if x < 0 or self._classes is None or not self._predicted:
             self.readout.setText("")
             return
         parts = [f"{x}, {y}"]
-        if self._truth is not None:
-            parts.append(f"{TRUTH}: {class_words(self._classes, int(self._truth[y, x]))}")
+        if self.truth is not None:
+            parts.append(f"{TRUTH}: {class_words(self._classes, int(self.truth[y, x]))}")
         for subject, predicted in self._predicted.items():
             if y < predicted.labels.shape[0] and x < predicted.labels.shape[1]:
                 sure = "" if predicted.confidence is None else f" {predicted.confidence[y, x]:.2f}"

@@ -41,6 +41,11 @@ _NEAR = 3
 class LabelCorrection(QWidget):
     """The tool bar, at work on one image.
 
+    Attributes:
+        edits: the corrections of the project.
+        key: the image.
+        labels: (H, W) as shown, None where it has none.
+
     Signals:
         previewed(object): labels (H, W) to show while a stroke is drawn.
         corrected(str): the labels of an image changed on disk.
@@ -53,8 +58,8 @@ class LabelCorrection(QWidget):
         super().__init__(panel)
         self._session, self._area = session, area
         self.edits: LabelEdits | None = None
-        self._key = ""
-        self._labels: Array | None = None
+        self.key = ""
+        self.labels: Array | None = None
         self._picture: Array | None = None
         self._superpixels: Superpixels | None = None
         self._points: list[tuple[int, int]] = []
@@ -121,31 +126,36 @@ class LabelCorrection(QWidget):
             labels: (H, W) as shown, None where it has none.
             picture: (h, w, 3) uint8 below them.
         """
-        self._key, self._labels, self._picture, self._superpixels = key, labels, picture, None
+        self.key, self.labels, self._picture, self._superpixels = key, labels, picture, None
         self._broken_off = self._broken_off or bool(self._points)
         self._points.clear()
         self._refresh()
 
+    @property
+    def drawing(self) -> bool:
+        """Whether a stroke or polygon was begun."""
+        return bool(self._points)
+
     def _refresh(self) -> None:
-        edits, possible = self.edits, self._labels is not None and self.edits is not None
+        edits, possible = self.edits, self.labels is not None and self.edits is not None
         undo, redo = (edits.undo_text, edits.redo_text) if edits else ("", "")
-        corrected = edits is not None and self._key in edits.keys
+        corrected = edits is not None and self.key in edits.keys
         self.tools.show_state(undo, redo, corrected=corrected, possible=possible)
         self._session.opened.undo_changed.emit()
 
     # The mouse.
 
     def _stroked(self, x: int, y: int, begins: bool) -> None:
-        if self._labels is None or self.tools.current == LOOK:
+        if self.labels is None or self.tools.current == LOOK:
             return
         if self.tools.current == FILL:
             if begins:
                 label, words = self.tools.label, self.tools.words
-                self._change(lambda edits: edits.fill(self._key, x, y, label, words))
+                self._change(lambda edits: edits.fill(self.key, x, y, label, words))
             return
         if self.tools.current == PICKER:
             if begins:
-                self.tools.choose_class(int(self._labels[y, x]))
+                self.tools.choose_class(int(self.labels[y, x]))
             return
         if self.tools.current == POLYGON:
             if begins:
@@ -162,8 +172,8 @@ class LabelCorrection(QWidget):
             self._timer.start()
 
     def _preview(self) -> None:
-        if self._labels is not None and self._points:
-            shown = self._labels.copy()
+        if self.labels is not None and self._points:
+            shown = self.labels.copy()
             height, width = shown.shape
             if self.tools.current == POLYGON:
                 where = inside((height, width), self._points)
@@ -177,9 +187,9 @@ class LabelCorrection(QWidget):
 
     def _touched(self, points: Sequence[tuple[int, int]]) -> Array:
         """The superpixels under the stroke that is being drawn; those that it touched before are known."""
-        assert self._picture is not None and self._labels is not None
+        assert self._picture is not None and self.labels is not None
         if self._superpixels is None:
-            height, width = self._labels.shape
+            height, width = self.labels.shape
             picture = resize_image(self._picture, Size(width, height))
             self._superpixels = Superpixels(picture, self.tools.width_box.value())
         return self._superpixels.touch(points)
@@ -206,14 +216,14 @@ class LabelCorrection(QWidget):
         self._may_close(False)
         corners, self._points = self._points, []
         label, words = self.tools.label, self.tools.words
-        self._change(lambda edits: edits.polygon(self._key, corners, label, words))
+        self._change(lambda edits: edits.polygon(self.key, corners, label, words))
 
     def _leave_polygon(self) -> None:
         """Another tool forgets a polygon that was not closed."""
         self._may_close(False)
-        if self._points and self._labels is not None:
+        if self._points and self.labels is not None:
             self._points.clear()
-            self.previewed.emit(self._labels)
+            self.previewed.emit(self.labels)
 
     def _stroke_ended(self) -> None:
         if self.tools.current == POLYGON:
@@ -223,12 +233,12 @@ class LabelCorrection(QWidget):
         points, self._points = self._points, []
         width, label, words = self.tools.width_box.value(), self.tools.label, self.tools.words
         if points and self.tools.current == BRUSH:
-            self._change(lambda edits: edits.paint(self._key, points, width, label, words))
+            self._change(lambda edits: edits.paint(self.key, points, width, label, words))
         elif points and self.tools.current == ERASER:
-            self._change(lambda edits: edits.erase(self._key, points, width))
+            self._change(lambda edits: edits.erase(self.key, points, width))
         elif points and self.tools.current == SUPERPIXELS and self._picture is not None:
             where, self._superpixels = self._touched(points), None
-            self._change(lambda edits: edits.cover(self._key, where, label, words))
+            self._change(lambda edits: edits.cover(self.key, where, label, words))
 
     # Changes.
 
@@ -242,10 +252,10 @@ class LabelCorrection(QWidget):
 
     def reset(self) -> None:
         """Removes all corrections of this image."""
-        self._change(lambda edits: edits.reset(self._key))
+        self._change(lambda edits: edits.reset(self.key))
 
     def _change(self, act: Callable[[LabelEdits], bool]) -> None:
-        self._step(lambda edits: self._key if act(edits) else "")
+        self._step(lambda edits: self.key if act(edits) else "")
 
     def _step(self, act: Callable[[LabelEdits], str]) -> None:
         if self.edits is None:
@@ -253,7 +263,7 @@ class LabelCorrection(QWidget):
         try:
             key = act(self.edits)
         except (CrotsError, OSError) as error:
-            key = self._key
+            key = self.key
             self._session.problem.emit(str(error))
         if key:
             self.corrected.emit(key)

@@ -64,7 +64,7 @@ class PreviewPanel(QWidget):
         super().__init__(parent)
         self.setAccessibleName("Mixing preview")
         self._session = session
-        self._material: PreviewInputs | None = None
+        self.material: PreviewInputs | None = None
         self._inputs: object = None
         self._stale = False
         # As tried here, and as the project's options were when the sliders last took them over.
@@ -77,6 +77,11 @@ class PreviewPanel(QWidget):
         self._build()
         self._connect()
         self._reload()
+
+    @property
+    def due(self) -> bool:
+        """Whether mixes with other settings are about to be made."""
+        return self._timer.isActive()
 
     def _build(self) -> None:
         self.beta = SliderRow(
@@ -176,7 +181,7 @@ class PreviewPanel(QWidget):
     def _reload(self) -> None:
         project = self._session.project
         self._session.errands.forget("preview list", "preview mix")
-        self._material, self.mixes = None, []
+        self.material, self.mixes = None, []
         self._inputs = _inputs_of(project)
         self._take_options()
         self._say(_NO_PROJECT if project is None else _NO_LABELS)
@@ -189,7 +194,7 @@ class PreviewPanel(QWidget):
     def _ready(self, material: PreviewInputs) -> None:
         if not material.labels.labelled:
             return
-        self._material = material
+        self.material = material
         self._enable(True)
         self.views.set_table(colour_table(material.classes))
         self._timer.start()
@@ -268,7 +273,7 @@ class PreviewPanel(QWidget):
 
     def _show_keep(self) -> None:
         changed = self.settings.changed_options(self._options)
-        self.keep.setEnabled(bool(changed) and self._material is not None)
+        self.keep.setEnabled(bool(changed) and self.material is not None)
 
     # Pictures.
 
@@ -276,9 +281,9 @@ class PreviewPanel(QWidget):
         if not self.isVisible():
             self._stale = True
             return
-        if self._material is None:
+        if self.material is None:
             return
-        material, settings, options = self._material, self.settings, self._options
+        material, settings, options = self.material, self.settings, self._options
         self._session.errands.in_background(
             lambda: mix(material, settings, options), self._show, self._failed, token="preview mix"
         )

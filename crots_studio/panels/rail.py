@@ -295,7 +295,8 @@ class RailPanel(QWidget):
         if (row := self.current) is not None and row.startable:
             self._session.run.start(RunRequest(only=row.key))
 
-    def _discard(self, key: str) -> None:
+    def discard(self, key: str) -> None:
+        """Asks whether the unfinished work of a stage is to be discarded."""
         # Loaded only when asked for.
         from crots_studio.widgets.discard_question import ask_to_discard
 
@@ -312,7 +313,7 @@ class RailPanel(QWidget):
         until = menu.addAction(f"Run all up to {row.title}")
         until.triggered.connect(lambda: self._session.run.start(RunRequest(until=row.key)))
         drop = menu.addAction("Discard the unfinished work ...")
-        drop.triggered.connect(lambda: self._discard(row.key))
+        drop.triggered.connect(lambda: self.discard(row.key))
         apply = menu.addAction("Apply its model ...")
         apply.triggered.connect(lambda: self.apply_wanted.emit(row.key))
         apply.setEnabled(_has_model(row))

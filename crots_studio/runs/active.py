@@ -43,6 +43,8 @@ class ActiveRun(QObject):
         request: the latest request; a child process that takes over gets the same.
         blocker: why Run has to wait; empty where it need not.
         make_source: makes the events of a run in this process.
+        drain_timer: how often events of the run are taken over.
+        look_timer: how often other runs and changes of the project's file are looked for.
 
     Signals (all on the window's thread):
         problem(str): something that the user should read and that has no better place.
@@ -72,8 +74,8 @@ class ActiveRun(QObject):
         self._awaited: Path | None = None
         # Between two states: a child is being started, or work is being discarded.
         self._turning = False
-        self._drain_timer = self._timer(DRAIN_MS, self._drain)
-        self._look_timer = self._timer(_LOOK_FOR_RUNS_MS, self._look_for_run)
+        self.drain_timer = self._timer(DRAIN_MS, self._drain)
+        self.look_timer = self._timer(_LOOK_FOR_RUNS_MS, self._look_for_run)
         opened.guard = lambda: self.busy
         opened.opened.connect(self._project_opened)
         opened.project_changed.connect(self._project_changed)
@@ -91,13 +93,13 @@ class ActiveRun(QObject):
             self.blocker_changed.emit(reason)
 
     def _project_opened(self, going_on: bool) -> None:
-        self._look_timer.start()
+        self.look_timer.start()
         if going_on:
             self._attach()
 
     def _project_changed(self) -> None:
         if self._project is None:
-            self._look_timer.stop()
+            self.look_timer.stop()
 
     @property
     def _project(self) -> Project | None:
@@ -137,9 +139,9 @@ class ActiveRun(QObject):
         child = request.compares or (self.in_child if in_child is None else in_child)
         if child:
             self._turning = True
-            self._errands.after_saving(lambda: self._begin(self._child(request)))
+            self._errands.after_saving(lambda: self.begin(self.child_run(request)))
         else:
-            self._begin(ThreadRun(self._source(request)))
+            self.begin(ThreadRun(self._source(request)))
 
     def _source(self, request: RunRequest) -> EventSource:
         assert self._project is not None
@@ -161,14 +163,15 @@ class ActiveRun(QObject):
         self._errands.forget("open project")
         self._opened.close_project()
         self._awaited, self.request = folder, RunRequest()
-        self._begin(ThreadRun(make_events))
+        self.begin(ThreadRun(make_events))
 
     def _open_awaited(self) -> None:
         if self._awaited is not None and (self._awaited / CONFIG_NAME).is_file():
             folder, self._awaited = self._awaited, None
             self._opened.open_project(folder)
 
-    def _child(self, request: RunRequest | None) -> ChildRun:
+    def child_run(self, request: RunRequest | None) -> ChildRun:
+        """Returns a run of the project in a process of its own, not started; None is the one that goes on."""
         # Only now: subprocess and psutil would delay the first paint.
         from crots_studio.runs.child import ChildRun
 
@@ -177,7 +180,13 @@ class ActiveRun(QObject):
         at_work = last.key if last.started and not last.finished else ""
         return ChildRun(self._opened.for_run(), request, after=self._opened.history.latest, at_work=at_work)
 
-    def _begin(self, run: Run) -> None:
+    @property
+    def current(self) -> Run | None:
+        """The run that goes on, here or in another process."""
+        return self._run
+
+    def begin(self, run: Run) -> None:
+        """Starts a run, or follows one that goes on, unless there is another."""
         self._turning = False
         if self._run is not None:
             return
@@ -192,15 +201,15 @@ class ActiveRun(QObject):
             self.problem.emit(f"the run's process could not be started: {error}")
             self.changed.emit()
             return
-        self._drain_timer.start()
+        self.drain_timer.start()
         self.busy_changed.emit(True)
         self.changed.emit()
 
     def _attach(self) -> None:
         if not self.busy and self._project is not None:
-            run = self._child(None)
+            run = self.child_run(None)
             self.request = run.request
-            self._begin(run)
+            self.begin(run)
             self.state.paused = run.paused
             if not run.request.compares:
                 self.state.add(self._opened.history.opening(self._opened.history.current))
@@ -257,7 +266,7 @@ class ActiveRun(QObject):
 
     def _drain(self) -> None:
         if self._run is None:
-            self._drain_timer.stop()
+            self.drain_timer.stop()
             return
         # Asked before draining, so that nothing can come after the last drain.
         end = self._run.end
@@ -283,7 +292,7 @@ class ActiveRun(QObject):
 
     def _finish(self, end: RunEnd) -> None:
         self._run = None
-        self._drain_timer.stop()
+        self.drain_timer.stop()
         # The run's own thread must not: it could destroy widgets.
         release_memory(only_cards=True)
         self._open_awaited()
@@ -331,7 +340,11 @@ class ActiveRun(QObject):
         if not self.busy:
             self._discard(key, self._opened.refresh_status)
 
+    def let_go(self) -> None:
+        """Follows a run in another process no longer; it goes on."""
+        self._run = None
+
     def close(self) -> None:
         """Stops the timers; a run in this process must have ended before."""
-        self._drain_timer.stop()
-        self._look_timer.stop()
+        self.drain_timer.stop()
+        self.look_timer.stop()

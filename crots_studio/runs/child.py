@@ -100,6 +100,11 @@ def _events(content: bytes) -> Iterator[Event]:
 class ChildRun:
     """A run in another process, started here or found going on.
 
+    Attributes:
+        project: whose run it is.
+        request: what it runs.
+        tail: reads its events.
+
     Args:
         project: its folder's ``events.jsonl`` is followed.
         request: what to run; None attaches to the active run.
@@ -110,14 +115,14 @@ class ChildRun:
     detached = True
 
     def __init__(self, project: Project, request: RunRequest | None, *, after: float = 0.0, at_work: str = "") -> None:
-        self._project, self._attached = project, request is None
+        self.project, self._attached = project, request is None
         self.request = request or remembered_request(project)
         path = project.events_path
         if self.request.compares:
             # A comparison has a stream of its own, of which the window knows nothing yet.
             began = remembered(project).get("started", 0.0) if self._attached else time.time()
             path, after = project.folder / FOLDER / path.name, began
-        self._tail = EventTail(path, after=after)
+        self.tail = EventTail(path, after=after)
         self._buffer: deque[Event] = deque()
         self._process: subprocess.Popen[bytes] | None = None
         self._pid: int | None = None
@@ -128,21 +133,26 @@ class ChildRun:
         self._end: RunEnd | None = None
 
     @property
+    def waiting(self) -> int:
+        """How many events `drain` would take."""
+        return len(self._buffer)
+
+    @property
     def log_path(self) -> Path:
         """The file of the child's output."""
-        return self._project.folder / STUDIO / "run.log"
+        return self.project.folder / STUDIO / "run.log"
 
     def start(self) -> None:
         """Starts the process, or attaches to the active one."""
-        self._pid = remembered_pid(self._project) if self._attached else self._spawn()
+        self._pid = remembered_pid(self.project) if self._attached else self._spawn()
         threading.Thread(target=self._follow, name="crots-child", daemon=True).start()
 
     def _spawn(self) -> int:
         for path in (self.log_path, self._stop_path):
-            check_place(self._project.folder, path, "file")
+            check_place(self.project.folder, path, "file")
         make_folder(self.log_path.parent)
         self._stop_path.unlink(missing_ok=True)
-        command = module_command(*command_line(self._project, self.request), "--events", os.devnull)
+        command = module_command(*command_line(self.project, self.request), "--events", os.devnull)
         with self.log_path.open("wb") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
@@ -150,21 +160,21 @@ class ChildRun:
             )  # fmt: skip
         # Without the note only a later window could not stop it, and it may have ended already.
         with contextlib.suppress(CrotsError, OSError, psutil.Error):
-            remember(self._project, self._process.pid, self.request)
+            remember(self.project, self._process.pid, self.request)
         return self._process.pid
 
     @property
     def _stop_path(self) -> Path:
         """The file that stops the child if no signal reaches it."""
-        return self._project.folder / STUDIO / "stop"
+        return self.project.folder / STUDIO / "stop"
 
     def _follow(self) -> None:
         waiting: list[Event] = []
         while self._alive():
-            waiting += self._tail.read()
+            waiting += self.tail.read()
             self._take(self._settled(waiting))
             time.sleep(_POLL)
-        self._take([*waiting, *self._tail.read()])
+        self._take([*waiting, *self.tail.read()])
         self._end = self._ending()
 
     def _settled(self, waiting: list[Event]) -> list[Event]:
@@ -175,7 +185,7 @@ class ChildRun:
 
     def _unsettled(self, event: Event) -> bool:
         ended = isinstance(event, StageFinished) and event.outcome == "completed"
-        return ended and event.stage in self._stages and self._project.started_path(event.stage).exists()
+        return ended and event.stage in self._stages and self.project.started_path(event.stage).exists()
 
     def _take(self, events: list[Event]) -> None:
         for event in events:
@@ -187,7 +197,7 @@ class ChildRun:
     def _alive(self) -> bool:
         if self._process is not None:
             return self._process.poll() is None
-        return running(self._project.lock_path)
+        return running(self.project.lock_path)
 
     def _ending(self) -> RunEnd:
         if self._process is None and self._at_work:

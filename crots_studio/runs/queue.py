@@ -93,6 +93,7 @@ class RunQueue(Undoable[Entries], QObject):
         current: folder of the one that is running here, empty for none.
         state: its progress.
         start_run: starts one; tests replace it.
+        window_busy: whether this window runs its own project, which goes first.
 
     Signals:
         changed(): entries, progress or `running`.
@@ -111,7 +112,8 @@ class RunQueue(Undoable[Entries], QObject):
     ) -> None:
         QObject.__init__(self, parent)
         Undoable.__init__(self, _MOST_STEPS)
-        self._file, self._errands, self._window_busy = QueueFile(path), errands, window_busy
+        self._file, self._errands = QueueFile(path), errands
+        self.window_busy = window_busy
         self._stamp: tuple[int, ...] = ()
         self.entries: Entries = ()
         self.running = False
@@ -123,6 +125,11 @@ class RunQueue(Undoable[Entries], QObject):
         self._stopping = False
         self._timer = QTimer(self, interval=_LOOK_MS)
         self._timer.timeout.connect(self._look)
+
+    @property
+    def run(self) -> Run | None:
+        """The run of `current`, None while it is being prepared."""
+        return self._run
 
     # The list.
 
@@ -268,7 +275,7 @@ class RunQueue(Undoable[Entries], QObject):
         entry = following(self.entries)
         if entry is None or self._stopping:
             self._halt()
-        elif not self._window_busy():
+        elif not self.window_busy():
             self.current, self.state = entry.folder, RunState(running=True, detached=True)
             self._mark("running")
             folder, trusted = Path(entry.folder), self._trusted

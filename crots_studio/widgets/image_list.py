@@ -183,7 +183,8 @@ class ImageList(QWidget):
             return ""
         return plural(every, "image") if shown == every else f"{shown:,} of {plural(every, 'image')}"
 
-    def _figure(self, index: int) -> str:
+    def figure(self, index: int) -> str:
+        """Returns the figure that an image is sorted by, as text."""
         if self._ranking is not None:
             return self._ranking.figures.get(index, "")
         return self.labels.figure(index, self.order.currentData(), self.shows.currentData())
@@ -198,6 +199,6 @@ class ImageList(QWidget):
             load=partial(read_small, shown.path, PICTURE_SIDE),
             caption=self.labels.name(index),
             tip=tip,
-            figure=self._figure(index),
+            figure=self.figure(index),
             mark=self.mark(shown.key),
         )

@@ -57,6 +57,13 @@ class ImageView(QGraphicsView):
         clicked(int, int): a pixel was clicked.
         stroked(int, int, bool): while ``drawing``: a pixel that the pressed pointer is on; True where it begins.
         stroke_ended(): the button was let go.
+
+    Attributes:
+        layers: the picture, its labels and what lies over them.
+        empty_text: shown where there is no picture.
+        marker: the pixel that another view points at.
+        opacity: of the labels over the picture.
+        hand: whether a drag moves the picture whatever the tool, as while the space bar is down.
     """
 
     hovered = Signal(int, int)
@@ -71,14 +78,13 @@ class ImageView(QGraphicsView):
         self.layers = Layers(self.scene())
         self.empty_text = ""
         self._place = Viewpoint()
-        self._marker: tuple[int, int] | None = None
+        self.marker: tuple[int, int] | None = None
         self._pressed: QPoint | None = None
         self._dragged_from: QPointF | None = None
-        self._opacity = 1.0
+        self.opacity = 1.0
         self._drawing = False
         self._stroking = False
-        # The space bar is down: a drag moves the picture whatever the tool.
-        self._hand = False
+        self.hand = False
         # Width of the brush in pixels of the picture, 0 for none, and where the pointer is in those of the view.
         self._brush = 0
         self._pointer: QPointF | None = None
@@ -108,7 +114,7 @@ class ImageView(QGraphicsView):
     def show_content(self, content: Content | None) -> None:
         """Shows something else; the place stays."""
         self.layers.show(content)
-        self.layers.set_opacity(self._opacity)
+        self.layers.set_opacity(self.opacity)
         self.setAccessibleName(content.title if content else "Picture")
         self._apply()
 
@@ -118,7 +124,7 @@ class ImageView(QGraphicsView):
 
     def set_opacity(self, opacity: float) -> None:
         """Fades the label overlay, 0..1."""
-        self._opacity = opacity
+        self.opacity = opacity
         self.layers.set_opacity(opacity)
 
     def set_drawing(self, drawing: bool) -> None:
@@ -135,7 +141,7 @@ class ImageView(QGraphicsView):
         moves = self._dragged_from is not None
         hand = Qt.CursorShape.ClosedHandCursor if moves else Qt.CursorShape.OpenHandCursor
         tool = Qt.CursorShape.CrossCursor if self._drawing else Qt.CursorShape.ArrowCursor
-        self.viewport().setCursor(hand if self._hand or (moves and self._drawing) else tool)
+        self.viewport().setCursor(hand if self.hand or (moves and self._drawing) else tool)
 
     def _stroke(self, position: QPointF, *, begins: bool) -> None:
         if pixel := self.pixel_at(position):
@@ -143,8 +149,8 @@ class ImageView(QGraphicsView):
 
     def set_marker(self, pixel: tuple[int, int] | None) -> None:
         """Marks the pixel that the pointer is on in another view."""
-        if pixel != self._marker:
-            self._marker = pixel
+        if pixel != self.marker:
+            self.marker = pixel
             self.viewport().update()
 
     def fit(self) -> None:
@@ -235,9 +241,7 @@ class ImageView(QGraphicsView):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
         """Begins a pan or a click."""
-        if event.button() == Qt.MouseButton.MiddleButton or (
-            event.button() == Qt.MouseButton.LeftButton and self._hand
-        ):
+        if event.button() == Qt.MouseButton.MiddleButton or (event.button() == Qt.MouseButton.LeftButton and self.hand):
             # Not a click: nothing is chosen or painted.
             self._pressed, self._dragged_from = None, event.position()
             self._show_cursor()
@@ -295,14 +299,14 @@ class ImageView(QGraphicsView):
 
     def focusOutEvent(self, event: QFocusEvent) -> None:  # noqa: N802
         """Lets go of the space bar, whose release is heard elsewhere now."""
-        self._hand = False
+        self.hand = False
         self._show_cursor()
         super().focusOutEvent(event)
 
     def keyReleaseEvent(self, event: QKeyEvent) -> None:  # noqa: N802
         """Ends the hand when the space bar is let go."""
-        if event.key() == Qt.Key.Key_Space and self._hand:
-            self._hand = self._hand and event.isAutoRepeat()
+        if event.key() == Qt.Key.Key_Space and self.hand:
+            self.hand = self.hand and event.isAutoRepeat()
             self._show_cursor()
         else:
             event.ignore()
@@ -323,7 +327,7 @@ class ImageView(QGraphicsView):
         elif key == Qt.Key.Key_0:
             self.fit()
         elif key == Qt.Key.Key_Space:
-            self._hand = True
+            self.hand = True
             self._show_cursor()
         elif key in moves and self._place.zoom > 1:
             self._pan(*moves[Qt.Key(key)])
@@ -349,8 +353,8 @@ class ImageView(QGraphicsView):
         if self.content:
             self._draw_lines(painter, self.content.lines)
             self._draw_outlines(painter, self.content.outlines)
-        if self._marker and self.content:
-            self._draw_marker(painter, *self._marker)
+        if self.marker and self.content:
+            self._draw_marker(painter, *self.marker)
         if (ring := self.brush_ring) is not None:
             self._draw_ring(painter, ring)
         painter.save()
@@ -402,7 +406,7 @@ class ImageView(QGraphicsView):
     def brush_ring(self) -> QRectF | None:
         """What the brush would cover, in pixels of the picture; None where there is no brush or pointer."""
         pixel = self.pixel_at(self._pointer) if self._pointer is not None else None
-        if pixel is None or not (self._brush and self._drawing) or self._hand:
+        if pixel is None or not (self._brush and self._drawing) or self.hand:
             return None
         reach = self._brush / 2
         return QRectF(pixel[0] + 0.5 - reach, pixel[1] + 0.5 - reach, self._brush, self._brush)

@@ -150,7 +150,7 @@ def picture(widget: QWidget, scale: float = 2.0) -> QImage:
         for legend in widget.findChildren(PlotLegend):
             stack.enter_context(legend.whole())
         _lay_out(widget)
-        image = _drawn(widget, scale)
+        image = rendered(widget, scale)
     _lay_out(widget)
     return image
 
@@ -162,7 +162,8 @@ def _lay_out(widget: QWidget) -> None:
             layout.activate()
 
 
-def _drawn(widget: QWidget, scale: float) -> QImage:
+def rendered(widget: QWidget, scale: float) -> QImage:
+    """Returns a widget as it is now, at some times its size on the screen."""
     size = QSize(round(widget.width() * scale), round(widget.height() * scale))
     image = QImage(size, QImage.Format.Format_RGB32)
     image.setDevicePixelRatio(scale)

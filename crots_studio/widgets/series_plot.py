@@ -31,6 +31,14 @@ _EDGE = 0.4
 class SeriesPlot(QWidget):
     """A titled plot.
 
+    Attributes:
+        title: above it.
+        emphasised: the curve that stands out, None where all are alike.
+        canvas: where the curves are drawn.
+        legend: their names and values.
+        marks: lines and tints of the stages.
+        ends: the curves' names at their ends.
+
     Signals:
         cursor_moved(float | None): x under the mouse; a panel hands it to the plots that belong together.
         held(bool): the user has zoomed, so the plot no longer follows the data.
@@ -47,7 +55,7 @@ class SeriesPlot(QWidget):
         self._looks: dict[str, tuple[object, ...]] = {}
         self._drawn: dict[str, tuple[PlotCurve, bool]] = {}
         self._hidden: set[str] = set()
-        self._emphasised: str | None = None
+        self.emphasised: str | None = None
         self._step_names: tuple[str, ...] = ()
         self._log = False
         self._leader: SeriesPlot | None = None
@@ -166,7 +174,7 @@ class SeriesPlot(QWidget):
 
     def _draw(self, curve: PlotCurve) -> None:
         if curve.name not in self._items:
-            self._items[curve.name] = (self._new_item(), self._new_item())
+            self._items[curve.name] = (self._new_item(), self._new_item(curve.name))
             self.legend.add(curve.name, curve.name not in self._hidden)
         faint, line = self._items[curve.name]
         few = int(np.isfinite(curve.y).sum()) <= _SHOW_POINTS_UP_TO
@@ -185,7 +193,7 @@ class SeriesPlot(QWidget):
 
     def _dress(self, curve: PlotCurve, few: bool) -> None:
         """Sets pens and symbols where they changed: each of these calls makes pyqtgraph draw the whole curve anew."""
-        emphasis = None if self._emphasised is None else self._emphasised == curve.name
+        emphasis = None if self.emphasised is None else self.emphasised == curve.name
         look = (curve.colour, curve.dashed, few, emphasis)
         if self._looks.get(curve.name) == look:
             return
@@ -204,8 +212,10 @@ class SeriesPlot(QWidget):
             line.setSymbolPen(None)
         faint.setPen(pg.mkPen(pale, width=1))
 
-    def _new_item(self) -> pg.PlotDataItem:
-        item = pg.PlotDataItem(connect="finite", autoDownsample=True, downsampleMethod="peak", clipToView=True)
+    def _new_item(self, name: str | None = None) -> pg.PlotDataItem:
+        item = pg.PlotDataItem(
+            name=name, connect="finite", autoDownsample=True, downsampleMethod="peak", clipToView=True
+        )
         self.canvas.addItem(item)
         item.setLogMode(False, self._log)
         return item
@@ -228,8 +238,8 @@ class SeriesPlot(QWidget):
 
     def emphasise(self, name: str | None) -> None:
         """Emphasises one curve; None none."""
-        if name != self._emphasised:
-            self._emphasised = name
+        if name != self.emphasised:
+            self.emphasised = name
             self.set_curves(list(self._curves.values()))
 
     def set_marks(self, marks: Sequence[tuple[float, str]]) -> None:
@@ -239,6 +249,11 @@ class SeriesPlot(QWidget):
     def set_bands(self, bands: Sequence[tuple[float, float, str]]) -> None:
         """Tints the steps from one place to another, a stage each, in its colour."""
         self.marks.set_bands(bands)
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """The lower ends of healthy ranges that are seen."""
+        return tuple(level for level in self._levels if level.curve in self.shown)
 
     def set_levels(self, levels: Sequence[Level]) -> None:
         """Draws the lower end of the healthy range of curves, dashed in their colours; after `set_curves`."""

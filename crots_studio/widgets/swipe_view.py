@@ -38,7 +38,7 @@ class SwipeView(ImageView):
     def show_pair(self, left: Content | None, right: Content | None) -> None:
         """Shows two contents of one size."""
         self.right_layers.show(right)
-        self.right_layers.set_opacity(self._opacity)
+        self.right_layers.set_opacity(self.opacity)
         self.show_content(left)
         if left and right:
             self.setAccessibleName(f"{left.title} left of the divider, {right.title} right of it")

@@ -75,7 +75,7 @@ class ThumbnailModel(QStringListModel):
         self._asked: dict[Hashable, int] = {}
         self.queue = PictureQueue(self._hand_over)
         self.destroyed.connect(self.queue.stop)
-        self._loaded.connect(self._take, Qt.ConnectionType.QueuedConnection)
+        self._loaded.connect(self.take, Qt.ConnectionType.QueuedConnection)
 
     def _hand_over(self, key: Hashable, picture: Array | Exception) -> None:
         """On a loading thread."""
@@ -130,7 +130,8 @@ class ThumbnailModel(QStringListModel):
         return None
 
     @Slot(object, object)
-    def _take(self, key: Hashable, picture: Array | Exception) -> None:
+    def take(self, key: Hashable, picture: Array | Exception) -> None:
+        """Takes over what was read for a picture, or why it could not be."""
         self._kept.put(key, str(picture) if isinstance(picture, Exception) else rgb_image(picture))
         row = self._asked.pop(key, None)
         if row is not None and row < self._count:

@@ -33,7 +33,7 @@ class Times:
         self.step, self.image, self.bf16, self.steps = step, image, bf16, steps
         self.timed = []
         times = self
-        monkeypatch.setattr(Trial, "estimate", lambda trial, key: times.of(trial._project, key))
+        monkeypatch.setattr(Trial, "estimate", lambda trial, key: times.of(trial.project, key))
 
     def of(self, project, key):
         config = project.config_of(key)

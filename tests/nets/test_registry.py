@@ -171,7 +171,7 @@ def test_an_address_is_refused_before_any_library_sees_it(monkeypatch, encoder, 
 def test_no_encoder_name_reaches_a_hub(encoder):
     """Whatever is written there: a name that passes has no scheme, no path and no host."""
     try:
-        _, passed = smp_nets._parts(f"smp:unet/{encoder}")
+        passed = smp_nets.encoder_of(f"smp:unet/{encoder}")
     except InputError:
         return
     assert not set(passed) & set(":/\\@?#% \n")

@@ -44,7 +44,7 @@ def test_patches_of_any_size_are_padded_for_networks_that_need_it(make):
 
 def drawn_patches(learner, steps=400):
     """How often each patch is drawn, in shares."""
-    drawn = np.bincount([index for number in range(steps) for index in learner._patch_order.batch(number)], minlength=4)
+    drawn = np.bincount([index for number in range(steps) for index in learner.patch_order.batch(number)], minlength=4)
     return drawn / drawn.sum()
 
 
@@ -61,14 +61,14 @@ def test_patches_are_drawn_by_rarity_or_alike(make, tmp_path):
     chances /= chances.sum()
     assert drawn_patches(make(patches=True, batch=1), steps=3000) == pytest.approx(chances, abs=0.03)
     # A batch repeats no patch while there are enough.
-    whole = make(patches=True, batch=4)._patch_order
+    whole = make(patches=True, batch=4).patch_order
     assert all(sorted(whole.batch(number)) == [0, 1, 2, 3] for number in range(5))
-    assert len(make(patches=True, batch=6)._patch_order.batch(0)) == 6
+    assert len(make(patches=True, batch=6).patch_order.batch(0)) == 6
 
 
 def test_draws_by_rarity_come_from_seed_stage_and_step(make):
     def drawn(number=7, **more):
-        return [make(patches=True, batch=2, **more)._patch_order.batch(step) for step in range(number, number + 6)]
+        return [make(patches=True, batch=2, **more).patch_order.batch(step) for step in range(number, number + 6)]
 
     assert drawn() == drawn()
     for other in (drawn(8), drawn(seed=4), drawn(stage="adapt-2")):
@@ -85,9 +85,9 @@ def seen(learner, number=0):
 def taught_by_the_source(learner, folder, classes):
     """Has the first step's labels come from correct pseudo-labels, where a teacher of two layers would guess."""
     labels = PseudoLabels.below(world.write_predictions(folder, wrong=0.0), classes)
-    learner._material = dataclasses.replace(learner._material, pseudo_labels=labels)
-    truth = torch.from_numpy(learner._material.labels(learner.choose(0))).long()
-    learner._teach = lambda images: Confident(truth, torch.full(truth.shape, 0.9))
+    learner.material = dataclasses.replace(learner.material, pseudo_labels=labels)
+    truth = torch.from_numpy(learner.material.labels(learner.choose(0))).long()
+    learner.teach = lambda images: Confident(truth, torch.full(truth.shape, 0.9))
     return learner
 
 
@@ -141,7 +141,7 @@ def test_each_crop_has_a_place_of_its_own_and_spatialmix_mixes_whole_images(make
     windows = made.draw_crops(0, Size(32, 32)).windows
     assert len(set(windows)) == 8
     mixed = made.mix(made.engine.images(made.load(0).images), 0)
-    truth = torch.from_numpy(made._material.labels(made.choose(0))).long()
+    truth = torch.from_numpy(made.material.labels(made.choose(0))).long()
     # Every pixel of a mix comes from the same place of some image, and so does every pixel of its crop.
     assert (mixed.labels.unsqueeze(1) == truth.unsqueeze(0)).any(dim=1).all()
     shown = made.crop(mixed, 0)

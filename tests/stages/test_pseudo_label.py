@@ -90,7 +90,7 @@ def network(path, classes, *, net="tests.stages.tiny_nets:plain", class_map=None
 @pytest.mark.parametrize(("choice", "taken"), [("source", False), ("target", True)])
 def test_batch_norm_statistics_are_the_sources_or_the_targets(tmp_path, images, classes, choice, taken):
     labeller = network(tmp_path / "source.pth", classes, batch_norm=choice)
-    bn1 = labeller._source.model.net.bn1
+    bn1 = labeller.source.model.net.bn1
     before = bn1.running_mean.clone()
     events = label(job(tmp_path, labeller, classes, options={"batch_norm": choice}))
     notes = [event.text for event in events if isinstance(event, Note)]
@@ -104,7 +104,7 @@ def test_whatever_the_batch_the_targets_statistics_are_the_same(tmp_path, images
     for batch in (1, 3):
         labeller = network(tmp_path / "source.pth", classes)
         label(job(tmp_path, labeller, classes, batch=batch))
-        means.append(labeller._source.model.net.bn2.running_mean)
+        means.append(labeller.source.model.net.bn2.running_mean)
     assert torch.equal(*means)
 
 
@@ -396,7 +396,7 @@ def test_the_normalisation_of_the_source_reaches_the_network(tmp_path, images, c
     said = labeller.label(dataset.samples, pictures)
     truths = [world.paint(int(sample.key[-3:]))[1] for sample in dataset.samples]
     assert np.mean([row.labels == truth for row, truth in zip(said, truths, strict=True)]) > 0.98
-    assert Normalisation("rgb", (0.0,) * 3, (255.0,) * 3) == labeller._source.facts.card.normalisation
+    assert Normalisation("rgb", (0.0,) * 3, (255.0,) * 3) == labeller.source.facts.card.normalisation
 
 
 def test_a_source_in_reduced_precision_is_folded_once_and_says_the_same(tmp_path):

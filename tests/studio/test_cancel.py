@@ -102,12 +102,12 @@ def test_the_rail_asks_before_it_discards(qtbot, session, ready):
     project = session.project
     project.begin("pseudo-label")
     write(project.work_folder("pseudo-label") / "half", b"x")
-    ready.rail._discard("pseudo-label")
+    ready.rail.discard("pseudo-label")
     question = ready.findChild(DiscardQuestion)
     assert "no earlier result" in question.informativeText()
     answer(question, "Keep")
     assert project.work_folder("pseudo-label").exists()
-    ready.rail._discard("pseudo-label")
+    ready.rail.discard("pseudo-label")
     answer(ready.findChildren(DiscardQuestion)[-1], "Discard")
     qtbot.waitUntil(lambda: not session.run.busy)
     assert not project.work_folder("pseudo-label").exists()
@@ -116,7 +116,7 @@ def test_the_rail_asks_before_it_discards(qtbot, session, ready):
 def test_a_comparison_cannot_be_discarded(session, ready):
     child = FakeChild([])
     session.run.request = RunRequest(seeds=(0,))
-    session.run._begin(child)
+    session.run.begin(child)
     assert not ready.run_bar.cancel.isEnabled() and ready.run_bar.stop.isEnabled()
     assert not ready.menus.actions["Cancel and discard"].isEnabled()
-    session.run._run = None
+    session.run.let_go()

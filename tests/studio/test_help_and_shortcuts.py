@@ -164,7 +164,9 @@ def test_failures_and_stops_are_told_too(qtbot, session):
     assert notifier.text.text() == "The run failed. No process"
 
 
-def test_a_run_that_the_guard_stopped_is_told_in_amber_with_the_reason(qtbot, session, open_project, tmp_path):
+def test_a_run_that_the_guard_stopped_is_told_in_amber_with_the_reason(
+    qtbot, session, open_project, tmp_path, monkeypatch
+):
     project = open_project(make_fake_project(tmp_path / "fake").folder)
     notifier = Notifier(session)
     qtbot.addWidget(notifier)
@@ -176,7 +178,8 @@ def test_a_run_that_the_guard_stopped_is_told_in_amber_with_the_reason(qtbot, se
     assert notifier.text.property("role") == "warning"
     assert "with a warning" in notifier.text.text() and f"Round 1 {words}." in notifier.text.text()
     # A later run that did not touch this round is not blamed for it.
-    notifier._began = 2_000_000_000.0
+    monkeypatch.setattr("crots_studio.widgets.notifier.time.time", lambda: 2_000_000_000.0)
+    session.run.busy_changed.emit(True)
     session.run.ended.emit(RunEnd("completed", "export"))
     assert notifier.text.property("role") == "good"
 

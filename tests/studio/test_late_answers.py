@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 import pytest
+from PySide6.QtCore import Qt
 
 import crots_studio.panels.patches.panel as patches
 import crots_studio.panels.setup.class_map as class_map
@@ -87,8 +88,8 @@ def test_a_prediction_of_another_project_s_model_is_not_shown(
             pseudo_labels,
             lambda panel: panel.correction.edits is None and not len(panel.images.labels),
         ),
-        (PatchPanel, patches, lambda panel: panel._corrections is None),
-        (PreviewPanel, preview, lambda panel: panel._material is None),
+        (PatchPanel, patches, lambda panel: panel.history is None),
+        (PreviewPanel, preview, lambda panel: panel.material is None),
     ],
 )
 def test_a_list_that_comes_after_its_project_was_closed_is_not_shown(
@@ -183,9 +184,9 @@ def test_patches_are_cut_in_the_project_whose_classes_were_ticked(
     panel = show_panel(PatchPanel)
     open_project(first.folder)
     settle(qtbot, session)
-    panel.rare._timer.setInterval(300)
-    panel.rare._choose(frozenset({2}))
-    assert panel.rare._timer.isActive()
+    panel.rare.timer.setInterval(300)
+    panel.rare.table.item(0, 0).setCheckState(Qt.CheckState.Checked)
+    assert panel.rare.timer.isActive()
     open_project(second.folder)
     qtbot.wait(500)
     assert scripted.requests == []
@@ -195,9 +196,9 @@ def test_a_run_leaves_the_device_to_itself(qtbot, session, show_panel, open_proj
     panel = show_panel(BeforeAfterPanel)
     open_project(make_fake_project(tmp_path, until="pseudo-label").folder)
     settle(qtbot, session)
-    assert panel._predictions._device is None
+    assert panel.predictions.device is None
     busy = []
-    session.run.busy_changed.connect(lambda _: busy.append(panel._predictions._device))
+    session.run.busy_changed.connect(lambda _: busy.append(panel.predictions.device))
     scripted()
     with qtbot.waitSignal(session.run.ended):
         session.run.start()

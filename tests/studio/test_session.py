@@ -50,7 +50,7 @@ def test_an_answer_on_its_way_to_the_window_is_not_idle(qtbot, session):
     got = []
     errands = session.errands
     errands.in_background(lambda: "answer", got.append)
-    while not errands._pool.idle:
+    while errands.working:
         time.sleep(0.001)
     assert not errands.idle and got == [], "the thread is done, the window has not heard of it"
     qtbot.waitUntil(lambda: errands.idle)
@@ -182,7 +182,7 @@ def test_an_exception_outside_of_stages_ends_the_run_in_words(qtbot, session, op
 
 def test_two_hundred_runs_leave_no_thread_behind(qtbot, session, open_project, folder, scripted):
     open_project(folder)
-    session.run._drain_timer.setInterval(1)
+    session.run.drain_timer.setInterval(1)
     scripted(StageStarted(stage="baseline", total=1), lambda control: time.sleep(0.001))
     # Of the system: Python's own list keeps a name for Qt's threads that have ended.
     before = psutil.Process().num_threads()
@@ -208,7 +208,7 @@ def test_a_project_that_is_still_being_opened_does_not_come_into_a_run(
     scripted(StageStarted(stage="baseline", total=1), lambda control: said.wait(300))
     with qtbot.waitSignal(session.run.ended):
         session.opened.open_project(other)
-        qtbot.waitUntil(lambda: not session.errands._saver.idle or not session.errands._pool.idle)
+        qtbot.waitUntil(lambda: session.errands.working)
         session.run.start()
         gate.set()
         qtbot.waitUntil(lambda: bool(problems))
@@ -216,10 +216,10 @@ def test_a_project_that_is_still_being_opened_does_not_come_into_a_run(
 
 
 def test_nor_into_a_demonstration(qtbot, session, open_project, folder, tmp_path, monkeypatch):
-    gate, read = threading.Event(), Project.open
-    monkeypatch.setattr(Project, "open", staticmethod(lambda path: gate.wait(300) and read(path)))
+    began, gate, read = threading.Event(), threading.Event(), Project.open
+    monkeypatch.setattr(Project, "open", staticmethod(lambda path: began.set() or (gate.wait(300) and read(path))))
     session.opened.open_project(folder)
-    qtbot.waitUntil(lambda: not session.errands._pool.idle)
+    qtbot.waitUntil(began.is_set)
     with qtbot.waitSignal(session.run.ended):
         session.run.start_demo(lambda control: iter([control.check() or Progress(stage="render", done=1, total=1)]),
                            tmp_path / "demo")  # fmt: skip
@@ -247,15 +247,15 @@ def test_it_is_busy_until_what_was_cancelled_is_gone(qtbot, session, open_projec
     gate = threading.Event()
     monkeypatch.setattr("crots_studio.runs.active.discard", lambda project, key: gate.wait(300))
     done = Progress(stage="baseline", done=1, total=1)
-    scripted(StageStarted(stage="baseline", total=1), done, lambda control: control._stop.wait(300), done)
+    scripted(StageStarted(stage="baseline", total=1), done, lambda control: control.wait_for_stop(300), done)
     with qtbot.waitSignal(session.run.ended) as ended:
         session.run.start()
         qtbot.waitUntil(lambda: session.run.state.done == 1)
         session.run.stop(discard=True)
-        qtbot.waitUntil(lambda: session.run._run is None, timeout=10_000)
+        qtbot.waitUntil(lambda: session.run.current is None, timeout=10_000)
         assert session.run.busy
         session.run.start()
-        assert session.run._run is None and len(scripted.requests) == 1, (
+        assert session.run.current is None and len(scripted.requests) == 1, (
             "no run begins among files that are being deleted"
         )
         gate.set()
@@ -268,7 +268,7 @@ def test_a_flood_of_events_comes_in_portions_and_the_run_ends_after_the_last(
     open_project(folder)
     portions = []
     session.run.events_arrived.connect(lambda events: portions.append(len(events)))
-    session.run._drain_timer.setInterval(1)
+    session.run.drain_timer.setInterval(1)
     scripted(*(Progress(stage="baseline", done=number, total=5000) for number in range(5000)))
     with qtbot.waitSignal(session.run.ended, timeout=20_000):
         session.run.start()

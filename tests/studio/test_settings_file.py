@@ -16,11 +16,11 @@ from crots_studio.window import MainWindow
 )
 def test_values_of_wrong_types_count_as_not_set(qtbot, session, settings_file, value):
     store = QSettings(str(settings_file), QSettings.Format.IniFormat)
-    for name in ("theme", "recent", "folders/projects", "layout/window"):
+    for name in ("theme", "text_size", "recent", "folders/projects", "layout/window"):
         store.setValue(name, value)
     store.sync()
     settings = Settings(settings_file)
-    assert settings.theme == "system"
+    assert settings.theme == "system" and settings.text_size == "normal"
     assert all(isinstance(path, str) for path in settings.recent.paths)
     assert isinstance(settings.folder("projects"), str) and isinstance(settings.layout("window"), QByteArray)
     session.settings = settings

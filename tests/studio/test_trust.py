@@ -112,7 +112,7 @@ def test_a_run_in_a_thread_and_in_a_process_gets_it(qtbot, session, trusted):
     session.run.start(in_child=False)
     qtbot.waitUntil(lambda: not session.run.busy)
     assert made[0].config.runtime.trust
-    assert command_line(session.run._child(RunRequest())._project, RunRequest())[-1] == "--trust"
+    assert command_line(session.run.child_run(RunRequest()).project, RunRequest())[-1] == "--trust"
 
 
 @pytest.mark.parametrize("change", [{"student.net": "other:factory"}, {"source.net": "other:factory"}])

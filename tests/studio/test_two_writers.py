@@ -49,7 +49,7 @@ def test_a_change_elsewhere_is_seen_and_told(qtbot, session, open_project, folde
 
 def test_the_file_is_looked_at_again_and_again(qtbot, session, open_project, folder):
     open_project(folder)
-    session.run._look_timer.setInterval(20)
+    session.run.look_timer.setInterval(20)
     for steps in (77, 78):
         change(folder, adapt__steps=steps)
         qtbot.waitUntil(lambda steps=steps: session.project.config.adapt.steps == steps, timeout=10_000)

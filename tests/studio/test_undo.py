@@ -155,7 +155,7 @@ def test_each_tab_has_its_history_and_the_settings_beside_it_the_options(
     assert undo.isEnabled() and undo.text() == "&Undo reject 1 patch"
     session.opened.set_options({"adapt.steps": "77"})
     assert undo.text() == "&Undo reject 1 patch"
-    window.pages.workspace._focus_moved(None, window.settings_panel.search)
+    QApplication.instance().focusChanged.emit(None, window.settings_panel.search)
     assert undo.text() == "&Undo Steps (Adaptation)"
     undo.trigger()
     assert session.project.config.adapt.steps != 77 and patches.history.state.rejected

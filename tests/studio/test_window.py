@@ -6,6 +6,7 @@ import threading
 
 import pytest
 from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QListWidget, QScrollArea, QWidget
 
 from crots.errors import InputError, StageError
@@ -168,7 +169,7 @@ def test_out_of_memory_offers_a_smaller_batch_and_runs_again(qtbot, session, rea
     with qtbot.waitSignal(session.run.ended):
         session.run.start()
     dialog = ready.failure
-    assert "memory" in dialog.windowTitle() or "memory" in dialog._advice.heading
+    assert "memory" in dialog.windowTitle() or "memory" in dialog.advice.heading
     assert dialog.remedies
     scripted(START, StageFinished(stage="baseline", outcome="completed", seconds=1))
     with qtbot.waitSignal(session.run.ended):
@@ -223,7 +224,7 @@ def test_closing_can_be_thought_better_of(qtbot, session, ready, scripted):
 def test_going_on_without_the_window_hands_over_to_a_child(qtbot, session, ready, scripted, monkeypatch):
     long_run(scripted)
     begun = []
-    monkeypatch.setattr(session.run, "_child", lambda request: FakeChild(begun))
+    monkeypatch.setattr(session.run, "child_run", lambda request: FakeChild(begun))
     session.run.start()
     qtbot.waitUntil(lambda: session.run.state.done == 1)
     ready.close()
@@ -231,13 +232,13 @@ def test_going_on_without_the_window_hands_over_to_a_child(qtbot, session, ready
     qtbot.mouseClick(buttons["Continue in the background"], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: not ready.isVisible(), timeout=10_000)
     assert begun == ["started"]
-    session.run._run = None
+    session.run.let_go()
 
 
 def test_where_no_child_can_take_over_the_window_stays_and_says_so(qtbot, session, ready, scripted, monkeypatch):
     long_run(scripted)
     monkeypatch.setattr(FakeChild, "start", refuse_to_start)
-    monkeypatch.setattr(session.run, "_child", lambda request: FakeChild([]))
+    monkeypatch.setattr(session.run, "child_run", lambda request: FakeChild([]))
     session.run.start()
     qtbot.waitUntil(lambda: session.run.state.done == 1)
     ready.leaving.leave(go_on=True)
@@ -256,7 +257,7 @@ def test_a_run_that_fails_while_the_window_waits_for_it_is_shown(qtbot, session,
 
     def fail(control):
         begun.set()
-        control._stop.wait(300)
+        control.wait_for_stop(300)
         raise StageError("cannot write checkpoint.pt: the disk is full; free some space and run again")
 
     scripted(START, fail)
@@ -264,14 +265,14 @@ def test_a_run_that_fails_while_the_window_waits_for_it_is_shown(qtbot, session,
     assert begun.wait(300)
     ready.leaving.leave(go_on=False)
     qtbot.waitUntil(lambda: not session.run.busy)
-    qtbot.waitUntil(lambda: "disk is full" in ready.log_panel.text + ready.failure._advice.words)
+    qtbot.waitUntil(lambda: "disk is full" in ready.log_panel.text + ready.failure.advice.words)
     qtbot.wait(100)
     assert ready.isVisible()
     ready.failure.reject()
 
 
 def test_the_welcome_page_offers_nothing_that_does_nothing(session, window):
-    setup = next(action for action in window.menus._of_workspace if action.text() == TABS[0].title)
+    setup = next(action for action in window.findChildren(QAction) if action.text() == TABS[0].title)
     assert not setup.isEnabled()
     session.run.busy_changed.emit(False)
     assert not setup.isEnabled()
@@ -292,7 +293,7 @@ def test_a_recent_project_that_has_gone_is_shown_as_gone(qtbot, session, window,
 @pytest.mark.parametrize("answer", ["Stop and keep", "Continue in the background"])
 def test_closing_over_a_run_in_another_process_asks_too(qtbot, session, ready, answer):
     child = FakeChild([])
-    session.run._begin(child)
+    session.run.begin(child)
     session.run.pause()
     assert not ready.close() and "separate process" in ready.leaving.question.informativeText()
     buttons = {button.text(): button for button in ready.leaving.question.buttons()}
@@ -300,17 +301,17 @@ def test_closing_over_a_run_in_another_process_asks_too(qtbot, session, ready, a
     qtbot.waitUntil(lambda: not ready.isVisible(), timeout=10_000)
     # A halted process would wait for ever.
     assert child.begun[-1] == ("stopped" if answer == "Stop and keep" else "resumed")
-    session.run._run = None
+    session.run.let_go()
 
 
 def test_one_of_a_terminal_is_left_alone(session, ready):
     child = FakeChild([])
     child.controllable = False
-    session.run._begin(child)
+    session.run.begin(child)
     bar = ready.run_bar
     assert not bar.stop.isEnabled() and "another window" in bar.stop.toolTip() and bar.memory.text() == ""
     assert ready.close() and child.begun == ["started"]
-    session.run._run = None
+    session.run.let_go()
 
 
 def test_another_project_is_refused_while_a_run_goes_on(qtbot, session, ready, scripted, tmp_path):

@@ -38,8 +38,8 @@ class NameAxis(pg.AxisItem):  # type: ignore[misc]
 
     def __init__(self) -> None:
         self._names: tuple[str, ...] = ()  # the base class reads it in its constructor
-        self._written: tuple[str, ...] = ()
-        self._upright = False
+        self.written: tuple[str, ...] = ()
+        self.upright = False
         super().__init__("bottom")
 
     def set_names(self, names: Sequence[str]) -> None:
@@ -62,23 +62,23 @@ class NameAxis(pg.AxisItem):  # type: ignore[misc]
         room = self.size().width() / max(len(self._names), 1) - 6
         broken = tuple(name.replace(": ", ":\n", 1) for name in self._names)
         written = self._names if self._width(self._names) <= room or self._width(broken) > room else broken
-        if written != self._written:
-            self._written = written
+        if written != self.written:
+            self.written = written
             self.setTicks([list(enumerate(written))])
-        self._upright = self._width(written) > room
+        self.upright = self._width(written) > room
         lines = max((name.count("\n") + 1 for name in written), default=1)
         longest = min(self._width(written), _LONGEST_NAME)
-        self.setHeight(longest + 10 if self._upright else lines * QFontMetrics(self.font()).height() + 8)
+        self.setHeight(longest + 10 if self.upright else lines * QFontMetrics(self.font()).height() + 8)
 
     def drawPicture(self, painter: QPainter, axis: Any, ticks: Any, texts: Any) -> None:  # noqa: N802
         """Draws axis, ticks and names."""
-        if not self._upright:
+        if not self.upright:
             super().drawPicture(painter, axis, ticks, texts)
             return
         super().drawPicture(painter, axis, ticks, [])
         painter.setPen(self.textPen())
         metrics = QFontMetrics(self.font())
-        for x, text in self._upright_names():
+        for x, text in self.upright_names():
             painter.save()
             painter.translate(x, 6)
             painter.rotate(-90)
@@ -87,7 +87,7 @@ class NameAxis(pg.AxisItem):  # type: ignore[misc]
             painter.drawText(place, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, elided)
             painter.restore()
 
-    def _upright_names(self) -> list[tuple[float, str]]:
+    def upright_names(self) -> list[tuple[float, str]]:
         """Where the names stand; the base class leaves out those that would overlap if they lay flat."""
         (left, right), area = self.range, self.mapRectFromParent(self.linkedView().geometry())
         places = [(group, name) for group, name in enumerate(self._names) if left <= group <= right]
@@ -102,8 +102,8 @@ class BarPlot(QWidget):
     def __init__(self, title: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.title = title
-        self._names = NameAxis()
-        self.canvas = pg.PlotWidget(axisItems={"bottom": self._names})
+        self.names = NameAxis()
+        self.canvas = pg.PlotWidget(axisItems={"bottom": self.names})
         self.canvas.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.canvas.setAccessibleName(f"Bars of {title}")
         self.canvas.setMenuEnabled(False)
@@ -143,7 +143,7 @@ class BarPlot(QWidget):
         self._items = [self._item(place, len(bars), one) for place, one in enumerate(bars)]
         self._items += [self._value(group, one) for one in bars if one.width for group in range(len(one.values))]
         self._items = [item for item in self._items if item is not None]
-        self._names.set_names(groups)
+        self.names.set_names(groups)
         top = max((value for one in bars for value in one.values if value is not None), default=1.0)
         self.canvas.setYRange(0, top * 1.12 or 1.0, padding=0)
         self.canvas.setXRange(-0.6, max(len(groups), 1) - 0.4, padding=0)

@@ -111,8 +111,8 @@ class ComparePanel(QWidget):
         )
         self.queue_button = QPushButton("Add to &queue")
         self.queue_button.setToolTip("Puts the projects of the selected runs into the queue of runs")
-        self.chart = RunChart(self._colour)
-        self.table = RunTableView(self._colour)
+        self.chart = RunChart(self.colour_of)
+        self.table = RunTableView(self.colour_of)
         self.note_row = NoteRow()
         self.save_chart = ExportButton(session, self.chart, self.chart_table, "comparison-chart")
         self.save_chart.setText("Save chart")
@@ -293,7 +293,8 @@ class ComparePanel(QWidget):
 
     # Drawing.
 
-    def _colour(self, run: PastRun) -> str:
+    def colour_of(self, run: PastRun) -> str:
+        """Returns the colour of a run in the charts."""
         # The latest runs of this project have the colours of their stages, as everywhere in the window.
         if self._own is not None and run.key in {latest.key for latest in latest_runs(self._own.runs)}:
             return theme.stage_colour(run.stage)

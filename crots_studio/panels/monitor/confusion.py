@@ -110,12 +110,12 @@ class ConfusionPanel(ScorePanel):
         self.which.setVisible(len(given) > _MANY)
         few = len(given) > _MANY and self.which.currentData() == "worst"
         kept = set(most_mistaken(matrix, _SHOWN)) if few else set(range(len(given)))
-        names = tuple(name for name in self._look.order(given) if given.index(name) in kept)
+        names = tuple(name for name in self.look.order(given) if given.index(name) in kept)
         places = [given.index(name) for name in names]
         shares, pixels = every[np.ix_(places, places)], matrix[np.ix_(places, places)]
         texts = [[_cell(pixels[r, c], shares[r, c], way) for c in range(len(names))] for r in range(len(names))]
         words = _words(names, matrix, places, way)
-        self.view.matrix.show(names, tuple(map(self._look.colour, names)), shares, texts, words)
+        self.view.matrix.show(names, tuple(map(self.look.colour, names)), shares, texts, words)
         self._mistakes = mistakes(score.confusion, given, 12)
         self.mistakes.clear()
         lines = [f"{_percent(row.share)}  {row.truth} predicted as {row.prediction}" for row in self._mistakes]

@@ -91,7 +91,7 @@ class IouPanel(ScorePanel):
         super().show_scores(scores)
 
     def _curves_table(self) -> str:
-        return validations_csv(self._scores, self._look)
+        return validations_csv(self._scores, self.look)
 
     def _class_table(self) -> str:
         table = self.table.model_of_classes.table
@@ -118,7 +118,7 @@ class IouPanel(ScorePanel):
             widget.setEnabled(bool(subjects))
         self.list_subjects(subjects)
         chosen = self.subject.currentData()
-        table = class_table(self._scores, chosen, self._look) if chosen else None
+        table = class_table(self._scores, chosen, self.look) if chosen else None
         self.table.show_table(table)
         self.summary.setText(summary(table) if table else "")
         self._draw_curves()
@@ -141,11 +141,11 @@ class IouPanel(ScorePanel):
 
     def _curves(self, points: list[tuple[float, Score]]) -> Iterable[PlotCurve]:
         x = np.array([place for place, _ in points], float)
-        names = self._look.order(dict.fromkeys(name for _, score in points for name in score.per_class))
+        names = self.look.order(dict.fromkeys(name for _, score in points for name in score.per_class))
         for name in names:
             values = [score.per_class.get(name) for _, score in points]
             y = np.array([np.nan if value is None else 100 * value for value in values])
-            yield PlotCurve(name, x, y, readable(QColor(*self._look.colour(name))).name())
+            yield PlotCurve(name, x, y, readable(QColor(*self.look.colour(name))).name())
         means = [np.nan if score.miou is None else 100 * score.miou for _, score in points]
         yield PlotCurve(MIOU, x, np.array(means), theme.colours().text, dashed=True)
 

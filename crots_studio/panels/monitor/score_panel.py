@@ -19,7 +19,7 @@ class ScorePanel(QWidget):
         super().__init__()
         self._session = session
         self._scores = Scores()
-        self._look = ClassLook()
+        self.look = ClassLook()
         self._followed = ""
         self.subject = QComboBox()
         self.subject.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
@@ -54,12 +54,12 @@ class ScorePanel(QWidget):
     def show_scores(self, scores: Scores) -> None:
         """Shows another project's scores."""
         self._scores, self._followed = scores, ""
-        self._look = ClassLook.of(self._session.project)
+        self.look = ClassLook.of(self._session.project)
         self.redraw.ask()
 
     def take_look(self) -> None:
         """The project's class set changed: its order and colours are taken over."""
-        self._look = ClassLook.of(self._session.project)
+        self.look = ClassLook.of(self._session.project)
         self.redraw.ask()
 
     def update_scores(self) -> None:

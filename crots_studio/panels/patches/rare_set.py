@@ -57,10 +57,10 @@ class RareSet(QWidget):
         self._session = session
         self._found: MinedPatches | None = None
         self._corrections = PatchCorrections()
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(_CUT_MS)
-        self._timer.timeout.connect(self.cut)
+        self.timer = QTimer(self)
+        self.timer.setSingleShot(True)
+        self.timer.setInterval(_CUT_MS)
+        self.timer.timeout.connect(self.cut)
         self.table = RareTable()
         self.mode = QComboBox()
         self.mode.setAccessibleName("How the rare classes are chosen")
@@ -104,7 +104,7 @@ class RareSet(QWidget):
         self._found, self._corrections = found, corrections
         if found is None:
             # The ticks belong to the previous project.
-            self._timer.stop()
+            self.timer.stop()
             self.table.show_rows([], None)
             self.why.setText("")
         self.refresh()
@@ -149,7 +149,7 @@ class RareSet(QWidget):
         mine = dataclasses.replace(project.config.mine, rare=option)
         self._session.opened.save_config(dataclasses.replace(project.config, mine=mine))
         if self.at_once.isChecked() and self._labelled:
-            self._timer.start()
+            self.timer.start()
         self.show_state()
 
     def _class_picked(self, number: int) -> None:
@@ -169,7 +169,7 @@ class RareSet(QWidget):
     def cut(self) -> None:
         """Cuts the patches again; during a run, when it has ended."""
         if self._session.run.busy:
-            self._timer.start()
+            self.timer.start()
         elif self._session.project is not None and self._labelled:
             self._session.run.start(RunRequest(only="mine"), in_child=False)
         self.show_state()
@@ -188,7 +188,7 @@ class RareSet(QWidget):
             return ""
         if session.run.busy and session.run.state.stage == "mine":
             return "Cutting …"
-        if self._timer.isActive():
+        if self.timer.isActive():
             return "Will be cut when the run has finished." if session.run.busy else "Will be cut in a moment …"
         reason = stale_reason(session.opened.status)
         return f"These patches are not up to date: {reason_words(reason)}." if reason else ""

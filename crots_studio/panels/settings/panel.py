@@ -49,7 +49,7 @@ class SettingsPanel(QWidget):
         self.rows: dict[str, OptionRow] = {}
         self._pages: dict[str, QWidget] = {}
         self._abouts: dict[str, QLabel] = {}
-        self._headings: dict[tuple[str, str], QLabel] = {}
+        self.headings: dict[tuple[str, str], QLabel] = {}
         # A button for the folded options of each group, and which have been unfolded.
         self.folds: dict[tuple[str, str], QPushButton] = {}
         self._unfolded: set[tuple[str, str]] = set()
@@ -195,7 +195,7 @@ class SettingsPanel(QWidget):
             button.setVisible(bool(folded) and not searching)
             button.setText("Fewer options" if unfolded else plural(len(folded), "more option"))
             button.setIcon(icon("up" if unfolded else "down", "muted"))
-        for heading in self._headings.values():
+        for heading in self.headings.values():
             heading.setVisible(not searching)
 
     def unfold(self, section: str, group: str, unfolded: bool = True) -> None:
@@ -226,7 +226,7 @@ class SettingsPanel(QWidget):
                 heading = Label(group)
                 heading.setProperty("role", "strong")
                 heading.setContentsMargins(0, 10, 0, 2)
-                self._headings[section, group] = heading
+                self.headings[section, group] = heading
                 column.addWidget(heading)
             for field in of_group:
                 row = OptionRow(field, self._session.settings)

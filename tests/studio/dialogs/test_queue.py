@@ -95,9 +95,9 @@ def test_start_asks_for_trust_once(qtbot, session, dialog, projects, monkeypatch
     qtbot.waitUntil(lambda: session.queue.entries[0].state == ("running" if answer else "failed"))
     assert len(asked) == 1 and "odd.module" in asked[0]
     if answer:
-        assert session.queue._run is not None or session.queue.current
-        qtbot.waitUntil(lambda: session.queue._run is not None)
-        assert session.queue._run.project.config.runtime.trust
+        assert session.queue.run is not None or session.queue.current
+        qtbot.waitUntil(lambda: session.queue.run is not None)
+        assert session.queue.run.project.config.runtime.trust
         session.queue.stop()
     qtbot.waitUntil(lambda: not session.queue.running)
 
@@ -124,8 +124,8 @@ def test_closing_the_window_can_leave_the_run_to_itself(qtbot, session, window, 
     session.queue.start_run = FakeRun
     session.queue.add(projects)
     session.queue.start()
-    qtbot.waitUntil(lambda: session.queue._run is not None)
-    run = session.queue._run
+    qtbot.waitUntil(lambda: session.queue.run is not None)
+    run = session.queue.run
     window.close()
     assert "(2 waiting)" in window.leaving.question.informativeText()
     window.leaving.leave(go_on=True)

@@ -44,23 +44,23 @@ def predicted(monkeypatch):
     return asked
 
 
-def ready(qtbot, panel, count=4):
-    qtbot.waitUntil(lambda: len(panel.predicted) + len(panel._wrong) == count, timeout=10_000)
+def ready(qtbot, session, panel, count=4):
+    qtbot.waitUntil(lambda: len(panel.predicted) + len(panel.wrong) == count, timeout=10_000)
 
 
 def test_without_a_project_it_says_what_to_do(panel):
     assert "project" in panel.area.views.views[0].empty_text
 
 
-def test_before_the_labels_it_says_which_stage_to_run(qtbot, panel, tmp_path, open_project):
+def test_before_the_labels_it_says_which_stage_to_run(qtbot, session, panel, tmp_path, open_project):
     open_project(make_fake_project(tmp_path, until="").folder)
-    qtbot.waitUntil(lambda: panel._session.errands.idle)
+    qtbot.waitUntil(lambda: session.errands.idle)
     assert "Pseudo-labels" in panel.area.views.views[0].empty_text
 
 
-def test_source_baseline_and_rounds_side_by_side(qtbot, panel, tmp_path, open_project, predicted):
+def test_source_baseline_and_rounds_side_by_side(qtbot, session, panel, tmp_path, open_project, predicted):
     open_project(make_fake_project(tmp_path).folder)
-    ready(qtbot, panel)
+    ready(qtbot, session, panel)
     assert panel.area.shown == ["Image", "Source", "Baseline", "Round 1", "Round 2"]
     views = {view.content.title: view.content for view in panel.area.views.views if view.content}
     assert (views["Baseline"].labels == 1).all()
@@ -71,9 +71,9 @@ def test_source_baseline_and_rounds_side_by_side(qtbot, panel, tmp_path, open_pr
     assert panel.area.shown == ["Source", "Round 2"]
 
 
-def test_the_readout_names_what_each_model_says(qtbot, panel, tmp_path, open_project, predicted):
+def test_the_readout_names_what_each_model_says(qtbot, session, panel, tmp_path, open_project, predicted):
     open_project(make_fake_project(tmp_path).folder)
-    ready(qtbot, panel)
+    ready(qtbot, session, panel)
     panel.area.hovered.emit("Source", 2, 2)
     text = panel.readout.text()
     assert text.index("Source") < text.index("Baseline") < text.index("Round 1")
@@ -81,76 +81,76 @@ def test_the_readout_names_what_each_model_says(qtbot, panel, tmp_path, open_pro
     assert "road" in text
 
 
-def test_predictions_are_kept_for_each_image(qtbot, panel, tmp_path, open_project, predicted):
+def test_predictions_are_kept_for_each_image(qtbot, session, panel, tmp_path, open_project, predicted):
     open_project(make_fake_project(tmp_path).folder)
-    ready(qtbot, panel)
+    ready(qtbot, session, panel)
     first = panel.images.current
     panel.images.step(1)
-    ready(qtbot, panel)
+    ready(qtbot, session, panel)
     panel.images.step(-1)
     assert panel.images.current == first
     qtbot.waitUntil(lambda: "baseline" in panel.predicted, timeout=10_000)
-    ready(qtbot, panel)
+    ready(qtbot, session, panel)
     assert len([name for name in predicted if name[0] == "baseline"]) == 2
 
 
 def test_a_new_round_appears_when_its_stage_ends(qtbot, panel, tmp_path, open_project, session, predicted):
     project = make_fake_project(tmp_path, until="mine")
     open_project(project.folder)
-    ready(qtbot, panel, 2)
+    ready(qtbot, session, panel, 2)
     assert "Round 1" not in panel.area.shown
     from tests.studio.fake_project import finish_stage
 
     finish_stage(project, "adapt-1", CLASSES)
     session.run.events_arrived.emit([StageFinished(stage="adapt-1", outcome="completed", seconds=1)])
-    ready(qtbot, panel, 3)
+    ready(qtbot, session, panel, 3)
     assert "Round 1" in panel.area.shown
 
 
-def test_nothing_runs_while_nobody_looks(qtbot, panel, tmp_path, open_project, predicted):
+def test_nothing_runs_while_nobody_looks(qtbot, session, panel, tmp_path, open_project, predicted):
     panel.hide()
     open_project(make_fake_project(tmp_path).folder)
-    qtbot.waitUntil(lambda: panel._session.errands.idle and len(panel.images.labels) > 0, timeout=10_000)
+    qtbot.waitUntil(lambda: session.errands.idle and len(panel.images.labels) > 0, timeout=10_000)
     qtbot.wait(50)
     assert predicted == []
     panel.show()
-    ready(qtbot, panel)
+    ready(qtbot, session, panel)
     assert predicted
 
 
-def test_label_only_projects_say_what_is_missing(qtbot, panel, tmp_path, open_project, predicted):
+def test_label_only_projects_say_what_is_missing(qtbot, session, panel, tmp_path, open_project, predicted):
     open_project(make_fake_project(tmp_path, until="pseudo-label").folder)
-    ready(qtbot, panel, 1)
+    ready(qtbot, session, panel, 1)
     assert "run the stage Baseline" in panel.about.text()
 
 
-def test_validation_images_stand_beside_their_labels(qtbot, panel, tmp_path, open_project, predicted):
+def test_validation_images_stand_beside_their_labels(qtbot, session, panel, tmp_path, open_project, predicted):
     open_project(make_fake_project(tmp_path).folder)
-    ready(qtbot, panel)
+    ready(qtbot, session, panel)
     assert panel.which.isVisible()
     panel.which.setCurrentIndex(1)
     assert panel.images.labels.keys == ("val_0", "val_1")
-    qtbot.waitUntil(lambda: panel._truth is not None, timeout=10_000)
-    ready(qtbot, panel)
+    qtbot.waitUntil(lambda: panel.truth is not None, timeout=10_000)
+    ready(qtbot, session, panel)
     assert panel.area.shown[:2] == ["Image", "Labels (truth)"]
     labels = scene(50)[1]
-    assert np.array_equal(panel._truth, labels) and np.array_equal(panel.predicted["source"].labels, labels)
+    assert np.array_equal(panel.truth, labels) and np.array_equal(panel.predicted["source"].labels, labels)
     share = (labels == 1).mean()
     assert "Source 100.0%" in panel.about.text() and f"Baseline {share:.1%}" in panel.about.text()
     panel.area.hovered.emit("Source", 2, 2)
     assert panel.readout.text().index("truth") < panel.readout.text().index("Source")
     panel.which.setCurrentIndex(0)
-    ready(qtbot, panel)
+    ready(qtbot, session, panel)
     assert "Labels (truth)" not in panel.area.shown
 
 
-def test_errors_are_marked_where_there_are_labels(qtbot, panel, tmp_path, open_project, predicted):
+def test_errors_are_marked_where_there_are_labels(qtbot, session, panel, tmp_path, open_project, predicted):
     open_project(make_fake_project(tmp_path).folder)
-    ready(qtbot, panel)
+    ready(qtbot, session, panel)
     assert not panel.errors.isVisible(), "target images have no labels"
     panel.which.setCurrentIndex(1)
-    qtbot.waitUntil(lambda: panel._truth is not None, timeout=10_000)
-    ready(qtbot, panel)
+    qtbot.waitUntil(lambda: panel.truth is not None, timeout=10_000)
+    ready(qtbot, session, panel)
     panel.errors.click()
     labels, shown = scene(50)[1], panel.area.contents
     assert shown["Source"].labels is None and not shown["Source"].veil.any(), "the source is right everywhere"
@@ -164,15 +164,15 @@ def order(panel):
 
 
 def figures(panel):
-    return [panel.images._figure(index) for index in panel.images.arranged]
+    return [panel.images.figure(index) for index in panel.images.arranged]
 
 
 def test_validation_images_are_sorted_by_errors_gain_and_loss_of_all_classes_or_one(
-    qtbot, panel, tmp_path, open_project, predicted
+    qtbot, session, panel, tmp_path, open_project, predicted
 ):
     project = make_fake_project(tmp_path)
     open_project(project.folder)
-    ready(qtbot, panel)
+    ready(qtbot, session, panel)
     assert not panel.sorting.isVisible(), "target images have no scores"
     panel.which.setCurrentIndex(1)
     assert panel.sorting.isVisible() and not panel.model.isVisible()
@@ -197,10 +197,10 @@ def test_validation_images_are_sorted_by_errors_gain_and_loss_of_all_classes_or_
     assert not panel.sorting.isVisible() and len(order(panel)) == len(KEYS)
 
 
-def test_a_cell_lists_its_images_and_a_class_its_errors(qtbot, panel, tmp_path, open_project, predicted):
+def test_a_cell_lists_its_images_and_a_class_its_errors(qtbot, session, panel, tmp_path, open_project, predicted):
     project = make_fake_project(tmp_path)
     open_project(project.folder)
-    ready(qtbot, panel)
+    ready(qtbot, session, panel)
     scores = read_image_scores(project.stage_folder("evaluate"), "baseline")
     panel.show_images(Question("baseline", "road", "car"))
     counts = scores.confused(3, 8)
@@ -217,7 +217,7 @@ def test_without_scores_image_by_image_it_is_said(qtbot, session, panel, tmp_pat
     project = make_fake_project(tmp_path)
     shutil.rmtree(project.stage_folder("evaluate") / "images")
     open_project(project.folder)
-    ready(qtbot, panel)
+    ready(qtbot, session, panel)
     with qtbot.waitSignal(session.notice) as said:
         panel.show_images(Question("adapt-1", "road", "car"))
     assert "Round 1" in said.args[0] and "Evaluation" in said.args[0]
@@ -238,9 +238,11 @@ def test_pixels_without_a_label_are_no_errors():
     assert wrong_pixels(truth, said, 255).tolist() == [[True, False], [False, True]]
 
 
-def test_without_validation_labels_only_target_images_are_offered(qtbot, panel, tmp_path, open_project, predicted):
+def test_without_validation_labels_only_target_images_are_offered(
+    qtbot, session, panel, tmp_path, open_project, predicted
+):
     open_project(make_fake_project(tmp_path, sections={"data": {"val_images": "none", "val_labels": "none"}}).folder)
-    ready(qtbot, panel)
+    ready(qtbot, session, panel)
     assert not panel.which.isVisible()
 
 

@@ -92,12 +92,12 @@ def test_names_of_bars_are_whole_in_two_lines_where_one_has_no_room(qtbot):
     plot.show()
     names = [f"a_project_{n}: Round {n}" for n in range(7)]
     plot.set_bars(names, [Bars("x", (1.0,) * 7, "#ff0000", width=0.6)])
-    drawn = plot._names
-    qtbot.waitUntil(lambda: drawn._written[2:3] == ("a_project_2:\nRound 2",) and not drawn._upright)
+    drawn = plot.names
+    qtbot.waitUntil(lambda: drawn.written[2:3] == ("a_project_2:\nRound 2",) and not drawn.upright)
     plot.resize(2000, 300)
-    qtbot.waitUntil(lambda: drawn._written == tuple(names) and not drawn._upright)
+    qtbot.waitUntil(lambda: drawn.written == tuple(names) and not drawn.upright)
     plot.resize(300, 300)
-    qtbot.waitUntil(lambda: drawn._written == tuple(names) and drawn._upright)
+    qtbot.waitUntil(lambda: drawn.written == tuple(names) and drawn.upright)
 
 
 def test_upright_names_are_all_there(qtbot):
@@ -107,8 +107,8 @@ def test_upright_names_are_all_there(qtbot):
     names = [f"a long name of class {n:02d}" for n in range(30)]
     plot.set_bars(names, [Bars("x", (1.0,) * 30, "#ff0000")])
     plot.show()
-    qtbot.waitUntil(lambda: plot._names._upright and [name for _, name in plot._names._upright_names()] == names)
-    places = plot._names._upright_names()
+    qtbot.waitUntil(lambda: plot.names.upright and [name for _, name in plot.names.upright_names()] == names)
+    places = plot.names.upright_names()
     steps = {round(after - before) for (before, _), (after, _) in pairwise(places)}
     assert max(steps) - min(steps) <= 1 and places[0][0] > 0
 
@@ -184,13 +184,13 @@ def test_colours_do_not_depend_on_what_was_opened_before(qtbot, session, open_pr
     mine = make(tmp_path / "mine", training("baseline", 0.3), training("adapt-1", 0.5))
     open_project(mine)
     qtbot.waitUntil(lambda: len(panel.runs) == 2)
-    before = [panel._colour(run) for run in panel.runs]
+    before = [panel.colour_of(run) for run in panel.runs]
     open_project(make(tmp_path / "third", training("baseline", 0.3)))
     qtbot.waitUntil(lambda: len(panel.runs) == 1)
-    assert panel._colour(panel.runs[0]) == before[0]
+    assert panel.colour_of(panel.runs[0]) == before[0]
     open_project(mine)
     qtbot.waitUntil(lambda: len(panel.runs) == 2)
-    assert [panel._colour(run) for run in panel.runs] == before
+    assert [panel.colour_of(run) for run in panel.runs] == before
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -340,7 +340,7 @@ def test_a_note_that_cannot_be_written_is_said(opened, session):
     session.problem.connect(problems.append)
     opened.table.selectRow(0)
     note(opened, "lost", "")
-    assert problems and "damaged" in problems[0] and not opened._notes.undo_text
+    assert problems and "damaged" in problems[0] and opened.history is session.opened
 
 
 def test_what_was_typed_is_kept_when_another_row_is_chosen(opened, session):

@@ -131,7 +131,7 @@ def panel(show_panel, qtbot, session, project, open_project):
     open_project(project.folder)
     qtbot.waitUntil(lambda: panel.maps is not None and panel.images.labels.labelled, timeout=10_000)
     panel.images.go_to(KEY)
-    qtbot.waitUntil(lambda: panel.correction._key == KEY and session.errands.idle, timeout=10_000)
+    qtbot.waitUntil(lambda: panel.correction.key == KEY and session.errands.idle, timeout=10_000)
     qtbot.wait(20)
     return panel
 
@@ -171,7 +171,7 @@ def test_a_click_fills_and_the_stages_are_stale_at_once(qtbot, session, panel, p
     assert states["baseline"] == states["mine"] == "stale" and states["pseudo-label"] == "done"
     assert read_labels(corrected(project))[2, 2] == CAR
     qtbot.waitUntil(lambda: panel.maps is not None and panel.maps.labels[2, 2] == CAR, timeout=10_000)
-    assert "corrected by hand" in panel.about.text() and panel._mark(KEY) == "corrected"
+    assert "corrected by hand" in panel.about.text() and panel.images.mark(KEY) == "corrected"
     with qtbot.waitSignal(session.opened.status_changed, timeout=10_000):
         panel.correction.tools.undo.click()
     assert not corrected(project).exists()
@@ -202,7 +202,7 @@ def test_looking_changes_nothing_and_undo_goes_to_its_image(qtbot, panel, projec
     choose(panel, "fill", CAR)
     drag(panel.area.views.views[1], (2, 2))
     panel.images.go_to(KEYS[4])
-    qtbot.waitUntil(lambda: panel.correction._key == KEYS[4], timeout=10_000)
+    qtbot.waitUntil(lambda: panel.correction.key == KEYS[4], timeout=10_000)
     panel.undo()
     assert panel.images.current_key == KEY and not corrected(project).exists()
 
@@ -255,7 +255,7 @@ def test_a_polygon_is_filled_when_its_first_corner_is_met_or_by_return(qtbot, pa
     drag(view, (5, 5))
     panel.correction.tools.choose("look")
     panel.correction.tools.choose("polygon")
-    assert panel.correction._points == [], "another tool forgets what was begun"
+    assert not panel.correction.drawing, "another tool forgets what was begun"
 
 
 def test_letters_choose_tools_and_digits_classes(qtbot, panel):
@@ -309,15 +309,15 @@ def test_what_a_kill_left_half_written_is_no_correction(project, labels):
 def test_a_stroke_during_which_the_image_changes_paints_on_neither(panel, project):
     correction, files = panel.correction, project.corrections_path / "label_ids"
     correction.tools.choose("brush")
-    correction._stroked(2, 2, True)
+    panel.area.stroked.emit(2, 2, True)
     panel.images.step(1)
-    correction.show_image(panel.images.current_key, correction._labels)
-    correction._stroked(20, 20, False)
-    correction._stroke_ended()
+    correction.show_image(panel.images.current_key, correction.labels)
+    panel.area.stroked.emit(20, 20, False)
+    panel.area.stroke_ended.emit()
     assert not list(files.rglob("*.png"))
     correction.show_image(panel.images.current_key, panel.maps.labels)
-    correction._stroked(20, 20, True)
-    correction._stroke_ended()
+    panel.area.stroked.emit(20, 20, True)
+    panel.area.stroke_ended.emit()
     assert len(list(files.rglob("*.png"))) == 1
 
 
@@ -329,9 +329,10 @@ def test_a_correction_that_cannot_be_written_is_said_and_the_picture_is_as_befor
         raise fault
 
     before = panel.maps.labels.copy()
+    choose(panel, "fill", CAR)
     monkeypatch.setattr("crots_studio.models.label_edit.write_labels", refuse)
     with qtbot.waitSignal(session.problem) as problem:
-        panel.correction._change(lambda edits: edits.fill(panel.images.current_key, 2, 2, CAR))
+        panel.area.stroked.emit(2, 2, True)
     assert str(fault) in problem.args[0]
     qtbot.waitUntil(lambda: session.errands.idle)
     assert np.array_equal(panel.maps.labels, before) and panel.correction.edits.undo_text == ""
@@ -340,10 +341,10 @@ def test_a_correction_that_cannot_be_written_is_said_and_the_picture_is_as_befor
 def test_the_shares_of_classes_follow_corrections(qtbot, panel):
     shares = lambda: [panel.legend.list.item(row).text() for row in range(panel.legend.list.count())]  # noqa: E731
     before = shares()
-    panel.correction.tools.classes.setCurrentIndex(panel.correction.tools.classes.findData(CAR))
-    panel.correction._change(lambda edits: edits.fill(panel.images.current_key, 2, 2, CAR))
+    choose(panel, "fill", CAR)
+    panel.area.stroked.emit(2, 2, True)
     qtbot.waitUntil(lambda: shares() != before, timeout=10_000)
-    assert shares()[SKY] == panel._classes.names[SKY] + "  \u2013" or shares()[SKY] != before[SKY]
+    assert shares()[SKY] == panel.correction.tools.classes.itemText(SKY) + "  \u2013" or shares()[SKY] != before[SKY]
     panel.undo()
     qtbot.waitUntil(lambda: shares() == before, timeout=10_000)
 
@@ -393,7 +394,7 @@ def test_a_zoomed_picture_is_panned_while_a_tool_is_chosen(qtbot, panel, way):
     assert np.array_equal(panel.maps.labels, labels) and not panel.correction.edits.keys
     if way == "space":
         qtbot.keyRelease(view, Qt.Key.Key_Space)
-    assert not view._hand
+    assert not view.hand
 
 
 def test_a_click_on_a_class_of_the_list_paints_with_it_and_a_key_marks_it_there(qtbot, panel):
@@ -420,10 +421,10 @@ def test_superpixels_follow_the_image_and_can_be_taken_back(qtbot, open_project,
     tools.choose_class(CAR)
     previews = []
     correction.previewed.connect(previews.append)
-    correction._stroked(20, 20, True)
-    correction._stroked(26, 20, False)
+    panel.area.stroked.emit(20, 20, True)
+    panel.area.stroked.emit(26, 20, False)
     qtbot.waitUntil(lambda: bool(previews))
-    correction._stroke_ended()
+    panel.area.stroke_ended.emit()
     qtbot.waitUntil(lambda: not np.array_equal(panel.maps.labels, before))
     changed = panel.maps.labels != before
     assert (panel.maps.labels[20, 20:27] == CAR).all() and changed.sum() < before.size / 4

@@ -18,6 +18,7 @@ from crots_studio.runs.child import ChildRun, command_line, remember
 from crots_studio.runs.run import RunEnd, RunRequest
 from tests.studio.controls import unnamed
 from tests.studio.fake_project import make_fake_project
+from tests.studio.scripts import FakeChild
 
 NAMES = ("sky", "road")
 
@@ -115,7 +116,7 @@ def test_its_events_are_no_part_of_the_project_s_own_story(qtbot, session, proje
     old = '{"event": "Note", "stage": "compare", "time": 5, "text": "of an earlier one"}\n'
     (folder / "events.jsonl").write_text(old)
     run = ChildRun(session.project, RunRequest(seeds=(0,)), after=0.0)
-    assert run._tail.read() == []
+    assert run.tail.read() == []
     events = [
         StageStarted(stage="compare", total=10),
         Progress(stage="compare", done=5, total=10),
@@ -128,11 +129,15 @@ def test_its_events_are_no_part_of_the_project_s_own_story(qtbot, session, proje
     session.run.request = RunRequest(seeds=(0,))
     seen = []
     session.run.events_arrived.connect(seen.extend)
-    session.run._take(events)
+    child, portions = FakeChild([]), [events]
+    child.drain = lambda: portions.pop() if portions else []
+    session.run.begin(child)
+    qtbot.waitUntil(lambda: len(seen) == 2)
     assert session.run.state.stage == "compare" and session.run.state.total == 10
     assert [type(event).__name__ for event in seen] == ["Note", "StageFinished"]
     assert "compare" not in session.opened.history.stages
     assert json.loads((folder / "events.jsonl").read_text())["time"] == 5
+    session.run.let_go()
 
 
 def test_a_later_window_follows_the_comparison_that_goes_on(project):
@@ -143,7 +148,7 @@ def test_a_later_window_follows_the_comparison_that_goes_on(project):
     (project.folder / "compare" / "events.jsonl").write_text("".join(to_json(event) + "\n" for event in said))
     run = ChildRun(project, None)
     assert run.request == asked
-    assert [event.done for event in run._tail.read()] == [2], "what an earlier one said is passed over"
+    assert [event.done for event in run.tail.read()] == [2], "what an earlier one said is passed over"
     (project.folder / "studio" / "run.json").write_text('{"pid": 1, "started": 5, "seeds": [0]}')
     assert ChildRun(project, None).request == RunRequest(), "that process is another one by now"
 

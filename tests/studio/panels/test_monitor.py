@@ -59,7 +59,11 @@ def tell(qtbot, session, panel):
 
 def drawn(plot, name):
     """What pyqtgraph was given, before its own thinning out."""
-    return plot._items[name][1].getOriginalDataset()
+    return line(plot, name).getOriginalDataset()
+
+
+def line(plot, name):
+    return next(item for item in plot.canvas.getPlotItem().listDataItems() if item.name() == name)
 
 
 def test_nothing_yet_says_what_to_do(panel):
@@ -78,10 +82,10 @@ def test_figures_appear_as_they_arrive(panel, tell):
     assert panel.training.plots["rate"].isVisible() and not panel.training.plots["weight"].isVisible()
 
 
-def test_events_are_batched_into_few_redraws(qtbot, session, panel, tell):
+def test_events_are_batched_into_few_redraws(qtbot, session, panel, tell, monkeypatch):
     tell(losses(1, 3))
-    draw, count = panel.training.redraw._draw, []
-    panel.training.redraw._draw = lambda: (count.append(1), draw())
+    plot, count = panel.training.plots["loss"], []
+    monkeypatch.setattr(plot, "set_curves", lambda curves, draw=plot.set_curves: (count.append(1), draw(curves)))
     for step in range(3, 203):
         session.run.events_arrived.emit(losses(step, step + 1))
     qtbot.waitUntil(lambda: not panel.training.redraw.due)
@@ -152,7 +156,7 @@ def test_the_first_and_the_last_model_have_their_names(qtbot, panel, tell):
     tell([evaluated(stage, 0.5, 10) for stage in ("source", "baseline", "adapt-1")])
     panel.tabs.setCurrentWidget(panel.classes)
     panel.classes.axis.setCurrentIndex(1)
-    panel.classes._choose_axis()
+    panel.classes.axis.activated.emit(1)
     (left, right), (low, _) = panel.classes.plot.canvas.getViewBox().viewRange()
     assert left <= -0.4 and right >= 2.4
     assert low > 10, "the values alone decide on the height"
@@ -190,7 +194,7 @@ def test_legend_hides_a_curve_and_new_data_do_not_bring_it_back(qtbot, panel, te
     plot.legend.entries["loss"].click()
     tell(losses(10, 20))
     assert "loss" not in plot.shown
-    assert not plot._items["loss"][1].isVisible()
+    assert not line(plot, "loss").isVisible()
 
 
 def test_a_legend_of_many_curves_leaves_room_to_the_plot(qtbot, panel, tell):
@@ -213,13 +217,13 @@ def test_a_picture_has_every_entry_of_every_legend(qtbot, monkeypatch, panel, te
     tell([Scored(stage="baseline", step=step, values=values) for step in (1, 2)])
     legend = panel.training.plots["score"].legend
     qtbot.waitUntil(lambda: legend.verticalScrollBar().maximum() > 0)
-    seen, draw = [], plot_tools._drawn
+    seen, draw = [], plot_tools.rendered
 
     def look(widget, scale):
         seen.append([entry.visibleRegion().isEmpty() for entry in legend.entries.values()])
         return draw(widget, scale)
 
-    monkeypatch.setattr(plot_tools, "_drawn", look)
+    monkeypatch.setattr(plot_tools, "rendered", look)
     plot_tools.picture(panel.training.area)
     assert seen == [[False] * 12]
     assert legend.verticalScrollBar().maximum() > 0, "on screen it is as small as before"
@@ -281,11 +285,11 @@ def test_a_selected_class_stands_out(qtbot, session, panel):
     qtbot.waitUntil(lambda: panel.classes.table.model_of_classes.rowCount() == 3)
     panel.classes.table.selectRow(1)
     plot = panel.classes.plot
-    assert plot._emphasised == "sky"
-    assert plot._items["sky"][1].opts["pen"].width() == 2
+    assert plot.emphasised == "sky"
+    assert line(plot, "sky").opts["pen"].width() == 2
     assert "sea" not in plot.names
     qtbot.keyClick(panel.classes, Qt.Key.Key_Escape)
-    assert plot._emphasised is None
+    assert plot.emphasised is None
 
 
 def test_confusion_reads_out_cells_and_finds_mistakes(qtbot, session, panel):
@@ -457,10 +461,9 @@ def test_the_healthy_range_of_the_scores_ends_where_the_guard_warns(qtbot, panel
     plot = panel.training.plots["score"]
     bound = BOUNDS["source"].warns
     # Each stage has its own, relative to its start; certainty is judged in another way.
-    assert plot._levels == (Level("source", 0, 20, bound * 0.9), Level("source", 20, 60, bound * 0.5))
-    assert all(item.isVisible() for _, item in plot._level_items)
+    assert plot.levels == (Level("source", 0, 20, bound * 0.9), Level("source", 20, 60, bound * 0.5))
     plot.set_shown("source", False)
-    assert not any(item.isVisible() for _, item in plot._level_items)
+    assert plot.levels == ()
     assert f"{bound:.0%}" in healthy_words()["source"]
 
 
@@ -482,7 +485,7 @@ def test_many_repaints_lose_no_reference_to_none_and_no_memory(qtbot, panel, tel
     def repaint(first, last):
         for step in range(first, last):
             curves.add(losses(step, step + 1))
-            panel.training._draw()
+            panel.training.redraw.now()
             plot.grab()
 
     repaint(100, 200)
@@ -553,26 +556,26 @@ def test_classes_and_confusion_follow_the_class_set(qtbot, session, open_project
     for one in (panel.classes, panel.confusion):
         panel.tabs.setCurrentWidget(one)
         qtbot.waitUntil(lambda one=one: not one.redraw.due)
-    first = panel.classes._look
+    first = panel.classes.look
     session.opened.set_options({"task.classes": "demo"})
-    names = panel.classes._look.names
-    assert names != first.names and panel.confusion._look.names == names
+    names = panel.classes.look.names
+    assert names != first.names and panel.confusion.look.names == names
     session.opened.set_options({"task.classes": "camvid"})
-    assert panel.classes._look.names == first.names
+    assert panel.classes.look.names == first.names
 
 
 def test_the_matrix_takes_order_and_colours_of_the_class_set(qtbot, session, open_project, panel, tell, tmp_path):
     open_project(make_fake_project(tmp_path).folder)
     session.opened.set_options({"task.classes": "demo"})
-    names = panel.confusion._look.names
+    names = panel.confusion.look.names
     turned = dict.fromkeys(names[::-1], 1)
     panel.tabs.setCurrentWidget(panel.confusion)
     tell([scored(panel, **turned)])
     panel.confusion.subject.setCurrentIndex(panel.confusion.subject.findData("baseline"))
-    panel.confusion._choose_subject()
+    panel.confusion.subject.activated.emit(panel.confusion.subject.currentIndex())
     matrix = panel.confusion.view.matrix
     assert matrix.names == names
-    assert matrix.colours == tuple(map(panel.confusion._look.colour, names))
+    assert matrix.colours == tuple(map(panel.confusion.look.colour, names))
     told = []
     matrix.headerDataChanged.connect(lambda *where: told.append(where))
     matrix.show(names, tuple((9, 9, 9) for _ in names), matrix.shares, matrix.texts, matrix.words)

@@ -152,7 +152,7 @@ def test_back_to_the_found_set(qtbot, panel, opened, session):
 def test_corrections_stay_when_the_panel_reads_anew(qtbot, panel, opened, session):
     select(panel, 0)
     panel.reject()
-    panel._reload()
+    session.opened.project_changed.emit()
     qtbot.waitUntil(lambda: session.errands.idle)
     qtbot.wait(50)
     assert panel.undo_button.isEnabled(), "a new cut does not forget what can be undone"

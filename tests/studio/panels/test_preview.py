@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from crots_studio.models.mix_preview import STRATEGIES
+from crots_studio.panels import preview
 from crots_studio.panels.preview import PreviewPanel
 from tests.studio.controls import unnamed
 from tests.studio.fake_project import make_fake_project
@@ -17,23 +18,23 @@ def panel(show_panel):
 
 
 @pytest.fixture
-def opened(qtbot, panel, tmp_path, open_project):
+def opened(qtbot, session, panel, tmp_path, open_project):
     project = open_project(make_fake_project(tmp_path, until="pseudo-label").folder)
     qtbot.waitUntil(lambda: bool(panel.mixes), timeout=30_000)
-    settle(qtbot, panel)
+    settle(qtbot, session, panel)
     return project
 
 
-def settle(qtbot, panel):
-    qtbot.waitUntil(lambda: not panel._timer.isActive() and panel._session.errands.idle, timeout=10_000)
+def settle(qtbot, session, panel):
+    qtbot.waitUntil(lambda: not panel.due and session.errands.idle, timeout=10_000)
     qtbot.wait(20)
 
 
-def changed(qtbot, panel, act):
+def changed(qtbot, session, panel, act):
     before = panel.mixes
     act()
     qtbot.waitUntil(lambda: panel.mixes is not before, timeout=10_000)
-    settle(qtbot, panel)
+    settle(qtbot, session, panel)
     return panel.mixes
 
 
@@ -43,9 +44,9 @@ def test_without_a_project_it_says_what_to_do(panel):
     assert not panel.beta.isEnabled()
 
 
-def test_before_the_labels_it_says_which_stage_to_run(qtbot, panel, tmp_path, open_project):
+def test_before_the_labels_it_says_which_stage_to_run(qtbot, session, panel, tmp_path, open_project):
     open_project(make_fake_project(tmp_path, until="").folder)
-    qtbot.waitUntil(lambda: panel._session.errands.idle)
+    qtbot.waitUntil(lambda: session.errands.idle)
     assert "Pseudo-labels" in panel.hint.text()
     assert not panel.another.isEnabled()
 
@@ -58,32 +59,32 @@ def test_three_strategies_with_image_label_and_confidence(panel, opened):
     assert "this project" in panel.captions[0].text()
 
 
-def test_sliders_change_the_picture_and_the_seed_stays(qtbot, panel, opened):
+def test_sliders_change_the_picture_and_the_seed_stays(qtbot, session, panel, opened):
     before = panel.mixes[0]
-    after = changed(qtbot, panel, lambda: panel.beta.number.setValue(0))[0]
+    after = changed(qtbot, session, panel, lambda: panel.beta.number.setValue(0))[0]
     assert after.words == "split at 50% across, 50% down"
     assert after.lines != before.lines
-    again = changed(qtbot, panel, lambda: panel.beta.number.setValue(0.25))[0]
+    again = changed(qtbot, session, panel, lambda: panel.beta.number.setValue(0.25))[0]
     assert np.array_equal(again.image, before.image)
 
 
-def test_the_confidence_slider_veils_pixels(qtbot, panel, opened):
-    mixes = changed(qtbot, panel, lambda: panel.confidence.number.setValue(0.8))
+def test_the_confidence_slider_veils_pixels(qtbot, session, panel, opened):
+    mixes = changed(qtbot, session, panel, lambda: panel.confidence.number.setValue(0.8))
     veil = panel.views.views[6].content.veil
     assert veil.mean() == pytest.approx(1 - mixes[0].share)
     assert 0 < mixes[0].share < 1
     assert f"{mixes[0].share:.0%}" in panel.captions[0].text()
 
 
-def test_another_one_draws_anew(qtbot, panel, opened):
+def test_another_one_draws_anew(qtbot, session, panel, opened):
     before = panel.mixes[0]
-    after = changed(qtbot, panel, panel.another.click)[0]
+    after = changed(qtbot, session, panel, panel.another.click)[0]
     assert not np.array_equal(before.image, after.image)
 
 
-def test_augmentation_is_seen(qtbot, panel, opened):
+def test_augmentation_is_seen(qtbot, session, panel, opened):
     before = panel.mixes[0]
-    after = changed(qtbot, panel, lambda: panel.augmentation.setCurrentIndex(2))[0]
+    after = changed(qtbot, session, panel, lambda: panel.augmentation.setCurrentIndex(2))[0]
     assert np.array_equal(after.labels, before.labels[:, ::-1])
 
 
@@ -95,21 +96,20 @@ def test_what_is_tried_stays_where_another_option_changes(qtbot, panel, opened, 
     assert panel.confidence.value == pytest.approx(0.5)
 
 
-def test_the_jitter_slider_is_seen_at_once(qtbot, panel, opened):
-    weak = changed(qtbot, panel, lambda: panel.strength.number.setValue(0.05))[0]
+def test_the_jitter_slider_is_seen_at_once(qtbot, session, panel, opened):
+    weak = changed(qtbot, session, panel, lambda: panel.strength.number.setValue(0.05))[0]
     assert panel.augmentation.currentData() == "all"
-    strong = changed(qtbot, panel, lambda: panel.strength.number.setValue(0.5))[0]
+    strong = changed(qtbot, session, panel, lambda: panel.strength.number.setValue(0.5))[0]
     assert not np.array_equal(weak.image, strong.image)
 
 
-def test_a_moving_slider_does_not_pile_up_work(qtbot, panel, opened):
-    shown = []
-    show = panel._show
-    panel._show = lambda mixes: shown.append(1) or show(mixes)
+def test_a_moving_slider_does_not_pile_up_work(qtbot, session, panel, opened, monkeypatch):
+    made = []
+    monkeypatch.setattr(preview, "make_mixes", lambda *given, make=preview.make_mixes: made.append(1) or make(*given))
     for place in range(0, 200, 2):
         panel.beta.slider.setValue(place)
-    settle(qtbot, panel)
-    assert len(shown) <= 3
+    settle(qtbot, session, panel)
+    assert 0 < len(made) <= 3
     assert panel.settings.beta == pytest.approx(1.98)
 
 

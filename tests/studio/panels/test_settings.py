@@ -52,7 +52,7 @@ def test_each_section_has_a_row_for_each_option(qtbot, panel):
 
 def test_options_stand_in_groups_and_the_seldom_changed_are_folded(qtbot, session, panel):
     panel.go_to("adapt-1")
-    assert [heading.text() for heading in panel._headings.values() if heading.isVisible()] == list(GROUPS)
+    assert [heading.text() for heading in panel.headings.values() if heading.isVisible()] == list(GROUPS)
     clip = panel.rows["adapt.clip"]
     assert not clip.isVisible() and panel.rows["adapt.steps"].isVisible()
     fold = panel.folds["adapt", "Safety"]

@@ -169,7 +169,7 @@ def test_the_source_is_asked_with_the_trust_of_this_window_alone(session, panel,
 def test_shipped_class_maps_are_offered_by_name(qtbot, session, panel):
     offered = [panel.class_map.shipped.itemText(number) for number in range(panel.class_map.shipped.count())]
     assert "cityscapes-to-camvid" in offered
-    panel.class_map._shipped_chosen(offered.index("cityscapes-to-camvid"))
+    panel.class_map.shipped.activated.emit(offered.index("cityscapes-to-camvid"))
     assert str(session.project.config.task.class_map) == "cityscapes-to-camvid"
 
 

@@ -66,7 +66,7 @@ def test_a_disk_that_refuses_is_said_and_the_window_is_not_busy_for_ever(qtbot, 
     problems = []
     session.problem.connect(problems.append)
     session.run.start(RunRequest(only="mine"), in_child=True)
-    qtbot.waitUntil(lambda: not session.run._turning)
+    qtbot.waitUntil(lambda: bool(problems) if spoil == "folder" else session.run.current is not None)
     if spoil == "folder":
         assert "the disk is full" in problems[0]
     else:
@@ -82,7 +82,7 @@ def test_a_run_of_a_terminal_that_is_killed_has_not_completed(project):
         log.append(StageStarted(stage="baseline", total=10))
         run = ChildRun(project, None, after=0.0)
         run.start()
-        while not run._buffer:
+        while not run.waiting:
             time.sleep(0.01)
     end = wait_for_end(run)
     assert (end.outcome, end.stage, end.exit_code) == ("failed", "baseline", KILLED)

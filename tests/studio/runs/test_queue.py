@@ -124,12 +124,12 @@ def test_it_survives_a_restart_and_waits_for_a_click(qtbot, session, queue, proj
 
 
 def test_a_run_in_the_window_goes_first(qtbot, session, queue, projects):
-    queue._window_busy = lambda: True
+    queue.window_busy = lambda: True
     queue.add(projects[:1])
     queue.start()
     qtbot.wait(600)
     assert queue.running and not queue.runs and "waits until the run in this window" in queue.words
-    queue._window_busy = lambda: False
+    queue.window_busy = lambda: False
     qtbot.waitUntil(lambda: bool(queue.runs))
     with qtbot.waitSignal(queue.halted):
         queue.stop()

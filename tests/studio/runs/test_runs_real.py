@@ -126,7 +126,7 @@ def test_a_run_goes_on_when_the_window_is_gone(qtbot, session, window, project, 
     assert losses(read_events(project.events_path)) == expected
     # What was asked for, and no more.
     assert project.record("adapt-1") and not project.record("export")
-    session.run._run = None
+    session.run.let_go()
 
 
 def test_the_tail_survives_a_rewritten_file(tmp_path):

@@ -165,9 +165,9 @@ def test_linked_views_look_at_one_place_and_mark_one_pixel(qtbot):
     qtbot.mouseMove(views.views[1].viewport(), QPoint(100, 100))
     views.views[1].hovered.emit(5, 6)
     assert got[-1] == (1, 5, 6)
-    assert views.views[0]._marker == (5, 6)
+    assert views.views[0].marker == (5, 6)
     views.views[1].hovered.emit(-1, -1)
-    assert views.views[0]._marker is None
+    assert views.views[0].marker is None
 
 
 def test_another_content_keeps_the_place(qtbot):
@@ -247,9 +247,9 @@ def test_a_held_key_hides_the_overlay_or_shows_it_alone(qtbot):
     for key, opacity in ((Qt.Key.Key_Z, 0.0), (Qt.Key.Key_X, 1.0)):
         for widget in (view, other):
             qtbot.keyPress(widget, key)
-            assert view._opacity == opacity
+            assert view.opacity == opacity
             qtbot.keyRelease(widget, key)
-            assert view._opacity == pytest.approx(0.55)
+            assert view.opacity == pytest.approx(0.55)
 
 
 def test_the_hidden_area_lets_a_held_key_go(qtbot):
@@ -257,7 +257,7 @@ def test_the_hidden_area_lets_a_held_key_go(qtbot):
     area.show_contents(contents(a=RED, b=BLUE))
     qtbot.keyPress(area.views.views[0], Qt.Key.Key_Z)
     area.hide()
-    assert area.views.views[0]._opacity == pytest.approx(0.55)
+    assert area.views.views[0].opacity == pytest.approx(0.55)
 
 
 def test_the_legend_filters(qtbot):
@@ -322,7 +322,7 @@ def test_memory_is_bounded(qtbot):
     qtbot.addWidget(view)
     view.show_entries(2000, entry)
     for row in range(2000):
-        view.thumbnails._take(row, np.zeros((128, 128, 3), np.uint8))
+        view.thumbnails.take(row, np.zeros((128, 128, 3), np.uint8))
     assert view.thumbnails.kept * 128 * 128 * 3 <= 24 * 2**20
 
 
@@ -354,7 +354,7 @@ def test_loading_outlives_no_view(qtbot):
     view.thumbnails.picture(0)
     queue = view.thumbnails.queue
     view.deleteLater()
-    qtbot.waitUntil(lambda: queue._stopped)
+    qtbot.waitUntil(lambda: queue.stopped)
 
 
 def test_the_zoom_in_percent_is_that_of_the_screen_and_a_box_comes_to_the_middle(qtbot):
