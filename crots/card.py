@@ -20,7 +20,7 @@ from crots.taxonomy import ClassSet
 CARD_KEY = "crots"
 # Characters; a card of 65,535 classes with their colours has two million.
 _MOST_CARD = 16 * 10**6
-# As `data.tile_overlap` has it: beyond half a tile, three of them would lie on each other.
+# As `data.tile_overlap` has it: beyond half a tile, three tiles would overlap.
 MOST_OVERLAP = 0.5
 # Bytes of the list of tensors at the head of a safetensors file, as the format itself bounds it.
 _MOST_HEADER = 100 * 10**6
@@ -182,7 +182,7 @@ def read_card(card: object, path: Path) -> ModelCard:
         return ModelCard.from_dict(cast("Mapping[str, Any]", values))  # anything is read
     except (ValueError, InputError) as error:
         raise InputError(
-            f"{path}: its description is not of this version of CROTS ({error}); export it again"
+            f"{path}: its description was written by another version of CROTS ({error}); export it again"
         ) from error
 
 

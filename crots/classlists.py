@@ -40,8 +40,8 @@ _CALLED = {
 _HEX = re.compile(r"#([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})")
 _LISTS = ("labels", "categories", "classes", "names", "id2label")
 _EXPECTED = (
-    "a name a line, `0 road`, `road:128,64,128::` (CVAT's labelmap.txt), `128 64 128 Road` (CamVid), a table with the "
-    "columns name, r, g and b, or the JSON file of Mapillary Vistas, COCO or Hugging Face; or write a TOML file"
+    "one name per line, `0 road`, `road:128,64,128::` (CVAT's labelmap.txt), `128 64 128 Road` (CamVid), a table with "
+    "the columns name, r, g and b, or the JSON file of Mapillary Vistas, COCO or Hugging Face; or write a TOML file"
 )
 
 

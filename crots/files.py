@@ -46,7 +46,7 @@ _CAUSES = {
         "the disk does not respond; check that it is connected, and run again",
     ),
     errno.EEXIST: "a part of this path is a file, not a folder; choose another folder",
-    errno.ELOOP: "its links lead in a circle; choose another folder",
+    errno.ELOOP: "its symbolic links form a loop; choose another folder",
     **dict.fromkeys(
         (errno.EMFILE, errno.ENFILE),
         "too many files are open; close other programs or raise the limit (ulimit -n), and run again",
@@ -91,7 +91,7 @@ def _absent(error: OSError) -> str:
     try:
         Path.cwd()
     except FileNotFoundError:
-        return "the folder that this was started in is gone; change to another one and run again"
+        return "the current folder no longer exists; change to another one and run again"
     return ""
 
 

@@ -66,7 +66,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     found = read_object(folder / CONFIG, remedy=_REMEDY)
     if found is None:
-        raise InputError(f"{folder}: holds no {CONFIG}, expected the folder of a model of transformers; check the path")
+        raise InputError(f"{folder}: holds no {CONFIG}, expected the folder of a transformers model; check the path")
     if "auto_map" in found:
         raise InputError(
             f"{folder}: its {CONFIG} requires custom code (auto_map), which is never run; give an ONNX export, or "
@@ -115,9 +115,9 @@ def check_student(net: str) -> None:
     if not net.startswith(HEAD) or not is_model_folder(folder) or not is_query(config := read_config(folder)):
         return
     raise InputError(
-        f"{folder} is a query model ({config['model_type']}): it can be the source, but not the student, since it "
-        "learns from whole objects and not from labels of pixels; choose another network for the student "
-        "(`student.net`) and what it starts from (`student.weights`)",
+        f"{folder} is a query model ({config['model_type']}): it can be the source, but not the student, since it is "
+        "trained on object masks and not on pixel labels; choose another network for the student (`student.net`) and "
+        "its starting weights (`student.weights`)",
         field="student.net",
     )
 
@@ -280,8 +280,7 @@ def _normalisation(folder: Path) -> Normalisation:
     found = read_object(folder / PREPROCESSOR, remedy=_REMEDY)
     if found is None:
         raise InputError(
-            f"{folder}: holds no {PREPROCESSOR}, which says how images are normalised; copy it from where the "
-            "model comes from"
+            f"{folder}: holds no {PREPROCESSOR}, which says how images are normalised; copy it from the original model"
         )
     factor = found.get("rescale_factor", 1 / 255) if found.get("do_rescale", True) else 1.0
     rows = []

@@ -27,8 +27,8 @@ def check_inputs(inputs: Mapping[str, Path], places: Iterable[Path]) -> None:
         place = next((written[mark] for mark in _chain(path) if mark in written), None) if exists(path) else None
         if place is not None:
             raise InputError(
-                f"{path}: lies in {place}, which CROTS writes to and would replace it; move it elsewhere, and name "
-                "its new place",
+                f"{path}: lies in {place}, where CROTS writes and would replace it; move it elsewhere, and give its "
+                "new path",
                 field=name,
             )
 

@@ -126,7 +126,9 @@ def check_file_size(path: Path, most: int, what: str) -> None:
     """
     found = path.stat().st_size
     if found > most:
-        raise InputError(f"{what} {path}: has {found / 10**6:,.0f} MB, expected at most {most // 10**6} MB; is it one?")
+        raise InputError(
+            f"{what} {path}: has {found / 10**6:,.0f} MB, expected at most {most // 10**6} MB; check the path"
+        )
 
 
 def strips(array: NDArray[Any]) -> Iterator[slice]:

@@ -18,7 +18,7 @@ LONGEST_NOTE = 4000
 
 @dataclass(frozen=True)
 class RunNote:
-    """What a project or a run is called, and what is worth knowing of it; either may be empty."""
+    """A title and a note for a project or a run; either may be empty."""
 
     title: str = ""
     note: str = ""

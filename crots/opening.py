@@ -115,7 +115,7 @@ class Inputs:
         if source.names != target.names:
             raise InputError(
                 f"the source has the classes of {source.name}, the target those of {target.name}; give a class map "
-                "that joins them, by `task.class_map`",
+                "between them, by `task.class_map`",
                 field="task.class_map",
             )
         return identity_map(target)
@@ -341,8 +341,8 @@ class Inputs:
             return self.source_file
         raise InputError(
             f"the student {self.student_net} has no weights to start from (the source's do not fit it, or there are "
-            "none); give `student.net` and a file as `student.weights`, 'imagenet' to fetch those of its encoder, "
-            "or 'random' to train it from nothing",
+            "none); give `student.net` and a file as `student.weights`, 'imagenet' to download those of its encoder, "
+            "or 'random' to train it from scratch",
             field="student.weights",
         )
 

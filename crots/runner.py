@@ -56,7 +56,7 @@ def run_project(
     with session(project.config.runtime.device) as workers, contextlib.ExitStack() as stack:
         if budgeted and workers.world > 1:
             raise InputError(
-                f"time budget: it is fitted to one process, and this run has {workers.world} workers; set "
+                f"time budget: it is supported in one process only, and this run has {workers.world} workers; set "
                 "`runtime.time_budget` to none, and set `baseline.steps` and `adapt.steps`",
                 field="runtime.time_budget",
             )
@@ -185,7 +185,7 @@ def locked(project: Project) -> Iterator[None]:
             # Checking for an active run holds the lock for a moment, so this waits briefly.
             lock.acquire(timeout=0.3)
     except filelock.Timeout:
-        raise InputError(f"{project.folder}: another run goes on in this project; wait for it or stop it") from None
+        raise InputError(f"{project.folder}: another run is active in this project; wait for it or stop it") from None
     try:
         project.settle()
         yield

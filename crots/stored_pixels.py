@@ -80,8 +80,8 @@ def _check_tiff(path: Path, image: TiffImageFile) -> None:
         raise NoLabelIds(f"{path}: is compressed with loss (JPEG in TIFF), expected labels; convert the original ones")
     if image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
         raise NoLabelIds(
-            f"{path}: stores white as 0 (photometric interpretation 0), so that numbers and brightness say different "
-            "things; save it as PNG, or with 0 as black"
+            f"{path}: stores white as 0 (photometric interpretation 0), so that values and brightness disagree; save "
+            "it as PNG, or with 0 as black"
         )
 
 

@@ -35,7 +35,7 @@ _HEADERS = 200
 _OPENED = 6
 _MOST_OPENED = 60
 _OPENED_PIXELS = 40_000_000
-# A photograph has thousands of colours, a label map one a class.
+# A photograph has thousands of colours, a label map one per class.
 _LABEL_COLOURS = 40
 # An image of another shape than the working size by more is visibly squeezed.
 _SQUEEZED = 0.1
@@ -56,7 +56,7 @@ _LARGER = 4
 class Setup(Inputs):
     """The inputs to check, opened as a run opens them, and the code that the user trusts.
 
-    Looking runs no third-party code, trusted or not: that is for runs.
+    Checks run no third-party code, trusted or not: only runs do.
 
     Attributes:
         trusted: the code that the user trusted in this window.
@@ -99,7 +99,7 @@ def _check_place(name: str, setup: Setup) -> None:
 
 
 def _said_beside(name: str, setup: Setup, message: str) -> str:
-    """The field further up that says the same already; empty where there is none."""
+    """The field further up that already shows this error; empty where there is none."""
     for owner, look in (
         ("data.target", lambda: setup.target),
         ("task.classes", lambda: setup.classes),

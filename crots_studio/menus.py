@@ -118,7 +118,7 @@ class Menus:
     def _add_choice(
         self, menu: QMenu, title: str, names: Iterable[str], chosen: str, choose: Callable[[str], object]
     ) -> None:
-        """Adds one checkable action a name, of which one is checked."""
+        """Adds one checkable action per name; one of them is checked."""
         group = QActionGroup(menu)
         for name in names:
             action = menu.addAction(f"&{name.capitalize()}")

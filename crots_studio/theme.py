@@ -42,7 +42,7 @@ class Colours:
         good: of what is done or became better.
         warning: of stale stages and warnings.
         bad: of what failed or became worse.
-        series: one a curve, distinct for colour-blind people too.
+        series: one per curve, distinct for colour-blind people too.
         primary: what the one button to press next is filled with; its text is white.
         raised: of buttons and cards.
         hovered: of what the pointer is on.

@@ -1,4 +1,4 @@
-"""Adapt a network of your own, and read what was seen of it while it learnt.
+"""Adapt a network of your own, and read its label-free scores during training.
 
 First ``crots demo --tiny crots-demo``, then ``python examples/own_net.py crots-demo own-net``.
 """
@@ -71,7 +71,7 @@ def looks(events: list[Event], stage: str) -> dict[int, dict[str, float]]:
 
 
 def main() -> int:
-    """Adapts, prints what was seen after every second step, and which step was kept."""
+    """Adapts, prints the scores after every second step, and which step was kept."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("demo", type=Path, help="folder of a finished crots demo")
     parser.add_argument("project", type=Path, help="folder of the project to make")

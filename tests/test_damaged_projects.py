@@ -128,7 +128,7 @@ def read_all(folder):
 def no_fault(capsys, folder):
     read_all(folder)
     said = capsys.readouterr().err
-    assert "a fault of CROTS" not in said and "Traceback" not in said
+    assert "a bug in CROTS" not in said and "Traceback" not in said
 
 
 def test_the_sound_project_is_read(project, capsys):

@@ -183,7 +183,7 @@ def test_the_systems_disk_is_known():
     ("error", "words"),
     [
         (OSError(errno.EMFILE, "Too many open files", "x"), "too many files are open"),
-        (OSError(errno.ELOOP, "Too many levels of symbolic links", "x"), "its links lead in a circle"),
+        (OSError(errno.ELOOP, "Too many levels of symbolic links", "x"), "its symbolic links form a loop"),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), "out of memory"),
         (OSError(errno.EBUSY, "Device or resource busy", "x"), "another program uses it"),
         (OSError(errno.EIO, "Input/output error", "x"), "the disk does not respond"),
@@ -208,7 +208,7 @@ def test_a_current_folder_that_is_gone_has_words(tmp_path, monkeypatch):
     (tmp_path / "x").rmdir()
     with pytest.raises(FileNotFoundError) as raised:
         Path("a").absolute()
-    assert "started in is gone" in machine_fault(raised.value)
+    assert "current folder no longer exists" in machine_fault(raised.value)
     monkeypatch.chdir(tmp_path)
 
 

@@ -37,7 +37,7 @@ def test_what_falls_through_is_told_from_what_is_refused(tools, monkeypatch):
         def main(words):
             if isinstance(result, BaseException):
                 raise result
-            print(f"crots: unexpected ({'a fault of CROTS itself' if result == 'fault' else ''})", file=sys.stderr)
+            print(f"crots: unexpected ({'a bug in CROTS' if result == 'fault' else ''})", file=sys.stderr)
             return {"fine": 0}.get(result, 1)
 
         monkeypatch.setattr("crots.cli.main.main", main)

@@ -178,5 +178,5 @@ def test_failed_writes_are_explained_and_leave_nothing(tmp_path):
 def test_a_pointer_of_git_lfs_is_named(tmp_path):
     path = tmp_path / "a.jpg"
     path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12\n")
-    with pytest.raises(InputError, match=r"a pointer of Git LFS .*git lfs pull"):
+    with pytest.raises(InputError, match=r"a Git LFS pointer.*git lfs pull"):
         read_image(path)

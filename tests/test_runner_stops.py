@@ -46,7 +46,7 @@ def test_a_stop_keeps_a_checkpoint_and_goes_on_to_the_same_weights(tmp_path, sta
     events = stop_at(stopped, metrics_at(stage, step), until=stage)
     last = events[-1]
     assert (last.stage, last.outcome, last.exit_code) == (stage, "cancelled", 130)
-    assert "run again to go on" in last.message
+    assert "run again to resume" in last.message
     # The step that was under way is finished and kept, also between two regular checkpoints.
     assert torch.load(stopped.work_folder(stage) / CHECKPOINT, weights_only=True)["step"] == step
     assert states(stopped)[stage] == "interrupted"

@@ -88,7 +88,7 @@ def received(folder, trust, section, nets, source, bom):
 def say(*words):
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as err:
         code = main([str(word) for word in words])
-    assert "Traceback" not in err.getvalue() and "fault of CROTS" not in err.getvalue(), err.getvalue()
+    assert "Traceback" not in err.getvalue() and "bug in CROTS" not in err.getvalue(), err.getvalue()
     return code
 
 

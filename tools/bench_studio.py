@@ -1,4 +1,4 @@
-"""How much the window costs the training, and the training the window: ``python tools/bench_studio.py``.
+"""How much the window slows down the training, and the training the window: ``python tools/bench_studio.py``.
 
 Makes a small project and runs the same real `adapt` round in two processes, without and with a real window (plots
 and previews open, one after the other in front). They take turns of a few seconds, each halted while the other goes

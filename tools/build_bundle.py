@@ -17,7 +17,7 @@ SPEC = ROOT / "tools" / "bundle" / "crots-studio.spec"
 
 
 def main() -> int:
-    """Builds, and says what came of it."""
+    """Builds, and prints the result."""
     args = parse()
     try:
         from PyInstaller.__main__ import run

@@ -59,7 +59,7 @@ class Page:
         self.draw.text((x * SCALE, y * SCALE), words, fill=colour, font=self.font, anchor=anchor)
 
     def network(self, x: float, y: float, width: float = 80, height: float = 90) -> None:
-        """Draws a network as people know it: three columns of knots."""
+        """Draws a network as people know it: three columns of nodes."""
         columns = [[(x + width * i / 2, y + height * (j + 0.5) / n) for j in range(n)] for i, n in enumerate((3, 4, 3))]
         for left, right in pairwise(columns):
             for start in left:
@@ -106,7 +106,7 @@ def target(page: Page) -> None:
 
 
 def source(page: Page) -> None:
-    """A model that was taught elsewhere."""
+    """A model that was trained elsewhere."""
     image, labels = scene(0, "simulator")
     page.paste(image, 10, 25, 130, 87)
     page.text(152, 68, "+")
@@ -178,7 +178,7 @@ def adapt(page: Page) -> None:
 
 
 def evaluate(page: Page) -> None:
-    """Prediction against truth, and a bar a class."""
+    """Prediction against truth, and one bar per class."""
     _, labels = scene(2)
     page.paste(coloured(guessed(labels, 3)[0]), 5, 30, 135, 90)
     page.text(152, 75, "vs")

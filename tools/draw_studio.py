@@ -47,7 +47,7 @@ PICTURES: tuple[tuple[str, str, str, Callable[[Any], None]], ...] = (
 
 
 def main(project: Path, out: Path) -> None:
-    """Opens a finished project that has validation images and writes one PNG a panel."""
+    """Opens a finished project that has validation images and writes one PNG per panel."""
     app = make_application(["crots-studio"])
     session = Session()
     session.refresh_theme()

@@ -3,12 +3,12 @@
 Each input is a sound file with a few changes, drawn from a seed, and the command line runs on it inside a worker
 process. Wanted is one line for whatever cannot be read. It falls through where
 
-- it ends with a fault of CROTS itself or any other exception, or the process dies;
+- it ends with a bug in CROTS or any other exception, or the process dies;
 - it works for over 20 s, or waits for over 100 (hang);
 - the process ever holds over 2 GB (memory).
 
 The table counts by kind; the exit code is 1 where anything fell through. With ``--keep DIR`` the files that did lie
-there, each beside a text with its command line and what was said.
+there, each beside a text with its command line and its output.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _BUSY = 5
 # The seed of an input that is left as it is.
 SOUND = -1
 _HEADROOM = 6 * 10**9
-_FAULT = "a fault of CROTS itself"
+_FAULT = "a bug in CROTS"
 _COLUMNS = ("inputs", "refused", "accepted", "traceback", "crash", "hang", "memory")
 FELL = _COLUMNS[3:]
 
@@ -57,7 +57,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one input: one of the columns, and what was said."""
+    """The outcome of one input: one of the columns, and the output."""
 
     verdict: str
     said: str = ""

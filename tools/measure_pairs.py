@@ -1,4 +1,4 @@
-"""Adapts on real pairs of source and target with default options and writes the table of what came of it.
+"""Adapts on real pairs of source and target with default options and writes the table of results.
 
 Give the folder of the data and one for the projects. Each pair becomes an ordinary project (`crots init`, `crots run`)
 for each seed; its labels are used for scoring alone. Pairs whose data are absent are skipped; what is finished is not
@@ -224,7 +224,7 @@ def _scores_of(project: Path, data: Path, images: Path, labels: Path) -> dict[st
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Writes a Markdown table: a line a pair and kind of run, means and deviations over seeds."""
+    """Writes a Markdown table: one line per pair and kind of run, means and deviations over seeds."""
     lines = [
         "| pair | run | source | baseline | result | change | seeds | minutes |",
         "|---|---|---|---|---|---|---|---|",

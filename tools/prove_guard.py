@@ -1,4 +1,4 @@
-"""Runs projects that are made to fail, with and without the guard, and tables what is left of each.
+"""Runs projects that are made to fail, with and without the guard, and tabulates the results.
 
     python tools/prove_guard.py /tmp/proof
 

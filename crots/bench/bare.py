@@ -28,7 +28,7 @@ class Bare:
         net: placed on its device in its memory layout; gets gradients, never steps.
         size: of the images.
         patch: of the hard patches.
-        batch: images, and patches, a step.
+        batch: images, and patches, per step.
         precision: ``fp32``, or the type of the autocast.
         channels_last: memory layout of the inputs.
     """
@@ -125,7 +125,7 @@ def _convolution_backward(
 
 
 def peak_flops(device: torch.device, precision: str) -> float:
-    """Measures the operations a second of a large matrix product: what the device reaches at best."""
+    """Measures the operations per second of a large matrix product: what the device reaches at best."""
     from crots.bench.clock import seconds
 
     side = _PRODUCT.get(device.type, _PRODUCT["cpu"])

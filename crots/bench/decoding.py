@@ -28,7 +28,7 @@ class Decoding:
     Attributes:
         format: ``PNG`` or ``JPEG``.
         library: its name.
-        seconds: an image, on one thread, from the file to the working size.
+        seconds: per image, on one thread, from the file to the working size.
     """
 
     format: str

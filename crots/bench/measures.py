@@ -32,7 +32,7 @@ class Measure:
 
     Attributes:
         name: one of `crots.options.MEASURES`.
-        work: on what it was tried.
+        work: what it was measured on.
         off: seconds without it.
         on: seconds with it; None if it does not work here.
         factor: off by on.

@@ -59,7 +59,7 @@ class Plain:
         images: files.
         out: gets pictures.
         size: working size.
-        batch: images a step.
+        batch: images per step.
     """
 
     def __init__(self, net: nn.Module, images: tuple[Path, ...], out: Path, size: Size, batch: int) -> None:

@@ -48,15 +48,15 @@ def check_precision(world: World, precision: str, steps: int) -> PrecisionCheck:
     """Labels the world's images and trains the baseline a few steps, in fp32 and in reduced precision.
 
     Args:
-        world: images and source; its own precision counts for nothing here.
+        world: images and source; its own precision is ignored here.
         precision: ``bf16`` or ``fp16``.
         steps: of the baseline.
 
     Raises:
-        InputError: ``precision`` is none that is reduced.
+        InputError: ``precision`` is not a reduced one.
     """
     if precision == "fp32":
-        raise InputError("precision: found fp32, expected bf16 or fp16 to hold against it", field="runtime.precision")
+        raise InputError("precision: found fp32, expected bf16 or fp16 to compare with it", field="runtime.precision")
     full = _labels(world, "fp32")
     reduced = _labels(world, precision)
     same = np.concatenate([(a[0] == b[0]).ravel() for a, b in zip(full, reduced, strict=True)])

@@ -84,9 +84,9 @@ def read_report(path: Path) -> Mapping[str, Any]:
     """
     values = read_json(path)
     if values is None:
-        raise InputError(f"{path}: no such file; give what `crots bench --json FILE` wrote")
+        raise InputError(f"{path}: no such file; give a file written by `crots bench --json FILE`")
     if values.get("format") != FORMAT or "stages" not in values:
-        raise InputError(f"{path}: not a report of `crots bench`; give what its --json FILE wrote")
+        raise InputError(f"{path}: not a report of `crots bench`; give a file written by its --json FILE")
     return values
 
 

@@ -37,16 +37,16 @@ class StageTime:
     Attributes:
         stage: its name.
         unit: what one is: ``image`` or ``step``.
-        images: in a unit.
-        seconds: a unit takes, the median of the repeats.
+        images: per unit.
+        seconds: per unit, the median of the repeats.
         bare: seconds of the bare network's work for it; None where the stage runs no network.
         ratio: the median of the repeats' own ratios.
-        ratios: one a repeat.
-        waiting: seconds a unit that the stage stood idle for data.
+        ratios: one per repeat.
+        waiting: seconds per unit that the stage waited for data.
         host_gb: peak memory of the process.
         device_gb: peak memory on the CUDA device; None elsewhere.
-        tflops: 10^12 operations of the network a second, by the stage's time; None where they cannot be counted.
-        peak_share: of a large matrix product's operations a second.
+        tflops: 10^12 operations of the network per second of the stage's time; None where they cannot be counted.
+        peak_share: of the operations per second of a large matrix product.
     """
 
     stage: str
@@ -68,7 +68,7 @@ class StageTimer:
 
     Attributes:
         engine: device and precision, as the stages choose them.
-        peak: operations a second of a large matrix product.
+        peak: operations per second of a large matrix product.
     """
 
     def __init__(self, world: World) -> None:

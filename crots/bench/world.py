@@ -119,7 +119,7 @@ class World:
         training = {
             "steps": steps, "batch": options.batch, "log_every": log_every or options.steps,
             "checkpoint_every": _NEVER, "validate_every": _NEVER,
-            # Random weights recognise nothing in any image, which the alarm would stop a stage for.
+            # Random weights recognise nothing in any image, so the alarm would stop the stage.
             "guard": False,
         }  # fmt: skip
         values: dict[str, dict[str, Any]] = {

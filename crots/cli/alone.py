@@ -259,6 +259,6 @@ def _refuse_other_options(out: Path, old: Any, new: dict[str, Any]) -> None:
         names = sorted({*old_ones, *new_ones})
         differing = [f"{section}.{name}" for name in names if old_ones.get(name) != new_ones.get(name)] or [section]
         raise InputError(
-            f"{out}: the stopped run had other values of {', '.join(differing)}; repeat them to --resume, or start "
+            f"{out}: the stopped run used other values of {', '.join(differing)}; repeat them to --resume, or start "
             "over with --overwrite"
         )

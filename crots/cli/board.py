@@ -99,7 +99,7 @@ def _pictures(folder: Path) -> Iterator[Any]:
 
     paths = sorted(path for path in folder.rglob("*.png") if not path.name.startswith("."))
     for path in paths[:: max(1, len(paths) // _PICTURES)][:_PICTURES]:
-        # A picture that cannot be read is not worth the run.
+        # An unreadable picture must not stop the run.
         with contextlib.suppress(CrotsError):
             image = read_image(path)
             height, width = image.shape[:2]

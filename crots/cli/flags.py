@@ -170,8 +170,10 @@ def add_run_flags(group: Group, *, json_file: bool = False) -> None:
     add_json(group, file=json_file)
     group.add_argument(
         "--events", metavar="FILE", default=None,
-        help="write every event as a line of JSON, over the events of an earlier run; - is standard output, and "
-        "progress then goes to standard error",
+        help=(
+            "write events as JSON lines, replacing those of an earlier run; - is standard output, and progress then "
+            "goes to standard error"
+        ),
     )  # fmt: skip
     group.add_argument(
         "--tensorboard", type=Path, metavar="DIR", default=None,
@@ -198,7 +200,7 @@ def add_json(group: Group, *, file: bool = False) -> None:
 
 def add_debug(group: Group) -> None:
     """Adds what every command takes: ``--debug``, and the limits of what one input may claim."""
-    group.add_argument("--debug", action="store_true", help="show the traceback of a fault of CROTS itself")
+    group.add_argument("--debug", action="store_true", help="show the traceback of a bug in CROTS")
     add_options(group, SECTION, Limits, "recommended")
 
 

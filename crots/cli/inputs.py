@@ -84,7 +84,7 @@ def find_pseudo_labels(
 def _matched(folder: Path, keys: list[str], what: str) -> dict[str, Path]:
     files = keyed(folder, list_files(folder, LABEL_SUFFIXES))
     if not files:
-        raise InputError(f"{folder}: found no {what} files, expected one PNG an image; pick another folder")
+        raise InputError(f"{folder}: found no {what} files, expected one PNG per image; pick another folder")
     return match(keys, files, what=what, folder=folder)
 
 

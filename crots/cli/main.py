@@ -132,7 +132,7 @@ def overview() -> str:
 def complain(message: str, code: int) -> int:
     """Writes one line to standard error and returns the code."""
     if not is_first():
-        # Where all workers fail alike, the launcher ends this one when the first has spoken.
+        # If all workers fail alike, the launcher ends this one once rank 0 has reported the error.
         time.sleep(_FIRST_SPEAKS)
         if code == Stopped.exit_code:
             return code
@@ -152,12 +152,12 @@ def keep_traceback(message: str, detail: str, *, debug: bool) -> str:
     """Writes a traceback to a file, or with ``debug`` to standard error; returns the message with its place."""
     if debug:
         say_lines(detail, sys.stderr)
-        return f"{message} (a fault of CROTS itself; please report it with the lines above)"
+        return f"{message} (a bug in CROTS; please report it with the lines above)"
     try:
         with tempfile.NamedTemporaryFile(
             "w", prefix="crots-fault-", suffix=".txt", delete=False, encoding="utf-8"
         ) as file:
             file.write(detail)
     except OSError:  # a full disk, too
-        return f"{message} (a fault of CROTS itself; run it again with --debug, and please report the lines it shows)"
-    return f"{message} (a fault of CROTS itself; the traceback is in {file.name}, please report it)"
+        return f"{message} (a bug in CROTS; run it again with --debug, and please report the lines it shows)"
+    return f"{message} (a bug in CROTS; the traceback is in {file.name}, please report it)"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # Records which command made a folder, with which options.
 RECORD = "run.json"
-# Which files it made. While a run is not complete there is none, and all among the results is its own.
+# Which files it made. Missing while a run is incomplete; then everything among the results counts as its own.
 LISTING = ".crots-files"
 # The arguments that name what is written.
 _OUTPUTS = ("out", "json", "events", "tensorboard")

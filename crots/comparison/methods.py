@@ -38,7 +38,7 @@ class Method:
         learner: a name in `crots.comparison.rivals.LEARNERS`, '' for the method's own rounds.
         rounds: adapts at all; ``source`` and ``baseline`` are scored as they are.
         whole: one run of the length of all rounds, for methods that know none.
-        passes: forward passes of networks an optimiser step, a batch each; patches are one more.
+        passes: forward passes of networks per optimiser step, one batch each; patches add one.
         asked_only: not part of a comparison unless it is named.
     """
 
@@ -73,21 +73,24 @@ METHODS: tuple[Method, ...] = (
     Method("baseline", "baseline", "The student trained on the source's pseudo-labels; all others start here.",
            rounds=False, passes=1),
     Method("bn", "batch-norm statistics",
-           "Statistics re-estimated on target images: of the source where the student is it, else of the baseline.",
+           "Batch-norm statistics re-estimated on target images: the source's if it is the student, else the "
+           "baseline's.",
            _PLAIN, learner="statistics", whole=True, passes=1),
-    Method("tent", "Tent", "Entropy minimised over batch norm's scale and shift only.",
+    Method("tent", "Tent", "Entropy minimised; only the scale and shift of batch norm are trained.",
            _PLAIN, learner="tent", whole=True, passes=1),
-    Method("self-training", "self-training", "Confident hard labels of each round's start; clean images.",
+    Method("self-training", "self-training",
+           "Trained on confident hard labels from each round's start, on clean images.",
            {**_PLAIN, "adapt.weighting": "pixel", "adapt.jitter": 0, "adapt.blur": 0},
            learner="self-training"),
-    Method("cutmix", "baseline + CutMix", "Mean teacher on images with a box of another one, without patches.",
+    Method("cutmix", "baseline + CutMix", "Mean teacher with CutMix, without hard patches.",
            {**_PLAIN, "adapt.mix": "cutmix"}),
-    Method("classmix", "baseline + ClassMix", "Mean teacher on images with classes of another one, without patches.",
+    Method("classmix", "baseline + ClassMix", "Mean teacher with ClassMix, without hard patches.",
            {**_PLAIN, "adapt.mix": "classmix"}),
-    Method("published", "CROTS published", "The method with every fault of the published code, its patches included.",
+    Method("published", "CROTS published",
+           "CROTS with every fault of the published code, those of its patches included.",
            profile="published"),
-    Method("recommended", "CROTS recommended", "The method as this project would run it."),
-    Method("published-oracle", "CROTS published", "As published, its choice of checkpoint by target labels included.",
+    Method("recommended", "CROTS recommended", "CROTS with the options of this project."),
+    Method("published-oracle", "CROTS published", "As published, including the choice of checkpoint by target labels.",
            {"adapt.select": "oracle"}, profile="published", asked_only=True),
 )  # fmt: skip
 
@@ -147,7 +150,7 @@ def _fault_rows(config: ProjectConfig) -> Iterator[Method]:
         }
         if settings:
             listed = ", ".join(f"{path} = {_shown(value)}" for path, value in settings.items())
-            yield Method(fault, f"{fault}: {listed}", f"As recommended, but for {listed}.", settings)
+            yield Method(fault, f"{fault}: {listed}", f"As recommended, except {listed}.", settings)
 
 
 def _other_rows(config: ProjectConfig) -> Iterator[Method]:

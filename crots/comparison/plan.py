@@ -152,7 +152,7 @@ class PlannedRun:
 
     @property
     def passes(self) -> int:
-        """Forward passes an optimiser step."""
+        """Forward passes per optimiser step."""
         return self.method.passes + int(self.method.rounds and self.branch.config.adapt.patches)
 
     @property

@@ -40,7 +40,7 @@ def results(
         complete: whether every run that is possible has its score.
 
     Returns:
-        ``rows``, one a method, with ``miou`` and ``per_class_iou`` as ``{"mean", "deviation", "values"}`` (0..1, the
+        ``rows``, one per method, with ``miou`` and ``per_class_iou`` as ``{"mean", "deviation", "values"}`` (0..1, the
         deviation None for one seed), ``cost``, ``checkpoint`` and ``difference`` (of mIoU to ``reference``).
     """
     rows = [_row(method, runs, scores, impossible, classes) for method in job.methods]
@@ -233,9 +233,10 @@ def caption(found: Mapping[str, Any]) -> str:
     over = f"mean ± deviation over {len(seeds)} seeds ({listed})" if len(seeds) > 1 else f"seed {listed}"
     return (
         f"IoU in per cent on {found['images']} labelled images, {over}. Batch {budget['batch']}; baseline of "
-        f"{budget['baseline steps']} steps, one a seed for all; {budget['rounds']} x {budget['steps a round']} steps "
-        "to adapt. Time is that of the method's own steps. Labels were read for these scores only"
-        + (", and where 'oracle' stands, to choose a checkpoint." if _any_oracle(found) else ".")
+        f"{budget['baseline steps']} steps, one per seed, shared by all methods; {budget['rounds']} x "
+        f"{budget['steps a round']} steps "
+        "to adapt. Time is that of the method's own steps. Labels were used for these scores only"
+        + (", and where marked 'oracle', to choose a checkpoint." if _any_oracle(found) else ".")
         + ("" if found["complete"] else " Not complete yet.")
     )
 
@@ -266,7 +267,7 @@ def summary_cells(found: Mapping[str, Any]) -> list[list[str]]:
 
 
 def class_cells(found: Mapping[str, Any]) -> list[list[str]]:
-    """Returns header and rows of the table of classes, one column a method."""
+    """Returns header and rows of the table of classes, one column per method."""
     rows = [["class", *(titled(row, short=True) for row in found["rows"])]]
     for name in found["classes"]:
         rows.append([name, *(shown(row["per_class_iou"][name]) for row in found["rows"])])

@@ -49,7 +49,7 @@ def draw_windows(count: int, size: Size, crop: Size, scale: float, rng: np.rando
 
 @dataclass(frozen=True)
 class Crops:
-    """Windows of a batch, one an image, and the size they are brought to."""
+    """Windows of a batch, one per image, and the size they are brought to."""
 
     windows: Sequence[Window]
     size: Size

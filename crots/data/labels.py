@@ -263,7 +263,7 @@ def _from_colours(image: NDArray[Any], classes: ClassSet, path: Path) -> NDArray
 
 
 def _read_synthia(path: Path) -> NDArray[Any]:
-    """Reads the class channel, the first of a PNG of 16 bits a channel."""
+    """Reads the class channel, the first of a PNG of 16 bits per channel."""
     size = image_size(path)
     check_pixels(path, size.width, size.height)
     labels = decode_wide(path)

@@ -1,7 +1,7 @@
-"""List files: one image a line, relative to the data set's folder; a label or a number may follow.
+"""List files: one image per line, relative to the data set's folder; a label or a number may follow.
 
-The published form is ``aachen/aachen_000000_000019_leftImg8bit.png``, one a line, with the folder given apart. Here the
-folder is searched for around the list file, or is named in the file's first line as ``# root: FOLDER``.
+The published form is ``aachen/aachen_000000_000019_leftImg8bit.png``, one per line, with the folder given apart. Here
+the folder is searched for around the list file, or is named in the file's first line as ``# root: FOLDER``.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def read_list(path: Path, split: str, root: Path | None = None) -> ListedFiles:
         lines[0] = ""
     rows = [_row(line, path, number) for number, line in enumerate(lines, 1) if line and not line.startswith("#")]
     if not rows:
-        raise InputError(f"{path}: the list is empty, expected one image path a line")
+        raise InputError(f"{path}: the list is empty, expected one image path per line")
     base = _find_root(path, split, root, rows[0][0])
     return _resolve(path, base, rows)
 
@@ -106,7 +106,7 @@ def _listed_stems(path: Path, split: str, root: Path | None, stems: list[str]) -
         found = keyed(labels, list_files(labels, LABEL_SUFFIXES)) if labels.is_dir() else {}
         return ListedFiles(place, {stem: (files[stem], found.get(stem)) for stem in stems})
     raise InputError(
-        f"{path}: found no image {stems[0][:200]}, with whatever suffix, in {path.parent} and the folders around it, "
+        f"{path}: found no image {stems[0][:200]}, with any suffix, in {path.parent} and the folders around it, "
         "expected an image path such as aachen/x.png, or a name in JPEGImages; begin the list with the line "
         "`# root: FOLDER`"
     )

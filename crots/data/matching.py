@@ -144,7 +144,7 @@ def keyed(folder: Path, names: Iterable[str]) -> dict[str, Path]:
         key = key_of(name)
         if key in files:
             both = f"{files[key].name} and {Path(name).name}"
-            raise InputError(f"{folder / name}: found both {both}, expected one file of a name; rename or move one")
+            raise InputError(f"{folder / name}: found both {both}, expected one file per name; rename or move one")
         files[key] = folder / name
     return files
 

@@ -39,8 +39,8 @@ def _dark(facts: Sequence[PixelFacts]) -> str:
         return ""
     bits = max(1, most.bit_length())
     return (
-        f"the images have 16 bits and use {bits} of them (values up to {most}), so that as 8 bits they are nearly "
-        f"black (up to {most // 257} of 255); say which value is white (`data.white` {2**bits - 1})"
+        f"the images have 16 bits and use {bits} of them (values up to {most}), so they become nearly black at 8 bits "
+        f"(up to {most // 257} of 255); say which value is white (`data.white` {2**bits - 1})"
     )
 
 
@@ -60,6 +60,6 @@ def _framed(facts: Sequence[PixelFacts]) -> str:
     if not count:
         return ""
     return (
-        f"{count} of {len(facts)} images checked hold several frames or pages, of which the first alone is read; "
-        "save the others as files of their own if they count"
+        f"{count} of {len(facts)} images checked hold several frames or pages, of which only the first is read; save "
+        "the others as separate files if you need them"
     )

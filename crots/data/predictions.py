@@ -181,12 +181,13 @@ def check_shape(path: Path, found: Size, of: Size | None, stretched: Size | None
         return
     if _alike(Size(found.height, found.width), of):
         raise InputError(
-            f"{path}: is {found}, but its image is {of} when upright: it is turned by 90 degrees, as where the EXIF "
-            "orientation of a photograph was not followed; predict on the upright images, or turn the predictions"
+            f"{path}: is {found}, but its image is {of} when upright: it is rotated by 90 degrees, as if the EXIF "
+            "orientation of the photograph was ignored; predict on the upright images, or rotate the predictions"
         )
     raise InputError(
-        f"{path}: is {found}, but its image is {of}: another shape, as of a part of the image, or of another one; "
-        f"predict on whole images, or, where images were stretched to it, set the working size (`data.size`) to {found}"
+        f"{path}: is {found}, but its image is {of}: another aspect ratio, as if it covered a part of the image, or "
+        "belonged to another one; predict on whole images, or, if images were stretched to it, set the working size "
+        f"(`data.size`) to {found}"
     )
 
 
@@ -236,20 +237,22 @@ def glance(found: PredictionSet, images: Mapping[str, Path], stretched: Size | N
         warnings.append("the predictions have no confidence: every pixel counts as certain")
     elif not found.soft and void < count and highest <= _CUT:
         warnings.append(
-            "the confidence maps hold nothing above 1 of 255, as where probabilities from 0 to 1 were stored as whole "
+            "the confidence maps hold nothing above 1 of 255, as if probabilities from 0 to 1 were stored as whole "
             "numbers: nearly every pixel counts as unsure; store 255 times the probability"
         )
     elif not found.soft and void < count and highest <= _PER_CENT:
         warnings.append(
-            f"the confidence maps hold nothing above {highest * 255:.0f} of 255, as where per cent were stored: every "
+            f"the confidence maps hold nothing above {highest * 255:.0f} of 255, as if percentages were stored: every "
             "pixel counts as unsure; store 255 times the probability"
         )
     if void:
-        warnings.append(f"{void} of {count} predictions checked are ignore everywhere; check their ids and class map")
+        warnings.append(
+            f"{void} of {count} predictions checked contain only ignored pixels; check their ids and class map"
+        )
     if turned:
         warnings.append(
-            f"{turned} of {count} images checked are turned or mirrored by their EXIF orientation, which is followed "
-            "here; their predictions have to be of the upright images"
+            f"{turned} of {count} images checked are rotated or mirrored by their EXIF orientation, which is applied "
+            "here; their predictions must be of the upright images"
         )
     return PredictionFacts(count, sum(means) / count if found.soft or found.confidences else None, tuple(warnings))
 
@@ -374,7 +377,7 @@ def _read_probabilities(path: Path, class_map: ClassMap) -> NDArray[np.float32]:
         raise InputError(f"{path}: found {array.dtype} values, expected float16 or float32 probabilities or logits")
     values = array.astype(np.float32, copy=False)
     if not np.isfinite(values).all():
-        raise InputError(f"{path}: holds NaN or infinite values; make the prediction again")
+        raise InputError(f"{path}: holds NaN or infinite values; create the prediction again")
     del array
     if _is_logits(values, kind, path):
         # In place, since these arrays are large.
@@ -408,7 +411,7 @@ def read_array(path: Path) -> tuple[NDArray[Any], str]:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except Exception as error:  # zip and array readers raise nearly every type on broken files
-        raise InputError(f"{path}: broken or no .npz file ({error}); make the prediction again") from error
+        raise InputError(f"{path}: broken or no .npz file ({error}); create the prediction again") from error
 
 
 def _check_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:

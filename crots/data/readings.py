@@ -300,7 +300,7 @@ class _Judge:
             if not palette.differs(rival):
                 return self.reported(rival, "and their colours say the same")
             if shared := self.without_colour(palette, rival):
-                return self.reported(rival, f"and their colours say the same, but that {ranges(shared)} has none")
+                return self.reported(rival, f"and their colours say the same, except that {ranges(shared)} has none")
         if rivals:
             raise self.ambiguous(self.meanings(rivals[0], palette))
         return self.reported(palette)
@@ -382,9 +382,7 @@ def unknown_ids(where: str, ids: Sequence[int], classes: ClassSet) -> InputError
         remedy = "choose another class set or encoding, or write into its file which class each id means (ids = [...]) "
         remedy += "or that it is ignored (ignored_ids = [...])"
     else:
-        remedy = (
-            "labels are whole numbers from 0 to 65535, and -1 where they count for nothing; write them in this form"
-        )
+        remedy = "labels are whole numbers from 0 to 65535, and -1 where they are ignored; write them in this form"
     return InputError(
         f"{where}: found the label ids {some(ids, 8)}, which class set {classes.name} does not know (0 to "
         f"{len(classes) - 1} and {classes.ignore}{raw}); {remedy}"

@@ -115,5 +115,8 @@ def _reason(proposal: Size, common: Size, count: int, checked: int, multiple: in
         text += f", sides rounded to multiples of {multiple}"
     if tile := propose_tile(common, proposal):
         times = math.sqrt(common.width * common.height / (proposal.width * proposal.height))
-        text += f"; a pixel of it is {times:.1f} pixels wide, so small objects vanish; tiles of {tile} keep them"
+        text += (
+            f"; one of its pixels covers {times:.1f} pixels of an image across, so small objects vanish; tiles of "
+            f"{tile} keep them"
+        )
     return text if proposal != common else f"working size {proposal}: {shape} checked have it"

@@ -1,4 +1,4 @@
-"""Large images cut into overlapping tiles at native size: where the tiles lie, and what each of them decides.
+"""Large images cut into overlapping tiles at native size: where they lie, and which pixels each determines.
 
 No torch: the geometry is shown before a run.
 """
@@ -73,7 +73,7 @@ class Tiling:
         """Returns the tiles along one side of an image.
 
         In the middle half of an overlap one tile's predictions fade into the next one's. The outer quarters do not
-        count, since a network that sees a tile's edge there says other things than it would of the whole image.
+        count, since near a tile's edge a network predicts other classes than it would in the whole image.
 
         Args:
             length: of the image.

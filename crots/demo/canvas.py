@@ -36,7 +36,7 @@ class Camera:
         horizon: row of the horizon.
         eye: height of the camera.
         side: x of the camera.
-        bend: sideways shift of the street a squared metre ahead.
+        bend: sideways shift of the street per squared metre ahead.
     """
 
     focal: float

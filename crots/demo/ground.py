@@ -99,7 +99,7 @@ def _fifths(near: float, far: float) -> list[float]:
 
 
 def _paint_wear(faces: Faces, dice: Dice, look: Look, street: Street, asphalt: Floats) -> None:
-    """Mends the asphalt in patches of another age, and puts lids on it."""
+    """Adds repaired patches and manhole covers to the asphalt."""
     left, right = street.edges
     for _ in range(dice.whole(0, 4)):
         x, z = dice.between(left, right - 2.5), dice.between(4.0, 35.0)
@@ -167,7 +167,7 @@ def finish_ground(image: Pixels, labels: Pixels, dark: Pixels, camera: Camera, d
     z = camera.focal * camera.eye / np.maximum(rows - camera.horizon, 0.5)
     columns = np.arange(image.shape[1]) * OVERSAMPLING + (0.5 - camera.centre)
     x = columns * (z / camera.focal)[:, None] + (camera.side - camera.bend * z * z)[:, None]
-    # Cells of the tables a metre: real ones are finer along the road's width, since perspective squeezes its length.
+    # Cells of the tables per metre: real ones are finer along the road's width, since perspective squeezes its length.
     across, ahead, amount = (18.0, 9.0, 0.1 + 0.1 * look.wear) if look.real else (16.0, 16.0, 0.16)
     shift = dice.floats(2) * _TILE
     i = np.floor(z * ahead + shift[0]).astype(np.int64)[:, None] & (_TILE - 1)

@@ -25,7 +25,7 @@ class Look:
         weather: of the real domain; the simulator is always clear.
         air: haze.
         sky: colours at the top of the sky and at the horizon.
-        sun: shift of a shadow's tip a metre of height, (x, z); None for flat light.
+        sun: shift of a shadow's tip per metre of height, (x, z); None for flat light.
         lights: brightness of faces that look left, right, at the camera and up.
         wear: 0 for flawless surfaces; how worn and dirty they are.
         lit: share of windows with light in them.

@@ -127,7 +127,7 @@ def is_demo(config: ProjectConfig) -> bool:
 
 def demo_config(scale: Scale) -> ProjectConfig:
     """The configuration that any user would write for these images, with steps for two CPU cores."""
-    # Few looks a stage: more would take longer than the training.
+    # Few evaluations per stage: more would take longer than the training.
     shared = {"checkpoint_every": 50, "validate_every": 100}
     return build_config(
         {

@@ -218,10 +218,10 @@ class _Fitting:
             more = f"; {'; '.join(parts)}" if parts else ""
             return (
                 f"the run takes about {rounded(self._now.seconds)}, more than the time budget of {budget}, with the "
-                f"steps and crops that are set{more}"
+                f"chosen steps and crops{more}"
             )
         return (
-            f"to fit into {budget}: {'; '.join(parts)}. Expect a part of what the whole run, about "
+            f"to fit into {budget}: {'; '.join(parts)}. Expect a part of what the full run, about "
             f"{rounded(self._whole.seconds)}, would gain"
         )
 
@@ -236,7 +236,7 @@ class _Fitting:
             parts.append(f"sees crops of {crop}, {part:.0%} of an image at a time")
         if f"{group}.steps" in self.options[group]:
             views, before = (stage.count * batch / images for stage in (now, was))
-            seen = f"each image seen {views:.3g} times and not {before:.3g}"
+            seen = f"each image seen {views:.3g} times instead of {before:.3g}"
             parts.append(f"takes {now.count} of {was.count} steps, {seen}")
         return f"{group} {' and '.join(parts)}"
 

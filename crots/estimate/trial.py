@@ -267,7 +267,7 @@ class Trial:
         watched = isinstance(options, AdaptOptions) or options.guarded
         units = in_parts(bench.dataset.samples, bench.tiling)
         scored = min(images_to_score(options, evaluations), len(units)) if watched else 0
-        # An evaluation without labels is two forward passes an image, one with labels a single pass.
+        # An evaluation without labels takes two forward passes per image, one with labels a single pass.
         validated = len(in_parts(bench.validation.samples, bench.tiling)) / 2 if bench.validation else 0
         return evaluations * seen * (scored + validated)
 

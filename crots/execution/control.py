@@ -54,4 +54,4 @@ class Control:
         """
         self._go.wait()
         if self._stop.is_set():
-            raise Stopped("stopped by the user; run again to go on")
+            raise Stopped("stopped by the user; run again to resume")

@@ -90,7 +90,7 @@ class Group(Workers):
             flags = torch.tensor([control.stopping, control.paused], dtype=torch.uint8)
             stopping, paused = self._all_reduce(flags, dist.ReduceOp.MAX, self._host).tolist()
             if stopping:
-                raise Stopped("stopped by the user; run again to go on")
+                raise Stopped("stopped by the user; run again to resume")
             if not paused:
                 return
             time.sleep(0.1)
@@ -221,8 +221,8 @@ class Group(Workers):
                 # The message may still be on its way.
                 time.sleep(0.1)
         return (
-            f"another worker was killed, hangs or cannot be reached ({_brief(error)}); what is done is kept: start "
-            "torchrun again to go on, with as many workers as you like"
+            f"another worker was killed, hangs or cannot be reached ({_brief(error)}); finished work is kept: start "
+            "torchrun again to resume, with any number of workers"
         )
 
 

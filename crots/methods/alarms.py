@@ -51,7 +51,7 @@ BOUNDS: dict[str, Bounds] = {
     "source": Bounds(0.9, 0.8, "the source's confident labels are being lost"),
     # A run that gained a little had 0.93 and 0.88: some of the most confident pixels of a weak source are wrong.
     # One that lost a fifth on noise had 0.80 and 0.32.
-    "surest": Bounds(0.9, 0.82, "what the source is surest of in each class is being lost"),
+    "surest": Bounds(0.9, 0.82, "the source's most confident pixels of each class are being lost"),
     "worst class": Bounds(0.7, 0.35, "a class that the source is sure of is being lost"),
     # Runs that gained 4 points had 0.87, 1 point 0.83; runs on noise that lost a point began with 0.77.
     "fit": Bounds(0.8, 0.5, "the predictions fit the images less and less"),
@@ -114,7 +114,7 @@ def _of_the_start(start: Values, distils: bool) -> list[Alarm]:
     found: list[Alarm] = []
     if start.get("scale", 1.0) < UNREADABLE:
         text = (
-            f"the model recognises nothing in these images: made a little smaller, they get other labels (scale "
+            f"the model recognises nothing in these images: slightly reduced in size, they get other labels (scale "
             f"{start['scale']:.2f}, expected {UNREADABLE} or more); check that they are the right ones"
         )
         found.append(Alarm("unreadable", text, serious=True))
@@ -143,8 +143,8 @@ def surest_lost(mean: float, worst: float) -> str:
     if mean <= MOST_LOST + _ROUNDING and worst <= MOST_LOST_OF_CLASS + _ROUNDING:
         return ""
     return (
-        f"of the pixels that the source is surest of in each class, {mean:.1%} are lost in the mean and {worst:.0%} of "
-        f"the worst class (at most {MOST_LOST:.0%} and {MOST_LOST_OF_CLASS:.0%})"
+        f"of the source's most confident pixels of each class, {mean:.1%} are lost on average and {worst:.0%} in the "
+        f"worst class (at most {MOST_LOST:.0%} and {MOST_LOST_OF_CLASS:.0%})"
     )
 
 
@@ -161,7 +161,7 @@ def _certainty(start: Values, now: Values) -> list[Alarm]:
         return [Alarm("uniform", text, serious=True)]
     others = min(now.get("agreement", 1.0) / BOUNDS["agreement"].warns, now.get("fit", 1.0) / BOUNDS["fit"].warns)
     if after > OVERCONFIDENT and others < 1.0:
-        text = f"the student is certain of everything ({after:.3f}) and has changed since the start; {_SLOWER}"
+        text = f"the student is certain of nearly every pixel ({after:.3f}) and has changed since the start; {_SLOWER}"
         return [Alarm("overconfident", text, serious=True)]
     if 1.0 - after < (1.0 - before) / 2 and others < 1.0:
         text = (

@@ -105,7 +105,7 @@ class RareClass:
 
 
 def rule_count(classes: int) -> int:
-    """Returns how many classes each rule gives by default: 5 for each 19, at least 1."""
+    """Returns how many classes each rule gives by default: 5 per 19 classes, at least 1."""
     return max(1, round(5 * classes / 19))
 
 

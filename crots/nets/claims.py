@@ -206,7 +206,7 @@ def _claimed_in_archive(archive: zipfile.ZipFile, claims: _Claims) -> int:
     members = archive.infolist()
     sizes = {member.filename: member.file_size for member in members}
     if len(sizes) < len(members):
-        raise ValueError("an entry stands twice")
+        raise ValueError("an entry occurs twice")
     for name in sizes:
         root, slash, last = name.rpartition("/")
         if last != "data.pkl":

@@ -93,7 +93,7 @@ class Classifier(nn.Module):
 
 @dataclass(frozen=True)
 class Variant:
-    """Block type, blocks a layer and active branches of the classifier."""
+    """Block type, blocks per layer and active branches of the classifier."""
 
     block: type[Bottleneck] | type[BasicBlock]
     layers: tuple[int, int, int, int]

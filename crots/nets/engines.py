@@ -34,7 +34,7 @@ _UNITS = (100, 255, 65535)
 _SMALLEST, _ROUNDED = 32, 8
 # Logits of an untrained network may all be small and positive; a sigmoid's values reach further.
 _WIDE = 0.5
-# Enough for a network of stride 32 to give more than one value a channel.
+# Enough for a network of stride 32 to give more than one value per channel.
 _FOLDING_SIDE = 128
 Output = Literal["logits", "probabilities", "labels"]
 
@@ -212,7 +212,7 @@ class Source(abc.ABC):
         return torch.cat(answers)
 
     def _formed(self, answer: Tensor, batch: int) -> Tensor:
-        """Converts an output to the form (N, channels, h, w), with one channel of labels or one of scores a class.
+        """Converts an output to the form (N, channels, h, w), with one channel of labels or one of scores per class.
 
         Exporters leave the batch out, put channels last, repeat labels in three channels for a picture, or give of two
         classes the score of the second alone.
@@ -339,8 +339,8 @@ class Source(abc.ABC):
         remedy = "check its file, the normalisation (`source.mean`, `source.scale`) and the channel order"
         if answer.dtype == torch.float16:
             remedy = (
-                "half precision (fp16) ends at 65504: export it in fp32, or set `runtime.precision` to fp32 or bf16 "
-                "where that made it half"
+                "half precision (fp16) overflows at 65504: export it in fp32, or set `runtime.precision` to fp32 or "
+                "bf16 if that chose fp16"
             )
         raise InputError(f"{self.facts.path} gave NaN or infinite values ({wrong:,} of {count:,}); {remedy}")
 

@@ -110,7 +110,9 @@ def build(name: str, classes: int) -> nn.Module:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             if isinstance(error, ImportError):
                 raise InputError(f"{folder}: {reason[:160]} {_EXTRA}", field="net") from error
-            raise InputError(f"{folder}: its configuration makes no network ({reason[:160]})", field="net") from error
+            raise InputError(
+                f"{folder}: no network can be built from its configuration ({reason[:160]})", field="net"
+            ) from error
 
 
 @functools.lru_cache(maxsize=64)
@@ -183,10 +185,11 @@ def remarks(folder: Path) -> tuple[str, ...]:
     config = read_config(folder)
     notes = []
     if is_query(config):
-        notes.append("a query model: the classes of its masks are joined to probabilities of pixels")
+        notes.append("a query model: the classes of its masks are combined into probabilities per pixel")
     if size := fixed_size(config, folder):
         notes.append(
-            f"it sees images of {size} only, to which others are resized whatever their shape; tiles of that size "
+            f"it sees images of {size} only, and others are resized to it regardless of their aspect ratio; tiles of "
+            "that size "
             f"(`data.tile` {size}) keep it"
         )
     return tuple(notes)

@@ -36,7 +36,7 @@ def load_imagenet(model: Model) -> LoadReport:
     except Exception as error:  # of networks, caches and files
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"the ImageNet weights {name} cannot be fetched ({reason[:200]}); go online once, or copy their file "
+            f"the ImageNet weights {name} cannot be downloaded ({reason[:200]}); go online once, or copy their file "
             "(.safetensors or .pth) here and name it: --student-weights FILE",
             field="student.weights",
         ) from error
@@ -55,7 +55,7 @@ def weights_name(net: str) -> str:
     if not encoder:
         raise InputError(
             f"the network {net} has no ImageNet weights by name; give a weights file, or 'random' to train it from "
-            "nothing",
+            "scratch",
             field="student.weights",
         )
     return smp_nets.pretrained_name(encoder)

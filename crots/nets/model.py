@@ -192,7 +192,8 @@ def check_runs(model: Model, size: Size) -> None:
 def check_batch(model: Model, batch: int, size: Size) -> None:
     """Raises an error where a training step on ``batch`` images would fail, without running one.
 
-    Batch norm cannot train on one value a channel, which the image pooling of DeepLabV3 and its kin give it at batch 1.
+    Batch norm cannot train on one value per channel, which the image pooling of DeepLabV3 and its kin give it at batch
+    1.
 
     Raises:
         InputError: batch or size do not suit the network; the message says why and what to do.
@@ -211,7 +212,7 @@ def check_batch(model: Model, batch: int, size: Size) -> None:
             return
         raise InputError(
             f"net {model.card.net} cannot train on batches of {batch} at {size}: its batch norm would see a single "
-            "value a channel; use a batch of at least 2, or another network",
+            "value per channel; use a batch of at least 2, or another network",
             field="batch",
         ) from error
     except NotImplementedError:

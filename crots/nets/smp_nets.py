@@ -81,7 +81,7 @@ def pretrained_name(encoder: str) -> str:
         return str(settings["repo_id"])
     raise InputError(
         f"the encoder {encoder} has no ImageNet weights by name; give a weights file, or 'random' to train it from "
-        "nothing",
+        "scratch",
         field="student.weights",
     )
 
@@ -225,7 +225,7 @@ def _parts(name: str) -> tuple[str, str]:
         )
     if not (_PLAIN.fullmatch(architecture) and _PLAIN.fullmatch(encoder)):
         raise InputError(
-            f"net {name!r} is none of the installed packages' networks, and nothing is fetched or read for a name; "
+            f"net {name!r} is not a network of the installed packages, and nothing is downloaded or read for a name; "
             f"expected {PATTERN} of letters, digits and _ . -",
             field="net",
         )

@@ -257,7 +257,9 @@ def _facts(
     if classes is None:
         untold.append("its classes")
     if normalisation is None or output is None or classes is None:
-        raise InputError(f"{path} does not say how it is used; give {'; '.join(untold)}", field="source.output")
+        raise InputError(
+            f"{path} does not describe its input and output; give {'; '.join(untold)}", field="source.output"
+        )
     fixed, batch = _fixed(path, options, shape)
     base = card or ModelCard(path.name, classes, normalisation, request.size or PUBLISHED_SIZE)
     described = dataclasses.replace(base, classes=classes, normalisation=normalisation, output=output)

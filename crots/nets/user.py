@@ -35,7 +35,7 @@ def factory(name: str) -> Callable[..., Any]:
             field="net",
         ) from error
     if not callable(found):
-        raise InputError(f"net {name!r} is no function; expected factory(classes=K) -> nn.Module", field="net")
+        raise InputError(f"net {name!r} is not a function; expected factory(classes=K) -> nn.Module", field="net")
     made: Callable[..., Any] = found
     return made
 

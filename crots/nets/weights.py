@@ -70,7 +70,7 @@ class LoadReport:
     normalisation: Normalisation | None = None
 
     def lines(self) -> tuple[str, ...]:
-        """Returns the report for people, a fact a line."""
+        """Returns the report for people, one fact per line."""
         rows = [f"{len(self.matched)} of {len(self.matched) + len(self.missing)} tensors matched"]
         if self.missing:
             rows.append(f"starting from random values: {grouped(self.missing)}")

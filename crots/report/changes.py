@@ -160,7 +160,7 @@ class _Student:
 
 
 def _known(project: Project, key: str) -> Path | None:
-    """Where `crots suspects` left what this very student says of every image; None where it did not."""
+    """Where `crots suspects` stored this very student's labels of every image; None where it did not."""
     folder, student = project.folder / FOLDER, project.stage_folder(key) / STUDENT
     if mapping(read_json(folder / INDEX)).get("student") != key or not student.is_file():
         return None

@@ -135,13 +135,15 @@ def _not_recognised(before: ModelScore, now: ModelScore) -> tuple[str, ...]:
 
 def _sureness(now: ModelScore) -> tuple[str, ...]:
     count = f"{now.images} labelled" if now.images else "labelled"
-    lines = [f"Measured on {count} validation images, from which nothing was learnt."]
+    lines = [f"Measured on {count} validation images, which were not used for training."]
     if now.step:
-        lines[0] = f"Measured on {count} validation images while it was trained; the stage evaluate did not run since."
+        lines[0] = f"Measured on {count} validation images during training; the stage evaluate has not run since."
     if now.oracle:
         lines.append("These labels also chose the checkpoint (oracle): on other images expect less.")
     few = f"Only {now.images} images: " if 0 < now.images < _FEW_IMAGES else ""
-    text = "a point of mIoU, and more for a rare class, can be chance: another seed or other images shift scores so."
+    text = (
+        "a point of mIoU, and more for a rare class, can be chance: another seed or other images shift scores as much."
+    )
     lines.append(f"{few}{text if few else text[0].upper() + text[1:]}")
     return tuple(lines)
 
@@ -168,13 +170,16 @@ def _unmeasured(result: Result) -> Story:
     if worse:
         headline = "Not measured against labels; there are signs of harm."
     elif last and last.kept == 0:
-        headline = f"Not measured against labels; {title(last.key)} kept what it started from."
+        headline = f"Not measured against labels; {title(last.key)} kept its starting weights."
     else:
-        headline = "Not measured against labels; no label-free score speaks against the result."
-    sure = ("Without labels a collapse shows, but no small loss, and no gain can be proved: these are signs.",)
+        headline = "Not measured against labels; no label-free score indicates harm."
+    sure = (
+        "Without labels, a collapse can be detected, a small loss cannot, and no gain can be proved: these are "
+        "indications.",
+    )
     ask = (
         "20 to 50 labelled images of the target (data.val_images, data.val_labels) would show whether it is better; "
-        "they are never trained on",
+        "they are never used for training",
     )
     tone: Tone = "harm" if worse else "unknown"
     kept = _kept(result.choices)

@@ -89,7 +89,7 @@ def open_predictor(
         bench: of a configuration with the file.
         classes: class set of a file that does not say its own.
         flip: add the prediction of the mirror image.
-        batch: tiles a forward pass; 0 is the device's usual number.
+        batch: tiles per forward pass; 0 is the device's usual number.
 
     Raises:
         InputError: the file cannot be used, is not trusted, or too little is known of it.
@@ -128,7 +128,7 @@ def tiling_for(data: DataOptions, card: ModelCard | None) -> Tiling | None:
 
 
 def seen_as(tiling: Tiling | None, size: Size) -> str:
-    """Says in words how a model sees images."""
+    """Describes how a model sees images: resized, or in tiles."""
     return f"images cut into tiles of {tiling.size}" if tiling else str(size)
 
 

@@ -249,6 +249,6 @@ def distil_student(job: BaselineJob, context: Context) -> Iterator[Event]:
         folder=job.run.folder, trained=job.trained, seed=job.run.seed, stage=context.stage,
     )  # fmt: skip
     if learner.unsure_weight and job.options.unsure_weight is None:
-        what = "the source is sure of all its classes, so the labels that are left out are learnt too"
+        what = "the source is confident in all its classes, so its less confident labels are learnt too"
         yield noted(context.stage, f"{what}, with a weight of {learner.unsure_weight:g}")
     yield from train(learner, job.run, context)

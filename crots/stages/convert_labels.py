@@ -30,7 +30,7 @@ class ConvertJob:
 
 
 def convert(job: ConvertJob, context: Context) -> Iterator[Event]:
-    """Writes one 8-bit (or 16-bit) index PNG a label file, under the image's key.
+    """Writes one 8-bit (or 16-bit) index PNG per label file, under the image's key.
 
     Raises:
         InputError: no labels, or ids that the class set does not know.

@@ -74,7 +74,7 @@ def hand_out(job: HandOut, context: Context) -> Iterator[Event]:
     yield Note(
         stage=context.stage,
         text=f"wrote {len(job.samples)} images with their pseudo-labels; correct them, then run crots suspects with "
-        "--import and the folder that the tool gave back",
+        "--import and the folder that the tool exported",
     )
 
 
@@ -165,7 +165,7 @@ def returned(folder: Path) -> Returned:
         InputError: it is no such folder.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; unpack what the labelling tool gave back, and give that folder")
+        raise InputError(f"{folder}: no such folder; unpack the export of the labelling tool, and give that folder")
     inner = [folder, *(path for path in sorted(folder.iterdir()) if path.is_dir())]
     if root := next((path for path in inner if (path / _MASKS).is_dir() and (path / _LABELMAP).is_file()), None):
         return Returned(keyed(root / _MASKS, list_files(root / _MASKS, LABEL_SUFFIXES)), root / _LABELMAP)
@@ -223,7 +223,7 @@ def take_back(job: TakeBack, context: Context) -> Iterator[Event]:
     yield Note(
         stage=context.stage,
         text=f"{len(changed)} of {len(files)} images were corrected{listed}, {share:.1%} of their pixels; "
-        + ("run the project again to use that" if changed else "nothing to take over"),
+        + ("run the project again to use the corrections" if changed else "nothing to import"),
     )
 
 

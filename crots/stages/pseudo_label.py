@@ -44,7 +44,7 @@ class LabelJob:
         labeller: the source.
         classes: the target's class set.
         out: gets ``label_ids/``, ``label_color/``, ``confidence/``, ``easy.txt``, ``hard.txt``, ``statistics.json``.
-        batch: images a forward pass; 1 where they are cut into tiles.
+        batch: images per forward pass; 1 where they are cut into tiles.
         device: its name.
         tiling: how images are cut into tiles; None where they are resized.
         skip_bad: leave out unreadable images.

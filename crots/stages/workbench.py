@@ -124,7 +124,7 @@ class Workbench:
         """Returns what runs networks on tiles; None where images are resized.
 
         Args:
-            batch: tiles a forward pass; 0 is the device's usual number.
+            batch: tiles per forward pass; 0 is the device's usual number.
         """
         return Tiles(self.tiling, self.engine, self.engine.batch(batch)) if self.tiling else None
 

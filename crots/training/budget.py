@@ -19,11 +19,11 @@ VIEWS: dict[Start, tuple[int, int, int]] = {
     "random": (80, 12_000, 240_000),
 }
 # Share of these views for a student that starts afresh on whole images: each shows three times as much as a crop, and
-# with all 40 the student learns the source's errors by heart (docs/results.md).
+# with all 40 the student memorises the source's errors (docs/results.md).
 _WHOLE_VIEWS = 0.5
 # What else of the baseline follows from the start, where the options leave it open. A trained student already predicts
-# what the source does: it gains from what the source is sure of, from mixing and from labels of its own, and forgets by
-# learning doubtful labels; `left_out_weight` decides whether they are. One that starts afresh has to learn all from the
+# what the source does: it gains from confident pseudo-labels, from mixing and from refreshed labels, and forgets when
+# trained on doubtful ones; `left_out_weight` decides whether they are. One that starts afresh has to learn all from the
 # source, hard pixels too (docs/results.md).
 RECIPES: dict[Start, dict[str, Any]] = {
     "trained": {

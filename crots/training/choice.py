@@ -97,14 +97,14 @@ class Choice:
         """Why another round would not help."""
         anyway = "; `adapt.stop_rounds` = false runs further rounds anyway"
         if self.given_up or (self.kept and self.kept.step == 0):
-            return f"the round before {'was stopped by an alarm' if self.given_up else 'kept its start'}{anyway}"
+            return f"the previous round {'was stopped by an alarm' if self.given_up else 'kept its start'}{anyway}"
         if self.evaluations and not self.evaluations[-1].healthy:
-            return f"the round before ended with warnings, and the next would begin where they did{anyway}"
+            return f"the previous round ended with warnings, and the next would start from there{anyway}"
         # An average with the start halves every change.
         changed = 1.0 - self.learnt.values.get("agreement", 0.0) if self.learnt else 1.0
         if changed >= ROUND_MARGIN:
             return ""
-        return f"the round before changed {changed:.1%} of the labels, less than {ROUND_MARGIN:.0%}{anyway}"
+        return f"the previous round changed {changed:.1%} of the labels, less than {ROUND_MARGIN:.0%}{anyway}"
 
     def _hindsight(self, kept: Evaluation | None) -> dict[str, Any] | None:
         """What only labels can show; never used for a choice, unless the rule is ``oracle``."""

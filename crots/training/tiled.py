@@ -27,7 +27,7 @@ class Tiles:
     Attributes:
         tiling: how images are cut.
         engine: device and precision.
-        batch: tiles a forward pass.
+        batch: tiles per forward pass.
     """
 
     tiling: Tiling
@@ -35,7 +35,7 @@ class Tiles:
     batch: int = 1
 
     def blocks(self, image: Array, look: Look, *, taper: bool = True) -> Iterator[tuple[Window, Tensor]]:
-        """Runs a network on the tiles of an image and joins what it says, as if it had seen the image whole.
+        """Runs a network on the tiles of an image and blends its outputs, as if it had seen the whole image.
 
         Neighbours fade into each other, so that no seam is seen. What is returned comes in blocks, each of which
         belongs to one tile, and only one row of overlaps is kept meanwhile: memory hardly grows with the image.
@@ -46,7 +46,7 @@ class Tiles:
             taper: False where it may not, as labels; then each pixel is taken from one tile.
 
         Yields:
-            Windows that together cover the image, and what is said of each, (C, h, w).
+            Windows that together cover the image, and the output for each, (C, h, w).
         """
         size = Size(image.shape[1], image.shape[0])
         rows, columns = (side(size, taper=taper) for side in (self.tiling.rows, self.tiling.columns))
@@ -114,10 +114,10 @@ def fill(whole: Array, window: Window, part: Tensor) -> None:
 def _joined(
     seen: Tensor, row: Span, column: Span, left: Tensor | None, above: Tensor | None
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """Joins a tile (C, h, w), in place, with what its neighbours left for it.
+    """Blends a tile (C, h, w), in place, with its neighbours in the overlaps.
 
     Args:
-        seen: what the network says of the tile.
+        seen: the network's output for the tile.
         row: where the tile lies.
         column: where the tile lies.
         left: the share of the tile to the left in their overlap.

@@ -17,7 +17,7 @@ _PACKAGES = ("torch", "torchvision", "numpy", "onnxruntime", "PySide6-Essentials
 
 
 def versions() -> str:
-    """Returns versions, one a line; packages are asked for without importing them."""
+    """Returns versions, one per line; packages are asked for without importing them."""
     lines = [f"CROTS Studio {crots.__version__}", f"Python {platform.python_version()} on {platform.platform()}"]
     lines.append(f"Qt {qVersion()} ({QGuiApplication.platformName()})")
     for name in _PACKAGES:

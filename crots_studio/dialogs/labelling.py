@@ -25,7 +25,7 @@ _COUNT, _MOST = 20, 10_000
 
 
 class LabellingDialog(QDialog):
-    """What export and import share: a form, progress, and a line that says what is missing or what came of it."""
+    """What export and import share: a form, progress, and a line with what is missing or the result."""
 
     start_words = ""
     busy_words = ""
@@ -80,7 +80,7 @@ class LabellingDialog(QDialog):
         raise NotImplementedError
 
     def outcome(self) -> str:
-        """Says what came of it."""
+        """Describes the result."""
         raise NotImplementedError
 
     def path_row(self, words: str, name: str, form: QFormLayout) -> PathField:

@@ -120,7 +120,7 @@ class Proposal:
 
     @property
     def lines(self) -> list[str]:
-        """``car: vehicle -> truck``, a line a row."""
+        """``car: vehicle -> truck``, one line per row."""
         rows = {**self.filled, **self.replaced}
         return [f"{name}: {self.old.rows[name]} \u2192 {value}" for name, value in rows.items()]
 

@@ -140,7 +140,7 @@ class ExportForm:
         return [path for path in self.targets().values() if exists(path) or path.is_symlink()]
 
     def command(self, project: Project) -> str:
-        """Returns the command lines that write the same files, one a format."""
+        """Returns the command lines that write the same files, one per format."""
         if self.checkpoint is None or self.folder is None:
             return ""
         data = project.config.data

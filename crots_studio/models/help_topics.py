@@ -1,4 +1,4 @@
-"""The help: one topic a stage, a title, four sentences and a picture, from ``resources/help``."""
+"""The help: one topic per stage, with a title, four sentences and a picture, from ``resources/help``."""
 
 from __future__ import annotations
 

@@ -305,7 +305,7 @@ def table_csv(table: ClassTable) -> str:
 
 
 def validations_csv(scores: Scores, look: ClassLook) -> str:
-    """Returns every validation as CSV: a row a stage and step, a column a class."""
+    """Returns every validation as CSV: one row per stage and step, one column per class."""
     found = [(stage, score) for stage in scores.stages for score in scores.validations(stage)]
     names = look.order(dict.fromkeys(name for _, score in found for name in score.per_class))
     rows = [[stage, score.step, *score_cells(score, names)] for stage, score in found]

@@ -47,7 +47,7 @@ class MethodsTable:
 
     @property
     def about(self) -> list[str]:
-        """One sentence a method, with why it is missing."""
+        """One sentence per method, with why it is missing."""
         rows: Sequence[Mapping[str, Any]] = self.found["rows"] if self.found else []
         return [" ".join(filter(None, (row["about"], row["note"]))) for row in rows]
 
@@ -58,5 +58,5 @@ class MethodsTable:
 
     @property
     def csv(self) -> str:
-        """One line a method and seed."""
+        """One line per method and seed."""
         return as_csv(self.found) if self.found else ""

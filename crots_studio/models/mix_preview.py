@@ -48,7 +48,7 @@ class MixSettings:
         confidence: from which a pixel counts, 0..1.
         augmentation: see `AUGMENTATIONS`.
         strength: of the colour jitter.
-        seed: of every draw, those of the images included; "another one" is the next.
+        seed: of every draw, those of the images included; "Another mix" takes the next one.
     """
 
     beta: float = 0.25
@@ -201,7 +201,7 @@ def _augmented(
 
 
 def augment_plan(settings: MixSettings, options: AdaptOptions) -> AugmentPlan:
-    """Draws how the first mix is augmented; with ``all`` every coin shows heads."""
+    """Draws how the first mix is augmented; with ``all`` every augmentation is applied."""
     from crots.methods.augment import plan_augment
 
     plan = plan_augment(

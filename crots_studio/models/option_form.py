@@ -46,8 +46,8 @@ class OptionField:
         info: the option's description.
         value: what the project has.
         profile: whose defaults count.
-        error: what is wrong with what was typed, empty where it was taken over.
-        typed: what was typed and not taken over.
+        error: why the typed value is invalid, empty where it was accepted.
+        typed: the typed value if it was not accepted.
     """
 
     section: str
@@ -148,7 +148,7 @@ class OptionForm:
         self._typed: dict[str, tuple[str, str]] = {}
 
     def take(self, config: ProjectConfig) -> None:
-        """Follows the project; what was mistyped stays until it is mended or reset."""
+        """Follows the project; invalid input stays until it is corrected or reset."""
         self.config = config
 
     def fields(self, section: str) -> list[OptionField]:

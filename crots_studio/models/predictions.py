@@ -79,7 +79,7 @@ class Predictions:
                 asked.
 
         Raises:
-            InputError: its file does not hold a model of this project, or the source says nothing of the image.
+            InputError: its file does not hold a model of this project, or the source has no prediction for the image.
         """
         if subject == SOURCE and not labelled:
             return self._ask((SOURCE, str(image)), lambda: self._run_source(key, image))

@@ -1,4 +1,4 @@
-"""The list of projects that wait to be run one after another, and the file that keeps it between sessions."""
+"""The list of projects waiting to be run one after another, and the file that keeps it between sessions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class QueueEntry:
     Attributes:
         folder: absolute.
         state: ``running`` also where a window that is gone had begun it.
-        words: why it failed, or what is worth knowing of its end.
+        words: why it failed, or how it ended.
         ended: seconds since 1970, 0 while it has no end.
     """
 

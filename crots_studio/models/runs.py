@@ -109,7 +109,7 @@ class PastRuns:
         """Returns them with the notes that lie on the disk now."""
         try:
             notes = read_notes(self.folder)
-        except InputError:  # who writes one is told
+        except InputError:  # writing a note reports the error
             notes = Notes()
         for run in self.runs:
             run.note, run.project_note = notes.of(run.note_key), notes.project
@@ -299,7 +299,7 @@ def runs_csv(runs: Sequence[PastRun], look: ClassLook) -> str:
 
 
 def run_curves_csv(runs: Sequence[PastRun], figure: Figure) -> str:
-    """Returns one figure of several runs as CSV: a row a run and step."""
+    """Returns one figure of several runs as CSV: one row per run and step."""
     rows = [
         [run.project, run.stage, run.number, int(step), value]
         for run in runs

@@ -194,7 +194,7 @@ def value_at(x: Numbers, y: Numbers, position: float) -> tuple[float, float] | N
 
 
 def curves_csv(curves: Curves, stages: Sequence[str] | None = None) -> str:
-    """Returns every figure as CSV: a row a stage and step, a column a figure, empty where a step has no value.
+    """Returns every figure as CSV: one row per stage and step, one column per figure, empty where a step has no value.
 
     Numbers are written so that reading them back gives the very same ones.
     """

@@ -1,4 +1,4 @@
-"""A few of the user's images, small, and what the source says of one: whether folders, channels and classes are right.
+"""A few of the user's images with the source's prediction for one: are folders, channels and classes right?
 
 Nothing here is kept in the project; it runs on other threads than the window's.
 """
@@ -124,7 +124,7 @@ def ask_source(project: Project, tile: SmallImage) -> Glance:
         tile: the image.
 
     Raises:
-        InputError: the source cannot be opened, or says nothing of this image.
+        InputError: the source cannot be opened, or has no prediction for this image.
     """
     classes = classes_of(project)
     predictions = Predictions(project, ImageStore(project, classes))

@@ -1,4 +1,4 @@
-"""The validation images with their labels, for looking only: nothing learns from them."""
+"""The validation images with their labels, for viewing only: nothing is trained on them."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def refusal(folder: Path) -> str:
         config = Project.open(folder).config
     except InputError as error:
         return str(error)
-    # What draws and trains is loaded only where it may be one.
+    # The renderer and the training are loaded only if it may be one.
     if config.task.classes == "demo":
         from crots.demo.run import is_demo
 

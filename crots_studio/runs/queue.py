@@ -326,7 +326,7 @@ class RunQueue(Undoable[Entries], QObject):
         self.changed.emit()
 
     def _sum_up(self, folder: str) -> None:
-        """Adds to what has ended what it gained, and which stages their guard stopped."""
+        """Adds to the finished runs what they gained, and which stages the guard stopped."""
 
         def found(words: str) -> None:
             if words:

@@ -38,7 +38,7 @@ class ClassTableModel(QAbstractTableModel):
             self.endResetModel()
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: N802, B008
-        """One a class."""
+        """One per class."""
         return len(self.table.rows) if self.table and not parent.isValid() else 0
 
     def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: N802, B008

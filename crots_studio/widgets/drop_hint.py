@@ -35,7 +35,7 @@ class DropHint(QWidget):
         self.hide()
 
     def tell(self, lines: Sequence[str]) -> None:
-        """Shows what a drop would do, a line a file."""
+        """Shows what a drop would do, one line per file."""
         self.lines = tuple(lines)
         self.setGeometry(self._page.rect())
         self.raise_()

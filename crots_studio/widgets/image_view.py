@@ -206,7 +206,7 @@ class ImageView(QGraphicsView):
             self.moved.emit(place)
 
     def _fitting(self) -> float:
-        """Screen pixels a picture pixel when the whole picture is seen."""
+        """Screen pixels per picture pixel when the whole picture is seen."""
         if self.content is None:
             return 0.0
         view, size = self.viewport().size(), self.content.size

@@ -113,7 +113,7 @@ class Notifier(Toast):
         request = self._session.run.request
         compares, discarded = request.compares, self._session.run.state.discarding
         if (request.only == "mine" or request.estimate) and end.outcome == "completed":
-            return  # a moment's work, and its patches, or the estimate, are in view
+            return  # quick, and its result (patches, or the estimate) is in view
         scores, project = Scores.of_history(self._session.opened.history), self._session.project
         scores.rounds = len(project.needed_rounds()) if project is not None else None
         guarded = self._guarded() if end.outcome == "completed" and not compares else ""

@@ -121,7 +121,7 @@ class PictureItem(QGraphicsItem):
         super().__init__(parent)
         self._image = QImage()
         self._rect = QRectF()
-        # Scaled once a zoom and not once a repaint: moving the pointer or fading labels repaints often.
+        # Scaled once per zoom and not per repaint: moving the pointer or fading labels repaints often.
         self.setCacheMode(QGraphicsItem.CacheMode.DeviceCoordinateCache)
 
     @property

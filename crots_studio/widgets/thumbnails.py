@@ -62,7 +62,7 @@ NOTHING = Thumbnail(key=None, load=lambda: np.zeros((1, 1, 3), np.uint8))
 class ThumbnailModel(QStringListModel):
     """Entries by row, made when asked for, so that a hundred thousand of them cost nothing.
 
-    A list view asks for the number of rows once a row: Qt's own model returns that without a call into Python.
+    A list view asks for the number of rows once per row: Qt's own model returns that without a call into Python.
     """
 
     _loaded = Signal(object, object)

@@ -149,7 +149,7 @@ def test_stopped_and_resumed_ends_as_if_never_stopped(crots, city, source, tmp_p
 
     def stop_before_the_second(self):
         if steps:
-            raise Stopped("stopped by the user; run again to go on")
+            raise Stopped("stopped by the user; run again to resume")
 
     with monkeypatch.context() as patch:
         patch.setattr(AdaptLearner, "step", counted)

@@ -164,7 +164,7 @@ def test_what_a_machine_refuses_is_no_fault_of_ours(capsys, monkeypatch, tmp_pat
     monkeypatch.setattr(main_module, "_write_no_more", lambda: None)
     assert main_module.main(["status"]) == 1
     said = capsys.readouterr().err
-    assert "the disk is full" in said and str(tmp_path / "x") in said and "fault of CROTS" not in said
+    assert "the disk is full" in said and str(tmp_path / "x") in said and "bug in CROTS" not in said
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
@@ -175,7 +175,7 @@ def test_memory_that_runs_out_is_no_fault_of_ours(capsys, monkeypatch, error):
     monkeypatch.setattr(main_module, "dispatch", out_of_memory)
     assert main_module.main(["status"]) == 1
     said = capsys.readouterr().err
-    assert "out of memory" in said and "fault of CROTS" not in said
+    assert "out of memory" in said and "bug in CROTS" not in said
 
 
 @pytest.mark.parametrize("columns", ["0", "-5", "1", "nonsense", "100000"])

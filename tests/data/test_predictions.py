@@ -290,7 +290,7 @@ def test_whole_images_at_any_resolution_have_the_shape_of_their_image(width, hei
 def test_turned_predictions_are_refused_with_both_shapes(width, height):
     if max(width, height) / min(width, height) < 1.1:
         return
-    with pytest.raises(InputError, match=rf"is {height}x{width}, but its image is {width}x{height}.*turned by 90"):
+    with pytest.raises(InputError, match=rf"is {height}x{width}, but its image is {width}x{height}.*rotated by 90"):
         check_shape(Path("p.png"), Size(height, width), Size(width, height))
 
 
@@ -326,9 +326,9 @@ def test_a_glance_says_what_is_odd(tmp_path):
     (cut,) = glance(*said(tmp_path / "cut", labels, np.eye(8, 16))).warnings
     assert "nothing above 1 of 255" in cut
     (per_cent,) = glance(*said(tmp_path / "per cent", labels, np.full((8, 16), 97))).warnings
-    assert "nothing above 97 of 255, as where per cent were stored" in per_cent
+    assert "nothing above 97 of 255, as if percentages were stored" in per_cent
     void = glance(*said(tmp_path / "void", labels + 3, np.full((8, 16), 200))).warnings
-    assert void == ("2 of 2 predictions checked are ignore everywhere; check their ids and class map",)
+    assert void == ("2 of 2 predictions checked contain only ignored pixels; check their ids and class map",)
     turned = glance(*said(tmp_path / "turned", labels, np.full((8, 16), 200), exif=3)).warnings
     assert len(turned) == 1 and "upright" in turned[0]
     with pytest.raises(InputError, match="is 16x8, but its image is 8x16 when upright"):

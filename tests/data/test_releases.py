@@ -221,7 +221,7 @@ def test_ids_of_one_known_class_set_are_not_read_as_those_of_another(tmp_path, n
     save(tmp_path, images, labels, ids)
     dataset = open_dataset(tmp_path, split="val", classes=load_class_set(classes))
     assert dataset.labelled == (2 if used else 0)
-    assert used or f"which mean others in {classes}" in dataset.notes[-1]
+    assert used or f"which mean other classes in {classes}" in dataset.notes[-1]
 
 
 def test_own_class_sets_may_give_the_ids_of_a_known_set_other_names(tmp_path):

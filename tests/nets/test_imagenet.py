@@ -104,7 +104,7 @@ def test_offline_the_form_of_a_file_is_named(torch_cache, tmp_path, monkeypatch,
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.delenv(interpreter.OURS, raising=False)
-    with pytest.raises(InputError, match=r"resnet18.* cannot be fetched .*--student-weights FILE") as caught:
+    with pytest.raises(InputError, match=r"resnet18.* cannot be downloaded .*--student-weights FILE") as caught:
         load_imagenet(create_model(net, ABC, SMALL))
     assert caught.value.field == "student.weights"
 
@@ -139,7 +139,7 @@ def test_a_student_starts_from_them_where_they_are_asked_for_by_name(torch_cache
     config = override(
         ProjectConfig(), {"student.net": "deeplabv2_resnet18", "data.size": "64x64", "task.classes": "demo"}
     )
-    with pytest.raises(InputError, match="'imagenet' to fetch"):
+    with pytest.raises(InputError, match="'imagenet' to download"):
         _ = Inputs(config, tmp_path).student_weights
     bench = Workbench(override(config, {"student.weights": "imagenet"}), tmp_path, None, "baseline")
     bench.new_student()

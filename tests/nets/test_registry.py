@@ -162,7 +162,7 @@ def test_an_address_is_refused_before_any_library_sees_it(monkeypatch, encoder, 
     monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("the network was asked"))
     monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: pytest.fail("the network was asked"))
     for ask in (build_net, lambda name, classes, **more: net_info(name, **more)):
-        with pytest.raises(InputError, match="nothing is fetched or read for a name") as caught:
+        with pytest.raises(InputError, match="nothing is downloaded or read for a name") as caught:
             ask(f"smp:unet/{encoder}", 2, trust=trust)
         assert "\n" not in str(caught.value)
 
@@ -189,7 +189,7 @@ def test_user_factory(user_module):
     [
         ("crots_user_net:missing", "cannot be imported"),
         ("crots_no_such_module:make", "cannot be imported"),
-        ("crots_user_net:number", "no function"),
+        ("crots_user_net:number", "not a function"),
         ("crots_user_net:wrong", "gave a list"),
         ("crots_user_net:broken", "by zero"),
     ],

@@ -64,7 +64,7 @@ def corrections(labels):
 @pytest.mark.parametrize("tool", TOOLS)
 def test_what_comes_back_unchanged_changes_nothing(labels, tool, tmp_path):
     text = imported(labels, exported(labels, tool, tmp_path / "out"))
-    assert text.startswith("0 of 3 images were corrected, 0.0% of their pixels; nothing to take over")
+    assert text.startswith("0 of 3 images were corrected, 0.0% of their pixels; nothing to import")
     assert corrections(labels) == set()
 
 

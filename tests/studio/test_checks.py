@@ -73,8 +73,8 @@ def test_inputs_where_the_project_writes_are_refused_before_a_run_does(look, tmp
         # Alone, and beside others whose fields say so themselves.
         for given in ({option.replace(".", "__"): place}, settings):
             found = look(name, **given)
-            assert found.level == "bad" and "which CROTS writes to" in found.text, (option, found)
-    assert "which CROTS writes to" not in look("data.size", **settings).text
+            assert found.level == "bad" and "where CROTS writes" in found.text, (option, found)
+    assert "where CROTS writes" not in look("data.size", **settings).text
 
 
 def test_target_counts_layout_and_sizes(look, images):

@@ -15,11 +15,11 @@ from crots.errors import InputError
 GROUPS: dict[str, dict[str, str]] = {
     "Projects: everything in one folder; stop and continue at any time": {
         "demo": "render two small domains, train on one, adapt to the other; the whole method in minutes",
-        "init": "make a project from your images and a source model or its predictions",
+        "init": "create a project from your images and a source model or its predictions",
         "run": "run the stages of a project that are not done",
         "status": "show what is done, stale or interrupted in a project",
         "report": "summarise what a run changed, and write it as one HTML page",
-        "compare-methods": "adapt with several methods, or with single faults put back, and compare the scores",
+        "compare-methods": "compare the scores of several methods, or an ablation of the faults of the published code",
     },
     "Single stages: files in, files out": {
         "pseudo-label": "label images with a source model or its predictions",

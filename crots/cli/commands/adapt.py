@@ -56,11 +56,13 @@ def configure(parser: Parser, profile: Profile) -> None:
         metavar="DIR",
         help="output of crots pseudo-label, whose class frequencies --balance needs",
     )
-    add_out(group, "gets checkpoint.pt, student.safetensors and teacher.safetensors", resume=True)
+    add_out(group, "folder for checkpoint.pt, student.safetensors and teacher.safetensors", resume=True)
     group.add_argument(
         "--rounds", metavar="N", default=1, type=_rounds,
-        help="greatest number of rounds, each starting from the last; with more than one, each gets its own folder "
-        "adapt-1, adapt-2 ... in --out [at least 1; default 1]",
+        help=(
+            "maximum number of rounds, each starting from the previous one; with more than one, each writes to its own "
+            "folder adapt-1, adapt-2 ... in --out [at least 1; default 1]"
+        ),
     )  # fmt: skip
     add_stage(parser, "adapt", AdaptOptions, profile, without=("rounds", "patches"))
     add_run(parser, profile)

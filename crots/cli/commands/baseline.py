@@ -37,7 +37,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     group = add_data(parser, profile, validation=True)
     add_pseudo_labels(group)
     add_student(group, profile)
-    add_out(group, "gets checkpoint.pt and student.safetensors", resume=True)
+    add_out(group, "folder for checkpoint.pt and student.safetensors", resume=True)
     add_stage(parser, "baseline", BaselineOptions, profile)
     add_run(parser, profile)
 

@@ -29,7 +29,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     group = parser.add_argument_group("what to measure")
     add_options(group, "bench", opt.BenchOptions, profile)
     group.add_argument(
-        "--compare", nargs=2, type=Path, metavar=("A", "B"), help="show two files of --json side by side"
+        "--compare", nargs=2, type=Path, metavar=("A", "B"), help="compare two reports written with --json"
     )
     run_group = parser.add_argument_group("run")
     add_options(run_group, "runtime", opt.RuntimeOptions, profile, without=("cache_gb", "seed", "time_budget"))
@@ -209,8 +209,8 @@ def _number(value: float | None) -> str:
 COMMAND = Command(
     name="bench",
     about="Measures how fast the stages are: seconds, the time of the bare network for the same work (forward and "
-    "backward passes, in turns with the stage, without decoding, up-sampling, loss, optimiser and moving average), the "
-    "ratio of the two, time spent waiting for data, memory, and the share of a large matrix product's speed.\n"
+    "backward passes, alternating with the stage, without decoding, up-sampling, loss, optimiser and moving average), "
+    "the ratio of the two, time spent waiting for data, memory, and the share of a large matrix product's speed.\n"
     "Images and weights are random by default; --images and --checkpoint take yours.",
     example="crots bench --json before.json\ncrots bench --compare before.json after.json\n"
     "crots bench --parts plain,measures --net compact --size 256x128",

@@ -118,7 +118,7 @@ def _own_settings(pairs: list[str]) -> dict[str, str]:
         if path.partition(".")[0].replace("-", "_") in _THE_PROJECTS:
             raise InputError(
                 f"--set {path}: all methods share the project's {path.partition('.')[0]}; set it with crots run --set, "
-                "which keeps it",
+                "which stores it",
                 field=path,
             )
     return found

@@ -33,7 +33,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     )
     add_labels(group, profile)
     add_options(group, "task", opt.TaskOptions, profile, required=("classes",))
-    add_out(group, "gets label_ids/<path of the image>.png")
+    add_out(group, "folder for label_ids/<path of the image>.png")
     stage = parser.add_argument_group("options of the stage")
     stage.add_argument("--colour", action="store_true", help="write label_color/ too, for viewing")
     add_run(parser, profile, runtime=False)

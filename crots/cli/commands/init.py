@@ -21,7 +21,7 @@ from crots.project_config import ProjectConfig, build_config, load_preset, named
 
 def configure(parser: Parser, profile: Profile) -> None:
     """Adds the arguments."""
-    parser.add_argument("project", type=Path, metavar="PROJECT", help="folder to make")
+    parser.add_argument("project", type=Path, metavar="PROJECT", help="folder to create")
     data = parser.add_argument_group("inputs")
     add_options(data, "data", opt.DataOptions, profile)
     add_options(data, "task", opt.TaskOptions, profile)
@@ -88,7 +88,7 @@ def settled(config: ProjectConfig) -> ProjectConfig:
     """Makes every path of the configuration absolute, as seen from the current folder."""
     changes: dict[str, Any] = {}
     for name, (info, value) in named_paths(config).items():
-        # What is no file is the name of something shipped.
+        # A value that is not a file names something shipped.
         if info.path != "name or file" or expanded(value).exists():
             changes[name] = os.path.normpath(expanded(value).absolute())
     return override(config, changes)
@@ -99,7 +99,7 @@ def in_own_form(config: ProjectConfig, root: Path) -> ProjectConfig:
     from crots.folders import HEAD
     from crots.opening import Inputs
 
-    with contextlib.suppress(InputError):  # the survey tells
+    with contextlib.suppress(InputError):  # the survey reports it
         if Inputs(config, root).student_net.startswith(HEAD):
             formats = dict.fromkeys((*config.export.formats, "huggingface"))
             return override(config, {"export.formats": ",".join(formats)})

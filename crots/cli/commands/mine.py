@@ -24,7 +24,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     group = add_data(parser, profile)
     add_pseudo_labels(group)
     add_options(group, "task", opt.TaskOptions, profile, only=("source_classes", "class_map"))
-    add_out(group, "gets patches/, labels/, color_labels/ and patches.json")
+    add_out(group, "folder for patches/, labels/, color_labels/ and patches.json")
     add_stage(parser, "mine", opt.MineOptions, profile)
     add_run(parser, profile, runtime=False)
 

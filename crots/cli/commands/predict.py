@@ -31,7 +31,7 @@ def configure(parser: Parser, profile: Profile) -> None:
         group, "data", opt.DataOptions, profile, flags={"target": "--images"}, required=("target",),
         only=("target", "layout", "split", "size", "tile", "tile_overlap", "skip_bad"),
     )  # fmt: skip
-    add_out(group, "gets label_ids/, label_color/ and overlay/")
+    add_out(group, "folder for label_ids/, label_color/ and overlay/")
     more = parser.add_argument_group("models of other programs")
     only = ("prefix", "channels", "mean", "scale", "output", "output_name")
     add_options(more, "source", opt.SourceOptions, profile, flags=MODEL_FLAGS, only=only)

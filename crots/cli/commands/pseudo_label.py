@@ -23,7 +23,7 @@ RESULTS = (LABEL_IDS, LABEL_COLOUR, CONFIDENCE, EASY, HARD, IMAGE_ROWS, STATISTI
 def configure(parser: Parser, profile: Profile) -> None:
     """Adds the arguments."""
     group = add_data(parser, profile)
-    add_out(group, "gets label_ids/, label_color/, confidence/, easy.txt and hard.txt", resume=True)
+    add_out(group, "folder for label_ids/, label_color/, confidence/, easy.txt and hard.txt", resume=True)
     add_source(parser.add_argument_group("the source: a model, or its predictions"), profile)
     add_stage(parser, "pseudo_label", opt.PseudoLabelOptions, profile)
     add_run(parser, profile)

@@ -80,8 +80,8 @@ def run(args: argparse.Namespace) -> int:
 
 COMMAND = Command(
     name="report",
-    about="Summarises what a run changed: what got better, what got worse, how certain that is without labels, what "
-    "to look at.\nWrites one HTML page that opens anywhere, offline: settings, source and its hash, classes, curves, a "
+    about="Summarises what a run changed: what got better, what got worse, how certain that is without labels, what to "
+    "check.\nWrites one HTML page that opens anywhere, offline: settings, source and its hash, classes, curves, a "
     "table of the classes, before-and-after pictures, alarms, versions. The adapted model is run on a few target "
     "images; no label is read.",
     example="crots report city\ncrots report city --out city.html --images 6\ncrots report city --json",

@@ -61,8 +61,10 @@ def configure(parser: Parser, profile: Profile) -> None:
     )  # fmt: skip
     tools.add_argument(
         "--import", type=Path, default=None, dest="returned", metavar="DIR",
-        help="read back what was corrected in a labelling tool, from its unpacked folder; black, or what no outline "
-        "covers, stays as it is",
+        help=(
+            "import corrections from the unpacked export of a labelling tool; pixels that are black, or outside every "
+            "outline, keep their labels"
+        ),
     )  # fmt: skip
     run_group = parser.add_argument_group("run")
     add_options(run_group, "runtime", opt.RuntimeOptions, profile, only=("device", "threads", "trust"))
@@ -110,7 +112,7 @@ def _check_export(args: argparse.Namespace, project: Project) -> None:
         raise InputError(f"{out}: is not empty, expected a new folder; choose another one", field="--export")
     refuse_inputs([out], [project.folder, *inputs_of_config(project.config, project.folder)])
     if not args.top:
-        raise InputError("--top: found 0, expected how many images to export", field="--top")
+        raise InputError("--top: found 0, expected at least one image to export", field="--top")
 
 
 def _export(args: argparse.Namespace, project: Project) -> int:

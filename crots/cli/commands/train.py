@@ -40,7 +40,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     group = add_data(parser, profile, validation=True)
     add_labels(group, profile)
     add_student(group, profile)
-    add_out(group, "gets checkpoint.pt and student.safetensors", resume=True)
+    add_out(group, "folder for checkpoint.pt and student.safetensors", resume=True)
     add_stage(parser, "train", TrainOptions, profile)
     add_run(parser, profile)
 

@@ -1,4 +1,4 @@
-"""Bars side by side: a group a class or model, a bar a run."""
+"""Bars side by side: one group per class or model, one bar per run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LONGEST_NAME = 110
 
 @dataclass(frozen=True)
 class Bars:
-    """One value a group, None where there is none; ``hatched`` sets them apart in more than colour.
+    """One value per group, None where there is none; ``hatched`` sets them apart in more than colour.
 
     With a ``width`` each run has a group of its own, which is its name, so that no legend is needed.
     """

@@ -46,7 +46,7 @@ _ORACLE = (
 
 
 class RunTableModel(QAbstractTableModel):
-    """Rows are runs; a column a class follows the fixed ones.
+    """Rows are runs; one column per class follows the fixed ones.
 
     Signals:
         ticked(): the choice of what to draw changed.
@@ -71,11 +71,11 @@ class RunTableModel(QAbstractTableModel):
         self.endResetModel()
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: N802, B008
-        """One a run."""
+        """One per run."""
         return 0 if parent.isValid() else len(self.runs)
 
     def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: N802, B008
-        """The fixed ones and one a class."""
+        """The fixed ones and one per class."""
         return 0 if parent.isValid() else len(_FIXED) + len(self._classes)
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = 0) -> Any:  # noqa: N802

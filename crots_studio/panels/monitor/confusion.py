@@ -169,7 +169,7 @@ def _percent(share: float) -> str:
 def _words(
     names: Sequence[str], matrix: NDArray[np.int64], places: Sequence[int], way: Normalisation
 ) -> list[list[str]]:
-    """One sentence a cell; shares are of all classes, shown or not."""
+    """One sentence per cell; shares are of all classes, shown or not."""
     cells = np.ix_(places, places)
     by_truth, by_prediction = normalised(matrix, "truth")[cells], normalised(matrix, "prediction")[cells]
     pixels = matrix[cells]

@@ -54,11 +54,11 @@ class MatrixModel(QAbstractTableModel):
             self.endResetModel()
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: N802, B008
-        """One a true class."""
+        """One per true class."""
         return len(self.names) if self.shares is not None and not parent.isValid() else 0
 
     def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: N802, B008
-        """One a predicted class."""
+        """One per predicted class."""
         return self.rowCount(parent)
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = 0) -> Any:  # noqa: N802

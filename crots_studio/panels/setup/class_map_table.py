@@ -1,4 +1,4 @@
-"""The class map as a table: a source class a row, the target class to choose beside it, both with their colours."""
+"""The class map as a table: one source class per row, the target class to choose beside it, both with their colours."""
 
 from __future__ import annotations
 

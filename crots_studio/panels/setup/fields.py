@@ -36,15 +36,15 @@ class SetupFields:
 
     Args:
         session: whose project is edited.
-        told: called with the name of a check and why the typed value was refused; empty where it was accepted.
+        report: called with the name of a check and why the typed value was refused; empty where it was accepted.
 
     Attributes:
         findings: what stands beside the fields, by the name of the check.
         refused: options whose fields hold something that they cannot be.
     """
 
-    def __init__(self, session: Session, told: Callable[[str, str], None]) -> None:
-        self._session, self._told = session, told
+    def __init__(self, session: Session, report: Callable[[str, str], None]) -> None:
+        self._session, self._report = session, report
         self.findings: dict[str, FindingLabel] = {}
         self.refused: set[str] = set()
         self._showing: list[Callable[[], None]] = []
@@ -69,10 +69,10 @@ class SetupFields:
         except InputError as error:
             self.refused.add(field)
             # The option's name stands beside it already.
-            self._told(name, in_window(str(error).removeprefix(f"{error.field}: ")))
+            self._report(name, in_window(str(error).removeprefix(f"{error.field}: ")))
         else:
             self.refused.discard(field)
-            self._told(name, "")
+            self._report(name, "")
 
     def path(self, form: QFormLayout, label: str, option: str, wanted: Wanted, hint: str) -> PathField:
         """Adds a line for a path."""
@@ -92,7 +92,7 @@ class SetupFields:
         # The value that was made of the typed text.
         own = [""]
 
-        def told() -> None:
+        def take() -> None:
             settled.stop()
             if line.isModified():
                 line.setModified(False)
@@ -102,8 +102,8 @@ class SetupFields:
                 own[0] = shown(self.value(option))
 
         line.textEdited.connect(lambda _: settled.start())
-        settled.timeout.connect(told)
-        line.editingFinished.connect(told)
+        settled.timeout.connect(take)
+        line.editingFinished.connect(take)
 
         def show() -> None:
             value = shown(self.value(option))
@@ -136,13 +136,13 @@ class SetupFields:
         if "" in items:
             line.setPlaceholderText(UNNAMED[option])
 
-        def told() -> None:
+        def take() -> None:
             line.setModified(False)
             if self.value(option) != box.currentText().strip():
                 self.set_options({option: box.currentText().strip()})
 
-        box.textActivated.connect(lambda _: told())
-        line.editingFinished.connect(told)
+        box.textActivated.connect(lambda _: take())
+        line.editingFinished.connect(take)
 
         def show() -> None:
             # Another option may change while somebody types here.

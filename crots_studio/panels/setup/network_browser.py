@@ -107,10 +107,10 @@ class NetworkBrowser(QDialog):
         config = project.config
         self._session.errands.in_background(
             partial(_look_up, name, classes, config.data.size, config.runtime.device),
-            self._told, self._failed, token="network facts",
+            self._described, self._failed, token="network facts",
         )  # fmt: skip
 
-    def _told(self, words: NetWords) -> None:
+    def _described(self, words: NetWords) -> None:
         self._say(words.lines, words.level)
 
     def _say(self, lines: tuple[str, ...], role: str) -> None:

@@ -1,4 +1,4 @@
-"""A strip of the user's images, one of them with what the source says of it, before anything is trained."""
+"""A strip of the user's images, one of them with the source's prediction, before anything is trained."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class SourceGlance(QWidget):
         if now == self._asked:
             return
         if self._asked:
-            # It was said of another source.
+            # It was predicted by another source.
             session.errands.forget("ask source")
             self._asked = ()
             self._paint()

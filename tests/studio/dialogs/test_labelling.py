@@ -53,7 +53,7 @@ def test_forms_say_what_is_missing(project, tmp_path):
     assert "among the target images" in export(project.path(project.config.data.target) / "x").problem()
     assert export(new_folder(project)).problem() == ""
     assert "unpack" in ImportForm(project, tmp_path / "gone").problem()
-    assert "Choose the folder" in ImportForm(project, None).problem()
+    assert "Choose the unpacked export" in ImportForm(project, None).problem()
     assert "--import" in ImportForm(project, tmp_path).command()
 
 
