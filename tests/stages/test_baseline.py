@@ -92,9 +92,9 @@ def test_how_sure_the_source_is_decides_whether_the_rest_is_learnt_where_the_use
         assert learner(material, classes, **{**open_, "unsure_weight": 0.7}).unsure_weight == 0.7
         assert learner(material, classes, keep_share=1.0, unsure_weight=None).unsure_weight == 0.0
         _, events = run(tmp_path / str(least), material, classes, **open_)
-        assert any("less confident labels are learnt too" in event.text for event in events if isinstance(event, Note)) == bool(
-            weight
-        )
+        assert any(
+            "less confident labels are learnt too" in event.text for event in events if isinstance(event, Note)
+        ) == bool(weight)
 
 
 @pytest.mark.parametrize("mix", ["none", "classmix", "spatialmix"])
