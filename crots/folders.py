@@ -232,7 +232,7 @@ def class_names(config: dict[str, Any], folder: Path) -> list[str]:
         raise InputError(f"{folder / CONFIG}: {key} classes 0, 1, 2 ...; correct it")
     if count == 1:
         raise InputError(
-            f"{folder}: gives one score a pixel, expected one for each of two classes or more; give its predictions"
+            f"{folder}: gives one score per pixel, expected one for each of two classes or more; give its predictions"
         )
     # Names may repeat, as in ADE20K.
     return [name if names.index(name) == number else f"{name} ({number})" for number, name in enumerate(names)]

@@ -314,7 +314,7 @@ class Project:
         try:
             return f"file {value}", file_stamp(path)
         except OSError as error:  # it has gone, or its disk has
-            raise InputError(f"{path}: cannot be read ({error.strerror}); see that it is there") from None
+            raise InputError(f"{path}: cannot be read ({error.strerror}); check that it exists") from None
 
     @property
     def _digests(self) -> Contents:
@@ -383,7 +383,7 @@ class Project:
         for name in pending:
             pending += [other for other in self.upstream(name) if other not in pending]
             if name != key and self.files(name).continues(inputs[name]):
-                raise InputError(f"{key}: {name}, which it builds on, is interrupted; run that to its end first")
+                raise InputError(f"{key}: {name}, which it builds on, is interrupted; finish that first")
 
     def discard(self, key: str) -> None:
         """Throws away what an unfinished run of a stage has written; the last complete result stays."""

@@ -147,8 +147,8 @@ def refuse_unstored(values: Mapping[str, Any], where: str) -> None:
         for key in options:
             if flag := unstored.get(key.replace("-", "_")):
                 raise InputError(
-                    f"{where}: {section}.{key}: found in a file, which cannot give it; leave it out there, and type "
-                    f"{flag} where you start a run, if you mean it",
+                    f"{where}: {section}.{key}: found in a file, where it is not accepted; delete it there, and give "
+                    f"{flag} when you start a run if you want it",
                     field=f"{section}.{key}",
                 )
 

@@ -94,7 +94,7 @@ class _States:
             return None
         if ending and ending.outcome == "failed":
             return "failed", ending.message
-        stays = "; the result before it stays until then" if record else ""
+        stays = "; the previous result stays until then" if record else ""
         return "interrupted", f"run again to resume from the last checkpoint{stays}"
 
 

@@ -208,7 +208,7 @@ def test_cancel_and_discard_keep_the_result_before(project):
     project.config = override(project.config, {"baseline.learning_rate": 0.5})
     interrupt(project, "baseline")
     status = {status.key: status for status in statuses(project)}["baseline"]
-    assert status.state == "interrupted" and "the result before it stays until then" in status.reason
+    assert status.state == "interrupted" and "the previous result stays until then" in status.reason
     assert content(project.stage_folder("baseline")) == before["baseline"]
     discard(project, "baseline")
     assert {key: content(project.stage_folder(key)) for key in project.stage_keys()} == before
@@ -232,7 +232,7 @@ def test_a_later_stage_does_not_build_on_the_old_result_of_one_that_is_interrupt
     for key in ("mine", "baseline", "adapt-1", "export"):
         end = run(project, only=key)[-1]
         assert (end.outcome, end.exit_code) == ("failed", 2)
-        assert end.message == f"{key}: pseudo-label, which it builds on, is interrupted; run that to its end first"
+        assert end.message == f"{key}: pseudo-label, which it builds on, is interrupted; finish that first"
     assert {event.outcome for event in run(project, "2") if isinstance(event, StageFinished)} == {"completed"}
     assert set(states(project).values()) == {"done"}
 

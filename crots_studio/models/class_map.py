@@ -70,7 +70,7 @@ class ClassMapForm:
 
     @property
     def unreached(self) -> tuple[str, ...]:
-        """Target classes that no source class becomes; they can never be predicted."""
+        """Target classes that no source class is mapped to; they can never be predicted."""
         used = Counter(self.rows.values())
         return tuple(name for name in self.target.names if not used[name])
 
@@ -82,7 +82,7 @@ class ClassMapForm:
         if ignored:
             text += f", {ignored} ignored"
         if self.unreached:
-            text += f"; no source class becomes {', '.join(self.unreached)}"
+            text += f"; no source class is mapped to {', '.join(self.unreached)}"
         return text
 
     @property

@@ -81,7 +81,7 @@ def test_normalisation_is_that_of_the_encoder_or_of_the_transforms_beside_it(tmp
     [
         ({"_model_class": "os"}, "expected one of DPT, DeepLabV3"),
         ({"in_channels": 4}, "takes images of 4 channels"),
-        ({"classes": 1}, "one score a pixel"),
+        ({"classes": 1}, "one score per pixel"),
         ({"classes": "many"}, "gives no number of classes"),
         ({"encoder_name": "hf-hub:someone/else"}, "expected the name of one"),
         ({"encoder_name": "tu-no_such"}, "no_such"),

@@ -15,7 +15,7 @@ PUZZLES = (
     r"\bwhat it said\b", r"is to become of", r"cannot go on", r"Another one", r"^Takes ", r"Commonest",
     r"how badly", r"\blooked at\b", r"\bthrown away\b", r"in a process of its own", r"\bspeaks?\b", r"is learnt from",
     r"A folder is made", r"\bsurest\b(?! first)", r"Code of others", r"without the window", r"\btaken over\b",
-    r"what was dropped", r"stays as it is", r"\bnot there\b", r"\bno source\b", r"\bbecomes$", r"\bis lost\b",
+    r"what was dropped", r"stays as it is", r"\bnot there\b", r"is no source\b", r"\bbecomes$", r"\bis lost\b",
 )  # fmt: skip
 # The same for messages, help and reports of the core.
 CORE_PUZZLES = (
