@@ -51,7 +51,7 @@ class TrainingOptions:
     )
     weight_decay: float = option(0.01, "Weight decay; with adam it is an L2 penalty.", low=0, high=1, published=0.0)
     clip: float = option(
-        1.0, "Gradient clipping: greatest norm of the gradient; 0 is off.", low=0, high=10**6, published=0.0
+        1.0, "Gradient clipping: maximum norm of the gradient; 0 is off.", low=0, high=10**6, published=0.0
     )
     keep_ema: bool = option(
         True,
@@ -71,7 +71,7 @@ class TrainingOptions:
         None, "Train on random crops of this size; none trains on whole images.", low=8, unit="px"
     )
     scale: float = option(
-        1.5, "Greatest factor by which crops are enlarged or shrunk at random; 1 is off.", low=1, high=4, published=1.0
+        1.5, "Maximum factor by which crops are enlarged or shrunk at random; 1 is off.", low=1, high=4, published=1.0
     )
     balance: float | None = option(0.0, f"{_BALANCE}.", low=0, high=1)
     schedule: Literal["cosine", "poly", "constant", "restarts"] = option(
@@ -159,8 +159,8 @@ class BaselineOptions(TrainingOptions):
     )
     keep_share: float = option(
         0.66,
-        "Share of the pixels of each class, most confident first, whose labels are used; a student that starts afresh "
-        "also learns those that are certain. The others count as unsure_weight says. 1 keeps all.",
+        "Share of the pixels of each class, most confident first, whose labels are used; a fresh student also uses all "
+        "labels of high confidence. The others have the weight unsure_weight. 1 keeps all.",
         low=0.01,
         high=1,
         published=1.0,
@@ -175,8 +175,8 @@ class BaselineOptions(TrainingOptions):
     unsure_weight: float | None = option(
         None,
         "Weight of the source's labels that keep_share or a refresh leaves out; 0 ignores these pixels. none is 0.3, "
-        "but 0 from a trained start unless the source is sure of all its classes: a fresh student that never sees hard "
-        "pixels takes them for rare classes.",
+        "but 0 from a trained start unless the source is confident in all its classes: a fresh student that is never "
+        "trained on hard pixels predicts rare classes there.",
         low=0,
         high=1,
         published=0.0,
@@ -235,7 +235,12 @@ class AdaptOptions(TrainingOptions):
     """Self-distillation on mixed images and hard patches, one round."""
 
     rounds: int = option(
-        1, "Greatest number of rounds, each starting from the last.", low=1, high=100, published=2, affects_result=False
+        1,
+        "Maximum number of rounds, each starting from the previous one.",
+        low=1,
+        high=100,
+        published=2,
+        affects_result=False,
     )
     stop_rounds: bool = option(
         True,
@@ -261,8 +266,8 @@ class AdaptOptions(TrainingOptions):
     )
     average: float = option(
         0.5,
-        "Share of the initial weights in those that a round ends with; 0 is off. The mean is seldom worse than the "
-        "better of the two.",
+        "Share of the initial weights in the average that a round ends with; 0 is off. The mean is seldom worse than "
+        "the better of the two.",
         low=0,
         high=0.9,
         published=0.0,

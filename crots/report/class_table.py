@@ -92,10 +92,15 @@ def _explained(facts: Facts, scores: Sequence[ModelScore]) -> list[str]:
             listed = ", ".join(title(score.subject) for score in scores if score.oracle)
             lines.append(f"Chosen by these very labels (oracle): {listed}.")
     if facts.changes:
-        of = "the more confident half of the source's pixels of it" if _sure(facts) else "the source's pixels of it"
+        of = (
+            "the more confident half of the source's pixels of this class"
+            if _sure(facts)
+            else "the source's pixels of this class"
+        )
         lines.append(
-            f"Pixels: share of {len(facts.changes.images)} target images that the source predicts as it (before) and "
-            f"{title(facts.changes.model)} predicts as it (now), no labels needed. Kept: of {of}, those unchanged."
+            f"Pixels: share of the pixels of {len(facts.changes.images)} target images that the source (before) and "
+            f"{title(facts.changes.model)} (now) predict as this class; no labels needed. Kept: the unchanged "
+            f"share of {of}."
         )
         if any(row.vanishing for row in facts.changes.classes):
             lines.append("Vanishing: less than a quarter is left; lost, or false positives that were corrected.")

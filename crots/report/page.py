@@ -99,7 +99,7 @@ def _words(summary: Story) -> list[Markup]:
         ("What changed", summary.changed),
         ("Better", summary.better),
         ("Worse", summary.worse),
-        ("How sure this is", summary.sure),
+        ("How certain this is", summary.sure),
         ("What to check", summary.look),
     )
     found = [
@@ -107,7 +107,7 @@ def _words(summary: Story) -> list[Markup]:
         for heading, lines in parts
         if lines
     ]
-    return section("In words", tag("div", *found, class_="words")) if found else []
+    return section("Summary", tag("div", *found, class_="words")) if found else []
 
 
 def _sentence(line: str) -> str:
