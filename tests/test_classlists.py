@@ -140,7 +140,7 @@ def test_other_files_are_no_class_lists(tmp_path, name, text):
 
 @pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
 @pytest.mark.parametrize("name", ["a.txt", "a.toml", "a.csv"])
-def test_other_encodings_are_said(tmp_path, name, encoding):
+def test_other_encodings_are_reported(tmp_path, name, encoding):
     (tmp_path / name).write_bytes('Straße = "ü"\n'.encode(encoding))
     with pytest.raises(InputError, match="not UTF-8 text; save it as UTF-8"):
         load_class_set(tmp_path / name)

@@ -118,7 +118,7 @@ def test_sizes_survive_their_text(width, height):
         ),
     )
 )
-def test_wild_values_are_taken_or_refused_never_worse(values):
+def test_wild_values_are_accepted_or_refused(values):
     try:
         options = from_mapping(AdaptOptions, values, where="adapt")
     except InputError as error:

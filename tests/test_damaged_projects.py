@@ -131,7 +131,7 @@ def no_fault(capsys, folder):
     assert "a bug in CROTS" not in said and "Traceback" not in said
 
 
-def test_the_sound_project_is_read(project, capsys):
+def test_a_valid_project_is_read(project, capsys):
     assert main(["status", str(project.folder)]) == 0
     assert PatchCorrections.read(project.folder / "corrections").rejected == {"a_1"}
     assert (

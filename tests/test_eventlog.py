@@ -34,7 +34,7 @@ def test_all_kinds_are_frozen_and_carry_stage_and_time():
     assert all({"stage", "time"} <= set(kind.__dataclass_fields__) for kind in KINDS.values())
 
 
-def test_a_torn_last_line_is_taken_back_and_read_over(tmp_path):
+def test_a_torn_last_line_is_removed_and_skipped(tmp_path):
     path = tmp_path / "events.jsonl"
     EventLog(path).append(EXAMPLES[0])
     with path.open("a") as file:
@@ -45,7 +45,7 @@ def test_a_torn_last_line_is_taken_back_and_read_over(tmp_path):
     assert list(read_events(path)) == EXAMPLES[:2]
 
 
-def test_dropping_takes_back_one_stage_after_a_position_and_nothing_else(tmp_path):
+def test_dropping_removes_one_stage_after_a_position_and_nothing_else(tmp_path):
     log = EventLog(tmp_path / "events.jsonl")
     log.append(EXAMPLES[0])
     kept = log.position
@@ -69,7 +69,7 @@ def test_a_stage_without_its_end_has_no_outcome(tmp_path):
     assert last_endings(log.path)["baseline"].outcome == "failed"
 
 
-def test_running_is_told_by_the_lock(tmp_path):
+def test_running_is_detected_by_the_lock(tmp_path):
     import filelock
 
     lock = tmp_path / ".lock"
@@ -80,7 +80,7 @@ def test_running_is_told_by_the_lock(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="another kind of lock")
-def test_on_a_read_only_disk_nobody_runs_but_who_holds_the_lock(tmp_path, monkeypatch):
+def test_on_a_read_only_disk_only_the_holder_of_the_lock_runs(tmp_path, monkeypatch):
     import filelock
 
     lock, held = tmp_path / ".lock", filelock.FileLock(tmp_path / ".lock")
@@ -97,7 +97,7 @@ def test_on_a_read_only_disk_nobody_runs_but_who_holds_the_lock(tmp_path, monkey
     assert not running(lock)
 
 
-def test_a_letter_that_a_kill_tore_does_not_keep_the_project_from_opening(tmp_path):
+def test_a_character_cut_by_a_kill_does_not_keep_the_project_from_opening(tmp_path):
     path = tmp_path / "events.jsonl"
     log = EventLog(path)
     log.append(EXAMPLES[0])

@@ -54,7 +54,7 @@ def test_a_project_runs_and_a_second_call_finds_nothing_to_do(demo, run, tmp_pat
     assert run("run_project.py", demo, tmp_path / "mine") == (0, f"the adapted model: {model}\n")
 
 
-def test_a_run_that_fails_is_told_with_its_exit_code(demo, run, tmp_path):
+def test_a_run_that_fails_is_reported_with_its_exit_code(demo, run, tmp_path):
     broken = shutil.copytree(demo, tmp_path / "demo")
     (broken / "source" / "student.safetensors").write_bytes(b"no weights")
     code, said = run("run_project.py", broken, tmp_path / "mine")
@@ -77,7 +77,7 @@ def test_a_folder_is_labelled_and_scored_as_the_command_does(demo, run, tmp_path
 
 
 @pytest.mark.slow
-def test_a_net_of_ones_own_is_adapted_and_looked_at(demo, run, tmp_path, monkeypatch):
+def test_a_net_of_ones_own_is_adapted_and_checked(demo, run, tmp_path, monkeypatch):
     from crots.nets import registry
 
     monkeypatch.setattr(registry, "FAMILIES", dict(registry.FAMILIES))

@@ -48,12 +48,12 @@ def test_a_failed_write_leaves_the_old_file_and_no_debris(tmp_path):
         (errno.EIO, "does not respond"),
     ],
 )
-def test_the_reason_of_a_failed_write_is_said(tmp_path, number, part):
+def test_the_reason_of_a_failed_write_is_reported(tmp_path, number, part):
     with pytest.raises(StageError, match=part), atomic_path(tmp_path / "a.png"):
         raise OSError(number, os.strerror(number))
 
 
-def test_a_drive_that_is_not_there_is_said(tmp_path, monkeypatch):
+def test_a_missing_drive_is_reported(tmp_path, monkeypatch):
     def fail(*_, **__):
         raise FileNotFoundError(errno.ENOENT, "no such file")
 
@@ -62,7 +62,7 @@ def test_a_drive_that_is_not_there_is_said(tmp_path, monkeypatch):
         make_folder(tmp_path / "a")
 
 
-def test_it_is_said_too_where_not_even_the_debris_can_be_removed(tmp_path, monkeypatch):
+def test_it_is_reported_too_where_not_even_the_debris_can_be_removed(tmp_path, monkeypatch):
     def refuse(path, missing_ok=False):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
@@ -72,7 +72,7 @@ def test_it_is_said_too_where_not_even_the_debris_can_be_removed(tmp_path, monke
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
 
-def test_a_folder_in_the_way_of_a_file_is_said(tmp_path):
+def test_a_folder_in_the_way_of_a_file_is_reported(tmp_path):
     (tmp_path / "a").write_text("")
     with pytest.raises(StageError, match="a file, not a folder"):
         make_folder(tmp_path / "a" / "b")
@@ -196,13 +196,13 @@ def test_the_systems_disk_is_known():
         (KeyError("ours"), ""),
     ],
 )  # fmt: skip
-def test_what_a_machine_refuses_has_words(error, words):
+def test_errors_of_the_machine_are_explained(error, words):
     said = machine_fault(error)
     assert words in said if words else not said
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a folder in use cannot be deleted there")
-def test_a_current_folder_that_is_gone_has_words(tmp_path, monkeypatch):
+def test_a_missing_current_folder_is_explained(tmp_path, monkeypatch):
     (tmp_path / "x").mkdir()
     monkeypatch.chdir(tmp_path / "x")
     (tmp_path / "x").rmdir()
@@ -218,12 +218,12 @@ def test_a_current_folder_that_is_gone_has_words(tmp_path, monkeypatch):
      ("CUDA error: out of memory", True), ("Unable to allocate 8.00 EiB for an array", True),
      ("sizes of tensors must match", False)],
 )  # fmt: skip
-def test_memory_that_ran_out_is_known_by_its_words(words, ran_out):
+def test_out_of_memory_errors_are_recognised_by_their_message(words, ran_out):
     assert out_of_memory(RuntimeError(words)) == ran_out
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links of Unix")
-def test_an_image_that_is_a_link_to_itself_is_no_fault(tmp_path):
+def test_an_image_that_is_a_link_to_itself_is_no_error(tmp_path):
     (tmp_path / "a.jpg").symlink_to(tmp_path / "a.jpg")
     for read in (read_image, image_size):
         with pytest.raises(InputError, match="cannot be read"):

@@ -30,7 +30,7 @@ def test_sixty_inputs_fall_through_nowhere(tmp_path):
     assert "60 inputs in" in ran.stdout
 
 
-def test_what_falls_through_is_told_from_what_is_refused(tools, monkeypatch):
+def test_what_falls_through_is_distinguished_from_what_is_refused(tools, monkeypatch):
     import fuzz_inputs
 
     def said(result):

@@ -62,7 +62,7 @@ def test_whatever_is_typed_can_be_read_again(tmp_path_factory, title, note):
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"project": 3, "runs": {}}', '{"project": {"title": "a\\nb", "note": ""}, "runs": {}}']
 )
-def test_a_damaged_file_is_said_and_kept(project, text):
+def test_a_damaged_file_is_reported_and_kept(project, text):
     path = notes_path(project.folder)
     path.parent.mkdir(exist_ok=True)
     path.write_text(text)

@@ -104,7 +104,7 @@ def test_programs_and_onnx_cannot_start_a_student(opened, tmp_path):
     assert opened(source__file="m.onnx", student__weights="random").student_weights is None
 
 
-def test_validation_images_without_labels_score_nothing_and_that_is_said(opened, tmp_path):
+def test_validation_images_without_labels_score_nothing_and_that_is_reported(opened, tmp_path):
     write_image(tmp_path / "images" / "a.png", np.zeros((8, 8, 3), np.uint8))
     write_labels(tmp_path / "labels" / "a.png", np.zeros((8, 8), np.uint8))
     assert opened().validation is None

@@ -56,7 +56,7 @@ def test_partials_clutter_and_the_listing_itself_are_not_foreign(tmp_path):
     assert files.foreign() == ["sub/.crots-files"]
 
 
-def test_where_nothing_is_nothing_is_ours_or_foreign(tmp_path):
+def test_an_empty_folder_has_no_own_or_foreign_files(tmp_path):
     files = owned(tmp_path)
     assert files.names() == frozenset()
     assert files.foreign() == []
@@ -107,7 +107,7 @@ def test_a_folder_gets_its_name_when_it_is_whole(tmp_path):
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["out"]
 
 
-def test_of_a_folder_that_failed_nothing_is_left_and_the_older_one_stays(tmp_path):
+def test_a_failed_folder_leaves_nothing_and_the_older_one_stays(tmp_path):
     write(tmp_path / "out" / "a", "1")
 
     def fail():
@@ -286,7 +286,7 @@ def test_folders_however_deep_are_walked(tmp_path):
         sys.setrecursionlimit(limit)
 
 
-def test_a_folder_that_cannot_be_looked_into_is_said(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_searched_is_reported(tmp_path, monkeypatch):
     (tmp_path / "closed").mkdir()
     scandir = os.scandir
 

@@ -67,7 +67,7 @@ def test_options_that_change_no_result_leave_everything_done(project):
 @pytest.mark.parametrize(
     ("select", "guard"), [("last", False), ("last", True), ("oracle", False), ("label-free", False)]
 )
-def test_how_often_is_looked_decides_the_result_where_a_checkpoint_may_be_gone_back_to(project, select, guard):
+def test_the_evaluation_interval_affects_the_result_where_a_checkpoint_may_be_restored(project, select, guard):
     project.config = override(project.config, {"adapt.select": select, "adapt.guard": guard, "baseline.guard": guard})
     complete(project, *project.stage_keys())
     project.config = override(project.config, {"adapt.validate_every": 7, "baseline.validate_every": 7})
@@ -170,7 +170,7 @@ def test_rounds_after_one_that_learnt_nothing_are_not_needed(project):
     assert (found["adapt-1"], found["adapt-2"], found["export"]) == ("done", "ready", "stale")
 
 
-def test_a_round_that_begins_anew_decides_anew(project):
+def test_a_round_that_begins_again_decides_again(project):
     complete(project, "pseudo-label", "baseline", "mine")
     choose(project, "adapt-1", ends_rounds="it kept its start")
     project.config = override(project.config, {"adapt.steps": 7})
@@ -190,7 +190,7 @@ def test_status_says_which_checkpoint_was_kept_and_its_score(project):
     assert (status.kept, status.miou) == ("went back to step 2", 0.25)
 
 
-def test_corrections_that_are_taken_back_leave_nothing_stale(project):
+def test_corrections_that_are_undone_leave_nothing_stale(project):
     labels = project.corrections_path / "label_ids"
     labels.mkdir(parents=True)
     (labels / "a.png").write_bytes(b"1")
@@ -205,7 +205,7 @@ def test_corrections_that_are_taken_back_leave_nothing_stale(project):
     assert set(states(project).values()) == {"done"}
 
 
-def test_the_first_correction_that_is_taken_back_leaves_nothing_stale(project):
+def test_the_first_correction_that_is_undone_leaves_nothing_stale(project):
     complete(project, *project.stage_keys())
     PatchCorrections(frozenset({"a"})).write(project.corrections_path)
     assert states(project)["adapt-1"] == "stale"
@@ -219,7 +219,7 @@ def copied_anew(folder, time=10**9):
         os.utime(path, ns=(time, time))
 
 
-def test_a_data_set_copied_anew_is_still_done_and_another_one_is_not(project, target):
+def test_a_data_set_copied_again_is_still_done_and_another_one_is_not(project, target):
     complete(project, "pseudo-label", "baseline", "mine")
     copied_anew(target)
     assert {states(project)[key] for key in ("pseudo-label", "baseline", "mine")} == {"done"}

@@ -58,7 +58,7 @@ def test_what_windows_alone_takes_for_a_way_out(key):
     assert not is_safe_key(key, windows=True)
 
 
-def test_a_sound_object_is_read_whatever_else_it_says(tmp_path):
+def test_a_valid_object_is_read_whatever_else_it_holds(tmp_path):
     path = tmp_path / "x.json"
     path.write_text("\ufeff" + str({**SOUND, "more": [1]}).replace("'", '"'), encoding="utf-8")
     assert read_as(path, Shape) == {**SOUND, "more": [1]}
@@ -113,7 +113,7 @@ def test_a_folder_or_a_link_to_nothing_is_named(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names there")
-def test_a_pipe_keeps_nobody_waiting(tmp_path):
+def test_reading_a_pipe_does_not_block(tmp_path):
     os.mkfifo(tmp_path / "x.json")
     for read in (read_object, is_plain, read_toml):
         with pytest.raises(InputError, match="not a regular file"):

@@ -191,7 +191,7 @@ def test_a_project_notes_its_choice_for_all_readers(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".webp"])
-def test_transparent_images_are_said(tmp_path, suffix):
+def test_transparent_images_are_reported(tmp_path, suffix):
     colours = some(4)
     colours[..., 3] = 255
     options = {"lossless": True} if suffix == ".webp" else {}
@@ -203,7 +203,7 @@ def test_transparent_images_are_said(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".tif", ".webp", ".png"])
-def test_images_of_several_frames_are_said(tmp_path, suffix):
+def test_images_of_several_frames_are_reported(tmp_path, suffix):
     frames = [Image.fromarray(some(3)) for _ in range(3)]
     frames[0].save(tmp_path / f"a{suffix}", save_all=True, append_images=frames[1:])
     assert "several frames or pages" in "".join(pixel_warnings([tmp_path / f"a{suffix}"]))

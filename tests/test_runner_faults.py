@@ -96,7 +96,7 @@ def test_memory_that_really_runs_out_is_recognised():
     assert "out of memory" in failure(caught.value, "baseline", 0.0).message
 
 
-def test_our_own_faults_keep_their_traceback():
+def test_bugs_keep_their_traceback():
     try:
         {}["missing"]
     except KeyError as error:

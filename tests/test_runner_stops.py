@@ -40,7 +40,7 @@ def test_asking_for_the_state_does_not_refuse_a_run(tmp_path):
 
 
 @pytest.mark.parametrize(("stage", "step"), [("baseline", 1), ("baseline", 3), ("adapt-1", 1), ("adapt-2", 3)])
-def test_a_stop_keeps_a_checkpoint_and_goes_on_to_the_same_weights(tmp_path, stage, step):
+def test_a_stop_keeps_a_checkpoint_and_continues_to_the_same_weights(tmp_path, stage, step):
     whole, stopped = world.white_box(tmp_path / "whole"), world.white_box(tmp_path / "stopped")
     run(whole, until=stage)
     events = stop_at(stopped, metrics_at(stage, step), until=stage)
@@ -68,7 +68,7 @@ def test_other_stages_stop_too(tmp_path, stage):
     assert set(ends(run(project)).values()) == {"completed"}
 
 
-def test_pause_halts_between_two_steps_and_resume_goes_on(tmp_path):
+def test_pause_halts_between_two_steps_and_resume_continues(tmp_path):
     project = world.white_box(tmp_path, adapt={"rounds": 1})
     control, events, reached = Control(), [], threading.Event()
 
@@ -121,7 +121,7 @@ def test_a_stop_before_a_stage_has_begun_takes_no_finished_result_back(tmp_path)
     assert list((project.stage_folder("pseudo-label") / "label_ids").rglob("*.png")), "what is done is nobody's rest"
 
 
-def test_a_kill_while_work_is_thrown_away_leaves_nothing_to_go_on_from(tmp_path, monkeypatch):
+def test_a_kill_while_work_is_discarded_leaves_nothing_to_continue_from(tmp_path, monkeypatch):
     project = world.black_box(tmp_path)
     stop_at(project, lambda event: isinstance(event, StageStarted), only="pseudo-label")
     assert states(project)["pseudo-label"] == "interrupted"
@@ -135,7 +135,7 @@ def test_a_kill_while_work_is_thrown_away_leaves_nothing_to_go_on_from(tmp_path,
     assert not project.resumable("pseudo-label")
 
 
-def test_nothing_is_thrown_away_while_a_run_goes_on(tmp_path):
+def test_nothing_is_discarded_during_a_run(tmp_path):
     project = world.black_box(tmp_path)
     with locked(project), pytest.raises(InputError, match="another run goes on"):
         discard(project, "pseudo-label")

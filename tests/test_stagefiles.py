@@ -76,7 +76,7 @@ def test_empty_folders_are_part_of_a_result(tmp_path):
     assert (files.final / "patches").is_dir()
 
 
-def test_unfinished_work_is_gone_on_with_or_thrown_away(tmp_path):
+def test_unfinished_work_is_resumed_or_discarded(tmp_path):
     files = stage(tmp_path)
     done(files, OLD)
     assert files.begin({"steps": 2}) is False
@@ -162,7 +162,7 @@ def test_a_kill_before_the_journal_leaves_work_and_result_as_they_were(tmp_path,
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_a_kill_while_work_is_thrown_away_leaves_nothing_to_go_on_from(tmp_path, monkeypatch, count):
+def test_a_kill_while_work_is_discarded_leaves_nothing_to_continue_from(tmp_path, monkeypatch, count):
     files = stage(tmp_path)
     files.begin({"steps": 2})
     work(files, NEW)
@@ -234,7 +234,7 @@ def test_where_others_may_write_only_what_has_our_name_is_in_the_way(tmp_path):
     assert theirs.exists()
 
 
-def test_work_that_nobody_began_is_somebody_elses(tmp_path):
+def test_work_without_a_record_is_left_alone(tmp_path):
     files = stage(tmp_path)
     theirs = write(files.work / "a", "of the user")
     with pytest.raises(InputError, match="was not made by CROTS"):
@@ -301,7 +301,7 @@ def test_a_damaged_journal_is_one_line_and_changes_nothing(tmp_path, text):
     assert content(files.final) == OLD
 
 
-def test_a_journal_of_a_strangers_leads_nowhere(tmp_path):
+def test_a_journal_of_unknown_origin_leads_nowhere(tmp_path):
     root = tmp_path / "project"
     files, outside = stage(root), write(tmp_path / "outside", "of the user")
     theirs = write(root / "patches" / "a", "of the user")
@@ -372,7 +372,7 @@ def test_a_damaged_index_of_version_0_1_names_nothing_else(tmp_path, text):
 
 
 @POSIX
-def test_a_pipe_among_what_is_noted_is_not_waited_for(tmp_path):
+def test_a_pipe_among_the_records_does_not_block(tmp_path):
     from crots.earlier import earlier_names
 
     files = stage(tmp_path)

@@ -180,7 +180,7 @@ ANYTHING = st.recursive(
 
 @settings(max_examples=200, deadline=None)
 @given(key=st.sampled_from([*PLAIN, "other"]), value=ANYTHING)
-def test_a_class_set_of_anybodys_is_read_or_refused_by_its_key(key, value):
+def test_a_class_set_of_unknown_origin_is_read_or_refused_by_its_key(key, value):
     try:
         found = ClassSet.from_dict({**PLAIN, key: value})
     except InputError as error:
@@ -194,7 +194,7 @@ def test_a_class_set_of_anybodys_is_read_or_refused_by_its_key(key, value):
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(key=st.sampled_from(["name", "classes", "ignored_ids", "ignored_colours", "published_rare", "subsets", "x"]),
        value=ANYTHING)  # fmt: skip
-def test_a_class_set_file_of_anybodys_is_read_or_refused_by_its_name(tmp_path, key, value):
+def test_a_class_set_file_of_unknown_origin_is_read_or_refused_by_its_name(tmp_path, key, value):
     path = tmp_path / "c.toml"
     try:
         path.write_text(tomli_w.dumps({"classes": ["a", "b"], key: value}), encoding="utf-8")

@@ -175,7 +175,7 @@ def test_code_is_named_by_option_and_never_imported(tmp_path, canary):
     assert code_of(config(source__net="a.b:c", source__predictions="said", student__net="compact"), tmp_path) == ()
 
 
-def test_names_cannot_pass_for_other_words():
+def test_names_cannot_imitate_other_text():
     (piece,) = code_of(config(student__net="evil\n:This runs nothing\u202e"), Path())
     assert piece.words.isprintable()
 
@@ -185,7 +185,7 @@ def test_names_cannot_pass_for_other_words():
     [(["p/constants.pkl"], "torchscript"), (["constants.pkl"], "torchscript"), (["archive_format"], "exported"),
      (["p/data.pkl"], None)],
 )  # fmt: skip
-def test_programs_are_told_by_their_names(tmp_path, names, kind):
+def test_programs_are_identified_by_their_names(tmp_path, names, kind):
     import zipfile
 
     with zipfile.ZipFile(tmp_path / "m", "w") as archive:

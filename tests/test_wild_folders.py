@@ -37,7 +37,7 @@ def link(path: Path, target: Path) -> None:
         pytest.skip("no links here")
 
 
-def test_unfinished_work_with_a_link_in_it_is_begun_anew(tmp_path, outside):
+def test_unfinished_work_with_a_link_in_it_is_begun_again(tmp_path, outside):
     project = Project.create(tmp_path / "p", ProjectConfig())
     assert not project.begin("mine")
     assert project.begin("mine")
@@ -107,7 +107,7 @@ def test_names_that_no_disk_has_are_not_there(tmp_path, name):
     assert not (tmp_path / "target").exists()
 
 
-def test_a_name_of_half_a_letter_in_a_listing_is_refused(tmp_path):
+def test_a_lone_surrogate_in_a_listing_is_refused(tmp_path):
     owned = Owned(tmp_path, tmp_path / "x.files", "a test")
     owned.claim(["a.png"])
     owned.listing.write_text(owned.listing.read_text() + json.dumps("\ud800") + "\n")
@@ -122,7 +122,7 @@ def test_a_name_that_is_no_text_may_be_listed(tmp_path):
     assert owned.names() == {os.fsdecode(b"\xff.png")}
 
 
-def test_json_with_half_a_letter_is_written_as_it_was_read(tmp_path):
+def test_json_with_a_lone_surrogate_is_written_as_it_was_read(tmp_path):
     write_json(tmp_path / "x.json", {"\ud800": "ä\udc80"})
     assert read_object(tmp_path / "x.json") == {"\ud800": "ä\udc80"}
 

@@ -256,7 +256,7 @@ def test_truncated_image_stops_before_the_start(refused, crots, city, source, tm
     assert not (tmp_path / "out" / "label_ids" / "im2.png").exists()
 
 
-def test_a_resumed_choice_of_checkpoint_looks_as_often(crots, refused, city, source, tmp_path):
+def test_a_resumed_run_evaluates_as_often(crots, refused, city, source, tmp_path):
     words = adapt_words(city, source, "--net", NET, "--size", "64x64", "--select", "label-free", "--out", tmp_path)
     assert crots(*words).code == 0
     assert "validate_every" in refused(*words, "--resume", "--validate-every", "2")

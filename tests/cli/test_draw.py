@@ -84,7 +84,7 @@ def test_rich_screen_draws_the_same_and_survives_several_stages():
         assert part in text, part
 
 
-def test_failed_stage_is_said_without_its_message():
+def test_failed_stage_is_reported_without_its_message():
     stream = io.StringIO()
     end = StageFinished(stage="mine", outcome="failed", seconds=1.0, exit_code=2, message="no such file")
     # The message is the last line of the program; twice would be one too often.

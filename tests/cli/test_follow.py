@@ -99,7 +99,7 @@ def test_failure_has_its_exit_code_and_one_line(capsys):
     assert found["message"] == "x.png: broken; mend it"
 
 
-def test_own_fault_in_a_stage_keeps_its_traceback_in_a_file(capsys, monkeypatch, tmp_path):
+def test_a_bug_in_a_stage_keeps_its_traceback_in_a_file(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(main_module.tempfile, "tempdir", str(tmp_path))
 
     def body(context):

@@ -85,7 +85,7 @@ def test_module_can_be_run():
     assert ran.stdout.startswith("crots ")
 
 
-def test_own_fault_is_one_line_and_a_file(capsys, monkeypatch, tmp_path):
+def test_a_bug_is_one_line_and_a_file(capsys, monkeypatch, tmp_path):
     def broken(words):
         raise KeyError("ours")
 
@@ -99,7 +99,7 @@ def test_own_fault_is_one_line_and_a_file(capsys, monkeypatch, tmp_path):
     assert "Traceback" in kept.read_text()
 
 
-def test_own_fault_with_debug_shows_the_traceback(capsys, monkeypatch):
+def test_a_bug_with_debug_shows_the_traceback(capsys, monkeypatch):
     def broken(words):
         raise KeyError("ours")
 
@@ -122,7 +122,7 @@ def test_message_is_one_line(capsys):
     assert capsys.readouterr().err == "crots: one two\n"
 
 
-def test_closed_pipe_is_no_fault():
+def test_closed_pipe_is_no_error():
     code = "import sys; from crots.cli.main import main; sys.exit(main(['options']))"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     process.stdout.close()
@@ -141,7 +141,7 @@ def crots_with(streams, *words, **environment):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
-def test_a_full_standard_output_is_said_in_one_line():
+def test_a_full_standard_output_is_reported_in_one_line():
     ran = crots_with("> /dev/full", "--version")
     assert ran.returncode == 1
     assert (
@@ -151,12 +151,12 @@ def test_a_full_standard_output_is_said_in_one_line():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell of Unix")
 @pytest.mark.parametrize("closed", ["<&- >&- 2>&-", ">&-", "2>&-", "<&-"])
-def test_closed_streams_are_no_fault(tmp_path, closed):
+def test_closed_streams_are_no_error(tmp_path, closed):
     assert crots_with(closed, "--version").returncode == 0
     assert crots_with(closed, "status", str(tmp_path)).returncode == 2
 
 
-def test_what_a_machine_refuses_is_no_fault_of_ours(capsys, monkeypatch, tmp_path):
+def test_errors_of_the_machine_are_not_reported_as_bugs(capsys, monkeypatch, tmp_path):
     def full(words):
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "x"))
 
@@ -168,7 +168,7 @@ def test_what_a_machine_refuses_is_no_fault_of_ours(capsys, monkeypatch, tmp_pat
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
-def test_memory_that_runs_out_is_no_fault_of_ours(capsys, monkeypatch, error):
+def test_running_out_of_memory_is_not_reported_as_a_bug(capsys, monkeypatch, error):
     def out_of_memory(words):
         raise error
 
@@ -185,7 +185,7 @@ def test_terminals_of_any_width_show_help(columns, monkeypatch, capsys):
     assert "status" in capsys.readouterr().out
 
 
-def test_our_own_faults_are_said_where_no_file_can_be_written(capsys, monkeypatch):
+def test_bugs_are_reported_where_no_file_can_be_written(capsys, monkeypatch):
     def broken(words):
         raise KeyError("ours")
 

@@ -80,7 +80,7 @@ def test_without_images_no_network_runs(crots, project, monkeypatch):
     assert "data:image" not in (project / "report.html").read_text()
 
 
-def test_what_suspects_asked_before_is_not_asked_again(crots, project, monkeypatch):
+def test_predictions_of_suspects_are_reused(crots, project, monkeypatch):
     from crots.stages import suspects
 
     assert crots("suspects", project).code == 0

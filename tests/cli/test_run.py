@@ -84,7 +84,7 @@ def test_no_project(refused, tmp_path):
     assert "the folder of a project" in refused("run", tmp_path)
 
 
-def test_another_run_goes_on(refused, project):
+def test_another_run_is_active(refused, project):
     with runner.locked(Project.open(project)):
         assert "another run" in refused("run", project, "--set", "adapt.steps=9")
         assert "another run" in refused("run", project)

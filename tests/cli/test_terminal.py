@@ -61,7 +61,7 @@ def test_tables_are_shown_literally(kind):
     assert "\x07" not in stream.getvalue()
 
 
-def test_a_class_set_of_a_stranger(crots, city):
+def test_a_class_set_of_unknown_origin(crots, city):
     classes = city / "set.toml"
     classes.write_text('name = "set"\n\n[[classes]]\nname = 1\n"\\u001b[31m" = 1\n')
     ran = crots("inspect", city / "labels" / "train", "--classes", classes)
@@ -70,7 +70,7 @@ def test_a_class_set_of_a_stranger(crots, city):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such names there")
-def test_a_file_of_a_stranger(crots, city):
+def test_a_file_of_unknown_origin(crots, city):
     path = city / "images" / "train" / "bad\x1b[2J\u202e.png"
     path.write_bytes(b"no picture")
     ran = crots("inspect", city / "images" / "train")

@@ -76,7 +76,7 @@ def test_a_run_is_refused_without_it_and_says_first_what_it_runs_with_it(crots, 
 
 
 @pytest.mark.parametrize("what", ["source", "student"])
-def test_trust_in_one_thing_is_none_in_another(crots, words, weights, evil_model, canary, tmp_path, what):
+def test_trust_in_one_item_does_not_extend_to_another(crots, words, weights, evil_model, canary, tmp_path, what):
     """A program is trusted; what files in the project say of themselves is not."""
     program = tmp_path / "program.pt"
     with torch_jit():
@@ -120,7 +120,7 @@ def test_inspecting_says_what_a_file_names_and_does_not_call_it(crots, evil_mode
 
 
 @pytest.mark.parametrize("net", ["smp:unet/tu-hf-hub:a/b", "smp:unet/tu-local-dir:/etc", "hf-hub:a/b"])
-def test_inspecting_a_strangers_model_asks_nobody(crots, evil_model, canary, net):
+def test_inspecting_an_untrusted_model_asks_nobody(crots, evil_model, canary, net):
     content = evil_model.read_bytes()
     assert EVIL.encode() in content
     from safetensors.torch import load_file, save_file

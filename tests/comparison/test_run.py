@@ -137,7 +137,7 @@ class TestWhole:
         assert not list(job.folder.rglob("checkpoint.pt"))
         assert (job.folder / "seed-4" / "tent" / "adapt-1" / STUDENT).exists()
 
-    def test_scores_are_told_while_it_runs(self, compared):
+    def test_scores_are_reported_while_it_runs(self, compared):
         _, events, found = compared
         told = {event.subject: event.miou for event in world.of(events, Evaluated, "compare")}
         tent = next(row for row in found["rows"] if row["method"] == "tent")
@@ -158,7 +158,7 @@ class StopAt(Control):
         super().check()
 
 
-def test_a_stopped_comparison_goes_on_and_ends_the_same(tmp_path):
+def test_a_stopped_comparison_continues_and_ends_the_same(tmp_path):
     ends = []
     for name, stops in (("whole", ()), ("stopped", (120, 9, 11))):
         job = CompareJob(with_labels(tmp_path / name), chosen_methods(("baseline", "tent", "recommended")), (0,))
@@ -205,7 +205,7 @@ def test_a_network_without_batch_norm_leaves_those_methods_out(tmp_path):
     assert any("no batch norm" in note.text for note in world.of(events, Note) if note.level == "warning")
 
 
-def test_predictions_that_say_nothing_of_the_validation_images_leave_the_source_out(tmp_path):
+def test_predictions_without_the_validation_images_leave_the_source_out(tmp_path):
     project = world.black_box(tmp_path, data=world.with_validation(tmp_path))
     job = CompareJob(project, chosen_methods(("source", "baseline")), (0,))
     assert list(run_comparison(job))[-1].outcome == "completed"

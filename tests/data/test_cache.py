@@ -93,7 +93,7 @@ def test_results_may_be_written_to_and_change_nothing(image, tmp_path):
     assert (cache.get(image) == first).all()
 
 
-def test_a_damaged_entry_is_read_anew(image, reads, tmp_path):
+def test_a_damaged_entry_is_read_again(image, reads, tmp_path):
     cache = ImageCache(tmp_path / "cache", SIZE, 10**6)
     wanted = cache.get(image).copy()
     entry = next(path for path in entries(tmp_path / "cache") if path.is_file())
@@ -104,7 +104,7 @@ def test_a_damaged_entry_is_read_anew(image, reads, tmp_path):
     assert (cache.get(image) == wanted).all()
 
 
-def test_a_folder_that_cannot_be_written_is_no_fault(image, tmp_path):
+def test_a_folder_that_cannot_be_written_is_no_error(image, tmp_path):
     (tmp_path / "file").touch()
     cache = ImageCache(tmp_path / "file", SIZE, 10**6)
     assert cache.get(image).shape == (4, 8, 3)

@@ -162,7 +162,7 @@ def test_images_that_hold_no_label_ids_are_no_label_maps(tmp_path, kind):
 @pytest.mark.parametrize(
     ("suffix", "words"), [(".jpg", "but 3 images stored with loss"), (".npy", "found no label files")]
 )
-def test_labels_that_cannot_be_read_as_such_are_said(tmp_path, suffix, words):
+def test_labels_that_cannot_be_read_as_such_are_reported(tmp_path, suffix, words):
     for number in range(3):
         write_image(tmp_path / "images" / f"{number}.jpg", np.full((8, 12, 3), 99, np.uint8))
         path = tmp_path / "labels" / f"{number}{suffix}"

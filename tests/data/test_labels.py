@@ -76,7 +76,7 @@ def test_a_sample_without_label(pair, tmp_path):
         read_truth(dataset.samples[0], dataset, CITY)
 
 
-def test_auto_encoding_is_found_at_the_first_read_and_said(pair):
+def test_auto_encoding_is_found_at_the_first_read_and_reported(pair):
     dataset = pair([[7, 33, 0], [26, 23, 24]])
     assert dataset.encoding == "auto"
     assert read_truth(dataset.samples[0], dataset, CITY)[0].tolist() == [0, 18, 255]

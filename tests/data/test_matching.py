@@ -55,7 +55,7 @@ def test_missing_files_are_named():
     assert matched(["a", "b"], "a", partial=True) == {"a": "a"}
 
 
-def test_a_file_of_one_image_is_not_lent_to_another():
+def test_the_file_of_one_image_is_not_used_for_another():
     with pytest.raises(InputError, match=r"no label for 1 of 2 images \(b/1\)"):
         matched(["a/1", "b/1"], "a/1")
     with pytest.raises(InputError, match="no label for 1"):
@@ -163,7 +163,7 @@ def test_two_kinds_of_labels_are_refused_with_names_of_both_sides():
         assert words in str(error.value)
 
 
-def test_numbers_tell_images_apart():
+def test_numbers_distinguish_images():
     with pytest.raises(InputError, match="no label"):
         matched(["s_1", "s_2", "s_3"], "s_1_label", "s_20_label", "s_30_label")
     assert matched(["10", "20"], "1_m", "2_m", partial=True) == {}

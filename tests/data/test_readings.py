@@ -135,7 +135,7 @@ def test_classes_that_count_from_one(tmp_path):
 
 
 @pytest.mark.parametrize(("value", "dtype"), [(-1, np.int32), (65535, np.uint16), (255, np.uint8), (65535, np.int32)])
-def test_values_that_mean_nothing_everywhere(tmp_path, value, dtype):
+def test_values_without_a_class_in_any_set(tmp_path, value, dtype):
     path = file(tmp_path / "v.tif", [0, 2, value], dtype)
     assert detect_encoding([path], THREE)[0] == "train"
     for encoding in ("train", "raw"):
@@ -283,7 +283,7 @@ def test_a_class_set_that_is_common_in_both_forms_says_so(tmp_path):
         load_class_set(tmp_path / "x.toml")
 
 
-def test_resolving_says_the_warnings(folder):
+def test_resolving_reports_the_warnings(folder):
     for name in "abc":
         write_labels(folder / "masks" / f"{name}.png", np.array([[0, 255], [0, 0]]))
     dataset = open_dataset(folder / "images", labels=folder / "masks")
@@ -291,7 +291,7 @@ def test_resolving_says_the_warnings(folder):
 
 
 @pytest.mark.parametrize("filler", [(0, 0, 0), (224, 224, 192)])
-def test_a_colour_that_only_fills_the_palette_up_says_nothing(tmp_path, filler):
+def test_a_colour_that_only_fills_the_palette_is_no_evidence(tmp_path, filler):
     voc = load_class_set("voc")
     assert voc.palette[0] == (0, 0, 0), "black is a class"
     image = Image.fromarray(np.array([[0, 1, 20, 255]], np.uint8))

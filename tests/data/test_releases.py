@@ -253,7 +253,7 @@ def test_the_version_of_vistas_follows_its_class_file(vistas, version, wanted):
     assert read_truth(dataset.samples[0], dataset, classes).ravel()[:3].tolist() == wanted
 
 
-def test_other_classes_than_those_of_the_labels_are_said(vistas):
+def test_other_classes_than_those_of_the_labels_are_reported(vistas):
     dataset = open_dataset(vistas, classes=load_class_set("mapillary"))
     assert dataset.labelled == 0
     assert "are of the classes in" in dataset.notes[0] and "config_v1.2.json" in dataset.notes[0]
@@ -284,7 +284,7 @@ def test_voc_takes_the_list_of_its_split(tmp_path):
         open_dataset(lists / "default.txt")
 
 
-def test_another_split_than_the_one_there_is_said(tmp_path):
+def test_another_split_than_the_one_there_is_reported(tmp_path):
     images, labels, ids, *_ = TREES["loveda"]
     save(tmp_path, images, labels, ids)
     with pytest.raises(InputError, match="found val, expected the split train"):

@@ -43,7 +43,7 @@ def test_limits(width, height, multiple):
         assert proposal.width * proposal.height <= MOST_PIXELS
 
 
-def test_the_commonest_shape_wins_and_is_said():
+def test_the_commonest_shape_wins_and_is_reported():
     sizes = [Size(640, 480)] * 3 + [Size(320, 240)] * 2 + [Size(1000, 200)] * 4
     proposal, reason = propose_size(sizes)
     assert proposal == (640, 480)

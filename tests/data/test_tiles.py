@@ -24,7 +24,7 @@ OVERLAPS = st.floats(0, MOST_OVERLAP)
 
 
 @given(length=SIDES, tile=TILES, overlap=OVERLAPS, taper=st.booleans())
-def test_what_tiles_say_counts_one_in_all_everywhere(length, tile, overlap, taper):
+def test_weights_of_tiles_sum_to_one_everywhere(length, tile, overlap, taper):
     total, tiles = np.zeros(length), np.zeros(length, int)
     spans = Tiling(Size(tile, tile), overlap).spans(length, tile, taper=taper)
     for span in spans:

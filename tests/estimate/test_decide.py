@@ -203,7 +203,7 @@ def test_what_the_user_set_is_taken_as_it_is(tmp_path, monkeypatch):
     assert plan.estimate.seconds <= 600
 
 
-def test_a_budget_that_cannot_be_met_by_what_is_set_is_said(tmp_path, monkeypatch):
+def test_a_budget_that_cannot_be_met_by_what_is_set_is_reported(tmp_path, monkeypatch):
     Times(monkeypatch, step=1.0)
     fixed = {"steps": 500, "crop": "192x192"}
     project = open_project(tmp_path, runtime={"time_budget": "3m"}, baseline=fixed, adapt=fixed)
@@ -255,7 +255,7 @@ def test_a_resumed_run_keeps_its_fit_and_its_bits(tmp_path, monkeypatch):
         assert student_of(broken, key) == student_of(whole, key)
 
 
-def test_a_new_budget_fits_what_is_not_done_anew_and_leaves_the_labels(tmp_path, monkeypatch):
+def test_a_new_budget_fits_what_is_not_done_again_and_leaves_the_labels(tmp_path, monkeypatch):
     monkeypatch.setattr(decide_module, "LEAST_STEPS", 4)
     Times(monkeypatch, step=200.0, image=0.01, steps=50)
     project = small(tmp_path)
@@ -383,7 +383,7 @@ def test_a_decision_of_an_earlier_version_is_known_by_its_digest(tmp_path):
     assert world.change(project, baseline__clip=3.0).decided("baseline") == {}
 
 
-def test_values_that_do_not_fit_are_told(tmp_path):
+def test_values_that_do_not_fit_are_reported(tmp_path):
     project = world.white_box(tmp_path)
     options = {"baseline.steps": "many"}
     made_for = project.decided_by("baseline", options)

@@ -91,7 +91,7 @@ def test_it_is_not_measured_twice_for_the_same_settings(tmp_path, monkeypatch):
     assert timed == ["adapt-1"]
 
 
-def test_a_damaged_store_is_measured_anew(tmp_path):
+def test_a_damaged_store_is_measured_again(tmp_path):
     project = world.white_box(tmp_path)
     by_ticks(project)
     for content in ("{", "[]", '{"stages": 3}', '{"stages": {"baseline": {"made_for": 1}}}'):
@@ -133,7 +133,7 @@ def test_a_stop_while_it_is_measured_changes_nothing(tmp_path):
     assert events[0].outcome == "cancelled" and not project.started_path("pseudo-label").exists()
 
 
-def test_inputs_that_do_not_fit_are_told_by_their_stage(tmp_path):
+def test_inputs_that_do_not_fit_are_identified_by_their_stage(tmp_path):
     project = world.white_box(tmp_path, baseline={"batch": 3, "accumulate": 2})
     events = run(project, measure=True)
     last = events[-1]
@@ -178,7 +178,7 @@ def test_the_command_names_what_does_not_fit(tmp_path, capsys):
     ("seconds", "words"),
     [(0.2, "1 s"), (7.4, "7 s"), (33, "35 s"), (95, "2 min"), (250, "4 min"), (3000, "50 min"), (8000, "2 h 13 min")],
 )
-def test_times_are_said_as_roughly_as_they_are_known(seconds, words):
+def test_times_are_shown_as_precisely_as_they_are_known(seconds, words):
     assert rounded(seconds) == words
 
 

@@ -22,7 +22,7 @@ def test_a_device_that_torch_has_is_taken(monkeypatch, name, found):
 
 
 @pytest.mark.parametrize("name", ["mps", "xpu", "xpu:3", "cuda"])
-def test_a_device_that_is_not_here_is_said(monkeypatch, name):
+def test_a_missing_device_is_reported(monkeypatch, name):
     having(monkeypatch, xpu=0 if name == "xpu" else 2)
     with pytest.raises(InputError, match=f"device: {name} was requested, but .* found here"):
         resolve_device(name)

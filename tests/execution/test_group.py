@@ -141,7 +141,7 @@ def test_two_workers_score_the_same_models_alike(tmp_path, alone, crew):
 
 
 @pytest.mark.slow
-def test_only_the_first_worker_writes_what_there_is_one_of(shared):
+def test_only_rank_0_writes_what_there_is_one_of(shared):
     project, written, said = shared
     assert written and all(re.search(r"/(label_ids|label_color|confidence|patches|labels|color_labels|cache)/", path)
                            for path in written), written  # fmt: skip
@@ -153,7 +153,7 @@ def test_only_the_first_worker_writes_what_there_is_one_of(shared):
 
 
 @pytest.mark.slow
-def test_a_failure_of_one_worker_is_everyones_and_the_project_goes_on_from_its_checkpoint(tmp_path, crew, alone):
+def test_a_failure_of_one_worker_is_everyones_and_the_project_continues_from_its_checkpoint(tmp_path, crew, alone):
     project = make(tmp_path)
     codes, said = crew("run", project.folder, "--trust", "--until", "baseline", trap=[1, "fail_at", 3])
     assert codes == [1, 1]
@@ -174,7 +174,7 @@ def test_a_failure_of_one_worker_is_everyones_and_the_project_goes_on_from_its_c
 
 
 @pytest.mark.slow
-def test_what_only_one_worker_finds_wrong_is_said_once_and_refused_by_all(tmp_path, crew):
+def test_what_only_one_worker_finds_wrong_is_reported_once_and_refused_by_all(tmp_path, crew):
     project = make(tmp_path)
     broken = sorted((tmp_path / "images").rglob("*.png"))[1]
     broken.write_bytes(broken.read_bytes()[:100])
@@ -236,7 +236,7 @@ def worker_of(launcher, rank):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds the worker in /proc")
-def test_a_killed_worker_ends_the_run_and_any_number_goes_on(tmp_path, crew):
+def test_a_killed_worker_ends_the_run_and_any_number_continues(tmp_path, crew):
     project = make(tmp_path, baseline={**TRAINING, "steps": 3000, "checkpoint_every": 1})
     words = ["run", str(project.folder), "--trust", "--until", "baseline"]
     launcher = subprocess.Popen(

@@ -69,7 +69,7 @@ def test_whole_groups_are_those_that_no_worker_shares_with_another(world, each):
         assert whole_groups(groups, batch, world)
 
 
-def test_a_batch_that_cannot_be_dealt_is_refused_with_the_nearest_that_can():
+def test_a_batch_that_cannot_be_split_is_refused_with_the_nearest_that_can():
     check_batch_size(8, 4)
     with pytest.raises(InputError, match=r"split evenly over 4 workers; .* such as 8") as refused:
         check_batch_size(6, 4)

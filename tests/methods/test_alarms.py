@@ -36,7 +36,7 @@ def test_every_score_warns_below_its_first_bound_and_is_serious_below_its_second
 @pytest.mark.parametrize(
     ("mean", "worst", "lost"), [(0.0, 0.0, False), (0.01, 0.1, False), (0.011, 0.0, True), (0.0, 0.11, True)]
 )
-def test_labels_made_anew_may_hardly_change_what_the_source_is_surest_of(mean, worst, lost):
+def test_refreshed_labels_may_hardly_change_the_most_confident_pixels_of_the_source(mean, worst, lost):
     assert bool(surest_lost(mean, worst)) is lost
 
 
@@ -63,7 +63,7 @@ def test_outputs_that_are_not_finite_stop_a_run():
     assert raised(START | {"information": float("nan")}, trained=False) == {"not finite": True}
 
 
-def test_a_class_that_vanishes_is_told_and_alone_speaks_against_nothing():
+def test_a_vanishing_class_is_reported_and_alone_is_no_warning():
     alarms = judge([START, GAINED], {"bicycle": "class bicycle is vanishing"}, trained=True)
     assert [alarm.text for alarm in alarms] == ["class bicycle is vanishing"] and healthy(alarms)
     assert not healthy([Alarm("fit falls", "")]) and healthy([])
@@ -83,7 +83,7 @@ def test_labels_of_other_images_stop_what_learns_them():
     assert not alarm.serious
 
 
-def test_a_start_that_says_nothing_cannot_be_lost():
+def test_an_uninformative_start_cannot_be_lost():
     nothing = START | {"information": EMPTY - 0.01, "certainty": 0.01, "fit": 0.0}
     assert raised(START | {"agreement": 0.0, "stability": 0.05, "fit": 0.3}, nothing) == {}
     looks = [START | {"fit": fit} for fit in (0.0, 0.3, 0.8, 0.3)]

@@ -77,7 +77,7 @@ def test_factors_are_drawn_as_torchvision_draws_them():
 
 
 @pytest.mark.parametrize("what", ["flip", "jitter", "blur"])
-def test_each_image_has_its_own_coin_f7(what):
+def test_augmentation_is_drawn_for_each_image_f7(what):
     coins = {kind: [getattr(plan_for(6, seed, coins=kind, **{what: 0.5}), what) for seed in range(40)]
              for kind in ("image", "batch")}  # fmt: skip
     assert all(coin.all() or not coin.any() for coin in coins["batch"])

@@ -33,12 +33,12 @@ def test_only_scale_and_shift_get_gradients():
 
 
 @pytest.mark.parametrize("act", [forget_statistics, train_affine_only])
-def test_no_batch_norm_is_said(act):
+def test_no_batch_norm_is_reported(act):
     with pytest.raises(InputError, match="no batch norm"):
         act(nn.Conv2d(3, 4, 1))
 
 
-def test_batch_norm_without_scale_is_said():
+def test_batch_norm_without_scale_is_reported():
     with pytest.raises(InputError, match="no scale"):
         train_affine_only(nn.Sequential(nn.BatchNorm2d(4, affine=False)))
 

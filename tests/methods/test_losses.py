@@ -70,7 +70,7 @@ def test_labels_that_are_all_ignored_give_zero_not_nan(weights):
     assert torch.equal(logits.grad, torch.zeros_like(logits))
 
 
-def test_one_ignored_image_is_no_nan_for_the_others():
+def test_an_ignored_image_makes_no_nan_of_the_others():
     logits, labels, _ = example()
     labels[1] = IGNORE
     loss = weighted_cross_entropy(logits, labels, torch.ones(3), IGNORE)

@@ -154,7 +154,7 @@ def test_different_sizes_are_refused():
         Confusion(3).add(np.zeros((2, 4), np.uint8), np.zeros((4, 2), np.uint8))
 
 
-def test_no_score_is_no_mean():
+def test_without_scores_there_is_no_mean():
     assert mean_iou([None, None]) is None
     assert Confusion(3).report(NAMES)["miou"] is None
 

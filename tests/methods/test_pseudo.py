@@ -46,7 +46,7 @@ def test_both_entropies_agree_with_the_definition():
     assert entropy_of_probabilities(torch.tensor([1.0, 0.0]).view(1, 2, 1, 1)).item() == 0
 
 
-def test_the_sum_of_logits_is_surer_than_their_mean():
+def test_the_sum_of_logits_is_more_confident_than_their_mean():
     logits = some_logits()
     assert (entropy(2 * logits) < entropy(logits)).all()
 

@@ -39,7 +39,7 @@ def test_a_histogram_counts_each_class_and_leaves_out_ignore():
 
 
 @given(st.integers(0, 10**6), st.sampled_from([0.25, 0.5, 0.66, 0.9]))
-def test_the_surest_share_of_every_class_is_kept_however_rare(seed, share):
+def test_the_most_confident_share_of_every_class_is_kept_however_rare(seed, share):
     labels, confidence = random_maps(seed)
     thresholds = keep_thresholds(confidence_histogram(labels, confidence, 3), share)
     for number in range(3):
@@ -66,7 +66,7 @@ def test_certain_labels_are_learnt_whatever_their_rank(seed, share):
     assert (confidence[known] >= learnt_thresholds(pixels, 1.0)[labels[known]]).all()
 
 
-def test_of_a_class_that_is_confident_everywhere_no_third_is_left_out():
+def test_no_third_of_a_class_that_is_confident_everywhere_is_left_out():
     # Road at 0.92 to 1, a pole at 0.3 to 0.6: the pole's threshold is its own, the road has none of its own.
     labels = np.repeat(np.array([0, 1], np.uint8), 1000)
     confidence = np.concatenate([np.linspace(0.92, 1, 1000), np.linspace(0.3, 0.6, 1000)]).astype(np.float32)
@@ -88,7 +88,7 @@ def of_confidence(*means):
     return confidence_histogram(labels, np.array(means, np.float32)[labels], len(means))
 
 
-def test_what_is_left_out_is_learnt_where_the_source_is_sure_of_every_class():
+def test_left_out_labels_are_learnt_where_the_source_is_confident_in_every_class():
     assert left_out_weight(of_confidence(0.97, 0.83)) == UNSURE_WEIGHT
     # However sure it is of most pixels, a class that it is unsure of counts as much as any other.
     assert left_out_weight(of_confidence(0.99, 0.6)) == 0.0
@@ -114,7 +114,7 @@ def test_ranks_do_not_depend_on_how_sure_a_model_is_in_all():
     assert np.abs(calm - other).max() < 0.2
 
 
-def test_equal_labels_stay_unless_both_are_unsure_and_of_two_the_clearly_surer_wins():
+def test_equal_labels_stay_unless_both_are_unsure_and_of_two_the_clearly_more_confident_wins():
     source = np.array([0, 0, 0, 0, 0, IGNORE], np.uint8)
     student = np.array([0, 0, 1, 1, 1, 1], np.uint8)
     fused = fuse_by_rank(

@@ -17,7 +17,7 @@ def labels_with_a_car():
     return labels
 
 
-def test_doubt_is_what_confidence_lacks_and_more_where_the_student_says_otherwise():
+def test_doubt_is_one_minus_confidence_and_higher_where_the_student_disagrees():
     labels = np.array([[0, 0, 0, IGNORE]], np.uint8)
     confidence = np.array([[0.9, 0.9, 0.1, 0.0]], np.float32)
     student = Opinion(np.array([[0, 1, 1, 1]]), np.array([[1.0, 0.8, 1.0, 1.0]], np.float32))

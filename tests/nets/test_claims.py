@@ -105,7 +105,7 @@ def test_a_storage_larger_than_its_entry_is_not_read_past_its_end(tmp_path):
         read_weights(path)
 
 
-def test_strides_that_reach_far_claim_all_on_the_way(tmp_path):
+def test_large_strides_count_all_elements_that_they_span(tmp_path):
     path = tmp_path / "w.pth"
     torch.save({"w": torch.zeros(113, 2)}, path)
     # (113, 2) with strides (2, 1): the second number apart is the stride.
@@ -246,7 +246,7 @@ class Panic(BaseException):
     """As the exceptions of libraries in Rust are."""
 
 
-def test_even_what_is_no_exception_is_said_in_one_line(tmp_path):
+def test_even_what_is_no_exception_is_reported_in_one_line(tmp_path):
     with pytest.raises(InputError, match="Panic"), parsed(tmp_path / "f"):
         raise Panic
 

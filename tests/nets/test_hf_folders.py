@@ -61,7 +61,7 @@ def test_classes_and_normalisation_come_from_its_own_files(tmp_path):
         ({"image_mean": [124, 124, 124], "image_std": [58, 58, 58], "do_rescale": False}, 124, 58),
     ],
 )
-def test_every_way_of_its_processor_is_in_our_units(tmp_path, processor, mean, scale):
+def test_every_form_of_its_processor_is_converted_to_our_units(tmp_path, processor, mean, scale):
     found = folder_card(described(tmp_path / "m", processor=processor)).normalisation
     assert found.mean == pytest.approx((mean,) * 3) and found.scale == pytest.approx((scale,) * 3)
 
@@ -76,7 +76,7 @@ def test_every_way_of_its_processor_is_in_our_units(tmp_path, processor, mean, s
         ({"id2label": 7}, "id2label names no classes"),
     ],
 )
-def test_what_cannot_be_used_is_said_without_the_package(tmp_path, more, says):
+def test_what_cannot_be_used_is_reported_without_the_package(tmp_path, more, says):
     with pytest.raises(InputError, match=says):
         folder_card(described(tmp_path / "m", **more))
 

@@ -151,7 +151,7 @@ def test_a_package_that_is_missing_is_named_with_the_extra_that_brings_it(tmp_pa
         hf_nets.build(f"hf:{folder}", 3)
 
 
-def test_who_claims_more_than_once_shares_and_who_claims_nothing_is_unsure():
+def test_claims_above_one_are_normalised_and_unclaimed_pixels_are_unsure():
     # Two queries that are sure of a, two that are sure of b, and one that is sure of no object.
     classes = torch.full((1, 5, 4), -20.0)
     for query, number in enumerate((0, 0, 1, 1, 3)):

@@ -164,7 +164,7 @@ def test_card_that_is_none(tmp_path):
         read_weights(tmp_path / "w.safetensors")
 
 
-def test_programs_are_told_from_weights(tmp_path):
+def test_programs_are_distinguished_from_weights(tmp_path):
     with zipfile.ZipFile(tmp_path / "s.pt", "w") as archive:
         archive.writestr("s/constants.pkl", b"")
         archive.writestr("s/data.pkl", b"")
@@ -257,7 +257,7 @@ def test_several_networks_are_a_question(tmp_path):
     assert read_weights(tmp_path / "gan.pth", prefix="generator").tensors.keys() == STATE.keys()
 
 
-def test_entries_that_hold_each_other_are_looked_into_once(tmp_path):
+def test_entries_that_hold_each_other_are_searched_once(tmp_path):
     inner = {f"k{number}": {} for number in range(300)}
     for value in inner.values():
         value.update(dict.fromkeys((f"k{number}" for number in range(300)), inner))

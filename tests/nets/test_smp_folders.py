@@ -90,7 +90,7 @@ def test_normalisation_is_that_of_the_encoder_or_of_the_transforms_beside_it(tmp
         ({"auto_map": {}}, "requires custom code"),
     ],
 )
-def test_what_cannot_be_used_is_said(tmp_path, values, says):
+def test_what_cannot_be_used_is_reported(tmp_path, values, says):
     saved(tmp_path / "m")
     with pytest.raises(InputError, match=says):
         open_source(changed(tmp_path / "m", **values), classes=ABC)

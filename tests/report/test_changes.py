@@ -8,7 +8,7 @@ from crots.data.datasets import Sample
 from crots.report.changes import Compared, Counts, chosen, evenly, fitting
 
 
-def test_the_surer_half_of_each_class_is_what_counts():
+def test_the_more_confident_half_of_each_class_is_what_counts():
     before = np.array([[0, 0, 0, 0, 1, 1, 255]])
     after = np.array([[0, 0, 1, 1, 1, 0, 0]])
     confidence = np.array([[0.9, 0.8, 0.3, 0.2, 0.1, 0.9, 1.0]], np.float32)

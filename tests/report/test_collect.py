@@ -53,14 +53,14 @@ def test_corrections_by_hand_are_counted(project):
     assert (target.repainted, target.patches) == (1, 3)
 
 
-def test_the_end_of_each_stage_is_told(project):
+def test_the_end_of_each_stage_is_reported(project):
     assert all(stage.ended.startswith("2023-11-1") for stage in collect_facts(project).stages)
     event = '{"event": "StageFinished", "stage": "export", "time": 1e300, "outcome": "completed", "seconds": 1}\n'
     project.events_path.write_text(event)
     assert collect_facts(project).stages[-1].ended == ""
 
 
-def test_a_source_file_is_told_by_its_hash(tmp_path):
+def test_a_source_file_is_identified_by_its_hash(tmp_path):
     (tmp_path / "source.pth").write_bytes(b"weights")
     source = {"file": str(tmp_path / "source.pth"), "predictions": "none", "confidence": "none", "net": "compact"}
     project = make_fake_project(tmp_path, sections={"source": source})
@@ -72,7 +72,7 @@ def test_a_source_file_is_told_by_its_hash(tmp_path):
     assert any("source.pth" in gap for gap in facts.gaps)
 
 
-def test_a_class_map_is_told_by_names(tmp_path):
+def test_a_class_map_is_detected_by_names(tmp_path):
     task = {"classes": "camvid", "source_classes": "cityscapes", "class_map": "cityscapes-to-camvid"}
     classes = collect_facts(make_fake_project(tmp_path, sections={"task": task})).classes
     assert classes.source_name == "cityscapes"
@@ -140,7 +140,7 @@ def test_damaged_files_leave_their_part_out(project, name, junk):
         {"looks": [{"step": 5, "alarms": [None, {"name": 1}]}], "kept": 5, "words": ""},
     ],
 )
-def test_a_strange_choice_is_no_fault(project, choice):
+def test_a_strange_choice_is_no_error(project, choice):
     (project.stage_folder("adapt-2") / "choice.json").write_text(json.dumps(choice))
     assert [found.key for found in result_of(project).choices] == ["adapt-2"]
 

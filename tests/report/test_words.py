@@ -40,12 +40,12 @@ def test_classes_that_gained_and_lost_are_named_the_greatest_first():
     assert found.worse == ("2 classes lost 2 points of IoU or more: fence -30.0, pole -10.0",)
 
 
-def test_a_class_that_is_no_longer_recognised_is_said():
+def test_a_class_that_is_no_longer_recognised_is_reported():
     found = story(result(scored("source", 0.4, rider=0.12), scored("adapt-1", 0.4, rider=0.0)))
     assert "no longer recognised at all: rider" in found.worse
 
 
-def test_sureness_tells_images_choice_by_labels_and_validation_on_the_way():
+def test_certainty_names_images_choice_by_labels_and_validation_during_training():
     few = told(story(result(scored("source", 0.4), scored("adapt-1", 0.5, images=4))))
     assert "4 labelled validation images" in few and "Only 4 images" in few
     assert "Only" not in told(story(result(scored("source", 0.4), scored("adapt-1", 0.5, images=400))))
@@ -100,7 +100,7 @@ def test_alarms_and_vanishing_classes_are_signs_of_harm():
     )
 
 
-def test_a_round_that_kept_its_start_is_said():
+def test_a_round_that_kept_its_start_is_reported():
     assert "round 1 kept what it started from" in story(result(choices=(KeptModel("adapt-1", 0, 100),))).headline
 
 
@@ -113,7 +113,7 @@ def changes(**images):
     return Changes("adapt-1", images, classes, sure=True)
 
 
-def test_what_changed_on_the_target_is_told_without_judgement():
+def test_what_changed_on_the_target_is_reported_without_judgement():
     found = story(result(scored("source", 0.4), scored("adapt-1", 0.5)), changes(a=0.3, b=0.1))
     assert "On 2 target images, round 1 gives 20.0% of the pixels another label" in told(found)
     assert "Predicted more often: bus 0.10% → 1.0%." in found.changed

@@ -143,7 +143,7 @@ def ramp(count=8):
     return Mixed(columns.clone(), columns[:, 0].long(), columns[:, 0].clone())
 
 
-def test_f7_coins_fall_for_each_image_or_once_for_the_batch(make):
+def test_f7_augmentation_is_drawn_for_each_image_or_once_for_the_batch(make):
     for coins in ("image", "batch"):
         learner, mixed_up = make(coins=coins, batch=8, flip=0.5, jitter=0.5, blur=0.5), False
         for number in range(6):

@@ -39,7 +39,7 @@ def run(folder, material, classes, *, resume=False, context=None, **options):
     return made, events
 
 
-def test_the_surest_share_of_each_class_is_learnt(material, classes):
+def test_the_most_confident_share_of_each_class_is_learnt(material, classes):
     labels, confidence = material.labels(range(6)), material.confidence(range(6))
     kept = learner(material, classes, keep_share=0.5).read_labels(range(6))
     for number in range(len(classes)):
@@ -53,7 +53,7 @@ def test_the_surest_share_of_each_class_is_learnt(material, classes):
     assert np.array_equal(learner(material, classes).read_labels(range(6)), labels)
 
 
-def test_a_student_that_starts_afresh_learns_certain_labels_whatever_their_rank(material, classes, monkeypatch):
+def test_a_fresh_student_learns_certain_labels_whatever_their_rank(material, classes, monkeypatch):
     monkeypatch.setattr(selection, "CERTAIN", 0.0)
     afresh, trained = (learner(material, classes, keep_share=0.5, trained=trained) for trained in (False, True))
     kept, fewer = (made.read_labels(range(6)) != IGNORE for made in (afresh, trained))
@@ -82,7 +82,7 @@ def test_labels_and_their_weights_come_from_one_reading_of_the_files(material, c
     assert len(reads) == len(set(reads)) == 2
 
 
-def test_how_sure_the_source_is_decides_whether_the_rest_is_learnt_where_the_user_leaves_it_open(
+def test_the_default_weight_of_unsure_labels_follows_the_confidence_of_the_source(
     tmp_path, material, classes, monkeypatch
 ):
     for least, weight in ((0.0, selection.UNSURE_WEIGHT), (1.1, 0.0)):
@@ -167,7 +167,7 @@ def test_a_share_of_the_images_is_mixed_with_their_labels(material, classes, mix
     assert off.mix([images, labels], 0)[0] is images
 
 
-def test_labels_are_made_anew_evenly_between_40_and_80_per_cent():
+def test_labels_are_refreshed_evenly_between_40_and_80_per_cent():
     assert refresh_steps(BaselineOptions(steps=100, refresh=3)) == (40, 60, 80)
     assert refresh_steps(BaselineOptions(steps=100, refresh=1)) == (60,)
     assert refresh_steps(BaselineOptions(steps=100, refresh=0)) == ()
@@ -179,7 +179,7 @@ def test_a_refresh_without_the_moving_average_is_refused(tmp_path, material, cla
         run(tmp_path / "a", material, classes, refresh=1)
 
 
-def test_a_refresh_that_loses_what_the_source_is_surest_of_is_undone_and_stays_so(tmp_path, material, classes):
+def test_a_refresh_that_loses_the_most_confident_source_pixels_is_undone_and_stays_so(tmp_path, material, classes):
     made = learner(material, classes, tmp_path / "stage", trained=True, refresh=1, keep_share=0.6, **KEEPS)
     # What the moving average says is wrong everywhere, and it is sure of some of it; it is not made again.
     rng, place = np.random.default_rng(0), refreshed_folder(tmp_path / "stage", 0)
@@ -237,7 +237,7 @@ def test_a_run_that_was_stopped_before_in_or_after_a_refresh_ends_with_the_same_
 
 
 @pytest.mark.usefixtures("every_refresh_counts")
-def test_corrections_win_over_labels_made_anew(tmp_path, material, classes):
+def test_corrections_win_over_refreshed_labels(tmp_path, material, classes):
     made = learner(material, classes, tmp_path / "stage", trained=True, refresh=1, **KEEPS)
     key = material.samples[0].key
     source = material.labels([0])[0]

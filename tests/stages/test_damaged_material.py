@@ -17,7 +17,7 @@ needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes wit
 
 @needs_pipes
 @pytest.mark.parametrize("read", [read_image, read_labels, image_size])
-def test_a_pipe_among_pictures_keeps_nobody_waiting(tmp_path, read):
+def test_a_pipe_among_pictures_does_not_block(tmp_path, read):
     os.mkfifo(tmp_path / "a.png")
     with pytest.raises(InputError, match="not a regular file"):
         read(tmp_path / "a.png")

@@ -89,7 +89,7 @@ def test_the_figures_are_those_of_the_contract(tmp_path, truths, classes):
     assert sorted(images.quality()) == pytest.approx(sorted(right))
 
 
-def test_miou16_and_miou13_are_told_where_the_class_set_has_them(tmp_path, images):
+def test_miou16_and_miou13_are_reported_where_the_class_set_has_them(tmp_path, images):
     cityscapes = load_class_set("cityscapes")
     for number in range(6):
         ids = np.arange(1024, dtype=np.uint8).reshape(32, 32) % 19

@@ -183,7 +183,7 @@ def test_images_of_a_list_file_may_lie_anywhere(tmp_path, images, classes):
     assert len(list((tmp_path / "out" / "label_ids").rglob("*.png"))) == 2
 
 
-def test_a_killed_run_goes_on_with_the_next_batch_and_ends_the_same(tmp_path, images, classes):
+def test_a_killed_run_continues_with_the_next_batch_and_ends_the_same(tmp_path, images, classes):
     whole = tmp_path / "whole"
     whole.mkdir()
     (whole / "images").symlink_to(images)
@@ -272,7 +272,7 @@ def test_a_network_labels_with_one_pass_or_with_its_mirror_image(tmp_path, image
         assert row.entropy == pytest.approx(float(value), abs=1e-5)
 
 
-def test_flip_and_merge_each_change_what_is_said(tmp_path, images, classes):
+def test_flip_and_merge_each_change_the_labels(tmp_path, images, classes):
     dataset = open_dataset(images)
     pictures = np.stack([read_image(sample.image) for sample in dataset.samples])
     entropies = {
@@ -292,7 +292,7 @@ def maps(tmp_path, classes):
     return theirs, load_class_map(str(path), theirs, classes)
 
 
-def test_a_network_of_other_classes_speaks_in_those_of_the_target(tmp_path, images, classes):
+def test_a_network_of_other_classes_predicts_those_of_the_target(tmp_path, images, classes):
     theirs, class_map = maps(tmp_path, classes)
     labeller = network(tmp_path / "s.safetensors", theirs, class_map=class_map, flip=False)
     dataset = open_dataset(images)
@@ -326,7 +326,7 @@ def test_hard_predictions_are_mapped_resized_and_certain(tmp_path, images, class
     assert row.labels[::2, 0].tolist() == [ROAD, ROAD, SKY, CAR, LIGHT, IGNORE]
 
 
-def test_a_source_that_says_nothing_is_refused_and_images_without_labels_are_counted(tmp_path, images, classes):
+def test_a_source_without_any_label_is_refused_and_images_without_labels_are_counted(tmp_path, images, classes):
     dataset = open_dataset(images)
     void = np.full((world.SIZE.height, world.SIZE.width), classes.ignore, np.uint8)
     for number, sample in enumerate(dataset.samples):

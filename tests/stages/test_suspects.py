@@ -81,7 +81,7 @@ def test_what_a_person_painted_is_not_suspicious(labelled, classes):
     assert not [row for row in found["regions"] if row["key"] == world.key(2) and row["label"] in (CAR, LIGHT)]
 
 
-def test_a_students_opinion_counts_and_is_told(labelled, classes):
+def test_a_students_opinion_counts_and_is_reported(labelled, classes):
     def no_sky(image):
         return Opinion(np.full(image.shape[:2], ROAD), np.ones(image.shape[:2], np.float32))
 
@@ -141,7 +141,7 @@ def searched(project, stop=None):
     return event
 
 
-def test_what_was_found_stays_until_all_is_found_anew(project):
+def test_what_was_found_stays_until_all_is_found_again(project):
     assert searched(project).outcome == "completed"
     found = project.stage_folder(STAGE)
     before = {path: path.read_bytes() for path in found.rglob("*") if path.is_file()}

@@ -94,7 +94,7 @@ def test_label_maps_are_no_photographs(look, tmp_path):
     assert found.level == "warning" and "look like label maps" in found.text
 
 
-def test_what_another_field_says_already_is_not_said_again(look, images, tmp_path):
+def test_an_error_shown_by_another_field_is_not_repeated(look, images, tmp_path):
     found = look("data.size", data__target=tmp_path / "none")
     assert (found.level, "Target images" in found.text) == ("empty", True)
     for name in ("task.class_map", "validation"):
@@ -185,7 +185,7 @@ def test_different_classes_need_a_map(look):
     assert look("task.class_map", **both, task__class_map="cityscapes-to-camvid").level == "good"
 
 
-def test_predictions_are_matched_and_their_ids_looked_at(look, images, tmp_path):
+def test_predictions_are_matched_and_their_ids_checked(look, images, tmp_path):
     folder = labels(tmp_path / "said", [0, 10])
     given = {"data__target": images, "task__classes": "camvid", "source__predictions": folder}
     found = look("source", **given)
@@ -345,7 +345,7 @@ def test_a_student_waits_for_the_source_without_an_alarm(look, tmp_path):
     assert look("student", source__predictions=tmp_path).level == "bad"
 
 
-def test_nothing_is_chosen_is_said_in_few_words_in_the_rail(look):
+def test_nothing_is_chosen_is_reported_in_few_words_in_the_rail(look):
     assert look("data.target").short == look("source").short == "not chosen yet"
 
 

@@ -125,7 +125,7 @@ def test_a_class_map_proposed_for_one_project_is_not_written_into_another(
     assert not (second.folder / FILE).exists() and session.project.config.task.class_map is None
 
 
-def test_a_class_map_that_was_mended_in_an_editor_is_read_when_the_project_is_opened_again(
+def test_a_class_map_that_was_fixed_in_an_editor_is_read_when_the_project_is_opened_again(
     qtbot, session, show_panel, open_project, tmp_path
 ):
     project = mapped(tmp_path / "a")
@@ -205,7 +205,7 @@ def test_a_run_leaves_the_device_to_itself(qtbot, session, show_panel, open_proj
     assert busy == ["cpu", None]
 
 
-def test_a_picture_that_changed_while_the_project_was_closed_is_loaded_anew(
+def test_a_picture_that_changed_while_the_project_was_closed_is_loaded_again(
     qtbot, session, show_panel, open_project, tmp_path
 ):
     project = make_fake_project(tmp_path)

@@ -42,7 +42,7 @@ def show_and_close(qtbot, kind, session):
 
 
 @pytest.mark.parametrize("tab", TABS, ids=lambda tab: tab.key)
-def test_of_a_closed_panel_nothing_is_left(qtbot, settings, tmp_path, left, tab):
+def test_a_closed_panel_leaves_nothing_behind(qtbot, settings, tmp_path, left, tab):
     panel = getattr(import_module(f"crots_studio.panels.{tab.module}"), tab.panel)
     session = Session(settings)
     show_and_close(qtbot, panel, session)
@@ -54,7 +54,7 @@ def test_of_a_closed_panel_nothing_is_left(qtbot, settings, tmp_path, left, tab)
     assert left() == []
 
 
-def test_of_a_closed_window_nothing_is_left(qtbot, settings, left):
+def test_a_closed_window_leaves_nothing_behind(qtbot, settings, left):
     session = Session(settings)
     window = MainWindow(session)
     window.show()

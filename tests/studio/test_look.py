@@ -56,7 +56,7 @@ def test_no_icon_is_shipped_that_no_source_names():
     assert shipped <= words
 
 
-def test_icons_follow_the_theme_without_being_made_anew(qapp):
+def test_icons_follow_the_theme_without_being_made_again(qapp):
     shown = icon("check")
     seen = {}
     for dark in (False, True):
@@ -114,7 +114,7 @@ def distance(one, other, sight):
 
 @pytest.mark.parametrize("sight", _SIMULATED)
 @pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
-def test_stages_are_told_apart_by_everybody_in_both_themes(colours, sight):
+def test_stages_are_distinguished_by_everybody_in_both_themes(colours, sight):
     stages = {"source": colours.source, "baseline": colours.baseline}
     stages |= {f"round {number}": colour for number, colour in enumerate(colours.rounds, 1)}
     for (a, one), (b, other) in itertools.combinations(stages.items(), 2):

@@ -33,7 +33,7 @@ def project(tmp_path):
     return Project.create(tmp_path / "project", build_config(values))
 
 
-def test_the_project_is_there_before_its_files_have_been_looked_at(qtbot, session, project, monkeypatch):
+def test_the_project_is_there_before_its_files_have_been_checked(qtbot, session, project, monkeypatch):
     gate = threading.Event()
     status = Project.status
 

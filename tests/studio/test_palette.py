@@ -37,7 +37,7 @@ def test_the_best_fit_comes_first():
 
 
 @given(st.text(max_size=30))
-def test_whatever_is_typed_has_an_answer(text):
+def test_every_input_gets_an_answer(text):
     found = find(ENTRIES, text)
     assert len(found) <= len(ENTRIES) and all(rank(entry, text) is not None for entry in found)
 
@@ -84,7 +84,7 @@ def test_text_grows_at_once_and_is_remembered(qtbot, session, ready, settings):
     session.set_text_size("normal")
 
 
-def test_what_is_copied_is_said(qtbot, session, ready):
+def test_what_is_copied_is_reported(qtbot, session, ready):
     ready.menus.actions["Copy command that runs this project"].trigger()
     assert ready.workspace.notice.isVisible() and ready.workspace.notice.text.text().startswith("Copied")
 
@@ -99,7 +99,7 @@ def test_a_bug_report_has_log_options_and_versions_and_no_image(qtbot, session, 
         assert b"torch" in archive.read("versions.txt") and b"Baseline" in archive.read("log.txt")
 
 
-def test_a_long_story_is_told_from_its_end(tmp_path, monkeypatch):
+def test_a_long_history_is_shown_from_its_end(tmp_path, monkeypatch):
     project = make_fake_project(tmp_path / "fake")
     monkeypatch.setattr("crots_studio.models.debug_bundle._MOST", 1000)
     with zipfile.ZipFile(write_bundle(tmp_path / "a.zip", project, "", "")) as archive:

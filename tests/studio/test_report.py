@@ -34,7 +34,7 @@ def test_it_is_written_and_opened(qtbot, window, open_project, opened, tmp_path,
     assert action.isEnabled()
 
 
-def test_a_failure_is_said_in_a_box(qtbot, window, open_project, opened, tmp_path, monkeypatch):
+def test_a_failure_is_reported_in_a_box(qtbot, window, open_project, opened, tmp_path, monkeypatch):
     def fail(project):
         raise OSError("the disk is gone")
 

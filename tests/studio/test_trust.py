@@ -116,7 +116,7 @@ def test_a_run_in_a_thread_and_in_a_process_gets_it(qtbot, session, trusted):
 
 
 @pytest.mark.parametrize("change", [{"student.net": "other:factory"}, {"source.net": "other:factory"}])
-def test_another_name_is_asked_about_anew(qtbot, session, trusted, change):
+def test_another_name_is_asked_about_again(qtbot, session, trusted, change):
     session.opened.set_options(change)
     settle(qtbot, trusted)
     assert "bad" in (level(trusted, "source"), level(trusted, "student"))
@@ -132,7 +132,7 @@ def test_another_file_of_the_same_name_too(qtbot, session, trusted):
     assert level(trusted, "source") == "bad"
 
 
-def test_closing_or_opening_anew_forgets_it(qtbot, session, trusted, open_project):
+def test_closing_or_opening_again_forgets_it(qtbot, session, trusted, open_project):
     folder = session.project.folder
     open_project(folder)
     assert not session.opened.trusted and not session.opened.for_run().config.runtime.trust

@@ -38,7 +38,7 @@ def test_a_change_elsewhere_is_not_written_over(qtbot, session, open_project, fo
     assert session.project.config.adapt.steps == 77
 
 
-def test_a_change_elsewhere_is_seen_and_told(qtbot, session, open_project, folder):
+def test_a_change_elsewhere_is_seen_and_reported(qtbot, session, open_project, folder):
     open_project(folder)
     change(folder, adapt__steps=77)
     with qtbot.waitSignal(session.notice) as notice:
@@ -47,7 +47,7 @@ def test_a_change_elsewhere_is_seen_and_told(qtbot, session, open_project, folde
     qtbot.waitUntil(lambda: session.project.config.adapt.steps == 77)
 
 
-def test_the_file_is_looked_at_again_and_again(qtbot, session, open_project, folder):
+def test_the_file_is_checked_again_and_again(qtbot, session, open_project, folder):
     open_project(folder)
     session.run.look_timer.setInterval(20)
     for steps in (77, 78):
@@ -92,7 +92,7 @@ def test_two_windows_take_each_other_s_changes(qtbot, session, open_project, fol
         other.close()
 
 
-def test_a_file_that_cannot_be_read_is_told_once_and_what_is_here_is_written_later(
+def test_a_file_that_cannot_be_read_is_reported_once_and_what_is_here_is_written_later(
     qtbot, session, open_project, folder
 ):
     open_project(folder)
@@ -114,7 +114,7 @@ def test_a_file_that_cannot_be_read_is_told_once_and_what_is_here_is_written_lat
     qtbot.waitUntil(lambda: on_disk(folder).adapt.steps == 55, timeout=10_000)
 
 
-def test_a_file_that_was_deleted_is_written_anew(qtbot, session, open_project, folder):
+def test_a_file_that_was_deleted_is_written_again(qtbot, session, open_project, folder):
     open_project(folder)
     (folder / CONFIG_NAME).unlink()
     session.opened.set_options({"adapt.steps": "55"})

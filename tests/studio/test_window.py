@@ -54,7 +54,7 @@ def test_a_project_turns_the_page_and_closing_it_turns_back(qtbot, session, wind
     assert window.welcome.recent.count() == 1
 
 
-def test_a_folder_without_a_project_is_said_in_a_box(qtbot, window, tmp_path):
+def test_a_folder_without_a_project_is_reported_in_a_box(qtbot, window, tmp_path):
     window.project_actions.go_to_project(tmp_path)
     qtbot.waitUntil(lambda: hasattr(window.project_actions, "message"))
     assert "no crots.toml" in window.project_actions.message.text()
@@ -200,7 +200,7 @@ def test_an_input_error_is_one_line_without_traceback(qtbot, session, ready, scr
     ready.failure.reject()
 
 
-def test_closing_while_a_run_goes_on_asks_and_stop_and_keep_ends_it(qtbot, session, ready, scripted):
+def test_closing_during_a_run_asks_and_stop_and_keep_ends_it(qtbot, session, ready, scripted):
     long_run(scripted)
     session.run.start()
     qtbot.waitUntil(lambda: session.run.state.done == 1)
@@ -314,7 +314,7 @@ def test_one_of_a_terminal_is_left_alone(session, ready):
     session.run.let_go()
 
 
-def test_another_project_is_refused_while_a_run_goes_on(qtbot, session, ready, scripted, tmp_path):
+def test_another_project_is_refused_during_a_run(qtbot, session, ready, scripted, tmp_path):
     long_run(scripted)
     session.run.start()
     other = Project.create(tmp_path / "other", ProjectConfig()).folder

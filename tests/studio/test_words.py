@@ -54,12 +54,12 @@ def test_the_strings_are_found():
 
 
 @pytest.mark.parametrize("puzzle", PUZZLES)
-def test_no_string_of_the_window_is_a_riddle(puzzle):
+def test_no_string_of_the_window_is_puzzling(puzzle):
     found = [f"{place}: {text}" for place, text in all_strings() if re.search(puzzle, text)]
     assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize("puzzle", CORE_PUZZLES)
-def test_no_message_of_the_core_is_a_riddle(puzzle):
+def test_no_message_of_the_core_is_puzzling(puzzle):
     found = [f"{place}: {text}" for place, text in all_strings(crots) if re.search(puzzle, text)]
     assert not found, "\n".join(found)

@@ -112,7 +112,7 @@ def test_a_damaged_checkpoint_begins_the_stage_at_its_start(tmp_path, material, 
     assert torch.equal(weights(made.student), weights(whole.student))
 
 
-def test_a_sound_checkpoint_is_gone_on_from(tmp_path, material, classes):
+def test_an_intact_checkpoint_is_resumed(tmp_path, material, classes):
     begun(tmp_path, material, classes, EventLog(tmp_path / "events.jsonl"))
     events = run(tmp_path, learner(material, classes), context={"resume": True})
     assert events[0].resumed_at == 2 and not world.of(events, Note)
@@ -136,7 +136,7 @@ def test_a_disk_that_does_not_answer_costs_no_checkpoint(tmp_path, material, cla
     assert not isinstance(caught.value, DamagedError) and (tmp_path / "run" / CHECKPOINT).exists()
 
 
-def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(tmp_path):
+def test_a_full_disk_is_reported_in_one_line_and_leaves_nothing(tmp_path):
     resource = pytest.importorskip("resource")
     signal = pytest.importorskip("signal")
     before, kept = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)

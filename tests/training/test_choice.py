@@ -59,7 +59,7 @@ def test_f13_the_last_checkpoint_is_kept_or_the_preferred_one(tmp_path, material
     assert torch.equal(student_kept, states[0])
 
 
-def test_how_far_the_kept_checkpoint_is_from_the_best_is_told_where_labels_are(tmp_path, material, classes):
+def test_the_distance_of_the_kept_checkpoint_to_the_best_is_reported_where_labels_are(tmp_path, material, classes):
     mious = {0: 0.1, 1: 0.35, 2: 0.9, 3: 0.8, 4: 0.2, 5: 0.4, 6: 0.5}
     _, _, events = kept(tmp_path, material, classes, bad=[2, 4, 5, 6], mious=mious)
     report = json.loads((tmp_path / "run" / "choice.json").read_text())
@@ -77,7 +77,7 @@ def test_how_far_the_kept_checkpoint_is_from_the_best_is_told_where_labels_are(t
         ({"guard": True, "alarms": [4]}, "stopped by an alarm"),
     ],
 )
-def test_a_round_says_whether_another_is_of_use(tmp_path, material, classes, more, words):
+def test_a_round_reports_whether_another_would_help(tmp_path, material, classes, more, words):
     kept(tmp_path, material, classes, **more)
     ends = json.loads((tmp_path / "run" / "choice.json").read_text())["ends_rounds"]
     assert words in ends and bool(ends) == bool(words)
@@ -97,7 +97,7 @@ def test_a_serious_alarm_ends_the_stage_at_the_last_healthy_checkpoint(tmp_path,
     assert torch.equal(student_kept, states[6])
 
 
-def test_what_a_round_keeps_is_averaged_with_its_start_and_looked_at(tmp_path, material, classes):
+def test_what_a_round_keeps_is_averaged_with_its_start_and_checked(tmp_path, material, classes):
     def go(folder, **more):
         options = {**FEW, "confidence": 0.0, "validate_every": 1, "average": 0.5}
         made = AdaptLearner(student(classes), material, None, ENGINE, AdaptOptions(**options), seed=3, stage="adapt-1")
@@ -123,7 +123,7 @@ def test_what_a_round_keeps_is_averaged_with_its_start_and_looked_at(tmp_path, m
     assert torch.equal(found, states[0][1]) and not report["averaged"] and len(states) == 7
 
 
-def test_without_any_healthy_look_the_run_goes_on_and_other_weights_stand_in(tmp_path, material, classes):
+def test_without_a_healthy_evaluation_the_run_continues_and_other_weights_stand_in(tmp_path, material, classes):
     other = student(classes, seed=9)
 
     def go(folder, **more):

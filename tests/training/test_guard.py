@@ -143,7 +143,7 @@ def test_a_healthy_stage_runs_to_its_end(street, tmp_path):
     assert not choice["given_up"] and choice["kept"] == 16
 
 
-def test_a_student_from_nothing_that_learns_shuffled_labels_is_called_useless(street, tmp_path):
+def test_an_untrained_student_that_learns_shuffled_labels_is_called_useless(street, tmp_path):
     _, _, choice, events = go(street, tmp_path, "baseline", said="shuffled", random=True)
     assert any("use the source itself" in event.text for event in events if isinstance(event, Note))
     assert not any(look["healthy"] for look in choice["looks"])

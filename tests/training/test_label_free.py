@@ -34,7 +34,7 @@ def model(classes):
     return create_model("tests.stages.tiny_nets:colour", classes, world.SIZE, trust=True, seed=1)
 
 
-def test_looks_are_a_small_part_of_a_run_however_short():
+def test_evaluations_are_a_small_part_of_a_run_however_short():
     for steps, looks in ((100_000, 11), (4000, 11), (300, 11), (150, 4), (100, 3)):
         images = images_to_score(AdaptOptions(steps=steps, batch=4), looks)
         assert LEAST_IMAGES <= images <= IMAGES
@@ -57,7 +57,7 @@ def test_every_score_is_given_where_there_is_something_to_compare_with(classes, 
     assert not {"source", "fit", "teacher"} & LabelFreeScores(student, bare, ENGINE, Context("adapt-1"))()[0].keys()
 
 
-def test_the_surest_quarter_of_each_class_counts_and_a_lost_class_shows(classes, material, tmp_path):
+def test_the_most_confident_quarter_of_each_class_counts_and_a_lost_class_shows(classes, material, tmp_path):
     # Lights are few, and the source is less sure of them than of anything else.
     for number in range(6):
         labels = world.paint(number)[1]

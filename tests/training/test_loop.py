@@ -50,7 +50,7 @@ def test_a_run_tells_every_step_and_leaves_checkpoint_and_student(tmp_path, mate
     assert ModelCard.from_dict(state["card"]).net == "tests.stages.tiny_nets:plain" and state["teacher"] is None
 
 
-def test_figures_are_told_now_and_then_and_at_the_end(tmp_path, material, classes):
+def test_figures_are_reported_now_and_then_and_at_the_end(tmp_path, material, classes):
     events = run(tmp_path, learner(material, classes, steps=7, log_every=3))
     assert [event.step for event in world.of(events, Metrics)] == [3, 6, 7]
 
@@ -172,7 +172,7 @@ def test_a_run_that_does_not_resume_clears_what_was_there(tmp_path, material, cl
     running.close()
 
 
-def test_resuming_takes_back_the_events_after_the_checkpoint(tmp_path, material, classes):
+def test_resuming_removes_the_events_after_the_checkpoint(tmp_path, material, classes):
     log = EventLog(tmp_path / "events.jsonl")
 
     def go(until, **more):

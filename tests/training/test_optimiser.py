@@ -25,7 +25,7 @@ def test_nothing_known_of_the_encoder_is_one_rate_and_adam_one_group(classes):
     assert len(parameter_groups(net, (), BaselineOptions(optimiser="adam", weight_decay=0.1))) == 1
 
 
-def test_adam_is_what_it_was(classes):
+def test_adam_is_unchanged(classes):
     ours, theirs = student(classes), student(classes)
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 255
     plain = {**world.PLAIN, "learning_rate": 1e-4, "weight_decay": 0.01}

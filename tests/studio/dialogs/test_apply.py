@@ -70,7 +70,7 @@ def test_a_form_without_images_only_asks_for_them(dialog, images):
     assert dialog.out.text.endswith("new images")
 
 
-def test_what_cannot_work_is_said_beside_the_field(fake, images, tmp_path):
+def test_what_cannot_work_is_reported_beside_the_field(fake, images, tmp_path):
     full = tmp_path / "full"
     full.mkdir()
     (full / "mine.txt").write_text("mine")
@@ -160,7 +160,7 @@ def test_stop_keeps_what_is_written_and_the_dialog_open(qtbot, monkeypatch, dial
     assert not dialog.isVisible()
 
 
-def test_a_failure_is_said_in_words(qtbot, monkeypatch, dialog, images):
+def test_a_failure_is_reported_in_words(qtbot, monkeypatch, dialog, images):
     def events(form, control, device):
         yield StageFinished(stage="predict", outcome="failed", seconds=1, message="the disk is full")
 

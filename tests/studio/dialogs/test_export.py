@@ -116,7 +116,7 @@ def test_parity_stands_beside_each_format(qtbot, monkeypatch, dialog, tmp_path):
     assert opened == [QUrl.fromLocalFile(str(tmp_path / "out"))]
 
 
-def test_a_failure_is_said_in_words(qtbot, monkeypatch, dialog):
+def test_a_failure_is_reported_in_words(qtbot, monkeypatch, dialog):
     def events(project, form, control):
         yield StageStarted(stage="export", total=2, unit="files")
         yield StageFinished(stage="export", outcome="failed", seconds=1, message="the disk is full")

@@ -58,7 +58,7 @@ def test_forms_say_what_is_missing(project, tmp_path):
 
 
 @pytest.mark.parametrize("tool", ["cvat", "labelme"])
-def test_what_goes_out_comes_back_and_can_be_taken_back(qtbot, session, opened, project, show_panel, tool):
+def test_what_goes_out_comes_back_and_can_be_undone(qtbot, session, opened, project, show_panel, tool):
     panel = show_panel(PseudoLabelPanel)
     qtbot.waitUntil(lambda: panel.images.labels.labelled)
     dialog = opened(ExportDoubtfulDialog)
@@ -109,7 +109,7 @@ def correct(out, tool):
     path.write_text(json.dumps(found))
 
 
-def test_a_folder_of_something_else_is_said(qtbot, opened, tmp_path):
+def test_a_folder_of_something_else_is_reported(qtbot, opened, tmp_path):
     back = opened(ImportCorrectedDialog)
     (tmp_path / "other").mkdir()
     back.source.show_path(str(tmp_path / "other"))

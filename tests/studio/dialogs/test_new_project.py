@@ -34,13 +34,13 @@ def test_a_new_folder_is_named_in_full(dialog, tmp_path, monkeypatch):
     assert dialog.create_button.isEnabled()
 
 
-def test_a_folder_that_is_there_is_said_so(dialog, tmp_path):
+def test_an_existing_folder_is_reported(dialog, tmp_path):
     (tmp_path / "empty").mkdir()
     assert "folder exists" in give(dialog, tmp_path, "empty")
     assert dialog.create_button.isEnabled()
 
 
-def test_what_cannot_become_a_project_is_said_before_it_is_tried(dialog, tmp_path):
+def test_what_cannot_become_a_project_is_reported_before_it_is_tried(dialog, tmp_path):
     (tmp_path / "file").touch()
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "photo.png").touch()
@@ -76,7 +76,7 @@ def demo_dialog(qtbot, settings, tmp_path):
     return dialog
 
 
-def test_the_demonstration_goes_on_where_there_is_one(qtbot, settings, demo_dialog, tmp_path):
+def test_the_demonstration_continues_where_there_is_one(qtbot, settings, demo_dialog, tmp_path):
     Project.create(tmp_path / "crots-demo", demo_config(TINY))
     demo_dialog.refresh()
     assert "Continues the demonstration" in demo_dialog.note.text()
@@ -84,7 +84,7 @@ def test_the_demonstration_goes_on_where_there_is_one(qtbot, settings, demo_dial
     assert demo_dialog.result() and settings.folder("projects") == str(tmp_path)
 
 
-def test_what_cannot_become_the_demonstration_is_said_before_it_is_tried(demo_dialog, tmp_path):
+def test_what_cannot_become_the_demonstration_is_reported_before_it_is_tried(demo_dialog, tmp_path):
     Project.create(tmp_path / "other", ProjectConfig())
     # The same classes make no demonstration.
     Project.create(tmp_path / "alike", override(ProjectConfig(), {"task.classes": "demo"}))

@@ -84,7 +84,7 @@ def test_restoring_forgets_rejection_and_relabelling(tmp_path):
     assert corrections.state == PatchCorrections(frozenset({"b"}))
 
 
-def test_relabelling_to_itself_takes_it_back(tmp_path):
+def test_relabelling_to_itself_undoes_it(tmp_path):
     corrections = Corrections(tmp_path)
     corrections.relabel(["a"], 1, 2)
     corrections.relabel(["a"], 1, 1)

@@ -33,7 +33,7 @@ def test_out_of_memory_offers_accumulation_first():
     ]
 
 
-def test_a_process_that_was_killed_is_no_fault_of_ours():
+def test_a_killed_process_is_not_reported_as_a_bug():
     config = build_config({})
     advice = advise(failed("its process was killed (SIGKILL)", exit_code=-1, detail="log"), config)
     assert advice.heading == "Round 1 was killed" and advice.remedies
@@ -57,7 +57,7 @@ def test_stages_without_steps_offer_a_smaller_batch():
     assert remedy.settings == {"pseudo_label.batch": "4"}
 
 
-def test_a_mistake_of_the_user_has_no_traceback_and_a_fault_of_ours_has():
+def test_a_mistake_of_the_user_has_no_traceback_and_a_bug_has():
     config = build_config({})
     assert advise(failed("the folder is empty", exit_code=2), config).words == "The folder is empty."
     fault = advise(failed("unexpected KeyError: 'x'", exit_code=1, detail="Traceback ..."), config)

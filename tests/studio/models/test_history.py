@@ -28,7 +28,7 @@ def test_a_resumed_stage_forgets_what_it_will_repeat():
     assert stage.notes == [] and stage.finished is None
 
 
-def test_a_stage_run_anew_starts_empty():
+def test_a_stage_run_again_starts_empty():
     history = History([StageStarted(stage="baseline", total=9), metrics(1), StageStarted(stage="baseline", total=4)])
     assert history.stage("baseline").metrics == {}
     assert history.stage("baseline").total == 4

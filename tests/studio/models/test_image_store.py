@@ -91,7 +91,7 @@ def test_repainted_labels_are_what_is_shown(tmp_path):
     assert (store.maps(KEYS[0], path).labels == 3).all()
 
 
-def test_what_is_repainted_while_it_is_read_is_read_anew(tmp_path, monkeypatch):
+def test_what_is_repainted_while_it_is_read_is_read_again(tmp_path, monkeypatch):
     project = make_fake_project(tmp_path, until="pseudo-label")
     store, read = ImageStore(project, load_class_set("camvid")), ImageStore._read
     path, label = tmp_path / "target" / f"{KEYS[0]}.png", project.corrections_path / "label_ids" / f"{KEYS[0]}.png"

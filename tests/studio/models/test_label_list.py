@@ -68,7 +68,7 @@ def test_images_without_the_class_are_left_out(labels):
         (("frame", "frame_frame"), ["frame", "frame_frame"]),
     ],
 )  # fmt: skip
-def test_names_keep_what_tells_images_apart(keys, captions):
+def test_names_keep_what_distinguishes_images(keys, captions):
     labels = LabelList(keys=keys)
     assert [labels.name(index) for index in range(len(keys))] == captions
 

@@ -59,7 +59,7 @@ def test_a_bad_value_stays_in_its_field_and_out_of_the_configuration(form):
         ("export.formats", ["gif"]),
     ],
 )
-def test_each_type_refuses_what_it_is_not(form, path, value):
+def test_each_type_refuses_other_values(form, path, value):
     assert not form.edit(path, value)
     assert form.field(path).error
 

@@ -21,7 +21,7 @@ def test_a_project_on_its_way_says_how_far(tmp_path):
     assert card.gain == "" and card.picture is not None
 
 
-def test_damaged_and_missing_projects_are_told_and_break_nothing(tmp_path):
+def test_damaged_and_missing_projects_are_reported_and_break_nothing(tmp_path):
     project = make_fake_project(tmp_path / "town")
     (project.stage_folder("pseudo-label") / "images.jsonl").write_bytes(b"\xff{")
     (project.stage_folder("evaluate") / "source.json").write_text("[]")

@@ -25,14 +25,14 @@ def test_a_change_calls_for_what_depends_on_it_only():
     assert form.due(override(CONFIG, {"adapt.steps": 5})) == []
 
 
-def test_a_file_that_changed_can_be_looked_at_again():
+def test_a_file_that_changed_can_be_checked_again():
     form = ProjectForm()
     form.due(CONFIG)
     form.forget("task.class_map")
     assert form.due(CONFIG) == ["task.class_map"]
 
 
-def test_the_blocker_names_the_first_thing_to_mend():
+def test_the_blocker_names_the_first_thing_to_fix():
     form = ProjectForm()
     assert form.blocker == "checking the project ..."
     form.due(CONFIG)

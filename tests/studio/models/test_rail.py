@@ -89,7 +89,7 @@ def test_nothing_is_ready_without_its_inputs():
     assert row.reason == "not chosen yet: Source"
 
 
-def test_reasons_speak_of_what_stands_in_the_window():
+def test_reasons_use_the_words_of_the_window():
     words = (
         "adapt.validate_every changed, adapt-1 changed, data.files of my images, all/a.b changed, pseudo-label changed"
     )

@@ -82,7 +82,7 @@ WILD = (
 
 
 @pytest.mark.parametrize("text", WILD)
-def test_a_damaged_file_is_said_and_not_overwritten(tmp_path, text):
+def test_a_damaged_file_is_reported_and_not_overwritten(tmp_path, text):
     path = tmp_path / "queue.json"
     path.write_text(text)
     with pytest.raises(InputError):
@@ -98,7 +98,7 @@ def test_a_project_twice_in_the_file_is_one(tmp_path):
     assert QueueFile(tmp_path / "queue.json").read() == (QueueEntry("/p/a"),)
 
 
-def test_how_a_project_stands(tmp_path):
+def test_the_state_of_a_project(tmp_path):
     project = Project.create(tmp_path / "a", ProjectConfig())
     entry = QueueEntry(str(project.folder))
     assert standing(entry, here=False) == ("waiting", "")

@@ -115,7 +115,7 @@ def test_differing_options_are_named_within_a_kind(tmp_path):
     assert list(differing_options(runs).values()) == ["", "mix spatialmix, flip on", "mix cutmix, flip off"]
 
 
-def test_projects_of_one_name_are_told_apart(tmp_path):
+def test_projects_of_one_name_are_distinguished(tmp_path):
     made = [project(tmp_path / place / "camvid", training("baseline", 0.3)) for place in ("x", "y")]
     runs = [read_runs(one.folder).runs[0] for one in made]
     assert labels(runs) == ["x/camvid: Baseline", "y/camvid: Baseline"]

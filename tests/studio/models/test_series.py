@@ -69,7 +69,7 @@ def test_figures_are_sorted_into_groups():
     assert curves.figures(group="score") == (Figure("score", "information"), Figure("score", MIOU))
 
 
-def test_a_repeated_stage_forgets_and_a_resumed_one_goes_on():
+def test_a_repeated_stage_forgets_and_a_resumed_one_continues():
     curves = Curves([started("baseline"), *losses("baseline", [5, 4, 3, 2])])
     curves.add([started("baseline", resumed_at=2), *losses("baseline", [30], first=3)])
     assert curves.series("baseline", LOSS).values.tolist() == [5, 4, 30]

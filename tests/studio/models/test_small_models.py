@@ -109,7 +109,7 @@ def test_log_lines_leave_progress_out_and_mark_what_matters():
     assert "the disk is full" in str(lines[3])
 
 
-def test_messages_of_the_core_speak_of_what_stands_in_the_window():
+def test_messages_of_the_core_use_the_words_of_the_window():
     assert in_window("allow it by `runtime.trust`") == "allow it by the trust question in Set-up"
     assert in_window("give `data.val_labels`") == "give “Validation labels” (settings, Images)"
     assert in_window("give `source.mean` (3)") == "give “Mean” (settings, Source) (3)"
@@ -141,5 +141,5 @@ def test_a_listing_says_how_many_there_is_no_room_for():
     assert breakable("a/b_c").replace("\u200b", "|") == "a/|b_|c"
 
 
-def test_numbers_of_things():
+def test_counts_have_singular_and_plural():
     assert [plural(count, "image") for count in (1, 2, 100000)] == ["1 image", "2 images", "100,000 images"]

@@ -27,6 +27,6 @@ def test_images_that_are_resized_or_smaller_than_a_tile_have_no_lines():
     assert (with_grid(GREY, SIZE, large) == GREY).all() and tile_words(SIZE, large) == "1 tile of 1280x1024"
 
 
-def test_a_grid_too_fine_for_the_picture_is_only_told():
+def test_a_grid_too_fine_for_the_picture_is_only_reported():
     fine = Tiling(Size(32, 32), 0.25)
     assert (with_grid(GREY, SIZE, fine) == GREY).all() and "tiles of 32x32" in tile_words(SIZE, fine)

@@ -300,7 +300,7 @@ def note(panel, title, text, *, of="Run"):
         field.editingFinished.emit()
 
 
-def test_runs_and_projects_get_names_and_notes_which_can_be_taken_back(opened, session):
+def test_runs_and_projects_get_names_and_notes_which_can_be_undone(opened, session):
     row = opened.note_row
     assert not row.title.isEnabled() and not unnamed(opened)
     opened.table.selectRow(row_of(opened, "Round 1"))
@@ -333,7 +333,7 @@ def test_undo_goes_back_to_the_options_where_no_note_was_written(opened, session
     assert session.project.config.adapt.steps != 77
 
 
-def test_a_note_that_cannot_be_written_is_said(opened, session):
+def test_a_note_that_cannot_be_written_is_reported(opened, session):
     (session.project.folder / "records").mkdir(exist_ok=True)
     notes_path(session.project.folder).write_text("{")
     problems = []
@@ -351,7 +351,7 @@ def test_what_was_typed_is_kept_when_another_row_is_chosen(opened, session):
     assert row_of(opened, "Round 1 (typed)") >= 0 and opened.note_row.title.text() == ""
 
 
-def test_two_projects_are_told_apart_by_their_titles(qtbot, opened, tmp_path):
+def test_two_projects_are_distinguished_by_their_titles(qtbot, opened, tmp_path):
     other = make(tmp_path / "other", training("baseline", 0.4))
     write_note(other, "", RunNote("upper bound", ""))
     opened.add_project(other)

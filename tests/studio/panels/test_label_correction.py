@@ -39,7 +39,7 @@ def labels(project):
     return PseudoLabels.below(project.stage_folder("pseudo-label"), CLASSES, project.corrections_path / "label_ids")
 
 
-def test_a_region_hangs_together_by_sides():
+def test_a_region_is_4_connected():
     found = region(np.array([[1, 1, 2], [2, 2, 1], [1, 2, 2]]), 1, 0)
     assert found.tolist() == [[True, True, False], [False, False, False], [False, False, False]]
     assert region(np.array([[1, 1, 2], [2, 2, 1], [1, 2, 2]]), 0, 1).sum() == 4
@@ -322,7 +322,7 @@ def test_a_stroke_during_which_the_image_changes_paints_on_neither(panel, projec
 
 
 @pytest.mark.parametrize("fault", [StageError("cannot write: the disk is full"), OSError(22, "Invalid argument")])
-def test_a_correction_that_cannot_be_written_is_said_and_the_picture_is_as_before(
+def test_a_correction_that_cannot_be_written_is_reported_and_the_picture_is_as_before(
     qtbot, session, panel, project, monkeypatch, fault
 ):
     def refuse(*args, **kwargs):
@@ -410,7 +410,7 @@ def test_a_click_on_a_class_of_the_list_paints_with_it_and_a_key_marks_it_there(
     assert panel.correction.tools.label == 1 and panel.legend.list.currentRow() == 1
 
 
-def test_superpixels_follow_the_image_and_can_be_taken_back(qtbot, open_project, show_panel, project):
+def test_superpixels_follow_the_image_and_can_be_undone(qtbot, open_project, show_panel, project):
     open_project(project.folder)
     panel = show_panel(PseudoLabelPanel)
     qtbot.waitUntil(lambda: panel.maps is not None)

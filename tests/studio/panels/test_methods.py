@@ -140,7 +140,7 @@ def test_its_events_are_no_part_of_the_project_s_own_story(qtbot, session, proje
     session.run.let_go()
 
 
-def test_a_later_window_follows_the_comparison_that_goes_on(project):
+def test_a_later_window_follows_the_comparison_that_continues(project):
     asked = RunRequest(seeds=(0, 1), steps=50)
     remember(project, os.getpid(), asked)
     (project.folder / "compare").mkdir()

@@ -118,7 +118,7 @@ def test_zoom_stays_put_while_data_flow_until_fit(qtbot, panel, tell):
     assert panel.training.held.isHidden()
 
 
-def test_a_wheel_turn_zooms_and_is_said(qtbot, panel, tell):
+def test_a_wheel_turn_zooms_and_is_reported(qtbot, panel, tell):
     tell(losses(1, 100))
     view = panel.training.plots["rate"].canvas.getViewBox()
     view.scaleBy((0.5, 0.5))
@@ -178,7 +178,7 @@ def test_log_scale_leaves_out_what_has_no_logarithm(qtbot, panel, tell):
     assert len(x) == 4
 
 
-def test_one_stage_can_be_looked_at_alone(qtbot, panel, tell):
+def test_one_stage_can_be_shown_alone(qtbot, panel, tell):
     tell([StageStarted(stage="baseline", total=100), *losses(1, 100), *losses(1, 10, "adapt-1")])
     combo = panel.training.stage
     assert [combo.itemText(place) for place in range(combo.count())] == ["whole run", "Baseline", "Round 1"]

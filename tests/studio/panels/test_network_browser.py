@@ -33,7 +33,7 @@ def test_architectures_and_encoders_are_listed_where_the_package_is_installed():
     assert net_facts("smp:unet/mit_b0", 3).parameters > 1_000_000
 
 
-def test_whether_it_fits_is_said_with_both_numbers(tmp_path):
+def test_whether_it_fits_is_reported_with_both_numbers(tmp_path):
     facts = NetFacts("x", "smp", 10_000_000, 32, (tmp_path / "x.pth",))
     fine = words_of(facts, Size(256, 128), 8_000_000_000, "memory")
     assert fine.level == "good" and "160 MB" in fine.lines[1] and "8.0 GB of memory are free" in fine.lines[1]

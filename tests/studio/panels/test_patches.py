@@ -118,7 +118,7 @@ def test_the_large_picture_shows_the_new_labels(qtbot, panel, opened):
     qtbot.waitUntil(lambda: bool((panel.detail.views.views[1].content.labels == SIGN).any()), timeout=10_000)
 
 
-def test_the_rare_set_is_written_and_patches_are_cut_anew_without_a_network(qtbot, panel, opened, session):
+def test_the_rare_set_is_written_and_patches_are_cut_again_without_a_network(qtbot, panel, opened, session):
     before = set(names(panel))
     panel.rare.table.item(CAR, 0).setCheckState(Qt.CheckState.Checked)
     assert session.project.config.mine.rare == "pole, sign, car, bicyclist"
@@ -132,7 +132,7 @@ def test_the_rare_set_is_written_and_patches_are_cut_anew_without_a_network(qtbo
     qtbot.waitUntil(lambda: panel.rare.state.text() == "", timeout=10_000)
 
 
-def test_without_at_once_the_patches_wait_for_the_button(qtbot, panel, opened, session):
+def test_without_automatic_cutting_patches_wait_for_the_button(qtbot, panel, opened, session):
     panel.rare.at_once.setChecked(False)
     panel.rare.table.item(CAR, 0).setCheckState(Qt.CheckState.Checked)
     qtbot.waitUntil(lambda: "not up to date" in panel.rare.state.text(), timeout=10_000)
@@ -149,7 +149,7 @@ def test_back_to_the_found_set(qtbot, panel, opened, session):
     assert panel.rare.table.rare == {2, 6, 10}
 
 
-def test_corrections_stay_when_the_panel_reads_anew(qtbot, panel, opened, session):
+def test_corrections_stay_when_the_panel_reads_again(qtbot, panel, opened, session):
     select(panel, 0)
     panel.reject()
     session.opened.project_changed.emit()

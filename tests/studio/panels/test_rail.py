@@ -107,7 +107,7 @@ class Told(StageStatus):
         object.__setattr__(self, "kept", kept)
 
 
-def test_a_round_that_went_back_and_one_that_is_not_needed_are_told():
+def test_a_round_that_went_back_and_one_that_is_not_needed_are_reported():
     kept = "stopped after step 60 of 100 and went back to the checkpoint of step 40, the best healthy one"
     status = [Told("adapt-1", "done", kept), Told("adapt-2", "not needed", ""), StageStatus("export", "ready")]
     rows = {row.key: row for row in rail_rows(status, RunState(), {}, History())}

@@ -52,7 +52,7 @@ def test_a_stored_estimate_is_shown_with_its_parts(qtbot, session, opened, label
     qtbot.waitUntil(lambda: label.text() == "Estimate", timeout=60_000)
 
 
-def test_it_is_not_there_while_a_run_goes_on_or_nothing_is_left(qtbot, session, tmp_path, scripted):
+def test_it_is_not_there_during_a_run_or_nothing_is_left(qtbot, session, tmp_path, scripted):
     project = make_fake_project(tmp_path)
     session.opened.open_project(project.folder)
     qtbot.waitUntil(lambda: bool(session.opened.status), timeout=60_000)

@@ -67,7 +67,7 @@ def test_options_stand_in_groups_and_the_seldom_changed_are_folded(qtbot, sessio
     assert panel.rows["adapt.log_every"].isVisible() and not fold.isVisible()
 
 
-def test_automatic_is_said_where_nothing_means_automatic(panel):
+def test_automatic_is_shown_where_an_empty_value_means_it(panel):
     words = {
         "adapt.steps": "automatic", "adapt.validate_every": "automatic", "runtime.threads": "automatic",
         "pseudo_label.batch": "automatic", "mine.rare_count": "automatic",

@@ -57,7 +57,7 @@ def type_path(qtbot, field, path):
     qtbot.keyClick(field.edit, Qt.Key.Key_Return)
 
 
-def test_a_typed_folder_is_looked_at_and_said_beside_the_field(qtbot, session, panel, settled, images):
+def test_a_typed_folder_is_checked_and_reported_beside_the_field(qtbot, session, panel, settled, images):
     type_path(qtbot, panel.target, images)
     assert session.project.config.data.target == images
     settled()
@@ -128,7 +128,7 @@ def test_links_take_the_colour_of_another_theme(qtbot, session):
     assert label.grab().toImage() == again.grab().toImage() != before
 
 
-def test_a_bad_size_is_said_and_not_taken(qtbot, session, panel, settled, images):
+def test_a_bad_size_is_reported_and_not_taken(qtbot, session, panel, settled, images):
     panel.size_line.setFocus()
     qtbot.keyClicks(panel.size_line, "large")
     qtbot.keyClick(panel.size_line, Qt.Key.Key_Return)
@@ -140,7 +140,7 @@ def test_a_bad_size_is_said_and_not_taken(qtbot, session, panel, settled, images
     assert str(session.project.config.data.size) == "64x32"
 
 
-def test_a_bad_size_keeps_run_waiting_until_it_is_mended(qtbot, session, panel, settled, images):
+def test_a_bad_size_keeps_run_waiting_until_it_is_fixed(qtbot, session, panel, settled, images):
     def enter(words):
         panel.size_line.setFocus()
         panel.size_line.selectAll()
@@ -265,7 +265,7 @@ def test_check_again_looks_at_files_that_changed(qtbot, session, panel, settled,
     assert "4 images" in panel.fields.findings["data.target"].text()
 
 
-def test_files_are_looked_at_again_after_a_run_that_failed(qtbot, session, panel, settled, images):
+def test_files_are_checked_again_after_a_run_that_failed(qtbot, session, panel, settled, images):
     session.opened.set_options({"data.target": str(images)})
     settled()
     images.rename(images.with_name("away"))

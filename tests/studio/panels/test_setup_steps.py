@@ -54,7 +54,7 @@ def test_classes_stand_there_with_their_colours(qtbot, session, panel):
     assert panel.chips.heightForWidth(200) > panel.chips.heightForWidth(2000)
 
 
-def test_nothing_is_said_beside_a_field_that_says_it_itself(panel):
+def test_nothing_is_shown_beside_a_field_that_shows_it_itself(panel):
     beside = panel.fields.findings
     assert not any(beside[name].isVisible() for name in ("task.classes", "task.class_map"))
     assert panel.class_map.note.isVisible() and beside["data.target"].isVisible()
@@ -141,7 +141,7 @@ def test_the_first_image_shows_what_the_source_says_by_itself_once_somebody_look
     assert asked == [first, first]
 
 
-def test_a_source_that_says_nothing_is_told_beneath(qtbot, session, panel, monkeypatch):
+def test_a_source_without_an_answer_is_reported_beneath(qtbot, session, panel, monkeypatch):
     def refuse(project, tile):
         raise InputError("it runs third-party code; add --trust if you trust it")
 

@@ -104,7 +104,7 @@ def looks_at(panel, key, box):
     return panel.images.current_key == key and strong == [box] and place.zoom > 1 and near
 
 
-def test_a_region_of_an_image_that_is_gone_is_said(qtbot, session, panel, project, open_project):
+def test_a_region_of_an_image_that_is_gone_is_reported(qtbot, session, panel, project, open_project):
     write_suspicion(project)
     text = (project.folder / suspicion.INDEX).read_text().replace(NEXT, "gone/frame")
     (project.folder / suspicion.INDEX).write_text(text)

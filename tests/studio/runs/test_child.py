@@ -53,7 +53,7 @@ def test_ends_of_lines_within_a_text_do_not_tear_it(tmp_path):
 
 
 @pytest.mark.parametrize("spoil", ["folder", "note"])
-def test_a_disk_that_refuses_is_said_and_the_window_is_not_busy_for_ever(qtbot, session, project, monkeypatch, spoil):
+def test_a_disk_that_refuses_is_reported_and_the_window_does_not_stay_busy(qtbot, session, project, monkeypatch, spoil):
     with qtbot.waitSignal(session.opened.project_changed):
         session.opened.open_project(project.folder)
     qtbot.waitUntil(lambda: session.errands.idle)

@@ -49,7 +49,7 @@ def test_it_runs_to_its_end_by_buttons(qtbot, session, window, tmp_path):
         qtbot.wait(100)
 
 
-def test_a_stopped_one_goes_on_with_run(qtbot, session, window, tmp_path):
+def test_a_stopped_one_continues_with_run(qtbot, session, window, tmp_path):
     folder = tmp_path / "demo"
     window.project_actions.start_demo(folder)
     qtbot.waitUntil(lambda: "render" in session.opened.history.stages, timeout=120_000)

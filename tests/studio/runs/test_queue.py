@@ -152,7 +152,7 @@ def test_two_windows_do_not_run_it_both(qtbot, session, queue, projects, setting
     other.close()
 
 
-def test_changes_of_the_list_can_be_taken_back(queue, projects):
+def test_changes_of_the_list_can_be_undone(queue, projects):
     queue.add(projects)
     queue.move(projects[0], 2)
     queue.remove(projects[:2])
@@ -208,7 +208,7 @@ def test_a_project_that_is_gone_fails_and_the_next_one_runs(qtbot, queue, projec
         queue.stop()
 
 
-def test_a_damaged_file_is_said_and_kept(session, queue, settings):
+def test_a_damaged_file_is_reported_and_kept(session, queue, settings):
     problems = []
     session.problem.connect(problems.append)
     settings.home.mkdir(exist_ok=True)

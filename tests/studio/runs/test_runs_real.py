@@ -99,7 +99,7 @@ def test_a_child_that_cannot_start_says_so_in_words(project):
     assert "another version" in end.message
 
 
-def test_a_window_attaches_to_a_run_that_goes_on(qtbot, session, project):
+def test_a_window_attaches_to_a_run_that_continues(qtbot, session, project):
     command = [sys.executable, "-m", "crots", "run", str(project.folder), "--until", "baseline", "--quiet"]
     with subprocess.Popen(command) as process:
         while not project.events_path.exists() and process.poll() is None:
@@ -111,7 +111,7 @@ def test_a_window_attaches_to_a_run_that_goes_on(qtbot, session, project):
     assert session.opened.history.stage("baseline").metrics["cross-entropy"].steps == [1, 2, 3]
 
 
-def test_a_run_goes_on_when_the_window_is_gone(qtbot, session, window, project, expected):
+def test_a_run_continues_when_the_window_is_gone(qtbot, session, window, project, expected):
     with qtbot.waitSignal(session.opened.project_changed, timeout=60_000):
         window.project_actions.go_to_project(project.folder)
     session.run.start(RunRequest(until="adapt"), in_child=False)

@@ -337,7 +337,7 @@ def test_a_broken_file_is_a_word_in_the_gallery(qtbot):
     view.grab()
 
 
-def test_a_picked_thumbnail_is_told(qtbot):
+def test_a_picked_thumbnail_is_signalled(qtbot):
     view = shown(qtbot, ThumbnailView(), 300, 200)
     got = []
     view.picked.connect(got.append)
