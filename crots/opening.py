@@ -284,7 +284,7 @@ class Inputs:
 
     @cached_property
     def source_net(self) -> str:
-        """The source's network: the file's own word, else the one named, else the usual one.
+        """The source's network: the one named in the file, else the one in the options, else the default.
 
         Raises:
             InputError: the file holds another network than the one named, or one that would run code nobody named.

@@ -1,4 +1,4 @@
-"""What the pixels of a label file are as stored, where Pillow would scale them to brightness or leave bits out."""
+"""The stored values of a label file, where Pillow would scale them to brightness or drop bits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FEW_BITS = {"L;2": 85, "L;4": 17}
 
 
 class NoLabelIds(InputError):
-    """A sound image, of a kind that holds no label ids."""
+    """A valid image of a kind that holds no label ids."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Storage:
     Attributes:
         deep: its colours have 16 bits each, of which Pillow keeps 8.
         factor: what Pillow multiplies the numbers by.
-        greatest: the number that a PPM file says is white, to which Pillow scales; 0 for other files.
+        greatest: the maximum value stated in a PPM file, to which Pillow scales; 0 for other files.
     """
 
     deep: bool = False

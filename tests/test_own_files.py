@@ -99,7 +99,7 @@ def test_an_input_where_the_project_writes_is_refused_by_a_run(project, option, 
     named = theirs if option in ("source.file", "student.weights") or option.startswith("task") else theirs.parent
     project.config = override(project.config, {option: str(named)})
     before = content(project.folder)
-    with pytest.raises(InputError, match="CROTS writes to and would replace it; move it elsewhere") as error:
+    with pytest.raises(InputError, match="where CROTS writes and would replace it; move it elsewhere") as error:
         run(project)
     assert error.value.field == option and str(named) in str(error.value) and "\n" not in str(error.value)
     assert {path: data for path, data in content(project.folder).items() if path.name != ".lock"} == before

@@ -1,9 +1,10 @@
-"""Measures rules that choose a checkpoint without labels, on finished runs whose looks were scored by labels too.
+"""Measures rules that choose a checkpoint without labels, on finished runs whose evaluations were scored by labels too.
 
 Give project folders (or any folders with ``choice.json`` below them) of runs with validation labels. For every run and
-rule it prints the regret: mIoU of the best look minus mIoU of the rule's, in points. Labels judge the rules here and
-nowhere else; a rule that is to be reported on must have been chosen on other runs. The last line is of what was kept:
-the look of the rule that the run had, averaged with the start where its options say so (then it can be below zero).
+rule it prints the regret: mIoU of the best evaluation minus mIoU of the rule's, in points. Labels judge the rules here
+and nowhere else; a rule that is to be reported on must have been chosen on other runs. The last line is of what was
+kept: the evaluation of the rule that the run had, averaged with the start where its options say so (then it can be
+below zero).
 
     python tools/measure_choice.py project-a project-b
 """
@@ -27,14 +28,14 @@ Rule = Callable[[Looks], float]
 
 @dataclass(frozen=True)
 class FinishedStage:
-    """The looks of a finished stage, and the mIoU of what it kept."""
+    """The evaluations of a finished stage, and the mIoU of what it kept."""
 
     looks: Looks
     kept: float
 
 
 def runs_below(folder: Path) -> dict[str, FinishedStage]:
-    """Returns every run below a folder that labels scored at two looks or more."""
+    """Returns every run below a folder with two evaluations or more that labels scored."""
     found: dict[str, FinishedStage] = {}
     for path in sorted(folder.rglob("choice.json")):
         choice = json.loads(path.read_text(encoding="utf-8"))
@@ -45,12 +46,12 @@ def runs_below(folder: Path) -> dict[str, FinishedStage]:
 
 
 def greatest(figure: Callable[[Mapping[str, float], Mapping[str, float]], float]) -> Rule:
-    """The look with the greatest figure of its scores and the start's, the first of equal ones."""
+    """The evaluation with the greatest figure of its scores and the start's, the first of equal ones."""
     return lambda looks: float(max(looks, key=lambda look: figure(look["values"], looks[0]["values"]))["miou"])
 
 
 def label_free(looks: Looks) -> float:
-    """What a stage keeps: the last healthy look, up to a serious alarm."""
+    """What a stage keeps: the last healthy evaluation, up to a serious alarm."""
     kept = looks[0]
     for number in range(len(looks)):
         alarms = judge([look["values"] for look in looks[: number + 1]], {}, trained=True)

@@ -45,7 +45,7 @@ def open_model(
         desk: its options.
         path: the file.
         net: network of a file of plain weights.
-        classes: class set that the model must have; None takes the file's word.
+        classes: class set that the model must have; None takes the file's.
         part: ``student`` or ``teacher`` of a training checkpoint; empty finds it.
         images: what the size is proposed from; None takes the target's, if there are any.
 
@@ -93,7 +93,7 @@ def noise(count: int, size: Size) -> list[Array]:
 
 
 def inspect_model(path: Path, *, classes: str | None, net: str | None) -> dict[str, Any]:
-    """Says what a model file is, as `crots.data.inspection` does of folders.
+    """Describes a model file, as `crots.data.inspection` describes folders.
 
     Args:
         path: the file.

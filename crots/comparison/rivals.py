@@ -87,7 +87,7 @@ class TentLearner(ImagesLearner):
 
 
 class SelfTrainingLearner(AdaptLearner):
-    """Learns the hard labels of the model that the round starts from, where it is sure; no mixing, no moving average.
+    """Learns the confident hard labels of the model that the round starts from; no mixing, no moving average.
 
     Options do the rest: pixels below ``confidence`` have no weight, and there are no patches.
     """

@@ -166,7 +166,7 @@ def _check_text(folder: Path, names: Iterable[str]) -> None:
 def match(
     keys: Iterable[str], files: Mapping[str, Path], *, what: str, folder: Path, partial: bool = False
 ) -> dict[str, Path]:
-    """Finds each image's file: the one of equal key, else the one whose name has in common with it what names share.
+    """Finds each image's file: the one with an equal key, otherwise the one whose name differs only as all names do.
 
     Args:
         keys: the images'.

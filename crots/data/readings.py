@@ -262,7 +262,7 @@ class _Judge:
         return self.nothing({"train": train_table(self.classes)})
 
     def all_void(self) -> bool:
-        """Whether the class set says of every value that it is ignored."""
+        """Whether the class set ignores every value."""
         table = raw_table(self.classes)
         return bool(self.classes.raw_ids) and all(table.get(value) == self.classes.ignore for value in self.values)
 

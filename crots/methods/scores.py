@@ -19,7 +19,7 @@ from torch import Tensor
 NEIGHBOURHOOD_TEMPERATURE = 0.05
 # Enough pixels to show the clusters; their similarities are a few million numbers.
 NEIGHBOURS = 2048
-# Fewest of a class's most confident pixels for it to count in a mean, and for it to be judged on its own.
+# The minimum number of most confident pixels for a class to count in a mean, and to be judged on its own.
 LEAST_OF_CLASS, SOUND_OF_CLASS = 50, 500
 # For scores without anything to compare with.
 _NONE = torch.empty(0)

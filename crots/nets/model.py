@@ -166,7 +166,7 @@ def create_model(
 
 
 def check_runs(model: Model, size: Size) -> None:
-    """Raises an error where the network fails on an image of this size, as those do that pool more than there is.
+    """Raises an error if the network fails on an image of this size, for example because its pooling is larger.
 
     Raises:
         InputError: with the network's own message.

@@ -26,7 +26,7 @@ def torch_jit() -> Iterator[None]:
 
 @contextlib.contextmanager
 def torch_export() -> Iterator[None]:
-    """Silences what reading an exported program says of its bytes inside the block."""
+    """Silences the warnings about read-only buffers while an exported program is read inside the block."""
     with _without(_KNOWN_OF_EXPORT):
         yield
 

@@ -58,7 +58,7 @@ class WeightsFile:
     Attributes:
         path: the file.
         tensors: by key, on the CPU, as the file spells them.
-        card: what the file says of itself; None for the files of other programs.
+        card: the description in the file; None for the files of other programs.
         kind: ``plain`` state dict, ``nested`` in a training checkpoint, ``lightning`` or ``safetensors``.
         entry: of the checkpoint that was read, ``ema.module``; empty for a plain state dict.
         notes: what was chosen on the way and the user should read.

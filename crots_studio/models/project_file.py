@@ -19,7 +19,7 @@ class Foreign:
     Attributes:
         before: what was in the file as far as this window knew.
         theirs: what is in it now.
-        turn: how often it was found changed; who writes next says that he knows of it.
+        turn: how often it was found changed; the next writer states which one it knows.
     """
 
     before: ProjectConfig

@@ -15,7 +15,7 @@ from crots_studio.widgets.icon_button import SIDE, IconButton
 
 
 class AlarmBanner(QFrame):
-    """Shows the warnings of the stage at work, the latest first; says so where there are none, and moves nothing."""
+    """Shows the warnings of the running stage, the latest first, or that there are none; its size never changes."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -47,7 +47,7 @@ class AlarmBanner(QFrame):
         self._show()
 
     def take(self, events: Iterable[Event]) -> None:
-        """Takes in new events; a stage that begins makes the warnings of the one before history."""
+        """Takes in new events; when a stage begins, the warnings of the previous one are dropped."""
         for event in events:
             if isinstance(event, StageStarted):
                 self.dismiss()

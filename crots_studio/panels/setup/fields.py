@@ -39,8 +39,8 @@ class SetupFields:
         report: called with the name of a check and why the typed value was refused; empty where it was accepted.
 
     Attributes:
-        findings: what stands beside the fields, by the name of the check.
-        refused: options whose fields hold something that they cannot be.
+        findings: the findings shown beside the fields, by the name of the check.
+        refused: options whose fields hold an invalid value.
     """
 
     def __init__(self, session: Session, report: Callable[[str, str], None]) -> None:

@@ -247,7 +247,7 @@ class SetupPanel(QWidget):
             box.setEditText(text)
 
     def _typed(self, name: str, fault: str) -> None:
-        """An invalid value keeps Run waiting as long as it is in the field."""
+        """An invalid value disables Run as long as it is in the field."""
         if fault:
             finding = Finding("bad", fault)
             self.form.refuse(name, finding)
@@ -348,7 +348,7 @@ class SetupPanel(QWidget):
         self._show_classes()
 
     def _fine(self, names: Sequence[str]) -> bool:
-        """Whether nothing stands in the way of using these."""
+        """Whether these inputs are valid."""
         findings = [self.form.findings.get(name) for name in names]
         return all(finding is not None and finding.level in ("good", "warning") for finding in findings)
 

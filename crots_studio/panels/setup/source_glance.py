@@ -33,14 +33,14 @@ _HINT = (
 
 
 class SourceGlance(QWidget):
-    """Shows nothing until there are images; asks the source of the first one once that is fine too."""
+    """Shows nothing until there are images; predicts the first one once the source is valid too."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session = session
         self._shown: tuple[object, ...] = ()
         self._source_ready = False
-        # What the source was asked with by itself last.
+        # The settings of the last automatic prediction.
         self._asked: tuple[object, ...] = ()
         # How the images are cut, and what is drawn over which of them.
         self._tiling: Tiling | None = None
@@ -104,12 +104,12 @@ class SourceGlance(QWidget):
         self._ask_by_itself()
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 (Qt's name)
-        """Asks what nobody would have seen before."""
+        """Asks for the prediction that was not needed while hidden."""
         super().showEvent(event)
         self._ask_by_itself()
 
     def _ask_by_itself(self) -> None:
-        """Asks the source of the first image, once for each source; a network runs only for somebody who looks."""
+        """Asks the source for the first image, once per source and only while the strip is visible."""
         project, session = self._session.project, self._session
         if project is None or not self.tiles:
             return

@@ -123,7 +123,7 @@ def test_the_first_image_shows_what_the_source_says_by_itself_once_somebody_look
         qtbot.wait(50)
 
     settled()
-    assert panel.glance.tiles and asked == [], "a network runs only for somebody who looks"
+    assert panel.glance.tiles and asked == [], "a network runs only while the strip is visible"
     panel.show()
     settled()
     first = (project.config.source.predictions, panel.glance.tiles[0].key)
