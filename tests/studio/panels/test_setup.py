@@ -198,7 +198,7 @@ def test_a_preset_keeps_the_user_s_files(qtbot, session, panel, images, monkeypa
     panel.preset.activated.emit(index)
     assert session.project.config.preset == "quick"
     assert session.project.config.data.target == images
-    # There is nothing to import of "own options": what counts stays chosen.
+    # Choosing "own options" changes nothing: what counts stays chosen.
     panel.preset.setCurrentIndex(0)
     panel.preset.activated.emit(0)
     assert panel.preset.currentData() == "quick"
