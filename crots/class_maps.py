@@ -86,7 +86,7 @@ def build_class_map(names: Mapping[str, str], source: ClassSet, target: ClassSet
     """Makes a class map of source name -> target name or ``ignore``.
 
     Args:
-        names: one entry a source class.
+        names: one entry per source class.
         source: classes of the source.
         target: classes of the result.
         where: what errors name, the file.

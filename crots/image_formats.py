@@ -50,7 +50,7 @@ FORMATS: dict[str, tuple[str, ...]] = {
 # Those that a file shows by its first bytes.
 _EVERY_FORMAT = sorted({name for names in FORMATS.values() for name in names} - {"MPO", "HEIF", "TGA"})
 IMAGE_SUFFIXES: frozenset[str] = frozenset(FORMATS)
-_RAW, _FILM, _OTHER = "a camera's raw file; convert it", "a film; crots predict reads it", "cannot be read; convert it"
+_RAW, _FILM, _OTHER = "a camera's raw file; convert it", "a video; crots predict reads it", "cannot be read; convert it"
 _NEEDS_HEIF = "pip install 'crots-studio[heif]' to read it"
 # Files that may hold pictures but are no input here, and why.
 UNREAD: dict[str, str] = {
@@ -138,11 +138,9 @@ def _why_unreadable(path: Path, error: Exception) -> str:
     if path.stat().st_size == 0:
         return "the file is empty"
     if is_pointer(path):
-        return "is a pointer of Git LFS and not the image itself; run `git lfs pull` where it comes from"
+        return "is a Git LFS pointer, not the image itself; run `git lfs pull` in its repository"
     if isinstance(error, UnidentifiedImageError) and rendering.tiff_header(path) is not None:
-        return (
-            "a TIFF of a kind that is not read here, as those of 64 bits a number are; convert it to 8, 16 or 32 bits"
-        )
+        return "an unsupported kind of TIFF, such as one of 64-bit numbers; convert it to 8, 16 or 32 bits"
     if isinstance(error, UnidentifiedImageError):
         return f"not an image, though its suffix is {path.suffix}"
     return f"broken or truncated image ({str(error) or type(error).__name__})"

@@ -158,7 +158,7 @@ def to_rgb(image: Image.Image, path: Path, *, wide: bool = False) -> Image.Image
 
 
 def decode_wide(path: Path) -> NDArray[Any] | None:
-    """Decodes a file of 16 bits a channel, of which Pillow keeps 8; BGR, None where it fails.
+    """Decodes a file of 16 bits per channel, of which Pillow keeps 8; BGR, None where it fails.
 
     OpenCV believes the header, so the size must be checked before.
     """

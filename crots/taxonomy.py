@@ -45,7 +45,7 @@ class ClassSet:
 
     Attributes:
         name: what it is called.
-        names: one a class.
+        names: one per class.
         palette: colours for display and colour-coded labels, RGB.
         raw_ids: the data set's own id -> train id or `ignore`; empty where its files hold train ids.
         subsets: further means to report, ``miou16`` -> class names.

@@ -83,7 +83,7 @@ def test_confidence(tmp_path):
         ([255, 255, 255, 128], False),
     ],
 )
-def test_labels_that_transparency_tells_apart_are_refused(tmp_path, mode, alpha, fits):
+def test_labels_that_transparency_distinguishes_are_refused(tmp_path, mode, alpha, fits):
     ids = np.array([[0, 0, 1, 1]], np.uint8)
     planes = [ids] * (len(mode) - 1) + [np.array([alpha], np.uint8)]
     Image.merge(mode, [Image.fromarray(plane) for plane in planes]).save(tmp_path / "a.png")

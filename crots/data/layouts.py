@@ -153,7 +153,8 @@ def _other_ids(folder: Path, kind: LabelKind, classes: ClassSet | None) -> str:
     if all(theirs[value] == ours[value] for value in theirs.keys() & ours.keys()):
         return ""
     return (
-        f"those in {folder} are ids of the classes of {kind.classes}, which mean others in {classes.name}; choose "
+        f"those in {folder} are ids of the classes of {kind.classes}, which mean other classes in {classes.name}; "
+        "choose "
         f"the class set {kind.classes}, or give labels of {classes.name}"
     )
 

@@ -188,7 +188,7 @@ def test_pictures_beside_ids_are_no_labels(tmp_path):
     assert label_names(open_dataset(tmp_path, classes=classes)) == ["1_color.png", "2_color.png"]
 
 
-def test_labels_that_belong_to_no_image_are_said(tmp_path):
+def test_labels_that_belong_to_no_image_are_reported(tmp_path):
     write_image(tmp_path / "images" / "street.jpg", np.zeros((4, 4, 3), np.uint8))
     write_labels(tmp_path / "labels" / "wood.png", np.ones((4, 4), int))
     dataset = open_dataset(tmp_path)
