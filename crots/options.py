@@ -52,7 +52,8 @@ class DataOptions:
         "auto", "Dataset layout of the validation folder.", affects_result=False, title="Validation layout"
     )
     val_encoding: Literal["auto", "train", "raw", "colour", "mask", "from-one", "synthia", "polygons"] = option(
-        "auto", "How label files store classes: auto finds out and asks where two ways fit; train ids, the data set's "
+        "auto",
+            "How label files store classes: auto detects it and asks if two encodings fit; train ids, the data set's "
         "raw ids, colours, masks of 0 and 1 or 255, ids that count from one, SYNTHIA's 16 bits, outlines of COCO, "
         "CVAT or labelme.", affects_result=False, title="Label encoding",
     )  # fmt: skip
@@ -71,7 +72,7 @@ class DataOptions:
         title="Tiles",
     )
     tile_overlap: float = option(
-        0.25, "Least share of a tile's sides that overlaps the next tile; predictions fade into each other there.",
+        0.25, "Least share of a tile's sides that overlaps the next tile; predictions are blended there.",
         low=0, high=0.5, title="Overlap of tiles",
     )  # fmt: skip
     bands: str = option(
@@ -79,8 +80,9 @@ class DataOptions:
         "up to three bands as they are.",
     )  # fmt: skip
     white: float = option(
-        0.0, "Value of the images that becomes white, for 16 bits that are not all used and floating-point images; 0 "
-        "takes the greatest that 8 or 16 bits hold.", low=0, high=1e9,
+        0.0,
+            "Value that becomes white, for 16-bit images that use only some of their bits and for floating-point "
+            "images; 0 is the maximum of 8 or 16 bits.", low=0, high=1e9,
     )  # fmt: skip
     skip_bad: bool = option(
         False, "Leave out unreadable images instead of refusing to start.", title="Skip unreadable images"
@@ -97,7 +99,7 @@ class TaskOptions:
     source_classes: str = option("", "Class set of the source, if it differs from the target's.", path="name or file")
     class_map: Path | None = option(
         None,
-        "Class map: a shipped name or a TOML file that joins source classes to target classes.",
+        "Class map: a shipped name or a TOML file that maps source classes to target classes.",
         path="name or file",
     )
 
@@ -115,12 +117,12 @@ class SourceOptions:
     )
     net: str = option(
         "",
-        f"Network of a source checkpoint; empty takes what the file says of itself, else {DEFAULT_NET}.",
+        f"Network of a source checkpoint; empty takes the one named in the file, otherwise {DEFAULT_NET}.",
         title="Network",
     )
     prefix: str = option(
         "",
-        "Prefix of the keys in the checkpoint, or its entry with the weights (ema_state_dict); empty finds it.",
+        "Prefix of the keys in the checkpoint, or its entry with the weights (ema_state_dict); empty detects it.",
         flag="--source-prefix",
     )
     predictions: Path | None = option(
@@ -130,7 +132,7 @@ class SourceOptions:
         path="folder",
     )
     encoding: Literal["auto", "train", "raw", "colour", "mask", "from-one"] = option(
-        "auto", "How predicted label PNGs store the source's classes: auto finds out and asks where two ways fit; "
+        "auto", "How predicted label PNGs store the source's classes: auto detects it and asks if two encodings fit; "
         "otherwise as for labels.",
         title="Encoding of predictions", flag="--predictions-encoding",
     )  # fmt: skip
@@ -162,7 +164,7 @@ class SourceOptions:
     )
     output_name: str = option(
         "",
-        "Which output to read, by name, of a source with several; empty finds it.",
+        "Name of the output to read if the source has several; empty detects it.",
         flag="--source-output-name",
     )
 
@@ -176,7 +178,7 @@ class StudentOptions:
     )
     weights: str = option(
         "",
-        "Start: a weights file, 'source', 'imagenet' (its encoder's, fetched by timm or torchvision), or 'random'; "
+        "Start: a weights file, 'source', 'imagenet' (its encoder's, downloaded by timm or torchvision), or 'random'; "
         "empty takes the source's if the nets are the same.",
         title="Initial weights",
         path="name or file",
@@ -197,7 +199,7 @@ class RuntimeOptions:
     """Device, precision, threads and seed."""
 
     device: str = option(
-        "auto", "auto, cpu, cuda or cuda:N; mps (Apple) and xpu (Intel) are untried.", affects_result=False
+        "auto", "auto, cpu, cuda or cuda:N; mps (Apple) and xpu (Intel) are untested.", affects_result=False
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = option(
         "auto",
@@ -208,7 +210,7 @@ class RuntimeOptions:
     threads: int = option(0, "CPU threads; 0 takes all.", low=0, high=1024, affects_result=False)
     cache_gb: float = option(
         50.0,
-        "Greatest size of the cache of resized images.",
+        "Maximum size of the cache of resized images.",
         low=0,
         high=10**6,
         unit="GB",
@@ -217,8 +219,8 @@ class RuntimeOptions:
     )
     time_budget: Duration | None = option(
         None,
-        "Time that a run may take: smaller crops, then fewer steps, make it fit, but for options that you set "
-        "yourself; none takes what the options ask for.",
+        "Time that a run may take: crops are made smaller, then steps fewer, except where you set them yourself; none "
+        "sets no limit.",
         affects_result=False,
     )
     trust: bool = option(
@@ -240,8 +242,8 @@ class PseudoLabelOptions:
     )
     batch_norm: Literal["source", "target", "mixed"] = option(
         "mixed",
-        "Batch-norm statistics that a source network labels with: its own, those of the target's images, or the mean "
-        "prediction with its own, with a mean of both and with the target's.",
+        "Batch-norm statistics of a source network: its own (source), those of the target images (target), or the mean "
+        "of three predictions, with its own, with the target's and with the mean of both (mixed).",
         published="source",
     )
     easy: float = option(0.5, "Share of images listed in easy.txt, lowest entropy first.", low=0, high=1)
@@ -275,7 +277,7 @@ class MineOptions:
         title="Minimum confidence",
     )
     min_pixels: int = option(
-        1, "Number of rare pixels from which a cell is kept.", low=1, high=10**9, unit="px", title="Minimum pixels"
+        1, "Minimum number of rare pixels in a cell that is kept.", low=1, high=10**9, unit="px", title="Minimum pixels"
     )
     keep_folders: bool = option(False, "Keep subfolders in patch names, so that equal base names do not clash.")
 

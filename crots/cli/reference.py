@@ -47,8 +47,7 @@ _DATA = """# Images, labels, data sets
 
 <!-- This page is generated: `python -m crots.cli.reference` writes it. -->
 
-What can be given as images, labels and data sets, and how it is found. `crots inspect PATH` says how a folder was
-understood, what was left out of it and why, and every problem in it.
+What can be given as images, labels and data sets, and how it is found. `crots inspect PATH` reports how a folder was interpreted, what was left out and why, and every problem in it.
 """
 _MATCHING = """AVIF too where Pillow was built with it; HEIC with the extra `heif`. Camera raw files, films and other
 pictures are left out and counted. Photographs are turned as their EXIF orientation says. Images of 16 bits of which

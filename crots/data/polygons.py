@@ -116,7 +116,7 @@ def _parsed(path: Path) -> Any:
     try:
         return parse(content)
     except ValueError as error:
-        raise InputError(f"{path}: is no JSON ({error}); {REMEDY}") from None
+        raise InputError(f"{path}: is not JSON ({error}); {REMEDY}") from None
 
 
 # Reading.

@@ -92,8 +92,8 @@ def _choose(path: Path, content: Mapping[Any, Any], states: Mapping[str, Mapping
         note = f"{plain} holds the moving average of the weights, as mmengine writes it, and is taken"
         return Entry(_tensors(states[plain]), plain, (f"{note}; the prefix {average} takes the last weights",))
     if average:
-        note = f"the moving average of the weights, {average}, is taken"
-        note += f", not {plain}; the prefix {plain} takes that" if plain else ""
+        note = f"the moving average of the weights, {average}, is used"
+        note += f", not {plain}; the prefix {plain} selects that" if plain else ""
         return Entry(_tensors(states[average]), average, (note,))
     if plain:
         return Entry(_tensors(states[plain]), plain, _rivals(states, plain))

@@ -319,7 +319,7 @@ def _damaged(path: Path, error: BaseException) -> InputError:
     size = path.stat().st_size if path.exists() else 0
     if is_pointer(path):
         return InputError(
-            f"{path}: is a pointer of Git LFS, not the weights themselves; run `git lfs pull` where it comes from"
+            f"{path}: is a Git LFS pointer, not the weights themselves; run `git lfs pull` in its repository"
         )
     if words := stranger(path):
         return InputError(f"{path} is {words}; expected a state dict (.pth, .ckpt) or safetensors")

@@ -57,7 +57,7 @@ def test_unexpected_word(refused):
     assert "unexpected argument 'b'" in refused("status", "a", "b")
 
 
-def test_a_second_option_after_one_set_is_told_to_take_its_own(refused):
+def test_a_second_option_after_one_set_is_reported_to_take_its_own(refused):
     assert "`--set adapt.steps=4`" in refused("run", "project", "--set", "baseline.steps=4", "adapt.steps=4")
 
 

@@ -351,7 +351,7 @@ def test_segments_of_coco_panoptic(tmp_path):
         truths(open_dataset(tmp_path, split="val"))
 
 
-def test_several_files_of_one_split_are_said(tmp_path):
+def test_several_files_of_one_split_are_reported(tmp_path):
     photo(tmp_path / "val2017" / "a.jpg")
     for kind in ("instances", "stuff"):
         coco(tmp_path / "annotations" / f"{kind}_val2017.json", ["a.jpg"])

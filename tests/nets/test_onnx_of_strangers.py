@@ -91,7 +91,7 @@ def test_weights_beside_the_model_that_are_not_whole_are_named(model, content, w
         (lambda model: setattr(model.graph.node[0], "domain", "shop"), r"operators of another program; export it with"),
     ],
 )
-def test_why_a_file_cannot_be_opened_is_said_whole(tmp_path, change, words):
+def test_why_a_file_cannot_be_opened_is_reported_whole(tmp_path, change, words):
     node = helper.make_node("Identity", ["image"], ["out"])
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, "h", "w"]) for name in ("image", "out")]
     graph = helper.make_graph([node], "g", ends[:1], ends[1:])

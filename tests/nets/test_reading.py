@@ -242,7 +242,7 @@ def test_the_average_of_mmengine_lies_in_the_plain_entry(tmp_path):
         ),
     ],
 )
-def test_what_else_could_have_been_read_is_said(tmp_path, content, words):
+def test_what_else_could_have_been_read_is_reported(tmp_path, content, words):
     torch.save(content, tmp_path / "c.pth")
     found = read_weights(tmp_path / "c.pth")
     assert found.entry in ("model", "state_dict") and torch.equal(found.tensors["a.bias"], STATE["a.bias"])

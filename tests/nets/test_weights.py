@@ -113,7 +113,7 @@ def test_a_plain_network_beside_another_wins():
 
 
 @pytest.mark.parametrize("prefix", ["model_ema.", "ema_model.", "averaged."])
-def test_of_a_network_and_its_average_the_average_is_taken_and_said(prefix):
+def test_of_a_network_and_its_average_the_average_is_taken_and_reported(prefix):
     net, state, last = build_net(NET, 3), filled(seed=1), filled(seed=2)
     both = {**with_prefix(last, "model."), **with_prefix(state, prefix)}
     report = load_weights(net, both)
