@@ -52,10 +52,9 @@ class DataOptions:
         "auto", "Dataset layout of the validation folder.", affects_result=False, title="Validation layout"
     )
     val_encoding: Literal["auto", "train", "raw", "colour", "mask", "from-one", "synthia", "polygons"] = option(
-        "auto",
-            "How label files store classes: auto detects it and asks if two encodings fit; train ids, the data set's "
-        "raw ids, colours, masks of 0 and 1 or 255, ids that count from one, SYNTHIA's 16 bits, outlines of COCO, "
-        "CVAT or labelme.", affects_result=False, title="Label encoding",
+        "auto", "How label files store classes: auto detects it and asks if two encodings fit; train ids, the data "
+        "set's raw ids, colours, masks of 0 and 1 or 255, ids that count from one, SYNTHIA's 16 bits, outlines of "
+        "COCO, CVAT or labelme.", affects_result=False, title="Label encoding",
     )  # fmt: skip
     size: Size | None = option(
         None,
@@ -80,9 +79,8 @@ class DataOptions:
         "up to three bands as they are.",
     )  # fmt: skip
     white: float = option(
-        0.0,
-            "Value that becomes white, for 16-bit images that use only some of their bits and for floating-point "
-            "images; 0 is the maximum of 8 or 16 bits.", low=0, high=1e9,
+        0.0, "Value that becomes white, for 16-bit images that use only some of their bits and for floating-point "
+        "images; 0 is the maximum of 8 or 16 bits.", low=0, high=1e9,
     )  # fmt: skip
     skip_bad: bool = option(
         False, "Leave out unreadable images instead of refusing to start.", title="Skip unreadable images"
@@ -219,8 +217,8 @@ class RuntimeOptions:
     )
     time_budget: Duration | None = option(
         None,
-        "Time that a run may take: crops are made smaller, then steps fewer, except where you set them yourself; none "
-        "sets no limit.",
+        "Time that a run may take, kept by smaller crops, then by fewer steps, unless you set them yourself; none sets "
+        "no limit.",
         affects_result=False,
     )
     trust: bool = option(

@@ -47,34 +47,37 @@ _DATA = """# Images, labels, data sets
 
 <!-- This page is generated: `python -m crots.cli.reference` writes it. -->
 
-What can be given as images, labels and data sets, and how it is found. `crots inspect PATH` reports how a folder was interpreted, what was left out and why, and every problem in it.
+What can be given as images, labels and data sets, and how it is recognised. `crots inspect PATH` reports how a folder
+was interpreted, what was left out and why, and every problem in it.
 """
-_MATCHING = """AVIF too where Pillow was built with it; HEIC with the extra `heif`. Camera raw files, films and other
-pictures are left out and counted. Photographs are turned as their EXIF orientation says. Images of 16 bits of which
-few are used are warned about, and so are transparent images and those of several frames, of which the first is read.
-`data.white` (`--white`) says which value becomes white. Of images with more than three bands `data.bands` (`--bands
-3,2,1`) says which become red, green and blue, or which one becomes grey; reading them takes the extra `tiff`.
+_MATCHING = """AVIF too if Pillow was built with it; HEIC with the extra `heif`. Camera raw files, videos and other
+pictures are left out and counted. The EXIF orientation of photographs is applied. 16-bit images that use only some of
+their bits raise a warning, and so do transparent images and files of several frames, of which the first is read.
+`data.white` (`--white`) sets the value that becomes white. For images with more than three bands, `data.bands`
+(`--bands 3,2,1`) chooses those that become red, green and blue, or the one that becomes grey; reading them needs the
+extra `tiff`.
 
 ## Names
 
-A label or prediction belongs to the image of the same path, else to the one whose name has in common with its own what
-all names have: `x_image` and `x_label`, `21_training` and `21_manual1`, `x` and `x_mask`, `x.jpg` and `x.jpg.png`. If
-names do not decide, an error shows names of both sides. Masks in the folder of the images are no images.
+A label or prediction belongs to the image with the same relative path. If there is none, images and files are matched
+by the part of their names that they share: `x_image` and `x_label`, `21_training` and `21_manual1`, `x` and `x_mask`,
+`x.jpg` and `x.jpg.png`. If the names are ambiguous, an error lists examples of both. Masks in the folder of the images
+are not taken for images.
 """
-_ENCODINGS = """A layout is found from the root, from a part of it, or from a folder that holds the root; `--layout`
+_ENCODINGS = """A layout is recognised from its root, a part of it, or a folder that holds the root; `--layout`
 chooses one.
 
 ## Labels
 
-How label files store classes is found from the class set (`ids`, `ignored_ids`, colours), from palettes and from what
-occurs in the files. One encoding that fits is used and reported; where two fit and differ, `--encoding` chooses (for
-the validation labels of a project `--val-encoding`). The values -1, 255 and 65535 are ignored unless the set names
-them.
+The encoding of label files is detected from the class set (`ids`, `ignored_ids`, colours), from palettes and from the
+values in the files. If exactly one encoding fits, it is used and reported; if several fit and give different labels,
+choose one with `--encoding` (for the validation labels of a project `--val-encoding`). The values -1, 255 and 65535 are
+ignored unless the set names them.
 
 Outlines and masks in the files of COCO (instances, stuff, panoptic), CVAT for images (`annotations.xml`), labelme and
-Cityscapes (`*_polygons.json`, all that IDD brings) are drawn by the names of their classes, later shapes over earlier
-ones; `[other_names]` in a class set's file joins further names to its classes. Pixels outside of them are the class
-*background* where there is one, else they are ignored; lines and points cover nothing.
+Cityscapes (`*_polygons.json`, all that IDD has) are rasterised by the names of their classes, later shapes over
+earlier ones; `[other_names]` in a class set's file adds further names of its classes. Pixels outside of them belong to
+the class *background* if there is one, otherwise they are ignored; lines and points cover no pixels.
 """
 
 
