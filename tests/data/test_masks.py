@@ -143,7 +143,7 @@ def test_labels_are_chosen_beside_pictures_and_instances_of_them(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
-def test_pictures_named_like_other_images_are_said_and_take_no_labels(tmp_path, suffix):
+def test_pictures_named_like_other_images_are_reported_and_take_no_labels(tmp_path, suffix):
     for number in range(3):
         photo(tmp_path / f"{number}.jpg")
         photo(tmp_path / f"{number}_overlay.{suffix}")
