@@ -18,7 +18,7 @@ _BEFORE = re.compile(
 _ERROR = re.compile(r"\w*(?:Error|Exception): ")
 # First bytes of files that are taken for models by mistake, and what they are.
 _STRANGERS = {
-    b"version https://git-lfs": "a pointer of Git LFS; run `git lfs pull` where it comes from",
+    b"version https://git-lfs": "a Git LFS pointer; run `git lfs pull` in its repository",
     b"\x1f\x8b": "a gzip archive; unpack it",
     b"7z\xbc\xaf": "a 7z archive; unpack it",
     b"\xfd7zXZ": "an xz archive; unpack it",

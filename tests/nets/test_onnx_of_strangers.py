@@ -73,7 +73,7 @@ def test_weights_beside_the_model_are_read(model):
     ("content", "words"),
     [
         (SECRET.tobytes()[:4], "cut short: it holds 4 bytes, expected"),
-        (b"version https://git-lfs.github.com/spec/v1\noid", "a pointer of Git LFS"),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "a Git LFS pointer"),
     ],
 )
 def test_weights_beside_the_model_that_are_not_whole_are_named(model, content, words):
