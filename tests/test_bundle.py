@@ -91,7 +91,7 @@ def test_the_bundle_holds_the_data_that_a_wheel_does(monkeypatch):
     assert all(Path(source).exists() for source, _ in told["datas"])
 
 
-def test_the_bundle_is_told_of_files_that_exist():
+def test_the_bundle_lists_files_that_exist():
     text = (ROOT / "tools" / "bundle" / "crots-studio.spec").read_text(encoding="utf-8")
     compile(text, "crots-studio.spec", "exec")
     assert all(name in text for name in ("crots-studio.ico", "crots-studio.icns", "start.py"))

@@ -122,7 +122,7 @@ def scored(subject, miou):
     return Evaluated(stage="evaluate", subject=subject, miou=miou, per_class_iou={"road": miou})
 
 
-def test_the_end_of_a_run_is_told_with_its_score(qtbot, session):
+def test_the_end_of_a_run_is_reported_with_its_score(qtbot, session):
     pressed = []
     notifier = Notifier(session, more=("Export", lambda: pressed.append(1)))
     qtbot.addWidget(notifier)
@@ -136,7 +136,7 @@ def test_the_end_of_a_run_is_told_with_its_score(qtbot, session):
     assert not notifier.isVisible()
 
 
-def test_a_stage_alone_is_told_without_the_scores_of_later_ones(qtbot, session):
+def test_a_stage_alone_is_reported_without_the_scores_of_later_ones(qtbot, session):
     notifier = Notifier(session)
     qtbot.addWidget(notifier)
     session.opened.history.add([scored("source", 0.4), scored("baseline", 0.45), scored("adapt-2", 0.525)])
@@ -150,7 +150,7 @@ def test_a_stage_alone_is_told_without_the_scores_of_later_ones(qtbot, session):
         assert notifier.text.text() == f"The run is finished. {words}"
 
 
-def test_failures_and_stops_are_told_too(qtbot, session):
+def test_failures_and_stops_are_reported_too(qtbot, session):
     notifier = Notifier(session)
     qtbot.addWidget(notifier)
     session.run.ended.emit(RunEnd("failed", "adapt-1", "out of memory"))
@@ -164,7 +164,7 @@ def test_failures_and_stops_are_told_too(qtbot, session):
     assert notifier.text.text() == "The run failed. No process"
 
 
-def test_a_run_that_the_guard_stopped_is_told_in_amber_with_the_reason(
+def test_a_run_that_the_guard_stopped_is_reported_in_amber_with_the_reason(
     qtbot, session, open_project, tmp_path, monkeypatch
 ):
     project = open_project(make_fake_project(tmp_path / "fake").folder)
@@ -184,7 +184,7 @@ def test_a_run_that_the_guard_stopped_is_told_in_amber_with_the_reason(
     assert notifier.text.property("role") == "good"
 
 
-def test_the_desktop_is_told_where_it_can_be(qtbot, session, monkeypatch):
+def test_the_desktop_is_notified_if_possible(qtbot, session, monkeypatch):
     told = []
     monkeypatch.setattr(QSystemTrayIcon, "isSystemTrayAvailable", staticmethod(lambda: True))
     monkeypatch.setattr(QSystemTrayIcon, "supportsMessages", staticmethod(lambda: True))
@@ -197,7 +197,7 @@ def test_the_desktop_is_told_where_it_can_be(qtbot, session, monkeypatch):
     assert told == [("The run is finished", "All stages that were asked for are done.")]
 
 
-def test_what_is_told_of_a_run_goes_with_its_project(qtbot, session, open_project, tmp_path):
+def test_notices_of_a_run_go_with_its_project(qtbot, session, open_project, tmp_path):
     notifier = Notifier(session, more=("Export ...", lambda: None))
     qtbot.addWidget(notifier)
     for name, shown in (("a", True), ("b", False)):
@@ -211,7 +211,7 @@ def test_what_is_told_of_a_run_goes_with_its_project(qtbot, session, open_projec
         assert notifier.isVisible() == shown
 
 
-def test_a_stage_that_was_stopped_before_it_began_is_not_said_to_go_on(qtbot, session):
+def test_a_stage_that_was_stopped_before_it_began_is_not_shown_to_continue(qtbot, session):
     heading, text = words_for(RunEnd("cancelled", "baseline", NOT_BEGUN), Scores(), discarded=True)
     assert (heading, text) == ("The run was stopped", "Baseline had not started; nothing was changed.")
 

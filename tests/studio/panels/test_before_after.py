@@ -107,7 +107,7 @@ def test_a_new_round_appears_when_its_stage_ends(qtbot, panel, tmp_path, open_pr
     assert "Round 1" in panel.area.shown
 
 
-def test_nothing_runs_while_nobody_looks(qtbot, session, panel, tmp_path, open_project, predicted):
+def test_nothing_runs_while_hidden(qtbot, session, panel, tmp_path, open_project, predicted):
     panel.hide()
     open_project(make_fake_project(tmp_path).folder)
     qtbot.waitUntil(lambda: session.errands.idle and len(panel.images.labels) > 0, timeout=10_000)
@@ -213,7 +213,7 @@ def test_a_cell_lists_its_images_and_a_class_its_errors(qtbot, session, panel, t
     assert order(panel) == [scores.keys[place] for place in np.argsort(-scores.wrong(8))]
 
 
-def test_without_scores_image_by_image_it_is_said(qtbot, session, panel, tmp_path, open_project, predicted):
+def test_missing_scores_by_image_are_reported(qtbot, session, panel, tmp_path, open_project, predicted):
     project = make_fake_project(tmp_path)
     shutil.rmtree(project.stage_folder("evaluate") / "images")
     open_project(project.folder)

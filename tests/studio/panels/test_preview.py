@@ -76,7 +76,7 @@ def test_the_confidence_slider_veils_pixels(qtbot, session, panel, opened):
     assert f"{mixes[0].share:.0%}" in panel.captions[0].text()
 
 
-def test_another_one_draws_anew(qtbot, session, panel, opened):
+def test_another_one_draws_again(qtbot, session, panel, opened):
     before = panel.mixes[0]
     after = changed(qtbot, session, panel, panel.another.click)[0]
     assert not np.array_equal(before.image, after.image)
@@ -134,7 +134,7 @@ def test_options_changed_elsewhere_move_the_sliders(qtbot, panel, opened, sessio
     assert not panel.keep.isEnabled()
 
 
-def test_nothing_is_computed_while_nobody_looks(qtbot, panel, opened):
+def test_nothing_is_computed_while_hidden(qtbot, panel, opened):
     panel.hide()
     before = panel.mixes
     panel.beta.number.setValue(1.0)

@@ -113,13 +113,13 @@ def test_before_the_stage_images_are_shown_and_after_it_labels(qtbot, panel, tmp
     assert "Labels" in panel.area.contents
 
 
-def test_a_missing_folder_is_said(qtbot, panel, tmp_path, open_project):
+def test_a_missing_folder_is_reported(qtbot, panel, tmp_path, open_project):
     project = make_fake_project(tmp_path, until="", sections={"data": {"target": str(tmp_path / "gone")}})
     open_project(project.folder)
     qtbot.waitUntil(lambda: "gone" in panel.area.views.views[0].empty_text, timeout=10_000)
 
 
-def test_a_broken_image_is_said_and_the_next_one_is_shown(qtbot, session, panel, project, tmp_path, open_project):
+def test_a_broken_image_is_reported_and_the_next_one_is_shown(qtbot, session, panel, project, tmp_path, open_project):
     (tmp_path / "target" / f"{KEYS[0]}.png").write_bytes(b"no picture")
     open_project(project.folder)
     ready(qtbot, session, panel)
