@@ -70,7 +70,7 @@ class _States:
         if project.started_path(key).exists() and (unfinished := self._unfinished(key, record)):
             return status(*unfinished)
         if record:
-            reason = ", ".join(_differences(record.get("inputs", {}), self._inputs[key]))
+            reason = ", ".join(differences(record.get("inputs", {}), self._inputs[key]))
             state: State = "stale" if reason else "done"
             kept = str((project.choice(key) or {}).get("words", ""))
             return status(state, reason, seconds=record.get("seconds"), miou=record.get("miou"), kept=kept)
@@ -103,7 +103,22 @@ def _not_done(before: Mapping[str, State], upstream: tuple[str, ...], states: tu
     return "; ".join(waiting)
 
 
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+def dropped(project: Project, key: str) -> str:
+    """Says that what an interrupted run of a stage has done is not continued, and why; empty where nothing is lost."""
+    started = project.files(key).read_start()
+    if started is None or project.resumable(key):
+        return ""
+    reasons = list(differences(started.get("inputs", {}), project.inputs()[key]))
+    ending = last_endings(project.events_path).get(key)
+    if not reasons or ending is None or not ending.done or ending.outcome == "completed":
+        return ""
+    return (
+        f"what the interrupted run has done ({ending.done} of {ending.total}) is not continued: "
+        f"{', '.join(reasons[:4])}{' ...' if len(reasons) > 4 else ''}"
+    )
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     """Yields the changes between two `Project.inputs` of a stage, one phrase for each option or input."""
     for section in sorted({*old, *new}):
         before, after = old.get(section), new.get(section)

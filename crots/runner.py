@@ -21,7 +21,7 @@ from crots.execution.launch import session
 from crots.execution.workers import current
 from crots.files import explained, is_file, is_partial, machine_fault, out_of_memory, remove_partials
 from crots.project import Project
-from crots.project_status import statuses
+from crots.project_status import dropped, statuses
 
 StageBody = Callable[[Context], Iterator[Event]]
 # Message for a stage that was stopped before it changed anything.
@@ -65,7 +65,9 @@ def run_project(
             todo, resume = workers.from_first(partial(_due, project, key, only is not None))
             if not todo:
                 continue
-            context = Context(key, control, resume=resume, log=log if workers.first else None)
+            lost = "" if resume else workers.from_first(partial(dropped, project, key))
+            notes = (f"warning: {lost}",) if lost else ()
+            context = Context(key, control, resume=resume, log=log if workers.first else None, notes=notes)
             body = partial(_begun, project, stage_events)
             if (measure or budgeted) and workers.world == 1:
                 body = partial(_measured, project, keys[keys.index(key) :], body)
@@ -110,7 +112,7 @@ def _begun(project: Project, stage_events: Callable[[Project, Context], Iterator
 
 def _measured(project: Project, keys: tuple[str, ...], body: StageBody, context: Context) -> Iterator[Event]:
     """Begins a stage after the estimate of the run."""
-    return body(dataclasses.replace(context, notes=_estimated(project, keys, context)))
+    return body(dataclasses.replace(context, notes=(*context.notes, *_estimated(project, keys, context))))
 
 
 def _estimated(project: Project, keys: tuple[str, ...], context: Context) -> tuple[str, ...]:

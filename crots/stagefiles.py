@@ -74,9 +74,13 @@ class StageFiles:
         """The listing of the stage's files in ``final``."""
         return Owned(self.final, self.records / f"{self.key}.files", f"the stage {self.key}")
 
+    def read_start(self) -> dict[str, Any] | None:
+        """What was noted when the unfinished work began; None where there is none."""
+        return read_json(self.started)
+
     def continues(self, inputs: Mapping[str, Any]) -> bool:
         """Whether there is unfinished work that was begun with these inputs and so can be continued."""
-        started = read_json(self.started)
+        started = self.read_start()
         return started is not None and digest(started.get("inputs")) == digest(inputs)
 
     def begin(self, inputs: Mapping[str, Any]) -> bool:

@@ -10,7 +10,7 @@ import torch
 from crots.artefacts import CHECKPOINT, STUDENT, TEACHER
 from crots.errors import InputError
 from crots.eventlog import read_events
-from crots.events import Metrics, StageStarted
+from crots.events import Metrics, Note, StageStarted
 from crots.execution.control import Control
 from crots.runner import discard, locked, run_project
 from tests.stages import tiny_world as world
@@ -58,6 +58,18 @@ def test_a_stop_keeps_a_checkpoint_and_continues_to_the_same_weights(tmp_path, s
             assert world.weights_of(place) == world.weights_of(whole.stage_folder(stage) / name)
     steps = [event.step for event in world.of(read_events(stopped.events_path), Metrics, stage)]
     assert steps == [1, 2, 3, 4]
+
+
+def test_work_that_other_options_leave_behind_is_said(tmp_path):
+    project = world.white_box(tmp_path)
+    stop_at(project, metrics_at("baseline", 3), until="baseline")
+    other = world.change(project, baseline__learning_rate="0.002")
+    events = run(other, until="baseline")
+    assert world.of(events, StageStarted, "baseline")[0].resumed_at == 0
+    said = [event.text for event in world.of(events, Note) if event.level == "warning"]
+    words = "what the interrupted run has done (3 of 4) is not continued: baseline.learning_rate changed"
+    assert words in said, said
+    assert not any("is not continued" in event.text for event in world.of(run(other), Note))
 
 
 @pytest.mark.parametrize("stage", ["pseudo-label", "mine", "export"])

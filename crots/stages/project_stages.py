@@ -54,7 +54,7 @@ def stage_events(project: Project, context: Context) -> Iterator[Event]:
     config = project.config_of(context.stage)
     bench = Workbench(config, project.folder, project.cache_folder, context.stage)
     for text in context.notes:
-        bench.note(text)
+        bench.note(text.removeprefix("warning: "), warning=text.startswith("warning: "))
     name = stage_kind(context.stage)
     events = STAGES[name](project, bench, context)
     if context.resume and name not in ("baseline", "adapt"):
