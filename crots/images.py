@@ -18,6 +18,8 @@ from crots.files import atomic_path
 from crots.image_formats import ORIENTATION_TAG, banded_header, count_frames, opened, orientation_of
 from crots.limits import check_pixels
 
+# Orientations from this one on exchange width and height.
+_FIRST_QUARTER_TURN = 5
 _TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -61,6 +63,25 @@ def is_turned(path: Path) -> bool:
         if isinstance(image, TiffImageFile):
             return int(image.tag_v2.get(ORIENTATION_TAG, 1)) in _TRANSPOSITIONS
         return orientation_of(image) in _TRANSPOSITIONS
+
+
+def is_turned_unseen(path: Path) -> bool:
+    """Whether the EXIF orientation turns or mirrors an image without changing its size, so that no size tells it.
+
+    Raises:
+        InputError: it is missing or no image.
+    """
+    if not is_turned(path):
+        return False
+    size = image_size(path)
+    if size.width == size.height:
+        return True
+    if (banded := banded_header(path)) is not None:
+        return banded.orientation < _FIRST_QUARTER_TURN
+    with opened(path) as image:
+        if isinstance(image, TiffImageFile):
+            return int(image.tag_v2.get(ORIENTATION_TAG, 1)) < _FIRST_QUARTER_TURN
+        return orientation_of(image) < _FIRST_QUARTER_TURN
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:

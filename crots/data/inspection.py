@@ -33,7 +33,7 @@ from crots.data.spread import evenly_spread
 from crots.errors import InputError
 from crots.files import expanded
 from crots.image_formats import IMAGE_SUFFIXES, LABEL_SUFFIXES
-from crots.images import read_image
+from crots.images import is_turned_unseen, read_image
 from crots.label_files import read_labels, read_stored
 from crots.rendering import Rendering, use
 from crots.stored_pixels import NoLabelIds
@@ -79,6 +79,7 @@ class _Findings:
     sizes: Counter[Size] = field(default_factory=Counter)
     pixels: Counter[int] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def add_labels(self, labels: NDArray[Any]) -> None:
         ids = unique_labels(labels)
@@ -212,7 +213,7 @@ def _dataset(
     if findings.sizes:
         summary.append(propose_size(list(findings.sizes.elements()))[1])
         images = [sample.image for dataset in datasets for sample in dataset.samples]
-        summary += [f"warning: {text}" for text in pixel_warnings(images)]
+        summary += [f"warning: {text}" for text in (*findings.warnings, *pixel_warnings(images))]
     kind = "image" if datasets[0].layout == "image" else "data set"
     return findings.result(path, kind, summary, classes if judged else None)
 
@@ -265,11 +266,16 @@ def _tell(watch: Watch | None, done: int, total: int) -> None:
 def _inspect_samples(
     dataset: Dataset, classes: ClassSet | None, findings: _Findings, workers: int, tick: Callable[[], None]
 ) -> None:
+    turned: list[str] = []
+
     def load(sample: Sample) -> tuple[Size | None, NDArray[Any] | None, list[str]]:
         size, size_faults = _size(sample.image)
         labels, label_faults = _labels(sample, dataset, classes)
-        if size is not None and labels is not None and labels.shape[:2] != (size.height, size.width):
-            label_faults.append(f"{sample.label}: is {labels.shape[1]}x{labels.shape[0]}, but its image is {size}")
+        if size is not None and labels is not None:
+            if labels.shape[:2] != (size.height, size.width):
+                label_faults.append(f"{sample.label}: is {labels.shape[1]}x{labels.shape[0]}, but its image is {size}")
+            elif is_turned_unseen(sample.image):
+                turned.append(sample.key)
         return size, labels, size_faults + label_faults
 
     for size, labels, faults in prefetch(dataset.samples, load, workers=workers):
@@ -284,6 +290,11 @@ def _inspect_samples(
             if labels.ndim == 2:
                 findings.add_labels(labels)
         tick()
+    if turned:
+        findings.warnings.append(
+            f"{len(turned)} labelled images ({some(sorted(turned))}) are turned by half or mirrored by their EXIF "
+            "orientation, which is followed here; look at one: labels have to be of the upright image"
+        )
 
 
 def _size(image: Path) -> tuple[Size | None, list[str]]:

@@ -173,3 +173,18 @@ def test_labels_that_cannot_be_read_as_such_are_reported(tmp_path, suffix, words
             np.save(path, np.ones((8, 12)))
     dataset = open_dataset(tmp_path)
     assert dataset.labelled == 0 and words in dataset.notes[-1]
+
+
+@pytest.mark.parametrize(
+    ("orientation", "height", "said"), [(1, 24, 0), (3, 24, 1), (2, 24, 1), (6, 24, 0), (6, 32, 1)]
+)
+def test_labels_whose_size_cannot_show_that_they_are_turned_are_warned_about(tmp_path, orientation, height, said):
+    (tmp_path / "images").mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (32, height), (9, 99, 199)).save(tmp_path / "images" / "p.jpg", exif=exif)
+    upright = (32, height) if orientation > 4 else (height, 32)
+    write_labels(tmp_path / "labels" / "p.png", np.eye(*upright, dtype=np.uint8))
+    found = inspect(tmp_path / "images", labels=tmp_path / "labels")
+    warnings = [line for line in found.summary if line.startswith("warning: 1 labelled images (p) are turned by half")]
+    assert not found.problems and len(warnings) == said
