@@ -73,7 +73,8 @@ def machine_fault(error: BaseException) -> str:
         return ""
     if error.errno == errno.ENOENT:
         return _absent(error)
-    cause = _CAUSES.get(error.errno or 0, "")
+    # Whether it was read or written is not known here.
+    cause = _CAUSES.get(error.errno or 0, "").replace("no permission to write there", "no permission there")
     return f"cannot read or write {error.filename}: {cause}" if cause and error.filename else cause
 
 
