@@ -14,6 +14,7 @@ from crots.card import ModelCard, Normalisation
 from crots.config import Size
 from crots.errors import InputError
 from crots.nets.info import NetInfo
+from crots.nets.reasons import reason_of
 from crots.nets.registry import build_net, net_info
 
 if TYPE_CHECKING:
@@ -177,11 +178,10 @@ def check_runs(model: Model, size: Size) -> None:
             model.eval()(torch.zeros(1, 3, size.height, size.width, device=model.device))
     except torch.OutOfMemoryError:
         raise
-    except (RuntimeError, ValueError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    except (RuntimeError, ValueError, AssertionError, IndexError) as error:
         raise InputError(
-            f"net {model.card.net} cannot take images of {size} ({reason[:160]}); choose a larger working size, or "
-            "another network",
+            f"net {model.card.net} cannot take images of {size} ({reason_of(error)}); choose a larger working size, "
+            "the one that it names, or another network",
             field="data.size",
         ) from error
     finally:
@@ -218,7 +218,7 @@ def check_batch(model: Model, batch: int, size: Size) -> None:
     except NotImplementedError:
         # The network does something that a dry run on the meta device cannot follow: nothing is checked then.
         return
-    except RuntimeError:
+    except (RuntimeError, AssertionError, IndexError):
         # Either the network depends on the batch, or it cannot take this size: a single image decides.
         check_runs(model, size)
     finally:

@@ -10,7 +10,7 @@ from crots.card import CAFFE, ModelCard, Normalisation
 from crots.config import Size
 from crots.errors import InputError
 from crots.nets.info import NetInfo
-from crots.nets.model import Model, check_batch, create_model
+from crots.nets.model import Model, check_batch, check_runs, create_model
 from crots.taxonomy import ClassSet
 
 torch.set_num_threads(1)
@@ -151,3 +151,19 @@ def test_check_batch_says_nothing_where_it_cannot_tell():
             return x if x.sum().item() > 0 else -x
 
     check_batch(toy(Odd()), 1, Size(16, 8))
+
+
+class Picky(nn.Conv2d):
+    """Takes one size alone and says so by an assertion, as transformers with learned positions do."""
+
+    def forward(self, x):
+        assert x.shape[-1] == 224, f"Input width ({x.shape[-1]}) does not match the model (224)."
+        return super().forward(x)
+
+
+def test_a_network_that_asserts_its_size_is_refused_with_its_words():
+    model = toy(Picky(3, 2, 1))
+    for check in (lambda: check_runs(model, Size(64, 32)), lambda: check_batch(model, 2, Size(64, 32))):
+        with pytest.raises(InputError, match=r"cannot take images of 64x32 \(Input width \(64\) does not match"):
+            check()
+    check_runs(model, Size(224, 32))
