@@ -352,6 +352,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                 if link_status(older) is not None:
                     move_file(older, path)
                 raise
+    except StageError as error:
+        # The name of the unfinished folder says nothing to anybody.
+        raise StageError(str(error).replace(str(partial), str(path))) from error
     finally:
         for left in (partial, older):
             # A disk that became read-only refuses this too, with a less helpful message.

@@ -6,6 +6,7 @@ the JSON files of labelme. Pictures have the size of the pseudo-labels, so that 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from crots.files import write_text
 from crots.image_formats import LABEL_SUFFIXES
 from crots.images import write_image
 from crots.label_files import read_labels, write_labels
-from crots.ownership import check_place
+from crots.ownership import atomic_folder, check_place
 from crots.taxonomy import ClassSet, Colour, make_palette
 from crots.training.material import Array, PseudoLabels
 
@@ -63,19 +64,24 @@ class HandOut:
 
 def hand_out(job: HandOut, context: Context) -> Iterator[Event]:
     """Writes images and their pseudo-labels for a labelling tool."""
-    classes = job.labels.classes
     yield StageStarted(stage=context.stage, total=len(job.samples), unit="images")
-    write = _write_cvat if job.tool == "cvat" else _write_labelme
-    yield from metered(job.samples, len(job.samples), context, lambda sample: write(job, sample))
-    if job.tool == "cvat":
-        write_text(job.out / _LABELMAP, _labelmap(classes))
-        write_text(job.out / _LIST, "".join(f"{sample.key}\n" for sample in job.samples))
+    # Half of the images would be taken for all of them.
+    with atomic_folder(job.out) as partial:
+        yield from _written(dataclasses.replace(job, out=partial), context)
     yield ArtifactWritten(stage=context.stage, kind="labels", path=str(job.out))
     yield Note(
         stage=context.stage,
         text=f"wrote {len(job.samples)} images with their pseudo-labels; correct them, then run crots suspects with "
         "--import and the folder that the tool exported",
     )
+
+
+def _written(job: HandOut, context: Context) -> Iterator[Event]:
+    write = _write_cvat if job.tool == "cvat" else _write_labelme
+    yield from metered(job.samples, len(job.samples), context, lambda sample: write(job, sample))
+    if job.tool == "cvat":
+        write_text(job.out / _LABELMAP, _labelmap(job.labels.classes))
+        write_text(job.out / _LIST, "".join(f"{sample.key}\n" for sample in job.samples))
 
 
 def _write_cvat(job: HandOut, sample: Sample) -> None:

@@ -1,6 +1,8 @@
 """Pseudo-labels go out to labelling tools and come back pixel for pixel; what was changed becomes a correction."""
 
+import errno
 import json
+import re
 
 import numpy as np
 import pytest
@@ -14,11 +16,13 @@ from crots.data.cache import ImageCache
 from crots.data.datasets import Sample, open_dataset
 from crots.data.labels import detect_encoding
 from crots.data.polygons import outlined, painted
-from crots.errors import InputError
+from crots.errors import InputError, StageError
 from crots.events import Note
 from crots.execution.context import Context
+from crots.files import explained
 from crots.images import image_size, read_image, write_image
 from crots.label_files import write_labels
+from crots.stages import labelling_tools
 from crots.stages.labelling_tools import TOOLS, HandOut, TakeBack, hand_out, take_back
 from crots.taxonomy import ClassSet, load_class_set
 from crots.training.material import PseudoLabels
@@ -204,3 +208,28 @@ def test_outlines_draw_any_label_map_exactly(tmp_path_factory, ids):
     path = tmp_path_factory.mktemp("outlines") / "a.json"
     path.write_text(json.dumps({"shapes": shapes, "imagePath": "a.jpg", "imageWidth": width, "imageHeight": height}))
     assert np.array_equal(painted(path, classes, -1), np.array([0, 1, 2, 255])[ids])
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("there", [True, False], ids=["empty folder", "no folder"])
+def test_a_disk_that_fills_up_leaves_no_part_of_an_export(tmp_path, labels, monkeypatch, tool, there):
+    folder = tmp_path / "out"
+    if there:
+        folder.mkdir()
+    written = []
+
+    def full(path, *args):
+        if len(written) == 2:
+            with explained(path):
+                raise OSError(errno.ENOSPC, "full")
+        written.append(path)
+        write_image(path, *args)
+
+    monkeypatch.setattr(labelling_tools, "write_image", full)
+    with pytest.raises(StageError, match=rf"cannot write {re.escape(str(folder))}.*the disk is full"):
+        exported(labels, tool, folder)
+    assert not folder.exists() or not list(folder.iterdir())
+    assert not [path for path in tmp_path.iterdir() if "partial" in path.name]
+    monkeypatch.undo()
+    exported(labels, tool, folder)
+    assert list(folder.iterdir())
