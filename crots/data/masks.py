@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -28,7 +28,8 @@ _NUMBERS, _FEW = re.compile(r"\d+"), 2
 # No data set has so many classes: greater numbers of 16 bits are depths or instances. 65535 is void.
 _MOST_CLASSES, _VOID = 1023, 65535
 # Share of the names that differ from others by a word alone, and how many such words there may be.
-_SHARED, _MOST_WORDS = 0.5, 3
+_SHARED, _MOST_WORDS = 0.3, 3
+_WORD = re.compile(r"(?<=[^\W_])[\W_][^\W\d_]+$")
 # Up to this many folders may separate photographs from masks; more are drives or cities.
 _MOST_KINDS = 6
 _LABELS = tuple(LABEL_SUFFIXES)
@@ -100,14 +101,13 @@ def other_pictures(names: Sequence[str]) -> list[str]:
     keys = {key_of(name): name for name in names}
     cores: dict[str, list[str]] = defaultdict(list)
     for key in keys:
-        found = _WORDS[0].search(key.rpartition("/")[2])
-        start = len(key) - len(found[0]) if found else len(key)
-        cores[key[:start] if found and key[start - 1 : start].isalnum() else key].append(key)
+        found = _WORD.search(key.rpartition("/")[2])
+        cores[key[: len(key) - len(found[0])] if found else key].append(key)
     several = {core: sorted(same, key=len) for core, same in cores.items() if len(same) > 1}
-    words = {key[len(core) :] for core, same in several.items() for key in same}
-    if sum(map(len, several.values())) < _SHARED * len(names) or len(words) > _MOST_WORDS:
-        return []
-    return [keys[key] for same in several.values() for key in same[1:]]
+    words = Counter(key[len(core) :] for core, same in several.items() for key in same)
+    # A word that stands once is the image's name: north, south.
+    alike = [key for core, same in several.items() for key in same[1:] if words[key[len(core) :]] > 1]
+    return [keys[key] for key in alike] if len(alike) >= _SHARED * len(names) and len(words) <= _MOST_WORDS else []
 
 
 def _is_measured(path: Path) -> bool:

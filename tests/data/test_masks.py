@@ -154,6 +154,13 @@ def test_pictures_named_like_other_images_are_reported_and_take_no_labels(tmp_pa
     assert any("3 of 6 images have the names of others but for a word (0_overlay" in note for note in dataset.notes)
 
 
+@pytest.mark.parametrize("names", ["road_a road_b road_c", "cam_x1 cam_x2 cam_x3", "1_north 2_south 3_north", "a b c"])
+def test_images_with_names_of_their_own_are_not_taken_for_pictures_of_others(tmp_path, names):
+    for name in names.split():
+        photo(tmp_path / f"{name}.png")
+    assert open_dataset(tmp_path).notes == ()
+
+
 def test_photographs_of_two_cameras_are_all_images(tmp_path):
     for number in range(3):
         for side in ("left", "right"):
@@ -178,7 +185,7 @@ def test_what_is_left_out_is_counted(tmp_path):
     assert dataset.keys == ("ok",)
     for words in (
         "2 .dng (a camera's raw file",
-        "1 .mp4 (a film",
+        "1 .mp4 (a video",
         "1 .gz (compressed; unpack it)",
         "2 hidden files",
         "1 dead links",
