@@ -89,8 +89,8 @@ def _choose(path: Path, content: Mapping[Any, Any], states: Mapping[str, Mapping
         return Entry(_tensors(content))
     average = _average(states, plain)
     if average and plain and _holds_average(content):
-        note = f"{plain} holds the moving average of the weights, as mmengine writes it, and is taken"
-        return Entry(_tensors(states[plain]), plain, (f"{note}; the prefix {average} takes the last weights",))
+        note = f"{plain} holds the moving average of the weights, as mmengine writes it, and is used"
+        return Entry(_tensors(states[plain]), plain, (f"{note}; the prefix {average} selects the last weights",))
     if average:
         note = f"the moving average of the weights, {average}, is used"
         note += f", not {plain}; the prefix {plain} selects that" if plain else ""
@@ -135,7 +135,7 @@ def _rivals(states: Mapping[str, Mapping[Any, Any]], chosen: str) -> tuple[str, 
     ]
     if not others:
         return ()
-    return (f"{chosen} is taken; {', '.join(others[:4])} could be, by giving its name as the prefix",)
+    return (f"{chosen} is used; the file also holds {', '.join(others[:4])}, which its name as the prefix selects",)
 
 
 def _unread(content: Mapping[Any, Any], chosen: Entry) -> tuple[str, ...]:

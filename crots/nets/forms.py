@@ -175,9 +175,9 @@ def _best(
     if len(strips) == 2 and len(averages) == 1:
         (average,), (other,) = averages, set(strips) - set(averages)
         if not other:
-            words = f"the moving average of the weights lies under {average}; that prefix takes it"
+            words = f"the moving average of the weights lies under {average}; that prefix selects it"
             return "", best[0][1], words
-        words = f"the moving average of the weights, {average}, is taken, not {other}; the prefix {other} takes that"
+        words = f"the moving average of the weights, {average}, is used, not {other}; the prefix {other} selects that"
         return average, best[0][1], words
     if len(strips) > 1 and strips[0]:
         raise InputError(

@@ -210,7 +210,7 @@ def test_a_moving_average_is_preferred_said_and_can_be_refused(tmp_path):
     found = read_weights(tmp_path / "c.pth")
     assert (found.entry, found.tensors.keys()) == ("ema_state_dict", STATE.keys())
     assert all(torch.equal(found.tensors[key], STATE[key]) for key in STATE)
-    assert "not state_dict; the prefix state_dict takes that" in found.notes[0]
+    assert "not state_dict; the prefix state_dict selects that" in found.notes[0]
     other = read_weights(tmp_path / "c.pth", prefix="state_dict.")
     assert other.entry == "state_dict" and not any(tensor.any() for tensor in other.tensors.values())
     torch.save({"state_dict": STATE, "ema": {"decay": torch.ones(1, 1)}}, tmp_path / "counter.pth")
@@ -221,7 +221,7 @@ def test_the_average_of_mmengine_lies_in_the_plain_entry(tmp_path):
     content = {"message_hub": {}, "state_dict": STATE, "ema_state_dict": {f"module.{k}": ZEROS[k] for k in ZEROS}}
     torch.save(content, tmp_path / "c.pth")
     found = read_weights(tmp_path / "c.pth")
-    assert same(found.tensors) and "the prefix ema_state_dict takes the last weights" in found.notes[0]
+    assert same(found.tensors) and "the prefix ema_state_dict selects the last weights" in found.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_the_average_of_mmengine_lies_in_the_plain_entry(tmp_path):
         ),
         (
             {"model": STATE, "best_model": ZEROS},
-            "model is taken; best_model could be, by giving its name as the prefix",
+            "model is used; the file also holds best_model, which its name as the prefix selects",
         ),
     ],
 )

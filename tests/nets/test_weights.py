@@ -109,7 +109,7 @@ def test_a_plain_network_beside_another_wins():
     net, state, other = build_net(NET, 3), filled(seed=1), filled(seed=2)
     report = load_weights(net, {**with_prefix(other, "ema."), **state})
     assert holds(net, state) and len(report.unexpected) == len(other)
-    assert any("average of the weights lies under ema.; that prefix takes it" in note for note in report.notes)
+    assert any("average of the weights lies under ema.; that prefix selects it" in note for note in report.notes)
 
 
 @pytest.mark.parametrize("prefix", ["model_ema.", "ema_model.", "averaged."])
@@ -117,7 +117,7 @@ def test_of_a_network_and_its_average_the_average_is_taken_and_reported(prefix):
     net, state, last = build_net(NET, 3), filled(seed=1), filled(seed=2)
     both = {**with_prefix(last, "model."), **with_prefix(state, prefix)}
     report = load_weights(net, both)
-    assert holds(net, state) and any("the prefix model. takes that" in note for note in report.notes)
+    assert holds(net, state) and any("the prefix model. selects that" in note for note in report.notes)
     load_weights(net, both, prefix="model")
     assert holds(net, last)
 
