@@ -44,6 +44,9 @@ _jit: Any = torch.jit
 Writer = Callable[[Model, Path], tuple[str, ...]]
 # Share of pixels whose class must be the same in the file and in the network.
 _AGREEMENT = 0.99
+# At another size, the greatest difference of a logit as a share of all logits' span. Rounding makes a thousandth of it;
+# pooling that was written for one size, as much as a tenth, and few pixels of an untrained network tell.
+_APART = 0.01
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,12 @@ def _attempt(
             difference, agreement = _compare(own, loaded, batches, device)
             if batches and any_size and agreement >= _AGREEMENT:
                 other = _other_size(model, batches[0])
-                agreement = min(agreement, _compare(own, loaded, [other], device)[1])
+                apart, same = _compare(own, loaded, [other], device)
+                if apart > _APART * _span(own, other.to(device)):
+                    raise _Fault("it differs from the network at another size")
+                agreement = min(agreement, same)
+        except _Fault:
+            raise
         except StageError as error:
             # Of a disk; the name is that of the unfinished file.
             raise StageError(str(error).replace(str(partial), str(path))) from error
@@ -168,10 +176,19 @@ def _compare(
     return max(differences), sum(same) / len(same)
 
 
+@torch.no_grad()
+def _span(model: Model, images: Tensor) -> float:
+    logits = model.logits(images)
+    return float(logits.max() - logits.min())
+
+
 def _other_size(model: Model, images: Tensor) -> Tensor:
-    """An image of the same kind, larger by a quarter: a program that takes any size must be right there as well."""
+    """An image of the same kind, larger by a quarter: a program that takes any size must be right there as well.
+
+    Its sides are odd multiples, which pools of 2 or 6 cells do not divide.
+    """
     multiple = model.info.multiple
-    height, width = (-(-side * 5 // (4 * multiple)) * multiple for side in images.shape[2:])
+    height, width = ((-(-side * 5 // (4 * multiple)) | 1) * multiple for side in images.shape[2:])
     return interpolate(images[:1].float(), (height, width), mode="bilinear").round().to(images.dtype)
 
 

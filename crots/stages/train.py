@@ -18,6 +18,7 @@ from crots.execution.engine import Engine
 from crots.label_files import resize_labels
 from crots.nets.model import Model
 from crots.stages.evaluate import labelled
+from crots.taxonomy import ClassSet
 from crots.training.loop import Training, train
 from crots.training.material import Array
 from crots.training.supervised import SupervisedLearner
@@ -38,9 +39,12 @@ class TrainLearner(SupervisedLearner):
         options: TrainOptions,
         *,
         tiling: Tiling | None = None,
+        label_classes: ClassSet | None = None,
         seed: int,
         stage: str,
     ) -> None:
+        # A model's own set does not say how label files are read.
+        self._label_classes = label_classes or student.classes
         self._samples = in_parts(labelled(dataset), tiling)
         self._dataset, self._cache = dataset, cache
         super().__init__(student, engine, options, len(self._samples), seed=seed, stage=stage)
@@ -56,17 +60,20 @@ class TrainLearner(SupervisedLearner):
 
     def _truth(self, sample: Sample) -> Array:
         if self._cache.size is not None:
-            return resize_labels(read_truth(sample, self._dataset, self.classes), self._cache.size)
+            return resize_labels(self._read(sample), self._cache.size)
         assert sample.label is not None
         _, window = place_of(sample)
         # Of a large map, decoded once, only the tile is read.
-        truth = self._cache.map_of(sample.label, lambda _: read_truth(sample, self._dataset, self.classes), self._kind)
+        truth = self._cache.map_of(sample.label, lambda _: self._read(sample), self._kind)
         return truth if window is None else cut_map(truth, window, self.classes.ignore)
+
+    def _read(self, sample: Sample) -> Array:
+        return read_truth(sample, self._dataset, self._label_classes)
 
     @property
     def _kind(self) -> list[Any]:
         """What decides how a label file is read."""
-        return ["truth", self._dataset.encoding, self.classes.to_dict()]
+        return ["truth", self._dataset.encoding, self._label_classes.to_dict(), dict(self._label_classes.other_names)]
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,7 @@ class TrainJob:
         options: of the stage.
         run: where it writes, and how it is evaluated.
         tiling: how images are cut into tiles; None where they are resized.
+        label_classes: the student's classes, as their file says that labels are read; None takes what the student says.
     """
 
     student: Model
@@ -90,6 +98,7 @@ class TrainJob:
     options: TrainOptions
     run: Training
     tiling: Tiling | None = None
+    label_classes: ClassSet | None = None
 
 
 def supervise(job: TrainJob, context: Context) -> Iterator[Event]:
@@ -101,6 +110,7 @@ def supervise(job: TrainJob, context: Context) -> Iterator[Event]:
         job.engine,
         job.options,
         tiling=job.tiling,
+        label_classes=job.label_classes,
         seed=job.run.seed,
         stage=context.stage,
     )

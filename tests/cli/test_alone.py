@@ -380,3 +380,18 @@ def test_labels_that_are_not_used_are_no_missing_labels(refused, tmp_path):
         Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "in" / f"{name}.png")
     line = refused("convert-labels", "--images", tmp_path / "in", "--classes", "vessels", "--out", tmp_path / "out")
     assert "the label of im1 may be" in line and "give --labels" in line
+
+
+def test_a_source_learns_from_the_outlines_of_idd(crots, tmp_path):
+    """The class set's file, and no model, knows the names that the outlines have."""
+    for number in range(2):
+        folders = [tmp_path / "in" / kind / "train" / "7" for kind in ("leftImg8bit", "gtFine")]
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((32, 64, 3), 90, np.uint8)).save(folders[0] / f"{number}_leftImg8bit.png")
+        rows = [{"label": "parking", "polygon": [[0, 0], [60, 0], [60, 30]], "deleted": 0}]
+        found = {"imgHeight": 32, "imgWidth": 64, "objects": rows}
+        (folders[1] / f"{number}_gtFine_polygons.json").write_text(json.dumps(found))
+    ran = crots("train", "--images", tmp_path / "in", "--classes", "idd", "--net", "compact", "--weights", "random",
+                "--size", "64x32", *SHORT, "--out", tmp_path / "out")  # fmt: skip
+    assert ran.code == 0, ran.err

@@ -134,6 +134,34 @@ def test_onnx_of_fixed_size_where_it_cannot_be_otherwise(tmp_path):
     assert source.logits(torch.zeros(3, 3, 16, 32, dtype=torch.uint8)).shape == (3, 3, 16, 32)
 
 
+class Pooling(nn.Module):
+    """Adds means of four cells, which count little: the likeliest class tells nothing of them."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 8, stride=8)
+
+    def forward(self, x):
+        x = 0.1 * self.conv(x)
+        cells = nn.functional.adaptive_avg_pool2d(x, 2)
+        shift = torch.tensor([9.0, 0, 0]).view(1, 3, 1, 1)
+        return x + shift + nn.functional.interpolate(cells, x.shape[2:], mode="bilinear")
+
+
+@pytest.mark.parametrize("side", [16, 13])
+def test_a_program_of_any_size_is_right_where_a_pool_does_not_divide(tmp_path, side):
+    size = Size(8 * side, 8 * side)
+    model = Model(Pooling(), ModelCard("toy", ABC.to_dict(), CAFFE, size), NetInfo("toy", "user", multiple=8)).eval()
+    export_as(model, tmp_path / "m.onnx", "onnx", sample_images=pictures(1, size))
+    source = load_exported(tmp_path / "m.onnx")
+    if source.facts.fixed:
+        return
+    for wide, high in ((15, 21), (16, 16), (22, 13)):
+        images = torch.from_numpy(np.stack(pictures(1, Size(8 * wide, 8 * high)))).permute(0, 3, 1, 2)
+        wanted = model.logits(images)
+        assert (source.logits(images) - wanted).abs().max() < 0.01 * (wanted.max() - wanted.min())
+
+
 @pytest.mark.parametrize("fault", ["wrong", "nan"])
 def test_a_file_that_differs_is_reported(tmp_path, small, monkeypatch, fault):
     def broken(model, path, device, trust):

@@ -90,7 +90,8 @@ def _events(
     dataset = readable(dataclasses.replace(dataset, samples=tuple(labelled(dataset))), bench, context)
     claimed.take()
     run = training_run(Loose(desk.out, bench.config), bench, options, context, student)
-    return supervise(TrainJob(student, dataset, bench.cache, bench.engine, options, run, bench.tiling), context)
+    job = TrainJob(student, dataset, bench.cache, bench.engine, options, run, bench.tiling, bench.classes)
+    return supervise(job, context)
 
 
 COMMAND = Command(
