@@ -37,8 +37,10 @@ MODEL_TYPES = (
 )  # fmt: skip
 # Query models, whose masks `crots.nets.queries` joins. Sources only, see `check_student`.
 QUERY_TYPES = ("eomt", "eomt_dinov3", "mask2former", "maskformer")
-# Of these, the ones whose positions are learnt for one size of images.
-_FIXED_TYPES = ("eomt", "eomt_dinov3")
+# Those that take one size of images only, a square: their positions are learnt for it, or their head counts on it.
+_FIXED_TYPES = ("beit", "data2vec-vision", "dpt", "eomt", "eomt_dinov3")
+# Where a configuration says none: 640 for query models, and for the others what transformers takes.
+_USUAL_SIDES = {"beit": 224, "data2vec-vision": 224, "dpt": 384}
 # Of segmentation-models-pytorch.
 MODEL_CLASSES = (
     "DPT", "DeepLabV3", "DeepLabV3Plus", "FPN", "Linknet", "MAnet", "PAN", "PSPNet", "Segformer", "UPerNet", "Unet",
@@ -97,7 +99,9 @@ def fixed_size(config: dict[str, Any], folder: Path) -> Size | None:
     """
     if config.get("model_type") not in _FIXED_TYPES:
         return None
-    side = config.get("image_size", 640)
+    side = config.get("image_size", _USUAL_SIDES.get(config["model_type"], 640))
+    if isinstance(side, list) and len(side) == 2 and side[0] == side[1]:
+        side = side[0]
     if type(side) is not int or not 1 <= side <= _LARGEST_SIDE:
         raise InputError(
             f"{folder / CONFIG}: image_size is {str(side)[:60]}, expected the side of its images in pixels; {_REMEDY}"
@@ -183,13 +187,14 @@ def write_config(folder: Path, card: ModelCard, config: dict[str, Any]) -> None:
     write_json(folder / CONFIG, {**config, CARD: about})
 
 
-def write_processor(folder: Path, card: ModelCard, processor: dict[str, Any]) -> None:
+def write_processor(folder: Path, card: ModelCard, processor: dict[str, Any], fixed: Size | None = None) -> None:
     """Writes how images are normalised for a model of transformers.
 
     Args:
         folder: of the model.
         card: of the model.
         processor: settings of an older image processor; what the card says replaces them.
+        fixed: the only size that the model takes, if there is one.
     """
     mean, scale = ([part / 255 for part in row] for row in (card.normalisation.mean, card.normalisation.scale))
     told = {
@@ -199,8 +204,8 @@ def write_processor(folder: Path, card: ModelCard, processor: dict[str, Any]) ->
         "image_mean": mean,
         "image_std": scale,
         # Whole images, as in training, or tiles of them, which are as they are.
-        "do_resize": card.tile_overlap is None,
-        "size": dict(zip(("width", "height"), card.size, strict=True)),
+        "do_resize": card.tile_overlap is None or fixed is not None,
+        "size": dict(zip(("width", "height"), fixed or card.size, strict=True)),
         "do_center_crop": False,
         # Labels have the numbers of the card's classes.
         "do_reduce_labels": False,

@@ -264,6 +264,8 @@ def _trace(model: Model, path: Path, example: Tensor, multiple: int, *, fixed: b
     with torch_jit(), torch.no_grad(), warnings.catch_warnings():
         # Sizes are read from the images' shape, which tracing records; what it warns of are Python numbers among them.
         warnings.filterwarnings("ignore", category=TracerWarning)
+        # Tracing asks transformers' models for all they have, and some of it is deprecated.
+        warnings.filterwarnings("ignore", category=FutureWarning)
         traced = _jit.trace(program, (example,), check_trace=False)
         # Into memory: given a path, libtorch ends the process where the disk is full.
         made = io.BytesIO()

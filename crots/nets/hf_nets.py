@@ -47,15 +47,21 @@ _EXTRA = "install it with: pip install 'crots-studio[transformers]'"
 
 
 class Logits(nn.Module):
-    """A model of transformers as a network: images in, logits out."""
+    """A model of transformers as a network: images in, logits out.
 
-    def __init__(self, model: nn.Module) -> None:
+    Args:
+        model: it gives logits for pixels.
+        fixed: the only size of images that it takes, to which others are resized; None for any.
+    """
+
+    def __init__(self, model: nn.Module, fixed: Size | None = None) -> None:
         super().__init__()
         self.model = model
+        self.fixed = fixed
 
     def forward(self, images: Tensor) -> Tensor:
         """Maps normalised images (N, 3, H, W) to logits (N, classes, h, w)."""
-        logits: Tensor = self.model(pixel_values=images).logits
+        logits: Tensor = self.model(pixel_values=_resized(images, self.fixed)).logits
         return logits
 
 
@@ -74,13 +80,16 @@ class Queries(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Maps normalised images (N, 3, H, W) to log-probabilities (N, classes, H, W)."""
-        seen = images
-        if self.fixed is not None and (images.shape[-1], images.shape[-2]) != self.fixed:
-            seen = interpolate(images, (self.fixed.height, self.fixed.width), mode="bilinear", antialias=True)
-        said = self.model(pixel_values=seen)
+        said = self.model(pixel_values=_resized(images, self.fixed))
         return log_probabilities(
             said.class_queries_logits, said.masks_queries_logits, (images.shape[-2], images.shape[-1])
         )
+
+
+def _resized(images: Tensor, fixed: Size | None) -> Tensor:
+    if fixed is None or (images.shape[-1], images.shape[-2]) == fixed:
+        return images
+    return interpolate(images, (fixed.height, fixed.width), mode="bilinear", antialias=True)
 
 
 def build(name: str, classes: int) -> nn.Module:
@@ -103,7 +112,7 @@ def build(name: str, classes: int) -> nn.Module:
         try:
             config = transformers.AutoConfig.for_model(kind, **values, num_labels=classes)
             model = _kind_of(transformers, query=query).from_config(config).float()
-            return Queries(model, fixed) if query else Logits(model)
+            return Queries(model, fixed) if query else Logits(model, fixed)
         except NotImplementedError:
             raise
         except Exception as error:  # a configuration may be anybody's
@@ -215,8 +224,8 @@ def write_folder(net: nn.Module, card: ModelCard, folder: Path) -> None:
         cast(Any, net.model).save_pretrained(folder, max_shard_size="1000GB")
     write_config(folder, card, read_object(folder / CONFIG, remedy="") or {})
     older = Path(card.net.removeprefix(HEAD)) / PREPROCESSOR
-    write_processor(folder, card, read_object(older, remedy="copy the model's folder again") or {})
-    _check_processor(folder, card)
+    write_processor(folder, card, read_object(older, remedy="copy the model's folder again") or {}, net.fixed)
+    _check_processor(folder, card if net.fixed is None else dataclasses.replace(card, size=net.fixed))
 
 
 def _check_processor(folder: Path, card: ModelCard) -> None:

@@ -15,7 +15,7 @@ from crots.images import write_image
 from crots.nets.export import export_as
 from crots.nets.hf_nets import build
 from crots.nets.model import check_batch, create_model
-from crots.nets.source import open_source
+from crots.nets.source import load_exported, open_source
 from crots.nets.weights import load_into, load_model, save_safetensors
 from crots.opening import Inputs
 from crots.project_config import ProjectConfig, override
@@ -233,6 +233,30 @@ def test_every_kind_keeps_the_contract_of_a_net(tmp_path, kind):
     logits = model.train()(torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8))
     assert logits.shape[:2] == (2, 3) and logits.requires_grad and torch.isfinite(logits).all()
     assert exported(model.eval(), tmp_path / "out", Size(64, 64)).agreement == 1
+
+
+@pytest.mark.parametrize(("name", "file"), [("onnx", "m.onnx"), ("torchscript", "m.pt"), ("huggingface", "out")])
+@pytest.mark.parametrize("kind", ["beit", "dpt"])
+def test_images_of_any_shape_are_taken_and_exported(tmp_path, kind, name, file):
+    """Heads that count on a square of one size are given that."""
+    pytest.importorskip("transformers")
+    size = Size(96, 64)
+    config = {"model_type": kind, "id2label": SEGFORMER["id2label"], **TYPES[kind]}
+    model = create_model(f"hf:{described(tmp_path / 'm', config=config)}", ABC, size).eval()
+    check_batch(model, 2, size)
+    images = torch.randint(0, 256, (2, 3, 64, 96), dtype=torch.uint8)
+    report = export_as(model, tmp_path / file, name, sample_images=images)
+    assert report.agreement >= 0.99
+    if name != "huggingface":
+        fixed = load_exported(tmp_path / file, trust=True).facts.fixed
+        assert fixed in (None, size) and (fixed is None or any(f"{size} only" in note for note in report.notes))
+        return
+    transformers = pytest.importorskip("transformers")
+    processor = transformers.AutoImageProcessor.from_pretrained(tmp_path / "out", local_files_only=True)
+    other = transformers.AutoModelForSemanticSegmentation.from_pretrained(tmp_path / "out", local_files_only=True)
+    with torch.no_grad():
+        shape = other(**processor(images=images[0].numpy(), return_tensors="pt")).logits.shape
+    assert shape[:2] == (1, 3)
 
 
 @pytest.mark.slow
