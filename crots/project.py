@@ -28,12 +28,13 @@ from crots.config import (
 )
 from crots.contents import Contents
 from crots.decisions import BUDGET, holds, read_decisions
+from crots.differences import differences
 from crots.errors import InputError
 from crots.files import content_digest, digest, exists, expanded, file_stamp, listing_digest, make_folder, write_text
 from crots.inputs import check_inputs
 from crots.ownership import check_place, walk
 from crots.project_config import ProjectConfig, config_text, named_paths, override, read_config
-from crots.records import is_plain, read_as
+from crots.records import is_plain, read_as, read_json
 from crots.stagefiles import StageFiles
 from crots.training_options import TrainingOptions
 
@@ -258,8 +259,24 @@ class Project:
         values: dict[str, dict[str, Any]] = {}
         for key in self.stage_keys():
             after = {f"after {name}": digest(values[name]) for name in self.upstream(key)}
-            values[key] = {**self._own_inputs(key), **after}
+            values[key] = self._as_noted(key, {**self._own_inputs(key), **after})
         return values
+
+    def _as_noted(self, key: str, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Inputs as they are noted for the stage, perhaps by an earlier version, where those say the same.
+
+        Later stages have noted the digest of what is noted.
+        """
+        for noted in self.noted_inputs(key):
+            if not any(differences(noted, inputs, self.config.profile)):
+                return noted
+        return inputs
+
+    def noted_inputs(self, key: str) -> Iterator[dict[str, Any]]:
+        """The inputs of the last result of a stage and of the unfinished one."""
+        for path in (self.record_path(key), self.started_path(key)):
+            if isinstance(inputs := (read_json(path) or {}).get("inputs"), dict):
+                yield inputs
 
     def _own_inputs(self, key: str) -> dict[str, Any]:
         section, config = section_of(key), self.config_of(key)

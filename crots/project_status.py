@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
+from crots.differences import differences
 from crots.eventlog import last_endings, running
 from crots.project import Project
 
@@ -70,7 +71,7 @@ class _States:
         if project.started_path(key).exists() and (unfinished := self._unfinished(key, record)):
             return status(*unfinished)
         if record:
-            reason = ", ".join(differences(record.get("inputs", {}), self._inputs[key]))
+            reason = ", ".join(differences(record.get("inputs", {}), self._inputs[key], project.config.profile))
             state: State = "stale" if reason else "done"
             kept = str((project.choice(key) or {}).get("words", ""))
             return status(state, reason, seconds=record.get("seconds"), miou=record.get("miou"), kept=kept)
@@ -106,9 +107,9 @@ def _not_done(before: Mapping[str, State], upstream: tuple[str, ...], states: tu
 def dropped(project: Project, key: str) -> str:
     """Says that what an interrupted run of a stage has done is not continued, and why; empty where nothing is lost."""
     started = project.files(key).read_start()
-    if started is None or project.resumable(key):
+    if started is None or not started.get("inputs") or project.resumable(key):
         return ""
-    reasons = list(differences(started.get("inputs", {}), project.inputs()[key]))
+    reasons = list(differences(started["inputs"], project.inputs()[key], project.config.profile))
     ending = last_endings(project.events_path).get(key)
     if not reasons or ending is None or not ending.done or ending.outcome == "completed":
         return ""
@@ -116,14 +117,3 @@ def dropped(project: Project, key: str) -> str:
         f"what the interrupted run has done ({ending.done} of {ending.total}) is not continued: "
         f"{', '.join(reasons[:4])}{' ...' if len(reasons) > 4 else ''}"
     )
-
-
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    """Yields the changes between two `Project.inputs` of a stage, one phrase for each option or input."""
-    for section in sorted({*old, *new}):
-        before, after = old.get(section), new.get(section)
-        if isinstance(before, Mapping) and isinstance(after, Mapping):
-            names = sorted({*before, *after})
-            yield from (f"{section}.{name} changed" for name in names if before.get(name) != after.get(name))
-        elif before != after:
-            yield f"{section.removeprefix('after ')} changed"

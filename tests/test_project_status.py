@@ -5,10 +5,11 @@ import pytest
 from crots import contents
 from crots.eventlog import EventLog
 from crots.events import Progress, StageStarted
-from crots.files import write_json
+from crots.files import digest, write_json
 from crots.project import Project
 from crots.project_config import build_config, override
 from crots.project_status import statuses
+from crots.records import read_object
 from crots.training.patch_set import PatchCorrections
 
 pytestmark = pytest.mark.safety
@@ -256,3 +257,86 @@ def test_damaged_digests_are_as_none(project, target, damage):
     assert states(project)["pseudo-label"] == "done"
     copied_anew(target)
     assert states(project)["pseudo-label"] == "stale"
+
+
+def as_an_earlier_version(project, change):
+    """Lets every record say what another version would have written: its own options, and its own digests."""
+    written = {}
+    for key in project.stage_keys():
+        path = project.record_path(key)
+        record = read_object(path)
+        inputs = change(record["inputs"])
+        inputs |= {name: digest(written[name.removeprefix("after ")]) for name in inputs if name.startswith("after ")}
+        written[key] = inputs
+        write_json(path, {**record, "inputs": inputs})
+
+
+def without(section, name):
+    return lambda inputs: {
+        key: {n: v for n, v in value.items() if n != name} if key == section else value for key, value in inputs.items()
+    }
+
+
+def with_option(section, name, value):
+    return lambda inputs: {key: {**old, name: value} if key == section else old for key, old in inputs.items()}
+
+
+OTHER_VERSIONS = {
+    "removed while off": with_option("baseline", "rare_crops", 0.0),
+    "removed while off, in the first stage": with_option("runtime", "old_idea", False),
+    "removed without a note": with_option("adapt", "old_idea", 0),
+    "added with a default": without("mine", "min_pixels"),
+    "added to all stages": without("runtime", "seed"),
+    "added to the images": without("data", "size"),
+    "a section added": lambda inputs: {key: value for key, value in inputs.items() if key != "corrections"},
+}
+
+
+@pytest.mark.parametrize("change", OTHER_VERSIONS.values(), ids=list(OTHER_VERSIONS))
+def test_an_upgrade_leaves_a_finished_project_finished(project, change):
+    complete(project, *project.stage_keys())
+    as_an_earlier_version(project, change)
+    assert set(states(project).values()) == {"done"}
+    # A change still makes stale what it concerns, and nothing before it.
+    project.config = override(project.config, {"mine.min_pixels": 5})
+    found = {status.key: status for status in statuses(project)}
+    assert [key for key, status in found.items() if status.state == "stale"] == ["mine", "adapt-1", "adapt-2", "export"]
+    assert found["mine"].reason == "mine.min_pixels changed"
+
+
+CHANGES = {
+    "an option removed while on": with_option("baseline", "rare_crops", 0.5),
+    "an option added and changed since": without("baseline", "steps"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=list(CHANGES))
+def test_an_upgrade_that_changes_a_result_makes_it_stale(project, change):
+    project.config = override(project.config, {"baseline.steps": 77})
+    complete(project, *project.stage_keys())
+    as_an_earlier_version(project, change)
+    assert states(project)["baseline"] == states(project)["adapt-1"] == states(project)["export"] == "stale"
+    assert states(project)["mine"] == "done"
+
+
+def test_an_upgrade_resumes_what_was_interrupted(project):
+    complete(project, "pseudo-label", "baseline", "mine")
+    project.begin("adapt-1")
+    project.finish("adapt-1", 1.0, None)
+    complete(project, "adapt-2", "export")
+    project.begin("adapt-1")
+    as_an_earlier_version(project, with_option("baseline", "rare_crops", 0.0))
+    # An interrupted stage has its inputs in another file.
+    write_json(project.started_path("adapt-1"), read_object(project.record_path("adapt-1")))
+    assert project.resumable("adapt-1")
+    project.record_path("adapt-1").unlink()
+    assert project.resumable("adapt-1")
+
+
+def test_a_stage_run_again_after_an_upgrade_makes_the_later_ones_stale(project):
+    complete(project, *project.stage_keys())
+    as_an_earlier_version(project, with_option("baseline", "rare_crops", 0.5))
+    complete(project, "baseline")
+    found = states(project)
+    assert found["baseline"] == "done"
+    assert found["adapt-1"] == "stale"

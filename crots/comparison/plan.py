@@ -7,7 +7,7 @@ trained once for each seed.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,11 @@ class Branch(Project):
         """
         check_place(self.folder, self.home, "folder")
         check_place(self.home, self.events_path, "file")
+
+    def noted_inputs(self, key: str) -> Iterator[dict[str, Any]]:
+        """Those of its own stages, and of the project's, which it may share."""
+        yield from super().noted_inputs(key)
+        yield from self.project.noted_inputs(key)
 
     def finished(self, key: str) -> bool:
         """Whether one of its own stages is done with the current options and inputs."""

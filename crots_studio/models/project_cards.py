@@ -17,9 +17,11 @@ from crots.eventlog import running
 from crots.files import exists
 from crots.images import read_image, resize_image
 from crots.project import CONFIG_NAME, Project
+from crots.project_status import statuses
 from crots.records import is_safe_key, parse
 from crots_studio.models.iou import read_reports
 from crots_studio.models.names import running_order
+from crots_studio.models.rail import FINISHED
 
 Array = npt.NDArray[Any]
 PICTURE = Size(width=128, height=72)
@@ -34,7 +36,7 @@ class ProjectCard:
     Attributes:
         path: its folder.
         present: False where it is gone or cannot be read.
-        state: ``5 of 7 stages done``, ``running``.
+        state: ``5 of 7 stages done, 2 stale``, ``running``.
         changed: when something last happened in it, seconds since 1970; None where nothing has.
         first: mIoU of the source, 0..1, None without validation labels.
         last: mIoU of the last model.
@@ -80,26 +82,32 @@ def read_card(path: Path) -> ProjectCard:
         return ProjectCard(path, present=False, state="not found")
     try:
         project = Project.open(path)
-        keys = project.stage_keys()
-        done = sum(project.record(key) is not None for key in keys)
-        reports = read_reports(project.stage_folder("evaluate"))
         going_on = running(project.lock_path)
+        words = "running" if going_on else _standing(project)
+        reports = read_reports(project.stage_folder("evaluate"))
     except (CrotsError, OSError) as error:
         return ProjectCard(path, present=False, state=str(error))
     scored = {report.subject: report.miou for report in reports if report.miou is not None}
     first = scored.pop("source", None)
     last = scored[max(scored, key=running_order)] if scored else None
-    words = (
-        "all stages done" if done == len(keys) else f"{done} of {len(keys)} stages done" if done else "nothing run yet"
-    )
     return ProjectCard(
         path,
-        state="running" if going_on else words,
+        state=words,
         changed=_changed(project),
         first=first,
         last=last,
         picture=_picture(project),
     )
+
+
+def _standing(project: Project) -> str:
+    """``all stages done``, but not where options or inputs have changed since."""
+    states = [stage.state for stage in statuses(project, busy=False)]
+    done, stale = sum(state in FINISHED for state in states), states.count("stale")
+    if not any(project.record(key) for key in project.stage_keys()):
+        return "nothing run yet"
+    words = "all stages done" if done == len(states) else f"{done} of {len(states)} stages done"
+    return f"{words}, {stale} stale" if stale else words
 
 
 def _changed(project: Project) -> float | None:

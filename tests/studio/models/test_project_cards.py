@@ -2,6 +2,10 @@
 
 import shutil
 
+from crots.artefacts import CHOICE
+from crots.files import write_json
+from crots.project_config import override
+from crots.project_status import statuses
 from crots_studio.models.project_cards import PICTURE, read_card
 from tests.studio.fake_project import make_fake_project
 
@@ -19,6 +23,28 @@ def test_a_project_on_its_way_says_how_far(tmp_path):
     card = read_card(project.folder)
     assert card.state == f"2 of {len(project.stage_keys())} stages done"
     assert card.gain == "" and card.picture is not None
+
+
+def test_stages_that_are_stale_are_not_said_to_be_done(tmp_path):
+    project = make_fake_project(tmp_path / "town")
+    project.config = override(project.config, {"adapt.learning_rate": "2e-4"})
+    project.save()
+    stale = sum(stage.state == "stale" for stage in statuses(project))
+    count = len(project.stage_keys())
+    card = read_card(project.folder)
+    assert stale and card.state == f"{count - stale} of {count} stages done, {stale} stale"
+    assert "stale" in card.spoken
+
+
+def test_rounds_that_were_not_needed_are_none_to_wait_for(tmp_path):
+    project = make_fake_project(tmp_path / "town")
+    write_json(project.stage_folder("adapt-1") / CHOICE, {"words": "kept", "ends_rounds": "no round gains more"})
+    project.record_path("adapt-2").unlink()
+    # What a run would write anew after the last round.
+    for key in ("evaluate", "export"):
+        project.begin(key)
+        project.finish(key, 1.0, None)
+    assert read_card(project.folder).state == "all stages done"
 
 
 def test_damaged_and_missing_projects_are_reported_and_break_nothing(tmp_path):

@@ -1,0 +1,53 @@
+"""What changed between the inputs that a stage was run with and those of today, across versions of CROTS. No torch.
+
+Versions add options and remove others. An option that one side does not know counts there as what it did: its default
+where it was added, switched off where it was removed; so that an upgrade alone makes no finished stage stale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from crots.config import Profile, defaults, to_mapping
+from crots.options import SECTIONS
+
+# Values of an option that does nothing.
+_OFF = (None, "", "0", "0.0", "False", "none", "[]")
+Inputs = Mapping[str, Any]
+
+
+def differences(old: Inputs, new: Inputs, profile: Profile) -> Iterator[str]:
+    """Yields a phrase for each option or input that differs.
+
+    Args:
+        old: of a stage's record: values by section and option, the digest of an earlier stage as ``after baseline``.
+        new: those of now.
+        profile: whose defaults options have that were not there yet.
+    """
+    for section in sorted({*old, *new}):
+        before, after = old.get(section), new.get(section)
+        if section.startswith("after ") or not (_is_table(before) and _is_table(after)):
+            if before != after:
+                yield f"{section.removeprefix('after ')} changed"
+            continue
+        before, after = before or {}, after or {}
+        for name in sorted({*before, *after}):
+            if not _same(section, name, before, after, profile):
+                yield f"{section}.{name} changed"
+
+
+def _is_table(value: Any) -> bool:
+    # A section that one side lacks has nothing in it.
+    return value is None or isinstance(value, Mapping)
+
+
+def _same(section: str, name: str, before: Inputs, after: Inputs, profile: Profile) -> bool:
+    if name in before and name in after:
+        return bool(before[name] == after[name])
+    usual = to_mapping(defaults(SECTIONS[section], profile)) if section in SECTIONS else {}
+    found = after[name] if name in after else before[name]
+    if name in usual:
+        return bool(found == usual[name])
+    # Files that came or went are no options, and are named by words.
+    return " " not in name and section in SECTIONS and (found is None or str(found) in _OFF)
