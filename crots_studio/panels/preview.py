@@ -37,7 +37,7 @@ from crots_studio.models.mix_preview import (
 )
 from crots_studio.plain import Label, strong
 from crots_studio.session import Session
-from crots_studio.widgets.linked_views import LinkedViews
+from crots_studio.widgets.linked_views import GAP, LinkedViews
 from crots_studio.widgets.picture_layers import Content, colour_table
 from crots_studio.widgets.slider_row import SliderRow
 
@@ -109,7 +109,7 @@ class PreviewPanel(QWidget):
         self.opacity.setValue(70)
         self.opacity.setAccessibleName("Opacity of the label overlay, percent")
         self.opacity.setToolTip("Opacity of the labels over the image, in the second row")
-        self.views = LinkedViews(columns=len(STRATEGIES))
+        self.views = LinkedViews(columns=len(STRATEGIES), named_rows=True)
         self.captions = [Label() for _ in STRATEGIES]
         self.hint = Label()
         self.hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -119,6 +119,9 @@ class PreviewPanel(QWidget):
         pictures = QVBoxLayout(page)
         pictures.setContentsMargins(0, 0, 0, 0)
         row = QHBoxLayout()
+        # Each over its column, beside the names of the rows.
+        row.setContentsMargins(self.views.margin, 0, 0, 0)
+        row.setSpacing(GAP)
         for caption in self.captions:
             caption.setWordWrap(True)
             caption.setTextFormat(Qt.TextFormat.RichText)
@@ -308,7 +311,7 @@ class PreviewPanel(QWidget):
         chosen = self._options.mix
         for caption, found in zip(self.captions, self.mixes, strict=False):
             mark = " (this project's)" if found.strategy == chosen else ""
-            words = f"{html.escape(found.words)}; {found.share:.0%} of pixels count"
+            words = f"{html.escape(found.words)}; {found.share:.0%} of pixels count, the others are red"
             caption.setText(f"{strong(STRATEGIES[found.strategy])}{mark}<br>{words}")
 
 
@@ -341,6 +344,4 @@ def _labels(found: MixPicture) -> Content:
 
 def _confidence(found: MixPicture, threshold: float) -> Content:
     veil = found.confidence < threshold
-    return Content(
-        "Confidence (red: does not count)", found.size, values=found.confidence, veil=veil, lines=found.lines
-    )
+    return Content("Confidence", found.size, values=found.confidence, veil=veil, lines=found.lines)

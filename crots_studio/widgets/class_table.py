@@ -104,16 +104,16 @@ def change_colour(value: float | None) -> QColor:
 
 
 class BarDelegate(QStyledItemDelegate):
-    """Draws the IoU as a bar under its number."""
+    """Draws the IoU as a bar beside its number."""
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         """Draws one cell."""
         found = index.data(BAR)
         if found and found[0] is not None:
-            room = QRectF(option.rect).adjusted(4, 3, -4, -2)
+            # Its number stands beside it, and is as easy to read whatever the class's colour.
+            number = QFontMetrics(option.font).horizontalAdvance(" 100.0 ")
+            room = QRectF(option.rect).adjusted(4, 3, -4 - number, -2)
             colour, empty = QColor(found[1]), QColor(theme.colours().grid)
-            # The number is read over it.
-            colour.setAlphaF(0.45)
             empty.setAlphaF(0.35)
             painter.fillRect(room, empty)
             painter.fillRect(QRectF(room.left(), room.top(), room.width() * found[0], room.height()), colour)

@@ -32,6 +32,8 @@ _MOST_ZOOM = 40.0
 _STEP = 1.25
 # In screen pixels.
 NARROWEST = 120
+# Of a lower view a legend would cover too much.
+_ROOMY_LINES = 9
 # How much of a view a box fills that is looked at, and how far that zooms in at most.
 _BOX_SHARE = 0.35
 _BOX_ZOOM = 8.0
@@ -77,6 +79,8 @@ class ImageView(QGraphicsView):
         self.setScene(QGraphicsScene(self))
         self.layers = Layers(self.scene())
         self.empty_text = ""
+        # Whether the content's title is written over the picture.
+        self.titled = True
         self._place = Viewpoint()
         self.marker: tuple[int, int] | None = None
         self._pressed: QPoint | None = None
@@ -359,9 +363,10 @@ class ImageView(QGraphicsView):
             self._draw_ring(painter, ring)
         painter.save()
         painter.resetTransform()
-        if self.content and self.content.title:
+        if self.content and self.content.title and self.titled:
             self._draw_title(painter, f"{self.content.title}   {self.percent}%")
-        if self.content and self.content.values is not None:
+        roomy = self.viewport().height() >= _ROOMY_LINES * self.fontMetrics().height()
+        if self.content and self.content.values is not None and roomy:
             self._draw_scale(painter, self.content)
         if self.content is None and self.empty_text:
             painter.setPen(self.palette().color(QPalette.ColorRole.PlaceholderText))

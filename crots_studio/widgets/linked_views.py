@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy.typing as npt
-from PySide6.QtCore import QRect, QSize, Signal
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtCore import QRect, QSize, Qt, Signal
+from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
 from crots_studio.widgets.image_view import NARROWEST, ImageView, Viewpoint
@@ -32,6 +32,11 @@ def best_columns(count: int, width: int, height: int, aspect: float) -> int:
 class LinkedViews(QWidget):
     """A grid of `ImageView`; all show the same place and mark the pixel under the pointer.
 
+    Args:
+        parent: of the widget.
+        columns: how many; 0 takes as many as make the pictures largest.
+        named_rows: all pictures of a row have one title, which is written once beside the row and over no picture.
+
     Signals:
         hovered(int, int, int): view, x, y; x and y are -1 when the pointer leaves.
         clicked(int, int, int): likewise.
@@ -43,17 +48,17 @@ class LinkedViews(QWidget):
     stroked = Signal(int, int, bool)
     stroke_ended = Signal()
 
-    def __init__(self, parent: QWidget | None = None, *, columns: int = 0) -> None:
+    def __init__(self, parent: QWidget | None = None, *, columns: int = 0, named_rows: bool = False) -> None:
         super().__init__(parent)
         self.views: list[ImageView] = []
-        self._columns = columns
+        self._columns, self._named_rows = columns, named_rows
         self._count = 0
         self._table: Array | None = None
         self._opacity = 1.0
         self._drawing = False
         self._brush = 0
         self._empty_text = ""
-        self.setMinimumSize(max(1, columns) * (NARROWEST + GAP) - GAP, 140)
+        self.setMinimumSize(self.margin + max(1, columns) * (NARROWEST + GAP) - GAP, 140)
 
     def show_contents(self, contents: Sequence[Content | None]) -> None:
         """Shows one view for each content; zoom and place stay."""
@@ -64,6 +69,7 @@ class LinkedViews(QWidget):
             view.show_content(contents[number] if number < len(contents) else None)
             view.setVisible(number < self._count)
         self._arrange()
+        self.update()
 
     def set_empty_text(self, text: str) -> None:
         """What a view without content says."""
@@ -122,6 +128,7 @@ class LinkedViews(QWidget):
     def _add_view(self) -> None:
         view, number = ImageView(self), len(self.views)
         view.empty_text = self._empty_text
+        view.titled = not self._named_rows
         if self._table is not None:
             view.set_table(self._table)
         view.set_opacity(self._opacity)
@@ -140,6 +147,27 @@ class LinkedViews(QWidget):
             view.set_marker((x, y) if x >= 0 and other != number else None)
         self.hovered.emit(number, x, y)
 
+    @property
+    def margin(self) -> int:
+        """Pixels left of the pictures, for the names of rows."""
+        return self.fontMetrics().height() + GAP if self._named_rows else 0
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
+        """Writes the names of rows, from below to above."""
+        if not self._named_rows:
+            return
+        painter, metrics = QPainter(self), self.fontMetrics()
+        for view in self.views[: self._count : self._columns or 1]:
+            place = view.geometry()
+            text = metrics.elidedText(
+                view.content.title if view.content else "", Qt.TextElideMode.ElideRight, place.height()
+            )
+            painter.save()
+            painter.translate(0, place.bottom())
+            painter.rotate(-90)
+            painter.drawText(QRect(0, 0, place.height(), metrics.height()), Qt.AlignmentFlag.AlignCenter, text)
+            painter.restore()
+
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
         """Lays the views out again."""
         super().resizeEvent(event)
@@ -150,10 +178,11 @@ class LinkedViews(QWidget):
             return
         content = self.views[0].content
         aspect = content.size.width / content.size.height if content else 1.5
-        columns = self._columns or best_columns(self._count, self.width(), self.height(), aspect)
+        columns = self._columns or best_columns(self._count, self.width() - self.margin, self.height(), aspect)
         rows = -(-self._count // columns)
         for number in range(self._count):
             row, column = divmod(number, columns)
-            left, right = (round(part * (self.width() + GAP) / columns) for part in (column, column + 1))
+            room = self.width() - self.margin
+            left, right = (self.margin + round(part * (room + GAP) / columns) for part in (column, column + 1))
             top, bottom = (round(part * (self.height() + GAP) / rows) for part in (row, row + 1))
             self.views[number].setGeometry(QRect(left, top, right - left - GAP, bottom - top - GAP))

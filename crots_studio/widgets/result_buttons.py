@@ -17,7 +17,7 @@ class ResultButtons(QWidget):
 
     def __init__(self, start: str, open_folder: str = "&Open folder", parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.copy_command = QPushButton("&Copy command")
+        self.copy_command = QPushButton("Cop&y command")
         self.copy_command.setToolTip("The command line that writes the same files")
         self.open_folder = QPushButton(open_folder)
         box = QDialogButtonBox()

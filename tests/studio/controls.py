@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QMainWindow,
+    QMenu,
     QScrollBar,
     QTabBar,
     QWidget,
@@ -41,15 +42,18 @@ def _inside(child: QWidget) -> bool:
     return False
 
 
-def doubled_keys(window: QMainWindow) -> dict[str, list[str]]:
-    """Returns the keys that two visible controls or menu entries claim, of which Qt then takes neither."""
+def doubled_keys(window: QWidget) -> dict[str, list[str]]:
+    """Returns the keys that two visible controls of a window or dialog, or entries of one menu, claim.
+
+    Qt then takes neither, or goes from one to the other.
+    """
     claims: dict[str, list[str]] = {}
 
     def claim(keys: QKeySequence, who: str) -> None:
         if not keys.isEmpty():
             claims.setdefault(keys.toString(), []).append(who)
 
-    for action in window.menuBar().actions():
+    for action in window.menuBar().actions() if isinstance(window, QMainWindow) else ():
         claim(QKeySequence.mnemonic(action.text()), f"menu {action.text()}")
     for action in window.findChildren(QAction):
         claim(action.shortcut(), f"entry {action.text()}")
@@ -65,4 +69,10 @@ def doubled_keys(window: QMainWindow) -> dict[str, list[str]]:
     for bar in window.findChildren(QTabBar):
         for number in range(bar.count() if bar.isVisible() else 0):
             claim(QKeySequence.mnemonic(bar.tabText(number)), f"tab {bar.tabText(number)}")
+    for menu in window.findChildren(QMenu):
+        for action in menu.actions():
+            # Those of a menu count while it is open, and there alone.
+            mnemonic = QKeySequence.mnemonic(action.text())
+            if not mnemonic.isEmpty():
+                claims.setdefault(f"{mnemonic.toString()} in {menu.title()} {id(menu)}", []).append(action.text())
     return {keys: who for keys, who in claims.items() if len(who) > 1}

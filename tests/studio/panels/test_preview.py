@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from crots.config import Size
 from crots_studio.models.mix_preview import STRATEGIES
 from crots_studio.panels import preview
 from crots_studio.panels.preview import PreviewPanel
+from crots_studio.widgets.picture_layers import Content
 from tests.studio.controls import unnamed
 from tests.studio.fake_project import make_fake_project
 
@@ -57,6 +59,21 @@ def test_three_strategies_with_image_label_and_confidence(panel, opened):
     assert panel.views.views[0].content.lines == panel.mixes[0].lines
     assert len(panel.mixes[0].lines) == 4 or len(panel.mixes[0].lines) > 1
     assert "this project" in panel.captions[0].text()
+
+
+def test_names_of_rows_cover_no_picture_however_small(qtbot, panel, opened):
+    panel.resize(700, 420)
+    views = panel.views
+    assert views.margin > 0 and all(view.x() >= views.margin for view in views.views)
+    assert [view.content.title for view in views.views[::3]] == ["Image", "Label", "Confidence"]
+    # A picture of one colour stays that: nothing is written over it, and so low a view has no legend.
+    plain = np.full((60, 80, 3), (200, 0, 0), np.uint8)
+    view = views.views[6]
+    view.show_content(Content("Confidence", Size(80, 60), image=plain))
+    view.resize(150, 90)
+    shown = view.viewport().grab().toImage()
+    colours = {shown.pixelColor(x, y).name() for x in range(35, 115, 3) for y in range(3, 87, 3)}
+    assert colours == {"#c80000"}
 
 
 def test_sliders_change_the_picture_and_the_seed_stays(qtbot, session, panel, opened):
