@@ -21,10 +21,15 @@ from crots_studio.models.words import in_window
 from crots_studio.pages import Pages
 from crots_studio.runs.run import RunRequest
 from crots_studio.session import Session
+from crots_studio.widgets.run_question import start_run
 
 if TYPE_CHECKING:
     from crots_studio.dialogs.queue import QueueDialog
 
+_KEPT = (
+    "This window does the run itself. Stop the run first, which keeps its work; or tick 'separate process' before the "
+    "next one, which goes on whatever the window shows."
+)
 # States of a stage that has left a result.
 _RUN = ("done", "stale")
 
@@ -61,7 +66,7 @@ class ProjectActions(QObject):
 
     def new_project(self) -> None:
         """Asks for a place and makes a project there."""
-        if not self._refuse_while_busy():
+        if not self._refuse_while_kept():
             self._ask_for_project()
 
     def _ask_for_project(self, like: Project | None = None) -> None:
@@ -74,7 +79,7 @@ class ProjectActions(QObject):
 
     def new_project_like(self, folder: str = "") -> None:
         """Asks for a place and makes a project with the options of another one: of the open one, or in a folder."""
-        if self._refuse_while_busy():
+        if self._refuse_while_kept():
             return
         try:
             like = Project.open(Path(folder)) if folder else self._session.project
@@ -95,7 +100,7 @@ class ProjectActions(QObject):
 
     def open_project(self) -> None:
         """Asks for a project folder."""
-        if self._refuse_while_busy():
+        if self._refuse_while_kept():
             return
         settings = self._session.settings
         chosen = QFileDialog.getExistingDirectory(self._window, "Open a project", settings.folder("projects"))
@@ -107,7 +112,7 @@ class ProjectActions(QObject):
         """Opens a project; shows why if it cannot be opened."""
         # Panels that are created after the project would miss its signals.
         self._pages.build_workspace()
-        if not self._refuse_while_busy():
+        if not self._refuse_while_kept():
             self._session.opened.open_project(folder, self._cannot_open)
 
     def _cannot_open(self, error: Exception) -> None:
@@ -116,14 +121,15 @@ class ProjectActions(QObject):
 
     def close_project(self) -> None:
         """Goes back to the welcome page."""
-        if not self._refuse_while_busy():
+        if not self._refuse_while_kept():
+            self._session.run.leave()
             self._session.opened.close_project()
 
     def try_demo(self) -> None:
         """Asks for a folder and runs the demonstration there, live."""
         from crots_studio.dialogs.new_project import DemoDialog
 
-        if self._refuse_while_busy():
+        if self._refuse_while_kept():
             return
         dialog = DemoDialog(self._session.settings, self._window)
         if dialog.exec():
@@ -135,6 +141,7 @@ class ProjectActions(QObject):
         from crots_studio.runs.demo import demo_source
 
         self._pages.build_workspace()
+        self._session.run.leave()
         self._session.run.start_demo(demo_source(folder, tiny=tiny), folder)
 
     def open_folder(self) -> None:
@@ -232,12 +239,16 @@ class ProjectActions(QObject):
 
     # Runs and commands.
 
+    def run(self) -> None:
+        """Runs all that is not done."""
+        start_run(self._session, self._window)
+
     def run_chosen(self) -> None:
         """Runs the stage that is chosen in the rail."""
         page = self._pages.workspace
         row = page.rail.current if page is not None else None
         if row is not None and row.is_stage and row.startable:
-            self._session.run.start(RunRequest(only=row.key))
+            start_run(self._session, self._window, RunRequest(only=row.key))
 
     def cancel_run(self) -> None:
         """Asks whether to stop the run and to discard its unfinished stage."""
@@ -313,7 +324,8 @@ class ProjectActions(QObject):
         self.message = box
         box.open()
 
-    def _refuse_while_busy(self) -> bool:
-        if self._session.run.busy:
-            self.tell("A run is in progress", "Stop the run before you open another project.")
-        return self._session.run.busy
+    def _refuse_while_kept(self) -> bool:
+        kept = self._session.run.keeps_project
+        if kept:
+            self.tell("A run is in progress", _KEPT)
+        return kept

@@ -105,7 +105,7 @@ class Menus:
 
     def _run(self, menu: QMenu) -> None:
         act, session = self._project_actions, self._session
-        self._add(menu, "&Run all remaining stages", session.run.start, "Ctrl+R", "play")
+        self._add(menu, "&Run all remaining stages", act.run, "Ctrl+R", "play")
         self._add(menu, "Run &only the selected stage", act.run_chosen, "Ctrl+Shift+R")
         menu.addSeparator()
         self._add(menu, "&Pause or resume", session.run.toggle_pause, "Ctrl+P", "pause")
@@ -208,7 +208,8 @@ class Menus:
         for action in self._of_workspace:
             action.setEnabled(project or busy)
         remains = any(stage.state not in FINISHED for stage in session.opened.status)
-        can_run = project and not busy and not session.run.blocker
+        queued = session.project is not None and session.queue.current == str(session.project.folder)
+        can_run = project and not (busy or queued or session.run.blocker)
         actions["Run all remaining stages"].setEnabled(can_run and remains)
         actions["Run only the selected stage"].setEnabled(can_run)
         for name in ("Pause or resume", "Stop and keep", "Cancel and discard"):
@@ -234,4 +235,5 @@ class Menus:
         )
         actions["Copy command that runs this project"].setEnabled(project)
         for name in ("Close project", "New project", "New project like this", "Open project", "Try the demonstration"):
-            actions[name].setEnabled(not busy and (project or name not in ("Close project", "New project like this")))
+            free = not session.run.keeps_project
+            actions[name].setEnabled(free and (project or name not in ("Close project", "New project like this")))

@@ -56,7 +56,7 @@ class OpenProject(QObject):
         looking: whether the stages are being read, which takes seconds for a hundred thousand files.
         conflict: options that were changed both here and in the project's file; nothing is written until one side is
             chosen. None for none.
-        guard: tells whether a run is active, which keeps the project open.
+        guard: tells, before the project of this folder is opened, whether a run keeps the present one open.
 
     Signals (all on the window's thread):
         problem(str): something that the user should read and that has no better place.
@@ -89,7 +89,7 @@ class OpenProject(QObject):
     def __init__(self, settings: Settings, errands: Errands, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._settings, self._errands = settings, errands
-        self.guard: Callable[[], bool] = lambda: False
+        self.guard: Callable[[Path], bool] = lambda _: False
         self.project: Project | None = None
         self.history = History()
         self.status: list[StageStatus] = []
@@ -118,7 +118,7 @@ class OpenProject(QObject):
         )
 
     def _opened(self, found: OpenedFiles) -> None:
-        busy = self.guard()
+        busy = self.guard(found.project.folder)
         if busy and self.project is not None:
             # It was requested before the run, which continues in the other project.
             self.problem.emit(f"{found.project.folder} was not opened: a run was started meanwhile")

@@ -44,7 +44,9 @@ class Session(QObject):
         self.errands = Errands(self)
         self.opened = OpenProject(self.settings, self.errands, self)
         self.run = ActiveRun(self.opened, self.settings, self.errands, self)
-        self.queue = RunQueue(self.settings.home / FILE, self.errands, lambda: self.run.busy, self)
+        self.queue = RunQueue(
+            self.settings.home / FILE, self.errands, lambda: self.run.busy or bool(self.run.left), self
+        )
         for part in (self.errands, self.opened, self.run, self.queue):
             part.problem.connect(self.problem)
         self.opened.notice.connect(self.notice)

@@ -19,6 +19,7 @@ from crots_studio.models.project_changes import MergedChanges
 from crots_studio.pages import Pages
 from crots_studio.runs.run import RunEnd
 from crots_studio.session import Session
+from crots_studio.widgets.run_question import start_run
 
 if TYPE_CHECKING:
     from crots_studio.dialogs.failure import FailureDialog
@@ -144,7 +145,7 @@ class MainWindow(QMainWindow):
         if dialog.settings:
             self.session.opened.set_options(dialog.settings)
         if dialog.again:
-            self.session.run.start(self.session.run.request)
+            start_run(self.session, self, self.session.run.request)
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt's name)
         """Follows the desktop from light to dark."""

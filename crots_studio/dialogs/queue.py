@@ -229,7 +229,7 @@ class QueueDialog(QDialog):
         one = selected[0] if len(selected) == 1 else ""
         place = self._shown.index(one) if one else -1
         self.again_button.setEnabled(bool(ended & set(selected)))
-        self.open_button.setEnabled(bool(one) and not self._session.run.busy)
+        self.open_button.setEnabled(bool(one) and not self._session.run.keeps_project)
         self.up.setEnabled(place > 0)
         self.down.setEnabled(0 <= place < len(self._shown) - 1)
         self.remove_button.setEnabled(any(folder != queue.current for folder in selected))
@@ -277,7 +277,7 @@ class QueueDialog(QDialog):
         self._queue.remove(self.selected)
 
     def _open(self) -> None:
-        if len(self.selected) == 1 and not self._session.run.busy:
+        if len(self.selected) == 1 and not self._session.run.keeps_project:
             self.open_wanted.emit(self.selected[0])
 
     def begin(self) -> None:

@@ -167,6 +167,19 @@ class QueueFile:
             raise StageError(f"{self.path.parent}: the queue of runs cannot be started there ({error})") from None
         return True
 
+    @property
+    def claimed_elsewhere(self) -> bool:
+        """Whether another window runs the queue."""
+        if self._running.is_locked or not exists(self.path):
+            return False
+        try:
+            with self._running.acquire(timeout=0):
+                return False
+        except filelock.Timeout:
+            return True
+        except OSError:  # nobody can write there
+            return False
+
     def release(self) -> None:
         """Another window may run the queue."""
         self._running.release()

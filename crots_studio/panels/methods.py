@@ -27,6 +27,7 @@ from crots_studio.runs.run import RunRequest
 from crots_studio.session import Session
 from crots_studio.widgets.choice import indent
 from crots_studio.widgets.plot_tools import EmptyState, ExportButton
+from crots_studio.widgets.run_question import start_run
 
 _EMPTY = (
     "No comparison yet.\n\nCompare methods trains this project's student with several methods, each with several "
@@ -180,7 +181,7 @@ class MethodsPanel(QWidget):
     def run(self) -> None:
         """Starts the comparison in a child process; what an earlier one finished is kept."""
         request = RunRequest(seeds=tuple(range(self.seeds.value())), steps=self.steps.value())
-        self._session.run.start(request)
+        start_run(self._session, self, request)
 
     def _busy(self, busy: bool) -> None:
         self._enable()

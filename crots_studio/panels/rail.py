@@ -26,6 +26,7 @@ from crots_studio.models.rail import RailRow, looking_rows, next_stage, rail_row
 from crots_studio.plain import Label, plain_tooltip
 from crots_studio.runs.run import RunRequest
 from crots_studio.session import Session
+from crots_studio.widgets.run_question import start_run
 
 _ROW = Qt.ItemDataRole.UserRole
 # Of the badge in the corner of a row's picture.
@@ -293,7 +294,7 @@ class RailPanel(QWidget):
 
     def _run_one(self) -> None:
         if (row := self.current) is not None and row.startable:
-            self._session.run.start(RunRequest(only=row.key))
+            start_run(self._session, self, RunRequest(only=row.key))
 
     def discard(self, key: str) -> None:
         """Asks whether the unfinished work of a stage is to be discarded."""
@@ -311,7 +312,7 @@ class RailPanel(QWidget):
         only = menu.addAction(f"Run only {row.title}")
         only.triggered.connect(self._run_one)
         until = menu.addAction(f"Run all up to {row.title}")
-        until.triggered.connect(lambda: self._session.run.start(RunRequest(until=row.key)))
+        until.triggered.connect(lambda: start_run(self._session, self, RunRequest(until=row.key)))
         drop = menu.addAction("Discard the unfinished work ...")
         drop.triggered.connect(lambda: self.discard(row.key))
         apply = menu.addAction("Apply its model ...")

@@ -22,6 +22,7 @@ from crots_studio.panels.run_estimate import RunEstimate
 from crots_studio.plain import Elided, Label, plain_tooltip
 from crots_studio.session import Session
 from crots_studio.widgets.icon_button import IconButton
+from crots_studio.widgets.run_question import start_run
 
 _MEMORY_MS = 1500
 _STOPS = "ends after the current step; the work so far is kept"
@@ -54,7 +55,7 @@ class RunBar(QFrame):
         self.run.setProperty("role", "primary")
         self.run.setIcon(icon("play", "white"))
         self.run.setToolTip("Runs all stages that are not done (Ctrl+R)")
-        self.run.clicked.connect(lambda: session.run.start())
+        self.run.clicked.connect(lambda: start_run(session, self))
         self.pause = IconButton("pause", "Pause", session.run.toggle_pause, flat=False)
         self.stop = IconButton("stop", "Stop and keep", lambda: session.run.stop(), flat=False)
         self.cancel = IconButton("discard", "Cancel ...", self._cancel, flat=False, role="bad")
@@ -132,7 +133,8 @@ class RunBar(QFrame):
         self.pace.setText(state.pace if busy else "")
         self.run.setText(self._run_words())
         self.export.setVisible(project and not busy and bool(session.opened.status) and not self._open_stages())
-        self.run.setEnabled(project and not busy and not session.run.blocker and self._open_stages())
+        here = session.project is not None and session.queue.current == str(session.project.folder)
+        self.run.setEnabled(project and not (busy or here or session.run.blocker) and self._open_stages())
         elsewhere = "" if session.run.controllable else _ELSEWHERE
         self.stop.show_as("stop", "Stop and keep", elsewhere or _STOPS)
         self.cancel.show_as("discard", "Cancel ...", elsewhere or _CANCELS)

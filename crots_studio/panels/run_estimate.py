@@ -8,6 +8,7 @@ from crots_studio.models.rail import FINISHED
 from crots_studio.plain import plain_tooltip
 from crots_studio.runs.run import RunRequest
 from crots_studio.session import Session
+from crots_studio.widgets.run_question import start_run
 
 _MEASURES = "Times a few steps of each stage and estimates how long a run takes and how much memory it needs"
 
@@ -42,4 +43,4 @@ class RunEstimate(QToolButton):
         self.setAccessibleDescription(tip)
 
     def _measure(self) -> None:
-        self._session.run.start(RunRequest(estimate=True))
+        start_run(self._session, self, RunRequest(estimate=True))

@@ -13,6 +13,7 @@ from crots.errors import CrotsError
 from crots.eventlog import running
 from crots.events import Event, Note, StageFinished, StageStarted
 from crots.project import CONFIG_NAME, Project
+from crots.project_config import ProjectConfig
 from crots.runner import discard
 from crots_studio.background.errands import Errands
 from crots_studio.models.history import History
@@ -42,6 +43,7 @@ class ActiveRun(QObject):
         state: what the run is doing.
         request: the latest request; a child process that takes over gets the same.
         blocker: why Run has to wait; empty where it need not.
+        left: folders of projects whose runs go on in other processes while the window shows another project.
         make_source: makes the events of a run in this process.
         drain_timer: how often events of the run are taken over.
         look_timer: how often other runs and changes of the project's file are looked for.
@@ -69,6 +71,7 @@ class ActiveRun(QObject):
         self.blocker = ""
         self.make_source: SourceMaker = project_events
         self.request = RunRequest()
+        self.left: tuple[Path, ...] = ()
         self._run: Run | None = None
         self._waiting: deque[Event] = deque()
         self._awaited: Path | None = None
@@ -76,7 +79,7 @@ class ActiveRun(QObject):
         self._turning = False
         self.drain_timer = self._timer(DRAIN_MS, self._drain)
         self.look_timer = self._timer(_LOOK_FOR_RUNS_MS, self._look_for_run)
-        opened.guard = lambda: self.busy
+        opened.guard = lambda folder: not self.leave(folder)
         opened.opened.connect(self._project_opened)
         opened.project_changed.connect(self._project_changed)
 
@@ -99,7 +102,11 @@ class ActiveRun(QObject):
 
     def _project_changed(self) -> None:
         if self._project is None:
-            self.look_timer.stop()
+            if not self.left:
+                self.look_timer.stop()
+        elif self._project.folder in self.left:
+            # It is followed again.
+            self.left = tuple(folder for folder in self.left if folder != self._project.folder)
 
     @property
     def _project(self) -> Project | None:
@@ -114,6 +121,34 @@ class ActiveRun(QObject):
     def detached(self) -> bool:
         """Whether the run is in another process."""
         return self._run is not None and self._run.detached
+
+    @property
+    def keeps_project(self) -> bool:
+        """Whether the run would be lost to view, or end, if the window showed another project."""
+        return self.busy and (not self.detached or self._turning or self.state.stopping)
+
+    def leave(self, going_to: Path | None = None) -> bool:
+        """Lets go of a run in another process, which goes on; False where the run keeps its project open.
+
+        Args:
+            going_to: the project that the window shows next.
+        """
+        if self.keeps_project:
+            return False
+        if self._run is None:
+            return True
+        self._run, paused = None, self.state.paused
+        self.drain_timer.stop()
+        self._waiting.clear()
+        self.state = RunState()
+        if self._project is not None and self._project.folder != going_to:
+            folder = self._project.folder
+            self.left = (*(one for one in self.left if one != folder), folder)
+            words = "stays paused" if paused else "continues in the background"
+            self._opened.notice.emit(f"The run of {folder.name} {words}. Open the project again to follow it.")
+        self.busy_changed.emit(False)
+        self.changed.emit()
+        return True
 
     @property
     def controllable(self) -> bool:
@@ -218,6 +253,7 @@ class ActiveRun(QObject):
     def _look_for_run(self) -> None:
         """Notices a run that was started in a terminal, and what was written to the project's file elsewhere."""
         self._opened.look_at_file()
+        self._look_for_left()
         if self._project is None or self.busy:
             return
         path, lock = self._project.events_path, self._project.lock_path
@@ -229,6 +265,20 @@ class ActiveRun(QObject):
         # A missing disk is reported elsewhere, and not every two seconds.
         token = "look for run"
         self._errands.in_background(look, lambda found: self._attach() if found else None, lambda _: None, token=token)
+
+    def _look_for_left(self) -> None:
+        if not (left := self.left):
+            return
+
+        def look() -> tuple[Path, ...]:
+            return tuple(folder for folder in left if running(Project(folder, ProjectConfig()).lock_path))
+
+        self._errands.in_background(look, self._left_found, lambda _: None, token="runs left")
+
+    def _left_found(self, going_on: tuple[Path, ...]) -> None:
+        if going_on != self.left:
+            self.left = going_on
+            self.changed.emit()
 
     def pause(self) -> None:
         """Pauses the run after the current step."""

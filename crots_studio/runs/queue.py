@@ -212,8 +212,17 @@ class RunQueue(Undoable[Entries], QObject):
             return ""
         count = f", {self.waiting} waiting" if self.waiting else ""
         if not self.current:
-            return f"Queue: waits until the run in this window has ended{count}"
-        return f"Queue: {QueueEntry(self.current).name} is running{count}"
+            return f"Queue: waits until the other run has ended{count}"
+        stands = "is paused" if self.state.paused else "is running"
+        return f"Queue: {QueueEntry(self.current).name} {stands}{count}"
+
+    @property
+    def at_work(self) -> str:
+        """The folder of the project that the queue runs at this moment, here or in another window; empty for none."""
+        if self.running or not self._file.claimed_elsewhere:
+            return self.current
+        self.refresh()
+        return next((entry.folder for entry in self.entries if entry.state == "running"), "")
 
     def untrusted(self) -> dict[str, tuple[Code, ...]]:
         """Returns the third-party code that waiting projects would execute, by folder; not on the window's thread."""
@@ -257,7 +266,10 @@ class RunQueue(Undoable[Entries], QObject):
         if not self.running:
             return
         self._stopping = True
-        if self._run is not None:
+        if self._run is not None and self._run.end is None and not self._run.controllable:
+            # It was started in a terminal: no request to stop would reach it.
+            self._ended(RunEnd("cancelled"), "It goes on where it was started; the queue was stopped.")
+        elif self._run is not None:
             self._run.stop()
             self.state.stopping = True
         elif not self.current:
@@ -304,15 +316,34 @@ class RunQueue(Undoable[Entries], QObject):
         if events := run.drain():
             self.state.add(events)
             self.changed.emit()
-        if end is not None:
+        if run.paused != self.state.paused:
+            self.state.paused = run.paused
+            self.changed.emit()
+        if end is not None and end.outcome == "failed":
+            self._look_closer(end)
+        elif end is not None:
             self._ended(end)
 
-    def _ended(self, end: RunEnd) -> None:
+    def _look_closer(self, end: RunEnd) -> None:
+        """A run fails where another one, begun in a terminal at the same moment, was faster: that one is followed."""
+        folder, trusted, self._run = Path(self.current), self._trusted, None
+
+        def found(prepared: Prepared) -> None:
+            if prepared.going_on:
+                self._begin(prepared)
+            else:
+                self._ended(end)
+
+        self._errands.in_background(
+            lambda: prepare(folder, trusted), found, lambda _: self._ended(end), token="queued run"
+        )
+
+    def _ended(self, end: RunEnd, words: str = "Stopped; it continues from there.") -> None:
         name, message = QueueEntry(self.current).name, in_window(end.message)
         if end.outcome == "cancelled":
             # Whoever stopped it does not want the next one to start at once.
             self._stopping = True
-            self._mark("waiting", "Stopped; it continues from there.")
+            self._mark("waiting", words)
         elif end.outcome == "failed":
             self._mark("failed", message)
             self.problem.emit(f"Queue: {name} failed: {message}")

@@ -90,6 +90,10 @@ class Run(Protocol):
         """Whether it can be stopped from here."""
 
     @property
+    def paused(self) -> bool:
+        """Whether it is paused, or will soon be."""
+
+    @property
     def end(self) -> RunEnd | None:
         """How it ended, None while it is active."""
 
@@ -156,6 +160,11 @@ class BackgroundRun:
     def drain(self) -> list[Event]:
         """Takes the events so far; a deque's ends are safe between two threads."""
         return [self._buffer.popleft() for _ in range(len(self._buffer))]
+
+    @property
+    def paused(self) -> bool:
+        """Whether it is paused, or will soon be."""
+        return self.control.paused
 
     def memory(self) -> int:
         """Resident memory of this process."""

@@ -1,7 +1,9 @@
 """The queue at work: one after another, after failures too, never by itself, and in a process of its own."""
 
 import json
+from pathlib import Path
 
+import filelock
 import pytest
 
 from crots.events import Progress, StageStarted
@@ -22,6 +24,7 @@ class FakeRun:
     """A run that goes on until it is ended by hand."""
 
     detached = controllable = True
+    paused = False
     end = None
 
     def __init__(self, prepared):
@@ -50,6 +53,13 @@ def queue(session):
 @pytest.fixture
 def projects(tmp_path):
     return [str(Project.create(tmp_path / name, ProjectConfig()).folder) for name in ("one", "two", "three")]
+
+
+def open_and_follow(qtbot, session, folder):
+    """Opens a project that another process runs, as far as its lock says."""
+    session.opened.open_project(folder)
+    qtbot.waitUntil(lambda: session.run.busy)
+    assert session.run.detached and session.project.folder == Path(folder)
 
 
 def states(queue):
@@ -128,9 +138,63 @@ def test_a_run_in_the_window_goes_first(qtbot, session, queue, projects):
     queue.add(projects[:1])
     queue.start()
     qtbot.wait(600)
-    assert queue.running and not queue.runs and "waits until the run in this window" in queue.words
+    assert queue.running and not queue.runs and "waits until the other run" in queue.words
     queue.window_busy = lambda: False
     qtbot.waitUntil(lambda: bool(queue.runs))
+    with qtbot.waitSignal(queue.halted):
+        queue.stop()
+
+
+def test_a_run_that_the_window_left_behind_goes_first(qtbot, session, queue, projects):
+    lock = filelock.FileLock(Project.open(Path(projects[1])).lock_path)
+    with lock:
+        open_and_follow(qtbot, session, projects[1])
+        session.opened.open_project(projects[2])
+        qtbot.waitUntil(lambda: session.project.folder == Path(projects[2]) and not session.run.busy)
+        assert session.run.left == (Path(projects[1]),)
+        queue.add(projects[:1])
+        queue.start()
+        qtbot.wait(600)
+        assert queue.running and not queue.runs
+    qtbot.waitUntil(lambda: bool(queue.runs))
+    assert session.run.left == ()
+    with qtbot.waitSignal(queue.halted):
+        queue.stop()
+
+
+def test_a_run_from_a_terminal_is_let_go_where_the_queue_is_stopped(qtbot, queue, projects):
+    queue.add(projects[:1])
+    queue.start()
+    qtbot.waitUntil(lambda: bool(queue.runs))
+    queue.runs[0].controllable = False
+    queue.runs[0].stop = lambda: pytest.fail("nothing would hear it")
+    with qtbot.waitSignal(queue.halted):
+        queue.stop()
+    assert states(queue) == ["waiting"] and "goes on where it was started" in queue.entries[0].words
+
+
+def test_a_run_that_another_one_was_faster_than_is_followed(qtbot, queue, projects):
+    """Both were started at the same moment, one of them in a terminal; only one gets the project's lock."""
+    queue.add(projects[:1])
+    queue.start()
+    qtbot.waitUntil(lambda: bool(queue.runs))
+    with filelock.FileLock(Project.open(Path(projects[0])).lock_path):
+        end(qtbot, queue, 1, "failed", "another run holds the project")
+        qtbot.waitUntil(lambda: len(queue.runs) == 2)
+        assert queue.running and states(queue) == ["running"]
+    with qtbot.waitSignal(queue.halted):
+        end(qtbot, queue, 2, "completed")
+    assert states(queue) == ["done"]
+
+
+def test_a_paused_run_is_said_to_be_paused(qtbot, queue, projects):
+    queue.add(projects[:1])
+    queue.start()
+    qtbot.waitUntil(lambda: bool(queue.runs))
+    queue.runs[0].paused = True
+    qtbot.waitUntil(lambda: queue.words == "Queue: one is paused")
+    queue.runs[0].paused = False
+    qtbot.waitUntil(lambda: queue.words == "Queue: one is running")
     with qtbot.waitSignal(queue.halted):
         queue.stop()
 
