@@ -46,7 +46,7 @@ def miou_tile(scores: Scores, labelled: bool = False) -> TileText:
     change = 100 * (last.miou - first.miou)
     tone = "good" if change > 0.05 else "bad" if change < -0.05 else "muted"
     sign = "+" if change >= 0 else "\u2212"
-    return TileText(figure, f"{name}: {sign}{abs(change):.1f} vs {title(first.subject)}", tone)
+    return TileText(figure, f"{sign}{abs(change):.1f} vs {title(first.subject)} ({name})", tone)
 
 
 def time_tile(run: RunState, history: History) -> TileText:
@@ -77,4 +77,4 @@ def loss_tile(curves: Curves) -> TileText:
         moved = (now - before) / max(abs(before), 1e-9)
         way = "steady" if abs(moved) < _SAME else "falling" if moved < 0 else "rising"
         return TileText(f"{values[-1]:.3g}", f"{title(stage)}: {way}", "warning" if way == "rising" else "muted")
-    return TileText(note="no training yet")
+    return TileText(note="no values yet")

@@ -44,6 +44,11 @@ class StageMarks:
         """The drawn tints."""
         return tuple(self._tints)
 
+    @property
+    def named(self) -> bool:
+        """Whether names stand along the upper edge."""
+        return any(name for _, name in self._marks)
+
     def set_marks(self, marks: Sequence[tuple[float, str]]) -> None:
         """Draws lines at these steps; names may be empty."""
         if tuple(marks) != self._marks:

@@ -19,6 +19,8 @@ from crots_studio.widgets.plot_curve import PlotCurve, last_value, number, same_
 from crots_studio.widgets.plot_legend import PlotLegend
 from crots_studio.widgets.plot_marks import CurveEnds, StageMarks
 
+# Height of a stage's name and of the gap below it, in lines of text.
+_NAME_LINES = 2.0
 # Pixels: a number as long as 1.73e-05 has room; what has none is not written.
 _AXIS_WIDTH = 62
 _SHOW_POINTS_UP_TO = 40
@@ -103,7 +105,7 @@ class SeriesPlot(QWidget):
         plot.showGrid(y=True, alpha=0.25)  # grid lines are expensive: only these are drawn
         self.marks = StageMarks(self.canvas)
         self.ends = CurveEnds(self.canvas)
-        plot.getViewBox().sigResized.connect(lambda *_: self._show_ends())
+        plot.getViewBox().sigResized.connect(lambda *_: self._resized())
         plot.getViewBox().sigYRangeChanged.connect(lambda *_: self._show_ends())
         plot.getViewBox().sigRangeChangedManually.connect(lambda *_: self.held.emit(True))
         self._line = pg.InfiniteLine(angle=90, movable=False)
@@ -162,8 +164,12 @@ class SeriesPlot(QWidget):
         (left, right), (low, high) = (float(x.min()), float(x.max())), (float(y.min()), float(y.max()))
         flat = high - low <= 1e-9 * max(abs(low), abs(high))
         if right > left and not flat:
-            return
-        if right == left:
+            if not self.marks.named:
+                return
+            # The names of stages stand above the curves.
+            share = _NAME_LINES * self.fontMetrics().height() / max(self.canvas.getViewBox().height(), 1.0)
+            high = high * (high / low) ** share if self._log else high + share * (high - low)
+        elif right == left:
             left, right = max(left - 1, min(left, 0.0)), right + 1
         if flat:
             reach = 0.1 * abs(high) or 1.0
@@ -273,6 +279,11 @@ class SeriesPlot(QWidget):
             if curve is not None:
                 item.setPen(pg.mkPen(curve.colour, width=1, style=Qt.PenStyle.DashLine))
         self.canvas.getViewBox().updateAutoRange()
+
+    def _resized(self) -> None:
+        if self.marks.named:
+            self._make_room()
+        self._show_ends()
 
     def _show_ends(self) -> None:
         """Names the curves at their ends, if there are several."""
