@@ -305,7 +305,7 @@ def _style_sheet(font: QFont) -> str:
         image: url({pictures}/style-arrow-down.svg); width: 14px; height: 14px;
         subcontrol-origin: padding; subcontrol-position: center right; right: 4px;
     }}
-    QAbstractScrollArea::corner {{ background: transparent; border: 0; }}
+    QAbstractScrollArea::corner {{ background: {base}; border: 0; }}
     QComboBox {{ padding: 0 4px 0 8px; }}
     QComboBox::drop-down {{ border: 0; width: 20px; }}
     QComboBox::down-arrow {{ image: url({pictures}/style-arrow-down.svg); width: 14px; height: 14px; }}
