@@ -10,6 +10,7 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QWidget
 
 from crots.files import exists, expanded
+from crots.folders import WRITTEN, is_model_folder
 from crots_studio.settings import Settings
 from crots_studio.widgets.drop_hint import DropHint, dropped_paths
 
@@ -94,7 +95,7 @@ class PathField(QWidget):
             chosen, _ = QFileDialog.getOpenFileName(self, self._name, start, self._filters)
         if chosen:
             self._settings.set_folder(self._name, str(Path(chosen).parent))
-            self.take(chosen)
+            self.take(_whole(chosen))
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 (Qt's name)
         """Takes one local file or folder; several are left to the page, which knows where each belongs."""
@@ -107,4 +108,10 @@ class PathField(QWidget):
         """Takes the path that was dropped."""
         if paths := dropped_paths(event):
             event.acceptProposedAction()
-            self.take(str(paths[0]))
+            self.take(_whole(str(paths[0])))
+
+
+def _whole(chosen: str) -> str:
+    """Takes the folder of a saved model where one of its files was chosen: dialogs for files offer no folders."""
+    path = Path(chosen)
+    return str(path.parent) if path.name in WRITTEN and is_model_folder(path.parent) else chosen
