@@ -29,6 +29,8 @@ COUNT = 6
 _LISTED = 5000
 HEIGHT = 88
 _WIDEST = 200
+# Of a confidence: so many times that of a guess among all classes is no prediction yet.
+_GUESS = 1.5
 _OPACITY = 0.6
 # Pixels from one line of the grid of tiles to the next.
 _CLOSEST = 6
@@ -58,10 +60,12 @@ class Glance:
     Attributes:
         picture: the image with the classes' colours over it, as small as its `SmallImage`.
         words: the greatest classes with their shares, and how sure the source is.
+        doubtful: it predicts no class, or is hardly surer than a guess.
     """
 
     picture: Array
     words: str
+    doubtful: bool = False
 
 
 def small(image: Array) -> Array:
@@ -129,7 +133,7 @@ def ask_source(project: Project, tile: SmallImage) -> Glance:
     classes = classes_of(project)
     predictions = Predictions(project, ImageStore(project, classes))
     said = predictions.predict(SOURCE, tile.key, tile.path, labelled=False)
-    return Glance(_overlay(tile.picture, said.labels, classes), _words(said.labels, said.confidence, classes))
+    return Glance(_overlay(tile.picture, said.labels, classes), *_words(said.labels, said.confidence, classes))
 
 
 def _overlay(picture: Array, labels: Array, classes: ClassSet) -> Array:
@@ -140,11 +144,16 @@ def _overlay(picture: Array, labels: Array, classes: ClassSet) -> Array:
     return np.where(known[..., None], mixed, picture).round().astype(np.uint8)
 
 
-def _words(labels: Array, confidence: Array | None, classes: ClassSet) -> str:
+def _words(labels: Array, confidence: Array | None, classes: ClassSet) -> tuple[str, bool]:
     counts = np.bincount(labels[labels < len(classes)].ravel(), minlength=len(classes))
     if not counts.any():
-        return "The source predicts no target class in this image"
+        return "The source predicts no target class in this image", True
     order = [int(place) for place in np.argsort(-counts) if counts[place]]
     parts = [f"{classes.names[place]} {counts[place] / labels.size:.0%}" for place in order]
-    sure = f"; mean confidence {float(confidence.mean()):.2f}" if confidence is not None else ""
-    return f"{listing(parts, 80)}{sure}"
+    words = listing(parts, 80)
+    if confidence is None:
+        return words, False
+    mean = float(confidence.mean())
+    guessed = mean < _GUESS / len(classes)
+    advice = ", hardly more than a guess; check the weights, the normalisation and the classes" if guessed else ""
+    return f"{words}; mean confidence {mean:.2f}{advice}", guessed

@@ -162,7 +162,7 @@ class SourceGlance(QWidget):
         def answered(glance: Glance) -> None:
             if number < len(self.tiles) and self.tiles[number] is tile:
                 self._paint(number, glance)
-                self._say(f"{tile.key}: {glance.words}", "good")
+                self._say(f"{tile.key}: {glance.words}", "warning" if glance.doubtful else "good")
 
         def failed(error: Exception) -> None:
             self._paint()

@@ -1,5 +1,7 @@
 """Set-up as steps: cards that fold and say how they stand, classes in colours, a look at the source's labels."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
@@ -81,6 +83,18 @@ def test_a_click_on_an_image_shows_what_the_source_says(qtbot, session, panel, m
     qtbot.waitUntil(lambda: glance.words.text().startswith(f"{glance.tiles[1].key}: road"), timeout=60_000)
     assert "mean confidence" in glance.words.text() and len(asked) == 1
     assert glance.buttons[1].icon().pixmap(64, 64).toImage() != before
+
+
+@pytest.mark.parametrize(("sure", "level"), [(0.09, "warning"), (0.6, "good")])
+def test_a_source_that_only_guesses_is_no_good_sign(qtbot, session, panel, monkeypatch, sure, level):
+    glance = panel.glance
+    qtbot.waitUntil(lambda: bool(glance.buttons))
+    said = SimpleNamespace(labels=np.zeros((6, 8), np.uint8), confidence=np.full((6, 8), sure, np.float32))
+    monkeypatch.setattr("crots_studio.models.source_glance.Predictions.predict", lambda *_, **__: said)
+    qtbot.mouseClick(glance.buttons[1], Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: f"mean confidence {sure:.2f}" in glance.words.text())
+    assert glance.words.property("role") == level
+    assert ("hardly more than a guess" in glance.words.text()) == (level == "warning")
 
 
 def test_small_images_show_how_they_are_cut_into_tiles(qtbot, session, panel):
