@@ -250,7 +250,7 @@ class QueueDialog(QDialog):
                 self.add_menu.addAction(words.replace("&", "&&")).triggered.connect(partial(self.add, folder))
         if not self.add_menu.isEmpty():
             self.add_menu.addSeparator()
-        self.add_menu.addAction("Choose a &folder...").triggered.connect(self._choose)
+        self.add_menu.addAction("Choose a &folder ...").triggered.connect(self._choose)
 
     def add(self, folder: str, _checked: bool = False) -> None:
         """Adds a project, or says why it is none."""

@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.skipif(not os.environ.get("CROTS_WALK"), reason="minutes long: set CROTS_WALK=1"),
     pytest.mark.skipif(not (DATA / "camvid").is_dir(), reason="needs the CamVid images beside the repository"),
     pytest.mark.skipif(not available(), reason="needs Xvfb and xdotool"),
-    pytest.mark.timeout(1500),
+    pytest.mark.timeout(7200),
 ]
 FAST = {
     "baseline.steps": 12, "baseline.batch": 4, "adapt.steps": 8, "adapt.batch": 4, "adapt.rounds": 1,
@@ -98,9 +98,12 @@ def start_run(screen, folder):
 
 def follow(screen, folder):
     """Watches the run to its end, with a picture now and then."""
-    end, number, last = time.monotonic() + 900, 0, time.monotonic()
+    number, last, events, seen = 0, time.monotonic(), folder / "events.jsonl", (0, time.monotonic())
     while not (folder / "records" / "export.json").exists():
-        assert time.monotonic() < end, (folder / "events.jsonl").read_text()[-2000:]
+        # However slow the machine is: something must happen now and then.
+        if events.stat().st_size != seen[0]:
+            seen = events.stat().st_size, time.monotonic()
+        assert time.monotonic() - seen[1] < 900, events.read_text()[-2000:]
         if time.monotonic() - last > 20:
             number, last = number + 1, time.monotonic()
             keep(screen.picture(), f"walk-06-running-{number:02}")
