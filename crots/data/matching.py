@@ -348,13 +348,14 @@ def learned(
     best = [change for change in best if not change.image] or best
     readings = {tuple(_named(change, name) for name in images[:_LEARNED_FROM]): change for change in reversed(best)}
     if len(readings) > 1:
-        named = {image: [_named(change, image) for change in readings.values()] for image in images}
-        image = max(images, key=lambda image: len(set(named[image]) & names))
-        either = " or ".join(name for name in named[image] if name is not None)
-        if len(set(named[image]) & names) < 2:
-            either += ", which may be that of another"
+        fitting = {image: sorted(names & {_named(change, image) for change in readings.values()}) for image in images}
+        image, rivals = max(fitting.items(), key=lambda item: len(item[1]))
+        doubt = f"the {what} of {image} may be {' or '.join(rivals)}"
+        if len(rivals) == 1:
+            several = [other for other in images if rivals[0] in fitting[other]]
+            doubt = f"the {what} {rivals[0]} may be that of {' or '.join(several[:3])}"
         raise InputError(
-            f"{folder}: the {what} of {image} may be {either}; found {some(images)} and {some(sorted(names))}, "
+            f"{folder}: {doubt}; found {some(images)} and {some(sorted(names))}, "
             f"expected {what}s of one kind; give a folder that holds no others"
         )
     change = next(iter(readings.values()))

@@ -163,6 +163,12 @@ def test_two_kinds_of_labels_are_refused_with_names_of_both_sides():
         assert words in str(error.value)
 
 
+def test_a_label_of_two_images_is_refused_with_both():
+    keys = [f"{number}_{kind}" for number in range(3) for kind in ("normals", "rgb")]
+    with pytest.raises(InputError, match="the label 0_sem may be that of 0_normals or 0_rgb; found"):
+        matched(keys, *(f"{number}_sem" for number in range(3)))
+
+
 def test_numbers_distinguish_images():
     with pytest.raises(InputError, match="no label"):
         matched(["s_1", "s_2", "s_3"], "s_1_label", "s_20_label", "s_30_label")
