@@ -68,7 +68,10 @@ class TrainingOptions:
         title="EMA decay",
     )
     crop: Size | None = option(
-        None, "Train on random crops of this size; none trains on whole images.", low=8, unit="px"
+        None,
+        "Train on random crops of this size; none trains on whole images, but adaptation on a CPU crops large ones.",
+        low=8,
+        unit="px",
     )
     scale: float = option(
         1.5, "Maximum factor by which crops are enlarged or shrunk at random; 1 is off.", low=1, high=4, published=1.0

@@ -41,8 +41,9 @@ RECIPES: dict[Start, dict[str, Any]] = {
 }  # fmt: skip
 # A round starts from a trained model, so it takes this share of a whole training.
 ROUND = 0.25
-# On a CPU, larger images are trained on in crops.
-_WHOLE_PIXELS = 100_000
+# On a CPU, images with more pixels are trained on in crops. A student that starts afresh learns more from crops of many
+# images than from as many pixels of a few whole ones (docs/results.md).
+_WHOLE_PIXELS: dict[Start, int] = {"trained": 100_000, "pretrained": 50_000, "random": 50_000}
 _CROP = 0.55
 
 
@@ -61,7 +62,8 @@ def settled(
         share: of the views of a whole training, for shorter stages.
     """
     changes: dict[str, object] = {}
-    if options.crop is None and options.scale != 1 and device == "cpu" and size.width * size.height > _WHOLE_PIXELS:
+    large = size.width * size.height > _WHOLE_PIXELS[start]
+    if options.crop is None and options.scale != 1 and device == "cpu" and large:
         changes["crop"] = crop_of(size, multiple)
     if not options.steps:
         whole = options.crop is None and "crop" not in changes

@@ -71,6 +71,13 @@ def test_large_images_are_trained_on_in_crops_on_a_processor_alone():
     assert settle(BaselineOptions(scale=1.0), size=LARGE).crop is None
 
 
+@pytest.mark.parametrize(("start", "crops"), [("trained", False), ("pretrained", True), ("random", True)])
+def test_a_fresh_student_sees_crops_of_smaller_images_too(start, crops):
+    found = settle(BaselineOptions(steps=0), start=start, size=Size(320, 224), multiple=16)
+    assert (found.crop == Size(176, 128)) is crops
+    assert found.steps == steps_for(400, start, 6)
+
+
 def test_the_moving_average_remembers_a_tenth_of_the_run():
     assert BaselineOptions(steps=1000, ema_decay=None).decay == pytest.approx(0.99)
     assert BaselineOptions(steps=10, ema_decay=None).decay == 0.98
