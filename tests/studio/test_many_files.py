@@ -13,6 +13,7 @@ from crots.files import digest, listing_digest
 from crots.images import write_image
 from crots.project import Project
 from crots.project_config import build_config
+from crots.project_status import statuses
 from crots_studio.models import listing
 from crots_studio.models.label_list import classes_of, read_list
 from crots_studio.models.rail import LOOKING
@@ -35,13 +36,12 @@ def project(tmp_path):
 
 def test_the_project_is_there_before_its_files_have_been_checked(qtbot, session, project, monkeypatch):
     gate = threading.Event()
-    status = Project.status
 
-    def slow(self):
+    def slow(project):
         gate.wait(300)
-        return status(self)
+        return statuses(project)
 
-    monkeypatch.setattr(Project, "status", slow)
+    monkeypatch.setattr("crots_studio.opened.statuses", slow)
     rail = RailPanel(session)
     qtbot.addWidget(rail)
     with qtbot.waitSignal(session.opened.project_changed, timeout=5000):
