@@ -85,6 +85,11 @@ class Source(abc.ABC):
         self.align_corners = align_corners
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the user should know of how a checkpoint was read: which of its entries, and what was left out."""
+        return () if self.report is None else self.report.lines()[1:]
+
+    @property
     def output(self) -> Output:
         """What the source outputs; ``labels`` have no `logits`."""
         return self.facts.card.output

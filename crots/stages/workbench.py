@@ -186,6 +186,8 @@ class Workbench:
         )
         if isinstance(source, NetworkSource):
             self.engine.place(source.model)
+        if source.remarks:
+            self.note(f"the source {self.inputs.source_file.name}: {'; '.join(source.remarks)}")
         return source
 
     @property

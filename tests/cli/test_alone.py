@@ -10,10 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
+from crots.config import Size
 from crots.errors import Stopped
 from crots.execution.control import Control
 from crots.label_files import read_labels
+from crots.nets.model import create_model
 from crots.stages.adapt import AdaptLearner
+from crots.taxonomy import load_class_set
 
 NET = "deeplabv2_resnet18"
 SHORT = ("--steps", "2", "--batch", "2", "--device", "cpu", "--threads", "1")
@@ -395,3 +398,14 @@ def test_a_source_learns_from_the_outlines_of_idd(crots, tmp_path):
     ran = crots("train", "--images", tmp_path / "in", "--classes", "idd", "--net", "compact", "--weights", "random",
                 "--size", "64x32", *SHORT, "--out", tmp_path / "out")  # fmt: skip
     assert ran.code == 0, ran.err
+
+
+@pytest.mark.parametrize("command", ["predict", "pseudo-label"])
+def test_which_weights_of_a_checkpoint_are_used_is_said(crots, city, tmp_path, command):
+    model = create_model("compact", load_class_set("camvid"), Size(64, 64))
+    torch.save({"model": model.net.state_dict(), "model_ema": model.net.state_dict()}, tmp_path / "c.pth")
+    words = ["--source" if command == "pseudo-label" else "--checkpoint", tmp_path / "c.pth", "--net", "compact"]
+    ran = crots(command, *words, "--images", city / "images" / "val", "--classes", "camvid", "--size", "64x64",
+                "--device", "cpu", "--out", tmp_path / "out")  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert "the moving average of the weights, model_ema, is used, not model" in ran.out + ran.err
