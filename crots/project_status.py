@@ -111,9 +111,11 @@ def dropped(project: Project, key: str) -> str:
         return ""
     reasons = list(differences(started["inputs"], project.inputs()[key], project.config.profile))
     ending = last_endings(project.events_path).get(key)
-    if not reasons or ending is None or not ending.done or ending.outcome == "completed":
+    if not reasons or ending is None or ending.outcome == "completed":
         return ""
+    # Of short runs no progress may be noted yet.
+    count = f" ({ending.done} of {ending.total})" if ending.done else ""
     return (
-        f"what the interrupted run has done ({ending.done} of {ending.total}) is not continued: "
+        f"what the interrupted run has done{count} is not continued: "
         f"{', '.join(reasons[:4])}{' ...' if len(reasons) > 4 else ''}"
     )
