@@ -64,7 +64,7 @@ class _Reader:
         if self.only_kind:
             return
         if self.depth == 2 and name == "track":
-            raise _Other("a film's tracks; export as CVAT for images or Segmentation mask")
+            raise _Other("tracks of a video; export as CVAT for images or Segmentation mask")
         if self.depth == 2 and name == "image":
             self.images.append((dict(about), []))
             self.inside = True

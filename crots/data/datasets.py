@@ -210,7 +210,7 @@ def _images(place: Place) -> _Found:
     masks = [name for name in masks if name not in measured]
     notes = [f"{len(masks)} label files among the images were left out ({some(masks)})"] if masks else []
     if measured:
-        what = "files of numbers that are no classes, as depths and instances are,"
+        what = "files of numbers that are not classes, such as depths or instances,"
         notes.append(f"{len(measured)} {what} were left out ({some(sorted(measured))})")
     if not place.names and (alike := other_pictures(images)):
         notes.append(
@@ -283,7 +283,7 @@ def no_labels(folder: Path) -> str:
     but = f", but {listed}" if listed else ""
     if lossy:
         mostly = ", as WebP mostly is" if any(name.lower().endswith(".webp") for name in lossy) else ""
-        but = f", but {len(lossy)} images stored with loss{mostly}, which are no labels"
+        but = f", but {len(lossy)} images in lossy formats{mostly}, which cannot be labels"
     return (
         f"{folder}: found no label files{but}, expected ids or colours as PNG, TIFF, BMP, GIF or PGM, or outlines of "
         "COCO, CVAT, labelme or Cityscapes; pick another folder"

@@ -144,7 +144,7 @@ def _unread(content: Mapping[Any, Any], chosen: Entry) -> tuple[str, ...]:
     if flat := _flat_copies(chosen.tensors):
         meta = content.get("meta")
         if isinstance(meta, Mapping) and _MMCV in meta:
-            notes.append("the weights are their moving average, as mmcv writes it; the last ones are not read")
+            notes.append("the weights are the moving average written by mmcv; the last weights are not read")
         else:
             notes.append(
                 f"it holds a moving average of the weights as well ({flat[:60]} ...), in a form that is not read; "

@@ -160,7 +160,7 @@ def test_images_that_hold_no_label_ids_are_no_label_maps(tmp_path, kind):
 
 
 @pytest.mark.parametrize(
-    ("suffix", "words"), [(".jpg", "but 3 images stored with loss"), (".npy", "found no label files")]
+    ("suffix", "words"), [(".jpg", "but 3 images in lossy formats"), (".npy", "found no label files")]
 )
 def test_labels_that_cannot_be_read_as_such_are_reported(tmp_path, suffix, words):
     for number in range(3):

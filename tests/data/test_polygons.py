@@ -307,7 +307,7 @@ def test_a_project_of_cvat_has_subsets(tmp_path):
         ({"more": "<mask label='road' rle='3, 4' left='0' top='0' width='5' height='5'/>"}, "runs do not fill"),
         ({"more": "<polygon label='road' points='3;4'/>"}, "not understood"),
         ({"more": "<polygon points='0,0;1,1;2,0'/>"}, "no 'label'"),
-        ({"more": "</image><track id='0'></track><image>"}, "a film's tracks"),
+        ({"more": "</image><track id='0'></track><image>"}, "tracks of a video"),
         ({"more": "<open>"}, "mismatched tag"),
         ({"names": ["a.jpg", "a.jpg"]}, "two images called"),
     ],

@@ -234,7 +234,7 @@ def test_the_average_of_mmengine_lies_in_the_plain_entry(tmp_path):
         ({"model": {**STATE, "ema.aweight": ZEROS["a.weight"], "ema.abias": ZEROS["a.bias"]}}, "(ema.aweight ...)"),
         (
             {"meta": {"mmcv_version": "1.7"}, "state_dict": {**STATE, "ema_a_weight": ZEROS["a.weight"]}},
-            "as mmcv writes",
+            "written by mmcv",
         ),
         (
             {"model": STATE, "best_model": ZEROS},
