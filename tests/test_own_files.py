@@ -110,7 +110,7 @@ def test_an_input_is_known_under_another_name(project, tmp_path):
     theirs = write(project.folder / "baseline" / "source.pth")
     (tmp_path / "elsewhere").symlink_to(theirs.parent)
     project.config = override(project.config, {"source.file": str(tmp_path / "elsewhere" / "source.pth")})
-    with pytest.raises(InputError, match="baseline, which CROTS writes to"):
+    with pytest.raises(InputError, match="baseline, where CROTS writes"):
         run(project)
 
 

@@ -134,7 +134,7 @@ def test_a_project_file_that_speaks_of_trust_is_refused_and_says_what_to_type(tm
     project = Project.create(tmp_path / "p", ProjectConfig())
     with (project.folder / "crots.toml").open("a") as file:
         file.write(f"[runtime]\ntrust = {value}\n")
-    with pytest.raises(InputError, match=r"crots\.toml: runtime\.trust: .* leave it out there, and type --trust"):
+    with pytest.raises(InputError, match=r"crots\.toml: runtime\.trust: .* delete it there, and give --trust"):
         Project.open(project.folder)
 
 

@@ -74,7 +74,7 @@ def test_shared_camvid():
 
 def test_tiles_are_proposed_where_small_objects_would_vanish():
     size, reason = propose_size([Size(6000, 4000)])
-    assert "a pixel of it is 6.8 pixels wide" in reason and "tiles of 704x704 keep them" in reason
+    assert "one of its pixels covers 6.8 pixels of an image across" in reason and "tiles of 704x704 keep them" in reason
     assert propose_tile(Size(6000, 4000), size) == (704, 704)
     assert propose_tile(Size(20000, 300), Size(7232, 64)) == (704, 320)
     assert "tiles" not in propose_size([Size(2048, 1024)])[1]

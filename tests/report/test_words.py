@@ -101,7 +101,7 @@ def test_alarms_and_vanishing_classes_are_signs_of_harm():
 
 
 def test_a_round_that_kept_its_start_is_reported():
-    assert "round 1 kept what it started from" in story(result(choices=(KeptModel("adapt-1", 0, 100),))).headline
+    assert "round 1 kept its starting weights" in story(result(choices=(KeptModel("adapt-1", 0, 100),))).headline
 
 
 def changes(**images):

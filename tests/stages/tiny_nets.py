@@ -37,7 +37,7 @@ class Still(Plain):
 
 
 class Pooling(Plain):
-    """Batch norm over a single value an image, as in DeepLabV3's image pooling."""
+    """Batch norm over a single value per image, as in DeepLabV3's image pooling."""
 
     def __init__(self, classes):
         super().__init__(classes)

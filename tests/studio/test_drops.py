@@ -90,13 +90,13 @@ def test_nothing_is_replaced_without_a_question(session, panel, files):
 def test_two_for_one_place_are_not_taken_but_told(qtbot, session, panel, files):
     with qtbot.waitSignal(session.problem) as problem:
         drop(panel, files / "photos", files / "more", files / "model.pth")
-    assert "photos, more: more than one for Target images" in problem.args[0]
+    assert "photos, more: more than one file for Target images" in problem.args[0]
     assert session.project.config.data.target is None and session.project.config.source.file == files / "model.pth"
 
 
 def test_a_source_is_a_model_or_predictions_and_not_both(files):
     found = sort_drop([files / "model.pth", files / "predictions"], ProjectConfig())
-    assert not found.settings and "more than one for Source" in found.left[0]
+    assert not found.settings and "more than one file for Source" in found.left[0]
 
 
 def test_a_field_takes_one_path_and_says_so_and_leaves_several_to_the_page(qtbot, settings_file, files):
