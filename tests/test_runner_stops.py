@@ -61,7 +61,7 @@ def test_a_stop_keeps_a_checkpoint_and_continues_to_the_same_weights(tmp_path, s
     assert steps == [1, 2, 3, 4]
 
 
-def test_work_that_other_options_leave_behind_is_said(tmp_path):
+def test_work_that_other_options_leave_behind_is_reported(tmp_path):
     project = world.white_box(tmp_path)
     stop_at(project, metrics_at("baseline", 3), until="baseline")
     other = world.change(project, baseline__learning_rate="0.002")

@@ -38,7 +38,7 @@ def end(qtbot, session, lock):
     qtbot.waitUntil(lambda: not session.run.busy)
 
 
-def test_another_project_is_opened_while_a_run_goes_on_in_its_own_process(qtbot, session, window, projects, lock):
+def test_another_project_is_opened_during_a_run_in_its_own_process(qtbot, session, window, projects, lock):
     said = []
     session.notice.connect(said.append)
     open_and_follow(qtbot, session, projects[0])

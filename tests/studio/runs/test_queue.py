@@ -187,7 +187,7 @@ def test_a_run_that_another_one_was_faster_than_is_followed(qtbot, queue, projec
     assert states(queue) == ["done"]
 
 
-def test_a_paused_run_is_said_to_be_paused(qtbot, queue, projects):
+def test_a_paused_run_is_reported_to_be_paused(qtbot, queue, projects):
     queue.add(projects[:1])
     queue.start()
     qtbot.waitUntil(lambda: bool(queue.runs))
