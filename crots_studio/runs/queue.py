@@ -268,7 +268,7 @@ class RunQueue(Undoable[Entries], QObject):
         self._stopping = True
         if self._run is not None and self._run.end is None and not self._run.controllable:
             # It was started in a terminal: no request to stop would reach it.
-            self._ended(RunEnd("cancelled"), "It goes on where it was started; the queue was stopped.")
+            self._ended(RunEnd("cancelled"), "It continues where it was started; the queue was stopped.")
         elif self._run is not None:
             self._run.stop()
             self.state.stopping = True

@@ -170,7 +170,7 @@ def test_a_run_from_a_terminal_is_let_go_where_the_queue_is_stopped(qtbot, queue
     queue.runs[0].stop = lambda: pytest.fail("nothing would hear it")
     with qtbot.waitSignal(queue.halted):
         queue.stop()
-    assert states(queue) == ["waiting"] and "goes on where it was started" in queue.entries[0].words
+    assert states(queue) == ["waiting"] and "continues where it was started" in queue.entries[0].words
 
 
 def test_a_run_that_another_one_was_faster_than_is_followed(qtbot, queue, projects):
