@@ -401,7 +401,7 @@ def test_a_source_learns_from_the_outlines_of_idd(crots, tmp_path):
 
 
 @pytest.mark.parametrize("command", ["predict", "pseudo-label"])
-def test_which_weights_of_a_checkpoint_are_used_is_said(crots, city, tmp_path, command):
+def test_which_weights_of_a_checkpoint_are_used_is_reported(crots, city, tmp_path, command):
     model = create_model("compact", load_class_set("camvid"), Size(64, 64))
     torch.save({"model": model.net.state_dict(), "model_ema": model.net.state_dict()}, tmp_path / "c.pth")
     words = ["--source" if command == "pseudo-label" else "--checkpoint", tmp_path / "c.pth", "--net", "compact"]
