@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from crots_studio.dialogs.queue import QueueDialog
 
 _KEPT = (
-    "This run is in the window's own process. Stop it first, which keeps its work; or tick 'separate process' before "
+    "This run is in the window's own process. Stop the run first, which keeps its work; or tick 'separate process' "
+    "before "
     "the "
     "next one, which then continues whatever the window shows."
 )
