@@ -54,7 +54,7 @@ def masks_among(folder: Path, names: Sequence[str]) -> set[str]:
     by_suffix: dict[str, list[str]] = defaultdict(list)
     for name in names:
         by_suffix[os.path.splitext(name)[1].lower()].append(name)  # noqa: PTH122 - as in key_of
-    kinds = list(by_suffix.values()) if len(by_suffix) > 1 else [*_kinds(names), _odd(names)]
+    kinds = list(by_suffix.values()) if len(by_suffix) > 1 else [*_kinds(names), _odd(folder, names)]
     found = {name for kind in kinds if kind and kind[0].lower().endswith(_LABELS) for name in _masks(folder, kind)}
     return found if len(found) < len(names) else set()
 
@@ -66,13 +66,20 @@ def _masks(folder: Path, names: Sequence[str]) -> set[str]:
     return set(names) if all(is_label_like(folder / name) for name in sampled) else set()
 
 
-def _odd(names: Sequence[str]) -> list[str]:
-    """The few names that are not like most others but for their numbers, such as a mask of the camera's own car."""
+def _odd(folder: Path, names: Sequence[str]) -> list[str]:
+    """The few names that are not like most others but for their numbers, such as a mask of the camera's own car.
+
+    Beside images of few values, as drawings and renders are, nothing tells a mask from an image, and none is odd.
+    """
     patterns: dict[str, list[str]] = defaultdict(list)
     for name in names:
         patterns[_NUMBERS.sub("#", key_of(name))].append(name)
     few = [name for same in patterns.values() if len(same) <= _FEW for name in same]
-    return few if few and max(map(len, patterns.values())) > len(few) and len(few) <= _EACH else []
+    most = max(patterns.values(), key=len, default=[])
+    if not few or len(few) > _EACH or len(most) <= len(few):
+        return []
+    sampled = [most[place] for place in evenly_spread(len(most), _OPENED)]
+    return [] if any(is_label_like(folder / name) for name in sampled) else few
 
 
 def measurements_among(folder: Path, names: Sequence[str]) -> set[str]:

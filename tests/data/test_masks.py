@@ -101,6 +101,13 @@ def test_one_odd_mask_among_photographs(tmp_path):
     assert found.kind == "data set" and len(found.problems) == 1 and "2.jpg" in found.problems[0]
 
 
+def test_an_odd_name_among_images_of_few_values_is_an_image(tmp_path):
+    for number in range(6):
+        write_pixels(tmp_path / f"drawing_{number}.png", MASK)
+    write_pixels(tmp_path / "cover.png", MASK)
+    assert len(open_dataset(tmp_path)) == 7
+
+
 @pytest.mark.parametrize("odd", ["ego_mask.png", "mask.png", "sub/roi.png"])
 def test_one_odd_mask_among_photographs_of_its_own_format(tmp_path, odd):
     for number in range(6):
