@@ -136,7 +136,7 @@ def test_depths_and_instances_are_no_labels(tmp_path, image, other, values):
         Image.fromarray(found[values]).save(path)
     dataset = open_dataset(tmp_path)
     assert len(dataset) == 3 and dataset.labelled == 0
-    assert "3 files of numbers that are no classes" in dataset.notes[0]
+    assert "3 files of numbers that are not classes" in dataset.notes[0]
 
 
 def test_labels_are_chosen_beside_pictures_and_instances_of_them(tmp_path):
