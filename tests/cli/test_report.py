@@ -69,7 +69,7 @@ def test_json_holds_facts_and_words(crots, project, tmp_path):
     assert page.is_file()
     assert len(found["facts"]["changes"]["images"]) == 2
     assert found["facts"]["result"]["key"] == "baseline"
-    assert found["words"]["tone"] == "unknown"
+    assert found["words"]["tone"] == "harm", "in so few steps the student has not learnt its labels"
     rows = found["facts"]["changes"]["classes"]
     assert sum(row["before"] for row in rows) == pytest.approx(1)
 
