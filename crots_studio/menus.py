@@ -154,7 +154,8 @@ class Menus:
             action.setCheckable(True)
             action.setChecked(checked)
             action.setShortcut(keys)
-            action.triggered.connect(act)
+            # Asked of the action: PySide leaves the signal's argument out where it cannot read a method's signature.
+            action.triggered.connect(lambda _=False, action=action, act=act: act(action.isChecked()))
             if changed is not None:
                 changed.connect(action.setChecked)
             self.actions[words.replace("&", "")] = action

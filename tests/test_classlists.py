@@ -134,7 +134,7 @@ def test_words_and_colours_that_stand_twice(tmp_path):
 )
 def test_other_files_are_no_class_lists(tmp_path, name, text):
     (tmp_path / name).write_text(text)
-    with pytest.raises(InputError, match=r"found no classes, expected a name a line.*or write a TOML file"):
+    with pytest.raises(InputError, match=r"found no classes, expected one name per line.*or write a TOML file"):
         load_class_set(tmp_path / name)
 
 

@@ -24,7 +24,7 @@ def test_a_second_run_is_refused_while_the_first_holds_the_project(tmp_path):
     project = world.white_box(tmp_path)
     first = run_project(project)
     next(first)
-    with pytest.raises(InputError, match="another run goes on"):
+    with pytest.raises(InputError, match="another run is active"):
         next(run_project(project))
     first.close()
     assert set(ends(run(project)).values()) == {"completed"}
@@ -151,5 +151,5 @@ def test_a_kill_while_work_is_discarded_leaves_nothing_to_continue_from(tmp_path
 
 def test_nothing_is_discarded_during_a_run(tmp_path):
     project = world.black_box(tmp_path)
-    with locked(project), pytest.raises(InputError, match="another run goes on"):
+    with locked(project), pytest.raises(InputError, match="another run is active"):
         discard(project, "pseudo-label")

@@ -12,15 +12,13 @@ from crots.training_options import BaselineOptions, TrainingOptions
 Start = Literal["trained", "pretrained", "random"]
 Options = TypeVar("Options", bound=TrainingOptions)
 
-# Views (images times epochs) per image, and the fewest and most in total, for crops.
+# Views (images times epochs) per image, and the fewest and most in total. With more, a student that starts afresh
+# memorises the source's errors (docs/results.md).
 VIEWS: dict[Start, tuple[int, int, int]] = {
     "trained": (4, 1500, 80_000),
-    "pretrained": (40, 6_000, 120_000),
-    "random": (80, 12_000, 240_000),
+    "pretrained": (20, 6_000, 120_000),
+    "random": (40, 12_000, 240_000),
 }
-# Share of these views for a student that starts afresh on whole images: each shows three times as much as a crop, and
-# with all 40 the student memorises the source's errors (docs/results.md).
-_WHOLE_VIEWS = 0.5
 # What else of the baseline follows from the start, where the options leave it open. A trained student already predicts
 # what the source does: it gains from confident pseudo-labels, from mixing and from refreshed labels, and forgets when
 # trained on doubtful ones; `left_out_weight` decides whether they are. One that starts afresh has to learn all from the
@@ -66,9 +64,7 @@ def settled(
     if options.crop is None and options.scale != 1 and device == "cpu" and large:
         changes["crop"] = crop_of(size, multiple)
     if not options.steps:
-        whole = options.crop is None and "crop" not in changes
-        views = _WHOLE_VIEWS if whole and start != "trained" else 1.0
-        changes["steps"] = steps_for(images, start, options.batch, share * views)
+        changes["steps"] = steps_for(images, start, options.batch, share)
     if isinstance(options, BaselineOptions):
         changes |= {name: value for name, value in RECIPES[start].items() if getattr(options, name) in (None, "auto")}
         if "refresh" in changes and not options.keep_ema:

@@ -391,7 +391,7 @@ def test_several_workers_are_refused(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("tile", [None, "32x32"])
 def test_open_steps_are_those_that_the_project_itself_would_take(tmp_path, monkeypatch, tile):
-    """A student that starts afresh sees whole images half as often, and tiles count as images."""
+    """Tiles count as images."""
     views = dict.fromkeys(VIEWS, (1, 8, 80))
     monkeypatch.setattr("crots.training.budget.VIEWS", views)
     images, labels = tmp_path / "val", tmp_path / "truth"

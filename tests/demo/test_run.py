@@ -36,7 +36,7 @@ def test_the_demonstration_is_an_ordinary_configuration():
 def test_two_demonstrations_do_not_write_into_one_folder(tmp_path):
     first = demo_events(tmp_path / "demo", tiny=True)
     next(first)
-    with pytest.raises(InputError, match="another run goes on"):
+    with pytest.raises(InputError, match="another run is active"):
         next(demo_events(tmp_path / "demo", tiny=True))
     first.close()
     again = demo_events(tmp_path / "demo", tiny=True)

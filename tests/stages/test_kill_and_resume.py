@@ -184,7 +184,7 @@ def test_a_run_under_way_refuses_a_second_and_a_kill_frees_the_project(tmp_path,
     project = make(tmp_path)
     child = children.start(project)
     wait_for_events(project.events_path, 0, child)
-    with pytest.raises(Exception, match="another run goes on"):
+    with pytest.raises(Exception, match="another run is active"):
         from crots.runner import run_project
 
         next(run_project(project))

@@ -106,7 +106,7 @@ def test_the_classes_that_a_source_names_become_those_of_the_target_by_one_click
     assert load_class_set(session.project.folder / "classes-of-a-stranger.toml").names == classes.names
     settled()
     assert panel.fields.findings["task.classes"].finding.level == "good"
-    assert panel.chips.classes is not None and panel.chips.classes.names == classes.names
+    qtbot.waitUntil(lambda: panel.chips.classes is not None and panel.chips.classes.names == classes.names)
     session.opened.undo()
     assert session.project.config.task.classes != "classes-of-a-stranger.toml"
 
@@ -181,7 +181,7 @@ def test_the_class_map_is_proposed_edited_and_kept_in_the_project(qtbot, session
     settled()
     assert panel.fields.findings["task.class_map"].finding.level == "good"
     chooser = panel.class_map.table.cellWidget(14, 1)
-    assert chooser.accessibleName() == "truck becomes"
+    assert chooser.accessibleName() == "Target class of truck"
     chooser.setCurrentText("ignore")
     chooser.textActivated.emit("ignore")
     file = session.project.folder / "class-map.toml"
