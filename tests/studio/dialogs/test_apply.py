@@ -127,7 +127,7 @@ def test_progress_is_shown_and_the_results_can_be_opened(qtbot, monkeypatch, dia
     out = dialog.form.out
     dialog.buttons.start.click()
     assert dialog.running and not dialog.buttons.start.isEnabled() and not dialog.images.isEnabled()
-    qtbot.waitUntil(lambda: "10 of 40 images, 5.0 a second, 6.0 s left" in dialog.problem.text())
+    qtbot.waitUntil(lambda: "10 of 40 images, 5.0 per second, 6.0 s left" in dialog.problem.text())
     assert dialog.progress.isVisible() and dialog.progress.value() == 10
     go_on.set()
     qtbot.waitUntil(lambda: not dialog.running)
