@@ -264,9 +264,8 @@ def file_stamp(path: Path) -> list[Any]:
 def listing_digest(folder: Path, *, without: Path | None = None) -> str:
     """Returns a digest of names, sizes and times of all files below ``folder``, except those below ``without``.
 
-    Names are relative, so that moving a dataset as a whole does not change it. Hidden files count as little, as those
-    that viewers leave. Broken and circular links and pipes
-    are skipped.
+    Names are relative, so that moving a dataset as a whole does not change it. Hidden files, files that viewers leave
+    behind, broken and circular links, and pipes are skipped.
 
     Raises:
         InputError: a folder below cannot be read.
