@@ -141,8 +141,25 @@ def class_map_source(path: str | Path) -> ClassSet | None:
 
 
 def _source_of(values: Mapping[str, Any], file: Path) -> ClassSet | None:
-    name = values.get("source")
+    return _named_set(values, file, "source")
+
+
+def _named_set(values: Mapping[str, Any], file: Path, key: str) -> ClassSet | None:
+    name = values.get(key)
     return load_class_set(file_or_name(name, file.parent)) if isinstance(name, str) else None
+
+
+def class_map_target(path: str | Path) -> ClassSet | None:
+    """Returns the target's class set as a class map names it; None where it names none.
+
+    Raises:
+        InputError: as `class_map_source`.
+    """
+    file = find_file(path, "class-maps", "class map")
+    values = read_toml(file, "class map")
+    source = _source_of(values, file)
+    # A source may have a class of that name.
+    return _named_set(values, file, "target") if source is None or _is_header("target", source) else None
 
 
 def _is_header(key: str, source: ClassSet) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from crots import rendering
 from crots.card import ModelCard, file_card
-from crots.class_maps import ClassMap, class_map_source, identity_map, load_class_map
+from crots.class_maps import ClassMap, class_map_source, class_map_target, identity_map, load_class_map
 from crots.config import Size
 from crots.data.datasets import Dataset, open_dataset
 from crots.data.pixels import pixel_warnings
@@ -61,10 +61,19 @@ class Inputs:
         *,
         images: ListImages = list_images,
         card: Callable[[Path], ModelCard | None] = card_of,
+        classes: ClassSet | None = None,
     ) -> None:
-        """Args: ``images`` lists the target's; ``card`` reads what a model file says of itself."""
+        """Opens nothing yet.
+
+        Args:
+            config: the options.
+            root: what relative paths are relative to.
+            images: lists the target's.
+            card: reads what a model file says of itself.
+            classes: the target's, in place of those that the options name.
+        """
         self.config, self.root = config, root
-        self._list_images, self._read_card = images, card
+        self._list_images, self._read_card, self._classes = images, card, classes
 
     def path(self, value: Path | str) -> Path:
         """Resolves a path of the configuration."""
@@ -77,7 +86,25 @@ class Inputs:
         Raises:
             InputError: there is no such class set.
         """
+        if self._classes is not None:
+            return self._classes
         return load_class_set(file_or_name(self.config.task.classes, self.root))
+
+    @cached_property
+    def implied_classes(self) -> ClassSet | None:
+        """What the target's classes are where nobody chose them: those that the class map or the source's file names.
+
+        None where neither names any, or where the source's classes were chosen, since the target's may then differ.
+
+        Raises:
+            InputError: as `source_classes`.
+        """
+        task, card = self.config.task, self.source_card
+        if task.class_map:
+            return class_map_target(file_or_name(task.class_map, self.root))
+        if task.source_classes or card is None:
+            return None
+        return self.source_classes
 
     @cached_property
     def source_classes(self) -> ClassSet:
@@ -115,7 +142,7 @@ class Inputs:
         if source.names != target.names:
             raise InputError(
                 f"the source has the classes of {source.name}, the target those of {target.name}; give a class map "
-                "between them, by `task.class_map`",
+                "between them, by `task.class_map`, or the source's classes as the target's too, by `task.classes`",
                 field="task.class_map",
             )
         return identity_map(target)

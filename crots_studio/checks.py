@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from crots.class_files import shipped_name
 from crots.class_maps import ClassMap, identity_map
 from crots.config import Size
 from crots.data.datasets import Dataset, Sample
@@ -21,7 +22,7 @@ from crots.opening import Inputs
 from crots.options import DEFAULT_NET, IMAGENET
 from crots.project import Project
 from crots.project_config import ProjectConfig
-from crots.taxonomy import ClassSet, load_class_set, shipped_class_sets
+from crots.taxonomy import ClassSet
 from crots.trust import PROGRAMS, Code, code_of, is_factory, listed, program_kind
 from crots_studio.background.loading import preload_torch
 from crots_studio.models.class_map import ClassMapForm
@@ -268,11 +269,9 @@ def _class_offers(setup: Setup) -> tuple[Offer, ...]:
     if task.class_map is not None:
         needless = source.names == setup.classes.names or not task.source_classes
         return (Offer("Use no class map", {"task.class_map": "none"}),) if needless else ()
-    words, named = f"Use the source's classes ({source.name})", task.source_classes or source.name
-    if not task.source_classes and (named not in shipped_class_sets() or load_class_set(named).names != source.names):
-        # Those of a file that go by no name.
-        return (Offer(words, classes=source),)
-    return (Offer(words, {"task.classes": named}),)
+    words, named = f"Use the source's classes ({source.name})", task.source_classes or shipped_name(source)
+    # Those of a file may go by no name.
+    return (Offer(words, {"task.classes": named}) if named else Offer(words, classes=source),)
 
 
 def check_source(setup: Setup) -> Finding:

@@ -40,9 +40,9 @@ class Survey:
 
 
 class _Surveyor:
-    def __init__(self, config: ProjectConfig, root: Path) -> None:
+    def __init__(self, config: ProjectConfig, root: Path, classes: ClassSet | None, whence: str) -> None:
         self.config, self.root, self.found = config, root, Survey()
-        self.inputs = Inputs(config, root)
+        self.inputs, self.whence = Inputs(config, root, classes=classes), whence
         self.faults: list[InputError] = []
 
     def attempt(self, look: Callable[[], Any]) -> Any:
@@ -57,7 +57,7 @@ class _Surveyor:
     def classes(self) -> ClassSet:
         classes = self.inputs.classes
         self.found.facts["classes"] = {"name": classes.name, "count": len(classes)}
-        self.found.lines.append(f"classes: {classes.name} ({len(classes)})")
+        self.found.lines.append(f"classes: {classes.name} ({len(classes)}){self.whence}")
         return classes
 
     def class_map(self) -> ClassMap:
@@ -151,17 +151,19 @@ class _Surveyor:
             self.found.lines.append("--trust is not needed: nothing here runs third-party code")
 
 
-def survey_inputs(config: ProjectConfig, root: Path) -> Survey:
+def survey_inputs(config: ProjectConfig, root: Path, *, classes: ClassSet | None = None, whence: str = "") -> Survey:
     """Checks everything a configuration names.
 
     Args:
         config: the options.
         root: what relative paths are relative to.
+        classes: the target's, in place of those that the options name.
+        whence: added to the line about them.
 
     Raises:
         InputError: something is missing or does not fit; all faults stand in one message.
     """
-    surveyor = _Surveyor(config, root)
+    surveyor = _Surveyor(config, root, classes, whence)
     classes = surveyor.attempt(surveyor.classes)
     class_map = None if classes is None else surveyor.attempt(surveyor.class_map)
     target = surveyor.attempt(surveyor.target)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from crots.config import to_plain
+from crots.options import TaskOptions
 from crots.project_config import ProjectConfig
 from crots.taxonomy import ClassSet
 from crots.trust import Code
@@ -71,6 +72,11 @@ def step_state(findings: Sequence[Finding]) -> tuple[Level, str]:
     worst = min(findings, key=lambda finding: _WORST.index(finding.level))
     # If all is well, the first field is the most informative.
     return worst.level, (findings[0] if worst.level == "good" else worst).text
+
+
+def classes_chosen(config: ProjectConfig) -> bool:
+    """Whether anybody chose classes or a class map, as far as the options show."""
+    return config.task != TaskOptions() or bool(config.preset)
 
 
 CHECKING = Finding("checking", "checking ...")

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import subprocess
 import sys
@@ -7,8 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from crots.config import Size
 from crots.files import write_json
+from crots.nets.model import create_model
+from crots.nets.weights import save_safetensors
+from crots.opening import Inputs
 from crots.project import Project
+from crots.taxonomy import ClassSet, load_class_set
 
 pytestmark = pytest.mark.safety
 
@@ -227,3 +233,81 @@ def test_status_and_init_need_no_torch(crots, words, tmp_path):
     status = [sys.executable, "-c", code, "torch,numpy,rich", "status", str(tmp_path / "p")]
     ran = subprocess.run(status, capture_output=True, text=True, timeout=600)
     assert ran.returncode == 0, ran.stderr
+
+
+@pytest.fixture
+def described(tmp_path):
+    """Writes a self-describing source of the given classes, and returns the words that name it."""
+
+    def write(classes):
+        made = create_model("compact", classes, Size(64, 64))
+        save_safetensors(tmp_path / "own.safetensors", made.net, made.card)
+        return ["--source", tmp_path / "own.safetensors"]
+
+    return write
+
+
+STRANGE = ClassSet("of a stranger", ("street", "rest"), ((1, 2, 3), (4, 5, 6)), {7: 0, 8: 1, 0: 255})
+
+
+def test_without_a_class_set_the_target_gets_those_that_the_source_names(crots, city, described, tmp_path):
+    target = ["--target", city / "images" / "train"]
+    ran = crots("init", tmp_path / "p", *target, *described(STRANGE))
+    assert ran.code == 0, ran.err
+    assert "classes: of a stranger (2), as the source names them" in ran.out
+    project = Project.open(tmp_path / "p")
+    assert Inputs(project.config, project.folder).classes == STRANGE
+    assert Inputs(project.config, project.folder).class_map.source == STRANGE
+    assert crots("status", tmp_path / "p").code == 0
+
+
+def test_a_source_of_shipped_classes_gives_the_target_their_name(crots, city, described, tmp_path):
+    target = ["--target", city / "images" / "train"]
+    renamed = dataclasses.replace(load_class_set("camvid"), name="what the folder is called")
+    ran = crots("init", tmp_path / "p", *target, *described(renamed))
+    assert ran.code == 0, ran.err
+    assert "classes: camvid (11), as the source names them" in ran.out
+    assert Project.open(tmp_path / "p").config.task.classes == "camvid"
+    assert [path.name for path in (tmp_path / "p").iterdir()] == ["crots.toml"]
+
+
+def test_a_hugging_face_folder_gives_the_target_its_classes(crots, city, tmp_path):
+    folder = tmp_path / "segformer-of-roofs"
+    write_json(folder / "config.json", {"model_type": "segformer", "id2label": {"0": "roof", "1": "rest"}})
+    write_json(folder / "preprocessor_config.json", {"image_mean": [0.5] * 3, "image_std": [0.5] * 3})
+    ran = crots("init", tmp_path / "p", "--target", city / "images" / "train", "--source", folder)
+    assert ran.code == 0, ran.err
+    assert "classes: segformer-of-roofs (2), as the source names them" in ran.out
+    project = Project.open(tmp_path / "p")
+    assert Inputs(project.config, project.folder).classes.names == ("roof", "rest")
+
+
+def test_classes_without_names_are_asked_for(refused, city, tmp_path):
+    folder = tmp_path / "model"
+    write_json(folder / "config.json", {"model_type": "segformer", "id2label": {"0": "LABEL_0", "1": "LABEL_1"}})
+    write_json(folder / "preprocessor_config.json", {"image_mean": [0.5] * 3, "image_std": [0.5] * 3})
+    line = refused("init", tmp_path / "p", "--target", city / "images" / "train", "--source", folder)
+    assert "2 classes have no names" in line and "--source-classes" in line
+
+
+@pytest.mark.parametrize("words", [["--classes", "cityscapes"], ["--set", "task.classes=cityscapes"]])
+def test_classes_that_were_chosen_are_never_replaced(refused, city, described, words, tmp_path):
+    line = refused("init", tmp_path / "p", "--target", city / "images" / "train", *described(STRANGE), *words)
+    assert "the target those of cityscapes" in line and "--class-map" in line and "--classes" in line
+
+
+def test_a_class_map_that_names_its_target_gives_it_the_classes(crots, city, predictions, tmp_path):
+    words = [word for word in black_box(city, predictions) if word not in ("--classes", "camvid")]
+    ran = crots("init", tmp_path / "p", *words)
+    assert ran.code == 0, ran.err
+    assert "classes: camvid (11), as the class map names them" in ran.out
+    assert Project.open(tmp_path / "p").config.task.classes == "camvid"
+
+
+def test_classes_that_nobody_names_are_said_to_be_the_default(crots, city, predictions, tmp_path):
+    ran = crots(
+        "init", tmp_path / "p", "--target", city / "images" / "train", "--predictions", predictions,
+        "--student", "deeplabv2_resnet18", "--student-weights", "random",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert "classes: cityscapes (19), by default; --classes names others" in ran.out

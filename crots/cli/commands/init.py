@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from crots import options as opt
+from crots.class_files import file_name, keep_class_set, shipped_name
 from crots.cli.command import Command, Parser
 from crots.cli.flags import add_debug, add_json, add_options, given, read_profile, settings
 from crots.cli.terminal import say, say_json, typed
@@ -17,6 +18,7 @@ from crots.errors import InputError
 from crots.files import expanded
 from crots.project import CONFIG_NAME, Project, unfit
 from crots.project_config import ProjectConfig, build_config, load_preset, named_paths, override, preset_names
+from crots.taxonomy import ClassSet
 
 
 def configure(parser: Parser, profile: Profile) -> None:
@@ -61,8 +63,13 @@ def run(args: argparse.Namespace) -> int:
         config = in_own_form(config, Path.cwd())
     from crots.cli.survey import survey_inputs
 
-    found = survey_inputs(config, Path.cwd())
+    config, own, whence = _with_classes(config, args)
+    found = survey_inputs(config, Path.cwd(), classes=own, whence=whence)
+    if own is not None:
+        config = override(config, {"task.classes": file_name(own)})
     project = Project.create(args.project, config)
+    if own is not None:
+        keep_class_set(project.folder, own)
     if args.json:
         say_json({"project": str(project.folder), **found.to_dict()})
         return 0
@@ -82,6 +89,29 @@ def configuration(args: argparse.Namespace) -> ProjectConfig:
         values[section] = {**values.get(section, {}), **options}
     config = build_config(values, profile=args.profile or profile, preset=args.preset)
     return override(config, settings(args.set))
+
+
+def _with_classes(config: ProjectConfig, args: argparse.Namespace) -> tuple[ProjectConfig, ClassSet | None, str]:
+    """Gives the target the classes that the source names, where nobody chose any.
+
+    Returns:
+        The configuration; those classes where they go by no name that an option could hold; and how they came about.
+    """
+    preset = load_preset(args.preset)[1] if args.preset else {}
+    chosen = {**preset.get("task", {}), **given(args).get("task", {})}
+    if "classes" in chosen or "task.classes" in settings(args.set):
+        return config, None, ""
+    from crots.opening import Inputs
+
+    implied = None
+    with contextlib.suppress(InputError):  # the survey reports it
+        implied = Inputs(config, Path.cwd()).implied_classes
+    if implied is None:
+        return config, None, ", by default; --classes names others"
+    whence = f", as the {'class map' if config.task.class_map else 'source'} names them"
+    if name := shipped_name(implied):
+        return override(config, {"task.classes": name}), None, whence
+    return config, implied, whence
 
 
 def settled(config: ProjectConfig) -> ProjectConfig:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QWidget
 
+from crots.class_files import keep_class_set
 from crots.errors import CrotsError, InputError
 from crots.options import DEFAULT_NET
 from crots.taxonomy import ClassSet, shipped_class_sets
 from crots.trust import Code
 from crots_studio import theme
-from crots_studio.models.class_sets import keep_class_set
 from crots_studio.models.option_form import shown
+from crots_studio.models.project_form import Offer
 from crots_studio.models.words import in_window
 from crots_studio.panels.setup.finding_label import FindingLabel
 from crots_studio.panels.setup.trust import ask_trust
@@ -187,6 +188,13 @@ class SetupFields:
         label.adopting.connect(self._adopt)
         self.findings[name] = label
         form.addRow("", label)
+
+    def accept_offer(self, offer: Offer) -> None:
+        """Does what a click on an offer does."""
+        if offer.classes is not None:
+            self._adopt(offer.classes)
+        else:
+            self.set_options(offer.settings)
 
     def _adopt(self, classes: ClassSet) -> None:
         """Gives the target the classes that the source's file names."""

@@ -21,13 +21,20 @@ from PySide6.QtWidgets import (
 
 from crots.events import Event, StageFinished
 from crots.project import Project
-from crots.project_config import preset_names
+from crots.project_config import ProjectConfig, preset_names
 from crots_studio.background.loading import preload_torch
 from crots_studio.checks import check
 from crots_studio.models.drops import Drop, sort_drop
 from crots_studio.models.label_list import classes_of
 from crots_studio.models.option_form import apply_preset, preset_effect
-from crots_studio.models.project_form import ORDER, STILL_TO_BE_MADE, Finding, ProjectForm, step_state
+from crots_studio.models.project_form import (
+    ORDER,
+    STILL_TO_BE_MADE,
+    Finding,
+    ProjectForm,
+    classes_chosen,
+    step_state,
+)
 from crots_studio.panels.setup.class_map import ClassMapEditor
 from crots_studio.panels.setup.fields import UNNAMED, SetupFields, setup_group
 from crots_studio.panels.setup.source_glance import SourceGlance
@@ -64,6 +71,8 @@ class SetupPanel(QWidget):
         self.fields = SetupFields(session, self._typed)
         # The option whose classes are shown with their colours.
         self._chips_of: str | None = None
+        # The source whose classes were compared with the target's.
+        self._compared: object = None
         self.setAcceptDrops(True)
         self.drop_hint = DropHint(self)
         self.setAccessibleName("Project set-up")
@@ -230,7 +239,7 @@ class SetupPanel(QWidget):
 
     def _another_project(self) -> None:
         self.form.clear()
-        self._chips_of = None
+        self._chips_of, self._compared = None, self.fields.value("source.file")
         self._session.errands.forget(*(f"check {name}" for name in ORDER))
         self.fields.refused.clear()
         predictions = self.fields.value("source.predictions") is not None
@@ -312,9 +321,19 @@ class SetupPanel(QWidget):
             self.fields.findings[name].show_finding(self.form.findings[name])
             if name == "source":
                 self._show_net(finding)
+            if name == "task.class_map":
+                self._compare_classes(finding, config)
             self._tell()
 
         self._session.errands.in_background(lambda: check(name, config, root, trusted), found, token=f"check {name}")
+
+    def _compare_classes(self, finding: Finding, config: ProjectConfig) -> None:
+        """Gives the target the classes that a newly chosen source names, where nobody chose any, as ``init`` does."""
+        newly = config.source.file not in (None, self._compared)
+        self._compared = config.source.file
+        if newly and finding.level == "bad" and finding.offers and not classes_chosen(config):
+            self.fields.accept_offer(finding.offers[0])
+            self._session.notice.emit("The class set is now the source's, as its file names it; Undo takes it back")
 
     def _show_net(self, finding: Finding) -> None:
         """Shows the network of a file that says its own, where none is named."""

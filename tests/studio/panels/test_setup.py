@@ -111,6 +111,36 @@ def test_the_classes_that_a_source_names_become_those_of_the_target_by_one_click
     assert session.project.config.task.classes != "classes-of-a-stranger.toml"
 
 
+def described(path, classes):
+    made = create_model("compact", classes, Size(64, 64))
+    save_safetensors(path, made.net, made.card)
+    return {"source.file": str(path), "student.net": "", "student.weights": ""}
+
+
+def test_a_chosen_source_gives_the_target_its_classes_where_nobody_chose_any(qtbot, session, panel, settled, tmp_path):
+    classes = ClassSet("of a stranger", ("street", "rest"), ((1, 2, 3), (4, 5, 6)))
+    settled()
+    with qtbot.waitSignal(session.notice):
+        session.opened.set_options(described(tmp_path / "own.safetensors", classes))
+    assert session.project.config.task.classes == "classes-of-a-stranger.toml"
+    qtbot.waitUntil(lambda: panel.form.findings["task.class_map"].level == "good")
+    session.opened.undo()
+    qtbot.waitUntil(lambda: panel.form.findings["task.class_map"].level == "bad")
+    # Once undone it is asked for, not done again.
+    settled()
+    assert session.project.config.task.classes == "cityscapes"
+    assert panel.form.findings["task.class_map"].offers
+
+
+def test_classes_that_were_chosen_are_kept_when_a_source_is(qtbot, session, panel, settled, tmp_path):
+    session.opened.set_options({"task.classes": "camvid"})
+    settled()
+    session.opened.set_options(described(tmp_path / "own.safetensors", load_class_set("demo")))
+    qtbot.waitUntil(lambda: panel.form.findings["task.class_map"].level == "bad")
+    assert session.project.config.task.classes == "camvid"
+    assert panel.form.findings["task.class_map"].offers[0].settings == {"task.classes": "demo"}
+
+
 def test_links_take_the_colour_of_another_theme(qtbot, session):
     label = FindingLabel("Target")
     qtbot.addWidget(label)

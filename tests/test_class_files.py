@@ -2,15 +2,17 @@
 
 import pytest
 
+from crots.class_files import class_set_text, keep_class_set
 from crots.taxonomy import ClassSet, load_class_set, shipped_class_sets
-from crots_studio.models.class_sets import class_set_text, keep_class_set
 
 
 @pytest.mark.parametrize("name", shipped_class_sets())
 def test_every_shipped_class_set_survives_the_round_trip(name, tmp_path):
     classes = load_class_set(name)
     (tmp_path / "own.toml").write_text(class_set_text(classes), "utf-8")
-    assert load_class_set(tmp_path / "own.toml") == classes
+    again = load_class_set(tmp_path / "own.toml")
+    assert again == classes
+    assert (again.also_train_ids, again.other_names) == (classes.also_train_ids, classes.other_names)
 
 
 def test_nothing_that_lies_there_is_replaced_and_the_same_is_not_written_twice(tmp_path):

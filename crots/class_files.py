@@ -1,4 +1,4 @@
-"""A class set that a source's file names, as a file of the project: the target may have the same classes."""
+"""A class set that a source names, as an option: by its shipped name, or as a file of the project."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 import tomli_w
 
 from crots.files import write_text
-from crots.taxonomy import ClassSet
+from crots.options import TaskOptions
+from crots.taxonomy import IGNORE_WORD, ClassSet, load_class_set, shipped_class_sets
 
 
 def class_set_text(classes: ClassSet) -> str:
@@ -30,7 +31,25 @@ def class_set_text(classes: ClassSet) -> str:
         values["published_rare"] = [classes.names[train] for train in classes.published_rare]
     if classes.subsets:
         values["subsets"] = {name: list(members) for name, members in classes.subsets.items()}
+    if classes.also_train_ids:
+        values["also_train_ids"] = True
+    if classes.other_names:
+        named = {classes.ignore: IGNORE_WORD, **dict(enumerate(classes.names))}
+        values["other_names"] = {name: named[train] for name, train in classes.other_names.items()}
     return tomli_w.dumps(values)
+
+
+def shipped_name(classes: ClassSet) -> str:
+    """Returns the name of a shipped class set with the same classes, of its own name if possible; empty for none."""
+    same = [name for name in shipped_class_sets() if load_class_set(name).names == classes.names]
+    preferred = (classes.name, TaskOptions().classes)
+    return next((name for name in preferred if name in same), same[0] if same else "")
+
+
+def file_name(classes: ClassSet, number: int = 1) -> str:
+    """Returns the name of the file that `keep_class_set` writes, where ``number - 1`` other files of the name lie."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", classes.name).strip(".-")[:60] or "source"
+    return f"classes-{stem}{'' if number == 1 else f'-{number}'}.toml"
 
 
 def keep_class_set(folder: Path, classes: ClassSet) -> str:
@@ -40,9 +59,8 @@ def keep_class_set(folder: Path, classes: ClassSet) -> str:
         StageError: the folder cannot be written.
     """
     text = class_set_text(classes)
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", classes.name).strip(".-")[:60] or "source"
     for number in count(1):
-        path = folder / f"classes-{stem}{'' if number == 1 else f'-{number}'}.toml"
+        path = folder / file_name(classes, number)
         if not path.exists() and not path.is_symlink():
             write_text(path, text)
             return path.name
