@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -23,6 +23,7 @@ from crots.data.readings import (
     mask_levels,
     raw_table,
     read_as,
+    says_little,
     seen_in,
     train_table,
     unknown_ids,
@@ -94,7 +95,7 @@ def resolve_encoding(dataset: Dataset, classes: ClassSet) -> Dataset:
 def detect_encoding(
     labels: Sequence[Path], classes: ClassSet, *, predictions: bool = False
 ) -> tuple[Encoding, list[str]]:
-    """Finds out how label files store classes, from up to 16 of them.
+    """Finds out how label files store classes, from 16 of them, or from more where these hold next to nothing.
 
     Args:
         labels: at least one file.
@@ -112,15 +113,38 @@ def detect_encoding(
         outside = "background" if "background" in map(str.lower, classes.names) else "ignored"
         return "polygons", [f"labels are {WORDS['polygons']}; pixels outside of them are {outside}"]
     chosen = [labels[index] for index in np.unique(np.linspace(0, len(labels) - 1, _CHECKED).astype(int))]
-    stored = _readable(chosen)
-    if any(is_coloured(found) for found in stored.values()):
-        for path in stored:
-            decode(path, "colour", classes)
-        return "colour", [f"labels are {WORDS['colour']}: {files_checked(len(stored))}"]
-    seen = [
-        seen_in(path, dataclasses.replace(found, values=_plane(found.values, path))) for path, found in stored.items()
-    ]
+    rest: list[Path] | None = None
+    seen: list[Seen] = []
+    while True:
+        stored = _readable(chosen, fault=not seen)
+        if any(is_coloured(found) for found in stored.values()):
+            for path in (*(one.path for one in seen), *stored):
+                decode(path, "colour", classes)
+            return "colour", [f"labels are {WORDS['colour']}: {files_checked(len(seen) + len(stored))}"]
+        seen += [
+            seen_in(path, dataclasses.replace(found, values=_plane(found.values, path)))
+            for path, found in stored.items()
+        ]
+        if not says_little(seen, classes):
+            break
+        # Masks of rare things are nearly all empty: 0, and one of hundreds says whether the thing is 1 or 255.
+        if rest is None:
+            rest = _largest_first(set(labels) - set(chosen))
+        chosen, rest = rest[:_CHECKED], rest[_CHECKED:]
+        if not chosen:
+            break
     return read_as(seen, classes, predictions=predictions)
+
+
+def _largest_first(paths: Collection[Path]) -> list[Path]:
+    """Files that hold one value are compressed the most."""
+    sizes = {}
+    for path in sorted(paths):
+        try:
+            sizes[path] = path.stat().st_size
+        except OSError:
+            sizes[path] = 0
+    return sorted(sizes, key=lambda path: -sizes[path])
 
 
 def is_coloured(stored: StoredLabels) -> bool:
@@ -128,16 +152,16 @@ def is_coloured(stored: StoredLabels) -> bool:
     return stored.values.ndim == 3 and not _is_grey(stored.values)
 
 
-def _readable(paths: Sequence[Path]) -> dict[Path, StoredLabels]:
-    """Reads what can be read; a broken file is reported when its own turn comes."""
-    found, fault = {}, None
+def _readable(paths: Sequence[Path], *, fault: bool) -> dict[Path, StoredLabels]:
+    """Reads what can be read; a broken file is reported when its own turn comes, or with ``fault`` if all are."""
+    found, last = {}, None
     for path in paths:
         try:
             found[path] = read_stored(path)
         except InputError as error:
-            fault = error
-    if not found and fault is not None:
-        raise fault
+            last = error
+    if fault and not found and last is not None:
+        raise last
     return found
 
 

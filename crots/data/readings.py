@@ -225,6 +225,7 @@ class _Judge:
                 raise self.ambiguous(self.meanings(train, loose))
             return self.reported(train)
         if loose is not None:
+            self.refuse_train_ids_among(loose)
             unnamed = [value for value in self.values if value not in raw_table(self.classes)]
             return self.reported(loose, f"ids that the class set does not name are ignored: {ranges(unnamed)}")
         if (counted := self.one_based()) is not None:
@@ -260,6 +261,27 @@ class _Judge:
             if reading is not None:
                 return self.reported(reading)
         return self.nothing({"train": train_table(self.classes)})
+
+    def says_little(self) -> bool:
+        """Whether the files hold at most one value that may be a class, so that other files may say more."""
+        readings = (self.train(), self.raw(), self.loose(), self.mask(), self.colour())
+        several = any(reading is not None and len(reading.seen) > 1 for reading in readings)
+        return len(self.classes) > 1 and not several and len(set(self.values) - voids(self.classes)) < 2
+
+    def refuse_train_ids_among(self, own: _Reading) -> None:
+        """Raises an error if a file holds no own id but several train ids: some converter stopped half-way."""
+        known = {
+            file.path: sorted({v for v, c in file.pixels if own.labels[v, c] != own.ignore}) for file in self.files
+        }
+        for file in self.files:
+            train = None if known[file.path] else _Judge([file], self.classes, self.predicted).train()
+            if train is not None and len(train.seen) > 1:
+                other = next(path for path, values in known.items() if values)
+                raise InputError(
+                    f"{file.path}: holds {ranges(sorted(file.values))}, as train ids, but {other.name} holds "
+                    f"{ranges(known[other])}, ids of class set {self.classes.name}; expected labels of one kind; "
+                    "convert the others, or name these ids under ignored_ids in the class set's file"
+                )
 
     def all_void(self) -> bool:
         """Whether the class set ignores every value."""
@@ -373,6 +395,11 @@ def read_as(files: Sequence[Seen], classes: ClassSet, *, predictions: bool = Fal
     """
     judge = _Judge(files, classes, predictions)
     return judge.predictions() if predictions else judge.truth()
+
+
+def says_little(files: Sequence[Seen], classes: ClassSet) -> bool:
+    """Whether files of ids hold at most one value that may be a class, so that they do not tell how to read others."""
+    return _Judge(files, classes, predicted=False).says_little()
 
 
 def unknown_ids(where: str, ids: Sequence[int], classes: ClassSet) -> InputError:

@@ -24,6 +24,7 @@ THREE = ClassSet.from_dict({"name": "three", "names": ["a", "b", "c"]})
 FOUR = ClassSet.from_dict(
     {"name": "four", "names": list("wfdl"), "raw_ids": {"0": 255, "1": 0, "2": 1, "3": 2, "4": 3}}
 )
+SPARSE = ClassSet.from_dict({"name": "sparse", "names": list("abc"), "raw_ids": {"7": 0, "11": 1, "21": 2}})
 UNNAMED_VOID = ClassSet.from_dict({"name": "loose", "names": list("abc"), "raw_ids": {"1": 0, "2": 1, "3": 2}})
 # What Cityscapes train ids look like: raw ids would fit, and leave most of the pixels without a class.
 TRAIN_IDS_OF_A_STREET = [0] * 8 + [1, 1, 2, 2, 2, 2, 2, 5, 6, 7, 8, 8, 8, 9, 10, 10, 11, 13, 13, 18, 255]
@@ -311,3 +312,44 @@ def test_a_palette_that_gives_a_class_the_colour_of_another_is_a_question(tmp_pa
     image.save(tmp_path / "a.png")
     with pytest.raises(AmbiguousLabels):
         detect_encoding([tmp_path / "a.png"], voc)
+
+
+@pytest.mark.parametrize(("white", "dtype"), [(255, np.uint8), (65535, np.uint16)])
+def test_one_mask_of_many_empty_ones_says_what_255_is(tmp_path, white, dtype):
+    rows = [[0, 0, 0]] * 5 + [[0, white, 0]] + [[0, 0, 0]] * 60
+    paths = [file(tmp_path / f"{number:02}.png", row, dtype) for number, row in enumerate(rows)]
+    encoding, notes = detect_encoding(paths, TWO)
+    assert encoding == "mask", notes
+    assert decode(paths[5], encoding, TWO).tolist() == [[0, 1, 0]]
+
+
+def test_one_coloured_file_of_many_black_ones_says_that_labels_are_colours(tmp_path):
+    paths = [tmp_path / f"{number:02}.png" for number in range(66)]
+    for number, path in enumerate(paths):
+        picture = np.zeros((1, 2, 3), np.uint8)
+        picture[0, 0] = CITY.palette[0] if number == 5 else 0
+        Image.fromarray(picture).save(path)
+    encoding, notes = detect_encoding(paths, CITY)
+    assert encoding == "colour", notes
+    assert decode(paths[5], encoding, CITY).tolist() == [[0, 255]]
+
+
+def test_files_of_one_value_are_all_looked_at_and_one_class_is_no_question(tmp_path):
+    paths = [file(tmp_path / f"{number:02}.png", [0, 255]) for number in range(40)]
+    assert "in 40 files checked" in detect_encoding(paths, THREE)[1][0]
+    one = ClassSet.from_dict({"name": "one", "names": ["cell"]})
+    assert "in 16 files checked" in detect_encoding(paths, one)[1][0]
+
+
+def test_broken_files_among_those_that_are_looked_at_further_are_passed_over(tmp_path):
+    paths = [file(tmp_path / f"{number:02}.png", [0, 255 * (number == 5)]) for number in range(40)]
+    for number in (6, 7, 8):
+        paths[number].write_bytes(b"\x89PNG" + bytes(2000))
+    assert detect_encoding(paths, TWO)[0] == "mask"
+
+
+def test_train_ids_among_files_of_own_ids_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"0\.png: holds 0-2, as train ids, but 1\.png holds 7, 11"):
+        read(tmp_path, [[0, 1, 2], [7, 11, 3]], SPARSE)
+    # An image of nothing that the set names is no contradiction, unless it looks like train ids.
+    assert read(tmp_path, [[5, 5, 6], [7, 11, 0]], SPARSE)[2] == [[255, 255, 255], [0, 1, 255]]
