@@ -16,6 +16,7 @@ from crots.files import is_file
 from crots.records import parse
 from crots.taxonomy import ClassSet
 
+Output = Literal["logits", "probabilities", "labels"]
 # The entry of a file's metadata that holds its card.
 CARD_KEY = "crots"
 # Characters; a card of 65,535 classes with their colours has two million.
@@ -63,10 +64,15 @@ class ModelCard:
     classes: dict[str, Any]
     normalisation: Normalisation
     size: Size
-    output: Literal["logits", "probabilities", "labels"] = "logits"
+    output: Output = "logits"
     note: str = ""
     oracle: bool = False
     tile_overlap: float | None = None
+
+    @property
+    def class_set(self) -> ClassSet:
+        """Its classes."""
+        return ClassSet.from_dict(self.classes)
 
     @property
     def made_for(self) -> str:

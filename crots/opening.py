@@ -126,7 +126,7 @@ class Inputs:
                 field="task.source_classes",
             )
         if card is not None and list(self.classes.names) != card.classes["names"]:
-            return ClassSet.from_dict(card.classes)
+            return card.class_set
         return self.classes
 
     @cached_property

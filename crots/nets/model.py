@@ -63,9 +63,7 @@ class Model(nn.Module):
     @property
     def classes(self) -> ClassSet:
         """The classes of the logits."""
-        from crots.taxonomy import ClassSet
-
-        return ClassSet.from_dict(self.card.classes)
+        return self.card.class_set
 
     @property
     def device(self) -> torch.device:

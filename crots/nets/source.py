@@ -12,25 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from crots.card import CARD_KEY, ModelCard, Normalisation, read_card
+from crots.card import CARD_KEY, ModelCard, Normalisation, Output, read_card
 from crots.config import Size
 from crots.errors import InputError
 from crots.limits import check_claim
-from crots.nets.engines import (
-    NetworkSource,
-    OnnxSource,
-    Output,
-    ProgramSource,
-    Source,
-    SourceSpec,
-    answer_name,
-    image_input,
-    is_channels_last,
-)
+from crots.nets.engines import NetworkSource, OnnxSource, ProgramSource, Source
 from crots.nets.onnx_files import open_session, unreadable
+from crots.nets.program_io import answer_name, image_input, is_channels_last
 from crots.nets.quiet import torch_export, torch_jit
 from crots.nets.reading import file_kind, parsed, read_weights
 from crots.nets.reasons import reason_of
+from crots.nets.source_spec import SourceSpec
 from crots.nets.weights import PUBLISHED_SIZE, agreed_card, model_of
 from crots.options import SourceOptions
 from crots.records import parse
@@ -42,10 +34,8 @@ if TYPE_CHECKING:
 __all__ = [
     "NetworkSource",
     "OnnxSource",
-    "Output",
     "ProgramSource",
     "Source",
-    "SourceSpec",
     "load_exported",
     "open_source",
 ]

@@ -310,7 +310,7 @@ def model_of(
         card = agreed_card(found.card, path, net=net, classes=classes)
         if classes is not None and unnamed(card.classes["names"]):
             card = dataclasses.replace(card, classes=classes.to_dict())
-        net, classes = card.net, _class_set(card)
+        net, classes = card.net, card.class_set
         if not trust:
             check_claim(path, net_bytes(net, len(classes)), f"its network {net} of {len(classes)} classes")
         size, normalisation = size or card.size, normalisation or card.normalisation
@@ -343,7 +343,7 @@ def agreed_card(card: ModelCard, path: Path, *, net: str | None, classes: ClassS
     """
     if net and net != card.net:
         raise InputError(f"{path} holds a {card.net}, but the option names {net}; leave the network out", field="net")
-    names = _class_set(card).names
+    names = card.class_set.names
     nameless = classes is not None and len(classes) == len(names) and unnamed(names)
     if classes is not None and classes.names != names and not nameless:
         raise InputError(
@@ -354,12 +354,6 @@ def agreed_card(card: ModelCard, path: Path, *, net: str | None, classes: ClassS
     return card
 
 
-def _class_set(card: ModelCard) -> ClassSet:
-    from crots.taxonomy import ClassSet
-
-    return ClassSet.from_dict(card.classes)
-
-
 def save_safetensors(path: Path, net: nn.Module, card: ModelCard) -> None:
     """Writes weights with their card, and its parts again as entries of their own for other programs.
 
@@ -367,7 +361,7 @@ def save_safetensors(path: Path, net: nn.Module, card: ModelCard) -> None:
         StageError: it cannot be written.
     """
     plain = card.to_dict()
-    classes = _class_set(card)
+    classes = card.class_set
     metadata = {
         "format": "pt",
         CARD_KEY: json.dumps(plain),

@@ -6,7 +6,8 @@ import torch
 from crots.card import ModelCard, Normalisation
 from crots.config import Size
 from crots.errors import InputError
-from crots.nets.engines import Source, SourceSpec
+from crots.nets.engines import Source
+from crots.nets.source_spec import SourceSpec
 from crots.taxonomy import ClassSet
 
 PLAIN = Normalisation("rgb", (0, 0, 0), (1, 1, 1))
