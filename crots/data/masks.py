@@ -6,10 +6,12 @@ import contextlib
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from crots.data.matching import composed, key_of
 from crots.data.spread import evenly_spread
@@ -71,11 +73,9 @@ def _odd(folder: Path, names: Sequence[str]) -> list[str]:
 
     Beside images of few values, as drawings and renders are, nothing tells a mask from an image, and none is odd.
     """
-    patterns: dict[str, list[str]] = defaultdict(list)
-    for name in names:
-        patterns[_NUMBERS.sub("#", key_of(name))].append(name)
-    few = [name for same in patterns.values() if len(same) <= _FEW for name in same]
-    most = max(patterns.values(), key=len, default=[])
+    patterns = _by_pattern(names)
+    few = [name for same in patterns if len(same) <= _FEW for name in same]
+    most = max(patterns, key=len, default=[])
     if not few or len(few) > _EACH or len(most) <= len(few):
         return []
     sampled = [most[place] for place in evenly_spread(len(most), _OPENED)]
@@ -89,11 +89,8 @@ def measurements_among(folder: Path, names: Sequence[str]) -> set[str]:
         folder: the folder.
         names: the masks, relative.
     """
-    patterns: dict[str, list[str]] = defaultdict(list)
-    for name in names:
-        patterns[_NUMBERS.sub("#", key_of(name))].append(name)
     found: set[str] = set()
-    for same in patterns.values():
+    for same in _by_pattern(names):
         sampled = [same[place] for place in evenly_spread(len(same), _OPENED)]
         if any(_is_measured(folder / name) for name in sampled):
             found.update(same)
@@ -117,14 +114,12 @@ def other_pictures(names: Sequence[str]) -> list[str]:
     return [keys[key] for key in alike] if len(alike) >= _SHARED * len(names) and len(words) <= _MOST_WORDS else []
 
 
-def _is_measured(path: Path) -> bool:
-    try:
-        values = read_stored(path).values
-    except NoLabelIds:
-        return _is_fractional(path)
-    except InputError:
-        return False
-    return values.ndim == 2 and values.dtype != np.uint8 and bool(((values > _MOST_CLASSES) & (values != _VOID)).any())
+def _by_pattern(names: Sequence[str]) -> list[list[str]]:
+    """Groups names that differ in their numbers alone."""
+    patterns: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        patterns[_NUMBERS.sub("#", key_of(name))].append(name)
+    return list(patterns.values())
 
 
 def _kinds(names: Sequence[str]) -> list[list[str]]:
@@ -179,13 +174,29 @@ def _kinds_by_folder(keys: Mapping[str, str]) -> list[list[str]]:
 
 def is_label_like(path: Path) -> bool:
     """Whether a file holds few distinct values, or the 16 bits of a depth; a broken one does not."""
+    return _stored_as(path, _few_values)
+
+
+def _is_measured(path: Path) -> bool:
+    """Whether a file holds numbers that no data set has as classes."""
+    return _stored_as(path, _beyond_classes)
+
+
+def _stored_as(path: Path, kind: Callable[[NDArray[Any]], bool]) -> bool:
+    """Whether the values of a file are of a kind; floating-point numbers, as of depths in metres, are of every kind."""
     try:
-        values = read_stored(path).values
+        return kind(read_stored(path).values)
     except NoLabelIds:
-        # Depths in metres, say.
         return _is_fractional(path)
     except InputError:
         return False
+
+
+def _beyond_classes(values: NDArray[Any]) -> bool:
+    return values.ndim == 2 and values.dtype != np.uint8 and bool(((values > _MOST_CLASSES) & (values != _VOID)).any())
+
+
+def _few_values(values: NDArray[Any]) -> bool:
     if values.ndim == 2:
         return values.dtype != np.uint8 or len(unique_labels(values)) <= MOST_IDS
     wide = values.astype(np.int32)
