@@ -12,6 +12,8 @@ EASY, HARD = "easy.txt", "hard.txt"
 IMAGE_ROWS = "images.jsonl"
 STATISTICS = "statistics.json"
 SKIPPED = "skipped.json"
+# The folder of a project in which the user's corrections of label maps and patches lie.
+CORRECTIONS = "corrections"
 # Of the mining stage; corrections of patches have the same name in their own folder.
 PATCHES = "patches"
 PATCH_LABELS = "labels"

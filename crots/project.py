@@ -1,4 +1,4 @@
-"""A project: a folder with ``crots.toml``, artefacts, checkpoints and events, and what each result depends on.
+"""A project: a folder with ``crots.toml``, artefacts, checkpoints and events, and its stages in running order.
 
 Reading a project imports no torch, so ``crots status`` and the studio's stage rail are instant.
 """
@@ -11,35 +11,20 @@ from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 
 from crots import options as opt
-from crots.artefacts import (
-    BEST,
-    CHECKPOINT,
-    CHOICE,
-    LABEL_IDS,
-    PATCH_INDEX,
-    is_round,
-    round_key,
-    round_number,
-    section_of,
-)
-from crots.config import (
-    defaults,
-    to_mapping,
-)
-from crots.contents import Contents
-from crots.decisions import BUDGET, holds, read_decisions
+from crots.artefacts import BEST, CHECKPOINT, CHOICE, CORRECTIONS, round_key, round_number
+from crots.config import defaults, to_mapping
+from crots.decisions import holds, read_decisions
+from crots.dependencies import Dependencies
 from crots.differences import differences
 from crots.errors import InputError
-from crots.files import content_digest, digest, exists, expanded, file_stamp, listing_digest, make_folder, write_text
+from crots.files import digest, exists, expanded, make_folder, write_text
 from crots.inputs import check_inputs
 from crots.ownership import check_place, walk
 from crots.project_config import ProjectConfig, config_text, named_paths, override, read_config
 from crots.records import is_plain, read_as, read_json
 from crots.stagefiles import StageFiles
-from crots.training_options import TrainingOptions
 
 CONFIG_NAME = "crots.toml"
-CORRECTIONS = "corrections"
 # Written into a project by commands other than a run.
 COMPARISON = "compare"
 SUSPICION = "suspicion"
@@ -167,6 +152,11 @@ class Project:
         return StageFiles(self.folder, key, self.stage_folder(key), self.work_folder(key), self.home / "records", own)
 
     @property
+    def dependencies(self) -> Dependencies:
+        """What the stages read, apart from each other's results."""
+        return Dependencies(self.folder, self.config)
+
+    @property
     def corrections_path(self) -> Path:
         """The user's corrections: ``patches.json`` (rejected, relabelled) and ``label_ids/`` (repainted)."""
         return self.folder / CORRECTIONS
@@ -196,27 +186,13 @@ class Project:
         decision = read_decisions(self.decisions_path).get(key)
         if decision is None:
             return {}
-        now = self.decided_by(key, decision["options"])
+        now = self.dependencies.for_decision(key, decision["options"])
         usual = {
             name: to_mapping(defaults(type(getattr(self.config, name)), self.config.profile))
             for name in now
             if name in opt.SECTIONS
         }
         return decision["options"] if holds(decision, now, usual) else {}
-
-    def decided_by(self, key: str, options: Collection[str]) -> dict[str, dict[str, Any]]:
-        """Everything that a decision for a stage is made for; with other options or images it no longer holds.
-
-        Args:
-            key: of the stage.
-            options: what the decision is about; only with a time budget does that and the number of images matter.
-        """
-        sections = {"data", "task", "source", "student", "runtime", section_of(key)}
-        values = {name: to_mapping(getattr(self.config, name), only_result=True) for name in sorted(sections)}
-        del values["runtime"]["seed"]
-        if BUDGET in options:
-            values["budget"] = {"time": str(self.config.runtime.time_budget), **self._stamps(self.config.data.target)}
-        return values
 
     def round_keys(self) -> tuple[str, ...]:
         """``adapt-1`` ... of the configured rounds."""
@@ -259,7 +235,7 @@ class Project:
         values: dict[str, dict[str, Any]] = {}
         for key in self.stage_keys():
             after = {f"after {name}": digest(values[name]) for name in self.upstream(key)}
-            values[key] = self._as_noted(key, {**self._own_inputs(key), **after})
+            values[key] = self._as_noted(key, {**self.dependencies.of(key, self.config_of(key)), **after})
         return values
 
     def _as_noted(self, key: str, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -277,80 +253,6 @@ class Project:
         for path in (self.record_path(key), self.started_path(key)):
             if isinstance(inputs := (read_json(path) or {}).get("inputs"), dict):
                 yield inputs
-
-    def _own_inputs(self, key: str) -> dict[str, Any]:
-        section, config = section_of(key), self.config_of(key)
-        values: dict[str, Any] = {section: to_mapping(getattr(config, section), only_result=True)}
-        values["runtime"] = to_mapping(config.runtime, only_result=True)
-        if key == "pseudo-label":
-            values |= self._source_inputs()
-        if key == "baseline":
-            values["student"] = to_mapping(self.config.student) | self._stamps(self.config.student.weights)
-        if key in ("baseline", "mine"):
-            values["corrections"] = self._contents("files of", f"{CORRECTIONS}/{LABEL_IDS}")
-        if evaluations_decide(options := getattr(config, section)):
-            # Only checkpoints that were evaluated can be kept.
-            values[section]["validate_every"] = options.validate_every
-        if is_round(key) and self.config.adapt.patches:
-            values["corrections"] = self._contents("file", f"{CORRECTIONS}/{PATCH_INDEX}")
-        if key == "evaluate" or (is_round(key) and self.config.adapt.select == "oracle"):
-            data = to_mapping(self.config.data)
-            values["data"] = {name: value for name, value in data.items() if name.startswith("val_")}
-            values["data"] |= self._stamps(self.config.data.val_images) | self._stamps(self.config.data.val_labels)
-        return values
-
-    def _source_inputs(self) -> dict[str, Any]:
-        config = self.config
-        files = (config.source.file, config.source.predictions, config.source.confidence)
-        stamps = [self._stamps(file) for file in files if file]
-        return {
-            "data": _data_values(config.data) | self._stamps(config.data.target),
-            "task": to_mapping(config.task) | self._stamps(config.task.class_map) | self._stamps(config.task.classes),
-            # A net that is not named is the file's own, or this.
-            "source": to_mapping(config.source, only_result=True)
-            | {"files": stamps, "net": config.source.net or opt.DEFAULT_NET},
-        }
-
-    def _contents(self, kind: str, name: str) -> dict[str, Any]:
-        """The digest of corrections by content, so that undoing a correction leaves nothing stale."""
-        path = self.folder / name
-        return {f"{kind} {name}": content_digest(path)} if exists(path) else {}
-
-    def _stamps(self, value: Path | str | None) -> dict[str, Any]:
-        """Evidence of the present content of a file or of all files of a folder."""
-        if not value or not exists(self.path(value)):
-            return {}
-        name, stamp = self._stamp(value)
-        return {name: self._digests.stamp(name, self.path(value), stamp, without=self.folder)}
-
-    def _stamp(self, value: Path | str) -> tuple[str, Any]:
-        """Names a file or folder that is there, and gives its sizes and times."""
-        path = self.path(value)
-        if path.is_dir():
-            return f"files of {value}", listing_digest(path, without=self.folder)
-        try:
-            return f"file {value}", file_stamp(path)
-        except OSError as error:  # it has gone, or its disk has
-            raise InputError(f"{path}: cannot be read ({error.strerror}); check that it exists") from None
-
-    @property
-    def _digests(self) -> Contents:
-        return Contents(self.folder / "records" / "contents.json")
-
-    def _note_contents(self, key: str) -> None:
-        """Records digests of the inputs that a stage has read, so that a copy of them is recognised."""
-        data, task, source = self.config.data, self.config.task, self.config.source
-        read: dict[str, tuple[Path | str | None, ...]] = {
-            "pseudo-label": (
-                data.target, task.classes, task.class_map, source.file, source.predictions, source.confidence
-            ),
-            "baseline": (self.config.student.weights,),
-            "evaluate": (data.val_images, data.val_labels),
-        }  # fmt: skip
-        for value in read.get(key, ()):
-            if value and exists(self.path(value)):
-                name, stamp = self._stamp(value)
-                self._digests.note(name, self.path(value), stamp, without=self.folder)
 
     def record(self, key: str) -> dict[str, Any] | None:
         """Returns what `finish` wrote, None while the stage is not done.
@@ -388,7 +290,7 @@ class Project:
             # Of what was kept, not of the last step.
             miou = hindsight["miou"]
         self.files(key).publish({"seconds": seconds, "miou": miou}, without=without)
-        self._note_contents(key)
+        self.dependencies.note(key)
 
     def check_upstream(self, key: str) -> None:
         """Makes sure that a stage does not build on an old result while a new one is half done.
@@ -476,11 +378,6 @@ class InPlace(Project):
         return self.stage_folder(key)
 
 
-def evaluations_decide(options: Any) -> bool:
-    """Whether the checkpoint that a training stage keeps depends on when it was evaluated."""
-    return isinstance(options, TrainingOptions) and (options.guarded or options.selection != "last")
-
-
 def read_choice(path: Path) -> dict[str, Any] | None:
     """Reads the ``choice.json`` of a training stage; None where there is none.
 
@@ -488,9 +385,3 @@ def read_choice(path: Path) -> dict[str, Any] | None:
         InputError: it is damaged.
     """
     return cast(dict[str, Any] | None, read_as(path, _Choice, remedy=_CHOICE_REMEDY))
-
-
-def _data_values(data: opt.DataOptions) -> dict[str, Any]:
-    """The options of the images; those of tiles only if images are cut, so that they make nothing else stale."""
-    values = to_mapping(data, only_result=True)
-    return values if data.tile else {name: value for name, value in values.items() if not name.startswith("tile")}

@@ -130,6 +130,11 @@ class TrainingOptions:
         return "last"
 
     @property
+    def kept_by_evaluations(self) -> bool:
+        """Whether the checkpoint that the stage keeps depends on when it was evaluated."""
+        return self.guarded or self.selection != "last"
+
+    @property
     def frozen(self) -> bool:
         """Whether batch norm is frozen."""
         return False

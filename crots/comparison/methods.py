@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 from crots import options as opt
 from crots.config import Profile, describe, to_plain, unknown_name
-from crots.project import evaluations_decide
 from crots.project_config import ProjectConfig, override
 from crots.training_options import AdaptOptions
 
@@ -218,7 +217,7 @@ def method_config(config: ProjectConfig, method: Method, seed: int, *, published
     if method.whole:
         settings |= {"adapt.rounds": 1, "adapt.steps": config.adapt.rounds * config.adapt.steps}
     config = override(config, settings | dict(method.settings))
-    if not evaluations_decide(config.adapt):
+    if not config.adapt.kept_by_evaluations:
         # Evaluations during training decide nothing here, and their time must not count.
         config = override(config, {"adapt.validate_every": config.adapt.steps})
     return config if config.adapt.select == "oracle" else _blind(config)

@@ -72,9 +72,9 @@ class Branch(Project):
 
     def scored_with(self, key: str) -> str:
         """Returns a digest of all that the score of a stage's model depends on."""
-        data, evaluate = self.project.config.data, self.config.evaluate
+        evaluate, data = self.config.evaluate, self.project.config.data
         validation = {name: value for name, value in to_mapping(data).items() if name.startswith("val_")}
-        stamps = [self._stamps(data.val_images), self._stamps(data.val_labels)]
+        stamps = [self.dependencies.stamps(place) for place in (data.val_images, data.val_labels)]
         return digest([self.inputs()[key], to_mapping(evaluate, only_result=True), validation, stamps])
 
 

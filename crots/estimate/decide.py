@@ -83,7 +83,7 @@ def _keep(project: Project, keys: Iterable[str], options: Mapping[str, str]) -> 
     decisions: dict[str, Decision] = {}
     for key in keys:
         joined = {**project.decided(key), **options}
-        decisions[key] = {"made_for": project.decided_by(key, joined), "options": joined}
+        decisions[key] = {"made_for": project.dependencies.for_decision(key, joined), "options": joined}
     write_decisions(project.decisions_path, decisions)
 
 

@@ -22,7 +22,6 @@ from crots.taxonomy import ClassSet
 from crots.training.material import Array
 
 # In the folder of the corrections: the user's corrections.
-CORRECTIONS = PATCH_INDEX
 _REMEDY = "repair it, or move it away: without it no patch counts as corrected"
 
 
@@ -52,7 +51,7 @@ class PatchCorrections:
         Raises:
             InputError: the file is damaged; the user's work is never silently dropped.
         """
-        values: _CorrectionsShape = read_as(folder / CORRECTIONS, _CorrectionsShape, remedy=_REMEDY) or {}
+        values: _CorrectionsShape = read_as(folder / PATCH_INDEX, _CorrectionsShape, remedy=_REMEDY) or {}
         relabelled = {
             name: {int(old): int(new) for old, new in ids.items()} for name, ids in values.get("relabelled", {}).items()
         }
@@ -67,7 +66,7 @@ class PatchCorrections:
         corrected = labels.copy()
         for old, new in self.relabelled.get(name, {}).items():
             if new > np.iinfo(labels.dtype).max:
-                raise InputError(f"{CORRECTIONS} of the corrections: found label id {new} for {name}; {_REMEDY}")
+                raise InputError(f"{PATCH_INDEX} of the corrections: found label id {new} for {name}; {_REMEDY}")
             corrected[labels == old] = new
         return corrected
 
@@ -77,14 +76,14 @@ class PatchCorrections:
         Raises:
             InputError: the existing file is damaged and is not overwritten, or the folder or file is a link.
         """
-        check_place(folder, folder / CORRECTIONS, "file")
+        check_place(folder, folder / PATCH_INDEX, "file")
         PatchCorrections.read(folder)
         if not self.rejected and not self.relabelled:
             # As if there had never been any.
-            (folder / CORRECTIONS).unlink(missing_ok=True)
+            (folder / PATCH_INDEX).unlink(missing_ok=True)
             return
         relabelled = {name: {str(old): new for old, new in ids.items()} for name, ids in self.relabelled.items()}
-        write_json(folder / CORRECTIONS, {"rejected": sorted(self.rejected), "relabelled": relabelled})
+        write_json(folder / PATCH_INDEX, {"rejected": sorted(self.rejected), "relabelled": relabelled})
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from crots.project import CORRECTIONS
+from crots.artefacts import CORRECTIONS
 from crots.project_status import StageStatus, State
 from crots_studio.models.history import History, StageHistory
 from crots_studio.models.names import title

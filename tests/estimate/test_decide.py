@@ -359,9 +359,9 @@ def test_a_decision_outlives_options_that_a_version_adds_or_removes(tmp_path):
     for section in ("data", "baseline"):
         options = getattr(project.config, section)
         usual = to_mapping(defaults(type(options), project.config.profile))
-        values = project.decided_by("baseline", DECIDED)[section]
+        values = project.dependencies.for_decision("baseline", DECIDED)[section]
         added = next(name for name in values if values[name] == usual[name])
-        made_for = project.decided_by("baseline", DECIDED)
+        made_for = project.dependencies.for_decision("baseline", DECIDED)
         made_for[section]["gone"] = 3
         del made_for[section][added]
         assert decided_for(project, made_for) == DECIDED, section
@@ -371,7 +371,7 @@ def test_a_decision_outlives_options_that_a_version_adds_or_removes(tmp_path):
 
 def test_an_option_that_a_version_adds_and_the_user_sets_makes_a_decision_void(tmp_path):
     project = world.change(world.white_box(tmp_path), baseline__clip=3.0)
-    made_for = project.decided_by("baseline", DECIDED)
+    made_for = project.dependencies.for_decision("baseline", DECIDED)
     assert decided_for(project, made_for) == DECIDED
     del made_for["baseline"]["clip"]
     assert decided_for(project, made_for) == {}
@@ -379,14 +379,14 @@ def test_an_option_that_a_version_adds_and_the_user_sets_makes_a_decision_void(t
 
 def test_a_decision_of_an_earlier_version_is_known_by_its_digest(tmp_path):
     project = world.white_box(tmp_path)
-    assert decided_for(project, digest(project.decided_by("baseline", DECIDED))) == DECIDED
+    assert decided_for(project, digest(project.dependencies.for_decision("baseline", DECIDED))) == DECIDED
     assert world.change(project, baseline__clip=3.0).decided("baseline") == {}
 
 
 def test_values_that_do_not_fit_are_reported(tmp_path):
     project = world.white_box(tmp_path)
     options = {"baseline.steps": "many"}
-    made_for = project.decided_by("baseline", options)
+    made_for = project.dependencies.for_decision("baseline", options)
     project.decisions_path.parent.mkdir(parents=True)
     project.decisions_path.write_text(json.dumps({"stages": {"baseline": {"made_for": made_for, "options": options}}}))
     with pytest.raises(InputError, match="expected a whole number"):

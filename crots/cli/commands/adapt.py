@@ -29,7 +29,7 @@ from crots.config import Profile, Size, check, describe
 from crots.errors import InputError
 from crots.events import Event
 from crots.execution.context import Context
-from crots.project import evaluations_decide, read_choice
+from crots.project import read_choice
 from crots.project_config import ProjectConfig
 from crots.training_options import AdaptOptions
 
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     keys = [round_key(number) for number in range(1, args.rounds + 1)]
     counted = {"pseudo_labels": args.pseudo_labels.absolute()} if config.adapt.balance else {}
     # Only checkpoints that were evaluated can be kept.
-    every: dict[str, Any] = {"validate_every": config.adapt.validate_every} if evaluations_decide(config.adapt) else {}
+    every: dict[str, Any] = {"validate_every": config.adapt.validate_every} if config.adapt.kept_by_evaluations else {}
     enough = partial(round_ended, config)
     jobs, student = {}, args.student
     for key in keys:

@@ -28,7 +28,6 @@ from crots.cli.outputs import Claim
 from crots.config import Profile
 from crots.events import Event
 from crots.execution.context import Context
-from crots.project import evaluations_decide
 from crots.training_options import BaselineOptions
 
 
@@ -52,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     config = config_of(args)
     # Only checkpoints that were evaluated can be rolled back to.
     every: dict[str, Any] = (
-        {"validate_every": config.baseline.validate_every} if evaluations_decide(config.baseline) else {}
+        {"validate_every": config.baseline.validate_every} if config.baseline.kept_by_evaluations else {}
     )
     claimed = claim(
         args, "baseline", config, ("data", "task", "student", "baseline", "runtime"), results=TRAINED, precious=True,
