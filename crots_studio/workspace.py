@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from crots.artefacts import section_of
 from crots_studio.icons import icon
 from crots_studio.panels.log import LogPanel
 from crots_studio.panels.rail import RailPanel
@@ -97,6 +98,8 @@ class Workspace(QWidget):
         self.tabs.setAccessibleName("Views")
         self.tabs.tabBar().setIconSize(QSize(SIDE, SIDE))
         self._settings_wanted: dict[str, bool] = {}
+        # The section of the settings that was chosen by hand beside a tab.
+        self._sections: dict[str, str] = {}
         self._with_icons = True
         self.settings_button = QPushButton("Settings")
         self.settings_button.setIcon(icon("setup"))
@@ -110,6 +113,7 @@ class Workspace(QWidget):
         self.log_panel.unfolded.connect(self._log_unfolded)
         self._lay_out()
         self.rail.chosen.connect(self.show_stage)
+        self.settings_panel.section.activated.connect(self._section_chosen)
         self._in_settings = False
         self._topic = ""
         self._folder: Path | None = None
@@ -153,7 +157,18 @@ class Workspace(QWidget):
         tab = self._tab
         self._topic = tab.topic if tab is not None else ""
         self._in_settings = False
+        if tab is not None:
+            self.settings_panel.follow(self._sections.get(tab.key) or tab.section or self._training_stage)
         self._session.opened.undo_changed.emit()
+
+    @property
+    def _training_stage(self) -> str:
+        """The stage that is at work or chosen if it trains, otherwise the adaptation."""
+        return self.topic if section_of(self.topic) in ("baseline", "adapt") else "adapt"
+
+    def _section_chosen(self, index: int) -> None:
+        if (tab := self._tab) is not None:
+            self._sections[tab.key] = self.settings_panel.section.itemData(index)
 
     def _lay_out(self) -> None:
         self.rows = QSplitter(Qt.Orientation.Vertical)
@@ -258,9 +273,9 @@ class Workspace(QWidget):
 
     def show_stage(self, key: str) -> None:
         """Shows what belongs to a stage or an input."""
-        self.settings_panel.go_to(key)
         if key in ("target", "source"):
             self.show_tab("setup")
+        self.settings_panel.go_to(key)
         self._topic = key
         show = getattr(self.tabs.currentWidget(), "show_stage", None)
         if callable(show):

@@ -16,6 +16,7 @@ class Tab:
         icon: of `crots_studio.icons`.
         tip: what is to be found there.
         topic: of the help; empty where it is that of the stage at work or chosen.
+        section: of the settings beside it; empty where it is that of the stage at work or chosen, if that trains.
     """
 
     title: str
@@ -24,6 +25,7 @@ class Tab:
     icon: str
     tip: str = ""
     topic: str = ""
+    section: str = "adapt"
 
     @property
     def key(self) -> str:
@@ -32,7 +34,7 @@ class Tab:
 
 
 TABS = (
-    Tab("Set-up", "setup.panel", "SetupPanel", "setup", "Target images, source model and classes", "target"),
+    Tab("Set-up", "setup.panel", "SetupPanel", "setup", "Target images, source model and classes", "target", "data"),
     Tab(
         "Mixing",
         "preview",
@@ -48,6 +50,7 @@ TABS = (
         "labels",
         "The source's prediction for each target image",
         "pseudo-label",
+        "pseudo_label",
     ),
     Tab(
         "Hard patches",
@@ -56,8 +59,9 @@ TABS = (
         "patches",
         "Patches of rare classes: check, reject, relabel",
         "mine",
+        "mine",
     ),
-    Tab("Monitor", "monitor.panel", "MonitorPanel", "monitor", "Losses, scores and per-class IoU, live"),
+    Tab("Monitor", "monitor.panel", "MonitorPanel", "monitor", "Losses, scores and per-class IoU, live", section=""),
     Tab(
         "Before and after",
         "before_after",

@@ -12,7 +12,7 @@ from crots.errors import InputError
 from crots.files import exists
 from crots.options import SECTIONS, all_options, path_options
 from crots.project_config import ProjectConfig, config_values, override
-from crots_studio.models.option_groups import GROUPS, group_of, is_advanced, special_word
+from crots_studio.models.option_groups import GROUPS, IN_SET_UP, group_of, is_advanced, special_word
 from crots_studio.models.words import command_text, section_title
 
 Kind = Literal["switch", "choice", "choices", "whole", "text", "path"]
@@ -111,7 +111,9 @@ class OptionField:
 
     @property
     def folded(self) -> bool:
-        """Whether it is among those that are shown on request: seldom changed, and not changed here."""
+        """Whether it is shown on request: one of Set-up's, or one that is seldom changed and not changed here."""
+        if self.group == IN_SET_UP:
+            return not self.error
         return is_advanced(self.section, self.info.name) and not self.changed and not self.error
 
     @property

@@ -5,8 +5,16 @@ from __future__ import annotations
 from crots.config import OptionInfo
 
 BASICS = "Basics"
-# Groups of the training stages; other sections only have the first.
-GROUPS = (BASICS, "Mixing", "Teacher", "Safety")
+# What the page Set-up asks for; the settings have these too, folded away, since a search looks for every option.
+IN_SET_UP = "In Set-up"
+# Groups of the training stages; other sections only have the first, and the inputs the last.
+GROUPS = (BASICS, "Mixing", "Teacher", "Safety", IN_SET_UP)
+_IN_SET_UP: dict[str, tuple[str, ...]] = {
+    "data": ("target", "size", "val_images", "val_labels"),
+    "task": ("classes", "source_classes", "class_map"),
+    "source": ("file", "net", "predictions", "confidence"),
+    "student": ("net", "weights"),
+}
 _TRAINING = ("baseline", "adapt")
 _GROUPS: dict[str, tuple[str, ...]] = {
     "Mixing": (
@@ -55,6 +63,8 @@ _SPECIAL: dict[str, str] = {
 
 def group_of(section: str, name: str) -> str:
     """Returns the group of `GROUPS` that an option belongs to."""
+    if name in _IN_SET_UP.get(section, ()):
+        return IN_SET_UP
     if section in _TRAINING:
         return next((group for group, names in _GROUPS.items() if name in names), BASICS)
     return BASICS

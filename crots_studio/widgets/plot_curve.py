@@ -11,7 +11,10 @@ from crots_studio.models.series import Numbers
 
 @dataclass(frozen=True)
 class PlotCurve:
-    """A curve: x and y (N,) with NaN where the line breaks; ``faint`` are unsmoothed values drawn behind it."""
+    """A curve: x and y (N,) with NaN where the line breaks.
+
+    ``faint`` are unsmoothed values drawn behind it; a ``reference`` is one value for all steps, drawn without points.
+    """
 
     name: str
     x: Numbers
@@ -19,6 +22,7 @@ class PlotCurve:
     colour: str
     faint: Numbers | None = None
     dashed: bool = False
+    reference: bool = False
 
 
 def same_data(one: PlotCurve, other: PlotCurve) -> bool:

@@ -183,7 +183,7 @@ class SeriesPlot(QWidget):
             self._items[curve.name] = (self._new_item(), self._new_item(curve.name))
             self.legend.add(curve.name, curve.name not in self._hidden)
         faint, line = self._items[curve.name]
-        few = int(np.isfinite(curve.y).sum()) <= _SHOW_POINTS_UP_TO
+        few = not curve.reference and int(np.isfinite(curve.y).sum()) <= _SHOW_POINTS_UP_TO
         self._dress(curve, few)
         before = self._drawn.get(curve.name)
         if before is not None and before[1] == self._log and same_data(before[0], curve):

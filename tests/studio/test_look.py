@@ -201,3 +201,29 @@ def test_settings_leave_the_room_to_tabs_that_need_it(qtbot, session, window, op
     assert window.settings_panel.isHidden()
     window.pages.show_tab(TABS[-1].key)
     assert window.settings_panel.isVisible(), "asked for on this tab"
+
+
+def test_settings_follow_the_tab_in_front(qtbot, session, window, open_project, tmp_path):
+    open_project(make_fake_project(tmp_path).folder)
+    window.pages.setCurrentWidget(window.workspace)
+    section = window.settings_panel.section
+
+    def beside(tab):
+        window.pages.show_tab(tab)
+        return section.currentData()
+
+    assert [beside(tab) for tab in ("setup", "preview", "pseudo_labels", "patches", "compare")] == [
+        "data", "adapt", "pseudo_label", "mine", "adapt",
+    ]  # fmt: skip
+    window.workspace.show_stage("baseline")
+    assert section.currentData() == "baseline" and beside("patches") == "mine"
+    window.workspace.show_stage("source")
+    assert window.tabs.currentWidget() is window.panels["setup"] and section.currentData() == "source"
+    beside("compare")
+    by_hand = section.findData("evaluate")
+    section.setCurrentIndex(by_hand)
+    section.activated.emit(by_hand)
+    assert beside("patches") == "mine" and beside("compare") == "evaluate", "the user's choice beside a tab stays"
+    window.settings_panel.search.setText("flip")
+    beside("setup")
+    assert window.settings_panel.search.text() == "flip", "a search goes on"

@@ -30,7 +30,6 @@ class AlarmBanner(QFrame):
         self.text.setWordWrap(True)
         self.text.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.close_button = IconButton("close", "Dismiss warning", self.dismiss)
-        self.close_button.setMaximumHeight(SIDE + 6)
         policy = self.close_button.sizePolicy()
         policy.setRetainSizeWhenHidden(True)
         self.close_button.setSizePolicy(policy)
@@ -38,12 +37,15 @@ class AlarmBanner(QFrame):
         head.setSpacing(6)
         head.addWidget(self.sign)
         head.addWidget(caption, 1)
-        head.addWidget(self.close_button)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(12, 6, 6, 6)
+        column = QVBoxLayout()
         column.setSpacing(0)
         column.addLayout(head)
         column.addWidget(self.text, 1)
+        # The button stands beside both lines, so that the caption is in line with those of the other tiles.
+        row = QHBoxLayout(self)
+        row.setContentsMargins(12, 6, 6, 6)
+        row.addLayout(column, 1)
+        row.addWidget(self.close_button, 0, Qt.AlignmentFlag.AlignTop)
         self._show()
 
     def take(self, events: Iterable[Event]) -> None:

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
@@ -55,6 +56,7 @@ _WORDS = {
     "confidence weight": "Share of pixels whose teacher confidence is above the threshold",
     "learning rate": "Learning rate of the optimiser",
     "mIoU": "Mean IoU on the validation images; never used for training",
+    "Source": "Mean IoU of the source on the same images: the line to beat",
 }
 _NOISY = ("loss", "weight")
 # Label-free scores that are only drawn on request.
@@ -122,6 +124,7 @@ class MonitorPanel(QWidget):
         self._task = project.config.task if project is not None else None
         self._count_rounds()
         self.training.set_rounds(self.scores.rounds)
+        self.training.set_source(self._source)
         self.training.show_curves(Curves.of_history(history))
         self.classes.show_scores(self.scores)
         self.confusion.show_scores(self.scores)
@@ -167,7 +170,14 @@ class MonitorPanel(QWidget):
             self._show_scores()
             self.training.set_rounds(self.scores.rounds)
 
+    @property
+    def _source(self) -> float | None:
+        """The mIoU of the source, None while it is not known."""
+        score = self.scores.latest("source")
+        return score.miou if score is not None else None
+
     def _show_scores(self) -> None:
+        self.training.set_source(self._source)
         self.classes.update_scores()
         self.confusion.update_scores()
 
@@ -197,6 +207,7 @@ class TrainingCurves(QWidget):
         self._score_words: dict[str, str] = {}
         self._stages: tuple[str, ...] = ()
         self._rounds: int | None = None
+        self._source: float | None = None
         self._arranged: tuple[Plot, ...] = ()
         self.plots: dict[Plot, SeriesPlot] = {plot: SeriesPlot(text) for plot, text in _TITLES.items()}
         self._build(session)
@@ -285,6 +296,12 @@ class TrainingCurves(QWidget):
             self._rounds = rounds
             self.redraw.ask()
 
+    def set_source(self, miou: float | None) -> None:
+        """Draws the source's mIoU (0 to 1) as the line to beat; None draws none."""
+        if miou != self._source:
+            self._source = miou
+            self.redraw.ask()
+
     @property
     def _known(self) -> tuple[str, ...]:
         """Stages with figures that the project still has."""
@@ -335,7 +352,8 @@ class TrainingCurves(QWidget):
             self.plots[group].set_bands(bands if len(stages) > 1 else [])
             self.plots[group].set_marks(marks if named else [(x, "") for x, _ in marks])
             figures = self._figures(group, stages)
-            self.plots[group].set_curves([self._curve(figure, stages) for figure in figures])
+            curves = [self._curve(figure, stages) for figure in figures]
+            self.plots[group].set_curves(curves + self._reference(curves) if group == "miou" else curves)
             self.plots[group].set_levels(levels(self._curves, stages, figures) if group == "score" else [])
             self.plots[group].explain({**self._score_words, **_WORDS})
         steps = [curve.x for group in groups for curve in self.plots[group].shown.values() if len(curve.x)]
@@ -351,6 +369,14 @@ class TrainingCurves(QWidget):
             raw, y = 100 * raw, 100 * y
             colour = theme.colours().accent
         return PlotCurve(figure.name, x, y, colour, raw if points > 1 else None, dashed)
+
+    def _reference(self, curves: Sequence[PlotCurve]) -> list[PlotCurve]:
+        """The source's mIoU at the steps of these curves."""
+        if self._source is None or not curves:
+            return []
+        x = np.unique(np.concatenate([curve.x[np.isfinite(curve.x)] for curve in curves]))
+        y = np.full(len(x), 100 * self._source)
+        return [PlotCurve(title("source"), x, y, theme.stage_colour("source"), dashed=True, reference=True)]
 
     def _look(self, figure: Figure) -> tuple[str, bool]:
         """A figure keeps its look as long as the panel lives; where the colours end, they come again dashed."""

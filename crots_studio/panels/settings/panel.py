@@ -22,7 +22,7 @@ from crots.artefacts import section_of
 from crots.options import SECTIONS
 from crots_studio.icons import icon
 from crots_studio.models.option_form import OptionForm, init_command
-from crots_studio.models.option_groups import group_of
+from crots_studio.models.option_groups import IN_SET_UP, group_of
 from crots_studio.models.words import plural, section_title
 from crots_studio.panels.settings.option_row import OptionRow
 from crots_studio.plain import Label
@@ -31,7 +31,11 @@ from crots_studio.widgets.icon_button import IconButton
 
 _NARROWEST = 312
 # Sections of what the user has chosen for this project alone.
-_INPUTS = ("data", "task", "source")
+_INPUTS = ("data", "task", "source", "student")
+
+
+def _fold_words(group: str, count: int) -> str:
+    return plural(count, "option") + " of Set-up" if group == IN_SET_UP else plural(count, "more option")
 
 
 def section_about(section: str) -> str:
@@ -135,6 +139,11 @@ class SettingsPanel(QWidget):
             self.search.clear()
             self.section.setCurrentIndex(index)
 
+    def follow(self, key: str) -> None:
+        """Shows the section of a stage or of an input, unless somebody searches for an option."""
+        if not self.search.text():
+            self.go_to(key)
+
     def reveal(self, path: str) -> None:
         """Goes to an option, unfolds its group where it is folded away, and gives it the keyboard."""
         section, _, name = path.partition(".")
@@ -193,10 +202,12 @@ class SettingsPanel(QWidget):
             folded = [field for field in self.form.fields(section) if field.group == group and field.folded]
             unfolded = (section, group) in self._unfolded
             button.setVisible(bool(folded) and not searching)
-            button.setText("Fewer options" if unfolded else plural(len(folded), "more option"))
+            button.setText("Fewer options" if unfolded else _fold_words(group, len(folded)))
             button.setIcon(icon("up" if unfolded else "down", "muted"))
-        for heading in self.headings.values():
-            heading.setVisible(not searching)
+        for (section, group), heading in self.headings.items():
+            # Its button says the same.
+            own = group != IN_SET_UP or (section, group) in self._unfolded
+            heading.setVisible(not searching and own)
 
     def unfold(self, section: str, group: str, unfolded: bool = True) -> None:
         """Shows the seldom changed options of a group too, or folds them away."""

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QFontMetrics, QImage
-from PySide6.QtWidgets import QAbstractButton, QComboBox, QFileDialog, QMessageBox, QTableView
+from PySide6.QtWidgets import QAbstractButton, QComboBox, QFileDialog, QLabel, QMessageBox, QTableView
 
 from crots.events import Evaluated, Metrics, Note, Scored, StageStarted
 from crots.methods.alarms import BOUNDS
@@ -442,6 +442,31 @@ def test_the_score_has_a_plot_of_its_own_in_per_cent_and_a_tile(qtbot, session, 
     assert panel.miou.note.property("role") == "good" and "Round 2" in panel.loss.note.text()
     assert len(plot.marks.tints) == 3, "a band a stage"
     assert panel.training.table().startswith("stage,step,"), "saved as recorded"
+
+
+def test_the_sources_score_is_the_line_to_beat(qtbot, session, open_project, panel, tmp_path):
+    make_fake_project(tmp_path / "fake")
+    open_project(tmp_path / "fake" / "project")
+    plot = panel.training.plots["miou"]
+    qtbot.waitUntil(lambda: "Source" in plot.shown)
+    line, curve = plot.shown["Source"], plot.shown["mIoU"]
+    assert set(line.y) == {100 * panel.scores.latest("source").miou} and line.dashed
+    assert (line.x[0], line.x[-1]) == (np.nanmin(curve.x), np.nanmax(curve.x))
+    assert plot.values_at(float(curve.x[0]))["Source"][1] == line.y[0], "read beside the crosshair too"
+    assert not panel.training.table().count("Source"), "saved as recorded"
+
+
+def test_a_project_without_the_sources_score_has_no_such_line(qtbot, panel, tell):
+    tell([StageStarted(stage="baseline", total=40), evaluated("baseline", 0.5, 20)])
+    qtbot.waitUntil(lambda: panel.training.plots["miou"].names == ("mIoU",))
+    tell([evaluated("source", 0.4, 0)])
+    qtbot.waitUntil(lambda: panel.training.plots["miou"].names == ("mIoU", "Source"))
+
+
+def test_the_captions_of_all_tiles_are_in_line(qtbot, panel):
+    places = [tile.caption.mapTo(panel, tile.caption.rect().center()).y() for tile in (panel.miou, panel.loss)]
+    alarms = next(label for label in panel.alarm.findChildren(QLabel) if label.text() == "Alarms")
+    assert {*places, alarms.mapTo(panel, alarms.rect().center()).y()} == {places[0]}
 
 
 def test_a_few_scores_are_drawn_and_the_others_on_request(qtbot, panel, tell):

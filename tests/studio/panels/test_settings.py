@@ -14,7 +14,7 @@ from crots.options import SECTIONS
 from crots.project import Project
 from crots.project_config import ProjectConfig
 from crots_studio.models.option_form import OptionForm
-from crots_studio.models.option_groups import GROUPS
+from crots_studio.models.option_groups import GROUPS, IN_SET_UP
 from crots_studio.panels.settings.panel import SettingsPanel
 
 
@@ -52,7 +52,7 @@ def test_each_section_has_a_row_for_each_option(qtbot, panel):
 
 def test_options_stand_in_groups_and_the_seldom_changed_are_folded(qtbot, session, panel):
     panel.go_to("adapt-1")
-    assert [heading.text() for heading in panel.headings.values() if heading.isVisible()] == list(GROUPS)
+    assert [heading.text() for heading in panel.headings.values() if heading.isVisible()] == list(GROUPS[:-1])
     clip = panel.rows["adapt.clip"]
     assert not clip.isVisible() and panel.rows["adapt.steps"].isVisible()
     fold = panel.folds["adapt", "Safety"]
@@ -98,7 +98,26 @@ def test_every_option_has_one_group(section):
     assert {field.group for field in fields} <= set(GROUPS)
     groups = [field.group for field in fields]
     assert [group for group, _ in itertools.groupby(groups)] == sorted(set(groups), key=GROUPS.index)
-    assert any(not field.folded for field in fields)
+    assert section in ("task", "student") or any(not field.folded for field in fields)
+
+
+def test_what_set_up_asks_for_is_folded_away_but_found(qtbot, session, panel):
+    """The settings are no second copy of the page Set-up."""
+    session.opened.set_options({"data.target": "photographs", "student.weights": "random"})
+    panel.go_to("target")
+    assert not panel.rows["data.target"].isVisible() and panel.rows["data.tile"].isVisible()
+    fold = panel.folds["data", IN_SET_UP]
+    assert fold.text() == "4 options of Set-up"
+    assert IN_SET_UP not in [heading.text() for heading in panel.headings.values() if heading.isVisible()]
+    qtbot.mouseClick(fold, Qt.MouseButton.LeftButton)
+    assert panel.rows["data.target"].isVisible()
+    panel.go_to("student")
+    assert not panel.rows["student.weights"].isVisible(), "though it was changed"
+    panel.search.setText("initial weights")
+    assert panel.rows["student.weights"].isVisible()
+    panel.search.clear()
+    panel.reveal("task.classes")
+    assert panel.rows["task.classes"].isVisible()
 
 
 def test_rows_have_the_widget_that_fits(qtbot, panel):
@@ -178,7 +197,7 @@ def test_search_goes_through_all_sections(qtbot, panel):
     shown = [path for path, row in panel.rows.items() if row.isVisible()]
     assert "adapt.ema_decay" in shown and "data.target" not in shown
     panel.search.clear()
-    assert row(panel, "data.target").isVisible()
+    assert row(panel, "data.tile").isVisible()
 
 
 def test_the_keys_go_from_the_search_through_the_rows(qtbot, panel):
