@@ -22,6 +22,9 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 LITE0 = "smp:deeplabv3plus/tu-tf_efficientnet_lite0"
 UNET = "smp:unet/tu-tf_efficientnet_lite0"
 RETINA = """name = "retina"
@@ -103,25 +106,91 @@ def india_black_box(data: Path, made: Path) -> list[str]:
     return [*_india_task(data), "--predictions", str(made), *_fresh_student(data)]
 
 
+def few_images(data: Path, made: Path) -> list[str]:
+    """The network of P2 on every 37th photograph of its target: ten of them."""
+    if not made.exists():
+        made.mkdir(parents=True)
+        for image in sorted((data / "camvid/images/train").iterdir())[::37]:
+            shutil.copyfile(image, made / image.name)
+    white_box = india_white_box(data, made)
+    white_box[white_box.index("--target") + 1] = str(made)
+    return white_box
+
+
+def dark(data: Path, made: Path) -> list[str]:
+    """The network of P2 on darkened, warmer and noisy photographs: another camera."""
+    white_box = india_white_box(data, made)
+    for option, part in (("--target", "train"), ("--val-images", "val")):
+        if not (made / part).exists():
+            _darken(data / "camvid/images" / part, made / part)
+        white_box[white_box.index(option) + 1] = str(made / part)
+    return white_box
+
+
+def _darken(images: Path, out: Path) -> None:
+    noise = np.random.default_rng(0)
+    out.mkdir(parents=True)
+    for path in sorted(images.iterdir()):
+        with Image.open(path) as image:
+            light = np.asarray(image.convert("RGB").resize((320, 240), Image.Resampling.BILINEAR)) / 255
+        light = light**2.2 * (0.8, 0.68, 0.56) + noise.normal(0, 0.03, light.shape)
+        Image.fromarray((light.clip(0, 1) * 255).astype(np.uint8)).save(out / f"{path.stem}.jpg", quality=90)
+
+
 def retina(data: Path, made: Path) -> list[str]:
     """P4: a U-Net trained here on one eye clinic, for another."""
-    classes, drive, stare = made / "retina.toml", data / "retina/drive", data / "retina/stare"
-    if not (made / "source/student.safetensors").exists():
-        made.mkdir(parents=True, exist_ok=True)
-        classes.write_text(RETINA, encoding="utf-8")
-        crots(
-            *("train", "--images", drive / "images", "--labels", drive / "labels", "--classes", classes),
-            *("--net", UNET, "--weights", data / "weights/tf_efficientnet_lite0_imagenet.pth"),
-            *("--size", "576x576", "--crop", "256x256", "--scale", "1.3", "--jitter", "0.5"),
-            *("--steps", "300", "--batch", "6", "--learning-rate", "1e-3", "--out", made / "source", "--overwrite"),
-        )
+    return [*_retina_task(data, made, "stare"), *_retina_source(data, made, "drive", "576x576", "256x256")]
+
+
+def retina_back(data: Path, made: Path) -> list[str]:
+    """P4 the other way round and half as large."""
     return [
-        *("--target", str(stare / "images"), "--val-images", str(stare / "images")),
-        *("--val-labels", str(stare / "labels"), "--classes", str(classes)),
-        *("--source", str(made / "source/student.safetensors"), "--net", UNET),
+        *_retina_task(data, made, "drive"),
+        *("--size", "288x288"),
+        *_retina_source(data, made, "stare", "288x288", "192x192"),
     ]
 
 
+def retina_black_box(data: Path, made: Path) -> list[str]:
+    """What the network of `retina_back` predicts, for a fresh student."""
+    made = made.with_name("inputs-back")
+    task = retina_back(data, made)
+    size, source, net = (task[task.index(option) + 1] for option in ("--size", "--source", "--net"))
+    predictions = made / "predictions"
+    if not (predictions / "run.json").exists():
+        crots(
+            *("pseudo-label", "--images", data / "retina/drive/images", "--classes", made / "retina.toml"),
+            *("--source", source, "--net", net, "--size", size),
+            *("--batch-norm", "source", "--no-flip", "--out", predictions, "--overwrite"),
+        )
+    student = ["--student", UNET, "--student-weights", str(data / "weights/tf_efficientnet_lite0_imagenet.pth")]
+    return [*_retina_task(data, made, "drive"), "--size", size, "--predictions", str(predictions), *student]
+
+
+def _retina_task(data: Path, made: Path, target: str) -> list[str]:
+    classes, images = made / "retina.toml", str(data / "retina" / target / "images")
+    if not classes.exists():
+        made.mkdir(parents=True, exist_ok=True)
+        classes.write_text(RETINA, encoding="utf-8")
+    labels = str(data / "retina" / target / "labels")
+    return ["--target", images, "--val-images", images, "--val-labels", labels, "--classes", str(classes)]
+
+
+def _retina_source(data: Path, made: Path, clinic: str, size: str, crop: str) -> list[str]:
+    model = made / "source/student.safetensors"
+    if not model.exists():
+        images, labels = data / "retina" / clinic / "images", data / "retina" / clinic / "labels"
+        crots(
+            *("train", "--images", images, "--labels", labels, "--classes", made / "retina.toml"),
+            *("--net", UNET, "--weights", data / "weights/tf_efficientnet_lite0_imagenet.pth"),
+            *("--size", size, "--crop", crop, "--scale", "1.3", "--jitter", "0.5"),
+            *("--steps", "300", "--batch", "6", "--learning-rate", "1e-3", "--out", made / "source", "--overwrite"),
+        )
+    return ["--source", str(model), "--net", UNET]
+
+
+_RETINA_NEEDS = ("retina/drive/labels", "retina/stare/labels", "weights/tf_efficientnet_lite0_imagenet.pth")
+# No constant was chosen on the last four.
 PAIRS = {
     "P1": Pair(
         "Cityscapes network to CamVid, black box",
@@ -135,12 +204,16 @@ PAIRS = {
         ("camvid/images/train", "india/source.safetensors", "weights/tf_efficientnet_lite0_imagenet.pth"),
         india_black_box,
     ),
-    "P4": Pair(
-        "DRIVE to STARE, white box",
-        ("retina/drive/labels", "retina/stare/labels", "weights/tf_efficientnet_lite0_imagenet.pth"),
-        retina,
-    ),
+    "P4": Pair("DRIVE to STARE, white box", _RETINA_NEEDS, retina),
     "P5": Pair("the demonstration", (), None),
+    "few": Pair(
+        "India to ten photographs of CamVid, white box",
+        ("camvid/images/train", "india/source.safetensors"),
+        few_images,
+    ),
+    "dark": Pair("India to a dark, noisy CamVid, white box", ("camvid/images/train", "india/source.safetensors"), dark),
+    "back": Pair("STARE to DRIVE, white box", _RETINA_NEEDS, retina_back),
+    "back-black-box": Pair("STARE to DRIVE, black box", _RETINA_NEEDS, retina_black_box),
 }
 
 
