@@ -22,6 +22,10 @@ from crots.records import read_toml
 from crots.taxonomy import IGNORE_WORD, ClassSet, find_file, label_dtype, load_class_set, look_up, unique_labels
 
 
+class UnknownIds(InputError):
+    """Labels hold ids that are no classes of their set: perhaps they are in another one."""
+
+
 @dataclass(frozen=True, eq=False)
 class ClassMap:
     """Maps the classes of a source to those of a target.
@@ -46,12 +50,12 @@ class ClassMap:
             (H, W) target ids, uint8, or uint16 for large sets.
 
         Raises:
-            InputError: an id is no source class; the ids are listed.
+            UnknownIds: an id is no source class; the ids are listed.
         """
         found = unique_labels(labels)
         wrong = found[((found < 0) | (found >= len(self.source))) & (found != self.source.ignore)]
         if wrong.size:
-            raise InputError(
+            raise UnknownIds(
                 f"found the class ids {_some(wrong)}, expected 0 to {len(self.source) - 1} or {self.source.ignore} "
                 f"(class set {self.source.name}); give the class set of the source"
             )

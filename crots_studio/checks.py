@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from crots.artefacts import CONFIDENCE
 from crots.class_files import shipped_name
-from crots.class_maps import ClassMap, identity_map
+from crots.class_maps import ClassMap, UnknownIds, identity_map
 from crots.config import Size
 from crots.data.datasets import Dataset, Sample
 from crots.data.labels import read_truth, resolve_encoding
+from crots.data.layouts import IMAGE_FOLDERS, SPLITS
 from crots.data.predictions import glance
 from crots.data.readings import WORDS, AmbiguousLabels
 from crots.errors import CrotsError, InputError
@@ -21,13 +23,13 @@ from crots.images import image_size, read_image
 from crots.opening import Inputs
 from crots.options import DEFAULT_NET, IMAGENET
 from crots.project import Project
-from crots.project_config import ProjectConfig
-from crots.taxonomy import ClassSet
+from crots.project_config import ProjectConfig, override
+from crots.taxonomy import ClassSet, load_class_set, shipped_class_sets
 from crots.trust import PROGRAMS, Code, code_of, is_factory, listed, program_kind
 from crots_studio.background.loading import preload_torch
 from crots_studio.models.class_map import ClassMapForm
 from crots_studio.models.listing import target_dataset
-from crots_studio.models.project_form import TITLES, Finding, Level, Offer
+from crots_studio.models.project_form import TITLES, Finding, Level, Offer, classes_chosen
 from crots_studio.models.words import in_window, listing, plural
 
 # Files of a folder of which the header is read: enough to notice a wrong kind, few enough for a network drive.
@@ -50,6 +52,8 @@ INPUTS = {
     "student": (("student", "weights"),),
     "validation": (("data", "val_images"), ("data", "val_labels")),
 }
+# Class sets that are offered for predictions with unknown ids.
+_SETS_OFFERED = 2
 # Above this multiple of the proposed size's pixels, the finding mentions memory.
 _LARGER = 4
 
@@ -225,8 +229,24 @@ def check_classes(setup: Setup) -> Finding:
     """The target's class set."""
     if not setup.config.task.classes:
         return Finding("bad", "Choose the classes of the adapted model.")
+    found = _class_words(setup.classes)
+    source = setup.config.source
+    if not classes_chosen(setup.config) and source.file is None and source.predictions is None:
+        # Nobody has chosen them, and no source speaks for them.
+        text = f"{setup.classes.name} unless you choose others: the classes that the adapted model is to predict."
+        return Finding("empty", text, offers=_classes_of_layout(setup))
     # They stand below with their colours.
-    return dataclasses.replace(_class_words(setup.classes), plain_to_see=True)
+    return dataclasses.replace(found, plain_to_see=True)
+
+
+def _classes_of_layout(setup: Setup) -> tuple[Offer, ...]:
+    """Offers the classes of the data set whose layout the images have."""
+    try:
+        layout = setup.target.layout if setup.config.data.target is not None else ""
+    except (CrotsError, OSError):  # reported beside the images
+        return ()
+    fits = layout in shipped_class_sets() and layout != setup.config.task.classes
+    return (Offer(f"Use {layout}, as the images' folder is laid out", {"task.classes": layout}),) if fits else ()
 
 
 def _class_words(classes: ClassSet) -> Finding:
@@ -298,7 +318,37 @@ def check_source(setup: Setup) -> Finding:
 
 def _check_predictions(setup: Setup) -> Finding:
     classes = setup.source_classes
-    found = setup.predictions_in(_map_or_none(setup) or identity_map(classes))
+    try:
+        return _check_predictions_in(setup, _map_or_none(setup) or identity_map(classes))
+    except UnknownIds as error:
+        text = f"{str(error).rpartition(';')[0]}: the predictions have other classes than the target."
+        if setup.config.task.source_classes:
+            text = f"{error}"
+        return Finding("bad", in_window(text), brief="other classes", offers=_source_class_offers(setup))
+
+
+def _source_class_offers(setup: Setup) -> tuple[Offer, ...]:
+    """Offers the smallest class sets that hold all ids of the predictions checked."""
+    fits: list[ClassSet] = []
+    for classes in sorted(map(load_class_set, shipped_class_sets()), key=len):
+        try:
+            _check_predictions_in(Setup(override(setup.config, _read_in(classes)), setup.root), identity_map(classes))
+        except InputError:
+            continue
+        if all(classes.names != known.names for known in fits):
+            fits.append(classes)
+        if len(fits) == _SETS_OFFERED:
+            break
+    return tuple(Offer(f"Read as {classes.name}", _read_in(classes)) for classes in fits)
+
+
+def _read_in(classes: ClassSet) -> dict[str, str]:
+    return {"task.source_classes": classes.name, "task.class_map": "none"}
+
+
+def _check_predictions_in(setup: Setup, class_map: ClassMap) -> Finding:
+    classes = setup.source_classes
+    found = setup.predictions_in(class_map)
     images: dict[str, Path] = {}
     matched = ""
     if setup.config.data.target is not None:
@@ -313,8 +363,18 @@ def _check_predictions(setup: Setup) -> Finding:
     if seen.confidence is not None:
         text += f", mean confidence {seen.confidence:.0%}"
     if seen.warnings:
-        return Finding("warning", "; ".join((text, *seen.warnings)), brief=kind)
+        return Finding("warning", "; ".join((text, *seen.warnings)), brief=kind, offers=_confidence_offer(setup))
     return Finding("good", text, brief=f"{len(found)} {kind}")
+
+
+def _confidence_offer(setup: Setup) -> tuple[Offer, ...]:
+    """Offers the confidence maps that lie beside the predictions."""
+    source = setup.config.source
+    if source.predictions is None or source.confidence is not None:
+        return ()
+    beside = setup.path(source.predictions).parent / CONFIDENCE
+    words = f"Use the confidence in {beside.parent.name}/{CONFIDENCE}"
+    return (Offer(words, {"source.confidence": str(beside)}),) if beside.is_dir() else ()
 
 
 def _map_or_none(setup: Setup) -> ClassMap | None:
@@ -415,15 +475,24 @@ def _start_from_source(setup: Setup, net: str) -> Finding:
         # With the source's classes they may fit, so nothing else is offered yet.
         return Finding("empty", f"Checked once this is fixed: {TITLES['task.class_map']}.")
     why = "the source's do not fit" if setup.config.source.predictions is None else "predictions have none"
-    text = f"{net} has no weights to start from: {why}. Choose a weights file, or random weights."
-    return Finding("bad", text, offers=(Offer("Start from random weights", {"student.weights": "random"}),))
+    text = f"{net} has no weights to start from: {why}. Choose a weights file, or one of these."
+    offers = (Offer("Start from random weights", {"student.weights": "random"}),)
+    from crots.nets.imagenet import weights_name
+
+    try:
+        weights_name(net)
+    except InputError:
+        return Finding("bad", text.replace("one of these", "random weights"), offers=offers)
+    imagenet = Offer("Start from ImageNet weights (downloaded when it is trained)", {"student.weights": IMAGENET})
+    return Finding("bad", text, offers=(imagenet, *offers))
 
 
 def check_validation(setup: Setup) -> Finding:
     """Images with labels for scoring; may be left empty."""
     data = setup.config.data
     if data.val_images is None and data.val_labels is None:
-        return Finding("empty", "Optional: labelled images, used only to score the results.")
+        text = "Optional: labelled images, used only to score the results."
+        return Finding("empty", text, offers=_validation_offer(setup))
     if data.val_images is None:
         return Finding("bad", "Labels are chosen, but not their images; choose the folder of images too.")
     classes, dataset = setup.classes, setup.validation
@@ -435,6 +504,37 @@ def check_validation(setup: Setup) -> Finding:
         read_truth(sample, dataset, classes)
     text = f"{plural(len(dataset), 'image')}, {len(labelled)} with labels; ids fit the {len(classes)} classes"
     return Finding("good", text, dataset.notes, plural(len(labelled), "labelled image"))
+
+
+def _validation_offer(setup: Setup) -> tuple[Offer, ...]:
+    """Offers the labelled validation images of the data set that the target's images are a split of."""
+    data = setup.config.data
+    if data.target is None:
+        return ()
+    for folder in _data_set_folders(setup.path(data.target)):
+        settings = {"data.val_images": str(folder)}
+        other = Setup(override(setup.config, settings), setup.root)
+        try:
+            found = other.validation
+            if found is None or found.layout in ("folder", "list"):
+                continue
+            trained = {sample.image for sample in setup.target.samples}
+            if any(sample.image in trained for sample in found.samples) or check_validation(other).level != "good":
+                continue
+        except (CrotsError, OSError):  # no such split, or labels of other classes
+            continue
+        return (Offer(f"Score on the {plural(found.labelled, 'labelled image')} of {folder.name}", settings),)
+    return ()
+
+
+def _data_set_folders(target: Path) -> list[Path]:
+    """The folder of the target and those above that its names show to be of the same data set."""
+    folders = [target]
+    if target.name.lower() in SPLITS:
+        folders.append(target.parent)
+    if folders[-1].name in IMAGE_FOLDERS:
+        folders.append(folders[-1].parent)
+    return folders
 
 
 CHECKS: dict[str, Callable[[Setup], Finding]] = {

@@ -15,6 +15,8 @@ from crots_studio.theme import MODES, TEXT_SIZES
 
 # Set by tests and by people who want several independent studios.
 PLACE = "CROTS_STUDIO_SETTINGS"
+# Images, labels and models of a project often lie side by side.
+_LAST_BROWSED = "last browsed"
 
 
 def settings_path() -> Path:
@@ -77,6 +79,15 @@ class Settings:
     def set_folder(self, purpose: str, folder: str) -> None:
         """Remembers the folder of a file dialog."""
         self._store.setValue(f"folders/{purpose}", folder)
+
+    def browse_folder(self, purpose: str) -> str:
+        """Where a file dialog begins that asks for inputs: where it was last, else where any of them was."""
+        return str(self._store.value(f"folders/{purpose}", self.folder(_LAST_BROWSED)))
+
+    def set_browse_folder(self, purpose: str, folder: str) -> None:
+        """Remembers the folder of such a dialog."""
+        self.set_folder(purpose, folder)
+        self.set_folder(_LAST_BROWSED, folder)
 
     def layout(self, name: str) -> QByteArray:
         """Geometry or splitter state of a part of the window; empty at first."""

@@ -25,7 +25,7 @@ from crots.resources import shipped
 from crots.taxonomy import ClassSet, load_class_set
 
 SPLITS = ("train", "val", "test", "train_extra", "trainval", "training", "validation", "testing")
-_IMAGE_FOLDERS = ("images", "image", "imgs", "img", "rgb", "RGB", "photos")
+IMAGE_FOLDERS = ("images", "image", "imgs", "img", "rgb", "RGB", "photos")
 _LABEL_FOLDERS = (
     "labels", "label_ids", "annotations", "masks", "label", "mask", "annotation", "gt", "semantic", "segmentation",
 )  # fmt: skip
@@ -234,7 +234,7 @@ def _camvid(path: Path, split: str, classes: ClassSet | None) -> Place | None:
 
 def _pairs(path: Path, split: str) -> Place | None:
     """``images`` and ``labels`` (or ``masks``, ``annotations`` ...) side by side, with or without splits below."""
-    images = next((name for name in _IMAGE_FOLDERS if (path / name).is_dir()), None)
+    images = next((name for name in IMAGE_FOLDERS if (path / name).is_dir()), None)
     if images is None or not any((path / name).is_dir() for name in _LABEL_FOLDERS):
         return None
     return _images_and_labels(path, split, "auto", images)

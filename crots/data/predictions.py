@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crots.artefacts import CONFIDENCE, LABEL_IDS
-from crots.class_maps import ClassMap, identity_map
+from crots.class_maps import ClassMap, UnknownIds, identity_map
 from crots.config import Size
 from crots.data.encodings import Encoding
 from crots.data.labels import decode, detect_encoding, read_ids
@@ -328,8 +328,8 @@ def _hard_labels(path: Path, encoding: Encoding, class_map: ClassMap) -> NDArray
         labels = np.where(np.isin(labels, list(voids(source))), source.ignore, labels)
     try:
         return class_map.remap(labels)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+    except UnknownIds as error:
+        raise UnknownIds(f"{path}: {error}") from None
 
 
 def _hard(labels: NDArray[Any], confidence: NDArray[np.float32], target: ClassSet) -> Prediction:

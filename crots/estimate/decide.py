@@ -201,7 +201,7 @@ class _Fitting:
             raise InputError(
                 f"time budget: found {self._project.config.runtime.time_budget}, expected at least "
                 f"{Duration(math.ceil(needed / 60))} for these images; give more time, fewer images or a smaller "
-                "data.size",
+                "working size (`data.size`)",
                 field="runtime.time_budget",
             )
         for key in keys:

@@ -87,12 +87,19 @@ STILL_TO_BE_MADE = Finding("empty", "Created when the demonstration runs.", brie
 DEPENDS: dict[str, tuple[str, ...]] = {
     "data.target": ("data.target", "data.layout", "data.split"),
     "data.size": ("data.size", "data.tile", "data.tile_overlap", "data.target", "data.layout", "data.split"),
-    "task.classes": ("task.classes",),
+    "task.classes": ("task.classes", "source.file", "source.predictions", "data.target", "data.layout", "data.split"),
     "task.source_classes": ("task", "source.file", "source.predictions"),
     "task.class_map": ("task", "source.file", "source.predictions"),
     "source": ("source", "task", "data.target", "data.layout", "data.split", "data.size", "data.tile"),
     "student": ("student", "source.file", "source.net", "source.predictions", "task", "data.size", "data.tile"),
-    "validation": ("data.val_images", "data.val_labels", "data.val_layout", "data.val_encoding", "task.classes"),
+    "validation": (
+        "data.val_images",
+        "data.val_labels",
+        "data.val_layout",
+        "data.val_encoding",
+        "task.classes",
+        "data.target",
+    ),
 }
 # In the order in which a user should fix them.
 ORDER = tuple(DEPENDS)

@@ -10,6 +10,11 @@ from crots.events import Event, Progress, StageFinished, StageStarted
 from crots_studio.models.names import title
 from crots_studio.models.words import duration
 
+STARTING = "Starting ..."
+# Both may take a minute on a processor.
+MEASURING = "Starting: timing a few steps of each stage ..."
+ESTIMATING = "Estimating: timing a few steps of each stage ..."
+
 
 @dataclass
 class RunState:
@@ -21,6 +26,7 @@ class RunState:
         stopping: asked to stop.
         discarding: what the stage wrote is to be thrown away after the stop.
         stage: key of the stage that is at work, empty before the first.
+        opening: what is done before the first stage.
         rate: images per second.
     """
 
@@ -30,6 +36,7 @@ class RunState:
     discarding: bool = False
     detached: bool = False
     stage: str = ""
+    opening: str = STARTING
     unit: str = "steps"
     device: str = ""
     done: int = 0
@@ -39,9 +46,9 @@ class RunState:
     def __post_init__(self) -> None:
         self._marks: deque[tuple[float, int]] = deque(maxlen=60)
 
-    def begin(self, *, detached: bool = False) -> None:
+    def begin(self, *, detached: bool = False, opening: str = STARTING) -> None:
         """The user asked for a run."""
-        self.__init__(running=True, detached=detached)  # type: ignore[misc]
+        self.__init__(running=True, detached=detached, opening=opening)  # type: ignore[misc]
 
     def add(self, events: Iterable[Event]) -> None:
         """Takes in events."""
@@ -83,10 +90,11 @@ class RunState:
         if not self.running:
             return "No run"
         if not self.stage:
-            words = "Starting ..."
+            words = self.opening
         else:
             unit = {"steps": "step", "images": "image", "files": "file"}.get(self.unit, self.unit)
             words = f"{title(self.stage)}: {unit} {self.done} of {self.total}"
+        words = words.removesuffix(" ...") if self.discarding or self.stopping or self.paused else words
         if self.discarding:
             return f"{words}: discarding after this step ..."
         if self.stopping:

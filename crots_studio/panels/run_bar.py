@@ -147,6 +147,9 @@ class RunBar(QFrame):
         if busy and session.run.request.compares:
             self.cancel.setEnabled(False)
             self.cancel.setToolTip("A comparison keeps finished results; stop it to continue later")
+        elif busy and session.run.request.estimate:
+            self.cancel.setEnabled(False)
+            self.cancel.setToolTip("An estimate has nothing to discard; stop it")
         self.device.setEnabled(project and not busy)
         self.apart.setEnabled(project and not busy)
         self.apart.setChecked(session.run.in_child)

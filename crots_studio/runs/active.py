@@ -17,7 +17,7 @@ from crots.project_config import ProjectConfig
 from crots.runner import discard
 from crots_studio.background.errands import Errands
 from crots_studio.models.history import History
-from crots_studio.models.run_state import RunState
+from crots_studio.models.run_state import ESTIMATING, MEASURING, STARTING, RunState
 from crots_studio.opened import OpenProject
 from crots_studio.runs.demo import demo_source, is_unfinished
 from crots_studio.runs.run import EventSource, Run, RunEnd, RunRequest, project_events, release_memory
@@ -227,7 +227,7 @@ class ActiveRun(QObject):
             return
         self._run = run
         self._waiting.clear()
-        self.state.begin(detached=run.detached)
+        self.state.begin(detached=run.detached, opening=self._opening())
         try:
             run.start()
         except (OSError, CrotsError) as error:
@@ -239,6 +239,12 @@ class ActiveRun(QObject):
         self.drain_timer.start()
         self.busy_changed.emit(True)
         self.changed.emit()
+
+    def _opening(self) -> str:
+        """What a run does before its first stage."""
+        if self.request.estimate:
+            return ESTIMATING
+        return STARTING if self.request.compares or self._project is None or self.demo_unfinished else MEASURING
 
     def _attach(self) -> None:
         if not self.busy and self._project is not None:

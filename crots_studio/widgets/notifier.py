@@ -29,7 +29,14 @@ _LOG_LINE = 36
 
 
 def words_for(
-    end: RunEnd, scores: Scores, *, compares: bool = False, discarded: bool = False, only: str = "", guarded: str = ""
+    end: RunEnd,
+    scores: Scores,
+    *,
+    compares: bool = False,
+    discarded: bool = False,
+    only: str = "",
+    guarded: str = "",
+    estimate: bool = False,
 ) -> tuple[str, str]:
     """Returns heading and sentence for the end of a run.
 
@@ -40,6 +47,7 @@ def words_for(
         discarded: it was cancelled, and what the last stage had done is thrown away.
         only: the single stage that was requested, which may leave later ones and their scores stale.
         guarded: the text about stages that their guard stopped.
+        estimate: it only timed what a run would take.
     """
     if guarded and end.outcome == "completed":
         heading, text = words_for(end, scores, compares=compares, only=only)
@@ -48,6 +56,8 @@ def words_for(
     if end.outcome == "failed":
         words = in_window(end.message)
         return "The run failed", f"{name}: {words}" if end.stage else f"{words[:1].upper()}{words[1:]}"
+    if estimate and end.outcome == "cancelled":
+        return "The estimate was stopped", "Nothing was changed."
     if end.message == NOT_BEGUN:
         return "The run was stopped", f"{name} had not started; nothing was changed."
     if end.outcome == "cancelled" and discarded:
@@ -118,8 +128,9 @@ class Notifier(Toast):
         scores.rounds = len(project.needed_rounds()) if project is not None else None
         guarded = self._guarded() if end.outcome == "completed" and not compares else ""
         heading, text = words_for(
-            end, scores, compares=compares, discarded=discarded, only=request.only or "", guarded=guarded
-        )
+            end, scores, compares=compares, discarded=discarded, only=request.only or "", guarded=guarded,
+            estimate=request.estimate,
+        )  # fmt: skip
         role = {"completed": "good", "failed": "bad"}.get(end.outcome, "muted")
         if end.outcome == "completed" and ("\u2212" in text or guarded):
             # Not green: the score fell.

@@ -88,13 +88,13 @@ class PathField(QWidget):
             self.changed.emit(self.text)
 
     def _browse(self) -> None:
-        start = self.text if self.text and exists(expanded(self.text)) else self._settings.folder(self._name)
+        start = self.text if self.text and exists(expanded(self.text)) else self._settings.browse_folder(self._name)
         if self._wanted == "folder":
             chosen = QFileDialog.getExistingDirectory(self, self._name, start)
         else:
             chosen, _ = QFileDialog.getOpenFileName(self, self._name, start, self._filters)
         if chosen:
-            self._settings.set_folder(self._name, str(Path(chosen).parent))
+            self._settings.set_browse_folder(self._name, str(Path(chosen).parent))
             self.take(_whole(chosen))
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 (Qt's name)

@@ -246,12 +246,75 @@ def test_a_missing_or_foreign_file_is_an_error(look, tmp_path):
 
 def test_the_student_needs_a_start(look, model, tmp_path):
     found = look("student", source__predictions=tmp_path, student__net=NET, task__classes="camvid")
-    assert found.level == "bad" and found.offers[0].settings == {"student.weights": "random"}
+    assert found.level == "bad"
+    assert [offer.settings["student.weights"] for offer in found.offers] == ["imagenet", "random"]
     save_pth(tmp_path / "start.pth", model.net)
     given = {"student__net": NET, "task__classes": "camvid"}
     assert look("student", **given, student__weights="random").level == "warning"
     assert look("student", **given, student__weights="start.pth").level == "good"
     assert look("student", source__file="start.pth", source__net=NET, task__classes="camvid").level == "good"
+
+
+def test_classes_count_as_chosen_once_somebody_chose_them_or_a_source_speaks_for_them(look, images, tmp_path):
+    found = look("task.classes", data__target=images)
+    assert found.level == "empty" and "unless you choose others" in found.text and not found.offers
+    assert look("task.classes", data__target=images, task__classes="camvid").level == "good"
+    assert look("task.classes", source__predictions=labels(tmp_path / "said", [0, 10])).level == "good"
+
+
+def test_the_classes_of_a_data_set_that_is_laid_out_like_a_known_one_are_offered(look, tmp_path):
+    for split in ("train", "val"):
+        write_image(
+            tmp_path / "city" / "leftImg8bit" / split / "a" / "a_0_0_leftImg8bit.png", np.zeros((8, 16, 3), np.uint8)
+        )
+    given = {"data__target": tmp_path / "city", "task__classes": "cityscapes"}
+    assert not look("task.classes", **given).offers, "they are these"
+    photos = tmp_path / "street"
+    for split, name in (("train", "0001TP_006690"), ("val", "0016E5_07959")):
+        write_image(photos / "images" / split / f"{name}.png", np.zeros((36, 48, 3), np.uint8))
+        write_labels(photos / "labels" / split / f"{name}.png", np.zeros((36, 48), np.uint8))
+    offers = look("task.classes", data__target=photos).offers
+    assert [offer.settings for offer in offers] == [{"task.classes": "camvid"}]
+
+
+def test_predictions_in_other_classes_offer_the_sets_that_hold_their_ids(look, images, tmp_path):
+    folder = labels(tmp_path / "said", [0, 11, 18])
+    found = look("source", data__target=images, task__classes="camvid", source__predictions=folder)
+    assert found.level == "bad" and "11, 18" in found.text and "other classes than the target" in found.text
+    assert found.offers[0].settings == {"task.source_classes": "cityscapes", "task.class_map": "none"}
+    assert "source classes" not in found.short.lower() and found.short == "other classes"
+    good = look("source", data__target=images, task__classes="camvid", source__predictions=folder,
+                task__source_classes="cityscapes")  # fmt: skip
+    assert good.level == "warning" and not good.offers
+
+
+def test_confidence_beside_the_predictions_is_offered(look, images, tmp_path):
+    folder = labels(tmp_path / "said" / "label_ids", [0, 10])
+    given = {"data__target": images, "task__classes": "camvid", "source__predictions": folder}
+    assert not look("source", **given).offers
+    for number in range(4):
+        write_confidence(tmp_path / "said" / "confidence" / f"{number}.png", np.full((48, 64), 0.8, np.float32))
+    (offer,) = look("source", **given).offers
+    found = look("source", **given, **{key.replace(".", "__"): value for key, value in offer.settings.items()})
+    assert found.level == "good" and "mean confidence 80%" in found.text
+
+
+@pytest.mark.parametrize("chosen", ["", "images", "images/train"])
+def test_the_labelled_split_of_the_target_s_data_set_is_offered_for_validation(look, tmp_path, chosen):
+    root = tmp_path / "mine"
+    for split in ("train", "val"):
+        write_image(root / "images" / split / f"{split}.png", np.zeros((48, 64, 3), np.uint8))
+    given = {"task__classes": "camvid", "data__target": root / chosen}
+    assert not look("validation", **given).offers, "there are no labels"
+    write_labels(root / "labels" / "val" / "val.png", np.full((48, 64), 3, np.uint8))
+    found = look("validation", **given)
+    if chosen == "images":
+        assert not found.offers, "these would be scored on what they learn from"
+        return
+    assert found.level == "empty" and found.offers[0].label == "Score on the 1 labelled image of mine"
+    assert look("validation", **given, data__val_images=found.offers[0].settings["data.val_images"]).level == "good"
+    write_labels(root / "labels" / "val" / "val.png", np.full((48, 64), 90, np.uint8))
+    assert not look("validation", **given).offers, "they are labels of other classes"
 
 
 def test_a_network_nobody_knows_is_an_error(look):

@@ -16,6 +16,7 @@ from crots_studio import theme
 from crots_studio.models.option_form import shown
 from crots_studio.models.project_form import Offer
 from crots_studio.models.words import in_window
+from crots_studio.panels.setup.class_set_box import ClassSetBox
 from crots_studio.panels.setup.finding_label import FindingLabel
 from crots_studio.panels.setup.trust import ask_trust
 from crots_studio.plain import Label
@@ -124,9 +125,10 @@ class SetupFields:
         items: tuple[str, ...] = (),
         *,
         beside: QWidget | None = None,
+        box: QComboBox | None = None,
     ) -> QComboBox:
         """Adds a list to choose from that takes other words too; ``beside`` stands at its right."""
-        box = QComboBox()
+        box = box or QComboBox()
         line = QLineEdit()
         box.setEditable(True)
         box.setLineEdit(line)
@@ -142,7 +144,7 @@ class SetupFields:
             if self.value(option) != box.currentText().strip():
                 self.set_options({option: box.currentText().strip()})
 
-        box.textActivated.connect(lambda _: take())
+        box.activated.connect(lambda index: take() if box.itemData(index) is None else None)
         line.editingFinished.connect(take)
 
         def show() -> None:
@@ -176,8 +178,12 @@ class SetupFields:
 
     def class_set(self, form: QFormLayout, label: str, option: str, first: tuple[str, ...]) -> QComboBox:
         """Adds a choice of class sets."""
-        box = self.combo(form, label, option, (*first, *shipped_class_sets()))
-        box.setToolTip("A class set that comes with CROTS, or the path of your own TOML file")
+        box = ClassSetBox(_plain(label), self._session.settings, nothing=UNNAMED.get(option, ""))
+        self.combo(form, label, option, (*first, *shipped_class_sets()), box=box)
+        box.complete()
+        box.file_chosen.connect(lambda path: self.set_options({option: path}, field=option))
+        box.dismissed.connect(self.show)
+        box.setToolTip("A class set that comes with CROTS, or your own TOML file")
         return box
 
     def finding(self, form: QFormLayout, name: str) -> None:

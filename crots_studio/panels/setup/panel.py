@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from crots.events import Event, StageFinished
+from crots.options import DEFAULT_NET
 from crots.project import Project
 from crots.project_config import ProjectConfig, preset_names
 from crots_studio.background.loading import preload_torch
@@ -220,6 +221,10 @@ class SetupPanel(QWidget):
         for kind, fields in self._rows.items():
             for field in fields:
                 self._source_form.setRowVisible(field, self.by_model.isChecked() == (kind == "model"))
+        line = self.student_net.lineEdit()
+        assert line is not None
+        # Predictions come from no network that is known.
+        line.setPlaceholderText(DEFAULT_NET if self.by_predictions.isChecked() else UNNAMED["student.net"])
 
     def _preset_chosen(self, index: int) -> None:
         name = self.preset.itemData(index)

@@ -30,6 +30,7 @@ _HINT = (
     "Click an image to see the source's prediction: the quickest check of folders, channels and classes. "
     "Nothing is trained."
 )
+_NO_SOURCE = "Once a source is chosen below, a click on an image shows its prediction."
 
 
 class SourceGlance(QWidget):
@@ -73,6 +74,8 @@ class SourceGlance(QWidget):
         if self._tiling != before:
             self._paint(*self._painted)
         wanted = (project.folder, data.target, data.layout, data.split) if project and data and ready else ()
+        if self.words.text() in (_HINT, _NO_SOURCE):
+            self._say(self._hint)
         if wanted == self._shown:
             self._ask_by_itself()
             return
@@ -98,7 +101,7 @@ class SourceGlance(QWidget):
             self._row.insertWidget(number, button)
             self.buttons.append(button)
         self._paint()
-        self._say(_HINT)
+        self._say(self._hint)
         self._asked = ()
         self.setVisible(bool(tiles))
         self._ask_by_itself()
@@ -128,7 +131,7 @@ class SourceGlance(QWidget):
             session.errands.forget("ask source")
             self._asked = ()
             self._paint()
-            self._say(_HINT)
+            self._say(self._hint)
         if self._source_ready and self.isVisible() and not session.run.busy:
             self._asked = now
             self.ask(0)
@@ -141,6 +144,12 @@ class SourceGlance(QWidget):
             over = glance.picture if glance is not None and number == asked else tile.picture
             button.setIcon(QIcon(QPixmap.fromImage(rgb_image(with_grid(over, tile.size, self._tiling)))))
             button.setChecked(number == asked)
+
+    @property
+    def _hint(self) -> str:
+        """What a click on an image does."""
+        source = self._session.project.config.source if self._session.project is not None else None
+        return _HINT if source is not None and (source.file or source.predictions) else _NO_SOURCE
 
     def _say(self, words: str, role: str = "muted") -> None:
         self.words.setText(words)

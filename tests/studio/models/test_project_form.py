@@ -20,7 +20,9 @@ def test_everything_is_due_at_first_and_nothing_afterwards():
 def test_a_change_calls_for_what_depends_on_it_only():
     form = ProjectForm()
     form.due(CONFIG)
-    assert set(form.due(override(CONFIG, {"data.target": "/x"}))) == {"data.target", "data.size", "source"}
+    assert set(form.due(override(CONFIG, {"data.target": "/x"}))) == {
+        "data.target", "data.size", "task.classes", "source", "validation",
+    }  # fmt: skip
     form.due(CONFIG)
     assert form.due(override(CONFIG, {"adapt.steps": 5})) == []
 

@@ -6,10 +6,13 @@ import pytest
 
 from crots.estimate.facts import StageEstimate, store
 from crots.events import StageFinished
+from crots_studio.panels.run_bar import RunBar
 from crots_studio.panels.run_estimate import RunEstimate
 from crots_studio.runs.child import command_line
 from crots_studio.runs.run import BackgroundRun, RunRequest, project_events
+from crots_studio.widgets.notifier import Notifier
 from tests.studio.fake_project import make_fake_project
+from tests.studio.scripts import step
 
 
 @pytest.fixture
@@ -37,6 +40,7 @@ def test_without_a_stored_estimate_it_asks_for_one(qtbot, session, opened, label
     scripted()
     label.click()
     assert scripted.requests == [RunRequest(estimate=True)]
+    assert session.run.state.text.startswith("Estimating")
     qtbot.waitUntil(lambda: not session.run.busy, timeout=60_000)
 
 
@@ -82,3 +86,24 @@ def test_a_child_process_is_asked_for_it_alone(tmp_path):
     project = make_fake_project(tmp_path, until="mine")
     words = command_line(project, RunRequest(estimate=True))
     assert words == ["crots", "run", str(project.folder), "--estimate"]
+
+
+def test_an_estimate_that_was_stopped_is_no_run(qtbot, session, opened, scripted):
+    notifier, bar = Notifier(session), RunBar(session)
+    for widget in (notifier, bar):
+        qtbot.addWidget(widget)
+    scripted(*[step()] * 2000)
+    session.run.start(RunRequest(estimate=True))
+    assert bar.text.text().startswith("Estimating: timing a few steps") and not bar.cancel.isEnabled()
+    session.run.stop()
+    qtbot.waitUntil(lambda: not session.run.busy)
+    assert notifier.text.text() == "The estimate was stopped. Nothing was changed."
+
+
+def test_a_run_says_what_it_does_before_its_first_stage(qtbot, session, opened, scripted):
+    scripted(*[step()] * 2000)
+    session.run.start()
+    assert session.run.state.text == "Starting: timing a few steps of each stage ..."
+    session.run.stop()
+    assert session.run.state.text == "Starting: timing a few steps of each stage: stopping after this step ..."
+    qtbot.waitUntil(lambda: not session.run.busy)

@@ -5,9 +5,9 @@ import warnings
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtCore import QLocale, QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QMessageBox
+from PySide6.QtWidgets import QAbstractButton, QApplication, QFileDialog, QLabel, QMessageBox
 
 from crots.config import Size
 from crots.images import write_image
@@ -93,7 +93,8 @@ def test_an_offer_is_one_click(qtbot, session, panel, settled):
     settled()
     label = panel.fields.findings["student"]
     assert label.finding.level == "bad"
-    label.linkActivated.emit("0")
+    number = [offer.settings for offer in label.finding.offers].index({"student.weights": "random"})
+    label.linkActivated.emit(str(number))
     assert session.project.config.student.weights == "random"
 
 
@@ -333,3 +334,47 @@ def test_the_rail_brings_the_step_into_view(qtbot, panel):
     assert bar.value() > 0, "no step of this page"
     panel.show_stage("target")
     assert bar.value() <= panel.cards[0].y()
+
+
+def test_a_click_anywhere_in_the_list_of_class_sets_opens_it(qtbot, session, panel, settled):
+    settled()
+    for box in (panel.classes, panel.source_classes):
+        qtbot.mouseClick(box.lineEdit(), Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(box.view().isVisible)
+        box.hidePopup()
+        qtbot.waitUntil(lambda box=box: not box.view().isVisible())
+    box = panel.source_classes
+    first = box.model().index(0, 0)
+    assert box.itemDelegate().displayText(first.data(), QLocale()) == "the target's"
+    qtbot.keyClicks(box.lineEdit(), "cam")
+    qtbot.mouseClick(box.lineEdit(), Qt.MouseButton.LeftButton)
+    assert not box.view().isVisible(), "somebody types"
+
+
+def test_a_class_set_of_one_s_own_is_chosen_as_a_file(qtbot, session, panel, settled, tmp_path, monkeypatch):
+    path = tmp_path / "mine.toml"
+    path.write_text('name = "mine"\n[[classes]]\nname = "road"\n[[classes]]\nname = "sky"\n')
+    chosen = [""]
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (chosen[0], ""))
+    box, before = panel.classes, panel.classes.currentText()
+    last = box.count() - 1
+    assert box.itemText(last) == "Choose a file ..."
+
+    def choose():
+        box.setCurrentIndex(last)
+        box.activated.emit(last)
+
+    choose()
+    assert box.currentText() == before and session.project.config.task.classes == before, "the dialog was left"
+    chosen[0] = str(path)
+    choose()
+    qtbot.waitUntil(lambda: session.project.config.task.classes == str(path))
+    qtbot.waitUntil(lambda: panel.form.findings["task.classes"].level == "good")
+    assert box.currentText() == str(path)
+
+
+def test_a_student_of_predictions_is_not_said_to_be_the_source_s(panel):
+    line = panel.student_net.lineEdit()
+    assert line.placeholderText() == "the same as the source's"
+    panel.by_predictions.click()
+    assert line.placeholderText() == "deeplabv2_resnet101"

@@ -45,8 +45,20 @@ def test_a_new_project_says_what_is_to_be_chosen(qtbot, session, show_panel, ope
     open_project(Project.create(tmp_path / "new", ProjectConfig()).folder)
     qtbot.waitUntil(lambda: session.errands.idle, timeout=30_000)
     assert panel.cards[0].level == "empty"
+    assert panel.cards[1].level == "empty", "nobody has chosen classes"
     assert not panel.ready.text().startswith("5") and panel.glance.isHidden()
     assert panel.cards[-1].summary.text() == "none", "validation is not wanted by a run"
+
+
+def test_the_strip_of_images_says_when_a_click_does_something(qtbot, session, show_panel, open_project, tmp_path):
+    panel = show_panel(SetupPanel, 900, 900)
+    for number in range(2):
+        write_image(tmp_path / "photos" / f"{number}.png", np.full((48, 64, 3), 80, np.uint8))
+    config = build_config({"data": {"target": str(tmp_path / "photos")}})
+    open_project(Project.create(tmp_path / "new", config).folder)
+    qtbot.waitUntil(lambda: panel.glance.words.text().startswith("Once a source is chosen"))
+    session.opened.set_options({"source.file": "nowhere.pth"})
+    qtbot.waitUntil(lambda: panel.glance.words.text().startswith("Click an image"))
 
 
 def test_classes_stand_there_with_their_colours(qtbot, session, panel):

@@ -18,3 +18,23 @@ def test_a_file_of_a_saved_model_stands_for_its_folder(qtbot, settings, tmp_path
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(tmp_path / WEIGHTS), ""))
     field.button.click()
     assert field.text == str(tmp_path if saved else tmp_path / WEIGHTS)
+
+
+def test_a_dialog_begins_where_another_one_was(qtbot, settings, tmp_path, monkeypatch):
+    """Images, labels and models lie side by side more often than at home; each field then remembers its own place."""
+    began = []
+    chosen = tmp_path / "data" / "images"
+    chosen.mkdir(parents=True)
+
+    def choose(_parent, _title, start):
+        began.append(start)
+        return str(chosen)
+
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", choose)
+    images, labels = (PathField(name, "folder", settings) for name in ("Images", "Labels"))
+    for field in (images, labels):
+        qtbot.addWidget(field)
+    images.button.click()
+    labels.button.click()
+    assert began[1] == str(tmp_path / "data")
+    assert settings.folder("projects") != began[1], "a project is not made among the images"
