@@ -18,7 +18,7 @@ from crots.cli.board import Board
 from crots.cli.draw import Screen, open_screen
 from crots.cli.outputs import event_file, inputs_of
 from crots.cli.terminal import say_json
-from crots.errors import InputError
+from crots.errors import InputError, Stopped
 from crots.events import ArtifactWritten, Evaluated, Event, Note, StageFinished, to_json
 from crots.execution.control import STOP_FILE, Control
 from crots.execution.workers import is_first
@@ -82,6 +82,9 @@ def follow_events(
 ) -> int:
     """Draws a stream of events until it ends; of several workers, the first one draws.
 
+    When the reader of standard output goes, as ``| head`` does, the run stops as by Ctrl-C: it is not left to work unseen,
+    and what it did is kept.
+
     Args:
         events: makes the stream; given the control that Ctrl-C uses.
         args: of the command, with those of `crots.cli.flags.add_run_flags`.
@@ -93,6 +96,7 @@ def follow_events(
 
     Raises:
         InputError: the run could not begin.
+        BrokenPipeError: the reader of standard output has gone, and there is nothing else to tell.
     """
     as_json = args.json is True
     if as_json and args.events == "-":
@@ -100,6 +104,7 @@ def follow_events(
     control, record = Control(), Record(command)
     to_stdout = not as_json and args.events != "-" and args.json != "-"
     shown = is_first()
+    unread = False
     screen = open_screen(sys.stdout if to_stdout else sys.stderr, quiet=args.quiet or not shown)
     try:
         with (
@@ -110,15 +115,22 @@ def follow_events(
             contextlib.closing(events(control)) as stream,
         ):
             for event in stream:
-                if lines:
-                    say_json(to_json(event), lines)
                 record.add(event)
                 if curves:
                     curves.show(event)
-                if shown:
-                    screen.show(event)
+                try:
+                    if lines and not (unread and lines is sys.stdout):
+                        say_json(to_json(event), lines)
+                    if shown and not unread:
+                        screen.show(event)
+                except BrokenPipeError:
+                    unread = True
+                    control.stop()
     finally:
-        screen.close()
+        with contextlib.suppress(BrokenPipeError) if unread else contextlib.nullcontext():
+            screen.close()
+    if unread and record.exit_code in (0, Stopped.exit_code):
+        raise BrokenPipeError
     if as_json and shown:
         say_json(record.to_json(result() if result else None))
     if record.exit_code:

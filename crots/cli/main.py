@@ -20,6 +20,8 @@ from crots.execution.workers import is_first, launched
 from crots.files import machine_fault, out_of_memory
 from crots.interpreter import keep_to_ourselves
 
+# What a shell reports of a program that writes to a reader that has gone, as `| head` does: 128 + SIGPIPE.
+UNREAD = 141
 # Seconds.
 _FIRST_SPEAKS = 3.0
 ABOUT = "Adapts a semantic segmentation model to your own unlabelled images, without the data it was trained on."
@@ -32,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments; None takes the process's.
 
     Returns:
-        The exit code: 0 done, 1 failed, 2 wrong use, 130 stopped by the user.
+        The exit code: 0 done, 1 failed, 2 wrong use, 130 stopped by the user, 141 its output is no longer read.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     keep_to_ourselves()
@@ -52,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader of our output has gone; the interpreter must not try to flush into it when it exits.
         _write_no_more()
-        return 1
+        return UNREAD
     except Exception as error:
         if out_of_memory(error):
             return complain("out of memory; close other programs, or use smaller images or a smaller batch", 1)

@@ -24,8 +24,9 @@ _COMMANDS = """# Commands
 <!-- This page is generated: `python -m crots.cli.reference` writes it. -->
 
 Every command explains itself with `--help`. With `--json` it prints one JSON object, with `--events -` the events of
-the run as JSON lines. Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped. Ctrl-C finishes the current step and
-keeps a checkpoint; pressed twice, it stops at once.
+the run as JSON lines. Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped, 141 its output is
+no longer read (`crots run ... | head`), which is not an error. Ctrl-C finishes the current step and keeps a checkpoint;
+pressed twice, it stops at once. A run whose output is no longer read stops as by Ctrl-C, without a message.
 
 A command replaces only its own earlier results. `--out` and `--json FILE` refuse to replace other files unless you add
 `--overwrite`, and a command never overwrites what it reads.

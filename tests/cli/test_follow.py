@@ -163,6 +163,46 @@ def test_exit_codes_of_a_process():
         assert "Traceback" not in ran.stderr
 
 
+@pytest.mark.parametrize("events", ["-", "events.jsonl"])
+def test_a_run_whose_output_is_no_longer_read_stops_as_by_ctrl_c(events, tmp_path):
+    code = textwrap.dedent("""
+        import argparse, sys
+        from crots.cli import main
+        from crots.cli.follow import follow_events
+        from crots.events import Note, StageStarted
+        from crots.execution.context import Context
+        from crots.runner import run_stage
+
+        def body(context):
+            yield StageStarted(stage="b", total=9)
+            while True:
+                context.control.check()
+                yield Note(stage="b", text="working")
+
+        args = argparse.Namespace(json=False, events=sys.argv[1], quiet=False, debug=False)
+        main.dispatch = lambda words: follow_events(lambda c: run_stage(body, Context("b", c)), args, command="b")
+        code = main.main([])
+        open("ended", "w").close()
+        sys.exit(code)
+    """)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, events], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline()
+    process.stdout.close()
+    shown = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(timeout=600) == 141
+    assert (tmp_path / "ended").exists()
+    if events == "-":
+        # The screen's lines go to standard error then, and end with what is read.
+        assert "crots: " not in shown and "Traceback" not in shown
+    else:
+        assert shown == ""
+        last = json.loads((tmp_path / events).read_text().splitlines()[-1])
+        assert (last["event"], last["outcome"]) == ("StageFinished", "cancelled"), last
+
+
 def test_stream_is_closed_when_drawing_fails(monkeypatch):
     closed = []
 

@@ -128,7 +128,8 @@ def test_closed_pipe_is_no_error():
     process.stdout.close()
     error = process.stderr.read()
     process.stderr.close()
-    process.wait(timeout=600)
+    # As a shell says of programs that the system ends for this: 128 and the number of SIGPIPE.
+    assert process.wait(timeout=600) == 141
     assert error == ""
 
 
