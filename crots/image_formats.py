@@ -65,8 +65,11 @@ UNREAD: dict[str, str] = {
     if suffix not in FORMATS
 }
 # Stored with loss, or as a rule.
-_LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".webp", ".dds", ".avif", *_HEIF)
+_LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".dds", ".avif", *_HEIF)
+# Of files that can hold labels; of WebP only those stored without loss, see `is_lossy`.
 LABEL_SUFFIXES: frozenset[str] = IMAGE_SUFFIXES - set(_LOSSY)
+# Of the head of a WebP file: more than its first chunks, profile and all, take up before the pixels as a rule.
+_CHUNKS = 64
 
 ORIENTATION_TAG = 0x0112
 _SUBFILE_TAG = 254
@@ -100,6 +103,34 @@ def opened(path: Path) -> Iterator[Image.Image]:
         raise InputError(f"{path}: {_why_unreadable(path, error)}; replace the file or leave it out") from error
     except Exception as error:  # decoders raise all kinds of exceptions on broken files
         raise InputError(f"{path}: {_why_unreadable(path, error)}; replace the file or leave it out") from error
+
+
+def is_lossy(path: Path) -> bool:
+    """Whether a file cannot hold labels, as it stores pixels with loss; WebP does both, so those files are opened."""
+    suffix = path.suffix.lower()
+    if suffix != ".webp":
+        return suffix in _LOSSY
+    try:
+        return _is_lossy_webp(path)
+    except OSError:  # reported where the file is opened
+        return False
+
+
+def _is_lossy_webp(path: Path) -> bool:
+    """Looks for the chunk of the pixels: VP8 is lossy, VP8L is not; in animations it is part of a frame."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        if file.read(12)[8:] != b"WEBP":
+            return False
+        for _ in range(_CHUNKS):
+            head = file.read(8)
+            kind, length = head[:4], int.from_bytes(head[4:], "little")
+            if kind in (b"VP8 ", b"VP8L", b"") or len(head) < 8:
+                return kind == b"VP8 "
+            # A frame begins with its place and size, and its chunks follow; others are passed over, padded to even.
+            file.seek(16 if kind == b"ANMF" else length + length % 2, 1)
+    return False
 
 
 def _identified(path: Path, formats: tuple[str, ...]) -> Image.Image:

@@ -4,6 +4,7 @@ from PIL import Image
 
 from crots.config import Size
 from crots.errors import InputError
+from crots.image_formats import is_lossy
 from crots.images import read_image
 from crots.label_files import (
     read_confidence,
@@ -103,3 +104,49 @@ def test_resizing():
         assert (resized == np.array(expected)).all() and resized.dtype == dtype
     assert resize_labels(np.array([[60000]], np.uint16), Size(2, 1)).tolist() == [[60000, 60000]]
     assert resize_confidence(np.full((4, 4), 0.25, np.float32), Size(9, 2)).tolist() == [[0.25] * 9] * 2
+
+
+WEBP_FORMS = {
+    "ids": RNG.integers(0, 9, (20, 30), np.uint8),
+    "colours": RGB,
+    "opaque": np.dstack([RGB, np.full((20, 30), 255, np.uint8)]),
+}
+
+
+@pytest.mark.parametrize("form", WEBP_FORMS)
+@pytest.mark.parametrize("exif", [False, True])
+def test_webp_stored_without_loss_holds_labels(tmp_path, form, exif):
+    image, options = Image.fromarray(WEBP_FORMS[form]), {"exif": Image.Exif().tobytes()} if exif else {}
+    image.save(tmp_path / "l.webp", lossless=True, **options)
+    assert not is_lossy(tmp_path / "l.webp")
+    wanted = WEBP_FORMS[form] if form == "ids" else WEBP_FORMS[form][..., :3]
+    found = read_labels(tmp_path / "l.webp")
+    # The format has no grey.
+    assert (found == (wanted[..., None] if form == "ids" else wanted)).all()
+
+
+@pytest.mark.parametrize("form", [RGB, np.dstack([RGB, RGB[..., 0]])])
+def test_webp_stored_with_loss_cannot_hold_labels(tmp_path, form):
+    Image.fromarray(form).save(tmp_path / "l.webp", quality=100)
+    assert is_lossy(tmp_path / "l.webp")
+    with pytest.raises(InputError, match="a WebP file stored with loss"):
+        read_labels(tmp_path / "l.webp")
+
+
+@pytest.mark.parametrize("lossless", [True, False])
+def test_animated_webp_holds_no_labels(tmp_path, lossless):
+    frames = [Image.fromarray(np.roll(RGB, shift, 1)) for shift in (0, 9)]
+    frames[0].save(tmp_path / "l.webp", save_all=True, append_images=frames[1:], lossless=lossless)
+    assert is_lossy(tmp_path / "l.webp") != lossless
+    with pytest.raises(InputError, match="frames" if lossless else "loss"):
+        read_labels(tmp_path / "l.webp")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"RIFF", b"RIFF\0\0\0\0WEBP", b"RIFF\0\0\0\0WEBPVP8X\xff\xff\xff\xff", b"GIF89a"]
+)
+def test_damaged_webp_is_reported_where_it_is_read(tmp_path, content):
+    (tmp_path / "l.webp").write_bytes(content)
+    assert not is_lossy(tmp_path / "l.webp")
+    with pytest.raises(InputError):
+        read_labels(tmp_path / "l.webp")

@@ -82,8 +82,8 @@ def follow_events(
 ) -> int:
     """Draws a stream of events until it ends; of several workers, the first one draws.
 
-    When the reader of standard output goes, as ``| head`` does, the run stops as by Ctrl-C: it is not left to work unseen,
-    and what it did is kept.
+    When the reader of standard output goes, as ``| head`` does, the run stops as by Ctrl-C: it is not left to work
+    unseen, and what it did is kept.
 
     Args:
         events: makes the stream; given the control that Ctrl-C uses.

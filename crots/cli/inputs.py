@@ -12,10 +12,9 @@ from crots.config import Size
 from crots.data.datasets import Dataset, Sample, label_files, no_labels, open_dataset
 from crots.data.encodings import Encoding
 from crots.data.labels import resolve_encoding
-from crots.data.matching import keyed, list_files, match
+from crots.data.matching import keyed, list_labels, match
 from crots.errors import InputError
 from crots.execution.context import Context, Meter
-from crots.image_formats import LABEL_SUFFIXES
 from crots.images import image_size
 from crots.records import read_object
 from crots.stages.pseudo_label import read_all, unreadable
@@ -82,7 +81,7 @@ def find_pseudo_labels(
 
 
 def _matched(folder: Path, keys: list[str], what: str) -> dict[str, Path]:
-    files = keyed(folder, list_files(folder, LABEL_SUFFIXES))
+    files = keyed(folder, list_labels(folder))
     if not files:
         raise InputError(f"{folder}: found no {what} files, expected one PNG per image; pick another folder")
     return match(keys, files, what=what, folder=folder)

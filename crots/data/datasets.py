@@ -18,12 +18,12 @@ from crots.data.encodings import ENCODINGS, Encoding
 from crots.data.layouts import UNUSED, Place, album_place, find_place
 from crots.data.lists import read_list
 from crots.data.masks import masks_among, measurements_among, other_pictures
-from crots.data.matching import ENDINGS, key_of, keyed, label_ending, list_files, list_folder, match, some
+from crots.data.matching import ENDINGS, key_of, keyed, label_ending, list_files, list_folder, list_labels, match, some
 from crots.data.polygons import ALBUMS, SUFFIX, album_labels, is_album, is_outlined
 from crots.data.spread import evenly_spread
 from crots.errors import InputError
 from crots.files import expanded, files_below
-from crots.image_formats import IMAGE_SUFFIXES, LABEL_SUFFIXES, UNREAD
+from crots.image_formats import IMAGE_SUFFIXES, LABEL_SUFFIXES, UNREAD, is_lossy
 from crots.taxonomy import ClassSet
 
 _LABELS = tuple(LABEL_SUFFIXES)
@@ -162,7 +162,7 @@ def _placed(name: str, place: Place, encoding: Encoding, classes: ClassSet | Non
         return _with_own_labels(dataset, place.labels, classes)
     if place.labels is not None:
         named, start = re.compile(place.labels_named), place.labels_within
-        names = [name for name in list_files(place.labels, LABEL_SUFFIXES) if named.search(start + key_of(name))]
+        names = [name for name in list_labels(place.labels) if named.search(start + key_of(name))]
         return _with_own_labels(dataset, place.labels, classes, names)
     if found.masks:
         return _with_own_labels(dataset, place.images, classes, found.masks)
@@ -255,7 +255,7 @@ def label_files(
     if names is None:
         # The root of an export of CVAT or VOC holds images and instances besides.
         folder = folder / "SegmentationClass" if (folder / "SegmentationClass").is_dir() else folder
-        names = list_files(folder, LABEL_SUFFIXES)
+        names = list_labels(folder)
     if outlines := [name for name in names if name.lower().endswith(SUFFIX)]:
         return keyed(folder, outlines), encoding
     names = [name for name in names if name.lower().endswith(_LABELS)]
@@ -277,13 +277,13 @@ def label_files(
 
 def no_labels(folder: Path) -> str:
     """Says that a folder holds no label files, and what it holds instead."""
-    lossy = list_files(folder, IMAGE_SUFFIXES - LABEL_SUFFIXES)
+    lossy = [name for name in list_files(folder, IMAGE_SUFFIXES) if is_lossy(folder / name)]
     others = Counter(os.path.splitext(name)[1].lower() for name, _ in files_below(folder))  # noqa: PTH122 - may be many
     listed = some([f"{count} {suffix or 'other'} files" for suffix, count in others.most_common()])
     but = f", but {listed}" if listed else ""
     if lossy:
-        mostly = ", as WebP mostly is" if any(name.lower().endswith(".webp") for name in lossy) else ""
-        but = f", but {len(lossy)} images in lossy formats{mostly}, which cannot be labels"
+        webp = ", as these WebP files are" if any(name.lower().endswith(".webp") for name in lossy) else ""
+        but = f", but {len(lossy)} images in lossy formats{webp}, which cannot be labels"
     return (
         f"{folder}: found no label files{but}, expected ids or colours as PNG, TIFF, BMP, GIF or PGM, or outlines of "
         "COCO, CVAT, labelme or Cityscapes; pick another folder"
@@ -324,7 +324,7 @@ def _with_labels(dataset: Dataset, folder: Path, encoding: Encoding, classes: Cl
     # A list of what lies in the folder without the images, or one file of COCO or CVAT.
     names = None
     if not folder.is_file():
-        names = [name for name in list_files(folder, LABEL_SUFFIXES) if folder / name not in images]
+        names = [name for name in list_labels(folder) if folder / name not in images]
     files, encoding = label_files(folder, encoding, classes, names)
     if not files:
         raise InputError(no_labels(folder))

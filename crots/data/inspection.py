@@ -23,7 +23,7 @@ from crots.data.feed import prefetch
 from crots.data.labels import decode, is_coloured, resolve_encoding
 from crots.data.layouts import SPLITS
 from crots.data.masks import MOST_IDS
-from crots.data.matching import list_files, some
+from crots.data.matching import list_files, list_labels, some
 from crots.data.pixels import pixel_warnings
 from crots.data.polygons import has_outlines, names_in
 from crots.data.predictions import PredictionSet, open_predictions, read_array
@@ -32,7 +32,7 @@ from crots.data.sizes import propose_size
 from crots.data.spread import evenly_spread
 from crots.errors import InputError
 from crots.files import expanded
-from crots.image_formats import IMAGE_SUFFIXES, LABEL_SUFFIXES
+from crots.image_formats import IMAGE_SUFFIXES, is_lossy
 from crots.images import is_turned_unseen, read_image
 from crots.label_files import read_labels, read_stored
 from crots.rendering import Rendering, use
@@ -160,7 +160,7 @@ def inspect(
 def _holds_label_maps(path: Path) -> bool:
     """Whether there are label files alone: all sampled files hold few distinct values in one channel."""
     names = list_files(path, IMAGE_SUFFIXES)
-    if not names or not all(name.lower().endswith(tuple(LABEL_SUFFIXES)) for name in names):
+    if not names or any(is_lossy(path / name) for name in names):
         return False
     readable = 0
     for place in evenly_spread(len(names), _CHECKED):
@@ -319,7 +319,7 @@ def _labels(sample: Sample, dataset: Dataset, classes: ClassSet | None) -> tuple
 def _label_maps(
     path: Path, classes: ClassSet | None, encoding: Encoding, workers: int, watch: Watch | None
 ) -> Inspection:
-    files = [path / name for name in list_files(path, LABEL_SUFFIXES)]
+    files = [path / name for name in list_labels(path)]
     samples = tuple(Sample(str(file.relative_to(path)), file, file) for file in files)
     findings = _Findings()
     dataset, classes = _resolved(Dataset(path, "folder", "", samples, encoding), classes, findings)

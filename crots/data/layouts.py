@@ -15,12 +15,12 @@ from pathlib import Path
 
 from crots.config import unknown_name
 from crots.data.encodings import Encoding
-from crots.data.matching import key_of, list_files, some
+from crots.data.matching import key_of, list_labels, some
 from crots.data.polygons import ALBUMS, album_labels, album_parts, is_album
 from crots.data.releases import RELEASES, LabelKind, Release, Spot, by_preference, folders_below, folders_in, spot
 from crots.errors import InputError
 from crots.files import is_file
-from crots.image_formats import IMAGE_SUFFIXES, LABEL_SUFFIXES
+from crots.image_formats import IMAGE_SUFFIXES
 from crots.resources import shipped
 from crots.taxonomy import ClassSet, load_class_set
 
@@ -198,7 +198,7 @@ def _start(part: Path) -> str:
 
 def _holds(folder: Path, names: str, part: Path) -> bool:
     pattern, start = re.compile(names), _start(part)
-    return any(pattern.search(start + key_of(name)) for name in list_files(folder, LABEL_SUFFIXES))
+    return any(pattern.search(start + key_of(name)) for name in list_labels(folder))
 
 
 def _stems(found: Spot) -> frozenset[str] | None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from crots.data.matching import key_of, keyed, label_ending, list_files, match, some
+from crots.data.matching import key_of, keyed, label_ending, list_files, list_labels, match, some
 from crots.errors import InputError
 from crots.files import expanded, is_file
 from crots.image_formats import IMAGE_SUFFIXES, LABEL_SUFFIXES
@@ -103,7 +103,7 @@ def _listed_stems(path: Path, split: str, root: Path | None, stems: list[str]) -
                 "the list or add the files"
             )
         labels = place.parent / "SegmentationClass"
-        found = keyed(labels, list_files(labels, LABEL_SUFFIXES)) if labels.is_dir() else {}
+        found = keyed(labels, list_labels(labels)) if labels.is_dir() else {}
         return ListedFiles(place, {stem: (files[stem], found.get(stem)) for stem in stems})
     raise InputError(
         f"{path}: found no image {stems[0][:200]}, with any suffix, in {path.parent} and the folders around it, "

@@ -18,7 +18,7 @@ from pathlib import Path
 from crots.data.spread import evenly_spread
 from crots.errors import InputError
 from crots.files import files_below
-from crots.image_formats import IMAGE_SUFFIXES, UNREAD
+from crots.image_formats import IMAGE_SUFFIXES, LABEL_SUFFIXES, UNREAD, is_lossy
 
 # Longest first, since one ends with another. `_L` is CamVid's.
 _IMAGE_ENDINGS = ("_leftImg8bit",)
@@ -94,6 +94,19 @@ def list_files(folder: Path, suffixes: Collection[str]) -> list[str]:
         InputError: the folder is missing, no folder, or cannot be read.
     """
     return list_folder(folder, suffixes).names
+
+
+def list_labels(folder: Path, also: Collection[str] = ()) -> list[str]:
+    """Lists files as `list_files` does that can hold labels, which are those stored without loss.
+
+    Args:
+        folder: where to search.
+        also: further suffixes that are wanted.
+
+    Raises:
+        InputError: as `list_files`.
+    """
+    return [name for name in list_files(folder, {*LABEL_SUFFIXES, *also}) if not is_lossy(folder / name)]
 
 
 def list_folder(folder: Path, suffixes: Collection[str]) -> Listing:

@@ -26,11 +26,10 @@ from crots.class_maps import ClassMap, UnknownIds, identity_map
 from crots.config import Size
 from crots.data.encodings import Encoding
 from crots.data.labels import decode, detect_encoding, read_ids
-from crots.data.matching import key_of, keyed, label_ending, list_files, match, some
+from crots.data.matching import key_of, keyed, label_ending, list_labels, match, some
 from crots.data.readings import AmbiguousLabels, voids
 from crots.errors import InputError
 from crots.files import expanded, files_below
-from crots.image_formats import LABEL_SUFFIXES
 from crots.images import image_size, is_turned
 from crots.label_files import read_confidence, resize_confidence, resize_labels
 from crots.limits import check_claim
@@ -292,7 +291,7 @@ def open_predictions(
     files, soft = _prediction_files(folder)
     if confidence is None or soft:
         return PredictionSet(folder, soft, class_map, files, encoding=encoding)
-    maps = keyed(confidence, list_files(confidence, LABEL_SUFFIXES))
+    maps = keyed(confidence, list_labels(confidence))
     return PredictionSet(folder, soft, class_map, files, maps, confidence, encoding)
 
 
@@ -301,7 +300,7 @@ def _size_of(array: NDArray[Any]) -> Size:
 
 
 def _prediction_files(folder: Path) -> tuple[dict[str, Path], bool]:
-    names = list_files(folder, {*LABEL_SUFFIXES, _SOFT})
+    names = list_labels(folder, (_SOFT,))
     soft = [name for name in names if name.lower().endswith(_SOFT)]
     # Pictures for people lie beside the ids in some tools' output.
     hard = [name for name in names if not name.lower().endswith(_SOFT) and label_ending(key_of(name)) != "_color"]

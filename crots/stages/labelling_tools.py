@@ -18,13 +18,12 @@ import numpy as np
 from crots.classlists import is_void, read_class_list
 from crots.data.cache import ImageCache
 from crots.data.datasets import Sample
-from crots.data.matching import keyed, list_files, match, some
+from crots.data.matching import keyed, list_files, list_labels, match, some
 from crots.data.polygons import SUFFIX, is_labelme, outlined, painted
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Event, Note, StageStarted
 from crots.execution.context import Context, metered
 from crots.files import write_text
-from crots.image_formats import LABEL_SUFFIXES
 from crots.images import write_image
 from crots.label_files import read_labels, write_labels
 from crots.ownership import atomic_folder, check_place
@@ -174,7 +173,7 @@ def returned(folder: Path) -> Returned:
         raise InputError(f"{folder}: no such folder; unpack the export of the labelling tool, and give that folder")
     inner = [folder, *(path for path in sorted(folder.iterdir()) if path.is_dir())]
     if root := next((path for path in inner if (path / _MASKS).is_dir() and (path / _LABELMAP).is_file()), None):
-        return Returned(keyed(root / _MASKS, list_files(root / _MASKS, LABEL_SUFFIXES)), root / _LABELMAP)
+        return Returned(keyed(root / _MASKS, list_labels(root / _MASKS)), root / _LABELMAP)
     names = [name for name in list_files(folder, {SUFFIX}) if is_labelme(folder / name)]
     if not names:
         raise InputError(

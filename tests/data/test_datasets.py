@@ -3,6 +3,7 @@ import pytest
 from PIL import Image
 
 from crots.data.datasets import open_dataset
+from crots.data.labels import read_truth, resolve_encoding
 from crots.errors import InputError
 from crots.images import write_image
 from crots.label_files import write_labels
@@ -193,3 +194,44 @@ def test_labels_that_belong_to_no_image_are_reported(tmp_path):
     write_labels(tmp_path / "labels" / "wood.png", np.ones((4, 4), int))
     dataset = open_dataset(tmp_path)
     assert dataset.labelled == 0 and "1 of 1 images have no label" in dataset.notes[-1]
+
+
+def webp(path, pixels, *, lossless):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, lossless=lossless)
+
+
+@pytest.fixture
+def photo_and_ids():
+    random = np.random.default_rng(0)
+    return random.integers(0, 256, (16, 24, 3), np.uint8), np.kron([[0, 1], [2, 0]], np.ones((8, 12))).astype(np.uint8)
+
+
+def test_webp_labels_without_loss_are_read_like_any_other(tmp_path, photo_and_ids):
+    photo, ids = photo_and_ids
+    for name in "ab":
+        webp(tmp_path / "images" / f"{name}.webp", photo, lossless=False)
+        webp(tmp_path / "labels" / f"{name}.webp", ids, lossless=True)
+    dataset = open_dataset(tmp_path)
+    assert dataset.labelled == 2
+    classes = ClassSet("three", ("a", "b", "c"), ((1, 2, 3), (4, 5, 6), (7, 8, 9)))
+    dataset = resolve_encoding(dataset, classes)
+    assert (read_truth(dataset.samples[0], dataset, classes) == ids).all()
+
+
+def test_webp_photographs_are_no_labels_of_what_lies_beside(tmp_path, photo_and_ids):
+    photo, ids = photo_and_ids
+    for name in "ab":
+        webp(tmp_path / f"{name}.webp", photo, lossless=False)
+        write_labels(tmp_path / f"{name}.png", ids)
+    dataset = open_dataset(tmp_path)
+    assert [sample.image.name for sample in dataset.samples] == ["a.webp", "b.webp"]
+    assert [sample.label.name for sample in dataset.samples] == ["a.png", "b.png"]
+
+
+def test_webp_masks_with_loss_are_refused_by_name(tmp_path, photo_and_ids):
+    photo, ids = photo_and_ids
+    webp(tmp_path / "images" / "a.webp", photo, lossless=False)
+    webp(tmp_path / "labels" / "a.webp", ids, lossless=False)
+    with pytest.raises(InputError, match="1 images in lossy formats, as these WebP files are"):
+        open_dataset(tmp_path / "images", labels=tmp_path / "labels")
