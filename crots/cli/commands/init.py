@@ -6,10 +6,9 @@ import argparse
 import contextlib
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crots import options as opt
-from crots.class_files import file_name, keep_class_set, shipped_name
 from crots.cli.command import Command, Parser
 from crots.cli.flags import add_debug, add_json, add_options, given, read_profile, settings
 from crots.cli.terminal import say, say_json, typed
@@ -18,7 +17,9 @@ from crots.errors import InputError
 from crots.files import expanded
 from crots.project import CONFIG_NAME, Project, unfit
 from crots.project_config import ProjectConfig, build_config, load_preset, named_paths, override, preset_names
-from crots.taxonomy import ClassSet
+
+if TYPE_CHECKING:
+    from crots.taxonomy import ClassSet
 
 
 def configure(parser: Parser, profile: Profile) -> None:
@@ -61,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
     config = settled(configuration(args))
     if "export.formats" not in settings(args.set):
         config = in_own_form(config, Path.cwd())
+    from crots.class_files import file_name, keep_class_set
     from crots.cli.survey import survey_inputs
 
     config, own, whence = _with_classes(config, args)
@@ -101,6 +103,7 @@ def _with_classes(config: ProjectConfig, args: argparse.Namespace) -> tuple[Proj
     chosen = {**preset.get("task", {}), **given(args).get("task", {})}
     if "classes" in chosen or "task.classes" in settings(args.set):
         return config, None, ""
+    from crots.class_files import shipped_name
     from crots.opening import Inputs
 
     implied = None
