@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import zipfile
 from pathlib import Path
 
 _LONGEST = 300
@@ -22,6 +23,9 @@ _STRANGERS = {
     b"\x1f\x8b": "a gzip archive; unpack it",
     b"7z\xbc\xaf": "a 7z archive; unpack it",
     b"\xfd7zXZ": "an xz archive; unpack it",
+    b"BZh": "a bzip2 archive; unpack it",
+    b"\x28\xb5\x2f\xfd": "a zstd archive; unpack it",
+    b"Rar!": "a RAR archive; unpack it",
     b"\x89HDF": "an HDF5 file, as Keras writes it; export the model as ONNX",
     b"<!doc": "a web page; download the file again",
     b"<html": "a web page; download the file again",
@@ -44,8 +48,22 @@ def reason_of(error: BaseException) -> str:
 def stranger(path: Path) -> str:
     """What a file is that is no model, by its first bytes, and what to do; empty where they say nothing."""
     with contextlib.suppress(OSError), path.open("rb") as file:
-        head = file.read(64).lstrip().lower()
+        whole = file.read(64)
+        if not whole:
+            return "an empty file; copy or download it again"
+        head = whole.lstrip().lower()
         for start, words in _STRANGERS.items():
             if head.startswith(start.lower()):
                 return words
+        return _archived(path) if whole.startswith(b"PK") else ""
+    return ""
+
+
+def _archived(path: Path) -> str:
+    """What a zip archive is that PyTorch did not write; its own files are such archives too, with a pickle in them."""
+    with contextlib.suppress(Exception), zipfile.ZipFile(path) as archive:  # it may be damaged in any way
+        names = archive.namelist()
+        if names and not any(name.rpartition("/")[2] == "data.pkl" for name in names):
+            more = f" and {len(names) - 1} more files" if len(names) > 1 else ""
+            return f"a zip archive with {names[0][:80]}{more} in it; unpack it"
     return ""

@@ -250,7 +250,7 @@ def _facts(
         raise InputError(
             f"{path} does not describe its input and output; give {'; '.join(untold)}", field="source.output"
         )
-    fixed, batch = _fixed(path, options, shape)
+    fixed, batch = _fixed(path, options, request.size, shape)
     base = card or ModelCard(path.name, classes, normalisation, request.size or PUBLISHED_SIZE)
     described = dataclasses.replace(base, classes=classes, normalisation=normalisation, output=output)
     return SourceSpec(path, described, fixed, batch, multiple, options.output_name)
@@ -269,7 +269,7 @@ def _of_bytes(options: SourceOptions, path: Path) -> SourceOptions:
     return dataclasses.replace(options, mean="0", scale="1")
 
 
-def _fixed(path: Path, options: SourceOptions, shape: list[Any]) -> tuple[Size | None, int]:
+def _fixed(path: Path, options: SourceOptions, working: Size | None, shape: list[Any]) -> tuple[Size | None, int]:
     if not shape:
         return options.size, 0
     batch, height, width = (side if isinstance(side, int) and side > 0 else 0 for side in (shape[0], *shape[2:]))
@@ -279,6 +279,7 @@ def _fixed(path: Path, options: SourceOptions, shape: list[Any]) -> tuple[Size |
             "number of them"
         )
     if not (height and width):
+        _check_side(path, options.size or working, height, width)
         return options.size, batch
     fixed = Size(width, height)
     if options.size and options.size != fixed:
@@ -286,6 +287,19 @@ def _fixed(path: Path, options: SourceOptions, shape: list[Any]) -> tuple[Size |
             f"{path} only takes images of {fixed}, but `source.size` is {options.size}", field="source.size"
         )
     return fixed, batch
+
+
+def _check_side(path: Path, size: Size | None, height: int, width: int) -> None:
+    """Refuses a size that does not have the one side that a program requires."""
+    if size is not None and (height or size.height, width or size.width) == (size.height, size.width):
+        return
+    if height or width:
+        side = f"{height} pixels high" if height else f"{width} pixels wide"
+        raise InputError(
+            f"{path} only takes images {side}, but would get {size or 'any'}; give a size of which that is so "
+            f"(`source.size`, as {Size(width or 2 * height, height or width)})",
+            field="source.size",
+        )
 
 
 def _normalisation(options: SourceOptions, base: Normalisation | None) -> tuple[Normalisation | None, list[str]]:

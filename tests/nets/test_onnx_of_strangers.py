@@ -103,6 +103,12 @@ def test_why_a_file_cannot_be_opened_is_reported_whole(tmp_path, change, words):
     assert "ONNXRuntimeError" not in str(caught.value) and "onnxruntime_src" not in str(caught.value)
 
 
+def test_an_empty_file_is_said_to_be_empty(tmp_path):
+    (tmp_path / "m.onnx").write_bytes(b"")
+    with pytest.raises(InputError, match="an empty file; copy or download it again"):
+        opened(tmp_path / "m.onnx")
+
+
 @pytest.mark.parametrize(("start", "words"), [(b"\x1f\x8b\x08", "gzip"), (b"<!DOCTYPE html>", "web page")])
 def test_files_of_other_kinds_are_named(tmp_path, start, words):
     (tmp_path / "m.onnx").write_bytes(start + bytes(50))

@@ -318,6 +318,23 @@ def test_files_of_other_kinds_are_named(tmp_path, start, words):
         read_weights(tmp_path / "w.pth")
 
 
+@pytest.mark.parametrize("suffix", [".zip", ".pth"])
+def test_an_archive_with_a_weights_file_in_it_is_to_be_unpacked(tmp_path, suffix):
+    torch.save(STATE, tmp_path / "w.pth")
+    with zipfile.ZipFile(tmp_path / f"a{suffix}", "w") as archive:
+        archive.write(tmp_path / "w.pth", "run/w.pth")
+        archive.writestr("notes.txt", "any")
+    with pytest.raises(InputError, match=r"a zip archive with run/w\.pth and 1 more files in it; unpack it"):
+        read_weights(tmp_path / f"a{suffix}")
+    whole = (tmp_path / "w.pth").read_bytes()
+    (tmp_path / "cut.pth").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match="truncated"):
+        read_weights(tmp_path / "cut.pth")
+    (tmp_path / "none.pth").write_bytes(b"")
+    with pytest.raises(InputError, match="an empty file"):
+        read_weights(tmp_path / "none.pth")
+
+
 def test_numbers_of_one_byte_are_read_and_complex_ones_refused(tmp_path):
     tiny = {key: tensor.to(torch.float8_e4m3fn) for key, tensor in STATE.items()}
     save_file(tiny, tmp_path / "f8.safetensors")

@@ -189,6 +189,17 @@ def test_input_size_of_the_file_and_of_the_options(tmp_path):
         open_source(fixed, options=dataclasses.replace(TOLD, size=Size(16, 8)), classes=ABC)
 
 
+def test_an_input_with_one_fixed_side_needs_a_size_that_has_it(tmp_path):
+    path = write_onnx(tmp_path / "f.onnx", shape=("n", 3, 4, "w"))
+    for size in (None, Size(16, 8)):
+        with pytest.raises(InputError, match=r"images 4 pixels high, but would get .*`source\.size`, as 8x4"):
+            open_source(path, options=TOLD, classes=ABC, size=size)
+    source = open_source(path, options=dataclasses.replace(TOLD, size=Size(8, 4)), classes=ABC, size=Size(16, 8))
+    assert source.logits(some_images()).shape == (2, 3, 8, 16)
+    with pytest.raises(InputError, match="4 pixels high, but would get 16x8"):
+        open_source(path, options=dataclasses.replace(TOLD, size=Size(16, 8)), classes=ABC)
+
+
 def test_labels_of_another_size_are_resized_without_mixing(tmp_path):
     options = dataclasses.replace(TOLD, output="labels")
     path = write_onnx(tmp_path / "f.onnx", shape=("n", 3, 4, 8), output="labels")
