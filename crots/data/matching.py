@@ -199,6 +199,7 @@ def match(
         lambda: Pairing(plain_key, plain_key),
         lambda: Pairing(composed, _without_image_suffix),
         lambda: _without_common_folders(keys, files),
+        lambda: _but_for_one_word(keys, files),
         lambda: learned(keys, files, what, folder, in_folders=True),
         lambda: Pairing(plain_stem, plain_stem),
         lambda: Pairing(plain_stem, lambda key: plain_stem(_without_image_suffix(key))),
@@ -296,6 +297,44 @@ def _folders_of_all(keys: Iterable[str]) -> frozenset[str]:
 def _without(key: str, folders: frozenset[str]) -> str:
     *parents, stem = composed(key).split("/")
     return "/".join([*(parent for parent in parents if parent not in folders), stem])
+
+
+def _but_for_one_word(keys: Collection[str], files: Collection[str]) -> Pairing | None:
+    """Compares words and numbers, whatever stands between them: ``front/001`` and ``front_1``.
+
+    A word that all of a side have and the other side has not is left out: ``train_images/1`` and ``train_masks/1``. If
+    there are several, as in ``row1_col2`` and ``y1_x2``, the numbers may have changed places, and nothing is compared.
+    """
+    common = [_words_of_all(side) for side in (keys, files)]
+    roles = [own - other for own, other in (common, reversed(common))]
+    if max(map(len, roles)) > 1:
+        return None
+    image, file = (lambda key, role=role: _parts_without(key, role) for role in roles)
+    return Pairing(image, file)
+
+
+def _words_of_all(keys: Iterable[str]) -> frozenset[str]:
+    common: frozenset[str] | None = None
+    for key in keys:
+        words = frozenset(part for part in _parts(key) if not part.isdigit())
+        common = words if common is None else common & words
+        if not common:
+            break
+    return common or frozenset()
+
+
+def _parts(key: str) -> list[str]:
+    """Words in lower case, and numbers as they count."""
+    found = _TOKEN.findall(composed(key).lower())
+    return [_counted(part) for part in found if part.isalnum()]
+
+
+def _counted(number: str) -> str:
+    return number.lstrip("0") or "0" if number.isdigit() else number
+
+
+def _parts_without(key: str, role: frozenset[str]) -> str | None:
+    return "/".join(part for part in _parts(key) if part not in role) or None
 
 
 @dataclass(frozen=True)

@@ -187,6 +187,40 @@ def test_learned_names_are_never_another_images(names, image, label, before):
     assert got == dict(zip(keys, found, strict=True))
 
 
+@pytest.mark.parametrize(
+    ("image", "label"),
+    [
+        ("img{}", "mask{:03}"),
+        ("t{}_sat_5", "t{}_mask_5"),
+        ("front/{:03}", "front_{:03}"),
+        ("front_{:03}", "front/{:03}"),
+        ("tile-{}-77", "tile_{}_77"),
+        ("train_images/{}", "train_masks/{}"),
+        ("IMG {}", "img_{:04}"),
+        ("scene{}/Camera/77", "scene{}/Segmentation/77"),
+    ],
+)
+def test_names_that_differ_in_one_word_and_in_signs(image, label):
+    keys, found = [image.format(number) for number in range(1, 13)], [label.format(number) for number in range(1, 13)]
+    # Of two cameras, so that the last parts alone do not decide.
+    for one, other in (("front", "rear"), ("train", "val"), ("_5", "_6"), ("77", "88")):
+        if one in image and one in label:
+            keys += [key.replace(one, other) for key in keys]
+            found += [key.replace(one, other) for key in found]
+            break
+    assert matched(keys, *reversed(found)) == dict(zip(keys, found, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("image", "label"),
+    [("x{0}_y{1}", "row{0}_col{1}"), ("r{0}_c{1}", "c{0}_r{1}"), ("{0}_{1}_a", "{1}_{0}_b_{0}")],
+)
+def test_numbers_that_may_have_changed_places_are_not_compared(image, label):
+    places = [(row, column) for row in range(3) for column in range(3)]
+    with pytest.raises(InputError):
+        matched([image.format(*place) for place in places], *(label.format(*place) for place in places))
+
+
 def test_numbers_that_are_padded_differently():
     names = ["0001", "0002", "0010", "0100"]
     assert matched(names, "1", "2", "10", "100") == dict(zip(names, ["1", "2", "10", "100"], strict=True))
