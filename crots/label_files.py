@@ -164,7 +164,13 @@ def read_grey(path: Path) -> NDArray[Any]:
     """
     with opened(path) as image:
         image.load()
-        if image.mode not in ("L", "P") and not image.mode.startswith("I;16"):
+        if image.mode == "P":
+            # Indices of a palette mean what its colours say.
+            grey = _without_palette(image)
+            if grey.ndim == 3:
+                raise InputError(f"{path}: found a coloured palette, expected a grey confidence map of 8 or 16 bits")
+            return grey
+        if image.mode != "L" and not image.mode.startswith("I;16"):
             raise InputError(f"{path}: found {image.mode} pixels, expected a grey confidence map of 8 or 16 bits")
         return np.array(image)
 

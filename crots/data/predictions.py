@@ -45,6 +45,8 @@ _SQUEEZED = 0.05
 _CHECKED = 6
 # The confidence of an 8-bit 1 and of an 8-bit 100.
 _CUT, _PER_CENT = 1.01 / 255, 100.5 / 255
+# Share of the pixels that may have a confidence below chance, as where scores were rounded or added up.
+_IMPOSSIBLE = 0.05
 # By how much the sums of probabilities may differ from 1.
 _UNEVEN = 0.02
 
@@ -224,12 +226,17 @@ def glance(found: PredictionSet, images: Mapping[str, Path], stretched: Size | N
     chosen = {keys[round(index * (len(keys) - 1) / max(1, _CHECKED - 1))] for index in range(_CHECKED)}
     chosen_keys = [key for key in keys if key in chosen]
     means, highest, void, turned = [], 0.0, 0, 0
+    classes = len(found.class_map.source)
+    chance, unsure, pixels = 1 / classes if classes > 1 else 0.0, 0, 0
     for key in chosen_keys:
         of = image_size(images[key]) if key in images else None
         read = found.read(key, None, of=of, stretched=stretched)
         means.append(float(np.mean(read.confidence)))
         highest = max(highest, float(read.confidence.max(initial=0)))
-        void += bool((read.labels == found.class_map.target.ignore).all())
+        valid = read.confidence[read.labels != found.class_map.target.ignore]
+        unsure += int((valid < chance - _CUT).sum())
+        pixels += valid.size
+        void += valid.size == 0
         turned += key in images and is_turned(images[key])
     count, warnings = len(chosen_keys), []
     if not found.soft and not found.confidences:
@@ -243,6 +250,17 @@ def glance(found: PredictionSet, images: Mapping[str, Path], stretched: Size | N
         warnings.append(
             f"the confidence maps hold nothing above {highest * 255:.0f} of 255, as if percentages were stored: every "
             "pixel counts as unsure; store 255 times the probability"
+        )
+    elif not found.soft and unsure > _IMPOSSIBLE * pixels:
+        warnings.append(
+            f"{unsure / pixels:.0%} of the pixels checked have a confidence below {chance:.2g}, which the most "
+            f"probable of {classes} classes cannot have, as if the maps held uncertainty, or the "
+            "probability of one class; store 255 times the probability of the predicted class"
+        )
+    elif found.soft and void < count and classes > 1 and highest < math.e / (math.e - 1 + classes) + _CUT:
+        warnings.append(
+            f"no pixel checked has a probability above {highest:.2g}, as if the softmax had been applied twice: every "
+            "pixel counts as unsure; store the logits, or the probabilities of one softmax"
         )
     if void:
         warnings.append(

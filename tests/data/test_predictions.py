@@ -18,7 +18,7 @@ from crots.data.labels import read_truth
 from crots.data.predictions import check_shape, glance, open_predictions, widest_entropy
 from crots.errors import InputError
 from crots.images import write_image
-from crots.label_files import write_confidence, write_labels
+from crots.label_files import read_confidence, write_confidence, write_labels
 from crots.taxonomy import ClassSet, load_class_set
 
 pytestmark = pytest.mark.safety
@@ -333,6 +333,39 @@ def test_a_glance_says_what_is_odd(tmp_path):
     assert len(turned) == 1 and "upright" in turned[0]
     with pytest.raises(InputError, match="is 16x8, but its image is 8x16 when upright"):
         glance(*said(tmp_path / "quarter", labels, exif=6))
+
+
+@pytest.mark.parametrize("share", [0.03, 0.2])
+def test_confidence_that_no_winning_class_can_have_is_said(tmp_path, share):
+    confidence = np.full((10, 20), 250)
+    confidence.flat[: int(share * 200)] = 255 // len(SOURCE) - 4
+    warnings = glance(*said(tmp_path, np.zeros((10, 20), np.uint8), confidence)).warnings
+    assert [text for text in warnings if f"a confidence below {1 / len(SOURCE):.2g}" in text] == list(warnings)
+    assert bool(warnings) == (share > 0.1)
+    assert not warnings or warnings[0].startswith("20% of the pixels checked")
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_probabilities_of_two_softmaxes_are_said(tmp_path, twice):
+    scores = np.zeros((len(SOURCE), 4, 8), np.float32)
+    scores[0] = 5
+    for _ in range(1 + twice):
+        scores = np.exp(scores) / np.exp(scores).sum(0)
+    np.savez(tmp_path / "a.npz", probabilities=scores)
+    found = glance(open_predictions(tmp_path, None, SOURCE), {})
+    assert bool(found.warnings) == twice
+    assert not twice or "softmax had been applied twice" in found.warnings[0]
+
+
+def test_confidence_in_a_palette_is_what_its_colours_say(tmp_path):
+    image = Image.fromarray(np.array([[0, 1]], np.uint8))
+    image.putpalette([200] * 3 + [100] * 3)
+    image.save(tmp_path / "grey.png")
+    assert read_confidence(tmp_path / "grey.png")[0].tolist() == pytest.approx([200 / 255, 100 / 255])
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    image.save(tmp_path / "heat.png")
+    with pytest.raises(InputError, match="found a coloured palette, expected a grey confidence map"):
+        read_confidence(tmp_path / "heat.png")
 
 
 def test_other_files_than_predictions_are_counted(tmp_path):
