@@ -60,6 +60,17 @@ def is_model_folder(path: Path) -> bool:
     return is_file(path / CONFIG)
 
 
+def check_model_file(path: Path) -> None:
+    """Raises an error unless a path is a file, or the folder of a model.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if not is_file(path) and not is_model_folder(path):
+        found = f"a folder without {CONFIG}" if path.is_dir() else "no such file"
+        raise InputError(f"{path}: {found}, expected a model file or training checkpoint; check the path")
+
+
 def read_config(folder: Path) -> dict[str, Any]:
     """Reads the configuration of a model folder.
 

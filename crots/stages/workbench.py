@@ -13,6 +13,7 @@ from crots.class_maps import ClassMap
 from crots.config import Size
 from crots.data.cache import ImageCache
 from crots.data.datasets import Dataset
+from crots.data.pixels import pixel_warnings
 from crots.data.predictions import PredictionSet, glance
 from crots.data.tiles import Tiling
 from crots.errors import InputError
@@ -141,8 +142,7 @@ class Workbench:
         Raises:
             InputError: no source is named, or it does not fit.
         """
-        for warning in self.inputs.pixel_warnings:
-            self.note(warning, warning=True)
+        self.note_pixels(self.dataset)
         if self.config.source.predictions:
             images = {sample.key: sample.image for sample in self.dataset.samples}
             predictions, notes = self.predictions.lookup(images).resolved()
@@ -152,6 +152,11 @@ class Workbench:
                 self.note(warning, warning=True)
             return PredictedLabels(predictions, self.stretched)
         return self.network_labels(self.config.pseudo_label)
+
+    def note_pixels(self, dataset: Dataset) -> None:
+        """Warns of images that are nearly black, transparent, or of several frames."""
+        for warning in pixel_warnings([sample.image for sample in dataset.samples]):
+            self.note(warning, warning=True)
 
     def network_labels(self, options: PseudoLabelOptions) -> NetworkLabels:
         """The source model as a labeller, in the target's classes."""

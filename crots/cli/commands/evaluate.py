@@ -183,6 +183,7 @@ def _own_model(desk: Desk, context: Context, args: argparse.Namespace) -> tuple[
     flags = given(args)
     part = options.weights if "weights" in flags.get("evaluate", {}) and file.suffix != ".safetensors" else ""
     model, bench = open_model(desk, file, net=args.net, classes=desk.config.task.classes, part=part, images=dataset)
+    bench.note_pixels(dataset)
     engine = bench.engine
     engine.place(model)
     tiles = bench.tiles(options.batch)
@@ -207,6 +208,7 @@ def _foreign_model(desk: Desk, context: Context) -> tuple[Iterator[Event], Workb
     bench = desk.bench(size)
     if (made := as_made(desk, bench.source.facts.card)) is not desk:
         bench = made.bench(size)
+    bench.note_pixels(dataset)
     engine, file = bench.engine, desk.config.source.file
     assert file is not None
     subject = Subject(file.stem, lambda: source_predict(bench))

@@ -12,7 +12,6 @@ from crots.cli.alone import Desk, Job, add_out_file, check_out_file, config_of, 
 from crots.cli.command import Command, Parser
 from crots.cli.flags import add_options, add_run_flags, given
 from crots.config import Profile
-from crots.errors import InputError
 from crots.events import Event
 from crots.execution.context import Context
 
@@ -35,7 +34,7 @@ def configure(parser: Parser, profile: Profile) -> None:
         opt.DataOptions,
         profile,
         flags={"target": "--images"},
-        only=("target", "layout", "split", "size", "tile", "tile_overlap"),
+        only=("target", "layout", "split", "size", "tile", "tile_overlap", "bands", "white"),
     )
     stage = parser.add_argument_group("options of the stage")
     stage.add_argument("--format", required=True, choices=FORMATS, metavar="|".join(FORMATS), help="[required]")
@@ -50,10 +49,9 @@ def configure(parser: Parser, profile: Profile) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes and compares."""
-    from crots.folders import WRITTEN, is_model_folder
+    from crots.folders import WRITTEN, check_model_file
 
-    if not args.checkpoint.is_file() and not is_model_folder(args.checkpoint):
-        raise InputError(f"{args.checkpoint}: no such file, expected a model file or training checkpoint")
+    check_model_file(args.checkpoint)
     check_out_file(args, folder=WRITTEN if args.format == "huggingface" else ())
     more: dict[str, dict[str, Any]] = {"task": {"classes": args.classes}} if args.classes else {}
     config = config_of(args, **more)

@@ -13,10 +13,9 @@ from crots.cli.command import Command, Parser
 from crots.cli.flags import MODEL_FLAGS, add_options, options_of
 from crots.cli.outputs import Claim
 from crots.config import Profile
-from crots.errors import InputError
 from crots.events import Event
 from crots.execution.context import Context
-from crots.folders import is_model_folder
+from crots.folders import check_model_file
 
 RESULTS = (LABEL_IDS, LABEL_COLOUR, "overlay", "overlay.mp4")
 
@@ -29,7 +28,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     group.add_argument("--classes", metavar="NAME|FILE", help="class set of files that do not hold their own")
     add_options(
         group, "data", opt.DataOptions, profile, flags={"target": "--images"}, required=("target",),
-        only=("target", "layout", "split", "size", "tile", "tile_overlap", "skip_bad"),
+        only=("target", "layout", "split", "size", "tile", "tile_overlap", "bands", "white", "skip_bad"),
     )  # fmt: skip
     add_out(group, "folder for label_ids/, label_color/ and overlay/")
     more = parser.add_argument_group("models of other programs")
@@ -47,8 +46,7 @@ def run(args: argparse.Namespace) -> int:
         more["source"] = {"net": args.net}
     config = config_of(args, **more)
     assert config.source.file is not None
-    if not config.source.file.is_file() and not is_model_folder(config.source.file):
-        raise InputError(f"{config.source.file}: no such file, expected a model file or training checkpoint")
+    check_model_file(config.source.file)
     options = options_of(args, "predict", opt.PredictOptions)
     claimed = claim(args, "predict", config, ("data", "source"), results=RESULTS, clear=False)
     job = Job(lambda desk, context: _events(desk, context, claimed, args, options), args.out, claimed)

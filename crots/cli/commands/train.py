@@ -84,6 +84,7 @@ def _events(
     dataset = resolve_labels(dataset, bench.classes)
     if notes := "; ".join(dataset.notes):
         bench.note(notes)
+    bench.note_pixels(dataset)
     student = bench.new_student()
     student.card = dataclasses.replace(student.card, note="trained with labels")
     bench.check_training(student, options, [bench.size])
