@@ -36,7 +36,7 @@ MODEL_TYPES = (
     "beit", "data2vec-vision", "dpt", "mobilenet_v2", "mobilevit", "mobilevitv2", "segformer", "upernet",
 )  # fmt: skip
 # Query models, whose masks `crots.nets.queries` joins. Sources only, see `check_student`.
-QUERY_TYPES = ("eomt", "eomt_dinov3", "mask2former", "maskformer")
+QUERY_TYPES = ("eomt", "eomt_dinov3", "mask2former", "maskformer", "oneformer")
 # Those that take one size of images only, a square: their positions are learnt for it, or their head counts on it.
 _FIXED_TYPES = ("beit", "data2vec-vision", "dpt", "eomt", "eomt_dinov3")
 # Where a configuration says none: 640 for query models, and for the others what transformers takes.

@@ -38,11 +38,19 @@ from crots.folders import (
 from crots.nets import smp_nets
 from crots.nets.info import Family, NetInfo
 from crots.nets.queries import log_probabilities
+from crots.nets.reading import parsed
 from crots.records import read_object
 
 PATTERN = "hf:<folder>"
 # Of the deepest of these networks.
 _MULTIPLE = 32
+_COPY = "copy the folder again"
+# Of a configuration that was saved in training: OneFormer then expects a text beside each image.
+_ONLY_APPLIED: dict[str, dict[str, Any]] = {"oneformer": {"is_training": False}}
+_TASK = "the task is semantic"
+# The files of a tokenizer, any of which is enough.
+_TOKENIZERS = (("tokenizer.json",), ("vocab.json", "merges.txt"))
+_LONGEST_TASK, _MARKS = 10_000, 3
 _EXTRA = "install it with: pip install 'crots-studio[transformers]'"
 
 
@@ -71,16 +79,22 @@ class Queries(nn.Module):
     Args:
         model: it gives masks, and scores of the classes for each.
         fixed: the only size of images that it takes, to which others are resized; None for any.
+        task: what to do (1, tokens), for a model that has to be told; see `_task`.
     """
 
-    def __init__(self, model: nn.Module, fixed: Size | None) -> None:
+    task: Tensor | None
+
+    def __init__(self, model: nn.Module, fixed: Size | None, task: Tensor | None = None) -> None:
         super().__init__()
         self.model = model
         self.fixed = fixed
+        # It comes from the folder's tokenizer, not from its weights.
+        self.register_buffer("task", task, persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Maps normalised images (N, 3, H, W) to log-probabilities (N, classes, H, W)."""
-        said = self.model(pixel_values=_resized(images, self.fixed))
+        told = {} if self.task is None else {"task_inputs": self.task.expand(len(images), -1)}
+        said = self.model(pixel_values=_resized(images, self.fixed), **told)
         return log_probabilities(
             said.class_queries_logits, said.masks_queries_logits, (images.shape[-2], images.shape[-1])
         )
@@ -105,6 +119,8 @@ def build(name: str, classes: int) -> nn.Module:
     transformers = package()
     query, fixed = is_query(values), fixed_size(values, folder)
     kind = values.pop("model_type")
+    values |= _ONLY_APPLIED.get(kind, {})
+    task = _task(transformers, folder, values) if kind == "oneformer" else None
     # They follow from the number of classes.
     for key in ("id2label", "label2id", "num_labels", "transformers_version", "architectures", "_name_or_path", CARD):
         values.pop(key, None)
@@ -112,7 +128,7 @@ def build(name: str, classes: int) -> nn.Module:
         try:
             config = transformers.AutoConfig.for_model(kind, **values, num_labels=classes)
             model = _kind_of(transformers, query=query).from_config(config).float()
-            return Queries(model, fixed) if query else Logits(model, fixed)
+            return Queries(model, fixed, task) if query else Logits(model, fixed)
         except NotImplementedError:
             raise
         except Exception as error:  # a configuration may be anybody's
@@ -122,6 +138,36 @@ def build(name: str, classes: int) -> nn.Module:
             raise InputError(
                 f"{folder}: no network can be built from its configuration ({reason[:160]})", field="net"
             ) from error
+
+
+def _task(transformers: Any, folder: Path, config: dict[str, Any]) -> Tensor:
+    """The task of OneFormer in the tokens that it was trained with, as its processor of transformers writes it.
+
+    Raises:
+        InputError: the folder does not say how words become tokens.
+    """
+    length = config.get("task_seq_len", 77)
+    tokens: list[int] = []
+    if any(all(is_file(folder / name) for name in names) for names in _TOKENIZERS):
+        if type(length) is not int or not 1 <= length <= _LONGEST_TASK:
+            raise InputError(f"{folder / CONFIG}: task_seq_len is {str(length)[:60]}, expected a number of tokens")
+        with quiet(transformers), parsed(folder / _TOKENIZERS[0][0], _unreadable_tokenizer):
+            tokenizer = transformers.CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
+            made = tokenizer(_TASK, padding="max_length", max_length=length, truncation=True)
+            pairs = zip(made["input_ids"], made["attention_mask"], strict=True)
+            tokens = [number * seen for number, seen in pairs]
+    # Without the words all that is left are a beginning, an end and padding.
+    if len(set(tokens)) <= _MARKS:
+        raise InputError(
+            f"{folder}: OneFormer has to be told its task in words, and this folder lacks the tokenizer for it; copy "
+            "vocab.json and merges.txt (or tokenizer.json) from the original model"
+        )
+    return torch.tensor([tokens])
+
+
+def _unreadable_tokenizer(path: Path, error: BaseException) -> InputError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return InputError(f"{path.parent}: its tokenizer cannot be read ({reason[:160]}); {_COPY}")
 
 
 @functools.lru_cache(maxsize=64)
@@ -174,8 +220,10 @@ def read_state(folder: Path) -> dict[str, Tensor]:
         return smp_nets.read_folder(folder)
     transformers = package()
     with quiet(transformers):
-        model, loading = _kind_of(transformers, query=is_query(read_config(folder))).from_pretrained(
+        config = read_config(folder)
+        model, loading = _kind_of(transformers, query=is_query(config)).from_pretrained(
             str(folder),
+            **_ONLY_APPLIED.get(config["model_type"], {}),
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,

@@ -1,4 +1,4 @@
-"""Query models (MaskFormer, Mask2Former, EoMT): masks with a class each, joined to probabilities of classes at pixels.
+"""Query models (MaskFormer and its kin): masks with a class each, joined to probabilities of classes at pixels.
 
 A query claims a pixel for a class as far as its mask is there (sigmoid) and its class is that one (softmax over the
 classes and "no object"). The claims of all queries sum to a class's score, as each of these models is evaluated in its

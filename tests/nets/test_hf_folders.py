@@ -70,7 +70,7 @@ def test_every_form_of_its_processor_is_converted_to_our_units(tmp_path, process
     ("more", "says"),
     [
         ({"auto_map": {"AutoModel": "evil.Net"}}, "requires custom code"),
-        ({"model_type": "oneformer"}, "expected one of beit, data2vec-vision, dpt"),
+        ({"model_type": "detr"}, "expected one of beit, data2vec-vision, dpt"),
         ({"model_type": ["x"]}, "expected one of"),
         ({"id2label": {"1": "b"}}, "id2label names no classes"),
         ({"id2label": 7}, "id2label names no classes"),

@@ -44,12 +44,26 @@ CONFIGS = {
                            "decoder_ffn_dim": 16, "num_queries": 20}},
     "eomt": EOMT,
     "eomt_dinov3": EOMT,
+    "oneformer": {
+        "backbone_config": {"model_type": "swin", "embed_dim": 8, "depths": [1, 1, 1, 1], "num_heads": [1, 1, 2, 2],
+                            "window_size": 4, "image_size": 64, "out_features": STAGES},
+        "conv_dim": 32, "mask_dim": 32, "hidden_dim": 32, "encoder_feedforward_dim": 16, "encoder_layers": 1,
+        "decoder_layers": 2, "query_dec_layers": 1, "num_attention_heads": 2, "dim_feedforward": 16, "num_queries": 20},
 }  # fmt: skip
+
+
+def write_tokenizer(folder):
+    """Of a few letters and words, as OneFormer's folders hold one of CLIP."""
+    letters = [*"abcdefghijklmnopqrstuvwxyz", *(f"{letter}</w>" for letter in "abcdefghijklmnopqrstuvwxyz")]
+    words = ["is</w>", "th", "the</w>", "<|startoftext|>", "<|endoftext|>"]
+    (folder / "vocab.json").write_text(json.dumps({word: number for number, word in enumerate([*letters, *words])}))
+    (folder / "merges.txt").write_text("#version: 0.2\ni s</w>\nt h\nth e</w>\n")
 
 
 def described(folder, kind, **more):
     """A folder without weights."""
     folder.mkdir()
+    write_tokenizer(folder)
     (folder / "config.json").write_text(json.dumps({"model_type": kind, **LABELS, **CONFIGS[kind], **more}))
     (folder / "preprocessor_config.json").write_text(json.dumps(PROCESSOR))
     return folder
@@ -67,6 +81,7 @@ def saved(folder, kind):
             if parameter.ndim > 1:
                 parameter.copy_(3 * torch.randn_like(parameter) / parameter[0].numel() ** 0.5)
     model.save_pretrained(folder)
+    write_tokenizer(folder)
     (folder / "preprocessor_config.json").write_text(json.dumps(PROCESSOR))
     return model, folder
 
@@ -76,23 +91,38 @@ def kind(request):
     return request.param
 
 
+def task_of(folder):
+    """What OneFormer has to be told, as its own processor makes it of the folder's tokenizer."""
+    import transformers
+
+    tokenizer = transformers.CLIPTokenizer.from_pretrained(folder)
+    processor = transformers.OneFormerProcessor(transformers.OneFormerImageProcessor(class_info_file=None), tokenizer)
+    return processor._preprocess_text(["the task is semantic"], max_length=77)
+
+
+def told(kind, folder, images):
+    return {"task_inputs": task_of(folder).expand(len(images), -1)} if kind == "oneformer" else {}
+
+
 def normalised(images):
     mean, std = (torch.tensor(PROCESSOR[name]).view(1, 3, 1, 1) for name in ("image_mean", "image_std"))
     return (images / 255 - mean) / std
 
 
 @torch.no_grad()
-def by_transformers(kind, model, images):
+def by_transformers(kind, model, folder, images):
     """What the package's own processing of its outputs says of images (N, 3, 64, 64), and the size it scored masks at.
 
     Mask2Former's always does it at 384x384.
     """
     import transformers
 
-    said = model(pixel_values=normalised(images))
-    side = {"mask2former": 384, "maskformer": said.masks_queries_logits.shape[-1]}.get(kind, 64)
-    name = {"mask2former": "Mask2Former", "maskformer": "MaskFormer"}.get(kind, "Eomt")
-    processor = getattr(transformers, f"{name}ImageProcessor")()
+    said = model(pixel_values=normalised(images), **told(kind, folder, images))
+    own = said.masks_queries_logits.shape[-1]
+    side = {"mask2former": 384, "maskformer": own, "oneformer": own}.get(kind, 64)
+    name = {"mask2former": "Mask2Former", "maskformer": "MaskFormer", "oneformer": "OneFormer"}.get(kind, "Eomt")
+    settings = {"class_info_file": None} if name == "OneFormer" else {}
+    processor = getattr(transformers, f"{name}ImageProcessor")(**settings)
     sizes = {"target_sizes": [(side, side)] * len(images)}
     if name == "Eomt":
         sizes["size"] = {"shortest_edge": side, "longest_edge": side}
@@ -100,8 +130,8 @@ def by_transformers(kind, model, images):
 
 
 def test_scores_are_those_of_transformers(tmp_path, kind):
-    model, _ = saved(tmp_path / "m", kind)
-    said, side, wanted = by_transformers(kind, model, torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8))
+    model, folder = saved(tmp_path / "m", kind)
+    said, side, wanted = by_transformers(kind, model, folder, torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8))
     found = scores(said.class_queries_logits, said.masks_queries_logits, (side, side))
     assert len(wanted.unique()) > 1, "a test on one class shows nothing"
     assert torch.equal(found.argmax(1), wanted)
@@ -117,7 +147,7 @@ def test_a_folder_is_a_source(tmp_path, kind):
     source = open_source(folder, classes=ABC)
     assert torch.allclose(source.model.normalise(images), normalised(images), atol=1e-4)
     with torch.no_grad():
-        said = model(pixel_values=source.model.normalise(images))
+        said = model(pixel_values=source.model.normalise(images), **told(kind, folder, images))
         wanted = log_probabilities(said.class_queries_logits, said.masks_queries_logits, (64, 64))
     assert torch.allclose(source.logits(images), wanted, atol=1e-3)
     assert torch.allclose(source.logits(images).softmax(1), wanted.exp(), atol=1e-4), "its softmax is what it says"
@@ -135,6 +165,28 @@ def test_one_of_a_single_size_says_so(tmp_path):
     assert any("images of 64x64 only" in line and "data.tile" in line for line in report.lines())
     with pytest.raises(InputError, match="image_size is x"):
         folder_card(described(tmp_path / "n", "eomt", image_size="x"))
+
+
+def test_oneformer_is_told_its_task_by_its_own_tokenizer(tmp_path):
+    _, folder = saved(tmp_path / "m", "oneformer")
+    assert torch.equal(open_source(folder, classes=ABC).model.net.task, task_of(folder))
+    # A configuration that was saved while it was trained.
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "is_training": True}))
+    assert torch.isfinite(open_source(folder, classes=ABC).logits(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))).all()
+    (folder / "vocab.json").write_text('{"<|startoftext|>": 0, "<|endoftext|>": 1}')
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    for gone in ("", "merges.txt"):
+        if gone:
+            (folder / gone).unlink()
+        with pytest.raises(InputError, match=r"OneFormer has to be told its task.*copy vocab\.json"):
+            hf_nets.build(f"hf:{folder}", 3)
+    (folder / "tokenizer.json").write_text("{")
+    with pytest.raises(InputError, match="its tokenizer cannot be read"):
+        hf_nets.build(f"hf:{folder}", 3)
+    (folder / "config.json").write_text(json.dumps({**config, "task_seq_len": 10**9}))
+    with pytest.raises(InputError, match="task_seq_len is 1000000000"):
+        hf_nets.build(f"hf:{folder}", 3)
 
 
 def test_a_package_that_is_missing_is_named_with_the_extra_that_brings_it(tmp_path, monkeypatch):
