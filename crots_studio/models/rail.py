@@ -92,8 +92,20 @@ def rail_rows(
     keys = {stage.key for stage in status}
     own = [_own_stage(stage) for key, stage in history.stages.items() if key in DEMO_STAGES and key not in keys]
     lacking = [INPUTS[key] for key, name in named if name in findings and findings[name].level in ("bad", "empty")]
-    stages = [_without_inputs(_stage_row(stage, run), lacking) for stage in status]
+    scored = _evaluated(status, history)
+    stages = [_without_inputs(_stage_row(stage, run, scored.get(stage.key)), lacking) for stage in status]
     return [*(_stage_row(stage, run) for stage in own), *inputs, *stages]
+
+
+def _evaluated(status: Sequence[StageStatus], history: History) -> dict[str, float]:
+    """The scores of the evaluation by model, while it is up to date.
+
+    They are measured at the size of the labels; those of a training at the working size differ by a few tenths.
+    """
+    ended = history.stages.get("evaluate")
+    done = any(stage.key == "evaluate" and stage.state == "done" for stage in status)
+    events = ended.evaluations if ended is not None and done else []
+    return {event.subject: event.miou for event in events if event.miou is not None}
 
 
 def _without_inputs(row: RailRow, lacking: Sequence[str]) -> RailRow:
@@ -124,7 +136,8 @@ def _input_row(key: str, finding: Finding | None) -> RailRow:
     return RailRow(key, INPUTS[key], _INPUT_STATES[finding.level], finding.short, finding.text, warned=warned)
 
 
-def _stage_row(stage: StageStatus, run: RunState) -> RailRow:
+def _stage_row(stage: StageStatus, run: RunState, scored: float | None = None) -> RailRow:
+    miou = stage.miou if scored is None else scored
     running_here = run.running and run.stage == stage.key
     state = "running" if running_here and stage.state != "done" else stage.state
     if stage.reason == LOOKING and not running_here:
@@ -141,7 +154,7 @@ def _stage_row(stage: StageStatus, run: RunState) -> RailRow:
         reason="; ".join(filter(None, (reason_words(stage.reason), kept_words(stage)))),
         fraction=fraction,
         time=duration(stage.seconds) if stage.seconds is not None and state in ("done", "stale") else "",
-        miou=f"{stage.miou:.1%}" if stage.miou is not None and state in ("done", "stale") else "",
+        miou=f"{miou:.1%}" if miou is not None and state in ("done", "stale") else "",
         warned=state == "done" and went_back(stage),
         paused=state == "running" and run.paused,
         startable=not run.running and stage.state in _STARTABLE and stage.key not in DEMO_STAGES,
@@ -160,8 +173,14 @@ def _words(stage: StageStatus, state: str, fraction: float | None, run: RunState
         # The mark comes first, since a long duration cuts the end of the text.
         return "oracle, done"
     if state == "done" and went_back(stage):
-        return f"done, {kept_words(stage)}"
+        return f"done, {_kept_in_short(kept_words(stage))}"
     return state
+
+
+def _kept_in_short(kept: str) -> str:
+    """Which checkpoint; the reason is a long sentence, and stands in the tooltip and the log."""
+    found = re.search(rf"{GUARDED} to [^,;:]+", kept)
+    return found[0] if found else kept
 
 
 _CHANGED = re.compile(r"^([a-z_-]+)\.([a-z_]+)( of .*)? changed$")

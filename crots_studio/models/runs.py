@@ -11,9 +11,11 @@ from crots.errors import InputError
 from crots.eventlog import read_events
 from crots.events import Evaluated, Event, Metrics, Outcome, Scored, StageFinished, StageStarted
 from crots.notes import Notes, RunNote, read_notes, run_key
+from crots.options import all_options
 from crots.project import CONFIG_NAME, Project
 from crots_studio.models.iou import ClassLook, Score, read_reports, score_cells
 from crots_studio.models.names import running_order, title
+from crots_studio.models.option_groups import special_word
 from crots_studio.models.series import Curves, Figure, csv_text
 
 _NO_OPTION_WORTH_NAMING = ("log_every", "checkpoint_every", "validate_every", "rounds")
@@ -221,7 +223,7 @@ def differing_options(runs: Sequence[PastRun]) -> dict[tuple[str, str, int], str
             for name, value in run.options.items()
             if name not in _NO_OPTION_WORTH_NAMING and any(other.get(name) != value for other in others)
         ]
-        found[run.key] = ", ".join(f"{name.replace('_', ' ')} {_short(run.options[name])}" for name in names)
+        found[run.key] = ", ".join(f"{name.replace('_', ' ')} {_short(run, name)}" for name in names)
     return found
 
 
@@ -229,7 +231,11 @@ def _kind(run: PastRun) -> str:
     return run.stage.split("-")[0]
 
 
-def _short(value: Any) -> str:
+def _short(run: PastRun, name: str) -> str:
+    value, section = run.options[name], _kind(run)
+    if value is None:
+        info = all_options().get(f"{section}.{name}")
+        return (special_word(section, info) if info is not None else "") or "none"
     if isinstance(value, bool):
         return "on" if value else "off"
     return f"{value:g}" if isinstance(value, float) else str(value)

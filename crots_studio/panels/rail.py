@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QRect, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QPainter, QPalette, QPen
+from PySide6.QtGui import QColor, QFont, QPainter, QPalette, QPen, QResizeEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QListWidget,
@@ -41,6 +41,8 @@ _PICTURES = {
 }  # fmt: skip
 # Pixels: the picture's square, what is left and right of everything, and where the words begin.
 _SQUARE, _MARGIN, _WORDS = 28, 8, 44
+# What is left and right of the words of the button: margins, its icon, its own edge.
+_AROUND_BUTTON = 56
 # What a state takes at most, the reason why a stage is stale with it.
 _MOST_LINES = 6
 
@@ -60,11 +62,16 @@ class RailDelegate(QStyledItemDelegate):
         """Where the state's words have room, from the left end of the words and the top of their first line."""
         metrics = option.fontMetrics
         room = width - _WORDS - _MARGIN
-        if time := _time(row):
+        if time := self._time(option, row, width):
             room -= metrics.horizontalAdvance(time) + 8
         most = QRect(0, 0, max(room, 40), metrics.height() * _MOST_LINES)
         needed = metrics.boundingRect(most, Qt.TextFlag.TextWordWrap, row.words).height()
         return QRect(0, 0, most.width(), max(metrics.height(), min(needed, most.height())))
+
+    def _time(self, option: QStyleOptionViewItem, row: RailRow, width: int) -> str:
+        """The time has its place where no reason needs it: beside words of one line."""
+        needed = option.fontMetrics.horizontalAdvance(f"{row.words}{row.time}") + 8
+        return "" if row.state == "stale" or needed > width - _WORDS - _MARGIN else row.time
 
     def paint(
         self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
@@ -128,7 +135,7 @@ class RailDelegate(QStyledItemDelegate):
         room = self._room(option, row, rect.width()).translated(inner.left(), inner.top() + line + 2)
         painter.setPen(QColor(theme.colours().muted))
         beneath = QRect(inner.left(), room.top(), inner.width(), line)
-        painter.drawText(beneath, Qt.AlignmentFlag.AlignRight, _time(row))
+        painter.drawText(beneath, Qt.AlignmentFlag.AlignRight, self._time(option, row, rect.width()))
         quiet = row.state in ("done", "not needed") and not row.warned
         colour = theme.colours().muted if quiet else state_colour(row.look)
         painter.setPen(QColor(colour))
@@ -142,11 +149,6 @@ class RailDelegate(QStyledItemDelegate):
         bar.setWidth(bar.width() * fraction)
         painter.setBrush(QColor(theme.colours().primary))
         painter.drawRoundedRect(bar, 1.5, 1.5)
-
-
-def _time(row: RailRow) -> str:
-    """The time has its place where no reason needs it."""
-    return "" if row.state == "stale" else row.time
 
 
 def _see_through(colour: str, share: float) -> QColor:
@@ -228,6 +230,11 @@ class RailPanel(QWidget):
         session.theme_changed.connect(self._recolour)
         self.refresh()
 
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
+        """The words of the button depend on the width."""
+        super().resizeEvent(event)
+        self.refresh()
+
     def _recolour(self) -> None:
         self.list.viewport().update()
 
@@ -249,7 +256,8 @@ class RailPanel(QWidget):
         row = self.current
         self.run_one.setEnabled(row is not None and row.startable and not self._session.run.blocker)
         words = f"Run only {row.title}" if row is not None and row.is_stage else "Run this stage"
-        self.run_one.setText(words)
+        room = self.width() - _AROUND_BUTTON
+        self.run_one.setText(words if self.fontMetrics().horizontalAdvance(words) <= room else "Run this stage")
         self.run_one.setToolTip(plain_tooltip(self._session.run.blocker or "Runs only this stage, even if it is done"))
 
     def _show(self, rows: list[RailRow]) -> None:
@@ -269,7 +277,8 @@ class RailPanel(QWidget):
             # The delegate draws its own words; these are for screen readers and for searching by typing.
             item.setData(Qt.ItemDataRole.AccessibleTextRole, row.spoken)
             item.setData(Qt.ItemDataRole.DisplayRole, row.title)
-            item.setToolTip(plain_tooltip("\n".join(filter(None, (f"{row.title}: {row.words}", row.reason)))))
+            took = f"took {row.time}" if row.time else ""
+            item.setToolTip(plain_tooltip("\n".join(filter(None, (f"{row.title}: {row.words}", took, row.reason)))))
         if not same or (known_now and self.list.currentRow() == 0):
             self._go_to_the_start()
 

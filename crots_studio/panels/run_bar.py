@@ -16,8 +16,9 @@ from PySide6.QtWidgets import (
 
 from crots_studio.devices import Device, find_devices, gpu_memory
 from crots_studio.icons import icon
+from crots_studio.models.names import title
 from crots_studio.models.rail import DEMO_STAGES, FINISHED
-from crots_studio.models.words import byte_count
+from crots_studio.models.words import byte_count, plural
 from crots_studio.panels.run_estimate import RunEstimate
 from crots_studio.plain import Elided, Label, plain_tooltip
 from crots_studio.session import Session
@@ -25,6 +26,7 @@ from crots_studio.widgets.icon_button import IconButton
 from crots_studio.widgets.run_question import start_run
 
 _MEMORY_MS = 1500
+_RUNS = "Runs all stages that are not done"
 _STOPS = "ends after the current step; the work so far is kept"
 _CANCELS = "asks first, then ends the run and discards what this stage has done so far"
 _ELSEWHERE = "This run was started in a terminal or another window: stop it there"
@@ -54,7 +56,6 @@ class RunBar(QFrame):
         self.run = QPushButton("Run")
         self.run.setProperty("role", "primary")
         self.run.setIcon(icon("play", "white"))
-        self.run.setToolTip("Runs all stages that are not done (Ctrl+R)")
         self.run.clicked.connect(lambda: start_run(session, self))
         self.pause = IconButton("pause", "Pause", session.run.toggle_pause, flat=False)
         self.stop = IconButton("stop", "Stop and keep", lambda: session.run.stop(), flat=False)
@@ -132,6 +133,7 @@ class RunBar(QFrame):
         self.name.setToolTip(plain_tooltip(str(session.project.folder) if session.project is not None else ""))
         self.pace.setText(state.pace if busy else "")
         self.run.setText(self._run_words())
+        self.run.setToolTip(plain_tooltip(self._run_tip()))
         self.export.setVisible(project and not busy and bool(session.opened.status) and not self._open_stages())
         here = session.project is not None and session.queue.current == str(session.project.folder)
         self.run.setEnabled(project and not (busy or here or session.run.blocker) and self._open_stages())
@@ -190,7 +192,23 @@ class RunBar(QFrame):
             return "Failed: fix the cause, then Resume continues from the last checkpoint"
         if "interrupted" in states:
             return "Interrupted: Resume continues from the last checkpoint"
-        return "Ready to run"
+        return self._what_runs()
+
+    def _what_runs(self) -> str:
+        """How many stages a click on Run runs, and how many results that replaces."""
+        open_stages = [stage for stage in self._session.opened.status if stage.state not in FINISHED]
+        again = sum(stage.state == "stale" for stage in open_stages)
+        words = f"Ready to run {plural(len(open_stages), 'stage')}" if open_stages else "Ready to run"
+        return f"{words}; replaces {plural(again, 'result')}" if again else words
+
+    def _run_tip(self) -> str:
+        open_stages = [stage for stage in self._session.opened.status if stage.state not in FINISHED]
+        if not open_stages or self._session.run.busy:
+            return f"{_RUNS} (Ctrl+R)"
+        lines = [f"{_RUNS} (Ctrl+R):", ", ".join(title(stage.key) for stage in open_stages)]
+        if any(stage.state == "stale" for stage in open_stages):
+            lines.append("Each earlier result stays until the new one is complete.")
+        return "\n".join(lines)
 
     def _cancel(self) -> None:
         # Loaded only when asked for.

@@ -180,9 +180,11 @@ class LinkedViews(QWidget):
         aspect = content.size.width / content.size.height if content else 1.5
         columns = self._columns or best_columns(self._count, self.width() - self.margin, self.height(), aspect)
         rows = -(-self._count // columns)
+        # All of one size, so that the pictures and their zoom are the same; a few pixels at the edge may be left.
+        width = (self.width() - self.margin + GAP) // columns - GAP
+        height = (self.height() + GAP) // rows - GAP
         for number in range(self._count):
             row, column = divmod(number, columns)
-            room = self.width() - self.margin
-            left, right = (self.margin + round(part * (room + GAP) / columns) for part in (column, column + 1))
-            top, bottom = (round(part * (self.height() + GAP) / rows) for part in (row, row + 1))
-            self.views[number].setGeometry(QRect(left, top, right - left - GAP, bottom - top - GAP))
+            self.views[number].setGeometry(
+                self.margin + column * (width + GAP), row * (height + GAP), max(width, 1), max(height, 1)
+            )

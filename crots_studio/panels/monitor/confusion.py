@@ -62,6 +62,8 @@ class ConfusionPanel(ScorePanel):
         self.mistakes = QListWidget()
         self.mistakes.setAccessibleName("Most frequent confusions")
         self.mistakes.setSpacing(2)
+        # Two long names go on in the next line: what is predicted must not be cut off.
+        self.mistakes.setWordWrap(True)
         self.mistakes.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         axes = Label("Rows: true class. Columns: predicted class.")
         axes.setProperty("role", "muted")

@@ -376,7 +376,7 @@ class TrainingCurves(QWidget):
             return []
         x = np.unique(np.concatenate([curve.x[np.isfinite(curve.x)] for curve in curves]))
         y = np.full(len(x), 100 * self._source)
-        return [PlotCurve(title("source"), x, y, theme.stage_colour("source"), dashed=True, reference=True)]
+        return [PlotCurve(title("source"), x, y, theme.colours().muted, dashed=True, reference=True)]
 
     def _look(self, figure: Figure) -> tuple[str, bool]:
         """A figure keeps its look as long as the panel lives; where the colours end, they come again dashed."""

@@ -1,6 +1,6 @@
 """The rail: states in words, live progress over the state on disk, a demonstration's own stages, Run or Resume."""
 
-from crots.events import Progress, StageFinished, StageStarted
+from crots.events import Evaluated, Progress, StageFinished, StageStarted
 from crots.project_status import StageStatus
 from crots_studio.models.history import History
 from crots_studio.models.project_form import Finding
@@ -114,3 +114,16 @@ def test_summary_next_and_the_button_s_words():
     found = rows(StageStatus("pseudo-label", "done"), StageStatus("baseline", "stale"), StageStatus("mine", "ready"))
     assert summary(found) == "1 of 3 stages done, 1 stale"
     assert next_stage(found).key == "baseline"
+
+
+def test_the_score_of_a_model_is_that_of_the_evaluation_while_it_holds():
+    """Trainings validate at the working size, which differs by a few tenths from the size of the labels."""
+    event = Evaluated(stage="evaluate", subject="baseline", miou=0.481, per_class_iou={}, step=0)
+    history = History()
+    history.add([StageStarted(stage="evaluate", total=3), event])
+
+    def miou(state):
+        status = [StageStatus("baseline", "done", miou=0.486), StageStatus("evaluate", state, miou=0.481)]
+        return {row.key: row.miou for row in rail_rows(status, RunState(), {}, history)}["baseline"]
+
+    assert miou("done") == "48.1%" and miou("stale") == "48.6%"

@@ -115,6 +115,13 @@ def test_differing_options_are_named_within_a_kind(tmp_path):
     assert list(differing_options(runs).values()) == ["", "mix spatialmix, flip on", "mix cutmix, flip off"]
 
 
+def test_what_an_empty_option_means_is_said_in_the_words_of_the_window(tmp_path):
+    for place, crop, time in (("a", None, None), ("b", "256x192", "1h")):
+        project(tmp_path / place, training("baseline", 0.3, crop=crop, time=time))
+    runs = [run for place in "ab" for run in read_runs(tmp_path / place).runs]
+    assert next(iter(differing_options(runs).values())) == "crop whole images, time none"
+
+
 def test_projects_of_one_name_are_distinguished(tmp_path):
     made = [project(tmp_path / place / "camvid", training("baseline", 0.3)) for place in ("x", "y")]
     runs = [read_runs(one.folder).runs[0] for one in made]

@@ -1,13 +1,16 @@
 """The rail panel: rows from the project, staleness at once, selection, keyboard, running one stage."""
 
+import dataclasses
+
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QStyleOptionViewItem
 
 from crots.events import StageFinished, StageStarted
 from crots.project_status import StageStatus
 from crots_studio.models.history import History
 from crots_studio.models.project_form import Finding
-from crots_studio.models.rail import next_stage, rail_rows, summary
+from crots_studio.models.rail import RailRow, next_stage, rail_rows, summary
 from crots_studio.models.run_state import RunState
 from crots_studio.panels.rail import RailPanel
 from tests.studio.fake_project import make_fake_project
@@ -108,10 +111,13 @@ class Told(StageStatus):
 
 
 def test_a_round_that_went_back_and_one_that_is_not_needed_are_reported():
-    kept = "stopped after step 60 of 100 and went back to the checkpoint of step 40, the best healthy one"
+    kept = (
+        "stopped after step 60 of 100 and went back to the checkpoint of step 40, the best healthy one: a class is lost"
+    )
     status = [Told("adapt-1", "done", kept), Told("adapt-2", "not needed", ""), StageStatus("export", "ready")]
     rows = {row.key: row for row in rail_rows(status, RunState(), {}, History())}
-    assert rows["adapt-1"].warned and "went back to the checkpoint of step 40" in rows["adapt-1"].words
+    assert rows["adapt-1"].warned
+    assert rows["adapt-1"].words == "done, went back to the checkpoint of step 40", "the rest is in the tooltip"
     assert rows["adapt-1"].reason == kept and not rows["adapt-2"].warned
     assert rows["adapt-1"].look == "stale", "amber, not green"
     listed = list(rows.values())
@@ -122,3 +128,24 @@ def test_an_input_with_faults_is_not_green():
     findings = {"data.target": Finding("warning", "1 of 4 cannot be read"), "source": Finding("good", "fine")}
     rows = {row.key: row for row in rail_rows([StageStatus("baseline", "ready")], RunState(), findings, History())}
     assert rows["target"].look == "stale" and rows["source"].look == "done"
+
+
+def test_long_words_have_the_whole_width_and_the_time_only_room_beside_short_ones(rail):
+    option = QStyleOptionViewItem()
+    option.initFrom(rail.list)
+    delegate = rail.list.itemDelegate()
+    quick = RailRow("baseline", "Baseline", "done", "done", time="2 min 43 s")
+    long = dataclasses.replace(quick, words="done, went back to the checkpoint of step 40")
+    assert delegate._room(option, long, 200).width() > delegate._room(option, quick, 200).width()
+    assert delegate._time(option, quick, 200) == quick.time and not delegate._time(option, long, 200)
+
+
+def test_the_words_of_the_button_are_never_cut(qtbot, session, open_project, rail, tmp_path):
+    open_project(make_fake_project(tmp_path).folder)
+    qtbot.waitUntil(lambda: any(row.key == "pseudo-label" for row in rail.rows))
+    rail.list.setCurrentRow(next(number for number, row in enumerate(rail.rows) if row.key == "pseudo-label"))
+    for width in (rail.minimumWidth(), 320):
+        rail.resize(width, 600)
+        qtbot.waitUntil(lambda width=width: rail.width() == width)
+        assert rail.run_one.minimumSizeHint().width() <= rail.run_one.width(), width
+    assert rail.run_one.text() == "Run only Pseudo-labels"

@@ -18,3 +18,12 @@ def test_export_is_offered_once_all_stages_are_done_and_not_before(qtbot, sessio
     session.opened.set_options({"adapt.steps": "7"})
     qtbot.waitUntil(lambda: bar.estimate.isVisible() and not bar.export.isVisible(), timeout=60_000)
     assert places == [button.pos() for button in (bar.device, bar.cancel, bar.stop, bar.pause, bar.run)]
+
+
+def test_what_will_run_and_what_it_replaces_is_said_before(qtbot, session, show_panel, open_project, tmp_path):
+    bar = show_panel(RunBar, 1000, 60)
+    open_project(make_fake_project(tmp_path, rounds=1).folder)
+    session.opened.set_options({"adapt.steps": "7"})
+    qtbot.waitUntil(lambda: bar.text.text() == "Ready to run 3 stages; replaces 3 results", timeout=60_000)
+    tip = bar.run.toolTip()
+    assert "Round 1, Evaluation, Export" in tip and "stays until the new one is complete" in tip

@@ -154,6 +154,15 @@ def test_greater_numbers_are_brighter(qtbot, scale, low, high):
     assert sum(colour_at(view, 60, 100)) < sum(colour_at(view, 240, 100))
 
 
+@pytest.mark.parametrize("width,height", [(1000, 600), (835, 473), (601, 399)])
+def test_linked_views_are_of_one_size_and_zoom(qtbot, width, height):
+    views = shown(qtbot, LinkedViews(), width, height)
+    for count in (2, 4, 5):
+        views.show_contents([Content(str(number), SIZE, image=RED) for number in range(count)])
+        assert len({view.size() for view in views.views[:count]}) == 1
+        assert len({view.percent for view in views.views[:count]}) == 1
+
+
 def test_linked_views_look_at_one_place_and_mark_one_pixel(qtbot):
     views = shown(qtbot, LinkedViews(), 620, 200)
     views.show_contents([Content("red", SIZE, image=RED), Content("blue", SIZE, image=BLUE)])
