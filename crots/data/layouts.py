@@ -240,6 +240,20 @@ def _pairs(path: Path, split: str) -> Place | None:
     return _images_and_labels(path, split, "auto", images)
 
 
+def _splits(path: Path, split: str) -> Place | None:
+    """Nothing but folders that are named after splits: ``train`` and ``val``, ``Train`` and ``Test`` ..."""
+    found = {folder.name.lower(): folder for folder in folders_in(path) if not folder.name.startswith((".", "__"))}
+    known = [name for name, words in _SPLIT_WORDS.items() if found.keys() & set(words)]
+    if len(known) < 2 or not found.keys() <= _EVERY_SPLIT:
+        return None
+    if any(name.suffix.lower() in IMAGE_SUFFIXES for name in path.iterdir()):
+        return None
+    ours = next((found[word] for word in _SPLIT_WORDS.get(split, (split,)) if word in found), None)
+    if ours is None:
+        raise _no_split(path, split)
+    return Place(ours, split=split)
+
+
 def _folder(path: Path, split: str) -> Place | None:
     """Any folder of images, at any depth."""
     return Place(path)
@@ -320,6 +334,7 @@ LAYOUTS: dict[str, Callable[[Path, str, ClassSet | None], Place | None]] = {
     "gta5": _without_classes(_gta5),
     "camvid": _camvid,
     "pairs": _without_classes(_pairs),
+    "splits": _without_classes(_splits),
     "folder": _without_classes(_folder),
 }
 

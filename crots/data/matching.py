@@ -280,7 +280,7 @@ def _without_common_folders(keys: Collection[str], files: Collection[str]) -> Pa
     sides = [_folders_of_all(side) for side in (keys, files)]
     if not any(sides) or sides[0] == sides[1]:
         return None
-    image, file = (lambda key, drop=drop: _without(key, drop) for drop in sides)
+    image, file = (lambda key, drop=drop: _without(plain_key(key), drop) for drop in sides)
     return Pairing(image, file)
 
 

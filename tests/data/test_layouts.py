@@ -97,6 +97,20 @@ def test_plain_folder(tmp_path):
     assert "1 label files" in dataset.notes[0]
 
 
+def test_folders_named_after_splits_are_splits_whatever_is_in_them(tmp_path):
+    root = touch(tmp_path / "set", "Train/Image/1.tif", "Train/Image/2.tif", "Valid/Image/3.tif", "README.txt")
+    for picked in (root, tmp_path):
+        found = {split: open_dataset(picked, split=split) for split in ("train", "val")}
+        assert [(one.layout, one.split) for one in found.values()] == [("splits", "train"), ("splits", "val")]
+        assert [one.keys for one in found.values()] == [("Image/1", "Image/2"), ("Image/3",)]
+        with pytest.raises(InputError, match="found Train, Valid, expected the split test"):
+            open_dataset(picked, split="test")
+    # What lies beside them says that they are no splits.
+    assert len(open_dataset(touch(root, "photo.png"))) == 4
+    assert len(open_dataset(touch(tmp_path / "trains", "train/1.jpg", "bus/1.jpg"))) == 2
+    assert len(open_dataset(touch(tmp_path / "one", "test/1.jpg", "testing/2.jpg"), split="val")) == 2
+
+
 def test_layout_can_be_forced(cityscapes):
     dataset = open_dataset(cityscapes / "leftImg8bit", layout="folder")
     assert len(dataset) == 3 and dataset.labelled == 0

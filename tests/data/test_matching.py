@@ -129,6 +129,7 @@ def test_a_name_that_is_no_text_is_refused_at_once():
         ("Image_{}L", "Image_{}L_1stHO"),
         ("{}_rgb_anon", "{}_gt_labelTrainIds"),
         ("a/{}_leftImg8bit", "b/{}_gtFine_labellevel3Ids"),
+        ("leftImg8bit/{}/1_leftImg8bit", "gtFine/{}/1_gtFine_labelIds"),
         ("cafe\u0301_{}", "caf\u00e9_{}"),
         ("{} (1)", "{} (1) mask"),
     ],
