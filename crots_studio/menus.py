@@ -15,7 +15,7 @@ from crots_studio.actions import ProjectActions
 from crots_studio.icons import icon
 from crots_studio.models.palette import Entry
 from crots_studio.models.rail import FINISHED
-from crots_studio.models.words import section_title
+from crots_studio.models.words import option_title, section_title
 from crots_studio.plain import plain_tooltip
 from crots_studio.session import Session
 from crots_studio.theme import MODES, TEXT_SIZES
@@ -175,7 +175,9 @@ class Menus:
             for section, options in SECTIONS.items():
                 for info in (info for info in describe(options) if info.stored):
                     path = f"{section}.{info.name}"
-                    entry = Entry(info.title, f"Settings, {section_title(section)}", words=f"{path} {info.help}")
+                    entry = Entry(
+                        option_title(path), f"Settings, {section_title(section)}", words=f"{path} {info.help}"
+                    )
                     found[entry] = partial(self._project_actions.show_option, path)
         return found
 

@@ -13,7 +13,7 @@ from crots.files import exists
 from crots.options import SECTIONS, all_options, path_options
 from crots.project_config import ProjectConfig, config_values, override
 from crots_studio.models.option_groups import GROUPS, IN_SET_UP, group_of, is_advanced, special_word
-from crots_studio.models.words import command_text, section_title
+from crots_studio.models.words import command_text, option_title, section_title
 
 Kind = Literal["switch", "choice", "choices", "whole", "text", "path"]
 # Sections that a preset adds to instead of resetting.
@@ -65,7 +65,7 @@ class OptionField:
     @property
     def title(self) -> str:
         """``Learning rate``."""
-        return self.info.title
+        return option_title(self.path)
 
     @property
     def kind(self) -> Kind:
@@ -139,6 +139,7 @@ class OptionField:
             lines.append(f"Fixes {info.fault} of the published code.")
         if not info.affects_result:
             lines.append("Does not change results, so no stage becomes stale.")
+        lines.append(f"In crots.toml and on the command line: {self.path}")
         return "\n".join(lines)
 
 
@@ -266,7 +267,7 @@ def preset_effect(name: str) -> str:
 
     profile, preset = load_preset(name)
     named = [
-        f"{info.title.lower()} of {section_title(section).lower()}: "
+        f"{option_title(f'{section}.{info.name}').lower()} of {section_title(section).lower()}: "
         f"{shown(given.get(info.name, info.default_for(profile)))}"
         for section in _KEPT
         for given in [preset.get(section, {})]

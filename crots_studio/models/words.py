@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from crots.options import TRUST, all_options, with_options_named
 from crots.text import byte_count as byte_count
 from crots.text import duration as duration
+from crots_studio.models.option_titles import TITLES
 
 _SECTIONS = {
     "data": "Images",
@@ -31,7 +32,9 @@ def section_title(name: str) -> str:
 
 
 def option_title(path: str) -> str:
-    """``adapt.learning_rate`` is ``Learning rate``."""
+    """``adapt.learning_rate`` is ``Learning rate``, ``adapt.select`` is ``Checkpoint to keep``."""
+    if title := TITLES.get(path) or TITLES.get(path.rpartition(".")[2] if path in all_options() else ""):
+        return title
     if info := all_options().get(path):
         return info.title
     return path.rpartition(".")[2].replace("_", " ").capitalize()

@@ -6,9 +6,11 @@ from crots.artefacts import section_of
 from crots.class_maps import load_class_map
 from crots.errors import InputError
 from crots.events import Metrics, Note, Progress, StageFinished, StageStarted
+from crots.options import all_options
 from crots.taxonomy import load_class_set
 from crots_studio.models.class_map import ClassMapForm
 from crots_studio.models.log_lines import to_lines
+from crots_studio.models.option_titles import TITLES
 from crots_studio.models.recent import MOST, Recent
 from crots_studio.models.run_state import RunState
 from crots_studio.models.words import breakable, byte_count, duration, in_window, listing, option_title, plural
@@ -112,7 +114,7 @@ def test_log_lines_leave_progress_out_and_mark_what_matters():
 def test_messages_of_the_core_use_the_words_of_the_window():
     assert in_window("allow it by `runtime.trust`") == "allow it by the trust question in Set-up"
     assert in_window("give `data.val_labels`") == "give “Validation labels” (settings, Images)"
-    assert in_window("give `source.mean` (3)") == "give “Mean” (settings, Source) (3)"
+    assert in_window("give `source.mean` (3)") == "give “Channel means” (settings, Source) (3)"
     for words in (
         "/photos/data.target/a.png",
         "my-data.size",
@@ -132,6 +134,21 @@ def test_words():
     assert plural(1, "image") == "1 image" and plural(2, "image") == "2 images"
     assert section_of("adapt-2") == "adapt" and section_of("pseudo-label") == "pseudo_label"
     assert option_title("adapt.learning_rate") == "Learning rate"
+
+
+def test_options_are_called_what_they_do():
+    """A name that is clear below its section in a file says too little beside a field."""
+    known = all_options()
+    assert {path: option_title(path) for path in ("adapt.select", "baseline.clip", "pseudo_label.easy")} == {
+        "adapt.select": "Checkpoint to keep", "baseline.clip": "Gradient clipping",
+        "pseudo_label.easy": "Share of easy images",
+    }  # fmt: skip
+    names = {path.partition(".")[2] for path in known}
+    assert [title for title in TITLES if title not in known and title not in names] == [], "none is left over"
+    for section in {path.partition(".")[0] for path in known}:
+        titles = [option_title(path) for path in known if path.startswith(f"{section}.")]
+        assert len(set(titles)) == len(titles), section
+    assert option_title("no.clip") == "Clip"
 
 
 def test_a_listing_says_how_many_there_is_no_room_for():
