@@ -70,6 +70,12 @@ class ClassMap:
         matrix[np.arange(len(self.source)), columns] = 1
         return matrix
 
+    @property
+    def unreached(self) -> tuple[str, ...]:
+        """The target classes that no source class is mapped to."""
+        reached = set(self.table.tolist())
+        return tuple(name for train, name in enumerate(self.target.names) if train not in reached)
+
     def names(self) -> dict[str, str]:
         """Returns source name -> target name or ``ignore``, as in the TOML file."""
         targets = {self.target.ignore: IGNORE_WORD, **dict(enumerate(self.target.names))}
@@ -110,6 +116,11 @@ def build_class_map(names: Mapping[str, str], source: ClassSet, target: ClassSet
     if missing:
         raise InputError(
             f'{where}: no line for {_some(missing)}; map every class of {source.name}, or write = "ignore"'
+        )
+    if {names[name] for name in source.names} == {IGNORE_WORD}:
+        raise InputError(
+            f"{where}: ignores every class of {source.name}, so that nothing would be labelled; map at least one to a "
+            f"class of {target.name}"
         )
     return ClassMap(source, target, np.array([ids[names[name]] for name in source.names], np.int64))
 

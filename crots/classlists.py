@@ -77,6 +77,9 @@ def _rows(text: str, suffix: str) -> list[dict[str, Any]]:
 
 
 def _classes(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    if all("id" in row for row in rows):
+        # A network's outputs are in the order of the numbers, whatever order a program listed them in.
+        rows = _sorted(rows)
     numbered = [row | {"id": row.get("id", place)} for place, row in enumerate(rows)]
     void = [row for row in numbered if is_void(row["name"])]
     kept = [row for row in numbered if row not in void]

@@ -43,6 +43,7 @@ def test_remap_refuses_foreign_ids():
         ('a = "x"\nb = "z"', "unknown class of the target set t 'z'"),
         ('a = "x"\nb = "y"\nd = "x"', "unknown class of the source set s 'd'"),
         ('a = "x"\nb = 3', "unknown class of the target set"),
+        ('a = "ignore"\nb = "ignore"', "ignores every class of s, so that nothing would be labelled"),
     ],
 )
 def test_faulty_maps_are_explained(tmp_path, text, says):
@@ -50,6 +51,13 @@ def test_faulty_maps_are_explained(tmp_path, text, says):
     target = ClassSet.from_dict({"name": "t", "names": ["x", "y"]})
     with pytest.raises(InputError, match=says):
         load_class_map(written(tmp_path, text), source, target)
+
+
+def test_target_classes_that_nothing_is_mapped_to():
+    source = ClassSet.from_dict({"name": "s", "names": ["a", "b"]})
+    target = ClassSet.from_dict({"name": "t", "names": ["x", "y", "z"]})
+    assert build_class_map({"a": "y", "b": "ignore"}, source, target, where="map").unreached == ("x", "z")
+    assert identity_map(target).unreached == ()
 
 
 def test_a_map_without_source_set_needs_one(tmp_path):

@@ -95,6 +95,21 @@ def test_numbers_that_do_not_count_from_zero_are_the_files_own_ids(tmp_path, nam
     assert {found.names[train]: raw for raw, train in found.raw_ids.items()} == {"road": 1, "car": 5, "sky": 9}
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.txt", "10 ten\n0 none\n2 two"),
+        ("a.csv", "id,name\n10,ten\n0,none\n2,two"),
+        ("a.json", '[{"id": 10, "name": "ten"}, {"id": 0, "name": "none"}, {"id": 2, "name": "two"}]'),
+        ("a.yaml", "names:\n  10: ten\n  0: none\n  2: two"),
+    ],
+)
+def test_classes_are_in_the_order_of_their_numbers(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    found = load_class_set(tmp_path / name)
+    assert found.names == ("none", "two", "ten") and found.raw_ids == {0: 0, 2: 1, 10: 2}
+
+
 def test_what_is_ignored_keeps_its_place(tmp_path):
     (tmp_path / "label_colors.txt").write_text("64 0 64 Tunnel\n9 9 9 Void\n64 192 0 Wall\n")
     found = load_class_set(tmp_path / "label_colors.txt")

@@ -10,6 +10,7 @@ from typing import Any
 
 from crots.class_maps import ClassMap
 from crots.data.datasets import Dataset
+from crots.data.matching import some
 from crots.data.predictions import glance
 from crots.errors import InputError
 from crots.folders import check_formats
@@ -66,6 +67,11 @@ class _Surveyor:
             self.found.lines.append(
                 f"class map: {len(found.source)} classes of {found.source.name} to {found.target.name}"
             )
+            if found.unreached:
+                self.found.warnings.append(
+                    f"the class map gives no class of {found.source.name} for {some(found.unreached, 8)}, so nothing "
+                    "is labelled as such"
+                )
         return found
 
     def target(self) -> Dataset:
