@@ -25,13 +25,13 @@ from crots.artefacts import CONFIDENCE, LABEL_IDS
 from crots.class_maps import ClassMap, UnknownIds, identity_map
 from crots.config import Size
 from crots.data.encodings import Encoding
-from crots.data.labels import decode, detect_encoding, read_ids
+from crots.data.labels import decode, detect_encoding, is_coloured, read_ids
 from crots.data.matching import key_of, keyed, label_ending, list_labels, match, some
 from crots.data.readings import AmbiguousLabels, voids
 from crots.errors import InputError
 from crots.files import expanded, files_below
 from crots.images import image_size, is_turned
-from crots.label_files import read_confidence, resize_confidence, resize_labels
+from crots.label_files import read_confidence, read_stored, resize_confidence, resize_labels
 from crots.limits import check_claim
 from crots.taxonomy import ClassSet, label_dtype
 
@@ -146,8 +146,14 @@ class PredictionSet:
         except AmbiguousLabels:
             raise
         except InputError:
-            encoding, notes = "train", []
+            encoding, notes = "colour" if self._are_coloured() else "train", []
         return dataclasses.replace(self, encoding=encoding), notes
+
+    def _are_coloured(self) -> bool:
+        try:
+            return is_coloured(read_stored(next(iter(self.files.values()))))
+        except InputError:
+            return False
 
     @cached_property
     def _encoding(self) -> Encoding:
@@ -388,7 +394,7 @@ def _read_probabilities(path: Path, class_map: ClassMap) -> NDArray[np.float32]:
     if array.ndim != 3 or array.shape[0] != len(source) or array.size == 0:
         raise InputError(
             f"{path}: found an array of shape {array.shape}, expected ({len(source)}, height, width), a channel for "
-            f"each class of {source.name}"
+            f"each class of {source.name}{_moved(array.shape, len(source))}"
         )
     if not np.issubdtype(array.dtype, np.floating):
         raise InputError(f"{path}: found {array.dtype} values, expected float16 or float32 probabilities or logits")
@@ -402,6 +408,15 @@ def _read_probabilities(path: Path, class_map: ClassMap) -> NDArray[np.float32]:
         np.exp(values, out=values)
     values /= values.sum(0, keepdims=True)
     return np.asarray(np.einsum("shw,st->thw", values, class_map.matrix(), optimize=True), np.float32)
+
+
+def _moved(shape: tuple[int, ...], classes: int) -> str:
+    """What makes an array of another order of axes right; empty where no order is known."""
+    if len(shape) == 3 and shape[2] == classes:
+        return "; store array.transpose(2, 0, 1)"
+    if len(shape) == 4 and shape[:2] == (1, classes):
+        return "; store array[0]"
+    return ""
 
 
 def read_array(path: Path) -> tuple[NDArray[Any], str]:

@@ -243,7 +243,7 @@ class _Judge:
 
     def predictions(self) -> tuple[Encoding, list[str]]:
         """How predictions are read, which hold train ids unless only something else fits."""
-        train, raw, mask = self.train(), self.raw(), self.mask()
+        train, raw, mask, palette = self.train(), self.raw(), self.mask(), self.colour()
         # A model predicts classes, none of the many ids that a data set ignores.
         known = voids(self.classes) - self.classes.raw_ids.keys()
         if raw is not None and any(
@@ -253,13 +253,16 @@ class _Judge:
         if mask is not None and (train is None or mask.differs(train)):
             return self.two_classes(mask, train)
         if train is not None:
-            own = raw is not None and raw.differs(train) and self.classes.also_train_ids
-            if raw is not None and own and not any(file.says for file in self.files):
-                raise self.ambiguous(self.meanings(train, raw))
+            rivals = (raw, None if palette is None or self.without_colour(palette, train) else palette)
+            for rival in () if any(file.says for file in self.files) else rivals:
+                if rival is not None and rival.differs(train):
+                    raise self.ambiguous(self.meanings(train, rival))
             return self.reported(train)
-        for reading in (raw, self.colour()):
+        for reading in (raw, palette):
             if reading is not None:
                 return self.reported(reading)
+        if (counted := self.one_based()) is not None:
+            raise self.ambiguous(self.meanings(counted))
         return self.nothing({"train": train_table(self.classes)})
 
     def says_little(self) -> bool:

@@ -86,7 +86,9 @@ def file_kind(path: Path) -> FileKind:
     with parsed(path):
         with path.open("rb") as file:
             head = file.read(9)
-        if path.suffix.lower() == ".safetensors" or head[8:] == b"{":
+        # Whatever it is called: that of torch begins as a zip archive or a pickle.
+        named = path.suffix.lower() == ".safetensors" and not head.startswith((b"PK\x03\x04", b"\x80\x02"))
+        if named or head[8:] == b"{":
             return "safetensors"
         return program_kind(path) or "weights"
 
@@ -279,9 +281,10 @@ def _read_torch(path: Path, part: str, prefix: str) -> WeightsFile:
 def _unpickle(path: Path) -> Any:
     check_claim(path, claimed_by_pickles(path), "its tensors")
     try:
-        with torch.serialization.safe_globals(_plain_containers()), warnings.catch_warnings():
+        with torch.serialization.safe_globals(_plain_containers()), warnings.catch_warnings(), path.open("rb") as file:
             warnings.filterwarnings("ignore", message="Detected pickle protocol", category=UserWarning)
-            return torch.load(path, map_location="cpu", weights_only=True)
+            # An open file, since torch goes by the suffix of a path.
+            return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise _refused(path, error) from error
 

@@ -368,6 +368,15 @@ def test_confidence_in_a_palette_is_what_its_colours_say(tmp_path):
         read_confidence(tmp_path / "heat.png")
 
 
+@pytest.mark.parametrize(
+    ("shape", "remedy"),
+    [((6, 8, 4), r"array.transpose\(2, 0, 1\)"), ((1, 4, 6, 8), r"array\[0\]"), ((5, 6, 8), "source")],
+)
+def test_axes_in_another_order_are_said_with_what_puts_them_right(tmp_path, shape, remedy):
+    with pytest.raises(InputError, match=f"expected .4, height, width., a channel for each class.*{remedy}$"):
+        soft(tmp_path, np.zeros(shape)).read("k", SIZE)
+
+
 def test_other_files_than_predictions_are_counted(tmp_path):
     for number in range(3):
         np.save(tmp_path / f"{number}.npy", np.zeros((4, 4)))

@@ -231,6 +231,27 @@ def test_masks_of_predictions_that_differ_are_a_question_with_the_option_of_pred
         predictions(tmp_path, [[0, 255], [0, 1]], TWO)
 
 
+def test_predictions_in_two_forms_that_differ_are_a_question_whatever_the_class_set(tmp_path):
+    # The ids count from one, and no pixel is of the first class or ignored.
+    with pytest.raises(AmbiguousLabels, match=r"train \(1 is f, 2 is d\) or raw \(1 is w, 2 is f\).*source.encoding"):
+        read(tmp_path, [[1, 2]], FOUR, predictions=True)
+    assert read(tmp_path, [[0, 1, 2]], FOUR, predictions=True)[0] == "train"
+    with pytest.raises(AmbiguousLabels, match=r"from-one \(1 is a, 3 is c\); choose one by `source.encoding`"):
+        read(tmp_path, [[1, 3]], THREE, predictions=True)
+    path = tmp_path / "palette.png"
+    image = Image.fromarray(np.array([[0, 1, 2]], np.uint8))
+    image.putpalette(np.array(THREE.palette, np.uint8)[[1, 0, 2]].tobytes())
+    image.save(path)
+    with pytest.raises(AmbiguousLabels, match=r"train \(0 is a, 1 is b, 2 is c\) or colour \(0 is b, 1 is a, 2 is c\)"):
+        detect_encoding([path], THREE, predictions=True)
+
+
+def test_pictures_in_place_of_predictions_are_refused_by_their_colours(tmp_path):
+    write_image(tmp_path / "a.png", np.full((2, 2, 3), (1, 2, 3), np.uint8))
+    with pytest.raises(InputError, match=r"a\.png: found the colours \(1, 2, 3\), which class set three does not know"):
+        open_predictions(tmp_path, None, THREE).lookup(["a"]).read("a", None)
+
+
 def test_coloured_predictions(tmp_path):
     write_image(tmp_path / "0.png", THREE.colours(np.array([[0, 2, 1]])))
     found = open_predictions(tmp_path, None, THREE)

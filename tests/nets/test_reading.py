@@ -76,6 +76,13 @@ def test_lightning_with_its_containers(tmp_path):
     assert found.kind == "lightning" and same(found.tensors)
 
 
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_file_of_torch_is_read_whatever_it_is_called(tmp_path, legacy):
+    torch.save(STATE, tmp_path / "w.safetensors", _use_new_zipfile_serialization=not legacy)
+    assert file_kind(tmp_path / "w.safetensors") == "weights"
+    assert read_weights(tmp_path / "w.safetensors").tensors.keys() == STATE.keys()
+
+
 def test_safetensors(tmp_path):
     save_file(STATE, tmp_path / "w.safetensors")
     found = read_weights(tmp_path / "w.safetensors")
