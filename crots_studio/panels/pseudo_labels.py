@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QMenu, QPushButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QPushButton, QToolButton, QWidget
 
 from crots.events import Event, StageFinished
 from crots.project import Project
@@ -23,6 +23,7 @@ from crots_studio.models.words import plural
 from crots_studio.panels.label_correction import LabelCorrection
 from crots_studio.session import Session
 from crots_studio.widgets.compare_area import CompareArea
+from crots_studio.widgets.icon_button import IconButton
 from crots_studio.widgets.image_panel import ImagePanel, class_words
 from crots_studio.widgets.picture_layers import Content, Outline, doubt_colour
 from crots_studio.widgets.region_bar import RegionBar
@@ -54,8 +55,10 @@ class PseudoLabelPanel(ImagePanel):
         self.regions.chosen.connect(self._go_to_region)
         # The box to look at as soon as its image is there.
         self._awaited: tuple[int, int, int, int] | None = None
-        self.below_area.addWidget(self.regions)
-        self.below_area.addWidget(self.correction)
+        self.beside_area.insertWidget(0, self.correction.tools.column)
+        self.below_area.setSpacing(16)
+        self.below_area.addWidget(self.correction, 1)
+        self.below_area.addWidget(self.regions, 1)
         self._make_keys()
         self.legend.list.setToolTip(
             "Click a class to paint with it. Tick the classes to draw; double-click one to see only that one, again to "
@@ -74,14 +77,21 @@ class PseudoLabelPanel(ImagePanel):
             "is one, disagrees. Needs no labels; runs in a separate process."
         )
         self.suspect_button.clicked.connect(self._find_suspects)
-        self.above_list.addWidget(self.suspect_button)
         self.tool_menu = QMenu(self)
         self.tool_menu.addAction("&Export doubtful images ...").triggered.connect(self.export_wanted)
         self.tool_menu.addAction("&Import corrected labels ...").triggered.connect(self.import_wanted)
-        self.tool_button = QPushButton("Labelling tool")
-        self.tool_button.setToolTip("Corrects the most doubtful images in CVAT or labelme, and reads them back")
+        self.tool_button = IconButton(
+            "export",
+            "Labelling tool",
+            tip="corrects the most doubtful images in CVAT or labelme, and reads them back",
+            flat=False,
+        )
         self.tool_button.setMenu(self.tool_menu)
-        self.above_list.addWidget(self.tool_button)
+        self.tool_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        searches = QHBoxLayout()
+        searches.addWidget(self.suspect_button, 1)
+        searches.addWidget(self.tool_button)
+        self.above_list.addLayout(searches)
         # Waits for the labels to be read again.
         self._imported: list[Import] = []
         session.opened.corrections_imported.connect(self._take_imported)

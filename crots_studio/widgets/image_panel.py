@@ -6,7 +6,7 @@ import html
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 
 from crots.events import Event
 from crots.project import Project
@@ -41,7 +41,7 @@ class ImagePanel(QWidget):
         for label in (self.readout, self.about):
             # A long name must not push the other panels aside.
             label.setMinimumWidth(1)
-        self.above_list, self.below_area = QVBoxLayout(), QVBoxLayout()
+        self.above_list, self.beside_area, self.below_area = QVBoxLayout(), QHBoxLayout(), QHBoxLayout()
         self._build()
         self.images.picked.connect(self._pick)
         self.legend.shown_changed.connect(lambda _: self._recolour())
@@ -65,7 +65,9 @@ class ImagePanel(QWidget):
         side.setChildrenCollapsible(False)
         layout = QVBoxLayout(main)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.area, 1)
+        self.beside_area.setSpacing(4)
+        self.beside_area.addWidget(self.area, 1)
+        layout.addLayout(self.beside_area, 1)
         layout.addLayout(self.below_area)
         layout.addWidget(self.readout)
         layout.addWidget(self.about)

@@ -1,11 +1,11 @@
-"""The tool bar for repainting labels: what a click does, with which class, how broad, and what was done."""
+"""The tools for repainting labels: what a click does, with which class, how broad, and what was done."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from PySide6.QtCore import QSignalBlocker, Signal
-from PySide6.QtWidgets import QButtonGroup, QComboBox, QHBoxLayout, QPushButton, QSpinBox, QWidget
+from PySide6.QtWidgets import QButtonGroup, QComboBox, QHBoxLayout, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
 from crots.taxonomy import ClassSet
 from crots_studio.plain import plain_tooltip
@@ -40,10 +40,15 @@ TOOLS = (
 # Tools whose width counts.
 BROAD = (BRUSH, ERASER, SUPERPIXELS)
 _WIDEST = 99
+# Pixels.
+_WIDEST_CHOICE = 280
 
 
 class LabelTools(QWidget):
-    """A row of controls.
+    """A row with the class and the width; the tools stand in a column of their own beside the picture.
+
+    Attributes:
+        column: the tools, undo and redo, one below the other.
 
     Signals:
         tool_changed(str): a key of the tools.
@@ -86,18 +91,31 @@ class LabelTools(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(4)
-        for button in self.tools.values():
-            row.addWidget(button)
-        row.addSpacing(8)
-        row.addWidget(self.classes, 1)
+        # Wider, its arrow would be far from its name.
+        self.classes.setMaximumWidth(_WIDEST_CHOICE)
+        row.addWidget(self.classes, 3)
         row.addWidget(self.width_box)
+        row.addWidget(snug(self.reset))
         row.addStretch(1)
-        for other in (self.undo, self.redo, snug(self.reset)):
-            row.addWidget(other)
+        self.column = self._make_column()
         self.classes.currentIndexChanged.connect(lambda _: self.class_changed.emit(self.label))
         self._group.buttonClicked.connect(lambda _: self._tool_chosen())
         self.reset.clicked.connect(self.reset_asked)
         self._tool_chosen()
+
+    def _make_column(self) -> QWidget:
+        holder = QWidget(self)
+        holder.setAccessibleName("Tools")
+        column = QVBoxLayout(holder)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        for button in self.tools.values():
+            column.addWidget(button)
+        column.addSpacing(8)
+        for other in (self.undo, self.redo):
+            column.addWidget(other)
+        column.addStretch(1)
+        return holder
 
     @property
     def current(self) -> str:

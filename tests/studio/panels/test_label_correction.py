@@ -433,3 +433,19 @@ def test_superpixels_follow_the_image_and_can_be_undone(qtbot, open_project, sho
     panel.undo()
     qtbot.waitUntil(lambda: np.array_equal(panel.maps.labels, before))
     assert key == panel.images.current_key and not unnamed(tools)
+
+
+def test_the_tools_stand_in_a_column_beside_the_picture(qtbot, session, show_panel, open_project, project):
+    panel = show_panel(PseudoLabelPanel, 790, 520)
+    open_project(project.folder)
+    qtbot.waitUntil(lambda: panel.correction.labels is not None, timeout=60_000)
+    tools = panel.correction.tools
+    buttons = [*tools.tools.values(), tools.undo, tools.redo]
+    places = [button.mapTo(panel, QPoint(0, 0)) for button in buttons]
+    assert len({place.x() for place in places}) == 1 and sorted(place.y() for place in places) == [
+        place.y() for place in places
+    ]
+    picture = panel.area.views.mapTo(panel, QPoint(0, 0))
+    assert places[0].x() + buttons[0].width() <= picture.x()
+    lowest = places[-1].y() + buttons[-1].height()
+    assert lowest <= picture.y() + panel.area.views.height(), "all of them have room in the smallest window"
