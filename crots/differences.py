@@ -7,6 +7,7 @@ where it was added, switched off where it was removed; so that an upgrade alone 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from crots.config import Profile, defaults, to_mapping
@@ -17,8 +18,24 @@ _OFF = (None, "", "0", "0.0", "False", "none", "[]")
 Inputs = Mapping[str, Any]
 
 
-def differences(old: Inputs, new: Inputs, profile: Profile) -> Iterator[str]:
-    """Yields a phrase for each option or input that differs.
+@dataclass(frozen=True)
+class Change:
+    """An option, an input or an earlier stage that differs; as a string ``adapt.steps changed``.
+
+    Attributes:
+        section: of the options, ``corrections``, or the key of an earlier stage.
+        name: of the option, or ``files of data/target``; empty where the result of an earlier stage differs.
+    """
+
+    section: str
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.section}.{self.name} changed" if self.name else f"{self.section} changed"
+
+
+def differences(old: Inputs, new: Inputs, profile: Profile) -> Iterator[Change]:
+    """Yields each option, input and earlier stage that differs.
 
     Args:
         old: of a stage's record: values by section and option, the digest of an earlier stage as ``after baseline``.
@@ -29,12 +46,12 @@ def differences(old: Inputs, new: Inputs, profile: Profile) -> Iterator[str]:
         before, after = old.get(section), new.get(section)
         if section.startswith("after ") or not (_is_table(before) and _is_table(after)):
             if before != after:
-                yield f"{section.removeprefix('after ')} changed"
+                yield Change(section.removeprefix("after "))
             continue
         before, after = before or {}, after or {}
         for name in sorted({*before, *after}):
             if not _same(section, name, before, after, profile):
-                yield f"{section}.{name} changed"
+                yield Change(section, name)
 
 
 def _is_table(value: Any) -> bool:

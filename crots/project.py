@@ -53,6 +53,10 @@ class _Choice(TypedDict):
     """The fields of ``choice.json`` that are read."""
 
     words: NotRequired[str]
+    kept: NotRequired[int]
+    given_up: NotRequired[str]
+    useless: NotRequired[bool]
+    rule: NotRequired[str]
     ends_rounds: NotRequired[str]
     oracle: NotRequired[_Hindsight | None]
 

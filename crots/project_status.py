@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-from crots.differences import differences
+from crots.differences import Change, differences
 from crots.eventlog import last_endings, running
 from crots.project import Project
 
 State = Literal["ready", "waiting", "running", "done", "stale", "interrupted", "failed", "not needed"]
+# Of a stage that others wait for.
+_NOT_DONE = ("waiting", "ready", "stale", "interrupted", "failed", "running")
 
 
 @dataclass(frozen=True)
@@ -21,11 +23,15 @@ class StageStatus:
     Attributes:
         key: ``adapt-2``.
         state: see `State`.
-        reason: why it is stale, waiting or failed.
+        reason: why it is stale, waiting or failed, as a sentence.
+        changes: likewise of a stale stage, one by one.
+        waits_for: the stages that it waits for, and their states.
         seconds: how long it took, None while not done.
         miou: score of its model where one was measured, 0..1.
         done: units finished, of ``total``, of an interrupted stage.
         kept: which checkpoint a training stage kept, as a sentence; empty where it kept the last.
+        went_back_to: the step whose checkpoint is kept where the guard stopped the stage, 0 for its start; else None.
+        by_labels: the validation labels chose the checkpoint, which no adaptation may claim as its own.
     """
 
     key: str
@@ -36,6 +42,10 @@ class StageStatus:
     done: int = 0
     total: int = 0
     kept: str = ""
+    went_back_to: int | None = None
+    by_labels: bool = False
+    changes: tuple[Change, ...] = ()
+    waits_for: tuple[tuple[str, State], ...] = ()
 
 
 def statuses(project: Project, *, busy: bool | None = None) -> list[StageStatus]:
@@ -71,15 +81,21 @@ class _States:
         if project.started_path(key).exists() and (unfinished := self._unfinished(key, record)):
             return status(*unfinished)
         if record:
-            reason = ", ".join(differences(record.get("inputs", {}), self._inputs[key], project.config.profile))
-            state: State = "stale" if reason else "done"
-            kept = str((project.choice(key) or {}).get("words", ""))
-            return status(state, reason, seconds=record.get("seconds"), miou=record.get("miou"), kept=kept)
-        reason = _not_done(
-            before, project.upstream(key), ("waiting", "ready", "stale", "interrupted", "failed", "running")
-        )
-        if reason:
-            return status("waiting", reason)
+            changes = tuple(differences(record.get("inputs", {}), self._inputs[key], project.config.profile))
+            choice = project.choice(key) or {}
+            return status(
+                "stale" if changes else "done",
+                ", ".join(map(str, changes)),
+                changes=changes,
+                seconds=record.get("seconds"),
+                miou=record.get("miou"),
+                kept=str(choice.get("words", "")),
+                went_back_to=choice.get("kept", 0) if choice.get("given_up") else None,
+                by_labels=_chosen_by_labels(choice),
+            )
+        waits_for = tuple((name, before[name]) for name in project.upstream(key) if before.get(name) in _NOT_DONE)
+        if waits_for:
+            return status("waiting", "; ".join(f"{name} is {state}" for name, state in waits_for), waits_for=waits_for)
         if ending and ending.outcome == "failed":
             # Its inputs did not fit, so it never began.
             return status("failed", ending.message)
@@ -99,9 +115,8 @@ class _States:
         return "interrupted", f"run again to resume from the last checkpoint{stays}"
 
 
-def _not_done(before: Mapping[str, State], upstream: tuple[str, ...], states: tuple[State, ...]) -> str:
-    waiting = [f"{name} is {before[name]}" for name in upstream if before.get(name) in states]
-    return "; ".join(waiting)
+def _chosen_by_labels(choice: Mapping[str, Any]) -> bool:
+    return choice.get("rule") == "oracle" and not choice.get("given_up") and not choice.get("useless")
 
 
 def dropped(project: Project, key: str) -> str:
@@ -109,7 +124,7 @@ def dropped(project: Project, key: str) -> str:
     started = project.files(key).read_start()
     if started is None or not started.get("inputs") or project.resumable(key):
         return ""
-    reasons = list(differences(started["inputs"], project.inputs()[key], project.config.profile))
+    reasons = [str(change) for change in differences(started["inputs"], project.inputs()[key], project.config.profile)]
     ending = last_endings(project.events_path).get(key)
     if not reasons or ending is None or ending.outcome == "completed":
         return ""

@@ -3,6 +3,7 @@ import os
 import pytest
 
 from crots import contents
+from crots.differences import Change
 from crots.eventlog import EventLog
 from crots.events import Progress, StageStarted
 from crots.files import digest, write_json
@@ -186,9 +187,22 @@ def test_a_round_that_begins_again_decides_again(project):
 def test_status_says_which_checkpoint_was_kept_and_its_score(project):
     complete(project, "pseudo-label")
     hindsight = {"miou": 0.25, "best_step": 4, "best_miou": 0.5}
-    choose(project, "baseline", words="went back to step 2", oracle=hindsight)
-    status = {status.key: status for status in statuses(project)}["baseline"]
-    assert (status.kept, status.miou) == ("went back to step 2", 0.25)
+    choose(project, "baseline", words="went back to step 2", given_up="a class is lost", kept=2, oracle=hindsight)
+    choose(project, "adapt-1", words="kept step 2", rule="oracle")
+    status = {status.key: status for status in statuses(project)}
+    assert (status["baseline"].kept, status["baseline"].miou) == ("went back to step 2", 0.25)
+    assert status["baseline"].went_back_to == 2 and not status["baseline"].by_labels
+    assert status["adapt-1"].by_labels and status["adapt-1"].went_back_to is None
+
+
+def test_reasons_are_given_one_by_one_too(project):
+    waiting = statuses(project)[1]
+    assert waiting.waits_for == (("pseudo-label", "ready"),) and waiting.reason == "pseudo-label is ready"
+    complete(project, "pseudo-label", "baseline")
+    project.config = override(project.config, {"baseline.steps": 5, "pseudo_label.flip": False})
+    stale = statuses(project)[1]
+    assert stale.changes == (Change("pseudo-label"), Change("baseline", "steps"))
+    assert stale.reason == "pseudo-label changed, baseline.steps changed"
 
 
 def test_corrections_that_are_undone_leave_nothing_stale(project):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from crots.artefacts import CORRECTIONS
+from crots.differences import Change
 from crots.project_status import StageStatus, State
 from crots_studio.models.history import History, StageHistory
 from crots_studio.models.names import title
@@ -15,8 +15,6 @@ from crots_studio.models.project_form import Finding
 from crots_studio.models.run_state import RunState
 from crots_studio.models.words import duration, in_window, option_title, plural
 
-# How the core words a stage that its guard stopped.
-GUARDED = "went back"
 # What a demonstration does before the stages that every project has.
 DEMO_STAGES = ("render", "train")
 LOOKING = "checking …"
@@ -151,11 +149,11 @@ def _stage_row(stage: StageStatus, run: RunState, scored: float | None = None) -
         title=title(stage.key),
         state=state,
         words=_words(stage, state, fraction, run),
-        reason="; ".join(filter(None, (reason_words(stage.reason), kept_words(stage)))),
+        reason="; ".join(filter(None, (reason_words(stage), stage.kept))),
         fraction=fraction,
         time=duration(stage.seconds) if stage.seconds is not None and state in ("done", "stale") else "",
         miou=f"{miou:.1%}" if miou is not None and state in ("done", "stale") else "",
-        warned=state == "done" and went_back(stage),
+        warned=state == "done" and stage.went_back_to is not None,
         paused=state == "running" and run.paused,
         startable=not run.running and stage.state in _STARTABLE and stage.key not in DEMO_STAGES,
     )
@@ -168,64 +166,41 @@ def _words(stage: StageStatus, state: str, fraction: float | None, run: RunState
     if state == "interrupted":
         return f"interrupted at {stage.done / stage.total:.0%}" if stage.total else "interrupted"
     if state == "stale":
-        return f"stale: {_in_short(reason_words(stage.reason))}" if stage.reason else "stale"
-    if state == "done" and chosen_by_labels(stage):
+        return f"stale: {reason}" if (reason := _in_short(stage)) else "stale"
+    if state == "done" and stage.by_labels:
         # The mark comes first, since a long duration cuts the end of the text.
         return "oracle, done"
-    if state == "done" and went_back(stage):
-        return f"done, {_kept_in_short(kept_words(stage))}"
+    if state == "done" and stage.went_back_to is not None:
+        # Why is a long sentence, and stands in the tooltip and the log.
+        place = f"the checkpoint of step {stage.went_back_to}" if stage.went_back_to else "its start"
+        return f"done, went back to {place}"
     return state
 
 
-def _kept_in_short(kept: str) -> str:
-    """Which checkpoint; the reason is a long sentence, and stands in the tooltip and the log."""
-    found = re.search(rf"{GUARDED} to [^,;:]+", kept)
-    return found[0] if found else kept
+def reason_words(stage: StageStatus) -> str:
+    """Says why a stage is stale, waits or failed, as the window calls options and stages."""
+    if stage.changes:
+        return ", ".join(f"{_name_of(change)} changed" for change in stage.changes)
+    if stage.waits_for:
+        return "; ".join(f"{title(key)} is {state}" for key, state in stage.waits_for)
+    return in_window(stage.reason)
 
 
-_CHANGED = re.compile(r"^([a-z_-]+)\.([a-z_]+)( of .*)? changed$")
-_STAGE_IS = re.compile(r"^([a-z0-9-]+) (changed|is [a-z]+)$")
-
-
-def _in_short(reason: str) -> str:
+def _in_short(stage: StageStatus) -> str:
     """Leaves room for the stages below: the first of several changes, and how many more there are."""
-    first, *others = reason.split("; ")[0].split(", ")
-    if not others or not first.endswith(" changed"):
-        return reason
-    return f"{first.removesuffix(' changed')} and {len(others)} more changed"
+    if len(stage.changes) < 2:
+        return reason_words(stage)
+    return f"{_name_of(stage.changes[0])} and {len(stage.changes) - 1} more changed"
 
 
-def reason_words(reason: str) -> str:
-    """Translates a reason of the core, why a stage is stale or waits, for the window."""
-    for mark in (", ", "; "):
-        reason = mark.join(_one_reason(part) for part in reason.split(mark))
-    return in_window(reason)
-
-
-def _one_reason(part: str) -> str:
-    if part.startswith(f"{CORRECTIONS}."):
-        return "your corrections changed"
-    if found := _CHANGED.match(part):
-        name = found[2] if found[2] in ("file", "files") else option_title(f"{found[1]}.{found[2]}")
-        return f"{name}{found[3] or ''} changed"
-    if found := _STAGE_IS.match(part):
-        return f"{title(found[1])} {found[2]}"
-    return part
-
-
-def kept_words(stage: StageStatus) -> str:
-    """The checkpoint that a training stage kept, if it is not the last."""
-    return str(getattr(stage, "kept", ""))
-
-
-def went_back(stage: StageStatus) -> bool:
-    """Whether a stage was stopped by its guard and went back to an earlier checkpoint."""
-    return GUARDED in kept_words(stage)
-
-
-def chosen_by_labels(stage: StageStatus) -> bool:
-    """Whether the validation labels chose the checkpoint, which no adaptation may claim as its own."""
-    return "chosen by validation labels" in kept_words(stage)
+def _name_of(change: Change) -> str:
+    if change.section == CORRECTIONS:
+        return "your corrections"
+    if not change.name:
+        return title(change.section)
+    # Files are no options: ``files``, ``files of data/target``.
+    is_file = change.name == "files" or " " in change.name
+    return change.name if is_file else option_title(f"{change.section}.{change.name}")
 
 
 def summary(rows: Sequence[RailRow]) -> str:

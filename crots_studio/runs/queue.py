@@ -16,7 +16,6 @@ from crots_studio.background.errands import Errands
 from crots_studio.models.history import History
 from crots_studio.models.names import title
 from crots_studio.models.project_cards import read_card
-from crots_studio.models.rail import GUARDED
 from crots_studio.models.run_queue import (
     Entries,
     QueueEntry,
@@ -68,8 +67,8 @@ def prepare(folder: Path, trusted: Iterable[Code]) -> Prepared:
 def outcome_words(folder: Path) -> str:
     """Says what a finished run gained and which stages were stopped by their guard; not on the window's thread."""
     project = Project.open(folder)
-    choices = {key: str((project.choice(key) or {}).get("words", "")) for key in project.stage_keys()}
-    guarded = [f"{title(key)} {words}" for key, words in choices.items() if GUARDED in words]
+    choices = {key: project.choice(key) or {} for key in project.stage_keys()}
+    guarded = [f"{title(key)} {choice.get('words', '')}" for key, choice in choices.items() if choice.get("given_up")]
     return ". ".join(filter(None, (read_card(folder).gain, *guarded)))
 
 

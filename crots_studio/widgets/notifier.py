@@ -16,7 +16,6 @@ from crots.runner import NOT_BEGUN
 from crots_studio.models.history import History
 from crots_studio.models.iou import Scores
 from crots_studio.models.names import title
-from crots_studio.models.rail import GUARDED
 from crots_studio.models.words import in_window
 from crots_studio.runs.run import RunEnd
 from crots_studio.session import Session
@@ -152,8 +151,9 @@ class Notifier(Toast):
         if project is None:
             return ""
         ran = [key for key in project.stage_keys() if self._began <= _ended_at(history, key)]
-        choices = {key: str((_choice(project, key) or {}).get("words", "")) for key in ran}
-        return " ".join(f"{title(key)} {words}." for key, words in choices.items() if GUARDED in words)
+        choices = {key: _choice(project, key) or {} for key in ran}
+        guarded = [key for key, choice in choices.items() if choice.get("given_up")]
+        return " ".join(f"{title(key)} {choices[key].get('words', '')}." for key in guarded)
 
     def _tell_desktop(self, heading: str, text: str, *, failed: bool) -> None:
         if not (QSystemTrayIcon.isSystemTrayAvailable() and QSystemTrayIcon.supportsMessages()):

@@ -9,6 +9,7 @@ from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QMainWindow, QPushButton, QSystemTrayIcon, QWidget
 
 import crots_studio
+from crots.artefacts import CHOICE
 from crots.events import Evaluated
 from crots.files import write_json
 from crots.project import Project
@@ -173,7 +174,7 @@ def test_a_run_that_the_guard_stopped_is_reported_in_amber_with_the_reason(
     session.run.ended.emit(RunEnd("completed", "export"))
     assert notifier.text.property("role") == "good"
     words = "stopped after step 60 of 100 and went back to the checkpoint of step 40, the best healthy one"
-    write_json(project.stage_folder("adapt-1") / "choice.json", {"words": words})
+    write_json(project.stage_folder("adapt-1") / CHOICE, {"words": words, "given_up": "a class is vanishing"})
     session.run.ended.emit(RunEnd("completed", "export"))
     assert notifier.text.property("role") == "warning"
     assert "with a warning" in notifier.text.text() and f"Round 1 {words}." in notifier.text.text()

@@ -9,6 +9,7 @@ from typing import Any
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from crots.artefacts import CORRECTIONS
 from crots.errors import InputError
 from crots.methods.rare import ClassStatistics
 from crots.project_status import StageStatus
@@ -193,14 +194,15 @@ class RareSet(QWidget):
             return "Cutting …"
         if self.timer.isActive():
             return "Will be cut when the run has finished." if session.run.busy else "Will be cut in a moment …"
-        reason = stale_reason(session.opened.status)
-        return f"These patches are not up to date: {reason_words(reason)}." if reason else ""
+        reason = _stale_reason(session.opened.status)
+        return f"These patches are not up to date: {reason}." if reason else ""
 
 
-def stale_reason(status: list[StageStatus]) -> str:
+def _stale_reason(status: list[StageStatus]) -> str:
     """Why the patches are not those of the options; corrections of patches need no new cut."""
-    reason = next((row.reason for row in status if row.key == "mine" and row.state == "stale"), "")
-    return ", ".join(part for part in reason.split(", ") if not part.startswith("corrections."))
+    mine = next((row for row in status if row.key == "mine" and row.state == "stale"), None)
+    changes = tuple(change for change in mine.changes if change.section != CORRECTIONS) if mine else ()
+    return reason_words(dataclasses.replace(mine, changes=changes)) if mine and changes else ""
 
 
 def _label(name: str) -> QLabel:

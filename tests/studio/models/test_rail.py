@@ -1,5 +1,6 @@
 """The rail: states in words, live progress over the state on disk, a demonstration's own stages, Run or Resume."""
 
+from crots.differences import Change
 from crots.events import Evaluated, Progress, StageFinished, StageStarted
 from crots.project_status import StageStatus
 from crots_studio.models.history import History
@@ -12,6 +13,10 @@ def rows(*status, run=None, findings=None, history=None):
     return rail_rows(status, run or RunState(), findings or {}, history or History())
 
 
+def stale(key, *changes, **more):
+    return StageStatus(key, "stale", ", ".join(map(str, changes)), changes=changes, **more)
+
+
 def by_key(found):
     return {row.key: row for row in found}
 
@@ -20,7 +25,7 @@ def test_states_in_words_with_duration_and_score():
     found = by_key(
         rows(
             StageStatus("pseudo-label", "done", seconds=75.0, miou=0.593),
-            StageStatus("baseline", "stale", reason="baseline.steps changed", seconds=5.0),
+            stale("baseline", Change("baseline", "steps"), seconds=5.0),
             StageStatus("mine", "interrupted", done=30, total=120),
             StageStatus("adapt-1", "waiting"),
             StageStatus("export", "failed", reason="the disk is full"),
@@ -35,24 +40,24 @@ def test_states_in_words_with_duration_and_score():
 
 
 def test_many_reasons_of_a_stale_stage_leave_room_for_the_stages_below():
-    changed = ", ".join(f"baseline.{name} changed" for name in ("steps", "batch", "mix", "refresh"))
     found = by_key(
         rows(
-            StageStatus("baseline", "stale", reason=changed),
-            StageStatus("mine", "stale", reason="files of my images, all/a.b changed, pseudo-label changed"),
+            stale("baseline", *(Change("baseline", name) for name in ("steps", "batch", "mix", "refresh"))),
+            stale("mine", Change("data", "files of my images, all/a.b"), Change("pseudo-label")),
         )
     )
     assert found["baseline"].words == "stale: Steps and 3 more changed"
     assert found["baseline"].reason.count(" changed") == 4, "the tooltip has all of them"
-    assert found["mine"].words.startswith("stale: files of my images, all/a.b changed"), "a name that holds a comma"
+    assert found["mine"].words.startswith("stale: files of my images, all/a.b and 1 more"), "a name that holds a comma"
 
 
 def test_a_choice_by_labels_is_marked():
-    kept = "kept the checkpoint of step 20, of 40, chosen by {}; by labels (oracle, after the choice): mIoU 45.3%"
+    # Both sentences name the labels.
+    kept = "kept the checkpoint of step 20, of 40; by labels (oracle, after the choice): mIoU 45.3%"
     found = by_key(
         rows(
-            StageStatus("adapt-1", "done", kept=kept.format("validation labels (oracle)")),
-            StageStatus("adapt-2", "done", kept=kept.format("label-free scores")),
+            StageStatus("adapt-1", "done", kept=kept, by_labels=True),
+            StageStatus("adapt-2", "done", kept=kept),
         )
     )
     assert (found["adapt-1"].words, found["adapt-2"].words) == ("oracle, done", "done")
@@ -90,16 +95,20 @@ def test_nothing_is_ready_without_its_inputs():
 
 
 def test_reasons_use_the_words_of_the_window():
-    words = (
-        "adapt.validate_every changed, adapt-1 changed, data.files of my images, all/a.b changed, pseudo-label changed"
+    changes = (
+        Change("adapt", "validate_every"), Change("adapt-1"), Change("data", "files of my images, all/a.b"),
+        Change("source", "files"), Change("adapt", "an_old_option"), Change("pseudo-label"),
+    )  # fmt: skip
+    assert reason_words(stale("adapt-2", *changes)) == (
+        "Validate every changed, Round 1 changed, files of my images, all/a.b changed, files changed, An old option "
+        "changed, Pseudo-labels changed"
     )
-    assert reason_words(words) == (
-        "Validate every changed, Round 1 changed, data.files of my images, all/a.b changed, Pseudo-labels changed"
-    )
-    assert reason_words("data.files of data/target changed") == "files of data/target changed"
-    assert reason_words("pseudo-label is ready; baseline is stale") == "Pseudo-labels is ready; Baseline is stale"
-    assert reason_words("corrections.files of corrections/label_ids changed") == "your corrections changed"
-    assert reason_words("") == ""
+    corrected = Change("corrections", "files of corrections/label_ids")
+    assert reason_words(stale("mine", corrected)) == "your corrections changed"
+    waiting = StageStatus("mine", "waiting", waits_for=(("pseudo-label", "ready"), ("baseline", "stale")))
+    assert reason_words(waiting) == "Pseudo-labels is ready; Baseline is stale"
+    assert reason_words(StageStatus("export", "failed", "set `adapt.steps`")).startswith("set \u201cSteps\u201d")
+    assert reason_words(StageStatus("mine", "ready")) == ""
 
 
 def test_a_demonstration_s_own_stages_come_first():

@@ -102,19 +102,15 @@ def test_it_paints_in_both_themes(session, rail, finished):
     assert pictures[0] != pictures[1]
 
 
-class Told(StageStatus):
-    """A status that says what its stage kept."""
-
-    def __init__(self, key, state, kept):
-        super().__init__(key, state)
-        object.__setattr__(self, "kept", kept)
-
-
 def test_a_round_that_went_back_and_one_that_is_not_needed_are_reported():
     kept = (
         "stopped after step 60 of 100 and went back to the checkpoint of step 40, the best healthy one: a class is lost"
     )
-    status = [Told("adapt-1", "done", kept), Told("adapt-2", "not needed", ""), StageStatus("export", "ready")]
+    status = [
+        StageStatus("adapt-1", "done", kept=kept, went_back_to=40),
+        StageStatus("adapt-2", "not needed"),
+        StageStatus("export", "ready"),
+    ]
     rows = {row.key: row for row in rail_rows(status, RunState(), {}, History())}
     assert rows["adapt-1"].warned
     assert rows["adapt-1"].words == "done, went back to the checkpoint of step 40", "the rest is in the tooltip"
