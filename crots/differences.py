@@ -34,7 +34,7 @@ class Change:
         return f"{self.section}.{self.name} changed" if self.name else f"{self.section} changed"
 
 
-def differences(old: Inputs, new: Inputs, profile: Profile) -> Iterator[Change]:
+def changed_inputs(old: Inputs, new: Inputs, profile: Profile) -> Iterator[Change]:
     """Yields each option, input and earlier stage that differs.
 
     Args:

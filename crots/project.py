@@ -15,7 +15,7 @@ from crots.artefacts import BEST, CHECKPOINT, CHOICE, CORRECTIONS, round_key, ro
 from crots.config import defaults, to_mapping
 from crots.decisions import holds, read_decisions
 from crots.dependencies import Dependencies
-from crots.differences import differences
+from crots.differences import changed_inputs
 from crots.errors import InputError
 from crots.files import digest, exists, expanded, make_folder, write_text
 from crots.inputs import check_inputs
@@ -248,7 +248,7 @@ class Project:
         Later stages have noted the digest of what is noted.
         """
         for noted in self.noted_inputs(key):
-            if not any(differences(noted, inputs, self.config.profile)):
+            if not any(changed_inputs(noted, inputs, self.config.profile)):
                 return noted
         return inputs
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-from crots.differences import Change, differences
+from crots.differences import Change, changed_inputs
 from crots.eventlog import last_endings, running
 from crots.project import Project
 
@@ -81,7 +81,7 @@ class _States:
         if project.started_path(key).exists() and (unfinished := self._unfinished(key, record)):
             return status(*unfinished)
         if record:
-            changes = tuple(differences(record.get("inputs", {}), self._inputs[key], project.config.profile))
+            changes = tuple(changed_inputs(record.get("inputs", {}), self._inputs[key], project.config.profile))
             choice = project.choice(key) or {}
             return status(
                 "stale" if changes else "done",
@@ -124,7 +124,8 @@ def dropped(project: Project, key: str) -> str:
     started = project.files(key).read_start()
     if started is None or not started.get("inputs") or project.resumable(key):
         return ""
-    reasons = [str(change) for change in differences(started["inputs"], project.inputs()[key], project.config.profile)]
+    changes = changed_inputs(started["inputs"], project.inputs()[key], project.config.profile)
+    reasons = list(map(str, changes))
     ending = last_endings(project.events_path).get(key)
     if not reasons or ending is None or ending.outcome == "completed":
         return ""

@@ -17,7 +17,7 @@ from crots.eventlog import EventLog, last_endings, seconds_before
 from crots.events import Evaluated, Event, StageFinished
 from crots.execution.context import Context, at_their_place
 from crots.execution.control import Control
-from crots.execution.launch import session
+from crots.execution.launch import process_group
 from crots.execution.workers import current
 from crots.files import explained, is_file, is_partial, machine_fault, out_of_memory, remove_partials
 from crots.project import Project
@@ -53,7 +53,7 @@ def run_project(
 
     control, budgeted = control or Control(), project.config.runtime.time_budget is not None
     keys = planned(project, until=until, only=only)
-    with session(project.config.runtime.device) as workers, contextlib.ExitStack() as stack:
+    with process_group(project.config.runtime.device) as workers, contextlib.ExitStack() as stack:
         if budgeted and workers.world > 1:
             raise InputError(
                 f"time budget: it is supported in one process only, and this run has {workers.world} workers; set "

@@ -13,7 +13,7 @@ from crots.config import describe
 from crots.options import SECTIONS
 from crots_studio.actions import ProjectActions
 from crots_studio.icons import icon
-from crots_studio.models.palette import Entry
+from crots_studio.models.palette import PaletteEntry
 from crots_studio.models.rail import FINISHED
 from crots_studio.models.words import option_title, section_title
 from crots_studio.plain import plain_tooltip
@@ -161,21 +161,21 @@ class Menus:
             self.actions[words.replace("&", "")] = action
             self._of_workspace.append(action)
 
-    def palette_entries(self) -> dict[Entry, Callable[[], object]]:
+    def palette_entries(self) -> dict[PaletteEntry, Callable[[], object]]:
         """The entries of the command palette: all menu entries, and all options of a project."""
-        found: dict[Entry, Callable[[], object]] = {}
+        found: dict[PaletteEntry, Callable[[], object]] = {}
         for name, action in self.actions.items():
             if name != "All commands":
                 menu = action.associatedObjects()[0] if action.associatedObjects() else None
                 place = menu.title().replace("&", "") if isinstance(menu, QMenu) else ""
                 keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
                 title = action.text().replace("&", "") if ": " not in name else name
-                found[Entry(title, place, keys, enabled=action.isEnabled())] = action.trigger
+                found[PaletteEntry(title, place, keys, enabled=action.isEnabled())] = action.trigger
         if self._session.project is not None:
             for section, options in SECTIONS.items():
                 for info in (info for info in describe(options) if info.stored):
                     path = f"{section}.{info.name}"
-                    entry = Entry(
+                    entry = PaletteEntry(
                         option_title(path), f"Settings, {section_title(section)}", words=f"{path} {info.help}"
                     )
                     found[entry] = partial(self._project_actions.show_option, path)

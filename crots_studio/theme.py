@@ -6,13 +6,13 @@ panels on `Session.theme_changed`. Lengths are multiples of four pixels.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontMetrics, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication, QToolTip
 
+from crots.artefacts import round_number
 from crots.resources import resource_folder
 
 MODES = ("system", "light", "dark")
@@ -121,15 +121,12 @@ def colours() -> Colours:
     return DARK if _state["dark"] else LIGHT
 
 
-_ROUND = re.compile(r"(?:adapt-|round )(\d+)$", re.IGNORECASE)
-
-
 def stage_colour(key: str) -> str:
-    """Returns the fixed colour of a stage or scored model, wherever it is drawn: ``adapt-2`` or "Round 2"."""
-    theme, name = colours(), key.lower()
-    if found := _ROUND.match(name):
-        return theme.rounds[(int(found[1]) - 1) % len(theme.rounds)]
-    return {"source": theme.source, "train": theme.source, "baseline": theme.baseline}.get(name, theme.muted)
+    """Returns the fixed colour of a stage or scored model, wherever it is drawn."""
+    theme = colours()
+    if number := round_number(key):
+        return theme.rounds[(number - 1) % len(theme.rounds)]
+    return {"source": theme.source, "train": theme.source, "baseline": theme.baseline}.get(key, theme.muted)
 
 
 # Share of a circle: many turns by it stay far apart from each other.

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from crots.artefacts import LABEL_COLOUR, LABEL_IDS
 from crots.config import Size
 from crots.data.datasets import open_dataset
 from crots.data.labels import read_truth
@@ -43,8 +44,8 @@ def label_and_score(checkpoint: Path, images: Path, labels: Path, out: Path) -> 
     confusion = Confusion(len(classes), classes.ignore)
     for sample in dataset.samples:
         found = label(model, read_image(sample.image))
-        write_labels(out / "label_ids" / f"{sample.key}.png", found)
-        write_colours(out / "label_color" / f"{sample.key}.png", found, classes.palette_array())
+        write_labels(out / LABEL_IDS / f"{sample.key}.png", found)
+        write_colours(out / LABEL_COLOUR / f"{sample.key}.png", found, classes.palette_array())
         confusion.add(read_truth(sample, dataset, classes), found)
     return confusion.report(classes.names)
 

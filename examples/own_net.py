@@ -11,6 +11,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from crots.artefacts import STUDENT
 from crots.events import Event, Scored, StageFinished
 from crots.nets.info import Family, NetInfo
 from crots.nets.registry import FAMILIES
@@ -55,7 +56,7 @@ def make_project(demo: Path, folder: Path) -> Project:
         {
             "data": {"target": str(demo.resolve() / "data" / "target" / "images"), "size": "64x32"},
             "task": {"classes": "demo"},
-            "source": {"file": str(demo.resolve() / "source" / "student.safetensors"), "net": "compact"},
+            "source": {"file": str(demo.resolve() / "source" / STUDENT), "net": "compact"},
             # Weights of another network do not fit it; a file of its own could stand here.
             "student": {"net": NAME, "weights": "random"},
             "baseline": few,

@@ -10,6 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from crots.artefacts import STUDENT
 from crots.events import Evaluated, Event, Metrics, Note, StageFinished, StageStarted
 from crots.project import Project
 from crots.project_config import build_config
@@ -30,7 +31,7 @@ def make_project(demo: Path, folder: Path) -> Project:
                 "size": "64x32",
             },
             "task": {"classes": "demo"},
-            "source": {"file": str(demo.resolve() / "source" / "student.safetensors"), "net": "compact"},
+            "source": {"file": str(demo.resolve() / "source" / STUDENT), "net": "compact"},
             "baseline": few,
             "adapt": {**few, "rounds": 1},
             "export": {"formats": "safetensors"},

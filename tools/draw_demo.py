@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import torch
 
+from crots.artefacts import STUDENT
 from crots.images import read_image, write_image
 from crots.label_files import read_labels
 from crots.nets.model import Model
@@ -30,8 +31,8 @@ def predicted(model: Model, image: np.ndarray) -> np.ndarray:
 def main(folder: Path, out: Path, numbers: tuple[int, ...] = (2, 5, 9)) -> None:
     """Writes a row of four pictures for each validation image."""
     project, classes = Project.open(folder), load_class_set("demo")
-    source, _ = load_model(folder / "source" / "student.safetensors")
-    adapted, _ = load_model(folder / project.round_keys()[-1] / "student.safetensors")
+    source, _ = load_model(folder / "source" / STUDENT)
+    adapted, _ = load_model(folder / project.round_keys()[-1] / STUDENT)
     files = sorted((folder / "data" / "validation" / "images").glob("*.png"))
     rows = []
     for number in numbers:

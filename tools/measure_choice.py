@@ -19,6 +19,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from crots.artefacts import CHOICE
 from crots.methods.alarms import healthy, judge
 from crots.methods.scores import SCORES
 
@@ -37,7 +38,7 @@ class FinishedStage:
 def runs_below(folder: Path) -> dict[str, FinishedStage]:
     """Returns every run below a folder with two evaluations or more that labels scored."""
     found: dict[str, FinishedStage] = {}
-    for path in sorted(folder.rglob("choice.json")):
+    for path in sorted(folder.rglob(CHOICE)):
         choice = json.loads(path.read_text(encoding="utf-8"))
         looks = [look for look in choice["looks"] if look["miou"] is not None]
         if len(looks) > 1 and choice["oracle"]:

@@ -25,6 +25,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from crots.artefacts import STUDENT, is_round
+
 LITE0 = "smp:deeplabv3plus/tu-tf_efficientnet_lite0"
 UNET = "smp:unet/tu-tf_efficientnet_lite0"
 RETINA = """name = "retina"
@@ -177,7 +179,7 @@ def _retina_task(data: Path, made: Path, target: str) -> list[str]:
 
 
 def _retina_source(data: Path, made: Path, clinic: str, size: str, crop: str) -> list[str]:
-    model = made / "source/student.safetensors"
+    model = made / "source" / STUDENT
     if not model.exists():
         images, labels = data / "retina" / clinic / "images", data / "retina" / clinic / "labels"
         crots(
@@ -246,18 +248,18 @@ def _make(pair: Pair, name: str, data: Path, work: Path, project: Path, settings
         return
     # The demonstration renders its images and trains its source once; every run adapts from the same files.
     base = work / f"inputs-{name}"
-    if not (base / "source/student.safetensors").exists():
+    if not (base / "source" / STUDENT).exists():
         crots("demo", base)
     inputs: list[str | Path] = ["--target", base / "data/target/images"]
     inputs += ["--val-images", base / "data/validation/images"]
     inputs += ["--val-labels", base / "data/validation/labels", "--classes", "demo", "--size", "256x128"]
-    crots("init", project, *inputs, "--source", base / "source/student.safetensors", "--net", "compact", *settings)
+    crots("init", project, *inputs, "--source", base / "source" / STUDENT, "--net", "compact", *settings)
 
 
 def scores(project: Path) -> dict[str, float]:
     """Returns the mIoU in per cent of the source, the baseline and every round of a finished project, in this order."""
     found = {path.stem: path for path in (project / "evaluation").glob("*.json")}
-    order = ["source", "baseline", *sorted(key for key in found if key.startswith("adapt-"))]
+    order = ["source", "baseline", *sorted(key for key in found if is_round(key))]
     return {key: _miou(found[key]) for key in order if key in found}
 
 
@@ -286,7 +288,7 @@ def _scores_of(project: Path, data: Path, images: Path, labels: Path) -> dict[st
     found = {}
     for key in scores(project):
         out = project / f"{images.parent.name}-{key}.json"
-        model: list[str | Path] = ["--checkpoint", project / key / "student.safetensors"]
+        model: list[str | Path] = ["--checkpoint", project / key / STUDENT]
         if key == "source":
             black_box = data / "camvid/black_box"
             model = ["--predictions", black_box / "label_ids/val", "--source-classes", "cityscapes"]

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from crots.artefacts import STUDENT
+from crots.artefacts import LABEL_IDS, STUDENT
 from crots.config import Size
 from crots.data.cache import ImageCache
 from crots.data.datasets import open_dataset
@@ -96,7 +96,7 @@ def run_case(root: Path, case: tuple[str, str, float, bool], seed: int, *, guard
     )
     finish(project, until="pseudo-label")
     if shuffle:
-        shuffle_labels(project.stage_folder("pseudo-label") / "label_ids")
+        shuffle_labels(project.stage_folder("pseudo-label") / LABEL_IDS)
     finish(project, until="adapt")
     return project
 

@@ -24,7 +24,7 @@ from crots.errors import InputError
 from crots.events import Event, Note, StageFinished
 from crots.execution.context import Context
 from crots.execution.control import Control
-from crots.execution.launch import session
+from crots.execution.launch import process_group
 from crots.execution.workers import current
 from crots.project import InPlace
 from crots.project_config import ProjectConfig, build_config
@@ -182,7 +182,7 @@ class Job:
 def _events(
     args: argparse.Namespace, jobs: Mapping[str, Job], config: ProjectConfig, control: Control
 ) -> Generator[Event, None, None]:
-    with tempfile.TemporaryDirectory(prefix="crots-cache-") as cache, session(config.runtime.device):
+    with tempfile.TemporaryDirectory(prefix="crots-cache-") as cache, process_group(config.runtime.device):
         for stage, job in jobs.items():
             desk = Desk(config, Path(cache), stage, job.out)
             context = Context(stage, control, resume=getattr(args, "resume", False))

@@ -111,7 +111,7 @@ def follow_events(
             gentle_interrupt(control, screen),
             stop_file(control),
             event_lines(args if shown else None) as lines,
-            board(args if shown else None) as curves,
+            open_board(args if shown else None) as curves,
             contextlib.closing(events(control)) as stream,
         ):
             for event in stream:
@@ -165,7 +165,7 @@ def event_lines(args: argparse.Namespace | None) -> Iterator[IO[str] | None]:
 
 
 @contextlib.contextmanager
-def board(args: argparse.Namespace | None) -> Iterator[Board | None]:
+def open_board(args: argparse.Namespace | None) -> Iterator[Board | None]:
     """Opens the folder of ``--tensorboard``; none without arguments.
 
     Raises:

@@ -39,7 +39,7 @@ class _Other(Exception):
     """The file is none of CVAT for images, or the rest of it need not be read."""
 
 
-class _Reader:
+class _ElementReader:
     """Follows the elements of a file: images, and the shapes in each."""
 
     def __init__(self, *, only_kind: bool = False) -> None:
@@ -81,7 +81,7 @@ def is_cvat(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD)
-        reader = _Reader(only_kind=True)
+        reader = _ElementReader(only_kind=True)
         reader.parser.Parse(head, False)
     except (OSError, _Other, expat.ExpatError, ValueError):
         return False
@@ -97,7 +97,7 @@ def read_cvat(path: Path) -> Album:
     content = read_plain(path, most=MOST_BYTES, remedy=REMEDY)
     if content is None:
         raise InputError(f"{path}: no such file")
-    reader = _Reader()
+    reader = _ElementReader()
     try:
         reader.parser.Parse(content, True)
     except (_Other, expat.ExpatError, ValueError) as error:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from crots.artefacts import LABEL_IDS
 from crots.config import unknown_name
 from crots.data.encodings import Encoding
 from crots.data.matching import key_of, list_labels, some
@@ -27,7 +28,7 @@ from crots.taxonomy import ClassSet, load_class_set
 SPLITS = ("train", "val", "test", "train_extra", "trainval", "training", "validation", "testing")
 IMAGE_FOLDERS = ("images", "image", "imgs", "img", "rgb", "RGB", "photos")
 _LABEL_FOLDERS = (
-    "labels", "label_ids", "annotations", "masks", "label", "mask", "annotation", "gt", "semantic", "segmentation",
+    "labels", LABEL_IDS, "annotations", "masks", "label", "mask", "annotation", "gt", "semantic", "segmentation",
 )  # fmt: skip
 # Begins a note that says why there are labels that are left alone.
 UNUSED = "labels are not used: "

@@ -9,7 +9,7 @@ from crots.execution.workers import Workers, become, current, launched
 
 
 @contextlib.contextmanager
-def session(device: str) -> Iterator[Workers]:
+def process_group(device: str) -> Iterator[Workers]:
     """Connects the workers, for a block.
 
     Args:

@@ -1,4 +1,4 @@
-"""A project's doubtful images on their way to a labelling tool, and its corrections on their way back."""
+"""The jobs that take a project's doubtful images to a labelling tool, and the corrected labels back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from crots.errors import InputError
 from crots.project import Project
-from crots.stages.labelling_tools import HandOut, TakeBack, Tool
+from crots.stages.labelling_tools import ExportDoubtfulJob, ImportCorrectedJob, Tool
 from crots.stages.project_stages import open_material
 from crots.stages.suspects import FOLDER, INDEX, STAGE
 from crots.stages.suspicion_file import load_suspicion
@@ -14,7 +14,7 @@ from crots.stages.workbench import Workbench
 from crots.training.material import Material
 
 
-def hand_out_of(project: Project, count: int, out: Path, tool: Tool) -> HandOut:
+def export_doubtful_job(project: Project, count: int, out: Path, tool: Tool) -> ExportDoubtfulJob:
     """Returns the export of the images that were found most doubtful.
 
     Raises:
@@ -27,11 +27,12 @@ def hand_out_of(project: Project, count: int, out: Path, tool: Tool) -> HandOut:
     assert data.pseudo_labels is not None
     samples = {sample.key: sample for sample in data.samples}
     keys = [row["key"] for row in found["images"][:count]]
-    return HandOut([samples[key] for key in keys if key in samples], data.cache, data.pseudo_labels, out, tool)
+    chosen = [samples[key] for key in keys if key in samples]
+    return ExportDoubtfulJob(chosen, data.cache, data.pseudo_labels, out, tool)
 
 
-def take_back_of(project: Project, folder: Path) -> TakeBack:
-    """Returns the import of what a labelling tool gave back.
+def import_corrected_job(project: Project, folder: Path) -> ImportCorrectedJob:
+    """Returns the import of labels that were corrected in a labelling tool.
 
     Raises:
         InputError: there are no pseudo-labels to correct.
@@ -39,7 +40,7 @@ def take_back_of(project: Project, folder: Path) -> TakeBack:
     project.check_places()
     data = _material(project)
     assert data.pseudo_labels is not None
-    return TakeBack(folder, [sample.key for sample in data.samples], data.pseudo_labels, project.folder)
+    return ImportCorrectedJob(folder, [sample.key for sample in data.samples], data.pseudo_labels, project.folder)
 
 
 def _material(project: Project) -> Material:

@@ -43,7 +43,7 @@ _MOST_CHANGED = 0.5
 
 
 @dataclass(frozen=True)
-class HandOut:
+class ExportDoubtfulJob:
     """One export.
 
     Attributes:
@@ -61,7 +61,7 @@ class HandOut:
     tool: Tool
 
 
-def hand_out(job: HandOut, context: Context) -> Iterator[Event]:
+def export_doubtful(job: ExportDoubtfulJob, context: Context) -> Iterator[Event]:
     """Writes images and their pseudo-labels for a labelling tool."""
     yield StageStarted(stage=context.stage, total=len(job.samples), unit="images")
     # Half of the images would be taken for all of them.
@@ -75,7 +75,7 @@ def hand_out(job: HandOut, context: Context) -> Iterator[Event]:
     )
 
 
-def _written(job: HandOut, context: Context) -> Iterator[Event]:
+def _written(job: ExportDoubtfulJob, context: Context) -> Iterator[Event]:
     write = _write_cvat if job.tool == "cvat" else _write_labelme
     yield from metered(job.samples, len(job.samples), context, lambda sample: write(job, sample))
     if job.tool == "cvat":
@@ -83,7 +83,7 @@ def _written(job: HandOut, context: Context) -> Iterator[Event]:
         write_text(job.out / _LIST, "".join(f"{sample.key}\n" for sample in job.samples))
 
 
-def _write_cvat(job: HandOut, sample: Sample) -> None:
+def _write_cvat(job: ExportDoubtfulJob, sample: Sample) -> None:
     labels = job.labels.read(sample.key)
     colours = np.zeros((65536, 3), np.uint8)
     colours[: len(job.labels.classes)] = _colours(job.labels.classes)[:-1]
@@ -91,7 +91,7 @@ def _write_cvat(job: HandOut, sample: Sample) -> None:
     write_image(job.out / _PICTURES / f"{sample.key}.jpg", job.cache.get(sample.image))
 
 
-def _write_labelme(job: HandOut, sample: Sample) -> None:
+def _write_labelme(job: ExportDoubtfulJob, sample: Sample) -> None:
     labels, classes, picture = job.labels.read(sample.key), job.labels.classes, job.out / f"{sample.key}.jpg"
     write_image(picture, job.cache.get(sample.image))
     found = {
@@ -139,11 +139,11 @@ def _labelmap(classes: ClassSet) -> str:
 
 
 @dataclass(frozen=True)
-class TakeBack:
+class ImportCorrectedJob:
     """One import.
 
     Attributes:
-        folder: what the tool gave back, unpacked.
+        folder: the unpacked export of the tool.
         keys: of the images that have pseudo-labels.
         labels: these, with the folder that corrections go to.
         root: of the project, that nothing is written outside of it.
@@ -156,14 +156,14 @@ class TakeBack:
 
 
 @dataclass(frozen=True)
-class Returned:
-    """What a labelling tool gave back: its label files by key, and for CVAT the list of colours."""
+class CorrectedFiles:
+    """The export of a labelling tool: its label files by key, and for CVAT the list of colours."""
 
     files: Mapping[str, Path]
     labelmap: Path | None = None
 
 
-def returned(folder: Path) -> Returned:
+def corrected_files(folder: Path) -> CorrectedFiles:
     """Detects the tool that wrote a folder, and lists its labels.
 
     Raises:
@@ -173,23 +173,23 @@ def returned(folder: Path) -> Returned:
         raise InputError(f"{folder}: no such folder; unpack the export of the labelling tool, and give that folder")
     inner = [folder, *(path for path in sorted(folder.iterdir()) if path.is_dir())]
     if root := next((path for path in inner if (path / _MASKS).is_dir() and (path / _LABELMAP).is_file()), None):
-        return Returned(keyed(root / _MASKS, list_labels(root / _MASKS)), root / _LABELMAP)
+        return CorrectedFiles(keyed(root / _MASKS, list_labels(root / _MASKS)), root / _LABELMAP)
     names = [name for name in list_files(folder, {SUFFIX}) if is_labelme(folder / name)]
     if not names:
         raise InputError(
             f"{folder}: found neither {_LABELMAP} and {_MASKS} (CVAT, format Segmentation mask 1.1) nor JSON files of "
             "labelme; give the unpacked folder"
         )
-    return Returned(keyed(folder, names))
+    return CorrectedFiles(keyed(folder, names))
 
 
-def take_back(job: TakeBack, context: Context) -> Iterator[Event]:
+def import_corrected(job: ImportCorrectedJob, context: Context) -> Iterator[Event]:
     """Imports corrections made in a labelling tool into the project.
 
     Raises:
         InputError: the folder is no tool's, its labels are not of this project, or name other classes.
     """
-    found = returned(job.folder)
+    found = corrected_files(job.folder)
     files, classes = found.files, job.labels.classes
     own = {key: Path(key) for key in job.keys}
     images = {name: path.as_posix() for name, path in match(files, own, what="image", folder=job.folder).items()}

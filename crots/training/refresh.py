@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from crots.artefacts import CONFIDENCE, LABEL_IDS
 from crots.data.datasets import Sample
 from crots.data.feed import prefetch, readers
 from crots.data.tiles import cut_map, place_of
@@ -76,8 +77,8 @@ class Refreshed:
             certain: (H, W) bool, where the user corrected the labels, which are kept; None if nowhere.
             ignore: of the class set.
         """
-        labels = read_labels(self.folder / "label_ids" / f"{key}.png")
-        confidence = read_confidence(self.folder / "confidence" / f"{key}.png")
+        labels = read_labels(self.folder / LABEL_IDS / f"{key}.png")
+        confidence = read_confidence(self.folder / CONFIDENCE / f"{key}.png")
         fused = fuse_by_rank(source, source_rank, labels, ranks(labels, confidence, self.table), ignore)
         return fused if certain is None else np.where(certain, source, fused)
 
@@ -107,7 +108,7 @@ def make_refreshed(
     pixels = np.zeros((classes, LEVELS), np.int64)
 
     def load(part: Sequence[int]) -> Array | None:
-        done = all((folder / "confidence" / f"{samples[place].key}.png").exists() for place in part)
+        done = all((folder / CONFIDENCE / f"{samples[place].key}.png").exists() for place in part)
         if done:
             return None
         return material.cache.get(samples[part[0]].image) if material.tiling else material.images(part)
@@ -172,14 +173,14 @@ def _label_tiles(model: Model, tiles: Tiles, image: Array, samples: Sequence[Sam
 
 def _write(folder: Path, key: str, labels: Array, confidence: Array, model: Model) -> None:
     kind = np.uint8 if model.classes.ignore == 255 else np.uint16
-    write_labels(folder / "label_ids" / f"{key}.png", labels.astype(kind))
+    write_labels(folder / LABEL_IDS / f"{key}.png", labels.astype(kind))
     # Last, since this file marks the image as done for a resumed run.
-    write_confidence(folder / "confidence" / f"{key}.png", confidence)
+    write_confidence(folder / CONFIDENCE / f"{key}.png", confidence)
 
 
 def _histogram(folder: Path, sample: Sample, classes: int) -> npt.NDArray[np.int64]:
-    labels = read_labels(folder / "label_ids" / f"{sample.key}.png")
-    return confidence_histogram(labels, read_confidence(folder / "confidence" / f"{sample.key}.png"), classes)
+    labels = read_labels(folder / LABEL_IDS / f"{sample.key}.png")
+    return confidence_histogram(labels, read_confidence(folder / CONFIDENCE / f"{sample.key}.png"), classes)
 
 
 def source_histogram(material: Material, indices: Sequence[int], classes: int) -> npt.NDArray[np.int64]:

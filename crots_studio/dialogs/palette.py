@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from crots_studio import theme
-from crots_studio.models.palette import Entry, find
+from crots_studio.models.palette import PaletteEntry, find
 from crots_studio.widgets.list_search import ListSearch
 
 _SIZE = (560, 420)
@@ -38,7 +38,7 @@ class EntryDelegate(QStyledItemDelegate):
         self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
     ) -> None:
         """Draws one line."""
-        entry: Entry = index.data(_ENTRY)
+        entry: PaletteEntry = index.data(_ENTRY)
         colours, rect = theme.colours(), option.rect
         chosen = bool(option.state & QStyle.StateFlag.State_Selected)
         painter.save()
@@ -71,7 +71,7 @@ class PaletteDialog(QDialog):
         parent: over which it opens.
     """
 
-    def __init__(self, entries: Mapping[Entry, Callable[[], object]], parent: QWidget | None = None) -> None:
+    def __init__(self, entries: Mapping[PaletteEntry, Callable[[], object]], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._entries = dict(entries)
         self.setWindowTitle("Commands")
@@ -109,6 +109,6 @@ class PaletteDialog(QDialog):
     def _choose(self) -> None:
         item = self.list.currentItem()
         entry = item.data(_ENTRY) if item is not None else None
-        if isinstance(entry, Entry) and entry.enabled:
+        if isinstance(entry, PaletteEntry) and entry.enabled:
             self.accept()
             self._entries[entry]()

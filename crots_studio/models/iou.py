@@ -277,12 +277,12 @@ def _change(new: float | None, old: float | None) -> float | None:
 
 
 def over_validations(scores: Scores) -> tuple[list[tuple[float, Score]], list[tuple[float, str]]]:
-    """Returns the validations of all stages behind each other, with their places, and where each stage begins."""
+    """Returns the validations of all stages behind each other, with their places; and where each stage begins."""
     points: list[tuple[float, Score]] = []
     marks: list[tuple[float, str]] = []
     start = 0.0
     for stage in scores.stages:
-        marks.append((start, title(stage)))
+        marks.append((start, stage))
         points += [(start + score.step, score) for score in scores.validations(stage)]
         start = points[-1][0]
     return points, marks

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from crots.artefacts import HARD, IMAGE_ROWS
+from crots.artefacts import HARD, IMAGE_ROWS, LABEL_IDS
 from crots.data.matching import key_of, label_ending
 from crots.errors import InputError
 from crots.files import file_stamp, files_below
@@ -37,7 +37,7 @@ ORDERS: dict[Order, str] = {
     "suspicious": "Most suspicious",
 }
 # Folders of labels beside images; the first images shown should not come from them.
-_LABEL_FOLDERS = {"gt", "gtfine", "gtcoarse", "labels", "label_ids", "masks", "annotations"}
+_LABEL_FOLDERS = {"gt", "gtfine", "gtcoarse", "labels", LABEL_IDS, "masks", "annotations"}
 PARTS: dict[Part, str] = {"all": "All images", "easy": "Easy half", "hard": "Hard half"}
 
 

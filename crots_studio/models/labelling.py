@@ -102,8 +102,8 @@ def export_events(form: LabellingExport, control: Control) -> Iterator[Event]:
     """
     preload_torch()
     from crots.runner import run_stage
-    from crots.stages.labelling_rounds import hand_out_of
-    from crots.stages.labelling_tools import hand_out
+    from crots.stages.labelling_rounds import export_doubtful_job
+    from crots.stages.labelling_tools import export_doubtful
     from crots.stages.suspects import search, suspects_of
 
     if form.problem() or form.out is None:
@@ -113,8 +113,8 @@ def export_events(form: LabellingExport, control: Control) -> Iterator[Event]:
         yield from run_stage(partial(search, form.project, job), _context(control))
         if not exists(form.project.folder / INDEX):
             return
-    job_out = hand_out_of(form.project, form.count, form.out, form.tool)
-    yield from run_stage(partial(hand_out, job_out), _context(control))
+    job_out = export_doubtful_job(form.project, form.count, form.out, form.tool)
+    yield from run_stage(partial(export_doubtful, job_out), _context(control))
 
 
 def import_events(form: ImportForm, found: list[Import], control: Control) -> Iterator[Event]:
@@ -130,15 +130,15 @@ def import_events(form: ImportForm, found: list[Import], control: Control) -> It
     """
     preload_torch()
     from crots.runner import run_stage
-    from crots.stages.labelling_rounds import take_back_of
-    from crots.stages.labelling_tools import take_back
+    from crots.stages.labelling_rounds import import_corrected_job
+    from crots.stages.labelling_tools import import_corrected
 
     if form.problem() or form.folder is None:
         raise InputError(form.problem())
-    job = take_back_of(form.project, form.folder)
+    job = import_corrected_job(form.project, form.folder)
     before = LabelEdits(job.labels).states()
     try:
-        yield from run_stage(partial(take_back, job), _context(control))
+        yield from run_stage(partial(import_corrected, job), _context(control))
     finally:
         after = LabelEdits(job.labels).states()
         found += [

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Entry:
+class PaletteEntry:
     """An entry of the command palette.
 
     Attributes:
@@ -25,7 +25,7 @@ class Entry:
     enabled: bool = True
 
 
-def rank(entry: Entry, text: str) -> int | None:
+def rank(entry: PaletteEntry, text: str) -> int | None:
     """Returns how well an entry matches the typed text, smaller is better; None if it does not match."""
     wanted = text.lower().split()
     title = entry.title.lower()
@@ -42,7 +42,7 @@ def rank(entry: Entry, text: str) -> int | None:
     return 2 if all(word in title for word in wanted) else 3
 
 
-def find(entries: Iterable[Entry], text: str, most: int = 200) -> list[Entry]:
+def find(entries: Iterable[PaletteEntry], text: str, most: int = 200) -> list[PaletteEntry]:
     """Returns the entries that fit, best first, those that can be chosen before the others."""
     ranked = [(rank(entry, text), entry) for entry in entries]
     fitting = [(place, entry) for place, entry in ranked if place is not None]

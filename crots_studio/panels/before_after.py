@@ -24,8 +24,8 @@ from crots_studio.models.predictions import SOURCE, ModelPrediction, Predictions
 from crots_studio.models.validation import Validation, read_validation, share_right, wrong_pixels
 from crots_studio.plain import plain_tooltip
 from crots_studio.session import Session
-from crots_studio.widgets.choice import choice_box
 from crots_studio.widgets.compare_area import LAST, CompareArea
+from crots_studio.widgets.controls import choice_box
 from crots_studio.widgets.image_panel import ImagePanel, class_words
 from crots_studio.widgets.picture_layers import Content
 

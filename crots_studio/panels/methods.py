@@ -25,7 +25,7 @@ from crots_studio.models.methods_table import VIEWS, MethodsTable, View
 from crots_studio.plain import Label, plain_tooltip
 from crots_studio.runs.run import RunRequest
 from crots_studio.session import Session
-from crots_studio.widgets.choice import indent
+from crots_studio.widgets.controls import indent
 from crots_studio.widgets.plot_tools import EmptyState, ExportButton
 from crots_studio.widgets.run_question import start_run
 

@@ -14,8 +14,8 @@ from crots_studio.models.image_store import read_small
 from crots_studio.models.label_list import ORDERS, PARTS, LabelList, LabelRow
 from crots_studio.models.words import plural
 from crots_studio.plain import Label
-from crots_studio.widgets.choice import choice_box
 from crots_studio.widgets.class_legend import swatch
+from crots_studio.widgets.controls import choice_box
 from crots_studio.widgets.thumbnails import PICTURE_SIDE, Thumbnail, ThumbnailView
 
 _SEARCH_MS = 150

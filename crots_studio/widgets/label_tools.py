@@ -9,8 +9,8 @@ from PySide6.QtWidgets import QButtonGroup, QComboBox, QHBoxLayout, QPushButton,
 
 from crots.taxonomy import ClassSet
 from crots_studio.plain import plain_tooltip
-from crots_studio.widgets.choice import indent, snug
 from crots_studio.widgets.class_legend import swatch
+from crots_studio.widgets.controls import indent, snug
 from crots_studio.widgets.icon_button import IconButton
 
 LOOK, FILL, BRUSH, ERASER, PICKER, POLYGON = "look", "fill", "brush", "eraser", "picker", "polygon"

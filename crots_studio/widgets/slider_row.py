@@ -6,7 +6,7 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QSlider, QWidget
 
 from crots_studio.plain import Label, plain_tooltip
-from crots_studio.widgets.choice import indent
+from crots_studio.widgets.controls import indent
 
 
 class SliderRow(QWidget):

@@ -24,7 +24,7 @@ import crots.execution.group
 import crots.stages.project_stages  # loaded before the first fork, since it takes seconds
 from crots.errors import InputError, StageError, Stopped
 from crots.execution.control import Control
-from crots.execution.launch import session
+from crots.execution.launch import process_group
 from crots.execution.workers import by_first
 from crots.training import loop
 from crots.training.learner import Learner
@@ -77,7 +77,7 @@ TRAPS = {"fail_at": fail_at, "interrupt_at": interrupt_at, "note_writes": note_w
 
 def talk():
     """Says everything that workers can say to each other."""
-    with session("cpu") as workers:
+    with process_group("cpu") as workers:
         rank, control, began = workers.rank, Control(), time.monotonic()
         if workers.first:
             control.pause()
@@ -128,7 +128,7 @@ def refuse(wrong):
 
 def steps(folder, out, names):
     """Takes steps of learners with many options; the first worker writes the figures."""
-    with session("cpu") as workers:
+    with process_group("cpu") as workers:
         found = {name: take_steps(Path(folder), **CASES[name]) for name in names}
         told = workers.gathered({name: weights for name, (_, weights) in found.items()})
         assert all(torch.equal(told[0][name], other[name]) for other in told for name in other), "weights drift apart"

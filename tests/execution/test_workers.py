@@ -10,7 +10,7 @@ from crots.errors import InputError
 from crots.execution.batches import MIX_GROUP, check_batch_size, mix_groups, passes, whole_groups
 from crots.execution.draws import random_numpy
 from crots.execution.group import _buckets, share_batch_norm, worker_device
-from crots.execution.launch import session
+from crots.execution.launch import process_group
 from crots.execution.workers import Workers, by_first, current, is_first, launched, unshared_batch_norms
 from crots.methods.mixing import apply_mix, plan_mix
 from tests.stages import tiny_world as world
@@ -78,7 +78,7 @@ def test_a_batch_that_cannot_be_split_is_refused_with_the_nearest_that_can():
 
 def test_a_process_on_its_own_exchanges_nothing():
     assert not launched() and is_first()
-    with session("no device at all") as workers:
+    with process_group("no device at all") as workers:
         tensor = torch.ones(2)
         assert workers is current() and workers.first and workers.world == 1
         assert workers.sum(tensor) is tensor and workers.joined(tensor) is tensor

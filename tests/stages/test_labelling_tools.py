@@ -23,7 +23,7 @@ from crots.files import explained
 from crots.images import image_size, read_image, write_image
 from crots.label_files import write_labels
 from crots.stages import labelling_tools
-from crots.stages.labelling_tools import TOOLS, HandOut, TakeBack, hand_out, take_back
+from crots.stages.labelling_tools import TOOLS, ExportDoubtfulJob, ImportCorrectedJob, export_doubtful, import_corrected
 from crots.taxonomy import ClassSet, load_class_set
 from crots.training.material import PseudoLabels
 
@@ -51,13 +51,14 @@ def labels(tmp_path):
 def exported(labels, tool, folder):
     images = labels.labels.parent / "images"
     samples = [Sample(key, images / f"{key}.jpg") for key in KEYS]
-    list(hand_out(HandOut(samples, ImageCache(None, SIZE, 0), labels, folder, tool), Context("suspects")))
+    job = ExportDoubtfulJob(samples, ImageCache(None, SIZE, 0), labels, folder, tool)
+    list(export_doubtful(job, Context("suspects")))
     return folder
 
 
 def imported(labels, folder):
-    job = TakeBack(folder, KEYS, labels, labels.labels.parent)
-    return [event.text for event in take_back(job, Context("suspects")) if isinstance(event, Note)][-1]
+    job = ImportCorrectedJob(folder, KEYS, labels, labels.labels.parent)
+    return [event.text for event in import_corrected(job, Context("suspects")) if isinstance(event, Note)][-1]
 
 
 def corrections(labels):

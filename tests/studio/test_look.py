@@ -125,8 +125,8 @@ def test_stages_are_distinguished_by_everybody_in_both_themes(colours, sight):
 
 def test_a_stage_has_one_colour_wherever_it_is_named(qapp):
     theme.apply(False)
-    assert stage_colour("adapt-2") == stage_colour("Round 2") == LIGHT.rounds[1]
-    assert stage_colour("source") == stage_colour("Source") == LIGHT.source
+    assert stage_colour("adapt-2") == LIGHT.rounds[1]
+    assert stage_colour("source") == stage_colour("train") == LIGHT.source
     assert stage_colour("baseline") == LIGHT.baseline
     assert stage_colour("adapt-5") == LIGHT.rounds[0], "more rounds than greens begin again"
 

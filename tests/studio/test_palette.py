@@ -12,12 +12,12 @@ from crots.config import describe
 from crots.options import SECTIONS
 from crots_studio import theme
 from crots_studio.models.debug_bundle import write_bundle
-from crots_studio.models.palette import Entry, find, rank
+from crots_studio.models.palette import PaletteEntry, find, rank
 from tests.studio.fake_project import make_fake_project
 
 ENTRIES = [
-    Entry("Run all remaining stages", "Run"),
-    Entry("Learning rate", "Settings, Adaptation", words="adapt.learning_rate"),
+    PaletteEntry("Run all remaining stages", "Run"),
+    PaletteEntry("Learning rate", "Settings, Adaptation", words="adapt.learning_rate"),
 ]
 
 
@@ -29,10 +29,11 @@ def ready(qtbot, session, window, open_project, tmp_path):
 
 
 def test_the_best_fit_comes_first():
-    entries = [Entry("Warm up", words="learning rate"), Entry("Learning rate"), Entry("Head rate"), Entry("Quit")]
+    titles = ("Learning rate", "Head rate", "Quit")
+    entries = [PaletteEntry("Warm up", words="learning rate"), *map(PaletteEntry, titles)]
     assert [entry.title for entry in find(entries, "rate learn")] == ["Learning rate", "Warm up"]
     assert find(entries, "rate")[0].title in ("Learning rate", "Head rate")
-    assert find([Entry("Stop", enabled=False), Entry("Stop here")], "stop")[0].enabled
+    assert find([PaletteEntry("Stop", enabled=False), PaletteEntry("Stop here")], "stop")[0].enabled
     assert find(entries, "zebra") == []
 
 

@@ -21,7 +21,7 @@ from crots.errors import InputError
 from crots.events import Evaluated, Event, noted
 from crots.execution.context import Context
 from crots.execution.control import Control
-from crots.execution.launch import session
+from crots.execution.launch import process_group
 from crots.execution.workers import is_first
 from crots.files import write_text
 from crots.project_config import ProjectConfig
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
         with tempfile.TemporaryDirectory(prefix="crots-cache-") as cache:
             desk = Desk(config, Path(cache), "evaluate", Path())
-            with session(config.runtime.device):
+            with process_group(config.runtime.device):
                 for event in run_stage(lambda context: _events(desk, context, args), Context("evaluate", control)):
                     scores.extend([event] if isinstance(event, Evaluated) else [])
                     yield event

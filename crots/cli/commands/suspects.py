@@ -60,7 +60,7 @@ def configure(parser: Parser, profile: Profile) -> None:
         "VOC) or labelme (a JSON file beside each image, also for X-AnyLabeling) [default cvat]",
     )  # fmt: skip
     tools.add_argument(
-        "--import", type=Path, default=None, dest="returned", metavar="DIR",
+        "--import", type=Path, default=None, dest="corrected", metavar="DIR",
         help=(
             "import corrections from the unpacked export of a labelling tool; pixels that are black, or outside every "
             "outline, keep their labels"
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     project = Project.open(args.project)
     passing = {f"runtime.{name}": value for name, value in given(args).get("runtime", {}).items()}
     project = Project(project.folder, override(project.config, passing))
-    if args.returned is not None:
+    if args.corrected is not None:
         return _import(args, project)
     if args.export is not None:
         _check_export(args, project)
@@ -117,21 +117,21 @@ def _check_export(args: argparse.Namespace, project: Project) -> None:
 
 def _export(args: argparse.Namespace, project: Project) -> int:
     """Writes the images that rank first."""
-    from crots.stages.labelling_rounds import hand_out_of
-    from crots.stages.labelling_tools import hand_out
+    from crots.stages.labelling_rounds import export_doubtful_job
+    from crots.stages.labelling_tools import export_doubtful
 
-    job = hand_out_of(project, args.top, args.export, args.tool)
-    return _followed(args, lambda context: hand_out(job, context))
+    job = export_doubtful_job(project, args.top, args.export, args.tool)
+    return _followed(args, lambda context: export_doubtful(job, context))
 
 
 def _import(args: argparse.Namespace, project: Project) -> int:
-    from crots.stages.labelling_rounds import take_back_of
-    from crots.stages.labelling_tools import take_back
+    from crots.stages.labelling_rounds import import_corrected_job
+    from crots.stages.labelling_tools import import_corrected
 
     if args.export is not None:
         raise InputError("--import and --export are both given; give one of them", field="--import")
-    job = take_back_of(project, args.returned)
-    return _followed(args, lambda context: take_back(job, context))
+    job = import_corrected_job(project, args.corrected)
+    return _followed(args, lambda context: import_corrected(job, context))
 
 
 def _followed(args: argparse.Namespace, stage: Callable[[Context], Iterator[Event]]) -> int:

@@ -131,7 +131,7 @@ class IouPanel(ScorePanel):
             points, marks = over_models(self._scores), []
             names = [title(score.subject) for _, score in points]
         several = len(marks) > 1
-        self.plot.set_marks(marks if several else [])
+        self.plot.set_marks([(place, title(stage)) for place, stage in marks] if several else [])
         self.plot.set_bands(_bands(marks, points[-1][0]) if several else [])
         self.plot.set_curves(list(self._curves(points)))
         self.plot.name_steps(names)

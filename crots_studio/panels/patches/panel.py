@@ -29,7 +29,7 @@ from crots_studio.panels.patches.patch_filters import PatchFilters
 from crots_studio.panels.patches.rare_set import MinedPatches, RareSet
 from crots_studio.plain import Label, plain_tooltip, strong
 from crots_studio.session import Session
-from crots_studio.widgets.choice import snug
+from crots_studio.widgets.controls import snug
 from crots_studio.widgets.picture_layers import Content, colour_table
 from crots_studio.widgets.thumbnails import NOTHING, PICTURE_SIDE, Thumbnail, ThumbnailView
 

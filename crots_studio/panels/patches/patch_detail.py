@@ -9,8 +9,8 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, 
 
 from crots.taxonomy import ClassSet
 from crots_studio.plain import Label, plain_tooltip
-from crots_studio.widgets.choice import snug
 from crots_studio.widgets.class_legend import swatch
+from crots_studio.widgets.controls import snug
 from crots_studio.widgets.linked_views import LinkedViews
 from crots_studio.widgets.picture_layers import Content
 

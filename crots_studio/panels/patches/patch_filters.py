@@ -7,8 +7,8 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from crots.taxonomy import ClassSet
 from crots_studio.models.patch_gallery import ORDERS, STATES, PatchFilter
-from crots_studio.widgets.choice import choice_box
 from crots_studio.widgets.class_legend import swatch
+from crots_studio.widgets.controls import choice_box
 from crots_studio.widgets.slider_row import SliderRow
 
 

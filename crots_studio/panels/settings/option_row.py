@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 from crots_studio.models.option_form import OptionField, shown
 from crots_studio.plain import Label, plain_tooltip, strong
 from crots_studio.settings import Settings
-from crots_studio.widgets.choice import indent
+from crots_studio.widgets.controls import indent
 from crots_studio.widgets.icon_button import IconButton
 from crots_studio.widgets.path_field import PathField
 from crots_studio.widgets.wheel import leave_wheel

@@ -13,7 +13,7 @@ from crots_studio import theme
 from crots_studio.plain import plain_tooltip
 
 
-class Choice(QComboBox):
+class ElidedBox(QComboBox):
     """A list whose chosen entry ends in an ellipsis where there is too little room, rather than in half a letter."""
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (Qt's name)
@@ -36,7 +36,7 @@ def choice_box(name: str, entries: Mapping[Any, str]) -> QComboBox:
         name: for screen readers and as tooltip.
         entries: text by data.
     """
-    combo = Choice()
+    combo = ElidedBox()
     combo.setAccessibleName(name)
     combo.setToolTip(plain_tooltip(name))
     combo.setMinimumContentsLength(6)

@@ -3,7 +3,7 @@
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox
 
-from crots_studio.widgets.choice import Choice, choice_box
+from crots_studio.widgets.controls import ElidedBox, choice_box
 
 
 def pictures(qtbot, box, width):
@@ -21,7 +21,7 @@ def plain_box(text):
 
 def test_a_long_entry_ends_in_an_ellipsis(qtbot, session):
     box = choice_box("Order", {"a": "Least confident first"})
-    assert isinstance(box, Choice)
+    assert isinstance(box, ElidedBox)
     narrow = pictures(qtbot, box, 110)
     metrics = box.fontMetrics()
     # The same as of a list whose entry is that short.
