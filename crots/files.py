@@ -144,6 +144,15 @@ def exists(path: Path) -> bool:
     return os.path.exists(path)  # noqa: PTH110
 
 
+def free_place(wanted: Path) -> Path:
+    """Returns a place where nothing lies, not even a broken link: ``out``, or else ``out-2``, ``out-3`` ..."""
+    place, number = wanted, 1
+    while os.path.lexists(place):
+        number += 1
+        place = wanted.with_name(f"{wanted.name}-{number}")
+    return place
+
+
 def is_file(path: Path) -> bool:
     """Whether a file exists; False too for impossible names, for which Path.is_file raises."""
     return os.path.isfile(path)  # noqa: PTH113

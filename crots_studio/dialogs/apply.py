@@ -5,17 +5,13 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QUrl
-from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDialog,
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QLabel,
-    QProgressBar,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -26,7 +22,7 @@ from crots.files import exists, expanded
 from crots.image_formats import IMAGE_SUFFIXES
 from crots.options import PredictOptions
 from crots.stages.predict import VIDEO_SUFFIXES
-from crots_studio.background.event_errand import EventErrand
+from crots_studio.dialogs.work import WorkDialog
 from crots_studio.models.applying import ApplyForm, ApplyLog, apply_events, free_folder, models
 from crots_studio.models.words import duration
 from crots_studio.plain import Label, plain_tooltip
@@ -43,7 +39,7 @@ _RESULTS = (
 )
 
 
-class ApplyDialog(QDialog):
+class ApplyDialog(WorkDialog):
     """Form above, progress below; stopping keeps what is written.
 
     Args:
@@ -53,17 +49,14 @@ class ApplyDialog(QDialog):
     """
 
     def __init__(self, session: Session, parent: QWidget | None = None, *, stage: str = "") -> None:
-        super().__init__(parent)
+        super().__init__(session, ResultButtons("&Apply", "Op&en folder"), "Images predicted", parent)
         self.setWindowTitle("Apply a model")
         assert session.project is not None
-        self._session, self._project = session, session.opened.for_run()
+        self._project = session.opened.for_run()
         self._models = models(self._project)
         self._log = ApplyLog()
         # Folder of the last run's results.
         self._written: Path | None = None
-        self._errand = EventErrand(session.errands, self)
-        self._errand.arrived.connect(self._take)
-        self._errand.ended.connect(self._ended)
         self._build()
         stages = [model.stage for model in self._models]
         self.model.setCurrentIndex(stages.index(stage) if stage in stages else 0)
@@ -96,22 +89,11 @@ class ApplyDialog(QDialog):
         form.addRow(_label("&Results", self.out), self.out)
         form.addRow("Write", self._ticks())
         form.addRow(_label("Opaci&ty", self.opacity.slider), self.opacity)
-        self.problem = Label()
-        self.problem.setWordWrap(True)
-        self.progress = QProgressBar(textVisible=False)
-        self.progress.setAccessibleName("Images predicted")
-        self.progress.hide()
         column = QVBoxLayout(self)
         column.addLayout(form)
         column.addStretch(1)
-        column.addWidget(self.problem)
-        column.addWidget(self.progress)
-        self.buttons = ResultButtons("&Apply", "Op&en folder")
-        self.buttons.copy_command.clicked.connect(self._copy_command)
-        self.buttons.open_folder.clicked.connect(self._open_folder)
-        self.buttons.start.clicked.connect(self.apply)
-        self.buttons.close_button.clicked.connect(self.reject)
-        column.addWidget(self.buttons)
+        for widget in (self.problem, self.progress, self.buttons):
+            column.addWidget(widget)
         self.resize(680, 380)
         self.model.currentIndexChanged.connect(self.refresh)
         self.images.changed.connect(self._propose)
@@ -151,11 +133,6 @@ class ApplyDialog(QDialog):
         options = PredictOptions(flip=self.flip.isChecked(), opacity=self.opacity.value, **ticked)
         return ApplyForm(self._project, chosen, _path(self.images.text), _path(self.out.text), options)
 
-    @property
-    def running(self) -> bool:
-        """Whether images are being predicted."""
-        return self._errand.running
-
     def _propose(self) -> None:
         """Proposes a new folder for the results of these images."""
         self.out.show_path(str(free_folder(self._project, _path(self.images.text))))
@@ -176,16 +153,11 @@ class ApplyDialog(QDialog):
         if not running:
             # An untouched form is not an error.
             begun = bool(self.images.text) or form.model is None
-            self._say(problem, "bad" if begun else "muted")
-
-    def _say(self, text: str, role: str) -> None:
-        self.problem.setText(text)
-        self.problem.setProperty("role", role)
-        self.problem.style().polish(self.problem)
+            self.say(problem, "bad" if begun else "muted")
 
     # Work.
 
-    def apply(self) -> None:
+    def start(self) -> None:
         """Predicts beside the window."""
         form = self.form
         if form.problem() or self.running:
@@ -194,7 +166,7 @@ class ApplyDialog(QDialog):
         device = "cpu" if self._session.run.busy else ""
         self.progress.setRange(0, 0)
         self.progress.show()
-        self._say("Opening the model ...", "muted")
+        self.say("Opening the model ...", "muted")
         self._errand.start(partial(apply_events, form, device=device))
         self.refresh()
 
@@ -203,7 +175,7 @@ class ApplyDialog(QDialog):
         try:
             log.take(event)  # type: ignore[arg-type]
         except CrotsError as error:
-            self._say(str(error), "bad")
+            self.say(str(error), "bad")
             return
         self.progress.setRange(0, log.total)
         self.progress.setValue(log.done)
@@ -211,7 +183,7 @@ class ApplyDialog(QDialog):
             count = f"{log.done:,} of {log.total:,} images" if log.total else f"{log.done:,} images"
             rate = f", {log.rate:.1f} per second" if log.rate else ""
             left = f", {duration((log.total - log.done) / log.rate)} left" if log.rate and log.total else ""
-            self._say(count + rate + left, "muted")
+            self.say(count + rate + left, "muted")
 
     def _ended(self, error: Exception | None) -> None:
         self.progress.hide()
@@ -222,22 +194,13 @@ class ApplyDialog(QDialog):
         # The next run gets a new folder.
         self._propose()
         if error is not None:
-            self._say(str(error) or type(error).__name__, "bad")
+            self.say(str(error) or type(error).__name__, "bad")
         elif log.outcome == "completed":
-            self._say("\n".join([f"{log.done:,} images written to {written}", *log.notes]), "good")
+            self.say("\n".join([f"{log.done:,} images written to {written}", *log.notes]), "good")
         elif log.outcome == "cancelled":
-            self._say(f"Stopped after {log.done:,} images" + (f"; they are in {written}" if written else ""), "muted")
+            self.say(f"Stopped after {log.done:,} images" + (f"; they are in {written}" if written else ""), "muted")
         else:
-            self._say(*said)
-
-    def reject(self) -> None:
-        """Stops the work; closes the dialog if there is none."""
-        if self.running:
-            self._errand.stop()
-            self._say("Stopping ...", "muted")
-            return
-        self._errand.leave()
-        super().reject()
+            self.say(*said)
 
     # What the user does.
 
@@ -251,13 +214,11 @@ class ApplyDialog(QDialog):
             settings.set_folder("Images or video", str(Path(chosen).parent))
             self.images.take(chosen)
 
-    def _copy_command(self) -> None:
-        QGuiApplication.clipboard().setText(self.form.command())
+    def _command(self) -> str:
+        return self.form.command()
 
-    def _open_folder(self) -> None:
-        folder = self._written
-        if folder is not None and not QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder))):
-            self._say(f"No file manager opened it; the folder is {folder}", "warning")
+    def _result_folder(self) -> Path | None:
+        return self._written
 
 
 def _label(words: str, field: QWidget) -> QLabel:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
-from PySide6.QtCore import Qt, QUrl
-from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -17,7 +17,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QMessageBox,
-    QProgressBar,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -26,7 +25,7 @@ from PySide6.QtWidgets import (
 from crots.errors import CrotsError
 from crots.files import exists, expanded
 from crots.folders import HEAD
-from crots_studio.background.event_errand import EventErrand
+from crots_studio.dialogs.work import WorkDialog
 from crots_studio.models.exporting import (
     FORMAT_NAMES,
     FORMATS,
@@ -42,20 +41,16 @@ from crots_studio.session import Session
 from crots_studio.widgets.result_buttons import ResultButtons
 
 
-class ExportDialog(QDialog):
+class ExportDialog(WorkDialog):
     """Form above, results below; closing while files are written stops after the current one."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(session, ResultButtons("&Export"), "Files written", parent)
         self.setWindowTitle("Export")
-        self._session = session
         self._project = session.opened.for_run() if session.project else None
         self._checkpoints = checkpoints(self._project) if self._project else []
         self._log: ExportLog | None = None
         self._failure = ""
-        self._errand = EventErrand(session.errands, self)
-        self._errand.arrived.connect(self._take)
-        self._errand.ended.connect(self._ended)
         self._build()
         self._refresh()
 
@@ -85,22 +80,12 @@ class ExportDialog(QDialog):
         label.setBuddy(self.folder)
         form.addRow(label, row)
         form.addRow("&Name", self.name)
-        self.problem = Label()
-        self.problem.setWordWrap(True)
-        self.progress = QProgressBar(textVisible=False)
-        self.progress.setAccessibleName("Files written")
-        self.progress.hide()
         column = QVBoxLayout(self)
         column.addLayout(form)
         column.addLayout(self._format_grid())
         column.addWidget(self.problem)
         column.addStretch(1)
         column.addWidget(self.progress)
-        self.buttons = ResultButtons("&Export")
-        self.buttons.copy_command.clicked.connect(self._copy_command)
-        self.buttons.open_folder.clicked.connect(self._open_folder)
-        self.buttons.start.clicked.connect(self.export)
-        self.buttons.close_button.clicked.connect(self.reject)
         column.addWidget(self.buttons)
         self.resize(680, 400)
         self.checkpoint.currentIndexChanged.connect(self._refresh)
@@ -142,11 +127,6 @@ class ExportDialog(QDialog):
         formats = tuple(name for name, tick in self.formats.items() if tick.isChecked())
         return ExportForm(chosen, formats, expanded(folder) if folder else None, self.name.text().strip())
 
-    @property
-    def running(self) -> bool:
-        """Whether files are being written."""
-        return self._errand.running
-
     def _refresh(self) -> None:
         form, running = self.form, self.running
         problem, existing = form.problem(), form.existing() if not form.problem() else []
@@ -157,20 +137,15 @@ class ExportDialog(QDialog):
         for widget in (self.checkpoint, self.folder, self.name, *self.formats.values()):
             widget.setEnabled(not running)
         if problem:
-            self._say(problem, "bad")
+            self.say(problem, "bad")
         elif existing and not (self._log and self._log.files):
-            self._say(f"Will be replaced: {', '.join(path.name for path in existing)}", "warning")
+            self.say(f"Will be replaced: {', '.join(path.name for path in existing)}", "warning")
         elif not running and not (self._log and self._log.files):
-            self._say("", "muted")
-
-    def _say(self, text: str, role: str) -> None:
-        self.problem.setText(text)
-        self.problem.setProperty("role", role)
-        self.problem.style().polish(self.problem)
+            self.say("", "muted")
 
     # Work.
 
-    def export(self) -> None:
+    def start(self) -> None:
         """Writes the files beside the window."""
         form, project = self.form, self._project
         if project is None or form.problem() or self.running or not self._may_replace(form):
@@ -180,7 +155,7 @@ class ExportDialog(QDialog):
             self.results[name].setText(words)
         self.progress.setRange(0, 0)
         self.progress.show()
-        self._say("Writing and comparing ...", "muted")
+        self.say("Writing and comparing ...", "muted")
         self._errand.start(partial(export_events, project, form))
         self._refresh()
 
@@ -215,15 +190,15 @@ class ExportDialog(QDialog):
         self._refresh()
         assert self._log is not None
         if error is not None or self._failure:
-            self._say(self._failure or str(error) or type(error).__name__, "bad")
+            self.say(self._failure or str(error) or type(error).__name__, "bad")
             return
         stopped = len(self._log.files) < len(self._log.form.formats)
-        self._say("Stopped." if stopped else f"Written to {self._log.form.folder}", "muted" if stopped else "good")
+        self.say("Stopped." if stopped else f"Written to {self._log.form.folder}", "muted" if stopped else "good")
 
     def reject(self) -> None:
-        """Closes; the current file is completed, the remaining ones are not started."""
+        """Closes at once; the current file is completed, the remaining ones are not started."""
         self._errand.leave()
-        super().reject()
+        QDialog.reject(self)
 
     # What the user does.
 
@@ -231,11 +206,8 @@ class ExportDialog(QDialog):
         if folder := QFileDialog.getExistingDirectory(self, "Folder to write to", self.folder.text()):
             self.folder.setText(folder)
 
-    def _copy_command(self) -> None:
-        if self._project is not None:
-            QGuiApplication.clipboard().setText(self.form.command(self._project))
+    def _command(self) -> str:
+        return self.form.command(self._project) if self._project is not None else ""
 
-    def _open_folder(self) -> None:
-        folder = self.form.folder
-        if folder is not None and not QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder))):
-            self._say(f"No file manager opened it; the folder is {folder}", "warning")
+    def _result_folder(self) -> Path | None:
+        return self.form.folder

@@ -5,13 +5,11 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QUrl
-from PySide6.QtGui import QDesktopServices, QGuiApplication
-from PySide6.QtWidgets import QComboBox, QDialog, QFormLayout, QProgressBar, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QFormLayout, QSpinBox, QVBoxLayout, QWidget
 
 from crots.events import Note, StageFinished, StageStarted
 from crots.files import exists, expanded
-from crots_studio.background.event_errand import EventErrand
+from crots_studio.dialogs.work import WorkDialog
 from crots_studio.models.applying import ApplyLog
 from crots_studio.models.label_edit import Import
 from crots_studio.models.labelling import TOOLS, ImportForm, LabellingExport, export_events, import_events, new_folder
@@ -24,33 +22,20 @@ from crots_studio.widgets.result_buttons import ResultButtons
 _COUNT, _MOST = 20, 10_000
 
 
-class LabellingDialog(QDialog):
+class LabellingDialog(WorkDialog):
     """What export and import share: a form, progress, and a line with what is missing or the result."""
 
     start_words = ""
     busy_words = ""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(session, ResultButtons(self.start_words), "Images done", parent)
         assert session.project is not None
-        self._session, self._project = session, session.opened.for_run()
+        self._project = session.opened.for_run()
         self._log = ApplyLog()
         self._note = ""
-        self._errand = EventErrand(session.errands, self)
-        self._errand.arrived.connect(self._take)
-        self._errand.ended.connect(self._ended)
         self.form = QFormLayout()
         self.form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        self.problem = Label()
-        self.problem.setWordWrap(True)
-        self.progress = QProgressBar(textVisible=False)
-        self.progress.setAccessibleName("Images done")
-        self.progress.hide()
-        self.buttons = ResultButtons(self.start_words)
-        self.buttons.copy_command.clicked.connect(lambda: QGuiApplication.clipboard().setText(self.content.command()))
-        self.buttons.open_folder.clicked.connect(self._open_folder)
-        self.buttons.start.clicked.connect(self.start)
-        self.buttons.close_button.clicked.connect(self.reject)
         self.fields: list[QWidget] = []
         self.build(self.form)
         column = QVBoxLayout(self)
@@ -93,11 +78,6 @@ class LabellingDialog(QDialog):
         self.fields.append(field)
         return field
 
-    @property
-    def running(self) -> bool:
-        """Whether images are being written or read."""
-        return self._errand.running
-
     def refresh(self) -> None:
         """Shows what is missing, or what is going on."""
         running = self.running
@@ -112,12 +92,6 @@ class LabellingDialog(QDialog):
         self.buttons.close_button.setText("&Stop" if running else "&Close")
         if not running:
             self.say(problem, "muted")
-
-    def say(self, text: str, role: str) -> None:
-        """Shows a line below the form."""
-        self.problem.setText(text)
-        self.problem.setProperty("role", role)
-        self.problem.style().polish(self.problem)
 
     def start(self) -> None:
         """Works beside the window."""
@@ -160,19 +134,11 @@ class LabellingDialog(QDialog):
         else:
             self.say(*said)
 
-    def reject(self) -> None:
-        """Stops the work; closes the dialog if there is none."""
-        if self.running:
-            self._errand.stop()
-            self.say("Stopping ...", "muted")
-            return
-        self._errand.leave()
-        super().reject()
+    def _command(self) -> str:
+        return self.content.command()
 
-    def _open_folder(self) -> None:
-        folder = self.folder
-        if folder is not None and not QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder))):
-            self.say(f"No file manager opened it; the folder is {folder}", "warning")
+    def _result_folder(self) -> Path | None:
+        return self.folder
 
 
 class ExportDoubtfulDialog(LabellingDialog):

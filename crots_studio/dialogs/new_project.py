@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from crots.files import exists, expanded
+from crots.files import exists, expanded, free_place
 from crots.project import CONFIG_NAME, Project, unfit
 from crots.project_config import ProjectConfig, load_preset, preset_names
 from crots_studio.models.option_form import apply_preset
@@ -112,7 +112,7 @@ class NewProjectDialog(PlaceDialog):
 
     def __init__(self, settings: Settings, parent: QWidget | None = None, *, like: Project | None = None) -> None:
         title = f"New project like {like.folder.name}" if like else "New project"
-        super().__init__(settings, title, _next_name(like.folder) if like else "my-adaptation", parent)
+        super().__init__(settings, title, free_place(like.folder).name if like else "my-adaptation", parent)
         self._like = like
         if like is not None:
             self.same_images = QCheckBox("Same i&mages: a variant to compare with it")
@@ -151,14 +151,6 @@ class NewProjectDialog(PlaceDialog):
             return f"{has}, and its images." if self.same_images.isChecked() else f"{has}; choose its images."
         preset = self.preset.currentData()
         return f"{super().words}\n{preset_words(preset)}" if preset else super().words
-
-
-def _next_name(folder: Path) -> str:
-    """Returns a name beside a folder that is not taken yet."""
-    number = 2
-    while os.path.lexists(folder.with_name(f"{folder.name}-{number}")):
-        number += 1
-    return f"{folder.name}-{number}"
 
 
 class DemoDialog(PlaceDialog):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from crots.errors import CrotsError, InputError
 from crots.events import Event, Note, Progress, StageFinished, StageStarted
-from crots.files import exists
+from crots.files import exists, free_place
 from crots.options import PredictOptions, SourceOptions
 from crots.project import Project
 from crots.project_config import ProjectConfig
@@ -42,12 +42,7 @@ def models(project: Project) -> list[Checkpoint]:
 
 def free_folder(project: Project, images: Path | None) -> Path:
     """Returns a folder of the project that is not there yet, named after the images."""
-    wanted = project.folder / FOLDER / ((images.stem or images.name) if images else "images")
-    folder, number = wanted, 1
-    while exists(folder):
-        number += 1
-        folder = wanted.with_name(f"{wanted.name}-{number}")
-    return folder
+    return free_place(project.folder / FOLDER / ((images.stem or images.name) if images else "images"))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from crots.errors import InputError
 from crots.events import Event
-from crots.files import exists
+from crots.files import exists, free_place
 from crots.project import Project
 from crots_studio.background.loading import preload_torch
 from crots_studio.models.label_edit import Import, LabelEdits
@@ -31,12 +31,7 @@ TOOLS: dict[Tool, str] = {
 
 def new_folder(project: Project) -> Path:
     """Returns a folder beside the project that is not there yet."""
-    number, wanted = 1, project.folder.with_name(f"{project.folder.name}-to-correct")
-    folder = wanted
-    while exists(folder):
-        number += 1
-        folder = wanted.with_name(f"{wanted.name}-{number}")
-    return folder
+    return free_place(project.folder.with_name(f"{project.folder.name}-to-correct"))
 
 
 @dataclass(frozen=True)

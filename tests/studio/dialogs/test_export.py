@@ -147,7 +147,7 @@ def test_closing_stops_after_the_current_file(qtbot, monkeypatch, dialog, sessio
     second = ExportDialog(session)
     second.show()
     second.folder.setText(dialog.folder.text())
-    second.export()
+    second.start()
     qtbot.waitUntil(lambda: bool(controls))
     second.reject()
     assert controls[0].stopping
