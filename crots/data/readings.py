@@ -344,7 +344,8 @@ class _Judge:
                 labels = {value: table[value[0]] for value in self.pixels}
                 empty = _Reading(encoding, labels, self.classes.ignore, 1.0)
                 encoding, notes = self.reported(empty)
-                return encoding, [*notes, "warning: no pixel of them has a class, so they score nothing"]
+                use = "nothing is learnt from them" if self.predicted else "they score nothing"
+                return encoding, [*notes, f"warning: no pixel of them has a class, so {use}"]
         known = {**tables["train"], **tables.get("raw", {})}
         worst = max(self.files, key=lambda file: len(file.values - known.keys()))
         wrong = sorted(worst.values - known.keys()) or sorted(worst.values - tables["train"].keys())

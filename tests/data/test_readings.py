@@ -212,6 +212,13 @@ def test_predictions_hold_train_ids_unless_only_something_else_fits(tmp_path):
         predictions(tmp_path, [[0, 11]], load_class_set("camvid"))
 
 
+def test_predictions_without_any_class_are_not_said_to_be_scored(tmp_path):
+    file(tmp_path / "0.png", [255, 255])
+    notes = open_predictions(tmp_path, None, THREE).resolved()[1]
+    assert any("no pixel of them has a class, so nothing is learnt from them" in note for note in notes)
+    assert "they score nothing" in read(tmp_path, [[255, 255]], THREE)[1]
+
+
 def test_predictions_in_own_ids_that_could_be_train_ids_are_a_question(tmp_path):
     with pytest.raises(AmbiguousLabels, match=r"choose one by `source.encoding`") as caught:
         predictions(tmp_path, [[7, 8, 11]], CITY)
