@@ -20,7 +20,7 @@ Output = Literal["logits", "probabilities", "labels"]
 # The entry of a file's metadata that holds its card.
 CARD_KEY = "crots"
 # Characters; a card of 65,535 classes with their colours has two million.
-_MOST_CARD = 16 * 10**6
+MOST_CARD = 16 * 10**6
 # As `data.tile_overlap` has it: beyond half a tile, three tiles would overlap.
 MOST_OVERLAP = 0.5
 # Bytes of the list of tensors at the head of a safetensors file, as the format itself bounds it.
@@ -184,7 +184,7 @@ def read_card(card: object, path: Path) -> ModelCard:
         InputError: it is no card of this version; the message names the key.
     """
     try:
-        values = parse(card, most=_MOST_CARD) if isinstance(card, (str, bytes)) else card
+        values = parse(card, most=MOST_CARD) if isinstance(card, (str, bytes)) else card
         return ModelCard.from_dict(cast("Mapping[str, Any]", values))  # anything is read
     except (ValueError, InputError) as error:
         raise InputError(

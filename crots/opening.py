@@ -24,6 +24,7 @@ from crots.errors import InputError
 from crots.files import expanded, file_or_name
 from crots.folders import check_student, folder_card, is_model_folder, unnamed
 from crots.options import DEFAULT_NET, IMAGENET, DataOptions
+from crots.program_cards import program_card
 from crots.project_config import ProjectConfig
 from crots.taxonomy import ClassSet, load_class_set
 from crots.trust import is_factory, program_kind
@@ -35,7 +36,7 @@ def card_of(path: Path) -> ModelCard | None:
     Raises:
         InputError: it says something that cannot be used.
     """
-    return folder_card(path) if is_model_folder(path) else file_card(path)
+    return folder_card(path) if is_model_folder(path) else file_card(path) or program_card(path)
 
 
 ListImages = Callable[[Path, str, str], Dataset]
@@ -317,7 +318,8 @@ class Inputs:
             InputError: the file holds another network than the one named, or one that would run code nobody named.
         """
         named, card = self.config.source.net, self.source_card
-        if card is None or named == card.net:
+        # A program is no network whose weights could be taken.
+        if card is None or named == card.net or closed(self.source_file):
             return named or DEFAULT_NET
         if is_factory(card.net):
             # Trust was given for the code that the options name; the file's own description may come from anyone.

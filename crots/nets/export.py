@@ -32,9 +32,10 @@ from crots.folders import check_formats
 from crots.nets.hf_nets import write_folder
 from crots.nets.model import Model, check_runs
 from crots.nets.quiet import torch_jit
-from crots.nets.source import CARD_FILE, FIXED_KEY, MULTIPLE_KEY, load_exported
+from crots.nets.source import FIXED_KEY, MULTIPLE_KEY, load_exported
 from crots.nets.weights import load_model, save_pth, save_safetensors
 from crots.ownership import atomic_folder
+from crots.program_cards import CARD_FILE
 
 # The program normalises its input, which is RGB in 0..255.
 AS_IT_COMES = Normalisation("rgb", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))

@@ -31,6 +31,7 @@ from crots.limits import check_claim
 from crots.nets.claims import claimed_by_pickles
 from crots.nets.entries import find_entry
 from crots.nets.reasons import stranger
+from crots.program_cards import program_card
 from crots.records import parse
 from crots.trust import program_kind
 
@@ -253,7 +254,7 @@ def _read_safetensors(path: Path) -> WeightsFile:
 
 
 def model_card(path: Path) -> ModelCard | None:
-    """Returns the card of a weights file of any form; None for programs, ONNX files, and where it has none.
+    """Returns the card of a model file of any form; None where it has none. No program is run for it.
 
     Raises:
         InputError: it cannot be read.
@@ -262,7 +263,7 @@ def model_card(path: Path) -> ModelCard | None:
         return folder_card(path)
     kind = file_kind(path)
     if kind in _NOT_WEIGHTS:
-        return None
+        return program_card(path)
     return file_card(path) if kind == "safetensors" else read_weights(path).card
 
 

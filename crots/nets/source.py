@@ -25,6 +25,7 @@ from crots.nets.reasons import reason_of
 from crots.nets.source_spec import SourceSpec
 from crots.nets.weights import PUBLISHED_SIZE, agreed_card, model_of
 from crots.options import SourceOptions
+from crots.program_cards import CARD_FILE
 from crots.records import parse
 from crots.trust import PROGRAMS, is_factory
 
@@ -40,8 +41,7 @@ __all__ = [
     "open_source",
 ]
 
-# Where our own programs keep their card, and what their sides must be multiples of.
-CARD_FILE = "crots.json"
+# What the sides of a program's input must be multiples of.
 MULTIPLE_KEY = "crots_multiple"
 # Whether a program takes its card's size alone.
 FIXED_KEY = "crots_fixed"
