@@ -24,6 +24,7 @@ _LARGE = 24 * 10**6
 _one_large = threading.Lock()
 
 _HEIF = (".heic", ".heif", ".hif")
+_JPEG_2000 = (".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx")
 # The formats that a suffix may have. All of them are still images that Pillow decodes itself; what starts another
 # program (EPS) is none of them.
 FORMATS: dict[str, tuple[str, ...]] = {
@@ -36,7 +37,7 @@ FORMATS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys((".bmp", ".dib"), ("BMP", "DIB")),
     ".gif": ("GIF",),
     **dict.fromkeys((".ppm", ".pgm", ".pbm", ".pnm"), ("PPM",)),
-    **dict.fromkeys((".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"), ("JPEG2000",)),
+    **dict.fromkeys(_JPEG_2000, ("JPEG2000",)),
     **dict.fromkeys((".tga", ".vda", ".icb", ".vst"), ("TGA",)),
     ".pcx": ("PCX",),
     **dict.fromkeys((".sgi", ".rgb", ".bw"), ("SGI",)),
@@ -66,7 +67,9 @@ UNREAD: dict[str, str] = {
 }
 # Stored with loss, or as a rule.
 _LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".dds", ".avif", *_HEIF)
-# Of files that can hold labels; of WebP only those stored without loss, see `is_lossy`.
+# Formats that store pixels with loss or without.
+EITHER: dict[str, str] = {".webp": "WebP", **dict.fromkeys(_JPEG_2000, "JPEG 2000")}
+# Of files that can hold labels; of WebP and JPEG 2000 only those stored without loss, see `is_lossy`.
 LABEL_SUFFIXES: frozenset[str] = IMAGE_SUFFIXES - set(_LOSSY)
 # Of the head of a WebP file: more than its first chunks, profile and all, take up before the pixels as a rule.
 _CHUNKS = 64
@@ -106,20 +109,22 @@ def opened(path: Path) -> Iterator[Image.Image]:
 
 
 def is_lossy(path: Path) -> bool:
-    """Whether a file cannot hold labels, as it stores pixels with loss; WebP does both, so those files are opened."""
+    """Whether a file cannot hold labels, as it stores pixels with loss.
+
+    WebP and JPEG 2000 do both, so the heads of those files are read.
+    """
     suffix = path.suffix.lower()
-    if suffix != ".webp":
+    look = _is_lossy_webp if suffix == ".webp" else _is_lossy_jpeg_2000 if suffix in _JPEG_2000 else None
+    if look is None:
         return suffix in _LOSSY
     try:
-        return _is_lossy_webp(path)
+        return path.is_file() and look(path)
     except OSError:  # reported where the file is opened
         return False
 
 
 def _is_lossy_webp(path: Path) -> bool:
     """Looks for the chunk of the pixels: VP8 is lossy, VP8L is not; in animations it is part of a frame."""
-    if not path.is_file():
-        return False
     with path.open("rb") as file:
         if file.read(12)[8:] != b"WEBP":
             return False
@@ -130,6 +135,32 @@ def _is_lossy_webp(path: Path) -> bool:
                 return kind == b"VP8 "
             # A frame begins with its place and size, and its chunks follow; others are passed over, padded to even.
             file.seek(16 if kind == b"ANMF" else length + length % 2, 1)
+    return False
+
+
+def _is_lossy_jpeg_2000(path: Path) -> bool:
+    """Looks for the wavelet of the codestream: 5-3 keeps whole numbers, 9-7 rounds them."""
+    with path.open("rb") as file:
+        if file.read(2) != b"\xff\x4f":
+            file.seek(0)
+            for _ in range(_CHUNKS):
+                head = file.read(8)
+                length, kind = int.from_bytes(head[:4], "big"), head[4:]
+                if kind == b"jp2c":
+                    file.seek(10 if length == 1 else 2, 1)
+                    break
+                # The length of a large box follows; that of the last one may be left out.
+                passed = int.from_bytes(file.read(8), "big") - 16 if length == 1 else length - 8
+                if passed < 0 or len(head) < 8:
+                    return False
+                file.seek(passed, 1)
+        for _ in range(_CHUNKS):
+            marker, length = file.read(2), int.from_bytes(file.read(2), "big")
+            if marker == b"\xff\x52":
+                return file.read(length - 2)[9:10] == b"\0"
+            if marker == b"\xff\x90" or length < 2:
+                return False
+            file.seek(length - 2, 1)
     return False
 
 

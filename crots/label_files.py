@@ -17,7 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 from crots.config import Size
 from crots.errors import InputError
 from crots.files import atomic_path
-from crots.image_formats import banded_header, count_frames, is_lossy, opened, orientation_of
+from crots.image_formats import EITHER, banded_header, count_frames, is_lossy, opened, orientation_of
 from crots.images import read_wide, to_rgb, write_image
 from crots.stored_pixels import NoLabelIds, narrowed, storage_of
 
@@ -50,8 +50,9 @@ def read_stored(path: Path) -> StoredLabels:
         InputError: it is missing, broken, or in a lossy format.
     """
     if is_lossy(path):
-        kind = "a WebP file stored with loss" if path.suffix.lower() == ".webp" else "a lossy format"
-        raise InputError(f"{path}: found labels in {kind}, expected PNG, TIFF or BMP; convert the original labels")
+        kind = EITHER.get(path.suffix.lower())
+        found = f"a {kind} file stored with loss" if kind else "a lossy format"
+        raise InputError(f"{path}: found labels in {found}, expected PNG, TIFF or BMP; convert the original labels")
     if (banded := banded_header(path)) is not None:
         raise NoLabelIds(f"{path}: has {banded.bands} bands, expected label ids in one; save these alone")
     with opened(path) as image:

@@ -150,3 +150,22 @@ def test_damaged_webp_is_reported_where_it_is_read(tmp_path, content):
     assert not is_lossy(tmp_path / "l.webp")
     with pytest.raises(InputError):
         read_labels(tmp_path / "l.webp")
+
+
+@pytest.mark.parametrize("suffix", [".jp2", ".j2k"])
+def test_jpeg_2000_holds_labels_only_with_the_wavelet_of_whole_numbers(tmp_path, suffix):
+    Image.fromarray(RGB).save(tmp_path / f"whole{suffix}")
+    assert not is_lossy(tmp_path / f"whole{suffix}")
+    assert (read_labels(tmp_path / f"whole{suffix}") == RGB).all()
+    Image.fromarray(RGB).save(tmp_path / f"rounded{suffix}", irreversible=True)
+    assert is_lossy(tmp_path / f"rounded{suffix}")
+    with pytest.raises(InputError, match="a JPEG 2000 file stored with loss"):
+        read_labels(tmp_path / f"rounded{suffix}")
+    whole = (tmp_path / f"rounded{suffix}").read_bytes()
+    for length in (0, 1, 2, 9, 40, 85, 130):
+        (tmp_path / f"cut{suffix}").write_bytes(whole[:length])
+        with pytest.raises(InputError):
+            read_labels(tmp_path / f"cut{suffix}")
+    for length in (b"\0\0\0\1", b"\0\0\0\7", b"\xff\xff\xff\xff"):
+        (tmp_path / f"boxes{suffix}").write_bytes(length + b"abcd" + bytes(90))
+        assert not is_lossy(tmp_path / f"boxes{suffix}")

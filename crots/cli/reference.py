@@ -143,7 +143,7 @@ def data_page() -> str:
         formats.setdefault(names, []).append(suffix)
     rows = [_DATA, "## Formats", "", "| format | file names end in | labels too |", "|---|---|---|"]
     for kinds_of, suffixes in formats.items():
-        stored = "if stored without loss" if kinds_of == ("WEBP",) else "yes"
+        stored = "if stored without loss" if kinds_of in (("WEBP",), ("JPEG2000",)) else "yes"
         label = stored if set(suffixes) <= LABEL_SUFFIXES else ""
         rows.append(f"| {kinds_of[0]} | {' '.join(f'`{suffix}`' for suffix in suffixes)} | {label} |")
     rows += ["", _MATCHING, "## Layouts", "", "| layout | what it is | class sets |", "|---|---|---|"]

@@ -23,7 +23,7 @@ from crots.data.polygons import ALBUMS, SUFFIX, album_labels, is_album, is_outli
 from crots.data.spread import evenly_spread
 from crots.errors import InputError
 from crots.files import expanded, files_below
-from crots.image_formats import IMAGE_SUFFIXES, LABEL_SUFFIXES, UNREAD, is_lossy
+from crots.image_formats import EITHER, IMAGE_SUFFIXES, LABEL_SUFFIXES, UNREAD, is_lossy
 from crots.taxonomy import ClassSet
 
 _LABELS = tuple(LABEL_SUFFIXES)
@@ -282,8 +282,9 @@ def no_labels(folder: Path) -> str:
     listed = some([f"{count} {suffix or 'other'} files" for suffix, count in others.most_common()])
     but = f", but {listed}" if listed else ""
     if lossy:
-        webp = ", as these WebP files are" if any(name.lower().endswith(".webp") for name in lossy) else ""
-        but = f", but {len(lossy)} images in lossy formats{webp}, which cannot be labels"
+        either = {EITHER.get(os.path.splitext(name)[1].lower(), "") for name in lossy} - {""}  # noqa: PTH122 - many
+        kinds = f", as these {' and '.join(sorted(either))} files are" if either else ""
+        but = f", but {len(lossy)} images in lossy formats{kinds}, which cannot be labels"
     return (
         f"{folder}: found no label files{but}, expected ids or colours as PNG, TIFF, BMP, GIF or PGM, or outlines of "
         "COCO, CVAT, labelme or Cityscapes; pick another folder"
