@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ NOTHING = "–"  # noqa: RUF001 - a dash
 # Shares of a curve of which the means are compared.
 _PART = 0.2
 _SAME = 0.02
+# In standard errors of such a mean.
+_NOISE = 2.0
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,10 @@ def loss_tile(curves: Curves) -> TileText:
             continue
         part = max(1, round(len(values) * _PART))
         before, now = float(values[:part].mean()), float(values[-part:].mean())
-        moved = (now - before) / max(abs(before), 1e-9)
-        way = "steady" if abs(moved) < _SAME else "falling" if moved < 0 else "rising"
+        moved = now - before
+        # A few noisy values rise or fall by chance.
+        noise = _NOISE * float(values.std()) / math.sqrt(part)
+        steady = abs(moved) < max(_SAME * abs(before), noise)
+        way = "steady" if steady else "falling" if moved < 0 else "rising"
         return TileText(f"{values[-1]:.3g}", f"{title(stage)}: {way}", "warning" if way == "rising" else "muted")
     return TileText(note="no values yet")

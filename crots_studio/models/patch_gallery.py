@@ -21,6 +21,9 @@ from crots.taxonomy import ClassSet
 from crots.training.patch_set import PatchCorrections, load_index
 
 Array = npt.NDArray[Any]
+# Of `rare_boxes`: pixels round the class, and the share of a patch from which on a box shows nothing.
+_AIR = 1
+_EVERYWHERE = 0.75
 State = Literal["all", "kept", "rejected", "relabelled"]
 Order = Literal["least sure", "surest", "name", "most pixels"]
 STATES: dict[State, str] = {
@@ -264,3 +267,21 @@ def outline(labels: Array) -> Array:
     edges[:, :-1] |= labels[:, :-1] != labels[:, 1:]
     edges[:-1] |= labels[:-1] != labels[1:]
     return edges
+
+
+def rare_boxes(labels: Array, classes: Collection[int]) -> list[tuple[int, int, int, int]]:
+    """Returns a box (left, top, width, height) round each of these classes; none round one that is everywhere.
+
+    A few pixels of a rare class, for which a patch was cut, would not be found otherwise.
+    """
+    height, width = labels.shape
+    boxes = []
+    for number in classes:
+        y, x = np.nonzero(labels == number)
+        if not len(x):
+            continue
+        left, top = max(int(x.min()) - _AIR, 0), max(int(y.min()) - _AIR, 0)
+        right, bottom = min(int(x.max()) + 1 + _AIR, width), min(int(y.max()) + 1 + _AIR, height)
+        if (right - left) * (bottom - top) <= _EVERYWHERE * width * height:
+            boxes.append((left, top, right - left, bottom - top))
+    return boxes

@@ -22,7 +22,7 @@ from crots.training.patch_set import PatchCorrections
 from crots_studio.models.corrections import Corrections
 from crots_studio.models.image_store import read_small
 from crots_studio.models.label_list import classes_of
-from crots_studio.models.patch_gallery import PatchGallery, PatchRow, read_statistics
+from crots_studio.models.patch_gallery import PatchGallery, PatchRow, rare_boxes, read_statistics
 from crots_studio.models.words import breakable, listing
 from crots_studio.panels.patches.patch_detail import PatchDetail
 from crots_studio.panels.patches.patch_filters import PatchFilters
@@ -30,7 +30,7 @@ from crots_studio.panels.patches.rare_set import MinedPatches, RareSet
 from crots_studio.plain import Label, plain_tooltip, strong
 from crots_studio.session import Session
 from crots_studio.widgets.controls import snug
-from crots_studio.widgets.picture_layers import Content, colour_table
+from crots_studio.widgets.picture_layers import Content, Outline, colour_table
 from crots_studio.widgets.thumbnails import NOTHING, PICTURE_SIDE, Thumbnail, ThumbnailView
 
 Array = npt.NDArray[Any]
@@ -257,7 +257,11 @@ class PatchPanel(QWidget):
         if self._found is None:
             return
         size = Size(image.shape[1], image.shape[0])
-        contents = [Content("Patch", size, image=image), Content("Labels", size, image=image, labels=self._labels)]
+        boxes = tuple(Outline(box) for box in rare_boxes(self._labels, patch.classes))
+        contents = [
+            Content("Patch", size, image=image, outlines=boxes),
+            Content("Labels", size, image=image, labels=self._labels, outlines=boxes),
+        ]
         names = self._found.classes.names
         rare = [f"{names[number]} {patch.pixels.get(number, 0):,} px" for number in patch.classes]
         place = f"{strong(breakable(html.escape(patch.image)))}, cell {patch.cell} of {self._found.gallery.grid}"

@@ -1,9 +1,31 @@
 """The tiles at the top of the monitor."""
 
+import pytest
+
+from crots.events import Metrics, StageStarted
 from crots_studio.models.iou import Scores
-from crots_studio.models.monitor_tiles import miou_tile
+from crots_studio.models.monitor_tiles import loss_tile, miou_tile
+from crots_studio.models.series import Curves
 
 
 def test_without_a_score_it_says_whether_one_will_come():
     assert miou_tile(Scores()).note == "no validation labels"
     assert miou_tile(Scores(), labelled=True).note == "not scored yet"
+
+
+@pytest.mark.parametrize(
+    ("losses", "way"),
+    [
+        ((0.10, 0.14, 0.09, 0.15, 0.08, 0.13, 0.11), "steady"),
+        ((0.5, 0.4, 0.33, 0.28, 0.24, 0.21, 0.2), "falling"),
+        ((0.2, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6), "rising"),
+        ((0.2,), "steady"),
+        ((0.3, 0.31, 0.3, 0.3, 0.3, 0.3, 0.302), "steady"),
+    ],
+)
+def test_a_noisy_loss_is_not_said_to_rise(losses, way):
+    curves = Curves()
+    events = [Metrics(stage="adapt-1", step=10 * step, values={"loss": value}) for step, value in enumerate(losses, 1)]
+    curves.add([StageStarted(stage="adapt-1", total=80), *events])
+    tile = loss_tile(curves)
+    assert tile.note == f"Round 1: {way}" and tile.tone == ("warning" if way == "rising" else "muted")

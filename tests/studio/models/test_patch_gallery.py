@@ -13,6 +13,7 @@ from crots_studio.models.patch_gallery import (
     PatchGallery,
     class_rows,
     outline,
+    rare_boxes,
     rare_now,
     rare_option,
     read_statistics,
@@ -143,3 +144,11 @@ def test_nothing_mined_is_an_empty_gallery(tmp_path):
 def test_outlines_run_between_labels():
     edges = outline(np.array([[1, 1, 2], [1, 1, 2]]))
     assert edges.tolist() == [[False, True, False], [False, True, False]]
+
+
+def test_a_few_pixels_of_a_rare_class_are_boxed():
+    labels = np.zeros((20, 30), np.uint8)
+    labels[5, 7:9] = 3
+    labels[0, 29] = 4
+    assert rare_boxes(labels, (3, 4, 9)) == [(6, 4, 4, 3), (28, 0, 2, 2)]
+    assert rare_boxes(labels, (0,)) == [], "it is everywhere"

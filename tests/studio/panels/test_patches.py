@@ -163,6 +163,7 @@ def test_corrections_stay_when_the_panel_reads_again(qtbot, panel, opened, sessi
 def test_pictures_of_patches_are_read_out(qtbot, panel, opened):
     select(panel, 0)
     qtbot.waitUntil(lambda: panel.detail.views.views[1].content is not None, timeout=10_000)
+    assert all(view.content.outlines for view in panel.detail.views.views), "the rare class is boxed"
     labels = panel.detail.views.views[1].content.labels
     y, x = np.argwhere(labels < len(CLASSES))[0]
     panel.detail.views.hovered.emit(1, int(x), int(y))
