@@ -63,7 +63,9 @@ class RunBar(QFrame):
         self.estimate = RunEstimate(session)
         # In the place of the estimate, once nothing is left to run.
         self.export = QPushButton("Export ...")
-        self.export.setIcon(icon("export"))
+        # Filled like Run, which is not enabled when this is shown: there is one next step.
+        self.export.setProperty("role", "primary")
+        self.export.setIcon(icon("export", "white"))
         self.export.setToolTip("Writes the adapted model as ONNX, safetensors, ... (Ctrl+E)")
         self.export.clicked.connect(self.export_wanted)
         self.device = QComboBox()

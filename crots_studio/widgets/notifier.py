@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication, QPushButton, QStyle, QSystemTrayIcon, QWidget
 
+from crots.artefacts import LABEL_IDS
 from crots.errors import InputError
 from crots.project import Project
 from crots.runner import NOT_BEGUN
 from crots_studio.models.history import History
 from crots_studio.models.iou import Scores
 from crots_studio.models.names import title
-from crots_studio.models.words import in_window
+from crots_studio.models.words import in_window, plural
 from crots_studio.runs.run import RunEnd
 from crots_studio.session import Session
 from crots_studio.widgets.class_table import percent
@@ -36,6 +37,8 @@ def words_for(
     only: str = "",
     guarded: str = "",
     estimate: bool = False,
+    before: Mapping[str, float] | None = None,
+    corrected: int = 0,
 ) -> tuple[str, str]:
     """Returns heading and sentence for the end of a run.
 
@@ -47,9 +50,11 @@ def words_for(
         only: the single stage that was requested, which may leave later ones and their scores stale.
         guarded: the text about stages that their guard stopped.
         estimate: it only timed what a run would take.
+        before: the scores by model when the run began, of the results that it replaced.
+        corrected: how many images have labels that the user corrected.
     """
     if guarded and end.outcome == "completed":
-        heading, text = words_for(end, scores, compares=compares, only=only)
+        heading, text = words_for(end, scores, compares=compares, only=only, before=before, corrected=corrected)
         return f"{heading}, with a warning", f"{guarded} {text}"
     name = title(end.stage) if end.stage else "The run"
     if end.outcome == "failed":
@@ -77,7 +82,12 @@ def words_for(
     text = f"{title(last.subject)}: mIoU {percent(last.miou)}%"
     if first is not last and last.miou is not None and first.miou is not None:
         text += f", {percent(last.miou - first.miou, signed=True)} against {title(first.subject)}"
-    return "The run is finished", text + (" (oracle)" if last.oracle else "")
+    text += " (oracle)" if last.oracle else ""
+    earlier = (before or {}).get(last.subject)
+    if earlier is not None and last.miou is not None and earlier != last.miou:
+        text += f", {percent(last.miou - earlier, signed=True)} against the result before"
+        text += f"; labels of {plural(corrected, 'image')} are corrected" if corrected else ""
+    return "The run is finished", text
 
 
 class Notifier(Toast):
@@ -103,6 +113,8 @@ class Notifier(Toast):
         session.run.busy_changed.connect(self._begun)
         # When the reported run began.
         self._began = 0.0
+        # The scores that it found.
+        self._before: dict[str, float] = {}
         # The reported project.
         self._about: Path | None = None
         session.opened.project_changed.connect(self._another_project)
@@ -110,7 +122,18 @@ class Notifier(Toast):
     def _begun(self, busy: bool) -> None:
         if busy:
             self._began = time.time()
+            self._before = self._scores_now()
             self.hide()
+
+    def _scores_now(self) -> dict[str, float]:
+        scores = Scores.of_history(self._session.opened.history)
+        found = [score for score in map(scores.latest, scores.subjects) if score is not None]
+        return {score.subject: score.miou for score in found if score.miou is not None}
+
+    def _corrected(self) -> int:
+        """How many images have corrected labels."""
+        project = self._session.project
+        return sum(1 for _ in (project.corrections_path / LABEL_IDS).rglob("*.png")) if project is not None else 0
 
     def _another_project(self) -> None:
         project = self._session.project
@@ -128,7 +151,7 @@ class Notifier(Toast):
         guarded = self._guarded() if end.outcome == "completed" and not compares else ""
         heading, text = words_for(
             end, scores, compares=compares, discarded=discarded, only=request.only or "", guarded=guarded,
-            estimate=request.estimate,
+            estimate=request.estimate, before=self._before, corrected=self._corrected(),
         )  # fmt: skip
         role = {"completed": "good", "failed": "bad"}.get(end.outcome, "muted")
         if end.outcome == "completed" and ("\u2212" in text or guarded):

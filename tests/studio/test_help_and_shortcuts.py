@@ -137,6 +137,28 @@ def test_the_end_of_a_run_is_reported_with_its_score(qtbot, session):
     assert not notifier.isVisible()
 
 
+def test_a_rerun_says_what_corrected_labels_changed(qtbot, session, open_project, tmp_path):
+    project = open_project(make_fake_project(tmp_path / "fake").folder)
+    notifier = Notifier(session)
+    qtbot.addWidget(notifier)
+    before = Scores.of_history(session.opened.history).latest("adapt-2").miou
+    session.run.busy_changed.emit(True)
+    session.run.ended.emit(RunEnd("completed", "export"))
+    assert "before" not in notifier.text.text(), "nothing was replaced"
+    corrections = project.corrections_path / "label_ids" / "city"
+    corrections.mkdir(parents=True)
+    for name in ("a.png", "b.png"):
+        (corrections / name).touch()
+    for change, role in ((0.031, "good"), (-0.02, "warning")):
+        session.run.busy_changed.emit(True)
+        session.opened.history.add([scored("adapt-2", before + change)])
+        session.run.ended.emit(RunEnd("completed", "export"))
+        sign = "+" if change > 0 else "\u2212"
+        moved = abs(change) if change > 0 else 0.051
+        words = f", {sign}{100 * moved:.1f} against the result before; labels of 2 images are corrected"
+        assert notifier.text.text().endswith(words) and notifier.text.property("role") == role
+
+
 def test_a_stage_alone_is_reported_without_the_scores_of_later_ones(qtbot, session):
     notifier = Notifier(session)
     qtbot.addWidget(notifier)

@@ -12,6 +12,7 @@ def test_export_is_offered_once_all_stages_are_done_and_not_before(qtbot, sessio
     open_project(make_fake_project(tmp_path).folder)
     qtbot.waitUntil(lambda: bar.export.isVisible(), timeout=60_000)
     assert bar.text.text() == "All stages are done" and not bar.estimate.isVisible()
+    assert bar.export.property("role") == "primary" and not bar.run.isEnabled(), "one next step"
     with qtbot.waitSignal(bar.export_wanted):
         qtbot.mouseClick(bar.export, Qt.MouseButton.LeftButton)
     places = [button.pos() for button in (bar.device, bar.cancel, bar.stop, bar.pause, bar.run)]
