@@ -7,6 +7,7 @@ import time
 import psutil
 import pytest
 
+from crots.cli.main import main
 from crots.eventlog import read_events
 from crots.events import Metrics, StageFinished
 from crots_studio.runs.child import ChildRun, EventTail, remembered_pid
@@ -43,11 +44,9 @@ def finish(run, timeout=600):
 
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory):
-    """What the command line says of the same project."""
+    """The losses of the same project in the terminal."""
     project = make_fake_project(tmp_path_factory.mktemp("headless"), until="", sections=OPTIONS)
-    command = [sys.executable, "-m", "crots", "run", str(project.folder), "--until", "adapt", "--quiet"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
+    assert main(["run", str(project.folder), "--until", "adapt", "--quiet"]) == 0
     found = losses(read_events(project.events_path))
     assert len(found) == 6
     return found
