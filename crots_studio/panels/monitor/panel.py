@@ -32,12 +32,12 @@ from crots_studio.models.series import MIOU, Curves, Figure, curves_csv
 from crots_studio.panels.monitor.alarm import AlarmBanner
 from crots_studio.panels.monitor.confusion import ConfusionPanel
 from crots_studio.panels.monitor.iou_table import IouPanel
+from crots_studio.panels.monitor.tile import Tile
 from crots_studio.plain import Label
 from crots_studio.session import Session
 from crots_studio.widgets.plot_curve import PlotCurve
 from crots_studio.widgets.plot_tools import CurveTools, EmptyState, ExportButton, Redraw
 from crots_studio.widgets.series_plot import SeriesPlot
-from crots_studio.widgets.tile import Tile
 
 Plot = Literal["miou", "loss", "score", "weight", "rate"]
 _TITLES: dict[Plot, str] = {

@@ -36,15 +36,15 @@ from crots_studio.models.project_form import (
     classes_chosen,
     step_state,
 )
+from crots_studio.panels.setup.class_chips import ClassChips
 from crots_studio.panels.setup.class_map import ClassMapEditor
 from crots_studio.panels.setup.fields import UNNAMED, SetupFields, setup_group
 from crots_studio.panels.setup.source_glance import SourceGlance
+from crots_studio.panels.setup.step_card import StepCard
 from crots_studio.plain import Elided, Label
 from crots_studio.runs.run import RunEnd
 from crots_studio.session import Session
-from crots_studio.widgets.class_chips import ClassChips
 from crots_studio.widgets.drop_hint import DropHint, dropped_paths
-from crots_studio.widgets.step_card import StepCard
 
 # The checks of each card.
 _STEPS = (
