@@ -5,6 +5,8 @@ import gc
 import hypothesis
 import pytest
 
+from tests import canary as birds
+
 # No test is timed: a busy machine is no fault of the code.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
@@ -25,3 +27,9 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def canary(tmp_path_factory, monkeypatch):
+    """A module that must not be imported, where Python finds it; the network is blocked."""
+    return birds.let_in(tmp_path_factory.mktemp("canary"), monkeypatch)

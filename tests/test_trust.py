@@ -25,7 +25,7 @@ from crots.taxonomy import load_class_set
 from crots.trust import OWN_FAMILIES, code_of, is_factory, listed, program_kind, with_trust
 from tests import canary as birds
 
-pytestmark = pytest.mark.safety
+pytestmark = [pytest.mark.safety, pytest.mark.usefixtures("canary")]
 
 EVIL = f"{birds.MODULE}:factory"
 KEYS = (
@@ -48,11 +48,6 @@ NETS = (
     "smp:unet/tu-https://example.org/model", "smp:hf-hub:stranger/tu-resnet18", "smp:unet/hf-hub:a/b",
     "hf-hub:stranger/model", "hf_hub:stranger/model", "https://example.org/model", "smp:unet/../../etc",
 )  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def canary(tmp_path_factory, monkeypatch):
-    return birds.let_in(tmp_path_factory.mktemp("canary"), monkeypatch)
 
 
 def write_model(path, net):

@@ -20,11 +20,6 @@ EVIL = f"{birds.MODULE}:factory"
 
 
 @pytest.fixture
-def canary(tmp_path_factory, monkeypatch):
-    return birds.let_in(tmp_path_factory.mktemp("canary"), monkeypatch)
-
-
-@pytest.fixture
 def evil_model(canary, tmp_path, monkeypatch):
     """A model file whose description names the canary; made while it may sing."""
     model = create_model(EVIL, load_class_set("camvid"), Size(64, 64), trust=True)

@@ -18,6 +18,7 @@ from crots_studio.app import Collector
 from crots_studio.session import Session
 from crots_studio.settings import PLACE, Settings
 from crots_studio.window import MainWindow
+from tests.studio.screen import Screen
 
 # Milliseconds that every wait may take at least: others may leave a machine that they share a twentieth of its time.
 PATIENCE = 600_000
@@ -197,6 +198,19 @@ def window(qtbot, session):
 @pytest.fixture
 def folder(tmp_path):
     return Project.create(tmp_path / "project", ProjectConfig()).folder
+
+
+@pytest.fixture
+def projects(tmp_path):
+    return [str(Project.create(tmp_path / name, ProjectConfig()).folder) for name in ("one", "two", "three")]
+
+
+@pytest.fixture
+def screen():
+    """A display with a real window system."""
+    screen = Screen()
+    yield screen
+    screen.close()
 
 
 @pytest.fixture

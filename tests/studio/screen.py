@@ -149,3 +149,9 @@ def find_option(screen: Screen, folder: Path, option: str, value: object) -> Non
     screen.type(str(value))
     screen.press("Return")
     wait_for(lambda: str(getattr(getattr(Project.open(folder).config, section), name)) == str(value), 60, option)
+
+
+def start_run(screen, folder):
+    """Presses Run; says whether the run has begun, for `wait_for`."""
+    screen.press("ctrl+r")
+    return (folder / "events.jsonl").exists()

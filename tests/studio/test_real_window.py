@@ -12,7 +12,7 @@ from crots.label_files import write_confidence, write_labels
 from crots_studio.theme import LIGHT
 from crots_studio.workspace_tabs import TABS
 from tests.studio.fake_project import make_fake_project
-from tests.studio.screen import Screen, available, fill_in, find_option, keep, wait_for
+from tests.studio.screen import available, fill_in, find_option, keep, start_run, wait_for
 
 pytestmark = [
     pytest.mark.slow,
@@ -44,13 +44,6 @@ def shown(self):
 MainWindow.open_up = shown
 sys.exit(app.main([]))
 """
-
-
-@pytest.fixture
-def screen():
-    screen = Screen()
-    yield screen
-    screen.close()
 
 
 @pytest.fixture
@@ -149,8 +142,3 @@ def test_a_new_project_by_keyboard_then_run_to_an_onnx_file(screen, settings, ma
     keep(screen.picture(), "run-finished")
     screen.press("ctrl+q")
     assert program.wait(300) == 0
-
-
-def start_run(screen, folder):
-    screen.press("ctrl+r")
-    return (folder / "events.jsonl").exists()

@@ -6,7 +6,6 @@ import time
 import weakref
 
 import psutil
-import pytest
 
 from crots.errors import InputError
 from crots.events import Metrics, Progress, StageFinished, StageStarted
@@ -14,11 +13,6 @@ from crots.project import Project
 from crots.project_config import ProjectConfig, override
 from crots_studio.app import Collector
 from crots_studio.runs.run import RunRequest
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return Project.create(tmp_path / "project", ProjectConfig()).folder
 
 
 def test_background_work_is_delivered_on_the_window_s_thread(qtbot, session):

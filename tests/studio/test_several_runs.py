@@ -7,16 +7,10 @@ import filelock
 import pytest
 
 from crots.project import Project
-from crots.project_config import ProjectConfig
 from crots_studio.runs.queue import FILE, RunQueue
 from crots_studio.runs.run import RunRequest
 from crots_studio.widgets.run_question import other_run, start_run
 from tests.studio.runs.test_queue import FakeRun, open_and_follow
-
-
-@pytest.fixture
-def projects(tmp_path):
-    return [str(Project.create(tmp_path / name, ProjectConfig()).folder) for name in ("one", "two", "three")]
 
 
 @pytest.fixture

@@ -18,11 +18,6 @@ EVIL = f"{birds.MODULE}:factory"
 
 
 @pytest.fixture
-def canary(tmp_path_factory, monkeypatch):
-    return birds.let_in(tmp_path_factory.mktemp("canary"), monkeypatch)
-
-
-@pytest.fixture
 def received(qtbot, session, open_project, tmp_path, canary):
     """The set-up page of a received project: a program for a source, a factory for a student."""
     settings = {"source.file": "program.pt", "student.net": EVIL, "student.weights": "random"}

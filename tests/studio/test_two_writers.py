@@ -13,11 +13,6 @@ from crots_studio.dialogs.conflict import ConflictQuestion
 from crots_studio.models.project_changes import difference, merge, with_values
 
 
-@pytest.fixture
-def folder(tmp_path):
-    return Project.create(tmp_path / "project", ProjectConfig()).folder
-
-
 def change(folder, **options):
     """As another window does."""
     project = Project.open(folder)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.studio.screen import Screen, available, fill_in, find_option, keep, wait_for
+from tests.studio.screen import available, fill_in, find_option, keep, start_run, wait_for
 
 DATA = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
 pytestmark = [
@@ -24,13 +24,6 @@ pytestmark = [
 FAST = {
     "baseline.steps": 12, "baseline.batch": 4, "adapt.steps": 8, "adapt.batch": 4, "adapt.rounds": 1,
 }  # fmt: skip
-
-
-@pytest.fixture
-def screen():
-    screen = Screen()
-    yield screen
-    screen.close()
 
 
 def test_camvid_from_an_empty_screen_to_an_onnx_file(screen, tmp_path):
@@ -89,11 +82,6 @@ def proposed(screen, folder):
     screen.press("alt+b")
     time.sleep(1)
     return "class_map" in (folder / "crots.toml").read_text()
-
-
-def start_run(screen, folder):
-    screen.press("ctrl+r")
-    return (folder / "events.jsonl").exists()
 
 
 def follow(screen, folder):

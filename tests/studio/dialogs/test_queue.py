@@ -5,7 +5,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox
 
 from crots.project import Project
-from crots.project_config import ProjectConfig, override
+from crots.project_config import override
 from crots_studio import theme
 from crots_studio.dialogs.queue import QueueDialog
 from crots_studio.panels.compare.panel import ComparePanel
@@ -13,11 +13,6 @@ from crots_studio.panels.setup import trust
 from tests.studio.controls import unnamed
 from tests.studio.fake_project import make_fake_project
 from tests.studio.runs.test_queue import FakeRun
-
-
-@pytest.fixture
-def projects(tmp_path):
-    return [str(Project.create(tmp_path / name, ProjectConfig()).folder) for name in ("one", "two", "three")]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from crots.events import Progress, StageStarted
 from crots.project import Project
-from crots.project_config import ProjectConfig, override
+from crots.project_config import override
 from crots.trust import Code
 from crots_studio.runs.queue import FILE, RunQueue, prepare
 from crots_studio.runs.run import RunEnd
@@ -48,11 +48,6 @@ def queue(session):
 
     session.queue.start_run = start
     return session.queue
-
-
-@pytest.fixture
-def projects(tmp_path):
-    return [str(Project.create(tmp_path / name, ProjectConfig()).folder) for name in ("one", "two", "three")]
 
 
 def open_and_follow(qtbot, session, folder):
