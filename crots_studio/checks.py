@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from crots_studio.background.loading import preload_torch
 from crots_studio.models.class_map import ClassMapForm
 from crots_studio.models.listing import target_dataset
 from crots_studio.models.project_form import TITLES, Finding, Level, Offer, classes_chosen
-from crots_studio.models.words import in_window, listing, plural
+from crots_studio.models.words import in_window, listing, net_title, plural
 
 # Files of a folder of which the header is read: enough to notice a wrong kind, few enough for a network drive.
 _HEADERS = 200
@@ -416,7 +417,7 @@ def _check_model(setup: Setup, path: Path) -> Finding:
     lines = report.lines()
     own = ", as the file says" if card is not None and not named else ""
     text = f"{net}{own}, {len(model.classes)} classes: {lines[0]}"
-    return Finding("warning" if report.missing else "good", text, tuple(lines[1:]), net)
+    return Finding("warning" if report.missing else "good", text, tuple(lines[1:]), net_title(net))
 
 
 def _check_onnx(setup: Setup, path: Path) -> Finding:
@@ -503,7 +504,18 @@ def check_validation(setup: Setup) -> Finding:
     for sample in _spread(labelled, _OPENED):
         read_truth(sample, dataset, classes)
     text = f"{plural(len(dataset), 'image')}, {len(labelled)} with labels; ids fit the {len(classes)} classes"
-    return Finding("good", text, dataset.notes, plural(len(labelled), "labelled image"))
+    brief = plural(len(labelled), "labelled image")
+    if data.val_labels is None:
+        folder = _label_folder(dataset)
+        offer = Offer(f"Use {folder.parent.name}/{folder.name}", {"data.val_labels": str(folder)})
+        text += "; name the folder of the labels too, or no stage evaluates the result"
+        return Finding("warning", text, dataset.notes, brief, (offer,))
+    return Finding("good", text, dataset.notes, brief)
+
+
+def _label_folder(dataset: Dataset) -> Path:
+    """The folder of all labels of a data set."""
+    return Path(os.path.commonpath([sample.label.parent for sample in dataset.samples if sample.label is not None]))
 
 
 def _validation_offer(setup: Setup) -> tuple[Offer, ...]:
@@ -519,7 +531,9 @@ def _validation_offer(setup: Setup) -> tuple[Offer, ...]:
             if found is None or found.layout in ("folder", "list"):
                 continue
             trained = {sample.image for sample in setup.target.samples}
-            if any(sample.image in trained for sample in found.samples) or check_validation(other).level != "good":
+            settings["data.val_labels"] = str(_label_folder(found))
+            fits = check_validation(Setup(override(setup.config, settings), setup.root)).level == "good"
+            if not fits or any(sample.image in trained for sample in found.samples):
                 continue
         except (CrotsError, OSError):  # no such split, or labels of other classes
             continue

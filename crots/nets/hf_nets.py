@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import functools
 import logging
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -304,12 +305,13 @@ def package() -> Any:
         InputError: it is not installed.
     """
     try:
-        import transformers
+        import transformers  # noqa: F401
     except ImportError as error:
         raise InputError(
             f"folders of Hugging Face models need transformers ({error}); {_EXTRA}", field="net"
         ) from error
-    return transformers
+    # It replaces itself while it is imported: a thread that waits for another one's import is left with the hollow one.
+    return sys.modules["transformers"]
 
 
 @contextlib.contextmanager

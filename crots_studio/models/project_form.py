@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any, Literal
 
 from crots.config import to_plain
@@ -58,8 +59,12 @@ class Finding:
 
     @property
     def short(self) -> str:
-        """A few words."""
-        return self.brief or (self.text if len(self.text) <= 40 else self.text[:37].rstrip() + "...")
+        """A few words; of a file that they begin with, its name."""
+        if self.brief:
+            return self.brief
+        place, colon, rest = self.text.partition(": ")
+        words = f"{PurePath(place).name}: {rest}" if colon and PurePath(place).is_absolute() else self.text
+        return words if len(words) <= 40 else words[:37].rstrip() + "..."
 
 
 _WORST: tuple[Level, ...] = ("bad", "empty", "checking", "warning", "good")

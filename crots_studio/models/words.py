@@ -5,7 +5,9 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import PurePath
 
+from crots.folders import HEAD
 from crots.options import TRUST, all_options, with_options_named
 from crots.text import byte_count as byte_count
 from crots.text import duration as duration
@@ -50,6 +52,11 @@ def _named(option: str) -> str:
         return "the trust question in Set-up"
     section, _, _ = option.partition(".")
     return f"\u201c{option_title(option)}\u201d (settings, {section_title(section)})"
+
+
+def net_title(net: str) -> str:
+    """Returns the name of a network where there is little room: of a saved model's folder its own name."""
+    return PurePath(net.removeprefix(HEAD)).name if net.startswith(HEAD) else net
 
 
 def plural(count: int, noun: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QPainter, QPalette, QPen, QResizeEvent
 from PySide6.QtWidgets import (
@@ -192,6 +194,7 @@ class RailPanel(QWidget):
         self._session = session
         self._form = ProjectForm()
         self.rows: list[RailRow] = []
+        self._shown_of: Path | None = None
         self.setMinimumWidth(176)
         self.title = Label("Stages")
         self.title.setProperty("role", "heading")
@@ -264,7 +267,11 @@ class RailPanel(QWidget):
         same = [row.key for row in rows] == [row.key for row in self.rows]
         # What is next is known only now.
         known_now = same and any(row.is_stage and row.state == "checking" for row in self.rows)
-        self.rows = rows
+        folder = self._session.project.folder if self._session.project is not None else None
+        stays = folder is not None and folder == self._shown_of
+        chosen = self.current.key if stays and self.current is not None else ""
+        numbers = [number for number, row in enumerate(rows) if row.key == chosen]
+        self.rows, self._shown_of = rows, folder if rows else None
         if not same:
             self.list.blockSignals(True)
             self.list.clear()
@@ -279,7 +286,12 @@ class RailPanel(QWidget):
             item.setData(Qt.ItemDataRole.DisplayRole, row.title)
             took = f"took {row.time}" if row.time else ""
             item.setToolTip(plain_tooltip("\n".join(filter(None, (f"{row.title}: {row.words}", took, row.reason)))))
-        if not same or (known_now and self.list.currentRow() == 0):
+        if not same and numbers:
+            # Another stage came or went; whoever works on a page stays there.
+            self.list.blockSignals(True)
+            self.list.setCurrentRow(numbers[0])
+            self.list.blockSignals(False)
+        elif not same or (known_now and self.list.currentRow() == 0):
             self._go_to_the_start()
 
     def _go_to_the_start(self) -> None:

@@ -3,6 +3,9 @@
 import dataclasses
 import json
 import shutil
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ from crots.errors import InputError, StageError
 from crots.folders import MODEL_TYPES, WRITTEN, folder_card
 from crots.images import write_image
 from crots.nets.export import export_as
-from crots.nets.hf_nets import build
+from crots.nets.hf_nets import build, package
 from crots.nets.model import check_batch, create_model
 from crots.nets.source import load_exported, open_source
 from crots.nets.weights import load_into, load_model, save_safetensors
@@ -257,6 +260,29 @@ def test_images_of_any_shape_are_taken_and_exported(tmp_path, kind, name, file):
     with torch.no_grad():
         shape = other(**processor(images=images[0].numpy(), return_tensors="pt")).logits.shape
     assert shape[:2] == (1, 3)
+
+
+def test_threads_that_import_the_package_at_the_same_time_all_get_it(tmp_path, monkeypatch):
+    """transformers replaces itself in ``sys.modules`` while it is imported; who waits for that keeps the hollow one."""
+    imported = tmp_path / "imported"
+    (tmp_path / "transformers").mkdir()
+    (tmp_path / "transformers" / "__init__.py").write_text(
+        "import sys, types, time\nfrom pathlib import Path\n"
+        f"Path({str(tmp_path / 'begun')!r}).touch()\n"
+        f"while not Path({str(imported)!r}).exists(): time.sleep(0.01)\n"
+        "own = types.ModuleType(__name__)\nown.__spec__, own.Model = __spec__, object\nsys.modules[__name__] = own\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "transformers"]:
+        monkeypatch.delitem(sys.modules, name)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(package)
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.01)
+        second = pool.submit(package)
+        time.sleep(0.3)
+        imported.touch()
+        assert hasattr(first.result(), "Model") and hasattr(second.result(), "Model")
 
 
 @pytest.mark.slow

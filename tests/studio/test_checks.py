@@ -312,7 +312,13 @@ def test_the_labelled_split_of_the_target_s_data_set_is_offered_for_validation(l
         assert not found.offers, "these would be scored on what they learn from"
         return
     assert found.level == "empty" and found.offers[0].label == "Score on the 1 labelled image of mine"
-    assert look("validation", **given, data__val_images=found.offers[0].settings["data.val_images"]).level == "good"
+    settings = {key.replace(".", "__"): value for key, value in found.offers[0].settings.items()}
+    assert set(settings) == {"data__val_images", "data__val_labels"}
+    assert look("validation", **given, **settings).level == "good"
+    del settings["data__val_labels"]
+    found = look("validation", **given, **settings)
+    assert found.level == "warning" and "no stage evaluates" in found.text, "labels that only the layout knows"
+    assert found.offers[0].settings == {"data.val_labels": str(root / "labels" / "val")}
     write_labels(root / "labels" / "val" / "val.png", np.full((48, 64), 90, np.uint8))
     assert not look("validation", **given).offers, "they are labels of other classes"
 

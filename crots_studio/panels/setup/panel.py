@@ -368,7 +368,9 @@ class SetupPanel(QWidget):
             ready += level in ("good", "warning") or (optional and level == "empty")
         self.ready.setText(f"{ready} of {len(self.cards)} ready")
         images, source = (self._fine(names) for names in (("data.target",), ("data.size", *_STEPS[1], *_STEPS[2])))
-        self.glance.refresh(images, images and source)
+        target = self.form.findings.get("data.target")
+        expected = self.fields.value("data.target") is not None and target is not None and target.level == "checking"
+        self.glance.refresh(images, images and source, expected=expected)
         self._show_classes()
 
     def _fine(self, names: Sequence[str]) -> bool:

@@ -30,17 +30,18 @@ _HINT = (
     "Click an image to see the source's prediction: the quickest check of folders, channels and classes. "
     "Nothing is trained."
 )
+_READING = "Reading the first images ..."
 _NO_SOURCE = "Once a source is chosen below, a click on an image shows its prediction."
 
 
 class SourceGlance(QWidget):
-    """Shows nothing until there are images; predicts the first one once the source is valid too."""
+    """Takes its room as soon as images are chosen; predicts the first one once the source is valid too."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session = session
         self._shown: tuple[object, ...] = ()
-        self._source_ready = False
+        self._source_ready = self._expected = self._reading = False
         # The settings of the last automatic prediction.
         self._asked: tuple[object, ...] = ()
         # How the images are cut, and what is drawn over which of them.
@@ -48,7 +49,11 @@ class SourceGlance(QWidget):
         self._painted: tuple[int, Glance | None] = (-1, None)
         self.tiles: list[SmallImage] = []
         self.buttons: list[QToolButton] = []
-        self._row = QHBoxLayout()
+        # What lies below must not move under a click when the images arrive.
+        strip = QWidget()
+        strip.setFixedHeight(HEIGHT + 8)
+        self._row = QHBoxLayout(strip)
+        self._row.setContentsMargins(0, 0, 0, 0)
         self._row.setSpacing(8)
         self._row.addStretch(1)
         self.words = Label(_HINT)
@@ -56,17 +61,19 @@ class SourceGlance(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 4, 0, 0)
         column.setSpacing(4)
-        column.addLayout(self._row)
+        column.addWidget(strip)
         column.addWidget(self.words)
         self.hide()
 
-    def refresh(self, ready: bool, source_ready: bool = False) -> None:
+    def refresh(self, ready: bool, source_ready: bool = False, *, expected: bool = False) -> None:
         """Reads the first images where they are others than before.
 
         Args:
             ready: the folder is fine.
             source_ready: the source and the classes are, too.
+            expected: the folder is being checked.
         """
+        self._expected = expected
         self._source_ready = source_ready
         project = self._session.project
         data = project.config.data if project is not None else None
@@ -74,23 +81,35 @@ class SourceGlance(QWidget):
         if self._tiling != before:
             self._paint(*self._painted)
         wanted = (project.folder, data.target, data.layout, data.split) if project and data and ready else ()
-        if self.words.text() in (_HINT, _NO_SOURCE):
-            self._say(self._hint)
+        if self.words.text() in (_HINT, _NO_SOURCE, _READING):
+            self._say(self._hint if self.tiles else _READING)
         if wanted == self._shown:
+            self._show_or_hide()
             self._ask_by_itself()
             return
         self._shown = wanted
-        self._show([])
+        self._clear()
+        self._say(_READING)
+        self._reading = bool(wanted)
+        self._show_or_hide()
         if wanted and project is not None:
             self._session.errands.in_background(
                 partial(read_tiles, project), self._show, lambda _: self._show([]), token="setup images"
             )
 
-    def _show(self, tiles: list[SmallImage]) -> None:
+    def _show_or_hide(self) -> None:
+        self.setVisible(bool(self.tiles) or self._reading or self._expected)
+
+    def _clear(self) -> None:
         for button in self.buttons:
             self._row.removeWidget(button)
             button.deleteLater()
-        self.tiles, self.buttons = tiles, []
+        self.tiles, self.buttons = [], []
+        self._asked, self._painted = (), (-1, None)
+
+    def _show(self, tiles: list[SmallImage]) -> None:
+        self._clear()
+        self.tiles = tiles
         for number, tile in enumerate(tiles[:COUNT]):
             button = QToolButton()
             button.setCheckable(True)
@@ -102,8 +121,8 @@ class SourceGlance(QWidget):
             self.buttons.append(button)
         self._paint()
         self._say(self._hint)
-        self._asked = ()
-        self.setVisible(bool(tiles))
+        self._reading = False
+        self._show_or_hide()
         self._ask_by_itself()
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 (Qt's name)

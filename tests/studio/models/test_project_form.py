@@ -2,6 +2,7 @@
 
 from crots.project_config import ProjectConfig, override
 from crots_studio.models.project_form import DEPENDS, Finding, ProjectForm, worst
+from crots_studio.models.words import net_title
 
 CONFIG = ProjectConfig()
 
@@ -59,3 +60,12 @@ def test_validation_may_stay_empty():
 def test_the_worst_level():
     assert worst({"a": Finding("good", ""), "b": Finding("warning", ""), "c": Finding("bad", "")}) == "bad"
     assert worst({}) == "empty"
+
+
+def test_a_few_words_name_the_file_and_not_its_whole_path(tmp_path):
+    """The rail is narrow: the path alone would fill it."""
+    found = Finding("bad", f"{tmp_path / 'a.png'}: cannot be read; copy it again")
+    assert found.short == "a.png: cannot be read; copy it again"
+    assert Finding("bad", "Source: nothing").short == "Source: nothing"
+    assert net_title(f"hf:{tmp_path / 'my-segformer'}") == "my-segformer"
+    assert net_title("smp:unet/resnet34") == "smp:unet/resnet34"

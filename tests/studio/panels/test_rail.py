@@ -61,6 +61,19 @@ def test_more_rounds_make_more_rows(qtbot, session, rail, finished):
     assert states(rail)["adapt-2"] == "done"
 
 
+def test_a_stage_that_comes_or_goes_leads_nobody_away(qtbot, session, rail, finished):
+    """Naming validation labels adds a stage: the page that they are named on stays where it is."""
+    numbers = [row.key for row in rail.rows]
+    rail.list.setCurrentRow(numbers.index("adapt-1"))
+    led = []
+    rail.chosen.connect(led.append)
+    session.opened.set_options({"adapt.rounds": "1"})
+    qtbot.waitUntil(lambda: "adapt-2" not in states(rail))
+    session.opened.set_options({"data.val_labels": "none"})
+    qtbot.waitUntil(lambda: "evaluate" not in states(rail))
+    assert rail.current.key == "adapt-1" and not led
+
+
 def test_a_partly_done_project_begins_at_the_next_stage(rail, open_project, tmp_path):
     open_project(make_fake_project(tmp_path, until="baseline").folder)
     assert rail.current.key == "mine"

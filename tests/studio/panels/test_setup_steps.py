@@ -61,6 +61,23 @@ def test_the_strip_of_images_says_when_a_click_does_something(qtbot, session, sh
     qtbot.waitUntil(lambda: panel.glance.words.text().startswith("Click an image"))
 
 
+def test_the_images_take_their_room_before_they_are_read(qtbot, session, show_panel, open_project, tmp_path):
+    """A page that moves when they arrive moves under the next click."""
+    for number in range(2):
+        write_image(tmp_path / "photos" / f"{number}.png", np.full((48, 64, 3), 80, np.uint8))
+    panel = show_panel(SetupPanel, 900, 900)
+    open_project(Project.create(tmp_path / "new", ProjectConfig()).folder)
+    qtbot.waitUntil(lambda: session.errands.idle)
+    session.opened.set_options({"data.target": str(tmp_path / "photos")})
+    assert panel.glance.isVisible() and not panel.glance.tiles
+    qtbot.waitUntil(lambda: panel.glance.height() >= HEIGHT)
+    below = panel.cards[1].y()
+    qtbot.waitUntil(lambda: len(panel.glance.buttons) == 2 and session.errands.idle)
+    assert panel.cards[1].y() == below and panel.glance.isVisible()
+    session.opened.set_options({"data.target": str(tmp_path / "nowhere")})
+    qtbot.waitUntil(lambda: panel.form.findings["data.target"].level == "bad" and panel.glance.isHidden())
+
+
 def test_classes_stand_there_with_their_colours(qtbot, session, panel):
     assert panel.chips.isVisible() and "road" in panel.chips.accessibleDescription()
     session.opened.set_options({"task.classes": "cityscapes"})
