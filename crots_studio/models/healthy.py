@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crots.methods.alarms import BOUNDS, EMPTY
-from crots_studio.models.series import Curves, Figure
+from crots_studio.models.series import Curves, Figure, figure_title
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def levels(curves: Curves, stages: Sequence[str], figures: Sequence[Figure]) -> 
             start = float(series.values[0])
             if math.isfinite(start) and start > 0:
                 first, last = (float(offset + series.steps[place]) for place in (0, -1))
-                found.append(Level(figure.name, first, last, BOUNDS[figure.name].warns * start))
+                found.append(Level(figure_title(figure), first, last, BOUNDS[figure.name].warns * start))
     return found
 
 

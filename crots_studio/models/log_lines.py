@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from crots.events import ArtifactWritten, Evaluated, Event, Metrics, Note, Scored, StageFinished, StageStarted
-from crots_studio.models.names import title
+from crots_studio.models.names import score_title, title
 from crots_studio.models.words import duration, plural
 
 Level = Literal["info", "warning", "error"]
@@ -39,7 +39,7 @@ def _line(event: Event) -> LogLine | None:
             resumed = f", resumed at {event.resumed_at}" if event.resumed_at else ""
             text = f"{name} starts: {event.total} {event.unit} on {event.device}{resumed}"
         case Metrics():
-            values = ", ".join(f"{key} {value:.4g}" for key, value in event.values.items())
+            values = ", ".join(f"{score_title(key)} {value:.4g}" for key, value in event.values.items())
             text = f"{name} step {event.step}: {values}"
         case Evaluated():
             where = f" at step {event.step}" if event.step else ""

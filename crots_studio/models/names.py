@@ -16,6 +16,24 @@ _TITLES = {
     "export": "Export",
     "compare": "Comparison of methods",
 }
+# Label-free scores, in the words of the field; the first three are those that tell most.
+SCORES = {
+    "source": "agreement with the source",
+    "classes kept": "classes still predicted",
+    "worst class": "worst class kept",
+    "agreement": "agreement with the start",
+    "surest": "most confident pixels kept",
+    "certainty": "1 \u2212 entropy",
+    "information": "mutual information",
+    "neighbourhood": "neighbourhood density",
+    "stability": "stability of class shares",
+    "flip": "consistency under flips",
+    "scale": "consistency under scaling",
+    "colour": "consistency under colour changes",
+    "consistency": "consistency of predictions",
+    "teacher": "agreement with the teacher",
+    "fit": "fit to the images",
+}
 _ORDER = ("render", "train", "target", "source", "pseudo-label", "baseline", "mine")
 _LAST = ("evaluate", "export")
 
@@ -25,6 +43,11 @@ def title(key: str) -> str:
     if (number := round_number(key)) is not None:
         return f"Round {number}"
     return _TITLES.get(key, key.replace("-", " ").capitalize())
+
+
+def score_title(name: str) -> str:
+    """Returns what a label-free score is called in the window."""
+    return SCORES.get(name, name)
 
 
 def running_order(key: str) -> tuple[int, int, str]:

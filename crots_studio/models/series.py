@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from crots.events import Evaluated, Event, Metrics, Scored, StageStarted
 from crots_studio.models.history import History
-from crots_studio.models.names import running_order
+from crots_studio.models.names import running_order, score_title
 
 Numbers = NDArray[np.float64]
 Group = Literal["loss", "score", "weight", "rate"]
@@ -26,6 +26,11 @@ class Figure(NamedTuple):
 
     group: Group
     name: str
+
+
+def figure_title(figure: Figure) -> str:
+    """Returns what a curve is called in the window."""
+    return score_title(figure.name) if figure.group == "score" else figure.name
 
 
 class Series:

@@ -14,6 +14,15 @@ from crots_studio import theme
 HINT = "Wheel zooms, dragging pans, double-click or F fits again; arrow keys move the crosshair."
 
 
+class StepAxis(pg.AxisItem):  # type: ignore[misc]
+    """An axis of steps, which are whole."""
+
+    def tickSpacing(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, float]]:  # noqa: N802, N803
+        """Called by pyqtgraph: the distances between numbers, and where they begin."""
+        spacings = super().tickSpacing(minVal, maxVal, size)
+        return [(spacing, first) for spacing, first in spacings if float(spacing).is_integer()] or [(1.0, 0.0)]
+
+
 class Canvas(pg.PlotWidget):  # type: ignore[misc]
     """The plot itself, which can be used from the keyboard alone."""
 
@@ -22,7 +31,7 @@ class Canvas(pg.PlotWidget):  # type: ignore[misc]
     fit_asked = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(parent, axisItems={"bottom": StepAxis("bottom")})
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMenuEnabled(False)
         self.hideButtons()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pyqtgraph as pg
@@ -17,8 +18,9 @@ _TINT = 0.09
 _MOST_ENDS = 5
 # Pixels: a name covers too much of a plot that is narrower than this; the legend names the curves there.
 _ROOM_FOR_ENDS = 340
-# Pixels between two names.
-_LINE = 15
+# Places along a name where curves are looked for, and pixels of it that they may touch.
+_COLUMNS = 24
+_TOUCH = 3.0
 
 
 class StageMarks:
@@ -108,6 +110,11 @@ class CurveEnds:
     def __init__(self, canvas: pg.PlotWidget) -> None:
         self._canvas = canvas
         self._items: dict[str, pg.TextItem] = {}
+        self._places: dict[str, Rect] = {}
+
+    def place_of(self, name: str) -> Rect:
+        """Where a name that is seen stands."""
+        return self._places[name]
 
     @property
     def named(self) -> frozenset[str]:
@@ -115,40 +122,106 @@ class CurveEnds:
         return frozenset(name for name, item in self._items.items() if item.isVisible())
 
     def show(self, curves: Mapping[str, PlotCurve], *, log: bool) -> None:
-        """Writes the names, where they do not lie over each other.
+        """Writes each name beside the last point, where it covers no curve and no other name.
 
         Args:
             curves: whose ends are named.
             log: whether the value axis is logarithmic.
         """
-        ends = {name: last_value(curve) for name, curve in curves.items()}
         box = self._canvas.getViewBox()
-        (low, high), height = box.viewRange()[1], max(box.height(), 1.0)
-        taken: list[float] = []
-        for name in [name for name in self._items if name not in ends]:
+        view = _View(box.viewRange(), max(box.width(), 1.0), max(box.height(), 1.0), log)
+        roomy = len(curves) <= _MOST_ENDS and box.width() >= _ROOM_FOR_ENDS
+        self._places = {}
+        for name in [name for name in self._items if name not in curves]:
             self._canvas.removeItem(self._items.pop(name))
-        for name, point in ends.items():
-            fits = point is not None and len(ends) <= _MOST_ENDS and box.width() >= _ROOM_FOR_ENDS
-            y = place = 0.0
-            if point is not None:
-                y = float(np.log10(point[1])) if log and point[1] > 0 else point[1]
-                place = (y - low) / max(high - low, 1e-12) * height
-                fits = fits and not (log and point[1] <= 0)
-                fits = fits and all(abs(place - other) > _LINE for other in taken)
-                taken.append(place)
-            item = self._items.get(name)
-            if not fits or point is None:
-                if item is not None:
-                    item.setVisible(False)
+        for name, curve in curves.items():
+            point = last_value(curve)
+            if not roomy or point is None or (log and point[1] <= 0):
+                if name in self._items:
+                    self._items[name].setVisible(False)
                 continue
+            item = self._items.get(name)
             if item is None:
-                item = self._items[name] = pg.TextItem(anchor=(1, 1))
+                item = self._items[name] = pg.TextItem()
                 self._canvas.addItem(item, ignoreBounds=True)
-            item.setText(name, color=curves[name].colour)
+            item.setText(name, color=curve.colour)
             item.fill = pg.mkBrush(_see_through(theme.colours().background))
-            item.setAnchor((1, 0) if place > height - _LINE - 4 else (1, 1))
-            item.setPos(point[0], y)
-            item.setVisible(True)
+            size = item.textItem.boundingRect()
+            x, y = view.place(*point)
+            # Beside the end or before it, above or below the line.
+            found = next(
+                (
+                    (anchor, rect)
+                    for anchor in ((1, 1), (1, 0), (0, 1), (0, 0))
+                    if view.holds(rect := Rect.at(x, y, size.width(), size.height(), anchor))
+                    and not any(rect.meets(other) for other in self._places.values())
+                    and not any(view.crosses(rect, other) for other in curves.values())
+                ),
+                None,
+            )
+            item.setVisible(found is not None)
+            if found is not None:
+                anchor, rect = found
+                self._places[name] = rect
+                item.setAnchor(anchor)
+                item.setPos(point[0], view.drawn(point[1]))
+
+
+class Rect(NamedTuple):
+    """A place in pixels; y rises upwards."""
+
+    left: float
+    right: float
+    low: float
+    high: float
+
+    @staticmethod
+    def at(x: float, y: float, width: float, height: float, anchor: tuple[int, int]) -> Rect:
+        """The place of a text that is fixed at a point by its left (0) or right (1), its top (0) or bottom (1)."""
+        left, low = x - width * anchor[0], y - height * (1 - anchor[1])
+        return Rect(left, left + width, low, low + height)
+
+    def meets(self, other: Rect) -> bool:
+        """Whether two places overlap."""
+        return self.left < other.right and other.left < self.right and self.low < other.high and other.low < self.high
+
+
+class _View(NamedTuple):
+    """What part of the numbers is seen, and on how many pixels."""
+
+    range: Sequence[Sequence[float]]
+    width: float
+    height: float
+    log: bool
+
+    def drawn(self, value: float) -> float:
+        """The value as the axis counts it."""
+        return float(np.log10(value)) if self.log else value
+
+    def place(self, x: float, value: float) -> tuple[float, float]:
+        """Pixels from the lower left."""
+        (left, right), (low, high) = self.range
+        across = (x - left) / max(right - left, 1e-12) * self.width
+        return across, (self.drawn(value) - low) / max(high - low, 1e-12) * self.height
+
+    def holds(self, rect: Rect) -> bool:
+        """Whether all of a place is seen."""
+        return rect.left >= 0 and rect.right <= self.width and rect.low >= 0 and rect.high <= self.height
+
+    def crosses(self, rect: Rect, curve: PlotCurve) -> bool:
+        """Whether a curve runs through a place; one that touches its edge does not."""
+        (left, right), (low, high) = self.range
+        columns = np.linspace(rect.left, rect.right, _COLUMNS) / self.width * (right - left) + left
+        first, last = np.searchsorted(curve.x, columns[0]), np.searchsorted(curve.x, columns[-1], side="right")
+        x, y = curve.x[max(first - 1, 0) : last + 1], curve.y[max(first - 1, 0) : last + 1]
+        if len(x) == 0:
+            return False
+        with np.errstate(divide="ignore", invalid="ignore"):
+            y = np.log10(y) if self.log else y
+        # A break between two stages is no line.
+        seen = np.interp(columns, x, y, left=np.nan, right=np.nan)
+        pixels = (seen - low) / max(high - low, 1e-12) * self.height
+        return bool(((pixels > rect.low + _TOUCH) & (pixels < rect.high - _TOUCH)).any())
 
 
 def _see_through(colour: str) -> QColor:

@@ -106,7 +106,7 @@ class SeriesPlot(QWidget):
         self.marks = StageMarks(self.canvas)
         self.ends = CurveEnds(self.canvas)
         plot.getViewBox().sigResized.connect(lambda *_: self._resized())
-        plot.getViewBox().sigYRangeChanged.connect(lambda *_: self._show_ends())
+        plot.getViewBox().sigRangeChanged.connect(lambda *_: self._show_ends())
         plot.getViewBox().sigRangeChangedManually.connect(lambda *_: self.held.emit(True))
         self._line = pg.InfiniteLine(angle=90, movable=False)
         self._line.setVisible(False)

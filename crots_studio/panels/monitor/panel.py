@@ -27,8 +27,8 @@ from crots_studio.background.loading import preload_torch
 from crots_studio.models.healthy import healthy_words, levels
 from crots_studio.models.iou import Scores, counts, read_reports
 from crots_studio.models.monitor_tiles import loss_tile, miou_tile, time_tile
-from crots_studio.models.names import title
-from crots_studio.models.series import MIOU, Curves, Figure, curves_csv
+from crots_studio.models.names import SCORES, score_title, title
+from crots_studio.models.series import MIOU, Curves, Figure, curves_csv, figure_title
 from crots_studio.panels.monitor.alarm import AlarmBanner
 from crots_studio.panels.monitor.confusion import ConfusionPanel
 from crots_studio.panels.monitor.iou_table import IouPanel
@@ -43,7 +43,7 @@ Plot = Literal["miou", "loss", "score", "weight", "rate"]
 _TITLES: dict[Plot, str] = {
     "miou": "mIoU, %",
     "loss": "Losses",
-    "score": "Scores",
+    "score": "Label-free scores",
     "weight": "Confidence weight",
     "rate": "Learning rate",
 }
@@ -59,8 +59,8 @@ _WORDS = {
     "Source": "Mean IoU of the source on the same images: the line to beat",
 }
 _NOISY = ("loss", "weight")
-# Label-free scores that are only drawn on request.
-_MORE_SCORES = ("information", "neighbourhood", "stability", "flip", "scale", "colour", "teacher", "fit")
+# Label-free scores that are drawn unasked.
+_FEW = 3
 # Training the source of a demonstration is not part of the adaptation.
 _BEFORE = ("render", "train")
 _WHOLE_RUN = "whole run"
@@ -222,7 +222,7 @@ class TrainingCurves(QWidget):
         self.stage.addItem(_WHOLE_RUN, "")
         self.tools = CurveTools(session, "training")
         self.more_scores = QCheckBox("&All scores")
-        self.more_scores.setToolTip("Draws every label-free score, not only the most informative ones")
+        self.more_scores.setToolTip("Draws every label-free score, not only the three that tell most")
         self.more_scores.toggled.connect(lambda _: self.redraw.now())
         self.held = Label("zoomed in: press Fit to follow the run")
         self.held.setProperty("role", "muted")
@@ -316,12 +316,14 @@ class TrainingCurves(QWidget):
         """What a plot draws: the mIoU has one of its own, and of the label-free scores most wait to be asked for."""
         if plot == "miou":
             return [figure for figure in self._curves.figures(stages, "score") if figure.name == MIOU]
-        hidden = (MIOU,) if self.more_scores.isChecked() else (MIOU, *_MORE_SCORES)
         found = list(self._curves.figures(stages, plot))
         if plot != "score":
             return found
-        # Where only those are known, they are better than nothing.
-        return [figure for figure in found if figure.name not in hidden] or [f for f in found if f.name != MIOU]
+        ranks = {name: rank for rank, name in enumerate(SCORES)}
+        ranked = sorted(
+            (figure for figure in found if figure.name != MIOU), key=lambda figure: ranks.get(figure.name, len(ranks))
+        )
+        return ranked if self.more_scores.isChecked() else ranked[:_FEW]
 
     @property
     def chosen(self) -> tuple[str, ...]:
@@ -368,7 +370,7 @@ class TrainingCurves(QWidget):
         if figure.name == MIOU:
             raw, y = 100 * raw, 100 * y
             colour = theme.colours().accent
-        return PlotCurve(figure.name, x, y, colour, raw if points > 1 else None, dashed)
+        return PlotCurve(figure_title(figure), x, y, colour, raw if points > 1 else None, dashed)
 
     def _reference(self, curves: Sequence[PlotCurve]) -> list[PlotCurve]:
         """The source's mIoU at the steps of these curves."""
@@ -458,4 +460,5 @@ def score_words() -> dict[str, str]:
     healthy = healthy_words()
     plain = {name: text.removeprefix("Returns ").replace("`", "") for name, text in describe().items()}
     said = {name: textwrap.fill(text[:1].upper() + text[1:], 80) for name, text in plain.items()}
-    return {name: "\n".join(filter(None, (text, healthy.get(name)))) for name, text in {**healthy, **said}.items()}
+    joined = {name: "\n".join(filter(None, (text, healthy.get(name)))) for name, text in {**healthy, **said}.items()}
+    return {score_title(name): text for name, text in joined.items()}

@@ -16,6 +16,7 @@ from crots.events import Evaluated, Metrics, Note, Scored, StageStarted
 from crots.methods.alarms import BOUNDS
 from crots_studio.models.healthy import Level, healthy_words
 from crots_studio.models.image_ranking import Question
+from crots_studio.models.names import score_title
 from crots_studio.models.series import Figure
 from crots_studio.panels.monitor.panel import MonitorPanel, TrainingCurves
 from crots_studio.widgets import plot_tools
@@ -211,6 +212,7 @@ def test_a_legend_of_many_curves_leaves_room_to_the_plot(qtbot, panel, tell):
     values = {name: 0.5 + number / 100 for number, name in enumerate(names)}
     tell([Scored(stage="baseline", step=step, values=values) for step in (1, 2)])
     plot = panel.training.plots["score"]
+    panel.training.more_scores.click()
     qtbot.waitUntil(lambda: plot.legend.verticalScrollBar().maximum() > 0)
     assert plot.legend.height() < 80 < plot.canvas.height()
     looks = {(curve.colour, curve.dashed) for curve in plot.shown.values()}
@@ -225,6 +227,7 @@ def test_a_picture_has_every_entry_of_every_legend(qtbot, monkeypatch, panel, te
     values = {f"score number {number}": 0.5 + number / 100 for number in range(12)}
     tell([Scored(stage="baseline", step=step, values=values) for step in (1, 2)])
     legend = panel.training.plots["score"].legend
+    panel.training.more_scores.click()
     qtbot.waitUntil(lambda: legend.verticalScrollBar().maximum() > 0)
     seen, draw = [], plot_tools.rendered
 
@@ -256,8 +259,9 @@ def test_scores_say_what_they_can_and_cannot_tell(qtbot, open_project, panel, te
     make_fake_project(tmp_path / "fake")
     open_project(tmp_path / "fake" / "project")
     tell([Scored(stage="baseline", step=1, values={"certainty": 0.5})])
-    entries = panel.training.plots["score"].legend.entries
-    qtbot.waitUntil(lambda: "certainty" in entries and "more certain" in entries["certainty"].toolTip(), timeout=30_000)
+    panel.training.more_scores.click()
+    entries, name = panel.training.plots["score"].legend.entries, score_title("certainty")
+    qtbot.waitUntil(lambda: name in entries and "more certain" in entries[name].toolTip())
 
 
 def test_past_events_come_back_with_a_project(qtbot, session, open_project, panel, tmp_path):
@@ -473,9 +477,10 @@ def test_a_few_scores_are_drawn_and_the_others_on_request(qtbot, panel, tell):
     names = ("certainty", "agreement", "source", "stability", "information", "flip")
     tell([Scored(stage="baseline", step=step, values=dict.fromkeys(names, 0.5)) for step in (1, 2)])
     plot = panel.training.plots["score"]
-    assert set(plot.names) == {"certainty", "agreement", "source"}
+    few = ["agreement with the source", "agreement with the start", "1 \u2212 entropy"]
+    assert list(plot.names) == few, "three, in the words of the field"
     panel.training.more_scores.click()
-    assert set(plot.names) == set(names)
+    assert list(plot.names)[:3] == few and set(plot.names) == {score_title(name) for name in names}
 
 
 def test_the_healthy_range_of_the_scores_ends_where_the_guard_warns(qtbot, panel, tell):
@@ -496,10 +501,46 @@ def test_the_healthy_range_of_the_scores_ends_where_the_guard_warns(qtbot, panel
     plot = panel.training.plots["score"]
     bound = BOUNDS["source"].warns
     # Each stage has its own, relative to its start; certainty is judged in another way.
-    assert plot.levels == (Level("source", 0, 20, bound * 0.9), Level("source", 20, 60, bound * 0.5))
-    plot.set_shown("source", False)
+    name = score_title("source")
+    assert plot.levels == (Level(name, 0, 20, bound * 0.9), Level(name, 20, 60, bound * 0.5))
+    plot.set_shown(name, False)
     assert plot.levels == ()
     assert f"{bound:.0%}" in healthy_words()["source"]
+
+
+def test_names_at_the_ends_of_curves_cover_no_curve(qtbot, panel, tell):
+    """A short round leaves less room than a name takes; the legend names what has none."""
+    panel.resize(900, 600)
+    tell([StageStarted(stage="baseline", total=200), *losses(10, 200)])
+    names = ("consistency", "hard patch", "loss")
+    tell([StageStarted(stage="adapt-1", total=12)])
+    tell([
+        Metrics(stage="adapt-1", step=step, values=dict(zip(names, (0.0, 1 + step / 20, 0.01 * step), strict=True)))
+        for step in range(1, 13)
+    ])  # fmt: skip
+    plot = panel.training.plots["loss"]
+    qtbot.waitUntil(lambda: {"loss", *names} <= set(plot.names))
+    box = plot.canvas.getViewBox()
+    (left, right), (low, high) = box.viewRange()
+
+    def pixels(curve):
+        return (curve.x - left) / (right - left) * box.width(), (curve.y - low) / (high - low) * box.height()
+
+    for name in plot.ends.named:
+        rect = plot.ends.place_of(name)
+        for curve in plot.shown.values():
+            x, y = pixels(curve)
+            inside = (x > rect.left) & (x < rect.right) & (y > rect.low + 4) & (y < rect.high - 4)
+            assert not inside.any(), (name, curve.name)
+        assert rect.left >= 0 and rect.right <= box.width()
+
+
+def test_steps_are_whole(qtbot, panel, tell):
+    tell([Scored(stage="baseline", step=0, values={"source": 0.5})])
+    tell([Scored(stage="baseline", step=1, values={"source": 0.6})])
+    axis = panel.training.plots["score"].canvas.getPlotItem().getAxis("bottom")
+    ticks = [tick for _, level in axis.tickValues(*axis.range, axis.size().width()) for tick in level]
+    assert ticks and all(float(tick).is_integer() for tick in ticks)
 
 
 def test_what_a_demonstration_trains_its_source_with_is_no_part_of_the_axis(qtbot, panel, tell):
