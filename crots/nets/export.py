@@ -149,12 +149,19 @@ def _attempt(
         except (MemoryError, torch.OutOfMemoryError, OSError):
             raise
         except Exception as error:  # exporters and their programs can raise anything
-            raise _Fault((str(error).strip().splitlines() or [type(error).__name__])[0][:160]) from error
+            raise _Fault(_cause(error)) from error
         # Some systems cannot move an open file.
         del loaded
         if not agreement >= _AGREEMENT:
             raise _Fault(f"it differs from the network: {agreement:.1%} of the pixels get the same class")
     return ExportReport(path, format, difference, agreement, sum(map(len, batches)), notes)
+
+
+def _cause(error: BaseException) -> str:
+    """What an exporter says of its failure: the innermost error names it, the others the step, and in colour."""
+    while (inner := error.__cause__) is not None:
+        error = inner
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
 
 
 def _batches(images: Sequence[npt.NDArray[Any]] | Tensor) -> list[Tensor]:
@@ -210,6 +217,9 @@ def _as_folder(model: Model, path: Path, device: torch.device, trust: bool) -> t
 def _as_program(model: Model, path: Path, device: torch.device, trust: bool) -> tuple[Callable[[Tensor], Tensor], bool]:
     # Trusted, since it is the file written a moment ago.
     source = load_exported(path, trust=True, device=device)
+    if source.facts.batch > 1:
+        # We would fill a batch up; other programs give it one image.
+        raise _Fault(f"it only takes {source.facts.batch} images at once")
     return source.logits, source.facts.fixed is None
 
 

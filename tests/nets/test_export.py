@@ -134,6 +134,20 @@ def test_onnx_of_fixed_size_where_it_cannot_be_otherwise(tmp_path):
     assert source.logits(torch.zeros(3, 3, 16, 32, dtype=torch.uint8)).shape == (3, 3, 16, 32)
 
 
+def test_a_file_that_takes_several_images_alone_is_written_for_one(tmp_path, small, monkeypatch):
+    """The exporter took the two images of its example for a fixed number, without an error."""
+    sides = export_module._dynamic_shape
+
+    def fixed_batch(multiple):
+        return {number: side for number, side in sides(multiple).items() if number}
+
+    monkeypatch.setattr(export_module, "_dynamic_shape", fixed_batch)
+    size = small.card.size
+    report = export_as(small, tmp_path / "m.onnx", "onnx", sample_images=pictures(1, size))
+    assert load_exported(tmp_path / "m.onnx").facts.batch == 1
+    assert any(f"takes one image of {size} only" in note for note in report.notes)
+
+
 class Pooling(nn.Module):
     """Adds means of four cells, which count little: the likeliest class tells nothing of them."""
 
@@ -174,6 +188,19 @@ def test_a_file_that_differs_is_reported(tmp_path, small, monkeypatch, fault):
         export_as(small, tmp_path / "m.pth", "pth", sample_images=pictures(1))
     # Neither a wrong file nor a part of one, and the earlier one is as it was.
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("m.pth", b"earlier")]
+
+
+def test_what_an_exporter_lacks_is_named_not_its_step(tmp_path, small, monkeypatch):
+    def exporter(*args):
+        try:
+            raise ValueError("No ONNX function found for sort\nSee the stack trace")
+        except ValueError as error:
+            raise RuntimeError("Failed to convert. \x1b[96mThis is step 3/3\x1b[0m") from error
+
+    monkeypatch.setattr(export_module, "_to_onnx", exporter)
+    with pytest.raises(StageError, match=r"written as onnx \(No ONNX function found for sort\); no file was kept"):
+        export_as(small, tmp_path / "m.onnx", "onnx", sample_images=pictures(1))
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
