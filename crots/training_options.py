@@ -269,6 +269,14 @@ class AdaptOptions(TrainingOptions):
         "distinct", "Draw the other images of a mix without or with replacement.", fault="F6", published="repeated"
     )
     confidence: float = option(0.968, "Teacher confidence from which a pixel counts as confident.", low=0, high=1)
+    keep_share: float = option(
+        0.66,
+        "Share of the pixels of each class, most confident first at the start of the round, that count as confident "
+        "too; 0 leaves it to confidence.",
+        low=0,
+        high=1,
+        published=0.0,
+    )
     confidence_from: Literal["softmax", "logit"] = option(
         "softmax", "Confidence is the greatest probability, or the greatest raw logit.", fault="F2", published="logit"
     )

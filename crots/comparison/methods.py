@@ -62,6 +62,7 @@ class Method:
 _PLAIN = {
     "adapt.patches": False,
     "adapt.average": 0,
+    "adapt.keep_share": 0,
     "adapt.select": "last",
     "adapt.guard": False,
     "adapt.stop_rounds": False,

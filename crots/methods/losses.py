@@ -11,12 +11,12 @@ from torch import Tensor
 Weighting = Literal["batch", "image", "pixel"]
 
 
-def confidence_weight(confidence: Tensor, threshold: float, weighting: Weighting) -> Tensor:
+def confidence_weight(confidence: Tensor, threshold: float | Tensor, weighting: Weighting) -> Tensor:
     """Turns confidences into the weight of `weighted_cross_entropy`.
 
     Args:
         confidence: (N, H, W).
-        threshold: confidence from which a pixel counts as confident.
+        threshold: confidence from which a pixel counts as confident; a tensor of the same shape has each pixel's own.
         weighting: ``batch`` gives the share of confident pixels in the whole batch (fault F3), ``image`` the share in
             each image, ``pixel`` one or zero for each pixel.
 

@@ -88,6 +88,22 @@ def learnt_thresholds(pixels: Histogram, share: float) -> npt.NDArray[np.float32
     return np.minimum(keep_thresholds(pixels, share), max(overall, np.float32(CERTAIN)))
 
 
+def class_thresholds(pixels: Histogram, share: float, confidence: float) -> npt.NDArray[np.float32]:
+    """Returns, for each class, the confidence from which a teacher's label is learnt in a round.
+
+    Args:
+        pixels: (K, LEVELS), as `confidence_histogram` counts them.
+        share: the most confident share of each class is learnt whatever its confidence; 0 for none.
+        confidence: labels of this confidence are learnt in any class.
+
+    Returns:
+        (K,) float32; ``confidence`` for a class that has no pixels.
+    """
+    # Of a class that the teacher does not predict yet, nothing is known.
+    known = (pixels.sum(axis=1) > 0) & (share > 0)
+    return np.where(known, np.minimum(keep_thresholds(pixels, share), confidence), confidence).astype(np.float32)
+
+
 def left_out_weight(pixels: Histogram) -> float:
     """Returns the weight with which a trained student learns the labels that a selection by class leaves out.
 

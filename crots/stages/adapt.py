@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from crots.config import Size
+from crots.data.spread import evenly_spread
 from crots.events import Event
 from crots.execution.context import Context
 from crots.execution.draws import random_numpy
-from crots.execution.engine import Engine
+from crots.execution.engine import Engine, evaluating
 from crots.methods.augment import apply_blur, apply_flip, apply_jitter, plan_augment
 from crots.methods.batch_norm import batch_norms
 from crots.methods.ema import Teacher
 from crots.methods.losses import confidence_weight
 from crots.methods.mixing import apply_mix, plan_mix
 from crots.methods.pseudo import Confident, confident
+from crots.methods.selection import LEVELS, class_thresholds, confidence_histogram
 from crots.nets.model import Model
 from crots.training.cropping import cut, cut_nearest
-from crots.training.learner import Figures, Learner
+from crots.training.learner import Figures, Learner, State
 from crots.training.loop import Training, train
 from crots.training.material import Array, Material
 from crots.training.mixing import mix_in_groups
 from crots.training.order import Order, WeightedOrder
 from crots.training.patch_set import PatchSet
 from crots.training_options import AdaptOptions
+
+# Images from which the thresholds of confidence are found.
+_SEEN = 100
 
 
 class AdaptBatch(NamedTuple):
@@ -69,12 +75,44 @@ class AdaptLearner(Learner):
         self.teacher = Teacher(student, buffers=options.teacher_buffers, decay=options.decay, ramp=not options.keep_ema)
         self.keeps_ema = options.keep_ema
         self._start = _copied(student) if options.average else {}
+        self._thresholds = self.engine.floats(np.full(len(self.classes), options.confidence, np.float32))
         self.material = material
         self._patches = patches if patches is not None and len(patches) else None
         if self._patches:
             self.patch_order = _patch_order(self._patches, options, seed, stage)
         if options.balance:
             self.balance(material.labels)
+
+    @torch.no_grad()
+    def begin(self, check: Callable[[], None]) -> None:
+        """Finds the confidence from which the teacher's labels of each class count.
+
+        One threshold for all classes leaves out those of which the teacher is seldom certain, and they shrink.
+        """
+        options, classes = self.options, len(self.classes)
+        if not options.keep_share:
+            return
+        pixels = np.zeros((classes, LEVELS), np.int64)
+        with evaluating(self.student):
+            for index in self.workers.dealt(evenly_spread(self.images, _SEEN)):
+                check()
+                if index is not None:
+                    with self.engine.autocast():
+                        logits = self.student.logits(self.engine.images(self.material.images([index])))
+                    labels, confidence = (found.cpu().numpy() for found in confident(logits, options.confidence_from))
+                    pixels += confidence_histogram(labels, confidence, classes)
+        pixels = sum(self.workers.gathered(pixels), np.zeros_like(pixels))
+        self._thresholds = self.engine.floats(class_thresholds(pixels, options.keep_share, options.confidence))
+
+    def state_dict(self) -> State:
+        """See `Learner.state_dict`; the thresholds come from weights that a resumed run no longer has."""
+        return {**super().state_dict(), "thresholds": self._thresholds}
+
+    def load_state_dict(self, state: State) -> None:
+        """Restores the output of `state_dict`."""
+        super().load_state_dict(state)
+        # Checkpoints from before there were thresholds by class were trained with `confidence` alone.
+        self._thresholds = state.get("thresholds", self._thresholds)
 
     @torch.no_grad()
     def average(self) -> bool:
@@ -100,7 +138,7 @@ class AdaptLearner(Learner):
         """One optimiser step of the method: teacher, mix, crop, augment, student, hard patches, moving average."""
         mixed = self.mix(self.engine.images(data.images), step)
         mixed = self.augment(self.crop(mixed, step), step)
-        weights = confidence_weight(mixed.confidence, self.options.confidence, self.options.weighting)
+        weights = confidence_weight(mixed.confidence, self._threshold_of(mixed.labels), self.options.weighting)
         if weights.dim() == 0:
             weights = self.workers.sum(weights) / self.workers.world
 
@@ -120,6 +158,10 @@ class AdaptLearner(Learner):
         if self.options.ema_when == "after":
             self.teacher.follow(self.student, step)
         return figures
+
+    def _threshold_of(self, labels: Tensor) -> Tensor:
+        """Returns the threshold of each pixel's class; pixels that are ignored have no loss, whatever they get."""
+        return self._thresholds[labels.long().clamp(max=len(self.classes) - 1)]
 
     def mix(self, images: Tensor, step: int) -> Mixed:
         """Mixes images (N, 3, H, W) with the teacher's labels and confidence of the clean ones, in groups (F6)."""

@@ -148,6 +148,13 @@ class Learner(ABC):
             counts = count_pixels(read_labels, sampled(self.images), classes).sum(axis=0)
             self.class_weights = self.engine.floats(class_weights(counts, options.balance))
 
+    def begin(self, check: Callable[[], None]) -> None:  # noqa: B027 - few stages have anything to prepare
+        """Prepares the first step, with the weights that the stage starts from; a resumed run restores the result.
+
+        Args:
+            check: raises `Stopped` if the user stopped the run.
+        """
+
     def choose(self, step: int) -> Sequence[int]:
         """Chooses this worker's images of a step, by index."""
         return self.order.batch(step)[self.workers.part(self.options.batch)]

@@ -75,6 +75,8 @@ def train(learner: Learner, run: Training, context: Context) -> Iterator[Event]:
         yield Note(stage=context.stage, text=f"{trainer.lost}; the stage starts over", level="warning")
     if note := _statistics_note(learner):
         yield Note(stage=context.stage, text=note, level="warning")
+    if not start:
+        learner.begin(context.check)
     yield from trainer.loop(start, total)
     yield from trainer.finish()
 

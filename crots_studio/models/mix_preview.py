@@ -17,6 +17,7 @@ import numpy.typing as npt
 from crots.config import Size
 from crots.images import resize_image
 from crots.label_files import resize_confidence, resize_labels
+from crots.methods.selection import class_thresholds, confidence_histogram
 from crots.training_options import AdaptOptions
 from crots_studio.background.loading import preload_torch
 from crots_studio.models.image_store import ImageMaps
@@ -83,8 +84,8 @@ class MixPicture:
         image: (H, W, 3) uint8.
         labels: (H, W) train ids.
         confidence: (H, W) float32.
+        counts: (H, W) bool, pixels that are confident enough to be learnt.
         lines: where parts of different images meet, x0, y0, x1, y1 in pixels.
-        share: of pixels that count, 0..1; the weight of this image's loss.
         words: what the mix consists of.
     """
 
@@ -92,14 +93,19 @@ class MixPicture:
     image: Array
     labels: Array
     confidence: Array
+    counts: Array
     lines: tuple[Line, ...]
-    share: float
     words: str
 
     @property
     def size(self) -> Size:
         """Of image and maps."""
         return Size(self.labels.shape[1], self.labels.shape[0])
+
+    @property
+    def share(self) -> float:
+        """Of pixels that count, 0..1."""
+        return float(self.counts.mean())
 
 
 def choose(count: int, seed: int, wanted: int = IMAGES) -> list[int]:
@@ -145,6 +151,11 @@ class _Batch:
         tensor = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
         return _Batch(tensor, torch.from_numpy(labels), torch.from_numpy(confidence), size)
 
+    def thresholds(self, settings: MixSettings, options: AdaptOptions, classes: int) -> Array:
+        """Returns the confidence from which a pixel of each class counts, as a round would find it on these images."""
+        pixels = confidence_histogram(self.labels.numpy(), self.confidence.numpy(), classes)
+        return class_thresholds(pixels, options.keep_share, settings.confidence)
+
 
 def _labels(maps: ImageMaps) -> Array:
     assert maps.labels is not None, "a preview needs pseudo-labels"
@@ -173,14 +184,14 @@ def _make(
     mixed = [apply_mix(plan, part)[:1] for part in (batch.images, batch.labels, batch.confidence)]
     (image, labels, confidence), flipped = _augmented(mixed, settings, options)
     lines = _lines(plan, batch.size)
-    share = float((confidence >= settings.confidence).mean())
+    thresholds = batch.thresholds(settings, options, len(names))
     return MixPicture(
         strategy=strategy,
         image=image,
         labels=labels.astype(np.uint8 if ignore == 255 else np.uint16),
         confidence=confidence,
+        counts=confidence >= thresholds[np.minimum(labels, len(names) - 1)],
         lines=tuple(_mirrored(line, batch.size.width) for line in lines) if flipped else lines,
-        share=share,
         words=_words(plan, batch.size, batch.labels, names),
     )
 

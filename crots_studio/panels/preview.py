@@ -89,8 +89,8 @@ class PreviewPanel(QWidget):
             "values lie near the borders of 20 and 80%, large ones near the middle",
         )  # fmt: skip
         self.confidence = SliderRow(
-            "&Confidence", 0, 1, 0.001, decimals=3, tip="Pixels with at least this confidence count; the others are "
-            "shown in red, and their share lowers the weight of the image",
+            "&Confidence", 0, 1, 0.001, decimals=3, tip="Pixels with at least this confidence count, and the most "
+            "confident ones of each class; the others are shown in red",
         )  # fmt: skip
         self.strength = SliderRow(
             "Colour &jitter", 0, 0.5, 0.01, tip="Strength of brightness, contrast, saturation, hue"
@@ -300,10 +300,7 @@ class PreviewPanel(QWidget):
 
     def _show(self, mixes: list[MixPicture]) -> None:
         self.mixes = mixes
-        threshold = self.settings.confidence
-        self.views.show_contents(
-            [*map(_image, mixes), *map(_labels, mixes), *(_confidence(m, threshold) for m in mixes)]
-        )
+        self.views.show_contents([*map(_image, mixes), *map(_labels, mixes), *map(_confidence, mixes)])
         self._show_captions()
         self.stack.setCurrentIndex(1)
 
@@ -342,6 +339,5 @@ def _labels(found: MixPicture) -> Content:
     return Content("Label", found.size, image=found.image, labels=found.labels, lines=found.lines)
 
 
-def _confidence(found: MixPicture, threshold: float) -> Content:
-    veil = found.confidence < threshold
-    return Content("Confidence", found.size, values=found.confidence, veil=veil, lines=found.lines)
+def _confidence(found: MixPicture) -> Content:
+    return Content("Confidence", found.size, values=found.confidence, veil=~found.counts, lines=found.lines)

@@ -8,6 +8,7 @@ from crots.methods.selection import (
     LEVELS,
     SURE_SOURCE,
     UNSURE_WEIGHT,
+    class_thresholds,
     confidence_histogram,
     fuse_by_rank,
     keep_thresholds,
@@ -53,6 +54,17 @@ def test_the_most_confident_share_of_every_class_is_kept_however_rare(seed, shar
 def test_everything_is_kept_with_a_share_of_one_and_a_missing_class_has_no_threshold():
     labels, confidence = np.array([0, 0], np.uint8), np.array([0.0, 1.0], np.float32)
     assert keep_thresholds(confidence_histogram(labels, confidence, 2), 1.0).tolist() == [0.0, 0.0]
+
+
+@given(st.integers(0, 10**6), st.sampled_from([0.25, 0.66, 1.0]), st.sampled_from([0.3, 0.9]))
+def test_in_a_round_the_certain_labels_and_the_best_of_each_class_are_learnt(seed, share, certain):
+    labels, confidence = random_maps(seed)
+    pixels = confidence_histogram(labels, confidence, 4)
+    own, found = keep_thresholds(pixels, share), class_thresholds(pixels, share, certain)
+    for number in range(4):
+        expected = min(own[number], np.float32(certain)) if pixels[number].any() else np.float32(certain)
+        assert found[number] == expected
+    assert class_thresholds(pixels, 0.0, certain).tolist() == [np.float32(certain)] * 4
 
 
 @given(st.integers(0, 10**6), st.sampled_from([0.25, 0.66, 0.9]))

@@ -37,6 +37,7 @@ CASES = {
     "adapt, whole groups": {**_ADAPT, "batch": 8, "weighting": "batch", "mix": "classmix"},
     "adapt in parts": {**_ADAPT, "batch": 8, "weighting": "image", "accumulate": 4, "coins": "batch"},
     "adapt, published": {**_ADAPT, "batch": 12, "weighting": "pixel", "ema_when": "before", "partners": "repeated"},
+    "adapt, share of each class": {**_ADAPT, "batch": 4, "weighting": "pixel", "confidence": 0.9, "keep_share": 0.5},
     "adapt, crops": {**_ADAPT, "batch": 4, "weighting": "image", "crop": world.Size(16, 16)},
 }
 
@@ -82,6 +83,7 @@ def make_learner(folder, *, kind, net="tests.stages.tiny_nets:still", **options)
 def take_steps(folder: Path, **case):
     """Returns the figures of each step, of all workers together, and the weights after the last."""
     learner = make_learner(folder, **case)
+    learner.begin(lambda: None)
     rows = []
     for number in range(STEPS):
         figures = learner.step(number, learner.load(number), 1e-2)

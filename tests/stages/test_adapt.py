@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from crots.config import defaults
+from crots.errors import Stopped
 from crots.methods.patches import drop_unsure
 from crots.stages.adapt import AdaptBatch, Mixed, mixing_beta
 from crots.training_options import AdaptOptions
@@ -58,6 +59,32 @@ def test_f3_weights_are_of_the_batch_of_images_or_of_pixels(make):
         found[weighting] = step(learner)["consistency"]
         assert found[weighting] == pytest.approx(expected, rel=1e-4), weighting
     assert len({round(value, 5) for value in found.values()}) == 3
+
+
+def test_the_most_confident_share_of_each_class_counts_however_unsure_the_teacher_is_of_it(make):
+    found = {}
+    for share in (0.0, 0.5):
+        learner = make(confidence=0.99, keep_share=share, weighting="pixel", **STILL)
+        learner.begin(lambda: None)
+        found[share] = step(learner)["confidence weight"]
+        images = ENGINE.images(learner.material.images(range(6)))
+        with torch.no_grad():
+            taught = learner.teach(images)
+        counts = taught.confidence >= learner._threshold_of(taught.labels)
+        for number in taught.labels.unique():
+            own = counts[taught.labels == number].float().mean()
+            assert own >= share, "at least the share of every class that the teacher predicts"
+            assert share or own == 0, "without a share, nothing of what is unsure"
+    assert found[0.0] == 0 < found[0.5]
+
+
+def test_a_stop_is_seen_while_the_thresholds_are_found(make):
+    def stop():
+        raise Stopped("stopped")
+
+    learner = make(keep_share=0.5, **STILL)
+    with pytest.raises(Stopped):
+        learner.begin(stop)
 
 
 def test_f4_the_teachers_statistics_follow_the_student_or_drift_by_themselves(make):

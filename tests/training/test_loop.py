@@ -143,9 +143,11 @@ def test_balance_weighs_rare_classes_more(material, classes):
     assert float(weighed[torch.from_numpy(truths.astype(np.int64))].mean()) == pytest.approx(1, rel=1e-4)
 
 
-def test_resuming_restores_weights_moments_and_rate_to_the_bit(tmp_path, images, material, classes):
+@pytest.mark.parametrize(("confidence", "keep_share"), [(0.0, 0.0), (0.9, 0.5)])
+def test_resuming_restores_all_to_the_bit(tmp_path, images, material, classes, confidence, keep_share):
     def fresh():
-        options = AdaptOptions(**{**FEW, "confidence": 0.0, "teacher_buffers": False, "checkpoint_every": 3})
+        kept = {"confidence": confidence, "keep_share": keep_share}
+        options = AdaptOptions(**{**FEW, **kept, "teacher_buffers": False, "checkpoint_every": 3})
         return AdaptLearner(student(classes), material, None, ENGINE, options, seed=3, stage="adapt-1")
 
     whole = fresh()
@@ -161,6 +163,13 @@ def test_resuming_restores_weights_moments_and_rate_to_the_bit(tmp_path, images,
     states = [torch.load(tmp_path / name / CHECKPOINT, weights_only=True)["optimiser"] for name in ("run", "whole")]
     for ours, theirs in zip(*(state["adam"]["state"].values() for state in states), strict=True):
         assert all(torch.equal(ours[name], theirs[name]) for name in ("step", "exp_avg", "exp_avg_sq"))
+    thresholds = [
+        torch.load(tmp_path / name / CHECKPOINT, weights_only=True)["thresholds"] for name in ("run", "whole")
+    ]
+    assert torch.equal(*thresholds)
+    assert (thresholds[0].min() < confidence) == (keep_share > 0), (
+        "they are of the round's start, not of the resumed student"
+    )
 
 
 def test_a_run_that_does_not_resume_clears_what_was_there(tmp_path, material, classes):

@@ -77,10 +77,16 @@ def test_beta_moves_the_split_and_leaves_the_partners(maps):
 
 
 def test_the_share_of_confident_pixels(maps):
+    alone = AdaptOptions(keep_share=0)
     for threshold, expected in ((0.0, 1.0), (0.99, 0.0)):
-        assert mixes(MixSettings(confidence=threshold), maps)["spatialmix"].share == expected
-    mix = mixes(MixSettings(confidence=0.5), maps)["spatialmix"]
+        assert mixes(MixSettings(confidence=threshold), maps, alone)["spatialmix"].share == expected
+    mix = mixes(MixSettings(confidence=0.5), maps, alone)["spatialmix"]
     assert mix.share == pytest.approx((mix.labels >= 2).mean())
+
+
+def test_the_most_confident_of_each_class_count_too(maps):
+    mix = mixes(MixSettings(confidence=0.99), maps, AdaptOptions(keep_share=0.5))["spatialmix"]
+    assert all(mix.counts[mix.labels == number].any() for number in np.unique(mix.labels))
 
 
 def test_augmentation_changes_the_image_and_mirrors_all_alike(maps):
