@@ -276,7 +276,8 @@ def find_file(name_or_path: str | Path, kind: str, what: str) -> Path:
     if is_file(path):
         return path
     if path.suffix == ".toml" or exists(path) or len(path.parts) > 1:
-        raise InputError(f"{what} {text[:300]}: no such file; give a TOML file or one of {', '.join(shipped(kind))}")
+        found = "a folder" if exists(path) else "no such file"
+        raise InputError(f"{what} {text[:300]}: {found}; give a TOML file or one of {', '.join(shipped(kind))}")
     raise unknown_name(what, text, list(shipped(kind)), what=what)
 
 

@@ -255,3 +255,8 @@ def test_names_that_no_file_can_have(name):
     for read in (load_class_set, lambda path: load_class_map(path, None, load_class_set("camvid"))):
         with pytest.raises(InputError, match="class"):
             read(name)
+
+
+def test_a_folder_in_place_of_a_class_set_is_called_one(tmp_path):
+    with pytest.raises(InputError, match="a folder; give a TOML file"):
+        load_class_set(tmp_path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import pathlib
 import pickle
 import re
@@ -115,6 +116,11 @@ def parsed(path: Path, unreadable: Callable[[Path, BaseException], InputError] |
     except BaseException as error:
         if "allocate memory" in str(error):
             raise MemoryError(f"{path}: {error}") from error
+        if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE):
+            # The disk's fault, not the content's.
+            raise InputError(
+                f"{path}: cannot be read ({error.strerror}); copy it, or change its permissions"
+            ) from error
         raise (unreadable or _damaged)(path, error) from error
 
 
@@ -330,7 +336,7 @@ def _damaged(path: Path, error: BaseException) -> InputError:
     reason = type(error).__name__
     # The informative part of torch's message; the rest advises to switch the safety off.
     for words in ("failed finding central directory", "unexpected EOF", "HeaderTooLarge", "not a ZIP archive",
-                  "InvalidHeader", "MetadataIncompleteBuffer", "incomplete metadata", "Permission denied"):  # fmt: skip
+                  "InvalidHeader", "MetadataIncompleteBuffer", "incomplete metadata"):  # fmt: skip
         if words in str(error):
             reason = words
     return InputError(

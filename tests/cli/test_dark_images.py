@@ -66,3 +66,13 @@ def test_a_folder_in_place_of_a_model_is_called_one(refused, dark, command):
         "export": (dark / "dark", "--format", "pth", "--out", dark / "out.pth"),
     }
     assert f"{dark / 'dark'}: a folder without config.json, expected a model file" in refused(command, *words[command])
+
+
+@pytest.mark.parametrize(
+    ("form", "name", "expected"),
+    [("pth", "a.onnx", ".pth"), ("onnx", "a.pth", ".onnx"), ("onnx", "a", ".onnx"), ("torchscript", "a.pt2", ".pt")],
+)
+def test_a_suffix_of_another_format_is_refused_before_anything_is_written(refused, dark, form, name, expected):
+    line = refused("export", dark / "m.safetensors", "--format", form, "--out", dark / name)
+    assert f"expected {expected} for the format {form}" in line
+    assert not (dark / name).exists()

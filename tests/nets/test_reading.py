@@ -1,6 +1,7 @@
 """Files that hold weights, files that hold code, and files that hold neither."""
 
 import argparse
+import errno
 import json
 import os
 import pathlib
@@ -16,7 +17,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from crots.errors import InputError
-from crots.nets.reading import file_kind, read_weights
+from crots.nets.reading import file_kind, parsed, read_weights
 
 pytestmark = pytest.mark.safety
 
@@ -74,6 +75,15 @@ def test_lightning_with_its_containers(tmp_path):
     torch.save(content, tmp_path / "l.ckpt")
     found = read_weights(tmp_path / "l.ckpt")
     assert found.kind == "lightning" and same(found.tensors)
+
+
+@pytest.mark.parametrize(("number", "damaged"), [(errno.EACCES, False), (errno.EIO, False), (errno.EINVAL, True)])
+def test_what_the_disk_refuses_is_not_called_damaged(tmp_path, number, damaged):
+    (tmp_path / "w.pth").write_bytes(bytes(99))
+    with pytest.raises(InputError) as caught, parsed(tmp_path / "w.pth"):
+        raise OSError(number, os.strerror(number))
+    assert ("damaged" in str(caught.value)) == damaged
+    assert (f"cannot be read ({os.strerror(number)})" in str(caught.value)) != damaged
 
 
 @pytest.mark.parametrize("legacy", [False, True])

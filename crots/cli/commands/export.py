@@ -12,6 +12,7 @@ from crots.cli.alone import Desk, Job, add_out_file, check_out_file, config_of, 
 from crots.cli.command import Command, Parser
 from crots.cli.flags import add_options, add_run_flags, given
 from crots.config import Profile
+from crots.errors import InputError
 from crots.events import Event
 from crots.execution.context import Context
 
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
     from crots.training.material import Array
 
 FORMATS = ("pth", "safetensors", "onnx", "torchscript", "huggingface")
+# By these suffixes a file is known when it is read back, whatever it holds.
+_SUFFIXES = {
+    "safetensors": (".safetensors",),
+    "onnx": (".onnx",),
+    "pth": (".pth", ".pt"),
+    "torchscript": (".pt", ".pth"),
+}
+_TAKEN = (".onnx", ".safetensors", ".pt2")
 
 
 def configure(parser: Parser, profile: Profile) -> None:
@@ -52,11 +61,21 @@ def run(args: argparse.Namespace) -> int:
     from crots.folders import WRITTEN, check_model_file
 
     check_model_file(args.checkpoint)
+    _check_suffix(args.out, args.format)
     check_out_file(args, folder=WRITTEN if args.format == "huggingface" else ())
     more: dict[str, dict[str, Any]] = {"task": {"classes": args.classes}} if args.classes else {}
     config = config_of(args, **more)
     job = Job(lambda desk, context: _events(desk, context, args), args.out)
     return run_alone(args, "export", {"export": job}, config)
+
+
+def _check_suffix(out: Path, form: str) -> None:
+    own, found = _SUFFIXES.get(form, (out.suffix.lower(),)), out.suffix.lower()
+    if found not in own and (form == "onnx" or found in _TAKEN):
+        raise InputError(
+            f"{out}: ends in {found or 'no suffix'}, expected {own[0]} for the format {form}; rename it, or choose "
+            "another --format"
+        )
 
 
 def _events(desk: Desk, context: Context, args: argparse.Namespace) -> Iterator[Event]:
