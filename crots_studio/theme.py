@@ -166,8 +166,8 @@ def apply(dark: bool, points: float | None = None) -> None:
     _state["points"] = points = points or _state["points"]
     if application.style().objectName() != "fusion":
         application.setStyle("Fusion")
-    font = font_of(points)
-    if application.font() != font:
+    font, before = font_of(points), application.font()
+    if before != font:
         # Under a style sheet widgets would keep the font they have.
         application.setStyleSheet("")
         application.setFont(font)
@@ -180,6 +180,11 @@ def apply(dark: bool, points: float | None = None) -> None:
     # Of itself a tooltip keeps the palette that it was first shown with.
     QToolTip.setPalette(palette(dark))
     QToolTip.setFont(font)
+    if before != font:
+        # Tabs that were seen with the old size would keep it, whatever the application and its sheet say.
+        for widget in application.allWidgets():
+            if widget.font().pointSizeF() == before.pointSizeF():
+                widget.setFont(font)
 
 
 def font_of(points: float) -> QFont:

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from crots.taxonomy import ClassSet
 from crots_studio.plain import Label, plain_tooltip
+from crots_studio.widgets.controls import snug
 
 Array = npt.NDArray[Any]
 
@@ -64,7 +65,7 @@ class ClassLegend(QWidget):
             button = QPushButton(text)
             button.setAccessibleName(name)
             button.setToolTip(plain_tooltip(name))
-            button.setMaximumWidth(54)
+            snug(button)
             button.clicked.connect(lambda _=False, shown=shown: self.show_all(shown))
             buttons.addWidget(button)
         layout = QVBoxLayout(self)

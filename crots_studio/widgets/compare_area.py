@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from crots_studio.plain import Label, plain_tooltip
+from crots_studio.widgets.controls import snug
 from crots_studio.widgets.linked_views import LinkedViews
 from crots_studio.widgets.picture_layers import Content
 from crots_studio.widgets.swipe_view import SwipeView
@@ -89,18 +90,27 @@ class CompareArea(QWidget):
         self.opacity.setMaximumWidth(220)
         bar.addWidget(self.opacity, 2)
         self.percent = Label()
-        self.percent.setFixedWidth(self.fontMetrics().horizontalAdvance("100%") + 4)
+        self._keep_width()
         bar.addWidget(self.percent)
         self.fit_button = QPushButton("Fit")
         self.fit_button.setToolTip("Fit the image to the view (key 0). Wheel, + and - zoom; drag or arrow keys pan")
         self.fit_button.setAccessibleName("Fit the image to the view")
-        self.fit_button.setMaximumWidth(54)
-        bar.addWidget(self.fit_button)
+        bar.addWidget(snug(self.fit_button))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
         layout.addLayout(bar)
         layout.addWidget(self._stack, 1)
+
+    def _keep_width(self) -> None:
+        """A figure of more or fewer digits moves nothing."""
+        self.percent.setFixedWidth(self.fontMetrics().horizontalAdvance("100%") + 4)
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802
+        """Follows the size of the text."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.FontChange:
+            self._keep_width()
 
     def _connect(self) -> None:
         self.mode.currentIndexChanged.connect(self._show)

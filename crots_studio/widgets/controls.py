@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QPaintEvent
 from PySide6.QtWidgets import QAbstractSpinBox, QComboBox, QPushButton, QStyle, QStyleOptionComboBox, QStylePainter
 
@@ -46,9 +46,31 @@ def choice_box(name: str, entries: Mapping[Any, str]) -> QComboBox:
     return combo
 
 
+class _Snug(QObject):
+    """Limits its button's width to the text, in the size that the user has chosen last."""
+
+    def __init__(self, button: QPushButton) -> None:
+        super().__init__(button)
+        self._button = button
+        button.installEventFilter(self)
+        self._fit()
+
+    def _fit(self) -> None:
+        words = self._button.text().replace("&", "")
+        width = self._button.fontMetrics().horizontalAdvance(words) + 2 * theme.PADDING + 4
+        if width != self._button.maximumWidth():
+            self._button.setMaximumWidth(width)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 (Qt's name)
+        """Text of another size needs another width."""
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange, QEvent.Type.Show):
+            self._fit()
+        return super().eventFilter(watched, event)
+
+
 def snug(button: QPushButton) -> QPushButton:
     """Limits a button's width to its text."""
-    button.setMaximumWidth(button.fontMetrics().horizontalAdvance(button.text()) + 2 * theme.PADDING + 2)
+    _Snug(button)
     return button
 
 

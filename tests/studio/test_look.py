@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPushButton,
     QSpinBox,
+    QTabBar,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -227,3 +228,27 @@ def test_settings_follow_the_tab_in_front(qtbot, session, window, open_project, 
     window.settings_panel.search.setText("flip")
     beside("setup")
     assert window.settings_panel.search.text() == "flip", "a search goes on"
+
+
+def test_everything_follows_the_size_of_the_text(qtbot, session, window, open_project, tmp_path):
+    open_project(make_fake_project(tmp_path).folder)
+    window.pages.setCurrentWidget(window.workspace)
+    normal = QApplication.instance().font().pointSizeF()
+    monitor, area = window.panels["monitor"], window.panels["pseudo_labels"].area
+    legend = window.panels["pseudo_labels"].legend
+    widths = {}
+    for size in ("very large", "normal"):
+        session.set_text_size(size)
+        for tab in ("pseudo_labels", "monitor"):
+            window.pages.show_tab(tab)
+            qtbot.wait(1)
+        points = QApplication.instance().font().pointSizeF()
+        assert (points > normal) == (size != "normal")
+        assert {bar.font().pointSizeF() for bar in window.findChildren(QTabBar)} == {points}
+        qtbot.waitUntil(lambda: monitor.alarm.height() == monitor.miou.height())
+        buttons = [area.fit_button, *legend.findChildren(QPushButton)]
+        for button in buttons:
+            needed = button.fontMetrics().horizontalAdvance(button.text())
+            assert button.maximumWidth() >= needed + 2 * theme.PADDING, button.text()
+        widths[size] = [button.maximumWidth() for button in buttons]
+    assert all(large > small for large, small in zip(widths["very large"], widths["normal"], strict=True))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QEvent, QTimer, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -98,7 +98,7 @@ class MonitorPanel(QWidget):
         for tile in (self.miou, self.time, self.loss):
             tiles.addWidget(tile, 2)
         tiles.addWidget(self.alarm, 3)
-        self.alarm.setFixedHeight(self.miou.sizeHint().height())
+        self._align_tiles()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
@@ -116,6 +116,15 @@ class MonitorPanel(QWidget):
         session.run.events_arrived.connect(self._take)
         session.run.changed.connect(self._show_tiles)
         self._reload()
+
+    def _align_tiles(self) -> None:
+        self.alarm.setFixedHeight(self.miou.sizeHint().height())
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802
+        """Follows the size of the text, once the tiles have done so."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            QTimer.singleShot(0, self, self._align_tiles)
 
     def _reload(self) -> None:
         project, history = self._session.project, self._session.opened.history
