@@ -175,6 +175,7 @@ class ProjectActions(QObject):
         if project is None or self.report_waits_for:
             return
         snapshot, self._reporting = Project(project.folder, project.config), True
+        self._session.notice.emit("Writing the report; the browser opens it in a moment.")
         self._session.errands.in_background(partial(write_report_page, snapshot), self._reported, self._not_reported)
         self.changed.emit()
 

@@ -90,6 +90,8 @@ class MainWindow(QMainWindow):
         self.rail, self.settings_panel, self.log_panel = page.rail, page.settings_panel, page.log_panel
         self.run_bar, self.tabs, self.panels = page.run_bar, page.tabs, page.panels
         self.rail.apply_wanted.connect(self.project_actions.apply)
+        self.run_bar.apply_wanted.connect(self.project_actions.apply)
+        self.run_bar.report_wanted.connect(self.project_actions.report)
         self.panels["compare"].like_wanted.connect(self.project_actions.new_project_like)  # type: ignore[attr-defined]
         labels, act = self.panels["pseudo_labels"], self.project_actions
         labels.export_wanted.connect(act.export_doubtful)  # type: ignore[attr-defined]

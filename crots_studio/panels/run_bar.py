@@ -36,10 +36,12 @@ class RunBar(QFrame):
     """Controls the run of a session.
 
     Signals:
-        export_wanted(): everything is done, and the model is to be used.
+        export_wanted(), apply_wanted(), report_wanted(): everything is done, and the model is to be used or read about.
     """
 
     export_wanted = Signal()
+    apply_wanted = Signal()
+    report_wanted = Signal()
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -68,6 +70,16 @@ class RunBar(QFrame):
         self.export.setIcon(icon("export", "white"))
         self.export.setToolTip("Writes the adapted model as ONNX, safetensors, ... (Ctrl+E)")
         self.export.clicked.connect(self.export_wanted)
+        self.apply = IconButton(
+            "images", "Apply a model", self.apply_wanted.emit, tip="predicts a folder, an image or a video", flat=False
+        )
+        self.report = IconButton(
+            "report",
+            "Create report",
+            self.report_wanted.emit,
+            tip="a page of all figures, in the browser",
+            flat=False,
+        )
         self.device = QComboBox()
         self.device.setAccessibleName("Device")
         self.device.setToolTip("Where networks run (runtime.device)")
@@ -112,6 +124,8 @@ class RunBar(QFrame):
         for widget in (
             self.memory,
             self.estimate,
+            self.report,
+            self.apply,
             self.export,
             self.device,
             self.apart,
@@ -136,7 +150,9 @@ class RunBar(QFrame):
         self.pace.setText(state.pace if busy else "")
         self.run.setText(self._run_words())
         self.run.setToolTip(plain_tooltip(self._run_tip()))
-        self.export.setVisible(project and not busy and bool(session.opened.status) and not self._open_stages())
+        finished = project and not busy and bool(session.opened.status) and not self._open_stages()
+        for widget in (self.export, self.apply, self.report):
+            widget.setVisible(finished)
         here = session.project is not None and session.queue.current == str(session.project.folder)
         self.run.setEnabled(project and not (busy or here or session.run.blocker) and self._open_stages())
         elsewhere = "" if session.run.controllable else _ELSEWHERE

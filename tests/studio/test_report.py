@@ -34,6 +34,18 @@ def test_it_is_written_and_opened(qtbot, window, open_project, opened, tmp_path,
     assert action.isEnabled()
 
 
+def test_the_button_beside_export_writes_it_and_says_so(qtbot, window, open_project, opened, tmp_path, monkeypatch):
+    open_project(make_fake_project(tmp_path / "fake").folder)
+    told = []
+    window.session.notice.connect(told.append)
+    monkeypatch.setattr("crots_studio.actions.write_report_page", lambda project: tmp_path / "report.html")
+    bar = window.run_bar
+    qtbot.waitUntil(lambda: not bar.report.isHidden(), timeout=60_000)
+    bar.report.click()
+    assert told and told[0].startswith("Writing the report")
+    qtbot.waitUntil(lambda: bool(opened), timeout=60_000)
+
+
 def test_a_failure_is_reported_in_a_box(qtbot, window, open_project, opened, tmp_path, monkeypatch):
     def fail(project):
         raise OSError("the disk is gone")

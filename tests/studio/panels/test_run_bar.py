@@ -15,9 +15,13 @@ def test_export_is_offered_once_all_stages_are_done_and_not_before(qtbot, sessio
     assert bar.export.property("role") == "primary" and not bar.run.isEnabled(), "one next step"
     with qtbot.waitSignal(bar.export_wanted):
         qtbot.mouseClick(bar.export, Qt.MouseButton.LeftButton)
+    for button, wanted in ((bar.apply, bar.apply_wanted), (bar.report, bar.report_wanted)):
+        with qtbot.waitSignal(wanted):
+            qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     places = [button.pos() for button in (bar.device, bar.cancel, bar.stop, bar.pause, bar.run)]
     session.opened.set_options({"adapt.steps": "7"})
     qtbot.waitUntil(lambda: bar.estimate.isVisible() and not bar.export.isVisible(), timeout=60_000)
+    assert not bar.apply.isVisible() and not bar.report.isVisible()
     assert places == [button.pos() for button in (bar.device, bar.cancel, bar.stop, bar.pause, bar.run)]
 
 
