@@ -286,8 +286,10 @@ class SeriesPlot(QWidget):
         self._show_ends()
 
     def _show_ends(self) -> None:
-        """Names the curves at their ends, if there are several."""
-        self.ends.show(self.shown if len(self._curves) > 1 else {}, log=self._log)
+        """Names the curves at their ends, if there are several; one beside a reference is called like the plot."""
+        several = sum(not curve.reference for curve in self._curves.values()) > 1
+        named = {name: curve for name, curve in self.shown.items() if several or curve.reference}
+        self.ends.show(named, log=self._log)
 
     def set_log(self, log: bool) -> None:
         """Switches the value axis between linear and logarithmic."""

@@ -456,6 +456,7 @@ def test_the_sources_score_is_the_line_to_beat(qtbot, session, open_project, pan
     line, curve = plot.shown["Source"], plot.shown["mIoU"]
     assert set(line.y) == {100 * panel.scores.latest("source").miou} and line.dashed
     assert (line.x[0], line.x[-1]) == (np.nanmin(curve.x), np.nanmax(curve.x))
+    assert "mIoU" not in plot.ends.named, "the plot is called so"
     assert plot.values_at(float(curve.x[0]))["Source"][1] == line.y[0], "read beside the crosshair too"
     assert not panel.training.table().count("Source"), "saved as recorded"
 
