@@ -119,8 +119,8 @@ def build_class_map(names: Mapping[str, str], source: ClassSet, target: ClassSet
         )
     if {names[name] for name in source.names} == {IGNORE_WORD}:
         raise InputError(
-            f"{where}: ignores every class of {source.name}, so that nothing would be labelled; map at least one to a "
-            f"class of {target.name}"
+            f"{where}: ignores every class of {source.name}, so that nothing would be labelled; map some of them "
+            f"to classes of {target.name}"
         )
     return ClassMap(source, target, np.array([ids[names[name]] for name in source.names], np.int64))
 
