@@ -10,7 +10,19 @@ from PySide6.QtWidgets import QDialog, QMessageBox
 import crots_studio
 from crots.project import Project
 from crots.project_config import ProjectConfig, override
-from crots_studio.dialogs import about, apply, conflict, export, failure, help, labelling, new_project, palette, queue
+from crots_studio.dialogs import (
+    about,
+    apply,
+    conflict,
+    export,
+    failure,
+    help,
+    labelling,
+    new_project,
+    palette,
+    queue,
+    work,
+)
 from crots_studio.dialogs.shortcuts import ShortcutsDialog
 from crots_studio.models.failures import Advice, Remedy
 from crots_studio.models.project_changes import merge
@@ -61,7 +73,7 @@ DIALOGS = {
     RunQuestion: lambda session, window: RunQuestion(session, window, RunRequest(), "town"),
 }
 # Others are made from them.
-_BASES = {labelling.LabellingDialog, new_project.PlaceDialog}
+_BASES = {labelling.LabellingDialog, new_project.PlaceDialog, work.WorkDialog}
 
 
 def dialogs_of_the_studio():
