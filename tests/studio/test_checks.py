@@ -299,7 +299,7 @@ def test_confidence_beside_the_predictions_is_offered(look, images, tmp_path):
     assert found.level == "good" and "mean confidence 80%" in found.text
 
 
-@pytest.mark.parametrize("chosen", ["", "images", "images/train"])
+@pytest.mark.parametrize("chosen", ["", "images", "images/train", "images/val"])
 def test_the_labelled_split_of_the_target_s_data_set_is_offered_for_validation(look, tmp_path, chosen):
     root = tmp_path / "mine"
     for split in ("train", "val"):
@@ -308,7 +308,7 @@ def test_the_labelled_split_of_the_target_s_data_set_is_offered_for_validation(l
     assert not look("validation", **given).offers, "there are no labels"
     write_labels(root / "labels" / "val" / "val.png", np.full((48, 64), 3, np.uint8))
     found = look("validation", **given)
-    if chosen == "images":
+    if chosen == "images/val":
         assert not found.offers, "these would be scored on what they learn from"
         return
     assert found.level == "empty" and found.offers[0].label == "Score on the 1 labelled image of mine"
