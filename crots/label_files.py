@@ -73,6 +73,9 @@ def read_stored(path: Path) -> StoredLabels:
             image = image.convert("L")
         if image.mode == "F":
             return StoredLabels(_whole(np.array(image), path), None, says)
+        if image.format == "WEBP":
+            # It has no grey.
+            return StoredLabels(_one_if_grey(np.array(to_rgb(image, path))))
         if image.mode in ("1", "L") or image.mode.startswith("I"):
             return StoredLabels(_integers(storage.numbers(np.array(image))), None, says)
         return StoredLabels(np.array(to_rgb(image, path)), None, says)
@@ -92,7 +95,10 @@ def _check_opaque(image: Image.Image, path: Path) -> None:
 
 
 def _without_palette(image: Image.Image) -> NDArray[np.uint8]:
-    colours = np.array(image.convert("RGB"))
+    return _one_if_grey(np.array(image.convert("RGB")))
+
+
+def _one_if_grey(colours: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return colours[..., 0] if (colours == colours[..., :1]).all() else colours
 
 
@@ -170,6 +176,8 @@ def read_grey(path: Path) -> NDArray[Any]:
             grey = _without_palette(image)
             if grey.ndim == 3:
                 raise InputError(f"{path}: found a coloured palette, expected a grey confidence map of 8 or 16 bits")
+            return grey
+        if image.mode == "RGB" and (grey := _one_if_grey(np.array(image))).ndim == 2:
             return grey
         if image.mode != "L" and not image.mode.startswith("I;16"):
             raise InputError(f"{path}: found {image.mode} pixels, expected a grey confidence map of 8 or 16 bits")

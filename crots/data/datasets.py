@@ -18,12 +18,23 @@ from crots.data.encodings import ENCODINGS, Encoding
 from crots.data.layouts import UNUSED, Place, album_place, find_place
 from crots.data.lists import read_list
 from crots.data.masks import masks_among, measurements_among, other_pictures
-from crots.data.matching import ENDINGS, key_of, keyed, label_ending, list_files, list_folder, list_labels, match, some
+from crots.data.matching import (
+    ENDINGS,
+    key_of,
+    keyed,
+    label_ending,
+    list_files,
+    list_folder,
+    list_labels,
+    lossy_words,
+    match,
+    some,
+)
 from crots.data.polygons import ALBUMS, SUFFIX, album_labels, is_album, is_outlined
 from crots.data.spread import evenly_spread
 from crots.errors import InputError
 from crots.files import expanded, files_below
-from crots.image_formats import EITHER, IMAGE_SUFFIXES, LABEL_SUFFIXES, UNREAD, is_lossy
+from crots.image_formats import IMAGE_SUFFIXES, LABEL_SUFFIXES, UNREAD
 from crots.taxonomy import ClassSet
 
 _LABELS = tuple(LABEL_SUFFIXES)
@@ -277,14 +288,9 @@ def label_files(
 
 def no_labels(folder: Path) -> str:
     """Says that a folder holds no label files, and what it holds instead."""
-    lossy = [name for name in list_files(folder, IMAGE_SUFFIXES) if is_lossy(folder / name)]
     others = Counter(os.path.splitext(name)[1].lower() for name, _ in files_below(folder))  # noqa: PTH122 - may be many
     listed = some([f"{count} {suffix or 'other'} files" for suffix, count in others.most_common()])
-    but = f", but {listed}" if listed else ""
-    if lossy:
-        either = {EITHER.get(os.path.splitext(name)[1].lower(), "") for name in lossy} - {""}  # noqa: PTH122 - many
-        kinds = f", as these {' and '.join(sorted(either))} files are" if either else ""
-        but = f", but {len(lossy)} images in lossy formats{kinds}, which cannot be labels"
+    but = lossy_words(folder) or (f", but {listed}" if listed else "")
     return (
         f"{folder}: found no label files{but}, expected ids or colours as PNG, TIFF, BMP, GIF or PGM, or outlines of "
         "COCO, CVAT, labelme or Cityscapes; pick another folder"

@@ -18,7 +18,7 @@ from pathlib import Path
 from crots.data.spread import evenly_spread
 from crots.errors import InputError
 from crots.files import files_below
-from crots.image_formats import IMAGE_SUFFIXES, LABEL_SUFFIXES, UNREAD, is_lossy
+from crots.image_formats import EITHER, IMAGE_SUFFIXES, LABEL_SUFFIXES, UNREAD, is_lossy
 
 # Longest first, since one ends with another. `_L` is CamVid's.
 _IMAGE_ENDINGS = ("_leftImg8bit",)
@@ -107,6 +107,14 @@ def list_labels(folder: Path, also: Collection[str] = ()) -> list[str]:
         InputError: as `list_files`.
     """
     return [name for name in list_files(folder, {*LABEL_SUFFIXES, *also}) if not is_lossy(folder / name)]
+
+
+def lossy_words(folder: Path) -> str:
+    """Says that a folder holds images stored with loss, which cannot be labels; empty where it does not."""
+    lossy = [name for name in list_files(folder, IMAGE_SUFFIXES) if is_lossy(folder / name)]
+    either = sorted({EITHER[suffix] for name in lossy if (suffix := _suffix(name)) in EITHER})
+    kinds = f", as these {' and '.join(either)} files are" if either else ""
+    return f", but {len(lossy)} images in lossy formats{kinds}, which cannot be labels" if lossy else ""
 
 
 def list_folder(folder: Path, suffixes: Collection[str]) -> Listing:

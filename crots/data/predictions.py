@@ -26,7 +26,7 @@ from crots.class_maps import ClassMap, UnknownIds, identity_map
 from crots.config import Size
 from crots.data.encodings import Encoding
 from crots.data.labels import decode, detect_encoding, is_coloured, read_ids
-from crots.data.matching import key_of, keyed, label_ending, list_labels, match, some
+from crots.data.matching import key_of, keyed, label_ending, list_labels, lossy_words, match, some
 from crots.data.readings import AmbiguousLabels, voids
 from crots.errors import InputError
 from crots.files import expanded, files_below
@@ -335,11 +335,8 @@ def _prediction_files(folder: Path) -> tuple[dict[str, Path], bool]:
         )
     if not soft and not hard:
         others = Counter(os.path.splitext(name)[1] for name, _ in files_below(folder))  # noqa: PTH122 - may be many
-        but = (
-            ", but " + some([f"{count} {suffix or 'other'} files" for suffix, count in others.most_common()])
-            if others
-            else ""
-        )
+        kinds = some([f"{count} {suffix or 'other'} files" for suffix, count in others.most_common()])
+        but = lossy_words(folder) or (f", but {kinds}" if others else "")
         raise InputError(f"{folder}: found no predictions{but}, expected label PNGs or .npz files; pick another folder")
     return keyed(folder, soft or hard), bool(soft)
 

@@ -3,7 +3,9 @@ import pytest
 from PIL import Image
 
 from crots.data.datasets import open_dataset
+from crots.data.inspection import inspect
 from crots.data.labels import read_truth, resolve_encoding
+from crots.data.predictions import open_predictions
 from crots.errors import InputError
 from crots.images import write_image
 from crots.label_files import write_labels
@@ -235,3 +237,9 @@ def test_webp_masks_with_loss_are_refused_by_name(tmp_path, photo_and_ids):
     webp(tmp_path / "labels" / "a.webp", ids, lossless=False)
     with pytest.raises(InputError, match="1 images in lossy formats, as these WebP files are"):
         open_dataset(tmp_path / "images", labels=tmp_path / "labels")
+    classes = ClassSet("three", ("a", "b", "c"), ((1, 2, 3), (4, 5, 6), (7, 8, 9)))
+    with pytest.raises(InputError, match="no predictions, but 1 images in lossy formats, as these WebP files are"):
+        open_predictions(tmp_path / "labels", None, classes)
+    webp(tmp_path / "maps" / "a.webp", ids, lossless=True)
+    assert inspect(tmp_path / "maps", classes=classes).kind == "label maps"
+    assert inspect(tmp_path / "labels", classes=classes).kind == "data set"
