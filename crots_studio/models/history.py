@@ -5,7 +5,6 @@ The earlier events of a resumed or repeated stage are dropped here as they are o
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,32 +14,12 @@ from crots.events import (
     ArtifactWritten,
     Evaluated,
     Event,
-    Metrics,
     Note,
     Progress,
-    Scored,
     StageFinished,
     StageStarted,
 )
-
-
-@dataclass
-class StepSeries:
-    """One figure over optimiser steps; both lists have the same length and ``steps`` rises."""
-
-    steps: list[int] = field(default_factory=list)
-    values: list[float] = field(default_factory=list)
-
-    def add(self, step: int, value: float) -> None:
-        """Appends a point; a step that is there already, or lies after it, is replaced."""
-        self.cut(step - 1)
-        self.steps.append(step)
-        self.values.append(value)
-
-    def cut(self, step: int) -> None:
-        """Drops all points after ``step``."""
-        keep = bisect_right(self.steps, step)
-        del self.steps[keep:], self.values[keep:]
+from crots_studio.models.series import Curves
 
 
 @dataclass
@@ -51,9 +30,7 @@ class StageHistory:
         key: ``adapt-2``.
         started: its first event, None before.
         progress: the latest.
-        metrics: figures by name (``consistency``, ``learning rate`` ...).
         evaluations: scores against labels in the order they came; several subjects in the stage ``evaluate``.
-        scores: label-free scores by name.
         notes: what the user should read.
         artifacts: files written.
         finished: its end, None while it runs or where it was interrupted.
@@ -62,9 +39,7 @@ class StageHistory:
     key: str
     started: StageStarted | None = None
     progress: Progress | None = None
-    metrics: dict[str, StepSeries] = field(default_factory=dict)
     evaluations: list[Evaluated] = field(default_factory=list)
-    scores: dict[str, StepSeries] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
     artifacts: list[ArtifactWritten] = field(default_factory=list)
     finished: StageFinished | None = None
@@ -75,20 +50,9 @@ class StageHistory:
         return self.started.total if self.started else 0
 
     @property
-    def last_step(self) -> int:
-        """The latest step with figures, 0 where there are none."""
-        return max((series.steps[-1] for series in self.metrics.values() if series.steps), default=0)
-
-    @property
     def miou(self) -> float | None:
         """The latest score, 0..1."""
         return self.evaluations[-1].miou if self.evaluations else None
-
-    def rewind(self, step: int) -> None:
-        """Drops everything after ``step``, since a resumed run repeats it."""
-        for series in (*self.metrics.values(), *self.scores.values()):
-            series.cut(step)
-        self.evaluations = [event for event in self.evaluations if event.step <= step]
 
 
 class History:
@@ -96,19 +60,21 @@ class History:
 
     Attributes:
         stages: by key.
+        curves: their figures by step.
         current: key of the stage of the last event, empty before.
         latest: time of the last event, seconds since the epoch.
     """
 
     def __init__(self, events: Iterable[Event] = ()) -> None:
         self.stages: dict[str, StageHistory] = {}
+        self.curves = Curves()
         self.current = ""
         self.latest = 0.0
         self.add(events)
 
     @staticmethod
     def read(path: Path) -> History:
-        """Replays the stream of a project; takes a second for a million events, so not on the window's thread."""
+        """Replays the stream of a project; takes seconds for a million events, so not on the window's thread."""
         return History(read_events(path))
 
     def stage(self, key: str) -> StageHistory:
@@ -119,6 +85,7 @@ class History:
         """Takes in events in their order."""
         for event in events:
             self._add(event)
+            self.curves.add([event])
 
     def _add(self, event: Event) -> None:
         self.current, self.latest = event.stage, event.time
@@ -128,12 +95,6 @@ class History:
                 self._start(stage, event)
             case Progress():
                 stage.progress = event
-            case Metrics():
-                for name, value in event.values.items():
-                    stage.metrics.setdefault(name, StepSeries()).add(event.step, value)
-            case Scored():
-                for name, value in event.values.items():
-                    stage.scores.setdefault(name, StepSeries()).add(event.step, value)
             case Evaluated():
                 stage.evaluations.append(event)
             case ArtifactWritten():
@@ -145,7 +106,8 @@ class History:
 
     def _start(self, stage: StageHistory, event: StageStarted) -> None:
         if event.resumed_at:
-            stage.rewind(event.resumed_at)
+            # A resumed run repeats what came after.
+            stage.evaluations = [score for score in stage.evaluations if score.step <= (event.resumed_at or 0)]
             stage.notes, stage.artifacts, stage.progress = [], [], None
         else:
             stage = self.stages[event.stage] = StageHistory(event.stage)

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crots.events import Evaluated, Event, Metrics, Scored, StageStarted
-from crots_studio.models.history import History
 from crots_studio.models.names import running_order, score_title
 
 Numbers = NDArray[np.float64]
@@ -80,21 +79,6 @@ class Curves:
         self._series: dict[str, dict[Figure, Series]] = {}
         self._totals: dict[str, int] = {}
         self.add(events)
-
-    @staticmethod
-    def of_history(history: History) -> Curves:
-        """Takes over the earlier events of a project."""
-        curves = Curves()
-        for key, stage in history.stages.items():
-            if stage.started:
-                curves.add([stage.started])
-            kept = curves._series.setdefault(key, {})
-            for name, figure in stage.metrics.items():
-                kept[Figure(_NO_LOSS.get(name, "loss"), name)] = Series(figure.steps, figure.values)
-            for name, figure in stage.scores.items():
-                kept[Figure("score", name)] = Series(figure.steps, figure.values)
-            curves.add(stage.evaluations)
-        return curves
 
     def add(self, events: Iterable[Event]) -> bool:
         """Takes in new events; says whether any curve changed."""

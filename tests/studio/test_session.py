@@ -12,6 +12,7 @@ from crots.events import Metrics, Progress, StageFinished, StageStarted
 from crots.project import Project
 from crots.project_config import ProjectConfig, override
 from crots_studio.app import Collector
+from crots_studio.models.series import Figure
 from crots_studio.runs.run import RunRequest
 
 
@@ -137,7 +138,9 @@ def test_a_run_s_events_arrive_in_batches_and_in_order(qtbot, session, open_proj
     assert not session.run.busy
     assert len(batches) < 10
     assert sum(len(batch) for batch in batches) == 502
-    assert session.opened.history.stage("baseline").metrics["loss"].steps == list(range(1, 501))
+    assert session.opened.history.curves.series("baseline", Figure("loss", "loss")).steps.tolist() == list(
+        range(1, 501)
+    )
 
 
 def test_stop_answers_at_once_and_ends_after_the_step(qtbot, session, open_project, folder, scripted):

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from crots.events import Event, StageFinished
+from crots.events import Evaluated, Event, Metrics, Scored, StageFinished, StageStarted
 from crots.options import TaskOptions
 from crots_studio import theme
 from crots_studio.background.loading import preload_torch
@@ -134,7 +134,7 @@ class MonitorPanel(QWidget):
         self._count_rounds()
         self.training.set_rounds(self.scores.rounds)
         self.training.set_source(self._source)
-        self.training.show_curves(Curves.of_history(history))
+        self.training.start_over()
         self.classes.show_scores(self.scores)
         self.confusion.show_scores(self.scores)
         if project is not None and not self._explained:
@@ -191,7 +191,7 @@ class MonitorPanel(QWidget):
         self.confusion.update_scores()
 
     def _take(self, events: list[Event]) -> None:
-        self.training.add(events)
+        self.training.take(events)
         if not self._session.run.request.compares:
             self.alarm.take(events)
         ended = any(isinstance(event, StageFinished) for event in events) and self._count_rounds()
@@ -211,7 +211,7 @@ class TrainingCurves(QWidget):
 
     def __init__(self, session: Session) -> None:
         super().__init__()
-        self._curves = Curves()
+        self._session = session
         self._colours: dict[Figure, int] = {}
         self._score_words: dict[str, str] = {}
         self._stages: tuple[str, ...] = ()
@@ -278,16 +278,15 @@ class TrainingCurves(QWidget):
 
     # Data.
 
-    def show_curves(self, curves: Curves) -> None:
+    def start_over(self) -> None:
         """Shows another project's figures, all of them."""
-        self._curves = curves
         self._stages = ()
         self._fit()
         self.redraw.ask()
 
-    def add(self, events: Sequence[Event]) -> None:
-        """Takes in new events."""
-        if self._curves.add(events):
+    def take(self, events: Sequence[Event]) -> None:
+        """Draws what new events have added to the curves."""
+        if any(isinstance(event, (StageStarted, Metrics, Scored, Evaluated)) for event in events):
             self.redraw.ask()
 
     def explain_scores(self, words: dict[str, str]) -> None:
@@ -297,7 +296,7 @@ class TrainingCurves(QWidget):
 
     def table(self) -> str:
         """The curves that are shown as CSV: every recorded number, unsmoothed."""
-        return curves_csv(self._curves, self.chosen)
+        return curves_csv(self.curves, self.chosen)
 
     def set_rounds(self, rounds: int | None) -> None:
         """Leaves out rounds beyond these, which the project no longer has; None shows all."""
@@ -314,18 +313,18 @@ class TrainingCurves(QWidget):
     @property
     def _known(self) -> tuple[str, ...]:
         """Stages with figures that the project still has."""
-        return tuple(stage for stage in self._curves.stages if counts(stage, self._rounds))
+        return tuple(stage for stage in self.curves.stages if counts(stage, self._rounds))
 
     @property
     def curves(self) -> Curves:
-        """All figures."""
-        return self._curves
+        """All figures of the open project."""
+        return self._session.opened.history.curves
 
     def _figures(self, plot: Plot, stages: Sequence[str]) -> list[Figure]:
         """What a plot draws: the mIoU has one of its own, and of the label-free scores most wait to be asked for."""
         if plot == "miou":
-            return [figure for figure in self._curves.figures(stages, "score") if figure.name == MIOU]
-        found = list(self._curves.figures(stages, plot))
+            return [figure for figure in self.curves.figures(stages, "score") if figure.name == MIOU]
+        found = list(self.curves.figures(stages, plot))
         if plot != "score":
             return found
         ranks = {name: rank for rank, name in enumerate(SCORES)}
@@ -355,9 +354,9 @@ class TrainingCurves(QWidget):
         self.save.setEnabled(bool(groups))
         self._arrange(groups)
         self._link(groups)
-        offsets = self._curves.offsets(stages)
+        offsets = self.curves.offsets(stages)
         marks = [(x, title(stage)) for stage, x in offsets.items()] if len(stages) > 1 else []
-        bands = [(x, x + self._curves.total(stage), theme.stage_colour(stage)) for stage, x in offsets.items()]
+        bands = [(x, x + self.curves.total(stage), theme.stage_colour(stage)) for stage, x in offsets.items()]
         for group in groups:
             named = group == groups[0] or len(groups) <= 2
             self.plots[group].set_bands(bands if len(stages) > 1 else [])
@@ -365,7 +364,7 @@ class TrainingCurves(QWidget):
             figures = self._figures(group, stages)
             curves = [self._curve(figure, stages) for figure in figures]
             self.plots[group].set_curves(curves + self._reference(curves) if group == "miou" else curves)
-            self.plots[group].set_levels(levels(self._curves, stages, figures) if group == "score" else [])
+            self.plots[group].set_levels(levels(self.curves, stages, figures) if group == "score" else [])
             self.plots[group].explain({**self._score_words, **_WORDS})
         steps = [curve.x for group in groups for curve in self.plots[group].shown.values() if len(curve.x)]
         if self._first is not None and steps:
@@ -373,8 +372,8 @@ class TrainingCurves(QWidget):
 
     def _curve(self, figure: Figure, stages: Sequence[str]) -> PlotCurve:
         points = self.tools.points if figure.group in _NOISY else 1
-        x, raw = self._curves.joined(figure, stages)
-        y = self._curves.joined(figure, stages, points)[1] if points > 1 else raw
+        x, raw = self.curves.joined(figure, stages)
+        y = self.curves.joined(figure, stages, points)[1] if points > 1 else raw
         colour, dashed = self._look(figure)
         if figure.name == MIOU:
             raw, y = 100 * raw, 100 * y

@@ -5,7 +5,10 @@ from hypothesis import strategies as st
 
 from crots.eventlog import EventLog
 from crots.events import Evaluated, Metrics, Note, Progress, StageFinished, StageStarted
-from crots_studio.models.history import History, StepSeries
+from crots_studio.models.history import History
+from crots_studio.models.series import Figure, Series
+
+LOSS = Figure("loss", "loss")
 
 
 def metrics(step, stage="baseline", **values):
@@ -15,22 +18,23 @@ def metrics(step, stage="baseline", **values):
 def test_figures_become_series():
     history = History([StageStarted(stage="baseline", total=9), metrics(1, loss=2.0), metrics(2, loss=1.5, rate=0.1)])
     stage = history.stage("baseline")
-    assert stage.metrics["loss"].steps == [1, 2] and stage.metrics["loss"].values == [2.0, 1.5]
-    assert stage.metrics["rate"].steps == [2]
-    assert stage.total == 9 and stage.last_step == 2 and history.current == "baseline"
+    loss, rate = (history.curves.series("baseline", Figure("loss", name)) for name in ("loss", "rate"))
+    assert loss.steps.tolist() == [1, 2] and loss.values.tolist() == [2.0, 1.5]
+    assert rate.steps.tolist() == [2]
+    assert stage.total == 9 and history.current == "baseline"
 
 
 def test_a_resumed_stage_forgets_what_it_will_repeat():
     history = History([StageStarted(stage="baseline", total=9), *map(metrics, (1, 2, 3))])
     history.add([Note(stage="baseline", text="old"), StageStarted(stage="baseline", total=9, resumed_at=2), metrics(3)])
     stage = history.stage("baseline")
-    assert stage.metrics["loss"].steps == [1, 2, 3]
+    assert history.curves.series("baseline", LOSS).steps.tolist() == [1, 2, 3]
     assert stage.notes == [] and stage.finished is None
 
 
 def test_a_stage_run_again_starts_empty():
     history = History([StageStarted(stage="baseline", total=9), metrics(1), StageStarted(stage="baseline", total=4)])
-    assert history.stage("baseline").metrics == {}
+    assert history.curves.stages == ()
     assert history.stage("baseline").total == 4
 
 
@@ -64,8 +68,9 @@ def test_live_and_replayed_are_the_same(tmp_path):
 
 @given(st.lists(st.integers(1, 50)))
 def test_steps_of_a_series_rise_whatever_comes(steps):
-    series = StepSeries()
+    series = Series()
     for step in steps:
-        series.add(step, float(step))
-    assert series.steps == sorted(set(series.steps))
+        series.append(step, float(step))
+    steps = series.steps.tolist()
+    assert steps == sorted(set(steps))
     assert len(series.steps) == len(series.values)

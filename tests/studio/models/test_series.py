@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crots.events import Evaluated, Metrics, Note, Scored, StageStarted
-from crots_studio.models.history import History
 from crots_studio.models.series import (
     MIOU,
     Curves,
@@ -142,17 +141,3 @@ def test_csv_of_some_stages_leaves_the_others_out():
     curves = Curves([*losses("baseline", [1.5]), *losses("adapt-1", [0.5])])
     assert curves_csv(curves, ["adapt-1"]) == "stage,step,loss\nadapt-1,1,0.5\n"
     assert csv_text(["a"], [['with "quotes", and commas']]) == 'a\n"with ""quotes"", and commas"\n'
-
-
-def test_a_history_gives_the_same_curves_as_its_events():
-    events = [
-        started("baseline"), *losses("baseline", [5, 4, 3]),
-        started("baseline", resumed_at=2), *losses("baseline", [9], 3),
-        Scored(stage="adapt-1", step=2, values={"information": 0.5}),
-        Evaluated(stage="adapt-1", subject="adapt-1", step=2, miou=0.4, per_class_iou={}),
-    ]  # fmt: skip
-    live, past = Curves(events), Curves.of_history(History(events))
-    assert curves_csv(live) == curves_csv(past)
-    assert (live.total("baseline"), past.total("baseline")) == (100, 100)
-    past.add(losses("baseline", [8], 4))
-    assert past.series("baseline", LOSS).values.tolist() == [5, 4, 9, 8]

@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import sys
+from functools import partial
 
 import numpy as np
 import psutil
@@ -41,6 +42,12 @@ def evaluated(stage, miou, step):
     )  # fmt: skip
 
 
+def arrive(session, events):
+    """Events of a run, which are in the history when panels hear of them."""
+    session.opened.history.add(events)
+    session.run.events_arrived.emit(events)
+
+
 @pytest.fixture
 def panel(show_panel):
     return show_panel(MonitorPanel, 900, 600)
@@ -51,7 +58,7 @@ def tell(qtbot, session, panel):
     """Sends events as a run does and waits until the tab in front has drawn them; hidden ones wait."""
 
     def tell(events):
-        session.run.events_arrived.emit(list(events))
+        arrive(session, list(events))
         tabs = panel.training, panel.classes, panel.confusion
         qtbot.waitUntil(lambda: not any(tab.redraw.due for tab in tabs if tab.isVisible()))
 
@@ -97,7 +104,7 @@ def test_events_are_batched_into_few_redraws(qtbot, session, panel, tell, monkey
     plot, count = panel.training.plots["loss"], []
     monkeypatch.setattr(plot, "set_curves", lambda curves, draw=plot.set_curves: (count.append(1), draw(curves)))
     for step in range(3, 203):
-        session.run.events_arrived.emit(losses(step, step + 1))
+        arrive(session, losses(step, step + 1))
     qtbot.waitUntil(lambda: not panel.training.redraw.due)
     assert len(count) <= 2
     assert len(drawn(panel.training.plots["loss"], "loss")[0]) == 202
@@ -106,7 +113,7 @@ def test_events_are_batched_into_few_redraws(qtbot, session, panel, tell, monkey
 def test_a_hidden_panel_draws_nothing_and_catches_up(qtbot, session, panel, tell):
     tell(losses(1, 10))
     panel.tabs.setCurrentIndex(1)
-    session.run.events_arrived.emit(losses(10, 50))
+    arrive(session, losses(10, 50))
     qtbot.wait(300)
     assert len(drawn(panel.training.plots["loss"], "loss")[0]) == 9
     panel.tabs.setCurrentIndex(0)
@@ -278,7 +285,7 @@ def test_past_events_come_back_with_a_project(qtbot, session, open_project, pane
 
 def test_classes_follow_the_latest_model_until_one_is_chosen(qtbot, session, panel):
     panel.tabs.setCurrentWidget(panel.classes)
-    send = session.run.events_arrived.emit
+    send = partial(arrive, session)
     send([evaluated("baseline", 0.4, 10), evaluated("adapt-1", 0.3, 10)])
     table = panel.classes.table.model_of_classes
     qtbot.waitUntil(lambda: table.table is not None and table.table.subject == "adapt-1")
@@ -294,7 +301,7 @@ def test_classes_follow_the_latest_model_until_one_is_chosen(qtbot, session, pan
 
 def test_a_selected_class_stands_out(qtbot, session, panel):
     panel.tabs.setCurrentWidget(panel.classes)
-    session.run.events_arrived.emit([evaluated("baseline", 0.4, 10), evaluated("baseline", 0.5, 20)])
+    arrive(session, [evaluated("baseline", 0.4, 10), evaluated("baseline", 0.5, 20)])
     qtbot.waitUntil(lambda: panel.classes.table.model_of_classes.rowCount() == 3)
     panel.classes.table.selectRow(1)
     plot = panel.classes.plot
@@ -307,7 +314,7 @@ def test_a_selected_class_stands_out(qtbot, session, panel):
 
 def test_confusion_reads_out_cells_and_finds_mistakes(qtbot, session, panel):
     panel.tabs.setCurrentWidget(panel.confusion)
-    session.run.events_arrived.emit([evaluated("baseline", 0.4, 10)])
+    arrive(session, [evaluated("baseline", 0.4, 10)])
     qtbot.waitUntil(lambda: panel.confusion.view.matrix.rowCount() == 3)
     panel.confusion.mistakes.setCurrentRow(0)
     assert panel.confusion.view.currentIndex().row() == 0
@@ -321,7 +328,7 @@ def test_a_cell_and_an_iou_ask_for_their_images_by_mouse_and_key(qtbot, session,
     asked = []
     panel.images_wanted.connect(asked.append)
     panel.tabs.setCurrentWidget(panel.confusion)
-    session.run.events_arrived.emit([evaluated("baseline", 0.4, 10)])
+    arrive(session, [evaluated("baseline", 0.4, 10)])
     view = panel.confusion.view
     qtbot.waitUntil(lambda: view.matrix.rowCount() == 3)
     cell = view.visualRect(view.matrix.index(0, 1)).center()
@@ -403,10 +410,10 @@ def test_every_control_has_an_accessible_name(panel):
 
 def test_a_vanishing_class_is_not_overlooked(qtbot, session, panel):
     vanishing = [Note(stage="adapt-1", level="warning", text=f"class {name} is vanishing") for name in ("pole", "sign")]
-    session.run.events_arrived.emit([Note(stage="adapt-1", text="nothing to worry about"), *vanishing])
+    arrive(session, [Note(stage="adapt-1", text="nothing to worry about"), *vanishing])
     height = panel.alarm.height()
     assert panel.alarm.text.text() == "Round 1: class sign is vanishing  (and 1 more)"
-    session.run.events_arrived.emit([StageStarted(stage="adapt-2", total=9)])
+    arrive(session, [StageStarted(stage="adapt-2", total=9)])
     assert panel.alarm.text.text() == "None in this stage" and not panel.alarm.warnings
     assert panel.alarm.isVisible() and panel.alarm.height() == height, "nothing moves"
 
@@ -579,8 +586,7 @@ def test_scores_before_the_first_loss_are_followed_and_share_their_steps_with_wh
     training = panel.findChild(TrainingCurves)
 
     def take(*events):
-        session.opened.history.add(events)
-        session.run.events_arrived.emit(list(events))
+        arrive(session, list(events))
         training.redraw.now()
 
     def steps(group):
@@ -703,7 +709,7 @@ def test_curves_of_a_round_that_is_gone_leave_the_legend(qtbot, session, open_pr
     open_project(make_fake_project(tmp_path).folder)
     qtbot.waitUntil(lambda: not panel.training.redraw.due)
     assert panel.training.stage.findData("adapt-2") >= 0
-    panel.training.add([Metrics(stage="adapt-2", step=1, values={"an old loss": 1.0})])
+    arrive(session, [Metrics(stage="adapt-2", step=1, values={"an old loss": 1.0})])
     qtbot.waitUntil(lambda: "an old loss" in panel.training.plots["loss"].legend.entries)
     session.opened.set_options({"adapt.rounds": "1"})
     qtbot.waitUntil(lambda: "an old loss" not in panel.training.plots["loss"].legend.entries)

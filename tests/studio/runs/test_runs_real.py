@@ -10,6 +10,7 @@ import pytest
 from crots.cli.main import main
 from crots.eventlog import read_events
 from crots.events import Metrics, StageFinished
+from crots_studio.models.series import Figure
 from crots_studio.runs.child import ChildRun, EventTail, remembered_pid
 from crots_studio.runs.run import BackgroundRun, RunRequest, project_events
 from crots_studio.runs.thread import ThreadRun
@@ -107,14 +108,14 @@ def test_a_window_attaches_to_a_run_that_continues(qtbot, session, project):
             session.opened.open_project(project.folder)
         assert process.wait(300) == 0
     assert ended.args[0].outcome == "completed"
-    assert session.opened.history.stage("baseline").metrics["cross-entropy"].steps == [1, 2, 3]
+    assert session.opened.history.curves.series("baseline", Figure("loss", "cross-entropy")).steps.tolist() == [1, 2, 3]
 
 
 def test_a_run_continues_when_the_window_is_gone(qtbot, session, window, project, expected):
     with qtbot.waitSignal(session.opened.project_changed, timeout=60_000):
         window.project_actions.go_to_project(project.folder)
     session.run.start(RunRequest(until="adapt"), in_child=False)
-    qtbot.waitUntil(lambda: bool(session.opened.history.stage("baseline").metrics), timeout=240_000)
+    qtbot.waitUntil(lambda: bool(session.opened.history.curves.stages), timeout=240_000)
     window.leaving.leave(go_on=True)
     qtbot.waitUntil(lambda: not window.isVisible(), timeout=120_000)
     pid = remembered_pid(project)
