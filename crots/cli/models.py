@@ -160,7 +160,7 @@ def _compared(file: WeightsFile, classes: str | None, net: str | None) -> LoadRe
 def _describe_onnx(found: dict[str, Any], path: Path) -> None:
     from crots.card import CARD_KEY, read_card
     from crots.nets.onnx_files import open_session, unreadable
-    from crots.nets.reading import parsed
+    from crots.nets.reasons import parsed
 
     session = open_session(path, torch.device("cpu"))
     with parsed(path, unreadable):

@@ -39,7 +39,7 @@ from crots.folders import (
 from crots.nets import smp_nets
 from crots.nets.info import Family, NetInfo
 from crots.nets.queries import log_probabilities
-from crots.nets.reading import parsed
+from crots.nets.reasons import parsed
 from crots.records import read_object
 
 PATTERN = "hf:<folder>"

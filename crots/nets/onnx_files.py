@@ -16,8 +16,8 @@ import torch
 from crots.errors import InputError
 from crots.limits import check_claim
 from crots.nets.quiet import onnx_runtime
-from crots.nets.reading import check_file, parsed
-from crots.nets.reasons import reason_of, stranger
+from crots.nets.reading import check_file
+from crots.nets.reasons import parsed, reason_of, stranger
 
 # Operators whose output size is given by a constant among their inputs.
 _SHAPED_BY = {"ConstantOfShape": 0, "Expand": 1, "RandomNormal": None, "RandomUniform": None}

@@ -7,14 +7,12 @@ else. `crots.nets.weights` matches files to networks.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import errno
 import pathlib
 import pickle
 import re
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -25,13 +23,13 @@ from safetensors import safe_open
 from torch import Tensor
 
 from crots.card import CARD_KEY, ModelCard, file_card, read_card
-from crots.errors import CrotsError, InputError
+from crots.errors import InputError
 from crots.files import exists, is_file, is_pointer
 from crots.folders import folder_card, is_model_folder
 from crots.limits import check_claim
 from crots.nets.claims import claimed_by_pickles
 from crots.nets.entries import find_entry
-from crots.nets.reasons import stranger
+from crots.nets.reasons import parsed, stranger
 from crots.program_cards import program_card
 from crots.records import parse
 from crots.trust import program_kind
@@ -85,7 +83,7 @@ def file_kind(path: Path) -> FileKind:
     check_file(path)
     if path.suffix.lower() == ".onnx":
         return "onnx"
-    with parsed(path):
+    with parsed(path, _damaged):
         with path.open("rb") as file:
             head = file.read(9)
         # Whatever it is called: that of torch begins as a zip archive or a pickle.
@@ -93,35 +91,6 @@ def file_kind(path: Path) -> FileKind:
         if named or head[8:] == b"{":
             return "safetensors"
         return program_kind(path) or "weights"
-
-
-@contextlib.contextmanager
-def parsed(path: Path, unreadable: Callable[[Path, BaseException], InputError] | None = None) -> Iterator[None]:
-    """Turns whatever a library raises about the content of ``path`` into one `InputError`.
-
-    Libraries raise any type at all for damaged files, and those in Rust one that is no ``Exception``.
-
-    Args:
-        path: the file that is parsed.
-        unreadable: makes the error; None says that the file is damaged.
-
-    Raises:
-        InputError: the file cannot be parsed.
-        MemoryError: there is not enough memory, which says nothing of the file.
-    """
-    try:
-        yield
-    except (CrotsError, MemoryError, KeyboardInterrupt, SystemExit, GeneratorExit):
-        raise
-    except BaseException as error:
-        if "allocate memory" in str(error):
-            raise MemoryError(f"{path}: {error}") from error
-        if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE):
-            # The disk's fault, not the content's.
-            raise InputError(
-                f"{path}: cannot be read ({error.strerror}); copy it, or change its permissions"
-            ) from error
-        raise (unreadable or _damaged)(path, error) from error
 
 
 def check_file(path: Path) -> None:
@@ -206,7 +175,7 @@ def _indexed(path: Path) -> Path:
     if not path.name.lower().endswith(_INDEX):
         return path
     check_file(path)
-    with parsed(path):
+    with parsed(path, _damaged):
         # Names alone are taken, so that a list reaches no other folder.
         names = sorted({str(name) for name in parse(path.read_bytes(), most=_LARGEST_INDEX)["weight_map"].values()})
     for name in names:
@@ -223,7 +192,7 @@ def _read_one(path: Path, part: str, prefix: str) -> WeightsFile:
     kind = file_kind(path)
     if kind in _NOT_WEIGHTS:
         raise InputError(f"{path} is {_NOT_WEIGHTS[kind]}, and not a weights file; it can be used as a source model")
-    with parsed(path):
+    with parsed(path, _damaged):
         check_claim(path, path.stat().st_size, "the file")
         found = _read_safetensors(path) if kind == "safetensors" else _read_torch(path, part, prefix)
         for key, tensor in found.tensors.items():

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import re
 import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from crots.errors import CrotsError, InputError
+
 _LONGEST = 300
+# Errors of the disk, which say nothing of a file's content.
+_OF_THE_DISK = (errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE)
 # What onnxruntime puts before its message: a code, the file, and the place in its own sources.
 _BEFORE = re.compile(
     r"\[ONNXRuntimeError\] : \d+ : \w+ : "
@@ -32,6 +38,34 @@ _STRANGERS = {
     b"{": "text in JSON, not the weights themselves",
     b"gguf": "a GGUF file, which holds rounded weights; use the original ones",
 }
+
+
+@contextlib.contextmanager
+def parsed(path: Path, unreadable: Callable[[Path, BaseException], InputError]) -> Iterator[None]:
+    """Turns whatever a library raises about the content of ``path`` into one `InputError`.
+
+    Libraries raise any type at all for damaged files, and those in Rust one that is no ``Exception``.
+
+    Args:
+        path: the file that is parsed.
+        unreadable: makes the error.
+
+    Raises:
+        InputError: the file cannot be parsed.
+        MemoryError: there is not enough memory, which says nothing of the file.
+    """
+    try:
+        yield
+    except (CrotsError, MemoryError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:
+        if "allocate memory" in str(error):
+            raise MemoryError(f"{path}: {error}") from error
+        if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+            raise InputError(
+                f"{path}: cannot be read ({error.strerror}); copy it, or change its permissions"
+            ) from error
+        raise unreadable(path, error) from error
 
 
 def reason_of(error: BaseException) -> str:

@@ -20,8 +20,8 @@ from crots.nets.engines import NetworkSource, OnnxSource, ProgramSource, Source
 from crots.nets.onnx_files import open_session, unreadable
 from crots.nets.program_io import answer_name, image_input, is_channels_last
 from crots.nets.quiet import torch_export, torch_jit
-from crots.nets.reading import file_kind, parsed, read_weights
-from crots.nets.reasons import reason_of
+from crots.nets.reading import file_kind, read_weights
+from crots.nets.reasons import parsed, reason_of
 from crots.nets.source_spec import SourceSpec
 from crots.nets.weights import PUBLISHED_SIZE, agreed_card, model_of
 from crots.options import SourceOptions

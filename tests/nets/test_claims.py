@@ -25,7 +25,8 @@ from crots.errors import InputError
 from crots.nets.claims import claimed_by_pickles
 from crots.nets.model import create_model
 from crots.nets.onnx_files import open_session
-from crots.nets.reading import file_kind, parsed, read_weights
+from crots.nets.reading import file_kind, read_weights
+from crots.nets.reasons import parsed
 from crots.nets.registry import net_bytes
 from crots.nets.weights import load_model
 from crots.taxonomy import ClassSet
@@ -234,11 +235,15 @@ def test_a_damaged_archive_is_one_line_in_inspect(tmp_path):
         read_weights(path)
 
 
+def unreadable(path, error):
+    return InputError(f"{path}: {type(error).__name__}")
+
+
 def test_what_is_no_fault_of_the_file_stays_what_it_is(tmp_path):
     for error in (MemoryError, KeyboardInterrupt):
-        with pytest.raises(error), parsed(tmp_path / "f"):
+        with pytest.raises(error), parsed(tmp_path / "f", unreadable):
             raise error
-    with pytest.raises(MemoryError), parsed(tmp_path / "f"):
+    with pytest.raises(MemoryError), parsed(tmp_path / "f", unreadable):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
 
 
@@ -247,7 +252,7 @@ class Panic(BaseException):
 
 
 def test_even_what_is_no_exception_is_reported_in_one_line(tmp_path):
-    with pytest.raises(InputError, match="Panic"), parsed(tmp_path / "f"):
+    with pytest.raises(InputError, match="Panic"), parsed(tmp_path / "f", unreadable):
         raise Panic
 
 
