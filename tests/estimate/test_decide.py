@@ -290,10 +290,10 @@ def test_several_workers_cannot_have_a_budget(tmp_path, monkeypatch):
         world = 2
 
     @contextlib.contextmanager
-    def session(device):
+    def process_group(device):
         yield Several()
 
-    monkeypatch.setattr(runner, "session", session)
+    monkeypatch.setattr(runner, "process_group", process_group)
     project = open_project(tmp_path, runtime={"time_budget": "1h"})
     with pytest.raises(InputError, match="2 workers"):
         run(project)
