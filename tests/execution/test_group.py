@@ -251,7 +251,7 @@ def test_a_killed_worker_ends_the_run_and_any_number_continues(tmp_path, crew):
     killed = time.monotonic()
     os.kill(worker_of(launcher.pid, 1), signal.SIGKILL)
     said = launcher.communicate(timeout=600)[1]
-    assert launcher.returncode != 0 and time.monotonic() - killed < 60
+    assert launcher.returncode != 0 and time.monotonic() - killed < 300, "long before the workers wait no longer"
     assert "crots: another worker was killed, hangs or cannot be reached" in said
     reached = torch.load(checkpoint, weights_only=True)["step"]
     # The end is put nearer, now that enough has happened; one process takes a few steps, two the rest.
