@@ -17,7 +17,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from crots.errors import InputError
-from crots.nets.reading import file_kind, parsed, read_weights
+from crots.nets.reading import file_kind, read_weights
+from crots.nets.reasons import parsed
 
 pytestmark = pytest.mark.safety
 
@@ -80,7 +81,8 @@ def test_lightning_with_its_containers(tmp_path):
 @pytest.mark.parametrize(("number", "damaged"), [(errno.EACCES, False), (errno.EIO, False), (errno.EINVAL, True)])
 def test_what_the_disk_refuses_is_not_called_damaged(tmp_path, number, damaged):
     (tmp_path / "w.pth").write_bytes(bytes(99))
-    with pytest.raises(InputError) as caught, parsed(tmp_path / "w.pth"):
+    content_fault = InputError("the file is damaged")
+    with pytest.raises(InputError) as caught, parsed(tmp_path / "w.pth", lambda *_: content_fault):
         raise OSError(number, os.strerror(number))
     assert ("damaged" in str(caught.value)) == damaged
     assert (f"cannot be read ({os.strerror(number)})" in str(caught.value)) != damaged
