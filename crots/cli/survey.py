@@ -10,8 +10,11 @@ from typing import Any
 
 from crots.class_maps import ClassMap
 from crots.data.datasets import Dataset
+from crots.data.labels import read_truth, resolve_encoding
 from crots.data.matching import some
+from crots.data.pixels import label_warning
 from crots.data.predictions import glance
+from crots.data.spread import evenly_spread
 from crots.errors import InputError
 from crots.folders import check_formats
 from crots.opening import Inputs, closed
@@ -19,6 +22,9 @@ from crots.options import IMAGENET
 from crots.project_config import ProjectConfig
 from crots.taxonomy import ClassSet
 from crots.trust import code_of, listed
+
+# Label files that are opened with their images before a run.
+_OPENED = 6
 
 
 @dataclass
@@ -86,7 +92,8 @@ class _Surveyor:
         self.found.lines.append(f"target: {len(dataset)} images in {dataset.root} (layout {dataset.layout}{where})")
         self.found.lines.append(reason)
         self.found.lines += [note for note in dataset.notes if "label" not in note or "left out" in note]
-        self.found.warnings += self.inputs.pixel_warnings
+        like_labels = label_warning([sample.image for sample in dataset.samples])
+        self.found.warnings += [*self.inputs.pixel_warnings, *filter(None, [like_labels])]
         return dataset
 
     def validation(self) -> Dataset | None:
@@ -99,7 +106,33 @@ class _Surveyor:
             return None
         self.found.facts["validation"] = {"images": len(dataset), "labels": dataset.labelled}
         self.found.lines.append(f"validation: {dataset.labelled} labelled images in {dataset.root}, for scoring only")
+        try:
+            self._labels(dataset)
+        except InputError as error:
+            # No adaptation needs them, but scoring stops there, after hours of training.
+            self.found.warnings.append(f"the validation labels cannot be used for scoring: {error}")
         return dataset
+
+    def _labels(self, dataset: Dataset) -> None:
+        """Says how the labels are read, and reads a few."""
+        known = len(dataset.notes)
+        dataset = resolve_encoding(dataset, self.inputs.classes)
+        for note in dataset.notes[known:]:
+            where = self.found.warnings if note.startswith("warning: ") else self.found.lines
+            where.append(note.removeprefix("warning: "))
+        labelled = [sample for sample in dataset.samples if sample.label is not None]
+        for place in evenly_spread(len(labelled), _OPENED):
+            read_truth(labelled[place], dataset, self.inputs.classes)
+
+    def shared(self, target: Dataset, validation: Dataset) -> None:
+        """Says which validation images are target images too."""
+        images = {sample.image for sample in target.samples}
+        both = sum(sample.image in images for sample in validation.samples)
+        if both:
+            self.found.lines.append(
+                f"{both} of {len(validation)} validation images are target images too: their scores say little of "
+                "other images"
+            )
 
     def source(self, class_map: ClassMap | None, target: Dataset | None, validation: Dataset | None) -> None:
         if self.config.source.predictions is not None:
@@ -175,6 +208,8 @@ def survey_inputs(config: ProjectConfig, root: Path, *, classes: ClassSet | None
     target = surveyor.attempt(surveyor.target)
     # Its labels are in these classes.
     validation = None if classes is None else surveyor.attempt(surveyor.validation)
+    if target is not None and validation is not None:
+        surveyor.shared(target, validation)
     surveyor.attempt(lambda: surveyor.source(class_map, target, validation))
     surveyor.attempt(lambda: surveyor.student(class_map))
     surveyor.code()

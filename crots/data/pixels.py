@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from crots import rendering
+from crots.data.masks import MOST_IDS
 from crots.data.spread import evenly_spread
 from crots.errors import InputError
+from crots.image_formats import is_lossy
 from crots.images import PixelFacts, pixel_facts
+from crots.label_files import read_stored
 
 _CHECKED = 6
+# Pixels of an image whose distinct values are counted, and how many say anything.
+_LOOKED_AT, _LEAST = 2**14, 2**8
 # Up to a quarter of the range of 16 bits, which is what cameras of 12 and 14 bits fill.
 _DARK = 2**14
 
@@ -30,6 +38,33 @@ def pixel_warnings(images: Sequence[Path]) -> tuple[str, ...]:
         facts.append(found)
         bright |= bool(rendering.of(images[place]).white)
     return tuple(filter(None, ("" if bright else _dark(facts), _transparent(facts), _framed(facts))))
+
+
+def label_warning(images: Sequence[Path]) -> str:
+    """Returns a warning about images that look like label maps; empty for others.
+
+    Args:
+        images: the files of a data set.
+    """
+    sampled = [images[place] for place in evenly_spread(len(images), _CHECKED)]
+    if not sampled or not all(map(_holds_few_values, sampled)):
+        return ""
+    return (
+        f"the images checked ({len(sampled)}) hold few distinct values or colours, as label maps do; if they are "
+        "labels, give the folder of the photographs"
+    )
+
+
+def _holds_few_values(path: Path) -> bool:
+    if is_lossy(path):
+        return False
+    try:
+        values = read_stored(path).values
+    except InputError:  # what is no label map, or broken
+        return False
+    step = 1 + math.isqrt(values.shape[0] * values.shape[1] // _LOOKED_AT)
+    seen = values[::step, ::step].reshape(-1, *values.shape[2:])
+    return len(seen) >= _LEAST and len(np.unique(seen, axis=0)) <= MOST_IDS
 
 
 def _dark(facts: Sequence[PixelFacts]) -> str:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from crots.config import Size
 from crots.files import write_json
+from crots.label_files import read_labels, write_labels
 from crots.nets.model import create_model
 from crots.nets.weights import save_safetensors
 from crots.opening import Inputs
@@ -109,11 +110,35 @@ def test_json(crots, words, tmp_path):
     assert found["size"] == "64x64"
 
 
-def test_labels_are_not_opened(crots, city, words, tmp_path):
-    for label in (city / "labels" / "val").iterdir():
-        label.write_bytes(b"not a picture")
+def test_labels_at_fault_stop_no_project_but_are_said(crots, city, words, tmp_path):
     val = ["--val-images", city / "images" / "val", "--val-labels", city / "labels" / "val"]
-    assert crots("init", tmp_path / "p", *words, *val).code == 0
+    ran = crots("init", tmp_path / "sound", *words, *val)
+    assert ran.code == 0 and "labels are " in ran.out and "cannot be used" not in ran.out
+    paths = sorted((city / "labels" / "val").iterdir())
+    for label in paths:
+        write_labels(label, read_labels(label)[::2, ::2])
+    ran = crots("init", tmp_path / "small", *words, *val)
+    assert ran.code == 0 and "warning: the validation labels cannot be used for scoring: " in ran.out
+    assert "labels must have their image's size" in ran.out
+    for label in paths:
+        label.write_bytes(b"not a picture")
+    ran = crots("init", tmp_path / "broken", *words, *val)
+    assert ran.code == 0 and "cannot be used for scoring" in ran.out and "not an image" in ran.out
+
+
+def test_validation_images_that_are_targets_too_are_counted(crots, city, words, tmp_path):
+    val = ["--val-images", city / "images" / "train", "--val-labels", city / "images" / "labels"]
+    for image in (city / "images" / "train").iterdir():
+        write_labels(city / "images" / "labels" / image.name, np.zeros(read_labels(image).shape[:2], np.uint8))
+    ran = crots("init", tmp_path / "p", *words, *val)
+    assert ran.code == 0 and "4 of 4 validation images are target images too" in ran.out
+
+
+def test_label_maps_as_targets_are_said(crots, city, words, tmp_path):
+    said = "hold few distinct values or colours, as label maps do"
+    assert said not in crots("init", tmp_path / "photos", *words).out
+    ran = crots("init", tmp_path / "labels", *replaced(words, "--target", city / "labels" / "val"))
+    assert ran.code == 0 and said in ran.out
 
 
 def replaced(words, flag, value):
