@@ -17,8 +17,15 @@ Array = npt.NDArray[Any]
 GAP = 4
 
 
+# Share of the largest size of pictures that is as good.
+_NEARLY = 0.87
+
+
 def best_columns(count: int, width: int, height: int, aspect: float) -> int:
-    """Returns how many columns show ``count`` pictures of an aspect (width / height) largest."""
+    """Returns how many columns show ``count`` pictures of an aspect (width / height) largest.
+
+    Beside each other they are easier to compare, so that pictures a little smaller are preferred to another row.
+    """
 
     def shown(columns: int) -> float:
         rows = -(-count // columns)
@@ -26,7 +33,8 @@ def best_columns(count: int, width: int, height: int, aspect: float) -> int:
         cell_height = (height - GAP * (rows - 1)) / rows
         return min(cell_width, cell_height * aspect)
 
-    return max(range(1, count + 1), key=lambda columns: (shown(columns), -abs(columns - count)), default=1)
+    best = max(map(shown, range(1, count + 1)), default=0.0)
+    return max((columns for columns in range(1, count + 1) if shown(columns) >= _NEARLY * best), default=1)
 
 
 class LinkedViews(QWidget):

@@ -193,6 +193,7 @@ def test_pictures_are_laid_out_as_large_as_possible():
     assert best_columns(2, 300, 1000, 1.5) == 1
     assert best_columns(4, 800, 600, 4 / 3) == 2
     assert best_columns(0, 800, 600, 1) == 1
+    assert best_columns(2, 1160, 820, 320 / 224) == 2, "side by side, though one above the other is a little larger"
 
 
 def test_swiping_shows_one_left_and_the_other_right(qtbot):
