@@ -80,7 +80,7 @@ def loss_tile(curves: Curves) -> TileText:
         moved = now - before
         # A few noisy values rise or fall by chance.
         noise = _NOISE * float(values.std()) / math.sqrt(part)
-        steady = abs(moved) < max(_SAME * abs(before), noise)
+        steady = abs(moved) <= max(_SAME * abs(before), noise)
         way = "steady" if steady else "falling" if moved < 0 else "rising"
         return TileText(f"{values[-1]:.3g}", f"{title(stage)}: {way}", "warning" if way == "rising" else "muted")
     return TileText(note="no values yet")

@@ -126,6 +126,8 @@ class PreviewPanel(QWidget):
             caption.setWordWrap(True)
             caption.setTextFormat(Qt.TextFormat.RichText)
             caption.setAlignment(Qt.AlignmentFlag.AlignTop)
+            # The columns lie close together; their sentences must not run into one another.
+            caption.setContentsMargins(0, 0, 3 * GAP, 0)
             row.addWidget(caption, 1)
         pictures.addLayout(row)
         pictures.addWidget(self.views, 1)

@@ -59,6 +59,12 @@ def test_no_string_of_the_window_is_puzzling(puzzle):
     assert not found, "\n".join(found)
 
 
+def test_an_ellipsis_stands_apart_everywhere():
+    """One spelling: "Browse ...", not "Browse..."."""
+    found = [f"{place}: {text}" for place, text in all_strings() if re.search(r"[A-Za-z]\.\.\.", text)]
+    assert not found, "\n".join(found)
+
+
 @pytest.mark.parametrize("puzzle", CORE_PUZZLES)
 def test_no_message_of_the_core_is_puzzling(puzzle):
     found = [f"{place}: {text}" for place, text in all_strings(crots) if re.search(puzzle, text)]

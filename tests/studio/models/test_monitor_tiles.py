@@ -20,6 +20,7 @@ def test_without_a_score_it_says_whether_one_will_come():
         ((0.5, 0.4, 0.33, 0.28, 0.24, 0.21, 0.2), "falling"),
         ((0.2, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6), "rising"),
         ((0.2,), "steady"),
+        ((0.0, 0.0), "steady"),
         ((0.3, 0.31, 0.3, 0.3, 0.3, 0.3, 0.302), "steady"),
     ],
 )

@@ -71,7 +71,8 @@ def test_the_live_run_overrules_the_disk():
     assert (row.state, row.words, row.fraction) == ("running", "running 42%", 0.42)
     assert not row.startable
     run.paused = True
-    assert by_key(rows(StageStatus("baseline", "ready"), run=run))["baseline"].words == "paused 42%"
+    row = by_key(rows(StageStatus("baseline", "ready"), run=run))["baseline"]
+    assert row.words == "paused 42%" and row.paused, "its sign is that of a pause, not of play"
     run.stopping = True
     assert by_key(rows(StageStatus("baseline", "ready"), run=run))["baseline"].words == "stopping 42%"
 

@@ -59,6 +59,7 @@ def test_three_strategies_with_image_label_and_confidence(panel, opened):
     assert panel.views.views[0].content.lines == panel.mixes[0].lines
     assert len(panel.mixes[0].lines) == 4 or len(panel.mixes[0].lines) > 1
     assert "this project" in panel.captions[0].text()
+    assert all(caption.contentsMargins().right() >= 12 for caption in panel.captions), "sentences stand apart"
 
 
 def test_names_of_rows_cover_no_picture_however_small(qtbot, panel, opened):
