@@ -19,14 +19,13 @@ from crots.label_files import look_up_colours, resize_labels
 from crots.project import Project
 from crots.taxonomy import ClassSet
 from crots_studio.models.image_store import ImageStore
-from crots_studio.models.label_list import classes_of, glance
+from crots_studio.models.label_list import classes_of
+from crots_studio.models.listing import target_dataset
 from crots_studio.models.predictions import SOURCE, Predictions
 from crots_studio.models.words import listing, plural
 
 Array = npt.NDArray[Any]
 COUNT = 6
-# Of how many images they are taken: the list of a huge folder would take long.
-_LISTED = 5000
 HEIGHT = 88
 _WIDEST = 200
 # Of a confidence: so many times that of a guess among all classes is no prediction yet.
@@ -75,10 +74,18 @@ def small(image: Array) -> Array:
 
 
 def read_tiles(project: Project) -> list[SmallImage]:
-    """Returns a few images of the target from all over it: neighbours are often frames of one video."""
-    rows = glance(project, _LISTED)
-    places = dict.fromkeys(round(place) for place in np.linspace(0, len(rows) - 1, COUNT)) if len(rows) else ()
-    return [_small_image(rows.keys[place], rows.path(place)) for place in places]
+    """Returns a few images of the target from all over it: neighbours are often frames of one video.
+
+    Raises:
+        InputError: the images cannot be listed or read.
+    """
+    data = project.config.data
+    if data.target is None:
+        return []
+    # As a run lists them: a data set's folder holds more than the images of its split.
+    samples = target_dataset(project.path(data.target), data.layout, data.split).samples
+    places = dict.fromkeys(round(place) for place in np.linspace(0, len(samples) - 1, COUNT))
+    return [_small_image(samples[place].key, samples[place].image) for place in places]
 
 
 def _small_image(key: str, path: Path) -> SmallImage:

@@ -99,6 +99,16 @@ def test_the_images_are_from_all_over_the_folder(tmp_path):
     assert len(keys) == COUNT and keys == sorted(keys) and (keys[0], keys[-1]) == (0, 99)
 
 
+def test_the_images_are_those_that_a_run_takes(tmp_path):
+    """A data set's folder holds confidence maps, other splits and labels besides."""
+    root = tmp_path / "city"
+    for split, name in (("train", "0001TP_006690"), ("val", "0016E5_07959")):
+        write_image(root / "images" / split / f"{name}.png", np.zeros((36, 48, 3), np.uint8))
+        write_image(root / "black_box" / "confidence" / split / f"{name}.png", np.full((36, 48, 3), 255, np.uint8))
+    project = Project.create(tmp_path / "new", build_config({"data": {"target": str(root)}}))
+    assert [tile.path for tile in read_tiles(project)] == [root / "images" / "train" / "0001TP_006690.png"]
+
+
 def test_a_click_on_an_image_shows_what_the_source_says(qtbot, session, panel, monkeypatch):
     asked = []
     ask = source_glance.ask_source
