@@ -39,14 +39,14 @@ def _line(event: Event) -> LogLine | None:
             resumed = f", resumed at {event.resumed_at}" if event.resumed_at else ""
             text = f"{name} starts: {event.total} {event.unit} on {event.device}{resumed}"
         case Metrics():
-            values = ", ".join(f"{score_title(key)} {value:.4g}" for key, value in event.values.items())
+            values = ", ".join(f"{key} {value:.4g}" for key, value in event.values.items())
             text = f"{name} step {event.step}: {values}"
         case Evaluated():
             where = f" at step {event.step}" if event.step else ""
             score = "-" if event.miou is None else f"{event.miou:.1%}"
             text = f"{name}: mIoU of {title(event.subject)}{where} {score} on {plural(event.images, 'image')}"
         case Scored():
-            values = ", ".join(f"{key} {value:.4g}" for key, value in event.values.items())
+            values = ", ".join(f"{score_title(key)} {value:.4g}" for key, value in event.values.items())
             text = f"{name} step {event.step}: {values}"
         case ArtifactWritten():
             text = f"{name} wrote {event.path}"

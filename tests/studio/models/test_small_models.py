@@ -5,7 +5,7 @@ import pytest
 from crots.artefacts import section_of
 from crots.class_maps import load_class_map
 from crots.errors import InputError
-from crots.events import Metrics, Note, Progress, StageFinished, StageStarted
+from crots.events import Metrics, Note, Progress, Scored, StageFinished, StageStarted
 from crots.options import all_options
 from crots.taxonomy import load_class_set
 from crots_studio.models.class_map import ClassMapForm
@@ -101,14 +101,16 @@ def test_log_lines_leave_progress_out_and_mark_what_matters():
             StageStarted(stage="baseline", total=3, device="cuda:0", resumed_at=1),
             Progress(stage="baseline", done=1, total=3),
             Metrics(stage="baseline", step=2, values={"loss": 0.123456}),
+            Scored(stage="baseline", step=2, values={"source": 0.5}),
             Note(stage="baseline", text="no confidence", level="warning"),
             StageFinished(stage="baseline", outcome="failed", seconds=2, message="the disk is full"),
         ]
     )
-    assert [line.level for line in lines] == ["info", "info", "warning", "error"]
+    assert [line.level for line in lines] == ["info", "info", "info", "warning", "error"]
     assert "resumed at 1" in lines[0].text and "cuda:0" in lines[0].text
     assert "loss 0.1235" in lines[1].text
-    assert "the disk is full" in str(lines[3])
+    assert "agreement with the source 0.5" in lines[2].text, "as beside the curves"
+    assert "the disk is full" in str(lines[4])
 
 
 def test_messages_of_the_core_use_the_words_of_the_window():
