@@ -38,6 +38,7 @@ from crots_studio.workspace_tabs import TABS, Tab
 # Pixels: from this width on there is room for the settings beside any tab.
 _ROOMY = 1500
 _LOG_HEIGHT = 150
+_SETTINGS_WIDTH = 320
 
 
 class ChangeHistory(Protocol):
@@ -98,6 +99,8 @@ class Workspace(QWidget):
         self.tabs.setAccessibleName("Views")
         self.tabs.tabBar().setIconSize(QSize(SIDE, SIDE))
         self._settings_wanted: dict[str, bool] = {}
+        # When they were last seen.
+        self._settings_width = _SETTINGS_WIDTH
         # The section of the settings that was chosen by hand beside a tab.
         self._sections: dict[str, str] = {}
         self._with_icons = True
@@ -179,7 +182,7 @@ class Workspace(QWidget):
         self.columns = QSplitter(Qt.Orientation.Horizontal)
         for widget in (self.rail, self.rows, self.settings_panel):
             self.columns.addWidget(widget)
-        self.columns.setSizes([208, 752, 320])
+        self.columns.setSizes([208, 752, _SETTINGS_WIDTH])
         self.columns.setStretchFactor(1, 1)
         self.columns.setChildrenCollapsible(False)
         column = QVBoxLayout(self)
@@ -219,7 +222,14 @@ class Workspace(QWidget):
         usual = tab.key != "setup" and self.width() >= _ROOMY
         shown = self._settings_wanted.get(tab.key, usual)
         changed = shown == self.settings_panel.isHidden()
+        rail, middle, beside = self.columns.sizes()
         self.settings_panel.setVisible(shown)
+        if changed and shown and rail and middle:
+            # The room is taken from the tab: a narrower rail would break its words.
+            beside = beside or self._settings_width
+            self.columns.setSizes([rail, max(rail + middle - beside, 1), beside])
+        elif changed and beside:
+            self._settings_width = beside
         self.settings_button.setChecked(shown)
         # The panel has the word itself.
         self.settings_button.setText("" if shown else "Settings")

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QHBoxLayout, QMenu, QPushButton, QToolButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QPushButton, QWidget
 
 from crots.events import Event, StageFinished
 from crots.project import Project
@@ -56,7 +56,7 @@ class PseudoLabelPanel(ImagePanel):
         # The box to look at as soon as its image is there.
         self._awaited: tuple[int, int, int, int] | None = None
         self.beside_area.insertWidget(0, self.correction.tools.column)
-        self.below_area.setSpacing(16)
+        self.below_area.setSpacing(8)
         self.below_area.addWidget(self.correction, 1)
         self.below_area.addWidget(self.regions, 1)
         self._make_keys()
@@ -86,8 +86,8 @@ class PseudoLabelPanel(ImagePanel):
             tip="corrects the most doubtful images in CVAT or labelme, and reads them back",
             flat=False,
         )
-        self.tool_button.setMenu(self.tool_menu)
-        self.tool_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        # A menu of its own would give it an arrow, for which there is no room beside the list.
+        self.tool_button.clicked.connect(self._open_tool_menu)
         searches = QHBoxLayout()
         searches.addWidget(self.suspect_button, 1)
         searches.addWidget(self.tool_button)
@@ -98,6 +98,9 @@ class PseudoLabelPanel(ImagePanel):
         self.images.order.currentIndexChanged.connect(lambda _: self._redraw())
         session.run.busy_changed.connect(self._enable)
         self._reload()
+
+    def _open_tool_menu(self) -> None:
+        self.tool_menu.popup(self.tool_button.mapToGlobal(self.tool_button.rect().bottomLeft()))
 
     def _make_keys(self) -> None:
         for keys, words, act in (

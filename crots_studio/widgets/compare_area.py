@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from crots_studio.plain import Label, plain_tooltip
-from crots_studio.widgets.controls import snug
+from crots_studio.widgets.controls import ElidedBox, snug
 from crots_studio.widgets.linked_views import LinkedViews
 from crots_studio.widgets.picture_layers import Content
 from crots_studio.widgets.swipe_view import SwipeView
@@ -262,10 +262,10 @@ class CompareArea(QWidget):
 
 
 def _combo(name: str, entries: list[tuple[str, str]]) -> QComboBox:
-    combo = QComboBox()
+    combo = ElidedBox()
     combo.setAccessibleName(name)
     combo.setToolTip(plain_tooltip(name))
-    combo.setMinimumContentsLength(5)
+    combo.setMinimumContentsLength(3)
     combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     for text, key in entries:
         combo.addItem(text, key)

@@ -9,7 +9,11 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QWidget
 
 from crots_studio.models.words import plural
 from crots_studio.plain import Label
+from crots_studio.widgets.controls import ElidedBox
 from crots_studio.widgets.icon_button import IconButton
+
+# Pixels.
+_NARROWEST = 110
 
 
 class RegionBar(QWidget):
@@ -23,11 +27,12 @@ class RegionBar(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.list = QComboBox()
+        self.list = ElidedBox()
         self.list.setAccessibleName("Doubtful regions, the worst first")
         self.list.setToolTip("Doubtful regions, the worst first (N: the next, Shift+N: the previous one)")
         self.list.setPlaceholderText("Doubtful regions, the worst first")
-        self.list.setMinimumContentsLength(12)
+        # Its placeholder, which is longer than its room in a small window, would widen the whole page.
+        self.list.setMinimumWidth(_NARROWEST)
         self.list.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.list.setMaxVisibleItems(20)
         self.counter = Label()

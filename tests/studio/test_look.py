@@ -204,6 +204,25 @@ def test_settings_leave_the_room_to_tabs_that_need_it(qtbot, session, window, op
     assert window.settings_panel.isVisible(), "asked for on this tab"
 
 
+def test_the_rail_stays_as_wide_when_the_settings_appear(qtbot, session, window, open_project, tmp_path):
+    open_project(make_fake_project(tmp_path).folder)
+    window.pages.setCurrentWidget(window.workspace)
+    panel = window.panels["pseudo_labels"]
+    panel.regions.set_regions(["sky, where the student says tree"] * 3)
+    window.resize(1000, 640)
+    qtbot.waitUntil(lambda: window.width() == 1000)
+    assert window.rail.width() >= 200, "no tab needs its room, in the smallest window neither"
+    window.resize(1320, 720)
+    window.pages.show_tab("monitor")
+    qtbot.waitUntil(lambda: window.width() == 1320)
+    before = window.rail.width()
+    for shown in (True, False, True):
+        window.workspace.show_settings(shown)
+        qtbot.wait(1)
+        assert window.rail.width() == before and window.settings_panel.isVisible() == shown
+    assert window.settings_panel.width() >= 312
+
+
 def test_settings_follow_the_tab_in_front(qtbot, session, window, open_project, tmp_path):
     open_project(make_fake_project(tmp_path).folder)
     window.pages.setCurrentWidget(window.workspace)
