@@ -20,6 +20,8 @@ class ElidedBox(QComboBox):
         """Draws the frame, the arrow and what fits of the text."""
         painter, option = QStylePainter(self), QStyleOptionComboBox()
         self.initStyleOption(option)
+        if self.currentIndex() < 0:
+            option.currentText = self.placeholderText()
         control, part = QStyle.ComplexControl.CC_ComboBox, QStyle.SubControl.SC_ComboBoxEditField
         room = self.style().subControlRect(control, option, part, self).width()
         if not option.currentIcon.isNull():

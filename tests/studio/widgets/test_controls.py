@@ -34,3 +34,11 @@ def test_what_fits_is_drawn_as_ever(qtbot, session):
     assert pictures(qtbot, choice_box("Part", {"a": "All images"}), 200) == pictures(
         qtbot, plain_box("All images"), 200
     )
+
+
+def test_a_list_without_a_choice_says_what_it_is_for(qtbot, session):
+    box, empty = choice_box("Region", {"a": "sky"}), choice_box("Region", {"a": "sky"})
+    box.setPlaceholderText("Doubtful regions, the worst first")
+    for one in (box, empty):
+        one.setCurrentIndex(-1)
+    assert pictures(qtbot, box, 160) != pictures(qtbot, empty, 160)
