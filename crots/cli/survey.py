@@ -157,12 +157,13 @@ class _Surveyor:
         }
         self.found.lines.append(f"source: {len(found)} predictions in {found.folder} ({sort})")
         images = {sample.key: sample.image for sample in target.samples} if target is not None else {}
-        found, notes = (found.lookup(images) if images else found).resolved()
+        every = found
+        found, notes = (every.lookup(images) if images else every).resolved()
         self.found.lines += notes
         self.found.warnings += glance(found, images, self.inputs.stretched if images else None).warnings
         if validation is not None:
             try:
-                found.lookup(validation.keys)
+                every.lookup(validation.keys, beside=images)
             except InputError as error:
                 self.found.warnings.append(f"the source cannot be scored: {error}")
 

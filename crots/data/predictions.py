@@ -93,17 +93,27 @@ class PredictionSet:
     def __len__(self) -> int:
         return len(self.files)
 
-    def lookup(self, keys: Iterable[str]) -> PredictionSet:
+    def lookup(self, keys: Iterable[str], *, beside: Iterable[str] = ()) -> PredictionSet:
         """Returns the set with the files of these images only, under the images' keys.
+
+        Args:
+            keys: of the images.
+            beside: keys of other images that have predictions here too; those are not taken for ones of ``keys``,
+                however alike the names are.
 
         Raises:
             InputError: an image has no prediction or no confidence, or its name does not decide which.
         """
         keys = list(keys)
-        files = match(keys, self.files, what="prediction", folder=self.folder)
+        others = sorted(set(beside) - set(keys))
+        what = "prediction"
+        files = match(keys, _others_left_out(self.files, others, what, self.folder), what=what, folder=self.folder)
         confidences: dict[str, Path] = {}
-        if self.confidence_folder is not None:
-            confidences = match(keys, self.confidences, what="confidence map", folder=self.confidence_folder)
+        if (folder := self.confidence_folder) is not None:
+            what = "confidence map"
+            confidences = match(
+                keys, _others_left_out(self.confidences, others, what, folder), what=what, folder=folder
+            )
         return dataclasses.replace(self, files=files, confidences=confidences)
 
     def read(self, key: str, size: Size | None, *, of: Size | None = None, stretched: Size | None = None) -> Prediction:
@@ -170,6 +180,14 @@ class PredictionSet:
                 f"{labels.shape[1]}x{labels.shape[0]}; both must have one size"
             )
         return confidence
+
+
+def _others_left_out(files: Mapping[str, Path], others: list[str], what: str, folder: Path) -> Mapping[str, Path]:
+    try:
+        taken = set(match(others, files, what=what, folder=folder, partial=True).values()) if others else set()
+    except InputError:  # theirs is reported when they are looked up
+        return files
+    return {key: path for key, path in files.items() if path not in taken}
 
 
 def check_shape(path: Path, found: Size, of: Size | None, stretched: Size | None = None) -> None:

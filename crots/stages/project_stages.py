@@ -327,7 +327,7 @@ def source_can_be_scored(bench: Workbench) -> bool:
         return bench.config.source.file is not None
     assert bench.validation is not None
     try:
-        bench.predictions.lookup([sample.key for sample in bench.validation.samples])
+        bench.predictions.lookup(bench.validation.keys, beside=bench.dataset.keys)
     except InputError as error:
         bench.note(f"the source is not scored: {error}", warning=True)
         return False
@@ -338,7 +338,7 @@ def source_predict(bench: Workbench) -> Predict:
     """Predicts as the source does, in the target's classes."""
     assert bench.validation is not None
     if bench.config.source.predictions:
-        found = bench.predictions.lookup([sample.key for sample in bench.validation.samples])
+        found = bench.predictions.lookup(bench.validation.keys, beside=bench.dataset.keys)
         return predict_from_files(found, bench.stretched)
     evaluation = bench.config.evaluate
     options = dataclasses.replace(bench.config.pseudo_label, flip=evaluation.flip, batch=evaluation.batch)

@@ -134,6 +134,19 @@ def test_validation_images_that_are_targets_too_are_counted(crots, city, words, 
     assert ran.code == 0 and "4 of 4 validation images are target images too" in ran.out
 
 
+def test_predictions_of_the_validation_images_are_looked_for_among_all(crots, city, predictions, tmp_path):
+    val = ["--val-images", city / "images" / "val", "--val-labels", city / "labels" / "val"]
+    words = [*black_box(city, tmp_path / "all"), *val]
+    for path in [*(city / "images" / "val").iterdir(), *(city / "labels" / "val").iterdir()]:
+        path.rename(path.with_stem(f"val_{path.stem}"))
+    for image in sorted((city / "images").rglob("*.png")):
+        write_labels(tmp_path / "all" / image.parent.name / image.name, np.zeros((64, 64), np.uint8))
+    assert "the source cannot be scored" not in crots("init", tmp_path / "p", *words).out
+    for image in (tmp_path / "all" / "val").iterdir():
+        image.unlink()
+    assert "warning: the source cannot be scored: " in crots("init", tmp_path / "q", *words).out
+
+
 def test_label_maps_as_targets_are_said(crots, city, words, tmp_path):
     said = "hold few distinct values or colours, as label maps do"
     assert said not in crots("init", tmp_path / "photos", *words).out

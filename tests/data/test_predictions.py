@@ -377,6 +377,20 @@ def test_axes_in_another_order_are_said_with_what_puts_them_right(tmp_path, shap
         soft(tmp_path, np.zeros(shape)).read("k", SIZE)
 
 
+def test_predictions_of_other_images_are_not_taken_however_alike_their_names_are(tmp_path):
+    for name in ("im1", "im2"):
+        write_labels(tmp_path / "p" / f"{name}.png", np.zeros((4, 4), np.uint8))
+        write_confidence(tmp_path / "c" / f"{name}.png", np.ones((4, 4), np.float32))
+    found = open_predictions(tmp_path / "p", tmp_path / "c", SOURCE)
+    keys = ["val_im1", "val_im2"]
+    assert list(found.lookup(keys).files) == keys
+    assert list(found.lookup(keys, beside=["unrelated"]).confidences) == keys
+    with pytest.raises(InputError, match="found no prediction for 2 of 2 images"):
+        found.lookup(keys, beside=["im1", "im2"])
+    # Validation images may be target images.
+    assert list(found.lookup(["im1"], beside=["im1", "im2"]).files) == ["im1"]
+
+
 def test_other_files_than_predictions_are_counted(tmp_path):
     for number in range(3):
         np.save(tmp_path / f"{number}.npy", np.zeros((4, 4)))
