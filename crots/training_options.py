@@ -272,7 +272,7 @@ class AdaptOptions(TrainingOptions):
     keep_share: float = option(
         0.66,
         "Share of the pixels of each class, most confident first at the start of the round, that count as confident "
-        "too; 0 leaves it to confidence.",
+        "too, from 0.7 on; 0 leaves it to confidence.",
         low=0,
         high=1,
         published=0.0,

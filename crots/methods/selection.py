@@ -19,6 +19,8 @@ Histogram = npt.NDArray[np.int64]
 LEVELS = 256
 # Confidence from which a label that is among the most confident of all classes is kept, whatever its rank in its own.
 CERTAIN = 0.9
+# Confidence that a teacher's label needs in a round, even if it is among the most confident of its class.
+LEAST = 0.7
 # Weight of labels that are left out, where they are learnt at all.
 UNSURE_WEIGHT = 0.3
 # Mean confidence, averaged over the classes, from which a source is mostly right in what is left out too. It lies
@@ -93,7 +95,7 @@ def class_thresholds(pixels: Histogram, share: float, confidence: float) -> npt.
 
     Args:
         pixels: (K, LEVELS), as `confidence_histogram` counts them.
-        share: the most confident share of each class is learnt whatever its confidence; 0 for none.
+        share: the most confident share of each class is learnt from a confidence of `LEAST` on; 0 for none.
         confidence: labels of this confidence are learnt in any class.
 
     Returns:
@@ -101,7 +103,8 @@ def class_thresholds(pixels: Histogram, share: float, confidence: float) -> npt.
     """
     # Of a class that the teacher does not predict yet, nothing is known.
     known = (pixels.sum(axis=1) > 0) & (share > 0)
-    return np.where(known, np.minimum(keep_thresholds(pixels, share), confidence), confidence).astype(np.float32)
+    own = np.maximum(keep_thresholds(pixels, share), LEAST)
+    return np.where(known, np.minimum(own, confidence), confidence).astype(np.float32)
 
 
 def left_out_weight(pixels: Histogram) -> float:

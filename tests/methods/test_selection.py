@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from crots.methods.selection import (
     CERTAIN,
+    LEAST,
     LEVELS,
     SURE_SOURCE,
     UNSURE_WEIGHT,
@@ -62,8 +63,8 @@ def test_in_a_round_the_certain_labels_and_the_best_of_each_class_are_learnt(see
     pixels = confidence_histogram(labels, confidence, 4)
     own, found = keep_thresholds(pixels, share), class_thresholds(pixels, share, certain)
     for number in range(4):
-        expected = min(own[number], np.float32(certain)) if pixels[number].any() else np.float32(certain)
-        assert found[number] == expected
+        expected = min(max(own[number], LEAST), certain) if pixels[number].any() else certain
+        assert found[number] == np.float32(expected)
     assert class_thresholds(pixels, 0.0, certain).tolist() == [np.float32(certain)] * 4
 
 
