@@ -103,7 +103,7 @@ def test_nets_with_padding_by_size(tmp_path):
 
 @pytest.mark.slow
 def test_onnx_of_a_net_with_padding_by_size(tmp_path):
-    model = create_model("smp:deeplabv3plus/tu-tf_efficientnet_lite0", ABC, Size(96, 64)).eval()
+    model = create_model("smp:deeplabv3plus/tu-tf_mobilenetv3_small_minimal_100", ABC, Size(96, 64)).eval()
     report = export_as(model, tmp_path / "m.onnx", "onnx", sample_images=pictures(2, Size(112, 48)))
     assert report.agreement >= 0.99 and not report.notes
     source = load_exported(tmp_path / "m.onnx")
