@@ -13,7 +13,7 @@ from torch import Tensor
 
 from crots.config import Size
 from crots.data.spread import evenly_spread
-from crots.events import Event
+from crots.events import Event, Note
 from crots.execution.context import Context
 from crots.execution.draws import random_numpy
 from crots.execution.engine import Engine, evaluating
@@ -77,6 +77,8 @@ class AdaptLearner(Learner):
         self._start = _copied(student) if options.average else {}
         self._thresholds = self.engine.floats(np.full(len(self.classes), options.confidence, np.float32))
         self.material = material
+        # Whether any pixel was learnt, on the device; None before the first step.
+        self._learnt: Tensor | None = None
         self._patches = patches if patches is not None and len(patches) else None
         if self._patches:
             self.patch_order = _patch_order(self._patches, options, seed, stage)
@@ -139,6 +141,8 @@ class AdaptLearner(Learner):
         mixed = self.mix(self.engine.images(data.images), step)
         mixed = self.augment(self.crop(mixed, step), step)
         weights = confidence_weight(mixed.confidence, self._threshold_of(mixed.labels), self.options.weighting)
+        learnt = (weights > 0).any() | (data.patches is not None)
+        self._learnt = learnt if self._learnt is None else self._learnt | learnt
         if weights.dim() == 0:
             weights = self.workers.sum(weights) / self.workers.world
 
@@ -162,6 +166,11 @@ class AdaptLearner(Learner):
     def _threshold_of(self, labels: Tensor) -> Tensor:
         """Returns the threshold of each pixel's class; pixels that are ignored have no loss, whatever they get."""
         return self._thresholds[labels.long().clamp(max=len(self.classes) - 1)]
+
+    @property
+    def learnt_nothing(self) -> bool:
+        """Whether steps were taken in which no pixel of any worker had a loss."""
+        return self._learnt is not None and not self.workers.any(bool(self._learnt))
 
     def mix(self, images: Tensor, step: int) -> Mixed:
         """Mixes images (N, 3, H, W) with the teacher's labels and confidence of the clean ones, in groups (F6)."""
@@ -295,4 +304,10 @@ def adapt_student(job: AdaptJob, context: Context) -> Iterator[Event]:
     learner = AdaptLearner(
         job.student, job.material, job.patches, job.engine, job.options, seed=job.run.seed, stage=context.stage
     )
-    return train(learner, job.run, context)
+    yield from train(learner, job.run, context)
+    if learner.learnt_nothing:
+        text = (
+            "the teacher was not confident enough of any pixel, and there were no hard patches, so this round learnt "
+            "nothing; lower `adapt.confidence`"
+        )
+        yield Note(stage=context.stage, level="warning", text=text)

@@ -16,7 +16,7 @@ from crots.execution.engine import Engine, evaluating
 from crots.label_files import write_labels
 from crots.nets.weights import load_model
 from crots.options import RuntimeOptions
-from crots.stages.adapt import AdaptLearner
+from crots.stages.adapt import AdaptJob, AdaptLearner, adapt_student
 from crots.stages.baseline import BaselineJob, BaselineLearner, distil_student
 from crots.training.balance import class_weights
 from crots.training.learner import shares
@@ -170,6 +170,18 @@ def test_resuming_restores_all_to_the_bit(tmp_path, images, material, classes, c
     assert (thresholds[0].min() < confidence) == (keep_share > 0), (
         "they are of the round's start, not of the resumed student"
     )
+
+
+def test_a_round_that_learns_nothing_says_so(tmp_path, material, classes):
+    for confidence, expected in ((1.0, True), (0.0, False)):
+        options = AdaptOptions(**{**FEW, "confidence": confidence, "keep_share": 0.0})
+        run_of = Training(tmp_path / f"{confidence}", 3)
+        job = AdaptJob(student(classes), material, None, ENGINE, options, run_of)
+        warned = [event.text for event in world.of(list(adapt_student(job, Context("adapt-1"))), Note)]
+        assert any("learnt nothing" in text for text in warned) is expected
+    # All steps of this one were taken before it was resumed.
+    again = list(adapt_student(job, Context("adapt-1", resume=True)))
+    assert not any("learnt nothing" in event.text for event in world.of(again, Note))
 
 
 def test_a_run_that_does_not_resume_clears_what_was_there(tmp_path, material, classes):
