@@ -307,8 +307,8 @@ def test_a_project_runs_from_it(pictures, kind):
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["onnx", "torchscript"])
 def test_its_export_agrees_with_it_or_leaves_no_file(tmp_path, kind, form):
-    if (kind, form) == ("mask2former", "onnx"):
-        pytest.skip("it takes minutes")
+    if kind in ("mask2former", "oneformer") and form == "onnx":
+        pytest.skip("it takes a minute and more, to be written or refused; the others show both")
     _, folder = saved(tmp_path / "m", kind)
     model, _ = load_model(folder, classes=ABC, size=Size(64, 64))
     images = [np.random.default_rng(number).integers(0, 256, (64, 64, 3), dtype=np.uint8) for number in range(2)]

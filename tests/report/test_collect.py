@@ -135,7 +135,7 @@ def test_damaged_files_leave_their_part_out(project, name, junk):
 @pytest.mark.parametrize(
     "choice",
     [
-        {"looks": 3, "kept": "x"},
+        {"looks": 3, "kept": 5},
         {"looks": [3, {"step": 5, "values": [1], "alarms": 7}], "kept": 5},
         {"looks": [{"step": 5, "alarms": [None, {"name": 1}]}], "kept": 5, "words": ""},
     ],
@@ -145,8 +145,9 @@ def test_a_strange_choice_is_no_error(project, choice):
     assert [found.key for found in result_of(project).choices] == ["adapt-2"]
 
 
-def test_a_damaged_choice_is_named(project):
-    (project.stage_folder("adapt-2") / "choice.json").write_text('{"words": null}')
+@pytest.mark.parametrize("choice", [{"words": None}, {"looks": 3, "kept": "x"}])
+def test_a_damaged_choice_is_named(project, choice):
+    (project.stage_folder("adapt-2") / "choice.json").write_text(json.dumps(choice))
     with pytest.raises(InputError, match=r"choice\.json: is damaged"):
         result_of(project)
 
