@@ -238,9 +238,13 @@ class Project:
         """Everything each stage's result depends on, as plain data by stage; its digest is the stage's fingerprint."""
         values: dict[str, dict[str, Any]] = {}
         for key in self.stage_keys():
-            after = {f"after {name}": digest(values[name]) for name in self.upstream(key)}
-            values[key] = self._as_noted(key, {**self.dependencies.of(key, self.config_of(key)), **after})
+            values[key] = self._as_noted(key, self._own_inputs(key, values))
         return values
+
+    def _own_inputs(self, key: str, earlier: Mapping[str, Any]) -> dict[str, Any]:
+        """The inputs of a stage as this version notes them, given those of earlier stages."""
+        after = {f"after {name}": digest(earlier[name]) for name in self.upstream(key)}
+        return {**self.dependencies.of(key, self.config_of(key)), **after}
 
     def _as_noted(self, key: str, inputs: dict[str, Any]) -> dict[str, Any]:
         """Inputs as they are noted for the stage, perhaps by an earlier version, where those say the same.
@@ -253,8 +257,8 @@ class Project:
         return inputs
 
     def noted_inputs(self, key: str) -> Iterator[dict[str, Any]]:
-        """The inputs of the last result of a stage and of the unfinished one."""
-        for path in (self.record_path(key), self.started_path(key)):
+        """The inputs of the unfinished result of a stage and of the last one."""
+        for path in (self.started_path(key), self.record_path(key)):
             if isinstance(inputs := (read_json(path) or {}).get("inputs"), dict):
                 yield inputs
 
@@ -281,7 +285,10 @@ class Project:
         Raises:
             InputError: something that CROTS did not make lies where the stage writes.
         """
-        return self.files(key).begin(self.inputs()[key])
+        inputs, files = self.inputs(), self.files(key)
+        # A result made anew is this version's: what an earlier one noted lacks the options that were added since, and
+        # later stages would count as up to date.
+        return files.begin(inputs[key] if files.continues(inputs[key]) else self._own_inputs(key, inputs))
 
     def finish(self, key: str, seconds: float, miou: float | None, *, without: Collection[str] = ()) -> None:
         """Makes what a stage has written its result, but for the files ``without``, and notes that it is done.

@@ -347,6 +347,19 @@ def test_an_upgrade_resumes_what_was_interrupted(project):
     assert project.resumable("adapt-1")
 
 
+def test_a_stage_run_again_by_a_version_with_another_option_makes_the_later_ones_stale(project):
+    complete(project, *project.stage_keys())
+    as_an_earlier_version(project, without("baseline", "keep_share"))
+    project.begin("baseline")
+    assert project.resumable("baseline") and states(project)["baseline"] == "interrupted"
+    project.discard("baseline")
+    assert set(states(project).values()) == {"done"}
+    complete(project, "baseline")
+    found = states(project)
+    assert (found["baseline"], found["mine"], found["adapt-1"], found["export"]) == ("done", "done", "stale", "stale")
+    assert read_object(project.record_path("baseline"))["inputs"]["baseline"]["keep_share"] == 0.66
+
+
 def test_a_stage_run_again_after_an_upgrade_makes_the_later_ones_stale(project):
     complete(project, *project.stage_keys())
     as_an_earlier_version(project, with_option("baseline", "rare_crops", 0.5))
