@@ -5,6 +5,7 @@ As in `crots.options`, defaults are the profile ``recommended`` and ``published=
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -12,6 +13,8 @@ from typing import Any, ClassVar, Literal
 from crots.config import Size, option
 
 _BALANCE = "Weight classes by their frequency to this power, so that rare ones count more; 0 is off"
+# Share of each class that counts in a round of a student that started from the source.
+_KEPT = 0.66
 
 
 @dataclass(frozen=True)
@@ -269,10 +272,11 @@ class AdaptOptions(TrainingOptions):
         "distinct", "Draw the other images of a mix without or with replacement.", fault="F6", published="repeated"
     )
     confidence: float = option(0.968, "Teacher confidence from which a pixel counts as confident.", low=0, high=1)
-    keep_share: float = option(
-        0.66,
+    keep_share: float | None = option(
+        None,
         "Share of the pixels of each class, most confident first at the start of the round, that count as confident "
-        "too, from 0.7 on; 0 leaves it to confidence.",
+        "too, from 0.7 on; 0 leaves it to confidence. none is 0.66 for a student that started from the source, and 0 "
+        "for others.",
         low=0,
         high=1,
         published=0.0,
@@ -337,6 +341,17 @@ class AdaptOptions(TrainingOptions):
         published="oracle",
     )
     guard: bool = _guard()
+
+    def for_start(self, *, from_source: bool) -> AdaptOptions:
+        """Returns the options with those that follow from where the student started.
+
+        Args:
+            from_source: its baseline started from the source's weights, not afresh: then it loses rare and thin classes
+                to one threshold, while a fresh student gains nothing from less confident labels (docs/results.md).
+        """
+        if self.keep_share is not None:
+            return self
+        return dataclasses.replace(self, keep_share=_KEPT if from_source else 0.0)
 
     @property
     def guarded(self) -> bool:

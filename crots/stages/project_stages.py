@@ -185,6 +185,7 @@ def run_adapt(project: Project, bench: Workbench, context: Context) -> Iterator[
     elif options.patches:
         bench.note("there are no hard patches; this round trains on mixes only", warning=True)
     data = open_material(project, bench).tiled(bench.tiling)
+    options = options.for_start(from_source=bench.starts_from_source)
     options = settle(bench, options, student, len(data.samples), "trained", ROUND)
     bench.check_training(student, options, sizes)
     run = training_run(project, bench, options, context, student, data)

@@ -154,7 +154,7 @@ class _Batch:
     def thresholds(self, settings: MixSettings, options: AdaptOptions, classes: int) -> Array:
         """Returns the confidence from which a pixel of each class counts, as a round would find it on these images."""
         pixels = confidence_histogram(self.labels.numpy(), self.confidence.numpy(), classes)
-        return class_thresholds(pixels, options.keep_share, settings.confidence)
+        return class_thresholds(pixels, options.keep_share or 0.0, settings.confidence)
 
 
 def _labels(maps: ImageMaps) -> Array:

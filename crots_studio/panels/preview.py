@@ -219,7 +219,10 @@ class PreviewPanel(QWidget):
 
     @property
     def _options(self) -> AdaptOptions:
-        return self._session.project.config.adapt if self._session.project else AdaptOptions()
+        if self._session.project is None:
+            return AdaptOptions()
+        config = self._session.project.config
+        return config.adapt.for_start(from_source=config.source.file is not None)
 
     def _take_options(self) -> None:
         """The sliders start where the project's options are."""

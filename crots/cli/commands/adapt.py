@@ -123,7 +123,7 @@ def _events(
     # Tiles are counted by the sizes of images, which have to be sound.
     counted = readable(bench.dataset, bench, context) if bench.tiling else bench.dataset
     count = len(in_parts(counted.samples, bench.tiling))
-    options = settle(bench, bench.config.adapt, model, count, "trained", ROUND)
+    options = settle(bench, bench.config.adapt.for_start(from_source=True), model, count, "trained", ROUND)
     patches = PatchSet.open(args.patches, bench.classes) if args.patches else None
     sizes = [bench.size]
     if patches is not None and len(patches):
