@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from crots.arrays import Array
 from crots.card import ModelCard
 from crots.cli.alone import Desk
 from crots.config import Size
@@ -19,7 +20,6 @@ from crots.nets.weights import LoadReport, model_of
 from crots.opening import tiling_of
 from crots.stages.applying import seen_as, size_without_card, tiling_for
 from crots.taxonomy import load_class_set
-from crots.training.material import Array
 from crots.trust import is_factory
 
 if TYPE_CHECKING:

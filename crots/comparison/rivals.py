@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from crots.arrays import Array
 from crots.artefacts import STUDENT
 from crots.events import Event
 from crots.execution.context import Context
@@ -20,7 +21,7 @@ from crots.stages.project_stages import open_material
 from crots.stages.workbench import Workbench
 from crots.training.learner import Figures, Learner
 from crots.training.loop import Training, train
-from crots.training.material import Array, Material
+from crots.training.material import Material
 from crots.training_options import AdaptOptions
 
 

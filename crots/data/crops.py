@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from crots.arrays import Array
 from crots.config import Size
-
-Array = npt.NDArray[Any]
 
 
 class Window(NamedTuple):

@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crots.arrays import Array
 from crots.config import Size
 from crots.data.cache import ImageCache
 from crots.data.crops import Window
 from crots.data.datasets import Sample
 from crots.images import image_size
-
-Array = npt.NDArray[Any]
 
 # Tiles begin at multiples of this, so that the strides of a network fall on the same pixels as in the whole image.
 _STRIDE = 32

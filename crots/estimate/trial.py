@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from crots.arrays import Array
 from crots.artefacts import round_key, stage_kind
 from crots.data.datasets import Sample
 from crots.data.feed import prefetch, readers
@@ -35,7 +36,7 @@ from crots.taxonomy import ClassSet
 from crots.training.budget import ROUND
 from crots.training.label_free import images_to_score
 from crots.training.learner import Learner
-from crots.training.material import Array, Material
+from crots.training.material import Material
 from crots.training.patch_set import PatchSet
 from crots.training_options import AdaptOptions, TrainingOptions
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from PIL import Image
 
+from crots.arrays import Array
 from crots.artefacts import STUDENT
 from crots.config import Size
 from crots.data.datasets import Sample
@@ -28,7 +29,7 @@ from crots.report.facts import IMAGES, Changes, ClassChange, Picture
 from crots.report.results import mapping, trained_keys
 from crots.stages.suspects import FOLDER, INDEX
 from crots.taxonomy import ClassSet
-from crots.training.material import Array, PseudoLabels
+from crots.training.material import PseudoLabels
 
 if TYPE_CHECKING:
     from crots.stages.workbench import Workbench

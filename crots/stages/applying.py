@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from crots.arrays import Array
 from crots.card import ModelCard
 from crots.config import Size
 from crots.data.datasets import Sample
@@ -36,7 +37,6 @@ from crots.stages.project_stages import with_notes
 from crots.stages.pseudo_label import unreadable
 from crots.stages.workbench import Workbench
 from crots.taxonomy import ClassSet, load_class_set
-from crots.training.material import Array
 from crots.training.tiled import Tiles
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from crots.arrays import Array
 from crots.config import Size
 from crots.errors import InputError
 from crots.events import Event, noted
@@ -27,7 +28,7 @@ from crots.ownership import remove_tree
 from crots.training.balance import sampled
 from crots.training.label_free import SUREST
 from crots.training.loop import REFRESHED, Training, train
-from crots.training.material import Array, Material
+from crots.training.material import Material
 from crots.training.mixing import mix_in_groups
 from crots.training.refresh import Refreshed, make_refreshed, refreshed_folder, source_histogram
 from crots.training.supervised import SupervisedLearner

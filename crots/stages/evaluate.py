@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crots.arrays import Array
 from crots.config import Size
 from crots.data.cache import ImageCache
 from crots.data.datasets import Dataset, Sample
@@ -24,7 +25,6 @@ from crots.files import write_json
 from crots.methods.metrics import Confusion
 from crots.stages.image_scores import FOLDER, image_file, image_row
 from crots.taxonomy import ClassSet
-from crots.training.material import Array
 
 if TYPE_CHECKING:
     from crots.execution.engine import Engine

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 
+from crots.arrays import Array
 from crots.events import ArtifactWritten, Event, Note, StageStarted
 from crots.execution.context import Context
 from crots.nets.export import export_as
 from crots.nets.model import Model
-from crots.training.material import Array
 
 
 @dataclass(frozen=True)

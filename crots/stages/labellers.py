@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from crots.arrays import Array
 from crots.class_maps import ClassMap
 from crots.config import Size
 from crots.data.datasets import Sample
@@ -25,7 +25,6 @@ from crots.nets.source import NetworkSource, Source
 from crots.options import PseudoLabelOptions
 from crots.training.tiled import Tiles, fill
 
-Array = npt.NDArray[Any]
 # Gives the predicted train ids (H, W) of each sample at the size of its labels.
 Predict = Callable[[Sequence[Sample], Sequence[Size]], list[Array]]
 

@@ -15,6 +15,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from crots.arrays import Array
 from crots.classlists import is_void, read_class_list
 from crots.data.cache import ImageCache
 from crots.data.datasets import Sample
@@ -28,7 +29,7 @@ from crots.images import write_image
 from crots.label_files import read_labels, write_labels
 from crots.ownership import atomic_folder, check_place
 from crots.taxonomy import ClassSet, Colour, make_palette
-from crots.training.material import Array, PseudoLabels
+from crots.training.material import PseudoLabels
 
 Tool = Literal["cvat", "labelme"]
 TOOLS: tuple[Tool, ...] = get_args(Tool)

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from crots.arrays import Array
 from crots.artefacts import IMAGE_ROWS, PATCH_COLOURS, PATCH_INDEX, PATCH_LABELS, PATCHES
 from crots.config import Size, to_mapping
 from crots.data.cache import ImageCache
@@ -28,7 +29,7 @@ from crots.methods.rare import ClassStatistics, RareClass, rare_classes
 from crots.options import MineOptions
 from crots.stages.pseudo_label import read_rows, total_statistics
 from crots.taxonomy import ClassSet
-from crots.training.material import Array, PseudoLabels
+from crots.training.material import PseudoLabels
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import cv2
 import numpy as np
 
+from crots.arrays import Array
 from crots.artefacts import LABEL_COLOUR, LABEL_IDS
 from crots.config import Size, to_mapping
 from crots.data.datasets import Sample
@@ -25,7 +26,6 @@ from crots.label_files import TRAIN_IDS, write_colours, write_labels
 from crots.limits import check_pixels
 from crots.options import PredictOptions
 from crots.taxonomy import ClassSet
-from crots.training.material import Array
 
 T = TypeVar("T")
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from crots.arrays import Array
 from crots.artefacts import LABEL_IDS, STUDENT, TEACHER, stage_kind
 from crots.data.datasets import Sample
 from crots.data.tiles import in_parts, read_sample
@@ -37,7 +38,7 @@ from crots.stages.workbench import Workbench
 from crots.training.budget import ROUND, Start, settled
 from crots.training.label_free import LabelFreeScores, images_to_score
 from crots.training.loop import Training
-from crots.training.material import Array, Material, PseudoLabels
+from crots.training.material import Material, PseudoLabels
 from crots.training.patch_set import PatchCorrections, PatchSet
 from crots.training.watch import Rule, Scoring, Watch
 from crots.training_options import AdaptOptions, TrainingOptions

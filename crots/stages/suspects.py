@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import cv2
 import numpy as np
 
+from crots.arrays import Array
 from crots.artefacts import STUDENT
 from crots.config import unknown_name
 from crots.data.cache import ImageCache
@@ -31,7 +32,7 @@ from crots.images import image_size, write_image
 from crots.label_files import read_confidence, read_labels, write_confidence, write_labels
 from crots.methods.suspicion import SHARE, Opinion, Region, doubt, smoothed, suspicious_regions, threshold_of
 from crots.project import SUSPICION
-from crots.training.material import Array, PseudoLabels
+from crots.training.material import PseudoLabels
 
 if TYPE_CHECKING:
     from crots.project import Project

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from crots.arrays import Array
 from crots.data.cache import ImageCache
 from crots.data.datasets import Dataset, Sample
 from crots.data.labels import read_truth
@@ -20,7 +21,6 @@ from crots.nets.model import Model
 from crots.stages.evaluate import labelled
 from crots.taxonomy import ClassSet
 from crots.training.loop import Training, train
-from crots.training.material import Array
 from crots.training.supervised import SupervisedLearner
 from crots.training_options import TrainOptions
 

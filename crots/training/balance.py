@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from crots.arrays import Array
 from crots.data.feed import prefetch, readers
 from crots.data.spread import evenly_spread
 
-Array = npt.NDArray[Any]
 ReadLabels = Callable[[Sequence[int]], Array]
 # Enough label maps to estimate class frequencies.
 _COUNTED = 200

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from crots.arrays import Array
 from crots.execution.context import Context
 from crots.execution.engine import Engine, evaluating
 from crots.methods.scores import (
@@ -24,7 +25,7 @@ from crots.methods.scores import (
 )
 from crots.methods.selection import confidence_histogram, keep_thresholds
 from crots.nets.model import Model
-from crots.training.material import Array, Material
+from crots.training.material import Material
 from crots.training_options import TrainingOptions
 
 IMAGES = 32

@@ -6,11 +6,10 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from crots.arrays import Array as Array
 from crots.artefacts import CONFIDENCE, LABEL_IDS
 from crots.config import Size
 from crots.data.cache import ImageCache
@@ -22,8 +21,6 @@ from crots.images import image_size
 from crots.label_files import as_confidence, read_grey, read_labels, resize_labels
 from crots.methods.patches import drop_unsure
 from crots.taxonomy import ClassSet
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from crots.arrays import Array
 from crots.artefacts import CONFIDENCE, LABEL_IDS
 from crots.data.datasets import Sample
 from crots.data.feed import prefetch, readers
@@ -25,7 +26,7 @@ from crots.methods.selection import LEVELS, confidence_histogram, fuse_by_rank, 
 from crots.nets.model import Model
 from crots.records import read_as
 from crots.training.loop import REFRESHED
-from crots.training.material import Array, Material
+from crots.training.material import Material
 from crots.training.tiled import Tiles, logits_of
 
 Table = npt.NDArray[np.float32]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from crots.arrays import Array
 from crots.config import Size
 from crots.execution.draws import random_numpy
 from crots.execution.engine import Engine
@@ -15,7 +16,6 @@ from crots.methods.augment import apply_jitter, plan_augment
 from crots.methods.ema import Teacher
 from crots.nets.model import Model
 from crots.training.learner import Figures, Learner
-from crots.training.material import Array
 from crots.training_options import BaselineOptions, TrainOptions
 
 

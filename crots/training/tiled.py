@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from crots.arrays import Array
 from crots.config import Size
 from crots.data.crops import Window
-from crots.data.tiles import Array, Span, Tiling, cut_image
+from crots.data.tiles import Span, Tiling, cut_image
 from crots.execution.engine import Engine, evaluating
 from crots.methods.pseudo import confident
 from crots.nets.model import Model

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageOps
 
+from crots.arrays import Array
 from crots.artefacts import LABEL_IDS
 from crots.config import Size
 from crots.errors import InputError
@@ -23,7 +23,6 @@ from crots.project import Project
 from crots.taxonomy import ClassSet
 from crots.training.material import PseudoLabels
 
-Array = npt.NDArray[Any]
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 

@@ -7,19 +7,17 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from crots.arrays import Array
 from crots.files import explained, remove_partials
 from crots.label_files import read_labels, write_labels
 from crots.ownership import check_place
 from crots.training.material import PseudoLabels
 from crots_studio.models.undo import Step, Undoable
 
-Array = npt.NDArray[Any]
 _MOST_STEPS = 200
 # A label map as compressed bytes; None where the stage's own counts.
 _State = bytes | None

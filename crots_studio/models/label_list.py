@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from crots.arrays import Array
 from crots.artefacts import HARD, IMAGE_ROWS, LABEL_IDS
 from crots.data.matching import key_of, label_ending
 from crots.errors import InputError
@@ -25,7 +25,6 @@ from crots.stages.pseudo_label import read_rows
 from crots.taxonomy import ClassSet
 from crots_studio.models.listing import Shared, target_dataset
 
-Array = npt.NDArray[Any]
 Part = Literal["all", "easy", "hard"]
 Order = Literal["hardest", "easiest", "name", "class", "unsure", "suspicious"]
 ORDERS: dict[Order, str] = {

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from crots.arrays import Array
 from crots.config import Size
 from crots.images import resize_image
 from crots.label_files import resize_confidence, resize_labels
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from crots.methods.augment import AugmentPlan
     from crots.methods.mixing import MixPlan
 
-Array = npt.NDArray[Any]
 Line = tuple[float, float, float, float]
 Augmentation = Literal["none", "chance", "all"]
 AUGMENTATIONS: dict[Augmentation, str] = {

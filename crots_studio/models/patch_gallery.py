@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from crots.arrays import Array
 from crots.artefacts import PATCH_LABELS, PATCHES, STATISTICS
 from crots.images import read_image
 from crots.label_files import read_labels
@@ -20,7 +20,6 @@ from crots.stages.mine import parse_class
 from crots.taxonomy import ClassSet
 from crots.training.patch_set import PatchCorrections, load_index
 
-Array = npt.NDArray[Any]
 # Of `rare_boxes`: pixels round the class, and the share of a patch from which on a box shows nothing.
 _AIR = 1
 _EVERYWHERE = 0.75

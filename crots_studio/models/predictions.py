@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from crots.arrays import Array
 from crots.artefacts import STUDENT
 from crots.data.datasets import Sample
 from crots.errors import InputError
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from crots.nets.model import Model
     from crots.stages.workbench import Workbench
 
-Array = npt.NDArray[Any]
 SOURCE = "source"
 MEMORY = 96 * 2**20
 _MODELS = 2

@@ -5,11 +5,10 @@ from __future__ import annotations
 import datetime
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from crots.arrays import Array
 from crots.artefacts import IMAGE_ROWS, LABEL_COLOUR
 from crots.config import Size
 from crots.errors import CrotsError
@@ -23,7 +22,6 @@ from crots_studio.models.iou import read_reports
 from crots_studio.models.names import running_order
 from crots_studio.models.rail import FINISHED
 
-Array = npt.NDArray[Any]
 PICTURE = Size(width=128, height=72)
 # A line of ``images.jsonl`` is that of the first image; longer than this it is not one of ours.
 _LONGEST_LINE = 1 << 16

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from crots.arrays import Array
 from crots.config import Size
 from crots.data.tiles import Tiling
 from crots.images import read_image, resize_image
@@ -24,7 +23,6 @@ from crots_studio.models.listing import target_dataset
 from crots_studio.models.predictions import SOURCE, Predictions
 from crots_studio.models.words import listing, plural
 
-Array = npt.NDArray[Any]
 COUNT = 6
 HEIGHT = 88
 _WIDEST = 200

@@ -7,13 +7,12 @@ Machairas et al. 2015). Only the surroundings of the pointer are flooded, so the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from crots.arrays import Array
+
 SMALLEST = 4  # pixels
 # Cells around the pointer that are flooded with it; a superpixel seldom reaches beyond the next one.
 _AROUND = 3

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from crots.arrays import Array
 from crots.config import Size
 from crots.data.datasets import Dataset
 from crots.data.labels import read_truth, resolve_encoding
@@ -17,8 +16,6 @@ from crots.opening import Inputs
 from crots.project import Project
 from crots.taxonomy import ClassSet
 from crots_studio.models.label_list import LabelList, below, without_labels
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
-import numpy.typing as npt
 from PySide6.QtCore import QSignalBlocker
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QVBoxLayout, QWidget
 
+from crots.arrays import Array
 from crots.artefacts import is_round
 from crots.errors import InputError
 from crots.events import Event, StageFinished
@@ -32,7 +31,6 @@ from crots_studio.widgets.picture_layers import Content
 _NO_PROJECT = "Open or create a project to compare its models here."
 _NO_LABELS = "Models are compared with the source. Run the stage Pseudo-labels first."
 IMAGE, TRUTH = "Image", "Labels (truth)"
-Array = npt.NDArray[Any]
 
 
 class BeforeAfterPanel(ImagePanel):

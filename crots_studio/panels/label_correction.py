@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
-import numpy.typing as npt
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from crots.arrays import Array
 from crots.config import Size
 from crots.errors import CrotsError
 from crots.images import resize_image
@@ -32,7 +31,6 @@ from crots_studio.widgets.label_tools import (
     LabelTools,
 )
 
-Array = npt.NDArray[Any]
 _PREVIEW_MS = 30
 # Pixels of the label that a click may be away from the first corner to close a polygon.
 _NEAR = 3

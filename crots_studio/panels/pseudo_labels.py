@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QPushButton, QWidget
 
+from crots.arrays import Array
 from crots.events import Event, StageFinished
 from crots.project import Project
 from crots.taxonomy import ClassSet
@@ -28,7 +27,6 @@ from crots_studio.widgets.image_panel import ImagePanel, class_words
 from crots_studio.widgets.picture_layers import Content, Outline, doubt_colour
 from crots_studio.widgets.region_bar import RegionBar
 
-Array = npt.NDArray[Any]
 _NO_PROJECT = "Open or create a project to see its images here."
 _NO_IMAGES = "No target images yet. Choose the target folder in the project's set-up."
 _NO_LABELS = "no pseudo-labels yet: run the stage Pseudo-labels to see the source's predictions"

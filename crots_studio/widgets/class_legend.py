@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy.typing as npt
 from PySide6.QtCore import QEvent, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QIcon, QPainter, QPalette, QPixmap
 from PySide6.QtWidgets import (
@@ -17,11 +14,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from crots.arrays import Array
 from crots.taxonomy import ClassSet
 from crots_studio.plain import Label, plain_tooltip
 from crots_studio.widgets.controls import snug
-
-Array = npt.NDArray[Any]
 
 
 def swatch(colour: tuple[int, int, int], side: int = 14) -> QIcon:

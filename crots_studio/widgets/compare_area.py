@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-import numpy.typing as npt
 from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
@@ -18,13 +16,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from crots.arrays import Array
 from crots_studio.plain import Label, plain_tooltip
 from crots_studio.widgets.controls import ElidedBox, snug
 from crots_studio.widgets.linked_views import LinkedViews
 from crots_studio.widgets.picture_layers import Content
 from crots_studio.widgets.swipe_view import SwipeView
 
-Array = npt.NDArray[Any]
 # How contents can be shown.
 LAST = "last"  # the right picture is whatever comes last, until the user chooses
 MODES = {"all": "All", "pair": "Side by side", "swipe": "Swipe"}

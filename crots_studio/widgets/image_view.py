@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import (
     QColor,
@@ -23,10 +22,10 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QFrame, QGraphicsScene, QGraphicsView, QWidget
 
+from crots.arrays import Array
 from crots.config import Size
 from crots_studio.widgets.picture_layers import SCALES, Content, Layers, Line, Outline, indexed_image
 
-Array = npt.NDArray[Any]
 # Screen pixels that one pixel of the picture can have.
 _MOST_ZOOM = 40.0
 _STEP = 1.25

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import numpy.typing as npt
 from PySide6.QtCore import QRect, QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
+from crots.arrays import Array
 from crots_studio.widgets.image_view import NARROWEST, ImageView, Viewpoint
 from crots_studio.widgets.picture_layers import Content
 
-Array = npt.NDArray[Any]
 GAP = 4
 
 

@@ -6,18 +6,16 @@ Labels stay ids: their colours are a table of the picture, so that fading and hi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PySide6.QtCore import QRectF
 from PySide6.QtGui import QImage, QPainter
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsScene, QStyleOptionGraphicsItem, QWidget
 
+from crots.arrays import Array
 from crots.config import Size
 from crots.taxonomy import ClassSet
 
-Array = npt.NDArray[Any]
 Line = tuple[float, float, float, float]
 _VEIL = (205, 20, 40, 170)
 

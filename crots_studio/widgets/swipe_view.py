@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy.typing as npt
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPen
 from PySide6.QtWidgets import QGraphicsItem, QGraphicsRectItem, QWidget
 
+from crots.arrays import Array
 from crots_studio.widgets.image_view import ImageView
 from crots_studio.widgets.picture_layers import Content, Layers
 
-Array = npt.NDArray[Any]
 _GRIP = 9
 _STEP = 0.02
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QSize, QStringListModel, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QPalette, QPen
 from PySide6.QtWidgets import (
@@ -20,11 +19,11 @@ from PySide6.QtWidgets import (
 )
 from shiboken6 import isValid
 
+from crots.arrays import Array
 from crots_studio.models.image_store import Bounded, PictureQueue
 from crots_studio.plain import plain_tooltip
 from crots_studio.widgets.picture_layers import rgb_image
 
-Array = npt.NDArray[Any]
 Index = QModelIndex | QPersistentModelIndex
 MEMORY = 24 * 2**20
 PICTURE_SIDE = 128

@@ -17,8 +17,8 @@ from crots.events import Event
 from crots.execution.context import Context
 
 if TYPE_CHECKING:
+    from crots.arrays import Array
     from crots.stages.workbench import Workbench
-    from crots.training.material import Array
 
 FORMATS = ("pth", "safetensors", "onnx", "torchscript", "huggingface")
 # By these suffixes a file is known when it is read back, whatever it holds.

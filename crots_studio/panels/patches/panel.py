@@ -6,13 +6,12 @@ import html
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
-import numpy.typing as npt
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QVBoxLayout, QWidget
 
+from crots.arrays import Array
 from crots.config import Size
 from crots.errors import CrotsError, InputError
 from crots.events import Event, StageFinished
@@ -33,7 +32,6 @@ from crots_studio.widgets.controls import snug
 from crots_studio.widgets.picture_layers import Content, Outline, colour_table
 from crots_studio.widgets.thumbnails import NOTHING, PICTURE_SIDE, Thumbnail, ThumbnailView
 
-Array = npt.NDArray[Any]
 _NO_PROJECT = "Open or create a project to see its hard patches."
 _NO_LABELS = "Hard patches are cut from the pseudo-labels. Run the stage Pseudo-labels first."
 _NOT_CUT = "No patches are cut yet. Tick the rare classes and press Cut patches."
