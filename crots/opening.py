@@ -13,6 +13,7 @@ from pathlib import Path
 
 from crots import rendering
 from crots.card import ModelCard, file_card
+from crots.class_files import shipped_name
 from crots.class_maps import ClassMap, class_map_source, class_map_target, identity_map, load_class_map
 from crots.config import Size
 from crots.data.datasets import Dataset, open_dataset
@@ -23,6 +24,7 @@ from crots.data.tiles import Tiling
 from crots.errors import InputError
 from crots.files import expanded, file_or_name
 from crots.folders import check_student, folder_card, is_model_folder, unnamed
+from crots.nets.checkpoint_cards import checkpoint_card
 from crots.options import DEFAULT_NET, IMAGENET, DataOptions
 from crots.program_cards import program_card
 from crots.project_config import ProjectConfig
@@ -36,7 +38,9 @@ def card_of(path: Path) -> ModelCard | None:
     Raises:
         InputError: it says something that cannot be used.
     """
-    return folder_card(path) if is_model_folder(path) else file_card(path) or program_card(path)
+    if is_model_folder(path):
+        return folder_card(path)
+    return file_card(path) or program_card(path) or checkpoint_card(path)
 
 
 ListImages = Callable[[Path, str, str], Dataset]
@@ -82,14 +86,25 @@ class Inputs:
 
     @cached_property
     def classes(self) -> ClassSet:
-        """The target's classes.
+        """The target's classes: those named, else those of `implied_classes`.
 
         Raises:
-            InputError: there is no such class set.
+            InputError: there is no such class set, or none is named anywhere.
         """
         if self._classes is not None:
             return self._classes
-        return load_class_set(file_or_name(self.config.task.classes, self.root))
+        if self.config.task.classes:
+            return load_class_set(file_or_name(self.config.task.classes, self.root))
+        implied = self.implied_classes
+        if implied is None:
+            silent = self.config.source.file is not None and not self.config.source.predictions and not self.source_card
+            beside = f", and {self.config.source.file} names none" if silent else ""
+            raise InputError(
+                f"no classes are given{beside}; name a class set or its TOML file, by `task.classes`",
+                field="task.classes",
+            )
+        # Files keep names and colours; the shipped set of these classes also knows the ids of label files.
+        return load_class_set(name) if (name := shipped_name(implied)) else implied
 
     @cached_property
     def implied_classes(self) -> ClassSet | None:
@@ -126,7 +141,8 @@ class Inputs:
                 "set that it was trained with, by `task.source_classes`",
                 field="task.source_classes",
             )
-        if card is not None and list(self.classes.names) != card.classes["names"]:
+        given = self._classes is not None or bool(task.classes or task.class_map)
+        if card is not None and (not given or list(self.classes.names) != card.classes["names"]):
             return card.class_set
         return self.classes
 

@@ -15,11 +15,11 @@ from crots import __version__
 from crots import options as opt
 from crots.artefacts import BEST, CHECKPOINT, CHOICE, STUDENT, TEACHER
 from crots.cli.command import Parser
-from crots.cli.flags import add_options, add_profile, add_run_flags, given
+from crots.cli.flags import add_option, add_options, add_profile, add_run_flags, given
 from crots.cli.follow import follow_events
 from crots.cli.outputs import RECORD, check_file, claimed, inputs_of
 from crots.cli.outputs import Claim as Claim
-from crots.config import Profile, Size, to_mapping
+from crots.config import Profile, Size, describe, to_mapping
 from crots.errors import InputError
 from crots.events import Event, Note, StageFinished
 from crots.execution.context import Context
@@ -33,6 +33,7 @@ from crots.runner import run_stage
 
 if TYPE_CHECKING:
     from crots.stages.workbench import Workbench
+    from crots.taxonomy import ClassSet
 
 # The files that a training stage writes.
 TRAINED = (CHECKPOINT, STUDENT, TEACHER, BEST, CHOICE)
@@ -41,16 +42,39 @@ STUDENT_FLAGS = {"net": "--net", "weights": "--weights"}
 
 
 def add_data(
-    parser: Parser, profile: Profile, *, validation: bool = False, classes: bool = True, images: bool = True
+    parser: Parser,
+    profile: Profile,
+    *,
+    validation: bool = False,
+    classes: bool = True,
+    images: bool = True,
+    implied_by: str = "",
 ) -> argparse._ArgumentGroup:
-    """Adds the flags of images and classes, under "inputs", and returns that group."""
+    """Adds the flags of images and classes, under "inputs", and returns that group; see `add_classes`."""
     group = parser.add_argument_group("inputs")
     without = () if validation else ("val_images", "val_labels", "val_layout", "val_encoding")
     required = ("target",) if images else ()
     add_options(group, "data", opt.DataOptions, profile, flags=IMAGE_FLAGS, without=without, required=required)
     if classes:
-        add_options(group, "task", opt.TaskOptions, profile, only=("classes",), required=("classes",))
+        add_classes(group, profile, implied_by=implied_by)
     return group
+
+
+def add_classes(group: argparse._ArgumentGroup, profile: Profile, *, implied_by: str = "") -> None:
+    """Adds ``--classes``, as of `TaskOptions`.
+
+    Args:
+        group: where the help lists it.
+        profile: whose defaults the help shows.
+        implied_by: what names the classes where the user does not; empty requires the flag.
+    """
+    info = next(info for info in describe(opt.TaskOptions) if info.name == "classes")
+    if implied_by:
+        words = f"{info.help} Empty takes those that {implied_by} names."
+        info = dataclasses.replace(info, help=words, default="", published="")
+    add_option(group, "task.classes", info, info.flag, profile, required=not implied_by)
+    if implied_by:
+        group.set_defaults(**{"task.classes": ""})
 
 
 def add_source(group: argparse._ArgumentGroup, profile: Profile) -> None:
@@ -129,12 +153,14 @@ class Desk:
         cache: folder of resized images.
         stage: its key.
         out: where it writes.
+        classes: the target's, in place of those that the options name.
     """
 
     config: ProjectConfig
     cache: Path
     stage: str
     out: Path
+    classes: ClassSet | None = None
 
     def bench(self, size: Size | None = None) -> Workbench:
         """Returns a workbench; ``size`` is the working size if the user gave none."""
@@ -143,7 +169,7 @@ class Desk:
         config = self.config
         if size and not config.data.size and not config.data.tile:
             config = dataclasses.replace(config, data=dataclasses.replace(config.data, size=size))
-        return Workbench(config, Path.cwd(), self.cache, self.stage)
+        return Workbench(config, Path.cwd(), self.cache, self.stage, classes=self.classes)
 
 
 class Loose(InPlace):

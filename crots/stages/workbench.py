@@ -23,10 +23,10 @@ from crots.execution.engine import Engine
 from crots.folders import check_formats
 from crots.nets.imagenet import load_imagenet
 from crots.nets.model import Model, check_batch, create_model
-from crots.nets.reading import model_card, read_weights
+from crots.nets.reading import read_weights
 from crots.nets.source import NetworkSource, Source, open_source
 from crots.nets.weights import load_into, model_of
-from crots.opening import Inputs, card_of
+from crots.opening import Inputs
 from crots.options import IMAGENET, PseudoLabelOptions
 from crots.project_config import ProjectConfig
 from crots.stages.labellers import Labeller, NetworkLabels, PredictedLabels
@@ -49,13 +49,20 @@ class Workbench:
         notes: what was decided on the way and the user should read.
     """
 
-    def __init__(self, config: ProjectConfig, root: Path, cache_folder: Path | None, stage: str) -> None:
+    def __init__(
+        self,
+        config: ProjectConfig,
+        root: Path,
+        cache_folder: Path | None,
+        stage: str,
+        *,
+        classes: ClassSet | None = None,
+    ) -> None:
         self.config, self.root, self.stage = config, root, stage
         self.notes: list[Note] = []
         self.start: Start = "random"
         self._cache_folder = cache_folder
-        # A training checkpoint names its network too, but reading it takes torch.
-        self.inputs = Inputs(config, root, card=card_of if config.source.net else model_card)
+        self.inputs = Inputs(config, root, classes=classes)
         if config.runtime.trust and (code := code_of(config, root)):
             self.note(f"this run may run third-party code, as you allowed: {listed(code)}")
 

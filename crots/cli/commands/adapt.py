@@ -29,6 +29,7 @@ from crots.config import Profile, Size, check, describe
 from crots.errors import InputError
 from crots.events import Event
 from crots.execution.context import Context
+from crots.options import SourceOptions
 from crots.project import read_choice
 from crots.project_config import ProjectConfig
 from crots.training_options import AdaptOptions
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 def configure(parser: Parser, profile: Profile) -> None:
     """Adds the arguments."""
-    group = add_data(parser, profile, validation=True)
+    group = add_data(parser, profile, validation=True, implied_by="the student's file")
     group.add_argument(
         "--student", type=Path, required=True, metavar="FILE",
         help="the model to adapt: student.safetensors of crots baseline, or plain weights with --net [required]",
@@ -111,12 +112,17 @@ def _events(
     from crots.cli.inputs import find_pseudo_labels, readable
     from crots.cli.models import open_model
     from crots.data.tiles import in_parts
+    from crots.opening import Inputs
     from crots.stages.adapt import AdaptJob, adapt_student
     from crots.stages.project_stages import settle, training_run
     from crots.training.budget import ROUND
     from crots.training.material import Material
     from crots.training.patch_set import PatchSet
 
+    if not desk.config.task.classes:
+        # The student is what the options of a project call the source.
+        named = dataclasses.replace(desk.config, source=SourceOptions(file=student))
+        desk = dataclasses.replace(desk, classes=Inputs(named, Path.cwd()).classes)
     model, bench = open_model(
         desk, student, net=args.net if student == args.student else None, classes=desk.config.task.classes
     )

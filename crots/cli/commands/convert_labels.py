@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from crots import options as opt
 from crots.artefacts import LABEL_COLOUR, LABEL_IDS
-from crots.cli.alone import Desk, Job, add_out, add_run, claim, config_of, run_alone
+from crots.cli.alone import Desk, Job, add_classes, add_out, add_run, claim, config_of, run_alone
 from crots.cli.command import Command, Parser
 from crots.cli.commands.train import add_labels
 from crots.cli.flags import add_options
@@ -32,7 +32,8 @@ def configure(parser: Parser, profile: Profile) -> None:
         group, "data", opt.DataOptions, profile, flags={"target": "--images"}, only=("target", "layout", "split")
     )
     add_labels(group, profile)
-    add_options(group, "task", opt.TaskOptions, profile, required=("classes",))
+    add_classes(group, profile, implied_by="the class map")
+    add_options(group, "task", opt.TaskOptions, profile, without=("classes",))
     add_out(group, "folder for label_ids/<path of the image>.png")
     stage = parser.add_argument_group("options of the stage")
     stage.add_argument("--colour", action="store_true", help="write label_color/ too, for viewing")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crots import options as opt
-from crots.cli.alone import Desk, add_run, config_of
+from crots.cli.alone import Desk, add_classes, add_run, config_of
 from crots.cli.command import Command, Parser
 from crots.cli.flags import MODEL_FLAGS, add_options, given
 from crots.cli.follow import follow_events
@@ -51,7 +51,8 @@ def configure(parser: Parser, profile: Profile) -> None:
         flags=_IMAGE_FLAGS,
         only=(*_IMAGE_FLAGS, "size", "tile", "tile_overlap", "bands", "white"),
     )
-    add_options(group, "task", opt.TaskOptions, profile, required=("classes",))
+    add_classes(group, profile, implied_by="the class map or the model's file")
+    add_options(group, "task", opt.TaskOptions, profile, without=("classes",))
     more = parser.add_argument_group("models of other programs")
     only = ("prefix", "channels", "mean", "scale", "output", "output_name")
     add_options(more, "source", opt.SourceOptions, profile, flags=MODEL_FLAGS, only=only)
@@ -62,8 +63,11 @@ def configure(parser: Parser, profile: Profile) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Scores and reports."""
+    from crots.opening import Inputs
+
     config = config_of(args, **({"source": {"net": args.net}} if args.net else {}))
     _check(config)
+    classes = Inputs(config, Path.cwd()).classes
     if args.json == "-" and args.events == "-":
         raise InputError("--json and --events - both write to standard output; give one of them a file")
     check_json_file(args)
@@ -83,9 +87,7 @@ def run(args: argparse.Namespace) -> int:
 
     code = follow_events(events, args, command="evaluate")
     if code == 0 and args.json and is_first():
-        from crots.taxonomy import load_class_set
-
-        text = json.dumps(report(scores[-1], load_class_set(config.task.classes)), ensure_ascii=False) + "\n"
+        text = json.dumps(report(scores[-1], classes), ensure_ascii=False) + "\n"
         if args.json == "-":
             say_json(text.rstrip("\n"))
         else:
@@ -130,10 +132,9 @@ def _events(desk: Desk, context: Context, args: argparse.Namespace) -> Iterator[
 def _labels(desk: Desk) -> tuple[Dataset, ClassSet]:
     from crots.cli.inputs import open_labels
     from crots.data.labels import resolve_encoding
-    from crots.opening import render
-    from crots.taxonomy import load_class_set
+    from crots.opening import Inputs, render
 
-    data, classes = desk.config.data, load_class_set(desk.config.task.classes)
+    data, classes = desk.config.data, Inputs(desk.config, Path.cwd()).classes
     dataset = open_labels(
         data.val_images, data.val_labels, data.val_encoding, classes, layout=data.val_layout, split="val"
     )

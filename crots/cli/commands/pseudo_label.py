@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 
 from crots import options as opt
 from crots.artefacts import CONFIDENCE, EASY, HARD, IMAGE_ROWS, LABEL_COLOUR, LABEL_IDS, SKIPPED, STATISTICS
@@ -22,7 +23,7 @@ RESULTS = (LABEL_IDS, LABEL_COLOUR, CONFIDENCE, EASY, HARD, IMAGE_ROWS, STATISTI
 
 def configure(parser: Parser, profile: Profile) -> None:
     """Adds the arguments."""
-    group = add_data(parser, profile)
+    group = add_data(parser, profile, implied_by="the class map or the source's file")
     add_out(group, "folder for label_ids/, label_color/, confidence/, easy.txt and hard.txt", resume=True)
     add_source(parser.add_argument_group("the source: a model, or its predictions"), profile)
     add_stage(parser, "pseudo_label", opt.PseudoLabelOptions, profile)
@@ -47,8 +48,12 @@ def check_source(config: ProjectConfig) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Labels the images."""
+    from crots.opening import Inputs
+
     config = config_of(args)
     check_source(config)
+    # Before anything is claimed or read.
+    _ = Inputs(config, Path.cwd()).classes
     sections = ("data", "task", "source", "pseudo_label", "runtime")
     claimed = claim(args, "pseudo-label", config, sections, results=RESULTS)
 
