@@ -25,6 +25,8 @@ from crots.errors import InputError
 from crots.files import expanded, file_or_name
 from crots.folders import check_student, folder_card, is_model_folder, unnamed
 from crots.nets.checkpoint_cards import checkpoint_card
+from crots.nets.names import check_net
+from crots.nets.units import check_units
 from crots.options import DEFAULT_NET, IMAGENET, DataOptions
 from crots.program_cards import program_card
 from crots.project_config import ProjectConfig
@@ -310,12 +312,13 @@ class Inputs:
         """The source model's file, which exists but was not opened.
 
         Raises:
-            InputError: none is named, or it is missing.
+            InputError: none is named, it is missing, or its mean or scale is given in other units.
         """
         file = self.config.source.file
         if file is None:
             raise InputError("no source is named; give `source.file` or `source.predictions`", field="source.file")
         path = self.path(file)
+        check_units(self.config.source)
         return path if is_model_folder(path) else present(path, "the source model", "source.file")
 
     @cached_property
@@ -331,11 +334,13 @@ class Inputs:
         """The source's network: the one named in the file, else the one in the options, else the default.
 
         Raises:
-            InputError: the file holds another network than the one named, or one that would run code nobody named.
+            InputError: the file holds another network than the one named, or one that would run code nobody named;
+                or there is none of that name.
         """
         named, card = self.config.source.net, self.source_card
         # A program is no network whose weights could be taken.
         if card is None or named == card.net or closed(self.source_file):
+            check_net(named or DEFAULT_NET, "source.net")
             return named or DEFAULT_NET
         if is_factory(card.net):
             # Trust was given for the code that the options name; the file's own description may come from anyone.
@@ -349,6 +354,7 @@ class Inputs:
                 f"{self.config.source.file} holds a {card.net}, but the option names {named}; leave the network out",
                 field="source.net",
             )
+        check_net(card.net, "source.net")
         return card.net
 
     @property
@@ -359,6 +365,7 @@ class Inputs:
             InputError: it cannot be trained.
         """
         net = self.config.student.net or self.source_net
+        check_net(net, "student.net")
         check_student(net)
         return net
 

@@ -21,6 +21,7 @@ from crots.data.readings import WORDS, AmbiguousLabels
 from crots.errors import CrotsError, InputError
 from crots.folders import check_formats, is_model_folder
 from crots.images import image_size, read_image
+from crots.nets.units import check_units
 from crots.opening import Inputs
 from crots.options import DEFAULT_NET, IMAGENET
 from crots.project import Project
@@ -307,6 +308,7 @@ def check_source(setup: Setup) -> Finding:
             brief=_NOT_CHOSEN,
         )
     path = setup.path(source.file)
+    check_units(source)
     try:
         return _check_model(setup, path)
     except CrotsError as error:

@@ -8,8 +8,9 @@ import torch.nn.functional as F  # noqa: N812 - its name everywhere
 from torch import Tensor, nn
 
 from crots.nets.info import Family, NetInfo
+from crots.nets.names import COMPACT
 
-NAME = "compact"
+NAME = COMPACT
 # Channels of the encoder at 1/2, 1/4, 1/8 and 1/16 of the input, and of the decoder.
 _WIDTHS = (24, 32, 64, 96)
 _STEM = 16

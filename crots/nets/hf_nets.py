@@ -38,11 +38,12 @@ from crots.folders import (
 )
 from crots.nets import smp_nets
 from crots.nets.info import Family, NetInfo
+from crots.nets.names import HF_PATTERN
 from crots.nets.queries import log_probabilities
 from crots.nets.reasons import parsed
 from crots.records import read_object
 
-PATTERN = "hf:<folder>"
+PATTERN = HF_PATTERN
 # Of the deepest of these networks.
 _MULTIPLE = 32
 _COPY = "copy the folder again"

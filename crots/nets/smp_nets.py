@@ -23,8 +23,9 @@ from crots.errors import InputError
 from crots.files import is_file
 from crots.folders import HEAD, WEIGHTS, write_config
 from crots.nets.info import Family, NetInfo
+from crots.nets.names import SMP_PATTERN
 
-PATTERN = "smp:<architecture>/<encoder>"
+PATTERN = SMP_PATTERN
 # Encoders whose ImageNet weights were trained on -1..1; smp keeps that on its hub only.
 _HALF_ENCODERS = ("xception", "inceptionv4", "inceptionresnetv2")
 # timm also takes addresses (`hf-hub:`, `local-dir:`), from which it would download or read; none has such a name.

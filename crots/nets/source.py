@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +21,7 @@ from crots.nets.quiet import torch_export, torch_jit
 from crots.nets.reading import file_kind, read_weights
 from crots.nets.reasons import parsed, reason_of
 from crots.nets.source_spec import SourceSpec
+from crots.nets.units import check_units, three
 from crots.nets.weights import PUBLISHED_SIZE, agreed_card, model_of
 from crots.options import SourceOptions
 from crots.program_cards import CARD_FILE
@@ -48,9 +47,6 @@ FIXED_KEY = "crots_fixed"
 
 # Types of an ONNX output that can only be labels.
 _WHOLE_NUMBERS = ("tensor(int", "tensor(uint", "tensor(bool")
-# Means and divisors of images in 0..255; a smaller divisor is one of images in 0..1, or a factor.
-_WHITE = 256
-_FACTOR = 0.05
 
 # TorchScript has no types in some versions of torch.
 _jit: Any = torch.jit
@@ -259,7 +255,7 @@ def _facts(
 def _of_bytes(options: SourceOptions, path: Path) -> SourceOptions:
     """The options of a model that takes 8-bit images: no mean to subtract and no scale to divide by."""
     for name, plain in (("mean", 0.0), ("scale", 1.0)):
-        values = _three(getattr(options, name), f"source.{name}")
+        values = three(getattr(options, name), f"source.{name}")
         if values and any(part != plain for part in values):
             raise InputError(
                 f"{path} takes images of 8 bits and normalises them itself, but source.{name} is "
@@ -305,9 +301,9 @@ def _check_side(path: Path, size: Size | None, height: int, width: int) -> None:
 def _normalisation(options: SourceOptions, base: Normalisation | None) -> tuple[Normalisation | None, list[str]]:
     """Returns the normalisation, and what is still missing where that is None."""
     channels = options.channels if options.channels != "auto" else (base.channels if base else None)
-    _check_units(options)
-    mean = _three(options.mean, "source.mean") or (base.mean if base else None)
-    scale = _three(options.scale, "source.scale") or (base.scale if base else None)
+    check_units(options)
+    mean = three(options.mean, "source.mean") or (base.mean if base else None)
+    scale = three(options.scale, "source.scale") or (base.scale if base else None)
     if channels and mean and scale:
         return Normalisation(channels, mean, scale), []
     values = {
@@ -316,50 +312,3 @@ def _normalisation(options: SourceOptions, base: Normalisation | None) -> tuple[
         "`source.scale` (one or three numbers in 0..255 units)": scale,
     }
     return None, [words for words, value in values.items() if not value]
-
-
-def _check_units(options: SourceOptions) -> None:
-    """Refuses means and divisors of images in 0..1, as most training programs write them."""
-    for name in ("mean", "scale"):
-        values = _three(getattr(options, name), f"source.{name}")
-        # A mean of 0 and a divisor of 1 are those of images that are taken as they are.
-        plain = 0.0 if name == "mean" else 1.0
-        if not values or all(part == plain for part in values):
-            continue
-        if all(abs(part) <= 1 for part in values):
-            better = f"multiply by 255: {_listed(part * 255 for part in values)}"
-            if name == "scale" and all(abs(part) < _FACTOR for part in values):
-                better = f"where they are factors, give 1 divided by each: {_listed(1 / part for part in values)}"
-            raise InputError(
-                f"source.{name}: found {getattr(options, name)}, which is for images in 0..1, expected 0..255 units; "
-                f"{better}",
-                field=f"source.{name}",
-            )
-        if not all(0 <= part <= _WHITE for part in values):
-            raise InputError(
-                f"source.{name}: found {getattr(options, name)}, expected numbers from 0 to 255, as pixels of 8 bits "
-                "have; convert it to those units",
-                field=f"source.{name}",
-            )
-
-
-def _listed(values: Iterable[float]) -> str:
-    return ",".join(f"{value:.6g}" for value in values)
-
-
-def _three(text: str, field: str) -> tuple[float, float, float] | None:
-    if not text.strip():
-        return None
-    try:
-        values = [float(part) for part in text.split(",")]
-    except ValueError:
-        values = []
-    if not all(math.isfinite(value) for value in values):
-        values = []
-    if len(values) == 1:
-        values *= 3
-    if len(values) != 3 or (field == "source.scale" and 0 in values):
-        raise InputError(
-            f"{field}: found {text!r}, expected one number or three with commas, like 124,116,104", field=field
-        )
-    return values[0], values[1], values[2]

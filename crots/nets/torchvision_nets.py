@@ -9,17 +9,11 @@ from torch import Tensor, nn
 
 from crots.config import unknown_name
 from crots.nets.info import Family, NetInfo
+from crots.nets.names import TORCHVISION
 
 _PREFIX = "torchvision:"
 _RESNET = re.compile(r"resnet\d+")
-NAMES = (
-    "torchvision:deeplabv3_resnet50",
-    "torchvision:deeplabv3_resnet101",
-    "torchvision:deeplabv3_mobilenet_v3_large",
-    "torchvision:fcn_resnet50",
-    "torchvision:fcn_resnet101",
-    "torchvision:lraspp_mobilenet_v3_large",
-)
+NAMES = TORCHVISION
 
 
 def _logits(_module: nn.Module, _inputs: tuple[Any, ...], output: dict[str, Tensor]) -> Tensor:

@@ -15,8 +15,9 @@ from torch import nn
 from crots.card import IMAGENET
 from crots.errors import InputError
 from crots.nets.info import Family, NetInfo
+from crots.nets.names import FACTORY_PATTERN
 
-PATTERN = "<package.module>:<factory>"
+PATTERN = FACTORY_PATTERN
 
 
 def factory(name: str) -> Callable[..., Any]:

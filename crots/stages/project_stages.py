@@ -66,6 +66,8 @@ def stage_events(project: Project, context: Context) -> Iterator[Event]:
 
 def run_pseudo_label(project: Project, bench: Workbench, context: Context) -> Iterator[Event]:
     """Labels the target's images."""
+    # The student is first built after hours of labelling, and its name may hold a typing error.
+    bench.check_student()
     job = label_job(bench, project.work_folder("pseudo-label"))
     # In a project the stages find labels by the images' keys; the published names are for other programs.
     options = dataclasses.replace(job.options, published_layout=False)

@@ -24,6 +24,7 @@ from crots.folders import check_formats
 from crots.nets.imagenet import load_imagenet
 from crots.nets.model import Model, check_batch, create_model
 from crots.nets.reading import read_weights
+from crots.nets.registry import net_info
 from crots.nets.source import NetworkSource, Source, open_source
 from crots.nets.weights import load_into, model_of
 from crots.opening import Inputs
@@ -34,7 +35,7 @@ from crots.taxonomy import ClassSet
 from crots.training.budget import Start
 from crots.training.tiled import Tiles
 from crots.training_options import TrainingOptions
-from crots.trust import code_of, listed
+from crots.trust import code_of, is_factory, listed
 
 
 class Workbench:
@@ -214,6 +215,16 @@ class Workbench:
         if file is None or weights in ("random", IMAGENET) or self.student_net != self.inputs.source_net:
             return False
         return self.inputs.student_weights == self.path(file)
+
+    def check_student(self) -> None:
+        """Refuses the name of a student's network that cannot be built; code of others is not run for it.
+
+        Raises:
+            InputError: there is no such network.
+        """
+        named = self.config.student.net
+        if named and not is_factory(named):
+            net_info(named)
 
     def new_student(self) -> Model:
         """The student with the weights it starts from.

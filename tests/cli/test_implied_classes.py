@@ -144,3 +144,14 @@ def test_a_damaged_checkpoint_has_a_card_or_none(tmp_path):
         torch.save(content, path)
         assert checkpoint_card(path) is None
     assert checkpoint_card(tmp_path) is checkpoint_card(tmp_path / "gone") is None
+
+
+def test_an_encoder_of_no_network_stops_a_run_before_the_labelling(crots, pictures):
+    pytest.importorskip("segmentation_models_pytorch")
+    source = write_model(pictures, "safetensors")
+    words = ["--target", pictures / "images", "--source", source, "--student", "smp:unet/resnet17"]
+    assert crots("init", pictures / "p", *words, "--student-weights", "random").code == 0
+    ran = crots("run", pictures / "p", *QUIET)
+    assert ran.code == 2
+    assert "unknown encoder 'resnet17'; did you mean resnet18" in ran.err
+    assert not (pictures / "p" / "pseudo-labels").exists()

@@ -220,6 +220,21 @@ def test_unknown_options(refused, words, tmp_path):
     assert "quick" in refused("init", tmp_path / "p", *words, "--preset", "quik")
 
 
+@pytest.mark.parametrize(
+    ("more", "parts"),
+    [
+        (["--student", "deeplabv2_resnet100"], ["student.net", "deeplabv2_resnet101"]),
+        (["--net", "torchvision:deeplab_resnet50"], ["source.net", "torchvision:deeplabv3_resnet50"]),
+        (["--source-mean", "0.485,0.456,0.406"], ["source.mean", "123.675,116.28,103.53"]),
+        (["--source-scale", "0.229,0.224,0.225"], ["source.scale", "58.395,57.12,57.375"]),
+    ],
+)
+def test_names_of_no_network_and_other_units_make_no_project(refused, words, tmp_path, more, parts):
+    said = refused("init", tmp_path / "p", *words, *more)
+    assert all(part in said for part in parts)
+    assert not (tmp_path / "p").exists()
+
+
 def test_second_project_in_one_folder(refused, crots, words, tmp_path):
     assert crots("init", tmp_path / "p", *words).code == 0
     assert "already holds a project" in refused("init", tmp_path / "p", *words)

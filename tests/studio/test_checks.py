@@ -51,6 +51,18 @@ def test_every_check_has_its_options():
     assert set(CHECKS) == set(DEPENDS)
 
 
+def test_names_of_no_network_and_other_units_are_findings(look, tmp_path):
+    path = tmp_path / "own.safetensors"
+    made = create_model("compact", ClassSet("two", ("a", "b"), ((1, 2, 3), (4, 5, 6))), Size(64, 64))
+    save_safetensors(path, made.net, made.card)
+    found = look("student", source__file=str(path), student__net="deeplabv2_resnet100")
+    assert found.level == "bad"
+    assert "deeplabv2_resnet101" in found.text
+    found = look("source", source__file=str(path), source__mean="0.485,0.456,0.406")
+    assert found.level == "bad"
+    assert "123.675,116.28,103.53" in found.text
+
+
 def test_inputs_where_the_project_writes_are_refused_before_a_run_does(look, tmp_path):
     places = {
         "data.target": ("data.target", "cache/images"),

@@ -1,0 +1,69 @@
+"""The names of networks, checked without torch, so that a project with a name of none is refused when it is made."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from crots.config import unknown_name
+from crots.errors import InputError
+from crots.folders import CONFIG, HEAD, MODEL_CLASSES, is_model_folder
+from crots.trust import is_factory
+
+COMPACT = "compact"
+DEEPLABV2 = tuple(
+    f"deeplabv2_{resnet}{suffix}" for resnet in ("resnet101", "resnet50", "resnet18") for suffix in ("", "_aspp4")
+)
+TORCHVISION = (
+    "torchvision:deeplabv3_resnet50",
+    "torchvision:deeplabv3_resnet101",
+    "torchvision:deeplabv3_mobilenet_v3_large",
+    "torchvision:fcn_resnet50",
+    "torchvision:fcn_resnet101",
+    "torchvision:lraspp_mobilenet_v3_large",
+)
+SMP = "smp:"
+SMP_PATTERN = "smp:<architecture>/<encoder>"
+HF_PATTERN = "hf:<folder>"
+FACTORY_PATTERN = "<package.module>:<factory>"
+_ARCHITECTURES = sorted(name.lower() for name in MODEL_CLASSES)
+
+
+def check_net(name: str, field: str = "net") -> None:
+    """Refuses a name that no network has, as far as can be told without torch.
+
+    Encoders of segmentation-models-pytorch are only known to that package, which takes torch; a run checks them.
+
+    Args:
+        name: of the network.
+        field: the option that it is from.
+
+    Raises:
+        InputError: there is none, or its package is not installed; the nearest names are given.
+    """
+    if name.startswith(HEAD):
+        if not is_model_folder(Path(name.removeprefix(HEAD))):
+            raise InputError(f"{field}: {name} is no folder with a {CONFIG}; check the path", field=field)
+    elif name.startswith(SMP):
+        _check_smp(name, field)
+    elif not is_factory(name) and name not in (COMPACT, *DEEPLABV2, *TORCHVISION):
+        patterns = (SMP_PATTERN, HF_PATTERN, FACTORY_PATTERN)
+        raise unknown_name(field, name, [*DEEPLABV2, COMPACT, *TORCHVISION, *patterns], what="network")
+
+
+def _check_smp(name: str, field: str) -> None:
+    architecture, slash, encoder = name.removeprefix(SMP).partition("/")
+    if not (architecture and slash and encoder):
+        raise InputError(
+            f"{field}: {name!r} names no architecture and encoder; expected {SMP_PATTERN}, such as "
+            "smp:deeplabv3plus/tu-tf_efficientnet_lite0",
+            field=field,
+        )
+    if architecture.lower() not in _ARCHITECTURES:
+        raise unknown_name(field, architecture, _ARCHITECTURES, what="architecture of segmentation-models-pytorch")
+    if importlib.util.find_spec("segmentation_models_pytorch") is None:
+        raise InputError(
+            f"{field}: {name} needs segmentation-models-pytorch and timm, which are not installed; install them with: "
+            "pip install 'crots-studio[zoo]'",
+            field=field,
+        )
