@@ -11,9 +11,14 @@ STOP_FILE = "CROTS_STOP_FILE"
 
 
 class Control:
-    """Stop and pause, set from any thread; a running stage checks them between two steps."""
+    """Stop and pause, set from any thread; a running stage checks them between two steps.
 
-    def __init__(self) -> None:
+    Attributes:
+        beside_window: whether the run shares its process with a window, which must not stand still.
+    """
+
+    def __init__(self, *, beside_window: bool = False) -> None:
+        self.beside_window = beside_window
         self._stop = threading.Event()
         self._go = threading.Event()
         self._go.set()

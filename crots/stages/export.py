@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ from crots.events import ArtifactWritten, Event, Note, StageStarted
 from crots.execution.context import Context
 from crots.nets.export import export_as
 from crots.nets.model import Model
+from crots.stages.export_aside import PROGRAMS, export_aside
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,11 @@ def export_model(job: ExportJob, context: Context) -> Iterator[Event]:
     model = job.model.to(job.device).eval()
     for name, path in job.targets.items():
         context.control.check()
+        write = export_as
+        if context.control.beside_window and name in PROGRAMS:
+            write = partial(export_aside, control=context.control)
         # Trusted: the model in hand was built by the same factory.
-        report = export_as(model, path, name, sample_images=job.images, device=job.device, trust=True)
+        report = write(model, path, name, sample_images=job.images, device=job.device, trust=True)
         yield ArtifactWritten(stage=context.stage, kind="export", path=str(path))
         yield Note(
             stage=context.stage,

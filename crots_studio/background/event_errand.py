@@ -45,7 +45,7 @@ class EventErrand(QObject):
         """Begins; ``make`` is called on another thread."""
         from crots.execution.control import Control
 
-        self._events, self._control = deque(), Control()
+        self._events, self._control = deque(), Control(beside_window=True)
         events, control = self._events, self._control
 
         def work() -> None:

@@ -196,7 +196,7 @@ class ExportDialog(WorkDialog):
         self.say("Stopped." if stopped else f"Written to {self._log.form.folder}", "muted" if stopped else "good")
 
     def reject(self) -> None:
-        """Closes at once; the current file is completed, the remaining ones are not started."""
+        """Closes at once; the current file is completed or left as it was, the remaining ones are not started."""
         self._errand.leave()
         QDialog.reject(self)
 

@@ -117,7 +117,7 @@ class BackgroundRun:
     controllable = True
 
     def __init__(self, source: EventSource) -> None:
-        self.control = Control()
+        self.control = Control(beside_window=True)
         self._source = source
         self._buffer: deque[Event] = deque()
         self._last: StageFinished | None = None

@@ -149,6 +149,7 @@ def test_closing_stops_after_the_current_file(qtbot, monkeypatch, dialog, sessio
     second.folder.setText(dialog.folder.text())
     second.start()
     qtbot.waitUntil(lambda: bool(controls))
+    assert controls[0].beside_window, "the exporter would stop the window"
     second.reject()
     assert controls[0].stopping
     second.deleteLater()

@@ -35,3 +35,7 @@ def test_the_end_is_there_only_with_the_thread_s_and_nobody_waits_for_it(monkeyp
     while run.end is None and time.monotonic() < limit:
         time.sleep(0.005)
     assert run.end is not None and run.end.outcome == "completed"
+
+
+def test_a_run_beside_the_window_leaves_long_work_in_machine_code_to_other_processes():
+    assert ThreadRun(lambda control: iter(())).control.beside_window
