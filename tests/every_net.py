@@ -1,8 +1,11 @@
 """One small network of every kind, with batch norm and without."""
 
+import dataclasses
 import json
 
 import pytest
+
+from crots.nets.deeplabv2 import VARIANTS
 
 SEGFORMER = {
     "model_type": "segformer", "depths": [1, 1, 1, 1], "hidden_sizes": [8, 16, 24, 32], "decoder_hidden_size": 16,
@@ -42,3 +45,10 @@ def net_named(kind, folder):
     (folder / "config.json").write_text(json.dumps(found))
     (folder / "preprocessor_config.json").write_text(json.dumps({"image_mean": 0.5, "image_std": 0.5}))
     return f"hf:{folder}"
+
+
+@pytest.fixture
+def narrow_deeplab(monkeypatch):
+    """ResNet-18 with a sixteenth of its weights, for tests that write many checkpoints."""
+    name = NETS["deeplabv2"]
+    monkeypatch.setitem(VARIANTS, name, dataclasses.replace(VARIANTS[name], planes=16))

@@ -93,11 +93,12 @@ class Classifier(nn.Module):
 
 @dataclass(frozen=True)
 class Variant:
-    """Block type, blocks per layer and active branches of the classifier."""
+    """Block type, blocks per layer, active branches of the classifier and planes of the first layer."""
 
     block: type[Bottleneck] | type[BasicBlock]
     layers: tuple[int, int, int, int]
     branches: int
+    planes: int = 64
 
 
 class DeepLabV2(nn.Module):
@@ -108,16 +109,16 @@ class DeepLabV2(nn.Module):
 
     def __init__(self, classes: int, variant: Variant) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
+        planes, expansion = variant.planes, variant.block.expansion
+        self.conv1 = nn.Conv2d(3, planes, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(planes)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1, ceil_mode=True)
-        expansion = variant.block.expansion
-        self.layer1 = _layer(variant, 0, 64, 64, stride=1, dilation=1)
-        self.layer2 = _layer(variant, 1, 64 * expansion, 128, stride=2, dilation=1)
-        self.layer3 = _layer(variant, 2, 128 * expansion, 256, stride=1, dilation=2)
-        self.layer4 = _layer(variant, 3, 256 * expansion, 512, stride=1, dilation=4)
-        self.layer5 = Classifier(512 * expansion, classes, variant.branches)
+        self.layer1 = _layer(variant, 0, planes, planes, stride=1, dilation=1)
+        self.layer2 = _layer(variant, 1, planes * expansion, 2 * planes, stride=2, dilation=1)
+        self.layer3 = _layer(variant, 2, 2 * planes * expansion, 4 * planes, stride=1, dilation=2)
+        self.layer4 = _layer(variant, 3, 4 * planes * expansion, 8 * planes, stride=1, dilation=4)
+        self.layer5 = Classifier(8 * planes * expansion, classes, variant.branches)
         self._initialise()
 
     def _initialise(self) -> None:

@@ -305,4 +305,4 @@ def test_a_project_runs_from_a_folder(segformer, tmp_path):
     assert main([*map(str, export), "--out", str(tmp_path / "q")]) == 2, "it is there already"
     assert main([*map(str, export), "--out", str(tmp_path / "q"), "--overwrite"]) == 0
     # A folder is opened as any model file is.
-    assert main(["export", str(tmp_path / "q"), "--format", "onnx", "--out", str(tmp_path / "q.onnx"), "--quiet"]) == 0
+    assert main(["export", str(tmp_path / "q"), "--format", "pth", "--out", str(tmp_path / "q.pth"), "--quiet"]) == 0

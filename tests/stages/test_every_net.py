@@ -10,7 +10,7 @@ from crots.label_files import read_confidence, read_labels
 from crots.nets.weights import load_model
 from crots.project import Project
 from crots.project_config import build_config
-from tests.every_net import NETS, net_named
+from tests.every_net import NETS, narrow_deeplab, net_named  # noqa: F401
 from tests.stages import tiny_world as world
 from tests.stages.tiny_runs import ends, run
 
@@ -19,6 +19,7 @@ torch.set_num_threads(1)
 SIZE = Size(64, 64)
 
 
+@pytest.mark.usefixtures("narrow_deeplab")
 @pytest.mark.parametrize("kind", NETS)
 def test_every_net_labels_learns_adapts_and_is_exported(tmp_path, kind):
     net = net_named(kind, tmp_path / "m")

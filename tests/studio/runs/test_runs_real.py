@@ -18,6 +18,7 @@ from tests.studio.fake_project import make_fake_project
 
 pytestmark = pytest.mark.slow
 OPTIONS = {
+    "student": {"net": "compact", "weights": "random"},
     "baseline": {"steps": 3, "batch": 2, "log_every": 1, "validate_every": 100},
     "adapt": {"steps": 3, "batch": 2, "log_every": 1, "rounds": 1, "patches": False},
 }
