@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from crots.array_files import is_array_file, read_id_array
 from crots.config import Size
 from crots.errors import InputError
 from crots.files import atomic_path
@@ -47,8 +48,10 @@ def read_stored(path: Path) -> StoredLabels:
     Raises:
         NoLabelIds: it is a sound image of several bands or frames, of fractions, or one that says something by
             transparency or EXIF.
-        InputError: it is missing, broken, or in a lossy format.
+        InputError: it is missing, broken, in a lossy format, or an array of anything but ids.
     """
+    if is_array_file(path):
+        return StoredLabels(read_id_array(path))
     if is_lossy(path):
         kind = EITHER.get(path.suffix.lower())
         found = f"a {kind} file stored with loss" if kind else "a lossy format"

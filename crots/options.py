@@ -125,7 +125,7 @@ class SourceOptions:
     )
     predictions: Path | None = option(
         None,
-        "Folder of predictions (label PNGs or soft .npz) in place of a model.",
+        "Folder of predictions (label PNGs, or .npy and .npz arrays) in place of a model.",
         title="Source predictions",
         path="folder",
     )

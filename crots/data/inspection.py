@@ -148,13 +148,18 @@ def inspect(
     """
     path = expanded(path).absolute()
     if path.is_dir() and labels is None and layout == "auto":
-        if (path / LABEL_IDS).is_dir() or confidence is not None or list_files(path, {".npz"}):
+        if (path / LABEL_IDS).is_dir() or confidence is not None or _holds_arrays(path):
             return _predictions(path, confidence, classes, encoding, workers, watch)
         if _holds_label_maps(path):
             return _label_maps(path, classes, encoding, workers, watch)
     datasets = _datasets(path, labels, layout, split, encoding, classes)
     use((sample.image for dataset in datasets for sample in dataset.samples), rendered)
     return _dataset(path, datasets, classes, workers, watch)
+
+
+def _holds_arrays(path: Path) -> bool:
+    """Whether there are predictions that no picture could be: arrays. Beside images they may be anything."""
+    return bool(list_files(path, {".npz"}) or (list_files(path, {".npy"}) and not list_files(path, IMAGE_SUFFIXES)))
 
 
 def _holds_label_maps(path: Path) -> bool:
@@ -362,7 +367,7 @@ def _predictions(
             findings.sizes[Size(labels.shape[1], labels.shape[0])] += 1
             findings.add_labels(labels)
         _tell(watch, findings.counts["predictions"], len(keys))
-    sort = "soft .npz" if found.soft else "hard labels" + (" with confidence" if found.confidences else "")
+    sort = "soft" if found.soft else "hard labels" + (" with confidence" if found.confidences else "")
     summary = [f"predictions: {len(keys)} images, {sort}", *(notes if classes is not None else [])]
     if findings.sizes and (found.soft or found.confidences):
         summary.append(f"mean confidence {trust / findings.sizes.total():.1%}")
@@ -371,11 +376,14 @@ def _predictions(
 
 def _unnamed(path: Path) -> ClassSet:
     """A set of numbered classes for predictions whose classes are not given."""
-    soft = list_files(path, {".npz"})
-    count = 255
-    if soft:
-        shape = read_array(path / soft[0])[0].shape
-        count = shape[0] if len(shape) == 3 else 1
+    count, files = 255, list_files(path, {".npz", ".npy"})
+    if files:
+        array, _ = read_array(path / files[0])
+        if array.ndim == 3 and array.dtype.kind == "f":
+            # There are fewer classes than rows or columns; archives have them first.
+            count = array.shape[0] if files[0].endswith(".npz") else min(array.shape[0], array.shape[2])
+        elif files[0].endswith(".npz"):
+            count = 1
     return ClassSet.from_dict({"name": "unnamed", "names": [str(index) for index in range(count)]})
 
 

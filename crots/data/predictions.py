@@ -1,7 +1,8 @@
 """A black-box source: a folder with the predictions of some model.
 
-Hard predictions are index PNGs, with confidence PNGs beside them where known; soft ones are ``.npz`` files of
-probabilities or logits (C, H, W). Both come out in the target's classes, at the working size.
+Hard predictions are index PNGs or ``.npy`` arrays of ids (H, W), with confidence PNGs beside them where known; soft
+ones are ``.npz`` or ``.npy`` arrays of probabilities or logits, (C, H, W) or (H, W, C). Both come out in the target's
+classes, at the working size.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from crots.array_files import SUFFIX as ARRAY
+from crots.array_files import array_header, is_array_file, read_array_file
 from crots.artefacts import CONFIDENCE, LABEL_IDS
 from crots.class_maps import ClassMap, UnknownIds, identity_map
 from crots.config import Size
@@ -35,7 +38,8 @@ from crots.label_files import read_confidence, read_stored, resize_confidence, r
 from crots.limits import check_claim
 from crots.taxonomy import ClassSet, label_dtype
 
-_SOFT = ".npz"
+# An archive with one soft prediction.
+_ARCHIVE = ".npz"
 _ARRAYS = ("probabilities", "logits")
 # An array is read as 32-bit numbers; there are three of its size while it is turned into the target's classes.
 _WIDTH, _COPIES = 4, 3
@@ -74,7 +78,7 @@ class PredictionSet:
 
     Attributes:
         folder: where the predictions lie.
-        soft: whether they are ``.npz`` arrays.
+        soft: whether they are scores of every class.
         class_map: from the source's classes to the target's.
         files: key -> prediction file.
         confidences: key -> confidence file; empty where there are none.
@@ -309,7 +313,8 @@ def open_predictions(
     """Lists a folder of predictions; opens none of them.
 
     Args:
-        folder: label PNGs or ``.npz`` files, at any depth; or a folder with ``label_ids`` (and ``confidence``) in it.
+        folder: label PNGs, ``.npz`` or ``.npy`` files, at any depth; or a folder with ``label_ids`` (and
+            ``confidence``) in it.
         confidence: the folder of confidence PNGs; None takes the one beside ``label_ids``, or counts every label as
             certain.
         source: classes of the predictions.
@@ -342,21 +347,34 @@ def _size_of(array: NDArray[Any]) -> Size:
 
 
 def _prediction_files(folder: Path) -> tuple[dict[str, Path], bool]:
-    names = list_labels(folder, (_SOFT,))
-    soft = [name for name in names if name.lower().endswith(_SOFT)]
-    # Pictures for people lie beside the ids in some tools' output.
-    hard = [name for name in names if not name.lower().endswith(_SOFT) and label_ending(key_of(name)) != "_color"]
-    if soft and hard:
-        raise InputError(
-            f"{folder}: found {len(hard)} label images and {len(soft)} .npz files, expected one kind; "
-            "pick the folder of one"
+    kinds: dict[str, list[str]] = {kind: [] for kind in ("label images", _ARCHIVE, ARRAY)}
+    for name in list_labels(folder, (_ARCHIVE, ARRAY)):
+        kind = next((kind for kind in (_ARCHIVE, ARRAY) if name.lower().endswith(kind)), "label images")
+        # Pictures for people lie beside the ids in some tools' output.
+        if kind != "label images" or label_ending(key_of(name)) != "_color":
+            kinds[kind].append(name)
+    found = {kind: names for kind, names in kinds.items() if names}
+    if len(found) > 1:
+        counts = " and ".join(
+            f"{len(names)} {kind}" + (" files" if kind.startswith(".") else "") for kind, names in found.items()
         )
-    if not soft and not hard:
+        raise InputError(f"{folder}: found {counts}, expected one kind; pick the folder of one")
+    if not found:
         others = Counter(os.path.splitext(name)[1] for name, _ in files_below(folder))  # noqa: PTH122 - may be many
-        kinds = some([f"{count} {suffix or 'other'} files" for suffix, count in others.most_common()])
-        but = lossy_words(folder) or (f", but {kinds}" if others else "")
-        raise InputError(f"{folder}: found no predictions{but}, expected label PNGs or .npz files; pick another folder")
-    return keyed(folder, soft or hard), bool(soft)
+        words = some([f"{count} {suffix or 'other'} files" for suffix, count in others.most_common()])
+        but = lossy_words(folder) or (f", but {words}" if others else "")
+        raise InputError(
+            f"{folder}: found no predictions{but}, expected label PNGs, {ARRAY} or {_ARCHIVE} files; pick another "
+            "folder"
+        )
+    ((kind, names),) = found.items()
+    return keyed(folder, names), kind == _ARCHIVE or (kind == ARRAY and _is_soft_array(folder / names[0]))
+
+
+def _is_soft_array(path: Path) -> bool:
+    """Whether an array file holds scores of every class, and not ids."""
+    shape, dtype = array_header(path)
+    return len(shape) > 2 and dtype.kind == "f"
 
 
 def _hard_labels(path: Path, encoding: Encoding, class_map: ClassMap) -> NDArray[Any]:
@@ -406,11 +424,7 @@ def _read_probabilities(path: Path, class_map: ClassMap) -> NDArray[np.float32]:
     """Reads (S, H, W) and sums what shares a target: (T + 1, H, W)."""
     array, kind = read_array(path)
     source = class_map.source
-    if array.ndim != 3 or array.shape[0] != len(source) or array.size == 0:
-        raise InputError(
-            f"{path}: found an array of shape {array.shape}, expected ({len(source)}, height, width), a channel for "
-            f"each class of {source.name}{_moved(array.shape, len(source))}"
-        )
+    array = _channels_first(array, source, path)
     if not np.issubdtype(array.dtype, np.floating):
         raise InputError(f"{path}: found {array.dtype} values, expected float16 or float32 probabilities or logits")
     values = array.astype(np.float32, copy=False)
@@ -425,21 +439,36 @@ def _read_probabilities(path: Path, class_map: ClassMap) -> NDArray[np.float32]:
     return np.asarray(np.einsum("shw,st->thw", values, class_map.matrix(), optimize=True), np.float32)
 
 
-def _moved(shape: tuple[int, ...], classes: int) -> str:
-    """What makes an array of another order of axes right; empty where no order is known."""
-    if len(shape) == 3 and shape[2] == classes:
-        return "; store array.transpose(2, 0, 1)"
-    if len(shape) == 4 and shape[:2] == (1, classes):
-        return "; store array[0]"
-    return ""
+def _channels_first(array: NDArray[Any], source: ClassSet, path: Path) -> NDArray[Any]:
+    """Returns scores as (C, H, W), of (C, H, W) or (H, W, C).
+
+    Raises:
+        InputError: they have another shape, or one that is both.
+    """
+    first, last = (array.ndim == 3 and array.shape[axis] == len(source) for axis in (0, 2))
+    # Archives have always had the classes first.
+    if first and last and is_array_file(path) and array.shape[1] > 0:
+        raise InputError(
+            f"{path}: found an array of shape {array.shape}, whose first and last axis both have the length of the "
+            f"{len(source)} classes of {source.name}; store label ids instead, or scores at another size"
+        )
+    if not (first or last) or array.size == 0:
+        batch = array.ndim == 4 and len(array) == 1 and len(source) in (array.shape[1], array.shape[3])
+        raise InputError(
+            f"{path}: found an array of shape {array.shape}, expected ({len(source)}, height, width) or (height, "
+            f"width, {len(source)}), a channel for each class of {source.name}{'; store array[0]' if batch else ''}"
+        )
+    return array if first else array.transpose(2, 0, 1)
 
 
 def read_array(path: Path) -> tuple[NDArray[Any], str]:
-    """Reads the array of a soft prediction as it is stored, and its name.
+    """Reads the array of a soft prediction as it is stored, and its name, which is empty in an array file.
 
     Raises:
         InputError: the file is missing, broken, or holds several arrays of other names.
     """
+    if is_array_file(path):
+        return read_array_file(path, copies=_COPIES), ""
     try:
         # Not np.load at once: it believes what the headers claim, and reads other kinds of files too.
         with zipfile.ZipFile(path) as archive:

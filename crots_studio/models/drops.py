@@ -86,4 +86,4 @@ def _looks_like_predictions(folder: Path) -> bool:
         endings = {path.suffix.lower() for path in folder.iterdir()}
     except OSError:  # reported beside the field, once it is there
         return False
-    return ".npz" in endings and not endings & set(IMAGE_SUFFIXES)
+    return bool({".npz", ".npy"} & endings) and not endings & set(IMAGE_SUFFIXES)

@@ -370,11 +370,93 @@ def test_confidence_in_a_palette_is_what_its_colours_say(tmp_path):
 
 @pytest.mark.parametrize(
     ("shape", "remedy"),
-    [((6, 8, 4), r"array.transpose\(2, 0, 1\)"), ((1, 4, 6, 8), r"array\[0\]"), ((5, 6, 8), "source")],
+    [((1, 4, 6, 8), r"array\[0\]"), ((1, 6, 8, 4), r"array\[0\]"), ((5, 6, 8), "source")],
 )
-def test_axes_in_another_order_are_said_with_what_puts_them_right(tmp_path, shape, remedy):
-    with pytest.raises(InputError, match=f"expected .4, height, width., a channel for each class.*{remedy}$"):
+def test_axes_of_another_number_are_said_with_what_puts_them_right(tmp_path, shape, remedy):
+    with pytest.raises(InputError, match=f"expected .4, height, width. or .*, a channel for each class.*{remedy}$"):
         soft(tmp_path, np.zeros(shape)).read("k", SIZE)
+
+
+def array(folder, values, key="k"):
+    folder.mkdir(exist_ok=True, parents=True)
+    np.save(folder / f"{key}.npy", values)
+    return open_predictions(folder, None, SOURCE, MAP).lookup([key])
+
+
+@pytest.mark.parametrize("form", ["npz", "npy"])
+@pytest.mark.parametrize("last", [False, True])
+def test_scores_have_their_classes_first_or_last(tmp_path, form, last):
+    scores = np.moveaxis(np.array([[[0.7, 0.1, 0.1, 0.1], [0, 0.2, 0.2, 0.6], [0.1, 0.5, 0.4, 0]]]), 2, 0)
+    scores = np.asarray(np.moveaxis(scores, 0, 2) if last else scores, np.float16)
+    found = (soft if form == "npz" else array)(tmp_path / "p", scores)
+    assert found.soft
+    assert found.read("k", None).labels.tolist() == [[0, 255, 1]]
+
+
+def test_scores_whose_axes_both_fit_are_refused(tmp_path):
+    with pytest.raises(InputError, match="first and last axis both have the length of the 4 classes"):
+        array(tmp_path, np.zeros((4, 6, 4), np.float32)).read("k", None)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, ">u2", np.int32, np.float32])
+@pytest.mark.parametrize("axis", [None, 0, 2])
+def test_arrays_of_ids_are_read_like_label_files(tmp_path, dtype, axis):
+    ids = np.asarray([[0, 1, 2], [3, 255, 0]], dtype)
+    found = array(tmp_path, ids if axis is None else np.expand_dims(ids, axis))
+    if axis is not None and np.dtype(dtype).kind == "f":
+        # Those may be scores of one class.
+        with pytest.raises(InputError):
+            found.read("k", None)
+        return
+    assert not found.soft
+    assert found.read("k", None).labels.tolist() == [[0, 1, 1], [255, 255, 0]]
+
+
+def test_arrays_of_ids_have_the_encodings_of_label_files(tmp_path):
+    for key in ("a", "b"):
+        array(tmp_path, np.array([[7, 8], [26, 11]]), key)
+    found, notes = open_predictions(tmp_path, None, load_class_set("cityscapes")).resolved()
+    assert found.encoding == "raw", notes
+    assert found.read("a", None).labels.tolist() == [[0, 1], [13, 2]]
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (np.full((4, 6), 0.5), "fractions in an array"),
+        (np.full((4, 6), np.nan), "fractions in an array"),
+        (np.zeros((4, 6, 8), np.uint8), r"shape \(4, 6, 8\) and type uint8"),
+        (np.zeros((0, 6), np.uint8), "shape"),
+        (np.full((4, 6), 2**40), "found numbers from"),
+        (np.array([[{}]], object), "not numbers"),
+        (np.array([["a"]]), "not numbers"),
+        (np.zeros((2, 2), complex), "not numbers"),
+    ],
+)
+def test_other_arrays_are_refused(tmp_path, values, words):
+    with pytest.raises(InputError, match=words):
+        array(tmp_path, values).read("k", None)
+
+
+def test_array_files_that_are_cut_or_claim_too_much_are_refused(tmp_path):
+    found = array(tmp_path, np.zeros((4, 40, 60), np.float32))
+    path = tmp_path / "k.npy"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:2000])
+    with pytest.raises(InputError, match=r"k\.npy: broken or no \.npy file"):
+        found.read("k", None)
+    path.write_bytes(whole.replace(b"40, 60", b"9" * 3 + b", " + b"9" * 6))
+    with pytest.raises(InputError, match=r"k\.npy: (broken|its array .* --max-input-gb)"):
+        found.read("k", None)
+    path.write_bytes(b"no array")
+    with pytest.raises(InputError, match="broken"):
+        open_predictions(tmp_path, None, SOURCE)
+
+
+def test_arrays_beside_label_images_are_refused(tmp_path):
+    write_labels(tmp_path / "k.png", np.zeros((4, 4), np.uint8))
+    with pytest.raises(InputError, match=r"found 1 label images and 1 \.npy files, expected one kind"):
+        array(tmp_path, np.zeros((4, 4), np.uint8))
 
 
 def test_predictions_of_other_images_are_not_taken_however_alike_their_names_are(tmp_path):
@@ -393,6 +475,6 @@ def test_predictions_of_other_images_are_not_taken_however_alike_their_names_are
 
 def test_other_files_than_predictions_are_counted(tmp_path):
     for number in range(3):
-        np.save(tmp_path / f"{number}.npy", np.zeros((4, 4)))
-    with pytest.raises(InputError, match=r"found no predictions, but 3 .npy files, expected label PNGs or .npz files"):
+        (tmp_path / f"{number}.pkl").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"found no predictions, but 3 .pkl files, expected label PNGs, .npy or .npz"):
         open_predictions(tmp_path, None, SOURCE)

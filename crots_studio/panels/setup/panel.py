@@ -181,7 +181,7 @@ class SetupPanel(QWidget):
             form, "Model fi&le", "source.file", "file", "checkpoint, ONNX file, program, or a Hugging Face folder"
         )
         self.net = self.fields.net(form, "&Network", "source.net")
-        self.predictions = self.fields.path(form, "Pre&dictions", "source.predictions", "folder", "label PNGs or .npz")
+        self.predictions = self.fields.path(form, "Pre&dictions", "source.predictions", "folder", "PNG, .npy or .npz")
         self.confidence = self.fields.path(form, "&Confidence", "source.confidence", "folder", "8-bit PNGs, optional")
         net_row = self.net.parentWidget()
         assert net_row is not None
