@@ -11,6 +11,7 @@ import reprlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -253,9 +254,17 @@ def load_class_set(name_or_path: str | Path) -> ClassSet:
         InputError: there is none of that name or path, or the file is not a class set.
     """
     path = find_file(name_or_path, "classes", "class set")
+    return _shipped_class_set(path) if str(name_or_path) in shipped("classes") else _read_class_set(path)
+
+
+def _read_class_set(path: Path) -> ClassSet:
     if path.suffix.lower() in classlists.SUFFIXES:
         return _class_set(classlists.read_class_list(path), path)
     return _class_set(read_toml(path, "class set"), path)
+
+
+# They stay as they are while the program runs; a user's own file may change at any time.
+_shipped_class_set = cache(_read_class_set)
 
 
 def find_file(name_or_path: str | Path, kind: str, what: str) -> Path:

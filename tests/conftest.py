@@ -18,6 +18,14 @@ def pytest_collection_finish():
     gc.freeze()
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_wait_for_the_disk():
+    """No test outlives a power failure, and a slow disk takes seconds to write what is deleted a moment later."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.fsync", lambda number: None)
+        yield
+
+
 @pytest.fixture(scope="module")
 def one_thread():
     """Lets torch use one thread, which is faster for tiny networks and several tests at a time."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,12 @@ def _config(folder: Path, rounds: int, sections: dict[str, dict[str, Any]]) -> P
 
 def scene(index: int) -> tuple[np.ndarray, np.ndarray]:
     """A street as rectangles: image (48, 64, 3) uint8 and labels (48, 64) uint8; the same for the same index."""
+    image, labels = _scene(index)
+    return image.copy(), labels.copy()
+
+
+@cache
+def _scene(index: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(index)
     labels = np.full((SIZE.height, SIZE.width), _SKY, np.uint8)
     horizon = 18 + index % 4

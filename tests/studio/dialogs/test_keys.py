@@ -4,7 +4,6 @@ import importlib
 import pkgutil
 from types import SimpleNamespace
 
-import pytest
 from PySide6.QtWidgets import QDialog, QMessageBox
 
 import crots_studio
@@ -90,13 +89,16 @@ def test_all_dialogs_are_tried_here():
     assert dialogs_of_the_studio() - _BASES == set(DIALOGS)
 
 
-@pytest.mark.parametrize("kind", DIALOGS, ids=lambda kind: kind.__name__)
-def test_no_dialog_has_one_key_twice(qtbot, session, window, open_project, tmp_path, kind):
+def test_no_dialog_has_one_key_twice(qtbot, session, window, open_project, tmp_path):
     open_project(make_fake_project(tmp_path / "fake").folder)
     Project.create(tmp_path / "other", ProjectConfig())
-    dialog = DIALOGS[kind](session, window)
-    qtbot.addWidget(dialog)
-    dialog.show()
-    assert not doubled_keys(dialog)
-    if isinstance(dialog, QMessageBox):
-        dialog.reject()
+    doubled = {}
+    for kind, make in DIALOGS.items():
+        dialog = make(session, window)
+        qtbot.addWidget(dialog)
+        dialog.show()
+        doubled[kind.__name__] = doubled_keys(dialog)
+        if isinstance(dialog, QMessageBox):
+            dialog.reject()
+        dialog.hide()
+    assert not {name: keys for name, keys in doubled.items() if keys}
