@@ -378,6 +378,18 @@ class Inputs:
         return self.student_net == self.source_net and self.source_classes.names == self.classes.names
 
     @property
+    def starts_from_source(self) -> bool:
+        """Whether the student has the source's weights: it predicts these classes before it learns anything.
+
+        Raises:
+            InputError: what is known of the source cannot be used.
+        """
+        weights, source = self.config.student.weights, self.config.source.file
+        if weights in ("", "source"):
+            return self.source_fits_student
+        return source is not None and weights not in ("random", IMAGENET) and self.path(weights) == self.path(source)
+
+    @property
     def student_weights(self) -> Path | None:
         """The file that the student starts from; None for random weights and for those of ImageNet.
 

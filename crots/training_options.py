@@ -5,7 +5,6 @@ As in `crots.options`, defaults are the profile ``recommended`` and ``published=
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -13,8 +12,6 @@ from typing import Any, ClassVar, Literal
 from crots.config import Size, option
 
 _BALANCE = "Weight classes by their frequency to this power, so that rare ones count more; 0 is off"
-# Share of each class that counts in a round of a student that started from the source.
-_KEPT = 0.66
 
 
 @dataclass(frozen=True)
@@ -341,17 +338,6 @@ class AdaptOptions(TrainingOptions):
         published="oracle",
     )
     guard: bool = _guard()
-
-    def for_start(self, *, from_source: bool) -> AdaptOptions:
-        """Returns the options with those that follow from where the student started.
-
-        Args:
-            from_source: its baseline started from the source's weights, not afresh: then it loses rare and thin classes
-                to one threshold, while a fresh student gains nothing from less confident labels (docs/results.md).
-        """
-        if self.keep_share is not None:
-            return self
-        return dataclasses.replace(self, keep_share=_KEPT if from_source else 0.0)
 
     @property
     def guarded(self) -> bool:

@@ -69,6 +69,18 @@ def test_a_file_that_knows_its_network_is_asked_before_the_usual_one_is_taken(op
         _ = opened(source__file="model.safetensors", source__net="deeplabv2_resnet18").source_net
 
 
+def test_a_student_starts_from_the_source_only_with_its_weights(opened, model):
+    source = {"source__file": "model.safetensors", "task__classes": "demo"}
+    assert opened(**source).starts_from_source
+    for weights in ("source", "model.safetensors", "./model.safetensors"):
+        assert opened(**source, student__weights=weights).starts_from_source, weights
+    for weights in ("random", "imagenet", "plain.pth"):
+        assert not opened(**source, student__weights=weights).starts_from_source, weights
+    assert not opened(**source, student__net="deeplabv2_resnet18").starts_from_source
+    assert not opened(source__file="model.safetensors", task__classes="camvid").starts_from_source
+    assert not opened(source__predictions="said", task__classes="demo").starts_from_source
+
+
 def test_a_file_brings_its_own_classes_where_no_others_are_named(opened, model):
     inputs = opened(source__file="model.safetensors", task__classes="camvid")
     assert inputs.source_classes.names == load_class_set("demo").names

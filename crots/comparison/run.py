@@ -32,11 +32,11 @@ from crots.stages.project_stages import (
     model_predict,
     open_material,
     settle,
+    settle_round,
     source_can_be_scored,
     source_predict,
 )
 from crots.stages.workbench import Workbench
-from crots.training.budget import ROUND
 
 STAGE = "compare"
 
@@ -86,7 +86,9 @@ def with_steps(job: CompareJob, bench: Workbench) -> CompareJob:
     student = bench.new_student()
     steps = {
         "baseline.steps": settle(bench, usual.baseline, student, images, bench.start).total,
-        "adapt.steps": settle(bench, usual.adapt, student, images, "trained", ROUND).total,
+        "adapt.steps": settle_round(
+            bench, usual.adapt, student, images, from_source=bench.inputs.starts_from_source
+        ).total,
     }
     return dataclasses.replace(job, config=override(config, steps))
 
@@ -181,7 +183,7 @@ class _Comparer:
     def _body(self, task: _Task, bench: Workbench, inner: Context) -> Iterator[Event]:
         method = task.run.method
         if is_round(task.key) and method.learner:
-            source = method.learner == "statistics" and bench.student_is_source
+            source = method.learner == "statistics" and bench.inputs.starts_from_source
             return run_rival(method.learner, task.branch, bench, inner, from_source=source)
         return STAGES[stage_kind(task.key)](task.branch, bench, inner)
 

@@ -29,11 +29,10 @@ from crots.nets.model import Model
 from crots.project import Project
 from crots.stages.adapt import AdaptLearner
 from crots.stages.baseline import BaselineLearner, refresh_steps
-from crots.stages.project_stages import label_job, settle
+from crots.stages.project_stages import label_job, settle, settle_round
 from crots.stages.pseudo_label import LabelWriter
 from crots.stages.workbench import Workbench
 from crots.taxonomy import ClassSet
-from crots.training.budget import ROUND
 from crots.training.label_free import images_to_score
 from crots.training.learner import Learner
 from crots.training.material import Material
@@ -213,7 +212,8 @@ class Trial:
 
     def _round(self, bench: Workbench) -> StageEstimate:
         student, samples = bench.new_student(), in_parts(bench.dataset.samples, bench.tiling)
-        options = settle(bench, bench.config.adapt, student, len(samples), "trained", ROUND)
+        from_source = bench.inputs.starts_from_source
+        options = settle_round(bench, bench.config.adapt, student, len(samples), from_source=from_source)
         bench.check_training(student, options, [bench.size])
         patches = None
         if options.patches:

@@ -53,6 +53,11 @@ class Workers:
         padded = [*items, *[None] * (-len(items) % self.world)]
         return padded[self.rank :: self.world]
 
+    def dealt_batches(self, items: Sequence[T], size: int) -> list[list[T]]:
+        """This worker's items in batches; as many for each worker, some empty, so that all take part in every check."""
+        own = self.dealt(items)
+        return [[item for item in own[at : at + size] if item is not None] for at in range(0, len(own), size)]
+
     def tell(self, failure: str) -> None:
         """Sends the reason why this worker ends to the others."""
 

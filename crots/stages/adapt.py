@@ -96,11 +96,11 @@ class AdaptLearner(Learner):
             return
         pixels = np.zeros((classes, LEVELS), np.int64)
         with evaluating(self.student):
-            for index in self.workers.dealt(evenly_spread(self.images, _SEEN)):
+            for batch in self.workers.dealt_batches(evenly_spread(self.images, _SEEN), self.engine.batch(0)):
                 check()
-                if index is not None:
+                if batch:
                     with self.engine.autocast():
-                        logits = self.student.logits(self.engine.images(self.material.images([index])))
+                        logits = self.student.logits(self.engine.images(self.material.images(batch)))
                     labels, confidence = (found.cpu().numpy() for found in confident(logits, options.confidence_from))
                     pixels += confidence_histogram(labels, confidence, classes)
         pixels = sum(self.workers.gathered(pixels), np.zeros_like(pixels))

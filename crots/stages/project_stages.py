@@ -35,7 +35,7 @@ from crots.stages.labellers import Predict, take_target_statistics
 from crots.stages.mine import MineJob, mine_patches
 from crots.stages.pseudo_label import LabelJob, label_images
 from crots.stages.workbench import Workbench
-from crots.training.budget import ROUND, Start, settled
+from crots.training.budget import ROUND, Start, for_round, settled
 from crots.training.label_free import LabelFreeScores, images_to_score
 from crots.training.loop import Training
 from crots.training.material import Material, PseudoLabels
@@ -162,6 +162,13 @@ def settle(
     return found
 
 
+def settle_round(
+    bench: Workbench, options: AdaptOptions, student: Model, images: int, *, from_source: bool
+) -> AdaptOptions:
+    """Computes the options of a round that depend on the data and on whether its student started from the source."""
+    return settle(bench, for_round(options, from_source=from_source), student, images, "trained", ROUND)
+
+
 def blend_statistics(bench: Workbench, student: Model, data: Material, context: Context) -> None:
     """Gives a trained student a mean of its own and the target's batch-norm statistics."""
     share = bench.config.student.target_statistics
@@ -188,8 +195,7 @@ def run_adapt(project: Project, bench: Workbench, context: Context) -> Iterator[
     elif options.patches:
         bench.note("there are no hard patches; this round trains on mixes only", warning=True)
     data = open_material(project, bench).tiled(bench.tiling)
-    options = options.for_start(from_source=bench.starts_from_source)
-    options = settle(bench, options, student, len(data.samples), "trained", ROUND)
+    options = settle_round(bench, options, student, len(data.samples), from_source=bench.inputs.starts_from_source)
     bench.check_training(student, options, sizes)
     run = training_run(project, bench, options, context, student, data)
     if run.watch and run.watch.rule == "oracle":
@@ -222,7 +228,7 @@ def training_run(
         data: the target's images and pseudo-labels, for label-free scores; None where there is no target.
     """
     adapting = isinstance(options, AdaptOptions)
-    trained = adapting or bench.starts_from_source
+    trained = adapting or bench.inputs.starts_from_source
     guard, rule = options.guarded, _rule(bench, options.selection)
     score = None
     if data and (adapting or guard):

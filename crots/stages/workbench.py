@@ -208,14 +208,6 @@ class Workbench:
         """The student's network: the named one, or the source's."""
         return self.inputs.student_net
 
-    @property
-    def student_is_source(self) -> bool:
-        """Whether the student starts as the source itself: a white box of the same net and classes."""
-        file, weights = self.config.source.file, self.config.student.weights
-        if file is None or weights in ("random", IMAGENET) or self.student_net != self.inputs.source_net:
-            return False
-        return self.inputs.student_weights == self.path(file)
-
     def check_student(self) -> None:
         """Refuses the name of a student's network that cannot be built; code of others is not run for it.
 
@@ -255,12 +247,6 @@ class Workbench:
         self.start = "pretrained" if report.missing else "trained"
         self.note(f"the student {self.student_net} starts from {name}: {'; '.join(report.lines())}")
         return model
-
-    @property
-    def starts_from_source(self) -> bool:
-        """Whether `new_student` has the source's weights: it is a model of these classes before it learns anything."""
-        source = self.config.source.file
-        return source is not None and self.inputs.student_weights == self.path(source)
 
     def source_weights(self) -> tuple[dict[str, Tensor], str] | None:
         """The source's weights for the student and their file's name; None where its net or classes are others."""

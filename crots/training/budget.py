@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar
 
 from crots.config import Size
 from crots.methods.selection import UNSURE_WEIGHT
-from crots.training_options import BaselineOptions, TrainingOptions
+from crots.training_options import AdaptOptions, BaselineOptions, TrainingOptions
 
 Start = Literal["trained", "pretrained", "random"]
 Options = TypeVar("Options", bound=TrainingOptions)
@@ -39,6 +39,9 @@ RECIPES: dict[Start, dict[str, Any]] = {
 }  # fmt: skip
 # A round starts from a trained model, so it takes this share of a whole training.
 ROUND = 0.25
+# Share of each class that counts in the rounds of a student that started from the source: to one threshold it loses
+# rare and thin classes, while a fresh student gains nothing from less confident labels (docs/results.md).
+_ROUND_SHARE = 0.66
 # On a CPU, images with more pixels are trained on in crops. A student that starts afresh learns more from crops of many
 # images than from as many pixels of a few whole ones (docs/results.md).
 _WHOLE_PIXELS: dict[Start, int] = {"trained": 100_000, "pretrained": 50_000, "random": 50_000}
@@ -70,6 +73,18 @@ def settled(
         if "refresh" in changes and not options.keep_ema:
             changes["refresh"] = 0  # the moving average is what refreshes labels
     return dataclasses.replace(options, **changes) if changes else options  # type: ignore[arg-type]
+
+
+def for_round(options: AdaptOptions, *, from_source: bool) -> AdaptOptions:
+    """Returns the options of a round with those that follow from where its baseline started; see `settled`.
+
+    Args:
+        options: of the rounds.
+        from_source: the baseline started from the source's weights.
+    """
+    if options.keep_share is not None:
+        return options
+    return dataclasses.replace(options, keep_share=_ROUND_SHARE if from_source else 0.0)
 
 
 def steps_for(images: int, start: Start, batch: int, share: float = 1.0) -> int:

@@ -21,7 +21,6 @@ from crots.records import Count, Digits, Key, read_as
 from crots.taxonomy import ClassSet
 from crots.training.material import Array
 
-# In the folder of the corrections: the user's corrections.
 _REMEDY = "repair it, or move it away: without it no patch counts as corrected"
 
 

@@ -143,8 +143,7 @@ def _parts(material: Material, engine: Engine) -> list[list[int]]:
     if material.tiling:
         images = itertools.groupby(places, lambda place: place_of(material.samples[place])[0])
         return [part or [] for part in engine.workers.dealt([list(tiles) for _, tiles in images])]
-    own, batch = list(engine.workers.dealt(places)), engine.batch(0)
-    return [[place for place in own[first : first + batch] if place is not None] for first in range(0, len(own), batch)]
+    return engine.workers.dealt_batches(places, engine.batch(0))
 
 
 def _write_table(folder: Path, table: Table, *, undone: str = "") -> None:

@@ -22,8 +22,10 @@ from PySide6.QtWidgets import (
 )
 
 from crots.events import Event, StageFinished
+from crots.opening import Inputs
 from crots.project import Project
 from crots.taxonomy import ClassSet
+from crots.training.budget import for_round
 from crots.training_options import AdaptOptions
 from crots_studio.models.image_store import ImageStore
 from crots_studio.models.label_list import LabelList, classes_of, read_list
@@ -50,11 +52,16 @@ _NO_LABELS = (
 
 @dataclass(frozen=True, eq=False)
 class PreviewInputs:
-    """What previews are made of."""
+    """What previews are made of.
+
+    Attributes:
+        from_source: the student starts from the source's weights, which decides what counts as confident.
+    """
 
     labels: LabelList
     classes: ClassSet
     store: ImageStore
+    from_source: bool
 
 
 class PreviewPanel(QWidget):
@@ -221,8 +228,7 @@ class PreviewPanel(QWidget):
     def _options(self) -> AdaptOptions:
         if self._session.project is None:
             return AdaptOptions()
-        config = self._session.project.config
-        return config.adapt.for_start(from_source=config.source.file is not None)
+        return self._session.project.config.adapt
 
     def _take_options(self) -> None:
         """The sliders start where the project's options are."""
@@ -318,12 +324,16 @@ class PreviewPanel(QWidget):
 
 
 def _inputs_of(project: Project | None) -> object:
-    return None if project is None else (project.folder, project.config.data, project.config.task.classes)
+    if project is None:
+        return None
+    config = project.config
+    return project.folder, config.data, config.task, config.source, config.student
 
 
 def _read(project: Project) -> PreviewInputs:
     classes = classes_of(project)
-    return PreviewInputs(read_list(project, classes), classes, ImageStore(project, classes))
+    from_source = Inputs(project.config, project.folder).starts_from_source
+    return PreviewInputs(read_list(project, classes), classes, ImageStore(project, classes), from_source)
 
 
 def mix(material: PreviewInputs, settings: MixSettings, options: AdaptOptions) -> list[MixPicture]:
@@ -333,6 +343,7 @@ def mix(material: PreviewInputs, settings: MixSettings, options: AdaptOptions) -
         (labels.keys[index], labels.path(index)) for index in choose(len(labels), settings.seed)
     ]
     maps = [store.maps(key, path) for key, path in chosen]
+    options = for_round(options, from_source=material.from_source)
     return make_mixes(settings, options, maps, material.classes.names, material.classes.ignore)
 
 

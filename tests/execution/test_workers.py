@@ -41,6 +41,14 @@ def test_a_set_is_dealt_in_turns_in_its_order(world, items):
     assert len(turns) == -(-len(items) // world)
 
 
+@given(WORLDS, st.lists(st.integers(), max_size=60), st.integers(1, 9))
+def test_every_worker_has_as_many_batches(world, items, size):
+    hands = [one_of(rank, world).dealt_batches(items, size) for rank in range(world)]
+    assert sorted(item for batches in hands for batch in batches for item in batch) == sorted(items)
+    assert len({len(batches) for batches in hands}) == 1
+    assert all(len(batch) <= size for batches in hands for batch in batches)
+
+
 @given(st.integers(1, 8), st.integers(1, 8), st.integers(1, 8))
 def test_no_worker_sees_more_images_at_once_than_one_process_would(world, share, accumulate):
     batch = world * share * accumulate

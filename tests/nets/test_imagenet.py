@@ -143,5 +143,5 @@ def test_a_student_starts_from_them_where_they_are_asked_for_by_name(torch_cache
         _ = Inputs(config, tmp_path).student_weights
     bench = Workbench(override(config, {"student.weights": "imagenet"}), tmp_path, None, "baseline")
     bench.new_student()
-    assert bench.start == "pretrained" and not bench.student_is_source
+    assert bench.start == "pretrained" and not bench.inputs.starts_from_source
     assert "starts from ImageNet weights: " in bench.notes[-1].text

@@ -80,14 +80,6 @@ def test_the_most_confident_share_of_each_class_counts(make, monkeypatch):
     assert found[0.0] == 0 < found[0.5]
 
 
-def test_the_share_of_each_class_follows_from_the_start():
-    options = AdaptOptions()
-    assert options.for_start(from_source=True).keep_share == 0.66
-    assert options.for_start(from_source=False).keep_share == 0
-    assert defaults(AdaptOptions, "published").for_start(from_source=True).keep_share == 0
-    assert AdaptOptions(keep_share=0.3).for_start(from_source=False).keep_share == 0.3
-
-
 def test_a_stop_is_seen_while_the_thresholds_are_found(make):
     def stop():
         raise Stopped("stopped")

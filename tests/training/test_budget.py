@@ -1,7 +1,7 @@
 import pytest
 
-from crots.config import Size
-from crots.training.budget import RECIPES, VIEWS, settled, steps_for
+from crots.config import Size, defaults
+from crots.training.budget import RECIPES, VIEWS, for_round, settled, steps_for
 from crots.training_options import AdaptOptions, BaselineOptions
 
 SMALL, LARGE = Size(256, 128), Size(1024, 512)
@@ -36,6 +36,14 @@ def test_whole_images_are_seen_as_often_as_crops(start):
     steps = steps_for(400, start, 6)
     for options, size in ((BaselineOptions(), SMALL), (BaselineOptions(scale=1.0), LARGE), (BaselineOptions(), LARGE)):
         assert settle(options, start=start, size=size).steps == steps
+
+
+def test_the_share_of_each_class_that_counts_in_a_round_follows_from_the_start():
+    options = AdaptOptions()
+    assert for_round(options, from_source=True).keep_share == 0.66
+    assert for_round(options, from_source=False).keep_share == 0
+    assert for_round(defaults(AdaptOptions, "published"), from_source=True).keep_share == 0
+    assert for_round(AdaptOptions(keep_share=0.3), from_source=False).keep_share == 0.3
 
 
 def test_a_round_takes_its_share():

@@ -114,8 +114,7 @@ def _events(
     from crots.data.tiles import in_parts
     from crots.opening import Inputs
     from crots.stages.adapt import AdaptJob, adapt_student
-    from crots.stages.project_stages import settle, training_run
-    from crots.training.budget import ROUND
+    from crots.stages.project_stages import settle_round, training_run
     from crots.training.material import Material
     from crots.training.patch_set import PatchSet
 
@@ -129,7 +128,7 @@ def _events(
     # Tiles are counted by the sizes of images, which have to be sound.
     counted = readable(bench.dataset, bench, context) if bench.tiling else bench.dataset
     count = len(in_parts(counted.samples, bench.tiling))
-    options = settle(bench, bench.config.adapt.for_start(from_source=True), model, count, "trained", ROUND)
+    options = settle_round(bench, bench.config.adapt, model, count, from_source=True)
     patches = PatchSet.open(args.patches, bench.classes) if args.patches else None
     sizes = [bench.size]
     if patches is not None and len(patches):

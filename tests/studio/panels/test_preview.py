@@ -5,6 +5,10 @@ import pytest
 import torch
 
 from crots.config import Size
+from crots.nets.model import create_model
+from crots.nets.weights import save_safetensors
+from crots.opening import Inputs
+from crots.project_config import override
 from crots_studio.models.mix_preview import STRATEGIES
 from crots_studio.panels import preview
 from crots_studio.panels.preview import PreviewPanel
@@ -164,3 +168,21 @@ def test_nothing_is_computed_while_hidden(qtbot, panel, opened):
 
 def test_every_control_has_a_name(panel):
     assert unnamed(panel) == []
+
+
+def test_what_counts_follows_from_where_the_student_starts_as_in_a_run(qtbot, session, panel, opened):
+    inputs = Inputs(opened.config, opened.folder)
+    source = create_model("compact", inputs.classes, Size(32, 32))
+    save_safetensors(opened.folder / "source.safetensors", source.net, source.card)
+    white_box = {"source.file": "source.safetensors", "source.predictions": None, "source.confidence": None}
+
+    def counts_as_from_the_source(weights):
+        before = panel.material
+        changes = {**white_box, "student.net": "compact", "student.weights": weights}
+        session.opened.save_config(override(session.project.config, changes))
+        qtbot.waitUntil(lambda: panel.material is not None and panel.material is not before, timeout=30_000)
+        return panel.material.from_source
+
+    assert not panel.material.from_source, "a black box"
+    assert counts_as_from_the_source("source")
+    assert not counts_as_from_the_source("random")
