@@ -54,7 +54,7 @@ class DataOptions:
     val_encoding: Literal["auto", "train", "raw", "colour", "mask", "from-one", "synthia", "polygons"] = option(
         "auto", "How label files store classes: auto detects it and asks if two encodings fit; train ids, the data "
         "set's raw ids, colours, masks of 0 and 1 or 255, ids that count from one, SYNTHIA's 16 bits, outlines of "
-        "COCO, CVAT or labelme.", affects_result=False, title="Label encoding",
+        "COCO, CVAT, Label Studio or labelme.", affects_result=False, title="Label encoding",
     )  # fmt: skip
     size: Size | None = option(
         None,

@@ -75,10 +75,13 @@ values in the files. If exactly one encoding fits, it is used and reported; if s
 choose one with `--encoding` (for the validation labels of a project `--val-encoding`). The values -1, 255 and 65535 are
 ignored unless the set names them.
 
-Outlines and masks in the files of COCO (instances, stuff, panoptic), CVAT for images (`annotations.xml`), labelme and
-Cityscapes (`*_polygons.json`, all that IDD has) are rasterised by the names of their classes, later shapes over
-earlier ones; `[other_names]` in a class set's file adds further names of its classes. Pixels outside of them belong to
-the class *background* if there is one, otherwise they are ignored; lines and points cover no pixels.
+Outlines and masks in the files of COCO (instances, stuff, panoptic), CVAT for images (`annotations.xml`), Label Studio
+(its JSON export, with brushes, outlines, boxes and ellipses), labelme and Cityscapes (`*_polygons.json`, all that IDD
+has) are rasterised by the names of their classes, later shapes over earlier ones; `[other_names]` in a class set's file
+adds further names of its classes. Pixels outside of them belong to the class *background* if there is one, otherwise
+they are ignored; lines and points cover no pixels. The PNG masks of Label Studio are refused, since their names say
+which task they are of and not which image. The masks of Roboflow are read by the names in the `_classes.csv` beside
+them, which can also be given as the class set.
 """
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from crots.config import unknown_name
 from crots.data.encodings import ENCODINGS, Encoding
+from crots.data.label_studio import is_mask_name
 from crots.data.layouts import UNUSED, Place, album_place, find_place
 from crots.data.lists import read_list
 from crots.data.masks import masks_among, measurements_among, other_pictures
@@ -147,7 +148,8 @@ def _open_file(path: Path, split: str, root: Path | str | None) -> Dataset:
     if path.suffix.lower() in ALBUMS:
         if not is_album(path):
             raise InputError(
-                f"{path}: is no file of COCO or CVAT with the outlines of images; pick the folder of images"
+                f"{path}: is no file of COCO, CVAT or Label Studio with the outlines of images; pick the folder of "
+                "images"
             )
         return _placed("coco", album_place(path, "", ""), "auto", None)
     listed = read_list(path, split, None if root is None else expanded(root).absolute())
@@ -270,6 +272,7 @@ def label_files(
     if outlines := [name for name in names if name.lower().endswith(SUFFIX)]:
         return keyed(folder, outlines), encoding
     names = [name for name in names if name.lower().endswith(_LABELS)]
+    _check_names(folder, names)
     if not names and (outlines := _outlined_files(folder, list_files(folder, {SUFFIX}))):
         return keyed(folder, outlines), encoding
     kinds = {name: label_ending(key_of(name)) for name in names}
@@ -286,6 +289,16 @@ def label_files(
     return keyed(folder, names), encoding
 
 
+def _check_names(folder: Path, names: Sequence[str]) -> None:
+    """Refuses masks that do not say which image they are of."""
+    masks = [name for name in names if is_mask_name(name.rpartition("/")[2])]
+    if masks:
+        raise InputError(
+            f"{folder}: found {len(masks)} masks of Label Studio ({some(masks)}), which are named by the numbers of "
+            "tasks and not by images; export the project as JSON, and give that file as the labels"
+        )
+
+
 def no_labels(folder: Path) -> str:
     """Says that a folder holds no label files, and what it holds instead."""
     others = Counter(os.path.splitext(name)[1].lower() for name, _ in files_below(folder))  # noqa: PTH122 - may be many
@@ -293,7 +306,7 @@ def no_labels(folder: Path) -> str:
     but = lossy_words(folder) or (f", but {listed}" if listed else "")
     return (
         f"{folder}: found no label files{but}, expected ids or colours as PNG, TIFF, BMP, GIF or PGM, or outlines of "
-        "COCO, CVAT, labelme or Cityscapes; pick another folder"
+        "COCO, CVAT, Label Studio, labelme or Cityscapes; pick another folder"
     )
 
 

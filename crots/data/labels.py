@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from crots.data.datasets import Dataset, Sample
 from crots.data.encodings import Encoding
+from crots.data.listed import listed_encoding
 from crots.data.matching import some
 from crots.data.polygons import has_outlines, rasterise
 from crots.data.readings import (
@@ -112,6 +113,8 @@ def detect_encoding(
     if has_outlines(labels[0]):
         outside = "background" if "background" in map(str.lower, classes.names) else "ignored"
         return "polygons", [f"labels are {WORDS['polygons']}; pixels outside of them are {outside}"]
+    if (listed := listed_encoding(labels, classes)) is not None:
+        return listed[0], [listed[1]]
     chosen = [labels[index] for index in np.unique(np.linspace(0, len(labels) - 1, _CHECKED).astype(int))]
     rest: list[Path] | None = None
     seen: list[Seen] = []

@@ -16,7 +16,7 @@ from pathlib import Path
 from crots.artefacts import LABEL_IDS
 from crots.config import unknown_name
 from crots.data.encodings import Encoding
-from crots.data.matching import key_of, list_labels, some
+from crots.data.matching import key_of, list_labels, some, without_upload
 from crots.data.polygons import ALBUMS, album_labels, album_parts, is_album
 from crots.data.releases import RELEASES, LabelKind, Release, Spot, by_preference, folders_below, folders_in, spot
 from crots.errors import InputError
@@ -269,7 +269,7 @@ def _without_classes(layout: Callable[[Path, str], Place | None]) -> Callable[..
 
 
 def _coco(path: Path, split: str) -> Place | None:
-    """COCO and CVAT, also as Label Studio and Roboflow export them: images, and one file of outlines for each split."""
+    """COCO, CVAT and JSON of Label Studio, also as Roboflow exports it: images, and one file for each split."""
     named = _SPLIT_WORDS.get(split, (split,))
     folders = (path, path / "annotations", *(path / word for word in named))
     files = {file: _words(file, path) for folder in folders for file in _albums_in(folder) if is_album(file)}
@@ -303,7 +303,7 @@ def _albums_in(folder: Path) -> list[Path]:
 
 
 def album_place(file: Path, wanted: str, split: str) -> Place:
-    """The images of a file of COCO or CVAT.
+    """The images of a file of COCO, CVAT or Label Studio.
 
     Args:
         file: one of those.
@@ -317,9 +317,12 @@ def album_place(file: Path, wanted: str, split: str) -> Place:
         if not labels:
             raise InputError(f"{file}: found images of {some(sorted(said), 8)}, expected the split {split}")
     first = next(iter(labels), "")
+    names = [name for name in (first, without_upload(first)) if name]
+    # Label Studio names files by what it called them when they were uploaded.
+    labels = list(dict.fromkeys(label for name in labels for label in (name, without_upload(name))))
     above = [file.parent, file.parent.parent]
     places = [place for base in above for place in (base, *folders_below(base))]
-    folder = next((place for place in places if first and is_file(place / first)), None)
+    folder = next((place for place in places if any(is_file(place / name) for name in names)), None)
     if folder is None:
         raise InputError(
             f"{file}: found no image {first[:200] or '(it lists none)'} in {file.parent.parent} and the folders in it, "

@@ -30,6 +30,8 @@ _LABEL_ENDINGS = (
 _TOKEN = re.compile(r"\d+|[^\W\d_]+|[\W_]")
 # A number that stands by itself; those of leftImg8bit, manual1 and 1stHO do not.
 _NUMBER = re.compile(r"(?<![^\W_])\d+(?![^\W_])")
+# What Label Studio writes before the names of uploaded files.
+_UPLOADED = re.compile(r"(?:(?<=/)|^)[0-9a-f]{8}-(?=[^/]+$)")
 # Images whose names are compared with all others to learn how a file is named after its image.
 _LEARNED_FROM = 12
 # What distinguishes the kinds of label files of Cityscapes.
@@ -52,6 +54,11 @@ def plain_key(key: str) -> str:
 def plain_stem(key: str) -> str:
     """Returns the last part of a key without what data sets append to it."""
     return plain_key(key).rsplit("/", 1)[-1]
+
+
+def without_upload(key: str) -> str:
+    """Returns a key or path with the name that a file had before it was uploaded to Label Studio."""
+    return _UPLOADED.sub("", key)
 
 
 def label_ending(key: str) -> str:
@@ -206,6 +213,7 @@ def match(
         lambda: same,
         lambda: Pairing(plain_key, plain_key),
         lambda: Pairing(composed, _without_image_suffix),
+        lambda: Pairing(plain_key, lambda key: without_upload(plain_key(key))),
         lambda: _without_common_folders(keys, files),
         lambda: _but_for_one_word(keys, files),
         lambda: learned(keys, files, what, folder, in_folders=True),

@@ -1,7 +1,7 @@
 """Labels that are outlines with class names, and drawing them.
 
-JSON files of labelme and of Cityscapes hold one image each, those of COCO and CVAT a whole data set. A label of these
-is named by a path below its file, which holds no such folder: ``instances.json/street/1.jpg``.
+JSON files of labelme and of Cityscapes hold one image each, those of COCO, CVAT and Label Studio a whole data set. A
+label of these is named by a path below its file, which holds no such folder: ``instances.json/street/1.jpg``.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from crots.classlists import is_void
 from crots.config import Size, unknown_name
 from crots.data.coco import is_coco, read_coco
 from crots.data.cvat import is_cvat, read_cvat
+from crots.data.label_studio import is_label_studio, read_label_studio
 from crots.data.shapes import (
     MALFORMED,
     MOST_BYTES,
@@ -71,8 +72,11 @@ def _is_cityscapes(found: Any) -> bool:
 
 
 def is_album(path: Path) -> bool:
-    """Whether a file holds the labels of many images: COCO's, or CVAT's."""
-    return is_cvat(path) if path.suffix.lower() == _XML else is_coco(_content(path))
+    """Whether a file holds the labels of many images: COCO's, CVAT's, or Label Studio's."""
+    if path.suffix.lower() == _XML:
+        return is_cvat(path)
+    found = _content(path)
+    return is_coco(found) or is_label_studio(found)
 
 
 def album_labels(path: Path) -> dict[str, Path]:
@@ -184,7 +188,10 @@ def _album(path: Path) -> Album:
 
 @lru_cache(maxsize=2)
 def _album_of(path: Path, stamp: tuple[Any, ...]) -> Album:
-    return read_cvat(path) if path.suffix.lower() == _XML else read_coco(path, _parsed(path))
+    if path.suffix.lower() == _XML:
+        return read_cvat(path)
+    found = _parsed(path)
+    return read_label_studio(path, found) if is_label_studio(found) else read_coco(path, found)
 
 
 # Drawing.

@@ -26,7 +26,7 @@ WORDS: dict[Encoding, str] = {
     "mask": "masks of two classes (0, and 1 or 255)",
     "from-one": "ids that count from 1 (0 is ignored)",
     "synthia": "SYNTHIA's 16-bit ids",
-    "polygons": "outlines with class names (COCO, CVAT, labelme, Cityscapes)",
+    "polygons": "outlines with class names (COCO, CVAT, Label Studio, labelme, Cityscapes)",
 }
 # Own ids, of a set that is common in both forms, are implausible where more than this share would have no class and
 # the other reading sees so many times as many classes.

@@ -323,7 +323,7 @@ def test_other_xml_is_no_labels(tmp_path):
     photo(tmp_path / "images" / "a.jpg")
     (tmp_path / "about.xml").write_text("<annotation><folder>VOC2012</folder></annotation>")
     assert open_dataset(tmp_path).layout == "folder"
-    with pytest.raises(InputError, match="no file of COCO or CVAT"):
+    with pytest.raises(InputError, match="no file of COCO, CVAT or Label Studio"):
         open_dataset(tmp_path / "about.xml")
 
 
