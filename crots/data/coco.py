@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import json
+import re
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,40 +15,125 @@ from numpy.typing import NDArray
 
 from crots.config import Size
 from crots.data.releases import folders_in
-from crots.data.shapes import MALFORMED, Album, Shape, from_runs, malformed, point, whole
+from crots.data.shapes import MALFORMED, REMEDY, Album, Shape, from_runs, malformed, point, whole
 from crots.errors import InputError
 from crots.files import is_file
 from crots.label_files import read_labels
 
 _LISTS = ("images", "annotations", "categories")
+_DECODER = json.JSONDecoder()
+_BLANK = re.compile(r"[ \t\n\r]*")
 
 
-def is_coco(found: Any) -> bool:
-    """Whether the content of a JSON file is COCO's."""
-    return isinstance(found, dict) and all(isinstance(found.get(key), list) for key in _LISTS)
+class NotCoco(InputError):
+    """A file of another form."""
 
 
-def read_coco(path: Path, found: Any) -> Album:
-    """Reads the content of a file.
+def read_coco(path: Path, text: str) -> Album:
+    """Reads the content of a file, of which annotations are kept as text until they are needed: there may be millions.
 
     Raises:
-        InputError: it is not of this form.
+        NotCoco: it is not of this form.
+        InputError: it is, but damaged.
     """
+    rows: dict[str, list[Any]] = {"images": [], "categories": []}
+    places: dict[Any, array[int]] = {}
+    used: set[Any] = set()
+    seen: set[str] = set()
     try:
-        kinds = {row["id"]: str(row["name"]) for row in found["categories"]}
-        names = {row["id"]: str(row["file_name"]).replace("\\", "/") for row in found["images"]}
-        sizes = {names[row["id"]]: Size(whole(row["width"]), whole(row["height"])) for row in found["images"]}
-        shapes: dict[str, list[Callable[[], Iterable[Shape]]]] = {name: [] for name in sizes}
-        for row in found["annotations"]:
-            name = names[row["image_id"]]
-            if "segments_info" in row:
-                segments = {whole(one["id"]): kinds[one["category_id"]] for one in row["segments_info"]}
-                shapes[name].append(partial(_segments, path, str(row["file_name"]), segments, sizes[name]))
+        for key, row, start in _rows(text):
+            seen.add(key)
+            if row is None:
+                # Of a list that stands twice the last one counts.
+                places, rows = ({}, rows) if key == "annotations" else (places, {**rows, key: []})
+            elif key == "annotations":
+                places.setdefault(row["image_id"], array("q")).append(start)
+                used.update(one["category_id"] for one in row.get("segments_info", (row,)))
             else:
-                shapes[name].append(partial(_shape, kinds[row["category_id"]], row.get("segmentation"), sizes[name]))
+                rows[key].append(row)
+    except (ValueError, RecursionError) as error:
+        raise NotCoco(f"{path}: is not JSON ({error or 'it is nested too deeply'}); {REMEDY}") from None
+    except MALFORMED as error:
+        raise malformed(path, error) from None
+    if not seen.issuperset(_LISTS):
+        raise NotCoco(f"{path}: has no lists of {', '.join(_LISTS)}; {REMEDY}")
+    try:
+        kinds = {row["id"]: str(row["name"]) for row in rows["categories"]}
+        names = {row["id"]: str(row["file_name"]).replace("\\", "/") for row in rows["images"]}
+        sizes = {names[row["id"]]: Size(whole(row["width"]), whole(row["height"])) for row in rows["images"]}
+        shapes: dict[str, list[Callable[[], Iterable[Shape]]]] = {name: [] for name in sizes}
+        for number, starts in places.items():
+            name = names[number]
+            shapes[name].append(partial(_shapes, path, text, starts, kinds, sizes[name]))
+        for number in used:
+            kinds[number]
     except MALFORMED as error:
         raise malformed(path, error) from None
     return Album(path, sizes, shapes, {})
+
+
+def _rows(text: str) -> Iterator[tuple[str, Any, int]]:
+    """Yields the rows of the three lists of a JSON object and where they begin, and None where a list begins.
+
+    Raises:
+        ValueError: it is not a JSON object.
+        RecursionError: it is nested too deeply.
+    """
+    place = _after(text, 0, "{")
+    while not (closed := text.startswith("}", place)):
+        key, place = _DECODER.raw_decode(text, place)
+        place = _after(text, place, ":")
+        if key in _LISTS and text.startswith("[", place):
+            yield key, None, place
+            place = _after(text, place, "[")
+            while not text.startswith("]", place):
+                start = place
+                row, place = _DECODER.raw_decode(text, place)
+                yield key, row, start
+                place = _between(text, place, "]")
+            place += 1
+        else:
+            _, place = _DECODER.raw_decode(text, place)
+        place = _between(text, place, "}")
+    end = _skipped(text, place + 1)
+    if not closed or end != len(text):
+        raise json.JSONDecodeError("Extra data", text, end)
+
+
+def _skipped(text: str, place: int) -> int:
+    blank = _BLANK.match(text, place)
+    assert blank is not None
+    return blank.end()
+
+
+def _after(text: str, place: int, sign: str) -> int:
+    """The place after a sign and the blanks around it."""
+    place = _skipped(text, place)
+    if not text.startswith(sign, place):
+        raise json.JSONDecodeError(f"Expecting {sign!r}", text, place)
+    return _skipped(text, place + 1)
+
+
+def _between(text: str, place: int, end: str) -> int:
+    """The place of the next item, after a comma, or of the end."""
+    place = _skipped(text, place)
+    if text.startswith(end, place):
+        return place
+    place = _after(text, place, ",")
+    if text.startswith(end, place):
+        raise json.JSONDecodeError("Illegal trailing comma", text, place)
+    return place
+
+
+def _shapes(path: Path, text: str, starts: Sequence[int], kinds: Mapping[Any, str], size: Size) -> Iterator[Shape]:
+    """The shapes of one image, whose annotations begin at these places."""
+    for start in starts:
+        row, _ = _DECODER.raw_decode(text, start)
+        if "segments_info" in row:
+            segments = {whole(one["id"]): kinds[one["category_id"]] for one in row["segments_info"]}
+            yield from _segments(path, str(row["file_name"]), segments, size)
+        else:
+            yield from _shape(kinds[row["category_id"]], row.get("segmentation"), size)
 
 
 def _shape(name: str, segments: Any, size: Size) -> Iterable[Shape]:

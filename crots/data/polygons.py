@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import io
 import re
 from collections.abc import Iterable, Mapping
@@ -21,7 +22,7 @@ from PIL import Image, ImageDraw
 
 from crots.classlists import is_void
 from crots.config import Size, unknown_name
-from crots.data.coco import is_coco, read_coco
+from crots.data.coco import read_coco
 from crots.data.cvat import is_cvat, read_cvat
 from crots.data.label_studio import is_label_studio, read_label_studio
 from crots.data.shapes import (
@@ -29,6 +30,7 @@ from crots.data.shapes import (
     MOST_BYTES,
     REMEDY,
     Album,
+    Misshapen,
     Outlines,
     Shape,
     ellipse,
@@ -39,13 +41,15 @@ from crots.data.shapes import (
 )
 from crots.errors import InputError
 from crots.files import file_stamp
-from crots.limits import check_pixels
+from crots.limits import check_claim, check_pixels
 from crots.records import parse, read_plain
 from crots.taxonomy import ClassSet, label_dtype
 
 SUFFIX, _XML = ".json", ".xml"
 # Of files that hold the labels of many images.
 ALBUMS = (SUFFIX, _XML)
+# A file of COCO is held as bytes and as text while it is read, beside what is found in it.
+_COPIES = 3
 # Shapes that cover no pixel.
 _THIN = ("line", "linestrip", "point", "points")
 _WORD = re.compile(r"[^\W_]+")
@@ -75,8 +79,13 @@ def is_album(path: Path) -> bool:
     """Whether a file holds the labels of many images: COCO's, CVAT's, or Label Studio's."""
     if path.suffix.lower() == _XML:
         return is_cvat(path)
-    found = _content(path)
-    return is_coco(found) or is_label_studio(found)
+    try:
+        _album(path)
+    except Misshapen:
+        return True
+    except InputError:
+        return False
+    return True
 
 
 def album_labels(path: Path) -> dict[str, Path]:
@@ -190,8 +199,29 @@ def _album(path: Path) -> Album:
 def _album_of(path: Path, stamp: tuple[Any, ...]) -> Album:
     if path.suffix.lower() == _XML:
         return read_cvat(path)
-    found = _parsed(path)
-    return read_label_studio(path, found) if is_label_studio(found) else read_coco(path, found)
+    text = _text(path)
+    if text.lstrip()[:1] != "[":
+        return read_coco(path, text)
+    try:
+        found = parse(text, most=MOST_BYTES)
+    except ValueError as error:
+        raise InputError(f"{path}: is not JSON ({error}); {REMEDY}") from None
+    if not is_label_studio(found):
+        raise InputError(f"{path}: is a list of other things than Label Studio's tasks; {REMEDY}")
+    return read_label_studio(path, found)
+
+
+def _text(path: Path) -> str:
+    """The content of a file of COCO or Label Studio; the former may be larger than what is read at once elsewhere."""
+    with contextlib.suppress(OSError):
+        check_claim(path, _COPIES * path.stat().st_size, "the labels")
+    content = read_plain(path, remedy=REMEDY)
+    if content is None:
+        raise InputError(f"{path}: no such file")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: is not JSON (it is not UTF-8 text); {REMEDY}") from None
 
 
 # Drawing.

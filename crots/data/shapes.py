@@ -79,10 +79,14 @@ class Album:
             raise malformed(self.path / name, error) from None
 
 
-def malformed(path: Path, error: Exception) -> InputError:
+class Misshapen(InputError):
+    """A file of a known form with values that are not those of its form."""
+
+
+def malformed(path: Path, error: Exception) -> Misshapen:
     """The error for a file whose values are not those of its form."""
     kind = f"no {error.args[0]!r}" if isinstance(error, KeyError) else str(error) or type(error).__name__
-    return InputError(f"{path}: holds a shape that is not understood ({kind[:160]}); {REMEDY}")
+    return Misshapen(f"{path}: holds a shape that is not understood ({kind[:160]}); {REMEDY}")
 
 
 def whole(value: object) -> int:

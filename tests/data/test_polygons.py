@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -10,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from crots import limits
 from crots.data.coco import packed_runs
 from crots.data.datasets import open_dataset
 from crots.data.inspection import inspect
 from crots.data.labels import read_truth, resolve_encoding
-from crots.data.polygons import rasterise, read_outlines
+from crots.data.polygons import album_labels, rasterise, read_outlines
 from crots.errors import InputError
 from crots.images import write_image
 from crots.taxonomy import ClassSet, load_class_set
@@ -240,6 +242,61 @@ def test_damaged_coco_files(tmp_path):
     path.write_text('{"images": [{}], "annotations": [], "categories": []}')
     with pytest.raises(InputError, match="not understood"):
         open_dataset(path)
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("order", [("annotations", "images", "categories"), ("categories", "annotations", "images")])
+def test_the_lists_of_coco_may_stand_in_any_order(tmp_path, order, indent):
+    photo(tmp_path / "a.jpg")
+    path = coco(tmp_path / "coco.json", ["a.jpg"])
+    found = {"info": {"images": [1, {"annotations": []}]}, **json.loads(path.read_text()), "licenses": []}
+    path.write_text("\ufeff \n" + json.dumps({key: found[key] for key in ("info", *order, "licenses")}, indent=indent))
+    check(tmp_path, count=1)
+
+
+@pytest.mark.parametrize("change", [lambda text: text[:-1], lambda text: text + "]", lambda text: text[:-1] + ",}",
+                                    lambda text: text.replace("}, {", "} {", 1), lambda text: "[" * 9**5,
+                                    lambda text: '{"images":' * 9**5, lambda text: text.encode("utf-16"),
+                                    lambda text: text.replace('"annotations"', '"others"')])  # fmt: skip
+def test_json_of_other_forms_is_no_file_of_coco(tmp_path, change):
+    photo(tmp_path / "a.jpg")
+    path = coco(tmp_path / "coco.json", ["a.jpg"])
+    changed = change(path.read_text())
+    path.write_bytes(changed if isinstance(changed, bytes) else changed.encode())
+    with pytest.raises(InputError, match="no file of COCO"):
+        open_dataset(path)
+    assert open_dataset(tmp_path).layout == "folder"
+
+
+def test_a_class_that_coco_does_not_list_is_refused_at_once(tmp_path):
+    photo(tmp_path / "a.jpg")
+    path = coco(tmp_path / "coco.json", ["a.jpg"])
+    path.write_text(path.read_text().replace('"category_id": 3', '"category_id": 99'))
+    with pytest.raises(InputError, match="no 99"):
+        open_dataset(path)
+
+
+def test_a_large_file_of_coco_takes_little_more_memory_than_its_size(tmp_path):
+    photo(tmp_path / "a.jpg")
+    path = coco(tmp_path / "coco.json", ["a.jpg"])
+    found = json.loads(path.read_text())
+    found["annotations"] *= 60_000
+    path.write_text(json.dumps(found))
+    tracemalloc.start()
+    try:
+        dataset = open_dataset(path)
+        held, peak = (size / path.stat().st_size for size in tracemalloc.get_traced_memory())
+    finally:
+        tracemalloc.stop()
+    assert dataset.labelled == 1
+    assert held < 1.5 and peak < 3
+    limits.use({"max_input_gb": 0.01})
+    try:
+        path.touch()
+        with pytest.raises(InputError, match="max-input-gb"):
+            album_labels(path)
+    finally:
+        limits.use({})
 
 
 @given(st.lists(st.integers(0, 5000), min_size=1, max_size=30))
