@@ -27,7 +27,10 @@ class Screen:
     def __init__(self) -> None:
         reading, writing = os.pipe()
         geometry = f"{SIZE[0]}x{SIZE[1]}x24"
-        command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", geometry, "-nolisten", "tcp"]
+        # A server that starts again when its last client leaves refuses the program that comes at that moment; and on a
+        # busy machine a key stays down so long that it would repeat.
+        settings = ["-screen", "0", geometry, "-nolisten", "tcp", "-noreset", "-r"]
+        command = ["Xvfb", "-displayfd", str(writing), *settings]
         self._server = subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL)
         os.close(writing)
         with os.fdopen(reading) as pipe:
@@ -62,6 +65,8 @@ class Screen:
                 number = found.splitlines()[-1]
                 self.do("windowfocus", "--sync", number)
                 return number
+            for program in self._programs:
+                assert program.poll() is None, f"no window called {title!r}: {program.communicate()[0]}"
             time.sleep(0.1)
         raise AssertionError(f"no window called {title!r}")
 
