@@ -12,6 +12,8 @@ from typing import Any
 
 import filelock
 
+from crots.artefacts import is_round
+from crots.data.labels import tried_labels
 from crots.errors import CrotsError, InputError, Stopped
 from crots.eventlog import EventLog, last_endings, seconds_before
 from crots.events import Evaluated, Event, StageFinished
@@ -20,6 +22,7 @@ from crots.execution.control import Control
 from crots.execution.launch import process_group
 from crots.execution.workers import current
 from crots.files import explained, is_file, is_partial, machine_fault, out_of_memory, remove_partials
+from crots.opening import Inputs
 from crots.project import Project
 from crots.project_status import dropped, statuses
 
@@ -61,6 +64,7 @@ def run_project(
                 field="runtime.time_budget",
             )
         log = workers.from_first(lambda: _taken(project, stack))
+        tried = False
         for key in keys:
             todo, resume = workers.from_first(partial(_due, project, key, only is not None))
             if not todo:
@@ -69,6 +73,8 @@ def run_project(
             notes = (f"warning: {lost}",) if lost else ()
             context = Context(key, control, resume=resume, log=log if workers.first else None, notes=notes)
             body = partial(_begun, project, stage_events)
+            if not tried:
+                body, tried = partial(_tried, project, keys[keys.index(key) :], body), True
             if (measure or budgeted) and workers.world == 1:
                 body = partial(_measured, project, keys[keys.index(key) :], body)
                 measure = budgeted = False
@@ -110,13 +116,30 @@ def _begun(project: Project, stage_events: Callable[[Project, Context], Iterator
     return at_their_place(events, project.work_folder(context.stage), project.stage_folder(context.stage))
 
 
+def _tried(project: Project, keys: tuple[str, ...], body: StageBody, context: Context) -> Iterator[Event]:
+    """Begins a run's first stage after a look at what only later ones read: nobody should wait hours for a refusal."""
+    current().from_first(lambda: _try_validation(project, keys))
+    return body(context)
+
+
+def _try_validation(project: Project, keys: tuple[str, ...]) -> None:
+    inputs = Inputs(project.config, project.folder)
+    if any(key in ("baseline", "evaluate") or is_round(key) for key in keys) and inputs.validation:
+        tried_labels(inputs.validation, inputs.classes)
+
+
 def _measured(project: Project, keys: tuple[str, ...], body: StageBody, context: Context) -> Iterator[Event]:
     """Begins a stage after the estimate of the run."""
     return body(dataclasses.replace(context, notes=(*context.notes, *_estimated(project, keys, context))))
 
 
 def _estimated(project: Project, keys: tuple[str, ...], context: Context) -> tuple[str, ...]:
-    """Returns the estimate in words; the run goes on without one where the inputs of a stage do not fit."""
+    """Returns the estimate in words; the run goes on without one where a stage fails in its trial.
+
+    Raises:
+        InputError: an input does not fit one of the stages.
+        Stopped: by the user.
+    """
     from crots.estimate.decide import decide_options
     from crots.estimate.trial import Stopwatch
 
@@ -124,9 +147,10 @@ def _estimated(project: Project, keys: tuple[str, ...], context: Context) -> tup
         plan = decide_options(project, keys, Stopwatch(check=context.check), busy=False)
     except Stopped:
         raise Stopped(NOT_BEGUN) from None
-    except CrotsError as error:
-        if getattr(error, "field", "") == "runtime.time_budget":
-            raise
+    except InputError:
+        # Also where only a later stage would refuse the input.
+        raise
+    except CrotsError:
         # The stage itself raises the error when it runs.
         return ()
     except (MemoryError, RuntimeError) as error:

@@ -14,7 +14,7 @@ from crots.class_files import shipped_name
 from crots.class_maps import ClassMap, UnknownIds, identity_map
 from crots.config import Size
 from crots.data.datasets import Dataset, Sample
-from crots.data.labels import read_truth, resolve_encoding
+from crots.data.labels import tried_labels
 from crots.data.layouts import IMAGE_FOLDERS, SPLITS
 from crots.data.predictions import glance
 from crots.data.readings import WORDS, AmbiguousLabels
@@ -501,10 +501,8 @@ def check_validation(setup: Setup) -> Finding:
     classes, dataset = setup.classes, setup.validation
     if dataset is None:
         return Finding("warning", in_window(setup.unscored))
-    dataset = resolve_encoding(dataset, classes)
+    dataset = tried_labels(dataset, classes)
     labelled = [sample for sample in dataset.samples if sample.label is not None]
-    for sample in _spread(labelled, _OPENED):
-        read_truth(sample, dataset, classes)
     text = f"{plural(len(dataset), 'image')}, {len(labelled)} with labels; ids fit the {len(classes)} classes"
     brief = plural(len(labelled), "labelled image")
     if data.val_labels is None:

@@ -258,3 +258,14 @@ def test_a_round_that_is_not_needed_is_not_run_and_the_export_takes_the_one_befo
     assert [event.stage for event in world.of(events, StageStarted)] == ["export"]
     assert states(project)["adapt-2"] == "not needed" and run(project) == []
     assert student_of(project, "adapt-1")[1] == world.weights_of(project.folder / "export/adapted.safetensors")[1]
+
+
+def test_labels_that_do_not_fit_are_refused_before_the_first_stage(tmp_path):
+    project = world.white_box(tmp_path, data=world.with_validation(tmp_path))
+    for label in (tmp_path / "truth").rglob("*.png"):
+        Image.open(label).resize((7, 5), Image.Resampling.NEAREST).save(label)
+    (last,) = run(project)
+    assert (last.stage, last.outcome, last.exit_code) == ("pseudo-label", "failed", 2)
+    assert "labels must have their image's size" in last.message
+    assert not project.started_path("pseudo-label").exists()
+    assert ends(run(project, until="pseudo-label")) == {"pseudo-label": "completed"}, "it reads no labels"

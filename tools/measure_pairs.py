@@ -134,7 +134,7 @@ def _darken(images: Path, out: Path) -> None:
     out.mkdir(parents=True)
     for path in sorted(images.iterdir()):
         with Image.open(path) as image:
-            light = np.asarray(image.convert("RGB").resize((320, 240), Image.Resampling.BILINEAR)) / 255
+            light = np.asarray(image.convert("RGB")) / 255
         light = light**2.2 * (0.8, 0.68, 0.56) + noise.normal(0, 0.03, light.shape)
         Image.fromarray((light.clip(0, 1) * 255).astype(np.uint8)).save(out / f"{path.stem}.jpg", quality=90)
 

@@ -10,11 +10,10 @@ from typing import Any
 
 from crots.class_maps import ClassMap
 from crots.data.datasets import Dataset
-from crots.data.labels import read_truth, resolve_encoding
+from crots.data.labels import tried_labels
 from crots.data.matching import some
 from crots.data.pixels import label_warning
 from crots.data.predictions import glance
-from crots.data.spread import evenly_spread
 from crots.errors import InputError
 from crots.folders import check_formats
 from crots.opening import Inputs, closed
@@ -22,9 +21,6 @@ from crots.options import IMAGENET
 from crots.project_config import ProjectConfig
 from crots.taxonomy import ClassSet
 from crots.trust import code_of, listed
-
-# Label files that are opened with their images before a run.
-_OPENED = 6
 
 
 @dataclass
@@ -109,20 +105,16 @@ class _Surveyor:
         try:
             self._labels(dataset)
         except InputError as error:
-            # No adaptation needs them, but scoring stops there, after hours of training.
-            self.found.warnings.append(f"the validation labels cannot be used for scoring: {error}")
+            self.found.warnings.append(f"a run will refuse the validation labels: {error}")
         return dataset
 
     def _labels(self, dataset: Dataset) -> None:
         """Says how the labels are read, and reads a few."""
         known = len(dataset.notes)
-        dataset = resolve_encoding(dataset, self.inputs.classes)
+        dataset = tried_labels(dataset, self.inputs.classes)
         for note in dataset.notes[known:]:
             where = self.found.warnings if note.startswith("warning: ") else self.found.lines
             where.append(note.removeprefix("warning: "))
-        labelled = [sample for sample in dataset.samples if sample.label is not None]
-        for place in evenly_spread(len(labelled), _OPENED):
-            read_truth(labelled[place], dataset, self.inputs.classes)
 
     def shared(self, target: Dataset, validation: Dataset) -> None:
         """Says which validation images are target images too."""

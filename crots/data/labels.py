@@ -29,6 +29,7 @@ from crots.data.readings import (
     train_table,
     unknown_ids,
 )
+from crots.data.spread import evenly_spread
 from crots.errors import InputError
 from crots.images import decode_wide, image_size
 from crots.label_files import StoredLabels, read_labels, read_stored
@@ -36,6 +37,8 @@ from crots.limits import check_pixels, strips
 from crots.taxonomy import ClassSet, label_dtype, look_up, unique_labels
 
 _CHECKED = 16
+# Label files that are read before they are needed.
+_TRIED = 6
 # Cache of detected encodings: the sampled files of a data set are analysed once.
 _resolved: WeakKeyDictionary[Dataset, Encoding] = WeakKeyDictionary()
 
@@ -91,6 +94,19 @@ def resolve_encoding(dataset: Dataset, classes: ClassSet) -> Dataset:
         return dataset
     encoding, notes = detect_encoding(labels, classes)
     return dataclasses.replace(dataset, encoding=encoding, notes=(*dataset.notes, *notes))
+
+
+def tried_labels(dataset: Dataset, classes: ClassSet) -> Dataset:
+    """Returns the data set with its encoding resolved, after a few of its labels were read as scoring will read them.
+
+    Raises:
+        InputError: as `resolve_encoding` and `read_truth`.
+    """
+    dataset = resolve_encoding(dataset, classes)
+    labelled = [sample for sample in dataset.samples if sample.label is not None]
+    for place in evenly_spread(len(labelled), _TRIED):
+        read_truth(labelled[place], dataset, classes)
+    return dataset
 
 
 def detect_encoding(

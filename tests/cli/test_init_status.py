@@ -113,17 +113,17 @@ def test_json(crots, words, tmp_path):
 def test_labels_at_fault_stop_no_project_but_are_said(crots, city, words, tmp_path):
     val = ["--val-images", city / "images" / "val", "--val-labels", city / "labels" / "val"]
     ran = crots("init", tmp_path / "sound", *words, *val)
-    assert ran.code == 0 and "labels are " in ran.out and "cannot be used" not in ran.out
+    assert ran.code == 0 and "labels are " in ran.out and "refuse" not in ran.out
     paths = sorted((city / "labels" / "val").iterdir())
     for label in paths:
         write_labels(label, read_labels(label)[::2, ::2])
     ran = crots("init", tmp_path / "small", *words, *val)
-    assert ran.code == 0 and "warning: the validation labels cannot be used for scoring: " in ran.out
+    assert ran.code == 0 and "warning: a run will refuse the validation labels: " in ran.out
     assert "labels must have their image's size" in ran.out
     for label in paths:
         label.write_bytes(b"not a picture")
     ran = crots("init", tmp_path / "broken", *words, *val)
-    assert ran.code == 0 and "cannot be used for scoring" in ran.out and "not an image" in ran.out
+    assert ran.code == 0 and "refuse the validation labels" in ran.out and "not an image" in ran.out
 
 
 def test_validation_images_that_are_targets_too_are_counted(crots, city, words, tmp_path):

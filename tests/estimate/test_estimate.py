@@ -133,11 +133,12 @@ def test_a_stop_while_it_is_measured_changes_nothing(tmp_path):
     assert events[0].outcome == "cancelled" and not project.started_path("pseudo-label").exists()
 
 
-def test_inputs_that_do_not_fit_are_identified_by_their_stage(tmp_path):
+def test_inputs_that_do_not_fit_a_later_stage_are_refused_before_the_first(tmp_path):
     project = world.white_box(tmp_path, baseline={"batch": 3, "accumulate": 2})
-    events = run(project, measure=True)
-    last = events[-1]
-    assert (last.stage, last.outcome, last.exit_code) == ("baseline", "failed", 2)
+    (last,) = run(project, measure=True)
+    assert (last.stage, last.outcome, last.exit_code) == ("pseudo-label", "failed", 2)
+    assert "batch" in last.message
+    assert not project.started_path("pseudo-label").exists()
 
 
 def test_a_slow_step_is_timed_once(tmp_path, monkeypatch):
