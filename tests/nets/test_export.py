@@ -101,15 +101,6 @@ def test_nets_with_padding_by_size(tmp_path):
     assert load_exported(tmp_path / "m.pt", trust=True).facts.multiple == 16
 
 
-@pytest.mark.slow
-def test_onnx_of_a_net_with_padding_by_size(tmp_path):
-    model = create_model("smp:deeplabv3plus/tu-tf_mobilenetv3_small_minimal_100", ABC, Size(96, 64)).eval()
-    report = export_as(model, tmp_path / "m.onnx", "onnx", sample_images=pictures(2, Size(112, 48)))
-    assert report.agreement >= 0.99 and not report.notes
-    source = load_exported(tmp_path / "m.onnx")
-    assert source.facts.fixed is None and source.facts.multiple == 16
-
-
 class Stubborn(nn.Module):
     """Takes one size and one image, as its weights depend on both."""
 
@@ -201,27 +192,6 @@ def test_what_an_exporter_lacks_is_named_not_its_step(tmp_path, small, monkeypat
     with pytest.raises(StageError, match=r"written as onnx \(No ONNX function found for sort\); no file was kept"):
         export_as(small, tmp_path / "m.onnx", "onnx", sample_images=pictures(1))
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["onnx", "torchscript"])
-@pytest.mark.parametrize("net", ["pspnet", "pan", "upernet"])
-def test_nets_that_pool_to_a_grid_agree_at_the_size_of_their_project(tmp_path, net, name):
-    pytest.importorskip("segmentation_models_pytorch")
-    size = Size(160, 128) if net == "pan" else Size(64, 64)
-    model = create_model(f"smp:{net}/resnet18", ABC, size)
-    images = pictures(1, size)
-    report = export_as(model, tmp_path / FORMATS[name], name, sample_images=images)
-    assert report.agreement >= 0.99 and report.max_difference < 1e-2
-    # A file that takes one size alone says so, and is given others at that size.
-    source = load_exported(tmp_path / FORMATS[name], trust=True)
-    larger = torch.from_numpy(np.stack(pictures(1, Size(192, 160)))).permute(0, 3, 1, 2)
-    assert source.logits(larger).shape == (1, 3, 160, 192)
-    if source.facts.fixed:
-        assert any(f"{size} only" in note for note in report.notes)
-    else:
-        wanted = model.eval().logits(larger)
-        assert (source.logits(larger).argmax(1) == wanted.argmax(1)).float().mean() > 0.99
 
 
 def test_tensor_images_and_unknown_format(tmp_path, small):

@@ -1,7 +1,6 @@
 """Folders of transformers' models: classes and normalisation from their own files, weights without code."""
 
 import dataclasses
-import json
 import shutil
 import sys
 import time
@@ -13,38 +12,19 @@ import torch
 
 from crots.config import Size
 from crots.errors import InputError, StageError
-from crots.folders import MODEL_TYPES, WRITTEN, folder_card
-from crots.images import write_image
-from crots.nets.export import export_as
+from crots.folders import WRITTEN, folder_card
 from crots.nets.hf_nets import build, package
-from crots.nets.model import check_batch, create_model
-from crots.nets.source import load_exported, open_source
+from crots.nets.model import create_model
+from crots.nets.source import open_source
 from crots.nets.weights import load_into, load_model, save_safetensors
 from crots.opening import Inputs
 from crots.project_config import ProjectConfig, override
-from crots.taxonomy import ClassSet, load_class_set
+from crots.taxonomy import load_class_set
+from tests.nets.tiny_folders import ABC, PROCESSOR, described, exported
 
 pytestmark = pytest.mark.safety
 
 torch.set_num_threads(1)
-
-ABC = ClassSet.from_dict({"name": "abc", "names": ["a", "b", "c"]})
-SEGFORMER = {
-    "model_type": "segformer", "depths": [1, 1, 1, 1], "hidden_sizes": [8, 16, 24, 32], "decoder_hidden_size": 16,
-    "num_attention_heads": [1, 1, 1, 1], "id2label": {"0": "a", "1": "b", "2": "c"},
-    "label2id": {"a": 0, "b": 1, "c": 2},
-}  # fmt: skip
-PROCESSOR = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225], "rescale_factor": 1 / 255}
-
-
-def described(folder, *, config=SEGFORMER, processor=PROCESSOR, without=(), **more):
-    """A folder without weights."""
-    folder.mkdir(exist_ok=True)
-    values = {key: value for key, value in {**config, **more}.items() if key not in without}
-    (folder / "config.json").write_text(json.dumps(values))
-    if processor is not None:
-        (folder / "preprocessor_config.json").write_text(json.dumps(processor))
-    return folder
 
 
 def test_classes_and_normalisation_come_from_its_own_files(tmp_path):
@@ -106,17 +86,6 @@ def test_without_the_package_the_extra_is_named(tmp_path, monkeypatch):
         build(f"hf:{described(tmp_path / 'm')}", 3)
 
 
-@pytest.fixture
-def segformer(tmp_path):
-    transformers = pytest.importorskip("transformers")
-    values = {key: value for key, value in SEGFORMER.items() if key != "model_type"}
-    torch.manual_seed(0)
-    model = transformers.SegformerForSemanticSegmentation(transformers.SegformerConfig(**values)).eval()
-    model.save_pretrained(tmp_path / "m")
-    (tmp_path / "m" / "preprocessor_config.json").write_text(json.dumps(PROCESSOR))
-    return model, tmp_path / "m"
-
-
 def test_a_folder_is_a_source_and_says_what_transformers_says(segformer):
     model, folder = segformer
     images = torch.randint(0, 256, (2, 3, 64, 96), dtype=torch.uint8)
@@ -151,11 +120,6 @@ def test_weights_that_are_missing_are_an_error(segformer):
     (folder / "model.safetensors").write_bytes(b"half")
     with pytest.raises(InputError, match="cannot be read"):
         open_source(folder, classes=ABC)
-
-
-def exported(model, path, size=Size(96, 64)):
-    pictures = np.random.default_rng(0).integers(0, 256, (2, size.height, size.width, 3), dtype=np.uint8)
-    return export_as(model, path, "huggingface", sample_images=list(pictures))
 
 
 def test_an_adapted_model_goes_back_as_a_folder_that_transformers_reads(segformer, tmp_path):
@@ -204,64 +168,6 @@ def test_other_networks_have_no_such_folder(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-TINY = {"hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 32, "image_size": 64,
-        "patch_size": 16}  # fmt: skip
-TYPES = {
-    "segformer": {key: value for key, value in SEGFORMER.items() if "label" not in key and key != "model_type"},
-    "beit": {**TINY, "out_indices": [1, 2, 3, 4], "use_auxiliary_head": False},
-    "data2vec-vision": {**TINY, "out_indices": [1, 2, 3, 4], "use_auxiliary_head": False},
-    "dpt": {**TINY, "backbone_out_indices": [0, 1, 2, 3], "neck_hidden_sizes": [8, 8, 8, 8], "fusion_hidden_size": 8,
-            "is_hybrid": False, "use_auxiliary_head": False},
-    "mobilenet_v2": {"image_size": 64},
-    "mobilevit": {"image_size": 64, "hidden_sizes": [8, 8, 8], "neck_hidden_sizes": [8, 8, 8, 8, 8, 8, 16],
-                  "num_attention_heads": 2},
-    "mobilevitv2": {"image_size": 64},
-    "upernet": {"hidden_size": 16, "use_auxiliary_head": False, "backbone_config": {
-        "model_type": "convnext", "depths": [1, 1, 1, 1], "hidden_sizes": [4, 8, 8, 8],
-        "out_features": ["stage1", "stage2", "stage3", "stage4"]}},
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("kind", MODEL_TYPES)
-def test_every_kind_keeps_the_contract_of_a_net(tmp_path, kind):
-    pytest.importorskip("transformers")
-    # Some processors do not normalise, but change the order of the channels.
-    processor = {"do_flip_channel_order": True} if kind.startswith("mobilevit") else PROCESSOR
-    config = {"model_type": kind, "id2label": SEGFORMER["id2label"], **TYPES[kind]}
-    folder = described(tmp_path / "m", config=config, processor=processor)
-    model = create_model(f"hf:{folder}", ABC, Size(64, 64))
-    of_encoder = [name.startswith(model.info.encoder) for name, _ in model.net.named_parameters()]
-    assert any(of_encoder) and not all(of_encoder), "both an encoder and a head are told"
-    check_batch(model, 2, Size(64, 64))
-    logits = model.train()(torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8))
-    assert logits.shape[:2] == (2, 3) and logits.requires_grad and torch.isfinite(logits).all()
-    assert exported(model.eval(), tmp_path / "out", Size(64, 64)).agreement == 1
-
-
-@pytest.mark.parametrize(("name", "file"), [("onnx", "m.onnx"), ("torchscript", "m.pt"), ("huggingface", "out")])
-@pytest.mark.parametrize("kind", ["beit", "dpt"])
-def test_images_of_any_shape_are_taken_and_exported(tmp_path, kind, name, file):
-    """Heads that count on a square of one size are given that."""
-    pytest.importorskip("transformers")
-    size = Size(96, 64)
-    config = {"model_type": kind, "id2label": SEGFORMER["id2label"], **TYPES[kind]}
-    model = create_model(f"hf:{described(tmp_path / 'm', config=config)}", ABC, size).eval()
-    check_batch(model, 2, size)
-    images = torch.randint(0, 256, (2, 3, 64, 96), dtype=torch.uint8)
-    report = export_as(model, tmp_path / file, name, sample_images=images)
-    assert report.agreement >= 0.99
-    if name != "huggingface":
-        fixed = load_exported(tmp_path / file, trust=True).facts.fixed
-        assert fixed in (None, size) and (fixed is None or any(f"{size} only" in note for note in report.notes))
-        return
-    transformers = pytest.importorskip("transformers")
-    processor = transformers.AutoImageProcessor.from_pretrained(tmp_path / "out", local_files_only=True)
-    other = transformers.AutoModelForSemanticSegmentation.from_pretrained(tmp_path / "out", local_files_only=True)
-    with torch.no_grad():
-        shape = other(**processor(images=images[0].numpy(), return_tensors="pt")).logits.shape
-    assert shape[:2] == (1, 3)
-
-
 def test_threads_that_import_the_package_at_the_same_time_all_get_it(tmp_path, monkeypatch):
     """transformers replaces itself in ``sys.modules`` while it is imported; who waits for that keeps the hollow one."""
     imported = tmp_path / "imported"
@@ -283,26 +189,3 @@ def test_threads_that_import_the_package_at_the_same_time_all_get_it(tmp_path, m
         time.sleep(0.3)
         imported.touch()
         assert hasattr(first.result(), "Model") and hasattr(second.result(), "Model")
-
-
-@pytest.mark.slow
-def test_a_project_runs_from_a_folder(segformer, tmp_path):
-    from crots.cli.main import main
-
-    for number in range(4):
-        write_image(tmp_path / "images" / f"{number}.png", np.full((64, 64, 3), 60 * number, np.uint8))
-    (tmp_path / "abc.toml").write_text('classes = ["a", "b", "c"]\n')
-    steps = [word for stage in ("baseline", "adapt") for word in ("--set", f"{stage}.steps=2")]
-    words = ["--target", tmp_path / "images", "--classes", tmp_path / "abc.toml", "--source", tmp_path / "m"]
-    words += ["--size", "64x64", *steps, "--set", "adapt.rounds=1"]
-    assert main(["init", str(tmp_path / "p"), *map(str, words)]) == 0
-    assert main(["run", str(tmp_path / "p"), "--device", "cpu", "--quiet"]) == 0
-    written = tmp_path / "p" / "export"
-    assert (written / "adapted.safetensors").is_file()
-    assert {path.name for path in (written / "adapted.huggingface").iterdir()} == set(WRITTEN)
-    export = ["export", tmp_path / "p" / "adapt-1" / "student.safetensors", "--format", "huggingface", "--quiet"]
-    assert main([*map(str, export), "--out", str(tmp_path / "q")]) == 0 and (tmp_path / "q" / "config.json").is_file()
-    assert main([*map(str, export), "--out", str(tmp_path / "q")]) == 2, "it is there already"
-    assert main([*map(str, export), "--out", str(tmp_path / "q"), "--overwrite"]) == 0
-    # A folder is opened as any model file is.
-    assert main(["export", str(tmp_path / "q"), "--format", "pth", "--out", str(tmp_path / "q.pth"), "--quiet"]) == 0

@@ -54,9 +54,7 @@ def model(tmp_path):
     return found
 
 
-@pytest.mark.parametrize(
-    ("shape", "tile"), [((1000, 1504), (256, 192)), pytest.param((4000, 6000), (768, 512), marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize(("shape", "tile"), [((1000, 1504), (256, 192)), ((2000, 3000), (768, 512))])
 def test_a_photograph_gets_the_labels_of_one_pass(model, shape, tile):
     image = picture(*shape)
     cut = tiles(tile)
