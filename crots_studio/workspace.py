@@ -31,6 +31,7 @@ from crots_studio.session import Session
 from crots_studio.widgets.icon_button import SIDE
 from crots_studio.widgets.image_view import ImageView
 from crots_studio.widgets.notifier import Notifier
+from crots_studio.widgets.page import Page
 from crots_studio.widgets.toast import SHORT_MS, Toast
 from crots_studio.widgets.wheel import leave_wheel_below
 from crots_studio.workspace_tabs import TABS, Tab
@@ -39,6 +40,9 @@ from crots_studio.workspace_tabs import TABS, Tab
 _ROOMY = 1500
 _LOG_HEIGHT = 150
 _SETTINGS_WIDTH = 320
+_RAIL_WIDTH = 208
+# What a tab takes at least beside the other two.
+_MIDDLE = 740
 
 
 class ChangeHistory(Protocol):
@@ -85,6 +89,7 @@ class Workspace(QWidget):
         super().__init__(parent)
         self._session = session
         self.panels: dict[str, QWidget] = {}
+        self._pages: dict[str, Page] = {}
         self.rail = RailPanel(session)
         self.settings_panel = SettingsPanel(session)
         self.log_panel = LogPanel(session)
@@ -101,6 +106,7 @@ class Workspace(QWidget):
         self._settings_wanted: dict[str, bool] = {}
         # When they were last seen.
         self._settings_width = _SETTINGS_WIDTH
+        self._rail_width = _RAIL_WIDTH
         # The section of the settings that was chosen by hand beside a tab.
         self._sections: dict[str, str] = {}
         self._with_icons = True
@@ -182,7 +188,7 @@ class Workspace(QWidget):
         self.columns = QSplitter(Qt.Orientation.Horizontal)
         for widget in (self.rail, self.rows, self.settings_panel):
             self.columns.addWidget(widget)
-        self.columns.setSizes([208, 752, _SETTINGS_WIDTH])
+        self.columns.setSizes([_RAIL_WIDTH, 752, _SETTINGS_WIDTH])
         self.columns.setStretchFactor(1, 1)
         self.columns.setChildrenCollapsible(False)
         column = QVBoxLayout(self)
@@ -201,6 +207,12 @@ class Workspace(QWidget):
     def _tab(self) -> Tab | None:
         number = self.tabs.currentIndex()
         return TABS[number] if 0 <= number < len(TABS) else None
+
+    @property
+    def panel_in_front(self) -> QWidget | None:
+        """The panel of the tab in front."""
+        tab = self._tab
+        return self.panels.get(tab.key) if tab is not None else None
 
     def show_settings(self, shown: bool) -> None:
         """Shows or hides the settings beside the tab in front; it is remembered for that tab."""
@@ -222,6 +234,7 @@ class Workspace(QWidget):
         usual = tab.key != "setup" and self.width() >= _ROOMY
         shown = self._settings_wanted.get(tab.key, usual)
         changed = shown == self.settings_panel.isHidden()
+        self._fold_rail(shown)
         rail, middle, beside = self.columns.sizes()
         self.settings_panel.setVisible(shown)
         if changed and shown and rail and middle:
@@ -241,6 +254,18 @@ class Workspace(QWidget):
         per_icon = (SIDE + 4) * bar.count()
         width = bar.sizeHint().width() - (per_icon if self._with_icons else 0)
         self._show_icons(width + per_icon <= room)
+
+    def _fold_rail(self, settings: bool) -> None:
+        """Leaves only the pictures of the stages where there is no room for all three columns."""
+        folded = settings and self.width() < self._rail_width + _MIDDLE + self._settings_width
+        if folded == self.rail.folded:
+            return
+        sizes = self.columns.sizes()
+        if folded:
+            self._rail_width = sizes[0]
+        self.rail.fold(folded)
+        wanted = self.rail.minimumWidth() if folded else self._rail_width
+        self.columns.setSizes([wanted, max(sizes[1] + sizes[0] - wanted, 1), sizes[2]])
 
     def _show_icons(self, shown: bool) -> None:
         if shown == self._with_icons:
@@ -266,7 +291,8 @@ class Workspace(QWidget):
             module = importlib.import_module(f"crots_studio.panels.{tab.module}")
             panel: QWidget = getattr(module, tab.panel)(self._session)
             self.panels[tab.key] = panel
-            place = self.tabs.addTab(panel, icon(tab.icon) if self._with_icons else QIcon(), tab.title)
+            self._pages[tab.key] = page = Page(panel)
+            place = self.tabs.addTab(page, icon(tab.icon) if self._with_icons else QIcon(), tab.title)
             self.tabs.setTabToolTip(place, tab.tip)
         leave_wheel_below(self)
         self.panels["monitor"].images_wanted.connect(self._show_images)  # type: ignore[attr-defined]
@@ -279,7 +305,7 @@ class Workspace(QWidget):
     def show_tab(self, key: str) -> None:
         """Brings a tab to the front by its key."""
         if key in self.panels:
-            self.tabs.setCurrentWidget(self.panels[key])
+            self.tabs.setCurrentWidget(self._pages[key])
 
     def show_stage(self, key: str) -> None:
         """Shows what belongs to a stage or an input."""
@@ -287,7 +313,7 @@ class Workspace(QWidget):
             self.show_tab("setup")
         self.settings_panel.go_to(key)
         self._topic = key
-        show = getattr(self.tabs.currentWidget(), "show_stage", None)
+        show = getattr(self.panel_in_front, "show_stage", None)
         if callable(show):
             show(key)
 
@@ -296,7 +322,7 @@ class Workspace(QWidget):
     @property
     def _panel_with_history(self) -> Corrected | None:
         """The tab in front, where it is corrected and the user is not in the settings beside it."""
-        panel = self.tabs.currentWidget()
+        panel = self.panel_in_front
         return panel if isinstance(panel, Corrected) and not self._in_settings else None
 
     @property

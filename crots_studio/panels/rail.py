@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QRect, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QPainter, QPalette, QPen, QResizeEvent
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPalette, QPen, QResizeEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QListWidget,
@@ -45,6 +45,9 @@ _PICTURES = {
 _SQUARE, _MARGIN, _WORDS = 28, 8, 44
 # What is left and right of the words of the button: margins, its icon, its own edge.
 _AROUND_BUTTON = 56
+# A row that is not wider shows its picture only; the panel folded to those, and the least and most it takes otherwise.
+_NARROW, _FOLDED, _LEAST, _MOST = 100, 60, 176, 280
+_UNBOUND = 16777215
 # What a state takes at most, the reason why a stage is stale with it.
 _MOST_LINES = 6
 
@@ -56,6 +59,8 @@ class RailDelegate(QStyledItemDelegate):
         """The title, as many lines as the state needs, and some air."""
         view = option.widget
         width = view.viewport().width() if isinstance(view, QListWidget) else option.rect.width()
+        if width < _NARROW:
+            return QSize(_SQUARE, _SQUARE + 12)
         line = option.fontMetrics.height()
         words = self._room(option, index.data(_ROW), width).height()
         return QSize(160, max(_SQUARE, line + 2 + words) + 12)
@@ -96,6 +101,9 @@ class RailDelegate(QStyledItemDelegate):
             painter.setPen(QPen(QColor(theme.colours().accent), 1))
             painter.drawRoundedRect(inside, theme.RADIUS, theme.RADIUS)
         self._picture(painter, rect, row)
+        if rect.width() < _NARROW:
+            painter.restore()
+            return
         self._texts(painter, rect, row, option)
         if row.fraction is not None:
             self._bar(painter, rect, row.fraction)
@@ -181,6 +189,9 @@ def state_colour(state: str) -> str:
 class RailPanel(QWidget):
     """Shows the stages.
 
+    Attributes:
+        folded: whether only their pictures are shown.
+
     Signals:
         chosen(str): the key of the row that the user went to.
         apply_wanted(str): the model of this stage is to be applied to other images.
@@ -195,7 +206,8 @@ class RailPanel(QWidget):
         self._form = ProjectForm()
         self.rows: list[RailRow] = []
         self._shown_of: Path | None = None
-        self.setMinimumWidth(176)
+        self.folded = False
+        self.setMinimumWidth(_LEAST)
         self.title = Label("Stages")
         self.title.setProperty("role", "heading")
         self.list = QListWidget()
@@ -241,6 +253,28 @@ class RailPanel(QWidget):
     def _recolour(self) -> None:
         self.list.viewport().update()
 
+    def fold(self, folded: bool) -> None:
+        """Shows the stages' pictures only, or all of them again."""
+        self.folded = folded
+        for widget in (self.title, self.note, self.run_one):
+            widget.setHidden(folded)
+        self.setMaximumWidth(_FOLDED if folded else _UNBOUND)
+        self._ask_for_room()
+
+    def _ask_for_room(self) -> None:
+        """Is never so narrow that it cuts the name of a stage."""
+        if self.folded:
+            self.setMinimumWidth(_FOLDED)
+            return
+        font = self.list.font()
+        font.setWeight(QFont.Weight.DemiBold)
+        metrics = QFontMetrics(font)
+        names = (metrics.horizontalAdvance(row.title) for row in self.rows)
+        scores = (metrics.horizontalAdvance(row.miou) + 8 for row in self.rows if row.miou)
+        # Beside the list are the margins of the panel.
+        needed = _WORDS + max(names, default=0) + max(scores, default=0) + _MARGIN + 16
+        self.setMinimumWidth(min(max(_LEAST, needed), _MOST))
+
     def take_findings(self, form: ProjectForm) -> None:
         """Shows what was found of the inputs."""
         self._form = form
@@ -272,6 +306,7 @@ class RailPanel(QWidget):
         chosen = self.current.key if stays and self.current is not None else ""
         numbers = [number for number, row in enumerate(rows) if row.key == chosen]
         self.rows, self._shown_of = rows, folder if rows else None
+        self._ask_for_room()
         if not same:
             self.list.blockSignals(True)
             self.list.clear()

@@ -63,7 +63,7 @@ class CompareArea(QWidget):
         self.opacity.setPageStep(10)
         self.opacity.setAccessibleName("Opacity of the label overlay, percent")
         self.opacity.setToolTip("Opacity of the labels. Hold Z to hide them, X to see them alone.")
-        self.opacity.setMinimumWidth(50)
+        self.opacity.setMinimumWidth(40)
         self._stack = QStackedWidget()
         self._stack.addWidget(self.views)
         self._stack.addWidget(self.swipe)
@@ -263,7 +263,7 @@ def _combo(name: str, entries: list[tuple[str, str]]) -> QComboBox:
     combo = ElidedBox()
     combo.setAccessibleName(name)
     combo.setToolTip(plain_tooltip(name))
-    combo.setMinimumContentsLength(3)
+    combo.setMinimumContentsLength(2)
     combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     for text, key in entries:
         combo.addItem(text, key)

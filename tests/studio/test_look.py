@@ -12,6 +12,7 @@ from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import (
     QApplication,
     QComboBox,
+    QHBoxLayout,
     QLineEdit,
     QPushButton,
     QSpinBox,
@@ -24,6 +25,7 @@ from PySide6.QtWidgets import (
 import crots_studio
 from crots_studio import theme
 from crots_studio.icons import icon, icon_file
+from crots_studio.panels.monitor.tile import Tile
 from crots_studio.panels.rail import _PICTURES, _SIGNS, RailPanel
 from crots_studio.theme import DARK, LIGHT, stage_colour
 from crots_studio.widgets.icon_button import IconButton
@@ -223,6 +225,59 @@ def test_the_rail_stays_as_wide_when_the_settings_appear(qtbot, session, window,
     assert window.settings_panel.width() >= 312
 
 
+def reaches_out(panel):
+    """What of a panel is narrower than it has to be, or ends beyond the panel's own edge."""
+    return [
+        (type(widget).__name__, widget.accessibleName(), widget.width(), widget.minimumSizeHint().width())
+        for widget in panel.findChildren(QWidget)
+        if widget.isVisible()
+        and isinstance(widget, (QPushButton, QComboBox, QSpinBox, Tile))
+        and (
+            widget.width() < min(widget.minimumSizeHint().width(), widget.maximumWidth())
+            or widget.mapTo(panel, widget.rect().topRight()).x() > panel.width()
+        )
+    ]
+
+
+@pytest.mark.parametrize("size", [(1000, 640), (1280, 720)])
+def test_beside_the_settings_no_tab_is_squeezed_and_no_stage_is_cut(
+    qtbot, session, window, open_project, tmp_path, size
+):
+    open_project(make_fake_project(tmp_path).folder)
+    window.pages.setCurrentWidget(window.workspace)
+    window.resize(*size)
+    for tab in TABS:
+        window.pages.show_tab(tab.key)
+        window.workspace.show_settings(True)
+        panel = window.panels[tab.key]
+        qtbot.waitUntil(lambda panel=panel: panel.width() >= panel.minimumSizeHint().width())
+        qtbot.waitUntil(lambda panel=panel: not reaches_out(panel))
+        page = panel.parent().parent()
+        assert size[0] < 1280 or panel.width() <= page.viewport().width(), f"{tab.key} need not be scrolled at 1280"
+        assert window.rail.folded == (size[0] < 1280)
+    rail = window.rail
+    assert not window.rail.run_one.isVisible() or rail.width() >= rail.minimumWidth() > 176
+    assert rail.list.viewport().width() > 20 and rail.list.item(0).toolTip()
+    window.workspace.show_settings(False)
+    assert not rail.folded and rail.width() >= rail.minimumWidth() > 176
+
+
+def test_a_tile_shows_its_figure_and_its_note_whole(qtbot):
+    shown, row = QWidget(), QHBoxLayout()
+    qtbot.addWidget(shown)
+    shown.setLayout(row)
+    tiles = [Tile("mIoU"), Tile("Time")]
+    for tile in tiles:
+        row.addWidget(tile, 1)
+    tiles[0].say("60.0%", "+1.3 vs Source (Round 1)")
+    tiles[1].say("12 min 51 s", "all stages together")
+    shown.resize(10, 100)
+    shown.show()
+    for tile in tiles:
+        for label in (tile.figure, tile.note):
+            assert label.fontMetrics().horizontalAdvance(label.text()) <= label.contentsRect().width(), label.text()
+
+
 def test_settings_follow_the_tab_in_front(qtbot, session, window, open_project, tmp_path):
     open_project(make_fake_project(tmp_path).folder)
     window.pages.setCurrentWidget(window.workspace)
@@ -238,7 +293,7 @@ def test_settings_follow_the_tab_in_front(qtbot, session, window, open_project, 
     window.workspace.show_stage("baseline")
     assert section.currentData() == "baseline" and beside("patches") == "mine"
     window.workspace.show_stage("source")
-    assert window.tabs.currentWidget() is window.panels["setup"] and section.currentData() == "source"
+    assert window.workspace.panel_in_front is window.panels["setup"] and section.currentData() == "source"
     beside("compare")
     by_hand = section.findData("evaluate")
     section.setCurrentIndex(by_hand)

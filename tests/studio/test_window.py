@@ -432,11 +432,11 @@ def test_cutting_patches_leaves_the_user_where_he_is(qtbot, session, ready, scri
     ready.pages.show_tab("patches")
     with qtbot.waitSignal(session.run.ended):
         session.run.start(RunRequest(only="mine"))
-    assert ready.tabs.currentWidget() is ready.panels["patches"]
+    assert ready.workspace.panel_in_front is ready.panels["patches"]
     assert ready.workspace.notifier.isHidden()
     with qtbot.waitSignal(session.run.ended):
         session.run.start(RunRequest(only="baseline"))
-    assert ready.tabs.currentWidget() is ready.panels["monitor"]
+    assert ready.workspace.panel_in_front is ready.panels["monitor"]
     assert not ready.workspace.notifier.isHidden()
 
 

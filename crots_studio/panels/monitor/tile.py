@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from PySide6.QtCore import QSize
 from PySide6.QtWidgets import QFrame, QSizePolicy, QVBoxLayout, QWidget
 
 from crots_studio.plain import Elided, Label, plain_tooltip
+
+# Pixels: as wide as this, its words are shown whole whatever the room.
+_WIDE = 220
 
 
 class Tile(QFrame):
@@ -14,7 +18,7 @@ class Tile(QFrame):
         super().__init__(parent)
         self.setProperty("role", "card")
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-        self.caption, self.figure, self.note = Label(caption), Elided(), Elided()
+        self.caption, self.figure, self.note = Label(caption), Label(), Elided()
         self.caption.setProperty("role", "muted")
         self.figure.setProperty("role", "figure")
         column = QVBoxLayout(self)
@@ -23,6 +27,11 @@ class Tile(QFrame):
         for label in (self.caption, self.figure, self.note):
             column.addWidget(label)
         self.say("–")  # noqa: RUF001 - a dash, for nothing yet
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """Never cuts its figure, nor a note of the usual length."""
+        hint = super().minimumSizeHint()
+        return QSize(max(hint.width(), min(self.sizeHint().width(), _WIDE)), hint.height())
 
     def say(self, figure: str, note: str = "", tone: str = "muted") -> None:
         """Shows a figure and a note in the colour of a role of labels."""

@@ -58,7 +58,7 @@ class PatchDetail(QWidget):
 
     def _build(self) -> None:
         for combo in (self.old, self.new):
-            combo.setMinimumContentsLength(5)
+            combo.setMinimumContentsLength(3)
             combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         words, change = QHBoxLayout(), QHBoxLayout()
         words.addWidget(self.title, 3)

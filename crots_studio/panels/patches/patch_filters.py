@@ -29,6 +29,7 @@ class PatchFilters(QWidget):
         self.order = choice_box("Order of the patches", ORDERS)
         tip = "Show patches whose rare pixels have at least this confidence"
         self.least = SliderRow("Co&nfidence from", 0, 1, 0.01, tip=tip)
+        self.least.slider.setMinimumWidth(36)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         for combo in (self.shows, self.which, self.order):

@@ -159,7 +159,7 @@ def test_a_comparison_stays_in_its_tab_and_says_that_it_is_finished(qtbot, sessi
     window.pages.show_tab("methods")
     session.run.request = RunRequest(seeds=(0,))
     session.run.busy_changed.emit(True)
-    assert window.workspace.tabs.currentWidget() is window.panels["methods"]
+    assert window.workspace.panel_in_front is window.panels["methods"]
     session.run.events_arrived.emit([Note(stage="compare", text="no hard patches", level="warning")])
     assert not window.panels["monitor"].alarm.warnings, "that was not said of this project's stages"
     session.run.ended.emit(RunEnd("completed", "compare"))
