@@ -33,6 +33,7 @@ from crots_studio.widgets.image_view import ImageView
 from crots_studio.widgets.notifier import Notifier
 from crots_studio.widgets.page import Page
 from crots_studio.widgets.toast import SHORT_MS, Toast
+from crots_studio.widgets.undo_keys import UndoKeys
 from crots_studio.widgets.wheel import leave_wheel_below
 from crots_studio.workspace_tabs import TABS, Tab
 
@@ -128,6 +129,7 @@ class Workspace(QWidget):
         self._folder: Path | None = None
         session.opened.project_changed.connect(self._look_from_the_start)
         self.tabs.currentChanged.connect(lambda _: self._another_tab())
+        self._undo_keys = UndoKeys(self)
         application = QApplication.instance()
         if isinstance(application, QApplication):
             application.focusChanged.connect(self._focus_moved)
@@ -322,7 +324,7 @@ class Workspace(QWidget):
     @property
     def _panel_with_history(self) -> Corrected | None:
         """The tab in front, where it is corrected and the user is not in the settings beside it."""
-        panel = self.panel_in_front
+        panel: object = self.panel_in_front
         return panel if isinstance(panel, Corrected) and not self._in_settings else None
 
     @property
@@ -340,9 +342,11 @@ class Workspace(QWidget):
         """Makes the change again that was taken back last."""
         (self._panel_with_history or self._session.opened).redo()
 
-    def _focus_moved(self, _old: QWidget | None, new: QWidget | None) -> None:
+    def _focus_moved(self, old: QWidget | None, new: QWidget | None) -> None:
         # A menu takes the focus for as long as it is open.
-        if new is not None and self.isAncestorOf(new):
+        inside = new is not None and self.isAncestorOf(new)
+        self._undo_keys.follow(old, new if inside else None)
+        if new is not None and inside:
             self._in_settings = self.settings_panel.isAncestorOf(new)
             self._session.opened.undo_changed.emit()
 

@@ -15,11 +15,12 @@ class Page(QScrollArea):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._panel = panel
         self.setWidget(panel)
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """Narrower than its panel, and as high."""
-        return QSize(200, self.widget().minimumSizeHint().height())
+        return QSize(200, self._panel.minimumSizeHint().height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
         """The panel follows."""
@@ -35,5 +36,5 @@ class Page(QScrollArea):
 
     def _fit(self) -> None:
         # Of itself a scroll area makes a panel with long texts as high as these would be in a narrow column.
-        room, least = self.viewport().size(), self.widget().minimumSizeHint()
-        self.widget().resize(max(room.width(), least.width()), max(room.height(), least.height()))
+        room, least = self.viewport().size(), self._panel.minimumSizeHint()
+        self._panel.resize(max(room.width(), least.width()), max(room.height(), least.height()))

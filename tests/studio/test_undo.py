@@ -2,7 +2,7 @@
 
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QWheelEvent
+from PySide6.QtGui import QKeySequence, QWheelEvent
 from PySide6.QtWidgets import QAbstractSpinBox, QApplication, QComboBox
 
 from crots.project import Project
@@ -140,6 +140,47 @@ def test_a_line_shows_what_was_undone_even_while_it_has_the_focus(qtbot, session
     assert session.project.config.data.size is not None and line.text() == "64x48"
     session.opened.undo()
     assert session.project.config.data.size is None and line.text() == ""
+
+
+def lines(window):
+    """A line of each kind of the set-up page and the settings."""
+    setup, settings = window.panels["setup"], window.settings_panel
+    classes = next(box for box in setup.findChildren(QComboBox) if box.isEditable())
+    return [setup.size_line, classes, next(box for box in settings.findChildren(QAbstractSpinBox) if box.isVisible())]
+
+
+def test_ctrl_z_in_a_line_in_which_nothing_was_typed_undoes_the_last_change(
+    qtbot, session, window, open_project, tmp_path
+):
+    open_project(Project.create(tmp_path / "project", ProjectConfig()).folder)
+    window.show()
+    window.pages.show_tab("setup")
+    window.workspace.show_settings(True)
+    window.settings_panel.go_to("adapt-1")
+    window.activateWindow()
+    before = session.project.config.adapt.steps
+    for number, line in enumerate(lines(window)):
+        session.opened.set_options({"adapt.steps": str(70 + number)})
+        line.setFocus()
+        qtbot.waitUntil(line.hasFocus)
+        for keys, wanted in ((QKeySequence.StandardKey.Undo, before), (QKeySequence.StandardKey.Redo, 70 + number)):
+            qtbot.keySequence(line, QKeySequence(keys))
+            qtbot.waitUntil(lambda wanted=wanted: session.project.config.adapt.steps == wanted)
+        session.opened.undo()
+
+
+def test_what_was_typed_in_a_line_is_undone_there(qtbot, session, window, open_project, tmp_path):
+    open_project(Project.create(tmp_path / "project", ProjectConfig()).folder)
+    window.show()
+    window.pages.show_tab("setup")
+    window.activateWindow()
+    session.opened.set_options({"adapt.steps": "70"})
+    line = window.panels["setup"].size_line
+    line.setFocus()
+    qtbot.waitUntil(line.hasFocus)
+    qtbot.keyClicks(line, "64")
+    qtbot.keySequence(line, QKeySequence(QKeySequence.StandardKey.Undo))
+    assert line.text() == "" and session.project.config.adapt.steps == 70
 
 
 def test_each_tab_has_its_history_and_the_settings_beside_it_the_options(
