@@ -15,6 +15,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from crots import rendering
 from crots.errors import CrotsError, InputError
 from crots.files import exists, is_pointer
+from crots.jpeg2000 import is_rounded
 from crots.limits import check_pixels
 
 # Users can neither see nor raise Pillow's own limit; `opened` has one instead.
@@ -114,7 +115,7 @@ def is_lossy(path: Path) -> bool:
     WebP and JPEG 2000 do both, so the heads of those files are read.
     """
     suffix = path.suffix.lower()
-    look = _is_lossy_webp if suffix == ".webp" else _is_lossy_jpeg_2000 if suffix in _JPEG_2000 else None
+    look = _is_lossy_webp if suffix == ".webp" else is_rounded if suffix in _JPEG_2000 else None
     if look is None:
         return suffix in _LOSSY
     try:
@@ -135,32 +136,6 @@ def _is_lossy_webp(path: Path) -> bool:
                 return kind == b"VP8 "
             # A frame begins with its place and size, and its chunks follow; others are passed over, padded to even.
             file.seek(16 if kind == b"ANMF" else length + length % 2, 1)
-    return False
-
-
-def _is_lossy_jpeg_2000(path: Path) -> bool:
-    """Looks for the wavelet of the codestream: 5-3 keeps whole numbers, 9-7 rounds them."""
-    with path.open("rb") as file:
-        if file.read(2) != b"\xff\x4f":
-            file.seek(0)
-            for _ in range(_CHUNKS):
-                head = file.read(8)
-                length, kind = int.from_bytes(head[:4], "big"), head[4:]
-                if kind == b"jp2c":
-                    file.seek(10 if length == 1 else 2, 1)
-                    break
-                # The length of a large box follows; that of the last one may be left out.
-                passed = int.from_bytes(file.read(8), "big") - 16 if length == 1 else length - 8
-                if passed < 0 or len(head) < 8:
-                    return False
-                file.seek(passed, 1)
-        for _ in range(_CHUNKS):
-            marker, length = file.read(2), int.from_bytes(file.read(2), "big")
-            if marker == b"\xff\x52":
-                return file.read(length - 2)[9:10] == b"\0"
-            if marker == b"\xff\x90" or length < 2:
-                return False
-            file.seek(length - 2, 1)
     return False
 
 

@@ -20,6 +20,7 @@ from crots.errors import InputError
 from crots.files import atomic_path
 from crots.image_formats import EITHER, banded_header, count_frames, is_lossy, opened, orientation_of
 from crots.images import read_wide, to_rgb, write_image
+from crots.jpeg2000 import why_incomplete
 from crots.stored_pixels import NoLabelIds, narrowed, storage_of
 
 # The PNG text under which label files of CROTS say what their ids are, and the beginning of what stands there.
@@ -61,6 +62,11 @@ def read_stored(path: Path) -> StoredLabels:
     with opened(path) as image:
         storage = storage_of(path, image, count_frames(image), orientation_of(image))
         image.load()
+        if image.format == "JPEG2000" and (why := why_incomplete(path, image)):
+            raise InputError(
+                f"{path}: found labels in a JPEG 2000 file, but {why}; convert the original labels to PNG, or this "
+                "file where you know that it is complete"
+            )
         note = image.info.get(LABEL_NOTE)
         says = note if isinstance(note, str) else ""
         if image.format == "GIF" and image.mode == "P":

@@ -171,3 +171,58 @@ def test_jpeg_2000_holds_labels_only_with_the_wavelet_of_whole_numbers(tmp_path,
     for length in (b"\0\0\0\1", b"\0\0\0\7", b"\xff\xff\xff\xff"):
         (tmp_path / f"boxes{suffix}").write_bytes(length + b"abcd" + bytes(90))
         assert not is_lossy(tmp_path / f"boxes{suffix}")
+
+
+def patches(classes, height=96, width=128):
+    """A label map of straight borders."""
+    rows, columns = np.mgrid[:height, :width]
+    return ((rows // 13 + columns // 17 * 3) % classes).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"no_jp2": True},
+        {"num_resolutions": 3, "codeblock_size": (16, 32)},
+        {"tile_size": (50, 40), "precinct_size": (64, 64), "progression": "RPCL"},
+        {"plt": True, "comment": "Label ids"},
+        {"quality_mode": "rates", "quality_layers": [1]},
+    ],
+)
+@pytest.mark.parametrize("kind", ["ids", "mask", "deep", "colours"])
+def test_whole_jpeg_2000_labels_are_read(tmp_path, options, kind):
+    ids = patches(5)
+    pixels = {"ids": ids, "mask": ids // 4 * 255, "deep": ids.astype(np.uint16) * 300,
+              "colours": np.repeat(ids[..., None] * 40, 3, 2)}[kind]  # fmt: skip
+    Image.fromarray(pixels).save(tmp_path / "l.jp2", **options)
+    if kind == "deep" and "tile_size" in options:
+        with pytest.raises(InputError, match=r"cannot be told .*tiles of 16 bits"):
+            read_labels(tmp_path / "l.jp2")
+        return
+    found = read_labels(tmp_path / "l.jp2")
+    assert (found == (pixels if found.ndim == pixels.ndim else pixels[..., 0])).all()
+
+
+@pytest.mark.parametrize("rate", [1.5, 4, 10, 20, 40, 100])
+@pytest.mark.parametrize("classes", [2, 11, 60])
+@pytest.mark.parametrize("block", [16, 32, 64])
+def test_jpeg_2000_labels_that_a_limit_of_size_cut_are_refused(tmp_path, rate, classes, block):
+    labels, path = patches(classes), tmp_path / "l.jp2"
+    cut = {"quality_mode": "rates", "quality_layers": [rate], "codeblock_size": (block, block)}
+    Image.fromarray(labels).save(path, irreversible=False, **cut)
+    with Image.open(path) as image:
+        same = (np.asarray(image) == labels).all()
+    try:
+        assert (read_labels(path) == labels).all()
+    except InputError as error:
+        assert "to fit a limit of size" in str(error)
+        assert "convert the original labels to PNG" in str(error)
+    else:
+        assert same
+
+
+def test_jpeg_2000_labels_of_another_encoder_are_refused(tmp_path):
+    Image.fromarray(patches(5)).save(tmp_path / "l.jp2", quality_mode="rates", quality_layers=[20, 1])
+    with pytest.raises(InputError, match=r"cannot be told whether it was cut .*several layers"):
+        read_labels(tmp_path / "l.jp2")
