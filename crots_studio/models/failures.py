@@ -55,6 +55,8 @@ def advise(failure: StageFinished, config: ProjectConfig) -> Advice:
         )
         todo += "; if it happens again, choose a remedy below." if remedies else "; close other programs."
         return Advice(f"{name} was killed", _sentence(failure.message), todo, remedies, failure.detail)
+    # By its words: an event comes from a stream, of another process or an earlier version, which keeps no exception. A
+    # field more would make it unreadable to versions without it. Tests hold these words to what the core says.
     if "out of memory" in failure.message.lower():
         remedies = memory_remedies(failure.stage, config)
         todo = (

@@ -1,10 +1,17 @@
 """Advice after a failure: every remedy is a valid configuration that needs less memory."""
 
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crots.data.datasets import Dataset
+from crots.errors import InputError
 from crots.events import StageFinished
 from crots.project_config import build_config, override
+from crots.runner import failure
+from crots.stages.pseudo_label import unreadable
 from crots_studio.models.failures import advise, memory_remedies, report_text
 
 
@@ -24,7 +31,7 @@ def test_remedies_for_memory_can_be_applied_and_help(batch, parts):
 
 def test_out_of_memory_offers_accumulation_first():
     config = build_config({"adapt": {"batch": 4}, "data": {"size": "1024x512"}})
-    advice = advise(failed("out of memory; use a smaller batch", exit_code=1, detail="Traceback"), config)
+    advice = advise(failure(MemoryError(), "adapt-1", 1.0), config)
     assert advice.heading == "Round 1 ran out of memory"
     assert [remedy.settings for remedy in advice.remedies] == [
         {"adapt.accumulate": "2"},
@@ -43,8 +50,10 @@ def test_a_killed_process_is_not_reported_as_a_bug():
 
 
 def test_bad_images_can_be_left_out_with_a_click():
-    message = "a.png: broken or truncated image; repair or remove them, or leave them out with `data.skip_bad`"
-    advice = advise(failed(message, exit_code=2), build_config({}))
+    images = Dataset(Path("photos"), "custom", "", ())
+    with pytest.raises(InputError) as caught:
+        unreadable({"a.png": "broken or truncated image"}, images, skip_bad=False)
+    advice = advise(failure(caught.value, "adapt-1", 1.0), build_config({}))
     assert [dict(remedy.settings) for remedy in advice.remedies] == [{"data.skip_bad": "true"}]
     assert (
         "--" not in advice.words and not advise(failed("the folder is empty", exit_code=2), build_config({})).remedies
