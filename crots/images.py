@@ -140,7 +140,8 @@ def pixel_facts(path: Path) -> PixelFacts:
         values = rendering.read_bands(path, banded)
         return PixelFacts(int(values.max()) if values.dtype == np.uint16 else None)
     with opened(path) as image:
-        deep, frames = _has_16_bits(image), count_frames(image)
+        # Floating-point values have no range that a file could use in part.
+        deep, frames = _has_16_bits(image) and image.mode != "F", count_frames(image)
         image.load()
         greatest = None
         if deep and image.mode.startswith("I"):

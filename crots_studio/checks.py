@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
@@ -40,6 +41,11 @@ _HEADERS = 200
 _OPENED = 6
 _MOST_OPENED = 60
 _OPENED_PIXELS = 40_000_000
+# The usual orders of bands, of photographs from above and of satellites; and of white, as a share, in 8 bits, and as
+# satellites give reflectance.
+_BANDS, _WHITES = ("1,2,3", "3,2,1"), ("1", "255", "10000")
+# In a warning of `crots.data.pixels`.
+_WHITE = re.compile(r"`data\.white` (\d+)")
 # A photograph has thousands of colours, a label map one per class.
 _LABEL_COLOURS = 40
 # An image of another shape than the working size by more is visibly squeezed.
@@ -138,23 +144,24 @@ def check_target(setup: Setup) -> Finding:
     dataset = setup.target
     sizes, faults = _sizes(dataset.samples)
     checked = len(sizes) + len(faults)
-    broken, like_labels = _opened(dataset.samples, sizes)
+    broken, like_labels, asked = _opened(dataset.samples, sizes)
     faults += [fault for fault in broken if fault not in faults]
     text = f"{plural(len(dataset), 'image')}, {_layout(dataset)}, {_size_words(sizes)}"
-    offers: tuple[Offer, ...] = ()
+    offers = _rendered(asked)
     if like_labels:
         text += "; they look like label maps, not like photographs"
     if faults:
         text += f"; {len(faults)} of the {checked} checked cannot be read"
-        if setup.config.data.skip_bad:
+        if setup.config.data.skip_bad and not asked:
             text += " and will be skipped"
         else:
             # As the details are seen by pointing only, the first is named here.
             text += f"; a run would stop there: {faults[0]}"
-            offers = (Offer("Skip such images", {"data.skip_bad": "true"}),)
-    text = "; ".join((text, *setup.pixel_warnings))
+            offers = offers or (Offer("Skip such images", {"data.skip_bad": "true"}),)
+    offers += tuple(_brighter(warning) for warning in setup.pixel_warnings if _WHITE.search(warning))
+    text = in_window("; ".join((text, *setup.pixel_warnings)))
     level: Level = "warning" if faults or like_labels or setup.pixel_warnings else "good"
-    if faults and not setup.config.data.skip_bad:
+    if asked or (faults and not setup.config.data.skip_bad):
         level = "bad"
     return Finding(level, text, (*faults, *dataset.notes), plural(len(dataset), "image"), offers)
 
@@ -180,9 +187,29 @@ def _sizes(samples: Sequence[Sample]) -> tuple[list[Size], list[str]]:
     return sizes, faults
 
 
-def _opened(samples: Sequence[Sample], sizes: Sequence[Size]) -> tuple[list[str], bool]:
-    """Decodes some, since a truncated file has a sound header; also returns whether all look like label maps."""
-    faults, counts = [], []
+def _rendered(asked: Collection[str]) -> tuple[Offer, ...]:
+    """Offers what images of many bands, or of floating-point values, have to be given before they can be read."""
+    if "data.bands" in asked:
+        return tuple(Offer(f"Take bands {bands} as red, green, blue", {"data.bands": bands}) for bands in _BANDS)
+    if "data.white" in asked:
+        return tuple(Offer(f"Take {white} as white", {"data.white": white}) for white in _WHITES)
+    return ()
+
+
+def _brighter(warning: str) -> Offer:
+    """Offers the value of white that a warning about dark images names."""
+    found = _WHITE.search(warning)
+    assert found is not None
+    return Offer(f"Take {found[1]} as white", {"data.white": found[1]})
+
+
+def _opened(samples: Sequence[Sample], sizes: Sequence[Size]) -> tuple[list[str], bool, set[str]]:
+    """Decodes some, since a truncated file has a sound header.
+
+    Returns:
+        What is wrong, whether all look like label maps, and the options that some have to be given.
+    """
+    faults, counts, asked = [], [], set()
     largest = max((size.width * size.height for size in sizes), default=1)
     most = min(_MOST_OPENED, max(_OPENED, _OPENED_PIXELS // largest))
     for sample in _spread(samples, most):
@@ -192,7 +219,8 @@ def _opened(samples: Sequence[Sample], sizes: Sequence[Size]) -> tuple[list[str]
             counts.append(np.unique(pixels @ np.array([65536, 256, 1], np.uint32)).size)
         except InputError as error:
             faults.append(str(error))
-    return faults, bool(counts) and max(counts) <= _LABEL_COLOURS and min(counts) > 1
+            asked |= {error.field} if error.field else set()
+    return faults, bool(counts) and max(counts) <= _LABEL_COLOURS and min(counts) > 1, asked
 
 
 def _size_words(sizes: Sequence[Size]) -> str:

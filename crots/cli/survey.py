@@ -12,7 +12,7 @@ from crots.class_maps import ClassMap
 from crots.data.datasets import Dataset
 from crots.data.labels import tried_labels
 from crots.data.matching import some
-from crots.data.pixels import label_warning
+from crots.data.pixels import label_warning, unread
 from crots.data.predictions import glance
 from crots.errors import InputError
 from crots.folders import check_formats
@@ -90,7 +90,25 @@ class _Surveyor:
         self.found.lines += [note for note in dataset.notes if "label" not in note or "left out" in note]
         like_labels = label_warning([sample.image for sample in dataset.samples])
         self.found.warnings += [*self.inputs.pixel_warnings, *filter(None, [like_labels])]
+        self._pixels(dataset)
         return dataset
+
+    def _pixels(self, dataset: Dataset) -> None:
+        """Reads a few images: bands and white have to be chosen before a run, and unreadable images stop it.
+
+        Raises:
+            InputError: one cannot be read, and is not to be left out.
+        """
+        faults, checked = unread([sample.image for sample in dataset.samples])
+        if not faults:
+            return
+        asked = next((fault for fault in faults if fault.field), None)
+        if asked is not None:
+            raise asked
+        words = f"{len(faults)} of {checked} images checked cannot be read; {faults[0]}"
+        if not self.config.data.skip_bad:
+            raise InputError(f"{words}; repair or remove such images, or leave them out with `data.skip_bad`")
+        self.found.warnings.append(f"{words}; such images will be left out")
 
     def validation(self) -> Dataset | None:
         dataset, unscored = self.inputs.validation, self.inputs.unscored
@@ -102,6 +120,8 @@ class _Surveyor:
             return None
         self.found.facts["validation"] = {"images": len(dataset), "labels": dataset.labelled}
         self.found.lines.append(f"validation: {dataset.labelled} labelled images in {dataset.root}, for scoring only")
+        if faults := unread([sample.image for sample in dataset.samples])[0]:
+            self.found.warnings.append(f"the validation images cannot all be read: {faults[0]}")
         try:
             self._labels(dataset)
         except InputError as error:

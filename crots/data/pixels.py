@@ -13,7 +13,7 @@ from crots.data.masks import MOST_IDS
 from crots.data.spread import evenly_spread
 from crots.errors import InputError
 from crots.image_formats import is_lossy
-from crots.images import PixelFacts, pixel_facts
+from crots.images import PixelFacts, pixel_facts, read_image
 from crots.label_files import read_stored
 
 _CHECKED = 6
@@ -38,6 +38,25 @@ def pixel_warnings(images: Sequence[Path]) -> tuple[str, ...]:
         facts.append(found)
         bright |= bool(rendering.of(images[place]).white)
     return tuple(filter(None, ("" if bright else _dark(facts), _transparent(facts), _framed(facts))))
+
+
+def unread(images: Sequence[Path]) -> tuple[list[InputError], int]:
+    """Reads a few images from all over a data set, as a run reads all of them.
+
+    Args:
+        images: the files of a data set.
+
+    Returns:
+        What is wrong with those that cannot be read, and how many were read.
+    """
+    faults = []
+    places = evenly_spread(len(images), _CHECKED)
+    for place in places:
+        try:
+            read_image(images[place])
+        except InputError as error:
+            faults.append(error)
+    return faults, len(places)
 
 
 def label_warning(images: Sequence[Path]) -> str:

@@ -90,7 +90,7 @@ STILL_TO_BE_MADE = Finding("empty", "Created when the demonstration runs.", brie
 
 # By check: the options whose change calls for it. A whole section stands for all its options.
 DEPENDS: dict[str, tuple[str, ...]] = {
-    "data.target": ("data.target", "data.layout", "data.split"),
+    "data.target": ("data.target", "data.layout", "data.split", "data.bands", "data.white", "data.skip_bad"),
     "data.size": ("data.size", "data.tile", "data.tile_overlap", "data.target", "data.layout", "data.split"),
     "task.classes": ("task.classes", "source.file", "source.predictions", "data.target", "data.layout", "data.split"),
     "task.source_classes": ("task", "source.file", "source.predictions"),
@@ -104,6 +104,8 @@ DEPENDS: dict[str, tuple[str, ...]] = {
         "data.val_encoding",
         "task.classes",
         "data.target",
+        "data.bands",
+        "data.white",
     ),
 }
 # In the order in which a user should fix them.

@@ -10,12 +10,14 @@ from PIL import Image
 
 from crots.config import Size
 from crots.files import write_json
+from crots.images import write_image
 from crots.label_files import read_labels, write_labels
 from crots.nets.model import create_model
 from crots.nets.weights import save_safetensors
 from crots.opening import Inputs
 from crots.project import Project
 from crots.taxonomy import ClassSet, load_class_set
+from tests.banded import write_tiff
 
 pytestmark = pytest.mark.safety
 
@@ -233,6 +235,26 @@ def test_names_of_no_network_and_other_units_make_no_project(refused, words, tmp
     said = refused("init", tmp_path / "p", *words, *more)
     assert all(part in said for part in parts)
     assert not (tmp_path / "p").exists()
+
+
+def test_images_that_a_run_could_not_read_make_no_project(crots, refused, words, tmp_path):
+    write_tiff(tmp_path / "many" / "a.tif", np.full((8, 8, 5), 100, np.uint16))
+    for name in ("a", "b"):
+        write_image(tmp_path / "cut" / f"{name}.png", np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
+    content = (tmp_path / "cut" / "b.png").read_bytes()
+    (tmp_path / "cut" / "b.png").write_bytes(content[:3000])
+    (tmp_path / "share").mkdir()
+    Image.fromarray(np.full((64, 64), 0.5, np.float32)).save(tmp_path / "share" / "a.tif")
+    for name, part in (("many", "--bands"), ("cut", "--skip-bad"), ("share", "--white")):
+        said = refused("init", tmp_path / "p", *words, "--target", tmp_path / name)
+        assert part in said
+    assert not (tmp_path / "p").exists()
+    ran = crots("init", tmp_path / "p", *words, "--target", tmp_path / "cut", "--skip-bad")
+    assert ran.code == 0, ran.err
+    assert "1 of 2 images checked cannot be read" in ran.out
+    ran = crots("init", tmp_path / "q", *words, "--target", tmp_path / "share", "--white", "1")
+    assert ran.code == 0, ran.err
+    assert "16 bits" not in ran.out
 
 
 def test_second_project_in_one_folder(refused, crots, words, tmp_path):

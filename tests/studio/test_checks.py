@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from crots.config import Size
 from crots.images import write_image
@@ -18,6 +19,7 @@ from crots.taxonomy import ClassSet, load_class_set
 from crots.trust import with_trust
 from crots_studio.checks import CHECKS, INPUTS, Setup, check
 from crots_studio.models.project_form import DEPENDS
+from tests.banded import write_tiff
 
 NET = "torchvision:lraspp_mobilenet_v3_large"
 
@@ -163,6 +165,28 @@ def test_a_broken_image_keeps_run_waiting_until_it_may_be_left_out(look, images)
     assert dict(offer.settings) == {"data.skip_bad": "true"}
     assert mended.level == "warning" and "will be skipped" in mended.text and not mended.offers
     assert any("2.png" in line for line in found.details)
+
+
+def test_images_of_many_bands_ask_for_three_of_them(look, tmp_path):
+    for name in ("a", "b"):
+        write_tiff(tmp_path / "many" / f"{name}.tif", np.full((8, 8, 5), 100, np.uint16))
+    found = look("data.target", data__target=tmp_path / "many")
+    assert found.level == "bad" and "has 5 bands" in found.text and "`" not in found.text
+    assert [dict(offer.settings) for offer in found.offers] == [{"data.bands": "1,2,3"}, {"data.bands": "3,2,1"}]
+    skipped = look("data.target", data__target=tmp_path / "many", data__skip_bad=True)
+    assert skipped.level == "bad" and skipped.offers == found.offers
+
+
+def test_floating_point_and_dark_images_ask_for_white(look, tmp_path):
+    for kind, pixels in (("share", np.full((8, 8), 0.5, np.float32)), ("dark", np.full((8, 8), 900, np.uint16))):
+        (tmp_path / kind).mkdir()
+        Image.fromarray(pixels).save(tmp_path / kind / "a.tif")
+    found = look("data.target", data__target=tmp_path / "share")
+    assert found.level == "bad" and "floating-point values from 0.5 to 0.5" in found.text
+    assert {"data.white": "1"} in [dict(offer.settings) for offer in found.offers]
+    assert look("data.target", data__target=tmp_path / "share", data__white=1.0).level != "bad"
+    dark = look("data.target", data__target=tmp_path / "dark")
+    assert dark.level == "warning" and [dict(offer.settings) for offer in dark.offers] == [{"data.white": "1023"}]
 
 
 @pytest.mark.parametrize("name", ["gone", "empty"])
