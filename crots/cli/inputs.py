@@ -12,7 +12,8 @@ from crots.config import Size
 from crots.data.datasets import Dataset, Sample, label_files, no_labels, open_dataset
 from crots.data.encodings import Encoding
 from crots.data.labels import resolve_encoding
-from crots.data.matching import keyed, list_labels, match
+from crots.data.listing import keyed, list_labels
+from crots.data.matching import match
 from crots.errors import InputError
 from crots.execution.context import Context, Meter
 from crots.images import image_size

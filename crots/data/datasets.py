@@ -17,20 +17,10 @@ from crots.config import unknown_name
 from crots.data.encodings import ENCODINGS, Encoding
 from crots.data.label_studio import is_mask_name
 from crots.data.layouts import UNUSED, Place, album_place, find_place
+from crots.data.listing import key_of, keyed, list_files, list_folder, list_labels, lossy_words
 from crots.data.lists import read_list
 from crots.data.masks import masks_among, measurements_among, other_pictures
-from crots.data.matching import (
-    ENDINGS,
-    key_of,
-    keyed,
-    label_ending,
-    list_files,
-    list_folder,
-    list_labels,
-    lossy_words,
-    match,
-    some,
-)
+from crots.data.matching import ENDINGS, label_ending, match, some
 from crots.data.polygons import ALBUMS, SUFFIX, album_labels, is_album, is_outlined
 from crots.data.spread import evenly_spread
 from crots.errors import InputError

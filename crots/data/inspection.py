@@ -22,8 +22,9 @@ from crots.data.encodings import Encoding
 from crots.data.feed import prefetch
 from crots.data.labels import decode, is_coloured, resolve_encoding
 from crots.data.layouts import SPLITS
+from crots.data.listing import list_files, list_labels
 from crots.data.masks import MOST_IDS
-from crots.data.matching import list_files, list_labels, some
+from crots.data.matching import some
 from crots.data.pixels import pixel_warnings
 from crots.data.polygons import has_outlines, names_in
 from crots.data.predictions import PredictionSet, open_predictions, read_array

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crots.data.matching import composed, key_of
+from crots.data.listing import key_of
+from crots.data.matching import composed
 from crots.data.spread import evenly_spread
 from crots.errors import InputError
 from crots.image_formats import LABEL_SUFFIXES, opened

@@ -29,7 +29,8 @@ from crots.class_maps import ClassMap, UnknownIds, identity_map
 from crots.config import Size
 from crots.data.encodings import Encoding
 from crots.data.labels import decode, detect_encoding, is_coloured, read_ids
-from crots.data.matching import key_of, keyed, label_ending, list_labels, lossy_words, match, some
+from crots.data.listing import key_of, keyed, list_labels, lossy_words
+from crots.data.matching import label_ending, match, some
 from crots.data.readings import AmbiguousLabels, voids
 from crots.errors import InputError
 from crots.files import expanded, files_below

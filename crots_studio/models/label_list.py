@@ -14,7 +14,8 @@ import numpy as np
 
 from crots.arrays import Array
 from crots.artefacts import HARD, IMAGE_ROWS, LABEL_IDS
-from crots.data.matching import key_of, label_ending
+from crots.data.listing import key_of
+from crots.data.matching import label_ending
 from crots.errors import InputError
 from crots.files import file_stamp, files_below
 from crots.image_formats import IMAGE_SUFFIXES
