@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from crots.cli.terminal import typed
-from crots.data.listing import list_files
+from crots.data.folder_listing import list_files
 from crots.errors import InputError
 from crots.files import files_below, listing_digest, write_json
 from crots.nets import claims

@@ -11,8 +11,8 @@ from crots.artefacts import CONFIDENCE, LABEL_IDS, SKIPPED
 from crots.config import Size
 from crots.data.datasets import Dataset, Sample, label_files, no_labels, open_dataset
 from crots.data.encodings import Encoding
+from crots.data.folder_listing import keyed, list_labels
 from crots.data.labels import resolve_encoding
-from crots.data.listing import keyed, list_labels
 from crots.data.matching import match
 from crots.errors import InputError
 from crots.execution.context import Context, Meter

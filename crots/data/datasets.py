@@ -15,9 +15,9 @@ from pathlib import Path
 
 from crots.config import unknown_name
 from crots.data.encodings import ENCODINGS, Encoding
+from crots.data.folder_listing import key_of, keyed, list_files, list_folder, list_labels, lossy_words
 from crots.data.label_studio import is_mask_name
 from crots.data.layouts import UNUSED, Place, album_place, find_place
-from crots.data.listing import key_of, keyed, list_files, list_folder, list_labels, lossy_words
 from crots.data.lists import read_list
 from crots.data.masks import masks_among, measurements_among, other_pictures
 from crots.data.matching import ENDINGS, label_ending, match, some

@@ -20,9 +20,9 @@ from crots.config import Size
 from crots.data.datasets import Dataset, Sample, open_dataset
 from crots.data.encodings import Encoding
 from crots.data.feed import prefetch
+from crots.data.folder_listing import list_files, list_labels
 from crots.data.labels import decode, is_coloured, resolve_encoding
 from crots.data.layouts import SPLITS
-from crots.data.listing import list_files, list_labels
 from crots.data.masks import MOST_IDS
 from crots.data.matching import some
 from crots.data.pixels import pixel_warnings

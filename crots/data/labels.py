@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from crots.data.datasets import Dataset, Sample
 from crots.data.encodings import Encoding
-from crots.data.listed import listed_encoding
 from crots.data.matching import some
 from crots.data.polygons import has_outlines, rasterise
 from crots.data.readings import (
@@ -29,6 +28,7 @@ from crots.data.readings import (
     train_table,
     unknown_ids,
 )
+from crots.data.roboflow import listed_encoding
 from crots.data.spread import evenly_spread
 from crots.errors import InputError
 from crots.images import decode_wide, image_size

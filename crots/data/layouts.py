@@ -16,7 +16,7 @@ from pathlib import Path
 from crots.artefacts import LABEL_IDS
 from crots.config import unknown_name
 from crots.data.encodings import Encoding
-from crots.data.listing import key_of, list_labels
+from crots.data.folder_listing import key_of, list_labels
 from crots.data.matching import some, without_upload
 from crots.data.polygons import ALBUMS, album_labels, album_parts, is_album
 from crots.data.releases import RELEASES, LabelKind, Release, Spot, by_preference, folders_below, folders_in, spot

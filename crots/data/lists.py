@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from crots.data.listing import key_of, keyed, list_files, list_labels
+from crots.data.folder_listing import key_of, keyed, list_files, list_labels
 from crots.data.matching import label_ending, match, some
 from crots.errors import InputError
 from crots.files import expanded, is_file

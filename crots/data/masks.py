@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crots.data.listing import key_of
+from crots.data.folder_listing import key_of
 from crots.data.matching import composed
 from crots.data.spread import evenly_spread
 from crots.errors import InputError

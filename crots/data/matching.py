@@ -1,7 +1,7 @@
 """Finding the file that belongs to an image.
 
-Files are matched by equal key (see `crots.data.listing`), else by what the names of images and files have in common:
-see `match`.
+Files are matched by equal key (see `crots.data.folder_listing`), else by what the names of images and files have in
+common: see `match`.
 """
 
 from __future__ import annotations

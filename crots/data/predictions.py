@@ -28,8 +28,8 @@ from crots.artefacts import CONFIDENCE, LABEL_IDS
 from crots.class_maps import ClassMap, UnknownIds, identity_map
 from crots.config import Size
 from crots.data.encodings import Encoding
+from crots.data.folder_listing import key_of, keyed, list_labels, lossy_words
 from crots.data.labels import decode, detect_encoding, is_coloured, read_ids
-from crots.data.listing import key_of, keyed, list_labels, lossy_words
 from crots.data.matching import label_ending, match, some
 from crots.data.readings import AmbiguousLabels, voids
 from crots.errors import InputError

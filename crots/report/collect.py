@@ -15,7 +15,7 @@ from typing import TypeVar
 from crots import __version__
 from crots.artefacts import LABEL_IDS, PATCH_INDEX, STATISTICS
 from crots.config import describe, shown
-from crots.data.listing import list_files
+from crots.data.folder_listing import list_files
 from crots.errors import CrotsError, InputError
 from crots.eventlog import read_events
 from crots.files import exists

@@ -19,7 +19,7 @@ from crots.arrays import Array
 from crots.classlists import is_void, read_class_list
 from crots.data.cache import ImageCache
 from crots.data.datasets import Sample
-from crots.data.listing import keyed, list_files, list_labels
+from crots.data.folder_listing import keyed, list_files, list_labels
 from crots.data.matching import match, some
 from crots.data.polygons import SUFFIX, is_labelme, outlined, painted
 from crots.errors import InputError

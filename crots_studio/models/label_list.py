@@ -14,7 +14,7 @@ import numpy as np
 
 from crots.arrays import Array
 from crots.artefacts import HARD, IMAGE_ROWS, LABEL_IDS
-from crots.data.listing import key_of
+from crots.data.folder_listing import key_of
 from crots.data.matching import label_ending
 from crots.errors import InputError
 from crots.files import file_stamp, files_below

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crots.data.listing import key_of
+from crots.data.folder_listing import key_of
 from crots.data.matching import match, plain_stem, some
 from crots.errors import InputError
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from crots.data.listing import keyed, list_files
+from crots.data.folder_listing import keyed, list_files
 from crots.errors import InputError
 
 
