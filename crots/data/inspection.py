@@ -27,8 +27,9 @@ from crots.data.masks import MOST_IDS
 from crots.data.matching import some
 from crots.data.pixels import pixel_warnings
 from crots.data.polygons import has_outlines, names_in
-from crots.data.predictions import PredictionSet, open_predictions, read_array
+from crots.data.predictions import PredictionSet, open_predictions
 from crots.data.readings import AmbiguousLabels
+from crots.data.score_arrays import read_array
 from crots.data.sizes import propose_size
 from crots.data.spread import evenly_spread
 from crots.errors import InputError

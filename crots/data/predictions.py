@@ -10,8 +10,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-import reprlib
-import zipfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -23,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crots.array_files import SUFFIX as ARRAY
-from crots.array_files import array_header, is_array_file, read_array_file
 from crots.artefacts import CONFIDENCE, LABEL_IDS
 from crots.class_maps import ClassMap, UnknownIds, identity_map
 from crots.config import Size
@@ -32,18 +29,13 @@ from crots.data.folder_listing import key_of, keyed, list_labels, lossy_words
 from crots.data.labels import decode, detect_encoding, is_coloured, read_ids
 from crots.data.matching import label_ending, match, some
 from crots.data.readings import AmbiguousLabels, voids
+from crots.data.score_arrays import ARCHIVE, is_soft_array, read_probabilities
 from crots.errors import InputError
 from crots.files import expanded, files_below
 from crots.images import image_size, is_turned
 from crots.label_files import read_confidence, read_stored, resize_confidence, resize_labels
-from crots.limits import check_claim
 from crots.taxonomy import ClassSet, label_dtype
 
-# An archive with one soft prediction.
-_ARCHIVE = ".npz"
-_ARRAYS = ("probabilities", "logits")
-# An array is read as 32-bit numbers; there are three of its size while it is turned into the target's classes.
-_WIDTH, _COPIES = 4, 3
 # Tolerance of the aspect ratio of a prediction at another resolution, which networks round to whole blocks.
 _SQUEEZED = 0.05
 # Files opened before a run: enough to notice a wrong kind, few enough for a network drive.
@@ -52,8 +44,6 @@ _CHECKED = 6
 _CUT, _PER_CENT = 1.01 / 255, 100.5 / 255
 # Share of the pixels that may have a confidence below chance, as where scores were rounded or added up.
 _IMPOSSIBLE = 0.05
-# By how much the sums of probabilities may differ from 1.
-_UNEVEN = 0.02
 
 
 @dataclass(frozen=True)
@@ -135,7 +125,7 @@ class PredictionSet:
                 image's, or a confidence map of another size than its labels.
         """
         if self.soft:
-            probabilities = _read_probabilities(self.files[key], self.class_map)
+            probabilities = read_probabilities(self.files[key], self.class_map)
             check_shape(self.files[key], _size_of(probabilities), of, stretched)
             return _soft(probabilities, self.class_map.target, size or _size_of(probabilities))
         labels = _hard_labels(self.files[key], self._encoding, self.class_map)
@@ -348,9 +338,9 @@ def _size_of(array: NDArray[Any]) -> Size:
 
 
 def _prediction_files(folder: Path) -> tuple[dict[str, Path], bool]:
-    kinds: dict[str, list[str]] = {kind: [] for kind in ("label images", _ARCHIVE, ARRAY)}
-    for name in list_labels(folder, (_ARCHIVE, ARRAY)):
-        kind = next((kind for kind in (_ARCHIVE, ARRAY) if name.lower().endswith(kind)), "label images")
+    kinds: dict[str, list[str]] = {kind: [] for kind in ("label images", ARCHIVE, ARRAY)}
+    for name in list_labels(folder, (ARCHIVE, ARRAY)):
+        kind = next((kind for kind in (ARCHIVE, ARRAY) if name.lower().endswith(kind)), "label images")
         # Pictures for people lie beside the ids in some tools' output.
         if kind != "label images" or label_ending(key_of(name)) != "_color":
             kinds[kind].append(name)
@@ -365,17 +355,10 @@ def _prediction_files(folder: Path) -> tuple[dict[str, Path], bool]:
         words = some([f"{count} {suffix or 'other'} files" for suffix, count in others.most_common()])
         but = lossy_words(folder) or (f", but {words}" if others else "")
         raise InputError(
-            f"{folder}: found no predictions{but}, expected label PNGs, {ARRAY} or {_ARCHIVE} files; pick another "
-            "folder"
+            f"{folder}: found no predictions{but}, expected label PNGs, {ARRAY} or {ARCHIVE} files; pick another folder"
         )
     ((kind, names),) = found.items()
-    return keyed(folder, names), kind == _ARCHIVE or (kind == ARRAY and _is_soft_array(folder / names[0]))
-
-
-def _is_soft_array(path: Path) -> bool:
-    """Whether an array file holds scores of every class, and not ids."""
-    shape, dtype = array_header(path)
-    return len(shape) > 2 and dtype.kind == "f"
+    return keyed(folder, names), kind == ARCHIVE or (kind == ARRAY and is_soft_array(folder / names[0]))
 
 
 def _hard_labels(path: Path, encoding: Encoding, class_map: ClassMap) -> NDArray[Any]:
@@ -419,105 +402,3 @@ def _soft(probabilities: NDArray[np.float32], target: ClassSet, size: Size) -> P
     entropy = -(resized * np.log(np.maximum(resized, 1e-30))).sum(0)
     ids = np.where(ignored, target.ignore, labels).astype(label_dtype(target))
     return Prediction(ids, confidence, float(entropy.mean(dtype=np.float64)), resized[:-1])
-
-
-def _read_probabilities(path: Path, class_map: ClassMap) -> NDArray[np.float32]:
-    """Reads (S, H, W) and sums what shares a target: (T + 1, H, W)."""
-    array, kind = read_array(path)
-    source = class_map.source
-    array = _channels_first(array, source, path)
-    if not np.issubdtype(array.dtype, np.floating):
-        raise InputError(f"{path}: found {array.dtype} values, expected float16 or float32 probabilities or logits")
-    values = array.astype(np.float32, copy=False)
-    if not np.isfinite(values).all():
-        raise InputError(f"{path}: holds NaN or infinite values; create the prediction again")
-    del array
-    if _is_logits(values, kind, path):
-        # In place, since these arrays are large.
-        values -= values.max(0, keepdims=True)
-        np.exp(values, out=values)
-    values /= values.sum(0, keepdims=True)
-    return np.asarray(np.einsum("shw,st->thw", values, class_map.matrix(), optimize=True), np.float32)
-
-
-def _channels_first(array: NDArray[Any], source: ClassSet, path: Path) -> NDArray[Any]:
-    """Returns scores as (C, H, W), of (C, H, W) or (H, W, C).
-
-    Raises:
-        InputError: they have another shape, or one that is both.
-    """
-    first, last = (array.ndim == 3 and array.shape[axis] == len(source) for axis in (0, 2))
-    # Archives have always had the classes first.
-    if first and last and is_array_file(path) and array.shape[1] > 0:
-        raise InputError(
-            f"{path}: found an array of shape {array.shape}, whose first and last axis both have the length of the "
-            f"{len(source)} classes of {source.name}; store label ids instead, or scores at another size"
-        )
-    if not (first or last) or array.size == 0:
-        batch = array.ndim == 4 and len(array) == 1 and len(source) in (array.shape[1], array.shape[3])
-        raise InputError(
-            f"{path}: found an array of shape {array.shape}, expected ({len(source)}, height, width) or (height, "
-            f"width, {len(source)}), a channel for each class of {source.name}{'; store array[0]' if batch else ''}"
-        )
-    return array if first else array.transpose(2, 0, 1)
-
-
-def read_array(path: Path) -> tuple[NDArray[Any], str]:
-    """Reads the array of a soft prediction as it is stored, and its name, which is empty in an array file.
-
-    Raises:
-        InputError: the file is missing, broken, or holds several arrays of other names.
-    """
-    if is_array_file(path):
-        return read_array_file(path, copies=_COPIES), ""
-    try:
-        # Not np.load at once: it believes what the headers claim, and reads other kinds of files too.
-        with zipfile.ZipFile(path) as archive:
-            for member in archive.infolist():
-                _check_member(path, archive, member)
-        with np.load(path, allow_pickle=False) as file:
-            names = list(file)
-            name = next((name for name in _ARRAYS if name in names), names[0] if len(names) == 1 else "")
-            if not name:
-                raise InputError(
-                    f"{path}: found the arrays {some(names, 8) or 'none'}, expected one named probabilities or logits"
-                )
-            return np.asarray(file[name]), name
-    except InputError:
-        raise
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except Exception as error:  # zip and array readers raise nearly every type on broken files
-        raise InputError(f"{path}: broken or no .npz file ({error}); create the prediction again") from error
-
-
-def _check_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
-    """Refuses an array that claims more memory than the limit, in its header or in the archive's."""
-    with archive.open(member) as file:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(file)
-    claimed = max(member.file_size, math.prod(shape) * max(dtype.itemsize, _WIDTH))
-    check_claim(path, _COPIES * claimed, f"{member.filename[:80]!r} of shape {reprlib.repr(shape)}")
-
-
-def _is_logits(values: NDArray[np.float32], kind: str, path: Path) -> bool:
-    """Whether scores are logits and no probabilities, by their name and by what they are.
-
-    Raises:
-        InputError: the two differ, or they are neither.
-    """
-    low, high, sums = float(values.min()), float(values.max()), values.sum(0)
-    least, most = float(sums.min()), float(sums.max())
-    # Half precision sums to 1 within a few thousandths.
-    is_distribution = low >= 0 and abs(least - 1) < _UNEVEN and abs(most - 1) < _UNEVEN
-    if is_distribution and kind != "logits":
-        return False
-    is_share = low >= 0 and (high <= 1 or most - least < _UNEVEN * most)
-    if kind != "probabilities" and not is_share:
-        return True
-    raise InputError(
-        f"{path}: found {'scores' if kind not in _ARRAYS else kind} from {low:.3g} to {high:.3g} whose sums over the "
-        f"classes go from {least:.3g} to {most:.3g}, expected probabilities, which sum to 1, or logits from before the "
-        "softmax or sigmoid; store one of them, under the name probabilities or logits"
-    )

@@ -1,0 +1,144 @@
+"""Soft predictions: arrays with a score of every class, (C, H, W) or (H, W, C), in ``.npz`` and ``.npy`` files.
+
+The scores are probabilities, or logits from before the softmax.
+"""
+
+from __future__ import annotations
+
+import math
+import reprlib
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crots.array_files import array_header, is_array_file, read_array_file
+from crots.class_maps import ClassMap
+from crots.data.matching import some
+from crots.errors import InputError
+from crots.limits import check_claim
+from crots.taxonomy import ClassSet
+
+# An archive with one soft prediction.
+ARCHIVE = ".npz"
+_ARRAYS = ("probabilities", "logits")
+# An array is read as 32-bit numbers; there are three of its size while it is turned into the target's classes.
+_WIDTH, _COPIES = 4, 3
+# By how much the sums of probabilities may differ from 1.
+_UNEVEN = 0.02
+
+
+def is_soft_array(path: Path) -> bool:
+    """Whether an array file holds scores of every class, and not ids."""
+    shape, dtype = array_header(path)
+    return len(shape) > 2 and dtype.kind == "f"
+
+
+def read_probabilities(path: Path, class_map: ClassMap) -> NDArray[np.float32]:
+    """Reads the scores of an image as probabilities of the target's classes, (T + 1, H, W).
+
+    What shares a target is summed; the last plane is of what the class map ignores.
+
+    Raises:
+        InputError: a broken file, other channels than the source's classes, or neither probabilities nor logits.
+    """
+    array, kind = read_array(path)
+    source = class_map.source
+    array = _channels_first(array, source, path)
+    if not np.issubdtype(array.dtype, np.floating):
+        raise InputError(f"{path}: found {array.dtype} values, expected float16 or float32 probabilities or logits")
+    values = array.astype(np.float32, copy=False)
+    if not np.isfinite(values).all():
+        raise InputError(f"{path}: holds NaN or infinite values; create the prediction again")
+    del array
+    if _is_logits(values, kind, path):
+        # In place, since these arrays are large.
+        values -= values.max(0, keepdims=True)
+        np.exp(values, out=values)
+    values /= values.sum(0, keepdims=True)
+    return np.asarray(np.einsum("shw,st->thw", values, class_map.matrix(), optimize=True), np.float32)
+
+
+def _channels_first(array: NDArray[Any], source: ClassSet, path: Path) -> NDArray[Any]:
+    """Returns scores as (C, H, W), of (C, H, W) or (H, W, C).
+
+    Raises:
+        InputError: they have another shape, or one that is both.
+    """
+    first, last = (array.ndim == 3 and array.shape[axis] == len(source) for axis in (0, 2))
+    # Archives have always had the classes first.
+    if first and last and is_array_file(path) and array.shape[1] > 0:
+        raise InputError(
+            f"{path}: found an array of shape {array.shape}, whose first and last axis both have the length of the "
+            f"{len(source)} classes of {source.name}; store label ids instead, or scores at another size"
+        )
+    if not (first or last) or array.size == 0:
+        batch = array.ndim == 4 and len(array) == 1 and len(source) in (array.shape[1], array.shape[3])
+        raise InputError(
+            f"{path}: found an array of shape {array.shape}, expected ({len(source)}, height, width) or (height, "
+            f"width, {len(source)}), a channel for each class of {source.name}{'; store array[0]' if batch else ''}"
+        )
+    return array if first else array.transpose(2, 0, 1)
+
+
+def read_array(path: Path) -> tuple[NDArray[Any], str]:
+    """Reads the array of a soft prediction as it is stored, and its name, which is empty in an array file.
+
+    Raises:
+        InputError: the file is missing, broken, or holds several arrays of other names.
+    """
+    if is_array_file(path):
+        return read_array_file(path, copies=_COPIES), ""
+    try:
+        # Not np.load at once: it believes what the headers claim, and reads other kinds of files too.
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                _check_member(path, archive, member)
+        with np.load(path, allow_pickle=False) as file:
+            names = list(file)
+            name = next((name for name in _ARRAYS if name in names), names[0] if len(names) == 1 else "")
+            if not name:
+                raise InputError(
+                    f"{path}: found the arrays {some(names, 8) or 'none'}, expected one named probabilities or logits"
+                )
+            return np.asarray(file[name]), name
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except Exception as error:  # zip and array readers raise nearly every type on broken files
+        raise InputError(f"{path}: broken or no .npz file ({error}); create the prediction again") from error
+
+
+def _check_member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    """Refuses an array that claims more memory than the limit, in its header or in the archive's."""
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+    claimed = max(member.file_size, math.prod(shape) * max(dtype.itemsize, _WIDTH))
+    check_claim(path, _COPIES * claimed, f"{member.filename[:80]!r} of shape {reprlib.repr(shape)}")
+
+
+def _is_logits(values: NDArray[np.float32], kind: str, path: Path) -> bool:
+    """Whether scores are logits and no probabilities, by their name and by what they are.
+
+    Raises:
+        InputError: the two differ, or they are neither.
+    """
+    low, high, sums = float(values.min()), float(values.max()), values.sum(0)
+    least, most = float(sums.min()), float(sums.max())
+    # Half precision sums to 1 within a few thousandths.
+    is_distribution = low >= 0 and abs(least - 1) < _UNEVEN and abs(most - 1) < _UNEVEN
+    if is_distribution and kind != "logits":
+        return False
+    is_share = low >= 0 and (high <= 1 or most - least < _UNEVEN * most)
+    if kind != "probabilities" and not is_share:
+        return True
+    raise InputError(
+        f"{path}: found {'scores' if kind not in _ARRAYS else kind} from {low:.3g} to {high:.3g} whose sums over the "
+        f"classes go from {least:.3g} to {most:.3g}, expected probabilities, which sum to 1, or logits from before the "
+        "softmax or sigmoid; store one of them, under the name probabilities or logits"
+    )
