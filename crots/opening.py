@@ -204,6 +204,38 @@ class Inputs:
         return found if found is not None and found.labelled else None
 
     @property
+    def shared(self) -> str:
+        """That validation images are target images too; empty where none is.
+
+        Raises:
+            InputError: as `validation` and `target`.
+        """
+        found = self.validation
+        images = {sample.image for sample in self.target.samples} if found is not None else set()
+        both = sum(sample.image in images for sample in found.samples) if found is not None else 0
+        if found is None or not both:
+            return ""
+        return (
+            f"{both} of {len(found)} validation images are target images too: their scores say little of other images"
+        )
+
+    @property
+    def unscored_source(self) -> str:
+        """Why predictions that are the source cannot be scored on the validation images; empty where they can.
+
+        Raises:
+            InputError: as `validation`, `target` and `predictions`.
+        """
+        found, predictions = self.validation, self.predictions
+        if found is None or predictions is None:
+            return ""
+        try:
+            predictions.lookup(found.keys, beside=self.target.keys)
+        except InputError as error:
+            return f"the source cannot be scored: {error}"
+        return ""
+
+    @property
     def unscored(self) -> str:
         """Why nothing is scored although validation images are named; empty otherwise.
 

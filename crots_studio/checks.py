@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -22,7 +23,7 @@ from crots.data.readings import WORDS, AmbiguousLabels
 from crots.errors import CrotsError, InputError
 from crots.folders import check_formats, is_model_folder
 from crots.images import image_size, read_image
-from crots.nets.units import check_units
+from crots.nets.units import OtherUnits, check_units
 from crots.opening import Inputs
 from crots.options import DEFAULT_NET, IMAGENET
 from crots.project import Project
@@ -44,6 +45,8 @@ _OPENED_PIXELS = 40_000_000
 # The usual orders of bands, of photographs from above and of satellites; and of white, as a share, in 8 bits, and as
 # satellites give reflectance.
 _BANDS, _WHITES = ("1,2,3", "3,2,1"), ("1", "255", "10000")
+# How notes begin that are warnings.
+_NOTED = "warning: "
 # In a warning of `crots.data.pixels`.
 _WHITE = re.compile(r"`data\.white` (\d+)")
 # A photograph has thousands of colours, a label map one per class.
@@ -94,6 +97,8 @@ def check(name: str, config: ProjectConfig, root: Path, trusted: Collection[Code
         choices = error.choices if isinstance(error, AmbiguousLabels) else {}
         field = error.field or ""
         offers = tuple(Offer(f"Read as {WORDS[name]}", {field: name}) for name in choices)
+        if isinstance(error, OtherUnits):
+            offers = (Offer(f"Use {error.value}", {field: error.value}),)
         return Finding("bad", in_window(str(error)), offers=offers)
     except OSError as error:
         return Finding("bad", f"cannot be read: {error.strerror or error}")
@@ -538,7 +543,22 @@ def check_validation(setup: Setup) -> Finding:
         offer = Offer(f"Use {folder.parent.name}/{folder.name}", {"data.val_labels": str(folder)})
         text += "; name the folder of the labels too, or no stage evaluates the result"
         return Finding("warning", text, dataset.notes, brief, (offer,))
+    if warnings := _scoring_warnings(setup, dataset):
+        return Finding("warning", in_window("; ".join((text, *warnings))), dataset.notes, brief)
     return Finding("good", text, dataset.notes, brief)
+
+
+def _scoring_warnings(setup: Setup, dataset: Dataset) -> list[str]:
+    """What will not stop a run, but makes scores say less than they seem to."""
+    warnings = [note.removeprefix(_NOTED) for note in dataset.notes if note.startswith(_NOTED)]
+    if setup.config.data.target is None:
+        return warnings
+    # Faults of the target and of the predictions are said beside them.
+    with contextlib.suppress(InputError):
+        warnings += filter(None, [setup.shared])
+    with contextlib.suppress(InputError):
+        warnings += filter(None, [setup.unscored_source])
+    return warnings
 
 
 def _label_folder(dataset: Dataset) -> Path:
@@ -560,7 +580,7 @@ def _validation_offer(setup: Setup) -> tuple[Offer, ...]:
                 continue
             trained = {sample.image for sample in setup.target.samples}
             settings["data.val_labels"] = str(_label_folder(found))
-            fits = check_validation(Setup(override(setup.config, settings), setup.root)).level == "good"
+            fits = check_validation(Setup(override(setup.config, settings), setup.root)).level in ("good", "warning")
             if not fits or any(sample.image in trained for sample in found.samples):
                 continue
         except (CrotsError, OSError):  # no such split, or labels of other classes

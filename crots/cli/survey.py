@@ -136,16 +136,6 @@ class _Surveyor:
             where = self.found.warnings if note.startswith("warning: ") else self.found.lines
             where.append(note.removeprefix("warning: "))
 
-    def shared(self, target: Dataset, validation: Dataset) -> None:
-        """Says which validation images are target images too."""
-        images = {sample.image for sample in target.samples}
-        both = sum(sample.image in images for sample in validation.samples)
-        if both:
-            self.found.lines.append(
-                f"{both} of {len(validation)} validation images are target images too: their scores say little of "
-                "other images"
-            )
-
     def source(self, class_map: ClassMap | None, target: Dataset | None, validation: Dataset | None) -> None:
         if self.config.source.predictions is not None:
             # Without a class map they cannot be opened, and that is reported already.
@@ -169,15 +159,11 @@ class _Surveyor:
         }
         self.found.lines.append(f"source: {len(found)} predictions in {found.folder} ({sort})")
         images = {sample.key: sample.image for sample in target.samples} if target is not None else {}
-        every = found
-        found, notes = (every.lookup(images) if images else every).resolved()
+        found, notes = (found.lookup(images) if images else found).resolved()
         self.found.lines += notes
         self.found.warnings += glance(found, images, self.inputs.stretched if images else None).warnings
-        if validation is not None:
-            try:
-                every.lookup(validation.keys, beside=images)
-            except InputError as error:
-                self.found.warnings.append(f"the source cannot be scored: {error}")
+        if validation is not None and target is not None:
+            self.found.warnings += filter(None, [self.inputs.unscored_source])
 
     def student(self, class_map: ClassMap | None) -> None:
         weights = self.config.student.weights
@@ -222,7 +208,7 @@ def survey_inputs(config: ProjectConfig, root: Path, *, classes: ClassSet | None
     # Its labels are in these classes.
     validation = None if classes is None else surveyor.attempt(surveyor.validation)
     if target is not None and validation is not None:
-        surveyor.shared(target, validation)
+        surveyor.found.lines += filter(None, [surveyor.inputs.shared])
     surveyor.attempt(lambda: surveyor.source(class_map, target, validation))
     surveyor.attempt(lambda: surveyor.student(class_map))
     surveyor.code()

@@ -13,11 +13,24 @@ _WHITE = 256
 _FACTOR = 0.05
 
 
+class OtherUnits(InputError):
+    """A mean or divisor in units of 0..1.
+
+    Attributes:
+        value: the same in units of 0..255.
+    """
+
+    def __init__(self, message: str, *, field: str, value: str) -> None:
+        super().__init__(message, field=field)
+        self.value = value
+
+
 def check_units(options: SourceOptions) -> None:
     """Refuses means and divisors of images in 0..1, as most training programs write them.
 
     Raises:
-        InputError: with the same numbers in 0..255 units.
+        OtherUnits: with the same numbers in 0..255 units.
+        InputError: they are in no such units.
     """
     for name in ("mean", "scale"):
         values = three(getattr(options, name), f"source.{name}")
@@ -26,13 +39,14 @@ def check_units(options: SourceOptions) -> None:
         if not values or all(part == plain for part in values):
             continue
         if all(abs(part) <= 1 for part in values):
-            better = f"multiply by 255: {_listed(part * 255 for part in values)}"
+            value, better = _listed(part * 255 for part in values), "multiply by 255"
             if name == "scale" and all(abs(part) < _FACTOR for part in values):
-                better = f"where they are factors, give 1 divided by each: {_listed(1 / part for part in values)}"
-            raise InputError(
+                value, better = _listed(1 / part for part in values), "where they are factors, give 1 divided by each"
+            raise OtherUnits(
                 f"source.{name}: found {getattr(options, name)}, which is for images in 0..1, expected 0..255 units; "
-                f"{better}",
+                f"{better}: {value}",
                 field=f"source.{name}",
+                value=value,
             )
         if not all(0 <= part <= _WHITE for part in values):
             raise InputError(

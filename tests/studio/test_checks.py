@@ -63,6 +63,33 @@ def test_names_of_no_network_and_other_units_are_findings(look, tmp_path):
     found = look("source", source__file=str(path), source__mean="0.485,0.456,0.406")
     assert found.level == "bad"
     assert "123.675,116.28,103.53" in found.text
+    assert [dict(offer.settings) for offer in found.offers] == [{"source.mean": "123.675,116.28,103.53"}]
+
+
+def test_what_makes_scores_say_less_is_a_warning(look, images, tmp_path):
+    truth = labels(tmp_path / "truth", [0, 1, 2])
+    val = {"data__val_images": images, "data__val_labels": truth, "task__classes": "camvid"}
+    assert look("validation", **val).level == "good"
+    shared = look("validation", data__target=images, **val)
+    assert shared.level == "warning" and "4 of 4 validation images are target images too" in shared.text
+    others = tmp_path / "others"
+    for number in range(4):
+        write_image(others / f"other{number}.png", np.full((48, 64, 3), 40 * number, np.uint8))
+    predicted = tmp_path / "predicted"
+    for number in range(4):
+        write_labels(predicted / f"other{number}.png", np.zeros((48, 64), np.uint8))
+    found = look("validation", data__target=others, source__predictions=predicted, **val)
+    assert found.level == "warning" and "the source cannot be scored" in found.text
+    void = labels(tmp_path / "void", [255])
+    found = look("validation", **{**val, "data__val_labels": void})
+    assert found.level == "warning" and "no pixel of them has a class" in found.text
+
+
+def test_predictions_that_can_be_read_in_two_ways_are_a_question(look, images, tmp_path):
+    predicted = labels(tmp_path / "predicted", [7, 8, 11, 13])
+    found = look("source", data__target=images, source__predictions=predicted)
+    assert found.level == "bad"
+    assert {"source.encoding": "raw"} in [dict(offer.settings) for offer in found.offers]
 
 
 def test_inputs_where_the_project_writes_are_refused_before_a_run_does(look, tmp_path):
