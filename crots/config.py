@@ -341,7 +341,7 @@ def _parse_pair(value: Any) -> tuple[int, int]:
     return int(_parse_number(int, parts[0])), int(_parse_number(int, parts[1]))
 
 
-_DURATION = re.compile(r"(?:(\d{1,5})\s*h)?\s*(?:(\d{1,6})\s*m(?:in)?)?")
+_DURATION = re.compile(r"(?:(\d{1,5})\s*h(?:rs?|ours?)?)?\s*(?:(\d{1,6})\s*m(?:in(?:ute)?s?)?)?")
 
 
 def _parse_duration(value: Any) -> Duration:

@@ -473,7 +473,8 @@ def check_student(setup: Setup) -> Finding:
     config = setup.config
     chosen = (config.source.file, config.source.predictions, config.student.net, config.student.weights)
     if not any(chosen):
-        return Finding("empty", "The same network as the source's, starting from its weights.", brief=_NOT_CHOSEN)
+        words = "The same network as the source's, starting from its weights; predictions need a choice here."
+        return Finding("empty", words, brief=_NOT_CHOSEN)
     net, weights = setup.student_net, config.student.weights
     check_formats(config.export.formats, net)
     if is_factory(net):

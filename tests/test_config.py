@@ -130,7 +130,17 @@ def test_wild_values_are_accepted_or_refused(values):
 
 @pytest.mark.parametrize(
     ("text", "minutes", "shown"),
-    [("60m", 60, "1h"), ("90m", 90, "1h30m"), ("2h", 120, "2h"), (" 1H 5min ", 65, "1h5m"), ("1m", 1, "1m")],
+    [
+        ("60m", 60, "1h"),
+        ("90m", 90, "1h30m"),
+        ("2h", 120, "2h"),
+        (" 1H 5min ", 65, "1h5m"),
+        ("1m", 1, "1m"),
+        ("3 minutes", 3, "3m"),
+        ("1 minute", 1, "1m"),
+        ("2 hours 10 mins", 130, "2h10m"),
+        ("1 hr", 60, "1h"),
+    ],
 )
 def test_times_are_read_and_written(text, minutes, shown):
     found = parse(Duration, text)

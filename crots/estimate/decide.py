@@ -186,29 +186,41 @@ class _Fitting:
                 self.stages |= dict.fromkeys(self._keys(group), found)
 
     def take_fewer_steps(self) -> None:
-        """Shortens all stages with automatic steps by the same share."""
+        """Shortens all stages with automatic steps by the same share, none of them below its least number."""
         total = self._now.seconds
         groups = self._open("steps")
         if total <= self._room or not groups:
             return
         keys = [key for group in groups for key in self._keys(group)]
-        flexible = sum(self.stages[key].count * self.stages[key].seconds for key in keys)
-        fixed = total - flexible
-        share = max(0.0, self._room - fixed) / flexible
+        fixed = total - sum(self.stages[key].count * self.stages[key].seconds for key in keys)
         least = {key: min(LEAST_STEPS, self.stages[key].count) for key in keys}
-        if any(share * self.stages[key].count < least[key] for key in keys):
-            needed = (fixed + sum(least[key] * self.stages[key].seconds for key in keys)) / _PLANNED
+        needed = fixed + sum(least[key] * self.stages[key].seconds for key in keys)
+        if needed > self._room:
             raise InputError(
                 f"time budget: found {self._project.config.runtime.time_budget}, expected at least "
-                f"{Duration(math.ceil(needed / 60))} for these images; give more time, fewer images or a smaller "
-                "working size (`data.size`)",
+                f"{Duration(math.ceil(needed / _PLANNED / 60))} for these images: {LEAST_STEPS} steps of each training "
+                f"take {rounded(needed - fixed)}, all else {rounded(fixed)}; give more time, fewer images or a "
+                "smaller working size (`data.size`)",
                 field="runtime.time_budget",
             )
+        counts = self._shared_out(keys, least, self._room - fixed)
         for key in keys:
             stage = self.stages[key]
-            steps = int(share * stage.count)
+            steps = counts[key]
             self.options.setdefault(stage_kind(key), {})[f"{stage_kind(key)}.steps"] = str(steps)
             self.stages[key] = dataclasses.replace(stage, count=steps, text=f"{steps} {stage.text.partition(' ')[2]}")
+
+    def _shared_out(self, keys: Sequence[str], least: Mapping[str, int], seconds: float) -> dict[str, int]:
+        """Returns the steps of each stage that together take so long."""
+        counts: dict[str, int] = {}
+        while True:
+            others = [key for key in keys if key not in counts]
+            room = seconds - sum(self.stages[key].seconds * count for key, count in counts.items())
+            share = room / max(sum(self.stages[key].count * self.stages[key].seconds for key in others), 1e-9)
+            short = {key: least[key] for key in others if share * self.stages[key].count < least[key]}
+            if not short:
+                return counts | {key: int(share * self.stages[key].count) for key in others}
+            counts |= short
 
     def words(self) -> str:
         """Describes the shortened run and its expected cost in quality."""

@@ -15,6 +15,7 @@ from crots_studio.models.names import title
 from crots_studio.models.words import in_window
 
 LOG_TAIL = 60
+_LEAST_TIME = re.compile(r"time budget: found \w+, expected at least (\w+) ")
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,7 @@ def advise(failure: StageFinished, config: ProjectConfig) -> Advice:
         )
         return Advice(f"{name} ran out of memory", _sentence(failure.message), todo, remedies, failure.detail)
     if failure.exit_code == 2:
-        skips = "`data.skip_bad`" in failure.message
-        remedies = (Remedy("\u201cSkip unreadable images\u201d", {"data.skip_bad": "true"}),) if skips else ()
+        remedies = input_remedies(failure.message)
         todo = "Fix this and run again; finished work is kept."
         return Advice(f"{name} cannot continue", _sentence(failure.message), todo, remedies)
     if failure.detail:
@@ -75,6 +75,15 @@ def advise(failure: StageFinished, config: ProjectConfig) -> Advice:
         return Advice(f"{name} stopped unexpectedly", _sentence(failure.message), todo, (), failure.detail)
     todo = "Finished work is kept. Fix the cause and run again: the run resumes from the last checkpoint."
     return Advice(f"{name} failed", _sentence(failure.message), todo)
+
+
+def input_remedies(message: str) -> tuple[Remedy, ...]:
+    """Offers what the message itself names."""
+    if "`data.skip_bad`" in message:
+        return (Remedy("\u201cSkip unreadable images\u201d", {"data.skip_bad": "true"}),)
+    if found := _LEAST_TIME.search(message):
+        return (Remedy(f"a time budget of {found[1]}", {"runtime.time_budget": found[1]}),)
+    return ()
 
 
 def memory_remedies(stage: str, config: ProjectConfig) -> tuple[Remedy, ...]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from crots.artefacts import stage_kind
 from crots.cli.main import main
-from crots.config import Duration, Size, defaults, to_mapping
+from crots.config import Duration, Size, defaults, parse, to_mapping
 from crots.decisions import write_decisions
 from crots.errors import InputError
 from crots.estimate import decide as decide_module
@@ -228,6 +228,30 @@ def test_a_budget_that_is_too_small_names_the_least(tmp_path, monkeypatch, capsy
     assert plan.estimate.seconds <= 60 * enough.config.runtime.time_budget.minutes
     assert main(["run", str(project.folder), "--trust", "--estimate"]) == 2
     assert "expected at least" in capsys.readouterr().err
+
+
+class Unlike(Times):
+    """A long baseline and short rounds."""
+
+    def of(self, project, key):
+        self.steps = 60 if stage_kind(key) == "adapt" else 1000
+        return super().of(project, key)
+
+
+def test_the_least_budget_is_enough_however_unlike_the_stages_are(tmp_path, monkeypatch):
+    """The same share of all would leave the shorter ones fewer steps than the least."""
+    Unlike(monkeypatch, step=10.0)
+    project = open_project(tmp_path, runtime={"time_budget": "1m"})
+    with pytest.raises(InputError, match=f"{LEAST_STEPS} steps of each training take") as caught:
+        decide_options(project, project.stage_keys(), busy=False)
+    least = str(caught.value).split("at least ")[1].split(" ")[0]
+    minutes = parse(Duration, least).minutes
+    for more in (0, 1, 7):
+        enough = world.change(project, runtime__time_budget=f"{minutes + more}m")
+        plan = decide_options(enough, enough.stage_keys(), busy=False)
+        found = [enough.config_of("baseline").baseline.steps, enough.config_of("adapt-1").adapt.steps]
+        assert min(found) >= LEAST_STEPS, (more, found)
+        assert plan.estimate.seconds <= 60 * (minutes + more)
 
 
 def small(folder):

@@ -46,6 +46,8 @@ from crots_studio.runs.run import RunEnd
 from crots_studio.session import Session
 from crots_studio.widgets.drop_hint import DropHint, dropped_paths
 
+# Predictions have no weights: then without its first word.
+_WEIGHTS = "the source's, a file, imagenet, or random"
 # The checks of each card.
 _STEPS = (
     ("data.target", "data.size"),
@@ -196,9 +198,7 @@ class SetupPanel(QWidget):
     def _student(self) -> QWidget:
         group, form = setup_group()
         self.student_net = self.fields.net(form, "Networ&k", "student.net")
-        self.weights = self.fields.path(
-            form, "&Weights", "student.weights", "file", "the source's, a file, imagenet, or random"
-        )
+        self.weights = self.fields.path(form, "&Weights", "student.weights", "file", _WEIGHTS)
         self.fields.finding(form, "student")
         return group
 
@@ -225,6 +225,8 @@ class SetupPanel(QWidget):
         assert line is not None
         # Predictions come from no network that is known.
         line.setPlaceholderText(DEFAULT_NET if self.by_predictions.isChecked() else UNNAMED["student.net"])
+        weights = _WEIGHTS.partition(", ")[2] if self.by_predictions.isChecked() else _WEIGHTS
+        self.weights.edit.setPlaceholderText(weights)
 
     def _preset_chosen(self, index: int) -> None:
         name = self.preset.itemData(index)

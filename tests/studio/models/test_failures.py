@@ -60,6 +60,12 @@ def test_bad_images_can_be_left_out_with_a_click():
     )
 
 
+def test_the_least_time_budget_can_be_taken_with_a_click():
+    message = "time budget: found 3m, expected at least 1h7m for these images: 50 steps of each training take 5 min"
+    advice = advise(failed(message, exit_code=2), build_config({}))
+    assert [dict(remedy.settings) for remedy in advice.remedies] == [{"runtime.time_budget": "1h7m"}]
+
+
 def test_stages_without_steps_offer_a_smaller_batch():
     config = build_config({"pseudo_label": {"batch": 8}})
     (remedy,) = memory_remedies("pseudo-label", config)
