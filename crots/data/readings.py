@@ -296,16 +296,25 @@ class _Judge:
             raw = _Reading("raw", dict.fromkeys(self.pixels, self.classes.ignore), self.classes.ignore, 1.0)
             if train is not None and not self.classes.also_train_ids:
                 raise self.ambiguous(self.meanings(train, raw))
+        if train is None and self.classes.also_train_ids:
+            counted = self.by_value("from-one", from_one_table(self.classes))
+            # Train ids that somebody counted from one are own ids as well, most of them of nothing.
+            if counted is not None and len(self.classes) in self.values and self.says_more(counted, raw):
+                raise self.ambiguous(self.meanings(counted, raw))
         if train is None or not raw.differs(train):
             return self.reported(raw)
         if not self.classes.also_train_ids:
             return self.reported(raw, f"as class set {self.classes.name} says; {self.flag} train reads train ids")
-        if raw.void > _MOST_VOID and len(train.seen) >= _MORE_CLASSES * len(raw.seen):
+        if self.says_more(train, raw):
             return self.reported(
                 train, f"the data set's own ids would fit too, but leave {raw.void:.0%} of the pixels without a class; "
                 f"{self.flag} raw reads those"
             )  # fmt: skip
         raise self.ambiguous(self.meanings(train, raw))
+
+    def says_more(self, other: _Reading, raw: _Reading) -> bool:
+        """Whether own ids leave most pixels without a class, and another reading finds many more classes."""
+        return raw.void > _MOST_VOID and len(other.seen) >= _MORE_CLASSES * len(raw.seen)
 
     def two_classes(self, mask: _Reading, train: _Reading | None) -> tuple[Encoding, list[str]]:
         whites = [value for value in (255, _WHITE) if value in self.values]

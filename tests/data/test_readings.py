@@ -129,6 +129,16 @@ def test_ids_that_no_class_names_are_ignored_or_asked_for(tmp_path):
         read(tmp_path, [[0, 1]], TWO_IDS)
 
 
+def test_train_ids_of_cityscapes_that_count_from_one_are_a_question(tmp_path):
+    with pytest.raises(AmbiguousLabels) as caught:
+        read(tmp_path, [list(range(1, 20)), [*range(1, 12), 0, 255]], CITY)
+    assert list(caught.value.choices) == ["from-one", "raw"]
+    assert "1 is road, 2 is sidewalk" in str(caught.value)
+    # Own ids as they occur in a street.
+    encoding, _, _ = read(tmp_path, [[1, 3, 4, 7, 7, 7, 8, 8, 11, 11, 11, 17, 19]], CITY)
+    assert encoding == "raw"
+
+
 def test_classes_that_count_from_one(tmp_path):
     with pytest.raises(AmbiguousLabels, match=r"from-one \(1 is a, 2 is b, 3 is c, 0 ignored.*ignored_ids = \[3\]"):
         read(tmp_path, [[0, 1, 2, 3]], THREE)
