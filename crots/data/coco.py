@@ -22,6 +22,8 @@ from crots.label_files import read_labels
 
 _LISTS = ("images", "annotations", "categories")
 _DECODER = json.JSONDecoder()
+# Stands for the beginning of a list, which may hold anything.
+_BEGIN = object()
 _BLANK = re.compile(r"[ \t\n\r]*")
 
 
@@ -43,7 +45,7 @@ def read_coco(path: Path, text: str) -> Album:
     try:
         for key, row, start in _rows(text):
             seen.add(key)
-            if row is None:
+            if row is _BEGIN:
                 # Of a list that stands twice the last one counts.
                 places, rows = ({}, rows) if key == "annotations" else (places, {**rows, key: []})
             elif key == "annotations":
@@ -73,7 +75,7 @@ def read_coco(path: Path, text: str) -> Album:
 
 
 def _rows(text: str) -> Iterator[tuple[str, Any, int]]:
-    """Yields the rows of the three lists of a JSON object and where they begin, and None where a list begins.
+    """Yields the rows of the three lists of a JSON object and where they begin, and `_BEGIN` where a list begins.
 
     Raises:
         ValueError: it is not a JSON object.
@@ -84,7 +86,7 @@ def _rows(text: str) -> Iterator[tuple[str, Any, int]]:
         key, place = _DECODER.raw_decode(text, place)
         place = _after(text, place, ":")
         if key in _LISTS and text.startswith("[", place):
-            yield key, None, place
+            yield key, _BEGIN, place
             place = _after(text, place, "[")
             while not text.startswith("]", place):
                 start = place

@@ -290,7 +290,9 @@ def _check_names(folder: Path, names: Sequence[str]) -> None:
 
 
 def no_labels(folder: Path) -> str:
-    """Says that a folder holds no label files, and what it holds instead."""
+    """Says that a folder holds no label files, and what it holds instead; or that a file of many labels lists none."""
+    if folder.is_file():
+        return f"{folder}: lists no images, expected some with their labels; export the labels again"
     others = Counter(os.path.splitext(name)[1].lower() for name, _ in files_below(folder))  # noqa: PTH122 - may be many
     listed = some([f"{count} {suffix or 'other'} files" for suffix, count in others.most_common()])
     but = lossy_words(folder) or (f", but {listed}" if listed else "")

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from crots.config import Size
 from crots.data.shapes import MALFORMED, Album, Shape, ellipse, malformed, point, rectangle, whole
+from crots.errors import InputError
 from crots.image_formats import IMAGE_SUFFIXES
 
 # What its masks are called as PNG or NumPy files: after tasks, and not after images.
@@ -49,7 +50,8 @@ def read_label_studio(path: Path, found: list[Any]) -> Album:
     """Reads the content of a file; tasks without an annotation that was finished are left out.
 
     Raises:
-        InputError: it is not of this form, or two tasks have one image.
+        Misshapen: it is not of this form, or two tasks have one image.
+        InputError: nothing is annotated.
     """
     sizes: dict[str, Size] = {}
     shapes: dict[str, list[Callable[[], Iterable[Shape]]]] = {}
@@ -66,6 +68,8 @@ def read_label_studio(path: Path, found: list[Any]) -> Album:
             shapes[name] = [partial(_task, task.get("id"), done, sizes[name])]
     except MALFORMED as error:
         raise malformed(path, error) from None
+    if not sizes:
+        raise InputError(f"{path}: holds no finished annotation of an image; annotate some, and export it again")
     return Album(path, sizes, shapes, {})
 
 

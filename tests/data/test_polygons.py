@@ -268,6 +268,16 @@ def test_json_of_other_forms_is_no_file_of_coco(tmp_path, change):
     assert open_dataset(tmp_path).layout == "folder"
 
 
+@pytest.mark.parametrize("text", ['{"images": [], "annotations": [], "categories": []}',
+                                  '{"images": [], "annotations": [null], "categories": []}',
+                                  '{"images": [null], "annotations": [], "categories": []}'])  # fmt: skip
+def test_a_file_of_coco_without_images_is_refused_as_labels(tmp_path, text):
+    photo(tmp_path / "images" / "a.jpg")
+    (tmp_path / "coco.json").write_text(text)
+    with pytest.raises(InputError, match=r"coco.json: (lists no images|holds a shape that is not understood)"):
+        open_dataset(tmp_path / "images", labels=tmp_path / "coco.json")
+
+
 def test_a_class_that_coco_does_not_list_is_refused_at_once(tmp_path):
     photo(tmp_path / "a.jpg")
     path = coco(tmp_path / "coco.json", ["a.jpg"])

@@ -151,6 +151,14 @@ def test_cancelled_annotations_and_tasks_without_any_are_left_out(export, tmp_pa
     assert (truth(found) == np.where(ROAD, 1, 0)).all()
 
 
+def test_an_export_without_annotations_keeps_no_folder_from_being_images(tmp_path):
+    write_image(tmp_path / "a.png", PHOTO)
+    (tmp_path / "project-1.json").write_text(json.dumps([task(1, "a.png"), task(2, "b.png")]))
+    assert open_dataset(tmp_path).keys == ("a",)
+    with pytest.raises(InputError, match="holds no finished annotation"):
+        open_dataset(tmp_path, labels=tmp_path / "project-1.json")
+
+
 def test_masks_that_are_named_by_tasks_are_refused(tmp_path):
     write_image(tmp_path / "images" / "1.png", PHOTO)
     folder = tmp_path / "masks"
