@@ -42,6 +42,9 @@ class BeforeAfterPanel(ImagePanel):
         self.predictions: Predictions | None = None
         self._target = LabelList()
         self._validation: Validation | None = None
+        # What was asked while the list was still being read.
+        self._reading = False
+        self._asked: Question | None = None
         self.truth: Array | None = None
         self._subjects: list[str] = []
         self._maps: ImageMaps | None = None
@@ -104,6 +107,7 @@ class BeforeAfterPanel(ImagePanel):
         self.images.show_labels(LabelList(), None)
         self._say_empty(_NO_PROJECT if project is None else _NO_LABELS)
         self.legend.set_classes(None)
+        self._reading, self._asked = project is not None, None
         if project is not None:
             snapshot = Project(project.folder, project.config)
             self._session.errands.in_background(
@@ -112,6 +116,7 @@ class BeforeAfterPanel(ImagePanel):
 
     def _listed(self, found: tuple[LabelList, ClassSet, Validation | None, dict[str, ImageScores]]) -> None:
         self._target, self._classes, self._validation, scores = found
+        self._reading = False
         project = self._session.project
         if project is None or not self._target.labelled:
             return
@@ -122,6 +127,8 @@ class BeforeAfterPanel(ImagePanel):
         self.which.setVisible(self._validation is not None)
         self._take_scores(scores)
         self._show_list()
+        if self._asked is not None:
+            self.show_images(self._asked)
 
     def _take_scores(self, scores: dict[str, ImageScores]) -> None:
         """Offers the models whose images were scored one by one, the last one first."""
@@ -159,6 +166,9 @@ class BeforeAfterPanel(ImagePanel):
 
     def show_images(self, question: Question) -> None:
         """Lists the validation images that a score is about, the worst first; says why where it cannot."""
+        self._asked = question if self._reading else None
+        if self._reading:
+            return
         if self._validation is None or question.subject not in self._scores:
             text = f"The images of {title(question.subject)} can be listed once the stage Evaluation has run on them"
             self._session.notice.emit(text)

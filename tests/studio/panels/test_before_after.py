@@ -213,6 +213,17 @@ def test_a_cell_lists_its_images_and_a_class_its_errors(qtbot, session, panel, t
     assert order(panel) == [scores.keys[place] for place in np.argsort(-scores.wrong(8))]
 
 
+def test_a_cell_that_is_clicked_before_all_is_read_waits_for_it(
+    qtbot, session, panel, tmp_path, open_project, predicted
+):
+    said = []
+    session.notice.connect(said.append)
+    open_project(make_fake_project(tmp_path).folder)
+    panel.show_images(Question("baseline", "road", "car"))
+    qtbot.waitUntil(lambda: panel.which.currentIndex() == 1 and panel.sort.currentText() == "road predicted as car")
+    assert not said
+
+
 def test_missing_scores_by_image_are_reported(qtbot, session, panel, tmp_path, open_project, predicted):
     project = make_fake_project(tmp_path)
     shutil.rmtree(project.stage_folder("evaluate") / "images")
