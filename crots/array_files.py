@@ -16,6 +16,7 @@ from crots.limits import check_claim
 SUFFIX = ".npy"
 # Numbers are read as 32-bit ones at least.
 _WIDTH = 4
+_MOST_SHARE = 1.001
 
 
 def is_array_file(path: Path) -> bool:
@@ -95,3 +96,27 @@ def read_id_array(path: Path) -> NDArray[Any]:
     if values.dtype.kind == "b":
         return values.astype(np.uint8)
     return values.astype(values.dtype.newbyteorder("=") if values.dtype in (np.uint8, np.uint16) else np.int32)
+
+
+def read_share_array(path: Path) -> NDArray[np.float32]:
+    """Reads an array of confidences, (H, W): floating-point numbers of 0..1, or 8 bits.
+
+    Returns:
+        (H, W) float32, 0..1.
+
+    Raises:
+        InputError: as `read_array_file`, or it has another shape or other values.
+    """
+    values = read_array_file(path)
+    if values.ndim != 2 or not values.size or (values.dtype.kind != "f" and values.dtype != np.uint8):
+        raise InputError(
+            f"{path}: found an array of shape {values.shape} and type {values.dtype}, expected confidences (height, "
+            "width) as floating-point numbers of 0..1 or as uint8"
+        )
+    if values.dtype == np.uint8:
+        return values.astype(np.float32) / np.float32(255)
+    low, high = float(values.min()), float(values.max())
+    # Rounding may lead a little over 1; comparisons with NaN are false.
+    if not 0 <= low <= high <= _MOST_SHARE:
+        raise InputError(f"{path}: found confidences from {low:.3g} to {high:.3g}, expected probabilities of 0..1")
+    return np.asarray(np.minimum(values, 1), np.float32)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from crots.array_files import is_array_file, read_id_array
+from crots.array_files import is_array_file, read_id_array, read_share_array
 from crots.config import Size
 from crots.errors import InputError
 from crots.files import atomic_path
@@ -158,7 +158,7 @@ def look_up_colours(palette: NDArray[np.uint8], values: NDArray[Any]) -> NDArray
 
 
 def read_confidence(path: Path) -> NDArray[np.float32]:
-    """Reads a confidence map, 8- or 16-bit grey.
+    """Reads a confidence map, 8- or 16-bit grey or an array.
 
     Returns:
         (H, W) float32, 0..1.
@@ -166,7 +166,7 @@ def read_confidence(path: Path) -> NDArray[np.float32]:
     Raises:
         InputError: it is missing, broken or coloured.
     """
-    return as_confidence(read_grey(path))
+    return read_share_array(path) if is_array_file(path) else as_confidence(read_grey(path))
 
 
 def read_grey(path: Path) -> NDArray[Any]:

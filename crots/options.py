@@ -135,7 +135,10 @@ class SourceOptions:
         title="Encoding of predictions", flag="--predictions-encoding",
     )  # fmt: skip
     confidence: Path | None = option(
-        None, "Folder of 8-bit confidence PNGs, one for each label PNG.", title="Source confidence", path="folder"
+        None,
+        "Folder of confidence maps, one for each label file: 8-bit PNGs, or .npy arrays of 0..1.",
+        title="Source confidence",
+        path="folder",
     )
     size: Size | None = option(
         None,

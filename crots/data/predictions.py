@@ -306,7 +306,7 @@ def open_predictions(
     Args:
         folder: label PNGs, ``.npz`` or ``.npy`` files, at any depth; or a folder with ``label_ids`` (and
             ``confidence``) in it.
-        confidence: the folder of confidence PNGs; None takes the one beside ``label_ids``, or counts every label as
+        confidence: the folder of confidence maps; None takes the one beside ``label_ids``, or counts every label as
             certain.
         source: classes of the predictions.
         class_map: to the target's classes; None keeps the source's.
@@ -316,6 +316,7 @@ def open_predictions(
         InputError: a folder is missing or holds nothing of the kind, or both kinds.
     """
     folder = expanded(folder).absolute()
+    named = confidence is not None
     confidence = None if confidence is None else expanded(confidence).absolute()
     if (folder / LABEL_IDS).is_dir():
         beside = folder / CONFIDENCE
@@ -329,7 +330,12 @@ def open_predictions(
     files, soft = _prediction_files(folder)
     if confidence is None or soft:
         return PredictionSet(folder, soft, class_map, files, encoding=encoding)
-    maps = keyed(confidence, list_labels(confidence))
+    maps = keyed(confidence, list_labels(confidence, (ARRAY,)))
+    if not maps and named:
+        raise InputError(
+            f"{confidence}: found no confidence maps, expected PNGs of 8 or 16 bits, or {ARRAY} files; pick another "
+            "folder"
+        )
     return PredictionSet(folder, soft, class_map, files, maps, confidence, encoding)
 
 

@@ -453,6 +453,33 @@ def test_array_files_that_are_cut_or_claim_too_much_are_refused(tmp_path):
         open_predictions(tmp_path, None, SOURCE)
 
 
+@pytest.mark.parametrize("kind", ["float", "half", "bytes"])
+def test_confidences_may_be_arrays(tmp_path, kind):
+    shares = np.array([[1, 0.8, 0.4]])
+    array(tmp_path / "p", np.array([[0, 1, 2]]))
+    (tmp_path / "c").mkdir()
+    stored = {"float": shares, "half": shares.astype(np.float16), "bytes": np.rint(shares * 255).astype(np.uint8)}[kind]
+    np.save(tmp_path / "c" / "k.npy", stored)
+    found = open_predictions(tmp_path / "p", tmp_path / "c", SOURCE, MAP).lookup(["k"]).read("k", None)
+    assert found.confidence == pytest.approx(shares, abs=0.003)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [(np.array([[0.5, 80.0]]), "from 0.5 to 80"), (np.array([[0.5, np.nan]]), "from nan to nan"),
+     (np.array([[1, 2]]), "type int64"), (np.zeros((2, 2, 2)), "shape"), (np.array([[-0.5, 1]]), "from -0.5 to 1")],
+)  # fmt: skip
+def test_other_arrays_are_no_confidences(tmp_path, values, words):
+    array(tmp_path / "p", np.array([[0, 1]]))
+    (tmp_path / "c").mkdir()
+    with pytest.raises(InputError, match=r"c: found no confidence maps, expected PNGs"):
+        open_predictions(tmp_path / "p", tmp_path / "c", SOURCE, MAP)
+    np.save(tmp_path / "c" / "k.npy", values)
+    found = open_predictions(tmp_path / "p", tmp_path / "c", SOURCE, MAP).lookup(["k"])
+    with pytest.raises(InputError, match=words):
+        found.read("k", None)
+
+
 def test_arrays_beside_label_images_are_refused(tmp_path):
     write_labels(tmp_path / "k.png", np.zeros((4, 4), np.uint8))
     with pytest.raises(InputError, match=r"found 1 label images and 1 \.npy files, expected one kind"):
