@@ -100,7 +100,8 @@ class Inputs:
         implied = self.implied_classes
         if implied is None:
             silent = self.config.source.file is not None and not self.config.source.predictions and not self.source_card
-            beside = f", and {self.config.source.file} names none" if silent else ""
+            # What is no model at all needs other words.
+            beside = f", and {self.source_file} names none" if silent else ""
             raise InputError(
                 f"no classes are given{beside}; name a class set or its TOML file, by `task.classes`",
                 field="task.classes",

@@ -113,6 +113,16 @@ def test_a_source_that_names_none_needs_the_user_to(refused, pictures):
     assert not (pictures / "out").exists()
 
 
+def test_what_is_no_model_is_said_before_its_classes_are_asked_for(refused, pictures):
+    where = ["--images", pictures / "images", "--labels", pictures / "labels"]
+    assert "expected the source model" in refused("evaluate", "--checkpoint", pictures / "images", *where)
+    numbered = dataclasses.replace(STRANGE, names=("LABEL_0", "LABEL_1"))
+    student = write_model(pictures, "safetensors", numbered)
+    said = refused("adapt", "--images", pictures / "images", "--student", student, "--out", pictures / "out")
+    assert "its classes have no names" in said
+    assert "--classes" in said
+
+
 @pytest.mark.parametrize("form", FORMS[1:])
 def test_a_project_takes_net_and_classes_of_a_checkpoint_without_torch(pictures, form):
     code = (

@@ -112,6 +112,7 @@ def _events(
     from crots.cli.inputs import find_pseudo_labels, readable
     from crots.cli.models import open_model
     from crots.data.tiles import in_parts
+    from crots.folders import unnamed
     from crots.opening import Inputs
     from crots.stages.adapt import AdaptJob, adapt_student
     from crots.stages.project_stages import settle_round, training_run
@@ -121,7 +122,13 @@ def _events(
     if not desk.config.task.classes:
         # The student is what the options of a project call the source.
         named = dataclasses.replace(desk.config, source=SourceOptions(file=student))
-        desk = dataclasses.replace(desk, classes=Inputs(named, Path.cwd()).classes)
+        inputs = Inputs(named, Path.cwd())
+        if inputs.source_card is not None and unnamed(inputs.source_card.classes["names"]):
+            raise InputError(
+                f"{student}: its classes have no names; give the class set that it was trained with, by `task.classes`",
+                field="task.classes",
+            )
+        desk = dataclasses.replace(desk, classes=inputs.classes)
     model, bench = open_model(
         desk, student, net=args.net if student == args.student else None, classes=desk.config.task.classes
     )
