@@ -1,10 +1,11 @@
-"""A small model of transformers in a folder."""
+"""A small model of transformers in a folder, and a small DeepLabV2."""
 
 import json
 
 import pytest
 import torch
 
+from tests.every_net import narrow_deeplab  # noqa: F401
 from tests.nets.tiny_folders import PROCESSOR, SEGFORMER
 
 

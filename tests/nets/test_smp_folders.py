@@ -24,7 +24,7 @@ torch.set_num_threads(1)
 
 ABC = ClassSet.from_dict({"name": "abc", "names": ["a", "b", "c"]})
 # What `smp:<architecture>/<encoder>` cannot say.
-OTHER = {"encoder_name": "resnet18", "decoder_channels": (32, 16, 8, 8, 4), "encoder_weights": None, "classes": 3}
+OTHER = {"encoder_name": "tu-test_resnet", "decoder_channels": (32, 16, 8, 8, 4), "encoder_weights": None, "classes": 3}
 
 
 def saved(folder, **more):
@@ -41,7 +41,7 @@ def changed(folder, **values):
 
 
 def test_a_folder_is_a_source_with_its_own_options(tmp_path):
-    model = saved(tmp_path / "m", activation="softmax2d", aux_params={"classes": 4})
+    model = saved(tmp_path / "m", encoder_name="resnet18", activation="softmax2d", aux_params={"classes": 4})
     source = open_source(tmp_path / "m", classes=ABC)
     assert source.classes == ABC and source.facts.multiple == 32
     images = torch.randint(0, 256, (2, 3, 64, 96), dtype=torch.uint8)

@@ -309,6 +309,7 @@ def test_half_precision_files_fill_float_nets():
     assert torch.allclose(net.conv1.weight, state["conv1.weight"], atol=1e-3)
 
 
+@pytest.mark.usefixtures("narrow_deeplab")
 def test_safetensors_describe_themselves(tmp_path):
     own = Normalisation("bgr", (1.0, 2.0, 3.0), (4.0, 5.0, 6.0))
     model = create_model(NET, ABC, Size(64, 32), normalisation=own).eval()
@@ -326,6 +327,7 @@ def test_safetensors_describe_themselves(tmp_path):
     assert json.loads(metadata["normalisation"])["channels"] == "bgr" and len(json.loads(metadata["palette"])) == 3
 
 
+@pytest.mark.usefixtures("narrow_deeplab")
 def test_what_grows_from_weights_that_labels_chose_is_marked(tmp_path):
     """Fault F13."""
     model = create_model(NET, ABC, Size(64, 32))
@@ -336,6 +338,7 @@ def test_what_grows_from_weights_that_labels_chose_is_marked(tmp_path):
         assert grown.card.oracle is oracle
 
 
+@pytest.mark.usefixtures("narrow_deeplab")
 def test_arguments_that_contradict_a_self_describing_file(tmp_path):
     model = create_model(NET, ABC, Size(64, 32))
     path = tmp_path / "m.safetensors"
@@ -351,6 +354,7 @@ def test_arguments_that_contradict_a_self_describing_file(tmp_path):
         load_into(create_model(NET, classes("c", "b", "a"), Size(64, 32)), path, purpose="source")
 
 
+@pytest.mark.usefixtures("narrow_deeplab")
 def test_pth_has_adaptsegnets_keys_and_equal_bytes(tmp_path):
     model = create_model(NET, ABC, Size(64, 32))
     save_pth(tmp_path / "a.pth", model.net)
@@ -362,12 +366,14 @@ def test_pth_has_adaptsegnets_keys_and_equal_bytes(tmp_path):
 
 
 @pytest.mark.parametrize(("given", "says"), [({}, "its network and its classes"), ({"net": NET}, "say its classes")])
+@pytest.mark.usefixtures("narrow_deeplab")
 def test_plain_files_need_net_and_classes(tmp_path, given, says):
     save_pth(tmp_path / "a.pth", build_net(NET, 3))
     with pytest.raises(InputError, match=says):
         load_model(tmp_path / "a.pth", **given)
 
 
+@pytest.mark.usefixtures("narrow_deeplab")
 def test_checkpoint_with_a_card_describes_itself(tmp_path):
     model = create_model(NET, ABC, Size(64, 32))
     teacher = filled()
