@@ -297,7 +297,8 @@ class Workspace(QWidget):
             place = self.tabs.addTab(page, icon(tab.icon) if self._with_icons else QIcon(), tab.title)
             self.tabs.setTabToolTip(place, tab.tip)
         leave_wheel_below(self)
-        self.panels["monitor"].images_wanted.connect(self._show_images)  # type: ignore[attr-defined]
+        for key in ("monitor", "compare"):
+            self.panels[key].images_wanted.connect(self._show_images)  # type: ignore[attr-defined]
         self.panels["setup"].checked.connect(self.rail.take_findings)  # type: ignore[attr-defined]
 
     def _show_images(self, question: object) -> None:

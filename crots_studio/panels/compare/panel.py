@@ -26,6 +26,7 @@ from crots.notes import RunNote, write_note
 from crots.options import TaskOptions
 from crots_studio import theme
 from crots_studio.models.comparison_choice import ComparisonChoice, Key
+from crots_studio.models.image_ranking import Question
 from crots_studio.models.iou import ClassLook
 from crots_studio.models.runs import (
     PastRun,
@@ -64,10 +65,12 @@ class ComparePanel(QWidget):
     Signals:
         like_wanted(str): a new project with the options of the one in this folder is asked for.
         queue_wanted(list[str]): the projects in these folders are to be put into the queue of runs.
+        images_wanted(Question): the images that a score is about.
     """
 
     like_wanted = Signal(str)
     queue_wanted = Signal(list)
+    images_wanted = Signal(object)
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -163,6 +166,7 @@ class ComparePanel(QWidget):
         self.chart.curves.set_log(self.tools.log.isChecked())
         self.tools.fit_asked.connect(self.chart.fit)
         self.table.table.ticked.connect(self._ticked)
+        self.table.iou_opened.connect(self._ask_for_images)
         self.table.selectionModel().selectionChanged.connect(lambda *_: self._enable())
         self.note_row.edited.connect(self._take_note)
         self.remove_button.clicked.connect(self._remove)
@@ -329,6 +333,16 @@ class ComparePanel(QWidget):
         self.remove_button.setEnabled(bool(self.table.selected_projects() & self._others.keys()))
 
     # Tables for saving.
+
+    def _ask_for_images(self, run: PastRun, name: str) -> None:
+        """Only the models that the open project has now can be asked for their images."""
+        project = self._session.project
+        if project is None or run.folder != project.folder:
+            self._session.notice.emit(f"Open the project {run.project_title} to see the images of {name}")
+        elif any(other.stage == run.stage and other.number > run.number for other in self.runs):
+            self._session.notice.emit(f"{run.title} was run again since: only its latest model is there")
+        else:
+            self.images_wanted.emit(Question(run.stage, name))
 
     def chart_table(self) -> str:
         """What the chart shows as CSV."""

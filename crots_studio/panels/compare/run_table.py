@@ -70,6 +70,10 @@ class RunTableModel(QAbstractTableModel):
         self._differs = differing_options(runs)
         self.endResetModel()
 
+    def class_of(self, column: int) -> str:
+        """The class whose IoU stands in a column; empty where it is another figure."""
+        return self._classes[column - len(_FIXED)] if column >= len(_FIXED) else ""
+
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: N802, B008
         """One per run."""
         return 0 if parent.isValid() else len(self.runs)
@@ -125,6 +129,8 @@ class RunTableModel(QAbstractTableModel):
             return _ORACLE
         if column == 0 and run.started:
             return time.strftime("Started %Y-%m-%d %H:%M", time.localtime(run.started)) + f" on {run.device}"
+        if name := self.class_of(column):
+            return f"A double click, or Return, shows the images of {name}, the worst first"
         return self._differs.get(run.key) or None if column == 6 else None
 
     def setData(self, index: Index, value: Any, role: int = 0) -> bool:  # noqa: N802
@@ -169,7 +175,13 @@ def _alignment(column: int) -> Qt.AlignmentFlag:
 
 
 class RunTableView(QTableView):
-    """The table as a widget; the space bar ticks."""
+    """The table as a widget; the space bar ticks.
+
+    Signals:
+        iou_opened(PastRun, str): a double click, or Return, on the IoU of a class.
+    """
+
+    iou_opened = Signal(object, str)
 
     def __init__(self, colour: Callable[[PastRun], str], parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -190,6 +202,13 @@ class RunTableView(QTableView):
         self.verticalHeader().setDefaultSectionSize(QFontMetrics(self.font()).height() + 8)
         self.setAccessibleName("Runs; the space bar ticks what is drawn")
         show_boxes(self)
+        self.activated.connect(self._open)
+
+    def _open(self, index: QModelIndex) -> None:
+        place = self._sorted.mapToSource(index)
+        run, name = self.table.runs[place.row()], self.table.class_of(place.column())
+        if name and run.score is not None:
+            self.iou_opened.emit(run, name)
 
     def changeEvent(self, event: QEvent) -> None:  # noqa: N802
         """Follows the theme."""

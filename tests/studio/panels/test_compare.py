@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QColor, QDropEvent
+from PySide6.QtTest import QTest
 
 from crots.eventlog import EventLog
 from crots.events import Evaluated, Metrics, StageFinished, StageStarted
@@ -18,6 +19,7 @@ from crots.project import Project
 from crots.project_config import build_config
 from crots_studio import theme
 from crots_studio.models.comparison_choice import ComparisonChoice
+from crots_studio.models.image_ranking import Question
 from crots_studio.models.runs import labels, read_runs
 from crots_studio.panels.compare.bar_plot import BarPlot, Bars
 from crots_studio.panels.compare.panel import ComparePanel
@@ -75,6 +77,29 @@ def test_own_runs_are_listed_and_drawn(opened):
     assert opened.chart.curves.title == "loss"
     curve = opened.chart.curves.shown["Round 1"]
     assert curve.x.tolist() == [10, 20] and curve.y.tolist() == [0.05, 0.025]
+
+
+def open_iou(panel, title, name):
+    """Return on the IoU of a class."""
+    model = panel.table.model()
+    columns = [model.headerData(column, Qt.Orientation.Horizontal) for column in range(model.columnCount())]
+    panel.table.setCurrentIndex(model.index(row_of(panel, title), columns.index(name)))
+    QTest.keyClick(panel.table, Qt.Key.Key_Return)
+
+
+def test_an_iou_asks_for_its_images(qtbot, session, opened, tmp_path):
+    asked, said = [], []
+    opened.images_wanted.connect(asked.append)
+    session.notice.connect(said.append)
+    open_iou(opened, "Round 1", "road")
+    assert asked == [Question("adapt-1", "road")] and not said
+    open_iou(opened, "Round 1", "mIoU %")
+    assert len(asked) == 1
+    other = make(tmp_path / "other", training("adapt-2", 0.6))
+    opened.add_project(other)
+    qtbot.waitUntil(lambda: len(opened.runs) == 3 and not opened.redraw.due)
+    open_iou(opened, "Round 2", "road")
+    assert len(asked) == 1 and "Open the project other" in said[0]
 
 
 def test_unticking_takes_a_run_off_the_chart(qtbot, opened):
