@@ -73,6 +73,14 @@ def test_run_state_tells_pace_and_what_was_asked_for():
     assert "discarding" in run.text
 
 
+def test_after_the_last_step_no_time_is_named_for_what_follows():
+    run = RunState()
+    run.begin()
+    run.add([StageStarted(stage="baseline", total=20, time=0.0)])
+    run.add([Progress(stage="baseline", done=done, total=20, time=done / 2, rate=8) for done in (10, 20)])
+    assert run.seconds_left is None and run.pace == "8 images/s"
+
+
 def test_a_resumed_stage_does_not_count_what_was_done_before():
     run = RunState()
     run.begin()
