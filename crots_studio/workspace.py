@@ -263,7 +263,7 @@ class Workspace(QWidget):
         if folded == self.rail.folded:
             return
         sizes = self.columns.sizes()
-        if folded:
+        if folded and sizes[0]:
             self._rail_width = sizes[0]
         self.rail.fold(folded)
         wanted = self.rail.minimumWidth() if folded else self._rail_width

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from crots_studio import theme
 from crots_studio.models.palette import PaletteEntry, find
+from crots_studio.plain import Label
 from crots_studio.widgets.list_search import ListSearch
 
 _SIZE = (560, 420)
@@ -92,6 +93,9 @@ class PaletteDialog(QDialog):
         column.setContentsMargins(12, 12, 12, 12)
         column.addWidget(self.search)
         column.addWidget(self.list, 1)
+        self.nothing = Label("No command or option has these words.")
+        self.nothing.setProperty("role", "muted")
+        column.addWidget(self.nothing)
         self._show("")
         self.search.setFocus()
 
@@ -105,6 +109,7 @@ class PaletteDialog(QDialog):
                 item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsEnabled)
             self.list.addItem(item)
         self.list.setCurrentRow(0)
+        self.nothing.setVisible(self.list.count() == 0)
 
     def _choose(self) -> None:
         item = self.list.currentItem()

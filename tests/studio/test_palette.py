@@ -63,6 +63,16 @@ def test_an_option_is_reached_by_typing_even_where_it_is_folded_away(qtbot, read
     assert ready.settings_panel.section.currentData() == "adapt"
 
 
+def test_where_nothing_has_the_words_it_says_so(qtbot, ready):
+    ready.menus.actions["All commands"].trigger()
+    palette = ready.menus.palette
+    assert palette.nothing.isHidden()
+    palette.search.setText("zebra crossing")
+    assert palette.list.count() == 0 and palette.nothing.isVisible()
+    palette.search.setText("")
+    assert palette.nothing.isHidden()
+
+
 def test_an_action_is_done_by_typing_and_one_that_waits_is_not(qtbot, session, ready):
     ready.menus.actions["All commands"].trigger()
     palette = ready.menus.palette
