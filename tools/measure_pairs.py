@@ -99,24 +99,37 @@ def india_white_box(data: Path, _made: Path) -> list[str]:
 
 def india_black_box(data: Path, made: Path) -> list[str]:
     """P2b: what the network of P2 predicts, and how sure it is, with its own statistics."""
+    return _as_black_box(data, made, _india_task(data))
+
+
+def _as_black_box(data: Path, made: Path, task: list[str]) -> list[str]:
     if not (made / "run.json").exists():
         crots(
-            *("pseudo-label", "--images", data / "camvid/images/train", "--classes", data / "india/road7.toml"),
+            *("pseudo-label", "--images", task[task.index("--target") + 1], "--classes", data / "india/road7.toml"),
             *("--source", data / "india/source.safetensors", "--net", LITE0, "--size", "320x224"),
             *("--batch-norm", "source", "--no-flip", "--out", made, "--overwrite"),
         )
-    return [*_india_task(data), "--predictions", str(made), *_fresh_student(data)]
+    return [*task, "--predictions", str(made), *_fresh_student(data)]
 
 
 def few_images(data: Path, made: Path) -> list[str]:
     """The network of P2 on every 37th photograph of its target: ten of them."""
-    if not made.exists():
-        made.mkdir(parents=True)
+    return _with_few(data, made, india_white_box(data, made))
+
+
+def few_images_black_box(data: Path, made: Path) -> list[str]:
+    """What the network of P2 predicts of these ten photographs, for a fresh student."""
+    task = _with_few(data, made.with_name("inputs-few"), _india_task(data))
+    return _as_black_box(data, made, task)
+
+
+def _with_few(data: Path, few: Path, task: list[str]) -> list[str]:
+    if not few.exists():
+        few.mkdir(parents=True)
         for image in sorted((data / "camvid/images/train").iterdir())[::37]:
-            shutil.copyfile(image, made / image.name)
-    white_box = india_white_box(data, made)
-    white_box[white_box.index("--target") + 1] = str(made)
-    return white_box
+            shutil.copyfile(image, few / image.name)
+    task[task.index("--target") + 1] = str(few)
+    return task
 
 
 def dark(data: Path, made: Path) -> list[str]:
@@ -192,7 +205,7 @@ def _retina_source(data: Path, made: Path, clinic: str, size: str, crop: str) ->
 
 
 _RETINA_NEEDS = ("retina/drive/labels", "retina/stare/labels", "weights/tf_efficientnet_lite0_imagenet.pth")
-# No constant was chosen on the last four.
+# No constant was chosen on those after P5.
 PAIRS = {
     "P1": Pair(
         "Cityscapes network to CamVid, black box",
@@ -212,6 +225,11 @@ PAIRS = {
         "India to ten photographs of CamVid, white box",
         ("camvid/images/train", "india/source.safetensors"),
         few_images,
+    ),
+    "few-black-box": Pair(
+        "India to ten photographs of CamVid, black box",
+        ("camvid/images/train", "india/source.safetensors", "weights/tf_efficientnet_lite0_imagenet.pth"),
+        few_images_black_box,
     ),
     "dark": Pair("India to a dark, noisy CamVid, white box", ("camvid/images/train", "india/source.safetensors"), dark),
     "back": Pair("STARE to DRIVE, white box", _RETINA_NEEDS, retina_back),
