@@ -29,6 +29,7 @@ from crots.options import DEFAULT_NET, IMAGENET
 from crots.project import Project
 from crots.project_config import ProjectConfig, override
 from crots.taxonomy import ClassSet, load_class_set, shipped_class_sets
+from crots.training.budget import few_images
 from crots.trust import PROGRAMS, Code, code_of, is_factory, listed, program_kind
 from crots_studio.background.loading import preload_torch
 from crots_studio.models.class_map import ClassMapForm
@@ -490,7 +491,7 @@ def check_student(setup: Setup) -> Finding:
     if weights == IMAGENET:
         from crots.nets.imagenet import weights_name
 
-        return Finding("good", f"{net} from ImageNet weights ({weights_name(net)}), downloaded when it is trained")
+        return _afresh(setup, f"{net} from ImageNet weights ({weights_name(net)}), downloaded when it is trained")
     if weights in ("", "source"):
         return _start_from_source(setup, net)
     from crots.nets.weights import load_into
@@ -501,7 +502,21 @@ def check_student(setup: Setup) -> Finding:
     assert start is not None
     report = load_into(model, start, purpose="start")
     lines = report.lines()
+    if report.missing:
+        return _afresh(setup, f"{net}: {lines[0]}", lines[1:])
     return Finding("good", f"{net}: {lines[0]}", tuple(lines[1:]))
+
+
+def _afresh(setup: Setup, text: str, details: Sequence[str] = ()) -> Finding:
+    """A student that has to learn the classes from the target's images."""
+    few = ""
+    if setup.config.data.target is not None and not setup.tiling:
+        # What is wrong with the images stands beside them.
+        with contextlib.suppress(InputError):
+            few = few_images(len(setup.target))
+    if few:
+        return Finding("warning", f"{few[0].upper()}{few[1:]}.", (text, *details))
+    return Finding("good", text, tuple(details))
 
 
 def _start_from_source(setup: Setup, net: str) -> Finding:

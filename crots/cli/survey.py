@@ -16,10 +16,11 @@ from crots.data.pixels import label_warning, unread
 from crots.data.predictions import glance
 from crots.errors import InputError
 from crots.folders import check_formats
-from crots.opening import Inputs, closed
+from crots.opening import Inputs, card_of, closed
 from crots.options import IMAGENET
 from crots.project_config import ProjectConfig
 from crots.taxonomy import ClassSet
+from crots.training.budget import few_images
 from crots.trust import code_of, listed
 
 
@@ -165,7 +166,7 @@ class _Surveyor:
         if validation is not None and target is not None:
             self.found.warnings += filter(None, [self.inputs.unscored_source])
 
-    def student(self, class_map: ClassMap | None) -> None:
+    def student(self, class_map: ClassMap | None, target: Dataset | None) -> None:
         weights = self.config.student.weights
         net = self.inputs.student_net
         check_formats(self.config.export.formats, net)
@@ -175,6 +176,12 @@ class _Surveyor:
                 self.found.warnings.append(f"the student {net} starts from random weights, which takes long to train")
         self.found.facts["student"] = {"net": net, "weights": weights or "source"}
         self.found.lines.append(f"student: {net}, starting from {weights or 'the source'}")
+        if class_map is None or target is None or self.inputs.tiling or self.inputs.starts_from_source:
+            return
+        started = self.inputs.student_weights
+        # A model that describes itself knows its classes already.
+        if (started is None or card_of(started) is None) and (few := few_images(len(target))):
+            self.found.warnings.append(few)
 
     def code(self) -> None:
         """Lists the code that needs --trust; none of it is imported or run here."""
@@ -210,7 +217,7 @@ def survey_inputs(config: ProjectConfig, root: Path, *, classes: ClassSet | None
     if target is not None and validation is not None:
         surveyor.found.lines += filter(None, [surveyor.inputs.shared])
     surveyor.attempt(lambda: surveyor.source(class_map, target, validation))
-    surveyor.attempt(lambda: surveyor.student(class_map))
+    surveyor.attempt(lambda: surveyor.student(class_map, target))
     surveyor.code()
     surveyor.found.lines[:] = list(dict.fromkeys(surveyor.found.lines))
     if len(surveyor.faults) == 1:

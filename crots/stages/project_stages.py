@@ -35,7 +35,7 @@ from crots.stages.labellers import Predict, take_target_statistics
 from crots.stages.mine import MineJob, mine_patches
 from crots.stages.pseudo_label import LabelJob, label_images
 from crots.stages.workbench import Workbench
-from crots.training.budget import ROUND, Start, for_round, settled
+from crots.training.budget import ROUND, Start, few_images, for_round, settled
 from crots.training.label_free import LabelFreeScores, images_to_score
 from crots.training.loop import Training
 from crots.training.material import Material, PseudoLabels
@@ -136,6 +136,8 @@ def distil(project: Project, bench: Workbench, context: Context, data: Material)
     trained = bench.start == "trained"
     options = settle(bench, bench.config.baseline, student, len(data.samples), bench.start)
     bench.check_training(student, options, [bench.size])
+    if not trained and (few := few_images(len(data.samples))):
+        bench.note(few, warning=True)
     if trained:
         blend_statistics(bench, student, data, context)
     run = training_run(project, bench, options, context, student, data)

@@ -42,6 +42,9 @@ ROUND = 0.25
 # Share of each class that counts in the rounds of a student that started from the source: to one threshold it loses
 # rare and thin classes, while a fresh student gains nothing from less confident labels (docs/results.md).
 _ROUND_SHARE = 0.66
+# Images that a student needs to learn the classes of street scenes from a black box as well as it knows them
+# (docs/results.md).
+_ENOUGH = 200
 # On a CPU, images with more pixels are trained on in crops. A student that starts afresh learns more from crops of many
 # images than from as many pixels of a few whole ones (docs/results.md).
 _WHOLE_PIXELS: dict[Start, int] = {"trained": 100_000, "pretrained": 50_000, "random": 50_000}
@@ -73,6 +76,21 @@ def settled(
         if "refresh" in changes and not options.keep_ema:
             changes["refresh"] = 0  # the moving average is what refreshes labels
     return dataclasses.replace(options, **changes) if changes else options  # type: ignore[arg-type]
+
+
+def few_images(images: int) -> str:
+    """Returns a warning where a student that starts afresh has few images to learn from; empty for enough.
+
+    Args:
+        images: of the target, or tiles of them.
+    """
+    if images >= _ENOUGH:
+        return ""
+    return (
+        f"a student that does not start from the source learns all it knows of the classes from the {images} target "
+        f"images, which are few (fewer than {_ENOUGH}): it may end below its source, and did with ten street scenes; "
+        "add images, which need no labels, or start from the source's weights if you can get them"
+    )
 
 
 def for_round(options: AdaptOptions, *, from_source: bool) -> AdaptOptions:

@@ -17,6 +17,7 @@ from crots.nets.weights import save_safetensors
 from crots.opening import Inputs
 from crots.project import Project
 from crots.taxonomy import ClassSet, load_class_set
+from crots.training.budget import few_images
 from tests.banded import write_tiff
 
 pytestmark = pytest.mark.safety
@@ -110,6 +111,19 @@ def test_json(crots, words, tmp_path):
     found = json.loads(crots("init", tmp_path / "p", *words, "--json").out)
     assert found["target"] == {"layout": "folder", "split": "", "images": 4}
     assert found["size"] == "64x64"
+
+
+def test_few_images_for_a_student_that_starts_afresh_are_a_warning(crots, city, words, predictions, weights, tmp_path):
+    few = "learns all it knows of the classes from the 4 target images, which are few"
+    task = black_box(city, predictions)
+    assert few in crots("init", tmp_path / "fresh", *task).out
+    assert few not in crots("init", tmp_path / "tiles", *task, "--tile", "32x32").out, "tiles are counted by the run"
+    own = create_model("deeplabv2_resnet18", load_class_set("camvid"), Size(64, 64))
+    save_safetensors(tmp_path / "trained.safetensors", own.net, own.card)
+    trained = [*task[:-1], tmp_path / "trained.safetensors"]
+    assert few not in crots("init", tmp_path / "trained", *trained).out, "it knows its classes"
+    assert few not in crots("init", tmp_path / "white", *words).out
+    assert few_images(200) == ""
 
 
 def test_labels_at_fault_stop_no_project_but_are_said(crots, city, words, tmp_path):

@@ -315,6 +315,13 @@ def test_the_student_needs_a_start(look, model, tmp_path):
     given = {"student__net": NET, "task__classes": "camvid"}
     assert look("student", **given, student__weights="random").level == "warning"
     assert look("student", **given, student__weights="start.pth").level == "good"
+    encoder = {name: tensor for name, tensor in model.net.state_dict().items() if "classifier" not in name}
+    torch.save(encoder, tmp_path / "encoder.pth")
+    assert look("student", **given, student__weights="encoder.pth").level == "good"
+    write_image(tmp_path / "images" / "a.png", np.zeros((32, 32, 3), np.uint8))
+    found = look("student", **given, student__weights="encoder.pth", data__target="images")
+    assert found.level == "warning" and "from the 1 target images, which are few" in found.text
+    assert look("student", **given, student__weights="start.pth", data__target="images").level == "good"
     assert look("student", source__file="start.pth", source__net=NET, task__classes="camvid").level == "good"
 
 
