@@ -44,7 +44,7 @@ ROUND = 0.25
 _ROUND_SHARE = 0.66
 # Images that a student needs to learn the classes of street scenes from a black box as well as it knows them
 # (docs/results.md).
-_ENOUGH = 200
+_ENOUGH = 100
 # On a CPU, images with more pixels are trained on in crops. A student that starts afresh learns more from crops of many
 # images than from as many pixels of a few whole ones (docs/results.md).
 _WHOLE_PIXELS: dict[Start, int] = {"trained": 100_000, "pretrained": 50_000, "random": 50_000}

@@ -123,7 +123,7 @@ def test_few_images_for_a_student_that_starts_afresh_are_a_warning(crots, city, 
     trained = [*task[:-1], tmp_path / "trained.safetensors"]
     assert few not in crots("init", tmp_path / "trained", *trained).out, "it knows its classes"
     assert few not in crots("init", tmp_path / "white", *words).out
-    assert few_images(200) == ""
+    assert few_images(100) == ""
 
 
 def test_labels_at_fault_stop_no_project_but_are_said(crots, city, words, tmp_path):
