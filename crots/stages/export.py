@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from crots.arrays import Array
-from crots.events import ArtifactWritten, Event, Note, StageStarted
+from crots.events import ArtifactWritten, Event, Note, Progress, StageStarted
 from crots.execution.context import Context
 from crots.nets.export import export_as
 from crots.nets.model import Model
@@ -43,7 +43,7 @@ def export_model(job: ExportJob, context: Context) -> Iterator[Event]:
     """
     yield StageStarted(stage=context.stage, total=len(job.targets), unit="files", device=str(job.device))
     model = job.model.to(job.device).eval()
-    for name, path in job.targets.items():
+    for done, (name, path) in enumerate(job.targets.items(), 1):
         context.control.check()
         write = export_as
         if context.control.beside_window and name in PROGRAMS:
@@ -57,3 +57,4 @@ def export_model(job: ExportJob, context: Context) -> Iterator[Event]:
             f"{report.max_difference:.2g}, {report.agreement:.2%} of the pixels have the same class",
         )
         yield from (Note(stage=context.stage, text=f"{path.name}: {text}") for text in report.notes)
+        yield Progress(stage=context.stage, done=done, total=len(job.targets))

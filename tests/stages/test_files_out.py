@@ -12,7 +12,7 @@ from crots.artefacts import CHECKPOINT, STUDENT, TEACHER
 from crots.class_maps import identity_map, load_class_map
 from crots.data.datasets import open_dataset
 from crots.errors import InputError, Stopped
-from crots.events import ArtifactWritten, Note, StageStarted
+from crots.events import ArtifactWritten, Note, Progress, StageStarted
 from crots.execution.context import Context
 from crots.execution.control import Control
 from crots.execution.engine import Engine
@@ -108,6 +108,7 @@ def test_export_writes_each_format_and_tells_the_largest_difference(tmp_path, im
     targets = {"safetensors": tmp_path / "a.safetensors", "pth": tmp_path / "a.pth", "torchscript": tmp_path / "a.pt"}
     events = list(export_model(ExportJob(model, targets, pictures, torch.device("cpu")), Context("export")))
     assert world.of(events, StageStarted)[0].total == 3
+    assert [(event.done, event.total) for event in world.of(events, Progress)] == [(1, 3), (2, 3), (3, 3)]
     assert [event.path for event in world.of(events, ArtifactWritten)] == [str(path) for path in targets.values()]
     assert sum("largest difference" in event.text and "3 images" in event.text for event in world.of(events, Note)) == 3
     source = load_exported(targets["torchscript"], trust=True)
