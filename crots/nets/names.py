@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from crots.config import unknown_name
@@ -46,9 +48,15 @@ def check_net(name: str, field: str = "net") -> None:
             raise InputError(f"{field}: {name} is no folder with a {CONFIG}; check the path", field=field)
     elif name.startswith(SMP):
         _check_smp(name, field)
-    elif not is_factory(name) and name not in (COMPACT, *DEEPLABV2, *TORCHVISION):
+    elif not is_factory(name) and name not in (COMPACT, *DEEPLABV2, *TORCHVISION, *_added()):
         patterns = (SMP_PATTERN, HF_PATTERN, FACTORY_PATTERN)
         raise unknown_name(field, name, [*DEEPLABV2, COMPACT, *TORCHVISION, *patterns], what="network")
+
+
+def _added() -> Iterable[str]:
+    """The names in the registry, which a program that uses CROTS adds its own networks to, once it is loaded."""
+    registry = sys.modules.get("crots.nets.registry")
+    return getattr(registry, "FAMILIES", ())
 
 
 def _check_smp(name: str, field: str) -> None:

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from crots.errors import InputError
-from crots.nets import names
+from crots.nets import names, registry
 from crots.nets.catalogue import installed_nets
 from crots.nets.names import check_net
 from crots.nets.registry import net_names
@@ -20,6 +20,11 @@ def test_the_names_are_those_of_the_registry():
     plain = (*names.DEEPLABV2, names.COMPACT, *names.TORCHVISION)
     patterns = (names.SMP_PATTERN, names.HF_PATTERN, names.FACTORY_PATTERN)
     assert net_names() == (*plain, *patterns)
+
+
+def test_networks_that_a_program_adds_pass(monkeypatch):
+    monkeypatch.setitem(registry.FAMILIES, "mine", registry.FAMILIES["compact"])
+    check_net("mine")
 
 
 def test_every_installed_network_passes():
