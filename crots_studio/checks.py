@@ -241,7 +241,9 @@ def check_size(setup: Setup) -> Finding:
     """The working size, or the one that will be proposed; or how images are cut into tiles."""
     data = setup.config.data
     if data.target is None:
-        return Finding("empty", "Proposed from the images once they are chosen.")
+        chosen = data.size is not None or data.tile is not None
+        words = "Checked against the images" if chosen else "Proposed from the images"
+        return Finding("empty", f"{words} once they are chosen.")
     if setup.tiling:
         text = f"Images are cut into tiles of {data.tile} as they are; neighbours overlap by {data.tile_overlap:.0%}"
         return Finding("good", text, offers=(Offer("Resize them instead", {"data.tile": "none"}),))

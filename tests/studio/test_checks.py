@@ -229,6 +229,12 @@ def test_nothing_chosen_is_no_error(look):
         assert look(name).level == "empty"
 
 
+def test_a_size_that_is_chosen_before_the_images_is_not_called_a_proposal(look):
+    assert "Proposed from the images once" in look("data.size").text
+    for chosen in ({"data__size": "64x48"}, {"data__tile": "64x64"}):
+        assert "Checked against the images once" in look("data.size", **chosen).text
+
+
 def test_the_size_is_proposed_and_another_can_go_back_to_it(look, images):
     assert "working size 64x" in look("data.size", data__target=images).text.lower()
     found = look("data.size", data__target=images, data__size="32x32")
