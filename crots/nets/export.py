@@ -102,7 +102,7 @@ def export_as(
     if batches:
         check_runs(own, Size(batches[0].shape[3], batches[0].shape[2]))
     faults: list[str] = []
-    for write in _WRITERS[format]:
+    for write in _ways(own, format):
         try:
             return _attempt(own, path, format, write, batches, where, trust=trust)
         except _Fault as fault:
@@ -111,6 +111,23 @@ def export_as(
         f"{path}: this network cannot be written as {format} ({'; '.join(dict.fromkeys(faults))}); no file was kept; "
         "export another format"
     )
+
+
+def _ways(model: Model, format: str) -> tuple[Writer, ...]:
+    """The ways to write a format that are worth a try."""
+    # Pooling to a grid of 3 or 6 cells is written with the indices of the example, which other sizes do not have. That
+    # shows only once the program runs, after most of the time that an export takes.
+    if format == "onnx" and any(map(_pools_unevenly, model.modules())):
+        return (_write_onnx_of_one_size,)
+    return _WRITERS[format]
+
+
+def _pools_unevenly(module: nn.Module) -> bool:
+    """Whether a layer averages over a grid that does not divide sides that are multiples of a power of two."""
+    if not isinstance(module, nn.AdaptiveAvgPool2d):
+        return False
+    size = module.output_size
+    return any(cells and cells & (cells - 1) for cells in (size if isinstance(size, tuple) else (size,)))
 
 
 class _Fault(Exception):

@@ -173,6 +173,24 @@ def test_a_program_of_any_size_is_right_where_a_pool_does_not_divide(tmp_path, s
         assert (source.logits(images) - wanted).abs().max() < 0.01 * (wanted.max() - wanted.min())
 
 
+@pytest.mark.parametrize(
+    ("cells", "tried"), [(1, [True, False]), (2, [True, False]), (3, [False]), ((None, 6), [False])]
+)
+def test_any_size_is_not_tried_where_pools_never_divide(tmp_path, monkeypatch, cells, tried):
+    dynamic = []
+
+    def exporter(program, example, shapes):
+        dynamic.append(shapes is not None)
+        raise RuntimeError("not here")
+
+    monkeypatch.setattr(export_module, "_to_onnx", exporter)
+    net = nn.Sequential(nn.AdaptiveAvgPool2d(cells), nn.Conv2d(3, 3, 1))
+    model = Model(net, ModelCard("toy", ABC.to_dict(), CAFFE, Size(16, 16)), NetInfo("toy", "user"))
+    with pytest.raises(StageError, match="not here"):
+        export_as(model, tmp_path / "m.onnx", "onnx", sample_images=pictures(1, Size(16, 16)))
+    assert dynamic == tried
+
+
 @pytest.mark.parametrize("fault", ["wrong", "nan"])
 def test_a_file_that_differs_is_reported(tmp_path, small, monkeypatch, fault):
     def broken(model, path, device, trust):
