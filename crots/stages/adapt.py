@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from crots.arrays import Array
 from crots.config import Size
 from crots.data.spread import evenly_spread
 from crots.events import Event, Note
@@ -28,7 +29,7 @@ from crots.nets.model import Model
 from crots.training.cropping import cut, cut_nearest
 from crots.training.learner import Figures, Learner, State
 from crots.training.loop import Training, train
-from crots.training.material import Array, Material
+from crots.training.material import Material
 from crots.training.mixing import mix_in_groups
 from crots.training.order import Order, WeightedOrder
 from crots.training.patch_set import PatchSet

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crots.arrays import Array as Array
+from crots.arrays import Array
 from crots.artefacts import CONFIDENCE, LABEL_IDS
 from crots.config import Size
 from crots.data.cache import ImageCache

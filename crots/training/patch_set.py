@@ -9,6 +9,7 @@ from typing import NotRequired, TypedDict
 
 import numpy as np
 
+from crots.arrays import Array
 from crots.artefacts import PATCH_INDEX, PATCH_LABELS, PATCHES
 from crots.config import Size
 from crots.errors import InputError
@@ -19,7 +20,6 @@ from crots.methods.patches import rarity_weights
 from crots.ownership import check_place
 from crots.records import Count, Digits, Key, read_as
 from crots.taxonomy import ClassSet
-from crots.training.material import Array
 
 _REMEDY = "repair it, or move it away: without it no patch counts as corrected"
 
