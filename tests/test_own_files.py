@@ -20,6 +20,7 @@ from crots.eventlog import EventLog, running
 from crots.events import ArtifactWritten, Note, StageFinished, StageStarted
 from crots.files import remove_partials, write_json
 from crots.images import write_image
+from crots.label_files import write_labels
 from crots.project import Project, unfit
 from crots.project_config import build_config, override
 from crots.project_status import statuses
@@ -256,7 +257,9 @@ def test_what_people_are_shown_of_a_stage(project):
 
 @pytest.mark.parametrize("name", ["patches/notes.txt", "patches/labels/handmade.png", "evaluation/mine.json"])
 def test_a_run_names_the_first_file_that_is_in_its_way_and_keeps_it(project, name):
-    project.config = override(project.config, {"data.val_images": "../images", "data.val_labels": "../images"})
+    for image in (project.folder.parent / "images").iterdir():
+        write_labels(project.folder.parent / "labels" / image.name, np.zeros((4, 4), np.uint8))
+    project.config = override(project.config, {"data.val_images": "../images", "data.val_labels": "../labels"})
     run(project)
     write(project.folder / name)
     project.config = override(project.config, {"pseudo_label.flip": False, "evaluate.flip": False})
