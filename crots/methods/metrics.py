@@ -70,6 +70,12 @@ class Confusion:
         self.ignored_predictions += other.ignored_predictions
         self.images += other.images
 
+    @property
+    def unpredicted(self) -> float:
+        """Share of the labelled pixels that are predicted as ``ignore``, 0..1."""
+        ignored, known = int(self.ignored_predictions.sum()), int(self.matrix.sum())
+        return ignored / (ignored + known) if ignored else 0.0
+
     def iou(self) -> list[float | None]:
         """Returns the IoU of each class, 0..1; None for a class in neither truth nor prediction."""
         hits = self.matrix.diagonal()

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from crots.stages.labellers import Predict
     from crots.training.tiled import Tiles
 
+# Share of the labelled pixels without a predicted class from which that is said.
+_MUCH = 0.3
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -89,6 +92,12 @@ def evaluate_subjects(job: EvaluateJob, context: Context) -> Iterator[Event]:
             context.check()
             yield from meter.tick(number * len(samples) + done)
         report = confusion.report(job.classes.names, job.classes.subsets)
+        if confusion.unpredicted > _MUCH:
+            yield noted(
+                context.stage,
+                f"warning: {subject.name} predicts no class for {confusion.unpredicted:.0%} of the labelled pixels, "
+                "which count as wrong; check its classes and the class map if that is not intended",
+            )
         if subject.oracle:
             report["oracle"] = True
         if subject.choice:

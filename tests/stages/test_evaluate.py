@@ -10,7 +10,7 @@ from crots.data.cache import ImageCache
 from crots.data.datasets import open_dataset
 from crots.data.predictions import open_predictions
 from crots.errors import InputError, Stopped
-from crots.events import Evaluated, Progress, StageStarted
+from crots.events import Evaluated, Note, Progress, StageStarted
 from crots.execution.context import Context
 from crots.execution.control import Control
 from crots.execution.engine import Engine
@@ -230,3 +230,15 @@ def test_a_stop_ends_the_scoring(truths, classes):
     job = EvaluateJob(truths, classes, [Subject("model", saying(lambda n: world.paint(n)[1]))])
     with pytest.raises(Stopped):
         list(evaluate_subjects(job, Context("evaluate", control)))
+
+
+@pytest.mark.parametrize("void", [0, 4, 20, 32])
+def test_predictions_of_no_class_are_said_where_they_are_many(truths, classes, void):
+    answer = np.zeros((32, 32), np.uint8)
+    answer[:void] = IGNORE
+    job = EvaluateJob(truths, classes, [Subject("source", saying(lambda _: answer))])
+    events = list(evaluate_subjects(job, Context("evaluate")))
+    said = [event.text for event in events if isinstance(event, Note) and "predicts no class" in event.text]
+    assert len(said) == (void > 9)
+    if void == 32:
+        assert said[0].startswith("source predicts no class for 100% of the labelled pixels, which count as wrong")
