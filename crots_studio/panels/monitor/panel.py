@@ -281,6 +281,7 @@ class TrainingCurves(QWidget):
     def start_over(self) -> None:
         """Shows another project's figures, all of them."""
         self._stages = ()
+        self._colours.clear()
         self._fit()
         self.redraw.ask()
 
@@ -389,8 +390,11 @@ class TrainingCurves(QWidget):
         return [PlotCurve(title("source"), x, y, theme.colours().muted, dashed=True, reference=True)]
 
     def _look(self, figure: Figure) -> tuple[str, bool]:
-        """A figure keeps its look as long as the panel lives; where the colours end, they come again dashed."""
-        number = self._colours.setdefault(figure, sum(old.group == figure.group for old in self._colours))
+        """A figure keeps its look while a project is open; where the colours end, they come again dashed."""
+        # The mIoU is a score with a plot of its own: it takes no colour from the others, whichever came first.
+        alone = figure.name == MIOU
+        beside = sum(old.group == figure.group and old.name != MIOU for old in self._colours)
+        number = self._colours.setdefault(figure, 0 if alone else beside)
         choice = theme.colours().series
         return choice[number % len(choice)], number >= len(choice)
 
