@@ -172,7 +172,9 @@ def _work(folder: Path, job: _Job) -> _Report | _Failure:
 
 def _end_with_parent(folder: Path) -> None:
     """Its input ends when nobody waits any more."""
-    sys.stdin.buffer.read()
+    # Not through sys.stdin, whose lock the interpreter needs when it ends.
+    while os.read(0, 1024):
+        pass
     with contextlib.suppress(CrotsError):
         remove_tree(folder)
     os._exit(1)

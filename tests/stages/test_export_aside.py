@@ -39,9 +39,11 @@ def test_a_program_is_written_by_another_process_and_compared(monkeypatch, tmp_p
     here = []
     written = export.export_as
     monkeypatch.setattr(export, "export_as", lambda *words, **more: here.append(words[2]) or written(*words, **more))
+    codes, run = [], export_aside._run
+    monkeypatch.setattr(export_aside, "_run", lambda *words: codes.append(run(*words)) or codes[-1])
     targets = {"safetensors": tmp_path / "a.safetensors", "torchscript": tmp_path / "a.pt"}
     events = list(exporting(model, pictures, targets, Control(beside_window=True)))
-    assert here == ["safetensors"]
+    assert here == ["safetensors"] and codes == [0]
     assert [event.path for event in world.of(events, ArtifactWritten)] == [str(path) for path in targets.values()]
     assert any("a.pt: on 2 images the largest difference" in event.text for event in world.of(events, Note))
     batch = torch.from_numpy(pictures[0]).permute(2, 0, 1)[None]
