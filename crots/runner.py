@@ -13,7 +13,6 @@ from typing import Any
 import filelock
 
 from crots.artefacts import is_round
-from crots.data.labels import tried_labels
 from crots.errors import CrotsError, InputError, Stopped
 from crots.eventlog import EventLog, last_endings, seconds_before
 from crots.events import Evaluated, Event, StageFinished
@@ -22,7 +21,6 @@ from crots.execution.control import Control
 from crots.execution.launch import process_group
 from crots.execution.workers import current
 from crots.files import explained, is_file, is_partial, machine_fault, out_of_memory, remove_partials
-from crots.opening import Inputs
 from crots.project import Project
 from crots.project_status import dropped, statuses
 
@@ -118,11 +116,24 @@ def _begun(project: Project, stage_events: Callable[[Project, Context], Iterator
 
 def _tried(project: Project, keys: tuple[str, ...], body: StageBody, context: Context) -> Iterator[Event]:
     """Begins a run's first stage after a look at what only later ones read: nobody should wait hours for a refusal."""
+    _go_on(context)
     current().from_first(lambda: _try_validation(project, keys))
     return body(context)
 
 
+def _go_on(context: Context) -> None:
+    """Raises Stopped, in the words for a stage that was not begun, if the user stopped the run."""
+    try:
+        context.check()
+    except Stopped:
+        raise Stopped(NOT_BEGUN) from None
+
+
 def _try_validation(project: Project, keys: tuple[str, ...]) -> None:
+    # Help and status need neither of them, and no numpy.
+    from crots.data.labels import tried_labels
+    from crots.opening import Inputs
+
     inputs = Inputs(project.config, project.folder)
     if any(key in ("baseline", "evaluate") or is_round(key) for key in keys) and inputs.validation:
         tried_labels(inputs.validation, inputs.classes)
@@ -148,7 +159,8 @@ def _estimated(project: Project, keys: tuple[str, ...], context: Context) -> tup
     except Stopped:
         raise Stopped(NOT_BEGUN) from None
     except InputError:
-        # Also where only a later stage would refuse the input.
+        # Also where only a later stage would refuse the input; a stop that came meanwhile counts first.
+        _go_on(context)
         raise
     except CrotsError:
         # The stage itself raises the error when it runs.

@@ -22,7 +22,7 @@ def test_a_change_calls_for_what_depends_on_it_only():
     form = ProjectForm()
     form.due(CONFIG)
     assert set(form.due(override(CONFIG, {"data.target": "/x"}))) == {
-        "data.target", "data.size", "task.classes", "source", "validation",
+        "data.target", "data.size", "task.classes", "source", "student", "validation",
     }  # fmt: skip
     form.due(CONFIG)
     assert form.due(override(CONFIG, {"adapt.steps": 5})) == []
