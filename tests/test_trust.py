@@ -94,7 +94,7 @@ def say(*words):
     st.booleans(),
 )  # fmt: skip
 def test_whatever_a_project_says_looking_at_it_runs_and_fetches_nothing(canary, key, value, section, nets, source, bom):
-    from crots_studio.checks import CHECKS, check
+    from crots_studio.checks.fields import CHECKS, check
 
     with tempfile.TemporaryDirectory() as place:
         folder = received(Path(place) / "p", f"{key} = {value}\n", section, nets, source, bom)

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, 
 from crots.errors import CrotsError, InputError
 from crots.files import file_or_name
 from crots.resources import shipped
-from crots_studio.checks import Setup
+from crots_studio.checks.setup import Setup
 from crots_studio.models.class_map import ClassMapForm, Proposal
 from crots_studio.panels.setup.class_map_proposal import ProposalQuestion
 from crots_studio.panels.setup.class_map_table import ClassMapTable

@@ -24,7 +24,7 @@ from crots.options import DEFAULT_NET
 from crots.project import Project
 from crots.project_config import ProjectConfig, preset_names
 from crots_studio.background.loading import preload_torch
-from crots_studio.checks import check
+from crots_studio.checks.fields import check
 from crots_studio.models.drops import Drop, sort_drop
 from crots_studio.models.label_list import classes_of
 from crots_studio.models.option_form import apply_preset, preset_effect

@@ -1,0 +1,95 @@
+"""Checks one field of a project; whatever goes wrong becomes a finding."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from crots.data.readings import WORDS, AmbiguousLabels
+from crots.errors import CrotsError
+from crots.nets.units import OtherUnits
+from crots.project import Project
+from crots.project_config import ProjectConfig
+from crots.trust import Code
+from crots_studio.checks.classes import check_class_map, check_classes, check_source_classes
+from crots_studio.checks.images import check_size, check_target
+from crots_studio.checks.setup import Setup
+from crots_studio.checks.source import check_source
+from crots_studio.checks.student import check_student
+from crots_studio.checks.validation import check_validation
+from crots_studio.models.project_form import TITLES, Finding, Offer
+from crots_studio.models.words import in_window
+
+CHECKS: dict[str, Callable[[Setup], Finding]] = {
+    "data.target": check_target,
+    "data.size": check_size,
+    "task.classes": check_classes,
+    "task.source_classes": check_source_classes,
+    "task.class_map": check_class_map,
+    "source": check_source,
+    "student": check_student,
+    "validation": check_validation,
+}
+# The options of each check that name files or folders.
+INPUTS = {
+    "data.target": (("data", "target"),),
+    "task.classes": (("task", "classes"),),
+    "task.source_classes": (("task", "source_classes"),),
+    "task.class_map": (("task", "class_map"),),
+    "source": (("source", "file"), ("source", "predictions"), ("source", "confidence")),
+    "student": (("student", "weights"),),
+    "validation": (("data", "val_images"), ("data", "val_labels")),
+}
+
+
+def check(name: str, config: ProjectConfig, root: Path, trusted: Collection[Code] = ()) -> Finding:
+    """Checks one field; every error becomes a finding."""
+    setup = Setup(config, root, trusted)
+    try:
+        _check_place(name, setup)
+        return CHECKS[name](setup)
+    except CrotsError as error:
+        if owner := _said_beside(name, setup, str(error)):
+            return Finding("empty", f"Checked once this is fixed: {TITLES[owner]}.")
+        # Labels that can be read in two ways are a question.
+        choices = error.choices if isinstance(error, AmbiguousLabels) else {}
+        field = error.field or ""
+        offers = tuple(Offer(f"Read as {WORDS[name]}", {field: name}) for name in choices)
+        if isinstance(error, OtherUnits):
+            offers = (Offer(f"Use {error.value}", {field: error.value}),)
+        return Finding("bad", in_window(str(error)), offers=offers)
+    except OSError as error:
+        return Finding("bad", f"cannot be read: {error.strerror or error}")
+    except Exception as error:  # a broken file may raise anything; the window must go on
+        return Finding("bad", f"{type(error).__name__}: {error}")
+
+
+def _check_place(name: str, setup: Setup) -> None:
+    """Refuses the field's own inputs where the project writes, as a run does."""
+    config, empty = setup.config, ProjectConfig()
+    alone = {section: getattr(empty, section) for section in ("data", "task", "source", "student")}
+    for section, option in INPUTS.get(name, ()):
+        value = getattr(getattr(config, section), option)
+        alone[section] = dataclasses.replace(alone[section], **{option: value})
+    Project(setup.root, dataclasses.replace(config, **alone)).check_inputs()
+
+
+def _said_beside(name: str, setup: Setup, message: str) -> str:
+    """The field further up that already shows this error; empty where there is none."""
+    for owner, look in (
+        ("data.target", lambda: setup.target),
+        ("task.classes", lambda: setup.classes),
+        ("task.source_classes", lambda: setup.source_classes),
+        ("task.class_map", lambda: setup.class_map),
+    ):
+        if owner == name:
+            break
+        if owner == "data.target" and setup.config.data.target is None:
+            continue
+        try:
+            look()
+        except (CrotsError, OSError) as error:
+            if str(error) == message:
+                return owner
+    return ""

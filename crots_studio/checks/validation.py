@@ -1,0 +1,95 @@
+"""Checks the labelled images for scoring, and offers those of the same data set."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from crots.data.datasets import Dataset
+from crots.data.labels import tried_labels
+from crots.data.layouts import IMAGE_FOLDERS, SPLITS
+from crots.errors import CrotsError, InputError
+from crots.project_config import override
+from crots_studio.checks.setup import Setup
+from crots_studio.models.project_form import Finding, Offer
+from crots_studio.models.words import in_window, plural
+
+# How notes begin that are warnings.
+_NOTED = "warning: "
+
+
+def check_validation(setup: Setup) -> Finding:
+    """Images with labels for scoring; may be left empty."""
+    data = setup.config.data
+    if data.val_images is None and data.val_labels is None:
+        text = "Optional: labelled images, used only to score the results."
+        return Finding("empty", text, offers=_validation_offer(setup))
+    if data.val_images is None:
+        return Finding("bad", "Labels are chosen, but not their images; choose the folder of images too.")
+    classes, dataset = setup.classes, setup.validation
+    if dataset is None:
+        return Finding("warning", in_window(setup.unscored))
+    dataset = tried_labels(dataset, classes)
+    labelled = [sample for sample in dataset.samples if sample.label is not None]
+    text = f"{plural(len(dataset), 'image')}, {len(labelled)} with labels; ids fit the {len(classes)} classes"
+    brief = plural(len(labelled), "labelled image")
+    if data.val_labels is None:
+        folder = _label_folder(dataset)
+        offer = Offer(f"Use {folder.parent.name}/{folder.name}", {"data.val_labels": str(folder)})
+        text += "; name the folder of the labels too, or no stage evaluates the result"
+        return Finding("warning", text, dataset.notes, brief, (offer,))
+    if warnings := _scoring_warnings(setup, dataset):
+        return Finding("warning", in_window("; ".join((text, *warnings))), dataset.notes, brief)
+    return Finding("good", text, dataset.notes, brief)
+
+
+def _scoring_warnings(setup: Setup, dataset: Dataset) -> list[str]:
+    """What will not stop a run, but makes scores say less than they seem to."""
+    warnings = [note.removeprefix(_NOTED) for note in dataset.notes if note.startswith(_NOTED)]
+    if setup.config.data.target is None:
+        return warnings
+    # Faults of the target and of the predictions are said beside them.
+    with contextlib.suppress(InputError):
+        warnings += filter(None, [setup.shared])
+    with contextlib.suppress(InputError):
+        warnings += filter(None, [setup.unscored_source])
+    return warnings
+
+
+def _label_folder(dataset: Dataset) -> Path:
+    """The folder of all labels of a data set."""
+    return Path(os.path.commonpath([sample.label.parent for sample in dataset.samples if sample.label is not None]))
+
+
+def _validation_offer(setup: Setup) -> tuple[Offer, ...]:
+    """Offers the labelled validation images of the data set that the target's images are a split of."""
+    data = setup.config.data
+    if data.target is None:
+        return ()
+    for folder in _data_set_folders(setup.path(data.target)):
+        settings = {"data.val_images": str(folder)}
+        other = Setup(override(setup.config, settings), setup.root)
+        try:
+            found = other.validation
+            if found is None or found.layout in ("folder", "list"):
+                continue
+            trained = {sample.image for sample in setup.target.samples}
+            settings["data.val_labels"] = str(_label_folder(found))
+            fits = check_validation(Setup(override(setup.config, settings), setup.root)).level in ("good", "warning")
+            if not fits or any(sample.image in trained for sample in found.samples):
+                continue
+        except (CrotsError, OSError):  # no such split, or labels of other classes
+            continue
+        return (Offer(f"Score on the {plural(found.labelled, 'labelled image')} of {folder.name}", settings),)
+    return ()
+
+
+def _data_set_folders(target: Path) -> list[Path]:
+    """The folder of the target and those above that its names show to be of the same data set."""
+    folders = [target]
+    if target.name.lower() in SPLITS:
+        folders.append(target.parent)
+    if folders[-1].name in IMAGE_FOLDERS:
+        folders.append(folders[-1].parent)
+    return folders

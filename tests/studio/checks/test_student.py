@@ -1,0 +1,36 @@
+"""What the set-up page says of the student: its network and what it starts from."""
+
+import numpy as np
+import torch
+
+from crots.images import write_image
+from crots.nets.weights import save_pth
+from tests.studio.checks.made import NET
+
+
+def test_the_student_needs_a_start(look, model, tmp_path):
+    found = look("student", source__predictions=tmp_path, student__net=NET, task__classes="camvid")
+    assert found.level == "bad"
+    assert [offer.settings["student.weights"] for offer in found.offers] == ["imagenet", "random"]
+    save_pth(tmp_path / "start.pth", model.net)
+    given = {"student__net": NET, "task__classes": "camvid"}
+    assert look("student", **given, student__weights="random").level == "warning"
+    assert look("student", **given, student__weights="start.pth").level == "good"
+    encoder = {name: tensor for name, tensor in model.net.state_dict().items() if "classifier" not in name}
+    torch.save(encoder, tmp_path / "encoder.pth")
+    assert look("student", **given, student__weights="encoder.pth").level == "good"
+    write_image(tmp_path / "images" / "a.png", np.zeros((32, 32, 3), np.uint8))
+    found = look("student", **given, student__weights="encoder.pth", data__target="images")
+    assert found.level == "warning" and "from the 1 target images, which are few" in found.text
+    assert look("student", **given, student__weights="start.pth", data__target="images").level == "good"
+    assert look("student", source__file="start.pth", source__net=NET, task__classes="camvid").level == "good"
+
+
+def test_a_network_nobody_knows_is_an_error(look):
+    found = look("student", student__net="deeplab", student__weights="random")
+    assert found.level == "bad" and "deeplabv2" in found.text
+
+
+def test_a_student_waits_for_the_source_without_an_alarm(look, tmp_path):
+    assert look("student").level == "empty"
+    assert look("student", source__predictions=tmp_path).level == "bad"
