@@ -382,8 +382,8 @@ def _unnamed(path: Path) -> ClassSet:
     if files:
         array, _ = read_array(path / files[0])
         if array.ndim == 3 and array.dtype.kind == "f":
-            # There are fewer classes than rows or columns; archives have them first.
-            count = array.shape[0] if files[0].endswith(".npz") else min(array.shape[0], array.shape[2])
+            # There are fewer classes than rows or columns.
+            count = min(array.shape[0], array.shape[2])
         elif files[0].endswith(".npz"):
             count = 1
     return ClassSet.from_dict({"name": "unnamed", "names": [str(index) for index in range(count)]})

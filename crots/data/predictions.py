@@ -125,7 +125,9 @@ class PredictionSet:
                 image's, or a confidence map of another size than its labels.
         """
         if self.soft:
-            probabilities = read_probabilities(self.files[key], self.class_map)
+            probabilities = read_probabilities(
+                self.files[key], self.class_map, lambda found: _fits(found, of, stretched)
+            )
             check_shape(self.files[key], _size_of(probabilities), of, stretched)
             return _soft(probabilities, self.class_map.target, size or _size_of(probabilities))
         labels = _hard_labels(self.files[key], self._encoding, self.class_map)
@@ -197,7 +199,7 @@ def check_shape(path: Path, found: Size, of: Size | None, stretched: Size | None
     Raises:
         InputError: it has another shape; both are named.
     """
-    if of is None or found in (of, stretched) or _alike(found, of):
+    if of is None or _fits(found, of, stretched):
         return
     if _alike(Size(found.height, found.width), of):
         raise InputError(
@@ -209,6 +211,10 @@ def check_shape(path: Path, found: Size, of: Size | None, stretched: Size | None
         "belonged to another one; predict on whole images, or, if images were stretched to it, set the working size "
         f"(`data.size`) to {found}"
     )
+
+
+def _fits(found: Size, of: Size | None, stretched: Size | None) -> bool:
+    return of is None or found in (of, stretched) or _alike(found, of)
 
 
 def _alike(one: Size, other: Size) -> bool:

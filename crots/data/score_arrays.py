@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import reprlib
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from crots.array_files import array_header, is_array_file, read_array_file
 from crots.class_maps import ClassMap
+from crots.config import Size
 from crots.data.matching import some
 from crots.errors import InputError
 from crots.limits import check_claim
@@ -36,17 +38,24 @@ def is_soft_array(path: Path) -> bool:
     return len(shape) > 2 and dtype.kind == "f"
 
 
-def read_probabilities(path: Path, class_map: ClassMap) -> NDArray[np.float32]:
+def read_probabilities(
+    path: Path, class_map: ClassMap, fits: Callable[[Size], bool] = lambda size: True
+) -> NDArray[np.float32]:
     """Reads the scores of an image as probabilities of the target's classes, (T + 1, H, W).
 
     What shares a target is summed; the last plane is of what the class map ignores.
+
+    Args:
+        path: of the file.
+        class_map: from its classes.
+        fits: whether scores of a size can be the image's, where both ends of an array's shape may be the classes.
 
     Raises:
         InputError: a broken file, other channels than the source's classes, or neither probabilities nor logits.
     """
     array, kind = read_array(path)
     source = class_map.source
-    array = _channels_first(array, source, path)
+    array = _channels_first(array, source, path, fits)
     if not np.issubdtype(array.dtype, np.floating):
         raise InputError(f"{path}: found {array.dtype} values, expected float16 or float32 probabilities or logits")
     values = array.astype(np.float32, copy=False)
@@ -61,26 +70,44 @@ def read_probabilities(path: Path, class_map: ClassMap) -> NDArray[np.float32]:
     return np.asarray(np.einsum("shw,st->thw", values, class_map.matrix(), optimize=True), np.float32)
 
 
-def _channels_first(array: NDArray[Any], source: ClassSet, path: Path) -> NDArray[Any]:
+def _channels_first(array: NDArray[Any], source: ClassSet, path: Path, fits: Callable[[Size], bool]) -> NDArray[Any]:
     """Returns scores as (C, H, W), of (C, H, W) or (H, W, C).
 
     Raises:
-        InputError: they have another shape, or one that is both.
+        InputError: they have another shape, or one that is both and nothing tells which.
     """
     first, last = (array.ndim == 3 and array.shape[axis] == len(source) for axis in (0, 2))
-    # Archives have always had the classes first.
-    if first and last and is_array_file(path) and array.shape[1] > 0:
-        raise InputError(
-            f"{path}: found an array of shape {array.shape}, whose first and last axis both have the length of the "
-            f"{len(source)} classes of {source.name}; store label ids instead, or scores at another size"
-        )
     if not (first or last) or array.size == 0:
         batch = array.ndim == 4 and len(array) == 1 and len(source) in (array.shape[1], array.shape[3])
         raise InputError(
             f"{path}: found an array of shape {array.shape}, expected ({len(source)}, height, width) or (height, "
             f"width, {len(source)}), a channel for each class of {source.name}{'; store array[0]' if batch else ''}"
         )
+    if first and last:
+        first = _class_axis(array, source, path, fits) == 0
     return array if first else array.transpose(2, 0, 1)
+
+
+def _class_axis(array: NDArray[Any], source: ClassSet, path: Path, fits: Callable[[Size], bool]) -> int:
+    """Finds the axis of the classes where it may be the first or the last: by probabilities, or the image's shape."""
+    by_sums = [axis for axis in (0, 2) if _sums_to_one(array, axis)]
+    if len(by_sums) == 1:
+        return by_sums[0]
+    length, middle, _ = array.shape
+    sizes = {0: Size(length, middle), 2: Size(middle, length)}
+    by_shape = [axis for axis in (0, 2) if fits(sizes[axis])]
+    if len(by_shape) == 1:
+        return by_shape[0]
+    raise InputError(
+        f"{path}: found an array of shape {array.shape}, whose first and last axis both have the length of the "
+        f"{len(source)} classes of {source.name}; it can be (classes, height, width) of an image of {sizes[0]}, or "
+        f"(height, width, classes) of one of {sizes[2]}; store probabilities, scores at another size, or label ids"
+    )
+
+
+def _sums_to_one(array: NDArray[Any], axis: int) -> bool:
+    sums = array.sum(axis, dtype=np.float32) if array.dtype.kind == "f" and array.min() >= 0 else np.zeros(1)
+    return bool((np.abs(sums - 1) < _UNEVEN).all())
 
 
 def read_array(path: Path) -> tuple[NDArray[Any], str]:

@@ -107,11 +107,11 @@ def test_hard_predictions(tmp_path, classes):
 
 @pytest.mark.parametrize("classes", [CLASSES, None])
 def test_soft_predictions(tmp_path, classes):
-    np.savez(tmp_path / "a.npz", probabilities=np.full((3, 2, 2), 1 / 3, np.float32))
-    np.savez(tmp_path / "b.npz", probabilities=np.full((4, 2, 2), 1 / 4, np.float32))
+    np.savez(tmp_path / "a.npz", probabilities=np.full((3, 5, 6), 1 / 3, np.float32))
+    np.savez(tmp_path / "b.npz", probabilities=np.full((4, 5, 6), 1 / 4, np.float32))
     found = inspect(tmp_path, classes)
     assert found.counts == {"predictions": 2, "unreadable": 1}
-    assert "shape (4, 2, 2), expected (3, height, width)" in found.problems[0]
+    assert "shape (4, 5, 6), expected (3, height, width)" in found.problems[0]
 
 
 def test_foreign_ids_in_predictions(tmp_path):
@@ -188,3 +188,11 @@ def test_labels_whose_size_cannot_show_that_they_are_turned_are_warned_about(tmp
     found = inspect(tmp_path / "images", labels=tmp_path / "labels")
     warnings = [line for line in found.summary if line.startswith("warning: 1 labelled images (p) are turned by half")]
     assert not found.problems and len(warnings) == said
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_the_classes_of_soft_predictions_are_counted_at_either_end_of_their_shape(tmp_path, last):
+    scores = np.full((5, 6, 3) if last else (3, 5, 6), 1 / 3, np.float32)
+    np.savez(tmp_path / "a.npz", probabilities=scores)
+    found = inspect(tmp_path)
+    assert found.sizes == {"6x5": 1} and not found.problems

@@ -83,9 +83,9 @@ def test_soft_predictions_are_summed(tmp_path):
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("name", ["probabilities", "logits", "arr_0"])
 def test_soft_arrays_by_name_type_and_kind(tmp_path, dtype, name):
-    probabilities = np.random.default_rng(0).dirichlet(np.ones(4), 12).T.reshape(4, 3, 4)
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(4), 15).T.reshape(4, 3, 5)
     stored = np.log(probabilities) + 3 if name == "logits" else probabilities
-    found = soft(tmp_path, stored, name, dtype=dtype).read("k", Size(4, 3))
+    found = soft(tmp_path, stored, name, dtype=dtype).read("k", Size(5, 3))
     expected = np.stack([probabilities[0], probabilities[1] + probabilities[2]])
     assert found.probabilities == pytest.approx(expected, abs=3e-3)
 
@@ -393,9 +393,40 @@ def test_scores_have_their_classes_first_or_last(tmp_path, form, last):
     assert found.read("k", None).labels.tolist() == [[0, 255, 1]]
 
 
-def test_scores_whose_axes_both_fit_are_refused(tmp_path):
-    with pytest.raises(InputError, match="first and last axis both have the length of the 4 classes"):
-        array(tmp_path, np.zeros((4, 6, 4), np.float32)).read("k", None)
+def both_ends(folder, form, values):
+    """Stores scores of which no name says what they are."""
+    folder.mkdir()
+    if form == "npz":
+        np.savez(folder / "k.npz", scores=values)
+    else:
+        np.save(folder / "k.npy", values)
+    return open_predictions(folder, None, SOURCE).lookup(["k"])
+
+
+@pytest.mark.parametrize("form", ["npz", "npy"])
+def test_scores_whose_axes_both_fit_are_refused_where_nothing_tells_which_is_the_classes(tmp_path, form):
+    wide = both_ends(tmp_path / "wide", form, np.full((4, 6, 4), -1.0))
+    cube = both_ends(tmp_path / "cube", form, np.full((4, 4, 4), -1.0))
+    even = both_ends(tmp_path / "even", form, np.full((4, 6, 4), 0.25))
+    for found, of in ((wide, None), (wide, Size(60, 60)), (cube, Size(40, 40)), (even, None)):
+        with pytest.raises(InputError, match="first and last axis both have the length of the 4 classes"):
+            found.read("k", None, of=of)
+    with pytest.raises(InputError, match=r"of an image of 4x6, or .* of one of 6x4"):
+        wide.read("k", None)
+
+
+@pytest.mark.parametrize("form", ["npz", "npy"])
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("length", [4, 6])
+def test_probabilities_or_the_shape_of_the_image_tell_which_axis_is_the_classes(tmp_path, form, last, length):
+    axis = 2 if last else 0
+    logits = np.random.default_rng(length).normal(size=(4, length, 4)) * 4
+    shares = np.exp(logits) / np.exp(logits).sum(axis, keepdims=True)
+    expected = logits.argmax(axis)
+    assert both_ends(tmp_path / "p", form, shares).read("k", None).labels.tolist() == expected.tolist()
+    if length != 4:
+        of = Size(10 * expected.shape[1], 10 * expected.shape[0])
+        assert both_ends(tmp_path / "l", form, logits).read("k", None, of=of).labels.tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.uint8, ">u2", np.int32, np.float32])
