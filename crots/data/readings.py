@@ -32,6 +32,8 @@ WORDS: dict[Encoding, str] = {
 # the other reading sees so many times as many classes.
 _MOST_VOID = 0.5
 _MORE_CLASSES = 2
+# Masks of which more is the thing than this share are as likely inverted.
+_MOST_OF_A_THING = 0.75
 # Of 16 bits.
 _WHITE = 65535
 Value = tuple[int, Colour | None]
@@ -319,6 +321,9 @@ class _Judge:
     def two_classes(self, mask: _Reading, train: _Reading | None) -> tuple[Encoding, list[str]]:
         whites = [value for value in (255, _WHITE) if value in self.values]
         white = " and ".join(map(str, whites))
+        if any(label == 0 for (value, _), label in mask.labels.items() if value in whites):
+            # A palette that shows 255 as black.
+            raise self.ambiguous({"train": f"{white} is ignored", "mask": f"as coloured, {self.words(mask)}"})
         # If some files hold 1 and others 255, then 255 may mean ignored.
         together = any(0 in file.values and file.values & set(whites) for file in self.files)
         if whites and (1 in self.values or not together):
@@ -367,7 +372,26 @@ class _Judge:
                 f"warning: nothing but {self.classes.names[0]} and ignored pixels occurs in them; if an id means "
                 "another class, say so under ids in the class set's file"
             )
+        if inverted := self.inverted(reading):
+            notes.append(f"warning: {inverted}")
         return reading.encoding, notes
+
+    def inverted(self, reading: _Reading) -> str:
+        """Says where masks of a thing before a background are nearly all thing, as where it is black in them."""
+        if len(self.classes) != 2 or self.classes.raw_ids or self.classes.names[0].lower() != "background":
+            return ""
+        things = sum(count for value, count in self.pixels.items() if reading.labels[value] == 1)
+        share = things / max(1, self.pixels.total())
+        if share <= _MOST_OF_A_THING:
+            return ""
+        of_thing, of_rest = (
+            sorted({value for (value, _), found in reading.labels.items() if found == label}) for label in (1, 0)
+        )
+        rest, thing = self.classes.names
+        return (
+            f"{thing} is {share:.0%} of their pixels, as if it and {rest} were exchanged; where {ranges(of_thing)} means "
+            f"{rest}, say so in the class set's file: ids = {of_thing} of it, and ids = {of_rest} of {thing}"
+        )
 
     def ambiguous(self, choices: Mapping[Encoding, str], more: str = "") -> AmbiguousLabels:
         where = os.path.commonpath([file.path.parent for file in self.files])

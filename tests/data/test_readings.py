@@ -56,6 +56,32 @@ def test_masks_of_two_classes_hold_0_and_255(tmp_path, suffix, channels, classes
     assert "255 is road" in notes[0] or "as class set two-ids says" in notes[0]
 
 
+def test_masks_that_a_palette_inverts_are_a_question(tmp_path):
+    image = Image.fromarray(np.array([[0, 255, 255]], np.uint8))
+    image.putpalette([level for shade in range(255, -1, -1) for level in (shade,) * 3])
+    image.save(tmp_path / "m.png")
+    with pytest.raises(
+        AmbiguousLabels, match=r"train \(255 is ignored\) or mask \(as coloured, 0 is road, 255 is background"
+    ):
+        detect_encoding([tmp_path / "m.png"], TWO)
+    assert decode(tmp_path / "m.png", "mask", TWO).tolist() == [[1, 0, 0]]
+
+
+@pytest.mark.parametrize("white", [1, 255])
+@pytest.mark.parametrize("predictions", [False, True])
+def test_masks_that_are_nearly_all_thing_may_be_inverted(tmp_path, white, predictions):
+    mask = [0, *[white] * 9]
+    _, notes, (labels,) = read(tmp_path, [mask], TWO, predictions=predictions)
+    assert labels == [0, *[1] * 9]
+    assert f"road is 90% of their pixels, as if it and background were exchanged; where {white} means" in notes
+    assert f"ids = [{white}] of it, and ids = [0] of road" in notes
+    said = ClassSet.from_dict({"name": "said", "names": ["background", "road"], "raw_ids": {"0": 1, str(white): 0}})
+    _, notes, (labels,) = read(tmp_path, [mask], said)
+    assert labels == [1, *[0] * 9] and "exchanged" not in notes
+    _, notes, _ = read(tmp_path, [mask[:4]], TWO, predictions=predictions)
+    assert "exchanged" not in notes, "three quarters may well be one thing"
+
+
 def test_masks_where_255_may_be_ignored_are_a_question(tmp_path):
     with pytest.raises(
         AmbiguousLabels, match=r"train \(255 is ignored\) or mask \(1 and 255 are road.*data.val_encoding"
