@@ -78,7 +78,7 @@ choose one with `--encoding` (for the validation labels of a project `--val-enco
 ignored unless the set names them.
 
 Outlines and masks in the files of COCO (instances, stuff, panoptic), CVAT for images (`annotations.xml`), Label Studio
-(its JSON export, with brushes, outlines, boxes and ellipses), labelme and Cityscapes (`*_polygons.json`, all that IDD
+(JSON and JSON-MIN, with brushes, outlines, boxes and ellipses), labelme and Cityscapes (`*_polygons.json`, all that IDD
 has) are rasterised by the names of their classes, later shapes over earlier ones; `[other_names]` in a class set's file
 adds further names of its classes. Pixels outside of them belong to the class *background* if there is one, otherwise
 they are ignored; lines and points cover no pixels. The PNG masks of Label Studio are refused, since their names say

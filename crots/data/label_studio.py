@@ -1,4 +1,6 @@
-"""Label Studio's JSON export: one file with the tasks of a project, each an image with its regions.
+"""Label Studio's JSON exports: one file with the tasks of a project, each an image with its regions.
+
+JSON-MIN has a flat record for each annotation: the task's data, and the regions under the names of their tags.
 
 Brushes are stored as runs of the values of an RGBA picture, row by row, whose opaque pixels are the region; outlines,
 boxes and ellipses in per cent of the image's sides.
@@ -24,6 +26,8 @@ from crots.image_formats import IMAGE_SUFFIXES
 _MASK_NAME = re.compile(r"task-\d+-annotation-\d+-by-.+-\d+(\.(png|npy))?")
 # Keys of a region's shape; those of its classes end with the word.
 _SHAPES, _CLASSES = ("rle", "points", "radiusX", "width"), "labels"
+# Of a region, which JSON-MIN writes among the keys of its shape.
+_SIDES = ("original_width", "original_height")
 # Channels of a brush's picture, bits of a byte, and of the numbers at the head of its runs.
 _CHANNELS, _BYTE = 4, 8
 _COUNT_BITS, _WORD_BITS, _LENGTH_BITS, _LENGTHS = 32, 5, 4, 4
@@ -31,14 +35,15 @@ _COUNT_BITS, _WORD_BITS, _LENGTH_BITS, _LENGTHS = 32, 5, 4, 4
 
 def is_label_studio(found: Any) -> bool:
     """Whether the content of a JSON file is Label Studio's, of any labelling task."""
-    return (
-        isinstance(found, list)
-        and bool(found)
-        and all(
-            isinstance(task, dict) and isinstance(task.get("data"), dict) and isinstance(task.get("annotations"), list)
-            for task in found
-        )
+    if not isinstance(found, list) or not found or not all(isinstance(task, dict) for task in found):
+        return False
+    return _is_minimal(found) or all(
+        isinstance(task.get("data"), dict) and isinstance(task.get("annotations"), list) for task in found
     )
+
+
+def _is_minimal(found: list[dict[str, Any]]) -> bool:
+    return all("annotation_id" in record and "annotations" not in record for record in found)
 
 
 def is_mask_name(name: str) -> bool:
@@ -56,7 +61,7 @@ def read_label_studio(path: Path, found: list[Any]) -> Album:
     sizes: dict[str, Size] = {}
     shapes: dict[str, list[Callable[[], Iterable[Shape]]]] = {}
     try:
-        for task in found:
+        for task in _whole_tasks(found) if _is_minimal(found) else found:
             done = [one for one in task["annotations"] if not one.get("was_cancelled")]
             regions = [row for one in done for row in one["result"] if "original_width" in row]
             if not regions:
@@ -71,6 +76,36 @@ def read_label_studio(path: Path, found: list[Any]) -> Album:
     if not sizes:
         raise InputError(f"{path}: holds no finished annotation of an image; annotate some, and export it again")
     return Album(path, sizes, shapes, {})
+
+
+def _whole_tasks(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Returns the tasks of JSON-MIN in the form of the whole export."""
+    tasks: dict[Any, dict[str, Any]] = {}
+    for place, record in enumerate(records):
+        number = record.get("id", ("record", place))
+        task = tasks.setdefault(number, {"id": number, "data": record, "annotations": []})
+        rows = [_row(region) for regions in record.values() if isinstance(regions, list) for region in regions]
+        regions = [{"id": at, **row} for at, row in enumerate(rows) if "original_width" in row]
+        if regions:
+            task["annotations"].append({"result": _without_doubles(regions)})
+    return list(tasks.values())
+
+
+def _row(region: Any) -> dict[str, Any]:
+    """Puts what belongs to the image apart from what belongs to the shape."""
+    found = region if isinstance(region, dict) else {}
+    sides = {key: found[key] for key in _SIDES if key in found}
+    return {**sides, "value": {key: value for key, value in found.items() if key not in _SIDES}}
+
+
+def _without_doubles(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leaves out shapes without a class that another row has with one, as of projects with a tag for labels alone."""
+    named = [_shape_keys(row) for row in rows if len(_shape_keys(row)) < len(row["value"])]
+    return [row for row in rows if len(_shape_keys(row)) < len(row["value"]) or row["value"] not in named]
+
+
+def _shape_keys(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row["value"].items() if not key.endswith(_CLASSES)}
 
 
 def _image(data: Mapping[str, Any]) -> str:

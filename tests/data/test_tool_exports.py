@@ -136,6 +136,57 @@ def test_what_label_studio_leaves_open_is_refused(export, change, says):
         truth(export([one]))
 
 
+def minimal(number, image, *regions, annotation=7):
+    """A record of JSON-MIN: the task's data, and its regions under the names of their tags."""
+    tags = {}
+    for row in regions:
+        sides = {key: row[key] for key in ("original_width", "original_height")}
+        tags.setdefault(row["from_name"], []).append({**row["value"], **sides})
+    return {"image": f"/data/upload/3/{image}", "id": number, **tags, "annotator": 1, "annotation_id": annotation,
+            "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z", "lead_time": 9.5}  # fmt: skip
+
+
+OUTLINE = {"points": [[0, 0], [41.7, 0], [41.7, 87.5], [0, 87.5]], "polygonlabels": ["road"]}
+
+
+@pytest.mark.parametrize("road", [brushed("road", ROAD), region("polygonlabels", OUTLINE)])
+def test_the_short_export_of_label_studio(export, tmp_path, road):
+    """JSON-MIN."""
+    lamp = brushed("Lamp", LAMP) | {"from_name": "brush"}
+    found = export([minimal(1, "1a2b3c4d-a.jpg", road, lamp), minimal(2, "b.jpg", annotation=None)])
+    assert (truth(found) == WANTED).all()
+    root = open_dataset(tmp_path, classes=CLASSES)
+    assert (root.layout, root.keys, root.labelled) == ("coco", ("a",), 1)
+
+
+def test_shapes_and_their_classes_under_two_names_of_the_short_export(export):
+    drawn = region("brush", {"format": "rle", "rle": runs(ROAD)}, from_name="brush")
+    named = region("labels", {"format": "rle", "rle": runs(ROAD), "labels": ["road"]})
+    assert (truth(export([minimal(1, "a.jpg", drawn, named)])) == np.where(ROAD, 1, 0)).all()
+    other = region("labels", {"format": "rle", "rle": runs(LAMP), "labels": ["lamp"]})
+    with pytest.raises(InputError, match="without a class"):
+        truth(export([minimal(1, "a.jpg", drawn, other)]))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda found: found.append(dict(found[0], annotation_id=8)), "2 annotations of task 1"),
+        (lambda found: found[0]["tag"][0].update(brushlabels=["road", "lamp"]), "2 classes"),
+        (lambda found: found[0]["tag"][0].update(rle=[0, 0, 1]), "cut short"),
+        (lambda found: found[0]["tag"][0].update(rotation=3), "rotated"),
+        (lambda found: found[0]["tag"][0].pop("original_height"), "original_height"),
+        (lambda found: found[0].update(tag=[]), "holds no finished annotation"),
+        (lambda found: found[0].update(image="a"), "a task with 0 images"),
+    ],
+)
+def test_what_the_short_export_leaves_open_is_refused(export, change, says):
+    found = [minimal(1, "a.jpg", brushed("road", ROAD))]
+    change(found)
+    with pytest.raises(InputError, match=says):
+        truth(export(found))
+
+
 def test_two_tasks_of_one_image_are_refused(export):
     tasks = [task(number, f"{number}a2b3c4d-a.jpg", brushed("road", ROAD)) for number in (1, 2)]
     with pytest.raises(InputError, match="the file name alone does not decide"):
