@@ -1,7 +1,8 @@
-"""Opens what a project's options name: one result and one error for each input, for all callers. No torch.
+"""Opens what a project's options name: one result and one error for each input, for all callers.
 
 The workbench of the stages, the survey of ``crots init``, the commands that run one stage and the studio's set-up page
 all ask here, so that what one of them accepts no other refuses.
+No torch, but for what a student's own weights file holds (`Inputs.start`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import dataclasses
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crots import rendering
 from crots.card import ModelCard, file_card
@@ -31,7 +33,14 @@ from crots.options import DEFAULT_NET, IMAGENET, DataOptions
 from crots.program_cards import program_card
 from crots.project_config import ProjectConfig
 from crots.taxonomy import ClassSet, load_class_set
+from crots.training_options import Start
 from crots.trust import is_factory, program_kind
+
+if TYPE_CHECKING:
+    from crots.nets.weights import LoadReport
+
+# Stands for the working size where the options give none: no network's parameters depend on it.
+_ANY_SIZE = Size(512, 256)
 
 
 def card_of(path: Path) -> ModelCard | None:
@@ -418,9 +427,40 @@ class Inputs:
             InputError: what is known of the source cannot be used.
         """
         weights, source = self.config.student.weights, self.config.source.file
-        if weights in ("", "source"):
-            return self.source_fits_student
-        return source is not None and weights not in ("random", IMAGENET) and self.path(weights) == self.path(source)
+        if source is None or weights in ("random", IMAGENET):
+            return False
+        return (weights in ("", "source") or self.path(weights) == self.path(source)) and self.source_fits_student
+
+    @property
+    def start(self) -> Start | None:
+        """How the student starts; None where only a run can tell, since its network is third-party code.
+
+        Imports torch only to see what a weights file holds that is not the source's.
+
+        Raises:
+            InputError: as `student_weights` and `start_report`.
+        """
+        if self.student_weights is None:
+            return "random" if self.config.student.weights == "random" else "pretrained"
+        if self.starts_from_source:
+            return "trained"
+        return None if is_factory(self.student_net) else self.start_report.start
+
+    @cached_property
+    def start_report(self) -> LoadReport:
+        """How the weights file that the student starts from fits it. Imports torch.
+
+        Raises:
+            InputError: it does not fit, or the student starts from no file.
+        """
+        from crots.nets.model import create_model
+        from crots.nets.weights import load_into
+
+        weights, data = self.student_weights, self.config.data
+        if weights is None:
+            raise InputError(f"`student.weights` is {self.config.student.weights!r}, expected a weights file")
+        model = create_model(self.student_net, self.classes, data.size or data.tile or _ANY_SIZE)
+        return load_into(model, weights, purpose="start")
 
     @property
     def student_weights(self) -> Path | None:

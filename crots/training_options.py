@@ -11,6 +11,9 @@ from typing import Any, ClassVar, Literal
 
 from crots.config import Size, option
 
+# How a student starts: as a model of its classes, from an encoder's weights, or from none.
+Start = Literal["trained", "pretrained", "random"]
+
 _BALANCE = "Weight classes by their frequency to this power, so that rare ones count more; 0 is off"
 
 

@@ -78,6 +78,9 @@ def test_a_student_starts_from_the_source_only_with_its_weights(opened, model):
         assert not opened(**source, student__weights=weights).starts_from_source, weights
     assert not opened(**source, student__net="deeplabv2_resnet18").starts_from_source
     assert not opened(source__file="model.safetensors", task__classes="camvid").starts_from_source
+    other = {"source__file": "model.safetensors", "task__classes": "camvid", "student__weights": "model.safetensors"}
+    assert not opened(**other).starts_from_source, "its head is of other classes"
+    assert opened(**other).start == "pretrained"
     assert not opened(source__predictions="said", task__classes="demo").starts_from_source
 
 

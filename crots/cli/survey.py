@@ -1,4 +1,7 @@
-"""Finds, counts and checks every input of a configuration, without torch, before anything is written."""
+"""Finds, counts and checks every input of a configuration before anything is written.
+
+Without torch, but for what a student's own weights file holds where images are few (`crots.opening.Inputs.start`).
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,11 @@ from crots.data.pixels import label_warning, unread
 from crots.data.predictions import glance
 from crots.errors import InputError
 from crots.folders import check_formats
-from crots.opening import Inputs, card_of, closed
+from crots.opening import Inputs, closed
 from crots.options import IMAGENET
 from crots.project_config import ProjectConfig
 from crots.taxonomy import ClassSet
-from crots.training.budget import few_images
+from crots.training.budget import few_to_start
 from crots.trust import code_of, listed
 
 
@@ -176,11 +179,7 @@ class _Surveyor:
                 self.found.warnings.append(f"the student {net} starts from random weights, which takes long to train")
         self.found.facts["student"] = {"net": net, "weights": weights or "source"}
         self.found.lines.append(f"student: {net}, starting from {weights or 'the source'}")
-        if class_map is None or target is None or self.inputs.tiling or self.inputs.starts_from_source:
-            return
-        started = self.inputs.student_weights
-        # A model that describes itself knows its classes already.
-        if (started is None or card_of(started) is None) and (few := few_images(len(target))):
+        if class_map is not None and target is not None and (few := few_to_start(self.inputs)):
             self.found.warnings.append(few)
 
     def code(self) -> None:

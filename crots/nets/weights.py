@@ -28,6 +28,7 @@ from crots.nets.forms import Fitted, fit, grouped
 from crots.nets.model import Model, create_model
 from crots.nets.reading import WeightsFile, read_weights
 from crots.nets.registry import net_bytes
+from crots.training_options import Start
 
 if TYPE_CHECKING:
     from crots.taxonomy import ClassSet
@@ -68,6 +69,11 @@ class LoadReport:
     dropped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     normalisation: Normalisation | None = None
+
+    @property
+    def start(self) -> Start:
+        """How a student starts from these weights: a file that fills the head too is a model of as many classes."""
+        return "pretrained" if self.missing else "trained"
 
     def lines(self) -> tuple[str, ...]:
         """Returns the report for people, one fact per line."""

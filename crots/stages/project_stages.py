@@ -35,13 +35,13 @@ from crots.stages.labellers import Predict, take_target_statistics
 from crots.stages.mine import MineJob, mine_patches
 from crots.stages.pseudo_label import LabelJob, label_images
 from crots.stages.workbench import Workbench
-from crots.training.budget import ROUND, Start, few_images, for_round, settled
+from crots.training.budget import ROUND, TILES, few_images, for_round, settled
 from crots.training.label_free import LabelFreeScores, images_to_score
 from crots.training.loop import Training
 from crots.training.material import Material, PseudoLabels
 from crots.training.patch_set import PatchCorrections, PatchSet
 from crots.training.watch import Rule, Scoring, Watch
-from crots.training_options import AdaptOptions, TrainingOptions
+from crots.training_options import AdaptOptions, Start, TrainingOptions
 
 Options = TypeVar("Options", bound=TrainingOptions)
 
@@ -136,11 +136,11 @@ def distil(project: Project, bench: Workbench, context: Context, data: Material)
     trained = bench.start == "trained"
     options = settle(bench, bench.config.baseline, student, len(data.samples), bench.start)
     bench.check_training(student, options, [bench.size])
-    if not trained and (few := few_images(len(data.samples))):
+    if not trained and (few := few_images(len(data.samples), TILES if bench.tiling else "target images")):
         bench.note(few, warning=True)
     if trained:
         blend_statistics(bench, student, data, context)
-    run = training_run(project, bench, options, context, student, data)
+    run = training_run(project, bench, options, context, student, data, trained=trained)
     return distil_student(BaselineJob(student, data, bench.engine, options, run, trained), context)
 
 
@@ -199,7 +199,7 @@ def run_adapt(project: Project, bench: Workbench, context: Context) -> Iterator[
     data = open_material(project, bench).tiled(bench.tiling)
     options = settle_round(bench, options, student, len(data.samples), from_source=bench.inputs.starts_from_source)
     bench.check_training(student, options, sizes)
-    run = training_run(project, bench, options, context, student, data)
+    run = training_run(project, bench, options, context, student, data, trained=True)
     if run.watch and run.watch.rule == "oracle":
         student.card = dataclasses.replace(student.card, oracle=True)
     return adapt_student(AdaptJob(student, data, patches, bench.engine, options, run), context)
@@ -218,6 +218,8 @@ def training_run(
     context: Context,
     student: Model,
     data: Material | None = None,
+    *,
+    trained: bool,
 ) -> Training:
     """How the student of a training stage is evaluated, and which checkpoint is kept.
 
@@ -228,9 +230,9 @@ def training_run(
         context: of the stage.
         student: as the stage begins.
         data: the target's images and pseudo-labels, for label-free scores; None where there is no target.
+        trained: the student is a model of these classes as the stage begins.
     """
     adapting = isinstance(options, AdaptOptions)
-    trained = adapting or bench.inputs.starts_from_source
     guard, rule = options.guarded, _rule(bench, options.selection)
     score = None
     if data and (adapting or guard):

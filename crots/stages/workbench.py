@@ -32,9 +32,8 @@ from crots.options import IMAGENET, PseudoLabelOptions
 from crots.project_config import ProjectConfig
 from crots.stages.labellers import Labeller, NetworkLabels, PredictedLabels
 from crots.taxonomy import ClassSet
-from crots.training.budget import Start
 from crots.training.tiled import Tiles
-from crots.training_options import TrainingOptions
+from crots.training_options import Start, TrainingOptions
 from crots.trust import code_of, is_factory, listed
 
 
@@ -243,8 +242,7 @@ class Workbench:
             return model
         else:
             report, name = load_into(model, weights, purpose="start"), weights.name
-        # A file that fills the head too is a model of as many classes.
-        self.start = "pretrained" if report.missing else "trained"
+        self.start = report.start
         self.note(f"the student {self.student_net} starts from {name}: {'; '.join(report.lines())}")
         return model
 

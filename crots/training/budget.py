@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from crots.config import Size
+from crots.data.tiles import in_parts
+from crots.errors import InputError
 from crots.methods.selection import UNSURE_WEIGHT
-from crots.training_options import AdaptOptions, BaselineOptions, TrainingOptions
+from crots.opening import Inputs
+from crots.training_options import AdaptOptions, BaselineOptions, Start, TrainingOptions
 
-Start = Literal["trained", "pretrained", "random"]
 Options = TypeVar("Options", bound=TrainingOptions)
 
 # Views (images times epochs) per image, and the fewest and most in total. With more, a student that starts afresh
@@ -45,6 +48,8 @@ _ROUND_SHARE = 0.66
 # Images that a student needs to learn the classes of street scenes from a black box as well as it knows them
 # (docs/results.md).
 _ENOUGH = 100
+# What images that are cut are called.
+TILES = "tiles of target images"
 # On a CPU, images with more pixels are trained on in crops. A student that starts afresh learns more from crops of many
 # images than from as many pixels of a few whole ones (docs/results.md).
 _WHOLE_PIXELS: dict[Start, int] = {"trained": 100_000, "pretrained": 50_000, "random": 50_000}
@@ -78,19 +83,43 @@ def settled(
     return dataclasses.replace(options, **changes) if changes else options  # type: ignore[arg-type]
 
 
-def few_images(images: int) -> str:
+def few_images(images: int, what: str = "target images") -> str:
     """Returns a warning where a student that starts afresh has few images to learn from; empty for enough.
 
     Args:
         images: of the target, or tiles of them.
+        what: the words for them.
     """
     if images >= _ENOUGH:
         return ""
     return (
-        f"a student that does not start from the source learns all it knows of the classes from the {images} target "
-        f"images, which are few (fewer than {_ENOUGH}): it may end below its source, and did with ten street scenes; "
+        f"a student that does not start from the source learns all it knows of the classes from the {images} "
+        f"{what}, which are few (fewer than {_ENOUGH}): it may end below its source, and did with ten street scenes; "
         "add images, which need no labels, or start from the source's weights if you can get them"
     )
+
+
+def few_to_start(inputs: Inputs) -> str:
+    """Returns the warning of `few_images` before a run; empty for a student that starts as a model of its classes.
+
+    It is also empty where third-party code would have to run to find that out.
+
+    Args:
+        inputs: of the run.
+
+    Raises:
+        InputError: as `Inputs.target` and `Inputs.start`.
+    """
+    samples, tiling = inputs.target.samples, inputs.tiling
+    count, what = len(samples), "target images"
+    if tiling is not None and count < _ENOUGH:
+        count, what = 0, TILES
+        for sample in samples:
+            # One that cannot be read is reported beside the images, or left out.
+            with contextlib.suppress(InputError):
+                count += len(in_parts([sample], tiling))
+    few = few_images(count, what)
+    return few if few and inputs.start in ("pretrained", "random") else ""
 
 
 def for_round(options: AdaptOptions, *, from_source: bool) -> AdaptOptions:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
 
-from crots.config import Size
 from crots.errors import InputError
 from crots.folders import check_formats
 from crots.options import IMAGENET
-from crots.training.budget import few_images
+from crots.training.budget import few_to_start
 from crots.trust import code_of, is_factory
 from crots_studio.background.loading import preload_torch
 from crots_studio.checks.setup import NOT_CHOSEN, Setup
@@ -30,41 +28,28 @@ def check_student(setup: Setup) -> Finding:
         code = [piece for piece in code_of(config, setup.root) if piece.name == net]
         return code_finding(code, setup, net)
     preload_torch()
-    from crots.nets.model import create_model
     from crots.nets.registry import net_info
 
     net_info(net)
-    if weights == "random":
-        return Finding("warning", f"{net} from random weights: it needs long training; pretrained weights are better")
-    if weights == IMAGENET:
-        from crots.nets.imagenet import weights_name
-
-        return _afresh(setup, f"{net} from ImageNet weights ({weights_name(net)}), downloaded when it is trained")
     if weights in ("", "source"):
         return _start_from_source(setup, net)
-    from crots.nets.weights import load_into
+    if weights == "random":
+        found = Finding("warning", f"{net} from random weights: it needs long training; pretrained weights are better")
+    elif weights == IMAGENET:
+        from crots.nets.imagenet import weights_name
 
-    size = config.data.size or Size(512, 256)
-    model = create_model(net, setup.classes, size)
-    start = setup.student_weights
-    assert start is not None
-    report = load_into(model, start, purpose="start")
-    lines = report.lines()
-    if report.missing:
-        return _afresh(setup, f"{net}: {lines[0]}", lines[1:])
-    return Finding("good", f"{net}: {lines[0]}", tuple(lines[1:]))
-
-
-def _afresh(setup: Setup, text: str, details: Sequence[str] = ()) -> Finding:
-    """A student that has to learn the classes from the target's images."""
+        found = Finding("good", f"{net} from ImageNet weights ({weights_name(net)}), downloaded when it is trained")
+    else:
+        first, *rest = setup.start_report.lines()
+        found = Finding("good", f"{net}: {first}", tuple(rest))
     few = ""
-    if setup.config.data.target is not None and not setup.tiling:
+    if config.data.target is not None:
         # What is wrong with the images stands beside them.
         with contextlib.suppress(InputError):
-            few = few_images(len(setup.target))
-    if few:
-        return Finding("warning", f"{few[0].upper()}{few[1:]}.", (text, *details))
-    return Finding("good", text, tuple(details))
+            few = few_to_start(setup)
+    if not few:
+        return found
+    return Finding("warning", f"{few[0].upper()}{few[1:]}.", (found.text, *found.details))
 
 
 def _start_from_source(setup: Setup, net: str) -> Finding:

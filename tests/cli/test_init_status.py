@@ -13,7 +13,7 @@ from crots.files import write_json
 from crots.images import write_image
 from crots.label_files import read_labels, write_labels
 from crots.nets.model import create_model
-from crots.nets.weights import save_safetensors
+from crots.nets.weights import save_pth, save_safetensors
 from crots.opening import Inputs
 from crots.project import Project
 from crots.taxonomy import ClassSet, load_class_set
@@ -117,11 +117,19 @@ def test_few_images_for_a_student_that_starts_afresh_are_a_warning(crots, city, 
     few = "learns all it knows of the classes from the 4 target images, which are few"
     task = black_box(city, predictions)
     assert few in crots("init", tmp_path / "fresh", *task).out
-    assert few not in crots("init", tmp_path / "tiles", *task, "--tile", "32x32").out, "tiles are counted by the run"
-    own = create_model("deeplabv2_resnet18", load_class_set("camvid"), Size(64, 64))
-    save_safetensors(tmp_path / "trained.safetensors", own.net, own.card)
-    trained = [*task[:-1], tmp_path / "trained.safetensors"]
-    assert few not in crots("init", tmp_path / "trained", *trained).out, "it knows its classes"
+    cut = crots("init", tmp_path / "tiles", *task, "--tile", "32x32").out
+    assert "from the 36 tiles of target images, which" in cut
+    for classes, knows in (("camvid", True), ("cityscapes", False)):
+        made = create_model("deeplabv2_resnet18", load_class_set(classes), Size(64, 64))
+        save_safetensors(tmp_path / f"{classes}.safetensors", made.net, made.card)
+        save_pth(tmp_path / f"{classes}.pth", made.net)
+        for name in (f"{classes}.safetensors", f"{classes}.pth"):
+            started = crots("init", tmp_path / f"from {name}", *task[:-1], tmp_path / name)
+            assert started.code == 0 and (few in started.out) != knows, name
+    wrong = create_model("compact", load_class_set("camvid"), Size(64, 64))
+    save_pth(tmp_path / "wrong.pth", wrong.net)
+    refused = crots("init", tmp_path / "refused", *task[:-1], tmp_path / "wrong.pth")
+    assert refused.code == 2 and "is for another network" in refused.err
     assert few not in crots("init", tmp_path / "white", *words).out
     assert few_images(100) == ""
 

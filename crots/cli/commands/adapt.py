@@ -150,7 +150,7 @@ def _events(
         samples, labels = find_pseudo_labels(args.pseudo_labels, None, there, bench.classes)
     claimed.take()
     data = Material(samples, bench.cache, labels).tiled(bench.tiling)
-    run = training_run(Loose(desk.out, bench.config), bench, options, context, model, data)
+    run = training_run(Loose(desk.out, bench.config), bench, options, context, model, data, trained=True)
     if run.watch and run.watch.rule == "oracle":
         model.card = dataclasses.replace(model.card, oracle=True)
     return adapt_student(AdaptJob(model, data, patches, bench.engine, options, run), context)

@@ -90,7 +90,8 @@ def _events(
     bench.check_training(student, options, [bench.size])
     dataset = readable(dataclasses.replace(dataset, samples=tuple(labelled(dataset))), bench, context)
     claimed.take()
-    run = training_run(Loose(desk.out, bench.config), bench, options, context, student)
+    trained = bench.start == "trained"
+    run = training_run(Loose(desk.out, bench.config), bench, options, context, student, trained=trained)
     job = TrainJob(student, dataset, bench.cache, bench.engine, options, run, bench.tiling, bench.classes)
     return supervise(job, context)
 

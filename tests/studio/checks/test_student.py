@@ -23,6 +23,14 @@ def test_the_student_needs_a_start(look, model, tmp_path):
     found = look("student", **given, student__weights="encoder.pth", data__target="images")
     assert found.level == "warning" and "from the 1 target images, which are few" in found.text
     assert look("student", **given, student__weights="start.pth", data__target="images").level == "good"
+    found = look("student", **given, student__weights="random", data__target="images")
+    assert "from the 1 target images, which are few" in found.text and "from random weights" in found.details[0]
+    tiles = {"data__target": "images", "data__tile": "32x32"}
+    found = look("student", **given, student__weights="encoder.pth", **tiles)
+    assert "tiles of target images, which are few" in found.text
+    assert look("student", **given, student__weights="start.pth", **tiles).level == "good"
+    write_image(tmp_path / "images" / "large.png", np.zeros((480, 480, 3), np.uint8))
+    assert look("student", **given, student__weights="encoder.pth", **tiles).level == "good", "the tiles are enough"
     assert look("student", source__file="start.pth", source__net=NET, task__classes="camvid").level == "good"
 
 

@@ -1,0 +1,77 @@
+"""How a student starts: one answer for a look at the inputs, the estimate and the run, whatever file it starts from."""
+
+import pytest
+
+from crots.artefacts import STUDENT
+from crots.events import Note, Scored
+from crots.nets.model import create_model
+from crots.nets.weights import save_pth, save_safetensors
+from crots.opening import Inputs
+from crots.stages.workbench import Workbench
+from crots.taxonomy import load_class_set
+from tests.estimate.test_estimate import by_ticks
+from tests.stages import tiny_world as world
+from tests.stages.tiny_runs import run
+
+pytestmark = [pytest.mark.usefixtures("one_thread")]
+FEW = "learns all it knows of the classes from the 6 target images, which are few"
+
+
+def project_from(folder, weights, **baseline):
+    options = {"steps": 4, "validate_every": 2, **baseline}
+    return world.black_box(folder, student={"net": "compact", "weights": weights}, baseline=options)
+
+
+def write_start(folder, kind):
+    """Writes a file that a student of the tiny classes may start from; returns what `student.weights` names."""
+    own = world.tiny_classes(folder)
+    path = folder / f"start-{kind}.{'pth' if kind.startswith('plain') else 'safetensors'}"
+    model = create_model("compact", load_class_set("camvid") if kind.endswith("others") else own, world.SIZE)
+    if kind.startswith("plain"):
+        save_pth(path, model.net)
+    else:
+        save_safetensors(path, model.net, model.card)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "start"),
+    [
+        ("random", "random"),
+        ("plain", "trained"),
+        ("plain-others", "pretrained"),
+        ("described", "trained"),
+        ("described-others", "pretrained"),
+    ],
+)
+def test_a_look_at_the_inputs_says_how_a_run_will_start(tmp_path, kind, start):
+    project = project_from(tmp_path, kind if kind == "random" else write_start(tmp_path, kind))
+    bench = Workbench(project.config, project.folder, None, "baseline")
+    bench.new_student()
+    assert Inputs(project.config, project.folder).start == bench.start == start
+
+
+def test_third_party_code_is_not_run_to_find_out(tmp_path):
+    project = world.white_box(tmp_path)
+    path = tmp_path / "other.safetensors"
+    world.write_source(path, world.tiny_classes(tmp_path))
+    config = world.change(project, student__net="", student__weights=str(path)).config
+    assert Inputs(config, project.folder).start is None
+
+
+@pytest.mark.parametrize(("kind", "steps"), [("plain", 750), ("plain-others", 3000)])
+def test_the_estimate_counts_the_steps_of_that_start(tmp_path, kind, steps):
+    project = project_from(tmp_path, write_start(tmp_path, kind), steps=0)
+    assert by_ticks(project, ["baseline"]).stages["baseline"].count == steps
+
+
+@pytest.mark.parametrize("kind", ["plain", "plain-others"])
+def test_a_run_takes_a_model_of_its_classes_for_what_it_is(tmp_path, kind):
+    """A plain file with a whole head: its start is a reference, and nothing is said of few images."""
+    project = project_from(tmp_path, write_start(tmp_path, kind))
+    events = run(project, until="baseline")
+    trained = kind == "plain"
+    assert any(FEW in note.text for note in world.of(events, Note)) != trained
+    scored = world.of(events, Scored, "baseline")
+    assert scored and all(("agreement" in event.values) == trained for event in scored)
+    assert (project.stage_folder("baseline") / STUDENT).exists()
