@@ -19,7 +19,7 @@ from crots.class_files import shipped_name
 from crots.class_maps import ClassMap, class_map_source, class_map_target, identity_map, load_class_map
 from crots.config import Size
 from crots.data.datasets import Dataset, open_dataset
-from crots.data.pixels import pixel_warnings
+from crots.data.pixels import PixelWarning, pixel_warnings
 from crots.data.predictions import PredictionSet, open_predictions
 from crots.data.sizes import propose_size, proposed_tile
 from crots.data.tiles import Tiling
@@ -199,7 +199,7 @@ class Inputs:
         return dataclasses.replace(dataset, samples=samples)
 
     @cached_property
-    def pixel_warnings(self) -> tuple[str, ...]:
+    def pixel_warnings(self) -> tuple[PixelWarning, ...]:
         """Warnings about target images that are nearly black, transparent, or of several frames."""
         return pixel_warnings([sample.image for sample in self.target.samples])
 

@@ -115,7 +115,7 @@ def test_what_is_white_uses_all_that_16_bits_hold(tmp_path, suffix, colour):
     values = some(3, np.uint16, 4095)
     path = tmp_path / f"a{suffix}"
     cv2.imwrite(str(path), values[..., ::-1] if colour else values[..., 0])
-    assert "`data.white` 4095" in pixel_warnings([path])[0]
+    assert "`data.white` 4095" in pixel_warnings([path])[0].text
     rendering.use([path], Rendering(white=4095.0))
     wanted = np.floor(values / 4095 * 255 + 0.5)
     assert np.array_equal(read_image(path), wanted if colour else wanted[..., [0, 0, 0]])
@@ -168,14 +168,14 @@ def test_transparent_images_are_reported(tmp_path, suffix):
     assert pixel_warnings([tmp_path / f"a{suffix}"]) == ()
     colours[:3, :, 3] = 0
     Image.fromarray(colours).save(tmp_path / f"a{suffix}", exact=True, **options)
-    assert "1 of 1 images checked have transparent pixels (50%)" in pixel_warnings([tmp_path / f"a{suffix}"])[0]
+    assert "1 of 1 images checked have transparent pixels (50%)" in pixel_warnings([tmp_path / f"a{suffix}"])[0].text
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".tif", ".webp", ".png"])
 def test_images_of_several_frames_are_reported(tmp_path, suffix):
     frames = [Image.fromarray(some(3)) for _ in range(3)]
     frames[0].save(tmp_path / f"a{suffix}", save_all=True, append_images=frames[1:])
-    assert "several frames or pages" in "".join(pixel_warnings([tmp_path / f"a{suffix}"]))
+    assert "several frames or pages" in "".join(warning.text for warning in pixel_warnings([tmp_path / f"a{suffix}"]))
     assert len(open_dataset(tmp_path)) == 1
 
 

@@ -15,7 +15,7 @@ from crots.class_maps import ClassMap
 from crots.data.datasets import Dataset
 from crots.data.labels import tried_labels
 from crots.data.matching import some
-from crots.data.pixels import label_warning, unread
+from crots.data.pixels import like_labels, unread
 from crots.data.predictions import glance
 from crots.errors import InputError
 from crots.folders import check_formats
@@ -92,8 +92,12 @@ class _Surveyor:
         self.found.lines.append(f"target: {len(dataset)} images in {dataset.root} (layout {dataset.layout}{where})")
         self.found.lines.append(reason)
         self.found.lines += [note for note in dataset.notes if "label" not in note or "left out" in note]
-        like_labels = label_warning([sample.image for sample in dataset.samples])
-        self.found.warnings += [*self.inputs.pixel_warnings, *filter(None, [like_labels])]
+        self.found.warnings += [warning.text for warning in self.inputs.pixel_warnings]
+        if like_labels([sample.image for sample in dataset.samples]):
+            self.found.warnings.append(
+                "the images hold few distinct values or colours, as label maps do; if they are labels, give the folder "
+                "of the photographs"
+            )
         self._pixels(dataset)
         return dataset
 

@@ -220,7 +220,8 @@ def _dataset(
     if findings.sizes:
         summary.append(propose_size(list(findings.sizes.elements()))[1])
         images = [sample.image for dataset in datasets for sample in dataset.samples]
-        summary += [f"warning: {text}" for text in (*findings.warnings, *pixel_warnings(images))]
+        warnings = [*findings.warnings, *(found.text for found in pixel_warnings(images))]
+        summary += [f"warning: {text}" for text in warnings]
     kind = "image" if datasets[0].layout == "image" else "data set"
     return findings.result(path, kind, summary, classes if judged else None)
 

@@ -30,6 +30,7 @@ from crots.data.labels import decode, detect_encoding, is_coloured, read_ids
 from crots.data.matching import label_ending, match, some
 from crots.data.readings import AmbiguousLabels, voids
 from crots.data.score_arrays import ARCHIVE, is_soft_array, read_probabilities
+from crots.data.spread import evenly_spread
 from crots.errors import InputError
 from crots.files import expanded, files_below
 from crots.images import image_size, is_turned
@@ -248,8 +249,7 @@ def glance(found: PredictionSet, images: Mapping[str, Path], stretched: Size | N
         InputError: one is broken, of other classes, or of another shape than its image.
     """
     keys = list(images or found.files)
-    chosen = {keys[round(index * (len(keys) - 1) / max(1, _CHECKED - 1))] for index in range(_CHECKED)}
-    chosen_keys = [key for key in keys if key in chosen]
+    chosen_keys = [keys[place] for place in evenly_spread(len(keys), _CHECKED)]
     means, highest, void, turned = [], 0.0, 0, 0
     classes = len(found.class_map.source)
     chance, unsure, pixels = 1 / classes if classes > 1 else 0.0, 0, 0

@@ -19,6 +19,7 @@ from crots.arrays import Array
 from crots.artefacts import STUDENT
 from crots.config import Size
 from crots.data.datasets import Sample
+from crots.data.spread import evenly_spread
 from crots.errors import InputError
 from crots.execution.context import Context
 from crots.images import resize_image
@@ -131,8 +132,7 @@ class Comparison:
 
 def evenly(samples: Sequence[Sample], most: int) -> list[Sample]:
     """Returns at most so many of the images, evenly spread."""
-    places = np.unique(np.linspace(0, len(samples) - 1, min(most, len(samples))).round().astype(int))
-    return [samples[place] for place in places]
+    return [samples[place] for place in evenly_spread(len(samples), most)]
 
 
 def _labelled(labels: PseudoLabels, sample: Sample) -> bool:

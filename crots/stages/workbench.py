@@ -163,7 +163,7 @@ class Workbench:
     def note_pixels(self, dataset: Dataset) -> None:
         """Warns of images that are nearly black, transparent, or of several frames."""
         for warning in pixel_warnings([sample.image for sample in dataset.samples]):
-            self.note(warning, warning=True)
+            self.note(warning.text, warning=True)
 
     def network_labels(self, options: PseudoLabelOptions) -> NetworkLabels:
         """The source model as a labeller, in the target's classes."""

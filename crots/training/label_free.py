@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from crots.arrays import Array
+from crots.data.spread import evenly_spread
 from crots.execution.context import Context
 from crots.execution.engine import Engine, evaluating
 from crots.methods.scores import (
@@ -80,7 +81,7 @@ class LabelFreeScores:
         images: int = IMAGES,
         trained: bool = True,
     ) -> None:
-        places = np.unique(np.linspace(0, len(data.samples) - 1, min(images, len(data.samples))).round().astype(int))
+        places = evenly_spread(len(data.samples), images)
         self._data = dataclasses.replace(data, samples=[data.samples[place] for place in places])
         self._count = len(places)
         self._student, self._engine, self._context = student, engine, context

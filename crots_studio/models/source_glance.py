@@ -12,6 +12,7 @@ import numpy as np
 
 from crots.arrays import Array
 from crots.config import Size
+from crots.data.spread import evenly_spread
 from crots.data.tiles import Tiling
 from crots.images import read_image, resize_image
 from crots.label_files import look_up_colours, resize_labels
@@ -82,8 +83,8 @@ def read_tiles(project: Project) -> list[SmallImage]:
         return []
     # As a run lists them: a data set's folder holds more than the images of its split.
     samples = target_dataset(project.path(data.target), data.layout, data.split).samples
-    places = dict.fromkeys(round(place) for place in np.linspace(0, len(samples) - 1, COUNT))
-    return [_small_image(samples[place].key, samples[place].image) for place in places]
+    chosen = [samples[place] for place in evenly_spread(len(samples), COUNT)]
+    return [_small_image(sample.key, sample.image) for sample in chosen]
 
 
 def _small_image(key: str, path: Path) -> SmallImage:

@@ -267,7 +267,10 @@ def test_images_that_a_run_could_not_read_make_no_project(crots, refused, words,
     (tmp_path / "cut" / "b.png").write_bytes(content[:3000])
     (tmp_path / "share").mkdir()
     Image.fromarray(np.full((64, 64), 0.5, np.float32)).save(tmp_path / "share" / "a.tif")
-    for name, part in (("many", "--bands"), ("cut", "--skip-bad"), ("share", "--white")):
+    for number in range(20):
+        write_image(tmp_path / "late" / f"{number:02}.png", np.full((64, 64, 3), 10 * number, np.uint8))
+    (tmp_path / "late" / "01.png").write_bytes(content[:3000])
+    for name, part in (("many", "--bands"), ("cut", "--skip-bad"), ("late", "01.png"), ("share", "--white")):
         said = refused("init", tmp_path / "p", *words, "--target", tmp_path / name)
         assert part in said
     assert not (tmp_path / "p").exists()

@@ -219,7 +219,7 @@ def test_sixteen_bits_of_which_few_are_used(tmp_path, factor, bits, suffix, colo
     cv2 = pytest.importorskip("cv2")
     values = PHOTO.astype(np.uint16) * factor
     cv2.imwrite(str(tmp_path / f"a{suffix}"), values if colour else values[..., 0])
-    warning = "".join(pixel_warnings([tmp_path / f"a{suffix}"]))
+    warning = "".join(warning.text for warning in pixel_warnings([tmp_path / f"a{suffix}"]))
     assert bool(warning) == bool(bits)
     if bits:
         assert f"use {bits} of them" in warning
