@@ -221,6 +221,14 @@ class ProjectActions(QObject):
             self.queue_dialog.deleteLater()
             self.queue_dialog = None
 
+    @property
+    def queueing_waits_for(self) -> str:
+        """The reason why the open project cannot be put into the queue; empty if it can."""
+        session = self._session
+        if session.project is None:
+            return "Open a project first."
+        return f"Not ready: {session.run.blocker}" if session.run.blocker else ""
+
     def queue(self, folders: Iterable[str] = ()) -> None:
         """Puts projects at the end of the queue, by default the open one, and shows it."""
         project = self._session.project

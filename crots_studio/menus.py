@@ -114,6 +114,7 @@ class Menus:
         menu.addSeparator()
         self._add(menu, "&Add this project to the queue", act.queue, "Ctrl+Shift+Q", "plus")
         self._add(menu, "&Queue of runs ...", act.show_queue, "Ctrl+U", "list")
+        menu.setToolTipsVisible(True)
 
     def _add_choice(
         self, menu: QMenu, title: str, names: Iterable[str], chosen: str, choose: Callable[[str], object]
@@ -223,7 +224,6 @@ class Menus:
         for name in (
             "Export",
             "Apply a model",
-            "Add this project to the queue",
             "Export doubtful images",
             "Import corrected labels",
             "Open project folder",
@@ -235,6 +235,11 @@ class Menus:
         actions["Create report"].setEnabled(not waits_for)
         actions["Create report"].setToolTip(
             plain_tooltip(waits_for or "Writes an HTML page with all figures and opens it.")
+        )
+        waits_for = self._project_actions.queueing_waits_for
+        actions["Add this project to the queue"].setEnabled(not waits_for)
+        actions["Add this project to the queue"].setToolTip(
+            plain_tooltip(waits_for or "Runs it after the others, in a process of its own.")
         )
         actions["Copy command that runs this project"].setEnabled(project)
         for name in ("Close project", "New project", "New project like this", "Open project", "Try the demonstration"):

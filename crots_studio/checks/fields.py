@@ -18,7 +18,7 @@ from crots_studio.checks.setup import Setup
 from crots_studio.checks.source import check_source
 from crots_studio.checks.student import check_student
 from crots_studio.checks.validation import check_validation
-from crots_studio.models.project_form import TITLES, Finding, Offer
+from crots_studio.models.project_form import TITLES, Finding, Offer, ProjectForm
 from crots_studio.models.words import in_window
 
 CHECKS: dict[str, Callable[[Setup], Finding]] = {
@@ -63,6 +63,14 @@ def check(name: str, config: ProjectConfig, root: Path, trusted: Collection[Code
         return Finding("bad", f"cannot be read: {error.strerror or error}")
     except Exception as error:  # a broken file may raise anything; the window must go on
         return Finding("bad", f"{type(error).__name__}: {error}")
+
+
+def why_not_ready(project: Project, trusted: Collection[Code] = ()) -> str:
+    """Returns why Set-up would keep this project from running, as it says beside Run; empty where it would not."""
+    form = ProjectForm()
+    for name in form.due(project.config):
+        form.found(name, check(name, project.config, project.folder, trusted))
+    return form.blocker
 
 
 def _check_place(name: str, setup: Setup) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QDialog,
@@ -22,26 +22,61 @@ from PySide6.QtWidgets import (
 )
 
 from crots.files import exists
-from crots.project import CONFIG_NAME
-from crots.trust import Code
+from crots.project import CONFIG_NAME, Project
+from crots.project_config import ProjectConfig
+from crots.trust import Code, code_of
 from crots_studio import theme
-from crots_studio.models.run_queue import Entries, QueueEntry, standing
+from crots_studio.models.run_queue import NOT_READY, Entries, QueueEntry, standing
 from crots_studio.plain import Label, plain_tooltip
+from crots_studio.runs.queue import WhyNotReady
 from crots_studio.session import Session
 from crots_studio.widgets.icon_button import IconButton
 
 _LOOK_MS = 2000
 _FOLDER = Qt.ItemDataRole.UserRole
 _COLUMNS = ("Project", "State", "Details")
-_COLOURS = {"done": "good", "failed": "bad", "gone": "bad", "interrupted": "warning", "running": "accent"}
+_COLOURS = {
+    "done": "good",
+    "failed": "bad",
+    "gone": "bad",
+    "interrupted": "warning",
+    NOT_READY: "bad",
+    "running": "accent",
+}
 _EMPTY = "The queue is empty. Add projects to run one after another, for example variants of one project."
 
 Standings = dict[str, tuple[str, str]]
 
 
-def look(entries: Entries, current: str) -> Standings:
-    """Says how each project of the queue stands; not on the window's thread."""
-    return {entry.folder: standing(entry, here=entry.folder == current) for entry in entries}
+class Looks:
+    """Looks at queued projects on the disk; not on the window's thread.
+
+    The checks of Set-up open images and models, so each project is checked once, and again where its file was written.
+    """
+
+    def __init__(self, why_not_ready: WhyNotReady) -> None:
+        self._why_not_ready = why_not_ready
+        # By folder: what was checked, and what was found.
+        self._checked: dict[Path, tuple[ProjectConfig, str]] = {}
+
+    def forget(self) -> None:
+        """Checks all anew: files may have changed."""
+        self._checked = {}
+
+    def look(self, entries: Entries, current: str) -> Standings:
+        """Says how each project of the queue stands."""
+        return {
+            entry.folder: standing(entry, here=entry.folder == current, why_not_ready=self._why) for entry in entries
+        }
+
+    def _why(self, project: Project) -> str:
+        checked = self._checked
+        config, reason = checked.get(project.folder, (None, ""))
+        if config != project.config:
+            # Start asks about third-party code.
+            reason = self._why_not_ready(project, code_of(project.config, project.folder))
+            checked[project.folder] = project.config, reason
+        return reason
 
 
 class QueueDialog(QDialog):
@@ -58,6 +93,10 @@ class QueueDialog(QDialog):
         self.setWindowTitle("Queue of runs")
         self._session, self._queue = session, session.queue
         self._standings: Standings = {}
+        # Opening images and models may take longer than the timer waits.
+        self._asking = False
+        # What the tests put in its place is there later.
+        self._looks = Looks(lambda project, trusted: session.queue.why_not_ready(project, trusted))
         # Folders in the order of the rows.
         self._shown: list[str] = []
         self.words = Label()
@@ -150,12 +189,28 @@ class QueueDialog(QDialog):
 
     # What is shown.
 
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt's name)
+        """Checks all projects again where the user comes back, perhaps from mending one."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ActivationChange and self.isActiveWindow():
+            self._looks.forget()
+
     def _ask(self) -> None:
         self._queue.refresh()
+        if self._asking:  # the timer asks again
+            return
+        self._asking = True
         entries, current = self._queue.entries, self._queue.current
-        self._session.errands.in_background(partial(look, entries, current), self._found, token="queue")
+        self._session.errands.in_background(
+            partial(self._looks.look, entries, current), self._found, self._not_found, token="queue"
+        )
+
+    def _not_found(self, error: Exception) -> None:
+        self._asking = False
+        self._session.problem.emit(f"The queue of runs: {error}")
 
     def _found(self, standings: Standings) -> None:
+        self._asking = False
         if standings != self._standings:
             self._standings = standings
             self._refresh()
@@ -178,7 +233,8 @@ class QueueDialog(QDialog):
             return "running", ", ".join(filter(None, (state.text, state.pace)))
         known = self._standings.get(entry.folder, ("", ""))
         # What the disk was asked for may be older than the queue itself.
-        return known if known[0] == "gone" or (known[0] and entry.state == "running") else (entry.state, entry.words)
+        holds = {"running": bool(known[0]), "waiting": known[0] == NOT_READY}.get(entry.state, False)
+        return known if holds or known[0] == "gone" else (entry.state, entry.words)
 
     def _idle_words(self) -> str:
         queue = self._queue

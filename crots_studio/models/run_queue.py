@@ -185,12 +185,16 @@ class QueueFile:
         self._running.release()
 
 
-def standing(entry: QueueEntry, *, here: bool) -> tuple[str, str]:
+NOT_READY = "not ready"
+
+
+def standing(entry: QueueEntry, *, here: bool, why_not_ready: Callable[[Project], str]) -> tuple[str, str]:
     """Says how a project of the queue stands, in a word and in a sentence; looks on the disk.
 
     Args:
         entry: of the queue.
         here: whether this window runs it.
+        why_not_ready: asks the checks of Set-up; only of a project that waits.
     """
     folder = Path(entry.folder)
     if not exists(folder / CONFIG_NAME):
@@ -203,4 +207,11 @@ def standing(entry: QueueEntry, *, here: bool) -> tuple[str, str]:
         if going_on:
             return "running", "Runs in the background or in another window; Start follows it and then continues."
         return "interrupted", "The studio was closed; Start continues from the last checkpoint."
+    if entry.state == "waiting" and not here:
+        try:
+            reason = why_not_ready(Project.open(folder))
+        except CrotsError as error:
+            reason = in_window(str(error))
+        if reason:
+            return NOT_READY, f"It would fail at once: {reason}"
     return entry.state, entry.words

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,20 +48,36 @@ class Prepared:
     going_on: bool = False
 
 
-def prepare(folder: Path, trusted: Iterable[Code]) -> Prepared:
+# Says why a project cannot run, with the third-party code that is trusted; empty where it can.
+WhyNotReady = Callable[[Project, Collection[Code]], str]
+
+
+def not_ready(project: Project, trusted: Collection[Code]) -> str:
+    """Asks Set-up's checks; not on the window's thread."""
+    # Only now: they would delay the first paint.
+    from crots_studio.checks.fields import why_not_ready
+
+    return why_not_ready(project, trusted)
+
+
+def prepare(folder: Path, trusted: Iterable[Code], why: WhyNotReady = not_ready) -> Prepared:
     """Reads a project for a run; not on the window's thread.
 
     Raises:
-        InputError: it is gone or damaged, or would execute third-party code that nobody trusts.
+        InputError: it is gone or damaged, would execute third-party code that nobody trusts, or something that it
+            needs is missing or refused in Set-up.
     """
-    project = Project.open(folder)
-    config = with_trust(project.config, folder, tuple(trusted))
+    project, trusted = Project.open(folder), tuple(trusted)
+    config = with_trust(project.config, folder, trusted)
     if (code := code_of(config, folder)) and not config.runtime.trust:
         raise InputError(f"it would execute third-party code, which you did not trust: {listed(code)}")
     history = History.read(project.events_path)
     last = history.stage(history.current)
     at_work = last.key if last.started and not last.finished else ""
-    return Prepared(Project(folder, config), history.latest, at_work, running(project.lock_path))
+    going_on = running(project.lock_path)
+    if not going_on and (reason := why(project, trusted)):
+        raise InputError(f"not ready: {reason}")
+    return Prepared(Project(folder, config), history.latest, at_work, going_on)
 
 
 def outcome_words(folder: Path) -> str:
@@ -92,6 +108,7 @@ class RunQueue(Undoable[Entries], QObject):
         current: folder of the one that is running here, empty for none.
         state: its progress.
         start_run: starts one; tests replace it.
+        why_not_ready: asks the checks of Set-up before a project starts; tests replace it.
         window_busy: whether this window runs its own project, which goes first.
 
     Signals:
@@ -119,6 +136,7 @@ class RunQueue(Undoable[Entries], QObject):
         self.current = ""
         self.state = RunState()
         self.start_run: Callable[[Prepared], Run] = start_child
+        self.why_not_ready: WhyNotReady = not_ready
         self._trusted: frozenset[Code] = frozenset()
         self._run: Run | None = None
         self._stopping = False
@@ -289,11 +307,11 @@ class RunQueue(Undoable[Entries], QObject):
         elif not self.window_busy():
             self.current, self.state = entry.folder, RunState(running=True, detached=True)
             self._mark("running")
-            folder, trusted = Path(entry.folder), self._trusted
+            folder, trusted, why = Path(entry.folder), self._trusted, self.why_not_ready
             # Its options may just be on their way to the disk.
             self._errands.after_saving(
                 lambda: self._errands.in_background(
-                    lambda: prepare(folder, trusted), self._begin, self._not_begun, token="queued run"
+                    lambda: prepare(folder, trusted, why), self._begin, self._not_begun, token="queued run"
                 )
             )
 
@@ -325,7 +343,7 @@ class RunQueue(Undoable[Entries], QObject):
 
     def _look_closer(self, end: RunEnd) -> None:
         """A run fails where another one, begun in a terminal at the same moment, was faster: that one is followed."""
-        folder, trusted, self._run = Path(self.current), self._trusted, None
+        folder, trusted, why, self._run = Path(self.current), self._trusted, self.why_not_ready, None
 
         def found(prepared: Prepared) -> None:
             if prepared.going_on:
@@ -334,7 +352,7 @@ class RunQueue(Undoable[Entries], QObject):
                 self._ended(end)
 
         self._errands.in_background(
-            lambda: prepare(folder, trusted), found, lambda _: self._ended(end), token="queued run"
+            lambda: prepare(folder, trusted, why), found, lambda _: self._ended(end), token="queued run"
         )
 
     def _ended(self, end: RunEnd, words: str = "Stopped; it continues from there.") -> None:

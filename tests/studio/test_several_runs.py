@@ -16,6 +16,7 @@ from tests.studio.runs.test_queue import FakeRun, open_and_follow
 @pytest.fixture
 def queue(session):
     session.queue.start_run = FakeRun
+    session.queue.why_not_ready = lambda project, trusted: ""
     return session.queue
 
 
@@ -128,7 +129,7 @@ def test_the_project_that_the_queue_is_starting_is_not_started_again(qtbot, sess
 
 def test_the_queue_of_another_window_counts_too(qtbot, session, queue, projects, settings, open_project):
     other = RunQueue(settings.home / FILE, session.errands, lambda: False)
-    other.start_run = FakeRun
+    other.start_run, other.why_not_ready = FakeRun, queue.why_not_ready
     other.add(projects[:1])
     other.start()
     qtbot.waitUntil(lambda: other.state.done == 4)

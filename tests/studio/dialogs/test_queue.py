@@ -18,6 +18,7 @@ from tests.studio.runs.test_queue import FakeRun
 @pytest.fixture
 def dialog(qtbot, session):
     session.queue.start_run = FakeRun
+    session.queue.why_not_ready = lambda project, trusted: ""
     dialog = QueueDialog(session)
     qtbot.addWidget(dialog)
     dialog.show()
@@ -67,6 +68,40 @@ def test_a_project_that_is_gone_is_shown(qtbot, session, dialog, tmp_path):
     assert "crots.toml" in dialog.words.text() and dialog.table.rowCount() == 1
 
 
+def test_a_waiting_project_that_is_not_ready_says_so_before_the_start(qtbot, session, dialog, projects, tmp_path):
+    asked, missing = [], {"one": "choose the target images in Set-up"}
+
+    def why(project, trusted):
+        asked.append(project.folder.name)
+        return missing.get(project.folder.name, "")
+
+    session.queue.why_not_ready = why
+    session.queue.add(projects[:2])
+    qtbot.waitUntil(lambda: rows(dialog)[0][1] == "not ready")
+    assert rows(dialog)[0][2] == "It would fail at once: choose the target images in Set-up"
+    assert rows(dialog)[1][1] == "waiting"
+    assert dialog.table.item(0, 1).foreground().color().name() == theme.colours().bad
+    dialog._ask()
+    qtbot.waitUntil(lambda: session.errands.idle)
+    assert sorted(asked) == ["one", "two"], "images and models are not opened every two seconds"
+    missing.clear()
+    project = Project.open(tmp_path / "one")
+    Project(project.folder, override(project.config, {"baseline.steps": "7"})).save()
+    dialog._ask()
+    qtbot.waitUntil(lambda: rows(dialog)[0][1] == "waiting")
+
+
+def test_third_party_code_does_not_make_a_project_unready(qtbot, session, dialog, projects, tmp_path):
+    """Start asks about it."""
+    project = Project.open(tmp_path / "one")
+    Project(project.folder, override(project.config, {"source.net": "odd.module:make"})).save()
+    trusted = []
+    session.queue.why_not_ready = lambda project, code: trusted.extend(piece.name for piece in code) or "looked"
+    session.queue.add(projects[:1])
+    qtbot.waitUntil(lambda: rows(dialog)[0][1] == "not ready")
+    assert trusted == ["odd.module:make"]
+
+
 def test_a_failed_one_is_run_again_at_the_end(qtbot, session, dialog, projects, tmp_path):
     session.queue.add([str(tmp_path / "gone"), projects[0]])
     dialog.begin()
@@ -100,9 +135,11 @@ def test_start_asks_for_trust_once(qtbot, session, dialog, projects, monkeypatch
 def test_the_menu_queues_the_open_project_and_the_window_says_what_runs(qtbot, session, window, open_project, tmp_path):
     session.queue.start_run = FakeRun
     project = make_fake_project(tmp_path / "fake")
-    assert not window.menus.actions["Add this project to the queue"].isEnabled()
+    action = window.menus.actions["Add this project to the queue"]
+    assert not action.isEnabled() and "Open a project" in action.toolTip()
     open_project(project.folder)
-    window.menus.actions["Add this project to the queue"].trigger()
+    qtbot.waitUntil(action.isEnabled)
+    action.trigger()
     dialog = window.project_actions.queue_dialog
     assert dialog.isVisible() and [entry.folder for entry in session.queue.entries] == [str(project.folder)]
     session.queue.start()
@@ -115,8 +152,16 @@ def test_the_menu_queues_the_open_project_and_the_window_says_what_runs(qtbot, s
     assert session.queue.entries[0].state == "waiting"
 
 
+def test_a_project_that_is_not_ready_is_not_queued_and_the_entry_says_why(qtbot, session, window, open_project, folder):
+    open_project(folder)
+    action = window.menus.actions["Add this project to the queue"]
+    qtbot.waitUntil(lambda: action.toolTip() == "Not ready: choose the target images in Set-up")
+    assert not action.isEnabled()
+
+
 def test_closing_the_window_can_leave_the_run_to_itself(qtbot, session, window, projects):
     session.queue.start_run = FakeRun
+    session.queue.why_not_ready = lambda project, trusted: ""
     session.queue.add(projects)
     session.queue.start()
     qtbot.waitUntil(lambda: session.queue.run is not None)

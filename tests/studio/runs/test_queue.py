@@ -10,9 +10,10 @@ from crots.events import Progress, StageStarted
 from crots.project import Project
 from crots.project_config import override
 from crots.trust import Code
-from crots_studio.runs.queue import FILE, RunQueue, prepare
+from crots_studio.runs.queue import FILE, RunQueue, not_ready, prepare
 from crots_studio.runs.run import RunEnd
 from crots_studio.session import Session
+from tests.studio.fake_project import make_fake_project
 
 EVENTS = (
     StageStarted(stage="baseline", total=10, unit="steps", device="cpu"),
@@ -47,6 +48,8 @@ def queue(session):
         return session.queue.runs[-1]
 
     session.queue.start_run = start
+    # These projects are empty; what Set-up would say of them is another test's.
+    session.queue.why_not_ready = lambda project, trusted: ""
     return session.queue
 
 
@@ -119,6 +122,7 @@ def test_it_survives_a_restart_and_waits_for_a_click(qtbot, session, queue, proj
         assert not later.queue.running and later.queue.waiting == 3
         started = []
         later.queue.start_run = lambda prepared: started.append(prepared) or FakeRun(prepared)
+        later.queue.why_not_ready = queue.why_not_ready
         later.queue.start()
         qtbot.waitUntil(lambda: bool(started))
         assert started[0].project.folder.name == "three", "what was begun is first"
@@ -252,10 +256,30 @@ def test_third_party_code_runs_only_where_it_is_trusted(qtbot, queue, projects, 
         queue.stop()
     assert "trust" not in (tmp_path / "one" / "crots.toml").read_text()
     code = found[projects[0]]
-    assert prepare(project.folder, code).project.config.runtime.trust
+    assert prepare(project.folder, code, queue.why_not_ready).project.config.runtime.trust
     other = (Code("source.net", "another:make", "another"),)
     with pytest.raises(Exception, match="did not trust"):
         prepare(project.folder, other)
+
+
+def test_a_project_that_is_not_ready_fails_before_a_process_starts_and_says_what_is_missing(
+    qtbot, session, queue, projects, tmp_path
+):
+    session.queue.why_not_ready = not_ready
+    queue.add([projects[0], str(make_fake_project(tmp_path / "fake", until="").folder)])
+    queue.start()
+    qtbot.waitUntil(lambda: bool(queue.runs))
+    assert [run.project.folder.name for run in queue.runs] == ["project"], "the first one was not even begun"
+    assert states(queue) == ["failed", "running"]
+    assert queue.entries[0].words == "not ready: choose the target images in Set-up"
+    with qtbot.waitSignal(queue.halted):
+        queue.stop()
+
+
+def test_a_run_that_goes_on_is_followed_whatever_set_up_says(projects):
+    project = Project.open(Path(projects[0]))
+    with filelock.FileLock(project.lock_path):
+        assert prepare(project.folder, (), lambda *_: "no images").going_on
 
 
 def test_a_project_that_is_gone_fails_and_the_next_one_runs(qtbot, queue, projects, tmp_path):
@@ -279,6 +303,7 @@ def test_a_damaged_file_is_reported_and_kept(session, queue, settings):
 
 @pytest.mark.slow
 def test_a_real_process_that_fails_is_shown_with_its_reason(qtbot, session, projects):
+    session.queue.why_not_ready = lambda project, trusted: ""
     session.queue.add(projects[:1])
     with qtbot.waitSignal(session.queue.halted, timeout=280_000):
         session.queue.start()
