@@ -12,11 +12,11 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
-from crots import rendering
 from crots.errors import CrotsError, InputError
 from crots.files import exists, is_pointer
 from crots.jpeg2000 import is_rounded
 from crots.limits import check_pixels
+from crots.tiffs import TiffHeader, tiff_header
 
 # Users can neither see nor raise Pillow's own limit; `opened` has one instead.
 Image.MAX_IMAGE_PIXELS = None
@@ -94,6 +94,9 @@ def opened(path: Path) -> Iterator[Image.Image]:
     try:
         with _identified(path, formats) as image:
             check_decoded(path, image)
+            if isinstance(image, TiffImageFile):
+                # Without a name no memory map is made, which Pillow reads with the sides of the turned image.
+                image.filename = ""
             with _one_large if image.width * image.height > _LARGE else contextlib.nullcontext():
                 yield image
     except (CrotsError, MemoryError):
@@ -176,7 +179,7 @@ def _why_unreadable(path: Path, error: Exception) -> str:
         return "the file is empty"
     if is_pointer(path):
         return "is a Git LFS pointer, not the image itself; run `git lfs pull` in its repository"
-    if isinstance(error, UnidentifiedImageError) and rendering.tiff_header(path) is not None:
+    if isinstance(error, UnidentifiedImageError) and tiff_header(path) is not None:
         return "an unsupported kind of TIFF, such as one of 64-bit numbers; convert it to 8, 16 or 32 bits"
     if isinstance(error, UnidentifiedImageError):
         return f"not an image, though its suffix is {path.suffix}"
@@ -191,10 +194,10 @@ def orientation_of(image: Image.Image) -> int:
     return int(Image.Image.getexif(image).get(ORIENTATION_TAG, 1) or 1)
 
 
-def banded_header(path: Path) -> rendering.TiffHeader | None:
-    """The header of a TIFF with more bands than Pillow reads, or than it would leave out silently."""
-    header = rendering.tiff_header(path)
-    return header if header is not None and header.is_banded else None
+def banded_header(path: Path) -> TiffHeader | None:
+    """The header of a TIFF with bands or numbers that Pillow does not read, reads wrongly or leaves out silently."""
+    header = tiff_header(path)
+    return header if header is not None and (header.is_banded or header.is_wide) else None
 
 
 def count_frames(image: Image.Image) -> int:

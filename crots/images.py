@@ -97,7 +97,9 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     """
     if (banded := banded_header(path)) is not None:
         rgb = Image.fromarray(rendering.to_8_bits(path, rendering.read_bands(path, banded))).convert("RGB")
-        return _upright(rgb, banded.orientation)
+        # Pillow, which reads pages, turns them while it does.
+        turned = banded.in_pages and not banded.is_wide
+        return _upright(rgb, 1 if turned else banded.orientation)
     with opened(path) as image:
         orientation = orientation_of(image)
         wide = bool(rendering.of(path).white) and _has_16_bits(image) and not image.mode.startswith("I")
@@ -138,7 +140,7 @@ def pixel_facts(path: Path) -> PixelFacts:
     """
     if (banded := banded_header(path)) is not None:
         values = rendering.read_bands(path, banded)
-        return PixelFacts(int(values.max()) if values.dtype == np.uint16 else None)
+        return PixelFacts(int(values.max()) if values.dtype in (np.uint16, np.int16) else None)
     with opened(path) as image:
         # Floating-point values have no range that a file could use in part.
         deep, frames = _has_16_bits(image) and image.mode != "F", count_frames(image)

@@ -21,7 +21,8 @@ from crots.files import atomic_path
 from crots.image_formats import EITHER, banded_header, count_frames, is_lossy, opened, orientation_of
 from crots.images import read_wide, to_rgb, write_image
 from crots.jpeg2000 import why_incomplete
-from crots.stored_pixels import NoLabelIds, narrowed, storage_of
+from crots.stored_pixels import NoLabelIds, check_upright, narrowed, storage_of
+from crots.tiffs import read_tiff
 
 # The PNG text under which label files of CROTS say what their ids are, and the beginning of what stands there.
 LABEL_NOTE = "Label ids"
@@ -58,7 +59,10 @@ def read_stored(path: Path) -> StoredLabels:
         found = f"a {kind} file stored with loss" if kind else "a lossy format"
         raise InputError(f"{path}: found labels in {found}, expected PNG, TIFF or BMP; convert the original labels")
     if (banded := banded_header(path)) is not None:
-        raise NoLabelIds(f"{path}: has {banded.bands} bands, expected label ids in one; save these alone")
+        if banded.bands > 1:
+            raise NoLabelIds(f"{path}: {banded.words}, expected label ids in one; save these alone")
+        check_upright(path, banded.orientation)
+        return StoredLabels(_whole(read_tiff(path, banded)[..., 0], path))
     with opened(path) as image:
         storage = storage_of(path, image, count_frames(image), orientation_of(image))
         image.load()
@@ -118,7 +122,10 @@ def _palette(image: Image.Image) -> NDArray[np.uint8] | None:
 
 def _whole(values: NDArray[Any], path: Path) -> NDArray[np.int32]:
     """Label maps of geographic programs are often floating-point files of whole numbers."""
-    if not (np.isfinite(values).all() and (values == np.rint(values)).all() and np.abs(values).max() < 2**24):
+    if values.size and values.dtype.kind in "iu" and not -(2**31) <= values.min() <= values.max() < 2**31:
+        raise NoLabelIds(f"{path}: holds numbers from {values.min()} to {values.max()}, expected label ids; convert it")
+    real = values.dtype.kind == "f"
+    if real and not (np.isfinite(values).all() and (values == np.rint(values)).all() and np.abs(values).max() < 2**24):
         raise NoLabelIds(
             f"{path}: holds floating-point pixels that are no whole numbers, expected label ids; convert it"
         )

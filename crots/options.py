@@ -76,7 +76,7 @@ class DataOptions:
     )  # fmt: skip
     bands: str = option(
         "", "Bands of the images that become red, green and blue, like 3,2,1, or one for grey; empty takes images of "
-        "up to three bands as they are.",
+        "up to three bands as they are. Grey pages of a TIFF count as bands.",
     )  # fmt: skip
     white: float = option(
         0.0, "Value that becomes white, for 16-bit images that use only some of their bits and for floating-point "

@@ -5,7 +5,6 @@ What a project chooses holds for each of its images in every reader: `use` notes
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,19 +12,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from crots.config import Size
 from crots.errors import InputError
-from crots.limits import check_claim, check_pixels, strips
-
-_TIFF = (".tif", ".tiff")
-_BIG_TIFF = 43
-# Tags of a TIFF, and what each photometric interpretation means in bands.
-_WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _ORIENTATION, _BANDS, _EXTRA = 256, 257, 258, 262, 274, 277, 338
-_EXPECTED = {0: 1, 1: 1, 2: 3, 3: 1, 4: 1, 5: 4, 6: 3, 8: 3, 9: 3, 10: 3}
-_ALPHA = (1, 2)
-_MOST_BANDS = 4096
+from crots.limits import check_pixels, strips
+from crots.tiffs import MOST_BANDS, TiffHeader, read_pages, read_tiff
 
 
 @dataclass(frozen=True)
@@ -59,7 +49,7 @@ def parse_rendering(bands: str, white: float) -> Rendering:
     """
     parts = [part.strip() for part in bands.replace(";", ",").split(",")] if bands.strip() else []
     numbers = tuple(int(part) for part in parts if part.isascii() and part.isdigit() and len(part) <= 4)
-    if len(numbers) != len(parts) or len(numbers) not in (0, 1, 3) or not all(1 <= n <= _MOST_BANDS for n in numbers):
+    if len(numbers) != len(parts) or len(numbers) not in (0, 1, 3) or not all(1 <= n <= MOST_BANDS for n in numbers):
         raise InputError(
             f"data.bands: found {bands!r}, expected the numbers of the bands that are red, green and blue, counted "
             "from 1, like 3,2,1; or one for grey images",
@@ -82,95 +72,33 @@ def of(path: Path) -> Rendering:
     return _chosen.get(path, _PLAIN)
 
 
-@dataclass(frozen=True)
-class TiffHeader:
-    """The first directory of a TIFF.
-
-    Attributes:
-        size: as stored.
-        bands: numbers for each pixel.
-        expected: how many of them are colours or transparency.
-        orientation: of EXIF.
-    """
-
-    size: Size
-    bands: int
-    expected: int
-    orientation: int
-
-    @property
-    def is_banded(self) -> bool:
-        """Whether there are more bands than any program would show by itself."""
-        return self.bands > self.expected
-
-
-def tiff_header(path: Path) -> TiffHeader | None:
-    """Reads the header of a TIFF; None for other files, and for broken ones, which a decoder reports better."""
-    if path.suffix.lower() not in _TIFF or not path.is_file():
-        return None
-    try:
-        with path.open("rb") as file:
-            head = file.read(8)
-            head += file.read(8) if _BIG_TIFF in head[2:4] else b""
-            tags = ImageFileDirectory_v2(head)
-            file.seek(tags.next)
-            tags.load(file)
-        photometric = _one(tags.get(_PHOTOMETRIC, 1))
-        extra = tags.get(_EXTRA, ())
-        alpha = sum(kind in _ALPHA for kind in (extra if isinstance(extra, tuple) else (extra,)))
-        expected = _EXPECTED.get(photometric, 1)
-        return TiffHeader(
-            Size(_one(tags[_WIDTH]), _one(tags[_HEIGHT])),
-            _one(tags.get(_BANDS, 1)),
-            expected + min(1, alpha),
-            _one(tags.get(_ORIENTATION, 1)),
-        )
-    except Exception:  # Pillow's parser raises nearly every type on broken files
-        return None
-
-
-def _one(value: Any) -> int:
-    return int(value[0] if isinstance(value, tuple) else value)
-
-
 def read_bands(path: Path, header: TiffHeader) -> NDArray[Any]:
-    """Reads the chosen bands of a TIFF that has more than can be shown.
+    """Reads the chosen bands of a TIFF that Pillow does not read, or not the whole of; its colours where none are.
 
     Returns:
         (H, W, 3) or (H, W) of the file's type.
 
     Raises:
-        InputError: none are chosen, they are not there, the library is missing, or the file is broken.
+        InputError: they have to be chosen, they are not there, the library is missing, or the file is broken.
     """
-    if not of(path).bands:
+    bands = of(path).bands
+    if header.is_banded and not bands:
+        wanted, each = "expected one (grey) or three (red, green, blue)", "bands"
+        if header.in_pages:
+            wanted, each = "which can be the bands of one image, or an image each", "pages"
+        first = ", or 1 for the first alone" if header.in_pages else ""
         raise InputError(
-            f"{path}: has {header.bands} bands, expected one (grey) or three (red, green, blue); say which to take "
-            "(`data.bands` 3,2,1: the bands that are red, green and blue, counted from 1)",
+            f"{path}: {header.words}, {wanted}; say which to take (`data.bands` 3,2,1: the {each} that are red, green "
+            f"and blue, counted from 1{first})",
             field="data.bands",
         )
     check_pixels(path, *header.size)
-    tifffile = _tifffile(path)
-    try:
-        with tifffile.TiffFile(path) as file:
-            page = file.pages[0]
-            check_claim(path, int(np.prod(page.shape)) * page.dtype.itemsize, f"its {header.bands} bands")
-            stored = page.asarray()
-            apart = stored.ndim == 3 and page.planarconfig == 2
-    except InputError:
-        raise
-    except Exception as error:  # decoders raise all kinds of exceptions on broken files
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path}: its bands cannot be read ({reason[:160]}); replace it or leave it out") from error
-    return pick(path, np.moveaxis(stored, 0, 2) if apart else stored)
-
-
-def _tifffile(path: Path) -> Any:
-    try:
-        return importlib.import_module("tifffile")
-    except ImportError:
-        raise InputError(
-            f"{path}: has more than three bands, which takes another library; pip install 'crots-studio[tiff]'"
-        ) from None
+    if not bands:
+        bands = (1, 2, 3) if header.bands > 2 else (1,)
+    _check_bands(path, bands, header.bands)
+    if header.in_pages:
+        return _as_picture(read_pages(path, header, bands))
+    return _as_picture(read_tiff(path, header)[..., [band - 1 for band in bands]])
 
 
 def pick(path: Path, stored: NDArray[Any]) -> NDArray[Any]:
@@ -181,13 +109,20 @@ def pick(path: Path, stored: NDArray[Any]) -> NDArray[Any]:
     """
     bands = of(path).bands
     planes = stored[..., None] if stored.ndim == 2 else stored
-    if max(bands) > planes.shape[2]:
+    _check_bands(path, bands, planes.shape[2])
+    return _as_picture(planes[..., [band - 1 for band in bands]])
+
+
+def _check_bands(path: Path, bands: tuple[int, ...], count: int) -> None:
+    if max(bands) > count:
         raise InputError(
-            f"{path}: has {planes.shape[2]} bands, but data.bands is {','.join(map(str, bands))}; choose others",
+            f"{path}: has {count} bands, but data.bands is {','.join(map(str, bands))}; choose others",
             field="data.bands",
         )
-    taken = planes[..., [band - 1 for band in bands]]
-    return taken[..., 0] if len(bands) == 1 else taken
+
+
+def _as_picture(planes: NDArray[Any]) -> NDArray[Any]:
+    return planes[..., 0] if planes.shape[2] == 1 else planes
 
 
 def to_8_bits(path: Path, values: NDArray[Any]) -> NDArray[np.uint8]:

@@ -58,11 +58,7 @@ def storage_of(path: Path, image: Image.Image, frames: int, orientation: int) ->
     """
     if frames > 1:
         raise NoLabelIds(f"{path}: holds {frames} frames or pages, expected one label map; save that one alone")
-    if orientation > 1:
-        raise NoLabelIds(
-            f"{path}: its EXIF says that it is turned or mirrored (orientation {orientation}), expected labels as they "
-            "are; save it upright and without EXIF"
-        )
+    check_upright(path, orientation)
     if isinstance(image, TiffImageFile):
         _check_tiff(path, image)
     tiles: list[Any] = getattr(image, "tile", [])
@@ -73,6 +69,19 @@ def storage_of(path: Path, image: Image.Image, frames: int, orientation: int) ->
     if image.mode == "RGB" and greatest not in (0, 255):
         raise NoLabelIds(f"{path}: its colours go from 0 to {greatest}, expected 0 to 255; save it as PNG")
     return Storage(";16" in raw and not image.mode.startswith("I"), _FEW_BITS.get(raw, 1), greatest)
+
+
+def check_upright(path: Path, orientation: int) -> None:
+    """Refuses a label file that its EXIF turns.
+
+    Raises:
+        NoLabelIds: it is turned or mirrored.
+    """
+    if orientation > 1:
+        raise NoLabelIds(
+            f"{path}: its EXIF says that it is turned or mirrored (orientation {orientation}), expected labels as they "
+            "are; save it upright and without EXIF"
+        )
 
 
 def _check_tiff(path: Path, image: TiffImageFile) -> None:

@@ -79,8 +79,9 @@ def test_sixteen_bit_rgb(tmp_path):
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_rotation(tmp_path, suffix, orientation):
-    image = np.zeros((20, 30, 3), np.uint8)
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_exif_rotation(tmp_path, suffix, orientation, channels):
+    image = np.zeros((20, 30, *channels), np.uint8)
     image[:8, :8] = 255
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -92,6 +93,7 @@ def test_exif_rotation(tmp_path, suffix, orientation):
     corners = [(0, 0), (0, -1), (-1, -1), (-1, 0), (0, 0), (0, -1), (-1, -1), (-1, 0)]
     assert turned[corners[orientation - 1]].min() > 200
     assert turned[..., 0].mean() < 60
+    assert (turned[..., 0] > 128).any(axis=1).sum() in (8, 9), "a square"
 
 
 def test_faulty_images_are_named(tmp_path):

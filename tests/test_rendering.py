@@ -179,6 +179,117 @@ def test_images_of_several_frames_are_reported(tmp_path, suffix):
     assert len(open_dataset(tmp_path)) == 1
 
 
+def pages(path, stored, *, photometric=None, **options):
+    """Writes bands as pages, as some programs for maps and microscopes do."""
+    first, *others = (Image.fromarray(stored[..., band]) for band in range(stored.shape[2]))
+    first.save(path, save_all=True, append_images=others, **options)
+    return path
+
+
+@pytest.mark.parametrize(("kind", "most"), [(np.uint8, 255), (np.uint16, 65535), (np.float32, 1)])
+@pytest.mark.parametrize("count", [2, 4])
+def test_grey_pages_of_one_size_are_a_question(tmp_path, kind, most, count):
+    stored = some(count, kind, most)
+    path = pages(tmp_path / "a.tif", stored)
+    assert image_size(path) == Size(10, 6) and not is_plain(path)
+    with pytest.raises(
+        InputError, match=rf"holds {count} grey pages .*`data.bands` 3,2,1: .* 1 for the first"
+    ) as caught:
+        read_image(path)
+    assert caught.value.field == "data.bands"
+    white = float(most) if kind is np.float32 else 0.0
+    for bands in ((1,), (2,), *([(4, 2, 1)] if count == 4 else [])):
+        rendering.use([path], Rendering(bands, white))
+        wanted = np.floor(stored[..., [band - 1 for band in bands]].astype(float) / most * 255 + 0.5)
+        assert np.array_equal(read_image(path), np.broadcast_to(wanted, (6, 10, 3)))
+    rendering.use([path], Rendering((5,), white))
+    with pytest.raises(InputError, match=rf"has {count} bands, but data.bands is 5"):
+        read_image(path)
+    with pytest.raises(InputError, match=f"holds {count} grey pages of one size, expected label ids"):
+        read_stored(path)
+
+
+def test_turned_pages(tmp_path):
+    stored = some(3)
+    path = pages(tmp_path / "a.tif", stored, tiffinfo={274: 6})
+    rendering.use([path], Rendering((1,)))
+    assert image_size(path) == Size(6, 10)
+    assert np.array_equal(read_image(path)[..., 0], np.rot90(stored[..., 0], -1))
+
+
+@pytest.mark.parametrize("other", [some(1)[::2, ::2, 0], some(3), some(1, np.uint16)[..., 0], some(1)[..., 0] > 9])
+def test_pages_that_are_no_bands_are_left_to_the_warning(tmp_path, other):
+    first = some(1)[..., 0]
+    Image.fromarray(first).save(tmp_path / "a.tif", save_all=True, append_images=[Image.fromarray(other)])
+    assert np.array_equal(read_image(tmp_path / "a.tif")[..., 0], first)
+    assert "several frames or pages" in pixel_warnings([tmp_path / "a.tif"])[0].text
+
+
+def test_damaged_pages_are_an_error_of_one_line(tmp_path):
+    path = pages(tmp_path / "a.tif", some(3))
+    whole = path.read_bytes()
+    rendering.use([path], Rendering((3, 2, 1)))
+    # The file ends with the last page's pixels and some bytes to spare.
+    for end in range(0, len(whole) - 16, 7):
+        path.write_bytes(whole[:end])
+        with pytest.raises(InputError) as caught:
+            read_image(path)
+        assert "\n" not in str(caught.value)
+    # A directory that follows itself.
+    looped = bytearray(whole)
+    looped[whole.rindex(b"\0\0\0\0") :] = whole[4:8]
+    path.write_bytes(bytes(looped))
+    image_size(path)
+
+
+# What Pillow does not open, or reads as noise: 16 bits of colours that are stored one after another.
+WIDE = [
+    (np.float32, 3, False),
+    (np.float32, 3, True),
+    (np.uint16, 3, True),
+    (np.int16, 3, False),
+    (np.float64, 1, False),
+]
+
+
+@pytest.mark.parametrize(("kind", "count", "apart"), WIDE)
+def test_numbers_that_pillow_does_not_read(tmp_path, kind, count, apart):
+    pytest.importorskip("tifffile")
+    stored = some(count, kind, 1000)
+    path = write_tiff(tmp_path / "a.tif", stored, photometric=2 if count == 3 else 1, apart=apart)
+    if kind in (np.uint16, np.int16):
+        assert "`data.white` 1023" in pixel_warnings([path])[0].text
+    else:
+        with pytest.raises(InputError, match=r"data.white"):
+            read_image(path)
+    rendering.use([path], Rendering(white=1000.0))
+    assert np.array_equal(read_image(path), np.broadcast_to(np.floor(stored / 1000.0 * 255 + 0.5), (6, 10, 3)))
+    assert pixel_warnings([path]) == ()
+
+
+@pytest.mark.parametrize(("kind", "count", "apart"), WIDE)
+def test_numbers_that_pillow_does_not_read_name_the_extra(tmp_path, monkeypatch, kind, count, apart):
+    monkeypatch.setitem(__import__("sys").modules, "tifffile", None)
+    path = write_tiff(tmp_path / "a.tif", some(count, kind), photometric=2 if count == 3 else 1, apart=apart)
+    with pytest.raises(InputError, match=r"holds (16|32|64)-bit numbers.*crots-studio\[tiff\]"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.int64])
+def test_label_ids_of_64_bits(tmp_path, kind):
+    pytest.importorskip("tifffile")
+    stored = some(1, kind, 9)
+    path = write_tiff(tmp_path / "a.tif", stored)
+    assert np.array_equal(read_stored(path).values, stored[..., 0])
+    stored[0, 0] = 2.0**40
+    write_tiff(path, stored)
+    with pytest.raises(InputError, match="label ids"):
+        read_stored(path)
+    write_tiff(path, stored % 9, orientation=3)
+    with pytest.raises(InputError, match="turned"):
+        read_stored(path)
+
+
 def test_smaller_versions_of_a_picture_are_no_pages(tmp_path):
     frames = [Image.fromarray(some(3)), Image.fromarray(some(3)[::2, ::2])]
     smaller = ImageFileDirectory_v2()

@@ -58,7 +58,8 @@ JPEG 2000 holds labels where its pixels are complete: a file that was cut to fit
 one of which that cannot be told, as of some other encoders.
 `data.white` (`--white`) sets the value that becomes white. For images with more than three bands, `data.bands`
 (`--bands 3,2,1`) chooses those that become red, green and blue, or the one that becomes grey; reading them needs the
-extra `tiff`.
+extra `tiff`, and so do TIFFs of three bands of 32 bits, of 64-bit numbers, and of 16-bit colours stored one after
+another. Grey pages of one size in a TIFF may be its bands: `--bands 3,2,1` takes them so, `--bands 1` the first alone.
 
 ## Names
 

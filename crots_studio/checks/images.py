@@ -79,7 +79,8 @@ def _sizes(images: Sequence[Path]) -> tuple[list[Size], list[str]]:
 def _rendered(asked: Collection[str]) -> tuple[Offer, ...]:
     """Offers what images of many bands, or of floating-point values, have to be given before they can be read."""
     if "data.bands" in asked:
-        return tuple(Offer(f"Take bands {bands} as red, green, blue", {"data.bands": bands}) for bands in _BANDS)
+        colours = (Offer(f"Take bands {bands} as red, green, blue", {"data.bands": bands}) for bands in _BANDS)
+        return (*colours, Offer("Take the first as grey", {"data.bands": "1"}))
     if "data.white" in asked:
         return tuple(map(_whiter, _WHITES))
     return ()

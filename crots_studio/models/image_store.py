@@ -53,7 +53,8 @@ def _quickly(path: Path, side: int) -> Array | None:
     try:
         with Image.open(path) as image:
             check_decoded(path, image)
-            if image.mode.startswith(("I", "F")):
+            # TIFFs are never decoded at reduced size, and Pillow garbles some that are turned, see `opened`.
+            if image.mode.startswith(("I", "F")) or image.format == "TIFF":
                 return None
             image.draft("RGB", (side, side))
             image.thumbnail((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+from PIL import Image
 from PySide6.QtCore import QLocale, QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QAbstractButton, QApplication, QFileDialog, QLabel, QMessageBox
@@ -96,6 +97,25 @@ def test_an_offer_is_one_click(qtbot, session, panel, settled):
     number = [offer.settings for offer in label.finding.offers].index({"student.weights": "random"})
     label.linkActivated.emit(str(number))
     assert session.project.config.student.weights == "random"
+
+
+def test_bands_and_white_of_images_are_two_clicks(qtbot, session, panel, tmp_path):
+    (tmp_path / "maps").mkdir()
+    first, *others = (Image.fromarray(np.full((48, 64), share, np.float32)) for share in (0.2, 0.4, 0.6, 0.8))
+    first.save(tmp_path / "maps" / "a.tif", save_all=True, append_images=others)
+    type_path(qtbot, panel.target, tmp_path / "maps")
+    label = panel.fields.findings["data.target"]
+
+    def click(option, value, asked):
+        qtbot.waitUntil(lambda: label.finding.level == "bad" and asked in label.text(), timeout=60_000)
+        number = [dict(offer.settings) for offer in label.finding.offers].index({option: value})
+        label.linkActivated.emit(str(number))
+
+    click("data.bands", "1,2,3", "4 grey pages")
+    click("data.white", "1", "floating-point values from 0.2 to 0.6")
+    assert (session.project.config.data.bands, session.project.config.data.white) == ("1,2,3", 1.0)
+    qtbot.waitUntil(lambda: label.finding.level in ("good", "warning"), timeout=60_000)
+    assert "1 image" in label.text() and not any("data.bands" in offer.settings for offer in label.finding.offers)
 
 
 def test_the_classes_that_a_source_names_become_those_of_the_target_by_one_click(qtbot, session, panel, settled):
