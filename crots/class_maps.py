@@ -23,7 +23,15 @@ from crots.taxonomy import IGNORE_WORD, ClassSet, find_file, label_dtype, load_c
 
 
 class UnknownIds(InputError):
-    """Labels hold ids that are no classes of their set: perhaps they are in another one."""
+    """Labels hold ids that are no classes of their set: perhaps they are in another one.
+
+    Attributes:
+        found: what was found and what was expected, without what to do.
+    """
+
+    def __init__(self, found: str) -> None:
+        super().__init__(f"{found}; give the class set of the source")
+        self.found = found
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +65,7 @@ class ClassMap:
         if wrong.size:
             raise UnknownIds(
                 f"found the class ids {_some(wrong)}, expected 0 to {len(self.source) - 1} or {self.source.ignore} "
-                f"(class set {self.source.name}); give the class set of the source"
+                f"(class set {self.source.name})"
             )
         lookup = np.full(self.source.ignore + 1, self.target.ignore, label_dtype(self.target))
         lookup[: len(self.source)] = self.table

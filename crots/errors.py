@@ -5,6 +5,8 @@ Anything else that escapes (``KeyError``, ``RuntimeError`` ...) is a bug and kee
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class CrotsError(Exception):
     """Base of all expected errors.
@@ -13,13 +15,16 @@ class CrotsError(Exception):
         exit_code: what the command line exits with.
         field: the option or input at fault in dotted form (``adapt.confidence``), if there is one; the studio shows
             the message beside that field.
+        settings: options, as `crots.project_config.override` takes them, with which it would not have been raised; the
+            studio offers them for a click.
     """
 
     exit_code = 1
 
-    def __init__(self, message: str, *, field: str | None = None) -> None:
+    def __init__(self, message: str, *, field: str | None = None, settings: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.field = field
+        self.settings = dict(settings or {})
 
 
 class InputError(CrotsError):
@@ -36,3 +41,10 @@ class Stopped(CrotsError):
     """The user stopped the run; the work so far is kept in a checkpoint."""
 
     exit_code = 130
+
+
+class NotBegun(Stopped):
+    """The user stopped a stage before it had begun."""
+
+    def __init__(self) -> None:
+        super().__init__("stopped before it began; nothing was changed")

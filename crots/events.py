@@ -16,6 +16,7 @@ from crots.errors import InputError
 from crots.records import Count, Moment, fits, misfit, parse
 
 Outcome = Literal["completed", "cancelled", "failed"]
+Cause = Literal["", "memory", "not begun"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +121,8 @@ class StageFinished(Event):
         message: why it failed or was stopped.
         detail: the traceback, for a bug report.
         exit_code: exit code of the command line: 0 done, 1 failed, 2 wrong input, 130 stopped.
+        cause: what kind of end it was, where the user is told more than the message for it.
+        settings: options with which it would not have failed; see `crots.errors.CrotsError`.
     """
 
     outcome: Outcome
@@ -127,7 +130,12 @@ class StageFinished(Event):
     exit_code: int = 0
     message: str = ""
     detail: str = ""
+    cause: Cause = ""
+    settings: dict[str, str] = field(default_factory=dict)
 
+
+# Left out of the stream where they are empty, since versions that do not know them skip events that have them.
+_LATER = ("cause", "settings")
 
 KINDS: dict[str, type[Event]] = {
     kind.__name__: kind
@@ -137,7 +145,8 @@ KINDS: dict[str, type[Event]] = {
 
 def to_json(event: Event) -> str:
     """Returns the event as one line of JSON; ``event`` holds its class name."""
-    return json.dumps({"event": type(event).__name__, **dataclasses.asdict(event)}, ensure_ascii=False)
+    fields = {name: value for name, value in dataclasses.asdict(event).items() if value or name not in _LATER}
+    return json.dumps({"event": type(event).__name__, **fields}, ensure_ascii=False)
 
 
 def from_json(line: str) -> Event:

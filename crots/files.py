@@ -98,7 +98,12 @@ def _absent(error: OSError) -> str:
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out, on the processor or a GPU."""
-    return isinstance(error, MemoryError) or _NO_MEMORY.search(f"{type(error).__name__} {error}") is not None
+    return isinstance(error, MemoryError) or tells_of_memory(f"{type(error).__name__} {error}")
+
+
+def tells_of_memory(text: str) -> bool:
+    """Whether libraries, or the output of a process, say in their own words that memory ran out."""
+    return _NO_MEMORY.search(text) is not None
 
 
 @contextlib.contextmanager

@@ -13,9 +13,9 @@ from typing import Any
 import filelock
 
 from crots.artefacts import is_round
-from crots.errors import CrotsError, InputError, Stopped
+from crots.errors import CrotsError, InputError, NotBegun, Stopped
 from crots.eventlog import EventLog, last_endings, seconds_before
-from crots.events import Evaluated, Event, StageFinished
+from crots.events import Cause, Evaluated, Event, StageFinished
 from crots.execution.context import Context, at_their_place
 from crots.execution.control import Control
 from crots.execution.launch import process_group
@@ -25,8 +25,6 @@ from crots.project import Project
 from crots.project_status import dropped, statuses
 
 StageBody = Callable[[Context], Iterator[Event]]
-# Message for a stage that was stopped before it changed anything.
-NOT_BEGUN = "stopped before it began; nothing was changed"
 
 
 def run_project(
@@ -109,7 +107,7 @@ def _begun(project: Project, stage_events: Callable[[Project, Context], Iterator
         # The user may have stopped the run while torch was being imported.
         context.check()
     except Stopped:
-        raise Stopped(NOT_BEGUN) from None
+        raise NotBegun from None
     workers.from_first(lambda: project.begin(context.stage))
     return at_their_place(events, project.work_folder(context.stage), project.stage_folder(context.stage))
 
@@ -122,11 +120,11 @@ def _tried(project: Project, keys: tuple[str, ...], body: StageBody, context: Co
 
 
 def _go_on(context: Context) -> None:
-    """Raises Stopped, in the words for a stage that was not begun, if the user stopped the run."""
+    """Raises NotBegun if the user stopped the run."""
     try:
         context.check()
     except Stopped:
-        raise Stopped(NOT_BEGUN) from None
+        raise NotBegun from None
 
 
 def _try_validation(project: Project, keys: tuple[str, ...]) -> None:
@@ -157,7 +155,7 @@ def _estimated(project: Project, keys: tuple[str, ...], context: Context) -> tup
     try:
         plan = decide_options(project, keys, Stopwatch(check=context.check), busy=False)
     except Stopped:
-        raise Stopped(NOT_BEGUN) from None
+        raise NotBegun from None
     except InputError:
         # Also where only a later stage would refuse the input; a stop that came meanwhile counts first.
         _go_on(context)
@@ -284,20 +282,32 @@ def run_stage(
 def failure(error: Exception, stage: str, seconds: float) -> StageFinished:
     """Describes a failure."""
     if isinstance(error, Stopped):
-        return StageFinished(stage=stage, outcome="cancelled", seconds=seconds, exit_code=130, message=str(error))
+        early: Cause = "not begun" if isinstance(error, NotBegun) else ""
+        return StageFinished(
+            stage=stage, outcome="cancelled", seconds=seconds, exit_code=130, message=str(error), cause=early
+        )
+    cause: Cause = "memory" if out_of_memory(error) else ""
     if isinstance(error, CrotsError):
         return StageFinished(
-            stage=stage, outcome="failed", seconds=seconds, exit_code=error.exit_code, message=str(error)
+            stage=stage,
+            outcome="failed",
+            seconds=seconds,
+            exit_code=error.exit_code,
+            message=str(error),
+            cause=cause,
+            settings=error.settings,
         )
     if fault := machine_fault(error):
-        return StageFinished(stage=stage, outcome="failed", seconds=seconds, exit_code=1, message=fault)
+        return StageFinished(stage=stage, outcome="failed", seconds=seconds, exit_code=1, message=fault, cause=cause)
     detail = "".join(traceback.format_exception(error))
     message = f"unexpected {type(error).__name__}: {error}"
-    if out_of_memory(error):
+    if cause:
         message = (
             "out of memory; use a smaller batch, split it with accumulate, or a smaller `data.size`, and run again"
         )
-    return StageFinished(stage=stage, outcome="failed", seconds=seconds, exit_code=1, message=message, detail=detail)
+    return StageFinished(
+        stage=stage, outcome="failed", seconds=seconds, exit_code=1, message=message, detail=detail, cause=cause
+    )
 
 
 def discard(project: Project, key: str) -> None:

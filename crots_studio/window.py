@@ -130,9 +130,16 @@ class MainWindow(QMainWindow):
         from crots_studio.dialogs.failure import FailureDialog
         from crots_studio.models.failures import LOG_TAIL, advise
 
-        project, code, words = self.session.project, end.exit_code, end.message
+        project = self.session.project
         stage = StageFinished(
-            stage=end.stage, outcome="failed", seconds=0, exit_code=code, message=words, detail=end.detail
+            stage=end.stage,
+            outcome="failed",
+            seconds=0,
+            exit_code=end.exit_code,
+            message=end.message,
+            detail=end.detail,
+            cause=end.cause,
+            settings=dict(end.settings),
         )
         tail = "\n".join(self.log_panel.text.splitlines()[-LOG_TAIL:])
         advice = advise(stage, project.config if project is not None else ProjectConfig())

@@ -1,4 +1,5 @@
 import errno
+import json
 import sys
 
 import pytest
@@ -15,6 +16,7 @@ EXAMPLES = [
     Metrics(stage="baseline", step=3, values={"cross-entropy": 0.5}),
     Note(stage="baseline", text="näïve", level="warning"),
     StageFinished(stage="baseline", outcome="failed", seconds=2.0, message="no", exit_code=1),
+    StageFinished(stage="mine", outcome="failed", seconds=2.0, cause="memory", settings={"data.skip_bad": "true"}),
 ]
 
 
@@ -22,6 +24,10 @@ EXAMPLES = [
 def test_events_survive_json(event):
     line = to_json(event)
     assert "\n" not in line and from_json(line) == event
+
+
+def test_what_came_later_is_in_a_line_only_where_it_says_something():
+    assert not {"cause", "settings"} & json.loads(to_json(EXAMPLES[4])).keys()
 
 
 @pytest.mark.parametrize("line", ["", "{", "[]", "null", '{"event": "Nonsense"}', '{"event": "Note", "oops": 1}'])

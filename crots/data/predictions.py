@@ -381,7 +381,7 @@ def _hard_labels(path: Path, encoding: Encoding, class_map: ClassMap) -> NDArray
     try:
         return class_map.remap(labels)
     except UnknownIds as error:
-        raise UnknownIds(f"{path}: {error}") from None
+        raise UnknownIds(f"{path}: {error.found}") from None
 
 
 def _hard(labels: NDArray[Any], confidence: NDArray[np.float32], target: ClassSet) -> Prediction:

@@ -196,12 +196,13 @@ class _Fitting:
         least = {key: min(LEAST_STEPS, self.stages[key].count) for key in keys}
         needed = fixed + sum(least[key] * self.stages[key].seconds for key in keys)
         if needed > self._room:
+            enough = Duration(math.ceil(needed / _PLANNED / 60))
             raise InputError(
-                f"time budget: found {self._project.config.runtime.time_budget}, expected at least "
-                f"{Duration(math.ceil(needed / _PLANNED / 60))} for these images: {LEAST_STEPS} steps of each training "
-                f"take {rounded(needed - fixed)}, all else {rounded(fixed)}; give more time, fewer images or a "
-                "smaller working size (`data.size`)",
+                f"time budget: found {self._project.config.runtime.time_budget}, expected at least {enough} for these "
+                f"images: {LEAST_STEPS} steps of each training take {rounded(needed - fixed)}, all else "
+                f"{rounded(fixed)}; give more time, fewer images or a smaller working size (`data.size`)",
                 field="runtime.time_budget",
+                settings={"runtime.time_budget": str(enough)},
             )
         counts = self._shared_out(keys, least, self._room - fixed)
         for key in keys:

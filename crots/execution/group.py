@@ -303,15 +303,18 @@ def _buckets(tensors: list[Tensor]) -> Iterator[list[Tensor]]:
 
 
 def _sealed(error: CrotsError) -> tuple[None, Any]:
-    return None, (type(error), str(error), error.field)
+    return None, (type(error), str(error), vars(error))
 
 
 def _opened(answer: Any, prefix: str = "") -> Any:
     result, failure = answer
     if failure is None:
         return result
-    kind, message, field = failure
-    raise kind(prefix + message, field=field)
+    kind, message, attributes = failure
+    # Not by its constructor, which may take what the message was made from.
+    error: CrotsError = kind.__new__(kind, prefix + message)
+    vars(error).update(attributes)
+    raise error
 
 
 def _brief(error: Exception) -> str:

@@ -167,7 +167,10 @@ def unreadable(bad: Mapping[str, str], dataset: Dataset, *, skip_bad: bool) -> s
     first = next(iter(bad.values()))
     if not skip_bad:
         more = f" (and {len(bad) - 1} more; `crots inspect {dataset.root}` lists them)" if len(bad) > 1 else ""
-        raise InputError(f"{first}{more}; repair or remove them, or leave them out with `data.skip_bad`")
+        raise InputError(
+            f"{first}{more}; repair or remove them, or leave them out with `data.skip_bad`",
+            settings={"data.skip_bad": "true"},
+        )
     if len(bad) == len(dataset.samples):
         raise InputError(f"none of the {len(bad)} images can be read; the first: {first}")
     return f"{len(bad)} unreadable images are left out; {first}"

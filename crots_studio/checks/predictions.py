@@ -24,9 +24,8 @@ def check_predictions(setup: Setup) -> Finding:
     try:
         return _check_predictions_in(setup, _map_or_none(setup) or identity_map(classes))
     except UnknownIds as error:
-        text = f"{str(error).rpartition(';')[0]}: the predictions have other classes than the target."
-        if setup.config.task.source_classes:
-            text = f"{error}"
+        chosen = bool(setup.config.task.source_classes)
+        text = str(error) if chosen else f"{error.found}: the predictions have other classes than the target."
         return Finding("bad", in_window(text), brief="other classes", offers=_source_class_offers(setup))
 
 

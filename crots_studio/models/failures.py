@@ -15,7 +15,11 @@ from crots_studio.models.names import title
 from crots_studio.models.words import in_window
 
 LOG_TAIL = 60
-_LEAST_TIME = re.compile(r"time budget: found \w+, expected at least (\w+) ")
+# What a click on these options is called; others are named by their value.
+_OFFERS = {
+    "data.skip_bad": "\u201cSkip unreadable images\u201d",
+    "runtime.time_budget": "a time budget of {}",
+}
 
 
 @dataclass(frozen=True)
@@ -56,9 +60,7 @@ def advise(failure: StageFinished, config: ProjectConfig) -> Advice:
         )
         todo += "; if it happens again, choose a remedy below." if remedies else "; close other programs."
         return Advice(f"{name} was killed", _sentence(failure.message), todo, remedies, failure.detail)
-    # By its words: an event comes from a stream, of another process or an earlier version, which keeps no exception. A
-    # field more would make it unreadable to versions without it. Tests hold these words to what the core says.
-    if "out of memory" in failure.message.lower():
+    if failure.cause == "memory":
         remedies = memory_remedies(failure.stage, config)
         todo = (
             "Choose a remedy below and run again: it resumes from the last checkpoint where the options allow."
@@ -67,7 +69,7 @@ def advise(failure: StageFinished, config: ProjectConfig) -> Advice:
         )
         return Advice(f"{name} ran out of memory", _sentence(failure.message), todo, remedies, failure.detail)
     if failure.exit_code == 2:
-        remedies = input_remedies(failure.message)
+        remedies = tuple(_offered(option, value) for option, value in failure.settings.items())
         todo = "Fix this and run again; finished work is kept."
         return Advice(f"{name} cannot continue", _sentence(failure.message), todo, remedies)
     if failure.detail:
@@ -77,13 +79,8 @@ def advise(failure: StageFinished, config: ProjectConfig) -> Advice:
     return Advice(f"{name} failed", _sentence(failure.message), todo)
 
 
-def input_remedies(message: str) -> tuple[Remedy, ...]:
-    """Offers what the message itself names."""
-    if "`data.skip_bad`" in message:
-        return (Remedy("\u201cSkip unreadable images\u201d", {"data.skip_bad": "true"}),)
-    if found := _LEAST_TIME.search(message):
-        return (Remedy(f"a time budget of {found[1]}", {"runtime.time_budget": found[1]}),)
-    return ()
+def _offered(option: str, value: str) -> Remedy:
+    return Remedy(_OFFERS.get(option, f"{option} {{}}").format(value), {option: value})
 
 
 def memory_remedies(stage: str, config: ProjectConfig) -> tuple[Remedy, ...]:

@@ -10,12 +10,12 @@ import gc
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from crots.events import Event, Outcome, StageFinished
+from crots.events import Cause, Event, Outcome, StageFinished
 from crots.execution.control import Control
 from crots.project import Project
 from crots.runner import estimate_project, failure, run_project
@@ -53,13 +53,18 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class RunEnd:
-    """How a run ended; ``stage`` is empty where none had begun, ``exit_code`` is `KILLED` where nobody asked it."""
+    """How a run ended; ``stage`` is empty where none had begun, ``exit_code`` is `KILLED` where nobody asked it.
+
+    The other attributes are those of `crots.events.StageFinished`.
+    """
 
     outcome: Outcome
     stage: str = ""
     message: str = ""
     detail: str = ""
     exit_code: int = 0
+    cause: Cause = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 class Run(Protocol):
@@ -184,7 +189,7 @@ def _end_of(last: StageFinished | None) -> RunEnd:
 
 def end_of(last: StageFinished) -> RunEnd:
     """Returns the end of a run whose last stage ended so."""
-    return RunEnd(last.outcome, last.stage, last.message, last.detail, last.exit_code)
+    return RunEnd(last.outcome, last.stage, last.message, last.detail, last.exit_code, last.cause, last.settings)
 
 
 def release_memory(*, only_cards: bool = False) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication, QPushButton, QStyle, QSystemTrayIcon, QWidget
@@ -13,7 +13,6 @@ from PySide6.QtWidgets import QApplication, QPushButton, QStyle, QSystemTrayIcon
 from crots.artefacts import LABEL_IDS
 from crots.errors import InputError
 from crots.project import Project
-from crots.runner import NOT_BEGUN
 from crots_studio.models.history import History
 from crots_studio.models.iou import Scores
 from crots_studio.models.names import title
@@ -28,6 +27,14 @@ _SHOWN_MS = 20_000
 _LOG_LINE = 36
 
 
+class Said(NamedTuple):
+    """What a note says of the end of a run; ``worse``: a score fell, or a guard stopped a stage."""
+
+    heading: str
+    text: str
+    worse: bool = False
+
+
 def words_for(
     end: RunEnd,
     scores: Scores,
@@ -39,8 +46,8 @@ def words_for(
     estimate: bool = False,
     before: Mapping[str, float] | None = None,
     corrected: int = 0,
-) -> tuple[str, str]:
-    """Returns heading and sentence for the end of a run.
+) -> Said:
+    """Returns what to say of the end of a run.
 
     Args:
         end: how it ended.
@@ -54,40 +61,43 @@ def words_for(
         corrected: how many images have labels that the user corrected.
     """
     if guarded and end.outcome == "completed":
-        heading, text = words_for(end, scores, compares=compares, only=only, before=before, corrected=corrected)
-        return f"{heading}, with a warning", f"{guarded} {text}"
+        said = words_for(end, scores, compares=compares, only=only, before=before, corrected=corrected)
+        return said._replace(heading=f"{said.heading}, with a warning", text=f"{guarded} {said.text}", worse=True)
     name = title(end.stage) if end.stage else "The run"
     if end.outcome == "failed":
         words = in_window(end.message)
-        return "The run failed", f"{name}: {words}" if end.stage else f"{words[:1].upper()}{words[1:]}"
+        return Said("The run failed", f"{name}: {words}" if end.stage else f"{words[:1].upper()}{words[1:]}")
     if estimate and end.outcome == "cancelled":
-        return "The estimate was stopped", "Nothing was changed."
-    if end.message == NOT_BEGUN:
-        return "The run was stopped", f"{name} had not started; nothing was changed."
+        return Said("The estimate was stopped", "Nothing was changed.")
+    if end.cause == "not begun":
+        return Said("The run was stopped", f"{name} had not started; nothing was changed.")
     if end.outcome == "cancelled" and discarded:
-        return "The run was cancelled", f"The unfinished work of {name} was discarded; earlier results are kept."
+        return Said("The run was cancelled", f"The unfinished work of {name} was discarded; earlier results are kept.")
     if end.outcome == "cancelled":
-        return "The run was stopped", f"{name} can be resumed where it stopped."
+        return Said("The run was stopped", f"{name} can be resumed where it stopped.")
     if compares:
-        return "The comparison is finished", "The tab Methods shows what each method gains and costs."
+        return Said("The comparison is finished", "The tab Methods shows what each method gains and costs.")
     best = [score for score in map(scores.latest, scores.subjects) if score and score.miou is not None]
     if only and only != "evaluate":
         own = [score for score in best if score.subject == only]
         best = [*best[:1], *own] if own else []
     if only and not best:
-        return "The run is finished", f"{title(only)} is done."
+        return Said("The run is finished", f"{title(only)} is done.")
     if not best:
-        return "The run is finished", "All stages that were asked for are done."
+        return Said("The run is finished", "All stages that were asked for are done.")
     last, first = best[-1], best[0]
-    text = f"{title(last.subject)}: mIoU {percent(last.miou)}%"
+    text, changes = f"{title(last.subject)}: mIoU {percent(last.miou)}%", list[float]()
     if first is not last and last.miou is not None and first.miou is not None:
-        text += f", {percent(last.miou - first.miou, signed=True)} against {title(first.subject)}"
+        changes.append(last.miou - first.miou)
+        text += f", {percent(changes[-1], signed=True)} against {title(first.subject)}"
     text += " (oracle)" if last.oracle else ""
     earlier = (before or {}).get(last.subject)
     if earlier is not None and last.miou is not None and earlier != last.miou:
-        text += f", {percent(last.miou - earlier, signed=True)} against the result before"
+        changes.append(last.miou - earlier)
+        text += f", {percent(changes[-1], signed=True)} against the result before"
         text += f"; labels of {plural(corrected, 'image')} are corrected" if corrected else ""
-    return "The run is finished", text
+    # As it is shown: less than the last digit is no change.
+    return Said("The run is finished", text, worse=any(round(change, 3) < 0 for change in changes))
 
 
 class Notifier(Toast):
@@ -149,13 +159,13 @@ class Notifier(Toast):
         scores, project = Scores.of_history(self._session.opened.history), self._session.project
         scores.rounds = len(project.needed_rounds()) if project is not None else None
         guarded = self._guarded() if end.outcome == "completed" and not compares else ""
-        heading, text = words_for(
+        heading, text, worse = words_for(
             end, scores, compares=compares, discarded=discarded, only=request.only or "", guarded=guarded,
             estimate=request.estimate, before=self._before, corrected=self._corrected(),
         )  # fmt: skip
         role = {"completed": "good", "failed": "bad"}.get(end.outcome, "muted")
-        if end.outcome == "completed" and ("\u2212" in text or guarded):
-            # Not green: the score fell.
+        if end.outcome == "completed" and worse:
+            # Not green.
             role = "warning"
         self.text.setProperty("role", role)
         self.text.style().polish(self.text)

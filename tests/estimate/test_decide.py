@@ -218,9 +218,11 @@ def test_a_budget_that_is_too_small_names_the_least(tmp_path, monkeypatch, capsy
     with pytest.raises(InputError, match="found 2m, expected at least") as caught:
         decide_options(project, project.stage_keys(), busy=False)
     assert caught.value.field == "runtime.time_budget"
-    least = str(caught.value).split("at least ")[1].split(" ")[0]
+    least = caught.value.settings["runtime.time_budget"]
+    assert f"expected at least {least} for" in str(caught.value)
     events = run(project)
     assert (events[-1].exit_code, states(project)["pseudo-label"]) == (2, "failed")
+    assert events[-1].settings == caught.value.settings
     # What it names is enough.
     enough = world.change(project, runtime__time_budget=least)
     plan = decide_options(enough, enough.stage_keys(), busy=False)

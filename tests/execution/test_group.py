@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pickle
 import re
 import shutil
 import signal
@@ -15,8 +16,13 @@ import pytest
 import torch
 
 from crots.artefacts import CHECKPOINT
+from crots.class_maps import UnknownIds
+from crots.data.readings import AmbiguousLabels
+from crots.errors import InputError, NotBegun
 from crots.eventlog import read_events
 from crots.events import Metrics, Note, Scored, StageFinished, StageStarted
+from crots.execution.group import _opened, _sealed
+from crots.nets.units import OtherUnits
 from crots.project import Project
 from crots.project_status import statuses
 from crots.runner import run_project
@@ -262,3 +268,19 @@ def test_a_killed_worker_ends_the_run_and_any_number_continues(tmp_path, crew):
         assert torch.load(checkpoint, weights_only=True)["step"] == reached
     steps = [event.step for event in world.of(read_events(project.events_path), Metrics)]
     assert steps == list(range(1, reached + 1))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InputError("no", field="data.target", settings={"data.skip_bad": "true"}),
+        AmbiguousLabels("a", {"train": "x", "raw": "y"}, "0 to 3", "choose"),
+        OtherUnits("no", field="source.mean", value="1,2,3"),
+        UnknownIds("found 9"),
+        NotBegun(),
+    ],
+)
+def test_an_error_of_any_kind_is_the_same_on_every_worker(error):
+    with pytest.raises(type(error)) as caught:
+        _opened(pickle.loads(pickle.dumps(_sealed(error))), "worker 1: ")
+    assert str(caught.value) == f"worker 1: {error}" and vars(caught.value) == vars(error)

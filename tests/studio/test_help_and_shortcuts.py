@@ -10,11 +10,12 @@ from PySide6.QtWidgets import QMainWindow, QPushButton, QSystemTrayIcon, QWidget
 
 import crots_studio
 from crots.artefacts import CHOICE
+from crots.errors import NotBegun
 from crots.events import Evaluated
 from crots.files import write_json
 from crots.project import Project
 from crots.project_config import ProjectConfig
-from crots.runner import NOT_BEGUN
+from crots.runner import failure
 from crots_studio.dialogs.about import AboutDialog
 from crots_studio.dialogs.help import HelpDialog
 from crots_studio.dialogs.shortcuts import OWN_KEYS, ShortcutsDialog, keys_of
@@ -22,7 +23,7 @@ from crots_studio.models.help_topics import TOPICS, read_topics, topic_of
 from crots_studio.models.iou import Scores
 from crots_studio.panels.help import HelpPanel
 from crots_studio.panels.monitor.panel import MonitorPanel
-from crots_studio.runs.run import RunEnd, RunRequest
+from crots_studio.runs.run import RunEnd, RunRequest, end_of
 from crots_studio.widgets.notifier import Notifier, words_for
 from tests.studio.fake_project import make_fake_project
 
@@ -235,8 +236,10 @@ def test_notices_of_a_run_go_with_its_project(qtbot, session, open_project, tmp_
 
 
 def test_a_stage_that_was_stopped_before_it_began_is_not_shown_to_continue(qtbot, session):
-    heading, text = words_for(RunEnd("cancelled", "baseline", NOT_BEGUN), Scores(), discarded=True)
-    assert (heading, text) == ("The run was stopped", "Baseline had not started; nothing was changed.")
+    end = end_of(failure(NotBegun(), "baseline", 0.0))
+    assert end.outcome == "cancelled"
+    said = words_for(end, Scores(), discarded=True)
+    assert said == ("The run was stopped", "Baseline had not started; nothing was changed.", False)
 
 
 def test_the_notice_tells_of_a_round_that_the_project_has(qtbot, session, open_project, tmp_path):

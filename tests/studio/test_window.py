@@ -13,6 +13,7 @@ from crots.errors import InputError, StageError
 from crots.events import Progress, StageFinished, StageStarted
 from crots.project import Project
 from crots.project_config import ProjectConfig
+from crots.runner import failure
 from crots.taxonomy import load_class_set
 from crots_studio import theme
 from crots_studio.models.patch_gallery import RareRow
@@ -164,8 +165,7 @@ def test_run_is_refused_with_its_reason(qtbot, session, window, open_project, fo
 
 
 def test_out_of_memory_offers_a_smaller_batch_and_runs_again(qtbot, session, ready, scripted):
-    words = "out of memory; use a smaller batch"
-    scripted(START, StageFinished(stage="baseline", outcome="failed", seconds=1, exit_code=1, message=words))
+    scripted(START, failure(MemoryError(), "baseline", 1.0))
     with qtbot.waitSignal(session.run.ended):
         session.run.start()
     dialog = ready.failure

@@ -1,5 +1,6 @@
 """Advice after a failure: every remedy is a valid configuration that needs less memory."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -61,9 +62,18 @@ def test_bad_images_can_be_left_out_with_a_click():
 
 
 def test_the_least_time_budget_can_be_taken_with_a_click():
-    message = "time budget: found 3m, expected at least 1h7m for these images: 50 steps of each training take 5 min"
-    advice = advise(failed(message, exit_code=2), build_config({}))
+    error = InputError("however it is worded", settings={"runtime.time_budget": "1h7m"})
+    advice = advise(failure(error, "adapt-1", 1.0), build_config({}))
     assert [dict(remedy.settings) for remedy in advice.remedies] == [{"runtime.time_budget": "1h7m"}]
+    assert advice.remedies[0].label == "a time budget of 1h7m"
+
+
+def test_memory_is_what_the_error_says_and_not_the_words_of_the_message():
+    config = build_config({"adapt": {"batch": 4}})
+    for error in (MemoryError(), OSError(errno.ENOMEM, "Cannot allocate memory"), ImportError("failed to map segment")):
+        assert advise(failure(error, "adapt-1", 1.0), config).heading == "Round 1 ran out of memory", error
+    named = failed("a folder of the name 'out of memory' is gone", exit_code=2)
+    assert advise(named, config).heading == "Round 1 cannot continue"
 
 
 def test_stages_without_steps_offer_a_smaller_batch():
