@@ -239,7 +239,7 @@ class Menus:
         waits_for = self._project_actions.queueing_waits_for
         actions["Add this project to the queue"].setEnabled(not waits_for)
         actions["Add this project to the queue"].setToolTip(
-            plain_tooltip(waits_for or "Runs it after the others, in a process of its own.")
+            plain_tooltip(waits_for or "Runs it after the others, as a separate process.")
         )
         actions["Copy command that runs this project"].setEnabled(project)
         for name in ("Close project", "New project", "New project like this", "Open project", "Try the demonstration"):

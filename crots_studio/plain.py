@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtGui import QPainter, QPaintEvent, QTextLayout
 from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
 
@@ -38,6 +38,46 @@ class Elided(Label):
         self.style().drawItemText(
             painter, self.contentsRect(), self.alignment(), self.palette(), self.isEnabled(), shown, role
         )
+
+
+class ElidedLines(Label):
+    """As many lines as there is room for; where the text is longer, the last one ends in an ellipsis."""
+
+    def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(text, parent)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
+        self.setAlignment(Qt.AlignmentFlag.AlignTop)
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """A few letters of one line."""
+        return QSize(24, self.fontMetrics().height())
+
+    @property
+    def shown(self) -> str:
+        """What there is room for, line by line."""
+        return "\n".join(self._lines())
+
+    def _lines(self) -> list[str]:
+        room, metrics, text = self.contentsRect(), self.fontMetrics(), self.text().replace("\n", "\u2028")
+        most, begun = max(1, room.height() // metrics.height()), 0
+        lines: list[str] = []
+        layout = QTextLayout(text, self.font())
+        layout.beginLayout()
+        while len(lines) < most and (line := layout.createLine()).isValid():
+            line.setLineWidth(room.width())
+            begun, end = line.textStart(), line.textStart() + line.textLength()
+            lines.append(text[begun:end].rstrip())
+        layout.endLayout()
+        if lines:
+            lines[-1] = metrics.elidedText(text[begun:], Qt.TextElideMode.ElideRight, room.width())
+        return lines
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (Qt's name)
+        """Draws what there is room for."""
+        self.style().drawItemText(
+            QPainter(self), self.contentsRect(), self.alignment(), self.palette(), self.isEnabled(), self.shown,
+            self.foregroundRole(),
+        )  # fmt: skip
 
 
 def plain_tooltip(text: str) -> str:

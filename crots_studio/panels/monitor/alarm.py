@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QMessageBox, QSizePolicy, QVBoxLayout, QWidget
 
 from crots.events import Event, Note, StageStarted
 from crots_studio.icons import icon
 from crots_studio.models.names import title
-from crots_studio.plain import Label, plain_tooltip
+from crots_studio.plain import ElidedLines, Label, plain_tooltip
 from crots_studio.widgets.icon_button import SIDE, IconButton
 
 
@@ -24,27 +24,29 @@ class AlarmBanner(QFrame):
         self.setAccessibleName("Warnings of the stage")
         self.warnings: list[Note] = []
         self.sign = Label()
-        caption = Label("Alarms")
-        caption.setProperty("role", "muted")
-        self.text = Label()
-        self.text.setWordWrap(True)
-        self.text.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.close_button = IconButton("close", "Dismiss warning", self.dismiss)
-        policy = self.close_button.sizePolicy()
-        policy.setRetainSizeWhenHidden(True)
-        self.close_button.setSizePolicy(policy)
+        self.caption = Label()
+        self.caption.setProperty("role", "muted")
+        self.text = ElidedLines()
+        self.read_button = IconButton("list", "Read all alarms", self.read)
+        self.close_button = IconButton("close", "Dismiss alarms", self.dismiss)
+        for button in (self.read_button, self.close_button):
+            policy = button.sizePolicy()
+            policy.setRetainSizeWhenHidden(True)
+            button.setSizePolicy(policy)
         head = QHBoxLayout()
         head.setSpacing(6)
         head.addWidget(self.sign)
-        head.addWidget(caption, 1)
+        head.addWidget(self.caption, 1)
         column = QVBoxLayout()
         column.setSpacing(0)
         column.addLayout(head)
         column.addWidget(self.text, 1)
-        # The button stands beside both lines, so that the caption is in line with those of the other tiles.
+        # The buttons stand beside both lines, so that the caption is in line with those of the other tiles.
         row = QHBoxLayout(self)
         row.setContentsMargins(12, 6, 6, 6)
+        row.setSpacing(4)
         row.addLayout(column, 1)
+        row.addWidget(self.read_button, 0, Qt.AlignmentFlag.AlignTop)
         row.addWidget(self.close_button, 0, Qt.AlignmentFlag.AlignTop)
         self._show()
 
@@ -62,17 +64,29 @@ class AlarmBanner(QFrame):
         self.warnings = []
         self._show()
 
+    def read(self) -> None:
+        """Shows all of them as a whole, over the window; the text can be copied."""
+        self.box = box = QMessageBox(QMessageBox.Icon.Warning, "Alarms", "Alarms of this stage", parent=self.window())
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.setTextFormat(Qt.TextFormat.PlainText)
+        box.setInformativeText("\n\n".join(self._all))
+        box.setTextInteractionFlags(
+            Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
+        )
+        box.open()
+
+    @property
+    def _all(self) -> list[str]:
+        return [f"{title(note.stage)}: {note.text}" for note in self.warnings]
+
     def _show(self) -> None:
-        warned = bool(self.warnings)
-        self.close_button.setVisible(warned)
+        warned, words = bool(self.warnings), self._all
+        for button in (self.read_button, self.close_button):
+            button.setVisible(warned)
         self.sign.setPixmap(icon("alert" if warned else "check", "warning" if warned else "good").pixmap(SIDE, SIDE))
+        self.caption.setText(f"Alarms ({len(words)})" if len(words) > 1 else "Alarms")
         self.text.setProperty("role", "warning" if warned else "muted")
         self.text.style().polish(self.text)
-        if not warned:
-            self.text.setText("None in this stage")
-            self.setToolTip("")
-            return
-        latest, more = self.warnings[0], len(self.warnings) - 1
-        others = "\n".join(f"{title(note.stage)}: {note.text}" for note in self.warnings)
-        self.text.setText(f"{title(latest.stage)}: {latest.text}" + (f"  (and {more} more)" if more else ""))
-        self.setToolTip(plain_tooltip(others))
+        self.text.setText(words[0] if warned else "None in this stage")
+        self.setToolTip(plain_tooltip("\n".join(words)))
+        self.setAccessibleDescription("\n".join(words) or self.text.text())

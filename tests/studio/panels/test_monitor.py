@@ -424,10 +424,33 @@ def test_a_vanishing_class_is_not_overlooked(qtbot, session, panel):
     vanishing = [Note(stage="adapt-1", level="warning", text=f"class {name} is vanishing") for name in ("pole", "sign")]
     arrive(session, [Note(stage="adapt-1", text="nothing to worry about"), *vanishing])
     height = panel.alarm.height()
-    assert panel.alarm.text.text() == "Round 1: class sign is vanishing  (and 1 more)"
+    assert panel.alarm.text.text() == "Round 1: class sign is vanishing" and panel.alarm.caption.text() == "Alarms (2)"
     arrive(session, [StageStarted(stage="adapt-2", total=9)])
     assert panel.alarm.text.text() == "None in this stage" and not panel.alarm.warnings
     assert panel.alarm.isVisible() and panel.alarm.height() == height, "nothing moves"
+
+
+LONG = [
+    "the source's confident labels are being lost (source 0.92 at the start, 0.71 now); lower the learning rate",
+    "the student suddenly becomes certain (certainty 0.52 at the start, 0.91 now) and predicts other classes than "
+    "before: it may be learning its own mistakes; lower the learning rate",
+]
+
+
+def test_a_long_alarm_ends_in_an_ellipsis_and_can_be_read_as_a_whole(qtbot, session, panel):
+    height = panel.alarm.height()
+    arrive(session, [Note(stage="adapt-1", level="warning", text=text) for text in LONG])
+    whole = [f"Round 1: {text}" for text in reversed(LONG)]
+    alarm = panel.alarm
+    qtbot.waitUntil(lambda: alarm.text.shown.endswith("\u2026"))
+    assert whole[0].startswith(alarm.text.shown.rstrip("\u2026").replace("\n", " ")) and alarm.height() == height
+    assert all(text in alarm.toolTip() and text in alarm.accessibleDescription() for text in whole)
+    alarm.read_button.setFocus()
+    qtbot.keyClick(alarm.read_button, Qt.Key.Key_Space)
+    assert alarm.box.isVisible() and alarm.box.informativeText() == "\n\n".join(whole)
+    alarm.box.close()
+    panel.resize(4000, panel.height())
+    qtbot.waitUntil(lambda: alarm.text.shown.replace("\n", " ") == whole[0])
 
 
 def test_plots_of_different_widths_show_the_same_steps(qtbot, panel, tell):
