@@ -1,13 +1,14 @@
 """Recognises unchanged inputs by content: if time stamps differ, a digest decides whether an input changed.
 
 A data set that was copied again has other times and the same bytes. What stages record of an input is its stamp (sizes
-and times), which is cheap; beside that stamp lies a digest of the bytes, made when the stage had read them.
+and times), which is cheap; beside that stamp lies a digest of the bytes, made once as the stage begins.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,16 @@ from crots.records import read_object
 
 # Bytes that are read to compare an input; of larger ones the stamps decide.
 MOST_BYTES = 10 * 10**9
+# Bytes between two looks at whether the user wants to stop.
+_AT_ONCE = 2**24
 # Digests made in this process, by place and stamp: a status is asked for often.
 _made: dict[str, str] = {}
+
+Check = Callable[[], object]
+
+
+def _nothing() -> None:
+    """Stops nothing."""
 
 
 class Contents:
@@ -42,21 +51,22 @@ class Contents:
         content = known.get("content")
         return known.get("stamp", stamp) if content and content == _content(place, stamp, without) else stamp
 
-    def note(self, name: str, place: Path, stamp: Any, *, without: Path) -> None:
-        """Notes what an input holds, unless that is known; to be called when a stage has read it.
+    def note(self, name: str, place: Path, stamp: Any, *, without: Path, check: Check = _nothing) -> None:
+        """Notes what an input holds, unless that is known; to be called before a stage reads it.
 
         Args:
             name: of the input.
             place: its file or folder.
             stamp: its present sizes and times.
             without: a folder that is none of it.
+            check: called now and then while it is read; may raise an error to stop that.
         """
         known = self._known()
         old = known.get(name)
         old = old if isinstance(old, dict) else {}
         if stamp in (old.get("stamp"), old.get("again")):
             return
-        content = _content(place, stamp, without)
+        content = _content(place, stamp, without, check)
         if not content:
             return
         same = content == old.get("content")
@@ -70,20 +80,20 @@ class Contents:
         return {}
 
 
-def _content(place: Path, stamp: Any, without: Path) -> str:
+def _content(place: Path, stamp: Any, without: Path, check: Check = _nothing) -> str:
     """A digest of the bytes of a file, or of names and bytes of all files of a folder; empty where that is too much."""
     name = digest([str(place), stamp])
     if name not in _made:
         try:
-            _made[name] = _digest(place, without)
+            _made[name] = _digest(place, without, check)
         except OSError:  # it has gone, or may not be read
             return ""
     return _made[name]
 
 
-def _digest(place: Path, without: Path) -> str:
+def _digest(place: Path, without: Path, check: Check) -> str:
     if place.is_file():
-        return _of_file(place) if place.stat().st_size <= MOST_BYTES else ""
+        return _of_file(place, check) if place.stat().st_size <= MOST_BYTES else ""
     found, files, total = hashlib.sha256(), [], 0
     for name, entry in files_below(place, lambda entry: Path(entry.path) != without):
         if is_left_by_viewers(entry.name):
@@ -93,10 +103,14 @@ def _digest(place: Path, without: Path) -> str:
         if total > MOST_BYTES:
             return ""
     for name, path in sorted(files):
-        found.update(f"{digest(name)} {_of_file(path)}\n".encode())
+        found.update(f"{digest(name)} {_of_file(path, check)}\n".encode())
     return found.hexdigest()
 
 
-def _of_file(path: Path) -> str:
+def _of_file(path: Path, check: Check) -> str:
+    found = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while part := file.read(_AT_ONCE):
+            check()
+            found.update(part)
+    return found.hexdigest()

@@ -10,7 +10,7 @@ from typing import Any
 from crots import options as opt
 from crots.artefacts import CORRECTIONS, LABEL_IDS, PATCH_INDEX, is_round, section_of
 from crots.config import to_mapping
-from crots.contents import Contents
+from crots.contents import Check, Contents
 from crots.decisions import BUDGET
 from crots.errors import InputError
 from crots.files import content_digest, exists, expanded, file_stamp, listing_digest
@@ -83,8 +83,13 @@ class Dependencies:
         name, stamp = self._stamp(value)
         return {name: self._contents.stamp(name, self._path(value), stamp, without=self.folder)}
 
-    def note(self, key: str) -> None:
-        """Stores digests of the files that a stage has read, so that a copy of them is recognised."""
+    def note(self, key: str, check: Check) -> None:
+        """Stores digests of the files that a stage will read, so that a copy of them is recognised.
+
+        Args:
+            key: of the stage.
+            check: see `Contents.note`.
+        """
         data, task, source = self.config.data, self.config.task, self.config.source
         read: dict[str, tuple[Path | str | None, ...]] = {
             "pseudo-label": (
@@ -96,7 +101,7 @@ class Dependencies:
         for value in read.get(key, ()):
             if value and exists(self._path(value)):
                 name, stamp = self._stamp(value)
-                self._contents.note(name, self._path(value), stamp, without=self.folder)
+                self._contents.note(name, self._path(value), stamp, without=self.folder, check=check)
 
     def _source(self) -> dict[str, Any]:
         config = self.config

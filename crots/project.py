@@ -13,6 +13,7 @@ from typing import Any, NotRequired, TypedDict, cast
 from crots import options as opt
 from crots.artefacts import BEST, CHECKPOINT, CHOICE, CORRECTIONS, round_key, round_number
 from crots.config import defaults, to_mapping
+from crots.contents import Check
 from crots.decisions import holds, read_decisions
 from crots.dependencies import Dependencies
 from crots.differences import changed_inputs
@@ -277,15 +278,22 @@ class Project:
         """Returns whether an interrupted run of a stage had the same inputs and so can be continued."""
         return self.files(key).continues(self.inputs()[key])
 
-    def begin(self, key: str) -> bool:
+    def begin(self, key: str, check: Check = lambda: None) -> bool:
         """Notes that a stage begins; True when an interrupted run with the same inputs is continued.
 
         Until `finish` the last complete result of the stage stays as it is.
+
+        Args:
+            key: of the stage.
+            check: called now and then while inputs are read; may raise an error, and then nothing has begun.
 
         Raises:
             InputError: something that CROTS did not make lies where the stage writes.
         """
         inputs, files = self.inputs(), self.files(key)
+        # Copies of what earlier stages read too, or they would be compared at every start.
+        for name in self._line(key):
+            self.dependencies.note(name, check)
         # A result made anew is this version's: what an earlier one noted lacks the options that were added since, and
         # later stages would count as up to date.
         return files.begin(inputs[key] if files.continues(inputs[key]) else self._own_inputs(key, inputs))
@@ -301,7 +309,13 @@ class Project:
             # Of what was kept, not of the last step.
             miou = hindsight["miou"]
         self.files(key).publish({"seconds": seconds, "miou": miou}, without=without)
-        self.dependencies.note(key)
+
+    def _line(self, key: str) -> list[str]:
+        """A stage and all that its result comes from."""
+        line = [key]
+        for name in line:
+            line += [other for other in self.upstream(name) if other not in line]
+        return line
 
     def check_upstream(self, key: str) -> None:
         """Makes sure that a stage does not build on an old result while a new one is half done.
@@ -309,9 +323,8 @@ class Project:
         Raises:
             InputError: one is.
         """
-        inputs, pending = self.inputs(), [key]
-        for name in pending:
-            pending += [other for other in self.upstream(name) if other not in pending]
+        inputs = self.inputs()
+        for name in self._line(key):
             if name != key and self.files(name).continues(inputs[name]):
                 raise InputError(f"{key}: {name}, which it builds on, is interrupted; finish that first")
 

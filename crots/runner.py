@@ -106,9 +106,10 @@ def _begun(project: Project, stage_events: Callable[[Project, Context], Iterator
         events = workers.together(lambda: stage_events(project, context))
         # The user may have stopped the run while torch was being imported.
         context.check()
+        # Its own look at the stop: the other workers wait meanwhile.
+        workers.from_first(lambda: project.begin(context.stage, context.control.check))
     except Stopped:
         raise NotBegun from None
-    workers.from_first(lambda: project.begin(context.stage))
     return at_their_place(events, project.work_folder(context.stage), project.stage_folder(context.stage))
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from crots import contents
 from crots.differences import Change
+from crots.errors import Stopped
 from crots.eventlog import EventLog
 from crots.events import Progress, StageStarted
 from crots.files import digest, write_json
@@ -246,14 +247,61 @@ def test_a_data_set_copied_again_is_still_done_and_another_one_is_not(project, t
     assert states(project)["pseudo-label"] == "stale"
 
 
-def test_a_copy_is_read_once_and_not_at_every_status(project, target, monkeypatch):
-    complete(project, "pseudo-label")
-    copied_anew(target)
+@pytest.fixture
+def read(monkeypatch):
+    """The files whose bytes were read to compare inputs."""
     read = []
-    monkeypatch.setattr(contents, "_of_file", lambda path, real=contents._of_file: read.append(path) or real(path))
+
+    def of_file(path, check, real=contents._of_file):
+        read.append(path.name)
+        return real(path, check)
+
+    monkeypatch.setattr(contents, "_of_file", of_file)
+    return read
+
+
+def test_a_copy_is_read_once_and_not_at_every_status(project, target, read):
+    complete(project, "pseudo-label")
+    read.clear()
+    copied_anew(target)
     for _ in range(3):
         assert states(project)["pseudo-label"] == "done"
     assert len(read) == 1
+
+
+@pytest.mark.parametrize("stage", ["pseudo-label", "baseline"])
+def test_an_interrupted_stage_goes_on_with_a_copy_of_its_inputs_and_not_with_others(
+    project, target, tmp_path, read, stage
+):
+    weights = tmp_path / "start" / "weights.pth"
+    weights.parent.mkdir()
+    weights.write_bytes(b"1234")
+    project.config = override(project.config, {"student.weights": str(weights)})
+    if stage == "baseline":
+        complete(project, "pseudo-label")
+    project.begin(stage)
+    for time in (10**9, 2 * 10**9):
+        for folder in (target, weights.parent):
+            copied_anew(folder, time)
+        # Another process, which has digested nothing yet.
+        contents._made.clear()
+        assert project.resumable(stage) and project.begin(stage) is True
+        contents._made.clear()
+        read.clear()
+        assert project.begin(stage) is True and read == [], "the copy is known now"
+    changed = weights if stage == "baseline" else target / "a.png"
+    changed.write_bytes(bytes(reversed(changed.read_bytes())) + b"0")
+    assert not project.resumable(stage) and project.begin(stage) is False
+
+
+def test_a_stop_while_inputs_are_read_leaves_a_stage_that_has_not_begun(project):
+    def stop():
+        raise Stopped("stopped by the user; run again to resume")
+
+    with pytest.raises(Stopped):
+        project.begin("pseudo-label", stop)
+    assert states(project)["pseudo-label"] == "ready" and not project.started_path("pseudo-label").exists()
+    assert project.begin("pseudo-label") is False
 
 
 def test_what_is_too_large_to_be_read_or_not_known_goes_by_its_times(project, target, monkeypatch):
