@@ -98,16 +98,21 @@ def test_a_project_twice_in_the_file_is_one(tmp_path):
     assert QueueFile(tmp_path / "queue.json").read() == (QueueEntry("/p/a"),)
 
 
+def look(entry, *, here, missing=""):
+    return standing(entry, here=here, why_not_ready=lambda _: missing)
+
+
 def test_the_state_of_a_project(tmp_path):
     project = Project.create(tmp_path / "a", ProjectConfig())
     entry = QueueEntry(str(project.folder))
-    assert standing(entry, here=False) == ("waiting", "")
+    assert look(entry, here=False) == ("waiting", "")
+    assert look(entry, here=False, missing="no images") == ("not ready", "It would fail at once: no images")
     begun = marked((entry,), entry.folder, "running")[0]
-    assert standing(begun, here=True)[0] == "running"
-    assert standing(begun, here=False)[0] == "interrupted"
+    assert look(begun, here=True)[0] == "running"
+    assert look(begun, here=False)[0] == "interrupted"
     with locked(project):
-        assert standing(begun, here=False)[0] == "running"
-    assert standing(QueueEntry(str(tmp_path / "gone")), here=False)[0] == "gone"
+        assert look(begun, here=False)[0] == "running"
+    assert look(QueueEntry(str(tmp_path / "gone")), here=False)[0] == "gone"
     (project.folder / "crots.toml").write_text("not toml")
-    assert standing(begun, here=False)[0] == "interrupted"
+    assert look(begun, here=False)[0] == "interrupted" and look(entry, here=False)[0] == "not ready"
     assert set(STATES) == {"waiting", "running", "done", "failed"}
