@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -18,8 +19,9 @@ from crots.records import parse
 
 # Where our own programs keep their card.
 CARD_FILE = "crots.json"
-# The number of the field of ONNX's message that holds an entry of the metadata, and of key and value in that.
-_METADATA, _KEY, _VALUE = 14, 1, 2
+# The numbers of the fields of ONNX's message that hold the network and an entry of the metadata, and in the latter of
+# key and value.
+_GRAPH, _METADATA, _KEY, _VALUE = 7, 14, 1, 2
 _MOST_FIELDS = 100_000
 # Bytes of the longest number in a message.
 _LONGEST = 10
@@ -54,26 +56,47 @@ def _in_onnx(path: Path) -> bytes | None:
     if path.suffix.lower() != ".onnx":
         return None
     with path.open("rb") as file:
-        for _ in range(_MOST_FIELDS):
-            tag = _number(file)
-            if tag is None:
-                return None
-            field, kind = tag >> 3, tag & 7
-            if kind == _NUMBER:
-                _number(file)
-            elif kind == _BYTES:
-                length = _number(file) or 0
-                if field == _METADATA and length <= MOST_CARD:
-                    entry = _entry(file.read(length))
-                    if entry.get(_KEY) == CARD_KEY.encode():
-                        return entry.get(_VALUE)
-                else:
-                    file.seek(length, 1)
-            elif kind in (_EIGHT, _FOUR):
-                file.seek(8 if kind == _EIGHT else 4, 1)
-            else:
-                return None
+        for field, length in _fields(file):
+            if field == _METADATA and 0 < length <= MOST_CARD:
+                entry = _entry(file.read(length))
+                if entry.get(_KEY) == CARD_KEY.encode():
+                    return entry.get(_VALUE)
     return None
+
+
+def is_whole_onnx(path: Path) -> bool:
+    """Whether a file is a message of ONNX with a network in it, from end to end; the network itself is passed over."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            return any(field == _GRAPH for field, _ in list(_fields(file))) and file.tell() == size
+    except (OSError, ValueError):
+        return False
+
+
+def _fields(file: IO[bytes]) -> Iterator[tuple[int, int]]:
+    """The fields of a message: number, and length in bytes, at whose start the file then stands; 0 for numbers.
+
+    Raises:
+        ValueError: it is no message.
+    """
+    for _ in range(_MOST_FIELDS):
+        tag = _number(file)
+        if tag is None:
+            return
+        field, kind = tag >> 3, tag & 7
+        length = 0
+        if kind == _NUMBER:
+            _number(file)
+        elif kind == _BYTES:
+            length = _number(file) or 0
+        elif kind in (_EIGHT, _FOUR):
+            file.seek(8 if kind == _EIGHT else 4, 1)
+        else:
+            raise ValueError(f"a field of kind {kind}")
+        start = file.tell()
+        yield field, length
+        file.seek(start + length)
 
 
 def _entry(data: bytes) -> dict[int, bytes]:

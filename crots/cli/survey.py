@@ -19,6 +19,7 @@ from crots.data.pixels import like_labels, unread
 from crots.data.predictions import glance
 from crots.errors import InputError
 from crots.folders import check_formats
+from crots.nets.heads import check_head
 from crots.opening import Inputs, closed
 from crots.options import IMAGENET
 from crots.project_config import ProjectConfig
@@ -151,6 +152,7 @@ class _Surveyor:
                 self._predictions(target, validation)
             return
         file = self.inputs.source_file
+        check_head(file, "source.file")
         net = "" if closed(file) else self.inputs.source_net
         self.found.facts["source"] = {"file": str(self.config.source.file), "net": net}
         own = ", as the file says" if self.inputs.source_card else ""
@@ -179,6 +181,8 @@ class _Surveyor:
         check_formats(self.config.export.formats, net)
         if class_map is not None or weights not in ("", "source"):
             started = self.inputs.student_weights
+            if started is not None and weights not in ("", "source"):
+                check_head(started, "student.weights")
             if started is None and weights != IMAGENET:
                 self.found.warnings.append(f"the student {net} starts from random weights, which takes long to train")
         self.found.facts["student"] = {"net": net, "weights": weights or "source"}

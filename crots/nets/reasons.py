@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import re
@@ -12,6 +13,8 @@ from pathlib import Path
 from crots.errors import CrotsError, InputError
 
 _LONGEST = 300
+# Bytes of a file that are looked at, and letters of a text that are shown.
+_HEAD, _SHOWN = 64, 40
 # Errors of the disk, which say nothing of a file's content.
 _OF_THE_DISK = (errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE)
 # What onnxruntime puts before its message: a code, the file, and the place in its own sources.
@@ -82,15 +85,28 @@ def reason_of(error: BaseException) -> str:
 def stranger(path: Path) -> str:
     """What a file is that is no model, by its first bytes, and what to do; empty where they say nothing."""
     with contextlib.suppress(OSError), path.open("rb") as file:
-        whole = file.read(64)
+        whole = file.read(_HEAD)
         if not whole:
             return "an empty file; copy or download it again"
         head = whole.lstrip().lower()
         for start, words in _STRANGERS.items():
             if head.startswith(start.lower()):
                 return words
+        if text := _text(whole):
+            return f"text ({text!r}), not a model; choose or download another file"
         return _archived(path) if whole.startswith(b"PK") else ""
     return ""
+
+
+def _text(head: bytes) -> str:
+    """The first line of a text file; empty for others."""
+    try:
+        # A letter that is cut at the end is waited for.
+        text = codecs.getincrementaldecoder("utf-8")().decode(head, final=len(head) < _HEAD)
+    except UnicodeDecodeError:
+        return ""
+    plain = all(letter.isprintable() or letter.isspace() for letter in text)
+    return (text.split("\n")[0].strip() or "blank")[:_SHOWN] if plain else ""
 
 
 def _archived(path: Path) -> str:

@@ -79,7 +79,7 @@ def city(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
-    """Something that exists under the name of a checkpoint."""
+    """What begins as a checkpoint does."""
     path = tmp_path / "source.pth"
-    path.write_bytes(b"not read without torch")
+    path.write_bytes(b"\x80\x02 not read without torch")
     return path

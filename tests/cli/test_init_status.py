@@ -411,3 +411,52 @@ def test_classes_that_nobody_names_are_said_to_be_the_default(crots, city, predi
     )  # fmt: skip
     assert ran.code == 0, ran.err
     assert "classes: cityscapes (19), by default; --classes names others" in ran.out
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+NO_MODELS = {
+    b"": "is an empty file",
+    b"hello world\n": "is text ('hello world')",
+    "über alles".encode(): "is text ('über alles')",
+    POINTER: "is a Git LFS pointer, not the weights themselves; run `git lfs pull`",
+    b"<!DOCTYPE html><html>": "is a web page",
+    bytes(range(128, 256)): "(128 bytes) is cut short, damaged or no model file",
+    b"PK\x03\x04" + bytes(60): "(64 bytes) is cut short",
+    (300).to_bytes(8, "little") + b'{"a":{"dtype":"F32"': "(27 bytes) is cut short",
+}
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors", ".onnx", ".ckpt"])
+@pytest.mark.parametrize("content", NO_MODELS)
+def test_what_is_no_model_makes_no_project(refused, city, tmp_path, suffix, content):
+    (tmp_path / f"m{suffix}").write_bytes(content)
+    words = ["init", tmp_path / "p", "--target", city / "images", "--classes", "camvid", "--student", "compact"]
+    said = refused(*words, "--source", tmp_path / f"m{suffix}", "--student-weights", "random")
+    assert NO_MODELS[content] in said and f"m{suffix}" in said
+    assert not (tmp_path / "p").exists()
+    words += ["--predictions", city / "labels"]
+    said = refused(*words, "--student-weights", tmp_path / f"m{suffix}")
+    assert NO_MODELS[content] in said
+
+
+def test_tensors_that_are_cut_short_make_no_project(crots, refused, words, tmp_path):
+    import torch
+    from safetensors.torch import save_file
+
+    save_file({"a": torch.zeros(100)}, tmp_path / "m.safetensors")
+    whole = (tmp_path / "m.safetensors").read_bytes()
+    more = [*words, "--source", tmp_path / "m.safetensors"]
+    for end in (4, 20, len(whole) - 1):
+        (tmp_path / "m.safetensors").write_bytes(whole[:end])
+        assert "cut short" in refused("init", tmp_path / "p", *more)
+    (tmp_path / "m.safetensors").write_bytes(whole)
+    assert crots("init", tmp_path / "p", *more).code == 0
+
+
+def test_a_model_folder_whose_weights_were_not_fetched_makes_no_project(refused, words, tmp_path):
+    (tmp_path / "hf").mkdir()
+    (tmp_path / "hf" / "config.json").write_text("{}")
+    (tmp_path / "hf" / "model.safetensors").write_bytes(POINTER)
+    assert "model.safetensors: is a Git LFS pointer" in refused(
+        "init", tmp_path / "p", *words, "--source", tmp_path / "hf"
+    )

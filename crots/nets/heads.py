@@ -1,0 +1,88 @@
+"""Refuses what is no model file by its first bytes, and by its length where these state one. No torch.
+
+Whether the tensors fit a network shows when the file is read; what is empty, a text or cut short shows at once.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+from crots.errors import InputError
+from crots.files import is_file, is_pointer
+from crots.folders import is_model_folder
+from crots.nets.reasons import stranger
+from crots.program_cards import is_whole_onnx
+from crots.records import parse
+from crots.trust import program_kind
+
+# Of `torch.save`, as a zip archive, and as a pickle with its protocol.
+_ARCHIVE, _PICKLE, _PROTOCOLS = b"PK\x03\x04", 0x80, range(2, 6)
+# What lists the parts of a model.
+_INDEX = ".index.json"
+# Of safetensors: the length of its head, and the longest that the library reads.
+_LENGTH, _LONGEST = 8, 100 * 2**20
+# Of a tar archive, as the oldest versions of torch wrote.
+_TAR, _TAR_PLACE = b"ustar", 257
+
+
+def check_head(path: Path, field: str) -> None:
+    """Makes sure that a model file or folder can be one; missing files are reported elsewhere.
+
+    Args:
+        path: of the model.
+        field: the option that names it.
+
+    Raises:
+        InputError: it is empty, cut short, a Git LFS pointer, a text or anything else.
+    """
+    files = sorted(path.glob("*.safetensors")) if is_model_folder(path) else [path]
+    for file in files:
+        if not is_file(file) or file.name.lower().endswith(_INDEX):
+            continue
+        try:
+            if _may_be_model(file):
+                continue
+        except OSError as error:
+            raise InputError(
+                f"{file}: cannot be read ({error.strerror}); copy it, or change its permissions", field=field
+            ) from error
+        raise InputError(_refusal(file), field=field)
+
+
+def _may_be_model(path: Path) -> bool:
+    if path.suffix.lower() == ".onnx":
+        return is_whole_onnx(path)
+    with path.open("rb") as file:
+        head = file.read(_TAR_PLACE + len(_TAR))
+    if head.startswith(_ARCHIVE):
+        return zipfile.is_zipfile(path) and (program_kind(path) is not None or not stranger(path))
+    if len(head) > 1 and head[0] == _PICKLE and head[1] in _PROTOCOLS:
+        return True
+    return head[_TAR_PLACE:] == _TAR or _is_whole_safetensors(path)
+
+
+def _is_whole_safetensors(path: Path) -> bool:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(_LENGTH), "little")
+        if not 2 <= length <= min(_LONGEST, size - _LENGTH):
+            return False
+        try:
+            head = parse(file.read(length), most=_LONGEST)
+            ends = [int(about["data_offsets"][1]) for name, about in head.items() if name != "__metadata__"]
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+            return False
+    return _LENGTH + length + max(ends, default=0) <= size
+
+
+def _refusal(path: Path) -> str:
+    if is_pointer(path):
+        return f"{path}: is a Git LFS pointer, not the weights themselves; run `git lfs pull` in its repository"
+    wanted = "an ONNX file" if path.suffix.lower() == ".onnx" else "a state dict (.pth, .ckpt) or safetensors"
+    if words := stranger(path):
+        return f"{path} is {words}; expected {wanted}"
+    return (
+        f"{path} ({path.stat().st_size} bytes) is cut short, damaged or no model file; expected {wanted}; copy or "
+        "download it again"
+    )
