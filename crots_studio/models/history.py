@@ -31,6 +31,7 @@ class StageHistory:
         started: its first event, None before.
         progress: the latest.
         evaluations: scores against labels in the order they came; several subjects in the stage ``evaluate``.
+        earlier: those of its earlier runs, in the stage ``evaluate``: they hold until a model is trained again.
         notes: what the user should read.
         artifacts: files written.
         finished: its end, None while it runs or where it was interrupted.
@@ -40,6 +41,7 @@ class StageHistory:
     started: StageStarted | None = None
     progress: Progress | None = None
     evaluations: list[Evaluated] = field(default_factory=list)
+    earlier: list[Evaluated] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     artifacts: list[ArtifactWritten] = field(default_factory=list)
     finished: StageFinished | None = None
@@ -110,7 +112,10 @@ class History:
             stage.evaluations = [score for score in stage.evaluations if score.step <= (event.resumed_at or 0)]
             stage.notes, stage.artifacts, stage.progress = [], [], None
         else:
-            stage = self.stages[event.stage] = StageHistory(event.stage)
+            earlier = [*stage.earlier, *stage.evaluations] if event.stage == "evaluate" else []
+            # The latest of each model is enough, however often it is run.
+            latest = {score.subject: score for score in earlier}
+            stage = self.stages[event.stage] = StageHistory(event.stage, earlier=list(latest.values()))
         stage.started, stage.finished = event, None
 
     def opening(self, key: str) -> list[Event]:
@@ -118,15 +123,16 @@ class History:
         stage = self.stage(key)
         return [event for event in (stage.started, stage.progress) if event is not None]
 
-    def evaluated(self) -> dict[str, Evaluated]:
-        """Returns the latest score of each subject (``source``, ``baseline``, ``adapt-1`` ...), finished models first.
+    def evaluated(self) -> dict[str, float]:
+        """Returns what the stage ``evaluate`` measured of each model (``source``, ``baseline``, ``adapt-1`` ...).
 
-        The stage ``evaluate`` scores finished models; validations during a run stand in where it has not run.
+        Without models that were trained again since. It measures at the size of the labels; a training at the working
+        size, which differs by a few tenths.
         """
-        found: dict[str, Evaluated] = {}
-        for stage in self.stages.values():
-            for event in stage.evaluations:
-                old = found.get(event.subject)
-                if old is None or event.stage == "evaluate" or old.stage != "evaluate":
-                    found[event.subject] = event
+        stage = self.stage("evaluate")
+        found: dict[str, float] = {}
+        for event in (*stage.earlier, *stage.evaluations):
+            trained = self.stage(event.subject).started
+            if event.miou is not None and (trained is None or trained.time <= event.time):
+                found[event.subject] = event.miou
         return found

@@ -119,7 +119,7 @@ class Scores:
         said: list[Event] = []
         for stage in history.stages.values():
             said += [stage.started] if stage.started else []
-            said += stage.evaluations
+            said += (*stage.earlier, *stage.evaluations)
         # In order of time: scores from before a model was trained again are dropped.
         return Scores(sorted(said, key=lambda event: event.time), reports)
 

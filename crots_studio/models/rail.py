@@ -90,20 +90,10 @@ def rail_rows(
     keys = {stage.key for stage in status}
     own = [_own_stage(stage) for key, stage in history.stages.items() if key in DEMO_STAGES and key not in keys]
     lacking = [INPUTS[key] for key, name in named if name in findings and findings[name].level in ("bad", "empty")]
-    scored = _evaluated(status, history)
+    # As in the other panels, also where a stage or the evaluation is stale; until then, what its training measured.
+    scored = history.evaluated()
     stages = [_without_inputs(_stage_row(stage, run, scored.get(stage.key)), lacking) for stage in status]
     return [*(_stage_row(stage, run) for stage in own), *inputs, *stages]
-
-
-def _evaluated(status: Sequence[StageStatus], history: History) -> dict[str, float]:
-    """The scores of the evaluation by model, while it is up to date.
-
-    They are measured at the size of the labels; those of a training at the working size differ by a few tenths.
-    """
-    ended = history.stages.get("evaluate")
-    done = any(stage.key == "evaluate" and stage.state == "done" for stage in status)
-    events = ended.evaluations if ended is not None and done else []
-    return {event.subject: event.miou for event in events if event.miou is not None}
 
 
 def _without_inputs(row: RailRow, lacking: Sequence[str]) -> RailRow:

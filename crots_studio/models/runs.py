@@ -150,8 +150,9 @@ class _RunReader:
         for event in events:
             self._take(event)
         for report in reports:
-            run = self._subject(report.subject)
-            run.final = run.final or report
+            # A model that was trained may have been trained again since.
+            if report.subject not in self.now:
+                self._subject(report.subject).final = report
         for run in self.runs:
             run.oracle |= any(score.oracle for score in (run.final, run.validation) if score)
         return sorted(self.runs, key=lambda run: (running_order(run.stage), run.number))

@@ -1,12 +1,22 @@
 """The rail: states in words, live progress over the state on disk, a demonstration's own stages, Run or Resume."""
 
+import time
+
 from crots.differences import Change
+from crots.eventlog import EventLog
 from crots.events import Evaluated, Progress, StageFinished, StageStarted
-from crots.project_status import StageStatus
+from crots.project import Project
+from crots.project_config import override
+from crots.project_status import StageStatus, statuses
+from crots.taxonomy import load_class_set
 from crots_studio.models.history import History
+from crots_studio.models.iou import ClassLook, Scores, class_table
+from crots_studio.models.monitor_tiles import miou_tile
 from crots_studio.models.project_form import Finding
 from crots_studio.models.rail import next_stage, rail_rows, reason_words, summary
 from crots_studio.models.run_state import RunState
+from crots_studio.models.runs import read_runs
+from tests.studio.fake_project import CLASSES, make_fake_project, report_of
 
 
 def rows(*status, run=None, findings=None, history=None):
@@ -126,14 +136,36 @@ def test_summary_next_and_the_button_s_words():
     assert next_stage(found).key == "baseline"
 
 
-def test_the_score_of_a_model_is_that_of_the_evaluation_while_it_holds():
+def test_the_score_of_a_model_is_that_of_the_evaluation_until_it_is_trained_again():
     """Trainings validate at the working size, which differs by a few tenths from the size of the labels."""
-    event = Evaluated(stage="evaluate", subject="baseline", miou=0.481, per_class_iou={}, step=0)
-    history = History()
-    history.add([StageStarted(stage="evaluate", total=3), event])
+    event = Evaluated(stage="evaluate", subject="baseline", miou=0.481, per_class_iou={}, step=0, time=3)
+    history = History(
+        [StageStarted(stage="baseline", total=9, time=1), StageStarted(stage="evaluate", total=3, time=2)]
+    )
+    history.add([event])
 
     def miou(state):
-        status = [StageStatus("baseline", "done", miou=0.486), StageStatus("evaluate", state, miou=0.481)]
-        return {row.key: row.miou for row in rail_rows(status, RunState(), {}, history)}["baseline"]
+        status = [StageStatus("baseline", state, miou=0.486), StageStatus("evaluate", state, miou=0.481)]
+        return by_key(rail_rows(status, RunState(), {}, history))["baseline"].miou
 
-    assert miou("done") == "48.1%" and miou("stale") == "48.6%"
+    assert miou("done") == "48.1%" and miou("stale") == "48.1%", "an option that changed makes it no other model"
+    history.add([StageStarted(stage="evaluate", total=3, time=4)])
+    assert miou("stale") == "48.1%", "nor does an evaluation that was broken off"
+    history.add([StageStarted(stage="baseline", total=9, time=5)])
+    assert miou("done") == "48.6%"
+
+
+def test_a_model_has_one_score_wherever_it_stands(tmp_path):
+    """In the rail, the tiles, the table of classes and in Compare, also where its stage is stale."""
+    project = make_fake_project(tmp_path / "fake")
+    scores = report_of("adapt-2", load_class_set(CLASSES))["per_class_iou"]
+    again = Evaluated(stage="evaluate", subject="adapt-2", miou=0.123, per_class_iou=scores, time=time.time())
+    EventLog(project.events_path).append(again)
+    Project(project.folder, override(project.config, {"adapt.learning_rate": "0.001"})).save()
+    project = Project.open(project.folder)
+    history = History.read(project.events_path)
+    row = by_key(rail_rows(statuses(project), RunState(), {}, history))["adapt-2"]
+    table = class_table(Scores.of_history(history), "adapt-2", ClassLook())
+    (run,) = (run for run in read_runs(project.folder).runs if run.stage == "adapt-2")
+    assert row.state == "stale" and (row.miou, miou_tile(Scores.of_history(history)).figure) == ("12.3%", "12.3%")
+    assert (table.mean.iou, run.score.miou) == (0.123, 0.123)

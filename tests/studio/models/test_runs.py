@@ -93,6 +93,12 @@ def test_reports_fill_in_where_events_are_missing(tmp_path):
     assert [(run.stage, run.score.miou) for run in runs] == [("baseline", 0.3), ("adapt-1", 0.6)]
 
 
+def test_a_report_on_a_model_that_was_trained_again_says_nothing_of_it(tmp_path):
+    made = project(tmp_path / "a", [*training("baseline", 0.3), scored("baseline", 0.3), *training("baseline", 0.5)])
+    write_json(made.stage_folder("evaluate") / "baseline.json", {"miou": 0.3, "per_class_iou": {"road": 0.3}})
+    assert [run.score.miou for run in read_runs(tmp_path / "a").runs] == [0.3, 0.5]
+
+
 def test_no_project_is_an_error_in_words(tmp_path):
     with pytest.raises(InputError, match=r"no crots\.toml"):
         read_runs(tmp_path)
