@@ -25,6 +25,10 @@ _HEAD = 2**20
 _ORDERS = ("LRCP", "RLCP", "RPCL", "PCRL", "CPRL")
 _PRECINCTS, _MARKED = 1, 6
 _USUAL_BLOCK = (64, 64)
+# What the format allows: halvings of the picture, and of a block's sides the exponents over 4.
+_MOST_LEVELS, _MOST_BLOCK = 32, 8
+# Exponent of a precinct's sides; of smaller ones a large image has too many for the memory.
+_LEAST_PRECINCT = 4
 
 
 class _UnknownCoding(Exception):
@@ -112,6 +116,9 @@ def _blocks(content: bytes) -> dict[str, Any]:
     style, order, layers, mixed, levels, wide, high, passes = struct.unpack(">BBHBBBBB", content[:9])
     if layers != 1 or passes or style & _MARKED or order >= len(_ORDERS):
         raise _UnknownCoding("several layers, or blocks of a special form")
+    # The encoder ends the process on more than the format allows.
+    if levels > _MOST_LEVELS or max(wide, high, wide + high) > _MOST_BLOCK or mixed > 1:
+        raise _UnknownCoding("parameters that the format does not allow")
     options: dict[str, Any] = {"num_resolutions": levels + 1, "progression": _ORDERS[order], "mct": mixed}
     if (sides := (4 << wide, 4 << high)) != _USUAL_BLOCK:
         # Pillow leaves the precincts out where blocks that it takes anyway are asked for beside them.
@@ -119,5 +126,7 @@ def _blocks(content: bytes) -> dict[str, Any]:
     if style & _PRECINCTS:
         # From the smallest picture to the whole one; the encoder halves them in that order.
         (whole,) = struct.unpack_from(">B", content, 10 + levels)
+        if min(whole & 15, whole >> 4) < _LEAST_PRECINCT:
+            raise _UnknownCoding("tiny precincts")
         options["precinct_size"] = (1 << (whole & 15), 1 << (whole >> 4))
     return options
