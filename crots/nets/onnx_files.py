@@ -5,6 +5,7 @@ onnxruntime folds constants while it opens a file, so that a shape in a file of 
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,7 @@ import torch
 
 from crots.errors import InputError
 from crots.limits import check_claim
+from crots.nets.onnx_outline import outline
 from crots.nets.quiet import onnx_runtime
 from crots.nets.reading import check_file
 from crots.nets.reasons import parsed, reason_of, stranger
@@ -23,6 +25,8 @@ from crots.nets.reasons import parsed, reason_of, stranger
 _SHAPED_BY = {"ConstantOfShape": 0, "Expand": 1, "RandomNormal": None, "RandomUniform": None}
 _REPEATED_BY = {"Tile": 1}
 _WIDEST = 8
+# Bytes of a file that the parser takes longer for than a window may stand still.
+_LARGE = 2**23
 # What onnxruntime says of files that are whole, and what helps.
 _OWN_OPERATOR = "it uses operators of another program; export it with those of ONNX alone"
 _REMEDIES = {
@@ -67,11 +71,20 @@ def _session(path: Path, device: torch.device) -> Any:
     return onnxruntime.InferenceSession(str(path), settings, providers=providers)
 
 
-def _check(path: Path) -> None:
+def _parsed(path: Path) -> Any:
+    """The model in a file; of a large one without the numbers of its weights, which nobody asks for here."""
     import onnx
 
+    if path.stat().st_size > _LARGE:
+        # What cannot be read is for the parser to say.
+        with contextlib.suppress(ValueError):
+            return onnx.load_model_from_string(outline(path))
+    return onnx.load(str(path), load_external_data=False)
+
+
+def _check(path: Path) -> None:
     check_claim(path, path.stat().st_size, "the file")
-    model = onnx.load(str(path), load_external_data=False)
+    model = _parsed(path)
     claimed = 0
     for graph in _graphs(model):
         for tensor in _tensors(graph):
