@@ -275,7 +275,9 @@ def label_files(
             return keyed(folder, [name for name in names if not kinds[name]]), encoding
     if chosen:
         names = [name for name in names if kinds[name] == chosen]
-        encoding = _encoding(chosen) if encoding == "auto" else encoding
+        # Tools write such names for ids of classes that are the user's own.
+        unknown = chosen == "_labelIds" and classes is not None and not classes.raw_ids
+        encoding = _encoding(chosen) if encoding == "auto" and not unknown else encoding
     return keyed(folder, names), encoding
 
 

@@ -19,7 +19,17 @@ from crots.data.encodings import Encoding
 from crots.data.folder_listing import key_of, list_labels
 from crots.data.matching import some, without_upload
 from crots.data.polygons import ALBUMS, album_labels, album_parts, is_album
-from crots.data.releases import RELEASES, LabelKind, Release, Spot, by_preference, folders_below, folders_in, spot
+from crots.data.releases import (
+    RELEASES,
+    SPLIT_WORDS,
+    LabelKind,
+    Release,
+    Spot,
+    by_preference,
+    folders_below,
+    folders_in,
+    spot,
+)
 from crots.errors import InputError
 from crots.files import is_file
 from crots.image_formats import IMAGE_SUFFIXES
@@ -35,12 +45,9 @@ _LABEL_FOLDERS = (
 UNUSED = "labels are not used: "
 # Folders in which each is the only one.
 _DEEP = 3
-# Files of a folder that are opened to find those of COCO and CVAT, and what their splits are called.
+# Files of a folder that are opened to find those of COCO and CVAT, and the words for all splits.
 _FEW_ALBUMS = 8
-_SPLIT_WORDS = {
-    "train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing"),
-}  # fmt: skip
-_EVERY_SPLIT = frozenset(word for words in _SPLIT_WORDS.values() for word in words)
+_EVERY_SPLIT = frozenset(word for words in SPLIT_WORDS.values() for word in words)
 # Labels of SegNet's form of CamVid.
 _SEGNET = LabelKind("", "", "raw", "camvid")
 _CAMVID_NAME = re.compile(r"(0001TP|0006R0|0016E5|Seq05VD)_f?\d+")
@@ -92,7 +99,8 @@ def _cityscapes(path: Path, split: str) -> Place | None:
     if not images.is_dir():
         raise _no_split(root / "leftImg8bit", str(below))
     unpacked = [folder for folder in folders_in(root.parent) if folder.name.startswith(("gtFine_", "gtCoarse_"))]
-    places = (folder / kind / below for folder in (root, *unpacked) for kind in ("gtFine", "gtCoarse"))
+    kinds = ("gtFine", "gtCoarse", "gtCoarse_daytime_trainvaltest")
+    places = (folder / kind / below for folder in (root, *unpacked) for kind in kinds)
     return Place(images, next((place for place in places if place.is_dir()), None), split=below.parts[0])
 
 
@@ -245,12 +253,12 @@ def _pairs(path: Path, split: str) -> Place | None:
 def _splits(path: Path, split: str) -> Place | None:
     """Nothing but folders that are named after splits: ``train`` and ``val``, ``Train`` and ``Test`` ..."""
     found = {folder.name.lower(): folder for folder in folders_in(path) if not folder.name.startswith((".", "__"))}
-    known = [name for name, words in _SPLIT_WORDS.items() if found.keys() & set(words)]
+    known = [name for name, words in SPLIT_WORDS.items() if found.keys() & set(words)]
     if len(known) < 2 or not found.keys() <= _EVERY_SPLIT:
         return None
     if any(name.suffix.lower() in IMAGE_SUFFIXES for name in path.iterdir()):
         return None
-    ours = next((found[word] for word in _SPLIT_WORDS.get(split, (split,)) if word in found), None)
+    ours = next((found[word] for word in SPLIT_WORDS.get(split, (split,)) if word in found), None)
     if ours is None:
         raise _no_split(path, split)
     return Place(ours, split=split)
@@ -271,7 +279,7 @@ def _without_classes(layout: Callable[[Path, str], Place | None]) -> Callable[..
 
 def _coco(path: Path, split: str) -> Place | None:
     """COCO, CVAT and JSON of Label Studio, also as Roboflow exports it: images, and one file for each split."""
-    named = _SPLIT_WORDS.get(split, (split,))
+    named = SPLIT_WORDS.get(split, (split,))
     folders = (path, path / "annotations", *(path / word for word in named))
     files = {file: _words(file, path) for folder in folders for file in _albums_in(folder) if is_album(file)}
     ours = [file for file, words in files.items() if words & set(named)]
@@ -313,7 +321,7 @@ def album_place(file: Path, wanted: str, split: str) -> Place:
     """
     labels, parts = list(album_labels(file)), album_parts(file)
     if wanted and (said := {part.lower() for part in parts.values()}) & _EVERY_SPLIT:
-        labels = [name for name in labels if parts.get(name, "").lower() in _SPLIT_WORDS.get(wanted, (wanted,))]
+        labels = [name for name in labels if parts.get(name, "").lower() in SPLIT_WORDS.get(wanted, (wanted,))]
         split = wanted
         if not labels:
             raise InputError(f"{file}: found images of {some(sorted(said), 8)}, expected the split {split}")

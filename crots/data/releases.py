@@ -15,6 +15,12 @@ from crots.data.encodings import Encoding
 from crots.errors import InputError
 
 _SPLITS = ("train", "val", "test", "trainval")
+# What the folders of splits are called, where a data set has no names of its own.
+SPLIT_WORDS: dict[str, tuple[str, ...]] = {
+    "train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing"),
+}  # fmt: skip
+# The split of an export that has none.
+_WHOLE = "default"
 _LEVELS_UP = 6
 # Entries of a folder that is looked into for a root; those of images have more.
 _FEW = 50
@@ -173,7 +179,7 @@ RELEASES: dict[str, Release] = {
         "{split}/images",
         (LabelKind("{split}/1st_manual", r"_manual1$", "auto", "vessels"),),
         splits={"train": "training", "val": "test"},
-        marks=("training/1st_manual|test/images|test/1st_manual",),
+        marks=("training/images/*_training.*|test/images/*_test.*",),
     ),
     "stare": Release(
         "STARE: stare-images/im0001.ppm and labels-ah/im0001.ah.ppm.",
@@ -186,6 +192,18 @@ RELEASES: dict[str, Release] = {
         (LabelKind("", r"_1stHO$", "auto", "vessels"),),
         names=r"(^|/)Image_\d+[LR]$",
         marks=("Image_[0-9][0-9][LR].jpg", "*_1stHO.png"),
+    ),
+    "hrf": Release(
+        "HRF: images/01_dr.JPG and manual1/01_dr.tif; mask holds the field of view.",
+        "images",
+        (LabelKind("manual1", "", "auto", "vessels"),),
+        marks=("manual1",),
+    ),
+    "cityscapes-export": Release(
+        "Exports of CVAT and Datumaro in the form of Cityscapes: imgsFine/leftImg8bit/<split> and gtFine/<split>.",
+        "imgsFine/leftImg8bit/{split}",
+        (LabelKind("gtFine/{split}", r"_gtFine_labelIds$"),),
+        marks=("gtFine",),
     ),
     "mmsegmentation": Release(
         "The folders of mmsegmentation: img_dir/<split> and ann_dir/<split>.",
@@ -239,7 +257,7 @@ def spot(release: Release, path: Path, split: str, inner: Sequence[Path] = ()) -
         below = path.relative_to(base).parts if path.is_relative_to(base) else ()
         own = {theirs: ours for ours, theirs in release.splits.items()}
         picked = next((part for part in below if _is_split(release, base, part)), "")
-        folder = picked or release.splits.get(split, split)
+        folder = picked or _folder_of(release, base, split)
         images = base / release.images.format(split=folder)
         if not _marked(release, base):
             continue
@@ -262,7 +280,7 @@ def spot(release: Release, path: Path, split: str, inner: Sequence[Path] = ()) -
             base,
             images / within,
             within,
-            (own.get(folder, folder) if picked else split) if has_splits else "",
+            (own.get(folder) or _split_of(folder) if picked else split) if has_splits else "",
             release.names.replace("{split}", named),
             tuple((place, kind) for place, kind in zip(folders, kinds, strict=True) if place.is_dir()),
             listed,
@@ -298,18 +316,31 @@ def _bases(release: Release, path: Path, inner: Sequence[Path]) -> Iterator[Path
         yield from list(path.parents)[:_LEVELS_UP]
 
 
+def _folder_of(release: Release, base: Path, split: str) -> str:
+    """The folder of a split: the release's own, or the first that is there of those that it may be called."""
+    if split in release.splits:
+        return release.splits[split]
+    words = (*SPLIT_WORDS.get(split, (split,)), *([_WHOLE] if split == "train" else []))
+    return next((word for word in words if (base / release.images.format(split=word)).is_dir()), split)
+
+
+def _split_of(folder: str) -> str:
+    return next((split for split, words in SPLIT_WORDS.items() if folder in words), folder)
+
+
 def _is_split(release: Release, base: Path, part: str) -> bool:
     if part in release.splits.values():
         return True
-    return part in _SPLITS and (base / release.images.format(split=part)).is_dir()
+    known = {*_SPLITS, _WHOLE}.union(*SPLIT_WORDS.values())
+    return part in known and (base / release.images.format(split=part)).is_dir()
 
 
 def _other_splits(release: Release, base: Path, path: Path) -> list[str]:
     """The splits that are there, where the folder that was picked lies above them."""
     if "{split}" not in release.images or not base.is_relative_to(path):
         return []
-    places = {**dict.fromkeys(_SPLITS), **release.splits}
-    folders = {name: base / release.images.format(split=theirs or name) for name, theirs in places.items()}
+    names = dict.fromkeys((*_SPLITS, *release.splits))
+    folders = {name: base / release.images.format(split=_folder_of(release, base, name)) for name in names}
     return [name for name, folder in folders.items() if folder.is_dir()]
 
 

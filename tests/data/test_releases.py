@@ -75,6 +75,9 @@ TREES = {
     "stare": ("stare-images/im000{}.ppm", "labels-ah/im000{}.ah.ppm",
               [0, 255, 0], "vessels", [0, 1, 0], "stare-images"),
     "chase": ("Image_0{}L.jpg", "Image_0{}L_1stHO.png", [0, 255, 0], "vessels", [0, 1, 0], ""),
+    "hrf": ("images/0{}_dr.JPG", "manual1/0{}_dr.tif", [0, 255, 0], "vessels", [0, 1, 0], "images"),
+    "cityscapes-export": ("imgsFine/leftImg8bit/val/a{}_leftImg8bit.png", "gtFine/val/a{}_gtFine_labelIds.png",
+                          [0, 10, 11], "camvid", [0, 10, 255], "imgsFine/leftImg8bit/val"),
     "mmsegmentation": ("img_dir/val/{}.jpg", "ann_dir/val/{}.png", [0, 10, 11], "camvid", [0, 10, 255], "img_dir"),
     "splits-of-pairs": ("val/images/{}.jpg", "val/masks/{}_mask.png", [0, 10, 11], "camvid", [0, 10, 255], "val"),
     "pairs": ("images/val/{}.jpg", "masks/val/{}.png", [0, 10, 11], "camvid", [0, 10, 255], ""),
@@ -129,6 +132,37 @@ def test_cityscapes_as_its_archives_unpack(tmp_path):
     ):
         dataset = open_dataset(picked, split="val", classes=load_class_set("cityscapes"))
         assert (dataset.layout, dataset.split, len(dataset), dataset.labelled) == ("cityscapes", "val", 2, 2), picked
+
+
+@pytest.mark.parametrize("word", ["val", "valid", "validation"])
+@pytest.mark.parametrize("rest", ["test/images", "train/images", "test/mask"])
+def test_splits_of_pairs_beside_a_split_without_labels(tmp_path, word, rest):
+    save(tmp_path, f"{word}/images/{{}}.jpg", f"{word}/labels/{{}}.png", [0, 10, 11])
+    save(tmp_path, f"{rest}/{{}}.jpg", "", [0])
+    for picked in (tmp_path, tmp_path / word, tmp_path / word / "images"):
+        dataset = open_dataset(picked, split="val", classes=load_class_set("camvid"))
+        assert (dataset.layout, dataset.split, dataset.labelled) == ("splits-of-pairs", "val", 2), picked
+        assert all(word in sample.image.parts for sample in dataset.samples)
+
+
+def test_the_photographs_of_cityscapes_at_night(tmp_path):
+    below = "test/night/a{}"
+    save(tmp_path, f"leftImg8bit/{below}_leftImg8bit.png",
+         f"gtCoarse_daytime_trainvaltest/{below}_gtCoarse_labelTrainIds.png", [0, 18, 255])  # fmt: skip
+    dataset = open_dataset(tmp_path, split="test", classes=load_class_set("cityscapes"))
+    assert (dataset.layout, len(dataset), dataset.labelled) == ("cityscapes", 2, 2)
+
+
+def test_an_export_in_the_form_of_cityscapes_has_ids_of_its_own(tmp_path):
+    for kind in ("labelIds", "color", "instanceIds"):
+        save(tmp_path, "imgsFine/leftImg8bit/default/a{}_leftImg8bit.png",
+             f"gtFine/default/a{{}}_gtFine_{kind}.png", [0, 2, 1])  # fmt: skip
+    classes = ClassSet.from_dict({"name": "own", "names": ["background", "road", "car"]})
+    dataset = resolve_encoding(open_dataset(tmp_path, classes=classes), classes)
+    assert (dataset.layout, dataset.labelled, dataset.encoding) == ("cityscapes-export", 2, "train")
+    assert read_truth(dataset.samples[0], dataset, classes).ravel()[:3].tolist() == [0, 2, 1]
+    with pytest.raises(InputError, match="expected the split val"):
+        open_dataset(tmp_path, split="val", classes=classes)
 
 
 def test_a_release_says_its_class_set(tmp_path):
