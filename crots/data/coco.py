@@ -7,7 +7,7 @@ import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,8 @@ _LISTS = ("images", "annotations", "categories")
 _DECODER = json.JSONDecoder()
 # Stands for the beginning of a list, which may hold anything.
 _BEGIN = object()
+# How whole paths begin.
+_WHOLE = re.compile(r"/|[A-Za-z]:/")
 _BLANK = re.compile(r"[ \t\n\r]*")
 
 
@@ -60,8 +62,8 @@ def read_coco(path: Path, text: str) -> Album:
     if not seen.issuperset(_LISTS):
         raise NotCoco(f"{path}: has no lists of {', '.join(_LISTS)}; {REMEDY}")
     try:
-        kinds = {row["id"]: str(row["name"]) for row in rows["categories"]}
-        names = {row["id"]: str(row["file_name"]).replace("\\", "/") for row in rows["images"]}
+        kinds = _numbered("categories", ((row["id"], str(row["name"])) for row in rows["categories"]))
+        names = _below(_numbered("images", ((row["id"], str(row["file_name"])) for row in rows["images"])))
         sizes = {names[row["id"]]: Size(whole(row["width"]), whole(row["height"])) for row in rows["images"]}
         shapes: dict[str, list[Callable[[], Iterable[Shape]]]] = {name: [] for name in sizes}
         for number, starts in places.items():
@@ -72,6 +74,24 @@ def read_coco(path: Path, text: str) -> Album:
     except MALFORMED as error:
         raise malformed(path, error) from None
     return Album(path, sizes, shapes, {})
+
+
+def _numbered(what: str, rows: Iterable[tuple[Any, str]]) -> dict[Any, str]:
+    """Returns names by number; files that were merged without counting on have numbers of two."""
+    found: dict[Any, str] = {}
+    for number, name in rows:
+        if found.setdefault(number, name) != name:
+            raise ValueError(f"two {what} have the number {number!s:.20}: {found[number]:.60} and {name:.60}")
+    return found
+
+
+def _below(names: Mapping[Any, str]) -> dict[Any, str]:
+    """Returns the names of images with slashes, and without the folder where they are whole paths of some computer."""
+    slashed = {number: name.replace("\\", "/") for number, name in names.items()}
+    found = {number: PurePosixPath(name).name if _WHOLE.match(name) else name for number, name in slashed.items()}
+    if len(set(found.values())) < len(set(slashed.values())):
+        raise ValueError("images of one name in several folders, which are whole paths of another computer")
+    return found
 
 
 def _rows(text: str) -> Iterator[tuple[str, Any, int]]:

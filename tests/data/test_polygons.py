@@ -286,6 +286,35 @@ def test_a_class_that_coco_does_not_list_is_refused_at_once(tmp_path):
         open_dataset(path)
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda found: found["images"][1].update(id=0), r"two images have the number 0: a\.jpg and b\.jpg"),
+        (lambda found: found["categories"][1].update(id=7), "two categories have the number 7: Road and traffic light"),
+        (
+            lambda found: [one.update(file_name=f"/x/{one['id']}/a.jpg") for one in found["images"]],
+            "in several folders",
+        ),
+    ],
+)
+def test_files_of_coco_that_were_merged_without_counting_on_are_refused(tmp_path, change, says):
+    for name in ("a.jpg", "b.jpg"):
+        photo(tmp_path / name)
+    path = coco(tmp_path / "coco.json", ["a.jpg", "b.jpg"])
+    found = json.loads(path.read_text())
+    change(found)
+    path.write_text(json.dumps(found))
+    with pytest.raises(InputError, match=says):
+        open_dataset(path)
+
+
+@pytest.mark.parametrize("head", ["C:\\\\data\\\\images\\\\", "/home/someone/images/"])
+def test_whole_paths_of_another_computer_in_coco(tmp_path, head):
+    photo(tmp_path / "images" / "a.jpg")
+    coco(tmp_path / "annotations" / "coco.json", [head + "a.jpg"])
+    check(tmp_path, count=1)
+
+
 def test_a_large_file_of_coco_takes_little_more_memory_than_its_size(tmp_path):
     photo(tmp_path / "a.jpg")
     path = coco(tmp_path / "coco.json", ["a.jpg"])
