@@ -250,7 +250,7 @@ def glance(found: PredictionSet, images: Mapping[str, Path], stretched: Size | N
     """
     keys = list(images or found.files)
     chosen_keys = [keys[place] for place in evenly_spread(len(keys), _CHECKED)]
-    means, highest, void, turned = [], 0.0, 0, 0
+    means, highest, lowest, void, turned = [], 0.0, 1.0, 0, 0
     classes = len(found.class_map.source)
     chance, unsure, pixels = 1 / classes if classes > 1 else 0.0, 0, 0
     for key in chosen_keys:
@@ -259,6 +259,7 @@ def glance(found: PredictionSet, images: Mapping[str, Path], stretched: Size | N
         means.append(float(np.mean(read.confidence)))
         highest = max(highest, float(read.confidence.max(initial=0)))
         valid = read.confidence[read.labels != found.class_map.target.ignore]
+        lowest = min(lowest, float(valid.min(initial=1)))
         unsure += int((valid < chance - _CUT).sum())
         pixels += valid.size
         void += valid.size == 0
@@ -286,6 +287,12 @@ def glance(found: PredictionSet, images: Mapping[str, Path], stretched: Size | N
         warnings.append(
             f"no pixel checked has a probability above {highest:.2g}, as if the softmax had been applied twice: every "
             "pixel counts as unsure; store the logits, or the probabilities of one softmax"
+        )
+    elif (found.soft or found.confidences) and void < count and classes > 1 and lowest == 1:
+        kind = "scores of 0 and 1 alone were" if found.soft else "something else was"
+        warnings.append(
+            f"no pixel checked has a confidence below 1, as if {kind} stored: every pixel counts as certain; store the "
+            "probability of the predicted class"
         )
     if void:
         warnings.append(

@@ -357,6 +357,18 @@ def test_probabilities_of_two_softmaxes_are_said(tmp_path, twice):
     assert not twice or "softmax had been applied twice" in found.warnings[0]
 
 
+@pytest.mark.parametrize("soft_ones", [False, True])
+def test_confidences_of_1_everywhere_are_said(tmp_path, soft_ones):
+    labels = np.arange(128).reshape(8, 16) % len(SOURCE)
+    if soft_ones:
+        for key in ("a", "b"):
+            soft(tmp_path, labels[None] == np.arange(len(SOURCE))[:, None, None], key=key)
+        warnings = glance(open_predictions(tmp_path, None, SOURCE), {}).warnings
+    else:
+        warnings = glance(*said(tmp_path, labels, np.full(labels.shape, 255))).warnings
+    assert len(warnings) == 1 and "no pixel checked has a confidence below 1" in warnings[0]
+
+
 def test_confidence_in_a_palette_is_what_its_colours_say(tmp_path):
     image = Image.fromarray(np.array([[0, 1]], np.uint8))
     image.putpalette([200] * 3 + [100] * 3)
