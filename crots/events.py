@@ -106,10 +106,32 @@ class Note(Event):
     level: Literal["info", "warning"] = "info"
 
 
-def noted(stage: str, text: str) -> Note:
-    """Makes an event of a finding about the inputs; text that begins with ``warning:`` becomes a warning."""
-    warning = text.removeprefix("warning: ")
-    return Note(stage=stage, text=warning, level="info" if warning == text else "warning")
+@dataclass(frozen=True)
+class Remark:
+    """Something found about the inputs that the user should read, before any stage has begun.
+
+    Attributes:
+        text: for people.
+        kind: ``labels`` and ``unused labels`` say nothing of images; the last, why label files are not used.
+    """
+
+    text: str
+    kind: Literal["note", "warning", "labels", "unused labels"] = "note"
+
+    @property
+    def warning(self) -> bool:
+        """Whether something may be wrong."""
+        return self.kind == "warning"
+
+    @property
+    def line(self) -> str:
+        """The text, marked where it is a warning."""
+        return f"warning: {self.text}" if self.warning else self.text
+
+
+def noted(stage: str, remark: Remark) -> Note:
+    """Makes an event of a remark about the inputs."""
+    return Note(stage=stage, text=remark.text, level="warning" if remark.warning else "info")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -193,10 +193,11 @@ class Inputs:
             raise InputError("no target images are named; give `data.target`", field="data.target")
         dataset = self._list_images(self.path(data.target), data.layout, data.split)
         render(dataset, data)
-        if not dataset.labelled:
-            return dataset
-        samples = tuple(dataclasses.replace(sample, label=None) for sample in dataset.samples)
-        return dataclasses.replace(dataset, samples=samples)
+        samples = dataset.samples
+        if dataset.labelled:
+            samples = tuple(dataclasses.replace(sample, label=None) for sample in samples)
+        notes = tuple(note for note in dataset.notes if note.kind not in ("labels", "unused labels"))
+        return dataclasses.replace(dataset, samples=samples, notes=notes)
 
     @cached_property
     def pixel_warnings(self) -> tuple[PixelWarning, ...]:

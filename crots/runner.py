@@ -15,7 +15,7 @@ import filelock
 from crots.artefacts import is_round
 from crots.errors import CrotsError, InputError, NotBegun, Stopped
 from crots.eventlog import EventLog, last_endings, seconds_before
-from crots.events import Cause, Evaluated, Event, StageFinished
+from crots.events import Cause, Evaluated, Event, Remark, StageFinished
 from crots.execution.context import Context, at_their_place
 from crots.execution.control import Control
 from crots.execution.launch import process_group
@@ -66,7 +66,7 @@ def run_project(
             if not todo:
                 continue
             lost = "" if resume else workers.from_first(partial(dropped, project, key))
-            notes = (f"warning: {lost}",) if lost else ()
+            notes = (Remark(lost, "warning"),) if lost else ()
             context = Context(key, control, resume=resume, log=log if workers.first else None, notes=notes)
             body = partial(_begun, project, stage_events)
             if not tried:
@@ -140,7 +140,7 @@ def _try_validation(project: Project, keys: tuple[str, ...]) -> None:
 
 def _measured(project: Project, keys: tuple[str, ...], body: StageBody, context: Context) -> Iterator[Event]:
     """Begins a stage after the estimate of the run."""
-    return body(dataclasses.replace(context, notes=(*context.notes, *_estimated(project, keys, context))))
+    return body(dataclasses.replace(context, notes=(*context.notes, *map(Remark, _estimated(project, keys, context)))))
 
 
 def _estimated(project: Project, keys: tuple[str, ...], context: Context) -> tuple[str, ...]:

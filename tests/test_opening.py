@@ -129,3 +129,14 @@ def test_validation_images_without_labels_score_nothing_and_that_is_reported(ope
     assert alone.validation is None and "found no labels for the 1 validation images" in alone.unscored
     found = opened(data__val_images="images", data__val_labels="labels", task__classes="demo").validation
     assert found is not None and found.labelled == 1
+
+
+def test_of_a_target_nothing_is_said_of_labels(opened, tmp_path):
+    for number in range(2):
+        write_image(tmp_path / "images" / f"{number}.png", np.zeros((8, 8, 3), np.uint8))
+    write_labels(tmp_path / "labels" / "0.png", np.zeros((8, 8), np.uint8))
+    given = {"task__classes": "camvid", "data__val_images": ".", "data__val_labels": None}
+    validation = opened(**given).validation
+    assert "1 of 2 images have no label" in validation.notes[0].text
+    inputs = opened(task__classes="camvid", data__target=".")
+    assert len(inputs.target) == 2 and inputs.target.notes == ()

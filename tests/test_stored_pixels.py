@@ -144,7 +144,7 @@ def test_masks_of_0_and_65535_are_masks(tmp_path):
     for name in "ab":
         Image.fromarray(mask).save(tmp_path / f"{name}.png")
     encoding, notes = detect_encoding([tmp_path / "a.png", tmp_path / "b.png"], two)
-    assert encoding == "mask" and "65535 is front" in notes[0]
+    assert encoding == "mask" and "65535 is front" in notes[0].text
     assert np.array_equal(decode(tmp_path / "a.png", encoding, two), IDS > 1)
     assert detect_encoding([tmp_path / "a.png"], FOUR)[0] == "train", "of more classes, 65535 means none"
 

@@ -134,7 +134,7 @@ def resolve_labels(dataset: Dataset, classes: ClassSet) -> Dataset:
         found = resolve_encoding(dataset, classes)
     except InputError as error:
         raise InputError(_with_own_flag(str(error))) from None
-    return replace(found, notes=tuple(map(_with_own_flag, found.notes)))
+    return replace(found, notes=tuple(replace(note, text=_with_own_flag(note.text)) for note in found.notes))
 
 
 def _with_own_flag(text: str) -> str:

@@ -92,7 +92,7 @@ class _Surveyor:
         self.found.facts["size"] = str(size)
         self.found.lines.append(f"target: {len(dataset)} images in {dataset.root} (layout {dataset.layout}{where})")
         self.found.lines.append(reason)
-        self.found.lines += [note for note in dataset.notes if "label" not in note or "left out" in note]
+        self.found.lines += [note.text for note in dataset.notes]
         self.found.warnings += [warning.text for warning in self.inputs.pixel_warnings]
         if like_labels([sample.image for sample in dataset.samples]):
             self.found.warnings.append(
@@ -142,8 +142,7 @@ class _Surveyor:
         known = len(dataset.notes)
         dataset = tried_labels(dataset, self.inputs.classes)
         for note in dataset.notes[known:]:
-            where = self.found.warnings if note.startswith("warning: ") else self.found.lines
-            where.append(note.removeprefix("warning: "))
+            (self.found.warnings if note.warning else self.found.lines).append(note.text)
 
     def source(self, class_map: ClassMap | None, target: Dataset | None, validation: Dataset | None) -> None:
         if self.config.source.predictions is not None:
@@ -170,7 +169,8 @@ class _Surveyor:
         self.found.lines.append(f"source: {len(found)} predictions in {found.folder} ({sort})")
         images = {sample.key: sample.image for sample in target.samples} if target is not None else {}
         found, notes = (found.lookup(images) if images else found).resolved()
-        self.found.lines += notes
+        for note in notes:
+            (self.found.warnings if note.warning else self.found.lines).append(note.text)
         self.found.warnings += glance(found, images, self.inputs.stretched if images else None).warnings
         if validation is not None and target is not None:
             self.found.warnings += filter(None, [self.inputs.unscored_source])

@@ -17,13 +17,14 @@ from crots.config import unknown_name
 from crots.data.encodings import ENCODINGS, Encoding
 from crots.data.folder_listing import key_of, keyed, list_files, list_folder, list_labels, lossy_words
 from crots.data.label_studio import is_mask_name
-from crots.data.layouts import UNUSED, Place, album_place, find_place
+from crots.data.layouts import Place, album_place, find_place, unused_labels
 from crots.data.lists import read_list
 from crots.data.masks import masks_among, measurements_among, other_pictures
 from crots.data.matching import ENDINGS, label_ending, match, some
 from crots.data.polygons import ALBUMS, SUFFIX, album_labels, is_album, is_outlined
 from crots.data.spread import evenly_spread
 from crots.errors import InputError
+from crots.events import Remark
 from crots.files import expanded, files_below
 from crots.image_formats import IMAGE_SUFFIXES, LABEL_SUFFIXES, UNREAD
 from crots.taxonomy import ClassSet
@@ -68,7 +69,7 @@ class Dataset:
     split: str
     samples: tuple[Sample, ...]
     encoding: Encoding = "auto"
-    notes: tuple[str, ...] = ()
+    notes: tuple[Remark, ...] = ()
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -81,7 +82,7 @@ class Dataset:
     @property
     def why_unlabelled(self) -> str:
         """Why label files that were found are not used, in brackets; empty where none were found."""
-        return "".join(f" ({note})" for note in self.notes if note.startswith(UNUSED))
+        return "".join(f" ({note.text})" for note in self.notes if note.kind == "unused labels")
 
     @property
     def labelled(self) -> int:
@@ -146,7 +147,7 @@ def _open_file(path: Path, split: str, root: Path | str | None) -> Dataset:
     samples = [Sample(key, image, label) for key, (image, label) in sorted(listed.entries.items())]
     endings = {label_ending(key_of(sample.label.name)) for sample in samples if sample.label is not None}
     encoding = _encoding(endings.pop()) if len(endings) == 1 else "auto"
-    return Dataset(listed.root, "list", split, tuple(samples), encoding, listed.notes)
+    return Dataset(listed.root, "list", split, tuple(samples), encoding, tuple(map(Remark, listed.notes)))
 
 
 def _encoding(ending: str) -> Encoding:
@@ -160,7 +161,7 @@ def _placed(name: str, place: Place, encoding: Encoding, classes: ClassSet | Non
     if encoding == "auto" and chosen == "raw" and classes is not None and not classes.raw_ids:
         chosen = "auto"
     samples = tuple(Sample(key, image) for key, image in found.images.items())
-    dataset = Dataset(place.images, name, place.split, samples, chosen, (*place.notes, *found.notes))
+    dataset = Dataset(place.images, name, place.split, samples, chosen, (*place.notes, *map(Remark, found.notes)))
     if place.labels is not None and place.labels.is_file():
         return _with_own_labels(dataset, place.labels, classes)
     if place.labels is not None:
@@ -321,14 +322,14 @@ def _with_own_labels(
         files, encoding = label_files(folder, dataset.encoding, classes, names)
         found = match(dataset.keys, files, what="label", folder=folder, partial=True)
     except InputError as error:
-        return _replaced(dataset, {}, dataset.encoding, f"{UNUSED}{error}")
+        return _replaced(dataset, {}, dataset.encoding, unused_labels(str(error)))
     if not files:
-        return _replaced(dataset, {}, dataset.encoding, f"{UNUSED}{no_labels(folder)}")
+        return _replaced(dataset, {}, dataset.encoding, unused_labels(no_labels(folder)))
     if not found and folder == dataset.root:
         # Label files among the images that match none were already reported as left out.
         return dataset
     lacking = len(dataset) - len(found)
-    note = f"{folder}: {lacking} of {len(dataset)} images have no label" if lacking else ""
+    note = Remark(f"{folder}: {lacking} of {len(dataset)} images have no label", "labels") if lacking else None
     return _replaced(dataset, found, encoding, note)
 
 
@@ -352,10 +353,10 @@ def _with_labels(dataset: Dataset, folder: Path, encoding: Encoding, classes: Cl
             f"{folder}: found {len(used) + len(extra)} labels for {len(used)} images, expected as many; "
             f"no image for {some(extra)}; add the images or move these labels away"
         )
-    return _replaced(dataset, found, encoding, "")
+    return _replaced(dataset, found, encoding, None)
 
 
-def _replaced(dataset: Dataset, labels: dict[str, Path], encoding: Encoding, note: str) -> Dataset:
+def _replaced(dataset: Dataset, labels: dict[str, Path], encoding: Encoding, note: Remark | None) -> Dataset:
     samples = tuple(Sample(sample.key, sample.image, labels.get(sample.key)) for sample in dataset.samples)
     notes = (*dataset.notes, note) if note else dataset.notes
     return Dataset(dataset.root, dataset.layout, dataset.split, samples, encoding, notes)

@@ -211,7 +211,7 @@ def _dataset(
         classes = classes or known
         where = f", split {dataset.split}" if dataset.split else ""
         summary.append(f"{dataset.layout} layout{where}: {len(dataset)} images, {dataset.labelled} with labels")
-        summary += dataset.notes
+        summary += [note.line for note in dataset.notes]
         if 0 < dataset.labelled < len(dataset):
             lacking = [sample.key for sample in dataset.samples if sample.label is None]
             findings.problems.append(f"{dataset.root}: {len(lacking)} images have no label ({some(lacking)})")
@@ -341,7 +341,7 @@ def _label_maps(
             if labels.ndim == 2:
                 findings.add_labels(labels)
         _tell(watch, findings.counts["files"], len(files))
-    summary = [f"label maps or hard predictions: {len(files)} index images", *dataset.notes]
+    summary = [f"label maps or hard predictions: {len(files)} index images", *(note.line for note in dataset.notes)]
     return findings.result(path, "label maps", summary, classes)
 
 
@@ -371,7 +371,7 @@ def _predictions(
             findings.add_labels(labels)
         _tell(watch, findings.counts["predictions"], len(keys))
     sort = "soft" if found.soft else "hard labels" + (" with confidence" if found.confidences else "")
-    summary = [f"predictions: {len(keys)} images, {sort}", *(notes if classes is not None else [])]
+    summary = [f"predictions: {len(keys)} images, {sort}", *(note.line for note in notes if classes is not None)]
     if findings.sizes and (found.soft or found.confidences):
         summary.append(f"mean confidence {trust / findings.sizes.total():.1%}")
     return findings.result(path, "predictions", summary, classes)

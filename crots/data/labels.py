@@ -31,6 +31,7 @@ from crots.data.readings import (
 from crots.data.roboflow import listed_encoding
 from crots.data.spread import evenly_spread
 from crots.errors import InputError
+from crots.events import Remark
 from crots.images import decode_wide, image_size
 from crots.label_files import StoredLabels, read_labels, read_stored
 from crots.limits import check_pixels, strips
@@ -111,7 +112,7 @@ def tried_labels(dataset: Dataset, classes: ClassSet) -> Dataset:
 
 def detect_encoding(
     labels: Sequence[Path], classes: ClassSet, *, predictions: bool = False
-) -> tuple[Encoding, list[str]]:
+) -> tuple[Encoding, list[Remark]]:
     """Finds out how label files store classes, from 16 of them, or from more where these hold next to nothing.
 
     Args:
@@ -128,9 +129,10 @@ def detect_encoding(
     """
     if has_outlines(labels[0]):
         outside = "background" if "background" in map(str.lower, classes.names) else "ignored"
-        return "polygons", [f"labels are {WORDS['polygons']}; pixels outside of them are {outside}"]
+        text = f"labels are {WORDS['polygons']}; pixels outside of them are {outside}"
+        return "polygons", [Remark(text, "labels")]
     if (listed := listed_encoding(labels, classes)) is not None:
-        return listed[0], [listed[1]]
+        return listed[0], [Remark(listed[1], "labels")]
     chosen = [labels[index] for index in np.unique(np.linspace(0, len(labels) - 1, _CHECKED).astype(int))]
     rest: list[Path] | None = None
     seen: list[Seen] = []
@@ -139,7 +141,8 @@ def detect_encoding(
         if any(is_coloured(found) for found in stored.values()):
             for path in (*(one.path for one in seen), *stored):
                 decode(path, "colour", classes)
-            return "colour", [f"labels are {WORDS['colour']}: {files_checked(len(seen) + len(stored))}"]
+            text = f"labels are {WORDS['colour']}: {files_checked(len(seen) + len(stored))}"
+            return "colour", [Remark(text, "labels")]
         seen += [
             seen_in(path, dataclasses.replace(found, values=_plane(found.values, path)))
             for path, found in stored.items()

@@ -31,6 +31,7 @@ from crots.data.releases import (
     spot,
 )
 from crots.errors import InputError
+from crots.events import Remark
 from crots.files import is_file
 from crots.image_formats import IMAGE_SUFFIXES
 from crots.resources import shipped
@@ -41,8 +42,6 @@ IMAGE_FOLDERS = ("images", "image", "imgs", "img", "rgb", "RGB", "photos")
 _LABEL_FOLDERS = (
     "labels", LABEL_IDS, "annotations", "masks", "label", "mask", "annotation", "gt", "semantic", "segmentation",
 )  # fmt: skip
-# Begins a note that says why there are labels that are left alone.
-UNUSED = "labels are not used: "
 # Folders in which each is the only one.
 _DEEP = 3
 # Files of a folder that are opened to find those of COCO and CVAT, and the words for all splits.
@@ -79,7 +78,12 @@ class Place:
     labels_named: str = ""
     labels_within: str = ""
     stems: frozenset[str] | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Remark, ...] = ()
+
+
+def unused_labels(why: str) -> Remark:
+    """Says why label files that were found are not used."""
+    return Remark(f"labels are not used: {why}", "unused labels")
 
 
 def _cityscapes(path: Path, split: str) -> Place | None:
@@ -125,7 +129,7 @@ def _released(name: str) -> Callable[[Path, str, ClassSet | None], Place | None]
                 encoding: Encoding = "auto" if other and kind.encoding == "train" else kind.encoding
                 break
         else:
-            why = (f"{UNUSED}{unfit}",) if unfit else ()
+            why = (unused_labels(unfit),) if unfit else ()
             return Place(
                 found.images, None, found.split, names=found.names, within=start, stems=_stems(found), notes=why
             )
@@ -186,12 +190,12 @@ def _own_classes(found: Spot, kind: LabelKind) -> Path | None:
     return next(found.root.glob(kind.own_classes), None) if kind.own_classes else None
 
 
-def _class_notes(found: Spot, kind: LabelKind, classes: ClassSet | None) -> tuple[str, ...]:
+def _class_notes(found: Spot, kind: LabelKind, classes: ClassSet | None) -> tuple[Remark, ...]:
     own = _own_classes(found, kind)
     if own is not None:
-        return () if classes is not None else (f"the class set of this data set is in {own}",)
+        return () if classes is not None else (Remark(f"the class set of this data set is in {own}"),)
     wanted = None if classes is None else classes.name
-    return () if kind.classes in ("", wanted) else (f"the class set of this data set is {kind.classes}",)
+    return () if kind.classes in ("", wanted) else (Remark(f"the class set of this data set is {kind.classes}"),)
 
 
 def _part(whole: Path, within: Path, names: str) -> Path:
@@ -235,7 +239,7 @@ def _camvid(path: Path, split: str, classes: ClassSet | None) -> Place | None:
         if pairs:
             labels = path / (split + suffix)
             unfit = _other_ids(labels, _SEGNET, classes) if suffix == "annot" else ""
-            notes = (f"{UNUSED}{unfit}",) if unfit else ()
+            notes = (unused_labels(unfit),) if unfit else ()
             return Place(path / split, None if unfit else labels, split, notes=notes)
     if (path / "images").is_dir() and _any_name(path / "images", _CAMVID_NAME):
         return _images_and_labels(path, split, "auto")
@@ -293,7 +297,8 @@ def _coco(path: Path, split: str) -> Place | None:
     if len(fitting) == 1:
         return place
     rest = some([file.name for file in fitting[1:]])
-    return replace(place, notes=(f"labels are those of {fitting[0].name}; for {rest}, give that file as the labels",))
+    text = f"labels are those of {fitting[0].name}; for {rest}, give that file as the labels"
+    return replace(place, notes=(Remark(text, "labels"),))
 
 
 def _words(file: Path, root: Path) -> set[str]:

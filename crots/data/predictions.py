@@ -32,6 +32,7 @@ from crots.data.readings import AmbiguousLabels, voids
 from crots.data.score_arrays import ARCHIVE, is_soft_array, read_probabilities
 from crots.data.spread import evenly_spread
 from crots.errors import InputError
+from crots.events import Remark
 from crots.files import expanded, files_below
 from crots.images import image_size, is_turned
 from crots.label_files import read_confidence, read_stored, resize_confidence, resize_labels
@@ -137,7 +138,7 @@ class PredictionSet:
         size = size or _size_of(labels)
         return _hard(resize_labels(labels, size), resize_confidence(confidence, size), self.class_map.target)
 
-    def resolved(self) -> tuple[PredictionSet, list[str]]:
+    def resolved(self) -> tuple[PredictionSet, list[Remark]]:
         """Finds out how hard predictions hold the classes.
 
         Returns:

@@ -16,6 +16,7 @@ import numpy as np
 from crots.data.encodings import Encoding
 from crots.data.matching import some
 from crots.errors import InputError
+from crots.events import Remark
 from crots.label_files import TRAIN_IDS, StoredLabels
 from crots.taxonomy import ClassSet, Colour, count_labels
 
@@ -211,11 +212,16 @@ class _Judge:
 
     # The choice.
 
-    def truth(self) -> tuple[Encoding, list[str]]:
+    def truth(self) -> tuple[Encoding, list[Remark]]:
         """How files of labels are read."""
         train, raw, mask, loose = self.train(), self.raw(), self.mask(), self.loose()
-        if train is not None and any(file.says.startswith(TRAIN_IDS) for file in self.files):
-            return self.reported(train, "as the files themselves say")
+        if any(file.says.startswith(TRAIN_IDS) for file in self.files):
+            if train is not None:
+                return self.reported(train, "as the files themselves say")
+            table = train_table(self.classes)
+            if table.keys() >= set(self.values):
+                # All of it is ignored; the colour of what is may be a class's.
+                return self.nothing({"train": table})
         if (palette := self.colour()) is not None:
             return self.by_palette(palette, [reading for reading in (raw, train, mask) if reading is not None])
         if raw is not None or (train is not None and self.all_void()):
@@ -243,7 +249,7 @@ class _Judge:
                 tables["raw"] = {**dict.fromkeys(range(65536), self.classes.ignore), **tables["raw"]}
         return self.nothing(tables)
 
-    def predictions(self) -> tuple[Encoding, list[str]]:
+    def predictions(self) -> tuple[Encoding, list[Remark]]:
         """How predictions are read, which hold train ids unless only something else fits."""
         train, raw, mask, palette = self.train(), self.raw(), self.mask(), self.colour()
         # A model predicts classes, none of the many ids that a data set ignores.
@@ -293,7 +299,7 @@ class _Judge:
         table = raw_table(self.classes)
         return bool(self.classes.raw_ids) and all(table.get(value) == self.classes.ignore for value in self.values)
 
-    def own_ids(self, raw: _Reading | None, train: _Reading | None) -> tuple[Encoding, list[str]]:
+    def own_ids(self, raw: _Reading | None, train: _Reading | None) -> tuple[Encoding, list[Remark]]:
         if raw is None:
             raw = _Reading("raw", dict.fromkeys(self.pixels, self.classes.ignore), self.classes.ignore, 1.0)
             if train is not None and not self.classes.also_train_ids:
@@ -318,7 +324,7 @@ class _Judge:
         """Whether own ids leave most pixels without a class, and another reading finds many more classes."""
         return raw.void > _MOST_VOID and len(other.seen) >= _MORE_CLASSES * len(raw.seen)
 
-    def two_classes(self, mask: _Reading, train: _Reading | None) -> tuple[Encoding, list[str]]:
+    def two_classes(self, mask: _Reading, train: _Reading | None) -> tuple[Encoding, list[Remark]]:
         whites = [value for value in (255, _WHITE) if value in self.values]
         white = " and ".join(map(str, whites))
         if any(label == 0 for (value, _), label in mask.labels.items() if value in whites):
@@ -334,7 +340,7 @@ class _Judge:
         rest = f"0 is {self.classes.names[0]}, {white} is {self.classes.names[1]}; {self.flag} train ignores {white}"
         return self.reported(mask, rest)
 
-    def by_palette(self, palette: _Reading, rivals: Sequence[_Reading]) -> tuple[Encoding, list[str]]:
+    def by_palette(self, palette: _Reading, rivals: Sequence[_Reading]) -> tuple[Encoding, list[Remark]]:
         for rival in rivals:
             if not palette.differs(rival):
                 return self.reported(rival, "and their colours say the same")
@@ -351,7 +357,7 @@ class _Judge:
         filled = all(rival.labels[value] == rival.ignore and value[1] in others for value in apart)
         return sorted(value for value, _ in apart) if filled else []
 
-    def nothing(self, tables: Mapping[Encoding, Mapping[int, int]]) -> tuple[Encoding, list[str]]:
+    def nothing(self, tables: Mapping[Encoding, Mapping[int, int]]) -> tuple[Encoding, list[Remark]]:
         """No reading gives a pixel a class: either all of it is ignored, or values are unknown."""
         for encoding, table in tables.items():
             if all(value in table for value in self.values):
@@ -359,21 +365,23 @@ class _Judge:
                 empty = _Reading(encoding, labels, self.classes.ignore, 1.0)
                 encoding, notes = self.reported(empty)
                 use = "nothing is learnt from them" if self.predicted else "they score nothing"
-                return encoding, [*notes, f"warning: no pixel of them has a class, so {use}"]
+                return encoding, [*notes, Remark(f"no pixel of them has a class, so {use}", "warning")]
         known = {**tables["train"], **tables.get("raw", {})}
         worst = max(self.files, key=lambda file: len(file.values - known.keys()))
         wrong = sorted(worst.values - known.keys()) or sorted(worst.values - tables["train"].keys())
         raise unknown_ids(str(worst.path), wrong, self.classes)
 
-    def reported(self, reading: _Reading, why: str = "") -> tuple[Encoding, list[str]]:
-        notes = [f"labels are {WORDS[reading.encoding]}: {self.found}" + (f"; {why}" if why else "")]
+    def reported(self, reading: _Reading, why: str = "") -> tuple[Encoding, list[Remark]]:
+        text = f"labels are {WORDS[reading.encoding]}: {self.found}" + (f"; {why}" if why else "")
+        notes = [Remark(text, "labels")]
         if reading.seen == {0} and len(self.classes) > 1 and reading.void:
-            notes.append(
-                f"warning: nothing but {self.classes.names[0]} and ignored pixels occurs in them; if an id means "
-                "another class, say so under ids in the class set's file"
+            text = (
+                f"nothing but {self.classes.names[0]} and ignored pixels occurs in them; if an id means another class, "
+                "say so under ids in the class set's file"
             )
+            notes.append(Remark(text, "warning"))
         if inverted := self.inverted(reading):
-            notes.append(f"warning: {inverted}")
+            notes.append(Remark(inverted, "warning"))
         return reading.encoding, notes
 
     def inverted(self, reading: _Reading) -> str:
@@ -415,7 +423,7 @@ class _Judge:
         return some(parts, 4) + (f", {ranges(ignored)} ignored" if ignored else "")
 
 
-def read_as(files: Sequence[Seen], classes: ClassSet, *, predictions: bool = False) -> tuple[Encoding, list[str]]:
+def read_as(files: Sequence[Seen], classes: ClassSet, *, predictions: bool = False) -> tuple[Encoding, list[Remark]]:
     """Chooses how files of ids are read.
 
     Args:

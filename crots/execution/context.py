@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from crots.eventlog import EventLog
-from crots.events import ArtifactWritten, Event, Progress
+from crots.events import ArtifactWritten, Event, Progress, Remark
 from crots.execution.control import Control
 from crots.execution.workers import current
 
@@ -33,7 +33,7 @@ class Context:
     control: Control = field(default_factory=Control)
     resume: bool = False
     log: EventLog | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Remark, ...] = ()
 
     @property
     def position(self) -> int:

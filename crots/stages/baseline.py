@@ -13,7 +13,7 @@ from torch import Tensor
 from crots.arrays import Array
 from crots.config import Size
 from crots.errors import InputError
-from crots.events import Event, noted
+from crots.events import Event, Note
 from crots.execution.context import Context
 from crots.execution.draws import random_numpy
 from crots.execution.engine import Engine
@@ -251,5 +251,5 @@ def distil_student(job: BaselineJob, context: Context) -> Iterator[Event]:
     )  # fmt: skip
     if learner.unsure_weight and job.options.unsure_weight is None:
         what = "the source is confident in all its classes, so its less confident labels are learnt too"
-        yield noted(context.stage, f"{what}, with a weight of {learner.unsure_weight:g}")
+        yield Note(stage=context.stage, text=f"{what}, with a weight of {learner.unsure_weight:g}")
     yield from train(learner, job.run, context)

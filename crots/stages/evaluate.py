@@ -18,7 +18,7 @@ from crots.data.feed import prefetch
 from crots.data.labels import read_truth, resolve_encoding
 from crots.data.predictions import PredictionSet
 from crots.errors import InputError
-from crots.events import Evaluated, Event, StageStarted, noted
+from crots.events import Evaluated, Event, Note, StageStarted, noted
 from crots.execution.context import Context, Meter
 from crots.execution.workers import current
 from crots.files import write_json
@@ -82,7 +82,7 @@ def evaluate_subjects(job: EvaluateJob, context: Context) -> Iterator[Event]:
     samples = labelled(dataset)
     total = len(samples) * len(job.subjects)
     yield StageStarted(stage=context.stage, total=total, unit="images", device=job.device)
-    yield from (noted(context.stage, text) for text in dataset.notes[len(job.dataset.notes) :])
+    yield from (noted(context.stage, note) for note in dataset.notes[len(job.dataset.notes) :])
     meter = Meter(context.stage, total)
     for number, subject in enumerate(job.subjects):
         confusion = Confusion(len(job.classes), job.classes.ignore)
@@ -93,11 +93,11 @@ def evaluate_subjects(job: EvaluateJob, context: Context) -> Iterator[Event]:
             yield from meter.tick(number * len(samples) + done)
         report = confusion.report(job.classes.names, job.classes.subsets)
         if confusion.unpredicted > _MUCH:
-            yield noted(
-                context.stage,
-                f"warning: {subject.name} predicts no class for {confusion.unpredicted:.0%} of the labelled pixels, "
-                "which count as wrong; check its classes and the class map if that is not intended",
+            text = (
+                f"{subject.name} predicts no class for {confusion.unpredicted:.0%} of the labelled pixels, which count "
+                "as wrong; check its classes and the class map if that is not intended"
             )
+            yield Note(stage=context.stage, text=text, level="warning")
         if subject.oracle:
             report["oracle"] = True
         if subject.choice:

@@ -54,8 +54,8 @@ def stage_events(project: Project, context: Context) -> Iterator[Event]:
     """
     config = project.config_of(context.stage)
     bench = Workbench(config, project.folder, project.cache_folder, context.stage)
-    for text in context.notes:
-        bench.note(text.removeprefix("warning: "), warning=text.startswith("warning: "))
+    for note in context.notes:
+        bench.note(note.text, warning=note.warning)
     name = stage_kind(context.stage)
     events = STAGES[name](project, bench, context)
     if context.resume and name not in ("baseline", "adapt"):

@@ -154,7 +154,7 @@ class Workbench:
             images = {sample.key: sample.image for sample in self.dataset.samples}
             predictions, notes = self.predictions.lookup(images).resolved()
             for note in notes:
-                self.note(note)
+                self.note(note.text, warning=note.warning)
             for warning in glance(predictions, images, self.stretched).warnings:
                 self.note(warning, warning=True)
             return PredictedLabels(predictions, self.stretched)

@@ -58,7 +58,8 @@ def check_target(setup: Setup) -> Finding:
     level: Level = "warning" if faults or labels or warnings else "good"
     if asked or (faults and not setup.config.data.skip_bad):
         level = "bad"
-    return Finding(level, text, (*faults, *dataset.notes), plural(len(dataset), "image"), offers)
+    details = (*faults, *(note.text for note in dataset.notes))
+    return Finding(level, text, details, plural(len(dataset), "image"), offers)
 
 
 def _layout(dataset: Dataset) -> str:

@@ -15,9 +15,6 @@ from crots_studio.checks.setup import Setup
 from crots_studio.models.project_form import Finding, Offer
 from crots_studio.models.words import in_window, plural
 
-# How notes begin that are warnings.
-_NOTED = "warning: "
-
 
 def check_validation(setup: Setup) -> Finding:
     """Images with labels for scoring; may be left empty."""
@@ -33,20 +30,20 @@ def check_validation(setup: Setup) -> Finding:
     dataset = tried_labels(dataset, classes)
     labelled = [sample for sample in dataset.samples if sample.label is not None]
     text = f"{plural(len(dataset), 'image')}, {len(labelled)} with labels; ids fit the {len(classes)} classes"
-    brief = plural(len(labelled), "labelled image")
+    brief, notes = plural(len(labelled), "labelled image"), tuple(note.line for note in dataset.notes)
     if data.val_labels is None:
         folder = _label_folder(dataset)
         offer = Offer(f"Use {folder.parent.name}/{folder.name}", {"data.val_labels": str(folder)})
         text += "; name the folder of the labels too, or no stage evaluates the result"
-        return Finding("warning", text, dataset.notes, brief, (offer,))
+        return Finding("warning", text, notes, brief, (offer,))
     if warnings := _scoring_warnings(setup, dataset):
-        return Finding("warning", in_window("; ".join((text, *warnings))), dataset.notes, brief)
-    return Finding("good", text, dataset.notes, brief)
+        return Finding("warning", in_window("; ".join((text, *warnings))), notes, brief)
+    return Finding("good", text, notes, brief)
 
 
 def _scoring_warnings(setup: Setup, dataset: Dataset) -> list[str]:
     """What will not stop a run, but makes scores say less than they seem to."""
-    warnings = [note.removeprefix(_NOTED) for note in dataset.notes if note.startswith(_NOTED)]
+    warnings = [note.text for note in dataset.notes if note.warning]
     if setup.config.data.target is None:
         return warnings
     # Faults of the target and of the predictions are said beside them.

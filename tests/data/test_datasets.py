@@ -48,7 +48,7 @@ def test_own_labels_never_stop_a_run(tmp_path):
     touch(tmp_path, "images/a.jpg", "labels/a.png", "labels/a.bmp")
     dataset = open_dataset(tmp_path)
     assert dataset.labelled == 0
-    assert "labels are not used" in dataset.notes[0]
+    assert "labels are not used" in dataset.notes[0].text
 
 
 def test_bad_folders(tmp_path):
@@ -89,7 +89,7 @@ def test_list_with_labels_numbers_and_spaces(tmp_path):
     dataset = open_dataset(path)
     assert dataset.keys == ("my images/a b", "my images/c")
     assert label_names(dataset) == ["a.png", None]
-    assert dataset.notes == ("1 lines are duplicates and count once",)
+    assert [note.text for note in dataset.notes] == ["1 lines are duplicates and count once"]
 
 
 def test_list_with_root(cityscapes, tmp_path_factory):
@@ -195,7 +195,7 @@ def test_labels_that_belong_to_no_image_are_reported(tmp_path):
     write_image(tmp_path / "images" / "street.jpg", np.zeros((4, 4, 3), np.uint8))
     write_labels(tmp_path / "labels" / "wood.png", np.ones((4, 4), int))
     dataset = open_dataset(tmp_path)
-    assert dataset.labelled == 0 and "1 of 1 images have no label" in dataset.notes[-1]
+    assert dataset.labelled == 0 and "1 of 1 images have no label" in dataset.notes[-1].text
 
 
 def webp(path, pixels, *, lossless):

@@ -172,7 +172,7 @@ def test_labels_that_cannot_be_read_as_such_are_reported(tmp_path, suffix, words
             path.parent.mkdir(exist_ok=True)
             np.save(path, np.ones((8, 12)))
     dataset = open_dataset(tmp_path)
-    assert dataset.labelled == 0 and words in dataset.notes[-1]
+    assert dataset.labelled == 0 and words in dataset.notes[-1].text
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from PIL import Image
 from crots.data.datasets import open_dataset
 from crots.data.labels import decode, detect_encoding, read_truth, resolve_encoding
 from crots.errors import InputError
+from crots.events import Remark
 from crots.images import write_image
 from crots.label_files import write_colours, write_labels
 from crots.taxonomy import ClassSet, load_class_set
@@ -82,7 +83,8 @@ def test_auto_encoding_is_found_at_the_first_read_and_reported(pair):
     assert read_truth(dataset.samples[0], dataset, CITY)[0].tolist() == [0, 18, 255]
     resolved = resolve_encoding(dataset, CITY)
     assert resolved.encoding == "raw"
-    assert resolved.notes == ("labels are the data set's own ids: 0, 7, 23-24, 26, 33 in 1 file checked",)
+    text = "labels are the data set's own ids: 0, 7, 23-24, 26, 33 in 1 file checked"
+    assert resolved.notes == (Remark(text, "labels"),)
     assert resolve_encoding(resolved, CITY) is resolved
 
 

@@ -44,7 +44,7 @@ def test_cityscapes_needs_no_labels(cityscapes):
         path.unlink()
     dataset = open_dataset(cityscapes)
     assert label_names(dataset) == [None, "ulm_000000_000019_gtFine_labelIds.png"]
-    assert "1 of 2 images have no label" in dataset.notes[0]
+    assert "1 of 2 images have no label" in dataset.notes[0].text
 
 
 def test_cityscapes_of_an_absent_split_lists_the_others(cityscapes):
@@ -94,7 +94,7 @@ def test_plain_folder(tmp_path):
     dataset = open_dataset(tmp_path)
     assert (dataset.layout, dataset.split) == ("folder", "")
     assert dataset.keys == ("b", "deep/c", "deep/er/a"), "sorted by key"
-    assert "1 label files" in dataset.notes[0]
+    assert "1 label files" in dataset.notes[0].text
 
 
 def test_folders_named_after_splits_are_splits_whatever_is_in_them(tmp_path):

@@ -56,7 +56,7 @@ def test_images_and_masks_in_one_folder(tmp_path, image, mask, names):
     assert all(
         sample.label.name.startswith(sample.key.rsplit("/")[-1][:1]) or "gt_" in mask for sample in dataset.samples
     )
-    assert "3 label files among the images were left out" in dataset.notes[0]
+    assert "3 label files among the images were left out" in dataset.notes[0].text
     assert inspect(tmp_path).counts == {"images": 3, "labels": 3}
 
 
@@ -80,7 +80,7 @@ def test_images_and_masks_of_one_format_in_folders_of_their_own(tmp_path, image,
     dataset = open_dataset(tmp_path)
     wanted = {tmp_path / image.format(number): tmp_path / mask.format(number) for number in range(count)}
     assert {sample.image: sample.label for sample in dataset.samples} == wanted
-    assert f"{count} label files among the images were left out" in dataset.notes[0]
+    assert f"{count} label files among the images were left out" in dataset.notes[0].text
 
 
 def test_photographs_of_several_drives_are_all_images(tmp_path):
@@ -95,7 +95,7 @@ def test_one_odd_mask_among_photographs(tmp_path):
         photo(tmp_path / f"{number}.jpg")
     write_labels(tmp_path / "ego_mask.png", MASK)
     dataset = open_dataset(tmp_path)
-    assert dataset.keys == ("0", "1", "2", "3") and "ego_mask.png" in dataset.notes[0]
+    assert dataset.keys == ("0", "1", "2", "3") and "ego_mask.png" in dataset.notes[0].text
     (tmp_path / "2.jpg").write_bytes(b"broken")
     found = inspect(tmp_path)
     assert found.kind == "data set" and len(found.problems) == 1 and "2.jpg" in found.problems[0]
@@ -114,7 +114,7 @@ def test_one_odd_mask_among_photographs_of_its_own_format(tmp_path, odd):
         photo(tmp_path / f"frame_{number:04}.png")
     write_pixels(tmp_path / odd, MASK)
     dataset = open_dataset(tmp_path)
-    assert len(dataset) == 6 and odd in dataset.notes[0]
+    assert len(dataset) == 6 and odd in dataset.notes[0].text
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_depths_and_instances_are_no_labels(tmp_path, image, other, values):
         Image.fromarray(found[values]).save(path)
     dataset = open_dataset(tmp_path)
     assert len(dataset) == 3 and dataset.labelled == 0
-    assert "3 files of numbers that are not classes" in dataset.notes[0]
+    assert "3 files of numbers that are not classes" in dataset.notes[0].text
 
 
 def test_labels_are_chosen_beside_pictures_and_instances_of_them(tmp_path):
@@ -158,7 +158,9 @@ def test_pictures_named_like_other_images_are_reported_and_take_no_labels(tmp_pa
     dataset = open_dataset(tmp_path)
     labelled = {sample.image.name: sample.label.name for sample in dataset.samples if sample.label}
     assert labelled == {f"{number}.jpg": f"{number}_mask.png" for number in range(3)}
-    assert any("3 of 6 images have the names of others but for a word (0_overlay" in note for note in dataset.notes)
+    assert any(
+        "3 of 6 images have the names of others but for a word (0_overlay" in note.text for note in dataset.notes
+    )
 
 
 @pytest.mark.parametrize("names", ["road_a road_b road_c", "cam_x1 cam_x2 cam_x3", "1_north 2_south 3_north", "a b c"])
@@ -197,7 +199,7 @@ def test_what_is_left_out_is_counted(tmp_path):
         "2 hidden files",
         "1 dead links",
     ):
-        assert words in dataset.notes[0]
+        assert words in dataset.notes[0].text
     (tmp_path / "ok.jpg").unlink()
     with pytest.raises(InputError, match=re.escape("found no images (left out: 2 .dng")):
         open_dataset(tmp_path)
@@ -207,7 +209,7 @@ def test_what_is_left_out_is_counted(tmp_path):
 def test_heic_says_what_to_install(tmp_path):
     photo(tmp_path / "ok.jpg")
     (tmp_path / "IMG_1.HEIC").touch()
-    assert "1 .heic (pip install 'crots-studio[heif]' to read it)" in open_dataset(tmp_path).notes[0]
+    assert "1 .heic (pip install 'crots-studio[heif]' to read it)" in open_dataset(tmp_path).notes[0].text
     with pytest.raises(InputError, match="crots-studio"):
         open_dataset(tmp_path / "IMG_1.HEIC")
 

@@ -120,7 +120,7 @@ def check(root, *, count=2, split="val", **more):
     dataset, found = truths(open_dataset(root, split=split, classes=CLASSES, **more))
     assert len(dataset) == dataset.labelled == count
     assert all(np.array_equal(labels, WANTED) for labels in found)
-    assert "pixels outside of them are background" in dataset.notes[-1]
+    assert "pixels outside of them are background" in dataset.notes[-1].text
     return dataset
 
 
@@ -188,7 +188,7 @@ def test_without_a_background_the_rest_is_ignored(tmp_path):
     labelme(tmp_path / "a.json")
     dataset, (labels,) = truths(open_dataset(tmp_path), BARE)
     assert np.array_equal(labels, np.array([255, 0, 1])[WANTED])
-    assert "outside of them are ignored" in dataset.notes[-1]
+    assert "outside of them are ignored" in dataset.notes[-1].text
 
 
 def test_void_shapes_are_ignored_and_lines_cover_nothing(tmp_path):
@@ -452,7 +452,7 @@ def test_several_files_of_one_split_are_reported(tmp_path):
     for kind in ("instances", "stuff"):
         coco(tmp_path / "annotations" / f"{kind}_val2017.json", ["a.jpg"])
     dataset = check(tmp_path, count=1)
-    assert "labels are those of instances_val2017.json; for stuff_val2017.json, give" in dataset.notes[0]
+    assert "labels are those of instances_val2017.json; for stuff_val2017.json, give" in dataset.notes[0].text
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from crots.data.labels import decode, detect_encoding, resolve_encoding
 from crots.data.predictions import open_predictions
 from crots.data.readings import AmbiguousLabels
 from crots.errors import InputError
+from crots.events import Remark
 from crots.images import write_image
 from crots.label_files import TRAIN_IDS, write_labels
 from crots.options import DataOptions
@@ -40,7 +41,11 @@ def read(tmp_path, files, classes, **options):
     """The encoding, what is said of it, and the labels of each file."""
     paths = [file(tmp_path / f"{number}.png", ids) for number, ids in enumerate(files)]
     encoding, notes = detect_encoding(paths, classes, **options)
-    return encoding, "\n".join(notes), [decode(path, encoding, classes)[0].tolist() for path in paths]
+    return (
+        encoding,
+        "\n".join(note.line for note in notes),
+        [decode(path, encoding, classes)[0].tolist() for path in paths],
+    )
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
@@ -53,7 +58,7 @@ def test_masks_of_two_classes_hold_0_and_255(tmp_path, suffix, channels, classes
     encoding, notes = detect_encoding([path], classes)
     assert decode(path, encoding, classes).tolist() == [[0, 1, 1]]
     assert encoding == ("mask" if classes is TWO else "raw")
-    assert "255 is road" in notes[0] or "as class set two-ids says" in notes[0]
+    assert "255 is road" in notes[0].text or "as class set two-ids says" in notes[0].text
 
 
 def test_masks_that_a_palette_inverts_are_a_question(tmp_path):
@@ -129,6 +134,10 @@ def test_own_output_is_known_as_train_ids(tmp_path):
     assert detect_encoding([tmp_path / "a.png"], FOUR)[0] == "train"
     write_labels(tmp_path / "a.png", np.array([[0, 7, 8]]), says=f"{TRAIN_IDS} of cityscapes")
     assert detect_encoding([tmp_path / "a.png"], CITY)[0] == "train"
+    # White is a class of it, and the colour of what is ignored.
+    write_labels(tmp_path / "a.png", np.full((1, 8), 255), says=f"{TRAIN_IDS} of loveda")
+    encoding, notes = detect_encoding([tmp_path / "a.png"], load_class_set("loveda"))
+    assert encoding == "train" and notes[-1].text == "no pixel of them has a class, so they score nothing"
 
 
 @pytest.mark.parametrize(
@@ -251,7 +260,7 @@ def test_predictions_hold_train_ids_unless_only_something_else_fits(tmp_path):
 def test_predictions_without_any_class_are_not_said_to_be_scored(tmp_path):
     file(tmp_path / "0.png", [255, 255])
     notes = open_predictions(tmp_path, None, THREE).resolved()[1]
-    assert any("no pixel of them has a class, so nothing is learnt from them" in note for note in notes)
+    assert notes[-1] == Remark("no pixel of them has a class, so nothing is learnt from them", "warning")
     assert "they score nothing" in read(tmp_path, [[255, 255]], THREE)[1]
 
 
@@ -352,7 +361,7 @@ def test_resolving_reports_the_warnings(folder):
     for name in "abc":
         write_labels(folder / "masks" / f"{name}.png", np.array([[0, 255], [0, 0]]))
     dataset = open_dataset(folder / "images", labels=folder / "masks")
-    assert any(note.startswith("warning: nothing but a") for note in resolve_encoding(dataset, THREE).notes)
+    assert any(note.line.startswith("warning: nothing but a") for note in resolve_encoding(dataset, THREE).notes)
 
 
 @pytest.mark.parametrize("filler", [(0, 0, 0), (224, 224, 192)])
@@ -363,7 +372,7 @@ def test_a_colour_that_only_fills_the_palette_is_no_evidence(tmp_path, filler):
     image.putpalette([*np.array(voc.palette, np.uint8).ravel().tolist(), *filler * (256 - len(voc))])
     image.save(tmp_path / "a.png")
     encoding, notes = detect_encoding([tmp_path / "a.png"], voc)
-    assert encoding == "train" and ("255 has none" in notes[0]) == (filler == (0, 0, 0))
+    assert encoding == "train" and ("255 has none" in notes[0].text) == (filler == (0, 0, 0))
     assert decode(tmp_path / "a.png", encoding, voc).tolist() == [[0, 1, 20, 255]]
 
 
@@ -400,9 +409,9 @@ def test_one_coloured_file_of_many_black_ones_says_that_labels_are_colours(tmp_p
 
 def test_files_of_one_value_are_all_looked_at_and_one_class_is_no_question(tmp_path):
     paths = [file(tmp_path / f"{number:02}.png", [0, 255]) for number in range(40)]
-    assert "in 40 files checked" in detect_encoding(paths, THREE)[1][0]
+    assert "in 40 files checked" in detect_encoding(paths, THREE)[1][0].text
     one = ClassSet.from_dict({"name": "one", "names": ["cell"]})
-    assert "in 16 files checked" in detect_encoding(paths, one)[1][0]
+    assert "in 16 files checked" in detect_encoding(paths, one)[1][0].text
 
 
 def test_broken_files_among_those_that_are_looked_at_further_are_passed_over(tmp_path):

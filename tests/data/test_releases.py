@@ -168,7 +168,8 @@ def test_an_export_in_the_form_of_cityscapes_has_ids_of_its_own(tmp_path):
 def test_a_release_says_its_class_set(tmp_path):
     images, labels, ids, *_ = TREES["loveda"]
     save(tmp_path, images, labels, ids)
-    assert "the class set of this data set is loveda" in open_dataset(tmp_path, split="val").notes
+    (note,) = open_dataset(tmp_path, split="val").notes
+    assert note.text == "the class set of this data set is loveda"
 
 
 def test_what_is_no_image_of_a_release_is_left_out(tmp_path):
@@ -255,7 +256,7 @@ def test_ids_of_one_known_class_set_are_not_read_as_those_of_another(tmp_path, n
     save(tmp_path, images, labels, ids)
     dataset = open_dataset(tmp_path, split="val", classes=load_class_set(classes))
     assert dataset.labelled == (2 if used else 0)
-    assert used or f"which mean other classes in {classes}" in dataset.notes[-1]
+    assert used or f"which mean other classes in {classes}" in dataset.notes[-1].text
 
 
 def test_own_class_sets_may_give_the_ids_of_a_known_set_other_names(tmp_path):
@@ -290,14 +291,14 @@ def test_the_version_of_vistas_follows_its_class_file(vistas, version, wanted):
 def test_other_classes_than_those_of_the_labels_are_reported(vistas):
     dataset = open_dataset(vistas, classes=load_class_set("mapillary"))
     assert dataset.labelled == 0
-    assert "are of the classes in" in dataset.notes[0] and "config_v1.2.json" in dataset.notes[0]
+    assert "are of the classes in" in dataset.notes[0].text and "config_v1.2.json" in dataset.notes[0].text
     for version in ("v1.2", "v2.0"):
         (vistas / f"config_{version}.json").unlink()
     dataset = open_dataset(vistas, classes=load_class_set("mapillary"))
     assert {sample.label.parent.parent.name for sample in dataset.samples} == {"v1.2"}
     shutil.rmtree(vistas / "training/v1.2")
     dataset = open_dataset(vistas, classes=load_class_set("mapillary"))
-    assert dataset.labelled == 0 and "another version (config_v2.0.json)" in dataset.notes[0]
+    assert dataset.labelled == 0 and "another version (config_v2.0.json)" in dataset.notes[0].text
 
 
 def test_voc_takes_the_list_of_its_split(tmp_path):

@@ -258,7 +258,7 @@ def test_masks_of_roboflow(tmp_path, part):
     dataset = open_dataset(tmp_path / part, split="val", classes=CLASSES)
     assert len(dataset) == dataset.labelled == 1
     assert (truth(dataset) == WANTED).all()
-    assert "_classes.csv" in resolve_encoding(dataset, CLASSES).notes[-1]
+    assert "_classes.csv" in resolve_encoding(dataset, CLASSES).notes[-1].text
 
 
 def test_values_of_roboflow_that_mean_other_classes_are_refused(tmp_path):

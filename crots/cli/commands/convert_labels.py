@@ -62,7 +62,7 @@ def _events(desk: Desk, context: Context, claimed: Claim, args: argparse.Namespa
     for number, event in enumerate(convert(ConvertJob(dataset, class_map, desk.out, args.colour), context)):
         yield event
         if number == 0:
-            yield from (noted(context.stage, text) for text in dataset.notes)
+            yield from (noted(context.stage, note) for note in dataset.notes)
 
 
 COMMAND = Command(

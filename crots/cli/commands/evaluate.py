@@ -18,7 +18,7 @@ from crots.cli.outputs import check_json_file
 from crots.cli.terminal import say_json
 from crots.config import Profile
 from crots.errors import InputError
-from crots.events import Evaluated, Event, noted
+from crots.events import Evaluated, Event, Remark, noted
 from crots.execution.context import Context
 from crots.execution.control import Control
 from crots.execution.launch import process_group
@@ -217,11 +217,11 @@ def _foreign_model(desk: Desk, context: Context) -> tuple[Iterator[Event], Workb
     return evaluate_subjects(EvaluateJob(dataset, classes, [subject], batch=batch, device=engine.name), context), bench
 
 
-def _with_notes(events: Iterator[Event], notes: tuple[str, ...], stage: str) -> Iterator[Event]:
+def _with_notes(events: Iterator[Event], notes: tuple[Remark, ...], stage: str) -> Iterator[Event]:
     for number, event in enumerate(events):
         yield event
         if number == 0:
-            yield from (noted(stage, text) for text in notes)
+            yield from (noted(stage, note) for note in notes)
 
 
 COMMAND = Command(
