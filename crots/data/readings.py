@@ -33,6 +33,8 @@ WORDS: dict[Encoding, str] = {
 # the other reading sees so many times as many classes.
 _MOST_VOID = 0.5
 _MORE_CLASSES = 2
+# Classes of a file that may be in another form than others.
+_SEVERAL = 4
 # Masks of which more is the thing than this share are as likely inverted.
 _MOST_OF_A_THING = 0.75
 # Of 16 bits.
@@ -310,7 +312,8 @@ class _Judge:
             if counted is not None and len(self.classes) in self.values and self.says_more(counted, raw):
                 raise self.ambiguous(self.meanings(counted, raw))
         if train is None or not raw.differs(train):
-            return self.reported(raw)
+            encoding, notes = self.reported(raw)
+            return encoding, notes + self.half_converted()
         if not self.classes.also_train_ids:
             return self.reported(raw, f"as class set {self.classes.name} says; {self.flag} train reads train ids")
         if self.says_more(train, raw):
@@ -319,6 +322,25 @@ class _Judge:
                 f"{self.flag} raw reads those"
             )  # fmt: skip
         raise self.ambiguous(self.meanings(train, raw))
+
+    def half_converted(self) -> list[Remark]:
+        """Warns of files among own ids that would say much more as train ids, as where a converter stopped half-way."""
+        if not self.classes.also_train_ids:
+            return []
+        alike = []
+        for file in self.files:
+            alone = _Judge([file], self.classes, self.predicted)
+            train, raw = alone.train(), alone.raw()
+            if train is not None and raw is not None and len(train.seen) >= _SEVERAL and self.says_more(train, raw):
+                alike.append(file)
+        if not alike or len(alike) == len(self.files):
+            return []
+        text = (
+            f"{len(alike)} of {len(self.files)} files checked, such as {alike[0].path.name} "
+            f"({ranges(sorted(alike[0].values))}), look like train ids, and the others are not; most of these pixels "
+            "have no class as they are read; convert all files to one form"
+        )
+        return [Remark(text, "warning")]
 
     def says_more(self, other: _Reading, raw: _Reading) -> bool:
         """Whether own ids leave most pixels without a class, and another reading finds many more classes."""

@@ -61,6 +61,15 @@ def test_masks_of_two_classes_hold_0_and_255(tmp_path, suffix, channels, classes
     assert "255 is road" in notes[0].text or "as class set two-ids says" in notes[0].text
 
 
+def test_train_ids_among_own_ids_are_said(tmp_path):
+    own, more = [7, 8, 11, 21, 23, 26], [7, 7, 7, 7, 1, 4, 4, 4, 4, 4]
+    _, notes, _ = read(tmp_path, [own, TRAIN_IDS_OF_A_STREET, own, TRAIN_IDS_OF_A_STREET], CITY)
+    assert "own ids" in notes
+    assert "warning: 2 of 4 files checked, such as 1.png (0-2, 5-11, 13, 18, 255), look like train ids" in notes
+    encoding, notes, _ = read(tmp_path, [own, more, own, own], CITY)
+    assert encoding == "raw" and "warning" not in notes, "much of that one is the car itself"
+
+
 def test_masks_that_a_palette_inverts_are_a_question(tmp_path):
     image = Image.fromarray(np.array([[0, 255, 255]], np.uint8))
     image.putpalette([level for shade in range(255, -1, -1) for level in (shade,) * 3])
