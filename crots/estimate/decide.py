@@ -209,7 +209,7 @@ class _Fitting:
             stage = self.stages[key]
             steps = counts[key]
             self.options.setdefault(stage_kind(key), {})[f"{stage_kind(key)}.steps"] = str(steps)
-            self.stages[key] = dataclasses.replace(stage, count=steps, text=f"{steps} {stage.text.partition(' ')[2]}")
+            self.stages[key] = dataclasses.replace(stage, count=steps)
 
     def _shared_out(self, keys: Sequence[str], least: Mapping[str, int], seconds: float) -> dict[str, int]:
         """Returns the steps of each stage that together take so long."""

@@ -32,7 +32,7 @@ class _Stored(TypedDict):
     extra: float
     memory: float
     device_memory: float
-    text: str
+    each: str
     pixels: Count
 
 
@@ -47,7 +47,7 @@ class StageEstimate:
         extra: seconds besides the steps: reading, evaluations of the student, refreshes of labels.
         memory: bytes of the process at most.
         device_memory: bytes on the graphics card at most; 0 without one.
-        text: size and number of what a step sees.
+        each: number and size of what a step sees.
         pixels: of the part of an image that a step sees.
     """
 
@@ -57,8 +57,13 @@ class StageEstimate:
     extra: float = 0.0
     memory: float = 0.0
     device_memory: float = 0.0
-    text: str = ""
+    each: str = ""
     pixels: int = 0
+
+    @property
+    def text(self) -> str:
+        """What the steps are; empty where that is not told."""
+        return f"{self.count} {self.unit} of {self.each}" if self.each else ""
 
     def total(self, done: int = 0) -> float:
         """Seconds for what is left after ``done`` units."""

@@ -275,5 +275,5 @@ class Trial:
 
 def _of_steps(bench: Workbench, options: TrainingOptions, seconds: float, extra: float) -> StageEstimate:
     seen = options.crop or bench.size
-    text = f"{options.total} steps of {options.batch} {'crops' if options.crop else 'images'} of {seen}"
-    return StageEstimate("steps", options.total, seconds, extra, text=text, pixels=seen.width * seen.height)
+    each = f"{options.batch} {'crops' if options.crop else 'images'} of {seen}"
+    return StageEstimate("steps", options.total, seconds, extra, each=each, pixels=seen.width * seen.height)

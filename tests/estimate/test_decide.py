@@ -47,8 +47,8 @@ class Times:
         pixels = size.width * size.height
         part = pixels / (whole.width * whole.height)
         steps = options.steps or self.steps
-        text = f"{steps} steps of {options.batch} images of {size}"
-        return StageEstimate("steps", steps, self.step * factor * part, 2.0, memory=1e9, text=text, pixels=pixels)
+        each = f"{options.batch} images of {size}"
+        return StageEstimate("steps", steps, self.step * factor * part, 2.0, memory=1e9, each=each, pixels=pixels)
 
 
 def open_project(folder, **sections):

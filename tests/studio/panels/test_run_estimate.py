@@ -32,7 +32,7 @@ def label(qtbot, opened):
 
 def store_estimates(project, seconds=6.0):
     for key in ("adapt-1", "evaluate"):
-        store(project, key, StageEstimate("steps", 100, seconds, memory=1.3e9, text="100 steps of 4 images of 64x48"))
+        store(project, key, StageEstimate("steps", 100, seconds, memory=1.3e9, each="4 images of 64x48"))
 
 
 def test_without_a_stored_estimate_it_asks_for_one(qtbot, session, opened, label, scripted):
