@@ -19,13 +19,16 @@ from crots.taxonomy import ClassSet
 from crots_studio.plain import Label, plain_tooltip
 from crots_studio.widgets.controls import snug
 
+# Between black and white: seen on both.
+EDGE = "#808080"
+
 
 def swatch(colour: tuple[int, int, int], side: int = 14) -> QIcon:
     """Returns a filled square with a thin border, so that black and white are seen in both themes."""
     pixmap = QPixmap(side, side)
     pixmap.fill(QColor(*colour))
     painter = QPainter(pixmap)
-    painter.setPen(QColor(128, 128, 128))
+    painter.setPen(QColor(EDGE))
     painter.drawRect(0, 0, side - 1, side - 1)
     painter.end()
     return QIcon(pixmap)

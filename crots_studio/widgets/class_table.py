@@ -12,7 +12,7 @@ from crots_studio import theme
 from crots_studio.models.iou import ClassTable
 from crots_studio.models.names import title
 from crots_studio.plain import plain_tooltip
-from crots_studio.widgets.plot_legend import swatch
+from crots_studio.widgets.class_legend import EDGE, swatch
 
 Index = QModelIndex | QPersistentModelIndex
 SORT = Qt.ItemDataRole.UserRole
@@ -67,7 +67,7 @@ class ClassTableModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return row.name if column == 0 else percent(value, signed=column > 1)
         if role == Qt.ItemDataRole.DecorationRole and column == 0:
-            return swatch(QColor(*row.colour).name(), size=12)
+            return swatch(row.colour, 12)
         if role == Qt.ItemDataRole.ForegroundRole and column > 1:
             return change_colour(value)
         if role == Qt.ItemDataRole.TextAlignmentRole:
@@ -116,7 +116,13 @@ class BarDelegate(QStyledItemDelegate):
             colour, empty = QColor(found[1]), QColor(theme.colours().grid)
             empty.setAlphaF(0.35)
             painter.fillRect(room, empty)
-            painter.fillRect(QRectF(room.left(), room.top(), room.width() * found[0], room.height()), colour)
+            bar = QRectF(room.left(), room.top(), room.width() * found[0], room.height())
+            painter.fillRect(bar, colour)
+            # Classes may be as dark, or as light, as the table itself.
+            painter.save()
+            painter.setPen(QColor(EDGE))
+            painter.drawRect(bar.toAlignedRect().adjusted(0, 0, -1, -1))
+            painter.restore()
         super().paint(painter, option, index)
 
 

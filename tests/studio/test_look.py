@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import QSize
-from PySide6.QtGui import QFontInfo, QIcon
+from PySide6.QtGui import QColor, QFontInfo, QIcon
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import (
     QApplication,
@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
 import crots_studio
 from crots_studio import theme
 from crots_studio.icons import icon, icon_file
+from crots_studio.panels.monitor import matrix_view
 from crots_studio.panels.monitor.tile import Tile
 from crots_studio.panels.rail import _PICTURES, _SIGNS, RailPanel
 from crots_studio.theme import DARK, LIGHT, stage_colour
@@ -144,6 +145,18 @@ def test_text_is_read_on_every_surface(qapp):
             assert (high + 0.05) / (low + 0.05) >= 4.5, name
         white = 1.05 / (luminance(colours.primary) + 0.05)
         assert white >= 4.5, "white on the primary button"
+
+
+def test_the_figures_of_the_confusion_matrix_are_read_on_every_cell(qapp):
+    def luminance(colour):
+        return ((lab(colour)[0] + 16) / 116) ** 3
+
+    for colours in (LIGHT, DARK):
+        for end in (colours.good, colours.bad):
+            for share in range(0, 101, 5):
+                fill = matrix_view.mixed(QColor(colours.background), QColor(end), (share / 100) ** 0.5 * 0.9)
+                low, high = sorted((luminance(fill.name()), luminance(matrix_view.text_on(fill).name())))
+                assert (high + 0.05) / (low + 0.05) >= 4.5, (end, share)
 
 
 def test_a_note_floats_and_moves_nothing(qtbot, session, window, open_project, tmp_path):

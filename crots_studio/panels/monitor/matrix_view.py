@@ -13,13 +13,14 @@ from crots.taxonomy import Colour
 from crots_studio import theme
 from crots_studio.models.iou import Matrix
 from crots_studio.plain import plain_tooltip
-from crots_studio.widgets.plot_legend import swatch
+from crots_studio.widgets.class_legend import swatch
 
 Index = QModelIndex | QPersistentModelIndex
 SHARE = Qt.ItemDataRole.UserRole
 _SMALLEST, _WIDEST, _HIGHEST = 14, 88, 56
 _WIDEST_NAME = 150
 _WRITTEN_FROM = 22
+_SWATCH = 10
 _FLAT = "QHeaderView::section { background: transparent; border: none; padding: 0 4px; }"
 
 
@@ -70,7 +71,7 @@ class MatrixModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.ToolTipRole:
             return plain_tooltip(self.names[section])
         if role == Qt.ItemDataRole.DecorationRole and orientation == Qt.Orientation.Vertical:
-            return swatch(QColor(*self.colours[section]).name())
+            return swatch(self.colours[section], _SWATCH)
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
         return None
@@ -101,7 +102,7 @@ class HeatDelegate(QStyledItemDelegate):
         fill = mixed(QColor(colours.background), colour, share**0.5 * 0.9)
         painter.fillRect(rect.adjusted(0, 0, -1, -1), fill)
         if rect.width() >= _WRITTEN_FROM:
-            painter.setPen(QColor("#ffffff" if fill.lightnessF() < 0.52 else "#101418"))
+            painter.setPen(text_on(fill))
             font = QFont(painter.font())
             font.setPixelSize(min(12, rect.height() - 3))
             painter.setFont(font)
@@ -110,6 +111,13 @@ class HeatDelegate(QStyledItemDelegate):
         if isinstance(view, QTableView) and view.currentIndex() == index:
             painter.setPen(QColor(colours.text if view.hasFocus() else colours.muted))
             painter.drawRect(rect.adjusted(0, 0, -2, -2))
+
+
+def text_on(fill: QColor) -> QColor:
+    """Returns white or black, whichever is read better on a colour, by the contrast of WCAG."""
+    parts = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in fill.getRgbF()[:3]]
+    luminance = 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+    return QColor("#ffffff" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else "#000000")
 
 
 def mixed(first: QColor, second: QColor, share: float) -> QColor:
@@ -132,7 +140,7 @@ class RotatedHeader(QHeaderView):
         painter.translate(rect.left(), rect.bottom())
         painter.rotate(-90)
         model = self.model()
-        painter.drawPixmap(2, (rect.width() - 10) // 2, self._swatch(section).pixmap(10, 10))
+        painter.drawPixmap(2, (rect.width() - _SWATCH) // 2, self._swatch(section).pixmap(_SWATCH, _SWATCH))
         painter.setPen(self.palette().windowText().color())
         text = str(model.headerData(section, Qt.Orientation.Horizontal, Qt.ItemDataRole.DisplayRole))
         place = QRect(16, 0, rect.height() - 18, rect.width())

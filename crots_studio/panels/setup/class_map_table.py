@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QColor, QIcon, QPixmap
+from PySide6.QtGui import QIcon, QPixmap
 from PySide6.QtWidgets import QComboBox, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
 from crots.taxonomy import IGNORE_WORD, ClassSet
 from crots_studio.models.class_map import ClassMapForm
+from crots_studio.widgets.class_legend import swatch
 from crots_studio.widgets.wheel import leave_wheel
 
 
-def swatch(classes: ClassSet, name: str) -> QIcon:
+def _sign(classes: ClassSet, name: str) -> QIcon:
     """Returns a square in a class's colour; none for what is ignored."""
-    picture = QPixmap(14, 14)
-    colour = QColor(*classes.palette[classes.names.index(name)]) if name in classes.names else QColor(0, 0, 0, 0)
-    picture.fill(colour)
-    return QIcon(picture)
+    if name in classes.names:
+        return swatch(classes.palette[classes.names.index(name)])
+    empty = QPixmap(14, 14)
+    empty.fill(Qt.GlobalColor.transparent)
+    return QIcon(empty)
 
 
 class ClassMapTable(QTableWidget):
@@ -44,7 +46,7 @@ class ClassMapTable(QTableWidget):
         self.setHorizontalHeaderLabels([f"source: {form.source.name}", f"target: {form.target.name}"])
         self.setRowCount(len(form.rows))
         for row, (name, value) in enumerate(form.rows.items()):
-            item = QTableWidgetItem(swatch(form.source, name), name)
+            item = QTableWidgetItem(_sign(form.source, name), name)
             item.setFlags(Qt.ItemFlag.ItemIsEnabled)
             self.setItem(row, 0, item)
             self.setCellWidget(row, 1, self._chooser(form, name, value))
@@ -53,7 +55,7 @@ class ClassMapTable(QTableWidget):
         box = QComboBox()
         box.setAccessibleName(f"Target class of {name}")
         for choice in form.choices:
-            box.addItem(swatch(form.target, choice), choice)
+            box.addItem(_sign(form.target, choice), choice)
         box.setCurrentText(value if value in form.choices else IGNORE_WORD)
         leave_wheel(box)
 
