@@ -23,8 +23,8 @@ def check_classes(setup: Setup) -> Finding:
         # Nobody has chosen them, and no source speaks for them.
         text = f"{setup.classes.name} unless you choose others: the classes that the adapted model is to predict."
         return Finding("empty", text, offers=_classes_of_layout(setup))
-    # They stand below with their colours.
-    return dataclasses.replace(found, plain_to_see=True)
+    # They stand below with their colours; how many there are keeps the line of the hint above.
+    return dataclasses.replace(found, plain_to_see=True, brief=found.text.partition(":")[0])
 
 
 def _classes_of_layout(setup: Setup) -> tuple[Offer, ...]:

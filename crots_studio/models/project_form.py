@@ -47,7 +47,7 @@ class Finding:
         details: more lines, for those who look closer.
         brief: a few words for the rail; empty takes the first words of the text.
         offers: what one click would change.
-        plain_to_see: the field says it itself, so that nothing has to be said beside it.
+        plain_to_see: the field says it itself, so that at most ``brief`` has to be said beside it.
     """
 
     level: Level

@@ -186,9 +186,9 @@ class SetupFields:
         box.setToolTip("A class set that comes with CROTS, or your own TOML file")
         return box
 
-    def finding(self, form: QFormLayout, name: str) -> None:
-        """Adds the label of a check's finding."""
-        label = FindingLabel(name)
+    def finding(self, form: QFormLayout, name: str, *, quiet: bool = False) -> None:
+        """Adds the label of a check's finding; a quiet one has no line while it is being checked."""
+        label = FindingLabel(name, quiet=quiet)
         label.offered.connect(self.set_options)
         label.trusting.connect(self._ask_trust)
         label.adopting.connect(self._adopt)

@@ -18,6 +18,11 @@ _ROLES = {"good": "good", "warning": "warning", "bad": "bad", "checking": "muted
 class FindingLabel(QLabel):
     """Shows a `Finding`; a click on an offer emits what it would change.
 
+    Args:
+        name: of the check, for screen readers.
+        quiet: the field mostly says it itself, so that the page does not move at each check.
+        parent: of the widget.
+
     Signals:
         offered(dict): settings.
         trusting(tuple[Code, ...]): code that the user is asked to trust.
@@ -28,9 +33,9 @@ class FindingLabel(QLabel):
     trusting = Signal(object)
     adopting = Signal(object)
 
-    def __init__(self, name: str, parent: QWidget | None = None) -> None:
+    def __init__(self, name: str, parent: QWidget | None = None, *, quiet: bool = False) -> None:
         super().__init__(parent)
-        self._name = name
+        self._name, self._quiet = name, quiet
         self.finding = Finding("empty", "")
         self.setWordWrap(True)
         self.setTextFormat(Qt.TextFormat.RichText)
@@ -48,11 +53,14 @@ class FindingLabel(QLabel):
     def show_finding(self, finding: Finding) -> None:
         """Shows what was found."""
         self.finding = finding
-        words = html.escape(finding.text, quote=False) if finding.text else ""
+        # Where the field says it itself, a few words keep the line, or there is never one.
+        said = finding.brief if finding.plain_to_see else finding.text
+        said = "" if self._quiet and finding.level == "checking" else said
+        words = html.escape(said, quote=False)
         labels = [html.escape(offer.label, quote=False) for offer in finding.offers]
         links = [f'<a href="{number}">{label}</a>' for number, label in enumerate(labels)]
         self.setText(" &nbsp; ".join([f"{SIGNS[finding.level]} {words}", *links]) if words else "")
-        self.setVisible(bool(words) and not finding.plain_to_see)
+        self.setVisible(bool(words))
         # A link must be reachable by Tab; plain words must not stop there.
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus if links else Qt.FocusPolicy.NoFocus)
         self.setToolTip(plain_tooltip("\n".join(finding.details)))

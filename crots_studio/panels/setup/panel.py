@@ -163,10 +163,10 @@ class SetupPanel(QWidget):
         self.chips = ClassChips()
         form.addRow("", self.chips)
         self.source_classes = self.fields.class_set(form, "S&ource classes", "task.source_classes", ("",))
-        self.fields.finding(form, "task.source_classes")
+        self.fields.finding(form, "task.source_classes", quiet=True)
         self.class_map = ClassMapEditor(self._session)
         form.addRow("Class map", self.class_map)
-        self.fields.finding(form, "task.class_map")
+        self.fields.finding(form, "task.class_map", quiet=True)
         return group
 
     def _source(self) -> QWidget:

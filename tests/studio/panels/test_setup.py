@@ -132,6 +132,31 @@ def test_the_classes_that_a_source_names_become_those_of_the_target_by_one_click
     assert session.project.config.task.classes != "classes-of-a-stranger.toml"
 
 
+def test_the_classes_keep_their_place_whatever_is_said_of_them(qtbot, session, panel, settled, images, tmp_path):
+    """The hint that others can be chosen, the check itself, and the classes once a source speaks for them."""
+    qtbot.waitUntil(lambda: panel.form.findings["task.classes"].level == "empty")
+    label = panel.fields.findings["task.classes"]
+    assert "unless you choose others" in label.text()
+    settled()
+    qtbot.waitUntil(panel.chips.isVisible)
+    qtbot.wait(0)
+
+    def places():
+        panel.layout().activate()
+        page = panel.scroll_area.widget()
+        return [widget.mapTo(page, QPoint()).y() for widget in (panel.chips, panel.source_classes, panel.cards[2])]
+
+    before, seen = places(), []
+    found = panel.fields.findings["task.source_classes"]
+    session.opened.set_options({"source.predictions": str(tmp_path)})
+    assert found.finding.level == "checking" and found.isHidden(), "a line that comes and goes moves the page"
+    seen.append(places())
+    settled()
+    qtbot.waitUntil(lambda: label.text().endswith("classes"))
+    seen.append(places())
+    assert seen == [before, before]
+
+
 def described(path, classes):
     made = create_model("compact", classes, Size(64, 64))
     save_safetensors(path, made.net, made.card)

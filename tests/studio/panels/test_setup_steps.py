@@ -87,7 +87,8 @@ def test_classes_stand_there_with_their_colours(qtbot, session, panel):
 
 def test_nothing_is_shown_beside_a_field_that_shows_it_itself(panel):
     beside = panel.fields.findings
-    assert not any(beside[name].isVisible() for name in ("task.classes", "task.class_map"))
+    assert not any(beside[name].isVisible() for name in ("task.source_classes", "task.class_map"))
+    assert beside["task.classes"].text().endswith("classes"), "their names stand below"
     assert panel.class_map.note.isVisible() and beside["data.target"].isVisible()
 
 
