@@ -115,7 +115,8 @@ class HeatDelegate(QStyledItemDelegate):
 
 def text_on(fill: QColor) -> QColor:
     """Returns white or black, whichever is read better on a colour, by the contrast of WCAG."""
-    parts = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in fill.getRgbF()[:3]]
+    shares = (fill.redF(), fill.greenF(), fill.blueF())
+    parts = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
     luminance = 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
     return QColor("#ffffff" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else "#000000")
 
