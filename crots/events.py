@@ -100,10 +100,16 @@ class ArtifactWritten(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Note(Event):
-    """Something the user should read; ``level`` is ``info`` or ``warning``."""
+    """Something the user should read; ``level`` is ``info`` or ``warning``, ``about`` the name of a file, if of one."""
 
     text: str
     level: Literal["info", "warning"] = "info"
+    about: str = ""
+
+    @property
+    def words(self) -> str:
+        """The text, after the name of the file."""
+        return f"{self.about}: {self.text}" if self.about else self.text
 
 
 @dataclass(frozen=True)
@@ -157,7 +163,7 @@ class StageFinished(Event):
 
 
 # Left out of the stream where they are empty, since versions that do not know them skip events that have them.
-_LATER = ("cause", "settings")
+_LATER = ("about", "cause", "settings")
 
 KINDS: dict[str, type[Event]] = {
     kind.__name__: kind

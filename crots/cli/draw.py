@@ -227,7 +227,7 @@ def figures(values: dict[str, float]) -> str:
 def words(event: Event) -> str:
     """Describes an event in one line; '' for an event that is not shown."""
     if isinstance(event, Note):
-        return ("warning: " if event.level == "warning" else "") + event.text
+        return ("warning: " if event.level == "warning" else "") + event.words
     if isinstance(event, ArtifactWritten):
         return f"{event.kind}: {event.path}"
     if isinstance(event, Evaluated):

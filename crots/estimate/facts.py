@@ -131,7 +131,7 @@ class Estimate:
         """Returns plain JSON data."""
         stages = {key: {"seconds": self.of(key), **dataclasses.asdict(stage)} for key, stage in self.stages.items()}
         for key, stage in self.stages.items():
-            stages[key] |= {"seconds": self.of(key), "seconds_each": stage.seconds}
+            stages[key] |= {"seconds": self.of(key), "seconds_each": stage.seconds, "text": stage.text}
         return {
             "seconds": self.seconds,
             "memory": self.memory,

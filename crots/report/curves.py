@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from crots.events import Evaluated, Event, Metrics, Note, Scored, StageFinished, StageStarted
-from crots.report.facts import Curve, Remark, StageCurves
+from crots.events import Evaluated, Event, Metrics, Note, Remark, Scored, StageFinished, StageStarted
+from crots.report.facts import Curve, StageCurves
 
 # More points would not be visible, and enlarge the page.
 POINTS = 240
@@ -53,7 +53,7 @@ class StageLog:
             case StageFinished():
                 self.ended = _moment(event.time)
             case Note():
-                self.remarks.append(Remark(event.text, warning=event.level == "warning"))
+                self.remarks.append(Remark(event.words, "warning" if event.level == "warning" else "note"))
 
     def curves(self, key: str) -> StageCurves | None:
         """Returns the figures as curves; None where there are none."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from crots.events import Remark
 from crots.notes import RunNote
 
 Colour = tuple[int, int, int]
@@ -82,14 +83,6 @@ class TargetFacts:
     size: str
     repainted: int = 0
     patches: int = 0
-
-
-@dataclass(frozen=True)
-class Remark:
-    """A note of a stage; ``warning`` where the user should act on it."""
-
-    text: str
-    warning: bool = False
 
 
 @dataclass(frozen=True)

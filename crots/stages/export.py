@@ -53,8 +53,9 @@ def export_model(job: ExportJob, context: Context) -> Iterator[Event]:
         yield ArtifactWritten(stage=context.stage, kind="export", path=str(path))
         yield Note(
             stage=context.stage,
-            text=f"{path.name}: on {report.images} images the largest difference to the network's logits is "
+            about=path.name,
+            text=f"on {report.images} images the largest difference to the network's logits is "
             f"{report.max_difference:.2g}, {report.agreement:.2%} of the pixels have the same class",
         )
-        yield from (Note(stage=context.stage, text=f"{path.name}: {text}") for text in report.notes)
+        yield from (Note(stage=context.stage, about=path.name, text=text) for text in report.notes)
         yield Progress(stage=context.stage, done=done, total=len(job.targets))

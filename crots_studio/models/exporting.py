@@ -187,10 +187,10 @@ class ExportLog:
             size = sum(each.stat().st_size for each in (path, *path.glob("*")) if each.is_file())
             self.files.append(Exported(formats.get(path, path.suffix.lstrip(".")), path, size))
             return True
-        # Notes follow their file, the comparison first, and begin with its name: an event has no other place for it.
-        if isinstance(event, Note) and self.files and event.text.startswith(f"{self.files[-1].path.name}: "):
-            text, file = event.text.removeprefix(f"{self.files[-1].path.name}: "), self.files[-1]
-            said = {"notes": (*file.notes, text)} if file.parity else {"parity": text}
+        # Notes follow their file, the comparison first.
+        if isinstance(event, Note) and self.files and event.about == self.files[-1].path.name:
+            file = self.files[-1]
+            said = {"notes": (*file.notes, event.text)} if file.parity else {"parity": event.text}
             self.files[-1] = replace(file, **said)
             return True
         if isinstance(event, StageFinished) and event.outcome == "failed":

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crots.events import Remark
 from crots.notes import RunNote
 from crots.report.facts import (
     Changes,
@@ -16,7 +17,6 @@ from crots.report.facts import (
     KeptModel,
     ModelScore,
     Picture,
-    Remark,
     Result,
     Setting,
     SourceFacts,
@@ -45,7 +45,7 @@ def facts_with(text):
         source=SourceFacts(FileFact(text, 7, "ab" * 32), text, text, 0, None, text, text),
         classes=classes,
         target=TargetFacts(text, 3, "64x48"),
-        stages=(StageFacts("adapt-1", "stale", text, 5.0, text, text, (Remark(text, True), Remark(text))),),
+        stages=(StageFacts("adapt-1", "stale", text, 5.0, text, text, (Remark(text, "warning"), Remark(text))),),
         result=Result("adapt-1", scores, (choice,)),
         versions={"crots": "1", "platform": text},
         shares={text: 1.0},
@@ -124,7 +124,7 @@ def test_the_table_has_scores_changes_and_shares(tmp_path):
 def test_warnings_and_alarms_are_counted_once():
     facts = facts_with("word")
     assert "<b>1</b><span>warnings and alarms</span>" in render_page(facts), "the alarm is the warning"
-    stage = StageFacts("adapt-1", "done", remarks=(Remark("another", True), Remark("no warning")))
+    stage = StageFacts("adapt-1", "done", remarks=(Remark("another", "warning"), Remark("no warning")))
     assert "<b>2</b><span>warnings and alarms</span>" in render_page(dataclasses.replace(facts, stages=(stage,)))
     quiet = dataclasses.replace(facts, stages=(), result=Result("adapt-1"))
     assert "<b>none</b><span>warnings and alarms</span>" in render_page(quiet)

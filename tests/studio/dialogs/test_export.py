@@ -31,7 +31,7 @@ def written(form, name, difference="2e-06"):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"x" * 2_500_000)
     yield ArtifactWritten(stage="export", kind="export", path=str(path))
-    yield Note(stage="export", text=f"{path.name}: on 4 images the largest difference is {difference}")
+    yield Note(stage="export", about=path.name, text=f"on 4 images the largest difference is {difference}")
 
 
 def test_without_a_project_it_says_what_is_missing(qtbot, session):

@@ -87,9 +87,9 @@ def test_the_log_keeps_parity_with_its_file(tmp_path):
     (tmp_path / "adapted.onnx").write_bytes(b"12345")
     log = ExportLog(form(tmp_path))
     assert log.take(ArtifactWritten(stage="export", kind="export", path=str(tmp_path / "adapted.onnx")))
-    assert log.take(Note(stage="export", text="adapted.onnx: largest difference to the network 2e-06 (logits)"))
+    assert log.take(Note(stage="export", about="adapted.onnx", text="largest difference to the network 2e-06 (logits)"))
     assert not log.take(Note(stage="export", text="something else"))
-    assert log.take(Note(stage="export", text="adapted.onnx: only this size"))
+    assert log.take(Note(stage="export", about="adapted.onnx", text="only this size"))
     (file,) = log.files
     assert file.notes == ("only this size",)
     assert (file.format, file.bytes, file.parity) == ("onnx", 5, "largest difference to the network 2e-06 (logits)")
