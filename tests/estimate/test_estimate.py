@@ -164,6 +164,7 @@ def test_the_command_says_it_and_runs_nothing(tmp_path, capsys):
     assert main([*arguments, "--json"]) == 0
     values = json.loads(capsys.readouterr().out)
     assert values["seconds"] == pytest.approx(sum(stage["seconds"] for stage in values["stages"].values()))
+    assert values["stages"]["baseline"]["text"] == "4 steps of 2 images of 32x32"
     assert {status.state for status in statuses(project)} == {"ready", "waiting"}
     assert main([*arguments, "--until", "pseudo-label", "--json"]) == 0
     assert list(json.loads(capsys.readouterr().out)["stages"]) == ["pseudo-label"]
