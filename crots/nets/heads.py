@@ -10,7 +10,8 @@ from pathlib import Path
 
 from crots.errors import InputError
 from crots.files import is_file, is_pointer
-from crots.folders import is_model_folder
+from crots.folders import WEIGHTS, is_model_folder
+from crots.nets.parts import INDEX, first_part, other_parts
 from crots.nets.reasons import stranger
 from crots.program_cards import is_whole_onnx
 from crots.records import parse
@@ -18,8 +19,6 @@ from crots.trust import program_kind
 
 # Of `torch.save`, as a zip archive, and as a pickle with its protocol.
 _ARCHIVE, _PICKLE, _PROTOCOLS = b"PK\x03\x04", 0x80, range(2, 6)
-# What lists the parts of a model.
-_INDEX = ".index.json"
 # Of safetensors: the length of its head, and the longest that the library reads.
 _LENGTH, _LONGEST = 8, 100 * 2**20
 # Of a tar archive, as the oldest versions of torch wrote.
@@ -34,12 +33,9 @@ def check_head(path: Path, field: str) -> None:
         field: the option that names it.
 
     Raises:
-        InputError: it is empty, cut short, a Git LFS pointer, a text or anything else.
+        InputError: it is empty, cut short, a Git LFS pointer, a text or anything else, or one of its parts is missing.
     """
-    files = sorted(path.glob("*.safetensors")) if is_model_folder(path) else [path]
-    for file in files:
-        if not is_file(file) or file.name.lower().endswith(_INDEX):
-            continue
+    for file in _files(path, field):
         try:
             if _may_be_model(file):
                 continue
@@ -48,6 +44,20 @@ def check_head(path: Path, field: str) -> None:
                 f"{file}: cannot be read ({error.strerror}); copy it, or change its permissions", field=field
             ) from error
         raise InputError(_refusal(file), field=field)
+
+
+def _files(path: Path, field: str) -> list[Path]:
+    try:
+        if is_model_folder(path):
+            if is_file(path / (WEIGHTS + INDEX)):
+                first_part(path / (WEIGHTS + INDEX))
+            return sorted(path.glob("*.safetensors"))
+        if not is_file(path) or path.suffix.lower() == ".onnx":
+            return [path] if is_file(path) else []
+        first = first_part(path)
+        return [first, *other_parts(first)]
+    except InputError as error:
+        raise InputError(str(error), field=field) from error
 
 
 def _may_be_model(path: Path) -> bool:

@@ -17,8 +17,8 @@ import torch
 from crots.errors import InputError
 from crots.limits import check_claim
 from crots.nets.onnx_outline import outline
+from crots.nets.parts import check_file
 from crots.nets.quiet import onnx_runtime
-from crots.nets.reading import check_file
 from crots.nets.reasons import parsed, reason_of, stranger
 
 # Operators whose output size is given by a constant among their inputs.

@@ -24,14 +24,14 @@ from torch import Tensor
 
 from crots.card import CARD_KEY, ModelCard, file_card, read_card
 from crots.errors import InputError
-from crots.files import exists, is_file, is_pointer
+from crots.files import is_pointer
 from crots.folders import folder_card, is_model_folder
 from crots.limits import check_claim
 from crots.nets.claims import claimed_by_pickles
 from crots.nets.entries import find_entry
+from crots.nets.parts import check_file, first_part, other_parts
 from crots.nets.reasons import parsed, stranger
 from crots.program_cards import program_card
-from crots.records import parse
 from crots.trust import program_kind
 
 FileKind = Literal["weights", "safetensors", "onnx", "torchscript", "exported"]
@@ -39,11 +39,6 @@ WeightsKind = Literal["plain", "nested", "lightning", "safetensors"]
 
 # Elements checked for finiteness in one step, which takes a few bytes for each.
 _AT_ONCE = 2**24
-_PART = re.compile(r"(?P<head>.+?)(?P<number>\d{1,5})(?P<of>[-_.]?of[-_.]?)(?P<count>\d{1,5})(?P<suffix>\.\w+)")
-# What lists the parts of a model by the names of its tensors, and the largest that is read.
-_INDEX, _LARGEST_INDEX = ".index.json", 64 * 2**20
-# Parts of one model; any name can say any number.
-_MOST_PARTS = 1000
 _NOT_WEIGHTS = {
     "torchscript": "a TorchScript program, which holds code",
     "exported": "an exported program, which holds code",
@@ -93,18 +88,6 @@ def file_kind(path: Path) -> FileKind:
         return program_kind(path) or "weights"
 
 
-def check_file(path: Path) -> None:
-    """Raises an error that names the file where it is missing or a folder (fault F15: never silently random).
-
-    Raises:
-        InputError: there is no such file.
-    """
-    if not is_file(path) and exists(path) and path.is_dir():
-        raise InputError(f"{path} is a folder; expected a model file (.pth, .ckpt, .safetensors, .onnx ...)")
-    if not is_file(path):
-        raise InputError(f"found no file {path}; check the path of the model file")
-
-
 def read_weights(path: Path, *, part: str = "", prefix: str = "") -> WeightsFile:
     """Reads all tensors of a weights file; of one of several parts, those of the others beside it too.
 
@@ -118,8 +101,8 @@ def read_weights(path: Path, *, part: str = "", prefix: str = "") -> WeightsFile
     """
     if is_model_folder(path):
         return _read_folder(path)
-    path = _indexed(path)
-    parts = _parts(path)
+    path = first_part(path)
+    parts = other_parts(path)
     found = _read_one(path, part, prefix)
     for other in parts:
         found.tensors.update(_read_one(other, part, prefix).tensors)
@@ -143,49 +126,6 @@ def _read_folder(folder: Path) -> WeightsFile:
 def _damaged_folder(folder: Path, error: BaseException) -> InputError:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return InputError(f"{folder}: its weights cannot be read ({reason[:160]}); copy the folder again")
-
-
-def _parts(path: Path) -> list[Path]:
-    """The other files of a model that was written in several, ``model-00001-of-00003.safetensors``."""
-    named = _PART.fullmatch(path.name)
-    if not named:
-        return []
-    count = int(named["count"])
-    if count > _MOST_PARTS:
-        raise InputError(f"{path} says that it is one of {count} parts, expected {_MOST_PARTS} at most")
-    width, tail = len(named["number"]), f"{named['of']}{named['count']}{named['suffix']}"
-    # Some programs count from 0.
-    zero = f"{named['head']}{0:0{width}}{tail}"
-    first = 0 if zero == path.name or is_file(path.with_name(zero)) else 1
-    names = [f"{named['head']}{number:0{width}}{tail}" for number in range(first, first + count)]
-    if path.name not in names:
-        return []
-    others = [path.with_name(name) for name in names if name != path.name]
-    missing = [other.name for other in others if not is_file(other)]
-    if missing:
-        raise InputError(
-            f"{path} is part {names.index(path.name) + 1} of {count} of a model; missing beside it: "
-            f"{', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}; put all parts into one folder"
-        )
-    return others
-
-
-def _indexed(path: Path) -> Path:
-    """The first part of a model, where ``path`` is the list of its parts; else ``path`` itself."""
-    if not path.name.lower().endswith(_INDEX):
-        return path
-    check_file(path)
-    with parsed(path, _damaged):
-        # Names alone are taken, so that a list reaches no other folder.
-        names = sorted({str(name) for name in parse(path.read_bytes(), most=_LARGEST_INDEX)["weight_map"].values()})
-    for name in names:
-        if "/" in name or "\\" in name or not is_file(path.with_name(name)):
-            raise InputError(
-                f"{path} lists the part {name[:100]}, which is not beside it; put all parts into one folder"
-            )
-    if not names:
-        raise InputError(f"{path} lists no parts of a model; choose the file that holds the weights")
-    return path.with_name(names[0])
 
 
 def _read_one(path: Path, part: str, prefix: str) -> WeightsFile:

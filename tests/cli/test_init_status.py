@@ -460,3 +460,22 @@ def test_a_model_folder_whose_weights_were_not_fetched_makes_no_project(refused,
     assert "model.safetensors: is a Git LFS pointer" in refused(
         "init", tmp_path / "p", *words, "--source", tmp_path / "hf"
     )
+
+
+def test_a_part_of_a_model_alone_makes_no_project(crots, refused, words, tmp_path):
+    import torch
+    from safetensors.torch import save_file
+
+    names = [f"model-0000{number}-of-00002.safetensors" for number in (1, 2)]
+    save_file({"a": torch.zeros(3)}, tmp_path / names[0])
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": names[0], "b": names[1]}}))
+    assert f"missing beside it: {names[1]}" in refused("init", tmp_path / "p", *words, "--source", tmp_path / names[0])
+    assert f"lists the part {names[1]}" in refused("init", tmp_path / "p", *words, "--source", index)
+    (tmp_path / "hf").mkdir()
+    for path in (tmp_path / names[0], index):
+        (tmp_path / "hf" / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "hf" / "config.json").write_text("{}")
+    assert f"lists the part {names[1]}" in refused("init", tmp_path / "p", *words, "--source", tmp_path / "hf")
+    save_file({"b": torch.zeros(3)}, tmp_path / names[1])
+    assert crots("init", tmp_path / "p", *words, "--source", index).code == 0
