@@ -224,6 +224,10 @@ def _colours(rows: Iterable[Iterable[int]]) -> tuple[Colour, ...]:
     return tuple((int(r), int(g), int(b)) for r, g, b in rows)
 
 
+# After so many steps all hues were there.
+_DISTINCT = 10_000
+
+
 def make_palette(count: int, taken: Iterable[Colour] = ()) -> tuple[Colour, ...]:
     """Makes up ``count`` distinct colours, none of them black or in ``taken``; always the same ones."""
     used: set[Colour] = {(0, 0, 0), *taken}
@@ -234,7 +238,7 @@ def make_palette(count: int, taken: Iterable[Colour] = ()) -> tuple[Colour, ...]
         rgb = colorsys.hsv_to_rgb(step * 0.618034 % 1, (0.85, 0.55, 0.7)[step % 3], (0.95, 0.75, 0.55)[step // 3 % 3])
         colour = (round(rgb[0] * 255), round(rgb[1] * 255), round(rgb[2] * 255))
         step += 1
-        if colour in used:
+        if colour in used and step > _DISTINCT:
             colour = (step % 256, step // 256 % 256, 128)
         if colour not in used:
             used.add(colour)

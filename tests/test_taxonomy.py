@@ -1,3 +1,4 @@
+import itertools
 import json
 import tracemalloc
 
@@ -168,6 +169,15 @@ def test_made_up_colours_are_distinct_and_not_black(count):
     palette = make_palette(count, [(242, 36, 36)])
     assert len(set(palette)) == count
     assert not {(0, 0, 0), (242, 36, 36)} & set(palette)
+
+
+def test_colours_that_are_made_up_one_by_one_are_told_apart():
+    """Every second one was a dark blue, of which no eye sees the difference."""
+    made = []
+    for _ in range(30):
+        made += make_palette(1, made)
+    assert tuple(made) == make_palette(30)
+    assert min(np.abs(np.subtract(one, other)).sum() for one, other in itertools.combinations(made, 2)) > 20
 
 
 PLAIN = load_class_set("camvid").to_dict()
