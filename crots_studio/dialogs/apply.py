@@ -101,6 +101,7 @@ class ApplyDialog(WorkDialog):
 
     def _ticks(self) -> QHBoxLayout:
         row = QHBoxLayout()
+        row.setSpacing(16)
         self.results: dict[str, QCheckBox] = {}
         for name, words, help in _RESULTS:
             self.results[name] = self._tick(words, help, PredictOptions(), name)

@@ -98,6 +98,7 @@ class ExportDialog(WorkDialog):
         # A model that came as a folder goes back as one.
         own_form = any(str(one.card.get("net", "")).startswith(HEAD) for one in self._checkpoints[:1])
         grid = QGridLayout()
+        grid.setHorizontalSpacing(12)
         grid.setColumnStretch(1, 1)
         self.formats: dict[str, QCheckBox] = {}
         self.results: dict[str, QLabel] = {}

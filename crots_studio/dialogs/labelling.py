@@ -16,6 +16,7 @@ from crots_studio.models.labelling import TOOLS, ImportForm, LabellingExport, ex
 from crots_studio.models.words import in_window, plural
 from crots_studio.plain import Label
 from crots_studio.session import Session
+from crots_studio.widgets.controls import indent
 from crots_studio.widgets.path_field import PathField
 from crots_studio.widgets.result_buttons import ResultButtons
 
@@ -152,6 +153,7 @@ class ExportDoubtfulDialog(LabellingDialog):
         self.setWindowTitle("Export doubtful images")
         self._written: Path | None = None
         self.count = QSpinBox()
+        indent(self.count)
         self.count.setRange(1, _MOST)
         self.count.setValue(_COUNT)
         self.count.setAccessibleName("Number of images to export, most doubtful first")

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QButtonGroup, QComboBox, QHBoxLayout, QPushButton,
 from crots.taxonomy import ClassSet
 from crots_studio.plain import plain_tooltip
 from crots_studio.widgets.class_legend import swatch
-from crots_studio.widgets.controls import indent, snug
+from crots_studio.widgets.controls import ElidedBox, indent, snug
 from crots_studio.widgets.icon_button import IconButton
 
 LOOK, FILL, BRUSH, ERASER, PICKER, POLYGON = "look", "fill", "brush", "eraser", "picker", "polygon"
@@ -72,7 +72,7 @@ class LabelTools(QWidget):
             self._group.addButton(button)
             self.tools[tool.key] = button
         self.tools[LOOK].setChecked(True)
-        self.classes = QComboBox()
+        self.classes = ElidedBox()
         self.classes.setAccessibleName("Class to paint")
         self.classes.setToolTip("Class to paint (1 to 9); ignored pixels are left out of the loss")
         self.classes.setMinimumContentsLength(6)

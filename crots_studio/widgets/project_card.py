@@ -110,8 +110,8 @@ class CardDelegate(QStyledItemDelegate):
         rows = (
             (card.name, colours.text if card.present else colours.muted, QFont.Weight.DemiBold),
             (str(card.path), colours.muted, QFont.Weight.Normal),
-            (card.gain or facts, colours.good if _rose(card) else colours.text, QFont.Weight.Normal),
-            (facts if card.gain else "", colours.muted, QFont.Weight.Normal),
+            (card.gain, colours.good if _rose(card) else colours.text, QFont.Weight.Normal),
+            (facts, colours.muted, QFont.Weight.Normal),
         )
         shown = [row for row in rows if row[0]]
         top = inner.top() + (inner.height() - len(shown) * line) // 2

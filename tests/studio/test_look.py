@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QSize
-from PySide6.QtGui import QColor, QFontInfo, QIcon
+from PySide6.QtCore import QRect, QSize
+from PySide6.QtGui import QColor, QFont, QFontInfo, QFontMetrics, QIcon
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import (
     QApplication,
@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPushButton,
     QSpinBox,
+    QStyleOptionViewItem,
     QTabBar,
     QToolButton,
     QVBoxLayout,
@@ -23,13 +24,20 @@ from PySide6.QtWidgets import (
 )
 
 import crots_studio
+from crots.class_files import keep_class_set
+from crots.project import Project
+from crots.project_config import override
+from crots.taxonomy import ClassSet, load_class_set
 from crots_studio import theme
 from crots_studio.icons import icon, icon_file
+from crots_studio.models.project_cards import ProjectCard
 from crots_studio.panels.monitor import matrix_view
 from crots_studio.panels.monitor.tile import Tile
 from crots_studio.panels.rail import _PICTURES, _SIGNS, RailPanel
 from crots_studio.theme import DARK, LIGHT, stage_colour
+from crots_studio.widgets.controls import ElidedBox
 from crots_studio.widgets.icon_button import IconButton
+from crots_studio.widgets.project_card import CardDelegate
 from crots_studio.workspace_tabs import TABS
 from tests.studio.fake_project import make_fake_project
 
@@ -157,6 +165,56 @@ def test_the_figures_of_the_confusion_matrix_are_read_on_every_cell(qapp):
                 fill = matrix_view.mixed(QColor(colours.background), QColor(end), (share / 100) ** 0.5 * 0.9)
                 low, high = sorted((luminance(fill.name()), luminance(matrix_view.text_on(fill).name())))
                 assert (high + 0.05) / (low + 0.05) >= 4.5, (end, share)
+
+
+def test_every_number_stands_as_far_from_the_edge_as_other_text():
+    """What makes a box for numbers indents it; a style sheet cannot."""
+    for path in sorted(Path(crots_studio.__file__).parent.rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        made = len(re.findall(r"= Q(?:Double)?SpinBox\(", text))
+        assert len(re.findall(r"\bindent\(\w", text.replace("def indent(", ""))) >= made, path.name
+
+
+def test_a_list_that_is_narrower_than_a_name_ends_in_an_ellipsis(qtbot, session, window, open_project, tmp_path):
+    project = make_fake_project(tmp_path)
+    classes = load_class_set("camvid").to_dict() | {"name": "long", "subsets": {}}
+    classes["names"] = [f"{name} as it is called in a labelling tool of long names" for name in classes["names"]]
+    name = keep_class_set(project.folder, ClassSet.from_dict(classes))
+    Project(project.folder, override(project.config, {"task.classes": name})).save()
+    open_project(project.folder)
+    window.resize(1280, 720)
+    cut = set()
+    for tab in TABS:
+        window.pages.show_tab(tab.key)
+        qtbot.waitUntil(lambda: session.errands.idle)
+        qtbot.wait(20)
+        for box in window.findChildren(QComboBox):
+            named = any("labelling tool" in box.itemText(place) for place in range(box.count()))
+            if box.isVisible() and named and not box.isEditable():
+                cut.add(box.accessibleName())
+                assert isinstance(box, ElidedBox), box.accessibleName()
+    assert "Class to paint" in cut
+
+
+def test_the_facts_of_a_card_have_one_look(qtbot, session):
+    """The same line was black on a card without a score, and grey on one with it."""
+    theme.apply(False)
+    pens = []
+
+    class Pen:
+        def __getattr__(self, name):
+            return lambda *_: QFontMetrics(QFont())
+
+        def setPen(self, colour):
+            self.colour = colour.name()
+
+        def drawText(self, place, flag, text):
+            pens.append((text, self.colour))
+
+    for first in (None, 0.25):
+        card = ProjectCard(Path("/p/one"), state="nothing run yet", first=first, last=first and 0.5)
+        CardDelegate()._words(Pen(), QRect(0, 0, 300, 100), card, QStyleOptionViewItem())
+    assert [colour for text, colour in pens if text == "nothing run yet"] == [LIGHT.muted] * 2
 
 
 def test_a_note_floats_and_moves_nothing(qtbot, session, window, open_project, tmp_path):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QWidget
 
 from crots.notes import LONGEST_NOTE, LONGEST_TITLE, RunNote, tidy
 from crots_studio.models.runs import PastRun
 from crots_studio.plain import Label
+from crots_studio.widgets.controls import ElidedBox
 
 _RUN, _PROJECT = "Run", "Project"
 
@@ -24,7 +25,7 @@ class NoteRow(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._run: PastRun | None = None
-        self.of = QComboBox()
+        self.of = ElidedBox()
         self.of.setAccessibleName("Title and note of the run or of its project")
         self.of.addItems([_RUN, _PROJECT])
         self.of.currentIndexChanged.connect(lambda _: self._fill())

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QVBoxLayout, 
 from crots.taxonomy import ClassSet
 from crots_studio.plain import Label, plain_tooltip
 from crots_studio.widgets.class_legend import swatch
-from crots_studio.widgets.controls import snug
+from crots_studio.widgets.controls import ElidedBox, snug
 from crots_studio.widgets.linked_views import LinkedViews
 from crots_studio.widgets.picture_layers import Content
 
@@ -42,9 +42,9 @@ class PatchDetail(QWidget):
         self.readout.setAccessibleName("Class under the pointer")
         self.reject = _button("Re&ject", "Exclude the selected patches from training (Delete)")
         self.restore = _button("Res&tore", "Restore the selected patches as they were cut")
-        self.old = QComboBox()
+        self.old = ElidedBox()
         self.old.setAccessibleName("Class to replace")
-        self.new = QComboBox()
+        self.new = ElidedBox()
         self.new.setAccessibleName("Class to put in its place")
         self.relabel = _button("Re&label", "Replace the class in the labels of the chosen patches")
         self._ignore = 255
