@@ -143,7 +143,8 @@ def _kinds(names: Sequence[str]) -> list[list[str]]:
             if len(cores[core]) > 1 or core.replace("\0", "") in keys:
                 kinds[word].append(keys[key])
         if kinds:
-            return list(kinds.values())
+            # Numbers at the end may have been taken for words, of some names alone: area1 and area3, beside area11.
+            return [*kinds.values(), *_kinds_by_folder(keys)]
     return _kinds_by_folder(keys)
 
 

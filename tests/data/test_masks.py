@@ -83,6 +83,15 @@ def test_images_and_masks_of_one_format_in_folders_of_their_own(tmp_path, image,
     assert f"{count} label files among the images were left out" in dataset.notes[0].text
 
 
+def test_masks_of_names_that_end_in_numbers_of_several_lengths_are_no_images(tmp_path):
+    for name in ("mosaic_area1", "mosaic_area3", "mosaic_area11", "mosaic_area38"):
+        photo(tmp_path / "top" / f"{name}.tif")
+        write_pixels(tmp_path / "gts_of_all" / f"{name}.tif", MASK)
+    dataset = open_dataset(tmp_path)
+    assert (len(dataset), dataset.labelled) == (4, 4)
+    assert all(sample.image.parent.name == "top" for sample in dataset.samples)
+
+
 def test_photographs_of_several_drives_are_all_images(tmp_path):
     for drive in ("berlin", "ulm", "0001"):
         for number in range(3):
