@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QColor, QDropEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QLineEdit, QWidget
 
 from crots_studio import theme
 
@@ -16,6 +16,12 @@ def dropped_paths(event: QDropEvent) -> list[Path]:
     """Returns all local paths of what is dragged."""
     urls = event.mimeData().urls() if event.mimeData().hasUrls() else []
     return [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
+
+
+def leave_drops(page: QWidget) -> None:
+    """Lets the lines of a page leave files that are dropped on them to the page: they would show a file:// address."""
+    for line in page.findChildren(QLineEdit):
+        line.setAcceptDrops(False)
 
 
 class DropHint(QWidget):

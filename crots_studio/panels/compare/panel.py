@@ -46,7 +46,7 @@ from crots_studio.panels.compare.run_chart import CLASSES, SCORES, RunChart, Wha
 from crots_studio.panels.compare.run_table import RunTableView
 from crots_studio.plain import Elided
 from crots_studio.session import Session
-from crots_studio.widgets.drop_hint import DropHint, dropped_paths
+from crots_studio.widgets.drop_hint import DropHint, dropped_paths, leave_drops
 from crots_studio.widgets.plot_tools import CurveTools, EmptyState, ExportButton, Redraw
 
 _EMPTY = (
@@ -126,6 +126,7 @@ class ComparePanel(QWidget):
         )
         self.hint.setProperty("role", "muted")
         self._lay_out()
+        leave_drops(self)
         self._connect()
 
     def _lay_out(self) -> None:

@@ -27,6 +27,7 @@ from crots_studio.models.words import plural, section_title
 from crots_studio.panels.settings.option_row import OptionRow
 from crots_studio.plain import Label
 from crots_studio.session import Session
+from crots_studio.widgets.drop_hint import leave_drops
 from crots_studio.widgets.icon_button import IconButton
 
 _NARROWEST = 312
@@ -86,6 +87,7 @@ class SettingsPanel(QWidget):
         self.setMinimumWidth(_NARROWEST)
         column.addWidget(scroll, 1)
         column.addWidget(self._foot())
+        leave_drops(self)
         session.opened.project_changed.connect(self._another_project)
         session.opened.config_changed.connect(self.refresh)
         self._another_project()
@@ -248,6 +250,7 @@ class SettingsPanel(QWidget):
             column.addWidget(self._fold(section, group))
         self._pages[section] = page
         self._stack.insertWidget(self._stack.count() - 1, page)
+        leave_drops(page)
         self._order_tabs()
         return page
 

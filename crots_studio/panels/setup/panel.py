@@ -44,7 +44,7 @@ from crots_studio.panels.setup.step_card import StepCard
 from crots_studio.plain import Elided, Label
 from crots_studio.runs.run import RunEnd
 from crots_studio.session import Session
-from crots_studio.widgets.drop_hint import DropHint, dropped_paths
+from crots_studio.widgets.drop_hint import DropHint, dropped_paths, leave_drops
 
 # Predictions have no weights: then without its first word.
 _WEIGHTS = "the source's, a file, imagenet, or random"
@@ -103,6 +103,7 @@ class SetupPanel(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scroll)
+        leave_drops(self)
         session.opened.project_changed.connect(self._another_project)
         session.opened.config_changed.connect(self.refresh)
         session.opened.trust_changed.connect(self._trusted)

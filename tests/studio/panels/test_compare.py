@@ -263,6 +263,10 @@ def test_a_folder_without_a_project_is_reported(qtbot, session, panel, tmp_path)
     assert "no crots.toml" in problem.args[0]
 
 
+def test_a_folder_that_is_dropped_on_a_line_is_left_to_the_page(opened):
+    assert not opened.note_row.title.acceptDrops() and not opened.note_row.note.acceptDrops()
+
+
 def test_dropping_a_folder_adds_it(qtbot, opened, tmp_path):
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(make(tmp_path / "other", training("adapt-1", 0.9))))])

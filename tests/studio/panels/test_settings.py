@@ -37,6 +37,13 @@ def type_text(qtbot, box, text):
     qtbot.keyClick(box, Qt.Key.Key_Return)
 
 
+def test_a_file_that_is_dropped_on_a_line_does_not_become_its_text(panel):
+    for section in SECTIONS:
+        panel.go_to(section.replace("_", "-"))
+    assert len(panel.findChildren(QLineEdit)) > 20
+    assert not any(line.acceptDrops() for line in panel.findChildren(QLineEdit))
+
+
 def unfold_all(panel):
     for section, group in panel.folds:
         panel.unfold(section, group)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from PySide6.QtCore import QLocale, QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QAbstractButton, QApplication, QFileDialog, QLabel, QMessageBox
+from PySide6.QtWidgets import QAbstractButton, QApplication, QFileDialog, QLabel, QLineEdit, QMessageBox
 
 from crots.config import Size
 from crots.images import write_image
@@ -130,6 +130,12 @@ def test_the_classes_that_a_source_names_become_those_of_the_target_by_one_click
     qtbot.waitUntil(lambda: panel.chips.classes is not None and panel.chips.classes.names == classes.names)
     session.opened.undo()
     assert session.project.config.task.classes != "classes-of-a-stranger.toml"
+
+
+def test_files_that_are_dropped_on_any_line_go_to_the_page(panel):
+    """A line of Qt's own would put the address file:///... into its text, as the one of the class set did."""
+    lines = panel.findChildren(QLineEdit)
+    assert len(lines) > 8 and not [line.accessibleName() for line in lines if line.acceptDrops()]
 
 
 def test_the_classes_keep_their_place_whatever_is_said_of_them(qtbot, session, panel, settled, images, tmp_path):
