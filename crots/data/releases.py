@@ -168,9 +168,13 @@ RELEASES: dict[str, Release] = {
         marks=("annotations/training|annotations/validation",),
     ),
     "voc": Release(
-        "PASCAL VOC, and exports of CVAT and Datumaro: JPEGImages, SegmentationClass and ImageSets/Segmentation.",
+        "PASCAL VOC, and exports of CVAT, Datumaro and labelme: JPEGImages, SegmentationClass, ImageSets.",
         "JPEGImages",
-        (LabelKind("SegmentationClass", "", "auto", "voc", "labelmap.txt"),),
+        (
+            # Of labelme, which keeps arrays under the usual name.
+            LabelKind("SegmentationClassPNG", "", "auto", "voc", "labelmap.txt"),
+            LabelKind("SegmentationClass", "", "auto", "voc", "labelmap.txt"),
+        ),
         listed="ImageSets/Segmentation/{split}.txt",
         marks=("SegmentationClass",),
     ),
@@ -192,6 +196,13 @@ RELEASES: dict[str, Release] = {
         (LabelKind("", r"_1stHO$", "auto", "vessels"),),
         names=r"(^|/)Image_\d+[LR]$",
         marks=("Image_[0-9][0-9][LR].jpg", "*_1stHO.png"),
+    ),
+    "labelme-folders": Release(
+        "What labelme_json_to_dataset writes: x_json/img.png and x_json/label.png.",
+        "",
+        (LabelKind("", r"(^|/)label$"),),
+        names=r"(^|/)img$",
+        marks=("*/img.png", "*/label.png", "*/label_viz.png"),
     ),
     "hrf": Release(
         "HRF: images/01_dr.JPG and manual1/01_dr.tif; mask holds the field of view.",

@@ -75,6 +75,7 @@ TREES = {
     "stare": ("stare-images/im000{}.ppm", "labels-ah/im000{}.ah.ppm",
               [0, 255, 0], "vessels", [0, 1, 0], "stare-images"),
     "chase": ("Image_0{}L.jpg", "Image_0{}L_1stHO.png", [0, 255, 0], "vessels", [0, 1, 0], ""),
+    "labelme-folders": ("x{}_json/img.png", "x{}_json/label.png", [0, 10, 11], "camvid", [0, 10, 255], ""),
     "hrf": ("images/0{}_dr.JPG", "manual1/0{}_dr.tif", [0, 255, 0], "vessels", [0, 1, 0], "images"),
     "cityscapes-export": ("imgsFine/leftImg8bit/val/a{}_leftImg8bit.png", "gtFine/val/a{}_gtFine_labelIds.png",
                           [0, 10, 11], "camvid", [0, 10, 255], "imgsFine/leftImg8bit/val"),
@@ -90,6 +91,8 @@ def tree(request, tmp_path):
     """The layout's name and the root of a small data set of it."""
     images, labels, ids, classes, wanted, part = TREES[request.param]
     save(tmp_path, images, labels, ids, colours=COLOURS.get(request.param))
+    if request.param == "labelme-folders":
+        save(tmp_path, "x{}_json/label_viz.png", "", ids)
     return request.param, tmp_path, load_class_set(classes), wanted, part
 
 
@@ -109,7 +112,7 @@ def test_a_release_is_known_at_its_root_and_at_a_part(tree):
     assert found.problems == () and found.counts == {"images": 2, "labels": 2}, found.summary
 
 
-@pytest.mark.parametrize("name", sorted(set(TREES) - {"chase"}))
+@pytest.mark.parametrize("name", sorted(set(TREES) - {"chase", "labelme-folders"}))
 def test_a_release_is_known_through_the_folders_of_archives(name, tmp_path):
     images, labels, ids, classes, wanted, _ = TREES[name]
     root = save(tmp_path / "unpacked" / "Data Set 1.2", images, labels, ids, colours=COLOURS.get(name))
@@ -337,6 +340,19 @@ def test_an_export_of_cvat(tmp_path):
     assert classes.names == ("background", "Cat", "Dog")
     dataset = open_dataset(tmp_path, classes=classes)
     assert (dataset.layout, len(dataset), dataset.labelled) == ("voc", 3, 2)
+    assert read_truth(dataset.samples[0], dataset, classes).ravel()[:3].tolist() == [0, 1, 2]
+
+
+def test_an_export_of_labelme_in_the_form_of_voc(tmp_path):
+    save(tmp_path, "JPEGImages/f_{}.jpg", "SegmentationClassPNG/f_{}.png", [0, 1, 2])
+    save(tmp_path, "SegmentationClassVisualization/f_{}.jpg", "", [0])
+    (tmp_path / "SegmentationClass").mkdir()
+    for number in (1, 2):
+        np.save(tmp_path / "SegmentationClass" / f"f_{number}.npy", np.zeros((8, 12), np.int32))
+    (tmp_path / "class_names.txt").write_text("_background_\nCat\nDog\n")
+    classes = load_class_set(tmp_path / "class_names.txt")
+    dataset = resolve_encoding(open_dataset(tmp_path, classes=classes), classes)
+    assert (dataset.layout, len(dataset), dataset.labelled) == ("voc", 2, 2)
     assert read_truth(dataset.samples[0], dataset, classes).ravel()[:3].tolist() == [0, 1, 2]
 
 
