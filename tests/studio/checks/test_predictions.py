@@ -27,6 +27,26 @@ def test_predictions_are_matched_and_their_ids_checked(look, images, tmp_path):
     assert found.level == "good" and "mean confidence 80%" in found.text
 
 
+@pytest.mark.parametrize("form", ["npz", "npy"])
+def test_scores_with_the_classes_at_both_ends_are_read_by_the_images_shape_or_refused(look, images, tmp_path, form):
+    given = {"data__target": images, "task__classes": "camvid"}
+    for shape in ((11, 15, 11), (11, 11, 11)):
+        folder = tmp_path / str(shape[1])
+        folder.mkdir()
+        for number in range(4):
+            scores = np.random.default_rng(number).normal(size=shape).astype(np.float32) * 4
+            if form == "npz":
+                np.savez(folder / f"{number}.npz", logits=scores)
+            else:
+                np.save(folder / f"{number}.npy", scores)
+    found = look("source", **given, source__predictions=tmp_path / "15")
+    assert found.level == "good" and "4 soft predictions" in found.text, found
+    found = look("source", **given, source__predictions=tmp_path / "11")
+    assert (
+        found.level == "bad" and "(classes, height, width)" in found.text and "(height, width, classes)" in found.text
+    )
+
+
 def test_predictions_out_of_range_or_for_other_images_are_errors(look, images, tmp_path):
     given = {"data__target": images, "task__classes": "camvid"}
     found = look("source", **given, source__predictions=labels(tmp_path / "x", [0, 11]))
