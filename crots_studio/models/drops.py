@@ -13,6 +13,8 @@ from crots.project_config import ProjectConfig
 from crots_studio.models.words import option_title
 
 _MODEL_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".onnx", ".pt2")
+# A list may be called anything, but what is dropped by mistake too.
+_LISTS = (".txt", ".lst", ".csv", ".tsv")
 # One source at a time: choosing one kind clears the other.
 _OTHER = {"source.file": "source.predictions", "source.predictions": "source.file"}
 
@@ -44,6 +46,8 @@ def sort_drop(paths: Sequence[Path], config: ProjectConfig) -> Drop:
         meant["source"] = [*meant.pop("source.file"), *meant.pop("source.predictions")]
     settings: dict[str, str] = {}
     lines, replaced, left = [], [], []
+    if unfit := meant.pop("", []):
+        left.append(_unfit_words(unfit))
     for option, found in meant.items():
         if len(found) > 1:
             names = ", ".join(path.name for path in found)
@@ -61,12 +65,23 @@ def sort_drop(paths: Sequence[Path], config: ProjectConfig) -> Drop:
     return Drop(settings, tuple(lines), tuple(replaced), tuple(left))
 
 
+def _unfit_words(paths: Sequence[Path]) -> str:
+    """Says in one line that files are of no kind that is taken; of images, that their folder is."""
+    first, more = paths[0], f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    words = f"{first.name}{more}: expected a folder, a model, a class set (.toml) or a list ({' '.join(_LISTS)})"
+    if first.suffix.lower() in IMAGE_SUFFIXES:
+        words += f"; to use the images, drop their folder {first.parent.name}"
+    return words
+
+
 def meaning(path: Path) -> str:
-    """Returns the option that a file or folder is most likely meant for."""
+    """Returns the option that a file or folder is most likely meant for; empty where it fits none."""
     if path.suffix.lower() in _MODEL_SUFFIXES or is_model_folder(path):
         return "source.file"
     if path.suffix == ".toml":
         return "task.classes"
+    if path.is_file() and path.suffix.lower() not in _LISTS:
+        return ""
     return "source.predictions" if path.is_dir() and _looks_like_predictions(path) else "data.target"
 
 

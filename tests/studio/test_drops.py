@@ -58,6 +58,21 @@ def test_what_files_are_meant_for(files):
     assert {name: meaning(files / name) for name in meant} == meant
 
 
+def test_a_file_of_another_kind_is_not_taken_for_a_list_of_images(session, panel, files):
+    """A log became the target images, in place of those that were chosen."""
+    for name in ("run.log", "a.jpg", "b.jpg", "list.txt"):
+        (files / name).write_text("a.jpg\n")
+    problems = []
+    session.problem.connect(problems.append)
+    drop(panel, files / "run.log", files / "model.pth")
+    assert (session.project.config.data.target, session.project.config.source.file) == (None, files / "model.pth")
+    assert len(problems) == 1 and problems[0].startswith("run.log: expected a folder, a model, a class set (.toml)")
+    drop(panel, files / "a.jpg", files / "b.jpg")
+    assert problems[1].startswith("a.jpg and 1 more: ") and problems[1].endswith(f"drop their folder {files.name}")
+    drop(panel, files / "list.txt")
+    assert session.project.config.data.target == files / "list.txt"
+
+
 def test_all_that_is_dropped_together_is_taken(session, panel, files):
     drop(panel, files / "photos", files / "model.pth")
     config = session.project.config
