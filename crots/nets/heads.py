@@ -25,12 +25,12 @@ _LENGTH, _LONGEST = 8, 100 * 2**20
 _TAR, _TAR_PLACE = b"ustar", 257
 
 
-def check_head(path: Path, field: str) -> None:
+def check_head(path: Path, field: str | None = None) -> None:
     """Makes sure that a model file or folder can be one; missing files are reported elsewhere.
 
     Args:
         path: of the model.
-        field: the option that names it.
+        field: the option that names it, if known.
 
     Raises:
         InputError: it is empty, cut short, a Git LFS pointer, a text or anything else, or one of its parts is missing.
@@ -46,7 +46,7 @@ def check_head(path: Path, field: str) -> None:
         raise InputError(_refusal(file), field=field)
 
 
-def _files(path: Path, field: str) -> list[Path]:
+def _files(path: Path, field: str | None) -> list[Path]:
     try:
         if is_model_folder(path):
             if is_file(path / (WEIGHTS + INDEX)):

@@ -29,6 +29,7 @@ from crots.folders import folder_card, is_model_folder
 from crots.limits import check_claim
 from crots.nets.claims import claimed_by_pickles
 from crots.nets.entries import find_entry
+from crots.nets.heads import check_head
 from crots.nets.parts import check_file, first_part, other_parts
 from crots.nets.reasons import parsed, stranger
 from crots.program_cards import program_card
@@ -124,6 +125,10 @@ def _read_folder(folder: Path) -> WeightsFile:
 
 
 def _damaged_folder(folder: Path, error: BaseException) -> InputError:
+    try:
+        check_head(folder)
+    except InputError as found:
+        return found
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return InputError(f"{folder}: its weights cannot be read ({reason[:160]}); copy the folder again")
 

@@ -117,9 +117,14 @@ def test_weights_that_are_missing_are_an_error(segformer):
     described(folder, depths=[2, 1, 1, 1])
     with pytest.raises(InputError, match="do not fill the network"):
         open_source(folder, classes=ABC)
-    (folder / "model.safetensors").write_bytes(b"half")
-    with pytest.raises(InputError, match="cannot be read"):
-        open_source(folder, classes=ABC)
+    for content, says in (
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "is a Git LFS pointer.*git lfs pull"),
+        (b"half", r"is text \('half'\)"),
+        (bytes(range(99)), r"\(99 bytes\) is cut short"),
+    ):
+        (folder / "model.safetensors").write_bytes(content)
+        with pytest.raises(InputError, match=r"model\.safetensors:? " + says):
+            open_source(folder, classes=ABC)
 
 
 def test_an_adapted_model_goes_back_as_a_folder_that_transformers_reads(segformer, tmp_path):
