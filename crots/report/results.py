@@ -61,7 +61,7 @@ def numbers(value: Any) -> dict[str, float]:
 
 
 def _score(project: Project, subject: str) -> ModelScore | None:
-    if _is_evaluated(project, subject):
+    if is_evaluated(project, subject):
         report = mapping(read_json(project.stage_folder("evaluate") / f"{subject}.json"))
         miou = number(report.get("miou"))
         if miou is not None:
@@ -71,7 +71,7 @@ def _score(project: Project, subject: str) -> ModelScore | None:
     return _score_on_the_way(project, subject)
 
 
-def _is_evaluated(project: Project, subject: str) -> bool:
+def is_evaluated(project: Project, subject: str) -> bool:
     """Whether the evaluation scored the model as it is now; the source is asked for with the baseline."""
     inputs = mapping(record(project, "evaluate").get("inputs"))
     key = "baseline" if subject == SOURCE else subject

@@ -18,8 +18,7 @@ from crots.images import read_image, resize_image
 from crots.project import CONFIG_NAME, Project
 from crots.project_status import statuses
 from crots.records import is_safe_key, parse
-from crots_studio.models.iou import read_reports
-from crots_studio.models.names import running_order
+from crots.report.results import SOURCE, result_of
 from crots_studio.models.rail import FINISHED
 
 PICTURE = Size(width=128, height=72)
@@ -82,12 +81,12 @@ def read_card(path: Path) -> ProjectCard:
         project = Project.open(path)
         going_on = running(project.lock_path)
         words = "running" if going_on else _standing(project)
-        reports = read_reports(project.stage_folder("evaluate"))
+        # Those of the models as they are now, which may have been trained again since the evaluation.
+        scores = {score.subject: score.miou for score in result_of(project).scores}
     except (CrotsError, OSError) as error:
         return ProjectCard(path, present=False, state=str(error))
-    scored = {report.subject: report.miou for report in reports if report.miou is not None}
-    first = scored.pop("source", None)
-    last = scored[max(scored, key=running_order)] if scored else None
+    first = scores.pop(SOURCE, None)
+    last = list(scores.values())[-1] if scores else None
     return ProjectCard(
         path,
         state=words,

@@ -16,6 +16,7 @@ from crots.nets.model import create_model
 from crots.nets.weights import save_pth, save_safetensors
 from crots.opening import Inputs
 from crots.project import Project
+from crots.project_config import override
 from crots.taxonomy import ClassSet, load_class_set
 from crots.training.budget import few_images
 from tests.banded import write_tiff
@@ -317,6 +318,12 @@ def test_status_of_stages(crots, city, words, tmp_path):
     assert rows["baseline"]["miou"] == 0.25
     assert not rows["baseline"]["oracle"]
     assert rows["adapt-1"]["oracle"]
+    Project(project.folder, override(project.config, {"baseline.steps": "7"})).save()
+    project = Project.open(tmp_path / "p")
+    project.begin("baseline")
+    project.finish("baseline", 75.0, 0.125)
+    again = {row["stage"]: row for row in json.loads(crots("status", tmp_path / "p", "--json").out)["stages"]}
+    assert again["baseline"]["miou"] == 0.125, "the evaluation scored the model before"
     text = crots("status", tmp_path / "p").out
     assert "1:15" in text
     assert "oracle" in text

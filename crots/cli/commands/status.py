@@ -18,6 +18,7 @@ from crots.notes import RunNote, read_notes, stage_notes
 from crots.project import Project
 from crots.project_status import StageStatus, statuses
 from crots.records import read_as
+from crots.report.results import SOURCE, is_evaluated
 
 
 class _MiouShape(TypedDict):
@@ -75,9 +76,12 @@ def row(project: Project, status: StageStatus) -> dict[str, Any]:
 
 
 def _report(project: Project, key: str) -> dict[str, Any]:
-    """The score of a stage's model in the final evaluation, which takes precedence over validation during training."""
-    subject = "source" if key == "pseudo-label" else key
-    if project.record("evaluate") is None:
+    """The score of a stage's model in the final evaluation, which takes precedence over validation during training.
+
+    Not where the model was trained again since.
+    """
+    subject = SOURCE if key == "pseudo-label" else key
+    if project.record("evaluate") is None or not (subject == SOURCE or is_evaluated(project, subject)):
         return {}
     path = project.stage_folder("evaluate") / f"{subject}.json"
     return cast(dict[str, Any], read_as(path, _MiouShape, remedy="delete it and run the evaluation again") or {})

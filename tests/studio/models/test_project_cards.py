@@ -4,6 +4,7 @@ import shutil
 
 from crots.artefacts import CHOICE
 from crots.files import write_json
+from crots.project import Project
 from crots.project_config import override
 from crots.project_status import statuses
 from crots_studio.models.project_cards import PICTURE, read_card
@@ -22,7 +23,8 @@ def test_a_project_on_its_way_says_how_far(tmp_path):
     project = make_fake_project(tmp_path / "town", until="baseline")
     card = read_card(project.folder)
     assert card.state == f"2 of {len(project.stage_keys())} stages done"
-    assert card.gain == "" and card.picture is not None
+    assert card.gain == f"mIoU {project.record('baseline')['miou']:.1%}", "as in the rail"
+    assert card.picture is not None
 
 
 def test_stages_that_are_stale_are_not_said_to_be_done(tmp_path):
@@ -66,3 +68,15 @@ def test_a_row_that_leads_out_of_the_project_is_not_followed(tmp_path):
     rows = project.stage_folder("pseudo-label") / "images.jsonl"
     rows.write_text('{"key": "../../secret", "image": "/etc/passwd"}\n')
     assert read_card(project.folder).picture is None
+
+
+def test_a_model_that_was_trained_again_has_its_own_score(tmp_path):
+    """The evaluation scored the one before; other panels say so too."""
+    project = make_fake_project(tmp_path / "town", rounds=1)
+    before = read_card(project.folder)
+    project = Project(project.folder, override(project.config, {"adapt.learning_rate": "0.001"}))
+    project.save()
+    project.begin("adapt-1")
+    project.finish("adapt-1", 3.0, 0.123)
+    card = read_card(project.folder)
+    assert card.last == 0.123 and before.last != 0.123
