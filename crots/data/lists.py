@@ -22,6 +22,8 @@ from crots.limits import check_file_size
 _SUFFIX = "|".join(re.escape(suffix) for suffix in sorted(IMAGE_SUFFIXES, reverse=True))
 _LINE = re.compile(rf"(?P<image>.+?(?:{_SUFFIX}))(?:[\s,;]+(?P<rest>.*))?$", re.IGNORECASE)
 _ROOT = re.compile(r"#\s*root\s*[:=]\s*(?P<root>.+)", re.IGNORECASE)
+# How whole paths begin.
+_WHOLE = re.compile(r"/|[A-Za-z]:/")
 _TABLES = (".csv", ".tsv")
 _LEVELS_UP = 5
 _STEMS_CHECKED = 20
@@ -68,7 +70,7 @@ def read_list(path: Path, split: str, root: Path | None = None) -> ListedFiles:
     rows = [_row(line, path, number) for number, line in enumerate(lines, 1) if line and not line.startswith("#")]
     if not rows:
         raise InputError(f"{path}: the list is empty, expected one image path per line")
-    base = _find_root(path, split, root, rows[0][0])
+    base, rows = _find_root(path, split, root, rows)
     return _resolve(path, base, rows)
 
 
@@ -123,12 +125,23 @@ def _row(line: str, path: Path, number: int) -> tuple[str, str | None]:
     return found["image"].replace("\\", "/"), rest.replace("\\", "/") if is_label else None
 
 
-def _find_root(path: Path, split: str, root: Path | None, first: str) -> Path:
+def _find_root(
+    path: Path, split: str, root: Path | None, rows: list[tuple[str, str | None]]
+) -> tuple[Path, list[tuple[str, str | None]]]:
+    """Finds the folder that the paths of a list are relative to.
+
+    Returns:
+        The folder, and the rows; whole paths of another computer without what they have above it.
+    """
+    first = rows[0][0]
     bases = [root] if root is not None else _around(path)
     tried = [place for base in bases for place in _places(base, split, path.stem)]
-    for place in tried:
-        if is_file(place / first):
-            return place
+    parts = first.split("/") if _WHOLE.match(first) else [first]
+    for count in range(len(parts)):
+        head = "".join(f"{part}/" for part in parts[:count])
+        for place in tried:
+            if is_file(place / first.removeprefix(head)):
+                return place, [(image.removeprefix(head), label and label.removeprefix(head)) for image, label in rows]
     where = root if root is not None else f"{path.parent} and the folders around it"
     raise InputError(
         f"{path}: found no file {first[:200]} in {where}, expected it below the data set's folder; "

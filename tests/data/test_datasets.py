@@ -114,6 +114,21 @@ def test_list_of_absolute_paths(cityscapes, tmp_path_factory):
     )
 
 
+@pytest.mark.parametrize("head", ["/SegNet/CamVid/", "C:\\work\\CamVid\\"])
+def test_a_list_of_whole_paths_of_another_computer(tmp_path, head):
+    rows = []
+    for name in ("0001TP_1.png", "0001TP_2.png"):
+        touch(tmp_path, f"train/{name}", f"trainannot/{name}", f"val/{name}")
+        rows.append(f"{head}train/{name} {head}trainannot/{name}\n")
+    (tmp_path / "train.txt").write_text("".join(rows))
+    dataset = open_dataset(tmp_path / "train.txt")
+    assert [sample.image.parent.name for sample in dataset.samples] == ["train"] * 2
+    assert label_names(dataset) == ["0001TP_1.png", "0001TP_2.png"]
+    (tmp_path / "train.txt").write_text("".join(rows) + "/elsewhere/train/0001TP_3.png\n")
+    with pytest.raises(InputError, match=r"1 of 3 files are not in .*0001TP_3"):
+        open_dataset(tmp_path / "train.txt")
+
+
 def test_faulty_lists(tmp_path):
     path = tmp_path / "list.txt"
     path.touch()
