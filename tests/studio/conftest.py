@@ -2,6 +2,7 @@
 
 import gc
 import os
+from pathlib import Path
 
 import pytest
 from pytestqt.qtbot import QtBot
@@ -45,6 +46,15 @@ def little_garbage(garbage_waits_for_this_thread):
     # Not at a test's own end: pytest still holds its fixtures then.
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def home_elsewhere(tmp_path_factory):
+    """File dialogs begin in the home folder, which holds nothing that a test made: the monkey makes projects there."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "home", classmethod(lambda _: home))
+        yield
 
 
 class PatientBot(QtBot):
