@@ -140,7 +140,8 @@ def pixel_facts(path: Path) -> PixelFacts:
     """
     if (banded := banded_header(path)) is not None:
         values = rendering.read_bands(path, banded)
-        return PixelFacts(int(values.max()) if values.dtype in (np.uint16, np.int16) else None)
+        deep = values.dtype.kind in "iu" and values.dtype.itemsize > 1
+        return PixelFacts(int(values.max()) if deep else None)
     with opened(path) as image:
         # Floating-point values have no range that a file could use in part.
         deep, frames = _has_16_bits(image) and image.mode != "F", count_frames(image)

@@ -225,6 +225,13 @@ def test_pages_that_are_no_bands_are_left_to_the_warning(tmp_path, other):
     assert "several frames or pages" in pixel_warnings([tmp_path / "a.tif"])[0].text
 
 
+@pytest.mark.parametrize("kind", [np.uint16, np.int32])
+def test_dark_pages_are_reported(tmp_path, kind):
+    path = pages(tmp_path / "a.tif", some(3, kind, 4095))
+    rendering.use([path], Rendering((1, 2, 3)))
+    assert [warning.white for warning in pixel_warnings([path])] == [4095]
+
+
 def test_damaged_pages_are_an_error_of_one_line(tmp_path):
     path = pages(tmp_path / "a.tif", some(3))
     whole = path.read_bytes()

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crots.config import Size
+from crots.data.matching import is_whole_path
 from crots.data.releases import folders_in
 from crots.data.shapes import MALFORMED, REMEDY, Album, Shape, from_runs, malformed, point, whole
 from crots.errors import InputError
@@ -24,8 +25,6 @@ _LISTS = ("images", "annotations", "categories")
 _DECODER = json.JSONDecoder()
 # Stands for the beginning of a list, which may hold anything.
 _BEGIN = object()
-# How whole paths begin.
-_WHOLE = re.compile(r"/|[A-Za-z]:/")
 _BLANK = re.compile(r"[ \t\n\r]*")
 
 
@@ -88,7 +87,7 @@ def _numbered(what: str, rows: Iterable[tuple[Any, str]]) -> dict[Any, str]:
 def _below(names: Mapping[Any, str]) -> dict[Any, str]:
     """Returns the names of images with slashes, and without the folder where they are whole paths of some computer."""
     slashed = {number: name.replace("\\", "/") for number, name in names.items()}
-    found = {number: PurePosixPath(name).name if _WHOLE.match(name) else name for number, name in slashed.items()}
+    found = {number: PurePosixPath(name).name if is_whole_path(name) else name for number, name in slashed.items()}
     if len(set(found.values())) < len(set(slashed.values())):
         raise ValueError("images of one name in several folders, which are whole paths of another computer")
     return found

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crots.data.folder_listing import key_of, keyed, list_files, list_labels
-from crots.data.matching import label_ending, match, some
+from crots.data.matching import is_whole_path, label_ending, match, some
 from crots.errors import InputError
 from crots.files import expanded, is_file
 from crots.image_formats import IMAGE_SUFFIXES, LABEL_SUFFIXES
@@ -22,8 +22,6 @@ from crots.limits import check_file_size
 _SUFFIX = "|".join(re.escape(suffix) for suffix in sorted(IMAGE_SUFFIXES, reverse=True))
 _LINE = re.compile(rf"(?P<image>.+?(?:{_SUFFIX}))(?:[\s,;]+(?P<rest>.*))?$", re.IGNORECASE)
 _ROOT = re.compile(r"#\s*root\s*[:=]\s*(?P<root>.+)", re.IGNORECASE)
-# How whole paths begin.
-_WHOLE = re.compile(r"/|[A-Za-z]:/")
 _TABLES = (".csv", ".tsv")
 _LEVELS_UP = 5
 _STEMS_CHECKED = 20
@@ -136,7 +134,7 @@ def _find_root(
     first = rows[0][0]
     bases = [root] if root is not None else _around(path)
     tried = [place for base in bases for place in _places(base, split, path.stem)]
-    parts = first.split("/") if _WHOLE.match(first) else [first]
+    parts = first.split("/") if is_whole_path(first) else [first]
     for count in range(len(parts)):
         head = "".join(f"{part}/" for part in parts[:count])
         for place in tried:

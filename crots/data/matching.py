@@ -34,6 +34,13 @@ _UPLOADED = re.compile(r"(?:(?<=/)|^)[0-9a-f]{8}-(?=[^/]+$)")
 _LEARNED_FROM = 12
 # What distinguishes the kinds of label files of Cityscapes.
 ENDINGS = ("_labelTrainIds", "_labelIds", "_color", "_instanceIds", "_instanceTrainIds")
+# How whole paths begin, on any computer.
+_WHOLE = re.compile(r"/|[A-Za-z]:/")
+
+
+def is_whole_path(name: str) -> bool:
+    """Whether a path of a list or a labelling tool, with slashes, is a whole one, perhaps of another computer."""
+    return _WHOLE.match(name) is not None
 
 
 def plain_key(key: str) -> str:

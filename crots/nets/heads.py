@@ -81,7 +81,7 @@ def _is_whole_safetensors(path: Path) -> bool:
         try:
             head = parse(file.read(length), most=_LONGEST)
             ends = [int(about["data_offsets"][1]) for name, about in head.items() if name != "__metadata__"]
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+        except (ValueError, OverflowError, TypeError, KeyError, IndexError, AttributeError):
             return False
     return _LENGTH + length + max(ends, default=0) <= size
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crots.artefacts import LABEL_IDS
+from crots.data.polygons import ALBUMS
 from crots.folders import is_model_folder
 from crots.image_formats import IMAGE_SUFFIXES
+from crots.nets.parts import INDEX
 from crots.project_config import ProjectConfig
 from crots_studio.models.words import option_title
 
-_MODEL_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".onnx", ".pt2")
+_MODEL_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".onnx", ".pt2", ".bin", ".pth.tar", INDEX)
 # A list may be called anything, but what is dropped by mistake too.
 _LISTS = (".txt", ".lst", ".csv", ".tsv")
 # One source at a time: choosing one kind clears the other.
@@ -76,11 +78,12 @@ def _unfit_words(paths: Sequence[Path]) -> str:
 
 def meaning(path: Path) -> str:
     """Returns the option that a file or folder is most likely meant for; empty where it fits none."""
-    if path.suffix.lower() in _MODEL_SUFFIXES or is_model_folder(path):
+    if path.name.lower().endswith(_MODEL_SUFFIXES) or is_model_folder(path):
         return "source.file"
     if path.suffix == ".toml":
         return "task.classes"
-    if path.is_file() and path.suffix.lower() not in _LISTS:
+    # Files of COCO, CVAT and Label Studio list images too; whether one is, is told where it is read.
+    if path.is_file() and path.suffix.lower() not in (*_LISTS, *ALBUMS):
         return ""
     return "source.predictions" if path.is_dir() and _looks_like_predictions(path) else "data.target"
 

@@ -430,6 +430,7 @@ NO_MODELS = {
     bytes(range(128, 256)): "(128 bytes) is cut short, damaged or no model file",
     b"PK\x03\x04" + bytes(60): "(64 bytes) is cut short",
     (300).to_bytes(8, "little") + b'{"a":{"dtype":"F32"': "(27 bytes) is cut short",
+    (32).to_bytes(8, "little") + b'{"a":{"data_offsets":[0,1e400]}}': "(40 bytes) is cut short",
 }
 
 

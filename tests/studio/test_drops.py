@@ -58,6 +58,22 @@ def test_what_files_are_meant_for(files):
     assert {name: meaning(files / name) for name in meant} == meant
 
 
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("pytorch_model.bin", "source.file"),
+        ("checkpoint.pth.tar", "source.file"),
+        ("model.safetensors.index.json", "source.file"),
+        ("instances_val.json", "data.target"),
+        ("annotations.xml", "data.target"),
+        ("photos.tar", ""),
+    ],
+)
+def test_files_by_their_whole_name(tmp_path, name, option):
+    (tmp_path / name).write_text("")
+    assert meaning(tmp_path / name) == option
+
+
 def test_a_file_of_another_kind_is_not_taken_for_a_list_of_images(session, panel, files):
     """A log became the target images, in place of those that were chosen."""
     for name in ("run.log", "a.jpg", "b.jpg", "list.txt"):
