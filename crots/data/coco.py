@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from crots.config import Size
 from crots.data.matching import is_whole_path
 from crots.data.releases import folders_in
-from crots.data.shapes import MALFORMED, REMEDY, Album, Shape, from_runs, malformed, point, whole
+from crots.data.shapes import MALFORMED, REMEDY, Album, Misshapen, Shape, from_runs, malformed, point, whole
 from crots.errors import InputError
 from crots.files import is_file
 from crots.label_files import read_labels
@@ -61,8 +61,8 @@ def read_coco(path: Path, text: str) -> Album:
     if not seen.issuperset(_LISTS):
         raise NotCoco(f"{path}: has no lists of {', '.join(_LISTS)}; {REMEDY}")
     try:
-        kinds = _numbered("categories", ((row["id"], str(row["name"])) for row in rows["categories"]))
-        names = _below(_numbered("images", ((row["id"], str(row["file_name"])) for row in rows["images"])))
+        kinds = _numbered(path, "categories", ((row["id"], str(row["name"])) for row in rows["categories"]))
+        names = _below(path, _numbered(path, "images", ((row["id"], str(row["file_name"])) for row in rows["images"])))
         sizes = {names[row["id"]]: Size(whole(row["width"]), whole(row["height"])) for row in rows["images"]}
         shapes: dict[str, list[Callable[[], Iterable[Shape]]]] = {name: [] for name in sizes}
         for number, starts in places.items():
@@ -75,21 +75,27 @@ def read_coco(path: Path, text: str) -> Album:
     return Album(path, sizes, shapes, {})
 
 
-def _numbered(what: str, rows: Iterable[tuple[Any, str]]) -> dict[Any, str]:
-    """Returns names by number; files that were merged without counting on have numbers of two."""
+def _numbered(path: Path, what: str, rows: Iterable[tuple[Any, str]]) -> dict[Any, str]:
+    """Returns names by id; files that were merged without counting on have ids of two."""
     found: dict[Any, str] = {}
     for number, name in rows:
         if found.setdefault(number, name) != name:
-            raise ValueError(f"two {what} have the number {number!s:.20}: {found[number]:.60} and {name:.60}")
+            raise Misshapen(
+                f"{path}: two {what} have the id {number!s:.20}: {found[number]:.60} and {name:.60}, as where files "
+                "were merged without new ids; export or merge them again"
+            )
     return found
 
 
-def _below(names: Mapping[Any, str]) -> dict[Any, str]:
+def _below(path: Path, names: Mapping[Any, str]) -> dict[Any, str]:
     """Returns the names of images with slashes, and without the folder where they are whole paths of some computer."""
     slashed = {number: name.replace("\\", "/") for number, name in names.items()}
     found = {number: PurePosixPath(name).name if is_whole_path(name) else name for number, name in slashed.items()}
     if len(set(found.values())) < len(set(slashed.values())):
-        raise ValueError("images of one name in several folders, which are whole paths of another computer")
+        raise Misshapen(
+            f"{path}: its images are whole paths, and some of one name lie in several folders, so that a name alone "
+            "does not tell which is meant; write the paths below the folder of the images"
+        )
     return found
 
 

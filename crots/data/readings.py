@@ -419,8 +419,8 @@ class _Judge:
         )
         rest, thing = self.classes.names
         return (
-            f"{thing} is {share:.0%} of their pixels, as if it and {rest} were exchanged; where {ranges(of_thing)} "
-            f"means {rest}, say so in the class set's file: ids = {of_thing} of it, and ids = {of_rest} of {thing}"
+            f"{thing} is {share:.0%} of their pixels, as if {thing} and {rest} were exchanged; if {ranges(of_thing)} "
+            f"means {rest}, say so in the class set's file: ids = {of_thing} for {rest}, ids = {of_rest} for {thing}"
         )
 
     def ambiguous(self, choices: Mapping[Encoding, str], more: str = "") -> AmbiguousLabels:

@@ -343,7 +343,7 @@ class RunQueue(Undoable[Entries], QObject):
 
     def _look_closer(self, end: RunEnd) -> None:
         """A run fails where another one, begun in a terminal at the same moment, was faster: that one is followed."""
-        folder, trusted, why, self._run = Path(self.current), self._trusted, self.why_not_ready, None
+        folder, trusted, self._run = Path(self.current), self._trusted, None
 
         def found(prepared: Prepared) -> None:
             if prepared.going_on:
@@ -352,7 +352,11 @@ class RunQueue(Undoable[Entries], QObject):
                 self._ended(end)
 
         self._errands.in_background(
-            lambda: prepare(folder, trusted, why), found, lambda _: self._ended(end), token="queued run"
+            # Not Set-up's checks, which would open images and models once more.
+            lambda: prepare(folder, trusted, lambda *_: ""),
+            found,
+            lambda _: self._ended(end),
+            token="queued run",
         )
 
     def _ended(self, end: RunEnd, words: str = "Stopped; it continues from there.") -> None:

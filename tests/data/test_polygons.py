@@ -289,11 +289,11 @@ def test_a_class_that_coco_does_not_list_is_refused_at_once(tmp_path):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda found: found["images"][1].update(id=0), r"two images have the number 0: a\.jpg and b\.jpg"),
-        (lambda found: found["categories"][1].update(id=7), "two categories have the number 7: Road and traffic light"),
+        (lambda found: found["images"][1].update(id=0), r"coco\.json: two images have the id 0: a\.jpg and b\.jpg"),
+        (lambda found: found["categories"][1].update(id=7), "two categories have the id 7: Road and traffic light"),
         (
             lambda found: [one.update(file_name=f"/x/{one['id']}/a.jpg") for one in found["images"]],
-            "in several folders",
+            r"coco\.json: its images are whole paths, and some of one name lie in several folders",
         ),
     ],
 )

@@ -70,6 +70,18 @@ def end(qtbot, queue, number, outcome, message=""):
     queue.runs[-1].end = RunEnd(outcome, "baseline", message)
 
 
+def test_a_project_is_checked_before_its_run_and_not_again_where_that_failed(qtbot, queue, projects):
+    """The checks open images and models."""
+    asked = []
+    queue.why_not_ready = lambda project, trusted: asked.append(project.folder.name) or ""
+    queue.add(projects[:2])
+    queue.start()
+    with qtbot.waitSignal(queue.halted):
+        end(qtbot, queue, 1, "failed", "out of memory")
+        end(qtbot, queue, 2, "completed")
+    assert asked == ["one", "two"] and states(queue) == ["failed", "done"]
+
+
 def test_projects_run_one_after_another_and_a_failure_stops_none(qtbot, session, queue, projects):
     said, problems = [], []
     queue.said.connect(said.append)
