@@ -21,6 +21,7 @@ from crots.project import CONFIG_NAME, Project, unfit
 from crots.project_config import ProjectConfig, load_preset, preset_names
 from crots_studio.models.option_form import apply_preset
 from crots_studio.models.project_like import config_like
+from crots_studio.models.words import NO_PRESET
 from crots_studio.plain import Label
 from crots_studio.runs.demo import refusal
 from crots_studio.settings import Settings
@@ -123,7 +124,7 @@ class NewProjectDialog(PlaceDialog):
             return
         self.preset = QComboBox()
         self.preset.setAccessibleName("Preset")
-        self.preset.addItem("defaults", "")
+        self.preset.addItem(NO_PRESET, "")
         for name in preset_names():
             self.preset.addItem(name, name)
         self.preset.currentIndexChanged.connect(lambda _: self.refresh())

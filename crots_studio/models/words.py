@@ -13,6 +13,9 @@ from crots.text import byte_count as byte_count
 from crots.text import duration as duration
 from crots_studio.models.option_titles import TITLES
 
+# In a list of presets: the options as they are, which may be the defaults or changed ones.
+NO_PRESET = "none"
+
 _SECTIONS = {
     "data": "Images",
     "task": "Classes",

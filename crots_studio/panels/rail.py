@@ -24,7 +24,7 @@ from crots_studio import theme
 from crots_studio.icons import icon
 from crots_studio.icons import paint as paint_icon
 from crots_studio.models.project_form import ProjectForm
-from crots_studio.models.rail import RailRow, looking_rows, next_stage, rail_rows, summary
+from crots_studio.models.rail import INPUTS, RailRow, looking_rows, next_stage, rail_rows, summary
 from crots_studio.plain import Label, plain_tooltip
 from crots_studio.runs.run import RunRequest
 from crots_studio.session import Session
@@ -295,7 +295,21 @@ class RailPanel(QWidget):
         words = f"Run only {row.title}" if row is not None and row.is_stage else "Run this stage"
         room = self.width() - _AROUND_BUTTON
         self.run_one.setText(words if self.fontMetrics().horizontalAdvance(words) <= room else "Run this stage")
-        self.run_one.setToolTip(plain_tooltip(self._session.run.blocker or "Runs only this stage, even if it is done"))
+        self.run_one.setToolTip(plain_tooltip(self._why_not or "Runs only this stage, even if it is done"))
+
+    @property
+    def _why_not(self) -> str:
+        """Why the chosen row cannot be run alone now; empty where it can."""
+        row, run = self.current, self._session.run
+        if run.blocker or row is None or row.startable:
+            return run.blocker
+        if run.busy:
+            return "A run is in progress"
+        if row.key in INPUTS:
+            return f"{row.title} is an input: choose a stage below it to run it alone"
+        if not row.is_stage:
+            return f"{row.title} is part of the demonstration, which runs as a whole"
+        return f"{row.title} cannot run alone yet: {row.words}"
 
     def _show(self, rows: list[RailRow]) -> None:
         same = [row.key for row in rows] == [row.key for row in self.rows]

@@ -36,6 +36,7 @@ from crots_studio.models.project_form import (
     classes_chosen,
     step_state,
 )
+from crots_studio.models.words import NO_PRESET
 from crots_studio.panels.setup.class_chips import ClassChips
 from crots_studio.panels.setup.class_map import ClassMapEditor
 from crots_studio.panels.setup.fields import UNNAMED, SetupFields, setup_group
@@ -125,7 +126,7 @@ class SetupPanel(QWidget):
         row = QHBoxLayout()
         self.preset = QComboBox()
         self.preset.setAccessibleName("Preset")
-        self.preset.addItem("custom options", "")
+        self.preset.addItem(NO_PRESET, "")
         for name in preset_names():
             self.preset.addItem(name, name)
         self.preset.activated.connect(self._preset_chosen)

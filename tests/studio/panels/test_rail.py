@@ -107,6 +107,17 @@ def test_a_blocker_disables_the_button_and_says_why(session, rail, finished):
     assert rail.run_one.toolTip() == "Target images: gone"
 
 
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [("source", "Source is an input: choose a stage below it to run it alone"), ("export", "Export cannot run alone yet: waiting")],
+)
+def test_a_row_that_cannot_run_alone_says_why(rail, open_project, tmp_path, key, why):
+    open_project(make_fake_project(tmp_path, until="pseudo-label").folder)
+    rail.list.setCurrentRow([row.key for row in rail.rows].index(key))
+    assert not rail.run_one.isEnabled()
+    assert rail.run_one.toolTip().startswith(why), rail.run_one.toolTip()
+
+
 def test_it_paints_in_both_themes(session, rail, finished):
     pictures = []
     for mode in ("light", "dark"):

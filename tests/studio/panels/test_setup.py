@@ -18,6 +18,7 @@ from crots.nets.weights import save_safetensors
 from crots.project import Project
 from crots.project_config import ProjectConfig, override
 from crots.taxonomy import ClassSet, load_class_set
+from crots_studio.dialogs.new_project import NewProjectDialog
 from crots_studio.models.project_form import Finding, Offer
 from crots_studio.panels.setup.finding_label import FindingLabel
 from crots_studio.panels.setup.panel import SetupPanel
@@ -270,6 +271,12 @@ def test_the_class_map_is_proposed_edited_and_kept_in_the_project(qtbot, session
     assert tomllib.loads(file.read_text())["truck"] == "ignore"
     settled()
     qtbot.waitUntil(lambda: "18 of 19" in panel.fields.findings["task.class_map"].text(), timeout=20_000)
+
+
+def test_a_new_project_and_set_up_call_it_alike_where_there_is_no_preset(session, panel):
+    dialog = NewProjectDialog(session.settings)
+    assert dialog.preset.itemText(0) == panel.preset.itemText(0) == "none"
+    dialog.deleteLater()
 
 
 def test_a_preset_keeps_the_user_s_files(qtbot, session, panel, images, monkeypatch):
