@@ -241,9 +241,14 @@ class EmptyState(Label):
     """A text in place of an empty plot, with what to do about it."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(text)
+        super().__init__()
         self.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.setWordWrap(True)
         self.setContentsMargins(48, 0, 48, 0)
         self.setProperty("role", "muted")
+        self.tell(text)
+
+    def tell(self, text: str) -> None:
+        """Shows another text."""
+        self.setText(text)
         self.setAccessibleName(text)

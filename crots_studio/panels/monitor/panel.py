@@ -64,9 +64,10 @@ _FEW = 3
 # Training the source of a demonstration is not part of the adaptation.
 _BEFORE = ("render", "train")
 _WHOLE_RUN = "whole run"
-_EMPTY = (
-    "Losses and scores appear here while a model is trained.\n\nStart a run to see them. Earlier runs are shown too."
-)
+_ABOUT = "Losses and scores appear here while a model is trained."
+_EMPTY = f"{_ABOUT}\n\nStart a run to see them. Earlier runs are shown too."
+# Pseudo-labels, which come first, have no curves.
+_TO_COME = f"{_ABOUT}\n\nThe first ones come with the run's first training steps."
 
 
 class MonitorPanel(QWidget):
@@ -115,6 +116,7 @@ class MonitorPanel(QWidget):
         session.opened.config_changed.connect(self._config_changed)
         session.run.events_arrived.connect(self._take)
         session.run.changed.connect(self._show_tiles)
+        session.run.busy_changed.connect(self.training.expect)
         self._reload()
 
     def _align_tiles(self) -> None:
@@ -243,7 +245,8 @@ class TrainingCurves(QWidget):
         bar.addStretch(1)
         bar.addWidget(self.save)
         self.stack = QStackedWidget()
-        self.stack.addWidget(EmptyState(_EMPTY))
+        self.empty = EmptyState(_EMPTY)
+        self.stack.addWidget(self.empty)
         self.stack.addWidget(self.area)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
@@ -284,6 +287,10 @@ class TrainingCurves(QWidget):
         self._colours.clear()
         self._fit()
         self.redraw.ask()
+
+    def expect(self, busy: bool) -> None:
+        """Says when the first curves come, where there are none yet."""
+        self.empty.tell(_TO_COME if busy else _EMPTY)
 
     def take(self, events: Sequence[Event]) -> None:
         """Draws what new events have added to the curves."""

@@ -89,6 +89,15 @@ def test_nothing_yet_says_what_to_do(panel):
     assert not panel.training.save.isEnabled()
 
 
+def test_a_run_without_figures_yet_does_not_ask_for_a_run(session, panel):
+    session.run.busy_changed.emit(True)
+    words = panel.training.empty.text()
+    assert "Start a run" not in words and "first training steps" in words
+    assert panel.training.empty.accessibleName() == words
+    session.run.busy_changed.emit(False)
+    assert "Start a run" in panel.training.empty.text()
+
+
 def test_figures_appear_as_they_arrive(panel, tell):
     tell([StageStarted(stage="baseline", total=100), *losses(1, 20)])
     plot = panel.training.plots["loss"]
