@@ -109,7 +109,10 @@ def test_a_blocker_disables_the_button_and_says_why(session, rail, finished):
 
 @pytest.mark.parametrize(
     ("key", "why"),
-    [("source", "Source is an input: choose a stage below it to run it alone"), ("export", "Export cannot run alone yet: waiting")],
+    [
+        ("source", "Source is an input: choose a stage below it to run it alone"),
+        ("export", "Export cannot run alone yet: waiting"),
+    ],
 )
 def test_a_row_that_cannot_run_alone_says_why(rail, open_project, tmp_path, key, why):
     open_project(make_fake_project(tmp_path, until="pseudo-label").folder)
