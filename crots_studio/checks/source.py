@@ -64,7 +64,7 @@ def _check_model(setup: Setup, path: Path) -> Finding:
     model, report = load_model(path, net=net, classes=setup.source_classes, prefix=setup.config.source.prefix)
     lines = report.lines()
     own = ", as the file says" if card is not None and not named else ""
-    text = f"{net}{own}, {len(model.classes)} classes: {lines[0]}"
+    text = f"{net_title(net)}{own}, {len(model.classes)} classes: {lines[0]}"
     return Finding("warning" if report.missing else "good", text, tuple(lines[1:]), net_title(net))
 
 

@@ -13,6 +13,7 @@ from crots_studio.background.loading import preload_torch
 from crots_studio.checks.setup import NOT_CHOSEN, Setup
 from crots_studio.checks.third_party import code_finding
 from crots_studio.models.project_form import TITLES, Finding, Offer
+from crots_studio.models.words import net_title
 
 
 def check_student(setup: Setup) -> Finding:
@@ -34,14 +35,18 @@ def check_student(setup: Setup) -> Finding:
     if weights in ("", "source"):
         return _start_from_source(setup, net)
     if weights == "random":
-        found = Finding("warning", f"{net} from random weights: it needs long training; pretrained weights are better")
+        found = Finding(
+            "warning", f"{net_title(net)} from random weights: it needs long training; pretrained weights are better"
+        )
     elif weights == IMAGENET:
         from crots.nets.imagenet import weights_name
 
-        found = Finding("good", f"{net} from ImageNet weights ({weights_name(net)}), downloaded when it is trained")
+        found = Finding(
+            "good", f"{net_title(net)} from ImageNet weights ({weights_name(net)}), downloaded when it is trained"
+        )
     else:
         first, *rest = setup.start_report.lines()
-        found = Finding("good", f"{net}: {first}", tuple(rest))
+        found = Finding("good", f"{net_title(net)}: {first}", tuple(rest))
     few = ""
     if config.data.target is not None:
         # What is wrong with the images stands beside them.
@@ -54,13 +59,13 @@ def check_student(setup: Setup) -> Finding:
 
 def _start_from_source(setup: Setup, net: str) -> Finding:
     if setup.source_fits_student:
-        return Finding("good", f"{net}, starting from the source's weights")
+        return Finding("good", f"{net_title(net)}, starting from the source's weights")
     differ = setup.config.task.class_map is None and setup.source_classes.names != setup.classes.names
     if setup.config.source.file is not None and differ:
         # With the source's classes they may fit, so nothing else is offered yet.
         return Finding("empty", f"Checked once this is fixed: {TITLES['task.class_map']}.")
     why = "the source's do not fit" if setup.config.source.predictions is None else "predictions have none"
-    text = f"{net} has no weights to start from: {why}. Choose a weights file, or one of these."
+    text = f"{net_title(net)} has no weights to start from: {why}. Choose a weights file, or one of these."
     offers = (Offer("Start from random weights", {"student.weights": "random"}),)
     from crots.nets.imagenet import weights_name
 

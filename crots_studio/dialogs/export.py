@@ -32,6 +32,7 @@ from crots_studio.models.exporting import (
     Checkpoint,
     ExportForm,
     ExportLog,
+    already_written,
     checkpoints,
     export_events,
 )
@@ -61,6 +62,12 @@ class ExportDialog(WorkDialog):
             self.checkpoint.addItem(checkpoint.title)
         self.words = Label()
         self.words.setProperty("role", "muted")
+        # The run has written the project's formats already; to write them again takes minutes.
+        self.written = Label()
+        self.written.setWordWrap(True)
+        self.written.setProperty("role", "good")
+        self.written.setText(already_written(self._project, self._session.opened.status) if self._project else "")
+        self.written.setVisible(bool(self.written.text()))
         self.folder = QLineEdit(str(self._project.stage_folder("export")) if self._project else "")
         self.folder.setAccessibleName("Folder to write to")
         browse = QPushButton("&Browse ...")
@@ -76,6 +83,7 @@ class ExportDialog(WorkDialog):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.addRow("&Model", self.checkpoint)
         form.addRow("", self.words)
+        form.addRow("", self.written)
         label = Label("Fo&lder")
         label.setBuddy(self.folder)
         form.addRow(label, row)

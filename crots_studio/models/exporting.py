@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from crots.files import exists
 from crots.folders import WRITTEN, check_formats
 from crots.ownership import check_replaceable
 from crots.project import Project
+from crots.project_status import StageStatus
 from crots_studio.models.names import title
 from crots_studio.models.words import command_text
 
@@ -151,6 +152,16 @@ class ExportForm:
             for name, path in self.targets().items()
         ]
         return " && ".join(map(command_text, lines))
+
+
+def already_written(project: Project, status: Sequence[StageStatus]) -> str:
+    """Names the files that the run itself has exported; empty where there are none or they are out of date."""
+    if not any(stage.key == "export" and stage.state == "done" for stage in status):
+        return ""
+    folder = project.stage_folder("export")
+    names = [f"adapted.{SUFFIXES[name]}" for name in project.config.export.formats]
+    names = [name for name in names if exists(folder / name)]
+    return f"✓ Already written by the run: {' and '.join(names)} in {folder}" if names else ""
 
 
 def _same_folder(one: Path, other: Path) -> bool:

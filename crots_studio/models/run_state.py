@@ -78,9 +78,10 @@ class RunState:
     def seconds_left(self) -> float | None:
         """Remaining seconds of this stage, from the rate of the last minute; None while unknown.
 
-        What follows the last step (scores, files) is of unknown length.
+        What follows the last step (scores, files) is of unknown length, and files take unlike times: weights are
+        written in a moment, an ONNX file is traced and checked.
         """
-        if len(self._marks) < 2 or self.done >= (self.total or 0):
+        if self.unit == "files" or len(self._marks) < 2 or self.done >= (self.total or 0):
             return None
         (first_time, first_done), (last_time, last_done) = self._marks[0], self._marks[-1]
         if last_done <= first_done or last_time <= first_time:

@@ -22,9 +22,10 @@ class PathField(QWidget):
     """A line for a path with a button that opens a dialog.
 
     Args:
-        name: accessible name, and the title of the dialog.
+        name: accessible name.
         wanted: what the dialog offers; typed and dropped paths may be either.
         settings: remembers the folder of the dialog.
+        title: of the dialog, by default the name.
         filters: of a file dialog, as Qt wants them.
     """
 
@@ -36,12 +37,14 @@ class PathField(QWidget):
         wanted: Wanted,
         settings: Settings,
         *,
+        title: str = "",
         filters: str = "",
         placeholder: str = "",
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._name, self._wanted, self._settings, self._filters = name, wanted, settings, filters
+        self.title = title or name
         self._last = ""
         self.edit = QLineEdit()
         self.edit.setClearButtonEnabled(True)
@@ -90,9 +93,9 @@ class PathField(QWidget):
     def _browse(self) -> None:
         start = self.text if self.text and exists(expanded(self.text)) else self._settings.browse_folder(self._name)
         if self._wanted == "folder":
-            chosen = QFileDialog.getExistingDirectory(self, self._name, start)
+            chosen = QFileDialog.getExistingDirectory(self, self.title, start)
         else:
-            chosen, _ = QFileDialog.getOpenFileName(self, self._name, start, self._filters)
+            chosen, _ = QFileDialog.getOpenFileName(self, self.title, start, self._filters)
         if chosen:
             self._settings.set_browse_folder(self._name, str(Path(chosen).parent))
             self.take(_whole(chosen))

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QLine
 
 from crots.class_files import keep_class_set
 from crots.errors import CrotsError, InputError
+from crots.folders import CONFIG
 from crots.options import DEFAULT_NET
 from crots.taxonomy import ClassSet, shipped_class_sets
 from crots.trust import Code
@@ -23,7 +24,9 @@ from crots_studio.plain import Label
 from crots_studio.session import Session
 from crots_studio.widgets.path_field import PathField, Wanted
 
-_MODELS = "Models (*.pth *.pt *.ckpt *.safetensors *.onnx *.pt2);;All files (*)"
+# A dialog for files offers no folders: of a model's folder, its configuration stands for all of it.
+_MODELS = f"Models (*.pth *.pt *.ckpt *.safetensors *.onnx *.pt2 {CONFIG});;All files (*)"
+_OF_A_FOLDER = f"of a Hugging Face folder its {CONFIG}"
 _SETTLED_MS = 500
 # Placeholders: the meaning of an empty field.
 UNNAMED = {
@@ -78,7 +81,9 @@ class SetupFields:
 
     def path(self, form: QFormLayout, label: str, option: str, wanted: Wanted, hint: str) -> PathField:
         """Adds a line for a path."""
-        field = PathField(_plain(label), wanted, self._session.settings, filters=_MODELS, placeholder=hint)
+        name = _plain(label)
+        title = f"{name}, or {_OF_A_FOLDER}" if wanted == "file" else name
+        field = PathField(name, wanted, self._session.settings, title=title, filters=_MODELS, placeholder=hint)
         nothing = "" if option == "student.weights" else "none"
         field.changed.connect(lambda text: self.set_options({option: text or nothing}))
         self._showing.append(lambda: field.show_path(str(self.value(option) or "")))

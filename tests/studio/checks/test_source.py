@@ -7,6 +7,7 @@ from crots.nets.quiet import torch_jit
 from crots.nets.weights import save_pth, save_safetensors
 from crots.project_config import ProjectConfig, override
 from crots_studio.checks.fields import check
+from tests.nets.tiny_folders import SEGFORMER, described
 from tests.studio.checks.made import NET
 
 
@@ -42,6 +43,18 @@ def test_a_file_that_says_its_network_offers_it(look, model, tmp_path):
     settings = {key.replace(".", "__"): value for key, value in found.offers[0].settings.items()}
     assert look("source", **given, **settings).level == "good"
     assert look("source", **given).text.startswith(f"{NET}, as the file says")
+
+
+def test_a_model_s_folder_is_named_by_its_own_name(look, tmp_path):
+    """Its path stands in the field above it."""
+    transformers = pytest.importorskip("transformers")
+    values = {key: value for key, value in SEGFORMER.items() if key != "model_type"}
+    model = transformers.SegformerForSemanticSegmentation(transformers.SegformerConfig(**values))
+    model.save_pretrained(described(tmp_path / "my-segformer"))
+    classes = {"task__classes": str(tmp_path / "abc.toml"), "source__file": str(tmp_path / "my-segformer")}
+    (tmp_path / "abc.toml").write_text('name = "abc"\n' + "".join(f'[[classes]]\nname = "{c}"\n' for c in "abc"))
+    assert look("source", **classes).text.startswith("my-segformer, as the file says, 3 classes")
+    assert look("student", **classes).text == "my-segformer, starting from the source's weights"
 
 
 def test_a_missing_or_foreign_file_is_an_error(look, tmp_path):

@@ -73,6 +73,16 @@ def test_run_state_tells_pace_and_what_was_asked_for():
     assert "discarding" in run.text
 
 
+def test_files_of_unlike_kinds_tell_no_time():
+    """The weights are written at once, and the ONNX file after a minute: "11 s left" stood there all the while."""
+    run = RunState()
+    run.begin()
+    run.add([StageStarted(stage="export", total=2, unit="files", time=0.0)])
+    run.add([Progress(stage="export", done=1, total=2, time=11.0)])
+    assert run.text == "Export: file 1 of 2"
+    assert run.seconds_left is None and run.pace == ""
+
+
 def test_after_the_last_step_no_time_is_named_for_what_follows():
     run = RunState()
     run.begin()

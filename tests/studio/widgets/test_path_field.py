@@ -4,6 +4,9 @@ import pytest
 from PySide6.QtWidgets import QFileDialog
 
 from crots.folders import CONFIG, WEIGHTS
+from crots.project import Project
+from crots.project_config import ProjectConfig
+from crots_studio.panels.setup.panel import SetupPanel
 from crots_studio.widgets.path_field import PathField
 
 
@@ -18,6 +21,20 @@ def test_a_file_of_a_saved_model_stands_for_its_folder(qtbot, settings, tmp_path
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(tmp_path / WEIGHTS), ""))
     field.button.click()
     assert field.text == str(tmp_path if saved else tmp_path / WEIGHTS)
+
+
+def test_the_dialog_says_how_a_model_s_folder_is_chosen(
+    qtbot, session, show_panel, open_project, tmp_path, monkeypatch
+):
+    """Only its weights were listed, and nothing of a folder whose weights have another ending."""
+    panel = show_panel(SetupPanel, 760, 900)
+    open_project(Project.create(tmp_path / "project", ProjectConfig()).folder)
+    asked = []
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *args: asked.append(args) or ("", ""))
+    panel.file.button.click()
+    (_, title, _, filters) = asked[0]
+    assert title == "Model file, or of a Hugging Face folder its config.json"
+    assert filters.startswith("Models (") and CONFIG in filters.partition(")")[0]
 
 
 def test_a_dialog_begins_where_another_one_was(qtbot, settings, tmp_path, monkeypatch):
