@@ -75,6 +75,8 @@ def loss_tile(curves: Curves) -> TileText:
         values = values[np.isfinite(values)]
         if not len(values):
             continue
+        if len(values) == 1:
+            return TileText(f"{values[0]:.3g}", f"{title(stage)}: one value so far")
         part = max(1, round(len(values) * _PART))
         before, now = float(values[:part].mean()), float(values[-part:].mean())
         moved = now - before

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication, QPushButton, QStyle, QSystemTrayIcon
 
 from crots.artefacts import LABEL_IDS
 from crots.errors import InputError
+from crots.events import Note
 from crots.project import Project
 from crots_studio.models.history import History
 from crots_studio.models.iou import Scores
@@ -28,7 +29,7 @@ _LOG_LINE = 36
 
 
 class Said(NamedTuple):
-    """What a note says of the end of a run; ``worse``: a score fell, or a guard stopped a stage."""
+    """What a note says of the end of a run; ``worse``: a score fell, a guard stopped a stage, or there are warnings."""
 
     heading: str
     text: str
@@ -43,6 +44,7 @@ def words_for(
     discarded: bool = False,
     only: str = "",
     guarded: str = "",
+    warnings: Sequence[Note] = (),
     estimate: bool = False,
     before: Mapping[str, float] | None = None,
     corrected: int = 0,
@@ -56,6 +58,7 @@ def words_for(
         discarded: it was cancelled, and what the last stage had done is thrown away.
         only: the single stage that was requested, which may leave later ones and their scores stale.
         guarded: the text about stages that their guard stopped.
+        warnings: of the stages of the run, in their order.
         estimate: it only timed what a run would take.
         before: the scores by model when the run began, of the results that it replaced.
         corrected: how many images have labels that the user corrected.
@@ -63,6 +66,13 @@ def words_for(
     if guarded and end.outcome == "completed":
         said = words_for(end, scores, compares=compares, only=only, before=before, corrected=corrected)
         return said._replace(heading=f"{said.heading}, with a warning", text=f"{guarded} {said.text}", worse=True)
+    if warnings and end.outcome == "completed":
+        said = words_for(end, scores, compares=compares, only=only, before=before, corrected=corrected)
+        count, last = len(warnings), warnings[-1]
+        heading = f"{said.heading}, with a warning" if count == 1 else f"{said.heading}, with {count} warnings"
+        others = f" The log has the {'other' if count == 2 else 'others'}." if count > 1 else ""
+        words = f"{title(last.stage)}: {in_window(last.words).rstrip('.')}."
+        return said._replace(heading=heading, text=f"{words}{others} {said.text}", worse=True)
     name = title(end.stage) if end.stage else "The run"
     if end.outcome == "failed":
         words = in_window(end.message)
@@ -158,10 +168,11 @@ class Notifier(Toast):
             return  # quick, and its result (patches, or the estimate) is in view
         scores, project = Scores.of_history(self._session.opened.history), self._session.project
         scores.rounds = len(project.needed_rounds()) if project is not None else None
-        guarded = self._guarded() if end.outcome == "completed" and not compares else ""
+        told = end.outcome == "completed" and not compares
+        guarded, warnings = (self._guarded(), self._warnings()) if told else ("", [])
         heading, text, worse = words_for(
             end, scores, compares=compares, discarded=discarded, only=request.only or "", guarded=guarded,
-            estimate=request.estimate, before=self._before, corrected=self._corrected(),
+            warnings=warnings, estimate=request.estimate, before=self._before, corrected=self._corrected(),
         )  # fmt: skip
         role = {"completed": "good", "failed": "bad"}.get(end.outcome, "muted")
         if end.outcome == "completed" and worse:
@@ -180,13 +191,25 @@ class Notifier(Toast):
 
     def _guarded(self) -> str:
         """Which stages of this run their guard stopped, and why, in sentences."""
-        project, history = self._session.project, self._session.opened.history
+        project = self._session.project
         if project is None:
             return ""
-        ran = [key for key in project.stage_keys() if self._began <= _ended_at(history, key)]
+        ran = self._ran(project)
         choices = {key: _choice(project, key) or {} for key in ran}
         guarded = [key for key, choice in choices.items() if choice.get("given_up")]
         return " ".join(f"{title(key)} {choices[key].get('words', '')}." for key in guarded)
+
+    def _warnings(self) -> list[Note]:
+        """What the stages of this run warned of; the monitor's alarms are those of the last stage alone."""
+        project, history = self._session.project, self._session.opened.history
+        if project is None:
+            return []
+        return [note for key in self._ran(project) for note in history.stage(key).notes if note.level == "warning"]
+
+    def _ran(self, project: Project) -> list[str]:
+        """The stages of this run."""
+        history = self._session.opened.history
+        return [key for key in project.stage_keys() if self._began <= _ended_at(history, key)]
 
     def _tell_desktop(self, heading: str, text: str, *, failed: bool) -> None:
         if not (QSystemTrayIcon.isSystemTrayAvailable() and QSystemTrayIcon.supportsMessages()):

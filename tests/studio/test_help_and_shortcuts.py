@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QMainWindow, QPushButton, QSystemTrayIcon, QWidget
 import crots_studio
 from crots.artefacts import CHOICE
 from crots.errors import NotBegun
-from crots.events import Evaluated
+from crots.events import Evaluated, Note
 from crots.files import write_json
 from crots.project import Project
 from crots.project_config import ProjectConfig
@@ -206,6 +206,24 @@ def test_a_run_that_the_guard_stopped_is_reported_in_amber_with_the_reason(
     session.run.busy_changed.emit(True)
     session.run.ended.emit(RunEnd("completed", "export"))
     assert notifier.text.property("role") == "good"
+
+
+def test_a_run_with_warnings_is_not_reported_as_all_well(qtbot, session, open_project, tmp_path, monkeypatch):
+    """A round that had learnt nothing ended with a green note; only the folded log told of it."""
+    open_project(make_fake_project(tmp_path / "fake").folder)
+    notifier = Notifier(session)
+    qtbot.addWidget(notifier)
+    for count, (stage, words) in enumerate((("mine", "there are no patches"), ("adapt-1", "it learnt nothing")), 1):
+        session.opened.history.add([Note(stage=stage, level="warning", text=words)])
+        session.run.ended.emit(RunEnd("completed", "export"))
+        assert notifier.text.property("role") == "warning"
+        said = notifier.text.text()
+        assert said.startswith("The run is finished, with " + ("a warning. " if count == 1 else "2 warnings. "))
+        assert f": {words}. " in said and ("The log has the other." in said) == (count == 2)
+    monkeypatch.setattr("crots_studio.widgets.notifier.time.time", lambda: 2_000_000_000.0)
+    session.run.busy_changed.emit(True)
+    session.run.ended.emit(RunEnd("completed", "export"))
+    assert notifier.text.property("role") == "good", "the warnings of an earlier run"
 
 
 def test_the_desktop_is_notified_if_possible(qtbot, session, monkeypatch):

@@ -51,7 +51,7 @@ def test_the_latest_model_and_the_project_s_formats_are_proposed(dialog):
 def test_files_that_the_run_has_exported_are_named(qtbot, session, open_project, dialog, tmp_path):
     """Nothing told that the ONNX file is there already, and it was written a second time under another name."""
     assert "adapted.safetensors" in dialog.written.text() and dialog.written.isVisible()
-    folder = make_fake_project(tmp_path / "unfinished", until="export").folder
+    folder = make_fake_project(tmp_path / "unfinished", until="mine").folder
     open_project(folder)
     other = ExportDialog(session)
     qtbot.addWidget(other)

@@ -30,3 +30,10 @@ def test_a_noisy_loss_is_not_said_to_rise(losses, way):
     curves.add([StageStarted(stage="adapt-1", total=80), *events])
     tile = loss_tile(curves)
     assert tile.note == f"Round 1: {way}" and tile.tone == ("warning" if way == "rising" else "muted")
+
+
+def test_one_value_is_no_trend():
+    curves = Curves()
+    curves.add([StageStarted(stage="adapt-1", total=6), Metrics(stage="adapt-1", step=6, values={"loss": 0.274})])
+    tile = loss_tile(curves)
+    assert (tile.figure, tile.note) == ("0.274", "Round 1: one value so far")
