@@ -81,8 +81,8 @@ def _numbered(path: Path, what: str, rows: Iterable[tuple[Any, str]]) -> dict[An
     for number, name in rows:
         if found.setdefault(number, name) != name:
             raise Misshapen(
-                f"{path}: two {what} have the id {number!s:.20}: {found[number]:.60} and {name:.60}, as where files "
-                "were merged without new ids; export or merge them again"
+                f"{path}: two {what} have the id {number!s:.20}: {found[number]:.60} and {name:.60}; files that were "
+                "merged without new ids have that; export or merge them again"
             )
     return found
 

@@ -64,7 +64,6 @@ class ExportDialog(WorkDialog):
         self.words.setProperty("role", "muted")
         # The run has written the project's formats already; to write them again takes minutes.
         self.written = Label()
-        self.written.setWordWrap(True)
         self.written.setProperty("role", "good")
         self.written.setText(already_written(self._project, self._session.opened.status) if self._project else "")
         self.written.setVisible(bool(self.written.text()))

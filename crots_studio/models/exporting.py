@@ -161,7 +161,7 @@ def already_written(project: Project, status: Sequence[StageStatus]) -> str:
     folder = project.stage_folder("export")
     names = [f"adapted.{SUFFIXES[name]}" for name in project.config.export.formats]
     names = [name for name in names if exists(folder / name)]
-    return f"✓ Already written by the run: {' and '.join(names)} in {folder}" if names else ""
+    return f"✓ The run has written these already: {', '.join(names)}" if names else ""
 
 
 def _same_folder(one: Path, other: Path) -> bool:
