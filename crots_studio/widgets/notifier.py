@@ -68,10 +68,10 @@ def words_for(
         return said._replace(heading=f"{said.heading}, with a warning", text=f"{guarded} {said.text}", worse=True)
     if warnings and end.outcome == "completed":
         said = words_for(end, scores, compares=compares, only=only, before=before, corrected=corrected)
-        count, last = len(warnings), warnings[-1]
+        count, latest = len(warnings), warnings[-1]
         heading = f"{said.heading}, with a warning" if count == 1 else f"{said.heading}, with {count} warnings"
         others = f" The log has the {'other' if count == 2 else 'others'}." if count > 1 else ""
-        words = f"{title(last.stage)}: {in_window(last.words).rstrip('.')}."
+        words = f"{title(latest.stage)}: {in_window(latest.words).rstrip('.')}."
         return said._replace(heading=heading, text=f"{words}{others} {said.text}", worse=True)
     name = title(end.stage) if end.stage else "The run"
     if end.outcome == "failed":
