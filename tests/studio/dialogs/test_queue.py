@@ -76,6 +76,9 @@ def test_a_waiting_project_that_is_not_ready_says_so_before_the_start(qtbot, ses
         return missing.get(project.folder.name, "")
 
     session.queue.why_not_ready = why
+    # A dialog that becomes active asks anew.
+    with qtbot.waitActive(dialog):
+        pass
     session.queue.add(projects[:2])
     qtbot.waitUntil(lambda: rows(dialog)[0][1] == "not ready")
     assert rows(dialog)[0][2] == "It would fail at once: choose the target images in Set-up"
