@@ -51,6 +51,8 @@ class ClassMapEditor(QWidget):
         column.addLayout(row)
         column.addWidget(self.table)
         self._shown: tuple[object, ...] = ()
+        # Most projects need no map: the page is not to jump once that is known.
+        self._show(None)
         session.opened.class_map_changed.connect(self._forget)
 
     def _forget(self) -> None:

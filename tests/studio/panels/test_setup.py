@@ -20,6 +20,7 @@ from crots.project_config import ProjectConfig, override
 from crots.taxonomy import ClassSet, load_class_set
 from crots_studio.dialogs.new_project import NewProjectDialog
 from crots_studio.models.project_form import Finding, Offer
+from crots_studio.panels.setup.class_map import ClassMapEditor
 from crots_studio.panels.setup.finding_label import FindingLabel
 from crots_studio.panels.setup.panel import SetupPanel
 from crots_studio.runs.run import RunEnd
@@ -162,6 +163,13 @@ def test_the_classes_keep_their_place_whatever_is_said_of_them(qtbot, session, p
     qtbot.waitUntil(lambda: label.text().endswith("classes"))
     seen.append(places())
     assert seen == [before, before]
+
+
+def test_the_class_map_takes_no_room_before_it_is_known_to_be_needed(qtbot, session):
+    """An empty table stood there until the class sets were read, and the cards below it jumped."""
+    editor = ClassMapEditor(session)
+    qtbot.addWidget(editor)
+    assert editor.table.isHidden() and editor.file.isHidden() and not editor.note.isHidden()
 
 
 def described(path, classes):
