@@ -154,6 +154,13 @@ def test_the_classes_keep_their_place_whatever_is_said_of_them(qtbot, session, p
         page = panel.scroll_area.widget()
         return [widget.mapTo(page, QPoint()).y() for widget in (panel.chips, panel.source_classes, panel.cards[2])]
 
+    def laid_out():
+        """The page takes its height in a later turn of the event loop; in less the cards are squeezed."""
+        places()
+        page = panel.scroll_area.widget()
+        return page.height() >= page.layout().totalHeightForWidth(page.width())
+
+    qtbot.waitUntil(laid_out)
     before, seen = places(), []
     found = panel.fields.findings["task.source_classes"]
     session.opened.set_options({"source.predictions": str(tmp_path)})
