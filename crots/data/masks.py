@@ -144,7 +144,8 @@ def _kinds(names: Sequence[str]) -> list[list[str]]:
                 kinds[word].append(keys[key])
         if kinds:
             # Numbers at the end may have been taken for words, of some names alone: area1 and area3, beside area11.
-            return [*kinds.values(), *_kinds_by_folder(keys)]
+            several = len({key.rpartition("/")[0] for key in keys}) > 1
+            return [*kinds.values(), *(_kinds_by_folder(keys) if several else [])]
     return _kinds_by_folder(keys)
 
 

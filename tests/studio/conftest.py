@@ -48,7 +48,7 @@ def little_garbage(garbage_waits_for_this_thread):
     gc.freeze()
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def home_elsewhere(tmp_path_factory):
     """File dialogs begin in the home folder, which holds nothing that a test made: the monkey makes projects there."""
     home = tmp_path_factory.mktemp("home")

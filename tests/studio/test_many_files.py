@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 
+from crots.data.datasets import open_dataset
 from crots.files import digest, listing_digest
 from crots.images import write_image
 from crots.project import Project
@@ -105,6 +106,8 @@ def test_the_digest_of_a_long_listing_is_that_of_its_rows(tmp_path):
 def test_memory_grows_with_the_names_only(project):
     import tracemalloc
 
+    # What opening a folder imports is no list.
+    open_dataset(project.path(project.config.data.target))
     tracemalloc.start()
     labels = read_list(project, classes_of(project))
     held, _ = tracemalloc.get_traced_memory()

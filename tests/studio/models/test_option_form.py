@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -101,6 +102,7 @@ def test_the_command_makes_the_same_project(tmp_path, capsys):
     images = tmp_path / "my images"
     images.mkdir()
     write_image(images / "a.png", np.zeros((64, 64, 3), np.uint8))
+    torch.save({"weight": torch.zeros(1)}, tmp_path / "source.pth")
     config = override(
         ProjectConfig(),
         {
@@ -111,7 +113,7 @@ def test_the_command_makes_the_same_project(tmp_path, capsys):
             "data.size": "64x64",
             "student.net": "deeplabv2_resnet18",
             "student.weights": "random",
-            "source.file": str(images / "a.png"),
+            "source.file": str(tmp_path / "source.pth"),
         },
     )
     words = shlex.split(init_command(config, tmp_path / "made"))
@@ -125,8 +127,9 @@ def test_the_command_runs_where_the_project_is_already(tmp_path, capsys):
     folder = tmp_path / "it's my \u00fcber \U0001f600 $project"
     images = folder / "images, all"
     settings = {"data.target": "images, all", "student.net": "compact", "student.weights": "random"}
-    config = override(ProjectConfig(), {**settings, "source.file": str(images / "a.png")})
+    config = override(ProjectConfig(), {**settings, "source.file": str(tmp_path / "source.pth")})
     Project.create(folder, config)
+    torch.save({"weight": torch.zeros(1)}, tmp_path / "source.pth")
     write_image(images / "a.png", np.zeros((64, 64, 3), np.uint8))
     words = shlex.split(init_command(config, folder))
     assert main(words[1:]) == 0, capsys.readouterr().err
