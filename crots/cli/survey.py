@@ -6,7 +6,7 @@ Without torch, but for what a student's own weights file holds where images are 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from crots.data.matching import some
 from crots.data.pixels import like_labels, unread
 from crots.data.predictions import glance
 from crots.errors import InputError
+from crots.events import Remark
 from crots.folders import check_formats
 from crots.nets.heads import check_head
 from crots.opening import Inputs, closed
@@ -92,7 +93,7 @@ class _Surveyor:
         self.found.facts["size"] = str(size)
         self.found.lines.append(f"target: {len(dataset)} images in {dataset.root} (layout {dataset.layout}{where})")
         self.found.lines.append(reason)
-        self.found.lines += [note.text for note in dataset.notes]
+        self._take(dataset.notes)
         self.found.warnings += [warning.text for warning in self.inputs.pixel_warnings]
         if like_labels([sample.image for sample in dataset.samples]):
             self.found.warnings.append(
@@ -141,8 +142,11 @@ class _Surveyor:
         """Says how the labels are read, and reads a few."""
         known = len(dataset.notes)
         dataset = tried_labels(dataset, self.inputs.classes)
-        for note in dataset.notes[known:]:
-            (self.found.warnings if note.warning else self.found.lines).append(note.text)
+        self._take(dataset.notes[known:])
+
+    def _take(self, remarks: Iterable[Remark]) -> None:
+        for remark in remarks:
+            (self.found.warnings if remark.warning else self.found.lines).append(remark.text)
 
     def source(self, class_map: ClassMap | None, target: Dataset | None, validation: Dataset | None) -> None:
         if self.config.source.predictions is not None:
@@ -169,8 +173,7 @@ class _Surveyor:
         self.found.lines.append(f"source: {len(found)} predictions in {found.folder} ({sort})")
         images = {sample.key: sample.image for sample in target.samples} if target is not None else {}
         found, notes = (found.lookup(images) if images else found).resolved()
-        for note in notes:
-            (self.found.warnings if note.warning else self.found.lines).append(note.text)
+        self._take(notes)
         self.found.warnings += glance(found, images, self.inputs.stretched if images else None).warnings
         if validation is not None and target is not None:
             self.found.warnings += filter(None, [self.inputs.unscored_source])

@@ -396,10 +396,12 @@ class _Judge:
     def reported(self, reading: _Reading, why: str = "") -> tuple[Encoding, list[Remark]]:
         text = f"labels are {WORDS[reading.encoding]}: {self.found}" + (f"; {why}" if why else "")
         notes = [Remark(text, "labels")]
-        if reading.seen == {0} and len(self.classes) > 1 and reading.void:
+        if reading.seen == {0} and len(self.classes) > 1:
+            # Black files of colours without black, too, are the first class as far as anybody can see.
+            ignored = " and ignored pixels" if reading.void else ""
             text = (
-                f"nothing but {self.classes.names[0]} and ignored pixels occurs in them; if an id means another class, "
-                "say so under ids in the class set's file"
+                f"nothing but {self.classes.names[0]}{ignored} occurs in them; if an id means another class or none, "
+                "say so under ids or ignored_ids in the class set's file"
             )
             notes.append(Remark(text, "warning"))
         if inverted := self.inverted(reading):

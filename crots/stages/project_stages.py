@@ -54,8 +54,7 @@ def stage_events(project: Project, context: Context) -> Iterator[Event]:
     """
     config = project.config_of(context.stage)
     bench = Workbench(config, project.folder, project.cache_folder, context.stage)
-    for note in context.notes:
-        bench.note(note.text, warning=note.warning)
+    bench.take(context.notes)
     name = stage_kind(context.stage)
     events = STAGES[name](project, bench, context)
     if context.resume and name not in ("baseline", "adapt"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from crots.data.pixels import pixel_warnings
 from crots.data.predictions import PredictionSet, glance
 from crots.data.tiles import Tiling
 from crots.errors import InputError
-from crots.events import Note
+from crots.events import Note, Remark
 from crots.execution.batches import check_batch_size, passes
 from crots.execution.engine import Engine
 from crots.folders import check_formats
@@ -79,6 +80,11 @@ class Workbench:
         note = Note(stage=self.stage, text=text, level="warning" if warning else "info")
         if all(old.text != text for old in self.notes):
             self.notes.append(note)
+
+    def take(self, remarks: Iterable[Remark]) -> None:
+        """Keeps what was found about the inputs as notes; see `note`."""
+        for remark in remarks:
+            self.note(remark.text, warning=remark.warning)
 
     @cached_property
     def engine(self) -> Engine:
@@ -153,8 +159,7 @@ class Workbench:
         if self.config.source.predictions:
             images = {sample.key: sample.image for sample in self.dataset.samples}
             predictions, notes = self.predictions.lookup(images).resolved()
-            for note in notes:
-                self.note(note.text, warning=note.warning)
+            self.take(notes)
             for warning in glance(predictions, images, self.stretched).warnings:
                 self.note(warning, warning=True)
             return PredictedLabels(predictions, self.stretched)

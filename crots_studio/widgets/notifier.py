@@ -63,16 +63,10 @@ def words_for(
         before: the scores by model when the run began, of the results that it replaced.
         corrected: how many images have labels that the user corrected.
     """
-    if guarded and end.outcome == "completed":
+    if (guarded or warnings) and end.outcome == "completed":
         said = words_for(end, scores, compares=compares, only=only, before=before, corrected=corrected)
-        return said._replace(heading=f"{said.heading}, with a warning", text=f"{guarded} {said.text}", worse=True)
-    if warnings and end.outcome == "completed":
-        said = words_for(end, scores, compares=compares, only=only, before=before, corrected=corrected)
-        count, latest = len(warnings), warnings[-1]
-        heading = f"{said.heading}, with a warning" if count == 1 else f"{said.heading}, with {count} warnings"
-        others = f" The log has the {'other' if count == 2 else 'others'}." if count > 1 else ""
-        words = f"{title(latest.stage)}: {in_window(latest.words).rstrip('.')}."
-        return said._replace(heading=heading, text=f"{words}{others} {said.text}", worse=True)
+        number, words = ("a warning", guarded) if guarded else _of_warnings(warnings)
+        return said._replace(heading=f"{said.heading}, with {number}", text=f"{words} {said.text}", worse=True)
     name = title(end.stage) if end.stage else "The run"
     if end.outcome == "failed":
         words = in_window(end.message)
@@ -108,6 +102,15 @@ def words_for(
         text += f"; labels of {plural(corrected, 'image')} are corrected" if corrected else ""
     # As it is shown: less than the last digit is no change.
     return Said("The run is finished", text, worse=any(round(change, 3) < 0 for change in changes))
+
+
+def _of_warnings(warnings: Sequence[Note]) -> tuple[str, str]:
+    """Counts warnings, and says the latest of them."""
+    count, latest = len(warnings), warnings[-1]
+    words = f"{title(latest.stage)}: {in_window(latest.words).rstrip('.')}."
+    if count == 1:
+        return "a warning", words
+    return f"{count} warnings", f"{words} The log has the {'other' if count == 2 else 'others'}."
 
 
 class Notifier(Toast):

@@ -122,7 +122,7 @@ def test_a_warning_where_only_the_first_class_and_void_occur(tmp_path):
     assert (encoding, labels) == ("train", [[0, 255]])
     assert "warning: nothing but a and ignored pixels" in said
     assert "warning" not in read(tmp_path, [[0, 1, 255]], THREE)[1]
-    assert "warning" not in read(tmp_path, [[0, 0]], THREE)[1]
+    assert "warning: nothing but a occurs in them" in read(tmp_path, [[0, 0]], THREE)[1], "black files, void or a"
 
 
 def test_labels_without_any_class_are_read_with_a_warning(tmp_path):

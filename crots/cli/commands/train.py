@@ -82,8 +82,7 @@ def _events(
     dataset = open_labels(data.target, args.labels, encoding, bench.classes, layout=data.layout, split=data.split)
     render(dataset, data)
     dataset = resolve_labels(dataset, bench.classes)
-    for note in dataset.notes:
-        bench.note(note.text, warning=note.warning)
+    bench.take(dataset.notes)
     bench.note_pixels(dataset)
     student = bench.new_student()
     student.card = dataclasses.replace(student.card, note="trained with labels")

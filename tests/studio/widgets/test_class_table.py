@@ -15,17 +15,25 @@ from crots_studio.widgets.class_legend import EDGE
 from crots_studio.widgets.class_table import ClassTableView
 
 
+@pytest.fixture
+def shown(qtbot, session):
+    """Shows the table of one class; gives the view and the cell of its bar."""
+
+    def shown(row):
+        view = ClassTableView()
+        qtbot.addWidget(view)
+        view.show_table(ClassTable("source", (), (row,), row, Score("source", row.iou, {row.name: row.iou})))
+        view.resize(320, 120)
+        view.show()
+        return view, view.visualRect(view.model().index(0, 1))
+
+    return shown
+
+
 @pytest.mark.parametrize("dark", [False, True])
-def test_the_figure_of_a_full_bar_stands_beside_it(qtbot, session, dark):
+def test_the_figure_of_a_full_bar_stands_beside_it(shown, dark):
     theme.apply(dark)
-    row = ClassRow("road", (255, 0, 255), 1.0, ())
-    mean = ClassRow("mIoU", (0, 0, 0), 1.0, ())
-    view = ClassTableView()
-    qtbot.addWidget(view)
-    view.show_table(ClassTable("source", (), (row,), mean, Score("source", 1.0, {"road": 1.0})))
-    view.resize(320, 120)
-    view.show()
-    cell = view.visualRect(view.model().index(0, 1))
+    view, cell = shown(ClassRow("road", (255, 0, 255), 1.0, ()))
     number = QFontMetrics(view.font()).horizontalAdvance("100.0") + 6
     beside = QRect(cell.right() - number, cell.top(), number, cell.height())
     picture = view.viewport().grab().toImage()
@@ -44,15 +52,9 @@ def edge(icon, side):
 
 
 @pytest.mark.parametrize("colour", [(0, 0, 142), (0, 0, 0), (255, 255, 255)])
-def test_a_class_as_dark_or_as_light_as_the_page_has_an_edge(qtbot, session, colour):
+def test_a_class_as_dark_or_as_light_as_the_page_has_an_edge(qtbot, shown, colour):
     theme.apply(True)
-    row = ClassRow("car", colour, 0.5, ())
-    view = ClassTableView()
-    qtbot.addWidget(view)
-    view.show_table(ClassTable("source", (), (row,), row, Score("source", 0.5, {"car": 0.5})))
-    view.resize(320, 120)
-    view.show()
-    cell = view.visualRect(view.model().index(0, 1))
+    view, cell = shown(ClassRow("car", colour, 0.5, ()))
     picture = view.viewport().grab().toImage()
     column = [QColor(picture.pixel(cell.left() + 20, y)).name() for y in range(cell.top(), cell.bottom())]
     assert column.count(EDGE) == 2 and QColor(*colour).name() in column
