@@ -81,7 +81,9 @@ ignored unless the set names them.
 Outlines and masks in the files of COCO (instances, stuff, panoptic), CVAT for images (`annotations.xml`), Label Studio
 (JSON and JSON-MIN, with brushes, outlines, boxes and ellipses), labelme and Cityscapes (`*_polygons.json`, all that IDD
 has) are rasterised by the names of their classes, later shapes over earlier ones; `[other_names]` in a class set's file
-adds further names of its classes. Pixels outside of them belong to the class *background* if there is one, otherwise
+adds further names of its classes. As those programs do it, an outline of COCO, CVAT or Label Studio holds the pixels
+whose centres lie inside, one of labelme or Cityscapes also those on its line; coordinates that are shares of the
+sides, from 0 to 1, are refused. Pixels outside of them belong to the class *background* if there is one, otherwise
 they are ignored; lines and points cover no pixels. The PNG masks of Label Studio are refused, since their names say
 which task they are of and not which image. The masks of Roboflow are read by the names in the `_classes.csv` beside
 them, which can also be given as the class set.

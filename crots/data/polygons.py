@@ -33,7 +33,9 @@ from crots.data.shapes import (
     Misshapen,
     Outlines,
     Shape,
+    check_scale,
     ellipse,
+    filled,
     malformed,
     point,
     rectangle,
@@ -155,7 +157,10 @@ def read_outlines(path: Path) -> Outlines:
             read = (_labelme_shape(path, shape) for shape in found["shapes"])
             shapes = [shape for shape in read if shape is not None]
         check_pixels(path, *size)
+        check_scale(path, shapes, size)
         return Outlines(size, tuple(shapes))
+    except Misshapen:
+        raise
     except MALFORMED as error:
         raise malformed(path, error) from None
 
@@ -268,7 +273,7 @@ def painted(path: Path, classes: ClassSet, ground: int) -> NDArray[np.int32]:
             train = classes.ignore
         if train is None:
             raise unknown_name(str(path), shape.name, list(classes.names), what=f"class of the set {classes.name}")
-        _draw(labels, shape, train)
+        _draw(labels, shape, train, between=outlines.between)
     return labels
 
 
@@ -311,7 +316,7 @@ def _plain(name: str) -> str:
     return "".join(_WORD.findall(name.lower()))
 
 
-def _draw(labels: NDArray[np.int32], shape: Shape, train: int) -> None:
+def _draw(labels: NDArray[np.int32], shape: Shape, train: int, *, between: bool) -> None:
     if shape.mask is not None:
         left, top = shape.corner
         rows, columns = (slice(max(0, start), max(0, start + side)) for start, side in
@@ -321,6 +326,9 @@ def _draw(labels: NDArray[np.int32], shape: Shape, train: int) -> None:
         place[mask] = train
         return
     if not shape.rings:
+        return
+    if between:
+        labels[filled(shape.rings, Size(labels.shape[1], labels.shape[0]))] = train
         return
     canvas = Image.new("L", (labels.shape[1], labels.shape[0]))
     pen = ImageDraw.Draw(canvas)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
 from crots.config import Size
 from crots.errors import InputError
@@ -41,10 +42,18 @@ class Shape:
 
 @dataclass(frozen=True)
 class Outlines:
-    """The labels of one image: later shapes lie over earlier ones."""
+    """The labels of one image: later shapes lie over earlier ones.
+
+    Attributes:
+        size: of the image.
+        shapes: in the order of the file.
+        between: whether coordinates count from the edges of the pixels, so that an outline from 0 to 8 holds eight
+            pixels; otherwise they are pixels, which all belong to the shape.
+    """
 
     size: Size
     shapes: tuple[Shape, ...]
+    between: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,9 +83,11 @@ class Album:
         size = self.sizes[name]
         check_pixels(self.path, *size)
         try:
-            return Outlines(size, tuple(shape for made in self.shapes[name] for shape in made()))
+            shapes = tuple(shape for made in self.shapes[name] for shape in made())
         except MALFORMED as error:
             raise malformed(self.path / name, error) from None
+        check_scale(self.path / name, shapes, size)
+        return Outlines(size, shapes, between=True)
 
 
 class Misshapen(InputError):
@@ -87,6 +98,21 @@ def malformed(path: Path, error: Exception) -> Misshapen:
     """The error for a file whose values are not those of its form."""
     kind = f"no {error.args[0]!r}" if isinstance(error, KeyError) else str(error) or type(error).__name__
     return Misshapen(f"{path}: holds a shape that is not understood ({kind[:160]}); {REMEDY}")
+
+
+def check_scale(path: Path, shapes: Iterable[Shape], size: Size) -> None:
+    """Refuses outlines that are all within the first pixel: they are shares of the sides.
+
+    Raises:
+        Misshapen: they are.
+    """
+    values = [value for shape in shapes for ring in shape.rings for point in ring for value in point]
+    # The corners of the whole image, or a dot, may be pixels as well.
+    if size != (1, 1) and values and 0 <= min(values) <= max(values) <= 1 and any(value % 1 for value in values):
+        raise Misshapen(
+            f"{path}: its outlines go from {min(values):.3g} to {max(values):.3g} in an image of {size}, as shares of "
+            "the sides do; expected pixels; multiply x by the width and y by the height, or export without normalising"
+        )
 
 
 def whole(value: object) -> int:
@@ -113,6 +139,51 @@ def ellipse(x: float, y: float, wide: float, high: float) -> Ring:
     """Returns the outline of an ellipse around (x, y), with its two radii."""
     angles = np.linspace(0, 2 * np.pi, 64, endpoint=False)
     return tuple((x + wide * float(np.cos(angle)), y + high * float(np.sin(angle))) for angle in angles)
+
+
+def filled(rings: Iterable[Ring], size: Size) -> NDArray[np.bool_]:
+    """Returns the pixels, (H, W), whose centres lie in one of some outlines between pixels.
+
+    A thin outline that holds no centre covers the pixels that it touches, so that it is not lost.
+    """
+    pixels = np.zeros((size.height, size.width), bool)
+    for ring in rings:
+        inside = _centres_inside(ring, size)
+        pixels |= inside if inside.any() else _touched(ring, size)
+    return pixels
+
+
+def _centres_inside(ring: Ring, size: Size) -> NDArray[np.bool_]:
+    """By the even-odd rule: each row is switched on and off where an edge crosses the line of its centres."""
+    points = np.array(ring)
+    x, y = points.T
+    next_x, next_y = np.roll(points, -1, axis=0).T
+    down = next_y > y
+    top, bottom = np.where(down, y, next_y), np.where(down, next_y, y)
+    first, end = (np.clip(np.ceil(side - 0.5), 0, size.height).astype(int) for side in (top, bottom))
+    counts = end - first
+    edge = np.repeat(np.arange(len(points)), counts)
+    row = np.arange(len(edge)) - np.repeat(np.cumsum(counts) - counts, counts) + first[edge]
+    crossing = x[edge] + (row + 0.5 - y[edge]) * ((next_x - x)[edge] / (next_y - y)[edge])
+    column = np.clip(np.ceil(crossing - 0.5), 0, size.width).astype(int)
+    inside = np.zeros((size.height, size.width), bool)
+    if len(row):
+        rows, columns = (slice(int(found.min()), int(found.max()) + 1) for found in (row, column))
+        switches = np.zeros((rows.stop - rows.start, columns.stop - columns.start), np.uint8)
+        np.bitwise_xor.at(switches, (row - rows.start, column - columns.start), 1)
+        drawn = np.bitwise_xor.accumulate(switches, axis=1)
+        inside[rows, columns] = drawn[:, : size.width - columns.start]
+    return inside
+
+
+def _touched(ring: Ring, size: Size) -> NDArray[np.bool_]:
+    (left, top), (right, bottom) = np.min(ring, axis=0), np.max(ring, axis=0)
+    canvas = Image.new("1", tuple(size))
+    if right >= 0 and bottom >= 0 and left <= size.width and top <= size.height:
+        # An edge of the image is that of its last pixels.
+        points = [(min(int(x), size.width - 1), min(int(y), size.height - 1)) for x, y in ring]
+        ImageDraw.Draw(canvas).line([*points, points[0]], fill=1)
+    return np.array(canvas)
 
 
 def from_runs(runs: Sequence[int], width: int, height: int) -> NDArray[np.bool_]:

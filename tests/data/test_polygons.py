@@ -5,6 +5,7 @@ import io
 import json
 import tracemalloc
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,11 +13,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from crots import limits
+from crots.config import Size
 from crots.data.coco import packed_runs
 from crots.data.datasets import open_dataset
 from crots.data.inspection import inspect
 from crots.data.labels import read_truth, resolve_encoding
 from crots.data.polygons import album_labels, rasterise, read_outlines
+from crots.data.shapes import filled
 from crots.errors import InputError
 from crots.images import write_image
 from crots.taxonomy import ClassSet, load_class_set
@@ -26,7 +29,9 @@ pytestmark = pytest.mark.safety
 PHOTO = np.random.default_rng(0).integers(0, 256, (8, 12, 3), np.uint8)
 CLASSES = ClassSet.from_dict({"name": "three", "names": ["background", "road", "Traffic Light"]})
 BARE = ClassSet.from_dict({"name": "two", "names": ["road", "traffic light"]})
+# Pixels, as labelme and Cityscapes write them; and the same from edge to edge, as COCO and CVAT do.
 LEFT = [[0, 0], [5, 0], [5, 7], [0, 7]]
+LEFT_EDGES = [[0, 0], [6, 0], [6, 8], [0, 8]]
 WANTED = np.zeros((8, 12), int)
 WANTED[:, :6] = 1
 WANTED[2:5, 4:9] = 2
@@ -88,7 +93,7 @@ def pack(counts):
 
 def coco(path, files, *, lamp="polygon", sizes=(12, 8)):
     segmentation = {
-        "polygon": [[4, 2, 8, 2, 8, 4, 4, 4]],
+        "polygon": [[4, 2, 9, 2, 9, 5, 4, 5]],
         "runs": {"counts": runs(RLE), "size": [8, 12]},
         "packed": {"counts": pack(runs(RLE)), "size": [8, 12]},
         "box": [],
@@ -96,7 +101,7 @@ def coco(path, files, *, lamp="polygon", sizes=(12, 8)):
     rows = []
     for number in range(len(files)):
         rows.append({"id": 2 * number, "image_id": number, "category_id": 7, "bbox": [],
-                     "segmentation": [[value for point in LEFT for value in point]]})  # fmt: skip
+                     "segmentation": [[value for point in LEFT_EDGES for value in point]]})  # fmt: skip
         rows.append({"id": 2 * number + 1, "image_id": number, "category_id": 3, "segmentation": segmentation})
     width, height = sizes
     found = {
@@ -346,14 +351,14 @@ def test_packed_runs(counts):
 def cvat(path, names, *, lamp="polygon", subset="", head="", more=""):
     """As CVAT for images writes it: the lamp stands first but lies above by its z_order; masks go row by row."""
     shapes = {
-        "polygon": 'polygon {} points="4.00,2.00;8.00,2.00;8.00,4.00;4.00,4.00"',
-        "box": 'box {} xtl="4.00" ytl="2.00" xbr="8.00" ybr="4.00"',
-        "turned": 'box {} xtl="5.00" ytl="1.00" xbr="7.00" ybr="5.00" rotation="90.00"',
+        "polygon": 'polygon {} points="4.00,2.00;9.00,2.00;9.00,5.00;4.00,5.00"',
+        "box": 'box {} xtl="4.00" ytl="2.00" xbr="9.00" ybr="5.00"',
+        "turned": 'box {} xtl="5.00" ytl="1.00" xbr="8.00" ybr="6.00" rotation="90.00"',
         "mask": 'mask {} rle="0, 5, 1, 11, 1" left="4" top="2" width="6" height="3"',
     }
     about = 'label="{}" source="manual" occluded="0" {} z_order="{}"'
     drawn = [f"<{shapes[lamp].format(about.format('traffic light', '', 1))}/>",
-             f"<polygon {about.format('road', '', 0)} points=\"0,0;5,0;5,7;0,7\"></polygon>", more]  # fmt: skip
+             f"<polygon {about.format('road', '', 0)} points=\"0,0;6,0;6,8;0,8\"></polygon>", more]  # fmt: skip
     where = f'subset="{subset}"' if subset else ""
     images = [f'<image id="{number}" name="{name}" {where} width="12" height="8">{"".join(drawn)}</image>'
               for number, name in enumerate(names)]  # fmt: skip
@@ -498,3 +503,59 @@ def test_any_outline_is_drawn_or_an_error_of_one_line(tmp_path_factory, shape, s
             assert read_outlines(path).size == (12, 8)
         except InputError as error:
             assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("ring", "rows", "columns"),
+    [
+        ([3, 1, 6, 1, 6, 4, 3, 4], slice(1, 4), slice(3, 6)),
+        # The ends of the image, and past them.
+        ([9, 5, 12, 5, 12, 8, 9, 8], slice(5, 8), slice(9, 12)),
+        ([10, -4, 40, -4, 40, 20, 10, 20], slice(0, 8), slice(10, 12)),
+        # Too thin to hold the centre of a pixel: on the last edge, and within.
+        ([12, 0, 12, 8, 12, 4], slice(0, 8), slice(11, 12)),
+        ([2, 7.7, 5, 7.7, 5, 8, 2, 8], slice(7, 8), slice(2, 6)),
+        ([20, 0, 24, 0, 24, 8], slice(0, 0), slice(0, 0)),
+    ],
+)
+def test_outlines_from_edge_to_edge_hold_as_many_pixels_as_they_are_long(tmp_path, ring, rows, columns):
+    file = coco(tmp_path / "coco.json", ["a.jpg"])
+    found = json.loads(file.read_text())
+    found["annotations"] = [{"id": 1, "image_id": 0, "category_id": 7, "segmentation": [ring]}]
+    file.write_text(json.dumps(found))
+    wanted = np.zeros((8, 12), int)
+    wanted[rows, columns] = 1
+    assert np.array_equal(rasterise(file / "a.jpg", CLASSES), wanted)
+
+
+def test_outlines_between_pixels_hold_the_centres_inside_as_another_program_finds_them():
+    generator = np.random.default_rng(0)
+    for _ in range(20):
+        ring = generator.uniform(-3, 20, (6, 2))
+        drawn = np.zeros((20 * 64, 24 * 64), np.uint8)
+        cv2.fillPoly(drawn, [np.rint((ring + 4) * 64).astype(np.int32)], 1)
+        wanted = drawn[4 * 64 + 32 : 16 * 64 : 64, 4 * 64 + 32 : 20 * 64 : 64] > 0
+        found = filled([tuple(map(tuple, ring.tolist()))], Size(16, 12))
+        # A centre may lie on an edge.
+        assert not wanted.any() or (found != wanted).sum() <= 1
+
+
+SHARES = [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]
+
+
+def test_outlines_in_shares_of_the_sides_are_refused(tmp_path):
+    photo(tmp_path / "a.jpg")
+    file = coco(tmp_path / "coco.json", ["a.jpg"])
+    found = json.loads(file.read_text())
+    found["annotations"] = [{"id": 1, "image_id": 0, "category_id": 7, "segmentation": [np.ravel(SHARES).tolist()]}]
+    file.write_text(json.dumps(found))
+    files = [
+        file / "a.jpg",
+        labelme(tmp_path / "labelme" / "a.json", shapes=[{"label": "road", "points": SHARES}]),
+    ]
+    for path in files:
+        with pytest.raises(InputError, match=r"from 0 to 1 in an image of 12x8, as shares .* multiply x by the width"):
+            rasterise(path, CLASSES)
+    # A dot in the corner, or the whole of an image of one pixel, is no share.
+    labelme(tmp_path / "labelme" / "a.json", shapes=[{"label": "road", "points": [[0, 0], [1, 0], [0, 0]]}])
+    assert (rasterise(files[1], CLASSES) == 1).sum() == 2

@@ -96,8 +96,8 @@ def test_a_root_with_an_export_of_label_studio(tmp_path, export):
 @pytest.mark.parametrize(
     ("kind", "value"),
     [
-        ("polygonlabels", {"points": [[0, 0], [41.7, 0], [41.7, 87.5], [0, 87.5]], "polygonlabels": ["road"]}),
-        ("rectanglelabels", {"x": 0, "y": 0, "width": 41.7, "height": 87.5, "rectanglelabels": ["road"]}),
+        ("polygonlabels", {"points": [[0, 0], [50, 0], [50, 100], [0, 100]], "polygonlabels": ["road"]}),
+        ("rectanglelabels", {"x": 0, "y": 0, "width": 50, "height": 100, "rectanglelabels": ["road"]}),
     ],
 )
 def test_outlines_of_label_studio_are_in_per_cent(export, kind, value):
@@ -146,7 +146,7 @@ def minimal(number, image, *regions, annotation=7):
             "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z", "lead_time": 9.5}  # fmt: skip
 
 
-OUTLINE = {"points": [[0, 0], [41.7, 0], [41.7, 87.5], [0, 87.5]], "polygonlabels": ["road"]}
+OUTLINE = {"points": [[0, 0], [50, 0], [50, 100], [0, 100]], "polygonlabels": ["road"]}
 
 
 @pytest.mark.parametrize("road", [brushed("road", ROAD), region("polygonlabels", OUTLINE)])
@@ -238,7 +238,7 @@ def roboflow(folder, listed, values, *, coco=False):
     name = "street_jpg.rf.0123456789abcdef0123456789abcdef"
     Image.fromarray(PHOTO).save(folder / f"{name}.jpg")
     if coco:
-        corners = [0, 0, 5, 0, 5, 7, 0, 7]
+        corners = [0, 0, 6, 0, 6, 8, 0, 8]
         kinds = [{"id": 0, "name": "things", "supercategory": "none"},
                  {"id": 1, "name": "road", "supercategory": "things"}]  # fmt: skip
         one = {"id": 0, "image_id": 0, "category_id": 1, "segmentation": [corners], "iscrowd": 0, "area": 48}
