@@ -113,8 +113,15 @@ def read_share_array(path: Path) -> NDArray[np.float32]:
             f"{path}: found an array of shape {values.shape} and type {values.dtype}, expected confidences (height, "
             "width) as floating-point numbers of 0..1 or as uint8"
         )
-    if values.dtype == np.uint8:
-        return values.astype(np.float32) / np.float32(255)
+    return values.astype(np.float32) / np.float32(255) if values.dtype == np.uint8 else as_shares(values, path)
+
+
+def as_shares(values: NDArray[Any], path: Path) -> NDArray[np.float32]:
+    """Returns confidences that a file holds as floating-point numbers.
+
+    Raises:
+        InputError: they are no probabilities.
+    """
     low, high = float(values.min()), float(values.max())
     # Rounding may lead a little over 1; comparisons with NaN are false.
     if not 0 <= low <= high <= _MOST_SHARE:

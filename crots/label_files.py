@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from crots.array_files import is_array_file, read_id_array, read_share_array
+from crots.array_files import as_shares, is_array_file, read_id_array, read_share_array
 from crots.config import Size
 from crots.errors import InputError
 from crots.files import atomic_path
@@ -165,15 +165,28 @@ def look_up_colours(palette: NDArray[np.uint8], values: NDArray[Any]) -> NDArray
 
 
 def read_confidence(path: Path) -> NDArray[np.float32]:
-    """Reads a confidence map, 8- or 16-bit grey or an array.
+    """Reads a confidence map: grey of 8 or 16 bits, an array, or a TIFF of floating-point numbers.
 
     Returns:
         (H, W) float32, 0..1.
 
     Raises:
-        InputError: it is missing, broken or coloured.
+        InputError: it is missing, broken or coloured, or its numbers are no probabilities.
     """
-    return read_share_array(path) if is_array_file(path) else as_confidence(read_grey(path))
+    if is_array_file(path):
+        return read_share_array(path)
+    shares = _fractions(path)
+    return as_confidence(read_grey(path)) if shares is None else as_shares(shares, path)
+
+
+def _fractions(path: Path) -> NDArray[Any] | None:
+    """The floating-point numbers of a TIFF of one band; None of other files."""
+    if (banded := banded_header(path)) is not None:
+        values = read_tiff(path, banded)[..., 0] if banded.bands == 1 else None
+        return values if values is not None and values.dtype.kind == "f" else None
+    with opened(path) as image:
+        image.load()
+        return np.array(image) if image.mode == "F" else None
 
 
 def read_grey(path: Path) -> NDArray[Any]:
@@ -196,7 +209,10 @@ def read_grey(path: Path) -> NDArray[Any]:
         if image.mode == "RGB" and (grey := _one_if_grey(np.array(image))).ndim == 2:
             return grey
         if image.mode != "L" and not image.mode.startswith("I;16"):
-            raise InputError(f"{path}: found {image.mode} pixels, expected a grey confidence map of 8 or 16 bits")
+            raise InputError(
+                f"{path}: found {image.mode} pixels, expected a grey confidence map of 8 or 16 bits, or a TIFF of "
+                "probabilities from 0 to 1 in 32-bit floating-point numbers"
+            )
         return np.array(image)
 
 

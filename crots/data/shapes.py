@@ -178,7 +178,7 @@ def _centres_inside(ring: Ring, size: Size) -> NDArray[np.bool_]:
 
 def _touched(ring: Ring, size: Size) -> NDArray[np.bool_]:
     (left, top), (right, bottom) = np.min(ring, axis=0), np.max(ring, axis=0)
-    canvas = Image.new("1", tuple(size))
+    canvas = Image.new("1", (size.width, size.height))
     if right >= 0 and bottom >= 0 and left <= size.width and top <= size.height:
         # An edge of the image is that of its last pixels.
         points = [(min(int(x), size.width - 1), min(int(y), size.height - 1)) for x, y in ring]

@@ -380,6 +380,35 @@ def test_confidence_in_a_palette_is_what_its_colours_say(tmp_path):
         read_confidence(tmp_path / "heat.png")
 
 
+@pytest.mark.parametrize("wide", [False, True])
+def test_confidence_may_be_a_tiff_of_probabilities(tmp_path, wide):
+    wanted = np.array([[0, 0.25], [0.5, 1]])
+    path = tmp_path / "k.tif"
+    if wide:
+        pytest.importorskip("tifffile").imwrite(path, wanted)
+    else:
+        Image.fromarray(wanted.astype(np.float32)).save(path)
+    assert np.array_equal(read_confidence(path), wanted)
+    write_labels(tmp_path / "p" / "k.png", np.array([[0, 1], [2, 2]]))
+    (tmp_path / "c").mkdir()
+    path.rename(tmp_path / "c" / "k.tif")
+    found = open_predictions(tmp_path / "p", tmp_path / "c", SOURCE, MAP).lookup(["k"])
+    assert np.array_equal(found.read("k", None).confidence, wanted)
+
+
+@pytest.mark.parametrize(("values", "says"), [([[0, 95.5]], "from 0 to 95.5, expected prob"), ([[0, np.nan]], "nan")])
+def test_a_tiff_of_other_numbers_is_no_confidence(tmp_path, values, says):
+    Image.fromarray(np.array(values, np.float32)).save(tmp_path / "k.tif")
+    with pytest.raises(InputError, match=says):
+        read_confidence(tmp_path / "k.tif")
+
+
+def test_whole_numbers_of_32_bits_are_no_confidence(tmp_path):
+    Image.fromarray(np.array([[0, 1]], np.int32)).save(tmp_path / "k.tif")
+    with pytest.raises(InputError, match="8 or 16 bits, or a TIFF of probabilities from 0 to 1"):
+        read_confidence(tmp_path / "k.tif")
+
+
 @pytest.mark.parametrize(
     ("shape", "remedy"),
     [((1, 4, 6, 8), r"array\[0\]"), ((1, 6, 8, 4), r"array\[0\]"), ((5, 6, 8), "source")],
