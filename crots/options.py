@@ -23,7 +23,8 @@ IMAGENET = "imagenet"
 
 
 def _inference_batch() -> Any:
-    return option(0, "Images per forward pass; 0 is 1 on the CPU and 4 on CUDA.", low=0, high=256, affects_result=False)
+    help = "Images per forward pass; 0 is 1 on the CPU and 4 on CUDA."
+    return option(0, help, low=0, high=256, affects_result=False, title="Batch size")
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class DataOptions:
     )  # fmt: skip
     white: float = option(
         0.0, "Value that becomes white, for 16-bit images that use only some of their bits and for floating-point "
-        "images; 0 is the maximum of 8 or 16 bits.", low=0, high=1e9,
+        "images; 0 is the maximum of 8 or 16 bits.", low=0, high=1e9, title="White level",
     )  # fmt: skip
     skip_bad: bool = option(
         False, "Leave out unreadable images instead of refusing to start.", title="Skip unreadable images"
@@ -122,6 +123,7 @@ class SourceOptions:
         "",
         "Prefix of the keys in the checkpoint, or its entry with the weights (ema_state_dict); empty detects it.",
         flag="--source-prefix",
+        title="Prefix of the weights",
     )
     predictions: Path | None = option(
         None,
@@ -154,14 +156,16 @@ class SourceOptions:
         "",
         "Mean of each channel in 0..255 units, three numbers with commas; empty takes the net's.",
         flag="--source-mean",
+        title="Channel means",
     )
     scale: str = option(
         "",
         "Divisor of each channel in 0..255 units, one or three numbers; empty takes the net's.",
         flag="--source-scale",
+        title="Channel scale",
     )
     output: Literal["auto", "logits", "probabilities", "labels"] = option(
-        "auto", "What the source outputs.", flag="--source-output"
+        "auto", "What the source outputs.", flag="--source-output", title="Kind of output"
     )
     output_name: str = option(
         "",
@@ -192,6 +196,7 @@ class StudentOptions:
         low=0,
         high=1,
         published=0.0,
+        title="Share of target statistics",
     )
 
 
@@ -230,24 +235,30 @@ class RuntimeOptions:
         affects_result=False,
         stored=False,
     )
-    seed: int = option(0, "Seed of every random draw.", low=0, high=2**31 - 1)
+    seed: int = option(0, "Seed of every random draw.", low=0, high=2**31 - 1, title="Random seed")
 
 
 @dataclass(frozen=True)
 class PseudoLabelOptions:
     """Labels, confidence and statistics of the target images from the source."""
 
-    flip: bool = option(True, "Add the prediction of the mirrored image.")
+    flip: bool = option(True, "Add the prediction of the mirrored image.", title="Average with the mirrored image")
     flip_merge: Literal["mean", "sum"] = option(
-        "mean", "Mean or sum of the two predictions' logits; the sum raises confidence.", published="sum"
+        "mean",
+        "Mean or sum of the two predictions' logits; the sum raises confidence.",
+        published="sum",
+        title="How mirrored logits are merged",
     )
     batch_norm: Literal["source", "target", "mixed"] = option(
         "mixed",
         "Batch-norm statistics of a source network: its own (source), those of the target images (target), or the mean "
         "of three predictions, with its own, with the target's and with the mean of both (mixed).",
         published="source",
+        title="Batch-norm statistics",
     )
-    easy: float = option(0.5, "Share of images listed in easy.txt, lowest entropy first.", low=0, high=1)
+    easy: float = option(
+        0.5, "Share of images listed in easy.txt, lowest entropy first.", low=0, high=1, title="Share of easy images"
+    )
     batch: int = _inference_batch()
     published_layout: bool = option(
         False, "Write label_ids/train/... with gtFine_labelIds names as the published code does.", affects_result=False
@@ -258,15 +269,20 @@ class PseudoLabelOptions:
 class MineOptions:
     """Hard (rare-class) patches, cut from the pseudo-labels."""
 
-    grid: Grid = option(Grid(4, 4), "Rows and columns an image is cut into.", low=1, high=64)
+    grid: Grid = option(Grid(4, 4), "Rows and columns an image is cut into.", low=1, high=64, title="Grid of cells")
     rare: str = option(
         "auto",
         "auto finds rare classes from predictions, published takes the published set; or ids or names with commas.",
         fault="F11",
         published="published",
+        title="Rare classes",
     )
     rare_count: int = option(
-        0, "Classes that each rule of auto (least confident, least frequent) picks; 0 is 5 of 19.", low=0, high=1000
+        0,
+        "Classes that each rule of auto (least confident, least frequent) picks; 0 is 5 of 19.",
+        low=0,
+        high=1000,
+        title="Rare classes per rule",
     )
     min_confidence: float = option(
         0.5,
@@ -287,8 +303,10 @@ class MineOptions:
 class EvaluateOptions:
     """Scoring against labels."""
 
-    flip: bool = option(False, "Add the prediction of the mirrored image.")
-    weights: Literal["student", "teacher"] = option("student", "Whether the student or the teacher is scored.")
+    flip: bool = option(False, "Add the prediction of the mirrored image.", title="Average with the mirrored image")
+    weights: Literal["student", "teacher"] = option(
+        "student", "Whether the student or the teacher is scored.", title="Model to score"
+    )
     batch: int = _inference_batch()
 
 
@@ -301,8 +319,16 @@ class ExportOptions:
         "Formats to write.",
         choices=("pth", "safetensors", "onnx", "torchscript", "huggingface"),
     )
-    weights: Literal["student", "teacher"] = option("student", "Whether the student or the teacher is exported.")
-    images: int = option(4, "Target images on which each file is compared with the network.", low=1, high=1000)
+    weights: Literal["student", "teacher"] = option(
+        "student", "Whether the student or the teacher is exported.", title="Model to export"
+    )
+    images: int = option(
+        4,
+        "Target images on which each file is compared with the network.",
+        low=1,
+        high=1000,
+        title="Images to compare on",
+    )
 
 
 @dataclass(frozen=True)

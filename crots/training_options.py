@@ -38,8 +38,16 @@ class TrainingOptions:
         unit="steps",
         published=4000,
     )
-    batch: int = option(6, "Images per optimiser step: the global batch size.", low=1, high=4096, published=4)
-    accumulate: int = option(1, "Forward and backward passes that a step's images are split into.", low=1, high=4096)
+    batch: int = option(
+        6, "Images per optimiser step: the global batch size.", low=1, high=4096, published=4, title="Batch size"
+    )
+    accumulate: int = option(
+        1,
+        "Forward and backward passes that a step's images are split into.",
+        low=1,
+        high=4096,
+        title="Accumulation passes",
+    )
     optimiser: Literal["adam", "adamw"] = option(
         "adamw",
         "Optimiser; adamw decouples weight decay from the gradient and exempts norms and biases from it.",
@@ -47,20 +55,35 @@ class TrainingOptions:
     )
     learning_rate: float | None = option(1e-4, "Peak learning rate of the encoder.", low=0, high=10)
     head_rate: float = option(
-        5.0, "Learning rate of the head as a multiple of the encoder's.", low=0.01, high=1000, published=1.0
+        5.0,
+        "Learning rate of the head as a multiple of the encoder's.",
+        low=0.01,
+        high=1000,
+        published=1.0,
+        title="Learning-rate factor of the head",
     )
     warm_up: float = option(
-        0.05, "Share of the steps in which the learning rate rises to its peak.", low=0, high=0.9, published=0.0
+        0.05,
+        "Share of the steps in which the learning rate rises to its peak.",
+        low=0,
+        high=0.9,
+        published=0.0,
+        title="Warm-up share",
     )
     weight_decay: float = option(0.01, "Weight decay; with adam it is an L2 penalty.", low=0, high=1, published=0.0)
     clip: float = option(
-        1.0, "Gradient clipping: maximum norm of the gradient; 0 is off.", low=0, high=10**6, published=0.0
+        1.0,
+        "Gradient clipping: maximum norm of the gradient; 0 is off.",
+        low=0,
+        high=10**6,
+        published=0.0,
+        title="Gradient clipping",
     )
     keep_ema: bool = option(
         True,
         "Score and keep the moving average of the student's weights (EMA) instead of its last weights.",
         published=False,
-        title="Keep EMA",
+        title="Keep the moving average",
     )
     ema_decay: float | None = option(
         None,
@@ -75,9 +98,15 @@ class TrainingOptions:
         "Train on random crops of this size; none trains on whole images, but adaptation on a CPU crops large ones.",
         low=8,
         unit="px",
+        title="Crop size",
     )
     scale: float = option(
-        1.5, "Maximum factor by which crops are enlarged or shrunk at random; 1 is off.", low=1, high=4, published=1.0
+        1.5,
+        "Maximum factor by which crops are enlarged or shrunk at random; 1 is off.",
+        low=1,
+        high=4,
+        published=1.0,
+        title="Crop scaling",
     )
     balance: float | None = option(0.0, f"{_BALANCE}.", low=0, high=1)
     schedule: Literal["cosine", "poly", "constant", "restarts"] = option(
@@ -85,6 +114,7 @@ class TrainingOptions:
         "Learning-rate curve; restarts is the published cosine of 10 epochs that rises again.",
         fault="F14",
         published="restarts",
+        title="Learning-rate schedule",
     )
     log_every: int = option(
         10, "Steps between two records of the metrics.", low=1, high=10**6, unit="steps", affects_result=False
@@ -144,7 +174,8 @@ class TrainingOptions:
 
 
 def _guard() -> Any:
-    return option(True, "Stop at a serious alarm and go back to the best healthy checkpoint.", published=False)
+    help = "Stop at a serious alarm and go back to the best healthy checkpoint."
+    return option(True, help, published=False, title="Guard against collapse")
 
 
 @dataclass(frozen=True)
@@ -175,6 +206,7 @@ class BaselineOptions(TrainingOptions):
         low=0.01,
         high=1,
         published=1.0,
+        title="Share of labels used",
     )
     balance: float | None = option(
         None,
@@ -182,6 +214,7 @@ class BaselineOptions(TrainingOptions):
         low=0,
         high=1,
         published=0.0,
+        title="Class weighting",
     )
     unsure_weight: float | None = option(
         None,
@@ -191,20 +224,23 @@ class BaselineOptions(TrainingOptions):
         low=0,
         high=1,
         published=0.0,
+        title="Weight of the other labels",
     )
     batch_norm: Literal["batch", "auto", "frozen"] = option(
         "auto",
         "Batch norm uses the statistics of each batch, or is frozen; auto freezes it if the student is already trained "
         "on these classes.",
         published="batch",
+        title="Batch-norm statistics",
     )
     mix: Literal["auto", "none", "classmix", "cutmix", "spatialmix"] = option(
         "auto",
         "How images are mixed with each other, with their labels; auto is classmix from a trained start and none "
         "otherwise.",
         published="none",
+        title="Mixing method",
     )
-    mix_share: float = option(0.5, "Share of the images that are mixed.", low=0, high=1)
+    mix_share: float = option(0.5, "Share of the images that are mixed.", low=0, high=1, title="Share of mixed images")
     refresh: int | None = option(
         None,
         "How often the labels are refreshed within the run, from the source and the moving average; needs keep_ema. "
@@ -212,10 +248,13 @@ class BaselineOptions(TrainingOptions):
         low=0,
         high=100,
         published=0,
+        title="Label refreshes",
     )
-    flip: bool = option(True, "Mirror half of the images.", published=False)
-    jitter: float = option(0.8, "Probability of colour jitter.", low=0, high=1, published=0.0)
-    blur: float = option(0.3, "Probability of Gaussian blur, sigma 0.15 to 1.15.", low=0, high=1, published=0.0)
+    flip: bool = option(True, "Mirror half of the images.", published=False, title="Mirroring")
+    jitter: float = option(0.8, "Probability of colour jitter.", low=0, high=1, published=0.0, title="Colour jitter")
+    blur: float = option(
+        0.3, "Probability of Gaussian blur, sigma 0.15 to 1.15.", low=0, high=1, published=0.0, title="Gaussian blur"
+    )
     guard: bool = _guard()
 
     @property
@@ -258,20 +297,30 @@ class AdaptOptions(TrainingOptions):
         "Skip the rounds after one whose label-free scores did not improve.",
         published=False,
         affects_result=False,
+        title="Stop without improvement",
     )
     learning_rate: float = option(5e-5, "Peak learning rate of the encoder.", low=0, high=10, published=1e-5)
-    balance: float = option(0.0, f"{_BALANCE}.", low=0, high=1)
-    mix: Literal["spatialmix", "cutmix", "classmix"] = option("spatialmix", "How images are mixed.")
+    balance: float = option(0.0, f"{_BALANCE}.", low=0, high=1, title="Class weighting")
+    mix: Literal["spatialmix", "cutmix", "classmix"] = option(
+        "spatialmix", "How images are mixed.", title="Mixing method"
+    )
     beta: float | None = option(
         None,
         "Beta(b, b) of the split point, 0 for the middle; none is 0.25 with patches and 0.5 without.",
         low=0,
         high=100,
+        title="Split beta",
     )
     partners: Literal["distinct", "repeated"] = option(
-        "distinct", "Draw the other images of a mix without or with replacement.", fault="F6", published="repeated"
+        "distinct",
+        "Draw the other images of a mix without or with replacement.",
+        fault="F6",
+        published="repeated",
+        title="Mixing partners",
     )
-    confidence: float = option(0.968, "Teacher confidence from which a pixel counts as confident.", low=0, high=1)
+    confidence: float = option(
+        0.968, "Teacher confidence from which a pixel counts as confident.", low=0, high=1, title="Confidence threshold"
+    )
     keep_share: float | None = option(
         None,
         "Share of the pixels of each class, most confident first at the start of the round, that count as confident "
@@ -280,9 +329,14 @@ class AdaptOptions(TrainingOptions):
         low=0,
         high=1,
         published=0.0,
+        title="Share of labels used",
     )
     confidence_from: Literal["softmax", "logit"] = option(
-        "softmax", "Confidence is the greatest probability, or the greatest raw logit.", fault="F2", published="logit"
+        "softmax",
+        "Confidence is the greatest probability, or the greatest raw logit.",
+        fault="F2",
+        published="logit",
+        title="Confidence measure",
     )
     average: float = option(
         0.5,
@@ -291,18 +345,21 @@ class AdaptOptions(TrainingOptions):
         low=0,
         high=0.9,
         published=0.0,
+        title="Average with the start",
     )
     weighting: Literal["batch", "image", "pixel"] = option(
         "pixel",
         "Share of confident pixels as one weight for the batch or for each image, or confident pixels only.",
         fault="F3",
         published="batch",
+        title="Confidence weighting",
     )
     teacher_buffers: bool = option(
         True,
         "The teacher runs in eval mode and its batch-norm statistics follow the student.",
         fault="F4",
         published=False,
+        title="Teacher in eval mode",
     )
     ema_when: Literal["after", "before"] = option(
         "after",
@@ -312,33 +369,52 @@ class AdaptOptions(TrainingOptions):
         title="Teacher update",
     )
     coins: Literal["image", "batch"] = option(
-        "image", "Flip, jitter and blur are drawn for each image or once for the batch.", fault="F7", published="batch"
+        "image",
+        "Flip, jitter and blur are drawn for each image or once for the batch.",
+        fault="F7",
+        published="batch",
+        title="Random draws per",
     )
     jitter_channels: Literal["rgb", "bgr"] = option(
-        "rgb", "Channel order in which colour jitter works.", fault="F8", published="bgr"
+        "rgb",
+        "Channel order in which colour jitter works.",
+        fault="F8",
+        published="bgr",
+        title="Channel order of jitter",
     )
-    flip: float = option(0.5, "Probability of a mirrored mix.", low=0, high=1)
-    jitter: float = option(0.8, "Probability of colour jitter.", low=0, high=1)
+    flip: float = option(0.5, "Probability of a mirrored mix.", low=0, high=1, title="Mirroring")
+    jitter: float = option(0.8, "Probability of colour jitter.", low=0, high=1, title="Colour jitter")
     jitter_strength: float = option(
-        0.25, "Strength of brightness, contrast, saturation and hue jitter.", low=0, high=0.5
+        0.25,
+        "Strength of brightness, contrast, saturation and hue jitter.",
+        low=0,
+        high=0.5,
+        title="Strength of colour jitter",
     )
-    blur: float = option(0.5, "Probability of Gaussian blur, sigma 0.15 to 1.15.", low=0, high=1)
-    patches: bool = option(True, "Train on hard patches too.")
+    blur: float = option(0.5, "Probability of Gaussian blur, sigma 0.15 to 1.15.", low=0, high=1, title="Gaussian blur")
+    patches: bool = option(True, "Train on hard patches too.", title="Train on hard patches")
     patch_sampling: Literal["rarity", "uniform"] = option(
-        "rarity", "Draw patches more often the rarer their rarest class is, or uniformly.", published="uniform"
+        "rarity",
+        "Draw patches more often the rarer their rarest class is, or uniformly.",
+        published="uniform",
+        title="Sampling of patches",
     )
-    patch_weight: float = option(0.1, "Weight of the loss on hard patches.", low=0, high=100)
+    patch_weight: float = option(
+        0.1, "Weight of the loss on hard patches.", low=0, high=100, title="Weight of hard patches"
+    )
     batch_norm: Literal["separate", "mixes", "frozen"] = option(
         "frozen",
         "Batch-norm statistics come from mixes and patches separately, from mixes only, or are frozen.",
         fault="F9",
         published="separate",
+        title="Batch-norm statistics",
     )
     select: Literal["last", "label-free", "oracle"] = option(
         "label-free",
         "Which checkpoint a round keeps; oracle reads validation labels and is marked so.",
         fault="F13",
         published="oracle",
+        title="Checkpoint to keep",
     )
     guard: bool = _guard()
 

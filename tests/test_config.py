@@ -1,4 +1,6 @@
+import ast
 import dataclasses
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -33,6 +35,16 @@ def test_every_default_passes_its_own_check_and_survives_toml(options_class, pro
         assert check(info, to_plain(value), where=info.name) == value
         assert info.help.endswith(".") and info.flag.startswith("--")
     assert from_mapping(options_class, to_mapping(base), where="x", profile=profile) == base
+
+
+def test_every_option_is_read_somewhere():
+    read = {
+        node.attr
+        for file in Path(opt.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
+    }
+    assert [path for path in opt.all_options() if path.partition(".")[2] not in read] == []
 
 
 def test_every_fault_that_is_a_switch_differs_between_the_profiles_or_names_a_net():

@@ -1,6 +1,9 @@
+from typing import get_type_hints
+
 import pytest
 
 from crots.errors import InputError
+from crots.options import SECTIONS
 from crots.project import Project
 from crots.project_config import ProjectConfig, build_config, load_preset, override, preset_names
 
@@ -11,6 +14,11 @@ def test_a_saved_project_opens_the_same(tmp_path):
     config = build_config({"data": {"target": str(tmp_path)}, "adapt": {"rounds": 2}})
     project = Project.create(tmp_path / "project", config)
     assert Project.open(project.folder).config == project.config == config
+
+
+def test_the_sections_are_those_that_options_list_in_their_order():
+    hints = {name: kind for name, kind in get_type_hints(ProjectConfig).items() if name not in ("profile", "preset")}
+    assert list(hints.items()) == list(SECTIONS.items())
 
 
 def test_presets_are_valid_and_the_published_ones_state_their_length():

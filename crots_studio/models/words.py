@@ -11,35 +11,22 @@ from crots.folders import HEAD
 from crots.options import TRUST, all_options, with_options_named
 from crots.text import byte_count as byte_count
 from crots.text import duration as duration
-from crots_studio.models.option_titles import TITLES
+from crots_studio.models.names import title
 
 # In a list of presets: the options as they are, which may be the defaults or changed ones.
 NO_PRESET = "none"
 
-_SECTIONS = {
-    "data": "Images",
-    "task": "Classes",
-    "source": "Source",
-    "student": "Student",
-    "runtime": "Device and speed",
-    "pseudo_label": "Pseudo-labels",
-    "mine": "Hard patches",
-    "baseline": "Baseline",
-    "adapt": "Adaptation",
-    "evaluate": "Evaluation",
-    "export": "Export",
-}
+# Other sections are called like their stage.
+_SECTIONS = {"data": "Images", "task": "Classes", "runtime": "Device and speed", "adapt": "Adaptation"}
 
 
 def section_title(name: str) -> str:
     """Returns the title of a section of options."""
-    return _SECTIONS.get(name, name.replace("_", " ").capitalize())
+    return _SECTIONS.get(name) or title(name.replace("_", "-"))
 
 
 def option_title(path: str) -> str:
     """``adapt.learning_rate`` is ``Learning rate``, ``adapt.select`` is ``Checkpoint to keep``."""
-    if title := TITLES.get(path) or TITLES.get(path.rpartition(".")[2] if path in all_options() else ""):
-        return title
     if info := all_options().get(path):
         return info.title
     return path.rpartition(".")[2].replace("_", " ").capitalize()

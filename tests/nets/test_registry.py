@@ -12,7 +12,7 @@ from torch import nn
 from crots.card import CAFFE, IMAGENET, Normalisation
 from crots.errors import InputError
 from crots.nets import smp_nets
-from crots.nets.registry import build_net, net_info, net_names
+from crots.nets.registry import FAMILIES, build_net, net_info, net_names
 
 torch.set_num_threads(1)
 
@@ -52,6 +52,12 @@ def test_every_net_keeps_the_contract(name):
     assert list(twin.state_dict()) == list(net.state_dict())
     with torch.no_grad():
         assert torch.equal(twin(images), net(images))
+
+
+def test_every_family_has_a_net_among_them():
+    found = [FAMILIES.get(name) or FAMILIES[f"{name.partition(':')[0]}:"] for name in SMALL]
+    # Networks of Hugging Face are described by the configuration in a folder: test_hf_folders.py.
+    assert [name for name, family in FAMILIES.items() if family not in found] == ["hf:"]
 
 
 @pytest.mark.parametrize("name", ["deeplabv2_resnet18", "torchvision:lraspp_mobilenet_v3_large", "smp:unet/resnet18"])
