@@ -300,8 +300,8 @@ def _class_set(values: dict[str, Any], path: Path) -> ClassSet:
             raise unknown_name(f"class set {path}: {key}", key, list(_SET_KEYS), what="key")
     rows = [_class_row(row, path) for row in _list(values, "classes", path)]
     names = tuple(str(row["name"]) for row in rows)
-    if not 1 <= len(names) <= 65535:
-        raise InputError(f"class set {path}: found {len(names)} classes, expected 1 to 65535 under `classes`")
+    if not 1 <= len(names) <= MOST_CLASSES:
+        raise InputError(f"class set {path}: found {len(names)} classes, expected 1 to {MOST_CLASSES} under `classes`")
     _refuse_repeats(names, "class", path)
     ignored = _colour_list(_list(values, "ignored_colours", path), path)
     rare = _members(_list(values, "published_rare", path), names, "published_rare", path)

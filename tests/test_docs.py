@@ -10,13 +10,19 @@ from pathlib import Path
 import pytest
 import yaml
 
+from crots import card, limits, taxonomy
+from crots.cli import main
 from crots.cli.command import make_parser, profile_in
 from crots.cli.commands import load_command
 from crots.cli.commands.options import CLASSES
 from crots.cli.flags import settings
 from crots.cli.reference import PAGES
 from crots.config import describe
+from crots.execution import batches
+from crots.methods import suspicion
+from crots.options import DataOptions
 from crots.resources import shipped
+from crots.training import balance, choice, label_free
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -134,6 +140,37 @@ def test_files_and_names_of_the_code_that_are_mentioned_exist(path):
         assert (ROOT / file).exists() or "/my_" in file, file
     for name, file in re.findall(r"`([A-Za-z_][\w.]*)`\s+(?:in|of)\s+`((?:crots|tests)[\w/]+\.py)`", text):
         assert all(part in read(ROOT / file) for part in name.split(".")), (name, file)
+
+
+@pytest.mark.parametrize(
+    ("page", "stated"),
+    [
+        ("CHANGELOG.md", f"Class weights (`balance`) are {balance.GREATEST_WEIGHT:g} at most"),
+        ("CHANGELOG.md", f"the exit code is {main.UNREAD}"),
+        ("SECURITY.md", f"| `--max-megapixels` | `CROTS_MAX_MEGAPIXELS` | {limits.Limits().max_megapixels:g} |"),
+        ("SECURITY.md", f"| `--max-input-gb` | `CROTS_MAX_INPUT_GB` | {limits.Limits().max_input_gb:g} |"),
+        ("SECURITY.md", f"{taxonomy.MOST_CLASSES:,} classes"),
+        ("SECURITY.md", f"the description of a model {card.MOST_CARD // 10**6} MB"),
+        ("docs/guard.md", f"evaluated on up to {label_free.IMAGES} target images"),
+        ("docs/guard.md", f"never fewer than {label_free.LEAST_IMAGES}"),
+        ("docs/guard.md", f"changed less than {100 * choice.ROUND_MARGIN:g} % of the labels"),
+        ("docs/guide/correcting.md", {0.2: "the most doubtful fifth"}[suspicion.SHARE]),
+        ("docs/guide/projects.md", f"at most {limits.Limits().max_megapixels:g} megapixels"),
+        ("docs/guide/projects.md", f"`data.tile_overlap` ({DataOptions().tile_overlap:g})"),
+        ("docs/guide/gpus.md", {4: "mixed within groups of four"}[batches.MIX_GROUP]),
+    ],
+)
+def test_figures_are_those_of_the_code(page, stated):
+    assert stated in " ".join(read(ROOT / page).split())
+
+
+def test_the_extras_are_those_of_the_package():
+    extras = tomllib.loads(read(ROOT / "pyproject.toml"))["project"]["optional-dependencies"]
+    rows = dict(re.findall(r"(?m)^\| `(\w+)` \| (.+) \|$", read(DOCS / "install.md")))
+    assert set(rows) == set(extras)
+    (whole,) = (entry for entry in extras["dev"] if entry.startswith("crots-studio["))
+    left_out = re.findall(r"`(\w+)`", rows["dev"])
+    assert set(re.findall(r"\w+", whole.partition("[")[2])) == set(extras) - {"dev", *left_out}
 
 
 @pytest.mark.parametrize("body", blocks("toml"))
